@@ -1,0 +1,247 @@
+//! Accounts, their environments, plans and keys.
+//!
+//! Not here: logins' passwords and roles' pages. Invariant: the environment of a call is that of
+//! the stored key pair, never of a prefix that somebody typed (CONTRACT A-03).
+
+use crate::clock::Timestamp;
+use crate::ids::KeyId;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// Names an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub i64);
+
+impl std::fmt::Display for AccountId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The account of the company that runs this installation: owns fees, floats and funding.
+pub const HOUSE: AccountId = AccountId(1);
+
+/// Sandbox or live; part of every key of every table that holds money or purchases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Environment {
+    /// Play money, simulated upstreams.
+    Sandbox,
+    /// Real money.
+    Live,
+}
+
+impl Environment {
+    /// Both.
+    pub const ALL: [Environment; 2] = [Environment::Sandbox, Environment::Live];
+
+    /// As stored and shown: `sandbox`, `live`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Environment::Sandbox => "sandbox",
+            Environment::Live => "live",
+        }
+    }
+
+    /// The part of a key between `ok_` and the random rest: `test`, `live`.
+    pub const fn key_word(self) -> &'static str {
+        match self {
+            Environment::Sandbox => "test",
+            Environment::Live => "live",
+        }
+    }
+
+    /// Reads [`Environment::code`].
+    pub fn from_code(code: &str) -> Option<Environment> {
+        Environment::ALL.into_iter().find(|e| e.code() == code)
+    }
+}
+
+/// What an account pays for: fixes its calls a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Plan {
+    /// 60 calls a minute.
+    Starter,
+    /// 120 calls a minute.
+    Business,
+    /// As agreed.
+    Enterprise {
+        /// Calls a minute.
+        per_minute: u32,
+    },
+}
+
+impl Plan {
+    /// Calls a minute, per account and environment (the seed's *Rate Limits*).
+    pub const fn per_minute(self) -> u32 {
+        match self {
+            Plan::Starter => 60,
+            Plan::Business => 120,
+            Plan::Enterprise { per_minute } => per_minute,
+        }
+    }
+
+    /// As stored and shown, without the limit.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Plan::Starter => "starter",
+            Plan::Business => "business",
+            Plan::Enterprise { .. } => "enterprise",
+        }
+    }
+
+    /// Reads [`Plan::code`]; `per_minute` counts for Enterprise only.
+    pub fn from_code(code: &str, per_minute: u32) -> Option<Plan> {
+        match code {
+            "starter" => Some(Plan::Starter),
+            "business" => Some(Plan::Business),
+            "enterprise" => Some(Plan::Enterprise { per_minute }),
+            _ => None,
+        }
+    }
+}
+
+/// A right to call the API until a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// What was bought.
+    pub plan: Plan,
+    /// Until when it counts.
+    pub until: Timestamp,
+}
+
+/// What an account is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The company that runs this installation.
+    House,
+    /// Resells over the API.
+    Merchant,
+    /// Buys for own use.
+    Customer,
+}
+
+impl Role {
+    /// Each.
+    pub const ALL: [Role; 3] = [Role::House, Role::Merchant, Role::Customer];
+
+    /// As stored and shown.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Role::House => "house",
+            Role::Merchant => "merchant",
+            Role::Customer => "customer",
+        }
+    }
+
+    /// Reads [`Role::code`].
+    pub fn from_code(code: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|r| r.code() == code)
+    }
+}
+
+/// A business or person that holds wallets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Which.
+    pub id: AccountId,
+    /// What it is to us.
+    pub role: Role,
+    /// How people call it.
+    pub name: String,
+    /// An inactive account may do nothing (403).
+    pub is_active: bool,
+    /// Without one, nothing can be called (402).
+    pub subscription: Option<Subscription>,
+    /// When it was made.
+    pub opened_at: Timestamp,
+}
+
+/// A key pair of an account, as stored: the secret's digest only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Which; the wire's `api_key_id`.
+    pub id: KeyId,
+    /// Whose.
+    pub account: AccountId,
+    /// Where it counts.
+    pub environment: Environment,
+    /// `ok_{test,live}_` and 24 characters: public, found by.
+    pub open_key: String,
+    /// SHA-256 of the secret.
+    pub secret_digest: [u8; 32],
+    /// The last four characters of the secret, to tell pairs apart.
+    pub secret_tail: String,
+    /// Who may use it from where; empty: from anywhere (the seed's *IP Whitelist*).
+    pub allow_list: AllowList,
+    /// Where events go when a request names no address of its own.
+    pub webhook_url: Option<String>,
+    /// A revoked pair is answered like an unknown one.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Addresses and ranges that a key may be used from; empty allows all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowList(Vec<IpNet>);
+
+/// Why a line is no address or range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRange(pub String);
+
+impl AllowList {
+    /// Reads `192.168.1.1` and `10.0.0.0/24`; refuses a prefix of length 0, which would allow
+    /// everybody while looking like a list.
+    pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<AllowList, BadRange> {
+        let mut nets = Vec::new();
+        for line in lines {
+            let bad = || BadRange(line.to_owned());
+            let net = match line.parse::<IpNet>() {
+                Ok(net) => net,
+                Err(_) => IpNet::from(line.parse::<IpAddr>().map_err(|_| bad())?.to_canonical()),
+            };
+            if net.prefix_len() == 0 {
+                return Err(bad());
+            }
+            nets.push(net.trunc());
+        }
+        Ok(AllowList(nets))
+    }
+
+    /// Whether a caller at `address` may pass; IPv4 written as IPv6 counts as IPv4.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.0.is_empty() || self.0.iter().any(|net| net.contains(&address.to_canonical()))
+    }
+
+    /// One text a range, as [`AllowList::parse`] reads them.
+    pub fn lines(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allow_list_knows_addresses_ranges_and_mapped_ones() {
+        let list =
+            AllowList::parse(["192.168.1.1", "10.0.0.0/24", "2001:db8::/32", "::ffff:5.6.7.8"])
+                .unwrap();
+        for (address, allowed) in [
+            ("192.168.1.1", true),
+            ("192.168.1.2", false),
+            ("10.0.0.255", true),
+            ("10.0.1.0", false),
+            ("::ffff:10.0.0.7", true),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+            ("5.6.7.8", true),
+        ] {
+            assert_eq!(list.allows(address.parse().unwrap()), allowed, "{address}");
+        }
+        assert!(AllowList::default().allows("8.8.8.8".parse().unwrap()));
+        for bad in ["0.0.0.0/0", "::/0", "10.0.0.0/33", "host", "", "10.0.0"] {
+            assert_eq!(AllowList::parse([bad]), Err(BadRange(bad.into())), "{bad}");
+        }
+        assert_eq!(AllowList::parse(list.lines().iter().map(String::as_str)), Ok(list));
+    }
+}

@@ -1,0 +1,30 @@
+//! Saldo's words and rules: values and pure functions on values.
+//!
+//! Here: money, accounts, the catalog, prices, routes, the lifecycle table, journals, admission
+//! and the contract of an upstream. Not here: I/O, clocks, serialisation, SQL, HTTP. Whatever
+//! decides about money is decided in this crate, by a function that can be called in a test.
+
+pub mod account;
+pub mod admission;
+pub mod catalog;
+pub mod clock;
+pub mod ids;
+pub mod journal;
+pub mod lifecycle;
+pub mod money;
+pub mod number;
+pub mod pricing;
+pub mod purchase;
+pub mod refusal;
+pub mod routing;
+pub mod settle;
+pub mod upstream;
+
+pub use account::{Account, AccountId, Environment, Key, Plan};
+pub use catalog::{Catalog, Kind, Operator};
+pub use clock::{Chance, Clock, Timestamp};
+pub use ids::PurchaseId;
+pub use lifecycle::State;
+pub use money::{Currency, Money};
+pub use purchase::{Purchase, PurchaseKey};
+pub use refusal::Refusal;

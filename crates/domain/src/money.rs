@@ -1,0 +1,271 @@
+//! Money: integer minor units of one currency, checked arithmetic, one rounding.
+//!
+//! Not here: exchange (there is none), formatting for people. Invariant: no amount ever passes
+//! through a float, and no arithmetic wraps.
+
+use std::fmt;
+
+pub use iso_currency::Currency;
+
+/// An amount in minor units (poisha, cents) of one currency. May be negative in sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Money {
+    minor: i64,
+    currency: Currency,
+}
+
+/// Why a text is not an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmountError {
+    /// Not of the form `^(0|[1-9][0-9]{0,8})(\.[0-9]{1,2})?$` (CONTRACT A-08).
+    Form,
+    /// Zero: nothing to buy.
+    Zero,
+    /// More decimals than the currency has; never rounded.
+    Decimals,
+}
+
+/// How many decimals a currency has (BDT 2), from ISO 4217.
+pub fn decimals(currency: Currency) -> u32 {
+    currency.exponent().map_or(2, u32::from)
+}
+
+impl Money {
+    /// An amount of `minor` units.
+    pub const fn new(minor: i64, currency: Currency) -> Money {
+        Money { minor, currency }
+    }
+
+    /// Nothing, in this currency.
+    pub const fn zero(currency: Currency) -> Money {
+        Money { minor: 0, currency }
+    }
+
+    /// The minor units.
+    pub const fn minor(self) -> i64 {
+        self.minor
+    }
+
+    /// The currency.
+    pub const fn currency(self) -> Currency {
+        self.currency
+    }
+
+    /// Whether this is more than nothing.
+    pub const fn is_positive(self) -> bool {
+        self.minor > 0
+    }
+
+    /// Reads the literal text of an amount that somebody wants to pay: digits, at most one point,
+    /// no sign, exponent or space. Refuses zero and surplus decimals instead of rounding.
+    pub fn parse(text: &str, currency: Currency) -> Result<Money, AmountError> {
+        let (whole, fraction) = match text.split_once('.') {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let is_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        let whole_ok =
+            is_digits(whole) && whole.len() <= 9 && (whole == "0" || !whole.starts_with('0'));
+        let fraction_ok = fraction.is_none_or(|f| is_digits(f) && f.len() <= 2);
+        if !whole_ok || !fraction_ok {
+            return Err(AmountError::Form);
+        }
+        let decimals = decimals(currency);
+        let fraction = fraction.unwrap_or("");
+        let fraction_len = u32::try_from(fraction.len()).map_err(|_| AmountError::Form)?;
+        if fraction_len > decimals {
+            return Err(AmountError::Decimals);
+        }
+        let digits = |s: &str| s.bytes().fold(0_i64, |n, b| n * 10 + i64::from(b - b'0'));
+        let minor = digits(whole) * 10_i64.pow(decimals)
+            + digits(fraction) * 10_i64.pow(decimals - fraction_len);
+        if minor == 0 {
+            return Err(AmountError::Zero);
+        }
+        Ok(Money { minor, currency })
+    }
+
+    /// The sum; `None` on overflow or when the currencies differ.
+    pub fn plus(self, other: Money) -> Option<Money> {
+        if self.currency != other.currency {
+            return None;
+        }
+        Some(Money { minor: self.minor.checked_add(other.minor)?, ..self })
+    }
+
+    /// The difference; `None` on overflow or when the currencies differ.
+    pub fn minus(self, other: Money) -> Option<Money> {
+        if self.currency != other.currency {
+            return None;
+        }
+        Some(Money { minor: self.minor.checked_sub(other.minor)?, ..self })
+    }
+
+    /// `ppm` millionths of this amount (5,000 is 0.5 %), rounded half-up away from zero to the
+    /// minor unit. `None` on overflow.
+    pub fn share(self, ppm: i64) -> Option<Money> {
+        let product = i128::from(self.minor) * i128::from(ppm);
+        let half = if product < 0 { -500_000 } else { 500_000 };
+        let minor = i64::try_from((product + half) / 1_000_000).ok()?;
+        Some(Money { minor, ..self })
+    }
+
+    /// With exactly the currency's decimals: `7000.00`.
+    pub fn exact(self) -> String {
+        let decimals = decimals(self.currency);
+        let unit = 10_u64.pow(decimals);
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let (whole, rest) = (self.minor.unsigned_abs() / unit, self.minor.unsigned_abs() % unit);
+        match decimals {
+            0 => format!("{sign}{whole}"),
+            _ => format!("{sign}{whole}.{rest:0width$}", width = decimals as usize),
+        }
+    }
+
+    /// The shortest decimal form, fit for a JSON number: `6989.5`, `0.34`, `68`.
+    pub fn shortest(self) -> String {
+        let exact = self.exact();
+        match exact.contains('.') {
+            true => exact.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => exact,
+        }
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.exact(), self.currency.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BDT: Currency = Currency::BDT;
+
+    #[test]
+    fn reads_only_plain_amounts() {
+        let good = [
+            ("10", 1000),
+            ("10.0", 1000),
+            ("10.00", 1000),
+            ("0.01", 1),
+            ("999999999.99", 99_999_999_999),
+        ];
+        for (text, minor) in good {
+            assert_eq!(Money::parse(text, BDT), Ok(Money::new(minor, BDT)), "{text}");
+        }
+        let bad = [
+            "",
+            " ",
+            "-1",
+            "+1",
+            "1e2",
+            "1E2",
+            "01",
+            "00",
+            "1.",
+            ".5",
+            "1.234",
+            "1,5",
+            " 1",
+            "1 ",
+            "NaN",
+            "Infinity",
+            "9007199254740993",
+            "10000000000",
+            "٠١",
+            "１０",
+            "1_000",
+            "0x10",
+            "1.-1",
+            "1..1",
+            "\u{0}1",
+        ];
+        for text in bad {
+            assert_eq!(Money::parse(text, BDT), Err(AmountError::Form), "{text}");
+        }
+        assert_eq!(Money::parse("0", BDT), Err(AmountError::Zero));
+        assert_eq!(Money::parse("0.00", BDT), Err(AmountError::Zero));
+        assert_eq!(Money::parse("10.5", Currency::XOF), Err(AmountError::Decimals));
+        assert_eq!(Money::parse("10", Currency::XOF), Ok(Money::new(10, Currency::XOF)));
+    }
+
+    #[test]
+    fn writes_as_the_document_does() {
+        for (minor, exact, shortest) in [
+            (700_000, "7000.00", "7000"),
+            (698_950, "6989.50", "6989.5"),
+            (34, "0.34", "0.34"),
+            (6_800, "68.00", "68"),
+            (0, "0.00", "0"),
+            (-5, "-0.05", "-0.05"),
+            (-1_050, "-10.50", "-10.5"),
+        ] {
+            let money = Money::new(minor, BDT);
+            assert_eq!((money.exact().as_str(), money.shortest().as_str()), (exact, shortest));
+        }
+    }
+
+    #[test]
+    fn a_share_rounds_half_up() {
+        for (minor, ppm, expected) in [
+            (6_800, 5_000, 34),
+            (6_800, 15_000, 102),
+            (100, 5_000, 1),
+            (99, 5_000, 0),
+            (-100, 5_000, -1),
+        ] {
+            assert_eq!(
+                Money::new(minor, BDT).share(ppm),
+                Some(Money::new(expected, BDT)),
+                "{minor} {ppm}"
+            );
+        }
+        assert_eq!(Money::new(i64::MAX, BDT).share(2_000_000), None);
+    }
+
+    proptest! {
+        /// Every text that is accepted is the number it says, to the minor unit.
+        #[test]
+        fn what_is_read_is_what_is_written(minor in 1_i64..100_000_000_000) {
+            let money = Money::new(minor, BDT);
+            prop_assert_eq!(Money::parse(&money.exact(), BDT), Ok(money));
+            prop_assert_eq!(Money::parse(&money.shortest(), BDT), Ok(money));
+        }
+
+        /// No text whatever panics, and what is accepted matches the documented grammar.
+        #[test]
+        fn any_text_is_answered(text in "[0-9+.eE \\-]{0,14}|\\PC{0,12}") {
+            if let Ok(money) = Money::parse(&text, BDT) {
+                let zeros = |s: &str| match s.contains('.') {
+                    true => s.trim_end_matches('0').trim_end_matches('.').to_owned(),
+                    false => s.to_owned(),
+                };
+                prop_assert_eq!(zeros(&text), money.shortest());
+                prop_assert!(money.is_positive());
+            }
+        }
+
+        /// Splitting a purchase cannot shave more than half a minor unit a part off a fee.
+        #[test]
+        fn rounding_is_bounded(parts in proptest::collection::vec(1_i64..1_000_000, 1..20), ppm in 0_i64..1_000_000) {
+            let whole = Money::new(parts.iter().sum(), BDT).share(ppm).map(Money::minor);
+            let split: Option<i64> = parts.iter().map(|p| Money::new(*p, BDT).share(ppm).map(Money::minor)).sum();
+            let slack = i64::try_from(parts.len()).map(|n| n / 2 + 1).unwrap_or(i64::MAX);
+            prop_assert!((whole.unwrap() - split.unwrap()).abs() <= slack);
+        }
+
+        /// Sums and differences undo each other, or say that they cannot be had.
+        #[test]
+        fn arithmetic_is_checked(a: i64, b: i64) {
+            let (a, b) = (Money::new(a, BDT), Money::new(b, BDT));
+            if let Some(sum) = a.plus(b) {
+                prop_assert_eq!(sum.minus(b), Some(a));
+            }
+            prop_assert_eq!(a.plus(Money::new(1, Currency::USD)), None);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Phone numbers: one national form for every way a customer writes one.
+//!
+//! A country's numbering is data (the catalog's), so this reads any country that has a trunk
+//! prefix and one mobile length. Numbers are portable: nothing here tells an operator
+//! (CONTRACT A-06).
+
+/// How a country writes mobile numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// After the plus: `880`.
+    pub calling_code: String,
+    /// In front of a national number: `0`.
+    pub trunk: String,
+    /// Digits after the trunk prefix.
+    pub length: usize,
+    /// What those digits begin with: `1`.
+    pub begins: String,
+}
+
+/// The text is no mobile number of the country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotANumber;
+
+impl Numbering {
+    /// Reads `+8801712345678`, `8801712345678`, `01712345678` or `1712345678`, with ASCII spaces,
+    /// hyphens and brackets anywhere, into `01712345678`. Anything else is refused.
+    pub fn national(&self, text: &str) -> Result<String, NotANumber> {
+        if text.len() > 32 {
+            return Err(NotANumber);
+        }
+        let (text, is_international) = match text.trim_start_matches(' ').strip_prefix('+') {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect();
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(NotANumber);
+        }
+        let is_national = |n: &&str| n.len() == self.length && n.starts_with(&self.begins);
+        let without_code = digits.strip_prefix(&self.calling_code).filter(is_national);
+        let national = match is_international {
+            true => without_code,
+            false => without_code
+                .or_else(|| digits.strip_prefix(&self.trunk).filter(is_national))
+                .or_else(|| Some(digits.as_str()).filter(is_national)),
+        };
+        national.map(|n| format!("{}{n}", self.trunk)).ok_or(NotANumber)
+    }
+}
+
+/// For logs and pages: `017****5678`. Shows nothing of a short one.
+pub fn masked(number: &str) -> String {
+    let digits: Vec<char> = number.chars().collect();
+    match digits.len() {
+        0..=8 => "****".to_owned(),
+        n => digits[..3].iter().chain(&['*'; 4]).chain(&digits[n - 4..]).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bangladesh() -> Numbering {
+        Numbering { calling_code: "880".into(), trunk: "0".into(), length: 10, begins: "1".into() }
+    }
+
+    #[test]
+    fn every_usual_way_of_writing_is_one_number() {
+        for text in [
+            "01712345678",
+            "1712345678",
+            "8801712345678",
+            "+8801712345678",
+            "+880 1712-345678",
+            "(017) 1234 5678",
+            " +8801712345678",
+        ] {
+            assert_eq!(bangladesh().national(text), Ok("01712345678".into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_refused() {
+        for text in [
+            "",
+            " ",
+            "0171234567",
+            "017123456789",
+            "02712345678",
+            "+01712345678",
+            "++8801712345678",
+            "880 01712345678",
+            "০১৭১২৩৪৫৬৭৮",
+            "０１７１２３４５６７８",
+            "01712345678\n",
+            "01712345678\0",
+            "\u{a0}01712345678",
+            "0171234567a",
+            "+8801712345678 ext 1",
+        ] {
+            assert_eq!(bangladesh().national(text), Err(NotANumber), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_masked_number_hides_its_middle() {
+        assert_eq!(masked("01712345678"), "017****5678");
+        assert_eq!(masked("1234"), "****");
+    }
+}
