@@ -1,1 +1,207 @@
-//! Skeleton.
+//! The use cases: quote, purchase, settle, refund, approve and reject, deposit; and the workers.
+//!
+//! Not here: any dialect, any upstream by name, HTTP servers, SQL. Invariant: only `settle` writes
+//! a purchase's state.
+
+mod access;
+mod admin;
+mod deposit;
+mod keys;
+pub mod limits;
+mod lookup;
+mod offers;
+mod purchase;
+mod quote;
+mod settle;
+mod staff;
+mod wish;
+mod worker;
+
+pub use access::{Caller, Quota, Visit};
+pub use admin::NewAccount;
+pub use deposit::Paper;
+pub use keys::Pair;
+pub use lookup::Story;
+pub use wish::{Idempotency, Receipt, Replay, Wish};
+pub use worker::Workers;
+
+use access::CachedKey;
+use arc_swap::ArcSwap;
+use domain::account::AccountId;
+use domain::ids::IdMaker;
+use domain::purchase::ReferenceKey;
+use domain::upstream::{Listener, Upstream, UpstreamCode, Word};
+use domain::{Catalog, Chance, Clock, Environment, Refusal, Timestamp};
+use limits::Limiter;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock};
+use store::{Fault, Store};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::task::TaskTracker;
+
+/// The engine: cheap to clone, shared by all faces.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    ids: IdMaker,
+    snapshot: ArcSwap<Snapshot>,
+    upstreams: OnceLock<HashMap<UpstreamCode, Arc<dyn Upstream>>>,
+    keys: quick_cache::sync::Cache<String, CachedKey>,
+    calls: Limiter<(AccountId, Environment)>,
+    failures: Limiter<IpAddr>,
+    shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
+    running: Mutex<HashSet<ReferenceKey>>,
+    words: mpsc::Sender<Word>,
+    heard: Mutex<Option<mpsc::Receiver<Word>>>,
+    wake: Notify,
+    tasks: TaskTracker,
+}
+
+/// The catalog with what follows from it.
+struct Snapshot {
+    catalog: Arc<Catalog>,
+    simulated: HashSet<Environment>,
+}
+
+impl Engine {
+    /// An engine on a store, with the catalog read from it. Upstreams are connected afterwards,
+    /// because they talk back to it.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Engine, Fault> {
+        let (words, heard) = mpsc::channel(limits::WORDS_MOST);
+        let catalog = Arc::new(store.catalog()?);
+        let ids = IdMaker::new(0, store.highest_id()?);
+        let inner = Inner {
+            store,
+            clock,
+            chance,
+            ids,
+            snapshot: ArcSwap::from_pointee(Snapshot { catalog, simulated: HashSet::new() }),
+            upstreams: OnceLock::new(),
+            keys: quick_cache::sync::Cache::new(limits::KEYS_CACHED),
+            calls: Limiter::new(),
+            failures: Limiter::new(),
+            shown: quick_cache::sync::Cache::new(limits::OFFERS_CACHED),
+            running: Mutex::new(HashSet::new()),
+            words,
+            heard: Mutex::new(Some(heard)),
+            wake: Notify::new(),
+            tasks: TaskTracker::new(),
+        };
+        Ok(Engine { inner: Arc::new(inner) })
+    }
+
+    /// Connects the upstreams, once, before anything is bought.
+    pub fn connect(&self, upstreams: impl IntoIterator<Item = Arc<dyn Upstream>>) {
+        let by_code = upstreams.into_iter().map(|u| (u.code().clone(), u)).collect();
+        if self.inner.upstreams.set(by_code).is_err() {
+            tracing::error!("upstreams were connected twice; the first ones stay");
+        }
+        self.swap(self.catalog());
+    }
+
+    /// Takes what upstreams say unasked.
+    pub fn listener(&self) -> Arc<dyn Listener> {
+        Arc::new(Ear { words: self.inner.words.clone() })
+    }
+
+    /// The catalog as it is now; swapped whole when it changes.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.snapshot.load().catalog.clone()
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Whether purchases of this environment are fulfilled by a simulator.
+    pub fn is_simulated(&self, environment: Environment) -> bool {
+        self.inner.snapshot.load().simulated.contains(&environment)
+    }
+
+    /// The store answers; else the fault that keeps it from it.
+    pub fn ping(&self) -> Result<(), Fault> {
+        self.inner.store.ping()
+    }
+
+    /// Resolves when the disk has failed: the process should end and be started anew.
+    pub async fn failed(&self) -> Fault {
+        self.inner.store.failed().await
+    }
+
+    /// The whole audit, off the request path.
+    pub async fn audit(&self) -> Result<store::Report, Fault> {
+        let engine = self.clone();
+        let audit = tokio::task::spawn_blocking(move || engine.inner.store.audit());
+        audit.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// Reads the catalog anew and swaps it in.
+    pub(crate) fn reload(&self) -> Result<(), Fault> {
+        self.swap(Arc::new(self.inner.store.catalog()?));
+        Ok(())
+    }
+
+    fn swap(&self, catalog: Arc<Catalog>) {
+        let simulated = |environment: &Environment| {
+            let routes = catalog.routes.iter().filter(|r| r.environment == *environment);
+            routes
+                .flat_map(|r| &r.upstreams)
+                .filter_map(|code| self.upstream(code))
+                .any(|u| u.capabilities().is_simulated)
+        };
+        let simulated = Environment::ALL.into_iter().filter(simulated).collect();
+        self.inner.snapshot.store(Arc::new(Snapshot { catalog, simulated }));
+    }
+
+    pub(crate) fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
+        self.inner.upstreams.get()?.get(code)
+    }
+
+    /// A new id.
+    pub(crate) fn next_id(&self) -> i64 {
+        let mut random = [0; 4];
+        // Without chance ids are still unique, only evenly spaced.
+        let _ = self.inner.chance.fill(&mut random);
+        self.inner.ids.next(self.now(), u32::from_le_bytes(random))
+    }
+
+    /// What an asker is told of a fault of ours; the fault itself goes to the log.
+    pub(crate) fn unavailable(&self, fault: &Fault) -> Refusal {
+        match fault {
+            Fault::Busy => tracing::warn!(%fault, "refused for load"),
+            Fault::Database(_)
+            | Fault::DiskFull(_)
+            | Fault::Disk(_)
+            | Fault::Corrupt(_)
+            | Fault::Closed => {
+                tracing::error!(%fault, "the store could not answer");
+            }
+        }
+        Refusal::Unavailable { retry_after_s: 2 }
+    }
+}
+
+/// The engine's ear for upstreams.
+struct Ear {
+    words: mpsc::Sender<Word>,
+}
+
+impl Listener for Ear {
+    fn hear(&self, word: Word) {
+        if let Err(error) = self.words.try_send(word) {
+            tracing::warn!(%error, "an upstream's word was dropped; it will be asked for");
+        }
+    }
+}

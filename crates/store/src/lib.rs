@@ -1,1 +1,219 @@
-//! Skeleton.
+//! The only SQL: one writer that owns every commit, readers beside it, the audit.
+//!
+//! Not here: prices, upstreams, HTTP, and any rule (those are `domain`'s). Invariants: nothing is
+//! acknowledged before it is durable; no network call happens while a Tx is open, because nothing
+//! here can make one.
+
+mod accounts;
+mod backend;
+mod catalog;
+mod change;
+mod fault;
+mod ledger;
+mod outbox;
+mod purchases;
+mod read;
+mod verify;
+mod writer;
+
+pub use accounts::KeyHolder;
+pub use change::{Change, Done, DueJob, Posting, Setting, User};
+pub use fault::{Fault, OpenError};
+pub use ledger::Wallet;
+pub use outbox::OutboxEvent;
+pub use purchases::{Claimed, Evidence, OpenCase};
+pub use verify::Report;
+
+use backend::Sql;
+use backend::sqlite::{Folder, Lite};
+use domain::PurchaseId;
+use domain::account::{Account, AccountId, Environment, Key};
+use domain::admission::Denial;
+use domain::catalog::Catalog;
+use domain::clock::Timestamp;
+use domain::lifecycle::State;
+use domain::money::{Currency, Money};
+use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use writer::Writer;
+
+/// Reading connections: as many answers at once as two cores can give, and one to spare.
+const READERS: usize = 4;
+
+/// The store of one installation. Dropping it stops the writer once everything queued is written.
+pub struct Store {
+    writer: Option<Writer>,
+    thread: Option<JoinHandle<()>>,
+    readers: Vec<Mutex<Lite>>,
+    // Last: the lock on the folder goes when everything above is closed.
+    folder: Folder,
+}
+
+impl Store {
+    /// Opens the data folder, making it if need be; refuses one that another process holds.
+    pub fn open(folder: &Path) -> Result<Store, OpenError> {
+        let held = Folder::lock(folder)?;
+        let sql = held.writer()?;
+        let readers =
+            (0..READERS).map(|_| held.reader().map(Mutex::new)).collect::<Result<Vec<_>, _>>()?;
+        let (writer, thread) = Writer::start(sql).map_err(|error| {
+            OpenError::Unusable(folder.to_owned(), format!("no thread for the writer: {error}"))
+        })?;
+        Ok(Store { writer: Some(writer), thread: Some(thread), readers, folder: held })
+    }
+
+    /// Asks for a change and waits until it is durable, or refused.
+    pub async fn write(&self, change: Change) -> Result<Result<Done, Denial>, Fault> {
+        match &self.writer {
+            Some(writer) => writer.write(change).await,
+            None => Err(Fault::Closed),
+        }
+    }
+
+    /// Resolves when the disk has failed: the process should end and be started anew.
+    pub async fn failed(&self) -> Fault {
+        match &self.writer {
+            Some(writer) => writer.failed().await,
+            None => Fault::Closed,
+        }
+    }
+
+    /// Whether the store answers.
+    pub fn ping(&self) -> Result<(), Fault> {
+        self.read(|sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0))).map(|_| ())
+    }
+
+    /// Everything that prices and routes a purchase.
+    pub fn catalog(&self) -> Result<Catalog, Fault> {
+        self.read(catalog::whole)
+    }
+
+    /// An account.
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
+        self.read(|sql| accounts::by_id(sql, id))
+    }
+
+    /// Every account, oldest first.
+    pub fn accounts(&self) -> Result<Vec<Account>, Fault> {
+        self.read(accounts::every)
+    }
+
+    /// The pair of an open key, revoked or not, with its account.
+    pub fn key_holder(&self, open_key: &str) -> Result<Option<KeyHolder>, Fault> {
+        self.read(|sql| accounts::key_holder(sql, open_key))
+    }
+
+    /// The key pairs of an account, oldest first.
+    pub fn keys_of(&self, account: AccountId) -> Result<Vec<Key>, Fault> {
+        self.read(|sql| accounts::keys_of(sql, account))
+    }
+
+    /// The wallets of an account.
+    pub fn wallets(&self, account: AccountId) -> Result<Vec<Wallet>, Fault> {
+        self.read(|sql| ledger::wallets(sql, account))
+    }
+
+    /// What an account can spend; `None` without such a wallet.
+    pub fn available(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        currency: Currency,
+    ) -> Result<Option<Money>, Fault> {
+        self.read(|sql| ledger::available(sql, account, environment, currency))
+    }
+
+    /// What a reference stands for; `None` while it is free.
+    pub fn claimed(&self, reference: &ReferenceKey) -> Result<Option<Claimed>, Fault> {
+        self.read(|sql| purchases::claimed(sql, reference))
+    }
+
+    /// The first answer to a request with this idempotency key, if it was kept.
+    pub fn replay(&self, reference: &ReferenceKey) -> Result<Option<(u16, String)>, Fault> {
+        self.read(|sql| purchases::replay(sql, reference))
+    }
+
+    /// A purchase of an account.
+    pub fn purchase(&self, key: &PurchaseKey) -> Result<Option<Purchase>, Fault> {
+        self.read(|sql| purchases::by_key(sql, key))
+    }
+
+    /// A purchase by its id alone: for staff, and for upstreams' words, who know no account.
+    pub fn any_purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, Fault> {
+        self.read(|sql| purchases::by_id(sql, id))
+    }
+
+    /// The latest purchases of everybody, at most `limit`; of one state if it is given.
+    pub fn latest_purchases(
+        &self,
+        state: Option<State>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, Fault> {
+        self.read(|sql| purchases::latest(sql, state, limit))
+    }
+
+    /// The attempts of a purchase, first to last.
+    pub fn attempts(&self, key: &PurchaseKey) -> Result<Vec<Attempt>, Fault> {
+        self.read(|sql| purchases::attempts(sql, key))
+    }
+
+    /// The events of a purchase in the outbox, first to last.
+    pub fn events(&self, key: &PurchaseKey) -> Result<Vec<OutboxEvent>, Fault> {
+        self.read(|sql| outbox::events(sql, key))
+    }
+
+    /// The evidence of a purchase, first to last.
+    pub fn evidence(&self, key: &PurchaseKey) -> Result<Vec<Evidence>, Fault> {
+        self.read(|sql| purchases::evidence(sql, key))
+    }
+
+    /// The cases that wait for staff, oldest first.
+    pub fn open_cases(&self) -> Result<Vec<OpenCase>, Fault> {
+        self.read(purchases::open_cases)
+    }
+
+    /// When the next job is due; `None` while nothing is owed.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
+        self.read(outbox::next_due)
+    }
+
+    /// The highest id ever given: new ones go on from there.
+    pub fn highest_id(&self) -> Result<i64, Fault> {
+        self.read(|sql| Ok(purchases::highest_id(sql)?.max(accounts::highest_id(sql)?)))
+    }
+
+    /// The whole audit. Takes as long as there are journals: call it off the request path.
+    pub fn audit(&self) -> Result<Report, Fault> {
+        let mut own = self.folder.reader().map_err(|error| Fault::Database(error.to_string()))?;
+        verify::audit(&mut own)
+    }
+
+    /// A quick look at sums and holds; says what is wrong, or nothing.
+    pub fn quick_audit(&self) -> Result<Vec<String>, Fault> {
+        let mut own = self.folder.reader().map_err(|error| Fault::Database(error.to_string()))?;
+        verify::quick(&mut own)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut dyn Sql) -> Result<T, Fault>) -> Result<T, Fault> {
+        read(&mut *self.reader())
+    }
+
+    /// A free reader, or the first that comes free: a read takes microseconds.
+    fn reader(&self) -> MutexGuard<'_, Lite> {
+        let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
+        free.unwrap_or_else(|| self.readers[0].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.writer = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer panicked");
+        }
+    }
+}

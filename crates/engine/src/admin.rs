@@ -1,0 +1,184 @@
+//! What the company sets up: accounts, wallets, keys, logins, the catalog.
+
+use crate::Engine;
+use crate::keys::{self, Pair};
+use argon2::PasswordHasher;
+use domain::account::{Account, AccountId, AllowList, Environment, HOUSE, Key, Role, Subscription};
+use domain::catalog::Catalog;
+use domain::ids::{KeyId, UserId};
+use domain::money::Currency;
+use domain::refusal::{Complaint, Refusal};
+use store::{Change, Fault, Setting, User};
+
+/// An account that is to be opened, with a wallet in each currency and environment.
+#[derive(Clone, Debug)]
+pub struct NewAccount<'a> {
+    /// What it is to us.
+    pub role: Role,
+    /// How people call it.
+    pub name: &'a str,
+    /// What it subscribed to.
+    pub subscription: Option<Subscription>,
+    /// In what its wallets are.
+    pub currencies: &'a [Currency],
+}
+
+impl Engine {
+    /// Makes the house account if it is not there: it owns fees, floats and funding.
+    pub async fn open_house(&self, name: &str) -> Result<(), Refusal> {
+        if self.account(HOUSE)?.is_some() {
+            return Ok(());
+        }
+        let house = Account {
+            id: HOUSE,
+            role: Role::House,
+            name: name.to_owned(),
+            is_active: true,
+            subscription: None,
+            opened_at: self.now(),
+        };
+        self.set(Setting::Account(house)).await
+    }
+
+    /// Opens an account.
+    pub async fn open_account(&self, new: NewAccount<'_>) -> Result<AccountId, Refusal> {
+        if new.name.trim().is_empty() {
+            return Err(Refusal::Invalid(vec![Complaint {
+                field: "name",
+                says: "An account needs a name.".to_owned(),
+            }]));
+        }
+        let account = Account {
+            id: AccountId(self.next_id()),
+            role: new.role,
+            name: new.name.to_owned(),
+            is_active: true,
+            subscription: new.subscription,
+            opened_at: self.now(),
+        };
+        let id = account.id;
+        self.set(Setting::Account(account)).await?;
+        for environment in Environment::ALL {
+            for currency in new.currencies {
+                self.set(Setting::Wallet(id, environment, *currency)).await?;
+            }
+        }
+        Ok(id)
+    }
+
+    /// Replaces what an account is: its name, its subscription, whether it is active. Its calls
+    /// are judged by it within a second.
+    pub async fn change_account(
+        &self,
+        id: AccountId,
+        change: impl FnOnce(&mut Account),
+    ) -> Result<Account, Refusal> {
+        let mut account = self.account(id)?.ok_or(Refusal::PurchaseUnknown)?;
+        change(&mut account);
+        self.set(Setting::Account(account.clone())).await?;
+        self.inner.keys.clear();
+        Ok(account)
+    }
+
+    /// An account.
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Refusal> {
+        self.inner.store.account(id).map_err(|fault| self.unavailable(&fault))
+    }
+
+    /// Makes a key pair; the secret is in the answer and nowhere else.
+    pub async fn make_key(
+        &self,
+        account: AccountId,
+        environment: Environment,
+    ) -> Result<(KeyId, Pair), Refusal> {
+        let pair = keys::make(environment, self.inner.chance.as_ref())
+            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        let id = KeyId(self.next_id());
+        let key = Key {
+            id,
+            account,
+            environment,
+            open_key: pair.open.clone(),
+            secret_digest: keys::digest_of(&pair.secret),
+            secret_tail: pair.secret[pair.secret.len() - 4..].to_owned(),
+            allow_list: AllowList::default(),
+            webhook_url: None,
+            revoked_at: None,
+        };
+        self.set(Setting::Key(key, self.now())).await?;
+        Ok((id, pair))
+    }
+
+    /// Changes who may use a pair, where its events go, or revokes it; in force at once.
+    pub async fn change_key(
+        &self,
+        open_key: &str,
+        change: impl FnOnce(&mut Key),
+    ) -> Result<Key, Refusal> {
+        let read =
+            self.inner.store.key_holder(open_key).map_err(|fault| self.unavailable(&fault))?;
+        let mut key = read.ok_or(Refusal::KeysInvalid)?.key;
+        change(&mut key);
+        self.set(Setting::Key(key.clone(), self.now())).await?;
+        self.inner.keys.remove(open_key);
+        Ok(key)
+    }
+
+    /// Makes a login; the password is kept as Argon2id.
+    pub async fn make_user(
+        &self,
+        account: AccountId,
+        email: &str,
+        role: &str,
+        password: &str,
+    ) -> Result<UserId, Refusal> {
+        let password = password.to_owned();
+        let hash = tokio::task::spawn_blocking(move || {
+            argon2::Argon2::default()
+                .hash_password(password.as_bytes())
+                .map(|hash| hash.to_string())
+        });
+        let unavailable = Refusal::Unavailable { retry_after_s: 5 };
+        let Ok(Ok(password_hash)) = hash.await else { return Err(unavailable) };
+        let id = UserId(self.next_id());
+        let user = User {
+            id,
+            account,
+            email: email.to_owned(),
+            role: role.to_owned(),
+            password_hash,
+            created_at: self.now(),
+        };
+        self.set(Setting::User(user)).await?;
+        Ok(id)
+    }
+
+    /// Makes or replaces countries, operators, prices and routes, and swaps the catalog in.
+    pub async fn set_catalog(&self, catalog: Catalog) -> Result<(), Refusal> {
+        let settings = catalog
+            .countries
+            .into_iter()
+            .map(Setting::Country)
+            .chain(catalog.operators.into_iter().map(Setting::Operator))
+            .chain(catalog.prices.into_iter().map(Setting::Price))
+            .chain(catalog.routes.into_iter().map(Setting::Route));
+        for setting in settings {
+            self.set(setting).await?;
+        }
+        self.reload().map_err(|fault| self.unavailable(&fault))
+    }
+
+    /// Random letters and digits, for passwords and the like.
+    pub fn random_text(&self, length: usize) -> Result<String, Refusal> {
+        keys::random_text(length, self.inner.chance.as_ref())
+            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
+    }
+
+    async fn set(&self, setting: Setting) -> Result<(), Refusal> {
+        let written = self.inner.store.write(Change::Set(Box::new(setting))).await;
+        match written.map_err(|fault: Fault| self.unavailable(&fault))? {
+            Ok(_) => Ok(()),
+            Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Money in and out of wallets, booked by staff under a reference of their own: once.
+
+use crate::Engine;
+use domain::account::AccountId;
+use domain::admission::Denial;
+use domain::journal::{Journal, Reason};
+use domain::purchase::{ReferenceKey, Space, is_reference};
+use domain::refusal::{Complaint, Refusal};
+use domain::{Environment, Money};
+use store::{Change, Done, Posting};
+
+impl Engine {
+    /// Books money paid in (`Deposit`) or out (`Withdraw`); answers what the wallet can spend
+    /// then. Refuses a reference that was used, a wallet that is not there, and paying out more
+    /// than there is.
+    pub async fn fund(
+        &self,
+        reason: Reason,
+        place: (AccountId, Environment),
+        amount: Money,
+        paper: Paper<'_>,
+    ) -> Result<Money, Refusal> {
+        let (account, environment) = place;
+        let wrong =
+            |field, says: &str| Refusal::Invalid(vec![Complaint { field, says: says.to_owned() }]);
+        if !is_reference(paper.reference) {
+            return Err(wrong("reference", "A reference is 1 to 128 printable ASCII characters."));
+        }
+        let journal = Journal::funding(reason, account, environment, amount)
+            .ok_or_else(|| wrong("amount", "The amount must be more than zero."))?;
+        let reference = ReferenceKey {
+            account,
+            environment,
+            space: Space::Desk,
+            text: paper.reference.to_owned(),
+        };
+        let note = format!("{}: {}", paper.by, paper.note);
+        let posting = Box::new(Posting { journal, reference, note, at: self.now() });
+        match self
+            .inner
+            .store
+            .write(Change::Post(posting))
+            .await
+            .map_err(|fault| self.unavailable(&fault))?
+        {
+            Ok(Done::Posted { available_after }) => {
+                Ok(Money::new(available_after, amount.currency()))
+            }
+            Ok(Done::Opened { .. } | Done::Written | Done::Claimed(_)) => Ok(amount),
+            Err(Denial::ReferenceTaken { .. }) => Err(Refusal::ReferenceKnown(None)),
+            Err(Denial::Short { available }) => {
+                Err(Refusal::Short { available: Money::new(available, amount.currency()) })
+            }
+            Err(Denial::NoLedgerAccount(_)) => Err(Refusal::NoWallet),
+            Err(Denial::TooLarge | Denial::Moved { .. }) => {
+                Err(wrong("amount", "The amount is too large."))
+            }
+        }
+    }
+}
+
+/// What staff write on a booking.
+#[derive(Clone, Copy, Debug)]
+pub struct Paper<'a> {
+    /// The bank's or the receipt's number.
+    pub reference: &'a str,
+    /// Who books.
+    pub by: &'a str,
+    /// Why.
+    pub note: &'a str,
+}

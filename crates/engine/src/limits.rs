@@ -1,0 +1,152 @@
+//! Everything has a limit, with its reason; and the sliding minute that counts calls.
+//!
+//! The minute is exact to the second: in no 60 seconds more calls pass than the plan allows, which
+//! a token bucket of the same size would let happen (twice as many around its refill).
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::access::Quota;
+
+/// A client waits at most this long for an answer; longer than an upstream gets, shorter than a
+/// proxy's patience (RELIABILITY 1.4, rule 9).
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+/// A worker that claimed a job has this long; then another may take it.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// Jobs that are taken at once: bounds what a crash leaves half done.
+pub const JOBS_AT_ONCE: u32 = 64;
+/// How long a worker sleeps when nothing is due: the delay that a job can have.
+pub const SLEEP_MOST: Duration = Duration::from_millis(500);
+/// A step that loses its race is decided anew; this often only if somebody races for ever.
+pub const RACES_MOST: u32 = 8;
+/// Words of upstreams that may wait; past that they are dropped and asked for again.
+pub const WORDS_MOST: usize = 10_000;
+/// Between two quick audits.
+pub const AUDIT_EVERY: Duration = Duration::from_secs(10 * 60);
+/// A verified key is trusted this long before it is read again: revoking works within it.
+pub const KEY_CACHED: Duration = Duration::from_secs(1);
+/// Keys kept verified.
+pub const KEYS_CACHED: usize = 20_000;
+/// Offers are remembered this long after they were shown.
+pub const OFFERS_SHOWN: Duration = Duration::from_secs(15 * 60);
+/// Numbers whose offers are remembered.
+pub const OFFERS_CACHED: usize = 20_000;
+/// Failed authentications a minute from one address before they are refused unread
+/// (RELIABILITY K7).
+pub const FAILURES_A_MINUTE: u32 = 20;
+/// Windows kept before those that are empty are thrown away.
+const WINDOWS_MOST: usize = 10_000;
+
+const SLOTS: u64 = 60;
+
+/// One minute of one caller, counted by the second.
+#[derive(Clone, Debug)]
+struct Window {
+    slots: [u32; SLOTS as usize],
+    at_s: u64,
+    sum: u32,
+}
+
+impl Window {
+    const fn new(at_s: u64) -> Window {
+        Window { slots: [0; SLOTS as usize], at_s, sum: 0 }
+    }
+
+    const fn slot(at_s: u64) -> usize {
+        (at_s % SLOTS) as usize
+    }
+
+    /// Forgets what is older than a minute.
+    fn advance(&mut self, now_s: u64) {
+        let passed = now_s.saturating_sub(self.at_s).min(SLOTS);
+        for step in 1..=passed {
+            let slot = &mut self.slots[Window::slot(now_s - passed + step)];
+            self.sum -= *slot;
+            *slot = 0;
+        }
+        self.at_s = self.at_s.max(now_s);
+    }
+
+    /// Seconds until the oldest call that counts is given back.
+    fn gives_back_in_s(&self) -> u64 {
+        (1..=SLOTS).find(|age| self.slots[Window::slot(self.at_s + age)] > 0).unwrap_or(0)
+    }
+}
+
+/// Counts calls a minute, by caller.
+#[derive(Debug)]
+pub(crate) struct Limiter<K> {
+    windows: Mutex<HashMap<K, Window>>,
+}
+
+impl<K: Eq + Hash> Limiter<K> {
+    pub(crate) fn new() -> Limiter<K> {
+        Limiter { windows: Mutex::new(HashMap::new()) }
+    }
+
+    /// Counts one call if it is within `limit`. The quota tells what is left after it; the flag
+    /// whether it may pass.
+    pub(crate) fn take(&self, key: K, limit: u32, now: Duration) -> (Quota, bool) {
+        let now_s = now.as_secs();
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if windows.len() >= WINDOWS_MOST {
+            windows.retain(|_, window| now_s < window.at_s + SLOTS);
+        }
+        let window = windows.entry(key).or_insert_with(|| Window::new(now_s));
+        window.advance(now_s);
+        let passes = window.sum < limit;
+        if passes {
+            window.slots[Window::slot(window.at_s)] += 1;
+            window.sum += 1;
+        }
+        let quota = Quota {
+            limit,
+            remaining: limit.saturating_sub(window.sum),
+            reset_s: window.gives_back_in_s(),
+        };
+        (quota, passes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_minute_gives_back_what_it_took() {
+        let limiter = Limiter::new();
+        let take = |s| limiter.take(1, 3, Duration::from_secs(s));
+        assert_eq!(take(100), (Quota { limit: 3, remaining: 2, reset_s: 60 }, true));
+        assert_eq!(take(130), (Quota { limit: 3, remaining: 1, reset_s: 30 }, true));
+        assert_eq!(take(130).0.remaining, 0);
+        assert_eq!(take(159), (Quota { limit: 3, remaining: 0, reset_s: 1 }, false));
+        assert_eq!(take(160), (Quota { limit: 3, remaining: 0, reset_s: 30 }, true));
+        assert_eq!(take(1_000_000).0.remaining, 2);
+        assert_eq!(
+            limiter.take(2, 0, Duration::ZERO),
+            (Quota { limit: 0, remaining: 0, reset_s: 0 }, false)
+        );
+    }
+
+    proptest! {
+        /// In no 60 seconds do more calls pass than allowed, and none is refused without cause.
+        #[test]
+        fn no_minute_has_more_than_its_limit(gaps in proptest::collection::vec(0_u64..20, 1..300), limit in 1_u32..20) {
+            let limiter = Limiter::new();
+            let mut now = 0;
+            let mut passed: Vec<u64> = Vec::new();
+            for gap in gaps {
+                now += gap;
+                let recent = passed.iter().filter(|at| **at + 60 > now).count();
+                let (_, passes) = limiter.take((), limit, Duration::from_secs(now));
+                prop_assert_eq!(passes, recent < limit as usize);
+                if passes {
+                    passed.push(now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Looking: balances, purchases, their stories. Changes nothing.
+
+use crate::{Caller, Engine};
+use domain::account::{Account, AccountId, Key};
+use domain::lifecycle::State;
+use domain::purchase::{Attempt, PurchaseKey, ReferenceKey, Space};
+use domain::refusal::Refusal;
+use domain::{Currency, Money, Purchase, PurchaseId};
+use store::{Evidence, Fault, OpenCase, OutboxEvent, Wallet};
+
+/// Everything that is known of a purchase.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// It, as it stands.
+    pub purchase: Purchase,
+    /// Its attempts, first to last.
+    pub attempts: Vec<Attempt>,
+    /// What was said about it, first to last.
+    pub evidence: Vec<Evidence>,
+    /// What its account was or will be told, first to last.
+    pub events: Vec<OutboxEvent>,
+}
+
+impl Engine {
+    /// The account's available money in a currency. Refuses without such a wallet.
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn balance(&self, caller: &Caller, currency: Currency) -> Result<Money, Refusal> {
+        let read = self.inner.store.available(caller.account, caller.environment, currency);
+        read.map_err(|fault| self.unavailable(&fault))?.ok_or(Refusal::NoWallet)
+    }
+
+    /// The purchase of this reference.
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn purchase_by_reference(
+        &self,
+        caller: &Caller,
+        space: Space,
+        reference: &str,
+    ) -> Result<Purchase, Refusal> {
+        let reference = ReferenceKey {
+            account: caller.account,
+            environment: caller.environment,
+            space,
+            text: reference.to_owned(),
+        };
+        let claimed =
+            self.inner.store.claimed(&reference).map_err(|fault| self.unavailable(&fault))?;
+        let key = claimed.and_then(|c| c.purchase).ok_or(Refusal::PurchaseUnknown)?;
+        self.own(&key)
+    }
+
+    /// The purchase of this id; a stranger's is as unknown as one that never was.
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn purchase_by_id(
+        &self,
+        caller: &Caller,
+        id: PurchaseId,
+    ) -> Result<Purchase, Refusal> {
+        self.own(&PurchaseKey { account: caller.account, environment: caller.environment, id })
+    }
+
+    fn own(&self, key: &PurchaseKey) -> Result<Purchase, Refusal> {
+        let read = self.inner.store.purchase(key).map_err(|fault| self.unavailable(&fault))?;
+        read.ok_or(Refusal::PurchaseUnknown)
+    }
+
+    /// For staff: the latest purchases of everybody, at most `limit`; of one state if given.
+    pub fn latest_purchases(
+        &self,
+        state: Option<State>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, Fault> {
+        self.inner.store.latest_purchases(state, limit)
+    }
+
+    /// For staff: a purchase with all that is known of it.
+    pub fn story(&self, id: PurchaseId) -> Result<Option<Story>, Fault> {
+        let Some(purchase) = self.inner.store.any_purchase(id)? else { return Ok(None) };
+        let key = purchase.key;
+        Ok(Some(Story {
+            purchase,
+            attempts: self.inner.store.attempts(&key)?,
+            evidence: self.inner.store.evidence(&key)?,
+            events: self.inner.store.events(&key)?,
+        }))
+    }
+
+    /// For staff: the cases that wait for them, oldest first.
+    pub fn open_cases(&self) -> Result<Vec<OpenCase>, Fault> {
+        self.inner.store.open_cases()
+    }
+
+    /// For staff: every account.
+    pub fn accounts(&self) -> Result<Vec<Account>, Fault> {
+        self.inner.store.accounts()
+    }
+
+    /// For staff: an account's wallets.
+    pub fn wallets(&self, account: AccountId) -> Result<Vec<Wallet>, Fault> {
+        self.inner.store.wallets(account)
+    }
+
+    /// For staff: an account's key pairs, without their secrets.
+    pub fn keys_of(&self, account: AccountId) -> Result<Vec<Key>, Fault> {
+        self.inner.store.keys_of(account)
+    }
+}

@@ -1,0 +1,241 @@
+//! Buying: price and route from the snapshot, one commit that holds the money and puts the first
+//! attempt on record, then the upstream, then the settlement.
+//!
+//! Invariant: the work goes on when the client goes away, and a client is answered in time even
+//! when the upstream is not.
+
+use crate::wish::{Idempotency, Receipt, Replay, Wish};
+use crate::{Caller, Engine, limits};
+use domain::admission::Denial;
+use domain::catalog::Want;
+use domain::lifecycle::State;
+use domain::purchase::{PurchaseKey, ReferenceKey, Space};
+use domain::refusal::{Complaint, Refusal};
+use domain::routing::Path;
+use domain::settle;
+use domain::upstream::UpstreamCode;
+use domain::{Money, Purchase, PurchaseId};
+use std::sync::PoisonError;
+use store::{Change, Done};
+
+impl Engine {
+    /// Buys: holds the money, sends it to an upstream (or to staff), waits for its word, settles.
+    pub async fn purchase(&self, wish: Wish) -> Result<Receipt, Refusal> {
+        let _running = match &wish.idempotency {
+            Some(idempotency) => match self.first_time(&wish.caller, idempotency)? {
+                FirstTime::Yes(running) => Some(running),
+                FirstTime::No(receipt) => return Ok(receipt),
+            },
+            None => None,
+        };
+        let (mut purchase, path) = self.draft(&wish)?;
+        match path.upstreams.iter().find(|code| self.upstream(code).is_some()) {
+            Some(first) if !path.needs_approval => {
+                purchase.state = State::Sent;
+                purchase.attempts = 1;
+                purchase.upstream = Some(first.clone());
+            }
+            Some(_) | None => purchase.state = State::Awaiting,
+        }
+        let purchase = self.open(&wish, purchase).await?;
+        if purchase.state != State::Sent {
+            return Ok(Receipt::Bought(Box::new(purchase)));
+        }
+        let engine = self.clone();
+        let sent = purchase.clone();
+        // A task of its own: if the client hangs up, the attempt is settled all the same.
+        let driven = self.inner.tasks.spawn(async move { engine.drive(sent).await });
+        let settled = match tokio::time::timeout(limits::ANSWER_WITHIN, driven).await {
+            Ok(Ok(settled)) => settled,
+            Ok(Err(_)) | Err(_) => purchase,
+        };
+        Ok(Receipt::Bought(Box::new(settled)))
+    }
+
+    /// A purchase as it would be opened, priced and routed; nothing is stored.
+    pub(crate) fn draft(&self, wish: &Wish) -> Result<(Purchase, Path), Refusal> {
+        let now = self.now();
+        let catalog = self.catalog();
+        let want = Want {
+            account: wish.caller.account,
+            plan: Some(wish.caller.plan),
+            environment: wish.caller.environment,
+            operator: &wish.operator,
+            kind: wish.kind,
+            recipient: &wish.recipient,
+            amount: wish.amount,
+            at: now,
+        };
+        let price = catalog
+            .price(&want)
+            .filter(|p| wish.amount.plus(p.fee).is_some())
+            .ok_or_else(too_large)?;
+        let purchase = Purchase {
+            key: PurchaseKey {
+                account: wish.caller.account,
+                environment: wish.caller.environment,
+                id: PurchaseId(self.next_id()),
+            },
+            space: wish.space,
+            reference: wish.reference.clone(),
+            api_key: Some(wish.caller.key),
+            kind: wish.kind,
+            operator: wish.operator.clone(),
+            recipient: wish.recipient.clone(),
+            service_type: wish.service_type,
+            amount: wish.amount,
+            fee: price.fee,
+            commission: price.commission,
+            available_after: Money::zero(wish.amount.currency()),
+            details: wish.details.clone(),
+            webhook_url: wish.webhook_url.clone(),
+            state: State::Quoted,
+            version: 1,
+            attempts: 0,
+            upstream: None,
+            text: None,
+            decider: None,
+            opened_at: now,
+            updated_at: now,
+            delivered_at: None,
+        };
+        Ok((purchase, catalog.path(&want)))
+    }
+
+    /// Opens a purchase: from here on its reference is used up and its money is where its state
+    /// says.
+    pub(crate) async fn open(
+        &self,
+        wish: &Wish,
+        mut purchase: Purchase,
+    ) -> Result<Purchase, Refusal> {
+        let reference = |space, text: &String| ReferenceKey {
+            account: wish.caller.account,
+            environment: wish.caller.environment,
+            space,
+            text: text.clone(),
+        };
+        let mut claims = vec![reference(wish.space, &wish.reference)];
+        claims.extend(wish.idempotency.iter().map(|i| reference(i.space, &i.key)));
+        let opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
+        let digest = wish.idempotency.as_ref().map(|i| i.digest);
+        let verdict = self.inner.store.write(Change::Open { claims, digest, opening }).await;
+        match verdict.map_err(|fault| self.unavailable(&fault))? {
+            Ok(Done::Opened { available_after }) => {
+                purchase.available_after = Money::new(available_after, purchase.amount.currency());
+                Ok(purchase)
+            }
+            Ok(Done::Written | Done::Posted { .. } | Done::Claimed(_)) => Ok(purchase),
+            Err(denial) => Err(self.denied(wish, denial)),
+        }
+    }
+
+    fn denied(&self, wish: &Wish, denial: Denial) -> Refusal {
+        match denial {
+            Denial::ReferenceTaken { reference, .. } if reference.space != wish.space => {
+                Refusal::IdempotencyRunning
+            }
+            Denial::ReferenceTaken { by, .. } => {
+                let first =
+                    by.purchase.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
+                Refusal::ReferenceKnown(first.map(Box::new))
+            }
+            Denial::Short { available } => {
+                Refusal::Short { available: Money::new(available, wish.amount.currency()) }
+            }
+            Denial::NoLedgerAccount(_) => Refusal::NoWallet,
+            Denial::TooLarge => too_large(),
+            Denial::Moved { .. } => Refusal::Unavailable { retry_after_s: 1 },
+        }
+    }
+
+    /// Whether this idempotency key is new; else what came of it before.
+    fn first_time(&self, caller: &Caller, idempotency: &Idempotency) -> Result<FirstTime, Refusal> {
+        let reference = key_reference(caller, idempotency.space, &idempotency.key);
+        let running = Running::begin(self, reference.clone()).ok_or(Refusal::IdempotencyRunning)?;
+        let fault = |fault| self.unavailable(&fault);
+        let Some(claimed) = self.inner.store.claimed(&reference).map_err(fault)? else {
+            return Ok(FirstTime::Yes(running));
+        };
+        if claimed.digest != Some(idempotency.digest) {
+            return Err(Refusal::IdempotencyMismatch);
+        }
+        let key = claimed.purchase.ok_or(Refusal::PurchaseUnknown)?;
+        let purchase =
+            self.inner.store.purchase(&key).map_err(fault)?.ok_or(Refusal::PurchaseUnknown)?;
+        let replay = self.inner.store.replay(&reference).map_err(fault)?;
+        let replay = replay.map(|(status, body)| Replay { status, body });
+        Ok(FirstTime::No(Receipt::Before { purchase: Box::new(purchase), replay }))
+    }
+
+    /// Keeps the first answer to a request that carried an idempotency key, for its replays.
+    pub async fn remember(&self, caller: &Caller, space: Space, key: &str, replay: Replay) {
+        let reference = key_reference(caller, space, key);
+        let change = Change::Remember { reference, status: replay.status, body: replay.body };
+        // Losing it costs nothing: a replay then renders the purchase as it stands.
+        if let Err(fault) = self.inner.store.write(change).await {
+            tracing::warn!(%fault, "the first answer to an idempotency key could not be kept");
+        }
+    }
+
+    /// The upstreams of a purchase's route that are connected and were not tried.
+    pub(crate) fn routes_left(
+        &self,
+        purchase: &Purchase,
+        tried: &[UpstreamCode],
+    ) -> Vec<UpstreamCode> {
+        let want = Want {
+            account: purchase.key.account,
+            plan: None,
+            environment: purchase.key.environment,
+            operator: &purchase.operator,
+            kind: purchase.kind,
+            recipient: &purchase.recipient,
+            amount: purchase.amount,
+            at: self.now(),
+        };
+        let path = self.catalog().path(&want);
+        path.left(tried).filter(|code| self.upstream(code).is_some()).cloned().collect()
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::Invalid(vec![Complaint {
+        field: "amount",
+        says: "The amount is too large.".to_owned(),
+    }])
+}
+
+fn key_reference(caller: &Caller, space: Space, key: &str) -> ReferenceKey {
+    ReferenceKey {
+        account: caller.account,
+        environment: caller.environment,
+        space,
+        text: key.to_owned(),
+    }
+}
+
+enum FirstTime {
+    Yes(Running),
+    No(Receipt),
+}
+
+/// An idempotency key that is being worked on, until this is dropped.
+struct Running {
+    engine: Engine,
+    reference: ReferenceKey,
+}
+
+impl Running {
+    fn begin(engine: &Engine, reference: ReferenceKey) -> Option<Running> {
+        let mut running = engine.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(reference.clone()).then(|| Running { engine: engine.clone(), reference })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut running = self.engine.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.reference);
+    }
+}

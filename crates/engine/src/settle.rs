@@ -1,0 +1,299 @@
+//! The only writer of a purchase's state: submits attempts, reads words about them, takes steps.
+//!
+//! Every step goes through [`Engine::take`], which decides by the lifecycle table and writes by
+//! compare-and-swap; whoever loses a race decides anew from what the purchase has become.
+//! Invariant: an upstream is called only after its attempt is on record, and never with a Tx open.
+
+use crate::{Engine, limits};
+use domain::Purchase;
+use domain::admission::Denial;
+use domain::clock::Timestamp;
+use domain::lifecycle::{Event, Standing, State, event_of};
+use domain::number::masked;
+use domain::purchase::{Attempt, PurchaseKey};
+use domain::settle::{self, Case, Decided, Proof, Source};
+use domain::upstream::{Outcome, UpstreamCode, cleaned};
+use store::{Change, Fault};
+
+/// What came of an event.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// The purchase took a step.
+    Moved(Purchase),
+    /// It stands as it stood.
+    Stayed(Purchase),
+    /// The event cannot happen to it; nothing was written.
+    Never(Purchase),
+}
+
+impl Taken {
+    pub(crate) fn purchase(self) -> Purchase {
+        match self {
+            Taken::Moved(purchase) | Taken::Stayed(purchase) | Taken::Never(purchase) => purchase,
+        }
+    }
+}
+
+impl Engine {
+    /// Carries a purchase whose attempt is on record to wherever the upstreams' words lead. A
+    /// fault leaves it where it is: its job is still owed.
+    pub(crate) async fn drive(&self, mut purchase: Purchase) -> Purchase {
+        loop {
+            let outcome = self.submit(&purchase).await;
+            let attempt = purchase.attempts;
+            purchase = match self.hear(purchase.clone(), attempt, &outcome, Hearing::Answer).await {
+                Ok(taken) => taken.purchase(),
+                Err(fault) => return self.left_owed(purchase, &fault),
+            };
+            if purchase.state != State::Held {
+                return purchase;
+            }
+            purchase = match self.record_attempt(purchase.clone()).await {
+                Ok(Some(sent)) => sent,
+                Ok(None) => return purchase,
+                Err(fault) => return self.left_owed(purchase, &fault),
+            };
+            if purchase.state != State::Sent {
+                return purchase;
+            }
+        }
+    }
+
+    fn left_owed(&self, purchase: Purchase, fault: &Fault) -> Purchase {
+        tracing::error!(%fault, purchase = %purchase.key.id, "a step could not be written; its job is owed");
+        purchase
+    }
+
+    /// Calls the upstream of the latest attempt, which is on record. An answer that takes too long
+    /// is unknown.
+    async fn submit(&self, purchase: &Purchase) -> Outcome {
+        let Some(upstream) = purchase.upstream.as_ref().and_then(|code| self.upstream(code)) else {
+            return Outcome::NotSent { reason: "the upstream is not connected".to_owned() };
+        };
+        let order = purchase.order(purchase.attempts);
+        match tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Unknown { reason: "no answer within 20 s".to_owned() },
+        }
+    }
+
+    /// Puts the next attempt of a held purchase on record, at the first upstream that was not
+    /// tried. `None`: somebody else has moved it, or does so now. Without an upstream left it fails
+    /// and the money goes back.
+    pub(crate) async fn record_attempt(
+        &self,
+        purchase: Purchase,
+    ) -> Result<Option<Purchase>, Fault> {
+        let tried = self.tried(&purchase.key)?;
+        let (event, proof) = match self.routes_left(&purchase, &tried).into_iter().next() {
+            Some(upstream) => {
+                let source = Source::Upstream { attempt: purchase.attempts + 1, upstream };
+                (
+                    Event::Submit,
+                    Proof {
+                        source,
+                        word: "submit".to_owned(),
+                        text: None,
+                        upstream_reference: None,
+                    },
+                )
+            }
+            None => {
+                let text = Some("no upstream is left to try".to_owned());
+                (
+                    Event::Refuse,
+                    Proof {
+                        source: Source::Clock,
+                        word: "no_route".to_owned(),
+                        text,
+                        upstream_reference: None,
+                    },
+                )
+            }
+        };
+        // Not decided anew after a lost race: whoever won it submits.
+        let Decided::Move(step) = settle::decide(&purchase, event, proof, self.now()) else {
+            return Ok(None);
+        };
+        let after = step.after.clone();
+        match self.inner.store.write(Change::Step(step)).await? {
+            Ok(_) => Ok(Some(after)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Takes an upstream's word about an attempt, wherever it came from.
+    pub(crate) async fn hear(
+        &self,
+        purchase: Purchase,
+        attempt: u32,
+        outcome: &Outcome,
+        hearing: Hearing,
+    ) -> Result<Taken, Fault> {
+        self.log_word(&purchase, attempt, outcome);
+        let attempts = match outcome {
+            // What these mean depends on what was tried, and when.
+            Outcome::Refused { .. }
+            | Outcome::NotSent { .. }
+            | Outcome::NotFound
+            | Outcome::Unknown { .. } => self.inner.store.attempts(&purchase.key)?,
+            Outcome::Delivered { .. }
+            | Outcome::Accepted { .. }
+            | Outcome::Reversed { .. }
+            | Outcome::Unaskable { .. } => Vec::new(),
+        };
+        let upstream = self.upstream_of(&purchase, attempt, &attempts)?;
+        let proof = Proof {
+            source: Source::Upstream { attempt, upstream: upstream.clone() },
+            word: outcome.code().to_owned(),
+            text: outcome.text().map(cleaned).filter(|text| !text.is_empty()),
+            upstream_reference: outcome.reference().map(cleaned),
+        };
+        let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
+        let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
+        self.take(purchase, |purchase| {
+            let standing = Standing {
+                is_current: attempt == purchase.attempts
+                    && !matches!(purchase.state, State::Held | State::Rejected),
+                grace_is_over: self.grace_is_over(&upstream, started_at),
+                routes_left: self.routes_left(purchase, &tried).len(),
+            };
+            let event = event_of(outcome, standing)?;
+            let event =
+                if self.is_hopeless(event, started_at, hearing) { Event::GiveUp } else { event };
+            Some((event, proof.clone()))
+        })
+        .await
+    }
+
+    fn log_word(&self, purchase: &Purchase, attempt: u32, outcome: &Outcome) {
+        let (id, recipient) = (purchase.key.id, masked(&purchase.recipient));
+        tracing::debug!(purchase = %id, attempt, recipient, outcome = outcome.code(), kind = purchase.kind.code(), "an upstream said");
+    }
+
+    /// "Never received" counts only once the upstream has had time to know.
+    fn grace_is_over(&self, upstream: &UpstreamCode, started_at: Option<Timestamp>) -> bool {
+        let grace = self.upstream(upstream).map(|u| u.capabilities().not_found_final_after);
+        match (grace, started_at) {
+            (Some(grace), Some(started_at)) => self.now().since(started_at) >= grace,
+            (_, _) => false,
+        }
+    }
+
+    /// After a day of asking in vain staff are called; the clock alone decides nothing.
+    fn is_hopeless(&self, event: Event, started_at: Option<Timestamp>, hearing: Hearing) -> bool {
+        let waited = started_at.map(|at| self.now().since(at));
+        event == Event::LoseTrack
+            && hearing == Hearing::Enquiry
+            && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)
+    }
+
+    /// Which upstream an attempt went to.
+    fn upstream_of(
+        &self,
+        purchase: &Purchase,
+        attempt: u32,
+        attempts: &[Attempt],
+    ) -> Result<UpstreamCode, Fault> {
+        if attempt == purchase.attempts
+            && let Some(upstream) = &purchase.upstream
+        {
+            return Ok(upstream.clone());
+        }
+        let known = attempts.iter().find(|a| a.number == attempt).map(|a| a.upstream.clone());
+        let stored = match known {
+            Some(upstream) => Some(upstream),
+            None => self
+                .inner
+                .store
+                .attempts(&purchase.key)?
+                .into_iter()
+                .find(|a| a.number == attempt)
+                .map(|a| a.upstream),
+        };
+        stored.ok_or_else(|| {
+            Fault::Corrupt(format!("purchase {} has no attempt {attempt}", purchase.key.id))
+        })
+    }
+
+    /// The upstreams that have had an attempt of this purchase.
+    pub(crate) fn tried(&self, key: &PurchaseKey) -> Result<Vec<UpstreamCode>, Fault> {
+        Ok(self.inner.store.attempts(key)?.into_iter().map(|a| a.upstream).collect())
+    }
+
+    /// Takes the step that `what` leads to, deciding anew if somebody else was faster. `what` is
+    /// asked with the purchase as it stands; `None`: nothing happened.
+    pub(crate) async fn take(
+        &self,
+        mut purchase: Purchase,
+        what: impl Fn(&Purchase) -> Option<(Event, Proof)>,
+    ) -> Result<Taken, Fault> {
+        for _ in 0..limits::RACES_MOST {
+            let Some((event, proof)) = what(&purchase) else { return Ok(Taken::Stayed(purchase)) };
+            let step = match settle::decide(&purchase, event, proof, self.now()) {
+                Decided::Move(step) => step,
+                Decided::Stay => return Ok(Taken::Stayed(purchase)),
+                Decided::Clash(case) => return self.call_staff(purchase, case).await,
+                Decided::Never => {
+                    tracing::warn!(purchase = %purchase.key.id, state = purchase.state.code(), ?event, "cannot happen in this state");
+                    return Ok(Taken::Never(purchase));
+                }
+            };
+            let after = step.after.clone();
+            match self.inner.store.write(Change::Step(step)).await? {
+                Ok(_) => {
+                    tracing::info!(purchase = %after.key.id, from = purchase.state.code(), to = after.state.code(), "a step");
+                    return Ok(Taken::Moved(after));
+                }
+                Err(Denial::Moved { .. }) => purchase = self.read_anew(&purchase.key)?,
+                Err(denial) => {
+                    return Err(Fault::Corrupt(format!(
+                        "a step of purchase {} was refused: {denial:?}",
+                        after.key.id
+                    )));
+                }
+            }
+        }
+        Err(Fault::Busy)
+    }
+
+    pub(crate) fn read_anew(&self, key: &PurchaseKey) -> Result<Purchase, Fault> {
+        let read = self.inner.store.purchase(key)?;
+        read.ok_or_else(|| Fault::Corrupt(format!("purchase {} is gone", key.id)))
+    }
+
+    /// The world contradicts our books: keeps the proof and opens a case; no money moves.
+    async fn call_staff(&self, purchase: Purchase, case: Case) -> Result<Taken, Fault> {
+        tracing::error!(purchase = %purchase.key.id, state = purchase.state.code(), said = case.proof.word, "contradicts our books: a case for staff");
+        let proof = case.proof.clone();
+        let change = Change::Keep { key: purchase.key, proof, case: Some(case), at: self.now() };
+        // Nothing in it can be denied: it needs nothing.
+        let _ = self.inner.store.write(change).await?;
+        Ok(Taken::Stayed(purchase))
+    }
+
+    /// Asks the upstream of the latest attempt what became of it.
+    pub(crate) async fn enquire(&self, purchase: &Purchase) -> Outcome {
+        let Some(upstream) = purchase.upstream.as_ref().and_then(|code| self.upstream(code)) else {
+            return Outcome::Unknown { reason: "the upstream is not connected".to_owned() };
+        };
+        let order = purchase.order(purchase.attempts);
+        match tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.enquire(&order)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                Outcome::Unknown { reason: "no answer to the enquiry within 20 s".to_owned() }
+            }
+        }
+    }
+}
+
+/// How an upstream's word came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hearing {
+    /// As the answer to a submit.
+    Answer,
+    /// As the answer to an enquiry.
+    Enquiry,
+    /// Unasked.
+    Word,
+}

@@ -1,0 +1,126 @@
+//! What staff decide: approve, reject, settle with evidence, refund.
+//!
+//! Not here: who may decide what (a face's matter). Invariant: staff move money only by the same
+//! table and the same writer as everything else, and what they say is kept.
+
+use crate::Engine;
+use crate::settle::Taken;
+use domain::lifecycle::{Event, State};
+use domain::refusal::Refusal;
+use domain::settle::{Proof, Source};
+use domain::{Purchase, PurchaseId};
+
+impl Engine {
+    /// Lets a purchase that waits for approval go out to its upstream. Refuses one that does not
+    /// wait, or that no upstream is routed for: that one is delivered by hand and settled with
+    /// evidence.
+    pub async fn approve(&self, id: PurchaseId, by: &str) -> Result<Purchase, Refusal> {
+        let purchase = self.any(id)?;
+        if purchase.state == State::Awaiting && self.routes_left(&purchase, &[]).is_empty() {
+            let because =
+                "No upstream is routed for it: deliver it by hand, then settle it with evidence."
+                    .to_owned();
+            return Err(Refusal::NotPossible { because });
+        }
+        let after = self.by_staff(purchase, Event::Approve, by, "approve", None).await?;
+        self.inner.wake.notify_one();
+        Ok(after)
+    }
+
+    /// Calls off what was not sent; the money goes back. Refuses what was sent.
+    pub async fn reject(
+        &self,
+        id: PurchaseId,
+        by: &str,
+        reason: &str,
+    ) -> Result<Purchase, Refusal> {
+        let purchase = self.any(id)?;
+        self.by_staff(purchase, Event::Reject, by, "reject", Some(reason)).await
+    }
+
+    /// Settles with evidence what no upstream can or will tell: delivered (the money is spent) or
+    /// not (it goes back). Refuses what is not in doubt and not waiting for staff.
+    pub async fn settle_by_staff(
+        &self,
+        id: PurchaseId,
+        is_delivered: bool,
+        by: &str,
+        evidence: &str,
+    ) -> Result<Purchase, Refusal> {
+        let purchase = self.any(id)?;
+        match purchase.state {
+            State::Awaiting | State::InDoubt | State::WithStaff => {}
+            State::Quoted
+            | State::Held
+            | State::Sent
+            | State::Delivered
+            | State::Failed
+            | State::Rejected
+            | State::Refunded => return Err(not_possible(&purchase)),
+        }
+        let (event, word) = if is_delivered {
+            (Event::Deliver, "delivered")
+        } else {
+            (Event::Deny, "not delivered")
+        };
+        self.by_staff(purchase, event, by, word, Some(evidence)).await
+    }
+
+    /// Undoes a delivered purchase by a new entry; the commission is clawed back.
+    pub async fn refund(
+        &self,
+        id: PurchaseId,
+        by: &str,
+        reason: &str,
+    ) -> Result<Purchase, Refusal> {
+        let purchase = self.any(id)?;
+        if purchase.state != State::Delivered {
+            return Err(not_possible(&purchase));
+        }
+        self.by_staff(purchase, Event::Reverse, by, "refund", Some(reason)).await
+    }
+
+    async fn by_staff(
+        &self,
+        purchase: Purchase,
+        event: Event,
+        by: &str,
+        word: &str,
+        text: Option<&str>,
+    ) -> Result<Purchase, Refusal> {
+        let proof = Proof {
+            source: Source::Staff(by.to_owned()),
+            word: word.to_owned(),
+            text: text.map(str::to_owned),
+            upstream_reference: None,
+        };
+        match self.take(purchase, |_| Some((event, proof.clone()))).await {
+            Ok(Taken::Moved(after)) => Ok(after),
+            Ok(Taken::Stayed(now) | Taken::Never(now)) => Err(not_possible(&now)),
+            Err(fault) => Err(self.unavailable(&fault)),
+        }
+    }
+
+    /// A purchase whoever's it is.
+    fn any(&self, id: PurchaseId) -> Result<Purchase, Refusal> {
+        let read = self.inner.store.any_purchase(id).map_err(|fault| self.unavailable(&fault))?;
+        read.ok_or(Refusal::PurchaseUnknown)
+    }
+}
+
+fn not_possible(purchase: &Purchase) -> Refusal {
+    let because = match purchase.state {
+        State::Quoted => "It is only quoted: no money is held.",
+        State::Awaiting => "It waits for approval.",
+        State::Held => "It is about to be sent.",
+        State::Sent => "It is with the upstream, which is still working on it: wait for its word.",
+        State::InDoubt | State::WithStaff => {
+            "Nobody knows yet whether it was delivered: settle it with evidence."
+        }
+        State::Delivered => "It is delivered: it can be refunded.",
+        State::Failed => "It has failed, and the money is back.",
+        State::Rejected => "It was rejected, and the money is back.",
+        State::Refunded => "It was refunded already.",
+    };
+    Refusal::NotPossible { because: because.to_owned() }
+}

@@ -1,0 +1,67 @@
+//! What a face asks for, already parsed and valid; and what it gets.
+
+use crate::access::Caller;
+use domain::catalog::{Kind, ServiceType};
+use domain::purchase::{Details, Space};
+use domain::{Money, Purchase};
+
+/// A purchase that somebody wants, in types that cannot be wrong.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Who wants it.
+    pub caller: Caller,
+    /// Which face it came by; references are unique within it.
+    pub space: Space,
+    /// What.
+    pub kind: Kind,
+    /// The operator's code: `GP`.
+    pub operator: String,
+    /// For whom, in national form.
+    pub recipient: String,
+    /// Prepaid or postpaid.
+    pub service_type: ServiceType,
+    /// For how much; within the operator's limits.
+    pub amount: Money,
+    /// The account's own reference; a valid one.
+    pub reference: String,
+    /// An offer's or a payment's particulars.
+    pub details: Details,
+    /// Where its events go.
+    pub webhook_url: Option<String>,
+    /// The idempotency key and the digest of the request's body, if a key came with it.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An idempotency key (CONTRACT A-09).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// In which space it is unique.
+    pub space: Space,
+    /// The key; a valid reference.
+    pub key: String,
+    /// SHA-256 of the request: another body under the same key is refused.
+    pub digest: [u8; 32],
+}
+
+/// The first answer to a request, as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// HTTP status.
+    pub status: u16,
+    /// The body, to the byte.
+    pub body: String,
+}
+
+/// What came of a wish.
+#[derive(Clone, Debug)]
+pub enum Receipt {
+    /// Bought now; the purchase as it stands after the upstream's first word.
+    Bought(Box<Purchase>),
+    /// Bought before under the same idempotency key.
+    Before {
+        /// The purchase as it stands.
+        purchase: Box<Purchase>,
+        /// The first answer; none if it was lost with a crash: render the purchase instead.
+        replay: Option<Replay>,
+    },
+}

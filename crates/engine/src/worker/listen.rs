@@ -1,0 +1,35 @@
+//! Words that upstreams send unasked: late ends, reversals, repeats.
+
+use super::Heard;
+use crate::Engine;
+use crate::settle::Hearing;
+use domain::upstream::Word;
+use store::Fault;
+use tokio_util::sync::CancellationToken;
+
+impl Engine {
+    pub(super) async fn listen(self, mut heard: Heard, stop: CancellationToken) {
+        loop {
+            let word = tokio::select! {
+                word = heard.recv() => word,
+                () = stop.cancelled() => None,
+            };
+            let Some(word) = word else { return };
+            if let Err(fault) = self.take_word(&word).await {
+                tracing::warn!(%fault, attempt = %word.attempt, "an upstream's word could not be taken; it will be asked for");
+            }
+        }
+    }
+
+    async fn take_word(&self, word: &Word) -> Result<(), Fault> {
+        let Some(purchase) = self.inner.store.any_purchase(word.attempt.purchase)? else {
+            tracing::warn!(attempt = %word.attempt, "an upstream speaks of an attempt that we never made");
+            return Ok(());
+        };
+        if word.attempt.number == 0 || word.attempt.number > purchase.attempts {
+            tracing::warn!(attempt = %word.attempt, "an upstream speaks of an attempt that we never made");
+            return Ok(());
+        }
+        self.hear(purchase, word.attempt.number, &word.outcome, Hearing::Word).await.map(|_| ())
+    }
+}

@@ -1,0 +1,118 @@
+//! The workers: they take due jobs under a lease and do one idempotent thing each.
+//!
+//! A job is a name and an id; the worker reads the purchase anew and may run twice. The usual path
+//! and the recovery path are one: after a crash the jobs that were owed are still owed, and an
+//! attempt without an outcome is asked about, never sent again.
+
+mod audit;
+mod listen;
+mod run;
+
+use crate::{Engine, limits};
+use domain::upstream::Word;
+use std::sync::PoisonError;
+use std::time::Duration;
+use store::{Change, Done, DueJob, Fault};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The running workers of one engine.
+pub struct Workers {
+    engine: Engine,
+    stop: CancellationToken,
+    loops: TaskTracker,
+}
+
+impl Engine {
+    /// Starts the workers: first of all, every attempt that the last run left without an outcome
+    /// becomes due to be asked about.
+    pub async fn start_workers(&self) -> Result<Workers, Fault> {
+        // Nothing in it can be denied: it needs nothing.
+        let _ = self.inner.store.write(Change::WakeEnquiries { now: self.now() }).await?;
+        let stop = CancellationToken::new();
+        let loops = TaskTracker::new();
+        loops.spawn(self.clone().work(stop.clone()));
+        loops.spawn(self.clone().audit_now_and_then(stop.clone()));
+        let heard = self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(heard) = heard {
+            loops.spawn(self.clone().listen(heard, stop.clone()));
+        }
+        Ok(Workers { engine: self.clone(), stop, loops })
+    }
+
+    async fn work(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let taken = match self.take_jobs().await {
+                Ok(taken) => taken,
+                Err(fault) => {
+                    tracing::warn!(%fault, "no jobs could be taken");
+                    0
+                }
+            };
+            if taken < limits::JOBS_AT_ONCE as usize {
+                let nap = self.nap();
+                tokio::select! {
+                    () = tokio::time::sleep(nap) => {}
+                    () = self.inner.wake.notified() => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+    }
+
+    /// How long until something is due.
+    fn nap(&self) -> Duration {
+        match self.inner.store.next_due() {
+            Ok(Some(due)) => {
+                due.since(self.now()).clamp(Duration::from_millis(1), limits::SLEEP_MOST)
+            }
+            Ok(None) | Err(_) => limits::SLEEP_MOST,
+        }
+    }
+
+    /// Takes what is due and runs each in a task; waits for all, so that no more are out at once.
+    async fn take_jobs(&self) -> Result<usize, Fault> {
+        let now = self.now();
+        if self.inner.store.next_due()?.is_none_or(|due| due > now) {
+            return Ok(0);
+        }
+        let claim = Change::Claim { now, lease: limits::LEASE, limit: limits::JOBS_AT_ONCE };
+        let Ok(Done::Claimed(jobs)) = self.inner.store.write(claim).await? else { return Ok(0) };
+        let running: Vec<_> =
+            jobs.iter().map(|job| self.inner.tasks.spawn(self.clone().run_and_log(*job))).collect();
+        let taken = running.len();
+        for task in running {
+            if task.await.is_err() {
+                tracing::error!("a job panicked; it is owed again when its lease ends");
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn run_and_log(self, job: DueJob) {
+        if let Err(fault) = self.run(job).await {
+            tracing::warn!(%fault, purchase = %job.key.id, job = job.job.code(), "a job failed; it is owed again when its lease ends");
+        }
+    }
+}
+
+impl Workers {
+    /// Stops taking jobs, then waits for what is under way, at most `patience`. What is left is
+    /// owed and taken up at the next start.
+    pub async fn stop(self, patience: Duration) {
+        self.stop.cancel();
+        self.loops.close();
+        self.engine.inner.tasks.close();
+        let all = async {
+            self.loops.wait().await;
+            self.engine.inner.tasks.wait().await;
+        };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("stopped with work under way; it is taken up at the next start");
+        }
+    }
+}
+
+/// Where upstreams' words come out.
+type Heard = mpsc::Receiver<Word>;

@@ -1,0 +1,51 @@
+//! One job: what a purchase owes, done once more.
+
+use crate::Engine;
+use crate::settle::{Hearing, Taken};
+use domain::Purchase;
+use domain::lifecycle::State;
+use domain::settle::ask_again_after;
+use store::{Change, DueJob, Fault};
+
+impl Engine {
+    /// Does what the purchase owes now, whatever it owed when the job was written.
+    pub(crate) async fn run(&self, job: DueJob) -> Result<(), Fault> {
+        let purchase = self.read_anew(&job.key)?;
+        let taken = match purchase.state {
+            State::Quoted | State::Awaiting => self.expire(purchase).await?,
+            State::Held => return self.send(purchase).await,
+            State::Sent | State::InDoubt | State::WithStaff => self.ask(purchase).await?,
+            // Its job went with its last step: somebody else was faster.
+            State::Delivered | State::Failed | State::Rejected | State::Refunded => return Ok(()),
+        };
+        match taken {
+            // The step has put the next job in place.
+            Taken::Moved(purchase) if purchase.state == State::Held => self.send(purchase).await,
+            Taken::Moved(_) => Ok(()),
+            Taken::Stayed(purchase) | Taken::Never(purchase) => self.put_off(job, &purchase).await,
+        }
+    }
+
+    async fn send(&self, purchase: Purchase) -> Result<(), Fault> {
+        if let Some(sent) = self.record_attempt(purchase).await?
+            && sent.state == State::Sent
+        {
+            self.drive(sent).await;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, purchase: Purchase) -> Result<Taken, Fault> {
+        let outcome = self.enquire(&purchase).await;
+        let attempt = purchase.attempts;
+        self.hear(purchase, attempt, &outcome, Hearing::Enquiry).await
+    }
+
+    async fn put_off(&self, job: DueJob, purchase: &Purchase) -> Result<(), Fault> {
+        let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries };
+        let until = self.now().after(ask_again_after(tries));
+        // Nothing in it can be denied: it needs nothing.
+        let _ = self.inner.store.write(Change::PutOff { job, until }).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Accounts, logins and keys: rows in, rows out.
+
+use crate::backend::{Sql, all, first};
+use crate::change::User;
+use crate::fault::Fault;
+use crate::ledger;
+use crate::read;
+use domain::Environment;
+use domain::account::{Account, AccountId, Key, Plan};
+use domain::clock::Timestamp;
+use domain::journal::{LedgerAccount, Purpose};
+use domain::money::Currency;
+
+/// A key pair with the account it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// The pair.
+    pub key: Key,
+    /// Its account.
+    pub account: Account,
+}
+
+const ACCOUNT: &str = "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at FROM accounts WHERE id = $1";
+
+/// An account.
+pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>, Fault> {
+    first(sql, ACCOUNT, &[id.0.into()], read::account)
+}
+
+/// Every account, oldest first.
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>, Fault> {
+    all(
+        sql,
+        "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at FROM accounts ORDER BY id",
+        &[],
+        read::account,
+    )
+}
+
+/// The pair of an open key, with its account; revoked ones too.
+pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<KeyHolder>, Fault> {
+    let key = first(
+        sql,
+        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at
+         FROM keys WHERE open_key = $1",
+        &[open_key.into()],
+        read::key,
+    )?;
+    let Some(key) = key else { return Ok(None) };
+    let account = by_id(sql, key.account)?
+        .ok_or_else(|| Fault::corrupt(format!("key {} belongs to nobody", key.id)))?;
+    Ok(Some(KeyHolder { key, account }))
+}
+
+/// The key pairs of an account, oldest first.
+pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>, Fault> {
+    all(
+        sql,
+        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at
+         FROM keys WHERE account_id = $1 ORDER BY id",
+        &[account.0.into()],
+        read::key,
+    )
+}
+
+/// Makes an account, or replaces what it is.
+pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<(), Fault> {
+    let plan = a.subscription.map(|s| s.plan);
+    sql.run(
+        "INSERT INTO accounts (id, role, name, is_active, plan, per_minute, subscribed_until, opened_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name, is_active = excluded.is_active,
+             plan = excluded.plan, per_minute = excluded.per_minute, subscribed_until = excluded.subscribed_until",
+        &[
+            a.id.0.into(),
+            a.role.code().into(),
+            (&a.name).into(),
+            a.is_active.into(),
+            plan.map(Plan::code).into(),
+            plan.map_or(0, Plan::per_minute).into(),
+            a.subscription.map(|s| s.until.0).into(),
+            a.opened_at.0.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes a login, or replaces what it is.
+pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<(), Fault> {
+    sql.run(
+        "INSERT INTO users (id, account_id, email, role, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (id) DO UPDATE SET email = excluded.email, role = excluded.role, password_hash = excluded.password_hash",
+        &[u.id.0.into(), u.account.0.into(), (&u.email).into(), (&u.role).into(), (&u.password_hash).into(), u.created_at.0.into()],
+    )?;
+    Ok(())
+}
+
+/// Makes a key pair, or replaces its settings.
+pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Result<(), Fault> {
+    let allow_list = serde_json::to_string(&k.allow_list.lines())
+        .map_err(|error| Fault::corrupt(error.to_string()))?;
+    sql.run(
+        "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list, webhook_url = excluded.webhook_url, revoked_at = excluded.revoked_at",
+        &[
+            k.id.0.into(),
+            k.account.0.into(),
+            k.environment.code().into(),
+            (&k.open_key).into(),
+            (&k.secret_digest).into(),
+            (&k.secret_tail).into(),
+            allow_list.as_str().into(),
+            k.webhook_url.as_ref().into(),
+            k.revoked_at.map(|t| t.0).into(),
+            created_at.0.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Opens a wallet: its ledger accounts lie side by side, as they are used together.
+pub(crate) fn open_wallet(
+    sql: &mut dyn Sql,
+    owner: AccountId,
+    environment: Environment,
+    currency: Currency,
+) -> Result<(), Fault> {
+    for purpose in [Purpose::Available, Purpose::Held, Purpose::Commission] {
+        ledger::open_ledger_account(sql, &LedgerAccount { owner, environment, currency, purpose })?;
+    }
+    Ok(())
+}
+
+/// The highest id of accounts, logins and keys: new ones go on from there.
+pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
+    let highest = first(
+        sql,
+        "SELECT max(id) FROM (SELECT coalesce(max(id), 0) AS id FROM accounts UNION ALL SELECT coalesce(max(id), 0) FROM users
+         UNION ALL SELECT coalesce(max(id), 0) FROM keys) AS ids",
+        &[],
+        |row| row.int(0),
+    )?;
+    Ok(highest.unwrap_or(0))
+}

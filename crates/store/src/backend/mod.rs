@@ -1,0 +1,145 @@
+//! The seam between Saldo's SQL and a database.
+//!
+//! Everything above is written against [`Sql`]: one text for every database, `$1` placeholders,
+//! integers, text and bytes. A backend is one file here that gives a [`Sql`] to read with and one
+//! to write with, a Tx around it, and its name in [`crate::Store::open`].
+
+pub(crate) mod sqlite;
+
+use crate::fault::Fault;
+
+/// A value on its way into a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl From<i64> for Value<'_> {
+    fn from(n: i64) -> Self {
+        Value::Int(n)
+    }
+}
+
+impl From<u32> for Value<'_> {
+    fn from(n: u32) -> Self {
+        Value::Int(i64::from(n))
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(b: bool) -> Self {
+        Value::Int(i64::from(b))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(s: &'a str) -> Self {
+        Value::Text(s)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(s: &'a String) -> Self {
+        Value::Text(s)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Value<'a> {
+    fn from(b: &'a [u8; N]) -> Self {
+        Value::Bytes(b)
+    }
+}
+
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(v: Option<T>) -> Self {
+        v.map_or(Value::Null, Into::into)
+    }
+}
+
+/// A row that a statement gave; columns count from 0.
+pub(crate) trait Row {
+    fn int(&self, column: usize) -> Result<i64, Fault>;
+    fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault>;
+    fn opt_text(&self, column: usize) -> Result<Option<&str>, Fault>;
+    fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault>;
+
+    fn text(&self, column: usize) -> Result<&str, Fault> {
+        self.opt_text(column)?.ok_or_else(|| Fault::corrupt("a text is missing"))
+    }
+
+    fn bytes(&self, column: usize) -> Result<&[u8], Fault> {
+        self.opt_bytes(column)?.ok_or_else(|| Fault::corrupt("bytes are missing"))
+    }
+
+    fn bool(&self, column: usize) -> Result<bool, Fault> {
+        Ok(self.int(column)? != 0)
+    }
+
+    fn small(&self, column: usize) -> Result<u32, Fault> {
+        u32::try_from(self.int(column)?).map_err(|_| Fault::corrupt("a count is out of range"))
+    }
+}
+
+/// Takes each row of an answer.
+pub(crate) type EachRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), Fault>;
+
+/// Runs statements on one connection. Placeholders first appear in ascending order.
+pub(crate) trait Sql {
+    /// Runs a statement and counts the rows it changed.
+    fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault>;
+
+    /// Runs a query and hands over each row.
+    fn each(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        row: EachRow<'_>,
+    ) -> Result<(), Fault>;
+}
+
+/// The first row of an answer, read by `read`.
+pub(crate) fn first<T>(
+    sql: &mut dyn Sql,
+    text: &'static str,
+    values: &[Value<'_>],
+    mut read: impl FnMut(&dyn Row) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    let mut found = None;
+    sql.each(text, values, &mut |row| {
+        if found.is_none() {
+            found = Some(read(row)?);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Every row of an answer, read by `read`.
+pub(crate) fn all<T>(
+    sql: &mut dyn Sql,
+    text: &'static str,
+    values: &[Value<'_>],
+    mut read: impl FnMut(&dyn Row) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut found = Vec::new();
+    sql.each(text, values, &mut |row| {
+        found.push(read(row)?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The connection that owns every commit.
+pub(crate) trait WriteSql: Sql + Send {
+    /// Opens a Tx that may write.
+    fn begin(&mut self) -> Result<(), Fault>;
+    /// Makes it durable.
+    fn commit(&mut self) -> Result<(), Fault>;
+    /// Undoes it; a failure to do so closes the connection's work for good.
+    fn roll_back(&mut self) -> Result<(), Fault>;
+    /// Called when nothing is queued for a while: tidies up.
+    fn idle(&mut self);
+}

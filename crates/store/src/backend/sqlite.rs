@@ -1,0 +1,285 @@
+//! SQLite in the process: one connection that writes, several that read, one lock on the folder.
+//!
+//! WAL with `synchronous=FULL`: a commit is on the disk before anybody is answered. Settings are
+//! asserted after they are set, because SQLite ignores what it does not like. Refuses another
+//! process's folder, network filesystems, and a SQLite with the WAL-reset bug.
+
+use super::{EachRow, Row, Sql, Value, WriteSql};
+use crate::fault::{Fault, OpenError};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// SQLite before this can corrupt a WAL database (WAL-reset race, fixed in 3.51.3).
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// Pages of the log before they are copied into the database: 32 MiB. Smaller copies too often
+/// under load, larger makes a restart and a long reader dear.
+const CHECKPOINT_PAGES: i64 = 8_192;
+/// Statements kept prepared on each connection: more than the code has.
+const STATEMENTS_KEPT: usize = 128;
+
+const MIGRATIONS: [(&str, &str); 1] = [(
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0001_start.sqlite.sql"),
+)];
+
+/// The folder, held by this process alone until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    database: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if need be, checks it and locks it.
+    pub(crate) fn lock(path: &Path) -> Result<Folder, OpenError> {
+        let unusable =
+            |error: std::io::Error| OpenError::Unusable(path.to_owned(), error.to_string());
+        if !path.exists() {
+            make_private_folder(path).map_err(unusable)?;
+        }
+        refuse_network(path)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path.join("saldo.lock"))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Folder { database: path.join("saldo.db"), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(unusable(error)),
+        }
+    }
+
+    /// Opens the writing connection and brings the schema up to date.
+    pub(crate) fn writer(&self) -> Result<Lite, OpenError> {
+        let broken = |fault| OpenError::Database(self.database.clone(), fault);
+        let mut lite = Lite::open(
+            &self.database,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )
+        .map_err(broken)?;
+        let found = lite.pragma("user_version").map_err(broken)?;
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found > known {
+            return Err(OpenError::Newer { path: self.database.clone(), found, known });
+        }
+        lite.prepare_to_write().and_then(|()| lite.migrate(found)).map_err(broken)?;
+        Ok(lite)
+    }
+
+    /// Opens a connection that can only read.
+    pub(crate) fn reader(&self) -> Result<Lite, OpenError> {
+        Lite::open(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .map_err(|fault| OpenError::Database(self.database.clone(), fault))
+    }
+}
+
+#[cfg(unix)]
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Magic numbers of statfs(2), from linux/magic.h and the filesystems' own headers.
+#[cfg(target_os = "linux")]
+fn refuse_network(path: &Path) -> Result<(), OpenError> {
+    let stat = rustix::fs::statfs(path)
+        .map_err(|error| OpenError::Unusable(path.to_owned(), error.to_string()))?;
+    let kind = match stat.f_type & 0xffff_ffff {
+        0x6969 => "NFS",
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
+        0x0102_1997 => "9p",
+        0x5346_414f => "AFS",
+        0x00c3_6400 => "Ceph",
+        _ => return Ok(()),
+    };
+    Err(OpenError::Network(path.to_owned(), kind))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_network(_path: &Path) -> Result<(), OpenError> {
+    Ok(())
+}
+
+/// One connection.
+pub(crate) struct Lite {
+    connection: Connection,
+}
+
+impl Lite {
+    fn open(path: &Path, flags: OpenFlags) -> Result<Lite, Fault> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(Fault::Database(format!(
+                "SQLite {} can corrupt its log; 3.51.3 is the oldest that is safe",
+                rusqlite::version()
+            )));
+        }
+        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(fault)?;
+        connection.busy_timeout(Duration::from_secs(5)).map_err(fault)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        Ok(Lite { connection })
+    }
+
+    /// Sets what durability rests on, and asserts that it is set.
+    fn prepare_to_write(&mut self) -> Result<(), Fault> {
+        let set = format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; PRAGMA cache_size=-65536;"
+        );
+        self.connection.execute_batch(&set).map_err(fault)?;
+        let journal: String = self
+            .connection
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .map_err(fault)?;
+        let settings =
+            (journal.as_str(), self.pragma("synchronous")?, self.pragma("foreign_keys")?);
+        match settings {
+            ("wal", 2, 1) => Ok(()),
+            other => Err(Fault::Database(format!(
+                "journal_mode, synchronous, foreign_keys are {other:?} and cannot be set to wal, 2, 1"
+            ))),
+        }
+    }
+
+    fn pragma(&self, name: &str) -> Result<i64, Fault> {
+        self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(fault)
+    }
+
+    fn migrate(&mut self, found: i64) -> Result<(), Fault> {
+        let done = usize::try_from(found).unwrap_or(0);
+        for (version, (common, own)) in (1..).zip(MIGRATIONS).skip(done) {
+            let common = translated(common);
+            let script = format!(
+                "BEGIN EXCLUSIVE;\n{common}\n{own}\nPRAGMA user_version={version};\nCOMMIT;"
+            );
+            if let Err(error) = self.connection.execute_batch(&script) {
+                // Best effort: the error below is what counts, and the connection is dropped.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                return Err(fault(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn bound(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<rusqlite::CachedStatement<'_>, Fault> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        for (index, value) in (1..).zip(values) {
+            debug_assert_eq!(
+                statement.parameter_name(index),
+                Some(format!("${index}").as_str()),
+                "{sql}"
+            );
+            match value {
+                Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
+                Value::Int(n) => statement.raw_bind_parameter(index, n),
+                Value::Text(s) => statement.raw_bind_parameter(index, s),
+                Value::Bytes(b) => statement.raw_bind_parameter(index, b),
+            }
+            .map_err(fault)?;
+        }
+        Ok(statement)
+    }
+}
+
+/// The common schema text in SQLite's words.
+fn translated(common: &str) -> String {
+    common
+        .replace("BIGINT", "INTEGER")
+        .replace("BYTEA", "BLOB")
+        .replace("{{table}}", "STRICT")
+        .replace("{{clustered}}", "STRICT, WITHOUT ROWID")
+}
+
+impl Sql for Lite {
+    fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
+        self.bound(sql, values)?.raw_execute().map_err(fault)
+    }
+
+    fn each(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        each: EachRow<'_>,
+    ) -> Result<(), Fault> {
+        let mut statement = self.bound(sql, values)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(fault)? {
+            each(&LiteRow(row))?;
+        }
+        Ok(())
+    }
+}
+
+impl WriteSql for Lite {
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        self.run("COMMIT", &[]).map(|_| ())
+    }
+
+    fn roll_back(&mut self) -> Result<(), Fault> {
+        // SQLite rolls back by itself on some errors; a second roll-back is then an error.
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.run("ROLLBACK", &[]).map(|_| ())
+    }
+
+    fn idle(&mut self) {
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::warn!(%error, "the log could not be folded into the database; it grows until it can");
+        }
+    }
+}
+
+struct LiteRow<'a>(&'a rusqlite::Row<'a>);
+
+impl LiteRow<'_> {
+    fn value(&self, column: usize) -> Result<ValueRef<'_>, Fault> {
+        self.0.get_ref(column).map_err(fault)
+    }
+}
+
+impl Row for LiteRow<'_> {
+    fn int(&self, column: usize) -> Result<i64, Fault> {
+        self.opt_int(column)?.ok_or_else(|| Fault::corrupt("a number is missing"))
+    }
+
+    fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault> {
+        self.value(column)?.as_i64_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+    }
+
+    fn opt_text(&self, column: usize) -> Result<Option<&str>, Fault> {
+        self.value(column)?.as_str_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+    }
+
+    fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault> {
+        self.value(column)?.as_blob_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+    }
+}
+
+/// A full disk passes; a failing one does not.
+fn fault(error: rusqlite::Error) -> Fault {
+    let text = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Fault::DiskFull(text),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt) => Fault::Disk(text),
+        _ => Fault::Database(text),
+    }
+}

@@ -1,0 +1,143 @@
+//! The catalog: rows in, rows out. Read whole, because it is used whole.
+
+use crate::backend::{Sql, Value, all};
+use crate::fault::Fault;
+use crate::read;
+use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator};
+use domain::pricing::PriceRule;
+use domain::routing::Route;
+use domain::upstream::UpstreamCode;
+
+/// Everything that prices and routes a purchase.
+pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
+    Ok(Catalog {
+        countries: all(sql, "SELECT code, name, currency, calling_code, trunk, length, begins FROM countries ORDER BY code", &[], read::country)?,
+        operators: all(
+            sql,
+            "SELECT o.id, o.code, o.aliases, o.name, o.country, o.service, o.logo, o.prefixes, o.prepaid_least, o.prepaid_most,
+                    o.postpaid_least, o.postpaid_most, o.offers, o.is_active, c.currency
+             FROM operators o JOIN countries c ON c.code = o.country ORDER BY o.id",
+            &[],
+            read::operator,
+        )?,
+        prices: all(
+            sql,
+            "SELECT id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most FROM prices ORDER BY id",
+            &[],
+            read::price,
+        )?,
+        routes: all(
+            sql,
+            "SELECT id, environment, operator, kind, recipient_ends, upstreams, needs_approval FROM routes ORDER BY id",
+            &[],
+            read::route,
+        )?,
+    })
+}
+
+fn json(list: &[impl AsRef<str>]) -> Result<String, Fault> {
+    let list: Vec<&str> = list.iter().map(AsRef::as_ref).collect();
+    serde_json::to_string(&list).map_err(|error| Fault::corrupt(error.to_string()))
+}
+
+/// Makes a country, or replaces it.
+pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<(), Fault> {
+    let length =
+        i64::try_from(c.numbering.length).map_err(|_| Fault::corrupt("a number's length"))?;
+    sql.run(
+        "INSERT INTO countries (code, name, currency, calling_code, trunk, length, begins) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (code) DO UPDATE SET name = excluded.name, currency = excluded.currency, calling_code = excluded.calling_code,
+             trunk = excluded.trunk, length = excluded.length, begins = excluded.begins",
+        &[
+            (&c.code).into(),
+            (&c.name).into(),
+            c.currency.code().into(),
+            (&c.numbering.calling_code).into(),
+            (&c.numbering.trunk).into(),
+            length.into(),
+            (&c.numbering.begins).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes an operator, or replaces it.
+pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault> {
+    let (aliases, prefixes) = (json(&o.aliases)?, json(&o.prefixes)?);
+    let least = |limits: Option<Limits>| Value::from(limits.map(|l| l.least.minor()));
+    let most = |limits: Option<Limits>| Value::from(limits.map(|l| l.most.minor()));
+    sql.run(
+        "INSERT INTO operators (id, code, aliases, name, country, service, logo, prefixes, prepaid_least, prepaid_most,
+                                postpaid_least, postpaid_most, offers, is_active)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         ON CONFLICT (id) DO UPDATE SET code = excluded.code, aliases = excluded.aliases, name = excluded.name,
+             country = excluded.country, service = excluded.service, logo = excluded.logo, prefixes = excluded.prefixes,
+             prepaid_least = excluded.prepaid_least, prepaid_most = excluded.prepaid_most, postpaid_least = excluded.postpaid_least,
+             postpaid_most = excluded.postpaid_most, offers = excluded.offers, is_active = excluded.is_active",
+        &[
+            o.id.into(),
+            (&o.code).into(),
+            aliases.as_str().into(),
+            (&o.name).into(),
+            (&o.country).into(),
+            o.service.slug().into(),
+            (&o.logo).into(),
+            prefixes.as_str().into(),
+            least(o.prepaid),
+            most(o.prepaid),
+            least(o.postpaid),
+            most(o.postpaid),
+            o.offers.map(OfferForm::code).into(),
+            o.is_active.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes a price rule, or replaces it.
+pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
+    sql.run(
+        "INSERT INTO prices (id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         ON CONFLICT (id) DO UPDATE SET charge = excluded.charge, account_id = excluded.account_id, plan = excluded.plan,
+             operator = excluded.operator, kind = excluded.kind, from_at = excluded.from_at, until_at = excluded.until_at,
+             currency = excluded.currency, flat = excluded.flat, share_ppm = excluded.share_ppm, least = excluded.least, most = excluded.most",
+        &[
+            p.id.into(),
+            p.charge.code().into(),
+            p.account.map(|a| a.0).into(),
+            p.plan.as_ref().into(),
+            p.operator.as_ref().into(),
+            p.kind.map(|k| k.code()).into(),
+            p.from.map(|t| t.0).into(),
+            p.until.map(|t| t.0).into(),
+            p.flat.currency().code().into(),
+            p.flat.minor().into(),
+            p.share_ppm.into(),
+            p.least.map(|m| m.minor()).into(),
+            p.most.map(|m| m.minor()).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes a route, or replaces it.
+pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<(), Fault> {
+    let upstreams: Vec<&str> = r.upstreams.iter().map(UpstreamCode::as_str).collect();
+    let upstreams = json(&upstreams)?;
+    sql.run(
+        "INSERT INTO routes (id, environment, operator, kind, recipient_ends, upstreams, needs_approval) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (id) DO UPDATE SET environment = excluded.environment, operator = excluded.operator, kind = excluded.kind,
+             recipient_ends = excluded.recipient_ends, upstreams = excluded.upstreams, needs_approval = excluded.needs_approval",
+        &[
+            r.id.into(),
+            r.environment.code().into(),
+            r.operator.as_ref().into(),
+            r.kind.map(|k| k.code()).into(),
+            r.recipient_ends.as_ref().into(),
+            upstreams.as_str().into(),
+            r.needs_approval.into(),
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! What the writer can be asked, and what it answers.
+//!
+//! A change is admitted whole or not at all. Not here: how it is written.
+
+use domain::Environment;
+use domain::account::{Account, AccountId, Key};
+use domain::admission::{Needs, PurchaseStep};
+use domain::catalog::{Country, Operator};
+use domain::clock::Timestamp;
+use domain::ids::UserId;
+use domain::journal::Journal;
+use domain::lifecycle::Job;
+use domain::money::Currency;
+use domain::pricing::PriceRule;
+use domain::purchase::{PurchaseKey, ReferenceKey};
+use domain::routing::Route;
+use domain::settle::{Case, Move, Proof};
+use std::time::Duration;
+
+/// One change that wants into a commit.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A purchase that begins: references, purchase, hold, first attempt, job.
+    Open {
+        /// What it is named by; all must be free. The first is its own reference.
+        claims: Vec<ReferenceKey>,
+        /// The digest of the request, kept with the references.
+        digest: Option<[u8; 32]>,
+        /// What is written.
+        opening: Box<Move>,
+    },
+    /// A purchase's next step: state by compare-and-swap, journal, attempt, job, event.
+    Step(Box<Move>),
+    /// Money paid in or out.
+    Post(Box<Posting>),
+    /// A word that moves nothing, kept as evidence; with a case if staff must look.
+    Keep {
+        /// About which purchase.
+        key: PurchaseKey,
+        /// What was said.
+        proof: Proof,
+        /// Why staff are called.
+        case: Option<Case>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Takes jobs that are due, under a lease: nobody else gets them before it ends.
+    Claim {
+        /// Now.
+        now: Timestamp,
+        /// How long the taker has.
+        lease: Duration,
+        /// At most this many.
+        limit: u32,
+    },
+    /// Puts off a job that was claimed; does nothing if somebody claimed it since, or it is done.
+    PutOff {
+        /// The job, as it was claimed.
+        job: DueJob,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Makes every enquiry due now: after a start nobody is waiting for an answer any more.
+    WakeEnquiries {
+        /// Now.
+        now: Timestamp,
+    },
+    /// Keeps the first answer to a request with an idempotency key.
+    Remember {
+        /// The key, claimed by its purchase.
+        reference: ReferenceKey,
+        /// HTTP status.
+        status: u16,
+        /// The body, to the byte.
+        body: String,
+    },
+    /// Sets a row that is not money: made, or replaced whole.
+    Set(Box<Setting>),
+}
+
+/// Money paid into or out of a wallet.
+#[derive(Clone, Debug)]
+pub struct Posting {
+    /// What moves.
+    pub journal: Journal,
+    /// Staff's own reference: the same payment is never booked twice.
+    pub reference: ReferenceKey,
+    /// Who booked it and why.
+    pub note: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A row that is not money.
+#[derive(Clone, Debug)]
+pub enum Setting {
+    /// An account.
+    Account(Account),
+    /// A login.
+    User(User),
+    /// A wallet: three ledger accounts of an account.
+    Wallet(AccountId, Environment, Currency),
+    /// A key pair, and when it was made.
+    Key(Key, Timestamp),
+    /// A country.
+    Country(Country),
+    /// An operator.
+    Operator(Operator),
+    /// A price rule.
+    Price(PriceRule),
+    /// A route.
+    Route(Route),
+}
+
+/// A login, as stored: the password's hash only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Which.
+    pub id: UserId,
+    /// Of which account.
+    pub account: AccountId,
+    /// What it logs in with.
+    pub email: String,
+    /// What it may do: `owner`, `operator`, `approver`, …
+    pub role: String,
+    /// Argon2id, PHC string.
+    pub password_hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A job that was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueJob {
+    /// Of which purchase.
+    pub key: PurchaseKey,
+    /// What is owed.
+    pub job: Job,
+    /// How often it was put off.
+    pub tries: u32,
+    /// The claim's number: whoever holds an older one has lost the job.
+    pub epoch: i64,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The purchase is open; its wallet's available minor units right after the hold.
+    Opened {
+        /// Minor units.
+        available_after: i64,
+    },
+    /// The step is taken, the word kept, the row set.
+    Written,
+    /// The money is booked; the wallet's available minor units right after.
+    Posted {
+        /// Minor units.
+        available_after: i64,
+    },
+    /// The jobs that were claimed.
+    Claimed(Vec<DueJob>),
+}
+
+impl Change {
+    /// What must be true for this change, for [`domain::admission::admit`].
+    pub(crate) fn needs(&self) -> Needs<'_> {
+        match self {
+            Change::Open { claims, opening, .. } => Needs {
+                claims,
+                step: Some(PurchaseStep {
+                    key: opening.after.key,
+                    from_version: None,
+                    to: (opening.after.state, opening.after.version),
+                }),
+                journal: opening.journal.as_ref(),
+            },
+            Change::Step(step) => Needs {
+                claims: &[],
+                step: Some(PurchaseStep {
+                    key: step.after.key,
+                    from_version: Some(step.from_version),
+                    to: (step.after.state, step.after.version),
+                }),
+                journal: step.journal.as_ref(),
+            },
+            Change::Post(posting) => Needs {
+                claims: std::slice::from_ref(&posting.reference),
+                step: None,
+                journal: Some(&posting.journal),
+            },
+            Change::Keep { .. }
+            | Change::Claim { .. }
+            | Change::PutOff { .. }
+            | Change::WakeEnquiries { .. }
+            | Change::Remember { .. }
+            | Change::Set(_) => Needs::default(),
+        }
+    }
+}

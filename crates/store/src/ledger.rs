@@ -1,0 +1,297 @@
+//! Ledger accounts, journals and entries: rows in, rows out, and the hash chain over journals.
+//!
+//! Invariant: journals and entries are only ever inserted. A journal's hash covers the hash before
+//! it, so that no row can be changed, added or removed without every later hash telling.
+
+use crate::backend::{Sql, Value, first};
+use crate::fault::Fault;
+use domain::account::AccountId;
+use domain::admission::{Balance, View};
+use domain::clock::Timestamp;
+use domain::journal::{Journal, LedgerAccount, Purpose};
+use domain::money::Currency;
+use domain::{Environment, Money, PurchaseId};
+use ring::digest;
+use std::collections::HashMap;
+
+/// What the writer remembers between batches: names of ledger accounts and the end of the chain.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Books {
+    ids: HashMap<LedgerAccount, i64>,
+    chain: Option<Link>,
+}
+
+/// The end of the chain of journals.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    seq: i64,
+    hash: [u8; 32],
+}
+
+/// What the hash of a journal covers besides the one before and its entries.
+pub(crate) struct Head<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) environment: Environment,
+    pub(crate) purchase: Option<PurchaseId>,
+    pub(crate) note: Option<&'a str>,
+    pub(crate) at: Timestamp,
+}
+
+/// The hash before the first journal.
+pub(crate) const GENESIS: [u8; 32] = [0; 32];
+
+/// Where the books stood before a Tx.
+pub(crate) struct Mark(Option<Link>);
+
+impl Books {
+    /// Notes where the books stand.
+    pub(crate) const fn mark(&self) -> Mark {
+        Mark(self.chain)
+    }
+
+    /// Forgets what a Tx that was undone had taught.
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        self.chain = mark.0;
+        self.ids.clear();
+    }
+
+    /// Loads the balance of every ledger account that a journal mentions into the view. The
+    /// house's come into being here; a missing wallet is left out, for admission to refuse.
+    pub(crate) fn load(
+        &mut self,
+        sql: &mut dyn Sql,
+        view: &mut View,
+        journal: &Journal,
+    ) -> Result<(), Fault> {
+        for account in journal.entries().iter().flat_map(|e| [e.debit(), e.credit()]) {
+            if view.balances.contains_key(account) {
+                continue;
+            }
+            let found = match self.ids.get(account) {
+                Some(id) => balance(sql, *id)?.map(|amount| (*id, amount)),
+                None => find(sql, account)?,
+            };
+            let (id, amount) = match found {
+                Some(found) => found,
+                None if account.purpose.is_wallet() => continue,
+                None => (open_ledger_account(sql, account)?, 0),
+            };
+            self.ids.insert(account.clone(), id);
+            let floor = account.purpose.floor();
+            view.balances.insert(account.clone(), Balance { amount, floor, is_changed: false });
+        }
+        Ok(())
+    }
+
+    /// Writes every balance that the batch changed, once.
+    pub(crate) fn write_balances(&self, sql: &mut dyn Sql, view: &View) -> Result<(), Fault> {
+        for (account, balance) in view.balances.iter().filter(|(_, b)| b.is_changed) {
+            let id = self.id(account)?;
+            sql.run(
+                "UPDATE ledger_accounts SET balance = $1 WHERE id = $2",
+                &[balance.amount.into(), id.into()],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Appends a journal and its entries to the chain.
+    pub(crate) fn append(
+        &mut self,
+        sql: &mut dyn Sql,
+        journal: &Journal,
+        head: &Head<'_>,
+    ) -> Result<(), Fault> {
+        let last = match self.chain {
+            Some(link) => link,
+            None => last_link(sql)?,
+        };
+        let seq = last.seq + 1;
+        let mut lines = Vec::with_capacity(journal.entries().len());
+        for entry in journal.entries() {
+            lines.push((self.id(entry.debit())?, self.id(entry.credit())?, entry.amount().minor()));
+        }
+        let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
+        sql.run(
+            "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            &[
+                seq.into(),
+                head.account.0.into(),
+                head.environment.code().into(),
+                head.purchase.map(|p| p.0).into(),
+                journal.reason().code().into(),
+                head.note.into(),
+                head.at.0.into(),
+                (&hash).into(),
+            ],
+        )?;
+        for (line, (debit, credit, amount)) in (1_i64..).zip(lines) {
+            sql.run(
+                "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount) VALUES ($1, $2, $3, $4, $5)",
+                &[seq.into(), line.into(), debit.into(), credit.into(), amount.into()],
+            )?;
+        }
+        self.chain = Some(Link { seq, hash });
+        Ok(())
+    }
+
+    fn id(&self, account: &LedgerAccount) -> Result<i64, Fault> {
+        self.ids
+            .get(account)
+            .copied()
+            .ok_or_else(|| Fault::corrupt(format!("no ledger account {account:?}")))
+    }
+}
+
+/// SHA-256 over the hash before and everything that the journal says. Fields are parted by their
+/// lengths, so that no two journals have one text.
+pub(crate) fn hash(
+    before: &[u8; 32],
+    seq: i64,
+    reason: &str,
+    head: &Head<'_>,
+    lines: &[(i64, i64, i64)],
+) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(before);
+    let mut text = |s: &str| {
+        context.update(&(s.len() as u64).to_le_bytes());
+        context.update(s.as_bytes());
+    };
+    text(reason);
+    text(head.environment.code());
+    text(head.note.unwrap_or(""));
+    let mut number = |n: i64| context.update(&n.to_le_bytes());
+    number(seq);
+    number(head.account.0);
+    number(head.purchase.map_or(0, |p| p.0));
+    number(head.at.0);
+    for (debit, credit, amount) in lines {
+        number(*debit);
+        number(*credit);
+        number(*amount);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
+fn last_link(sql: &mut dyn Sql) -> Result<Link, Fault> {
+    let last =
+        first(sql, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
+            let hash = <[u8; 32]>::try_from(row.bytes(1)?)
+                .map_err(|_| Fault::corrupt("a journal's hash"))?;
+            Ok(Link { seq: row.int(0)?, hash })
+        })?;
+    Ok(last.unwrap_or(Link { seq: 0, hash: GENESIS }))
+}
+
+fn balance(sql: &mut dyn Sql, id: i64) -> Result<Option<i64>, Fault> {
+    first(sql, "SELECT balance FROM ledger_accounts WHERE id = $1", &[id.into()], |row| row.int(0))
+}
+
+fn key_of(account: &LedgerAccount) -> [Value<'_>; 5] {
+    let upstream = match &account.purpose {
+        Purpose::Float(upstream) => upstream.as_str(),
+        Purpose::Available
+        | Purpose::Held
+        | Purpose::Commission
+        | Purpose::Fees
+        | Purpose::CommissionExpense
+        | Purpose::Funding
+        | Purpose::Discrepancy => "",
+    };
+    [
+        account.owner.0.into(),
+        account.environment.code().into(),
+        account.currency.code().into(),
+        account.purpose.code().into(),
+        upstream.into(),
+    ]
+}
+
+/// A ledger account's number and balance.
+pub(crate) fn find(
+    sql: &mut dyn Sql,
+    account: &LedgerAccount,
+) -> Result<Option<(i64, i64)>, Fault> {
+    first(
+        sql,
+        "SELECT id, balance FROM ledger_accounts
+         WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = $4 AND upstream = $5",
+        &key_of(account),
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )
+}
+
+/// Makes a ledger account with nothing in it, or finds it.
+pub(crate) fn open_ledger_account(
+    sql: &mut dyn Sql,
+    account: &LedgerAccount,
+) -> Result<i64, Fault> {
+    if let Some((id, _)) = find(sql, account)? {
+        return Ok(id);
+    }
+    let last =
+        first(sql, "SELECT coalesce(max(id), 0) FROM ledger_accounts", &[], |row| row.int(0))?;
+    let id = last.unwrap_or(0) + 1;
+    let [owner, environment, currency, purpose, upstream] = key_of(account);
+    sql.run(
+        "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose, upstream, balance, floor)
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
+        &[id.into(), owner, environment, currency, purpose, upstream, account.purpose.floor().into()],
+    )?;
+    Ok(id)
+}
+
+/// A wallet of an account: what is free to spend, what is held, what it earned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wallet {
+    /// Where.
+    pub environment: Environment,
+    /// Free to spend.
+    pub available: Money,
+    /// Held for purchases.
+    pub held: Money,
+    /// Commission earned.
+    pub commission: Money,
+}
+
+/// The wallets of an account.
+pub(crate) fn wallets(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Wallet>, Fault> {
+    let mut wallets: Vec<Wallet> = Vec::new();
+    sql.each(
+        "SELECT environment, currency, purpose, balance FROM ledger_accounts
+         WHERE account_id = $1 AND purpose IN ('available', 'held', 'commission') ORDER BY environment DESC, currency, id",
+        &[account.0.into()],
+        &mut |row| {
+            let environment = crate::read::environment(row.text(0)?)?;
+            let currency = crate::read::currency(row.text(1)?)?;
+            let money = Money::new(row.int(3)?, currency);
+            let zero = Money::zero(currency);
+            if wallets.last().is_none_or(|w| (w.environment, w.available.currency()) != (environment, currency)) {
+                wallets.push(Wallet { environment, available: zero, held: zero, commission: zero });
+            }
+            if let Some(wallet) = wallets.last_mut() {
+                match row.text(2)? {
+                    "available" => wallet.available = money,
+                    "held" => wallet.held = money,
+                    _ => wallet.commission = money,
+                }
+            }
+            Ok(())
+        },
+    )?;
+    Ok(wallets)
+}
+
+/// What an account can spend; `None` without such a wallet.
+pub(crate) fn available(
+    sql: &mut dyn Sql,
+    owner: AccountId,
+    environment: Environment,
+    currency: Currency,
+) -> Result<Option<Money>, Fault> {
+    let account = LedgerAccount { owner, environment, currency, purpose: Purpose::Available };
+    Ok(find(sql, &account)?.map(|(_, minor)| Money::new(minor, currency)))
+}

@@ -1,0 +1,185 @@
+//! Jobs that open purchases owe, events that accounts must be told, cases for staff.
+
+use crate::backend::{Sql, Value, all, first};
+use crate::change::DueJob;
+use crate::fault::Fault;
+use crate::read;
+use domain::clock::Timestamp;
+use domain::lifecycle::{Job, State};
+use domain::purchase::{Purchase, PurchaseKey};
+use domain::settle::{Case, CaseKind};
+use domain::{AccountId, PurchaseId};
+use std::time::Duration;
+
+fn named(key: &PurchaseKey) -> [Value<'static>; 3] {
+    [key.id.0.into(), key.account.0.into(), key.environment.code().into()]
+}
+
+/// Puts the job that a new purchase owes.
+pub(crate) fn owe(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    (job, due): (Job, Timestamp),
+) -> Result<(), Fault> {
+    let [id, account, environment] = named(key);
+    sql.run(
+        "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) VALUES ($1, $2, $3, $4, $5, 0, 0)",
+        &[id, account, environment, job.code().into(), due.0.into()],
+    )?;
+    Ok(())
+}
+
+/// After a step: the job that is owed now, or, once the purchase is final, the event to tell.
+pub(crate) fn owe_next(
+    sql: &mut dyn Sql,
+    after: &Purchase,
+    (job, due): (Job, Timestamp),
+) -> Result<(), Fault> {
+    let [id, account, environment] = named(&after.key);
+    if job == Job::Tell {
+        sql.run(
+            "DELETE FROM jobs WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
+            &named(&after.key),
+        )?;
+        return tell(sql, after);
+    }
+    sql.run(
+        "UPDATE jobs SET job = $1, due_at = $2, tries = 0, epoch = epoch + 1 WHERE purchase_id = $3 AND account_id = $4 AND environment = $5",
+        &[job.code().into(), due.0.into(), id, account, environment],
+    )?;
+    Ok(())
+}
+
+/// Puts an event into the outbox.
+fn tell(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
+    let [id, account, environment] = named(&after.key);
+    sql.run(
+        "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[id, account, environment, after.version.into(), after.state.code().into(), after.updated_at.0.into()],
+    )?;
+    Ok(())
+}
+
+/// An event in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxEvent {
+    /// Counts up within its purchase.
+    pub sequence: u32,
+    /// What the purchase became.
+    pub state: State,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A purchase's events, first to last.
+pub(crate) fn events(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<OutboxEvent>, Fault> {
+    all(
+        sql,
+        "SELECT sequence, state, at FROM events WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 ORDER BY sequence",
+        &named(key),
+        |row| {
+            Ok(OutboxEvent {
+                sequence: row.small(0)?,
+                state: read::state(row.text(1)?)?,
+                at: Timestamp(row.int(2)?),
+            })
+        },
+    )
+}
+
+/// When the next job is due.
+pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>, Fault> {
+    Ok(first(sql, "SELECT min(due_at) FROM jobs", &[], |row| row.opt_int(0))?
+        .flatten()
+        .map(Timestamp))
+}
+
+/// Takes jobs that are due; each is the taker's until the lease ends.
+pub(crate) fn claim(
+    sql: &mut dyn Sql,
+    now: Timestamp,
+    lease: Duration,
+    limit: u32,
+) -> Result<Vec<DueJob>, Fault> {
+    let due = all(
+        sql,
+        "SELECT purchase_id, account_id, environment, job, tries, epoch FROM jobs WHERE due_at <= $1 ORDER BY due_at LIMIT $2",
+        &[now.0.into(), limit.into()],
+        |row| {
+            let environment = read::environment(row.text(2)?)?;
+            let job = Job::from_code(row.text(3)?).ok_or_else(|| Fault::corrupt("a job"))?;
+            Ok(DueJob {
+                key: PurchaseKey {
+                    id: PurchaseId(row.int(0)?),
+                    account: AccountId(row.int(1)?),
+                    environment,
+                },
+                job,
+                tries: row.small(4)?,
+                epoch: row.int(5)? + 1,
+            })
+        },
+    )?;
+    for job in &due {
+        let [id, account, environment] = named(&job.key);
+        sql.run(
+            "UPDATE jobs SET due_at = $1, epoch = $2 WHERE purchase_id = $3 AND account_id = $4 AND environment = $5",
+            &[now.after(lease).0.into(), job.epoch.into(), id, account, environment],
+        )?;
+    }
+    Ok(due)
+}
+
+/// Puts a claimed job off, unless it was claimed again or is done.
+pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Result<(), Fault> {
+    let [id, account, environment] = named(&job.key);
+    sql.run(
+        "UPDATE jobs SET due_at = $1, tries = tries + 1 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND epoch = $5",
+        &[until.0.into(), id, account, environment, job.epoch.into()],
+    )?;
+    Ok(())
+}
+
+/// Makes every enquiry due.
+pub(crate) fn wake_enquiries(sql: &mut dyn Sql, now: Timestamp) -> Result<(), Fault> {
+    sql.run(
+        "UPDATE jobs SET due_at = $1, epoch = epoch + 1 WHERE job = 'query' AND due_at > $2",
+        &[now.0.into(), now.0.into()],
+    )?;
+    Ok(())
+}
+
+/// Opens a case; a second one of the same kind adds nothing.
+pub(crate) fn open_case(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    case: &Case,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = named(key);
+    let text = format!(
+        "{} said {}{}",
+        case.proof.source.label(),
+        case.proof.word,
+        case.proof.text.as_ref().map_or(String::new(), |t| format!(": {t}"))
+    );
+    sql.run(
+        "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        &[id, account, environment, case.why.code().into(), at.0.into(), text.as_str().into()],
+    )?;
+    Ok(())
+}
+
+/// Closes the case of doubt: it is decided.
+pub(crate) fn close_doubt(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = named(key);
+    sql.run(
+        "UPDATE cases SET closed_at = $1 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND why = $5 AND closed_at IS NULL",
+        &[at.0.into(), id, account, environment, CaseKind::Doubt.code().into()],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! From stored words to domain values. A word that we did not write is corruption, never a guess.
+
+use crate::backend::Row;
+use crate::fault::Fault;
+use domain::account::{AccountId, AllowList, Environment, Key, Plan, Role, Subscription};
+use domain::catalog::{Country, Kind, Limits, OfferForm, Operator, Service, ServiceType};
+use domain::clock::Timestamp;
+use domain::ids::KeyId;
+use domain::lifecycle::State;
+use domain::money::Currency;
+use domain::number::Numbering;
+use domain::pricing::{Charge, PriceRule};
+use domain::purchase::{Decider, Details, Purchase, PurchaseKey, Space};
+use domain::routing::Route;
+use domain::upstream::UpstreamCode;
+use domain::{Account, Money, PurchaseId};
+
+fn word<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
+    read(text).ok_or_else(|| Fault::corrupt(format!("{what} {text:?}")))
+}
+
+pub(crate) fn environment(text: &str) -> Result<Environment, Fault> {
+    word("environment", text, Environment::from_code)
+}
+
+pub(crate) fn currency(text: &str) -> Result<Currency, Fault> {
+    word("currency", text, Currency::from_code)
+}
+
+pub(crate) fn state(text: &str) -> Result<State, Fault> {
+    word("state", text, State::from_code)
+}
+
+pub(crate) fn list(json: &str) -> Result<Vec<String>, Fault> {
+    serde_json::from_str(json).map_err(|error| Fault::corrupt(format!("list {json:?}: {error}")))
+}
+
+fn time(micros: Option<i64>) -> Option<Timestamp> {
+    micros.map(Timestamp)
+}
+
+/// Columns of [`purchase`], in its order.
+macro_rules! purchase_columns {
+    () => {
+        "id, account_id, environment, space, reference, key_id, kind, operator, recipient, service_type, currency, \
+         amount, fee, commission, available_after, details, webhook_url, state, version, attempts, upstream, text, \
+         decider, opened_at, updated_at, delivered_at"
+    };
+}
+pub(crate) use purchase_columns;
+
+pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
+    let currency = currency(row.text(10)?)?;
+    let money = |column| Ok::<Money, Fault>(Money::new(row.int(column)?, currency));
+    let details: Details = match row.text(15)? {
+        "{}" => Details::new(),
+        json => serde_json::from_str(json)
+            .map_err(|error| Fault::corrupt(format!("details {json:?}: {error}")))?,
+    };
+    Ok(Purchase {
+        key: PurchaseKey {
+            id: PurchaseId(row.int(0)?),
+            account: AccountId(row.int(1)?),
+            environment: environment(row.text(2)?)?,
+        },
+        space: word("space", row.text(3)?, Space::from_code)?,
+        reference: row.text(4)?.to_owned(),
+        api_key: row.opt_int(5)?.map(KeyId),
+        kind: word("kind", row.text(6)?, Kind::from_code)?,
+        operator: row.text(7)?.to_owned(),
+        recipient: row.text(8)?.to_owned(),
+        service_type: word("service type", row.text(9)?, ServiceType::from_code)?,
+        amount: money(11)?,
+        fee: money(12)?,
+        commission: money(13)?,
+        available_after: money(14)?,
+        details,
+        webhook_url: row.opt_text(16)?.map(str::to_owned),
+        state: state(row.text(17)?)?,
+        version: row.small(18)?,
+        attempts: row.small(19)?,
+        upstream: row.opt_text(20)?.map(UpstreamCode::new),
+        text: row.opt_text(21)?.map(str::to_owned),
+        decider: row
+            .opt_text(22)?
+            .map(|text| word("decider", text, Decider::from_code))
+            .transpose()?,
+        opened_at: Timestamp(row.int(23)?),
+        updated_at: Timestamp(row.int(24)?),
+        delivered_at: time(row.opt_int(25)?),
+    })
+}
+
+/// id, role, name, is_active, plan, per_minute, subscribed_until, opened_at
+pub(crate) fn account(row: &dyn Row) -> Result<Account, Fault> {
+    let per_minute = row.small(5)?;
+    let plan = row
+        .opt_text(4)?
+        .map(|text| word("plan", text, |code| Plan::from_code(code, per_minute)))
+        .transpose()?;
+    let subscription =
+        plan.zip(time(row.opt_int(6)?)).map(|(plan, until)| Subscription { plan, until });
+    Ok(Account {
+        id: AccountId(row.int(0)?),
+        role: word("role", row.text(1)?, Role::from_code)?,
+        name: row.text(2)?.to_owned(),
+        is_active: row.bool(3)?,
+        subscription,
+        opened_at: Timestamp(row.int(7)?),
+    })
+}
+
+/// id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at
+pub(crate) fn key(row: &dyn Row) -> Result<Key, Fault> {
+    let lines = list(row.text(6)?)?;
+    let allow_list = AllowList::parse(lines.iter().map(String::as_str))
+        .map_err(|bad| Fault::corrupt(format!("range {}", bad.0)))?;
+    Ok(Key {
+        id: KeyId(row.int(0)?),
+        account: AccountId(row.int(1)?),
+        environment: environment(row.text(2)?)?,
+        open_key: row.text(3)?.to_owned(),
+        secret_digest: row.bytes(4)?.try_into().map_err(|_| Fault::corrupt("a secret's digest"))?,
+        secret_tail: row.text(5)?.to_owned(),
+        allow_list,
+        webhook_url: row.opt_text(7)?.map(str::to_owned),
+        revoked_at: time(row.opt_int(8)?),
+    })
+}
+
+/// code, name, currency, calling_code, trunk, length, begins
+pub(crate) fn country(row: &dyn Row) -> Result<Country, Fault> {
+    Ok(Country {
+        code: row.text(0)?.to_owned(),
+        name: row.text(1)?.to_owned(),
+        currency: currency(row.text(2)?)?,
+        numbering: Numbering {
+            calling_code: row.text(3)?.to_owned(),
+            trunk: row.text(4)?.to_owned(),
+            length: usize::try_from(row.int(5)?)
+                .map_err(|_| Fault::corrupt("a number's length"))?,
+            begins: row.text(6)?.to_owned(),
+        },
+    })
+}
+
+/// The operator's columns, then its country's currency.
+pub(crate) fn operator(row: &dyn Row) -> Result<Operator, Fault> {
+    let currency = currency(row.text(14)?)?;
+    let limits = |least, most| -> Result<Option<Limits>, Fault> {
+        let pair = row.opt_int(least)?.zip(row.opt_int(most)?);
+        Ok(pair.map(|(least, most)| Limits {
+            least: Money::new(least, currency),
+            most: Money::new(most, currency),
+        }))
+    };
+    Ok(Operator {
+        id: row.int(0)?,
+        code: row.text(1)?.to_owned(),
+        aliases: list(row.text(2)?)?,
+        name: row.text(3)?.to_owned(),
+        country: row.text(4)?.to_owned(),
+        service: word("service", row.text(5)?, Service::from_slug)?,
+        logo: row.text(6)?.to_owned(),
+        prefixes: list(row.text(7)?)?,
+        prepaid: limits(8, 9)?,
+        postpaid: limits(10, 11)?,
+        offers: row
+            .opt_text(12)?
+            .map(|text| word("offer form", text, OfferForm::from_code))
+            .transpose()?,
+        is_active: row.bool(13)?,
+    })
+}
+
+/// id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most
+pub(crate) fn price(row: &dyn Row) -> Result<PriceRule, Fault> {
+    let currency = currency(row.text(8)?)?;
+    let money = |minor| Money::new(minor, currency);
+    Ok(PriceRule {
+        id: row.int(0)?,
+        charge: word("charge", row.text(1)?, Charge::from_code)?,
+        account: row.opt_int(2)?.map(AccountId),
+        plan: row.opt_text(3)?.map(str::to_owned),
+        operator: row.opt_text(4)?.map(str::to_owned),
+        kind: row.opt_text(5)?.map(|text| word("kind", text, Kind::from_code)).transpose()?,
+        from: time(row.opt_int(6)?),
+        until: time(row.opt_int(7)?),
+        flat: money(row.int(9)?),
+        share_ppm: row.int(10)?,
+        least: row.opt_int(11)?.map(money),
+        most: row.opt_int(12)?.map(money),
+    })
+}
+
+/// id, environment, operator, kind, recipient_ends, upstreams, needs_approval
+pub(crate) fn route(row: &dyn Row) -> Result<Route, Fault> {
+    Ok(Route {
+        id: row.int(0)?,
+        environment: environment(row.text(1)?)?,
+        operator: row.opt_text(2)?.map(str::to_owned),
+        kind: row.opt_text(3)?.map(|text| word("kind", text, Kind::from_code)).transpose()?,
+        recipient_ends: row.opt_text(4)?.map(str::to_owned),
+        upstreams: list(row.text(5)?)?.iter().map(|code| UpstreamCode::new(code)).collect(),
+        needs_approval: row.bool(6)?,
+    })
+}

@@ -1,0 +1,320 @@
+//! The heart: one thread that takes whatever has queued and makes it durable in one Tx.
+//!
+//! While one commit is on its way to the disk, the next batch gathers; one flush then serves
+//! hundreds of purchases. Admission is `domain::admission::admit`, pure and in order. A change that
+//! is refused does not disturb its neighbours; if the Tx itself fails, the batch is tried again one
+//! by one, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
+//! commit that holds the change is durable.
+
+use crate::backend::WriteSql;
+use crate::change::{Change, Done, Posting, Setting};
+use crate::fault::Fault;
+use crate::ledger::{Books, Head};
+use crate::{accounts, catalog, outbox, purchases};
+use domain::admission::{self, Denial, View};
+use domain::clock::Timestamp;
+use domain::journal::{LedgerAccount, Purpose};
+use domain::settle::Move;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// Changes in one Tx at most: bounds how long the first of them waits for the last.
+const BATCH_MOST: usize = 512;
+/// Changes that may queue: some seconds of work. Past that, new ones are refused at once rather
+/// than answered too late.
+const QUEUE_MOST: usize = 16_384;
+/// After this long without work the writer tidies up.
+const IDLE_AFTER: Duration = Duration::from_secs(20);
+
+/// Admitted or not; a fault is ours.
+pub(crate) type Verdict = Result<Done, Denial>;
+
+struct Request {
+    change: Change,
+    answer: oneshot::Sender<Result<Verdict, Fault>>,
+}
+
+/// The way to the writer: cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    queue: SyncSender<Request>,
+    failed: watch::Receiver<Option<Fault>>,
+}
+
+impl Writer {
+    /// Starts the thread on a connection that it owns from now on.
+    pub(crate) fn start(sql: impl WriteSql + 'static) -> std::io::Result<(Writer, JoinHandle<()>)> {
+        let (queue, requests) = sync_channel(QUEUE_MOST);
+        let (fail, failed) = watch::channel(None);
+        let desk = Desk { sql: Box::new(sql), books: Books::default() };
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || desk.run(&requests, &fail))?;
+        Ok((Writer { queue, failed }, thread))
+    }
+
+    /// Queues a change and waits until the commit that holds it is durable, or it is refused.
+    pub(crate) async fn write(&self, change: Change) -> Result<Verdict, Fault> {
+        let (answer, coming) = oneshot::channel();
+        self.queue.try_send(Request { change, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => Fault::Busy,
+            TrySendError::Disconnected(_) => Fault::Closed,
+        })?;
+        coming.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// Resolves when the writer has stopped because the disk failed; the process should end.
+    pub(crate) async fn failed(&self) -> Fault {
+        let mut failed = self.failed.clone();
+        let fault = failed.wait_for(Option::is_some).await.ok().and_then(|fault| fault.clone());
+        fault.unwrap_or(Fault::Closed)
+    }
+}
+
+/// The writing thread's own things.
+struct Desk {
+    sql: Box<dyn WriteSql>,
+    books: Books,
+}
+
+impl Desk {
+    fn run(mut self, requests: &Receiver<Request>, fail: &watch::Sender<Option<Fault>>) {
+        let mut was_busy = true;
+        loop {
+            let first = match requests.recv_timeout(IDLE_AFTER) {
+                Ok(request) => request,
+                Err(RecvTimeoutError::Timeout) => {
+                    if was_busy {
+                        self.sql.idle();
+                    }
+                    was_busy = false;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            was_busy = true;
+            let mut changes = Vec::with_capacity(64);
+            let mut answers = Vec::with_capacity(64);
+            for request in std::iter::once(first).chain(requests.try_iter()).take(BATCH_MOST) {
+                changes.push(request.change);
+                answers.push(request.answer);
+            }
+            for (answer, verdict) in answers.into_iter().zip(self.settle_batch(&changes)) {
+                if let Err(fault @ Fault::Disk(_)) = &verdict {
+                    fail.send_replace(Some(fault.clone()));
+                }
+                // The asker may have gone away; what is committed stays committed.
+                let _ = answer.send(verdict);
+            }
+            if fail.borrow().is_some() {
+                tracing::error!(
+                    "the disk failed: the writer stops, so that nothing is acknowledged that is not there"
+                );
+                return;
+            }
+        }
+        self.sql.idle();
+    }
+
+    /// One commit for all, or, if that fails, one for each.
+    fn settle_batch(&mut self, changes: &[Change]) -> Vec<Result<Verdict, Fault>> {
+        match self.commit(changes) {
+            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+            Err(fault)
+                if changes.len() == 1 || matches!(fault, Fault::Disk(_) | Fault::DiskFull(_)) =>
+            {
+                tracing::error!(%fault, changes = changes.len(), "a commit failed; nothing of it was stored");
+                changes.iter().map(|_| Err(fault.clone())).collect()
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, changes = changes.len(), "a commit failed; its changes are tried one by one");
+                changes
+                    .iter()
+                    .flat_map(|change| self.settle_batch(std::slice::from_ref(change)))
+                    .collect()
+            }
+        }
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
+        let before = self.books.mark();
+        let written =
+            self.sql.begin().and_then(|()| self.write_all(changes)).and_then(|verdicts| {
+                self.sql.commit()?;
+                Ok(verdicts)
+            });
+        if written.is_err() {
+            self.books.back_to(before);
+            self.sql
+                .roll_back()
+                .map_err(|fault| Fault::Disk(format!("a roll-back failed: {fault}")))?;
+        }
+        written
+    }
+
+    fn write_all(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
+        let mut view = self.load(changes)?;
+        let mut verdicts = Vec::with_capacity(changes.len());
+        for change in changes {
+            let verdict = match admission::admit(&mut view, &change.needs()) {
+                Ok(()) => Ok(self.write(change, &view)?),
+                Err(denial) => Err(denial),
+            };
+            verdicts.push(verdict);
+        }
+        self.books.write_balances(self.sql.as_mut(), &view)?;
+        Ok(verdicts)
+    }
+
+    /// Loads everything that the changes mention.
+    fn load(&mut self, changes: &[Change]) -> Result<View, Fault> {
+        let mut view = View::default();
+        let sql = self.sql.as_mut();
+        for change in changes {
+            let needs = change.needs();
+            for reference in needs.claims {
+                if let Some(taken) = purchases::taken(sql, reference)? {
+                    view.taken.insert(reference.clone(), taken);
+                }
+            }
+            if let Some(step) = &needs.step
+                && step.from_version.is_some()
+                && let Some(standing) = purchases::standing(sql, &step.key)?
+            {
+                view.purchases.insert(step.key, standing);
+            }
+            if let Some(journal) = needs.journal {
+                self.books.load(sql, &mut view, journal)?;
+            }
+        }
+        Ok(view)
+    }
+
+    /// Writes one admitted change; balances are written once for the whole batch.
+    fn write(&mut self, change: &Change, view: &View) -> Result<Done, Fault> {
+        let sql = self.sql.as_mut();
+        match change {
+            Change::Open { claims, digest, opening } => {
+                let key = &opening.after.key;
+                for reference in claims {
+                    purchases::claim(
+                        sql,
+                        reference,
+                        Some(key.id),
+                        digest.as_ref(),
+                        opening.after.opened_at,
+                    )?;
+                }
+                let available_after = available(view, opening);
+                purchases::insert(sql, &opening.after, available_after)?;
+                outbox::owe(sql, key, opening.job)?;
+                self.write_move(opening)?;
+                Ok(Done::Opened { available_after })
+            }
+            Change::Step(step) => {
+                purchases::step(sql, &step.after, step.from_version)?;
+                outbox::owe_next(sql, &step.after, step.job)?;
+                if step.from == domain::State::WithStaff {
+                    outbox::close_doubt(sql, &step.after.key, step.after.updated_at)?;
+                }
+                self.write_move(step)?;
+                Ok(Done::Written)
+            }
+            Change::Post(posting) => self.post(posting, view),
+            Change::Keep { key, proof, case, at } => {
+                purchases::keep(sql, key, proof, *at)?;
+                if let Some(case) = case {
+                    outbox::open_case(sql, key, case, *at)?;
+                }
+                Ok(Done::Written)
+            }
+            Change::Claim { now, lease, limit } => {
+                Ok(Done::Claimed(outbox::claim(sql, *now, *lease, *limit)?))
+            }
+            Change::PutOff { job, until } => {
+                outbox::put_off(sql, job, *until).map(|()| Done::Written)
+            }
+            Change::WakeEnquiries { now } => {
+                outbox::wake_enquiries(sql, *now).map(|()| Done::Written)
+            }
+            Change::Remember { reference, status, body } => {
+                purchases::remember(sql, reference, *status, body).map(|()| Done::Written)
+            }
+            Change::Set(setting) => self.set(setting).map(|()| Done::Written),
+        }
+    }
+
+    fn post(&mut self, posting: &Posting, view: &View) -> Result<Done, Fault> {
+        let reference = &posting.reference;
+        purchases::claim(self.sql.as_mut(), reference, None, None, posting.at)?;
+        let head = Head {
+            account: reference.account,
+            environment: reference.environment,
+            purchase: None,
+            note: Some(&posting.note),
+            at: posting.at,
+        };
+        self.books.append(self.sql.as_mut(), &posting.journal, &head)?;
+        let mut mentioned = posting.journal.entries().iter().flat_map(|e| [e.debit(), e.credit()]);
+        let wallet = mentioned
+            .find(|account| account.purpose.is_wallet())
+            .and_then(|account| view.balances.get(account));
+        Ok(Done::Posted { available_after: wallet.map_or(0, |balance| balance.amount) })
+    }
+
+    /// What every move of a purchase writes: attempt, journal, evidence, case.
+    fn write_move(&mut self, step: &Move) -> Result<(), Fault> {
+        let sql = self.sql.as_mut();
+        let (key, at): (_, Timestamp) = (&step.after.key, step.after.updated_at);
+        if let Some(attempt) = &step.attempt {
+            purchases::attempt(sql, key, attempt, at)?;
+        }
+        if let Some(journal) = &step.journal {
+            let head = Head {
+                account: key.account,
+                environment: key.environment,
+                purchase: Some(key.id),
+                note: None,
+                at,
+            };
+            self.books.append(sql, journal, &head)?;
+        }
+        if let Some(proof) = &step.evidence {
+            purchases::keep(sql, key, proof, at)?;
+        }
+        if let Some(case) = &step.case {
+            outbox::open_case(sql, key, case, at)?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, setting: &Setting) -> Result<(), Fault> {
+        let sql = self.sql.as_mut();
+        match setting {
+            Setting::Account(account) => accounts::set_account(sql, account),
+            Setting::User(user) => accounts::set_user(sql, user),
+            Setting::Wallet(account, environment, currency) => {
+                accounts::open_wallet(sql, *account, *environment, *currency)
+            }
+            Setting::Key(key, created_at) => accounts::set_key(sql, key, *created_at),
+            Setting::Country(country) => catalog::set_country(sql, country),
+            Setting::Operator(operator) => catalog::set_operator(sql, operator),
+            Setting::Price(price) => catalog::set_price(sql, price),
+            Setting::Route(route) => catalog::set_route(sql, route),
+        }
+    }
+}
+
+/// What a purchase's account can spend right after this change was admitted.
+fn available(view: &View, opening: &Move) -> i64 {
+    let purchase = &opening.after;
+    let wallet = LedgerAccount {
+        owner: purchase.key.account,
+        environment: purchase.key.environment,
+        currency: purchase.amount.currency(),
+        purpose: Purpose::Available,
+    };
+    view.balances.get(&wallet).map_or(0, |balance| balance.amount)
+}
