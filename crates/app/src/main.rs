@@ -1,2 +1,33 @@
-//! Skeleton.
-fn main() {}
+//! `saldo`: wires the crates together and prints. The rules are elsewhere.
+
+mod catalog;
+mod clock;
+mod cmd;
+mod config;
+mod control;
+mod credentials;
+mod house;
+mod http_client;
+mod log;
+mod output;
+mod secrets;
+mod server;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What cannot be started is said in one sentence, with exit code 2.
+fn main() -> ExitCode {
+    match cmd::run(cmd::Cli::parse()) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let mut output = output::Output::default();
+            output.say(format!("saldo: {error:#}"));
+            output.print();
+            ExitCode::from(2)
+        }
+    }
+}

@@ -93,6 +93,20 @@ impl Engine {
     ) -> Result<(KeyId, Pair), Refusal> {
         let pair = keys::make(environment, self.inner.chance.as_ref())
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        self.adopt_key(account, environment, pair).await
+    }
+
+    /// Takes a pair that somebody made elsewhere. Refuses one of another shape, or with a wrong
+    /// checksum.
+    pub async fn adopt_key(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        pair: Pair,
+    ) -> Result<(KeyId, Pair), Refusal> {
+        if !keys::is_open_key(&pair.open) || !keys::is_secret_key(&pair.secret) {
+            return Err(Refusal::KeysInvalid);
+        }
         let id = KeyId(self.next_id());
         let key = Key {
             id,

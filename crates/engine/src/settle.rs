@@ -242,7 +242,7 @@ impl Engine {
             let after = step.after.clone();
             match self.inner.store.write(Change::Step(step)).await? {
                 Ok(_) => {
-                    tracing::info!(purchase = %after.key.id, from = purchase.state.code(), to = after.state.code(), "a step");
+                    tracing::debug!(purchase = %after.key.id, from = purchase.state.code(), to = after.state.code(), "a step");
                     return Ok(Taken::Moved(after));
                 }
                 Err(Denial::Moved { .. }) => purchase = self.read_anew(&purchase.key)?,

@@ -1,1 +1,9 @@
-//! Skeleton.
+//! Connectors: each translates [`domain::upstream`]'s orders to one upstream and its replies back.
+//!
+//! Here: the simulator, which plays several upstreams in this process. Not here: which upstream is
+//! asked (routes decide) and what an outcome does to money (the engine decides). Invariant: a
+//! connector touches neither money nor state; what it does not know, it answers as unknown.
+
+pub mod simulator;
+
+pub use simulator::Simulator;

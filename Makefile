@@ -1,0 +1,28 @@
+# `make test` is everything that CI does; `cargo run --release -- demo` needs nothing from here.
+
+export CARGO_TERM_COLOR ?= auto
+NEXTEST_VERSION := 0.9.143
+
+.PHONY: test check fmt bench tools
+
+# Formatting, lints, all tests, the documentation: in the order in which they are quick to fail.
+test: tools
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo nextest run --workspace --locked --no-fail-fast
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+
+# What is quick enough to run at every save.
+check:
+	cargo clippy --workspace --all-targets --locked
+
+fmt:
+	cargo fmt --all
+
+# Durable recharges a second, beside a bare endpoint: minutes, and wants a quiet machine.
+bench:
+	cargo run --release --locked -- bench
+
+# What the tests need besides cargo: nextest from crates.io, curl, node and a C compiler from Debian.
+tools:
+	@./tools/install.sh $(NEXTEST_VERSION)

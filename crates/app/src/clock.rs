@@ -1,0 +1,44 @@
+//! The only clock and the only dice: everything else is given them.
+
+use domain::clock::{Chance, Clock, NoChance, Timestamp};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The machine's clock.
+pub(crate) struct MachineClock {
+    started: Instant,
+}
+
+impl MachineClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
+    pub(crate) fn new() -> MachineClock {
+        MachineClock { started: Instant::now() }
+    }
+}
+
+impl Clock for MachineClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
+    fn now(&self) -> Timestamp {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Timestamp(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// The operating system's random numbers.
+pub(crate) struct MachineChance(SystemRandom);
+
+impl MachineChance {
+    pub(crate) fn new() -> MachineChance {
+        MachineChance(SystemRandom::new())
+    }
+}
+
+impl Chance for MachineChance {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance> {
+        self.0.fill(bytes).map_err(|_| NoChance)
+    }
+}

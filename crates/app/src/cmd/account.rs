@@ -1,0 +1,145 @@
+//! `saldo account`: businesses and persons that hold wallets.
+
+use crate::cmd::{currency, moment};
+use crate::house::refused;
+use crate::output::Output;
+use anyhow::Context as _;
+use domain::account::{Account, AccountId, Plan, Role, Subscription};
+use domain::{Currency, Timestamp};
+use engine::{Engine, NewAccount};
+use std::time::Duration;
+
+/// A month of a subscription.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Open a merchant's account, with a wallet in each environment.
+    Open {
+        /// How people call it.
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        subscription: SubscriptionArgs,
+        /// What its wallets are in.
+        #[arg(long, default_value = "BDT", value_parser = currency)]
+        currency: Currency,
+    },
+    /// List all accounts.
+    List {
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give an account a plan for some months from now.
+    Subscribe {
+        /// Which account.
+        id: i64,
+        #[command(flatten)]
+        subscription: SubscriptionArgs,
+    },
+    /// Stop an account: its calls are refused.
+    Suspend {
+        /// Which account.
+        id: i64,
+    },
+    /// Let a stopped account go on.
+    Resume {
+        /// Which account.
+        id: i64,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct SubscriptionArgs {
+    /// starter (60 calls a minute), business (120) or enterprise.
+    #[arg(long, default_value = "starter")]
+    plan: String,
+    /// Calls a minute of the enterprise plan.
+    #[arg(long, default_value_t = 600)]
+    per_minute: u32,
+    /// For how many months.
+    #[arg(long, default_value_t = 12)]
+    months: u32,
+}
+
+impl SubscriptionArgs {
+    fn read(&self, now: Timestamp) -> anyhow::Result<Subscription> {
+        let plan = Plan::from_code(&self.plan, self.per_minute)
+            .context("--plan is starter, business or enterprise")?;
+        Ok(Subscription { plan, until: now.after(MONTH.saturating_mul(self.months)) })
+    }
+}
+
+pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Open { name, subscription, currency } => {
+            let subscription = Some(subscription.read(engine.now())?);
+            let new = NewAccount {
+                role: Role::Merchant,
+                name: &name,
+                subscription,
+                currencies: &[currency],
+            };
+            let id = engine.open_account(new).await.map_err(refused)?;
+            output.line(id);
+            output.say(format!(
+                "Account {id} is open. Next: saldo key make --account {id} --environment sandbox"
+            ));
+        }
+        Verb::List { json } => list(engine, json, output)?,
+        Verb::Subscribe { id, subscription } => {
+            let subscription = Some(subscription.read(engine.now())?);
+            change(engine, id, output, |account| account.subscription = subscription).await?;
+        }
+        Verb::Suspend { id } => {
+            change(engine, id, output, |account| account.is_active = false).await?
+        }
+        Verb::Resume { id } => {
+            change(engine, id, output, |account| account.is_active = true).await?
+        }
+    }
+    Ok(0)
+}
+
+async fn change(
+    engine: &Engine,
+    id: i64,
+    output: &mut Output,
+    change: impl FnOnce(&mut Account),
+) -> anyhow::Result<()> {
+    let account = engine.change_account(AccountId(id), change).await.map_err(refused)?;
+    output.line(line(&account));
+    Ok(())
+}
+
+fn list(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
+    for account in engine.accounts()? {
+        if json {
+            output.line(serde_json::json!({
+                "id": account.id.0, "role": account.role.code(), "name": account.name, "active": account.is_active,
+                "plan": account.subscription.map(|s| s.plan.code()), "per_minute": account.subscription.map(|s| s.plan.per_minute()),
+                "subscribed_until": account.subscription.map(|s| moment(s.until)), "opened_at": moment(account.opened_at),
+            }));
+        } else {
+            output.line(line(&account));
+        }
+    }
+    Ok(())
+}
+
+fn line(account: &Account) -> String {
+    let plan = account.subscription.map_or_else(
+        || "no plan".to_owned(),
+        |s| {
+            format!(
+                "{}, {} a minute, until {}",
+                s.plan.code(),
+                s.plan.per_minute(),
+                moment(s.until)
+            )
+        },
+    );
+    let active = if account.is_active { "active" } else { "suspended" };
+    format!("{}  {}  {}  {active}  {plan}", account.id, account.role.code(), account.name)
+}

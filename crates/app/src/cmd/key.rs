@@ -1,0 +1,93 @@
+//! `saldo key`: key pairs of an account.
+
+use crate::cmd::environment;
+use crate::house::refused;
+use crate::output::Output;
+use anyhow::anyhow;
+use domain::Environment;
+use domain::account::{AccountId, AllowList};
+use engine::Engine;
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Make a pair. The secret is printed once and stored nowhere.
+    Make {
+        /// Whose.
+        #[arg(long)]
+        account: i64,
+        /// sandbox or live.
+        #[arg(long, value_parser = environment)]
+        environment: Environment,
+    },
+    /// List an account's pairs, without their secrets.
+    List {
+        /// Whose.
+        #[arg(long)]
+        account: i64,
+    },
+    /// Allow a pair from these addresses and ranges only; none: from anywhere.
+    Allow {
+        /// The open key.
+        open_key: String,
+        /// 192.168.1.1 or 10.0.0.0/24.
+        ranges: Vec<String>,
+    },
+    /// Revoke a pair, at once and for good.
+    Revoke {
+        /// The open key.
+        open_key: String,
+    },
+}
+
+pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Make { account, environment } => {
+            anyhow::ensure!(
+                engine.account(AccountId(account)).map_err(refused)?.is_some(),
+                "there is no account {account}"
+            );
+            let (id, pair) =
+                engine.make_key(AccountId(account), environment).await.map_err(refused)?;
+            output.line(
+                serde_json::json!({ "id": id.0, "open_key": pair.open, "secret_key": pair.secret }),
+            );
+            output.say("Keep the secret key now: it is not stored and will not be shown again.");
+        }
+        Verb::List { account } => {
+            for key in engine.keys_of(AccountId(account))? {
+                let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+                let from = match key.allow_list.lines() {
+                    lines if lines.is_empty() => "anywhere".to_owned(),
+                    lines => lines.join(" "),
+                };
+                output.line(format!(
+                    "{}  {}  …{}  {}  {state}  from {from}",
+                    key.id,
+                    key.open_key,
+                    key.secret_tail,
+                    key.environment.code()
+                ));
+            }
+        }
+        Verb::Allow { open_key, ranges } => {
+            let list = AllowList::parse(ranges.iter().map(String::as_str)).map_err(|bad| {
+                anyhow!("{:?} is no address, or a range that allows everybody", bad.0)
+            })?;
+            engine.change_key(&open_key, |key| key.allow_list = list).await.map_err(refused)?;
+            output.say(if ranges.is_empty() {
+                "Allowed from anywhere."
+            } else {
+                "Allowed from these only."
+            });
+        }
+        Verb::Revoke { open_key } => {
+            let now = engine.now();
+            engine
+                .change_key(&open_key, |key| key.revoked_at = Some(now))
+                .await
+                .map_err(refused)?;
+            output.say("Revoked.");
+        }
+    }
+    Ok(0)
+}

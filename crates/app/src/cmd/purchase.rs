@@ -1,0 +1,223 @@
+//! `saldo purchase`: what was bought, and what staff decide about it.
+
+use crate::cmd::moment;
+use crate::house::refused;
+use crate::output::Output;
+use anyhow::Context as _;
+use domain::number::masked;
+use domain::{Purchase, PurchaseId, State};
+use engine::{Engine, Story};
+use serde_json::{Value, json};
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// List the latest purchases.
+    List {
+        /// Only those in this state: awaiting, in_doubt, with_staff, delivered, …
+        #[arg(long)]
+        state: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Print JSON, a line each, with whole numbers.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one, with its attempts, evidence and events.
+    Show {
+        /// Which.
+        id: i64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the cases that wait for staff.
+    Cases {
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let one that waits for approval go out.
+    Approve {
+        /// Which.
+        id: i64,
+        /// Who decides.
+        #[arg(long)]
+        by: String,
+    },
+    /// Call one off that was not sent; the money goes back.
+    Reject(Decision),
+    /// Settle one that nobody can tell about, with evidence.
+    Settle {
+        /// Which.
+        id: i64,
+        /// It was delivered: the money is spent.
+        #[arg(long, conflicts_with = "not_delivered", required_unless_present = "not_delivered")]
+        delivered: bool,
+        /// It was not delivered: the money goes back.
+        #[arg(long)]
+        not_delivered: bool,
+        /// Who decides.
+        #[arg(long)]
+        by: String,
+        /// What shows it: the operator's confirmation, a statement's line, …
+        #[arg(long)]
+        evidence: String,
+    },
+    /// Undo a delivered one; the money goes back, the commission is clawed back.
+    Refund(Decision),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Decision {
+    /// Which.
+    id: i64,
+    /// Who decides.
+    #[arg(long)]
+    by: String,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+}
+
+pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+    let decided = match verb {
+        Verb::List { state, limit, json } => {
+            list(engine, state.as_deref(), limit, json, output)?;
+            return Ok(0);
+        }
+        Verb::Show { id, json } => {
+            show(engine, PurchaseId(id), json, output)?;
+            return Ok(0);
+        }
+        Verb::Cases { json } => {
+            cases(engine, json, output)?;
+            return Ok(0);
+        }
+        Verb::Approve { id, by } => engine.approve(PurchaseId(id), &by).await,
+        Verb::Reject(d) => engine.reject(PurchaseId(d.id), &d.by, &d.reason).await,
+        Verb::Settle { id, delivered, by, evidence, not_delivered: _ } => {
+            engine.settle_by_staff(PurchaseId(id), delivered, &by, &evidence).await
+        }
+        Verb::Refund(d) => engine.refund(PurchaseId(d.id), &d.by, &d.reason).await,
+    };
+    let purchase = decided.map_err(refused)?;
+    output.line(line(&purchase));
+    Ok(0)
+}
+
+fn list(
+    engine: &Engine,
+    state: Option<&str>,
+    limit: u32,
+    json: bool,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let read = |text: &str| State::from_code(text).with_context(|| format!("{text:?} is no state"));
+    for purchase in engine.latest_purchases(state.map(read).transpose()?, limit)? {
+        if json {
+            output.line(value(&purchase));
+        } else {
+            output.line(line(&purchase));
+        }
+    }
+    Ok(())
+}
+
+fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> anyhow::Result<()> {
+    let story = engine.story(id)?.with_context(|| format!("there is no purchase {id}"))?;
+    if json {
+        output.line(story_value(&story));
+        return Ok(());
+    }
+    output.line(line(&story.purchase));
+    for attempt in &story.attempts {
+        let outcome = attempt.outcome.as_deref().unwrap_or("nothing heard");
+        let text = attempt.text.as_deref().unwrap_or("");
+        output.line(format!(
+            "  attempt {} at {} {}: {outcome} {text}",
+            attempt.number,
+            attempt.upstream,
+            moment(attempt.started_at)
+        ));
+    }
+    for evidence in &story.evidence {
+        let text = evidence.text.as_deref().unwrap_or("");
+        output.line(format!(
+            "  {} {} said {} {text}",
+            moment(evidence.at),
+            evidence.source,
+            evidence.word
+        ));
+    }
+    for event in &story.events {
+        output.line(format!(
+            "  event {} {} {}",
+            event.sequence,
+            event.state.code(),
+            moment(event.at)
+        ));
+    }
+    Ok(())
+}
+
+fn cases(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
+    for case in engine.open_cases()? {
+        let (id, why, at) = (case.key.id, &case.why, moment(case.opened_at));
+        if json {
+            output
+                .line(json!({ "purchase": id.0, "why": why, "opened_at": at, "text": case.text }));
+        } else {
+            output.line(format!("{id}  {why}  {at}  {}", case.text));
+        }
+    }
+    Ok(())
+}
+
+fn line(p: &Purchase) -> String {
+    format!(
+        "{}  {}  {}  {}  {} {} to {}  {}  ref {}",
+        p.key.id,
+        p.state.code(),
+        p.key.environment.code(),
+        moment(p.opened_at),
+        p.operator,
+        p.amount,
+        masked(&p.recipient),
+        p.kind.code(),
+        p.reference
+    )
+}
+
+fn value(p: &Purchase) -> Value {
+    json!({
+        "id": p.key.id.0, "account": p.key.account.0, "environment": p.key.environment.code(), "reference": p.reference,
+        "state": p.state.code(), "kind": p.kind.code(), "operator": p.operator, "recipient": p.recipient,
+        "currency": p.amount.currency().code(), "amount": p.amount.exact(), "fee": p.fee.exact(),
+        "commission": p.commission.exact(), "attempts": p.attempts, "upstream": p.upstream.as_ref().map(|u| u.as_str().to_owned()),
+        "opened_at": moment(p.opened_at), "updated_at": moment(p.updated_at),
+    })
+}
+
+fn story_value(story: &Story) -> Value {
+    let mut value = value(&story.purchase);
+    value["tries"] = story
+        .attempts
+        .iter()
+        .map(|a| {
+            json!({ "number": a.number, "upstream": a.upstream.as_str(), "started_at": moment(a.started_at), "outcome": a.outcome,
+                    "upstream_reference": a.upstream_reference, "text": a.text })
+        })
+        .collect();
+    value["evidence"] = story
+        .evidence
+        .iter()
+        .map(|e| json!({ "at": moment(e.at), "source": e.source, "word": e.word, "text": e.text }))
+        .collect();
+    value["events"] = story
+        .events
+        .iter()
+        .map(|e| json!({ "sequence": e.sequence, "state": e.state.code(), "at": moment(e.at) }))
+        .collect();
+    value
+}

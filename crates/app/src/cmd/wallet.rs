@@ -1,0 +1,106 @@
+//! `saldo wallet`: what accounts hold, and money in and out.
+
+use crate::cmd::{currency, environment};
+use crate::house::refused;
+use crate::output::Output;
+use anyhow::anyhow;
+use domain::account::AccountId;
+use domain::journal::Reason;
+use domain::{Currency, Environment, Money};
+use engine::{Engine, Paper};
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Show an account's wallets.
+    Show {
+        /// Whose.
+        #[arg(long)]
+        account: i64,
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Book money that was paid in.
+    Deposit(Booking),
+    /// Book money that was paid out.
+    Withdraw(Booking),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Booking {
+    /// Whose wallet.
+    #[arg(long)]
+    account: i64,
+    /// sandbox or live.
+    #[arg(long, value_parser = environment)]
+    environment: Environment,
+    /// How much: 1500.00
+    #[arg(long)]
+    amount: String,
+    /// In what.
+    #[arg(long, default_value = "BDT", value_parser = currency)]
+    currency: Currency,
+    /// The bank's or the receipt's number: the same one is never booked twice.
+    #[arg(long)]
+    reference: String,
+    /// Who books it.
+    #[arg(long)]
+    by: String,
+    /// Why.
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Show { account, json } => show(engine, AccountId(account), json, output)?,
+        Verb::Deposit(booking) => book(engine, Reason::Deposit, &booking, output).await?,
+        Verb::Withdraw(booking) => book(engine, Reason::Withdraw, &booking, output).await?,
+    }
+    Ok(0)
+}
+
+fn show(
+    engine: &Engine,
+    account: AccountId,
+    json: bool,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    for wallet in engine.wallets(account)? {
+        let environment = wallet.environment.code();
+        if json {
+            output.line(serde_json::json!({
+                "environment": environment, "currency": wallet.available.currency().code(),
+                "available": wallet.available.exact(), "held": wallet.held.exact(), "commission": wallet.commission.exact(),
+            }));
+        } else {
+            output.line(format!(
+                "{environment:<8} {}  held {}  commission {}",
+                wallet.available,
+                wallet.held.exact(),
+                wallet.commission.exact()
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn book(
+    engine: &Engine,
+    reason: Reason,
+    booking: &Booking,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let amount = Money::parse(&booking.amount, booking.currency)
+        .map_err(|_| anyhow!("--amount is a number such as 1500.00"))?;
+    let paper = Paper { reference: &booking.reference, by: &booking.by, note: &booking.note };
+    let place = (AccountId(booking.account), booking.environment);
+    let available = engine.fund(reason, place, amount, paper).await.map_err(refused)?;
+    output.line(available.exact());
+    output.say(format!(
+        "Booked {amount}; account {} can now spend {available} ({}).",
+        booking.account,
+        booking.environment.code()
+    ));
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The configuration, resolved once: flags over environment over file over defaults.
+
+use anyhow::Context as _;
+use confique::{Config as _, Layer};
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+
+/// Every setting, as it is in force.
+#[derive(confique::Config, Debug)]
+pub(crate) struct Config {
+    /// Where the server listens.
+    #[config(env = "SALDO_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Where everything is kept.
+    #[config(env = "SALDO_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// How the server is reached from outside; empty: by the address it listens on.
+    #[config(env = "SALDO_BASE_URL")]
+    pub(crate) base_url: String,
+    /// Proxies whose X-Forwarded-For is believed.
+    #[config(env = "SALDO_TRUSTED_PROXIES", parse_env = confique::env::parse::list_by_comma)]
+    trusted_proxies: Vec<String>,
+    /// What is logged.
+    #[config(env = "SALDO_LOG")]
+    pub(crate) log: String,
+    /// How it is logged.
+    #[config(env = "SALDO_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+    /// How long answers under way may take at the end.
+    #[config(env = "SALDO_DRAIN_S")]
+    pub(crate) drain_s: u64,
+    /// Connections at once.
+    #[config(env = "SALDO_CONNECTIONS")]
+    pub(crate) connections: usize,
+    /// Connections at once from one address.
+    #[config(env = "SALDO_CONNECTIONS_PER_ADDRESS")]
+    pub(crate) connections_per_address: usize,
+}
+
+/// For whom the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The flags that every verb takes.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub(crate) struct Flags {
+    /// Read settings from this TOML file (config.default.toml lists them all).
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Keep everything in this folder [default: ./saldo-data].
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Log this: a level, or levels by part [default: info].
+    #[arg(long, value_name = "FILTER", global = true)]
+    pub(crate) log: Option<String>,
+}
+
+impl Config {
+    /// Resolves all sources; an unreadable one is named.
+    pub(crate) fn load(flags: &Flags, listen: Option<SocketAddr>) -> anyhow::Result<Config> {
+        type Partial = <Config as confique::Config>::Layer;
+        let defaults: Partial =
+            toml::from_str(DEFAULTS).context("the built-in defaults cannot be read")?;
+        let mut given = Partial::empty();
+        given.listen = listen;
+        given.data_dir.clone_from(&flags.data_dir);
+        given.log.clone_from(&flags.log);
+        let mut builder = Config::builder().preloaded(given).env();
+        if let Some(file) = &flags.config {
+            anyhow::ensure!(
+                file.is_file(),
+                "{} is no file; give the settings' file with --config",
+                file.display()
+            );
+            builder = builder.file(file);
+        }
+        let config = builder.preloaded(defaults).load().context("the settings cannot be read")?;
+        config.trusted_proxies()?;
+        Ok(config)
+    }
+
+    /// The proxies that are believed.
+    pub(crate) fn trusted_proxies(&self) -> anyhow::Result<Vec<IpNet>> {
+        let read = |text: &String| {
+            let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            net.with_context(|| format!("trusted_proxies: {text:?} is no address or range"))
+        };
+        self.trusted_proxies.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_default_and_a_flag_wins() {
+        let flags = Flags { data_dir: Some("/x".into()), ..Flags::default() };
+        let config = Config::load(&flags, None).unwrap();
+        assert_eq!(config.data_dir, PathBuf::from("/x"));
+        assert_eq!((config.connections, config.log_format), (1000, LogFormat::Text));
+    }
+
+    #[test]
+    fn a_file_is_read_and_a_wrong_one_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("saldo.toml");
+        std::fs::write(&file, "drain_s = 5\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n")
+            .unwrap();
+        let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        let config = Config::load(&flags, None).unwrap();
+        assert_eq!((config.drain_s, config.trusted_proxies().unwrap().len()), (5, 2));
+        std::fs::write(&file, "trusted_proxies = [\"ten\"]\n").unwrap();
+        assert!(
+            format!("{:#}", Config::load(&flags, None).unwrap_err())
+                .contains("\"ten\" is no address")
+        );
+        std::fs::write(&file, "drain_s = \"soon\"\n").unwrap();
+        assert!(format!("{:#}", Config::load(&flags, None).unwrap_err()).contains("saldo.toml"));
+    }
+}

@@ -1,0 +1,117 @@
+//! How a command reaches a server that holds the data folder: a socket inside the folder.
+//!
+//! The folder belongs to one process. A command that finds it held hands its words to that process,
+//! which runs them with the same code and gives back what to print. Whoever may open the folder
+//! may use the socket; nobody else.
+
+use crate::cmd::{self, Cli, Verb};
+use crate::output::Output;
+use anyhow::Context as _;
+use clap::Parser as _;
+use engine::Engine;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+const SOCKET: &str = "control.sock";
+/// A command's words are short; this is plenty.
+const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    words: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Reply {
+    exit: u8,
+    output: Output,
+}
+
+/// Serves commands until stopped.
+pub(crate) struct Control {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Control {
+    /// Opens the socket in a folder that this process holds; one left by a crash is replaced.
+    pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Control> {
+        let path = data_dir.join(SOCKET);
+        if path.exists() {
+            std::fs::remove_file(&path)
+                .with_context(|| format!("{} cannot be replaced", path.display()))?;
+        }
+        let listener = UnixListener::bind(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, private)
+            .with_context(|| format!("{} cannot be made private", path.display()))?;
+        Ok(Control { path, listener })
+    }
+
+    /// Answers one command after the other.
+    pub(crate) async fn serve(self, engine: Engine, stop: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stop.cancelled() => break,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    if let Err(error) = answer(&engine, stream).await {
+                        tracing::warn!(%error, "a command could not be answered");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "a command could not be taken"),
+            }
+        }
+        // It is replaced at the next start anyway.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(engine: &Engine, mut stream: UnixStream) -> anyhow::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut line = String::new();
+    tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+    let request: Request = serde_json::from_str(&line)?;
+    let mut output = Output::default();
+    let exit = match Cli::try_parse_from(&request.words).map(|cli| cli.verb) {
+        Ok(Verb::Ask(verb)) => cmd::ask(engine, verb, &mut output).await,
+        Ok(_) => {
+            output.say("This command needs a data folder of its own.");
+            2
+        }
+        Err(error) => {
+            output.say(error);
+            2
+        }
+    };
+    let reply = serde_json::to_string(&Reply { exit, output })?;
+    write.write_all(reply.as_bytes()).await?;
+    write.write_all(b"\n").await?;
+    Ok(())
+}
+
+/// Hands this process's own words to the server that holds the folder, and prints its answer.
+pub(crate) fn hand_over(data_dir: &Path) -> anyhow::Result<ExitCode> {
+    let path = data_dir.join(SOCKET);
+    let unreachable = || {
+        format!("{} is in use by another Saldo process that takes no commands", data_dir.display())
+    };
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).with_context(unreachable)?;
+    let mut line = serde_json::to_string(&Request { words: std::env::args().collect() })?;
+    line.push('\n');
+    stream.write_all(line.as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    let reply: Reply =
+        serde_json::from_str(&answer).context("the server hung up before it answered")?;
+    reply.output.print();
+    Ok(ExitCode::from(reply.exit))
+}

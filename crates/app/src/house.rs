@@ -1,0 +1,91 @@
+//! Opens what an installation consists of: store, engine, upstreams.
+
+use crate::catalog;
+use crate::clock::{MachineChance, MachineClock};
+use anyhow::{Context as _, anyhow};
+use domain::Clock;
+use domain::refusal::Refusal;
+use domain::upstream::UpstreamCode;
+use engine::Engine;
+use std::path::Path;
+use std::sync::Arc;
+use store::{OpenError, Store};
+use upstreams::Simulator;
+use upstreams::simulator::Settings;
+
+/// Where the simulator notes what it did: its own truth, which the ledger never reads.
+const TRUTH_FILE: &str = "simulator-truth.jsonl";
+/// The simulator's names: two upstreams, so that the second can stand in for the first.
+const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
+
+/// Opens the engine on a data folder, with its upstreams connected and no workers running.
+pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Engine> {
+    let store = Store::open(data_dir)?;
+    let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
+    let engine = Engine::new(store, clock.clone(), Arc::new(MachineChance::new()))
+        .context("the store cannot be read")?;
+    let mut settings = Settings::new(clock, engine.listener());
+    let truth_file = data_dir.join(TRUTH_FILE);
+    settings.truth_file = Some(truth_file.clone());
+    let simulator = Simulator::open(settings)
+        .with_context(|| format!("the simulator's {}", truth_file.display()))?;
+    engine.connect(
+        (0..)
+            .zip(SIMULATED)
+            .map(|(position, code)| simulator.upstream(UpstreamCode::new(code), position)),
+    );
+    Ok(engine)
+}
+
+/// Makes what every installation has, if it is not there: the house account and the catalog.
+pub(crate) async fn furnish(engine: &Engine) -> anyhow::Result<()> {
+    engine.open_house("House").await.map_err(refused)?;
+    if engine.catalog().operators.is_empty() {
+        engine.set_catalog(catalog::bangladesh()?).await.map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Whether another process holds the folder.
+pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<OpenError>(), Some(OpenError::Locked(_)))
+}
+
+/// A refusal in words, for the command line.
+pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
+    let words = match &refusal {
+        Refusal::Invalid(complaints) => complaints
+            .iter()
+            .map(|c| format!("{}: {}", c.field, c.says))
+            .collect::<Vec<_>>()
+            .join(" "),
+        Refusal::NotPossible { because } => {
+            format!("Not possible, and nothing was changed. {because}")
+        }
+        Refusal::ReferenceKnown(_) => {
+            "This reference is booked already; nothing was booked again.".to_owned()
+        }
+        Refusal::Short { available } => {
+            format!("The wallet holds only {available}; nothing was booked.")
+        }
+        Refusal::NoWallet => "The account has no such wallet; nothing was booked.".to_owned(),
+        Refusal::PurchaseUnknown => "There is nothing of this number.".to_owned(),
+        Refusal::KeysInvalid => "There is no such key.".to_owned(),
+        Refusal::Unavailable { .. } => {
+            "The store could not do it; the log says why. Nothing was changed.".to_owned()
+        }
+        Refusal::KeysMissing
+        | Refusal::AddressNotAllowed
+        | Refusal::AccountInactive
+        | Refusal::NoSubscription
+        | Refusal::TooFast { .. }
+        | Refusal::ReferenceMissing
+        | Refusal::OfferUnknown
+        | Refusal::OfferAmount { .. }
+        | Refusal::OffersUnavailable { .. }
+        | Refusal::IdempotencyMismatch
+        | Refusal::IdempotencyRunning
+        | Refusal::IdentifiersDisagree => format!("Refused: {}.", refusal.code()),
+    };
+    anyhow!(words)
+}

@@ -1,0 +1,69 @@
+//! The master key, and secrets that are derived from it instead of being stored.
+//!
+//! Lost with its file: every webhook secret. Back it up with the database, apart from it.
+
+use anyhow::{Context as _, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::clock::Chance as _;
+use domain::ids::KeyId;
+use ring::hmac;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use crate::clock::MachineChance;
+
+const MASTER_KEY_FILE: &str = "master.key";
+
+/// 256 random bits that everything secret is derived from.
+pub(crate) struct MasterKey(hmac::Key);
+
+impl MasterKey {
+    /// Reads the data folder's, or makes it.
+    pub(crate) fn of(data_dir: &Path) -> anyhow::Result<MasterKey> {
+        let path = data_dir.join(MASTER_KEY_FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let mut bytes = [0; 32];
+                MachineChance::new()
+                    .fill(&mut bytes)
+                    .map_err(|_| anyhow!("the operating system gives no random numbers"))?;
+                write_private(&path, &bytes)?;
+                bytes.to_vec()
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+            }
+        };
+        anyhow::ensure!(
+            bytes.len() == 32,
+            "{} is not a master key (32 bytes); restore it from a backup",
+            path.display()
+        );
+        Ok(MasterKey(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+    }
+
+    /// A key pair's webhook secret, `whsec_` and 32 bytes as the Standard Webhooks write them.
+    pub(crate) fn webhook_secret(&self, key: KeyId) -> String {
+        let tag = hmac::sign(&self.0, format!("webhook secret 1 of key {key}").as_bytes());
+        format!("whsec_{}", STANDARD.encode(tag.as_ref()))
+    }
+}
+
+/// Writes a file that only its owner may read: whole, or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let beside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || -> std::io::Result<()> {
+        let mut file = options.open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
+}

@@ -1,0 +1,117 @@
+//! Serving: the faces behind the edge, the workers, the control socket; and an end that cuts no
+//! answer off.
+
+use crate::config::Config;
+use crate::control::Control;
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use engine::Engine;
+use http::StatusCode;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// A server that listens but does not answer yet.
+pub(crate) struct Server {
+    engine: Engine,
+    listener: TcpListener,
+    base_url: String,
+}
+
+impl Server {
+    /// Listens where the configuration says.
+    pub(crate) async fn bind(engine: Engine, config: &Config) -> anyhow::Result<Server> {
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!("{} cannot be listened on; give another address with --listen", config.listen)
+        })?;
+        let base_url = match config.base_url.as_str() {
+            "" => format!("http://{}", listener.local_addr()?),
+            url => url.trim_end_matches('/').to_owned(),
+        };
+        Ok(Server { engine, listener, base_url })
+    }
+
+    /// How the server is reached.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Serves until SIGTERM or SIGINT (exit 0), or until the disk fails (exit 3).
+    pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let stop = CancellationToken::new();
+        let control = Control::open(&config.data_dir)?;
+        let commands = tokio::spawn(control.serve(self.engine.clone(), stop.clone()));
+        let workers = self.engine.start_workers().await?;
+        let settings = faces::Settings {
+            base_url: self.base_url.clone(),
+            trusted_proxies: config.trusted_proxies()?,
+        };
+        let router =
+            faces::router(self.engine.clone(), settings).merge(health(self.engine.clone()));
+        let drain = Duration::from_secs(config.drain_s);
+        let ending = tokio::spawn(end(self.engine.clone(), stop.clone()));
+        tracing::info!(url = self.base_url, "listening");
+        faces::edge::serve(self.listener, router, limits(config), stop.clone(), drain).await?;
+        // Whatever ended the serving, everything else ends too.
+        stop.cancel();
+        workers.stop(drain).await;
+        // It ends with the token; if it panicked, there is nothing left to end.
+        let _ = commands.await;
+        let exit = ending.await.unwrap_or(ExitCode::from(3));
+        tracing::info!("stopped");
+        Ok(exit)
+    }
+}
+
+fn limits(config: &Config) -> faces::edge::Limits {
+    faces::edge::Limits {
+        connections: config.connections,
+        connections_per_address: config.connections_per_address,
+        ..faces::edge::Limits::default()
+    }
+}
+
+/// Waits for whatever ends the server, then lets it end.
+async fn end(engine: Engine, stop: CancellationToken) -> ExitCode {
+    let asked = async {
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("signals cannot be caught; the server ends only by being killed");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let exit = tokio::select! {
+        () = asked => ExitCode::SUCCESS,
+        fault = engine.failed() => {
+            tracing::error!(%fault, "the server ends: start it again once the disk is well, then run `saldo verify`");
+            ExitCode::from(3)
+        }
+        () = stop.cancelled() => ExitCode::SUCCESS,
+    };
+    stop.cancel();
+    exit
+}
+
+/// `GET /healthz`: 200 when the store answers.
+fn health(engine: Engine) -> Router {
+    Router::new().route("/healthz", get(is_healthy)).with_state(engine)
+}
+
+async fn is_healthy(State(engine): State<Engine>) -> (StatusCode, &'static str) {
+    match engine.ping() {
+        Ok(()) => (StatusCode::OK, "ok\n"),
+        Err(fault) => {
+            tracing::error!(%fault, "not healthy");
+            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")
+        }
+    }
+}

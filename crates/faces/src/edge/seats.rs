@@ -1,0 +1,107 @@
+//! How many connections there are, on the listener and from each address.
+//!
+//! Not here: how many requests an account may send. Invariant: a seat is given back when the
+//! connection's task ends, however it ends.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::limits::Limits;
+
+/// The seats of one listener.
+#[derive(Default)]
+pub(super) struct Seats {
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One connection's seat; dropping it frees it.
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    address: IpAddr,
+}
+
+impl Seats {
+    /// A seat for a connection from `peer`, or none if the listener or that address is full.
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Option<Seat> {
+        let address = network(peer);
+        let mut taken = self.lock();
+        if taken.total >= limits.connections {
+            return None;
+        }
+        let here = taken.by_address.entry(address).or_default();
+        if *here >= limits.connections_per_address {
+            // A limit of zero must not leave an empty entry behind for each address.
+            if *here == 0 {
+                taken.by_address.remove(&address);
+            }
+            return None;
+        }
+        *here += 1;
+        taken.total += 1;
+        Some(Seat { seats: Arc::clone(self), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock();
+        taken.total = taken.total.saturating_sub(1);
+        if let Some(here) = taken.by_address.get_mut(&self.address) {
+            *here = here.saturating_sub(1);
+            if *here == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The address to count under: one subscriber of IPv6 has a whole /64.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_is_one_ipv4_address_or_one_ipv6_network() {
+        let counted = |peer: &str| network(peer.parse().unwrap()).to_string();
+        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn a_dropped_seat_is_free_again_and_leaves_nothing_behind() {
+        let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
+        let seats = Arc::new(Seats::default());
+        let take = |peer: &str| seats.take(peer.parse().unwrap(), &limits);
+        let (one, two) = (take("192.0.2.1"), take("192.0.2.1"));
+        assert!(one.is_some() && two.is_some() && take("192.0.2.1").is_none());
+        let three = take("192.0.2.2");
+        assert!(three.is_some() && take("192.0.2.3").is_none());
+        drop(one);
+        assert!(take("192.0.2.1").is_some());
+        drop((two, three));
+        let taken = seats.lock();
+        assert_eq!((taken.total, taken.by_address.len()), (0, 0));
+    }
+}

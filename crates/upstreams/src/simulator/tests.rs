@@ -1,0 +1,402 @@
+//! The simulator as its callers see it: each sandbox number's tale, restarts, repeats, chance.
+
+use super::*;
+use domain::account::Environment;
+use domain::catalog::{Kind, ServiceType};
+use domain::ids::PurchaseId;
+use domain::money::{Currency, Money};
+use domain::purchase::Details;
+use domain::upstream::{AttemptRef, cleaned};
+use expect_test::expect;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// 2026-04-23T23:09:00Z
+const MORNING: i64 = 1_776_985_740_000_000;
+
+#[derive(Clone)]
+struct World {
+    clock: Arc<Hands>,
+    ears: Arc<Ears>,
+}
+
+struct Hands(AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.now().since(Timestamp(0))
+    }
+}
+
+#[derive(Default)]
+struct Ears(Mutex<Vec<Word>>);
+
+impl Listener for Ears {
+    fn hear(&self, word: Word) {
+        self.0.lock().unwrap().push(word);
+    }
+}
+
+impl World {
+    fn new() -> World {
+        World { clock: Arc::new(Hands(AtomicI64::new(MORNING))), ears: Arc::default() }
+    }
+
+    fn open(&self, truth_file: Option<&Path>) -> Simulator {
+        Simulator::open(self.settings(truth_file)).unwrap()
+    }
+
+    fn settings(&self, truth_file: Option<&Path>) -> Settings {
+        Settings {
+            truth_file: truth_file.map(Path::to_owned),
+            ..Settings::new(self.clock.clone(), self.ears.clone())
+        }
+    }
+
+    /// Lets time pass, on the clock and (paused, so at once) for whoever sleeps.
+    async fn pass(&self, span: Duration) {
+        let micros = i64::try_from(span.as_micros()).unwrap();
+        self.clock.0.fetch_add(micros, Ordering::SeqCst);
+        tokio::time::sleep(span).await;
+    }
+
+    /// Only on the clock: as if the program had not run.
+    fn skip(&self, span: Duration) {
+        self.clock.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    fn heard(&self) -> Vec<String> {
+        let words = std::mem::take(&mut *self.ears.0.lock().unwrap());
+        words.iter().map(|w| format!("{} {}", w.attempt, w.outcome.code())).collect()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn order(id: i64, recipient: &str) -> Order {
+    Order {
+        attempt: AttemptRef { purchase: PurchaseId(id), number: 1 },
+        environment: Environment::Sandbox,
+        operator: "GP".into(),
+        kind: Kind::Recharge,
+        recipient: recipient.into(),
+        amount: Money::new(6_800, Currency::BDT),
+        service_type: ServiceType::Prepaid,
+        details: Details::new(),
+        reference: "BILL-026401".into(),
+    }
+}
+
+fn upstream(simulator: &Simulator, position: usize) -> Arc<dyn Upstream> {
+    let code = ["simulator-a", "simulator-b"][position];
+    simulator.upstream(UpstreamCode::new(code), position)
+}
+
+/// What an order to this number lives through: the answer, enquiries at 0, 2, 4 and 6 seconds and
+/// what was heard by then; `+` where the end customer has it. In both environments alike.
+async fn tale(ends: &str, position: usize) -> String {
+    let mut tales = Vec::new();
+    for environment in Environment::ALL {
+        let world = World::new();
+        let simulator = world.open(None);
+        let upstream = upstream(&simulator, position);
+        let order = Order { environment, ..order(7, &format!("01712345{ends}")) };
+        let seen = |outcome: Outcome| {
+            let is_credited = simulator.truth().unwrap().credited.contains(&order.attempt);
+            format!("{}{}", outcome.code(), if is_credited { "+" } else { "" })
+        };
+        let mut tale = format!("{ends} {position} {:10} :", seen(upstream.submit(&order).await));
+        for seconds in [0, 2, 2, 2] {
+            world.pass(SECOND * seconds).await;
+            write!(tale, " {:10}", seen(upstream.enquire(&order).await)).unwrap();
+        }
+        tales.push(format!("{tale} : {}", world.heard().join(" ")));
+    }
+    assert_eq!(tales[0], tales[1]);
+    tales[0].trim_end().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_sandbox_number_has_its_tale() {
+    let mut tales = String::new();
+    for n in 101..=112 {
+        writeln!(tales, "{}", tale(&n.to_string(), 0).await).unwrap();
+    }
+    writeln!(tales, "{}", tale("110", 1).await).unwrap();
+    expect![[r#"
+        101 0 delivered+ : delivered+ delivered+ delivered+ delivered+ :
+        102 0 refused    : refused    refused    refused    refused    :
+        103 0 accepted   : accepted   accepted   delivered+ delivered+ : S7-1 delivered
+        104 0 accepted   : accepted   accepted   refused    refused    : S7-1 refused
+        105 0 delivered+ : delivered+ delivered+ delivered+ delivered+ :
+        106 0 unknown+   : delivered+ delivered+ delivered+ delivered+ :
+        107 0 unknown    : not_found  not_found  not_found  not_found  :
+        108 0 delivered+ : delivered+ delivered+ delivered+ reversed   : S7-1 reversed
+        109 0 unknown+   : delivered+ delivered+ delivered+ delivered+ :
+        110 0 not_sent   : not_found  not_found  not_found  not_found  :
+        111 0 unknown+   : unaskable+ unaskable+ unaskable+ unaskable+ :
+        112 0 refused    : refused    refused    refused    delivered+ : S7-1 delivered
+        110 1 delivered+ : delivered+ delivered+ delivered+ delivered+ :
+    "#]]
+    .assert_eq(&tales);
+}
+
+#[tokio::test]
+async fn refusals_are_definite() {
+    let world = World::new();
+    let simulator = world.open(None);
+    for (id, number) in [(1, "01712345102"), (2, "01712345112")] {
+        let outcome = upstream(&simulator, 0).submit(&order(id, number)).await;
+        assert!(matches!(outcome, Outcome::Refused { try_elsewhere: false, .. }), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn its_words_leak_our_float_until_they_are_cleaned() {
+    let world = World::new();
+    let simulator = world.open(None);
+    let upstream = upstream(&simulator, 0);
+    let text = |outcome: Outcome| outcome.text().unwrap().to_owned();
+    let recharge = text(upstream.submit(&order(7, "01614031175")).await);
+    let cash = Order { kind: Kind::Banking, ..order(8, "01614031101") };
+    let dollars = Order { amount: Money::new(1_050, Currency::USD), ..order(9, "0771234101") };
+    let lines = [
+        cleaned(&recharge),
+        recharge.clone(),
+        text(upstream.submit(&cash).await),
+        text(upstream.submit(&dollars).await),
+    ];
+    expect![[r#"
+        Recharge of 68 Tk to 1614031175 was successful. Transaction number is R260423.2309.b1ef5b0a9485.
+        Recharge of 68 Tk to 1614031175 was successful. Transaction number is R260423.2309.b1ef5b0a9485. Your new balance is 29740.63 TAKA.
+        Transfer of 68 Tk to 1614031101 was successful. Transaction number is R260423.2309.930c5f2611fc. Your new balance is 74553.43 TAKA.
+        Recharge of 10.5 USD to 771234101 was successful. Transaction number is R260423.2309.215bbf28de00. Your new balance is 48058.33 USD.
+    "#]].assert_eq(&lines.map(|line| line + "\n").concat());
+    // An enquiry knows the same number as the answer.
+    let again = upstream.enquire(&order(7, "01614031175")).await;
+    assert_eq!(text(again), recharge);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_changes_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("truth.jsonl");
+    for ends in ["101", "102", "104", "106", "107", "108", "109", "111", "112", "110", "345"] {
+        let world = World::new();
+        let order = order(ends.parse().unwrap(), &format!("01712345{ends}"));
+        let before = world.open(Some(&path));
+        upstream(&before, 0).submit(&order).await;
+        let told = upstream(&before, 0).enquire(&order).await;
+        let truth = before.truth().unwrap();
+        drop(before);
+        let after = world.open(Some(&path));
+        assert_eq!(upstream(&after, 0).enquire(&order).await, told, "{ends}");
+        assert_eq!(after.truth().unwrap(), truth, "{ends}");
+        assert_eq!(Truth::of(&read_truth(&path).unwrap()), truth, "{ends}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_words_come_after_a_restart_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("truth.jsonl");
+    let world = World::new();
+    let before = world.open(Some(&path));
+    for (id, ends) in [(3, "103"), (4, "104"), (8, "108"), (12, "112"), (1, "101")] {
+        upstream(&before, 0).submit(&order(id, &format!("01712345{ends}"))).await;
+    }
+    drop(before);
+
+    // Some are due, some are not.
+    world.skip(SECOND * 4);
+    let after = world.open(Some(&path));
+    world.pass(SECOND / 2).await;
+    let mut heard = world.heard();
+    heard.sort();
+    assert_eq!(heard, ["S3-1 delivered", "S4-1 refused"]);
+    world.pass(SECOND).await;
+    let mut heard = world.heard();
+    heard.sort();
+    assert_eq!(heard, ["S12-1 delivered", "S8-1 reversed"]);
+    let credited: Vec<String> =
+        after.truth().unwrap().credited.iter().map(AttemptRef::to_string).collect();
+    assert_eq!(credited, ["S1-1", "S3-1", "S12-1"]);
+    drop(after);
+
+    // Soon after, all are said again; a day later, none.
+    let again = world.open(Some(&path));
+    world.pass(SECOND).await;
+    assert_eq!(world.heard().len(), 4);
+    drop(again);
+    world.skip(SECOND * 86_400);
+    let _later = world.open(Some(&path));
+    world.pass(SECOND * 10).await;
+    assert_eq!(world.heard(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_line_that_is_not_whole_is_cut_off_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("truth.jsonl");
+    let world = World::new();
+    let orders = [order(1, "01712345101"), order(2, "01712345101"), order(3, "01712345101")];
+    let before = world.open(Some(&path));
+    upstream(&before, 0).submit(&orders[0]).await;
+    let whole = std::fs::read(&path).unwrap();
+    upstream(&before, 0).submit(&orders[1]).await;
+    drop(before);
+    let two = std::fs::read(&path).unwrap();
+    for length in whole.len()..two.len() {
+        std::fs::write(&path, &two[..length]).unwrap();
+        assert_eq!(read_truth(&path).unwrap().len(), 1, "{length}");
+        let after = world.open(Some(&path));
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "{length}");
+        assert_eq!(upstream(&after, 0).enquire(&orders[0]).await.code(), "delivered");
+        assert_eq!(upstream(&after, 0).enquire(&orders[1]).await, Outcome::NotFound);
+        assert_eq!(upstream(&after, 0).submit(&orders[2]).await.code(), "delivered");
+        assert_eq!(read_truth(&path).unwrap().len(), 2, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_something_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("truth.jsonl");
+    std::fs::write(&path, "Dear diary\n").unwrap();
+    let settings = World::new().settings(Some(&path));
+    let error = Simulator::open(settings).err().unwrap();
+    assert!(error.to_string().contains("truth.jsonl"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "Dear diary\n");
+    assert!(Simulator::open(World::new().settings(Some(&dir.path().join("no/such/dir")))).is_err());
+}
+
+#[test]
+fn without_a_runtime_it_does_not_open() {
+    assert!(Simulator::open(World::new().settings(None)).is_err());
+}
+
+#[tokio::test]
+async fn what_is_old_and_settled_is_forgotten_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("truth.jsonl");
+    let world = World::new();
+    let first = world.open(Some(&path));
+    upstream(&first, 0).submit(&order(1, "01712345101")).await;
+    // Nobody has heard its end: kept, however old.
+    upstream(&first, 0).submit(&order(8, "01712345108")).await;
+    world.skip(KEPT_FOR - SECOND);
+    upstream(&first, 0).submit(&order(2, "01712345101")).await;
+    world.skip(SECOND * 2);
+
+    let second = world.open(Some(&path));
+    let kept = || -> Vec<String> {
+        read_truth(&path).unwrap().iter().map(|r| r.attempt.to_string()).collect()
+    };
+    assert_eq!(kept(), ["S8-1", "S2-1"]);
+    assert_eq!(upstream(&second, 0).enquire(&order(1, "01712345101")).await, Outcome::NotFound);
+    // The first one is still open, as another process would be: it follows to the new file.
+    upstream(&first, 0).submit(&order(3, "01712345101")).await;
+    assert_eq!(kept(), ["S8-1", "S2-1", "S3-1"]);
+    assert_eq!(upstream(&second, 0).enquire(&order(3, "01712345101")).await.code(), "delivered");
+}
+
+#[tokio::test]
+async fn two_that_share_a_file_are_one_upstream() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("truth.jsonl");
+    let world = World::new();
+    let (a, b) = (world.open(Some(&path)), world.open(Some(&path)));
+    let order = order(6, "01712345106");
+    assert_eq!(upstream(&a, 0).submit(&order).await.code(), "unknown");
+    assert_eq!(upstream(&b, 0).enquire(&order).await.code(), "delivered");
+    assert_eq!(upstream(&b, 1).submit(&order).await.code(), "delivered");
+    assert_eq!(a.truth().unwrap().repeats, 1);
+    assert_eq!(a.truth().unwrap(), b.truth().unwrap());
+    let records = read_truth(&path).unwrap();
+    assert_eq!((records.len(), records[0].repeats), (1, 1));
+    assert_eq!(records[0].upstream, UpstreamCode::new("simulator-a"));
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_credited_by_two_attempts_is_found() {
+    let world = World::new();
+    let simulator = world.open(None);
+    let first = order(7, "01712345106");
+    let second = Order { attempt: AttemptRef { number: 2, ..first.attempt }, ..first.clone() };
+    upstream(&simulator, 0).submit(&first).await;
+    upstream(&simulator, 0).submit(&order(8, "01712345106")).await;
+    assert_eq!(simulator.truth().unwrap().credited_twice(), []);
+    upstream(&simulator, 1).submit(&second).await;
+    assert_eq!(simulator.truth().unwrap().credited_twice(), [PurchaseId(7)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixty_four_at_once_one_is_credited() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("truth.jsonl");
+    let world = World::new();
+    let simulators = [world.open(Some(&path)), world.open(Some(&path))];
+    let mut tasks = Vec::new();
+    for task in 0..64 {
+        let upstream = upstream(&simulators[task % 2], task / 2 % 2);
+        tasks.push(tokio::spawn(async move {
+            for id in 0..20 {
+                let outcome = upstream.submit(&order(id, "01712345101")).await;
+                assert_eq!(outcome.code(), "delivered");
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let truth = Truth::of(&read_truth(&path).unwrap());
+    assert_eq!((truth.credited.len(), truth.repeats), (20, 63 * 20));
+    assert_eq!(simulators[0].truth().unwrap(), truth);
+    assert_eq!(simulators[1].truth().unwrap(), truth);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_doubt_and_leaves_no_trace() {
+    let world = World::new();
+    let full = Path::new("/dev/full");
+    let simulator = world.open(Some(full));
+    let order = order(1, "01712345101");
+    assert_eq!(upstream(&simulator, 0).submit(&order).await.code(), "unknown");
+    assert_eq!(upstream(&simulator, 0).enquire(&order).await, Outcome::NotFound);
+    assert_eq!(simulator.truth().unwrap(), Truth::default());
+}
+
+#[test]
+fn four_of_five_ordinary_sandbox_orders_succeed() {
+    let mut delivered = 0;
+    for n in 0..10_000 {
+        let order = Order { reference: format!("ORDER-{n}"), ..order(n, "01712345678") };
+        let script = Script::of(SEED, &order, 0);
+        // Neither the attempt, the place nor the number matter; the seed does.
+        let retry = Order { attempt: AttemptRef { number: 2, ..order.attempt }, ..order.clone() };
+        assert_eq!(Script::of(SEED, &retry, 1), script);
+        let live = Order { environment: Environment::Live, ..order.clone() };
+        assert_eq!(Script::of(SEED, &live, 0), Script::Deliver);
+        delivered += i32::from(script == Script::Deliver);
+    }
+    assert!((7_880..=8_120).contains(&delivered), "{delivered}");
+}
+
+#[test]
+fn the_samples_of_the_seed_document_succeed() {
+    for reference in [
+        "BILL-026401",
+        "BILL-20260204-0001",
+        "BILL-20260204-0002",
+        "BILL-20260204-0003",
+        "BILL-20260204-00012",
+    ] {
+        let order = Order { reference: reference.into(), ..order(1, "01712345678") };
+        assert_eq!(Script::of(SEED, &order, 0), Script::Deliver, "{reference}");
+    }
+}
