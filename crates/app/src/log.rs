@@ -12,7 +12,9 @@ pub(crate) fn start(config: &Config) -> anyhow::Result<()> {
         .with_context(|| format!("log: {:?} is no level", config.log))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     match config.log_format {
-        LogFormat::Text => subscriber.with_target(false).with_ansi(stderr().is_terminal()).try_init(),
+        LogFormat::Text => {
+            subscriber.with_target(false).with_ansi(stderr().is_terminal()).try_init()
+        }
         LogFormat::Json => subscriber.json().try_init(),
     }
     .map_err(|error| anyhow!("logging cannot be started: {error}"))

@@ -9,9 +9,11 @@ use axum::extract::State;
 use axum::routing::get;
 use engine::Engine;
 use http::StatusCode;
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -24,8 +26,8 @@ pub(crate) struct Server {
 
 impl Server {
     /// Listens where the configuration says.
-    pub(crate) async fn bind(engine: Engine, config: &Config) -> anyhow::Result<Server> {
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+    pub(crate) fn bind(engine: Engine, config: &Config) -> anyhow::Result<Server> {
+        let listener = listen(config.listen).with_context(|| {
             format!("{} cannot be listened on; give another address with --listen", config.listen)
         })?;
         let base_url = match config.base_url.as_str() {
@@ -55,7 +57,7 @@ impl Server {
         let drain = Duration::from_secs(config.drain_s);
         let ending = tokio::spawn(end(self.engine.clone(), stop.clone()));
         tracing::info!(url = self.base_url, "listening");
-        faces::edge::serve(self.listener, router, limits(config), stop.clone(), drain).await?;
+        faces::edge::serve(self.listener, router, limits(config)?, stop.clone(), drain).await?;
         // Whatever ended the serving, everything else ends too.
         stop.cancel();
         workers.stop(drain).await;
@@ -67,12 +69,29 @@ impl Server {
     }
 }
 
-fn limits(config: &Config) -> faces::edge::Limits {
-    faces::edge::Limits {
+/// Connections that may wait to be accepted: a burst of clients, not one packet's worth.
+const BACKLOG: u32 = 1024;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// This machine and the trusted proxies speak for many: they have no bound of their own.
+fn limits(config: &Config) -> anyhow::Result<faces::edge::Limits> {
+    let mut uncounted = config.trusted_proxies()?;
+    uncounted.extend([
+        IpNet::from(Ipv4Net::new(Ipv4Addr::LOCALHOST, 8)?),
+        IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
+    ]);
+    Ok(faces::edge::Limits {
         connections: config.connections,
         connections_per_address: config.connections_per_address,
+        uncounted,
         ..faces::edge::Limits::default()
-    }
+    })
 }
 
 /// Waits for whatever ends the server, then lets it end.

@@ -76,7 +76,7 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
         if let (Some(count), Some(file)) = (args.bench_accounts, &args.bench_keys_file) {
             make_bench_accounts(&engine, count, balance, file).await?;
         }
-        let server = Server::bind(engine.clone(), &config).await?;
+        let server = Server::bind(engine.clone(), &config)?;
         drop(engine);
         server.base_url().clone_into(&mut credentials.base_url);
         if let Some(file) = &args.credentials_file {

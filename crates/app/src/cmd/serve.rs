@@ -28,7 +28,7 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
             config.data_dir.display()
         );
         house::furnish(&engine).await?;
-        let server = Server::bind(engine.clone(), &config).await?;
+        let server = Server::bind(engine.clone(), &config)?;
         greet(&engine, server.base_url())?;
         drop(engine);
         server.run(&config).await

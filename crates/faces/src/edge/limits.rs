@@ -3,10 +3,10 @@
 //! Not here: limits that a face sets for its own documents (depth of a JSON, rows of a file).
 //! Invariant: nothing that a client decides is without a bound.
 
+use ipnet::IpNet;
 use std::time::Duration;
 
-/// The bounds of one listener. `Limits::default()` is what Saldo serves the open network with;
-/// a bench on loopback raises `connections_per_address`.
+/// The bounds of one listener. `Limits::default()` is what Saldo serves the open network with.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// From the first byte of a head to its last, and from the accept to the first byte.
@@ -31,9 +31,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Connections open at once, on the listener.
     pub connections: usize,
-    /// Connections open at once from one IPv4 address or one IPv6 /64. Behind a proxy all of
-    /// them have the proxy's address: set it to `connections` there.
+    /// Connections open at once from one IPv4 address or one IPv6 /64.
     pub connections_per_address: usize,
+    /// Addresses that speak for many (proxies): `connections` is their only bound.
+    pub uncounted: Vec<IpNet>,
 }
 
 impl Default for Limits {
@@ -61,6 +62,7 @@ impl Default for Limits {
             connections: 1000,
             // A shop's office behind one NAT; one address cannot take a tenth of the listener.
             connections_per_address: 50,
+            uncounted: Vec::new(),
         }
     }
 }

@@ -35,8 +35,9 @@ impl Seats {
         if taken.total >= limits.connections {
             return None;
         }
+        let is_counted = !limits.uncounted.iter().any(|net| net.contains(&peer.to_canonical()));
         let here = taken.by_address.entry(address).or_default();
-        if *here >= limits.connections_per_address {
+        if is_counted && *here >= limits.connections_per_address {
             // A limit of zero must not leave an empty entry behind for each address.
             if *here == 0 {
                 taken.by_address.remove(&address);
