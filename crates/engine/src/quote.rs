@@ -3,12 +3,13 @@
 use crate::settle::Taken;
 use crate::wish::Wish;
 use crate::{Caller, Engine};
+use domain::admission::Denial;
 use domain::lifecycle::{Event, State};
 use domain::purchase::PurchaseKey;
 use domain::refusal::Refusal;
 use domain::settle::{Proof, Source};
 use domain::{Money, Purchase, PurchaseId};
-use store::{Change, Fault};
+use store::Fault;
 
 impl Engine {
     /// Quotes a price, which holds for 15 minutes. Uses the reference up; touches no money.
@@ -30,30 +31,19 @@ impl Engine {
             text: None,
             upstream_reference: None,
         };
-        let decided = domain::settle::decide(&purchase, Event::Authorise, proof, self.now());
-        let step = match decided {
-            domain::settle::Decided::Move(step) => step,
-            domain::settle::Decided::Stay => return Ok(purchase),
-            domain::settle::Decided::Clash(_) | domain::settle::Decided::Never => {
-                return Err(Refusal::NotPossible {
-                    because: format!("The quote is {}.", purchase.state.code()),
-                });
+        let taken = self.take(purchase, |_| Some((Event::Authorise, proof.clone()))).await;
+        match taken.map_err(|fault| self.unavailable(&fault))? {
+            Taken::Moved(held) => {
+                self.send_held(held).await.map_err(|fault| self.unavailable(&fault))
             }
-        };
-        let held = step.after.clone();
-        match self
-            .inner
-            .store
-            .write(Change::Step(step))
-            .await
-            .map_err(|fault| self.unavailable(&fault))?
-        {
-            Ok(_) => self.send_held(held).await.map_err(|fault| self.unavailable(&fault)),
-            Err(domain::admission::Denial::Short { available }) => {
-                Err(Refusal::Short { available: Money::new(available, purchase.amount.currency()) })
+            Taken::Stayed(now) => Ok(now),
+            Taken::Denied(now, Denial::Short { available }) => {
+                Err(Refusal::Short { available: Money::new(available, now.amount.currency()) })
             }
-            Err(domain::admission::Denial::NoLedgerAccount(_)) => Err(Refusal::NoWallet),
-            Err(_) => self.read_anew(&key).map_err(|fault| self.unavailable(&fault)),
+            Taken::Denied(_, _) => Err(Refusal::NoWallet),
+            Taken::Never(now) => {
+                Err(Refusal::NotPossible { because: format!("The quote is {}.", now.state.code()) })
+            }
         }
     }
 

@@ -24,12 +24,17 @@ pub(crate) enum Taken {
     Stayed(Purchase),
     /// The event cannot happen to it; nothing was written.
     Never(Purchase),
+    /// The money for the step is not there; nothing was written.
+    Denied(Purchase, Denial),
 }
 
 impl Taken {
     pub(crate) fn purchase(self) -> Purchase {
         match self {
-            Taken::Moved(purchase) | Taken::Stayed(purchase) | Taken::Never(purchase) => purchase,
+            Taken::Moved(purchase)
+            | Taken::Stayed(purchase)
+            | Taken::Never(purchase)
+            | Taken::Denied(purchase, _) => purchase,
         }
     }
 }
@@ -246,12 +251,7 @@ impl Engine {
                     return Ok(Taken::Moved(after));
                 }
                 Err(Denial::Moved { .. }) => purchase = self.read_anew(&purchase.key)?,
-                Err(denial) => {
-                    return Err(Fault::Corrupt(format!(
-                        "a step of purchase {} was refused: {denial:?}",
-                        after.key.id
-                    )));
-                }
+                Err(denial) => return Ok(Taken::Denied(purchase, denial)),
             }
         }
         Err(Fault::Busy)

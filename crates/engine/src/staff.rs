@@ -96,7 +96,9 @@ impl Engine {
         };
         match self.take(purchase, |_| Some((event, proof.clone()))).await {
             Ok(Taken::Moved(after)) => Ok(after),
-            Ok(Taken::Stayed(now) | Taken::Never(now)) => Err(not_possible(&now)),
+            Ok(Taken::Stayed(now) | Taken::Never(now) | Taken::Denied(now, _)) => {
+                Err(not_possible(&now))
+            }
             Err(fault) => Err(self.unavailable(&fault)),
         }
     }

@@ -22,7 +22,9 @@ impl Engine {
             // The step has put the next job in place.
             Taken::Moved(purchase) if purchase.state == State::Held => self.send(purchase).await,
             Taken::Moved(_) => Ok(()),
-            Taken::Stayed(purchase) | Taken::Never(purchase) => self.put_off(job, &purchase).await,
+            Taken::Stayed(purchase) | Taken::Never(purchase) | Taken::Denied(purchase, _) => {
+                self.put_off(job, &purchase).await
+            }
         }
     }
 
