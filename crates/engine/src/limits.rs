@@ -15,8 +15,8 @@ use crate::access::Quota;
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 /// A worker that claimed a job has this long; then another may take it.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// Jobs that are taken at once: bounds what a crash leaves half done.
-pub const JOBS_AT_ONCE: u32 = 64;
+/// Jobs that run at once: bounds what a crash leaves half done.
+pub const JOBS_AT_ONCE: usize = 64;
 /// How long a worker sleeps when nothing is due: the delay that a job can have.
 pub const SLEEP_MOST: Duration = Duration::from_millis(500);
 /// A step that loses its race is decided anew; this often only if somebody races for ever.

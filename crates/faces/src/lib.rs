@@ -2,4 +2,25 @@
 //!
 //! A face is one folder and one line here. `edge` is the edge of HTTP that all faces share.
 
+pub mod docs;
 pub mod edge;
+pub mod irecharge;
+
+use engine::Engine;
+use ipnet::IpNet;
+
+/// What the faces are told about the place they run in.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// How the outside reaches us, without a slash at the end: `https://saldo.example`.
+    pub base_url: String,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// All faces.
+pub fn router(engine: Engine, settings: Settings) -> axum::Router {
+    axum::Router::new()
+        .merge(irecharge::router(engine.clone(), settings.clone()))
+        .merge(docs::router(engine, settings))
+}

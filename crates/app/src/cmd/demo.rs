@@ -191,30 +191,42 @@ struct BenchKey {
     secret_key: String,
 }
 
-/// Merchants for measuring: each with a sandbox pair and the same balance.
+/// Merchants for measuring: each with a sandbox pair and the same balance. Made many at a time, so
+/// that they share commits.
 async fn make_bench_accounts(
     engine: &Engine,
     count: u32,
     balance: Money,
     file: &Path,
 ) -> anyhow::Result<()> {
+    let mut making = tokio::task::JoinSet::new();
+    for number in 1..=count {
+        let engine = engine.clone();
+        making.spawn(async move { make_bench_account(&engine, number, balance).await });
+    }
+    let made = making.join_all().await;
+    let keys = made.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    write_private(file, serde_json::to_string(&keys)?.as_bytes())
+}
+
+async fn make_bench_account(
+    engine: &Engine,
+    number: u32,
+    balance: Money,
+) -> anyhow::Result<BenchKey> {
     let plan = Plan::Enterprise { per_minute: u32::MAX };
     let subscription = Some(Subscription { plan, until: engine.now().after(FOR_LONG) });
-    let mut keys = Vec::new();
-    for number in 1..=count {
-        let name = format!("Bench {number}");
-        let new = NewAccount {
-            role: Role::Merchant,
-            name: &name,
-            subscription,
-            currencies: &[Currency::BDT],
-        };
-        let account = engine.open_account(new).await.map_err(refused)?;
-        start_with(engine, account, Environment::Sandbox, balance).await?;
-        let (_, pair) = engine.make_key(account, Environment::Sandbox).await.map_err(refused)?;
-        keys.push(BenchKey { open_key: pair.open, secret_key: pair.secret });
-    }
-    write_private(file, serde_json::to_string(&keys)?.as_bytes())
+    let name = format!("Bench {number}");
+    let new = NewAccount {
+        role: Role::Merchant,
+        name: &name,
+        subscription,
+        currencies: &[Currency::BDT],
+    };
+    let account = engine.open_account(new).await.map_err(refused)?;
+    start_with(engine, account, Environment::Sandbox, balance).await?;
+    let (_, pair) = engine.make_key(account, Environment::Sandbox).await.map_err(refused)?;
+    Ok(BenchKey { open_key: pair.open, secret_key: pair.secret })
 }
 
 fn greet(credentials: &Credentials) {

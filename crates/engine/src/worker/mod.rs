@@ -10,10 +10,10 @@ mod run;
 
 use crate::{Engine, limits};
 use domain::upstream::Word;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use store::{Change, Done, DueJob, Fault};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,21 +42,20 @@ impl Engine {
     }
 
     async fn work(self, stop: CancellationToken) {
+        let seats = Arc::new(Semaphore::new(limits::JOBS_AT_ONCE));
         while !stop.is_cancelled() {
-            let taken = match self.take_jobs().await {
+            let taken = match self.take_jobs(&seats).await {
                 Ok(taken) => taken,
                 Err(fault) => {
                     tracing::warn!(%fault, "no jobs could be taken");
                     0
                 }
             };
-            if taken < limits::JOBS_AT_ONCE as usize {
-                let nap = self.nap();
-                tokio::select! {
-                    () = tokio::time::sleep(nap) => {}
-                    () = self.inner.wake.notified() => {}
-                    () = stop.cancelled() => {}
-                }
+            let nap = if taken > 0 { Duration::ZERO } else { self.nap() };
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                () = self.inner.wake.notified() => {}
+                () = stop.cancelled() => {}
             }
         }
     }
@@ -64,38 +63,45 @@ impl Engine {
     /// How long until something is due.
     fn nap(&self) -> Duration {
         match self.inner.store.next_due() {
-            Ok(Some(due)) => {
-                due.since(self.now()).clamp(Duration::from_millis(1), limits::SLEEP_MOST)
-            }
+            Ok(Some(due)) => due.since(self.now()).clamp(NAP_LEAST, limits::SLEEP_MOST),
             Ok(None) | Err(_) => limits::SLEEP_MOST,
         }
     }
 
-    /// Takes what is due and runs each in a task; waits for all, so that no more are out at once.
-    async fn take_jobs(&self) -> Result<usize, Fault> {
+    /// Takes as many due jobs as there are free seats and runs each in a task of its own: one slow
+    /// upstream holds its own seats, not the others'.
+    async fn take_jobs(&self, seats: &Arc<Semaphore>) -> Result<usize, Fault> {
         let now = self.now();
         if self.inner.store.next_due()?.is_none_or(|due| due > now) {
             return Ok(0);
         }
-        let claim = Change::Claim { now, lease: limits::LEASE, limit: limits::JOBS_AT_ONCE };
-        let Ok(Done::Claimed(jobs)) = self.inner.store.write(claim).await? else { return Ok(0) };
-        let running: Vec<_> =
-            jobs.iter().map(|job| self.inner.tasks.spawn(self.clone().run_and_log(*job))).collect();
-        let taken = running.len();
-        for task in running {
-            if task.await.is_err() {
-                tracing::error!("a job panicked; it is owed again when its lease ends");
-            }
+        let limit = u32::try_from(seats.available_permits()).unwrap_or(u32::MAX);
+        if limit == 0 {
+            return Ok(0);
         }
-        Ok(taken)
+        let claim = Change::Claim { now, lease: limits::LEASE, limit };
+        let Ok(Done::Claimed(jobs)) = self.inner.store.write(claim).await? else { return Ok(0) };
+        for job in &jobs {
+            let Ok(seat) = seats.clone().acquire_owned().await else { break };
+            let running = self.clone().run_and_log(*job);
+            self.inner.tasks.spawn(async move {
+                running.await;
+                drop(seat);
+            });
+        }
+        Ok(jobs.len())
     }
 
     async fn run_and_log(self, job: DueJob) {
         if let Err(fault) = self.run(job).await {
             tracing::warn!(%fault, purchase = %job.key.id, job = job.job.code(), "a job failed; it is owed again when its lease ends");
         }
+        self.inner.wake.notify_one();
     }
 }
+
+/// When every seat is taken by due jobs, look again this often.
+const NAP_LEAST: Duration = Duration::from_millis(5);
 
 impl Workers {
     /// Stops taking jobs, then waits for what is under way, at most `patience`. What is left is

@@ -1,0 +1,139 @@
+//! Whose address a request came from, when proxies stand in between.
+//!
+//! Invariant: nothing that a client writes into `X-Forwarded-For` is believed beyond the hops that
+//! trusted proxies wrote (RELIABILITY K6).
+
+use super::limits::HOPS_MOST;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// The client's address: the peer, unless it is a trusted proxy; then the nearest hop from the
+/// right that is not one. `lines` are the header's lines in their order. Whatever cannot be read
+/// makes it the peer.
+pub(super) fn client<'h>(
+    peer: IpAddr,
+    lines: impl DoubleEndedIterator<Item = &'h [u8]>,
+    trusted: &[IpNet],
+) -> IpAddr {
+    let peer = peer.to_canonical();
+    let is_trusted = |address: IpAddr| trusted.iter().any(|net| holds(net, address));
+    if !is_trusted(peer) {
+        return peer;
+    }
+    let hops = lines.rev().flat_map(|line| line.rsplit(|b| *b == b','));
+    let mut nearest = peer;
+    for (n, hop) in hops.enumerate() {
+        let Some(address) = address_of(hop) else { return peer };
+        if n >= HOPS_MOST {
+            return peer;
+        }
+        nearest = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    nearest
+}
+
+/// Ranges may be written either way: `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
+fn holds(net: &IpNet, address: IpAddr) -> bool {
+    match (net, address) {
+        (IpNet::V6(_), IpAddr::V4(v4)) => net.contains(&IpAddr::V6(v4.to_ipv6_mapped())),
+        (IpNet::V4(_), _) | (_, IpAddr::V6(_)) => net.contains(&address),
+    }
+}
+
+fn address_of(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
+    Some(text.parse::<IpAddr>().ok()?.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: &[&str] = &[];
+    const ONE: &[&str] = &["10.0.0.1/32"];
+    const TEN: &[&str] = &["10.0.0.0/8", "2001:db8:aaaa::/48"];
+
+    fn check(trusted: &[&str], peer: &str, lines: &[&str], expected: &str) {
+        let trusted: Vec<IpNet> = trusted.iter().map(|t| t.parse().unwrap()).collect();
+        let found = client(peer.parse().unwrap(), lines.iter().map(|l| l.as_bytes()), &trusted);
+        let expected: IpAddr = expected.parse().unwrap();
+        assert_eq!(found, expected, "{trusted:?} {peer} {lines:?}");
+    }
+
+    /// Who trusts whom, who calls, what the header says, and whose address it is.
+    const ROWS: &[(&[&str], &str, &[&str], &str)] = &[
+        // Nobody is trusted: the header is nothing.
+        (NONE, "9.9.9.9", &[], "9.9.9.9"),
+        (NONE, "9.9.9.9", &["1.2.3.4"], "9.9.9.9"),
+        (NONE, "9.9.9.9", &["1.2.3.4, 5.6.7.8"], "9.9.9.9"),
+        (NONE, "10.0.0.1", &["1.2.3.4"], "10.0.0.1"),
+        (NONE, "::ffff:9.9.9.9", &["1.2.3.4"], "9.9.9.9"),
+        (NONE, "2001:db8::1", &["1.2.3.4"], "2001:db8::1"),
+        (NONE, "127.0.0.1", &["1.2.3.4"], "127.0.0.1"),
+        (NONE, "::1", &["1.2.3.4"], "::1"),
+        // One proxy: the rightmost hop is the one it wrote.
+        (ONE, "9.9.9.9", &["1.2.3.4"], "9.9.9.9"),
+        (ONE, "10.0.0.2", &["1.2.3.4"], "10.0.0.2"),
+        (ONE, "10.0.0.1", &[], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
+        (ONE, "::ffff:10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["6.6.6.6, 1.2.3.4"], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["6.6.6.6,1.2.3.4"], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["6.6.6.6 ,\t1.2.3.4 "], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["6.6.6.6", "1.2.3.4"], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["6.6.6.6, 7.7.7.7", "8.8.8.8, 1.2.3.4"], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["10.0.0.1, 1.2.3.4"], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["6.6.6.6, 10.0.0.1"], "6.6.6.6"),
+        (ONE, "10.0.0.1", &["6.6.6.6, 10.0.0.9"], "10.0.0.9"),
+        (ONE, "10.0.0.1", &["::ffff:1.2.3.4"], "1.2.3.4"),
+        (ONE, "10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+        (ONE, "10.0.0.1", &["garbage, 1.2.3.4"], "1.2.3.4"),
+        // Two proxies in a trusted range, IPv6 as well.
+        (TEN, "10.0.0.1", &["1.2.3.4, 10.0.0.2"], "1.2.3.4"),
+        (TEN, "10.0.0.1", &["6.6.6.6, 1.2.3.4, 10.0.0.2"], "1.2.3.4"),
+        (TEN, "10.0.0.1", &["1.2.3.4", "10.0.0.2"], "1.2.3.4"),
+        (TEN, "10.0.0.1", &["1.2.3.4, ::ffff:10.0.0.2"], "1.2.3.4"),
+        (TEN, "2001:db8:aaaa::5", &["1.2.3.4, 10.0.0.2"], "1.2.3.4"),
+        (TEN, "2001:db8:bbbb::5", &["1.2.3.4, 10.0.0.2"], "2001:db8:bbbb::5"),
+        (TEN, "10.0.0.1", &["10.0.0.7, 10.0.0.2"], "10.0.0.7"),
+        (TEN, "10.0.0.1", &["1.2.3.4, 10.0.0.2, 9.9.9.9"], "9.9.9.9"),
+        // What cannot be read makes it the peer, unless the answer was found before.
+        (ONE, "10.0.0.1", &[""], "10.0.0.1"),
+        (ONE, "10.0.0.1", &[" "], "10.0.0.1"),
+        (ONE, "10.0.0.1", &[","], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["1.2.3.4,"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["1.2.3.4", ""], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["unknown"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["1.2.3.4:80"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["[2001:db8::7]:80"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["1.2.3"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["01.2.3.4"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["0x1.2.3.4"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["16909060"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["1.2.3.256"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["fe80::1%eth0"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["for=1.2.3.4"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["1.2.3.4;5.6.7.8"], "10.0.0.1"),
+        (ONE, "10.0.0.1", &["１.２.３.４"], "10.0.0.1"),
+        (TEN, "10.0.0.1", &["1.2.3.4, junk, 10.0.0.2"], "10.0.0.1"),
+    ];
+
+    #[test]
+    fn nothing_a_client_writes_is_believed() {
+        for (trusted, peer, lines, expected) in ROWS {
+            check(trusted, peer, lines, expected);
+        }
+        check(&["::ffff:10.0.0.0/104"], "10.1.2.3", &["1.2.3.4"], "1.2.3.4");
+    }
+
+    #[test]
+    fn a_chain_is_followed_for_twenty_hops() {
+        let chain = |n: usize| format!("1.2.3.4{}", ", 10.0.0.2".repeat(n));
+        check(TEN, "10.0.0.1", &[&chain(HOPS_MOST - 1)], "1.2.3.4");
+        check(TEN, "10.0.0.1", &[&chain(HOPS_MOST)], "10.0.0.1");
+        check(TEN, "10.0.0.1", &[&chain(10_000)], "10.0.0.1");
+    }
+}
