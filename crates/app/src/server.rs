@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A server that listens but does not answer yet.
@@ -22,10 +22,18 @@ pub(crate) struct Server {
     engine: Engine,
     listener: TcpListener,
     base_url: String,
+    control: Control,
+    signals: Signals,
+}
+
+/// What ends a server. Caught before anybody can know that it is there.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Server {
-    /// Listens where the configuration says.
+    /// Listens where the configuration says, for clients, commands and signals.
     pub(crate) fn bind(engine: Engine, config: &Config) -> anyhow::Result<Server> {
         let listener = listen(config.listen).with_context(|| {
             format!("{} cannot be listened on; give another address with --listen", config.listen)
@@ -34,7 +42,12 @@ impl Server {
             "" => format!("http://{}", listener.local_addr()?),
             url => url.trim_end_matches('/').to_owned(),
         };
-        Ok(Server { engine, listener, base_url })
+        let control = Control::open(&config.data_dir)?;
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
+        Ok(Server { engine, listener, base_url, control, signals })
     }
 
     /// How the server is reached.
@@ -45,8 +58,7 @@ impl Server {
     /// Serves until SIGTERM or SIGINT (exit 0), or until the disk fails (exit 3).
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
-        let control = Control::open(&config.data_dir)?;
-        let commands = tokio::spawn(control.serve(self.engine.clone(), stop.clone()));
+        let commands = tokio::spawn(self.control.serve(self.engine.clone(), stop.clone()));
         let workers = self.engine.start_workers().await?;
         let settings = faces::Settings {
             base_url: self.base_url.clone(),
@@ -55,7 +67,7 @@ impl Server {
         let router =
             faces::router(self.engine.clone(), settings).merge(health(self.engine.clone()));
         let drain = Duration::from_secs(config.drain_s);
-        let ending = tokio::spawn(end(self.engine.clone(), stop.clone()));
+        let ending = tokio::spawn(end(self.engine.clone(), stop.clone(), self.signals));
         tracing::info!(url = self.base_url, "listening");
         faces::edge::serve(self.listener, router, limits(config)?, stop.clone(), drain).await?;
         // Whatever ended the serving, everything else ends too.
@@ -95,17 +107,11 @@ fn limits(config: &Config) -> anyhow::Result<faces::edge::Limits> {
 }
 
 /// Waits for whatever ends the server, then lets it end.
-async fn end(engine: Engine, stop: CancellationToken) -> ExitCode {
+async fn end(engine: Engine, stop: CancellationToken, mut signals: Signals) -> ExitCode {
     let asked = async {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            tracing::error!("signals cannot be caught; the server ends only by being killed");
-            return std::future::pending().await;
-        };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
         }
     };
     let exit = tokio::select! {

@@ -1,3 +1,5 @@
+//! Every refusal, as it is sent.
+
 use super::super::fixture::{bdt, purchase};
 use super::*;
 use domain::State;

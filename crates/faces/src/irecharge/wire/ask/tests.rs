@@ -1,3 +1,5 @@
+//! What is read and what is refused, as tables.
+
 use super::super::super::fixture::{bdt, caller, catalog};
 use super::*;
 use domain::Environment;

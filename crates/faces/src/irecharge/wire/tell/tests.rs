@@ -1,3 +1,5 @@
+//! What answers look like: every state, every kind, to the byte.
+
 use super::super::super::fixture::{bdt, catalog, purchase};
 use super::*;
 use expect_test::{Expect, expect};

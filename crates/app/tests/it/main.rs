@@ -1,0 +1,19 @@
+//! End-to-end tests: the `saldo` binary as a black box, over HTTP and its command line.
+//!
+//! Here: promises that only the whole can keep. Not here: what a crate can test by itself. Every
+//! test starts a server of its own on a free port with data of its own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of this crate is test code")]
+
+mod bench;
+mod command_line;
+mod fuzz;
+mod harness;
+#[path = "../../src/http_client.rs"]
+mod http_client;
+mod kills;
+mod limits;
+mod races;
+mod samples;
+mod sandbox;
+mod tidy;
