@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// The number of connections that the target figures are about (PERFORMANCE.md, figures 1 and 4).
+/// The number of connections that the target figures are about (docs/performance.md).
 const HEADLINE_CONNECTIONS: u16 = 64;
 
 /// Every run of one target at one number of connections.
