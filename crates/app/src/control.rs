@@ -13,13 +13,19 @@ use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 const SOCKET: &str = "control.sock";
 /// A command's words are short; this is plenty.
 const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+/// A program writes its words at once.
+const WORDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a command under way may take when the server ends.
+const END_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Serialize, Deserialize)]
 struct Request {
@@ -54,31 +60,43 @@ impl Control {
         Ok(Control { path, listener })
     }
 
-    /// Answers one command after the other.
+    /// Answers commands, each in a task of its own, until stopped. A command that is under way
+    /// then has a moment to end.
     pub(crate) async fn serve(self, engine: Engine, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    if let Err(error) = answer(&engine, stream).await {
-                        tracing::warn!(%error, "a command could not be answered");
-                    }
-                }
+                Ok((stream, _)) => drop(tasks.spawn(answer_or_warn(engine.clone(), stream))),
                 Err(error) => tracing::warn!(%error, "a command could not be taken"),
             }
         }
+        // Its own end of the engine goes before the wait: a command that hangs keeps nothing open.
+        drop(engine);
+        tasks.close();
+        // Whoever is not done in time finds the socket closed.
+        let _ = tokio::time::timeout(END_WITHIN, tasks.wait()).await;
         // It is replaced at the next start anyway.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn answer_or_warn(engine: Engine, stream: UnixStream) {
+    if let Err(error) = answer(&engine, stream).await {
+        tracing::warn!(%error, "a command could not be answered");
     }
 }
 
 async fn answer(engine: &Engine, mut stream: UnixStream) -> anyhow::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+    let mut words = tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX));
+    tokio::time::timeout(WORDS_WITHIN, words.read_line(&mut line))
+        .await
+        .context("no words came")??;
     let request: Request = serde_json::from_str(&line)?;
     let mut output = Output::default();
     let exit = match Cli::try_parse_from(&request.words).map(|cli| cli.verb) {
@@ -105,7 +123,8 @@ pub(crate) fn hand_over(data_dir: &Path) -> anyhow::Result<ExitCode> {
         format!("{} is in use by another Saldo process that takes no commands", data_dir.display())
     };
     let mut stream = std::os::unix::net::UnixStream::connect(&path).with_context(unreachable)?;
-    let mut line = serde_json::to_string(&Request { words: std::env::args().collect() })?;
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut line = serde_json::to_string(&Request { words })?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();

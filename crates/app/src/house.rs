@@ -74,6 +74,10 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::Unavailable { .. } => {
             "The store could not do it; the log says why. Nothing was changed.".to_owned()
         }
+        Refusal::Uncertain => {
+            "The store failed while it wrote: look whether it is there before you do it again."
+                .to_owned()
+        }
         Refusal::KeysMissing
         | Refusal::AddressNotAllowed
         | Refusal::AccountInactive

@@ -71,6 +71,9 @@ pub enum Refusal {
         /// What it is now, for people.
         because: String,
     },
+    /// Our store failed while it wrote: nobody knows yet whether it was stored. Sent again with
+    /// the same reference it can never be charged twice.
+    Uncertain,
     /// Our store cannot answer just now; nothing was charged.
     Unavailable {
         /// When to come again.
@@ -101,6 +104,7 @@ impl Refusal {
             Refusal::PurchaseUnknown => "TRANSACTION_NOT_FOUND",
             Refusal::IdentifiersDisagree => "IDENTIFIER_MISMATCH",
             Refusal::NotPossible { .. } => "NOT_POSSIBLE",
+            Refusal::Uncertain => "OUTCOME_UNKNOWN",
             Refusal::Unavailable { .. } => "TEMPORARILY_UNAVAILABLE",
         }
     }

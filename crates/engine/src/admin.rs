@@ -96,15 +96,18 @@ impl Engine {
         self.adopt_key(account, environment, pair).await
     }
 
-    /// Takes a pair that somebody made elsewhere. Refuses one of another shape, or with a wrong
-    /// checksum.
+    /// Takes a pair that somebody made elsewhere. Refuses one of another shape, with a wrong
+    /// checksum, or whose words name the other environment.
     pub async fn adopt_key(
         &self,
         account: AccountId,
         environment: Environment,
         pair: Pair,
     ) -> Result<(KeyId, Pair), Refusal> {
-        if !keys::is_open_key(&pair.open) || !keys::is_secret_key(&pair.secret) {
+        let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
+        let word = format!("_{}_", environment.key_word());
+        let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
+        if !is_well_formed || !is_of_here {
             return Err(Refusal::KeysInvalid);
         }
         let id = KeyId(self.next_id());

@@ -189,7 +189,13 @@ impl Engine {
                 tracing::error!(%fault, "the store could not answer");
             }
         }
-        Refusal::Unavailable { retry_after_s: 2 }
+        match fault {
+            // The commit was under way: it may be on the disk.
+            Fault::Disk(_) | Fault::Closed => Refusal::Uncertain,
+            Fault::Busy | Fault::Database(_) | Fault::DiskFull(_) | Fault::Corrupt(_) => {
+                Refusal::Unavailable { retry_after_s: 2 }
+            }
+        }
     }
 }
 

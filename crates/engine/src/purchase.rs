@@ -37,17 +37,25 @@ impl Engine {
             }
             Some(_) | None => purchase.state = State::Awaiting,
         }
-        let purchase = self.open(&wish, purchase).await?;
-        if purchase.state != State::Sent {
-            return Ok(Receipt::Bought(Box::new(purchase)));
-        }
+        // A task of its own: if the client hangs up, even during the commit, what is on record is
+        // sent and settled all the same.
         let engine = self.clone();
-        let sent = purchase.clone();
-        // A task of its own: if the client hangs up, the attempt is settled all the same.
-        let driven = self.inner.tasks.spawn(async move { engine.drive(sent).await });
-        let settled = match tokio::time::timeout(limits::ANSWER_WITHIN, driven).await {
-            Ok(Ok(settled)) => settled,
-            Ok(Err(_)) | Err(_) => purchase,
+        let opening = self.inner.tasks.spawn(async move {
+            let opened = engine.open(&wish, purchase).await?;
+            let driven = (opened.state == State::Sent).then(|| {
+                let (engine, sent) = (engine.clone(), opened.clone());
+                engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
+            });
+            Ok((opened, driven))
+        });
+        let (opened, driven) =
+            opening.await.map_err(|_| Refusal::Unavailable { retry_after_s: 2 })??;
+        let settled = match driven {
+            None => opened,
+            Some(driven) => match tokio::time::timeout(limits::ANSWER_WITHIN, driven).await {
+                Ok(Ok(settled)) => settled,
+                Ok(Err(_)) | Err(_) => opened,
+            },
         };
         Ok(Receipt::Bought(Box::new(settled)))
     }

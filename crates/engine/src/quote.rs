@@ -7,7 +7,7 @@ use domain::admission::Denial;
 use domain::lifecycle::{Event, State};
 use domain::purchase::PurchaseKey;
 use domain::refusal::Refusal;
-use domain::settle::{Proof, Source};
+use domain::settle::{Proof, QUOTE_HOLDS, Source};
 use domain::{Money, Purchase, PurchaseId};
 use store::Fault;
 
@@ -25,6 +25,10 @@ impl Engine {
         let key = PurchaseKey { account: caller.account, environment: caller.environment, id };
         let read = self.inner.store.purchase(&key).map_err(|fault| self.unavailable(&fault))?;
         let purchase = read.ok_or(Refusal::PurchaseUnknown)?;
+        let ends_at = purchase.opened_at.after(QUOTE_HOLDS);
+        if purchase.state == State::Quoted && self.now() >= ends_at {
+            return Err(Refusal::NotPossible { because: "The quote has expired.".to_owned() });
+        }
         let proof = Proof {
             source: Source::Owner,
             word: "authorise".to_owned(),
@@ -33,7 +37,9 @@ impl Engine {
         };
         let taken = self.take(purchase, |_| Some((Event::Authorise, proof.clone()))).await;
         match taken.map_err(|fault| self.unavailable(&fault))? {
-            Taken::Moved(held) => {
+            Taken::Moved(_) => {
+                // Read anew for what the hold has left in the wallet.
+                let held = self.read_anew(&key).map_err(|fault| self.unavailable(&fault))?;
                 self.send_held(held).await.map_err(|fault| self.unavailable(&fault))
             }
             Taken::Stayed(now) => Ok(now),
@@ -47,26 +53,25 @@ impl Engine {
         }
     }
 
-    /// Records the next attempt of a held purchase and drives it, in a task of its own.
+    /// Records the next attempt of a held purchase and drives it, in a task of its own: it goes on
+    /// when the client goes away.
     async fn send_held(&self, held: Purchase) -> Result<Purchase, Fault> {
-        let Some(sent) = self.record_attempt(held.clone()).await? else {
-            return self.read_anew(&held.key);
-        };
-        if sent.state != State::Sent {
-            return Ok(sent);
-        }
-        let engine = self.clone();
-        let driven = self.inner.tasks.spawn({
-            let sent = sent.clone();
-            async move { engine.drive(sent).await }
+        let (engine, key) = (self.clone(), held.key);
+        let sending = self.inner.tasks.spawn(async move {
+            match engine.record_attempt(held).await? {
+                Some(sent) if sent.state == State::Sent => Ok(engine.drive(sent).await),
+                Some(ended) => Ok(ended),
+                None => engine.read_anew(&key),
+            }
         });
-        match tokio::time::timeout(crate::limits::ANSWER_WITHIN, driven).await {
-            Ok(Ok(settled)) => Ok(settled),
-            Ok(Err(_)) | Err(_) => Ok(sent),
+        match tokio::time::timeout(crate::limits::ANSWER_WITHIN, sending).await {
+            Ok(Ok(settled)) => settled,
+            Ok(Err(_)) | Err(_) => self.read_anew(&key),
         }
     }
 
-    /// Ends what nobody accepted or approved in time.
+    /// Ends what nobody accepted or approved in time. Whoever accepts or approves it at the last
+    /// moment is faster for good.
     pub(crate) async fn expire(&self, purchase: Purchase) -> Result<Taken, Fault> {
         let proof = Proof {
             source: Source::Clock,
@@ -74,6 +79,8 @@ impl Engine {
             text: None,
             upstream_reference: None,
         };
-        self.take(purchase, |_| Some((Event::Expire, proof.clone()))).await
+        let waited = purchase.state;
+        self.take(purchase, |now| (now.state == waited).then(|| (Event::Expire, proof.clone())))
+            .await
     }
 }

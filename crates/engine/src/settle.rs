@@ -47,6 +47,8 @@ impl Engine {
             let outcome = self.submit(&purchase).await;
             let attempt = purchase.attempts;
             purchase = match self.hear(purchase.clone(), attempt, &outcome, Hearing::Answer).await {
+                // Somebody else (a callback) may have moved it since it was sent.
+                Ok(Taken::Stayed(stale)) => self.read_anew(&stale.key).unwrap_or(stale),
                 Ok(taken) => taken.purchase(),
                 Err(fault) => return self.left_owed(purchase, &fault),
             };
@@ -138,14 +140,14 @@ impl Engine {
         self.log_word(&purchase, attempt, outcome);
         let attempts = match outcome {
             // What these mean depends on what was tried, and when.
-            Outcome::Refused { .. }
+            Outcome::Accepted { .. }
+            | Outcome::Refused { .. }
             | Outcome::NotSent { .. }
             | Outcome::NotFound
             | Outcome::Unknown { .. } => self.inner.store.attempts(&purchase.key)?,
-            Outcome::Delivered { .. }
-            | Outcome::Accepted { .. }
-            | Outcome::Reversed { .. }
-            | Outcome::Unaskable { .. } => Vec::new(),
+            Outcome::Delivered { .. } | Outcome::Reversed { .. } | Outcome::Unaskable { .. } => {
+                Vec::new()
+            }
         };
         let upstream = self.upstream_of(&purchase, attempt, &attempts)?;
         let proof = Proof {
@@ -158,7 +160,9 @@ impl Engine {
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
         self.take(purchase, |purchase| {
             let standing = Standing {
-                is_current: attempt == purchase.attempts
+                // Not by its number: a straggler that delivered counts, not the latest attempt. No
+                // upstream gets a purchase twice, so its name tells the attempt.
+                is_current: purchase.upstream.as_ref() == Some(&upstream)
                     && !matches!(purchase.state, State::Held | State::Rejected),
                 grace_is_over: self.grace_is_over(&upstream, started_at),
                 routes_left: self.routes_left(purchase, &tried).len(),
@@ -185,10 +189,11 @@ impl Engine {
         }
     }
 
-    /// After a day of asking in vain staff are called; the clock alone decides nothing.
+    /// After a day of asking in vain, or of "we are working on it", staff are called; the clock
+    /// alone decides nothing.
     fn is_hopeless(&self, event: Event, started_at: Option<Timestamp>, hearing: Hearing) -> bool {
         let waited = started_at.map(|at| self.now().since(at));
-        event == Event::LoseTrack
+        matches!(event, Event::LoseTrack | Event::Pend)
             && hearing == Hearing::Enquiry
             && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)
     }
@@ -200,7 +205,9 @@ impl Engine {
         attempt: u32,
         attempts: &[Attempt],
     ) -> Result<UpstreamCode, Fault> {
+        // Of a final purchase it is the one that decided, which need not be the latest.
         if attempt == purchase.attempts
+            && (attempt == 1 || !purchase.state.is_final())
             && let Some(upstream) = &purchase.upstream
         {
             return Ok(upstream.clone());

@@ -94,7 +94,15 @@ impl Engine {
             text: text.map(str::to_owned),
             upstream_reference: None,
         };
-        match self.take(purchase, |_| Some((event, proof.clone()))).await {
+        // They decide about what they saw: what went out meanwhile is not theirs to settle. A doubt
+        // stays a doubt, whoever looks into it.
+        let seen = purchase.state;
+        let is_doubt = |state| matches!(state, State::InDoubt | State::WithStaff);
+        let what = |now: &Purchase| {
+            let is_as_seen = now.state == seen || (is_doubt(now.state) && is_doubt(seen));
+            is_as_seen.then(|| (event, proof.clone()))
+        };
+        match self.take(purchase, what).await {
             Ok(Taken::Moved(after)) => Ok(after),
             Ok(Taken::Stayed(now) | Taken::Never(now) | Taken::Denied(now, _)) => {
                 Err(not_possible(&now))

@@ -136,6 +136,8 @@ pub struct DueJob {
     pub key: PurchaseKey,
     /// What is owed.
     pub job: Job,
+    /// As which version the purchase owed it; a later one owes another job.
+    pub version: u32,
     /// How often it was put off.
     pub tries: u32,
     /// The claim's number: whoever holds an older one has lost the job.

@@ -162,6 +162,7 @@ pub(crate) fn hash(
     text(head.environment.code());
     text(head.note.unwrap_or(""));
     let mut number = |n: i64| context.update(&n.to_le_bytes());
+    number(i64::from(head.note.is_some()));
     number(seq);
     number(head.account.0);
     number(head.purchase.map_or(0, |p| p.0));

@@ -103,7 +103,9 @@ pub(crate) fn claim(
 ) -> Result<Vec<DueJob>, Fault> {
     let due = all(
         sql,
-        "SELECT purchase_id, account_id, environment, job, tries, epoch FROM jobs WHERE due_at <= $1 ORDER BY due_at LIMIT $2",
+        "SELECT j.purchase_id, j.account_id, j.environment, j.job, j.tries, j.epoch, p.version FROM jobs j
+         JOIN purchases p ON p.id = j.purchase_id AND p.account_id = j.account_id AND p.environment = j.environment
+         WHERE j.due_at <= $1 ORDER BY j.due_at LIMIT $2",
         &[now.0.into(), limit.into()],
         |row| {
             let environment = read::environment(row.text(2)?)?;
@@ -115,6 +117,7 @@ pub(crate) fn claim(
                     environment,
                 },
                 job,
+                version: row.small(6)?,
                 tries: row.small(4)?,
                 epoch: row.int(5)? + 1,
             })
@@ -149,7 +152,7 @@ pub(crate) fn wake_enquiries(sql: &mut dyn Sql, now: Timestamp) -> Result<(), Fa
     Ok(())
 }
 
-/// Opens a case; a second one of the same kind adds nothing.
+/// Opens a case, or opens it again; a second one of the same kind adds nothing to an open one.
 pub(crate) fn open_case(
     sql: &mut dyn Sql,
     key: &PurchaseKey,
@@ -164,7 +167,9 @@ pub(crate) fn open_case(
         case.proof.text.as_ref().map_or(String::new(), |t| format!(": {t}"))
     );
     sql.run(
-        "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (purchase_id, account_id, environment, why) DO UPDATE
+             SET opened_at = excluded.opened_at, text = excluded.text, closed_at = NULL WHERE cases.closed_at IS NOT NULL",
         &[id, account, environment, case.why.code().into(), at.0.into(), text.as_str().into()],
     )?;
     Ok(())

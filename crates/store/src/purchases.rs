@@ -272,6 +272,20 @@ pub(crate) fn step(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result
     }
 }
 
+/// Notes what was left in the wallet right after the hold.
+pub(crate) fn leave(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    available_after: i64,
+) -> Result<(), Fault> {
+    let [id, account, environment] = named(key);
+    sql.run(
+        "UPDATE purchases SET available_after = $1 WHERE id = $2 AND account_id = $3 AND environment = $4",
+        &[available_after.into(), id, account, environment],
+    )?;
+    Ok(())
+}
+
 /// Writes what a step does to the attempts.
 pub(crate) fn attempt(
     sql: &mut dyn Sql,

@@ -7,8 +7,9 @@ use crate::backend::{Sql, all};
 use crate::fault::Fault;
 use crate::ledger::{GENESIS, Head, hash};
 use crate::read;
+use domain::account::HOUSE;
 use domain::clock::Timestamp;
-use domain::journal::Reason;
+use domain::journal::{Purpose, Reason};
 use domain::lifecycle::{Place, State};
 use domain::{AccountId, PurchaseId};
 use std::collections::{BTreeMap, HashMap};
@@ -48,6 +49,8 @@ impl Report {
 
 /// A ledger account as stored, and its balance as the entries make it.
 struct Account {
+    owner: AccountId,
+    purpose: Purpose,
     place: String,
     stored: i64,
     floor: Option<i64>,
@@ -59,10 +62,13 @@ struct Account {
 struct Story {
     reasons: [u8; 4],
     held: i64,
+    /// Amount, fee and commission as they were settled.
+    settled: [i64; 3],
 }
 
 /// Checks, in one snapshot: the hash chain, every entry, every balance against its entries and its
-/// floor, sums of zero, every purchase against its journals, its reference, its job and its event.
+/// floor, sums of zero, every purchase against its journals, its reference, its attempts, its job
+/// and its events, every payment against its paper.
 pub(crate) fn audit(sql: &mut dyn Sql) -> Result<Report, Fault> {
     sql.run("BEGIN", &[])?;
     let report = audit_snapshot(sql);
@@ -74,9 +80,9 @@ fn audit_snapshot(sql: &mut dyn Sql) -> Result<Report, Fault> {
     let mut report = Report::default();
     let mut accounts = ledger_accounts(sql)?;
     report.ledger_accounts = accounts.len() as u64;
-    let stories = journals(sql, &mut report, &mut accounts)?;
+    let mut stories = journals(sql, &mut report, &mut accounts)?;
     balances(&mut report, &accounts);
-    purchases(sql, &mut report, &stories)?;
+    purchases(sql, &mut report, &mut stories)?;
     orphans(sql, &mut report)?;
     Ok(report)
 }
@@ -84,14 +90,20 @@ fn audit_snapshot(sql: &mut dyn Sql) -> Result<Report, Fault> {
 fn ledger_accounts(sql: &mut dyn Sql) -> Result<HashMap<i64, Account>, Fault> {
     let rows = all(
         sql,
-        "SELECT id, environment, currency, balance, floor FROM ledger_accounts",
+        "SELECT id, environment, currency, balance, floor, account_id, purpose, upstream FROM ledger_accounts",
         &[],
         |row| {
-            let place = format!("{} {}", row.text(1)?, row.text(2)?);
-            Ok((
-                row.int(0)?,
-                Account { place, stored: row.int(3)?, floor: row.opt_int(4)?, computed: 0 },
-            ))
+            let purpose = Purpose::from_code(row.text(6)?, row.text(7)?)
+                .ok_or_else(|| Fault::corrupt("a ledger account's purpose"))?;
+            let account = Account {
+                owner: AccountId(row.int(5)?),
+                purpose,
+                place: format!("{} {}", row.text(1)?, row.text(2)?),
+                stored: row.int(3)?,
+                floor: row.opt_int(4)?,
+                computed: 0,
+            };
+            Ok((row.int(0)?, account))
         },
     )?;
     Ok(rows.into_iter().collect())
@@ -108,6 +120,7 @@ struct Gathered {
     at: Timestamp,
     hash: Vec<u8>,
     lines: Vec<(i64, i64, i64)>,
+    is_numbered: bool,
 }
 
 fn journals(
@@ -138,9 +151,11 @@ fn journals(
                     at: Timestamp(row.int(6)?),
                     hash: row.bytes(7)?.to_vec(),
                     lines: Vec::new(),
+                    is_numbered: true,
                 });
             }
-            if let (Some(journal), Some(_)) = (&mut current, row.opt_int(8)?) {
+            if let (Some(journal), Some(line)) = (&mut current, row.opt_int(8)?) {
+                journal.is_numbered &= usize::try_from(line) == Ok(journal.lines.len() + 1);
                 journal.lines.push((row.int(9)?, row.int(10)?, row.int(11)?));
             }
             Ok(())
@@ -171,6 +186,9 @@ fn check_journal(
     if journal.lines.is_empty() {
         report.complain(format!("journal {seq}: has no entries"));
     }
+    if !journal.is_numbered {
+        report.complain(format!("journal {seq}: its entries are not numbered from 1"));
+    }
     let head = Head {
         account: journal.account,
         environment: read::environment(&journal.environment)?,
@@ -186,15 +204,30 @@ fn check_journal(
     }
     // Go on from what is stored, so that one lie is told once.
     *chain = (seq, <[u8; 32]>::try_from(journal.hash.as_slice()).unwrap_or(expected));
+    entries(report, accounts, journal);
+    if let Some(purchase) = journal.purchase {
+        tell(stories.entry(purchase).or_default(), accounts, journal);
+    }
+    Ok(())
+}
+
+/// Checks each entry, and adds it up.
+fn entries(report: &mut Report, accounts: &mut HashMap<i64, Account>, journal: &Gathered) {
+    let seq = journal.seq;
+    let reason = Reason::from_code(&journal.reason);
     for (line, (debit, credit, amount)) in (1..).zip(&journal.lines) {
         report.entries += 1;
-        let place = |id: &i64| accounts.get(id).map(|a| a.place.clone());
-        if place(debit).is_none()
-            || place(debit) != place(credit)
-            || debit == credit
-            || *amount <= 0
-        {
+        let sides = accounts.get(debit).zip(accounts.get(credit));
+        if debit == credit || *amount <= 0 || sides.is_none_or(|(d, c)| d.place != c.place) {
             report.complain(format!("entry {line} of journal {seq}: moves {amount} from ledger account {debit} to {credit}, which cannot be"));
+        } else if let Some((from, to)) = sides
+            && !(reason.is_some_and(|r| moves(r, &from.purpose, &to.purpose))
+                && [from, to].iter().all(|side| is_owned(side, journal.account)))
+        {
+            report.complain(format!(
+                "entry {line} of journal {seq}: a {} of account {} does not go from the {} of {} to the {} of {} (ledger accounts {debit}, {credit})",
+                journal.reason, journal.account, from.purpose.code(), from.owner, to.purpose.code(), to.owner
+            ));
         }
         for (id, delta) in [(debit, -i128::from(*amount)), (credit, i128::from(*amount))] {
             if let Some(account) = accounts.get_mut(id) {
@@ -202,21 +235,50 @@ fn check_journal(
             }
         }
     }
-    if let Some(purchase) = journal.purchase {
-        let story = stories.entry(purchase).or_default();
-        let slot = match Reason::from_code(&journal.reason) {
-            Some(Reason::Hold) => 0,
-            Some(Reason::Settle) => 1,
-            Some(Reason::Release) => 2,
-            Some(Reason::Refund) => 3,
-            Some(Reason::Deposit | Reason::Withdraw) | None => return Ok(()),
-        };
-        story.reasons[slot] = story.reasons[slot].saturating_add(1);
-        if slot == 0 {
-            story.held = journal.lines.iter().map(|(_, _, amount)| amount).sum();
+}
+
+/// Whether a journal of this reason may move money so (see `Journal::of_step`).
+const fn moves(reason: Reason, from: &Purpose, to: &Purpose) -> bool {
+    use Purpose::{Available, Commission, CommissionExpense, Fees, Float, Funding, Held};
+    match reason {
+        Reason::Hold => matches!((from, to), (Available, Held)),
+        Reason::Release => matches!((from, to), (Held, Available)),
+        Reason::Settle => {
+            matches!((from, to), (Held, Float(_) | Fees) | (CommissionExpense, Commission))
         }
+        Reason::Refund => {
+            matches!((from, to), (Float(_) | Fees, Available) | (Commission, CommissionExpense))
+        }
+        Reason::Deposit => matches!((from, to), (Funding, Available)),
+        Reason::Withdraw => matches!((from, to), (Available, Funding)),
     }
-    Ok(())
+}
+
+/// A wallet is its journal's account's; everything else is the house's.
+fn is_owned(side: &Account, account: AccountId) -> bool {
+    side.owner == if side.purpose.is_wallet() { account } else { HOUSE }
+}
+
+/// Adds a journal to the story of its purchase.
+fn tell(story: &mut Story, accounts: &HashMap<i64, Account>, journal: &Gathered) {
+    let slot = match Reason::from_code(&journal.reason) {
+        Some(Reason::Hold) => 0,
+        Some(Reason::Settle) => 1,
+        Some(Reason::Release) => 2,
+        Some(Reason::Refund) => 3,
+        Some(Reason::Deposit | Reason::Withdraw) | None => return,
+    };
+    story.reasons[slot] = story.reasons[slot].saturating_add(1);
+    for (_, credit, amount) in &journal.lines {
+        let part = match (slot, accounts.get(credit).map(|a| &a.purpose)) {
+            (0, _) => &mut story.held,
+            (1, Some(Purpose::Float(_))) => &mut story.settled[0],
+            (1, Some(Purpose::Fees)) => &mut story.settled[1],
+            (1, Some(Purpose::Commission)) => &mut story.settled[2],
+            (_, _) => continue,
+        };
+        *part = part.saturating_add(*amount);
+    }
 }
 
 fn balances(report: &mut Report, accounts: &HashMap<i64, Account>) {
@@ -234,6 +296,14 @@ fn balances(report: &mut Report, accounts: &HashMap<i64, Account>) {
             report.complain(format!(
                 "ledger account {id} ({}): its balance {} is below its floor",
                 account.place, account.stored
+            ));
+        }
+        if account.floor != account.purpose.floor() {
+            report.complain(format!(
+                "ledger account {id} ({}): its floor is {:?} and should be {:?}",
+                account.place,
+                account.floor,
+                account.purpose.floor()
             ));
         }
         *report.sums.entry(account.place.clone()).or_default() += i128::from(account.stored);
@@ -265,14 +335,42 @@ const fn journals_of(state: State, was_held: bool) -> [u8; 4] {
     }
 }
 
+/// How many events a purchase in this state has put out.
+const fn events_of(state: State) -> i64 {
+    match state {
+        State::Refunded => 2,
+        State::Delivered | State::Failed | State::Rejected => 1,
+        State::Quoted
+        | State::Awaiting
+        | State::Held
+        | State::Sent
+        | State::InDoubt
+        | State::WithStaff => 0,
+    }
+}
+
+/// A purchase's row beside what the other tables have of it.
+struct Bought {
+    id: i64,
+    state: State,
+    version: i64,
+    /// Amount, fee and commission.
+    price: [i64; 3],
+    attempts: [i64; 2],
+    job: Option<String>,
+    claimed_by: Option<i64>,
+    events: (i64, Option<i64>),
+}
+
 fn purchases(
     sql: &mut dyn Sql,
     report: &mut Report,
-    stories: &HashMap<i64, Story>,
+    stories: &mut HashMap<i64, Story>,
 ) -> Result<(), Fault> {
-    let mut found = 0_u64;
     sql.each(
-        "SELECT p.id, p.state, p.amount + p.fee, p.version, j.job, c.purchase_id,
+        "SELECT p.id, p.state, p.version, p.amount, p.fee, p.commission, p.attempts, j.job, c.purchase_id,
+                (SELECT count(*) FROM attempts a WHERE a.purchase_id = p.id AND a.account_id = p.account_id AND a.environment = p.environment),
+                (SELECT count(*) FROM events e WHERE e.purchase_id = p.id AND e.account_id = p.account_id AND e.environment = p.environment),
                 (SELECT max(e.sequence) FROM events e WHERE e.purchase_id = p.id AND e.account_id = p.account_id AND e.environment = p.environment)
          FROM purchases p
          LEFT JOIN jobs j ON j.purchase_id = p.id AND j.account_id = p.account_id AND j.environment = p.environment
@@ -280,46 +378,84 @@ fn purchases(
          ORDER BY p.id",
         &[],
         &mut |row| {
-            let (id, state, total) = (row.int(0)?, read::state(row.text(1)?)?, row.int(2)?);
+            let bought = Bought {
+                id: row.int(0)?,
+                state: read::state(row.text(1)?)?,
+                version: row.int(2)?,
+                price: [row.int(3)?, row.int(4)?, row.int(5)?],
+                attempts: [row.int(6)?, row.int(9)?],
+                job: row.opt_text(7)?.map(str::to_owned),
+                claimed_by: row.opt_int(8)?,
+                events: (row.int(10)?, row.opt_int(11)?),
+            };
             report.purchases += 1;
-            report.open += u64::from(!state.is_final());
-            let story = stories.get(&id).copied().unwrap_or_default();
-            found += u64::from(stories.contains_key(&id));
-            if story.reasons != journals_of(state, story.reasons[0] > 0) {
-                report.complain(format!(
-                    "purchase {id}: is {} but its journals are (hold, settle, release, refund) {:?}",
-                    state.code(),
-                    story.reasons
-                ));
-            }
-            if story.reasons[0] > 0 && story.held != total {
-                report.complain(format!("purchase {id}: costs {total} but held {}", story.held));
-            }
-            let owed = (!state.is_final()).then(|| state.owes().code());
-            if row.opt_text(4)? != owed {
-                report.complain(format!("purchase {id}: is {} and owes {owed:?}, but the job is {:?}", state.code(), row.opt_text(4)?));
-            }
-            if row.opt_int(5)? != Some(id) {
-                report.complain(format!("purchase {id}: its reference is not claimed for it"));
-            }
-            if state.is_final() && row.opt_int(6)? != Some(row.int(3)?) {
-                report.complain(format!("purchase {id}: is {} as version {} but the outbox ends at {:?}", state.code(), row.int(3)?, row.opt_int(6)?));
-            }
-            if state.rests() == Place::Hold && story.reasons[0] == 0 {
-                report.complain(format!("purchase {id}: is {} without a hold", state.code()));
-            }
+            report.open += u64::from(!bought.state.is_final());
+            // What is left at the end belongs to no purchase.
+            let story = stories.remove(&bought.id).unwrap_or_default();
+            money(report, &bought, &story);
+            dues(report, &bought);
             Ok(())
         },
     )?;
-    if found != stories.len() as u64 {
-        report.complain(format!(
-            "{} journals name purchases that are not there",
-            stories.len() as u64 - found
-        ));
+    let mut lost: Vec<&i64> = stories.keys().collect();
+    lost.sort();
+    for id in lost {
+        report.complain(format!("purchase {id}: has journals, but is not there"));
     }
     Ok(())
 }
 
+/// Whether its journals are those of its state and its price.
+fn money(report: &mut Report, p: &Bought, story: &Story) {
+    let (id, state) = (p.id, p.state.code());
+    if story.reasons != journals_of(p.state, story.reasons[0] > 0) {
+        report.complain(format!(
+            "purchase {id}: is {state} but its journals are (hold, settle, release, refund) {:?}",
+            story.reasons
+        ));
+    }
+    let total = p.price[0].saturating_add(p.price[1]);
+    if story.reasons[0] > 0 && story.held != total {
+        report.complain(format!("purchase {id}: costs {total} but held {}", story.held));
+    }
+    if story.reasons[1] > 0 && story.settled != p.price {
+        report.complain(format!(
+            "purchase {id}: amount, fee and commission are {:?} but {:?} were settled",
+            p.price, story.settled
+        ));
+    }
+    if p.state.rests() == Place::Hold && story.reasons[0] == 0 {
+        report.complain(format!("purchase {id}: is {state} without a hold"));
+    }
+}
+
+/// Whether its reference, attempts, job and events are those of its state.
+fn dues(report: &mut Report, p: &Bought) {
+    let (id, state) = (p.id, p.state.code());
+    if p.claimed_by != Some(id) {
+        report.complain(format!("purchase {id}: its reference is not claimed for it"));
+    }
+    let [counted, found] = p.attempts;
+    if counted != found {
+        report.complain(format!("purchase {id}: counts {counted} attempts, {found} are on record"));
+    }
+    let owed = (!p.state.is_final()).then(|| p.state.owes().code());
+    if p.job.as_deref() != owed {
+        report.complain(format!(
+            "purchase {id}: is {state} and owes {owed:?}, but the job is {:?}",
+            p.job
+        ));
+    }
+    let last = p.state.is_final().then_some(p.version);
+    if p.events != (events_of(p.state), last) {
+        report.complain(format!(
+            "purchase {id}: is {state} as version {}, but its events are {} and end at {:?}",
+            p.version, p.events.0, p.events.1
+        ));
+    }
+}
+
+/// Rows that belong to nothing, and payments without their paper.
 fn orphans(sql: &mut dyn Sql, report: &mut Report) -> Result<(), Fault> {
     let lost = all(
         sql,
@@ -330,6 +466,25 @@ fn orphans(sql: &mut dyn Sql, report: &mut Report) -> Result<(), Fault> {
     for (seq, line) in lost {
         report.complain(format!("entry {line} of journal {seq}: its journal is not there"));
     }
+    let dangling = all(
+        sql,
+        "SELECT c.space, c.reference, c.purchase_id FROM claims c
+         LEFT JOIN purchases p ON p.id = c.purchase_id AND p.account_id = c.account_id AND p.environment = c.environment
+         WHERE c.purchase_id IS NOT NULL AND p.id IS NULL LIMIT 100",
+        &[],
+        |row| Ok(format!("reference {:?} ({}): its purchase {} is not there", row.text(1)?, row.text(0)?, row.int(2)?)),
+    )?;
+    let unbalanced = all(
+        sql,
+        "SELECT account_id, environment, CAST(sum(booked) AS BIGINT), CAST(sum(used) AS BIGINT) FROM (
+             SELECT account_id, environment, count(*) AS booked, 0 AS used FROM journals WHERE purchase_id IS NULL GROUP BY account_id, environment
+             UNION ALL
+             SELECT account_id, environment, 0, count(*) FROM claims WHERE purchase_id IS NULL GROUP BY account_id, environment
+         ) AS both_sides GROUP BY account_id, environment HAVING sum(booked) <> sum(used) ORDER BY account_id, environment",
+        &[],
+        |row| Ok(format!("account {} ({}): {} payments are booked, {} papers are used", row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?)),
+    )?;
+    dangling.into_iter().chain(unbalanced).for_each(|says| report.complain(says));
     Ok(())
 }
 

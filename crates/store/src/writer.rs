@@ -13,7 +13,7 @@ use crate::ledger::{Books, Head};
 use crate::{accounts, catalog, outbox, purchases};
 use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
-use domain::journal::{LedgerAccount, Purpose};
+use domain::journal::{LedgerAccount, Purpose, Reason};
 use domain::settle::Move;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -120,6 +120,12 @@ impl Desk {
 
     /// One commit for all, or, if that fails, one for each.
     fn settle_batch(&mut self, changes: &[Change]) -> Vec<Result<Verdict, Fault>> {
+        // A Tx that does not even open (another program holds the lock) would not open for any of
+        // them: one wait for all, not one for each.
+        if let Err(fault) = self.sql.begin() {
+            tracing::error!(%fault, changes = changes.len(), "no Tx could be opened; nothing was stored");
+            return changes.iter().map(|_| Err(fault.clone())).collect();
+        }
         match self.commit(changes) {
             Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
             Err(fault)
@@ -138,13 +144,13 @@ impl Desk {
         }
     }
 
+    /// Writes into the open Tx and commits it, or rolls it back.
     fn commit(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
         let before = self.books.mark();
-        let written =
-            self.sql.begin().and_then(|()| self.write_all(changes)).and_then(|verdicts| {
-                self.sql.commit()?;
-                Ok(verdicts)
-            });
+        let written = self.write_all(changes).and_then(|verdicts| {
+            self.sql.commit()?;
+            Ok(verdicts)
+        });
         if written.is_err() {
             self.books.back_to(before);
             self.sql
@@ -207,7 +213,7 @@ impl Desk {
                         opening.after.opened_at,
                     )?;
                 }
-                let available_after = available(view, opening);
+                let available_after = available(view, opening).unwrap_or(0);
                 purchases::insert(sql, &opening.after, available_after)?;
                 outbox::owe(sql, key, opening.job)?;
                 self.write_move(opening)?;
@@ -216,6 +222,9 @@ impl Desk {
             Change::Step(step) => {
                 purchases::step(sql, &step.after, step.from_version)?;
                 outbox::owe_next(sql, &step.after, step.job)?;
+                if let Some(left) = available(view, step) {
+                    purchases::leave(sql, &step.after.key, left)?;
+                }
                 if step.from == domain::State::WithStaff {
                     outbox::close_doubt(sql, &step.after.key, step.after.updated_at)?;
                 }
@@ -307,14 +316,16 @@ impl Desk {
     }
 }
 
-/// What a purchase's account can spend right after this change was admitted.
-fn available(view: &View, opening: &Move) -> i64 {
-    let purchase = &opening.after;
+/// What a purchase's account can spend right after this change was admitted; `None` unless it
+/// holds money.
+fn available(view: &View, step: &Move) -> Option<i64> {
+    step.journal.as_ref().filter(|journal| journal.reason() == Reason::Hold)?;
+    let purchase = &step.after;
     let wallet = LedgerAccount {
         owner: purchase.key.account,
         environment: purchase.key.environment,
         currency: purchase.amount.currency(),
         purpose: Purpose::Available,
     };
-    view.balances.get(&wallet).map_or(0, |balance| balance.amount)
+    view.balances.get(&wallet).map(|balance| balance.amount)
 }

@@ -4,7 +4,7 @@ use crate::cmd::{currency, moment};
 use crate::house::refused;
 use crate::output::Output;
 use anyhow::Context as _;
-use domain::account::{Account, AccountId, Plan, Role, Subscription};
+use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
 use domain::{Currency, Timestamp};
 use engine::{Engine, NewAccount};
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub(crate) struct SubscriptionArgs {
     #[arg(long, default_value_t = 600)]
     per_minute: u32,
     /// For how many months.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=120))]
     months: u32,
 }
 
@@ -108,6 +108,7 @@ async fn change(
     output: &mut Output,
     change: impl FnOnce(&mut Account),
 ) -> anyhow::Result<()> {
+    anyhow::ensure!(AccountId(id) != HOUSE, "account {id} is the house itself");
     let account = engine.change_account(AccountId(id), change).await.map_err(refused)?;
     output.line(line(&account));
     Ok(())

@@ -66,6 +66,10 @@ fn show(
     json: bool,
     output: &mut Output,
 ) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        engine.account(account).map_err(refused)?.is_some(),
+        "there is no account {account}"
+    );
     for wallet in engine.wallets(account)? {
         let environment = wallet.environment.code();
         if json {

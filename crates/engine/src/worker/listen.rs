@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 impl Engine {
     pub(super) async fn listen(self, mut heard: Heard, stop: CancellationToken) {
         loop {
+            // What was heard before the end is taken before it: nobody repeats a reversal.
             let word = tokio::select! {
+                biased;
                 word = heard.recv() => word,
                 () = stop.cancelled() => None,
             };

@@ -8,9 +8,14 @@ use domain::settle::ask_again_after;
 use store::{Change, DueJob, Fault};
 
 impl Engine {
-    /// Does what the purchase owes now, whatever it owed when the job was written.
+    /// Does what the purchase owes, unless it has moved on since the job was claimed: then it owes
+    /// another job, which is due in its own time. Asking at once could ask about a submit that is
+    /// still on its way.
     pub(crate) async fn run(&self, job: DueJob) -> Result<(), Fault> {
         let purchase = self.read_anew(&job.key)?;
+        if purchase.version != job.version {
+            return Ok(());
+        }
         let taken = match purchase.state {
             State::Quoted | State::Awaiting => self.expire(purchase).await?,
             State::Held => return self.send(purchase).await,
@@ -44,7 +49,7 @@ impl Engine {
     }
 
     async fn put_off(&self, job: DueJob, purchase: &Purchase) -> Result<(), Fault> {
-        let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries };
+        let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries + 1 };
         let until = self.now().after(ask_again_after(tries));
         // Nothing in it can be denied: it needs nothing.
         let _ = self.inner.store.write(Change::PutOff { job, until }).await?;

@@ -142,6 +142,7 @@ fn door() -> Vec<No> {
         Refusal::AccountInactive,
         Refusal::TooFast { retry_after_s: 13 },
         Refusal::Unavailable { retry_after_s: 1 },
+        Refusal::Uncertain,
     ];
     refusals.into_iter().map(No::Refusal).chain([No::Method, No::Broken]).collect()
 }

@@ -100,7 +100,7 @@ pub(super) struct ErrorBody<'a> {
 
 /// Every code that can be answered: the documentation lists them.
 #[cfg(test)]
-pub(super) const CODES: [&str; 26] = [
+pub(super) const CODES: [&str; 27] = [
     "INVALID_JSON",
     "UNSUPPORTED_MEDIA_TYPE",
     "BODY_TOO_LARGE",
@@ -126,6 +126,7 @@ pub(super) const CODES: [&str; 26] = [
     "TRANSACTION_NOT_FOUND",
     "IDENTIFIER_MISMATCH",
     "NOT_POSSIBLE",
+    "OUTCOME_UNKNOWN",
     "TEMPORARILY_UNAVAILABLE",
 ];
 
@@ -309,6 +310,12 @@ fn entry(refusal: &Refusal) -> Says {
             "This is not possible now.",
             format!("Nothing was changed: {because}"),
         ),
+        Refusal::Uncertain => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The outcome is not known yet.",
+            "The store failed while it wrote, so this may or may not have been stored. Check its status with your reference, or send the same request again with the same reference: it cannot be charged twice.",
+        )
+        .after(5),
         Refusal::Unavailable { retry_after_s } => says(
             StatusCode::SERVICE_UNAVAILABLE,
             "The service is temporarily unavailable.",
@@ -342,6 +349,7 @@ fn of_refusal(refusal: &Refusal) -> Answer {
         | Refusal::PurchaseUnknown
         | Refusal::IdentifiersDisagree
         | Refusal::NotPossible { .. }
+        | Refusal::Uncertain
         | Refusal::Unavailable { .. } => plain(refusal.code(), says),
     }
 }

@@ -1,6 +1,8 @@
 -- The first schema. One text for both databases: BIGINT, TEXT and BYTEA are translated where a
 -- database has other names; {{table}} and {{clustered}} stand for a database's table options.
--- Times are UTC microseconds, amounts minor units. Every table that grows has the account in its key.
+-- Times are UTC microseconds, amounts minor units. The busy tables spell their words with OR: SQLite
+-- builds a temporary table for every IN of more than two, at every row. Every table that grows has
+-- the account in its key.
 
 CREATE TABLE accounts (
     id               BIGINT PRIMARY KEY,
@@ -113,7 +115,8 @@ CREATE TABLE journals (
     account_id  BIGINT NOT NULL REFERENCES accounts (id),
     environment TEXT   NOT NULL CHECK (environment IN ('sandbox', 'live')),
     purchase_id BIGINT,
-    reason      TEXT   NOT NULL CHECK (reason IN ('hold', 'settle', 'release', 'refund', 'deposit', 'withdraw')),
+    reason      TEXT   NOT NULL CHECK (reason = 'hold' OR reason = 'settle' OR reason = 'release'
+                           OR reason = 'refund' OR reason = 'deposit' OR reason = 'withdraw'),
     note        TEXT,
     at          BIGINT NOT NULL,
     hash        BYTEA  NOT NULL CHECK (length(hash) = 32)
@@ -161,7 +164,7 @@ CREATE TABLE purchases (
     space           TEXT   NOT NULL,
     reference       TEXT   NOT NULL,
     key_id          BIGINT,
-    kind            TEXT   NOT NULL CHECK (kind IN ('recharge', 'offer', 'banking')),
+    kind            TEXT   NOT NULL CHECK (kind = 'recharge' OR kind = 'offer' OR kind = 'banking'),
     operator        TEXT   NOT NULL,
     recipient       TEXT   NOT NULL,
     service_type    TEXT   NOT NULL CHECK (service_type IN ('prepaid', 'postpaid')),
@@ -172,8 +175,9 @@ CREATE TABLE purchases (
     available_after BIGINT NOT NULL CHECK (available_after >= 0),
     details         TEXT   NOT NULL,
     webhook_url     TEXT,
-    state           TEXT   NOT NULL CHECK (state IN ('quoted', 'awaiting', 'held', 'sent', 'in_doubt', 'with_staff',
-                                                     'delivered', 'failed', 'rejected', 'refunded')),
+    state           TEXT   NOT NULL CHECK (state = 'quoted' OR state = 'awaiting' OR state = 'held' OR state = 'sent'
+                           OR state = 'in_doubt' OR state = 'with_staff' OR state = 'delivered'
+                           OR state = 'failed' OR state = 'rejected' OR state = 'refunded'),
     version         BIGINT NOT NULL CHECK (version >= 1),
     attempts        BIGINT NOT NULL CHECK (attempts >= 0),
     upstream        TEXT,
@@ -206,7 +210,7 @@ CREATE TABLE jobs (
     purchase_id BIGINT NOT NULL,
     account_id  BIGINT NOT NULL,
     environment TEXT   NOT NULL,
-    job         TEXT   NOT NULL CHECK (job IN ('expire', 'submit', 'query')),
+    job         TEXT   NOT NULL CHECK (job = 'expire' OR job = 'submit' OR job = 'query'),
     due_at      BIGINT NOT NULL,
     tries       BIGINT NOT NULL CHECK (tries >= 0),
     epoch       BIGINT NOT NULL CHECK (epoch >= 0),
@@ -221,7 +225,8 @@ CREATE TABLE events (
     account_id  BIGINT NOT NULL,
     environment TEXT   NOT NULL,
     sequence    BIGINT NOT NULL,
-    state       TEXT   NOT NULL CHECK (state IN ('delivered', 'failed', 'rejected', 'refunded')),
+    state       TEXT   NOT NULL CHECK (state = 'delivered' OR state = 'failed' OR state = 'rejected'
+                           OR state = 'refunded'),
     at          BIGINT NOT NULL,
     told_at     BIGINT,
     PRIMARY KEY (purchase_id, account_id, environment, sequence),

@@ -1,0 +1,177 @@
+//! Who may call: keys, address, account, rate, subscription, in this order.
+
+use crate::world::*;
+use domain::Refusal;
+use domain::account::{AllowList, Environment, Plan, Subscription};
+use engine::{Pair, Visit};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+
+async fn knock(world: &World, open: &str, secret: &str) -> Visit {
+    world.engine.enter(Some(open), Some(secret), HERE).await
+}
+
+/// A wrong secret of the right shape.
+async fn stranger(world: &World) -> Pair {
+    let other = world.account("stranger").await;
+    world.engine.make_key(other, Environment::Live).await.unwrap().1
+}
+
+#[tokio::test]
+async fn a_right_pair_is_let_in_where_it_belongs() {
+    let world = world().await;
+    for environment in Environment::ALL {
+        let (id, pair) = world.engine.make_key(world.merchant, environment).await.unwrap();
+        let visit = knock(&world, &pair.open, &pair.secret).await;
+        let caller = visit.caller.unwrap();
+        assert_eq!((caller.account, caller.environment), (world.merchant, environment));
+        assert_eq!((caller.key, caller.plan), (id, Plan::Business));
+        let quota = visit.quota.unwrap();
+        assert_eq!((quota.limit, quota.remaining, quota.reset_s), (120, 119, 60));
+    }
+}
+
+#[tokio::test]
+async fn every_wrong_pair_gets_one_answer() {
+    let world = world().await;
+    let live = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let test = world.engine.make_key(world.merchant, Environment::Sandbox).await.unwrap().1;
+    let other = stranger(&world).await;
+    let retyped = live.secret.replace("sk_live_", "sk_test_");
+    for (open, secret) in [
+        (live.open.as_str(), test.secret.as_str()),
+        (test.open.as_str(), live.secret.as_str()),
+        (live.open.as_str(), other.secret.as_str()),
+        (live.open.as_str(), retyped.as_str()),
+        ("ok_live_AAAAAAAAAAAAAAAAAAAAAAAA", live.secret.as_str()),
+        (live.secret.as_str(), live.open.as_str()),
+        ("ok", "sk"),
+        (live.open.as_str(), "' OR 1=1 --"),
+    ] {
+        let visit = knock(&world, open, secret).await;
+        assert_eq!(
+            (visit.caller.unwrap_err(), visit.quota),
+            (Refusal::KeysInvalid, None),
+            "{open}"
+        );
+    }
+    for (open, secret) in
+        [(None, None), (Some(live.open.as_str()), None), (Some(""), Some("")), (None, Some("x"))]
+    {
+        let visit = world.engine.enter(open, secret, HERE).await;
+        assert_eq!(visit.caller.unwrap_err(), Refusal::KeysMissing);
+    }
+}
+
+/// Each obstacle is put up on top of those behind it: the first in the order answers.
+#[tokio::test]
+async fn the_obstacles_are_met_in_their_order() {
+    let world = world().await;
+    let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let other = stranger(&world).await;
+    let expired = Some(Subscription { plan: Plan::Enterprise { per_minute: 1 }, until: NOW });
+    world.engine.change_account(world.merchant, |a| a.subscription = expired).await.unwrap();
+    let visit = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(visit.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(visit.quota.unwrap().remaining, 0);
+    let visit = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(visit.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 60 });
+    world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
+    let visit = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!((visit.caller.unwrap_err(), visit.quota), (Refusal::AccountInactive, None));
+    let list = AllowList::parse(["10.0.1.0/24"]).unwrap();
+    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    let visit = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(visit.caller.unwrap_err(), Refusal::AddressNotAllowed);
+    let visit = knock(&world, &pair.open, &other.secret).await;
+    assert_eq!(visit.caller.unwrap_err(), Refusal::KeysInvalid);
+    // One subscribed to nothing has the least plan's limit, and may call nothing.
+    let none = world.engine.make_key(world.account("none").await, Environment::Live).await.unwrap();
+    let key = world.engine.keys_of(world.merchant).unwrap();
+    assert_eq!(key.len(), 1);
+    let visit = knock(&world, &none.1.open, &none.1.secret).await;
+    let account = visit.caller.unwrap().account;
+    world.engine.change_account(account, |a| a.subscription = None).await.unwrap();
+    let visit = knock(&world, &none.1.open, &none.1.secret).await;
+    assert_eq!(visit.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(visit.quota.unwrap().limit, 60);
+}
+
+/// A change of key or account is in force at the next call, though pairs are cached.
+#[tokio::test]
+async fn a_change_is_in_force_at_once() {
+    let world = world().await;
+    let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let is_let_in = async || knock(&world, &pair.open, &pair.secret).await.caller.is_ok();
+    assert!(is_let_in().await);
+    world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
+    assert!(!is_let_in().await);
+    world.engine.change_account(world.merchant, |a| a.is_active = true).await.unwrap();
+    assert!(is_let_in().await);
+    let list = AllowList::parse(["10.0.0.7"]).unwrap();
+    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    assert!(is_let_in().await);
+    let now = world.engine.now();
+    world.engine.change_key(&pair.open, |k| k.revoked_at = Some(now)).await.unwrap();
+    let visit = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(visit.caller.unwrap_err(), Refusal::KeysInvalid);
+    let nobody = world.engine.change_key("ok_live_?", |_| ()).await;
+    assert_eq!(nobody.unwrap_err(), Refusal::KeysInvalid);
+}
+
+#[tokio::test]
+async fn the_rate_is_of_account_and_environment() {
+    let world = world().await;
+    let [one, two] = {
+        let one = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+        [one, world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1]
+    };
+    let test = world.engine.make_key(world.merchant, Environment::Sandbox).await.unwrap().1;
+    for n in 0..120 {
+        let pair = [&one, &two][n % 2];
+        world.clock.advance(Duration::from_millis(100));
+        assert!(knock(&world, &pair.open, &pair.secret).await.caller.is_ok(), "{n}");
+    }
+    let visit = knock(&world, &two.open, &two.secret).await;
+    assert_eq!(visit.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 48 });
+    assert!(knock(&world, &test.open, &test.secret).await.caller.is_ok());
+    world.clock.advance(Duration::from_secs(48));
+    assert!(knock(&world, &one.open, &one.secret).await.caller.is_ok());
+}
+
+/// Whoever guesses is slowed down; a right pair behind the same address is let in all the same.
+#[tokio::test]
+async fn guessing_is_slow() {
+    let world = world().await;
+    let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let other = stranger(&world).await;
+    for _ in 0..20 {
+        let visit = knock(&world, &pair.open, &other.secret).await;
+        assert_eq!(visit.caller.unwrap_err(), Refusal::KeysInvalid);
+    }
+    let visit = knock(&world, &pair.open, &other.secret).await;
+    assert!(matches!(visit.caller, Err(Refusal::TooFast { .. })), "{visit:?}");
+    assert!(knock(&world, &pair.open, &pair.secret).await.caller.is_ok());
+}
+
+#[tokio::test]
+async fn a_pair_made_elsewhere_is_checked() {
+    let world = world().await;
+    let made = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let adopt = async |open: &str, secret: &str| {
+        let pair = Pair { open: open.to_owned(), secret: secret.to_owned() };
+        let adopted = world.engine.adopt_key(world.merchant, Environment::Sandbox, pair).await;
+        adopted.err().map(|refusal| refusal.code())
+    };
+    let open = "ok_test_AAAAAAAAAAAAAAAAAAAAAAAA";
+    let test = world.engine.make_key(world.merchant, Environment::Sandbox).await.unwrap().1;
+    assert_eq!(adopt("short", &test.secret).await, Some("INVALID_API_KEYS"));
+    assert_eq!(adopt(open, "short").await, Some("INVALID_API_KEYS"));
+    // A live pair for the sandbox would say one thing and be another.
+    assert_eq!(adopt(&made.open, &made.secret).await, Some("INVALID_API_KEYS"));
+    assert_eq!(adopt(open, &test.secret).await, None);
+    let visit = knock(&world, open, &test.secret).await;
+    assert_eq!(visit.caller.unwrap().environment, Environment::Sandbox);
+}

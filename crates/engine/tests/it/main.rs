@@ -1,0 +1,19 @@
+//! The engine on a real store, with a clock that the test moves and upstreams that it scripts.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of this crate is test code")]
+
+mod access;
+mod approval;
+mod crash;
+mod doubt;
+mod idempotency;
+mod offers;
+mod outcomes;
+mod purchase;
+mod quotes;
+mod races;
+mod routes;
+mod soak;
+mod words;
+mod workers;
+mod world;

@@ -1,0 +1,107 @@
+//! From one upstream to the next: only after a definite refusal, never two at once.
+
+use crate::world::*;
+use domain::lifecycle::State;
+use domain::upstream::Outcome;
+use expect_test::expect;
+
+#[tokio::test]
+async fn what_the_first_never_got_the_second_delivers() {
+    let world = world().await;
+    world.a.answers(not_sent(), unknown());
+    let bought = world.buy("R1", TO_A_B).await;
+    expect![[r#"
+        delivered v4
+        attempt 1 a not_sent: connection refused
+        attempt 2 b delivered: Recharge is successful.
+        event 4 delivered
+    "#]]
+    .assert_eq(&world.told(bought.key.id));
+    assert_eq!((world.house("float", "a"), world.house("float", "b")), (0, AMOUNT));
+    assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_customers_making_goes_nowhere_else() {
+    let world = world().await;
+    world.a.answers(refused(), unknown());
+    let bought = world.buy("R1", TO_A_B_C).await;
+    assert_eq!(bought.state, State::Failed);
+    assert_eq!((world.b.count(What::Submit), world.wallet()), (0, (START, 0, 0)));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn when_all_refuse_the_money_is_back() {
+    let world = world().await;
+    for upstream in [&world.a, &world.b, &world.c] {
+        upstream.answers(elsewhere(), unknown());
+    }
+    let bought = world.buy("R1", TO_A_B_C).await;
+    expect![[r#"
+        failed v6
+        attempt 1 a refused: we are out of stock
+        attempt 2 b refused: we are out of stock
+        attempt 3 c refused: we are out of stock
+        event 6 failed
+    "#]]
+    .assert_eq(&world.told(bought.key.id));
+    assert_eq!(world.wallet(), (START, 0, 0));
+    world.assert_sound().await;
+}
+
+/// Not knowing is no refusal: nobody else gets the order, however often we ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doubt_is_never_sent_elsewhere() {
+    let world = world().await;
+    world.a.answers(unknown(), unknown());
+    let bought = world.buy("R1", TO_A_B_C).await;
+    for _ in 0..5 {
+        world.clock.advance(GRACE);
+        world.ask(&world.a, 1).await;
+    }
+    assert_eq!(world.state(bought.key.id), State::InDoubt);
+    assert_eq!((world.a.count(What::Submit), world.b.count(What::Submit)), (1, 0));
+    assert_eq!(world.wallet(), (START - TOTAL, TOTAL, 0));
+    world.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_found_counts_only_after_the_grace() {
+    let world = world().await;
+    world.a.answers(unknown(), Outcome::NotFound);
+    let one = world.buy("R1", TO_A).await.key.id;
+    let two = world.buy("R2", TO_A_B).await.key.id;
+    world.clock.advance(GRACE - std::time::Duration::from_micros(1));
+    world.ask(&world.a, 2).await;
+    assert_eq!((world.state(one), world.state(two)), (State::InDoubt, State::InDoubt));
+    assert_eq!(world.b.count(What::Submit), 0);
+    world.clock.advance(std::time::Duration::from_micros(1));
+    world.ask(&world.a, 2).await;
+    assert_eq!((world.state(one), world.state(two)), (State::Failed, State::Delivered));
+    assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    world.assert_sound().await;
+}
+
+/// A route names an upstream that is not there: as if it were not named.
+#[tokio::test]
+async fn a_purchase_that_nobody_can_fulfil_waits_for_staff() {
+    let world = world().await;
+    let bought = world.buy("R1", TO_NOBODY).await;
+    assert_eq!((bought.state, bought.attempts), (State::Awaiting, 0));
+    assert_eq!(world.wallet(), (START - TOTAL, TOTAL, 0));
+    let by_hand = world.engine.settle_by_staff(bought.key.id, true, "rahim", "receipt 7").await;
+    assert_eq!(by_hand.unwrap().state, State::Delivered);
+    assert_eq!(
+        (world.wallet(), world.house("float", "staff")),
+        ((START - TOTAL, 0, COMMISSION), AMOUNT)
+    );
+    expect![[r#"
+        delivered v2
+        staff rahim said delivered: receipt 7
+        event 2 delivered
+    "#]]
+    .assert_eq(&world.told(bought.key.id));
+    world.assert_sound().await;
+}

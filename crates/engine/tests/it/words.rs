@@ -1,0 +1,257 @@
+//! Words that come unasked: late, twice, about nothing we know, against what we believe.
+
+use crate::world::*;
+use domain::PurchaseId;
+use domain::lifecycle::{Event, State};
+use domain::settle::{self, Decided, Proof, Source};
+use domain::upstream::{AttemptRef, Outcome, UpstreamCode, Word};
+use expect_test::{expect, expect_file};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Change, Store};
+use tokio::sync::Semaphore;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_settles_and_its_repeat_changes_nothing() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    world.a.answers(unknown(), unknown());
+    let id = world.buy("R1", TO_A).await.key.id;
+    for _ in 0..5 {
+        world.hear(id, 1, delivered());
+    }
+    world.all_heard("Z1").await;
+    expect![[r#"
+        delivered v3
+        attempt 1 a delivered: Recharge is successful.
+        event 3 delivered
+    "#]]
+    .assert_eq(&world.told(id));
+    for _ in 0..5 {
+        world.hear(id, 1, reversed());
+    }
+    world.all_heard("Z2").await;
+    expect![[r#"
+        refunded v4
+        attempt 1 a reversed: taken back
+        event 3 delivered
+        event 4 refunded
+    "#]]
+    .assert_eq(&world.told(id));
+    // Two sentinels are delivered; of this one nothing remains, the commission included.
+    assert_eq!(world.wallet(), (START - 2 * TOTAL, 0, 2 * COMMISSION));
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delivered_after_we_gave_the_money_back_is_a_case() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    world.a.answers(refused(), unknown());
+    let id = world.buy("R1", TO_A).await.key.id;
+    assert_eq!((world.state(id), world.wallet()), (State::Failed, (START, 0, 0)));
+    world.hear(id, 1, delivered());
+    world.all_heard("Z1").await;
+    expect![[r#"
+        failed v2
+        attempt 1 a refused: no such number
+        upstream a said delivered: Recharge is successful.
+        event 2 failed
+        case clash: upstream a said delivered: Recharge is successful.
+    "#]]
+    .assert_eq(&world.told(id));
+    assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_about_nothing_are_harmless() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    let awaiting = world.buy("R1", TO_A_AFTER_APPROVAL).await.key.id;
+    let delivered_one = world.buy("R2", TO_A).await.key.id;
+    for (_, outcome) in outcomes() {
+        world.hear(PurchaseId(404), 1, outcome.clone());
+        world.hear(awaiting, 0, outcome.clone());
+        world.hear(awaiting, 1, outcome.clone());
+        world.hear(delivered_one, 0, outcome.clone());
+        world.hear(delivered_one, 2, outcome.clone());
+        world.hear(delivered_one, u32::MAX, outcome);
+    }
+    world.all_heard("Z1").await;
+    assert_eq!(world.state(awaiting), State::Awaiting);
+    assert_eq!(world.state(delivered_one), State::Delivered);
+    assert_eq!(world.engine.open_cases().unwrap(), []);
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+/// Attempt 1 was refused and attempt 2 is out, or ended: "delivered" of attempt 1 is a case, and
+/// everything else about it is no news.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_straggler_moves_no_money() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    let mut out = String::new();
+    for (name, second) in outcomes() {
+        world.a.on_submit(|_| Reply::Say(elsewhere()));
+        world.b.answers(second, unknown());
+        let id = world.buy(name, TO_A_B).await.key.id;
+        let before = world.state(id);
+        for quiet in [refused(), not_sent(), unknown(), unaskable(), reversed(), Outcome::NotFound]
+        {
+            world.hear(id, 1, quiet);
+        }
+        world.all_heard(&format!("Z1 {name}")).await;
+        let cases = world.engine.open_cases().unwrap();
+        let clashes = cases.iter().filter(|c| c.key.id == id && c.why == "clash").count();
+        assert_eq!((world.state(id), clashes), (before, 0));
+        world.hear(id, 1, delivered());
+        world.all_heard(&format!("Z2 {name}")).await;
+        assert_eq!(world.state(id), before);
+        let cases = world.engine.open_cases().unwrap();
+        let mine: Vec<_> =
+            cases.iter().filter(|c| c.key.id == id).map(|c| c.why.as_str()).collect();
+        out += &format!("{name}: {}, {}\n", before.code(), mine.join(" and "));
+    }
+    stop(workers).await;
+    world.assert_sound().await;
+    expect![[r#"
+        delivered: delivered, clash
+        accepted: sent, clash
+        refused: failed, clash
+        elsewhere: failed, clash
+        not_sent: failed, clash
+        not_found: in_doubt, clash
+        reversed: failed, clash
+        unknown: in_doubt, clash
+        unaskable: with_staff, clash and doubt
+    "#]]
+    .assert_eq(&out);
+}
+
+/// The callback comes before the answer to the submit, which says the same, or something else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_may_overtake_the_answer() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    let mut out = String::new();
+    for (m, (word_name, word)) in outcomes().into_iter().enumerate() {
+        for (n, (name, answer)) in (m * 9..).zip(outcomes()) {
+            let gate = Arc::new(Semaphore::new(0));
+            let held = gate.clone();
+            world.a.on_submit(move |_| Reply::When(held.clone(), answer.clone()));
+            let wish = world.wish(&format!("{word_name}~{name}"), TO_A);
+            let engine = world.engine.clone();
+            let buying = tokio::spawn(async move { engine.purchase(wish).await });
+            until(|| world.a.count(What::Submit) == n + 1).await;
+            let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
+            world.hear(id, 1, word.clone());
+            world.all_heard(&format!("Z {word_name}~{name}")).await;
+            gate.add_permits(1);
+            let bought = bought(buying.await.unwrap());
+            let cases = world.engine.open_cases().unwrap();
+            let mine: Vec<_> =
+                cases.iter().filter(|c| c.key.id == id).map(|c| c.why.as_str()).collect();
+            let cases =
+                if mine.is_empty() { String::new() } else { format!(", {}", mine.join(" and ")) };
+            out += &format!("{word_name} then {name}: {}{cases}\n", bought.state.code());
+        }
+    }
+    stop(workers).await;
+    world.assert_sound().await;
+    expect_file!["./words.txt"].assert_eq(&out);
+}
+
+/// Two attempts were refused and a third is about to be made when the first turns out delivered:
+/// from then on the first is the attempt that counts, and words about the second are old news.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_attempt_that_delivered_is_the_one_that_counts() {
+    let prepared = world().await;
+    let wish = prepared.wish("R1", TO_A_B_C);
+    let quote = prepared.engine.quote(wish).await.unwrap();
+    let merchant = prepared.merchant;
+    let (folder, clock, _) = prepared.closed();
+    until(|| is_free(folder.path())).await;
+    let store = Store::open(folder.path()).unwrap();
+    // Its submit is due later than now, so that no worker sends it while we speak of it.
+    let later = NOW.after(Duration::from_secs(3600));
+    let mut now = store.purchase(&quote.key).unwrap().unwrap();
+    for (event, attempt, upstream) in [
+        (Event::Authorise, 0, ""),
+        (Event::Submit, 1, "a"),
+        (Event::Reroute, 1, "a"),
+        (Event::Submit, 2, "b"),
+        (Event::Reroute, 2, "b"),
+    ] {
+        let upstream = UpstreamCode::new(upstream);
+        let source =
+            if attempt == 0 { Source::Owner } else { Source::Upstream { attempt, upstream } };
+        let proof = Proof { source, word: "x".into(), text: None, upstream_reference: None };
+        let Decided::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
+        now = step.after.clone();
+        store.write(Change::Step(step)).await.unwrap().unwrap();
+    }
+    let mut world = started_on(store, folder, clock);
+    world.merchant = merchant;
+    let id = quote.key.id;
+    let workers = world.engine.start_workers().await.unwrap();
+    assert_eq!(world.state(id), State::Held);
+    let words = [
+        (1, delivered(), State::Delivered),
+        (1, delivered(), State::Delivered),
+        (2, elsewhere(), State::Delivered),
+        (2, reversed(), State::Delivered),
+        (1, reversed(), State::Refunded),
+        (1, reversed(), State::Refunded),
+    ];
+    for (n, (attempt, outcome, state)) in words.into_iter().enumerate() {
+        world.hear(id, attempt, outcome);
+        world.all_heard(&format!("Z{n}")).await;
+        assert_eq!((n, world.state(id)), (n, state));
+        assert_eq!((n, world.engine.open_cases().unwrap()), (n, vec![]));
+    }
+    assert_eq!(world.house("float", "b"), 0);
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+/// Words that wait when the workers stop are taken before they end: nobody repeats a reversal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_heard_before_the_end_is_taken() {
+    let world = world().await;
+    let ids: Vec<PurchaseId> = {
+        let mut ids = Vec::new();
+        for n in 0..40 {
+            ids.push(world.buy(&format!("R{n}"), TO_A).await.key.id);
+        }
+        ids
+    };
+    let workers = world.engine.start_workers().await.unwrap();
+    for id in &ids {
+        world.hear(*id, 1, reversed());
+    }
+    stop(workers).await;
+    let missed = ids.iter().filter(|id| world.state(**id) != State::Refunded).count();
+    assert_eq!(missed, 0);
+    world.assert_sound().await;
+}
+
+/// The queue is bounded: past it words are dropped, and the engine goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_words_is_dropped() {
+    let world = world().await;
+    world.a.answers(unknown(), delivered());
+    let id = world.buy("R1", TO_A).await.key.id;
+    let ear = world.engine.listener();
+    for n in 0..12_000 {
+        let attempt = AttemptRef { purchase: PurchaseId(n), number: 9 };
+        ear.hear(Word { attempt, outcome: delivered() });
+    }
+    world.hear(id, 1, delivered());
+    world.ask(&world.a, 1).await;
+    assert_eq!(world.state(id), State::Delivered);
+    world.assert_sound().await;
+}

@@ -1,0 +1,110 @@
+//! A full disk: nothing is acknowledged that is not there, and it passes once there is room.
+
+use crate::world::*;
+use domain::journal::Reason;
+use domain::lifecycle::State;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use store::{Change, Done, Fault, Store};
+
+/// A filesystem of a few MiB in memory; gone when it is dropped.
+struct SmallDisk {
+    at: PathBuf,
+    _below: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// `None` where this user may not mount.
+    fn mount() -> Option<SmallDisk> {
+        let below = tempfile::tempdir().unwrap();
+        let at = below.path().join("disk");
+        fs::create_dir(&at).unwrap();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(&at).output();
+        let is_mounted = mount.is_ok_and(|output| output.status.success());
+        is_mounted.then_some(SmallDisk { at, _below: below })
+    }
+
+    /// Takes all the room there is, or leaves `leave` bytes.
+    fn fill(&self, leave: u64) -> PathBuf {
+        let path = self.at.join("filler");
+        let mut file = File::create(&path).unwrap();
+        let block = [0_u8; 1024];
+        while file.write_all(&block).is_ok() {}
+        let length = file.metadata().unwrap().len();
+        file.set_len(length.saturating_sub(leave)).unwrap();
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(&self.at).status();
+        assert!(
+            unmounted.is_ok_and(|status| status.success()),
+            "{} stays mounted",
+            self.at.display()
+        );
+    }
+}
+
+fn open_on(disk: &Path) -> Store {
+    Store::open(&disk.join("data")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+async fn a_full_disk_refuses_and_recovers() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("SKIPPED: this user may not mount a tmpfs");
+        return;
+    };
+    // Several amounts of room: the disk runs full in the log, in its index, in the database.
+    let mut booked = 0;
+    for round in 0..12_u64 {
+        let store = open_on(&disk.at);
+        if round == 0 {
+            people(&store, 1).await;
+            booked += deposit(&store, 2, 100 * TOTAL, "in").await;
+        }
+        let filler = disk.fill(round * 5_000);
+        let mut acknowledged = booked;
+        let mut refused = 0;
+        for n in 0..400 {
+            let paper = fund(Reason::Deposit, 2, 1, &format!("{round} {n}"));
+            match store.write(paper).await {
+                Ok(Ok(Done::Posted { available_after })) => {
+                    acknowledged += 1;
+                    assert_eq!(available_after, acknowledged);
+                }
+                Err(Fault::DiskFull(_)) => refused += 1,
+                other => panic!("round {round}, write {n}: {other:?}"),
+            }
+            if refused == 5 {
+                break;
+            }
+        }
+        assert_eq!(refused, 5, "round {round}: the disk did not run full");
+        // Reading goes on, and sees what was acknowledged.
+        assert_eq!(wallet(&store, 2).0, acknowledged);
+        store.ping().unwrap();
+        fs::remove_file(filler).unwrap();
+        let answer = store.write(fund(Reason::Deposit, 2, 1, &format!("{round} after"))).await;
+        assert_eq!(
+            answer.unwrap(),
+            Ok(Done::Posted { available_after: acknowledged + 1 }),
+            "round {round}"
+        );
+        booked = acknowledged + 1;
+        assert_sound(&store);
+        drop(store);
+        assert_eq!(wallet(&open_on(&disk.at), 2).0, booked);
+    }
+    let store = open_on(&disk.at);
+    let sent = store.write(open(purchase(2, 1, State::Sent))).await.unwrap();
+    assert_eq!(sent, Ok(Done::Opened { available_after: booked - TOTAL }));
+    let _ = store.write(Change::WakeEnquiries { now: NOW }).await.unwrap();
+    assert_sound(&store);
+}

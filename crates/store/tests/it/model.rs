@@ -1,0 +1,199 @@
+//! Random histories against a model: the store does what a few lines of arithmetic say.
+
+use crate::world::*;
+use domain::admission::Denial;
+use domain::journal::Reason;
+use domain::lifecycle::{Event, Place, State};
+use domain::purchase::{Purchase, Space};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use store::{Change, Done, Store};
+
+/// Something that somebody wants.
+#[derive(Clone, Debug)]
+enum Want {
+    /// Opens a purchase under one of a few references.
+    Open { account: i64, reference: u8, state: State },
+    /// Something happens to one of the purchases that are open, or were.
+    Happen { which: usize, event: Event, is_stale: bool },
+    /// Staff book a paper.
+    Book { account: i64, paper: u8, minor: i64, is_deposit: bool },
+}
+
+fn wants() -> impl Strategy<Value = Vec<Vec<Want>>> {
+    let account = || 2..4_i64;
+    let states = prop::sample::select(vec![State::Quoted, State::Awaiting, State::Sent]);
+    let open = (account(), 0..16_u8, states).prop_map(|(account, reference, state)| Want::Open {
+        account,
+        reference,
+        state,
+    });
+    let happen = (any::<prop::sample::Index>(), prop::sample::select(Event::ALL.to_vec()), 0..8_u8)
+        .prop_map(|(which, event, stale)| Want::Happen {
+            which: which.index(1_000),
+            event,
+            is_stale: stale == 0,
+        });
+    let book = (account(), 0..12_u8, 1..4_000_i64, any::<bool>()).prop_map(
+        |(account, paper, minor, is_deposit)| Want::Book { account, paper, minor, is_deposit },
+    );
+    let want = prop_oneof![2 => open, 5 => happen, 2 => book];
+    prop::collection::vec(prop::collection::vec(want, 1..12), 1..10)
+}
+
+#[derive(Debug, PartialEq)]
+enum Expected {
+    Opened(i64),
+    Written,
+    Posted(i64),
+    Taken,
+    Short(i64),
+    Moved,
+}
+
+/// Available, held and commission of two merchants; who used which reference; the purchases.
+#[derive(Default)]
+struct Model {
+    wallets: BTreeMap<i64, (i64, i64, i64)>,
+    used: BTreeSet<(i64, String)>,
+    purchases: Vec<Purchase>,
+    journals: u64,
+}
+
+impl Model {
+    fn wallet(&mut self, account: i64) -> &mut (i64, i64, i64) {
+        self.wallets.entry(account).or_default()
+    }
+
+    /// Moves what a purchase costs; the rule of the ledger in its shortest form.
+    fn shift(&mut self, account: i64, from: Place, to: Place) {
+        self.journals += u64::from(from != to);
+        let wallet = self.wallet(account);
+        match from {
+            Place::Wallet => wallet.0 -= TOTAL,
+            Place::Hold => wallet.1 -= TOTAL,
+            Place::Spent => wallet.2 -= COMMISSION,
+        }
+        match to {
+            Place::Wallet => wallet.0 += TOTAL,
+            Place::Hold => wallet.1 += TOTAL,
+            Place::Spent => wallet.2 += COMMISSION,
+        }
+    }
+
+    /// The change that a want becomes, and what must come of it; `None` if it is nothing.
+    fn plan(&mut self, want: &Want) -> Option<(Change, Expected)> {
+        match want {
+            Want::Open { account, reference, state } => {
+                let id = i64::try_from(self.purchases.len()).unwrap() + 1;
+                let text = format!("R{reference}");
+                let opens = Purchase { reference: text.clone(), ..purchase(*account, id, *state) };
+                let change = open(opens.clone());
+                let needs = if state.rests() == Place::Hold { TOTAL } else { 0 };
+                let available = self.wallet(*account).0;
+                if self.used.contains(&(*account, text.clone())) {
+                    return Some((change, Expected::Taken));
+                }
+                if available < needs {
+                    return Some((change, Expected::Short(available)));
+                }
+                self.used.insert((*account, text));
+                self.shift(*account, Place::Wallet, state.rests());
+                self.purchases.push(opens);
+                let left = self.wallet(*account).0;
+                // A quote holds nothing, so it has nothing to tell yet.
+                Some((change, Expected::Opened(if needs == 0 { -1 } else { left })))
+            }
+            Want::Happen { which, event, is_stale } => {
+                let index = which.checked_rem(self.purchases.len())?;
+                let now = self.purchases[index].clone();
+                let next = step(&now, *event)?;
+                let account = now.key.account.0;
+                if *is_stale {
+                    let old = Purchase { version: now.version + 7, ..now };
+                    return Some((Change::Step(step(&old, *event)?), Expected::Moved));
+                }
+                let available = self.wallet(account).0;
+                let takes = (now.state.rests(), next.after.state.rests());
+                if takes == (Place::Wallet, Place::Hold) && available < TOTAL {
+                    return Some((Change::Step(next), Expected::Short(available)));
+                }
+                self.shift(account, takes.0, takes.1);
+                self.purchases[index] = next.after.clone();
+                Some((Change::Step(next), Expected::Written))
+            }
+            Want::Book { account, paper, minor, is_deposit } => {
+                let text = format!("P{paper}");
+                let reason = if *is_deposit { Reason::Deposit } else { Reason::Withdraw };
+                let change = fund(reason, *account, *minor, &text);
+                if self.used.contains(&(*account, text.clone())) {
+                    return Some((change, Expected::Taken));
+                }
+                let available = self.wallet(*account).0;
+                if !is_deposit && available < *minor {
+                    return Some((change, Expected::Short(available)));
+                }
+                self.used.insert((*account, text));
+                self.wallet(*account).0 += if *is_deposit { *minor } else { -minor };
+                self.journals += 1;
+                let left = self.wallet(*account).0;
+                Some((change, Expected::Posted(left)))
+            }
+        }
+    }
+
+    fn compare(&mut self, store: &Store) {
+        for account in 2..4 {
+            assert_eq!(wallet(store, account), *self.wallet(account), "account {account}");
+        }
+        for expected in &self.purchases {
+            let found = store.purchase(&expected.key).unwrap().unwrap();
+            let quiet = Purchase { available_after: expected.available_after, ..found };
+            assert_eq!(&quiet, expected);
+        }
+    }
+}
+
+fn read(answer: Answer, expected: &Expected) -> Expected {
+    match answer.unwrap() {
+        Ok(Done::Opened { .. }) if *expected == Expected::Opened(-1) => Expected::Opened(-1),
+        Ok(Done::Opened { available_after }) => Expected::Opened(available_after),
+        Ok(Done::Written) => Expected::Written,
+        Ok(Done::Posted { available_after }) => Expected::Posted(available_after),
+        Err(Denial::ReferenceTaken { reference, by }) => {
+            assert_eq!(by.purchase.is_none(), reference.space == Space::Desk);
+            Expected::Taken
+        }
+        Err(Denial::Short { available }) => Expected::Short(available),
+        Err(Denial::Moved { .. }) => Expected::Moved,
+        other => panic!("{other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Each inner list is thrown at the store at once and judged in its order.
+    #[test]
+    fn any_history_is_what_the_model_says(bunches in wants()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let world = sqlite().await;
+            let mut model = Model::default();
+            model.wallet(2);
+            for bunch in bunches {
+                let planned: Vec<_> = bunch.iter().filter_map(|want| model.plan(want)).collect();
+                let (changes, expected): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
+                let answers = write_all(&world.store, changes).await;
+                for (answer, expected) in answers.into_iter().zip(expected) {
+                    assert_eq!(read(answer, &expected), expected);
+                }
+                model.compare(&world.store);
+            }
+            let report = world.assert_sound();
+            assert_eq!(report.journals, model.journals);
+            let world = world.reopened();
+            model.compare(&world.store);
+        });
+    }
+}

@@ -1,0 +1,280 @@
+//! What the tests share: a store with a house and merchants, purchases and their steps.
+
+use domain::PurchaseId;
+use domain::account::{Account, AccountId, Environment, HOUSE, Plan, Role, Subscription};
+use domain::admission::Denial;
+use domain::catalog::{Kind, ServiceType};
+use domain::clock::Timestamp;
+use domain::journal::{Journal, Reason};
+use domain::lifecycle::{Event, State};
+use domain::money::{Currency, Money};
+use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, Space};
+use domain::settle::{self, Decided, Move, Proof, Source};
+use domain::upstream::UpstreamCode;
+use std::path::{Path, PathBuf};
+use store::{Change, Done, Fault, Posting, Setting, Store, Wallet};
+
+/// 2026-04-23T12:00:00Z.
+pub const NOW: Timestamp = Timestamp(1_776_945_600_000_000);
+pub const AMOUNT: i64 = 1_000;
+pub const FEE: i64 = 50;
+pub const COMMISSION: i64 = 150;
+pub const TOTAL: i64 = AMOUNT + FEE;
+
+pub struct World {
+    pub store: Store,
+    folder: tempfile::TempDir,
+}
+
+/// A store in a folder of its own, with the house and merchants 2 and 3.
+pub async fn sqlite() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    people(&store, 2).await;
+    World { store, folder }
+}
+
+impl World {
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path().join("saldo.db")
+    }
+
+    /// Closes the store as an orderly end does, and opens it again.
+    pub fn reopened(self) -> World {
+        let World { store, folder } = self;
+        drop(store);
+        World { store: Store::open(folder.path()).unwrap(), folder }
+    }
+
+    /// Closes the store; the folder lives as long as what is returned.
+    pub fn closed(self) -> tempfile::TempDir {
+        drop(self.store);
+        self.folder
+    }
+
+    /// What the audit found; nothing, or the test fails with what lies.
+    pub fn assert_sound(&self) -> store::Report {
+        assert_sound(&self.store)
+    }
+}
+
+pub fn assert_sound(store: &Store) -> store::Report {
+    let report = store.audit().unwrap();
+    assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+    assert!(report.sums.values().all(|sum| *sum == 0), "{:?}", report.sums);
+    assert_eq!(store.quick_audit().unwrap(), Vec::<String>::new());
+    report
+}
+
+/// The house, and `merchants` accounts from 2 on with a wallet in each environment.
+pub async fn people(store: &Store, merchants: i64) {
+    set(store, Setting::Account(account(HOUSE, Role::House))).await;
+    for id in 2..2 + merchants {
+        set(store, Setting::Account(account(AccountId(id), Role::Merchant))).await;
+        for environment in Environment::ALL {
+            set(store, Setting::Wallet(AccountId(id), environment, Currency::BDT)).await;
+        }
+    }
+}
+
+pub fn account(id: AccountId, role: Role) -> Account {
+    let subscription = (role == Role::Merchant)
+        .then(|| Subscription { plan: Plan::Business, until: NOW.after(settle::APPROVE_WITHIN) });
+    Account {
+        id,
+        role,
+        name: format!("Account {id}"),
+        is_active: true,
+        subscription,
+        opened_at: NOW,
+    }
+}
+
+pub async fn set(store: &Store, setting: Setting) {
+    assert_eq!(store.write(Change::Set(Box::new(setting))).await.unwrap(), Ok(Done::Written));
+}
+
+pub const fn bdt(minor: i64) -> Money {
+    Money::new(minor, Currency::BDT)
+}
+
+pub fn key(account: i64, id: i64) -> PurchaseKey {
+    PurchaseKey { account: AccountId(account), environment: Environment::Live, id: PurchaseId(id) }
+}
+
+pub fn reference(account: i64, space: Space, text: &str) -> ReferenceKey {
+    ReferenceKey {
+        account: AccountId(account),
+        environment: Environment::Live,
+        space,
+        text: text.to_owned(),
+    }
+}
+
+/// Purchase `id` of `account` as it opens in `state`; its reference is `R<id>`.
+pub fn purchase(account: i64, id: i64, state: State) -> Purchase {
+    let is_sent = state == State::Sent;
+    Purchase {
+        key: key(account, id),
+        space: Space::Irecharge,
+        reference: format!("R{id}"),
+        api_key: None,
+        kind: Kind::Recharge,
+        operator: "GP".to_owned(),
+        recipient: "01712345678".to_owned(),
+        service_type: ServiceType::Prepaid,
+        amount: bdt(AMOUNT),
+        fee: bdt(FEE),
+        commission: bdt(COMMISSION),
+        available_after: bdt(0),
+        details: Details::new(),
+        webhook_url: None,
+        state,
+        version: 1,
+        attempts: u32::from(is_sent),
+        upstream: is_sent.then(|| UpstreamCode::new("sim")),
+        text: None,
+        decider: None,
+        opened_at: NOW,
+        updated_at: NOW,
+        delivered_at: None,
+    }
+}
+
+/// Opens `purchase` under its own reference.
+pub fn open(purchase: Purchase) -> Change {
+    let claims = vec![ReferenceKey {
+        account: purchase.key.account,
+        environment: purchase.key.environment,
+        space: purchase.space,
+        text: purchase.reference.clone(),
+    }];
+    let at = purchase.opened_at;
+    Change::Open { claims, digest: None, opening: Box::new(settle::open(purchase, at)) }
+}
+
+pub fn upstream_says(purchase: &Purchase, word: &str) -> Proof {
+    let upstream = purchase.upstream.clone().unwrap_or_else(|| UpstreamCode::new("sim"));
+    Proof {
+        source: Source::Upstream { attempt: purchase.attempts, upstream },
+        word: word.to_owned(),
+        text: Some(format!("{word}, says the upstream")),
+        upstream_reference: Some("U1".to_owned()),
+    }
+}
+
+pub fn staff_say(word: &str) -> Proof {
+    Proof {
+        source: Source::Staff("rahim".to_owned()),
+        word: word.to_owned(),
+        text: Some("seen on the portal".to_owned()),
+        upstream_reference: None,
+    }
+}
+
+/// What `event` makes of `purchase`; `None` if the table has no step for it.
+pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
+    let proof = match event {
+        Event::Submit => {
+            let attempt = purchase.attempts + 1;
+            let upstream = UpstreamCode::new(&format!("sim-{attempt}"));
+            Proof { source: Source::Upstream { attempt, upstream }, ..staff_say("submit") }
+        }
+        Event::Deliver
+        | Event::Refuse
+        | Event::Reroute
+        | Event::LoseTrack
+        | Event::GiveUp
+        | Event::Straggle
+        | Event::Pend
+        | Event::Reverse
+            if purchase.attempts > 0 =>
+        {
+            upstream_says(purchase, "heard")
+        }
+        Event::Authorise => Proof { source: Source::Owner, ..staff_say("authorise") },
+        Event::Expire => Proof { source: Source::Clock, ..staff_say("expire") },
+        Event::Approve
+        | Event::Reject
+        | Event::Deny
+        | Event::Deliver
+        | Event::Refuse
+        | Event::Reroute
+        | Event::LoseTrack
+        | Event::GiveUp
+        | Event::Straggle
+        | Event::Pend
+        | Event::Reverse => staff_say("decide"),
+    };
+    match settle::decide(purchase, event, proof, NOW) {
+        Decided::Move(step) => Some(step),
+        Decided::Stay | Decided::Clash(_) | Decided::Never => None,
+    }
+}
+
+pub fn fund(reason: Reason, account: i64, minor: i64, text: &str) -> Change {
+    let journal =
+        Journal::funding(reason, AccountId(account), Environment::Live, bdt(minor)).unwrap();
+    Change::Post(Box::new(Posting {
+        journal,
+        reference: reference(account, Space::Desk, text),
+        note: format!("paper {text}"),
+        at: NOW,
+    }))
+}
+
+pub async fn deposit(store: &Store, account: i64, minor: i64, text: &str) -> i64 {
+    match store.write(fund(Reason::Deposit, account, minor, text)).await.unwrap() {
+        Ok(Done::Posted { available_after }) => available_after,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Opens a purchase and takes it through `events`; answers what it became.
+pub async fn live(store: &Store, opens: Purchase, events: &[Event]) -> Purchase {
+    let key = opens.key;
+    let opened = store.write(open(opens)).await.unwrap();
+    assert!(matches!(opened, Ok(Done::Opened { .. })), "{opened:?}");
+    for event in events {
+        let now = store.purchase(&key).unwrap().unwrap();
+        let next = step(&now, *event).unwrap_or_else(|| panic!("{:?} {event:?}", now.state));
+        assert_eq!(store.write(Change::Step(next)).await.unwrap(), Ok(Done::Written));
+    }
+    store.purchase(&key).unwrap().unwrap()
+}
+
+/// The live wallet of an account: available, held, commission.
+pub fn wallet(store: &Store, account: i64) -> (i64, i64, i64) {
+    let wallets = store.wallets(AccountId(account)).unwrap();
+    let is_live = |w: &&Wallet| w.environment == Environment::Live;
+    let wallet = wallets.iter().find(is_live).unwrap();
+    (wallet.available.minor(), wallet.held.minor(), wallet.commission.minor())
+}
+
+pub type Answer = Result<Result<Done, Denial>, Fault>;
+
+/// Writes all at once, queued in this order; answers in this order.
+pub async fn write_all(store: &Store, changes: Vec<Change>) -> Vec<Answer> {
+    let mut waiting: Vec<_> = changes.into_iter().map(|c| Box::pin(store.write(c))).collect();
+    // A change is queued when its future is first polled: all of them, before any is waited for.
+    let mut done: Vec<Option<Answer>> = waiting.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, answer) in waiting.iter_mut().zip(&mut done) {
+            if answer.is_none()
+                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *answer = Some(ready);
+            }
+        }
+        match done.iter().all(Option::is_some) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
