@@ -22,6 +22,7 @@ pub(crate) struct Merchant {
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct KeyPair {
+    pub(crate) key: i64,
     pub(crate) open_key: String,
     pub(crate) secret_key: String,
     pub(crate) webhook_secret: String,
@@ -29,6 +30,7 @@ pub(crate) struct KeyPair {
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Customer {
+    pub(crate) account: i64,
     pub(crate) username: String,
     pub(crate) password: String,
 }

@@ -1,4 +1,4 @@
-//! The life of a purchase: ten states, fourteen events, one table.
+//! The life of a purchase: ten states, fifteen events, one table.
 //!
 //! A state says two things: where the money rests, and which job is owed. A step names only the
 //! next state; the journal and the job follow from it and are never chosen by hand. Invariant:
@@ -36,6 +36,8 @@ pub enum State {
 pub enum Event {
     /// The customer accepted the quote: hold the money.
     Authorise,
+    /// The customer accepted the quote, and staff must approve: hold the money.
+    Refer,
     /// Staff let it go out to the upstream.
     Approve,
     /// Staff, or its owner, called it off.
@@ -83,6 +85,7 @@ pub const fn step(state: State, event: Event) -> Step {
     use {Event::*, State::*, Step::*};
     match (state, event) {
         (Quoted,    Authorise)                 => To(Held),
+        (Quoted,    Refer)                     => To(Awaiting),
         (Quoted,    Reject | Expire)           => To(Rejected),
         (Quoted,    Approve | Submit | Pend | Deliver | Refuse | Reroute | LoseTrack | GiveUp
                   | Straggle | Reverse | Deny) => Never,
@@ -90,17 +93,18 @@ pub const fn step(state: State, event: Event) -> Step {
         (Awaiting,  Approve)                   => To(Held),
         (Awaiting,  Reject | Expire | Deny)    => To(Rejected),
         (Awaiting,  Deliver)                   => To(Delivered), // by hand, with evidence
-        (Awaiting,  Authorise | Submit | Pend | Refuse | Reroute | LoseTrack | GiveUp | Straggle
+        (Awaiting,  Authorise | Refer)         => Stay,
+        (Awaiting,  Submit | Pend | Refuse | Reroute | LoseTrack | GiveUp | Straggle
                   | Reverse)                   => Never,
 
         (Held,      Submit)                    => To(Sent),
         (Held,      Reject | Expire)           => To(Rejected),
         (Held,      Refuse)                    => To(Failed),    // every route is gone
         (Held,      Straggle)                  => To(Delivered), // no later attempt is out yet
-        (Held,      Authorise | Approve)       => Stay,
+        (Held,      Authorise | Refer | Approve)       => Stay,
         (Held,      Pend | Deliver | Reroute | LoseTrack | GiveUp | Reverse | Deny) => Never,
 
-        (Sent,      Authorise | Approve | Pend | Reject | Expire) => Stay,
+        (Sent,      Authorise | Refer | Approve | Pend | Reject | Expire) => Stay,
         (Sent,      Deliver)                   => To(Delivered),
         (Sent,      Refuse | Reverse)          => To(Failed),
         (Sent,      Reroute)                   => To(Held),
@@ -113,7 +117,7 @@ pub const fn step(state: State, event: Event) -> Step {
         (InDoubt,   Deliver)                   => To(Delivered),
         (InDoubt,   Refuse | Reverse | Deny)   => To(Failed),
         (InDoubt,   Reroute)                   => To(Held),
-        (InDoubt,   Authorise | Approve | LoseTrack | Reject | Expire) => Stay,
+        (InDoubt,   Authorise | Refer | Approve | LoseTrack | Reject | Expire) => Stay,
         (InDoubt,   GiveUp)                    => To(WithStaff),
         (InDoubt,   Straggle)                  => Clash,
         (InDoubt,   Submit)                    => Never,
@@ -121,25 +125,25 @@ pub const fn step(state: State, event: Event) -> Step {
         (WithStaff, Deliver)                   => To(Delivered),
         (WithStaff, Refuse | Reverse | Deny)   => To(Failed),
         (WithStaff, Reroute)                   => To(Held),
-        (WithStaff, Authorise | Approve | Pend | LoseTrack | GiveUp | Reject | Expire) => Stay,
+        (WithStaff, Authorise | Refer | Approve | Pend | LoseTrack | GiveUp | Reject | Expire) => Stay,
         (WithStaff, Straggle)                  => Clash,
         (WithStaff, Submit)                    => Never,
 
         (Delivered, Reverse)                   => To(Refunded),
-        (Delivered, Authorise | Approve | Deliver | Pend | LoseTrack | GiveUp | Reject | Expire) => Stay,
+        (Delivered, Authorise | Refer | Approve | Deliver | Pend | LoseTrack | GiveUp | Reject | Expire) => Stay,
         (Delivered, Refuse | Reroute | Straggle) => Clash,
         (Delivered, Submit | Deny)             => Never,
 
-        (Failed,    Authorise | Refuse | Reroute | Reverse | Deny | Pend | LoseTrack | GiveUp | Reject
+        (Failed,    Authorise | Refer | Refuse | Reroute | Reverse | Deny | Pend | LoseTrack | GiveUp | Reject
                   | Expire)                    => Stay,
         (Failed,    Deliver | Straggle)        => Clash,         // we already gave the money back
         (Failed,    Submit | Approve)          => Never,
 
         (Rejected,  Reject | Expire | Deny | Refuse | Reroute | Reverse | Pend | LoseTrack | GiveUp) => Stay,
         (Rejected,  Straggle)                  => Clash,
-        (Rejected,  Authorise | Approve | Submit | Deliver) => Never,
+        (Rejected,  Authorise | Refer | Approve | Submit | Deliver) => Never,
 
-        (Refunded,  Authorise | Reverse | Refuse | Reroute | Pend | LoseTrack | GiveUp | Reject | Expire
+        (Refunded,  Authorise | Refer | Reverse | Refuse | Reroute | Pend | LoseTrack | GiveUp | Reject | Expire
                   | Deliver)                   => Stay,
         (Refunded,  Straggle)                  => Clash,
         (Refunded,  Submit | Approve | Deny)   => Never,
@@ -256,8 +260,9 @@ impl Job {
 
 impl Event {
     /// Each.
-    pub const ALL: [Event; 14] = [
+    pub const ALL: [Event; 15] = [
         Event::Authorise,
+        Event::Refer,
         Event::Approve,
         Event::Reject,
         Event::Expire,

@@ -194,7 +194,8 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
     let attempt = follow_source(&mut after, event, &proof, now);
     if to == State::Delivered {
         after.delivered_at = Some(now);
-        after.text.clone_from(&proof.text);
+        // Only an operator's own words are shown to customers, never staff's evidence.
+        after.text = proof.text.clone().filter(|_| proof.source.attempt().is_some());
     }
     if to.is_final() {
         after.decider = Some(decider(purchase, &proof));

@@ -136,7 +136,7 @@ impl Engine {
         }
         let now = self.inner.clock.monotonic();
         let (quota, passes) =
-            self.inner.failures.take(from.to_canonical(), limits::FAILURES_A_MINUTE, now);
+            self.inner.failures.take(limits::network(from), limits::FAILURES_A_MINUTE, now);
         if passes { refusal } else { Refusal::TooFast { retry_after_s: quota.reset_s.max(1) } }
     }
 }

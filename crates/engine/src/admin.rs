@@ -37,33 +37,20 @@ impl Engine {
             subscription: None,
             opened_at: self.now(),
         };
-        self.set(Setting::Account(house)).await
+        self.set(vec![Setting::Account(house)]).await
     }
 
-    /// Opens an account.
+    /// Opens an account with its wallets, in one commit.
     pub async fn open_account(&self, new: NewAccount<'_>) -> Result<AccountId, Refusal> {
-        if new.name.trim().is_empty() {
-            return Err(Refusal::Invalid(vec![Complaint {
-                field: "name",
-                says: "An account needs a name.".to_owned(),
-            }]));
-        }
-        let account = Account {
-            id: AccountId(self.next_id()),
-            role: new.role,
-            name: new.name.to_owned(),
-            is_active: true,
-            subscription: new.subscription,
-            opened_at: self.now(),
-        };
-        let id = account.id;
-        self.set(Setting::Account(account)).await?;
-        for environment in Environment::ALL {
-            for currency in new.currencies {
-                self.set(Setting::Wallet(id, environment, *currency)).await?;
-            }
-        }
+        let mut founding = self.founding();
+        let id = founding.account(&new)?;
+        founding.commit().await?;
         Ok(id)
+    }
+
+    /// Starts a set-up that is made in one commit, or not at all.
+    pub fn founding(&self) -> Founding {
+        Founding { engine: self.clone(), settings: Vec::new() }
     }
 
     /// Replaces what an account is: its name, its subscription, whether it is active. Its calls
@@ -73,9 +60,10 @@ impl Engine {
         id: AccountId,
         change: impl FnOnce(&mut Account),
     ) -> Result<Account, Refusal> {
+        let _one_at_a_time = self.inner.changing.lock().await;
         let mut account = self.account(id)?.ok_or(Refusal::PurchaseUnknown)?;
         change(&mut account);
-        self.set(Setting::Account(account.clone())).await?;
+        self.set(vec![Setting::Account(account.clone())]).await?;
         self.inner.keys.clear();
         Ok(account)
     }
@@ -91,9 +79,14 @@ impl Engine {
         account: AccountId,
         environment: Environment,
     ) -> Result<(KeyId, Pair), Refusal> {
-        let pair = keys::make(environment, self.inner.chance.as_ref())
-            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        let pair = self.fresh_pair(environment)?;
         self.adopt_key(account, environment, pair).await
+    }
+
+    /// A fresh pair that belongs to nobody yet.
+    pub fn fresh_pair(&self, environment: Environment) -> Result<Pair, Refusal> {
+        keys::make(environment, self.inner.chance.as_ref())
+            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
     }
 
     /// Takes a pair that somebody made elsewhere. Refuses one of another shape, with a wrong
@@ -104,26 +97,17 @@ impl Engine {
         environment: Environment,
         pair: Pair,
     ) -> Result<(KeyId, Pair), Refusal> {
-        let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
-        let word = format!("_{}_", environment.key_word());
-        let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
-        if !is_well_formed || !is_of_here {
-            return Err(Refusal::KeysInvalid);
-        }
-        let id = KeyId(self.next_id());
-        let key = Key {
-            id,
-            account,
-            environment,
-            open_key: pair.open.clone(),
-            secret_digest: keys::digest_of(&pair.secret),
-            secret_tail: pair.secret[pair.secret.len() - 4..].to_owned(),
-            allow_list: AllowList::default(),
-            webhook_url: None,
-            revoked_at: None,
-        };
-        self.set(Setting::Key(key, self.now())).await?;
+        let mut founding = self.founding();
+        let id = founding.key(account, environment, &pair)?;
+        founding.commit().await?;
         Ok((id, pair))
+    }
+
+    /// Whose open key this is, if it is anybody's.
+    pub fn holder_of(&self, open_key: &str) -> Result<Option<Key>, Refusal> {
+        let read =
+            self.inner.store.key_holder(open_key).map_err(|fault| self.unavailable(&fault))?;
+        Ok(read.map(|holder| holder.key))
     }
 
     /// Changes who may use a pair, where its events go, or revokes it; in force at once.
@@ -132,42 +116,14 @@ impl Engine {
         open_key: &str,
         change: impl FnOnce(&mut Key),
     ) -> Result<Key, Refusal> {
+        let _one_at_a_time = self.inner.changing.lock().await;
         let read =
             self.inner.store.key_holder(open_key).map_err(|fault| self.unavailable(&fault))?;
         let mut key = read.ok_or(Refusal::KeysInvalid)?.key;
         change(&mut key);
-        self.set(Setting::Key(key.clone(), self.now())).await?;
+        self.set(vec![Setting::Key(key.clone(), self.now())]).await?;
         self.inner.keys.remove(open_key);
         Ok(key)
-    }
-
-    /// Makes a login; the password is kept as Argon2id.
-    pub async fn make_user(
-        &self,
-        account: AccountId,
-        email: &str,
-        role: &str,
-        password: &str,
-    ) -> Result<UserId, Refusal> {
-        let password = password.to_owned();
-        let hash = tokio::task::spawn_blocking(move || {
-            argon2::Argon2::default()
-                .hash_password(password.as_bytes())
-                .map(|hash| hash.to_string())
-        });
-        let unavailable = Refusal::Unavailable { retry_after_s: 5 };
-        let Ok(Ok(password_hash)) = hash.await else { return Err(unavailable) };
-        let id = UserId(self.next_id());
-        let user = User {
-            id,
-            account,
-            email: email.to_owned(),
-            role: role.to_owned(),
-            password_hash,
-            created_at: self.now(),
-        };
-        self.set(Setting::User(user)).await?;
-        Ok(id)
     }
 
     /// Makes or replaces countries, operators, prices and routes, and swaps the catalog in.
@@ -179,9 +135,7 @@ impl Engine {
             .chain(catalog.operators.into_iter().map(Setting::Operator))
             .chain(catalog.prices.into_iter().map(Setting::Price))
             .chain(catalog.routes.into_iter().map(Setting::Route));
-        for setting in settings {
-            self.set(setting).await?;
-        }
+        self.set(settings.collect()).await?;
         self.reload().map_err(|fault| self.unavailable(&fault))
     }
 
@@ -191,11 +145,108 @@ impl Engine {
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
     }
 
-    async fn set(&self, setting: Setting) -> Result<(), Refusal> {
-        let written = self.inner.store.write(Change::Set(Box::new(setting))).await;
+    async fn set(&self, settings: Vec<Setting>) -> Result<(), Refusal> {
+        let written = self.inner.store.write(Change::Set(settings)).await;
         match written.map_err(|fault: Fault| self.unavailable(&fault))? {
             Ok(_) => Ok(()),
             Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),
         }
+    }
+}
+
+/// Accounts, keys and logins that are made in one commit: all of them, or none.
+pub struct Founding {
+    engine: Engine,
+    settings: Vec<Setting>,
+}
+
+impl Founding {
+    /// An account, with a wallet in each of its currencies and both environments. Refuses one
+    /// without a name.
+    pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, Refusal> {
+        if new.name.trim().is_empty() {
+            let says = "An account needs a name.".to_owned();
+            return Err(Refusal::Invalid(vec![Complaint { field: "name", says }]));
+        }
+        let id = AccountId(self.engine.next_id());
+        self.settings.push(Setting::Account(Account {
+            id,
+            role: new.role,
+            name: new.name.to_owned(),
+            is_active: true,
+            subscription: new.subscription,
+            opened_at: self.engine.now(),
+        }));
+        for environment in Environment::ALL {
+            let wallets =
+                new.currencies.iter().map(|currency| Setting::Wallet(id, environment, *currency));
+            self.settings.extend(wallets);
+        }
+        Ok(id)
+    }
+
+    /// A key pair. Refuses one of another shape, with a wrong checksum, or whose words name the
+    /// other environment.
+    pub fn key(
+        &mut self,
+        account: AccountId,
+        environment: Environment,
+        pair: &Pair,
+    ) -> Result<KeyId, Refusal> {
+        let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
+        let word = format!("_{}_", environment.key_word());
+        let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
+        if !is_well_formed || !is_of_here {
+            return Err(Refusal::KeysInvalid);
+        }
+        let id = KeyId(self.engine.next_id());
+        let key = Key {
+            id,
+            account,
+            environment,
+            open_key: pair.open.clone(),
+            secret_digest: keys::digest_of(&pair.secret),
+            secret_tail: pair.secret[pair.secret.len() - 4..].to_owned(),
+            allow_list: AllowList::default(),
+            webhook_url: None,
+            revoked_at: None,
+        };
+        self.settings.push(Setting::Key(key, self.engine.now()));
+        Ok(id)
+    }
+
+    /// A login; the password is kept as Argon2id.
+    pub async fn user(
+        &mut self,
+        account: AccountId,
+        email: &str,
+        role: &str,
+        password: &str,
+    ) -> Result<UserId, Refusal> {
+        let password = password.to_owned();
+        let hash = tokio::task::spawn_blocking(move || {
+            argon2::Argon2::default()
+                .hash_password(password.as_bytes())
+                .map(|hash| hash.to_string())
+        });
+        let Ok(Ok(password_hash)) = hash.await else {
+            return Err(Refusal::Unavailable { retry_after_s: 5 });
+        };
+        let id = UserId(self.engine.next_id());
+        let (email, role, created_at) = (email.to_owned(), role.to_owned(), self.engine.now());
+        self.settings.push(Setting::User(User {
+            id,
+            account,
+            email,
+            role,
+            password_hash,
+            created_at,
+        }));
+        Ok(id)
+    }
+
+    /// Makes them all.
+    pub async fn commit(self) -> Result<(), Refusal> {
+        self.engine.set(self.settings).await
     }
 }

@@ -10,6 +10,7 @@ mod keys;
 pub mod limits;
 mod lookup;
 mod offers;
+mod out;
 mod purchase;
 mod quote;
 mod settle;
@@ -18,7 +19,7 @@ mod wish;
 mod worker;
 
 pub use access::{Caller, Quota, Visit};
-pub use admin::NewAccount;
+pub use admin::{Founding, NewAccount};
 pub use deposit::Paper;
 pub use keys::Pair;
 pub use lookup::Story;
@@ -36,8 +37,9 @@ use limits::Limiter;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 use store::{Fault, Store};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 /// The engine: cheap to clone, shared by all faces.
@@ -58,6 +60,9 @@ struct Inner {
     failures: Limiter<IpAddr>,
     shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
     running: Mutex<HashSet<ReferenceKey>>,
+    out: out::Out,
+    broken: watch::Sender<Option<String>>,
+    changing: tokio::sync::Mutex<()>,
     words: mpsc::Sender<Word>,
     heard: Mutex<Option<mpsc::Receiver<Word>>>,
     wake: Notify,
@@ -81,16 +86,20 @@ impl Engine {
         let (words, heard) = mpsc::channel(limits::WORDS_MOST);
         let catalog = Arc::new(store.catalog()?);
         let ids = IdMaker::new(0, store.highest_id()?);
+        let out = out::Out::new(clock.monotonic());
         let inner = Inner {
             store,
+            out,
+            broken: watch::Sender::new(None),
+            changing: tokio::sync::Mutex::new(()),
             clock,
             chance,
             ids,
             snapshot: ArcSwap::from_pointee(Snapshot { catalog, simulated: HashSet::new() }),
             upstreams: OnceLock::new(),
             keys: quick_cache::sync::Cache::new(limits::KEYS_CACHED),
-            calls: Limiter::new(),
-            failures: Limiter::new(),
+            calls: Limiter::new(limits::CALLERS_COUNTED),
+            failures: Limiter::new(limits::FAILERS_COUNTED),
             shown: quick_cache::sync::Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
             words,
@@ -135,9 +144,20 @@ impl Engine {
         self.inner.store.ping()
     }
 
-    /// Resolves when the disk has failed: the process should end and be started anew.
+    /// Resolves when nothing more may be sold: the disk has failed, or the books do not add up.
     pub async fn failed(&self) -> Fault {
-        self.inner.store.failed().await
+        let mut broken = self.inner.broken.subscribe();
+        let books = async {
+            let says = broken.wait_for(Option::is_some).await.map(|says| says.clone());
+            match says {
+                Ok(says) => Fault::Corrupt(says.unwrap_or_default()),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            fault = self.inner.store.failed() => fault,
+            fault = books => fault,
+        }
     }
 
     /// The whole audit, off the request path.
@@ -165,8 +185,28 @@ impl Engine {
         self.inner.snapshot.store(Arc::new(Snapshot { catalog, simulated }));
     }
 
-    pub(crate) fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
+    /// An upstream of a route. The sandbox only ever gets one that plays (RELIABILITY P10),
+    /// whatever a route says.
+    pub(crate) fn upstream_in(
+        &self,
+        environment: Environment,
+        code: &UpstreamCode,
+    ) -> Option<&Arc<dyn Upstream>> {
+        let upstream = self.upstream(code)?;
+        let fits = match environment {
+            Environment::Sandbox => upstream.capabilities().is_simulated,
+            Environment::Live => true,
+        };
+        fits.then_some(upstream)
+    }
+
+    fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
         self.inner.upstreams.get()?.get(code)
+    }
+
+    /// Time that never steps back.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.inner.clock.monotonic()
     }
 
     /// A new id.

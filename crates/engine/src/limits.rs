@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,11 +34,13 @@ pub const KEYS_CACHED: usize = 20_000;
 pub const OFFERS_SHOWN: Duration = Duration::from_secs(15 * 60);
 /// Numbers whose offers are remembered.
 pub const OFFERS_CACHED: usize = 20_000;
-/// Failed authentications a minute from one address before they are refused unread
-/// (RELIABILITY K7).
+/// Failed authentications a minute from one IPv4 address or IPv6 /64; past that, failures are
+/// answered 429 (RELIABILITY K7).
 pub const FAILURES_A_MINUTE: u32 = 20;
-/// Windows kept before those that are empty are thrown away.
-const WINDOWS_MOST: usize = 10_000;
+/// Callers whose minute is counted: more accounts than one node serves, 260 bytes each.
+pub const CALLERS_COUNTED: usize = 200_000;
+/// Addresses whose failures are counted; a flood from more is answered, uncounted.
+pub const FAILERS_COUNTED: usize = 10_000;
 
 const SLOTS: u64 = 60;
 
@@ -78,23 +81,39 @@ impl Window {
 /// Counts calls a minute, by caller.
 #[derive(Debug)]
 pub(crate) struct Limiter<K> {
-    windows: Mutex<HashMap<K, Window>>,
+    most: usize,
+    minutes: Mutex<Minutes<K>>,
+}
+
+#[derive(Debug)]
+struct Minutes<K> {
+    windows: HashMap<K, Window>,
+    swept_s: u64,
 }
 
 impl<K: Eq + Hash> Limiter<K> {
-    pub(crate) fn new() -> Limiter<K> {
-        Limiter { windows: Mutex::new(HashMap::new()) }
+    /// Counts at most `most` callers at once; those beyond pass uncounted.
+    pub(crate) fn new(most: usize) -> Limiter<K> {
+        Limiter { most, minutes: Mutex::new(Minutes { windows: HashMap::new(), swept_s: 0 }) }
     }
 
     /// Counts one call if it is within `limit`. The quota tells what is left after it; the flag
     /// whether it may pass.
     pub(crate) fn take(&self, key: K, limit: u32, now: Duration) -> (Quota, bool) {
         let now_s = now.as_secs();
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= WINDOWS_MOST {
-            windows.retain(|_, window| now_s < window.at_s + SLOTS);
+        let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Once a second at the most: a flood must not make every call walk through all.
+        if minutes.windows.len() >= self.most && minutes.swept_s != now_s {
+            minutes.windows.retain(|_, window| now_s < window.at_s + SLOTS);
+            minutes.swept_s = now_s;
         }
-        let window = windows.entry(key).or_insert_with(|| Window::new(now_s));
+        if minutes.windows.len() >= self.most && !minutes.windows.contains_key(&key) {
+            return (
+                Quota { limit, remaining: limit.saturating_sub(1), reset_s: SLOTS },
+                limit > 0,
+            );
+        }
+        let window = minutes.windows.entry(key).or_insert_with(|| Window::new(now_s));
         window.advance(now_s);
         let passes = window.sum < limit;
         if passes {
@@ -110,6 +129,17 @@ impl<K: Eq + Hash> Limiter<K> {
     }
 }
 
+/// The address that failures count under: one subscriber of IPv6 has a whole /64.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_minute_gives_back_what_it_took() {
-        let limiter = Limiter::new();
+        let limiter = Limiter::new(10);
         let take = |s| limiter.take(1, 3, Duration::from_secs(s));
         assert_eq!(take(100), (Quota { limit: 3, remaining: 2, reset_s: 60 }, true));
         assert_eq!(take(130), (Quota { limit: 3, remaining: 1, reset_s: 30 }, true));
@@ -131,11 +161,25 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_flood_is_bounded_and_one_subscriber_counts_once() {
+        let limiter = Limiter::new(10);
+        for caller in 0..100 {
+            assert!(limiter.take(caller, 1, Duration::from_secs(1)).1);
+        }
+        assert!(!limiter.take(3, 1, Duration::from_secs(1)).1, "who is counted stays counted");
+        assert!(limiter.minutes.lock().unwrap().windows.len() <= 10);
+        let at = |text: &str| network(text.parse().unwrap());
+        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
+        assert_eq!(at("::ffff:1.2.3.4"), at("1.2.3.4"));
+        assert_ne!(at("2001:db8:0:1::1"), at("2001:db8::1"));
+    }
+
     proptest! {
         /// In no 60 seconds do more calls pass than allowed, and none is refused without cause.
         #[test]
         fn no_minute_has_more_than_its_limit(gaps in proptest::collection::vec(0_u64..20, 1..300), limit in 1_u32..20) {
-            let limiter = Limiter::new();
+            let limiter = Limiter::new(10);
             let mut now = 0;
             let mut passed: Vec<u64> = Vec::new();
             for gap in gaps {

@@ -62,7 +62,7 @@ impl Engine {
                 Some(offer) => offer,
                 None => {
                     let offers = self.ask_for_offers(caller, operator, recipient).await?;
-                    of_name(&offers).ok_or(Refusal::OfferUnknown)?
+                    of_name(&offers).ok_or_else(|| unknown(operator, given))?
                 }
             };
         let complaints: Vec<Complaint> = contradictions(operator, given, &offer);
@@ -126,7 +126,8 @@ impl Engine {
     ) -> Option<Arc<dyn Upstream>> {
         let nothing = Money::zero(self.catalog().country_of(operator)?.currency);
         let path = self.catalog().path(&self.want(caller, operator, recipient, nothing));
-        let mut connected = path.upstreams.iter().filter_map(|code| self.upstream(code));
+        let mut connected =
+            path.upstreams.iter().filter_map(|code| self.upstream_in(caller.environment, code));
         connected.find(|u| u.capabilities().quotes_offers).cloned()
     }
 
@@ -152,6 +153,20 @@ impl Engine {
 
 fn seen(caller: &Caller, operator: &Operator, recipient: &str) -> Seen {
     (caller.account, caller.environment, operator.code.clone(), recipient.to_owned())
+}
+
+/// An offer that nobody was shown: identifiers that were left out cannot be filled in either.
+fn unknown(operator: &Operator, given: &Details) -> Refusal {
+    let required = operator.offers.map_or(&[][..], |form| form.required());
+    let missing: Vec<Complaint> = required
+        .iter()
+        .filter(|field| !given.contains_key(**field))
+        .map(|field| Complaint {
+            field,
+            says: format!("The {field} is missing, and the offer was not shown for this number: list the offers first."),
+        })
+        .collect();
+    if missing.is_empty() { Refusal::OfferUnknown } else { Refusal::Invalid(missing) }
 }
 
 /// Identifiers that were sent and are not the offer's.

@@ -29,7 +29,8 @@ impl Engine {
             None => None,
         };
         let (mut purchase, path) = self.draft(&wish)?;
-        match path.upstreams.iter().find(|code| self.upstream(code).is_some()) {
+        let environment = wish.caller.environment;
+        match path.upstreams.iter().find(|code| self.upstream_in(environment, code).is_some()) {
             Some(first) if !path.needs_approval => {
                 purchase.state = State::Sent;
                 purchase.attempts = 1;
@@ -48,8 +49,7 @@ impl Engine {
             });
             Ok((opened, driven))
         });
-        let (opened, driven) =
-            opening.await.map_err(|_| Refusal::Unavailable { retry_after_s: 2 })??;
+        let (opened, driven) = opening.await.map_err(|_| Refusal::Uncertain)??;
         let settled = match driven {
             None => opened,
             Some(driven) => match tokio::time::timeout(limits::ANSWER_WITHIN, driven).await {
@@ -127,7 +127,14 @@ impl Engine {
         claims.extend(wish.idempotency.iter().map(|i| reference(i.space, &i.key)));
         let opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
         let digest = wish.idempotency.as_ref().map(|i| i.digest);
+        let leaving = purchase.latest_attempt();
+        if let Some(attempt) = leaving {
+            self.inner.out.leave(attempt, self.monotonic());
+        }
         let verdict = self.inner.store.write(Change::Open { claims, digest, opening }).await;
+        if let (Some(attempt), false) = (leaving, matches!(verdict, Ok(Ok(_)))) {
+            self.inner.out.withdraw(attempt);
+        }
         match verdict.map_err(|fault| self.unavailable(&fault))? {
             Ok(Done::Opened { available_after }) => {
                 purchase.available_after = Money::new(available_after, purchase.amount.currency());
@@ -186,13 +193,13 @@ impl Engine {
         }
     }
 
-    /// The upstreams of a purchase's route that are connected and were not tried.
-    pub(crate) fn routes_left(
-        &self,
-        purchase: &Purchase,
-        tried: &[UpstreamCode],
-    ) -> Vec<UpstreamCode> {
-        let want = Want {
+    /// Whether staff decide about a purchase before it is sent.
+    pub(crate) fn needs_staff(&self, purchase: &Purchase) -> bool {
+        self.path_of(purchase).needs_approval || self.routes_left(purchase, &[]).is_empty()
+    }
+
+    fn path_of(&self, purchase: &Purchase) -> Path {
+        self.catalog().path(&Want {
             account: purchase.key.account,
             plan: None,
             environment: purchase.key.environment,
@@ -201,9 +208,21 @@ impl Engine {
             recipient: &purchase.recipient,
             amount: purchase.amount,
             at: self.now(),
-        };
-        let path = self.catalog().path(&want);
-        path.left(tried).filter(|code| self.upstream(code).is_some()).cloned().collect()
+        })
+    }
+
+    /// The upstreams of a purchase's route that are connected and were not tried.
+    pub(crate) fn routes_left(
+        &self,
+        purchase: &Purchase,
+        tried: &[UpstreamCode],
+    ) -> Vec<UpstreamCode> {
+        let path = self.path_of(purchase);
+        let environment = purchase.key.environment;
+        path.left(tried)
+            .filter(|code| self.upstream_in(environment, code).is_some())
+            .cloned()
+            .collect()
     }
 }
 

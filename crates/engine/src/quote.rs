@@ -35,11 +35,17 @@ impl Engine {
             text: None,
             upstream_reference: None,
         };
-        let taken = self.take(purchase, |_| Some((Event::Authorise, proof.clone()))).await;
+        // As at a purchase without a quote: staff decide first if the route says so, or is none.
+        let is_for_staff = self.needs_staff(&purchase);
+        let event = if is_for_staff { Event::Refer } else { Event::Authorise };
+        let taken = self.take(purchase, |_| Some((event, proof.clone()))).await;
         match taken.map_err(|fault| self.unavailable(&fault))? {
             Taken::Moved(_) => {
                 // Read anew for what the hold has left in the wallet.
                 let held = self.read_anew(&key).map_err(|fault| self.unavailable(&fault))?;
+                if is_for_staff {
+                    return Ok(held);
+                }
                 self.send_held(held).await.map_err(|fault| self.unavailable(&fault))
             }
             Taken::Stayed(now) => Ok(now),

@@ -12,7 +12,7 @@ use domain::lifecycle::{Event, Standing, State, event_of};
 use domain::number::masked;
 use domain::purchase::{Attempt, PurchaseKey};
 use domain::settle::{self, Case, Decided, Proof, Source};
-use domain::upstream::{Outcome, UpstreamCode, cleaned};
+use domain::upstream::{AttemptRef, Outcome, UpstreamCode, cleaned};
 use store::{Change, Fault};
 
 /// What came of an event.
@@ -72,16 +72,23 @@ impl Engine {
     }
 
     /// Calls the upstream of the latest attempt, which is on record. An answer that takes too long
-    /// is unknown.
+    /// is unknown; an attempt whose record took too long is not sent any more, because somebody may
+    /// soon ask about it.
     async fn submit(&self, purchase: &Purchase) -> Outcome {
-        let Some(upstream) = purchase.upstream.as_ref().and_then(|code| self.upstream(code)) else {
+        let order = purchase.order(purchase.attempts);
+        let environment = purchase.key.environment;
+        let upstream =
+            purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
+        let Some(upstream) = upstream else {
             return Outcome::NotSent { reason: "the upstream is not connected".to_owned() };
         };
-        let order = purchase.order(purchase.attempts);
-        match tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Unknown { reason: "no answer within 20 s".to_owned() },
+        if !self.inner.out.may_call(order.attempt, self.monotonic()) {
+            return Outcome::NotSent { reason: "the store took too long to record it".to_owned() };
         }
+        let call = Call { engine: self, attempt: order.attempt };
+        let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await;
+        drop(call);
+        answer.unwrap_or_else(|_| Outcome::Unknown { reason: "no answer within 20 s".to_owned() })
     }
 
     /// Puts the next attempt of a held purchase on record, at the first upstream that was not
@@ -123,10 +130,15 @@ impl Engine {
             return Ok(None);
         };
         let after = step.after.clone();
-        match self.inner.store.write(Change::Step(step)).await? {
-            Ok(_) => Ok(Some(after)),
-            Err(_) => Ok(None),
+        let leaving = after.latest_attempt().filter(|_| event == Event::Submit);
+        if let Some(attempt) = leaving {
+            self.inner.out.leave(attempt, self.monotonic());
         }
+        let written = self.inner.store.write(Change::Step(step)).await;
+        if let (Some(attempt), false) = (leaving, matches!(written, Ok(Ok(_)))) {
+            self.inner.out.withdraw(attempt);
+        }
+        Ok(written?.is_ok().then_some(after))
     }
 
     /// Takes an upstream's word about an attempt, wherever it came from.
@@ -164,7 +176,7 @@ impl Engine {
                 // upstream gets a purchase twice, so its name tells the attempt.
                 is_current: purchase.upstream.as_ref() == Some(&upstream)
                     && !matches!(purchase.state, State::Held | State::Rejected),
-                grace_is_over: self.grace_is_over(&upstream, started_at),
+                grace_is_over: self.grace_is_over(purchase, attempt, &upstream),
                 routes_left: self.routes_left(purchase, &tried).len(),
             };
             let event = event_of(outcome, standing)?;
@@ -180,13 +192,14 @@ impl Engine {
         tracing::debug!(purchase = %id, attempt, recipient, outcome = outcome.code(), kind = purchase.kind.code(), "an upstream said");
     }
 
-    /// "Never received" counts only once the upstream has had time to know.
-    fn grace_is_over(&self, upstream: &UpstreamCode, started_at: Option<Timestamp>) -> bool {
-        let grace = self.upstream(upstream).map(|u| u.capabilities().not_found_final_after);
-        match (grace, started_at) {
-            (Some(grace), Some(started_at)) => self.now().since(started_at) >= grace,
-            (_, _) => false,
-        }
+    /// "Never received" counts only once the upstream has had time to know, counted from when
+    /// nothing of ours was on its way any more.
+    fn grace_is_over(&self, purchase: &Purchase, number: u32, upstream: &UpstreamCode) -> bool {
+        let attempt = AttemptRef { purchase: purchase.key.id, number };
+        let upstream = self.upstream_in(purchase.key.environment, upstream);
+        let grace = upstream.map(|u| u.capabilities().not_found_final_after);
+        let quiet_for = self.inner.out.quiet_for(attempt, self.monotonic());
+        !self.inner.out.is_out(attempt) && grace.is_some_and(|grace| quiet_for >= grace)
     }
 
     /// After a day of asking in vain, or of "we are working on it", staff are called; the clock
@@ -255,6 +268,9 @@ impl Engine {
             match self.inner.store.write(Change::Step(step)).await? {
                 Ok(_) => {
                     tracing::debug!(purchase = %after.key.id, from = purchase.state.code(), to = after.state.code(), "a step");
+                    if after.state.is_final() {
+                        self.inner.out.forget_all(after.key.id, after.attempts);
+                    }
                     return Ok(Taken::Moved(after));
                 }
                 Err(Denial::Moved { .. }) => purchase = self.read_anew(&purchase.key)?,
@@ -281,7 +297,10 @@ impl Engine {
 
     /// Asks the upstream of the latest attempt what became of it.
     pub(crate) async fn enquire(&self, purchase: &Purchase) -> Outcome {
-        let Some(upstream) = purchase.upstream.as_ref().and_then(|code| self.upstream(code)) else {
+        let environment = purchase.key.environment;
+        let upstream =
+            purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
+        let Some(upstream) = upstream else {
             return Outcome::Unknown { reason: "the upstream is not connected".to_owned() };
         };
         let order = purchase.order(purchase.attempts);
@@ -291,6 +310,18 @@ impl Engine {
                 Outcome::Unknown { reason: "no answer to the enquiry within 20 s".to_owned() }
             }
         }
+    }
+}
+
+/// A call that is under way; however it ends, it is back then.
+struct Call<'a> {
+    engine: &'a Engine,
+    attempt: AttemptRef,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.engine.inner.out.back(self.attempt, self.engine.monotonic());
     }
 }
 

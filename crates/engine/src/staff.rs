@@ -6,9 +6,10 @@
 use crate::Engine;
 use crate::settle::Taken;
 use domain::lifecycle::{Event, State};
-use domain::refusal::Refusal;
-use domain::settle::{Proof, Source};
+use domain::refusal::{Complaint, Refusal};
+use domain::settle::{CaseKind, Proof, Source};
 use domain::{Purchase, PurchaseId};
+use store::Change;
 
 impl Engine {
     /// Lets a purchase that waits for approval go out to its upstream. Refuses one that does not
@@ -80,6 +81,38 @@ impl Engine {
         self.by_staff(purchase, Event::Reverse, by, "refund", Some(reason)).await
     }
 
+    /// Closes the clash cases of a purchase: staff have found out, and say what. Moves no money;
+    /// what is owed is booked by its own journal. Refuses when there is no such case.
+    pub async fn close_case(
+        &self,
+        id: PurchaseId,
+        by: &str,
+        evidence: &str,
+    ) -> Result<(), Refusal> {
+        if by.trim().is_empty() || evidence.trim().is_empty() {
+            let says = "Say who closes it, and what was found.".to_owned();
+            return Err(Refusal::Invalid(vec![Complaint { field: "evidence", says }]));
+        }
+        let purchase = self.any(id)?;
+        let cases = self.inner.store.open_cases().map_err(|fault| self.unavailable(&fault))?;
+        if !cases.iter().any(|case| case.key == purchase.key && case.why == CaseKind::Clash.code())
+        {
+            return Err(Refusal::NotPossible {
+                because: "No clash case of it is open.".to_owned(),
+            });
+        }
+        let proof = Proof {
+            source: Source::Staff(by.to_owned()),
+            word: "close case".to_owned(),
+            text: Some(evidence.to_owned()),
+            upstream_reference: None,
+        };
+        let change =
+            Change::CloseCase { key: purchase.key, why: CaseKind::Clash, proof, at: self.now() };
+        let written = self.inner.store.write(change).await;
+        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
+    }
+
     async fn by_staff(
         &self,
         purchase: Purchase,
@@ -88,6 +121,17 @@ impl Engine {
         word: &str,
         text: Option<&str>,
     ) -> Result<Purchase, Refusal> {
+        let blank = |field, says: &str| Complaint { field, says: says.to_owned() };
+        let mut complaints = Vec::new();
+        if by.trim().is_empty() {
+            complaints.push(blank("by", "Say who decides."));
+        }
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            complaints.push(blank("evidence", "Say what shows it, or why."));
+        }
+        if !complaints.is_empty() {
+            return Err(Refusal::Invalid(complaints));
+        }
         let proof = Proof {
             source: Source::Staff(by.to_owned()),
             word: word.to_owned(),

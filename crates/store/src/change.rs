@@ -14,7 +14,7 @@ use domain::money::Currency;
 use domain::pricing::PriceRule;
 use domain::purchase::{PurchaseKey, ReferenceKey};
 use domain::routing::Route;
-use domain::settle::{Case, Move, Proof};
+use domain::settle::{Case, CaseKind, Move, Proof};
 use std::time::Duration;
 
 /// One change that wants into a commit.
@@ -41,6 +41,17 @@ pub enum Change {
         proof: Proof,
         /// Why staff are called.
         case: Option<Case>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Closes a purchase's case, with what was found.
+    CloseCase {
+        /// Of which purchase.
+        key: PurchaseKey,
+        /// Which case.
+        why: CaseKind,
+        /// Who closes it, and what was found.
+        proof: Proof,
         /// When.
         at: Timestamp,
     },
@@ -74,8 +85,8 @@ pub enum Change {
         /// The body, to the byte.
         body: String,
     },
-    /// Sets a row that is not money: made, or replaced whole.
-    Set(Box<Setting>),
+    /// Sets rows that are not money, each made or replaced whole: all of them or none.
+    Set(Vec<Setting>),
 }
 
 /// Money paid into or out of a wallet.
@@ -191,6 +202,7 @@ impl Change {
                 journal: Some(&posting.journal),
             },
             Change::Keep { .. }
+            | Change::CloseCase { .. }
             | Change::Claim { .. }
             | Change::PutOff { .. }
             | Change::WakeEnquiries { .. }

@@ -175,16 +175,17 @@ pub(crate) fn open_case(
     Ok(())
 }
 
-/// Closes the case of doubt: it is decided.
-pub(crate) fn close_doubt(
+/// Closes a case, if it is open.
+pub(crate) fn close_case(
     sql: &mut dyn Sql,
     key: &PurchaseKey,
+    why: CaseKind,
     at: Timestamp,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
     sql.run(
         "UPDATE cases SET closed_at = $1 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND why = $5 AND closed_at IS NULL",
-        &[at.0.into(), id, account, environment, CaseKind::Doubt.code().into()],
+        &[at.0.into(), id, account, environment, why.code().into()],
     )?;
     Ok(())
 }

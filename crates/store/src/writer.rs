@@ -14,7 +14,7 @@ use crate::{accounts, catalog, outbox, purchases};
 use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
-use domain::settle::Move;
+use domain::settle::{CaseKind, Move};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -131,7 +131,7 @@ impl Desk {
             Err(fault)
                 if changes.len() == 1 || matches!(fault, Fault::Disk(_) | Fault::DiskFull(_)) =>
             {
-                tracing::error!(%fault, changes = changes.len(), "a commit failed; nothing of it was stored");
+                tracing::error!(%fault, changes = changes.len(), "a commit failed; none of its changes is acknowledged");
                 changes.iter().map(|_| Err(fault.clone())).collect()
             }
             Err(fault) => {
@@ -226,7 +226,12 @@ impl Desk {
                     purchases::leave(sql, &step.after.key, left)?;
                 }
                 if step.from == domain::State::WithStaff {
-                    outbox::close_doubt(sql, &step.after.key, step.after.updated_at)?;
+                    outbox::close_case(
+                        sql,
+                        &step.after.key,
+                        CaseKind::Doubt,
+                        step.after.updated_at,
+                    )?;
                 }
                 self.write_move(step)?;
                 Ok(Done::Written)
@@ -238,6 +243,10 @@ impl Desk {
                     outbox::open_case(sql, key, case, *at)?;
                 }
                 Ok(Done::Written)
+            }
+            Change::CloseCase { key, why, proof, at } => {
+                purchases::keep(sql, key, proof, *at)?;
+                outbox::close_case(sql, key, *why, *at).map(|()| Done::Written)
             }
             Change::Claim { now, lease, limit } => {
                 Ok(Done::Claimed(outbox::claim(sql, *now, *lease, *limit)?))
@@ -251,7 +260,9 @@ impl Desk {
             Change::Remember { reference, status, body } => {
                 purchases::remember(sql, reference, *status, body).map(|()| Done::Written)
             }
-            Change::Set(setting) => self.set(setting).map(|()| Done::Written),
+            Change::Set(settings) => {
+                settings.iter().try_for_each(|setting| self.set(setting)).map(|()| Done::Written)
+            }
         }
     }
 

@@ -12,9 +12,10 @@ use crate::secrets::{MasterKey, write_private};
 use crate::server::Server;
 use crate::{cmd, log};
 use anyhow::{Context as _, anyhow};
-use domain::account::{AccountId, Plan, Role, Subscription};
+use domain::account::{AccountId, HOUSE, Plan, Role, Subscription};
 use domain::ids::KeyId;
 use domain::journal::Reason;
+use domain::refusal::Refusal;
 use domain::{Currency, Environment, Money};
 use engine::{Engine, NewAccount, Pair, Paper};
 use serde::Serialize;
@@ -57,11 +58,12 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
     log::start(&config)?;
     cmd::serve::runtime()?.block_on(async {
         let engine = house::open(&config.data_dir)?;
+        let balance = Money::parse(&args.balance, Currency::BDT)
+            .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
+        let mut credentials = begin(&engine, &config.data_dir)?;
         house::furnish(&engine).await?;
         engine.set_catalog(catalog::demo_routes()?).await.map_err(refused)?;
-        let balance = Money::parse(&args.balance, Currency::BDT)
-            .map_err(|_| anyhow!("--balance is a number such as 7000.00"))?;
-        let mut credentials = furnish(&engine, &config.data_dir, balance).await?;
+        furnish(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
             let merchant = AccountId(credentials.merchant.account);
             let plan = Subscription {
@@ -79,6 +81,7 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
         let server = Server::bind(engine.clone(), &config)?;
         drop(engine);
         server.base_url().clone_into(&mut credentials.base_url);
+        add_webhook_secrets(&mut credentials, &config.data_dir)?;
         if let Some(file) = &args.credentials_file {
             write_private(file, serde_json::to_string_pretty(&credentials)?.as_bytes())?;
         }
@@ -87,8 +90,9 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Makes merchant, customer and staff, or finds what an earlier start made.
-async fn furnish(engine: &Engine, data_dir: &Path, balance: Money) -> anyhow::Result<Credentials> {
+/// The demo's secrets: those of an earlier start, or new ones, on disk before anything is made with
+/// them, so that a start that was cut off can be finished. Refuses a folder that sells.
+fn begin(engine: &Engine, data_dir: &Path) -> anyhow::Result<Credentials> {
     let made = data_dir.join(MADE_FILE);
     if made.exists() {
         let text = std::fs::read_to_string(&made)
@@ -96,83 +100,124 @@ async fn furnish(engine: &Engine, data_dir: &Path, balance: Money) -> anyhow::Re
         return serde_json::from_str(&text)
             .with_context(|| format!("{} is not what the demo wrote", made.display()));
     }
-    let credentials = Credentials {
-        base_url: String::new(),
-        merchant: merchant(engine, data_dir, balance).await?,
-        customer: customer(engine).await?,
-        staff: staff(engine).await?,
-    };
+    anyhow::ensure!(
+        engine.accounts()?.is_empty(),
+        "{} is an installation of its own, where a demo would sell what is only simulated; give the demo another folder with --data-dir",
+        data_dir.display()
+    );
+    let credentials = fresh_credentials(engine)?;
     write_private(&made, serde_json::to_string_pretty(&credentials)?.as_bytes())?;
     Ok(credentials)
 }
 
-async fn merchant(engine: &Engine, data_dir: &Path, balance: Money) -> anyhow::Result<Merchant> {
+fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
+    let password = || engine.random_text(16).map_err(refused);
+    let pair = |open_key, secret_key| KeyPair {
+        key: 0,
+        open_key,
+        secret_key,
+        webhook_secret: String::new(),
+    };
+    let live = engine.fresh_pair(Environment::Live).map_err(refused)?;
+    let staff = |role: &str| {
+        anyhow::Ok(Staff {
+            email: format!("{role}@demo.example"),
+            password: password()?,
+            role: role.to_owned(),
+        })
+    };
+    Ok(Credentials {
+        base_url: String::new(),
+        merchant: Merchant {
+            account: 0,
+            email: "merchant@demo.example".to_owned(),
+            password: password()?,
+            sandbox: pair(OPEN_KEY.to_owned(), SECRET_KEY.to_owned()),
+            live: pair(live.open, live.secret),
+        },
+        customer: Customer {
+            account: 0,
+            username: "customer@demo.example".to_owned(),
+            password: password()?,
+        },
+        staff: ["operator", "approver", "admin"]
+            .into_iter()
+            .map(staff)
+            .collect::<anyhow::Result<_>>()?,
+    })
+}
+
+/// Makes merchant, customer and staff in one commit, if they are not there; then their money.
+async fn furnish(
+    engine: &Engine,
+    credentials: &mut Credentials,
+    balance: Money,
+) -> anyhow::Result<()> {
+    let currencies = ["USD", "ZWG"]
+        .map(|code| Currency::from_code(code).ok_or_else(|| anyhow!("no currency {code}")));
+    let currencies = currencies.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    if engine.holder_of(OPEN_KEY).map_err(refused)?.is_none() {
+        found(engine, credentials, &currencies).await?;
+    }
+    let known = |open_key: &str| {
+        engine.holder_of(open_key).map_err(refused)?.context("the demo's keys are gone")
+    };
+    let sandbox = known(&credentials.merchant.sandbox.open_key)?;
+    credentials.merchant.account = sandbox.account.0;
+    credentials.merchant.sandbox.key = sandbox.id.0;
+    credentials.merchant.live.key = known(&credentials.merchant.live.open_key)?.id.0;
+    for environment in Environment::ALL {
+        start_with(engine, sandbox.account, environment, balance).await?;
+    }
+    let customer = engine
+        .accounts()?
+        .into_iter()
+        .find(|a| a.role == Role::Customer)
+        .context("the demo's customer is gone")?;
+    credentials.customer.account = customer.id.0;
+    for currency in currencies {
+        start_with(engine, customer.id, Environment::Live, Money::new(50_000, currency)).await?;
+    }
+    Ok(())
+}
+
+async fn found(
+    engine: &Engine,
+    credentials: &Credentials,
+    currencies: &[Currency],
+) -> anyhow::Result<()> {
     let subscription =
         Some(Subscription { plan: Plan::Business, until: engine.now().after(FOR_LONG) });
-    let new = NewAccount {
+    let shop = NewAccount {
         role: Role::Merchant,
         name: "Demo Telecom",
         subscription,
         currencies: &[Currency::BDT],
     };
-    let account = engine.open_account(new).await.map_err(refused)?;
-    for environment in Environment::ALL {
-        start_with(engine, account, environment, balance).await?;
+    let person =
+        NewAccount { role: Role::Customer, name: "Demo Customer", subscription: None, currencies };
+    let Credentials { merchant, customer, staff, base_url: _ } = credentials;
+    let mut founding = engine.founding();
+    let account = founding.account(&shop).map_err(refused)?;
+    for (environment, keys) in
+        [(Environment::Sandbox, &merchant.sandbox), (Environment::Live, &merchant.live)]
+    {
+        let pair = Pair { open: keys.open_key.clone(), secret: keys.secret_key.clone() };
+        founding.key(account, environment, &pair).map_err(refused)?;
     }
-    let master = MasterKey::of(data_dir)?;
-    let pair = |(id, pair): (KeyId, Pair)| KeyPair {
-        open_key: pair.open,
-        secret_key: pair.secret,
-        webhook_secret: master.webhook_secret(id),
-    };
-    let known = Pair { open: OPEN_KEY.to_owned(), secret: SECRET_KEY.to_owned() };
-    let sandbox = engine.adopt_key(account, Environment::Sandbox, known).await.map_err(refused)?;
-    let live = engine.make_key(account, Environment::Live).await.map_err(refused)?;
-    let email = "merchant@demo.example".to_owned();
-    let password = login(engine, account, &email, "owner").await?;
-    Ok(Merchant { account: account.0, email, password, sandbox: pair(sandbox), live: pair(live) })
-}
-
-async fn customer(engine: &Engine) -> anyhow::Result<Customer> {
-    let currencies = ["USD", "ZWG"]
-        .map(|code| Currency::from_code(code).ok_or_else(|| anyhow!("no currency {code}")));
-    let currencies = currencies.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    let new = NewAccount {
-        role: Role::Customer,
-        name: "Demo Customer",
-        subscription: None,
-        currencies: &currencies,
-    };
-    let account = engine.open_account(new).await.map_err(refused)?;
-    for currency in currencies {
-        start_with(engine, account, Environment::Live, Money::new(50_000, currency)).await?;
+    founding.user(account, &merchant.email, "owner", &merchant.password).await.map_err(refused)?;
+    let account = founding.account(&person).map_err(refused)?;
+    founding
+        .user(account, &customer.username, "owner", &customer.password)
+        .await
+        .map_err(refused)?;
+    for Staff { email, password, role } in staff {
+        founding.user(HOUSE, email, role, password).await.map_err(refused)?;
     }
-    let username = "customer@demo.example".to_owned();
-    let password = login(engine, account, &username, "owner").await?;
-    Ok(Customer { username, password })
+    founding.commit().await.map_err(refused)
 }
 
-async fn staff(engine: &Engine) -> anyhow::Result<Vec<Staff>> {
-    let mut staff = Vec::new();
-    for role in ["operator", "approver", "admin"] {
-        let email = format!("{role}@demo.example");
-        let password = login(engine, domain::account::HOUSE, &email, role).await?;
-        staff.push(Staff { email, password, role: role.to_owned() });
-    }
-    Ok(staff)
-}
-
-async fn login(
-    engine: &Engine,
-    account: AccountId,
-    email: &str,
-    role: &str,
-) -> anyhow::Result<String> {
-    let password = engine.random_text(16).map_err(refused)?;
-    engine.make_user(account, email, role, &password).await.map_err(refused)?;
-    Ok(password)
-}
-
+/// Play money to start with, once.
 async fn start_with(
     engine: &Engine,
     account: AccountId,
@@ -181,7 +226,17 @@ async fn start_with(
 ) -> anyhow::Result<()> {
     let reference = format!("DEMO-START-{}", amount.currency().code());
     let paper = Paper { reference: &reference, by: "demo", note: "play money to start with" };
-    engine.fund(Reason::Deposit, (account, environment), amount, paper).await.map_err(refused)?;
+    match engine.fund(Reason::Deposit, (account, environment), amount, paper).await {
+        Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
+        Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+fn add_webhook_secrets(credentials: &mut Credentials, data_dir: &Path) -> anyhow::Result<()> {
+    let master = MasterKey::of(data_dir)?;
+    for pair in [&mut credentials.merchant.sandbox, &mut credentials.merchant.live] {
+        pair.webhook_secret = master.webhook_secret(KeyId(pair.key));
+    }
     Ok(())
 }
 

@@ -64,6 +64,17 @@ pub(crate) enum Verb {
         #[arg(long)]
         evidence: String,
     },
+    /// Close a case: what was found out is kept, no money moves.
+    Close {
+        /// Of which purchase.
+        id: i64,
+        /// Who closes it.
+        #[arg(long)]
+        by: String,
+        /// What was found.
+        #[arg(long)]
+        evidence: String,
+    },
     /// Undo a delivered one; the money goes back, the commission is clawed back.
     Refund(Decision),
 }
@@ -92,6 +103,11 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
         }
         Verb::Cases { json } => {
             cases(engine, json, output)?;
+            return Ok(0);
+        }
+        Verb::Close { id, by, evidence } => {
+            engine.close_case(PurchaseId(id), &by, &evidence).await.map_err(refused)?;
+            output.say(format!("The case of purchase {id} is closed."));
             return Ok(0);
         }
         Verb::Approve { id, by } => engine.approve(PurchaseId(id), &by).await,

@@ -44,14 +44,14 @@ impl Engine {
     async fn work(self, stop: CancellationToken) {
         let seats = Arc::new(Semaphore::new(limits::JOBS_AT_ONCE));
         while !stop.is_cancelled() {
-            let taken = match self.take_jobs(&seats).await {
-                Ok(taken) => taken,
+            let nap = match self.take_jobs(&seats).await {
+                Ok(0) => self.nap(),
+                Ok(_) => Duration::ZERO,
                 Err(fault) => {
                     tracing::warn!(%fault, "no jobs could be taken");
-                    0
+                    limits::SLEEP_MOST
                 }
             };
-            let nap = if taken > 0 { Duration::ZERO } else { self.nap() };
             tokio::select! {
                 () = tokio::time::sleep(nap) => {}
                 () = self.inner.wake.notified() => {}

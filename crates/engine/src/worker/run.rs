@@ -42,7 +42,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Asks about the latest attempt, unless its submit is still out: then it is too early.
     async fn ask(&self, purchase: Purchase) -> Result<Taken, Fault> {
+        if purchase.latest_attempt().is_some_and(|attempt| self.inner.out.is_out(attempt)) {
+            return Ok(Taken::Stayed(purchase));
+        }
         let outcome = self.enquire(&purchase).await;
         let attempt = purchase.attempts;
         self.hear(purchase, attempt, &outcome, Hearing::Enquiry).await

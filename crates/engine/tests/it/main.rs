@@ -4,6 +4,7 @@
 
 mod access;
 mod approval;
+mod clock;
 mod crash;
 mod doubt;
 mod idempotency;

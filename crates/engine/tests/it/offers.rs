@@ -77,7 +77,7 @@ async fn an_offer_is_filled_in_and_held_to_what_it_is() {
         GP [("offerId", "1"), ("campaignId", "C1"), ("sessionContext", "S1")]: ["C1", "1", "S1", "1"]
         GP [("offerId", "1"), ("campaignId", "C9"), ("sessionContext", "")]: The campaignId does not belong to this offer; send the offer's own.The sessionContext does not belong to this offer; send the offer's own.
         GP [("offerId", "1")]: OfferAmount { costs: Money { minor: 6800, currency: BDT } }
-        GP [("offerId", "3")]: OfferUnknown
+        GP [("offerId", "3")]: The campaignId is missing, and the offer was not shown for this number: list the offers first.The sessionContext is missing, and the offer was not shown for this number: list the offers first.
         GP [("ticketId", "1")]: OfferUnknown
         GP []: OfferUnknown
         RB [("ticketId", "2")]: ["C1", "2", "S1", "2"]

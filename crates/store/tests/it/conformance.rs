@@ -21,14 +21,14 @@ use store::{Change, Claimed, Done, DueJob, Fault, Setting, User};
 use tokio::task::JoinSet;
 
 fn user(id: i64, email: &str) -> Change {
-    Change::Set(Box::new(Setting::User(User {
+    Change::Set(vec![Setting::User(User {
         id: UserId(id),
         account: AccountId(2),
         email: email.to_owned(),
         role: "owner".to_owned(),
         password_hash: "$argon2id$".to_owned(),
         created_at: NOW,
-    })))
+    })])
 }
 
 /// 64 merchants buy, settle and pay in at once; now and then one of them sends rubbish.

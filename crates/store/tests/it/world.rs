@@ -95,7 +95,7 @@ pub fn account(id: AccountId, role: Role) -> Account {
 }
 
 pub async fn set(store: &Store, setting: Setting) {
-    assert_eq!(store.write(Change::Set(Box::new(setting))).await.unwrap(), Ok(Done::Written));
+    assert_eq!(store.write(Change::Set(vec![setting])).await.unwrap(), Ok(Done::Written));
 }
 
 pub const fn bdt(minor: i64) -> Money {
@@ -196,7 +196,7 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
         {
             upstream_says(purchase, "heard")
         }
-        Event::Authorise => Proof { source: Source::Owner, ..staff_say("authorise") },
+        Event::Authorise | Event::Refer => Proof { source: Source::Owner, ..staff_say("authorise") },
         Event::Expire => Proof { source: Source::Clock, ..staff_say("expire") },
         Event::Approve
         | Event::Reject

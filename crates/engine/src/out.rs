@@ -1,0 +1,109 @@
+//! Which attempts are in an upstream's hands just now, as far as this process knows.
+//!
+//! While a submit is out nobody asks about it, and nobody believes "never received": the order may
+//! still be on its way. Told by a monotonic clock, because a step of the wall clock must not end
+//! anything early. Not here: what earlier runs sent; of that only the start of this one is known.
+
+use domain::PurchaseId;
+use domain::settle::{ASK_AFTER, SUBMIT_WITHIN};
+use domain::upstream::AttemptRef;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// From the draft of an attempt to its call. A commit that took longer leaves too little time
+/// before others may ask about it: then nothing is sent.
+const SEND_WITHIN: Duration = ASK_AFTER.saturating_sub(SUBMIT_WITHIN);
+/// Ended calls that are remembered; past that the oldest are forgotten after an hour, which is
+/// longer than any upstream's grace.
+const ENDED_MOST: usize = 10_000;
+const ENDED_KEPT: Duration = Duration::from_secs(3600);
+
+/// The attempts of this process.
+#[derive(Debug)]
+pub(crate) struct Out {
+    started: Duration,
+    legs: Mutex<HashMap<AttemptRef, Leg>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Leg {
+    /// Drafted then, by so many who race to record it; perhaps called, not back.
+    Going { drafted: Duration, drafts: u32 },
+    /// The call has ended then, with or without an answer.
+    Back { at: Duration },
+}
+
+impl Out {
+    pub(crate) fn new(now: Duration) -> Out {
+        Out { started: now, legs: Mutex::new(HashMap::new()) }
+    }
+
+    /// An attempt is about to go on record, and then out.
+    pub(crate) fn leave(&self, attempt: AttemptRef, now: Duration) {
+        let mut legs = self.legs();
+        if legs.len() >= ENDED_MOST {
+            legs.retain(|_, leg| match leg {
+                Leg::Going { .. } => true,
+                Leg::Back { at } => now.saturating_sub(*at) < ENDED_KEPT,
+            });
+        }
+        match legs.get_mut(&attempt) {
+            Some(Leg::Going { drafts, .. }) => *drafts += 1,
+            Some(Leg::Back { .. }) | None => {
+                legs.insert(attempt, Leg::Going { drafted: now, drafts: 1 });
+            }
+        }
+    }
+
+    /// A draft did not go on record: its purchase was refused, or another draft won.
+    pub(crate) fn withdraw(&self, attempt: AttemptRef) {
+        let mut legs = self.legs();
+        if let Some(Leg::Going { drafts, .. }) = legs.get_mut(&attempt) {
+            *drafts = drafts.saturating_sub(1);
+            if *drafts == 0 {
+                legs.remove(&attempt);
+            }
+        }
+    }
+
+    /// Whether it may still be called: its record did not take too long.
+    pub(crate) fn may_call(&self, attempt: AttemptRef, now: Duration) -> bool {
+        match self.legs().get(&attempt) {
+            Some(Leg::Going { drafted, .. }) => now.saturating_sub(*drafted) < SEND_WITHIN,
+            Some(Leg::Back { .. }) | None => false,
+        }
+    }
+
+    /// Its call has ended.
+    pub(crate) fn back(&self, attempt: AttemptRef, now: Duration) {
+        self.legs().insert(attempt, Leg::Back { at: now });
+    }
+
+    /// Forgets every attempt of a purchase that is final: nobody will ask.
+    pub(crate) fn forget_all(&self, purchase: PurchaseId, attempts: u32) {
+        let mut legs = self.legs();
+        for number in 1..=attempts {
+            legs.remove(&AttemptRef { purchase, number });
+        }
+    }
+
+    /// Whether its call may be under way.
+    pub(crate) fn is_out(&self, attempt: AttemptRef) -> bool {
+        matches!(self.legs().get(&attempt), Some(Leg::Going { .. }))
+    }
+
+    /// For how long nothing of ours was on its way: since its call ended, or, if an earlier run
+    /// made it, since this one started. Nothing while it is out.
+    pub(crate) fn quiet_for(&self, attempt: AttemptRef, now: Duration) -> Duration {
+        match self.legs().get(&attempt) {
+            Some(Leg::Going { .. }) => Duration::ZERO,
+            Some(Leg::Back { at }) => now.saturating_sub(*at),
+            None => now.saturating_sub(self.started),
+        }
+    }
+
+    fn legs(&self) -> MutexGuard<'_, HashMap<AttemptRef, Leg>> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
