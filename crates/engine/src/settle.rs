@@ -13,6 +13,7 @@ use domain::number::masked;
 use domain::purchase::{Attempt, PurchaseKey};
 use domain::settle::{self, Case, Decided, Proof, Source};
 use domain::upstream::{AttemptRef, Outcome, UpstreamCode, cleaned};
+use std::time::Duration;
 use store::{Change, Fault};
 
 /// What came of an event.
@@ -196,10 +197,24 @@ impl Engine {
     /// nothing of ours was on its way any more.
     fn grace_is_over(&self, purchase: &Purchase, number: u32, upstream: &UpstreamCode) -> bool {
         let attempt = AttemptRef { purchase: purchase.key.id, number };
-        let upstream = self.upstream_in(purchase.key.environment, upstream);
-        let grace = upstream.map(|u| u.capabilities().not_found_final_after);
+        self.grace_of(purchase, attempt, upstream).is_some_and(|left| left.is_zero())
+            && !self.inner.out.is_out(attempt)
+    }
+
+    /// How long until "never received" counts for the latest attempt; `None` without one.
+    pub(crate) fn grace_left(&self, purchase: &Purchase) -> Option<Duration> {
+        self.grace_of(purchase, purchase.latest_attempt()?, purchase.upstream.as_ref()?)
+    }
+
+    fn grace_of(
+        &self,
+        purchase: &Purchase,
+        attempt: AttemptRef,
+        upstream: &UpstreamCode,
+    ) -> Option<Duration> {
+        let upstream = self.upstream_in(purchase.key.environment, upstream)?;
         let quiet_for = self.inner.out.quiet_for(attempt, self.monotonic());
-        !self.inner.out.is_out(attempt) && grace.is_some_and(|grace| quiet_for >= grace)
+        Some(upstream.capabilities().not_found_final_after.saturating_sub(quiet_for))
     }
 
     /// After a day of asking in vain, or of "we are working on it", staff are called; the clock

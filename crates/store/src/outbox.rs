@@ -143,10 +143,10 @@ pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Resu
     Ok(())
 }
 
-/// Makes every enquiry due.
+/// Makes every enquiry due, as if it were the first.
 pub(crate) fn wake_enquiries(sql: &mut dyn Sql, now: Timestamp) -> Result<(), Fault> {
     sql.run(
-        "UPDATE jobs SET due_at = $1, epoch = epoch + 1 WHERE job = 'query' AND due_at > $2",
+        "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1 WHERE job = 'query' AND due_at > $2",
         &[now.0.into(), now.0.into()],
     )?;
     Ok(())

@@ -54,7 +54,12 @@ impl Engine {
 
     async fn put_off(&self, job: DueJob, purchase: &Purchase) -> Result<(), Fault> {
         let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries + 1 };
-        let until = self.now().after(ask_again_after(tries));
+        // Once its grace is over, "never received" is an answer: ask then, whatever the schedule.
+        let wait = match self.grace_left(purchase) {
+            Some(left) if !left.is_zero() => ask_again_after(tries).min(left),
+            Some(_) | None => ask_again_after(tries),
+        };
+        let until = self.now().after(wait);
         // Nothing in it can be denied: it needs nothing.
         let _ = self.inner.store.write(Change::PutOff { job, until }).await?;
         Ok(())

@@ -196,7 +196,9 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
         {
             upstream_says(purchase, "heard")
         }
-        Event::Authorise | Event::Refer => Proof { source: Source::Owner, ..staff_say("authorise") },
+        Event::Authorise | Event::Refer => {
+            Proof { source: Source::Owner, ..staff_say("authorise") }
+        }
         Event::Expire => Proof { source: Source::Clock, ..staff_say("expire") },
         Event::Approve
         | Event::Reject
