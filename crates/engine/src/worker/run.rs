@@ -5,6 +5,7 @@ use crate::settle::{Hearing, Taken};
 use domain::Purchase;
 use domain::lifecycle::State;
 use domain::settle::ask_again_after;
+use domain::upstream::Outcome;
 use store::{Change, DueJob, Fault};
 
 impl Engine {
@@ -16,10 +17,15 @@ impl Engine {
         if purchase.version != job.version {
             return Ok(());
         }
+        let mut is_early = false;
         let taken = match purchase.state {
             State::Quoted | State::Awaiting => self.expire(purchase).await?,
             State::Held => return self.send(purchase).await,
-            State::Sent | State::InDoubt | State::WithStaff => self.ask(purchase).await?,
+            State::Sent | State::InDoubt | State::WithStaff => {
+                let asked = self.ask(purchase).await?;
+                is_early = asked.is_early;
+                asked.taken
+            }
             // Its job went with its last step: somebody else was faster.
             State::Delivered | State::Failed | State::Rejected | State::Refunded => return Ok(()),
         };
@@ -28,7 +34,7 @@ impl Engine {
             Taken::Moved(purchase) if purchase.state == State::Held => self.send(purchase).await,
             Taken::Moved(_) => Ok(()),
             Taken::Stayed(purchase) | Taken::Never(purchase) | Taken::Denied(purchase, _) => {
-                self.put_off(job, &purchase).await
+                self.put_off(job, &purchase, is_early).await
             }
         }
     }
@@ -43,20 +49,21 @@ impl Engine {
     }
 
     /// Asks about the latest attempt, unless its submit is still out: then it is too early.
-    async fn ask(&self, purchase: Purchase) -> Result<Taken, Fault> {
+    async fn ask(&self, purchase: Purchase) -> Result<Asked, Fault> {
         if purchase.latest_attempt().is_some_and(|attempt| self.inner.out.is_out(attempt)) {
-            return Ok(Taken::Stayed(purchase));
+            return Ok(Asked { taken: Taken::Stayed(purchase), is_early: true });
         }
         let outcome = self.enquire(&purchase).await;
         let attempt = purchase.attempts;
-        self.hear(purchase, attempt, &outcome, Hearing::Enquiry).await
+        let taken = self.hear(purchase, attempt, &outcome, Hearing::Enquiry).await?;
+        Ok(Asked { taken, is_early: outcome == Outcome::NotFound })
     }
 
-    async fn put_off(&self, job: DueJob, purchase: &Purchase) -> Result<(), Fault> {
+    async fn put_off(&self, job: DueJob, purchase: &Purchase, is_early: bool) -> Result<(), Fault> {
         let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries + 1 };
         // Once its grace is over, "never received" is an answer: ask then, whatever the schedule.
         let wait = match self.grace_left(purchase) {
-            Some(left) if !left.is_zero() => ask_again_after(tries).min(left),
+            Some(left) if is_early && !left.is_zero() => ask_again_after(tries).min(left),
             Some(_) | None => ask_again_after(tries),
         };
         let until = self.now().after(wait);
@@ -64,4 +71,11 @@ impl Engine {
         let _ = self.inner.store.write(Change::PutOff { job, until }).await?;
         Ok(())
     }
+}
+
+/// What an enquiry led to.
+struct Asked {
+    taken: Taken,
+    /// It came before the upstream's "never received" counts.
+    is_early: bool,
 }
