@@ -23,4 +23,13 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     axum::Router::new()
         .merge(irecharge::router(engine.clone(), settings.clone()))
         .merge(docs::router(engine, settings))
+        .fallback(nothing_here)
+}
+
+/// A path of no face.
+async fn nothing_here() -> (http::StatusCode, &'static str) {
+    (
+        http::StatusCode::NOT_FOUND,
+        "Nothing is served here. The API is under /api/billing, its reference at /docs.\n",
+    )
 }

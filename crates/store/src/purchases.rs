@@ -1,6 +1,7 @@
 //! Purchases, their references and attempts: rows in, rows out.
 //!
-//! Every query on an account's rows names the account and the environment first.
+//! Every query on an account's rows names the account and the environment; those for staff and for
+//! upstreams' words, who know no account, say so.
 
 use crate::backend::{Sql, Value, all, first};
 use crate::fault::Fault;

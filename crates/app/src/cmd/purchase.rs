@@ -4,7 +4,7 @@ use crate::cmd::moment;
 use crate::house::refused;
 use crate::output::Output;
 use anyhow::Context as _;
-use domain::number::masked;
+use domain::number::{masked, masked_in};
 use domain::{Purchase, PurchaseId, State};
 use engine::{Engine, Story};
 use serde_json::{Value, json};
@@ -184,7 +184,7 @@ fn cases(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()>
             output
                 .line(json!({ "purchase": id.0, "why": why, "opened_at": at, "text": case.text }));
         } else {
-            output.line(format!("{id}  {why}  {at}  {}", case.text));
+            output.line(format!("{id}  {why}  {at}  {}", masked_in(&case.text)));
         }
     }
     Ok(())

@@ -73,7 +73,7 @@ pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: U
 
 /// Normal recharge
 ///
-/// Holds amount and fee, sends the recharge and waits up to 20 seconds for the operator's word. Not
+/// Holds amount and fee, sends the recharge and waits up to 25 seconds for the operator's word. Not
 /// every 200 is a success: read `billing.status`. While it is `pending` or `processing`, check the
 /// status or wait for the webhook; do not send it again under another reference.
 #[utoipa::path(

@@ -61,6 +61,8 @@ impl Folder {
     /// Opens the writing connection and brings the schema up to date.
     pub(crate) fn writer(&self) -> Result<Lite, OpenError> {
         let broken = |fault| OpenError::Database(self.database.clone(), fault);
+        make_private_file(&self.database)
+            .map_err(|error| OpenError::Unusable(self.database.clone(), error.to_string()))?;
         let mut lite = Lite::open(
             &self.database,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
@@ -86,6 +88,21 @@ impl Folder {
 fn make_private_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Numbers and names are nobody else's business; SQLite gives its log the database's mode.
+#[cfg(unix)]
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if path.exists() {
+        return Ok(());
+    }
+    File::options().write(true).create(true).truncate(false).mode(0o600).open(path).map(|_| ())
+}
+
+#[cfg(not(unix))]
+fn make_private_file(_path: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(not(unix))]
