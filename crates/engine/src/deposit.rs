@@ -23,6 +23,9 @@ impl Engine {
         let (account, environment) = place;
         let wrong =
             |field, says: &str| Refusal::Invalid(vec![Complaint { field, says: says.to_owned() }]);
+        if paper.by.trim().is_empty() {
+            return Err(wrong("by", "Say who books it."));
+        }
         if !is_reference(paper.reference) {
             return Err(wrong("reference", "A reference is 1 to 128 printable ASCII characters."));
         }

@@ -301,7 +301,15 @@ impl Engine {
     }
 
     /// The world contradicts our books: keeps the proof and opens a case; no money moves.
+    /// A word that is on record already says nothing new, and opens nothing again.
     async fn call_staff(&self, purchase: Purchase, case: Case) -> Result<Taken, Fault> {
+        let (source, proof) = (case.proof.source.label(), &case.proof);
+        let is_known = self.inner.store.evidence(&purchase.key)?.iter().any(|known| {
+            known.source == source && known.word == proof.word && known.text == proof.text
+        });
+        if is_known {
+            return Ok(Taken::Stayed(purchase));
+        }
         tracing::error!(purchase = %purchase.key.id, state = purchase.state.code(), said = case.proof.word, "contradicts our books: a case for staff");
         let proof = case.proof.clone();
         let change = Change::Keep { key: purchase.key, proof, case: Some(case), at: self.now() };

@@ -29,7 +29,8 @@ const OPEN_KEY: &str = "ok_test_SaldoDemoSaldoDemoSaldoD";
 const SECRET_KEY: &str = "sk_test_SaldoDemoSaldoDemoSaldoDemoSaldoDemoSaldoD2vwVsO";
 /// The demo's subscriptions last ten years.
 const FOR_LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-const MADE_FILE: &str = "demo-credentials.json";
+/// The demo's secrets, and the mark of a folder that is a demo's.
+pub(crate) const MADE_FILE: &str = "demo-credentials.json";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {

@@ -5,7 +5,7 @@ use crate::house::refused;
 use crate::output::Output;
 use anyhow::anyhow;
 use domain::Environment;
-use domain::account::{AccountId, AllowList};
+use domain::account::{AccountId, AllowList, HOUSE};
 use engine::Engine;
 
 #[derive(clap::Subcommand, Debug)]
@@ -42,6 +42,10 @@ pub(crate) enum Verb {
 pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
     match verb {
         Verb::Make { account, environment } => {
+            anyhow::ensure!(
+                AccountId(account) != HOUSE,
+                "account {account} is the house itself, which buys nothing"
+            );
             anyhow::ensure!(
                 engine.account(AccountId(account)).map_err(refused)?.is_some(),
                 "there is no account {account}"

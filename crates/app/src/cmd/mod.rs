@@ -5,7 +5,7 @@
 
 mod account;
 mod bench;
-mod demo;
+pub(crate) mod demo;
 mod key;
 mod purchase;
 pub(crate) mod serve;

@@ -149,7 +149,7 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> any
     output.line(line(&story.purchase));
     for attempt in &story.attempts {
         let outcome = attempt.outcome.as_deref().unwrap_or("nothing heard");
-        let text = attempt.text.as_deref().unwrap_or("");
+        let text = masked_in(attempt.text.as_deref().unwrap_or(""));
         output.line(format!(
             "  attempt {} at {} {}: {outcome} {text}",
             attempt.number,
@@ -158,7 +158,7 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> any
         ));
     }
     for evidence in &story.evidence {
-        let text = evidence.text.as_deref().unwrap_or("");
+        let text = masked_in(evidence.text.as_deref().unwrap_or(""));
         output.line(format!(
             "  {} {} said {} {text}",
             moment(evidence.at),

@@ -1,5 +1,6 @@
 //! `saldo serve`: serves what is in the data folder.
 
+use crate::cmd::demo::MADE_FILE;
 use crate::config::{Config, Flags};
 use crate::output::Output;
 use crate::server::Server;
@@ -23,7 +24,7 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
         let engine = house::open(&config.data_dir)?;
         // What a demo sells in its live environment is simulated; whoever pays must not get that.
         anyhow::ensure!(
-            !engine.is_simulated(Environment::Live),
+            !engine.is_simulated(Environment::Live) && !config.data_dir.join(MADE_FILE).exists(),
             "{} was made by `saldo demo`: its live purchases are simulated; give an empty folder with --data-dir",
             config.data_dir.display()
         );

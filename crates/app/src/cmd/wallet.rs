@@ -96,7 +96,7 @@ async fn book(
     output: &mut Output,
 ) -> anyhow::Result<()> {
     let amount = Money::parse(&booking.amount, booking.currency)
-        .map_err(|_| anyhow!("--amount is a number such as 1500.00"))?;
+        .map_err(|_| anyhow!("--amount is a number from 0.01 to 999999999.99, such as 1500.00"))?;
     let paper = Paper { reference: &booking.reference, by: &booking.by, note: &booking.note };
     let place = (AccountId(booking.account), booking.environment);
     let available = engine.fund(reason, place, amount, paper).await.map_err(refused)?;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 /// One sentence that says what to do, exit code 2, nothing on stdout.
 #[track_caller]
-fn assert_one_sentence(output: &Output, mentions: &str) {
+pub fn assert_one_sentence(output: &Output, mentions: &str) {
     assert_eq!(output.status.code(), Some(2), "{}", words(output));
     assert!(output.stdout.is_empty(), "{}", words(output));
     let said = String::from_utf8(output.stderr.clone()).unwrap();

@@ -66,13 +66,38 @@ impl Folder {
     /// Starts the demo and does not wait.
     pub fn spawn(&self, flags: &[&str]) -> Starting {
         let credentials_file = self.path("credentials.json");
-        let log = self.path("server.log");
         let _ = fs::remove_file(&credentials_file);
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let running = self.run("demo", &[&file_flags[..], flags].concat());
+        Starting { running, credentials_file }
+    }
+
+    /// Starts `serve` and waits until it listens; it hands out no credentials.
+    pub fn serve(&self) -> Running {
+        let running = self.run("serve", &[]);
+        let greeted = |running: &Running| running.log().contains("Saldo serves").then_some(());
+        running.waits_until(greeted).0
+    }
+
+    /// Starts `serve` and waits until it listens or ends; none if it refuses the folder.
+    pub fn try_serve(&self) -> Option<Running> {
+        let mut running = self.run("serve", &[]);
+        while !running.log().contains("Saldo serves") {
+            if running.process.0.try_wait().unwrap().is_some() {
+                return None;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Some(running)
+    }
+
+    /// Starts a verb that serves this folder, on a free port.
+    fn run(&self, verb: &str, flags: &[&str]) -> Running {
+        let log = self.path("server.log");
+        let log_from = fs::metadata(&log).map_or(0, |file| usize::try_from(file.len()).unwrap());
         let child = Command::new(env!("CARGO_BIN_EXE_saldo"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args([verb, "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(self.data_dir())
-            .arg("--credentials-file")
-            .arg(&credentials_file)
             .args(flags)
             // All clients of a test come from one address.
             .env("SALDO_CONNECTIONS_PER_ADDRESS", "1000")
@@ -81,7 +106,7 @@ impl Folder {
             .stderr(OpenOptions::new().create(true).append(true).open(&log).unwrap())
             .spawn()
             .unwrap();
-        Starting { process: Process(child), credentials_file, log }
+        Running { process: Process(child), log, log_from }
     }
 
     /// Runs a verb on this data folder, whether its server runs or not.
@@ -144,63 +169,15 @@ impl Drop for Process {
     }
 }
 
-/// A server that may not listen yet.
-pub struct Starting {
-    process: Process,
-    credentials_file: PathBuf,
-    log: PathBuf,
-}
-
-impl Starting {
-    /// Waits for the credentials file, which is written when the server listens.
-    pub fn listening(mut self) -> Server {
-        let started = Instant::now();
-        loop {
-            if let Ok(text) = fs::read_to_string(&self.credentials_file) {
-                let credentials: Credentials =
-                    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-                let address = credentials.base_url.trim_start_matches("http://").to_owned();
-                return Server { process: self.process, log: self.log, address, credentials };
-            }
-            let ended = self.process.0.try_wait().unwrap();
-            assert!(
-                ended.is_none() && started.elapsed() < START_WITHIN,
-                "the server does not start ({ended:?}): {}",
-                fs::read_to_string(&self.log).unwrap()
-            );
-            std::thread::sleep(LOOK_EVERY);
-        }
-    }
-
-    /// SIGKILL, wherever it has got to.
-    pub fn kill(self) {
-        drop(self.process);
-    }
-}
-
-/// A server that listens.
-pub struct Server {
+/// A process that serves a folder, and what it says.
+pub struct Running {
     process: Process,
     log: PathBuf,
-    pub address: String,
-    pub credentials: Credentials,
+    /// Where in the file this process's own words begin.
+    log_from: usize,
 }
 
-impl Server {
-    pub fn base_url(&self) -> &str {
-        &self.credentials.base_url
-    }
-
-    /// A connection with the merchant's sandbox keys.
-    pub async fn sandbox(&self) -> Client {
-        Client::open(&self.address, &self.credentials.merchant.sandbox).await
-    }
-
-    /// A connection with the merchant's live keys.
-    pub async fn live(&self) -> Client {
-        Client::open(&self.address, &self.credentials.merchant.live).await
-    }
-
+impl Running {
     /// Asks it to stop (SIGTERM) and does not wait.
     pub fn ask_to_stop(&self) {
         // `kill` is built into every shell; the standard library knows SIGKILL only.
@@ -234,12 +211,102 @@ impl Server {
         drop(self.process);
     }
 
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(bytes.get(self.log_from..).unwrap_or_default()).into_owned()
+    }
+
     fn assert_calm(&self) {
         assert!(!self.log().contains("panicked"), "the server panicked: {}", self.log());
     }
 
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+    /// Waits for a sign that it listens; panics if it ends or takes too long.
+    fn waits_until<T>(mut self, sign: impl Fn(&Running) -> Option<T>) -> (Running, T) {
+        let started = Instant::now();
+        loop {
+            if let Some(seen) = sign(&self) {
+                return (self, seen);
+            }
+            let ended = self.process.0.try_wait().unwrap();
+            assert!(
+                ended.is_none() && started.elapsed() < START_WITHIN,
+                "the server does not start ({ended:?}): {}",
+                self.log()
+            );
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+/// A server that may not listen yet.
+pub struct Starting {
+    running: Running,
+    credentials_file: PathBuf,
+}
+
+impl Starting {
+    /// Waits for the credentials file, which is written when the server listens.
+    pub fn listening(self) -> Server {
+        let file = self.credentials_file;
+        let (running, text) = self.running.waits_until(|_| fs::read_to_string(&file).ok());
+        let credentials: Credentials =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let address = credentials.base_url.trim_start_matches("http://").to_owned();
+        Server { running, address, credentials }
+    }
+
+    /// SIGKILL, wherever it has got to.
+    pub fn kill(self) {
+        self.running.kill();
+    }
+}
+
+/// A demo that listens.
+pub struct Server {
+    running: Running,
+    pub address: String,
+    pub credentials: Credentials,
+}
+
+impl Server {
+    pub fn base_url(&self) -> &str {
+        &self.credentials.base_url
+    }
+
+    /// A connection with the merchant's sandbox keys.
+    pub async fn sandbox(&self) -> Client {
+        Client::open(&self.address, &self.credentials.merchant.sandbox).await
+    }
+
+    /// A connection with the merchant's live keys.
+    pub async fn live(&self) -> Client {
+        Client::open(&self.address, &self.credentials.merchant.live).await
+    }
+
+    /// Asks it to stop (SIGTERM) and does not wait.
+    pub fn ask_to_stop(&self) {
+        self.running.ask_to_stop();
+    }
+
+    /// Waits for the end of a server that was asked to stop.
+    pub fn ended(self) -> ExitStatus {
+        self.running.ended()
+    }
+
+    /// Stops it in an orderly way.
+    pub fn stop(self) {
+        self.running.stop();
+    }
+
+    /// SIGKILL, and its end.
+    pub fn kill(self) {
+        self.running.kill();
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.running.log()
     }
 }
 

@@ -5,14 +5,20 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this crate is test code")]
 
+mod access;
 mod bench;
 mod command_line;
+mod control;
+mod desk;
+mod folders;
 mod fuzz;
 mod harness;
 #[path = "../../src/http_client.rs"]
 mod http_client;
 mod kills;
 mod limits;
+mod logs;
+mod pages;
 mod races;
 mod samples;
 mod sandbox;

@@ -1,0 +1,99 @@
+//! Whose folder it is: a demo's or an installation's, never both; and a first start that is cut
+//! off.
+
+use crate::command_line::assert_one_sentence;
+use crate::harness::{Folder, RECHARGE, UNLIMITED, note, recharge, saldo, words};
+use std::process::Output;
+use std::time::Duration;
+
+const START: i64 = 700_000;
+/// Amount and fee of a recharge of 10.
+const COST: i64 = 1_050;
+
+/// Runs a serving verb that is to be refused.
+fn refused(verb: &str, folder: &Folder) -> Output {
+    let data_dir = folder.data_dir();
+    saldo(&[verb, "--listen", "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap()])
+}
+
+#[test]
+fn a_demo_keeps_off_an_installation() {
+    let folder = Folder::new();
+    let server = folder.serve();
+    let opened = folder.saldo(&["account", "open", "--name", "Shop"]);
+    assert!(opened.status.success(), "{}", words(&opened));
+    let account: i64 = String::from_utf8(opened.stdout).unwrap().trim().parse().unwrap();
+    server.stop();
+
+    assert_one_sentence(&refused("demo", &folder), "installation");
+    assert!(!folder.data_dir().join("demo-credentials.json").exists());
+    folder.verify();
+
+    let server = folder.serve();
+    let accounts = folder.saldo_json(&["account", "list", "--json"]);
+    let names: Vec<&str> = accounts.iter().map(|a| a["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["House", "Shop"], "the refused demo left nothing behind");
+    assert_eq!(accounts[1]["id"], account);
+    server.stop();
+}
+
+/// Without a merchant too: the house alone makes it an installation.
+#[test]
+fn a_demo_keeps_off_a_folder_that_serve_only_began() {
+    let folder = Folder::new();
+    folder.serve().stop();
+    assert_one_sentence(&refused("demo", &folder), "installation");
+    folder.serve().stop();
+}
+
+#[test]
+fn serve_keeps_off_a_demo() {
+    let folder = Folder::new();
+    folder.start().stop();
+    assert_one_sentence(&refused("serve", &folder), "saldo demo");
+    folder.start().stop();
+    folder.verify();
+}
+
+/// A demo that is killed right after it wrote its secrets has begun the folder all the same: were
+/// it taken by `serve`, the next demo would sell there what is only simulated.
+#[test]
+fn serve_keeps_off_a_demo_that_only_wrote_its_secrets() {
+    let (whole, cut_off) = (Folder::new(), Folder::new());
+    whole.start().stop();
+    std::fs::create_dir(cut_off.data_dir()).unwrap();
+    let secrets = "demo-credentials.json";
+    std::fs::copy(whole.data_dir().join(secrets), cut_off.data_dir().join(secrets)).unwrap();
+    assert!(cut_off.try_serve().is_none(), "serve took a demo's folder");
+    cut_off.start().stop();
+    cut_off.verify();
+}
+
+#[tokio::test]
+async fn a_first_start_that_is_cut_off_is_finished_by_the_next() {
+    for life_ms in [20, 40, 70, 100, 140, 180, 230, 290, 350, 420, 500, 600] {
+        let folder = Folder::new();
+        let starting = folder.spawn(&UNLIMITED);
+        tokio::time::sleep(Duration::from_millis(life_ms)).await;
+        starting.kill();
+        let listened = folder.path("credentials.json").exists();
+        let made = folder.data_dir().join("demo-credentials.json").exists();
+        note(&format!("killed after {life_ms} ms: secrets made: {made}, listened: {listened}"));
+        let handed_out = listened.then(|| folder.credentials());
+
+        let server = folder.start();
+        if let Some(first) = handed_out {
+            assert_eq!(first.merchant, server.credentials.merchant, "after {life_ms} ms");
+        }
+        for mut client in [server.sandbox().await, server.live().await] {
+            assert_eq!(client.balance().await, START, "after {life_ms} ms");
+            let reply = client.post(RECHARGE, recharge("01712345101", 10, "CUT-1")).await;
+            assert_eq!(reply.json()["billing"]["status"], "success", "{life_ms} ms: {reply:?}");
+            assert_eq!(client.balance().await, START - COST, "after {life_ms} ms");
+        }
+        let accounts = folder.saldo_json(&["account", "list", "--json"]);
+        assert_eq!(accounts.len(), 3, "house, merchant, customer: {accounts:?}");
+        server.stop();
+        folder.verify();
+    }
+}
