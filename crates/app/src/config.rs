@@ -23,6 +23,9 @@ pub(crate) struct Config {
     /// Proxies whose X-Forwarded-For is believed.
     #[config(env = "SALDO_TRUSTED_PROXIES", parse_env = confique::env::parse::list_by_comma)]
     trusted_proxies: Vec<String>,
+    /// Webhooks may go to this machine.
+    #[config(env = "SALDO_WEBHOOKS_TO_LOOPBACK")]
+    pub(crate) webhooks_to_loopback: bool,
     /// What is logged.
     #[config(env = "SALDO_LOG")]
     pub(crate) log: String,

@@ -63,6 +63,7 @@ impl Server {
         let settings = faces::Settings {
             base_url: self.base_url.clone(),
             trusted_proxies: config.trusted_proxies()?,
+            webhooks_to_loopback: config.webhooks_to_loopback,
         };
         let router =
             faces::router(self.engine.clone(), settings).merge(health(self.engine.clone()));

@@ -16,6 +16,8 @@ pub struct Settings {
     pub base_url: String,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Webhooks may go to this machine: for tests and demos.
+    pub webhooks_to_loopback: bool,
 }
 
 /// All faces.

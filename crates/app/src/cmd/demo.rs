@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Write keys and passwords to this file, once the server listens.
     #[arg(long, value_name = "FILE")]
     credentials_file: Option<PathBuf>,
+    /// Let webhooks go to this machine.
+    #[arg(long)]
+    webhooks_to_loopback: bool,
     /// Put the demo merchant on the Enterprise plan with this many calls a minute.
     #[arg(long, value_name = "N")]
     requests_per_minute: Option<u32>,
@@ -55,7 +58,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
-    let config = Config::load(flags, args.listen)?;
+    let mut config = Config::load(flags, args.listen)?;
+    config.webhooks_to_loopback |= args.webhooks_to_loopback;
     log::start(&config)?;
     cmd::serve::runtime()?.block_on(async {
         let engine = house::open(&config.data_dir)?;

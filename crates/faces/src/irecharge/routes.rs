@@ -8,6 +8,7 @@ use super::refusals::No;
 use super::visit::{Visitor, note_recipient};
 use super::wire::ask::{self, Asked, Wrong};
 use super::wire::sent::Sent;
+use super::wire::webhook::Where;
 use super::wire::{forms, tell};
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -158,7 +159,8 @@ pub(super) async fn buy_offer(
         let (mut wish, operator) = {
             let sent = Sent::from_json(&read.text)?;
             let idempotency = read.idempotency;
-            ask::offer(Asked { sent: &sent, catalog: &catalog, caller, idempotency })?
+            let webhooks = webhooks(&face, &caller);
+            ask::offer(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?
         };
         note_recipient(&wish.recipient);
         match quoted(&face, &wish, operator).await {
@@ -212,6 +214,11 @@ pub(super) async fn post_check_status(
     check_status(face, visitor, request).await
 }
 
+fn webhooks(face: &Face, caller: &Caller) -> Where {
+    let may_loop_back = face.settings.webhooks_to_loopback;
+    Where { environment: caller.environment, may_loop_back }
+}
+
 /// Reads a body and makes the wish of it.
 async fn wish(
     face: &Face,
@@ -222,7 +229,8 @@ async fn wish(
     let Read { text, idempotency } = body::read(request).await?;
     let sent = Sent::from_json(&text)?;
     let catalog = face.engine.catalog();
-    let wish = ask(Asked { sent: &sent, catalog: &catalog, caller, idempotency })?;
+    let webhooks = webhooks(face, &caller);
+    let wish = ask(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?;
     note_recipient(&wish.recipient);
     Ok(wish)
 }

@@ -5,7 +5,7 @@
 
 use super::super::limits::IDENTIFIER_BYTES_MOST;
 use super::sent::{Field, Reader, Sent, Told, Value};
-use super::webhook;
+use super::webhook::{self, Where};
 use domain::catalog::{Country, OfferForm, OutOfLimits, Service, ServiceType};
 use domain::money::AmountError;
 use domain::purchase::{Details, Space, is_reference};
@@ -54,6 +54,8 @@ pub(in super::super) struct Asked<'s, 'c> {
     pub catalog: &'c Catalog,
     /// Who asks.
     pub caller: Caller,
+    /// Where its webhooks may go.
+    pub webhooks: Where,
     /// The idempotency key, or what is wrong with it.
     pub idempotency: Result<Option<Idempotency>, Complaint>,
 }
@@ -461,7 +463,7 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         particulars: Result<(ServiceType, Details), Told>,
     ) -> Result<Wish, Wrong> {
         if let Ok(Some(url)) = &common.webhook_url
-            && let Err(says) = webhook::check(url, asked.caller.environment)
+            && let Err(says) = webhook::check(url, asked.webhooks)
         {
             self.reader.complain(WEBHOOK_URL.name, says);
         }

@@ -28,6 +28,10 @@ fn wrong_fields(wrong: &Wrong) -> Fields {
     fields
 }
 
+fn webhooks(environment: Environment) -> Where {
+    Where { environment, may_loop_back: false }
+}
+
 fn ask<T>(
     text: &str,
     environment: Environment,
@@ -35,7 +39,13 @@ fn ask<T>(
 ) -> Result<T, Wrong> {
     let (sent, catalog) = (Sent::from_json(text).unwrap(), catalog());
     let caller = caller(environment);
-    read(Asked { sent: &sent, catalog: &catalog, caller, idempotency: Ok(None) })
+    read(Asked {
+        sent: &sent,
+        catalog: &catalog,
+        caller,
+        webhooks: webhooks(environment),
+        idempotency: Ok(None),
+    })
 }
 
 fn recharged(instead: &[(&str, &str)]) -> Result<Wish, Wrong> {
@@ -160,6 +170,7 @@ fn a_wrong_idempotency_key_is_one_more_wrong_field() {
         sent: &sent,
         catalog: &catalog,
         caller: caller(Environment::Live),
+        webhooks: webhooks(Environment::Live),
         idempotency: Err(complaint),
     });
     let fields = ["Idempotency-Key", "amount", "number", "operator", "reference"];
