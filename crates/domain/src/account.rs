@@ -6,7 +6,7 @@
 use crate::clock::Timestamp;
 use crate::ids::KeyId;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Names an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,6 +179,18 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// The address to count a caller under: one subscriber of IPv6 has a whole /64, and IPv4 written as
+/// IPv6 counts as IPv4.
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
 /// Addresses and ranges that a key may be used from; empty allows all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList(Vec<IpNet>);
@@ -220,6 +232,15 @@ impl AllowList {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_subscriber_counts_once() {
+        let at = |text: &str| subscriber(text.parse().unwrap());
+        assert_eq!(at("2001:db8:1:2:3:4:5:6").to_string(), "2001:db8:1:2::");
+        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
+        assert_eq!(at("::ffff:1.2.3.4"), at("1.2.3.4"));
+        assert_ne!(at("2001:db8:0:1::1"), at("2001:db8::1"));
+    }
 
     #[test]
     fn an_allow_list_knows_addresses_ranges_and_mapped_ones() {

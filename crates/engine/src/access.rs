@@ -4,7 +4,7 @@
 //! answer (RELIABILITY K3), and the environment is that of the stored pair.
 
 use crate::{Engine, keys, limits};
-use domain::account::{AccountId, Environment, Plan};
+use domain::account::{AccountId, Environment, Plan, subscriber};
 use domain::ids::KeyId;
 use domain::refusal::Refusal;
 use std::net::IpAddr;
@@ -136,7 +136,7 @@ impl Engine {
         }
         let now = self.inner.clock.monotonic();
         let (quota, passes) =
-            self.inner.failures.take(limits::network(from), limits::FAILURES_A_MINUTE, now);
+            self.inner.failures.take(subscriber(from), limits::FAILURES_A_MINUTE, now);
         if passes { refusal } else { Refusal::TooFast { retry_after_s: quota.reset_s.max(1) } }
     }
 }

@@ -3,8 +3,9 @@
 //! Not here: how many requests an account may send. Invariant: a seat is given back when the
 //! connection's task ends, however it ends.
 
+use domain::account::subscriber;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::Limits;
@@ -30,7 +31,7 @@ pub(super) struct Seat {
 impl Seats {
     /// A seat for a connection from `peer`, or none if the listener or that address is full.
     pub(super) fn take(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Option<Seat> {
-        let address = network(peer);
+        let address = subscriber(peer);
         let mut taken = self.lock();
         if taken.total >= limits.connections {
             return None;
@@ -67,28 +68,9 @@ impl Drop for Seat {
     }
 }
 
-/// The address to count under: one subscriber of IPv6 has a whole /64.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_subscriber_is_one_ipv4_address_or_one_ipv6_network() {
-        let counted = |peer: &str| network(peer.parse().unwrap()).to_string();
-        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-    }
 
     #[test]
     fn a_dropped_seat_is_free_again_and_leaves_nothing_behind() {
