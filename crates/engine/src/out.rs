@@ -50,7 +50,9 @@ impl Out {
         }
         match legs.get_mut(&attempt) {
             Some(Leg::Going { drafts, .. }) => *drafts += 1,
-            Some(Leg::Back { .. }) | None => {
+            // Somebody else's draft of it won, and went: this one will lose, and must leave no trace.
+            Some(Leg::Back { .. }) => {}
+            None => {
                 legs.insert(attempt, Leg::Going { drafted: now, drafts: 1 });
             }
         }
@@ -105,5 +107,42 @@ impl Out {
 
     fn legs(&self) -> MutexGuard<'_, HashMap<AttemptRef, Leg>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn attempt() -> AttemptRef {
+        AttemptRef { purchase: PurchaseId(1), number: 1 }
+    }
+
+    #[test]
+    fn a_draft_that_loses_takes_nothing_from_the_one_that_won() {
+        let out = Out::new(Duration::ZERO);
+        out.leave(attempt(), SECOND);
+        out.leave(attempt(), SECOND);
+        out.withdraw(attempt());
+        assert!(out.is_out(attempt()) && out.may_call(attempt(), 2 * SECOND));
+        out.back(attempt(), 10 * SECOND);
+        // A draft from an old look at the purchase, after the winner's call has ended.
+        out.leave(attempt(), 11 * SECOND);
+        assert!(!out.may_call(attempt(), 11 * SECOND));
+        out.withdraw(attempt());
+        assert_eq!(out.quiet_for(attempt(), 12 * SECOND), 2 * SECOND);
+    }
+
+    #[test]
+    fn what_took_too_long_to_record_is_not_called() {
+        let out = Out::new(Duration::ZERO);
+        out.leave(attempt(), SECOND);
+        assert!(!out.may_call(attempt(), SECOND + SEND_WITHIN));
+        assert_eq!(out.quiet_for(attempt(), 100 * SECOND), Duration::ZERO);
+        out.forget_all(PurchaseId(1), 1);
+        assert!(!out.is_out(attempt()));
+        assert_eq!(out.quiet_for(attempt(), 100 * SECOND), 100 * SECOND);
     }
 }

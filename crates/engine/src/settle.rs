@@ -78,17 +78,19 @@ impl Engine {
     async fn submit(&self, purchase: &Purchase) -> Outcome {
         let order = purchase.order(purchase.attempts);
         let environment = purchase.key.environment;
+        let may_call = self.inner.out.may_call(order.attempt, self.monotonic());
+        // However this ends, the attempt is back then: if its step cannot be written, it is asked
+        // about.
+        let _call = Call { engine: self, attempt: order.attempt };
         let upstream =
             purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
         let Some(upstream) = upstream else {
             return Outcome::NotSent { reason: "the upstream is not connected".to_owned() };
         };
-        if !self.inner.out.may_call(order.attempt, self.monotonic()) {
+        if !may_call {
             return Outcome::NotSent { reason: "the store took too long to record it".to_owned() };
         }
-        let call = Call { engine: self, attempt: order.attempt };
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await;
-        drop(call);
         answer.unwrap_or_else(|_| Outcome::Unknown { reason: "no answer within 20 s".to_owned() })
     }
 

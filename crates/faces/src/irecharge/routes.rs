@@ -76,7 +76,7 @@ pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: U
 ///
 /// Holds amount and fee, sends the recharge and waits up to 25 seconds for the operator's word. Not
 /// every 200 is a success: read `billing.status`. While it is `pending` or `processing`, check the
-/// status or wait for the webhook; do not send it again under another reference.
+/// status; do not send it again under another reference.
 #[utoipa::path(
     post, path = "/service-requests/recharge/normal", tag = "Purchases", operation_id = "recharge",
     request_body = forms::RechargeRequest,
