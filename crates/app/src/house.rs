@@ -2,6 +2,7 @@
 
 use crate::catalog;
 use crate::clock::{MachineChance, MachineClock};
+use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow};
 use domain::Clock;
 use domain::refusal::Refusal;
@@ -21,8 +22,9 @@ const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 /// Opens the engine on a data folder, with its upstreams connected and no workers running.
 pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Engine> {
     let store = Store::open(data_dir)?;
+    let vault = MasterKey::of(data_dir)?.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
-    let engine = Engine::new(store, clock.clone(), Arc::new(MachineChance::new()))
+    let engine = Engine::new(store, clock.clone(), Arc::new(MachineChance::new()), vault)
         .context("the store cannot be read")?;
     let mut settings = Settings::new(clock, engine.listener());
     let truth_file = data_dir.join(TRUTH_FILE);
@@ -78,7 +80,14 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
             "The store failed while it wrote: look whether it is there before you do it again."
                 .to_owned()
         }
+        Refusal::LogInFailed => "There is no such login.".to_owned(),
         Refusal::KeysMissing
+        | Refusal::TokenInvalid
+        | Refusal::CodeInvalid
+        | Refusal::ProductUnknown
+        | Refusal::BillUnknown
+        | Refusal::BillUnavailable { .. }
+        | Refusal::QuoteExpired
         | Refusal::AddressNotAllowed
         | Refusal::AccountInactive
         | Refusal::NoSubscription

@@ -17,7 +17,7 @@ use crate::clock::MachineChance;
 const MASTER_KEY_FILE: &str = "master.key";
 
 /// 256 random bits that everything secret is derived from.
-pub(crate) struct MasterKey(hmac::Key);
+pub(crate) struct MasterKey([u8; 32]);
 
 impl MasterKey {
     /// Reads the data folder's, or makes it.
@@ -37,17 +37,21 @@ impl MasterKey {
                 return Err(error).with_context(|| format!("{} cannot be read", path.display()));
             }
         };
-        anyhow::ensure!(
-            bytes.len() == 32,
-            "{} is not a master key (32 bytes); restore it from a backup",
-            path.display()
-        );
-        Ok(MasterKey(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        let bytes = bytes.try_into().map_err(|_| {
+            anyhow!("{} is not a master key (32 bytes); restore it from a backup", path.display())
+        })?;
+        Ok(MasterKey(bytes))
+    }
+
+    /// What the engine derives its own secrets from.
+    pub(crate) fn vault(&self) -> engine::Vault {
+        engine::Vault::new(&self.0)
     }
 
     /// A key pair's webhook secret, `whsec_` and 32 bytes as the Standard Webhooks write them.
     pub(crate) fn webhook_secret(&self, key: KeyId) -> String {
-        let tag = hmac::sign(&self.0, format!("webhook secret 1 of key {key}").as_bytes());
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let tag = hmac::sign(&root, format!("webhook secret 1 of key {key}").as_bytes());
         format!("whsec_{}", STANDARD.encode(tag.as_ref()))
     }
 }

@@ -22,6 +22,12 @@ pub enum Refusal {
     KeysMissing,
     /// Unknown, revoked or mixed keys: one answer for all.
     KeysInvalid,
+    /// No access token, or one that is expired, forged or revoked: one answer for all.
+    TokenInvalid,
+    /// Unknown login, wrong password, or a login that may not come in here: one answer for all.
+    LogInFailed,
+    /// A one-time code that is wrong, used or too old: one answer for all.
+    CodeInvalid,
     /// The key may not be used from this address.
     AddressNotAllowed,
     /// The account is switched off.
@@ -46,6 +52,17 @@ pub enum Refusal {
     },
     /// The account has no wallet in this currency and environment.
     NoWallet,
+    /// No such product is sold.
+    ProductUnknown,
+    /// The operator knows nobody by this bill reference.
+    BillUnknown,
+    /// The operator could not be asked about the bill reference just now; nothing was quoted.
+    BillUnavailable {
+        /// Why.
+        reason: String,
+    },
+    /// The quote was not accepted in time, or was called off.
+    QuoteExpired,
     /// The operator quotes no such offer for this number now.
     OfferUnknown,
     /// The offer costs something else.
@@ -87,6 +104,9 @@ impl Refusal {
         match self {
             Refusal::KeysMissing => "MISSING_API_KEYS",
             Refusal::KeysInvalid => "INVALID_API_KEYS",
+            Refusal::TokenInvalid => "TOKEN_INVALID",
+            Refusal::LogInFailed => "LOGIN_FAILED",
+            Refusal::CodeInvalid => "CODE_INVALID",
             Refusal::AddressNotAllowed => "IP_NOT_WHITELISTED",
             Refusal::AccountInactive => "ACCOUNT_INACTIVE",
             Refusal::NoSubscription => "NO_ACTIVE_SUBSCRIPTION",
@@ -96,6 +116,10 @@ impl Refusal {
             Refusal::ReferenceKnown(_) => "DUPLICATE_REFERENCE",
             Refusal::Short { .. } => "INSUFFICIENT_BALANCE",
             Refusal::NoWallet => "NO_WALLET",
+            Refusal::ProductUnknown => "PRODUCT_NOT_FOUND",
+            Refusal::BillUnknown => "BILL_REFERENCE_NOT_FOUND",
+            Refusal::BillUnavailable { .. } => "BILLER_UNAVAILABLE",
+            Refusal::QuoteExpired => "QUOTE_EXPIRED",
             Refusal::OfferUnknown => "OFFER_NOT_FOUND",
             Refusal::OfferAmount { .. } => "OFFER_AMOUNT_MISMATCH",
             Refusal::OffersUnavailable { .. } => "OFFERS_UNAVAILABLE",

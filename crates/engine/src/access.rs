@@ -13,17 +13,17 @@ use std::time::Duration;
 use store::KeyHolder;
 use subtle::ConstantTimeEq;
 
-/// A caller whose keys were verified; whatever it asks for is asked in its account and environment.
+/// A caller who was verified; whatever it asks for is asked in its account and environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Whose keys.
+    /// Whose keys, or whose login.
     pub account: AccountId,
     /// Of which environment.
     pub environment: Environment,
-    /// Which pair.
-    pub key: KeyId,
-    /// What it subscribed to.
-    pub plan: Plan,
+    /// Which key pair; none for a login.
+    pub key: Option<KeyId>,
+    /// What its account subscribed to; none for a customer.
+    pub plan: Option<Plan>,
 }
 
 /// What is left of the calls of this minute.
@@ -83,7 +83,12 @@ impl Engine {
         } else if holder.account.subscription.is_none_or(|s| s.until <= self.now()) {
             Err(Refusal::NoSubscription)
         } else {
-            Ok(Caller { account: who.0, environment: who.1, key: holder.key.id, plan })
+            Ok(Caller {
+                account: who.0,
+                environment: who.1,
+                key: Some(holder.key.id),
+                plan: Some(plan),
+            })
         };
         Visit { caller, quota: Some(quota) }
     }

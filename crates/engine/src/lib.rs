@@ -15,6 +15,7 @@ mod purchase;
 mod quote;
 mod settle;
 mod staff;
+mod vault;
 mod wish;
 mod worker;
 
@@ -23,6 +24,7 @@ pub use admin::{Founding, NewAccount};
 pub use deposit::Paper;
 pub use keys::Pair;
 pub use lookup::Story;
+pub use vault::{Unreadable, Vault};
 pub use wish::{Idempotency, Receipt, Replay, Wish};
 pub use worker::Workers;
 
@@ -52,6 +54,7 @@ struct Inner {
     store: Store,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    vault: Vault,
     ids: IdMaker,
     snapshot: ArcSwap<Snapshot>,
     upstreams: OnceLock<HashMap<UpstreamCode, Arc<dyn Upstream>>>,
@@ -82,6 +85,7 @@ impl Engine {
         store: Store,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
+        vault: Vault,
     ) -> Result<Engine, Fault> {
         let (words, heard) = mpsc::channel(limits::WORDS_MOST);
         let catalog = Arc::new(store.catalog()?);
@@ -94,6 +98,7 @@ impl Engine {
             changing: tokio::sync::Mutex::new(()),
             clock,
             chance,
+            vault,
             ids,
             snapshot: ArcSwap::from_pointee(Snapshot { catalog, simulated: HashSet::new() }),
             upstreams: OnceLock::new(),

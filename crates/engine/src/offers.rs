@@ -140,7 +140,7 @@ impl Engine {
     ) -> Want<'a> {
         Want {
             account: caller.account,
-            plan: Some(caller.plan),
+            plan: caller.plan,
             environment: caller.environment,
             operator: &operator.code,
             kind: Kind::Offer,

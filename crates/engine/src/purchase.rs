@@ -66,7 +66,7 @@ impl Engine {
         let catalog = self.catalog();
         let want = Want {
             account: wish.caller.account,
-            plan: Some(wish.caller.plan),
+            plan: wish.caller.plan,
             environment: wish.caller.environment,
             operator: &wish.operator,
             kind: wish.kind,
@@ -86,7 +86,7 @@ impl Engine {
             },
             space: wish.space,
             reference: wish.reference.clone(),
-            api_key: Some(wish.caller.key),
+            api_key: wish.caller.key,
             kind: wish.kind,
             operator: wish.operator.clone(),
             recipient: wish.recipient.clone(),

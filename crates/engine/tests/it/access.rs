@@ -27,7 +27,7 @@ async fn a_right_pair_is_let_in_where_it_belongs() {
         let visit = knock(&world, &pair.open, &pair.secret).await;
         let caller = visit.caller.unwrap();
         assert_eq!((caller.account, caller.environment), (world.merchant, environment));
-        assert_eq!((caller.key, caller.plan), (id, Plan::Business));
+        assert_eq!((caller.key, caller.plan), (Some(id), Some(Plan::Business)));
         let quota = visit.quota.unwrap();
         assert_eq!((quota.limit, quota.remaining, quota.reset_s), (120, 119, 60));
     }

@@ -16,7 +16,7 @@ use domain::upstream::{
     UpstreamCode, Word,
 };
 use domain::{PurchaseId, Refusal};
-use engine::{Caller, Engine, NewAccount, Paper, Receipt, Wish, Workers};
+use engine::{Caller, Engine, NewAccount, Paper, Receipt, Vault, Wish, Workers};
 use std::collections::HashMap;
 use std::future;
 use std::path::Path;
@@ -232,7 +232,9 @@ pub fn started(folder: Arc<tempfile::TempDir>, clock: Arc<TestClock>) -> World {
 }
 
 pub fn started_on(store: Store, folder: Arc<tempfile::TempDir>, clock: Arc<TestClock>) -> World {
-    let engine = Engine::new(store, clock.clone(), Arc::new(Counted::default())).unwrap();
+    let engine =
+        Engine::new(store, clock.clone(), Arc::new(Counted::default()), Vault::new(&[7; 32]))
+            .unwrap();
     let [a, b, c] = ["a", "b", "c"].map(|code| Scripted::new(code, clock.clone()));
     for upstream in [&a, &b, &c] {
         *upstream.engine.lock().unwrap() = Some(engine.clone());
@@ -263,7 +265,12 @@ impl World {
     }
 
     pub fn caller_of(&self, account: AccountId) -> Caller {
-        Caller { account, environment: Environment::Live, key: KeyId(1), plan: Plan::Business }
+        Caller {
+            account,
+            environment: Environment::Live,
+            key: Some(KeyId(1)),
+            plan: Some(Plan::Business),
+        }
     }
 
     pub fn wish(&self, reference: &str, recipient: &str) -> Wish {

@@ -222,6 +222,28 @@ fn entry(refusal: &Refusal) -> Says {
             "Invalid API credentials.",
             "Nothing was charged. X-Open-Key and X-Authorization must be one pair, complete, of one environment, and not revoked.",
         ),
+        // Logins, products and quotes are not asked for on this face: their own words, if they ever were.
+        Refusal::TokenInvalid | Refusal::LogInFailed | Refusal::CodeInvalid => says(
+            StatusCode::UNAUTHORIZED,
+            "Invalid API credentials.",
+            "Nothing was charged. This API is called with a key pair.",
+        ),
+        Refusal::ProductUnknown | Refusal::BillUnknown => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The operator does not know this product or customer.",
+            "Nothing was charged and the reference is not used up. Correct it and send the request again.",
+        ),
+        Refusal::BillUnavailable { .. } => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The operator cannot be asked just now.",
+            "Nothing was charged and the reference is not used up. Send the request again in a few seconds.",
+        )
+        .after(OFFERS_RETRY_S),
+        Refusal::QuoteExpired => says(
+            StatusCode::CONFLICT,
+            "The quote has expired.",
+            "Nothing was charged. Ask for a new one.",
+        ),
         Refusal::AddressNotAllowed => says(
             StatusCode::FORBIDDEN,
             "Your IP address is not whitelisted",
@@ -334,6 +356,13 @@ fn of_refusal(refusal: &Refusal) -> Answer {
         }
         Refusal::KeysMissing
         | Refusal::KeysInvalid
+        | Refusal::TokenInvalid
+        | Refusal::LogInFailed
+        | Refusal::CodeInvalid
+        | Refusal::ProductUnknown
+        | Refusal::BillUnknown
+        | Refusal::BillUnavailable { .. }
+        | Refusal::QuoteExpired
         | Refusal::AddressNotAllowed
         | Refusal::AccountInactive
         | Refusal::NoSubscription

@@ -59,7 +59,7 @@ impl Visitor {
             route,
             account = account.0,
             environment = environment.code(),
-            key = key.0,
+            key = key.map(|k| k.0),
             number = field::Empty,
         );
         let answer = async {

@@ -1,0 +1,121 @@
+//! Keys for everything secret, derived from one master key; and the seal on what must be read again.
+//!
+//! What need not be read again is never stored: a tag by the right key tells it. Invariant: each
+//! purpose has a key of its own (HKDF-SHA256, RFC 5869), so that what is known of one tells nothing
+//! about another, and a sealed text opens only where it was sealed.
+
+use domain::clock::{Chance, NoChance};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::{hkdf, hmac};
+
+/// The master key's derivations.
+pub struct Vault {
+    root: hkdf::Prk,
+}
+
+/// A sealed text that does not open: another key, another place, or damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+impl Vault {
+    /// From 256 random bits.
+    pub fn new(master: &[u8; 32]) -> Vault {
+        Vault { root: hkdf::Salt::new(hkdf::HKDF_SHA256, b"saldo").extract(master) }
+    }
+
+    /// The key of a purpose: `jwt live 24`.
+    pub(crate) fn key(&self, purpose: &str) -> [u8; 32] {
+        let mut key = [0; 32];
+        let info = [purpose.as_bytes()];
+        // 32 bytes are always within what HKDF can give.
+        if let Ok(okm) = self.root.expand(&info, hkdf::HKDF_SHA256) {
+            let _ = okm.fill(&mut key);
+        }
+        key
+    }
+
+    /// A tag that only this vault can make of these words: HMAC-SHA256 under the purpose's key.
+    pub(crate) fn tag(&self, purpose: &str, words: &[u8]) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key(purpose));
+        let mut tag = [0; 32];
+        tag.copy_from_slice(hmac::sign(&key, words).as_ref());
+        tag
+    }
+
+    /// Seals a text for a purpose and a place (a row's name): nonce, ciphertext, tag.
+    pub(crate) fn seal(
+        &self,
+        purpose: &str,
+        place: &str,
+        text: &[u8],
+        chance: &dyn Chance,
+    ) -> Result<Vec<u8>, NoChance> {
+        let mut nonce = [0; NONCE_LEN];
+        chance.fill(&mut nonce)?;
+        let mut sealed = text.to_vec();
+        let key = self.cipher(purpose).map_err(|_| NoChance)?;
+        let nonce_of_ring = Nonce::assume_unique_for_key(nonce);
+        key.seal_in_place_append_tag(nonce_of_ring, Aad::from(place.as_bytes()), &mut sealed)
+            .map_err(|_| NoChance)?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what [`Vault::seal`] made for the same purpose and place.
+    pub(crate) fn open(
+        &self,
+        purpose: &str,
+        place: &str,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, Unreadable> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;
+        let mut rest = rest.to_vec();
+        let key = self.cipher(purpose)?;
+        let open = key.open_in_place(nonce, Aad::from(place.as_bytes()), &mut rest);
+        Ok(open.map_err(|_| Unreadable)?.to_vec())
+    }
+
+    fn cipher(&self, purpose: &str) -> Result<LessSafeKey, Unreadable> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &self.key(purpose));
+        Ok(LessSafeKey::new(key.map_err(|_| Unreadable)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    struct Counting(AtomicU8);
+
+    impl Chance for Counting {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance> {
+            bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_seal_opens_where_it_was_made_and_nowhere_else() {
+        let (vault, chance) = (Vault::new(&[7; 32]), Counting(AtomicU8::new(0)));
+        let sealed = vault.seal("push", "device 1", b"a token", &chance).unwrap();
+        assert_eq!(vault.open("push", "device 1", &sealed), Ok(b"a token".to_vec()));
+        assert_ne!(sealed, vault.seal("push", "device 1", b"a token", &chance).unwrap());
+        assert!(!sealed.windows(7).any(|w| w == b"a token"));
+        for (purpose, place) in [("push", "device 2"), ("mail", "device 1")] {
+            assert_eq!(vault.open(purpose, place, &sealed), Err(Unreadable));
+        }
+        assert_eq!(Vault::new(&[8; 32]).open("push", "device 1", &sealed), Err(Unreadable));
+        for broken in [&sealed[..sealed.len() - 1], &sealed[..4], &[]] {
+            assert_eq!(vault.open("push", "device 1", broken), Err(Unreadable));
+        }
+    }
+
+    #[test]
+    fn each_purpose_has_its_own_key() {
+        let vault = Vault::new(&[7; 32]);
+        assert_ne!(vault.key("a"), vault.key("b"));
+        assert_ne!(vault.tag("a", b"x"), vault.tag("b", b"x"));
+        assert_eq!(vault.tag("a", b"x"), Vault::new(&[7; 32]).tag("a", b"x"));
+    }
+}
