@@ -116,6 +116,8 @@ fn read(text: &str) -> anyhow::Result<Catalog> {
     Ok(Catalog {
         operators: operators.collect::<anyhow::Result<_>>()?,
         countries,
+        categories: Vec::new(),
+        products: Vec::new(),
         prices: file.price.into_iter().map(price).collect::<anyhow::Result<_>>()?,
         routes: file.route.into_iter().map(route).collect::<anyhow::Result<_>>()?,
     })

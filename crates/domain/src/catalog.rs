@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::money::{Currency, Money};
 use crate::number::Numbering;
 use crate::pricing::{self, Price, PriceRule};
+use crate::product::{Category, CategoryId, Product, ProductId};
 use crate::routing::{self, Path, Route};
 
 /// What kind of thing is bought.
@@ -19,11 +20,16 @@ pub enum Kind {
     Offer,
     /// A mobile-banking payment.
     Banking,
+    /// A data bundle or the like, at the price that the catalog names.
+    Bundle,
+    /// A bill, or a meter's electricity.
+    Bill,
 }
 
 impl Kind {
     /// Each.
-    pub const ALL: [Kind; 3] = [Kind::Recharge, Kind::Offer, Kind::Banking];
+    pub const ALL: [Kind; 5] =
+        [Kind::Recharge, Kind::Offer, Kind::Banking, Kind::Bundle, Kind::Bill];
 
     /// As stored and shown.
     pub const fn code(self) -> &'static str {
@@ -31,6 +37,8 @@ impl Kind {
             Kind::Recharge => "recharge",
             Kind::Offer => "offer",
             Kind::Banking => "banking",
+            Kind::Bundle => "bundle",
+            Kind::Bill => "bill",
         }
     }
 
@@ -71,17 +79,21 @@ pub enum Service {
     MobileRecharge,
     /// Mobile-banking services.
     MobileBanking,
+    /// Whoever is paid by bill: power, water, television, schools.
+    BillPayment,
 }
 
 impl Service {
     /// Each.
-    pub const ALL: [Service; 2] = [Service::MobileRecharge, Service::MobileBanking];
+    pub const ALL: [Service; 3] =
+        [Service::MobileRecharge, Service::MobileBanking, Service::BillPayment];
 
     /// In filters and storage: `mobile-recharge`.
     pub const fn slug(self) -> &'static str {
         match self {
             Service::MobileRecharge => "mobile-recharge",
             Service::MobileBanking => "mobile-banking",
+            Service::BillPayment => "bill-payment",
         }
     }
 
@@ -90,6 +102,7 @@ impl Service {
         match self {
             Service::MobileRecharge => "Mobile Recharge",
             Service::MobileBanking => "Mobile Banking",
+            Service::BillPayment => "Bill Payment",
         }
     }
 
@@ -230,6 +243,10 @@ pub struct Catalog {
     pub countries: Vec<Country>,
     /// Operators, by id.
     pub operators: Vec<Operator>,
+    /// Families of products, by id.
+    pub categories: Vec<Category>,
+    /// What can be bought by name, by id.
+    pub products: Vec<Product>,
     /// Fees and commissions.
     pub prices: Vec<PriceRule>,
     /// Which upstreams fulfil what.
@@ -266,6 +283,32 @@ impl Catalog {
     /// The operator of this code, sold or not: for showing old purchases.
     pub fn operator_by_code(&self, code: &str) -> Option<&Operator> {
         self.operators.iter().find(|o| o.code == code)
+    }
+
+    /// The product of this id, sold or not.
+    pub fn product(&self, id: ProductId) -> Option<&Product> {
+        self.products.iter().find(|p| p.id == id)
+    }
+
+    /// The product of this name, sold or not: for showing old purchases.
+    pub fn product_by_name(&self, name: &str) -> Option<&Product> {
+        self.products.iter().find(|p| p.name == name)
+    }
+
+    /// The category of this id.
+    pub fn category(&self, id: CategoryId) -> Option<&Category> {
+        self.categories.iter().find(|c| c.id == id)
+    }
+
+    /// Every currency that a product is sold in, each once: what a customer's wallets are for.
+    pub fn currencies(&self) -> Vec<Currency> {
+        let mut currencies = Vec::new();
+        for product in &self.products {
+            if !currencies.contains(&product.price.currency()) {
+                currencies.push(product.price.currency());
+            }
+        }
+        currencies
     }
 
     /// An operator's country.

@@ -460,7 +460,7 @@ mod tests {
     fn outcomes() -> Vec<Outcome> {
         let text = String::new;
         vec![
-            Outcome::Delivered { reference: None, text: None },
+            Outcome::Delivered { reference: None, text: None, slip: None },
             Outcome::Accepted { reference: None },
             Outcome::Refused { reason: text(), try_elsewhere: false },
             Outcome::Refused { reason: text(), try_elsewhere: true },

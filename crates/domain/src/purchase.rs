@@ -14,6 +14,11 @@ use std::collections::BTreeMap;
 /// An offer's or a payment's particulars: `offerId`, `ticketId`, `type`, …
 pub type Details = BTreeMap<String, String>;
 
+/// The detail that says whom the operator knows by the bill reference.
+pub const CUSTOMER_NAME: &str = "customerName";
+/// The detail that says where the operator knows that customer to be.
+pub const CUSTOMER_ADDRESS: &str = "customerAddress";
+
 /// Names a purchase with its account and environment: forgetting the tenant does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PurchaseKey {
@@ -34,11 +39,14 @@ pub enum Space {
     IrechargeKey,
     /// A deposit's or withdrawal's reference, given by staff.
     Desk,
+    /// `requestId` of the rechargely face.
+    Rechargely,
 }
 
 impl Space {
     /// Each.
-    pub const ALL: [Space; 3] = [Space::Irecharge, Space::IrechargeKey, Space::Desk];
+    pub const ALL: [Space; 4] =
+        [Space::Irecharge, Space::IrechargeKey, Space::Desk, Space::Rechargely];
 
     /// As stored.
     pub const fn code(self) -> &'static str {
@@ -46,6 +54,7 @@ impl Space {
             Space::Irecharge => "irecharge",
             Space::IrechargeKey => "irecharge-key",
             Space::Desk => "desk",
+            Space::Rechargely => "rechargely",
         }
     }
 
@@ -115,7 +124,9 @@ pub struct Purchase {
     pub kind: Kind,
     /// The operator's code.
     pub operator: String,
-    /// The end customer, in national form.
+    /// The product's name, if it was bought by name.
+    pub product: Option<String>,
+    /// The end customer: a number in national form, or a bill reference.
     pub recipient: String,
     /// Prepaid or postpaid.
     pub service_type: ServiceType,
@@ -168,6 +179,7 @@ impl Purchase {
             attempt: AttemptRef { purchase: self.key.id, number },
             environment: self.key.environment,
             operator: self.operator.clone(),
+            product: self.product.clone(),
             kind: self.kind,
             recipient: self.recipient.clone(),
             amount: self.amount,

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::journal::Journal;
 use crate::lifecycle::{self, Event, Job, State, Step};
 use crate::purchase::{Attempt, Decider, Purchase};
+use crate::slip::Slip;
 use crate::upstream::UpstreamCode;
 use std::time::Duration;
 
@@ -83,6 +84,20 @@ pub struct Proof {
     pub text: Option<String>,
     /// The upstream's own number.
     pub upstream_reference: Option<String>,
+    /// What came with it for the end customer to keep.
+    pub slip: Option<Slip>,
+}
+
+impl Proof {
+    /// Somebody's bare word.
+    pub fn new(source: Source, word: &str) -> Proof {
+        Proof { source, word: word.to_owned(), text: None, upstream_reference: None, slip: None }
+    }
+
+    /// With what came with it.
+    pub fn saying(self, text: &str) -> Proof {
+        Proof { text: Some(text.to_owned()), ..self }
+    }
 }
 
 /// What the step does to the attempts.
@@ -118,6 +133,8 @@ pub struct Move {
     pub case: Option<Case>,
     /// What is kept as evidence, for steps that no attempt's row records.
     pub evidence: Option<Proof>,
+    /// What the end customer keeps of it.
+    pub slip: Option<Slip>,
 }
 
 /// Something that staff must look into.
@@ -207,6 +224,7 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
     let journal = Journal::of_step(&after, &float, purchase.state.rests(), to.rests());
     let case =
         (to == State::WithStaff).then(|| Case { why: CaseKind::Doubt, proof: proof.clone() });
+    let slip = proof.slip.clone();
     let evidence = attempt.is_none().then_some(proof);
     Decided::Move(Box::new(Move {
         from_version: purchase.version,
@@ -217,6 +235,7 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
         attempt,
         case,
         evidence,
+        slip,
     }))
 }
 
@@ -283,5 +302,6 @@ pub fn open(purchase: Purchase, now: Timestamp) -> Move {
         attempt,
         case: None,
         evidence: None,
+        slip: None,
     }
 }

@@ -9,6 +9,7 @@ use crate::catalog::{Kind, ServiceType};
 use crate::ids::PurchaseId;
 use crate::money::Money;
 use crate::purchase::Details;
+use crate::slip::Slip;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -76,9 +77,11 @@ pub struct Order {
     pub environment: Environment,
     /// The operator's code: `GP`.
     pub operator: String,
+    /// The product's name, if it was bought by name.
+    pub product: Option<String>,
     /// What is bought.
     pub kind: Kind,
-    /// The end customer, in national form.
+    /// The end customer: a number in national form, or a bill reference.
     pub recipient: String,
     /// What the end customer gets, without our fee.
     pub amount: Money,
@@ -99,6 +102,8 @@ pub enum Outcome {
         reference: Option<String>,
         /// Its words for the end customer, cleaned of anything about our float.
         text: Option<String>,
+        /// What the end customer keeps: tokens and the like.
+        slip: Option<Box<Slip>>,
     },
     /// It has the order and works on it.
     Accepted {
@@ -164,6 +169,20 @@ impl Outcome {
         }
     }
 
+    /// What the end customer keeps of it, if anything.
+    pub fn slip(&self) -> Option<&Slip> {
+        match self {
+            Outcome::Delivered { slip, .. } => slip.as_deref(),
+            Outcome::Accepted { .. }
+            | Outcome::Refused { .. }
+            | Outcome::NotSent { .. }
+            | Outcome::NotFound
+            | Outcome::Reversed { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Unaskable { .. } => None,
+        }
+    }
+
     /// The upstream's own number for the order, if it told one.
     pub fn reference(&self) -> Option<&str> {
         match self {
@@ -187,6 +206,8 @@ pub struct Capabilities {
     pub not_found_final_after: Duration,
     /// Quotes offers for one number.
     pub quotes_offers: bool,
+    /// Tells whom a bill reference belongs to, before anything is paid.
+    pub looks_up_bills: bool,
     /// Plays: nothing real happens. Answers fulfilled by it say so.
     pub is_simulated: bool,
 }
@@ -226,6 +247,46 @@ pub struct OfferEnquiry {
 pub struct NoOffers {
     /// Why, in words for people.
     pub reason: String,
+}
+
+/// Asks whom a bill reference belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillEnquiry {
+    /// Where.
+    pub environment: Environment,
+    /// The operator's code.
+    pub operator: String,
+    /// The product's name.
+    pub product: String,
+    /// The bill reference, as the product's format writes it.
+    pub recipient: String,
+    /// What somebody wants to pay.
+    pub amount: Money,
+}
+
+/// What an upstream says about a bill reference. Nothing was paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BillAnswer {
+    /// It belongs to somebody.
+    Known(BillCustomer),
+    /// The operator knows nobody by it.
+    Unknown,
+    /// It cannot be had just now; it may be asked again.
+    Unavailable {
+        /// Why, in words for people.
+        reason: String,
+    },
+}
+
+/// Whom the operator knows by a bill reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillCustomer {
+    /// As the operator writes it.
+    pub name: String,
+    /// As the operator writes it.
+    pub address: Option<String>,
+    /// What is owed, as the operator says it; taken from the payment by the operator, not by us.
+    pub owed: Option<Money>,
 }
 
 /// A word that an upstream sends unasked (a callback): about an attempt, at any time, perhaps twice.
@@ -277,6 +338,9 @@ pub trait Upstream: Send + Sync {
 
     /// Asks what became of an order that was perhaps sent. Changes nothing.
     fn enquire<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome>;
+
+    /// Asks whom a bill reference belongs to. Changes nothing.
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer>;
 
     /// Asks which offers the operator quotes for a number.
     fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>>;

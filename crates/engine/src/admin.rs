@@ -126,13 +126,15 @@ impl Engine {
         Ok(key)
     }
 
-    /// Makes or replaces countries, operators, prices and routes, and swaps the catalog in.
+    /// Makes or replaces countries, operators, products, prices and routes, and swaps the catalog in.
     pub async fn set_catalog(&self, catalog: Catalog) -> Result<(), Refusal> {
         let settings = catalog
             .countries
             .into_iter()
             .map(Setting::Country)
             .chain(catalog.operators.into_iter().map(Setting::Operator))
+            .chain(catalog.categories.into_iter().map(Setting::Category))
+            .chain(catalog.products.into_iter().map(Setting::Product))
             .chain(catalog.prices.into_iter().map(Setting::Price))
             .chain(catalog.routes.into_iter().map(Setting::Route));
         self.set(settings.collect()).await?;

@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod bills;
 mod deposit;
 mod keys;
 pub mod limits;
@@ -24,6 +25,8 @@ pub use admin::{Founding, NewAccount};
 pub use deposit::Paper;
 pub use keys::Pair;
 pub use lookup::Story;
+pub use quote::Quote;
+pub use store::{Page, StatementLine};
 pub use vault::{Unreadable, Vault};
 pub use wish::{Idempotency, Receipt, Replay, Wish};
 pub use worker::Workers;

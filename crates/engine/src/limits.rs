@@ -13,6 +13,10 @@ use crate::access::Quota;
 /// A client waits at most this long for an answer; longer than an upstream gets, shorter than a
 /// proxy's patience (RELIABILITY 1.4, rule 9).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+/// Whoever accepts a quote waits at most this long (CONTRACT B-24).
+pub const ACCEPTANCE_WITHIN: Duration = Duration::from_secs(20);
+/// An upstream says whom a bill reference belongs to within this, or the next one is asked.
+pub const LOOK_UP_WITHIN: Duration = Duration::from_secs(8);
 /// A worker that claimed a job has this long; then another may take it.
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Jobs that run at once: bounds what a crash leaves half done.

@@ -6,7 +6,7 @@ use domain::lifecycle::State;
 use domain::purchase::{Attempt, PurchaseKey, ReferenceKey, Space};
 use domain::refusal::Refusal;
 use domain::{Currency, Money, Purchase, PurchaseId};
-use store::{Evidence, Fault, OpenCase, OutboxEvent, Wallet};
+use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Wallet};
 
 /// Everything that is known of a purchase.
 #[derive(Clone, Debug)]
@@ -27,6 +27,45 @@ impl Engine {
     pub async fn balance(&self, caller: &Caller, currency: Currency) -> Result<Money, Refusal> {
         let read = self.inner.store.available(caller.account, caller.environment, currency);
         read.map_err(|fault| self.unavailable(&fault))?.ok_or(Refusal::NoWallet)
+    }
+
+    /// What each wallet of the account can spend, by currency code.
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn balances(&self, caller: &Caller) -> Result<Vec<Money>, Refusal> {
+        let wallets = self.inner.store.wallets(caller.account);
+        let wallets = wallets.map_err(|fault| self.unavailable(&fault))?.into_iter();
+        let mut balances: Vec<Money> = wallets
+            .filter(|wallet| wallet.environment == caller.environment)
+            .map(|wallet| wallet.available)
+            .collect();
+        balances.sort_by_key(|balance| balance.currency().code());
+        Ok(balances)
+    }
+
+    /// What changed a wallet's available money, latest first. Refuses without such a wallet.
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn statement(
+        &self,
+        caller: &Caller,
+        currency: Currency,
+        page: Page,
+    ) -> Result<Vec<StatementLine>, Refusal> {
+        let read = self.inner.store.statement(caller.account, caller.environment, currency, page);
+        read.map_err(|fault| self.unavailable(&fault))?.ok_or(Refusal::NoWallet)
+    }
+
+    /// The purchases that the account made by one face, latest first; of these states, or of all.
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn purchases_of(
+        &self,
+        caller: &Caller,
+        space: Space,
+        states: &[State],
+        page: Page,
+    ) -> Result<Vec<Purchase>, Refusal> {
+        let whose = (caller.account, caller.environment, space);
+        let read = self.inner.store.purchases_of(whose, states, page);
+        read.map_err(|fault| self.unavailable(&fault))
     }
 
     /// The purchase of this reference.

@@ -89,6 +89,7 @@ impl Engine {
             api_key: wish.caller.key,
             kind: wish.kind,
             operator: wish.operator.clone(),
+            product: wish.product.clone(),
             recipient: wish.recipient.clone(),
             service_type: wish.service_type,
             amount: wish.amount,
@@ -126,7 +127,7 @@ impl Engine {
         let mut claims = vec![reference(wish.space, &wish.reference)];
         claims.extend(wish.idempotency.iter().map(|i| reference(i.space, &i.key)));
         let opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
-        let digest = wish.idempotency.as_ref().map(|i| i.digest);
+        let digest = wish.idempotency.as_ref().map(|i| i.digest).or(wish.digest);
         let leaving = purchase.latest_attempt();
         if let Some(attempt) = leaving {
             self.inner.out.leave(attempt, self.monotonic());

@@ -1,21 +1,111 @@
 //! Quotes: a price with an expiry, and its acceptance. No effect on money until it is accepted.
+//!
+//! A quote is accepted with a secret that is derived from it, so nothing of it is stored. Invariant:
+//! acceptance and expiry are both steps from the version that was read, so one of them wins.
 
 use crate::settle::Taken;
 use crate::wish::Wish;
 use crate::{Caller, Engine};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::admission::Denial;
 use domain::lifecycle::{Event, State};
-use domain::purchase::PurchaseKey;
+use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME, PurchaseKey, Space};
 use domain::refusal::Refusal;
 use domain::settle::{Proof, QUOTE_HOLDS, Source};
-use domain::{Money, Purchase, PurchaseId};
+use domain::{Money, Purchase, PurchaseId, Timestamp};
 use store::Fault;
+use subtle::ConstantTimeEq;
+
+/// The word under which an acceptance is kept as evidence.
+const ACCEPTED: &str = "authorise";
+
+/// A quote that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// What would be bought; nothing is held for it.
+    pub purchase: Purchase,
+    /// The secret that accepts it: 256 bits that only this installation can derive, as 43 letters.
+    pub acceptance: String,
+    /// Until when.
+    pub holds_until: Timestamp,
+}
 
 impl Engine {
-    /// Quotes a price, which holds for 15 minutes. Uses the reference up; touches no money.
-    pub async fn quote(&self, wish: Wish) -> Result<Purchase, Refusal> {
+    /// Quotes a price, which holds for 15 minutes. Uses the reference up; touches no money. Where
+    /// the product wants it, the operator must know the bill reference first: refuses one that it
+    /// does not know, and when it cannot be asked. The same reference with the same digest answers
+    /// the same quote as long as it stands; else the reference is known.
+    pub async fn quote(&self, mut wish: Wish) -> Result<Quote, Refusal> {
+        if let Some(quote) = self.quoted_before(&wish).await? {
+            return Ok(quote);
+        }
+        if let Some(customer) = self.look_up(&wish).await? {
+            wish.details.insert(CUSTOMER_NAME.to_owned(), customer.name);
+            let address = customer.address.map(|address| (CUSTOMER_ADDRESS.to_owned(), address));
+            wish.details.extend(address);
+        }
         let (purchase, _) = self.draft(&wish)?;
-        self.open(&wish, purchase).await
+        match self.open(&wish, purchase).await {
+            Ok(purchase) => Ok(self.as_quote(purchase)),
+            // Sent twice at once: the other one was faster.
+            Err(known @ Refusal::ReferenceKnown(_)) => {
+                self.quoted_before(&wish).await?.ok_or(known)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// The quote that this very wish got before; `None` while the reference is free.
+    async fn quoted_before(&self, wish: &Wish) -> Result<Option<Quote>, Refusal> {
+        let reference = domain::purchase::ReferenceKey {
+            account: wish.caller.account,
+            environment: wish.caller.environment,
+            space: wish.space,
+            text: wish.reference.clone(),
+        };
+        let fault = |fault: Fault| self.unavailable(&fault);
+        let Some(claimed) = self.inner.store.claimed(&reference).map_err(fault)? else {
+            return Ok(None);
+        };
+        let key = claimed.purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let purchase = self.read_anew(&key).map_err(fault)?;
+        let is_same = claimed.digest.is_some() && claimed.digest == wish.digest;
+        let purchase = self.ended_if_over(purchase).await.map_err(fault)?;
+        match purchase.state == State::Quoted && is_same {
+            true => Ok(Some(self.as_quote(purchase))),
+            false => Err(Refusal::ReferenceKnown(Some(Box::new(purchase)))),
+        }
+    }
+
+    fn as_quote(&self, purchase: Purchase) -> Quote {
+        let acceptance = self.acceptance(&purchase.key);
+        let holds_until = purchase.opened_at.after(QUOTE_HOLDS);
+        Quote { purchase, acceptance, holds_until }
+    }
+
+    /// The secret that accepts a quote.
+    fn acceptance(&self, key: &PurchaseKey) -> String {
+        let PurchaseKey { account, environment, id } = key;
+        let words = format!("{account} {} {id}", environment.code());
+        URL_SAFE_NO_PAD.encode(self.inner.vault.tag("acceptance of a quote", words.as_bytes()))
+    }
+
+    /// Accepts the quote of a reference with its secret, as [`Engine::authorise`] does. A wrong
+    /// secret is answered like an unknown reference.
+    pub async fn accept(
+        &self,
+        caller: &Caller,
+        space: Space,
+        reference: &str,
+        acceptance: &str,
+    ) -> Result<Purchase, Refusal> {
+        let purchase = self.purchase_by_reference(caller, space, reference).await?;
+        let right = self.acceptance(&purchase.key);
+        if !bool::from(right.as_bytes().ct_eq(acceptance.as_bytes())) {
+            return Err(Refusal::PurchaseUnknown);
+        }
+        self.authorise(caller, purchase.key.id).await
     }
 
     /// Accepts a quote: holds the money in the commit that checks it, then sends. Accepting again
@@ -25,16 +115,9 @@ impl Engine {
         let key = PurchaseKey { account: caller.account, environment: caller.environment, id };
         let read = self.inner.store.purchase(&key).map_err(|fault| self.unavailable(&fault))?;
         let purchase = read.ok_or(Refusal::PurchaseUnknown)?;
-        let ends_at = purchase.opened_at.after(QUOTE_HOLDS);
-        if purchase.state == State::Quoted && self.now() >= ends_at {
-            return Err(Refusal::NotPossible { because: "The quote has expired.".to_owned() });
-        }
-        let proof = Proof {
-            source: Source::Owner,
-            word: "authorise".to_owned(),
-            text: None,
-            upstream_reference: None,
-        };
+        let ended = self.ended_if_over(purchase).await;
+        let purchase = ended.map_err(|fault| self.unavailable(&fault))?;
+        let proof = Proof::new(Source::Owner, ACCEPTED);
         // As at a purchase without a quote: staff decide first if the route says so, or is none.
         let is_for_staff = self.needs_staff(&purchase);
         let event = if is_for_staff { Event::Refer } else { Event::Authorise };
@@ -53,9 +136,18 @@ impl Engine {
                 Err(Refusal::Short { available: Money::new(available, now.amount.currency()) })
             }
             Taken::Denied(_, _) => Err(Refusal::NoWallet),
-            Taken::Never(now) => {
-                Err(Refusal::NotPossible { because: format!("The quote is {}.", now.state.code()) })
-            }
+            Taken::Never(now) => self.called_off(now),
+        }
+    }
+
+    /// What is answered about a quote that cannot be accepted any more: it has expired, unless it
+    /// was accepted in time and staff called the purchase off.
+    fn called_off(&self, purchase: Purchase) -> Result<Purchase, Refusal> {
+        let evidence = self.inner.store.evidence(&purchase.key);
+        let evidence = evidence.map_err(|fault| self.unavailable(&fault))?;
+        match evidence.iter().any(|said| said.word == ACCEPTED) {
+            true => Ok(purchase),
+            false => Err(Refusal::QuoteExpired),
         }
     }
 
@@ -70,21 +162,26 @@ impl Engine {
                 None => engine.read_anew(&key),
             }
         });
-        match tokio::time::timeout(crate::limits::ANSWER_WITHIN, sending).await {
+        match tokio::time::timeout(crate::limits::ACCEPTANCE_WITHIN, sending).await {
             Ok(Ok(settled)) => settled,
             Ok(Err(_)) | Err(_) => self.read_anew(&key),
+        }
+    }
+
+    /// A quote whose time is over is ended now, whether or not a worker has come for it; anything
+    /// else is given back as it is.
+    async fn ended_if_over(&self, purchase: Purchase) -> Result<Purchase, Fault> {
+        let is_over = self.now() >= purchase.opened_at.after(QUOTE_HOLDS);
+        match purchase.state == State::Quoted && is_over {
+            true => Ok(self.expire(purchase).await?.purchase()),
+            false => Ok(purchase),
         }
     }
 
     /// Ends what nobody accepted or approved in time. Whoever accepts or approves it at the last
     /// moment is faster for good.
     pub(crate) async fn expire(&self, purchase: Purchase) -> Result<Taken, Fault> {
-        let proof = Proof {
-            source: Source::Clock,
-            word: "expire".to_owned(),
-            text: None,
-            upstream_reference: None,
-        };
+        let proof = Proof::new(Source::Clock, "expire");
         let waited = purchase.state;
         self.take(purchase, |now| (now.state == waited).then(|| (Event::Expire, proof.clone())))
             .await

@@ -105,27 +105,11 @@ impl Engine {
         let (event, proof) = match self.routes_left(&purchase, &tried).into_iter().next() {
             Some(upstream) => {
                 let source = Source::Upstream { attempt: purchase.attempts + 1, upstream };
-                (
-                    Event::Submit,
-                    Proof {
-                        source,
-                        word: "submit".to_owned(),
-                        text: None,
-                        upstream_reference: None,
-                    },
-                )
+                (Event::Submit, Proof::new(source, "submit"))
             }
             None => {
-                let text = Some("no upstream is left to try".to_owned());
-                (
-                    Event::Refuse,
-                    Proof {
-                        source: Source::Clock,
-                        word: "no_route".to_owned(),
-                        text,
-                        upstream_reference: None,
-                    },
-                )
+                let proof = Proof::new(Source::Clock, "no_route");
+                (Event::Refuse, proof.saying("no upstream is left to try"))
             }
         };
         // Not decided anew after a lost race: whoever won it submits.
@@ -170,6 +154,7 @@ impl Engine {
             word: outcome.code().to_owned(),
             text: outcome.text().map(cleaned).filter(|text| !text.is_empty()),
             upstream_reference: outcome.reference().map(cleaned),
+            slip: outcome.slip().cloned(),
         };
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);

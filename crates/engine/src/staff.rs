@@ -101,12 +101,7 @@ impl Engine {
                 because: "No clash case of it is open.".to_owned(),
             });
         }
-        let proof = Proof {
-            source: Source::Staff(by.to_owned()),
-            word: "close case".to_owned(),
-            text: Some(evidence.to_owned()),
-            upstream_reference: None,
-        };
+        let proof = Proof::new(Source::Staff(by.to_owned()), "close case").saying(evidence);
         let change =
             Change::CloseCase { key: purchase.key, why: CaseKind::Clash, proof, at: self.now() };
         let written = self.inner.store.write(change).await;
@@ -133,10 +128,8 @@ impl Engine {
             return Err(Refusal::Invalid(complaints));
         }
         let proof = Proof {
-            source: Source::Staff(by.to_owned()),
-            word: word.to_owned(),
             text: text.map(str::to_owned),
-            upstream_reference: None,
+            ..Proof::new(Source::Staff(by.to_owned()), word)
         };
         // They decide about what they saw: what went out meanwhile is not theirs to settle. A doubt
         // stays a doubt, whoever looks into it.

@@ -16,7 +16,9 @@ pub struct Wish {
     pub kind: Kind,
     /// The operator's code: `GP`.
     pub operator: String,
-    /// For whom, in national form.
+    /// The product's name, if it is bought by name.
+    pub product: Option<String>,
+    /// For whom: a number in national form, or a bill reference as the product's format writes it.
     pub recipient: String,
     /// Prepaid or postpaid.
     pub service_type: ServiceType,
@@ -28,6 +30,8 @@ pub struct Wish {
     pub details: Details,
     /// Where its events go.
     pub webhook_url: Option<String>,
+    /// SHA-256 of what the request means: the same reference with another one is refused.
+    pub digest: Option<[u8; 32]>,
     /// The idempotency key and the digest of the request's body, if a key came with it.
     pub idempotency: Option<Idempotency>,
 }

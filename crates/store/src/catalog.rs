@@ -5,8 +5,10 @@ use crate::fault::Fault;
 use crate::read;
 use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator};
 use domain::pricing::PriceRule;
+use domain::product::{Category, Field, Pricing, Product};
 use domain::routing::Route;
 use domain::upstream::UpstreamCode;
+use serde::{Deserialize, Serialize};
 
 /// Everything that prices and routes a purchase.
 pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
@@ -19,6 +21,14 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
              FROM operators o JOIN countries c ON c.code = o.country ORDER BY o.id",
             &[],
             read::operator,
+        )?,
+        categories: all(sql, "SELECT id, name, description, logo FROM categories ORDER BY id", &[], read::category)?,
+        products: all(
+            sql,
+            "SELECT id, name, title, description, ref_name, operator, category_id, kind, currency, price, least, most, bill_format,
+                    fields, checks_bill, receipt, logo, is_active FROM products ORDER BY id",
+            &[],
+            read::product,
         )?,
         prices: all(
             sql,
@@ -89,6 +99,78 @@ pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault>
             most(o.postpaid),
             o.offers.map(OfferForm::code).into(),
             o.is_active.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes a family of products, or replaces it.
+pub(crate) fn set_category(sql: &mut dyn Sql, c: &Category) -> Result<(), Fault> {
+    sql.run(
+        "INSERT INTO categories (id, name, description, logo) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description, logo = excluded.logo",
+        &[c.id.0.into(), (&c.name).into(), (&c.description).into(), (&c.logo).into()],
+    )?;
+    Ok(())
+}
+
+/// A field that a product asks for, as stored.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct FieldRow {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) is_required: bool,
+    pub(crate) format: Option<String>,
+    pub(crate) length_most: usize,
+}
+
+/// Makes a product, or replaces it.
+pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
+    let broken = |error: serde_json::Error| Fault::corrupt(error.to_string());
+    let field = |f: &Field| FieldRow {
+        name: f.name.clone(),
+        label: f.label.clone(),
+        is_required: f.is_required,
+        format: f.format.as_ref().map(|format| format.as_str().to_owned()),
+        length_most: f.length_most,
+    };
+    let fields: Vec<FieldRow> = p.fields.iter().map(field).collect();
+    let fields = serde_json::to_string(&fields).map_err(broken)?;
+    let receipt: Vec<(&str, String)> =
+        p.receipt.iter().map(|line| (line.label.as_str(), line.part.code())).collect();
+    let receipt = serde_json::to_string(&receipt).map_err(broken)?;
+    let (price, limits) = match p.price {
+        Pricing::Fixed(price) => (Some(price), None),
+        Pricing::Range(limits) => (None, Some(limits)),
+    };
+    sql.run(
+        "INSERT INTO products (id, name, title, description, ref_name, operator, category_id, kind, currency, price, least, most,
+                               bill_format, fields, checks_bill, receipt, logo, is_active)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, title = excluded.title, description = excluded.description,
+             ref_name = excluded.ref_name, operator = excluded.operator, category_id = excluded.category_id, kind = excluded.kind,
+             currency = excluded.currency, price = excluded.price, least = excluded.least, most = excluded.most,
+             bill_format = excluded.bill_format, fields = excluded.fields, checks_bill = excluded.checks_bill,
+             receipt = excluded.receipt, logo = excluded.logo, is_active = excluded.is_active",
+        &[
+            p.id.0.into(),
+            (&p.name).into(),
+            (&p.title).into(),
+            (&p.description).into(),
+            (&p.ref_name).into(),
+            (&p.operator).into(),
+            p.category.0.into(),
+            p.kind.code().into(),
+            p.price.currency().code().into(),
+            price.map(|m| m.minor()).into(),
+            limits.map(|l| l.least.minor()).into(),
+            limits.map(|l| l.most.minor()).into(),
+            p.bill.as_str().into(),
+            fields.as_str().into(),
+            p.checks_bill.into(),
+            receipt.as_str().into(),
+            (&p.logo).into(),
+            p.is_active.into(),
         ],
     )?;
     Ok(())

@@ -12,9 +12,11 @@ use domain::journal::Journal;
 use domain::lifecycle::Job;
 use domain::money::Currency;
 use domain::pricing::PriceRule;
+use domain::product::{Category, Product};
 use domain::purchase::{PurchaseKey, ReferenceKey};
 use domain::routing::Route;
 use domain::settle::{Case, CaseKind, Move, Proof};
+use domain::slip::Slip;
 use std::time::Duration;
 
 /// One change that wants into a commit.
@@ -71,6 +73,15 @@ pub enum Change {
         /// Until when.
         until: Timestamp,
     },
+    /// Keeps a slip that an upstream gave later than its word.
+    KeepSlip {
+        /// Of which purchase.
+        key: PurchaseKey,
+        /// What it says.
+        slip: Slip,
+        /// When.
+        at: Timestamp,
+    },
     /// Makes every enquiry due now: after a start nobody is waiting for an answer any more.
     WakeEnquiries {
         /// Now.
@@ -117,6 +128,10 @@ pub enum Setting {
     Country(Country),
     /// An operator.
     Operator(Operator),
+    /// A family of products.
+    Category(Category),
+    /// A product.
+    Product(Product),
     /// A price rule.
     Price(PriceRule),
     /// A route.
@@ -205,6 +220,7 @@ impl Change {
             | Change::CloseCase { .. }
             | Change::Claim { .. }
             | Change::PutOff { .. }
+            | Change::KeepSlip { .. }
             | Change::WakeEnquiries { .. }
             | Change::Remember { .. }
             | Change::Set(_) => Needs::default(),

@@ -13,6 +13,8 @@ mod ledger;
 mod outbox;
 mod purchases;
 mod read;
+mod slips;
+mod statement;
 mod verify;
 mod writer;
 
@@ -22,6 +24,7 @@ pub use fault::{Fault, OpenError};
 pub use ledger::Wallet;
 pub use outbox::OutboxEvent;
 pub use purchases::{Claimed, Evidence, OpenCase};
+pub use statement::{Page, StatementLine};
 pub use verify::Report;
 
 use backend::Sql;
@@ -33,7 +36,8 @@ use domain::catalog::Catalog;
 use domain::clock::Timestamp;
 use domain::lifecycle::State;
 use domain::money::{Currency, Money};
-use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey};
+use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, Space};
+use domain::slip::Slip;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -152,6 +156,32 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Purchase>, Fault> {
         self.read(|sql| purchases::latest(sql, state, limit))
+    }
+
+    /// The purchases that an account made by one face, latest first; of these states, or of all.
+    pub fn purchases_of(
+        &self,
+        whose: (AccountId, Environment, Space),
+        states: &[State],
+        page: Page,
+    ) -> Result<Vec<Purchase>, Fault> {
+        self.read(|sql| statement::purchases_of(sql, whose, states, page))
+    }
+
+    /// What changed a wallet's available money, latest first; `None` without such a wallet.
+    pub fn statement(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        currency: Currency,
+        page: Page,
+    ) -> Result<Option<Vec<StatementLine>>, Fault> {
+        self.read(|sql| statement::statement(sql, (account, environment, currency), page))
+    }
+
+    /// What the end customer keeps of a purchase, if its upstream gave anything.
+    pub fn slip(&self, key: &PurchaseKey) -> Result<Option<Slip>, Fault> {
+        self.read(|sql| slips::of(sql, key))
     }
 
     /// The attempts of a purchase, first to last.

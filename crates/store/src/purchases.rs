@@ -201,7 +201,7 @@ pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> R
         concat!(
             "INSERT INTO purchases (",
             purchase_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
         ),
         &[
             id,
@@ -230,6 +230,7 @@ pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> R
             p.opened_at.0.into(),
             p.updated_at.0.into(),
             p.delivered_at.map(|t| t.0).into(),
+            p.product.as_ref().into(),
         ],
     )?;
     Ok(())

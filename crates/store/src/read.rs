@@ -1,6 +1,7 @@
 //! From stored words to domain values. A word that we did not write is corruption, never a guess.
 
 use crate::backend::Row;
+use crate::catalog::FieldRow;
 use crate::fault::Fault;
 use domain::account::{AccountId, AllowList, Environment, Key, Plan, Role, Subscription};
 use domain::catalog::{Country, Kind, Limits, OfferForm, Operator, Service, ServiceType};
@@ -10,6 +11,9 @@ use domain::lifecycle::State;
 use domain::money::Currency;
 use domain::number::Numbering;
 use domain::pricing::{Charge, PriceRule};
+use domain::product::{
+    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
+};
 use domain::purchase::{Decider, Details, Purchase, PurchaseKey, Space};
 use domain::routing::Route;
 use domain::upstream::UpstreamCode;
@@ -44,7 +48,7 @@ macro_rules! purchase_columns {
     () => {
         "id, account_id, environment, space, reference, key_id, kind, operator, recipient, service_type, currency, \
          amount, fee, commission, available_after, details, webhook_url, state, version, attempts, upstream, text, \
-         decider, opened_at, updated_at, delivered_at"
+         decider, opened_at, updated_at, delivered_at, product"
     };
 }
 pub(crate) use purchase_columns;
@@ -68,6 +72,7 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
         api_key: row.opt_int(5)?.map(KeyId),
         kind: word("kind", row.text(6)?, Kind::from_code)?,
         operator: row.text(7)?.to_owned(),
+        product: row.opt_text(26)?.map(str::to_owned),
         recipient: row.text(8)?.to_owned(),
         service_type: word("service type", row.text(9)?, ServiceType::from_code)?,
         amount: money(11)?,
@@ -171,6 +176,62 @@ pub(crate) fn operator(row: &dyn Row) -> Result<Operator, Fault> {
             .transpose()?,
         is_active: row.bool(13)?,
     })
+}
+
+/// id, name, description, logo
+pub(crate) fn category(row: &dyn Row) -> Result<Category, Fault> {
+    Ok(Category {
+        id: CategoryId(row.int(0)?),
+        name: row.text(1)?.to_owned(),
+        description: row.text(2)?.to_owned(),
+        logo: row.text(3)?.to_owned(),
+    })
+}
+
+/// id, name, title, description, ref_name, operator, category_id, kind, currency, price, least, most,
+/// bill_format, fields, checks_bill, receipt, logo, is_active
+pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
+    let currency = currency(row.text(8)?)?;
+    let money = |minor| Money::new(minor, currency);
+    let price = match (row.opt_int(9)?, row.opt_int(10)?.zip(row.opt_int(11)?)) {
+        (Some(price), None) => Pricing::Fixed(money(price)),
+        (None, Some((least, most))) => {
+            Pricing::Range(Limits { least: money(least), most: money(most) })
+        }
+        (Some(_), Some(_)) | (None, None) => return Err(Fault::corrupt("a product's price")),
+    };
+    let json = |what: &str, error: serde_json::Error| Fault::corrupt(format!("{what}: {error}"));
+    let fields: Vec<FieldRow> =
+        serde_json::from_str(row.text(13)?).map_err(|error| json("fields", error))?;
+    let receipt: Vec<(String, String)> =
+        serde_json::from_str(row.text(15)?).map_err(|error| json("a receipt", error))?;
+    let line = |(label, part): (String, String)| {
+        let part = word("part", &part, Part::from_code)?;
+        Ok::<_, Fault>(ReceiptLine { label, part })
+    };
+    Ok(Product {
+        id: ProductId(row.int(0)?),
+        name: row.text(1)?.to_owned(),
+        title: row.text(2)?.to_owned(),
+        description: row.text(3)?.to_owned(),
+        ref_name: row.text(4)?.to_owned(),
+        operator: row.text(5)?.to_owned(),
+        category: CategoryId(row.int(6)?),
+        kind: word("kind", row.text(7)?, Kind::from_code)?,
+        price,
+        bill: word("bill format", row.text(12)?, BillFormat::new)?,
+        fields: fields.into_iter().map(field).collect::<Result<_, _>>()?,
+        checks_bill: row.bool(14)?,
+        receipt: receipt.into_iter().map(line).collect::<Result<_, _>>()?,
+        logo: row.text(16)?.to_owned(),
+        is_active: row.bool(17)?,
+    })
+}
+
+fn field(row: FieldRow) -> Result<Field, Fault> {
+    let format = row.format.map(|text| word("bill format", &text, BillFormat::new)).transpose()?;
+    let FieldRow { name, label, is_required, length_most, format: _ } = row;
+    Ok(Field { name, label, is_required, format, length_most })
 }
 
 /// id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most

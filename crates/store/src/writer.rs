@@ -10,7 +10,7 @@ use crate::backend::WriteSql;
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
 use crate::ledger::{Books, Head};
-use crate::{accounts, catalog, outbox, purchases};
+use crate::{accounts, catalog, outbox, purchases, slips};
 use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
@@ -239,6 +239,9 @@ impl Desk {
             Change::Post(posting) => self.post(posting, view),
             Change::Keep { key, proof, case, at } => {
                 purchases::keep(sql, key, proof, *at)?;
+                if let Some(slip) = &proof.slip {
+                    slips::keep(sql, key, slip, *at)?;
+                }
                 if let Some(case) = case {
                     outbox::open_case(sql, key, case, *at)?;
                 }
@@ -253,6 +256,9 @@ impl Desk {
             }
             Change::PutOff { job, until } => {
                 outbox::put_off(sql, job, *until).map(|()| Done::Written)
+            }
+            Change::KeepSlip { key, slip, at } => {
+                slips::keep(sql, key, slip, *at).map(|()| Done::Written)
             }
             Change::WakeEnquiries { now } => {
                 outbox::wake_enquiries(sql, *now).map(|()| Done::Written)
@@ -304,6 +310,9 @@ impl Desk {
         if let Some(proof) = &step.evidence {
             purchases::keep(sql, key, proof, at)?;
         }
+        if let Some(slip) = &step.slip {
+            slips::keep(sql, key, slip, at)?;
+        }
         if let Some(case) = &step.case {
             outbox::open_case(sql, key, case, at)?;
         }
@@ -321,6 +330,8 @@ impl Desk {
             Setting::Key(key, created_at) => accounts::set_key(sql, key, *created_at),
             Setting::Country(country) => catalog::set_country(sql, country),
             Setting::Operator(operator) => catalog::set_operator(sql, operator),
+            Setting::Category(category) => catalog::set_category(sql, category),
+            Setting::Product(product) => catalog::set_product(sql, product),
             Setting::Price(price) => catalog::set_price(sql, price),
             Setting::Route(route) => catalog::set_route(sql, route),
         }

@@ -5,6 +5,7 @@
 //! reference. Invariant: an order that was accepted is on record before anybody hears of it, so
 //! that after a crash an enquiry finds the same truth.
 
+mod bills;
 mod chance;
 mod offers;
 mod script;
@@ -18,8 +19,8 @@ pub use truth::{KEPT_FOR, Record, Truth, read_truth};
 
 use domain::clock::{Clock, Timestamp};
 use domain::upstream::{
-    Capabilities, Coming, Listener, NoOffers, Offer, OfferEnquiry, Order, Outcome, Upstream,
-    UpstreamCode, Word,
+    BillAnswer, BillEnquiry, Capabilities, Coming, Listener, NoOffers, Offer, OfferEnquiry, Order,
+    Outcome, Upstream, UpstreamCode, Word,
 };
 use offers::Offers;
 use script::Turn;
@@ -130,6 +131,7 @@ impl Upstream for Actor {
         Capabilities {
             not_found_final_after: self.stage.settings.not_found_final_after,
             quotes_offers: true,
+            looks_up_bills: true,
             is_simulated: true,
         }
     }
@@ -140,6 +142,16 @@ impl Upstream for Actor {
 
     fn enquire<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
         Box::pin(async move { self.tell(order) })
+    }
+
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer> {
+        Box::pin(async move {
+            // Whoever is down is down for enquiries too (CONTRACT section 3, 110).
+            match self.position == 0 && enquiry.recipient.ends_with("110") {
+                true => BillAnswer::Unavailable { reason: format!("{} is down.", self.code) },
+                false => bills::look_up(enquiry),
+            }
+        })
     }
 
     fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {

@@ -45,7 +45,8 @@ async fn a_client_that_hangs_up_during_the_commit_changes_nothing() {
 async fn a_client_that_hangs_up_while_accepting_changes_nothing() {
     let world = world().await;
     for looks in 1..4 {
-        let quote = world.engine.quote(world.wish(&format!("Q{looks}"), TO_A)).await.unwrap();
+        let quote =
+            world.engine.quote(world.wish(&format!("Q{looks}"), TO_A)).await.unwrap().purchase;
         let caller = world.caller();
         let mut hasty = Box::pin(world.engine.authorise(&caller, quote.key.id));
         for _ in 0..looks {

@@ -124,7 +124,7 @@ async fn an_upstreams_words_are_cleaned() {
         ("", None),
     ] {
         let text = Some(given.to_owned());
-        world.a.answers(Outcome::Delivered { reference: None, text }, unknown());
+        world.a.answers(Outcome::Delivered { reference: None, text, slip: None }, unknown());
         let bought = world.buy(&format!("R{}", given.len()), TO_A).await;
         assert_eq!(bought.text.as_deref(), kept, "{given}");
     }

@@ -171,7 +171,7 @@ async fn a_word_may_overtake_the_answer() {
 async fn the_attempt_that_delivered_is_the_one_that_counts() {
     let prepared = world().await;
     let wish = prepared.wish("R1", TO_A_B_C);
-    let quote = prepared.engine.quote(wish).await.unwrap();
+    let quote = prepared.engine.quote(wish).await.unwrap().purchase;
     let merchant = prepared.merchant;
     let (folder, clock, _) = prepared.closed();
     until(|| is_free(folder.path())).await;
@@ -189,7 +189,7 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
         let upstream = UpstreamCode::new(upstream);
         let source =
             if attempt == 0 { Source::Owner } else { Source::Upstream { attempt, upstream } };
-        let proof = Proof { source, word: "x".into(), text: None, upstream_reference: None };
+        let proof = Proof::new(source, "x");
         let Decided::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
         now = step.after.clone();
         store.write(Change::Step(step)).await.unwrap().unwrap();

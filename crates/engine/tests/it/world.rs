@@ -12,8 +12,8 @@ use domain::pricing::{Charge, PriceRule};
 use domain::purchase::{Details, Purchase, Space};
 use domain::routing::Route;
 use domain::upstream::{
-    AttemptRef, Capabilities, Coming, NoOffers, Offer, OfferEnquiry, Order, Outcome, Upstream,
-    UpstreamCode, Word,
+    AttemptRef, BillAnswer, BillEnquiry, Capabilities, Coming, NoOffers, Offer, OfferEnquiry,
+    Order, Outcome, Upstream, UpstreamCode, Word,
 };
 use domain::{PurchaseId, Refusal};
 use engine::{Caller, Engine, NewAccount, Paper, Receipt, Vault, Wish, Workers};
@@ -87,6 +87,7 @@ pub enum Reply {
 }
 
 type Script = Arc<dyn Fn(&Order) -> Reply + Send + Sync>;
+type Bills = Arc<dyn Fn(&BillEnquiry) -> BillAnswer + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
@@ -99,6 +100,7 @@ pub struct Scripted {
     code: UpstreamCode,
     on_submit: Mutex<Script>,
     on_enquire: Mutex<Script>,
+    bills: Mutex<Bills>,
     pub offers: Mutex<Result<Vec<Offer>, NoOffers>>,
     calls: Mutex<Vec<(What, AttemptRef, Timestamp)>>,
     wrongs: Mutex<Vec<String>>,
@@ -113,6 +115,7 @@ impl Scripted {
             code: UpstreamCode::new(code),
             on_submit: Mutex::new(deliver.clone()),
             on_enquire: Mutex::new(deliver),
+            bills: Mutex::new(Arc::new(|_| BillAnswer::Unknown)),
             offers: Mutex::new(Ok(Vec::new())),
             calls: Mutex::default(),
             wrongs: Mutex::default(),
@@ -123,6 +126,11 @@ impl Scripted {
 
     pub fn on_submit(&self, script: impl Fn(&Order) -> Reply + Send + Sync + 'static) {
         *self.on_submit.lock().unwrap() = Arc::new(script);
+    }
+
+    /// Says whom bill references belong to; without it nobody is known.
+    pub fn on_look_up(&self, script: impl Fn(&BillEnquiry) -> BillAnswer + Send + Sync + 'static) {
+        *self.bills.lock().unwrap() = Arc::new(script);
     }
 
     pub fn on_enquire(&self, script: impl Fn(&Order) -> Reply + Send + Sync + 'static) {
@@ -183,7 +191,12 @@ impl Upstream for Scripted {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { not_found_final_after: GRACE, quotes_offers: true, is_simulated: true }
+        Capabilities {
+            not_found_final_after: GRACE,
+            quotes_offers: true,
+            looks_up_bills: true,
+            is_simulated: true,
+        }
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
@@ -197,6 +210,11 @@ impl Upstream for Scripted {
         self.note(What::Enquire, order);
         let script = self.on_enquire.lock().unwrap().clone();
         Box::pin(async move { self.reply(script(order)).await })
+    }
+
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer> {
+        let answer = self.bills.lock().unwrap()(enquiry);
+        Box::pin(async move { answer })
     }
 
     fn offers<'a>(&'a self, _: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {
@@ -279,12 +297,14 @@ impl World {
             space: Space::Irecharge,
             kind: Kind::Recharge,
             operator: "GP".to_owned(),
+            product: None,
             recipient: recipient.to_owned(),
             service_type: ServiceType::Prepaid,
             amount: bdt(AMOUNT),
             reference: reference.to_owned(),
             details: Details::new(),
             webhook_url: None,
+            digest: None,
             idempotency: None,
         }
     }
@@ -435,7 +455,7 @@ pub const fn bdt(minor: i64) -> Money {
 
 pub fn delivered() -> Outcome {
     let text = "Recharge is successful. Your new balance is 6814.64 TAKA.".to_owned();
-    Outcome::Delivered { reference: Some("R26".to_owned()), text: Some(text) }
+    Outcome::Delivered { reference: Some("R26".to_owned()), text: Some(text), slip: None }
 }
 
 pub fn refused() -> Outcome {
@@ -536,6 +556,8 @@ pub fn catalog() -> Catalog {
             rule(3, Charge::Fee, Kind::Offer, 0, 5_000),
             rule(4, Charge::Commission, Kind::Offer, 0, 15_000),
         ],
+        categories: Vec::new(),
+        products: Vec::new(),
         routes: vec![
             route(1, "1", &["a"]),
             route(2, "2", &["a", "b"]),

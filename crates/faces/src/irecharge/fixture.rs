@@ -57,6 +57,8 @@ pub(super) fn catalog() -> Catalog {
         ..operator(id, code, name, None)
     };
     Catalog {
+        categories: Vec::new(),
+        products: Vec::new(),
         countries: vec![
             country("BD", "Bangladesh", Currency::BDT, numbering("880", 10, "1")),
             country("ZW", "Zimbabwe", Currency::USD, numbering("263", 9, "7")),
@@ -92,6 +94,7 @@ pub(super) fn purchase(state: State) -> Purchase {
         api_key: Some(KeyId(3)),
         kind: Kind::Recharge,
         operator: "GP".into(),
+        product: None,
         recipient: "01712345678".into(),
         service_type: ServiceType::Prepaid,
         amount: bdt(1_000),

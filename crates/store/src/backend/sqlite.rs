@@ -23,10 +23,13 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// Statements kept prepared on each connection: more than the code has.
 const STATEMENTS_KEPT: usize = 128;
 
-const MIGRATIONS: [(&str, &str); 1] = [(
-    include_str!("../migrations/0001_start.sql"),
-    include_str!("../migrations/0001_start.sqlite.sql"),
-)];
+const MIGRATIONS: [(&str, &str); 2] = [
+    (
+        include_str!("../migrations/0001_start.sql"),
+        include_str!("../migrations/0001_start.sqlite.sql"),
+    ),
+    (include_str!("../migrations/0002_products.sql"), ""),
+];
 
 /// The folder, held by this process alone until it is dropped.
 #[derive(Debug)]
@@ -73,7 +76,7 @@ impl Folder {
         if found > known {
             return Err(OpenError::Newer { path: self.database.clone(), found, known });
         }
-        lite.prepare_to_write().and_then(|()| lite.migrate(found)).map_err(broken)?;
+        lite.migrate(found).and_then(|()| lite.prepare_to_write()).map_err(broken)?;
         Ok(lite)
     }
 
@@ -175,20 +178,36 @@ impl Lite {
         self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(fault)
     }
 
+    /// Takes the steps that are missing, each in a Tx of its own. A step may rebuild a table, which
+    /// SQLite does with foreign keys off (sqlite.org/lang_altertable.html, 7): what they would have
+    /// refused is looked for before the commit.
     fn migrate(&mut self, found: i64) -> Result<(), Fault> {
         let done = usize::try_from(found).unwrap_or(0);
+        self.connection
+            .execute_batch("PRAGMA foreign_keys=OFF; PRAGMA synchronous=FULL;")
+            .map_err(fault)?;
         for (version, (common, own)) in (1..).zip(MIGRATIONS).skip(done) {
-            let common = translated(common);
-            let script = format!(
-                "BEGIN EXCLUSIVE;\n{common}\n{own}\nPRAGMA user_version={version};\nCOMMIT;"
-            );
-            if let Err(error) = self.connection.execute_batch(&script) {
+            if let Err(fault) = self.migrate_to(version, common, own) {
                 // Best effort: the error below is what counts, and the connection is dropped.
                 let _ = self.connection.execute_batch("ROLLBACK");
-                return Err(fault(error));
+                return Err(fault);
             }
         }
         Ok(())
+    }
+
+    fn migrate_to(&mut self, version: usize, common: &str, own: &str) -> Result<(), Fault> {
+        let common = translated(common);
+        let script = format!("BEGIN EXCLUSIVE;\n{common}\n{own}\nPRAGMA user_version={version};");
+        self.connection.execute_batch(&script).map_err(fault)?;
+        let mut lost = self.connection.prepare("PRAGMA foreign_key_check").map_err(fault)?;
+        if lost.exists([]).map_err(fault)? {
+            return Err(Fault::Corrupt(format!(
+                "rows that refer to nothing keep the schema from becoming version {version}"
+            )));
+        }
+        drop(lost);
+        self.connection.execute_batch("COMMIT").map_err(fault)
     }
 
     fn bound(

@@ -125,6 +125,7 @@ pub fn purchase(account: i64, id: i64, state: State) -> Purchase {
         api_key: None,
         kind: Kind::Recharge,
         operator: "GP".to_owned(),
+        product: None,
         recipient: "01712345678".to_owned(),
         service_type: ServiceType::Prepaid,
         amount: bdt(AMOUNT),
@@ -159,21 +160,13 @@ pub fn open(purchase: Purchase) -> Change {
 
 pub fn upstream_says(purchase: &Purchase, word: &str) -> Proof {
     let upstream = purchase.upstream.clone().unwrap_or_else(|| UpstreamCode::new("sim"));
-    Proof {
-        source: Source::Upstream { attempt: purchase.attempts, upstream },
-        word: word.to_owned(),
-        text: Some(format!("{word}, says the upstream")),
-        upstream_reference: Some("U1".to_owned()),
-    }
+    let source = Source::Upstream { attempt: purchase.attempts, upstream };
+    let proof = Proof::new(source, word).saying(&format!("{word}, says the upstream"));
+    Proof { upstream_reference: Some("U1".to_owned()), ..proof }
 }
 
 pub fn staff_say(word: &str) -> Proof {
-    Proof {
-        source: Source::Staff("rahim".to_owned()),
-        word: word.to_owned(),
-        text: Some("seen on the portal".to_owned()),
-        upstream_reference: None,
-    }
+    Proof::new(Source::Staff("rahim".to_owned()), word).saying("seen on the portal")
 }
 
 /// What `event` makes of `purchase`; `None` if the table has no step for it.

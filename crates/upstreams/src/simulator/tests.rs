@@ -83,6 +83,7 @@ fn order(id: i64, recipient: &str) -> Order {
         attempt: AttemptRef { purchase: PurchaseId(id), number: 1 },
         environment: Environment::Sandbox,
         operator: "GP".into(),
+        product: None,
         kind: Kind::Recharge,
         recipient: recipient.into(),
         amount: Money::new(6_800, Currency::BDT),

@@ -3,6 +3,7 @@
 //! Texts leak our float in their last sentence, as real ones do: whoever shows them must have
 //! cleaned them ([`domain::upstream::cleaned`], CONTRACT A-19).
 
+use super::bills;
 use super::chance::draw;
 use super::script::Script;
 use super::truth::Record;
@@ -81,13 +82,16 @@ fn refused(reason: &str) -> Outcome {
 fn delivered(record: &Record) -> Outcome {
     let reference = transaction_number(record);
     let text = delivered_text(record, &reference);
-    Outcome::Delivered { reference: Some(reference), text: Some(text) }
+    let slip = bills::slip(record).map(Box::new);
+    Outcome::Delivered { reference: Some(reference), text: Some(text), slip }
 }
 
 fn delivered_text(record: &Record, reference: &str) -> String {
     let what = match record.kind {
         Kind::Recharge | Kind::Offer => "Recharge",
         Kind::Banking => "Transfer",
+        Kind::Bundle => "Bundle",
+        Kind::Bill => "Payment",
     };
     let currency = record.amount.currency();
     let (short, long) = match currency == Currency::BDT {
@@ -95,7 +99,12 @@ fn delivered_text(record: &Record, reference: &str) -> String {
         false => (currency.code(), currency.code()),
     };
     // Telcos leave the trunk prefix out.
-    let number = record.recipient.strip_prefix('0').unwrap_or(&record.recipient);
+    let number = match record.kind {
+        Kind::Bill => record.recipient.as_str(),
+        Kind::Recharge | Kind::Offer | Kind::Banking | Kind::Bundle => {
+            record.recipient.strip_prefix('0').unwrap_or(&record.recipient)
+        }
+    };
     let amount = record.amount.shortest();
     let float_minor = 500_000 + i64::from(luck(record, b"float") as u32 % 9_500_000);
     let float = Money::new(float_minor, currency).exact();

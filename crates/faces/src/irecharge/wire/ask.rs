@@ -476,6 +476,8 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         let whole = || {
             let (service_type, details) = particulars?;
             Ok::<Wish, Told>(Wish {
+                product: None,
+                digest: None,
                 caller: asked.caller,
                 space: Space::Irecharge,
                 kind,

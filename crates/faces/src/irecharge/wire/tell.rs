@@ -233,6 +233,9 @@ impl<'a> Billing<'a> {
             Kind::Recharge => ("normal", None),
             Kind::Offer => ("offer", offer_id(&purchase.details)),
             Kind::Banking => ("banking", None),
+            // Bought by name, which this document has no words for.
+            Kind::Bundle => ("bundle", None),
+            Kind::Bill => ("bill", None),
         };
         Billing {
             reference: &purchase.reference,
@@ -266,6 +269,8 @@ fn message(purchase: &Purchase) -> Cow<'_, str> {
         Kind::Recharge => "Recharge",
         Kind::Offer => "Offer purchase",
         Kind::Banking => "Banking request",
+        Kind::Bundle => "Bundle purchase",
+        Kind::Bill => "Bill payment",
     };
     let became = match purchase.state {
         State::Delivered => "processed successfully",
@@ -392,6 +397,7 @@ impl<'a> StatusAnswer<'a> {
         let kind = match purchase.kind {
             Kind::Recharge | Kind::Offer => "recharge",
             Kind::Banking => "banking",
+            Kind::Bundle | Kind::Bill => "bill",
         };
         let operator = catalog.operator_by_code(&purchase.operator);
         let data = Transaction {

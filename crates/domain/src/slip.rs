@@ -1,0 +1,115 @@
+//! What the end customer keeps of a delivery: the tokens of an electricity purchase, units, tariff,
+//! and what the money was taken for.
+//!
+//! Comes with an upstream's word, is stored in the commit that delivers, and is shown again without
+//! a charge. Invariant: key-change tokens come before credit tokens, because a meter takes them in
+//! that order only.
+
+use crate::money::Money;
+
+/// The slip of one delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slip {
+    tokens: Vec<Token>,
+    /// Units in all, as the operator writes them: `45.7`.
+    pub units: Option<String>,
+    /// The tariff they are charged by.
+    pub tariff: Option<String>,
+    /// What the money was taken for: energy, taxes, levies, arrears.
+    pub charges: Vec<Charge>,
+}
+
+/// A token: 20 digits that a meter is fed with (IEC 62055-41).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    digits: String,
+    /// Units it carries; a key change carries none.
+    pub units: Option<String>,
+    /// What it does.
+    pub kind: TokenKind,
+}
+
+/// What a token does to the meter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenKind {
+    /// Changes the meter's key, as since the roll-over of November 2024; entered first.
+    KeyChange,
+    /// Adds units.
+    Credit,
+}
+
+/// What part of the money was taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// How the operator calls it: `RE Levy (6%)`.
+    pub label: String,
+    /// How much of the purchase's amount.
+    pub amount: Money,
+}
+
+impl TokenKind {
+    /// As stored and shown.
+    pub const fn code(self) -> &'static str {
+        match self {
+            TokenKind::KeyChange => "KEY_CHANGE",
+            TokenKind::Credit => "CREDIT",
+        }
+    }
+
+    /// Reads [`TokenKind::code`].
+    pub fn from_code(code: &str) -> Option<TokenKind> {
+        [TokenKind::KeyChange, TokenKind::Credit].into_iter().find(|k| k.code() == code)
+    }
+}
+
+impl Token {
+    /// `None` unless it is 20 ASCII digits; spaces and hyphens in between are left out.
+    pub fn new(text: &str, units: Option<String>, kind: TokenKind) -> Option<Token> {
+        let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let is_token = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+        is_token.then_some(Token { digits, units, kind })
+    }
+
+    /// The 20 digits.
+    pub fn digits(&self) -> &str {
+        &self.digits
+    }
+
+    /// In groups of four, as people type them.
+    pub fn grouped(&self) -> String {
+        let groups: Vec<&str> = (0..5).filter_map(|i| self.digits.get(i * 4..i * 4 + 4)).collect();
+        groups.join(" ")
+    }
+}
+
+impl Slip {
+    /// With these tokens, put into the order in which they are entered.
+    pub fn of_tokens(mut tokens: Vec<Token>) -> Slip {
+        tokens.sort_by_key(|token| token.kind);
+        Slip { tokens, ..Slip::default() }
+    }
+
+    /// The tokens, in the order in which they are entered.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_twenty_digits_and_keys_come_first() {
+        let token = |text: &str, kind| Token::new(text, None, kind);
+        for bad in ["", "1234567890123456789", "123456789012345678901", "1234567890123456789a"] {
+            assert_eq!(token(bad, TokenKind::Credit), None, "{bad}");
+        }
+        let credit = token("1234-5678 9012 3456 7890", TokenKind::Credit).unwrap();
+        assert_eq!(credit.digits(), "12345678901234567890");
+        assert_eq!(credit.grouped(), "1234 5678 9012 3456 7890");
+        let keys = ["1", "2"].map(|d| token(&d.repeat(20), TokenKind::KeyChange).unwrap());
+        let slip = Slip::of_tokens(vec![keys[0].clone(), credit.clone(), keys[1].clone()]);
+        assert_eq!(slip.tokens(), [keys[0].clone(), keys[1].clone(), credit]);
+    }
+}

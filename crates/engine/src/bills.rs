@@ -1,0 +1,114 @@
+//! Bills: whom a reference belongs to, asked before anything is quoted; and slips, shown again.
+//!
+//! Nothing here moves money or state.
+
+use crate::{Caller, Engine, limits};
+use domain::catalog::Want;
+use domain::lifecycle::State;
+use domain::purchase::Space;
+use domain::refusal::Refusal;
+use domain::slip::Slip;
+use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry, cleaned};
+use domain::{Purchase, Timestamp};
+use store::Change;
+
+use crate::wish::Wish;
+
+impl Engine {
+    /// Asks the upstreams of the wish's route, in order, whom the bill reference belongs to, if its
+    /// product wants that. `None`: it does not, or none of them can tell. Refuses a reference that
+    /// the operator does not know, and when all who could tell are out of reach.
+    pub(crate) async fn look_up(&self, wish: &Wish) -> Result<Option<BillCustomer>, Refusal> {
+        let catalog = self.catalog();
+        let product = wish.product.as_deref().and_then(|name| catalog.product_by_name(name));
+        let Some(product) = product.filter(|product| product.checks_bill) else {
+            return Ok(None);
+        };
+        let environment = wish.caller.environment;
+        let path = catalog.path(&Want {
+            account: wish.caller.account,
+            plan: wish.caller.plan,
+            environment,
+            operator: &wish.operator,
+            kind: wish.kind,
+            recipient: &wish.recipient,
+            amount: wish.amount,
+            at: self.now(),
+        });
+        let enquiry = BillEnquiry {
+            environment,
+            operator: wish.operator.clone(),
+            product: product.name.clone(),
+            recipient: wish.recipient.clone(),
+            amount: wish.amount,
+        };
+        let mut trouble = None;
+        let connected = path.upstreams.iter().filter_map(|c| self.upstream_in(environment, c));
+        for upstream in connected.filter(|u| u.capabilities().looks_up_bills) {
+            let answer = upstream.look_up(&enquiry);
+            match tokio::time::timeout(limits::LOOK_UP_WITHIN, answer).await {
+                Ok(BillAnswer::Known(customer)) => return Ok(Some(printable(customer))),
+                Ok(BillAnswer::Unknown) => return Err(Refusal::BillUnknown),
+                Ok(BillAnswer::Unavailable { reason }) => trouble = Some(reason),
+                Err(_) => trouble = Some("no answer in time".to_owned()),
+            }
+        }
+        match trouble {
+            Some(reason) => {
+                tracing::warn!(operator = wish.operator, reason, "a bill could not be looked up");
+                Err(Refusal::BillUnavailable { reason })
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// What the end customer keeps of a purchase, if its upstream gave anything.
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn slip(&self, purchase: &Purchase) -> Result<Option<Slip>, Refusal> {
+        self.inner.store.slip(&purchase.key).map_err(|fault| self.unavailable(&fault))
+    }
+
+    /// A delivered purchase's slip once more, without a charge. If none is on record (the word that
+    /// delivered it brought none), its upstream is asked for it. Refuses what is not delivered.
+    pub async fn slip_again(
+        &self,
+        caller: &Caller,
+        space: Space,
+        reference: &str,
+    ) -> Result<(Purchase, Option<Slip>), Refusal> {
+        let purchase = self.purchase_by_reference(caller, space, reference).await?;
+        if purchase.state != State::Delivered {
+            let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
+            return Err(Refusal::NotPossible { because });
+        }
+        if let Some(slip) = self.slip(&purchase).await? {
+            return Ok((purchase, Some(slip)));
+        }
+        let slip = self.enquire(&purchase).await.slip().cloned();
+        if let Some(slip) = &slip {
+            self.keep_slip(&purchase, slip.clone(), self.now()).await?;
+        }
+        Ok((purchase, slip))
+    }
+
+    async fn keep_slip(
+        &self,
+        purchase: &Purchase,
+        slip: Slip,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
+        let change = Change::KeepSlip { key: purchase.key, slip, at };
+        let written = self.inner.store.write(change).await;
+        // Nothing in it can be denied: it needs nothing.
+        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
+    }
+}
+
+/// What an operator writes about somebody, made fit to be shown.
+fn printable(customer: BillCustomer) -> BillCustomer {
+    BillCustomer {
+        name: cleaned(&customer.name),
+        address: customer.address.map(|address| cleaned(&address)),
+        owed: customer.owed,
+    }
+}
