@@ -1,8 +1,9 @@
 //! Saldo's words and rules: values and pure functions on values.
 //!
 //! Here: money, accounts, the catalog, prices, routes, the lifecycle table, journals, admission
-//! and the contract of an upstream. Not here: I/O, clocks, serialisation, SQL, HTTP. Whatever
-//! decides about money is decided in this crate, by a function that can be called in a test.
+//! and the contracts of an upstream and of a push service. Not here: I/O, clocks, serialisation,
+//! SQL, HTTP. Whatever decides about money is decided in this crate, by a function that can be
+//! called in a test.
 
 pub mod account;
 pub mod admission;
@@ -16,6 +17,7 @@ pub mod number;
 pub mod pricing;
 pub mod product;
 pub mod purchase;
+pub mod push;
 pub mod refusal;
 pub mod routing;
 pub mod settle;
