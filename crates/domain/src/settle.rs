@@ -85,7 +85,7 @@ pub struct Proof {
     /// The upstream's own number.
     pub upstream_reference: Option<String>,
     /// What came with it for the end customer to keep.
-    pub slip: Option<Slip>,
+    pub slip: Option<Box<Slip>>,
 }
 
 impl Proof {
@@ -134,7 +134,7 @@ pub struct Move {
     /// What is kept as evidence, for steps that no attempt's row records.
     pub evidence: Option<Proof>,
     /// What the end customer keeps of it.
-    pub slip: Option<Slip>,
+    pub slip: Option<Box<Slip>>,
 }
 
 /// Something that staff must look into.

@@ -97,7 +97,7 @@ impl Engine {
         slip: Slip,
         at: Timestamp,
     ) -> Result<(), Refusal> {
-        let change = Change::KeepSlip { key: purchase.key, slip, at };
+        let change = Change::KeepSlip { key: purchase.key, slip: Box::new(slip), at };
         let written = self.inner.store.write(change).await;
         // Nothing in it can be denied: it needs nothing.
         written.map(|_| ()).map_err(|fault| self.unavailable(&fault))

@@ -154,7 +154,7 @@ impl Engine {
             word: outcome.code().to_owned(),
             text: outcome.text().map(cleaned).filter(|text| !text.is_empty()),
             upstream_reference: outcome.reference().map(cleaned),
-            slip: outcome.slip().cloned(),
+            slip: outcome.slip().cloned().map(Box::new),
         };
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);

@@ -78,7 +78,7 @@ pub enum Change {
         /// Of which purchase.
         key: PurchaseKey,
         /// What it says.
-        slip: Slip,
+        slip: Box<Slip>,
         /// When.
         at: Timestamp,
     },

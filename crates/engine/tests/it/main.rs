@@ -4,6 +4,7 @@
 
 mod access;
 mod approval;
+mod bills;
 mod clock;
 mod crash;
 mod doubt;

@@ -4,6 +4,7 @@ use crate::world::*;
 use domain::Refusal;
 use domain::journal::Reason;
 use domain::lifecycle::State;
+use domain::purchase::Space;
 use engine::{Paper, Wish};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -96,4 +97,114 @@ async fn a_quote_is_its_owners() {
     assert_eq!(answer.unwrap_err(), Refusal::PurchaseUnknown);
     let again = world.engine.quote(world.wish("Q1", TO_A)).await.unwrap_err();
     assert!(matches!(again, Refusal::ReferenceKnown(Some(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn the_same_wish_gets_the_same_quote_and_another_one_none() {
+    let world = world().await;
+    let wish = || Wish { digest: Some([1; 32]), ..world.wish("Q1", TO_A) };
+    let first = world.engine.quote(wish()).await.unwrap();
+    assert_eq!(world.engine.quote(wish()).await.unwrap(), first);
+    assert_eq!(first.acceptance.len(), 43);
+    for digest in [Some([2; 32]), None] {
+        let other = world.engine.quote(Wish { digest, ..wish() }).await.unwrap_err();
+        assert!(matches!(other, Refusal::ReferenceKnown(Some(_))), "{other:?}");
+    }
+    let id = first.purchase.key.id;
+    world.engine.authorise(&world.caller(), id).await.unwrap();
+    let late = world.engine.quote(wish()).await.unwrap_err();
+    assert!(matches!(late, Refusal::ReferenceKnown(Some(p)) if p.state == State::Delivered));
+    let second = world.engine.quote(Wish { reference: "Q2".into(), ..wish() }).await.unwrap();
+    world.clock.advance(QUARTER);
+    let over = world.engine.quote(Wish { reference: "Q2".into(), ..wish() }).await.unwrap_err();
+    assert!(matches!(over, Refusal::ReferenceKnown(Some(p)) if p.state == State::Rejected));
+    assert_eq!(world.state(second.purchase.key.id), State::Rejected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_wish_sent_at_once_is_one_quote() {
+    let world = world().await;
+    let mut asks = JoinSet::new();
+    for _ in 0..64 {
+        let wish = Wish { digest: Some([1; 32]), ..world.wish("Q1", TO_A) };
+        let engine = world.engine.clone();
+        asks.spawn(async move { engine.quote(wish).await.unwrap() });
+    }
+    let quotes = asks.join_all().await;
+    assert!(quotes.iter().all(|quote| *quote == quotes[0]));
+}
+
+#[tokio::test]
+async fn a_quote_is_accepted_with_its_own_secret_only() {
+    let world = world().await;
+    let [one, two] = ["Q1", "Q2"].map(|name| world.engine.quote(world.wish(name, TO_A)));
+    let (one, two) = (one.await.unwrap(), two.await.unwrap());
+    assert_ne!(one.acceptance, two.acceptance);
+    let other = world.caller_of(world.account("other").await);
+    let (caller, long) = (world.caller(), format!("{}A", one.acceptance));
+    for (caller, reference, secret) in [
+        (&caller, "Q1", two.acceptance.as_str()),
+        (&caller, "Q2", one.acceptance.as_str()),
+        (&caller, "Q1", ""),
+        (&caller, "Q1", &one.acceptance[1..]),
+        (&caller, "Q1", &long),
+        (&caller, "Q3", one.acceptance.as_str()),
+        (&other, "Q1", one.acceptance.as_str()),
+    ] {
+        let answer = world.engine.accept(caller, Space::Irecharge, reference, secret).await;
+        assert_eq!(answer.unwrap_err(), Refusal::PurchaseUnknown, "{reference} {secret}");
+    }
+    assert_eq!(world.wallet(), (START, 0, 0));
+    let accepted = world.engine.accept(&caller, Space::Irecharge, "Q1", &one.acceptance).await;
+    assert_eq!(accepted.unwrap().state, State::Delivered);
+}
+
+/// A thousand quotes whose acceptance arrives while they expire: each is either paid and delivered,
+/// or called off and free, and its asker was told which.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_acceptance_and_expiry_exactly_one_wins() {
+    const ROUNDS: usize = 20;
+    const QUOTES: usize = 50;
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    let (mut paid, mut over) = (0, 0);
+    for round in 0..ROUNDS {
+        let mut ids = Vec::new();
+        for n in 0..QUOTES {
+            let quote = world.engine.quote(world.wish(&format!("Q{round}-{n}"), TO_A)).await;
+            ids.push(quote.unwrap().purchase.key.id);
+        }
+        world.clock.advance(QUARTER - Duration::from_micros(1));
+        let mut asks = JoinSet::new();
+        for (n, id) in ids.into_iter().enumerate() {
+            let (engine, caller, clock) =
+                (world.engine.clone(), world.caller(), world.clock.clone());
+            asks.spawn(async move {
+                tokio::time::sleep(Duration::from_micros(n as u64 * 200)).await;
+                if n == QUOTES / 2 {
+                    clock.advance(Duration::from_micros(1));
+                }
+                (id, engine.authorise(&caller, id).await)
+            });
+        }
+        for (id, answer) in asks.join_all().await {
+            match answer {
+                Ok(_) => paid += 1,
+                Err(refusal) => {
+                    assert_eq!(
+                        (refusal, world.state(id)),
+                        (Refusal::QuoteExpired, State::Rejected)
+                    );
+                    over += 1;
+                }
+            }
+        }
+    }
+    let left = i64::try_from(paid).unwrap() * TOTAL;
+    until(|| world.wallet() == (START - left, 0, COMMISSION * i64::try_from(paid).unwrap())).await;
+    stop(workers).await;
+    assert_eq!(paid + over, ROUNDS * QUOTES);
+    assert!(paid > 0 && over > 0, "{paid} paid, {over} over");
+    assert_eq!(world.a.count(What::Submit), paid);
+    world.assert_sound().await;
 }

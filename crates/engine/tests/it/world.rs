@@ -9,6 +9,9 @@ use domain::lifecycle::State;
 use domain::money::{Currency, Money};
 use domain::number::Numbering;
 use domain::pricing::{Charge, PriceRule};
+use domain::product::{
+    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
+};
 use domain::purchase::{Details, Purchase, Space};
 use domain::routing::Route;
 use domain::upstream::{
@@ -309,6 +312,18 @@ impl World {
         }
     }
 
+    /// A bill of the catalog's only product.
+    pub fn bill(&self, reference: &str, meter: &str) -> Wish {
+        Wish {
+            kind: Kind::Bill,
+            operator: "TT".to_owned(),
+            product: Some("power".to_owned()),
+            digest: Some([1; 32]),
+            space: Space::Rechargely,
+            ..self.wish(reference, meter)
+        }
+    }
+
     pub async fn buy(&self, reference: &str, recipient: &str) -> Purchase {
         bought(self.engine.purchase(self.wish(reference, recipient)).await)
     }
@@ -556,8 +571,8 @@ pub fn catalog() -> Catalog {
             rule(3, Charge::Fee, Kind::Offer, 0, 5_000),
             rule(4, Charge::Commission, Kind::Offer, 0, 15_000),
         ],
-        categories: Vec::new(),
-        products: Vec::new(),
+        categories: vec![category()],
+        products: vec![power()],
         routes: vec![
             route(1, "1", &["a"]),
             route(2, "2", &["a", "b"]),
@@ -567,5 +582,41 @@ pub fn catalog() -> Catalog {
             route(5, "9", &["nobody"]),
             route(101, "", &["c"]),
         ],
+    }
+}
+
+fn category() -> Category {
+    Category {
+        id: CategoryId(1),
+        name: "Electricity".into(),
+        description: "Power".into(),
+        logo: "x.svg".into(),
+    }
+}
+
+/// A bill that is looked up, and answered with a slip.
+fn power() -> Product {
+    Product {
+        id: ProductId(1),
+        name: "power".into(),
+        title: "Power".into(),
+        description: "Prepaid power".into(),
+        ref_name: "power".into(),
+        operator: "TT".into(),
+        category: CategoryId(1),
+        kind: Kind::Bill,
+        price: Pricing::Range(Limits { least: bdt(100), most: bdt(1_000_000) }),
+        bill: BillFormat::new("XXXXXXXXXXX").unwrap(),
+        fields: vec![Field {
+            name: "term".into(),
+            label: "Term".into(),
+            is_required: true,
+            format: BillFormat::new("X"),
+            length_most: 1,
+        }],
+        checks_bill: true,
+        receipt: vec![ReceiptLine { label: "Token".into(), part: Part::Tokens }],
+        logo: "x.svg".into(),
+        is_active: true,
     }
 }

@@ -1,7 +1,6 @@
 //! What every backend must do. Each test has a world of its own and may end it.
 
 use crate::world::*;
-use domain::PurchaseId;
 use domain::account::{AccountId, AllowList, Environment, HOUSE, Key, Role};
 use domain::admission::{Denial, Taken};
 use domain::catalog::{Country, Kind, Limits, OfferForm, Operator, Service};
@@ -10,11 +9,16 @@ use domain::journal::{Purpose, Reason};
 use domain::lifecycle::{Event, Job, State};
 use domain::money::Currency;
 use domain::number::Numbering;
-use domain::pricing::{Charge, PriceRule};
+use domain::pricing::{self, PriceRule};
+use domain::product::{
+    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
+};
 use domain::purchase::{Purchase, PurchaseKey, Space};
 use domain::routing::Route;
-use domain::settle::{Case, CaseKind};
+use domain::settle::{self, Case, CaseKind, Decided, Proof};
+use domain::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::UpstreamCode;
+use domain::{Money, PurchaseId};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Claimed, Done, DueJob, Fault, Setting, User};
@@ -518,7 +522,7 @@ pub async fn the_catalog_is_read_back(world: World) {
     };
     let price = PriceRule {
         id: 1,
-        charge: Charge::Fee,
+        charge: pricing::Charge::Fee,
         account: Some(AccountId(2)),
         plan: Some("business".into()),
         operator: Some("GP".into()),
@@ -541,11 +545,101 @@ pub async fn the_catalog_is_read_back(world: World) {
     };
     set(store, Setting::Country(country.clone())).await;
     set(store, Setting::Operator(operator.clone())).await;
+    let category = Category {
+        id: CategoryId(3),
+        name: "Electricity".into(),
+        description: "Prepaid".into(),
+        logo: "power.png".into(),
+    };
+    set(store, Setting::Category(category.clone())).await;
+    let products = products();
+    for product in &products {
+        set(store, Setting::Product(product.clone())).await;
+    }
     set(store, Setting::Price(price.clone())).await;
     set(store, Setting::Route(route.clone())).await;
     let catalog = store.catalog().unwrap();
     assert_eq!((&catalog.countries, &catalog.operators), (&vec![country], &vec![operator]));
     assert_eq!((&catalog.prices, &catalog.routes), (&vec![price], &vec![route]));
+    assert_eq!((&catalog.categories, &catalog.products), (&vec![category], &products));
+}
+
+fn products() -> Vec<Product> {
+    let usd = |minor| Money::new(minor, Currency::USD);
+    let power = Product {
+        id: ProductId(7),
+        name: "zetdc_prepaid_usd".into(),
+        title: "ZETDC Prepaid".into(),
+        description: "Electricity \"tokens\"".into(),
+        ref_name: "zetdc".into(),
+        operator: "ZETDC".into(),
+        category: CategoryId(3),
+        kind: Kind::Bill,
+        price: Pricing::Range(Limits { least: usd(100), most: usd(50_000) }),
+        bill: BillFormat::new("XXXXXXXXXXX").unwrap(),
+        fields: vec![Field {
+            name: "months".into(),
+            label: "Months".into(),
+            is_required: true,
+            format: BillFormat::new("X"),
+            length_most: 1,
+        }],
+        checks_bill: true,
+        receipt: vec![
+            ReceiptLine { label: "Token".into(), part: Part::Tokens },
+            ReceiptLine { label: "Months".into(), part: Part::Field("months".into()) },
+        ],
+        logo: "zetdc.png".into(),
+        is_active: false,
+    };
+    let bundle = Product {
+        id: ProductId(8),
+        name: "econet_data_1gb".into(),
+        kind: Kind::Bundle,
+        price: Pricing::Fixed(usd(500)),
+        fields: Vec::new(),
+        checks_bill: false,
+        receipt: Vec::new(),
+        is_active: true,
+        ..power.clone()
+    };
+    vec![power, bundle]
+}
+
+/// A slip is written with the word that brought it: by a step, as evidence, or later; the latest
+/// one counts, and a word without one takes nothing away.
+pub async fn a_slip_is_kept_with_its_word(world: World) {
+    let store = &world.store;
+    deposit(store, 2, TOTAL, "in").await;
+    let slip = |digit: &str| {
+        let token = |kind| Token::new(&digit.repeat(20), Some("4.5".into()), kind).unwrap();
+        let mut slip = Slip::of_tokens(vec![token(TokenKind::Credit), token(TokenKind::KeyChange)]);
+        slip.charges = vec![Charge { label: "RE levy".into(), amount: bdt(6) }];
+        slip.tariff = Some("Domestic".into());
+        slip
+    };
+    let opened = live(store, purchase(2, 1, State::Sent), &[]).await;
+    let proof = Proof { slip: Some(Box::new(slip("1"))), ..upstream_says(&opened, "delivered") };
+    let Decided::Move(delivers) = settle::decide(&opened, Event::Deliver, proof, NOW) else {
+        panic!("it delivers");
+    };
+    assert_eq!(store.slip(&key(2, 1)).unwrap(), None);
+    store.write(Change::Step(delivers)).await.unwrap().unwrap();
+    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("1")));
+    let keep = |slip: Option<Slip>| Change::Keep {
+        key: key(2, 1),
+        proof: Proof { slip: slip.map(Box::new), ..staff_say("delivered") },
+        case: None,
+        at: NOW,
+    };
+    store.write(keep(None)).await.unwrap().unwrap();
+    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("1")));
+    store.write(keep(Some(slip("2")))).await.unwrap().unwrap();
+    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("2")));
+    let later = Change::KeepSlip { key: key(2, 1), slip: Box::new(slip("3")), at: NOW };
+    store.write(later).await.unwrap().unwrap();
+    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("3")));
+    assert_eq!(store.slip(&key(3, 1)).unwrap(), None);
 }
 
 pub async fn keys_and_accounts_are_read_back(world: World) {

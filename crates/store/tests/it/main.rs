@@ -48,6 +48,7 @@ on_every_backend![
     a_batch_sees_its_own_changes,
     an_audit_beside_the_writer_sees_whole_commits,
     the_catalog_is_read_back,
+    a_slip_is_kept_with_its_word,
     keys_and_accounts_are_read_back,
     a_hold_at_acceptance_tells_what_is_left,
 ];

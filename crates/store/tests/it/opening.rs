@@ -1,10 +1,12 @@
 //! What keeps a store from being opened, and what is said about it: each says what to do.
 
 use crate::world;
+use domain::catalog::Kind;
+use domain::{AccountId, Currency, Environment, Purchase, PurchaseId, PurchaseKey, State};
 use expect_test::{Expect, expect};
 use std::fs;
 use std::path::Path;
-use store::{Fault, Store};
+use store::{Change, Done, Fault, Setting, Store};
 
 fn check(folder: &Path, expected: Expect) {
     let error = Store::open(folder).err().expect("it opened");
@@ -72,7 +74,7 @@ async fn data_of_a_newer_version() {
     check(
         folder.path(),
         expect![
-            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 1); start that version, or a newer one"
+            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 2); start that version, or a newer one"
         ],
     );
 }
@@ -131,4 +133,43 @@ async fn a_database_with_a_hole() {
             assert!(is_told, "{audit:?}");
         }
     }
+}
+
+/// What the first version wrote goes on: nothing is lost, the books still add up, and what that
+/// version did not know can be bought.
+#[tokio::test]
+async fn data_of_the_first_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
+    sql.execute_batch(include_str!("version1.sql")).unwrap();
+    drop(sql);
+    let store = Store::open(folder.path()).unwrap();
+    let report = store.audit().unwrap();
+    assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+    assert_eq!((report.purchases, report.open), (5, 3));
+    let purchases = store.latest_purchases(None, 10).unwrap();
+    assert!(purchases.iter().all(|p| p.product.is_none() && p.operator == "GP"));
+    let before = store.catalog().unwrap();
+    assert_eq!((before.operators.len(), before.products.len()), (10, 0));
+    let first = purchases.last().unwrap();
+    let bill = Purchase {
+        key: PurchaseKey { id: PurchaseId(first.key.id.0 + 1), ..first.key },
+        reference: "NEW".to_owned(),
+        kind: Kind::Bill,
+        product: Some("power".to_owned()),
+        state: State::Quoted,
+        attempts: 0,
+        upstream: None,
+        version: 1,
+        delivered_at: None,
+        decider: None,
+        ..first.clone()
+    };
+    let opened = store.write(world::open(bill.clone())).await.unwrap();
+    assert_eq!(opened, Ok(Done::Opened { available_after: 0 }));
+    assert_eq!(store.purchase(&bill.key).unwrap().unwrap().product, bill.product);
+    assert_eq!(store.audit().unwrap().lies, 0);
+    // Foreign keys are in force again.
+    let orphan = Setting::Wallet(AccountId(99), Environment::Live, Currency::USD);
+    assert!(store.write(Change::Set(vec![orphan])).await.is_err());
 }

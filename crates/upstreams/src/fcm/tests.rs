@@ -443,7 +443,7 @@ async fn each_answer_has_its_meaning() {
         garbage             later: FCM answered 200 without a message's name
         nothing             later: FCM answered 204
         unregistered        unregistered: FCM answered 404 UNREGISTERED
-        another's device    unregistered: FCM answered 403 SENDER_ID_MISMATCH
+        another's device    refused: FCM answered 403 SENDER_ID_MISMATCH
         no such project     later: FCM answered 404 NOT_FOUND: ours to mend (is there such a project?)
         no such page        later: FCM answered 404: ours to mend (is there such a project?)
         unregistered, oddly later: FCM answered 500 UNREGISTERED

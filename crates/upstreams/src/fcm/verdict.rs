@@ -17,6 +17,9 @@ const QUOTA_WAIT: Duration = Duration::from_secs(60);
 const FCM_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
 const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 
+/// How FCM says that a token never was one; its documented reply names no field.
+const NOT_A_TOKEN: &str = "The registration token is not a valid FCM registration token";
+
 /// What an answer means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -60,9 +63,10 @@ pub(super) fn verdict(answer: &Answer, now: Timestamp) -> Verdict {
     };
     let later = |more: &str| Verdict::Said(Pushed::Later { reason: reason(more), after });
     match (status, code) {
-        (404, "UNREGISTERED") | (403, "SENDER_ID_MISMATCH") => {
-            Verdict::Said(Pushed::Unregistered { reason: reason("") })
-        }
+        (404, "UNREGISTERED") => Verdict::Said(Pushed::Unregistered { reason: reason("") }),
+        // Another project's device: not forgotten, because a wrong service account of ours would
+        // then forget every device.
+        (403, "SENDER_ID_MISMATCH") => Verdict::Said(Pushed::Refused { reason: reason("") }),
         (400, "INVALID_ARGUMENT") => Verdict::Said(invalid(error.as_ref(), &reason)),
         // Before the next line: it comes with a 401, and no access token of ours mends it.
         (_, "THIRD_PARTY_AUTH_ERROR") => {
@@ -91,6 +95,8 @@ struct Envelope {
 
 #[derive(Deserialize)]
 struct ErrorBody {
+    #[serde(default)]
+    message: String,
     #[serde(default)]
     status: String,
     #[serde(default)]
@@ -139,7 +145,8 @@ fn taken(body: &[u8]) -> Pushed {
 /// A request that FCM does not like: only if it blames the token is the token given up.
 fn invalid(error: Option<&ErrorBody>, reason: &impl Fn(&str) -> String) -> Pushed {
     let fields: Vec<&str> = error.into_iter().flat_map(ErrorBody::fields).collect();
-    if fields.contains(&"message.token") {
+    let blames_token = error.is_some_and(|e| e.message == NOT_A_TOKEN);
+    if blames_token || fields.contains(&"message.token") {
         return Pushed::Unregistered { reason: reason(": message.token") };
     }
     match fields.first().map_or("", |field| word(field)) {

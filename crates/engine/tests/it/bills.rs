@@ -1,0 +1,180 @@
+//! Bills: whom a reference belongs to, and the slip that is kept.
+
+use crate::world::*;
+use domain::catalog::Kind;
+use domain::lifecycle::State;
+use domain::purchase::Space;
+use domain::slip::{Charge, Slip, Token, TokenKind};
+use domain::upstream::{BillAnswer, BillCustomer, Outcome};
+use domain::{Purchase, Refusal};
+use engine::{Engine, Page, Quote};
+
+const METER: &str = "41234567891";
+
+fn known(name: &str) -> BillAnswer {
+    BillAnswer::Known(BillCustomer { name: name.to_owned(), address: None, owed: None })
+}
+
+fn down() -> BillAnswer {
+    BillAnswer::Unavailable { reason: "it is down".to_owned() }
+}
+
+fn slip(kinds: &[TokenKind]) -> Slip {
+    let token = |(n, kind): (usize, &TokenKind)| {
+        Token::new(&format!("{n:020}"), Some("4.5".to_owned()), *kind).unwrap()
+    };
+    let mut slip = Slip::of_tokens(kinds.iter().enumerate().map(token).collect());
+    slip.units = Some("4.5".to_owned());
+    slip.charges = vec![Charge { label: "RE levy (6%)".to_owned(), amount: bdt(57) }];
+    slip
+}
+
+fn with(slip: Option<Slip>) -> Outcome {
+    Outcome::Delivered { reference: None, text: None, slip: slip.map(Box::new) }
+}
+
+async fn accepted(engine: &Engine, world: &World, quote: Quote) -> Purchase {
+    engine.authorise(&world.caller(), quote.purchase.key.id).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_operator_must_know_the_reference_before_a_price_is_quoted() {
+    let world = world().await;
+    let unknown = world.engine.quote(world.bill("Q1", METER)).await.unwrap_err();
+    assert_eq!(unknown, Refusal::BillUnknown);
+    world.a.on_look_up(|_| down());
+    let down = world.engine.quote(world.bill("Q1", METER)).await.unwrap_err();
+    assert!(matches!(down, Refusal::BillUnavailable { .. }), "{down:?}");
+    // Nothing was used up by either.
+    world.a.on_look_up(|enquiry| known(&format!("{} <b>\u{7}", enquiry.recipient)));
+    let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
+    let name = quote.purchase.details.get("customerName").map(String::as_str);
+    assert_eq!(name, Some("41234567891 <b>"));
+    assert_eq!(world.wallet(), (START, 0, 0));
+}
+
+#[tokio::test]
+async fn the_next_upstream_is_asked_when_the_first_is_down() {
+    let world = world().await;
+    world.a.on_look_up(|_| BillAnswer::Unavailable { reason: "it is down".to_owned() });
+    world.b.on_look_up(|_| known("T. Moyo"));
+    let quote = world.engine.quote(world.bill("Q1", "41234567893")).await.unwrap();
+    assert_eq!(quote.purchase.details["customerName"], "T. Moyo");
+}
+
+#[tokio::test]
+async fn what_is_not_looked_up_is_quoted_as_it_is() {
+    let world = world().await;
+    let wish = engine::Wish { kind: Kind::Recharge, product: None, ..world.bill("Q1", METER) };
+    assert!(world.engine.quote(wish).await.unwrap().purchase.details.is_empty());
+}
+
+#[tokio::test]
+async fn a_slip_is_kept_with_the_word_that_brought_it_and_shown_again() {
+    use TokenKind::{Credit, KeyChange};
+    let world = world().await;
+    world.a.on_look_up(|_| known("T. Moyo"));
+    let mine = slip(&[Credit, KeyChange, KeyChange]);
+    world.a.answers(with(Some(mine.clone())), unknown());
+    let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
+    let early = world.engine.slip_again(&world.caller(), Space::Rechargely, "Q1").await;
+    assert!(matches!(early, Err(Refusal::NotPossible { .. })), "{early:?}");
+    let bought = accepted(&world.engine, &world, quote).await;
+    assert_eq!(world.engine.slip(&bought).await.unwrap(), Some(mine.clone()));
+    let kinds: Vec<_> = mine.tokens().iter().map(|t| t.kind).collect();
+    assert_eq!(kinds, [KeyChange, KeyChange, Credit]);
+    for _ in 0..3 {
+        let again =
+            world.engine.slip_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
+        assert_eq!(again, (bought.clone(), Some(mine.clone())));
+    }
+    assert_eq!((world.a.count(What::Submit), world.a.count(What::Enquire)), (1, 0));
+    let stranger = world.caller_of(world.account("other").await);
+    let theirs = world.engine.slip_again(&stranger, Space::Rechargely, "Q1").await;
+    assert_eq!(theirs.unwrap_err(), Refusal::PurchaseUnknown);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_slip_that_did_not_come_is_asked_for_once() {
+    let world = world().await;
+    world.a.on_look_up(|_| known("T. Moyo"));
+    world.a.answers(with(None), with(Some(slip(&[TokenKind::Credit]))));
+    let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
+    accepted(&world.engine, &world, quote).await;
+    for _ in 0..2 {
+        let (_, again) =
+            world.engine.slip_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
+        assert_eq!(again, Some(slip(&[TokenKind::Credit])));
+    }
+    assert_eq!((world.a.count(What::Submit), world.a.count(What::Enquire)), (1, 1));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_slip_outlives_doubt_and_a_clash() {
+    let world = world().await;
+    world.a.on_look_up(|_| known("T. Moyo"));
+    world.a.answers(unknown(), with(Some(slip(&[TokenKind::Credit]))));
+    let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
+    let doubt = accepted(&world.engine, &world, quote).await;
+    assert_eq!(doubt.state, State::InDoubt);
+    world.clock.advance(std::time::Duration::from_secs(60));
+    let workers = world.engine.start_workers().await.unwrap();
+    until(|| world.state(doubt.key.id) == State::Delivered).await;
+    assert!(world.engine.slip(&doubt).await.unwrap().is_some());
+    // Delivered after it failed: no money moves, but staff have the token to give.
+    world.a.answers(refused(), unknown());
+    let quote = world.engine.quote(world.bill("Q2", METER)).await.unwrap();
+    let failed = accepted(&world.engine, &world, quote).await;
+    world.hear(failed.key.id, 1, with(Some(slip(&[TokenKind::Credit]))));
+    until(|| !world.engine.open_cases().unwrap().is_empty()).await;
+    stop(workers).await;
+    assert_eq!(world.state(failed.key.id), State::Failed);
+    assert!(world.engine.slip(&failed).await.unwrap().is_some());
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_statement_is_the_wallets_story_page_by_page() {
+    let world = world().await;
+    world.buy("R1", TO_A).await;
+    world.a.answers(refused(), unknown());
+    world.buy("R2", TO_A).await;
+    let caller = world.caller();
+    let read = async |before, limit| {
+        let page = Page { before, limit };
+        world.engine.statement(&caller, domain::Currency::BDT, page).await.unwrap()
+    };
+    let all = read(None, 100).await;
+    let told: Vec<_> = all
+        .iter()
+        .map(|line| (line.reason.code(), line.change.minor(), line.available_after.minor()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("release", TOTAL, START - TOTAL),
+            ("hold", -TOTAL, START - 2 * TOTAL),
+            ("hold", -TOTAL, START - TOTAL),
+            ("deposit", START, START),
+        ]
+    );
+    let first = read(None, 2).await;
+    let rest = read(Some(first[1].journal.0), 100).await;
+    assert_eq!([first, rest].concat(), all);
+    let dollars =
+        world.engine.statement(&caller, domain::Currency::USD, Page { before: None, limit: 9 });
+    assert_eq!(dollars.await.unwrap_err(), Refusal::NoWallet);
+    let page = Page { before: None, limit: 10 };
+    let listed = |states: &'static [State]| {
+        world.engine.purchases_of(&caller, Space::Irecharge, states, page)
+    };
+    let names = |list: Vec<Purchase>| list.into_iter().map(|p| p.reference).collect::<Vec<_>>();
+    assert_eq!(names(listed(&[]).await.unwrap()), ["R2", "R1"]);
+    assert_eq!(names(listed(&[State::Failed]).await.unwrap()), ["R2"]);
+    assert_eq!(names(listed(&[State::Failed, State::Delivered]).await.unwrap()), ["R2", "R1"]);
+    assert_eq!(names(listed(&[State::Held]).await.unwrap()), Vec::<String>::new());
+    let other = world.engine.purchases_of(&caller, Space::Rechargely, &[], page).await;
+    assert_eq!(names(other.unwrap()), Vec::<String>::new());
+}
