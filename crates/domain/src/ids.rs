@@ -26,6 +26,10 @@ id! {
     KeyId,
     /// Names a login.
     UserId,
+    /// Names a time that a login is in: from log-in to log-out.
+    SessionId,
+    /// Names a device that a login is told things on.
+    DeviceId,
     /// Names a journal; dense and ascending in the order of commits.
     JournalSeq,
 }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod ids;
 pub mod journal;
 pub mod lifecycle;
+pub mod mail;
 pub mod money;
 pub mod number;
 pub mod pricing;

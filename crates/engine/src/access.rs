@@ -1,11 +1,12 @@
 //! Who calls, from where, how often: keys, address, account, rate, subscription, in this order.
+//! (Logins and their tokens: `people`.)
 //!
 //! Invariant: an unknown key, a wrong secret, a mixed pair and a revoked pair get one and the same
 //! answer (RELIABILITY K3), and the environment is that of the stored pair.
 
 use crate::{Engine, keys, limits};
 use domain::account::{AccountId, Environment, Plan, subscriber};
-use domain::ids::KeyId;
+use domain::ids::{KeyId, SessionId};
 use domain::refusal::Refusal;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Caller {
     pub environment: Environment,
     /// Which key pair; none for a login.
     pub key: Option<KeyId>,
+    /// Which session of a login; none for a key pair.
+    pub session: Option<SessionId>,
     /// What its account subscribed to; none for a customer.
     pub plan: Option<Plan>,
 }
@@ -87,6 +90,7 @@ impl Engine {
                 account: who.0,
                 environment: who.1,
                 key: Some(holder.key.id),
+                session: None,
                 plan: Some(plan),
             })
         };
@@ -134,9 +138,10 @@ impl Engine {
         Ok(Some(holder))
     }
 
-    /// Whoever guesses is slowed down; a right pair is never refused for a neighbour's guesses.
-    fn count_failure(&self, refusal: Refusal, from: IpAddr) -> Refusal {
-        if refusal != Refusal::KeysInvalid {
+    /// Whoever guesses is slowed down; a right pair or token is never refused for a
+    /// neighbour's guesses.
+    pub(crate) fn count_failure(&self, refusal: Refusal, from: IpAddr) -> Refusal {
+        if !matches!(refusal, Refusal::KeysInvalid | Refusal::TokenInvalid) {
             return refusal;
         }
         let now = self.inner.clock.monotonic();

@@ -1,8 +1,7 @@
 //! What the company sets up: accounts, wallets, keys, logins, the catalog.
 
-use crate::Engine;
 use crate::keys::{self, Pair};
-use argon2::PasswordHasher;
+use crate::{Engine, people};
 use domain::account::{Account, AccountId, AllowList, Environment, HOUSE, Key, Role, Subscription};
 use domain::catalog::Catalog;
 use domain::ids::{KeyId, UserId};
@@ -65,6 +64,7 @@ impl Engine {
         change(&mut account);
         self.set(vec![Setting::Account(account.clone())]).await?;
         self.inner.keys.clear();
+        self.inner.people.forget_sessions();
         Ok(account)
     }
 
@@ -217,7 +217,7 @@ impl Founding {
         Ok(id)
     }
 
-    /// A login; the password is kept as Argon2id.
+    /// A login; the password is kept as Argon2id, the address in small letters.
     pub async fn user(
         &mut self,
         account: AccountId,
@@ -225,23 +225,18 @@ impl Founding {
         role: &str,
         password: &str,
     ) -> Result<UserId, Refusal> {
-        let password = password.to_owned();
-        let hash = tokio::task::spawn_blocking(move || {
-            argon2::Argon2::default()
-                .hash_password(password.as_bytes())
-                .map(|hash| hash.to_string())
-        });
-        let Ok(Ok(password_hash)) = hash.await else {
-            return Err(Refusal::Unavailable { retry_after_s: 5 });
-        };
+        let password_hash = self.engine.hashed(password).await?.0;
         let id = UserId(self.engine.next_id());
-        let (email, role, created_at) = (email.to_owned(), role.to_owned(), self.engine.now());
+        let (email, created_at) = (people::address(email), self.engine.now());
         self.settings.push(Setting::User(User {
             id,
             account,
             email,
-            role,
+            mobile: None,
+            name: None,
+            role: role.to_owned(),
             password_hash,
+            is_active: true,
             created_at,
         }));
         Ok(id)

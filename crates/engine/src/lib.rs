@@ -12,6 +12,7 @@ pub mod limits;
 mod lookup;
 mod offers;
 mod out;
+mod people;
 mod purchase;
 mod quote;
 mod settle;
@@ -25,6 +26,7 @@ pub use admin::{Founding, NewAccount};
 pub use deposit::Paper;
 pub use keys::Pair;
 pub use lookup::Story;
+pub use people::{AccessToken, LogIn, PushDevice, SignUp, User};
 pub use quote::Quote;
 pub use store::{Page, StatementLine};
 pub use vault::{Unreadable, Vault};
@@ -64,6 +66,7 @@ struct Inner {
     keys: quick_cache::sync::Cache<String, CachedKey>,
     calls: Limiter<(AccountId, Environment)>,
     failures: Limiter<IpAddr>,
+    people: people::People,
     shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
     running: Mutex<HashSet<ReferenceKey>>,
     out: out::Out,
@@ -108,6 +111,7 @@ impl Engine {
             keys: quick_cache::sync::Cache::new(limits::KEYS_CACHED),
             calls: Limiter::new(limits::CALLERS_COUNTED),
             failures: Limiter::new(limits::FAILERS_COUNTED),
+            people: people::People::new(),
             shown: quick_cache::sync::Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
             words,

@@ -45,6 +45,57 @@ pub const CALLERS_COUNTED: usize = 200_000;
 /// Addresses whose failures are counted; a flood from more is answered, uncounted.
 pub const FAILERS_COUNTED: usize = 10_000;
 
+/// Calls a minute of a customer, per account and environment: what a merchant of the middle plan has.
+pub const CUSTOMER_CALLS_A_MINUTE: u32 = 120;
+/// An access token and its session last this long (the seed's hour).
+pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+/// A session is trusted this long before it is read again: what another node ends, ends within it
+/// (RELIABILITY K10).
+pub const SESSION_CACHED: Duration = Duration::from_secs(1);
+/// Sessions kept read.
+pub const SESSIONS_CACHED: usize = 20_000;
+/// A push token at most: twenty times what they are today (CONTRACT B-16).
+pub const PUSH_TOKEN_BYTES: usize = 4096;
+/// Password hashes at once: the ledger keeps its share of two cores.
+pub const HASHES_AT_ONCE: usize = 2;
+/// Askers that wait for a hash: a second's work. Past that they are answered 429.
+pub const HASHES_WAITING: usize = 20;
+/// When to come again after that.
+pub const HASHES_FULL_RETRY_S: u64 = 2;
+/// Wrong passwords of one mail address, and from one network address, in [`GUESSES_WINDOW`]; then
+/// [`GUESSES_LOCK`] (PCI DSS 4, 8.3.4; RELIABILITY K7).
+pub const GUESSES_MOST: usize = 10;
+/// How long a wrong password counts.
+pub const GUESSES_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// How long nobody but those at home may guess.
+pub const GUESSES_LOCK: Duration = Duration::from_secs(30 * 60);
+/// Guessers counted; those beyond are not let guess. Each guess costs a hash, so more
+/// than this cannot fail within the window.
+pub const GUESSERS_COUNTED: usize = 150_000;
+/// When to come again if more are counted all the same.
+pub const GUESSERS_FULL_WAIT: Duration = Duration::from_secs(60);
+/// A one-time code counts this long.
+pub const CODE_LIFE: Duration = Duration::from_secs(30 * 60);
+/// Mails that may be asked for, to one address.
+pub const MAILS_AN_HOUR_TO: usize = 3;
+/// Mails that may be asked for, from one network address.
+pub const MAILS_AN_HOUR_FROM: usize = 10;
+/// How long a mail that was asked for counts.
+pub const MAILS_COUNTED_FOR: Duration = Duration::from_secs(3600);
+/// Askers of mails counted; a flood from more makes us forget some.
+pub const MAILED_COUNTED: usize = 50_000;
+/// Mails that wait to be sent; past that they are dropped, and asked for again.
+pub const MAILS_WAITING: usize = 100;
+/// Mails that are sent at once: a mail server takes few connections from one place.
+pub const MAILS_AT_ONCE: usize = 4;
+/// A mail that is not taken by then is given up.
+pub const MAIL_WITHIN: Duration = Duration::from_secs(60);
+
+/// A wait in whole seconds, as `Retry-After` tells it: never less than it is.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
 const SLOTS: u64 = 60;
 
 /// One minute of one caller, counted by the second.

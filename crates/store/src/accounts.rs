@@ -88,9 +88,20 @@ pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<(), Fault> {
 /// Makes a login, or replaces what it is.
 pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<(), Fault> {
     sql.run(
-        "INSERT INTO users (id, account_id, email, role, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (id) DO UPDATE SET email = excluded.email, role = excluded.role, password_hash = excluded.password_hash",
-        &[u.id.0.into(), u.account.0.into(), (&u.email).into(), (&u.role).into(), (&u.password_hash).into(), u.created_at.0.into()],
+        "INSERT INTO users (id, account_id, email, mobile, name, role, password_hash, is_active, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (id) DO UPDATE SET email = excluded.email, mobile = excluded.mobile, name = excluded.name, role = excluded.role,
+             password_hash = excluded.password_hash, is_active = excluded.is_active",
+        &[
+            u.id.0.into(),
+            u.account.0.into(),
+            (&u.email).into(),
+            u.mobile.as_ref().into(),
+            u.name.as_ref().into(),
+            (&u.role).into(),
+            (&u.password_hash).into(),
+            u.is_active.into(),
+            u.created_at.0.into(),
+        ],
     )?;
     Ok(())
 }
@@ -132,12 +143,13 @@ pub(crate) fn open_wallet(
     Ok(())
 }
 
-/// The highest id of accounts, logins and keys: new ones go on from there.
+/// The highest id of accounts, logins, keys, sessions and devices: new ones go on from there.
 pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
     let highest = first(
         sql,
         "SELECT max(id) FROM (SELECT coalesce(max(id), 0) AS id FROM accounts UNION ALL SELECT coalesce(max(id), 0) FROM users
-         UNION ALL SELECT coalesce(max(id), 0) FROM keys) AS ids",
+         UNION ALL SELECT coalesce(max(id), 0) FROM keys UNION ALL SELECT coalesce(max(id), 0) FROM sessions
+         UNION ALL SELECT coalesce(max(id), 0) FROM devices) AS ids",
         &[],
         |row| row.int(0),
     )?;

@@ -2,6 +2,7 @@
 //!
 //! A change is admitted whole or not at all. Not here: how it is written.
 
+use crate::people::{PeopleChange, PeopleDone};
 use domain::Environment;
 use domain::account::{Account, AccountId, Key};
 use domain::admission::{Needs, PurchaseStep};
@@ -98,6 +99,8 @@ pub enum Change {
     },
     /// Sets rows that are not money, each made or replaced whole: all of them or none.
     Set(Vec<Setting>),
+    /// What happens to logins.
+    People(PeopleChange),
 }
 
 /// Money paid into or out of a wallet.
@@ -145,12 +148,18 @@ pub struct User {
     pub id: UserId,
     /// Of which account.
     pub account: AccountId,
-    /// What it logs in with.
+    /// What it logs in with: without spaces around it, in small letters.
     pub email: String,
+    /// Its mobile number, in national form.
+    pub mobile: Option<String>,
+    /// How the person is called.
+    pub name: Option<String>,
     /// What it may do: `owner`, `operator`, `approver`, …
     pub role: String,
     /// Argon2id, PHC string.
     pub password_hash: String,
+    /// One that is not may not come in.
+    pub is_active: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -187,6 +196,8 @@ pub enum Done {
     },
     /// The jobs that were claimed.
     Claimed(Vec<DueJob>),
+    /// What became of a change of logins.
+    People(PeopleDone),
 }
 
 impl Change {
@@ -223,7 +234,8 @@ impl Change {
             | Change::KeepSlip { .. }
             | Change::WakeEnquiries { .. }
             | Change::Remember { .. }
-            | Change::Set(_) => Needs::default(),
+            | Change::Set(_)
+            | Change::People(_) => Needs::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod change;
 mod fault;
 mod ledger;
 mod outbox;
+mod people;
 mod purchases;
 mod read;
 mod slips;
@@ -23,6 +24,10 @@ pub use change::{Change, Done, DueJob, Posting, Setting, User};
 pub use fault::{Fault, OpenError};
 pub use ledger::Wallet;
 pub use outbox::OutboxEvent;
+pub use people::{
+    Code, Device, Entry, Mark, NewDevice, Pending, PeopleChange, PeopleDone, Session,
+    SessionHolder, SignUp, Typed, UserHolder,
+};
 pub use purchases::{Claimed, Evidence, OpenCase};
 pub use statement::{Page, StatementLine};
 pub use verify::Report;
@@ -34,6 +39,7 @@ use domain::account::{Account, AccountId, Environment, Key};
 use domain::admission::Denial;
 use domain::catalog::Catalog;
 use domain::clock::Timestamp;
+use domain::ids::{SessionId, UserId};
 use domain::lifecycle::State;
 use domain::money::{Currency, Money};
 use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, Space};
@@ -112,6 +118,42 @@ impl Store {
     /// The key pairs of an account, oldest first.
     pub fn keys_of(&self, account: AccountId) -> Result<Vec<Key>, Fault> {
         self.read(|sql| accounts::keys_of(sql, account))
+    }
+
+    /// The login of an address (as it is stored: trimmed, in small letters), with its account.
+    pub fn user_of(&self, email: &str) -> Result<Option<UserHolder>, Fault> {
+        self.read(|sql| people::by_email(sql, email))
+    }
+
+    /// A login with its account.
+    pub fn user(&self, id: UserId) -> Result<Option<UserHolder>, Fault> {
+        self.read(|sql| people::by_id(sql, id))
+    }
+
+    /// Every login, oldest first.
+    pub fn users(&self) -> Result<Vec<User>, Fault> {
+        self.read(people::every)
+    }
+
+    /// A session, ended or not, with whom it belongs to.
+    pub fn session(&self, id: SessionId) -> Result<Option<SessionHolder>, Fault> {
+        self.read(|sql| people::session(sql, id))
+    }
+
+    /// The first of these marks where the login of an address is at home; `None` for an address
+    /// that is nobody's.
+    pub fn known_place(
+        &self,
+        email: &str,
+        marks: &[Mark],
+        now: Timestamp,
+    ) -> Result<Option<Mark>, Fault> {
+        self.read(|sql| people::known_place(sql, email, marks, now))
+    }
+
+    /// The devices of an account that want to be told things.
+    pub fn devices_of(&self, account: AccountId) -> Result<Vec<Device>, Fault> {
+        self.read(|sql| people::devices_of(sql, account))
     }
 
     /// The wallets of an account.

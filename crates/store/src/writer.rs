@@ -10,7 +10,7 @@ use crate::backend::WriteSql;
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
 use crate::ledger::{Books, Head};
-use crate::{accounts, catalog, outbox, purchases, slips};
+use crate::{accounts, catalog, outbox, people, purchases, slips};
 use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
@@ -269,6 +269,7 @@ impl Desk {
             Change::Set(settings) => {
                 settings.iter().try_for_each(|setting| self.set(setting)).map(|()| Done::Written)
             }
+            Change::People(change) => people::write(sql, change).map(Done::People),
         }
     }
 

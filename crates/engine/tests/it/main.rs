@@ -11,6 +11,7 @@ mod doubt;
 mod idempotency;
 mod offers;
 mod outcomes;
+mod people;
 mod purchase;
 mod quotes;
 mod races;

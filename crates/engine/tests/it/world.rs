@@ -290,6 +290,7 @@ impl World {
             account,
             environment: Environment::Live,
             key: Some(KeyId(1)),
+            session: None,
             plan: Some(Plan::Business),
         }
     }

@@ -15,7 +15,13 @@ pub(super) const fn bdt(minor: i64) -> Money {
 }
 
 pub(super) const fn caller(environment: Environment) -> Caller {
-    Caller { account: AccountId(7), environment, key: Some(KeyId(3)), plan: Some(Plan::Business) }
+    Caller {
+        account: AccountId(7),
+        environment,
+        key: Some(KeyId(3)),
+        session: None,
+        plan: Some(Plan::Business),
+    }
 }
 
 fn operator(id: i64, code: &str, name: &str, offers: Option<OfferForm>) -> Operator {

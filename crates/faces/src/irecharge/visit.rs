@@ -53,7 +53,7 @@ impl Visitor {
         route: &'static str,
         work: impl Future<Output = Result<Answer, No>>,
     ) -> Response {
-        let Caller { account, environment, key, plan: _ } = self.caller;
+        let Caller { account, environment, key, session: _, plan: _ } = self.caller;
         let span = info_span!(
             "irecharge",
             route,

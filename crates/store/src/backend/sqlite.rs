@@ -23,12 +23,14 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// Statements kept prepared on each connection: more than the code has.
 const STATEMENTS_KEPT: usize = 128;
 
-const MIGRATIONS: [(&str, &str); 2] = [
+/// The common text of each version of the schema, and what SQLite adds to it.
+const MIGRATIONS: &[(&str, &str)] = &[
     (
         include_str!("../migrations/0001_start.sql"),
         include_str!("../migrations/0001_start.sqlite.sql"),
     ),
-    (include_str!("../migrations/0002_products.sql"), ""),
+    (include_str!("../migrations/0002_people.sql"), ""),
+    (include_str!("../migrations/0003_products.sql"), ""),
 ];
 
 /// The folder, held by this process alone until it is dropped.
@@ -186,7 +188,7 @@ impl Lite {
         self.connection
             .execute_batch("PRAGMA foreign_keys=OFF; PRAGMA synchronous=FULL;")
             .map_err(fault)?;
-        for (version, (common, own)) in (1..).zip(MIGRATIONS).skip(done) {
+        for (version, (common, own)) in (1_i64..).zip(MIGRATIONS).skip(done) {
             if let Err(fault) = self.migrate_to(version, common, own) {
                 // Best effort: the error below is what counts, and the connection is dropped.
                 let _ = self.connection.execute_batch("ROLLBACK");
@@ -196,7 +198,7 @@ impl Lite {
         Ok(())
     }
 
-    fn migrate_to(&mut self, version: usize, common: &str, own: &str) -> Result<(), Fault> {
+    fn migrate_to(&mut self, version: i64, common: &str, own: &str) -> Result<(), Fault> {
         let common = translated(common);
         let script = format!("BEGIN EXCLUSIVE;\n{common}\n{own}\nPRAGMA user_version={version};");
         self.connection.execute_batch(&script).map_err(fault)?;

@@ -29,8 +29,11 @@ fn user(id: i64, email: &str) -> Change {
         id: UserId(id),
         account: AccountId(2),
         email: email.to_owned(),
+        mobile: None,
+        name: None,
         role: "owner".to_owned(),
         password_hash: "$argon2id$".to_owned(),
+        is_active: true,
         created_at: NOW,
     })])
 }

@@ -1,0 +1,105 @@
+//! Sessions: who calls with an access token, and how a session ends before its time.
+//!
+//! Invariants: every wrong token gets one answer; a session that ends is refused at once on the
+//! node that ends it and within a second on the others; a caller has the rate of its account.
+
+use super::token;
+use crate::{Caller, Engine, Visit, limits};
+use domain::account::Role;
+use domain::ids::SessionId;
+use domain::refusal::Refusal;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use store::{PeopleChange, SessionHolder};
+
+/// A session as it was last read.
+#[derive(Clone)]
+pub(super) struct CachedSession {
+    holder: Arc<SessionHolder>,
+    read_at: Duration,
+    ends: u64,
+}
+
+impl Engine {
+    /// Who calls: checks, in this order, token, session, login, account and rate. `from` is the
+    /// client's address (proxies already resolved).
+    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    pub async fn enter_with_token(&self, token: Option<&str>, from: IpAddr) -> Visit {
+        let stop = |refusal| Visit { caller: Err(refusal), quota: None };
+        let Some(token) = token else { return stop(Refusal::TokenInvalid) };
+        let holder = match self.session_of(token) {
+            Ok(holder) => holder,
+            Err(refusal) => return stop(self.count_failure(refusal, from)),
+        };
+        if !holder.account.is_active {
+            return stop(Refusal::AccountInactive);
+        }
+        let session = holder.session;
+        let who = (session.account, session.environment);
+        let limit = limits::CUSTOMER_CALLS_A_MINUTE;
+        let (quota, passes) = self.inner.calls.take(who, limit, self.monotonic());
+        let caller = if passes {
+            Ok(Caller {
+                account: session.account,
+                environment: session.environment,
+                key: None,
+                session: Some(session.id),
+                plan: None,
+            })
+        } else {
+            Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) })
+        };
+        Visit { caller, quota: Some(quota) }
+    }
+
+    /// Ends the session that a caller came in with.
+    pub async fn log_out(&self, caller: &Caller) -> Result<(), Refusal> {
+        let session = self.session_of_caller(caller)?.session;
+        let (user, at) = (session.user, self.now());
+        self.change_people(PeopleChange::LogOut { user, session: Some(session.id), at }).await?;
+        Ok(())
+    }
+
+    /// Ends every session of the login that a caller came in with, this one too.
+    pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<(), Refusal> {
+        let user = self.session_of_caller(caller)?.session.user;
+        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() }).await?;
+        Ok(())
+    }
+
+    /// The session that a caller came in with; none for a key pair.
+    pub(super) fn session_of_caller(&self, caller: &Caller) -> Result<SessionHolder, Refusal> {
+        let session = caller.session.ok_or(Refusal::TokenInvalid)?;
+        let read = self.inner.store.session(session).map_err(|fault| self.unavailable(&fault))?;
+        read.filter(|holder| holder.session.account == caller.account).ok_or(Refusal::TokenInvalid)
+    }
+
+    fn session_of(&self, token: &str) -> Result<Arc<SessionHolder>, Refusal> {
+        let now = self.now();
+        let said = token::read(&self.inner.vault, token, now).ok_or(Refusal::TokenInvalid)?;
+        let holder = self.session_holder(said.session)?.ok_or(Refusal::TokenInvalid)?;
+        let session = &holder.session;
+        let is_meant = (session.user, session.environment) == (said.user, said.environment);
+        let is_on = session.revoked_at.is_none() && session.ends_at > now && holder.is_user_active;
+        let is_customer = holder.account.role == Role::Customer;
+        if is_meant && is_on && is_customer { Ok(holder) } else { Err(Refusal::TokenInvalid) }
+    }
+
+    fn session_holder(&self, id: SessionId) -> Result<Option<Arc<SessionHolder>>, Refusal> {
+        let people = &self.inner.people;
+        // Before the read: what ends a session while it is read makes what was read count no more.
+        let (ends, now) = (people.ends.load(Ordering::SeqCst), self.monotonic());
+        if let Some(cached) = people.sessions.get(&id)
+            && cached.ends == ends
+            && now.saturating_sub(cached.read_at) < limits::SESSION_CACHED
+        {
+            return Ok(Some(cached.holder));
+        }
+        let read = self.inner.store.session(id).map_err(|fault| self.unavailable(&fault))?;
+        let Some(holder) = read.map(Arc::new) else { return Ok(None) };
+        people.sessions.insert(id, CachedSession { holder: holder.clone(), read_at: now, ends });
+        Ok(Some(holder))
+    }
+}
