@@ -42,8 +42,13 @@ pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Engine> {
 /// Makes what every installation has, if it is not there: the house account and the catalog.
 pub(crate) async fn furnish(engine: &Engine) -> anyhow::Result<()> {
     engine.open_house("House").await.map_err(refused)?;
-    if engine.catalog().operators.is_empty() {
-        engine.set_catalog(catalog::bangladesh()?).await.map_err(refused)?;
+    // A country at a time: what the company has changed in one stays as it is.
+    for catalog in [catalog::bangladesh()?, catalog::zimbabwe()?] {
+        let known = engine.catalog();
+        let is_known = |code: &String| known.countries.iter().any(|c| c.code == *code);
+        if !catalog.countries.iter().any(|country| is_known(&country.code)) {
+            engine.set_catalog(catalog).await.map_err(refused)?;
+        }
     }
     Ok(())
 }

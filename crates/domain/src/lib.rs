@@ -21,6 +21,7 @@ pub mod purchase;
 pub mod push;
 pub mod refusal;
 pub mod routing;
+pub mod search;
 pub mod settle;
 pub mod slip;
 pub mod upstream;
