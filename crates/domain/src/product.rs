@@ -7,6 +7,8 @@
 use crate::catalog::{Kind, Limits};
 use crate::money::{Currency, Money};
 use crate::number::Numbering;
+use crate::purchase::{CUSTOMER_NAME, Details, Purchase};
+use crate::slip::Slip;
 
 /// Names a category; chosen in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,6 +165,29 @@ pub struct Field {
     pub length_most: usize,
 }
 
+impl Field {
+    /// The field's text as it is kept; `None` when there is none and none is needed.
+    fn read(&self, text: &str) -> Result<Option<String>, String> {
+        if text.is_empty() {
+            let is_missing = self.is_required;
+            return if is_missing { Err("is required.".to_owned()) } else { Ok(None) };
+        }
+        if text.chars().count() > self.length_most {
+            return Err(format!("must be at most {} characters.", self.length_most));
+        }
+        if text.chars().any(char::is_control) {
+            return Err("must be one line of text.".to_owned());
+        }
+        match &self.format {
+            None => Ok(Some(text.to_owned())),
+            Some(format) => match format.read(text) {
+                Some(text) => Ok(Some(text)),
+                None => Err(format!("must look like {}, X being a digit.", format.as_str())),
+            },
+        }
+    }
+}
+
 /// One line of a receipt: how it is called, and what stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptLine {
@@ -197,12 +222,25 @@ pub enum Part {
     Tariff,
     /// Energy, taxes, levies and arrears: a line each, by their own names.
     Charges,
-    /// The operator's own number.
+    /// The operator's own number for it.
     OperatorReference,
     /// When it was delivered.
     Time,
     /// A field of the product, by its name.
     Field(String),
+}
+
+/// What a receipt needs to know beside the purchase itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// The operator's name.
+    pub operator: &'a str,
+    /// When it was delivered, in words.
+    pub time: Option<&'a str>,
+    /// The operator's own number for it.
+    pub reference: Option<&'a str>,
+    /// What the end customer keeps.
+    pub slip: Option<&'a Slip>,
 }
 
 impl Part {
@@ -253,6 +291,57 @@ impl Part {
 }
 
 impl Product {
+    /// What was sent beside the bill reference, cut down to what the product asks for. Refuses what
+    /// is missing or of the wrong form, each field with what is wrong with it.
+    pub fn read_fields(&self, sent: &Details) -> Result<Details, Vec<(String, String)>> {
+        let mut read = Details::new();
+        let mut wrong = Vec::new();
+        for field in &self.fields {
+            let text = sent.get(&field.name).map_or("", |text| text.trim());
+            match field.read(text) {
+                Ok(Some(text)) => drop(read.insert(field.name.clone(), text)),
+                Ok(None) => {}
+                Err(says) => wrong.push((field.name.clone(), says)),
+            }
+        }
+        if wrong.is_empty() { Ok(read) } else { Err(wrong) }
+    }
+
+    /// The lines of a purchase's receipt: label and text. What it does not have leaves its line out.
+    pub fn receipt(&self, purchase: &Purchase, beside: &Beside<'_>) -> Vec<(String, String)> {
+        let slip = beside.slip;
+        let detail = |name: &str| purchase.details.get(name).cloned();
+        let mut lines = Vec::new();
+        for ReceiptLine { label, part } in &self.receipt {
+            let text = match part {
+                Part::Bill => Some(purchase.recipient.clone()),
+                Part::Customer => detail(CUSTOMER_NAME),
+                Part::Operator => Some(beside.operator.to_owned()),
+                Part::Product => Some(self.title.clone()),
+                Part::Amount => Some(purchase.amount.to_string()),
+                Part::Fee => purchase.fee.is_positive().then(|| purchase.fee.to_string()),
+                Part::Total => purchase.total().map(|total| total.to_string()),
+                Part::Units => slip.and_then(|slip| slip.units.clone()),
+                Part::Tariff => slip.and_then(|slip| slip.tariff.clone()),
+                Part::OperatorReference => beside.reference.map(str::to_owned),
+                Part::Time => beside.time.map(str::to_owned),
+                Part::Field(name) => detail(name),
+                Part::Tokens => {
+                    let tokens = slip.map_or(&[][..], Slip::tokens);
+                    lines.extend(tokens.iter().map(|token| (label.clone(), token.grouped())));
+                    None
+                }
+                Part::Charges => {
+                    let charges = slip.map_or(&[][..], |slip| &slip.charges);
+                    lines.extend(charges.iter().map(|c| (c.label.clone(), c.amount.to_string())));
+                    None
+                }
+            };
+            lines.extend(text.map(|text| (label.clone(), text)));
+        }
+        lines
+    }
+
     /// The bill reference as the operator writes it; a mobile number may be written in any usual
     /// way. `None`: it does not fit the product's format.
     pub fn bill_reference(&self, text: &str, numbering: &Numbering) -> Option<String> {

@@ -19,6 +19,9 @@ pub const CUSTOMER_NAME: &str = "customerName";
 /// The detail that says where the operator knows that customer to be.
 pub const CUSTOMER_ADDRESS: &str = "customerAddress";
 
+/// The detail that says how to reach whoever paid.
+pub const CUSTOMER_MOBILE: &str = "customerMobile";
+
 /// Names a purchase with its account and environment: forgetting the tenant does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PurchaseKey {

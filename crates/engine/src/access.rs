@@ -97,6 +97,16 @@ impl Engine {
         Visit { caller, quota: Some(quota) }
     }
 
+    /// Counts a search by somebody who is not logged in, by address.
+    pub fn may_search(&self, from: IpAddr) -> Result<Quota, Refusal> {
+        let now = self.monotonic();
+        let limit = limits::SEARCHES_A_MINUTE;
+        match self.inner.searches.take(subscriber(from), limit, now) {
+            (quota, true) => Ok(quota),
+            (quota, false) => Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) }),
+        }
+    }
+
     fn verified(
         &self,
         open_key: Option<&str>,

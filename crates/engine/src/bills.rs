@@ -62,33 +62,44 @@ impl Engine {
         }
     }
 
-    /// What the end customer keeps of a purchase, if its upstream gave anything.
+    /// What came with a purchase's delivery; nothing yet while it is open.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
-    pub async fn slip(&self, purchase: &Purchase) -> Result<Option<Slip>, Refusal> {
-        self.inner.store.slip(&purchase.key).map_err(|fault| self.unavailable(&fault))
+    pub async fn delivery(&self, purchase: &Purchase) -> Result<Delivery, Refusal> {
+        let fault = |fault| self.unavailable(&fault);
+        if purchase.delivered_at.is_none() {
+            return Ok(Delivery::default());
+        }
+        let slip = self.inner.store.slip(&purchase.key).map_err(fault)?;
+        let attempts = self.inner.store.attempts(&purchase.key).map_err(fault)?;
+        let delivered =
+            attempts.into_iter().find(|a| Some(&a.upstream) == purchase.upstream.as_ref());
+        Ok(Delivery { slip, reference: delivered.and_then(|attempt| attempt.upstream_reference) })
     }
 
-    /// A delivered purchase's slip once more, without a charge. If none is on record (the word that
-    /// delivered it brought none), its upstream is asked for it. Refuses what is not delivered.
-    pub async fn slip_again(
+    /// A delivered purchase once more, without a charge, with what came with it. If no slip is on
+    /// record (the word that delivered it brought none), its upstream is asked for it; the account's
+    /// devices are told again. Refuses what is not delivered.
+    pub async fn delivery_again(
         &self,
         caller: &Caller,
         space: Space,
         reference: &str,
-    ) -> Result<(Purchase, Option<Slip>), Refusal> {
+    ) -> Result<(Purchase, Delivery), Refusal> {
         let purchase = self.purchase_by_reference(caller, space, reference).await?;
         if purchase.state != State::Delivered {
             let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
             return Err(Refusal::NotPossible { because });
         }
-        if let Some(slip) = self.slip(&purchase).await? {
-            return Ok((purchase, Some(slip)));
+        self.push_again(&purchase).await?;
+        let mut delivery = self.delivery(&purchase).await?;
+        // Only what is bought by name can have one.
+        if delivery.slip.is_none() && purchase.product.is_some() {
+            delivery.slip = self.enquire(&purchase).await.slip().cloned();
+            if let Some(slip) = &delivery.slip {
+                self.keep_slip(&purchase, slip.clone(), self.now()).await?;
+            }
         }
-        let slip = self.enquire(&purchase).await.slip().cloned();
-        if let Some(slip) = &slip {
-            self.keep_slip(&purchase, slip.clone(), self.now()).await?;
-        }
-        Ok((purchase, slip))
+        Ok((purchase, delivery))
     }
 
     async fn keep_slip(
@@ -102,6 +113,15 @@ impl Engine {
         // Nothing in it can be denied: it needs nothing.
         written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
     }
+}
+
+/// What came with a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// What the end customer keeps, if there is anything to keep.
+    pub slip: Option<Slip>,
+    /// The operator's own number for it.
+    pub reference: Option<String>,
 }
 
 /// What an operator writes about somebody, made fit to be shown.

@@ -49,9 +49,13 @@ impl Engine {
             Ok(Done::Posted { available_after }) => {
                 Ok(Money::new(available_after, amount.currency()))
             }
-            Ok(Done::Opened { .. } | Done::Written | Done::Claimed(_) | Done::People(_)) => {
-                Ok(amount)
-            }
+            Ok(
+                Done::Opened { .. }
+                | Done::Written
+                | Done::Claimed(_)
+                | Done::Pushes(_)
+                | Done::People(_),
+            ) => Ok(amount),
             Err(Denial::ReferenceTaken { .. }) => Err(Refusal::ReferenceKnown(None)),
             Err(Denial::Short { available }) => {
                 Err(Refusal::Short { available: Money::new(available, amount.currency()) })

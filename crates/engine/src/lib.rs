@@ -23,6 +23,7 @@ mod worker;
 
 pub use access::{Caller, Quota, Visit};
 pub use admin::{Founding, NewAccount};
+pub use bills::Delivery;
 pub use deposit::Paper;
 pub use keys::Pair;
 pub use lookup::Story;
@@ -31,7 +32,7 @@ pub use quote::Quote;
 pub use store::{Page, StatementLine};
 pub use vault::{Unreadable, Vault};
 pub use wish::{Idempotency, Receipt, Replay, Wish};
-pub use worker::Workers;
+pub use worker::{Words, Workers};
 
 use access::CachedKey;
 use arc_swap::ArcSwap;
@@ -39,7 +40,7 @@ use domain::account::AccountId;
 use domain::ids::IdMaker;
 use domain::purchase::ReferenceKey;
 use domain::upstream::{Listener, Upstream, UpstreamCode, Word};
-use domain::{Catalog, Chance, Clock, Environment, Refusal, Timestamp};
+use domain::{Catalog, Chance, Clock, Environment, Purchase, Refusal, State, Timestamp};
 use limits::Limiter;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -66,10 +67,12 @@ struct Inner {
     keys: quick_cache::sync::Cache<String, CachedKey>,
     calls: Limiter<(AccountId, Environment)>,
     failures: Limiter<IpAddr>,
+    searches: Limiter<IpAddr>,
     people: people::People,
     shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
     running: Mutex<HashSet<ReferenceKey>>,
     out: out::Out,
+    post: OnceLock<worker::Post>,
     broken: watch::Sender<Option<String>>,
     changing: tokio::sync::Mutex<()>,
     words: mpsc::Sender<Word>,
@@ -100,6 +103,7 @@ impl Engine {
         let inner = Inner {
             store,
             out,
+            post: OnceLock::new(),
             broken: watch::Sender::new(None),
             changing: tokio::sync::Mutex::new(()),
             clock,
@@ -111,6 +115,7 @@ impl Engine {
             keys: quick_cache::sync::Cache::new(limits::KEYS_CACHED),
             calls: Limiter::new(limits::CALLERS_COUNTED),
             failures: Limiter::new(limits::FAILERS_COUNTED),
+            searches: Limiter::new(limits::FAILERS_COUNTED),
             people: people::People::new(),
             shown: quick_cache::sync::Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
@@ -249,6 +254,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// Finds the words of a face for what became of a purchase.
+pub trait Herald: Send + Sync {
+    /// What an app is shown when the purchase became `state`; `None`: nothing is told.
+    fn words(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<Words>;
 }
 
 /// The engine's ear for upstreams.

@@ -17,6 +17,12 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 pub const ACCEPTANCE_WITHIN: Duration = Duration::from_secs(20);
 /// An upstream says whom a bill reference belongs to within this, or the next one is asked.
 pub const LOOK_UP_WITHIN: Duration = Duration::from_secs(8);
+/// Pushes that are out at once.
+pub const PUSHES_AT_ONCE: usize = 16;
+/// A push service answers within this; shorter than the lease.
+pub const PUSH_WITHIN: Duration = Duration::from_secs(15);
+/// After this long a push is news no more.
+pub const PUSH_WORTH: Duration = Duration::from_secs(24 * 3600);
 /// A worker that claimed a job has this long; then another may take it.
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Jobs that run at once: bounds what a crash leaves half done.
@@ -40,6 +46,8 @@ pub const OFFERS_CACHED: usize = 20_000;
 /// Failed authentications a minute from one IPv4 address or IPv6 /64; past that, failures are
 /// answered 429 (RELIABILITY K7).
 pub const FAILURES_A_MINUTE: u32 = 20;
+/// Searches a minute from one address, without a login.
+pub const SEARCHES_A_MINUTE: u32 = 60;
 /// Callers whose minute is counted: more accounts than one node serves, 260 bytes each.
 pub const CALLERS_COUNTED: usize = 200_000;
 /// Addresses whose failures are counted; a flood from more is answered, uncounted.

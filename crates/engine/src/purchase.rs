@@ -141,9 +141,13 @@ impl Engine {
                 purchase.available_after = Money::new(available_after, purchase.amount.currency());
                 Ok(purchase)
             }
-            Ok(Done::Written | Done::Posted { .. } | Done::Claimed(_) | Done::People(_)) => {
-                Ok(purchase)
-            }
+            Ok(
+                Done::Written
+                | Done::Posted { .. }
+                | Done::Claimed(_)
+                | Done::Pushes(_)
+                | Done::People(_),
+            ) => Ok(purchase),
             Err(denial) => Err(self.denied(wish, denial)),
         }
     }

@@ -40,6 +40,8 @@ impl Engine {
         if let Some(quote) = self.quoted_before(&wish).await? {
             return Ok(quote);
         }
+        // The operator's words are the operator's alone.
+        wish.details.retain(|name, _| name != CUSTOMER_NAME && name != CUSTOMER_ADDRESS);
         if let Some(customer) = self.look_up(&wish).await? {
             wish.details.insert(CUSTOMER_NAME.to_owned(), customer.name);
             let address = customer.address.map(|address| (CUSTOMER_ADDRESS.to_owned(), address));

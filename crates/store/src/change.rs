@@ -3,6 +3,7 @@
 //! A change is admitted whole or not at all. Not here: how it is written.
 
 use crate::people::{PeopleChange, PeopleDone};
+use crate::pushes::{DuePush, PushChange};
 use domain::Environment;
 use domain::account::{Account, AccountId, Key};
 use domain::admission::{Needs, PurchaseStep};
@@ -97,6 +98,8 @@ pub enum Change {
         /// The body, to the byte.
         body: String,
     },
+    /// What devices are told.
+    Push(PushChange),
     /// Sets rows that are not money, each made or replaced whole: all of them or none.
     Set(Vec<Setting>),
     /// What happens to logins.
@@ -196,6 +199,8 @@ pub enum Done {
     },
     /// The jobs that were claimed.
     Claimed(Vec<DueJob>),
+    /// The pushes that were claimed.
+    Pushes(Vec<DuePush>),
     /// What became of a change of logins.
     People(PeopleDone),
 }
@@ -234,6 +239,7 @@ impl Change {
             | Change::KeepSlip { .. }
             | Change::WakeEnquiries { .. }
             | Change::Remember { .. }
+            | Change::Push(_)
             | Change::Set(_)
             | Change::People(_) => Needs::default(),
         }

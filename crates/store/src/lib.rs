@@ -13,6 +13,7 @@ mod ledger;
 mod outbox;
 mod people;
 mod purchases;
+mod pushes;
 mod read;
 mod slips;
 mod statement;
@@ -29,6 +30,7 @@ pub use people::{
     SessionHolder, SignUp, Typed, UserHolder,
 };
 pub use purchases::{Claimed, Evidence, OpenCase};
+pub use pushes::{DuePush, PushChange};
 pub use statement::{Page, StatementLine};
 pub use verify::Report;
 
@@ -249,6 +251,11 @@ impl Store {
     /// When the next job is due; `None` while nothing is owed.
     pub fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
         self.read(outbox::next_due)
+    }
+
+    /// When the next push is due; `None` while nothing is.
+    pub fn next_push_due(&self) -> Result<Option<Timestamp>, Fault> {
+        self.read(pushes::next_due)
     }
 
     /// The highest id ever given: new ones go on from there.

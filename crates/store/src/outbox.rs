@@ -3,7 +3,7 @@
 use crate::backend::{Sql, Value, all, first};
 use crate::change::DueJob;
 use crate::fault::Fault;
-use crate::read;
+use crate::{pushes, read};
 use domain::clock::Timestamp;
 use domain::lifecycle::{Job, State};
 use domain::purchase::{Purchase, PurchaseKey};
@@ -41,7 +41,8 @@ pub(crate) fn owe_next(
             "DELETE FROM jobs WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
             &named(&after.key),
         )?;
-        return tell(sql, after);
+        tell(sql, after)?;
+        return pushes::owe(sql, after);
     }
     sql.run(
         "UPDATE jobs SET job = $1, due_at = $2, tries = 0, epoch = epoch + 1 WHERE purchase_id = $3 AND account_id = $4 AND environment = $5",

@@ -6,10 +6,11 @@
 //! by one, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
 //! commit that holds the change is durable.
 
-use crate::backend::WriteSql;
+use crate::backend::{Sql, WriteSql};
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
 use crate::ledger::{Books, Head};
+use crate::pushes::{self, PushChange};
 use crate::{accounts, catalog, outbox, people, purchases, slips};
 use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
@@ -252,22 +253,17 @@ impl Desk {
                 outbox::close_case(sql, key, *why, *at).map(|()| Done::Written)
             }
             Change::Claim { now, lease, limit } => {
-                Ok(Done::Claimed(outbox::claim(sql, *now, *lease, *limit)?))
+                outbox::claim(sql, *now, *lease, *limit).map(Done::Claimed)
             }
-            Change::PutOff { job, until } => {
-                outbox::put_off(sql, job, *until).map(|()| Done::Written)
-            }
-            Change::KeepSlip { key, slip, at } => {
-                slips::keep(sql, key, slip, *at).map(|()| Done::Written)
-            }
-            Change::WakeEnquiries { now } => {
-                outbox::wake_enquiries(sql, *now).map(|()| Done::Written)
-            }
+            Change::PutOff { job, until } => written(outbox::put_off(sql, job, *until)),
+            Change::KeepSlip { key, slip, at } => written(slips::keep(sql, key, slip, *at)),
+            Change::WakeEnquiries { now } => written(outbox::wake_enquiries(sql, *now)),
             Change::Remember { reference, status, body } => {
-                purchases::remember(sql, reference, *status, body).map(|()| Done::Written)
+                written(purchases::remember(sql, reference, *status, body))
             }
+            Change::Push(change) => push(sql, change),
             Change::Set(settings) => {
-                settings.iter().try_for_each(|setting| self.set(setting)).map(|()| Done::Written)
+                written(settings.iter().try_for_each(|setting| self.set(setting)))
             }
             Change::People(change) => people::write(sql, change).map(Done::People),
         }
@@ -351,4 +347,20 @@ fn available(view: &View, step: &Move) -> Option<i64> {
         purpose: Purpose::Available,
     };
     view.balances.get(&wallet).map(|balance| balance.amount)
+}
+
+/// What is answered when a row was written.
+fn written(result: Result<(), Fault>) -> Result<Done, Fault> {
+    result.map(|()| Done::Written)
+}
+
+fn push(sql: &mut dyn Sql, change: &PushChange) -> Result<Done, Fault> {
+    match change {
+        PushChange::Claim { now, lease, limit } => {
+            pushes::claim(sql, *now, *lease, *limit).map(Done::Pushes)
+        }
+        PushChange::End(due) => written(pushes::end(sql, due)),
+        PushChange::PutOff { push, until } => written(pushes::put_off(sql, push, *until)),
+        PushChange::Again { key, at } => written(pushes::again(sql, key, *at)),
+    }
 }

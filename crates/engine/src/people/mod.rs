@@ -72,9 +72,13 @@ impl Engine {
         self.inner.people.forget_sessions();
         match written.map_err(|fault| self.unavailable(&fault))? {
             Ok(Done::People(done)) => Ok(done),
-            Ok(Done::Opened { .. } | Done::Written | Done::Posted { .. } | Done::Claimed(_)) => {
-                Ok(PeopleDone::Yes)
-            }
+            Ok(
+                Done::Opened { .. }
+                | Done::Written
+                | Done::Posted { .. }
+                | Done::Claimed(_)
+                | Done::Pushes(_),
+            ) => Ok(PeopleDone::Yes),
             Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),
         }
     }

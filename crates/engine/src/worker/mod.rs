@@ -6,7 +6,12 @@
 
 mod audit;
 mod listen;
+mod push;
 mod run;
+
+pub use push::Words;
+
+pub(crate) use push::Post;
 
 use crate::{Engine, limits};
 use domain::upstream::Word;
@@ -33,6 +38,7 @@ impl Engine {
         let stop = CancellationToken::new();
         let loops = TaskTracker::new();
         loops.spawn(self.clone().work(stop.clone()));
+        loops.spawn(self.clone().push_what_is_due(stop.clone()));
         loops.spawn(self.clone().audit_now_and_then(stop.clone()));
         let heard = self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(heard) = heard {

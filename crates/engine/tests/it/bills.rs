@@ -77,20 +77,20 @@ async fn a_slip_is_kept_with_the_word_that_brought_it_and_shown_again() {
     let mine = slip(&[Credit, KeyChange, KeyChange]);
     world.a.answers(with(Some(mine.clone())), unknown());
     let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
-    let early = world.engine.slip_again(&world.caller(), Space::Rechargely, "Q1").await;
+    let early = world.engine.delivery_again(&world.caller(), Space::Rechargely, "Q1").await;
     assert!(matches!(early, Err(Refusal::NotPossible { .. })), "{early:?}");
     let bought = accepted(&world.engine, &world, quote).await;
-    assert_eq!(world.engine.slip(&bought).await.unwrap(), Some(mine.clone()));
+    assert_eq!(world.engine.delivery(&bought).await.unwrap().slip, Some(mine.clone()));
     let kinds: Vec<_> = mine.tokens().iter().map(|t| t.kind).collect();
     assert_eq!(kinds, [KeyChange, KeyChange, Credit]);
     for _ in 0..3 {
         let again =
-            world.engine.slip_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
-        assert_eq!(again, (bought.clone(), Some(mine.clone())));
+            world.engine.delivery_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
+        assert_eq!((again.0, again.1.slip), (bought.clone(), Some(mine.clone())));
     }
     assert_eq!((world.a.count(What::Submit), world.a.count(What::Enquire)), (1, 0));
     let stranger = world.caller_of(world.account("other").await);
-    let theirs = world.engine.slip_again(&stranger, Space::Rechargely, "Q1").await;
+    let theirs = world.engine.delivery_again(&stranger, Space::Rechargely, "Q1").await;
     assert_eq!(theirs.unwrap_err(), Refusal::PurchaseUnknown);
     world.assert_sound().await;
 }
@@ -104,8 +104,8 @@ async fn a_slip_that_did_not_come_is_asked_for_once() {
     accepted(&world.engine, &world, quote).await;
     for _ in 0..2 {
         let (_, again) =
-            world.engine.slip_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
-        assert_eq!(again, Some(slip(&[TokenKind::Credit])));
+            world.engine.delivery_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
+        assert_eq!(again.slip, Some(slip(&[TokenKind::Credit])));
     }
     assert_eq!((world.a.count(What::Submit), world.a.count(What::Enquire)), (1, 1));
     world.assert_sound().await;
@@ -122,7 +122,8 @@ async fn a_slip_outlives_doubt_and_a_clash() {
     world.clock.advance(std::time::Duration::from_secs(60));
     let workers = world.engine.start_workers().await.unwrap();
     until(|| world.state(doubt.key.id) == State::Delivered).await;
-    assert!(world.engine.slip(&doubt).await.unwrap().is_some());
+    let settled = world.now(doubt.key.id);
+    assert!(world.engine.delivery(&settled).await.unwrap().slip.is_some());
     // Delivered after it failed: no money moves, but staff have the token to give.
     world.a.answers(refused(), unknown());
     let quote = world.engine.quote(world.bill("Q2", METER)).await.unwrap();
@@ -131,7 +132,10 @@ async fn a_slip_outlives_doubt_and_a_clash() {
     until(|| !world.engine.open_cases().unwrap().is_empty()).await;
     stop(workers).await;
     assert_eq!(world.state(failed.key.id), State::Failed);
-    assert!(world.engine.slip(&failed).await.unwrap().is_some());
+    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
+    let kept = "SELECT count(*) FROM slips WHERE purchase_id = ?1";
+    let kept: i64 = sql.query_row(kept, [failed.key.id.0], |row| row.get(0)).unwrap();
+    assert_eq!((kept, world.engine.delivery(&failed).await.unwrap().slip), (1, None));
     world.assert_sound().await;
 }
 

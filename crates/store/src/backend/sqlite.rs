@@ -31,6 +31,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
     (include_str!("../migrations/0002_people.sql"), ""),
     (include_str!("../migrations/0003_products.sql"), ""),
+    (include_str!("../migrations/0004_pushes.sql"), ""),
 ];
 
 /// The folder, held by this process alone until it is dropped.

@@ -101,11 +101,8 @@ pub(super) fn slip(record: &Record) -> Option<Slip> {
 }
 
 /// Play prices of a unit: 13 cents of a dollar, 3.50 ZWG.
-const fn price_of_unit_minor(currency: Currency) -> i64 {
-    match currency {
-        Currency::USD => 13,
-        _ => 350,
-    }
+fn price_of_unit_minor(currency: Currency) -> i64 {
+    if currency == Currency::USD { 13 } else { 350 }
 }
 
 fn in_units(tenths: i64) -> String {

@@ -1,0 +1,161 @@
+//! Tells devices what became of purchases: pushes of the outbox, one at a time each, again on trouble.
+//!
+//! A push may arrive twice (the app replaces the first by its tag), never about something that did
+//! not happen. Nothing of a purchase waits for it. Without a push service its lines are cleared.
+
+use crate::{Engine, Herald, limits};
+use domain::clock::Timestamp;
+use domain::push::{Push, Pushed, Pusher};
+use domain::refusal::Refusal;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Change, Done, DuePush, Fault, PushChange};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// What an app is shown, in the words of the face that sold the purchase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// In a few words.
+    pub title: String,
+    /// In a sentence.
+    pub body: String,
+    /// For the app to read.
+    pub data: std::collections::BTreeMap<String, String>,
+}
+
+/// The push service and who finds the words for it.
+pub(crate) struct Post {
+    pub(crate) pusher: Arc<dyn Pusher>,
+    pub(crate) herald: Arc<dyn Herald>,
+}
+
+impl Engine {
+    /// Connects the push service, once; without one nothing is pushed.
+    pub fn connect_push(&self, pusher: Arc<dyn Pusher>, herald: Arc<dyn Herald>) {
+        if self.inner.post.set(Post { pusher, herald }).is_err() {
+            tracing::error!("a push service was connected twice; the first one stays");
+        }
+    }
+
+    pub(super) async fn push_what_is_due(self, stop: CancellationToken) {
+        let seats = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
+        while !stop.is_cancelled() {
+            let nap = match self.take_pushes(&seats).await {
+                Ok(0) => limits::SLEEP_MOST,
+                Ok(_) => Duration::from_millis(5),
+                Err(fault) => {
+                    tracing::warn!(%fault, "no pushes could be taken");
+                    limits::SLEEP_MOST
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn take_pushes(&self, seats: &Arc<Semaphore>) -> Result<usize, Fault> {
+        let now = self.now();
+        if self.inner.store.next_push_due()?.is_none_or(|due| due > now) {
+            return Ok(0);
+        }
+        let limit = u32::try_from(seats.available_permits()).unwrap_or(u32::MAX);
+        if limit == 0 {
+            return Ok(0);
+        }
+        let claim = PushChange::Claim { now, lease: limits::LEASE, limit };
+        let Ok(Done::Pushes(due)) = self.inner.store.write(Change::Push(claim)).await? else {
+            return Ok(0);
+        };
+        for push in &due {
+            let Ok(seat) = seats.clone().acquire_owned().await else { break };
+            let (engine, push) = (self.clone(), *push);
+            self.inner.tasks.spawn(async move {
+                if let Err(fault) = engine.push(push).await {
+                    tracing::warn!(%fault, purchase = %push.key.id, "a push could not be noted; it is owed again when its lease ends");
+                }
+                drop(seat);
+            });
+        }
+        Ok(due.len())
+    }
+
+    /// One push: told, given up, or put off.
+    async fn push(&self, due: DuePush) -> Result<(), Fault> {
+        let Some(post) = self.inner.post.get() else { return self.end_push(due).await };
+        let Some(push) = self.compose(post, &due)? else { return self.end_push(due).await };
+        let pushed = tokio::time::timeout(limits::PUSH_WITHIN, post.pusher.push(&push)).await;
+        let pushed = pushed
+            .unwrap_or_else(|_| Pushed::Later { reason: "no answer in time".into(), after: None });
+        let (purchase, device) = (due.key.id, due.device);
+        match pushed {
+            Pushed::Taken => self.end_push(due).await,
+            Pushed::Unregistered { reason } => {
+                tracing::info!(%purchase, %device, reason, "a device is gone, and forgotten");
+                self.end_push(due).await?;
+                let _ = self.forget_device(device).await;
+                Ok(())
+            }
+            Pushed::Refused { reason } => {
+                tracing::warn!(%purchase, %device, reason, "a push was refused for good");
+                self.end_push(due).await
+            }
+            Pushed::Later { reason, after } => {
+                let until = self.now().after(again_after(due.tries).max(after.unwrap_or_default()));
+                if until >= due.at.after(limits::PUSH_WORTH) {
+                    tracing::warn!(%purchase, %device, reason, "a push is given up: it is news no more");
+                    return self.end_push(due).await;
+                }
+                tracing::info!(%purchase, %device, reason, tries = due.tries, "a push is tried again later");
+                self.put_push_off(due, until).await
+            }
+        }
+    }
+
+    /// What is pushed; `None` when the device or the words for it are gone.
+    fn compose(&self, post: &Post, due: &DuePush) -> Result<Option<Push>, Fault> {
+        let devices = self.devices_of(due.key.account)?;
+        let Some(device) = devices.into_iter().find(|device| device.id == due.device) else {
+            return Ok(None);
+        };
+        let purchase = self.read_anew(&due.key)?;
+        let words = post.herald.words(&purchase, due.state, &self.catalog());
+        Ok(words.map(|Words { title, body, data }| Push {
+            device_token: device.push_token,
+            title,
+            body,
+            data,
+            tag: format!("purchase-{}", due.key.id),
+        }))
+    }
+
+    async fn end_push(&self, due: DuePush) -> Result<(), Fault> {
+        // Nothing in it can be denied: it needs nothing.
+        self.inner.store.write(Change::Push(PushChange::End(due))).await.map(|_| ())
+    }
+
+    async fn put_push_off(&self, push: DuePush, until: Timestamp) -> Result<(), Fault> {
+        let change = Change::Push(PushChange::PutOff { push, until });
+        self.inner.store.write(change).await.map(|_| ())
+    }
+
+    /// Tells every device of the account the purchase's last event once more.
+    pub(crate) async fn push_again(&self, purchase: &domain::Purchase) -> Result<(), Refusal> {
+        let again = PushChange::Again { key: purchase.key, at: self.now() };
+        let written = self.inner.store.write(Change::Push(again)).await;
+        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
+    }
+}
+
+/// How long to wait before a push is tried again, after `tries` in vain.
+const fn again_after(tries: u32) -> Duration {
+    Duration::from_secs(match tries {
+        0 => 10,
+        1 => 60,
+        2 => 5 * 60,
+        3 => 30 * 60,
+        _ => 2 * 3600,
+    })
+}
