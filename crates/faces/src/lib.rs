@@ -1,10 +1,18 @@
 //! The ways in: each face parses, calls the engine, renders. No SQL, no rules, no state.
 //!
-//! A face is one folder and one line here. `edge` is the edge of HTTP that all faces share.
+//! A face is one folder and one line here. All faces share `edge` (the edge of HTTP), `door` (what
+//! is done before and after a dialect has its say), `wire` (how values are read and written) and
+//! `logos`.
 
 pub mod docs;
+mod door;
 pub mod edge;
 pub mod irecharge;
+mod limits;
+mod logos;
+#[expect(dead_code, reason = "its routes come with the engine's products and logins")]
+mod rechargely;
+mod wire;
 
 use engine::Engine;
 use ipnet::IpNet;

@@ -10,11 +10,11 @@ use domain::{
 };
 use engine::Caller;
 
-pub(super) const fn bdt(minor: i64) -> Money {
+pub(crate) const fn bdt(minor: i64) -> Money {
     Money::new(minor, Currency::BDT)
 }
 
-pub(super) const fn caller(environment: Environment) -> Caller {
+pub(crate) const fn caller(environment: Environment) -> Caller {
     Caller {
         account: AccountId(7),
         environment,
@@ -43,7 +43,7 @@ fn operator(id: i64, code: &str, name: &str, offers: Option<OfferForm>) -> Opera
 }
 
 /// Bangladesh with its operators and bKash; Skitto sells prepaid only, Rocket is switched off.
-pub(super) fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     let numbering = |calling_code: &str, length, begins: &str| Numbering {
         calling_code: calling_code.into(),
         trunk: "0".into(),
@@ -86,7 +86,7 @@ pub(super) fn catalog() -> Catalog {
 }
 
 /// The seed's normal recharge.
-pub(super) fn purchase(state: State) -> Purchase {
+pub(crate) fn purchase(state: State) -> Purchase {
     let moment = Timestamp(1_770_320_554_000_000);
     let is_decided = state.is_final();
     Purchase {

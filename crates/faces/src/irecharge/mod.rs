@@ -4,13 +4,11 @@
 //! quirks*. Invariant: keys, address, account, rate and subscription are checked before a field is
 //! read, and nothing but [`Engine::purchase`] moves money.
 
-mod address;
-mod answer;
-mod body;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
+mod idempotency;
 mod limits;
-mod logos;
+mod logo;
 mod openapi;
 mod refusals;
 mod routes;
@@ -61,7 +59,7 @@ fn described(base_url: &str) -> (axum::Router<Face>, Bytes) {
         .routes(routes!(routes::banking))
         .routes(routes!(routes::check_status, routes::post_check_status))
         .split_for_parts();
-    let (logos, of_logos) = OpenApiRouter::default().routes(routes!(logos::logo)).split_for_parts();
+    let (logos, of_logos) = OpenApiRouter::default().routes(routes!(logo::logo)).split_for_parts();
     let api = api
         .method_not_allowed_fallback(async || refusals::answer(&No::Method).respond())
         .fallback(no_path);

@@ -3,22 +3,17 @@
 //! The errors' examples are the real answers: they come from `refusals`.
 
 use super::BASE;
-use super::answer::Answer;
 use super::refusals::{self, ErrorBody, No};
 use super::wire::ask::Wrong;
+use crate::door::body::Unread;
+use crate::door::describe;
 use bytes::Bytes;
 use domain::refusal::{Complaint, Refusal};
 use domain::{Currency, Money};
-use std::collections::BTreeMap;
-use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
-    ServerBuilder, tag::TagBuilder,
-};
+use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Response};
 use utoipa::{PartialSchema, ToSchema};
 
 /// What the document says first: how the API works, its codes, its known quirks.
@@ -36,10 +31,13 @@ pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
         .build();
-    if !base_url.is_empty() {
-        document.servers = Some(vec![ServerBuilder::new().url(base_url).build()]);
-    }
-    document.tags = Some(tags());
+    document.tags = describe::tags([
+        ("Wallet", "What there is to spend."),
+        ("Operators", "Who can be bought from."),
+        ("Purchases", "Recharges and mobile banking."),
+        ("Offers", "What an operator quotes for one number, and buying it."),
+        ("Status", "How a purchase stands."),
+    ]);
     let mut components = document.components.take().unwrap_or_default();
     let mut more = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
     ErrorBody::schemas(&mut more);
@@ -53,20 +51,7 @@ pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
     components.add_security_scheme(OPEN_KEY, open);
     components.add_security_scheme(SECRET_KEY, secret);
     document.components = Some(components);
-    // A document of plain values can always be written.
-    serde_json::to_vec(&document).unwrap_or_default().into()
-}
-
-fn tags() -> Vec<utoipa::openapi::Tag> {
-    let tags = [
-        ("Wallet", "What there is to spend."),
-        ("Operators", "Who can be bought from."),
-        ("Purchases", "Recharges and mobile banking."),
-        ("Offers", "What an operator quotes for one number, and buying it."),
-        ("Status", "How a purchase stands."),
-    ];
-    let tag = |(name, says)| TagBuilder::new().name(name).description(Some(says)).build();
-    tags.map(tag).into()
+    describe::written(document, base_url)
 }
 
 /// What an operation does, as far as its errors depend on it.
@@ -116,16 +101,9 @@ fn finish(operation: &mut Operation, does: Does) {
     if does.buy {
         operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
     }
-    let mut errors: BTreeMap<u16, Vec<Answer>> = BTreeMap::new();
-    for no in door().into_iter().chain(fields(does)) {
-        let answer = refusals::answer(&no);
-        errors.entry(answer.status.as_u16()).or_default().push(answer);
-    }
-    let responses = &mut operation.responses.responses;
-    for (status, answers) in errors {
-        responses.insert(status.to_string(), RefOr::T(error(&answers)));
-    }
-    for (status, response) in responses.iter_mut() {
+    let answers = door().into_iter().chain(fields(does)).map(|no| refusals::answer(&no));
+    describe::add_errors(operation, answers, &ErrorBody::name());
+    for (status, response) in operation.responses.responses.iter_mut() {
         if let RefOr::T(response) = response {
             add_headers(status, response, does.buy);
         }
@@ -178,59 +156,22 @@ fn fields(does: Does) -> Vec<No> {
         all.push(No::Wrong(Wrong { is_reference_missing: true, complaints: vec![complaint] }));
     }
     if read_body {
-        all.extend([No::NotAnObject, No::NotJson, No::TooLong]);
+        let unread = [Unread::NotAnObject, Unread::NotJson, Unread::TooLong];
+        all.extend(unread.map(No::Unread));
     }
     all
 }
 
-fn error(answers: &[Answer]) -> Response {
-    let schema = RefOr::Ref(Ref::from_schema_name(ErrorBody::name()));
-    let mut content = ContentBuilder::new().schema(Some(schema));
-    for answer in answers {
-        let value: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        let code = answer.code.unwrap_or_default();
-        content =
-            content.examples_from_iter([(code, ExampleBuilder::new().value(Some(value)).build())]);
-    }
-    let codes: Vec<_> = answers.iter().filter_map(|a| a.code).map(|c| format!("`{c}`")).collect();
-    ResponseBuilder::new()
-        .description(codes.join(", "))
-        .content("application/json", content.build())
-        .build()
-}
-
 fn add_headers(status: &str, response: &mut Response, buys: bool) {
-    let mut add = |name: &str, kind, says: &str| {
-        let schema: RefOr<Schema> = ObjectBuilder::new().schema_type(kind).into();
-        let mut header = Header::new(schema);
-        header.description = Some(says.into());
-        response.headers.insert(name.into(), RefOr::T(header));
-    };
     if !matches!(status, "401" | "405" | "500") {
-        add("X-RateLimit-Limit", Type::Integer, "Calls a minute.");
-        add("X-RateLimit-Remaining", Type::Integer, "Calls left.");
-        add("X-RateLimit-Reset", Type::Integer, "Seconds until all calls are back.");
-        add(
-            "RateLimit-Policy",
-            Type::String,
-            "The same limit in the IETF's form: `\"default\";q=120;w=60`.",
-        );
-        add(
-            "RateLimit",
-            Type::String,
-            "What is left, in the IETF's form: `\"default\";r=42;t=13`.",
-        );
-        add("X-Saldo-Simulated", Type::String, "`true` where purchases are played by a simulator.");
+        describe::add_quota(response);
     }
     if matches!(status, "409" | "429" | "503") {
-        add("Retry-After", Type::Integer, "Seconds to wait.");
+        describe::add_header(response, "Retry-After", Type::Integer, "Seconds to wait.");
     }
     if buys && status == "200" {
-        add(
-            "Idempotent-Replayed",
-            Type::String,
-            "`true` where this is the first answer once more.",
-        );
+        let says = "`true` where this is the first answer once more.";
+        describe::add_header(response, "Idempotent-Replayed", Type::String, says);
     }
 }
 
@@ -350,7 +291,7 @@ mod tests {
     fn forms_name_the_fields_that_are_read() {
         use super::super::wire::ask;
         let document = document();
-        let check = |form: &str, fields: &[&super::super::wire::sent::Field]| {
+        let check = |form: &str, fields: &[&crate::wire::sent::Field]| {
             let schema = &document["components"]["schemas"][form]["properties"];
             let mut documented: Vec<_> = schema.as_object().unwrap().keys().cloned().collect();
             let mut read: Vec<_> = fields.iter().map(|f| f.name.to_owned()).collect();

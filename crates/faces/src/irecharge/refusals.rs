@@ -3,11 +3,13 @@
 //! Invariant: every error has the four documented fields, a stable `code`, and says what happened,
 //! what it means for the money and what to do next.
 
-use super::answer::Answer;
 use super::limits::OFFERS_RETRY_S;
 use super::wire::ask::{NoLookup, Wrong};
-use super::wire::sent::NotAnObject;
 use super::wire::tell::Billing;
+use crate::door::answer::Answer;
+use crate::door::body::Unread;
+use crate::wire::sent::NotAnObject;
+use crate::wire::told::Broken;
 use domain::refusal::{Complaint, Refusal};
 use http::StatusCode;
 use std::borrow::Cow;
@@ -21,12 +23,8 @@ pub(super) enum No {
     Refusal(Refusal),
     /// Fields are wrong.
     Wrong(Wrong),
-    /// The body is no JSON object.
-    NotAnObject,
-    /// The body is not sent as JSON.
-    NotJson,
-    /// The body is too long.
-    TooLong,
+    /// The body cannot be read.
+    Unread(Unread),
     /// The path exists, but not with this method.
     Method,
     /// There is no such path.
@@ -34,10 +32,6 @@ pub(super) enum No {
     /// Our own failure.
     Broken,
 }
-
-/// Something of ours broke; the log says what.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Broken;
 
 impl From<Refusal> for No {
     fn from(refusal: Refusal) -> No {
@@ -60,9 +54,15 @@ impl From<NoLookup> for No {
     }
 }
 
+impl From<Unread> for No {
+    fn from(unread: Unread) -> No {
+        No::Unread(unread)
+    }
+}
+
 impl From<NotAnObject> for No {
-    fn from(_: NotAnObject) -> No {
-        No::NotAnObject
+    fn from(no: NotAnObject) -> No {
+        No::Unread(no.into())
     }
 }
 
@@ -157,7 +157,7 @@ pub(super) fn answer(no: &No) -> Answer {
     match no {
         No::Refusal(refusal) => of_refusal(refusal),
         No::Wrong(wrong) => of_wrong(wrong),
-        No::NotAnObject => plain(
+        No::Unread(Unread::NotAnObject) => plain(
             "INVALID_JSON",
             says(
                 StatusCode::BAD_REQUEST,
@@ -165,7 +165,7 @@ pub(super) fn answer(no: &No) -> Answer {
                 "Nothing was charged and the reference is not used up. Send one JSON object in UTF-8, nested at most 32 levels deep.",
             ),
         ),
-        No::NotJson => plain(
+        No::Unread(Unread::NotJson) => plain(
             "UNSUPPORTED_MEDIA_TYPE",
             says(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -173,7 +173,7 @@ pub(super) fn answer(no: &No) -> Answer {
                 "Nothing was charged and the reference is not used up. Send the header Content-Type: application/json and no Content-Encoding.",
             ),
         ),
-        No::TooLong => plain(
+        No::Unread(Unread::TooLong) => plain(
             "BODY_TOO_LARGE",
             says(
                 StatusCode::PAYLOAD_TOO_LARGE,

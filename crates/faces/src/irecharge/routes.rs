@@ -2,14 +2,16 @@
 //! document.
 
 use super::Face;
-use super::answer::Answer;
-use super::body::{self, Read};
+use super::idempotency;
 use super::refusals::No;
 use super::visit::{Visitor, note_recipient};
 use super::wire::ask::{self, Asked, Wrong};
-use super::wire::sent::Sent;
 use super::wire::webhook::Where;
 use super::wire::{forms, tell};
+use crate::door::answer::Answer;
+use crate::door::body;
+use crate::wire::sent::Sent;
+use crate::wire::told::json;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::catalog::OfferForm;
@@ -33,7 +35,7 @@ pub(super) async fn balance(State(face): State<Face>, visitor: Visitor, uri: Uri
         let currency = ask::currency(&body::query(&uri), &face.engine.catalog())?;
         let balance = face.engine.balance(&caller, currency).await?.exact();
         let answer = tell::Balance { balance, currency: currency.code() };
-        Ok(Answer::ok(tell::json(&answer)?))
+        Ok(Answer::ok(json(&answer)?))
     };
     visitor.serve(&face, "balance", work).await
 }
@@ -67,7 +69,7 @@ pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: U
             let listed = || tell::ListedOperator::of(operator, country, &face.settings.base_url);
             filter.passes(operator, country).then(listed)
         });
-        Ok(Answer::ok(tell::json(&listed.collect::<Vec<_>>())?))
+        Ok(Answer::ok(json(&listed.collect::<Vec<_>>())?))
     };
     visitor.serve(&face, "operators", work).await
 }
@@ -134,7 +136,7 @@ pub(super) async fn offers(State(face): State<Face>, visitor: Visitor, uri: Uri)
         note_recipient(&asked.recipient);
         let offers = face.engine.offers(&caller, asked.operator, &asked.recipient).await?;
         let answer = tell::OffersAnswer::of(&asked.sent_operator, &asked.recipient, &offers);
-        Ok(Answer::ok(tell::json(&answer)?))
+        Ok(Answer::ok(json(&answer)?))
     };
     visitor.serve(&face, "offers", work).await
 }
@@ -155,10 +157,10 @@ pub(super) async fn buy_offer(
     let caller = visitor.caller;
     let work = async {
         let catalog = face.engine.catalog();
-        let read = body::read(request).await?;
+        let (parts, text) = body::read(request).await?;
         let (mut wish, operator) = {
-            let sent = Sent::from_json(&read.text)?;
-            let idempotency = read.idempotency;
+            let sent = Sent::from_json(&text)?;
+            let idempotency = idempotency::key(&parts, &text);
             let webhooks = webhooks(&face, &caller);
             ask::offer(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?
         };
@@ -226,7 +228,8 @@ async fn wish(
     request: Request,
     ask: impl FnOnce(Asked<'_, '_>) -> Result<Wish, Wrong>,
 ) -> Result<Wish, No> {
-    let Read { text, idempotency } = body::read(request).await?;
+    let (parts, text) = body::read(request).await?;
+    let idempotency = idempotency::key(&parts, &text);
     let sent = Sent::from_json(&text)?;
     let catalog = face.engine.catalog();
     let webhooks = webhooks(face, &caller);
@@ -256,7 +259,7 @@ async fn buy(face: &Face, wish: Wish) -> Result<Answer, No> {
 }
 
 fn bought(purchase: &Purchase) -> Result<Answer, No> {
-    Ok(Answer::ok(tell::json(&tell::PurchaseAnswer::of(purchase))?))
+    Ok(Answer::ok(json(&tell::PurchaseAnswer::of(purchase))?))
 }
 
 /// Everything the operator wants to hear about the offer that the wish names, at the price it has.
@@ -294,5 +297,5 @@ async fn status(face: &Face, caller: Caller, request: Request) -> Result<Answer,
         (None, None) => return Err(Refusal::PurchaseUnknown.into()),
     };
     let catalog: &Catalog = &engine.catalog();
-    Ok(Answer::ok(tell::json(&tell::StatusAnswer::of(&found, catalog))?))
+    Ok(Answer::ok(json(&tell::StatusAnswer::of(&found, catalog))?))
 }

@@ -4,18 +4,16 @@
 //! its fields is told to a stranger (CONTRACT A-24).
 
 use super::Face;
-use super::answer::{Answer, add_quota, add_simulated};
 use super::refusals::{self, No};
-use super::{Settings, address};
-use axum::extract::{ConnectInfo, FromRequestParts};
+use crate::door::address;
+use crate::door::answer::{Answer, add_quota, add_simulated};
+use crate::door::work;
+use axum::extract::FromRequestParts;
 use axum::response::Response;
 use engine::{Caller, Quota};
-use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::panic::AssertUnwindSafe;
-use tracing::{Instrument, Span, field, info_span};
+use tracing::{Span, field, info_span};
 
 /// A caller who was let in.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ impl FromRequestParts<Face> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Visitor, Response> {
-        let from = client(parts, &face.settings);
+        let from = address::of(parts, &face.settings.trusted_proxies);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
         let visit = face.engine.enter(open_key, secret_key, from).await;
@@ -62,18 +60,8 @@ impl Visitor {
             key = key.map(|k| k.0),
             number = field::Empty,
         );
-        let answer = async {
-            // A panic leaves nothing of ours half done: the engine's state is its own matter, and
-            // the caller still learns its quota. The text may name data, so it goes no further.
-            let done = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
-                tracing::error!("a request panicked");
-                Err(No::Broken)
-            });
-            let answer = done.unwrap_or_else(|no| refusals::answer(&no));
-            tracing::debug!(status = answer.status.as_u16(), code = answer.code, "answered");
-            answer
-        };
-        let mut response = answer.instrument(span).await.respond();
+        let answer = work::answered(work, span, No::Broken, refusals::answer).await;
+        let mut response = answer.respond();
         if let Some(quota) = self.quota {
             add_quota(response.headers_mut(), quota);
         }
@@ -88,14 +76,6 @@ pub(super) fn note_recipient(recipient: &str) {
     if !span.is_disabled() {
         span.record("number", domain::number::masked(recipient));
     }
-}
-
-/// A connection without an address is one of a test; an address list never lets it in.
-fn client(parts: &Parts, settings: &Settings) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.0.ip());
-    let lines = parts.headers.get_all(HeaderName::from_static("x-forwarded-for"));
-    address::client(peer, lines.iter().map(|v| v.as_bytes()), &settings.trusted_proxies)
 }
 
 /// A key header's value; none if it is missing or empty. What cannot be a key, or was sent twice

@@ -88,9 +88,9 @@ fn every_no_of_the_face() {
     let all = [
         wrong(true),
         wrong(false),
-        No::NotAnObject,
-        No::NotJson,
-        No::TooLong,
+        No::Unread(Unread::NotAnObject),
+        No::Unread(Unread::NotJson),
+        No::Unread(Unread::TooLong),
         No::Method,
         No::Path,
         No::Broken,

@@ -4,10 +4,10 @@
 //! every field, and a refusal names every field that is wrong.
 
 use super::super::limits::IDENTIFIER_BYTES_MOST;
-use super::sent::{Field, Reader, Sent, Told, Value};
 use super::webhook::{self, Where};
+use crate::wire::amount;
+use crate::wire::sent::{Field, Reader, Sent, Told, Value};
 use domain::catalog::{Country, OfferForm, OutOfLimits, Service, ServiceType};
-use domain::money::AmountError;
 use domain::purchase::{Details, Space, is_reference};
 use domain::refusal::Complaint;
 use domain::{Catalog, Currency, Kind, Money, Operator, PurchaseId};
@@ -364,14 +364,7 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
 
     fn money(&self, text: &str, operator: Result<&Operator, Told>) -> Result<Money, &'static str> {
         let currency = self.countries(operator).next().map_or(Currency::BDT, |c| c.currency);
-        Money::parse(text, currency).map_err(|error| match error {
-            AmountError::Form => {
-                "must be a plain decimal number: up to 9 digits, at most 2 decimals, no sign, \
-                 exponent or space."
-            }
-            AmountError::Zero => "must be more than 0.",
-            AmountError::Decimals => "has more decimals than the currency.",
-        })
+        amount::read(text, currency)
     }
 
     /// Complains about an amount that the operator does not sell.

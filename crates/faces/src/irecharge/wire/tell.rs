@@ -3,36 +3,18 @@
 //! Fields are written out one by one: what an answer does not name cannot leak. Invariant: amounts
 //! are written from integer minor units.
 
-use super::super::refusals::Broken;
+use crate::logos;
+use crate::wire::amount::Amount;
+use crate::wire::told::moment;
 use domain::catalog::{Country, Service};
 use domain::purchase::{Decider, Details};
 use domain::upstream::Offer;
-use domain::{Catalog, Kind, Money, Operator, Purchase, State, Timestamp};
-use serde::ser::{Error, Serialize, Serializer};
-use serde_json::value::RawValue;
+use domain::{Catalog, Kind, Money, Operator, Purchase, State};
 use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// What `billing.offerId` says for Robi and Airtel (CONTRACT A-33).
 const TICKET_OFFER: &str = "__EL_RECHARGE_OFFER__";
-
-/// An amount as a JSON number in its shortest decimal form: `6989.5`.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Amount(pub Money);
-
-impl Serialize for Amount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.0.shortest()).map_err(S::Error::custom)?.serialize(serializer)
-    }
-}
-
-/// Writes an answer's body.
-pub(in super::super) fn json(body: &impl Serialize) -> Result<String, Broken> {
-    serde_json::to_string(body).map_err(|error| {
-        tracing::error!(%error, "an answer could not be written");
-        Broken
-    })
-}
 
 /// The status of a purchase in the document's words (CONTRACT section 4).
 pub(in super::super) const fn status(state: State) -> &'static str {
@@ -58,11 +40,6 @@ const fn is_success(state: State) -> bool {
         | State::Delivered => true,
         State::Failed | State::Rejected | State::Refunded => false,
     }
-}
-
-/// A moment, UTC, six digits and `Z` (CONTRACT A-34).
-pub(in super::super) fn moment(at: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| String::new(), |t| format!("{t:.6}"))
 }
 
 /// The wallet's balance.
@@ -112,7 +89,7 @@ impl<'a> ListedOperator<'a> {
             service: Service::name(operator.service),
             operator_code: &operator.code,
             operator_name: &operator.name,
-            logo: format!("{base_url}/operator_logo/{}", operator.logo),
+            logo: logos::url(base_url, &operator.logo),
         }
     }
 }

@@ -1,73 +1,72 @@
-//! A request's body and its idempotency key, read within limits but not understood.
+//! A request's body, read within limits but not understood.
+//!
+//! Knows no field. Invariant: a body that is handed on is text in UTF-8, said to be JSON, and no
+//! longer than the limit.
 
-use super::limits::BODY_BYTES_MOST;
-use super::refusals::No;
+use crate::limits::BODY_BYTES_MOST;
+use crate::wire::sent::{NotAnObject, Sent};
 use axum::extract::{Query, Request};
-use domain::purchase::{Space, is_reference};
-use domain::refusal::Complaint;
-use engine::Idempotency;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use ring::digest;
 
-use super::wire::sent::Sent;
-
-/// What came with a request.
-#[derive(Debug)]
-pub(super) struct Read {
-    /// The body.
-    pub text: String,
-    /// The idempotency key with the request's digest, or what is wrong with the key.
-    pub idempotency: Result<Option<Idempotency>, Complaint>,
+/// Why a body cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is not sent as JSON.
+    NotJson,
+    /// It is too long.
+    TooLong,
+    /// It is no JSON object in UTF-8.
+    NotAnObject,
 }
 
-/// Reads a body that must be JSON.
-pub(super) async fn read(request: Request) -> Result<Read, No> {
+impl From<NotAnObject> for Unread {
+    fn from(_: NotAnObject) -> Unread {
+        Unread::NotAnObject
+    }
+}
+
+/// Reads a body that must be JSON; gives it with the request's head.
+pub(crate) async fn read(request: Request) -> Result<(Parts, String), Unread> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
-        return Err(No::NotJson);
+        return Err(Unread::NotJson);
     }
-    let bytes = collect(body).await?;
-    let digest = || {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes()] {
-            context.update(part);
-            context.update(b"\n");
-        }
-        context.update(&bytes);
-        context.finish()
-    };
-    let idempotency = idempotency(&parts.headers, digest);
-    let text = String::from_utf8(bytes).map_err(|_| No::NotAnObject)?;
-    Ok(Read { text, idempotency })
+    let text = text(collect(body).await?)?;
+    Ok((parts, text))
 }
 
 /// Reads a body that may be missing; one that is there must be JSON.
-pub(super) async fn read_if_any(request: Request) -> Result<Option<String>, No> {
+pub(crate) async fn read_if_any(request: Request) -> Result<Option<String>, Unread> {
     let (parts, body) = request.into_parts();
     let bytes = collect(body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
     if !is_json(&parts.headers) {
-        return Err(No::NotJson);
+        return Err(Unread::NotJson);
     }
-    String::from_utf8(bytes).map(Some).map_err(|_| No::NotAnObject)
+    text(bytes).map(Some)
 }
 
 /// Reads a query's pairs.
-pub(super) fn query(uri: &Uri) -> Sent<'static> {
+pub(crate) fn query(uri: &Uri) -> Sent<'static> {
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
     Sent::from_query(pairs.map(|Query(pairs)| pairs).unwrap_or_default())
 }
 
-async fn collect(body: axum::body::Body) -> Result<Vec<u8>, No> {
+async fn collect(body: axum::body::Body) -> Result<Vec<u8>, Unread> {
     match Limited::new(body, BODY_BYTES_MOST).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(No::TooLong),
-        Err(_) => Err(No::NotAnObject),
+        Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLong),
+        Err(_) => Err(Unread::NotAnObject),
     }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Unread> {
+    String::from_utf8(bytes).map_err(|_| Unread::NotAnObject)
 }
 
 /// Whether every line of `Content-Type` says JSON, in UTF-8, and nothing is encoded once more.
@@ -93,23 +92,6 @@ fn is_utf8(parameters: &[u8]) -> bool {
             None => true,
         }
     })
-}
-
-fn idempotency(
-    headers: &HeaderMap,
-    digest: impl FnOnce() -> digest::Digest,
-) -> Result<Option<Idempotency>, Complaint> {
-    let wrong = |says: &str| Complaint { field: "Idempotency-Key", says: says.to_owned() };
-    let mut values = headers.get_all("idempotency-key").iter();
-    let Some(first) = values.next() else { return Ok(None) };
-    if values.any(|other| other != first) {
-        return Err(wrong("was sent twice with different values; send it once."));
-    }
-    let key = first.to_str().ok().filter(|k| is_reference(k));
-    let key = key.ok_or_else(|| wrong("must be 1 to 128 printable ASCII characters."))?;
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest().as_ref());
-    Ok(Some(Idempotency { space: Space::IrechargeKey, key: key.to_owned(), digest: bytes }))
 }
 
 #[cfg(test)]
@@ -155,31 +137,14 @@ mod tests {
     #[tokio::test]
     async fn a_body_has_a_limit_and_an_encoding() {
         let longest = "x".repeat(BODY_BYTES_MOST);
-        assert_eq!(read(request(&[JSON], longest.clone())).await.unwrap().text, longest);
+        assert_eq!(read(request(&[JSON], longest.clone())).await.unwrap().1, longest);
         let too_long = read(request(&[JSON], longest + "x")).await;
-        assert!(matches!(too_long, Err(No::TooLong)));
-        assert!(matches!(read(request(&[JSON], &b"\xff"[..])).await, Err(No::NotAnObject)));
+        assert!(matches!(too_long, Err(Unread::TooLong)));
+        assert!(matches!(read(request(&[JSON], &b"\xff"[..])).await, Err(Unread::NotAnObject)));
         let zipped = read(request(&[JSON, ("content-encoding", "gzip")], "{}")).await;
-        assert!(matches!(zipped, Err(No::NotJson)));
-        assert!(matches!(read(request(&[], "{}")).await, Err(No::NotJson)));
+        assert!(matches!(zipped, Err(Unread::NotJson)));
+        assert!(matches!(read(request(&[], "{}")).await, Err(Unread::NotJson)));
         assert!(matches!(read_if_any(request(&[], "")).await, Ok(None)));
-        assert!(matches!(read_if_any(request(&[], "{}")).await, Err(No::NotJson)));
-    }
-
-    #[tokio::test]
-    async fn a_key_comes_with_the_digest_of_its_request() {
-        let read = async |keys: &[&str], body: &'static str| {
-            let mut headers = vec![JSON];
-            headers.extend(keys.iter().map(|k| ("idempotency-key", *k)));
-            read(request(&headers, body)).await.unwrap().idempotency
-        };
-        assert_eq!(read(&[], "{}").await, Ok(None));
-        let first = read(&["k 1"], "{}").await.unwrap().unwrap();
-        assert_eq!((first.key.as_str(), first.space), ("k 1", Space::IrechargeKey));
-        assert_eq!(read(&["k 1", "k 1"], "{}").await.unwrap().unwrap(), first);
-        assert_ne!(read(&["k 1"], "{ }").await.unwrap().unwrap().digest, first.digest);
-        assert!(read(&["k 1", "k 2"], "{}").await.is_err());
-        assert!(read(&[""], "{}").await.is_err());
-        assert!(read(&[&"k".repeat(129)], "{}").await.is_err());
+        assert!(matches!(read_if_any(request(&[], "{}")).await, Err(Unread::NotJson)));
     }
 }

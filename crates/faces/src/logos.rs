@@ -1,8 +1,8 @@
-//! The operators' drawings, public, part of the program.
+//! The operators' drawings, public, part of the program: their files and their addresses.
+//!
+//! The route is the irecharge face's, which documents it; other faces name its addresses.
 
-use super::limits::LOGO_FRESH_S;
-use super::refusals::{self, No};
-use axum::extract::Path;
+use crate::limits::LOGO_FRESH_S;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
@@ -14,29 +14,19 @@ use std::borrow::Cow;
 #[allow_missing = true]
 struct Logos;
 
-/// Operator logo
-///
-/// The address is what `logo` in the list of operators says. PNG and, under the same name, SVG.
-/// Public: no keys, no rate limit.
-#[utoipa::path(
-    get,
-    path = "/operator_logo/{file}",
-    tag = "Operators",
-    operation_id = "operator_logo",
-    params(("file" = String, Path, description = "File name, as listed.", example = "grameenphone.png")),
-    responses(
-        (status = 200, description = "The drawing.", content((String = "image/png"), (String = "image/svg+xml"))),
-        (status = 404, description = "There is no such drawing.", body = refusals::ErrorBody),
-    ),
-    security(()),
-)]
-pub(super) async fn logo(Path(file): Path<String>) -> Response {
+/// Where a drawing is found.
+pub(crate) fn url(base_url: &str, file: &str) -> String {
+    format!("{base_url}/operator_logo/{file}")
+}
+
+/// The drawing of this file name, if there is one.
+pub(crate) fn drawing(file: &str) -> Option<Response> {
     let kind = match file.rsplit_once('.') {
         Some((_, "png")) => "image/png",
         Some((_, "svg")) => "image/svg+xml",
-        Some(_) | None => return missing(),
+        Some(_) | None => return None,
     };
-    let Some(found) = Logos::get(&file) else { return missing() };
+    let found = Logos::get(file)?;
     let bytes = match found.data {
         Cow::Borrowed(bytes) => bytes::Bytes::from_static(bytes),
         Cow::Owned(bytes) => bytes.into(),
@@ -54,9 +44,5 @@ pub(super) async fn logo(Path(file): Path<String>) -> Response {
     if let Ok(fresh) = HeaderValue::try_from(fresh) {
         response.headers_mut().insert(CACHE_CONTROL, fresh);
     }
-    response
-}
-
-fn missing() -> Response {
-    refusals::answer(&No::Path).respond()
+    Some(response)
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// HTTP status.
     pub status: StatusCode,
     /// JSON.
@@ -23,19 +23,19 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Yes.
-    pub(super) fn ok(body: String) -> Answer {
+    pub(crate) fn ok(body: String) -> Answer {
         let status = StatusCode::OK;
         Answer { status, body, is_replay: false, retry_after_s: None, code: None }
     }
 
     /// The first answer once more, to the byte.
-    pub(super) fn replay(first: Replay) -> Answer {
+    pub(crate) fn replay(first: Replay) -> Answer {
         let status = StatusCode::from_u16(first.status).unwrap_or(StatusCode::OK);
         Answer { status, is_replay: true, ..Answer::ok(first.body) }
     }
 
     /// As HTTP, without the headers of a known account.
-    pub(super) fn respond(self) -> Response {
+    pub(crate) fn respond(self) -> Response {
         let mut response = (self.status, self.body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -52,7 +52,7 @@ impl Answer {
 
 /// Says how many calls are left, in the older and in the IETF's headers
 /// (draft-ietf-httpapi-ratelimit-headers); resets are seconds from now.
-pub(super) fn add_quota(headers: &mut HeaderMap, quota: Quota) {
+pub(crate) fn add_quota(headers: &mut HeaderMap, quota: Quota) {
     let Quota { limit, remaining, reset_s } = quota;
     headers.insert(HeaderName::from_static("x-ratelimit-limit"), limit.into());
     headers.insert(HeaderName::from_static("x-ratelimit-remaining"), remaining.into());
@@ -69,7 +69,7 @@ pub(super) fn add_quota(headers: &mut HeaderMap, quota: Quota) {
 }
 
 /// Says that purchases of this environment are played.
-pub(super) fn add_simulated(headers: &mut HeaderMap, engine: &Engine, environment: Environment) {
+pub(crate) fn add_simulated(headers: &mut HeaderMap, engine: &Engine, environment: Environment) {
     if engine.is_simulated(environment) {
         let name = HeaderName::from_static("x-saldo-simulated");
         headers.insert(name, HeaderValue::from_static("true"));

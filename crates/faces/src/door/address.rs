@@ -3,14 +3,26 @@
 //! Invariant: nothing that a client writes into `X-Forwarded-For` is believed beyond the hops that
 //! trusted proxies wrote (RELIABILITY K6).
 
-use super::limits::HOPS_MOST;
+use crate::limits::HOPS_MOST;
+use axum::extract::ConnectInfo;
+use http::HeaderName;
+use http::request::Parts;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The client's address: the peer, unless it is a trusted proxy; then the nearest hop from the
+/// The client's address. A connection without one is one of a test; an address list never lets it
+/// in.
+pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.0.ip());
+    let lines = parts.headers.get_all(HeaderName::from_static("x-forwarded-for"));
+    client(peer, lines.iter().map(|v| v.as_bytes()), trusted)
+}
+
+/// The peer, unless it is a trusted proxy; then the nearest hop from the
 /// right that is not one. `lines` are the header's lines in their order. Whatever cannot be read
 /// makes it the peer.
-pub(super) fn client<'h>(
+fn client<'h>(
     peer: IpAddr,
     lines: impl DoubleEndedIterator<Item = &'h [u8]>,
     trusted: &[IpNet],

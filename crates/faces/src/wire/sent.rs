@@ -1,9 +1,9 @@
 //! What a caller sent, before it means anything: the fields of a JSON object or of a query.
 //!
-//! Knows the aliases (CONTRACT A-07) and complains about contradictions; knows no rule of any
-//! field. Invariant: a number stays the literal text that was sent.
+//! Knows that a field may go by several names and complains about contradictions; knows no field
+//! and no rule of one. Invariant: a number stays the literal text that was sent.
 
-use super::super::limits::DEPTH_MOST;
+use crate::limits::DEPTH_MOST;
 use domain::refusal::Complaint;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -11,30 +11,53 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
+/// What an object is called in complaints.
+pub(crate) const OBJECT: &str = "an object";
+/// What a truth value is called in complaints.
+pub(crate) const BOOLEAN: &str = "true or false";
+
 /// A value that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// `null`: counts as not sent.
     Null,
     /// A string, decoded.
     Text(Cow<'a, str>),
     /// A number's literal text.
     Number(&'a str),
-    /// Something no documented field is: what it is, for people.
-    Other(&'static str),
+    /// Something that no plain field is.
+    Other(Odd<'a>),
 }
+
+/// A value that is neither text nor number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Odd<'a> {
+    /// What it is, for people.
+    pub what: &'static str,
+    /// Its literal text, for who reads such a value after all.
+    pub raw: &'a str,
+}
+
+/// Two of a kind are one mistake: the complaint is about the kind, not that they differ.
+impl PartialEq for Odd<'_> {
+    fn eq(&self, other: &Odd<'_>) -> bool {
+        self.what == other.what
+    }
+}
+
+impl Eq for Odd<'_> {}
 
 /// The fields that were sent, in their order.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Sent<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub(crate) struct Sent<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// The text is no JSON object, or a nest too deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct NotAnObject;
+pub(crate) struct NotAnObject;
 
 /// A field and the other names it goes by.
 #[derive(Debug)]
-pub(in super::super) struct Field {
+pub(crate) struct Field {
     /// Its first documented name: what complaints call it.
     pub name: &'static str,
     /// Its other documented names.
@@ -43,7 +66,7 @@ pub(in super::super) struct Field {
 
 impl<'a> Sent<'a> {
     /// Reads a JSON object. Fields keep their order and their duplicates.
-    pub(in super::super) fn from_json(text: &'a str) -> Result<Sent<'a>, NotAnObject> {
+    pub(crate) fn from_json(text: &'a str) -> Result<Sent<'a>, NotAnObject> {
         if !is_shallow(text) {
             return Err(NotAnObject);
         }
@@ -51,19 +74,24 @@ impl<'a> Sent<'a> {
     }
 
     /// Takes the pairs of a query; a value of a query is always text.
-    pub(in super::super) fn from_query(pairs: Vec<(String, String)>) -> Sent<'static> {
+    pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Sent<'static> {
         let fields = pairs.into_iter().map(|(n, v)| (n.into(), Value::Text(v.into())));
         Sent(fields.collect())
     }
 
     /// These fields and those.
-    pub(in super::super) fn and(mut self, more: Sent<'a>) -> Sent<'a> {
+    pub(crate) fn and(mut self, more: Sent<'a>) -> Sent<'a> {
         self.0.extend(more.0);
         self
     }
 
+    /// Every field with its value, in the order they were sent: for objects of free names.
+    pub(crate) fn pairs<'s>(&'s self) -> impl Iterator<Item = (&'s str, &'s Value<'a>)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
     /// Every value that was sent for the field, with the name it was sent by.
-    pub(in super::super) fn all<'s>(
+    pub(crate) fn all<'s>(
         &'s self,
         field: &'static Field,
     ) -> impl Iterator<Item = (&'static str, &'s Value<'a>)> {
@@ -78,7 +106,7 @@ impl<'a> Sent<'a> {
 
 impl Field {
     /// A field of one name.
-    pub(in super::super) const fn new(name: &'static str) -> Field {
+    pub(crate) const fn new(name: &'static str) -> Field {
         Field { name, also: &[] }
     }
 
@@ -137,12 +165,13 @@ impl<'de> Deserialize<'de> for Sent<'de> {
 }
 
 fn value_of(raw: &str) -> Value<'_> {
+    let odd = |what| Value::Other(Odd { what, raw });
     match raw.as_bytes().first() {
         Some(b'"') => text_of(raw),
         Some(b'n') => Value::Null,
-        Some(b't' | b'f') => Value::Other("true or false"),
-        Some(b'[') => Value::Other("a list"),
-        Some(b'{') => Value::Other("an object"),
+        Some(b't' | b'f') => odd(BOOLEAN),
+        Some(b'[') => odd("a list"),
+        Some(b'{') => odd(OBJECT),
         _ => Value::Number(raw),
     }
 }
@@ -153,51 +182,48 @@ fn text_of(raw: &str) -> Value<'_> {
         Some(plain) if !plain.contains('\\') => Value::Text(Cow::Borrowed(plain)),
         _ => match serde_json::from_str::<String>(raw) {
             Ok(text) => Value::Text(Cow::Owned(text)),
-            Err(_) => Value::Other("a text with half a character in it"),
+            Err(_) => Value::Other(Odd { what: "a text with half a character in it", raw }),
         },
     }
 }
 
 /// Reads fields and gathers every complaint, so that a caller hears all of them at once.
 #[derive(Debug)]
-pub(in super::super) struct Reader<'s, 'a> {
+pub(crate) struct Reader<'s, 'a> {
     sent: &'s Sent<'a>,
     complaints: Vec<Complaint>,
 }
 
 /// The complaint about this field is on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Told;
+pub(crate) struct Told;
 
 impl<'s, 'a> Reader<'s, 'a> {
     /// Reads these fields.
-    pub(in super::super) fn new(sent: &'s Sent<'a>) -> Reader<'s, 'a> {
+    pub(crate) fn new(sent: &'s Sent<'a>) -> Reader<'s, 'a> {
         Reader { sent, complaints: Vec::new() }
     }
 
     /// Puts a complaint on record.
-    pub(in super::super) fn complain(&mut self, field: &'static str, says: &str) -> Told {
+    pub(crate) fn complain(&mut self, field: &'static str, says: &str) -> Told {
         self.complaints.push(Complaint { field, says: says.to_owned() });
         Told
     }
 
     /// Everything that was wrong.
-    pub(in super::super) fn complaints(self) -> Vec<Complaint> {
+    pub(crate) fn complaints(self) -> Vec<Complaint> {
         self.complaints
     }
 
     /// Puts a finished complaint on record.
-    pub(in super::super) fn take(&mut self, complaint: Complaint) -> Told {
+    pub(crate) fn take(&mut self, complaint: Complaint) -> Told {
         self.complaints.push(complaint);
         Told
     }
 
     /// The field's value, under whichever of its names; a contradiction is a complaint about each
     /// name that takes part in it.
-    pub(in super::super) fn value(
-        &mut self,
-        field: &'static Field,
-    ) -> Result<Option<&'s Value<'a>>, Told> {
+    pub(crate) fn value(&mut self, field: &'static Field) -> Result<Option<&'s Value<'a>>, Told> {
         let sent = self.sent;
         let mut all = sent.all(field);
         let Some((name, first)) = all.next() else { return Ok(None) };
@@ -215,22 +241,19 @@ impl<'s, 'a> Reader<'s, 'a> {
     }
 
     /// A field that is a string if it is there.
-    pub(in super::super) fn text(
-        &mut self,
-        field: &'static Field,
-    ) -> Result<Option<&'s str>, Told> {
+    pub(crate) fn text(&mut self, field: &'static Field) -> Result<Option<&'s str>, Told> {
         let found = match self.value(field)? {
             None => return Ok(None),
             Some(Value::Text(text)) => return Ok(Some(text)),
             Some(Value::Null) => return Ok(None),
             Some(Value::Number(_)) => "a number",
-            Some(Value::Other(what)) => what,
+            Some(Value::Other(odd)) => odd.what,
         };
         Err(self.complain(field.name, &format!("must be a string, not {found}.")))
     }
 
     /// A field that must be there and a string.
-    pub(in super::super) fn required(&mut self, field: &'static Field) -> Result<&'s str, Told> {
+    pub(crate) fn required(&mut self, field: &'static Field) -> Result<&'s str, Told> {
         self.text(field)?.ok_or(()).map_err(|()| self.complain(field.name, "is required."))
     }
 }

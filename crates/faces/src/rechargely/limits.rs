@@ -1,0 +1,43 @@
+//! Every limit of this face alone, each with its reason.
+
+/// Characters of a bill reference: the longest account numbers in use have about 20.
+pub(super) const BILL_REFERENCE_MOST: usize = 64;
+
+/// Digits of a phone number (E.164), and the fewest that any country's mobile numbers have.
+pub(super) const MOBILE_DIGITS: std::ops::RangeInclusive<usize> = 6..=15;
+
+/// Characters of a phone number as people write it, with brackets and spaces.
+pub(super) const MOBILE_MOST: usize = 32;
+
+/// Fields of `additionalData`: no biller asks for more than five.
+pub(super) const ADDITIONAL_MOST: usize = 20;
+
+/// Characters of a name in `additionalData`.
+pub(super) const ADDITIONAL_NAME_MOST: usize = 64;
+
+/// Characters of a value in `additionalData`: an address in full.
+pub(super) const ADDITIONAL_VALUE_MOST: usize = 256;
+
+/// Characters of an `fcmToken`: Firebase's have about 170, and may grow.
+pub(super) const FCM_TOKEN_MOST: usize = 4096;
+
+/// Characters of an e-mail address (RFC 5321, 4.5.3.1.3, without the brackets).
+pub(super) const USERNAME_MOST: usize = 254;
+
+/// Bytes of a password that are hashed: more is no password, but work for us.
+pub(super) const PASSWORD_BYTES_MOST: usize = 1024;
+
+/// Characters of a one-time code or of a `preAuthToken`: ours are shorter.
+pub(super) const CODE_MOST: usize = 256;
+
+/// Characters of a search.
+pub(super) const SEARCH_MOST: usize = 64;
+
+/// Lines of a page, unless the caller says otherwise.
+pub(super) const PAGE: u32 = 20;
+
+/// Lines of a page at most: what one answer may cost.
+pub(super) const PAGE_MOST: u32 = 100;
+
+/// Seconds after which a biller may be asked again when it did not answer.
+pub(super) const BILLER_RETRY_S: u64 = 5;

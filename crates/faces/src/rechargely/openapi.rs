@@ -1,0 +1,205 @@
+//! The OpenAPI 3.1 document: what all routes share, added to what each says of itself.
+//!
+//! The errors' examples are the real answers: they come from `refusals`.
+
+use super::BASE;
+use super::headers::Channel;
+use super::refusals::{self, ErrorBody, No};
+use crate::door::body::Unread;
+use crate::door::describe;
+use bytes::Bytes;
+use domain::refusal::{Complaint, Refusal};
+use domain::{Currency, Money};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Response};
+use utoipa::{PartialSchema, ToSchema};
+
+/// What the document says first: how the API works, its codes, its known quirks.
+const DESCRIPTION: &str = include_str!("openapi.md");
+
+const TOKEN: &str = "accessToken";
+
+/// The whole document, written once.
+pub(super) fn document(api: OpenApi, base_url: &str) -> Bytes {
+    let mut document = OpenApi::default().nest(BASE, shared(api));
+    document.info = InfoBuilder::new()
+        .title("Saldo wallet API")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .build();
+    document.tags = describe::tags([
+        ("Log-in", "Who you are: access tokens, accounts, passwords."),
+        ("Products", "What can be bought."),
+        ("Payments", "First a price that holds (pre-auth), then the charge (auth)."),
+        ("Wallet", "What there is to spend, and where it went."),
+    ]);
+    let mut components = document.components.take().unwrap_or_default();
+    let mut more = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
+    ErrorBody::schemas(&mut more);
+    components.schemas.extend(more);
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The `accessToken` of a log-in. Expires after one hour."))
+        .build();
+    components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
+    document.components = Some(components);
+    describe::written(document, base_url)
+}
+
+/// What an operation does, as far as its errors depend on it.
+#[derive(Clone, Copy, Default)]
+struct Does {
+    is_public: bool,
+    read_body: bool,
+    log_in: bool,
+    type_code: bool,
+    quote: bool,
+    charge: bool,
+    find_payment: bool,
+    find_category: bool,
+    find_provider: bool,
+    show_wallet: bool,
+}
+
+impl Does {
+    fn of(operation: &Operation) -> Does {
+        let nothing = Does::default();
+        let open = Does { is_public: true, read_body: true, ..nothing };
+        match operation.operation_id.as_deref() {
+            Some("authenticate") => Does { log_in: true, ..open },
+            Some("register" | "forgot_password") => open,
+            Some("confirm_registration" | "reset_password") => Does { type_code: true, ..open },
+            Some("change_password") => Does { read_body: true, log_in: true, ..nothing },
+            Some("search") => Does { is_public: true, ..nothing },
+            Some("products") => Does { find_category: true, ..nothing },
+            Some("providers") => Does { find_provider: true, ..nothing },
+            Some("pre_auth") => Does { read_body: true, quote: true, ..nothing },
+            Some("auth") => Does { read_body: true, charge: true, find_payment: true, ..nothing },
+            Some("payment" | "resend") => Does { find_payment: true, ..nothing },
+            Some("balances" | "statement") => Does { show_wallet: true, ..nothing },
+            Some(_) | None => nothing,
+        }
+    }
+}
+
+/// Adds the token, the channel, errors and headers to every operation.
+fn shared(mut api: OpenApi) -> OpenApi {
+    for item in api.paths.paths.values_mut() {
+        let PathItem { get, post, .. } = item;
+        for operation in [get, post].into_iter().flatten() {
+            finish(operation, Does::of(operation));
+        }
+    }
+    api
+}
+
+fn finish(operation: &mut Operation, does: Does) {
+    let token: [&str; 0] = [];
+    operation.security = Some(match does.is_public {
+        true => vec![SecurityRequirement::default()],
+        false => vec![SecurityRequirement::new(TOKEN, token)],
+    });
+    operation.parameters.get_or_insert_default().push(RefOr::T(channel()));
+    let answers = door(does).into_iter().chain(fields(does)).map(|no| refusals::answer(&no));
+    describe::add_errors(operation, answers, &ErrorBody::name());
+    for (status, response) in operation.responses.responses.iter_mut() {
+        if let RefOr::T(response) = response {
+            add_headers(status, response, does);
+        }
+    }
+}
+
+/// What can be answered before a field is read, and whatever happens.
+fn door(does: Does) -> Vec<No> {
+    let mut all = vec![No::HeaderTwice("X-Channel-Id"), No::Channel, No::Method, No::Broken];
+    let mut refusals =
+        vec![Refusal::TooFast { retry_after_s: 13 }, Refusal::Unavailable { retry_after_s: 2 }];
+    if !does.is_public {
+        refusals.extend([Refusal::TokenInvalid, Refusal::AccountInactive]);
+    }
+    all.extend(refusals.into_iter().map(No::Refusal));
+    all
+}
+
+/// What can be answered once fields are read.
+fn fields(does: Does) -> Vec<No> {
+    let Does { is_public: _, read_body, log_in, type_code, quote, charge, .. } = does;
+    let complaint = Complaint { field: "amount", says: "must be more than 0.".into() };
+    let mut refusals = vec![Refusal::Invalid(vec![complaint])];
+    if log_in {
+        refusals.extend([Refusal::LogInFailed, Refusal::AccountInactive]);
+    }
+    if type_code {
+        refusals.push(Refusal::CodeInvalid);
+    }
+    if quote {
+        refusals.extend([
+            Refusal::ProductUnknown,
+            Refusal::BillUnknown,
+            Refusal::BillUnavailable { reason: String::new() },
+            Refusal::ReferenceKnown(None),
+        ]);
+    }
+    if charge {
+        let available = Money::new(1_234, Currency::USD);
+        refusals.extend([Refusal::Short { available }, Refusal::QuoteExpired]);
+    }
+    if quote || charge {
+        refusals.push(Refusal::Uncertain);
+    }
+    if does.find_payment {
+        refusals.push(Refusal::PurchaseUnknown);
+    }
+    if quote || charge || does.show_wallet {
+        refusals.push(Refusal::NoWallet);
+    }
+    let mut all: Vec<No> = refusals.into_iter().map(No::Refusal).collect();
+    if does.find_category {
+        all.push(No::Category);
+    }
+    if does.find_provider {
+        all.push(No::Provider);
+    }
+    if read_body {
+        all.extend([Unread::NotAnObject, Unread::NotJson, Unread::TooLong].map(No::Unread));
+    }
+    all
+}
+
+fn add_headers(status: &str, response: &mut Response, does: Does) {
+    if !does.is_public && !matches!(status, "401" | "405" | "500") {
+        describe::add_quota(response);
+    }
+    if status == "401" {
+        let says = "`Bearer`: log in again.";
+        describe::add_header(response, "WWW-Authenticate", Type::String, says);
+    }
+    if matches!(status, "429" | "503") {
+        describe::add_header(response, "Retry-After", Type::Integer, "Seconds to wait.");
+    }
+}
+
+fn channel() -> Parameter {
+    let words = Channel::ALL.map(Channel::word);
+    ParameterBuilder::new()
+        .name("X-Channel-Id")
+        .parameter_in(ParameterIn::Header)
+        .description(Some("By what the customer came; `WEB` unless you say so."))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words))))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_code_is_listed() {
+        let says = super::DESCRIPTION;
+        for code in super::super::refusals::CODES {
+            assert!(says.contains(&format!("`{code}`")), "{code}");
+        }
+        assert!(says.contains("Known quirks"));
+    }
+}

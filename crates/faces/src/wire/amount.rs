@@ -1,0 +1,51 @@
+//! Amounts on the wire: read from their literal text, written as JSON numbers.
+//!
+//! Invariant: no amount passes through a float, in either direction.
+
+use domain::money::AmountError;
+use domain::{Currency, Money};
+use serde::ser::{Error, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// An amount as a JSON number in its shortest decimal form: `6989.5`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amount(pub Money);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.0.shortest()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// Reads an amount's literal text (CONTRACT A-08), or says to people what is wrong with it.
+pub(crate) fn read(text: &str, currency: Currency) -> Result<Money, &'static str> {
+    Money::parse(text, currency).map_err(|error| match error {
+        AmountError::Form => {
+            "must be a plain decimal number: up to 9 digits, at most 2 decimals, no sign, \
+             exponent or space."
+        }
+        AmountError::Zero => "must be more than 0.",
+        AmountError::Decimals => "has more decimals than the currency.",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_never_pass_through_a_float() {
+        for (minor, text) in [
+            (1, "0.01"),
+            (34, "0.34"),
+            (6_800, "68"),
+            (698_950, "6989.5"),
+            (-50, "-0.5"),
+            (9_007_199_254_740_993, "90071992547409.93"),
+            (i64::MAX, "92233720368547758.07"),
+        ] {
+            let amount = Amount(Money::new(minor, Currency::BDT));
+            assert_eq!(serde_json::to_string(&amount).unwrap(), text);
+        }
+    }
+}
