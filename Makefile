@@ -2,6 +2,9 @@
 
 export CARGO_TERM_COLOR ?= auto
 NEXTEST_VERSION := 0.9.143
+SCHEMATHESIS_VERSION := 4.32.5
+# Where the tests look for it too (crates/app/tests/it/contract.rs).
+SCHEMATHESIS := target/tools/schemathesis
 
 .PHONY: test check fmt bench tools
 
@@ -23,6 +26,7 @@ fmt:
 bench:
 	cargo run --release --locked -- bench
 
-# What the tests need besides cargo: nextest from crates.io, curl, node and a C compiler from Debian.
+# What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI, curl, node, Python
+# and a C compiler from Debian.
 tools:
-	@./tools/install.sh $(NEXTEST_VERSION)
+	@./tools/install.sh $(NEXTEST_VERSION) $(SCHEMATHESIS_VERSION) $(SCHEMATHESIS)

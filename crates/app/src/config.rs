@@ -26,6 +26,18 @@ pub(crate) struct Config {
     /// Webhooks may go to this machine.
     #[config(env = "SALDO_WEBHOOKS_TO_LOOPBACK")]
     pub(crate) webhooks_to_loopback: bool,
+    /// The mail server; empty: mails are written to files.
+    #[config(env = "SALDO_SMTP_URL")]
+    pub(crate) smtp_url: Secret,
+    /// Who mails are from.
+    #[config(env = "SALDO_MAIL_FROM")]
+    pub(crate) mail_from: String,
+    /// The service account that pushes go out by; empty: nothing is pushed.
+    #[config(env = "SALDO_FCM_SERVICE_ACCOUNT")]
+    pub(crate) fcm_service_account: PathBuf,
+    /// Where Firebase Cloud Messaging is.
+    #[config(env = "SALDO_FCM_API_BASE")]
+    pub(crate) fcm_api_base: String,
     /// What is logged.
     #[config(env = "SALDO_LOG")]
     pub(crate) log: String,
@@ -41,6 +53,17 @@ pub(crate) struct Config {
     /// Connections at once from one address.
     #[config(env = "SALDO_CONNECTIONS_PER_ADDRESS")]
     pub(crate) connections_per_address: usize,
+}
+
+/// A setting that may hold a password.
+#[derive(Clone, serde::Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 /// For whom the log is written.

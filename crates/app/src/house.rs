@@ -2,13 +2,14 @@
 
 use crate::catalog;
 use crate::clock::{MachineChance, MachineClock};
+use crate::config::Config;
 use crate::secrets::MasterKey;
+use crate::{mail, push};
 use anyhow::{Context as _, anyhow};
 use domain::Clock;
 use domain::refusal::Refusal;
 use domain::upstream::UpstreamCode;
 use engine::Engine;
-use std::path::Path;
 use std::sync::Arc;
 use store::{OpenError, Store};
 use upstreams::Simulator;
@@ -19,13 +20,16 @@ const TRUTH_FILE: &str = "simulator-truth.jsonl";
 /// The simulator's names: two upstreams, so that the second can stand in for the first.
 const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 
-/// Opens the engine on a data folder, with its upstreams connected and no workers running.
-pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Engine> {
+/// Opens the engine on the data folder, with mail and upstreams connected and no workers running.
+pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
+    let data_dir = &config.data_dir;
     let store = Store::open(data_dir)?;
     let vault = MasterKey::of(data_dir)?.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let engine = Engine::new(store, clock.clone(), Arc::new(MachineChance::new()), vault)
         .context("the store cannot be read")?;
+    engine.connect_mail(mail::mailer(config, clock.clone())?);
+    push::connect(&engine, config, clock.clone())?;
     let mut settings = Settings::new(clock, engine.listener());
     let truth_file = data_dir.join(TRUTH_FILE);
     settings.truth_file = Some(truth_file.clone());

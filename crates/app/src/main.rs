@@ -9,7 +9,9 @@ mod credentials;
 mod house;
 mod http_client;
 mod log;
+mod mail;
 mod output;
+mod push;
 mod secrets;
 mod server;
 

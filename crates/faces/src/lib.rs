@@ -10,8 +10,7 @@ pub mod edge;
 pub mod irecharge;
 mod limits;
 mod logos;
-#[expect(dead_code, reason = "its routes come with the engine's products and logins")]
-mod rechargely;
+pub mod rechargely;
 mod wire;
 
 use engine::Engine;
@@ -32,6 +31,7 @@ pub struct Settings {
 pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     axum::Router::new()
         .merge(irecharge::router(engine.clone(), settings.clone()))
+        .merge(rechargely::router(engine.clone(), settings.clone()))
         .merge(docs::router(engine, settings))
         .fallback(nothing_here)
 }
@@ -40,6 +40,6 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
 async fn nothing_here() -> (http::StatusCode, &'static str) {
     (
         http::StatusCode::NOT_FOUND,
-        "Nothing is served here. The API is under /api/billing, its reference at /docs.\n",
+        "Nothing is served here. The APIs are under /api/billing and /api/wallet/v1, their reference at /docs.\n",
     )
 }

@@ -1,7 +1,7 @@
 //! `saldo demo`: makes what is missing, prints how to use it, serves.
 //!
 //! Everything it sells is simulated, in its live environment too. The sandbox pair is the same
-//! everywhere, so that a line of documentation works as it stands; all else is random.
+//! everywhere, as is the customer, so that a line of documentation works as it stands; all else is random.
 
 use crate::catalog;
 use crate::config::{Config, Flags};
@@ -27,8 +27,13 @@ use std::time::Duration;
 /// The demo's sandbox pair: known to everybody, good for play money only.
 const OPEN_KEY: &str = "ok_test_SaldoDemoSaldoDemoSaldoD";
 const SECRET_KEY: &str = "sk_test_SaldoDemoSaldoDemoSaldoDemoSaldoDemoSaldoD2vwVsO";
+/// The demo's customer: known to everybody, good for play money only.
+const CUSTOMER: &str = "customer@demo.example";
+const CUSTOMER_PASSWORD: &str = "saldo-demo-customer";
 /// The demo's subscriptions last ten years.
 const FOR_LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// ZETDC's prepaid electricity in USD (catalog/zimbabwe.toml).
+const METER_PRODUCT: i64 = 21;
 /// The demo's secrets, and the mark of a folder that is a demo's.
 pub(crate) const MADE_FILE: &str = "demo-credentials.json";
 
@@ -43,7 +48,7 @@ pub(crate) struct Args {
     /// Let webhooks go to this machine.
     #[arg(long)]
     webhooks_to_loopback: bool,
-    /// Put the demo merchant on the Enterprise plan with this many calls a minute.
+    /// Put the demo's merchant and customer on the Enterprise plan with this many calls a minute.
     #[arg(long, value_name = "N")]
     requests_per_minute: Option<u32>,
     /// What the merchant starts with in each environment.
@@ -62,7 +67,7 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
     config.webhooks_to_loopback |= args.webhooks_to_loopback;
     log::start(&config)?;
     cmd::serve::runtime()?.block_on(async {
-        let engine = house::open(&config.data_dir)?;
+        let engine = house::open(&config)?;
         let balance = Money::parse(&args.balance, Currency::BDT)
             .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
         let mut credentials = begin(&engine, &config.data_dir)?;
@@ -70,15 +75,16 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
         engine.set_catalog(catalog::demo_routes()?).await.map_err(refused)?;
         furnish(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
-            let merchant = AccountId(credentials.merchant.account);
             let plan = Subscription {
                 plan: Plan::Enterprise { per_minute },
                 until: engine.now().after(FOR_LONG),
             };
-            engine
-                .change_account(merchant, |account| account.subscription = Some(plan))
-                .await
-                .map_err(refused)?;
+            for account in [credentials.merchant.account, credentials.customer.account] {
+                engine
+                    .change_account(AccountId(account), |account| account.subscription = Some(plan))
+                    .await
+                    .map_err(refused)?;
+            }
         }
         if let (Some(count), Some(file)) = (args.bench_accounts, &args.bench_keys_file) {
             make_bench_accounts(&engine, count, balance, file).await?;
@@ -142,8 +148,8 @@ fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
         },
         customer: Customer {
             account: 0,
-            username: "customer@demo.example".to_owned(),
-            password: password()?,
+            username: CUSTOMER.to_owned(),
+            password: CUSTOMER_PASSWORD.to_owned(),
         },
         staff: ["operator", "approver", "admin"]
             .into_iter()
@@ -180,8 +186,11 @@ async fn furnish(
         .find(|a| a.role == Role::Customer)
         .context("the demo's customer is gone")?;
     credentials.customer.account = customer.id.0;
-    for currency in currencies {
-        start_with(engine, customer.id, Environment::Live, Money::new(50_000, currency)).await?;
+    for environment in Environment::ALL {
+        for currency in &currencies {
+            let amount = Money::new(50_000, *currency);
+            start_with(engine, customer.id, environment, amount).await?;
+        }
     }
     Ok(())
 }
@@ -290,8 +299,7 @@ async fn make_bench_account(
 }
 
 fn greet(credentials: &Credentials) {
-    let url = &credentials.base_url;
-    let keys = &credentials.merchant.sandbox;
+    let Credentials { base_url: url, merchant, customer, staff: _ } = credentials;
     let mut output = Output::default();
     output.say(format!(
         "
@@ -299,8 +307,9 @@ Saldo is serving {url}. Everything in this demo is simulated, the live environme
 
   Reference  {url}/docs
   Merchant   {}, sandbox keys below, live keys in {MADE_FILE} of the data folder
+  Customer   {}, password {}, with USD and ZWG
 
-Buy a recharge:
+Buy a recharge as the merchant:
 
   curl {url}/api/billing/service-requests/recharge/normal \\
     -H 'X-Open-Key: {}' \\
@@ -308,10 +317,29 @@ Buy a recharge:
     -H 'Content-Type: application/json' \\
     -d '{{\"operator\": \"gp\", \"number\": \"01712345101\", \"amount\": 10, \"reference\": \"FIRST-1\"}}'
 
-The last three digits of the number choose what happens: 101 delivers, 102 is refused, 106 loses the answer.
+Buy electricity as the customer: log in, ask for a price, accept it, and read the token:
+
+  TOKEN=$(curl -s {url}/api/wallet/v1/authenticate/customers \\
+    -H 'Content-Type: application/json' \\
+    -d '{{\"username\": \"{}\", \"password\": \"{}\", \"fcmToken\": \"\"}}' | cut -d '\"' -f 4)
+  QUOTE=$(curl -s {url}/api/wallet/v1/v1/transactions/bill-payment/pre-auth \\
+    -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' -H 'Content-Type: application/json' \\
+    -d '{{\"amount\": 10, \"productId\": {METER_PRODUCT}, \"requestId\": \"FIRST-2\", \"billReference\": \"41234563101\",
+         \"customerMobile\": \"0771234567\", \"additionalData\": {{}}}}' | grep -o 'preauth_[A-Za-z0-9_-]*')
+  curl {url}/api/wallet/v1/v1/transactions/bill-payment/auth \\
+    -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' -H 'Content-Type: application/json' \\
+    -d \"{{\\\"preAuthToken\\\": \\\"$QUOTE\\\", \\\"requestId\\\": \\\"FIRST-2\\\"}}\"
+
+The last three digits of the number or meter choose what happens: 101 delivers, 102 is refused, 106 loses the answer.
 Stop with Ctrl-C; everything is kept.
 ",
-        credentials.merchant.email, keys.open_key, keys.secret_key
+        merchant.email,
+        customer.username,
+        customer.password,
+        merchant.sandbox.open_key,
+        merchant.sandbox.secret_key,
+        customer.username,
+        customer.password,
     ));
     output.print();
 }

@@ -9,6 +9,7 @@ pub(crate) mod demo;
 mod key;
 mod purchase;
 pub(crate) mod serve;
+mod user;
 mod verify;
 mod wallet;
 
@@ -58,6 +59,9 @@ pub(crate) enum Ask {
     /// Purchases: list, show, approve, reject, settle, refund; cases that wait for staff.
     #[command(subcommand)]
     Purchase(purchase::Verb),
+    /// Logins: list, disable, enable, log out.
+    #[command(subcommand)]
+    User(user::Verb),
 }
 
 /// Runs what the command line says; the exit code is the command's.
@@ -82,7 +86,7 @@ fn run_ask(flags: &Flags, verb: Ask) -> anyhow::Result<ExitCode> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let engine = match house::open(&config.data_dir) {
+        let engine = match house::open(&config) {
             Ok(engine) => engine,
             Err(error) if house::is_locked(&error) => return control::hand_over(&config.data_dir),
             Err(error) => return Err(error),
@@ -102,6 +106,7 @@ pub(crate) async fn ask(engine: &Engine, verb: Ask, output: &mut Output) -> u8 {
         Ask::Key(verb) => key::run(engine, verb, output).await,
         Ask::Wallet(verb) => wallet::run(engine, verb, output).await,
         Ask::Purchase(verb) => purchase::run(engine, verb, output).await,
+        Ask::User(verb) => user::run(engine, verb, output).await,
     };
     match asked {
         Ok(exit) => exit,

@@ -21,7 +21,7 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags, args.listen)?;
     log::start(&config)?;
     runtime()?.block_on(async {
-        let engine = house::open(&config.data_dir)?;
+        let engine = house::open(&config)?;
         // What a demo sells in its live environment is simulated; whoever pays must not get that.
         anyhow::ensure!(
             !engine.is_simulated(Environment::Live) && !config.data_dir.join(MADE_FILE).exists(),

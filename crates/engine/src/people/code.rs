@@ -11,9 +11,11 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 10;
 
 /// What a code is for: one for the one is none for the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
-    SignUp,
+#[derive(Clone, Copy)]
+pub(super) enum For<'a> {
+    /// Signing up with this password. A code is good only beside the password of its own sign-up:
+    /// whoever signs up with somebody else's address cannot have that person confirm it for them.
+    SignUp(&'a str),
     Reset,
 }
 
@@ -30,12 +32,13 @@ impl Engine {
     }
 
     /// The digest of a code, however it was typed.
-    pub(super) fn digest_of_code(&self, purpose: For, email: &str, code: &str) -> Mark {
-        let purpose = match purpose {
-            For::SignUp => "code sign-up",
-            For::Reset => "code reset",
+    pub(super) fn digest_of_code(&self, purpose: For<'_>, email: &str, code: &str) -> Mark {
+        let (purpose, password) = match purpose {
+            For::SignUp(password) => ("code sign-up", password),
+            For::Reset => ("code reset", ""),
         };
-        self.inner.vault.tag(purpose, format!("{email}\n{}", as_made(code)).as_bytes())
+        let words = format!("{email}\n{}\n{password}", as_made(code));
+        self.inner.vault.tag(purpose, words.as_bytes())
     }
 }
 

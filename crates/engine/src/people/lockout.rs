@@ -1,10 +1,9 @@
-//! Who may still guess a password: ten failures, then half an hour's rest, by address of mail and
-//! by address of network; and a way round for whoever is at home (RELIABILITY K7).
+//! Who may still guess a password: ten failures of one address of mail or network, then half an
+//! hour's rest, with a way round for whoever is at home (RELIABILITY K7).
 //!
-//! Pure counting, by the monotonic clock. Invariants: no more than ten guesses are ever checked of
-//! one mail address in a window, however many come at once, because each takes its place before it
-//! is checked; a mail address that is nobody's is counted like any other; and nobody can lock out
-//! a login where it has been in before, because that place has a count of its own.
+//! Pure counting, by the monotonic clock. Invariants: a guess takes its place before it is checked,
+//! so ten are ten, however many come at once; an address that is nobody's is counted like any other;
+//! and where a login has been in before has a count of its own, so nobody can lock it out there.
 
 use crate::limits;
 use domain::account::subscriber;

@@ -72,13 +72,14 @@ impl Engine {
         self.inner.people.forget_sessions();
         match written.map_err(|fault| self.unavailable(&fault))? {
             Ok(Done::People(done)) => Ok(done),
+            // The writer answers no such thing; if it did, nothing would be granted.
             Ok(
                 Done::Opened { .. }
                 | Done::Written
                 | Done::Posted { .. }
                 | Done::Claimed(_)
                 | Done::Pushes(_),
-            ) => Ok(PeopleDone::Yes),
+            ) => Ok(PeopleDone::Moved),
             Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),
         }
     }

@@ -5,7 +5,7 @@
 
 use super::token;
 use crate::{Caller, Engine, Visit, limits};
-use domain::account::Role;
+use domain::account::{Plan, Role};
 use domain::ids::SessionId;
 use domain::refusal::Refusal;
 use std::net::IpAddr;
@@ -38,7 +38,9 @@ impl Engine {
         }
         let session = holder.session;
         let who = (session.account, session.environment);
-        let limit = limits::CUSTOMER_CALLS_A_MINUTE;
+        // A plan is for whoever needs more than a person does.
+        let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
+        let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
         let (quota, passes) = self.inner.calls.take(who, limit, self.monotonic());
         let caller = if passes {
             Ok(Caller {

@@ -48,7 +48,7 @@ impl Engine {
         let mobile = (!form.mobile.is_empty()).then(|| form.mobile.to_owned());
         let pending = Some(Pending { name, mobile, password_hash });
         // For a known address too: nobody is told this code, and the work is the same.
-        self.offer_code(For::SignUp, &email, &code, pending).await?;
+        self.offer_code(For::SignUp(form.password), &email, &code, pending).await?;
         self.post(if is_known {
             known_already(email)
         } else {
@@ -59,17 +59,18 @@ impl Engine {
 
     /// Opens the account that a code waits with, a wallet in each currency and environment, and
     /// its login, in one commit. Refuses a code that is wrong, used, replaced, older than half an
-    /// hour or tried five times (`CodeInvalid`).
+    /// hour, tried five times, or of a sign-up with another password (`CodeInvalid`).
     pub async fn confirm_sign_up(
         &self,
         email: &str,
         code: &str,
+        password: &str,
         currencies: &[Currency],
         from: IpAddr,
     ) -> Result<(), Refusal> {
         let ticket = self.may_type_code(from)?;
         let sign_up = store::SignUp {
-            typed: self.typed(For::SignUp, email, code, from),
+            typed: self.typed(For::SignUp(password), email, code, from),
             account: AccountId(self.next_id()),
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
@@ -92,7 +93,7 @@ impl Engine {
         ticket.map_err(|wait| Refusal::TooFast { retry_after_s: limits::whole_seconds(wait) })
     }
 
-    pub(super) fn typed(&self, purpose: For, email: &str, code: &str, from: IpAddr) -> Typed {
+    pub(super) fn typed(&self, purpose: For<'_>, email: &str, code: &str, from: IpAddr) -> Typed {
         let email = fields::address(email);
         let digest = self.digest_of_code(purpose, &email, code);
         let place = self.place_of_address(&email, from);
@@ -101,7 +102,7 @@ impl Engine {
 
     pub(super) async fn offer_code(
         &self,
-        purpose: For,
+        purpose: For<'_>,
         email: &str,
         code: &str,
         pending: Option<Pending>,

@@ -155,6 +155,28 @@ mod tests {
         );
     }
 
+    /// Whichever character is another, missing or doubled.
+    #[test]
+    fn no_character_of_a_token_may_differ() {
+        let vault = Vault::new(&[7; 32]);
+        let (user, session) = (UserId(3), SessionId(4));
+        let said = Said { environment: Environment::Live, user, session };
+        let now = Timestamp(1_776_945_600_000_000);
+        let good = write(&vault, &said, now).unwrap();
+        assert_eq!(read(&vault, &good, now), Some(said));
+        for at in 0..good.len() {
+            let (before, rest) = good.split_at(at);
+            let (own, after) = rest.split_at(1);
+            for other in ["", "A", "B", "Q", "z", "0", "_", "-", "+", "/", "=", ".", " ", "\n", "é"]
+            {
+                let forged = format!("{before}{other}{after}");
+                assert!(other == own || read(&vault, &forged, now).is_none(), "{forged}");
+                let longer = format!("{before}{own}{other}{after}");
+                assert!(other.is_empty() || read(&vault, &longer, now).is_none(), "{longer}");
+            }
+        }
+    }
+
     #[test]
     fn a_token_reads_back_for_its_hour() {
         let vault = Vault::new(&[7; 32]);

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub const ANNA: &str = "anna@example.org";
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 const NEW: &str = "another fine password";
 const PUSH: &str = "push-token-of-annas-phone-0123456789";
 
@@ -70,11 +70,12 @@ async fn house() -> (World, Arc<Letterbox>) {
 }
 
 /// A house with Anna in it, who has signed up at address 1.
-async fn with_anna() -> (World, Arc<Letterbox>) {
+pub async fn with_anna() -> (World, Arc<Letterbox>) {
     let (world, letters) = house().await;
     sign_up(&world.engine, ANNA, at(1)).await.unwrap();
     let code = letters.code(1).await;
-    let confirmed = world.engine.confirm_sign_up(ANNA, &code, &[Currency::BDT], at(1)).await;
+    let confirmed =
+        world.engine.confirm_sign_up(ANNA, &code, PASSWORD, &[Currency::BDT], at(1)).await;
     assert_eq!(confirmed, Ok(()));
     (world, letters)
 }
@@ -105,8 +106,8 @@ async fn from_sign_up_to_log_out() {
     assert_eq!(log_in(engine, PASSWORD, at(1)).await, Err(Refusal::LogInFailed), "not yet");
     let currencies = ["USD", "ZWG"].map(|code| Currency::from_code(code).unwrap());
     let typed = code.to_lowercase().replace('-', " ");
-    engine.confirm_sign_up("ANNA@example.org", &typed, &currencies, at(1)).await.unwrap();
-    let again = engine.confirm_sign_up(ANNA, &code, &currencies, at(1)).await;
+    engine.confirm_sign_up("ANNA@example.org", &typed, PASSWORD, &currencies, at(1)).await.unwrap();
+    let again = engine.confirm_sign_up(ANNA, &code, PASSWORD, &currencies, at(1)).await;
     assert_eq!(again, Err(Refusal::CodeInvalid));
     let user = engine.users().unwrap().pop().unwrap();
     assert_eq!((user.email.as_str(), user.mobile.as_deref()), (ANNA, Some("0771234567")));
@@ -145,7 +146,7 @@ async fn a_sign_up_tells_nothing_of_who_is_known() {
     assert_eq!((mail.to.as_str(), mail.subject.as_str()), (ANNA, "You have an account already"));
     assert!(!mail.text.contains("code"), "{}", mail.text);
     // What was typed there is good for nothing.
-    let guess = world.engine.confirm_sign_up(ANNA, "0000000000", &[], at(2)).await;
+    let guess = world.engine.confirm_sign_up(ANNA, "0000000000", PASSWORD, &[], at(2)).await;
     assert_eq!(guess, Err(Refusal::CodeInvalid));
     assert_eq!(world.engine.users().unwrap().len(), 1);
     assert!(log_in(&world.engine, PASSWORD, at(2)).await.is_ok());
@@ -168,7 +169,8 @@ async fn wrong_fields_are_named_and_nothing_is_sent() {
 async fn a_code_has_five_tries_half_an_hour_and_one_successor() {
     let (world, letters) = house().await;
     let engine = &world.engine;
-    let confirm = async |code: &str| engine.confirm_sign_up(ANNA, code, &[], at(1)).await.is_ok();
+    let confirm =
+        async |code: &str| engine.confirm_sign_up(ANNA, code, PASSWORD, &[], at(1)).await.is_ok();
     sign_up(engine, ANNA, at(1)).await.unwrap();
     let first = letters.code(1).await;
     for _ in 0..5 {
@@ -215,7 +217,9 @@ async fn a_code_is_used_once() {
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..50 {
         let (engine, code) = (world.engine.clone(), code.clone());
-        tasks.spawn(async move { engine.confirm_sign_up(ANNA, &code, &[], at(n)).await.is_ok() });
+        tasks.spawn(async move {
+            engine.confirm_sign_up(ANNA, &code, PASSWORD, &[], at(n)).await.is_ok()
+        });
     }
     let won = tasks.join_all().await.into_iter().filter(|won| *won).count();
     assert_eq!(won, 1);
@@ -471,7 +475,7 @@ async fn an_address_is_one_logins() {
     let account = founding.account(&new).unwrap();
     founding.user(account, "ANNA@example.org", "owner", NEW).await.unwrap();
     founding.commit().await.unwrap();
-    let late = engine.confirm_sign_up(ANNA, &code, &[], at(1)).await;
+    let late = engine.confirm_sign_up(ANNA, &code, PASSWORD, &[], at(1)).await;
     assert_eq!(late, Err(Refusal::CodeInvalid));
     assert!(log_in(engine, NEW, at(1)).await.is_ok());
     let mut founding = engine.founding();
@@ -486,7 +490,7 @@ async fn no_secret_is_on_the_disk() {
     let engine = &world.engine;
     sign_up(engine, ANNA, at(1)).await.unwrap();
     let first = letters.code(1).await;
-    engine.confirm_sign_up(ANNA, &first, &[], at(1)).await.unwrap();
+    engine.confirm_sign_up(ANNA, &first, PASSWORD, &[], at(1)).await.unwrap();
     let token = engine.log_in(ask(ANNA, PASSWORD, PUSH, at(1))).await.unwrap().text;
     engine.forgot_password(ANNA, at(1)).await.unwrap();
     let second = letters.code(2).await;
@@ -508,4 +512,20 @@ async fn no_secret_is_on_the_disk() {
     for secret in secrets {
         assert!(!is_there(&secret), "{secret}");
     }
+}
+
+/// A stranger who signs up with Anna's address after her has the newer code mailed to her: typed
+/// beside her own password it opens nothing for him.
+#[tokio::test]
+async fn nobody_confirms_a_strangers_password() {
+    let (world, letters) = house().await;
+    sign_up(&world.engine, ANNA, at(1)).await.unwrap();
+    letters.code(1).await;
+    let stranger = "a stranger's password";
+    let form = SignUp { email: ANNA, mobile: "", password: stranger, name: "", from: at(66) };
+    world.engine.sign_up(form).await.unwrap();
+    let newer = letters.code(2).await;
+    let typed = world.engine.confirm_sign_up(ANNA, &newer, PASSWORD, &[], at(1)).await;
+    assert_eq!(typed, Err(Refusal::CodeInvalid));
+    assert!(world.engine.users().unwrap().iter().all(|user| user.email != ANNA));
 }

@@ -60,6 +60,7 @@ mod tests {
     fn the_page_says_where_and_whether_it_plays() {
         let page = render("https://saldo.example", notice(true, true));
         assert!(page.contains("curl https://saldo.example/api/billing/wallet/balance"));
+        assert!(page.contains("curl 'https://saldo.example/api/wallet/v1/public/"));
         assert!(page.contains("Purchases are simulated."));
         assert!(!page.contains("{{"));
         assert!(!render("", notice(false, false)).contains("simulated"));

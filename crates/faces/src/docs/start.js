@@ -1,6 +1,9 @@
-// Starts Scalar on our document: no fonts, telemetry, proxy, assistant or cloud buttons of others.
+// Starts Scalar on our two documents: no fonts, telemetry, proxy, assistant or cloud buttons of others.
 Scalar.createApiReference("#app", {
-  url: "/openapi/irecharge.json",
+  sources: [
+    { title: "Billing API (/api/billing)", slug: "billing", url: "/openapi/irecharge.json", default: true },
+    { title: "Wallet API (/api/wallet/v1)", slug: "wallet", url: "/openapi/rechargely.json" },
+  ],
   withDefaultFonts: false,
   telemetry: false,
   proxyUrl: "",

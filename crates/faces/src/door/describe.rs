@@ -3,7 +3,10 @@
 //! Not here: any route, any schema, any code.
 
 use super::answer::Answer;
+use axum::response::IntoResponse;
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use std::collections::BTreeMap;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::Header;
@@ -86,4 +89,14 @@ pub(crate) fn written(mut document: OpenApi, base_url: &str) -> Bytes {
     }
     // A document of plain values can always be written.
     serde_json::to_vec(&document).unwrap_or_default().into()
+}
+
+/// Serves a document to everybody, pages of other places too.
+pub(crate) fn served(document: Bytes) -> axum::response::Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    ];
+    (headers, document).into_response()
 }

@@ -1,4 +1,6 @@
 //! The work behind a door: done within a span of the log, and answered whatever happens.
+//!
+//! Invariant: the span has a number masked, or none.
 
 use super::answer::Answer;
 use futures_util::FutureExt;
@@ -24,4 +26,12 @@ pub(crate) async fn answered<No>(
         answer
     };
     answer.instrument(span).await
+}
+
+/// Notes in the log whom a purchase is for, masked.
+pub(crate) fn note_recipient(recipient: &str) {
+    let span = Span::current();
+    if !span.is_disabled() {
+        span.record("number", domain::number::masked(recipient));
+    }
 }

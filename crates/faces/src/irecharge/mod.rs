@@ -17,12 +17,11 @@ mod wire;
 
 pub use crate::Settings;
 
-use axum::response::{IntoResponse, Response};
+use crate::door::describe;
+use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use engine::Engine;
-use http::HeaderValue;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use refusals::No;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,7 +43,7 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     let face = Face { engine, settings: Arc::new(settings) };
     routes
         .with_state(face)
-        .route("/openapi/irecharge.json", get(async move || serve_document(document)))
+        .route("/openapi/irecharge.json", get(async move || describe::served(document)))
 }
 
 /// The routes and the document that describes them.
@@ -72,13 +71,4 @@ fn described(base_url: &str) -> (axum::Router<Face>, Bytes) {
 
 async fn no_path() -> Response {
     refusals::answer(&No::Path).respond()
-}
-
-fn serve_document(document: Bytes) -> Response {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-    ];
-    (headers, document).into_response()
 }

@@ -4,17 +4,18 @@
 use super::Face;
 use super::idempotency;
 use super::refusals::No;
-use super::visit::{Visitor, note_recipient};
+use super::visit::Visitor;
 use super::wire::ask::{self, Asked, Wrong};
 use super::wire::webhook::Where;
 use super::wire::{forms, tell};
 use crate::door::answer::Answer;
 use crate::door::body;
+use crate::door::work::note_recipient;
 use crate::wire::sent::Sent;
 use crate::wire::told::json;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::catalog::OfferForm;
+use domain::catalog::{Country, OfferForm, Service};
 use domain::purchase::{Details, Space};
 use domain::{Catalog, Operator, Purchase, Refusal};
 use engine::{Caller, Receipt, Replay, Wish};
@@ -54,20 +55,26 @@ pub(super) async fn short_balance(face: State<Face>, visitor: Visitor, uri: Uri)
 
 /// List operators
 ///
-/// All active operators, by id; filters narrow them. No match is an empty list.
+/// All operators that this account can buy from here, by id: active ones of mobile recharge and
+/// mobile banking, in countries whose currency it has a wallet in. Filters narrow them; no match is
+/// an empty list.
 #[utoipa::path(
     get, path = "/operators", tag = "Operators", operation_id = "operators",
     params(forms::OperatorsQuery),
     responses((status = 200, description = "The operators.", body = Vec<tell::ListedOperator>)),
 )]
 pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: Uri) -> Response {
+    let caller = visitor.caller;
     let work = async {
         let filter = ask::filter(&body::query(&uri))?;
         let catalog = face.engine.catalog();
+        let wallets = face.engine.balances(&caller).await?;
         let listed = catalog.operators.iter().filter_map(|operator| {
             let country = catalog.country_of(operator);
+            let is_paid_in = |c: &Country| wallets.iter().any(|w| w.currency() == c.currency);
+            let can_buy = is_sold_here(operator.service) && country.is_some_and(is_paid_in);
             let listed = || tell::ListedOperator::of(operator, country, &face.settings.base_url);
-            filter.passes(operator, country).then(listed)
+            (can_buy && filter.passes(operator, country)).then(listed)
         });
         Ok(Answer::ok(json(&listed.collect::<Vec<_>>())?))
     };
@@ -214,6 +221,14 @@ pub(super) async fn post_check_status(
     request: Request,
 ) -> Response {
     check_status(face, visitor, request).await
+}
+
+/// Bills are paid by product, which this face has none of.
+const fn is_sold_here(service: Service) -> bool {
+    match service {
+        Service::MobileRecharge | Service::MobileBanking => true,
+        Service::BillPayment => false,
+    }
 }
 
 fn webhooks(face: &Face, caller: &Caller) -> Where {

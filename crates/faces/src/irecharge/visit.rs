@@ -13,7 +13,7 @@ use axum::response::Response;
 use engine::{Caller, Quota};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
-use tracing::{Span, field, info_span};
+use tracing::{field, info_span};
 
 /// A caller who was let in.
 #[derive(Debug)]
@@ -67,14 +67,6 @@ impl Visitor {
         }
         add_simulated(response.headers_mut(), &face.engine, environment);
         response
-    }
-}
-
-/// Notes in the log whom a purchase is for, masked.
-pub(super) fn note_recipient(recipient: &str) {
-    let span = Span::current();
-    if !span.is_disabled() {
-        span.record("number", domain::number::masked(recipient));
     }
 }
 

@@ -1,10 +1,7 @@
 //! Every limit of this face alone, each with its reason.
 
-/// Characters of a bill reference: the longest account numbers in use have about 20.
-pub(super) const BILL_REFERENCE_MOST: usize = 64;
-
-/// Digits of a phone number (E.164), and the fewest that any country's mobile numbers have.
-pub(super) const MOBILE_DIGITS: std::ops::RangeInclusive<usize> = 6..=15;
+/// Digits of a phone number with its country: at most what E.164 allows.
+pub(super) const MOBILE_DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
 
 /// Characters of a phone number as people write it, with brackets and spaces.
 pub(super) const MOBILE_MOST: usize = 32;
@@ -41,3 +38,6 @@ pub(super) const PAGE_MOST: u32 = 100;
 
 /// Seconds after which a biller may be asked again when it did not answer.
 pub(super) const BILLER_RETRY_S: u64 = 5;
+
+/// Products that a search finds at most: more are no answer to a question.
+pub(super) const FOUND_MOST: usize = 50;

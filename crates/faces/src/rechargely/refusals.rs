@@ -246,7 +246,7 @@ fn entry(refusal: &Refusal) -> Says {
         ),
         Refusal::ProductUnknown => says(
             StatusCode::NOT_FOUND,
-            "There is no such product, or it is not sold now. Nothing was charged. Choose another one.",
+            "There is no such product. Nothing was charged. GET /products/products-list-category/{categoryId} lists them; send a productId or an id of the list.",
         ),
         Refusal::PurchaseUnknown => says(
             StatusCode::NOT_FOUND,

@@ -11,6 +11,7 @@ mod conformance;
 mod disk_full;
 mod model;
 mod opening;
+mod people;
 mod refusals;
 mod tampering;
 mod world;
@@ -18,12 +19,12 @@ mod world;
 /// Each conformance test on each backend: a second backend adds a line here and a factory to
 /// `world`.
 macro_rules! on_every_backend {
-    ($($name:ident),+ $(,)?) => {
+    ($($file:ident :: $name:ident),+ $(,)?) => {
         mod sqlite {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    crate::conformance::$name(crate::world::sqlite().await).await;
+                    crate::$file::$name(crate::world::sqlite().await).await;
                 }
             )+
         }
@@ -31,24 +32,32 @@ macro_rules! on_every_backend {
 }
 
 on_every_backend![
-    many_writers_are_each_answered_and_the_books_add_up,
-    a_bad_change_does_not_sink_its_batch,
-    a_reference_has_one_winner,
-    exactly_what_is_affordable_is_opened,
-    a_version_is_left_once,
-    a_payment_is_booked_once,
-    a_payment_needs_a_wallet_and_stays_in_range,
-    a_job_has_one_taker_until_its_lease_ends,
-    whoever_lost_a_job_cannot_put_it_off,
-    a_start_makes_enquiries_due,
-    a_first_answer_is_kept_for_ever,
-    a_second_doubt_opens_its_case_again,
-    everything_is_there_after_a_restart,
-    environments_and_accounts_do_not_meet,
-    a_batch_sees_its_own_changes,
-    an_audit_beside_the_writer_sees_whole_commits,
-    the_catalog_is_read_back,
-    a_slip_is_kept_with_its_word,
-    keys_and_accounts_are_read_back,
-    a_hold_at_acceptance_tells_what_is_left,
+    conformance::many_writers_are_each_answered_and_the_books_add_up,
+    conformance::a_bad_change_does_not_sink_its_batch,
+    conformance::a_reference_has_one_winner,
+    conformance::exactly_what_is_affordable_is_opened,
+    conformance::a_version_is_left_once,
+    conformance::a_payment_is_booked_once,
+    conformance::a_payment_needs_a_wallet_and_stays_in_range,
+    conformance::a_job_has_one_taker_until_its_lease_ends,
+    conformance::whoever_lost_a_job_cannot_put_it_off,
+    conformance::a_start_makes_enquiries_due,
+    conformance::a_first_answer_is_kept_for_ever,
+    conformance::a_second_doubt_opens_its_case_again,
+    conformance::everything_is_there_after_a_restart,
+    conformance::environments_and_accounts_do_not_meet,
+    conformance::a_batch_sees_its_own_changes,
+    conformance::an_audit_beside_the_writer_sees_whole_commits,
+    conformance::the_catalog_is_read_back,
+    conformance::a_slip_is_kept_with_its_word,
+    conformance::keys_and_accounts_are_read_back,
+    conformance::a_hold_at_acceptance_tells_what_is_left,
+    people::a_confirmed_sign_up_is_an_account,
+    people::a_code_is_one_of_its_purpose_and_is_tried_five_times,
+    people::a_code_has_one_winner,
+    people::a_session_opens_on_the_password_that_was_verified,
+    people::a_log_out_ends_one_or_all,
+    people::a_device_is_one_logins_and_old_ones_go,
+    people::places_are_known_for_ninety_days,
+    people::an_address_is_one_logins,
 ];

@@ -79,6 +79,37 @@ async fn data_of_a_newer_version() {
     );
 }
 
+/// A folder as the first version left it: what it holds stays, addresses become comparable, and the
+/// new tables are there.
+#[tokio::test]
+async fn data_of_the_first_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
+    let first = include_str!("../../src/migrations/0001_start.sql")
+        .replace("BIGINT", "INTEGER")
+        .replace("BYTEA", "BLOB")
+        .replace("{{table}}", "STRICT")
+        .replace("{{clustered}}", "STRICT, WITHOUT ROWID");
+    sql.execute_batch(&first).unwrap();
+    sql.execute_batch(include_str!("../../src/migrations/0001_start.sqlite.sql")).unwrap();
+    sql.execute_batch(
+        "INSERT INTO accounts VALUES (1, 'house', 'House', 1, NULL, 0, NULL, 5);
+         INSERT INTO users VALUES (7, 1, ' Rahim@Example.ORG', 'admin', '$argon2id$', 5);
+         PRAGMA user_version=1;",
+    )
+    .unwrap();
+    drop(sql);
+    for _ in 0..2 {
+        let store = Store::open(folder.path()).unwrap();
+        let holder = store.user_of("rahim@example.org").unwrap().unwrap();
+        assert_eq!((holder.user.id.0, holder.user.is_active), (7, true));
+        assert_eq!((holder.user.mobile, holder.user.name), (None, None));
+        assert_eq!(holder.account.name, "House");
+        assert!(store.devices_of(holder.account.id).unwrap().is_empty());
+        assert_eq!(store.audit().unwrap().lies, 0);
+    }
+}
+
 #[test]
 fn no_database_at_all() {
     let folder = tempfile::tempdir().unwrap();
@@ -138,7 +169,7 @@ async fn a_database_with_a_hole() {
 /// What the first version wrote goes on: nothing is lost, the books still add up, and what that
 /// version did not know can be bought.
 #[tokio::test]
-async fn data_of_the_first_version() {
+async fn a_demo_of_the_first_version() {
     let folder = tempfile::tempdir().unwrap();
     let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
     sql.execute_batch(include_str!("version1.sql")).unwrap();

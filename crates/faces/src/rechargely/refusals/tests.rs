@@ -50,7 +50,7 @@ fn every_refusal_of_the_engine() {
         401 {"message":"The access token is missing, invalid or expired. Nothing was charged. Log in again and send Authorization: Bearer with the new token.","code":"TOKEN_INVALID"}
         401 {"message":"The username or the password is wrong. Correct them, or ask for a new password.","code":"LOGIN_FAILED"}
         403 {"message":"Your account is inactive. Nothing was charged. Contact support to activate it.","code":"ACCOUNT_INACTIVE"}
-        404 {"message":"There is no such product, or it is not sold now. Nothing was charged. Choose another one.","code":"PRODUCT_NOT_FOUND"}
+        404 {"message":"There is no such product. Nothing was charged. GET /products/products-list-category/{categoryId} lists them; send a productId or an id of the list.","code":"PRODUCT_NOT_FOUND"}
         404 {"message":"You have no such payment. Nothing was charged. Check the requestId and the preAuthToken: they must belong together.","code":"TRANSACTION_NOT_FOUND"}
         409 {"message":"This requestId is used up by another payment. Nothing was charged this time. Check how that payment stands before you start a new one with a new requestId.","code":"DUPLICATE_REFERENCE"}
         409 {"message":"The payment was not authorized in time, or was called off. Nothing was charged. Start a new payment with a new requestId.","code":"QUOTE_EXPIRED"}

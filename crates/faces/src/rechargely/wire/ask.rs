@@ -1,41 +1,38 @@
 //! From what was sent to what is asked for: every field rule of the rechargely document.
 //!
-//! Needs no catalog and no engine: what depends on a product (its currency, its limits, its bill
-//! format) is checked when the product is known. Invariant: what leaves here is valid in form, and
-//! a refusal names every field that is wrong.
+//! Needs no engine; what depends on a product is in `payment`. Invariant: what leaves here is
+//! valid, and a refusal names every field that is wrong.
+
+mod payment;
+
+pub(in super::super) use payment::{Sold, pre_auth, product_named};
 
 use super::super::limits::{
-    ADDITIONAL_MOST, ADDITIONAL_NAME_MOST, ADDITIONAL_VALUE_MOST, BILL_REFERENCE_MOST, CODE_MOST,
-    FCM_TOKEN_MOST, MOBILE_DIGITS, MOBILE_MOST, PAGE, PAGE_MOST, PASSWORD_BYTES_MOST, SEARCH_MOST,
-    USERNAME_MOST,
+    CODE_MOST, FCM_TOKEN_MOST, PAGE, PAGE_MOST, PASSWORD_BYTES_MOST, SEARCH_MOST, USERNAME_MOST,
 };
 use super::ids;
 use super::status::Status;
-use crate::wire::amount;
-use crate::wire::sent::{BOOLEAN, Field, OBJECT, Reader, Sent, Told, Value};
-use domain::purchase::{Details, is_reference};
+use crate::wire::sent::{Field, Reader, Sent, Told};
+use domain::purchase::is_reference;
 use domain::refusal::Complaint;
-use domain::{Currency, Money};
-use ring::digest;
+use domain::{Currency, Environment};
 
-pub(in super::super) static AMOUNT: Field = Field::new("amount");
 pub(in super::super) static PRODUCT_ID: Field = Field::new("productId");
-pub(in super::super) static REQUEST_ID: Field = Field::new("requestId");
-pub(in super::super) static BILL_REFERENCE: Field = Field::new("billReference");
-pub(in super::super) static CUSTOMER_MOBILE: Field = Field::new("customerMobile");
-pub(in super::super) static ADDITIONAL_DATA: Field = Field::new("additionalData");
-pub(in super::super) static PRE_AUTH_TOKEN: Field = Field::new("preAuthToken");
-pub(in super::super) static USERNAME: Field = Field::new("username");
-pub(in super::super) static PASSWORD: Field = Field::new("password");
-pub(in super::super) static FCM_TOKEN: Field = Field::new("fcmToken");
+static REQUEST_ID: Field = Field::new("requestId");
+static PRE_AUTH_TOKEN: Field = Field::new("preAuthToken");
+static USERNAME: Field = Field::new("username");
+static PASSWORD: Field = Field::new("password");
+static FCM_TOKEN: Field = Field::new("fcmToken");
+/// Added to the document.
+static ENVIRONMENT: Field = Field::new("environment");
 /// Added to the document, whose log-in calls it `username`.
-pub(in super::super) static EMAIL: Field = Field { name: "email", also: &["username"] };
+static EMAIL: Field = Field { name: "email", also: &["username"] };
 /// Added to the document, whose payments call it `customerMobile`.
-pub(in super::super) static MOBILE: Field = Field { name: "mobile", also: &["customerMobile"] };
-pub(in super::super) static NAME: Field = Field::new("name");
-pub(in super::super) static CODE: Field = Field::new("code");
-pub(in super::super) static CURRENT_PASSWORD: Field = Field::new("currentPassword");
-pub(in super::super) static NEW_PASSWORD: Field = Field::new("newPassword");
+static MOBILE: Field = Field { name: "mobile", also: &["customerMobile"] };
+static NAME: Field = Field::new("name");
+static CODE: Field = Field::new("code");
+static CURRENT_PASSWORD: Field = Field::new("currentPassword");
+static NEW_PASSWORD: Field = Field::new("newPassword");
 static QUERY: Field = Field::new("query");
 static CURRENCY: Field = Field::new("currency");
 static LIMIT: Field = Field::new("limit");
@@ -45,23 +42,6 @@ static STATUS: Field = Field::new("status");
 /// Each wrong field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Wrong(pub Vec<Complaint>);
-
-/// A payment to be quoted (`POST transactions/bill-payment/pre-auth`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct PreAuth {
-    /// The amount's literal text: an amount in form, its currency not known yet.
-    pub amount: String,
-    /// The product's number; there may be no such product.
-    pub product: i64,
-    /// The customer's own reference.
-    pub request_id: String,
-    /// As it was sent; the product knows its format.
-    pub bill_reference: String,
-    /// Digits, with the plus if one was sent.
-    pub customer_mobile: String,
-    /// What else was sent, as texts.
-    pub additional: Details,
-}
 
 /// A payment to be authorised (`POST transactions/bill-payment/auth`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +61,8 @@ pub(in super::super) struct LogIn {
     pub password: String,
     /// Where pushes go; empty for nowhere.
     pub fcm_token: String,
+    /// Where to: live unless it says otherwise.
+    pub environment: Environment,
 }
 
 /// Somebody who wants an account (`POST register`); whether address, number and password will do
@@ -104,6 +86,8 @@ pub(in super::super) struct Confirmation {
     pub email: String,
     /// As it was sent.
     pub code: String,
+    /// The password of the registration, as it was sent: a code is good beside it only.
+    pub password: String,
 }
 
 /// A new password for an old one (`POST password/change`).
@@ -135,28 +119,6 @@ pub(in super::super) struct Page {
     pub before: Option<i64>,
 }
 
-/// Reads the body of `POST transactions/bill-payment/pre-auth`.
-pub(in super::super) fn pre_auth(sent: &Sent<'_>) -> Result<PreAuth, Wrong> {
-    let mut reader = Reader::new(sent);
-    let amount = amount_text(&mut reader);
-    let product = product(&mut reader);
-    let request_id = request_id(&mut reader);
-    let bill_reference = line(&mut reader, &BILL_REFERENCE, BILL_REFERENCE_MOST);
-    let customer_mobile = mobile(&mut reader);
-    let additional = additional(&mut reader, sent);
-    let whole = || {
-        Ok::<_, Told>(PreAuth {
-            amount: amount?,
-            product: product?,
-            request_id: request_id?,
-            bill_reference: bill_reference?,
-            customer_mobile: customer_mobile?,
-            additional: additional?,
-        })
-    };
-    whole().map_err(|Told| Wrong::of(reader))
-}
-
 /// Reads the body of `POST transactions/bill-payment/auth`.
 pub(in super::super) fn auth(sent: &Sent<'_>) -> Result<Auth, Wrong> {
     let mut reader = Reader::new(sent);
@@ -176,8 +138,15 @@ pub(in super::super) fn log_in(sent: &Sent<'_>) -> Result<LogIn, Wrong> {
         let says = format!("must be at most {FCM_TOKEN_MOST} characters long; empty is allowed.");
         is_short.then(|| text.to_owned()).ok_or_else(|| reader.complain(FCM_TOKEN.name, &says))
     });
-    let whole =
-        || Ok::<_, Told>(LogIn { username: username?, password: password?, fcm_token: fcm_token? });
+    let environment = environment(&mut reader);
+    let whole = || {
+        Ok::<_, Told>(LogIn {
+            username: username?,
+            password: password?,
+            fcm_token: fcm_token?,
+            environment: environment?,
+        })
+    };
     whole().map_err(|Told| Wrong::of(reader))
 }
 
@@ -204,7 +173,8 @@ pub(in super::super) fn confirmation(sent: &Sent<'_>) -> Result<Confirmation, Wr
     let mut reader = Reader::new(sent);
     let email = line(&mut reader, &EMAIL, USERNAME_MOST);
     let code = line(&mut reader, &CODE, CODE_MOST);
-    let whole = || Ok::<_, Told>(Confirmation { email: email?, code: code? });
+    let password = password(&mut reader, &PASSWORD);
+    let whole = || Ok::<_, Told>(Confirmation { email: email?, code: code?, password: password? });
     whole().map_err(|Told| Wrong::of(reader))
 }
 
@@ -270,42 +240,7 @@ pub(in super::super) fn statement(sent: &Sent<'_>) -> Result<(Currency, Page), W
     whole().map_err(|Told| Wrong::of(reader))
 }
 
-/// Reads an amount once its currency is known.
-pub(in super::super) fn money(text: &str, currency: Currency) -> Result<Money, Wrong> {
-    amount::read(text, currency).map_err(|says| Wrong::one(&AMOUNT, says))
-}
-
-impl PreAuth {
-    /// SHA-256 of what this means once the product is known: the same payment written otherwise
-    /// (`10` and `"10.00"`) has the same one. `bill_reference` is as the product reads it.
-    pub(in super::super) fn digest(&self, amount: Money, bill_reference: &str) -> [u8; 32] {
-        let mut context = digest::Context::new(&digest::SHA256);
-        // Each part with its length in front: no two meanings run together into one text.
-        let mut add = |part: &[u8]| {
-            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            context.update(part);
-        };
-        add(&amount.minor().to_be_bytes());
-        add(amount.currency().code().as_bytes());
-        add(&self.product.to_be_bytes());
-        add(bill_reference.as_bytes());
-        add(self.customer_mobile.as_bytes());
-        for (name, value) in &self.additional {
-            add(name.as_bytes());
-            add(value.as_bytes());
-        }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.finish().as_ref());
-        bytes
-    }
-}
-
 impl Wrong {
-    /// One wrong field.
-    pub(in super::super) fn one(field: &'static Field, says: &str) -> Wrong {
-        Wrong(vec![Complaint { field: field.name, says: says.to_owned() }])
-    }
-
     fn of(reader: Reader<'_, '_>) -> Wrong {
         Wrong(reader.complaints())
     }
@@ -329,40 +264,6 @@ fn password(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<String
     fits.then(|| text.to_owned()).ok_or_else(|| reader.complain(field.name, &says))
 }
 
-/// An amount whose currency is not known yet: its form is checked, its text kept.
-fn amount_text(reader: &mut Reader<'_, '_>) -> Result<String, Told> {
-    let says = match reader.value(&AMOUNT)? {
-        None | Some(Value::Null) => "is required.",
-        Some(Value::Other(_)) => "must be a number, or a string of one.",
-        Some(Value::Text(text)) => match in_form(text) {
-            Ok(text) => return Ok(text),
-            Err(says) => says,
-        },
-        Some(Value::Number(text)) => match in_form(text) {
-            Ok(text) => return Ok(text),
-            Err(says) => says,
-        },
-    };
-    Err(reader.complain(AMOUNT.name, says))
-}
-
-/// Two decimals are the most that the form allows, and the dollar has them.
-fn in_form(text: &str) -> Result<String, &'static str> {
-    amount::read(text, Currency::USD).map(|_| text.to_owned())
-}
-
-/// CONTRACT B-04: a number, a string of digits, or `prod_…`.
-fn product(reader: &mut Reader<'_, '_>) -> Result<i64, Told> {
-    let number = match reader.value(&PRODUCT_ID)? {
-        None | Some(Value::Null) => return Err(reader.complain(PRODUCT_ID.name, "is required.")),
-        Some(Value::Text(text)) => ids::read_product(text),
-        Some(Value::Number(text)) => ids::number(text),
-        Some(Value::Other(_)) => None,
-    };
-    let says = "must be the productId (1) or the id (\"prod_001\") of a product.";
-    number.ok_or_else(|| reader.complain(PRODUCT_ID.name, says))
-}
-
 fn request_id(reader: &mut Reader<'_, '_>) -> Result<String, Told> {
     let text = reader.required(&REQUEST_ID)?;
     let says = "must be 1 to 128 printable ASCII characters without a space at either end.";
@@ -370,82 +271,15 @@ fn request_id(reader: &mut Reader<'_, '_>) -> Result<String, Told> {
     is_reference.then(|| text.to_owned()).ok_or_else(|| reader.complain(REQUEST_ID.name, says))
 }
 
-/// A phone number of any country: what people put between the digits is left out.
-fn mobile(reader: &mut Reader<'_, '_>) -> Result<String, Told> {
-    let text = reader.required(&CUSTOMER_MOBILE)?;
-    let plain = compact(text);
-    let digits = plain.strip_prefix('+').unwrap_or(&plain);
-    let is_number = text.len() <= MOBILE_MOST
-        && MOBILE_DIGITS.contains(&digits.len())
-        && digits.bytes().all(|b| b.is_ascii_digit());
-    let says = "must be a mobile number, for example 0771234567.";
-    is_number.then_some(plain).ok_or_else(|| reader.complain(CUSTOMER_MOBILE.name, says))
-}
-
 /// A phone number without what people put between its digits.
 fn compact(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect()
 }
 
-/// `additionalData`: an object of plain values, each kept as a text.
-fn additional(reader: &mut Reader<'_, '_>, sent: &Sent<'_>) -> Result<Details, Told> {
-    let mut found: Option<Details> = None;
-    for (name, value) in sent.all(&ADDITIONAL_DATA) {
-        let read = match value {
-            Value::Other(odd) if odd.what == OBJECT => flat(odd.raw),
-            Value::Null | Value::Text(_) | Value::Number(_) | Value::Other(_) => {
-                Err("must be an object; send {} if there is nothing to say.".to_owned())
-            }
-        };
-        match read {
-            Err(says) => return Err(reader.complain(name, &says)),
-            Ok(details) if found.as_ref().is_some_and(|first| *first != details) => {
-                let says = "was sent twice with different values; send it once.";
-                return Err(reader.complain(name, says));
-            }
-            Ok(details) => found = Some(details),
-        }
-    }
-    let says = "is required; send {} if there is nothing to say.";
-    found.ok_or_else(|| reader.complain(ADDITIONAL_DATA.name, says))
-}
-
-/// The fields of an object without objects in it; or what is wrong with it, for people.
-fn flat(raw: &str) -> Result<Details, String> {
-    let unreadable = |_| "must be a readable object.".to_owned();
-    let sent = Sent::from_json(raw).map_err(unreadable)?;
-    let mut details = Details::new();
-    for (name, value) in sent.pairs() {
-        let is_name = !name.is_empty()
-            && name.chars().nth(ADDITIONAL_NAME_MOST).is_none()
-            && !name.chars().any(char::is_control);
-        if !is_name {
-            return Err(format!("has a name that is not 1 to {ADDITIONAL_NAME_MOST} characters."));
-        }
-        let text = match value {
-            Value::Null => continue,
-            Value::Text(text) => text.as_ref(),
-            Value::Number(text) => text,
-            Value::Other(odd) if odd.what == BOOLEAN => odd.raw,
-            Value::Other(odd) => {
-                return Err(format!("has {} in {name}; send plain values only.", odd.what));
-            }
-        };
-        let is_short = text.chars().nth(ADDITIONAL_VALUE_MOST).is_none();
-        if !is_short || text.chars().any(char::is_control) {
-            return Err(format!(
-                "has more than {ADDITIONAL_VALUE_MOST} characters, or a control character, in {name}."
-            ));
-        }
-        let before = details.insert(name.to_owned(), text.to_owned());
-        if before.is_some_and(|before| before != text) {
-            return Err(format!("has {name} twice with different values; send it once."));
-        }
-        if details.len() > ADDITIONAL_MOST {
-            return Err(format!("has more than {ADDITIONAL_MOST} fields."));
-        }
-    }
-    Ok(details)
+fn environment(reader: &mut Reader<'_, '_>) -> Result<Environment, Told> {
+    let Some(word) = reader.text(&ENVIRONMENT)? else { return Ok(Environment::Live) };
+    let environment = Environment::ALL.into_iter().find(|e| e.code() == word);
+    environment.ok_or_else(|| reader.complain(ENVIRONMENT.name, "must be live or sandbox."))
 }
 
 fn currency(reader: &mut Reader<'_, '_>) -> Result<Option<Currency>, Told> {

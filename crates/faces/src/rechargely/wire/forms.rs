@@ -113,6 +113,9 @@ pub(in super::super) struct ConfirmRequest {
     /// From the mail.
     #[schema(max_length = 256, example = "7K2M4-9XQ0B")]
     code: String,
+    /// The password that was registered: a code is good beside it only.
+    #[schema(format = Password, example = "yourPassword")]
+    password: String,
 }
 
 /// A new password for the old one.

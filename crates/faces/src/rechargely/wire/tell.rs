@@ -5,9 +5,14 @@
 
 use super::ids;
 use super::status::{Standing, Status, standing};
+use crate::logos;
 use crate::wire::amount::Amount;
 use crate::wire::told::moment;
-use domain::Purchase;
+use domain::catalog::Limits;
+use domain::product::{BillFormat, Field, Pricing, Product};
+use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
+use domain::slip::Token;
+use domain::{Catalog, Money, Purchase};
 use utoipa::ToSchema;
 
 /// The answer to a log-in.
@@ -17,6 +22,12 @@ pub(in super::super) struct LoggedIn<'a> {
     /// Send it as `Authorization: Bearer …`. Expires after one hour.
     #[schema(example = "eyJhbGciOiJIUzI1NiIs...")]
     pub access_token: &'a str,
+    /// Added to the document: `Bearer`.
+    #[schema(example = "Bearer")]
+    pub token_type: &'static str,
+    /// Added: seconds until it expires.
+    #[schema(example = 3600)]
+    pub expires_in: u64,
 }
 
 /// The answer where there is nothing to tell but that it is done.
@@ -101,6 +112,58 @@ pub(in super::super) struct ListedProduct<'a> {
     pub fields: Vec<ListedField<'a>>,
 }
 
+impl<'a> ListedProduct<'a> {
+    /// How a product stands in a list.
+    pub(in super::super) fn of(
+        product: &'a Product,
+        catalog: &'a Catalog,
+        base_url: &str,
+    ) -> ListedProduct<'a> {
+        let operator = catalog.operator_by_code(&product.operator);
+        let is_sold = product.is_active && operator.is_none_or(|operator| operator.is_active);
+        let (pricing_type, price, limits) = match product.price {
+            Pricing::Fixed(price) => {
+                (PricingType::Fixed, price, Limits { least: price, most: price })
+            }
+            Pricing::Range(limits) => {
+                (PricingType::Variable, Money::zero(limits.least.currency()), limits)
+            }
+        };
+        ListedProduct {
+            id: ids::product(product.id.0),
+            name: &product.name,
+            description: &product.description,
+            ref_name: &product.ref_name,
+            bill_format: product.bill.as_str(),
+            category: catalog.category(product.category).map_or("", |category| &category.name),
+            status: if is_sold { Availability::Active } else { Availability::Inactive },
+            biller_name: operator.map_or(&product.operator, |operator| &operator.name),
+            currency: product.price.currency().code(),
+            product_price: Amount(price),
+            product_name: &product.title,
+            provider_code: &product.operator,
+            pricing_type,
+            product_logo_url: logos::url(base_url, &product.logo),
+            min_amount: Amount(limits.least),
+            max_amount: Amount(limits.most),
+            product_id: product.id.0,
+            fields: product.fields.iter().map(ListedField::of).collect(),
+        }
+    }
+}
+
+impl<'a> ListedField<'a> {
+    fn of(field: &'a Field) -> ListedField<'a> {
+        ListedField {
+            name: &field.name,
+            label: &field.label,
+            required: field.is_required,
+            format: field.format.as_ref().map(BillFormat::as_str),
+            max_length: field.length_most,
+        }
+    }
+}
+
 /// Whether a product can be bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -175,6 +238,9 @@ pub(in super::super) struct PreAuthAnswer<'a> {
     /// Added: what is charged on top.
     #[schema(value_type = f64, example = 0.25)]
     fee: Amount,
+    /// Added: amount and fee, which `auth` charges.
+    #[schema(value_type = f64, example = 10.25)]
+    total: Amount,
     /// Added: ISO 4217.
     #[schema(example = "USD")]
     currency: &'static str,
@@ -203,11 +269,10 @@ pub(in super::super) struct BillCustomer<'a> {
 
 impl<'a> PreAuthAnswer<'a> {
     /// The answer about a quote.
-    pub(in super::super) fn of(
-        quote: &'a Purchase,
-        token: &'a str,
-        customer: Option<BillCustomer<'a>>,
-    ) -> PreAuthAnswer<'a> {
+    pub(in super::super) fn of(quote: &'a Purchase, token: &'a str) -> PreAuthAnswer<'a> {
+        let detail = |name: &str| quote.details.get(name).map(String::as_str);
+        let customer = detail(CUSTOMER_NAME)
+            .map(|name| BillCustomer { name, address: detail(CUSTOMER_ADDRESS) });
         let Standing { status, code, says, means } = standing(quote.state);
         PreAuthAnswer {
             response_code: code,
@@ -217,6 +282,8 @@ impl<'a> PreAuthAnswer<'a> {
             status,
             amount: Amount(quote.amount),
             fee: Amount(quote.fee),
+            // It was priced so that the sum exists.
+            total: Amount(quote.total().unwrap_or(quote.amount)),
             currency: quote.amount.currency().code(),
             expires_at: moment(quote.opened_at.after(domain::settle::QUOTE_HOLDS)),
             customer,
@@ -255,7 +322,7 @@ pub(in super::super) struct AuthAnswer<'a> {
     /// Added: electricity's tokens, to be entered in this order; else empty.
     tokens: Vec<ToldToken<'a>>,
     /// Added: what a receipt says, line by line; empty until it is delivered.
-    receipt: Vec<ToldLine<'a>>,
+    receipt: Vec<ToldLine>,
     /// Added: what it means for the money, and what to do next.
     #[schema(example = "It was delivered. Amount and fee are charged.")]
     message: &'static str,
@@ -275,12 +342,20 @@ pub(in super::super) struct ToldToken<'a> {
     pub kind: &'static str,
 }
 
+impl<'a> ToldToken<'a> {
+    /// A token of a slip.
+    pub(in super::super) fn of(token: &'a Token) -> ToldToken<'a> {
+        let (units, kind) = (token.units.as_deref(), token.kind.code());
+        ToldToken { token: token.digits(), units, kind }
+    }
+}
+
 /// A line of a receipt.
 #[derive(Clone, Debug, serde::Serialize, ToSchema)]
-pub(in super::super) struct ToldLine<'a> {
+pub(in super::super) struct ToldLine {
     /// For people.
     #[schema(example = "Meter")]
-    pub label: &'a str,
+    pub label: String,
     /// For people.
     #[schema(example = "41234567890")]
     pub value: String,
@@ -292,7 +367,7 @@ pub(in super::super) struct Kept<'a> {
     /// In the order in which they are entered.
     pub tokens: Vec<ToldToken<'a>>,
     /// Line by line.
-    pub receipt: Vec<ToldLine<'a>>,
+    pub receipt: Vec<ToldLine>,
 }
 
 impl<'a> AuthAnswer<'a> {
@@ -401,9 +476,6 @@ pub(in super::super) struct ToldWallet {
 #[derive(Debug, serde::Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct Statement {
-    /// ISO 4217.
-    #[schema(example = "USD")]
-    pub currency: &'static str,
     /// The page.
     pub entries: Vec<StatementLine>,
     /// Send it as `before` for the next page; null: this is the last one.
@@ -415,24 +487,34 @@ pub(in super::super) struct Statement {
 #[derive(Debug, serde::Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct StatementLine {
-    /// Its place in the ledger.
+    /// Its place in the ledger: what `before` takes.
     #[schema(example = 42)]
     pub id: i64,
-    /// What it was: `hold`, `release`, `deposit`, …
+    /// What it was: `hold` (set aside for a payment), `release` (given back by one that was not
+    /// delivered), `refund` (given back by one that was taken back), `deposit`, `withdraw`.
+    #[serde(rename = "type")]
     #[schema(example = "hold")]
     pub kind: &'static str,
-    /// How much; negative where money left the wallet.
+    /// By how much the balance changed; negative where money left the wallet.
     #[schema(value_type = f64, example = -10.25)]
-    pub amount: Amount,
+    pub change: Amount,
     /// What could be spent after it.
     #[schema(value_type = f64, example = 110.25)]
     pub balance: Amount,
-    /// The payment it belongs to, if to one: its `id` in the list of payments.
-    #[schema(example = 1_300_225_600_001_i64)]
-    pub transaction_id: Option<i64>,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: &'static str,
+    /// The payment it belongs to, if to one: its `transactionReference`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "TXN-2026-00001234")]
+    pub reference: Option<String>,
+    /// The same payment's `requestId`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "R-20260204-0001")]
+    pub request_id: Option<String>,
     /// When; UTC.
     #[schema(example = "2026-02-05T19:42:34.000000Z")]
-    pub created_at: String,
+    pub at: String,
 }
 
 #[cfg(test)]

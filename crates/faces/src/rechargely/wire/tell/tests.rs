@@ -42,8 +42,16 @@ fn the_seeds_category_and_provider() {
     .assert_eq(&lines(&[category]));
     expect![[r#"[{"providerName":"NetOne"}]"#]]
         .assert_eq(&lines(&[ListedProvider { provider_name: "NetOne" }]));
-    expect![[r#"{"accessToken":"eyJhbGciOiJIUzI1NiIs..."}"#]]
-        .assert_eq(&lines(&LoggedIn { access_token: "eyJhbGciOiJIUzI1NiIs..." }));
+    let logged_in = LoggedIn {
+        access_token: "eyJhbGciOiJIUzI1NiIs...",
+        token_type: "Bearer",
+        expires_in: 3600,
+    };
+    expect![[r#"
+        {"accessToken":"eyJhbGciOiJIUzI1NiIs...",
+        "tokenType":"Bearer",
+        "expiresIn":3600}"#]]
+    .assert_eq(&lines(&logged_in));
 }
 
 #[test]
@@ -102,7 +110,7 @@ fn the_seeds_product() {
 
 #[test]
 fn the_seeds_pre_auth() {
-    let quote = payment(State::Quoted);
+    let mut quote = payment(State::Quoted);
     expect![[r#"
         {"responseCode":"200",
         "responseMessage":"Payment initiated successfully",
@@ -111,12 +119,13 @@ fn the_seeds_pre_auth() {
         "status":"PENDING",
         "amount":10,
         "fee":0.25,
+        "total":10.25,
         "currency":"USD",
         "expiresAt":"2026-02-05T19:57:34.000000Z",
         "message":"Nothing is charged yet. Authorize the payment before it expires."}"#]]
-    .assert_eq(&lines(&PreAuthAnswer::of(&quote, "preauth_abc123", None)));
-    let customer = BillCustomer { name: "T. MOYO", address: None };
-    let answer = lines(&PreAuthAnswer::of(&quote, "preauth_abc123", Some(customer)));
+    .assert_eq(&lines(&PreAuthAnswer::of(&quote, "preauth_abc123")));
+    quote.details.insert(CUSTOMER_NAME.into(), "T. MOYO".into());
+    let answer = lines(&PreAuthAnswer::of(&quote, "preauth_abc123"));
     assert!(answer.contains("\"customer\":{\"name\":\"T. MOYO\",\n\"address\":null}"));
 }
 
@@ -142,7 +151,7 @@ fn the_seeds_auth() {
             units: Some("45.7"),
             kind: "CREDIT",
         }],
-        receipt: vec![ToldLine { label: "Meter", value: "41234567890".into() }],
+        receipt: vec![ToldLine { label: "Meter".into(), value: "41234567890".into() }],
     };
     let product =
         BoughtProduct { id: ids::product(1), product_id: 1, product_name: "Econet Airtime" };
@@ -195,20 +204,22 @@ fn wallets_and_their_movements() {
     let line = StatementLine {
         id: 42,
         kind: "hold",
-        amount: usd(-1_025),
+        change: usd(-1_025),
         balance: usd(11_025),
-        transaction_id: Some(1234),
-        created_at: moment(domain::Timestamp(0)),
+        currency: "USD",
+        reference: Some("TXN-2026-00001234".into()),
+        request_id: Some("string".into()),
+        at: moment(domain::Timestamp(0)),
     };
-    let statement = Statement { currency: "USD", entries: vec![line], next_before: Some(42) };
+    let deposit = StatementLine { kind: "deposit", reference: None, request_id: None, ..line };
+    let statement = Statement { entries: vec![deposit], next_before: Some(42) };
     expect![[r#"
-        {"currency":"USD",
-        "entries":[{"id":42,
-        "kind":"hold",
-        "amount":-10.25,
+        {"entries":[{"id":42,
+        "type":"deposit",
+        "change":-10.25,
         "balance":110.25,
-        "transactionId":1234,
-        "createdAt":"1970-01-01T00:00:00.000000Z"}],
+        "currency":"USD",
+        "at":"1970-01-01T00:00:00.000000Z"}],
         "nextBefore":42}"#]]
     .assert_eq(&lines(&statement));
 }

@@ -1,0 +1,69 @@
+//! `saldo user`: logins, and who may come in.
+
+use crate::cmd::moment;
+use crate::house::refused;
+use crate::output::Output;
+use engine::{Engine, User};
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// List all logins.
+    List {
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep a login out; its sessions end at once.
+    Disable {
+        /// Its e-mail address.
+        email: String,
+    },
+    /// Let a login in again.
+    Enable {
+        /// Its e-mail address.
+        email: String,
+    },
+    /// End every session of a login, and forget its devices.
+    LogOut {
+        /// Its e-mail address.
+        email: String,
+    },
+}
+
+pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+    match verb {
+        Verb::List { json } => list(engine, json, output)?,
+        Verb::Disable { email } => {
+            engine.set_user_active(&email, false).await.map_err(refused)?;
+            output.say("Kept out from now on.");
+        }
+        Verb::Enable { email } => {
+            engine.set_user_active(&email, true).await.map_err(refused)?;
+            output.say("Let in again.");
+        }
+        Verb::LogOut { email } => {
+            engine.log_user_out(&email).await.map_err(refused)?;
+            output.say("Logged out everywhere.");
+        }
+    }
+    Ok(0)
+}
+
+fn list(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
+    for user in engine.users()? {
+        if json {
+            output.line(serde_json::json!({
+                "id": user.id.0, "account": user.account.0, "email": user.email, "mobile": user.mobile, "name": user.name,
+                "role": user.role, "active": user.is_active, "created_at": moment(user.created_at),
+            }));
+        } else {
+            output.line(line(&user));
+        }
+    }
+    Ok(())
+}
+
+fn line(user: &User) -> String {
+    let active = if user.is_active { "active" } else { "disabled" };
+    format!("{}  {}  {}  of account {}  {active}", user.id, user.email, user.role, user.account)
+}

@@ -1,0 +1,255 @@
+//! How mails leave: by SMTP, or, where no server is set, as files in the data folder.
+//!
+//! Invariant: a mail carries secrets, so a file is its owner's alone, nothing travels in clear
+//! beyond this machine, and no mail's text or reader is in an error.
+
+use crate::config::Config;
+use crate::secrets::write_private;
+use anyhow::{Context as _, ensure};
+use domain::Clock;
+use domain::mail::{Mail, Mailer};
+use domain::upstream::Coming;
+use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
+use lettre::transport::smtp;
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Where mails go in the data folder.
+const FOLDER: &str = "mail";
+
+/// What carries mails, as the configuration says.
+pub(crate) fn mailer(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Mailer>> {
+    let from: Mailbox = config.mail_from.parse().with_context(|| {
+        format!("mail_from: {:?} is no sender, such as Saldo <saldo@example.org>", config.mail_from)
+    })?;
+    let letters = Letters { from, clock };
+    if config.smtp_url.0.is_empty() {
+        return Ok(Arc::new(Files::new(letters, &config.data_dir)));
+    }
+    check_url(&config.smtp_url.0)?;
+    let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&config.smtp_url.0)
+        .ok()
+        .context(
+            "smtp_url cannot be read; give one such as smtps://name:password@mail.example.org",
+        )?
+        .build();
+    Ok(Arc::new(Server { letters, transport }))
+}
+
+/// Refuses what would carry codes in clear to another machine. Says nothing of the URL, which may
+/// hold a password.
+fn check_url(url: &str) -> anyhow::Result<()> {
+    let read: http::Uri = url
+        .parse()
+        .ok()
+        .context("smtp_url is no URL; give one such as smtps://mail.example.org")?;
+    let host = read.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_sealed = read.scheme_str() == Some("smtps")
+        || read.query().is_some_and(|query| query.split('&').any(|q| q == "tls=required"));
+    ensure!(
+        is_here || is_sealed,
+        "smtp_url: mails carry codes and must not travel in clear; give smtps://…, or smtp://…?tls=required"
+    );
+    Ok(())
+}
+
+/// Makes mails into RFC 5322's form.
+struct Letters {
+    from: Mailbox,
+    clock: Arc<dyn Clock>,
+}
+
+impl Letters {
+    fn letter(&self, mail: &Mail) -> Result<Message, String> {
+        let to: Mailbox = mail.to.parse().map_err(|_| "its address cannot be read".to_owned())?;
+        let since_1970 = Duration::from_micros(u64::try_from(self.clock.now().0).unwrap_or(0));
+        let letter = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .date(UNIX_EPOCH + since_1970)
+            .message_id(None)
+            .subject(&mail.subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(mail.text.clone());
+        letter.map_err(|_| "it cannot be written as a mail".to_owned())
+    }
+}
+
+/// Hands mails to a mail server.
+struct Server {
+    letters: Letters,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+}
+
+impl Mailer for Server {
+    fn send<'a>(&'a self, mail: &'a Mail) -> Coming<'a, Result<(), String>> {
+        Box::pin(async move {
+            let letter = self.letters.letter(mail)?;
+            self.transport.send(letter).await.map(|_| ()).map_err(|error| said(&error))
+        })
+    }
+}
+
+/// A server's words may repeat the reader's address; its status does not.
+fn said(error: &smtp::Error) -> String {
+    match error.status() {
+        Some(code) => format!("the mail server answered {code}"),
+        None if error.is_timeout() => "the mail server did not answer in time".to_owned(),
+        None if error.is_tls() => "no secure connection to the mail server".to_owned(),
+        None => "the mail server cannot be reached, or was not understood".to_owned(),
+    }
+}
+
+/// Writes mails to files, for development and tests.
+struct Files {
+    letters: Letters,
+    folder: PathBuf,
+    count: AtomicU64,
+    said: Once,
+}
+
+impl Files {
+    fn new(letters: Letters, data_dir: &Path) -> Files {
+        Files {
+            letters,
+            folder: data_dir.join(FOLDER),
+            count: AtomicU64::new(0),
+            said: Once::new(),
+        }
+    }
+}
+
+impl Mailer for Files {
+    fn send<'a>(&'a self, mail: &'a Mail) -> Coming<'a, Result<(), String>> {
+        Box::pin(async move {
+            let folder = self.folder.clone();
+            self.said.call_once(|| {
+                tracing::warn!(folder = %folder.display(), "no smtp_url is set: mails are written to files");
+            });
+            let letter = self.letters.letter(mail)?.formatted();
+            let number = self.count.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}-{number}.eml", self.letters.clock.now().0);
+            let write = move || {
+                make_private(&folder)?;
+                write_private(&folder.join(name), &letter)
+            };
+            let written = tokio::task::spawn_blocking(write).await;
+            written.map_err(|_| "it was not written".to_owned())?.map_err(|e| format!("{e:#}"))
+        })
+    }
+}
+
+fn make_private(folder: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("{} cannot be made", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MachineClock;
+    use crate::config::{Flags, Secret};
+    use std::io::{BufRead as _, BufReader, Write as _};
+
+    fn mailer_with(data_dir: &Path, smtp_url: &str) -> anyhow::Result<Arc<dyn Mailer>> {
+        let flags = Flags { data_dir: Some(data_dir.to_owned()), ..Flags::default() };
+        let mut config = Config::load(&flags, None).unwrap();
+        config.smtp_url = Secret(smtp_url.to_owned());
+        mailer(&config, Arc::new(MachineClock::new()))
+    }
+
+    fn mail() -> Mail {
+        let text = "Your code: 7K2M4-9XQ0B\n".to_owned();
+        Mail { to: "anna@example.org".to_owned(), subject: "A code".to_owned(), text }
+    }
+
+    #[tokio::test]
+    async fn without_a_server_a_mail_is_a_private_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let mailer = mailer_with(folder.path(), "").unwrap();
+        for _ in 0..2 {
+            mailer.send(&mail()).await.unwrap();
+        }
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder.path().join(FOLDER)), 0o700);
+        let files: Vec<_> = std::fs::read_dir(folder.path().join(FOLDER)).unwrap().collect();
+        assert_eq!(files.len(), 2);
+        for file in files {
+            let path = file.unwrap().path();
+            assert_eq!((mode(&path), path.extension().unwrap().to_str()), (0o600, Some("eml")));
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in ["To: anna@example.org", "Subject: A code", "Your code: 7K2M4-9XQ0B"] {
+                assert!(text.contains(line), "{text}");
+            }
+        }
+        // A line break in an address would be a header of the asker's.
+        let forged = Mail { to: "a@b.co\r\nBcc: x@y.zz".to_owned(), ..mail() };
+        assert_eq!(mailer.send(&forged).await, Err("its address cannot be read".to_owned()));
+    }
+
+    #[test]
+    fn codes_do_not_travel_in_clear() {
+        let folder = tempfile::tempdir().unwrap();
+        for url in [
+            "smtp://mail.example.org",
+            "smtp://u:secret@mail.example.org:25?tls=opportunistic",
+            "mail",
+            "x://",
+        ] {
+            let error = mailer_with(folder.path(), url).err().unwrap();
+            assert!(!format!("{error:#}").contains("secret"), "{error:#}");
+        }
+        for url in [
+            "smtps://u:secret@mail.example.org",
+            "smtp://mail.example.org:587?tls=required",
+            "smtp://127.0.0.1:25",
+        ] {
+            assert!(mailer_with(folder.path(), url).is_ok(), "{url}");
+        }
+        assert_eq!(format!("{:?}", Secret("secret".to_owned())), "Secret(…)");
+    }
+
+    /// A mail server in twenty lines, on this machine.
+    #[tokio::test]
+    async fn a_server_is_handed_the_mail() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let (mut heard, mut is_text) = (String::new(), false);
+            stream.write_all(b"220 here\r\n").unwrap();
+            while let Some(Ok(line)) = lines.next() {
+                let reply: &[u8] = match line.as_str() {
+                    "." if is_text => b"250 taken\r\n",
+                    "DATA" => b"354 go on\r\n",
+                    "QUIT" => b"221 bye\r\n",
+                    _ if is_text => b"",
+                    _ => b"250 fine\r\n",
+                };
+                is_text = (is_text || line == "DATA") && line != ".";
+                heard.push_str(&format!("{line}\n"));
+                stream.write_all(reply).unwrap();
+            }
+            heard
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let mailer = mailer_with(folder.path(), &url).unwrap();
+        mailer.send(&mail()).await.unwrap();
+        drop(mailer);
+        let heard = server.join().unwrap();
+        assert!(heard.contains("RCPT TO:<anna@example.org>"), "{heard}");
+        assert!(heard.contains("Your code: 7K2M4-9XQ0B"), "{heard}");
+        assert!(!folder.path().join(FOLDER).exists());
+    }
+}

@@ -1,0 +1,182 @@
+//! What devices are told: each event once to each device, again on trouble, never to one that is gone.
+
+use crate::people::{ANNA, with_anna};
+use crate::world::*;
+use domain::catalog::Kind;
+use domain::journal::Reason;
+use domain::lifecycle::State;
+use domain::purchase::{Purchase, Space};
+use domain::push::{Push, Pushed, Pusher};
+use domain::upstream::Coming;
+use domain::{Catalog, Currency, Environment, Money};
+use engine::{Caller, Herald, LogIn, Paper, Wish, Words};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+type Script = Box<dyn Fn(usize) -> Pushed + Send>;
+
+/// A push service that answers as the test says, by the number of the call.
+struct Service {
+    sent: Mutex<Vec<Push>>,
+    script: Mutex<Script>,
+}
+
+impl Service {
+    fn answering(script: impl Fn(usize) -> Pushed + Send + 'static) -> Arc<Service> {
+        Arc::new(Service { sent: Mutex::default(), script: Mutex::new(Box::new(script)) })
+    }
+
+    /// To whom, with what tag, in which words.
+    fn sent(&self) -> Vec<String> {
+        let sent = self.sent.lock().unwrap();
+        sent.iter().map(|p| format!("{} {} {}", p.device_token, p.title, p.body)).collect()
+    }
+}
+
+impl Pusher for Service {
+    fn push<'a>(&'a self, push: &'a Push) -> Coming<'a, Pushed> {
+        let mut sent = self.sent.lock().unwrap();
+        sent.push(push.clone());
+        let answer = (self.script.lock().unwrap())(sent.len());
+        Box::pin(async move { answer })
+    }
+}
+
+struct Speaks;
+
+impl Herald for Speaks {
+    fn words(&self, purchase: &Purchase, state: State, _: &Catalog) -> Option<Words> {
+        let (title, body) = (state.code().to_owned(), purchase.reference.clone());
+        Some(Words { title, body, data: BTreeMap::new() })
+    }
+}
+
+fn later(after_s: Option<u64>) -> Pushed {
+    Pushed::Later { reason: "busy".to_owned(), after: after_s.map(Duration::from_secs) }
+}
+
+/// Anna with money, logged in on these phones.
+async fn anna(phones: &[&str], service: &Arc<Service>) -> (World, Caller) {
+    let (world, _) = with_anna().await;
+    world.engine.connect_push(service.clone(), Arc::new(Speaks));
+    let mut caller = None;
+    for phone in phones {
+        let ask = LogIn {
+            email: ANNA,
+            password: crate::people::PASSWORD,
+            push_token: phone,
+            environment: Environment::Live,
+            from: IpAddr::from([192, 0, 2, 1]),
+        };
+        let token = world.engine.log_in(ask).await.unwrap();
+        let visit = world.engine.enter_with_token(Some(&token.text), IpAddr::from([192, 0, 2, 1]));
+        caller = Some(visit.await.caller.unwrap());
+    }
+    let caller = caller.unwrap();
+    let paper = Paper { reference: "in", by: "rahim", note: "" };
+    let place = (caller.account, caller.environment);
+    let money = Money::new(START, Currency::BDT);
+    world.engine.fund(Reason::Deposit, place, money, paper).await.unwrap();
+    (world, caller)
+}
+
+async fn buy(world: &World, caller: Caller, reference: &str) -> Purchase {
+    let wish = Wish {
+        caller,
+        space: Space::Rechargely,
+        kind: Kind::Recharge,
+        product: None,
+        ..world.bill(reference, TO_A)
+    };
+    bought(world.engine.purchase(Wish { operator: "GP".to_owned(), ..wish }).await)
+}
+
+fn owed(world: &World) -> i64 {
+    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
+    sql.query_row("SELECT count(*) FROM pushes", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn each_device_is_told_each_end_once() {
+    let service = Service::answering(|_| Pushed::Taken);
+    let (world, caller) = anna(&["one", "two", ""], &service).await;
+    buy(&world, caller, "R1").await;
+    world.a.answers(refused(), unknown());
+    buy(&world, caller, "R2").await;
+    // Whoever buys with keys has webhooks.
+    world.buy("R3", TO_A).await;
+    assert_eq!(owed(&world), 4);
+    world.work_until(|| owed(&world) == 0).await;
+    let mut told = service.sent();
+    told.sort();
+    assert_eq!(told, ["one delivered R1", "one failed R2", "two delivered R1", "two failed R2"]);
+    let again = world.engine.delivery_again(&caller, Space::Rechargely, "R1").await.unwrap();
+    assert_eq!(again.0.state, State::Delivered);
+    world.work_until(|| owed(&world) == 0).await;
+    assert_eq!(service.sent().len(), 6);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn trouble_is_tried_again_in_its_time_and_given_up_after_a_day() {
+    let service = Service::answering(|n| if n == 1 { later(Some(90)) } else { later(None) });
+    let (world, caller) = anna(&["one"], &service).await;
+    buy(&world, caller, "R1").await;
+    let workers = world.engine.start_workers().await.unwrap();
+    until(|| service.sent().len() == 1).await;
+    world.clock.advance(Duration::from_secs(80));
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(service.sent().len(), 1, "it was told when to come again");
+    for (span_s, count) in [(15, 2), (61, 3), (301, 4), (1_801, 5)] {
+        world.clock.advance(Duration::from_secs(span_s));
+        until(|| service.sent().len() == count).await;
+    }
+    world.clock.advance(Duration::from_secs(23 * 3600));
+    until(|| owed(&world) == 0).await;
+    stop(workers).await;
+    assert_eq!(service.sent().len(), 6);
+}
+
+#[tokio::test]
+async fn a_device_that_is_gone_is_forgotten() {
+    let gone = || Pushed::Unregistered { reason: "gone".to_owned() };
+    let service = Service::answering(move |_| gone());
+    let (world, caller) = anna(&["one"], &service).await;
+    buy(&world, caller, "R1").await;
+    world.work_until(|| owed(&world) == 0).await;
+    until(|| world.engine.devices_of(caller.account).unwrap().is_empty()).await;
+    buy(&world, caller, "R2").await;
+    assert_eq!(owed(&world), 0);
+    assert_eq!(service.sent(), ["one delivered R1"]);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_sent_again() {
+    let service = Service::answering(|_| Pushed::Refused { reason: "too big".to_owned() });
+    let (world, caller) = anna(&["one"], &service).await;
+    buy(&world, caller, "R1").await;
+    world.work_until(|| owed(&world) == 0).await;
+    assert_eq!(world.engine.devices_of(caller.account).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_service_nothing_piles_up() {
+    let (world, _) = with_anna().await;
+    let account = world.engine.users().unwrap().iter().find(|u| u.email == ANNA).unwrap().account;
+    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
+    sql.execute(
+        "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at) SELECT 1, account_id, id, zeroblob(32), x'00', 0 FROM users WHERE account_id = ?1",
+        [account.0],
+    )
+    .unwrap();
+    drop(sql);
+    let caller = Caller { account, key: None, plan: None, ..world.caller() };
+    let place = (account, caller.environment);
+    let paper = Paper { reference: "in", by: "rahim", note: "" };
+    world.engine.fund(Reason::Deposit, place, bdt(START), paper).await.unwrap();
+    buy(&world, caller, "R1").await;
+    assert_eq!(owed(&world), 1);
+    world.work_until(|| owed(&world) == 0).await;
+}

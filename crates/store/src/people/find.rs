@@ -1,0 +1,131 @@
+//! What is known of logins, read.
+//!
+//! Not here: whether it lets anybody in. Invariant: an address is looked up as it is stored.
+
+use super::{Device, Mark, Session, SessionHolder, UserHolder};
+use crate::accounts;
+use crate::backend::{Row, Sql, all, first};
+use crate::change::User;
+use crate::fault::Fault;
+use crate::read;
+use domain::account::{Account, AccountId};
+use domain::clock::Timestamp;
+use domain::ids::{DeviceId, SessionId, UserId};
+use std::time::Duration;
+
+/// A place that was not seen for so long is strange again.
+pub(super) const PLACES_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// A session, ended or not, with its login's standing and its account.
+pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<SessionHolder>, Fault> {
+    let found = first(
+        sql,
+        "SELECT s.id, s.user_id, s.account_id, s.environment, s.opened_at, s.ends_at, s.revoked_at, u.is_active
+         FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1",
+        &[id.0.into()],
+        |row| {
+            let session = Session {
+                id: SessionId(row.int(0)?),
+                user: UserId(row.int(1)?),
+                account: AccountId(row.int(2)?),
+                environment: read::environment(row.text(3)?)?,
+                opened_at: Timestamp(row.int(4)?),
+                ends_at: Timestamp(row.int(5)?),
+                revoked_at: row.opt_int(6)?.map(Timestamp),
+            };
+            Ok((session, row.bool(7)?))
+        },
+    )?;
+    let Some((session, is_user_active)) = found else { return Ok(None) };
+    let account = account_of(sql, session.account, session.user)?;
+    Ok(Some(SessionHolder { session, is_user_active, account }))
+}
+
+/// Columns of [`user`], in its order.
+macro_rules! user_columns {
+    () => {
+        "id, account_id, email, mobile, name, role, password_hash, is_active, created_at"
+    };
+}
+
+/// A login by its address, as it is stored: without spaces around it, in small letters.
+pub(crate) fn by_email(sql: &mut dyn Sql, email: &str) -> Result<Option<UserHolder>, Fault> {
+    let select = concat!("SELECT ", user_columns!(), " FROM users WHERE email = $1");
+    let found = first(sql, select, &[email.into()], user)?;
+    with_account(sql, found)
+}
+
+/// A login.
+pub(crate) fn by_id(sql: &mut dyn Sql, id: UserId) -> Result<Option<UserHolder>, Fault> {
+    let select = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
+    let found = first(sql, select, &[id.0.into()], user)?;
+    with_account(sql, found)
+}
+
+/// Every login, oldest first.
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<User>, Fault> {
+    all(sql, concat!("SELECT ", user_columns!(), " FROM users ORDER BY id"), &[], user)
+}
+
+fn with_account(sql: &mut dyn Sql, user: Option<User>) -> Result<Option<UserHolder>, Fault> {
+    let Some(user) = user else { return Ok(None) };
+    let account = account_of(sql, user.account, user.id)?;
+    Ok(Some(UserHolder { user, account }))
+}
+
+fn account_of(sql: &mut dyn Sql, account: AccountId, user: UserId) -> Result<Account, Fault> {
+    accounts::by_id(sql, account)?
+        .ok_or_else(|| Fault::corrupt(format!("user {user} belongs to nobody")))
+}
+
+fn user(row: &dyn Row) -> Result<User, Fault> {
+    Ok(User {
+        id: UserId(row.int(0)?),
+        account: AccountId(row.int(1)?),
+        email: row.text(2)?.to_owned(),
+        mobile: row.opt_text(3)?.map(str::to_owned),
+        name: row.opt_text(4)?.map(str::to_owned),
+        role: row.text(5)?.to_owned(),
+        password_hash: row.text(6)?.to_owned(),
+        is_active: row.bool(7)?,
+        created_at: Timestamp(row.int(8)?),
+    })
+}
+
+/// The first of these marks that a login was seen at since `after`. One question for addresses that are
+/// somebody's and those that are nobody's.
+pub(crate) fn known_place(
+    sql: &mut dyn Sql,
+    email: &str,
+    marks: &[Mark],
+    now: Timestamp,
+) -> Result<Option<Mark>, Fault> {
+    for mark in marks {
+        let known = first(
+            sql,
+            "SELECT p.seen_at FROM users AS u JOIN places AS p ON p.user_id = u.id WHERE u.email = $1 AND p.mark = $2 AND p.seen_at >= $3",
+            &[email.into(), mark.into(), now.before(PLACES_FOR).0.into()],
+            |row| row.int(0),
+        )?;
+        if known.is_some() {
+            return Ok(Some(*mark));
+        }
+    }
+    Ok(None)
+}
+
+/// The devices of an account.
+pub(crate) fn devices_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Device>, Fault> {
+    all(
+        sql,
+        "SELECT id, user_id, sealed FROM devices WHERE account_id = $1 ORDER BY id",
+        &[account.0.into()],
+        |row| {
+            Ok(Device {
+                id: DeviceId(row.int(0)?),
+                user: UserId(row.int(1)?),
+                sealed: row.bytes(2)?.to_vec(),
+            })
+        },
+    )
+}

@@ -1,0 +1,297 @@
+//! Logins: what every backend must do with sessions, devices, places and one-time codes.
+
+use crate::world::*;
+use domain::account::{AccountId, Environment, Role};
+use domain::clock::Timestamp;
+use domain::ids::{DeviceId, SessionId, UserId};
+use domain::money::Currency;
+use std::time::Duration;
+use store::{
+    Change, Code, Done, Entry, Fault, Mark, NewDevice, Pending, PeopleChange, PeopleDone, Session,
+    Setting, SignUp, Store, Typed, User,
+};
+
+const EMAIL: &str = "anna@example.org";
+const HASH: &str = "$argon2id$first";
+const HALF_AN_HOUR: Duration = Duration::from_secs(1800);
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.after(Duration::from_secs(seconds))
+}
+
+async fn people(store: &Store, change: PeopleChange) -> PeopleDone {
+    match store.write(Change::People(change)).await.unwrap() {
+        Ok(Done::People(done)) => done,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn anna() -> User {
+    User {
+        id: UserId(50),
+        account: AccountId(2),
+        email: EMAIL.to_owned(),
+        mobile: Some("0771234567".to_owned()),
+        name: Some("Anna".to_owned()),
+        role: "owner".to_owned(),
+        password_hash: HASH.to_owned(),
+        is_active: true,
+        created_at: NOW,
+    }
+}
+
+fn session(id: i64, at: Timestamp) -> Session {
+    Session {
+        id: SessionId(id),
+        user: UserId(50),
+        account: AccountId(2),
+        environment: Environment::Live,
+        opened_at: at,
+        ends_at: at.after(Duration::from_secs(3600)),
+        revoked_at: None,
+    }
+}
+
+/// A log-in with a device and a place, by number.
+fn entry(id: i64, mark: u8, at: Timestamp) -> Entry {
+    let device = NewDevice { id: DeviceId(id), mark: [mark; 32], sealed: vec![mark; 40] };
+    let (verified, places) = (HASH.to_owned(), vec![[mark; 32]]);
+    Entry { session: session(id, at), verified, rehashed: None, device: Some(device), places }
+}
+
+fn log_in(entry: Entry) -> PeopleChange {
+    PeopleChange::LogIn(Box::new(entry))
+}
+
+fn code(digest: u8, pending: bool, at: Timestamp) -> PeopleChange {
+    let pending = pending.then(|| Pending {
+        name: "Anna".to_owned(),
+        mobile: None,
+        password_hash: HASH.to_owned(),
+    });
+    let expires_at = at.after(HALF_AN_HOUR);
+    let (email, digest) = (EMAIL.to_owned(), [digest; 32]);
+    PeopleChange::OfferCode(Box::new(Code { email, digest, pending, made_at: at, expires_at }))
+}
+
+fn typed(digest: u8, at: Timestamp) -> Typed {
+    Typed { email: EMAIL.to_owned(), digest: [digest; 32], place: [7; 32], at }
+}
+
+fn sign_up(number: i64, digest: u8, at: Timestamp) -> PeopleChange {
+    let (account, user) = (AccountId(100 + number), UserId(200 + number));
+    let currencies = vec![Currency::BDT];
+    PeopleChange::SignUp(Box::new(SignUp { typed: typed(digest, at), account, user, currencies }))
+}
+
+fn reset(digest: u8, hash: &str, at: Timestamp) -> PeopleChange {
+    PeopleChange::Reset { typed: typed(digest, at), password_hash: hash.to_owned() }
+}
+
+fn is_in(store: &Store, id: i64) -> bool {
+    store.session(SessionId(id)).unwrap().is_some_and(|h| h.session.revoked_at.is_none())
+}
+
+fn marks(store: &Store) -> Vec<u8> {
+    store.devices_of(AccountId(2)).unwrap().iter().map(|device| device.sealed[0]).collect()
+}
+
+pub async fn a_confirmed_sign_up_is_an_account(world: World) {
+    let store = &world.store;
+    assert_eq!(people(store, sign_up(0, 1, NOW)).await, PeopleDone::CodeWrong, "no code at all");
+    people(store, code(1, true, NOW)).await;
+    assert_eq!(people(store, sign_up(1, 2, NOW)).await, PeopleDone::CodeWrong);
+    assert_eq!(people(store, sign_up(2, 1, later(60))).await, PeopleDone::Yes);
+    let holder = store.user_of(EMAIL).unwrap().unwrap();
+    assert_eq!(holder, store.user(UserId(202)).unwrap().unwrap());
+    assert_eq!((holder.user.id, holder.account.id), (UserId(202), AccountId(102)));
+    assert_eq!((holder.account.role, holder.account.name.as_str()), (Role::Customer, "Anna"));
+    assert_eq!((holder.user.password_hash.as_str(), holder.user.created_at), (HASH, later(60)));
+    assert_eq!(store.wallets(AccountId(102)).unwrap().len(), 2);
+    let known = store.known_place(EMAIL, &[[6; 32], [7; 32]], later(61)).unwrap();
+    assert_eq!(known, Some([7; 32]), "where it was confirmed");
+    assert_eq!(people(store, sign_up(3, 1, later(61))).await, PeopleDone::CodeWrong, "used");
+    // A code for an address that is somebody's by now opens nothing.
+    people(store, code(3, true, later(62))).await;
+    assert_eq!(people(store, sign_up(4, 3, later(63))).await, PeopleDone::EmailMoved);
+    assert_eq!(store.account(AccountId(104)).unwrap(), None);
+    assert_eq!(store.highest_id().unwrap(), 202);
+    world.assert_sound();
+}
+
+pub async fn a_code_is_one_of_its_purpose_and_is_tried_five_times(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    // Each purpose has its own; a new one replaces the old with its tries.
+    people(store, code(1, true, NOW)).await;
+    people(store, code(2, false, NOW)).await;
+    assert_eq!(people(store, reset(1, "$x", NOW)).await, PeopleDone::CodeWrong);
+    for _ in 0..4 {
+        assert_eq!(people(store, reset(9, "$x", NOW)).await, PeopleDone::CodeWrong);
+    }
+    assert_eq!(people(store, reset(2, "$x", NOW)).await, PeopleDone::CodeWrong, "five tries");
+    people(store, code(3, false, NOW)).await;
+    assert_eq!(people(store, reset(2, "$x", NOW)).await, PeopleDone::CodeWrong, "replaced");
+    let at_its_end = NOW.after(HALF_AN_HOUR);
+    assert_eq!(people(store, reset(3, "$x", at_its_end)).await, PeopleDone::CodeWrong, "too old");
+    people(store, code(4, false, at_its_end)).await;
+    assert_eq!(people(store, reset(4, "$x", at_its_end)).await, PeopleDone::Yes);
+    assert_eq!(store.user_of(EMAIL).unwrap().unwrap().user.password_hash, "$x");
+}
+
+/// All in one batch, so that they meet in one commit; and again from many tasks.
+pub async fn a_code_has_one_winner(world: World) {
+    let store = &world.store;
+    people(store, code(1, true, NOW)).await;
+    let at_once = (0..50).map(|n| Change::People(sign_up(n, 1, NOW))).collect();
+    let answers = write_all(store, at_once).await;
+    let won: Vec<usize> = answers
+        .iter()
+        .enumerate()
+        .filter(|(_, answer)| matches!(answer, Ok(Ok(Done::People(PeopleDone::Yes)))))
+        .map(|(n, _)| n)
+        .collect();
+    assert_eq!(won, [0]);
+    people(store, code(2, false, NOW)).await;
+    let at_once = (0..50).map(|n| Change::People(reset(2, &format!("$hash {n}"), NOW))).collect();
+    let answers = write_all(store, at_once).await;
+    let won = answers
+        .iter()
+        .filter(|answer| matches!(answer, Ok(Ok(Done::People(PeopleDone::Yes)))))
+        .count();
+    assert_eq!(won, 1);
+    assert_eq!(store.user_of(EMAIL).unwrap().unwrap().user.password_hash, "$hash 0");
+    world.assert_sound();
+}
+
+pub async fn a_session_opens_on_the_password_that_was_verified(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    assert_eq!(people(store, log_in(entry(301, 1, NOW))).await, PeopleDone::Yes);
+    let holder = store.session(SessionId(301)).unwrap().unwrap();
+    assert_eq!((holder.session, holder.is_user_active), (session(301, NOW), true));
+    assert_eq!(holder.account.id, AccountId(2));
+    // Renewed with the log-in, if it was behind.
+    let rehashed = Entry { rehashed: Some("$second".to_owned()), ..entry(302, 1, NOW) };
+    assert_eq!(people(store, log_in(rehashed)).await, PeopleDone::Yes);
+    assert_eq!(people(store, log_in(entry(303, 1, NOW))).await, PeopleDone::Moved);
+    assert_eq!(store.session(SessionId(303)).unwrap(), None);
+    let change = |was: &str, password_hash: &str| PeopleChange::SetPassword {
+        user: UserId(50),
+        was: was.to_owned(),
+        password_hash: password_hash.to_owned(),
+        at: NOW,
+    };
+    assert_eq!(people(store, change(HASH, "$third")).await, PeopleDone::Moved);
+    assert!(is_in(store, 301) && is_in(store, 302), "nothing was changed");
+    assert_eq!(people(store, change("$second", HASH)).await, PeopleDone::Yes);
+    assert!(!is_in(store, 301) && !is_in(store, 302));
+    // Switched off: no session opens, the password is not changed.
+    let active = |is_active| PeopleChange::SetActive { user: UserId(50), is_active, at: NOW };
+    people(store, log_in(entry(304, 1, NOW))).await;
+    assert_eq!(people(store, active(false)).await, PeopleDone::Yes);
+    assert!(!is_in(store, 304));
+    assert_eq!(people(store, log_in(entry(305, 1, NOW))).await, PeopleDone::Moved);
+    assert_eq!(people(store, change(HASH, "$fourth")).await, PeopleDone::Moved);
+    assert_eq!(people(store, active(true)).await, PeopleDone::Yes);
+    assert_eq!(people(store, log_in(entry(306, 1, NOW))).await, PeopleDone::Yes);
+    let nobody = PeopleChange::SetActive { user: UserId(999), is_active: false, at: NOW };
+    assert_eq!(people(store, nobody).await, PeopleDone::Moved);
+}
+
+pub async fn a_log_out_ends_one_or_all(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    for (id, mark) in [(301, 1), (302, 2), (303, 3)] {
+        people(store, log_in(entry(id, mark, NOW))).await;
+    }
+    let end = |user, session: Option<i64>| PeopleChange::LogOut {
+        user: UserId(user),
+        session: session.map(SessionId),
+        at: NOW,
+    };
+    people(store, end(51, Some(302))).await;
+    assert!(is_in(store, 302), "it is another's");
+    people(store, end(50, Some(302))).await;
+    assert_eq!([301, 302, 303].map(|id| is_in(store, id)), [true, false, true]);
+    assert_eq!(marks(store), [1, 3], "its device is told nothing more");
+    people(store, PeopleChange::ForgetDevice(DeviceId(303))).await;
+    assert_eq!(marks(store), [1]);
+    people(store, end(50, None)).await;
+    assert_eq!([301, 302, 303].map(|id| is_in(store, id)), [false; 3]);
+    assert_eq!(marks(store), [0; 0]);
+}
+
+pub async fn a_device_is_one_logins_and_old_ones_go(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    let ben = User { id: UserId(51), account: AccountId(3), email: "ben@b.co".into(), ..anna() };
+    set(store, Setting::User(ben)).await;
+    for n in 1..=12_u8 {
+        people(store, log_in(entry(300 + i64::from(n), n, later(n.into())))).await;
+    }
+    assert_eq!(marks(store), [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    // The same device again is one device, by its new number, and the latest seen.
+    people(store, log_in(entry(313, 3, later(13)))).await;
+    people(store, log_in(entry(314, 14, later(14)))).await;
+    assert_eq!(marks(store), [5, 6, 7, 8, 9, 10, 11, 12, 3, 14]);
+    assert_eq!(store.devices_of(AccountId(2)).unwrap()[8].id, DeviceId(313));
+    // Ben logs in on Anna's phone: from now on it is his.
+    let mut on_annas = entry(315, 14, later(15));
+    (on_annas.session.user, on_annas.session.account) = (UserId(51), AccountId(3));
+    people(store, log_in(on_annas)).await;
+    assert_eq!(marks(store), [5, 6, 7, 8, 9, 10, 11, 12, 3]);
+    assert_eq!(store.devices_of(AccountId(3)).unwrap().len(), 1);
+}
+
+pub async fn places_are_known_for_ninety_days(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    let day = 24 * 3600;
+    let known = |mark: Mark, at| store.known_place(EMAIL, &[mark], at).unwrap().is_some();
+    for n in 1..=25_u8 {
+        people(store, log_in(entry(300 + i64::from(n), n, later(n.into())))).await;
+    }
+    let still: Vec<u8> = (1..=25).filter(|n| known([*n; 32], later(60))).collect();
+    assert_eq!(still, (6..=25).collect::<Vec<u8>>(), "the latest twenty");
+    assert!(known([25; 32], later(25 + 90 * day)));
+    assert!(!known([25; 32], later(26 + 90 * day)));
+    assert_eq!(store.known_place("nobody@b.co", &[[25; 32]], later(60)).unwrap(), None);
+    // What is past is not kept either.
+    people(store, log_in(entry(400, 40, later(100 * day)))).await;
+    let sql = rusqlite::Connection::open(world.database()).unwrap();
+    let kept = |table: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        sql.query_row(&count, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(kept("places"), 1);
+    for n in 0..60_i64 {
+        people(store, log_in(entry(500 + n, 40, later(100 * day)))).await;
+    }
+    assert_eq!(kept("sessions"), 50);
+    assert!(!is_in(store, 400) && is_in(store, 559));
+    people(store, code(1, false, NOW)).await;
+    let other = Code {
+        email: "ben@b.co".to_owned(),
+        digest: [1; 32],
+        pending: None,
+        made_at: later(3 * day),
+        expires_at: later(4 * day),
+    };
+    people(store, PeopleChange::OfferCode(Box::new(other))).await;
+    assert_eq!(kept("codes"), 1, "the old one is gone");
+}
+
+/// However it is written, and whoever writes it.
+pub async fn an_address_is_one_logins(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    for email in [EMAIL, "ANNA@example.org", " anna@Example.org "] {
+        let twin = User { id: UserId(51), email: email.to_owned(), ..anna() };
+        let refused = store.write(Change::Set(vec![Setting::User(twin)])).await;
+        assert!(matches!(refused, Err(Fault::Database(_))), "{email:?}: {refused:?}");
+    }
+    assert_eq!(store.users().unwrap(), [anna()]);
+    let world = world.reopened();
+    assert_eq!(world.store.users().unwrap(), [anna()]);
+}
