@@ -40,6 +40,7 @@ async fn pages_are_served_to_everybody_and_call_nobody_else() {
         ("/docs/saldo.css", "text/css", ""),
         ("/docs/saldo.svg", "image/svg+xml", "<svg"),
         ("/openapi/irecharge.json", "application/json", "{"),
+        ("/openapi/rechargely.json", "application/json", "{"),
     ] {
         let reply = client.get(path).await;
         assert_eq!(reply.status(), 200, "{path}");
@@ -74,9 +75,12 @@ async fn what_the_pages_link_to_is_there() {
             }
         }
     }
-    assert!(links >= 8, "{links} links");
-    let api = client.get("/openapi/irecharge.json").await.json();
-    assert!(api["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(links >= 10, "{links} links");
+    for document in ["/openapi/irecharge.json", "/openapi/rechargely.json"] {
+        let api = client.get(document).await.json();
+        assert!(api["openapi"].as_str().unwrap().starts_with("3.1"), "{document}");
+        assert!(text(&client.get("/docs/start.js").await).contains(document));
+    }
     server.stop();
 }
 

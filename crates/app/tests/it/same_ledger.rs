@@ -42,14 +42,10 @@ async fn reseller(folder: &Folder, server: &Server) -> Client {
     let paid = ["--amount", "1000.00", "--currency", "USD", "--reference", "in", "--by", "Rahima"];
     let deposit = folder.saldo(&[&["wallet", "deposit"], &place[..], &paid[..]].concat());
     assert!(deposit.status.success(), "{deposit:?}");
-    let made = folder.saldo(&[&["key", "make"], &place[..]].concat());
-    let made = String::from_utf8(made.stdout).unwrap();
-    let word = |prefix: &str| {
-        let found = made.split_whitespace().find_map(|w| w.find(prefix).map(|at| &w[at..]));
-        found.unwrap_or_else(|| panic!("no {prefix} in {made}")).trim_matches('"').to_owned()
-    };
-    let keys =
-        Keys { open_key: word("ok_test_"), secret_key: word("sk_test_"), webhook_secret: None };
+    let made = folder.saldo_json(&[&["key", "make"], &place[..]].concat()).remove(0);
+    let word = |name: &str| made[name].as_str().unwrap().to_owned();
+    let (open_key, secret_key) = (word("open_key"), word("secret_key"));
+    let keys = Keys { open_key, secret_key, webhook_secret: None };
     Client::open(&server.address, &keys).await
 }
 

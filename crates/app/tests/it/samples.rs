@@ -43,7 +43,7 @@ fn run(folder: &Folder, program: &str, package: &str, arguments: &[&str]) -> Str
 
 /// Runs a curl sample under bash: its HTTP status and its JSON. The status is asked for by a
 /// `.curlrc`, so that the sample itself stays as it is.
-fn curl(folder: &Folder, script: &str) -> (u16, Value) {
+pub fn curl(folder: &Folder, script: &str) -> (u16, Value) {
     run(folder, "curl", "curl", &["--version"]);
     fs::write(folder.path(".curlrc"), "silent\nshow-error\nwrite-out = \"\\n%{http_code}\"\n")
         .unwrap();

@@ -19,7 +19,8 @@ use utoipa::{PartialSchema, ToSchema};
 /// What the document says first: how the API works, its codes, its known quirks.
 const DESCRIPTION: &str = include_str!("openapi.md");
 
-const TOKEN: &str = "accessToken";
+/// The access token, as the document of OpenAPI calls it.
+const TOKEN: &str = "bearerAuth";
 
 /// The whole document, written once.
 pub(super) fn document(api: OpenApi, base_url: &str) -> Bytes {
@@ -53,12 +54,14 @@ pub(super) fn document(api: OpenApi, base_url: &str) -> Bytes {
 #[derive(Clone, Copy, Default)]
 struct Does {
     is_public: bool,
+    read_fields: bool,
     read_body: bool,
     log_in: bool,
     type_code: bool,
     quote: bool,
     charge: bool,
     find_payment: bool,
+    send_again: bool,
     find_category: bool,
     find_provider: bool,
     show_wallet: bool,
@@ -67,21 +70,32 @@ struct Does {
 impl Does {
     fn of(operation: &Operation) -> Does {
         let nothing = Does::default();
-        let open = Does { is_public: true, read_body: true, ..nothing };
+        let body = Does { read_fields: true, read_body: true, ..nothing };
+        let query = Does { read_fields: true, ..nothing };
+        let open = Does { is_public: true, ..body };
         match operation.operation_id.as_deref() {
             Some("authenticate") => Does { log_in: true, ..open },
             Some("register" | "forgot_password") => open,
             Some("confirm_registration" | "reset_password") => Does { type_code: true, ..open },
-            Some("change_password") => Does { read_body: true, log_in: true, ..nothing },
-            Some("search") => Does { is_public: true, ..nothing },
+            Some("change_password") => Does { log_in: true, ..body },
+            Some("search") => Does { is_public: true, ..query },
             Some("products") => Does { find_category: true, ..nothing },
             Some("providers") => Does { find_provider: true, ..nothing },
-            Some("pre_auth") => Does { read_body: true, quote: true, ..nothing },
-            Some("auth") => Does { read_body: true, charge: true, find_payment: true, ..nothing },
-            Some("payment" | "resend") => Does { find_payment: true, ..nothing },
-            Some("balances" | "statement") => Does { show_wallet: true, ..nothing },
+            Some("pre_auth") => Does { quote: true, ..body },
+            Some("auth") => Does { charge: true, find_payment: true, ..body },
+            Some("payments") => query,
+            Some("payment") => Does { find_payment: true, ..nothing },
+            Some("resend") => Does { find_payment: true, send_again: true, ..nothing },
+            Some("balances" | "statement") => Does { show_wallet: true, ..query },
             Some(_) | None => nothing,
         }
+    }
+}
+
+impl Does {
+    /// Whether it is the search, whose calls are counted though nobody is logged in.
+    const fn is_search(self) -> bool {
+        self.is_public && !self.read_body
     }
 }
 
@@ -126,11 +140,17 @@ fn door(does: Does) -> Vec<No> {
 
 /// What can be answered once fields are read.
 fn fields(does: Does) -> Vec<No> {
-    let Does { is_public: _, read_body, log_in, type_code, quote, charge, .. } = does;
-    let complaint = Complaint { field: "amount", says: "must be more than 0.".into() };
-    let mut refusals = vec![Refusal::Invalid(vec![complaint])];
+    let Does { read_fields, read_body, log_in, type_code, quote, charge, .. } = does;
+    let mut refusals = Vec::new();
+    if read_fields {
+        refusals.push(Refusal::Invalid(vec![complaint(does)]));
+    }
     if log_in {
-        refusals.extend([Refusal::LogInFailed, Refusal::AccountInactive]);
+        refusals.push(Refusal::LogInFailed);
+    }
+    // Whoever has a token was told at the door.
+    if log_in && does.is_public {
+        refusals.push(Refusal::AccountInactive);
     }
     if type_code {
         refusals.push(Refusal::CodeInvalid);
@@ -147,8 +167,12 @@ fn fields(does: Does) -> Vec<No> {
         let available = Money::new(1_234, Currency::USD);
         refusals.extend([Refusal::Short { available }, Refusal::QuoteExpired]);
     }
-    if quote || charge {
+    if quote || charge || does.send_again {
         refusals.push(Refusal::Uncertain);
+    }
+    if does.send_again {
+        let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
+        refusals.push(Refusal::NotPossible { because });
     }
     if does.find_payment {
         refusals.push(Refusal::PurchaseUnknown);
@@ -169,10 +193,30 @@ fn fields(does: Does) -> Vec<No> {
     all
 }
 
+/// A field that the operation may find wrong.
+fn complaint(does: Does) -> Complaint {
+    let (field, says) = match does {
+        Does { quote: true, .. } => ("amount", "must be more than 0."),
+        Does { charge: true, .. } => ("preAuthToken", "is required."),
+        Does { log_in: true, is_public: true, .. } => ("fcmToken", "is required."),
+        Does { log_in: true, .. } => ("newPassword", "A password has 8 to 128 characters."),
+        Does { type_code: true, .. } => ("code", "is required."),
+        Does { read_body: true, .. } => ("email", "is required."),
+        Does { is_public: true, .. } => ("query", "is required."),
+        Does { show_wallet: true, .. } => ("currency", "must be an ISO 4217 code, like USD."),
+        Does { .. } => ("limit", "must be 1 to 100."),
+    };
+    Complaint { field, says: says.to_owned() }
+}
+
 fn add_headers(status: &str, response: &mut Response, does: Does) {
     if !does.is_public && !matches!(status, "401" | "405" | "500") {
         describe::add_quota(response);
     }
+    if does.is_search() && status == "200" {
+        describe::add_quota(response);
+    }
+    describe::add_header(response, "Cache-Control", Type::String, "`no-store`.");
     if status == "401" {
         let says = "`Bearer`: log in again.";
         describe::add_header(response, "WWW-Authenticate", Type::String, says);
@@ -194,6 +238,11 @@ fn channel() -> Parameter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::ask;
+    use crate::wire::sent::Sent;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
     #[test]
     fn every_code_is_listed() {
         let says = super::DESCRIPTION;
@@ -201,5 +250,62 @@ mod tests {
             assert!(says.contains(&format!("`{code}`")), "{code}");
         }
         assert!(says.contains("Known quirks"));
+    }
+
+    /// Every operation has its answers, each with a schema and a real example.
+    #[test]
+    fn every_operation_is_described_whole() {
+        let (_, document) = super::super::described("https://saldo.example");
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        let mut ids = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            assert!(path.starts_with("/api/wallet/v1/"), "{path}");
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(!ids.contains(&id), "{id}");
+                ids.push(id);
+                let is_public = operation["security"] == serde_json::json!([{}]);
+                let responses = operation["responses"].as_object().unwrap();
+                for status in ["200", "400", "405", "429", "500", "503"] {
+                    assert!(responses.contains_key(status), "{method} {path} {status}");
+                }
+                assert!(is_public || responses.contains_key("401"), "{method} {path}");
+                for (status, response) in responses {
+                    let content = &response["content"]["application/json"];
+                    assert!(content["schema"].is_object(), "{method} {path} {status}");
+                    let is_ok = status == "200";
+                    assert_eq!(is_ok, content["examples"].is_null(), "{method} {path} {status}");
+                }
+            }
+        }
+        assert_eq!(ids.len(), 18, "{ids:?}");
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+
+    /// The forms require what the readers miss, no more and no less.
+    #[test]
+    fn forms_require_the_fields_that_are_missed() {
+        let (_, document) = super::super::described("");
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        let none = Sent::default();
+        for (form, wrong) in [
+            ("LogInRequest", ask::log_in(&none).err()),
+            ("PreAuthRequest", ask::pre_auth(&none, None).err()),
+            ("AuthRequest", ask::auth(&none).err()),
+            ("RegisterRequest", ask::registration(&none).err()),
+            ("ConfirmRequest", ask::confirmation(&none).err()),
+            ("PasswordChangeRequest", ask::password_change(&none).err()),
+            ("PasswordForgotRequest", ask::forgotten(&none).err()),
+            ("PasswordResetRequest", ask::password_reset(&none).err()),
+        ] {
+            let missed: BTreeSet<_> = wrong.unwrap().0.iter().map(|c| c.field).collect();
+            let required = &document["components"]["schemas"][form]["required"];
+            let required = required.as_array().unwrap().iter();
+            assert_eq!(required.map(|f| f.as_str().unwrap()).collect::<BTreeSet<_>>(), missed);
+        }
     }
 }

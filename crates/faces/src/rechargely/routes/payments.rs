@@ -126,7 +126,7 @@ pub(in super::super) async fn payments(
 #[utoipa::path(
     get, path = "/transactions/{requestId}", tag = "Payments", operation_id = "payment",
     params(("requestId" = String, Path, description = "Yours.", min_length = 1, max_length = 128,
-        example = "R-20260204-0001")),
+        pattern = "^[!-~]([ -~]{0,126}[!-~])?$", example = "R-20260204-0001")),
     responses((status = 200, description = "The payment as it stands.", body = tell::Transaction)),
 )]
 pub(in super::super) async fn payment(
@@ -151,7 +151,7 @@ pub(in super::super) async fn payment(
 #[utoipa::path(
     post, path = "/transactions/{requestId}/resend", tag = "Payments", operation_id = "resend",
     params(("requestId" = String, Path, description = "Yours.", min_length = 1, max_length = 128,
-        example = "R-20260204-0001")),
+        pattern = "^[!-~]([ -~]{0,126}[!-~])?$", example = "R-20260204-0001")),
     responses((status = 200, description = "The payment as it stands.", body = tell::Transaction)),
 )]
 pub(in super::super) async fn resend(

@@ -36,6 +36,9 @@ static NEW_PASSWORD: Field = Field::new("newPassword");
 static QUERY: Field = Field::new("query");
 static CURRENCY: Field = Field::new("currency");
 static LIMIT: Field = Field::new("limit");
+/// The largest number that every client can read, 2^53 - 1: no id of ours is larger (CONTRACT A-21).
+const NUMBER_MOST: i64 = 9_007_199_254_740_991;
+
 static BEFORE: Field = Field::new("before");
 static STATUS: Field = Field::new("status");
 
@@ -298,7 +301,12 @@ fn page(reader: &mut Reader<'_, '_>) -> Result<Page, Told> {
             limit.ok_or_else(|| reader.complain(LIMIT.name, &says))
         }
     });
-    let before = number(reader, &BEFORE);
+    let before = number(reader, &BEFORE).and_then(|before| match before {
+        Some(before) if before > NUMBER_MOST => {
+            Err(reader.complain(BEFORE.name, "must be a nextBefore of ours."))
+        }
+        before => Ok(before),
+    });
     Ok(Page { limit: limit?, before: before? })
 }
 

@@ -1,0 +1,175 @@
+//! The life of a customer's login, over HTTP: sign-up by mail, passwords changed and reset, and every
+//! way in which an access token ends before its hour.
+
+use crate::consumer::{Consumer, WALLET_API, stranger};
+use crate::harness::{Client, Dice, Folder, Reply, Server, UNLIMITED};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const EMAIL: &str = "tendai@example.org";
+const FIRST: &str = "first password";
+const SECOND: &str = "second password";
+const THIRD: &str = "third password";
+
+async fn post(client: &mut Client, path: &str, body: &Value) -> Reply {
+    client.post(&format!("{WALLET_API}{path}"), body.to_string()).await
+}
+
+async fn log_in(server: &Server, password: &str) -> Reply {
+    let ask = json!({"username": EMAIL, "password": password, "fcmToken": ""});
+    post(&mut stranger(server).await, "/authenticate/customers", &ask).await
+}
+
+async fn token(server: &Server, password: &str) -> Client {
+    let reply = log_in(server, password).await;
+    assert_eq!(reply.status(), 200, "{}", reply.json());
+    let mut client = stranger(server).await;
+    let token = reply.json()["accessToken"].as_str().unwrap().to_owned();
+    client.set("authorization", &format!("Bearer {token}"));
+    client
+}
+
+async fn is_in(client: &mut Client) -> bool {
+    let reply = client.get(&format!("{WALLET_API}/wallet/balance")).await;
+    assert!([200, 401].contains(&reply.status()), "{}", reply.json());
+    reply.status() == 200
+}
+
+/// The code in the newest mail to Tendai, once it is not `last`: a demo writes mails to its folder.
+async fn next_code(folder: &Folder, last: &str) -> String {
+    let start = Instant::now();
+    loop {
+        let code = newest_code(folder);
+        if !code.is_empty() && code != last {
+            return code;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "no mail");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn newest_code(folder: &Folder) -> String {
+    let files = std::fs::read_dir(folder.data_dir().join("mail")).ok();
+    let paths = files.into_iter().flatten().map(|file| file.unwrap().path());
+    let mut mails: Vec<_> = paths.filter(|p| p.extension().is_some_and(|e| e == "eml")).collect();
+    mails.sort_by_key(|file| file.metadata().unwrap().modified().unwrap());
+    let texts = mails.iter().rev().map(|file| std::fs::read_to_string(file).unwrap());
+    let code = |text: String| {
+        let is_theirs = text.contains(&format!("To: {EMAIL}"));
+        let code = text.split_once("Your code: ").filter(|_| is_theirs)?.1;
+        code.split_whitespace().next().map(str::to_owned)
+    };
+    texts.into_iter().find_map(code).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn from_sign_up_to_a_disabled_login() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut anybody = stranger(&server).await;
+    let form = json!({"email": EMAIL, "mobile": "0771234567", "password": FIRST, "name": "Tendai"});
+    assert_eq!(post(&mut anybody, "/register", &form).await.status(), 200);
+    let known = json!({"email": "customer@demo.example", "mobile": "", "password": FIRST});
+    let first_mail = next_code(&folder, "").await;
+    // Known or not: one answer.
+    let same = post(&mut anybody, "/register", &form).await;
+    let as_known = post(&mut anybody, "/register", &known).await;
+    assert_eq!((same.status(), same.json()), (as_known.status(), as_known.json()));
+    assert_eq!(log_in(&server, FIRST).await.status(), 401, "not confirmed yet");
+    let newest = next_code(&folder, &first_mail).await;
+    let confirm = |code: &str| json!({"email": EMAIL, "code": code, "password": FIRST});
+    let old = post(&mut anybody, "/register/confirm", &confirm(&first_mail)).await;
+    assert_eq!(old.status(), 422, "a newer code replaces it: {}", old.json());
+    let done = post(&mut anybody, "/register/confirm", &confirm(&newest)).await;
+    assert_eq!(done.status(), 200, "{}", done.json());
+
+    let mut phone = token(&server, FIRST).await;
+    let wallets = phone.get(&format!("{WALLET_API}/wallet/balance")).await.json();
+    assert_eq!(
+        wallets,
+        json!([{"currency": "USD", "balance": 0}, {"currency": "ZWG", "balance": 0}])
+    );
+    let change = json!({"currentPassword": FIRST, "newPassword": SECOND});
+    assert_eq!(post(&mut phone, "/password/change", &change).await.status(), 200);
+    assert!(!is_in(&mut phone).await, "a new password ends every session");
+    assert_eq!(log_in(&server, FIRST).await.status(), 401);
+
+    let mut phone = token(&server, SECOND).await;
+    let forgot = json!({"email": EMAIL});
+    assert_eq!(post(&mut anybody, "/password/forgot", &forgot).await.status(), 200);
+    let typed = next_code(&folder, &newest).await;
+    let reset = json!({"email": EMAIL, "code": typed, "newPassword": THIRD});
+    assert_eq!(post(&mut anybody, "/password/reset", &reset).await.status(), 200);
+    assert_eq!(post(&mut anybody, "/password/reset", &reset).await.status(), 422, "used up");
+    assert!(!is_in(&mut phone).await);
+
+    let [mut one, mut two] = [token(&server, THIRD).await, token(&server, THIRD).await];
+    assert_eq!(post(&mut one, "/authenticate/logout", &json!({})).await.status(), 200);
+    assert!(!is_in(&mut one).await && is_in(&mut two).await, "the other phone stays in");
+    let disabled = folder.saldo(&["user", "disable", EMAIL]);
+    assert!(disabled.status.success());
+    let start = Instant::now();
+    while is_in(&mut two).await {
+        assert!(start.elapsed() < Duration::from_secs(1), "revocation takes longer than a second");
+    }
+    assert_eq!(log_in(&server, THIRD).await.status(), 403, "who knows the password is told why");
+    server.stop();
+    folder.verify();
+}
+
+/// Whatever is sent to this face is answered in its words: never a 5xx, never a lost connection.
+#[tokio::test]
+async fn two_thousand_mangled_bodies_are_answered_with_care() {
+    let mut dice = Dice::new("logins");
+    let folder = Folder::new();
+    let server = folder.start_with(&UNLIMITED);
+    let mut consumer = Consumer::log_in(&server, "sandbox", "").await;
+    let bodies = [
+        (
+            "/v1/transactions/bill-payment/pre-auth",
+            r#"{"amount": 10, "productId": 21, "requestId": "R", "billReference": "41234567101", "customerMobile": "0771234567", "additionalData": {"a": "b"}}"#,
+        ),
+        ("/transactions/bill-payment/auth", r#"{"preAuthToken": "preauth_abc", "requestId": "R"}"#),
+        (
+            "/authenticate/customers",
+            r#"{"username": "user@example.com", "password": "x", "fcmToken": "y"}"#,
+        ),
+        (
+            "/register/confirm",
+            r#"{"email": "user@example.com", "code": "AAAAA-AAAAA", "password": "x"}"#,
+        ),
+        (
+            "/password/reset",
+            r#"{"email": "user@example.com", "code": "AAAAA-AAAAA", "newPassword": "long enough"}"#,
+        ),
+    ];
+    for n in 0..2_000 {
+        let (path, body) = dice.pick(&bodies);
+        let mut bytes = body.replace("\"R\"", &format!("\"R-{n}\"")).into_bytes();
+        for _ in 0..dice.below(6) {
+            let at = dice.below(bytes.len().max(1));
+            match dice.below(4) {
+                0 if !bytes.is_empty() => bytes[at] = u8::try_from(dice.below(256)).unwrap(),
+                1 if bytes.len() > 1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, b"{}[]\",:0e-.\\"[dice.below(12)]),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let shown = String::from_utf8_lossy(&bytes).into_owned();
+        let reply = consumer.client.post(&format!("{WALLET_API}{path}"), bytes).await;
+        assert!(reply.status() < 500, "{path} {shown}: {}", reply.status());
+        if reply.status() != 200 {
+            let answer = reply.json();
+            assert!(
+                answer["message"].is_string() && answer["code"].is_string(),
+                "{shown}: {answer}"
+            );
+        }
+        if reply.header("connection") == Some("close") {
+            consumer = Consumer::log_in(&server, "sandbox", "").await;
+        }
+    }
+    server.stop();
+    folder.verify();
+}
