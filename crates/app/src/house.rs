@@ -7,6 +7,7 @@ use crate::secrets::MasterKey;
 use crate::{mail, push};
 use anyhow::{Context as _, anyhow};
 use domain::Clock;
+use domain::catalog::Catalog;
 use domain::refusal::Refusal;
 use domain::upstream::UpstreamCode;
 use engine::Engine;
@@ -45,16 +46,36 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
 
 /// Makes what every installation has, if it is not there: the house account and the catalog.
 pub(crate) async fn furnish(engine: &Engine) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        engine.has_right_master_key().await?,
+        "master.key in the data folder is not the one that this data was sealed with; put the right one back from a backup"
+    );
     engine.open_house("House").await.map_err(refused)?;
     // A country at a time: what the company has changed in one stays as it is.
-    for catalog in [catalog::bangladesh()?, catalog::zimbabwe()?] {
+    for mut catalog in [catalog::bangladesh()?, catalog::zimbabwe()?] {
         let known = engine.catalog();
         let is_known = |code: &String| known.countries.iter().any(|c| c.code == *code);
         if !catalog.countries.iter().any(|country| is_known(&country.code)) {
+            leave_taken_out(&mut catalog, &known);
             engine.set_catalog(catalog).await.map_err(refused)?;
         }
     }
     Ok(())
+}
+
+/// A country that comes with a new version takes nobody's place: where the company uses an id or a
+/// code for something of its own, ours stays out.
+fn leave_taken_out(catalog: &mut Catalog, known: &Catalog) {
+    let (operators, routes) = (catalog.operators.len(), catalog.routes.len());
+    catalog
+        .operators
+        .retain(|new| !known.operators.iter().any(|old| old.id == new.id || old.code == new.code));
+    catalog.routes.retain(|new| !known.routes.iter().any(|old| old.id == new.id));
+    catalog.prices.retain(|new| !known.prices.iter().any(|old| old.id == new.id));
+    let left_out = operators + routes - catalog.operators.len() - catalog.routes.len();
+    if left_out > 0 {
+        tracing::warn!(left_out, "parts of a new country's catalog stay out: their ids are taken");
+    }
 }
 
 /// Whether another process holds the folder.

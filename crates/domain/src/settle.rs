@@ -21,6 +21,8 @@ pub const ASK_AFTER: Duration = Duration::from_secs(25);
 pub const APPROVE_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// A quote holds this long (CONTRACT B-11).
 pub const QUOTE_HOLDS: Duration = Duration::from_secs(15 * 60);
+/// Whoever has a purchase held sends it too; if that did not happen within this, a worker does.
+pub const SENT_BY_ASKER_WITHIN: Duration = Duration::from_secs(5);
 /// After this much doubt, staff are called; asking goes on, slowly.
 pub const DOUBT_BEFORE_STAFF: Duration = Duration::from_secs(24 * 3600);
 
@@ -193,6 +195,14 @@ pub fn due(state: State, now: Timestamp) -> (Job, Timestamp) {
     (state.owes(), now.after(wait))
 }
 
+/// When the job is due that a state owes after this very event.
+fn due_after(event: Event, to: State, now: Timestamp) -> (Job, Timestamp) {
+    match (event, to) {
+        (Event::Authorise, State::Held) => (to.owes(), now.after(SENT_BY_ASKER_WITHIN)),
+        (_, to) => due(to, now),
+    }
+}
+
 /// Decides what `event` does to `purchase`. `proof` says who says so; for `Submit` its source
 /// names the upstream and the number of the attempt that starts.
 pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -> Decided {
@@ -229,7 +239,7 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
     Decided::Move(Box::new(Move {
         from_version: purchase.version,
         from: purchase.state,
-        job: due(to, now),
+        job: due_after(event, to, now),
         after,
         journal,
         attempt,

@@ -89,14 +89,19 @@ impl Engine {
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
     }
 
-    /// Takes a pair that somebody made elsewhere. Refuses one of another shape, with a wrong
-    /// checksum, or whose words name the other environment.
+    /// Takes a pair that somebody made elsewhere. Refuses a customer's account, and a pair of another
+    /// shape, with a wrong checksum, or whose words name the other environment.
     pub async fn adopt_key(
         &self,
         account: AccountId,
         environment: Environment,
         pair: Pair,
     ) -> Result<(KeyId, Pair), Refusal> {
+        let holder = self.account(account)?.ok_or(Refusal::PurchaseUnknown)?;
+        if holder.role == Role::Customer {
+            let because = "A customer has a login; key pairs are for merchants.".to_owned();
+            return Err(Refusal::NotPossible { because });
+        }
         let mut founding = self.founding();
         let id = founding.key(account, environment, &pair)?;
         founding.commit().await?;

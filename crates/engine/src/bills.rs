@@ -2,17 +2,15 @@
 //!
 //! Nothing here moves money or state.
 
+use crate::wish::Wish;
 use crate::{Caller, Engine, limits};
+use domain::Purchase;
 use domain::catalog::Want;
 use domain::lifecycle::State;
 use domain::purchase::Space;
 use domain::refusal::Refusal;
 use domain::slip::Slip;
 use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry, cleaned};
-use domain::{Purchase, Timestamp};
-use store::Change;
-
-use crate::wish::Wish;
 
 impl Engine {
     /// Asks the upstreams of the wish's route, in order, whom the bill reference belongs to, if its
@@ -69,10 +67,10 @@ impl Engine {
         if purchase.delivered_at.is_none() {
             return Ok(Delivery::default());
         }
-        let slip = self.inner.store.slip(&purchase.key).map_err(fault)?;
+        let Some(upstream) = &purchase.upstream else { return Ok(Delivery::default()) };
+        let slip = self.inner.store.slip(&purchase.key, upstream).map_err(fault)?;
         let attempts = self.inner.store.attempts(&purchase.key).map_err(fault)?;
-        let delivered =
-            attempts.into_iter().find(|a| Some(&a.upstream) == purchase.upstream.as_ref());
+        let delivered = attempts.into_iter().find(|a| a.upstream == *upstream);
         Ok(Delivery { slip, reference: delivered.and_then(|attempt| attempt.upstream_reference) })
     }
 
@@ -94,24 +92,13 @@ impl Engine {
         let mut delivery = self.delivery(&purchase).await?;
         // Only what is bought by name can have one.
         if delivery.slip.is_none() && purchase.product.is_some() {
-            delivery.slip = self.enquire(&purchase).await.slip().cloned();
-            if let Some(slip) = &delivery.slip {
-                self.keep_slip(&purchase, slip.clone(), self.now()).await?;
-            }
+            // Only for the slip: an upstream forgets, so what else it says now counts for nothing.
+            let outcome = self.enquire(&purchase).await;
+            let kept = self.keep_late_slip(&purchase, outcome.slip()).await;
+            kept.map_err(|fault| self.unavailable(&fault))?;
+            delivery = self.delivery(&purchase).await?;
         }
         Ok((purchase, delivery))
-    }
-
-    async fn keep_slip(
-        &self,
-        purchase: &Purchase,
-        slip: Slip,
-        at: Timestamp,
-    ) -> Result<(), Refusal> {
-        let change = Change::KeepSlip { key: purchase.key, slip: Box::new(slip), at };
-        let written = self.inner.store.write(change).await;
-        // Nothing in it can be denied: it needs nothing.
-        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
     }
 }
 

@@ -46,7 +46,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use store::{Fault, Store};
+use store::{Change, Fault, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -68,6 +68,7 @@ struct Inner {
     calls: Limiter<(AccountId, Environment)>,
     failures: Limiter<IpAddr>,
     searches: Limiter<IpAddr>,
+    quotes: Limiter<(AccountId, Environment)>,
     people: people::People,
     shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
     running: Mutex<HashSet<ReferenceKey>>,
@@ -116,6 +117,7 @@ impl Engine {
             calls: Limiter::new(limits::CALLERS_COUNTED),
             failures: Limiter::new(limits::FAILERS_COUNTED),
             searches: Limiter::new(limits::FAILERS_COUNTED),
+            quotes: Limiter::new(limits::CALLERS_COUNTED),
             people: people::People::new(),
             shown: quick_cache::sync::Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
@@ -125,6 +127,19 @@ impl Engine {
             tasks: TaskTracker::new(),
         };
         Ok(Engine { inner: Arc::new(inner) })
+    }
+
+    /// Whether this is the master key that the store's data is sealed with; an installation that has
+    /// none yet takes it for its own.
+    pub async fn has_right_master_key(&self) -> Result<bool, Fault> {
+        let mark = self.inner.vault.tag("mark", b"master key");
+        if let Some(known) = self.inner.store.master_key()? {
+            return Ok(known == mark);
+        }
+        let setting = Setting::MasterKey(mark);
+        // Nothing in it can be denied: it needs nothing.
+        let _ = self.inner.store.write(Change::Set(vec![setting])).await?;
+        Ok(self.inner.store.master_key()? == Some(mark))
     }
 
     /// Connects the upstreams, once, before anything is bought.

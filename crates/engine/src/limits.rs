@@ -46,8 +46,10 @@ pub const OFFERS_CACHED: usize = 20_000;
 /// Failed authentications a minute from one IPv4 address or IPv6 /64; past that, failures are
 /// answered 429 (RELIABILITY K7).
 pub const FAILURES_A_MINUTE: u32 = 20;
-/// Searches a minute from one address, without a login.
-pub const SEARCHES_A_MINUTE: u32 = 60;
+/// Searches a minute from one address, without a login (RELIABILITY Q13).
+pub const SEARCHES_A_MINUTE: u32 = 30;
+/// Quotes a minute of one account without a plan: each is a row for ever, and costs nothing.
+pub const QUOTES_A_MINUTE: u32 = 20;
 /// Callers whose minute is counted: more accounts than one node serves, 260 bytes each.
 pub const CALLERS_COUNTED: usize = 200_000;
 /// Addresses whose failures are counted; a flood from more is answered, uncounted.

@@ -6,7 +6,7 @@ use domain::lifecycle::State;
 use domain::purchase::{Attempt, PurchaseKey, ReferenceKey, Space};
 use domain::refusal::Refusal;
 use domain::{Currency, Money, Purchase, PurchaseId};
-use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Wallet};
+use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Store, Wallet};
 
 /// Everything that is known of a purchase.
 #[derive(Clone, Debug)]
@@ -43,19 +43,20 @@ impl Engine {
     }
 
     /// What changed a wallet's available money, latest first. Refuses without such a wallet.
-    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn statement(
         &self,
         caller: &Caller,
         currency: Currency,
         page: Page,
     ) -> Result<Vec<StatementLine>, Refusal> {
-        let read = self.inner.store.statement(caller.account, caller.environment, currency, page);
-        read.map_err(|fault| self.unavailable(&fault))?.ok_or(Refusal::NoWallet)
+        let (account, environment) = (caller.account, caller.environment);
+        self.list(move |store| store.statement(account, environment, currency, page))
+            .await?
+            .ok_or(Refusal::NoWallet)
     }
 
-    /// The purchases that the account made by one face, latest first; of these states, or of all.
-    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
+    /// The purchases that the account's logins made by one face, latest first; of these states, or
+    /// of all.
     pub async fn purchases_of(
         &self,
         caller: &Caller,
@@ -64,7 +65,18 @@ impl Engine {
         page: Page,
     ) -> Result<Vec<Purchase>, Refusal> {
         let whose = (caller.account, caller.environment, space);
-        let read = self.inner.store.purchases_of(whose, states, page);
+        let states = states.to_vec();
+        self.list(move |store| store.purchases_of(whose, &states, page)).await
+    }
+
+    /// Reads a list beside the threads that answer: it may take longer than a look-up.
+    async fn list<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let engine = self.clone();
+        let reading = tokio::task::spawn_blocking(move || read(&engine.inner.store));
+        let read = reading.await.unwrap_or(Err(Fault::Closed));
         read.map_err(|fault| self.unavailable(&fault))
     }
 

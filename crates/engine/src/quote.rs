@@ -5,16 +5,17 @@
 
 use crate::settle::Taken;
 use crate::wish::Wish;
-use crate::{Caller, Engine};
+use crate::{Caller, Engine, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::account::Plan;
 use domain::admission::Denial;
 use domain::lifecycle::{Event, State};
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME, PurchaseKey, Space};
 use domain::refusal::Refusal;
 use domain::settle::{Proof, QUOTE_HOLDS, Source};
 use domain::{Money, Purchase, PurchaseId, Timestamp};
-use store::Fault;
+use store::{Change, Fault, Setting};
 use subtle::ConstantTimeEq;
 
 /// The word under which an acceptance is kept as evidence.
@@ -40,6 +41,8 @@ impl Engine {
         if let Some(quote) = self.quoted_before(&wish).await? {
             return Ok(quote);
         }
+        self.count_quote(&wish.caller)?;
+        self.open_missing_wallet(&wish).await?;
         // The operator's words are the operator's alone.
         wish.details.retain(|name, _| name != CUSTOMER_NAME && name != CUSTOMER_ADDRESS);
         if let Some(customer) = self.look_up(&wish).await? {
@@ -56,6 +59,31 @@ impl Engine {
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// Quotes are free, and each uses up a reference: whoever has no plan gets a number of them.
+    fn count_quote(&self, caller: &Caller) -> Result<(), Refusal> {
+        let account = self.account(caller.account)?.ok_or(Refusal::NoWallet)?;
+        let plan = account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
+        let limit = plan.map_or(limits::QUOTES_A_MINUTE, Plan::per_minute);
+        let who = (caller.account, caller.environment);
+        match self.inner.quotes.take(who, limit, self.monotonic()) {
+            (_, true) => Ok(()),
+            (quota, false) => Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) }),
+        }
+    }
+
+    /// A product may be sold in a currency that was not there when its customer signed up.
+    async fn open_missing_wallet(&self, wish: &Wish) -> Result<(), Refusal> {
+        let (caller, currency) = (&wish.caller, wish.amount.currency());
+        let known = self.inner.store.available(caller.account, caller.environment, currency);
+        let is_login = caller.session.is_some();
+        if !is_login || known.map_err(|fault| self.unavailable(&fault))?.is_some() {
+            return Ok(());
+        }
+        let wallet = Setting::Wallet(caller.account, caller.environment, currency);
+        let written = self.inner.store.write(Change::Set(vec![wallet])).await;
+        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
     }
 
     /// The quote that this very wish got before; `None` while the reference is free.
@@ -119,11 +147,25 @@ impl Engine {
         let purchase = read.ok_or(Refusal::PurchaseUnknown)?;
         let ended = self.ended_if_over(purchase).await;
         let purchase = ended.map_err(|fault| self.unavailable(&fault))?;
+        // A task of its own: if the client hangs up, what is held is sent all the same.
+        let engine = self.clone();
+        let paying = self.inner.tasks.spawn(async move { engine.hold_and_send(purchase).await });
+        match tokio::time::timeout(limits::ACCEPTANCE_WITHIN, paying).await {
+            Ok(paid) => paid.unwrap_or(Err(Refusal::Uncertain)),
+            Err(_) => {
+                let now = self.read_anew(&key).map_err(|fault| self.unavailable(&fault))?;
+                if now.state == State::Quoted { Err(Refusal::Uncertain) } else { Ok(now) }
+            }
+        }
+    }
+
+    async fn hold_and_send(&self, quote: Purchase) -> Result<Purchase, Refusal> {
+        let key = quote.key;
         let proof = Proof::new(Source::Owner, ACCEPTED);
         // As at a purchase without a quote: staff decide first if the route says so, or is none.
-        let is_for_staff = self.needs_staff(&purchase);
+        let is_for_staff = self.needs_staff(&quote);
         let event = if is_for_staff { Event::Refer } else { Event::Authorise };
-        let taken = self.take(purchase, |_| Some((event, proof.clone()))).await;
+        let taken = self.take(quote, |_| Some((event, proof.clone()))).await;
         match taken.map_err(|fault| self.unavailable(&fault))? {
             Taken::Moved(_) => {
                 // Read anew for what the hold has left in the wallet.
@@ -131,7 +173,8 @@ impl Engine {
                 if is_for_staff {
                     return Ok(held);
                 }
-                self.send_held(held).await.map_err(|fault| self.unavailable(&fault))
+                let sent = self.send_held(held).await;
+                sent.map_err(|fault| self.unavailable(&fault))
             }
             Taken::Stayed(now) => Ok(now),
             Taken::Denied(now, Denial::Short { available }) => {
@@ -153,20 +196,13 @@ impl Engine {
         }
     }
 
-    /// Records the next attempt of a held purchase and drives it, in a task of its own: it goes on
-    /// when the client goes away.
+    /// Records the next attempt of a held purchase and drives it.
     async fn send_held(&self, held: Purchase) -> Result<Purchase, Fault> {
-        let (engine, key) = (self.clone(), held.key);
-        let sending = self.inner.tasks.spawn(async move {
-            match engine.record_attempt(held).await? {
-                Some(sent) if sent.state == State::Sent => Ok(engine.drive(sent).await),
-                Some(ended) => Ok(ended),
-                None => engine.read_anew(&key),
-            }
-        });
-        match tokio::time::timeout(crate::limits::ACCEPTANCE_WITHIN, sending).await {
-            Ok(Ok(settled)) => settled,
-            Ok(Err(_)) | Err(_) => self.read_anew(&key),
+        let key = held.key;
+        match self.record_attempt(held).await? {
+            Some(sent) if sent.state == State::Sent => Ok(self.drive(sent).await),
+            Some(ended) => Ok(ended),
+            None => self.read_anew(&key),
         }
     }
 

@@ -12,6 +12,7 @@ use domain::lifecycle::{Event, Standing, State, event_of};
 use domain::number::masked;
 use domain::purchase::{Attempt, PurchaseKey};
 use domain::settle::{self, Case, Decided, Proof, Source};
+use domain::slip::Slip;
 use domain::upstream::{AttemptRef, Outcome, UpstreamCode, cleaned};
 use std::time::Duration;
 use store::{Change, Fault};
@@ -257,9 +258,13 @@ impl Engine {
     ) -> Result<Taken, Fault> {
         for _ in 0..limits::RACES_MOST {
             let Some((event, proof)) = what(&purchase) else { return Ok(Taken::Stayed(purchase)) };
+            let said = proof.clone();
             let step = match settle::decide(&purchase, event, proof, self.now()) {
                 Decided::Move(step) => step,
-                Decided::Stay => return Ok(Taken::Stayed(purchase)),
+                Decided::Stay => {
+                    self.keep_late_slip(&purchase, said.slip.as_deref()).await?;
+                    return Ok(Taken::Stayed(purchase));
+                }
                 Decided::Clash(case) => return self.call_staff(purchase, case).await,
                 Decided::Never => {
                     tracing::warn!(purchase = %purchase.key.id, state = purchase.state.code(), ?event, "cannot happen in this state");
@@ -285,6 +290,20 @@ impl Engine {
     pub(crate) fn read_anew(&self, key: &PurchaseKey) -> Result<Purchase, Fault> {
         let read = self.inner.store.purchase(key)?;
         read.ok_or_else(|| Fault::Corrupt(format!("purchase {} is gone", key.id)))
+    }
+
+    /// A word that says nothing new about the upstream that counts may bring what the first one did
+    /// not: the tokens.
+    pub(crate) async fn keep_late_slip(
+        &self,
+        purchase: &Purchase,
+        slip: Option<&Slip>,
+    ) -> Result<(), Fault> {
+        let (Some(upstream), Some(slip)) = (purchase.upstream.clone(), slip) else { return Ok(()) };
+        let slip = Box::new(slip.clone());
+        let change = Change::KeepSlip { key: purchase.key, upstream, slip, at: self.now() };
+        // Nothing in it can be denied: it needs nothing.
+        self.inner.store.write(change).await.map(|_| ())
     }
 
     /// The world contradicts our books: keeps the proof and opens a case; no money moves.

@@ -143,6 +143,22 @@ pub(crate) fn open_wallet(
     Ok(())
 }
 
+/// Keeps the mark of the master key that seals this data, unless there is one.
+pub(crate) fn mark_master_key(sql: &mut dyn Sql, mark: &[u8; 32]) -> Result<(), Fault> {
+    sql.run(
+        "INSERT INTO marks (name, mark) VALUES ('master key', $1) ON CONFLICT DO NOTHING",
+        &[mark.into()],
+    )?;
+    Ok(())
+}
+
+/// The mark of the master key that seals this data; `None` until one is kept.
+pub(crate) fn master_key(sql: &mut dyn Sql) -> Result<Option<[u8; 32]>, Fault> {
+    first(sql, "SELECT mark FROM marks WHERE name = 'master key'", &[], |row| {
+        row.bytes(0)?.try_into().map_err(|_| Fault::corrupt("the master key's mark"))
+    })
+}
+
 /// The highest id of accounts, logins, keys, sessions and devices: new ones go on from there.
 pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
     let highest = first(

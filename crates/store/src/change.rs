@@ -19,6 +19,7 @@ use domain::purchase::{PurchaseKey, ReferenceKey};
 use domain::routing::Route;
 use domain::settle::{Case, CaseKind, Move, Proof};
 use domain::slip::Slip;
+use domain::upstream::UpstreamCode;
 use std::time::Duration;
 
 /// One change that wants into a commit.
@@ -75,10 +76,12 @@ pub enum Change {
         /// Until when.
         until: Timestamp,
     },
-    /// Keeps a slip that an upstream gave later than its word.
+    /// Keeps a slip that an upstream gave apart from the word that decided.
     KeepSlip {
         /// Of which purchase.
         key: PurchaseKey,
+        /// Who gave it.
+        upstream: UpstreamCode,
         /// What it says.
         slip: Box<Slip>,
         /// When.
@@ -130,6 +133,8 @@ pub enum Setting {
     Wallet(AccountId, Environment, Currency),
     /// A key pair, and when it was made.
     Key(Key, Timestamp),
+    /// The mark of the master key; the first one stays.
+    MasterKey([u8; 32]),
     /// A country.
     Country(Country),
     /// An operator.

@@ -35,6 +35,8 @@ pub(crate) struct Head<'a> {
     pub(crate) purchase: Option<PurchaseId>,
     pub(crate) note: Option<&'a str>,
     pub(crate) at: Timestamp,
+    /// Whether its account reads statements: told to the index, not covered by the hash.
+    pub(crate) is_listed: bool,
 }
 
 /// The hash before the first journal.
@@ -113,7 +115,7 @@ impl Books {
         }
         let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
         sql.run(
-            "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             &[
                 seq.into(),
                 head.account.0.into(),
@@ -123,6 +125,7 @@ impl Books {
                 head.note.into(),
                 head.at.0.into(),
                 (&hash).into(),
+                head.is_listed.then_some(1_i64).into(),
             ],
         )?;
         for (line, (debit, credit, amount)) in (1_i64..).zip(lines) {

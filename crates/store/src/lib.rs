@@ -46,6 +46,7 @@ use domain::lifecycle::State;
 use domain::money::{Currency, Money};
 use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, Space};
 use domain::slip::Slip;
+use domain::upstream::UpstreamCode;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -95,6 +96,11 @@ impl Store {
     /// Whether the store answers.
     pub fn ping(&self) -> Result<(), Fault> {
         self.read(|sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0))).map(|_| ())
+    }
+
+    /// The mark of the master key that seals this data; `None` until one is kept.
+    pub fn master_key(&self) -> Result<Option<[u8; 32]>, Fault> {
+        self.read(accounts::master_key)
     }
 
     /// Everything that prices and routes a purchase.
@@ -202,7 +208,8 @@ impl Store {
         self.read(|sql| purchases::latest(sql, state, limit))
     }
 
-    /// The purchases that an account made by one face, latest first; of these states, or of all.
+    /// The purchases that an account's logins made by one face, latest first; of these states, or of
+    /// all.
     pub fn purchases_of(
         &self,
         whose: (AccountId, Environment, Space),
@@ -223,9 +230,9 @@ impl Store {
         self.read(|sql| statement::statement(sql, (account, environment, currency), page))
     }
 
-    /// What the end customer keeps of a purchase, if its upstream gave anything.
-    pub fn slip(&self, key: &PurchaseKey) -> Result<Option<Slip>, Fault> {
-        self.read(|sql| slips::of(sql, key))
+    /// What an upstream gave with a purchase for the end customer to keep.
+    pub fn slip(&self, key: &PurchaseKey, upstream: &UpstreamCode) -> Result<Option<Slip>, Fault> {
+        self.read(|sql| slips::of(sql, key, upstream))
     }
 
     /// The attempts of a purchase, first to last.

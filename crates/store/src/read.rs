@@ -59,7 +59,7 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
     let details: Details = match row.text(15)? {
         "{}" => Details::new(),
         json => serde_json::from_str(json)
-            .map_err(|error| Fault::corrupt(format!("details {json:?}: {error}")))?,
+            .map_err(|error| Fault::corrupt(format!("details: {error}")))?,
     };
     Ok(Purchase {
         key: PurchaseKey {

@@ -1,14 +1,16 @@
 //! Slips: what end customers keep of their deliveries, stored as JSON of our own form.
 //!
-//! Invariant: a slip is written in the commit of the word that brought it, and never lost to a
-//! later word that brings none.
+//! Invariant: a slip is written in the commit of the word that brought it, and stays: no later word
+//! takes it away or puts another in its place.
 
 use crate::backend::{Sql, Value, first};
 use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
 use domain::purchase::PurchaseKey;
+use domain::settle::{Proof, Source};
 use domain::slip::{Charge, Slip, Token, TokenKind};
+use domain::upstream::UpstreamCode;
 use domain::{Currency, Money};
 use serde::{Deserialize, Serialize};
 
@@ -38,13 +40,14 @@ fn named(key: &PurchaseKey) -> [Value<'static>; 3] {
     [key.id.0.into(), key.account.0.into(), key.environment.code().into()]
 }
 
-/// Keeps a purchase's slip; the latest one counts.
+/// Keeps the slip that an upstream gave with a word about a purchase, unless it gave one before.
 pub(crate) fn keep(
     sql: &mut dyn Sql,
     key: &PurchaseKey,
-    slip: &Slip,
+    said: (&UpstreamCode, &Slip),
     at: Timestamp,
 ) -> Result<(), Fault> {
+    let (upstream, slip) = said;
     let [id, account, environment] = named(key);
     let token = |t: &Token| TokenRow {
         token: t.digits().to_owned(),
@@ -64,25 +67,44 @@ pub(crate) fn keep(
     };
     let body = serde_json::to_string(&row).map_err(|error| Fault::corrupt(error.to_string()))?;
     sql.run(
-        "INSERT INTO slips (purchase_id, account_id, environment, body, at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (purchase_id, account_id, environment) DO UPDATE SET body = excluded.body, at = excluded.at",
-        &[id, account, environment, body.as_str().into(), at.0.into()],
+        "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT DO NOTHING",
+        &[id, account, environment, upstream.as_str().into(), body.as_str().into(), at.0.into()],
     )?;
     Ok(())
 }
 
-/// A purchase's slip, if an upstream gave one.
-pub(crate) fn of(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Option<Slip>, Fault> {
+/// The slip that came with a proof, if one did.
+pub(crate) fn keep_of(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    proof: &Proof,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    match (&proof.source, &proof.slip) {
+        (Source::Upstream { upstream, .. }, Some(slip)) => keep(sql, key, (upstream, slip), at),
+        (Source::Upstream { .. } | Source::Staff(_) | Source::Owner | Source::Clock, _) => Ok(()),
+    }
+}
+
+/// The slip that an upstream gave for a purchase.
+pub(crate) fn of(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    upstream: &UpstreamCode,
+) -> Result<Option<Slip>, Fault> {
+    let [id, account, environment] = named(key);
     first(
         sql,
-        "SELECT body FROM slips WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
-        &named(key),
+        "SELECT body FROM slips WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND upstream = $4",
+        &[id, account, environment, upstream.as_str().into()],
         |row| from_json(row.text(0)?),
     )
 }
 
 fn from_json(body: &str) -> Result<Slip, Fault> {
-    let broken = || Fault::corrupt(format!("a slip {body:?}"));
+    // Tokens are worth money: what cannot be read is not quoted.
+    let broken = || Fault::corrupt("a slip");
     let row: SlipRow = serde_json::from_str(body).map_err(|_| broken())?;
     let token = |t: TokenRow| {
         let kind = TokenKind::from_code(&t.kind).ok_or_else(broken)?;

@@ -38,7 +38,8 @@ pub struct StatementLine {
     pub at: Timestamp,
 }
 
-/// A wallet's statement: what changed its available money. `None` without such a wallet.
+/// The statement of a customer's wallet: what changed its available money. Found by an index that
+/// purchases by key pair are not in. `None` without such a wallet.
 pub(crate) fn statement(
     sql: &mut dyn Sql,
     whose: (AccountId, Environment, Currency),
@@ -67,7 +68,7 @@ fn in_snapshot(
         sql,
         "SELECT coalesce(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) FROM journals j
          JOIN entries e ON e.journal_seq = j.seq AND (e.credit_id = $2 OR e.debit_id = $3)
-         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6",
+         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6 AND (j.listed = 1 OR j.purchase_id IS NULL)",
         &[
             wallet.into(),
             wallet.into(),
@@ -81,10 +82,13 @@ fn in_snapshot(
     let mut available_after = balance - later.unwrap_or(0);
     let rows = all(
         sql,
-        "SELECT j.seq, j.reason, j.purchase_id, sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), j.at FROM journals j
-         JOIN entries e ON e.journal_seq = j.seq AND (e.credit_id = $2 OR e.debit_id = $3)
-         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
-         GROUP BY j.seq, j.reason, j.purchase_id, j.at ORDER BY j.seq DESC LIMIT $7",
+        "SELECT j.seq, j.reason, j.purchase_id,
+                (SELECT sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) FROM entries e
+                 WHERE e.journal_seq = j.seq AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
+         FROM journals j
+         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6 AND (j.listed = 1 OR j.purchase_id IS NULL) AND EXISTS (
+             SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND (e.credit_id = $7 OR e.debit_id = $8))
+         ORDER BY j.seq DESC LIMIT $9",
         &[
             wallet.into(),
             wallet.into(),
@@ -92,6 +96,8 @@ fn in_snapshot(
             account.0.into(),
             environment.code().into(),
             before.into(),
+            wallet.into(),
+            wallet.into(),
             page.limit.into(),
         ],
         |row| {
@@ -113,8 +119,7 @@ fn in_snapshot(
     Ok(Some(rows))
 }
 
-/// The purchases that an account made by one face, latest first; of these states, or of all. Found
-/// by its references, which lie together.
+/// The purchases that an account's logins made by one face, latest first; of these states, or of all.
 pub(crate) fn purchases_of(
     sql: &mut dyn Sql,
     (account, environment, space): (AccountId, Environment, Space),
@@ -128,17 +133,14 @@ pub(crate) fn purchases_of(
         concat!(
             "SELECT ",
             read::purchase_columns!(),
-            " FROM purchases WHERE account_id = $1 AND environment = $2 AND id IN (
-                 SELECT purchase_id FROM claims WHERE account_id = $3 AND environment = $4 AND space = $5 AND purchase_id < $6
-             ) AND ($7 = ',,' OR $8 LIKE '%,' || state || ',%') ORDER BY id DESC LIMIT $9"
+            " FROM purchases WHERE account_id = $1 AND environment = $2 AND key_id IS NULL AND id < $3 AND space = $4
+              AND ($5 = ',,' OR $6 LIKE '%,' || state || ',%') ORDER BY id DESC LIMIT $7"
         ),
         &[
             account.0.into(),
             environment.code().into(),
-            account.0.into(),
-            environment.code().into(),
-            space.code().into(),
             page.before.unwrap_or(i64::MAX).into(),
+            space.code().into(),
             states.as_str().into(),
             states.as_str().into(),
             page.limit.into(),

@@ -195,6 +195,7 @@ fn check_journal(
         purchase: journal.purchase.map(PurchaseId),
         note: journal.note.as_deref(),
         at: journal.at,
+        is_listed: false,
     };
     let expected = hash(&chain.1, seq, &journal.reason, &head, &journal.lines);
     if journal.hash != expected {

@@ -240,9 +240,7 @@ impl Desk {
             Change::Post(posting) => self.post(posting, view),
             Change::Keep { key, proof, case, at } => {
                 purchases::keep(sql, key, proof, *at)?;
-                if let Some(slip) = &proof.slip {
-                    slips::keep(sql, key, slip, *at)?;
-                }
+                slips::keep_of(sql, key, proof, *at)?;
                 if let Some(case) = case {
                     outbox::open_case(sql, key, case, *at)?;
                 }
@@ -256,7 +254,9 @@ impl Desk {
                 outbox::claim(sql, *now, *lease, *limit).map(Done::Claimed)
             }
             Change::PutOff { job, until } => written(outbox::put_off(sql, job, *until)),
-            Change::KeepSlip { key, slip, at } => written(slips::keep(sql, key, slip, *at)),
+            Change::KeepSlip { key, upstream, slip, at } => {
+                written(slips::keep(sql, key, (upstream, slip), *at))
+            }
             Change::WakeEnquiries { now } => written(outbox::wake_enquiries(sql, *now)),
             Change::Remember { reference, status, body } => {
                 written(purchases::remember(sql, reference, *status, body))
@@ -278,6 +278,7 @@ impl Desk {
             purchase: None,
             note: Some(&posting.note),
             at: posting.at,
+            is_listed: false,
         };
         self.books.append(self.sql.as_mut(), &posting.journal, &head)?;
         let mut mentioned = posting.journal.entries().iter().flat_map(|e| [e.debit(), e.credit()]);
@@ -301,14 +302,15 @@ impl Desk {
                 purchase: Some(key.id),
                 note: None,
                 at,
+                is_listed: step.after.api_key.is_none(),
             };
             self.books.append(sql, journal, &head)?;
         }
         if let Some(proof) = &step.evidence {
             purchases::keep(sql, key, proof, at)?;
         }
-        if let Some(slip) = &step.slip {
-            slips::keep(sql, key, slip, at)?;
+        if let (Some(slip), Some(upstream)) = (&step.slip, &step.after.upstream) {
+            slips::keep(sql, key, (upstream, slip), at)?;
         }
         if let Some(case) = &step.case {
             outbox::open_case(sql, key, case, at)?;
@@ -325,6 +327,7 @@ impl Desk {
                 accounts::open_wallet(sql, *account, *environment, *currency)
             }
             Setting::Key(key, created_at) => accounts::set_key(sql, key, *created_at),
+            Setting::MasterKey(mark) => accounts::mark_master_key(sql, mark),
             Setting::Country(country) => catalog::set_country(sql, country),
             Setting::Operator(operator) => catalog::set_operator(sql, operator),
             Setting::Category(category) => catalog::set_category(sql, category),

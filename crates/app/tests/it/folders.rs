@@ -97,3 +97,17 @@ async fn a_first_start_that_is_cut_off_is_finished_by_the_next() {
         folder.verify();
     }
 }
+
+/// Sealed push tokens, webhooks' secrets and quotes hang on the master key: another one is not
+/// taken for it, and the right one is.
+#[test]
+fn another_master_key_is_refused() {
+    let folder = Folder::new();
+    folder.start().stop();
+    let file = folder.data_dir().join("master.key");
+    let right = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_one_sentence(&refused("demo", &folder), "master.key");
+    std::fs::write(&file, &right).unwrap();
+    folder.start().stop();
+}

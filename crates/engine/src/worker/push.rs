@@ -13,6 +13,9 @@ use store::{Change, Done, DuePush, Fault, PushChange};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+/// While pushes are due, or every seat is taken, look again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// What an app is shown, in the words of the face that sold the purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
@@ -42,8 +45,8 @@ impl Engine {
         let seats = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
         while !stop.is_cancelled() {
             let nap = match self.take_pushes(&seats).await {
-                Ok(0) => limits::SLEEP_MOST,
-                Ok(_) => Duration::from_millis(5),
+                Ok(0) if seats.available_permits() > 0 => limits::SLEEP_MOST,
+                Ok(_) => LOOK_AGAIN,
                 Err(fault) => {
                     tracing::warn!(%fault, "no pushes could be taken");
                     limits::SLEEP_MOST

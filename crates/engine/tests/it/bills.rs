@@ -7,7 +7,7 @@ use domain::purchase::Space;
 use domain::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::{BillAnswer, BillCustomer, Outcome};
 use domain::{Purchase, Refusal};
-use engine::{Engine, Page, Quote};
+use engine::{Caller, Engine, Page, Quote};
 
 const METER: &str = "41234567891";
 
@@ -142,10 +142,11 @@ async fn a_slip_outlives_doubt_and_a_clash() {
 #[tokio::test]
 async fn a_statement_is_the_wallets_story_page_by_page() {
     let world = world().await;
-    world.buy("R1", TO_A).await;
+    let caller = Caller { key: None, ..world.caller() };
+    let login = |reference| engine::Wish { caller, ..world.wish(reference, TO_A) };
+    world.engine.purchase(login("L1")).await.unwrap();
     world.a.answers(refused(), unknown());
-    world.buy("R2", TO_A).await;
-    let caller = world.caller();
+    world.engine.purchase(login("L2")).await.unwrap();
     let read = async |before, limit| {
         let page = Page { before, limit };
         world.engine.statement(&caller, domain::Currency::BDT, page).await.unwrap()
@@ -175,10 +176,34 @@ async fn a_statement_is_the_wallets_story_page_by_page() {
         world.engine.purchases_of(&caller, Space::Irecharge, states, page)
     };
     let names = |list: Vec<Purchase>| list.into_iter().map(|p| p.reference).collect::<Vec<_>>();
-    assert_eq!(names(listed(&[]).await.unwrap()), ["R2", "R1"]);
-    assert_eq!(names(listed(&[State::Failed]).await.unwrap()), ["R2"]);
-    assert_eq!(names(listed(&[State::Failed, State::Delivered]).await.unwrap()), ["R2", "R1"]);
+    assert_eq!(names(listed(&[]).await.unwrap()), ["L2", "L1"]);
+    assert_eq!(names(listed(&[State::Failed]).await.unwrap()), ["L2"]);
+    assert_eq!(names(listed(&[State::Failed, State::Delivered]).await.unwrap()), ["L2", "L1"]);
     assert_eq!(names(listed(&[State::Held]).await.unwrap()), Vec::<String>::new());
     let other = world.engine.purchases_of(&caller, Space::Rechargely, &[], page).await;
     assert_eq!(names(other.unwrap()), Vec::<String>::new());
+}
+
+/// A callback without the tokens overtakes the answer that has them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slip_that_comes_after_its_word_is_kept() {
+    let world = world().await;
+    world.a.on_look_up(|_| known("T. Moyo"));
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let (opens, mine) = (gate.clone(), slip(&[TokenKind::Credit]));
+    let answer = with(Some(mine.clone()));
+    world.a.on_submit(move |_| Reply::When(opens.clone(), answer.clone()));
+    let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
+    let id = quote.purchase.key.id;
+    let (engine, caller) = (world.engine.clone(), world.caller());
+    let paying = tokio::spawn(async move { engine.authorise(&caller, id).await });
+    until(|| world.a.count(What::Submit) == 1).await;
+    let workers = world.engine.start_workers().await.unwrap();
+    world.hear(id, 1, with(None));
+    until(|| world.state(id) == State::Delivered).await;
+    gate.add_permits(1);
+    let paid = paying.await.unwrap().unwrap();
+    assert_eq!(world.engine.delivery(&paid).await.unwrap().slip, Some(mine));
+    stop(workers).await;
+    world.assert_sound().await;
 }

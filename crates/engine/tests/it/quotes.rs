@@ -208,3 +208,37 @@ async fn of_acceptance_and_expiry_exactly_one_wins() {
     assert_eq!(world.a.count(What::Submit), paid);
     world.assert_sound().await;
 }
+
+/// A worker does not overtake whoever accepts: the answer is the upstream's, not "held" or "sent".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_accepts_hears_the_upstreams_answer() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    for n in 0..100 {
+        let quote = world.engine.quote(world.wish(&format!("Q{n}"), TO_A)).await.unwrap();
+        let paid = world.engine.authorise(&world.caller(), quote.purchase.key.id).await.unwrap();
+        assert_eq!(paid.state, State::Delivered, "{n}");
+    }
+    stop(workers).await;
+}
+
+/// Quotes cost nothing and stay for ever: a customer gets some of them a minute.
+#[tokio::test]
+async fn quotes_are_counted() {
+    let world = world().await;
+    let caller = engine::Caller { key: None, plan: None, ..world.caller() };
+    world.engine.change_account(world.merchant, |a| a.subscription = None).await.unwrap();
+    let quote = |n: u32| {
+        let wish = Wish { caller, digest: Some([1; 32]), ..world.wish(&format!("Q{n}"), TO_A) };
+        world.engine.quote(wish)
+    };
+    for n in 0..20 {
+        quote(n).await.unwrap();
+    }
+    let refused = quote(20).await.unwrap_err();
+    assert!(matches!(refused, Refusal::TooFast { .. }), "{refused:?}");
+    // The same wish again is no new quote.
+    quote(0).await.unwrap();
+    world.clock.advance(Duration::from_secs(61));
+    quote(20).await.unwrap();
+}

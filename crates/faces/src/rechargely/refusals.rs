@@ -254,7 +254,7 @@ fn entry(refusal: &Refusal) -> Says {
         ),
         Refusal::ReferenceKnown(_) => says(
             StatusCode::CONFLICT,
-            "This requestId is used up by another payment. Nothing was charged this time. Check how that payment stands before you start a new one with a new requestId.",
+            "This requestId is used up: its payment was authorized, has expired, or had other fields. Nothing was charged this time. GET /transactions/{requestId} tells how it stands; start a new payment with a new requestId.",
         ),
         Refusal::IdempotencyMismatch => says(
             StatusCode::CONFLICT,

@@ -127,16 +127,27 @@ DROP TABLE purchases;
 ALTER TABLE purchases_new RENAME TO purchases;
 
 -- What the end customer keeps of a delivery: tokens and charges, as JSON; written with the word that
--- brought it.
+-- brought it, the first of each upstream. The customer's is that of the upstream that counts.
 CREATE TABLE slips (
     purchase_id BIGINT NOT NULL,
     account_id  BIGINT NOT NULL,
     environment TEXT   NOT NULL,
+    upstream    TEXT   NOT NULL,
     body        TEXT   NOT NULL,
     at          BIGINT NOT NULL,
-    PRIMARY KEY (purchase_id, account_id, environment),
+    PRIMARY KEY (purchase_id, account_id, environment, upstream),
     FOREIGN KEY (purchase_id, account_id, environment) REFERENCES purchases (id, account_id, environment)
 ) {{clustered}};
 
--- A wallet's statement is read by account, latest first.
-CREATE INDEX journals_of ON journals (account_id, environment, seq);
+-- What a login bought is listed latest first. Partial: whoever buys with keys pays nothing for it.
+CREATE INDEX purchases_of_logins ON purchases (account_id, environment, id) WHERE key_id IS NULL;
+
+-- A customer's statement is read latest first. Partial: whoever buys with keys pays nothing for it.
+ALTER TABLE journals ADD COLUMN listed BIGINT CHECK (listed = 1);
+CREATE INDEX journals_listed ON journals (account_id, environment, seq) WHERE listed = 1 OR purchase_id IS NULL;
+
+-- What tells the master key that seals this data from another one.
+CREATE TABLE marks (
+    name TEXT PRIMARY KEY,
+    mark BYTEA NOT NULL CHECK (length(mark) = 32)
+) {{table}};

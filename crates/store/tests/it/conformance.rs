@@ -15,7 +15,7 @@ use domain::product::{
 };
 use domain::purchase::{Purchase, PurchaseKey, Space};
 use domain::routing::Route;
-use domain::settle::{self, Case, CaseKind, Decided, Proof};
+use domain::settle::{self, Case, CaseKind, Decided, Proof, Source};
 use domain::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::UpstreamCode;
 use domain::{Money, PurchaseId};
@@ -609,11 +609,12 @@ fn products() -> Vec<Product> {
     vec![power, bundle]
 }
 
-/// A slip is written with the word that brought it: by a step, as evidence, or later; the latest
-/// one counts, and a word without one takes nothing away.
+/// A slip is written with the word that brought it, by a step, as evidence or later: the first of
+/// each upstream stays.
 pub async fn a_slip_is_kept_with_its_word(world: World) {
     let store = &world.store;
     deposit(store, 2, TOTAL, "in").await;
+    let sim = UpstreamCode::new("sim");
     let slip = |digit: &str| {
         let token = |kind| Token::new(&digit.repeat(20), Some("4.5".into()), kind).unwrap();
         let mut slip = Slip::of_tokens(vec![token(TokenKind::Credit), token(TokenKind::KeyChange)]);
@@ -626,23 +627,23 @@ pub async fn a_slip_is_kept_with_its_word(world: World) {
     let Decided::Move(delivers) = settle::decide(&opened, Event::Deliver, proof, NOW) else {
         panic!("it delivers");
     };
-    assert_eq!(store.slip(&key(2, 1)).unwrap(), None);
+    assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), None);
     store.write(Change::Step(delivers)).await.unwrap().unwrap();
-    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("1")));
-    let keep = |slip: Option<Slip>| Change::Keep {
-        key: key(2, 1),
-        proof: Proof { slip: slip.map(Box::new), ..staff_say("delivered") },
-        case: None,
-        at: NOW,
-    };
-    store.write(keep(None)).await.unwrap().unwrap();
-    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("1")));
-    store.write(keep(Some(slip("2")))).await.unwrap().unwrap();
-    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("2")));
-    let later = Change::KeepSlip { key: key(2, 1), slip: Box::new(slip("3")), at: NOW };
-    store.write(later).await.unwrap().unwrap();
-    assert_eq!(store.slip(&key(2, 1)).unwrap(), Some(slip("3")));
-    assert_eq!(store.slip(&key(3, 1)).unwrap(), None);
+    assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), Some(slip("1")));
+    // Another upstream's is kept apart, and nothing takes the first one's place.
+    let other = UpstreamCode::new("other");
+    let source = Source::Upstream { attempt: 1, upstream: other.clone() };
+    let proof = Proof { slip: Some(Box::new(slip("2"))), ..Proof::new(source, "delivered") };
+    let keep = Change::Keep { key: key(2, 1), proof, case: None, at: NOW };
+    store.write(keep).await.unwrap().unwrap();
+    for (upstream, digit) in [(&sim, "3"), (&other, "4")] {
+        let (upstream, slip) = (upstream.clone(), Box::new(slip(digit)));
+        let later = Change::KeepSlip { key: key(2, 1), upstream, slip, at: NOW };
+        store.write(later).await.unwrap().unwrap();
+    }
+    assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), Some(slip("1")));
+    assert_eq!(store.slip(&key(2, 1), &other).unwrap(), Some(slip("2")));
+    assert_eq!(store.slip(&key(3, 1), &sim).unwrap(), None);
 }
 
 pub async fn keys_and_accounts_are_read_back(world: World) {

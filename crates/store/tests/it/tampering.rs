@@ -92,7 +92,7 @@ const TAMPERINGS: [(&str, &str); 45] = [
     ),
     (
         "a journal added",
-        "INSERT INTO journals VALUES (14, 2, 'live', NULL, 'deposit', NULL, 0, zeroblob(32)); INSERT INTO entries VALUES (14, 1, 13, 4, 500)",
+        "INSERT INTO journals VALUES (14, 2, 'live', NULL, 'deposit', NULL, 0, zeroblob(32), NULL); INSERT INTO entries VALUES (14, 1, 13, 4, 500)",
     ),
     ("a balance", "UPDATE ledger_accounts SET balance = balance + 100 WHERE id = 4"),
     (

@@ -52,7 +52,7 @@ fn every_refusal_of_the_engine() {
         403 {"message":"Your account is inactive. Nothing was charged. Contact support to activate it.","code":"ACCOUNT_INACTIVE"}
         404 {"message":"There is no such product. Nothing was charged. GET /products/products-list-category/{categoryId} lists them; send a productId or an id of the list.","code":"PRODUCT_NOT_FOUND"}
         404 {"message":"You have no such payment. Nothing was charged. Check the requestId and the preAuthToken: they must belong together.","code":"TRANSACTION_NOT_FOUND"}
-        409 {"message":"This requestId is used up by another payment. Nothing was charged this time. Check how that payment stands before you start a new one with a new requestId.","code":"DUPLICATE_REFERENCE"}
+        409 {"message":"This requestId is used up: its payment was authorized, has expired, or had other fields. Nothing was charged this time. GET /transactions/{requestId} tells how it stands; start a new payment with a new requestId.","code":"DUPLICATE_REFERENCE"}
         409 {"message":"The payment was not authorized in time, or was called off. Nothing was charged. Start a new payment with a new requestId.","code":"QUOTE_EXPIRED"}
         409 {"message":"This is not possible now. Nothing was changed. It is delivered.","code":"NOT_POSSIBLE"}
         422 {"message":"Some fields are missing or wrong. Nothing was charged. Correct the fields named in errors and send the request again.","code":"VALIDATION_ERROR","errors":{"amount":["must be more than 0."],"productId":["is required.","twice."]}}

@@ -49,8 +49,6 @@ pub(in super::super) async fn pre_auth(
         let catalog = face.engine.catalog();
         let wish = wish(&catalog, caller, &Sent::from_json(&text)?)?;
         note_recipient(&wish.recipient);
-        // Without a wallet in its currency the quote could never be accepted.
-        face.engine.balance(&caller, wish.amount.currency()).await?;
         let quote = face.engine.quote(wish).await?;
         let token = format!("{TOKEN_PREFIX}{}", quote.acceptance);
         told(&tell::PreAuthAnswer::of(&quote.purchase, &token))

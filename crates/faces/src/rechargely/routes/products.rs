@@ -18,7 +18,7 @@ use http::Uri;
 /// Search products
 ///
 /// Products that can be bought now and fit every word of the query, best first; typing errors are
-/// forgiven. No access token is needed. At most 60 searches a minute from one address.
+/// forgiven. No access token is needed. At most 30 searches a minute from one address.
 #[utoipa::path(
     get, path = "/public/products/search", tag = "Products", operation_id = "search",
     params(forms::SearchQuery),
