@@ -21,6 +21,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// Where mails go in the data folder.
 const FOLDER: &str = "mail";
+/// Mails kept there, the newest: strangers have them written too.
+const FILES_MOST: usize = 1_000;
 
 /// What carries mails, as the configuration says.
 pub(crate) fn mailer(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Mailer>> {
@@ -137,7 +139,8 @@ impl Mailer for Files {
             let name = format!("{}-{number}.eml", self.letters.clock.now().0);
             let write = move || {
                 make_private(&folder)?;
-                write_private(&folder.join(name), &letter)
+                write_private(&folder.join(name), &letter)?;
+                keep_newest(&folder)
             };
             let written = tokio::task::spawn_blocking(write).await;
             written.map_err(|_| "it was not written".to_owned())?.map_err(|e| format!("{e:#}"))
@@ -151,6 +154,29 @@ fn make_private(folder: &Path) -> anyhow::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).with_context(|| format!("{} cannot be made", folder.display()))
+}
+
+/// Removes the oldest mails past [`FILES_MOST`], by their names; no other file.
+fn keep_newest(folder: &Path) -> anyhow::Result<()> {
+    let files = std::fs::read_dir(folder).context("the folder of mails cannot be read")?;
+    let mut mails: Vec<_> = files.flatten().filter_map(|file| written_at(&file.path())).collect();
+    mails.sort_unstable_by(|one, other| other.cmp(one));
+    for (_, path) in mails.iter().skip(FILES_MOST) {
+        match std::fs::remove_file(path) {
+            // Another mail's turn may have been faster.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).context("an old mail cannot be removed");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// When a mail was written, and as which of its run: `1776945600000000-7.eml`.
+fn written_at(path: &Path) -> Option<((i64, u64), PathBuf)> {
+    let (at, number) = path.file_name()?.to_str()?.strip_suffix(".eml")?.split_once('-')?;
+    Some(((at.parse().ok()?, number.parse().ok()?), path.to_owned()))
 }
 
 #[cfg(test)]
@@ -195,6 +221,23 @@ mod tests {
         // A line break in an address would be a header of the asker's.
         let forged = Mail { to: "a@b.co\r\nBcc: x@y.zz".to_owned(), ..mail() };
         assert_eq!(mailer.send(&forged).await, Err("its address cannot be read".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn the_newest_thousand_files_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mails = folder.path().join(FOLDER);
+        std::fs::create_dir(&mails).unwrap();
+        for n in 0..1_005 {
+            std::fs::write(mails.join(format!("{}-{n}.eml", 90 + n)), "").unwrap();
+        }
+        std::fs::write(mails.join("notes.txt"), "").unwrap();
+        let mailer = mailer_with(folder.path(), "").unwrap();
+        mailer.send(&mail()).await.unwrap();
+        assert_eq!(std::fs::read_dir(&mails).unwrap().count(), 1_000 + 1);
+        let is_there = |name: &str| mails.join(name).exists();
+        // Six are gone, the oldest by number, not by letters: 90 is older than 100.
+        assert!(is_there("notes.txt") && !is_there("95-5.eml") && is_there("96-6.eml"));
     }
 
     #[test]

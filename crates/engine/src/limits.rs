@@ -72,24 +72,39 @@ pub const HASHES_AT_ONCE: usize = 2;
 pub const HASHES_WAITING: usize = 20;
 /// When to come again after that.
 pub const HASHES_FULL_RETRY_S: u64 = 2;
+/// Log-ins a minute of one mail address that are hashed, right ones too, and as many on each device
+/// of its login: more than a person needs, less than a hundredth of what two cores can hash.
+pub const LOG_INS_A_MINUTE: u32 = 10;
+/// The same from one IPv4 address or IPv6 /64, whosever they are: a shop full of people.
+pub const LOG_INS_A_MINUTE_FROM: u32 = 30;
+/// Mail and network addresses whose log-ins are counted: more than ten times what can be hashed in
+/// their minute. A flood from more is uncounted, and bounded by the line of hashes.
+pub const LOG_INS_COUNTED: usize = 50_000;
 /// Wrong passwords of one mail address, and from one network address, in [`GUESSES_WINDOW`]; then
 /// [`GUESSES_LOCK`] (PCI DSS 4, 8.3.4; RELIABILITY K7).
 pub const GUESSES_MOST: usize = 10;
 /// How long a wrong password counts.
 pub const GUESSES_WINDOW: Duration = Duration::from_secs(15 * 60);
-/// How long nobody but those at home may guess.
+/// How long nobody may guess but on a device that is known.
 pub const GUESSES_LOCK: Duration = Duration::from_secs(30 * 60);
-/// Guessers counted; those beyond are not let guess. Each guess costs a hash, so more
-/// than this cannot fail within the window.
+/// Guessers counted; those beyond are not let guess passwords. Each such guess costs a hash, so
+/// more than this cannot fail within the window.
 pub const GUESSERS_COUNTED: usize = 150_000;
 /// When to come again if more are counted all the same.
 pub const GUESSERS_FULL_WAIT: Duration = Duration::from_secs(60);
 /// A one-time code counts this long.
 pub const CODE_LIFE: Duration = Duration::from_secs(30 * 60);
-/// Mails that may be asked for, to one address.
-pub const MAILS_AN_HOUR_TO: usize = 3;
-/// Mails that may be asked for, from one network address.
+/// Wrong codes for one mail address from one site; then those it has count there no more.
+pub const CODE_TRIES_MOST: usize = 5;
+/// Mails that may be asked for, to one address from one site.
+pub const MAILS_AN_HOUR_TO_FROM: usize = 3;
+/// Mails that may be asked for, to one address: three sites' worth, so that a stranger who asks for
+/// his leaves some, and no mailbox is flooded.
+pub const MAILS_AN_HOUR_TO: usize = 10;
+/// Mails that may be asked for, from one IPv4 address or IPv6 /64.
 pub const MAILS_AN_HOUR_FROM: usize = 10;
+/// Mails that may be asked for, from one IPv6 /48, which one hand may hold: five subscribers'.
+pub const MAILS_AN_HOUR_FROM_SITE: usize = 50;
 /// How long a mail that was asked for counts.
 pub const MAILS_COUNTED_FOR: Duration = Duration::from_secs(3600);
 /// Askers of mails counted; a flood from more makes us forget some.

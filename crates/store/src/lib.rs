@@ -148,15 +148,9 @@ impl Store {
         self.read(|sql| people::session(sql, id))
     }
 
-    /// The first of these marks where the login of an address is at home; `None` for an address
-    /// that is nobody's.
-    pub fn known_place(
-        &self,
-        email: &str,
-        marks: &[Mark],
-        now: Timestamp,
-    ) -> Result<Option<Mark>, Fault> {
-        self.read(|sql| people::known_place(sql, email, marks, now))
+    /// Whether the login of an address is at home at this mark; not, if the address is nobody's.
+    pub fn known_place(&self, email: &str, mark: &Mark, now: Timestamp) -> Result<bool, Fault> {
+        self.read(|sql| people::known_place(sql, email, mark, now))
     }
 
     /// The devices of an account that want to be told things.

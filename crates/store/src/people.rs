@@ -16,13 +16,13 @@ use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
 use domain::money::Currency;
 
-/// A digest that only the vault can make: of a code, of a place.
+/// A digest that only the vault can make: of a code, of a device.
 pub type Mark = [u8; 32];
 
 /// What happens to logins.
 #[derive(Clone, Debug)]
 pub enum PeopleChange {
-    /// A code was made; it replaces an older one of its purpose and address.
+    /// A code was made; of its purpose and address it and the two before it count.
     OfferCode(Box<Code>),
     /// Opens the account and the login that a code waits with, and uses the code up.
     SignUp(Box<SignUp>),
@@ -133,8 +133,6 @@ pub struct Typed {
     pub email: String,
     /// Its digest.
     pub digest: Mark,
-    /// The mark of where it was typed.
-    pub place: Mark,
     /// When.
     pub at: Timestamp,
 }
@@ -163,18 +161,18 @@ pub struct Entry {
     pub rehashed: Option<String>,
     /// What it is told things on.
     pub device: Option<NewDevice>,
-    /// The marks of where it logs in from.
-    pub places: Vec<Mark>,
+    /// The mark of the device it logs in on, if that names itself.
+    pub place: Option<Mark>,
 }
 
 /// A device that comes with a log-in.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
-    /// Which.
+    /// Which it is if it is new to its login; else it stays what it was.
     pub id: DeviceId,
     /// The digest of its push token.
     pub mark: Mark,
-    /// The push token, sealed for this id.
+    /// The push token, sealed for its login and mark.
     pub sealed: Vec<u8>,
 }
 
@@ -224,6 +222,8 @@ pub struct Device {
     pub id: DeviceId,
     /// Whose.
     pub user: UserId,
-    /// The push token, sealed for this id.
+    /// The digest of its push token.
+    pub mark: Mark,
+    /// The push token, sealed for its login and mark.
     pub sealed: Vec<u8>,
 }

@@ -38,6 +38,11 @@ pub(crate) enum Verb {
         #[command(flatten)]
         subscription: SubscriptionArgs,
     },
+    /// End an account's plan now: calls with its keys are refused (402) until it has one again.
+    Unsubscribe {
+        /// Which account.
+        id: i64,
+    },
     /// Stop an account: its calls are refused.
     Suspend {
         /// Which account.
@@ -91,6 +96,9 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
         Verb::Subscribe { id, subscription } => {
             let subscription = Some(subscription.read(engine.now())?);
             change(engine, id, output, |account| account.subscription = subscription).await?;
+        }
+        Verb::Unsubscribe { id } => {
+            change(engine, id, output, |account| account.subscription = None).await?
         }
         Verb::Suspend { id } => {
             change(engine, id, output, |account| account.is_active = false).await?

@@ -176,11 +176,13 @@ async fn a_suspended_account_is_refused_until_it_resumes() {
 #[tokio::test]
 async fn without_a_subscription_payment_is_required() {
     let mut scene = Scene::new("").await;
+    let make = ["key", "make", "--environment", "live", "--account"];
     let customer = scene.account("customer");
-    let pair: Value = scene
-        .folder
-        .saldo_json(&["key", "make", "--account", &customer, "--environment", "live"])
-        .remove(0);
+    let refused = scene.folder.saldo(&[&make[..], &[&customer]].concat());
+    assert!(words(&refused).contains("A customer has a login"), "{}", words(&refused));
+    let merchant = scene.account("merchant");
+    let pair: Value = scene.folder.saldo_json(&[&make[..], &[&merchant]].concat()).remove(0);
+    scene.staff(&["account", "unsubscribe", &merchant]);
     let text = |name: &str| pair[name].as_str().unwrap().to_owned();
     let keys =
         Keys { open_key: text("open_key"), secret_key: text("secret_key"), webhook_secret: None };
@@ -189,8 +191,7 @@ async fn without_a_subscription_payment_is_required() {
     refused.assert_refused(402, "NO_ACTIVE_SUBSCRIPTION");
     let bought = scene.client.post(RECHARGE, recharge("01712345101", 10, "SUB-1")).await;
     bought.assert_refused(402, "NO_ACTIVE_SUBSCRIPTION");
-    scene.staff(&["account", "subscribe", &customer, "--plan", "starter", "--months", "1"]);
-    // It holds no taka, so a balance in it is another matter; it is let in.
+    scene.staff(&["account", "subscribe", &merchant, "--plan", "starter", "--months", "1"]);
     let let_in = scene.client.get("/api/billing/operators").await;
     assert_eq!(let_in.status(), 200, "{let_in:?}");
     assert_eq!(let_in.header("x-ratelimit-limit"), Some("60"));

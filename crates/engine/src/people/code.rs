@@ -1,6 +1,6 @@
 //! One-time codes: ten characters that can be read out and typed.
 //!
-//! Fifty random bits in Crockford's base 32 (no I, L, O, U), five tries, half an hour. Invariant:
+//! Fifty random bits in Crockford's base 32 (no I, L, O, U), fifty tries, half an hour. Invariant:
 //! a code is in one mail and nowhere else; what is stored is a tag that only the vault can make.
 
 use crate::Engine;

@@ -5,10 +5,11 @@
 
 use super::fields;
 use super::password::Verdict;
-use super::{counted, token};
+use super::{counted, seal_of, token, too_fast};
+use crate::access::Quota;
 use crate::{Engine, limits};
-use domain::account::{Environment, Role};
-use domain::ids::{DeviceId, SessionId};
+use domain::account::{Environment, Role, subscriber};
+use domain::ids::{DeviceId, SessionId, UserId};
 use domain::refusal::{Complaint, Refusal};
 use std::net::IpAddr;
 use store::{Entry, Mark, NewDevice, PeopleChange, PeopleDone, Session, User, UserHolder};
@@ -48,15 +49,16 @@ impl std::fmt::Debug for AccessToken {
 impl Engine {
     /// Opens a session of a customer's login. Refuses an unknown address, a wrong password and a
     /// login of anybody but a customer alike (`LogInFailed`), a login or account that is switched
-    /// off (`AccountInactive`), and too many failures or too many at once (`TooFast`).
+    /// off (`AccountInactive`), and too many failures, log-ins a minute or log-ins at once
+    /// (`TooFast`).
     pub async fn log_in(&self, ask: LogIn<'_>) -> Result<AccessToken, Refusal> {
         if ask.push_token.len() > limits::PUSH_TOKEN_BYTES {
             let says = "A push token has at most 4096 bytes.".to_owned();
             return Err(Refusal::Invalid(vec![Complaint { field: "push_token", says }]));
         }
         let email = fields::address(ask.email);
-        let places = self.places(&email, ask.push_token, ask.from);
-        let ticket = self.may_guess(&email, ask.from, &places)?;
+        let place = self.place(&email, ask.push_token);
+        let ticket = self.may_guess(&email, ask.from, place)?;
         let holder = self.user_of(&email)?.filter(|h| h.account.role == Role::Customer);
         let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
         let verdict = self.inner.people.hasher.verify(ask.password, stored).await?;
@@ -73,21 +75,32 @@ impl Engine {
         }
         // A hash that cannot be renewed now is renewed another time.
         let rehashed = if is_stale { self.hashed(ask.password).await.ok() } else { None };
-        self.open_session(user, ask, places, rehashed.map(|hash| hash.0)).await
+        self.open_session(user, ask, place, rehashed.map(|hash| hash.0)).await
     }
 
-    /// A ticket for one guess of a password.
+    /// A ticket for one password that is to be hashed, right or wrong, on the device of this mark.
     pub(super) fn may_guess(
         &self,
         email: &str,
         from: IpAddr,
-        places: &[Mark],
+        place: Option<Mark>,
     ) -> Result<super::lockout::Ticket<'_>, Refusal> {
-        let home = self.inner.store.known_place(email, places, self.now());
-        let home = home.map_err(|fault| self.unavailable(&fault))?;
-        let lockout = &self.inner.people.lockout;
-        let ticket = lockout.begin(Some(counted(email)), from, home, self.monotonic());
-        ticket.map_err(|wait| Refusal::TooFast { retry_after_s: limits::whole_seconds(wait) })
+        let home = match place {
+            Some(mark) if self.is_known(email, &mark)? => Some(mark),
+            Some(_) | None => None,
+        };
+        let (people, email, now) = (&self.inner.people, counted(email), self.monotonic());
+        let ticket = people.lockout.begin(email, from, home, now).map_err(too_fast)?;
+        // After the lock, so that whoever is locked out takes nothing from others' minute.
+        let most = limits::LOG_INS_A_MINUTE_FROM;
+        passes(people.log_ins_from.take(subscriber(from), most, now))?;
+        passes(people.log_ins.take((email, home), limits::LOG_INS_A_MINUTE, now))?;
+        Ok(ticket)
+    }
+
+    fn is_known(&self, email: &str, place: &Mark) -> Result<bool, Refusal> {
+        let known = self.inner.store.known_place(email, place, self.now());
+        known.map_err(|fault| self.unavailable(&fault))
     }
 
     pub(super) fn user_of(&self, email: &str) -> Result<Option<UserHolder>, Refusal> {
@@ -98,7 +111,7 @@ impl Engine {
         &self,
         user: User,
         ask: LogIn<'_>,
-        places: Vec<Mark>,
+        place: Option<Mark>,
         rehashed: Option<String>,
     ) -> Result<AccessToken, Refusal> {
         let now = self.now();
@@ -114,9 +127,9 @@ impl Engine {
         let said = token::Said { environment: ask.environment, user: user.id, session: session.id };
         let text = token::write(&self.inner.vault, &said, now)
             .ok_or(Refusal::Unavailable { retry_after_s: 5 })?;
-        let device = self.device(ask.push_token)?;
+        let device = self.device(user.id, ask.push_token)?;
         let verified = user.password_hash;
-        let entry = Entry { session, verified, rehashed, device, places };
+        let entry = Entry { session, verified, rehashed, device, place };
         match self.change_people(PeopleChange::LogIn(Box::new(entry))).await? {
             PeopleDone::Yes => Ok(AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() }),
             // The password was changed, or the login switched off, while it was verified.
@@ -126,16 +139,20 @@ impl Engine {
         }
     }
 
-    fn device(&self, push_token: &str) -> Result<Option<NewDevice>, Refusal> {
+    fn device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Refusal> {
         if push_token.is_empty() {
             return Ok(None);
         }
         let id = DeviceId(self.next_id());
         let (vault, chance) = (&self.inner.vault, self.inner.chance.as_ref());
-        let sealed =
-            vault.seal("push token", &format!("device {id}"), push_token.as_bytes(), chance);
-        let sealed = sealed.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
         let mark = vault.tag("push token", push_token.as_bytes());
+        let place = seal_of(user, &mark);
+        let sealed = vault.seal("push token", &place, push_token.as_bytes(), chance);
+        let sealed = sealed.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
         Ok(Some(NewDevice { id, mark, sealed }))
     }
+}
+
+fn passes((quota, passes): (Quota, bool)) -> Result<(), Refusal> {
+    if passes { Ok(()) } else { Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) }) }
 }

@@ -3,6 +3,7 @@
 //! Not here: how a mail travels (the connected mailer's matter). Invariant: a mail's text is in no
 //! log, and whether there was one delays no answer.
 
+use super::{Email, site};
 use crate::{Engine, limits};
 use domain::account::subscriber;
 use domain::mail::{Mail, Mailer};
@@ -18,8 +19,10 @@ pub(super) struct Mails {
     mailer: OnceLock<Arc<dyn Mailer>>,
     waiting: Arc<Semaphore>,
     seats: Arc<Semaphore>,
-    to: Hourly<[u8; 32]>,
+    to: Hourly<Email>,
+    to_from: Hourly<(Email, IpAddr)>,
     from: Hourly<IpAddr>,
+    from_site: Hourly<IpAddr>,
 }
 
 impl Mails {
@@ -29,14 +32,19 @@ impl Mails {
             waiting: Arc::new(Semaphore::new(limits::MAILS_WAITING)),
             seats: Arc::new(Semaphore::new(limits::MAILS_AT_ONCE)),
             to: Hourly::new(limits::MAILS_AN_HOUR_TO),
+            to_from: Hourly::new(limits::MAILS_AN_HOUR_TO_FROM),
             from: Hourly::new(limits::MAILS_AN_HOUR_FROM),
+            from_site: Hourly::new(limits::MAILS_AN_HOUR_FROM_SITE),
         }
     }
 
     /// Whether one more mail may be asked for; else how long to wait. The same for every address,
     /// be it somebody's or not.
-    pub(super) fn admit(&self, to: [u8; 32], from: IpAddr, now: Duration) -> Result<(), Duration> {
+    pub(super) fn admit(&self, to: Email, from: IpAddr, now: Duration) -> Result<(), Duration> {
         self.from.take(subscriber(from), now)?;
+        self.from_site.take(site(from), now)?;
+        // Before what all share: what a stranger is refused is not taken from others.
+        self.to_from.take((to, site(from)), now)?;
         self.to.take(to, now)
     }
 }
@@ -123,6 +131,30 @@ impl<K: Eq + Hash + Clone> Hourly<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stranger_leaves_some_to_others() {
+        let mails = Mails::new();
+        let at = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let admit = |to, from| mails.admit([to; 32], from, Duration::from_secs(1)).is_ok();
+        let strangers = (0..9).filter(|_| admit(1, at(66))).count();
+        assert_eq!(strangers, 3);
+        assert!(admit(1, at(1)));
+        let others = (100..110).filter(|n| admit(1, at(*n))).count();
+        assert_eq!(others, 6, "ten in all");
+        assert!(!admit(1, at(2)) && admit(2, at(2)));
+    }
+
+    #[test]
+    fn whoever_holds_many_networks_is_counted_once() {
+        let mails = Mails::new();
+        let at = |site: u16, net: u16| IpAddr::from([0x2001, 0xdb8, site, net, 0, 0, 0, 1]);
+        let admit = |to, from| mails.admit([to; 32], from, Duration::from_secs(1)).is_ok();
+        assert_eq!((0..9).filter(|n| admit(1, at(1, *n))).count(), 3);
+        let admitted = (0..100).filter(|n| admit(100 + *n, at(1, 100 + u16::from(*n)))).count();
+        assert_eq!(admitted, 50 - 9, "a refused one is counted where it came from");
+        assert!(admit(1, at(2, 0)));
+    }
 
     #[test]
     fn an_hour_gives_back_what_it_took() {

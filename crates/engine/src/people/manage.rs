@@ -2,7 +2,7 @@
 //!
 //! Not here: who may (a face's matter). Invariant: a login that is switched off has no session.
 
-use super::fields;
+use super::{fields, seal_of};
 use crate::Engine;
 use crate::vault::Unreadable;
 use domain::account::AccountId;
@@ -84,7 +84,7 @@ impl Engine {
     }
 
     fn push_token(&self, device: &store::Device) -> Result<String, Unreadable> {
-        let place = format!("device {}", device.id);
+        let place = seal_of(device.user, &device.mark);
         let text = self.inner.vault.open("push token", &place, &device.sealed)?;
         String::from_utf8(text).map_err(|_| Unreadable)
     }

@@ -21,42 +21,53 @@ pub use log_in::{AccessToken, LogIn};
 pub use manage::{PushDevice, User};
 pub use sign_up::SignUp;
 
+use crate::limits::Limiter;
 use crate::{Engine, keys, limits};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
-use domain::ids::SessionId;
+use domain::admission::Denial;
+use domain::ids::{SessionId, UserId};
 use domain::refusal::Refusal;
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
-use session::CachedSession;
+use session::{CachedSession, Ends};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Change, Done, Mark, PeopleChange, PeopleDone};
+use std::time::Duration;
+use store::{Change, Done, Fault, Mark, PeopleChange, PeopleDone};
+
+/// What a mail address is counted by: of a fixed size, whatever was typed, somebody's or not.
+type Email = [u8; 32];
 
 /// What the engine remembers about logins, none of it for longer than it runs.
 pub(crate) struct People {
     hasher: Hasher,
+    /// Log-ins that were hashed, by mail address and the known device they came from, if any.
+    log_ins: Limiter<(Email, Option<Mark>)>,
+    log_ins_from: Limiter<IpAddr>,
     lockout: Lockout,
     mails: Mails,
     sessions: quick_cache::sync::Cache<SessionId, CachedSession>,
-    /// Counts what ends sessions: a session read before the latest end is read again.
-    ends: AtomicU64,
+    ends: Ends,
 }
 
 impl People {
     pub(crate) fn new() -> People {
         People {
             hasher: Hasher::new(),
+            log_ins: Limiter::new(limits::LOG_INS_COUNTED),
+            log_ins_from: Limiter::new(limits::LOG_INS_COUNTED),
             lockout: Lockout::new(),
             mails: Mails::new(),
             sessions: quick_cache::sync::Cache::new(limits::SESSIONS_CACHED),
-            ends: AtomicU64::new(0),
+            ends: Ends::new(),
         }
     }
 
     /// From now on every session is read anew, once.
     pub(crate) fn forget_sessions(&self) {
-        self.ends.fetch_add(1, Ordering::SeqCst);
+        self.ends.end_all();
     }
 }
 
@@ -68,8 +79,9 @@ impl Engine {
 
     /// Has logins changed; whatever ended sessions is in force on this node when it answers.
     async fn change_people(&self, change: PeopleChange) -> Result<PeopleDone, Refusal> {
+        let whose = Whose::sessions_end_by(&change);
         let written = self.inner.store.write(Change::People(change)).await;
-        self.inner.people.forget_sessions();
+        self.forget_sessions_of(whose, &written);
         match written.map_err(|fault| self.unavailable(&fault))? {
             Ok(Done::People(done)) => Ok(done),
             // The writer answers no such thing; if it did, nothing would be granted.
@@ -84,22 +96,74 @@ impl Engine {
         }
     }
 
-    /// The marks of where somebody knocks: of the device, if it names itself, then of the address.
-    /// They are of one login only, so that they tell nothing about who shares an address.
-    fn places(&self, email: &str, push_token: &str, from: IpAddr) -> Vec<Mark> {
-        let device = (!push_token.is_empty()).then(|| {
-            self.inner.vault.tag("place device", format!("{email}\n{push_token}").as_bytes())
-        });
-        device.into_iter().chain([self.place_of_address(email, from)]).collect()
+    fn forget_sessions_of(&self, whose: Whose, written: &Result<Result<Done, Denial>, Fault>) {
+        let ends = &self.inner.people.ends;
+        match (whose, written) {
+            (Whose::Nobodys, _)
+            | (
+                Whose::Somebodys,
+                Ok(Ok(Done::People(
+                    PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved,
+                ))),
+            ) => {}
+            (Whose::Of(user), _) => ends.end(user),
+            (Whose::Somebodys, _) => ends.end_all(),
+        }
     }
 
-    fn place_of_address(&self, email: &str, from: IpAddr) -> Mark {
-        let place = format!("{email}\n{}", subscriber(from));
-        self.inner.vault.tag("place address", place.as_bytes())
+    /// The mark of the device that somebody knocks on, if it names itself: by a secret of its own,
+    /// for one login. A network has none: whoever shares it would be at home there too.
+    fn place(&self, email: &str, push_token: &str) -> Option<Mark> {
+        let words = format!("{email}\n{push_token}");
+        (!push_token.is_empty()).then(|| self.inner.vault.tag("place device", words.as_bytes()))
     }
 }
 
-/// What an address is counted by: of a fixed size, whatever was typed.
-fn counted(email: &str) -> [u8; 32] {
+/// Whose sessions a change may end.
+#[derive(Clone, Copy)]
+enum Whose {
+    Nobodys,
+    Of(UserId),
+    /// Those of whose address it is, which is known in the commit only.
+    Somebodys,
+}
+
+impl Whose {
+    const fn sessions_end_by(change: &PeopleChange) -> Whose {
+        match change {
+            PeopleChange::OfferCode(_)
+            | PeopleChange::SignUp(_)
+            | PeopleChange::LogIn(_)
+            | PeopleChange::ForgetDevice(_) => Whose::Nobodys,
+            PeopleChange::SetPassword { user, .. }
+            | PeopleChange::LogOut { user, .. }
+            | PeopleChange::SetActive { user, .. } => Whose::Of(*user),
+            PeopleChange::Reset { .. } => Whose::Somebodys,
+        }
+    }
+}
+
+/// What a mail address is counted by.
+fn counted(email: &str) -> Email {
     keys::digest_of(email)
+}
+
+/// The network that one hand may hold: of IPv6 a /48, of IPv4 an address.
+fn site(from: IpAddr) -> IpAddr {
+    match subscriber(from) {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
+        }
+    }
+}
+
+/// Where a device's push token is sealed for: the row of its login and mark, whatever its number.
+fn seal_of(user: UserId, mark: &Mark) -> String {
+    format!("device of {user}: {}", URL_SAFE_NO_PAD.encode(mark))
+}
+
+fn too_fast(wait: Duration) -> Refusal {
+    Refusal::TooFast { retry_after_s: limits::whole_seconds(wait) }
 }

@@ -27,8 +27,7 @@ impl Engine {
         let holder = self.inner.store.user(id).map_err(|fault| self.unavailable(&fault))?;
         let user = holder.ok_or(Refusal::TokenInvalid)?.user;
         fields::check_password(&user.email, new)?;
-        let places = [self.place_of_address(&user.email, from)];
-        let ticket = self.may_guess(&user.email, from, &places)?;
+        let ticket = self.may_guess(&user.email, from, None)?;
         let verdict = self.inner.people.hasher.verify(current, Some(&user.password_hash)).await?;
         if verdict == Verdict::Wrong {
             ticket.failed(self.monotonic());
@@ -57,8 +56,7 @@ impl Engine {
         if !fields::is_address(&email) {
             return Ok(());
         }
-        let mails = &self.inner.people.mails;
-        if mails.admit(counted(&email), from, self.monotonic()).is_err() {
+        if self.may_ask_for_mail(&email, from).is_err() {
             return Ok(());
         }
         let is_customer = self.user_of(&email)?.is_some_and(|h| h.account.role == Role::Customer);
@@ -71,8 +69,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Sets a new password by a mailed code. Refuses a new one that is too easy (`password`), and
-    /// a code that is wrong, used, replaced, too old or tried five times (`CodeInvalid`).
+    /// Sets a new password by a mailed code, and lifts the lock of its address: whoever reads its
+    /// mail need not wait for what others guessed. Refuses a new one that is too easy (`password`),
+    /// a code that is wrong, used, not among the newest three, too old, tried five times from here
+    /// or fifty in all (`CodeInvalid`), and whoever tries many (`TooFast`).
     pub async fn reset_password(
         &self,
         email: &str,
@@ -80,13 +80,14 @@ impl Engine {
         new: &str,
         from: IpAddr,
     ) -> Result<(), Refusal> {
-        let typed = self.typed(For::Reset, email, code, from);
+        let typed = self.typed(For::Reset, email, code);
         fields::check_password(&typed.email, new)?;
-        let ticket = self.may_type_code(from)?;
+        let ticket = self.may_type_code(email, from)?;
         let password_hash = self.hashed(new).await?.0;
         let email = typed.email.clone();
         match self.change_people(PeopleChange::Reset { typed, password_hash }).await? {
             PeopleDone::Yes => {
+                self.inner.people.lockout.lift(counted(&email), from);
                 self.post(changed(email));
                 Ok(())
             }
@@ -101,7 +102,7 @@ impl Engine {
 fn reset_with(to: String, code: &str) -> Mail {
     let text = format!(
         "Somebody, we hope you, wants a new password for this address.\n\nYour code: {code}\n\n\
-         Type it where you asked for it, within 30 minutes. A newer code replaces it.\n\
+         Type it where you asked for it, within 30 minutes.\n\
          If it was not you, do nothing: your password stays.\n"
     );
     Mail { to, subject: "Your code for a new password".to_owned(), text }

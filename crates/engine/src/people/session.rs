@@ -6,11 +6,11 @@
 use super::token;
 use crate::{Caller, Engine, Visit, limits};
 use domain::account::{Plan, Role};
-use domain::ids::SessionId;
+use domain::ids::{SessionId, UserId};
 use domain::refusal::Refusal;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use store::{PeopleChange, SessionHolder};
 
@@ -20,6 +20,36 @@ pub(super) struct CachedSession {
     holder: Arc<SessionHolder>,
     read_at: Duration,
     ends: u64,
+}
+
+/// Counts what ends sessions: one read before the latest end of its login's is read again.
+pub(super) struct Ends {
+    of_all: AtomicU64,
+    /// Logins share a count, a few each: then one is read once more than it must.
+    of_some: [AtomicU64; 256],
+}
+
+impl Ends {
+    pub(super) const fn new() -> Ends {
+        Ends { of_all: AtomicU64::new(0), of_some: [const { AtomicU64::new(0) }; 256] }
+    }
+
+    pub(super) fn end_all(&self) {
+        self.of_all.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn end(&self, user: UserId) {
+        self.some(user).fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Grows with each end that concerns a login: both its parts only ever do.
+    fn until_now(&self, user: UserId) -> u64 {
+        self.of_all.load(Ordering::SeqCst) + self.some(user).load(Ordering::SeqCst)
+    }
+
+    fn some(&self, user: UserId) -> &AtomicU64 {
+        &self.of_some[usize::from(user.0.to_le_bytes()[0])]
+    }
 }
 
 impl Engine {
@@ -81,7 +111,7 @@ impl Engine {
     fn session_of(&self, token: &str) -> Result<Arc<SessionHolder>, Refusal> {
         let now = self.now();
         let said = token::read(&self.inner.vault, token, now).ok_or(Refusal::TokenInvalid)?;
-        let holder = self.session_holder(said.session)?.ok_or(Refusal::TokenInvalid)?;
+        let holder = self.session_holder(said.user, said.session)?.ok_or(Refusal::TokenInvalid)?;
         let session = &holder.session;
         let is_meant = (session.user, session.environment) == (said.user, said.environment);
         let is_on = session.revoked_at.is_none() && session.ends_at > now && holder.is_user_active;
@@ -89,10 +119,15 @@ impl Engine {
         if is_meant && is_on && is_customer { Ok(holder) } else { Err(Refusal::TokenInvalid) }
     }
 
-    fn session_holder(&self, id: SessionId) -> Result<Option<Arc<SessionHolder>>, Refusal> {
+    /// A session, which is this login's if a token of ours says so.
+    fn session_holder(
+        &self,
+        user: UserId,
+        id: SessionId,
+    ) -> Result<Option<Arc<SessionHolder>>, Refusal> {
         let people = &self.inner.people;
         // Before the read: what ends a session while it is read makes what was read count no more.
-        let (ends, now) = (people.ends.load(Ordering::SeqCst), self.monotonic());
+        let (ends, now) = (people.ends.until_now(user), self.monotonic());
         if let Some(cached) = people.sessions.get(&id)
             && cached.ends == ends
             && now.saturating_sub(cached.read_at) < limits::SESSION_CACHED

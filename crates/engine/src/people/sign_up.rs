@@ -4,7 +4,8 @@
 //! the same work, one mail either way. Only the mail differs, and only its reader sees it.
 
 use super::code::For;
-use super::{counted, fields};
+use super::lockout::{NoTry, Ticket};
+use super::{counted, fields, too_fast};
 use crate::{Engine, limits};
 use domain::account::AccountId;
 use domain::ids::UserId;
@@ -12,6 +13,7 @@ use domain::mail::Mail;
 use domain::money::Currency;
 use domain::refusal::Refusal;
 use std::net::IpAddr;
+use std::time::Duration;
 use store::{Code, Pending, PeopleChange, PeopleDone, Typed};
 
 /// A form that was filled in.
@@ -30,17 +32,15 @@ pub struct SignUp<'a> {
 }
 
 impl Engine {
-    /// Takes a sign-up and mails a code, which replaces an older one; to an address that has a
-    /// login already, a mail that says so. The answer is the same. Refuses wrong fields (`email`,
-    /// `mobile`, `name`, `password`), and `TooFast` an address of mail or network that asks often.
+    /// Takes a sign-up and mails a code; of an address the newest three sign-ups wait, each for its
+    /// own. To an address that has a login already, a mail that says so. The answer is the same.
+    /// Refuses wrong fields (`email`, `mobile`, `name`, `password`), and `TooFast` an address of mail
+    /// or network that asks often.
     pub async fn sign_up(&self, form: SignUp<'_>) -> Result<(), Refusal> {
         let email = fields::address(form.email);
         let name = form.name.trim();
         fields::check_sign_up(&email, form.mobile, name, form.password)?;
-        let mails = &self.inner.people.mails;
-        mails
-            .admit(counted(&email), form.from, self.monotonic())
-            .map_err(|wait| Refusal::TooFast { retry_after_s: limits::whole_seconds(wait) })?;
+        self.may_ask_for_mail(&email, form.from).map_err(too_fast)?;
         let is_known = self.user_of(&email)?.is_some();
         let password_hash = self.hashed(form.password).await?.0;
         let code = self.fresh_code()?;
@@ -58,8 +58,9 @@ impl Engine {
     }
 
     /// Opens the account that a code waits with, a wallet in each currency and environment, and
-    /// its login, in one commit. Refuses a code that is wrong, used, replaced, older than half an
-    /// hour, tried five times, or of a sign-up with another password (`CodeInvalid`).
+    /// its login, in one commit. Refuses a code that is wrong, used, not among the newest three,
+    /// older than half an hour, tried five times from here or fifty in all, or of a sign-up with
+    /// another password (`CodeInvalid`); `TooFast` whoever tries many.
     pub async fn confirm_sign_up(
         &self,
         email: &str,
@@ -68,9 +69,9 @@ impl Engine {
         currencies: &[Currency],
         from: IpAddr,
     ) -> Result<(), Refusal> {
-        let ticket = self.may_type_code(from)?;
+        let ticket = self.may_type_code(email, from)?;
         let sign_up = store::SignUp {
-            typed: self.typed(For::SignUp(password), email, code, from),
+            typed: self.typed(For::SignUp(password), email, code),
             account: AccountId(self.next_id()),
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
@@ -84,20 +85,29 @@ impl Engine {
         }
     }
 
-    /// A ticket for one code: its own tries are the code's, these are of who tries many.
-    pub(super) fn may_type_code(
-        &self,
-        from: IpAddr,
-    ) -> Result<super::lockout::Ticket<'_>, Refusal> {
-        let ticket = self.inner.people.lockout.begin(None, from, None, self.monotonic());
-        ticket.map_err(|wait| Refusal::TooFast { retry_after_s: limits::whole_seconds(wait) })
+    /// Whether a mail with a code may be asked for, else how long to wait. A new code has new tries
+    /// for whoever asked for it.
+    pub(super) fn may_ask_for_mail(&self, email: &str, from: IpAddr) -> Result<(), Duration> {
+        let (people, email) = (&self.inner.people, counted(email));
+        people.mails.admit(email, from, self.monotonic())?;
+        people.lockout.forget_codes(email, from);
+        Ok(())
     }
 
-    pub(super) fn typed(&self, purpose: For<'_>, email: &str, code: &str, from: IpAddr) -> Typed {
+    /// A ticket for one code, which whoever typed five wrong ones here has not.
+    pub(super) fn may_type_code(&self, email: &str, from: IpAddr) -> Result<Ticket<'_>, Refusal> {
+        let email = counted(&fields::address(email));
+        let ticket = self.inner.people.lockout.begin_code(email, from, self.monotonic());
+        ticket.map_err(|no| match no {
+            NoTry::Spent => Refusal::CodeInvalid,
+            NoTry::Wait(wait) => too_fast(wait),
+        })
+    }
+
+    pub(super) fn typed(&self, purpose: For<'_>, email: &str, code: &str) -> Typed {
         let email = fields::address(email);
         let digest = self.digest_of_code(purpose, &email, code);
-        let place = self.place_of_address(&email, from);
-        Typed { email, digest, place, at: self.now() }
+        Typed { email, digest, at: self.now() }
     }
 
     pub(super) async fn offer_code(
@@ -129,7 +139,7 @@ fn confirm_with(to: String, mobile: &str, code: &str) -> Mail {
     };
     let text = format!(
         "Somebody, we hope you, signs up with this address{whose}.\n\nYour code: {code}\n\n\
-         Type it where you signed up, within 30 minutes. A newer code replaces it.\n\
+         Type it where you signed up, within 30 minutes.\n\
          If it was not you, do nothing: without the code no account is opened.\n"
     );
     Mail { to, subject: "Your code to sign up".to_owned(), text }

@@ -166,7 +166,7 @@ async fn wrong_fields_are_named_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_code_has_five_tries_half_an_hour_and_one_successor() {
+async fn a_code_has_five_tries_and_half_an_hour() {
     let (world, letters) = house().await;
     let engine = &world.engine;
     let confirm =
@@ -179,18 +179,52 @@ async fn a_code_has_five_tries_half_an_hour_and_one_successor() {
     assert!(!confirm(&first).await, "tried too often");
     sign_up(engine, ANNA, at(1)).await.unwrap();
     let second = letters.code(2).await;
+    world.clock.advance(minutes(30));
+    assert!(!confirm(&second).await, "too old");
     sign_up(engine, ANNA, at(1)).await.unwrap();
     let third = letters.code(3).await;
-    assert!(!confirm(&second).await, "replaced");
-    // Three mails an hour, to anybody.
-    let wait = Err(Refusal::TooFast { retry_after_s: 3600 });
-    assert_eq!(sign_up(engine, ANNA, at(3)).await, wait);
-    world.clock.advance(minutes(30));
-    assert!(!confirm(&third).await, "too old");
-    world.clock.advance(minutes(30));
+    assert!(confirm(&third).await);
+}
+
+/// Neither five wrong codes, nor forms of their own, nor mails that they ask for.
+#[tokio::test]
+async fn strangers_deny_nobody_a_code() {
+    let (world, letters) = house().await;
+    let engine = &world.engine;
+    let confirm =
+        async |code: &str, n| engine.confirm_sign_up(ANNA, code, PASSWORD, &[], at(n)).await;
     sign_up(engine, ANNA, at(1)).await.unwrap();
-    let fourth = letters.code(4).await;
-    assert!(confirm(&fourth).await);
+    let code = letters.code(1).await;
+    for _ in 0..5 {
+        assert_eq!(confirm("AAAAA-AAAAA", 66).await, Err(Refusal::CodeInvalid));
+    }
+    assert_eq!(confirm(&code, 66).await, Err(Refusal::CodeInvalid), "spent, over there");
+    let form = SignUp { email: ANNA, mobile: "", password: NEW, name: "", from: at(66) };
+    for n in 0..2 {
+        engine.sign_up(form).await.unwrap();
+        letters.code(2 + n).await;
+    }
+    assert_eq!(confirm(&code, 1).await, Ok(()));
+
+    let reset = async |code: &str, n| engine.reset_password(ANNA, code, NEW, at(n)).await;
+    engine.forgot_password(ANNA, at(1)).await.unwrap();
+    let code = letters.code(4).await;
+    // One more mail for this stranger, then none; there are ten an hour for all.
+    for _ in 0..5 {
+        engine.forgot_password(ANNA, at(66)).await.unwrap();
+    }
+    letters.code(5).await;
+    for _ in 0..5 {
+        assert_eq!(reset("AAAAA-AAAAA", 67).await, Err(Refusal::CodeInvalid));
+    }
+    assert_eq!(reset(&code, 1).await, Ok(()));
+    until(|| letters.count() == 6).await;
+    let mut wait = Ok(());
+    for n in 70..80 {
+        wait = sign_up(engine, ANNA, at(n)).await;
+    }
+    assert_eq!(wait, Err(Refusal::TooFast { retry_after_s: 3600 }));
+    until(|| letters.count() == 6 + 5).await;
 }
 
 #[tokio::test]
@@ -317,12 +351,14 @@ async fn only_customers_come_in_here() {
 }
 
 /// Ten wrong passwords from ten networks lock strangers out, of an address that is somebody's and
-/// of one that is nobody's alike; where Anna is at home she gets in.
+/// of one that is nobody's alike; on her phone Anna gets in.
 #[tokio::test]
 async fn nobody_locks_anna_out() {
     let (world, _) = with_anna().await;
     let engine = &world.engine;
-    assert!(engine.log_in(ask(ANNA, PASSWORD, PUSH, at(1))).await.is_ok());
+    let on_phone = |password, n| engine.log_in(ask(ANNA, password, PUSH, at(n)));
+    assert!(on_phone(PASSWORD, 1).await.is_ok());
+    world.clock.advance(minutes(1));
     let mut answers = Vec::new();
     for email in [ANNA, "nobody@example.org"] {
         let mut said = Vec::new();
@@ -336,26 +372,84 @@ async fn nobody_locks_anna_out() {
     assert_eq!(answers[0], answers[1]);
     let locked = |s| Refusal::TooFast { retry_after_s: s };
     assert_eq!(answers[0][9..12], [Refusal::LogInFailed, locked(1799), locked(1798)]);
-    // The right password too, where she has never been.
+    // The right password too, without her phone; and on another's.
     assert!(matches!(log_in(engine, PASSWORD, at(50)).await, Err(Refusal::TooFast { .. })));
-    // On her phone anywhere, or at home on another device.
-    assert!(engine.log_in(ask(ANNA, PASSWORD, PUSH, at(50))).await.is_ok());
-    assert!(log_in(engine, PASSWORD, at(1)).await.is_ok());
-    // Where that log-in came from is home by now; a guess from there counts there.
-    for _ in 0..10 {
-        assert_eq!(log_in(engine, "a wrong guess", at(50)).await, Err(Refusal::LogInFailed));
+    let other = engine.log_in(ask(ANNA, PASSWORD, "another-phone", at(1))).await;
+    assert!(matches!(other, Err(Refusal::TooFast { .. })));
+    // Who shares her network guesses no more than others, and is told no more.
+    for email in [ANNA, "nobody@example.org"] {
+        let neighbour = engine.log_in(ask(email, "a wrong guess", "", at(1))).await;
+        assert!(matches!(neighbour, Err(Refusal::TooFast { .. })), "{email}: {neighbour:?}");
     }
-    assert!(matches!(log_in(engine, PASSWORD, at(50)).await, Err(Refusal::TooFast { .. })));
-    assert!(engine.log_in(ask(ANNA, PASSWORD, PUSH, at(50))).await.is_ok());
-    assert!(log_in(engine, PASSWORD, at(1)).await.is_ok());
+    // On her phone anywhere, the same minute in which strangers guess.
+    assert!(on_phone(PASSWORD, 50).await.is_ok());
+    // Who has her phone has ten guesses of their own.
+    world.clock.advance(minutes(1));
+    for _ in 0..10 {
+        assert_eq!(on_phone("a wrong guess", 50).await, Err(Refusal::LogInFailed));
+    }
+    world.clock.advance(minutes(1));
+    assert!(matches!(on_phone(PASSWORD, 50).await, Err(Refusal::TooFast { .. })));
     world.clock.advance(minutes(30));
     assert!(log_in(engine, PASSWORD, at(51)).await.is_ok());
+}
+
+/// Ten times wrong at home locks her address and her network: her mailbox is the way back, and
+/// opens nothing to whoever guesses beside her.
+#[tokio::test]
+async fn a_reset_lifts_the_lock() {
+    let (world, letters) = with_anna().await;
+    let engine = &world.engine;
+    for _ in 0..10 {
+        assert_eq!(log_in(engine, "a wrong guess", at(1)).await, Err(Refusal::LogInFailed));
+    }
+    world.clock.advance(minutes(2));
+    let locked = Err(Refusal::TooFast { retry_after_s: 28 * 60 });
+    assert_eq!(log_in(engine, PASSWORD, at(1)).await, locked);
+    engine.forgot_password(ANNA, at(1)).await.unwrap();
+    let code = letters.code(2).await;
+    let wrong = engine.reset_password(ANNA, "AAAAAAAAAA", NEW, at(1)).await;
+    assert_eq!(wrong, Err(Refusal::CodeInvalid));
+    assert_eq!(log_in(engine, PASSWORD, at(1)).await, locked, "a wrong code lifts nothing");
+    engine.reset_password(ANNA, &code, NEW, at(1)).await.unwrap();
+    assert!(log_in(engine, NEW, at(1)).await.is_ok());
+    assert!(log_in(engine, NEW, at(2)).await.is_ok());
+}
+
+/// Whoever has a password cannot keep both cores hashing with it.
+#[tokio::test]
+async fn right_passwords_are_counted_too() {
+    let (world, _) = with_anna().await;
+    let engine = &world.engine;
+    for n in 0..10 {
+        assert!(log_in(engine, PASSWORD, at(n)).await.is_ok(), "{n}");
+    }
+    let wait = Refusal::TooFast { retry_after_s: 60 };
+    assert_eq!(log_in(engine, PASSWORD, at(10)).await, Err(wait.clone()));
+    let mut founding = engine.founding();
+    for n in 0..4 {
+        let new =
+            NewAccount { role: Role::Customer, name: "N", subscription: None, currencies: &[] };
+        let account = founding.account(&new).unwrap();
+        founding.user(account, &format!("u{n}@example.org"), "owner", PASSWORD).await.unwrap();
+    }
+    founding.commit().await.unwrap();
+    world.clock.advance(minutes(1));
+    assert!(log_in(engine, PASSWORD, at(10)).await.is_ok());
+    for n in 0..30 {
+        let email = format!("u{}@example.org", n % 3);
+        assert!(engine.log_in(ask(&email, PASSWORD, "", at(99))).await.is_ok(), "{n}");
+    }
+    let other = engine.log_in(ask("u3@example.org", PASSWORD, "", at(99))).await;
+    assert_eq!(other, Err(wait));
+    assert!(engine.log_in(ask("u3@example.org", PASSWORD, "", at(98))).await.is_ok());
 }
 
 /// A flood of guesses at once: ten are checked, and a line of twenty-two is never passed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_guesses_is_not_checked() {
     let (world, _) = with_anna().await;
+    assert!(world.engine.log_in(ask(ANNA, PASSWORD, PUSH, at(1))).await.is_ok());
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..500_u16 {
         let engine = world.engine.clone();
@@ -366,7 +460,8 @@ async fn a_flood_of_guesses_is_not_checked() {
     let checked = said.iter().filter(|r| **r == Refusal::LogInFailed).count();
     assert!((1..=10).contains(&checked), "{checked} of 500 were checked");
     assert!(said.iter().all(|r| matches!(r, Refusal::LogInFailed | Refusal::TooFast { .. })));
-    assert!(log_in(&world.engine, PASSWORD, at(1)).await.is_ok(), "at home");
+    let on_phone = world.engine.log_in(ask(ANNA, PASSWORD, PUSH, at(1))).await;
+    assert!(on_phone.is_ok(), "{on_phone:?}");
     // Guesses at many logins: what does not fit into the line is refused at once.
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..200_u8 {
@@ -416,6 +511,31 @@ async fn a_session_ends_here_at_once_and_elsewhere_within_a_second() {
     world.clock.advance(Duration::from_secs(3599));
     assert!(enter(engine, &token).await.is_ok());
     world.clock.advance(Duration::from_secs(1));
+    assert_eq!(enter(engine, &token).await, Err(Refusal::TokenInvalid));
+}
+
+/// What ends nobody's session has nobody's read anew: a stranger cannot keep the store busy so.
+#[tokio::test]
+async fn sessions_stay_read_until_one_ends() {
+    let (world, letters) = with_anna().await;
+    let engine = &world.engine;
+    sign_up(engine, "ben@example.org", at(2)).await.unwrap();
+    let code = letters.code(2).await;
+    engine.confirm_sign_up("ben@example.org", &code, PASSWORD, &[], at(2)).await.unwrap();
+    let ben = engine.log_in(ask("ben@example.org", PASSWORD, "", at(2))).await.unwrap().text;
+    let token = log_in(engine, PASSWORD, at(1)).await.unwrap();
+    assert!(enter(engine, &token).await.is_ok());
+    // Whether a session is read anew shows in this, which another node did.
+    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
+    let ended = "UPDATE sessions SET revoked_at = 1 WHERE user_id = (SELECT id FROM users WHERE email = ?1)";
+    sql.execute(ended, [ANNA]).unwrap();
+    engine.forgot_password("nobody@example.org", at(3)).await.unwrap();
+    let wrong = engine.reset_password(ANNA, "AAAAAAAAAA", NEW, at(3)).await;
+    assert_eq!(wrong, Err(Refusal::CodeInvalid));
+    assert!(engine.log_in(ask("ben@example.org", PASSWORD, "", at(2))).await.is_ok());
+    engine.log_out(&enter(engine, &ben).await.unwrap()).await.unwrap();
+    assert!(enter(engine, &token).await.is_ok());
+    engine.log_user_out(ANNA).await.unwrap();
     assert_eq!(enter(engine, &token).await, Err(Refusal::TokenInvalid));
 }
 

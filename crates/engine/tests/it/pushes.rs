@@ -152,6 +152,36 @@ async fn a_device_that_is_gone_is_forgotten() {
     assert_eq!(service.sent(), ["one delivered R1"]);
 }
 
+/// An app logs in again every hour: what it is owed by then, it is still told.
+#[tokio::test]
+async fn a_push_outlives_a_new_log_in() {
+    let service = Service::answering(|_| Pushed::Taken);
+    let (world, caller) = anna(&["one"], &service).await;
+    buy(&world, caller, "R1").await;
+    assert_eq!(owed(&world), 1);
+    let log_in = async || {
+        let ask = LogIn {
+            email: ANNA,
+            password: crate::people::PASSWORD,
+            push_token: "one",
+            environment: Environment::Live,
+            from: IpAddr::from([192, 0, 2, 1]),
+        };
+        let token = world.engine.log_in(ask).await.unwrap();
+        let from = IpAddr::from([192, 0, 2, 1]);
+        world.engine.enter_with_token(Some(&token.text), from).await.caller.unwrap()
+    };
+    let newer = log_in().await;
+    world.work_until(|| owed(&world) == 0).await;
+    assert_eq!(service.sent(), ["one delivered R1"]);
+    // Whoever is in on this phone later is told more, whatever becomes of an older session.
+    let devices = || world.engine.devices_of(newer.account).unwrap().len();
+    world.engine.log_out(&caller).await.unwrap();
+    assert_eq!(devices(), 1);
+    world.engine.log_out(&newer).await.unwrap();
+    assert_eq!(devices(), 0);
+}
+
 #[tokio::test]
 async fn what_is_refused_is_not_sent_again() {
     let service = Service::answering(|_| Pushed::Refused { reason: "too big".to_owned() });

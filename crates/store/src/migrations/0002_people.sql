@@ -38,7 +38,7 @@ CREATE TABLE devices (
 CREATE INDEX devices_of_account ON devices (account_id);
 CREATE INDEX devices_marks ON devices (mark);
 
--- Marks of devices and addresses that a login was opened from.
+-- Marks of the devices that a login was opened on.
 CREATE TABLE places (
     user_id    BIGINT NOT NULL REFERENCES users (id),
     account_id BIGINT NOT NULL REFERENCES accounts (id),
@@ -47,8 +47,8 @@ CREATE TABLE places (
     PRIMARY KEY (user_id, account_id, mark)
 ) {{clustered}};
 
--- One-time codes: one of a purpose and an address, the newest. What a sign-up waits with is wiped
--- when its code is used.
+-- One-time codes: a few of a purpose and an address, the newest. What a sign-up waits with is wiped
+-- when a code of its address is used.
 CREATE TABLE codes (
     purpose       TEXT   NOT NULL CHECK (purpose IN ('sign_up', 'reset')),
     email         TEXT   NOT NULL CHECK (email <> ''),
@@ -58,10 +58,11 @@ CREATE TABLE codes (
     password_hash TEXT,
     made_at       BIGINT NOT NULL,
     expires_at    BIGINT NOT NULL,
-    tries         BIGINT NOT NULL CHECK (tries BETWEEN 0 AND 5),
+    tries         BIGINT NOT NULL CHECK (tries BETWEEN 0 AND 50),
     used_at       BIGINT,
     CHECK (expires_at > made_at),
     CHECK ((purpose = 'sign_up' AND used_at IS NULL) = (password_hash IS NOT NULL)),
-    PRIMARY KEY (purpose, email)
+    PRIMARY KEY (purpose, email, digest)
 ) {{clustered}};
 CREATE INDEX codes_expire ON codes (expires_at);
+CREATE INDEX codes_made ON codes (made_at);

@@ -92,40 +92,40 @@ fn user(row: &dyn Row) -> Result<User, Fault> {
     })
 }
 
-/// The first of these marks that a login was seen at since `after`. One question for addresses that are
-/// somebody's and those that are nobody's.
+/// Whether the login of an address was seen at this mark lately. One question for addresses that
+/// are somebody's and those that are nobody's.
 pub(crate) fn known_place(
     sql: &mut dyn Sql,
     email: &str,
-    marks: &[Mark],
+    mark: &Mark,
     now: Timestamp,
-) -> Result<Option<Mark>, Fault> {
-    for mark in marks {
-        let known = first(
-            sql,
-            "SELECT p.seen_at FROM users AS u JOIN places AS p ON p.user_id = u.id WHERE u.email = $1 AND p.mark = $2 AND p.seen_at >= $3",
-            &[email.into(), mark.into(), now.before(PLACES_FOR).0.into()],
-            |row| row.int(0),
-        )?;
-        if known.is_some() {
-            return Ok(Some(*mark));
-        }
-    }
-    Ok(None)
+) -> Result<bool, Fault> {
+    let known = first(
+        sql,
+        "SELECT p.seen_at FROM users AS u JOIN places AS p ON p.user_id = u.id WHERE u.email = $1 AND p.mark = $2 AND p.seen_at >= $3",
+        &[email.into(), mark.into(), now.before(PLACES_FOR).0.into()],
+        |row| row.int(0),
+    )?;
+    Ok(known.is_some())
 }
 
 /// The devices of an account.
 pub(crate) fn devices_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Device>, Fault> {
     all(
         sql,
-        "SELECT id, user_id, sealed FROM devices WHERE account_id = $1 ORDER BY id",
+        "SELECT id, user_id, mark, sealed FROM devices WHERE account_id = $1 ORDER BY id",
         &[account.0.into()],
         |row| {
             Ok(Device {
                 id: DeviceId(row.int(0)?),
                 user: UserId(row.int(1)?),
-                sealed: row.bytes(2)?.to_vec(),
+                mark: mark(row.bytes(2)?)?,
+                sealed: row.bytes(3)?.to_vec(),
             })
         },
     )
+}
+
+fn mark(bytes: &[u8]) -> Result<Mark, Fault> {
+    bytes.try_into().map_err(|_| Fault::corrupt("a mark has 32 bytes"))
 }

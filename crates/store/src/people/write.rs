@@ -1,6 +1,6 @@
 //! What happens to logins, written.
 //!
-//! Invariants: a code is used once and tried five times at most, an address is one login's, and a
+//! Invariants: a code is used once and tried fifty times at most, an address is one login's, and a
 //! session opens only on the password that was verified; each is judged in the commit itself, so
 //! that a race has one winner.
 
@@ -15,13 +15,16 @@ use crate::change::User;
 use crate::fault::Fault;
 use domain::account::{Account, AccountId, Environment, Role};
 use domain::clock::Timestamp;
-use domain::ids::{SessionId, UserId};
+use domain::ids::{DeviceId, SessionId, UserId};
 use std::time::Duration;
 
-/// Wrong tries that a code survives; its column's CHECK says the same.
-const TRIES_MOST: i64 = 5;
-/// Sessions kept of a login, open and ended: more than a person has devices.
-const SESSIONS_MOST: i64 = 50;
+/// Wrong tries that a code survives, wherever they come from; its column's CHECK says the same. Ten
+/// times what one place is let try, so that a stranger does not use up another's.
+const TRIES_MOST: i64 = 50;
+/// Codes of a purpose and an address that count: who asks in between voids nobody's.
+const CODES_OF_ONE_MOST: i64 = 3;
+/// Codes of all, half a kilobyte each: anybody can ask for some, so the oldest go.
+const CODES_MOST: i64 = 100_000;
 /// Devices of a login that are told things; the longest unseen goes.
 const DEVICES_MOST: i64 = 10;
 /// Places that are known of a login.
@@ -64,14 +67,11 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
 fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
     let purpose = if code.pending.is_some() { Purpose::SignUp } else { Purpose::Reset };
     let pending = code.pending.as_ref();
-    sql.run(
-        "DELETE FROM codes WHERE expires_at < $1",
-        &[code.made_at.before(CODES_KEPT).0.into()],
-    )?;
+    make_room(sql, purpose, code)?;
     sql.run(
         "INSERT INTO codes (purpose, email, digest, name, mobile, password_hash, made_at, expires_at, tries)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
-         ON CONFLICT (purpose, email) DO UPDATE SET digest = excluded.digest, name = excluded.name, mobile = excluded.mobile,
+         ON CONFLICT (purpose, email, digest) DO UPDATE SET name = excluded.name, mobile = excluded.mobile,
              password_hash = excluded.password_hash, made_at = excluded.made_at, expires_at = excluded.expires_at,
              tries = 0, used_at = NULL",
         &[
@@ -88,7 +88,27 @@ fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
     Ok(PeopleDone::Yes)
 }
 
-/// Uses a code up and gives what waited for it; `None`, and the try is counted, if it is wrong.
+/// Before one more: what is long past goes, then the oldest, of this address and of all.
+fn make_room(sql: &mut dyn Sql, purpose: Purpose, code: &Code) -> Result<(), Fault> {
+    sql.run(
+        "DELETE FROM codes WHERE expires_at < $1",
+        &[code.made_at.before(CODES_KEPT).0.into()],
+    )?;
+    sql.run(
+        "DELETE FROM codes WHERE purpose = $1 AND email = $2 AND digest NOT IN
+             (SELECT digest FROM codes WHERE purpose = $1 AND email = $2 ORDER BY made_at DESC, digest LIMIT $3)",
+        &[purpose.code().into(), (&code.email).into(), (CODES_OF_ONE_MOST - 1).into()],
+    )?;
+    // Along an index: a millisecond when the table is full, nothing else.
+    sql.run(
+        "DELETE FROM codes WHERE made_at <= (SELECT made_at FROM codes ORDER BY made_at DESC LIMIT 1 OFFSET $1)",
+        &[(CODES_MOST - 1).into()],
+    )?;
+    Ok(())
+}
+
+/// Uses a code up, and with it all that count beside it, and gives what waited for it; `None`, and
+/// the try is counted for each of them, if it is wrong.
 fn use_code(
     sql: &mut dyn Sql,
     purpose: Purpose,
@@ -166,7 +186,6 @@ fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone, Fault> {
         created_at: typed.at,
     };
     accounts::set_user(sql, &user)?;
-    know(sql, (user.id, *id), &[typed.place], typed.at)?;
     Ok(PeopleDone::Yes)
 }
 
@@ -180,8 +199,6 @@ fn reset(sql: &mut dyn Sql, typed: &Typed, password_hash: &str) -> Result<People
         "UPDATE users SET password_hash = $1 WHERE id = $2",
         &[password_hash.into(), user.0.into()],
     )?;
-    // Whoever reads the address's mail is at home here: a lock does not keep them out.
-    know(sql, (user, holder.account.id), &[typed.place], typed.at)?;
     end_all(sql, user, typed.at)
 }
 
@@ -197,10 +214,10 @@ fn log_in(sql: &mut dyn Sql, entry: &Entry) -> Result<PeopleDone, Fault> {
         return Ok(PeopleDone::Moved);
     }
     // After this point the log-in is admitted: nothing below may refuse.
-    let device = entry.device.as_ref();
-    if let Some(device) = device {
-        set_device(sql, (user, account), device, opened_at)?;
-    }
+    let device = match &entry.device {
+        Some(device) => Some(set_device(sql, (user, account), device, opened_at)?),
+        None => None,
+    };
     sql.run(
         "INSERT INTO sessions (id, account_id, user_id, environment, device_id, opened_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
@@ -208,34 +225,37 @@ fn log_in(sql: &mut dyn Sql, entry: &Entry) -> Result<PeopleDone, Fault> {
             account.0.into(),
             user.0.into(),
             environment.code().into(),
-            device.map(|d| d.id.0).into(),
+            device.map(|id| id.0).into(),
             opened_at.0.into(),
             ends_at.0.into(),
         ],
     )?;
+    // Those that are still on are as many as log-ins are let through in their hour.
     sql.run(
-        "DELETE FROM sessions WHERE user_id = $1 AND id NOT IN
-             (SELECT id FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT $2)",
-        &[user.0.into(), SESSIONS_MOST.into()],
+        "DELETE FROM sessions WHERE user_id = $1 AND (ends_at <= $2 OR revoked_at IS NOT NULL)",
+        &[user.0.into(), opened_at.0.into()],
     )?;
-    know(sql, (user, account), &entry.places, opened_at)?;
+    if let Some(mark) = &entry.place {
+        know(sql, (user, account), mark, opened_at)?;
+    }
     Ok(PeopleDone::Yes)
 }
 
 /// A device is one login's: on a phone that changed hands, the one who had it is told nothing more.
+/// One that its login has already stays the same one, because pushes wait for it by its number.
 fn set_device(
     sql: &mut dyn Sql,
     (user, account): (UserId, AccountId),
     device: &NewDevice,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<DeviceId, Fault> {
     sql.run(
         "DELETE FROM devices WHERE mark = $1 AND user_id <> $2",
         &[(&device.mark).into(), user.0.into()],
     )?;
     sql.run(
         "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (user_id, mark) DO UPDATE SET id = excluded.id, sealed = excluded.sealed, seen_at = excluded.seen_at",
+         ON CONFLICT (user_id, mark) DO UPDATE SET sealed = excluded.sealed, seen_at = excluded.seen_at",
         &[
             device.id.0.into(),
             account.0.into(),
@@ -250,23 +270,28 @@ fn set_device(
              (SELECT id FROM devices WHERE user_id = $1 ORDER BY seen_at DESC, id DESC LIMIT $2)",
         &[user.0.into(), DEVICES_MOST.into()],
     )?;
-    Ok(())
+    let kept = first(
+        sql,
+        "SELECT id FROM devices WHERE user_id = $1 AND mark = $2",
+        &[user.0.into(), (&device.mark).into()],
+        |row| row.int(0),
+    )?;
+    // Ten were seen later than now only if a clock was put back; then there is no such device.
+    Ok(kept.map_or(device.id, DeviceId))
 }
 
 /// Remembers where a login is at home, and forgets what is long past.
 fn know(
     sql: &mut dyn Sql,
     (user, account): (UserId, AccountId),
-    marks: &[Mark],
+    mark: &Mark,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    for mark in marks {
-        sql.run(
-            "INSERT INTO places (user_id, account_id, mark, seen_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (user_id, account_id, mark) DO UPDATE SET seen_at = excluded.seen_at",
-            &[user.0.into(), account.0.into(), mark.into(), at.0.into()],
-        )?;
-    }
+    sql.run(
+        "INSERT INTO places (user_id, account_id, mark, seen_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id, account_id, mark) DO UPDATE SET seen_at = excluded.seen_at",
+        &[user.0.into(), account.0.into(), mark.into(), at.0.into()],
+    )?;
     sql.run(
         "DELETE FROM places WHERE user_id = $1 AND (seen_at < $2 OR mark NOT IN
              (SELECT mark FROM places WHERE user_id = $1 ORDER BY seen_at DESC, mark LIMIT $3))",
@@ -303,8 +328,10 @@ fn end_one(
         "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND user_id = $3 AND revoked_at IS NULL",
         &[at.0.into(), session.0.into(), user.0.into()],
     )?;
+    // Not if the same device has come in anew since: it is that session's by now.
     sql.run(
-        "DELETE FROM devices WHERE user_id = $1 AND id IN (SELECT device_id FROM sessions WHERE id = $2 AND user_id = $1)",
+        "DELETE FROM devices WHERE user_id = $1 AND id IN (SELECT device_id FROM sessions WHERE id = $2 AND user_id = $1)
+             AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.user_id = $1 AND s.device_id = devices.id AND s.id > $2)",
         &[user.0.into(), session.0.into()],
     )?;
     Ok(PeopleDone::Yes)

@@ -55,8 +55,8 @@ fn session(id: i64, at: Timestamp) -> Session {
 /// A log-in with a device and a place, by number.
 fn entry(id: i64, mark: u8, at: Timestamp) -> Entry {
     let device = NewDevice { id: DeviceId(id), mark: [mark; 32], sealed: vec![mark; 40] };
-    let (verified, places) = (HASH.to_owned(), vec![[mark; 32]]);
-    Entry { session: session(id, at), verified, rehashed: None, device: Some(device), places }
+    let (verified, place) = (HASH.to_owned(), Some([mark; 32]));
+    Entry { session: session(id, at), verified, rehashed: None, device: Some(device), place }
 }
 
 fn log_in(entry: Entry) -> PeopleChange {
@@ -75,7 +75,7 @@ fn code(digest: u8, pending: bool, at: Timestamp) -> PeopleChange {
 }
 
 fn typed(digest: u8, at: Timestamp) -> Typed {
-    Typed { email: EMAIL.to_owned(), digest: [digest; 32], place: [7; 32], at }
+    Typed { email: EMAIL.to_owned(), digest: [digest; 32], at }
 }
 
 fn sign_up(number: i64, digest: u8, at: Timestamp) -> PeopleChange {
@@ -96,6 +96,11 @@ fn marks(store: &Store) -> Vec<u8> {
     store.devices_of(AccountId(2)).unwrap().iter().map(|device| device.sealed[0]).collect()
 }
 
+fn rows(world: &World, table: &str) -> i64 {
+    let sql = rusqlite::Connection::open(world.database()).unwrap();
+    sql.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
 pub async fn a_confirmed_sign_up_is_an_account(world: World) {
     let store = &world.store;
     assert_eq!(people(store, sign_up(0, 1, NOW)).await, PeopleDone::CodeWrong, "no code at all");
@@ -108,8 +113,6 @@ pub async fn a_confirmed_sign_up_is_an_account(world: World) {
     assert_eq!((holder.account.role, holder.account.name.as_str()), (Role::Customer, "Anna"));
     assert_eq!((holder.user.password_hash.as_str(), holder.user.created_at), (HASH, later(60)));
     assert_eq!(store.wallets(AccountId(102)).unwrap().len(), 2);
-    let known = store.known_place(EMAIL, &[[6; 32], [7; 32]], later(61)).unwrap();
-    assert_eq!(known, Some([7; 32]), "where it was confirmed");
     assert_eq!(people(store, sign_up(3, 1, later(61))).await, PeopleDone::CodeWrong, "used");
     // A code for an address that is somebody's by now opens nothing.
     people(store, code(3, true, later(62))).await;
@@ -119,24 +122,80 @@ pub async fn a_confirmed_sign_up_is_an_account(world: World) {
     world.assert_sound();
 }
 
-pub async fn a_code_is_one_of_its_purpose_and_is_tried_five_times(world: World) {
+pub async fn a_code_is_of_its_purpose_and_is_tried_fifty_times(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
-    // Each purpose has its own; a new one replaces the old with its tries.
+    // Each purpose has its own.
     people(store, code(1, true, NOW)).await;
     people(store, code(2, false, NOW)).await;
     assert_eq!(people(store, reset(1, "$x", NOW)).await, PeopleDone::CodeWrong);
-    for _ in 0..4 {
+    for _ in 0..49 {
         assert_eq!(people(store, reset(9, "$x", NOW)).await, PeopleDone::CodeWrong);
     }
-    assert_eq!(people(store, reset(2, "$x", NOW)).await, PeopleDone::CodeWrong, "five tries");
+    assert_eq!(people(store, reset(2, "$x", NOW)).await, PeopleDone::CodeWrong, "fifty tries");
     people(store, code(3, false, NOW)).await;
-    assert_eq!(people(store, reset(2, "$x", NOW)).await, PeopleDone::CodeWrong, "replaced");
     let at_its_end = NOW.after(HALF_AN_HOUR);
     assert_eq!(people(store, reset(3, "$x", at_its_end)).await, PeopleDone::CodeWrong, "too old");
     people(store, code(4, false, at_its_end)).await;
     assert_eq!(people(store, reset(4, "$x", at_its_end)).await, PeopleDone::Yes);
     assert_eq!(store.user_of(EMAIL).unwrap().unwrap().user.password_hash, "$x");
+}
+
+pub async fn the_newest_three_codes_count_until_one_is_used(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    // One that is tried to its end does not spend those that come after it.
+    people(store, code(1, false, NOW)).await;
+    for _ in 0..50 {
+        assert_eq!(people(store, reset(9, "$x", NOW)).await, PeopleDone::CodeWrong);
+    }
+    for n in 2..=5 {
+        people(store, code(n, false, later(n.into()))).await;
+    }
+    for n in [1, 2] {
+        let gone = people(store, reset(n, "$x", later(9))).await;
+        assert_eq!(gone, PeopleDone::CodeWrong, "{n} is not among the newest three");
+    }
+    assert_eq!(people(store, reset(3, "$x", later(9))).await, PeopleDone::Yes);
+    for n in [3, 4, 5] {
+        assert_eq!(people(store, reset(n, "$y", later(9))).await, PeopleDone::CodeWrong, "{n}");
+    }
+    assert_eq!(rows(&world, "codes"), 3);
+}
+
+pub async fn codes_are_bounded_and_the_oldest_go(world: World) {
+    let store = &world.store;
+    people(store, code(1, true, NOW)).await;
+    people(store, code(2, false, later(1))).await;
+    let sql = rusqlite::Connection::open(world.database()).unwrap();
+    sql.execute(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 99999)
+         INSERT INTO codes (purpose, email, digest, made_at, expires_at, tries)
+         SELECT 'reset', n || '@example.org', zeroblob(32), ?1 + n, ?1 + 3600000000, 0 FROM n",
+        [later(2).0],
+    )
+    .unwrap();
+    drop(sql);
+    assert_eq!(rows(&world, "codes"), 100_001);
+    people(store, code(3, true, later(60))).await;
+    assert_eq!(rows(&world, "codes"), 100_000);
+    assert_eq!(people(store, sign_up(1, 1, later(61))).await, PeopleDone::CodeWrong);
+    assert_eq!(people(store, sign_up(3, 3, later(61))).await, PeopleDone::Yes);
+}
+
+pub async fn sessions_go_when_they_have_ended(world: World) {
+    let store = &world.store;
+    set(store, Setting::User(anna())).await;
+    for n in 0..60_i64 {
+        people(store, log_in(entry(300 + n, 1, later(n.unsigned_abs())))).await;
+    }
+    assert!((300..360).all(|id| is_in(store, id)), "however many there are");
+    let end = PeopleChange::LogOut { user: UserId(50), session: Some(SessionId(340)), at: NOW };
+    people(store, end).await;
+    // An hour after the thirtieth, thirty-one have run out and one was ended.
+    people(store, log_in(entry(400, 1, later(3600 + 30)))).await;
+    assert!((331..360).all(|id| is_in(store, id) != (id == 340)));
+    assert_eq!(rows(&world, "sessions"), 28 + 1);
 }
 
 /// All in one batch, so that they meet in one commit; and again from many tasks.
@@ -231,16 +290,23 @@ pub async fn a_device_is_one_logins_and_old_ones_go(world: World) {
         people(store, log_in(entry(300 + i64::from(n), n, later(n.into())))).await;
     }
     assert_eq!(marks(store), [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-    // The same device again is one device, by its new number, and the latest seen.
+    // The same device again is the same, by its old number, and the latest seen.
     people(store, log_in(entry(313, 3, later(13)))).await;
     people(store, log_in(entry(314, 14, later(14)))).await;
-    assert_eq!(marks(store), [5, 6, 7, 8, 9, 10, 11, 12, 3, 14]);
-    assert_eq!(store.devices_of(AccountId(2)).unwrap()[8].id, DeviceId(313));
+    assert_eq!(marks(store), [3, 5, 6, 7, 8, 9, 10, 11, 12, 14]);
+    let device = store.devices_of(AccountId(2)).unwrap().remove(0);
+    assert_eq!((device.id, device.mark), (DeviceId(303), [3; 32]));
+    // Whose it is: the session's that came in on it last.
+    let end = |id| PeopleChange::LogOut { user: UserId(50), session: Some(SessionId(id)), at: NOW };
+    people(store, end(303)).await;
+    assert_eq!(marks(store)[0], 3);
+    people(store, end(313)).await;
+    assert_eq!(marks(store), [5, 6, 7, 8, 9, 10, 11, 12, 14]);
     // Ben logs in on Anna's phone: from now on it is his.
     let mut on_annas = entry(315, 14, later(15));
     (on_annas.session.user, on_annas.session.account) = (UserId(51), AccountId(3));
     people(store, log_in(on_annas)).await;
-    assert_eq!(marks(store), [5, 6, 7, 8, 9, 10, 11, 12, 3]);
+    assert_eq!(marks(store), [5, 6, 7, 8, 9, 10, 11, 12]);
     assert_eq!(store.devices_of(AccountId(3)).unwrap().len(), 1);
 }
 
@@ -248,7 +314,7 @@ pub async fn places_are_known_for_ninety_days(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
     let day = 24 * 3600;
-    let known = |mark: Mark, at| store.known_place(EMAIL, &[mark], at).unwrap().is_some();
+    let known = |mark: Mark, at| store.known_place(EMAIL, &mark, at).unwrap();
     for n in 1..=25_u8 {
         people(store, log_in(entry(300 + i64::from(n), n, later(n.into())))).await;
     }
@@ -256,20 +322,10 @@ pub async fn places_are_known_for_ninety_days(world: World) {
     assert_eq!(still, (6..=25).collect::<Vec<u8>>(), "the latest twenty");
     assert!(known([25; 32], later(25 + 90 * day)));
     assert!(!known([25; 32], later(26 + 90 * day)));
-    assert_eq!(store.known_place("nobody@b.co", &[[25; 32]], later(60)).unwrap(), None);
+    assert!(!store.known_place("nobody@b.co", &[25; 32], later(60)).unwrap());
     // What is past is not kept either.
     people(store, log_in(entry(400, 40, later(100 * day)))).await;
-    let sql = rusqlite::Connection::open(world.database()).unwrap();
-    let kept = |table: &str| -> i64 {
-        let count = format!("SELECT count(*) FROM {table}");
-        sql.query_row(&count, [], |row| row.get(0)).unwrap()
-    };
-    assert_eq!(kept("places"), 1);
-    for n in 0..60_i64 {
-        people(store, log_in(entry(500 + n, 40, later(100 * day)))).await;
-    }
-    assert_eq!(kept("sessions"), 50);
-    assert!(!is_in(store, 400) && is_in(store, 559));
+    assert_eq!(rows(&world, "places"), 1);
     people(store, code(1, false, NOW)).await;
     let other = Code {
         email: "ben@b.co".to_owned(),
@@ -279,7 +335,7 @@ pub async fn places_are_known_for_ninety_days(world: World) {
         expires_at: later(4 * day),
     };
     people(store, PeopleChange::OfferCode(Box::new(other))).await;
-    assert_eq!(kept("codes"), 1, "the old one is gone");
+    assert_eq!(rows(&world, "codes"), 1, "the old one is gone");
 }
 
 /// However it is written, and whoever writes it.
