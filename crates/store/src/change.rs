@@ -2,6 +2,7 @@
 //!
 //! A change is admitted whole or not at all. Not here: how it is written.
 
+use crate::halts::HaltChange;
 use crate::people::{PeopleChange, PeopleDone};
 use crate::pushes::{DuePush, PushChange};
 use domain::Environment;
@@ -107,6 +108,8 @@ pub enum Change {
     Set(Vec<Setting>),
     /// What happens to logins.
     People(PeopleChange),
+    /// Nothing is sent from now on, or everything again.
+    Halt(HaltChange),
 }
 
 /// Money paid into or out of a wallet.
@@ -246,7 +249,8 @@ impl Change {
             | Change::Remember { .. }
             | Change::Push(_)
             | Change::Set(_)
-            | Change::People(_) => Needs::default(),
+            | Change::People(_)
+            | Change::Halt(_) => Needs::default(),
         }
     }
 }

@@ -6,9 +6,11 @@
 
 mod accounts;
 mod backend;
+mod backup;
 mod catalog;
 mod change;
 mod fault;
+mod halts;
 mod ledger;
 mod outbox;
 mod people;
@@ -21,8 +23,10 @@ mod verify;
 mod writer;
 
 pub use accounts::KeyHolder;
+pub use backup::{Ending, HeldFolder, audit_file};
 pub use change::{Change, Done, DueJob, Posting, Setting, User};
 pub use fault::{Fault, OpenError};
+pub use halts::{Halt, HaltChange};
 pub use ledger::Wallet;
 pub use outbox::OutboxEvent;
 pub use people::{
@@ -247,6 +251,11 @@ impl Store {
     /// The cases that wait for staff, oldest first.
     pub fn open_cases(&self) -> Result<Vec<OpenCase>, Fault> {
         self.read(purchases::open_cases)
+    }
+
+    /// Why nothing is sent upstream; `None` while everything is.
+    pub fn halt(&self) -> Result<Option<Halt>, Fault> {
+        self.read(halts::current)
     }
 
     /// When the next job is due; `None` while nothing is owed.

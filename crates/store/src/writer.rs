@@ -11,7 +11,7 @@ use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
 use crate::ledger::{Books, Head};
 use crate::pushes::{self, PushChange};
-use crate::{accounts, catalog, outbox, people, purchases, slips};
+use crate::{accounts, catalog, halts, outbox, people, purchases, slips};
 use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
@@ -266,6 +266,7 @@ impl Desk {
                 written(settings.iter().try_for_each(|setting| self.set(setting)))
             }
             Change::People(change) => people::write(sql, change).map(Done::People),
+            Change::Halt(change) => written(halts::write(sql, change)),
         }
     }
 

@@ -20,6 +20,8 @@ const CHECKPOINT_PAGES: i64 = 8_192;
 /// The writer's page cache, in KiB. SQLite walks through all of it at every commit, and the system
 /// caches the file anyway: a larger one was no faster.
 const CACHE_KIB: i64 = 16 * 1024;
+/// How long another program's lock on the database is waited for.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Statements kept prepared on each connection: more than the code has.
 const STATEMENTS_KEPT: usize = 128;
 
@@ -32,6 +34,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     (include_str!("../migrations/0002_people.sql"), ""),
     (include_str!("../migrations/0003_products.sql"), ""),
     (include_str!("../migrations/0004_pushes.sql"), ""),
+    (include_str!("../migrations/0005_standing.sql"), ""),
 ];
 
 /// The folder, held by this process alone until it is dropped.
@@ -98,7 +101,7 @@ fn make_private_folder(path: &Path) -> std::io::Result<()> {
 
 /// Numbers and names are nobody else's business; SQLite gives its log the database's mode.
 #[cfg(unix)]
-fn make_private_file(path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_file(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     if path.exists() {
         return Ok(());
@@ -107,7 +110,7 @@ fn make_private_file(path: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn make_private_file(_path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_file(_path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -143,7 +146,7 @@ pub(crate) struct Lite {
 }
 
 impl Lite {
-    fn open(path: &Path, flags: OpenFlags) -> Result<Lite, Fault> {
+    pub(crate) fn open(path: &Path, flags: OpenFlags) -> Result<Lite, Fault> {
         if rusqlite::version_number() < OLDEST_SQLITE {
             return Err(Fault::Database(format!(
                 "SQLite {} can corrupt its log; 3.51.3 is the oldest that is safe",
@@ -152,9 +155,23 @@ impl Lite {
         }
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(fault)?;
-        connection.busy_timeout(Duration::from_secs(5)).map_err(fault)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        Ok(Lite { connection })
+        let lite = Lite { connection };
+        lite.wait_for_locks(BUSY_WAIT)?;
+        Ok(lite)
+    }
+
+    fn wait_for_locks(&self, most: Duration) -> Result<(), Fault> {
+        self.connection.busy_timeout(most).map_err(fault)
+    }
+
+    fn batch(&self, text: &str) -> Result<(), Fault> {
+        self.connection.execute_batch(text).map_err(fault)
+    }
+
+    /// For what a statement cannot do: copying.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Sets what durability rests on, and asserts that it is set.
@@ -177,7 +194,7 @@ impl Lite {
         }
     }
 
-    fn pragma(&self, name: &str) -> Result<i64, Fault> {
+    pub(crate) fn pragma(&self, name: &str) -> Result<i64, Fault> {
         self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(fault)
     }
 
@@ -284,8 +301,12 @@ impl WriteSql for Lite {
     }
 
     fn idle(&mut self) {
-        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-            tracing::warn!(%error, "the log could not be folded into the database; it grows until it can");
+        // Without waiting: whoever reads for long (a copy, an audit) must not hold purchases up.
+        let tidied = self
+            .wait_for_locks(Duration::ZERO)
+            .and_then(|()| self.batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+        if let Err(fault) = tidied.and(self.wait_for_locks(BUSY_WAIT)) {
+            tracing::warn!(%fault, "the log could not be folded into the database; it grows until it can");
         }
     }
 }
@@ -317,7 +338,7 @@ impl Row for LiteRow<'_> {
 }
 
 /// A full disk passes; a failing one does not.
-fn fault(error: rusqlite::Error) -> Fault {
+pub(crate) fn fault(error: rusqlite::Error) -> Fault {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Fault::DiskFull(text),

@@ -21,7 +21,7 @@ use domain::upstream::UpstreamCode;
 use domain::{Money, PurchaseId};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Claimed, Done, DueJob, Fault, Setting, User};
+use store::{Change, Claimed, Done, DueJob, Fault, HaltChange, Setting, User};
 use tokio::task::JoinSet;
 
 fn user(id: i64, email: &str) -> Change {
@@ -299,6 +299,39 @@ pub async fn a_start_makes_enquiries_due(world: World) {
     let mut ids: Vec<(i64, Job)> = due.iter().map(|job| (job.key.id.0, job.job)).collect();
     ids.sort_by_key(|(id, _)| *id);
     assert_eq!(ids, [(1, Job::Query), (2, Job::Query)]);
+}
+
+/// What waited to be sent is due when the halt ends, and nobody's any more; the rest stays put off.
+pub async fn a_halt_lasts_until_it_is_ended(world: World) {
+    let store = &world.store;
+    assert_eq!(store.halt().unwrap(), None);
+    deposit(store, 2, 2 * TOTAL, "in").await;
+    live(store, purchase(2, 1, State::Awaiting), &[Event::Approve]).await;
+    live(store, purchase(2, 2, State::Sent), &[Event::LoseTrack]).await;
+    for day in ["monday", "tuesday"] {
+        let begin = HaltChange::Begin { why: format!("restored from {day}"), at: NOW };
+        assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
+    }
+    let job = claim(store, seconds(0), 1).await[0];
+    let put_off = Change::PutOff { job, until: NOW.after(seconds(60)) };
+    store.write(put_off.clone()).await.unwrap().unwrap();
+    let world = world.reopened();
+    let store = &world.store;
+    let halt = store.halt().unwrap().unwrap();
+    assert_eq!((halt.why.as_str(), halt.since), ("restored from tuesday", NOW));
+    let end = || {
+        let (by, evidence) = ("rahim".to_owned(), "the statement".to_owned());
+        Change::Halt(HaltChange::End { by, evidence, at: NOW.after(seconds(3)) })
+    };
+    assert!(claim(store, seconds(3), 9).await.is_empty());
+    for _ in 0..2 {
+        assert_eq!(store.write(end()).await.unwrap(), Ok(Done::Written));
+        assert_eq!(store.halt().unwrap(), None);
+    }
+    store.write(put_off).await.unwrap().unwrap();
+    let due = claim(store, seconds(3), 9).await;
+    assert_eq!(due.iter().map(|job| job.key.id.0).collect::<Vec<_>>(), [1]);
+    world.assert_sound();
 }
 
 pub async fn a_first_answer_is_kept_for_ever(world: World) {

@@ -7,6 +7,7 @@
     reason = "all of this crate is test code"
 )]
 
+mod backup;
 mod conformance;
 mod disk_full;
 mod model;
@@ -42,6 +43,7 @@ on_every_backend![
     conformance::a_job_has_one_taker_until_its_lease_ends,
     conformance::whoever_lost_a_job_cannot_put_it_off,
     conformance::a_start_makes_enquiries_due,
+    conformance::a_halt_lasts_until_it_is_ended,
     conformance::a_first_answer_is_kept_for_ever,
     conformance::a_second_doubt_opens_its_case_again,
     conformance::everything_is_there_after_a_restart,
