@@ -17,7 +17,7 @@ use upstreams::Simulator;
 use upstreams::simulator::Settings;
 
 /// Where the simulator notes what it did: its own truth, which the ledger never reads.
-const TRUTH_FILE: &str = "simulator-truth.jsonl";
+pub(crate) const TRUTH_FILE: &str = "simulator-truth.jsonl";
 /// The simulator's names: two upstreams, so that the second can stand in for the first.
 const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 
@@ -103,6 +103,9 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::NoWallet => "The account has no such wallet; nothing was booked.".to_owned(),
         Refusal::PurchaseUnknown => "There is nothing of this number.".to_owned(),
         Refusal::KeysInvalid => "There is no such key.".to_owned(),
+        Refusal::Halted { .. } => {
+            "Nothing is sold until `saldo resume`; nothing was changed.".to_owned()
+        }
         Refusal::Unavailable { .. } => {
             "The store could not do it; the log says why. Nothing was changed.".to_owned()
         }

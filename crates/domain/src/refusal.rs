@@ -91,6 +91,11 @@ pub enum Refusal {
     /// Our store failed while it wrote: nobody knows yet whether it was stored. Sent again with
     /// the same reference it can never be charged twice.
     Uncertain,
+    /// Nothing is sold until staff have looked into something; nothing was charged.
+    Halted {
+        /// When to come again.
+        retry_after_s: u64,
+    },
     /// Our store cannot answer just now; nothing was charged.
     Unavailable {
         /// When to come again.
@@ -129,7 +134,7 @@ impl Refusal {
             Refusal::IdentifiersDisagree => "IDENTIFIER_MISMATCH",
             Refusal::NotPossible { .. } => "NOT_POSSIBLE",
             Refusal::Uncertain => "OUTCOME_UNKNOWN",
-            Refusal::Unavailable { .. } => "TEMPORARILY_UNAVAILABLE",
+            Refusal::Halted { .. } | Refusal::Unavailable { .. } => "TEMPORARILY_UNAVAILABLE",
         }
     }
 }

@@ -7,6 +7,7 @@ mod access;
 mod admin;
 mod bills;
 mod deposit;
+mod halt;
 mod keys;
 pub mod limits;
 mod lookup;
@@ -44,9 +45,10 @@ use domain::{Catalog, Chance, Clock, Environment, Purchase, Refusal, State, Time
 use limits::Limiter;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
-use store::{Change, Fault, Setting, Store};
+use store::{Change, Fault, Halt, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -75,6 +77,7 @@ struct Inner {
     out: out::Out,
     post: OnceLock<worker::Post>,
     broken: watch::Sender<Option<String>>,
+    halt: RwLock<Option<Halt>>,
     changing: tokio::sync::Mutex<()>,
     words: mpsc::Sender<Word>,
     heard: Mutex<Option<mpsc::Receiver<Word>>>,
@@ -99,6 +102,7 @@ impl Engine {
     ) -> Result<Engine, Fault> {
         let (words, heard) = mpsc::channel(limits::WORDS_MOST);
         let catalog = Arc::new(store.catalog()?);
+        let halt = RwLock::new(store.halt()?);
         let ids = IdMaker::new(0, store.highest_id()?);
         let out = out::Out::new(clock.monotonic());
         let inner = Inner {
@@ -106,6 +110,7 @@ impl Engine {
             out,
             post: OnceLock::new(),
             broken: watch::Sender::new(None),
+            halt,
             changing: tokio::sync::Mutex::new(()),
             clock,
             chance,
@@ -197,6 +202,12 @@ impl Engine {
         let engine = self.clone();
         let audit = tokio::task::spawn_blocking(move || engine.inner.store.audit());
         audit.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// Copies the store as it is now into a new file, beside everything else that goes on; answers
+    /// its bytes (see [`Store::copy_to`]). Blocks: call it off the request path.
+    pub fn copy_store_to(&self, file: &Path, is_wanted: &dyn Fn() -> bool) -> Result<u64, Fault> {
+        self.inner.store.copy_to(file, is_wanted)
     }
 
     /// Reads the catalog anew and swaps it in.

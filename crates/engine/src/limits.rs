@@ -33,6 +33,14 @@ pub const SLEEP_MOST: Duration = Duration::from_millis(500);
 pub const RACES_MOST: u32 = 8;
 /// Words of upstreams that may wait; past that they are dropped and asked for again.
 pub const WORDS_MOST: usize = 10_000;
+/// While the installation is halted: how long a job waits that would send, or call off, something.
+pub const HALTED_JOB_WAITS: Duration = Duration::from_secs(60);
+/// While the installation is halted: when a buyer should come again. Somebody has to look first.
+pub const HALTED_RETRY_AFTER_S: u64 = 300;
+/// While the installation is halted: how soon a node hears that another one was told to go on.
+pub const HALT_READ_EVERY: Duration = Duration::from_secs(1);
+/// While the installation is halted: between two warnings.
+pub const HALT_SAID_EVERY: Duration = Duration::from_secs(3600);
 /// Between two quick audits.
 pub const AUDIT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// A verified key is trusted this long before it is read again: revoking works within it.

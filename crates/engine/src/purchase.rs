@@ -28,6 +28,7 @@ impl Engine {
             },
             None => None,
         };
+        self.may_buy(&wish)?;
         let (mut purchase, path) = self.draft(&wish)?;
         let environment = wish.caller.environment;
         match path.upstreams.iter().find(|code| self.upstream_in(environment, code).is_some()) {
@@ -58,6 +59,22 @@ impl Engine {
             },
         };
         Ok(Receipt::Bought(Box::new(settled)))
+    }
+
+    /// Refuses while the installation is halted: a reference that is used up as such, so that its
+    /// asker knows that there is nothing to wait for.
+    fn may_buy(&self, wish: &Wish) -> Result<(), Refusal> {
+        let Err(halted) = self.may_sell() else { return Ok(()) };
+        let reference = key_reference(&wish.caller, wish.space, &wish.reference);
+        let claimed = self.inner.store.claimed(&reference);
+        match claimed.map_err(|fault| self.unavailable(&fault))? {
+            None => Err(halted),
+            Some(claimed) => {
+                let key = claimed.purchase;
+                let first = key.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
+                Err(Refusal::ReferenceKnown(first.map(Box::new)))
+            }
+        }
     }
 
     /// A purchase as it would be opened, priced and routed; nothing is stored.

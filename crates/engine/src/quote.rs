@@ -41,6 +41,7 @@ impl Engine {
         if let Some(quote) = self.quoted_before(&wish).await? {
             return Ok(quote);
         }
+        self.may_sell()?;
         self.count_quote(&wish.caller)?;
         self.open_missing_wallet(&wish).await?;
         // The operator's words are the operator's alone.
@@ -140,13 +141,17 @@ impl Engine {
 
     /// Accepts a quote: holds the money in the commit that checks it, then sends. Accepting again
     /// answers the purchase as it stands, never a second charge. Refuses when the money is short
-    /// (the quote stays open) and when the quote has expired or was called off.
+    /// (the quote stays open), while the installation is halted, and when the quote has expired or
+    /// was called off.
     pub async fn authorise(&self, caller: &Caller, id: PurchaseId) -> Result<Purchase, Refusal> {
         let key = PurchaseKey { account: caller.account, environment: caller.environment, id };
         let read = self.inner.store.purchase(&key).map_err(|fault| self.unavailable(&fault))?;
         let purchase = read.ok_or(Refusal::PurchaseUnknown)?;
         let ended = self.ended_if_over(purchase).await;
         let purchase = ended.map_err(|fault| self.unavailable(&fault))?;
+        if purchase.state == State::Quoted {
+            self.may_sell()?;
+        }
         // A task of its own: if the client hangs up, what is held is sent all the same.
         let engine = self.clone();
         let paying = self.inner.tasks.spawn(async move { engine.hold_and_send(purchase).await });

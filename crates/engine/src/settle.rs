@@ -96,12 +96,15 @@ impl Engine {
     }
 
     /// Puts the next attempt of a held purchase on record, at the first upstream that was not
-    /// tried. `None`: somebody else has moved it, or does so now. Without an upstream left it fails
-    /// and the money goes back.
+    /// tried. `None`: somebody else has moved it, or does so now, or nothing is sent while the
+    /// installation is halted. Without an upstream left it fails and the money goes back.
     pub(crate) async fn record_attempt(
         &self,
         purchase: Purchase,
     ) -> Result<Option<Purchase>, Fault> {
+        if self.is_halted() {
+            return Ok(None);
+        }
         let tried = self.tried(&purchase.key)?;
         let (event, proof) = match self.routes_left(&purchase, &tried).into_iter().next() {
             Some(upstream) => {

@@ -40,7 +40,8 @@ impl Engine {
     }
 
     /// Settles with evidence what no upstream can or will tell: delivered (the money is spent) or
-    /// not (it goes back). Refuses what is not in doubt and not waiting for staff.
+    /// not (it goes back). Refuses what is not in doubt and not waiting for staff; while the
+    /// installation is halted, what is held may have been delivered too.
     pub async fn settle_by_staff(
         &self,
         id: PurchaseId,
@@ -51,6 +52,11 @@ impl Engine {
         let purchase = self.any(id)?;
         match purchase.state {
             State::Awaiting | State::InDoubt | State::WithStaff => {}
+            // Restored as held, and sent after the backup: its attempts are not in our books.
+            State::Held if self.is_halted() && is_delivered => {
+                let delivered = Event::Straggle;
+                return self.by_staff(purchase, delivered, by, "delivered", Some(evidence)).await;
+            }
             State::Quoted
             | State::Held
             | State::Sent

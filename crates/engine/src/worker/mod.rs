@@ -39,6 +39,7 @@ impl Engine {
         let loops = TaskTracker::new();
         loops.spawn(self.clone().work(stop.clone()));
         loops.spawn(self.clone().push_what_is_due(stop.clone()));
+        loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_now_and_then(stop.clone()));
         let heard = self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(heard) = heard {

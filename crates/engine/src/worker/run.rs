@@ -1,7 +1,7 @@
 //! One job: what a purchase owes, done once more.
 
-use crate::Engine;
 use crate::settle::{Hearing, Taken};
+use crate::{Engine, limits};
 use domain::Purchase;
 use domain::lifecycle::State;
 use domain::settle::ask_again_after;
@@ -16,6 +16,9 @@ impl Engine {
         let purchase = self.read_anew(&job.key)?;
         if purchase.version != job.version {
             return Ok(());
+        }
+        if self.is_halted() && matches!(purchase.state, State::Awaiting | State::Held) {
+            return self.wait_for_resume(job).await;
         }
         let mut is_early = false;
         let taken = match purchase.state {
@@ -37,6 +40,13 @@ impl Engine {
                 self.put_off(job, &purchase, is_early).await
             }
         }
+    }
+
+    /// Looks again later; whoever ends the halt makes what is to be sent due at once.
+    async fn wait_for_resume(&self, job: DueJob) -> Result<(), Fault> {
+        let until = self.now().after(limits::HALTED_JOB_WAITS);
+        // Nothing in it can be denied: it needs nothing.
+        self.inner.store.write(Change::PutOff { job, until }).await.map(|_| ())
     }
 
     async fn send(&self, purchase: Purchase) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ mod bills;
 mod clock;
 mod crash;
 mod doubt;
+mod halt;
 mod idempotency;
 mod offers;
 mod outcomes;

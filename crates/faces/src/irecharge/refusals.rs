@@ -338,6 +338,12 @@ fn entry(refusal: &Refusal) -> Says {
             "The store failed while it wrote, so this may or may not have been stored. Check its status with your reference, or send the same request again with the same reference: it cannot be charged twice.",
         )
         .after(5),
+        Refusal::Halted { retry_after_s } => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The service is temporarily unavailable.",
+            "It was restored from a backup and sells nothing until its staff have checked what was sent before. This request charged nothing and used up no reference. Send the same request again later with the same reference.",
+        )
+        .after(*retry_after_s),
         Refusal::Unavailable { retry_after_s } => says(
             StatusCode::SERVICE_UNAVAILABLE,
             "The service is temporarily unavailable.",
@@ -379,6 +385,7 @@ fn of_refusal(refusal: &Refusal) -> Answer {
         | Refusal::IdentifiersDisagree
         | Refusal::NotPossible { .. }
         | Refusal::Uncertain
+        | Refusal::Halted { .. }
         | Refusal::Unavailable { .. } => plain(refusal.code(), says),
     }
 }

@@ -325,6 +325,11 @@ fn entry(refusal: &Refusal) -> Says {
             "The outcome is not known yet: the store failed while it wrote. Send the same request again with the same requestId: it is never charged twice.",
         )
         .after(5),
+        Refusal::Halted { retry_after_s } => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The service was restored from a backup and sells nothing until its staff have checked what was sent before. This request charged nothing. Send the same request again later with the same requestId.",
+        )
+        .after(*retry_after_s),
         Refusal::Unavailable { retry_after_s } => says(
             StatusCode::SERVICE_UNAVAILABLE,
             "The service is temporarily unavailable. Nothing was charged. Send the same request again.",

@@ -33,6 +33,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::IdentifiersDisagree,
         Refusal::NotPossible { because: "it is delivered.".into() },
         Refusal::Uncertain,
+        Refusal::Halted { retry_after_s: 300 },
         Refusal::Unavailable { retry_after_s: 2 },
     ]
 }
@@ -75,6 +76,7 @@ fn every_refusal() {
         422 {"success":false,"message":"The identifiers name different transactions.","error":"Nothing was changed. Send one identifier, or several of the same purchase.","code":"IDENTIFIER_MISMATCH"}
         409 {"success":false,"message":"This is not possible now.","error":"Nothing was changed: it is delivered.","code":"NOT_POSSIBLE"}
         503 after 5 s {"success":false,"message":"The outcome is not known yet.","error":"The store failed while it wrote, so this may or may not have been stored. Check its status with your reference, or send the same request again with the same reference: it cannot be charged twice.","code":"OUTCOME_UNKNOWN"}
+        503 after 300 s {"success":false,"message":"The service is temporarily unavailable.","error":"It was restored from a backup and sells nothing until its staff have checked what was sent before. This request charged nothing and used up no reference. Send the same request again later with the same reference.","code":"TEMPORARILY_UNAVAILABLE"}
         503 after 2 s {"success":false,"message":"The service is temporarily unavailable.","error":"Nothing was charged and the reference is not used up. Send the same request again with the same reference.","code":"TEMPORARILY_UNAVAILABLE"}
     "#]].assert_eq(&all);
 }

@@ -28,6 +28,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TooFast { retry_after_s: 13 },
         Refusal::BillUnavailable { reason: "secret".into() },
         Refusal::Uncertain,
+        Refusal::Halted { retry_after_s: 300 },
         Refusal::Unavailable { retry_after_s: 2 },
     ]
 }
@@ -63,6 +64,7 @@ fn every_refusal_of_the_engine() {
         429 after 13 s {"message":"Too many requests. Nothing was charged. Send the request again in 13 seconds.","code":"RATE_LIMIT_EXCEEDED"}
         503 after 5 s {"message":"The biller cannot be asked just now. Nothing was charged and the requestId is not used up. Send the same request again in a few seconds.","code":"BILLER_UNAVAILABLE"}
         503 after 5 s {"message":"The outcome is not known yet: the store failed while it wrote. Send the same request again with the same requestId: it is never charged twice.","code":"OUTCOME_UNKNOWN"}
+        503 after 300 s {"message":"The service was restored from a backup and sells nothing until its staff have checked what was sent before. This request charged nothing. Send the same request again later with the same requestId.","code":"TEMPORARILY_UNAVAILABLE"}
         503 after 2 s {"message":"The service is temporarily unavailable. Nothing was charged. Send the same request again.","code":"TEMPORARILY_UNAVAILABLE"}
     "#]].assert_eq(&all);
 }
