@@ -4,7 +4,7 @@
 //! which runs them with the same code and gives back what to print. Whoever may open the folder
 //! may use the socket; nobody else.
 
-use crate::cmd::{self, Cli, Verb};
+use crate::cmd::{self, Cli, Place, Verb};
 use crate::output::Output;
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -30,6 +30,9 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Serialize, Deserialize)]
 struct Request {
     words: Vec<String>,
+    /// The folder that the asker works in: the words name paths from there.
+    #[serde(default)]
+    here: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +44,7 @@ struct Reply {
 /// Serves commands until stopped.
 pub(crate) struct Control {
     path: PathBuf,
+    data_dir: PathBuf,
     listener: UnixListener,
 }
 
@@ -57,7 +61,7 @@ impl Control {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&path, private)
             .with_context(|| format!("{} cannot be made private", path.display()))?;
-        Ok(Control { path, listener })
+        Ok(Control { path, data_dir: data_dir.to_owned(), listener })
     }
 
     /// Answers commands, each in a task of its own, until stopped. A command that is under way
@@ -70,7 +74,10 @@ impl Control {
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _)) => drop(tasks.spawn(answer_or_warn(engine.clone(), stream))),
+                Ok((stream, _)) => {
+                    let data_dir = self.data_dir.clone();
+                    tasks.spawn(answer_or_warn(engine.clone(), data_dir, stream));
+                }
                 Err(error) => tracing::warn!(%error, "a command could not be taken"),
             }
         }
@@ -84,13 +91,13 @@ impl Control {
     }
 }
 
-async fn answer_or_warn(engine: Engine, stream: UnixStream) {
-    if let Err(error) = answer(&engine, stream).await {
+async fn answer_or_warn(engine: Engine, data_dir: PathBuf, stream: UnixStream) {
+    if let Err(error) = answer(&engine, data_dir, stream).await {
         tracing::warn!(%error, "a command could not be answered");
     }
 }
 
-async fn answer(engine: &Engine, mut stream: UnixStream) -> anyhow::Result<()> {
+async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> anyhow::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut words = tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX));
@@ -100,7 +107,10 @@ async fn answer(engine: &Engine, mut stream: UnixStream) -> anyhow::Result<()> {
     let request: Request = serde_json::from_str(&line)?;
     let mut output = Output::default();
     let exit = match Cli::try_parse_from(&request.words).map(|cli| cli.verb) {
-        Ok(Verb::Ask(verb)) => cmd::ask(engine, verb, &mut output).await,
+        Ok(Verb::Ask(verb)) => {
+            let place = Place { data_dir, here: request.here };
+            cmd::ask(engine, &place, verb, &mut output).await
+        }
         Ok(_) => {
             output.say("This command needs a data folder of its own.");
             2
@@ -124,7 +134,7 @@ pub(crate) fn hand_over(data_dir: &Path) -> anyhow::Result<ExitCode> {
     };
     let mut stream = std::os::unix::net::UnixStream::connect(&path).with_context(unreachable)?;
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut line = serde_json::to_string(&Request { words })?;
+    let mut line = serde_json::to_string(&Request { words, here: std::env::current_dir()? })?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();

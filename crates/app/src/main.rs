@@ -1,5 +1,6 @@
 //! `saldo`: wires the crates together and prints. The rules are elsewhere.
 
+mod backup;
 mod catalog;
 mod clock;
 mod cmd;

@@ -1,6 +1,6 @@
 //! The master key, and secrets that are derived from it instead of being stored.
 //!
-//! Lost with its file: every webhook secret. Back it up with the database, apart from it.
+//! Lost with its file: every webhook secret, session and sealed token. `saldo backup` takes it along.
 
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
@@ -14,7 +14,8 @@ use std::path::Path;
 
 use crate::clock::MachineChance;
 
-const MASTER_KEY_FILE: &str = "master.key";
+/// Its file in the data folder.
+pub(crate) const MASTER_KEY_FILE: &str = "master.key";
 
 /// 256 random bits that everything secret is derived from.
 pub(crate) struct MasterKey([u8; 32]);

@@ -4,10 +4,13 @@
 //! holds it, in that server. The others start something.
 
 mod account;
+mod backup;
 mod bench;
 pub(crate) mod demo;
 mod key;
 mod purchase;
+mod restore;
+mod resume;
 pub(crate) mod serve;
 mod user;
 mod verify;
@@ -17,6 +20,7 @@ use crate::config::{Config, Flags};
 use crate::output::Output;
 use crate::{control, house};
 use engine::Engine;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Saldo: sell mobile recharge, offers and mobile banking from prepaid wallets.
@@ -38,6 +42,8 @@ pub(crate) enum Verb {
     Serve(serve::Args),
     /// Measure durable recharges a second.
     Bench(bench::Args),
+    /// Put a backup in place of an installation; it sends nothing upstream until `saldo resume`.
+    Restore(restore::Args),
     #[command(flatten)]
     Ask(Ask),
 }
@@ -62,6 +68,19 @@ pub(crate) enum Ask {
     /// Logins: list, disable, enable, log out.
     #[command(subcommand)]
     User(user::Verb),
+    /// Copy everything into a new folder, while the server serves, and audit the copy.
+    Backup(backup::Args),
+    /// Let a restored installation sell and send again.
+    Resume(resume::Args),
+}
+
+/// Where a command is asked: paths are the asker's, the data is the server's.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The data folder.
+    pub(crate) data_dir: PathBuf,
+    /// The folder that the asker works in.
+    pub(crate) here: PathBuf,
 }
 
 /// Runs what the command line says; the exit code is the command's.
@@ -71,6 +90,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Demo(args) => demo::run(&flags, args),
         Verb::Serve(args) => serve::run(&flags, args),
         Verb::Bench(args) => bench::run(args),
+        Verb::Restore(args) => restore::run(&flags, &args),
         Verb::Ask(verb) => run_ask(&flags, verb),
     }
 }
@@ -92,14 +112,15 @@ fn run_ask(flags: &Flags, verb: Ask) -> anyhow::Result<ExitCode> {
             Err(error) => return Err(error),
         };
         let mut output = Output::default();
-        let exit = ask(&engine, verb, &mut output).await;
+        let place = Place { data_dir: config.data_dir, here: std::env::current_dir()? };
+        let exit = ask(&engine, &place, verb, &mut output).await;
         output.print();
         Ok(ExitCode::from(exit))
     })
 }
 
 /// Asks; answers the exit code. What goes wrong is said in the output.
-pub(crate) async fn ask(engine: &Engine, verb: Ask, output: &mut Output) -> u8 {
+pub(crate) async fn ask(engine: &Engine, place: &Place, verb: Ask, output: &mut Output) -> u8 {
     let asked = match verb {
         Ask::Verify(args) => verify::run(engine, &args, output).await,
         Ask::Account(verb) => account::run(engine, verb, output).await,
@@ -107,6 +128,8 @@ pub(crate) async fn ask(engine: &Engine, verb: Ask, output: &mut Output) -> u8 {
         Ask::Wallet(verb) => wallet::run(engine, verb, output).await,
         Ask::Purchase(verb) => purchase::run(engine, verb, output).await,
         Ask::User(verb) => user::run(engine, verb, output).await,
+        Ask::Backup(args) => backup::run(engine, place, &args, output).await,
+        Ask::Resume(args) => resume::run(engine, &args, output).await,
     };
     match asked {
         Ok(exit) => exit,
@@ -128,6 +151,38 @@ fn currency(text: &str) -> Result<domain::Currency, String> {
 }
 
 /// A moment as people and programs read it: RFC 3339 in UTC.
-fn moment(at: domain::Timestamp) -> String {
+pub(crate) fn moment(at: domain::Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| at.0.to_string(), |t| t.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser as _};
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    /// Every line of the operator's document is a command that this version takes.
+    #[test]
+    fn documented_commands_are_taken() {
+        let mut commands = 0;
+        for line in include_str!("../../../../docs/operate.md").lines() {
+            let line = line.trim().trim_start_matches("sudo -u saldo ");
+            if !line.starts_with("saldo ") {
+                continue;
+            }
+            // Every other part is between quotes: one word, whatever is in it.
+            let parts = line.split('"').enumerate();
+            let words = parts.flat_map(|(n, part)| match n % 2 {
+                0 => part.split_whitespace().collect(),
+                _ => vec![part],
+            });
+            Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            commands += 1;
+        }
+        assert!(commands > 10, "{commands}");
+    }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this crate is test code")]
 
 mod access;
+mod backup;
 mod bench;
 mod command_line;
 mod consumer;

@@ -1,0 +1,49 @@
+//! `saldo restore`: puts a backup in place; what it sells waits for `saldo resume`.
+
+use crate::backup;
+use crate::clock::MachineClock;
+use crate::config::{Config, Flags};
+use crate::log;
+use crate::output::Output;
+use domain::Clock as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// A folder that `saldo backup` has made.
+    #[arg(value_name = "FROM_FOLDER")]
+    from: PathBuf,
+}
+
+pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
+    let config = Config::load(flags, None)?;
+    log::start(&config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let now = MachineClock::new().now();
+    let restored = runtime.block_on(backup::restore(&args.from, &config.data_dir, now))?;
+    let mut output = Output::default();
+    let exit = match restored {
+        backup::Taken::Whole(manifest) => {
+            output.line(format!(
+                "{} Restored into {}.",
+                manifest.summary(),
+                config.data_dir.display()
+            ));
+            output.say("It sells nothing and sends nothing upstream until `saldo resume`: purchases may have gone out after the backup, so compare the upstreams' statements first (docs/operate.md).");
+            ExitCode::SUCCESS
+        }
+        backup::Taken::Lies(report) => {
+            for complaint in &report.complaints {
+                output.line(complaint);
+            }
+            output.say(format!(
+                "{} rows of the backup lie; nothing was restored. Take an older backup.",
+                report.lies
+            ));
+            ExitCode::from(1)
+        }
+    };
+    output.print();
+    Ok(exit)
+}
