@@ -11,12 +11,24 @@ need cc gcc
 need curl curl
 need node nodejs
 need python3 python3
+# The tests start a PostgreSQL of their own from the server programs, which Debian keeps out of the path.
+has_postgres() {
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 ||
+        [ -x "$(pg_config --bindir 2>/dev/null)/initdb" ]
+}
+has_postgres || packages+=(postgresql)
 python3 -c "import ensurepip, venv" >/dev/null 2>&1 || packages+=(python3-venv)
 
 if [ ${#packages[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        # No server of the system's is wanted, only the programs.
+        if ! has_postgres && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+            mkdir -p /etc/postgresql-common
+            echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+        fi
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            -o Dpkg::Options::=--force-confold "${packages[@]}"
     else
         echo "Please install: ${packages[*]} (on Debian: sudo apt-get install ${packages[*]})" >&2
         exit 1

@@ -265,6 +265,8 @@ impl Engine {
         match fault {
             Fault::Busy => tracing::warn!(%fault, "refused for load"),
             Fault::Database(_)
+            | Fault::Unavailable(_)
+            | Fault::Uncertain(_)
             | Fault::DiskFull(_)
             | Fault::Disk(_)
             | Fault::Corrupt(_)
@@ -274,10 +276,12 @@ impl Engine {
         }
         match fault {
             // The commit was under way: it may be on the disk.
-            Fault::Disk(_) | Fault::Closed => Refusal::Uncertain,
-            Fault::Busy | Fault::Database(_) | Fault::DiskFull(_) | Fault::Corrupt(_) => {
-                Refusal::Unavailable { retry_after_s: 2 }
-            }
+            Fault::Disk(_) | Fault::Closed | Fault::Uncertain(_) => Refusal::Uncertain,
+            Fault::Busy
+            | Fault::Database(_)
+            | Fault::Unavailable(_)
+            | Fault::DiskFull(_)
+            | Fault::Corrupt(_) => Refusal::Unavailable { retry_after_s: 2 },
         }
     }
 }

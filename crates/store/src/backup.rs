@@ -50,7 +50,12 @@ impl Store {
     /// request path.
     pub fn copy_to(&self, file: &Path, is_wanted: &dyn Fn() -> bool) -> Result<u64, Fault> {
         let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
-        let source = self.folder.reader().map_err(|error| Fault::Database(error.to_string()))?;
+        let Some(folder) = self.folder() else {
+            return Err(Fault::Database(
+                "a database on a server is copied by its own tools (pg_basebackup, pg_dump)".into(),
+            ));
+        };
+        let source = folder.reader().map_err(|error| Fault::Database(error.to_string()))?;
         if file.exists() {
             return Err(Fault::Database(format!("{} is there already", file.display())));
         }

@@ -17,6 +17,13 @@ pub enum Fault {
     /// A row cannot be read as what it should be.
     #[error("stored data is not as it should be: {0}")]
     Corrupt(String),
+    /// The database cannot be reached, or not now; nothing was committed, and the same may work in a
+    /// moment.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// Whether it was committed could not be found out in time.
+    #[error("what became of a commit is not known: {0}")]
+    Uncertain(String),
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
@@ -26,6 +33,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether one change of a batch may be to blame, so that the others are worth another try.
+    pub(crate) const fn may_be_one_changes(&self) -> bool {
+        match self {
+            Fault::Database(_) | Fault::Corrupt(_) => true,
+            Fault::DiskFull(_)
+            | Fault::Disk(_)
+            | Fault::Unavailable(_)
+            | Fault::Uncertain(_)
+            | Fault::Closed
+            | Fault::Busy => false,
+        }
+    }
+
     pub(crate) fn corrupt(what: impl Into<String>) -> Fault {
         Fault::Corrupt(what.into())
     }
@@ -53,6 +73,39 @@ pub enum OpenError {
     /// Network filesystems lose locks and flushes.
     #[error("{path} lies on a network filesystem ({kind}), where a committed recharge could be lost; give a folder on a local disk with --data-dir", path = .0.display(), kind = .1)]
     Network(PathBuf, &'static str),
+    /// The address of a server is not one.
+    #[error(
+        "the database's address cannot be used ({0}); it looks like postgres://user:password@host1,host2/database?sslmode=verify-full"
+    )]
+    Url(String),
+    /// A server that cannot be worked with now.
+    #[error("the database {0} cannot be used ({1}); look after it, or give another --database-url")]
+    Server(String, String),
+    /// A server that is too old.
+    #[error("the database {server} is PostgreSQL {found}; {oldest} is the oldest that will do")]
+    OldServer {
+        /// Which.
+        server: String,
+        /// Its version.
+        found: i64,
+        /// What is needed.
+        oldest: i64,
+    },
+    /// A server that may lose what it has committed.
+    #[error("the database {0} could lose a committed recharge ({1}); set what is named to on")]
+    NotDurable(String, String),
+    /// A newer Saldo wrote the database.
+    #[error(
+        "the database {server} was written by a newer Saldo (schema {found}, this one knows {known}); start that version, or a newer one"
+    )]
+    NewerServer {
+        /// Which.
+        server: String,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// The database could not be opened.
     #[error("{path} cannot be opened as a database ({why}); restore a backup, or give another --data-dir", path = .0.display(), why = .1)]
     Database(PathBuf, Fault),

@@ -3,7 +3,7 @@
 //! Invariant: journals and entries are only ever inserted. A journal's hash covers the hash before
 //! it, so that no row can be changed, added or removed without every later hash telling.
 
-use crate::backend::{Sql, Value, first};
+use crate::backend::{Ask, Key, Row, Sql, Value, first};
 use crate::fault::Fault;
 use domain::account::AccountId;
 use domain::admission::{Balance, View};
@@ -19,6 +19,8 @@ use std::collections::HashMap;
 pub(crate) struct Books {
     ids: HashMap<LedgerAccount, i64>,
     chain: Option<Link>,
+    /// Balances as this Tx found them, by ledger account.
+    found: HashMap<i64, i64>,
 }
 
 /// The end of the chain of journals.
@@ -57,41 +59,104 @@ impl Books {
         self.ids.clear();
     }
 
-    /// Loads the balance of every ledger account that a journal mentions into the view. The
-    /// house's come into being here; a missing wallet is left out, for admission to refuse.
-    pub(crate) fn load(
+    /// Before the first change of a Tx; what others may have changed since is forgotten.
+    pub(crate) fn open(&mut self, is_alone: bool) {
+        self.found.clear();
+        if !is_alone {
+            self.chain = None;
+        }
+    }
+
+    /// The end of the chain, if it must be read.
+    pub(crate) fn ask_chain(&self) -> Ask<'static> {
+        let mut ask = Ask::new(
+            "SELECT seq, hash FROM journals WHERE seq = (SELECT max(seq) FROM journals WHERE seq > $1)",
+            1,
+        );
+        if self.chain.is_none() {
+            ask.add(&[0_i64.into()]);
+        }
+        ask
+    }
+
+    /// Takes the end of the chain from its row.
+    pub(crate) fn take_chain(&mut self, row: &dyn Row) -> Result<(), Fault> {
+        let hash =
+            <[u8; 32]>::try_from(row.bytes(1)?).map_err(|_| Fault::corrupt("a journal's hash"))?;
+        self.chain = Some(Link { seq: row.int(0)?, hash });
+        Ok(())
+    }
+
+    /// Asks for the balances of ledger accounts: by number where it is known, else by name.
+    pub(crate) fn ask_balances<'a>(&self, mentioned: &[&'a LedgerAccount]) -> Balances<'a> {
+        let mut balances = Balances {
+            known: Vec::new(),
+            unknown: Vec::new(),
+            by_id: Ask::new("SELECT id, balance FROM ledger_accounts WHERE id = $1", 1),
+            by_name: Ask::new(FIND, 5),
+        };
+        for account in mentioned {
+            match self.ids.get(*account) {
+                Some(id) => {
+                    balances.known.push(*account);
+                    balances.by_id.add(&[(*id).into()]);
+                }
+                None => {
+                    balances.unknown.push(*account);
+                    balances.by_name.add(&key_of(account));
+                }
+            }
+        }
+        balances
+    }
+
+    /// Takes a ledger account's number and balance from its row.
+    pub(crate) fn take_balance(
+        &mut self,
+        view: &mut View,
+        account: &LedgerAccount,
+        row: &dyn Row,
+    ) -> Result<(), Fault> {
+        self.note(view, account, (row.int(0)?, row.int(1)?));
+        Ok(())
+    }
+
+    fn note(&mut self, view: &mut View, account: &LedgerAccount, (id, amount): (i64, i64)) {
+        if !self.ids.contains_key(account) {
+            self.ids.insert(account.clone(), id);
+        }
+        self.found.insert(id, amount);
+        let floor = account.purpose.floor();
+        view.balances.insert(account.clone(), Balance { amount, floor, is_changed: false });
+    }
+
+    /// Opens the ledger accounts of the house that are not there yet. A missing wallet is left out,
+    /// for admission to refuse.
+    pub(crate) fn open_missing(
         &mut self,
         sql: &mut dyn Sql,
         view: &mut View,
-        journal: &Journal,
+        mentioned: &[&LedgerAccount],
     ) -> Result<(), Fault> {
-        for account in journal.entries().iter().flat_map(|e| [e.debit(), e.credit()]) {
-            if view.balances.contains_key(account) {
-                continue;
+        for account in mentioned {
+            if !account.purpose.is_wallet() && !view.balances.contains_key(*account) {
+                let id = open_ledger_account(sql, account)?;
+                self.note(view, account, (id, 0));
             }
-            let found = match self.ids.get(account) {
-                Some(id) => balance(sql, *id)?.map(|amount| (*id, amount)),
-                None => find(sql, account)?,
-            };
-            let (id, amount) = match found {
-                Some(found) => found,
-                None if account.purpose.is_wallet() => continue,
-                None => (open_ledger_account(sql, account)?, 0),
-            };
-            self.ids.insert(account.clone(), id);
-            let floor = account.purpose.floor();
-            view.balances.insert(account.clone(), Balance { amount, floor, is_changed: false });
         }
         Ok(())
     }
 
-    /// Writes every balance that the batch changed, once.
+    /// Writes every balance that the batch changed, once; from what it was, and from nothing else.
     pub(crate) fn write_balances(&self, sql: &mut dyn Sql, view: &View) -> Result<(), Fault> {
         for (account, balance) in view.balances.iter().filter(|(_, b)| b.is_changed) {
             let id = self.id(account)?;
-            sql.run(
-                "UPDATE ledger_accounts SET balance = $1 WHERE id = $2",
-                &[balance.amount.into(), id.into()],
+            let before = self.found.get(&id).copied();
+            sql.put(
+                "UPDATE ledger_accounts SET balance = $1 WHERE id = $2 AND balance = $3",
+                Key::LedgerAccount(id),
+                &[balance.amount.into(), id.into(), before.into()],
+                Some(1),
             )?;
         }
         Ok(())
@@ -104,18 +169,17 @@ impl Books {
         journal: &Journal,
         head: &Head<'_>,
     ) -> Result<(), Fault> {
-        let last = match self.chain {
-            Some(link) => link,
-            None => last_link(sql)?,
-        };
+        // It was read before the batch was judged; without a row this is the first journal.
+        let last = self.chain.unwrap_or(Link { seq: 0, hash: GENESIS });
         let seq = last.seq + 1;
         let mut lines = Vec::with_capacity(journal.entries().len());
         for entry in journal.entries() {
             lines.push((self.id(entry.debit())?, self.id(entry.credit())?, entry.amount().minor()));
         }
         let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
-        sql.run(
+        sql.put(
             "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            Key::Journal(seq),
             &[
                 seq.into(),
                 head.account.0.into(),
@@ -127,11 +191,14 @@ impl Books {
                 (&hash).into(),
                 head.is_listed.then_some(1_i64).into(),
             ],
+            Some(1),
         )?;
         for (line, (debit, credit, amount)) in (1_i64..).zip(lines) {
-            sql.run(
+            sql.put(
                 "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount) VALUES ($1, $2, $3, $4, $5)",
+                Key::Journal(seq),
                 &[seq.into(), line.into(), debit.into(), credit.into(), amount.into()],
+                Some(1),
             )?;
         }
         self.chain = Some(Link { seq, hash });
@@ -180,19 +247,16 @@ pub(crate) fn hash(
     hash
 }
 
-fn last_link(sql: &mut dyn Sql) -> Result<Link, Fault> {
-    let last =
-        first(sql, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
-            let hash = <[u8; 32]>::try_from(row.bytes(1)?)
-                .map_err(|_| Fault::corrupt("a journal's hash"))?;
-            Ok(Link { seq: row.int(0)?, hash })
-        })?;
-    Ok(last.unwrap_or(Link { seq: 0, hash: GENESIS }))
+/// The two questions for balances, and whose they are, in the order of their sets.
+pub(crate) struct Balances<'a> {
+    pub(crate) known: Vec<&'a LedgerAccount>,
+    pub(crate) unknown: Vec<&'a LedgerAccount>,
+    pub(crate) by_id: Ask<'a>,
+    pub(crate) by_name: Ask<'a>,
 }
 
-fn balance(sql: &mut dyn Sql, id: i64) -> Result<Option<i64>, Fault> {
-    first(sql, "SELECT balance FROM ledger_accounts WHERE id = $1", &[id.into()], |row| row.int(0))
-}
+const FIND: &str = "SELECT id, balance FROM ledger_accounts
+     WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = $4 AND upstream = $5";
 
 fn key_of(account: &LedgerAccount) -> [Value<'_>; 5] {
     let upstream = match &account.purpose {
@@ -219,13 +283,7 @@ pub(crate) fn find(
     sql: &mut dyn Sql,
     account: &LedgerAccount,
 ) -> Result<Option<(i64, i64)>, Fault> {
-    first(
-        sql,
-        "SELECT id, balance FROM ledger_accounts
-         WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = $4 AND upstream = $5",
-        &key_of(account),
-        |row| Ok((row.int(0)?, row.int(1)?)),
-    )
+    first(sql, FIND, &key_of(account), |row| Ok((row.int(0)?, row.int(1)?)))
 }
 
 /// Makes a ledger account with nothing in it, or finds it.

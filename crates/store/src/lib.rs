@@ -38,8 +38,9 @@ pub use pushes::{DuePush, PushChange};
 pub use statement::{Page, StatementLine};
 pub use verify::Report;
 
-use backend::Sql;
-use backend::sqlite::{Folder, Lite};
+use backend::postgres::{Pg, Server};
+use backend::sqlite::Folder;
+use backend::{Sql, WriteSql};
 use domain::PurchaseId;
 use domain::account::{Account, AccountId, Environment, Key};
 use domain::admission::Denial;
@@ -52,33 +53,80 @@ use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, Space};
 use domain::slip::Slip;
 use domain::upstream::UpstreamCode;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use writer::Writer;
 
 /// Reading connections: as many answers at once as two cores can give, and one to spare.
 const READERS: usize = 4;
+/// Reading connections to a server: an answer is a round trip, in which others can ask too.
+const READERS_OF_A_SERVER: usize = 8;
+
+type Reader = Box<dyn Sql + Send>;
 
 /// The store of one installation. Dropping it stops the writer once everything queued is written.
 pub struct Store {
     writer: Option<Writer>,
     thread: Option<JoinHandle<()>>,
-    readers: Vec<Mutex<Lite>>,
+    readers: Vec<Mutex<Reader>>,
+    next_reader: AtomicUsize,
     // Last: the lock on the folder goes when everything above is closed.
-    folder: Folder,
+    place: Place,
+}
+
+/// Where the data lies.
+enum Place {
+    Folder(Folder),
+    Server(Arc<Server>),
 }
 
 impl Store {
+    /// The folder that the data is in; `None` if it is on a server.
+    fn folder(&self) -> Option<&Folder> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            Place::Server(_) => None,
+        }
+    }
+
     /// Opens the data folder, making it if need be; refuses one that another process holds.
     pub fn open(folder: &Path) -> Result<Store, OpenError> {
         let held = Folder::lock(folder)?;
         let sql = held.writer()?;
-        let readers =
-            (0..READERS).map(|_| held.reader().map(Mutex::new)).collect::<Result<Vec<_>, _>>()?;
-        let (writer, thread) = Writer::start(sql).map_err(|error| {
+        let reader = |_| held.reader().map(|lite| Box::new(lite) as Reader);
+        let readers = (0..READERS).map(reader).collect::<Result<Vec<_>, _>>()?;
+        Store::start(sql, readers, Place::Folder(held)).map_err(|error| {
             OpenError::Unusable(folder.to_owned(), format!("no thread for the writer: {error}"))
-        })?;
-        Ok(Store { writer: Some(writer), thread: Some(thread), readers, folder: held })
+        })
+    }
+
+    /// Opens a PostgreSQL database, bringing its schema up to date. Blocks this thread meanwhile.
+    /// `url` as libpq has it, with several hosts where there are several:
+    /// `postgres://user:password@host1,host2/database?sslmode=verify-full`.
+    pub fn connect(url: &str) -> Result<Store, OpenError> {
+        let server = Arc::new(Server::new(url)?);
+        let sql = Pg::writer(&server)?;
+        let reader = |_| Box::new(Pg::reader(&server)) as Reader;
+        let readers = (0..READERS_OF_A_SERVER).map(reader).collect();
+        Store::start(sql, readers, Place::Server(server.clone())).map_err(|error| {
+            OpenError::Server(
+                server.name().to_owned(),
+                format!("no thread for the writer: {error}"),
+            )
+        })
+    }
+
+    fn start(
+        sql: impl WriteSql + 'static,
+        readers: Vec<Reader>,
+        place: Place,
+    ) -> std::io::Result<Store> {
+        let (writer, thread) = Writer::start(sql)?;
+        let readers = readers.into_iter().map(Mutex::new).collect();
+        let next_reader = AtomicUsize::new(0);
+        Ok(Store { writer: Some(writer), thread: Some(thread), readers, next_reader, place })
     }
 
     /// Asks for a change and waits until it is durable, or refused.
@@ -275,24 +323,53 @@ impl Store {
 
     /// The whole audit. Takes as long as there are journals: call it off the request path.
     pub fn audit(&self) -> Result<Report, Fault> {
-        let mut own = self.folder.reader().map_err(|error| Fault::Database(error.to_string()))?;
-        verify::audit(&mut own)
+        self.apart(|| verify::audit(self.auditor()?.as_mut()))
     }
 
     /// A quick look at sums and holds; says what is wrong, or nothing.
     pub fn quick_audit(&self) -> Result<Vec<String>, Fault> {
-        let mut own = self.folder.reader().map_err(|error| Fault::Database(error.to_string()))?;
-        verify::quick(&mut own)
+        self.apart(|| verify::quick(self.auditor()?.as_mut()))
     }
 
-    fn read<T>(&self, read: impl FnOnce(&mut dyn Sql) -> Result<T, Fault>) -> Result<T, Fault> {
-        read(&mut *self.reader())
+    /// A connection of its own, for what takes long.
+    fn auditor(&self) -> Result<Reader, Fault> {
+        match &self.place {
+            Place::Folder(folder) => match folder.reader() {
+                Ok(lite) => Ok(Box::new(lite)),
+                Err(error) => Err(Fault::Database(error.to_string())),
+            },
+            Place::Server(server) => Ok(Box::new(Pg::auditor(server))),
+        }
     }
 
-    /// A free reader, or the first that comes free: a read takes microseconds.
-    fn reader(&self) -> MutexGuard<'_, Lite> {
+    fn read<T>(&self, read: impl Fn(&mut dyn Sql) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.apart(|| match read(self.reader().as_mut()) {
+            // A connection that broke while it was idle is known by its first failure.
+            Err(Fault::Unavailable(_)) => read(self.reader().as_mut()),
+            answer => answer,
+        })
+    }
+
+    /// Waits for a server without keeping the runtime's other tasks waiting, where there are any. A
+    /// file is read within microseconds: making room for others would take longer.
+    fn apart<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let runtime = match self.place {
+            Place::Folder(_) => None,
+            Place::Server(_) => Handle::try_current().ok(),
+        };
+        match runtime.map(|runtime| runtime.runtime_flavor()) {
+            Some(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+            _ => wait(),
+        }
+    }
+
+    /// A free reader, or the first in turn that comes free.
+    fn reader(&self) -> MutexGuard<'_, Reader> {
         let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
-        free.unwrap_or_else(|| self.readers[0].lock().unwrap_or_else(PoisonError::into_inner))
+        free.unwrap_or_else(|| {
+            let turn = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
+            self.readers[turn].lock().unwrap_or_else(PoisonError::into_inner)
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Jobs that open purchases owe, events that accounts must be told, cases for staff.
 
-use crate::backend::{Sql, Value, all, first};
+use crate::backend::{Key, Sql, Value, all, first};
 use crate::change::DueJob;
 use crate::fault::Fault;
 use crate::{pushes, read};
@@ -22,11 +22,12 @@ pub(crate) fn owe(
     (job, due): (Job, Timestamp),
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.run(
+    sql.put(
         "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) VALUES ($1, $2, $3, $4, $5, 0, 0)",
+        Key::Purchase(key.id.0),
         &[id, account, environment, job.code().into(), due.0.into()],
-    )?;
-    Ok(())
+        Some(1),
+    )
 }
 
 /// After a step: the job that is owed now, or, once the purchase is final, the event to tell.
@@ -37,28 +38,32 @@ pub(crate) fn owe_next(
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(&after.key);
     if job == Job::Tell {
-        sql.run(
+        sql.put(
             "DELETE FROM jobs WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
+            Key::Purchase(after.key.id.0),
             &named(&after.key),
+            None,
         )?;
         tell(sql, after)?;
         return pushes::owe(sql, after);
     }
-    sql.run(
+    sql.put(
         "UPDATE jobs SET job = $1, due_at = $2, tries = 0, epoch = epoch + 1 WHERE purchase_id = $3 AND account_id = $4 AND environment = $5",
+        Key::Purchase(after.key.id.0),
         &[job.code().into(), due.0.into(), id, account, environment],
-    )?;
-    Ok(())
+        None,
+    )
 }
 
 /// Puts an event into the outbox.
 fn tell(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
     let [id, account, environment] = named(&after.key);
-    sql.run(
+    sql.put(
         "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        Key::Purchase(after.key.id.0),
         &[id, account, environment, after.version.into(), after.state.code().into(), after.updated_at.0.into()],
-    )?;
-    Ok(())
+        Some(1),
+    )
 }
 
 /// An event in the outbox.
@@ -126,9 +131,11 @@ pub(crate) fn claim(
     )?;
     for job in &due {
         let [id, account, environment] = named(&job.key);
-        sql.run(
+        sql.put(
             "UPDATE jobs SET due_at = $1, epoch = $2 WHERE purchase_id = $3 AND account_id = $4 AND environment = $5",
+            Key::Purchase(job.key.id.0),
             &[now.after(lease).0.into(), job.epoch.into(), id, account, environment],
+            Some(1),
         )?;
     }
     Ok(due)
@@ -137,11 +144,12 @@ pub(crate) fn claim(
 /// Puts a claimed job off, unless it was claimed again or is done.
 pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Result<(), Fault> {
     let [id, account, environment] = named(&job.key);
-    sql.run(
+    sql.put(
         "UPDATE jobs SET due_at = $1, tries = tries + 1 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND epoch = $5",
+        Key::Purchase(job.key.id.0),
         &[until.0.into(), id, account, environment, job.epoch.into()],
-    )?;
-    Ok(())
+        None,
+    )
 }
 
 /// Makes every enquiry due, as if it were the first.
@@ -167,13 +175,14 @@ pub(crate) fn open_case(
         case.proof.word,
         case.proof.text.as_ref().map_or(String::new(), |t| format!(": {t}"))
     );
-    sql.run(
+    sql.put(
         "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (purchase_id, account_id, environment, why) DO UPDATE
              SET opened_at = excluded.opened_at, text = excluded.text, closed_at = NULL WHERE cases.closed_at IS NOT NULL",
+        Key::Purchase(key.id.0),
         &[id, account, environment, case.why.code().into(), at.0.into(), text.as_str().into()],
-    )?;
-    Ok(())
+        None,
+    )
 }
 
 /// Closes a case, if it is open.
@@ -184,9 +193,10 @@ pub(crate) fn close_case(
     at: Timestamp,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.run(
+    sql.put(
         "UPDATE cases SET closed_at = $1 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND why = $5 AND closed_at IS NULL",
+        Key::Purchase(key.id.0),
         &[at.0.into(), id, account, environment, why.code().into()],
-    )?;
-    Ok(())
+        None,
+    )
 }

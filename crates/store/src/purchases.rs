@@ -3,7 +3,7 @@
 //! Every query on an account's rows names the account and the environment; those for staff and for
 //! upstreams' words, who know no account, say so.
 
-use crate::backend::{Sql, Value, all, first};
+use crate::backend::{Ask, Key, Row, Sql, Value, all, first};
 use crate::fault::Fault;
 use crate::read::{self, purchase_columns};
 use domain::admission::Taken;
@@ -28,9 +28,32 @@ fn reference_values(reference: &ReferenceKey) -> [Value<'_>; 4] {
     ]
 }
 
-/// What a reference stands for, if it is used up.
-pub(crate) fn taken(sql: &mut dyn Sql, reference: &ReferenceKey) -> Result<Option<Taken>, Fault> {
-    Ok(claimed(sql, reference)?.map(|claim| Taken { purchase: claim.purchase }))
+const CLAIMED: &str = "SELECT purchase_id, digest FROM claims WHERE account_id = $1 AND environment = $2 AND space = $3 AND reference = $4";
+const STANDING: &str =
+    "SELECT state, version FROM purchases WHERE id = $1 AND account_id = $2 AND environment = $3";
+
+/// Asks which references are used up.
+pub(crate) fn ask_taken<'a>(references: &[&'a ReferenceKey]) -> Ask<'a> {
+    let mut ask = Ask::new(CLAIMED, 4);
+    references.iter().for_each(|reference| ask.add(&reference_values(reference)));
+    ask
+}
+
+/// What a used reference stands for.
+pub(crate) fn taken(row: &dyn Row, reference: &ReferenceKey) -> Result<Taken, Fault> {
+    Ok(Taken { purchase: read_claim(row, reference)?.purchase })
+}
+
+/// Asks where purchases stand.
+pub(crate) fn ask_standing(keys: &[PurchaseKey]) -> Ask<'static> {
+    let mut ask = Ask::new(STANDING, 3);
+    keys.iter().for_each(|key| ask.add(&named(key)));
+    ask
+}
+
+/// Where a purchase stands, and as which version.
+pub(crate) fn standing(row: &dyn Row) -> Result<(State, u32), Fault> {
+    Ok((read::state(row.text(0)?)?, row.small(1)?))
 }
 
 /// A reference that is used up.
@@ -47,22 +70,19 @@ pub(crate) fn claimed(
     sql: &mut dyn Sql,
     reference: &ReferenceKey,
 ) -> Result<Option<Claimed>, Fault> {
+    first(sql, CLAIMED, &reference_values(reference), |row| read_claim(row, reference))
+}
+
+fn read_claim(row: &dyn Row, reference: &ReferenceKey) -> Result<Claimed, Fault> {
     let key = |id| PurchaseKey {
         account: reference.account,
         environment: reference.environment,
         id: PurchaseId(id),
     };
-    first(
-        sql,
-        "SELECT purchase_id, digest FROM claims WHERE account_id = $1 AND environment = $2 AND space = $3 AND reference = $4",
-        &reference_values(reference),
-        |row| {
-            Ok(Claimed {
-                purchase: row.opt_int(0)?.map(key),
-                digest: row.opt_bytes(1)?.and_then(|d| d.try_into().ok()),
-            })
-        },
-    )
+    Ok(Claimed {
+        purchase: row.opt_int(0)?.map(key),
+        digest: row.opt_bytes(1)?.and_then(|d| d.try_into().ok()),
+    })
 }
 
 /// Uses a reference up.
@@ -74,11 +94,12 @@ pub(crate) fn claim(
     at: Timestamp,
 ) -> Result<(), Fault> {
     let [account, environment, space, text] = reference_values(reference);
-    sql.run(
+    sql.put(
         "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        Key::Purchase(purchase.map_or(0, |p| p.0)),
         &[account, environment, space, text, purchase.map(|p| p.0).into(), digest.into(), at.0.into()],
-    )?;
-    Ok(())
+        Some(1),
+    )
 }
 
 /// Keeps a first answer.
@@ -89,11 +110,13 @@ pub(crate) fn remember(
     body: &str,
 ) -> Result<(), Fault> {
     let [account, environment, space, text] = reference_values(reference);
-    sql.run(
+    // Late: its claim may be of the same batch, under another key.
+    sql.put(
         "INSERT INTO replays (account_id, environment, space, reference, status, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        Key::Late,
         &[account, environment, space, text, i64::from(status).into(), body.into()],
-    )?;
-    Ok(())
+        None,
+    )
 }
 
 /// The first answer that was kept.
@@ -109,19 +132,6 @@ pub(crate) fn replay(
             let status = u16::try_from(row.int(0)?).map_err(|_| Fault::corrupt("a status"))?;
             Ok((status, row.text(1)?.to_owned()))
         },
-    )
-}
-
-/// Where a purchase stands, and as which version.
-pub(crate) fn standing(
-    sql: &mut dyn Sql,
-    key: &PurchaseKey,
-) -> Result<Option<(State, u32)>, Fault> {
-    first(
-        sql,
-        "SELECT state, version FROM purchases WHERE id = $1 AND account_id = $2 AND environment = $3",
-        &named(key),
-        |row| Ok((read::state(row.text(0)?)?, row.small(1)?)),
     )
 }
 
@@ -197,12 +207,13 @@ pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
 pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> Result<(), Fault> {
     let details = details(p)?;
     let [id, account, environment] = named(&p.key);
-    sql.run(
+    sql.put(
         concat!(
             "INSERT INTO purchases (",
             purchase_columns!(),
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
         ),
+        Key::Purchase(p.key.id.0),
         &[
             id,
             account,
@@ -232,8 +243,8 @@ pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> R
             p.delivered_at.map(|t| t.0).into(),
             p.product.as_ref().into(),
         ],
-    )?;
-    Ok(())
+        Some(1),
+    )
 }
 
 fn details(p: &Purchase) -> Result<String, Fault> {
@@ -246,10 +257,11 @@ fn details(p: &Purchase) -> Result<String, Fault> {
 /// Writes a step: from one version, and from no other.
 pub(crate) fn step(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result<(), Fault> {
     let [id, account, environment] = named(&p.key);
-    let changed = sql.run(
+    sql.put(
         "UPDATE purchases SET state = $1, version = $2, attempts = $3, upstream = $4, text = $5, decider = $6,
                 updated_at = $7, delivered_at = $8
          WHERE id = $9 AND account_id = $10 AND environment = $11 AND version = $12",
+        Key::Purchase(p.key.id.0),
         &[
             p.state.code().into(),
             p.version.into(),
@@ -264,14 +276,8 @@ pub(crate) fn step(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result
             environment,
             from_version.into(),
         ],
-    )?;
-    match changed {
-        1 => Ok(()),
-        n => Err(Fault::corrupt(format!(
-            "a step from version {from_version} of purchase {} changed {n} rows",
-            p.key.id
-        ))),
-    }
+        Some(1),
+    )
 }
 
 /// Notes what was left in the wallet right after the hold.
@@ -281,11 +287,12 @@ pub(crate) fn leave(
     available_after: i64,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.run(
+    sql.put(
         "UPDATE purchases SET available_after = $1 WHERE id = $2 AND account_id = $3 AND environment = $4",
+        Key::Purchase(key.id.0),
         &[available_after.into(), id, account, environment],
-    )?;
-    Ok(())
+        Some(1),
+    )
 }
 
 /// Writes what a step does to the attempts.
@@ -297,13 +304,16 @@ pub(crate) fn attempt(
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
     match change {
-        AttemptChange::Start(attempt) => sql.run(
+        AttemptChange::Start(attempt) => sql.put(
             "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            Key::Purchase(key.id.0),
             &[id, account, environment, attempt.number.into(), attempt.upstream.as_str().into(), attempt.started_at.0.into()],
+            Some(1),
         ),
-        AttemptChange::Heard { number, proof } => sql.run(
+        AttemptChange::Heard { number, proof } => sql.put(
             "UPDATE attempts SET outcome = $1, upstream_reference = coalesce($2, upstream_reference), text = $3, heard_at = $4
              WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND number = $8",
+            Key::Purchase(key.id.0),
             &[
                 (&proof.word).into(),
                 proof.upstream_reference.as_ref().into(),
@@ -314,9 +324,9 @@ pub(crate) fn attempt(
                 environment,
                 (*number).into(),
             ],
+            None,
         ),
-    }?;
-    Ok(())
+    }
 }
 
 /// The attempts of a purchase, first to last.
@@ -347,20 +357,15 @@ pub(crate) fn keep(
     at: Timestamp,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    let last = first(
-        sql,
-        "SELECT coalesce(max(line), 0) FROM evidence WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
-        &named(key),
-        |row| row.int(0),
-    )?;
-    sql.run(
+    sql.put(
         "INSERT INTO evidence (purchase_id, account_id, environment, line, at, source, attempt, word, text, upstream_reference)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         VALUES ($1, $2, $3, (SELECT coalesce(max(line), 0) + 1 FROM evidence WHERE purchase_id = $1 AND account_id = $2 AND environment = $3),
+                 $4, $5, $6, $7, $8, $9)",
+        Key::Purchase(key.id.0),
         &[
             id,
             account,
             environment,
-            (last.unwrap_or(0) + 1).into(),
             at.0.into(),
             proof.source.label().as_str().into(),
             proof.source.attempt().into(),
@@ -368,8 +373,8 @@ pub(crate) fn keep(
             proof.text.as_ref().into(),
             proof.upstream_reference.as_ref().into(),
         ],
-    )?;
-    Ok(())
+        Some(1),
+    )
 }
 
 /// A line of evidence.

@@ -2,7 +2,7 @@
 //!
 //! Written in the commit of the event, claimed under a lease, gone when it is told or hopeless.
 
-use crate::backend::{Sql, Value, all, first};
+use crate::backend::{Key, Sql, Value, all, first};
 use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
@@ -71,9 +71,10 @@ pub(crate) fn owe(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
         return Ok(());
     }
     let [id, account, environment] = named(&after.key);
-    sql.run(
+    sql.put(
         "INSERT INTO pushes (purchase_id, account_id, environment, sequence, device_id, due_at, tries, epoch)
          SELECT $1, $2, $3, $4, id, $5, 0, 0 FROM devices WHERE account_id = $6",
+        Key::Purchase(after.key.id.0),
         &[
             id,
             account,
@@ -82,8 +83,8 @@ pub(crate) fn owe(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
             after.updated_at.0.into(),
             account,
         ],
-    )?;
-    Ok(())
+        None,
+    )
 }
 
 /// The last event once more, to every device that is not about to be told anyway.
@@ -140,9 +141,10 @@ pub(crate) fn claim(
     )?;
     for push in &due {
         let [id, account, environment] = named(&push.key);
-        sql.run(
+        sql.put(
             "UPDATE pushes SET due_at = $1, epoch = $2
              WHERE purchase_id = $3 AND account_id = $4 AND environment = $5 AND sequence = $6 AND device_id = $7",
+            Key::Purchase(push.key.id.0),
             &[
                 now.after(lease).0.into(),
                 push.epoch.into(),
@@ -152,6 +154,7 @@ pub(crate) fn claim(
                 push.sequence.into(),
                 push.device.0.into(),
             ],
+            Some(1),
         )?;
     }
     Ok(due)
@@ -160,19 +163,21 @@ pub(crate) fn claim(
 /// Forgets a push that its taker is done with.
 pub(crate) fn end(sql: &mut dyn Sql, push: &DuePush) -> Result<(), Fault> {
     let [id, account, environment] = named(&push.key);
-    sql.run(
+    sql.put(
         "DELETE FROM pushes WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND sequence = $4 AND device_id = $5 AND epoch = $6",
+        Key::Purchase(push.key.id.0),
         &[id, account, environment, push.sequence.into(), push.device.0.into(), push.epoch.into()],
-    )?;
-    Ok(())
+        None,
+    )
 }
 
 /// Puts a claimed push off, unless it was claimed again.
 pub(crate) fn put_off(sql: &mut dyn Sql, push: &DuePush, until: Timestamp) -> Result<(), Fault> {
     let [id, account, environment] = named(&push.key);
-    sql.run(
+    sql.put(
         "UPDATE pushes SET due_at = $1, tries = tries + 1
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND sequence = $5 AND device_id = $6 AND epoch = $7",
+        Key::Purchase(push.key.id.0),
         &[
             until.0.into(),
             id,
@@ -182,6 +187,6 @@ pub(crate) fn put_off(sql: &mut dyn Sql, push: &DuePush, until: Timestamp) -> Re
             push.device.0.into(),
             push.epoch.into(),
         ],
-    )?;
-    Ok(())
+        None,
+    )
 }

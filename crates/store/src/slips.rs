@@ -3,7 +3,7 @@
 //! Invariant: a slip is written in the commit of the word that brought it, and stays: no later word
 //! takes it away or puts another in its place.
 
-use crate::backend::{Sql, Value, first};
+use crate::backend::{Key, Sql, Value, first};
 use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
@@ -66,12 +66,13 @@ pub(crate) fn keep(
         charges: slip.charges.iter().map(charge).collect(),
     };
     let body = serde_json::to_string(&row).map_err(|error| Fault::corrupt(error.to_string()))?;
-    sql.run(
+    sql.put(
         "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT DO NOTHING",
+        Key::Purchase(key.id.0),
         &[id, account, environment, upstream.as_str().into(), body.as_str().into(), at.0.into()],
-    )?;
-    Ok(())
+        None,
+    )
 }
 
 /// The slip that came with a proof, if one did.

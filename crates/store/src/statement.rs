@@ -45,9 +45,9 @@ pub(crate) fn statement(
     whose: (AccountId, Environment, Currency),
     page: Page,
 ) -> Result<Option<Vec<StatementLine>>, Fault> {
-    sql.run("BEGIN", &[])?;
+    sql.begin_reading()?;
     let lines = in_snapshot(sql, whose, page);
-    sql.run("COMMIT", &[])?;
+    sql.end_reading()?;
     lines
 }
 
@@ -66,7 +66,7 @@ fn in_snapshot(
     let before = page.before.unwrap_or(i64::MAX);
     let later = first(
         sql,
-        "SELECT coalesce(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) FROM journals j
+        "SELECT CAST(coalesce(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT) FROM journals j
          JOIN entries e ON e.journal_seq = j.seq AND (e.credit_id = $2 OR e.debit_id = $3)
          WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6 AND (j.listed = 1 OR j.purchase_id IS NULL)",
         &[
@@ -83,7 +83,7 @@ fn in_snapshot(
     let rows = all(
         sql,
         "SELECT j.seq, j.reason, j.purchase_id,
-                (SELECT sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) FROM entries e
+                (SELECT CAST(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) AS BIGINT) FROM entries e
                  WHERE e.journal_seq = j.seq AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
          FROM journals j
          WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6 AND (j.listed = 1 OR j.purchase_id IS NULL) AND EXISTS (

@@ -70,9 +70,9 @@ struct Story {
 /// floor, sums of zero, every purchase against its journals, its reference, its attempts, its job
 /// and its events, every payment against its paper.
 pub(crate) fn audit(sql: &mut dyn Sql) -> Result<Report, Fault> {
-    sql.run("BEGIN", &[])?;
+    sql.begin_reading()?;
     let report = audit_snapshot(sql);
-    sql.run("COMMIT", &[])?;
+    sql.end_reading()?;
     report
 }
 
@@ -494,7 +494,7 @@ fn orphans(sql: &mut dyn Sql, report: &mut Report) -> Result<(), Fault> {
 pub(crate) fn quick(sql: &mut dyn Sql) -> Result<Vec<String>, Fault> {
     let mut wrong = all(
         sql,
-        "SELECT environment, currency, sum(balance) FROM ledger_accounts GROUP BY environment, currency HAVING sum(balance) <> 0",
+        "SELECT environment, currency, CAST(sum(balance) AS BIGINT) FROM ledger_accounts GROUP BY environment, currency HAVING sum(balance) <> 0",
         &[],
         |row| {
             Ok(format!(
@@ -507,7 +507,7 @@ pub(crate) fn quick(sql: &mut dyn Sql) -> Result<Vec<String>, Fault> {
     )?;
     let held = all(
         sql,
-        "SELECT l.environment, l.currency, l.held, coalesce(o.held, 0) FROM
+        "SELECT l.environment, l.currency, CAST(l.held AS BIGINT), CAST(coalesce(o.held, 0) AS BIGINT) FROM
             (SELECT environment, currency, sum(balance) AS held FROM ledger_accounts WHERE purpose = 'held' GROUP BY environment, currency) l
          LEFT JOIN
             (SELECT p.environment, p.currency, sum(p.amount + p.fee) AS held FROM jobs j

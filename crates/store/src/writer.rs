@@ -2,20 +2,22 @@
 //!
 //! While one commit is on its way to the disk, the next batch gathers; one flush then serves
 //! hundreds of purchases. Admission is `domain::admission::admit`, pure and in order. A change that
-//! is refused does not disturb its neighbours; if the Tx itself fails, the batch is tried again one
-//! by one, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
+//! is refused does not disturb its neighbours; if the Tx itself fails, the batch is tried again in
+//! halves, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
 //! commit that holds the change is durable.
 
 use crate::backend::{Sql, WriteSql};
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
-use crate::ledger::{Books, Head};
+use crate::ledger::{Balances, Books, Head};
 use crate::pushes::{self, PushChange};
 use crate::{accounts, catalog, halts, outbox, people, purchases, slips};
-use domain::admission::{self, Denial, View};
+use domain::admission::{self, Denial, Needs, View};
 use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
+use domain::purchase::{PurchaseKey, ReferenceKey};
 use domain::settle::{CaseKind, Move};
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,6 +28,8 @@ const BATCH_MOST: usize = 512;
 /// Changes that may queue: some seconds of work. Past that, new ones are refused at once rather
 /// than answered too late.
 const QUEUE_MOST: usize = 16_384;
+/// A Tx that was lost before its commit is tried so often.
+const TRIES_MOST: u32 = 3;
 /// After this long without work the writer tidies up.
 const IDLE_AFTER: Duration = Duration::from_secs(20);
 
@@ -74,6 +78,29 @@ impl Writer {
     }
 }
 
+/// What the changes of a batch mention.
+#[derive(Default)]
+struct Mentioned<'a> {
+    references: Vec<&'a ReferenceKey>,
+    purchases: Vec<PurchaseKey>,
+    accounts: Vec<&'a LedgerAccount>,
+    seen: HashSet<&'a LedgerAccount>,
+}
+
+impl<'a> Mentioned<'a> {
+    fn add(&mut self, needs: &Needs<'a>) {
+        self.references.extend(needs.claims);
+        let step = needs.step.as_ref().filter(|step| step.from_version.is_some());
+        self.purchases.extend(step.map(|step| step.key));
+        let entries = needs.journal.map_or(&[][..], |journal| journal.entries());
+        for account in entries.iter().flat_map(|e| [e.debit(), e.credit()]) {
+            if self.seen.insert(account) {
+                self.accounts.push(account);
+            }
+        }
+    }
+}
+
 /// The writing thread's own things.
 struct Desk {
     sql: Box<dyn WriteSql>,
@@ -119,28 +146,42 @@ impl Desk {
         self.sql.idle();
     }
 
-    /// One commit for all, or, if that fails, one for each.
+    /// One commit for all, or, if that fails, one for each half, so that in the end each bad change
+    /// fails alone.
     fn settle_batch(&mut self, changes: &[Change]) -> Vec<Result<Verdict, Fault>> {
-        // A Tx that does not even open (another program holds the lock) would not open for any of
-        // them: one wait for all, not one for each.
-        if let Err(fault) = self.sql.begin() {
-            tracing::error!(%fault, changes = changes.len(), "no Tx could be opened; nothing was stored");
+        let fault = match self.try_batch(changes) {
+            Ok(Ok(verdicts)) => return verdicts.into_iter().map(Ok).collect(),
+            Ok(Err(fault)) => fault,
+            // A Tx that does not even open (another program holds the lock, the server is away)
+            // would not open for any of them: one wait for all, not one for each.
+            Err(fault) => {
+                tracing::error!(%fault, changes = changes.len(), "no Tx could be opened; nothing was stored");
+                return changes.iter().map(|_| Err(fault.clone())).collect();
+            }
+        };
+        if changes.len() == 1 || !fault.may_be_one_changes() {
+            tracing::error!(%fault, changes = changes.len(), "a commit failed; none of its changes is acknowledged");
             return changes.iter().map(|_| Err(fault.clone())).collect();
         }
-        match self.commit(changes) {
-            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
-            Err(fault)
-                if changes.len() == 1 || matches!(fault, Fault::Disk(_) | Fault::DiskFull(_)) =>
-            {
-                tracing::error!(%fault, changes = changes.len(), "a commit failed; none of its changes is acknowledged");
-                changes.iter().map(|_| Err(fault.clone())).collect()
-            }
-            Err(fault) => {
-                tracing::warn!(%fault, changes = changes.len(), "a commit failed; its changes are tried one by one");
-                changes
-                    .iter()
-                    .flat_map(|change| self.settle_batch(std::slice::from_ref(change)))
-                    .collect()
+        tracing::warn!(%fault, changes = changes.len(), "a commit failed; its changes are tried in halves");
+        let (first, second) = changes.split_at(changes.len() / 2);
+        let mut answers = self.settle_batch(first);
+        answers.extend(self.settle_batch(second));
+        answers
+    }
+
+    /// Tries again what was lost with its connection before the commit. The outer error: no Tx could
+    /// be opened.
+    fn try_batch(&mut self, changes: &[Change]) -> Result<Result<Vec<Verdict>, Fault>, Fault> {
+        let mut tries = 0;
+        loop {
+            self.sql.begin()?;
+            tries += 1;
+            match self.commit(changes) {
+                Err(Fault::Unavailable(why)) if tries < TRIES_MOST => {
+                    tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
+                }
+                done => return Ok(done),
             }
         }
     }
@@ -175,27 +216,38 @@ impl Desk {
         Ok(verdicts)
     }
 
-    /// Loads everything that the changes mention.
+    /// Loads everything that the changes mention, in one round of questions.
     fn load(&mut self, changes: &[Change]) -> Result<View, Fault> {
-        let mut view = View::default();
-        let sql = self.sql.as_mut();
-        for change in changes {
-            let needs = change.needs();
-            for reference in needs.claims {
-                if let Some(taken) = purchases::taken(sql, reference)? {
-                    view.taken.insert(reference.clone(), taken);
-                }
-            }
-            if let Some(step) = &needs.step
-                && step.from_version.is_some()
-                && let Some(standing) = purchases::standing(sql, &step.key)?
-            {
-                view.purchases.insert(step.key, standing);
-            }
-            if let Some(journal) = needs.journal {
-                self.books.load(sql, &mut view, journal)?;
-            }
+        let (mut view, mut mentioned) = (View::default(), Mentioned::default());
+        changes.iter().for_each(|change| mentioned.add(&change.needs()));
+        let Mentioned { references, purchases, accounts, .. } = &mentioned;
+        self.books.open(self.sql.is_alone());
+        let Balances { known, unknown, by_id, by_name } = self.books.ask_balances(accounts);
+        let mut asks = [
+            purchases::ask_taken(references),
+            purchases::ask_standing(purchases),
+            by_id,
+            by_name,
+            self.books.ask_chain(),
+        ];
+        if accounts.is_empty() {
+            asks[4].values.clear();
         }
+        let books = &mut self.books;
+        self.sql.each_of(&asks, &mut |(ask, set), row| {
+            match ask {
+                0 => {
+                    let taken = purchases::taken(row, references[set])?;
+                    view.taken.insert(references[set].clone(), taken);
+                }
+                1 => drop(view.purchases.insert(purchases[set], purchases::standing(row)?)),
+                2 => books.take_balance(&mut view, known[set], row)?,
+                3 => books.take_balance(&mut view, unknown[set], row)?,
+                _ => books.take_chain(row)?,
+            }
+            Ok(())
+        })?;
+        self.books.open_missing(self.sql.as_mut(), &mut view, accounts)?;
         Ok(view)
     }
 
@@ -273,11 +325,13 @@ impl Desk {
     fn post(&mut self, posting: &Posting, view: &View) -> Result<Done, Fault> {
         let reference = &posting.reference;
         purchases::claim(self.sql.as_mut(), reference, None, None, posting.at)?;
+        // The hash covers the note as it is stored, and not every database stores a NUL.
+        let note = posting.note.replace('\0', "\u{fffd}");
         let head = Head {
             account: reference.account,
             environment: reference.environment,
             purchase: None,
-            note: Some(&posting.note),
+            note: Some(&note),
             at: posting.at,
             is_listed: false,
         };

@@ -1,12 +1,37 @@
 //! The seam between Saldo's SQL and a database.
 //!
 //! Everything above is written against [`Sql`]: one text for every database, `$1` placeholders,
-//! integers, text and bytes. A backend is one file here that gives a [`Sql`] to read with and one
-//! to write with, a Tx around it, and its name in [`crate::Store::open`].
+//! integers, text and bytes. A backend gives a [`Sql`] to read with and one to write with, a Tx
+//! around it, and its way into [`crate::Store`].
 
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use crate::fault::Fault;
+
+/// One version of the schema: the text that both databases read, and what each adds to it.
+pub(crate) struct Migration {
+    pub(crate) common: &'static str,
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+/// Every version of the schema, the first first.
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        common: include_str!("../migrations/0001_start.sql"),
+        sqlite: include_str!("../migrations/0001_start.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_start.postgres.sql"),
+    },
+    Migration { common: include_str!("../migrations/0002_people.sql"), sqlite: "", postgres: "" },
+    Migration {
+        common: include_str!("../migrations/0003_products.sql"),
+        sqlite: include_str!("../migrations/0003_products.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_products.postgres.sql"),
+    },
+    Migration { common: include_str!("../migrations/0004_pushes.sql"), sqlite: "", postgres: "" },
+    Migration { common: include_str!("../migrations/0005_standing.sql"), sqlite: "", postgres: "" },
+];
 
 /// A value on its way into a statement.
 #[derive(Clone, Copy, Debug)]
@@ -86,10 +111,55 @@ pub(crate) trait Row {
 /// Takes each row of an answer.
 pub(crate) type EachRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), Fault>;
 
+/// Takes each row of several answers, with the numbers of the query and of its set, from 0.
+pub(crate) type EachAnswer<'a> = &'a mut dyn FnMut((usize, usize), &dyn Row) -> Result<(), Fault>;
+
+/// What a row that is put is about: what concerns one key is written in the order of the puts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Purchase(i64),
+    Journal(i64),
+    LedgerAccount(i64),
+    /// After everything else.
+    Late,
+}
+
+/// A query, and several sets of values to ask it with.
+pub(crate) struct Ask<'a> {
+    pub(crate) sql: &'static str,
+    /// Values of one set.
+    pub(crate) width: usize,
+    /// The sets, one after the other.
+    pub(crate) values: Vec<Value<'a>>,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) const fn new(sql: &'static str, width: usize) -> Ask<'a> {
+        Ask { sql, width, values: Vec::new() }
+    }
+
+    /// Adds a set; gives its number.
+    pub(crate) fn add(&mut self, values: &[Value<'a>]) {
+        debug_assert_eq!(values.len(), self.width, "{}", self.sql);
+        self.values.extend_from_slice(values);
+    }
+}
+
 /// Runs statements on one connection. Placeholders first appear in ascending order.
 pub(crate) trait Sql {
     /// Runs a statement and counts the rows it changed.
     fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault>;
+
+    /// Runs a statement by the commit at the latest, or before the next query; if it fails, or does
+    /// not change as many rows as expected, the Tx does. For one statement the expectation is always
+    /// the same. Only in a Tx of the writer.
+    fn put(
+        &mut self,
+        sql: &'static str,
+        key: Key,
+        values: &[Value<'_>],
+        expected: Option<usize>,
+    ) -> Result<(), Fault>;
 
     /// Runs a query and hands over each row.
     fn each(
@@ -98,6 +168,16 @@ pub(crate) trait Sql {
         values: &[Value<'_>],
         row: EachRow<'_>,
     ) -> Result<(), Fault>;
+
+    /// Runs several queries, each with many sets of values, and hands over each row. They wait for
+    /// each other no more than they must. A query has one FROM, and neither ORDER BY nor LIMIT.
+    fn each_of(&mut self, asks: &[Ask<'_>], row: EachAnswer<'_>) -> Result<(), Fault>;
+
+    /// What is read from here on is of one moment.
+    fn begin_reading(&mut self) -> Result<(), Fault>;
+
+    /// Until here.
+    fn end_reading(&mut self) -> Result<(), Fault>;
 }
 
 /// The first row of an answer, read by `read`.
@@ -134,11 +214,13 @@ pub(crate) fn all<T>(
 
 /// The connection that owns every commit.
 pub(crate) trait WriteSql: Sql + Send {
-    /// Opens a Tx that may write.
+    /// Whether nobody else writes to this database: what was learnt in one Tx holds in the next.
+    fn is_alone(&self) -> bool;
+    /// Opens a Tx that may write. Nobody else writes until it ends.
     fn begin(&mut self) -> Result<(), Fault>;
     /// Makes it durable.
     fn commit(&mut self) -> Result<(), Fault>;
-    /// Undoes it; a failure to do so closes the connection's work for good.
+    /// Undoes what is open; a failure to do so closes the connection's work for good.
     fn roll_back(&mut self) -> Result<(), Fault>;
     /// Called when nothing is queued for a while: tidies up.
     fn idle(&mut self);

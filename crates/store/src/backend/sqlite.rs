@@ -4,7 +4,7 @@
 //! asserted after they are set, because SQLite ignores what it does not like. Refuses another
 //! process's folder, network filesystems, and a SQLite with the WAL-reset bug.
 
-use super::{EachRow, Row, Sql, Value, WriteSql};
+use super::{Ask, EachAnswer, EachRow, Key, MIGRATIONS, Migration, Row, Sql, Value, WriteSql};
 use crate::fault::{Fault, OpenError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -24,18 +24,6 @@ const CACHE_KIB: i64 = 16 * 1024;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Statements kept prepared on each connection: more than the code has.
 const STATEMENTS_KEPT: usize = 128;
-
-/// The common text of each version of the schema, and what SQLite adds to it.
-const MIGRATIONS: &[(&str, &str)] = &[
-    (
-        include_str!("../migrations/0001_start.sql"),
-        include_str!("../migrations/0001_start.sqlite.sql"),
-    ),
-    (include_str!("../migrations/0002_people.sql"), ""),
-    (include_str!("../migrations/0003_products.sql"), ""),
-    (include_str!("../migrations/0004_pushes.sql"), ""),
-    (include_str!("../migrations/0005_standing.sql"), ""),
-];
 
 /// The folder, held by this process alone until it is dropped.
 #[derive(Debug)]
@@ -206,8 +194,8 @@ impl Lite {
         self.connection
             .execute_batch("PRAGMA foreign_keys=OFF; PRAGMA synchronous=FULL;")
             .map_err(fault)?;
-        for (version, (common, own)) in (1_i64..).zip(MIGRATIONS).skip(done) {
-            if let Err(fault) = self.migrate_to(version, common, own) {
+        for (version, step) in (1_i64..).zip(MIGRATIONS).skip(done) {
+            if let Err(fault) = self.migrate_to(version, step) {
                 // Best effort: the error below is what counts, and the connection is dropped.
                 let _ = self.connection.execute_batch("ROLLBACK");
                 return Err(fault);
@@ -216,8 +204,8 @@ impl Lite {
         Ok(())
     }
 
-    fn migrate_to(&mut self, version: i64, common: &str, own: &str) -> Result<(), Fault> {
-        let common = translated(common);
+    fn migrate_to(&mut self, version: i64, step: &Migration) -> Result<(), Fault> {
+        let (common, own) = (translated(step.common), step.sqlite);
         let script = format!("BEGIN EXCLUSIVE;\n{common}\n{own}\nPRAGMA user_version={version};");
         self.connection.execute_batch(&script).map_err(fault)?;
         let mut lost = self.connection.prepare("PRAGMA foreign_key_check").map_err(fault)?;
@@ -281,9 +269,45 @@ impl Sql for Lite {
         }
         Ok(())
     }
+
+    fn put(
+        &mut self,
+        sql: &'static str,
+        _key: Key,
+        values: &[Value<'_>],
+        expected: Option<usize>,
+    ) -> Result<(), Fault> {
+        match self.run(sql, values)? {
+            rows if expected.is_none_or(|expected| expected == rows) => Ok(()),
+            rows => Err(Fault::corrupt(format!(
+                "a statement changed {rows} rows instead of {expected:?}: {sql}"
+            ))),
+        }
+    }
+
+    fn each_of(&mut self, asks: &[Ask<'_>], each: EachAnswer<'_>) -> Result<(), Fault> {
+        for (number, ask) in asks.iter().enumerate() {
+            for (set, values) in ask.values.chunks(ask.width).enumerate() {
+                self.each(ask.sql, values, &mut |row| each((number, set), row))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_reading(&mut self) -> Result<(), Fault> {
+        self.run("BEGIN", &[]).map(|_| ())
+    }
+
+    fn end_reading(&mut self) -> Result<(), Fault> {
+        self.run("COMMIT", &[]).map(|_| ())
+    }
 }
 
 impl WriteSql for Lite {
+    fn is_alone(&self) -> bool {
+        true
+    }
+
     fn begin(&mut self) -> Result<(), Fault> {
         self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
     }

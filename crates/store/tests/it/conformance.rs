@@ -642,6 +642,23 @@ fn products() -> Vec<Product> {
     vec![power, bundle]
 }
 
+/// Upstreams send what they like; not every database takes it as it is.
+pub async fn a_nul_in_a_text_stops_nothing(world: World) {
+    let store = &world.store;
+    let Change::Post(mut posting) = fund(Reason::Deposit, 2, 2 * TOTAL, "in") else { panic!() };
+    posting.note = "pa\0per".to_owned();
+    store.write(Change::Post(posting)).await.unwrap().unwrap();
+    let sent = live(store, purchase(2, 1, State::Sent), &[]).await;
+    let proof = upstream_says(&sent, "delivered").saying("don\0e");
+    let Decided::Move(delivers) = settle::decide(&sent, Event::Deliver, proof, NOW) else {
+        panic!("it delivers");
+    };
+    store.write(Change::Step(delivers)).await.unwrap().unwrap();
+    let said = store.attempts(&key(2, 1)).unwrap()[0].text.clone().unwrap();
+    assert_eq!(said.replace(['\0', '\u{fffd}'], "?"), "don?e");
+    world.assert_sound();
+}
+
 /// A slip is written with the word that brought it, by a step, as evidence or later: the first of
 /// each upstream stays.
 pub async fn a_slip_is_kept_with_its_word(world: World) {

@@ -1,4 +1,4 @@
-//! The store's conformance suite (what every backend must do), and what is SQLite's own.
+//! The store's conformance suite (what every backend must do), and what is each backend's own.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +13,10 @@ mod disk_full;
 mod model;
 mod opening;
 mod people;
+mod postgres;
 mod refusals;
+mod server;
+mod speed;
 mod tampering;
 mod world;
 
@@ -26,6 +29,14 @@ macro_rules! on_every_backend {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     crate::$file::$name(crate::world::sqlite().await).await;
+                }
+            )+
+        }
+        mod postgresql {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$file::$name(crate::world::postgresql().await).await;
                 }
             )+
         }
@@ -51,6 +62,7 @@ on_every_backend![
     conformance::a_batch_sees_its_own_changes,
     conformance::an_audit_beside_the_writer_sees_whole_commits,
     conformance::the_catalog_is_read_back,
+    conformance::a_nul_in_a_text_stops_nothing,
     conformance::a_slip_is_kept_with_its_word,
     conformance::keys_and_accounts_are_read_back,
     conformance::a_hold_at_acceptance_tells_what_is_left,

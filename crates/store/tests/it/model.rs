@@ -170,30 +170,47 @@ fn read(answer: Answer, expected: &Expected) -> Expected {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+/// Each inner list is thrown at the store at once and judged in its order.
+async fn live_through(world: World, bunches: Vec<Vec<Want>>) {
+    let mut model = Model::default();
+    model.wallet(2);
+    for bunch in bunches {
+        let planned: Vec<_> = bunch.iter().filter_map(|want| model.plan(want)).collect();
+        let (changes, expected): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
+        let answers = write_all(&world.store, changes).await;
+        for (answer, expected) in answers.into_iter().zip(expected) {
+            assert_eq!(read(answer, &expected), expected);
+        }
+        model.compare(&world.store);
+    }
+    let report = world.assert_sound();
+    assert_eq!(report.journals, model.journals);
+    let world = world.reopened();
+    model.compare(&world.store);
+}
 
-    /// Each inner list is thrown at the store at once and judged in its order.
+fn wait_for(history: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(history);
+}
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
     #[test]
     fn any_history_is_what_the_model_says(bunches in wants()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let world = sqlite().await;
-            let mut model = Model::default();
-            model.wallet(2);
-            for bunch in bunches {
-                let planned: Vec<_> = bunch.iter().filter_map(|want| model.plan(want)).collect();
-                let (changes, expected): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
-                let answers = write_all(&world.store, changes).await;
-                for (answer, expected) in answers.into_iter().zip(expected) {
-                    assert_eq!(read(answer, &expected), expected);
-                }
-                model.compare(&world.store);
-            }
-            let report = world.assert_sound();
-            assert_eq!(report.journals, model.journals);
-            let world = world.reopened();
-            model.compare(&world.store);
-        });
+        wait_for(async { live_through(sqlite().await, bunches).await });
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    #[test]
+    fn any_history_on_postgresql_is_what_the_model_says(bunches in wants()) {
+        wait_for(async { live_through(postgresql().await, bunches).await });
     }
 }

@@ -159,7 +159,13 @@ async fn a_database_with_a_hole() {
             let is_told = match &audit {
                 Ok(report) => report.lies > 0,
                 Err(Fault::Disk(_) | Fault::Corrupt(_) | Fault::Database(_)) => true,
-                Err(Fault::DiskFull(_) | Fault::Closed | Fault::Busy) => false,
+                Err(
+                    Fault::DiskFull(_)
+                    | Fault::Unavailable(_)
+                    | Fault::Uncertain(_)
+                    | Fault::Closed
+                    | Fault::Busy,
+                ) => false,
             };
             assert!(is_told, "{audit:?}");
         }

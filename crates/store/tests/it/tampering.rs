@@ -1,5 +1,6 @@
 //! The audit finds what somebody changed behind our back, and names the row.
 
+use crate::postgres::Database;
 use crate::world::*;
 use domain::journal::Reason;
 use domain::lifecycle::{Event, State};
@@ -11,8 +12,7 @@ use store::Store;
 /// Ledger accounts by number, as `people` and the first entries open them:
 /// 1-3 the sandbox wallet of 2 (available, held, commission), 4-6 its live one,
 /// 7-9 and 10-12 those of 3; then the house's as they are first needed.
-async fn books() -> tempfile::TempDir {
-    let world = sqlite().await;
+async fn books(world: World) -> Home {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await; // journal 1
     deposit(store, 3, 100 * TOTAL, "in").await; // 2
@@ -27,7 +27,17 @@ async fn books() -> tempfile::TempDir {
     world.closed()
 }
 
-fn tamper(books: &Path, statements: &str) -> Result<store::Report, store::Fault> {
+type Audited = Result<store::Report, store::Fault>;
+
+/// Changes a copy of the books past all that the database refuses, and audits it.
+fn tamper(books: &Home, statements: &str) -> Audited {
+    match books {
+        Home::Folder(folder) => tamper_with_file(folder.path(), statements),
+        Home::Database(database) => tamper_with_database(database, statements),
+    }
+}
+
+fn tamper_with_file(books: &Path, statements: &str) -> Audited {
     let copy = tempfile::tempdir().unwrap();
     let path = copy.path().join("saldo.db");
     fs::copy(books.join("saldo.db"), &path).unwrap();
@@ -44,10 +54,26 @@ fn tamper(books: &Path, statements: &str) -> Result<store::Report, store::Fault>
         sql.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
     }
     let before = sql.total_changes();
-    sql.execute_batch(statements).unwrap();
+    sql.execute_batch(&statements.replace("NOUGHT", "zeroblob(32)")).unwrap();
     assert!(sql.total_changes() > before, "changed nothing: {statements}");
     drop(sql);
     Store::open(copy.path()).unwrap().audit()
+}
+
+fn tamper_with_database(books: &Database, statements: &str) -> Audited {
+    let copy = books.copy();
+    let checks = copy.sql(
+        "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
+         WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
+    );
+    let nought = "decode(repeat('00', 32), 'hex')";
+    // As a replica: neither triggers nor foreign keys.
+    copy.sql(&format!(
+        "SET session_replication_role = replica; {}; {}",
+        checks.join("; "),
+        statements.replace("NOUGHT", nought)
+    ));
+    Store::connect(&copy.url()).unwrap().audit()
 }
 
 const TAMPERINGS: [(&str, &str); 45] = [
@@ -69,7 +95,7 @@ const TAMPERINGS: [(&str, &str); 45] = [
     ("a journal's note", "UPDATE journals SET note = 'paper other' WHERE seq = 1"),
     ("a journal's note emptied", "UPDATE journals SET note = '' WHERE seq = 3"),
     ("a journal's moment", "UPDATE journals SET at = at + 1 WHERE seq = 2"),
-    ("a journal's hash", "UPDATE journals SET hash = zeroblob(32) WHERE seq = 5"),
+    ("a journal's hash", "UPDATE journals SET hash = NOUGHT WHERE seq = 5"),
     ("a journal's reason", "UPDATE journals SET reason = 'release' WHERE seq = 4"),
     ("a journal's account", "UPDATE journals SET account_id = 3 WHERE seq = 1"),
     ("a journal's purchase", "UPDATE journals SET purchase_id = 12 WHERE seq = 3"),
@@ -92,7 +118,7 @@ const TAMPERINGS: [(&str, &str); 45] = [
     ),
     (
         "a journal added",
-        "INSERT INTO journals VALUES (14, 2, 'live', NULL, 'deposit', NULL, 0, zeroblob(32), NULL); INSERT INTO entries VALUES (14, 1, 13, 4, 500)",
+        "INSERT INTO journals VALUES (14, 2, 'live', NULL, 'deposit', NULL, 0, NOUGHT, NULL); INSERT INTO entries VALUES (14, 1, 13, 4, 500)",
     ),
     ("a balance", "UPDATE ledger_accounts SET balance = balance + 100 WHERE id = 4"),
     (
@@ -139,12 +165,23 @@ const TAMPERINGS: [(&str, &str); 45] = [
 
 #[tokio::test]
 async fn every_tampering_is_found_and_named() {
-    let books = books().await;
+    let table = found_in(&books(sqlite().await).await);
+    expect_file!["./tampering.txt"].assert_eq(&table);
+}
+
+/// The audit says the same of both databases.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_tampering_on_postgresql_is_found_and_named() {
+    let table = found_in(&books(postgresql().await).await);
+    expect_file!["./tampering.txt"].assert_eq(&table);
+}
+
+fn found_in(books: &Home) -> String {
     let mut table = String::new();
     let mut missed = Vec::new();
     for (name, statements) in TAMPERINGS {
         table += &format!("{name}\n");
-        match tamper(books.path(), statements) {
+        match tamper(books, statements) {
             Ok(report) => {
                 if report.lies == 0 {
                     missed.push(name);
@@ -157,5 +194,5 @@ async fn every_tampering_is_found_and_named() {
         }
     }
     assert_eq!(missed, Vec::<&str>::new(), "{table}");
-    expect_file!["./tampering.txt"].assert_eq(&table);
+    table
 }

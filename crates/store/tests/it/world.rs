@@ -1,5 +1,6 @@
 //! What the tests share: a store with a house and merchants, purchases and their steps.
 
+use crate::postgres::Database;
 use domain::PurchaseId;
 use domain::account::{Account, AccountId, Environment, HOUSE, Plan, Role, Subscription};
 use domain::admission::Denial;
@@ -23,7 +24,13 @@ pub const TOTAL: i64 = AMOUNT + FEE;
 
 pub struct World {
     pub store: Store,
-    folder: tempfile::TempDir,
+    home: Home,
+}
+
+/// Where a world's data lies.
+pub enum Home {
+    Folder(tempfile::TempDir),
+    Database(Database),
 }
 
 /// A store in a folder of its own, with the house and merchants 2 and 3.
@@ -31,12 +38,23 @@ pub async fn sqlite() -> World {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     people(&store, 2).await;
-    World { store, folder }
+    World { store, home: Home::Folder(folder) }
+}
+
+/// The same in a database of its own.
+pub async fn postgresql() -> World {
+    let database = Database::new();
+    let store = Store::connect(&database.url()).unwrap();
+    people(&store, 2).await;
+    World { store, home: Home::Database(database) }
 }
 
 impl World {
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        match &self.home {
+            Home::Folder(folder) => folder.path(),
+            Home::Database(_) => panic!("a database has no folder"),
+        }
     }
 
     pub fn database(&self) -> PathBuf {
@@ -45,20 +63,63 @@ impl World {
 
     /// Closes the store as an orderly end does, and opens it again.
     pub fn reopened(self) -> World {
-        let World { store, folder } = self;
+        let World { store, home } = self;
         drop(store);
-        World { store: Store::open(folder.path()).unwrap(), folder }
+        let store = match &home {
+            Home::Folder(folder) => Store::open(folder.path()).unwrap(),
+            Home::Database(database) => Store::connect(&database.url()).unwrap(),
+        };
+        World { store, home }
     }
 
-    /// Closes the store; the folder lives as long as what is returned.
-    pub fn closed(self) -> tempfile::TempDir {
+    /// Closes the store; what is returned keeps its data.
+    pub fn closed(self) -> Home {
         drop(self.store);
-        self.folder
+        self.home
+    }
+
+    /// Rows of a table, counted past the store.
+    pub fn count(&self, table: &str) -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        match &self.home {
+            Home::Folder(_) => {
+                let sql = rusqlite::Connection::open(self.database()).unwrap();
+                sql.query_row(&count, [], |row| row.get(0)).unwrap()
+            }
+            Home::Database(database) => database.sql(&count)[0].parse().unwrap(),
+        }
+    }
+
+    /// Runs a statement past the store.
+    pub fn execute(&self, statement: &str) {
+        match &self.home {
+            Home::Folder(_) => {
+                let sql = rusqlite::Connection::open(self.database()).unwrap();
+                sql.execute_batch(statement).unwrap();
+            }
+            Home::Database(database) => drop(database.sql(statement)),
+        }
     }
 
     /// What the audit found; nothing, or the test fails with what lies.
     pub fn assert_sound(&self) -> store::Report {
         assert_sound(&self.store)
+    }
+}
+
+impl Home {
+    pub fn path(&self) -> &Path {
+        match self {
+            Home::Folder(folder) => folder.path(),
+            Home::Database(_) => panic!("a database has no folder"),
+        }
+    }
+
+    pub fn database(&self) -> &Database {
+        match self {
+            Home::Folder(_) => panic!("a folder has no server"),
+            Home::Database(database) => database,
+        }
     }
 }
 

@@ -1,0 +1,57 @@
+//! A commit whose answer is lost: found out on another connection before anybody is answered.
+//!
+//! Invariant: "it is there" is said only of what any later primary has too, "it is not" only once the
+//! Tx has ended.
+
+use super::link::{PATIENCE, Server};
+use super::{BACK_OFF, COMMIT_WITHIN, Mark, Pg, WRITE_LOCK, WRITER_SETTINGS};
+use crate::fault::Fault;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// For finding out what became of a commit.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(8);
+
+impl Pg {
+    /// A COMMIT was sent and its answer did not come, or is not to be trusted. Looks, on another
+    /// connection to whichever host takes writes now, whether its Tx left its mark.
+    pub(super) fn look_up(&mut self, mark: &Mark) -> Result<(), Fault> {
+        let server = self.server.clone();
+        tracing::warn!(server = server.name(), "the answer to a commit was lost; it is looked up");
+        self.hang_up();
+        let is_over = server.after(LOOK_UP_WITHIN);
+        while !is_over.load(Ordering::Acquire) {
+            match is_committed(&server, mark) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    return Err(Fault::Unavailable(
+                        "the connection was lost before the commit".into(),
+                    ));
+                }
+                Err(fault) => tracing::debug!(%fault, "the commit could not be looked up yet"),
+            }
+            std::thread::sleep(BACK_OFF[1]);
+        }
+        Err(Fault::Uncertain(
+            "the answer to a commit was lost, and the database cannot be asked".into(),
+        ))
+    }
+}
+
+/// Asks under the writers' lock, so that a Tx that is still at it has ended; commits something, so
+/// that a synchronous standby has what was found.
+fn is_committed(server: &Server, mark: &Mark) -> Result<bool, Fault> {
+    let line = server.connect()?;
+    line.run(WRITER_SETTINGS, PATIENCE)?;
+    line.run("SET lock_timeout = '2s'; BEGIN", PATIENCE)?;
+    line.run(WRITE_LOCK, PATIENCE)?;
+    let batch =
+        format!("SELECT coalesce(max(batch), -1) FROM writers WHERE token = '{}'", mark.token);
+    let found = line.number(&batch)?;
+    line.run("SELECT pg_current_xact_id()", PATIENCE)?;
+    line.run("COMMIT", COMMIT_WITHIN)?;
+    match line.warned.load(Ordering::Acquire) {
+        true => Err(Fault::Unavailable("what was found may not be replicated".into())),
+        false => Ok(found >= mark.batch),
+    }
+}

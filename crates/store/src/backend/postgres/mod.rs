@@ -1,0 +1,529 @@
+//! PostgreSQL: one connection that writes, several that read, any number of nodes beside us.
+//!
+//! Statements of a Tx do not wait for each other, and what is written goes out as sets of rows. A
+//! Tx of the writer holds one lock in the database, so that batches of several nodes follow one
+//! another and each sees what the one before it left. Invariants: a commit whose answer is lost is
+//! looked up before anybody is answered; a statement never runs on another connection than its Tx.
+
+mod doubt;
+mod link;
+mod migrate;
+mod sets;
+mod tls;
+mod value;
+
+pub(crate) use link::Server;
+
+use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql};
+use crate::fault::{Fault, OpenError};
+use futures_util::StreamExt;
+use link::{Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
+use migrate::silent;
+use sets::{Group, Plan, for_sets, joined, together};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, RowStream, Statement};
+use value::{Column, PgRow};
+
+/// Held by the Tx of whichever node writes. Spells "book".
+const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(1651470187)";
+/// A server that says nothing for so long is not waited for any more: longer than a lock is.
+const WRITE_WITHIN: Duration = Duration::from_secs(8);
+const READ_WITHIN: Duration = Duration::from_secs(15);
+const AUDIT_WITHIN: Duration = Duration::from_secs(3600);
+/// A commit that takes longer is looked up over another connection.
+const COMMIT_WITHIN: Duration = Duration::from_secs(8);
+/// Statements kept of several sets; a batch is of one of a few dozen kinds.
+const COMBINATIONS_KEPT: usize = 256;
+/// Between tries to connect: short at first, as most interruptions are.
+const BACK_OFF: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+];
+
+/// Every statement of the writer is by key: what plans for an empty table stay right when it grows.
+/// A node that freezes within a Tx loses it, and with it the lock.
+const WRITER_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+    SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '5s';
+    SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = 0";
+const READER_SETTINGS: &str = "SET default_transaction_read_only = on; SET jit = off;
+    SET idle_in_transaction_session_timeout = '60s'";
+
+/// Rows that each part of a statement changed.
+type Affected = Pin<Box<dyn Future<Output = Result<Vec<u64>, Error>> + Send>>;
+type Answered = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send>>;
+
+/// A statement that was sent and not yet heard of.
+struct Sent {
+    affected: Affected,
+    /// Its parts, and how many rows each must change, if that is known.
+    expected: Vec<(&'static str, Option<u64>)>,
+}
+
+/// One connection, made when it is first needed and again after it broke.
+pub(crate) struct Pg {
+    server: Arc<Server>,
+    settings: &'static str,
+    line: Option<Line>,
+    is_in_tx: bool,
+    sent: VecDeque<Sent>,
+    plan: Plan,
+    /// The writer's: what its last Tx is known by.
+    mark: Option<Mark>,
+    failures: usize,
+    /// Set once a pause between tries to connect is over.
+    rested: Option<Arc<AtomicBool>>,
+    patience: Duration,
+}
+
+/// What a Tx leaves in the database, so that its commit can be looked up.
+#[derive(Clone, Debug)]
+struct Mark {
+    token: String,
+    batch: i64,
+}
+
+impl Pg {
+    /// A connection that can only read.
+    pub(crate) fn reader(server: &Arc<Server>) -> Pg {
+        Pg::new(server, READER_SETTINGS, READ_WITHIN)
+    }
+
+    /// A connection for the audit, whose first row may take long to come.
+    pub(crate) fn auditor(server: &Arc<Server>) -> Pg {
+        Pg::new(server, READER_SETTINGS, AUDIT_WITHIN)
+    }
+
+    /// The connection that writes; brings the schema up to date.
+    pub(crate) fn writer(server: &Arc<Server>) -> Result<Pg, OpenError> {
+        let broken = |fault: Fault| OpenError::Server(server.name().to_owned(), fault.to_string());
+        let line = server.connect().map_err(broken)?;
+        migrate::prepare(server, &line)?;
+        let mut pg = Pg::new(server, WRITER_SETTINGS, WRITE_WITHIN);
+        pg.connect_to_write().map_err(broken)?;
+        Ok(pg)
+    }
+
+    fn new(server: &Arc<Server>, settings: &'static str, patience: Duration) -> Pg {
+        Pg {
+            server: server.clone(),
+            settings,
+            line: None,
+            is_in_tx: false,
+            sent: VecDeque::new(),
+            plan: Plan::default(),
+            mark: None,
+            failures: 0,
+            rested: None,
+            patience,
+        }
+    }
+
+    /// A connection that is there, or is made now; never another one within a Tx.
+    fn connect(&mut self) -> Result<(), Fault> {
+        if self.line.as_ref().is_some_and(|line| !line.client.is_closed()) {
+            return Ok(());
+        }
+        self.hang_up();
+        if std::mem::take(&mut self.is_in_tx) {
+            return Err(Fault::Unavailable("the connection was lost".into()));
+        }
+        let line = self.server.connect()?;
+        line.run(self.settings, PATIENCE)?;
+        self.line = Some(line);
+        Ok(())
+    }
+
+    /// The writer's connection and its place in the table of writers. While the server is away most
+    /// tries are refused at once.
+    fn connect_to_write(&mut self) -> Result<(), Fault> {
+        if self.line.as_ref().is_some_and(|line| !line.client.is_closed()) && self.mark.is_some() {
+            return Ok(());
+        }
+        if self.rested.as_ref().is_some_and(|rested| !rested.load(Ordering::Acquire)) {
+            return Err(Fault::Unavailable("no connection".into()));
+        }
+        self.mark = None;
+        let connected = self.connect().and_then(|()| self.sign_in());
+        match &connected {
+            Ok(()) => (self.failures, self.rested) = (0, None),
+            Err(fault) => {
+                tracing::warn!(%fault, server = self.server.name(), "no connection to write with");
+                self.hang_up();
+                let pause = BACK_OFF[self.failures.min(BACK_OFF.len() - 1)];
+                self.failures += 1;
+                self.rested = Some(self.server.after(pause));
+            }
+        }
+        connected
+    }
+
+    fn sign_in(&mut self) -> Result<(), Fault> {
+        let line = self.line.as_ref().ok_or_else(silent)?;
+        let token = line.text(
+            "INSERT INTO writers (token, batch) VALUES (gen_random_uuid()::text, 0) RETURNING token",
+        )?;
+        self.mark = Some(Mark { token, batch: 0 });
+        Ok(())
+    }
+
+    /// Forgets the connection and all that was on its way.
+    fn hang_up(&mut self) {
+        self.sent.clear();
+        self.plan.take();
+        self.line = None;
+    }
+
+    /// What an error means; the connection goes if it is not to be trusted any more.
+    fn failed(&mut self, error: &Error) -> Fault {
+        if !keeps_the_line(error) {
+            self.hang_up();
+        }
+        fault(error)
+    }
+
+    fn silenced(&mut self) -> Fault {
+        self.hang_up();
+        silent()
+    }
+
+    /// A statement, prepared once per connection: for one row, or for sets of rows.
+    fn prepared(&mut self, sql: &'static str, is_for_sets: bool) -> Result<Statement, Fault> {
+        let line = self.line.as_mut().ok_or_else(silent)?;
+        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
+        let found = if is_for_sets { &known.sets } else { &known.one };
+        if let Some(statement) = found {
+            return Ok(statement.clone());
+        }
+        let client = line.client.clone();
+        let made = wait(client.prepare(sql), self.patience);
+        let one = self.first_of(made)?;
+        let statement = if is_for_sets {
+            let text = for_sets(sql, one.params(), 1)?;
+            let made = wait(client.prepare(&text), self.patience);
+            self.first_of(made)?
+        } else {
+            one
+        };
+        let line = self.line.as_mut().ok_or_else(silent)?;
+        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
+        let slot = if is_for_sets { &mut known.sets } else { &mut known.one };
+        *slot = Some(statement.clone());
+        Ok(statement)
+    }
+
+    /// What came of a statement. If it failed, an earlier one that failed is why.
+    fn first_of<T>(&mut self, came: Option<Result<T, Error>>) -> Result<T, Fault> {
+        match came {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => {
+                self.drain()?;
+                Err(self.failed(&error))
+            }
+            None => Err(self.silenced()),
+        }
+    }
+
+    /// Sends a statement that changes rows, without waiting.
+    fn send(&mut self, sql: &'static str, statement: Statement, values: Vec<value::Owned>) {
+        let Some(line) = &self.line else { return };
+        let client = line.client.clone();
+        let affected =
+            Box::pin(async move { Ok(vec![client.execute_raw(&statement, values).await?]) });
+        self.sent(affected, vec![(sql, None)]);
+    }
+
+    /// Sends all that was put.
+    fn flush(&mut self) -> Result<(), Fault> {
+        if self.plan.is_empty() {
+            return Ok(());
+        }
+        for part in together(self.plan.take()) {
+            let statement = self.prepared_together(&part)?;
+            let mut columns = Vec::new();
+            let mut expected = Vec::with_capacity(part.len());
+            for group in part {
+                expected.push((group.sql, group.expected.map(|each| each * group.rows)));
+                columns.extend(group.columns);
+            }
+            self.send_together(statement, columns, expected);
+        }
+        Ok(())
+    }
+
+    /// The statement that does these groups, prepared once per connection.
+    fn prepared_together(&mut self, part: &[Group]) -> Result<Statement, Fault> {
+        let name: Vec<usize> = part.iter().map(|group| group.sql.as_ptr() as usize).collect();
+        if let Some(known) = self.line.as_ref().and_then(|line| line.together.get(&name)) {
+            return Ok(known.clone());
+        }
+        let mut parts = Vec::with_capacity(part.len());
+        for group in part {
+            parts.push((group.sql, self.prepared(group.sql, false)?.params().to_vec()));
+        }
+        let text = joined(&parts)?;
+        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
+        let made = wait(client.prepare(&text), self.patience);
+        let statement = self.first_of(made)?;
+        let line = self.line.as_mut().ok_or_else(silent)?;
+        // Which changes meet in a batch is chance: what is rare goes with the rest.
+        if line.together.len() >= COMBINATIONS_KEPT {
+            line.together.clear();
+        }
+        line.together.insert(name, statement.clone());
+        Ok(statement)
+    }
+
+    /// Sends the statement of several groups, without waiting.
+    fn send_together(
+        &mut self,
+        statement: Statement,
+        columns: Vec<Column>,
+        expected: Vec<(&'static str, Option<u64>)>,
+    ) {
+        let Some(line) = &self.line else { return };
+        let client = line.client.clone();
+        let affected = Box::pin(async move {
+            let mut rows = Box::pin(client.query_raw(&statement, columns).await?);
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next().await {
+                let row = row?;
+                for column in 0..row.len() {
+                    counts.push(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0));
+                }
+            }
+            Ok(counts)
+        });
+        self.sent(affected, expected);
+    }
+
+    /// Lets it begin, and remembers to hear of it.
+    fn sent(&mut self, mut affected: Affected, expected: Vec<(&'static str, Option<u64>)>) {
+        let affected = match begun(&mut affected) {
+            Some(done) => Box::pin(std::future::ready(done)),
+            None => affected,
+        };
+        self.sent.push_back(Sent { affected, expected });
+    }
+
+    /// Hears of all that was sent; the first that failed is what failed.
+    fn drain(&mut self) -> Result<(), Fault> {
+        while let Some(Sent { affected, expected }) = self.sent.pop_front() {
+            let counts = match wait(affected, self.patience) {
+                Some(Ok(counts)) => counts,
+                Some(Err(error)) => {
+                    self.sent.clear();
+                    return Err(self.failed(&error));
+                }
+                None => return Err(self.silenced()),
+            };
+            for ((sql, expected), rows) in expected.into_iter().zip(counts) {
+                if expected.is_some_and(|expected| expected != rows) {
+                    self.sent.clear();
+                    return Err(Fault::corrupt(format!(
+                        "a statement changed {rows} rows instead of {expected:?}: {sql}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a query without waiting.
+    fn ask<P>(&mut self, statement: Statement, values: Vec<P>) -> Result<Answered, Fault>
+    where
+        P: ToSql + Sync + Send + 'static,
+    {
+        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
+        let mut answered: Answered =
+            Box::pin(async move { client.query_raw(&statement, values).await });
+        Ok(match begun(&mut answered) {
+            Some(done) => Box::pin(std::future::ready(done)),
+            None => answered,
+        })
+    }
+
+    /// Reads an answer, row by row.
+    fn read(
+        &mut self,
+        answered: Answered,
+        row: &mut dyn FnMut(&PgRow) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let came = wait(answered, self.patience);
+        let mut rows = Box::pin(self.first_of(came)?);
+        loop {
+            match wait(rows.next(), self.patience) {
+                Some(Some(Ok(next))) => row(&PgRow(next))?,
+                Some(Some(Err(error))) => return Err(self.failed(&error)),
+                Some(None) => return Ok(()),
+                None => return Err(self.silenced()),
+            }
+        }
+    }
+}
+
+/// Polls once, which sends; what is ready already is given.
+fn begun<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(done) => Some(done),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// A value that a statement owns until it is sent.
+fn owned(values: &[Value<'_>]) -> Vec<value::Owned> {
+    values.iter().map(value::Owned::from).collect()
+}
+
+impl Sql for Pg {
+    fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
+        self.connect()?;
+        self.flush()?;
+        let statement = self.prepared(sql, false)?;
+        self.send(sql, statement, owned(values));
+        let last = self.sent.pop_back();
+        self.drain()?;
+        let Some(last) = last else { return Err(silent()) };
+        let came = wait(last.affected, self.patience);
+        let rows = self.first_of(came)?.first().copied().unwrap_or(0);
+        usize::try_from(rows).map_err(|_| Fault::corrupt("a count is out of range"))
+    }
+
+    fn put(
+        &mut self,
+        sql: &'static str,
+        key: Key,
+        values: &[Value<'_>],
+        expected: Option<usize>,
+    ) -> Result<(), Fault> {
+        self.plan.add((sql, key), values, expected);
+        Ok(())
+    }
+
+    fn each(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        each: EachRow<'_>,
+    ) -> Result<(), Fault> {
+        self.connect()?;
+        self.flush()?;
+        let statement = self.prepared(sql, false)?;
+        let answered = self.ask(statement, owned(values))?;
+        self.drain()?;
+        self.read(answered, &mut |row| each(row))
+    }
+
+    fn each_of(&mut self, asks: &[Ask<'_>], each: EachAnswer<'_>) -> Result<(), Fault> {
+        self.connect()?;
+        self.flush()?;
+        let mut answers = Vec::with_capacity(asks.len());
+        for (number, ask) in asks.iter().enumerate().filter(|(_, ask)| !ask.values.is_empty()) {
+            let statement = self.prepared(ask.sql, true)?;
+            let mut columns = vec![Column::default(); ask.width];
+            for set in ask.values.chunks(ask.width) {
+                for (column, value) in columns.iter_mut().zip(set) {
+                    column.push(value);
+                }
+            }
+            let nth = statement.columns().len().saturating_sub(1);
+            answers.push((number, nth, self.ask(statement, columns)?));
+        }
+        self.drain()?;
+        for (number, nth, answered) in answers {
+            self.read(answered, &mut |row| {
+                let set = super::Row::int(row, nth)? - 1;
+                let set = usize::try_from(set).map_err(|_| Fault::corrupt("a row's number"))?;
+                each((number, set), row)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn begin_reading(&mut self) -> Result<(), Fault> {
+        self.connect()?;
+        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[])?;
+        self.is_in_tx = true;
+        Ok(())
+    }
+
+    fn end_reading(&mut self) -> Result<(), Fault> {
+        self.is_in_tx = false;
+        match self.line {
+            Some(_) => self.run("COMMIT", &[]).map(|_| ()),
+            None => Err(Fault::Unavailable("the connection was lost".into())),
+        }
+    }
+}
+
+impl WriteSql for Pg {
+    fn is_alone(&self) -> bool {
+        false
+    }
+
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.connect_to_write()?;
+        for sql in ["BEGIN", WRITE_LOCK] {
+            let statement = self.prepared(sql, false)?;
+            self.send(sql, statement, Vec::new());
+        }
+        self.is_in_tx = true;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        let Some(mut mark) = self.mark.clone() else { return Err(silent()) };
+        mark.batch += 1;
+        self.mark = Some(mark.clone());
+        let mine = [Value::Int(mark.batch), Value::Text(&mark.token)];
+        let leave = "UPDATE writers SET batch = $1 WHERE token = $2";
+        self.put(leave, Key::Late, &mine, Some(1))?;
+        self.connect()?;
+        self.flush()?;
+        let statement = self.prepared("COMMIT", false)?;
+        self.drain()?;
+        let Some(line) = &self.line else { return Err(silent()) };
+        line.warned.store(false, Ordering::Release);
+        let committed = wait(line.client.execute(&statement, &[]), COMMIT_WITHIN);
+        let is_warned = line.warned.load(Ordering::Acquire);
+        self.is_in_tx = false;
+        match committed {
+            Some(Ok(_)) if !is_warned => Ok(()),
+            Some(Err(error)) if is_certain(&error) => Err(self.failed(&error)),
+            Some(_) | None => self.look_up(&mark),
+        }
+    }
+
+    fn roll_back(&mut self) -> Result<(), Fault> {
+        self.plan.take();
+        // What was sent before it is answered before it.
+        let _ = self.drain();
+        self.is_in_tx = false;
+        let Some(line) = &self.line else { return Ok(()) };
+        if line.run("ROLLBACK", PATIENCE).is_err() {
+            // The server undoes what a connection leaves open when it goes.
+            self.hang_up();
+        }
+        Ok(())
+    }
+
+    fn idle(&mut self) {}
+}
+
+impl Drop for Pg {
+    /// An orderly end leaves no writer behind.
+    fn drop(&mut self) {
+        if let (Some(line), Some(mark)) = (&self.line, &self.mark) {
+            let leave = format!("DELETE FROM writers WHERE token = '{}'", mark.token);
+            let _ = line.run(&leave, Duration::from_secs(1));
+        }
+    }
+}

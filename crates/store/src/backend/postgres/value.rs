@@ -1,0 +1,144 @@
+//! Values on their way to PostgreSQL, one or a column of them, and rows on their way back.
+
+use super::link::fault;
+use crate::backend::{Row, Value};
+use crate::fault::Fault;
+use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
+use std::error::Error;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+
+type Encoded = Result<IsNull, Box<dyn Error + Sync + Send>>;
+
+/// A value that waits to be sent.
+#[derive(Debug)]
+pub(super) enum Owned {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<&Value<'_>> for Owned {
+    fn from(value: &Value<'_>) -> Self {
+        match value {
+            Value::Null => Owned::Null,
+            Value::Int(n) => Owned::Int(*n),
+            Value::Text(s) => Owned::Text(without_nul(s).into_owned()),
+            Value::Bytes(b) => Owned::Bytes(b.to_vec()),
+        }
+    }
+}
+
+impl ToSql for Owned {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
+        match self {
+            Owned::Null => return Ok(IsNull::Yes),
+            Owned::Int(n) if *kind == Type::INT4 => out.put_i32(i32::try_from(*n)?),
+            Owned::Int(n) => out.put_i64(*n),
+            Owned::Text(s) => out.put_slice(s.as_bytes()),
+            Owned::Bytes(b) => out.put_slice(b),
+        }
+        Ok(IsNull::No)
+    }
+
+    /// What a statement is given, the store's own tests have seen accepted.
+    fn accepts(_kind: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+/// PostgreSQL's text knows no NUL. An upstream that sends one must not keep its purchase from being
+/// settled: it is stored as the sign for what cannot be read.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The values of one placeholder for many rows, as PostgreSQL reads an array.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Column {
+    count: i32,
+    has_null: bool,
+    body: Vec<u8>,
+}
+
+impl Column {
+    pub(super) fn push(&mut self, value: &Value<'_>) {
+        self.count += 1;
+        match value {
+            Value::Null => {
+                self.has_null = true;
+                self.body.put_i32(-1);
+            }
+            Value::Int(n) => {
+                self.body.put_i32(8);
+                self.body.put_i64(*n);
+            }
+            Value::Text(s) => self.sized(without_nul(s).as_bytes()),
+            Value::Bytes(b) => self.sized(b),
+        }
+    }
+
+    /// What is larger than 2 GiB PostgreSQL would not take anyway: it gets a broken array.
+    fn sized(&mut self, bytes: &[u8]) {
+        self.body.put_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+        self.body.put_slice(bytes);
+    }
+}
+
+impl ToSql for Column {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
+        let element = super::sets::element(kind).ok_or("a column is sent as an array")?;
+        out.put_i32(1); // dimensions
+        out.put_i32(i32::from(self.has_null));
+        out.put_u32(element.oid());
+        out.put_i32(self.count);
+        out.put_i32(1); // the first index
+        out.put_slice(&self.body);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_kind: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+pub(super) struct PgRow(pub(super) tokio_postgres::Row);
+
+impl PgRow {
+    fn get<'a, T: FromSql<'a>>(&'a self, column: usize) -> Result<Option<T>, Fault> {
+        self.0.try_get(column).map_err(|error| match error.as_db_error() {
+            Some(_) => fault(&error),
+            None => Fault::corrupt(error.to_string()),
+        })
+    }
+}
+
+impl Row for PgRow {
+    fn int(&self, column: usize) -> Result<i64, Fault> {
+        self.opt_int(column)?.ok_or_else(|| Fault::corrupt("a number is missing"))
+    }
+
+    fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault> {
+        let is_short = self.0.columns().get(column).is_some_and(|c| *c.type_() == Type::INT4);
+        match is_short {
+            true => Ok(self.get::<i32>(column)?.map(i64::from)),
+            false => self.get(column),
+        }
+    }
+
+    fn opt_text(&self, column: usize) -> Result<Option<&str>, Fault> {
+        self.get(column)
+    }
+
+    fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault> {
+        self.get(column)
+    }
+}
