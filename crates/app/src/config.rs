@@ -17,6 +17,9 @@ pub(crate) struct Config {
     /// Where everything is kept.
     #[config(env = "SALDO_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
+    /// The PostgreSQL database; empty: SQLite in the data folder.
+    #[config(env = "SALDO_DATABASE_URL")]
+    pub(crate) database_url: Secret,
     /// How the server is reached from outside; empty: by the address it listens on.
     #[config(env = "SALDO_BASE_URL")]
     pub(crate) base_url: String,
@@ -83,6 +86,11 @@ pub(crate) struct Flags {
     /// Keep everything in this folder [default: ./saldo-data].
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Keep the books in this PostgreSQL database instead of the data folder:
+    /// postgres://user:password@host/database. Better in SALDO_DATABASE_URL than here, where every
+    /// user of this machine can read it.
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) database_url: Option<String>,
     /// Log this: a level, or levels by part [default: info].
     #[arg(long, value_name = "FILTER", global = true)]
     pub(crate) log: Option<String>,
@@ -97,6 +105,7 @@ impl Config {
         let mut given = Partial::empty();
         given.listen = listen;
         given.data_dir.clone_from(&flags.data_dir);
+        given.database_url = flags.database_url.clone().map(Secret);
         given.log.clone_from(&flags.log);
         let mut builder = Config::builder().preloaded(given).env();
         if let Some(file) = &flags.config {

@@ -24,7 +24,10 @@ const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 /// Opens the engine on the data folder, with mail and upstreams connected and no workers running.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     let data_dir = &config.data_dir;
-    let store = Store::open(data_dir)?;
+    let store = match config.database_url.0.as_str() {
+        "" => Store::open(data_dir)?,
+        url => Store::connect_alone(url, data_dir)?,
+    };
     let vault = MasterKey::of(data_dir)?.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let engine = Engine::new(store, clock.clone(), Arc::new(MachineChance::new()), vault)

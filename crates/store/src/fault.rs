@@ -81,6 +81,11 @@ pub enum OpenError {
     /// A server that cannot be worked with now.
     #[error("the database {0} cannot be used ({1}); look after it, or give another --database-url")]
     Server(String, String),
+    /// Another node works with the database.
+    #[error(
+        "the database {0} is in use by another Saldo node, and several nodes on one database are not possible yet; stop that one, or give this one another --database-url"
+    )]
+    InUse(String),
     /// A server that is too old.
     #[error("the database {server} is PostgreSQL {found}; {oldest} is the oldest that will do")]
     OldServer {

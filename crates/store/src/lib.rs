@@ -38,7 +38,7 @@ pub use pushes::{DuePush, PushChange};
 pub use statement::{Page, StatementLine};
 pub use verify::Report;
 
-use backend::postgres::{Pg, Server};
+use backend::postgres::{NodeLock, Pg, Server};
 use backend::sqlite::Folder;
 use backend::{Sql, WriteSql};
 use domain::PurchaseId;
@@ -56,6 +56,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use writer::Writer;
 
@@ -63,6 +64,9 @@ use writer::Writer;
 const READERS: usize = 4;
 /// Reading connections to a server: an answer is a round trip, in which others can ask too.
 const READERS_OF_A_SERVER: usize = 8;
+
+/// How often the lock that keeps other nodes off is looked at: less than a node takes to start.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 type Reader = Box<dyn Sql + Send>;
 
@@ -72,8 +76,15 @@ pub struct Store {
     thread: Option<JoinHandle<()>>,
     readers: Vec<Mutex<Reader>>,
     next_reader: AtomicUsize,
+    alone: Option<Alone>,
     // Last: the lock on the folder goes when everything above is closed.
     place: Place,
+}
+
+/// What keeps a second node off a database: the data folder beside it, and a lock in it.
+struct Alone {
+    _folder: Folder,
+    lock: NodeLock,
 }
 
 /// Where the data lies.
@@ -118,6 +129,18 @@ impl Store {
         })
     }
 
+    /// As [`Store::connect`], for one node alone: refuses a database that another node works with, and
+    /// a data folder that another process holds. If the lock is lost (the server was started anew),
+    /// [`Store::failed`] resolves: another node may have it by then.
+    pub fn connect_alone(url: &str, folder: &Path) -> Result<Store, OpenError> {
+        let held = Folder::lock(folder)?;
+        let mut store = Store::connect(url)?;
+        if let Place::Server(server) = &store.place {
+            store.alone = Some(Alone { _folder: held, lock: NodeLock::take(server)? });
+        }
+        Ok(store)
+    }
+
     fn start(
         sql: impl WriteSql + 'static,
         readers: Vec<Reader>,
@@ -126,7 +149,8 @@ impl Store {
         let (writer, thread) = Writer::start(sql)?;
         let readers = readers.into_iter().map(Mutex::new).collect();
         let next_reader = AtomicUsize::new(0);
-        Ok(Store { writer: Some(writer), thread: Some(thread), readers, next_reader, place })
+        let (writer, thread) = (Some(writer), Some(thread));
+        Ok(Store { writer, thread, readers, next_reader, alone: None, place })
     }
 
     /// Asks for a change and waits until it is durable, or refused.
@@ -137,12 +161,28 @@ impl Store {
         }
     }
 
-    /// Resolves when the disk has failed: the process should end and be started anew.
+    /// Resolves when the disk has failed, or the lock that keeps other nodes off is lost: the process
+    /// should end and be started anew.
     pub async fn failed(&self) -> Fault {
-        match &self.writer {
-            Some(writer) => writer.failed().await,
-            None => Fault::Closed,
+        let disk = async {
+            match &self.writer {
+                Some(writer) => writer.failed().await,
+                None => Fault::Closed,
+            }
+        };
+        tokio::select! {
+            fault = disk => fault,
+            fault = self.intruded() => fault,
         }
+    }
+
+    /// Resolves when another node may work with the database.
+    async fn intruded(&self) -> Fault {
+        let Some(alone) = &self.alone else { return std::future::pending().await };
+        while !alone.lock.is_lost() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Fault::Unavailable("the lock that keeps other nodes off is lost".to_owned())
     }
 
     /// Whether the store answers.

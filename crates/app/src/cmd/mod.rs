@@ -99,7 +99,7 @@ fn run_ask(flags: &Flags, verb: Ask) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags, None)?;
     crate::log::start(&config)?;
     anyhow::ensure!(
-        config.data_dir.join("saldo.db").exists(),
+        !config.database_url.0.is_empty() || config.data_dir.join("saldo.db").exists(),
         "{} holds no Saldo data; give the folder with --data-dir, or start `saldo demo` first",
         config.data_dir.display()
     );

@@ -18,6 +18,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags, None)?;
+    anyhow::ensure!(
+        config.database_url.0.is_empty(),
+        "a database on a server is restored by PostgreSQL's own tools; this restores a data folder"
+    );
     log::start(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let now = MachineClock::new().now();

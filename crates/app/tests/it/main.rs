@@ -22,7 +22,11 @@ mod kills;
 mod limits;
 mod logins;
 mod logs;
+mod on_postgres;
 mod pages;
+#[expect(dead_code, reason = "the store's tests use the rest")]
+#[path = "../../../store/tests/it/postgres.rs"]
+mod postgres;
 mod push;
 mod races;
 mod rechargely;

@@ -100,6 +100,28 @@ impl Server {
         url(self.port, database)
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes it offer TLS with this certificate and key.
+    pub fn encrypt(&self, certificate: &str, key: &str) {
+        let data = self.folder.join("data");
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = data.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            if is_root() {
+                run_to_end(Command::new("chown").arg("nobody:nogroup").arg(&path));
+            }
+        }
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        while self.sql("postgres", "SHOW ssl") != ["on"] {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends the server as a power cut would, as far as a signal can, and starts it again.
     pub fn kill(&self) {
         let pid = fs::read_to_string(self.folder.join("pid")).unwrap();
@@ -180,7 +202,7 @@ impl Server {
         let user = File::create(folder.join("users")).unwrap();
         user.lock_shared().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let watch = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/watch.sh");
+        let watch = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/tests/it/watch.sh");
         let mut command = Command::new("setsid");
         command.arg("--fork").arg("sh").arg(watch).arg(folder).arg(run.to_string());
         command.args(as_nobody(is_root, &programs.join("postgres")));
@@ -270,11 +292,12 @@ pub fn programs() -> PathBuf {
     found.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
     let has_all = |path: &&PathBuf| path.join("initdb").exists() && path.join("postgres").exists();
     let found = found.iter().find(has_all);
-    found.expect("PostgreSQL's programs are missing: on Debian, apt-get install postgresql").clone()
+    let missing = "PostgreSQL's programs are missing: on Debian, apt-get install postgresql";
+    found.unwrap_or_else(|| panic!("{missing}")).clone()
 }
 
-/// What pgbench says of its own load on this server.
-pub fn pgbench(database: &Database, seconds: u64) -> String {
+/// What pgbench says of its own load on this server; scale 1 is one hot row.
+pub fn pgbench(database: &Database, scale: u32, seconds: u64) -> String {
     let pgbench = programs().join("pgbench");
     let call = |args: &[&str]| {
         let mut command = Command::new(&pgbench);
@@ -283,7 +306,7 @@ pub fn pgbench(database: &Database, seconds: u64) -> String {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    call(&["-i", "-q", "-s", "50"]);
+    call(&["-i", "-q", "-s", &scale.to_string()]);
     let said = call(&["-T", &seconds.to_string(), "-c", "64", "-j", "2"]);
     said.lines().find(|line| line.starts_with("tps")).unwrap_or_default().to_owned()
 }

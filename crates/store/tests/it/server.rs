@@ -495,3 +495,35 @@ async fn a_silent_server_is_asked_again() {
     }
     assert_sound(&store);
 }
+
+/// `require` encrypts, `verify-full` also asks who answers. The certificate is this folder's own, for
+/// `localhost`; its key is no secret.
+#[test]
+fn a_connection_is_encrypted() {
+    let server = Server::own();
+    server.encrypt(include_str!("localhost.crt.pem"), include_str!("localhost.key.pem"));
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/localhost.crt.pem");
+    let port = server.port();
+    let connect = |host: &str, tls: &str| {
+        Store::connect(&format!("postgres://saldo@{host}:{port}/migrated?{tls}"))
+    };
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE ssl AND application_name = 'saldo'";
+    for (host, tls) in [
+        ("127.0.0.1", "sslmode=require".to_owned()),
+        ("127.0.0.1", "sslmode=prefer".to_owned()),
+        ("localhost", format!("sslmode=verify-full&sslrootcert={root}")),
+    ] {
+        let store = connect(host, &tls).unwrap_or_else(|error| panic!("{tls}: {error}"));
+        store.ping().unwrap();
+        // The writer's and a reader's.
+        assert_eq!(server.sql("postgres", encrypted), ["2"], "{tls}");
+    }
+    for (host, tls, why) in [
+        ("localhost", "sslmode=verify-full".to_owned(), "UnknownIssuer"),
+        ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={root}"), "not valid for name"),
+    ] {
+        let error = connect(host, &tls).err().expect("it connected").to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}

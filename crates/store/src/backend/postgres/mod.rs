@@ -5,30 +5,30 @@
 //! another and each sees what the one before it left. Invariants: a commit whose answer is lost is
 //! looked up before anybody is answered; a statement never runs on another connection than its Tx.
 
+mod alone;
 mod doubt;
 mod link;
 mod migrate;
+mod send;
 mod sets;
 mod tls;
 mod value;
 
+pub(crate) use alone::NodeLock;
 pub(crate) use link::Server;
 
 use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql};
 use crate::fault::{Fault, OpenError};
-use futures_util::StreamExt;
 use link::{Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
 use migrate::silent;
-use sets::{Group, Plan, for_sets, joined, together};
+use sets::Plan;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Waker};
 use std::time::Duration;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, RowStream, Statement};
-use value::{Column, PgRow};
+use tokio_postgres::{Error, RowStream};
+use value::Column;
 
 /// Held by the Tx of whichever node writes. Spells "book".
 const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(1651470187)";
@@ -38,8 +38,6 @@ const READ_WITHIN: Duration = Duration::from_secs(15);
 const AUDIT_WITHIN: Duration = Duration::from_secs(3600);
 /// A commit that takes longer is looked up over another connection.
 const COMMIT_WITHIN: Duration = Duration::from_secs(8);
-/// Statements kept of several sets; a batch is of one of a few dozen kinds.
-const COMBINATIONS_KEPT: usize = 256;
 /// Between tries to connect: short at first, as most interruptions are.
 const BACK_OFF: [Duration; 4] = [
     Duration::from_millis(50),
@@ -192,189 +190,6 @@ impl Pg {
     fn silenced(&mut self) -> Fault {
         self.hang_up();
         silent()
-    }
-
-    /// A statement, prepared once per connection: for one row, or for sets of rows.
-    fn prepared(&mut self, sql: &'static str, is_for_sets: bool) -> Result<Statement, Fault> {
-        let line = self.line.as_mut().ok_or_else(silent)?;
-        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
-        let found = if is_for_sets { &known.sets } else { &known.one };
-        if let Some(statement) = found {
-            return Ok(statement.clone());
-        }
-        let client = line.client.clone();
-        let made = wait(client.prepare(sql), self.patience);
-        let one = self.first_of(made)?;
-        let statement = if is_for_sets {
-            let text = for_sets(sql, one.params(), 1)?;
-            let made = wait(client.prepare(&text), self.patience);
-            self.first_of(made)?
-        } else {
-            one
-        };
-        let line = self.line.as_mut().ok_or_else(silent)?;
-        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
-        let slot = if is_for_sets { &mut known.sets } else { &mut known.one };
-        *slot = Some(statement.clone());
-        Ok(statement)
-    }
-
-    /// What came of a statement. If it failed, an earlier one that failed is why.
-    fn first_of<T>(&mut self, came: Option<Result<T, Error>>) -> Result<T, Fault> {
-        match came {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => {
-                self.drain()?;
-                Err(self.failed(&error))
-            }
-            None => Err(self.silenced()),
-        }
-    }
-
-    /// Sends a statement that changes rows, without waiting.
-    fn send(&mut self, sql: &'static str, statement: Statement, values: Vec<value::Owned>) {
-        let Some(line) = &self.line else { return };
-        let client = line.client.clone();
-        let affected =
-            Box::pin(async move { Ok(vec![client.execute_raw(&statement, values).await?]) });
-        self.sent(affected, vec![(sql, None)]);
-    }
-
-    /// Sends all that was put.
-    fn flush(&mut self) -> Result<(), Fault> {
-        if self.plan.is_empty() {
-            return Ok(());
-        }
-        for part in together(self.plan.take()) {
-            let statement = self.prepared_together(&part)?;
-            let mut columns = Vec::new();
-            let mut expected = Vec::with_capacity(part.len());
-            for group in part {
-                expected.push((group.sql, group.expected.map(|each| each * group.rows)));
-                columns.extend(group.columns);
-            }
-            self.send_together(statement, columns, expected);
-        }
-        Ok(())
-    }
-
-    /// The statement that does these groups, prepared once per connection.
-    fn prepared_together(&mut self, part: &[Group]) -> Result<Statement, Fault> {
-        let name: Vec<usize> = part.iter().map(|group| group.sql.as_ptr() as usize).collect();
-        if let Some(known) = self.line.as_ref().and_then(|line| line.together.get(&name)) {
-            return Ok(known.clone());
-        }
-        let mut parts = Vec::with_capacity(part.len());
-        for group in part {
-            parts.push((group.sql, self.prepared(group.sql, false)?.params().to_vec()));
-        }
-        let text = joined(&parts)?;
-        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
-        let made = wait(client.prepare(&text), self.patience);
-        let statement = self.first_of(made)?;
-        let line = self.line.as_mut().ok_or_else(silent)?;
-        // Which changes meet in a batch is chance: what is rare goes with the rest.
-        if line.together.len() >= COMBINATIONS_KEPT {
-            line.together.clear();
-        }
-        line.together.insert(name, statement.clone());
-        Ok(statement)
-    }
-
-    /// Sends the statement of several groups, without waiting.
-    fn send_together(
-        &mut self,
-        statement: Statement,
-        columns: Vec<Column>,
-        expected: Vec<(&'static str, Option<u64>)>,
-    ) {
-        let Some(line) = &self.line else { return };
-        let client = line.client.clone();
-        let affected = Box::pin(async move {
-            let mut rows = Box::pin(client.query_raw(&statement, columns).await?);
-            let mut counts = Vec::new();
-            while let Some(row) = rows.next().await {
-                let row = row?;
-                for column in 0..row.len() {
-                    counts.push(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0));
-                }
-            }
-            Ok(counts)
-        });
-        self.sent(affected, expected);
-    }
-
-    /// Lets it begin, and remembers to hear of it.
-    fn sent(&mut self, mut affected: Affected, expected: Vec<(&'static str, Option<u64>)>) {
-        let affected = match begun(&mut affected) {
-            Some(done) => Box::pin(std::future::ready(done)),
-            None => affected,
-        };
-        self.sent.push_back(Sent { affected, expected });
-    }
-
-    /// Hears of all that was sent; the first that failed is what failed.
-    fn drain(&mut self) -> Result<(), Fault> {
-        while let Some(Sent { affected, expected }) = self.sent.pop_front() {
-            let counts = match wait(affected, self.patience) {
-                Some(Ok(counts)) => counts,
-                Some(Err(error)) => {
-                    self.sent.clear();
-                    return Err(self.failed(&error));
-                }
-                None => return Err(self.silenced()),
-            };
-            for ((sql, expected), rows) in expected.into_iter().zip(counts) {
-                if expected.is_some_and(|expected| expected != rows) {
-                    self.sent.clear();
-                    return Err(Fault::corrupt(format!(
-                        "a statement changed {rows} rows instead of {expected:?}: {sql}"
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a query without waiting.
-    fn ask<P>(&mut self, statement: Statement, values: Vec<P>) -> Result<Answered, Fault>
-    where
-        P: ToSql + Sync + Send + 'static,
-    {
-        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
-        let mut answered: Answered =
-            Box::pin(async move { client.query_raw(&statement, values).await });
-        Ok(match begun(&mut answered) {
-            Some(done) => Box::pin(std::future::ready(done)),
-            None => answered,
-        })
-    }
-
-    /// Reads an answer, row by row.
-    fn read(
-        &mut self,
-        answered: Answered,
-        row: &mut dyn FnMut(&PgRow) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let came = wait(answered, self.patience);
-        let mut rows = Box::pin(self.first_of(came)?);
-        loop {
-            match wait(rows.next(), self.patience) {
-                Some(Some(Ok(next))) => row(&PgRow(next))?,
-                Some(Some(Err(error))) => return Err(self.failed(&error)),
-                Some(None) => return Ok(()),
-                None => return Err(self.silenced()),
-            }
-        }
-    }
-}
-
-/// Polls once, which sends; what is ready already is given.
-fn begun<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
-    let mut context = Context::from_waker(Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(done) => Some(done),
-        std::task::Poll::Pending => None,
     }
 }
 

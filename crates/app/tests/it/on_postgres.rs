@@ -1,0 +1,47 @@
+//! The whole server on PostgreSQL: sold, killed, started again, and nothing is lost; one node alone.
+
+use crate::consumer::Consumer;
+use crate::harness::{Folder, RECHARGE, UNLIMITED, recharge, words};
+use crate::postgres::Database;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_on_postgresql_sells_and_survives_a_kill() {
+    let (folder, database) = (Folder::new(), Database::empty());
+    let url = database.url();
+    let flags = [&UNLIMITED[..], &["--database-url", &url]].concat();
+    let server = folder.start_with(&flags);
+    let mut merchant = server.sandbox().await;
+    for (ends, status) in [("101", "success"), ("102", "failed"), ("105", "pending")] {
+        let ask = recharge(&format!("01712345{ends}"), 10, &format!("R-{ends}"));
+        let reply = merchant.post(RECHARGE, ask).await.json();
+        assert_eq!(reply["billing"]["status"], status, "{reply}");
+    }
+    let mut customer = Consumer::log_in(&server, "sandbox", "").await;
+    let bought = customer.buy(21, "10", "41234563101", "REQ-1").await;
+    assert_eq!(
+        (&bought["status"], bought["tokens"].as_array().unwrap().len()),
+        (&"COMPLETED".into(), 3)
+    );
+
+    // Doubts are settled by enquiry, before or after the kill.
+    let doubt = merchant.post(RECHARGE, recharge("01712345106", 10, "R-106")).await.json();
+    assert_eq!(doubt["billing"]["status"], "processing", "{doubt}");
+    let other = Folder::new();
+    let refused = other.saldo(&["verify", "--database-url", &url]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(words(&refused).contains("another Saldo node"), "{}", words(&refused));
+
+    server.kill();
+    let server = folder.start_with(&flags);
+    let mut merchant = server.sandbox().await;
+    merchant.becomes("R-106", "success", Duration::from_secs(30)).await;
+    let again = merchant.post(RECHARGE, recharge("01712345101", 10, "R-101")).await;
+    again.assert_refused(422, "DUPLICATE_REFERENCE");
+    // Held: 105. Spent: 101 and 106.
+    assert_eq!(merchant.balance().await, 700_000 - 3 * 1_050);
+    server.stop();
+    let verified = folder.saldo(&["verify", "--json", "--database-url", &url]);
+    assert!(verified.status.success(), "{}", words(&verified));
+    assert!(!folder.data_dir().join("saldo.db").exists(), "nothing is in SQLite");
+}

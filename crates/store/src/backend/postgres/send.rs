@@ -1,0 +1,208 @@
+//! Statements on their way: prepared once, sent without waiting, heard of in the order in which they
+//! were sent.
+//!
+//! Invariant: of several that failed, the first is why.
+
+use super::link::wait;
+use super::migrate::silent;
+use super::sets::{Group, for_sets, joined, together};
+use super::value::{Column, Owned, PgRow};
+use super::{Affected, Answered, Pg, Sent};
+use crate::fault::Fault;
+use futures_util::StreamExt;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Statement};
+
+/// Statements kept of several sets; a batch is of one of a few dozen kinds.
+const COMBINATIONS_KEPT: usize = 256;
+
+impl Pg {
+    /// A statement, prepared once per connection: for one row, or for sets of rows.
+    pub(super) fn prepared(
+        &mut self,
+        sql: &'static str,
+        is_for_sets: bool,
+    ) -> Result<Statement, Fault> {
+        let line = self.line.as_mut().ok_or_else(silent)?;
+        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
+        let found = if is_for_sets { &known.sets } else { &known.one };
+        if let Some(statement) = found {
+            return Ok(statement.clone());
+        }
+        let client = line.client.clone();
+        let made = wait(client.prepare(sql), self.patience);
+        let one = self.first_of(made)?;
+        let statement = if is_for_sets {
+            let text = for_sets(sql, one.params(), 1)?;
+            let made = wait(client.prepare(&text), self.patience);
+            self.first_of(made)?
+        } else {
+            one
+        };
+        let line = self.line.as_mut().ok_or_else(silent)?;
+        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
+        let slot = if is_for_sets { &mut known.sets } else { &mut known.one };
+        *slot = Some(statement.clone());
+        Ok(statement)
+    }
+
+    /// What came of a statement. If it failed, an earlier one that failed is why.
+    pub(super) fn first_of<T>(&mut self, came: Option<Result<T, Error>>) -> Result<T, Fault> {
+        match came {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => {
+                self.drain()?;
+                Err(self.failed(&error))
+            }
+            None => Err(self.silenced()),
+        }
+    }
+
+    /// Sends a statement that changes rows, without waiting.
+    pub(super) fn send(&mut self, sql: &'static str, statement: Statement, values: Vec<Owned>) {
+        let Some(line) = &self.line else { return };
+        let client = line.client.clone();
+        let affected =
+            Box::pin(async move { Ok(vec![client.execute_raw(&statement, values).await?]) });
+        self.sent(affected, vec![(sql, None)]);
+    }
+
+    /// Sends all that was put.
+    pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        if self.plan.is_empty() {
+            return Ok(());
+        }
+        for part in together(self.plan.take()) {
+            let statement = self.prepared_together(&part)?;
+            let mut columns = Vec::new();
+            let mut expected = Vec::with_capacity(part.len());
+            for group in part {
+                expected.push((group.sql, group.expected.map(|each| each * group.rows)));
+                columns.extend(group.columns);
+            }
+            self.send_together(statement, columns, expected);
+        }
+        Ok(())
+    }
+
+    /// The statement that does these groups, prepared once per connection.
+    fn prepared_together(&mut self, part: &[Group]) -> Result<Statement, Fault> {
+        let name: Vec<usize> = part.iter().map(|group| group.sql.as_ptr() as usize).collect();
+        if let Some(known) = self.line.as_ref().and_then(|line| line.together.get(&name)) {
+            return Ok(known.clone());
+        }
+        let mut parts = Vec::with_capacity(part.len());
+        for group in part {
+            parts.push((group.sql, self.prepared(group.sql, false)?.params().to_vec()));
+        }
+        let text = joined(&parts)?;
+        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
+        let made = wait(client.prepare(&text), self.patience);
+        let statement = self.first_of(made)?;
+        let line = self.line.as_mut().ok_or_else(silent)?;
+        // Which changes meet in a batch is chance: what is rare goes with the rest.
+        if line.together.len() >= COMBINATIONS_KEPT {
+            line.together.clear();
+        }
+        line.together.insert(name, statement.clone());
+        Ok(statement)
+    }
+
+    /// Sends the statement of several groups, without waiting.
+    fn send_together(
+        &mut self,
+        statement: Statement,
+        columns: Vec<Column>,
+        expected: Vec<(&'static str, Option<u64>)>,
+    ) {
+        let Some(line) = &self.line else { return };
+        let client = line.client.clone();
+        let affected = Box::pin(async move {
+            let mut rows = Box::pin(client.query_raw(&statement, columns).await?);
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next().await {
+                let row = row?;
+                for column in 0..row.len() {
+                    counts.push(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0));
+                }
+            }
+            Ok(counts)
+        });
+        self.sent(affected, expected);
+    }
+
+    /// Lets it begin, and remembers to hear of it.
+    fn sent(&mut self, mut affected: Affected, expected: Vec<(&'static str, Option<u64>)>) {
+        let affected = match begun(&mut affected) {
+            Some(done) => Box::pin(std::future::ready(done)),
+            None => affected,
+        };
+        self.sent.push_back(Sent { affected, expected });
+    }
+
+    /// Hears of all that was sent; the first that failed is what failed.
+    pub(super) fn drain(&mut self) -> Result<(), Fault> {
+        while let Some(Sent { affected, expected }) = self.sent.pop_front() {
+            let counts = match wait(affected, self.patience) {
+                Some(Ok(counts)) => counts,
+                Some(Err(error)) => {
+                    self.sent.clear();
+                    return Err(self.failed(&error));
+                }
+                None => return Err(self.silenced()),
+            };
+            for ((sql, expected), rows) in expected.into_iter().zip(counts) {
+                if expected.is_some_and(|expected| expected != rows) {
+                    self.sent.clear();
+                    return Err(Fault::corrupt(format!(
+                        "a statement changed {rows} rows instead of {expected:?}: {sql}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a query without waiting.
+    pub(super) fn ask<P>(&mut self, statement: Statement, values: Vec<P>) -> Result<Answered, Fault>
+    where
+        P: ToSql + Sync + Send + 'static,
+    {
+        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
+        let mut answered: Answered =
+            Box::pin(async move { client.query_raw(&statement, values).await });
+        Ok(match begun(&mut answered) {
+            Some(done) => Box::pin(std::future::ready(done)),
+            None => answered,
+        })
+    }
+
+    /// Reads an answer, row by row.
+    pub(super) fn read(
+        &mut self,
+        answered: Answered,
+        row: &mut dyn FnMut(&PgRow) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let came = wait(answered, self.patience);
+        let mut rows = Box::pin(self.first_of(came)?);
+        loop {
+            match wait(rows.next(), self.patience) {
+                Some(Some(Ok(next))) => row(&PgRow(next))?,
+                Some(Some(Err(error))) => return Err(self.failed(&error)),
+                Some(None) => return Ok(()),
+                None => return Err(self.silenced()),
+            }
+        }
+    }
+}
+
+/// Polls once, which sends; what is ready already is given.
+fn begun<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
