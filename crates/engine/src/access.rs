@@ -148,10 +148,9 @@ impl Engine {
         Ok(Some(holder))
     }
 
-    /// Whoever guesses is slowed down; a right pair or token is never refused for a
-    /// neighbour's guesses.
-    pub(crate) fn count_failure(&self, refusal: Refusal, from: IpAddr) -> Refusal {
-        if !matches!(refusal, Refusal::KeysInvalid | Refusal::TokenInvalid) {
+    /// Whoever guesses is slowed down; a right pair is never refused for a neighbour's guesses.
+    fn count_failure(&self, refusal: Refusal, from: IpAddr) -> Refusal {
+        if refusal != Refusal::KeysInvalid {
             return refusal;
         }
         let now = self.inner.clock.monotonic();

@@ -3,6 +3,8 @@
 
 use crate::consumer::{Consumer, WALLET_API, stranger};
 use crate::harness::{Client, Dice, Folder, Reply, Server, UNLIMITED};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -116,6 +118,39 @@ async fn from_sign_up_to_a_disabled_login() {
     assert_eq!(log_in(&server, THIRD).await.status(), 403, "who knows the password is told why");
     server.stop();
     folder.verify();
+}
+
+/// Sixty tokens that are not ours, one after another from one address: one answer to each, and the
+/// right one goes on being let in.
+#[tokio::test]
+async fn forged_tokens_get_one_answer() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut consumer = Consumer::log_in(&server, "live", "").await;
+    let parts: Vec<&str> = consumer.token.split('.').collect();
+    let [head, claims, tag] = parts[..] else { panic!("{}", consumer.token) };
+    let sandbox = Consumer::log_in(&server, "sandbox", "").await.token;
+    let other_tag = sandbox.rsplit('.').next().unwrap();
+    let mut forged = vec![format!("{head}.{claims}."), format!("{head}.{claims}.{other_tag}")];
+    for alg in ["none", "None", "NONE", "nOnE", "HS384", "RS256", "ES256", ""] {
+        let head = URL_SAFE_NO_PAD.encode(json!({"alg": alg, "typ": "JWT"}).to_string());
+        forged.extend([format!("{head}.{claims}."), format!("{head}.{claims}.{tag}")]);
+    }
+    let token = consumer.token.clone();
+    forged.extend((0..token.len()).step_by(token.len() / 44).map(|at| {
+        let other = if &token[at..=at] == "A" { "B" } else { "A" };
+        format!("{}{other}{}", &token[..at], &token[at + 1..])
+    }));
+    assert!(forged.len() >= 60, "{}", forged.len());
+    let mut client = stranger(&server).await;
+    for token in &forged {
+        client.set("authorization", &format!("Bearer {token}"));
+        let reply = client.get(&format!("{WALLET_API}/wallet/balance")).await;
+        assert_eq!((reply.status(), reply.json()["code"].as_str()), (401, Some("TOKEN_INVALID")));
+        assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+    }
+    assert!(is_in(&mut consumer.client).await);
+    server.stop();
 }
 
 /// Whatever is sent to this face is answered in its words: never a 5xx, never a lost connection.

@@ -8,7 +8,6 @@ use crate::{Caller, Engine, Visit, limits};
 use domain::account::{Plan, Role};
 use domain::ids::{SessionId, UserId};
 use domain::refusal::Refusal;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -53,15 +52,15 @@ impl Ends {
 }
 
 impl Engine {
-    /// Who calls: checks, in this order, token, session, login, account and rate. `from` is the
-    /// client's address (proxies already resolved).
+    /// Who calls: checks, in this order, token, session, login, account and rate. Wrong tokens are not
+    /// counted: 256 bits cannot be guessed, and behind one address many tokens run out.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
-    pub async fn enter_with_token(&self, token: Option<&str>, from: IpAddr) -> Visit {
+    pub async fn enter_with_token(&self, token: Option<&str>) -> Visit {
         let stop = |refusal| Visit { caller: Err(refusal), quota: None };
         let Some(token) = token else { return stop(Refusal::TokenInvalid) };
         let holder = match self.session_of(token) {
             Ok(holder) => holder,
-            Err(refusal) => return stop(self.count_failure(refusal, from)),
+            Err(refusal) => return stop(refusal),
         };
         if !holder.account.is_active {
             return stop(Refusal::AccountInactive);

@@ -94,7 +94,7 @@ async fn log_in(engine: &Engine, password: &str, from: IpAddr) -> Result<String,
 }
 
 async fn enter(engine: &Engine, token: &str) -> Result<Caller, Refusal> {
-    engine.enter_with_token(Some(token), at(200)).await.caller
+    engine.enter_with_token(Some(token)).await.caller
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn from_sign_up_to_log_out() {
         let token = engine.log_in(wish).await.unwrap();
         assert_eq!(token.expires_in_s, 3600);
         assert_eq!(format!("{token:?}"), "AccessToken { expires_in_s: 3600, .. }");
-        let visit = engine.enter_with_token(Some(&token.text), at(9)).await;
+        let visit = engine.enter_with_token(Some(&token.text)).await;
         let caller = visit.caller.unwrap();
         assert_eq!((caller.account, caller.environment), (user.account, environment));
         assert_eq!((caller.key, caller.plan), (None, None));
@@ -550,12 +550,11 @@ async fn a_customers_rate_is_its_accounts() {
     }
     let refused = enter(engine, &two).await;
     assert_eq!(refused, Err(Refusal::TooFast { retry_after_s: 60 }));
-    // Who sends wrong tokens is slowed down, who sends none is told so.
-    for _ in 0..20 {
+    // However many wrong tokens there are: one answer.
+    for _ in 0..100 {
         assert_eq!(enter(engine, "x").await, Err(Refusal::TokenInvalid));
     }
-    assert!(matches!(enter(engine, "x").await, Err(Refusal::TooFast { .. })));
-    let none = engine.enter_with_token(None, at(200)).await.caller;
+    let none = engine.enter_with_token(None).await.caller;
     assert_eq!(none, Err(Refusal::TokenInvalid));
 }
 

@@ -71,7 +71,7 @@ async fn anna(phones: &[&str], service: &Arc<Service>) -> (World, Caller) {
             from: IpAddr::from([192, 0, 2, 1]),
         };
         let token = world.engine.log_in(ask).await.unwrap();
-        let visit = world.engine.enter_with_token(Some(&token.text), IpAddr::from([192, 0, 2, 1]));
+        let visit = world.engine.enter_with_token(Some(&token.text));
         caller = Some(visit.await.caller.unwrap());
     }
     let caller = caller.unwrap();
@@ -168,8 +168,7 @@ async fn a_push_outlives_a_new_log_in() {
             from: IpAddr::from([192, 0, 2, 1]),
         };
         let token = world.engine.log_in(ask).await.unwrap();
-        let from = IpAddr::from([192, 0, 2, 1]);
-        world.engine.enter_with_token(Some(&token.text), from).await.caller.unwrap()
+        world.engine.enter_with_token(Some(&token.text)).await.caller.unwrap()
     };
     let newer = log_in().await;
     world.work_until(|| owed(&world) == 0).await;

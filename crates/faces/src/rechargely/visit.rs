@@ -56,7 +56,7 @@ impl FromRequestParts<Face> for Visitor {
     async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Visitor, Response> {
         let Stranger { from, channel } = Stranger::from_request_parts(parts, face).await?;
         let token = headers::token(&parts.headers);
-        let visit = face.engine.enter_with_token(token, from).await;
+        let visit = face.engine.enter_with_token(token).await;
         let quota = visit.quota;
         visit.caller.map(|caller| Visitor { caller, from, channel, quota }).map_err(|refusal| {
             tracing::info!(code = refusal.code(), %from, "not let in");
