@@ -16,7 +16,6 @@ mod people;
 mod postgres;
 mod refusals;
 mod server;
-mod speed;
 mod tampering;
 mod world;
 

@@ -295,18 +295,3 @@ pub fn programs() -> PathBuf {
     let missing = "PostgreSQL's programs are missing: on Debian, apt-get install postgresql";
     found.unwrap_or_else(|| panic!("{missing}")).clone()
 }
-
-/// What pgbench says of its own load on this server; scale 1 is one hot row.
-pub fn pgbench(database: &Database, scale: u32, seconds: u64) -> String {
-    let pgbench = programs().join("pgbench");
-    let call = |args: &[&str]| {
-        let mut command = Command::new(&pgbench);
-        command.args(["-h", "127.0.0.1", "-U", "saldo", "-p", &database.port().to_string()]);
-        let output = command.args(args).arg(database.name()).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    call(&["-i", "-q", "-s", &scale.to_string()]);
-    let said = call(&["-T", &seconds.to_string(), "-c", "64", "-j", "2"]);
-    said.lines().find(|line| line.starts_with("tps")).unwrap_or_default().to_owned()
-}
