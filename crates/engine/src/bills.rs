@@ -11,6 +11,7 @@ use domain::purchase::Space;
 use domain::refusal::Refusal;
 use domain::slip::Slip;
 use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry, cleaned};
+use store::{Fault, Store};
 
 impl Engine {
     /// Asks the upstreams of the wish's route, in order, whom the bill reference belongs to, if its
@@ -60,18 +61,16 @@ impl Engine {
         }
     }
 
-    /// What came with a purchase's delivery; nothing yet while it is open.
+    /// What came with a purchase's delivery; nothing while it is open, or once it was taken back.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn delivery(&self, purchase: &Purchase) -> Result<Delivery, Refusal> {
-        let fault = |fault| self.unavailable(&fault);
-        if purchase.delivered_at.is_none() {
-            return Ok(Delivery::default());
-        }
-        let Some(upstream) = &purchase.upstream else { return Ok(Delivery::default()) };
-        let slip = self.inner.store.slip(&purchase.key, upstream).map_err(fault)?;
-        let attempts = self.inner.store.attempts(&purchase.key).map_err(fault)?;
-        let delivered = attempts.into_iter().find(|a| a.upstream == *upstream);
-        Ok(Delivery { slip, reference: delivered.and_then(|attempt| attempt.upstream_reference) })
+        delivery_of(&self.inner.store, purchase).map_err(|fault| self.unavailable(&fault))
+    }
+
+    /// The same of many purchases, each in its place.
+    pub async fn deliveries(&self, purchases: &[Purchase]) -> Result<Vec<Delivery>, Refusal> {
+        let purchases = purchases.to_vec();
+        self.list(move |store| purchases.iter().map(|p| delivery_of(store, p)).collect()).await
     }
 
     /// A delivered purchase once more, without a charge, with what came with it. If no slip is on
@@ -91,9 +90,11 @@ impl Engine {
         self.push_again(&purchase).await?;
         let mut delivery = self.delivery(&purchase).await?;
         // Only what is bought by name can have one.
-        if delivery.slip.is_none() && purchase.product.is_some() {
+        if let (None, Some(attempt), Some(_)) =
+            (&delivery.slip, delivery.attempt, &purchase.product)
+        {
             // Only for the slip: an upstream forgets, so what else it says now counts for nothing.
-            let outcome = self.enquire(&purchase).await;
+            let outcome = self.enquire_about(&purchase, attempt).await;
             let kept = self.keep_late_slip(&purchase, outcome.slip()).await;
             kept.map_err(|fault| self.unavailable(&fault))?;
             delivery = self.delivery(&purchase).await?;
@@ -109,6 +110,20 @@ pub struct Delivery {
     pub slip: Option<Slip>,
     /// The operator's own number for it.
     pub reference: Option<String>,
+    /// Which attempt brought it; none: staff's own hands.
+    attempt: Option<u32>,
+}
+
+fn delivery_of(store: &Store, purchase: &Purchase) -> Result<Delivery, Fault> {
+    let Some(upstream) = purchase.upstream.as_ref().filter(|_| purchase.state == State::Delivered)
+    else {
+        return Ok(Delivery::default());
+    };
+    let slip = store.slip(&purchase.key, upstream)?;
+    let mut attempts = store.attempts(&purchase.key)?.into_iter();
+    let delivered = attempts.find(|attempt| attempt.upstream == *upstream);
+    let attempt = delivered.as_ref().map(|attempt| attempt.number);
+    Ok(Delivery { slip, attempt, reference: delivered.and_then(|a| a.upstream_reference) })
 }
 
 /// What an operator writes about somebody, made fit to be shown.

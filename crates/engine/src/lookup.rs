@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Reads a list beside the threads that answer: it may take longer than a look-up.
-    async fn list<T: Send + 'static>(
+    pub(crate) async fn list<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Store) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Refusal> {

@@ -329,13 +329,18 @@ impl Engine {
 
     /// Asks the upstream of the latest attempt what became of it.
     pub(crate) async fn enquire(&self, purchase: &Purchase) -> Outcome {
+        self.enquire_about(purchase, purchase.attempts).await
+    }
+
+    /// Asks the upstream that counts what became of its attempt.
+    pub(crate) async fn enquire_about(&self, purchase: &Purchase, attempt: u32) -> Outcome {
         let environment = purchase.key.environment;
         let upstream =
             purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
         let Some(upstream) = upstream else {
             return Outcome::Unknown { reason: "the upstream is not connected".to_owned() };
         };
-        let order = purchase.order(purchase.attempts);
+        let order = purchase.order(attempt);
         match tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.enquire(&order)).await {
             Ok(outcome) => outcome,
             Err(_) => {

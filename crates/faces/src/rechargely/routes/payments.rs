@@ -78,7 +78,7 @@ pub(in super::super) async fn auth(
         let secret = secret.ok_or(Refusal::PurchaseUnknown)?;
         let payment = face.engine.accept(&caller, SPACE, &asked.request_id, secret).await?;
         note_recipient(&payment.recipient);
-        let delivery = face.delivery_of(&payment).await?;
+        let delivery = face.engine.delivery(&payment).await?;
         let kept = kept(&payment, &delivery, &face.engine.catalog());
         told(&tell::AuthAnswer::of(&payment, kept))
     };
@@ -105,10 +105,7 @@ pub(in super::super) async fn payments(
         let page = Page { before, limit: limit + 1 };
         let found = face.engine.purchases_of(&caller, SPACE, &states, page).await?;
         let (found, next_before) = paged(found, limit, |payment| payment.key.id.0);
-        let mut deliveries = Vec::with_capacity(found.len());
-        for payment in &found {
-            deliveries.push(face.delivery_of(payment).await?);
-        }
+        let deliveries = face.engine.deliveries(&found).await?;
         let catalog = face.engine.catalog();
         let each = found.iter().zip(&deliveries);
         let transactions = each.map(|(payment, kept)| transaction(payment, kept, &catalog));
@@ -136,7 +133,7 @@ pub(in super::super) async fn payment(
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
         let payment = face.engine.purchase_by_reference(&caller, SPACE, &request_id).await?;
-        let delivery = face.delivery_of(&payment).await?;
+        let delivery = face.engine.delivery(&payment).await?;
         told(&transaction(&payment, &delivery, &face.engine.catalog()))
     };
     visitor.serve(&face, "payment", work).await
@@ -201,24 +198,6 @@ fn sold(catalog: &Catalog, number: i64) -> Option<Sold<'_>> {
     let numbering = &catalog.country_of(operator)?.numbering;
     let is_inactive = !product.is_active || !operator.is_active;
     Some(Sold { product, numbering, is_inactive })
-}
-
-impl Face {
-    /// What came with a delivery, as long as it counts.
-    async fn delivery_of(&self, payment: &Purchase) -> Result<Delivery, Refusal> {
-        match payment.state {
-            Standing::Delivered => self.engine.delivery(payment).await,
-            Standing::Quoted
-            | Standing::Awaiting
-            | Standing::Held
-            | Standing::Sent
-            | Standing::InDoubt
-            | Standing::WithStaff
-            | Standing::Failed
-            | Standing::Rejected
-            | Standing::Refunded => Ok(Delivery::default()),
-        }
-    }
 }
 
 fn product_of<'c>(payment: &Purchase, catalog: &'c Catalog) -> Option<&'c Product> {
