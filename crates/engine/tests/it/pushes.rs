@@ -1,6 +1,8 @@
 //! What devices are told: each event once to each device, again on trouble, never to one that is gone.
 
+use crate::bills::{METER, known};
 use crate::people::{ANNA, with_anna};
+use crate::quotes::QUARTER;
 use crate::world::*;
 use domain::catalog::Kind;
 use domain::journal::Reason;
@@ -116,6 +118,21 @@ async fn each_device_is_told_each_end_once() {
     assert_eq!(again.0.state, State::Delivered);
     world.work_until(|| owed(&world) == 0).await;
     assert_eq!(service.sent().len(), 6);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_quote_that_nobody_accepts_is_told() {
+    let service = Service::answering(|_| Pushed::Taken);
+    let (world, caller) = anna(&["one"], &service).await;
+    world.a.on_look_up(|_| known("T. Moyo"));
+    let wish = Wish { caller, ..world.bill("Q1", METER) };
+    world.engine.quote(wish).await.unwrap();
+    assert_eq!(owed(&world), 0, "a price is an answer, not news");
+    world.clock.advance(QUARTER);
+    world.work_until(|| service.sent().len() == 1).await;
+    assert_eq!(service.sent(), ["one rejected Q1"]);
+    assert_eq!(owed(&world), 0);
     world.assert_sound().await;
 }
 

@@ -9,7 +9,7 @@ use engine::{Paper, Wish};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-const QUARTER: Duration = Duration::from_secs(15 * 60);
+pub const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quote_is_charged_once_however_often_it_is_accepted() {
