@@ -1,17 +1,9 @@
 //! What a browser or a monitor gets without keys: health, pages, the description, the logos.
 
-use crate::harness::{Client, Folder, Reply, Server, UNLIMITED};
+use crate::consumer::stranger;
+use crate::harness::{Folder, Reply, UNLIMITED};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-
-/// A connection without keys.
-async fn stranger(server: &Server) -> Client {
-    let mut client = server.sandbox().await;
-    for header in ["x-open-key", "x-authorization", "content-type"] {
-        client.set(header, "");
-    }
-    client
-}
 
 fn text(reply: &Reply) -> &str {
     std::str::from_utf8(&reply.0.body).unwrap()

@@ -3,6 +3,7 @@
 //! `samples/rechargely/` holds the document's commands as they stand; only the base URL,
 //! credentials, token and placeholder values are replaced.
 
+use crate::consumer::{Consumer, WALLET_API, stranger};
 use crate::harness::{Client, Folder, Reply, Server, UNLIMITED, minor};
 use crate::samples::curl;
 use http::Method;
@@ -13,7 +14,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const HOME: &str = "https://rechargely.online";
-const WALLET: &str = "/api/wallet/v1";
 const PRE_AUTH: &str = "/api/wallet/v1/transactions/bill-payment/pre-auth";
 const AUTH: &str = "/api/wallet/v1/transactions/bill-payment/auth";
 /// A prepaid meter's electricity, in USD.
@@ -160,25 +160,21 @@ struct Customer {
 impl Customer {
     /// Logs in to the sandbox, with exactly this much to spend there in USD (minor units).
     async fn of(folder: &Folder, server: &Server, start: i64) -> Customer {
-        let mut client = stranger(server).await;
-        let token = log_in(&mut client, server, "sandbox").await;
-        client.set("authorization", &format!("Bearer {token}"));
+        let client = Consumer::log_in(server, "sandbox", "").await.client;
         let mut customer = Customer { client };
         let missing = start - customer.balance().await;
-        let verb = if missing > 0 { "deposit" } else { "withdraw" };
-        let missing = missing.abs();
-        let amount = format!("{}.{:02}", missing / 100, missing % 100);
-        let account = server.credentials.customer["account"].to_string();
-        let whose = ["wallet", verb, "--account", &account, "--environment", "sandbox"];
-        let what = ["--currency", "USD", "--amount", &amount, "--reference", "T-1", "--by", "test"];
-        let output = folder.saldo(&[&whose[..], &what[..]].concat());
-        assert!(missing == 0 || output.status.success(), "{}", crate::harness::words(&output));
+        if missing != 0 {
+            let verb = if missing > 0 { "deposit" } else { "withdraw" };
+            let missing = missing.abs();
+            let amount = format!("{}.{:02}", missing / 100, missing % 100);
+            move_money(folder, server, verb, "USD", &amount);
+        }
         assert_eq!(customer.balance().await, start);
         customer
     }
 
     async fn get(&mut self, path: &str) -> Value {
-        let reply = self.client.get(&format!("{WALLET}{path}")).await;
+        let reply = self.client.get(&format!("{WALLET_API}{path}")).await;
         assert_eq!(reply.status(), 200, "{path}: {reply:?}");
         reply.json()
     }
@@ -202,6 +198,17 @@ impl Customer {
     }
 }
 
+/// Puts money into the customer's wallet of the sandbox, or takes it out.
+#[track_caller]
+fn move_money(folder: &Folder, server: &Server, verb: &str, currency: &str, amount: &str) {
+    let account = server.credentials.customer["account"].to_string();
+    let whose = ["wallet", verb, "--account", &account, "--environment", "sandbox"];
+    let paper = format!("T-{currency}");
+    let what = ["--currency", currency, "--amount", amount, "--reference", &paper, "--by", "test"];
+    let output = folder.saldo(&[&whose[..], &what[..]].concat());
+    assert!(output.status.success(), "{}", crate::harness::words(&output));
+}
+
 fn accepting(quote: &Value) -> Value {
     json!({"preAuthToken": quote["preAuthToken"], "requestId": quote["requestId"]})
 }
@@ -209,24 +216,6 @@ fn accepting(quote: &Value) -> Value {
 fn meter(request_id: &str, reference: &str) -> Value {
     json!({"amount": 1, "productId": ELECTRICITY, "requestId": request_id,
         "billReference": reference, "customerMobile": "0771234567", "additionalData": {}})
-}
-
-/// A connection without keys and without a token.
-async fn stranger(server: &Server) -> Client {
-    let mut client = server.sandbox().await;
-    for header in ["x-open-key", "x-authorization"] {
-        client.set(header, "");
-    }
-    client
-}
-
-async fn log_in(client: &mut Client, server: &Server, environment: &str) -> String {
-    let customer = &server.credentials.customer;
-    let body = json!({"username": customer["username"], "password": customer["password"],
-        "fcmToken": "", "environment": environment});
-    let reply = client.post(&format!("{WALLET}/authenticate/customers"), body.to_string()).await;
-    assert_eq!(reply.status(), 200, "{reply:?}");
-    text(&reply.json()["accessToken"]).to_owned()
 }
 
 /// Endings of `billReference`, and the status that each comes to in the end.
@@ -354,7 +343,7 @@ async fn a_payment_is_told_again_by_every_path() {
         assert_eq!(&told[field], value, "{field}");
     }
     assert_eq!(customer.get("/v1/transactions/R%201%2F2").await, told);
-    let resent = format!("{WALLET}/transactions/R%201%2F2/resend");
+    let resent = format!("{WALLET_API}/transactions/R%201%2F2/resend");
     assert_eq!(customer.client.post(&resent, "").await.json(), told);
     let labels: Vec<_> =
         told["receipt"].as_array().unwrap().iter().map(|line| text(&line["label"])).collect();
@@ -411,7 +400,7 @@ async fn every_no_has_its_status_and_code() {
     wrong["requestId"] = json!("N-2");
     let wrong = customer.client.post(AUTH, wrong.to_string()).await;
     assert_no(&wrong, 404, "TRANSACTION_NOT_FOUND");
-    let resent = customer.client.post(&format!("{WALLET}/transactions/N-1/resend"), "").await;
+    let resent = customer.client.post(&format!("{WALLET_API}/transactions/N-1/resend"), "").await;
     assert_no(&resent, 409, "NOT_POSSIBLE");
     assert_eq!(customer.balance().await, 500, "no refusal moves money");
     let empty = meter_with("productId", json!(ELECTRICITY_ZWG));
@@ -443,19 +432,19 @@ async fn paths(client: &mut Client) {
         ("/../v2/products", 404, "ROUTE_NOT_FOUND"),
         ("/authenticate/customers", 405, "METHOD_NOT_ALLOWED"),
     ] {
-        assert_no(&client.get(&format!("{WALLET}{path}")).await, status, code);
+        assert_no(&client.get(&format!("{WALLET_API}{path}")).await, status, code);
     }
     for path in ["/api/wallet", "/api/wallet/", "/api/wallet/v2"] {
         assert_no(&client.get(path).await, 404, "ROUTE_NOT_FOUND");
     }
-    let by_number = format!("{WALLET}/products/products-list-category/1");
+    let by_number = format!("{WALLET_API}/products/products-list-category/1");
     assert_eq!(client.get(&by_number).await.json()[0]["id"], "prod_001");
 }
 
 /// Who is not logged in, or not any more; and headers that say no or two things.
 async fn strangers(server: &Server, customer: &mut Client) {
     let mut client = stranger(server).await;
-    let categories = format!("{WALLET}/products/categories");
+    let categories = format!("{WALLET_API}/products/categories");
     assert_no(&client.get(&categories).await, 401, "TOKEN_INVALID");
     client.set("authorization", "Bearer x.y.z");
     assert_no(&client.get(&categories).await, 401, "TOKEN_INVALID");
@@ -465,7 +454,7 @@ async fn strangers(server: &Server, customer: &mut Client) {
     client.set("x-channel-id", "");
     client.set("authorization", "");
 
-    let path = format!("{WALLET}/authenticate/customers");
+    let path = format!("{WALLET_API}/authenticate/customers");
     let wrong = json!({"username": "nobody@demo.example", "password": "x", "fcmToken": ""});
     assert_no(&client.post(&path, wrong.to_string()).await, 401, "LOGIN_FAILED");
     let empty = client.post(&path, "{}").await;
@@ -473,10 +462,10 @@ async fn strangers(server: &Server, customer: &mut Client) {
     assert_eq!(empty.json()["errors"].as_object().unwrap().len(), 3);
     let code = json!({"email": "nobody@demo.example", "code": "AAAAA-AAAAA",
         "password": "a password"});
-    let confirmed = client.post(&format!("{WALLET}/register/confirm"), code.to_string()).await;
+    let confirmed = client.post(&format!("{WALLET_API}/register/confirm"), code.to_string()).await;
     assert_no(&confirmed, 422, "CODE_INVALID");
     assert_no(
-        &client.get(&format!("{WALLET}/public/products/search")).await,
+        &client.get(&format!("{WALLET_API}/public/products/search")).await,
         422,
         "VALIDATION_ERROR",
     );
@@ -486,7 +475,7 @@ async fn strangers(server: &Server, customer: &mut Client) {
     let quota = customer.get(&categories).await;
     assert_eq!(quota.header("x-ratelimit-limit"), Some(UNLIMITED[1]));
     assert_eq!(quota.header("x-saldo-simulated"), Some("true"));
-    let out = format!("{WALLET}/authenticate/logout");
+    let out = format!("{WALLET_API}/authenticate/logout");
     let gone = customer.send(Method::POST, &out, "").await.unwrap();
     assert_eq!(gone.status(), 200, "{gone:?}");
     assert_no(&customer.get(&categories).await, 401, "TOKEN_INVALID");
@@ -523,6 +512,45 @@ async fn every_product_has_a_drawing_and_is_found_by_its_name() {
     server.stop();
 }
 
+/// What the list says of a product is all that it takes to buy it.
+#[tokio::test]
+async fn every_product_can_be_bought_by_what_the_list_says_of_it() {
+    let folder = Folder::new();
+    let server = folder.start_with(&UNLIMITED);
+    for currency in ["USD", "ZWG"] {
+        move_money(&folder, &server, "deposit", currency, "100000");
+    }
+    let mut customer = Customer { client: Consumer::log_in(&server, "sandbox", "").await.client };
+    let mut bought = 0;
+    for category in customer.get("/products/categories").await.as_array().unwrap() {
+        let listed = format!("/products/products-list-category/{}", text(&category["id"]));
+        for product in customer.get(&listed).await.as_array().unwrap() {
+            let format = text(&product["billFormat"]);
+            let start = format.strip_suffix("XXX").unwrap_or_else(|| panic!("{product}"));
+            let fields = product["fields"].as_array().unwrap().iter();
+            let required = fields.filter(|field| field["required"] == true);
+            let additional: serde_json::Map<_, _> =
+                required.map(|field| (text(&field["name"]).to_owned(), json!("Tariro"))).collect();
+            let amount = match text(&product["pricingType"]) {
+                "FIXED" => &product["productPrice"],
+                _ => &product["minAmount"],
+            };
+            let done = customer
+                .pays(&json!({"amount": amount, "productId": product["id"],
+                    "requestId": format!("P-{bought}"), "customerMobile": "0771234567",
+                    "billReference": format!("{}101", start.replace('X', "7")),
+                    "additionalData": additional}))
+                .await;
+            assert_eq!(done["status"], "COMPLETED", "{product}: {done}");
+            assert!(!done["receipt"].as_array().unwrap().is_empty(), "{product}: {done}");
+            bought += 1;
+        }
+    }
+    assert!(bought > 20, "{bought} products");
+    server.stop();
+    folder.verify();
+}
+
 /// Bills and other countries are not the reseller's face's: a merchant with a BDT wallet sees whom
 /// it can buy from.
 #[tokio::test]
@@ -551,7 +579,7 @@ async fn the_trace_log_keeps_a_customers_secrets() {
     let done = customer.client.post(AUTH, accepting(&quote).to_string()).await.json();
     assert_eq!(done["status"], "COMPLETED", "{done}");
     let mut client = stranger(&server).await;
-    let path = format!("{WALLET}/authenticate/customers");
+    let path = format!("{WALLET_API}/authenticate/customers");
     let mine = &server.credentials.customer;
     let right = json!({"username": mine["username"], "password": mine["password"],
         "fcmToken": DEVICE});
@@ -559,7 +587,7 @@ async fn the_trace_log_keeps_a_customers_secrets() {
     let wrong = json!({"username": mine["username"], "password": WRONG, "fcmToken": DEVICE});
     assert_no(&client.post(&path, wrong.to_string()).await, 401, "LOGIN_FAILED");
     client.set("authorization", &format!("Bearer {WRONG}"));
-    assert_no(&client.get(&format!("{WALLET}/wallet/balance")).await, 401, "TOKEN_INVALID");
+    assert_no(&client.get(&format!("{WALLET_API}/wallet/balance")).await, 401, "TOKEN_INVALID");
     let token = text(&entered["accessToken"]);
     let secrets = [
         ("password", text(&mine["password"])),
