@@ -1,8 +1,8 @@
 //! Saldo's words and rules: values and pure functions on values.
 //!
 //! Here: money, accounts, the catalog, prices, routes, the lifecycle table, journals, admission
-//! and the contracts of an upstream and of a push service. Not here: I/O, clocks, serialisation,
-//! SQL, HTTP. Whatever decides about money is decided in this crate, by a function that can be
+//! and the contracts of an upstream, of a push service and of a courier of webhooks. Not here: I/O,
+//! clocks, serialisation, SQL, HTTP. Whatever decides about money is decided in this crate, by a function that can be
 //! called in a test.
 
 pub mod account;
@@ -25,6 +25,7 @@ pub mod search;
 pub mod settle;
 pub mod slip;
 pub mod upstream;
+pub mod webhook;
 
 pub use account::{Account, AccountId, Environment, Key, Plan};
 pub use catalog::{Catalog, Kind, Operator};
