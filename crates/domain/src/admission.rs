@@ -85,6 +85,8 @@ pub enum Denial {
     },
     /// A sum would leave the range of 64 bits.
     TooLarge,
+    /// The purchase is of a month that is closed: nothing of it changes any more.
+    Closed,
 }
 
 /// Judges one change and, if it fits, applies it to the view.
@@ -253,7 +255,7 @@ mod tests {
                             Denial::Short { available } => prop_assert!(!ask.is_deposit && available < ask.amount),
                             Denial::ReferenceTaken { .. } => prop_assert!(won.contains_key(&ask.reference)),
                             Denial::Moved { now } => prop_assert_ne!(now.map(|(_, v)| v), ask.version.checked_sub(1)),
-                            Denial::NoLedgerAccount(_) | Denial::TooLarge => prop_assert!(false, "{ask:?}"),
+                            Denial::NoLedgerAccount(_) | Denial::TooLarge | Denial::Closed => prop_assert!(false, "{ask:?}"),
                         }
                     }
                 }

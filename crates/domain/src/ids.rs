@@ -40,6 +40,16 @@ const NODE_BITS: u32 = 5;
 const SEQUENCE_BITS: u32 = 7;
 const SEQUENCE_MASK: i64 = (1 << SEQUENCE_BITS) - 1;
 
+/// When the id of a purchase was made, to the millisecond.
+pub(crate) const fn made_at(id: PurchaseId) -> Timestamp {
+    Timestamp(((id.0 >> (NODE_BITS + SEQUENCE_BITS)) + EPOCH_MS) * 1_000)
+}
+
+/// The lowest id that can be made at a moment.
+pub(crate) const fn first_at(at: Timestamp) -> i64 {
+    (at.0.div_euclid(1_000) - EPOCH_MS) << (NODE_BITS + SEQUENCE_BITS)
+}
+
 /// Makes ids: 41 bits of milliseconds, 5 of node, 7 of sequence. Never repeats and never steps
 /// back within a process, even when the clock does; a burst borrows from the next milliseconds.
 #[derive(Debug)]

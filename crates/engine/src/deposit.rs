@@ -54,14 +54,15 @@ impl Engine {
                 | Done::Written
                 | Done::Claimed(_)
                 | Done::Pushes(_)
-                | Done::People(_),
+                | Done::People(_)
+                | Done::Archive(_),
             ) => Ok(amount),
             Err(Denial::ReferenceTaken { .. }) => Err(Refusal::ReferenceKnown(None)),
             Err(Denial::Short { available }) => {
                 Err(Refusal::Short { available: Money::new(available, amount.currency()) })
             }
             Err(Denial::NoLedgerAccount(_)) => Err(Refusal::NoWallet),
-            Err(Denial::TooLarge | Denial::Moved { .. }) => {
+            Err(Denial::TooLarge | Denial::Moved { .. } | Denial::Closed) => {
                 Err(wrong("amount", "The amount is too large."))
             }
         }

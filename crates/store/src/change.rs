@@ -2,10 +2,10 @@
 //!
 //! A change is admitted whole or not at all. Not here: how it is written.
 
+use crate::archive::{ArchiveChange, ArchiveDone};
 use crate::halts::HaltChange;
 use crate::people::{PeopleChange, PeopleDone};
 use crate::pushes::{DuePush, PushChange};
-use domain::Environment;
 use domain::account::{Account, AccountId, Key};
 use domain::admission::{Needs, PurchaseStep};
 use domain::catalog::{Country, Operator};
@@ -21,6 +21,7 @@ use domain::routing::Route;
 use domain::settle::{Case, CaseKind, Move, Proof};
 use domain::slip::Slip;
 use domain::upstream::UpstreamCode;
+use domain::{Environment, PurchaseId};
 use std::time::Duration;
 
 /// One change that wants into a commit.
@@ -110,6 +111,8 @@ pub enum Change {
     People(PeopleChange),
     /// Nothing is sent from now on, or everything again.
     Halt(HaltChange),
+    /// What happens to months that are over.
+    Archive(ArchiveChange),
 }
 
 /// Money paid into or out of a wallet.
@@ -211,6 +214,8 @@ pub enum Done {
     Pushes(Vec<DuePush>),
     /// What became of a change of logins.
     People(PeopleDone),
+    /// What became of a month.
+    Archive(ArchiveDone),
 }
 
 impl Change {
@@ -250,7 +255,51 @@ impl Change {
             | Change::Push(_)
             | Change::Set(_)
             | Change::People(_)
-            | Change::Halt(_) => Needs::default(),
+            | Change::Halt(_)
+            | Change::Archive(_) => Needs::default(),
+        }
+    }
+
+    /// The purchase whose rows it writes, if they are such that stay.
+    pub(crate) fn purchase(&self) -> Option<PurchaseId> {
+        match self {
+            Change::Open { opening: step, .. } | Change::Step(step) => Some(step.after.key.id),
+            Change::Keep { key, .. }
+            | Change::CloseCase { key, .. }
+            | Change::KeepSlip { key, .. }
+            | Change::Push(PushChange::Again { key, .. }) => Some(key.id),
+            Change::Post(_)
+            | Change::Claim { .. }
+            | Change::PutOff { .. }
+            | Change::WakeEnquiries { .. }
+            | Change::Remember { .. }
+            | Change::Push(
+                PushChange::Claim { .. } | PushChange::End(_) | PushChange::PutOff { .. },
+            )
+            | Change::Set(_)
+            | Change::People(_)
+            | Change::Halt(_)
+            | Change::Archive(_) => None,
+        }
+    }
+
+    /// When it moves money, if it does.
+    pub(crate) fn moves_at(&self) -> Option<Timestamp> {
+        match self {
+            Change::Open { opening: step, .. } | Change::Step(step) => Some(step.after.updated_at),
+            Change::Post(posting) => Some(posting.at),
+            Change::Keep { .. }
+            | Change::CloseCase { .. }
+            | Change::Claim { .. }
+            | Change::PutOff { .. }
+            | Change::KeepSlip { .. }
+            | Change::WakeEnquiries { .. }
+            | Change::Remember { .. }
+            | Change::Push(_)
+            | Change::Set(_)
+            | Change::People(_)
+            | Change::Halt(_)
+            | Change::Archive(_) => None,
         }
     }
 }

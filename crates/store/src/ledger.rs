@@ -3,6 +3,7 @@
 //! Invariant: journals and entries are only ever inserted. A journal's hash covers the hash before
 //! it, so that no row can be changed, added or removed without every later hash telling.
 
+use crate::archive::{Closed, LAST_CLOSED};
 use crate::backend::{Ask, Key, Row, Sql, Value, first};
 use crate::fault::Fault;
 use domain::account::AccountId;
@@ -10,7 +11,7 @@ use domain::admission::{Balance, View};
 use domain::clock::Timestamp;
 use domain::journal::{Journal, LedgerAccount, Purpose};
 use domain::money::Currency;
-use domain::{Environment, Money, PurchaseId};
+use domain::{Environment, Money, Month, PurchaseId};
 use ring::digest;
 use std::collections::HashMap;
 
@@ -19,6 +20,8 @@ use std::collections::HashMap;
 pub(crate) struct Books {
     ids: HashMap<LedgerAccount, i64>,
     chain: Option<Link>,
+    /// The last month that is closed; the outer `None`: it must be read.
+    closed: Option<Option<Closed>>,
     /// Balances as this Tx found them, by ledger account.
     found: HashMap<i64, i64>,
 }
@@ -28,6 +31,7 @@ pub(crate) struct Books {
 struct Link {
     seq: i64,
     hash: [u8; 32],
+    month: Month,
 }
 
 /// What the hash of a journal covers besides the one before and its entries.
@@ -43,6 +47,15 @@ pub(crate) struct Head<'a> {
 
 /// The hash before the first journal.
 pub(crate) const GENESIS: [u8; 32] = [0; 32];
+/// A month before every journal's.
+pub(crate) const FIRST_MONTH: Month = Month::of(Timestamp(i64::MIN));
+
+/// The month of a journal that follows one of the month `before`: never earlier, and never earlier
+/// than its purchase was made in.
+pub(crate) fn month_of(before: Month, head: &Head<'_>) -> Month {
+    let made_in = head.purchase.map_or(FIRST_MONTH, Month::of_id);
+    before.max(Month::of(head.at)).max(made_in)
+}
 
 /// Where the books stood before a Tx.
 pub(crate) struct Mark(Option<Link>);
@@ -56,6 +69,7 @@ impl Books {
     /// Forgets what a Tx that was undone had taught.
     pub(crate) fn back_to(&mut self, mark: Mark) {
         self.chain = mark.0;
+        self.closed = None;
         self.ids.clear();
     }
 
@@ -64,13 +78,43 @@ impl Books {
         self.found.clear();
         if !is_alone {
             self.chain = None;
+            self.closed = None;
         }
+    }
+
+    /// The last month that is closed, if it must be read.
+    pub(crate) fn ask_closed(&self) -> Ask<'static> {
+        let mut ask = Ask::new(LAST_CLOSED, 1);
+        if self.closed.is_none() {
+            ask.add(&[0_i64.into()]);
+        }
+        ask
+    }
+
+    /// Takes the last month that is closed; `None`: there is none.
+    pub(crate) fn take_closed(&mut self, closed: Option<Closed>) {
+        self.closed = Some(closed);
+    }
+
+    /// Whether a purchase is of a month that is closed.
+    pub(crate) fn is_closed(&self, id: PurchaseId) -> bool {
+        self.closed().is_some_and(|closed| id.0 < closed.ids_below)
+    }
+
+    /// The last month that is closed.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.closed.flatten()
+    }
+
+    /// The last journal, and its month; `None` before the first.
+    pub(crate) fn end(&self) -> Option<(i64, Month)> {
+        self.chain.map(|link| (link.seq, link.month))
     }
 
     /// The end of the chain, if it must be read.
     pub(crate) fn ask_chain(&self) -> Ask<'static> {
         let mut ask = Ask::new(
-            "SELECT seq, hash FROM journals WHERE seq = (SELECT max(seq) FROM journals WHERE seq > $1)",
+            "SELECT seq, hash, month FROM journals WHERE seq = (SELECT max(seq) FROM journals WHERE seq > $1)",
             1,
         );
         if self.chain.is_none() {
@@ -83,7 +127,8 @@ impl Books {
     pub(crate) fn take_chain(&mut self, row: &dyn Row) -> Result<(), Fault> {
         let hash =
             <[u8; 32]>::try_from(row.bytes(1)?).map_err(|_| Fault::corrupt("a journal's hash"))?;
-        self.chain = Some(Link { seq: row.int(0)?, hash });
+        let month = Month::from_number(row.int(2)?).ok_or_else(|| Fault::corrupt("a month"))?;
+        self.chain = Some(Link { seq: row.int(0)?, hash, month });
         Ok(())
     }
 
@@ -169,16 +214,16 @@ impl Books {
         journal: &Journal,
         head: &Head<'_>,
     ) -> Result<(), Fault> {
-        // It was read before the batch was judged; without a row this is the first journal.
-        let last = self.chain.unwrap_or(Link { seq: 0, hash: GENESIS });
+        let last = self.last();
         let seq = last.seq + 1;
+        let month = month_of(last.month, head);
         let mut lines = Vec::with_capacity(journal.entries().len());
         for entry in journal.entries() {
             lines.push((self.id(entry.debit())?, self.id(entry.credit())?, entry.amount().minor()));
         }
         let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
         sql.put(
-            "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             Key::Journal(seq),
             &[
                 seq.into(),
@@ -190,19 +235,40 @@ impl Books {
                 head.at.0.into(),
                 (&hash).into(),
                 head.is_listed.then_some(1_i64).into(),
+                month.number().into(),
             ],
             Some(1),
         )?;
         for (line, (debit, credit, amount)) in (1_i64..).zip(lines) {
             sql.put(
-                "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount) VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount, month) VALUES ($1, $2, $3, $4, $5, $6)",
                 Key::Journal(seq),
-                &[seq.into(), line.into(), debit.into(), credit.into(), amount.into()],
+                &[
+                    seq.into(),
+                    line.into(),
+                    debit.into(),
+                    credit.into(),
+                    amount.into(),
+                    month.number().into(),
+                ],
                 Some(1),
             )?;
         }
-        self.chain = Some(Link { seq, hash });
+        self.chain = Some(Link { seq, hash, month });
         Ok(())
+    }
+
+    /// The last journal: as it was read before the batch was judged, or, where its row is archived
+    /// or there is none, as the last closed month ended.
+    fn last(&self) -> Link {
+        let closed = self.closed();
+        let floor = closed.map_or(FIRST_MONTH, |closed| closed.month.next());
+        let (seq, hash) =
+            closed.map_or((0, GENESIS), |closed| (closed.last_journal, closed.last_hash));
+        match self.chain {
+            Some(link) => Link { month: link.month.max(floor), ..link },
+            None => Link { seq, hash, month: floor },
+        }
     }
 
     fn id(&self, account: &LedgerAccount) -> Result<i64, Fault> {

@@ -5,6 +5,7 @@
 //! here can make one.
 
 mod accounts;
+mod archive;
 mod backend;
 mod backup;
 mod catalog;
@@ -23,6 +24,7 @@ mod verify;
 mod writer;
 
 pub use accounts::KeyHolder;
+pub use archive::{ArchiveChange, ArchiveDone, Closing};
 pub use backup::{Ending, HeldFolder, audit_file};
 pub use change::{Change, Done, DueJob, Posting, Setting, User};
 pub use fault::{Fault, OpenError};
@@ -41,7 +43,6 @@ pub use verify::Report;
 use backend::postgres::{NodeLock, Pg, Server};
 use backend::sqlite::Folder;
 use backend::{Sql, WriteSql};
-use domain::PurchaseId;
 use domain::account::{Account, AccountId, Environment, Key};
 use domain::admission::Denial;
 use domain::catalog::Catalog;
@@ -52,6 +53,7 @@ use domain::money::{Currency, Money};
 use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, Space};
 use domain::slip::Slip;
 use domain::upstream::UpstreamCode;
+use domain::{Month, PurchaseId};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -359,6 +361,12 @@ impl Store {
     /// The highest id ever given: new ones go on from there.
     pub fn highest_id(&self) -> Result<i64, Fault> {
         self.read(|sql| Ok(purchases::highest_id(sql)?.max(accounts::highest_id(sql)?)))
+    }
+
+    /// The month that is next to be archived, if it is before `before`. Blocks, though not for long:
+    /// call it off the request path.
+    pub fn next_to_archive(&self, before: Month, now: Timestamp) -> Result<Option<Closing>, Fault> {
+        self.apart(|| archive::next(self.auditor()?.as_mut(), before, now))
     }
 
     /// The whole audit. Takes as long as there are journals: call it off the request path.

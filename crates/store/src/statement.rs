@@ -67,7 +67,7 @@ fn in_snapshot(
     let later = first(
         sql,
         "SELECT CAST(coalesce(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT) FROM journals j
-         JOIN entries e ON e.journal_seq = j.seq AND (e.credit_id = $2 OR e.debit_id = $3)
+         JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month AND (e.credit_id = $2 OR e.debit_id = $3)
          WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6 AND (j.listed = 1 OR j.purchase_id IS NULL)",
         &[
             wallet.into(),
@@ -84,10 +84,10 @@ fn in_snapshot(
         sql,
         "SELECT j.seq, j.reason, j.purchase_id,
                 (SELECT CAST(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) AS BIGINT) FROM entries e
-                 WHERE e.journal_seq = j.seq AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
+                 WHERE e.journal_seq = j.seq AND e.month = j.month AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
          FROM journals j
          WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6 AND (j.listed = 1 OR j.purchase_id IS NULL) AND EXISTS (
-             SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND (e.credit_id = $7 OR e.debit_id = $8))
+             SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month AND (e.credit_id = $7 OR e.debit_id = $8))
          ORDER BY j.seq DESC LIMIT $9",
         &[
             wallet.into(),

@@ -1,18 +1,19 @@
 //! The audit: recomputes everything that can be recomputed and names each row that lies.
 //!
-//! Reads in one snapshot, so it may run beside the writer. Not here: mending. Memory grows by some
-//! 40 bytes a purchase.
+//! Reads in one snapshot, so it may run beside the writer. The live books begin where the last archive
+//! ends, with what it carried forward. Not here: mending. Memory grows by some 40 bytes a purchase.
 
-use crate::backend::{Sql, all};
+use crate::archive;
+use crate::backend::{Sql, all, first};
 use crate::fault::Fault;
-use crate::ledger::{GENESIS, Head, hash};
+use crate::ledger::{FIRST_MONTH, GENESIS, Head, hash, month_of};
 use crate::read;
 use domain::account::HOUSE;
 use domain::clock::Timestamp;
 use domain::journal::{Purpose, Reason};
 use domain::lifecycle::{Place, State};
-use domain::{AccountId, PurchaseId};
-use std::collections::{BTreeMap, HashMap};
+use domain::{AccountId, Month, PurchaseId};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Lines of complaint that are kept; the rest are counted.
 const COMPLAINTS_KEPT: usize = 100;
@@ -30,6 +31,8 @@ pub struct Report {
     pub purchases: u64,
     /// Purchases that are not final.
     pub open: u64,
+    /// Months that are archived: the rest begins after them.
+    pub archived: u64,
     /// Sum of all balances by environment and currency, in minor units: all zero.
     pub sums: BTreeMap<String, i128>,
     /// Rows that lie, each named; at most 100.
@@ -78,16 +81,73 @@ pub(crate) fn audit(sql: &mut dyn Sql) -> Result<Report, Fault> {
 
 fn audit_snapshot(sql: &mut dyn Sql) -> Result<Report, Fault> {
     let mut report = Report::default();
-    let mut accounts = ledger_accounts(sql)?;
+    let start = start(sql)?;
+    report.archived = start.archived;
+    let mut accounts = ledger_accounts(sql, &start)?;
     report.ledger_accounts = accounts.len() as u64;
-    let mut stories = journals(sql, &mut report, &mut accounts)?;
+    let mut stories = journals(sql, &mut report, &mut accounts, &start)?;
     balances(&mut report, &accounts);
-    purchases(sql, &mut report, &mut stories)?;
-    orphans(sql, &mut report)?;
+    purchases(sql, &mut report, &mut stories, &start)?;
+    orphans(sql, &mut report, &start)?;
     Ok(report)
 }
 
-fn ledger_accounts(sql: &mut dyn Sql) -> Result<HashMap<i64, Account>, Fault> {
+/// Where the rows begin that are audited: after the last archive.
+struct Start {
+    chain: Chain,
+    /// Purchases below are archived.
+    ids_from: i64,
+    /// How many months are archived, and the last of them, as stored; 0 without one.
+    archived: u64,
+    month: i64,
+    /// What ledger accounts held at its end.
+    carried: HashMap<i64, i64>,
+    /// Months that were closed: what was written then, with the clock behind, is of the next.
+    closed: HashSet<Month>,
+}
+
+/// The end of the chain as far as it is checked.
+#[derive(Clone, Copy)]
+struct Chain {
+    seq: i64,
+    hash: [u8; 32],
+    month: Month,
+}
+
+fn start(sql: &mut dyn Sql) -> Result<Start, Fault> {
+    let months = all(sql, "SELECT month, digest FROM archives ORDER BY month", &[], |row| {
+        Ok((archive::month(row.int(0)?)?, row.opt_bytes(1)?.is_some()))
+    })?;
+    let archived: Vec<Month> = months.iter().filter(|(_, is)| *is).map(|(m, _)| *m).collect();
+    let month = archived.last().map_or(0, |month| month.number());
+    let last = first(
+        sql,
+        "SELECT month, ids_below, last_journal, last_hash FROM archives WHERE month = $1",
+        &[month.into()],
+        archive::closed,
+    )?;
+    let carried = all(
+        sql,
+        "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
+        &[month.into()],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )?;
+    let genesis = Chain { seq: 0, hash: GENESIS, month: FIRST_MONTH };
+    Ok(Start {
+        chain: last.map_or(genesis, |last| Chain {
+            seq: last.last_journal,
+            hash: last.last_hash,
+            month: last.month.next(),
+        }),
+        ids_from: last.map_or(0, |last| last.ids_below),
+        archived: archived.len() as u64,
+        month,
+        carried: carried.into_iter().collect(),
+        closed: months.into_iter().map(|(month, _)| month).collect(),
+    })
+}
+
+fn ledger_accounts(sql: &mut dyn Sql, start: &Start) -> Result<HashMap<i64, Account>, Fault> {
     let rows = all(
         sql,
         "SELECT id, environment, currency, balance, floor, account_id, purpose, upstream FROM ledger_accounts",
@@ -101,7 +161,7 @@ fn ledger_accounts(sql: &mut dyn Sql) -> Result<HashMap<i64, Account>, Fault> {
                 place: format!("{} {}", row.text(1)?, row.text(2)?),
                 stored: row.int(3)?,
                 floor: row.opt_int(4)?,
-                computed: 0,
+                computed: start.carried.get(&row.int(0)?).copied().map_or(0, i128::from),
             };
             Ok((row.int(0)?, account))
         },
@@ -118,6 +178,7 @@ struct Gathered {
     reason: String,
     note: Option<String>,
     at: Timestamp,
+    month: i64,
     hash: Vec<u8>,
     lines: Vec<(i64, i64, i64)>,
     is_numbered: bool,
@@ -127,19 +188,21 @@ fn journals(
     sql: &mut dyn Sql,
     report: &mut Report,
     accounts: &mut HashMap<i64, Account>,
+    start: &Start,
 ) -> Result<HashMap<i64, Story>, Fault> {
-    let mut stories = HashMap::new();
-    let mut chain = (0_i64, GENESIS);
+    let mut told =
+        Told { accounts, stories: HashMap::new(), chain: start.chain, closed: &start.closed };
     let mut current: Option<Gathered> = None;
     sql.each(
-        "SELECT j.seq, j.account_id, j.environment, j.purchase_id, j.reason, j.note, j.at, j.hash, e.line, e.debit_id, e.credit_id, e.amount
-         FROM journals j LEFT JOIN entries e ON e.journal_seq = j.seq ORDER BY j.seq, e.line",
-        &[],
+        "SELECT j.seq, j.account_id, j.environment, j.purchase_id, j.reason, j.note, j.at, j.hash, e.line, e.debit_id, e.credit_id, e.amount, j.month
+         FROM journals j LEFT JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
+         WHERE j.seq > $1 ORDER BY j.seq, e.line",
+        &[start.chain.seq.into()],
         &mut |row| {
             let seq = row.int(0)?;
             if current.as_ref().is_none_or(|journal| journal.seq != seq) {
                 if let Some(journal) = current.take() {
-                    check_journal(report, accounts, &mut stories, &mut chain, &journal)?;
+                    check_journal(report, &mut told, &journal)?;
                 }
                 current = Some(Gathered {
                     seq,
@@ -149,6 +212,7 @@ fn journals(
                     reason: row.text(4)?.to_owned(),
                     note: row.opt_text(5)?.map(str::to_owned),
                     at: Timestamp(row.int(6)?),
+                    month: row.int(12)?,
                     hash: row.bytes(7)?.to_vec(),
                     lines: Vec::new(),
                     is_numbered: true,
@@ -162,24 +226,30 @@ fn journals(
         },
     )?;
     if let Some(journal) = current {
-        check_journal(report, accounts, &mut stories, &mut chain, &journal)?;
+        check_journal(report, &mut told, &journal)?;
     }
-    Ok(stories)
+    Ok(told.stories)
+}
+
+/// What the journals have told so far.
+struct Told<'a> {
+    accounts: &'a mut HashMap<i64, Account>,
+    stories: HashMap<i64, Story>,
+    chain: Chain,
+    closed: &'a HashSet<Month>,
 }
 
 fn check_journal(
     report: &mut Report,
-    accounts: &mut HashMap<i64, Account>,
-    stories: &mut HashMap<i64, Story>,
-    chain: &mut (i64, [u8; 32]),
+    told: &mut Told<'_>,
     journal: &Gathered,
 ) -> Result<(), Fault> {
     report.journals += 1;
-    let seq = journal.seq;
-    if seq != chain.0 + 1 {
+    let (seq, before) = (journal.seq, told.chain);
+    if seq != before.seq + 1 {
         report.complain(format!(
             "journal {seq}: journals {} to {} are missing before it",
-            chain.0 + 1,
+            before.seq + 1,
             seq - 1
         ));
     }
@@ -197,17 +267,28 @@ fn check_journal(
         at: journal.at,
         is_listed: false,
     };
-    let expected = hash(&chain.1, seq, &journal.reason, &head, &journal.lines);
+    let expected = hash(&before.hash, seq, &journal.reason, &head, &journal.lines);
     if journal.hash != expected {
         report.complain(format!(
             "journal {seq}: its hash does not fit its rows; it or one of its entries was changed"
         ));
     }
+    let due = month_of(before.month, &head);
+    let may_be = |m: &Month| *m == due || (*m > due && told.closed.contains(&m.previous()));
+    let month = Month::from_number(journal.month).filter(may_be);
+    if month.is_none() {
+        report
+            .complain(format!("journal {seq}: is filed under month {}, not {due}", journal.month));
+    }
     // Go on from what is stored, so that one lie is told once.
-    *chain = (seq, <[u8; 32]>::try_from(journal.hash.as_slice()).unwrap_or(expected));
-    entries(report, accounts, journal);
+    told.chain = Chain {
+        seq,
+        hash: <[u8; 32]>::try_from(journal.hash.as_slice()).unwrap_or(expected),
+        month: month.unwrap_or(due),
+    };
+    entries(report, told.accounts, journal);
     if let Some(purchase) = journal.purchase {
-        tell(stories.entry(purchase).or_default(), accounts, journal);
+        tell(told.stories.entry(purchase).or_default(), told.accounts, journal);
     }
     Ok(())
 }
@@ -367,6 +448,7 @@ fn purchases(
     sql: &mut dyn Sql,
     report: &mut Report,
     stories: &mut HashMap<i64, Story>,
+    start: &Start,
 ) -> Result<(), Fault> {
     sql.each(
         "SELECT p.id, p.state, p.version, p.amount, p.fee, p.commission, p.attempts, j.job, c.purchase_id,
@@ -376,8 +458,8 @@ fn purchases(
          FROM purchases p
          LEFT JOIN jobs j ON j.purchase_id = p.id AND j.account_id = p.account_id AND j.environment = p.environment
          LEFT JOIN claims c ON c.account_id = p.account_id AND c.environment = p.environment AND c.space = p.space AND c.reference = p.reference
-         ORDER BY p.id",
-        &[],
+         WHERE p.id >= $1 ORDER BY p.id",
+        &[start.ids_from.into()],
         &mut |row| {
             let bought = Bought {
                 id: row.int(0)?,
@@ -398,7 +480,8 @@ fn purchases(
             Ok(())
         },
     )?;
-    let mut lost: Vec<&i64> = stories.keys().collect();
+    // What is told of an archived purchase was told after its month.
+    let mut lost: Vec<&i64> = stories.keys().filter(|id| **id >= start.ids_from).collect();
     lost.sort();
     for id in lost {
         report.complain(format!("purchase {id}: has journals, but is not there"));
@@ -457,11 +540,12 @@ fn dues(report: &mut Report, p: &Bought) {
 }
 
 /// Rows that belong to nothing, and payments without their paper.
-fn orphans(sql: &mut dyn Sql, report: &mut Report) -> Result<(), Fault> {
+fn orphans(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), Fault> {
     let lost = all(
         sql,
-        "SELECT e.journal_seq, e.line FROM entries e LEFT JOIN journals j ON j.seq = e.journal_seq WHERE j.seq IS NULL LIMIT 100",
-        &[],
+        "SELECT e.journal_seq, e.line FROM entries e LEFT JOIN journals j ON j.seq = e.journal_seq AND j.month = e.month
+         WHERE e.journal_seq > $1 AND j.seq IS NULL LIMIT 100",
+        &[start.chain.seq.into()],
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
     for (seq, line) in lost {
@@ -471,18 +555,20 @@ fn orphans(sql: &mut dyn Sql, report: &mut Report) -> Result<(), Fault> {
         sql,
         "SELECT c.space, c.reference, c.purchase_id FROM claims c
          LEFT JOIN purchases p ON p.id = c.purchase_id AND p.account_id = c.account_id AND p.environment = c.environment
-         WHERE c.purchase_id IS NOT NULL AND p.id IS NULL LIMIT 100",
-        &[],
+         WHERE c.purchase_id >= $1 AND p.id IS NULL LIMIT 100",
+        &[start.ids_from.into()],
         |row| Ok(format!("reference {:?} ({}): its purchase {} is not there", row.text(1)?, row.text(0)?, row.int(2)?)),
     )?;
     let unbalanced = all(
         sql,
         "SELECT account_id, environment, CAST(sum(booked) AS BIGINT), CAST(sum(used) AS BIGINT) FROM (
-             SELECT account_id, environment, count(*) AS booked, 0 AS used FROM journals WHERE purchase_id IS NULL GROUP BY account_id, environment
+             SELECT account_id, environment, count(*) AS booked, 0 AS used FROM journals WHERE purchase_id IS NULL AND seq > $1 GROUP BY account_id, environment
+             UNION ALL
+             SELECT account_id, environment, payments, 0 FROM carried_payments WHERE month = $2
              UNION ALL
              SELECT account_id, environment, 0, count(*) FROM claims WHERE purchase_id IS NULL GROUP BY account_id, environment
          ) AS both_sides GROUP BY account_id, environment HAVING sum(booked) <> sum(used) ORDER BY account_id, environment",
-        &[],
+        &[start.chain.seq.into(), start.month.into()],
         |row| Ok(format!("account {} ({}): {} payments are booked, {} papers are used", row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?)),
     )?;
     dangling.into_iter().chain(unbalanced).for_each(|says| report.complain(says));

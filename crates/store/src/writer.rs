@@ -6,12 +6,14 @@
 //! halves, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
 //! commit that holds the change is durable.
 
+use crate::archive::{self, ArchiveChange, ArchiveDone, Standing};
 use crate::backend::{Sql, WriteSql};
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
 use crate::ledger::{Balances, Books, Head};
 use crate::pushes::{self, PushChange};
 use crate::{accounts, catalog, halts, outbox, people, purchases, slips};
+use domain::Month;
 use domain::admission::{self, Denial, Needs, View};
 use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
@@ -53,7 +55,7 @@ impl Writer {
     pub(crate) fn start(sql: impl WriteSql + 'static) -> std::io::Result<(Writer, JoinHandle<()>)> {
         let (queue, requests) = sync_channel(QUEUE_MOST);
         let (fail, failed) = watch::channel(None);
-        let desk = Desk { sql: Box::new(sql), books: Books::default() };
+        let desk = Desk { sql: Box::new(sql), books: Books::default(), rooms: HashSet::new() };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || desk.run(&requests, &fail))?;
@@ -105,6 +107,8 @@ impl<'a> Mentioned<'a> {
 struct Desk {
     sql: Box<dyn WriteSql>,
     books: Books,
+    /// Months whose rows have where to lie, and the next month's too.
+    rooms: HashSet<Month>,
 }
 
 impl Desk {
@@ -195,6 +199,7 @@ impl Desk {
         });
         if written.is_err() {
             self.books.back_to(before);
+            self.rooms.clear();
             self.sql
                 .roll_back()
                 .map_err(|fault| Fault::Disk(format!("a roll-back failed: {fault}")))?;
@@ -204,9 +209,14 @@ impl Desk {
 
     fn write_all(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
         let mut view = self.load(changes)?;
+        self.make_room(changes)?;
         let mut verdicts = Vec::with_capacity(changes.len());
         for change in changes {
-            let verdict = match admission::admit(&mut view, &change.needs()) {
+            let admitted = match change.purchase() {
+                Some(id) if self.books.is_closed(id) => Err(Denial::Closed),
+                _ => admission::admit(&mut view, &change.needs()),
+            };
+            let verdict = match admitted {
                 Ok(()) => Ok(self.write(change, &view)?),
                 Err(denial) => Err(denial),
             };
@@ -214,6 +224,23 @@ impl Desk {
         }
         self.books.write_balances(self.sql.as_mut(), &view)?;
         Ok(verdicts)
+    }
+
+    /// Rows of a new month need room; the month after it gets its own then too, so that nothing has
+    /// to be made when it begins.
+    fn make_room(&mut self, changes: &[Change]) -> Result<(), Fault> {
+        let made = changes.iter().filter_map(Change::purchase).map(Month::of_id);
+        let moved = changes.iter().filter_map(Change::moves_at).map(Month::of);
+        // Where the clock has stepped back, journals go on in the first month that is not closed.
+        let open = self.books.closed().map(|closed| closed.month.next());
+        for month in made.chain(moved).chain(open) {
+            if !self.rooms.contains(&month) {
+                self.sql.make_room(month)?;
+                self.sql.make_room(month.next())?;
+                self.rooms.insert(month);
+            }
+        }
+        Ok(())
     }
 
     /// Loads everything that the changes mention, in one round of questions.
@@ -229,10 +256,14 @@ impl Desk {
             by_id,
             by_name,
             self.books.ask_chain(),
+            self.books.ask_closed(),
         ];
-        if accounts.is_empty() {
+        let is_archiving = changes.iter().any(|change| matches!(change, Change::Archive(_)));
+        if accounts.is_empty() && !is_archiving {
             asks[4].values.clear();
         }
+        let is_closed_asked = !asks[5].values.is_empty();
+        let mut closed = None;
         let books = &mut self.books;
         self.sql.each_of(&asks, &mut |(ask, set), row| {
             match ask {
@@ -243,10 +274,14 @@ impl Desk {
                 1 => drop(view.purchases.insert(purchases[set], purchases::standing(row)?)),
                 2 => books.take_balance(&mut view, known[set], row)?,
                 3 => books.take_balance(&mut view, unknown[set], row)?,
-                _ => books.take_chain(row)?,
+                4 => books.take_chain(row)?,
+                _ => closed = Some(archive::closed(row)?),
             }
             Ok(())
         })?;
+        if is_closed_asked {
+            books.take_closed(closed);
+        }
         self.books.open_missing(self.sql.as_mut(), &mut view, accounts)?;
         Ok(view)
     }
@@ -319,6 +354,22 @@ impl Desk {
             }
             Change::People(change) => people::write(sql, change).map(Done::People),
             Change::Halt(change) => written(halts::write(sql, change)),
+            Change::Archive(change) => self.archive(change),
+        }
+    }
+
+    fn archive(&mut self, change: &ArchiveChange) -> Result<Done, Fault> {
+        let sql = self.sql.as_mut();
+        match change {
+            ArchiveChange::Close(closing) => {
+                let standing = Standing { closed: self.books.closed(), end: self.books.end() };
+                let done = archive::close(sql, closing, &standing)?;
+                if done == ArchiveDone::Written {
+                    // From here on, for the rest of the batch too.
+                    self.books.take_closed(Some(closing.as_closed()));
+                }
+                Ok(Done::Archive(done))
+            }
         }
     }
 

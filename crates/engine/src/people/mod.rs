@@ -90,7 +90,8 @@ impl Engine {
                 | Done::Written
                 | Done::Posted { .. }
                 | Done::Claimed(_)
-                | Done::Pushes(_),
+                | Done::Pushes(_)
+                | Done::Archive(_),
             ) => Ok(PeopleDone::Moved),
             Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),
         }

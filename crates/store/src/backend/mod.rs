@@ -8,6 +8,7 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use crate::fault::Fault;
+use domain::Month;
 
 /// One version of the schema: the text that both databases read, and what each adds to it.
 pub(crate) struct Migration {
@@ -31,6 +32,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
     Migration { common: include_str!("../migrations/0004_pushes.sql"), sqlite: "", postgres: "" },
     Migration { common: include_str!("../migrations/0005_standing.sql"), sqlite: "", postgres: "" },
+    Migration {
+        common: include_str!("../migrations/0006_months.sql"),
+        sqlite: include_str!("../migrations/0006_months.sqlite.sql"),
+        postgres: include_str!("../migrations/0006_months.postgres.sql"),
+    },
 ];
 
 /// A value on its way into a statement.
@@ -218,6 +224,8 @@ pub(crate) trait WriteSql: Sql + Send {
     fn is_alone(&self) -> bool;
     /// Opens a Tx that may write. Nobody else writes until it ends.
     fn begin(&mut self) -> Result<(), Fault>;
+    /// Sees to it that rows of a month have where to lie.
+    fn make_room(&mut self, month: Month) -> Result<(), Fault>;
     /// Makes it durable.
     fn commit(&mut self) -> Result<(), Fault>;
     /// Undoes what is open; a failure to do so closes the connection's work for good.

@@ -7,6 +7,7 @@
     reason = "all of this crate is test code"
 )]
 
+mod archive;
 mod backup;
 mod conformance;
 mod disk_full;
@@ -65,6 +66,9 @@ on_every_backend![
     conformance::a_slip_is_kept_with_its_word,
     conformance::keys_and_accounts_are_read_back,
     conformance::a_hold_at_acceptance_tells_what_is_left,
+    archive::a_closed_month_changes_no_more,
+    archive::a_month_is_closed_once_nothing_of_it_is_open,
+    archive::what_a_clock_far_behind_writes_is_of_the_open_month,
     people::a_confirmed_sign_up_is_an_account,
     people::a_code_is_of_its_purpose_and_is_tried_fifty_times,
     people::the_newest_three_codes_count_until_one_is_used,

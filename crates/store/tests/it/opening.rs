@@ -1,5 +1,6 @@
 //! What keeps a store from being opened, and what is said about it: each says what to do.
 
+use crate::postgres::Database;
 use crate::world;
 use domain::catalog::Kind;
 use domain::{AccountId, Currency, Environment, Purchase, PurchaseId, PurchaseKey, State};
@@ -74,7 +75,7 @@ async fn data_of_a_newer_version() {
     check(
         folder.path(),
         expect![
-            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 5); start that version, or a newer one"
+            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 6); start that version, or a newer one"
         ],
     );
 }
@@ -181,6 +182,41 @@ async fn a_demo_of_the_first_version() {
     sql.execute_batch(include_str!("version1.sql")).unwrap();
     drop(sql);
     let store = Store::open(folder.path()).unwrap();
+    goes_on(&store).await;
+    // Foreign keys are in force again.
+    let orphan = Setting::Wallet(AccountId(99), Environment::Live, Currency::USD);
+    assert!(store.write(Change::Set(vec![orphan])).await.is_err());
+}
+
+/// The same rows in a database as the first version would have made it: they move into months.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_of_the_first_version_on_postgresql() {
+    let database = Database::empty();
+    let first = include_str!("../../src/migrations/0001_start.sql")
+        .replace("{{table}}", "")
+        .replace("{{clustered}}", "");
+    database.sql(&first);
+    database.sql(include_str!("../../src/migrations/0001_start.postgres.sql"));
+    database.sql(
+        "CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version VALUES (1)",
+    );
+    let rows = include_str!("version1.sql").lines().filter(|line| line.starts_with("INSERT INTO"));
+    let rows: String = rows.map(|row| row.replace("X'", "'\\x") + "\n").collect();
+    // As a replica: in any order.
+    database.sql(&format!("SET session_replication_role = replica; {rows}"));
+    let store = Store::connect(&database.url()).unwrap();
+    let parts = "SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind = 'r'";
+    expect![[r#"
+        [
+            "attempts_202611 entries_202611 events_202611 evidence_202611 journals_202611 purchases_202611 slips_202611",
+        ]
+    "#]]
+    .assert_debug_eq(&database.sql(parts));
+    goes_on(&store).await;
+}
+
+async fn goes_on(store: &Store) {
     let report = store.audit().unwrap();
     assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
     assert_eq!((report.purchases, report.open), (5, 3));
@@ -206,7 +242,4 @@ async fn a_demo_of_the_first_version() {
     assert_eq!(opened, Ok(Done::Opened { available_after: 0 }));
     assert_eq!(store.purchase(&bill.key).unwrap().unwrap().product, bill.product);
     assert_eq!(store.audit().unwrap().lies, 0);
-    // Foreign keys are in force again.
-    let orphan = Setting::Wallet(AccountId(99), Environment::Live, Currency::USD);
-    assert!(store.write(Change::Set(vec![orphan])).await.is_err());
 }

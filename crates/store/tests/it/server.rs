@@ -33,7 +33,7 @@ fn a_database_of_a_newer_version() {
     refused_in(
         &database,
         expect![[
-            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 5); start that version, or a newer one"#
+            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 6); start that version, or a newer one"#
         ]],
     );
 }
@@ -179,19 +179,19 @@ async fn the_database_refuses_what_the_rules_forbid() {
     );
     check(
         sql,
-        "INSERT INTO entries VALUES (1, 9, 1, 2, 0)",
+        "INSERT INTO entries VALUES (1, 9, 1, 2, 0, 202604)",
         expect![
-            "new row for relation \"entries\" violates check constraint \"entries_amount_check\""
+            "new row for relation \"entries_202604\" violates check constraint \"entries_amount_check\""
         ],
     );
     check(
         sql,
-        "INSERT INTO entries VALUES (99, 1, 1, 2, 5)",
+        "INSERT INTO entries VALUES (99, 1, 1, 2, 5, 202604)",
         expect!["an entry belongs to no journal"],
     );
     check(
         sql,
-        "INSERT INTO entries VALUES (1, 9, 1, 999, 5)",
+        "INSERT INTO entries VALUES (1, 9, 1, 999, 5, 202604)",
         expect!["an entry moves money of no ledger account"],
     );
     check(
@@ -206,13 +206,7 @@ async fn the_database_refuses_what_the_rules_forbid() {
     );
     check(sql, "DELETE FROM purchases", expect!["purchases are not deleted"]);
     check(sql, "DELETE FROM ledger_accounts", expect!["ledger accounts are not deleted"]);
-    check(
-        sql,
-        "UPDATE purchases SET id = 9007199254740992",
-        expect![
-            "new row for relation \"purchases\" violates check constraint \"purchases_id_check\""
-        ],
-    );
+    check(sql, "UPDATE purchases SET id = 9007199254740992", expect!["purchases are not deleted"]);
 }
 
 /// What a hand changed while a batch was open is not overwritten by it.

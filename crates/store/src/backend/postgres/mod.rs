@@ -17,8 +17,9 @@ mod value;
 pub(crate) use alone::NodeLock;
 pub(crate) use link::Server;
 
-use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql};
+use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql, first};
 use crate::fault::{Fault, OpenError};
+use domain::Month;
 use link::{Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
 use migrate::silent;
 use sets::Plan;
@@ -291,6 +292,14 @@ impl WriteSql for Pg {
             self.send(sql, statement, Vec::new());
         }
         self.is_in_tx = true;
+        Ok(())
+    }
+
+    fn make_room(&mut self, month: Month) -> Result<(), Fault> {
+        let made = first(self, "SELECT make_room($1)", &[month.number().into()], |row| row.int(0))?;
+        if made.is_some_and(|made| made > 0) {
+            tracing::info!(%month, partitions = made, "a month has its partitions");
+        }
         Ok(())
     }
 
