@@ -1,7 +1,14 @@
-//! The contract of a courier that takes webhooks to accounts' servers, and what became of each.
+//! The contract of a courier that takes webhooks to accounts' servers, what became of each, and
+//! where one may go.
 //!
 //! Not here: what is told, when, and how it is signed. Invariant: a courier takes a parcel once, to
 //! the address it was given or nowhere; whether it is taken again is decided elsewhere.
+
+mod address;
+mod public;
+
+pub use address::{Address, Where};
+pub use public::is_public;
 
 use crate::account::Environment;
 use crate::upstream::Coming;

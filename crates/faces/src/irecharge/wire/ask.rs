@@ -4,12 +4,12 @@
 //! every field, and a refusal names every field that is wrong.
 
 use super::super::limits::IDENTIFIER_BYTES_MOST;
-use super::webhook::{self, Where};
 use crate::wire::amount;
 use crate::wire::sent::{Field, Reader, Sent, Told, Value};
 use domain::catalog::{Country, OfferForm, OutOfLimits, Service, ServiceType};
 use domain::purchase::{Details, Space, is_reference};
 use domain::refusal::Complaint;
+use domain::webhook::{Address, Where};
 use domain::{Catalog, Currency, Kind, Money, Operator, PurchaseId};
 use engine::{Caller, Idempotency, Wish};
 
@@ -456,7 +456,7 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         particulars: Result<(ServiceType, Details), Told>,
     ) -> Result<Wish, Wrong> {
         if let Ok(Some(url)) = &common.webhook_url
-            && let Err(says) = webhook::check(url, asked.webhooks)
+            && let Err(says) = Address::parse(url, asked.webhooks)
         {
             self.reader.complain(WEBHOOK_URL.name, says);
         }

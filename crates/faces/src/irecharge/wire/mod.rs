@@ -1,9 +1,8 @@
 //! The words of the irecharge document: what is sent, what it asks for, what is told.
 //!
 //! `ask` makes wishes of the fields that were sent, `tell` renders purchases, `forms` documents the
-//! bodies, `webhook` reads addresses. Invariant: no amount passes through a float, in either direction.
+//! bodies. Invariant: no amount passes through a float, in either direction.
 
 pub(super) mod ask;
 pub(super) mod forms;
 pub(super) mod tell;
-pub(super) mod webhook;
