@@ -26,7 +26,7 @@ fmt:
 bench:
 	cargo run --release --locked -- bench
 
-# What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI, curl, node, Python
-# and a C compiler from Debian.
+# What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI; curl, node, Python, ip,
+# unshare, PostgreSQL and a C compiler from Debian.
 tools:
 	@./tools/install.sh $(NEXTEST_VERSION) $(SCHEMATHESIS_VERSION) $(SCHEMATHESIS)

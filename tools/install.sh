@@ -11,6 +11,9 @@ need cc gcc
 need curl curl
 need node nodejs
 need python3 python3
+# The courier of webhooks is tested in a network of its own.
+need unshare util-linux
+[ -x /usr/sbin/ip ] || need ip iproute2
 # The tests start a PostgreSQL of their own from the server programs, which Debian keeps out of the path.
 has_postgres() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 ||

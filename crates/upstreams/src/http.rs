@@ -10,7 +10,7 @@ mod tests;
 use domain::clock::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -47,21 +47,24 @@ pub enum NoClient {
 /// A client that trusts the public roots, and the CAs in `extra_ca_pem` besides. An exchange,
 /// from connecting to the last byte of the answer, takes at most `timeout`.
 pub fn client(timeout: Duration, extra_ca_pem: Option<&[u8]>) -> Result<Client, NoClient> {
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls(extra_ca_pem)?)
+    Ok(builder(tls(extra_ca_pem)?, timeout).connect_timeout(CONNECT_TIMEOUT).build()?)
+}
+
+/// What all our clients have in common.
+pub(crate) fn builder(tls: ClientConfig, timeout: Duration) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("Saldo/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         // Money may hang on a request being sent once: who repeats it is decided elsewhere.
         .retry(reqwest::retry::never())
         .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
         .timeout(timeout)
-        .build()?)
 }
 
 /// By hand: the HTTP library's own defaults want the system's certificates, and a provider that
 /// somebody installed.
-fn tls(extra_ca_pem: Option<&[u8]>) -> Result<ClientConfig, NoClient> {
+pub(crate) fn tls(extra_ca_pem: Option<&[u8]>) -> Result<ClientConfig, NoClient> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(pem) = extra_ca_pem {
         let certificates: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(pem)

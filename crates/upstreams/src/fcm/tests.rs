@@ -2,6 +2,7 @@
 //! each answer means, how often a token is fetched, and that no secret comes out.
 
 use super::*;
+use crate::hands::{Hands, MORNING};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -9,7 +10,6 @@ use axum::http::{HeaderMap, Response, Uri};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::clock::Timestamp;
 use expect_test::expect;
 use ring::rsa::KeyPair as RsaKeyPair;
 use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -24,21 +24,6 @@ use std::sync::{Mutex, MutexGuard};
 const KEY_PEM: &str = include_str!("test-key.pem");
 const DEVICE_TOKEN: &str = "fGx0:APA91b-device-token-that-nobody-may-see";
 const ACCESS_TOKEN: &str = "ya29.access-token-that-nobody-may-see";
-
-/// 2026-04-23T23:09:00Z
-const MORNING: i64 = 1_776_985_740_000_000;
-
-struct Hands(AtomicI64);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.now().since(Timestamp(0))
-    }
-}
 
 /// What the server is to answer.
 #[derive(Clone)]

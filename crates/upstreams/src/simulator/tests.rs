@@ -1,6 +1,7 @@
 //! The simulator as its callers see it: each sandbox number's tale, restarts, repeats, chance.
 
 use super::*;
+use crate::hands::{Hands, MORNING};
 use domain::account::Environment;
 use domain::catalog::{Kind, ServiceType};
 use domain::ids::PurchaseId;
@@ -12,25 +13,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// 2026-04-23T23:09:00Z
-const MORNING: i64 = 1_776_985_740_000_000;
-
 #[derive(Clone)]
 struct World {
     clock: Arc<Hands>,
     ears: Arc<Ears>,
-}
-
-struct Hands(AtomicI64);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.now().since(Timestamp(0))
-    }
 }
 
 #[derive(Default)]
