@@ -5,6 +5,10 @@ NEXTEST_VERSION := 0.9.143
 SCHEMATHESIS_VERSION := 4.32.5
 # Where the tests look for it too (crates/app/tests/it/contract.rs).
 SCHEMATHESIS := target/tools/schemathesis
+# Libraries of Standard Webhooks for the samples (crates/app/tests/it/receivers.rs).
+RECEIVERS := target/tools/receivers
+STANDARDWEBHOOKS_PYTHON := 1.1.0
+STANDARDWEBHOOKS_NODE := 1.1.1
 
 .PHONY: test check fmt bench tools
 
@@ -26,7 +30,8 @@ fmt:
 bench:
 	cargo run --release --locked -- bench
 
-# What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI; curl, node, Python, ip,
-# unshare, PostgreSQL and a C compiler from Debian.
+# What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI, standardwebhooks from PyPI
+# and npm; curl, node, Python, ip, unshare, PostgreSQL and a C compiler from Debian.
 tools:
-	@./tools/install.sh $(NEXTEST_VERSION) $(SCHEMATHESIS_VERSION) $(SCHEMATHESIS)
+	@./tools/install.sh $(NEXTEST_VERSION) $(SCHEMATHESIS_VERSION) $(SCHEMATHESIS) \
+		$(RECEIVERS) $(STANDARDWEBHOOKS_PYTHON) $(STANDARDWEBHOOKS_NODE)

@@ -4,12 +4,16 @@ set -euo pipefail
 nextest_version=$1
 schemathesis_version=$2
 schemathesis=$3
+receivers=$4
+standardwebhooks_python=$5
+standardwebhooks_node=$6
 
 packages=()
 need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
 need cc gcc
 need curl curl
 need node nodejs
+need npm npm
 need python3 python3
 # The courier of webhooks is tested in a network of its own.
 need unshare util-linux
@@ -46,4 +50,15 @@ if [ "$("$schemathesis/bin/schemathesis" --version 2>/dev/null)" != "schemathesi
     rm -rf "$schemathesis"
     python3 -m venv "$schemathesis"
     "$schemathesis/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis_version"
+fi
+
+if [ ! -d "$receivers/python/standardwebhooks-$standardwebhooks_python.dist-info" ]; then
+    rm -rf "$receivers/python"
+    "$schemathesis/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+        --target "$receivers/python" "standardwebhooks==$standardwebhooks_python"
+fi
+
+if ! grep -qsF "\"version\": \"$standardwebhooks_node\"" "$receivers/node_modules/standardwebhooks/package.json"; then
+    mkdir -p "$receivers"
+    npm install --prefix "$receivers" --silent --no-audit --no-fund "standardwebhooks@$standardwebhooks_node"
 fi

@@ -29,6 +29,7 @@ mod pages;
 mod postgres;
 mod push;
 mod races;
+mod receivers;
 mod rechargely;
 mod same_ledger;
 mod samples;

@@ -1,0 +1,259 @@
+//! The receivers in samples/receivers: each takes what Saldo signs, once, and nothing else.
+//!
+//! They verify with public libraries of Standard Webhooks (PHP by hand, as its library is not among
+//! Debian's packages). `make test` installs the libraries; without them the tests fail and say so. PHP is
+//! tested where the machine has it.
+
+use crate::harness::Folder;
+use crate::http_client::Connection;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use ring::hmac;
+use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwlkjsdfgkjhsd";
+const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// Receivers take an event for so long, to either side of their clock.
+const TOLERANCE_S: i64 = 300;
+/// An interpreter on a busy machine takes its time.
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// A library of a receiver's, where `make tools` puts it.
+fn library(path: &str) -> PathBuf {
+    let path = root().join("target/tools/receivers").join(path);
+    assert!(path.exists(), "{} is missing; run: make tools", path.display());
+    path
+}
+
+fn sample(path: &str) -> PathBuf {
+    root().join("samples/receivers").join(path)
+}
+
+/// A receiver that runs, and ends with its test.
+struct Receiver {
+    child: Child,
+    address: String,
+}
+
+impl Receiver {
+    async fn start(command: impl FnOnce(u16) -> Command) -> Receiver {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = command(port);
+        command.env("WEBHOOK_SECRET", SECRET).env("PORT", port.to_string());
+        let child = command.stdout(Stdio::piped()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut receiver = Receiver { child, address: format!("127.0.0.1:{port}") };
+        let start = Instant::now();
+        while Connection::open(&receiver.address).await.is_err() {
+            let ended = receiver.child.try_wait().unwrap();
+            assert!(ended.is_none() && start.elapsed() < START_WITHIN, "{command:?}: {ended:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        receiver
+    }
+
+    async fn answers(&self, post: &Post) -> u16 {
+        let mut request = Request::new(Full::new(Bytes::from(post.body.clone())));
+        *request.method_mut() = Method::POST;
+        for (name, value) in &post.headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let mut connection = Connection::open(&self.address).await.unwrap();
+        connection.send(request).await.unwrap().status.as_u16()
+    }
+
+    /// What it printed, to its end.
+    fn printed(mut self) -> String {
+        self.child.kill().unwrap();
+        let mut printed = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        printed
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // Ended already, where the test has read what it printed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Clone)]
+struct Post {
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Post {
+    /// What Saldo sends of this event, `late_s` seconds ago, signed by all of these secrets.
+    fn new(id: &str, reference: &str, late_s: i64, secrets: &[&str]) -> Post {
+        let body = format!(
+            r#"{{"event": "billing.recharge.approved", "timestamp": "2026-02-04T20:10:12.000000Z",
+            "transaction": {{"id": 21, "reference": "{reference}", "status": "success"}},
+            "decision": {{"action": "approved", "mode": "auto", "note": "ঠিক আছে"}}}}"#
+        );
+        let timestamp = (jiff::Timestamp::now().as_second() - late_s).to_string();
+        let signatures: Vec<String> =
+            secrets.iter().map(|secret| signature(secret, id, &timestamp, &body)).collect();
+        let headers = vec![
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", timestamp),
+            ("webhook-signature", signatures.join(" ")),
+        ];
+        Post { headers, body }
+    }
+
+    fn good(id: &str) -> Post {
+        Post::new(id, id, 0, &[SECRET])
+    }
+
+    fn with(mut self, name: &str, value: impl FnOnce(&str) -> String) -> Post {
+        let header = self.headers.iter_mut().find(|(n, _)| *n == name).unwrap();
+        header.1 = value(&header.1);
+        self
+    }
+
+    fn without(mut self, name: &str) -> Post {
+        self.headers.retain(|(n, _)| *n != name);
+        self
+    }
+
+    fn saying(mut self, from: &str, to: &str) -> Post {
+        assert!(self.body.contains(from), "{from}");
+        self.body = self.body.replacen(from, to, 1);
+        self
+    }
+}
+
+fn signature(secret: &str, id: &str, timestamp: &str, body: &str) -> String {
+    let key = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    let digest = hmac::sign(&key, format!("{id}.{timestamp}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(digest))
+}
+
+/// Everything that a receiver must take, and what it must print of it.
+fn takes() -> Vec<(&'static str, Post)> {
+    let digest = |post: &Post| post.headers[2].1.clone();
+    let stranger = digest(&Post::good("evt_0"));
+    vec![
+        ("as it is sent", Post::good("evt_1")),
+        ("the same again", Post::good("evt_1")),
+        ("late, but not too late", Post::new("evt_2", "evt_2", TOLERANCE_S - 60, &[SECRET])),
+        ("by a clock that is fast", Post::new("evt_3", "evt_3", 60 - TOLERANCE_S, &[SECRET])),
+        ("a new secret first", Post::new("evt_4", "evt_4", 0, &[OTHER_SECRET, SECRET])),
+        ("a new secret second", Post::new("evt_5", "evt_5", 0, &[SECRET, OTHER_SECRET])),
+        (
+            "beside a signature of another kind",
+            Post::good("evt_6").with("webhook-signature", |s| format!("v1a,AAAA {stranger} {s}")),
+        ),
+    ]
+}
+
+/// Everything that a receiver must refuse.
+fn refuses() -> Vec<(&'static str, Post)> {
+    let good = || Post::good("evt_no");
+    let signed = |with: &'static str| good().with("webhook-signature", |_| with.to_owned());
+    let one_off = |time: &str| (time.parse::<i64>().unwrap() + 1).to_string();
+    vec![
+        ("another id", good().with("webhook-id", |_| "evt_yes".into())),
+        ("another time", good().with("webhook-timestamp", one_off)),
+        ("another body", good().saying("success", "failed")),
+        ("one space more", good().saying("\"id\": 21", "\"id\":  21")),
+        ("a body cut off", good().saying("}}", "}")),
+        ("an old one", Post::new("evt_no", "evt_no", TOLERANCE_S + 60, &[SECRET])),
+        ("one of the future", Post::new("evt_no", "evt_no", -TOLERANCE_S - 60, &[SECRET])),
+        ("another secret", Post::new("evt_no", "evt_no", 0, &[OTHER_SECRET])),
+        ("two other secrets", Post::new("evt_no", "evt_no", 0, &[OTHER_SECRET, OTHER_SECRET])),
+        ("another version", good().with("webhook-signature", |s| s.replace("v1,", "v2,"))),
+        ("half a signature", good().with("webhook-signature", |s| s[..20].into())),
+        ("no id", good().without("webhook-id")),
+        ("no time", good().without("webhook-timestamp")),
+        ("no signature", good().without("webhook-signature")),
+        ("no digest", signed("v1,")),
+        ("no comma", signed("v1")),
+        ("no base64", signed("v1,%%%")),
+        ("nothing", signed("")),
+        ("no number", good().with("webhook-timestamp", |_| "now".into())),
+    ]
+}
+
+async fn converse(receiver: Receiver) {
+    for (what, post) in takes() {
+        assert_eq!(receiver.answers(&post).await, 204, "{what}");
+    }
+    for (what, post) in refuses() {
+        assert_eq!(receiver.answers(&post).await, 400, "{what}");
+    }
+    let expected: String =
+        (1..=6).map(|n| format!("billing.recharge.approved evt_{n} success\n")).collect();
+    assert_eq!(receiver.printed(), expected);
+}
+
+#[tokio::test]
+async fn in_python() {
+    let libraries = library("python");
+    let command = |_| {
+        let mut command = Command::new("python3");
+        command.arg(sample("python/receiver.py")).env("PYTHONPATH", &libraries);
+        command
+    };
+    converse(Receiver::start(command).await).await;
+}
+
+#[tokio::test]
+async fn in_javascript() {
+    let folder = Folder::new();
+    let file = folder.path("receiver.mjs");
+    fs::copy(sample("javascript/receiver.mjs"), &file).unwrap();
+    std::os::unix::fs::symlink(library("node_modules"), folder.path("node_modules")).unwrap();
+    let command = |_| {
+        let mut command = Command::new("node");
+        command.arg(&file);
+        command
+    };
+    converse(Receiver::start(command).await).await;
+}
+
+#[tokio::test]
+async fn in_rust() {
+    // Cargo builds examples with the tests, and puts them beside the tests' folder.
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.parent().unwrap().parent().unwrap().join("examples/receiver");
+    assert!(example.exists(), "{}: cargo build -p app --example receiver", example.display());
+    converse(Receiver::start(|_| Command::new(&example)).await).await;
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "whoever reads the run should see what it left out")]
+async fn in_php() {
+    let is_here = Command::new("php").arg("--version").output().is_ok_and(|o| o.status.success());
+    if !is_here {
+        println!("NOT TESTED: this machine has no PHP (on Debian: apt-get install php-cli)");
+        return;
+    }
+    let folder = Folder::new();
+    let seen = folder.path("seen");
+    fs::create_dir(&seen).unwrap();
+    let command = |port| {
+        let mut command = Command::new("php");
+        command.args(["-q", "-S", &format!("127.0.0.1:{port}")]);
+        command.arg(sample("php/receiver.php")).env("SEEN", &seen).stderr(Stdio::null());
+        command
+    };
+    converse(Receiver::start(command).await).await;
+}
