@@ -132,7 +132,7 @@ impl Courier {
                 (verdict(status, after), Some(status), excerpt(&beginning(answer).await))
             }
             Err(error) if is_not_public(&error) => (Verdict::Blocked, None, NotPublic.to_string()),
-            Err(error) => (Verdict::Failed, None, self.reason(&error)),
+            Err(error) => (Verdict::Failed, None, reason(&error)),
         }
     }
 
@@ -171,16 +171,6 @@ impl Courier {
             *current = Current { client, since: now };
         }
         Ok(current.client.clone())
-    }
-
-    /// Why there was no answer, for the account's log: no address, nothing of ours.
-    fn reason(&self, error: &reqwest::Error) -> String {
-        if error.is_timeout() {
-            return format!("no answer within {} s", self.timeout.as_secs());
-        }
-        let cause = causes(error).last().map_or_else(String::new, ToString::to_string);
-        let what = if error.is_connect() { "no connection" } else { "no answer" };
-        excerpt(format!("{what}: {cause}").as_bytes())
     }
 }
 
@@ -231,6 +221,16 @@ fn excerpt(bytes: &[u8]) -> String {
     let spaced = bytes.iter().map(|b| if b.is_ascii_whitespace() { b' ' } else { *b });
     let printable = spaced.filter(|b| matches!(b, b' '..=b'~'));
     printable.take(EXCERPT_BYTES_MAX).map(char::from).collect()
+}
+
+/// Why there was no answer, for the account's log: no address, nothing of ours.
+fn reason(error: &reqwest::Error) -> String {
+    let what = if error.is_connect() { "no connection" } else { "no answer" };
+    if error.is_timeout() {
+        return format!("{what} in time");
+    }
+    let cause = causes(error).last().map_or_else(String::new, ToString::to_string);
+    excerpt(format!("{what}: {cause}").as_bytes())
 }
 
 fn is_not_public(error: &reqwest::Error) -> bool {
