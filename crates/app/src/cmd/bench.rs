@@ -1,34 +1,47 @@
-//! `saldo bench`: how many durable recharges a second, beside an endpoint that does nothing.
+//! `saldo bench`: durable recharges a second, beside what others do on the same machine.
 //!
-//! Closed loop over HTTP on loopback: every connection sends its next recharge when the last one
-//! was answered. Targets take turns within each round, because machines are noisy and only ratios
-//! of one run say much (`docs/performance.md`). Invariant: an answer that is not a `success` is an
-//! error, and a run with an error says so and fails.
+//! Over HTTP on loopback, with servers, databases and clients of its own. What is measured takes
+//! turns within each round, because machines are noisy and only ratios of one run say much
+//! (`docs/performance.md`). Here: what is started and what is measured; how, is in the files beside.
+//! Invariant: an answer that is not a success is an error, and a run with an error says so and fails.
 
 mod bare;
+mod cpu;
 mod drive;
+mod graph;
+mod page;
+mod postgres;
 mod report;
+mod rest;
 mod servers;
 
-use crate::cmd::bench::drive::{Lane, Load, Target};
-use crate::cmd::bench::report::{Measured, Setting};
-use crate::cmd::bench::servers::{Keys, Scratch};
+use crate::clock::MachineClock;
 use anyhow::Context as _;
-use std::path::PathBuf;
+use domain::Clock as _;
+use drive::{Lane, Load, Run, Target, What};
+use postgres::Postgres;
+use report::{ALONE, BARE, Measured, PGBENCH, PGBENCH_HOT, Rests, Setting};
+use rest::Commits;
+use servers::{Demo, Keys, Scratch, Server};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long each target is driven before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// The number of connections that the targets are about (PERFORMANCE.md).
+const HEADLINE: u16 = 64;
+/// Who waits for a paced load: enough that one is always free unless the server stalls.
+const PACED_CLIENTS: u16 = 256;
 
-/// Measures durable recharges a second over HTTP: spread over many wallets, and on one hot wallet,
-/// beside a bare endpoint that stores nothing.
+/// Measures durable recharges a second over HTTP, spread over many wallets and on one hot wallet, on
+/// SQLite and on PostgreSQL, beside pgbench and a bare endpoint that stores nothing.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Drive the server at this URL instead of starting one.
-    #[arg(long, value_name = "URL", requires = "credentials_file")]
-    url: Option<String>,
+    /// Drive the server at this URL, or the nodes at these, instead of starting any.
+    #[arg(long, value_name = "URL,URL,…", value_delimiter = ',', requires = "credentials_file")]
+    url: Vec<String>,
     /// The running server's credentials file.
     #[arg(long, value_name = "FILE", requires = "url")]
     credentials_file: Option<PathBuf>,
@@ -36,10 +49,22 @@ pub struct Args {
     /// "secret_key"}; without it a running server's one account is driven only.
     #[arg(long, value_name = "FILE", requires = "url")]
     keys_file: Option<PathBuf>,
+    /// Which stores to measure; PostgreSQL is started from the installed programs.
+    #[arg(
+        long,
+        value_name = "STORE,…",
+        value_delimiter = ',',
+        default_value = "sqlite,postgres",
+        conflicts_with = "url"
+    )]
+    stores: Vec<Kind>,
     /// How many connections, one measurement each.
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "1,16,64,256",
           value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: Vec<u16>,
+    /// Measure only what has one of these words in its name.
+    #[arg(long, value_name = "WORD,WORD,…", value_delimiter = ',')]
+    only: Vec<String>,
     /// How long one measurement lasts.
     #[arg(long, value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -56,15 +81,38 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     client_threads: u16,
-    /// Where the measured server keeps its data while it runs: on the disk that is meant.
+    /// How large pgbench's tables are: 100,000 accounts for each step.
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pgbench_scale: u32,
+    /// Where the measured servers keep their data while they run: on the disk that is meant.
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir(), conflicts_with = "url")]
     scratch_dir: PathBuf,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Write the figures into this page too, between its marks, and the graphs beside it.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
     /// Be the bare endpoint, on a free port that is printed.
     #[arg(long, hide = true)]
     bare: bool,
+}
+
+/// Where a measured server keeps its books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Kind::Sqlite => "SQLite",
+            Kind::Postgres => "PostgreSQL",
+        }
+    }
 }
 
 /// Measures, prints a table or JSON; fails if any answer was not a success.
@@ -73,99 +121,312 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bare::serve()?;
         return Ok(ExitCode::SUCCESS);
     }
-    // Held until the end: dropping them stops the servers and removes their data.
-    let bare = servers::start_bare()?;
-    let (server, mut targets) = match (&args.url, &args.credentials_file) {
-        (Some(url), Some(file)) => (None, theirs(url, file, args.keys_file.as_deref())?),
-        _ => {
-            let scratch = Scratch::start(&args.scratch_dir, args.wallets)?;
-            let targets = ours(&scratch)?;
-            (Some(scratch), targets)
+    // Held until the end: dropping it stops the servers and removes their data.
+    let mut ground = Ground::prepare(&args)?;
+    let measured = measure(&args, &mut ground)?;
+    let binary = std::env::current_exe().context("finding this executable")?;
+    let binary_bytes = if args.url.is_empty() { std::fs::metadata(binary)?.len() } else { 0 };
+    let report = report::report(ground.setting(&args), &measured, &ground.rests, binary_bytes);
+    if let Some(page) = &args.page {
+        page::write(page, &report)?;
+    }
+    report::print(&report, args.json)
+}
+
+/// One store with a server on it, and what is asked of it.
+struct Stand {
+    kind: Option<Kind>,
+    server: Option<Server>,
+    spread: Option<Arc<Target>>,
+    hot: Arc<Target>,
+    /// An idle demo's store, written to without a server.
+    commits: Option<Commits>,
+}
+
+impl Stand {
+    /// A name with the store's before it, if there are several.
+    fn named(&self, what: &str) -> String {
+        self.kind.map_or_else(|| what.to_owned(), |kind| format!("{} {what}", kind.name()))
+    }
+}
+
+/// Everything that runs meanwhile; the servers end before the folder goes.
+struct Ground {
+    bare: Server,
+    bare_target: Arc<Target>,
+    stands: Vec<Stand>,
+    rests: Vec<Rests>,
+    idle: Vec<(Kind, Demo)>,
+    postgres: Option<Postgres>,
+    scratch: Option<Scratch>,
+}
+
+impl Ground {
+    fn prepare(args: &Args) -> anyhow::Result<Ground> {
+        let bare = servers::start_bare()?;
+        let bare_target = target(std::slice::from_ref(&bare.address), &[Keys::none()])?;
+        let (stands, rests, idle) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ground =
+            Ground { bare, bare_target, stands, rests, idle, postgres: None, scratch: None };
+        if let Some(credentials_file) = &args.credentials_file {
+            ground.stands.push(theirs(args, credentials_file)?);
+            return Ok(ground);
         }
-    };
-    targets.insert(0, target("bare", &bare.address, &[Keys::none()])?);
-
-    let setting = Setting {
-        cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-        client_threads: args.client_threads,
-        seconds: args.seconds,
-        rounds: args.rounds,
-        wallets: targets.iter().map(|t| t.lanes.len()).max().unwrap_or(0),
-        store: server.as_ref().map_or_else(
-            || "that of the running server".to_owned(),
-            |scratch| format!("SQLite on {}", scratch.filesystem()),
-        ),
-    };
-    let measured = measure(&args, &targets)?;
-    report::print(&report::report(setting, measured), args.json)
-}
-
-/// The accounts of a server that was already running.
-fn theirs(
-    url: &str,
-    credentials_file: &std::path::Path,
-    keys_file: Option<&std::path::Path>,
-) -> anyhow::Result<Vec<Target>> {
-    let address = servers::address_of(url)?;
-    let hot = servers::merchant_keys(credentials_file)?;
-    let mut targets = Vec::new();
-    if let Some(file) = keys_file {
-        targets.push(target("spread", &address, &servers::keys(file)?)?);
-    }
-    targets.push(target("hot", &address, &[hot])?);
-    Ok(targets)
-}
-
-/// The accounts of the server that this run started.
-fn ours(scratch: &Scratch) -> anyhow::Result<Vec<Target>> {
-    let keys = servers::keys(&scratch.keys_file)?;
-    let hot = servers::merchant_keys(&scratch.credentials_file)?;
-    Ok(vec![
-        target("spread", &scratch.server.address, &keys)?,
-        target("hot", &scratch.server.address, &[hot])?,
-    ])
-}
-
-fn target(name: &'static str, address: &str, keys: &[Keys]) -> anyhow::Result<Target> {
-    anyhow::ensure!(!keys.is_empty(), "no keys to drive {name} with");
-    let lanes = keys.iter().map(Lane::new).collect::<anyhow::Result<Vec<Lane>>>()?;
-    Ok(Target { name, address: address.to_owned(), lanes: Arc::new(lanes) })
-}
-
-/// Every target at every number of connections, in turn, as many rounds as asked.
-fn measure(args: &Args, targets: &[Target]) -> anyhow::Result<Vec<Measured>> {
-    let load = |connections, duration| Load { connections, duration, threads: args.client_threads };
-    for target in targets {
-        say(&format!("warming up {}", target.name));
-        drive::drive(target, load(16, WARM_UP)).context("warming up")?;
-    }
-    let mut measured: Vec<Measured> = args
-        .connections
-        .iter()
-        .flat_map(|connections| targets.iter().map(|t| Measured::new(t.name, *connections)))
-        .collect();
-    for round in 1..=args.rounds {
-        for slot in &mut measured {
-            let Some(target) = targets.iter().find(|t| t.name == slot.target) else { continue };
-            let run =
-                drive::drive(target, load(slot.connections, Duration::from_secs(args.seconds)))?;
-            say(&format!(
-                "round {round}/{}: {:>6} with {:>3} connections: {:>6}/s, p50 {} µs, p99 {} µs, {} errors",
-                args.rounds,
-                slot.target,
-                slot.connections,
-                run.per_second(),
-                run.p50_us,
-                run.p99_us,
-                run.errors,
-            ));
-            if let Some(sample) = &run.first_error {
-                say(&format!("  first error: {sample}"));
+        let scratch = Scratch::new(&args.scratch_dir)?;
+        let folder = scratch.path().to_owned();
+        ground.scratch = Some(scratch);
+        for kind in &args.stores {
+            if *kind == Kind::Postgres {
+                say("starting PostgreSQL and filling pgbench's tables");
+                let mut postgres = Postgres::start(&folder.join("postgres"))?;
+                postgres.fill(args.pgbench_scale)?;
+                ground.postgres = Some(postgres);
             }
-            slot.runs.push(run);
+            ground.add(*kind, &folder, args.wallets)?;
+        }
+        Ok(ground)
+    }
+
+    /// Starts a server on one store, and makes an idle demo beside it.
+    fn add(&mut self, kind: Kind, folder: &Path, wallets: u32) -> anyhow::Result<()> {
+        say(&format!("starting a server on {} with {wallets} accounts", kind.name()));
+        let demo = |name: &str, wallets| {
+            let on_postgres = self.postgres.as_ref().filter(|_| kind == Kind::Postgres);
+            let url = on_postgres.map(|postgres| postgres.database(name)).transpose()?;
+            anyhow::Ok(Demo::new(folder.join(format!("{}-{name}", kind.name())), url, wallets))
+        };
+        let busy = demo("busy", wallets)?;
+        let server = busy.start()?;
+        let here = std::slice::from_ref(&server.address);
+        let (spread, hot) = (target(here, &busy.keys()?)?, target(here, &[busy.merchant_keys()?])?);
+        drive::prepare_reads(&spread)?;
+        let idle = demo("idle", 0)?;
+        // Its first start makes what every later one finds.
+        drop(idle.start()?);
+        self.idle.push((kind, idle));
+        self.rests.push(Rests { store: kind.name().to_owned(), starts: Vec::new() });
+        let (server, spread) = (Some(server), Some(spread));
+        self.stands.push(Stand { kind: Some(kind), server, spread, hot, commits: None });
+        Ok(())
+    }
+
+    /// Where and how it was measured.
+    fn setting(&self, args: &Args) -> Setting {
+        let spread = self.stands.iter().filter_map(|stand| stand.spread.as_ref());
+        let filesystem = self.scratch.as_ref().map(Scratch::filesystem).unwrap_or_default();
+        let stores: Vec<String> = match self.postgres.as_ref() {
+            None if self.scratch.is_none() => vec!["that of the running server".to_owned()],
+            postgres => (self.stands.iter().filter_map(|stand| stand.kind))
+                .map(|kind| match (kind, postgres) {
+                    (Kind::Postgres, Some(postgres)) => postgres.version().to_owned(),
+                    (kind, _) => kind.name().to_owned(),
+                })
+                .map(|store| format!("{store} on {filesystem}"))
+                .collect(),
+        };
+        Setting {
+            at: crate::cmd::moment(MachineClock::new().now()).chars().take(10).collect(),
+            machine: machine(),
+            cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+            client_threads: args.client_threads,
+            seconds: args.seconds,
+            rounds: args.rounds,
+            wallets: spread.map(|target| target.lanes.len()).max().unwrap_or(1),
+            stores: stores.join(", "),
+            headline: headline(args),
         }
     }
-    Ok(measured)
+}
+
+/// The kind of processor and the kernel.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processors = read("/proc/cpuinfo");
+    let name = processors.lines().find(|line| line.starts_with("model name"));
+    let name = name.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown processor");
+    format!("{name}, Linux {}", read("/proc/sys/kernel/osrelease").trim())
+}
+
+/// The server, or the nodes, that were already running.
+fn theirs(args: &Args, credentials_file: &Path) -> anyhow::Result<Stand> {
+    let addresses: Vec<String> =
+        args.url.iter().map(|url| servers::address_of(url)).collect::<anyhow::Result<_>>()?;
+    let keys = args.keys_file.as_deref().map(servers::keys).transpose()?;
+    let spread = keys.map(|keys| target(&addresses, &keys)).transpose()?;
+    let hot = target(&addresses, &[servers::merchant_keys(credentials_file)?])?;
+    Ok(Stand { kind: None, server: None, spread, hot, commits: None })
+}
+
+fn target(addresses: &[String], keys: &[Keys]) -> anyhow::Result<Arc<Target>> {
+    anyhow::ensure!(!keys.is_empty(), "no keys to ask with");
+    let lanes = keys.iter().map(Lane::new).collect::<anyhow::Result<Vec<Lane>>>()?;
+    Ok(Arc::new(Target { addresses: addresses.to_vec(), lanes }))
+}
+
+/// One thing to measure.
+#[derive(Clone, Debug)]
+enum Act {
+    /// As fast as answers come; of which stand, if it is one's.
+    Closed(Arc<Target>, What, Option<usize>),
+    /// At half the highest rate that this stand has had.
+    Paced(Arc<Target>, usize),
+    /// Commits of a store without a server.
+    Commits(usize),
+    /// PostgreSQL's own load; with one hot row.
+    Pgbench(bool),
+}
+
+/// The number of connections, of those that are measured, that the targets are told of.
+fn headline(args: &Args) -> u16 {
+    args.connections.iter().copied().min_by_key(|n| n.abs_diff(HEADLINE)).unwrap_or(HEADLINE)
+}
+
+/// Everything to measure, in the order of a round.
+fn plan(args: &Args, ground: &Ground) -> Vec<(Measured, Act)> {
+    let mut acts: Vec<(String, u16, Act)> = Vec::new();
+    let mut add = |name: &str, n: u16, act: Act| acts.push((name.to_owned(), n, act));
+    let closed = |target: &Arc<Target>, at| Act::Closed(target.clone(), What::Recharges, at);
+    let headline = headline(args);
+    for n in args.connections.iter().copied() {
+        add(BARE, n, closed(&ground.bare_target, None));
+        for (at, stand) in ground.stands.iter().enumerate() {
+            if let Some(spread) = &stand.spread {
+                add(&stand.named("spread"), n, closed(spread, Some(at)));
+            }
+            add(&stand.named("hot"), n, closed(&stand.hot, Some(at)));
+        }
+        if n == headline && ground.postgres.is_some() {
+            add(PGBENCH, n, Act::Pgbench(false));
+            add(PGBENCH_HOT, n, Act::Pgbench(true));
+        }
+    }
+    for (at, stand) in ground.stands.iter().enumerate() {
+        let (Some(spread), Some(_)) = (&stand.spread, stand.kind) else { continue };
+        let reads = Act::Closed(spread.clone(), What::Reads, Some(at));
+        add(&stand.named("reads"), headline, reads);
+        if !args.connections.contains(&ALONE) {
+            add(&stand.named("spread"), ALONE, closed(spread, Some(at)));
+        }
+        add(&stand.named("commit"), 1, Act::Commits(at));
+        add(&stand.named("paced"), headline, Act::Paced(spread.clone(), at));
+    }
+    let is_wanted = |name: &str| {
+        args.only.is_empty() || args.only.iter().any(|word| name.contains(word.as_str()))
+    };
+    let wanted = acts.into_iter().filter(|(name, _, _)| is_wanted(name));
+    wanted
+        .map(|(name, connections, act)| (Measured { name, connections, runs: Vec::new() }, act))
+        .collect()
+}
+
+/// Everything in turn, as many rounds as asked.
+fn measure(args: &Args, ground: &mut Ground) -> anyhow::Result<Vec<Measured>> {
+    let mut plan = plan(args, ground);
+    for (at, (kind, demo)) in ground.idle.iter().enumerate() {
+        for round in 1..=args.rounds {
+            say(&format!("start {round}/{} of an idle demo on {}", args.rounds, kind.name()));
+            ground.rests[at].starts.push(rest::measure(demo)?);
+        }
+        ground.stands[at].commits = Some(Commits::open(demo)?);
+    }
+    for (measured, act) in &plan {
+        if let Act::Closed(target, what, _) = act {
+            say(&format!("warming up: {}", measured.name));
+            let (what, duration) = (*what, WARM_UP);
+            let load = Load { what, connections: 16, duration, threads: 1, pace: None };
+            drive::drive(target, load).context("warming up")?;
+        }
+    }
+    let mut peaks = vec![0; ground.stands.len()];
+    for round in 1..=args.rounds {
+        for (measured, act) in &mut plan {
+            let run = once(args, ground, (&mut peaks, measured.connections), act)
+                .with_context(|| measured.name.clone())?;
+            say(&format!("round {round}/{}: {}", args.rounds, progress(measured, &run)));
+            measured.runs.push(run);
+        }
+    }
+    Ok(plan.into_iter().map(|(measured, _)| measured).collect())
+}
+
+fn once(
+    args: &Args,
+    ground: &mut Ground,
+    (peaks, connections): (&mut [u64], u16),
+    act: &Act,
+) -> anyhow::Result<Run> {
+    let (threads, duration) = (args.client_threads, Duration::from_secs(args.seconds));
+    match act {
+        Act::Closed(target, what, at) => {
+            let load = Load { what: *what, connections, duration, threads, pace: None };
+            let run = costed(ground, *at, || drive::drive(target, load))?;
+            if let (Some(at), What::Recharges) = (at, what) {
+                peaks[*at] = peaks[*at].max(run.per_second());
+            }
+            Ok(run)
+        }
+        Act::Paced(target, at) => {
+            let (what, pace) = (What::Recharges, Some((peaks[*at] / 2).max(1)));
+            let load = Load { what, connections: PACED_CLIENTS, duration, threads, pace };
+            costed(ground, Some(*at), || drive::drive(target, load))
+        }
+        Act::Commits(at) => {
+            let commits = ground.stands[*at].commits.as_mut().context("no idle demo")?;
+            commits.measure(duration)
+        }
+        Act::Pgbench(is_hot) => {
+            let postgres = ground.postgres.as_ref().context("no PostgreSQL")?;
+            postgres.pgbench(*is_hot, connections, args.seconds)
+        }
+    }
+}
+
+/// Notes what the servers' processors did meanwhile.
+fn costed(
+    ground: &Ground,
+    at: Option<usize>,
+    run: impl FnOnce() -> anyhow::Result<Run>,
+) -> anyhow::Result<Run> {
+    let stand = at.map(|at| &ground.stands[at]);
+    let server = match stand {
+        Some(stand) => stand.server.as_ref().map(Server::id),
+        None => Some(ground.bare.id()),
+    };
+    let is_theirs = stand.is_some_and(|stand| stand.kind == Some(Kind::Postgres));
+    let database = ground.postgres.as_ref().filter(|_| is_theirs).map(Postgres::id);
+    let spent = || -> anyhow::Result<[Option<Duration>; 2]> {
+        let of = |id: Option<u32>| id.map(cpu::time_of).transpose();
+        Ok([of(server)?, of(database)?])
+    };
+    let before = spent()?;
+    let mut run = run()?;
+    for ((before, after), cpu_us) in before.into_iter().zip(spent()?).zip(&mut run.cpu_us) {
+        if let (Some(before), Some(after)) = (before, after) {
+            let took_us = after.saturating_sub(before).as_micros();
+            *cpu_us = Some(u64::try_from(took_us)? / run.successes.max(1));
+        }
+    }
+    Ok(run)
+}
+
+fn progress(measured: &Measured, run: &Run) -> String {
+    let us = |us: Option<u64>| us.map_or_else(|| "–".to_owned(), |us| us.to_string());
+    let mut words = format!(
+        "{:>24} with {:>3} connections: {:>6}/s, p50 {} µs, p99 {} µs, CPU {}+{} µs each, {} errors",
+        measured.name,
+        measured.connections,
+        run.per_second(),
+        us(run.p50_us),
+        us(run.p99_us),
+        us(run.cpu_us[0]),
+        us(run.cpu_us[1]),
+        run.errors,
+    );
+    if let Some(sample) = &run.first_error {
+        words.push_str("\n  first error: ");
+        words.push_str(sample);
+    }
+    words
 }
 
 /// Words for people, beside the data.

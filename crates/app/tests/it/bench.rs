@@ -17,25 +17,52 @@ fn report(arguments: &[&str]) -> Value {
     report
 }
 
+fn names(report: &Value) -> Vec<&str> {
+    report["lines"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect()
+}
+
+/// The targets of PERFORMANCE.md that a report tells of.
 fn targets(report: &Value) -> Vec<&str> {
-    report["lines"].as_array().unwrap().iter().map(|l| l["target"].as_str().unwrap()).collect()
+    report["figures"].as_array().unwrap().iter().map(|f| f["target"].as_str().unwrap()).collect()
 }
 
 #[test]
-fn it_measures_a_server_of_its_own_beside_the_bare_endpoint() {
+fn it_measures_servers_of_its_own_beside_what_others_do() {
     let folder = Folder::new();
     let scratch = folder.path("");
+    let page = folder.path("page.md");
+    std::fs::write(&page, "<!-- figures: written by `make bench` -->\n<!-- end of figures -->\n")
+        .unwrap();
     let report = report(&[
         "--connections",
-        "1,4",
+        "4",
         "--wallets",
         "5",
+        "--pgbench-scale",
+        "1",
         "--scratch-dir",
         scratch.to_str().unwrap(),
+        "--page",
+        page.to_str().unwrap(),
     ]);
-    assert_eq!(targets(&report), ["bare", "spread", "hot", "bare", "spread", "hot"]);
+    let of_stores = ["reads", "commit", "paced"]
+        .map(|what| ["SQLite", "PostgreSQL"].map(|store| format!("{store} {what}")));
+    let mut expected =
+        vec!["bare", "SQLite spread", "SQLite hot", "PostgreSQL spread", "PostgreSQL hot"];
+    expected.extend(["pgbench", "pgbench, hot row"]);
+    for store in 0..2 {
+        expected.extend(of_stores.iter().map(|names| names[store].as_str()));
+    }
+    assert_eq!(names(&report), expected);
+    let told = ["1", "2", "3", "4", "4", "7", "7", "8", "8", "10", "10", "10", "10", "10"];
+    let told_first: Vec<&str> = targets(&report).into_iter().filter(|t| *t != "10b").collect();
+    assert_eq!(told_first, told);
     assert_eq!(report["setting"]["wallets"], 5);
-    assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "it clears up");
+    let left: Vec<_> =
+        std::fs::read_dir(scratch).unwrap().flatten().map(|e| e.file_name()).collect();
+    let is_left = |name: &str| left.iter().any(|left| left == name);
+    assert!(is_left("throughput.svg") && left.len() == 2, "it clears up: {left:?}");
+    assert!(std::fs::read_to_string(page).unwrap().contains("| SQLite spread | 4 |"));
 }
 
 #[test]
@@ -51,7 +78,7 @@ fn it_measures_a_running_server() {
         "--connections",
         "4",
     ]);
-    assert_eq!(targets(&report), ["bare", "hot"]);
+    assert_eq!(names(&report), ["bare", "hot"]);
     server.stop();
     folder.verify();
 }

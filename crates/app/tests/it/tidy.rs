@@ -94,7 +94,7 @@ fn what_belongs_in_one_place_is_there_only() {
         only(
             time,
             "crates",
-            &["app/src/clock.rs", "app/src/cmd/bench.rs", "app/src/cmd/bench/drive.rs"],
+            &["app/src/clock.rs", "app/src/cmd/bench/drive.rs", "app/src/cmd/bench/rest.rs"],
             "time and chance are arguments",
         );
     }

@@ -1,4 +1,7 @@
-//! The load: connections that send one recharge after the other, and what they saw.
+//! The load: connections that send one request after the other, as fast as they are answered or at
+//! a pace, and what they saw.
+//!
+//! Invariant: an answer that is not the one that was wanted is an error, never a success.
 
 use crate::cmd::bench::servers::Keys;
 use crate::http_client::{Connection, Lost};
@@ -14,6 +17,8 @@ use tokio::time::Instant;
 
 /// The route that is driven.
 pub(super) const RECHARGE: &str = "/api/billing/service-requests/recharge/normal";
+const BALANCE: &str = "/api/billing/wallet/balance";
+const STATUS: &str = "/api/billing/transactions/status/check?reference=READ";
 /// A broken server would fail as fast as it can: a measurement ends after so many errors.
 const ERRORS_MAX: u64 = 1_000;
 /// An answer later than this counts as lost.
@@ -35,20 +40,31 @@ impl Lane {
     }
 }
 
-/// A server, and the accounts that buy there in turn.
+/// What is asked, again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A recharge of a new reference.
+    Recharges,
+    /// The balance and the status of a purchase, in turn.
+    Reads,
+}
+
+/// A server, or several over which the connections are spread, and the accounts that ask in turn.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) name: &'static str,
-    pub(super) address: String,
-    pub(super) lanes: Arc<Vec<Lane>>,
+    pub(super) addresses: Vec<String>,
+    pub(super) lanes: Vec<Lane>,
 }
 
 /// How hard, how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
+    pub(super) what: What,
     pub(super) connections: u16,
     pub(super) duration: Duration,
     pub(super) threads: u16,
+    /// So many a second, whether the earlier ones are answered or not; none: as fast as answers come.
+    pub(super) pace: Option<u64>,
 }
 
 /// What one measurement saw.
@@ -58,11 +74,31 @@ pub(super) struct Run {
     pub(super) errors: u64,
     pub(super) first_error: Option<String>,
     pub(super) elapsed_us: u64,
-    pub(super) p50_us: u32,
-    pub(super) p99_us: u32,
+    /// Not known of everything that is measured.
+    pub(super) p50_us: Option<u64>,
+    pub(super) p99_us: Option<u64>,
+    /// Processor time that the servers took for each success, in microseconds: Saldo's, and the
+    /// database's.
+    pub(super) cpu_us: [Option<u64>; 2],
 }
 
 impl Run {
+    /// Of successes that each took so long.
+    pub(super) fn of(mut latencies_us: Vec<u32>, elapsed: Duration) -> Run {
+        latencies_us.sort_unstable();
+        let at = |share: usize| {
+            let last = latencies_us.len().checked_sub(1)?;
+            latencies_us.get((latencies_us.len() * share / 100).min(last)).map(|us| u64::from(*us))
+        };
+        Run {
+            successes: u64::try_from(latencies_us.len()).unwrap_or(u64::MAX),
+            elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            p50_us: at(50),
+            p99_us: at(99),
+            ..Run::default()
+        }
+    }
+
     /// Successes a second.
     pub(super) fn per_second(&self) -> u64 {
         self.successes.saturating_mul(1_000_000) / self.elapsed_us.max(1)
@@ -91,68 +127,64 @@ impl Seen {
 }
 
 /// Drives a target with threads that each run their share of the connections.
-pub(super) fn drive(target: &Target, load: Load) -> anyhow::Result<Run> {
+pub(super) fn drive(target: &Arc<Target>, load: Load) -> anyhow::Result<Run> {
     let threads = load.threads.min(load.connections);
     let running: Vec<_> = (0..threads)
         .map(|thread| {
             let share = (load.connections + threads - 1 - thread) / threads;
             let first = u64::from(thread) * 1_000_003;
-            let (address, lanes) = (target.address.clone(), Arc::clone(&target.lanes));
-            std::thread::spawn(move || one_thread(address, lanes, first, share, load.duration))
+            let pace = load.pace.map(|pace| pace / u64::from(threads));
+            let (target, load) = (Arc::clone(target), Load { connections: share, pace, ..load });
+            std::thread::spawn(move || one_thread(target, first, load))
         })
         .collect();
     let mut seen = Seen::default();
-    let mut elapsed_us = 0;
+    let mut elapsed = Duration::ZERO;
     for thread in running {
         let (part, took) = thread.join().map_err(|_| anyhow::anyhow!("a client thread died"))??;
         seen.add(part);
-        elapsed_us = elapsed_us.max(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        elapsed = elapsed.max(took);
     }
-    seen.latencies_us.sort_unstable();
-    let at = |share: usize| {
-        let rank = (seen.latencies_us.len() * share / 100).min(seen.latencies_us.len().max(1) - 1);
-        seen.latencies_us.get(rank).copied().unwrap_or(0)
-    };
-    Ok(Run {
-        successes: u64::try_from(seen.latencies_us.len()).unwrap_or(u64::MAX),
-        errors: seen.errors,
-        elapsed_us,
-        p50_us: at(50),
-        p99_us: at(99),
-        first_error: seen.first_error,
+    let Seen { latencies_us, errors, first_error } = seen;
+    Ok(Run { errors, first_error, ..Run::of(latencies_us, elapsed) })
+}
+
+/// Buys what reads look at: one purchase for each account.
+pub(super) fn prepare_reads(target: &Arc<Target>) -> anyhow::Result<()> {
+    let runtime = one_threaded()?;
+    runtime.block_on(async {
+        let address = target.addresses.first().context("no server to read from")?;
+        let mut connection = Connection::open(address).await?;
+        for lane in &target.lanes {
+            let answer = connection.send(recharge(lane, 0, "READ")).await?;
+            let said = String::from_utf8_lossy(&answer.body).into_owned();
+            // The same server may have been prepared before.
+            let is_there = is_success(answer.status, &answer.body) || said.contains("DUPLICATE");
+            anyhow::ensure!(is_there, "{}: {said}", answer.status);
+        }
+        Ok(())
     })
 }
 
-fn one_thread(
-    address: String,
-    lanes: Arc<Vec<Lane>>,
-    first: u64,
-    connections: u16,
-    duration: Duration,
-) -> anyhow::Result<(Seen, Duration)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting a client thread")?;
-    runtime.block_on(async {
-        let turn = Arc::new(AtomicU64::new(first));
+fn one_threaded() -> anyhow::Result<tokio::runtime::Runtime> {
+    let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    made.context("starting a client thread")
+}
+
+fn one_thread(target: Arc<Target>, first: u64, load: Load) -> anyhow::Result<(Seen, Duration)> {
+    one_threaded()?.block_on(async {
         let mut open = Vec::new();
-        for _ in 0..connections {
-            open.push(Connection::open(&address).await?);
+        for address in target.addresses.iter().cycle().take(usize::from(load.connections)) {
+            open.push((address.clone(), Connection::open(address).await?));
         }
         let started = Instant::now();
-        let until = started + duration;
+        let shared = Arc::new(Shared { target, load, started, turn: AtomicU64::new(0), first });
         let tasks: Vec<_> = open
             .into_iter()
-            .map(|connection| {
-                let client = Client {
-                    address: address.clone(),
-                    connection,
-                    lanes: Arc::clone(&lanes),
-                    turn: Arc::clone(&turn),
-                    seen: Seen::default(),
-                };
-                tokio::spawn(client.run(until))
+            .map(|(address, connection)| {
+                let shared = Arc::clone(&shared);
+                let client = Client { address, connection, shared, seen: Seen::default() };
+                tokio::spawn(client.run())
             })
             .collect();
         let mut seen = Seen::default();
@@ -163,26 +195,40 @@ fn one_thread(
     })
 }
 
+/// What the clients of a thread share.
+struct Shared {
+    target: Arc<Target>,
+    load: Load,
+    started: Instant,
+    /// Requests so far.
+    turn: AtomicU64,
+    /// Which lane is first.
+    first: u64,
+}
+
 struct Client {
     address: String,
     connection: Connection,
-    lanes: Arc<Vec<Lane>>,
-    turn: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     seen: Seen,
 }
 
 impl Client {
-    async fn run(mut self, until: Instant) -> Seen {
+    async fn run(mut self) -> Seen {
         // A number that no run had before, since references are unique for ever.
         let run = RandomState::new().hash_one(0);
-        let mut number = 0_u64;
-        while Instant::now() < until && self.seen.errors < ERRORS_MAX {
-            number += 1;
-            let request = self.request(run, number);
-            let sent = Instant::now();
+        let shared = Arc::clone(&self.shared);
+        let until = shared.started + shared.load.duration;
+        while self.seen.errors < ERRORS_MAX {
+            let turn = shared.turn.fetch_add(1, Ordering::Relaxed);
+            let due = self.wait_for(turn).await;
+            if due >= until {
+                break;
+            }
+            let request = self.request(run, turn);
             match tokio::time::timeout(ANSWER_WITHIN, self.connection.send(request)).await {
-                Ok(Ok(answer)) if is_success(answer.status, &answer.body) => {
-                    let took_us = u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX);
+                Ok(Ok(answer)) if self.is_wanted(answer.status, &answer.body) => {
+                    let took_us = u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX);
                     self.seen.latencies_us.push(took_us);
                 }
                 Ok(Ok(answer)) => {
@@ -197,20 +243,42 @@ impl Client {
         self.seen
     }
 
-    fn request(&self, run: u64, number: u64) -> Request<Full<Bytes>> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let count = u64::try_from(self.lanes.len()).unwrap_or(1);
-        let lane = usize::try_from(turn % count).ok().and_then(|index| self.lanes.get(index));
-        // 017 and five digits that vary, then the three that fix the outcome (CONTRACT section 3).
-        let body = format!(
-            r#"{{"number":"017{:05}101","amount":10,"operator":"gp","service_type":"prepaid","reference":"B{run:016x}-{number}"}}"#,
-            turn % 100_000
-        );
-        let mut request = Request::new(Full::new(Bytes::from(body)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::from_static(RECHARGE);
-        *request.headers_mut() = lane.map(|lane| lane.headers.clone()).unwrap_or_default();
-        request
+    /// When this request begins: now, or when its pace says. One that finds no client free has begun
+    /// all the same; a timer's tick, of a millisecond, is nobody's waiting.
+    async fn wait_for(&self, turn: u64) -> Instant {
+        let Some(pace) = self.shared.load.pace else { return Instant::now() };
+        let due = self.shared.started + Duration::from_micros(turn * 1_000_000 / pace.max(1));
+        if due <= Instant::now() {
+            return due;
+        }
+        tokio::time::sleep_until(due).await;
+        Instant::now()
+    }
+
+    fn request(&self, run: u64, turn: u64) -> Request<Full<Bytes>> {
+        let Shared { target, load, first, .. } = &*self.shared;
+        let count = u64::try_from(target.lanes.len()).unwrap_or(1).max(1);
+        let lane = usize::try_from((first + turn) % count).ok();
+        let Some(lane) = lane.and_then(|index| target.lanes.get(index)) else {
+            return Request::default();
+        };
+        match load.what {
+            What::Recharges => recharge(lane, turn, &format!("B{run:016x}-{turn}")),
+            What::Reads => {
+                let path = if turn.is_multiple_of(2) { BALANCE } else { STATUS };
+                let mut request = Request::new(Full::default());
+                *request.uri_mut() = Uri::from_static(path);
+                *request.headers_mut() = lane.headers.clone();
+                request
+            }
+        }
+    }
+
+    fn is_wanted(&self, status: StatusCode, body: &[u8]) -> bool {
+        match self.shared.load.what {
+            What::Recharges => is_success(status, body),
+            What::Reads => status == StatusCode::OK,
+        }
     }
 
     async fn reconnect(&mut self, words: String) {
@@ -222,6 +290,19 @@ impl Client {
             }
         }
     }
+}
+
+fn recharge(lane: &Lane, turn: u64, reference: &str) -> Request<Full<Bytes>> {
+    // 017 and five digits that vary, then the three that fix the outcome (CONTRACT section 3).
+    let body = format!(
+        r#"{{"number":"017{:05}101","amount":10,"operator":"gp","service_type":"prepaid","reference":"{reference}"}}"#,
+        turn % 100_000
+    );
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static(RECHARGE);
+    *request.headers_mut() = lane.headers.clone();
+    request
 }
 
 /// The part of the answer that is read, so that the client costs little: its status, and the

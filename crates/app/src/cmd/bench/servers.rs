@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long a server may take to listen: with many accounts, the first start makes them all.
@@ -35,61 +35,80 @@ impl Keys {
 
 /// A child process; dropping it stops it.
 #[derive(Debug)]
-pub(super) struct Server {
-    child: Child,
-    pub(super) address: String,
+pub(super) struct Child {
+    process: std::process::Child,
+    /// The signal that asks it to stop.
+    signal: &'static str,
 }
 
-impl Drop for Server {
+impl Child {
+    pub(super) const fn new(process: std::process::Child, signal: &'static str) -> Child {
+        Child { process, signal }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(_)))
+    }
+}
+
+impl Drop for Child {
     fn drop(&mut self) {
         // `kill` is built into every shell; the standard library can only kill outright.
-        let asked =
-            Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        let kill = format!("kill -{} {}", self.signal, self.id());
+        let asked = Command::new("sh").args(["-c", &kill]).status();
         let mut waited = Duration::ZERO;
         while asked.is_ok() && waited < STOP_WITHIN {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
+            if self.has_ended() {
                 return;
             }
             std::thread::sleep(LOOK_EVERY);
             waited += LOOK_EVERY;
         }
         // Best effort: there is nothing left to do for a process that cannot be killed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A server that is driven.
+#[derive(Debug)]
+pub(super) struct Server {
+    child: Child,
+    pub(super) address: String,
+}
+
+impl Server {
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 
 /// Starts the bare endpoint.
 pub(super) fn start_bare() -> anyhow::Result<Server> {
-    let mut child = this_executable()?
+    let mut process = this_executable()?
         .args(["bench", "--bare"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .context("starting the bare endpoint")?;
     let mut address = String::new();
-    if let Some(stdout) = child.stdout.take() {
+    if let Some(stdout) = process.stdout.take() {
         BufReader::new(stdout).read_line(&mut address).context("reading the bare address")?;
     }
-    let server = Server { child, address: address.trim().to_owned() };
+    let server = Server { child: Child::new(process, "TERM"), address: address.trim().to_owned() };
     anyhow::ensure!(!server.address.is_empty(), "the bare endpoint did not start");
     Ok(server)
 }
 
-/// A demo server with data of its own.
+/// A folder that goes with the run, on the disk that is meant.
 #[derive(Debug)]
-pub(super) struct Scratch {
-    // The server stops before its folder goes.
-    pub(super) server: Server,
-    pub(super) credentials_file: PathBuf,
-    pub(super) keys_file: PathBuf,
-    folder: Folder,
-}
+pub(super) struct Scratch(PathBuf);
 
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Drop for Folder {
+impl Drop for Scratch {
     fn drop(&mut self) {
         if fs::remove_dir_all(&self.0).is_err() {
             super::say(&format!("{} is left over; remove it", self.0.display()));
@@ -98,41 +117,20 @@ impl Drop for Folder {
 }
 
 impl Scratch {
-    /// Starts a server below `parent`, with `wallets` accounts besides the demo's.
-    pub(super) fn start(parent: &Path, wallets: u32) -> anyhow::Result<Scratch> {
+    pub(super) fn new(parent: &Path) -> anyhow::Result<Scratch> {
         let path = parent.join(format!("saldo-bench-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
-        let folder = Folder(path.clone());
-        let (credentials_file, keys_file) = (path.join("credentials.json"), path.join("keys.json"));
-        let log = path.join("server.log");
-        super::say(&format!("starting a server with {wallets} accounts in {}", path.display()));
-        let child = this_executable()?
-            .args(["demo", "--listen", "127.0.0.1:0"])
-            .args(["--requests-per-minute", "100000000", "--balance", "999999999"])
-            .args(["--bench-accounts", &wallets.to_string()])
-            .arg("--bench-keys-file")
-            .arg(&keys_file)
-            .arg("--credentials-file")
-            .arg(&credentials_file)
-            .arg("--data-dir")
-            .arg(path.join("data"))
-            // All clients come from one address.
-            .env("SALDO_CONNECTIONS_PER_ADDRESS", "10000")
-            .env("SALDO_CONNECTIONS", "10000")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()
-            .context("starting the server")?;
-        let mut server = Server { child, address: String::new() };
-        server.address = listening(&mut server.child, &credentials_file, &log)?;
-        Ok(Scratch { server, credentials_file, keys_file, folder })
+        Ok(Scratch(path))
     }
 
-    /// The kind of filesystem the data is on: on a tmpfs nothing is durable.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The kind of filesystem it is on: on a tmpfs nothing is durable.
     pub(super) fn filesystem(&self) -> String {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let below = self.folder.0.canonicalize().unwrap_or_else(|_| self.folder.0.clone());
+        let below = self.0.canonicalize().unwrap_or_else(|_| self.0.clone());
         mounts
             .lines()
             .filter_map(|line| {
@@ -142,6 +140,72 @@ impl Scratch {
             .filter(|(mount, _)| below.starts_with(mount))
             .max_by_key(|(mount, _)| mount.len())
             .map_or_else(|| "an unknown filesystem".to_owned(), |(_, kind)| kind.to_owned())
+    }
+}
+
+/// A demo's data: where it is, and what its servers are told.
+#[derive(Debug)]
+pub(super) struct Demo {
+    folder: PathBuf,
+    database_url: Option<String>,
+    wallets: u32,
+}
+
+impl Demo {
+    /// With `wallets` accounts besides the demo's own; nothing is made yet.
+    pub(super) fn new(folder: PathBuf, database_url: Option<String>, wallets: u32) -> Demo {
+        Demo { folder, database_url, wallets }
+    }
+
+    pub(super) fn data_dir(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Empty: its books are in its folder.
+    pub(super) fn database_url(&self) -> &str {
+        self.database_url.as_deref().unwrap_or_default()
+    }
+
+    /// The keys of its accounts, once it has run.
+    pub(super) fn keys(&self) -> anyhow::Result<Vec<Keys>> {
+        keys(&self.folder.join("keys.json"))
+    }
+
+    /// The demo merchant's keys, once it has run.
+    pub(super) fn merchant_keys(&self) -> anyhow::Result<Keys> {
+        merchant_keys(&self.folder.join("credentials.json"))
+    }
+
+    /// Starts a server on it and waits until it listens.
+    pub(super) fn start(&self) -> anyhow::Result<Server> {
+        fs::create_dir_all(&self.folder)?;
+        let credentials_file = self.folder.join("credentials.json");
+        let log = self.folder.join("server.log");
+        let _ = fs::remove_file(&credentials_file);
+        let mut command = self.command(&credentials_file)?;
+        let process = command.stderr(File::create(&log)?).spawn().context("starting the server")?;
+        let mut child = Child::new(process, "TERM");
+        let address = listening(&mut child, &credentials_file, &log)?;
+        Ok(Server { child, address })
+    }
+
+    fn command(&self, credentials_file: &Path) -> anyhow::Result<Command> {
+        let mut command = this_executable()?;
+        command.args(["demo", "--listen", "127.0.0.1:0"]);
+        command.args(["--requests-per-minute", "100000000", "--balance", "999999999"]);
+        if self.wallets > 0 {
+            command.args(["--bench-accounts", &self.wallets.to_string()]);
+            command.arg("--bench-keys-file").arg(self.folder.join("keys.json"));
+        }
+        command.arg("--credentials-file").arg(credentials_file);
+        command.arg("--data-dir").arg(self.data_dir());
+        if let Some(url) = &self.database_url {
+            command.env("SALDO_DATABASE_URL", url);
+        }
+        // All clients come from one address.
+        command.env("SALDO_CONNECTIONS_PER_ADDRESS", "10000").env("SALDO_CONNECTIONS", "10000");
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Ok(command)
     }
 }
 
@@ -157,9 +221,9 @@ fn listening(child: &mut Child, credentials_file: &Path, log: &Path) -> anyhow::
             let credentials: Credentials = serde_json::from_str(&text)?;
             return address_of(&credentials.base_url);
         }
-        if let Some(status) = child.try_wait()? {
+        if child.has_ended() {
             let said = fs::read_to_string(log).unwrap_or_default();
-            anyhow::bail!("the server ended with {status}: {}", said.trim());
+            anyhow::bail!("the server ended: {}", said.trim());
         }
         std::thread::sleep(LOOK_EVERY);
         waited += LOOK_EVERY;
@@ -199,6 +263,13 @@ pub(super) fn keys(file: &Path) -> anyhow::Result<Vec<Keys>> {
     serde_json::from_str(&text).with_context(|| format!("{} holds no key pairs", file.display()))
 }
 
+/// This program; what the environment sets for a Saldo of the user's does not reach it.
 fn this_executable() -> anyhow::Result<Command> {
-    Ok(Command::new(std::env::current_exe().context("finding this executable")?))
+    let mut command = Command::new(std::env::current_exe().context("finding this executable")?);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SALDO_") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
 }

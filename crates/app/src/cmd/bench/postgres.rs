@@ -1,0 +1,205 @@
+//! A PostgreSQL server of this run's own, from the installed programs, and pgbench on it: what an
+//! ordinary service gets from the same database.
+//!
+//! It runs as nobody where root measures, because it refuses to be root's, on a free port of this
+//! machine only, and ends with this process however that ends. Its settings are PostgreSQL's
+//! defaults, but for the number of connections. Invariant: they are the same for Saldo and pgbench.
+
+use super::drive::Run;
+use super::servers::Child;
+use anyhow::{Context as _, bail};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// For the server to start.
+const START_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What root runs the server through.
+const AS_NOBODY: &[&str] = &["--reuid=nobody", "--regid=nogroup", "--clear-groups"];
+/// pgbench's own load, but each Tx updates the same branch.
+const ONE_HOT_ROW: &str = include_str!("one_hot_row.pgbench");
+/// The database that pgbench works on.
+const PGBENCH: &str = "pgbench";
+
+/// A running server.
+#[derive(Debug)]
+pub(super) struct Postgres {
+    child: Child,
+    port: u16,
+    programs: PathBuf,
+    hot_script: PathBuf,
+    version: String,
+    /// pgbench's.
+    scale: u32,
+}
+
+impl Postgres {
+    /// Starts a server in this folder, which root gives away.
+    pub(super) fn start(folder: &Path) -> anyhow::Result<Postgres> {
+        let programs = programs()?;
+        let is_root = fs::metadata("/proc/self")?.uid() == 0;
+        let data = folder.join("data");
+        fs::create_dir_all(&data)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+        if is_root {
+            run(Command::new("chown").arg("nobody:nogroup").arg(&data))?;
+        }
+        let as_whom = if is_root { AS_NOBODY } else { &[] };
+        // The server is told to stop when this process is no more.
+        let through = ["setpriv", "--pdeathsig=INT"].iter().chain(as_whom).map(OsString::from);
+        let through: Vec<OsString> = through.collect();
+        let program = |name: &str| {
+            let mut command = Command::new(&through[0]);
+            command.args(&through[1..]).arg(programs.join(name)).arg("-D").arg(&data);
+            command.current_dir("/").stdin(Stdio::null());
+            command
+        };
+        run(program("initdb").args(["-A", "trust", "-U", "saldo", "-E", "UTF8", "--no-locale"]))?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let log = folder.join("log");
+        let mut server = program("postgres");
+        server.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+        server.args(["-c", "unix_socket_directories=", "-c", "max_connections=300"]);
+        let child = server.stdout(Stdio::null()).stderr(File::create(&log)?).spawn();
+        let child = Child::new(child.context("starting PostgreSQL")?, "INT");
+        let hot_script = folder.join("one_hot_row.pgbench");
+        fs::write(&hot_script, ONE_HOT_ROW)?;
+        let version = version(&run(Command::new(programs.join("postgres")).arg("-V"))?);
+        let mut postgres = Postgres { child, port, programs, hot_script, version, scale: 0 };
+        postgres.wait(&log)?;
+        Ok(postgres)
+    }
+
+    fn wait(&mut self, log: &Path) -> anyhow::Result<()> {
+        let mut waited = Duration::ZERO;
+        while run(&mut self.client("pg_isready")).is_err() {
+            let said = || fs::read_to_string(log).unwrap_or_default();
+            anyhow::ensure!(!self.child.has_ended(), "PostgreSQL ended: {}", said());
+            anyhow::ensure!(waited < START_WITHIN, "PostgreSQL does not answer: {}", said());
+            std::thread::sleep(LOOK_EVERY);
+            waited += LOOK_EVERY;
+        }
+        Ok(())
+    }
+
+    /// Its version, as it says it itself.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The process that all its others are children of.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Makes an empty database; gives its address.
+    pub(super) fn database(&self, name: &str) -> anyhow::Result<String> {
+        run(self.client("createdb").arg(name))?;
+        Ok(format!("postgres://saldo@127.0.0.1:{}/{name}?sslmode=disable", self.port))
+    }
+
+    /// Fills pgbench's database: 100,000 accounts for each step of the scale.
+    pub(super) fn fill(&mut self, scale: u32) -> anyhow::Result<()> {
+        self.scale = scale;
+        run(self.client("createdb").arg(PGBENCH))?;
+        run(self.client("pgbench").args(["-i", "-q", "-s", &scale.to_string(), PGBENCH]))?;
+        Ok(())
+    }
+
+    /// pgbench's TPC-B-like load as it comes, or with one hot row.
+    pub(super) fn pgbench(
+        &self,
+        is_hot: bool,
+        connections: u16,
+        seconds: u64,
+    ) -> anyhow::Result<Run> {
+        let mut command = self.client("pgbench");
+        command.args(["-n", "-j", "2", "-c", &connections.to_string()]);
+        command.args(["-T", &seconds.to_string()]);
+        if is_hot {
+            command.args(["-s", &self.scale.to_string(), "-f"]).arg(&self.hot_script);
+        }
+        let said = run(command.arg(PGBENCH))?;
+        let number = |before: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(before));
+            let word = line.and_then(|rest| rest.split_whitespace().next());
+            word.and_then(thousandths)
+                .with_context(|| format!("pgbench gave no {before:?}: {said}"))
+        };
+        let done = number("number of transactions actually processed: ")? / 1000;
+        let elapsed_us = done.saturating_mul(1_000_000_000) / number("tps = ")?.max(1);
+        Ok(Run { successes: done, elapsed_us, ..Run::default() })
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.args(["-h", "127.0.0.1", "-U", "saldo", "-p", &self.port.to_string()]);
+        command.current_dir("/").stdin(Stdio::null());
+        command
+    }
+}
+
+/// `12.345678` in thousandths.
+fn thousandths(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let part = format!("{part:0<3}");
+    Some(whole.parse::<u64>().ok()? * 1000 + part.get(..3)?.parse::<u64>().ok()?)
+}
+
+/// `postgres (PostgreSQL) 15.14 (Debian …)` is `PostgreSQL 15.14`.
+fn version(said: &str) -> String {
+    format!("PostgreSQL {}", said.split_whitespace().nth(2).unwrap_or("of an unknown version"))
+}
+
+/// What it printed; an error with what it complained of.
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    let name = PathBuf::from(command.get_program());
+    let output = command.output().with_context(|| format!("running {}", name.display()))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Where the server's programs are, the newest first; Debian keeps them out of the path.
+fn programs() -> anyhow::Result<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for version in fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
+        found.push(version.path());
+    }
+    found.sort_by_key(|path| {
+        let version = path.file_name().and_then(|name| name.to_str());
+        std::cmp::Reverse(version.and_then(|version| version.parse::<u32>().ok()))
+    });
+    let beside = std::env::var_os("PATH").unwrap_or_default();
+    let beside = std::env::split_paths(&beside);
+    let has_all = |folder: &PathBuf| {
+        ["initdb", "postgres", "pgbench", "createdb"].iter().all(|name| folder.join(name).exists())
+    };
+    found.into_iter().map(|path| path.join("bin")).chain(beside).find(has_all).context(
+        "PostgreSQL's programs are missing: on Debian, apt-get install postgresql; or measure SQLite alone with --stores sqlite",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pgbench_is_understood() {
+        assert_eq!(thousandths("3907.123456"), Some(3_907_123));
+        assert_eq!(thousandths("120000"), Some(120_000_000));
+        assert_eq!(thousandths("0.5"), Some(500));
+        assert_eq!(thousandths("inf"), None);
+        assert_eq!(
+            version("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)"),
+            "PostgreSQL 15.14"
+        );
+    }
+}
