@@ -41,6 +41,9 @@ pub(crate) struct Config {
     /// Where Firebase Cloud Messaging is.
     #[config(env = "SALDO_FCM_API_BASE")]
     pub(crate) fcm_api_base: String,
+    /// Where the simulator notes what it did; empty: in the data folder.
+    #[config(env = "SALDO_SIMULATOR_FILE")]
+    pub(crate) simulator_file: PathBuf,
     /// What is logged.
     #[config(env = "SALDO_LOG")]
     pub(crate) log: String,

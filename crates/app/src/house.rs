@@ -26,7 +26,7 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     let data_dir = &config.data_dir;
     let store = match config.database_url.0.as_str() {
         "" => Store::open(data_dir)?,
-        url => Store::connect_alone(url, data_dir)?,
+        url => Store::connect_node(url, data_dir)?,
     };
     let vault = MasterKey::of(data_dir)?.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
@@ -35,7 +35,10 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     engine.connect_mail(mail::mailer(config, clock.clone())?);
     push::connect(&engine, config, clock.clone())?;
     let mut settings = Settings::new(clock, engine.listener());
-    let truth_file = data_dir.join(TRUTH_FILE);
+    let truth_file = match config.simulator_file.as_os_str().is_empty() {
+        true => data_dir.join(TRUTH_FILE),
+        false => config.simulator_file.clone(),
+    };
     settings.truth_file = Some(truth_file.clone());
     let simulator = Simulator::open(settings)
         .with_context(|| format!("the simulator's {}", truth_file.display()))?;

@@ -54,20 +54,19 @@ pub(crate) const fn first_at(at: Timestamp) -> i64 {
 /// back within a process, even when the clock does; a burst borrows from the next milliseconds.
 #[derive(Debug)]
 pub struct IdMaker {
-    node: i64,
     last: AtomicI64,
 }
 
 impl IdMaker {
-    /// For node 0 to 31, never below `floor` (the highest id already stored).
-    pub fn new(node: u8, floor: i64) -> IdMaker {
-        let node = i64::from(node & ((1 << NODE_BITS) - 1));
-        IdMaker { node, last: AtomicI64::new(floor) }
+    /// Never below `floor` (the highest id already stored).
+    pub fn new(floor: i64) -> IdMaker {
+        IdMaker { last: AtomicI64::new(floor) }
     }
 
-    /// The next id. `chance` makes the step from one to the next uneven, so that a customer
+    /// The next id of node 0 to 31: nobody else may make ids of that number. `chance` makes the step from one to the next uneven, so that a customer
     /// cannot count our purchases.
-    pub fn next(&self, now: Timestamp, chance: u32) -> i64 {
+    pub fn next(&self, node: u8, now: Timestamp, chance: u32) -> i64 {
+        let pack = |ms, sequence| pack(node, ms, sequence);
         let step = 1 + i64::from(chance & 3);
         let now_ms = (now.0 / 1000 - EPOCH_MS).max(1);
         let mut last = self.last.load(Ordering::Relaxed);
@@ -75,11 +74,11 @@ impl IdMaker {
             let last_ms = last >> (NODE_BITS + SEQUENCE_BITS);
             let sequence = (last & SEQUENCE_MASK) + step;
             let next = if now_ms > last_ms {
-                self.pack(now_ms, i64::from(chance & 15))
+                pack(now_ms, i64::from(chance & 15))
             } else if sequence <= SEQUENCE_MASK {
-                self.pack(last_ms, sequence)
+                pack(last_ms, sequence)
             } else {
-                self.pack(last_ms + 1, i64::from(chance & 15))
+                pack(last_ms + 1, i64::from(chance & 15))
             };
             match self.last.compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
             {
@@ -88,10 +87,11 @@ impl IdMaker {
             }
         }
     }
+}
 
-    const fn pack(&self, ms: i64, sequence: i64) -> i64 {
-        (ms << (NODE_BITS + SEQUENCE_BITS)) | (self.node << SEQUENCE_BITS) | sequence
-    }
+const fn pack(node: u8, ms: i64, sequence: i64) -> i64 {
+    let node = node as i64 & ((1 << NODE_BITS) - 1);
+    (ms << (NODE_BITS + SEQUENCE_BITS)) | (node << SEQUENCE_BITS) | sequence
 }
 
 #[cfg(test)]
@@ -100,13 +100,13 @@ mod tests {
 
     #[test]
     fn ids_ascend_below_two_to_the_53_whatever_the_clock_does() {
-        let maker = IdMaker::new(3, 0);
+        let maker = IdMaker::new(0);
         let mut last = 0;
         for i in 0..10_000_u32 {
             // A clock that jumps back and forth within ten seconds of the year 2060.
             let now =
                 Timestamp(2_840_140_800_000_000 + i64::from(i.wrapping_mul(7919) % 10_000) * 1000);
-            let id = maker.next(now, i.wrapping_mul(2_654_435_761));
+            let id = maker.next(3, now, i.wrapping_mul(2_654_435_761));
             assert!(id > last && id < 1 << 53, "{id} after {last}");
             last = id;
         }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_restart_does_not_repeat_an_id() {
-        let maker = IdMaker::new(0, 1 << 52);
-        assert!(maker.next(Timestamp(0), 0) > 1 << 52);
+        let maker = IdMaker::new(1 << 52);
+        assert!(maker.next(0, Timestamp(0), 0) > 1 << 52);
     }
 }

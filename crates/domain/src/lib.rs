@@ -20,6 +20,7 @@ pub mod pricing;
 pub mod product;
 pub mod purchase;
 pub mod push;
+pub mod rate;
 pub mod refusal;
 pub mod routing;
 pub mod search;

@@ -59,7 +59,6 @@ pub(crate) struct CachedKey {
 impl Engine {
     /// Who calls: checks, in this order, keys, address, account, rate and subscription
     /// (CONTRACT A-24). `from` is the client's address (proxies already resolved).
-    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn enter(
         &self,
         open_key: Option<&str>,
@@ -79,8 +78,10 @@ impl Engine {
         }
         let plan = holder.account.subscription.map_or(Plan::Starter, |s| s.plan);
         let who = (holder.key.account, holder.key.environment);
-        let (quota, passes) =
-            self.inner.calls.take(who, plan.per_minute(), self.inner.clock.monotonic());
+        let (quota, passes) = match self.count_call(who, plan.per_minute()).await {
+            Ok(counted) => counted,
+            Err(refusal) => return stop(refusal),
+        };
         let caller = if !passes {
             Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) })
         } else if holder.account.subscription.is_none_or(|s| s.until <= self.now()) {
@@ -95,6 +96,18 @@ impl Engine {
             })
         };
         Visit { caller, quota: Some(quota) }
+    }
+
+    /// Counts one call of an account, over all nodes.
+    pub(crate) async fn count_call(
+        &self,
+        who: (AccountId, Environment),
+        limit: u32,
+    ) -> Result<(Quota, bool), Refusal> {
+        match self.inner.store.is_shared() {
+            true => self.take_call(who, limit).await,
+            false => Ok(self.inner.calls.take(who, limit, self.monotonic())),
+        }
     }
 
     /// Counts a search by somebody who is not logged in, by address.

@@ -52,6 +52,7 @@ impl Engine {
             Ok(
                 Done::Opened { .. }
                 | Done::Written
+                | Done::Allowed(_)
                 | Done::Claimed(_)
                 | Done::Pushes(_)
                 | Done::People(_)

@@ -55,35 +55,36 @@ impl Engine {
         Ok(())
     }
 
-    fn read_halt(&self) -> Result<(), Fault> {
+    pub(crate) fn read_halt(&self) -> Result<(), Fault> {
         let halt = self.inner.store.halt()?;
         *self.inner.halt.write().unwrap_or_else(PoisonError::into_inner) = halt;
         Ok(())
     }
 
-    /// Says at the start and now and then that nothing is sent; ends with the halt, whichever node
+    /// Says, as long as nothing is sent, that it is so; hears that a halt has ended, whichever node
     /// ended it.
     pub(crate) async fn warn_while_halted(self, stop: CancellationToken) {
         let mut said_at: Option<Duration> = None;
-        while let Some(halt) = self.halt() {
-            let now = self.monotonic();
-            if said_at.is_none_or(|at| now.saturating_sub(at) >= limits::HALT_SAID_EVERY) {
-                said_at = Some(now);
-                tracing::warn!(
-                    why = halt.why,
-                    "nothing is sold or sent upstream until `saldo resume`"
-                );
+        loop {
+            if let Some(halt) = self.halt() {
+                let now = self.monotonic();
+                if said_at.is_none_or(|at| now.saturating_sub(at) >= limits::HALT_SAID_EVERY) {
+                    said_at = Some(now);
+                    tracing::warn!(
+                        why = halt.why,
+                        "nothing is sold or sent upstream until `saldo resume`"
+                    );
+                }
+                if let Err(fault) = self.read_halt() {
+                    tracing::warn!(%fault, "it cannot be read whether the halt has ended; it lasts");
+                }
+            } else if said_at.take().is_some() {
+                tracing::info!("the halt has ended: what is bought is sent again");
             }
             tokio::select! {
                 () = tokio::time::sleep(limits::HALT_READ_EVERY) => {}
                 () = stop.cancelled() => return,
             }
-            if let Err(fault) = self.read_halt() {
-                tracing::warn!(%fault, "it cannot be read whether the halt has ended; it lasts");
-            }
-        }
-        if said_at.is_some() {
-            tracing::info!("the halt has ended: what is bought is sent again");
         }
     }
 }

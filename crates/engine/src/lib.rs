@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod allowance;
 mod bills;
 mod deposit;
 mod halt;
@@ -68,6 +69,7 @@ struct Inner {
     upstreams: OnceLock<HashMap<UpstreamCode, Arc<dyn Upstream>>>,
     keys: quick_cache::sync::Cache<String, CachedKey>,
     calls: Limiter<(AccountId, Environment)>,
+    allowances: allowance::Allowances,
     failures: Limiter<IpAddr>,
     searches: Limiter<IpAddr>,
     quotes: Limiter<(AccountId, Environment)>,
@@ -103,8 +105,8 @@ impl Engine {
         let (words, heard) = mpsc::channel(limits::WORDS_MOST);
         let catalog = Arc::new(store.catalog()?);
         let halt = RwLock::new(store.halt()?);
-        let ids = IdMaker::new(0, store.highest_id()?);
-        let out = out::Out::new(clock.monotonic());
+        let ids = IdMaker::new(store.highest_id()?);
+        let out = out::Out::new(clock.monotonic(), store.is_shared());
         let inner = Inner {
             store,
             out,
@@ -120,6 +122,7 @@ impl Engine {
             upstreams: OnceLock::new(),
             keys: quick_cache::sync::Cache::new(limits::KEYS_CACHED),
             calls: Limiter::new(limits::CALLERS_COUNTED),
+            allowances: allowance::Allowances::default(),
             failures: Limiter::new(limits::FAILERS_COUNTED),
             searches: Limiter::new(limits::FAILERS_COUNTED),
             quotes: Limiter::new(limits::CALLERS_COUNTED),
@@ -257,7 +260,7 @@ impl Engine {
         let mut random = [0; 4];
         // Without chance ids are still unique, only evenly spaced.
         let _ = self.inner.chance.fill(&mut random);
-        self.inner.ids.next(self.now(), u32::from_le_bytes(random))
+        self.inner.ids.next(self.inner.store.node(), self.now(), u32::from_le_bytes(random))
     }
 
     /// What an asker is told of a fault of ours; the fault itself goes to the log.
@@ -266,6 +269,7 @@ impl Engine {
             Fault::Busy => tracing::warn!(%fault, "refused for load"),
             Fault::Database(_)
             | Fault::Unavailable(_)
+            | Fault::Fenced
             | Fault::Uncertain(_)
             | Fault::DiskFull(_)
             | Fault::Disk(_)
@@ -280,6 +284,7 @@ impl Engine {
             Fault::Busy
             | Fault::Database(_)
             | Fault::Unavailable(_)
+            | Fault::Fenced
             | Fault::DiskFull(_)
             | Fault::Corrupt(_) => Refusal::Unavailable { retry_after_s: 2 },
         }

@@ -2,7 +2,8 @@
 //!
 //! While a submit is out nobody asks about it, and nobody believes "never received": the order may
 //! still be on its way. Told by a monotonic clock, because a step of the wall clock must not end
-//! anything early. Not here: what earlier runs sent; of that only the start of this one is known.
+//! anything early. What others sent is not known here: of an earlier process on the same data, that it
+//! ended before this one started; of another node's, when it was first seen here.
 
 use domain::PurchaseId;
 use domain::settle::{ASK_AFTER, SUBMIT_WITHIN};
@@ -23,6 +24,8 @@ const ENDED_KEPT: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Out {
     started: Duration,
+    /// Whether other nodes send too.
+    is_shared: bool,
     legs: Mutex<HashMap<AttemptRef, Leg>>,
 }
 
@@ -32,11 +35,13 @@ enum Leg {
     Going { drafted: Duration, drafts: u32 },
     /// The call has ended then, with or without an answer.
     Back { at: Duration },
+    /// Another node's, seen then for the first time: it may have been drafted just before.
+    Others { seen: Duration },
 }
 
 impl Out {
-    pub(crate) fn new(now: Duration) -> Out {
-        Out { started: now, legs: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(now: Duration, is_shared: bool) -> Out {
+        Out { started: now, is_shared, legs: Mutex::new(HashMap::new()) }
     }
 
     /// An attempt is about to go on record, and then out.
@@ -45,13 +50,13 @@ impl Out {
         if legs.len() >= ENDED_MOST {
             legs.retain(|_, leg| match leg {
                 Leg::Going { .. } => true,
-                Leg::Back { at } => now.saturating_sub(*at) < ENDED_KEPT,
+                Leg::Back { at } | Leg::Others { seen: at } => now.saturating_sub(*at) < ENDED_KEPT,
             });
         }
         match legs.get_mut(&attempt) {
             Some(Leg::Going { drafts, .. }) => *drafts += 1,
             // Somebody else's draft of it won, and went: this one will lose, and must leave no trace.
-            Some(Leg::Back { .. }) => {}
+            Some(Leg::Back { .. } | Leg::Others { .. }) => {}
             None => {
                 legs.insert(attempt, Leg::Going { drafted: now, drafts: 1 });
             }
@@ -73,7 +78,7 @@ impl Out {
     pub(crate) fn may_call(&self, attempt: AttemptRef, now: Duration) -> bool {
         match self.legs().get(&attempt) {
             Some(Leg::Going { drafted, .. }) => now.saturating_sub(*drafted) < SEND_WITHIN,
-            Some(Leg::Back { .. }) | None => false,
+            Some(Leg::Back { .. } | Leg::Others { .. }) | None => false,
         }
     }
 
@@ -95,12 +100,18 @@ impl Out {
         matches!(self.legs().get(&attempt), Some(Leg::Going { .. }))
     }
 
-    /// For how long nothing of ours was on its way: since its call ended, or, if an earlier run
-    /// made it, since this one started. Nothing while it is out.
+    /// For how long nothing of ours was on its way: since its call ended, or, if an earlier process
+    /// made it, since this one started; if another node may have made it, since its call must have
+    /// ended, counted from when it was first asked for here. Nothing while it is out.
     pub(crate) fn quiet_for(&self, attempt: AttemptRef, now: Duration) -> Duration {
-        match self.legs().get(&attempt) {
+        let mut legs = self.legs();
+        if self.is_shared && !legs.contains_key(&attempt) {
+            legs.insert(attempt, Leg::Others { seen: now });
+        }
+        match legs.get(&attempt) {
             Some(Leg::Going { .. }) => Duration::ZERO,
             Some(Leg::Back { at }) => now.saturating_sub(*at),
+            Some(Leg::Others { seen }) => now.saturating_sub(*seen + ASK_AFTER),
             None => now.saturating_sub(self.started),
         }
     }
@@ -122,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_draft_that_loses_takes_nothing_from_the_one_that_won() {
-        let out = Out::new(Duration::ZERO);
+        let out = Out::new(Duration::ZERO, false);
         out.leave(attempt(), SECOND);
         out.leave(attempt(), SECOND);
         out.withdraw(attempt());
@@ -137,12 +148,21 @@ mod tests {
 
     #[test]
     fn what_took_too_long_to_record_is_not_called() {
-        let out = Out::new(Duration::ZERO);
+        let out = Out::new(Duration::ZERO, false);
         out.leave(attempt(), SECOND);
         assert!(!out.may_call(attempt(), SECOND + SEND_WITHIN));
         assert_eq!(out.quiet_for(attempt(), 100 * SECOND), Duration::ZERO);
         out.forget_all(PurchaseId(1), 1);
         assert!(!out.is_out(attempt()));
         assert_eq!(out.quiet_for(attempt(), 100 * SECOND), 100 * SECOND);
+    }
+
+    #[test]
+    fn what_another_node_sent_may_be_on_its_way_for_as_long_as_a_call_takes() {
+        let out = Out::new(Duration::ZERO, true);
+        assert_eq!(out.quiet_for(attempt(), 100 * SECOND), Duration::ZERO);
+        assert_eq!(out.quiet_for(attempt(), 100 * SECOND + ASK_AFTER), Duration::ZERO);
+        assert_eq!(out.quiet_for(attempt(), 103 * SECOND + ASK_AFTER), 3 * SECOND);
+        assert!(!out.is_out(attempt()) && !out.may_call(attempt(), 100 * SECOND));
     }
 }

@@ -161,6 +161,7 @@ impl Engine {
             Ok(
                 Done::Written
                 | Done::Posted { .. }
+                | Done::Allowed(_)
                 | Done::Claimed(_)
                 | Done::Pushes(_)
                 | Done::People(_)

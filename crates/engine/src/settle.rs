@@ -79,7 +79,8 @@ impl Engine {
     async fn submit(&self, purchase: &Purchase) -> Outcome {
         let order = purchase.order(purchase.attempts);
         let environment = purchase.key.environment;
-        let may_call = self.inner.out.may_call(order.attempt, self.monotonic());
+        let may_call = self.inner.out.may_call(order.attempt, self.monotonic())
+            && self.inner.store.holds_lease();
         // However this ends, the attempt is back then: if its step cannot be written, it is asked
         // about.
         let _call = Call { engine: self, attempt: order.attempt };

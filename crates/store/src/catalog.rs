@@ -45,6 +45,11 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
     })
 }
 
+/// Tells every node that the catalog has changed.
+pub(crate) fn spread(sql: &mut dyn Sql) -> Result<(), Fault> {
+    sql.run("UPDATE news SET revision = revision + 1 WHERE topic = 'catalog'", &[]).map(drop)
+}
+
 fn json(list: &[impl AsRef<str>]) -> Result<String, Fault> {
     let list: Vec<&str> = list.iter().map(AsRef::as_ref).collect();
     serde_json::to_string(&list).map_err(|error| Fault::corrupt(error.to_string()))

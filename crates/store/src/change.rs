@@ -3,6 +3,7 @@
 //! A change is admitted whole or not at all. Not here: how it is written.
 
 use crate::archive::{ArchiveChange, ArchiveDone};
+use crate::calls::Allowed;
 use crate::halts::HaltChange;
 use crate::people::{PeopleChange, PeopleDone};
 use crate::pushes::{DuePush, PushChange};
@@ -89,10 +90,28 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
-    /// Makes every enquiry due now: after a start nobody is waiting for an answer any more.
-    WakeEnquiries {
+    /// Forgets runs of nodes whose lease has ended, if it still has, and makes due now what nobody who
+    /// lives has in hand: after a start, what the process before it left.
+    TakeOver {
+        /// Runs that were seen dead.
+        dead: Vec<DeadRun>,
         /// Now.
         now: Timestamp,
+    },
+    /// Takes calls of an account's minute ahead, counted over all nodes.
+    Allow {
+        /// Whose.
+        account: AccountId,
+        /// Where.
+        environment: Environment,
+        /// Calls a minute.
+        limit: u32,
+        /// As many are wanted.
+        want: u32,
+        /// As many as were taken at that second were not made.
+        back: (u32, u64),
+        /// Now, in seconds.
+        now_s: u64,
     },
     /// Keeps the first answer to a request with an idempotency key.
     Remember {
@@ -113,6 +132,15 @@ pub enum Change {
     Halt(HaltChange),
     /// What happens to months that are over.
     Archive(ArchiveChange),
+}
+
+/// A node's run whose lease has ended, as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadRun {
+    /// Which.
+    pub run: i64,
+    /// When its lease ended, by the database's clock: whoever has renewed it since lives.
+    pub lease_until: i64,
 }
 
 /// Money paid into or out of a wallet.
@@ -153,6 +181,25 @@ pub enum Setting {
     Price(PriceRule),
     /// A route.
     Route(Route),
+}
+
+impl Setting {
+    /// Whether every node's catalog changes with it.
+    pub(crate) const fn is_of_the_catalog(&self) -> bool {
+        match self {
+            Setting::Country(_)
+            | Setting::Operator(_)
+            | Setting::Category(_)
+            | Setting::Product(_)
+            | Setting::Price(_)
+            | Setting::Route(_) => true,
+            Setting::Account(_)
+            | Setting::User(_)
+            | Setting::Wallet(..)
+            | Setting::Key(..)
+            | Setting::MasterKey(_) => false,
+        }
+    }
 }
 
 /// A login, as stored: the password's hash only.
@@ -208,6 +255,8 @@ pub enum Done {
         /// Minor units.
         available_after: i64,
     },
+    /// As many calls may be made.
+    Allowed(Allowed),
     /// The jobs that were claimed.
     Claimed(Vec<DueJob>),
     /// The pushes that were claimed.
@@ -250,7 +299,8 @@ impl Change {
             | Change::Claim { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
-            | Change::WakeEnquiries { .. }
+            | Change::TakeOver { .. }
+            | Change::Allow { .. }
             | Change::Remember { .. }
             | Change::Push(_)
             | Change::Set(_)
@@ -271,7 +321,8 @@ impl Change {
             Change::Post(_)
             | Change::Claim { .. }
             | Change::PutOff { .. }
-            | Change::WakeEnquiries { .. }
+            | Change::TakeOver { .. }
+            | Change::Allow { .. }
             | Change::Remember { .. }
             | Change::Push(
                 PushChange::Claim { .. } | PushChange::End(_) | PushChange::PutOff { .. },
@@ -293,7 +344,8 @@ impl Change {
             | Change::Claim { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
-            | Change::WakeEnquiries { .. }
+            | Change::TakeOver { .. }
+            | Change::Allow { .. }
             | Change::Remember { .. }
             | Change::Push(_)
             | Change::Set(_)

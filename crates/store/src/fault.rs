@@ -21,6 +21,9 @@ pub enum Fault {
     /// moment.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// This node was away for so long that others have taken over what it did; nothing was committed.
+    #[error("this node was taken for dead by the others")]
+    Fenced,
     /// Whether it was committed could not be found out in time.
     #[error("what became of a commit is not known: {0}")]
     Uncertain(String),
@@ -40,6 +43,7 @@ impl Fault {
             Fault::DiskFull(_)
             | Fault::Disk(_)
             | Fault::Unavailable(_)
+            | Fault::Fenced
             | Fault::Uncertain(_)
             | Fault::Closed
             | Fault::Busy => false,
@@ -81,11 +85,6 @@ pub enum OpenError {
     /// A server that cannot be worked with now.
     #[error("the database {0} cannot be used ({1}); look after it, or give another --database-url")]
     Server(String, String),
-    /// Another node works with the database.
-    #[error(
-        "the database {0} is in use by another Saldo node, and several nodes on one database are not possible yet; stop that one, or give this one another --database-url"
-    )]
-    InUse(String),
     /// A server that is too old.
     #[error("the database {server} is PostgreSQL {found}; {oldest} is the oldest that will do")]
     OldServer {

@@ -67,5 +67,6 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &HaltChange) -> Result<(), Fault>
             }
         }
     }
-    Ok(())
+    // Whichever node it was said on, all know soon.
+    sql.run("UPDATE news SET revision = revision + 1 WHERE topic = 'halt'", &[]).map(drop)
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod archive;
 mod backend;
 mod backup;
+mod calls;
 mod catalog;
 mod change;
 mod fault;
@@ -26,7 +27,8 @@ mod writer;
 pub use accounts::KeyHolder;
 pub use archive::{ArchiveChange, ArchiveDone, Closing};
 pub use backup::{Ending, HeldFolder, audit_file};
-pub use change::{Change, Done, DueJob, Posting, Setting, User};
+pub use calls::Allowed;
+pub use change::{Change, DeadRun, Done, DueJob, Posting, Setting, User};
 pub use fault::{Fault, OpenError};
 pub use halts::{Halt, HaltChange};
 pub use ledger::Wallet;
@@ -40,7 +42,9 @@ pub use pushes::{DuePush, PushChange};
 pub use statement::{Page, StatementLine};
 pub use verify::Report;
 
-use backend::postgres::{NodeLock, Pg, Server};
+pub use backend::postgres::News;
+
+use backend::postgres::{Membership, Pg, Server};
 use backend::sqlite::Folder;
 use backend::{Sql, WriteSql};
 use domain::account::{Account, AccountId, Environment, Key};
@@ -58,17 +62,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::watch;
 use writer::Writer;
 
 /// Reading connections: as many answers at once as two cores can give, and one to spare.
 const READERS: usize = 4;
 /// Reading connections to a server: an answer is a round trip, in which others can ask too.
 const READERS_OF_A_SERVER: usize = 8;
-
-/// How often the lock that keeps other nodes off is looked at: less than a node takes to start.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 type Reader = Box<dyn Sql + Send>;
 
@@ -78,15 +79,12 @@ pub struct Store {
     thread: Option<JoinHandle<()>>,
     readers: Vec<Mutex<Reader>>,
     next_reader: AtomicUsize,
-    alone: Option<Alone>,
+    /// This process among the nodes of a database: left once the writer has ended.
+    membership: Option<Membership>,
     // Last: the lock on the folder goes when everything above is closed.
     place: Place,
-}
-
-/// What keeps a second node off a database: the data folder beside it, and a lock in it.
-struct Alone {
-    _folder: Folder,
-    lock: NodeLock,
+    /// The data folder of a node, which keeps other processes off what it keeps there.
+    _beside: Option<Folder>,
 }
 
 /// Where the data lies.
@@ -115,31 +113,36 @@ impl Store {
         })
     }
 
-    /// Opens a PostgreSQL database, bringing its schema up to date. Blocks this thread meanwhile.
-    /// `url` as libpq has it, with several hosts where there are several:
+    /// Opens a PostgreSQL database as one more node, bringing its schema up to date. Blocks this thread
+    /// meanwhile. `url` as libpq has it, with several hosts where there are several:
     /// `postgres://user:password@host1,host2/database?sslmode=verify-full`.
     pub fn connect(url: &str) -> Result<Store, OpenError> {
+        Store::join(url, None)
+    }
+
+    /// As [`Store::connect`], with the node's data folder, which no other process may hold: so what the
+    /// last process of this folder left can be taken over at once.
+    pub fn connect_node(url: &str, folder: &Path) -> Result<Store, OpenError> {
+        Store::join(url, Some((folder, Folder::lock(folder)?)))
+    }
+
+    fn join(url: &str, folder: Option<(&Path, Folder)>) -> Result<Store, OpenError> {
         let server = Arc::new(Server::new(url)?);
-        let sql = Pg::writer(&server)?;
+        Pg::prepare(&server)?;
+        let (path, held) = folder.unzip();
+        let membership = Membership::join(&server, path)?;
+        let sql = Pg::writer(&server, membership.member())?;
         let reader = |_| Box::new(Pg::reader(&server)) as Reader;
         let readers = (0..READERS_OF_A_SERVER).map(reader).collect();
-        Store::start(sql, readers, Place::Server(server.clone())).map_err(|error| {
+        let place = Place::Server(server.clone());
+        let mut store = Store::start(sql, readers, place).map_err(|error| {
             OpenError::Server(
                 server.name().to_owned(),
                 format!("no thread for the writer: {error}"),
             )
-        })
-    }
-
-    /// As [`Store::connect`], for one node alone: refuses a database that another node works with, and
-    /// a data folder that another process holds. If the lock is lost (the server was started anew),
-    /// [`Store::failed`] resolves: another node may have it by then.
-    pub fn connect_alone(url: &str, folder: &Path) -> Result<Store, OpenError> {
-        let held = Folder::lock(folder)?;
-        let mut store = Store::connect(url)?;
-        if let Place::Server(server) = &store.place {
-            store.alone = Some(Alone { _folder: held, lock: NodeLock::take(server)? });
-        }
+        })?;
+        store.membership = Some(membership);
+        store._beside = held;
         Ok(store)
     }
 
@@ -152,7 +155,28 @@ impl Store {
         let readers = readers.into_iter().map(Mutex::new).collect();
         let next_reader = AtomicUsize::new(0);
         let (writer, thread) = (Some(writer), Some(thread));
-        Ok(Store { writer, thread, readers, next_reader, alone: None, place })
+        Ok(Store { writer, thread, readers, next_reader, membership: None, place, _beside: None })
+    }
+
+    /// This node's number among those that work with the same database, 0 to 31: a part of every id it
+    /// makes. It changes if the node was taken for dead and joined anew.
+    pub fn node(&self) -> u8 {
+        self.membership.as_ref().map_or(0, |membership| membership.member().number())
+    }
+
+    /// Whether nobody can have taken this node for dead: only then may it send something upstream.
+    pub fn holds_lease(&self) -> bool {
+        self.membership.as_ref().is_none_or(|membership| membership.member().holds_lease())
+    }
+
+    /// Whether other nodes may work with the same data.
+    pub fn is_shared(&self) -> bool {
+        self.membership.is_some()
+    }
+
+    /// What other nodes have changed, as soon as it is heard of; `None` where there are none.
+    pub fn news(&self) -> Option<watch::Receiver<News>> {
+        self.membership.as_ref().map(Membership::news)
     }
 
     /// Asks for a change and waits until it is durable, or refused.
@@ -163,28 +187,12 @@ impl Store {
         }
     }
 
-    /// Resolves when the disk has failed, or the lock that keeps other nodes off is lost: the process
-    /// should end and be started anew.
+    /// Resolves when the disk has failed: the process should end and be started anew.
     pub async fn failed(&self) -> Fault {
-        let disk = async {
-            match &self.writer {
-                Some(writer) => writer.failed().await,
-                None => Fault::Closed,
-            }
-        };
-        tokio::select! {
-            fault = disk => fault,
-            fault = self.intruded() => fault,
+        match &self.writer {
+            Some(writer) => writer.failed().await,
+            None => Fault::Closed,
         }
-    }
-
-    /// Resolves when another node may work with the database.
-    async fn intruded(&self) -> Fault {
-        let Some(alone) = &self.alone else { return std::future::pending().await };
-        while !alone.lock.is_lost() {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        Fault::Unavailable("the lock that keeps other nodes off is lost".to_owned())
     }
 
     /// Whether the store answers.

@@ -1,7 +1,7 @@
 //! Jobs that open purchases owe, events that accounts must be told, cases for staff.
 
 use crate::backend::{Key, Sql, Value, all, first};
-use crate::change::DueJob;
+use crate::change::{DeadRun, DueJob};
 use crate::fault::Fault;
 use crate::{pushes, read};
 use domain::clock::Timestamp;
@@ -15,17 +15,18 @@ fn named(key: &PurchaseKey) -> [Value<'static>; 3] {
     [key.id.0.into(), key.account.0.into(), key.environment.code().into()]
 }
 
-/// Puts the job that a new purchase owes.
+/// Puts the job that a new purchase owes; `run` is the node's that has it in hand.
 pub(crate) fn owe(
     sql: &mut dyn Sql,
+    run: i64,
     key: &PurchaseKey,
     (job, due): (Job, Timestamp),
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
     sql.put(
-        "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) VALUES ($1, $2, $3, $4, $5, 0, 0)",
+        "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch, run) VALUES ($1, $2, $3, $4, $5, 0, 0, $6)",
         Key::Purchase(key.id.0),
-        &[id, account, environment, job.code().into(), due.0.into()],
+        &[id, account, environment, job.code().into(), due.0.into(), run.into()],
         Some(1),
     )
 }
@@ -33,6 +34,7 @@ pub(crate) fn owe(
 /// After a step: the job that is owed now, or, once the purchase is final, the event to tell.
 pub(crate) fn owe_next(
     sql: &mut dyn Sql,
+    run: i64,
     after: &Purchase,
     (job, due): (Job, Timestamp),
 ) -> Result<(), Fault> {
@@ -48,9 +50,9 @@ pub(crate) fn owe_next(
         return pushes::owe(sql, after);
     }
     sql.put(
-        "UPDATE jobs SET job = $1, due_at = $2, tries = 0, epoch = epoch + 1 WHERE purchase_id = $3 AND account_id = $4 AND environment = $5",
+        "UPDATE jobs SET job = $1, due_at = $2, run = $3, tries = 0, epoch = epoch + 1 WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
         Key::Purchase(after.key.id.0),
-        &[job.code().into(), due.0.into(), id, account, environment],
+        &[job.code().into(), due.0.into(), run.into(), id, account, environment],
         None,
     )
 }
@@ -103,8 +105,8 @@ pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>, Fault> {
 /// Takes jobs that are due; each is the taker's until the lease ends.
 pub(crate) fn claim(
     sql: &mut dyn Sql,
-    now: Timestamp,
-    lease: Duration,
+    run: i64,
+    (now, lease): (Timestamp, Duration),
     limit: u32,
 ) -> Result<Vec<DueJob>, Fault> {
     let due = all(
@@ -132,9 +134,9 @@ pub(crate) fn claim(
     for job in &due {
         let [id, account, environment] = named(&job.key);
         sql.put(
-            "UPDATE jobs SET due_at = $1, epoch = $2 WHERE purchase_id = $3 AND account_id = $4 AND environment = $5",
+            "UPDATE jobs SET due_at = $1, epoch = $2, run = $3 WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
             Key::Purchase(job.key.id.0),
-            &[now.after(lease).0.into(), job.epoch.into(), id, account, environment],
+            &[now.after(lease).0.into(), job.epoch.into(), run.into(), id, account, environment],
             Some(1),
         )?;
     }
@@ -152,10 +154,18 @@ pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Resu
     )
 }
 
-/// Makes every enquiry due, as if it were the first.
-pub(crate) fn wake_enquiries(sql: &mut dyn Sql, now: Timestamp) -> Result<(), Fault> {
+/// Forgets runs whose lease has ended and makes due what is in no living run's hands, as if it were
+/// owed for the first time. What expires does so in its own time.
+pub(crate) fn take_over(sql: &mut dyn Sql, dead: &[DeadRun], now: Timestamp) -> Result<(), Fault> {
+    for DeadRun { run, lease_until } in dead {
+        sql.run(
+            "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
+            &[(*run).into(), (*lease_until).into()],
+        )?;
+    }
     sql.run(
-        "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1 WHERE job = 'query' AND due_at > $2",
+        "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
+         WHERE job <> 'expire' AND due_at > $2 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = jobs.run)",
         &[now.0.into(), now.0.into()],
     )?;
     Ok(())

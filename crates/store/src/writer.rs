@@ -8,13 +8,14 @@
 
 use crate::archive::{self, ArchiveChange, ArchiveDone, Standing};
 use crate::backend::{Sql, WriteSql};
+use crate::calls::{Calls, Want, Who};
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
 use crate::ledger::{Balances, Books, Head};
 use crate::pushes::{self, PushChange};
 use crate::{accounts, catalog, halts, outbox, people, purchases, slips};
 use domain::Month;
-use domain::admission::{self, Denial, Needs, View};
+use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
 use domain::purchase::{PurchaseKey, ReferenceKey};
@@ -55,7 +56,12 @@ impl Writer {
     pub(crate) fn start(sql: impl WriteSql + 'static) -> std::io::Result<(Writer, JoinHandle<()>)> {
         let (queue, requests) = sync_channel(QUEUE_MOST);
         let (fail, failed) = watch::channel(None);
-        let desk = Desk { sql: Box::new(sql), books: Books::default(), rooms: HashSet::new() };
+        let desk = Desk {
+            sql: Box::new(sql),
+            books: Books::default(),
+            rooms: HashSet::new(),
+            calls: Calls::default(),
+        };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || desk.run(&requests, &fail))?;
@@ -86,11 +92,18 @@ struct Mentioned<'a> {
     references: Vec<&'a ReferenceKey>,
     purchases: Vec<PurchaseKey>,
     accounts: Vec<&'a LedgerAccount>,
+    callers: Vec<Who>,
     seen: HashSet<&'a LedgerAccount>,
 }
 
 impl<'a> Mentioned<'a> {
-    fn add(&mut self, needs: &Needs<'a>) {
+    fn add(&mut self, change: &'a Change) {
+        let needs = change.needs();
+        if let Change::Allow { account, environment, .. } = change
+            && !self.callers.contains(&(*account, *environment))
+        {
+            self.callers.push((*account, *environment));
+        }
         self.references.extend(needs.claims);
         let step = needs.step.as_ref().filter(|step| step.from_version.is_some());
         self.purchases.extend(step.map(|step| step.key));
@@ -109,6 +122,7 @@ struct Desk {
     books: Books,
     /// Months whose rows have where to lie, and the next month's too.
     rooms: HashSet<Month>,
+    calls: Calls,
 }
 
 impl Desk {
@@ -133,12 +147,20 @@ impl Desk {
                 changes.push(request.change);
                 answers.push(request.answer);
             }
+            let mut is_fenced = false;
             for (answer, verdict) in answers.into_iter().zip(self.settle_batch(&changes)) {
                 if let Err(fault @ Fault::Disk(_)) = &verdict {
                     fail.send_replace(Some(fault.clone()));
                 }
+                is_fenced |= matches!(verdict, Err(Fault::Fenced));
                 // The asker may have gone away; what is committed stays committed.
                 let _ = answer.send(verdict);
+            }
+            if is_fenced {
+                // Asked before this node was taken for dead: others may have decided otherwise since.
+                for Request { answer, .. } in requests.try_iter() {
+                    let _ = answer.send(Err(Fault::Fenced));
+                }
             }
             if fail.borrow().is_some() {
                 tracing::error!(
@@ -223,6 +245,7 @@ impl Desk {
             verdicts.push(verdict);
         }
         self.books.write_balances(self.sql.as_mut(), &view)?;
+        self.calls.write(self.sql.as_mut())?;
         Ok(verdicts)
     }
 
@@ -246,8 +269,9 @@ impl Desk {
     /// Loads everything that the changes mention, in one round of questions.
     fn load(&mut self, changes: &[Change]) -> Result<View, Fault> {
         let (mut view, mut mentioned) = (View::default(), Mentioned::default());
-        changes.iter().for_each(|change| mentioned.add(&change.needs()));
-        let Mentioned { references, purchases, accounts, .. } = &mentioned;
+        changes.iter().for_each(|change| mentioned.add(change));
+        let Mentioned { references, purchases, accounts, callers, .. } = &mentioned;
+        self.calls.open();
         self.books.open(self.sql.is_alone());
         let Balances { known, unknown, by_id, by_name } = self.books.ask_balances(accounts);
         let mut asks = [
@@ -257,6 +281,7 @@ impl Desk {
             by_name,
             self.books.ask_chain(),
             self.books.ask_closed(),
+            Calls::ask(callers),
         ];
         let is_archiving = changes.iter().any(|change| matches!(change, Change::Archive(_)));
         if accounts.is_empty() && !is_archiving {
@@ -264,7 +289,7 @@ impl Desk {
         }
         let is_closed_asked = !asks[5].values.is_empty();
         let mut closed = None;
-        let books = &mut self.books;
+        let (books, calls) = (&mut self.books, &mut self.calls);
         self.sql.each_of(&asks, &mut |(ask, set), row| {
             match ask {
                 0 => {
@@ -275,7 +300,8 @@ impl Desk {
                 2 => books.take_balance(&mut view, known[set], row)?,
                 3 => books.take_balance(&mut view, unknown[set], row)?,
                 4 => books.take_chain(row)?,
-                _ => closed = Some(archive::closed(row)?),
+                5 => closed = Some(archive::closed(row)?),
+                _ => calls.take_row(callers[set], row)?,
             }
             Ok(())
         })?;
@@ -288,42 +314,13 @@ impl Desk {
 
     /// Writes one admitted change; balances are written once for the whole batch.
     fn write(&mut self, change: &Change, view: &View) -> Result<Done, Fault> {
+        let run = self.sql.node_run();
         let sql = self.sql.as_mut();
         match change {
             Change::Open { claims, digest, opening } => {
-                let key = &opening.after.key;
-                for reference in claims {
-                    purchases::claim(
-                        sql,
-                        reference,
-                        Some(key.id),
-                        digest.as_ref(),
-                        opening.after.opened_at,
-                    )?;
-                }
-                let available_after = available(view, opening).unwrap_or(0);
-                purchases::insert(sql, &opening.after, available_after)?;
-                outbox::owe(sql, key, opening.job)?;
-                self.write_move(opening)?;
-                Ok(Done::Opened { available_after })
+                self.open(claims, digest.as_ref(), opening, view)
             }
-            Change::Step(step) => {
-                purchases::step(sql, &step.after, step.from_version)?;
-                outbox::owe_next(sql, &step.after, step.job)?;
-                if let Some(left) = available(view, step) {
-                    purchases::leave(sql, &step.after.key, left)?;
-                }
-                if step.from == domain::State::WithStaff {
-                    outbox::close_case(
-                        sql,
-                        &step.after.key,
-                        CaseKind::Doubt,
-                        step.after.updated_at,
-                    )?;
-                }
-                self.write_move(step)?;
-                Ok(Done::Written)
-            }
+            Change::Step(step) => self.step(step, view),
             Change::Post(posting) => self.post(posting, view),
             Change::Keep { key, proof, case, at } => {
                 purchases::keep(sql, key, proof, *at)?;
@@ -338,24 +335,59 @@ impl Desk {
                 outbox::close_case(sql, key, *why, *at).map(|()| Done::Written)
             }
             Change::Claim { now, lease, limit } => {
-                outbox::claim(sql, *now, *lease, *limit).map(Done::Claimed)
+                outbox::claim(sql, run, (*now, *lease), *limit).map(Done::Claimed)
             }
             Change::PutOff { job, until } => written(outbox::put_off(sql, job, *until)),
             Change::KeepSlip { key, upstream, slip, at } => {
                 written(slips::keep(sql, key, (upstream, slip), *at))
             }
-            Change::WakeEnquiries { now } => written(outbox::wake_enquiries(sql, *now)),
+            Change::TakeOver { dead, now } => written(outbox::take_over(sql, dead, *now)),
+            Change::Allow { account, environment, limit, want, back, now_s } => {
+                let want = Want { limit: *limit, calls: *want, back: *back, now_s: *now_s };
+                Ok(Done::Allowed(self.calls.allow((*account, *environment), &want)))
+            }
             Change::Remember { reference, status, body } => {
                 written(purchases::remember(sql, reference, *status, body))
             }
             Change::Push(change) => push(sql, change),
-            Change::Set(settings) => {
-                written(settings.iter().try_for_each(|setting| self.set(setting)))
-            }
+            Change::Set(settings) => written(self.set_all(settings)),
             Change::People(change) => people::write(sql, change).map(Done::People),
             Change::Halt(change) => written(halts::write(sql, change)),
             Change::Archive(change) => self.archive(change),
         }
+    }
+
+    fn open(
+        &mut self,
+        claims: &[ReferenceKey],
+        digest: Option<&[u8; 32]>,
+        opening: &Move,
+        view: &View,
+    ) -> Result<Done, Fault> {
+        let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
+        let (key, at) = (&opening.after.key, opening.after.opened_at);
+        for reference in claims {
+            purchases::claim(sql, reference, Some(key.id), digest, at)?;
+        }
+        let available_after = available(view, opening).unwrap_or(0);
+        purchases::insert(sql, &opening.after, available_after)?;
+        outbox::owe(sql, run, key, opening.job)?;
+        self.write_move(opening)?;
+        Ok(Done::Opened { available_after })
+    }
+
+    fn step(&mut self, step: &Move, view: &View) -> Result<Done, Fault> {
+        let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
+        purchases::step(sql, &step.after, step.from_version)?;
+        outbox::owe_next(sql, run, &step.after, step.job)?;
+        if let Some(left) = available(view, step) {
+            purchases::leave(sql, &step.after.key, left)?;
+        }
+        if step.from == domain::State::WithStaff {
+            outbox::close_case(sql, &step.after.key, CaseKind::Doubt, step.after.updated_at)?;
+        }
+        self.write_move(step)?;
+        Ok(Done::Written)
     }
 
     fn archive(&mut self, change: &ArchiveChange) -> Result<Done, Fault> {
@@ -422,6 +454,14 @@ impl Desk {
             outbox::open_case(sql, key, case, at)?;
         }
         Ok(())
+    }
+
+    fn set_all(&mut self, settings: &[Setting]) -> Result<(), Fault> {
+        settings.iter().try_for_each(|setting| self.set(setting))?;
+        match settings.iter().any(Setting::is_of_the_catalog) {
+            true => catalog::spread(self.sql.as_mut()),
+            false => Ok(()),
+        }
     }
 
     fn set(&mut self, setting: &Setting) -> Result<(), Fault> {

@@ -308,6 +308,11 @@ impl Server {
     pub fn log(&self) -> String {
         self.running.log()
     }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.running.process.0.id()
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]

@@ -22,6 +22,7 @@ mod kills;
 mod limits;
 mod logins;
 mod logs;
+mod nodes;
 mod on_postgres;
 mod pages;
 #[expect(dead_code, reason = "the store's tests use the rest")]

@@ -89,6 +89,7 @@ impl Engine {
                 Done::Opened { .. }
                 | Done::Written
                 | Done::Posted { .. }
+                | Done::Allowed(_)
                 | Done::Claimed(_)
                 | Done::Pushes(_)
                 | Done::Archive(_),

@@ -54,7 +54,6 @@ impl Ends {
 impl Engine {
     /// Who calls: checks, in this order, token, session, login, account and rate. Wrong tokens are not
     /// counted: 256 bits cannot be guessed, and behind one address many tokens run out.
-    #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn enter_with_token(&self, token: Option<&str>) -> Visit {
         let stop = |refusal| Visit { caller: Err(refusal), quota: None };
         let Some(token) = token else { return stop(Refusal::TokenInvalid) };
@@ -70,7 +69,10 @@ impl Engine {
         // A plan is for whoever needs more than a person does.
         let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
         let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
-        let (quota, passes) = self.inner.calls.take(who, limit, self.monotonic());
+        let (quota, passes) = match self.count_call(who, limit).await {
+            Ok(counted) => counted,
+            Err(refusal) => return stop(refusal),
+        };
         let caller = if passes {
             Ok(Caller {
                 account: session.account,

@@ -6,6 +6,7 @@
 
 mod audit;
 mod listen;
+mod nodes;
 mod push;
 mod run;
 
@@ -30,17 +31,17 @@ pub struct Workers {
 }
 
 impl Engine {
-    /// Starts the workers: first of all, every attempt that the last run left without an outcome
-    /// becomes due to be asked about.
+    /// Starts the workers: first of all, what an earlier run left becomes due: every attempt without an
+    /// outcome is asked about.
     pub async fn start_workers(&self) -> Result<Workers, Fault> {
-        // Nothing in it can be denied: it needs nothing.
-        let _ = self.inner.store.write(Change::WakeEnquiries { now: self.now() }).await?;
+        self.take_over(Vec::new()).await?;
         let stop = CancellationToken::new();
         let loops = TaskTracker::new();
         loops.spawn(self.clone().work(stop.clone()));
         loops.spawn(self.clone().push_what_is_due(stop.clone()));
         loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_now_and_then(stop.clone()));
+        loops.spawn(self.clone().heed_other_nodes(stop.clone()));
         let heard = self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(heard) = heard {
             loops.spawn(self.clone().listen(heard, stop.clone()));

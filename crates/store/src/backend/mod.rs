@@ -37,6 +37,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0006_months.sqlite.sql"),
         postgres: include_str!("../migrations/0006_months.postgres.sql"),
     },
+    Migration {
+        common: include_str!("../migrations/0007_nodes.sql"),
+        sqlite: "",
+        postgres: include_str!("../migrations/0007_nodes.postgres.sql"),
+    },
 ];
 
 /// A value on its way into a statement.
@@ -222,6 +227,8 @@ pub(crate) fn all<T>(
 pub(crate) trait WriteSql: Sql + Send {
     /// Whether nobody else writes to this database: what was learnt in one Tx holds in the next.
     fn is_alone(&self) -> bool;
+    /// The run of this node that the next Tx is of; 0 where there is only one node.
+    fn node_run(&self) -> i64;
     /// Opens a Tx that may write. Nobody else writes until it ends.
     fn begin(&mut self) -> Result<(), Fault>;
     /// Sees to it that rows of a month have where to lie.

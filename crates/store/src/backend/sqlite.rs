@@ -309,6 +309,10 @@ impl WriteSql for Lite {
         true
     }
 
+    fn node_run(&self) -> i64 {
+        0
+    }
+
     fn begin(&mut self) -> Result<(), Fault> {
         self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
     }

@@ -216,7 +216,7 @@ pub async fn a_payment_needs_a_wallet_and_stays_in_range(world: World) {
     assert_eq!(report.journals, 1);
 }
 
-async fn claim(store: &store::Store, after: Duration, limit: u32) -> Vec<DueJob> {
+pub async fn claim(store: &store::Store, after: Duration, limit: u32) -> Vec<DueJob> {
     let claim = Change::Claim { now: NOW.after(after), lease: Duration::from_secs(60), limit };
     match store.write(claim).await.unwrap() {
         Ok(Done::Claimed(jobs)) => jobs,
@@ -285,7 +285,7 @@ pub async fn whoever_lost_a_job_cannot_put_it_off(world: World) {
     world.assert_sound();
 }
 
-pub async fn a_start_makes_enquiries_due(world: World) {
+pub async fn a_start_makes_enquiries_due(mut world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     live(store, purchase(2, 1, State::Sent), &[]).await;
@@ -294,7 +294,13 @@ pub async fn a_start_makes_enquiries_due(world: World) {
     live(store, purchase(2, 4, State::Awaiting), &[]).await;
     // Somebody has them under a lease and died.
     assert_eq!(claim(store, seconds(25), 10).await.len(), 1);
-    store.write(Change::WakeEnquiries { now: NOW.after(seconds(30)) }).await.unwrap().unwrap();
+    world = world.reopened();
+    let store = &world.store;
+    store
+        .write(Change::TakeOver { dead: Vec::new(), now: NOW.after(seconds(30)) })
+        .await
+        .unwrap()
+        .unwrap();
     let due = claim(store, seconds(30), 10).await;
     let mut ids: Vec<(i64, Job)> = due.iter().map(|job| (job.key.id.0, job.job)).collect();
     ids.sort_by_key(|(id, _)| *id);

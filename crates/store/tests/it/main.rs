@@ -12,6 +12,7 @@ mod backup;
 mod conformance;
 mod disk_full;
 mod model;
+mod nodes;
 mod opening;
 mod people;
 mod postgres;

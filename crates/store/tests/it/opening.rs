@@ -75,7 +75,7 @@ async fn data_of_a_newer_version() {
     check(
         folder.path(),
         expect![
-            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 6); start that version, or a newer one"
+            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 7); start that version, or a newer one"
         ],
     );
 }
@@ -163,6 +163,7 @@ async fn a_database_with_a_hole() {
                 Err(
                     Fault::DiskFull(_)
                     | Fault::Unavailable(_)
+                    | Fault::Fenced
                     | Fault::Uncertain(_)
                     | Fault::Closed
                     | Fault::Busy,

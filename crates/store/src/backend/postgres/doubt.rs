@@ -22,8 +22,14 @@ impl Pg {
         let is_over = server.after(LOOK_UP_WITHIN);
         while !is_over.load(Ordering::Acquire) {
             match is_committed(&server, mark) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {
+                Ok(Found::Committed) => return Ok(()),
+                Ok(Found::TakenOver) => {
+                    return Err(Fault::Uncertain(
+                        "the answer to a commit was lost, and others have taken this node for dead since"
+                            .into(),
+                    ));
+                }
+                Ok(Found::NotCommitted) => {
                     return Err(Fault::Unavailable(
                         "the connection was lost before the commit".into(),
                     ));
@@ -38,20 +44,31 @@ impl Pg {
     }
 }
 
+/// What is found of a Tx.
+enum Found {
+    Committed,
+    NotCommitted,
+    /// Its mark went with its run: nobody can tell any more.
+    TakenOver,
+}
+
 /// Asks under the writers' lock, so that a Tx that is still at it has ended; commits something, so
 /// that a synchronous standby has what was found.
-fn is_committed(server: &Server, mark: &Mark) -> Result<bool, Fault> {
+fn is_committed(server: &Server, mark: &Mark) -> Result<Found, Fault> {
     let line = server.connect()?;
     line.run(WRITER_SETTINGS, PATIENCE)?;
     line.run("SET lock_timeout = '2s'; BEGIN", PATIENCE)?;
     line.run(WRITE_LOCK, PATIENCE)?;
-    let batch =
-        format!("SELECT coalesce(max(batch), -1) FROM writers WHERE token = '{}'", mark.token);
-    let found = line.number(&batch)?;
+    let found = line.number(&format!(
+        "SELECT coalesce(max(batch), (SELECT count(*) - 2 FROM nodes WHERE run = {})) FROM writers WHERE token = '{}'",
+        mark.run, mark.token
+    ))?;
     line.run("SELECT pg_current_xact_id()", PATIENCE)?;
     line.run("COMMIT", COMMIT_WITHIN)?;
     match line.warned.load(Ordering::Acquire) {
         true => Err(Fault::Unavailable("what was found may not be replicated".into())),
-        false => Ok(found >= mark.batch),
+        false if found >= mark.batch => Ok(Found::Committed),
+        false if found == -2 => Ok(Found::TakenOver),
+        false => Ok(Found::NotCommitted),
     }
 }

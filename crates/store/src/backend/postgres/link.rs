@@ -108,6 +108,14 @@ impl Server {
 
     /// Opens a connection to the host that takes writes.
     pub(super) fn connect(&self) -> Result<Line, Fault> {
+        self.connect_listening(Box::new(|| {}))
+    }
+
+    /// As [`Server::connect`]; `hear` is called at each notification, on the thread that does the I/O.
+    pub(super) fn connect_listening(
+        &self,
+        hear: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Line, Fault> {
         // Not a channel of tokio's: waited for within a task, it would in time refuse to be ready.
         let (answer, coming) = mpsc::sync_channel(1);
         let (config, tls) = (self.config.clone(), self.tls.clone());
@@ -121,7 +129,7 @@ impl Server {
                 Ok(Ok((client, connection))) => {
                     let warned = Arc::new(AtomicBool::new(false));
                     if answer.send(Ok((client, warned.clone()))).is_ok() {
-                        drive(connection, &warned).await;
+                        drive(connection, &warned, &*hear).await;
                     }
                 }
             }
@@ -169,8 +177,11 @@ fn serve(
 }
 
 /// Moves a connection's bytes until it ends.
-async fn drive<T>(mut connection: Connection<Socket, T>, warned: &AtomicBool)
-where
+async fn drive<T>(
+    mut connection: Connection<Socket, T>,
+    warned: &AtomicBool,
+    hear: &(dyn Fn() + Sync),
+) where
     T: TlsStream + Unpin,
 {
     loop {
@@ -186,6 +197,7 @@ where
                     warned.store(true, Ordering::Release);
                 }
             }
+            Some(Ok(AsyncMessage::Notification(_))) => hear(),
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 tracing::debug!(%error, "a connection to PostgreSQL ended");

@@ -5,23 +5,25 @@
 //! another and each sees what the one before it left. Invariants: a commit whose answer is lost is
 //! looked up before anybody is answered; a statement never runs on another connection than its Tx.
 
-mod alone;
 mod doubt;
 mod link;
 mod migrate;
+mod node;
 mod send;
 mod sets;
 mod tls;
 mod value;
 
-pub(crate) use alone::NodeLock;
 pub(crate) use link::Server;
+pub(crate) use node::Membership;
+pub use node::News;
 
 use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql, first};
 use crate::fault::{Fault, OpenError};
 use domain::Month;
 use link::{Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
 use migrate::silent;
+use node::Member;
 use sets::Plan;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -33,6 +35,9 @@ use value::Column;
 
 /// Held by the Tx of whichever node writes. Spells "book".
 const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(1651470187)";
+/// The last statement of each Tx: leaves its mark, by which its commit can be looked up, and refuses a
+/// run that was taken over, whose row is gone.
+const FENCE: &str = "UPDATE writers SET batch = $1 WHERE token = $2";
 /// A server that says nothing for so long is not waited for any more: longer than a lock is.
 const WRITE_WITHIN: Duration = Duration::from_secs(8);
 const READ_WITHIN: Duration = Duration::from_secs(15);
@@ -48,10 +53,10 @@ const BACK_OFF: [Duration; 4] = [
 ];
 
 /// Every statement of the writer is by key: what plans for an empty table stay right when it grows.
-/// A node that freezes within a Tx loses it, and with it the lock.
+/// A node that freezes within a Tx loses it, and with it the lock, before others give up waiting for it.
 const WRITER_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
     SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '5s';
-    SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = 0";
+    SET idle_in_transaction_session_timeout = '4s'; SET statement_timeout = 0";
 const READER_SETTINGS: &str = "SET default_transaction_read_only = on; SET jit = off;
     SET idle_in_transaction_session_timeout = '60s'";
 
@@ -74,7 +79,8 @@ pub(crate) struct Pg {
     is_in_tx: bool,
     sent: VecDeque<Sent>,
     plan: Plan,
-    /// The writer's: what its last Tx is known by.
+    /// The writer's: for which node it writes, and what its last Tx is known by.
+    member: Option<Arc<Member>>,
     mark: Option<Mark>,
     failures: usize,
     /// Set once a pause between tries to connect is over.
@@ -87,6 +93,8 @@ pub(crate) struct Pg {
 struct Mark {
     token: String,
     batch: i64,
+    /// The run that the Tx is of.
+    run: i64,
 }
 
 impl Pg {
@@ -100,13 +108,19 @@ impl Pg {
         Pg::new(server, READER_SETTINGS, AUDIT_WITHIN)
     }
 
-    /// The connection that writes; brings the schema up to date.
-    pub(crate) fn writer(server: &Arc<Server>) -> Result<Pg, OpenError> {
+    /// Checks the server and brings the schema up to date.
+    pub(crate) fn prepare(server: &Server) -> Result<(), OpenError> {
         let broken = |fault: Fault| OpenError::Server(server.name().to_owned(), fault.to_string());
         let line = server.connect().map_err(broken)?;
-        migrate::prepare(server, &line)?;
+        migrate::prepare(server, &line)
+    }
+
+    /// The connection that writes for a node; the schema is up to date.
+    pub(crate) fn writer(server: &Arc<Server>, member: &Arc<Member>) -> Result<Pg, OpenError> {
         let mut pg = Pg::new(server, WRITER_SETTINGS, WRITE_WITHIN);
-        pg.connect_to_write().map_err(broken)?;
+        pg.member = Some(member.clone());
+        pg.connect_to_write()
+            .map_err(|fault| OpenError::Server(server.name().to_owned(), fault.to_string()))?;
         Ok(pg)
     }
 
@@ -118,6 +132,7 @@ impl Pg {
             is_in_tx: false,
             sent: VecDeque::new(),
             plan: Plan::default(),
+            member: None,
             mark: None,
             failures: 0,
             rested: None,
@@ -149,10 +164,16 @@ impl Pg {
         if self.rested.as_ref().is_some_and(|rested| !rested.load(Ordering::Acquire)) {
             return Err(Fault::Unavailable("no connection".into()));
         }
-        self.mark = None;
+        let before = self.mark.take().map(|mark| mark.run);
         let connected = self.connect().and_then(|()| self.sign_in());
         match &connected {
-            Ok(()) => (self.failures, self.rested) = (0, None),
+            Ok(()) => {
+                (self.failures, self.rested) = (0, None);
+                let now = self.mark.as_ref().map(|mark| mark.run);
+                if before.is_some() && before != now {
+                    return Err(Fault::Fenced);
+                }
+            }
             Err(fault) => {
                 tracing::warn!(%fault, server = self.server.name(), "no connection to write with");
                 self.hang_up();
@@ -164,13 +185,47 @@ impl Pg {
         connected
     }
 
+    /// The right to write for this node's run; whoever was away for too long joins anew first.
     fn sign_in(&mut self) -> Result<(), Fault> {
-        let line = self.line.as_ref().ok_or_else(silent)?;
-        let token = line.text(
-            "INSERT INTO writers (token, batch) VALUES (gen_random_uuid()::text, 0) RETURNING token",
-        )?;
-        self.mark = Some(Mark { token, batch: 0 });
-        Ok(())
+        let member = self.member.clone().ok_or_else(silent)?;
+        for _ in 0..2 {
+            let (run, line) = (member.run(), self.line.as_ref().ok_or_else(silent)?);
+            let token = line.text(&format!(
+                "WITH mine AS (INSERT INTO writers (token, batch, run)
+                     SELECT gen_random_uuid()::text, 0, run FROM nodes WHERE run = {run} RETURNING token)
+                 SELECT coalesce(max(token), '') FROM mine"
+            ))?;
+            if !token.is_empty() {
+                self.mark = Some(Mark { token, batch: 0, run });
+                return Ok(());
+            }
+            member.rejoin(run)?;
+        }
+        Err(Fault::Fenced)
+    }
+
+    /// Refuses once after this node has become another run: what is queued was asked of the old one.
+    fn refuse_fenced(&mut self) -> Result<(), Fault> {
+        let run = self.member.as_ref().map(|member| member.run());
+        match &self.mark {
+            Some(mark) if run != Some(mark.run) => {
+                self.hang_up();
+                self.mark = None;
+                Err(Fault::Fenced)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The run of this Tx was taken over: nothing of it is written.
+    fn fenced(&mut self) -> Fault {
+        let run = self.mark.take().map(|mark| mark.run);
+        if let (Some(member), Some(run)) = (&self.member, run)
+            && let Err(fault) = member.rejoin(run)
+        {
+            tracing::warn!(%fault, "this node could not join anew yet");
+        }
+        Fault::Fenced
     }
 
     /// Forgets the connection and all that was on its way.
@@ -285,7 +340,12 @@ impl WriteSql for Pg {
         false
     }
 
+    fn node_run(&self) -> i64 {
+        self.mark.as_ref().map_or(0, |mark| mark.run)
+    }
+
     fn begin(&mut self) -> Result<(), Fault> {
+        self.refuse_fenced()?;
         self.connect_to_write()?;
         for sql in ["BEGIN", WRITE_LOCK] {
             let statement = self.prepared(sql, false)?;
@@ -308,8 +368,7 @@ impl WriteSql for Pg {
         mark.batch += 1;
         self.mark = Some(mark.clone());
         let mine = [Value::Int(mark.batch), Value::Text(&mark.token)];
-        let leave = "UPDATE writers SET batch = $1 WHERE token = $2";
-        self.put(leave, Key::Late, &mine, Some(1))?;
+        self.put(FENCE, Key::Late, &mine, Some(1))?;
         self.connect()?;
         self.flush()?;
         let statement = self.prepared("COMMIT", false)?;

@@ -7,7 +7,7 @@ use super::link::wait;
 use super::migrate::silent;
 use super::sets::{Group, for_sets, joined, together};
 use super::value::{Column, Owned, PgRow};
-use super::{Affected, Answered, Pg, Sent};
+use super::{Affected, Answered, FENCE, Pg, Sent};
 use crate::fault::Fault;
 use futures_util::StreamExt;
 use std::pin::Pin;
@@ -156,6 +156,9 @@ impl Pg {
             for ((sql, expected), rows) in expected.into_iter().zip(counts) {
                 if expected.is_some_and(|expected| expected != rows) {
                     self.sent.clear();
+                    if sql == FENCE {
+                        return Err(self.fenced());
+                    }
                     return Err(Fault::corrupt(format!(
                         "a statement changed {rows} rows instead of {expected:?}: {sql}"
                     )));

@@ -1,0 +1,314 @@
+//! Two nodes on one PostgreSQL: killed and frozen under load, rate limits over both, news of one to the other.
+//!
+//! Both are demos with the same master key on one machine; their simulators share a file, and are one
+//! upstream.
+
+use crate::harness::{
+    Client, Dice, Folder, Keys, RECHARGE, STATUS, Server, UNLIMITED, note, recharge, words,
+};
+use crate::http_client::{Connection, Lost};
+use crate::postgres::Database;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use upstreams::simulator::read_truth;
+
+/// Two installations of one demo.
+struct Pair {
+    folders: [Folder; 2],
+    flags: Vec<String>,
+    database: Database,
+}
+
+impl Pair {
+    fn new(flags: &[&str]) -> Pair {
+        let pair = Pair {
+            folders: [Folder::new(), Folder::new()],
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            database: Database::empty(),
+        };
+        let truth = pair.folders[0].path("truth.jsonl");
+        let config = format!("simulator_file = {:?}\n", truth.to_str().unwrap());
+        for folder in &pair.folders {
+            fs::write(folder.path("saldo.toml"), &config).unwrap();
+        }
+        pair
+    }
+
+    fn start(&self, node: usize) -> Server {
+        let folder = &self.folders[node];
+        if node == 1 && !folder.data_dir().exists() {
+            // What makes a second node of the same installation.
+            fs::create_dir(folder.data_dir()).unwrap();
+            for file in ["master.key", "demo-credentials.json"] {
+                fs::copy(self.folders[0].data_dir().join(file), folder.data_dir().join(file))
+                    .unwrap();
+            }
+        }
+        let (url, config) = (self.database.url(), folder.path("saldo.toml"));
+        let ours = ["--database-url", &url, "--config", config.to_str().unwrap()];
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).chain(ours).collect();
+        folder.start_with(&flags)
+    }
+
+    fn verify(&self) {
+        let verified = self.folders[0].saldo(&["verify", "--database-url", &self.database.url()]);
+        assert!(verified.status.success(), "{}", words(&verified));
+    }
+
+    /// A number that the database answers.
+    fn count(&self, query: &str) -> i64 {
+        self.database.sql(query)[0].parse().unwrap()
+    }
+}
+
+/// Stops a process where it stands, or lets it go on.
+fn signal(server: &Server, signal: &str) {
+    let sent = Command::new("kill").args([signal, &server.pid().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_node_left_is_settled_by_the_other_within_fifteen_seconds() {
+    let pair = Pair::new(&UNLIMITED);
+    let (one, other) = (pair.start(0), pair.start(1));
+    // A lease ends only for nodes that have seen the others for as long.
+    sleep(Duration::from_secs(9)).await;
+    let mut client = one.sandbox().await;
+    let doubt = client.post(RECHARGE, recharge("01712345106", 10, "R-106")).await.json();
+    assert_eq!(doubt["billing"]["status"], "processing", "{doubt}");
+    one.kill();
+    let killed = Instant::now();
+    let mut client = other.sandbox().await;
+    client.becomes("R-106", "success", Duration::from_secs(15)).await;
+    note(&format!("taken over {:?} after the kill", killed.elapsed()));
+    other.stop();
+    pair.verify();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_is_told_the_other_heeds_within_a_second() {
+    let pair = Pair::new(&UNLIMITED);
+    let (one, other) = (pair.start(0), pair.start(1));
+    let mut client = other.sandbox().await;
+    let open_key = &one.credentials.merchant.sandbox.open_key;
+    assert_eq!(client.get(&format!("{STATUS}?reference=none")).await.status(), 404);
+    let revoked = pair.folders[0].saldo(&["key", "revoke", open_key]);
+    assert!(revoked.status.success(), "{}", words(&revoked));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(client.get(&format!("{STATUS}?reference=none")).await.status(), 401);
+    one.stop();
+    other.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minute_has_its_limit_over_both_nodes() {
+    const LIMIT: usize = 600;
+    let pair = Pair::new(&["--requests-per-minute", "600"]);
+    let servers = [pair.start(0), pair.start(1)];
+    let keys = servers[0].credentials.merchant.live.clone();
+    let passed = Arc::new(AtomicUsize::new(0));
+    let mut callers = JoinSet::new();
+    for n in 0..32 {
+        let mut client = Client::open(&servers[n % 2].address, &keys).await;
+        let passed = passed.clone();
+        callers.spawn(async move {
+            for _ in 0..10 * LIMIT / 32 {
+                let reply = client.get(&format!("{STATUS}?reference=none")).await;
+                match reply.status() {
+                    404 => _ = passed.fetch_add(1, Ordering::Relaxed),
+                    429 => {
+                        let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+                        assert!((1..=60).contains(&wait), "{reply:?}");
+                    }
+                    other => panic!("{other}: {reply:?}"),
+                }
+            }
+        });
+    }
+    let began = Instant::now();
+    while let Some(done) = callers.join_next().await {
+        done.unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(55), "too slow to tell: {:?}", began.elapsed());
+    let passed = passed.load(Ordering::Relaxed);
+    note(&format!("{passed} of {LIMIT} passed, of {} that came", 10 * LIMIT));
+    assert!(passed * 10 >= LIMIT * 9 && passed * 10 <= LIMIT * 11, "{passed}");
+    servers.into_iter().for_each(Server::stop);
+}
+
+const CLIENTS: usize = 64;
+const REFERENCES: usize = 1_000;
+/// A client that has no answer by then sends the same to another node.
+const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+
+/// Where the two nodes are just now; a node that was started anew listens elsewhere.
+type Addresses = Arc<RwLock<[String; 2]>>;
+
+/// A client that sends each reference until it is answered.
+struct Stubborn {
+    addresses: Addresses,
+    headers: HeaderMap,
+    connection: Option<(usize, Connection)>,
+    dice: Dice,
+}
+
+impl Stubborn {
+    fn new(addresses: &Addresses, keys: &Keys, dice: Dice) -> Stubborn {
+        let mut headers = HeaderMap::new();
+        let value = |text: &str| HeaderValue::from_str(text).unwrap();
+        headers.insert("x-open-key", value(&keys.open_key));
+        headers.insert("x-authorization", value(&keys.secret_key));
+        headers.insert(header::CONTENT_TYPE, value("application/json"));
+        Stubborn { addresses: addresses.clone(), headers, connection: None, dice }
+    }
+
+    /// The status and the code of the answer that counts, and what came before it.
+    async fn buy(&mut self, body: &str) -> (u16, Vec<String>) {
+        let mut before = Vec::new();
+        loop {
+            match timeout(ANSWER_WITHIN, self.try_to_buy(body)).await {
+                Ok(Ok((503, _))) => before.push("503".to_owned()),
+                Ok(Ok((status, retries))) => {
+                    assert!(matches!(status, 200 | 422), "{status} {retries}: {body}");
+                    return (status, before);
+                }
+                Ok(Err(_)) => before.push("lost".to_owned()),
+                Err(_) => before.push("late".to_owned()),
+            }
+            self.connection = None;
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn try_to_buy(&mut self, body: &str) -> Result<(u16, String), Lost> {
+        if self.connection.is_none() {
+            let node = self.dice.below(2);
+            let address = self.addresses.read().unwrap()[node].clone();
+            self.connection = Some((node, Connection::open(&address).await?));
+        }
+        let (_, connection) = self.connection.as_mut().unwrap();
+        let mut request = Request::new(Full::new(body.to_owned().into()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = RECHARGE.parse().unwrap();
+        *request.headers_mut() = self.headers.clone();
+        let answer = connection.send(request).await?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        if answer.status == 503 {
+            assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+        } else {
+            assert!(!answer.status.is_server_error(), "{answer:?}");
+        }
+        if answer.status == 422 {
+            assert!(text.contains("DUPLICATE_REFERENCE"), "{text}");
+        }
+        Ok((answer.status.as_u16(), text))
+    }
+}
+
+/// Rig R5 and R10b: whatever becomes of a node, a reference is one purchase, one hold, one delivery.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_is_charged_once_whichever_node_dies_or_freezes() {
+    let mut dice = Dice::new("nodes");
+    let pair = Pair::new(&[&UNLIMITED[..], &["--balance", "999999999"]].concat());
+    let (mut one, other) = (pair.start(0), pair.start(1));
+    let keys = one.credentials.merchant.sandbox.clone();
+    let addresses: Addresses = Arc::new(RwLock::new([one.address.clone(), other.address.clone()]));
+    let sent = Arc::new(AtomicUsize::new(0));
+    let told: Arc<Mutex<HashMap<usize, BTreeMap<u16, usize>>>> = Arc::default();
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        let mut buyer = Stubborn::new(&addresses, &keys, dice.fork());
+        let (sent, told) = (sent.clone(), told.clone());
+        clients.spawn(async move {
+            let mut before: BTreeMap<String, usize> = BTreeMap::new();
+            for n in 0..REFERENCES {
+                // Many are at the same reference at about the same moment, and nobody is quite.
+                let n = (n + client % 8) % REFERENCES;
+                let end = ["101", "101", "101", "106", "103", "102", "107", "110"][n % 8];
+                let body = recharge(&format!("0171{n:04}{end}"), 10, &format!("N-{n}"));
+                let (status, troubles) = buyer.buy(&body).await;
+                for trouble in troubles {
+                    *before.entry(trouble).or_default() += 1;
+                }
+                *told.lock().unwrap().entry(n).or_default().entry(status).or_default() += 1;
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+            before
+        });
+    }
+    let all = CLIENTS * REFERENCES;
+    let reaches = |part: usize| {
+        let sent = sent.clone();
+        async move {
+            while sent.load(Ordering::Relaxed) < all * part / 10 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    reaches(2).await;
+    one.kill();
+    one = pair.start(0);
+    addresses.write().unwrap()[0].clone_from(&one.address);
+    reaches(5).await;
+    // Longer than its lease: the other node takes it for dead, and it wakes up not knowing.
+    signal(&other, "-STOP");
+    sleep(Duration::from_secs(15)).await;
+    signal(&other, "-CONT");
+    let mut troubles: BTreeMap<String, usize> = BTreeMap::new();
+    while let Some(before) = clients.join_next().await {
+        for (trouble, n) in before.unwrap() {
+            *troubles.entry(trouble).or_default() += n;
+        }
+    }
+    note(&format!("{all} sent; on the way: {troubles:?}"));
+    assert!(other.log().contains("is a new one now"), "it was taken for dead: {}", other.log());
+
+    settled(&pair).await;
+    each_is_one(&pair, &told.lock().unwrap());
+    one.stop();
+    other.stop();
+    pair.verify();
+}
+
+/// Waits until no doubt is left.
+async fn settled(pair: &Pair) {
+    let unsettled = "SELECT count(*) FROM purchases WHERE state IN ('held', 'sent', 'in_doubt')";
+    let began = Instant::now();
+    while pair.count(unsettled) > 0 {
+        assert!(began.elapsed() < Duration::from_secs(90), "doubts last");
+        sleep(Duration::from_millis(500)).await;
+    }
+    note(&format!("no doubt is left after {:?}", began.elapsed()));
+}
+
+/// One purchase, one hold and at most one delivery for each reference, and whoever was told, was told so.
+fn each_is_one(pair: &Pair, told: &HashMap<usize, BTreeMap<u16, usize>>) {
+    let many = i64::try_from(REFERENCES).unwrap();
+    let of = "FROM purchases WHERE reference LIKE 'N-%'";
+    assert_eq!(pair.count(&format!("SELECT count(*) {of}")), many);
+    assert_eq!(pair.count(&format!("SELECT count(DISTINCT reference) {of}")), many);
+    assert_eq!(pair.count("SELECT count(*) FROM journals WHERE reason = 'hold'"), many);
+    assert_eq!(pair.count("SELECT count(*) FROM cases"), 0);
+    for (reference, answers) in told {
+        // The one that bought may have lost its answer to the kill; nobody else was told so.
+        assert!(answers.get(&200).is_none_or(|n| *n == 1), "N-{reference}: {answers:?}");
+        assert_eq!(answers.values().sum::<usize>(), CLIENTS, "N-{reference}: {answers:?}");
+    }
+    let truth = read_truth(&pair.folders[0].path("truth.jsonl")).unwrap();
+    let mut credited: HashMap<i64, usize> = HashMap::new();
+    for record in truth.iter().filter(|record| record.credited) {
+        assert_eq!(record.repeats, 0, "{record:?}");
+        *credited.entry(record.attempt.purchase.0).or_default() += 1;
+    }
+    assert!(credited.values().all(|n| *n == 1), "delivered twice");
+    let delivered = pair.count("SELECT count(*) FROM purchases WHERE state = 'delivered'");
+    assert_eq!(i64::try_from(credited.len()).unwrap(), delivered);
+}

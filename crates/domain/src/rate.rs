@@ -1,0 +1,139 @@
+//! The sliding minute that counts calls: in no 60 seconds more pass than the limit.
+//!
+//! Counted by the second. A token bucket of the same size would let twice as many through around its
+//! refill. Not here: whose calls, and where the count is kept.
+
+/// Seconds that a call counts.
+pub const MINUTE_S: u64 = 60;
+
+/// The calls of the last minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minute {
+    slots: [u32; MINUTE_S as usize],
+    at_s: u64,
+    sum: u32,
+}
+
+impl Minute {
+    /// Bytes of [`Minute::to_bytes`].
+    pub const BYTES: usize = 4 * MINUTE_S as usize;
+
+    /// Nothing counted yet, at this second.
+    pub const fn new(at_s: u64) -> Minute {
+        Minute { slots: [0; MINUTE_S as usize], at_s, sum: 0 }
+    }
+
+    const fn slot(at_s: u64) -> usize {
+        (at_s % MINUTE_S) as usize
+    }
+
+    /// Forgets what is older than a minute; time does not step back.
+    pub fn advance(&mut self, now_s: u64) {
+        let passed = now_s.saturating_sub(self.at_s).min(MINUTE_S);
+        for step in 1..=passed {
+            let slot = &mut self.slots[Minute::slot(now_s - passed + step)];
+            self.sum -= *slot;
+            *slot = 0;
+        }
+        self.at_s = self.at_s.max(now_s);
+    }
+
+    /// Counts as many of `want` calls as are within `limit` at its last second; answers how many.
+    pub fn take(&mut self, want: u32, limit: u32) -> u32 {
+        let taken = want.min(limit.saturating_sub(self.sum));
+        self.slots[Minute::slot(self.at_s)] += taken;
+        self.sum += taken;
+        taken
+    }
+
+    /// Counts `unused` calls no more that were taken at this second and not made.
+    pub fn give_back(&mut self, unused: u32, taken_s: u64) {
+        if taken_s > self.at_s || taken_s + MINUTE_S <= self.at_s {
+            return;
+        }
+        let slot = &mut self.slots[Minute::slot(taken_s)];
+        let back = unused.min(*slot);
+        *slot -= back;
+        self.sum -= back;
+    }
+
+    /// Calls that may still be taken.
+    pub const fn left(&self, limit: u32) -> u32 {
+        limit.saturating_sub(self.sum)
+    }
+
+    /// The second up to which it is counted.
+    pub const fn at_s(&self) -> u64 {
+        self.at_s
+    }
+
+    /// Seconds until the oldest call that counts is given back; 0 if none counts.
+    pub fn gives_back_in_s(&self) -> u64 {
+        (1..=MINUTE_S).find(|age| self.slots[Minute::slot(self.at_s + age)] > 0).unwrap_or(0)
+    }
+
+    /// The slots as they are kept, beside [`Minute::at_s`].
+    pub fn to_bytes(&self) -> [u8; Minute::BYTES] {
+        let mut bytes = [0; Minute::BYTES];
+        for (four, slot) in bytes.chunks_exact_mut(4).zip(self.slots) {
+            four.copy_from_slice(&slot.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// From what was kept; `None` if it is none of it.
+    pub fn from_bytes(bytes: &[u8], at_s: u64) -> Option<Minute> {
+        let bytes = <&[u8; Minute::BYTES]>::try_from(bytes).ok()?;
+        let mut minute = Minute::new(at_s);
+        for (slot, four) in minute.slots.iter_mut().zip(bytes.chunks_exact(4)) {
+            *slot = u32::from_le_bytes(four.try_into().ok()?);
+            minute.sum = minute.sum.checked_add(*slot)?;
+        }
+        Some(minute)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// In no 60 seconds are more calls made than allowed, whatever is taken ahead and given back.
+        #[test]
+        fn no_minute_has_more_than_its_limit(
+            asks in proptest::collection::vec((0_u64..20, 1_u32..9, 0_u32..4), 1..200),
+            limit in 1_u32..30,
+        ) {
+            let (mut now, mut minute) = (1_000, Minute::new(1_000));
+            let mut made: Vec<(u64, u32)> = Vec::new();
+            for (gap, want, unused) in asks {
+                now += gap;
+                minute.advance(now);
+                let taken = minute.take(want, limit);
+                let recent: u32 = made.iter().filter(|(at, _)| *at + 60 > now).map(|(_, n)| n).sum();
+                prop_assert_eq!(taken, want.min(limit - recent));
+                let unused = unused.min(taken);
+                minute.give_back(unused, now);
+                made.push((now, taken - unused));
+                let kept = Minute::from_bytes(&minute.to_bytes(), minute.at_s());
+                prop_assert_eq!(kept.as_ref(), Some(&minute));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_too_late_or_twice_counts_for_nothing() {
+        let mut minute = Minute::new(100);
+        assert_eq!(minute.take(5, 5), 5);
+        minute.advance(159);
+        minute.give_back(9, 100);
+        assert_eq!(minute.left(5), 5);
+        assert_eq!(minute.take(2, 5), 2);
+        minute.advance(219);
+        minute.give_back(2, 159);
+        minute.give_back(2, 300);
+        assert_eq!((minute.left(5), minute.gives_back_in_s()), (5, 0));
+        assert_eq!(Minute::from_bytes(&[0; 8], 1), None);
+    }
+}
