@@ -157,6 +157,8 @@ pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Resu
 /// Forgets runs whose lease has ended and makes due what is in no living run's hands, as if it were
 /// owed for the first time. What expires does so in its own time.
 pub(crate) fn take_over(sql: &mut dyn Sql, dead: &[DeadRun], now: Timestamp) -> Result<(), Fault> {
+    // Who left in an orderly way has said so.
+    sql.run("DELETE FROM nodes WHERE lease_until = 0", &[])?;
     for DeadRun { run, lease_until } in dead {
         sql.run(
             "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
