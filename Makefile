@@ -12,11 +12,13 @@ STANDARDWEBHOOKS_NODE := 1.1.1
 
 .PHONY: test check fmt bench tools
 
-# Formatting, lints, all tests, the documentation: in the order in which they are quick to fail.
+# Formatting, lints, all tests (those that keep books on both databases), the documentation: in the order
+# in which they are quick to fail.
 test: tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo nextest run --workspace --locked --no-fail-fast
+	SALDO_TEST_DATABASE=postgresql cargo nextest run --profile postgresql -p engine -p app --locked --no-fail-fast
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
 # What is quick enough to run at every save.

@@ -6,10 +6,14 @@ use anyhow::{Context as _, anyhow};
 use std::io::{IsTerminal as _, stderr};
 use tracing_subscriber::EnvFilter;
 
+/// At lower levels the PostgreSQL client logs the values of every statement, secrets among them.
+const VALUES_UNSHOWN: &str = "tokio_postgres=warn";
+
 /// Starts logging as the configuration says.
 pub(crate) fn start(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log)
-        .with_context(|| format!("log: {:?} is no level", config.log))?;
+        .with_context(|| format!("log: {:?} is no level", config.log))?
+        .add_directive(VALUES_UNSHOWN.parse()?);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     match config.log_format {
         LogFormat::Text => {

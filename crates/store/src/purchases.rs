@@ -424,7 +424,7 @@ pub struct OpenCase {
 pub(crate) fn open_cases(sql: &mut dyn Sql) -> Result<Vec<OpenCase>, Fault> {
     all(
         sql,
-        "SELECT purchase_id, account_id, environment, why, opened_at, text FROM cases WHERE closed_at IS NULL ORDER BY opened_at",
+        "SELECT purchase_id, account_id, environment, why, opened_at, text FROM cases WHERE closed_at IS NULL ORDER BY opened_at, purchase_id, why",
         &[],
         |row| {
             let environment: Environment = read::environment(row.text(2)?)?;

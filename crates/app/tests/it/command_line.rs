@@ -4,9 +4,10 @@ use crate::harness::{
     Client, Folder, Keys, RECHARGE, STATUS, UNLIMITED, recharge, saldo, touch, words,
 };
 use crate::http_client::Lost;
-use rusqlite::Connection;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -21,15 +22,15 @@ pub fn assert_one_sentence(output: &Output, mentions: &str) {
     assert!(lines[0].to_lowercase().contains(mentions), "says {mentions:?}: {said}");
 }
 
-fn serve(data_dir: &Path) -> Output {
-    saldo(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap()])
+fn serve(folder: &Folder, data_dir: &Path) -> Output {
+    folder.saldo_in(data_dir, &["serve", "--listen", "127.0.0.1:0"])
 }
 
 #[test]
 fn a_folder_in_use_is_left_alone() {
     let folder = Folder::new();
     let server = folder.start();
-    assert_one_sentence(&serve(&folder.data_dir()), "process");
+    assert_one_sentence(&serve(&folder, &folder.data_dir()), "process");
     // The audit is handed to the server that holds the folder.
     folder.verify();
     server.stop();
@@ -41,20 +42,19 @@ fn a_folder_that_is_none_is_refused() {
     let folder = Folder::new();
     let file = folder.path("file");
     touch(&file);
-    assert_one_sentence(&serve(&file), "file");
-    assert_one_sentence(&serve(&file.join("below")), "file");
-    assert_one_sentence(&serve(Path::new("/proc/no-such-place")), "no-such-place");
+    assert_one_sentence(&serve(&folder, &file), "file");
+    assert_one_sentence(&serve(&folder, &file.join("below")), "file");
+    assert_one_sentence(&serve(&folder, Path::new("/proc/no-such-place")), "no-such-place");
 }
 
 #[test]
 fn data_of_a_newer_saldo_is_left_alone() {
     let folder = Folder::new();
     folder.start().stop();
-    Connection::open(folder.data_dir().join("saldo.db"))
-        .unwrap()
-        .pragma_update(None, "user_version", 9_999)
-        .unwrap();
-    assert_one_sentence(&serve(&folder.data_dir()), "newer");
+    folder.sql(
+        folder.called("PRAGMA user_version = 9999", "UPDATE schema_version SET version = 9999"),
+    );
+    assert_one_sentence(&serve(&folder, &folder.data_dir()), "newer");
     assert_one_sentence(&folder.saldo(&["verify"]), "newer");
 }
 
@@ -64,7 +64,7 @@ fn a_folder_that_holds_no_database_is_refused() {
     folder.start().stop();
     let database = folder.data_dir().join("saldo.db");
     std::fs::write(&database, "this is no database, whatever its name says".repeat(100)).unwrap();
-    assert_one_sentence(&serve(&folder.data_dir()), "database");
+    assert_one_sentence(&serve(&folder, &folder.data_dir()), "database");
 }
 
 #[test]
@@ -94,12 +94,16 @@ async fn an_orderly_stop_cuts_no_answer_off() {
         let server = folder.start_with(&[&UNLIMITED[..], &["--balance", "999999999"]].concat());
         let keys = server.credentials.merchant.sandbox.clone();
         let mut tasks = JoinSet::new();
+        let begun = Arc::new(AtomicUsize::new(0));
         for task in 0..16 {
-            let (address, keys) = (server.address.clone(), keys.clone());
+            let (address, keys, begun) = (server.address.clone(), keys.clone(), begun.clone());
             let client = server.sandbox().await;
             // Half of them keep their connection, half open one for each request.
             let keeps = task % 2 == 0;
-            tasks.spawn(Buyer { task, keeps, address, keys, client: Some(client) }.run());
+            tasks.spawn(Buyer { task, keeps, begun, address, keys, client: Some(client) }.run());
+        }
+        while begun.load(Ordering::Relaxed) < 16 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         server.ask_to_stop();
@@ -110,7 +114,7 @@ async fn an_orderly_stop_cuts_no_answer_off() {
         let server = folder.start();
         let mut client = server.sandbox().await;
         for (answered, unanswered) in outcomes {
-            assert!(answered > 0, "there was no load");
+            assert!(answered > 0, "each had begun");
             // What was not answered was never read: it has no effect.
             if let Some(reference) = unanswered {
                 let reply = client.get(&format!("{STATUS}?reference={reference}")).await;
@@ -129,6 +133,8 @@ async fn an_orderly_stop_cuts_no_answer_off() {
 struct Buyer {
     task: usize,
     keeps: bool,
+    /// How many buyers have had an answer.
+    begun: Arc<AtomicUsize>,
     address: String,
     keys: Keys,
     client: Option<Client>,
@@ -150,6 +156,7 @@ impl Buyer {
             match client.send(http::Method::POST, RECHARGE, body).await {
                 Ok(reply) => {
                     assert_eq!(reply.status(), 200, "{reply:?}");
+                    self.begun.fetch_add(usize::from(n == 0), Ordering::Relaxed);
                     let is_open = reply.header("connection") != Some("close");
                     self.client = (self.keeps && is_open).then_some(client);
                 }
@@ -200,15 +207,13 @@ async fn the_audit_names_the_row_that_lies() {
     ];
     for (table, lie, names) in lies {
         let folder = books().await;
-        {
-            let database = Connection::open(folder.data_dir().join("saldo.db")).unwrap();
-            let guards = format!(
-                "DROP TRIGGER IF EXISTS {table}_are_not_updated; \
-                 DROP TRIGGER IF EXISTS {table}_are_not_deleted;"
-            );
-            database.execute_batch(&guards).unwrap();
-            assert!(database.execute(lie, []).unwrap() > 0, "{lie}");
-        }
+        let drops = format!(
+            "DROP TRIGGER IF EXISTS {table}_are_not_updated; \
+             DROP TRIGGER IF EXISTS {table}_are_not_deleted"
+        );
+        let guards_off = folder.called(&drops, "SET session_replication_role = replica");
+        let lied = folder.sql(&format!("{guards_off}; {lie} RETURNING 1"));
+        assert!(!lied.is_empty(), "{lie}");
         let output = folder.saldo(&["verify"]);
         assert_eq!(output.status.code(), Some(1), "{lie}: {}", words(&output));
         assert!(words(&output).contains(names), "{lie} is not named: {}", words(&output));
@@ -223,7 +228,6 @@ async fn the_audit_names_the_row_that_lies() {
 #[tokio::test]
 async fn the_append_only_tables_refuse_to_change() {
     let folder = books().await;
-    let database = Connection::open(folder.data_dir().join("saldo.db")).unwrap();
     for change in [
         "UPDATE entries SET amount = amount + 1",
         "DELETE FROM entries",
@@ -231,9 +235,8 @@ async fn the_append_only_tables_refuse_to_change() {
         "DELETE FROM journals",
         "DELETE FROM claims",
     ] {
-        assert!(database.execute(change, []).is_err(), "{change}");
+        assert!(folder.try_sql(change).is_err(), "{change}");
     }
-    drop(database);
     folder.verify();
 }
 

@@ -3,7 +3,7 @@
 
 use crate::harness::{Client, Folder, RECHARGE, STATUS, Server, UNLIMITED, minor, recharge, words};
 use serde_json::{Value, json};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -161,7 +161,8 @@ async fn a_papers_number_is_booked_once_by_many_at_once() {
     let mut desk = Desk::new().await;
     let data_dir = desk.folder.data_dir();
     let spawn = |_| {
-        Command::new(env!("CARGO_BIN_EXE_saldo"))
+        desk.folder
+            .command()
             .args(desk.booking("withdraw", "100.00", "TWICE"))
             .arg("--data-dir")
             .arg(&data_dir)

@@ -2,7 +2,7 @@
 //! off.
 
 use crate::command_line::assert_one_sentence;
-use crate::harness::{Folder, RECHARGE, UNLIMITED, note, recharge, saldo, words};
+use crate::harness::{Folder, RECHARGE, UNLIMITED, note, recharge, words};
 use std::process::Output;
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ const COST: i64 = 1_050;
 
 /// Runs a serving verb that is to be refused.
 fn refused(verb: &str, folder: &Folder) -> Output {
-    let data_dir = folder.data_dir();
-    saldo(&[verb, "--listen", "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap()])
+    folder.saldo(&[verb, "--listen", "127.0.0.1:0"])
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! Invariant: a server never outlives its test, and a test fails if its server panicked or
 //! answered a 5xx, whatever else it looks at.
 
+use crate::file;
 use crate::http_client::{Answer, Connection, Lost};
+use crate::postgres::{self, Database};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
@@ -11,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -35,14 +37,53 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(40);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// One installation: a data folder, its credentials file, its log.
+/// One installation: a data folder, its credentials file, its log, and, where
+/// `SALDO_TEST_DATABASE=postgresql` asks for it, a database that holds the books instead.
 pub struct Folder {
     temp: TempDir,
+    /// Where the books are, if not in the folder.
+    url: Option<String>,
+    database: Option<Database>,
 }
 
 impl Folder {
     pub fn new() -> Folder {
-        Folder { temp: TempDir::new().unwrap() }
+        match postgres::is_chosen() {
+            true => Folder::on(Database::new()),
+            false => Folder { temp: TempDir::new().unwrap(), url: None, database: None },
+        }
+    }
+
+    /// With its books in this database, whatever was asked for.
+    pub fn on(database: Database) -> Folder {
+        let url = Some(database.url());
+        Folder { temp: TempDir::new().unwrap(), url, database: Some(database) }
+    }
+
+    /// The binary, which finds this installation's books.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_saldo"));
+        if let Some(url) = &self.url {
+            command.env("SALDO_DATABASE_URL", url);
+        }
+        command
+    }
+
+    /// Runs statements past Saldo; the rows of the last, first columns as text.
+    pub fn sql(&self, statements: &str) -> Vec<String> {
+        self.try_sql(statements).unwrap_or_else(|error| panic!("{error}: {statements}"))
+    }
+
+    pub fn try_sql(&self, statements: &str) -> Result<Vec<String>, String> {
+        match &self.database {
+            None => file::run(&self.data_dir().join("saldo.db"), statements),
+            Some(database) => database.try_sql(statements),
+        }
+    }
+
+    /// What the database in use calls something.
+    pub fn called<'a>(&self, in_sqlite: &'a str, in_postgresql: &'a str) -> &'a str {
+        if self.database.is_some() { in_postgresql } else { in_sqlite }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -95,7 +136,8 @@ impl Folder {
     fn run(&self, verb: &str, flags: &[&str]) -> Running {
         let log = self.path("server.log");
         let log_from = fs::metadata(&log).map_or(0, |file| usize::try_from(file.len()).unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_saldo"))
+        let child = self
+            .command()
             .args([verb, "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(self.data_dir())
             .args(flags)
@@ -111,8 +153,14 @@ impl Folder {
 
     /// Runs a verb on this data folder, whether its server runs or not.
     pub fn saldo(&self, arguments: &[&str]) -> Output {
-        let data_dir = self.data_dir();
-        saldo(&[arguments, &["--data-dir", data_dir.to_str().unwrap()]].concat())
+        self.saldo_in(&self.data_dir(), arguments)
+    }
+
+    /// Runs a verb on another data folder with this one's books.
+    pub fn saldo_in(&self, data_dir: &Path, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(arguments).arg("--data-dir").arg(data_dir).stdin(Stdio::null());
+        command.output().unwrap()
     }
 
     /// Runs a verb that must succeed and gives its JSON lines.
@@ -143,6 +191,14 @@ impl Folder {
     pub fn credentials(&self) -> Credentials {
         let text = fs::read_to_string(self.path("credentials.json")).unwrap();
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+}
+
+impl Drop for Folder {
+    /// A test that is to run on PostgreSQL ran there.
+    fn drop(&mut self) {
+        let is_elsewhere = self.url.is_some() && self.data_dir().join("saldo.db").exists();
+        assert!(!is_elsewhere || std::thread::panicking(), "something went into SQLite");
     }
 }
 
@@ -350,10 +406,20 @@ impl Client {
     }
 
     pub async fn try_open(address: &str, keys: &Keys) -> Result<Client, Lost> {
-        let connection = Connection::open(address).await?;
-        let mut client = Client { connection, headers: HeaderMap::new() };
+        let mut client = Client::try_stranger(address).await?;
         client.set("x-open-key", &keys.open_key);
         client.set("x-authorization", &keys.secret_key);
+        Ok(client)
+    }
+
+    /// A connection without keys or token.
+    pub async fn stranger(address: &str) -> Client {
+        Client::try_stranger(address).await.unwrap()
+    }
+
+    async fn try_stranger(address: &str) -> Result<Client, Lost> {
+        let connection = Connection::open(address).await?;
+        let mut client = Client { connection, headers: HeaderMap::new() };
         client.set("content-type", "application/json");
         Ok(client)
     }
@@ -376,7 +442,20 @@ impl Client {
         self.send(Method::POST, target, body).await.unwrap()
     }
 
+    /// An answer that is no 5xx.
     pub async fn send(
+        &mut self,
+        method: Method,
+        target: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Reply, Lost> {
+        let reply = self.try_send(method, target, body).await?;
+        assert!(reply.status() < 500, "{target}: {reply:?}");
+        Ok(reply)
+    }
+
+    /// An answer that is no 5xx but "not now", and when to come again.
+    pub async fn try_send(
         &mut self,
         method: Method,
         target: &str,
@@ -386,9 +465,10 @@ impl Client {
         *request.method_mut() = method;
         *request.uri_mut() = target.parse().unwrap();
         *request.headers_mut() = self.headers.clone();
-        let answer = self.connection.send(request).await?;
-        assert!(!answer.status.is_server_error(), "{target}: {answer:?}");
-        Ok(Reply(answer))
+        let reply = Reply(self.connection.send(request).await?);
+        let is_put_off = reply.status() == 503 && reply.header("retry-after").is_some();
+        assert!(reply.status() < 500 || is_put_off, "{target}: {reply:?}");
+        Ok(reply)
     }
 
     /// The wallet in minor units.
@@ -419,7 +499,7 @@ impl Client {
     }
 }
 
-/// A whole answer that is no 5xx.
+/// A whole answer.
 #[derive(Debug)]
 pub struct Reply(pub Answer);
 
@@ -513,6 +593,6 @@ pub fn note(words: &str) {
 }
 
 /// An empty file of this name.
-pub fn touch(path: &std::path::Path) {
+pub fn touch(path: &Path) {
     File::create(path).unwrap();
 }

@@ -19,15 +19,15 @@ const CLIENTS: usize = 8;
 const AUDIT_EVERY: usize = 20;
 /// Outcomes that the simulator can answer for: everything but staff (105, 111), and the two that
 /// change after they were final (108, 112).
-const ENDS: [&str; 8] = ["101", "102", "103", "106", "107", "109", "110", "678"];
-const BALANCE: i64 = 99_999_999_900;
+pub const ENDS: [&str; 8] = ["101", "102", "103", "106", "107", "109", "110", "678"];
+pub const BALANCE: i64 = 99_999_999_900;
 /// Amount and fee of a recharge of 10.
 const COST: i64 = 1_050;
 /// How long doubts may last after the last restart (P4).
 const RESOLVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a client was told last, by reference.
-type Told = HashMap<String, String>;
+pub type Told = HashMap<String, String>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_a_hundred_kills() {
@@ -122,7 +122,7 @@ async fn load(server: &Server, round: usize, dice: &mut Dice) -> Loads {
 }
 
 /// Every acknowledged recharge is found, and a last word stays the last word.
-async fn confirm(server: &Server, told: &mut Told) {
+pub async fn confirm(server: &Server, told: &mut Told) {
     let all: Vec<(String, String)> = told.drain().collect();
     let mut tasks = JoinSet::new();
     for part in all.chunks(all.len() / 8 + 1) {
@@ -143,7 +143,7 @@ async fn confirm(server: &Server, told: &mut Told) {
 }
 
 /// Waits until every purchase has come to its end.
-async fn none_stays_in_doubt(folder: &Folder) {
+pub async fn none_stays_in_doubt(folder: &Folder) {
     let started = Instant::now();
     loop {
         let mut open = Vec::new();
@@ -161,7 +161,7 @@ async fn none_stays_in_doubt(folder: &Folder) {
 }
 
 /// The clients' memory, our books, the upstream's truth: one story.
-fn compare(folder: &Folder, told: &Told, listed: &[Value], balance: i64) {
+pub fn compare(folder: &Folder, told: &Told, listed: &[Value], balance: i64) {
     let mut credited: BTreeMap<i64, usize> = BTreeMap::new();
     for record in folder.truth() {
         assert_eq!(record.repeats, 0, "{} was sent twice", record.attempt);

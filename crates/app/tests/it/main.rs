@@ -13,6 +13,8 @@ mod consumer;
 mod contract;
 mod control;
 mod desk;
+#[path = "../../../store/tests/it/file.rs"]
+mod file;
 mod folders;
 mod fuzz;
 mod harness;

@@ -1,16 +1,16 @@
 //! The whole server on PostgreSQL: sold, killed, started again, and nothing is lost.
 
 use crate::consumer::Consumer;
-use crate::harness::{Folder, RECHARGE, UNLIMITED, recharge, words};
+use crate::harness::{Folder, RECHARGE, recharge, words};
 use crate::postgres::Database;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demo_on_postgresql_sells_and_survives_a_kill() {
-    let (folder, database) = (Folder::new(), Database::empty());
+    let database = Database::empty();
     let url = database.url();
-    let flags = [&UNLIMITED[..], &["--database-url", &url]].concat();
-    let server = folder.start_with(&flags);
+    let folder = Folder::on(database);
+    let server = folder.start();
     let mut merchant = server.sandbox().await;
     for (ends, status) in [("101", "success"), ("102", "failed"), ("105", "pending")] {
         let ask = recharge(&format!("01712345{ends}"), 10, &format!("R-{ends}"));
@@ -28,11 +28,12 @@ async fn a_demo_on_postgresql_sells_and_survives_a_kill() {
     let doubt = merchant.post(RECHARGE, recharge("01712345106", 10, "R-106")).await.json();
     assert_eq!(doubt["billing"]["status"], "processing", "{doubt}");
     // A command on another folder is a node beside the server.
-    let beside = Folder::new().saldo(&["verify", "--database-url", &url]);
+    let other = tempfile::tempdir().unwrap();
+    let beside = folder.saldo_in(other.path(), &["verify"]);
     assert!(beside.status.success(), "{}", words(&beside));
 
     server.kill();
-    let server = folder.start_with(&flags);
+    let server = folder.start();
     let mut merchant = server.sandbox().await;
     // What the killed process left is known to be nobody's: no lease has to end first.
     merchant.becomes("R-106", "success", Duration::from_secs(5)).await;
@@ -43,5 +44,4 @@ async fn a_demo_on_postgresql_sells_and_survives_a_kill() {
     server.stop();
     let verified = folder.saldo(&["verify", "--json", "--database-url", &url]);
     assert!(verified.status.success(), "{}", words(&verified));
-    assert!(!folder.data_dir().join("saldo.db").exists(), "nothing is in SQLite");
 }

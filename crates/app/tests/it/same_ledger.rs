@@ -8,26 +8,20 @@ use tokio::time::Instant;
 
 /// Journals of a purchase as stored: reason, then each entry as debit, credit, amount, in order.
 fn journals(folder: &Folder, reference: &str) -> Vec<String> {
-    let sql = rusqlite::Connection::open(folder.data_dir().join("saldo.db")).unwrap();
-    let mut statement = sql
-        .prepare(
-            "SELECT j.reason || ': ' || group_concat(
-                 CASE WHEN d.account_id = 1 THEN 'house' ELSE 'owner' END || ' ' || d.purpose || ' ' || d.upstream || ' > ' ||
-                 CASE WHEN c.account_id = 1 THEN 'house' ELSE 'owner' END || ' ' || c.purpose || ' ' || c.upstream || ' ' ||
-                 e.amount || ' ' || d.currency || ' ' || d.environment, '; ' ORDER BY e.line)
-             FROM purchases p JOIN journals j ON j.purchase_id = p.id JOIN entries e ON e.journal_seq = j.seq
-             JOIN ledger_accounts d ON d.id = e.debit_id JOIN ledger_accounts c ON c.id = e.credit_id
-             WHERE p.reference = ?1 GROUP BY j.seq ORDER BY j.seq",
-        )
-        .unwrap();
-    let rows = statement.query_map([reference], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+    let joined = folder.called("group_concat", "string_agg");
+    folder.sql(&format!(
+        "SELECT j.reason || ': ' || {joined}(
+             CASE WHEN d.account_id = 1 THEN 'house' ELSE 'owner' END || ' ' || d.purpose || ' ' || d.upstream || ' > ' ||
+             CASE WHEN c.account_id = 1 THEN 'house' ELSE 'owner' END || ' ' || c.purpose || ' ' || c.upstream || ' ' ||
+             e.amount || ' ' || d.currency || ' ' || d.environment, '; ' ORDER BY e.line)
+         FROM purchases p JOIN journals j ON j.purchase_id = p.id JOIN entries e ON e.journal_seq = j.seq
+         JOIN ledger_accounts d ON d.id = e.debit_id JOIN ledger_accounts c ON c.id = e.credit_id
+         WHERE p.reference = '{reference}' GROUP BY j.seq, j.reason ORDER BY j.seq"
+    ))
 }
 
 fn state(folder: &Folder, reference: &str) -> String {
-    let sql = rusqlite::Connection::open(folder.data_dir().join("saldo.db")).unwrap();
-    sql.query_row("SELECT state FROM purchases WHERE reference = ?1", [reference], |row| row.get(0))
-        .unwrap()
+    folder.sql(&format!("SELECT state FROM purchases WHERE reference = '{reference}'")).remove(0)
 }
 
 /// A merchant who is paid in dollars.

@@ -132,10 +132,9 @@ async fn a_slip_outlives_doubt_and_a_clash() {
     until(|| !world.engine.open_cases().unwrap().is_empty()).await;
     stop(workers).await;
     assert_eq!(world.state(failed.key.id), State::Failed);
-    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
-    let kept = "SELECT count(*) FROM slips WHERE purchase_id = ?1";
-    let kept: i64 = sql.query_row(kept, [failed.key.id.0], |row| row.get(0)).unwrap();
-    assert_eq!((kept, world.engine.delivery(&failed).await.unwrap().slip), (1, None));
+    let kept = format!("SELECT count(*) FROM slips WHERE purchase_id = {}", failed.key.id.0);
+    assert_eq!(world.home.sql(&kept), ["1"]);
+    assert_eq!(world.engine.delivery(&failed).await.unwrap().slip, None);
     world.assert_sound().await;
 }
 

@@ -64,14 +64,13 @@ async fn a_commit_that_stalls_sends_nothing_late() {
     world.b.on_submit(|_| Reply::Say(delivered()));
     world.a.on_enquire(|_| Reply::Say(Outcome::NotFound));
     let workers = world.engine.start_workers().await.unwrap();
-    let stall = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
-    stall.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let stall = world.home.stall();
     let engine = world.engine.clone();
     let wish = world.wish("R1", TO_A_B);
     let buying = tokio::spawn(async move { engine.purchase(wish).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     world.clock.advance(Duration::from_secs(90));
-    stall.execute_batch("COMMIT").unwrap();
+    stall.let_go();
     buying.await.unwrap().unwrap();
     let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
     until(|| world.state(id) == State::Delivered).await;

@@ -98,10 +98,10 @@ fn after_a_crash_we_ask_and_never_send_again() {
             world
         });
         drop(process);
-        let (folder, clock, merchant) = world.closed();
-        assert!(is_free(folder.path()), "something of the dead process lives");
+        let (home, clock, merchant) = world.closed();
+        assert!(home.is_free(), "something of the dead process lives");
         tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let mut world = started(folder, clock);
+            let mut world = started(home, clock);
             world.merchant = merchant;
             let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
             assert_eq!(world.state(id), State::Sent);

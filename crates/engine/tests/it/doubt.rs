@@ -114,7 +114,12 @@ async fn staff_settle_with_evidence_once() {
 async fn doubt_is_asked_about_by_the_schedule() {
     let world = world().await;
     world.a.answers(unknown(), unknown());
-    world.buy("R1", TO_A).await;
+    let id = world.buy("R1", TO_A).await.key.id;
+    // What is under way puts the job off before the clock moves on.
+    let is_put_off_to = |second| {
+        let due = world.home.sql(&format!("SELECT due_at FROM jobs WHERE purchase_id = {}", id.0));
+        due == [NOW.after(Duration::from_secs(second)).0.to_string()]
+    };
     let mut asked = Vec::new();
     let mut now = 0;
     let mut pokes = Vec::new();
@@ -126,7 +131,8 @@ async fn doubt_is_asked_about_by_the_schedule() {
     // The start itself asks once.
     until(|| world.a.count(What::Enquire) == 1).await;
     asked.push(now);
-    for wait in [15, 60, 300, 300] {
+    until(|| is_put_off_to(15)).await;
+    for (wait, next) in [(15, 60), (60, 300), (300, 300), (300, 300)] {
         for (step, is_asked) in [(wait - 1, false), (1, true)] {
             // Both the enquiry's job and this one are due, or only this one.
             now += step;
@@ -139,8 +145,7 @@ async fn doubt_is_asked_about_by_the_schedule() {
                 until(|| world.a.count(What::Enquire) >= asked.len()).await;
             }
         }
-        // What is under way puts the job off before the clock moves on.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        until(|| is_put_off_to(now + next)).await;
     }
     stop(workers).await;
     assert_eq!(world.a.asked_at_s(), asked);

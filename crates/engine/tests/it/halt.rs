@@ -6,17 +6,17 @@ use domain::lifecycle::State;
 use domain::refusal::Refusal;
 use domain::upstream::Outcome;
 use std::time::Duration;
-use store::{Change, Done, HaltChange, Store};
+use store::{Change, Done, HaltChange};
 
 /// The same installation after a start, halted.
 async fn halted(world: World) -> World {
-    let (folder, clock, merchant) = world.closed();
-    until(|| is_free(folder.path())).await;
-    let store = Store::open(folder.path()).unwrap();
+    let (home, clock, merchant) = world.closed();
+    until(|| home.is_free()).await;
+    let store = home.open();
     let why = "restored from the backup of yesterday".to_owned();
     let begin = HaltChange::Begin { why, at: NOW };
     assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
-    World { merchant, ..started_on(store, folder, clock) }
+    World { merchant, ..started_on(store, home, clock) }
 }
 
 fn is_halted<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> bool {

@@ -8,11 +8,17 @@ mod bills;
 mod clock;
 mod crash;
 mod doubt;
+#[path = "../../../store/tests/it/file.rs"]
+mod file;
 mod halt;
+mod home;
 mod idempotency;
 mod offers;
 mod outcomes;
 mod people;
+#[expect(dead_code, reason = "the store's tests use the rest")]
+#[path = "../../../store/tests/it/postgres.rs"]
+mod postgres;
 mod purchase;
 mod pushes;
 mod quotes;

@@ -498,14 +498,13 @@ async fn a_session_ends_here_at_once_and_elsewhere_within_a_second() {
     let token = log_in(engine, PASSWORD, at(1)).await.unwrap();
     assert!(enter(engine, &token).await.is_ok());
     // As another node would: behind this engine's back.
-    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
-    sql.execute("UPDATE sessions SET revoked_at = 1", []).unwrap();
+    world.home.sql("UPDATE sessions SET revoked_at = 1");
     assert!(enter(engine, &token).await.is_ok(), "a second is the bargain");
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(enter(engine, &token).await, Err(Refusal::TokenInvalid));
     // A session that is gone altogether, and one that has run its hour.
     let token = log_in(engine, PASSWORD, at(1)).await.unwrap();
-    sql.execute("DELETE FROM sessions", []).unwrap();
+    world.home.sql("DELETE FROM sessions");
     assert_eq!(enter(engine, &token).await, Err(Refusal::TokenInvalid));
     let token = log_in(engine, PASSWORD, at(1)).await.unwrap();
     world.clock.advance(Duration::from_secs(3599));
@@ -526,9 +525,9 @@ async fn sessions_stay_read_until_one_ends() {
     let token = log_in(engine, PASSWORD, at(1)).await.unwrap();
     assert!(enter(engine, &token).await.is_ok());
     // Whether a session is read anew shows in this, which another node did.
-    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
-    let ended = "UPDATE sessions SET revoked_at = 1 WHERE user_id = (SELECT id FROM users WHERE email = ?1)";
-    sql.execute(ended, [ANNA]).unwrap();
+    world.home.sql(&format!(
+        "UPDATE sessions SET revoked_at = 1 WHERE user_id = (SELECT id FROM users WHERE email = '{ANNA}')"
+    ));
     engine.forgot_password("nobody@example.org", at(3)).await.unwrap();
     let wrong = engine.reset_password(ANNA, "AAAAAAAAAA", NEW, at(3)).await;
     assert_eq!(wrong, Err(Refusal::CodeInvalid));
@@ -622,10 +621,7 @@ async fn no_secret_is_on_the_disk() {
     let secrets = [PASSWORD, NEW, PUSH, &token, &tag, &first, &second, &third].map(str::to_owned);
     let secrets = secrets.into_iter().chain([&first, &second, &third].map(|code| bare(code)));
     let secrets: Vec<String> = secrets.collect();
-    let mut bytes = Vec::new();
-    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
-        bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
-    }
+    let bytes = world.home.bytes();
     let is_there = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
     assert!(is_there(ANNA) && is_there("$argon2id$"), "looked in the wrong place");
     for secret in secrets {

@@ -96,8 +96,7 @@ async fn buy(world: &World, caller: Caller, reference: &str) -> Purchase {
 }
 
 fn owed(world: &World) -> i64 {
-    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
-    sql.query_row("SELECT count(*) FROM pushes", [], |row| row.get(0)).unwrap()
+    world.home.sql("SELECT count(*) FROM pushes")[0].parse().unwrap()
 }
 
 #[tokio::test]
@@ -211,13 +210,11 @@ async fn what_is_refused_is_not_sent_again() {
 async fn without_a_service_nothing_piles_up() {
     let (world, _) = with_anna().await;
     let account = world.engine.users().unwrap().iter().find(|u| u.email == ANNA).unwrap().account;
-    let sql = rusqlite::Connection::open(world.folder.path().join("saldo.db")).unwrap();
-    sql.execute(
-        "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at) SELECT 1, account_id, id, zeroblob(32), x'00', 0 FROM users WHERE account_id = ?1",
-        [account.0],
-    )
-    .unwrap();
-    drop(sql);
+    let mark = world.home.called("zeroblob(32)", "decode(repeat('00', 32), 'hex')");
+    let sealed = world.home.called("x'00'", "decode('00', 'hex')");
+    world.home.sql(&format!(
+        "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at) SELECT 1, account_id, id, {mark}, {sealed}, 0 FROM users WHERE account_id = {account}"
+    ));
     let caller = Caller { account, key: None, plan: None, ..world.caller() };
     let place = (account, caller.environment);
     let paper = Paper { reference: "in", by: "rahim", note: "" };

@@ -8,7 +8,7 @@ use domain::upstream::{AttemptRef, Outcome, UpstreamCode, Word};
 use expect_test::{expect, expect_file};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Store};
+use store::Change;
 use tokio::sync::Semaphore;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,9 +173,9 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
     let wish = prepared.wish("R1", TO_A_B_C);
     let quote = prepared.engine.quote(wish).await.unwrap().purchase;
     let merchant = prepared.merchant;
-    let (folder, clock, _) = prepared.closed();
-    until(|| is_free(folder.path())).await;
-    let store = Store::open(folder.path()).unwrap();
+    let (home, clock, _) = prepared.closed();
+    until(|| home.is_free()).await;
+    let store = home.open();
     // Its submit is due later than now, so that no worker sends it while we speak of it.
     let later = NOW.after(Duration::from_secs(3600));
     let mut now = store.purchase(&quote.key).unwrap().unwrap();
@@ -194,7 +194,7 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
         now = step.after.clone();
         store.write(Change::Step(step)).await.unwrap().unwrap();
     }
-    let mut world = started_on(store, folder, clock);
+    let mut world = started_on(store, home, clock);
     world.merchant = merchant;
     let id = quote.key.id;
     let workers = world.engine.start_workers().await.unwrap();

@@ -1,5 +1,6 @@
 //! What the tests share: a clock that they move, upstreams that they script, a merchant with money.
 
+use crate::home::Home;
 use domain::account::{AccountId, Environment, HOUSE, Plan, Role, Subscription};
 use domain::catalog::{Catalog, Country, Kind, Limits, OfferForm, Operator, Service, ServiceType};
 use domain::clock::{Chance, Clock, NoChance, Timestamp};
@@ -22,7 +23,6 @@ use domain::{PurchaseId, Refusal};
 use engine::{Caller, Engine, NewAccount, Paper, Receipt, Vault, Wish, Workers};
 use std::collections::HashMap;
 use std::future;
-use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -233,26 +233,25 @@ pub struct World {
     pub b: Arc<Scripted>,
     pub c: Arc<Scripted>,
     pub merchant: AccountId,
-    pub folder: Arc<tempfile::TempDir>,
+    pub home: Arc<Home>,
 }
 
 /// A house, a merchant with [`START`] in each environment, the catalog, three upstreams.
 pub async fn world() -> World {
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    let mut world = started(folder, Arc::default());
+    let mut world = started(Arc::new(Home::new()), Arc::default());
     world.engine.open_house("House").await.unwrap();
     world.engine.set_catalog(catalog()).await.unwrap();
     world.merchant = world.account("merchant").await;
     world
 }
 
-/// An engine on what the folder holds, as after a start of the process.
-pub fn started(folder: Arc<tempfile::TempDir>, clock: Arc<TestClock>) -> World {
-    let store = Store::open(folder.path()).unwrap();
-    started_on(store, folder, clock)
+/// An engine on what the home holds, as after a start of the process.
+pub fn started(home: Arc<Home>, clock: Arc<TestClock>) -> World {
+    let store = home.open();
+    started_on(store, home, clock)
 }
 
-pub fn started_on(store: Store, folder: Arc<tempfile::TempDir>, clock: Arc<TestClock>) -> World {
+pub fn started_on(store: Store, home: Arc<Home>, clock: Arc<TestClock>) -> World {
     let engine =
         Engine::new(store, clock.clone(), Arc::new(Counted::default()), Vault::new(&[7; 32]))
             .unwrap();
@@ -261,7 +260,7 @@ pub fn started_on(store: Store, folder: Arc<tempfile::TempDir>, clock: Arc<TestC
         *upstream.engine.lock().unwrap() = Some(engine.clone());
     }
     engine.connect([&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>));
-    World { engine, clock, a, b, c, merchant: AccountId(0), folder }
+    World { engine, clock, a, b, c, merchant: AccountId(0), home }
 }
 
 impl World {
@@ -350,13 +349,11 @@ impl World {
 
     /// The live balance of a ledger account of the house: a float, the fees, …
     pub fn house(&self, purpose: &str, upstream: &str) -> i64 {
-        let sql = rusqlite::Connection::open(self.folder.path().join("saldo.db")).unwrap();
-        sql.query_row(
-            "SELECT coalesce(sum(balance), 0) FROM ledger_accounts WHERE account_id = ?1 AND environment = 'live' AND purpose = ?2 AND upstream = ?3",
-            (HOUSE.0, purpose, upstream),
-            |row| row.get(0),
-        )
-        .unwrap()
+        let sum = format!(
+            "SELECT coalesce(sum(balance), 0) FROM ledger_accounts WHERE account_id = {} AND environment = 'live' AND purpose = '{purpose}' AND upstream = '{upstream}'",
+            HOUSE.0
+        );
+        self.home.sql(&sum)[0].parse().unwrap()
     }
 
     /// All that is told about a purchase: state, attempts, evidence, events, open cases.
@@ -429,19 +426,13 @@ impl World {
         report
     }
 
-    /// Lets go of the engine, so that another can be started on the folder.
-    pub fn closed(self) -> (Arc<tempfile::TempDir>, Arc<TestClock>, AccountId) {
+    /// Lets go of the engine, so that another can be started on its home.
+    pub fn closed(self) -> (Arc<Home>, Arc<TestClock>, AccountId) {
         for upstream in [&self.a, &self.b, &self.c] {
             *upstream.engine.lock().unwrap() = None;
         }
-        (self.folder, self.clock, self.merchant)
+        (self.home, self.clock, self.merchant)
     }
-}
-
-/// The lock goes with the last task that had the engine, which may take a moment.
-pub fn is_free(folder: &Path) -> bool {
-    let lock = std::fs::File::open(folder.join("saldo.lock")).unwrap();
-    lock.try_lock().is_ok()
 }
 
 pub fn bought(receipt: Result<Receipt, Refusal>) -> Purchase {

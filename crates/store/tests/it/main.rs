@@ -11,10 +11,12 @@ mod archive;
 mod backup;
 mod conformance;
 mod disk_full;
+mod file;
 mod model;
 mod nodes;
 mod opening;
 mod people;
+#[expect(dead_code, reason = "the engine's and the app's tests use the rest")]
 mod postgres;
 mod refusals;
 mod server;

@@ -78,6 +78,13 @@ impl Database {
     pub fn try_sql(&self, statements: &str) -> Result<Vec<String>, String> {
         self.server.try_sql(&self.name, statements)
     }
+
+    /// Everything that the server keeps of it on the disk, its log of changes excepted.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.sql("CHECKPOINT");
+        let place = self.sql("SELECT oid FROM pg_database WHERE datname = current_database()");
+        bytes_of(&self.server.folder.join("data/base").join(&place[0]))
+    }
 }
 
 impl Drop for Database {
@@ -239,11 +246,39 @@ fn shared() -> &'static Server {
     })
 }
 
+/// Whether the tests that work on either database are to use this one.
+pub fn is_chosen() -> bool {
+    match std::env::var("SALDO_TEST_DATABASE").as_deref() {
+        Ok("postgresql") => true,
+        Ok("sqlite") | Err(_) => false,
+        Ok(other) => panic!("SALDO_TEST_DATABASE is postgresql or sqlite, not {other}"),
+    }
+}
+
+/// What the files of a folder hold.
+pub fn bytes_of(folder: &Path) -> Vec<u8> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.is_file()).flat_map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// Runs statements, and something else while their connection stays open.
+pub fn during(url: &str, statements: &str, something: impl FnOnce()) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(statements).await.unwrap();
+        something();
+        drop(client);
+    });
+}
+
 pub fn url(port: u16, database: &str) -> String {
     format!("postgres://saldo@127.0.0.1:{port}/{database}?sslmode=disable")
 }
 
-fn ask(url: &str, statements: &str) -> Result<Vec<String>, String> {
+pub fn ask(url: &str, statements: &str) -> Result<Vec<String>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let words = |error: tokio_postgres::Error| match error.as_db_error() {
@@ -264,17 +299,17 @@ fn ask(url: &str, statements: &str) -> Result<Vec<String>, String> {
     })
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0).unwrap()
 }
 
 /// A program that refuses to be root's, and how it is called by root.
-fn as_nobody(is_root: bool, program: &Path) -> Vec<OsString> {
+pub fn as_nobody(is_root: bool, program: &Path) -> Vec<OsString> {
     let nobody = if is_root { NOBODY } else { &[] };
     nobody.iter().map(Into::into).chain([program.into()]).collect()
 }
 
-fn run_to_end(command: &mut Command) {
+pub fn run_to_end(command: &mut Command) {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");

@@ -1,5 +1,6 @@
 //! What the tests share: a store with a house and merchants, purchases and their steps.
 
+use crate::file;
 use crate::postgres::Database;
 use domain::PurchaseId;
 use domain::account::{Account, AccountId, Environment, HOUSE, Plan, Role, Subscription};
@@ -81,22 +82,17 @@ impl World {
     /// Rows of a table, counted past the store.
     pub fn count(&self, table: &str) -> i64 {
         let count = format!("SELECT count(*) FROM {table}");
-        match &self.home {
-            Home::Folder(_) => {
-                let sql = rusqlite::Connection::open(self.database()).unwrap();
-                sql.query_row(&count, [], |row| row.get(0)).unwrap()
-            }
-            Home::Database(database) => database.sql(&count)[0].parse().unwrap(),
-        }
+        let counted = match &self.home {
+            Home::Folder(_) => file::run(&self.database(), &count).unwrap(),
+            Home::Database(database) => database.sql(&count),
+        };
+        counted[0].parse().unwrap()
     }
 
     /// Runs a statement past the store.
     pub fn execute(&self, statement: &str) {
         match &self.home {
-            Home::Folder(_) => {
-                let sql = rusqlite::Connection::open(self.database()).unwrap();
-                sql.execute_batch(statement).unwrap();
-            }
+            Home::Folder(_) => drop(file::run(&self.database(), statement).unwrap()),
             Home::Database(database) => drop(database.sql(statement)),
         }
     }
