@@ -6,9 +6,10 @@ use crate::control::Control;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use engine::Engine;
-use http::StatusCode;
+use http::{StatusCode, header};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -127,17 +128,22 @@ async fn end(engine: Engine, stop: CancellationToken, mut signals: Signals) -> E
     exit
 }
 
+/// When a monitor that was told "not healthy" may look again, in seconds.
+const LOOK_AGAIN_AFTER_S: &str = "1";
+
 /// `GET /healthz`: 200 when the store answers.
 fn health(engine: Engine) -> Router {
     Router::new().route("/healthz", get(is_healthy)).with_state(engine)
 }
 
-async fn is_healthy(State(engine): State<Engine>) -> (StatusCode, &'static str) {
+async fn is_healthy(State(engine): State<Engine>) -> Response {
     match engine.ping() {
-        Ok(()) => (StatusCode::OK, "ok\n"),
+        Ok(()) => "ok\n".into_response(),
         Err(fault) => {
             tracing::error!(%fault, "not healthy");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")
+            let later = [(header::RETRY_AFTER, LOOK_AGAIN_AFTER_S)];
+            let says = "the store does not answer\n";
+            (StatusCode::SERVICE_UNAVAILABLE, later, says).into_response()
         }
     }
 }

@@ -81,6 +81,8 @@ pub struct Store {
     next_reader: AtomicUsize,
     /// This process among the nodes of a database: left once the writer has ended.
     membership: Option<Membership>,
+    /// A server's health is asked on a connection of its own, which others' questions do not hold up.
+    pulse: Option<Mutex<Reader>>,
     // Last: the lock on the folder goes when everything above is closed.
     place: Place,
     /// The data folder of a node, which keeps other processes off what it keeps there.
@@ -143,6 +145,7 @@ impl Store {
         })?;
         store.membership = Some(membership);
         store._beside = held;
+        store.pulse = Some(Mutex::new(Box::new(Pg::pulse(&server))));
         Ok(store)
     }
 
@@ -155,7 +158,17 @@ impl Store {
         let readers = readers.into_iter().map(Mutex::new).collect();
         let next_reader = AtomicUsize::new(0);
         let (writer, thread) = (Some(writer), Some(thread));
-        Ok(Store { writer, thread, readers, next_reader, membership: None, place, _beside: None })
+        let (membership, pulse, beside) = (None, None, None);
+        Ok(Store {
+            writer,
+            thread,
+            readers,
+            next_reader,
+            membership,
+            pulse,
+            place,
+            _beside: beside,
+        })
     }
 
     /// This node's number among those that work with the same database, 0 to 31: a part of every id it
@@ -195,9 +208,15 @@ impl Store {
         }
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers, and soon: a server that says nothing is not waited for.
     pub fn ping(&self) -> Result<(), Fault> {
-        self.read(|sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0))).map(|_| ())
+        let look =
+            |sql: &mut dyn Sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0)).map(|_| ());
+        let Some(pulse) = &self.pulse else { return self.read(look) };
+        self.apart(|| {
+            let mut pulse = pulse.lock().unwrap_or_else(PoisonError::into_inner);
+            twice(|| look(pulse.as_mut()))
+        })
     }
 
     /// The mark of the master key that seals this data; `None` until one is kept.
@@ -399,11 +418,7 @@ impl Store {
     }
 
     fn read<T>(&self, read: impl Fn(&mut dyn Sql) -> Result<T, Fault>) -> Result<T, Fault> {
-        self.apart(|| match read(self.reader().as_mut()) {
-            // A connection that broke while it was idle is known by its first failure.
-            Err(Fault::Unavailable(_)) => read(self.reader().as_mut()),
-            answer => answer,
-        })
+        self.apart(|| twice(|| read(self.reader().as_mut())))
     }
 
     /// Waits for a server without keeping the runtime's other tasks waiting, where there are any. A
@@ -426,6 +441,14 @@ impl Store {
             let turn = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
             self.readers[turn].lock().unwrap_or_else(PoisonError::into_inner)
         })
+    }
+}
+
+/// A connection that broke while it was idle is known by its first failure.
+fn twice<T>(mut read: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    match read() {
+        Err(Fault::Unavailable(_)) => read(),
+        answer => answer,
     }
 }
 

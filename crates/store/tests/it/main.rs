@@ -11,10 +11,13 @@ mod archive;
 mod backup;
 mod conformance;
 mod disk_full;
+mod fail_over;
 mod file;
 mod model;
 mod nodes;
 mod opening;
+#[expect(dead_code, reason = "the app's tests use the rest")]
+mod pair;
 mod people;
 #[expect(dead_code, reason = "the engine's and the app's tests use the rest")]
 mod postgres;

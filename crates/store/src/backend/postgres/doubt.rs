@@ -3,14 +3,14 @@
 //! Invariant: "it is there" is said only of what any later primary has too, "it is not" only once the
 //! Tx has ended.
 
-use super::link::{PATIENCE, Server};
-use super::{BACK_OFF, COMMIT_WITHIN, Mark, Pg, WRITE_LOCK, WRITER_SETTINGS};
+use super::link::Server;
+use super::{BACK_OFF, Mark, Pg, WRITE_LOCK, WRITER_SETTINGS};
 use crate::fault::Fault;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// For finding out what became of a commit.
-const LOOK_UP_WITHIN: Duration = Duration::from_secs(8);
+/// For finding out what became of a commit (RELIABILITY.md P14).
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
 
 impl Pg {
     /// A COMMIT was sent and its answer did not come, or is not to be trusted. Looks, on another
@@ -56,15 +56,15 @@ enum Found {
 /// that a synchronous standby has what was found.
 fn is_committed(server: &Server, mark: &Mark) -> Result<Found, Fault> {
     let line = server.connect()?;
-    line.run(WRITER_SETTINGS, PATIENCE)?;
-    line.run("SET lock_timeout = '2s'; BEGIN", PATIENCE)?;
-    line.run(WRITE_LOCK, PATIENCE)?;
+    line.run(WRITER_SETTINGS, LOOK_UP_WITHIN)?;
+    line.run("SET lock_timeout = '2s'; BEGIN", LOOK_UP_WITHIN)?;
+    line.run(WRITE_LOCK, LOOK_UP_WITHIN)?;
     let found = line.number(&format!(
         "SELECT coalesce(max(batch), (SELECT count(*) - 2 FROM nodes WHERE run = {})) FROM writers WHERE token = '{}'",
         mark.run, mark.token
     ))?;
-    line.run("SELECT pg_current_xact_id()", PATIENCE)?;
-    line.run("COMMIT", COMMIT_WITHIN)?;
+    line.run("SELECT pg_current_xact_id()", LOOK_UP_WITHIN)?;
+    line.run("COMMIT", LOOK_UP_WITHIN)?;
     match line.warned.load(Ordering::Acquire) {
         true => Err(Fault::Unavailable("what was found may not be replicated".into())),
         false if found >= mark.batch => Ok(Found::Committed),

@@ -3,6 +3,7 @@
 //! Not here: statements. Invariants: no runtime is nested in another, because the futures of a
 //! connection's client need none; nobody waits for ever for a server that says nothing.
 
+use super::find::{self, Newest};
 use super::tls::Tls;
 use crate::fault::{Fault, OpenError};
 use futures_util::future::poll_fn;
@@ -16,13 +17,13 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc as signals, oneshot};
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::Severity;
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket, Statement};
 
-/// For one host to answer. Failing over to the next must not take long.
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// For a host to let us in. Failing over to another must not take long.
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// A server that says nothing for so long is not waited for any more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// How often a waiting thread looks whether its patience is at an end.
@@ -32,7 +33,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A server, or several hosts of which one takes writes, and the thread that talks to it.
 pub(crate) struct Server {
-    config: Config,
+    /// One for each host.
+    hosts: Vec<Config>,
+    newest: Newest,
     tls: Tls,
     /// Hosts and database, as people are told.
     name: String,
@@ -42,11 +45,15 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What is called when another session has something to tell.
+pub(super) type Hear = Arc<dyn Fn() + Send + Sync>;
+
 /// A connection that works.
 pub(super) struct Line {
     pub(super) client: Arc<Client>,
     /// Whether the server warned of something since this was last cleared.
     pub(super) warned: Arc<AtomicBool>,
+    timeline: u32,
     /// Prepared statements by where their text lies: for one row, for sets.
     pub(super) prepared: HashMap<usize, Prepared>,
     /// Prepared statements of several sets, by where the texts of their parts lie.
@@ -64,7 +71,6 @@ impl Server {
     /// Reads the address and starts the thread; connects to nothing yet.
     pub(crate) fn new(url: &str) -> Result<Server, OpenError> {
         let (mut config, tls) = parse(url).map_err(OpenError::Url)?;
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_WITHIN);
         }
@@ -87,7 +93,8 @@ impl Server {
             .recv()
             .map_err(|_| OpenError::Server(name.clone(), "no thread for its I/O".to_owned()))?;
         let (alive, stop, thread) = (Some(alive), Some(stop), Some(thread));
-        Ok(Server { config, tls, name, io, alive, stop, thread })
+        let (hosts, newest) = (find::hosts(&config), Newest::default());
+        Ok(Server { hosts, newest, tls, name, io, alive, stop, thread })
     }
 
     /// Hosts and database, as people are told; without the password.
@@ -106,44 +113,46 @@ impl Server {
         is_over
     }
 
-    /// Opens a connection to the host that takes writes.
+    /// Opens a connection to the host that takes writes; of several, to the one promoted last.
     pub(super) fn connect(&self) -> Result<Line, Fault> {
-        self.connect_listening(Box::new(|| {}))
+        self.open(CONNECT_WITHIN, Arc::new(|| {}))
+    }
+
+    /// The same, when whoever asks has less time.
+    pub(super) fn connect_within(&self, within: Duration) -> Result<Line, Fault> {
+        self.open(within, Arc::new(|| {}))
     }
 
     /// As [`Server::connect`]; `hear` is called at each notification, on the thread that does the I/O.
-    pub(super) fn connect_listening(
-        &self,
-        hear: Box<dyn Fn() + Send + Sync>,
-    ) -> Result<Line, Fault> {
+    pub(super) fn connect_listening(&self, hear: Hear) -> Result<Line, Fault> {
+        self.open(CONNECT_WITHIN, hear)
+    }
+
+    fn open(&self, within: Duration, hear: Hear) -> Result<Line, Fault> {
         // Not a channel of tokio's: waited for within a task, it would in time refuse to be ready.
         let (answer, coming) = mpsc::sync_channel(1);
-        let (config, tls) = (self.config.clone(), self.tls.clone());
-        let alive = self.alive.clone();
-        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(1).max(1);
+        let how = find::How { tls: self.tls.clone(), alive: self.alive.clone(), hear, within };
+        let found = find::primary(self.hosts.clone(), how);
         self.io.spawn(async move {
-            let connected = tokio::time::timeout(CONNECT_WITHIN * hosts, config.connect(tls)).await;
-            match connected {
-                Err(_) => drop(answer.send(Err(Fault::Unavailable("it does not answer".into())))),
-                Ok(Err(error)) => drop(answer.send(Err(refused(&error)))),
-                Ok(Ok((client, connection))) => {
-                    let warned = Arc::new(AtomicBool::new(false));
-                    if answer.send(Ok((client, warned.clone()))).is_ok() {
-                        drive(connection, &warned, &*hear).await;
-                    }
-                }
-            }
-            drop(alive);
+            // Whoever asked may have gone away; the connection goes with the answer then.
+            let _ = answer.send(found.await);
         });
-        let answered = coming.recv_timeout(CONNECT_WITHIN * hosts + CONNECT_WITHIN);
-        let (client, warned) =
-            answered.map_err(|_| Fault::Unavailable("it does not answer".into()))??;
+        let answered = coming.recv_timeout(within * 2);
+        let found = answered.map_err(|_| Fault::Unavailable("it does not answer".into()))??;
+        self.newest.admit(found.who)?;
         Ok(Line {
-            client: Arc::new(client),
-            warned,
+            client: Arc::new(found.client),
+            warned: found.warned,
+            timeline: found.who.timeline,
             prepared: HashMap::new(),
             together: HashMap::new(),
         })
+    }
+
+    /// Whether a connection still works, as far as one can know without asking, and leads to the
+    /// newest primary that was seen.
+    pub(super) fn is_good(&self, line: &Line) -> bool {
+        !line.client.is_closed() && self.newest.is(line.timeline)
     }
 }
 
@@ -177,7 +186,7 @@ fn serve(
 }
 
 /// Moves a connection's bytes until it ends.
-async fn drive<T>(
+pub(super) async fn drive<T>(
     mut connection: Connection<Socket, T>,
     warned: &AtomicBool,
     hear: &(dyn Fn() + Sync),
@@ -336,7 +345,7 @@ pub(super) fn is_certain(error: &Error) -> bool {
 }
 
 /// A connection that was refused: whoever set it up must hear why.
-fn refused(error: &Error) -> Fault {
+pub(super) fn refused(error: &Error) -> Fault {
     Fault::Unavailable(why(error))
 }
 

@@ -6,6 +6,7 @@
 //! looked up before anybody is answered; a statement never runs on another connection than its Tx.
 
 mod doubt;
+mod find;
 mod link;
 mod migrate;
 mod node;
@@ -21,7 +22,7 @@ pub use node::News;
 use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql, first};
 use crate::fault::{Fault, OpenError};
 use domain::Month;
-use link::{Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
+use link::{CONNECT_WITHIN, Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
 use migrate::silent;
 use node::Member;
 use sets::Plan;
@@ -40,7 +41,10 @@ const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(1651470187)";
 const FENCE: &str = "UPDATE writers SET batch = $1 WHERE token = $2";
 /// A server that says nothing for so long is not waited for any more: longer than a lock is.
 const WRITE_WITHIN: Duration = Duration::from_secs(8);
-const READ_WITHIN: Duration = Duration::from_secs(15);
+/// Twice this, for a connection that broke, and what a client waits for is still in time.
+const READ_WITHIN: Duration = Duration::from_secs(8);
+/// For whoever looks at our health: twice this, and it is known within two seconds.
+const PULSE_WITHIN: Duration = Duration::from_millis(900);
 const AUDIT_WITHIN: Duration = Duration::from_secs(3600);
 /// A commit that takes longer is looked up over another connection.
 const COMMIT_WITHIN: Duration = Duration::from_secs(8);
@@ -103,6 +107,11 @@ impl Pg {
         Pg::new(server, READER_SETTINGS, READ_WITHIN)
     }
 
+    /// A connection for whoever only wants to know whether the server answers.
+    pub(crate) fn pulse(server: &Arc<Server>) -> Pg {
+        Pg::new(server, READER_SETTINGS, PULSE_WITHIN)
+    }
+
     /// A connection for the audit, whose first row may take long to come.
     pub(crate) fn auditor(server: &Arc<Server>) -> Pg {
         Pg::new(server, READER_SETTINGS, AUDIT_WITHIN)
@@ -142,23 +151,27 @@ impl Pg {
 
     /// A connection that is there, or is made now; never another one within a Tx.
     fn connect(&mut self) -> Result<(), Fault> {
-        if self.line.as_ref().is_some_and(|line| !line.client.is_closed()) {
+        if self.has_good_line() {
             return Ok(());
         }
         self.hang_up();
         if std::mem::take(&mut self.is_in_tx) {
             return Err(Fault::Unavailable("the connection was lost".into()));
         }
-        let line = self.server.connect()?;
-        line.run(self.settings, PATIENCE)?;
+        let line = self.server.connect_within(CONNECT_WITHIN.min(self.patience))?;
+        line.run(self.settings, PATIENCE.min(self.patience))?;
         self.line = Some(line);
         Ok(())
+    }
+
+    fn has_good_line(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| self.server.is_good(line))
     }
 
     /// The writer's connection and its place in the table of writers. While the server is away most
     /// tries are refused at once.
     fn connect_to_write(&mut self) -> Result<(), Fault> {
-        if self.line.as_ref().is_some_and(|line| !line.client.is_closed()) && self.mark.is_some() {
+        if self.has_good_line() && self.mark.is_some() {
             return Ok(());
         }
         if self.rested.as_ref().is_some_and(|rested| !rested.load(Ordering::Acquire)) {

@@ -210,7 +210,7 @@ impl Member {
     ) -> Result<(), Fault> {
         let heard = heard.clone();
         let line =
-            self.server.connect_listening(Box::new(move || drop(heard.send(Signal::News))))?;
+            self.server.connect_listening(Arc::new(move || drop(heard.send(Signal::News))))?;
         // A lease that a crash takes back was renewed a moment ago; and it must be renewed while a
         // standby is away.
         line.run("SET synchronous_commit = off; SET lock_timeout = '5s'; LISTEN saldo", PATIENCE)?;
@@ -220,6 +220,9 @@ impl Member {
             self.beat(&line, is_settled.load(Ordering::Acquire))?;
             if is_stopped(signals, BEAT) {
                 return Ok(());
+            }
+            if !self.server.is_good(&line) {
+                return Err(Fault::Unavailable("the connection leads to a former primary".into()));
             }
         }
     }
