@@ -240,7 +240,7 @@ fn private_folder(prefix: &str) -> tempfile::Builder<'_, '_> {
     builder
 }
 
-fn unwritable(path: &Path) -> impl Fn() -> String {
+pub(crate) fn unwritable(path: &Path) -> impl Fn() -> String {
     move || format!("{} cannot be written to", path.display())
 }
 
@@ -319,7 +319,7 @@ fn read_through(
 }
 
 /// Makes names durable.
-fn flush_folder(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn flush_folder(path: &Path) -> anyhow::Result<()> {
     let flushed = File::open(path).and_then(|folder| folder.sync_all());
     flushed.with_context(|| format!("{} cannot be flushed", path.display()))
 }

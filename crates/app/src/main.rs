@@ -1,5 +1,6 @@
 //! `saldo`: wires the crates together and prints. The rules are elsewhere.
 
+mod archive;
 mod backup;
 mod catalog;
 mod clock;
@@ -14,6 +15,7 @@ mod mail;
 mod output;
 mod push;
 mod secrets;
+mod seen;
 mod server;
 
 use clap::Parser as _;

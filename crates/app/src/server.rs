@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::control::Control;
+use crate::seen::Watch;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
@@ -60,6 +61,9 @@ impl Server {
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
         let commands = tokio::spawn(self.control.serve(self.engine.clone(), stop.clone()));
+        // Before anything is sent.
+        let watch = Watch::begin(&self.engine, &config.data_dir).await?;
+        let watching = tokio::spawn(watch.run(stop.clone()));
         let workers = self.engine.start_workers().await?;
         let settings = faces::Settings {
             base_url: self.base_url.clone(),
@@ -75,8 +79,8 @@ impl Server {
         // Whatever ended the serving, everything else ends too.
         stop.cancel();
         workers.stop(drain).await;
-        // It ends with the token; if it panicked, there is nothing left to end.
-        let _ = commands.await;
+        // They end with the token; if one panicked, there is nothing left to end.
+        let _ = (commands.await, watching.await);
         let exit = ending.await.unwrap_or(ExitCode::from(3));
         tracing::info!("stopped");
         Ok(exit)

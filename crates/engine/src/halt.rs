@@ -27,6 +27,32 @@ impl Engine {
         if self.is_halted() { Err(Refusal::Halted { retry_after_s }) } else { Ok(()) }
     }
 
+    /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`]. Refuses a
+    /// blank reason.
+    pub async fn begin_halt(&self, why: &str) -> Result<(), Refusal> {
+        if why.trim().is_empty() {
+            let says = "Say why.".to_owned();
+            return Err(Refusal::Invalid(vec![Complaint { field: "why", says }]));
+        }
+        let begin = HaltChange::Begin { why: why.trim().to_owned(), at: self.now() };
+        let written = self.inner.store.write(Change::Halt(begin)).await;
+        // Nothing in it can be denied: it needs nothing.
+        let _ = written.map_err(|fault| self.unavailable(&fault))?;
+        self.read_halt().map_err(|fault| self.unavailable(&fault))
+    }
+
+    /// The last journal and its hash, for whoever keeps outside the books how far they were; `None`
+    /// before the first.
+    pub fn books_end(&self) -> Result<Option<(i64, [u8; 32])>, Fault> {
+        self.inner.store.books_end()
+    }
+
+    /// Whether a journal that was seen before is in the books or in an archive: in books that were put
+    /// back from a backup it may be missing, or another.
+    pub fn has_journal(&self, seq: i64, hash: &[u8; 32]) -> Result<bool, Fault> {
+        self.inner.store.has_journal(seq, hash)
+    }
+
     /// Ends the halt: from now on purchases are sold again, and what is held is sent. Who says so,
     /// and what shows that it may, is kept. Refuses blanks, and when nothing is halted.
     pub async fn resume(&self, by: &str, evidence: &str) -> Result<(), Refusal> {
@@ -61,29 +87,35 @@ impl Engine {
         Ok(())
     }
 
-    /// Says, as long as nothing is sent, that it is so; hears that a halt has ended, whichever node
-    /// ended it.
+    /// Says at the start and now and then that nothing is sent, as long as it is so, whichever node
+    /// began or ended it.
     pub(crate) async fn warn_while_halted(self, stop: CancellationToken) {
         let mut said_at: Option<Duration> = None;
         loop {
-            if let Some(halt) = self.halt() {
-                let now = self.monotonic();
-                if said_at.is_none_or(|at| now.saturating_sub(at) >= limits::HALT_SAID_EVERY) {
+            let (halt, now) = (self.halt(), self.monotonic());
+            let is_due = said_at.is_none_or(|at| now.saturating_sub(at) >= limits::HALT_SAID_EVERY);
+            match halt {
+                Some(halt) if is_due => {
                     said_at = Some(now);
                     tracing::warn!(
                         why = halt.why,
                         "nothing is sold or sent upstream until `saldo resume`"
                     );
                 }
-                if let Err(fault) = self.read_halt() {
-                    tracing::warn!(%fault, "it cannot be read whether the halt has ended; it lasts");
+                Some(_) => {}
+                None if said_at.take().is_some() => {
+                    tracing::info!("the halt has ended: what is bought is sent again");
                 }
-            } else if said_at.take().is_some() {
-                tracing::info!("the halt has ended: what is bought is sent again");
+                None => {}
             }
             tokio::select! {
                 () = tokio::time::sleep(limits::HALT_READ_EVERY) => {}
                 () = stop.cancelled() => return,
+            }
+            if self.is_halted()
+                && let Err(fault) = self.read_halt()
+            {
+                tracing::warn!(%fault, "it cannot be read whether the halt has ended; it lasts");
             }
         }
     }

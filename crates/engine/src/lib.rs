@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod allowance;
+mod archive;
 mod bills;
 mod deposit;
 mod halt;

@@ -45,6 +45,13 @@ pub const HALT_READ_EVERY: Duration = Duration::from_secs(1);
 pub const HALT_SAID_EVERY: Duration = Duration::from_secs(3600);
 /// Between two quick audits.
 pub const AUDIT_EVERY: Duration = Duration::from_secs(10 * 60);
+/// Purchases, or journals, that go into an archive leave the live books so many in one commit: a few
+/// milliseconds of work, so that whoever buys meanwhile hardly waits.
+pub const ARCHIVE_ROWS: u32 = 100;
+/// Tries to drop archived months on a server while somebody reads them, and the pause in between.
+pub const DROP_TRIES: u32 = 30;
+/// See [`DROP_TRIES`].
+pub const DROP_EVERY: Duration = Duration::from_secs(1);
 /// A verified key is trusted this long before it is read again: revoking works within it.
 pub const KEY_CACHED: Duration = Duration::from_secs(1);
 /// Keys kept verified.

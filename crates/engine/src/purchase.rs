@@ -203,8 +203,9 @@ impl Engine {
             return Err(Refusal::IdempotencyMismatch);
         }
         let key = claimed.purchase.ok_or(Refusal::PurchaseUnknown)?;
-        let purchase =
-            self.inner.store.purchase(&key).map_err(fault)?.ok_or(Refusal::PurchaseUnknown)?;
+        // Archived: used up, and no more is known of it.
+        let purchase = self.inner.store.purchase(&key).map_err(fault)?;
+        let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
         let replay = self.inner.store.replay(&reference).map_err(fault)?;
         let replay = replay.map(|(status, body)| Replay { status, body });
         Ok(FirstTime::No(Receipt::Before { purchase: Box::new(purchase), replay }))

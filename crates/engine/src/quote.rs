@@ -100,7 +100,9 @@ impl Engine {
             return Ok(None);
         };
         let key = claimed.purchase.ok_or(Refusal::ReferenceKnown(None))?;
-        let purchase = self.read_anew(&key).map_err(fault)?;
+        let purchase = self.inner.store.purchase(&key).map_err(fault)?;
+        // Archived: used up, and no more is known of it.
+        let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
         let is_same = claimed.digest.is_some() && claimed.digest == wish.digest;
         let purchase = self.ended_if_over(purchase).await.map_err(fault)?;
         match purchase.state == State::Quoted && is_same {

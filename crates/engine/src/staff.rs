@@ -99,6 +99,9 @@ impl Engine {
             let says = "Say who closes it, and what was found.".to_owned();
             return Err(Refusal::Invalid(vec![Complaint { field: "evidence", says }]));
         }
+        if self.close_late_words(id, by, evidence).await? {
+            return Ok(());
+        }
         let purchase = self.any(id)?;
         let cases = self.inner.store.open_cases().map_err(|fault| self.unavailable(&fault))?;
         if !cases.iter().any(|case| case.key == purchase.key && case.why == CaseKind::Clash.code())

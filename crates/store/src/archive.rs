@@ -5,17 +5,56 @@
 //! forward. From then on the live books begin after it, whether its rows are still there or not.
 //! Invariants: a row goes only once a file has it; what is written after a closing is of a later month.
 
-use crate::backend::{Row, Sql, all, first};
+mod audit;
+mod file;
+mod words;
+
+pub(crate) use audit::audit_files;
+pub use audit::{ArchivesAudit, MonthAudit, audit_month};
+pub use file::Filed;
+pub(crate) use file::{digest_of, month_in, write};
+pub use words::LateWord;
+pub(crate) use words::{close as close_words, keep as keep_word, open as open_words};
+
+use crate::backend::{Key, Row, Sql, all, first};
 use crate::fault::Fault;
 use crate::ledger::GENESIS;
-use domain::Month;
 use domain::clock::Timestamp;
+use domain::{Month, PurchaseId};
+use std::collections::BTreeMap;
 
 /// What happens to months.
 #[derive(Clone, Debug)]
 pub enum ArchiveChange {
     /// A month is closed.
     Close(Closing),
+    /// A file has a closed month: whole, flushed and audited. The live books begin after it.
+    File {
+        /// What is in it.
+        filed: Box<Filed>,
+        /// The file's name.
+        name: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Rows of archived months go.
+    Prune {
+        /// About so many purchases, or journals, at a time.
+        rows: u32,
+    },
+    /// An upstream said something about a purchase that is archived: kept for staff, once.
+    Hear(LateWord),
+    /// Staff have looked into what was said about it.
+    CloseWords {
+        /// About which purchase.
+        purchase: PurchaseId,
+        /// Who looked.
+        by: String,
+        /// What was found.
+        evidence: String,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// A month that is to be closed, and where it lies in the books.
@@ -54,8 +93,10 @@ impl Closing {
 pub enum ArchiveDone {
     /// It is done.
     Written,
-    /// Something of the month is still open: nothing was closed.
+    /// It cannot be done as things stand, and why; nothing was written.
     NotYet(String),
+    /// Rows went, and there are more.
+    More,
 }
 
 /// The last month that is closed.
@@ -119,6 +160,11 @@ pub(crate) fn close(
         return Ok(ArchiveDone::NotYet(why));
     }
     // After this point nothing may refuse.
+    note_closing(sql, closing)?;
+    Ok(ArchiveDone::Written)
+}
+
+pub(crate) fn note_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<(), Fault> {
     sql.run(
         "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
@@ -130,8 +176,158 @@ pub(crate) fn close(
             (&closing.hashes.1).into(),
             closing.at.0.into(),
         ],
+    )
+    .map(|_| ())
+}
+
+/// Notes that a file has a month, and what the month carries forward.
+pub(crate) fn file(
+    sql: &mut dyn Sql,
+    filed: &Filed,
+    name: &str,
+    at: Timestamp,
+) -> Result<ArchiveDone, Fault> {
+    let month = filed.closing.month;
+    let noted = sql.run(
+        "UPDATE archives SET archived_at = $1, file = $2, digest = $3, journals = $4, entries = $5, purchases = $6
+         WHERE month = $7 AND digest IS NULL",
+        &[
+            at.0.into(),
+            name.into(),
+            (&filed.digest).into(),
+            filed.journals.into(),
+            filed.entries.into(),
+            filed.purchases.into(),
+            month.number().into(),
+        ],
     )?;
+    if noted != 1 {
+        return Ok(ArchiveDone::NotYet(format!("{month} is not closed, or archived already")));
+    }
+    carry(sql, month.number(), &filed.carried, &filed.payments)?;
+    // Few, and in no partition.
+    sql.run("DELETE FROM cases WHERE purchase_id < $1", &[filed.closing.ids_below().into()])?;
     Ok(ArchiveDone::Written)
+}
+
+/// Writes what a month carries forward.
+pub(crate) fn carry(
+    sql: &mut dyn Sql,
+    month: i64,
+    carried: &BTreeMap<i64, i64>,
+    payments: &BTreeMap<(i64, String), i64>,
+) -> Result<(), Fault> {
+    for (ledger_account, balance) in carried {
+        sql.put(
+            "INSERT INTO carried (month, ledger_account_id, balance) VALUES ($1, $2, $3)",
+            Key::LedgerAccount(*ledger_account),
+            &[month.into(), (*ledger_account).into(), (*balance).into()],
+            Some(1),
+        )?;
+    }
+    for ((account, environment), count) in payments {
+        sql.put(
+            "INSERT INTO carried_payments (month, account_id, environment, payments) VALUES ($1, $2, $3, $4)",
+            Key::Late,
+            &[month.into(), (*account).into(), environment.into(), (*count).into()],
+            Some(1),
+        )?;
+    }
+    Ok(())
+}
+
+/// Takes some rows of archived months away: purchases with what hangs on them, then journals.
+pub(crate) fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> {
+    const OF_PURCHASES: [&str; 5] = [
+        "DELETE FROM attempts WHERE purchase_id <= $1",
+        "DELETE FROM events WHERE purchase_id <= $1",
+        "DELETE FROM evidence WHERE purchase_id <= $1",
+        "DELETE FROM slips WHERE purchase_id <= $1",
+        "DELETE FROM purchases WHERE id <= $1",
+    ];
+    const OF_JOURNALS: [&str; 2] =
+        ["DELETE FROM entries WHERE journal_seq <= $1", "DELETE FROM journals WHERE seq <= $1"];
+    let Some(archived) = archived(sql)? else { return Ok(ArchiveDone::Written) };
+    let purchases = first(
+        sql,
+        "SELECT max(id) FROM (SELECT id FROM purchases WHERE id < $1 ORDER BY id LIMIT $2) AS next_ones",
+        &[archived.ids_below.into(), rows.into()],
+        |row| row.opt_int(0),
+    )?;
+    let journals = first(
+        sql,
+        "SELECT max(seq) FROM (SELECT seq FROM journals WHERE seq <= $1 ORDER BY seq LIMIT $2) AS next_ones",
+        &[archived.last_journal.into(), rows.into()],
+        |row| row.opt_int(0),
+    )?;
+    let (statements, up_to) = match (purchases.flatten(), journals.flatten()) {
+        (Some(id), _) => (&OF_PURCHASES[..], id),
+        (None, Some(seq)) => (&OF_JOURNALS[..], seq),
+        (None, None) => return Ok(ArchiveDone::Written),
+    };
+    for delete in statements {
+        sql.run(delete, &[up_to.into()])?;
+    }
+    Ok(ArchiveDone::More)
+}
+
+/// The last month that a file has.
+pub(crate) fn archived(sql: &mut dyn Sql) -> Result<Option<Closed>, Fault> {
+    first(
+        sql,
+        "SELECT month, ids_below, last_journal, last_hash FROM archives WHERE digest IS NOT NULL ORDER BY month DESC LIMIT 1",
+        &[],
+        closed,
+    )
+}
+
+/// A month that was archived: its file's name and SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// The month, as it was closed.
+    pub closing: Closing,
+    /// The file's name.
+    pub file: String,
+    /// The file's SHA-256.
+    pub digest: [u8; 32],
+    /// Journals in it.
+    pub journals: i64,
+    /// Purchases in it.
+    pub purchases: i64,
+}
+
+/// Every month that was archived, the first first.
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Archive>, Fault> {
+    let mut ids_from = 0;
+    all(
+        sql,
+        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at, file, digest, journals, purchases
+         FROM archives WHERE digest IS NOT NULL ORDER BY month",
+        &[],
+        |row| {
+            let closing = Closing { ids_from, ..closing(row)? };
+            ids_from = closing.ids_below();
+            Ok(Archive {
+                closing,
+                file: row.text(7)?.to_owned(),
+                digest: hash(row.bytes(8)?)?,
+                journals: row.int(9)?,
+                purchases: row.int(10)?,
+            })
+        },
+    )
+}
+
+/// month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at
+pub(crate) fn closing(row: &dyn Row) -> Result<Closing, Fault> {
+    let closed = closed(row)?;
+    Ok(Closing {
+        month: closed.month,
+        journals: (row.int(4)?, closed.last_journal),
+        hashes: (hash(row.bytes(5)?)?, closed.last_hash),
+        ids_from: 0,
+        at: Timestamp(row.int(6)?),
+    })
 }
 
 /// What of the purchases below an id is still open: jobs, cases, what must still be told. Each of
@@ -176,24 +372,14 @@ fn next_in_snapshot(
         sql,
         "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at, digest FROM archives ORDER BY month DESC LIMIT 2",
         &[],
-        |row| {
-            let is_archived = row.opt_bytes(7)?.is_some();
-            let first = (row.int(4)?, hash(row.bytes(5)?)?, Timestamp(row.int(6)?));
-            Ok((closed(row)?, first, is_archived))
-        },
+        |row| Ok((closed(row)?, closing(row)?, row.opt_bytes(7)?.is_some())),
     )?
     .into_iter();
     let last = rows.next();
-    let earlier = rows.next().map_or(0, |(closed, _, _)| closed.ids_below);
+    let ids_from = rows.next().map_or(0, |(closed, _, _)| closed.ids_below);
     let archived = match last {
-        Some((closed, (first_journal, hash_before, at), false)) => {
-            return Ok((closed.month < before).then_some(Closing {
-                month: closed.month,
-                journals: (first_journal, closed.last_journal),
-                hashes: (hash_before, closed.last_hash),
-                ids_from: earlier,
-                at,
-            }));
+        Some((_, closing, false)) => {
+            return Ok((closing.month < before).then_some(Closing { ids_from, ..closing }));
         }
         Some((closed, _, true)) => Some(closed),
         None => None,
@@ -214,7 +400,7 @@ fn first_of_live(
         sql,
         "SELECT id FROM purchases WHERE id >= $1 ORDER BY id LIMIT 1",
         &[ids_from.into()],
-        |row| Ok(Month::of_id(domain::PurchaseId(row.int(0)?))),
+        |row| Ok(Month::of_id(PurchaseId(row.int(0)?))),
     )?;
     let Some(month) = [journal, purchase].into_iter().flatten().min().filter(|m| *m < before)
     else {

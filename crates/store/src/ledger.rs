@@ -3,7 +3,7 @@
 //! Invariant: journals and entries are only ever inserted. A journal's hash covers the hash before
 //! it, so that no row can be changed, added or removed without every later hash telling.
 
-use crate::archive::{Closed, LAST_CLOSED};
+use crate::archive::{self, Closed, LAST_CLOSED};
 use crate::backend::{Ask, Key, Row, Sql, Value, first};
 use crate::fault::Fault;
 use domain::account::AccountId;
@@ -311,6 +311,29 @@ pub(crate) fn hash(
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
+}
+
+/// The last journal and its hash, archived or not.
+pub(crate) fn end(sql: &mut dyn Sql) -> Result<Option<(i64, [u8; 32])>, Fault> {
+    let last = first(
+        sql,
+        "SELECT seq, hash FROM journals WHERE seq = (SELECT max(seq) FROM journals)",
+        &[],
+        |row| Ok((row.int(0)?, archive::hash(row.bytes(1)?)?)),
+    )?;
+    let archived = archive::archived(sql)?.filter(|archived| archived.last_journal > 0);
+    Ok(last.or(archived.map(|archived| (archived.last_journal, archived.last_hash))))
+}
+
+/// Whether a journal is there with this hash, or was archived.
+pub(crate) fn has(sql: &mut dyn Sql, seq: i64, hash: &[u8; 32]) -> Result<bool, Fault> {
+    if archive::archived(sql)?.is_some_and(|archived| seq <= archived.last_journal) {
+        return Ok(true);
+    }
+    let found = first(sql, "SELECT hash FROM journals WHERE seq = $1", &[seq.into()], |row| {
+        Ok(row.bytes(0)? == hash)
+    })?;
+    Ok(found == Some(true))
 }
 
 /// The two questions for balances, and whose they are, in the order of their sets.

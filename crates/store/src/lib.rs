@@ -12,6 +12,8 @@ mod calls;
 mod catalog;
 mod change;
 mod fault;
+#[cfg(test)]
+mod growth;
 mod halts;
 mod ledger;
 mod outbox;
@@ -25,7 +27,10 @@ mod verify;
 mod writer;
 
 pub use accounts::KeyHolder;
-pub use archive::{ArchiveChange, ArchiveDone, Closing};
+pub use archive::{
+    Archive, ArchiveChange, ArchiveDone, ArchivesAudit, Closing, Filed, LateWord, MonthAudit,
+    audit_month,
+};
 pub use backup::{Ending, HeldFolder, audit_file};
 pub use calls::Allowed;
 pub use change::{Change, DeadRun, Done, DueJob, Posting, Setting, User};
@@ -58,7 +63,7 @@ use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, Space};
 use domain::slip::Slip;
 use domain::upstream::UpstreamCode;
 use domain::{Month, PurchaseId};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -375,6 +380,16 @@ impl Store {
         self.read(halts::current)
     }
 
+    /// The last journal and its hash; `None` before the first. Archived or not.
+    pub fn books_end(&self) -> Result<Option<(i64, [u8; 32])>, Fault> {
+        self.read(ledger::end)
+    }
+
+    /// Whether this journal is in the books, or may be in an archive.
+    pub fn has_journal(&self, seq: i64, hash: &[u8; 32]) -> Result<bool, Fault> {
+        self.read(|sql| ledger::has(sql, seq, hash))
+    }
+
     /// When the next job is due; `None` while nothing is owed.
     pub fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
         self.read(outbox::next_due)
@@ -387,13 +402,60 @@ impl Store {
 
     /// The highest id ever given: new ones go on from there.
     pub fn highest_id(&self) -> Result<i64, Fault> {
-        self.read(|sql| Ok(purchases::highest_id(sql)?.max(accounts::highest_id(sql)?)))
+        self.read(|sql| {
+            let closed =
+                backend::first(sql, archive::LAST_CLOSED, &[0_i64.into()], archive::closed)?;
+            let archived = closed.map_or(0, |closed| closed.ids_below);
+            Ok(purchases::highest_id(sql)?.max(accounts::highest_id(sql)?).max(archived))
+        })
     }
 
     /// The month that is next to be archived, if it is before `before`. Blocks, though not for long:
     /// call it off the request path.
     pub fn next_to_archive(&self, before: Month, now: Timestamp) -> Result<Option<Closing>, Fault> {
-        self.apart(|| archive::next(self.auditor()?.as_mut(), before, now))
+        self.read(|sql| archive::next(sql, before, now))
+    }
+
+    /// Writes a closed month into a new file: flushed, and read-only from then on. The writer goes on
+    /// meanwhile. Ends with [`Fault::Closed`] once the file is not wanted any more. Blocks: call it off
+    /// the request path.
+    pub fn write_archive(
+        &self,
+        closing: &Closing,
+        file: &Path,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Filed, Fault> {
+        self.apart(|| archive::write(self.auditor()?.as_mut(), closing, file, is_wanted))
+    }
+
+    /// Takes the rows of archived months away where that is not the writer's matter: a server drops
+    /// their partitions. Fails while somebody reads them.
+    pub fn drop_archived(&self) -> Result<(), Fault> {
+        let Place::Server(server) = &self.place else { return Ok(()) };
+        self.apart(|| Pg::drop_archived(server))
+    }
+
+    /// Every month that was archived, the first first.
+    pub fn archives(&self) -> Result<Vec<Archive>, Fault> {
+        self.read(archive::every)
+    }
+
+    /// Whether a purchase is of a month that is closed.
+    pub fn is_closed(&self, id: PurchaseId) -> Result<bool, Fault> {
+        let closed = self.read(|sql| {
+            backend::first(sql, archive::LAST_CLOSED, &[0_i64.into()], archive::closed)
+        })?;
+        Ok(closed.is_some_and(|closed| id.0 < closed.ids_below))
+    }
+
+    /// What upstreams said about purchases that are archived, and staff have not looked into.
+    pub fn late_words(&self) -> Result<Vec<LateWord>, Fault> {
+        self.read(archive::open_words)
+    }
+
+    /// Audits archive files, and whether they and these books join.
+    pub fn audit_archives(&self, files: &[PathBuf]) -> Result<ArchivesAudit, Fault> {
+        self.apart(|| archive::audit_files(self.auditor()?.as_mut(), files))
     }
 
     /// The whole audit. Takes as long as there are journals: call it off the request path.
@@ -403,7 +465,7 @@ impl Store {
 
     /// A quick look at sums and holds; says what is wrong, or nothing.
     pub fn quick_audit(&self) -> Result<Vec<String>, Fault> {
-        self.apart(|| verify::quick(self.auditor()?.as_mut()))
+        self.read(verify::quick)
     }
 
     /// A connection of its own, for what takes long.

@@ -173,25 +173,39 @@ pub(crate) fn latest(
             &[limit.into()],
             read::purchase,
         ),
-        // Open purchases are few and owe a job each: found by their jobs.
+        // Open purchases are few and owe a job each: found by their jobs. `id + 0`: no database may take
+        // the order as an invitation to walk the history until it has met enough of them.
         Some(state) if !state.is_final() => all(
             sql,
             concat!(
                 "SELECT ",
                 purchase_columns!(),
-                " FROM purchases WHERE state = $1 AND id IN (SELECT purchase_id FROM jobs) ORDER BY id DESC LIMIT $2"
+                " FROM purchases WHERE state = $1 AND id IN (SELECT purchase_id FROM jobs) ORDER BY id + 0 DESC LIMIT $2"
             ),
             &[state.code().into(), limit.into()],
             read::purchase,
         ),
+        Some(State::Delivered) => all(
+            sql,
+            concat!(
+                "SELECT ",
+                purchase_columns!(),
+                " FROM purchases WHERE state = 'delivered' ORDER BY id DESC LIMIT $1"
+            ),
+            &[limit.into()],
+            read::purchase,
+        ),
+        // Other ends may be rare: found by their events, of which there is an index.
         Some(state) => all(
             sql,
             concat!(
                 "SELECT ",
                 purchase_columns!(),
-                " FROM purchases WHERE state = $1 ORDER BY id DESC LIMIT $2"
+                " FROM purchases WHERE state = $1 AND id IN
+                 (SELECT purchase_id FROM events WHERE state = $2 AND state <> 'delivered' ORDER BY purchase_id DESC LIMIT $3)
+                 ORDER BY id + 0 DESC LIMIT $4"
             ),
-            &[state.code().into(), limit.into()],
+            &[state.code().into(), state.code().into(), limit.into(), limit.into()],
             read::purchase,
         ),
     }

@@ -3,7 +3,7 @@
 //! Reads in one snapshot, so it may run beside the writer. The live books begin where the last archive
 //! ends, with what it carried forward. Not here: mending. Memory grows by some 40 bytes a purchase.
 
-use crate::archive;
+use crate::archive::{self, Closing};
 use crate::backend::{Sql, all, first};
 use crate::fault::Fault;
 use crate::ledger::{FIRST_MONTH, GENESIS, Head, hash, month_of};
@@ -42,7 +42,7 @@ pub struct Report {
 }
 
 impl Report {
-    fn complain(&mut self, says: String) {
+    pub(crate) fn complain(&mut self, says: String) {
         self.lies += 1;
         if self.complaints.len() < COMPLAINTS_KEPT {
             self.complaints.push(says);
@@ -62,7 +62,7 @@ struct Account {
 
 /// What the journals say of one purchase.
 #[derive(Clone, Copy, Default)]
-struct Story {
+pub(crate) struct Story {
     reasons: [u8; 4],
     held: i64,
     /// Amount, fee and commission as they were settled.
@@ -73,23 +73,75 @@ struct Story {
 /// floor, sums of zero, every purchase against its journals, its reference, its attempts, its job
 /// and its events, every payment against its paper.
 pub(crate) fn audit(sql: &mut dyn Sql) -> Result<Report, Fault> {
-    sql.begin_reading()?;
-    let report = audit_snapshot(sql);
-    sql.end_reading()?;
-    report
+    audit_part(sql, None).map(|(report, _)| report)
 }
 
-fn audit_snapshot(sql: &mut dyn Sql) -> Result<Report, Fault> {
-    let mut report = Report::default();
+/// The same of a part of the books: the live ones, or a month that was archived, in its own file.
+/// What goes on in another part is left to be judged with that.
+pub(crate) fn audit_part(
+    sql: &mut dyn Sql,
+    month: Option<&Closing>,
+) -> Result<(Report, Rest), Fault> {
+    sql.begin_reading()?;
+    let audited = audit_snapshot(sql, month);
+    sql.end_reading()?;
+    audited
+}
+
+type Pending = HashMap<i64, (Bought, Story)>;
+
+/// What one part of the books cannot judge alone.
+#[derive(Default)]
+pub(crate) struct Rest {
+    /// Purchases whose journals may go on later, with what is told of them here.
+    pub(crate) pending: Pending,
+    /// What is told here of purchases that are archived.
+    pub(crate) loose: HashMap<i64, Story>,
+}
+
+fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(Report, Rest), Fault> {
+    let (mut report, mut rest) = (Report::default(), Rest::default());
     let start = start(sql)?;
     report.archived = start.archived;
     let mut accounts = ledger_accounts(sql, &start)?;
     report.ledger_accounts = accounts.len() as u64;
-    let mut stories = journals(sql, &mut report, &mut accounts, &start)?;
+    let (mut stories, end) = journals(sql, &mut report, &mut accounts, &start)?;
     balances(&mut report, &accounts);
-    purchases(sql, &mut report, &mut stories, &start)?;
-    orphans(sql, &mut report, &start)?;
-    Ok(report)
+    let pending = month.is_some().then_some(&mut rest.pending);
+    purchases(sql, &mut report, (&mut stories, pending), &start)?;
+    loose_entries(sql, &mut report, &start)?;
+    match month {
+        Some(closing) => bounds(sql, &mut report, closing, (&start, end))?,
+        None => loose_claims(sql, &mut report, &start)?,
+    }
+    rest.loose = stories;
+    Ok((report, rest))
+}
+
+/// Whether a month's file has what the month was closed with.
+fn bounds(
+    sql: &mut dyn Sql,
+    report: &mut Report,
+    closing: &Closing,
+    (start, end): (&Start, Chain),
+) -> Result<(), Fault> {
+    let month = closing.month;
+    if (start.chain.seq + 1, start.chain.hash) != (closing.journals.0, closing.hashes.0) {
+        report.complain(format!("{month}: does not begin where the month before it ended"));
+    }
+    if (end.seq, end.hash) != (closing.journals.1, closing.hashes.1) {
+        report.complain(format!("{month}: does not end at journal {}", closing.journals.1));
+    }
+    let strangers = first(
+        sql,
+        "SELECT count(*) FROM purchases WHERE id < $1 OR id >= $2",
+        &[closing.ids_from.into(), closing.ids_below().into()],
+        |row| row.int(0),
+    )?;
+    if let Some(strangers @ 1..) = strangers {
+        report.complain(format!("{month}: {strangers} purchases in it are of other months"));
+    }
+    Ok(())
 }
 
 /// Where the rows begin that are audited: after the last archive.
@@ -189,7 +241,7 @@ fn journals(
     report: &mut Report,
     accounts: &mut HashMap<i64, Account>,
     start: &Start,
-) -> Result<HashMap<i64, Story>, Fault> {
+) -> Result<(HashMap<i64, Story>, Chain), Fault> {
     let mut told =
         Told { accounts, stories: HashMap::new(), chain: start.chain, closed: &start.closed };
     let mut current: Option<Gathered> = None;
@@ -228,7 +280,7 @@ fn journals(
     if let Some(journal) = current {
         check_journal(report, &mut told, &journal)?;
     }
-    Ok(told.stories)
+    Ok((told.stories, told.chain))
 }
 
 /// What the journals have told so far.
@@ -432,8 +484,8 @@ const fn events_of(state: State) -> i64 {
 }
 
 /// A purchase's row beside what the other tables have of it.
-struct Bought {
-    id: i64,
+pub(crate) struct Bought {
+    pub(crate) id: i64,
     state: State,
     version: i64,
     /// Amount, fee and commission.
@@ -447,7 +499,7 @@ struct Bought {
 fn purchases(
     sql: &mut dyn Sql,
     report: &mut Report,
-    stories: &mut HashMap<i64, Story>,
+    (stories, mut pending): (&mut HashMap<i64, Story>, Option<&mut Pending>),
     start: &Start,
 ) -> Result<(), Fault> {
     sql.each(
@@ -475,8 +527,13 @@ fn purchases(
             report.open += u64::from(!bought.state.is_final());
             // What is left at the end belongs to no purchase.
             let story = stories.remove(&bought.id).unwrap_or_default();
-            money(report, &bought, &story);
             dues(report, &bought);
+            match &mut pending {
+                Some(pending) if may_go_on(&bought, &story) => {
+                    pending.insert(bought.id, (bought, story));
+                }
+                Some(_) | None => money(report, &bought, &story),
+            }
             Ok(())
         },
     )?;
@@ -489,8 +546,30 @@ fn purchases(
     Ok(())
 }
 
+/// Whether what is told of a purchase is not yet all that its state asks for.
+fn may_go_on(p: &Bought, story: &Story) -> bool {
+    let expected = journals_of(p.state, story.reasons[0] > 0);
+    let is_within = story.reasons.iter().zip(expected).all(|(told, due)| *told <= due);
+    // Called off: with a hold or without one.
+    (is_within && story.reasons != expected)
+        || (p.state == State::Rejected && story.reasons == [0; 4])
+}
+
+/// A story that goes on in another part of the books.
+pub(crate) fn told_together(first: &Story, then: &Story) -> Story {
+    let mut told = *first;
+    for (count, more) in told.reasons.iter_mut().zip(then.reasons) {
+        *count = count.saturating_add(more);
+    }
+    for (part, more) in told.settled.iter_mut().zip(then.settled) {
+        *part = part.saturating_add(more);
+    }
+    told.held = told.held.saturating_add(then.held);
+    told
+}
+
 /// Whether its journals are those of its state and its price.
-fn money(report: &mut Report, p: &Bought, story: &Story) {
+pub(crate) fn money(report: &mut Report, p: &Bought, story: &Story) {
     let (id, state) = (p.id, p.state.code());
     if story.reasons != journals_of(p.state, story.reasons[0] > 0) {
         report.complain(format!(
@@ -539,8 +618,8 @@ fn dues(report: &mut Report, p: &Bought) {
     }
 }
 
-/// Rows that belong to nothing, and payments without their paper.
-fn orphans(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), Fault> {
+/// Entries that belong to nothing.
+fn loose_entries(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), Fault> {
     let lost = all(
         sql,
         "SELECT e.journal_seq, e.line FROM entries e LEFT JOIN journals j ON j.seq = e.journal_seq AND j.month = e.month
@@ -551,6 +630,11 @@ fn orphans(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), 
     for (seq, line) in lost {
         report.complain(format!("entry {line} of journal {seq}: its journal is not there"));
     }
+    Ok(())
+}
+
+/// References that belong to nothing, and payments without their paper.
+fn loose_claims(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), Fault> {
     let dangling = all(
         sql,
         "SELECT c.space, c.reference, c.purchase_id FROM claims c
@@ -591,14 +675,14 @@ pub(crate) fn quick(sql: &mut dyn Sql) -> Result<Vec<String>, Fault> {
             ))
         },
     )?;
+    // A cross join: SQLite begins with the jobs, which are few, only if it is told to.
     let held = all(
         sql,
         "SELECT l.environment, l.currency, CAST(l.held AS BIGINT), CAST(coalesce(o.held, 0) AS BIGINT) FROM
             (SELECT environment, currency, sum(balance) AS held FROM ledger_accounts WHERE purpose = 'held' GROUP BY environment, currency) l
          LEFT JOIN
-            (SELECT p.environment, p.currency, sum(p.amount + p.fee) AS held FROM jobs j
-             JOIN purchases p ON p.id = j.purchase_id AND p.account_id = j.account_id AND p.environment = j.environment
-             WHERE p.state <> 'quoted' GROUP BY p.environment, p.currency) o
+            (SELECT p.environment, p.currency, sum(p.amount + p.fee) AS held FROM jobs j CROSS JOIN purchases p
+             WHERE p.id = j.purchase_id AND p.account_id = j.account_id AND p.environment = j.environment AND p.state <> 'quoted' GROUP BY p.environment, p.currency) o
          ON o.environment = l.environment AND o.currency = l.currency WHERE l.held <> coalesce(o.held, 0)",
         &[],
         |row| Ok(format!("{} {}: wallets hold {}, open purchases {}", row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?)),

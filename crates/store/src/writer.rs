@@ -402,6 +402,18 @@ impl Desk {
                 }
                 Ok(Done::Archive(done))
             }
+            ArchiveChange::File { filed, name, at } => {
+                archive::file(sql, filed, name, *at).map(Done::Archive)
+            }
+            ArchiveChange::Prune { rows } => archive::prune(sql, *rows).map(Done::Archive),
+            ArchiveChange::Hear(word) => written(archive::keep_word(sql, word)),
+            ArchiveChange::CloseWords { purchase, by, evidence, at } => {
+                let was_open = archive::close_words(sql, *purchase, (by, evidence), *at)?;
+                Ok(Done::Archive(match was_open {
+                    true => ArchiveDone::Written,
+                    false => ArchiveDone::NotYet("nothing was said about it".to_owned()),
+                }))
+            }
         }
     }
 

@@ -4,9 +4,12 @@
 //! holds it, in that server. The others start something.
 
 mod account;
+mod archive;
 mod backup;
 mod bench;
 pub(crate) mod demo;
+mod fill;
+mod halt;
 mod key;
 mod purchase;
 mod restore;
@@ -42,6 +45,9 @@ pub(crate) enum Verb {
     Serve(serve::Args),
     /// Measure durable recharges a second.
     Bench(bench::Args),
+    /// Store finished purchases in plenty, for `saldo bench --stored`.
+    #[command(hide = true)]
+    BenchFill(fill::Args),
     /// Put a backup in place of an installation; it sends nothing upstream until `saldo resume`.
     Restore(restore::Args),
     #[command(flatten)]
@@ -70,6 +76,10 @@ pub(crate) enum Ask {
     User(user::Verb),
     /// Copy everything into a new folder, while the server serves, and audit the copy.
     Backup(backup::Args),
+    /// Move closed months into files, while the server serves.
+    Archive(archive::Args),
+    /// Sell nothing and send nothing upstream until `saldo resume`: before a restored database is served.
+    Halt(halt::Args),
     /// Let a restored installation sell and send again.
     Resume(resume::Args),
 }
@@ -90,6 +100,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Demo(args) => demo::run(&flags, args),
         Verb::Serve(args) => serve::run(&flags, args),
         Verb::Bench(args) => bench::run(args),
+        Verb::BenchFill(args) => fill::run(&flags, &args),
         Verb::Restore(args) => restore::run(&flags, &args),
         Verb::Ask(verb) => run_ask(&flags, verb),
     }
@@ -122,13 +133,15 @@ fn run_ask(flags: &Flags, verb: Ask) -> anyhow::Result<ExitCode> {
 /// Asks; answers the exit code. What goes wrong is said in the output.
 pub(crate) async fn ask(engine: &Engine, place: &Place, verb: Ask, output: &mut Output) -> u8 {
     let asked = match verb {
-        Ask::Verify(args) => verify::run(engine, &args, output).await,
+        Ask::Verify(args) => verify::run(engine, place, &args, output).await,
         Ask::Account(verb) => account::run(engine, verb, output).await,
         Ask::Key(verb) => key::run(engine, verb, output).await,
         Ask::Wallet(verb) => wallet::run(engine, verb, output).await,
         Ask::Purchase(verb) => purchase::run(engine, verb, output).await,
         Ask::User(verb) => user::run(engine, verb, output).await,
         Ask::Backup(args) => backup::run(engine, place, &args, output).await,
+        Ask::Archive(args) => archive::run(engine, place, &args, output).await,
+        Ask::Halt(args) => halt::run(engine, &args, output).await,
         Ask::Resume(args) => resume::run(engine, &args, output).await,
     };
     match asked {

@@ -178,6 +178,17 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> any
 }
 
 fn cases(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
+    for said in engine.late_words()? {
+        let (id, at) = (said.purchase, moment(said.at));
+        let text = said.text.map_or(said.word.clone(), |text| format!("{}: {text}", said.word));
+        if json {
+            output.line(
+                json!({ "purchase": id.0, "why": "archived", "opened_at": at, "text": text }),
+            );
+        } else {
+            output.line(format!("{id}  archived  {at}  {}", masked_in(&text)));
+        }
+    }
     for case in engine.open_cases()? {
         let (id, why, at) = (case.key.id, &case.why, moment(case.opened_at));
         if json {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this crate is test code")]
 
 mod access;
+mod archive;
 mod backup;
 mod bench;
 mod command_line;
@@ -34,6 +35,7 @@ mod push;
 mod races;
 mod receivers;
 mod rechargely;
+mod restored;
 mod same_ledger;
 mod samples;
 mod sandbox;

@@ -24,6 +24,9 @@ impl Engine {
     }
 
     async fn take_word(&self, word: &Word) -> Result<(), Fault> {
+        if self.is_archived(word.attempt.purchase)? {
+            return self.keep_late_word(word).await;
+        }
         let Some(purchase) = self.inner.store.any_purchase(word.attempt.purchase)? else {
             tracing::warn!(attempt = %word.attempt, "an upstream speaks of an attempt that we never made");
             return Ok(());

@@ -4,6 +4,7 @@
 
 mod access;
 mod approval;
+mod archive;
 mod bills;
 mod clock;
 mod crash;

@@ -150,6 +150,42 @@ impl Lite {
         Ok(lite)
     }
 
+    /// A new database, in a file that is empty, for rows that are put into it once: what is cut off is
+    /// thrown away. Foreign keys are not looked after.
+    pub(crate) fn blank(path: &Path) -> Result<Lite, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let mut lite = Lite::open(path, flags)?;
+        lite.migrate(0)?;
+        lite.batch("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")?;
+        Ok(lite)
+    }
+
+    /// Leaves one file that stands for itself, and can be read without a log beside it.
+    pub(crate) fn seal(&self) -> Result<(), Fault> {
+        self.batch("PRAGMA journal_mode=DELETE;")
+    }
+
+    /// A database of this version's schema with what is in a file of this or an earlier version, which
+    /// is not changed: the file itself, or a copy in memory.
+    pub(crate) fn of_any_version(path: &Path) -> Result<Lite, Fault> {
+        let lite = Lite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let found = lite.pragma("user_version")?;
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found == known {
+            return Ok(lite);
+        }
+        if !(1..known).contains(&found) {
+            return Err(Fault::Database(format!(
+                "its schema is {found}; this Saldo knows {known}"
+            )));
+        }
+        let mut copy = Lite { connection: Connection::open_in_memory().map_err(fault)? };
+        let backup = rusqlite::backup::Backup::new(&lite.connection, &mut copy.connection);
+        backup.and_then(|b| b.run_to_completion(4_096, Duration::ZERO, None)).map_err(fault)?;
+        copy.migrate(found)?;
+        Ok(copy)
+    }
+
     fn wait_for_locks(&self, most: Duration) -> Result<(), Fault> {
         self.connection.busy_timeout(most).map_err(fault)
     }
@@ -254,7 +290,11 @@ fn translated(common: &str) -> String {
 
 impl Sql for Lite {
     fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
-        self.bound(sql, values)?.raw_execute().map_err(fault)
+        let mut statement = self.bound(sql, values)?;
+        let done = statement.raw_execute().map_err(fault);
+        #[cfg(test)]
+        steps::count(&statement);
+        done
     }
 
     fn each(
@@ -267,6 +307,11 @@ impl Sql for Lite {
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(fault)? {
             each(&LiteRow(row))?;
+        }
+        #[cfg(test)]
+        {
+            drop(rows);
+            steps::count(&statement);
         }
         Ok(())
     }
@@ -378,5 +423,27 @@ pub(crate) fn fault(error: rusqlite::Error) -> Fault {
         Some(ErrorCode::DiskFull) => Fault::DiskFull(text),
         Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt) => Fault::Disk(text),
         _ => Fault::Database(text),
+    }
+}
+
+/// How many steps the programs of this thread's statements took: what a query costs, whatever the
+/// machine does meanwhile.
+#[cfg(test)]
+pub(crate) mod steps {
+    use rusqlite::{Statement, StatementStatus};
+    use std::cell::Cell;
+
+    thread_local! {
+        static STEPS: Cell<i64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(statement: &Statement<'_>) {
+        let taken = i64::from(statement.reset_status(StatementStatus::VmStep));
+        STEPS.with(|steps| steps.set(steps.get() + taken));
+    }
+
+    /// Since it was last asked.
+    pub(crate) fn taken() -> i64 {
+        STEPS.with(|steps| steps.replace(0))
     }
 }

@@ -9,7 +9,10 @@ use domain::lifecycle::{Event, State};
 use domain::purchase::Space;
 use domain::settle::{self, Decided};
 use domain::{AccountId, Environment, Purchase};
-use store::{ArchiveChange, ArchiveDone, Change, Closing, Done, Posting, Store};
+use std::path::{Path, PathBuf};
+use store::{
+    ArchiveChange, ArchiveDone, Change, Closing, Done, LateWord, Posting, Store, audit_month,
+};
 
 pub fn month(text: &str) -> Month {
     text.parse().unwrap()
@@ -130,4 +133,202 @@ pub async fn what_a_clock_far_behind_writes_is_of_the_open_month(world: World) {
     done(store, paid_in(3, TOTAL, "behind", day(april.previous(), 3))).await;
     world.assert_sound();
     assert_eq!(store.next_to_archive(may, NOW).unwrap(), Some(closing));
+}
+
+/// Archives the next month into the folder; answers the file.
+async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
+    let closing = store.next_to_archive(before, NOW).unwrap().unwrap();
+    assert_eq!(close(store, &closing).await, ArchiveDone::Written);
+    let name = format!("{}.db", closing.month);
+    let file = folder.join(&name);
+    let filed = store.write_archive(&closing, &file, &|| true).unwrap();
+    let audit = audit_month(&file).unwrap();
+    assert_eq!((audit.report.lies, &audit.report.complaints), (0, &Vec::new()));
+    let noted = Change::Archive(ArchiveChange::File { filed: Box::new(filed), name, at: NOW });
+    assert_eq!(done(store, noted).await, Done::Archive(ArchiveDone::Written));
+    file
+}
+
+/// Takes archived rows away, one at a time where there are no partitions; the books are sound at
+/// each point in between.
+async fn remove(world: &World) {
+    world.assert_sound();
+    world.store.drop_archived().unwrap();
+    let prune = || Change::Archive(ArchiveChange::Prune { rows: 1 });
+    while done(&world.store, prune()).await == Done::Archive(ArchiveDone::More) {
+        world.assert_sound();
+    }
+}
+
+fn sound(store: &Store, files: &[PathBuf]) -> u64 {
+    let audit = store.audit_archives(files).unwrap();
+    let lies: Vec<_> = audit.months.iter().flat_map(|(_, _, r)| r.complaints.clone()).collect();
+    assert!(audit.is_sound(), "{:?} {lies:?}", audit.complaints);
+    assert_eq!(audit.months.len(), files.len());
+    audit.unjudged
+}
+
+pub async fn an_archived_month_is_in_its_file_and_nowhere_else(world: World) {
+    let store = &world.store;
+    let (april, may) = two_months(store).await;
+    // Bought in April, settled and taken back in May.
+    let late = bought(3, april, 9, State::Sent);
+    done(store, paid_in(3, 2 * TOTAL, "in", day(april, 10))).await;
+    // May has begun: the chain does not step back, so this hold is of May.
+    done(store, open(late.clone())).await;
+    steps(store, &late, Event::Deliver, day(may, 12)).await.unwrap().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let before = world.assert_sound();
+    let wallets = (wallet(store, 2), wallet(store, 3));
+    let first = archive(store, may.next(), folder.path()).await;
+    remove(&world).await;
+    let report = world.assert_sound();
+    assert_eq!((report.archived, report.purchases, report.journals), (1, 3, before.journals - 8));
+    assert_eq!((wallet(store, 2), wallet(store, 3)), wallets);
+    for n in [1, 2, 3] {
+        assert_eq!(store.purchase(&bought(2, april, n, State::Sent).key).unwrap(), None);
+    }
+    assert_eq!(sound(store, std::slice::from_ref(&first)), 0);
+    // Its references stay used up.
+    let again = bought(2, may, 50, State::Sent);
+    let used = bought(2, april, 1, State::Sent);
+    let again = Purchase { reference: used.reference, ..again };
+    let refused = store.write(open(again)).await.unwrap();
+    assert!(matches!(refused, Err(Denial::ReferenceTaken { .. })), "{refused:?}");
+
+    let world = world.reopened();
+    let store = &world.store;
+    let second = archive(store, may.next(), folder.path()).await;
+    remove(&world).await;
+    let report = world.assert_sound();
+    assert_eq!((report.archived, report.purchases, report.journals), (2, 0, 0));
+    assert_eq!(store.next_to_archive(may.next(), NOW).unwrap(), None);
+    // The late one can be judged only with both.
+    assert_eq!(sound(store, std::slice::from_ref(&first)), 1);
+    assert_eq!(sound(store, &[second, first]), 0);
+    // The chain goes on where the last archive ends.
+    done(store, paid_in(2, TOTAL, "later", day(may.next(), 3))).await;
+    let june = bought(2, may.next(), 1, State::Sent);
+    live(store, june, &[Event::Deliver]).await;
+    world.assert_sound();
+    let names: Vec<_> = store.archives().unwrap().into_iter().map(|a| a.file).collect();
+    assert_eq!(names, ["2026-04.db", "2026-05.db"]);
+}
+
+pub async fn a_word_about_an_archived_purchase_waits_for_staff(world: World) {
+    let store = &world.store;
+    let (april, may) = two_months(store).await;
+    let folder = tempfile::tempdir().unwrap();
+    archive(store, may, folder.path()).await;
+    remove(&world).await;
+    let purchase = bought(2, april, 1, State::Sent).key.id;
+    assert!(store.is_closed(purchase).unwrap());
+    assert!(!store.is_closed(bought(2, may, 1, State::Sent).key.id).unwrap());
+    let said = LateWord {
+        purchase,
+        attempt: 1,
+        word: "reversed".to_owned(),
+        text: Some("taken back".to_owned()),
+        upstream_reference: None,
+        at: NOW,
+    };
+    for _ in 0..3 {
+        done(store, Change::Archive(ArchiveChange::Hear(said.clone()))).await;
+    }
+    assert_eq!(store.late_words().unwrap(), [said]);
+    let close = || ArchiveChange::CloseWords {
+        purchase,
+        by: "rahim".to_owned(),
+        evidence: "on the statement".to_owned(),
+        at: NOW,
+    };
+    let closed = done(store, Change::Archive(close())).await;
+    assert_eq!(closed, Done::Archive(ArchiveDone::Written));
+    assert_eq!(store.late_words().unwrap(), []);
+    let again = done(store, Change::Archive(close())).await;
+    assert!(matches!(again, Done::Archive(ArchiveDone::NotYet(_))), "{again:?}");
+    world.assert_sound();
+}
+
+/// The file is another, or a byte of it is: the audit tells.
+#[tokio::test]
+async fn a_flipped_byte_of_an_archive_is_found() {
+    let world = sqlite().await;
+    let (_, may) = two_months(&world.store).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = archive(&world.store, may.next(), folder.path()).await;
+    remove(&world).await;
+    let whole = std::fs::read(&file).unwrap();
+    let flipped = folder.path().join("flipped.db");
+    let (mut found, mut named) = (0, 0);
+    let places = 1_000;
+    for n in 0..places {
+        let mut bytes = whole.clone();
+        bytes[n * whole.len() / places] ^= 1 << (n % 8);
+        std::fs::write(&flipped, bytes).unwrap();
+        let audit = world.store.audit_archives(std::slice::from_ref(&flipped)).unwrap();
+        found += usize::from(!audit.is_sound());
+        named += usize::from(audit_month(&flipped).map_or(true, |audit| audit.report.lies > 0));
+    }
+    assert_eq!(found, places);
+    // Most of a small file is room that holds nothing; of what says something, rows are named.
+    assert!(named > 0);
+    assert_eq!(sound(&world.store, &[file]), 0);
+}
+
+/// "No row of money is ever updated or deleted" holds for all that no file has.
+#[tokio::test]
+async fn rows_go_only_once_a_file_has_them() {
+    let world = sqlite().await;
+    let (april, may) = two_months(&world.store).await;
+    let refused = |statement: String, why: &str| {
+        let sql = rusqlite::Connection::open(world.database()).unwrap();
+        let error = sql.execute(&statement, []).unwrap_err().to_string();
+        assert!(error.contains(why), "{statement}: {error}");
+    };
+    let of_money = |seq: i64, id: i64| {
+        [
+            (format!("DELETE FROM entries WHERE journal_seq = {seq}"), "append-only"),
+            (format!("DELETE FROM journals WHERE seq = {seq}"), "append-only"),
+            (format!("DELETE FROM purchases WHERE id = {id}"), "not deleted"),
+        ]
+    };
+    let closing = world.store.next_to_archive(may, NOW).unwrap().unwrap();
+    close(&world.store, &closing).await;
+    // Closed is not enough.
+    for (statement, why) in of_money(1, april.first_id()) {
+        refused(statement.replace(&format!("id = {}", april.first_id()), "id > 0"), why);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    archive(&world.store, may, folder.path()).await;
+    let id = bought(2, may, 1, State::Sent).key.id.0;
+    for (statement, why) in of_money(closing.journals.1 + 1, id) {
+        refused(statement, why);
+    }
+    refused("UPDATE journals SET note = 'x' WHERE seq = 1".to_owned(), "append-only");
+    refused("UPDATE archives SET last_journal = 99".to_owned(), "stays archived");
+    refused("DELETE FROM archives".to_owned(), "stays closed");
+    refused("UPDATE carried SET balance = 0".to_owned(), "append-only");
+    remove(&world).await;
+    // The file is nobody's to write.
+    let mode = std::fs::metadata(folder.path().join("2026-04.db")).unwrap().permissions();
+    assert!(mode.readonly());
+}
+
+/// What was written and cut off is thrown away; the month is still next, and closed.
+#[tokio::test]
+async fn an_archive_that_is_cut_off_is_begun_again() {
+    let world = sqlite().await;
+    let (_, may) = two_months(&world.store).await;
+    let closing = world.store.next_to_archive(may, NOW).unwrap().unwrap();
+    close(&world.store, &closing).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("2026-04.db");
+    let filed = world.store.write_archive(&closing, &file, &|| true).unwrap();
+    let world = world.reopened();
+    assert_eq!(world.store.next_to_archive(may, NOW).unwrap(), Some(closing.clone()));
+    std::fs::remove_file(&file).unwrap();
+    let again = world.store.write_archive(&closing, &file, &|| true).unwrap();
+    assert_eq!((again.journals, again.purchases), (filed.journals, filed.purchases));
+    world.assert_sound();
 }

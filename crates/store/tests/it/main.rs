@@ -13,6 +13,7 @@ mod conformance;
 mod disk_full;
 mod fail_over;
 mod file;
+mod growth;
 mod model;
 mod nodes;
 mod opening;
@@ -72,6 +73,8 @@ on_every_backend![
     conformance::a_slip_is_kept_with_its_word,
     conformance::keys_and_accounts_are_read_back,
     conformance::a_hold_at_acceptance_tells_what_is_left,
+    archive::an_archived_month_is_in_its_file_and_nowhere_else,
+    archive::a_word_about_an_archived_purchase_waits_for_staff,
     archive::a_closed_month_changes_no_more,
     archive::a_month_is_closed_once_nothing_of_it_is_open,
     archive::what_a_clock_far_behind_writes_is_of_the_open_month,

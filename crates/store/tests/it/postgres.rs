@@ -188,14 +188,18 @@ impl Server {
     }
 
     fn start(folder: &Path, run: u32) -> Server {
+        Server::init(folder);
+        Server::launch(folder, run, &[])
+    }
+
+    /// A fresh data folder in this one, with nothing in it.
+    pub fn init(folder: &Path) {
         let _ = fs::remove_dir_all(folder);
         let data = folder.join("data");
         fs::create_dir_all(&data).unwrap();
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
         let is_root = is_root();
-        if is_root {
-            run_to_end(Command::new("chown").arg("nobody:nogroup").arg(&data));
-        }
+        belongs_to_nobody(&data);
         let programs = programs();
         let words = as_nobody(is_root, &programs.join("initdb"));
         let mut init = Command::new(&words[0]);
@@ -211,6 +215,11 @@ impl Server {
             "-D",
         ]);
         run_to_end(init.arg(&data));
+    }
+
+    /// Starts on the data folder in this one, with further settings, and waits until it answers.
+    pub fn launch(folder: &Path, run: u32, settings: &[&str]) -> Server {
+        let (data, is_root, programs) = (folder.join("data"), is_root(), programs());
         let user = File::create(folder.join("users")).unwrap();
         user.lock_shared().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -219,9 +228,9 @@ impl Server {
         command.arg("--fork").arg("sh").arg(watch).arg(folder).arg(run.to_string());
         command.args(as_nobody(is_root, &programs.join("postgres")));
         command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-        for setting in
-            ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"]
-        {
+        let always =
+            ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+        for setting in always.iter().chain(settings) {
             command.args(["-c", setting]);
         }
         command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -297,6 +306,13 @@ pub fn ask(url: &str, statements: &str) -> Result<Vec<String>, String> {
         }
         Ok(rows)
     })
+}
+
+/// A server refuses a folder that is not its user's.
+pub fn belongs_to_nobody(path: &Path) {
+    if is_root() {
+        run_to_end(Command::new("chown").args(["-R", "nobody:nogroup"]).arg(path));
+    }
 }
 
 pub fn is_root() -> bool {

@@ -61,7 +61,12 @@ const BACK_OFF: [Duration; 4] = [
 const WRITER_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
     SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '4s'; SET statement_timeout = 0";
+/// What is read regularly is found by indexes, whatever the server guesses of a history's size.
 const READER_SETTINGS: &str = "SET default_transaction_read_only = on; SET jit = off;
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+    SET idle_in_transaction_session_timeout = '60s'";
+/// The audit reads everything.
+const AUDITOR_SETTINGS: &str = "SET default_transaction_read_only = on; SET jit = off;
     SET idle_in_transaction_session_timeout = '60s'";
 
 /// Rows that each part of a statement changed.
@@ -114,7 +119,7 @@ impl Pg {
 
     /// A connection for the audit, whose first row may take long to come.
     pub(crate) fn auditor(server: &Arc<Server>) -> Pg {
-        Pg::new(server, READER_SETTINGS, AUDIT_WITHIN)
+        Pg::new(server, AUDITOR_SETTINGS, AUDIT_WITHIN)
     }
 
     /// Checks the server and brings the schema up to date.
@@ -131,6 +136,19 @@ impl Pg {
         pg.connect_to_write()
             .map_err(|fault| OpenError::Server(server.name().to_owned(), fault.to_string()))?;
         Ok(pg)
+    }
+
+    /// Drops the partitions of archived months, on a connection of its own: whoever reads them may keep
+    /// it waiting, and behind it everybody else, so it gives up soon.
+    pub(crate) fn drop_archived(server: &Server) -> Result<(), Fault> {
+        let line = server.connect()?;
+        line.run("BEGIN; SET LOCAL lock_timeout = '100ms'", PATIENCE)?;
+        let dropped = line.number(
+            "SELECT coalesce((SELECT drop_month(month) FROM archives WHERE digest IS NOT NULL ORDER BY month DESC LIMIT 1), 0)",
+        )?;
+        line.run("COMMIT", COMMIT_WITHIN)?;
+        tracing::info!(partitions = dropped, "archived months are gone from the database");
+        Ok(())
     }
 
     fn new(server: &Arc<Server>, settings: &'static str, patience: Duration) -> Pg {

@@ -1,0 +1,366 @@
+//! An archive's file: one closed month as a database of its own, with the same tables.
+//!
+//! It begins where the month before it ended, as the live books begin after their last archive, so the
+//! same audit reads both. Not here: where files lie, and their manifests (the app's matter).
+
+use super::{Closing, hash};
+use crate::backend::sqlite::{Lite, make_private_file};
+use crate::backend::{Row, Sql, Value, all, first};
+use crate::fault::Fault;
+use ring::digest;
+use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// Rows after which it is looked whether the file is still wanted.
+const LOOK_EVERY: u64 = 1_024;
+
+/// A month that is in a file, and what it carries forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// The month, as it was closed.
+    pub closing: Closing,
+    /// The file's bytes.
+    pub bytes: u64,
+    /// Their SHA-256.
+    pub digest: [u8; 32],
+    /// Journals in it.
+    pub journals: i64,
+    /// Entries in it.
+    pub entries: i64,
+    /// Purchases in it.
+    pub purchases: i64,
+    /// What each ledger account held at the month's end, by its number.
+    pub(crate) carried: BTreeMap<i64, i64>,
+    /// How many payments were booked by then, by account and environment.
+    pub(crate) payments: BTreeMap<(i64, String), i64>,
+}
+
+/// One table of a month: how its rows are read there and written here. Kinds: i(nteger), t(ext), b(ytes).
+struct Part {
+    table: &'static str,
+    read: &'static str,
+    put: &'static str,
+    kinds: &'static str,
+    by: By,
+}
+
+/// What bounds a month's rows of a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Ids,
+    Journals,
+}
+
+/// The tables that go with a month. A test holds their columns to the schema's.
+const PARTS: [Part; 9] = [
+    Part {
+        table: "purchases",
+        read: "SELECT id, account_id, environment, space, reference, key_id, kind, operator, recipient, service_type, currency, amount, fee, commission, available_after, details, webhook_url, state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, product FROM purchases WHERE id >= $1 AND id < $2 ORDER BY id",
+        put: "INSERT INTO purchases (id, account_id, environment, space, reference, key_id, kind, operator, recipient, service_type, currency, amount, fee, commission, available_after, details, webhook_url, state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, product) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)",
+        kinds: "iitttitttttiiiitttiitttiiit",
+        by: By::Ids,
+    },
+    Part {
+        table: "attempts",
+        read: "SELECT purchase_id, account_id, environment, number, upstream, started_at, outcome, upstream_reference, text, heard_at FROM attempts WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, number",
+        put: "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, started_at, outcome, upstream_reference, text, heard_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        kinds: "iititittti",
+        by: By::Ids,
+    },
+    Part {
+        table: "events",
+        read: "SELECT purchase_id, account_id, environment, sequence, state, at, told_at FROM events WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, sequence",
+        put: "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at, told_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        kinds: "iititii",
+        by: By::Ids,
+    },
+    Part {
+        table: "evidence",
+        read: "SELECT purchase_id, account_id, environment, line, at, source, attempt, word, text, upstream_reference FROM evidence WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, line",
+        put: "INSERT INTO evidence (purchase_id, account_id, environment, line, at, source, attempt, word, text, upstream_reference) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        kinds: "iitiitittt",
+        by: By::Ids,
+    },
+    Part {
+        table: "slips",
+        read: "SELECT purchase_id, account_id, environment, upstream, body, at FROM slips WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, upstream",
+        put: "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        kinds: "iittti",
+        by: By::Ids,
+    },
+    Part {
+        table: "cases",
+        read: "SELECT purchase_id, account_id, environment, why, opened_at, text, closed_at FROM cases WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, why",
+        put: "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        kinds: "iittiti",
+        by: By::Ids,
+    },
+    Part {
+        table: "claims",
+        read: "SELECT c.account_id, c.environment, c.space, c.reference, c.purchase_id, c.digest, c.at FROM purchases p JOIN claims c ON c.account_id = p.account_id AND c.environment = p.environment AND c.space = p.space AND c.reference = p.reference WHERE p.id >= $1 AND p.id < $2 ORDER BY p.id",
+        put: "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        kinds: "itttibi",
+        by: By::Ids,
+    },
+    Part {
+        table: "journals",
+        read: "SELECT seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month FROM journals WHERE seq >= $1 AND seq <= $2 ORDER BY seq",
+        put: "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        kinds: "iitittibii",
+        by: By::Journals,
+    },
+    Part {
+        table: "entries",
+        read: "SELECT journal_seq, line, debit_id, credit_id, amount, month FROM entries WHERE journal_seq >= $1 AND journal_seq <= $2 ORDER BY journal_seq, line",
+        put: "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount, month) VALUES ($1, $2, $3, $4, $5, $6)",
+        kinds: "iiiiii",
+        by: By::Journals,
+    },
+];
+
+/// What ledger accounts held, and the payments booked, up to a moment.
+#[derive(Default)]
+struct Sums {
+    carried: BTreeMap<i64, i64>,
+    payments: BTreeMap<(i64, String), i64>,
+    counts: BTreeMap<&'static str, i64>,
+}
+
+/// Writes a closed month into a new file, flushed, that nobody writes to again.
+pub(crate) fn write(
+    source: &mut dyn Sql,
+    closing: &Closing,
+    path: &Path,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Filed, Fault> {
+    let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
+    make_private_file(path).map_err(unwritable)?;
+    let mut file = Lite::blank(path)?;
+    source.begin_reading()?;
+    let copied = copy(source, &mut file, closing, is_wanted);
+    source.end_reading()?;
+    let sums = copied?;
+    file.seal()?;
+    drop(file);
+    let written = File::open(path).map_err(unwritable)?;
+    written.set_permissions(Permissions::from_mode(0o400)).map_err(unwritable)?;
+    written.sync_all().map_err(unwritable)?;
+    let (bytes, digest) = digest_of(path)?;
+    let count = |table| sums.counts.get(table).copied().unwrap_or(0);
+    Ok(Filed {
+        closing: closing.clone(),
+        bytes,
+        digest,
+        journals: count("journals"),
+        entries: count("entries"),
+        purchases: count("purchases"),
+        carried: sums.carried,
+        payments: sums.payments,
+    })
+}
+
+/// How many bytes a file has, and their SHA-256.
+pub(crate) fn digest_of(path: &Path) -> Result<(u64, [u8; 32]), Fault> {
+    let unreadable = |error: std::io::Error| Fault::Database(error.to_string());
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut sum = digest::Context::new(&digest::SHA256);
+    let (mut part, mut bytes) = (vec![0; 1 << 16], 0);
+    loop {
+        let length = file.read(&mut part).map_err(unreadable)?;
+        let Some(read) = part.get(..length).filter(|read| !read.is_empty()) else { break };
+        sum.update(read);
+        bytes += length as u64;
+    }
+    Ok((bytes, hash(sum.finish().as_ref())?))
+}
+
+fn copy(
+    source: &mut dyn Sql,
+    file: &mut Lite,
+    closing: &Closing,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Sums, Fault> {
+    let mut sums = begin(source, file, closing)?;
+    let mut rows = 0_u64;
+    for part in &PARTS {
+        let (from, to) = match part.by {
+            By::Ids => (closing.ids_from, closing.ids_below()),
+            By::Journals => closing.journals,
+        };
+        source.each(part.read, &[from.into(), to.into()], &mut |row| {
+            rows += 1;
+            if rows.is_multiple_of(LOOK_EVERY) && !is_wanted() {
+                return Err(Fault::Closed);
+            }
+            sums.add(part.table, row)?;
+            let kinds = part.kinds.bytes().enumerate();
+            let values =
+                kinds.map(|(n, kind)| value(row, n, kind)).collect::<Result<Vec<_>, _>>()?;
+            file.run(part.put, &values).map(|_| ())
+        })?;
+    }
+    ledger_accounts(source, file, &sums)?;
+    Ok(sums)
+}
+
+fn value(row: &dyn Row, column: usize, kind: u8) -> Result<Value<'_>, Fault> {
+    Ok(match kind {
+        b'i' => row.opt_int(column)?.into(),
+        b't' => row.opt_text(column)?.into(),
+        _ => row.opt_bytes(column)?.map_or(Value::Null, Value::Bytes),
+    })
+}
+
+impl Sums {
+    fn add(&mut self, table: &'static str, row: &dyn Row) -> Result<(), Fault> {
+        *self.counts.entry(table).or_default() += 1;
+        match table {
+            // seq, account_id, environment, purchase_id, …
+            "journals" if row.opt_int(3)?.is_none() => {
+                let whose = (row.int(1)?, row.text(2)?.to_owned());
+                *self.payments.entry(whose).or_default() += 1;
+            }
+            // journal_seq, line, debit_id, credit_id, amount, …
+            "entries" => {
+                let amount = row.int(4)?;
+                *self.carried.entry(row.int(2)?).or_default() -= amount;
+                *self.carried.entry(row.int(3)?).or_default() += amount;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Writes where the month before ended, and which month this is.
+fn begin(source: &mut dyn Sql, file: &mut Lite, closing: &Closing) -> Result<Sums, Fault> {
+    file.run("BEGIN", &[])?;
+    let mut sums = Sums::default();
+    let before = first(
+        source,
+        "SELECT month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at, archived_at, file, digest, journals, entries, purchases
+         FROM archives WHERE digest IS NOT NULL ORDER BY month DESC LIMIT 1",
+        &[],
+        |row| {
+            let kinds = "iiiibbiitbiii".bytes().enumerate();
+            let values = kinds.map(|(n, kind)| value(row, n, kind)).collect::<Result<Vec<_>, _>>()?;
+            file.run(
+                "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at, archived_at, file, digest, journals, entries, purchases)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                &values,
+            )?;
+            row.int(0)
+        },
+    )?;
+    if let Some(month) = before {
+        source.each(
+            "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
+            &[month.into()],
+            &mut |row| drop_into(&mut sums.carried, row.int(0)?, row.int(1)?),
+        )?;
+        source.each(
+            "SELECT account_id, environment, payments FROM carried_payments WHERE month = $1",
+            &[month.into()],
+            &mut |row| {
+                let whose = (row.int(0)?, row.text(1)?.to_owned());
+                drop_into(&mut sums.payments, whose, row.int(2)?)
+            },
+        )?;
+        super::carry(file, month, &sums.carried, &sums.payments)?;
+    }
+    super::note_closing(file, closing)?;
+    Ok(sums)
+}
+
+fn drop_into<K: Ord>(map: &mut BTreeMap<K, i64>, key: K, value: i64) -> Result<(), Fault> {
+    map.insert(key, value);
+    Ok(())
+}
+
+/// The ledger accounts, with what they held at the month's end.
+fn ledger_accounts(source: &mut dyn Sql, file: &mut Lite, sums: &Sums) -> Result<(), Fault> {
+    source.each(
+        "SELECT id, account_id, environment, currency, purpose, upstream, floor FROM ledger_accounts",
+        &[],
+        &mut |row| {
+            let id = row.int(0)?;
+            let values = [
+                id.into(),
+                row.int(1)?.into(),
+                row.text(2)?.into(),
+                row.text(3)?.into(),
+                row.text(4)?.into(),
+                row.text(5)?.into(),
+                sums.carried.get(&id).copied().unwrap_or(0).into(),
+                row.opt_int(6)?.into(),
+            ];
+            file.run(
+                "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose, upstream, balance, floor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                &values,
+            )
+            .map(|_| ())
+        },
+    )?;
+    file.run("COMMIT", &[]).map(|_| ())
+}
+
+/// The month that a file says it has.
+pub(crate) fn month_in(file: &mut dyn Sql) -> Result<Option<Closing>, Fault> {
+    let found = all(
+        file,
+        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at FROM archives WHERE digest IS NULL",
+        &[],
+        super::closing,
+    )?;
+    let earlier = first(
+        file,
+        "SELECT coalesce(max(ids_below), 0) FROM archives WHERE digest IS NOT NULL",
+        &[],
+        |row| row.int(0),
+    )?;
+    Ok(match <[Closing; 1]>::try_from(found) {
+        Ok([closing]) => Some(Closing { ids_from: earlier.unwrap_or(0), ..closing }),
+        Err(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::all;
+
+    /// A column that a later schema adds must go into the archive too.
+    #[test]
+    fn every_column_goes_with_its_month() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = Lite::blank(&folder.path().join("blank.db")).unwrap();
+        for part in &PARTS {
+            let sql = match part.table {
+                "purchases" => "SELECT name, type FROM pragma_table_info('purchases')",
+                "attempts" => "SELECT name, type FROM pragma_table_info('attempts')",
+                "events" => "SELECT name, type FROM pragma_table_info('events')",
+                "evidence" => "SELECT name, type FROM pragma_table_info('evidence')",
+                "slips" => "SELECT name, type FROM pragma_table_info('slips')",
+                "cases" => "SELECT name, type FROM pragma_table_info('cases')",
+                "claims" => "SELECT name, type FROM pragma_table_info('claims')",
+                "journals" => "SELECT name, type FROM pragma_table_info('journals')",
+                "entries" => "SELECT name, type FROM pragma_table_info('entries')",
+                other => panic!("{other}"),
+            };
+            let columns = all(&mut file, sql, &[], |row| {
+                Ok((row.text(0)?.to_owned(), row.text(1)?.to_lowercase()))
+            })
+            .unwrap();
+            let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+            let kinds: String = columns.iter().map(|(_, kind)| &kind[..1]).collect();
+            assert_eq!(kinds, part.kinds, "{}", part.table);
+            let put = format!("INSERT INTO {} ({})", part.table, names.join(", "));
+            assert!(part.put.starts_with(&put), "{put}");
+            let read = part.read.replace("c.", "").replace("p.", "");
+            assert!(read.starts_with(&format!("SELECT {} ", names.join(", "))), "{}", part.table);
+        }
+    }
+}

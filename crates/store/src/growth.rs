@@ -1,0 +1,147 @@
+//! What is asked regularly costs the same however long the history is: counted in the steps of
+//! SQLite's programs, which no load of the machine changes. A server's own counters are read by
+//! `tests/it/growth.rs`.
+
+use crate::backend::Sql;
+use crate::backend::sqlite::{Lite, steps};
+use crate::fault::Fault;
+use crate::statement::Page;
+use crate::{accounts, archive, halts, outbox, purchases, pushes, statement, verify};
+use domain::lifecycle::State;
+use domain::purchase::{PurchaseKey, ReferenceKey, Space};
+use domain::{AccountId, Currency, Environment, Month, PurchaseId, Timestamp};
+use std::time::Duration;
+
+/// Finished purchases of a short history, and of a long one.
+const SHORT: i64 = 1_000;
+const LONG: i64 = 50_000;
+/// The last is refunded, those at a hundredth failed; the first has a case that is open, the last ten
+/// are open themselves.
+const FILL: &str = "
+    INSERT INTO accounts VALUES (1, 'house', 'House', 1, NULL, 0, NULL, 5), (2, 'customer', 'Customer', 1, NULL, 0, NULL, 5);
+    INSERT INTO ledger_accounts VALUES (1, 2, 'live', 'BDT', 'available', '', 0, 0), (2, 2, 'live', 'BDT', 'held', '', 10500, 0),
+        (3, 1, 'live', 'BDT', 'funding', '', -10500, NULL);
+    CREATE TEMPORARY TABLE n AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < COUNT) SELECT n,
+        ((n * 7776000000 / COUNT) << 12) + n AS id, 1767225600000000 + n * 7776000000000 / COUNT AS at,
+        CASE WHEN n > COUNT - 10 THEN 'sent' WHEN n = COUNT - 10 THEN 'refunded' WHEN n * 100 % COUNT = 0 THEN 'failed' ELSE 'delivered' END AS state FROM n;
+    INSERT INTO purchases SELECT id, 2, 'live', 'rechargely', 'R' || n, NULL, 'recharge', 'GP', '01712345678', 'prepaid', 'BDT', 1000, 50, 150,
+        0, '{}', NULL, state, 2, 1, 'sim', NULL, NULL, at, at, NULL, NULL FROM n;
+    INSERT INTO claims SELECT 2, 'live', 'rechargely', 'R' || n, id, NULL, at FROM n;
+    INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL FROM n;
+    INSERT INTO events SELECT id, 2, 'live', 2, state, at, NULL FROM n WHERE state <> 'sent';
+    INSERT INTO evidence SELECT id, 2, 'live', 1, at, 'staff', NULL, 'seen', NULL, NULL FROM n WHERE n % 10 = 0;
+    INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) SELECT id, 2, 'live', 'query', at, 0, 0 FROM n WHERE state = 'sent';
+    INSERT INTO cases SELECT id, 2, 'live', 'clash', at, 'odd', CASE n WHEN 1 THEN NULL ELSE at END FROM n WHERE n % 10 = 1;
+    INSERT INTO journals SELECT n, 2, 'live', id, 'hold', NULL, at, zeroblob(32), 1,
+        CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
+    INSERT INTO entries SELECT n, 1, 1, 2, 1050, CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
+    DROP TABLE n;";
+
+fn filled(count: i64) -> (tempfile::TempDir, Lite) {
+    let folder = tempfile::tempdir().unwrap();
+    let lite = Lite::blank(&folder.path().join("history.db")).unwrap();
+    lite.connection().execute_batch(&FILL.replace("COUNT", &count.to_string())).unwrap();
+    (folder, lite)
+}
+
+type Question = fn(&mut dyn Sql, PurchaseKey) -> Result<usize, Fault>;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+const PAGE: Page = Page { before: None, limit: 20 };
+const WHOSE: (AccountId, Environment, Currency) = (AccountId(2), Environment::Live, Currency::BDT);
+
+fn named(text: &str) -> ReferenceKey {
+    let text = text.to_owned();
+    ReferenceKey { account: WHOSE.0, environment: WHOSE.1, space: Space::Rechargely, text }
+}
+
+/// What workers, faces and staff ask, and how many rows it answers.
+const QUESTIONS: &[(&str, usize, Question)] = &[
+    ("when a job is due", 1, |sql, _| Ok(outbox::next_due(sql)?.into_iter().count())),
+    ("jobs that are due", 10, |sql, _| {
+        Ok(outbox::claim(sql, 0, (NOW, Duration::from_secs(30)), 64)?.len())
+    }),
+    ("what the dead left", 0, |sql, _| outbox::take_over(sql, &[], NOW).map(|()| 0)),
+    ("when a push is due", 0, |sql, _| Ok(pushes::next_due(sql)?.into_iter().count())),
+    ("pushes that are due", 0, |sql, _| {
+        Ok(pushes::claim(sql, NOW, Duration::from_secs(30), 64)?.len())
+    }),
+    ("open cases", 1, |sql, _| Ok(purchases::open_cases(sql)?.len())),
+    ("late words", 0, |sql, _| Ok(archive::open_words(sql)?.len())),
+    ("the latest", 20, |sql, _| Ok(purchases::latest(sql, None, 20)?.len())),
+    ("the latest delivered", 20, |sql, _| {
+        Ok(purchases::latest(sql, Some(State::Delivered), 20)?.len())
+    }),
+    ("the latest failed", 20, |sql, _| Ok(purchases::latest(sql, Some(State::Failed), 20)?.len())),
+    ("the latest refunded", 1, |sql, _| {
+        Ok(purchases::latest(sql, Some(State::Refunded), 20)?.len())
+    }),
+    ("the latest rejected", 0, |sql, _| {
+        Ok(purchases::latest(sql, Some(State::Rejected), 20)?.len())
+    }),
+    ("the latest sent", 10, |sql, _| Ok(purchases::latest(sql, Some(State::Sent), 20)?.len())),
+    ("the latest with staff", 0, |sql, _| {
+        Ok(purchases::latest(sql, Some(State::WithStaff), 20)?.len())
+    }),
+    ("the highest id", 0, |sql, _| purchases::highest_id(sql).map(|_| 0)),
+    ("the highest id of accounts", 0, |sql, _| accounts::highest_id(sql).map(|_| 0)),
+    ("the quick audit", 0, |sql, _| Ok(verify::quick(sql)?.len())),
+    ("a reference", 1, |sql, _| Ok(purchases::claimed(sql, &named("R500"))?.into_iter().count())),
+    ("a purchase", 1, |sql, key| Ok(purchases::by_key(sql, &key)?.into_iter().count())),
+    ("a purchase by its id", 1, |sql, key| Ok(purchases::by_id(sql, key.id)?.into_iter().count())),
+    ("attempts", 1, |sql, key| Ok(purchases::attempts(sql, &key)?.len())),
+    ("events", 1, |sql, key| Ok(outbox::events(sql, &key)?.len())),
+    ("evidence", 0, |sql, key| purchases::evidence(sql, &key).map(|_| 0)),
+    ("a statement", 20, |sql, _| {
+        Ok(statement::statement(sql, WHOSE, PAGE)?.unwrap_or_default().len())
+    }),
+    ("a customer's purchases", 20, |sql, _| {
+        Ok(statement::purchases_of(sql, (WHOSE.0, WHOSE.1, Space::Rechargely), &[], PAGE)?.len())
+    }),
+    ("a halt", 0, |sql, _| Ok(halts::current(sql)?.into_iter().count())),
+    ("what is closed", 0, |sql, _| Ok(archive::archived(sql)?.into_iter().count())),
+];
+
+#[test]
+fn what_is_asked_regularly_costs_the_same_whatever_the_history() {
+    let (short, long) = (costs(SHORT), costs(LONG));
+    let mut grown = Vec::new();
+    for ((name, ..), (before, after)) in QUESTIONS.iter().zip(short.iter().zip(&long)) {
+        // A tree of one more level costs a step more a look.
+        if *after > before + before / 4 + 20 {
+            grown.push(format!("{name}: {before} steps, and {after} with {LONG} purchases"));
+        }
+    }
+    assert!(grown.is_empty(), "{grown:#?}");
+    assert!(short.iter().all(|cost| *cost > 0), "{short:?}");
+}
+
+/// The next month to archive is found by halving: a few steps more for a history of fifty times.
+#[test]
+fn the_next_month_is_found_without_reading_it() {
+    let before = Month::of(NOW);
+    let cost = |count| {
+        let (_folder, mut lite) = filled(count);
+        steps::taken();
+        let closing = archive::next(&mut lite, before, NOW).unwrap().unwrap();
+        assert_eq!(closing.month.to_string(), "2026-01");
+        steps::taken()
+    };
+    let (short, long) = (cost(SHORT), cost(LONG));
+    assert!(long < short * 3, "{short} steps, and {long} with {LONG} purchases");
+}
+
+fn costs(count: i64) -> Vec<i64> {
+    let (_folder, mut lite) = filled(count);
+    let id = purchases::latest(&mut lite, Some(State::Delivered), 1).unwrap()[0].key.id;
+    let key = PurchaseKey { account: WHOSE.0, environment: WHOSE.1, id: PurchaseId(id.0) };
+    let mut costs = Vec::new();
+    for (name, rows, question) in QUESTIONS {
+        steps::taken();
+        let answered = question(&mut lite, key).unwrap();
+        let cost = steps::taken();
+        assert_eq!(answered, *rows, "{name}");
+        costs.push(cost);
+    }
+    costs
+}
