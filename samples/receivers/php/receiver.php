@@ -45,8 +45,10 @@ if (strlen($body) > BODY_BYTES_MAX) {
     // the event changes.
     if (@mkdir(getenv('SEEN') . '/' . hash('sha256', $id))) {
         $event = json_decode($body, true, 32, JSON_THROW_ON_ERROR);
-        $purchase = $event['transaction'];
-        file_put_contents('php://stdout', "{$event['event']} {$purchase['reference']} {$purchase['status']}\n");
+        // A test tells of no purchase.
+        $purchase = $event['transaction'] ?? ['reference' => '-', 'status' => '-'];
+        $line = implode(' ', [$event['event'], $purchase['reference'], $purchase['status']]);
+        file_put_contents('php://stdout', "$line\n");
     }
     http_response_code(204);
 }

@@ -31,8 +31,10 @@ class Receiver(BaseHTTPRequestHandler):
         event_id = self.headers["webhook-id"]
         if event_id not in seen:
             seen.add(event_id)
-            purchase = event["transaction"]
-            print(event["event"], purchase["reference"], purchase["status"], flush=True)
+            # A test tells of no purchase.
+            purchase = event.get("transaction", {})
+            words = [event["event"], purchase.get("reference", "-"), purchase.get("status", "-")]
+            print(*words, flush=True)
         self.answer(204)
 
     def answer(self, status):

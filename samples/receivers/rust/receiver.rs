@@ -39,10 +39,10 @@ async fn receive(
     // An event may come twice; its id tells.
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     if receiver.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        // A test tells of no purchase.
         let purchase = &event["transaction"];
-        let words =
-            [text(&event["event"]), text(&purchase["reference"]), text(&purchase["status"])];
+        let words = [&event["event"], &purchase["reference"], &purchase["status"]].map(text);
         let _ = writeln!(std::io::stdout(), "{}", words.join(" "));
     }
     StatusCode::NO_CONTENT

@@ -13,7 +13,6 @@ use http::{Method, Request};
 use http_body_util::Full;
 use ring::hmac;
 use std::fs;
-use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,7 +24,8 @@ const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Receivers take an event for so long, to either side of their clock.
 const TOLERANCE_S: i64 = 300;
 /// An interpreter on a busy machine takes its time.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -46,21 +46,24 @@ fn sample(path: &str) -> PathBuf {
 struct Receiver {
     child: Child,
     address: String,
+    /// What it prints goes to a file in it.
+    folder: Folder,
 }
 
 impl Receiver {
-    async fn start(command: impl FnOnce(u16) -> Command) -> Receiver {
+    async fn start(command: impl FnOnce(&Folder, u16) -> Command) -> Receiver {
+        let folder = Folder::new();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = command(port);
+        let mut command = command(&folder, port);
         command.env("WEBHOOK_SECRET", SECRET).env("PORT", port.to_string());
-        let child = command.stdout(Stdio::piped()).spawn();
+        let child = command.stdout(fs::File::create(folder.path("printed")).unwrap()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let mut receiver = Receiver { child, address: format!("127.0.0.1:{port}") };
+        let mut receiver = Receiver { child, address: format!("127.0.0.1:{port}"), folder };
         let start = Instant::now();
         while Connection::open(&receiver.address).await.is_err() {
             let ended = receiver.child.try_wait().unwrap();
-            assert!(ended.is_none() && start.elapsed() < START_WITHIN, "{command:?}: {ended:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(ended.is_none() && start.elapsed() < WITHIN, "{command:?}: {ended:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         receiver
     }
@@ -75,18 +78,14 @@ impl Receiver {
         connection.send(request).await.unwrap().status.as_u16()
     }
 
-    /// What it printed, to its end.
-    fn printed(mut self) -> String {
-        self.child.kill().unwrap();
-        let mut printed = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-        printed
+    /// What it has printed so far: each event that it took.
+    fn printed(&self) -> String {
+        fs::read_to_string(self.folder.path("printed")).unwrap()
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        // Ended already, where the test has read what it printed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -106,6 +105,10 @@ impl Post {
             "transaction": {{"id": 21, "reference": "{reference}", "status": "success"}},
             "decision": {{"action": "approved", "mode": "auto", "note": "ঠিক আছে"}}}}"#
         );
+        Post::of(id, body, late_s, secrets)
+    }
+
+    fn of(id: &str, body: String, late_s: i64, secrets: &[&str]) -> Post {
         let timestamp = (jiff::Timestamp::now().as_second() - late_s).to_string();
         let signatures: Vec<String> =
             secrets.iter().map(|secret| signature(secret, id, &timestamp, &body)).collect();
@@ -150,6 +153,7 @@ fn signature(secret: &str, id: &str, timestamp: &str, body: &str) -> String {
 fn takes() -> Vec<(&'static str, Post)> {
     let digest = |post: &Post| post.headers[2].1.clone();
     let stranger = digest(&Post::good("evt_0"));
+    let test = r#"{"event": "webhook.test", "timestamp": "2026-02-04T20:10:12.000000Z"}"#;
     vec![
         ("as it is sent", Post::good("evt_1")),
         ("the same again", Post::good("evt_1")),
@@ -161,6 +165,7 @@ fn takes() -> Vec<(&'static str, Post)> {
             "beside a signature of another kind",
             Post::good("evt_6").with("webhook-signature", |s| format!("v1a,AAAA {stranger} {s}")),
         ),
+        ("a test, of no purchase", Post::of("evt_7", test.to_owned(), 0, &[SECRET])),
     ]
 }
 
@@ -192,7 +197,9 @@ fn refuses() -> Vec<(&'static str, Post)> {
     ]
 }
 
-async fn converse(receiver: Receiver) {
+/// Tells a receiver all of that.
+async fn is_right(command: impl Fn(&Folder, u16) -> Command) {
+    let receiver = Receiver::start(&command).await;
     for (what, post) in takes() {
         assert_eq!(receiver.answers(&post).await, 204, "{what}");
     }
@@ -201,32 +208,33 @@ async fn converse(receiver: Receiver) {
     }
     let expected: String =
         (1..=6).map(|n| format!("billing.recharge.approved evt_{n} success\n")).collect();
-    assert_eq!(receiver.printed(), expected);
+    assert_eq!(receiver.printed(), expected + "webhook.test - -\n");
 }
 
 #[tokio::test]
 async fn in_python() {
     let libraries = library("python");
-    let command = |_| {
+    is_right(|_, _| {
         let mut command = Command::new("python3");
         command.arg(sample("python/receiver.py")).env("PYTHONPATH", &libraries);
         command
-    };
-    converse(Receiver::start(command).await).await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn in_javascript() {
-    let folder = Folder::new();
-    let file = folder.path("receiver.mjs");
-    fs::copy(sample("javascript/receiver.mjs"), &file).unwrap();
-    std::os::unix::fs::symlink(library("node_modules"), folder.path("node_modules")).unwrap();
-    let command = |_| {
+    let libraries = library("node_modules");
+    is_right(|folder, _| {
+        // Node looks for libraries beside the file.
+        let file = folder.path("receiver.mjs");
+        fs::copy(sample("javascript/receiver.mjs"), &file).unwrap();
+        std::os::unix::fs::symlink(&libraries, folder.path("node_modules")).unwrap();
         let mut command = Command::new("node");
-        command.arg(&file);
+        command.arg(file);
         command
-    };
-    converse(Receiver::start(command).await).await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -235,7 +243,7 @@ async fn in_rust() {
     let tests = std::env::current_exe().unwrap();
     let example = tests.parent().unwrap().parent().unwrap().join("examples/receiver");
     assert!(example.exists(), "{}: cargo build -p app --example receiver", example.display());
-    converse(Receiver::start(|_| Command::new(&example)).await).await;
+    is_right(|_, _| Command::new(&example)).await;
 }
 
 #[tokio::test]
@@ -246,14 +254,13 @@ async fn in_php() {
         println!("NOT TESTED: this machine has no PHP (on Debian: apt-get install php-cli)");
         return;
     }
-    let folder = Folder::new();
-    let seen = folder.path("seen");
-    fs::create_dir(&seen).unwrap();
-    let command = |port| {
+    is_right(|folder, port| {
+        let seen = folder.path("seen");
+        fs::create_dir(&seen).unwrap();
         let mut command = Command::new("php");
         command.args(["-q", "-S", &format!("127.0.0.1:{port}")]);
-        command.arg(sample("php/receiver.php")).env("SEEN", &seen).stderr(Stdio::null());
+        command.arg(sample("php/receiver.php")).env("SEEN", seen).stderr(Stdio::null());
         command
-    };
-    converse(Receiver::start(command).await).await;
+    })
+    .await;
 }
