@@ -29,6 +29,12 @@ pub(crate) struct Config {
     /// Webhooks may go to this machine.
     #[config(env = "SALDO_WEBHOOKS_TO_LOOPBACK")]
     pub(crate) webhooks_to_loopback: bool,
+    /// Places that webhooks never go to.
+    #[config(env = "SALDO_WEBHOOKS_NEVER_TO", parse_env = confique::env::parse::list_by_comma)]
+    webhooks_never_to: Vec<String>,
+    /// What waits between a webhook's tries are divided by.
+    #[config(env = "SALDO_WEBHOOK_HASTE")]
+    pub(crate) webhook_haste: u32,
     /// The mail server; empty: mails are written to files.
     #[config(env = "SALDO_SMTP_URL")]
     pub(crate) smtp_url: Secret,
@@ -121,17 +127,27 @@ impl Config {
         }
         let config = builder.preloaded(defaults).load().context("the settings cannot be read")?;
         config.trusted_proxies()?;
+        config.webhooks_never_to()?;
         Ok(config)
     }
 
     /// The proxies that are believed.
     pub(crate) fn trusted_proxies(&self) -> anyhow::Result<Vec<IpNet>> {
-        let read = |text: &String| {
-            let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-            net.with_context(|| format!("trusted_proxies: {text:?} is no address or range"))
-        };
-        self.trusted_proxies.iter().map(read).collect()
+        ranges("trusted_proxies", &self.trusted_proxies)
     }
+
+    /// The places that webhooks never go to.
+    pub(crate) fn webhooks_never_to(&self) -> anyhow::Result<Vec<IpNet>> {
+        ranges("webhooks_never_to", &self.webhooks_never_to)
+    }
+}
+
+fn ranges(setting: &str, texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
+    let read = |text: &String| {
+        let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        net.with_context(|| format!("{setting}: {text:?} is no address or range"))
+    };
+    texts.iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::catalog;
 use crate::clock::{MachineChance, MachineClock};
 use crate::config::Config;
 use crate::secrets::MasterKey;
-use crate::{mail, push};
+use crate::{courier, mail, push};
 use anyhow::{Context as _, anyhow};
 use domain::Clock;
 use domain::catalog::Catalog;
@@ -28,18 +28,21 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
         "" => Store::open(data_dir)?,
         url => Store::connect_node(url, data_dir)?,
     };
-    let vault = MasterKey::of(data_dir)?.vault();
+    let master = MasterKey::of(data_dir)?;
+    let vault = master.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let engine = Engine::new(store, clock.clone(), Arc::new(MachineChance::new()), vault)
         .context("the store cannot be read")?;
     engine.connect_mail(mail::mailer(config, clock.clone())?);
     push::connect(&engine, config, clock.clone())?;
+    courier::connect(&engine, config, clock.clone())?;
     let mut settings = Settings::new(clock, engine.listener());
     let truth_file = match config.simulator_file.as_os_str().is_empty() {
         true => data_dir.join(TRUTH_FILE),
         false => config.simulator_file.clone(),
     };
     settings.truth_file = Some(truth_file.clone());
+    settings.callback_secret = Some(master.simulator_secret());
     let simulator = Simulator::open(settings)
         .with_context(|| format!("the simulator's {}", truth_file.display()))?;
     engine.connect(
@@ -57,6 +60,7 @@ pub(crate) async fn furnish(engine: &Engine) -> anyhow::Result<()> {
         "master.key in the data folder is not the one that this data was sealed with; put the right one back from a backup"
     );
     engine.open_house("House").await.map_err(refused)?;
+    engine.give_missing_secrets().await.map_err(refused)?;
     // A country at a time: what the company has changed in one stays as it is.
     for mut catalog in [catalog::bangladesh()?, catalog::zimbabwe()?] {
         let known = engine.catalog();

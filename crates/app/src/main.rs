@@ -7,6 +7,7 @@ mod clock;
 mod cmd;
 mod config;
 mod control;
+mod courier;
 mod credentials;
 mod house;
 mod http_client;

@@ -1,12 +1,9 @@
-//! The master key, and secrets that are derived from it instead of being stored.
+//! The master key, which everything secret is derived from or sealed with.
 //!
 //! Lost with its file: every webhook secret, session and sealed token. `saldo backup` takes it along.
 
 use anyhow::{Context as _, anyhow};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::clock::Chance as _;
-use domain::ids::KeyId;
 use ring::hmac;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -44,16 +41,17 @@ impl MasterKey {
         Ok(MasterKey(bytes))
     }
 
+    /// What the simulator signs its callbacks with.
+    pub(crate) fn simulator_secret(&self) -> [u8; 32] {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let mut secret = [0; 32];
+        secret.copy_from_slice(hmac::sign(&root, b"simulator callbacks").as_ref());
+        secret
+    }
+
     /// What the engine derives its own secrets from.
     pub(crate) fn vault(&self) -> engine::Vault {
         engine::Vault::new(&self.0)
-    }
-
-    /// A key pair's webhook secret, `whsec_` and 32 bytes as the Standard Webhooks write them.
-    pub(crate) fn webhook_secret(&self, key: KeyId) -> String {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        let tag = hmac::sign(&root, format!("webhook secret 1 of key {key}").as_bytes());
-        format!("whsec_{}", STANDARD.encode(tag.as_ref()))
     }
 }
 

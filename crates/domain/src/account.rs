@@ -173,8 +173,6 @@ pub struct Key {
     pub secret_tail: String,
     /// Who may use it from where; empty: from anywhere (the seed's *IP Whitelist*).
     pub allow_list: AllowList,
-    /// Where events go when a request names no address of its own.
-    pub webhook_url: Option<String>,
     /// A revoked pair is answered like an unknown one.
     pub revoked_at: Option<Timestamp>,
 }

@@ -30,6 +30,8 @@ id! {
     SessionId,
     /// Names a device that a login is told things on.
     DeviceId,
+    /// Names a place that an account's events are told to.
+    EndpointId,
     /// Names a journal; dense and ascending in the order of commits.
     JournalSeq,
 }
@@ -46,7 +48,7 @@ pub(crate) const fn made_at(id: PurchaseId) -> Timestamp {
 }
 
 /// The lowest id that can be made at a moment.
-pub(crate) const fn first_at(at: Timestamp) -> i64 {
+pub const fn first_at(at: Timestamp) -> i64 {
     (at.0.div_euclid(1_000) - EPOCH_MS) << (NODE_BITS + SEQUENCE_BITS)
 }
 

@@ -26,6 +26,7 @@ pub mod routing;
 pub mod search;
 pub mod settle;
 pub mod slip;
+pub mod telling;
 pub mod upstream;
 pub mod webhook;
 

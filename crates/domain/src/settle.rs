@@ -9,7 +9,9 @@ use crate::journal::Journal;
 use crate::lifecycle::{self, Event, Job, State, Step};
 use crate::purchase::{Attempt, Decider, Purchase};
 use crate::slip::Slip;
+use crate::telling::Owed;
 use crate::upstream::UpstreamCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An upstream answers within this, or its answer is unknown (RELIABILITY 1.4, rule 9).
@@ -137,6 +139,8 @@ pub struct Move {
     pub evidence: Option<Proof>,
     /// What the end customer keeps of it.
     pub slip: Option<Box<Slip>>,
+    /// What its account's servers are told of it.
+    pub webhooks: Vec<Arc<Owed>>,
 }
 
 /// Something that staff must look into.
@@ -246,6 +250,7 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
         case,
         evidence,
         slip,
+        webhooks: Vec::new(),
     }))
 }
 
@@ -313,5 +318,6 @@ pub fn open(purchase: Purchase, now: Timestamp) -> Move {
         case: None,
         evidence: None,
         slip: None,
+        webhooks: Vec::new(),
     }
 }

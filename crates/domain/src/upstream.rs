@@ -298,6 +298,52 @@ pub struct Word {
     pub outcome: Outcome,
 }
 
+/// A callback, as somebody sent it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// Names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// The body's bytes.
+    pub body: Vec<u8>,
+}
+
+impl Callback {
+    /// A header's first value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Says neither what the headers hold (a secret, perhaps) nor the body (a customer's number).
+impl std::fmt::Debug for Callback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Callback")
+            .field("headers", &names)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a connector makes of a callback. Whatever it says, the upstream is asked before it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallbackRead {
+    /// This upstream calls nobody.
+    NotOffered,
+    /// It cannot be told who sent it, or what it is about.
+    Forged {
+        /// Why; for the log.
+        reason: String,
+    },
+    /// The upstream sent it.
+    Genuine {
+        /// What it is about.
+        attempt: AttemptRef,
+        /// What it says, for the record.
+        says: String,
+    },
+}
+
 /// Takes words that upstreams send unasked. Never blocks; a word that is lost is asked for again.
 pub trait Listener: Send + Sync {
     /// Takes one.
@@ -341,6 +387,9 @@ pub trait Upstream: Send + Sync {
 
     /// Asks whom a bill reference belongs to. Changes nothing.
     fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer>;
+
+    /// Reads a callback and verifies who sent it. An upstream that calls nobody says so.
+    fn read_callback(&self, callback: &Callback) -> CallbackRead;
 
     /// Asks which offers the operator quotes for a number.
     fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>>;

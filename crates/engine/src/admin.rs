@@ -215,10 +215,11 @@ impl Founding {
             secret_digest: keys::digest_of(&pair.secret),
             secret_tail: pair.secret[pair.secret.len() - 4..].to_owned(),
             allow_list: AllowList::default(),
-            webhook_url: None,
             revoked_at: None,
         };
         self.settings.push(Setting::Key(key, self.engine.now()));
+        let endpoint = self.engine.endpoint_of_key(id, account, environment)?;
+        self.settings.push(Setting::Endpoint(endpoint));
         Ok(id)
     }
 

@@ -95,6 +95,8 @@ impl Engine {
                 | Done::Allowed(_)
                 | Done::Claimed(_)
                 | Done::Pushes(_)
+                | Done::Webhooks(_)
+                | Done::Counted(_)
                 | Done::People(_),
             )
             | Err(_) => Ok(ArchiveDone::Written),

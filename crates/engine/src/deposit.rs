@@ -55,6 +55,8 @@ impl Engine {
                 | Done::Allowed(_)
                 | Done::Claimed(_)
                 | Done::Pushes(_)
+                | Done::Webhooks(_)
+                | Done::Counted(_)
                 | Done::People(_)
                 | Done::Archive(_),
             ) => Ok(amount),

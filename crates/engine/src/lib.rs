@@ -8,6 +8,7 @@ mod admin;
 mod allowance;
 mod archive;
 mod bills;
+mod callback;
 mod deposit;
 mod halt;
 mod keys;
@@ -21,19 +22,24 @@ mod quote;
 mod settle;
 mod staff;
 mod vault;
+mod webhooks;
 mod wish;
 mod worker;
 
 pub use access::{Caller, Quota, Visit};
 pub use admin::{Founding, NewAccount};
 pub use bills::Delivery;
+pub use callback::Called;
 pub use deposit::Paper;
 pub use keys::Pair;
 pub use lookup::Story;
 pub use people::{AccessToken, LogIn, PushDevice, SignUp, User};
 pub use quote::Quote;
-pub use store::{Page, StatementLine};
+pub use store::{
+    Destination, Endpoint, LogPage, LoggedWebhook, Page, Replayed, StatementLine, Tried, Trouble,
+};
 pub use vault::{Unreadable, Vault};
+pub use webhooks::{EndpointView, NewEndpoint, Tale, Teller, Telling};
 pub use wish::{Idempotency, Receipt, Replay, Wish};
 pub use worker::{Words, Workers};
 
@@ -79,6 +85,7 @@ struct Inner {
     running: Mutex<HashSet<ReferenceKey>>,
     out: out::Out,
     post: OnceLock<worker::Post>,
+    webhooks: webhooks::Webhooks,
     broken: watch::Sender<Option<String>>,
     halt: RwLock<Option<Halt>>,
     changing: tokio::sync::Mutex<()>,
@@ -112,6 +119,7 @@ impl Engine {
             store,
             out,
             post: OnceLock::new(),
+            webhooks: webhooks::Webhooks::new(),
             broken: watch::Sender::new(None),
             halt,
             changing: tokio::sync::Mutex::new(()),
@@ -245,6 +253,11 @@ impl Engine {
             Environment::Live => true,
         };
         fits.then_some(upstream)
+    }
+
+    /// An upstream that is connected, whatever it is for.
+    pub(crate) fn connected(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
+        self.upstream(code)
     }
 
     fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {

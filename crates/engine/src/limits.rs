@@ -25,6 +25,52 @@ pub const PUSH_WITHIN: Duration = Duration::from_secs(15);
 pub const PUSH_WORTH: Duration = Duration::from_secs(24 * 3600);
 /// What other nodes did and could not be read is read again after this.
 pub const NEWS_AGAIN: Duration = Duration::from_secs(1);
+/// Webhooks that are out at once: each holds a connection.
+pub const WEBHOOKS_AT_ONCE: usize = 256;
+/// Webhooks that are out at once to one host: what a receiver that takes a tenth of a second needs for
+/// some hundreds a second.
+pub const WEBHOOKS_AT_ONCE_TO_HOST: usize = 32;
+/// A host that was never seen to take any is sent so many a minute, by whomever (RELIABILITY O5).
+pub const WEBHOOKS_A_MINUTE_UNTRUSTED: usize = 60;
+/// A host that has taken so many is trusted: it is a receiver, not a victim.
+pub const TAKEN_UNTIL_TRUSTED: u32 = 20;
+/// A host that failed so often in a row is sent one at a time until it takes one.
+pub const FAILURES_UNTIL_ALONE: u32 = 8;
+/// Hosts whose line is kept while nobody waits in it.
+pub const HOSTS_KNOWN: usize = 20_000;
+/// Purchases whose webhooks wait in memory: some seconds of work. What finds no room waits in the store.
+pub const WEBHOOKS_WAITING: usize = 16_384;
+/// Purchases whose webhooks wait in memory for one host.
+pub const WEBHOOKS_WAITING_FOR_HOST: usize = 8_192;
+/// Purchases whose webhooks are on their way to their lines.
+pub const WEBHOOKS_ARRIVING: usize = 4_096;
+/// Webhooks claimed at once.
+pub const WEBHOOKS_CLAIMED: u32 = 512;
+/// Whoever has a webhook in hand has it this long: a wait in its line, and a try.
+pub const WEBHOOK_LEASE: Duration = Duration::from_secs(45);
+/// A receiver answers within this (a courier's own limit is a little less); shorter than the lease.
+pub const WEBHOOK_WITHIN: Duration = Duration::from_secs(18);
+/// A webhook that finds no room in memory is looked at again after this.
+pub const FULL_WAITS: Duration = Duration::from_secs(5);
+/// The same, when its host does nothing but fail.
+pub const FULL_AND_FAILING_WAITS: Duration = Duration::from_secs(5 * 60);
+/// Endpoints that another node changed are seen within this.
+pub const ENDPOINTS_CACHED: Duration = Duration::from_secs(1);
+/// Addresses that fail and are kept in mind.
+pub const FAILING_KNOWN: usize = 50_000;
+/// An address that has failed for this long is noted in the store.
+pub const FAILING_STORED_AFTER: Duration = Duration::from_secs(60);
+/// A webhook whose address led to a place that is not public this often is an alarm.
+pub const BLOCKED_UNTIL_ALARM: u32 = 10;
+/// A purchase that has so much evidence gets none from callbacks: nobody reads more, and a callback
+/// that differs each time must not fill the disk.
+pub const EVIDENCE_UNTIL_CALLBACKS_ARE_DROPPED: usize = 50;
+/// The log of webhooks goes back this far.
+pub const WEBHOOKS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Webhooks forgotten in one commit: a few milliseconds of the writer.
+pub const WEBHOOKS_PRUNED: u32 = 200;
+/// Between two looks for webhooks to forget.
+pub const PRUNE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// A worker that claimed a job has this long; then another may take it.
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Jobs that run at once: bounds what a crash leaves half done.

@@ -143,7 +143,9 @@ impl Engine {
         };
         let mut claims = vec![reference(wish.space, &wish.reference)];
         claims.extend(wish.idempotency.iter().map(|i| reference(i.space, &i.key)));
-        let opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
+        let mut opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
+        self.owe_webhooks(&mut opening);
+        let owed = opening.webhooks.clone();
         let digest = wish.idempotency.as_ref().map(|i| i.digest).or(wish.digest);
         let leaving = purchase.latest_attempt();
         if let Some(attempt) = leaving {
@@ -155,6 +157,7 @@ impl Engine {
         }
         match verdict.map_err(|fault| self.unavailable(&fault))? {
             Ok(Done::Opened { available_after }) => {
+                self.take_up(purchase.key, owed);
                 purchase.available_after = Money::new(available_after, purchase.amount.currency());
                 Ok(purchase)
             }
@@ -164,6 +167,8 @@ impl Engine {
                 | Done::Allowed(_)
                 | Done::Claimed(_)
                 | Done::Pushes(_)
+                | Done::Webhooks(_)
+                | Done::Counted(_)
                 | Done::People(_)
                 | Done::Archive(_),
             ) => Ok(purchase),

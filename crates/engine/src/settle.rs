@@ -118,9 +118,11 @@ impl Engine {
             }
         };
         // Not decided anew after a lost race: whoever won it submits.
-        let Decided::Move(step) = settle::decide(&purchase, event, proof, self.now()) else {
+        let Decided::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
+        self.owe_webhooks(&mut step);
+        let owed = step.webhooks.clone();
         let after = step.after.clone();
         let leaving = after.latest_attempt().filter(|_| event == Event::Submit);
         if let Some(attempt) = leaving {
@@ -130,7 +132,11 @@ impl Engine {
         if let (Some(attempt), false) = (leaving, matches!(written, Ok(Ok(_)))) {
             self.inner.out.withdraw(attempt);
         }
-        Ok(written?.is_ok().then_some(after))
+        if written?.is_err() {
+            return Ok(None);
+        }
+        self.take_up(after.key, owed);
+        Ok(Some(after))
     }
 
     /// Takes an upstream's word about an attempt, wherever it came from.
@@ -263,7 +269,7 @@ impl Engine {
         for _ in 0..limits::RACES_MOST {
             let Some((event, proof)) = what(&purchase) else { return Ok(Taken::Stayed(purchase)) };
             let said = proof.clone();
-            let step = match settle::decide(&purchase, event, proof, self.now()) {
+            let mut step = match settle::decide(&purchase, event, proof, self.now()) {
                 Decided::Move(step) => step,
                 Decided::Stay => {
                     self.keep_late_slip(&purchase, said.slip.as_deref()).await?;
@@ -275,10 +281,12 @@ impl Engine {
                     return Ok(Taken::Never(purchase));
                 }
             };
-            let after = step.after.clone();
+            self.owe_webhooks(&mut step);
+            let (after, owed) = (step.after.clone(), step.webhooks.clone());
             match self.inner.store.write(Change::Step(step)).await? {
                 Ok(_) => {
                     tracing::debug!(purchase = %after.key.id, from = purchase.state.code(), to = after.state.code(), "a step");
+                    self.take_up(after.key, owed);
                     if after.state.is_final() {
                         self.inner.out.forget_all(after.key.id, after.attempts);
                     }
@@ -335,10 +343,20 @@ impl Engine {
 
     /// Asks the upstream that counts what became of its attempt.
     pub(crate) async fn enquire_about(&self, purchase: &Purchase, attempt: u32) -> Outcome {
-        let environment = purchase.key.environment;
-        let upstream =
-            purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
-        let Some(upstream) = upstream else {
+        match &purchase.upstream {
+            Some(code) => self.enquire_at(purchase, attempt, code).await,
+            None => Outcome::Unknown { reason: "no upstream has it".to_owned() },
+        }
+    }
+
+    /// Asks an upstream what became of an attempt that it had.
+    pub(crate) async fn enquire_at(
+        &self,
+        purchase: &Purchase,
+        attempt: u32,
+        code: &UpstreamCode,
+    ) -> Outcome {
+        let Some(upstream) = self.upstream_in(purchase.key.environment, code) else {
             return Outcome::Unknown { reason: "the upstream is not connected".to_owned() };
         };
         let order = purchase.order(attempt);

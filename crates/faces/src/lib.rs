@@ -4,6 +4,7 @@
 //! is done before and after a dialect has its say), `wire` (how values are read and written) and
 //! `logos`.
 
+mod callbacks;
 pub mod docs;
 mod door;
 pub mod edge;
@@ -32,7 +33,8 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     axum::Router::new()
         .merge(irecharge::router(engine.clone(), settings.clone()))
         .merge(rechargely::router(engine.clone(), settings.clone()))
-        .merge(docs::router(engine, settings))
+        .merge(docs::router(engine.clone(), settings))
+        .merge(callbacks::router(engine))
         .fallback(nothing_here)
 }
 

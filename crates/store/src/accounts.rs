@@ -41,7 +41,7 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>, Fault> {
 pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<KeyHolder>, Fault> {
     let key = first(
         sql,
-        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at
+        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at
          FROM keys WHERE open_key = $1",
         &[open_key.into()],
         read::key,
@@ -56,7 +56,7 @@ pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<Key
 pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>, Fault> {
     all(
         sql,
-        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at
+        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at
          FROM keys WHERE account_id = $1 ORDER BY id",
         &[account.0.into()],
         read::key,
@@ -111,9 +111,9 @@ pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Resu
     let allow_list = serde_json::to_string(&k.allow_list.lines())
         .map_err(|error| Fault::corrupt(error.to_string()))?;
     sql.run(
-        "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list, webhook_url = excluded.webhook_url, revoked_at = excluded.revoked_at",
+        "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list, revoked_at = excluded.revoked_at",
         &[
             k.id.0.into(),
             k.account.0.into(),
@@ -122,7 +122,6 @@ pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Resu
             (&k.secret_digest).into(),
             (&k.secret_tail).into(),
             allow_list.as_str().into(),
-            k.webhook_url.as_ref().into(),
             k.revoked_at.map(|t| t.0).into(),
             created_at.0.into(),
         ],
@@ -165,7 +164,7 @@ pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
         sql,
         "SELECT max(id) FROM (SELECT coalesce(max(id), 0) AS id FROM accounts UNION ALL SELECT coalesce(max(id), 0) FROM users
          UNION ALL SELECT coalesce(max(id), 0) FROM keys UNION ALL SELECT coalesce(max(id), 0) FROM sessions
-         UNION ALL SELECT coalesce(max(id), 0) FROM devices) AS ids",
+         UNION ALL SELECT coalesce(max(id), 0) FROM devices UNION ALL SELECT coalesce(max(id), 0) FROM endpoints) AS ids",
         &[],
         |row| row.int(0),
     )?;

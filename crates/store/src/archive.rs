@@ -333,13 +333,17 @@ pub(crate) fn closing(row: &dyn Row) -> Result<Closing, Fault> {
 /// What of the purchases below an id is still open: jobs, cases, what must still be told. Each of
 /// these tables is found by the id, and holds what is open only, or has an index of it.
 fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>, Fault> {
-    const LOOKS: [(&str, &str); 3] = [
+    const LOOKS: [(&str, &str); 4] = [
         ("SELECT count(*) FROM jobs WHERE purchase_id < $1", "purchases are open"),
         (
             "SELECT count(*) FROM cases WHERE closed_at IS NULL AND purchase_id < $1",
             "cases wait for staff",
         ),
         ("SELECT count(*) FROM pushes WHERE purchase_id < $1", "pushes wait to be told"),
+        (
+            "SELECT count(*) FROM webhooks WHERE due_at IS NOT NULL AND purchase_id < $1",
+            "webhooks wait to be told",
+        ),
     ];
     for (count, what) in LOOKS {
         let found = first(sql, count, &[ids_below.into()], |row| row.int(0))?.unwrap_or(0);

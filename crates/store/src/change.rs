@@ -4,9 +4,11 @@
 
 use crate::archive::{ArchiveChange, ArchiveDone};
 use crate::calls::Allowed;
+use crate::endpoints::{Endpoint, EndpointChange};
 use crate::halts::HaltChange;
 use crate::people::{PeopleChange, PeopleDone};
 use crate::pushes::{DuePush, PushChange};
+use crate::webhooks::{DueWebhook, WebhookChange};
 use domain::account::{Account, AccountId, Key};
 use domain::admission::{Needs, PurchaseStep};
 use domain::catalog::{Country, Operator};
@@ -124,6 +126,10 @@ pub enum Change {
     },
     /// What devices are told.
     Push(PushChange),
+    /// What accounts' servers are told.
+    Webhook(WebhookChange),
+    /// Where they are.
+    Endpoint(EndpointChange),
     /// Sets rows that are not money, each made or replaced whole: all of them or none.
     Set(Vec<Setting>),
     /// What happens to logins.
@@ -167,6 +173,8 @@ pub enum Setting {
     Wallet(AccountId, Environment, Currency),
     /// A key pair, and when it was made.
     Key(Key, Timestamp),
+    /// A place that events are told to.
+    Endpoint(Endpoint),
     /// The mark of the master key; the first one stays.
     MasterKey([u8; 32]),
     /// A country.
@@ -197,6 +205,7 @@ impl Setting {
             | Setting::User(_)
             | Setting::Wallet(..)
             | Setting::Key(..)
+            | Setting::Endpoint(_)
             | Setting::MasterKey(_) => false,
         }
     }
@@ -261,6 +270,10 @@ pub enum Done {
     Claimed(Vec<DueJob>),
     /// The pushes that were claimed.
     Pushes(Vec<DuePush>),
+    /// The webhooks that were claimed.
+    Webhooks(Vec<DueWebhook>),
+    /// How many rows it was.
+    Counted(usize),
     /// What became of a change of logins.
     People(PeopleDone),
     /// What became of a month.
@@ -303,6 +316,8 @@ impl Change {
             | Change::Allow { .. }
             | Change::Remember { .. }
             | Change::Push(_)
+            | Change::Webhook(_)
+            | Change::Endpoint(_)
             | Change::Set(_)
             | Change::People(_)
             | Change::Halt(_)
@@ -327,6 +342,8 @@ impl Change {
             | Change::Push(
                 PushChange::Claim { .. } | PushChange::End(_) | PushChange::PutOff { .. },
             )
+            | Change::Webhook(_)
+            | Change::Endpoint(_)
             | Change::Set(_)
             | Change::People(_)
             | Change::Halt(_)
@@ -348,6 +365,8 @@ impl Change {
             | Change::Allow { .. }
             | Change::Remember { .. }
             | Change::Push(_)
+            | Change::Webhook(_)
+            | Change::Endpoint(_)
             | Change::Set(_)
             | Change::People(_)
             | Change::Halt(_)

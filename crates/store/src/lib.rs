@@ -11,6 +11,7 @@ mod backup;
 mod calls;
 mod catalog;
 mod change;
+mod endpoints;
 mod fault;
 #[cfg(test)]
 mod growth;
@@ -24,6 +25,7 @@ mod read;
 mod slips;
 mod statement;
 mod verify;
+mod webhooks;
 mod writer;
 
 pub use accounts::KeyHolder;
@@ -34,6 +36,7 @@ pub use archive::{
 pub use backup::{Ending, HeldFolder, audit_file};
 pub use calls::Allowed;
 pub use change::{Change, DeadRun, Done, DueJob, Posting, Setting, User};
+pub use endpoints::{Destination, Endpoint, EndpointChange, Trouble};
 pub use fault::{Fault, OpenError};
 pub use halts::{Halt, HaltChange};
 pub use ledger::Wallet;
@@ -46,6 +49,9 @@ pub use purchases::{Claimed, Evidence, OpenCase};
 pub use pushes::{DuePush, PushChange};
 pub use statement::{Page, StatementLine};
 pub use verify::Report;
+pub use webhooks::{
+    DueWebhook, End, Ended, LogPage, LoggedWebhook, Replayed, Tried, WebhookChange,
+};
 
 pub use backend::postgres::News;
 
@@ -398,6 +404,46 @@ impl Store {
     /// When the next push is due; `None` while nothing is.
     pub fn next_push_due(&self) -> Result<Option<Timestamp>, Fault> {
         self.read(pushes::next_due)
+    }
+
+    /// When the next webhook is due; `None` while nothing is owed.
+    pub fn next_webhook_due(&self) -> Result<Option<Timestamp>, Fault> {
+        self.read(webhooks::next_due)
+    }
+
+    /// The webhooks of an account, latest first.
+    pub fn webhook_log(&self, page: LogPage) -> Result<Vec<LoggedWebhook>, Fault> {
+        self.read(|sql| webhooks::log(sql, page))
+    }
+
+    /// The webhooks about a purchase, in the order of its events.
+    pub fn webhooks_of(&self, purchase: PurchaseId) -> Result<Vec<LoggedWebhook>, Fault> {
+        self.read(|sql| webhooks::of(sql, purchase))
+    }
+
+    /// The tries of a webhook that were not taken, and those before a replay, oldest first.
+    pub fn webhook_tries(&self, webhook: &LoggedWebhook) -> Result<Vec<Tried>, Fault> {
+        self.read(|sql| webhooks::tries(sql, webhook))
+    }
+
+    /// Grows with every change of an endpoint or of an address's troubles.
+    pub fn endpoints_version(&self) -> Result<i64, Fault> {
+        self.read(endpoints::version)
+    }
+
+    /// Every endpoint, removed ones too, oldest first.
+    pub fn endpoints(&self) -> Result<Vec<Endpoint>, Fault> {
+        self.read(endpoints::every)
+    }
+
+    /// Every address that is in trouble.
+    pub fn troubles(&self) -> Result<Vec<(Destination, Trouble)>, Fault> {
+        self.read(endpoints::troubles)
+    }
+
+    /// Every host that may be sent many webhooks at once.
+    pub fn trusted_hosts(&self) -> Result<Vec<String>, Fault> {
+        self.read(endpoints::hosts)
     }
 
     /// The highest id ever given: new ones go on from there.

@@ -115,7 +115,7 @@ pub(crate) fn account(row: &dyn Row) -> Result<Account, Fault> {
     })
 }
 
-/// id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, webhook_url, revoked_at
+/// id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at
 pub(crate) fn key(row: &dyn Row) -> Result<Key, Fault> {
     let lines = list(row.text(6)?)?;
     let allow_list = AllowList::parse(lines.iter().map(String::as_str))
@@ -128,8 +128,7 @@ pub(crate) fn key(row: &dyn Row) -> Result<Key, Fault> {
         secret_digest: row.bytes(4)?.try_into().map_err(|_| Fault::corrupt("a secret's digest"))?,
         secret_tail: row.text(5)?.to_owned(),
         allow_list,
-        webhook_url: row.opt_text(7)?.map(str::to_owned),
-        revoked_at: time(row.opt_int(8)?),
+        revoked_at: time(row.opt_int(7)?),
     })
 }
 

@@ -13,7 +13,8 @@ use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
 use crate::ledger::{Balances, Books, Head};
 use crate::pushes::{self, PushChange};
-use crate::{accounts, catalog, halts, outbox, people, purchases, slips};
+use crate::webhooks::{self, WebhookChange};
+use crate::{accounts, catalog, endpoints, halts, outbox, people, purchases, slips};
 use domain::Month;
 use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
@@ -341,7 +342,10 @@ impl Desk {
             Change::KeepSlip { key, upstream, slip, at } => {
                 written(slips::keep(sql, key, (upstream, slip), *at))
             }
-            Change::TakeOver { dead, now } => written(outbox::take_over(sql, dead, *now)),
+            Change::TakeOver { dead, now } => {
+                outbox::take_over(sql, dead, *now)?;
+                written(webhooks::take_over(sql, *now))
+            }
             Change::Allow { account, environment, limit, want, back, now_s } => {
                 let want = Want { limit: *limit, calls: *want, back: *back, now_s: *now_s };
                 Ok(Done::Allowed(self.calls.allow((*account, *environment), &want)))
@@ -350,6 +354,8 @@ impl Desk {
                 written(purchases::remember(sql, reference, *status, body))
             }
             Change::Push(change) => push(sql, change),
+            Change::Webhook(change) => self.webhook(change),
+            Change::Endpoint(change) => written(endpoints::write(sql, change)),
             Change::Set(settings) => written(self.set_all(settings)),
             Change::People(change) => people::write(sql, change).map(Done::People),
             Change::Halt(change) => written(halts::write(sql, change)),
@@ -440,7 +446,7 @@ impl Desk {
 
     /// What every move of a purchase writes: attempt, journal, evidence, case.
     fn write_move(&mut self, step: &Move) -> Result<(), Fault> {
-        let sql = self.sql.as_mut();
+        let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
         let (key, at): (_, Timestamp) = (&step.after.key, step.after.updated_at);
         if let Some(attempt) = &step.attempt {
             purchases::attempt(sql, key, attempt, at)?;
@@ -465,7 +471,24 @@ impl Desk {
         if let Some(case) = &step.case {
             outbox::open_case(sql, key, case, at)?;
         }
-        Ok(())
+        step.webhooks.iter().try_for_each(|owed| webhooks::owe(sql, run, key, owed))
+    }
+
+    fn webhook(&mut self, change: &WebhookChange) -> Result<Done, Fault> {
+        let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
+        match change {
+            WebhookChange::Claim { now, lease, limit } => {
+                webhooks::claim(sql, run, (*now, *lease), *limit).map(Done::Webhooks)
+            }
+            WebhookChange::End(ended) => written(webhooks::end(sql, ended)),
+            WebhookChange::Owe(key, owed) => written(webhooks::owe(sql, run, key, owed)),
+            WebhookChange::Replay { which, at } => {
+                webhooks::replay(sql, which, *at).map(Done::Counted)
+            }
+            WebhookChange::Prune { before, before_id, limit } => {
+                webhooks::prune(sql, *before, *before_id, *limit).map(Done::Counted)
+            }
+        }
     }
 
     fn set_all(&mut self, settings: &[Setting]) -> Result<(), Fault> {
@@ -485,6 +508,7 @@ impl Desk {
                 accounts::open_wallet(sql, *account, *environment, *currency)
             }
             Setting::Key(key, created_at) => accounts::set_key(sql, key, *created_at),
+            Setting::Endpoint(endpoint) => endpoints::set(sql, endpoint),
             Setting::MasterKey(mark) => accounts::mark_master_key(sql, mark),
             Setting::Country(country) => catalog::set_country(sql, country),
             Setting::Operator(operator) => catalog::set_operator(sql, operator),

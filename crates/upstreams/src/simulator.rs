@@ -6,6 +6,7 @@
 //! that after a crash an enquiry finds the same truth.
 
 mod bills;
+mod callback;
 mod chance;
 mod offers;
 mod script;
@@ -14,13 +15,14 @@ mod tests;
 mod truth;
 mod wording;
 
+pub use callback::{SIGNATURE, signed};
 pub use script::Script;
 pub use truth::{KEPT_FOR, Record, Truth, read_truth};
 
 use domain::clock::{Clock, Timestamp};
 use domain::upstream::{
-    BillAnswer, BillEnquiry, Capabilities, Coming, Listener, NoOffers, Offer, OfferEnquiry, Order,
-    Outcome, Upstream, UpstreamCode, Word,
+    BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Coming, Listener, NoOffers,
+    Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
 };
 use offers::Offers;
 use script::Turn;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Hears late words.
     pub listener: Arc<dyn Listener>,
+    /// Signs callbacks; none: nobody calls back.
+    pub callback_secret: Option<[u8; 32]>,
 }
 
 impl Settings {
@@ -69,6 +73,7 @@ impl Settings {
             not_found_final_after: Duration::from_secs(2),
             clock,
             listener,
+            callback_secret: None,
         }
     }
 }
@@ -152,6 +157,10 @@ impl Upstream for Actor {
                 false => bills::look_up(enquiry),
             }
         })
+    }
+
+    fn read_callback(&self, callback: &Callback) -> CallbackRead {
+        callback::read(self.stage.settings.callback_secret.as_ref(), callback)
     }
 
     fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {

@@ -8,7 +8,7 @@ use crate::config::{Config, Flags};
 use crate::credentials::{Credentials, Customer, KeyPair, Merchant, Staff};
 use crate::house::{self, refused};
 use crate::output::Output;
-use crate::secrets::{MasterKey, write_private};
+use crate::secrets::write_private;
 use crate::server::Server;
 use crate::{cmd, log};
 use anyhow::{Context as _, anyhow};
@@ -89,10 +89,10 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
         if let (Some(count), Some(file)) = (args.bench_accounts, &args.bench_keys_file) {
             make_bench_accounts(&engine, count, balance, file).await?;
         }
+        add_webhook_secrets(&engine, &mut credentials)?;
         let server = Server::bind(engine.clone(), &config)?;
         drop(engine);
         server.base_url().clone_into(&mut credentials.base_url);
-        add_webhook_secrets(&mut credentials, &config.data_dir)?;
         if let Some(file) = &args.credentials_file {
             write_private(file, serde_json::to_string_pretty(&credentials)?.as_bytes())?;
         }
@@ -246,10 +246,9 @@ async fn start_with(
     }
 }
 
-fn add_webhook_secrets(credentials: &mut Credentials, data_dir: &Path) -> anyhow::Result<()> {
-    let master = MasterKey::of(data_dir)?;
+fn add_webhook_secrets(engine: &Engine, credentials: &mut Credentials) -> anyhow::Result<()> {
     for pair in [&mut credentials.merchant.sandbox, &mut credentials.merchant.live] {
-        pair.webhook_secret = master.webhook_secret(KeyId(pair.key));
+        pair.webhook_secret = engine.webhook_secret_of(KeyId(pair.key)).map_err(refused)?;
     }
     Ok(())
 }

@@ -52,10 +52,11 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
             );
             let (id, pair) =
                 engine.make_key(AccountId(account), environment).await.map_err(refused)?;
-            output.line(
-                serde_json::json!({ "id": id.0, "open_key": pair.open, "secret_key": pair.secret }),
-            );
-            output.say("Keep the secret key now: it is not stored and will not be shown again.");
+            let webhook_secret = engine.webhook_secret_of(id).map_err(refused)?;
+            output.line(serde_json::json!({
+                "id": id.0, "open_key": pair.open, "secret_key": pair.secret, "webhook_secret": webhook_secret,
+            }));
+            output.say("Keep both secrets now: they will not be shown again.");
         }
         Verb::List { account } => {
             for key in engine.keys_of(AccountId(account))? {

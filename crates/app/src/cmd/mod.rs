@@ -18,6 +18,7 @@ pub(crate) mod serve;
 mod user;
 mod verify;
 mod wallet;
+mod webhook;
 
 use crate::config::{Config, Flags};
 use crate::output::Output;
@@ -71,6 +72,9 @@ pub(crate) enum Ask {
     /// Purchases: list, show, approve, reject, settle, refund; cases that wait for staff.
     #[command(subcommand)]
     Purchase(purchase::Verb),
+    /// Webhooks: where events are told, how that went, and telling them again.
+    #[command(subcommand)]
+    Webhook(webhook::Verb),
     /// Logins: list, disable, enable, log out.
     #[command(subcommand)]
     User(user::Verb),
@@ -138,6 +142,7 @@ pub(crate) async fn ask(engine: &Engine, place: &Place, verb: Ask, output: &mut 
         Ask::Key(verb) => key::run(engine, verb, output).await,
         Ask::Wallet(verb) => wallet::run(engine, verb, output).await,
         Ask::Purchase(verb) => purchase::run(engine, verb, output).await,
+        Ask::Webhook(verb) => webhook::run(engine, verb, output).await,
         Ask::User(verb) => user::run(engine, verb, output).await,
         Ask::Backup(args) => backup::run(engine, place, &args, output).await,
         Ask::Archive(args) => archive::run(engine, place, &args, output).await,

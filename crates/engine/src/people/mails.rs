@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Sends a mail, from a task of its own.
-    pub(super) fn post(&self, mail: Mail) {
+    pub(crate) fn post(&self, mail: Mail) {
         let mails = &self.inner.people.mails;
         let Some(mailer) = mails.mailer.get().cloned() else {
             tracing::warn!(subject = mail.subject, "nothing carries mails; one was dropped");

@@ -92,6 +92,8 @@ impl Engine {
                 | Done::Allowed(_)
                 | Done::Claimed(_)
                 | Done::Pushes(_)
+                | Done::Webhooks(_)
+                | Done::Counted(_)
                 | Done::Archive(_),
             ) => Ok(PeopleDone::Moved),
             Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),

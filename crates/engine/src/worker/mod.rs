@@ -9,10 +9,12 @@ mod listen;
 mod nodes;
 mod push;
 mod run;
+mod tell;
 
 pub use push::Words;
 
 pub(crate) use push::Post;
+pub(crate) use tell::Arrival;
 
 use crate::{Engine, limits};
 use domain::upstream::Word;
@@ -39,6 +41,9 @@ impl Engine {
         let loops = TaskTracker::new();
         loops.spawn(self.clone().work(stop.clone()));
         loops.spawn(self.clone().push_what_is_due(stop.clone()));
+        loops.spawn(self.clone().tell(stop.clone()));
+        loops.spawn(self.clone().take_webhooks(stop.clone()));
+        loops.spawn(self.clone().prune_webhooks(stop.clone()));
         loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_now_and_then(stop.clone()));
         loops.spawn(self.clone().heed_other_nodes(stop.clone()));

@@ -50,6 +50,7 @@ impl Engine {
         // Nothing in it can be denied: it needs nothing.
         let _ = self.inner.store.write(change).await?;
         self.inner.wake.notify_one();
+        self.inner.webhooks.due.notify_one();
         Ok(())
     }
 }

@@ -16,8 +16,8 @@ use domain::product::{
 use domain::purchase::{Details, Purchase, Space};
 use domain::routing::Route;
 use domain::upstream::{
-    AttemptRef, BillAnswer, BillEnquiry, Capabilities, Coming, NoOffers, Offer, OfferEnquiry,
-    Order, Outcome, Upstream, UpstreamCode, Word,
+    AttemptRef, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Coming, NoOffers,
+    Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
 };
 use domain::{PurchaseId, Refusal};
 use engine::{Caller, Engine, NewAccount, Paper, Receipt, Vault, Wish, Workers};
@@ -218,6 +218,22 @@ impl Upstream for Scripted {
     fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer> {
         let answer = self.bills.lock().unwrap()(enquiry);
         Box::pin(async move { answer })
+    }
+
+    /// Vouches for `genuine S1-1 what it says`; upstream c calls nobody.
+    fn read_callback(&self, callback: &Callback) -> CallbackRead {
+        if self.code.as_str() == "c" {
+            return CallbackRead::NotOffered;
+        }
+        let text = String::from_utf8(callback.body.clone()).unwrap();
+        let words: Vec<&str> = text.splitn(3, ' ').collect();
+        match words[..] {
+            ["genuine", attempt, says] => CallbackRead::Genuine {
+                attempt: AttemptRef::parse(attempt).unwrap(),
+                says: says.to_owned(),
+            },
+            _ => CallbackRead::Forged { reason: "no signature".to_owned() },
+        }
     }
 
     fn offers<'a>(&'a self, _: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(crate) mod fixture;
+mod herald;
 mod idempotency;
 mod limits;
 mod logo;
@@ -16,6 +17,7 @@ mod visit;
 mod wire;
 
 pub use crate::Settings;
+pub use herald::Herald;
 
 use crate::door::describe;
 use axum::response::Response;

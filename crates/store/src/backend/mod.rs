@@ -42,6 +42,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0007_nodes.postgres.sql"),
     },
+    Migration { common: include_str!("../migrations/0008_webhooks.sql"), sqlite: "", postgres: "" },
 ];
 
 /// A value on its way into a statement.

@@ -712,7 +712,6 @@ pub async fn keys_and_accounts_are_read_back(world: World) {
         secret_digest: [9; 32],
         secret_tail: "tail".into(),
         allow_list: AllowList::parse(["10.0.0.0/24", "2001:db8::1"]).unwrap(),
-        webhook_url: Some("https://example.org/hook".into()),
         revoked_at: None,
     };
     set(store, Setting::Key(key.clone(), NOW)).await;
@@ -720,7 +719,7 @@ pub async fn keys_and_accounts_are_read_back(world: World) {
     assert_eq!((&holder.key, &holder.account), (&key, &account(AccountId(2), Role::Merchant)));
     assert_eq!(store.key_holder("ok_test_2").unwrap(), None);
     // Replaced: what may change changes, what a key is stays.
-    let revoked = Key { revoked_at: Some(NOW), webhook_url: None, ..key.clone() };
+    let revoked = Key { revoked_at: Some(NOW), ..key.clone() };
     let other = Key { secret_digest: [1; 32], environment: Environment::Live, ..revoked.clone() };
     set(store, Setting::Key(other, NOW)).await;
     assert_eq!(store.keys_of(AccountId(2)).unwrap(), [revoked]);

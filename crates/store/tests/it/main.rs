@@ -25,6 +25,7 @@ mod postgres;
 mod refusals;
 mod server;
 mod tampering;
+mod webhooks;
 mod world;
 
 /// Each conformance test on each backend: a second backend adds a line here and a factory to
@@ -89,4 +90,14 @@ on_every_backend![
     people::a_device_is_one_logins_and_old_ones_go,
     people::places_are_known_for_ninety_days,
     people::an_address_is_one_logins,
+    webhooks::what_a_step_owes_is_told_once_and_in_order,
+    webhooks::a_later_event_waits_for_the_one_before,
+    webhooks::what_waits_is_let_go_at_once,
+    webhooks::three_refusals_hold_up_nothing,
+    webhooks::whoever_lost_a_webhook_cannot_end_it,
+    webhooks::a_start_wakes_what_was_in_hand,
+    webhooks::a_replay_tells_again_and_keeps_the_log,
+    webhooks::the_log_goes_after_its_time,
+    webhooks::endpoints_and_troubles_are_read_back,
+    webhooks::a_step_that_loses_its_race_owes_nothing,
 ];

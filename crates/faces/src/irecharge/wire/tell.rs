@@ -358,13 +358,13 @@ struct OperatorSummary<'a> {
 }
 
 #[derive(Debug, serde::Serialize, ToSchema)]
-struct Decision {
+pub(super) struct Decision {
     /// `auto` or `admin`; null while undecided.
     #[schema(example = "auto")]
-    mode: Option<&'static str>,
+    pub(super) mode: Option<&'static str>,
     /// Added to the document: `approved`, `rejected` or `reversed`; null while undecided.
     #[schema(example = "approved")]
-    action: Option<&'static str>,
+    pub(super) action: Option<&'static str>,
 }
 
 impl<'a> StatusAnswer<'a> {
@@ -402,7 +402,7 @@ impl<'a> StatusAnswer<'a> {
 }
 
 impl Decision {
-    fn of(purchase: &Purchase) -> Decision {
+    pub(super) fn of(purchase: &Purchase) -> Decision {
         let action = match purchase.state {
             State::Quoted
             | State::Awaiting

@@ -1,0 +1,366 @@
+//! `saldo webhook`: where an account's events are told, how that went, and what is told once more.
+
+use crate::cmd::{environment, moment};
+use crate::house::refused;
+use crate::output::Output;
+use anyhow::Context as _;
+use domain::Environment;
+use domain::account::AccountId;
+use domain::ids::EndpointId;
+use domain::telling::{SuccessEvent, parse_webhook_id, webhook_id};
+use domain::{PurchaseId, Timestamp};
+use engine::{
+    Endpoint, EndpointView, Engine, LogPage, LoggedWebhook, NewEndpoint, Replayed, Tried,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// List where an account's events are told: an endpoint for each key pair, and the account's own.
+    Endpoints {
+        /// Whose.
+        #[arg(long)]
+        account: i64,
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell an account's events to one more address. The secret is printed once.
+    Add {
+        /// Whose.
+        #[arg(long)]
+        account: i64,
+        /// sandbox or live.
+        #[arg(long, value_parser = environment)]
+        environment: Environment,
+        /// Where.
+        #[arg(long)]
+        url: String,
+        /// Only this event; may be given several times. Without it: all.
+        #[arg(long, value_name = "NAME")]
+        event: Vec<String>,
+    },
+    /// Change an endpoint.
+    Set(Settings),
+    /// Tell an endpoint nothing more.
+    Remove {
+        /// Which (a key pair's own has the pair's number).
+        endpoint: i64,
+    },
+    /// Replace an endpoint's secret. The new one is printed once; the old one counts beside it for a while.
+    Rotate {
+        /// Which.
+        endpoint: i64,
+        /// How long the old one counts: 0, 1h, 24h or 7d.
+        #[arg(long, value_parser = kept, default_value = "24h")]
+        keep_old: Kept,
+    },
+    /// List what was told, latest first.
+    List {
+        /// To whom.
+        #[arg(long)]
+        account: i64,
+        /// What happened since then: 2026-04-23T12:00:00Z.
+        #[arg(long, value_parser = instant)]
+        since: Option<Timestamp>,
+        /// Only what is still owed.
+        #[arg(long)]
+        owed: bool,
+        /// At most this many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what was told of a purchase (its number) or of an event (evt_…), try by try.
+    Show {
+        /// Which.
+        id: String,
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell an event (evt_…) once more, or all of an account since a time.
+    Replay(Again),
+    /// Send an endpoint a webhook that tells of nothing.
+    Test {
+        /// Which.
+        endpoint: i64,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Settings {
+    /// Which (a key pair's own has the pair's number).
+    endpoint: i64,
+    /// Tell it there.
+    #[arg(long, conflicts_with = "no_url")]
+    url: Option<String>,
+    /// Of a key pair's own: tell nothing where a request names no address.
+    #[arg(long)]
+    no_url: bool,
+    /// Tell it only this event; may be given several times.
+    #[arg(long, value_name = "NAME", conflicts_with = "all_events")]
+    event: Vec<String>,
+    /// Tell it all events.
+    #[arg(long)]
+    all_events: bool,
+    /// Of a key pair's own: tell a success once it is final (on_final) or accepted (on_accept).
+    #[arg(long, value_parser = success_event)]
+    success_event: Option<SuccessEvent>,
+    /// Send to its address again, which was switched off.
+    #[arg(long)]
+    on: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Again {
+    /// Which event.
+    #[arg(conflicts_with_all = ["account", "since", "endpoint"], required_unless_present = "account")]
+    id: Option<String>,
+    /// All of this account.
+    #[arg(long, requires = "since")]
+    account: Option<i64>,
+    /// What happened since then: 2026-04-23T12:00:00Z.
+    #[arg(long, value_parser = instant, requires = "account")]
+    since: Option<Timestamp>,
+    /// Only to this endpoint.
+    #[arg(long, requires = "account")]
+    endpoint: Option<i64>,
+}
+
+/// How long an old secret counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept(Duration);
+
+fn kept(text: &str) -> Result<Kept, String> {
+    let hours = match text {
+        "0" => 0,
+        "1h" => 1,
+        "24h" => 24,
+        "7d" => 7 * 24,
+        _ => return Err("0, 1h, 24h or 7d".to_owned()),
+    };
+    Ok(Kept(Duration::from_secs(hours * 3600)))
+}
+
+fn success_event(text: &str) -> Result<SuccessEvent, String> {
+    SuccessEvent::from_code(text).ok_or_else(|| "on_final or on_accept".to_owned())
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let read = text.parse::<jiff::Timestamp>();
+    read.map(|at| Timestamp(at.as_microsecond()))
+        .map_err(|_| "a moment such as 2026-04-23T12:00:00Z".to_owned())
+}
+
+pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Endpoints { account, json } => endpoints(engine, AccountId(account), json, output)?,
+        Verb::Add { account, environment, url, event } => {
+            let account = AccountId(account);
+            let new = NewEndpoint { account, environment, url: &url, events: event };
+            let (id, secret) = engine.add_endpoint(new).await.map_err(refused)?;
+            output.line(json!({ "id": id.0, "webhook_secret": secret }));
+            output.say("Keep the secret now: it is not shown again.");
+        }
+        Verb::Set(settings) => set(engine, settings, output).await?,
+        Verb::Remove { endpoint } => {
+            let now = engine.now();
+            let endpoint = own_only(engine, EndpointId(endpoint))?;
+            let remove = |e: &mut Endpoint| e.removed_at = Some(now);
+            engine.change_endpoint(endpoint, remove).await.map_err(refused)?;
+            output.say("Removed: it is told nothing more.");
+        }
+        Verb::Rotate { endpoint, keep_old: Kept(keep) } => {
+            let secret = engine.rotate_secret(EndpointId(endpoint), keep).await.map_err(refused)?;
+            output.line(json!({ "id": endpoint, "webhook_secret": secret }));
+            output.say("Keep the secret now: it is not shown again.");
+        }
+        Verb::List { account, since, owed, limit, json } => {
+            let since = since.unwrap_or(Timestamp(0));
+            let page = LogPage { account: AccountId(account), since, only_owed: owed, limit };
+            for webhook in engine.webhook_log(page).map_err(refused)? {
+                match json {
+                    true => output.line(value(&webhook)),
+                    false => output.line(line(&webhook)),
+                }
+            }
+        }
+        Verb::Show { id, json } => show(engine, &id, json, output)?,
+        Verb::Replay(again) => {
+            let count = engine.replay_webhooks(which(again)?).await.map_err(refused)?;
+            anyhow::ensure!(count > 0, "there is nothing to tell again");
+            output.say(format!("{count} to be told again."));
+        }
+        Verb::Test { endpoint } => {
+            let id = engine.send_test(EndpointId(endpoint)).await.map_err(refused)?;
+            output.line(json!({ "webhook": id }));
+            output.say(format!("On its way: see saldo webhook show {id}"));
+        }
+    }
+    Ok(0)
+}
+
+/// A key pair's own endpoint goes with the pair.
+fn own_only(engine: &Engine, id: EndpointId) -> anyhow::Result<EndpointId> {
+    let endpoint = engine.endpoint(id).map_err(refused)?;
+    anyhow::ensure!(
+        endpoint.key.is_none(),
+        "endpoint {id} is a key pair's own; take its address away with saldo webhook set {id} --no-url"
+    );
+    Ok(id)
+}
+
+async fn set(engine: &Engine, settings: Settings, output: &mut Output) -> anyhow::Result<()> {
+    let id = EndpointId(settings.endpoint);
+    if settings.no_url {
+        let endpoint = engine.endpoint(id).map_err(refused)?;
+        anyhow::ensure!(
+            endpoint.key.is_some(),
+            "endpoint {id} is nothing but its address; remove it"
+        );
+    }
+    let on = settings.on;
+    let change = |endpoint: &mut Endpoint| {
+        if settings.url.is_some() || settings.no_url {
+            endpoint.url = settings.url;
+        }
+        if settings.all_events || !settings.event.is_empty() {
+            endpoint.events = settings.event;
+        }
+        if let Some(success_event) = settings.success_event {
+            endpoint.success_event = success_event;
+        }
+    };
+    engine.change_endpoint(id, change).await.map_err(refused)?;
+    if on {
+        engine.switch_on(id).await.map_err(refused)?;
+    }
+    output.say("Set.");
+    Ok(())
+}
+
+fn which(again: Again) -> anyhow::Result<Replayed> {
+    match (again.id, again.account, again.since) {
+        (Some(id), _, _) => {
+            let (purchase, tail) =
+                parse_webhook_id(&id).with_context(|| format!("{id:?} is no event"))?;
+            Ok(Replayed::One(purchase, tail.to_owned()))
+        }
+        (None, Some(account), Some(since)) => {
+            Ok(Replayed::Since(AccountId(account), since, again.endpoint.map(EndpointId)))
+        }
+        (None, _, _) => anyhow::bail!("say which event, or which account's and since when"),
+    }
+}
+
+fn endpoints(
+    engine: &Engine,
+    account: AccountId,
+    json: bool,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    for view in engine.endpoints_of(account).map_err(refused)? {
+        if json {
+            output.line(endpoint_value(&view));
+        } else {
+            output.line(endpoint_line(&view));
+        }
+    }
+    Ok(())
+}
+
+fn endpoint_line(view: &EndpointView) -> String {
+    let e = &view.endpoint;
+    let whose = if e.key.is_some() { "of the key pair" } else { "of the account" };
+    let events = if e.events.is_empty() { "all events".to_owned() } else { e.events.join(" ") };
+    let trouble = view.trouble.as_ref();
+    let state = match (trouble.and_then(|t| t.off.as_ref()), trouble.and_then(|t| t.since)) {
+        (Some((at, why)), _) => format!("off since {}: {why}", moment(*at)),
+        (None, Some(since)) => format!("fails since {}", moment(since)),
+        (None, None) => "on".to_owned(),
+    };
+    let url = e.url.as_deref().unwrap_or("where requests say");
+    format!(
+        "{}  {}  {whose}  {url}  {events}  {}  {state}",
+        e.id,
+        e.environment.code(),
+        e.success_event.code()
+    )
+}
+
+fn endpoint_value(view: &EndpointView) -> Value {
+    let e = &view.endpoint;
+    let off = view.trouble.as_ref().and_then(|t| t.off.as_ref());
+    json!({
+        "id": e.id.0, "account": e.account.0, "environment": e.environment.code(), "key": e.key.map(|key| key.0), "url": e.url,
+        "events": e.events, "success_event": e.success_event.code(), "created_at": moment(e.created_at),
+        "old_secret_until": e.old_secret.as_ref().map(|(_, until)| moment(*until)),
+        "fails_since": view.trouble.as_ref().and_then(|t| t.since).map(moment),
+        "off_at": off.map(|(at, _)| moment(*at)), "off_why": off.map(|(_, why)| why),
+    })
+}
+
+fn show(engine: &Engine, id: &str, json: bool, output: &mut Output) -> anyhow::Result<()> {
+    let (purchase, tail) = match parse_webhook_id(id) {
+        Some((purchase, tail)) => (purchase, Some(tail)),
+        None => {
+            let id = id.parse().with_context(|| format!("{id:?} is no purchase and no event"))?;
+            (PurchaseId(id), None)
+        }
+    };
+    let mut told = engine.webhooks_of(purchase).map_err(refused)?;
+    told.retain(|(w, _)| tail.is_none_or(|tail| w.event.rsplit('.').next() == Some(tail)));
+    anyhow::ensure!(!told.is_empty(), "nobody is told anything of it");
+    for (webhook, tries) in &told {
+        if json {
+            let mut value = value(webhook);
+            value["body"] = json!(webhook.body);
+            value["tries"] = tries.iter().map(try_value).collect();
+            output.line(value);
+            continue;
+        }
+        output.line(line(webhook));
+        output.line(format!("  {}", webhook.body));
+        for tried in tries {
+            let status = tried.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
+            output.line(format!(
+                "  {}  {}  {status}  {} ms  {}",
+                moment(tried.at),
+                tried.verdict,
+                tried.took_ms,
+                tried.says
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn try_value(tried: &Tried) -> Value {
+    json!({ "at": moment(tried.at), "verdict": tried.verdict, "status": tried.status, "took_ms": tried.took_ms, "says": tried.says })
+}
+
+fn line(w: &LoggedWebhook) -> String {
+    let next = w.due_at.map_or(String::new(), |due| format!("  next try {}", moment(due)));
+    format!(
+        "{}  {}  {}  {}  to endpoint {}  {}{next}",
+        webhook_id(w.key.id, &w.event),
+        w.event,
+        moment(w.at),
+        w.state,
+        w.endpoint,
+        w.url
+    )
+}
+
+fn value(w: &LoggedWebhook) -> Value {
+    json!({
+        "webhook": webhook_id(w.key.id, &w.event), "event": w.event, "purchase": w.key.id.0, "sequence": w.sequence,
+        "account": w.key.account.0, "environment": w.key.environment.code(), "endpoint": w.endpoint.0, "url": w.url,
+        "at": moment(w.at), "state": w.state, "next_try_at": w.due_at.map(moment), "tries_in_vain": w.tries,
+        "taken_at": w.taken.as_ref().map(|t| moment(t.at)),
+    })
+}

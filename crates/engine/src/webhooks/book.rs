@@ -1,0 +1,251 @@
+//! What is known of endpoints and addresses, in memory: nothing that sells waits for a look-up.
+//!
+//! Invariant: an address that was switched off here is sent nothing from that moment on.
+
+use super::signature::Secrets;
+use crate::{Engine, limits};
+use arc_swap::ArcSwap;
+use domain::account::{AccountId, Environment};
+use domain::clock::Timestamp;
+use domain::ids::EndpointId;
+use domain::telling::{OFF_AFTER, SuccessEvent};
+use domain::{Purchase, telling};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use store::{Destination, Endpoint, Fault, Trouble};
+
+/// The shelf that the books lie on.
+pub(crate) struct Shelf {
+    book: ArcSwap<Book>,
+    is_stale: AtomicBool,
+    troubles: Mutex<HashMap<Destination, Known>>,
+}
+
+/// Every endpoint, as it was last read.
+#[derive(Default)]
+pub(crate) struct Book {
+    endpoints: HashMap<EndpointId, Arc<Entry>>,
+    of_account: HashMap<(AccountId, Environment), Vec<Arc<Entry>>>,
+    trusted: HashSet<String>,
+    version: i64,
+}
+
+/// An endpoint, its secrets at hand.
+pub(crate) struct Entry {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) secrets: Secrets,
+}
+
+/// An address that fails, or is switched off.
+#[derive(Clone)]
+struct Known {
+    trouble: Trouble,
+    /// It is on its way into the store, or there.
+    is_noted: bool,
+    /// It is in the store: whatever is read there later is newer.
+    is_stored: bool,
+}
+
+/// What a try led to that must be written down.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    Nothing,
+    /// The address's trouble is to be stored; nothing: it is well.
+    Store(Option<Trouble>),
+    /// It was switched off just now.
+    SwitchedOff(Trouble),
+}
+
+impl Shelf {
+    pub(crate) fn new() -> Shelf {
+        Shelf {
+            book: ArcSwap::default(),
+            is_stale: AtomicBool::new(true),
+            troubles: Mutex::default(),
+        }
+    }
+
+    /// What is known is read anew before it is used again.
+    pub(crate) fn forget(&self) {
+        self.is_stale.store(true, Ordering::SeqCst);
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, HashMap<Destination, Known>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrong with an address.
+    pub(crate) fn trouble(&self, address: &Destination) -> Option<Trouble> {
+        self.troubles().get(address).map(|known| known.trouble.clone())
+    }
+
+    /// Whether nothing is sent there.
+    pub(crate) fn is_off(&self, address: &Destination) -> bool {
+        self.troubles().get(address).is_some_and(|known| known.trouble.off.is_some())
+    }
+
+    /// It took a webhook.
+    pub(crate) fn is_well(&self, address: &Destination) -> Noted {
+        let mut troubles = self.troubles();
+        match troubles.get(address) {
+            Some(known) if known.trouble.off.is_none() => {
+                let was_noted = known.is_noted;
+                troubles.remove(address);
+                if was_noted { Noted::Store(None) } else { Noted::Nothing }
+            }
+            Some(_) | None => Noted::Nothing,
+        }
+    }
+
+    /// It failed. What passes within a minute is not worth a commit.
+    pub(crate) fn has_failed(&self, address: &Destination, now: Timestamp, haste: u32) -> Noted {
+        let mut troubles = self.troubles();
+        if troubles.len() >= limits::FAILING_KNOWN && !troubles.contains_key(address) {
+            return Noted::Nothing;
+        }
+        let known = troubles.entry(address.clone()).or_insert_with(|| Known {
+            trouble: Trouble { since: None, off: None },
+            is_noted: false,
+            is_stored: false,
+        });
+        let since = *known.trouble.since.get_or_insert(now);
+        if known.trouble.off.is_some() {
+            return Noted::Nothing;
+        }
+        if now.since(since) >= OFF_AFTER / haste.max(1) {
+            let why = "it has done nothing but fail for five days";
+            known.trouble.off = Some((now, why.to_owned()));
+            (known.is_noted, known.is_stored) = (true, false);
+            return Noted::SwitchedOff(known.trouble.clone());
+        }
+        if known.is_noted || now.since(since) < limits::FAILING_STORED_AFTER {
+            return Noted::Nothing;
+        }
+        known.is_noted = true;
+        Noted::Store(Some(known.trouble.clone()))
+    }
+
+    /// It said that nobody wants anything there.
+    pub(crate) fn is_gone(&self, address: &Destination, now: Timestamp) -> Noted {
+        let mut troubles = self.troubles();
+        let why = "it answered 410, which says that nobody wants webhooks there any more";
+        let trouble = Trouble { since: None, off: Some((now, why.to_owned())) };
+        let known = Known { trouble: trouble.clone(), is_noted: true, is_stored: false };
+        match troubles.insert(address.clone(), known) {
+            Some(before) if before.trouble.off.is_some() => Noted::Nothing,
+            Some(_) | None => Noted::SwitchedOff(trouble),
+        }
+    }
+
+    /// Its trouble is in the store.
+    pub(crate) fn is_stored(&self, address: &Destination) {
+        if let Some(known) = self.troubles().get_mut(address) {
+            known.is_stored = true;
+        }
+    }
+
+    /// Somebody says that it is well.
+    pub(crate) fn switch_on(&self, address: &Destination) {
+        self.troubles().remove(address);
+    }
+}
+
+impl Book {
+    /// An endpoint that was not removed.
+    pub(crate) fn entry(&self, id: EndpointId) -> Option<&Arc<Entry>> {
+        self.endpoints.get(&id).filter(|entry| entry.endpoint.removed_at.is_none())
+    }
+
+    /// Whether many webhooks may go to a host at once.
+    pub(crate) fn trusts(&self, host: &str) -> bool {
+        self.trusted.contains(host)
+    }
+
+    /// When the purchases of a key pair are told as a success.
+    pub(crate) fn success_event(&self, purchase: &Purchase) -> SuccessEvent {
+        let key = purchase.api_key.and_then(|key| self.entry(EndpointId(key.0)));
+        key.map_or_else(SuccessEvent::default, |entry| entry.endpoint.success_event)
+    }
+
+    /// Who is told of a purchase, and where: its key pair's own endpoint, at the request's address if
+    /// it has one (CONTRACT A-29), and the account's; no address twice.
+    pub(crate) fn told<'a>(&'a self, purchase: &'a Purchase) -> Vec<(&'a Arc<Entry>, &'a str)> {
+        let own = purchase.api_key.and_then(|key| self.entry(EndpointId(key.0)));
+        let own = own.filter(|entry| entry.endpoint.account == purchase.key.account);
+        let mut told: Vec<(&Arc<Entry>, &str)> = Vec::new();
+        if let Some(entry) = own
+            && let Some(url) = purchase.webhook_url.as_ref().or(entry.endpoint.url.as_ref())
+        {
+            told.push((entry, url));
+        }
+        let whose = (purchase.key.account, purchase.key.environment);
+        for entry in self.of_account.get(&whose).into_iter().flatten() {
+            if let Some(url) = &entry.endpoint.url
+                && told.iter().all(|(_, taken)| taken != url)
+            {
+                told.push((entry, url));
+            }
+        }
+        told
+    }
+}
+
+impl Engine {
+    /// What is known of endpoints. If it cannot be read anew it stays as it was.
+    pub(crate) fn book(&self) -> Arc<Book> {
+        let shelf = &self.inner.webhooks.shelf;
+        if shelf.is_stale.swap(false, Ordering::SeqCst)
+            && let Err(fault) = self.read_book()
+        {
+            shelf.forget();
+            tracing::warn!(%fault, "endpoints could not be read anew; they stay as they were");
+        }
+        shelf.book.load_full()
+    }
+
+    /// Looks whether another node has changed anything.
+    pub(crate) fn look_for_changed_endpoints(&self) -> Result<(), Fault> {
+        let shelf = &self.inner.webhooks.shelf;
+        if self.inner.store.endpoints_version()? != shelf.book.load().version {
+            shelf.forget();
+        }
+        Ok(())
+    }
+
+    fn read_book(&self) -> Result<(), Fault> {
+        let store = &self.inner.store;
+        // Before the rest: what changes meanwhile is read once more.
+        let mut book = Book { version: store.endpoints_version()?, ..Book::default() };
+        for endpoint in store.endpoints()? {
+            let secrets = self.opened(&endpoint);
+            let entry = Arc::new(Entry { endpoint, secrets });
+            let row = &entry.endpoint;
+            if row.removed_at.is_none() && row.key.is_none() {
+                let whose = (row.account, row.environment);
+                book.of_account.entry(whose).or_default().push(entry.clone());
+            }
+            book.endpoints.insert(row.id, entry.clone());
+        }
+        book.trusted = store.trusted_hosts()?.into_iter().collect();
+        let stored = store.troubles()?;
+        let shelf = &self.inner.webhooks.shelf;
+        let mut troubles = shelf.troubles();
+        troubles.retain(|_, known| !known.is_stored);
+        let known = |trouble| Known { trouble, is_noted: true, is_stored: true };
+        troubles.extend(stored.into_iter().map(|(address, trouble)| (address, known(trouble))));
+        drop(troubles);
+        shelf.book.store(Arc::new(book));
+        Ok(())
+    }
+}
+
+/// Whether this endpoint wants events of this name.
+pub(crate) fn wants(endpoint: &Endpoint, event: &str) -> bool {
+    endpoint.events.is_empty() || endpoint.events.iter().any(|wanted| wanted == event)
+}
+
+/// The address that a webhook goes to.
+pub(crate) fn destination(key: &domain::PurchaseKey, owed: &telling::Owed) -> Destination {
+    Destination { account: key.account, environment: key.environment, url: owed.url.clone() }
+}

@@ -1,0 +1,188 @@
+//! What accounts' servers are told: who is owed what by a step, and where it goes.
+//!
+//! Not here: the words (a face's), the way there (a courier's), when it is tried again
+//! (`worker::tell`). Invariant: what is owed is written in the commit of the step that it tells of.
+
+mod book;
+mod manage;
+mod signature;
+
+pub use manage::{EndpointView, NewEndpoint};
+
+pub(crate) use book::{Noted, destination};
+
+use crate::worker::Arrival;
+use crate::{Engine, limits};
+use book::{Shelf, wants};
+use domain::settle::Move;
+use domain::telling::{Owed, SuccessEvent};
+use domain::webhook::Courier;
+use domain::{Purchase, PurchaseKey, Timestamp};
+use std::borrow::Cow;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock};
+use store::DueWebhook;
+use tokio::sync::{Notify, mpsc};
+
+/// Finds the words of a face for what became of a purchase, as its account's servers hear it.
+pub trait Teller: Send + Sync {
+    /// What is told of a purchase that has just opened, or taken a step, to what it is now: nothing,
+    /// or one or more events in their order.
+    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<Tale>;
+
+    /// What an account sends itself to see whether it arrives.
+    fn test(&self, endpoint: &store::Endpoint, at: Timestamp) -> Tale;
+
+    /// The names of all events there are.
+    fn events(&self) -> &'static [&'static str];
+}
+
+/// One event, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tale {
+    /// Its name.
+    pub event: &'static str,
+    /// Counts from 1 within the purchase.
+    pub sequence: u32,
+    /// What is sent: JSON.
+    pub body: String,
+}
+
+/// What webhooks go out by.
+pub struct Telling {
+    /// Takes them.
+    pub courier: Arc<dyn Courier>,
+    /// Finds the words.
+    pub teller: Arc<dyn Teller>,
+    /// They may go to this machine: for tests and demos.
+    pub may_loop_back: bool,
+    /// What waits between tries are divided by: 1, but in tests.
+    pub haste: u32,
+}
+
+/// The engine's part in it.
+pub(crate) struct Webhooks {
+    pub(crate) telling: OnceLock<Telling>,
+    shelf: Shelf,
+    arrivals: mpsc::Sender<Arrival>,
+    pub(crate) arrived: Mutex<Option<mpsc::Receiver<Arrival>>>,
+    /// Something is due that nobody has in hand.
+    pub(crate) due: Notify,
+    /// How many wait in memory.
+    pub(crate) waiting: AtomicUsize,
+}
+
+impl Webhooks {
+    pub(crate) fn new() -> Webhooks {
+        let (arrivals, arrived) = mpsc::channel(limits::WEBHOOKS_ARRIVING);
+        Webhooks {
+            telling: OnceLock::new(),
+            shelf: Shelf::new(),
+            arrivals,
+            arrived: Mutex::new(Some(arrived)),
+            due: Notify::new(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    pub(crate) const fn arrivals(&self) -> &mpsc::Sender<Arrival> {
+        &self.arrivals
+    }
+}
+
+impl Engine {
+    /// Connects what webhooks go out by, once; without it nothing is owed.
+    pub fn connect_courier(&self, telling: Telling) {
+        if self.inner.webhooks.telling.set(telling).is_err() {
+            tracing::error!("a courier was connected twice; the first one stays");
+        }
+    }
+
+    /// Adds to a step what it owes to the account's servers.
+    pub(crate) fn owe_webhooks(&self, step: &mut Move) {
+        let purchase = &step.after;
+        let Some(telling) = self.inner.webhooks.telling.get() else { return };
+        if purchase.version > 1 && !purchase.state.is_final() {
+            return;
+        }
+        let book = self.book();
+        let told = book.told(purchase);
+        if told.is_empty() {
+            return;
+        }
+        let tales = telling.teller.tell(purchase, book.success_event(purchase));
+        let (now, at) = (self.now(), purchase.updated_at);
+        let mut owed = Vec::new();
+        for (entry, url) in told {
+            let wanted = tales.iter().filter(|tale| wants(&entry.endpoint, tale.event));
+            let first = wanted.clone().next().map_or(0, |tale| tale.sequence);
+            // Nothing can be before the first: it is taken up by this node, from memory.
+            let is_in_hand = first == 1;
+            let due = if is_in_hand { now.after(limits::WEBHOOK_LEASE) } else { now };
+            for tale in wanted {
+                let mut one = Owed {
+                    event: Cow::Borrowed(tale.event),
+                    sequence: tale.sequence,
+                    endpoint: entry.endpoint.id,
+                    url: url.to_owned(),
+                    body: tale.body.clone(),
+                    at,
+                    due: Some(due),
+                    is_in_hand,
+                };
+                if self.inner.webhooks.shelf.is_off(&destination(&purchase.key, &one)) {
+                    (one.due, one.is_in_hand) = (None, false);
+                }
+                owed.push(Arc::new(one));
+            }
+        }
+        step.webhooks = owed;
+    }
+
+    /// Takes up what a step owed, now that it is on record. What finds no room in memory is due when
+    /// its lease ends.
+    pub(crate) fn take_up(&self, key: PurchaseKey, owed: Vec<Arc<Owed>>) {
+        if owed.is_empty() || self.is_halted() {
+            return;
+        }
+        let mut thread: Vec<DueWebhook> = Vec::new();
+        let mut is_due = false;
+        for one in owed {
+            let Some(due) = one.due else { continue };
+            let goes_on = thread.last().is_some_and(|last| last.owed.endpoint == one.endpoint);
+            if !goes_on {
+                self.hand_over(std::mem::take(&mut thread));
+                if one.sequence != 1 {
+                    is_due = true;
+                    continue;
+                }
+            }
+            let owed_since = one.at;
+            let first = DueWebhook {
+                key,
+                owed: one,
+                owed_since,
+                tries: 0,
+                refusals: 0,
+                epoch: 0,
+                until: due,
+            };
+            thread.push(first);
+        }
+        self.hand_over(thread);
+        if is_due {
+            self.inner.webhooks.due.notify_one();
+        }
+    }
+
+    fn hand_over(&self, thread: Vec<DueWebhook>) {
+        if !thread.is_empty() {
+            // Full: due when the lease ends.
+            let _ = self.inner.webhooks.arrivals.try_send(Arrival::Fresh(thread));
+        }
+    }
+}

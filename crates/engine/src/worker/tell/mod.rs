@@ -1,0 +1,439 @@
+//! Tells accounts' servers what became of purchases: in order within a purchase, again on trouble.
+//!
+//! What a step of this node owes comes from memory, under a lease it was born with; everything else
+//! is claimed when it is due. Invariant: nothing is sent twice at once, and nothing is lost: whatever
+//! is not on record as taken is due again when its lease ends.
+
+mod lines;
+
+use crate::webhooks::{Noted, Telling, destination};
+use crate::{Engine, limits};
+use domain::PurchaseId;
+use domain::clock::Timestamp;
+use domain::ids::first_at;
+use domain::telling::{Again, REFUSALS_HOLD_UP, again_after, host_of, webhook_id};
+use domain::webhook::{Delivery, Parcel, Verdict};
+use lines::{Full, Lines, Thread, Went};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use store::{
+    Change, Destination, Done, DueWebhook, End, Ended, EndpointChange, Fault, Tried, WebhookChange,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What comes to the lines.
+pub(crate) enum Arrival {
+    /// What a step owed just now: one purchase's for one endpoint, in order.
+    Fresh(Thread),
+    /// What was claimed.
+    Claimed(Vec<DueWebhook>),
+    /// Somebody is back from a host.
+    Back(String, Went),
+}
+
+impl Engine {
+    /// Sends what arrives, each host in its own line.
+    pub(super) async fn tell(self, stop: CancellationToken) {
+        let arrived = &self.inner.webhooks.arrived;
+        let taken = arrived.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut arrived) = taken.filter(|_| self.inner.webhooks.telling.get().is_some())
+        else {
+            return;
+        };
+        let mut lines = Lines::default();
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                arrival = arrived.recv() => {
+                    let Some(arrival) = arrival else { return };
+                    self.line_up(&mut lines, arrival);
+                    self.line_up_more(&mut lines, &mut arrived);
+                }
+                _ = ticks.tick() => lines.tick(self.monotonic()),
+                () = stop.cancelled() => return,
+            }
+            while let Some((host, thread)) = lines.next(self.monotonic()) {
+                let engine = self.clone();
+                self.inner.tasks.spawn(async move {
+                    let went = engine.tell_in_order(thread).await;
+                    // At the end of the process nobody waits for it.
+                    let _ = engine.inner.webhooks.arrivals().send(Arrival::Back(host, went)).await;
+                });
+            }
+            self.inner.webhooks.waiting.store(lines.waiting(), Ordering::Relaxed);
+        }
+    }
+
+    fn line_up_more(&self, lines: &mut Lines, arrived: &mut mpsc::Receiver<Arrival>) {
+        for _ in 0..limits::WEBHOOKS_CLAIMED {
+            let Ok(arrival) = arrived.try_recv() else { return };
+            self.line_up(lines, arrival);
+        }
+    }
+
+    fn line_up(&self, lines: &mut Lines, arrival: Arrival) {
+        match arrival {
+            // Full: due when its lease ends.
+            Arrival::Fresh(thread) => drop(self.queue(lines, thread)),
+            Arrival::Claimed(due) => {
+                let mut put_off = Vec::new();
+                for thread in threads(due) {
+                    if let Err(full) = self.queue(lines, thread) {
+                        put_off.push(full);
+                    }
+                }
+                if !put_off.is_empty() {
+                    let engine = self.clone();
+                    self.inner.tasks.spawn(async move { engine.put_off_full(put_off).await });
+                }
+            }
+            Arrival::Back(host, went) => {
+                if lines.back(&host, went) {
+                    let change = EndpointChange::Trust { host, at: self.now() };
+                    self.write_later(Change::Endpoint(change));
+                }
+            }
+        }
+    }
+
+    fn queue(&self, lines: &mut Lines, thread: Thread) -> Result<(), Full> {
+        let Some(first) = thread.first() else { return Ok(()) };
+        let host = host_of(&first.owed.url);
+        let is_trusted = self.book().trusts(&host) || self.is_ours(&host);
+        lines.arrive(host, thread, is_trusted)
+    }
+
+    /// This machine, where webhooks may go there at all, is no stranger.
+    fn is_ours(&self, host: &str) -> bool {
+        let may = self.inner.webhooks.telling.get().is_some_and(|telling| telling.may_loop_back);
+        may && (host.starts_with("127.")
+            || host.starts_with("localhost")
+            || host.starts_with("[::1]"))
+    }
+
+    /// What finds no room is looked at again later: soon if the host only has much to do.
+    async fn put_off_full(&self, full: Vec<Full>) {
+        for Full { thread, is_failing } in full {
+            let wait = if is_failing { limits::FULL_AND_FAILING_WAITS } else { limits::FULL_WAITS };
+            let until = self.now().after(wait);
+            for webhook in thread {
+                self.end(webhook, End::PutOff { until, refused: false }, None, None).await;
+            }
+        }
+    }
+
+    /// Takes what is due into hand, as there is room.
+    pub(super) async fn take_webhooks(self, stop: CancellationToken) {
+        if self.inner.webhooks.telling.get().is_none() {
+            return;
+        }
+        let mut looked_at = self.monotonic();
+        while !stop.is_cancelled() {
+            let nap = match self.claim_webhooks().await {
+                Ok(nap) => nap,
+                Err(fault) => {
+                    tracing::warn!(%fault, "no webhooks could be taken");
+                    limits::SLEEP_MOST
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                () = self.inner.webhooks.due.notified() => {}
+                () = stop.cancelled() => return,
+            }
+            let now = self.monotonic();
+            if now.saturating_sub(looked_at) >= limits::ENDPOINTS_CACHED {
+                looked_at = now;
+                if let Err(fault) = self.look_for_changed_endpoints() {
+                    tracing::warn!(%fault, "it cannot be seen whether endpoints have changed");
+                }
+            }
+        }
+    }
+
+    /// Claims once; answers how long to rest.
+    async fn claim_webhooks(&self) -> Result<Duration, Fault> {
+        let now = self.now();
+        if self.is_halted() {
+            return Ok(limits::SLEEP_MOST);
+        }
+        match self.inner.store.next_webhook_due()? {
+            None => return Ok(limits::SLEEP_MOST),
+            Some(due) if due > now => {
+                return Ok(due.since(now).clamp(NAP_LEAST, limits::SLEEP_MOST));
+            }
+            Some(_) => {}
+        }
+        let waiting = self.inner.webhooks.waiting.load(Ordering::Relaxed);
+        if waiting >= limits::WEBHOOKS_WAITING / 2 {
+            return Ok(NAP_LEAST * 10);
+        }
+        let (lease, limit) = (limits::WEBHOOK_LEASE, limits::WEBHOOKS_CLAIMED);
+        let claim = Change::Webhook(WebhookChange::Claim { now, lease, limit });
+        let Ok(Done::Webhooks(due)) = self.inner.store.write(claim).await? else {
+            return Ok(limits::SLEEP_MOST);
+        };
+        if !due.is_empty() {
+            // The lines are gone at the end of the process only.
+            let _ = self.inner.webhooks.arrivals().send(Arrival::Claimed(due)).await;
+        }
+        Ok(NAP_LEAST)
+    }
+
+    /// Tells one purchase's webhooks to one endpoint, one after the other. One that is not taken
+    /// holds up those after it, unless it was refused too often.
+    async fn tell_in_order(&self, thread: Thread) -> Went {
+        let Some(telling) = self.inner.webhooks.telling.get() else { return Went::default() };
+        let mut went = Went::default();
+        let mut held_up_until = None;
+        let last = thread.len().saturating_sub(1);
+        for (n, webhook) in thread.into_iter().enumerate() {
+            if let Some(until) = held_up_until {
+                self.mark(webhook, End::PutOff { until, refused: false }, None, None);
+                continue;
+            }
+            let Some((end, tried)) = self.tell_one(telling, &webhook).await else { break };
+            match (&tried, end) {
+                (Some(_), End::Taken) => went.taken += 1,
+                (Some(_), End::PutOff { .. } | End::GivenUp | End::Off) => went.failed += 1,
+                (None, _) => {}
+            }
+            let holds_up = match end {
+                End::PutOff { until, refused } => {
+                    let refusals = webhook.refusals + u32::from(refused);
+                    (refusals < REFUSALS_HOLD_UP).then_some(until)
+                }
+                End::Taken | End::GivenUp | End::Off => None,
+            };
+            held_up_until = holds_up;
+            let release = (n == last && holds_up.is_none()).then(|| self.now());
+            self.mark(webhook, end, tried, release);
+        }
+        went
+    }
+
+    /// One try; `None`: it is somebody else's by now, or nobody can tell whose.
+    async fn tell_one(
+        &self,
+        telling: &Telling,
+        webhook: &DueWebhook,
+    ) -> Option<(End, Option<Tried>)> {
+        let address = destination(&webhook.key, &webhook.owed);
+        if self.inner.webhooks.shelf().is_off(&address) {
+            return Some((End::Off, None));
+        }
+        let book = self.book();
+        let Some(entry) = book.entry(webhook.owed.endpoint) else {
+            return Some((End::Off, None));
+        };
+        let at = self.now();
+        if at.after(limits::WEBHOOK_WITHIN) >= webhook.until {
+            return None;
+        }
+        let id = webhook_id(webhook.key.id, &webhook.owed.event);
+        let Some(signature) = entry.secrets.sign(&id, at, &webhook.owed.body) else {
+            let until = at.after(limits::FULL_AND_FAILING_WAITS);
+            return Some((End::PutOff { until, refused: false }, None));
+        };
+        let parcel = parcel(webhook, id, at, signature);
+        let delivery =
+            tokio::time::timeout(limits::WEBHOOK_WITHIN, telling.courier.deliver(&parcel));
+        let delivery = delivery.await.unwrap_or_else(|_| Delivery {
+            verdict: Verdict::Failed,
+            status: None,
+            took: limits::WEBHOOK_WITHIN,
+            says: "no answer in time".to_owned(),
+        });
+        let end = self.judge(telling, webhook, &address, &delivery);
+        tracing::debug!(
+            webhook = parcel.headers[0].1,
+            verdict = word(delivery.verdict),
+            status = delivery.status,
+            "a webhook was sent"
+        );
+        let took_ms = u32::try_from(delivery.took.as_millis()).unwrap_or(u32::MAX);
+        let verdict = word(delivery.verdict).to_owned();
+        let tried = Tried { at, verdict, status: delivery.status, took_ms, says: delivery.says };
+        Some((end, Some(tried)))
+    }
+
+    /// What a try leads to.
+    fn judge(
+        &self,
+        telling: &Telling,
+        webhook: &DueWebhook,
+        address: &Destination,
+        delivery: &Delivery,
+    ) -> End {
+        let now = self.now();
+        let shelf = self.inner.webhooks.shelf();
+        let (asked, refused) = match delivery.verdict {
+            Verdict::Taken => {
+                self.write_noted(address, shelf.is_well(address));
+                return End::Taken;
+            }
+            Verdict::Gone => {
+                self.write_noted(address, shelf.is_gone(address, now));
+                return End::Off;
+            }
+            Verdict::Busy { after } => (after, false),
+            Verdict::Failed => (None, delivery.status.is_some_and(is_refusal)),
+            Verdict::Blocked => (None, false),
+        };
+        self.write_noted(address, shelf.has_failed(address, now, telling.haste));
+        let tries = webhook.tries + 1;
+        if delivery.verdict == Verdict::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
+            tracing::error!(account = %webhook.key.account, purchase = %webhook.key.id, "a webhook's address has led to a place that is not public, time and again");
+        }
+        let mut random = [0; 4];
+        // Without chance the tries of many fall together.
+        let _ = self.inner.chance.fill(&mut random);
+        let chance = u32::from_le_bytes(random);
+        let again = Again { tries, asked, chance, haste: telling.haste };
+        match again_after(again, now.since(webhook.owed_since)) {
+            Some(wait) => End::PutOff { until: now.after(wait), refused },
+            None => {
+                tracing::warn!(account = %webhook.key.account, purchase = %webhook.key.id, "a webhook is given up; it can be replayed");
+                End::GivenUp
+            }
+        }
+    }
+
+    fn write_noted(&self, address: &Destination, noted: Noted) {
+        let (engine, address) = (self.clone(), address.clone());
+        let trouble = match noted {
+            Noted::Nothing => return,
+            Noted::Store(trouble) => trouble,
+            Noted::SwitchedOff(trouble) => {
+                let why = trouble.off.as_ref().map_or("", |(_, why)| why);
+                self.tell_of_switch_off(&address, why);
+                Some(trouble)
+            }
+        };
+        self.inner.tasks.spawn(async move {
+            let shelf = engine.inner.webhooks.shelf();
+            match engine.write_trouble(&address, trouble).await {
+                Ok(()) => shelf.is_stored(&address),
+                Err(fault) => tracing::warn!(%fault, "an address's trouble could not be noted"),
+            }
+        });
+    }
+
+    /// Writes what became of one, while the next is under way.
+    fn mark(
+        &self,
+        webhook: DueWebhook,
+        end: End,
+        tried: Option<Tried>,
+        release: Option<Timestamp>,
+    ) {
+        let engine = self.clone();
+        self.inner.tasks.spawn(async move { engine.end(webhook, end, tried, release).await });
+    }
+
+    async fn end(
+        &self,
+        webhook: DueWebhook,
+        end: End,
+        tried: Option<Tried>,
+        release: Option<Timestamp>,
+    ) {
+        let purchase = webhook.key.id;
+        let ended = Ended { webhook, end, tried, release };
+        let change = Change::Webhook(WebhookChange::End(Box::new(ended)));
+        // Nothing in it can be denied: it needs nothing.
+        if let Err(fault) = self.inner.store.write(change).await {
+            tracing::warn!(%fault, %purchase, "what became of a webhook could not be noted; it is due again when its lease ends");
+        }
+        let is_later = matches!(end, End::PutOff { .. });
+        if is_later || release.is_some() {
+            self.inner.webhooks.due.notify_one();
+        }
+    }
+
+    fn write_later(&self, change: Change) {
+        let engine = self.clone();
+        self.inner.tasks.spawn(async move {
+            match engine.inner.store.write(change).await {
+                Ok(_) => engine.inner.webhooks.shelf().forget(),
+                Err(fault) => {
+                    tracing::warn!(%fault, "what is known of a host could not be noted");
+                }
+            }
+        });
+    }
+
+    /// Forgets the log of a month ago, a little at a time.
+    pub(super) async fn prune_webhooks(self, stop: CancellationToken) {
+        loop {
+            let before = self.now().before(limits::WEBHOOKS_KEPT);
+            let before_id = PurchaseId(first_at(before));
+            let limit = limits::WEBHOOKS_PRUNED;
+            let prune = WebhookChange::Prune { before, before_id, limit };
+            let nap = match self.inner.store.write(Change::Webhook(prune)).await {
+                Ok(Ok(Done::Counted(count))) if count >= limit as usize => limits::SLEEP_MOST,
+                Ok(_) => limits::PRUNE_EVERY,
+                Err(fault) => {
+                    tracing::warn!(%fault, "old webhooks could not be forgotten");
+                    limits::PRUNE_EVERY
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+}
+
+/// When something is due but there is no room, look again this often.
+const NAP_LEAST: Duration = Duration::from_millis(5);
+
+/// Parts what was claimed, in its order, into what belongs together.
+fn threads(due: Vec<DueWebhook>) -> Vec<Thread> {
+    let mut threads: Vec<Thread> = Vec::new();
+    for webhook in due {
+        let belongs = |last: &DueWebhook| {
+            last.key == webhook.key
+                && last.owed.endpoint == webhook.owed.endpoint
+                && last.owed.url == webhook.owed.url
+        };
+        match threads.last_mut() {
+            Some(thread) if thread.last().is_some_and(belongs) => thread.push(webhook),
+            Some(_) | None => threads.push(vec![webhook]),
+        }
+    }
+    threads
+}
+
+fn parcel(webhook: &DueWebhook, id: String, at: Timestamp, signature: String) -> Parcel {
+    Parcel {
+        url: webhook.owed.url.clone(),
+        environment: webhook.key.environment,
+        headers: vec![
+            ("webhook-id", id),
+            ("webhook-timestamp", at.0.div_euclid(1_000_000).to_string()),
+            ("webhook-signature", signature),
+            ("saldo-sequence", webhook.owed.sequence.to_string()),
+        ],
+        body: webhook.owed.body.clone().into_bytes(),
+    }
+}
+
+/// Whether the receiver says that it will never take it: 4xx, but for "too slow" and "too early".
+const fn is_refusal(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 408 | 425 | 429)
+}
+
+/// For the log.
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Taken => "taken",
+        Verdict::Failed => "failed",
+        Verdict::Gone => "gone",
+        Verdict::Busy { .. } => "busy",
+        Verdict::Blocked => "blocked",
+    }
+}

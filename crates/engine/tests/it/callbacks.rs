@@ -1,0 +1,66 @@
+//! Upstreams that call us: what they say is kept, and the upstream is asked; a forged call is nothing.
+
+use crate::world::*;
+use domain::lifecycle::State;
+use domain::upstream::{Callback, Outcome};
+use engine::Called;
+use std::time::Duration;
+
+fn callback(text: &str) -> Callback {
+    Callback { headers: Vec::new(), body: text.as_bytes().to_vec() }
+}
+
+#[tokio::test]
+async fn a_callback_makes_us_ask_and_decides_nothing() {
+    let world = world().await;
+    world.a.answers(unknown(), unknown());
+    let id = world.buy("R1", TO_A).await.key.id;
+    let says = callback(&format!("genuine S{id}-1 delivered. Your balance is 5 TAKA."));
+    // The upstream itself does not confirm it: nothing moves.
+    assert_eq!(world.engine.call_back("a", &says).await, Called::Heard);
+    until(|| world.a.count(What::Enquire) == 1).await;
+    assert_eq!(world.state(id), State::InDoubt);
+    world.a.answers(unknown(), delivered());
+    assert_eq!(world.engine.call_back("a", &says).await, Called::Heard);
+    until(|| world.state(id) == State::Delivered).await;
+    let story = world.engine.story(id).unwrap().unwrap();
+    let kept: Vec<_> = story.evidence.iter().filter(|e| e.word == "callback").collect();
+    assert_eq!(kept.len(), 1, "a repeat says nothing new: {kept:?}");
+    assert_eq!(kept[0].text.as_deref(), Some("delivered."));
+    // Taken back: the upstream says so when it is asked.
+    world.a.answers(unknown(), reversed());
+    world.engine.call_back("a", &callback(&format!("genuine S{id}-1 reversed"))).await;
+    until(|| world.state(id) == State::Refunded).await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_forged_callback_changes_nothing() {
+    let world = world().await;
+    world.a.answers(unknown(), delivered());
+    let id = world.buy("R1", TO_A).await.key.id;
+    let before = world.told(id);
+    let call = async |name: &str, text: &str| world.engine.call_back(name, &callback(text)).await;
+    assert_eq!(call("a", &format!("forged S{id}-1 delivered")).await, Called::Forged);
+    assert_eq!(call("c", &format!("genuine S{id}-1 delivered")).await, Called::Unknown);
+    assert_eq!(call("nobody", &format!("genuine S{id}-1 delivered")).await, Called::Unknown);
+    // Genuine, but about nothing that this upstream ever had.
+    assert_eq!(call("b", &format!("genuine S{id}-1 delivered")).await, Called::Heard);
+    assert_eq!(call("a", &format!("genuine S{id}-2 delivered")).await, Called::Heard);
+    assert_eq!(call("a", "genuine S99-1 delivered").await, Called::Heard);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!((world.told(id), world.a.count(What::Enquire)), (before, 0));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn callbacks_without_end_are_kept_within_bounds() {
+    let world = world().await;
+    world.a.answers(unknown(), Outcome::Accepted { reference: None });
+    let id = world.buy("R1", TO_A).await.key.id;
+    for n in 0..100 {
+        world.engine.call_back("a", &callback(&format!("genuine S{id}-1 working {n}"))).await;
+    }
+    let story = world.engine.story(id).unwrap().unwrap();
+    assert!(story.evidence.len() <= 60, "{}", story.evidence.len());
+}

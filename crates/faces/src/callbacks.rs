@@ -1,0 +1,43 @@
+//! Where upstreams call us: `POST /callbacks/<upstream>`.
+//!
+//! A connector reads and verifies; here is only the way there. Invariant: the answer tells a forger
+//! nothing but that it was refused.
+
+use crate::limits::BODY_BYTES_MOST;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::routing::post;
+use domain::upstream::Callback;
+use engine::{Called, Engine};
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+
+/// The way in.
+pub(crate) fn router(engine: Engine) -> axum::Router {
+    axum::Router::new().route("/callbacks/{upstream}", post(called)).with_state(engine)
+}
+
+async fn called(
+    State(engine): State<Engine>,
+    Path(upstream): Path<String>,
+    request: Request<Body>,
+) -> (StatusCode, &'static str) {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, BODY_BYTES_MOST).collect().await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "a callback is 64 KiB at most\n");
+    };
+    let callback = Callback { headers: headers(&parts.headers), body: body.to_bytes().to_vec() };
+    match engine.call_back(&upstream, &callback).await {
+        Called::Heard => (StatusCode::ACCEPTED, "heard\n"),
+        Called::Forged => (StatusCode::UNAUTHORIZED, "refused\n"),
+        Called::Unknown => (StatusCode::NOT_FOUND, "nobody of this name calls back\n"),
+    }
+}
+
+/// Names in small letters; what is no text is left out.
+fn headers(map: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    map.iter().filter_map(text).collect()
+}

@@ -1,0 +1,204 @@
+//! Where accounts' events are told: endpoints, addresses in trouble, hosts that are trusted.
+//!
+//! Whoever works with them keeps them in memory and reads them anew when [`version`] has grown.
+//! Invariant: an endpoint's secrets are sealed before they come here.
+
+use crate::backend::{Row, Sql, Value, all, first};
+use crate::fault::Fault;
+use crate::read;
+use domain::account::{AccountId, Environment};
+use domain::clock::Timestamp;
+use domain::ids::{EndpointId, KeyId};
+use domain::telling::SuccessEvent;
+
+/// A place that an account's events are told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Which; a key pair's own has the pair's number.
+    pub id: EndpointId,
+    /// Whose.
+    pub account: AccountId,
+    /// Of which environment it is told.
+    pub environment: Environment,
+    /// The key pair whose own it is; none: it is told of all that the account buys.
+    pub key: Option<KeyId>,
+    /// Where; a key pair's own may have none.
+    pub url: Option<String>,
+    /// Only events of these names; empty: all.
+    pub events: Vec<String>,
+    /// When purchases by the key pair are told as a success.
+    pub success_event: SuccessEvent,
+    /// What its webhooks are signed with, sealed; none: not made yet.
+    pub secret: Option<Vec<u8>>,
+    /// What they are signed with too, sealed, until then.
+    pub old_secret: Option<(Vec<u8>, Timestamp)>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Nothing is told to one that was removed.
+    pub removed_at: Option<Timestamp>,
+}
+
+/// Where an account has webhooks go to, in one environment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub environment: Environment,
+    /// The URL.
+    pub url: String,
+}
+
+/// What is wrong with an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since when it does nothing but fail.
+    pub since: Option<Timestamp>,
+    /// Since when nothing is sent there, and why.
+    pub off: Option<(Timestamp, String)>,
+}
+
+/// What happens to endpoints and addresses.
+#[derive(Clone, Debug)]
+pub enum EndpointChange {
+    /// An endpoint is made or replaced whole.
+    Set(Endpoint),
+    /// What is wrong with an address now; nothing: it is well again.
+    Trouble(Destination, Option<Trouble>),
+    /// A host has shown that it wants what it is sent.
+    Trust {
+        /// Host and port.
+        host: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Writes one.
+pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<(), Fault> {
+    match change {
+        EndpointChange::Set(endpoint) => set(sql, endpoint),
+        EndpointChange::Trouble(address, trouble) => note(sql, address, trouble.as_ref()),
+        EndpointChange::Trust { host, at } => {
+            let values = [host.into(), at.0.into()];
+            sql.run(
+                "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                &values,
+            )?;
+            Ok(())
+        }
+    }
+}
+
+/// Makes an endpoint, or replaces it.
+pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<(), Fault> {
+    let events =
+        serde_json::to_string(&e.events).map_err(|error| Fault::corrupt(error.to_string()))?;
+    let old = e.old_secret.as_ref();
+    sql.run(
+        "INSERT INTO endpoints (id, account_id, environment, key_id, url, events, success_event, secret, old_secret,
+             old_secret_until, created_at, removed_at, changed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT coalesce(max(changed), 0) + 1 FROM endpoints))
+         ON CONFLICT (id, account_id) DO UPDATE SET url = excluded.url, events = excluded.events,
+             success_event = excluded.success_event, secret = excluded.secret, old_secret = excluded.old_secret,
+             old_secret_until = excluded.old_secret_until, removed_at = excluded.removed_at, changed = excluded.changed",
+        &[
+            e.id.0.into(),
+            e.account.0.into(),
+            e.environment.code().into(),
+            e.key.map(|key| key.0).into(),
+            e.url.as_ref().into(),
+            events.as_str().into(),
+            e.success_event.code().into(),
+            e.secret.as_ref().map_or(Value::Null, |s| Value::Bytes(s)),
+            old.map_or(Value::Null, |(secret, _)| Value::Bytes(secret)),
+            old.map(|(_, until)| until.0).into(),
+            e.created_at.0.into(),
+            e.removed_at.map(|t| t.0).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn note(sql: &mut dyn Sql, address: &Destination, trouble: Option<&Trouble>) -> Result<(), Fault> {
+    let off = trouble.and_then(|t| t.off.as_ref());
+    sql.run(
+        "INSERT INTO troubles (account_id, environment, url, since, off_at, why, changed)
+         VALUES ($1, $2, $3, $4, $5, $6, (SELECT coalesce(max(changed), 0) + 1 FROM troubles))
+         ON CONFLICT (account_id, environment, url) DO UPDATE SET since = excluded.since, off_at = excluded.off_at,
+             why = excluded.why, changed = excluded.changed",
+        &[
+            address.account.0.into(),
+            address.environment.code().into(),
+            (&address.url).into(),
+            trouble.and_then(|t| t.since).map(|t| t.0).into(),
+            off.map(|(at, _)| at.0).into(),
+            off.map(|(_, why)| why).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Grows with every change of an endpoint or of an address's troubles.
+pub(crate) fn version(sql: &mut dyn Sql) -> Result<i64, Fault> {
+    let version = first(
+        sql,
+        "SELECT (SELECT coalesce(max(changed), 0) FROM endpoints) + (SELECT coalesce(max(changed), 0) FROM troubles)",
+        &[],
+        |row| row.int(0),
+    )?;
+    Ok(version.unwrap_or(0))
+}
+
+/// Every endpoint, removed ones too, oldest first.
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Endpoint>, Fault> {
+    all(
+        sql,
+        "SELECT id, account_id, environment, key_id, url, events, success_event, secret, old_secret, old_secret_until,
+             created_at, removed_at FROM endpoints ORDER BY id",
+        &[],
+        endpoint,
+    )
+}
+
+fn endpoint(row: &dyn Row) -> Result<Endpoint, Fault> {
+    let old = row.opt_bytes(8)?.map(<[u8]>::to_vec);
+    Ok(Endpoint {
+        id: EndpointId(row.int(0)?),
+        account: AccountId(row.int(1)?),
+        environment: read::environment(row.text(2)?)?,
+        key: row.opt_int(3)?.map(KeyId),
+        url: row.opt_text(4)?.map(str::to_owned),
+        events: read::list(row.text(5)?)?,
+        success_event: SuccessEvent::from_code(row.text(6)?)
+            .ok_or_else(|| Fault::corrupt("when a success is told"))?,
+        secret: row.opt_bytes(7)?.map(<[u8]>::to_vec),
+        old_secret: old.zip(row.opt_int(9)?.map(Timestamp)),
+        created_at: Timestamp(row.int(10)?),
+        removed_at: row.opt_int(11)?.map(Timestamp),
+    })
+}
+
+/// Every address that is in trouble.
+pub(crate) fn troubles(sql: &mut dyn Sql) -> Result<Vec<(Destination, Trouble)>, Fault> {
+    all(
+        sql,
+        "SELECT account_id, environment, url, since, off_at, why FROM troubles WHERE since IS NOT NULL OR off_at IS NOT NULL",
+        &[],
+        |row| {
+            let address = Destination {
+                account: AccountId(row.int(0)?),
+                environment: read::environment(row.text(1)?)?,
+                url: row.text(2)?.to_owned(),
+            };
+            let off_at = row.opt_int(4)?.map(Timestamp);
+            let off = off_at.zip(row.opt_text(5)?.map(str::to_owned));
+            Ok((address, Trouble { since: row.opt_int(3)?.map(Timestamp), off }))
+        },
+    )
+}
+
+/// Every host that is trusted.
+pub(crate) fn hosts(sql: &mut dyn Sql) -> Result<Vec<String>, Fault> {
+    all(sql, "SELECT host FROM hosts", &[], |row| Ok(row.text(0)?.to_owned()))
+}

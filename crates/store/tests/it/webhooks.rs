@@ -1,0 +1,339 @@
+//! What accounts' servers are told: owed in the commit of the step, in order, under a lease.
+
+use crate::world::*;
+use domain::account::{AccountId, Environment};
+use domain::clock::Timestamp;
+use domain::ids::{EndpointId, first_at};
+use domain::lifecycle::{Event, State};
+use domain::settle;
+use domain::telling::{Owed, SuccessEvent};
+use domain::{PurchaseId, PurchaseKey};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{
+    Change, Destination, Done, DueWebhook, End, Ended, Endpoint, EndpointChange, LogPage,
+    LoggedWebhook, Replayed, Setting, Store, Tried, Trouble, WebhookChange,
+};
+
+const LEASE: Duration = Duration::from_secs(30);
+const HERE: EndpointId = EndpointId(7);
+
+const fn seconds(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+fn owed(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<Owed> {
+    Arc::new(Owed {
+        event: event.into(),
+        sequence,
+        endpoint: HERE,
+        url: "https://hooks.example/a".to_owned(),
+        body: format!("{{\"event\":\"{event}\"}}"),
+        at: NOW,
+        due,
+        is_in_hand: due.is_some_and(|due| due > NOW),
+    })
+}
+
+/// A purchase that is delivered, and owes this.
+async fn delivered(store: &Store, id: i64, webhooks: Vec<Arc<Owed>>) -> PurchaseKey {
+    let sent = live(store, purchase(2, id, State::Sent), &[]).await;
+    let mut step = step(&sent, Event::Deliver).unwrap();
+    step.webhooks = webhooks;
+    store.write(Change::Step(step)).await.unwrap().unwrap();
+    sent.key
+}
+
+async fn write(store: &Store, change: WebhookChange) -> Done {
+    store.write(Change::Webhook(change)).await.unwrap().unwrap()
+}
+
+async fn claim(store: &Store, after_s: u64) -> Vec<DueWebhook> {
+    let claim = WebhookChange::Claim { now: NOW.after(seconds(after_s)), lease: LEASE, limit: 100 };
+    let done = write(store, claim).await;
+    let Done::Webhooks(due) = done else { panic!("{done:?}") };
+    due
+}
+
+fn events(due: &[DueWebhook]) -> Vec<(i64, &str)> {
+    due.iter().map(|w| (w.key.id.0, w.owed.event.as_ref())).collect()
+}
+
+fn tried(after_s: u64, verdict: &str) -> Option<Tried> {
+    Some(Tried {
+        at: NOW.after(seconds(after_s)),
+        verdict: verdict.to_owned(),
+        status: Some(if verdict == "taken" { 200 } else { 500 }),
+        took_ms: 12,
+        says: "ok".to_owned(),
+    })
+}
+
+async fn end(store: &Store, webhook: &DueWebhook, end: End, after_s: u64) {
+    let is_over = !matches!(end, End::PutOff { .. });
+    let verdict = if end == End::Taken { "taken" } else { "failed" };
+    let ended = Ended {
+        webhook: webhook.clone(),
+        end,
+        tried: tried(after_s, verdict),
+        release: is_over.then(|| NOW.after(seconds(after_s))),
+    };
+    assert_eq!(write(store, WebhookChange::End(Box::new(ended))).await, Done::Written);
+}
+
+const fn put_off(until_s: u64, refused: bool) -> End {
+    End::PutOff { until: Timestamp(NOW.0 + until_s as i64 * 1_000_000), refused }
+}
+
+fn states(store: &Store, id: i64) -> Vec<(String, String, u32)> {
+    let told = store.webhooks_of(PurchaseId(id)).unwrap();
+    told.into_iter().map(|w| (w.event, w.state, w.tries)).collect()
+}
+
+fn state(event: &str, state: &str, tries: u32) -> (String, String, u32) {
+    (event.to_owned(), state.to_owned(), tries)
+}
+
+pub async fn what_a_step_owes_is_told_once_and_in_order(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    assert_eq!(store.next_webhook_due().unwrap(), None);
+    let due = Some(NOW.after(LEASE));
+    delivered(store, 1, vec![owed("success", 1, due), owed("approved", 2, due)]).await;
+    delivered(store, 2, Vec::new()).await;
+    assert_eq!(store.next_webhook_due().unwrap(), due);
+    assert_eq!(claim(store, 29).await, []);
+    let due = claim(store, 30).await;
+    assert_eq!(events(&due), [(1, "success"), (1, "approved")]);
+    assert!(due.iter().all(|w| (w.epoch, w.tries, w.refusals) == (1, 0, 0)));
+    assert_eq!(claim(store, 59).await, [], "under a lease");
+    end(store, &due[0], End::Taken, 31).await;
+    end(store, &due[1], End::Taken, 31).await;
+    assert_eq!(store.next_webhook_due().unwrap(), None);
+    assert_eq!(states(store, 1), [state("success", "taken", 0), state("approved", "taken", 0)]);
+    // The same event once more, whoever owes it: it was told.
+    write(store, WebhookChange::Owe(key(2, 1), owed("success", 1, Some(NOW)))).await;
+    assert_eq!(store.next_webhook_due().unwrap(), None);
+    world.assert_sound();
+}
+
+pub async fn a_later_event_waits_for_the_one_before(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    let due = Some(NOW);
+    let key = delivered(store, 1, vec![owed("success", 1, due), owed("approved", 2, due)]).await;
+    let first = claim(store, 0).await;
+    end(store, &first[0], put_off(300, false), 1).await;
+    end(store, &first[1], put_off(300, false), 1).await;
+    write(store, WebhookChange::Owe(key, owed("rejected", 3, Some(NOW.after(seconds(60)))))).await;
+    assert_eq!(claim(store, 60).await, []);
+    assert_eq!(states(store, 1)[2], state("rejected", "waits", 0));
+    assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(300))));
+    let again = claim(store, 300).await;
+    assert_eq!(events(&again), [(1, "success"), (1, "approved"), (1, "rejected")]);
+    assert_eq!((again[0].tries, again[0].epoch), (1, 2));
+    // What waits goes as soon as what it waits for was taken.
+    end(store, &again[2], put_off(900, false), 301).await;
+    write(store, WebhookChange::Owe(key, owed("later", 4, Some(NOW.after(seconds(310)))))).await;
+    assert_eq!(claim(store, 310).await, []);
+    end(store, &again[0], End::Taken, 311).await;
+    end(store, &again[1], End::Taken, 311).await;
+    let third = claim(store, 900).await;
+    assert_eq!(events(&third), [(1, "rejected"), (1, "later")]);
+}
+
+pub async fn what_waits_is_let_go_at_once(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    let key = delivered(store, 1, vec![owed("success", 1, Some(NOW))]).await;
+    let first = claim(store, 0).await;
+    write(store, WebhookChange::Owe(key, owed("approved", 2, Some(NOW)))).await;
+    assert_eq!(claim(store, 1).await, [], "the first is in somebody's hands");
+    end(store, &first[0], End::Taken, 2).await;
+    assert_eq!(events(&claim(store, 2).await), [(1, "approved")]);
+}
+
+pub async fn three_refusals_hold_up_nothing(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    let key = delivered(store, 1, vec![owed("success", 1, Some(NOW))]).await;
+    for n in 0..3 {
+        let due = claim(store, n * 100).await;
+        assert_eq!(events(&due)[0], (1, "success"));
+        end(store, &due[0], put_off(n * 100 + 100, true), n * 100).await;
+        if n == 0 {
+            let owed = owed("approved", 2, Some(NOW.after(seconds(150))));
+            write(store, WebhookChange::Owe(key, owed)).await;
+        }
+        if n == 1 {
+            assert_eq!(claim(store, 150).await, []);
+        }
+    }
+    // Whoever had it in hand with the first lets it be; its lease ends.
+    assert_eq!(events(&claim(store, 240).await), [(1, "approved")]);
+}
+
+pub async fn whoever_lost_a_webhook_cannot_end_it(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    delivered(store, 1, vec![owed("success", 1, Some(NOW))]).await;
+    let lost = claim(store, 0).await;
+    let held = claim(store, 30).await;
+    end(store, &lost[0], put_off(9_999, true), 31).await;
+    assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(60))));
+    end(store, &held[0], End::GivenUp, 32).await;
+    end(store, &lost[0], End::Taken, 33).await;
+    assert_eq!(states(store, 1), [state("success", "given_up", 0)]);
+}
+
+pub async fn a_start_wakes_what_was_in_hand(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    delivered(store, 1, vec![owed("success", 1, Some(NOW.after(LEASE)))]).await;
+    delivered(store, 2, vec![owed("success", 1, Some(NOW))]).await;
+    let held = claim(store, 0).await;
+    assert_eq!(events(&held), [(2, "success")]);
+    end(store, &held[0], put_off(20, false), 0).await;
+    // A run that lives keeps what it has (a data folder has one process: what was in hand is left).
+    let is_listed = world.count("nodes") > 0;
+    let take_over = Change::TakeOver { dead: Vec::new(), now: NOW.after(seconds(1)) };
+    store.write(take_over).await.unwrap().unwrap();
+    let woken = claim(store, 1).await;
+    assert_eq!(events(&woken), if is_listed { Vec::new() } else { vec![(1, "success")] });
+    // What was put off is in nobody's hands, and has its own time.
+    assert_eq!(claim(store, 19).await, []);
+    assert_eq!(events(&claim(store, 20).await), [(2, "success")]);
+}
+
+pub async fn a_replay_tells_again_and_keeps_the_log(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    for id in [1, 2] {
+        let due = Some(NOW);
+        delivered(store, id, vec![owed("x.success", 1, due), owed("x.approved", 2, due)]).await;
+    }
+    let due = claim(store, 0).await;
+    end(store, &due[0], put_off(5, false), 0).await;
+    end(store, &due[1], End::GivenUp, 0).await;
+    end(store, &due[2], End::Taken, 0).await;
+    end(store, &due[3], End::Off, 0).await;
+    let replay = async |which, s| {
+        let done = write(store, WebhookChange::Replay { which, at: NOW.after(seconds(s)) }).await;
+        let Done::Counted(count) = done else { panic!("{done:?}") };
+        count
+    };
+    assert_eq!(replay(Replayed::One(PurchaseId(2), "success".to_owned()), 10).await, 1);
+    let again = claim(store, 10).await;
+    assert_eq!(events(&again), [(1, "x.success"), (2, "x.success")]);
+    assert_eq!((again[1].tries, again[1].owed_since), (0, NOW.after(seconds(10))));
+    end(store, &again[1], End::Taken, 11).await;
+    let log: Vec<LoggedWebhook> = store.webhooks_of(PurchaseId(2)).unwrap();
+    assert_eq!(log[0].taken, tried(11, "taken"));
+    assert_eq!(store.webhook_tries(&log[0]).unwrap(), [tried(0, "taken").unwrap()]);
+    assert_eq!(store.webhook_tries(&log[1]).unwrap(), [tried(0, "failed").unwrap()]);
+    let all = Replayed::Since(AccountId(2), NOW, Some(HERE));
+    assert_eq!(replay(all, 20).await, 4);
+    assert_eq!(replay(Replayed::Since(AccountId(3), NOW, None), 20).await, 0);
+    assert_eq!(claim(store, 20).await.len(), 4);
+    let page = |since, only_owed| LogPage { account: AccountId(2), since, only_owed, limit: 3 };
+    assert_eq!(store.webhook_log(page(NOW, true)).unwrap().len(), 3);
+    assert_eq!(store.webhook_log(page(NOW.after(seconds(1)), false)).unwrap(), []);
+}
+
+pub async fn the_log_goes_after_its_time(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 1_000 * TOTAL, "in").await;
+    let month = seconds(30 * 24 * 3600);
+    let first_id = first_at(NOW);
+    for n in 1..=5 {
+        delivered(store, first_id + n, vec![owed("success", 1, Some(NOW))]).await;
+    }
+    let due = claim(store, 0).await;
+    for webhook in &due[..3] {
+        end(store, webhook, End::GivenUp, 0).await;
+    }
+    let prune = async |now: Timestamp, limit| {
+        let before = now.before(month);
+        let before_id = PurchaseId(first_at(before.after(seconds(1))));
+        let done = write(store, WebhookChange::Prune { before, before_id, limit }).await;
+        let Done::Counted(count) = done else { panic!("{done:?}") };
+        count
+    };
+    assert_eq!(prune(NOW.after(month), 10).await, 0);
+    let later = NOW.after(month).after(seconds(1));
+    assert_eq!((prune(later, 2).await, prune(later, 2).await, prune(later, 2).await), (2, 1, 0));
+    assert_eq!(
+        (world.count("webhooks"), world.count("webhook_tries")),
+        (2, 0),
+        "what is owed stays"
+    );
+    world.assert_sound();
+}
+
+pub async fn endpoints_and_troubles_are_read_back(world: World) {
+    let store = &world.store;
+    let versions = store.endpoints_version().unwrap();
+    let mut endpoint = Endpoint {
+        id: HERE,
+        account: AccountId(2),
+        environment: Environment::Live,
+        key: None,
+        url: Some("https://hooks.example/a".to_owned()),
+        events: vec!["success".to_owned()],
+        success_event: SuccessEvent::OnAccept,
+        secret: Some(vec![1, 2, 3]),
+        old_secret: Some((vec![4], NOW)),
+        created_at: NOW,
+        removed_at: None,
+    };
+    set(store, Setting::Endpoint(endpoint.clone())).await;
+    assert_eq!(store.endpoints().unwrap(), [endpoint.clone()]);
+    endpoint.removed_at = Some(NOW);
+    endpoint.old_secret = None;
+    let change = Change::Endpoint(EndpointChange::Set(endpoint.clone()));
+    store.write(change).await.unwrap().unwrap();
+    assert_eq!(store.endpoints().unwrap(), [endpoint]);
+    let address = Destination {
+        account: AccountId(2),
+        environment: Environment::Live,
+        url: "https://hooks.example/a".to_owned(),
+    };
+    let mut last = store.endpoints_version().unwrap();
+    assert!(last > versions);
+    let failing = Trouble { since: Some(NOW), off: None };
+    let off = Trouble { since: None, off: Some((NOW, "gone".to_owned())) };
+    for trouble in [Some(failing), Some(off), None] {
+        let noted = EndpointChange::Trouble(address.clone(), trouble.clone());
+        store.write(Change::Endpoint(noted)).await.unwrap().unwrap();
+        let expected: Vec<_> = trouble.map(|t| (address.clone(), t)).into_iter().collect();
+        assert_eq!(store.troubles().unwrap(), expected);
+        let version = store.endpoints_version().unwrap();
+        assert!(version > last);
+        last = version;
+    }
+    for _ in 0..2 {
+        let trust = EndpointChange::Trust { host: "hooks.example".to_owned(), at: NOW };
+        store.write(Change::Endpoint(trust)).await.unwrap().unwrap();
+    }
+    assert_eq!(store.trusted_hosts().unwrap(), ["hooks.example"]);
+}
+
+/// Nobody is told of what did not happen.
+pub async fn a_step_that_loses_its_race_owes_nothing(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    let sent = live(store, purchase(2, 1, State::Sent), &[]).await;
+    let mut won = step(&sent, Event::Deliver).unwrap();
+    let mut lost = step(&sent, Event::Refuse).unwrap();
+    won.webhooks = vec![owed("approved", 1, Some(NOW))];
+    lost.webhooks = vec![owed("rejected", 1, Some(NOW))];
+    let answers = write_all(store, vec![Change::Step(won), Change::Step(lost)]).await;
+    assert!(matches!(answers[..], [Ok(Ok(Done::Written)), Ok(Err(_))]), "{answers:?}");
+    assert_eq!(events(&claim(store, 0).await), [(1, "approved")]);
+    let mut opening = settle::open(purchase(2, 2, State::Sent), NOW);
+    opening.webhooks = vec![owed("success", 1, Some(NOW))];
+    let Change::Open { claims, digest, .. } = open(purchase(2, 2, State::Sent)) else { panic!() };
+    let opening = Box::new(opening);
+    store.write(Change::Open { claims, digest, opening }).await.unwrap().unwrap();
+    assert_eq!(events(&claim(store, 0).await), [(2, "success")]);
+}
