@@ -1,10 +1,11 @@
-//! The receivers in samples/receivers: each takes what Saldo signs, once, and nothing else.
+//! The receivers in samples/receivers: each takes what is signed, once, and nothing else; and what Saldo
+//! sends is signed so that each takes it.
 //!
 //! They verify with public libraries of Standard Webhooks (PHP by hand, as its library is not among
 //! Debian's packages). `make test` installs the libraries; without them the tests fail and say so. PHP is
 //! tested where the machine has it.
 
-use crate::harness::Folder;
+use crate::harness::{Folder, RECHARGE, recharge};
 use crate::http_client::Connection;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use ring::hmac;
+use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -51,11 +53,11 @@ struct Receiver {
 }
 
 impl Receiver {
-    async fn start(command: impl FnOnce(&Folder, u16) -> Command) -> Receiver {
+    async fn start(secret: &str, command: impl FnOnce(&Folder, u16) -> Command) -> Receiver {
         let folder = Folder::new();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = command(&folder, port);
-        command.env("WEBHOOK_SECRET", SECRET).env("PORT", port.to_string());
+        command.env("WEBHOOK_SECRET", secret).env("PORT", port.to_string());
         let child = command.stdout(fs::File::create(folder.path("printed")).unwrap()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut receiver = Receiver { child, address: format!("127.0.0.1:{port}"), folder };
@@ -197,9 +199,9 @@ fn refuses() -> Vec<(&'static str, Post)> {
     ]
 }
 
-/// Tells a receiver all of that.
+/// Tells a receiver all of that, and then lets Saldo itself tell it of a purchase.
 async fn is_right(command: impl Fn(&Folder, u16) -> Command) {
-    let receiver = Receiver::start(&command).await;
+    let receiver = Receiver::start(SECRET, &command).await;
     for (what, post) in takes() {
         assert_eq!(receiver.answers(&post).await, 204, "{what}");
     }
@@ -209,6 +211,22 @@ async fn is_right(command: impl Fn(&Folder, u16) -> Command) {
     let expected: String =
         (1..=6).map(|n| format!("billing.recharge.approved evt_{n} success\n")).collect();
     assert_eq!(receiver.printed(), expected + "webhook.test - -\n");
+
+    let folder = Folder::new();
+    let server = folder.start_with(&["--webhooks-to-loopback"]);
+    let secret = server.credentials.merchant.sandbox.webhook_secret.clone().unwrap();
+    let receiver = Receiver::start(&secret, &command).await;
+    let mut client = server.sandbox().await;
+    let mut wish: Value = serde_json::from_str(&recharge("01712345101", 10, "R-1")).unwrap();
+    wish["webhook_url"] = format!("http://{}/", receiver.address).into();
+    let bought = client.post(RECHARGE, wish.to_string()).await;
+    assert_eq!(bought.status(), 200, "{bought:?}");
+    let start = Instant::now();
+    while !receiver.printed().contains("billing.recharge.approved R-1 success\n") {
+        assert!(start.elapsed() < WITHIN, "{} {}", receiver.printed(), server.log());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    server.stop();
 }
 
 #[tokio::test]
