@@ -26,7 +26,13 @@ pub struct Allowed {
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     minutes: HashMap<Who, Minute>,
+    /// As the last commit left them, as far as they are known: good for a Tx that fails if anybody
+    /// else wrote since.
+    left: HashMap<Who, Minute>,
 }
+
+/// Callers that are remembered: some 10 MB. Past that it begins anew.
+const REMEMBERED_MOST: usize = 20_000;
 
 /// What a node asks for.
 pub(crate) struct Want {
@@ -50,6 +56,27 @@ impl Calls {
     /// Forgets the batch before.
     pub(crate) fn open(&mut self) {
         self.minutes.clear();
+    }
+
+    /// Counts on from what the last commit left; false if that is not known of all.
+    pub(crate) fn recall(&mut self, whose: &[Who]) -> bool {
+        self.minutes.clear();
+        let known = whose.iter().map_while(|who| Some((*who, self.left.get(who)?.clone())));
+        self.minutes.extend(known);
+        self.minutes.len() == whose.len()
+    }
+
+    /// Remembers what a commit left.
+    pub(crate) fn leave(&mut self) {
+        if self.left.len() > REMEMBERED_MOST {
+            self.left.clear();
+        }
+        self.left.extend(self.minutes.drain());
+    }
+
+    /// Forgets what somebody else may have changed.
+    pub(crate) fn forget(&mut self) {
+        self.left.clear();
     }
 
     pub(crate) fn take_row(&mut self, who: Who, row: &dyn Row) -> Result<(), Fault> {

@@ -281,6 +281,29 @@ pub enum Done {
 }
 
 impl Change {
+    /// Whether all that it builds on is in what it [`needs`](Change::needs), and whatever of that is
+    /// not so makes what it writes fail: a reference that is used, a version that has passed.
+    pub(crate) const fn says_what_it_builds_on(&self) -> bool {
+        match self {
+            // Counts of calls are remembered as balances are.
+            Change::Open { .. } | Change::Step(_) | Change::Post(_) | Change::Allow { .. } => true,
+            Change::Keep { .. }
+            | Change::CloseCase { .. }
+            | Change::Claim { .. }
+            | Change::PutOff { .. }
+            | Change::KeepSlip { .. }
+            | Change::TakeOver { .. }
+            | Change::Remember { .. }
+            | Change::Push(_)
+            | Change::Set(_)
+            | Change::People(_)
+            | Change::Halt(_)
+            | Change::Archive(_)
+            | Change::Webhook(_)
+            | Change::Endpoint(_) => false,
+        }
+    }
+
     /// What must be true for this change, for [`domain::admission::admit`].
     pub(crate) fn needs(&self) -> Needs<'_> {
         match self {

@@ -24,7 +24,13 @@ pub(crate) struct Books {
     closed: Option<Option<Closed>>,
     /// Balances as this Tx found them, by ledger account.
     found: HashMap<i64, i64>,
+    /// Balances as the last commit left them, as far as they are known. Good for a Tx that fails if
+    /// anybody else wrote since.
+    left: HashMap<LedgerAccount, i64>,
 }
+
+/// Ledger accounts that are remembered: some 30 MB. Past that it begins anew.
+const REMEMBERED_MOST: usize = 200_000;
 
 /// The end of the chain of journals.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +77,41 @@ impl Books {
         self.chain = mark.0;
         self.closed = None;
         self.ids.clear();
+        self.left.clear();
     }
 
-    /// Before the first change of a Tx; what others may have changed since is forgotten.
+    /// Forgets balances that somebody else may have changed.
+    pub(crate) fn forget_balances(&mut self) {
+        self.left.clear();
+    }
+
+    /// Remembers the balances that a commit left.
+    pub(crate) fn leave(&mut self, view: &View) {
+        if self.ids.len() > REMEMBERED_MOST {
+            self.ids.clear();
+            self.left.clear();
+        }
+        for (account, balance) in &view.balances {
+            match self.left.get_mut(account) {
+                Some(left) => *left = balance.amount,
+                None => drop(self.left.insert(account.clone(), balance.amount)),
+            }
+        }
+    }
+
+    /// Gives a view the balances that the last commit left; false if not all of them are known, or
+    /// not the end of the chain, or not which months are closed.
+    pub(crate) fn recall(&mut self, view: &mut View, mentioned: &[&LedgerAccount]) -> bool {
+        self.found.clear();
+        for account in mentioned {
+            let known = self.ids.get(*account).copied().zip(self.left.get(*account).copied());
+            let Some(found) = known else { return false };
+            self.note(view, account, found);
+        }
+        self.chain.is_some() && self.closed.is_some()
+    }
+
+    /// Before the first question of a Tx; what others may have changed since is forgotten.
     pub(crate) fn open(&mut self, is_alone: bool) {
         self.found.clear();
         if !is_alone {

@@ -34,6 +34,9 @@ const BATCH_MOST: usize = 512;
 const QUEUE_MOST: usize = 16_384;
 /// A Tx that was lost before its commit is tried so often.
 const TRIES_MOST: u32 = 3;
+/// After blind Txs that failed, so many are not blind at most: known references that are sent again,
+/// or other nodes at work, must not cost everybody a second try each time.
+const SEEING_MOST: u32 = 63;
 /// After this long without work the writer tidies up.
 const IDLE_AFTER: Duration = Duration::from_secs(20);
 
@@ -62,6 +65,7 @@ impl Writer {
             books: Books::default(),
             rooms: HashSet::new(),
             calls: Calls::default(),
+            sight: Sight::default(),
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -117,6 +121,34 @@ impl<'a> Mentioned<'a> {
     }
 }
 
+/// Whether to ask before writing. A blind Tx asks nothing: it builds on what the last commit left
+/// and on what its changes say of themselves, and the database refuses it if any of that is wrong.
+#[derive(Default)]
+struct Sight {
+    /// Txs to come that are not blind.
+    seeing: u32,
+    /// How many were the last time.
+    last: u32,
+}
+
+impl Sight {
+    /// Whether the next Tx may be blind, as far as luck goes.
+    fn next_may_be_blind(&mut self) -> bool {
+        let may = self.seeing == 0;
+        self.seeing = self.seeing.saturating_sub(1);
+        may
+    }
+
+    fn blind_failed(&mut self) {
+        self.last = (self.last * 2 + 1).min(SEEING_MOST);
+        self.seeing = self.last;
+    }
+
+    const fn blind_went_well(&mut self) {
+        self.last = 0;
+    }
+}
+
 /// The writing thread's own things.
 struct Desk {
     sql: Box<dyn WriteSql>,
@@ -124,6 +156,7 @@ struct Desk {
     /// Months whose rows have where to lie, and the next month's too.
     rooms: HashSet<Month>,
     calls: Calls,
+    sight: Sight,
 }
 
 impl Desk {
@@ -200,11 +233,14 @@ impl Desk {
     /// Tries again what was lost with its connection before the commit. The outer error: no Tx could
     /// be opened.
     fn try_batch(&mut self, changes: &[Change]) -> Result<Result<Vec<Verdict>, Fault>, Fault> {
+        if let Some(done) = self.try_blind(changes) {
+            return done;
+        }
         let mut tries = 0;
         loop {
-            self.sql.begin()?;
+            self.sql.begin(false)?;
             tries += 1;
-            match self.commit(changes) {
+            match self.commit(changes, None) {
                 Err(Fault::Unavailable(why)) if tries < TRIES_MOST => {
                     tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
                 }
@@ -213,16 +249,60 @@ impl Desk {
         }
     }
 
-    /// Writes into the open Tx and commits it, or rolls it back.
-    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
-        let before = self.books.mark();
-        let written = self.write_all(changes).and_then(|verdicts| {
+    /// One round trip instead of two, where everything that matters is known. `None`: it must be
+    /// tried with questions.
+    fn try_blind(
+        &mut self,
+        changes: &[Change],
+    ) -> Option<Result<Result<Vec<Verdict>, Fault>, Fault>> {
+        let can_be = self.sql.can_be_blind() && changes.iter().all(Change::says_what_it_builds_on);
+        if !can_be || !self.sight.next_may_be_blind() {
+            return None;
+        }
+        let view = self.recall(changes)?;
+        if let Err(fault) = self.sql.begin(true) {
+            return Some(Err(fault));
+        }
+        match self.commit(changes, Some(view)) {
+            Ok(verdicts) => {
+                self.sight.blind_went_well();
+                Some(Ok(Ok(verdicts)))
+            }
+            Err(fault) if fault.may_be_one_changes() => {
+                tracing::debug!(%fault, "what was remembered does not hold; it is asked");
+                self.sight.blind_failed();
+                None
+            }
+            // Lost before the commit: tried again like any other.
+            Err(Fault::Unavailable(why)) => {
+                tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
+                None
+            }
+            Err(fault) => Some(Ok(Err(fault))),
+        }
+    }
+
+    /// Writes into the open Tx and commits it, or rolls it back. The view of a blind Tx is given.
+    fn commit(
+        &mut self,
+        changes: &[Change],
+        recalled: Option<View>,
+    ) -> Result<Vec<Verdict>, Fault> {
+        let (before, is_blind) = (self.books.mark(), recalled.is_some());
+        let written = self.write_all(changes, recalled).and_then(|(verdicts, view)| {
             self.sql.commit()?;
+            if self.sql.can_be_blind() {
+                self.books.leave(&view);
+                self.calls.leave();
+            }
             Ok(verdicts)
         });
         if written.is_err() {
             self.books.back_to(before);
-            self.rooms.clear();
+            self.calls.forget();
+            if !is_blind {
+                self.rooms.clear();
+            }
             self.sql
                 .roll_back()
                 .map_err(|fault| Fault::Disk(format!("a roll-back failed: {fault}")))?;
@@ -230,9 +310,20 @@ impl Desk {
         written
     }
 
-    fn write_all(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
-        let mut view = self.load(changes)?;
-        self.make_room(changes)?;
+    fn write_all(
+        &mut self,
+        changes: &[Change],
+        recalled: Option<View>,
+    ) -> Result<(Vec<Verdict>, View), Fault> {
+        let is_blind = recalled.is_some();
+        let mut view = match recalled {
+            Some(view) => view,
+            None => {
+                let view = self.load(changes)?;
+                self.make_room(changes)?;
+                view
+            }
+        };
         let mut verdicts = Vec::with_capacity(changes.len());
         for change in changes {
             let admitted = match change.purchase() {
@@ -241,30 +332,56 @@ impl Desk {
             };
             let verdict = match admitted {
                 Ok(()) => Ok(self.write(change, &view)?),
+                // Nothing is written for it, so nothing would refuse what it was judged by.
+                Err(denial) if is_blind => {
+                    return Err(Fault::corrupt(format!("denied without asking: {denial:?}")));
+                }
                 Err(denial) => Err(denial),
             };
             verdicts.push(verdict);
         }
         self.books.write_balances(self.sql.as_mut(), &view)?;
         self.calls.write(self.sql.as_mut())?;
-        Ok(verdicts)
+        Ok((verdicts, view))
+    }
+
+    /// What the changes mention, as the last commit left it, and as they say themselves: references
+    /// are free, a purchase stands at the version that its step is from. Each of it is refused by the
+    /// database if it is not so. `None` if something is not known.
+    fn recall(&mut self, changes: &[Change]) -> Option<View> {
+        let (mut view, mut mentioned) = (View::default(), Mentioned::default());
+        for change in changes {
+            mentioned.add(change);
+            let needs = change.needs();
+            if let Some((step, from)) = needs.step.and_then(|step| Some((step, step.from_version?)))
+            {
+                view.purchases.entry(step.key).or_insert((step.to.0, from));
+            }
+        }
+        let is_known = self.missing_rooms(changes).is_empty()
+            && self.calls.recall(&mentioned.callers)
+            && self.books.recall(&mut view, &mentioned.accounts);
+        is_known.then_some(view)
     }
 
     /// Rows of a new month need room; the month after it gets its own then too, so that nothing has
     /// to be made when it begins.
     fn make_room(&mut self, changes: &[Change]) -> Result<(), Fault> {
+        for month in self.missing_rooms(changes) {
+            self.sql.make_room(month)?;
+            self.sql.make_room(month.next())?;
+            self.rooms.insert(month);
+        }
+        Ok(())
+    }
+
+    fn missing_rooms(&self, changes: &[Change]) -> HashSet<Month> {
         let made = changes.iter().filter_map(Change::purchase).map(Month::of_id);
         let moved = changes.iter().filter_map(Change::moves_at).map(Month::of);
         // Where the clock has stepped back, journals go on in the first month that is not closed.
         let open = self.books.closed().map(|closed| closed.month.next());
-        for month in made.chain(moved).chain(open) {
-            if !self.rooms.contains(&month) {
-                self.sql.make_room(month)?;
-                self.sql.make_room(month.next())?;
-                self.rooms.insert(month);
-            }
-        }
-        Ok(())
+        let all = made.chain(moved).chain(open);
+        all.filter(|month| !self.rooms.contains(month)).collect()
     }
 
     /// Loads everything that the changes mention, in one round of questions.
@@ -308,6 +425,10 @@ impl Desk {
         })?;
         if is_closed_asked {
             books.take_closed(closed);
+        }
+        if !self.sql.nobody_wrote()? {
+            self.books.forget_balances();
+            self.calls.forget();
         }
         self.books.open_missing(self.sql.as_mut(), &mut view, accounts)?;
         Ok(view)

@@ -43,6 +43,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0007_nodes.postgres.sql"),
     },
     Migration { common: include_str!("../migrations/0008_webhooks.sql"), sqlite: "", postgres: "" },
+    Migration {
+        common: "",
+        sqlite: "",
+        postgres: include_str!("../migrations/0009_pen.postgres.sql"),
+    },
 ];
 
 /// A value on its way into a statement.
@@ -230,11 +235,17 @@ pub(crate) trait WriteSql: Sql + Send {
     fn is_alone(&self) -> bool;
     /// The run of this node that the next Tx is of; 0 where there is only one node.
     fn node_run(&self) -> i64;
-    /// Opens a Tx that may write. Nobody else writes until it ends.
-    fn begin(&mut self) -> Result<(), Fault>;
+    /// Whether a Tx can be judged by what the last commit left, without a question: see `begin`.
+    fn can_be_blind(&self) -> bool;
+    /// Opens a Tx that may write. Nobody else writes until it ends. A blind one fails, by its commit
+    /// at the latest, if anybody has written since this connection last did.
+    fn begin(&mut self, is_blind: bool) -> Result<(), Fault>;
+    /// Whether nobody has written since this connection last did. For an open Tx that is not blind,
+    /// once its first questions are answered.
+    fn nobody_wrote(&mut self) -> Result<bool, Fault>;
     /// Sees to it that rows of a month have where to lie.
     fn make_room(&mut self, month: Month) -> Result<(), Fault>;
-    /// Makes it durable.
+    /// Makes it durable. If it fails, the Tx has ended, or `roll_back` ends it.
     fn commit(&mut self) -> Result<(), Fault>;
     /// Undoes what is open; a failure to do so closes the connection's work for good.
     fn roll_back(&mut self) -> Result<(), Fault>;

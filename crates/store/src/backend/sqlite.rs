@@ -358,8 +358,17 @@ impl WriteSql for Lite {
         0
     }
 
-    fn begin(&mut self) -> Result<(), Fault> {
+    /// Questions cost little in the same process.
+    fn can_be_blind(&self) -> bool {
+        false
+    }
+
+    fn begin(&mut self, _is_blind: bool) -> Result<(), Fault> {
         self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
+    }
+
+    fn nobody_wrote(&mut self) -> Result<bool, Fault> {
+        Ok(true)
     }
 
     fn make_room(&mut self, _month: Month) -> Result<(), Fault> {

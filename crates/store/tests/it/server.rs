@@ -33,7 +33,7 @@ fn a_database_of_a_newer_version() {
     refused_in(
         &database,
         expect![[
-            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 7); start that version, or a newer one"#
+            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 9); start that version, or a newer one"#
         ]],
     );
 }

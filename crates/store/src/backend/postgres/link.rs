@@ -308,6 +308,8 @@ pub(super) fn fault(error: &Error) -> Fault {
     let text = said.message().to_owned();
     match said.code().code() {
         "53100" => Fault::DiskFull(text),
+        // What `refuse_count` of the schema says.
+        "SC001" => Fault::Corrupt(text),
         code if passes(code) => Fault::Unavailable(text),
         _ => Fault::Database(text),
     }
@@ -336,6 +338,12 @@ fn passes(code: &str) -> bool {
 pub(super) fn keeps_the_line(error: &Error) -> bool {
     let code = error.as_db_error().map(|said| said.code().code());
     code.is_some_and(|code| !passes(code) || matches!(code, "40001" | "40P01" | "55P03"))
+}
+
+/// Whether the run that a Tx was of is not there any more: what `refuse_count` of the schema says
+/// of the writers' table.
+pub(super) fn is_fenced(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|said| said.code().code() == "SF001")
 }
 
 /// Whether the server itself said that nothing was committed.

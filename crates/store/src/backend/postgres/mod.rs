@@ -3,7 +3,8 @@
 //! Statements of a Tx do not wait for each other, and what is written goes out as sets of rows. A
 //! Tx of the writer holds one lock in the database, so that batches of several nodes follow one
 //! another and each sees what the one before it left. Invariants: a commit whose answer is lost is
-//! looked up before anybody is answered; a statement never runs on another connection than its Tx.
+//! looked up before anybody is answered; a COMMIT is sent only if all its Tx's statements were; a
+//! statement never runs on another connection than its Tx.
 
 mod doubt;
 mod find;
@@ -69,16 +70,12 @@ const READER_SETTINGS: &str = "SET default_transaction_read_only = on; SET jit =
 const AUDITOR_SETTINGS: &str = "SET default_transaction_read_only = on; SET jit = off;
     SET idle_in_transaction_session_timeout = '60s'";
 
-/// Rows that each part of a statement changed.
-type Affected = Pin<Box<dyn Future<Output = Result<Vec<u64>, Error>> + Send>>;
-type Answered = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send>>;
+/// Whether this connection is who wrote last.
+const WROTE_LAST: &str = "SELECT batch FROM pen WHERE token = $1 AND batch = $2";
 
-/// A statement that was sent and not yet heard of.
-struct Sent {
-    affected: Affected,
-    /// Its parts, and how many rows each must change, if that is known.
-    expected: Vec<(&'static str, Option<u64>)>,
-}
+/// Rows that a statement changed.
+type Affected = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send>>;
+type Answered = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send>>;
 
 /// One connection, made when it is first needed and again after it broke.
 pub(crate) struct Pg {
@@ -86,11 +83,18 @@ pub(crate) struct Pg {
     settings: &'static str,
     line: Option<Line>,
     is_in_tx: bool,
-    sent: VecDeque<Sent>,
+    /// Statements that were sent and not yet heard of.
+    sent: VecDeque<Affected>,
     plan: Plan,
     /// The writer's: for which node it writes, and what its last Tx is known by.
     member: Option<Arc<Member>>,
     mark: Option<Mark>,
+    /// The last batch that this connection committed.
+    committed: Option<i64>,
+    /// Of the open Tx: it must fail if anybody has written since.
+    is_blind: bool,
+    /// Of the open Tx: the answer to whether anybody has.
+    wrote_last: Option<Answered>,
     failures: usize,
     /// Set once a pause between tries to connect is over.
     rested: Option<Arc<AtomicBool>>,
@@ -161,6 +165,9 @@ impl Pg {
             plan: Plan::default(),
             member: None,
             mark: None,
+            committed: None,
+            is_blind: false,
+            wrote_last: None,
             failures: 0,
             rested: None,
             patience,
@@ -196,6 +203,7 @@ impl Pg {
             return Err(Fault::Unavailable("no connection".into()));
         }
         let before = self.mark.take().map(|mark| mark.run);
+        self.committed = None;
         let connected = self.connect().and_then(|()| self.sign_in());
         match &connected {
             Ok(()) => {
@@ -241,7 +249,7 @@ impl Pg {
         match &self.mark {
             Some(mark) if run != Some(mark.run) => {
                 self.hang_up();
-                self.mark = None;
+                (self.mark, self.committed) = (None, None);
                 Err(Fault::Fenced)
             }
             Some(_) | None => Ok(()),
@@ -251,6 +259,7 @@ impl Pg {
     /// The run of this Tx was taken over: nothing of it is written.
     fn fenced(&mut self) -> Fault {
         let run = self.mark.take().map(|mark| mark.run);
+        self.committed = None;
         if let (Some(member), Some(run)) = (&self.member, run)
             && let Err(fault) = member.rejoin(run)
         {
@@ -259,9 +268,40 @@ impl Pg {
         Fault::Fenced
     }
 
+    /// Sends what a Tx begins with.
+    fn open_tx(&mut self) -> Result<(), Fault> {
+        for sql in ["BEGIN", WRITE_LOCK] {
+            let statement = self.prepared(sql, false)?;
+            self.is_in_tx = true;
+            self.send(statement, owned(&[]))?;
+        }
+        if let (false, Some(mark), Some(committed)) = (self.is_blind, &self.mark, self.committed) {
+            let last = owned(&[Value::Text(&mark.token), Value::Int(committed)]);
+            let statement = self.prepared(WROTE_LAST, false)?;
+            self.wrote_last = Some(self.ask(statement, last)?);
+        }
+        Ok(())
+    }
+
+    /// Puts what this Tx is known by: in its writer's row, and with the pen, which tells who wrote
+    /// last. A blind Tx takes the pen from nobody but itself.
+    fn sign(&mut self, mark: &Mark) -> Result<(), Fault> {
+        let mine = [Value::Int(mark.batch), Value::Text(&mark.token)];
+        self.put(FENCE, Key::Late, &mine, Some(1))?;
+        let [batch, token] = mine;
+        if !self.is_blind {
+            let take = "UPDATE pen SET batch = $1, token = $2 WHERE nib = $3";
+            return self.put(take, Key::Late, &[batch, token, Value::Int(1)], Some(1));
+        }
+        let keep = "UPDATE pen SET batch = $1 WHERE token = $2 AND batch = $3";
+        let last = Value::Int(self.committed.unwrap_or(-1));
+        self.put(keep, Key::Late, &[batch, token, last], Some(1))
+    }
+
     /// Forgets the connection and all that was on its way.
     fn hang_up(&mut self) {
         self.sent.clear();
+        self.wrote_last = None;
         self.plan.take();
         self.line = None;
     }
@@ -290,12 +330,12 @@ impl Sql for Pg {
         self.connect()?;
         self.flush()?;
         let statement = self.prepared(sql, false)?;
-        self.send(sql, statement, owned(values));
+        self.send(statement, owned(values))?;
         let last = self.sent.pop_back();
         self.drain()?;
         let Some(last) = last else { return Err(silent()) };
-        let came = wait(last.affected, self.patience);
-        let rows = self.first_of(came)?.first().copied().unwrap_or(0);
+        let came = wait(last, self.patience);
+        let rows = self.first_of(came)?;
         usize::try_from(rows).map_err(|_| Fault::corrupt("a count is out of range"))
     }
 
@@ -375,15 +415,20 @@ impl WriteSql for Pg {
         self.mark.as_ref().map_or(0, |mark| mark.run)
     }
 
-    fn begin(&mut self) -> Result<(), Fault> {
+    fn can_be_blind(&self) -> bool {
+        self.committed.is_some()
+    }
+
+    fn begin(&mut self, is_blind: bool) -> Result<(), Fault> {
         self.refuse_fenced()?;
         self.connect_to_write()?;
-        for sql in ["BEGIN", WRITE_LOCK] {
-            let statement = self.prepared(sql, false)?;
-            self.send(sql, statement, Vec::new());
+        (self.is_blind, self.wrote_last) = (is_blind, None);
+        let opened = self.open_tx();
+        if opened.is_err() {
+            // Nobody else may wait for the lock of a Tx that is not used.
+            self.roll_back()?;
         }
-        self.is_in_tx = true;
-        Ok(())
+        opened
     }
 
     fn make_room(&mut self, month: Month) -> Result<(), Fault> {
@@ -394,25 +439,45 @@ impl WriteSql for Pg {
         Ok(())
     }
 
+    fn nobody_wrote(&mut self) -> Result<bool, Fault> {
+        let Some(answered) = self.wrote_last.take() else { return Ok(false) };
+        let mut wrote_last = false;
+        self.read(answered, &mut |_| {
+            wrote_last = true;
+            Ok(())
+        })?;
+        Ok(wrote_last)
+    }
+
+    /// COMMIT goes out with the rows. If one of them fails, the server makes a roll-back of it, and
+    /// says before it why.
     fn commit(&mut self) -> Result<(), Fault> {
         let Some(mut mark) = self.mark.clone() else { return Err(silent()) };
         mark.batch += 1;
         self.mark = Some(mark.clone());
-        let mine = [Value::Int(mark.batch), Value::Text(&mark.token)];
-        self.put(FENCE, Key::Late, &mine, Some(1))?;
+        self.sign(&mark)?;
         self.connect()?;
+        // Nothing is written before it is known that the Tx is open and has the lock.
+        self.drain()?;
         self.flush()?;
         let statement = self.prepared("COMMIT", false)?;
-        self.drain()?;
         let Some(line) = &self.line else { return Err(silent()) };
-        line.warned.store(false, Ordering::Release);
-        let committed = wait(line.client.execute(&statement, &[]), COMMIT_WITHIN);
-        let is_warned = line.warned.load(Ordering::Acquire);
+        let warned = line.warned.clone();
+        warned.store(false, Ordering::Release);
+        let client = line.client.clone();
+        let committed = wait(client.execute(&statement, &[]), COMMIT_WITHIN);
         self.is_in_tx = false;
-        match committed {
-            Some(Ok(_)) if !is_warned => Ok(()),
-            Some(Err(error)) if is_certain(&error) => Err(self.failed(&error)),
-            Some(_) | None => self.look_up(&mark),
+        let Some(committed) = committed else { return self.look_up(&mark) };
+        let is_refused = committed.as_ref().err().is_some_and(is_certain);
+        match (self.drain(), committed) {
+            (Ok(()), Ok(_)) if !warned.load(Ordering::Acquire) => {
+                self.committed = Some(mark.batch);
+                Ok(())
+            }
+            // The connection holds: the server itself said that a row failed.
+            (Err(fault), _) if self.line.is_some() => Err(fault),
+            (Ok(()), Err(error)) if is_refused => Err(self.failed(&error)),
+            (Ok(()) | Err(_), Ok(_) | Err(_)) => self.look_up(&mark),
         }
     }
 
@@ -420,7 +485,10 @@ impl WriteSql for Pg {
         self.plan.take();
         // What was sent before it is answered before it.
         let _ = self.drain();
-        self.is_in_tx = false;
+        self.wrote_last = None;
+        if !std::mem::take(&mut self.is_in_tx) {
+            return Ok(());
+        }
         let Some(line) = &self.line else { return Ok(()) };
         if line.run("ROLLBACK", PATIENCE).is_err() {
             // The server undoes what a connection leaves open when it goes.

@@ -117,13 +117,24 @@ fn table(sql: &str) -> &str {
     sql.split_whitespace().find(|word| !is_before(word)).unwrap_or_default()
 }
 
-/// One statement that does several, each for its set of rows, and answers how many rows each changed.
-pub(super) fn joined(parts: &[(&str, Vec<Type>)]) -> Result<String, Fault> {
+/// One statement that does several, each for its set of rows: its text, the types of its columns, and
+/// whether it is known how many rows it changes. The database itself counts them, so that the COMMIT
+/// need not wait; after the columns come the counts that are known, in their order.
+pub(super) fn joined(parts: &[(&str, Vec<Type>, bool)]) -> Result<String, Fault> {
     let (mut steps, mut counts, mut first) = (Vec::new(), Vec::new(), 1);
-    for (n, (sql, kinds)) in (1..).zip(parts) {
+    let mut count = 1 + parts.iter().map(|(_, kinds, _)| kinds.len()).sum::<usize>();
+    for (n, (sql, kinds, is_counted)) in (1..).zip(parts) {
         steps.push(format!("w{n} AS ({} RETURNING 1)", for_sets(sql, kinds, first)?));
-        counts.push(format!("(SELECT count(*) FROM w{n})"));
         first += kinds.len();
+        if *is_counted {
+            let table = table(sql);
+            counts.push(format!(
+                "(SELECT CASE WHEN count(*) = ${count} THEN 0 ELSE refuse_count('{table}', count(*), ${count}) END FROM w{n})"
+            ));
+            count += 1;
+        } else {
+            counts.push(format!("(SELECT count(*) FROM w{n})"));
+        }
     }
     Ok(format!("WITH {} SELECT {}", steps.join(", "), counts.join(", ")))
 }
@@ -282,8 +293,9 @@ mod tests {
         let parts: Vec<Vec<&str>> =
             parts.iter().map(|part| part.iter().map(|group| group.sql).collect()).collect();
         assert_eq!(parts, [[OPEN, OWE], [STEP, END]]);
-        let both = joined(&[(STEP, vec![Type::INT8, Type::INT8]), (END, vec![Type::INT8])]);
-        expect!["WITH w1 AS (UPDATE p SET v = v.c1 FROM unnest($1::int8[], $2::int8[]) AS v(c1, c2) WHERE id = v.c2 RETURNING 1), w2 AS (DELETE FROM j USING unnest($3::int8[]) AS v(c1) WHERE id = v.c1 RETURNING 1) SELECT (SELECT count(*) FROM w1), (SELECT count(*) FROM w2)"]
+        let parts = [(STEP, vec![Type::INT8, Type::INT8], true), (END, vec![Type::INT8], false)];
+        let both = joined(&parts);
+        expect!["WITH w1 AS (UPDATE p SET v = v.c1 FROM unnest($1::int8[], $2::int8[]) AS v(c1, c2) WHERE id = v.c2 RETURNING 1), w2 AS (DELETE FROM j USING unnest($3::int8[]) AS v(c1) WHERE id = v.c1 RETURNING 1) SELECT (SELECT CASE WHEN count(*) = $4 THEN 0 ELSE refuse_count('p', count(*), $4) END FROM w1), (SELECT count(*) FROM w2)"]
             .assert_eq(&both.unwrap());
     }
 

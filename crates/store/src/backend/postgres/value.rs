@@ -91,6 +91,29 @@ impl Column {
     }
 }
 
+/// What a statement for sets is given.
+#[derive(Debug)]
+pub(super) enum Sendable {
+    Set(Column),
+    /// How many rows it must change.
+    Count(u64),
+}
+
+impl ToSql for Sendable {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
+        match self {
+            Sendable::Set(column) => column.to_sql(kind, out),
+            Sendable::Count(count) => i64::try_from(*count)?.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(_kind: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
 impl ToSql for Column {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
         let element = super::sets::element(kind).ok_or("a column is sent as an array")?;
