@@ -54,7 +54,7 @@ impl Post {
     }
 }
 
-type Script = dyn Fn(&str) -> Says + Send + Sync;
+type Script = dyn Fn(&str, &str) -> Says + Send + Sync;
 
 pub struct Receiver {
     pub base_url: String,
@@ -63,8 +63,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Listens on a free port; asked with each path what to say.
-    pub async fn answering(script: impl Fn(&str) -> Says + Send + Sync + 'static) -> Receiver {
+    /// Listens on a free port; asked with each path and webhook's id what to say.
+    pub async fn answering(
+        script: impl Fn(&str, &str) -> Says + Send + Sync + 'static,
+    ) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let posts = Arc::new(Mutex::new(Vec::new()));
@@ -116,7 +118,8 @@ async fn serve(
 ) {
     let mut buffer = Vec::new();
     while let Some((path, headers, body)) = read(&mut stream, &mut buffer).await {
-        let says = script(&path);
+        let id = headers.get("webhook-id").map_or("", |id| id.to_str().unwrap());
+        let says = script(&path, id);
         let was_taken = matches!(says, Says::Status(200..=299));
         let mut post = Post { path, headers, body, was_taken, was_verified: false };
         post.was_verified = secret.get().is_some_and(|secret| post.is_signed_by(secret));
