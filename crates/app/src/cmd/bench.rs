@@ -11,6 +11,7 @@ mod drive;
 mod graph;
 mod page;
 mod postgres;
+mod receiver;
 mod report;
 mod rest;
 mod servers;
@@ -20,6 +21,7 @@ use anyhow::Context as _;
 use domain::Clock as _;
 use drive::{Lane, Load, Run, Target, What};
 use postgres::Postgres;
+use receiver::Receiver;
 use report::{ALONE, BARE, Measured, PGBENCH, PGBENCH_HOT, Rests, Setting};
 use rest::Commits;
 use servers::{Demo, Keys, Scratch, Server};
@@ -32,6 +34,12 @@ use std::time::Duration;
 const WARM_UP: Duration = Duration::from_secs(1);
 /// The number of connections that the targets are about (PERFORMANCE.md).
 const HEADLINE: u16 = 64;
+/// Recharges a second at which nothing is saturated, for the way of a webhook.
+const UNHURRIED: u64 = 100;
+/// How long webhooks may take to arrive once nothing more is bought.
+const ARRIVE_WITHIN: Duration = Duration::from_secs(60);
+/// Each recharge that is delivered tells two events.
+const TOLD_EACH: u64 = 2;
 /// Who waits for a paced load: enough that one is always free unless the server stalls.
 const PACED_CLIENTS: u16 = 256;
 
@@ -139,6 +147,8 @@ struct Stand {
     server: Option<Server>,
     spread: Option<Arc<Target>>,
     hot: Arc<Target>,
+    /// As `spread`, and each purchase is told to the receiver.
+    told: Option<Arc<Target>>,
     /// An idle demo's store, written to without a server.
     commits: Option<Commits>,
 }
@@ -157,6 +167,7 @@ struct Ground {
     stands: Vec<Stand>,
     rests: Vec<Rests>,
     idle: Vec<(Kind, Demo)>,
+    receiver: Receiver,
     postgres: Option<Postgres>,
     scratch: Option<Scratch>,
 }
@@ -166,8 +177,10 @@ impl Ground {
         let bare = servers::start_bare()?;
         let bare_target = target(std::slice::from_ref(&bare.address), &[Keys::none()])?;
         let (stands, rests, idle) = (Vec::new(), Vec::new(), Vec::new());
+        let receiver = Receiver::start()?;
+        let (postgres, scratch) = (None, None);
         let mut ground =
-            Ground { bare, bare_target, stands, rests, idle, postgres: None, scratch: None };
+            Ground { bare, bare_target, stands, rests, idle, receiver, postgres, scratch };
         if let Some(credentials_file) = &args.credentials_file {
             ground.stands.push(theirs(args, credentials_file)?);
             return Ok(ground);
@@ -205,8 +218,10 @@ impl Ground {
         drop(idle.start()?);
         self.idle.push((kind, idle));
         self.rests.push(Rests { store: kind.name().to_owned(), starts: Vec::new() });
-        let (server, spread) = (Some(server), Some(spread));
-        self.stands.push(Stand { kind: Some(kind), server, spread, hot, commits: None });
+        let told = Target { webhook_url: Some(self.receiver.url.clone()), ..(*spread).clone() };
+        let (kind, server, spread, told) =
+            (Some(kind), Some(server), Some(spread), Some(Arc::new(told)));
+        self.stands.push(Stand { kind, server, spread, hot, told, commits: None });
         Ok(())
     }
 
@@ -254,13 +269,13 @@ fn theirs(args: &Args, credentials_file: &Path) -> anyhow::Result<Stand> {
     let keys = args.keys_file.as_deref().map(servers::keys).transpose()?;
     let spread = keys.map(|keys| target(&addresses, &keys)).transpose()?;
     let hot = target(&addresses, &[servers::merchant_keys(credentials_file)?])?;
-    Ok(Stand { kind: None, server: None, spread, hot, commits: None })
+    Ok(Stand { kind: None, server: None, spread, hot, told: None, commits: None })
 }
 
 fn target(addresses: &[String], keys: &[Keys]) -> anyhow::Result<Arc<Target>> {
     anyhow::ensure!(!keys.is_empty(), "no keys to ask with");
     let lanes = keys.iter().map(Lane::new).collect::<anyhow::Result<Vec<Lane>>>()?;
-    Ok(Arc::new(Target { addresses: addresses.to_vec(), lanes }))
+    Ok(Arc::new(Target { addresses: addresses.to_vec(), lanes, webhook_url: None }))
 }
 
 /// One thing to measure.
@@ -268,6 +283,8 @@ fn target(addresses: &[String], keys: &[Keys]) -> anyhow::Result<Arc<Target>> {
 enum Act {
     /// As fast as answers come; of which stand, if it is one's.
     Closed(Arc<Target>, What, Option<usize>),
+    /// The same, and what is counted are the webhooks that arrive; at a pace, if there is one.
+    Told(Arc<Target>, usize, Option<u64>),
     /// At half the highest rate that this stand has had.
     Paced(Arc<Target>, usize),
     /// Commits of a store without a server.
@@ -309,6 +326,11 @@ fn plan(args: &Args, ground: &Ground) -> Vec<(Measured, Act)> {
         }
         add(&stand.named("commit"), 1, Act::Commits(at));
         add(&stand.named("paced"), headline, Act::Paced(spread.clone(), at));
+        if let Some(told) = &stand.told {
+            let pace = Some(UNHURRIED);
+            add(&stand.named("webhooks"), headline, Act::Told(told.clone(), at, None));
+            add(&stand.named("webhooks, unhurried"), headline, Act::Told(told.clone(), at, pace));
+        }
     }
     let is_wanted = |name: &str| {
         args.only.is_empty() || args.only.iter().any(|word| name.contains(word.as_str()))
@@ -365,6 +387,11 @@ fn once(
             }
             Ok(run)
         }
+        Act::Told(target, at, pace) => {
+            let connections = if pace.is_some() { PACED_CLIENTS } else { connections };
+            let load = Load { what: What::Recharges, connections, duration, threads, pace: *pace };
+            costed(ground, Some(*at), || told(&ground.receiver, target, load))
+        }
         Act::Paced(target, at) => {
             let (what, pace) = (What::Recharges, Some((peaks[*at] / 2).max(1)));
             let load = Load { what, connections: PACED_CLIENTS, duration, threads, pace };
@@ -379,6 +406,25 @@ fn once(
             postgres.pgbench(*is_hot, connections, args.seconds)
         }
     }
+}
+
+/// The webhooks of a load: as many a second as arrive until the last one has, and their way.
+fn told(receiver: &Receiver, target: &Arc<Target>, load: Load) -> anyhow::Result<Run> {
+    let clock = MachineClock::new();
+    let began = clock.monotonic();
+    drop(receiver.take());
+    let bought = drive::drive(target, load)?;
+    let wanted = usize::try_from(bought.successes * TOLD_EACH)?;
+    let bought_at = clock.monotonic();
+    while receiver.count() < wanted && clock.monotonic() - bought_at < ARRIVE_WITHIN {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let elapsed = clock.monotonic() - began;
+    let took_us = receiver.take();
+    let missing = u64::try_from(wanted.saturating_sub(took_us.len()))?;
+    let first_error = (missing > 0).then(|| format!("{missing} webhooks did not arrive"));
+    let first_error = bought.first_error.or(first_error);
+    Ok(Run { errors: bought.errors + missing, first_error, ..Run::of(took_us, elapsed) })
 }
 
 /// Notes what the servers' processors did meanwhile.

@@ -25,7 +25,7 @@ const ERRORS_MAX: u64 = 1_000;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// One account's requests, built as far as they can be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lane {
     headers: HeaderMap,
 }
@@ -50,10 +50,12 @@ pub(super) enum What {
 }
 
 /// A server, or several over which the connections are spread, and the accounts that ask in turn.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) addresses: Vec<String>,
     pub(super) lanes: Vec<Lane>,
+    /// Where what becomes of each recharge is told.
+    pub(super) webhook_url: Option<String>,
 }
 
 /// How hard, how long.
@@ -156,7 +158,7 @@ pub(super) fn prepare_reads(target: &Arc<Target>) -> anyhow::Result<()> {
         let address = target.addresses.first().context("no server to read from")?;
         let mut connection = Connection::open(address).await?;
         for lane in &target.lanes {
-            let answer = connection.send(recharge(lane, 0, "READ")).await?;
+            let answer = connection.send(recharge(lane, 0, "READ", None)).await?;
             let said = String::from_utf8_lossy(&answer.body).into_owned();
             // The same server may have been prepared before.
             let is_there = is_success(answer.status, &answer.body) || said.contains("DUPLICATE");
@@ -263,7 +265,10 @@ impl Client {
             return Request::default();
         };
         match load.what {
-            What::Recharges => recharge(lane, turn, &format!("B{run:016x}-{turn}")),
+            What::Recharges => {
+                let told = target.webhook_url.as_deref();
+                recharge(lane, turn, &format!("B{run:016x}-{turn}"), told)
+            }
             What::Reads => {
                 let path = if turn.is_multiple_of(2) { BALANCE } else { STATUS };
                 let mut request = Request::new(Full::default());
@@ -292,10 +297,16 @@ impl Client {
     }
 }
 
-fn recharge(lane: &Lane, turn: u64, reference: &str) -> Request<Full<Bytes>> {
+fn recharge(
+    lane: &Lane,
+    turn: u64,
+    reference: &str,
+    webhook_url: Option<&str>,
+) -> Request<Full<Bytes>> {
+    let told = webhook_url.map_or_else(String::new, |url| format!(r#","webhook_url":"{url}""#));
     // 017 and five digits that vary, then the three that fix the outcome (CONTRACT section 3).
     let body = format!(
-        r#"{{"number":"017{:05}101","amount":10,"operator":"gp","service_type":"prepaid","reference":"{reference}"}}"#,
+        r#"{{"number":"017{:05}101","amount":10,"operator":"gp","service_type":"prepaid","reference":"{reference}"{told}}}"#,
         turn % 100_000
     );
     let mut request = Request::new(Full::new(Bytes::from(body)));

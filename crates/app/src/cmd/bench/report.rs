@@ -191,6 +191,15 @@ fn ratios(lines: &[Line], headline: u16) -> Vec<Figure> {
         rate("8", &format!("{store} reads"), BARE, Goal::AtLeast(350, 600));
     }
     for store in ["SQLite", "PostgreSQL"] {
+        let (webhooks, spread) = (format!("{store} webhooks"), format!("{store} spread"));
+        rate("9", &webhooks, &spread, Goal::AtLeast(600, 1_000));
+    }
+    for store in ["SQLite", "PostgreSQL"] {
+        let unhurried = find(&format!("{store} webhooks, unhurried"), headline);
+        if let Some(p99_us) = unhurried.and_then(|line| line.p99_us) {
+            let what = format!("{store}: event to delivery, unhurried: p99");
+            found.push(figure("9", what, p99_us, "ms", Goal::AtMost(16_000, 16_000)));
+        }
         let (paced, commit) = (format!("{store} paced"), format!("{store} commit"));
         let p99 = |name: &str, n| find(name, n).and_then(|line| line.p99_us);
         if let (Some(a), Some(b)) = (p99(&paced, headline), p99(&commit, 1)) {

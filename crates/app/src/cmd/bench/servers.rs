@@ -193,6 +193,7 @@ impl Demo {
         let mut command = this_executable()?;
         command.args(["demo", "--listen", "127.0.0.1:0"]);
         command.args(["--requests-per-minute", "100000000", "--balance", "999999999"]);
+        command.arg("--webhooks-to-loopback");
         if self.wallets > 0 {
             command.args(["--bench-accounts", &self.wallets.to_string()]);
             command.arg("--bench-keys-file").arg(self.folder.join("keys.json"));
