@@ -54,6 +54,17 @@ pub struct Visit {
 pub(crate) struct CachedKey {
     holder: Arc<KeyHolder>,
     read_at: Duration,
+    /// How often keys had changed before it was read, if that was known.
+    revision: Option<i64>,
+}
+
+impl CachedKey {
+    /// Whether it can be relied on: read a moment ago, or nothing has changed since.
+    fn holds(&self, now: Duration, revision: Option<i64>) -> bool {
+        let age = now.saturating_sub(self.read_at);
+        let is_unchanged = revision.is_some() && self.revision == revision;
+        age < limits::KEY_CACHED || (is_unchanged && age < limits::KEY_KEPT)
+    }
 }
 
 impl Engine {
@@ -146,18 +157,19 @@ impl Engine {
     }
 
     fn key_holder(&self, open_key: &str) -> Result<Option<Arc<KeyHolder>>, Refusal> {
-        let now = self.inner.clock.monotonic();
+        let (now, revision) = (self.inner.clock.monotonic(), self.inner.store.keys_revision());
         if let Some(cached) = self.inner.keys.get(open_key)
-            && now.saturating_sub(cached.read_at) < limits::KEY_CACHED
+            && cached.holds(now, revision)
         {
             return Ok(Some(cached.holder));
         }
         let read =
             self.inner.store.key_holder(open_key).map_err(|fault| self.unavailable(&fault))?;
         let Some(holder) = read.map(Arc::new) else { return Ok(None) };
-        self.inner
-            .keys
-            .insert(open_key.to_owned(), CachedKey { holder: holder.clone(), read_at: now });
+        self.inner.keys.insert(
+            open_key.to_owned(),
+            CachedKey { holder: holder.clone(), read_at: now, revision },
+        );
         Ok(Some(holder))
     }
 

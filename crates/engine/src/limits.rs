@@ -100,6 +100,8 @@ pub const DROP_TRIES: u32 = 30;
 pub const DROP_EVERY: Duration = Duration::from_secs(1);
 /// A verified key is trusted this long before it is read again: revoking works within it.
 pub const KEY_CACHED: Duration = Duration::from_secs(1);
+/// As long as the store knows that no key and no account has changed, it is trusted this long.
+pub const KEY_KEPT: Duration = Duration::from_secs(60);
 /// Keys kept verified.
 pub const KEYS_CACHED: usize = 20_000;
 /// Offers are remembered this long after they were shown.
@@ -122,7 +124,7 @@ pub const FAILERS_COUNTED: usize = 10_000;
 /// nodes together then let no more than a twentieth too many through, or too few.
 pub const CALLS_AHEAD_PART: u32 = 40;
 /// Calls that were taken ahead count this long; then they are given back.
-pub const CALLS_AHEAD_KEPT: Duration = Duration::from_secs(5);
+pub const CALLS_AHEAD_KEPT: Duration = Duration::from_secs(10);
 /// Who has no calls left is told so this long without another look: somebody may give some back.
 pub const NO_CALLS_KEPT: Duration = Duration::from_secs(1);
 

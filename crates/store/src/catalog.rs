@@ -45,9 +45,9 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
     })
 }
 
-/// Tells every node that the catalog has changed.
-pub(crate) fn spread(sql: &mut dyn Sql) -> Result<(), Fault> {
-    sql.run("UPDATE news SET revision = revision + 1 WHERE topic = 'catalog'", &[]).map(drop)
+/// Tells every node that something of a topic has changed.
+pub(crate) fn spread(sql: &mut dyn Sql, topic: &str) -> Result<(), Fault> {
+    sql.run("UPDATE news SET revision = revision + 1 WHERE topic = $1", &[topic.into()]).map(drop)
 }
 
 fn json(list: &[impl AsRef<str>]) -> Result<String, Fault> {

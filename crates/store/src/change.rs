@@ -192,21 +192,20 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// Whether every node's catalog changes with it.
-    pub(crate) const fn is_of_the_catalog(&self) -> bool {
+    /// The topic under which every node must know of it.
+    pub(crate) const fn topic(&self) -> Option<&'static str> {
         match self {
             Setting::Country(_)
             | Setting::Operator(_)
             | Setting::Category(_)
             | Setting::Product(_)
             | Setting::Price(_)
-            | Setting::Route(_) => true,
-            Setting::Account(_)
-            | Setting::User(_)
+            | Setting::Route(_) => Some("catalog"),
+            Setting::Account(_) | Setting::Key(..) => Some("keys"),
+            Setting::User(_)
             | Setting::Wallet(..)
-            | Setting::Key(..)
             | Setting::Endpoint(_)
-            | Setting::MasterKey(_) => false,
+            | Setting::MasterKey(_) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: what a halted installation still does (the engine's matter).
 
 use crate::backend::{Sql, first};
+use crate::catalog::spread;
 use crate::fault::Fault;
 use domain::clock::Timestamp;
 
@@ -68,5 +69,5 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &HaltChange) -> Result<(), Fault>
         }
     }
     // Whichever node it was said on, all know soon.
-    sql.run("UPDATE news SET revision = revision + 1 WHERE topic = 'halt'", &[]).map(drop)
+    spread(sql, "halt")
 }

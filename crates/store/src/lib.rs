@@ -198,6 +198,12 @@ impl Store {
         self.membership.is_some()
     }
 
+    /// How often keys or accounts have changed, whichever node changed them: what was read after the
+    /// same number is still so. `None` where that is not known just now, or not counted.
+    pub fn keys_revision(&self) -> Option<i64> {
+        self.membership.as_ref()?.member().keys_revision()
+    }
+
     /// What other nodes have changed, as soon as it is heard of; `None` where there are none.
     pub fn news(&self) -> Option<watch::Receiver<News>> {
         self.membership.as_ref().map(Membership::news)

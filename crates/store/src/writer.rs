@@ -614,10 +614,10 @@ impl Desk {
 
     fn set_all(&mut self, settings: &[Setting]) -> Result<(), Fault> {
         settings.iter().try_for_each(|setting| self.set(setting))?;
-        match settings.iter().any(Setting::is_of_the_catalog) {
-            true => catalog::spread(self.sql.as_mut()),
-            false => Ok(()),
-        }
+        let mut topics: Vec<_> = settings.iter().filter_map(Setting::topic).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics.into_iter().try_for_each(|topic| catalog::spread(self.sql.as_mut(), topic))
     }
 
     fn set(&mut self, setting: &Setting) -> Result<(), Fault> {

@@ -100,7 +100,8 @@ async fn what_one_node_is_told_the_other_heeds_within_a_second() {
     let mut client = other.sandbox().await;
     let open_key = &one.credentials.merchant.sandbox.open_key;
     assert_eq!(client.get(&format!("{STATUS}?reference=none")).await.status(), 404);
-    let revoked = pair.folders[0].saldo(&["key", "revoke", open_key]);
+    let url = pair.database.url();
+    let revoked = pair.folders[0].saldo(&["key", "revoke", open_key, "--database-url", &url]);
     assert!(revoked.status.success(), "{}", words(&revoked));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(client.get(&format!("{STATUS}?reference=none")).await.status(), 401);

@@ -16,6 +16,7 @@ CREATE TABLE news (
 ) {{table}};
 INSERT INTO news (topic, revision) VALUES ('catalog', 0);
 INSERT INTO news (topic, revision) VALUES ('halt', 0);
+INSERT INTO news (topic, revision) VALUES ('keys', 0);
 
 -- Calls of the last minute of each account, counted over all nodes: sixty counts by the second, the last
 -- of them at at_s. (One process counts by itself.)

@@ -24,6 +24,8 @@ use tokio::sync::watch;
 const LEASE: Duration = Duration::from_secs(8);
 /// Between two renewals; news that were not heard are read as often.
 const BEAT: Duration = Duration::from_secs(1);
+/// News that were read longer ago than this are not relied on: a renewal was missed.
+const FRESH: Duration = Duration::from_secs(2);
 /// To leave the database; who cannot is taken over when its lease ends.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// Nodes at once: what an id has room for (`domain::ids`).
@@ -48,6 +50,9 @@ pub(crate) struct Member {
     joining: Mutex<()>,
     /// Set once the lease may have ended.
     lapsed: Mutex<Arc<AtomicBool>>,
+    /// How often keys or accounts have changed, and a mark that is set once that is not fresh any more.
+    keys: AtomicI64,
+    stale: Mutex<Arc<AtomicBool>>,
     /// Where the run is noted, so that the next process of this folder knows that it is over.
     note: Option<PathBuf>,
     news: watch::Sender<News>,
@@ -78,6 +83,8 @@ impl Membership {
             standing: AtomicI64::new(0),
             joining: Mutex::new(()),
             lapsed: Mutex::new(server.after(LEASE)),
+            keys: AtomicI64::new(0),
+            stale: Mutex::new(Arc::new(AtomicBool::new(true))),
             note: folder.map(|folder| folder.join("node.run")),
             news: watch::Sender::new(News::default()),
         });
@@ -127,6 +134,12 @@ impl Member {
     /// Whether nobody can have taken this node for dead.
     pub(crate) fn holds_lease(&self) -> bool {
         !self.lapsed().load(Ordering::Acquire)
+    }
+
+    /// How often keys or accounts have changed; `None` unless that was read a moment ago.
+    pub(crate) fn keys_revision(&self) -> Option<i64> {
+        let stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        (!stale.load(Ordering::Acquire)).then(|| self.keys.load(Ordering::Acquire))
     }
 
     /// Joins anew after `run` was lost; nothing if that has happened already.
@@ -229,6 +242,7 @@ impl Member {
 
     fn beat(&self, line: &Line, tells_dead: bool) -> Result<(), Fault> {
         let (run, lapsed) = (self.run(), self.server.after(LEASE));
+        let stale = self.server.after(FRESH);
         let renewed = wait(line.client.query_one(&beat_sql(), &[&run]), PATIENCE);
         let row = renewed.ok_or_else(silent)?.map_err(|error| fault(&error))?;
         let get = |n: usize| row.try_get::<_, i64>(n).map_err(|error| fault(&error));
@@ -237,9 +251,11 @@ impl Member {
             return self.rejoin(run);
         }
         *self.lapsed() = lapsed;
+        self.keys.store(get(3)?, Ordering::Release);
+        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
         let mut dead = Vec::new();
         if tells_dead {
-            let ended = list(3)?.into_iter().zip(list(4)?);
+            let ended = list(4)?.into_iter().zip(list(5)?);
             dead.extend(ended.map(|(run, lease_until)| DeadRun { run, lease_until }));
         }
         let news = News { catalog: get(1)?, halt: get(2)?, dead };
@@ -281,6 +297,7 @@ fn beat_sql() -> String {
          SELECT (SELECT count(*) FROM mine),
                 (SELECT coalesce(max(revision), 0) FROM news WHERE topic = 'catalog'),
                 (SELECT coalesce(max(revision), 0) FROM news WHERE topic = 'halt'),
+                (SELECT coalesce(max(revision), 0) FROM news WHERE topic = 'keys'),
                 coalesce(array_agg(run), '{{}}'), coalesce(array_agg(lease_until), '{{}}')
          FROM nodes WHERE lease_until < {NOW} AND run <> $1",
         LEASE.as_micros()
