@@ -412,6 +412,54 @@ fn carry_commits(
     let _ = server.shutdown(Shutdown::Both);
 }
 
+/// Forwards what the server says in pieces of a few bytes; how many have connected.
+fn in_pieces(server: u16) -> (u16, Arc<AtomicUsize>) {
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = door.local_addr().unwrap().port();
+    let connected = Arc::new(AtomicUsize::new(0));
+    let count = connected.clone();
+    std::thread::spawn(move || {
+        for client in door.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            let client = client.unwrap();
+            client.set_nodelay(true).unwrap();
+            let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || carry(from, &to));
+            std::thread::spawn(move || {
+                let mut bytes = [0; 7];
+                let (mut from, mut to) = (server, client);
+                while let Ok(n @ 1..) = from.read(&mut bytes) {
+                    if to.write_all(&bytes[..n]).is_err() {
+                        break;
+                    }
+                    // Long enough for the piece to be read before the next.
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                let _ = to.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    (port, connected)
+}
+
+/// What the writer waits for is read, however its answers are cut into pieces: it never takes a server
+/// that has answered for one that is silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_may_come_in_pieces() {
+    let database = Database::new();
+    let (port, connected) = in_pieces(database.port());
+    let store = Store::connect(&url(port, database.name())).unwrap();
+    people(&store, 1).await;
+    let before = connected.load(Ordering::SeqCst);
+    deposit(&store, 2, 10 * TOTAL, "in").await;
+    for id in 1..=5 {
+        assert!(store.write(open(purchase(2, id, State::Sent))).await.unwrap().is_ok());
+    }
+    assert_eq!(connected.load(Ordering::SeqCst), before, "it hung up and connected again");
+    assert_sound(&store);
+}
+
 /// An answer to COMMIT that is lost is found out before anybody is answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_commit_is_looked_up() {

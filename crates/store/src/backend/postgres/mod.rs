@@ -26,6 +26,7 @@ use domain::Month;
 use link::{CONNECT_WITHIN, Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
 use migrate::silent;
 use node::Member;
+use send::begun;
 use sets::Plan;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -93,8 +94,8 @@ pub(crate) struct Pg {
     committed: Option<i64>,
     /// Of the open Tx: it must fail if anybody has written since.
     is_blind: bool,
-    /// Of the open Tx: the answer to whether anybody has.
-    wrote_last: Option<Answered>,
+    /// Of the open Tx: whether nobody has, once what was sent is heard of.
+    wrote_last: Option<Arc<AtomicBool>>,
     failures: usize,
     /// Set once a pause between tries to connect is over.
     rested: Option<Arc<AtomicBool>>,
@@ -278,7 +279,7 @@ impl Pg {
         if let (false, Some(mark), Some(committed)) = (self.is_blind, &self.mark, self.committed) {
             let last = owned(&[Value::Text(&mark.token), Value::Int(committed)]);
             let statement = self.prepared(WROTE_LAST, false)?;
-            self.wrote_last = Some(self.ask(statement, last)?);
+            self.wrote_last = Some(self.send_to_know(statement, last)?);
         }
         Ok(())
     }
@@ -367,9 +368,13 @@ impl Sql for Pg {
     fn each_of(&mut self, asks: &[Ask<'_>], each: EachAnswer<'_>) -> Result<(), Fault> {
         self.connect()?;
         self.flush()?;
-        let mut answers = Vec::with_capacity(asks.len());
+        let mut statements = Vec::with_capacity(asks.len());
         for (number, ask) in asks.iter().enumerate().filter(|(_, ask)| !ask.values.is_empty()) {
-            let statement = self.prepared(ask.sql, true)?;
+            statements.push((number, self.prepared(ask.sql, true)?));
+        }
+        let mut answers = Vec::with_capacity(statements.len());
+        for (number, statement) in statements {
+            let ask = &asks[number];
             let mut columns = vec![Column::default(); ask.width];
             for set in ask.values.chunks(ask.width) {
                 for (column, value) in columns.iter_mut().zip(set) {
@@ -440,13 +445,9 @@ impl WriteSql for Pg {
     }
 
     fn nobody_wrote(&mut self) -> Result<bool, Fault> {
-        let Some(answered) = self.wrote_last.take() else { return Ok(false) };
-        let mut wrote_last = false;
-        self.read(answered, &mut |_| {
-            wrote_last = true;
-            Ok(())
-        })?;
-        Ok(wrote_last)
+        let Some(wrote_last) = self.wrote_last.take() else { return Ok(false) };
+        self.drain()?;
+        Ok(wrote_last.load(Ordering::Acquire))
     }
 
     /// COMMIT goes out with the rows. If one of them fails, the server makes a roll-back of it, and
@@ -465,11 +466,21 @@ impl WriteSql for Pg {
         let warned = line.warned.clone();
         warned.store(false, Ordering::Release);
         let client = line.client.clone();
-        let committed = wait(client.execute(&statement, &[]), COMMIT_WITHIN);
+        let none = owned(&[]);
+        let mut committing: Affected =
+            Box::pin(async move { client.execute_raw(&statement, none).await });
+        let begun = begun(&mut committing);
         self.is_in_tx = false;
+        // Answers are read in the order in which they come.
+        let rows = self.drain();
+        let committed = match begun {
+            Some(committed) => Some(committed),
+            None if self.line.is_some() => wait(committing, COMMIT_WITHIN),
+            None => None,
+        };
         let Some(committed) = committed else { return self.look_up(&mark) };
         let is_refused = committed.as_ref().err().is_some_and(is_certain);
-        match (self.drain(), committed) {
+        match (rows, committed) {
             (Ok(()), Ok(_)) if !warned.load(Ordering::Acquire) => {
                 self.committed = Some(mark.batch);
                 Ok(())

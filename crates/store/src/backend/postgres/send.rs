@@ -1,7 +1,8 @@
 //! Statements on their way: prepared once, sent without waiting, heard of in the order in which they
 //! were sent.
 //!
-//! Invariant: of several that failed, the first is why.
+//! Invariants: of several that failed, the first is why; nobody waits for an answer while one before it
+//! is not being read. (The client reads no further then, and an answer may come in many pieces.)
 
 use super::link::{is_fenced, wait};
 use super::migrate::silent;
@@ -11,6 +12,8 @@ use super::{Affected, Answered, Pg};
 use crate::fault::Fault;
 use futures_util::StreamExt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement};
@@ -32,6 +35,7 @@ impl Pg {
             return Ok(statement.clone());
         }
         let client = line.client.clone();
+        self.drain()?;
         let made = wait(client.prepare(sql), self.patience);
         let one = self.first_of(made)?;
         let statement = if is_for_sets {
@@ -66,8 +70,31 @@ impl Pg {
         P: ToSql + Sync + Send + 'static,
     {
         let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
-        let mut affected: Affected =
-            Box::pin(async move { client.execute_raw(&statement, values).await });
+        self.sent(Box::pin(async move { client.execute_raw(&statement, values).await }))
+    }
+
+    /// The same; once it is heard of, the flag says whether it found a row.
+    pub(super) fn send_to_know<P>(
+        &mut self,
+        statement: Statement,
+        values: Vec<P>,
+    ) -> Result<Arc<AtomicBool>, Fault>
+    where
+        P: ToSql + Sync + Send + 'static,
+    {
+        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
+        let found = Arc::new(AtomicBool::new(false));
+        let told = found.clone();
+        self.sent(Box::pin(async move {
+            let rows = client.execute_raw(&statement, values).await?;
+            told.store(rows > 0, Ordering::Release);
+            Ok(rows)
+        }))?;
+        Ok(found)
+    }
+
+    /// Lets it begin, and remembers to hear of it.
+    fn sent(&mut self, mut affected: Affected) -> Result<(), Fault> {
         match begun(&mut affected) {
             None => self.sent.push_back(affected),
             Some(Ok(rows)) => self.sent.push_back(Box::pin(std::future::ready(Ok(rows)))),
@@ -108,6 +135,7 @@ impl Pg {
             parts.push((group.sql, kinds, group.expected.is_some()));
         }
         let text = joined(&parts)?;
+        self.drain()?;
         let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
         let made = wait(client.prepare(&text), self.patience);
         let statement = self.first_of(made)?;
@@ -173,7 +201,7 @@ impl Pg {
 }
 
 /// Polls once, which sends; what is ready already is given.
-fn begun<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
+pub(super) fn begun<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
     match future.as_mut().poll(&mut context) {
         Poll::Ready(done) => Some(done),
