@@ -60,6 +60,11 @@ impl Folder {
         Folder { temp: TempDir::new().unwrap(), url, database: Some(database) }
     }
 
+    /// With its books where this address leads.
+    pub fn at(url: &str) -> Folder {
+        Folder { temp: TempDir::new().unwrap(), url: Some(url.to_owned()), database: None }
+    }
+
     /// The binary, which finds this installation's books.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_saldo"));

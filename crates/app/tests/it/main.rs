@@ -9,12 +9,15 @@ mod access;
 mod archive;
 mod backup;
 mod bench;
+mod buyers;
 mod callbacks;
 mod command_line;
 mod consumer;
 mod contract;
 mod control;
+mod cut_off;
 mod desk;
+mod fail_over;
 #[path = "../../../store/tests/it/file.rs"]
 mod file;
 mod folders;
@@ -30,6 +33,8 @@ mod logs;
 mod nodes;
 mod on_postgres;
 mod pages;
+#[path = "../../../store/tests/it/pair.rs"]
+mod pair;
 #[expect(dead_code, reason = "the store's tests use the rest")]
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
@@ -44,3 +49,4 @@ mod sandbox;
 mod tidy;
 mod users;
 mod webhooks;
+mod wire;

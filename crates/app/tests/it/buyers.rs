@@ -1,0 +1,155 @@
+//! Clients that buy while something is being done to the database, and remember what they were told.
+//!
+//! Each sends a reference until it is answered, as the documentation tells clients to. Invariant:
+//! whatever the database suffers, an answer comes in time, and if it is a 5xx it is 503 with
+//! `Retry-After`.
+
+use crate::harness::{Client, Dice, Folder, RECHARGE, Reply, Server, UNLIMITED, recharge};
+use crate::kills::{ENDS, Told};
+use http::Method;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+const CLIENTS: usize = 8;
+/// RELIABILITY.md P22: an answer comes within 30 s; the rest is for a busy machine.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(40);
+/// Between tries of a reference that could not be served.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A demo with much money, and its buyers.
+pub struct Buyers {
+    pub server: Server,
+    shared: Arc<Shared>,
+    clients: JoinSet<Told>,
+}
+
+struct Shared {
+    address: String,
+    is_over: AtomicBool,
+    acknowledged: Mutex<Vec<Acknowledged>>,
+    put_off: AtomicUsize,
+    longest: Mutex<Duration>,
+}
+
+/// When a purchase was asked for, and when it was acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub struct Acknowledged {
+    pub asked: Instant,
+    pub at: Instant,
+}
+
+impl Buyers {
+    pub fn start(folder: &Folder, dice: &mut Dice) -> Buyers {
+        let server = folder.start_with(&[&UNLIMITED[..], &["--balance", "999999999"]].concat());
+        let shared = Arc::new(Shared {
+            address: server.address.clone(),
+            is_over: AtomicBool::new(false),
+            acknowledged: Mutex::default(),
+            put_off: AtomicUsize::new(0),
+            longest: Mutex::default(),
+        });
+        let mut clients = JoinSet::new();
+        for task in 0..CLIENTS {
+            let keys = server.credentials.merchant.sandbox.clone();
+            let (shared, dice) = (shared.clone(), dice.fork());
+            clients.spawn(async move {
+                let client = Client::open(&shared.address, &keys).await;
+                shared.buy(client, task, dice).await
+            });
+        }
+        Buyers { server, shared, clients }
+    }
+
+    /// Purchases acknowledged so far.
+    pub fn count(&self) -> usize {
+        self.shared.acknowledged.lock().unwrap().len()
+    }
+
+    /// The first that was asked for after this moment, and has been acknowledged.
+    pub fn first_since(&self, moment: Instant) -> Option<Acknowledged> {
+        let acknowledged = self.shared.acknowledged.lock().unwrap();
+        let later = acknowledged.iter().filter(|one| one.asked > moment);
+        later.min_by_key(|one| one.at).copied()
+    }
+
+    /// Waits for it.
+    pub async fn first_after(&self, moment: Instant) -> Acknowledged {
+        loop {
+            if let Some(first) = self.first_since(moment) {
+                return first;
+            }
+            let log = || self.server.log();
+            assert!(moment.elapsed() < 2 * ANSWERED_WITHIN, "nothing is sold any more: {}", log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The longest that an answer took since this was asked last.
+    pub fn longest(&self) -> Duration {
+        std::mem::take(&mut self.shared.longest.lock().unwrap())
+    }
+
+    /// How often a client was told to come again later.
+    pub fn put_off(&self) -> usize {
+        self.shared.put_off.load(Ordering::Relaxed)
+    }
+
+    /// Ends the buying; what everybody was told last.
+    pub async fn stop(self) -> (Server, Told) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        let told = self.clients.join_all().await;
+        (self.server, told.into_iter().flatten().collect())
+    }
+}
+
+impl Shared {
+    async fn buy(&self, mut client: Client, task: usize, mut dice: Dice) -> Told {
+        let mut told = Told::new();
+        for n in 0.. {
+            let reference = format!("B-{task}-{n}");
+            let number = format!("0171{:04}{}", dice.below(10_000), dice.pick(&ENDS));
+            loop {
+                if self.is_over.load(Ordering::Relaxed) {
+                    return told;
+                }
+                let asked = Instant::now();
+                let body = recharge(&number, 10, &reference);
+                let sent = client.try_send(Method::POST, RECHARGE, body);
+                let reply = tokio::time::timeout(ANSWERED_WITHIN, sent).await;
+                let reply = reply.unwrap_or_else(|_| panic!("{reference}: no answer")).unwrap();
+                let at = Instant::now();
+                self.took(at - asked);
+                if let Some(status) = acknowledged(&reply, &reference) {
+                    told.insert(reference, status);
+                    self.acknowledged.lock().unwrap().push(Acknowledged { asked, at });
+                    break;
+                }
+                self.put_off.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        unreachable!("the loop has no end of its own")
+    }
+
+    fn took(&self, time: Duration) {
+        let mut longest = self.longest.lock().unwrap();
+        *longest = time.max(*longest);
+    }
+}
+
+/// What the answer says of the purchase; `None` if it only says "later".
+fn acknowledged(reply: &Reply, reference: &str) -> Option<String> {
+    let body = reply.json();
+    match reply.status() {
+        503 => return None,
+        200 => {}
+        // An earlier try, whose answer was "later", had been stored after all.
+        422 => reply.assert_refused(422, "DUPLICATE_REFERENCE"),
+        other => panic!("{reference}: {other} {body}"),
+    }
+    assert_eq!(body["billing"]["reference"], reference, "{body}");
+    Some(body["billing"]["status"].as_str().unwrap().to_owned())
+}

@@ -1,0 +1,134 @@
+//! Promise P14 (rig R11): the database is cut off at two hundred points, falls silent, and lets nobody in.
+//!
+//! A proxy between Saldo and PostgreSQL cuts: after any byte in either direction, and at the answer to
+//! COMMIT, whole or in the middle. The oracle is what the clients were told.
+
+use crate::buyers::Buyers;
+use crate::harness::{Client, Dice, Folder, note};
+use crate::kills::{compare, confirm, none_stays_in_doubt};
+use crate::postgres::{Database, url};
+use crate::wire::{Cut, Wire};
+use http::Method;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::task::{JoinHandle, block_in_place};
+use tokio::time::{Instant, sleep, timeout};
+
+const POINTS: usize = 200;
+/// P14's bars, and what a busy machine adds.
+const RED_WITHIN: Duration = Duration::from_secs(2 + 2);
+const GREEN_WITHIN: Duration = Duration::from_secs(5 + 5);
+/// For the buyers to run into a cut.
+const CUT_WITHIN: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_cut_off_makes_nobody_lie() {
+    let mut dice = Dice::new("cut-off");
+    let database = Database::new();
+    let wire = Wire::to(database.port()).await;
+    let folder = Folder::at(&url(wire.port(), database.name()));
+    let buyers = block_in_place(|| Buyers::start(&folder, &mut dice));
+    let mut longest = Duration::ZERO;
+    for point in 0..POINTS {
+        sleep(Duration::from_millis(dice.next() % 150)).await;
+        let cut = match point % 5 {
+            0 | 1 => Cut::CommitAnswer { after: dice.below(13) },
+            2 => Cut::FromClient { after: dice.below(20_000) },
+            3 => Cut::FromServer { after: dice.below(20_000) },
+            _ => Cut::CommitAnswer { after: 0 },
+        };
+        // Now and then nobody gets through for a while afterwards.
+        let dark = (point % 5 == 4).then(|| Duration::from_millis(dice.next() % 1500));
+        let before = wire.cuts();
+        wire.cut(cut, dark.is_some());
+        let armed = Instant::now();
+        while wire.cuts() == before {
+            let log = || buyers.server.log();
+            assert!(armed.elapsed() < CUT_WITHIN, "nobody ran into {cut:?} ({point}): {}", log());
+            sleep(Duration::from_millis(5)).await;
+        }
+        if let Some(dark) = dark {
+            sleep(dark).await;
+            wire.let_through();
+        }
+        longest = longest.max(buyers.longest());
+    }
+    note(&format!("{POINTS} cuts: the longest answer took {longest:?}"));
+    let resumed = buyers.first_after(Instant::now()).await;
+    note(&format!("sold again {:?} after the last", resumed.at - resumed.asked));
+    falls_silent(&wire, &buyers).await;
+
+    note(&format!("{} acknowledged, {} put off", buyers.count(), buyers.put_off()));
+    let (server, mut told) = buyers.stop().await;
+    none_stays_in_doubt(&folder).await;
+    confirm(&server, &mut told).await;
+    let balance = server.sandbox().await.balance().await;
+    let listed = folder.saldo_json(&["purchase", "list", "--limit", "9999999", "--json"]);
+    server.stop();
+    folder.verify();
+    compare(&folder, &told, &listed, balance);
+}
+
+/// Nothing comes through any more, or nobody is let in: health says so, and says when it is over.
+async fn falls_silent(wire: &Wire, buyers: &Buyers) {
+    for is_silent in [true, false] {
+        let health = Health::watch(&buyers.server.address);
+        sleep(Duration::from_millis(300)).await;
+        let begun = Instant::now();
+        if is_silent {
+            wire.fall_silent()
+        } else {
+            wire.go_dark()
+        };
+        sleep(RED_WITHIN + Duration::from_secs(2)).await;
+        let ended = Instant::now();
+        wire.let_through();
+        buyers.first_after(ended).await;
+        sleep(Duration::from_millis(500)).await;
+        let seen = health.seen().await;
+        let red = seen.iter().find(|(at, is_green)| *at > begun && !is_green).unwrap().0;
+        let late = seen.iter().find(|(at, is_green)| *at > red && *at < ended && *is_green);
+        assert!(late.is_none(), "green in the middle of it");
+        let green = seen.iter().rev().take_while(|(_, is_green)| *is_green).last().unwrap().0;
+        let (red, green) = (red - begun, green.saturating_duration_since(ended));
+        note(&format!(
+            "silent: {is_silent}; red after {red:?}, green {green:?} after the end; the longest answer took {:?}",
+            buyers.longest()
+        ));
+        assert!(red < RED_WITHIN && green < GREEN_WITHIN, "red {red:?}, green {green:?}");
+    }
+}
+
+/// Looks at `/healthz` all the time.
+struct Health {
+    is_over: Arc<AtomicBool>,
+    looking: JoinHandle<Vec<(Instant, bool)>>,
+}
+
+impl Health {
+    fn watch(address: &str) -> Health {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (over, address) = (is_over.clone(), address.to_owned());
+        let looking = tokio::spawn(async move {
+            let mut seen = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let mut client = Client::stranger(&address).await;
+                let answer = client.try_send(Method::GET, "/healthz", "");
+                // A monitor does not wait for ever: no answer is no health.
+                let status = timeout(Duration::from_secs(10), answer).await;
+                let is_green = status.is_ok_and(|reply| reply.unwrap().status() == 200);
+                seen.push((Instant::now(), is_green));
+                sleep(Duration::from_millis(50)).await;
+            }
+            seen
+        });
+        Health { is_over, looking }
+    }
+
+    /// What it was at which moment.
+    async fn seen(self) -> Vec<(Instant, bool)> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.looking.await.unwrap()
+    }
+}
