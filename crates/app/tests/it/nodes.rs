@@ -29,10 +29,11 @@ struct Pair {
 
 impl Pair {
     fn new(flags: &[&str]) -> Pair {
+        let database = Database::empty();
         let pair = Pair {
-            folders: [Folder::new(), Folder::new()],
+            folders: [0, 1].map(|_| Folder::at(&database.url())),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
-            database: Database::empty(),
+            database,
         };
         let truth = pair.folders[0].path("truth.jsonl");
         let config = format!("simulator_file = {:?}\n", truth.to_str().unwrap());
@@ -52,15 +53,14 @@ impl Pair {
                     .unwrap();
             }
         }
-        let (url, config) = (self.database.url(), folder.path("saldo.toml"));
-        let ours = ["--database-url", &url, "--config", config.to_str().unwrap()];
+        let config = folder.path("saldo.toml");
+        let ours = ["--config", config.to_str().unwrap()];
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).chain(ours).collect();
         folder.start_with(&flags)
     }
 
     fn verify(&self) {
-        let verified = self.folders[0].saldo(&["verify", "--database-url", &self.database.url()]);
-        assert!(verified.status.success(), "{}", words(&verified));
+        self.folders[0].verify();
     }
 
     /// A number that the database answers.
