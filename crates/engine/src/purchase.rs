@@ -144,7 +144,7 @@ impl Engine {
         let mut claims = vec![reference(wish.space, &wish.reference)];
         claims.extend(wish.idempotency.iter().map(|i| reference(i.space, &i.key)));
         let mut opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
-        self.owe_webhooks(&mut opening);
+        self.owe_webhooks(&mut opening).map_err(|fault| self.unavailable(&fault))?;
         let owed = opening.webhooks.clone();
         let digest = wish.idempotency.as_ref().map(|i| i.digest).or(wish.digest);
         let leaving = purchase.latest_attempt();

@@ -121,7 +121,7 @@ impl Engine {
         let Decided::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
-        self.owe_webhooks(&mut step);
+        self.owe_webhooks(&mut step)?;
         let owed = step.webhooks.clone();
         let after = step.after.clone();
         let leaving = after.latest_attempt().filter(|_| event == Event::Submit);
@@ -281,7 +281,7 @@ impl Engine {
                     return Ok(Taken::Never(purchase));
                 }
             };
-            self.owe_webhooks(&mut step);
+            self.owe_webhooks(&mut step)?;
             let (after, owed) = (step.after.clone(), step.webhooks.clone());
             match self.inner.store.write(Change::Step(step)).await? {
                 Ok(_) => {

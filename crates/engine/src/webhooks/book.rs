@@ -1,6 +1,7 @@
 //! What is known of endpoints and addresses, in memory: nothing that sells waits for a look-up.
 //!
-//! Invariant: an address that was switched off here is sent nothing from that moment on.
+//! Invariants: an address that was switched off here is sent nothing from that moment on; nobody judges
+//! by a book that is not read yet, or known to be outdated: an event would be owed to nobody.
 
 use super::signature::Secrets;
 use crate::{Engine, limits};
@@ -11,14 +12,17 @@ use domain::ids::EndpointId;
 use domain::telling::{OFF_AFTER, SuccessEvent};
 use domain::{Purchase, telling};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Destination, Endpoint, Fault, Trouble};
 
 /// The shelf that the books lie on.
 pub(crate) struct Shelf {
     book: ArcSwap<Book>,
-    is_stale: AtomicBool,
+    /// The edition that is good enough: counts what changed.
+    wanted: AtomicU64,
+    /// Held by whoever reads a book.
+    reading: Mutex<()>,
     troubles: Mutex<HashMap<Destination, Known>>,
 }
 
@@ -29,6 +33,7 @@ pub(crate) struct Book {
     of_account: HashMap<(AccountId, Environment), Vec<Arc<Entry>>>,
     trusted: HashSet<String>,
     version: i64,
+    edition: u64,
 }
 
 /// An endpoint, its secrets at hand.
@@ -61,14 +66,32 @@ impl Shelf {
     pub(crate) fn new() -> Shelf {
         Shelf {
             book: ArcSwap::default(),
-            is_stale: AtomicBool::new(true),
+            wanted: AtomicU64::new(1),
+            reading: Mutex::default(),
             troubles: Mutex::default(),
         }
     }
 
     /// What is known is read anew before it is used again.
     pub(crate) fn forget(&self) {
-        self.is_stale.store(true, Ordering::SeqCst);
+        self.wanted.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The book, by `read` where it is outdated: one reads, the others wait for it.
+    fn current(&self, read: impl FnOnce() -> Result<Book, Fault>) -> Result<Arc<Book>, Fault> {
+        let good = |wanted| Some(self.book.load_full()).filter(|book| book.edition >= wanted);
+        if let Some(book) = good(self.wanted.load(Ordering::SeqCst)) {
+            return Ok(book);
+        }
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the reading: what changes meanwhile is read once more.
+        let wanted = self.wanted.load(Ordering::SeqCst);
+        if let Some(book) = good(wanted) {
+            return Ok(book);
+        }
+        let book = Arc::new(Book { edition: wanted, ..read()? });
+        self.book.store(book.clone());
+        Ok(book)
     }
 
     fn troubles(&self) -> MutexGuard<'_, HashMap<Destination, Known>> {
@@ -192,16 +215,19 @@ impl Book {
 }
 
 impl Engine {
-    /// What is known of endpoints. If it cannot be read anew it stays as it was.
-    pub(crate) fn book(&self) -> Arc<Book> {
-        let shelf = &self.inner.webhooks.shelf;
-        if shelf.is_stale.swap(false, Ordering::SeqCst)
-            && let Err(fault) = self.read_book()
-        {
-            shelf.forget();
-            tracing::warn!(%fault, "endpoints could not be read anew; they stay as they were");
+    /// What is known of endpoints. A fault: it cannot be read, and nothing may be judged without it.
+    pub(crate) fn book(&self) -> Result<Arc<Book>, Fault> {
+        self.inner.webhooks.shelf.current(|| self.read_book())
+    }
+
+    /// Who gets an endpoint's webhooks; `None`: it is removed. Another node may have made it just now.
+    pub(crate) fn entry(&self, id: EndpointId) -> Result<Option<Arc<Entry>>, Fault> {
+        let mut book = self.book()?;
+        if !book.endpoints.contains_key(&id) {
+            self.inner.webhooks.shelf.forget();
+            book = self.book()?;
         }
-        shelf.book.load_full()
+        Ok(book.entry(id).cloned())
     }
 
     /// Looks whether another node has changed anything.
@@ -213,7 +239,7 @@ impl Engine {
         Ok(())
     }
 
-    fn read_book(&self) -> Result<(), Fault> {
+    fn read_book(&self) -> Result<Book, Fault> {
         let store = &self.inner.store;
         // Before the rest: what changes meanwhile is read once more.
         let mut book = Book { version: store.endpoints_version()?, ..Book::default() };
@@ -235,8 +261,7 @@ impl Engine {
         let known = |trouble| Known { trouble, is_noted: true, is_stored: true };
         troubles.extend(stored.into_iter().map(|(address, trouble)| (address, known(trouble))));
         drop(troubles);
-        shelf.book.store(Arc::new(book));
-        Ok(())
+        Ok(book)
     }
 }
 
@@ -248,4 +273,60 @@ pub(crate) fn wants(endpoint: &Endpoint, event: &str) -> bool {
 /// The address that a webhook goes to.
 pub(crate) fn destination(key: &domain::PurchaseKey, owed: &telling::Owed) -> Destination {
     Destination { account: key.account, environment: key.environment, url: owed.url.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn version(n: i64) -> Result<Book, Fault> {
+        Ok(Book { version: n, ..Book::default() })
+    }
+
+    #[test]
+    fn nobody_goes_by_a_book_that_another_is_still_reading() {
+        let shelf = &Shelf::new();
+        let (begun, begins) = mpsc::channel();
+        let (go_on, goes_on) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                shelf.current(move || {
+                    begun.send(()).unwrap();
+                    goes_on.recv().unwrap();
+                    version(7)
+                })
+            });
+            begins.recv().unwrap();
+            let other = scope.spawn(move || shelf.current(|| version(8)));
+            // It has every chance to come back too early.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            go_on.send(()).unwrap();
+            assert_eq!(reader.join().unwrap().unwrap().version, 7);
+            assert_eq!(other.join().unwrap().unwrap().version, 7);
+        });
+    }
+
+    #[test]
+    fn what_changed_while_it_was_read_is_read_once_more() {
+        let shelf = Shelf::new();
+        let outdated = shelf.current(|| {
+            // As another call would.
+            shelf.forget();
+            version(1)
+        });
+        assert_eq!(outdated.unwrap().version, 1);
+        assert_eq!(shelf.current(|| version(2)).unwrap().version, 2);
+        assert_eq!(shelf.current(|| version(3)).unwrap().version, 2);
+    }
+
+    #[test]
+    fn without_a_book_nothing_is_judged() {
+        let shelf = Shelf::new();
+        assert!(shelf.current(|| Err(Fault::Busy)).is_err());
+        assert_eq!(shelf.current(|| version(1)).unwrap().version, 1);
+        shelf.forget();
+        assert!(shelf.current(|| Err(Fault::Busy)).is_err());
+        assert_eq!(shelf.current(|| version(2)).unwrap().version, 2);
+    }
 }

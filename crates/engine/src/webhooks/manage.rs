@@ -136,7 +136,7 @@ impl Engine {
     pub fn endpoints_of(&self, account: AccountId) -> Result<Vec<EndpointView>, Refusal> {
         let endpoints = self.inner.store.endpoints().map_err(|fault| self.unavailable(&fault))?;
         // Troubles that another node has seen are read with the book.
-        let _ = self.book();
+        self.book().map_err(|fault| self.unavailable(&fault))?;
         let view = |endpoint: Endpoint| {
             let address = destination_of(&endpoint);
             let trouble = address.and_then(|a| self.inner.webhooks.shelf().trouble(&a));

@@ -21,7 +21,7 @@ use domain::{Purchase, PurchaseKey, Timestamp};
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
-use store::DueWebhook;
+use store::{DueWebhook, Fault};
 use tokio::sync::{Notify, mpsc};
 
 /// Finds the words of a face for what became of a purchase, as its account's servers hear it.
@@ -102,17 +102,18 @@ impl Engine {
         }
     }
 
-    /// Adds to a step what it owes to the account's servers.
-    pub(crate) fn owe_webhooks(&self, step: &mut Move) {
+    /// Adds to a step what it owes to the account's servers. A fault: it is not known whom, and the step
+    /// must not be taken.
+    pub(crate) fn owe_webhooks(&self, step: &mut Move) -> Result<(), Fault> {
         let purchase = &step.after;
-        let Some(telling) = self.inner.webhooks.telling.get() else { return };
+        let Some(telling) = self.inner.webhooks.telling.get() else { return Ok(()) };
         if purchase.version > 1 && !purchase.state.is_final() {
-            return;
+            return Ok(());
         }
-        let book = self.book();
+        let book = self.book()?;
         let told = book.told(purchase);
         if told.is_empty() {
-            return;
+            return Ok(());
         }
         let tales = telling.teller.tell(purchase, book.success_event(purchase));
         let (now, at) = (self.now(), purchase.updated_at);
@@ -141,6 +142,7 @@ impl Engine {
             }
         }
         step.webhooks = owed;
+        Ok(())
     }
 
     /// Takes up what a step owed, now that it is on record. What finds no room in memory is due when

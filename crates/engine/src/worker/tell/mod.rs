@@ -101,7 +101,7 @@ impl Engine {
     fn queue(&self, lines: &mut Lines, thread: Thread) -> Result<(), Full> {
         let Some(first) = thread.first() else { return Ok(()) };
         let host = host_of(&first.owed.url);
-        let is_trusted = self.book().trusts(&host) || self.is_ours(&host);
+        let is_trusted = self.book().is_ok_and(|book| book.trusts(&host)) || self.is_ours(&host);
         lines.arrive(host, thread, is_trusted)
     }
 
@@ -224,18 +224,22 @@ impl Engine {
         if self.inner.webhooks.shelf().is_off(&address) {
             return Some((End::Off, None));
         }
-        let book = self.book();
-        let Some(entry) = book.entry(webhook.owed.endpoint) else {
-            return Some((End::Off, None));
-        };
         let at = self.now();
+        let later = End::PutOff { until: at.after(limits::FULL_AND_FAILING_WAITS), refused: false };
+        let entry = match self.entry(webhook.owed.endpoint) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Some((End::Off, None)),
+            Err(fault) => {
+                tracing::warn!(%fault, "endpoints could not be read; a webhook waits");
+                return Some((later, None));
+            }
+        };
         if at.after(limits::WEBHOOK_WITHIN) >= webhook.until {
             return None;
         }
         let id = webhook_id(webhook.key.id, &webhook.owed.event);
         let Some(signature) = entry.secrets.sign(&id, at, &webhook.owed.body) else {
-            let until = at.after(limits::FULL_AND_FAILING_WAITS);
-            return Some((End::PutOff { until, refused: false }, None));
+            return Some((later, None));
         };
         let parcel = parcel(webhook, id, at, signature);
         let delivery =
