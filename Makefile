@@ -31,7 +31,7 @@ fmt:
 # Durable recharges a second on both stores, in turn with pgbench and a bare endpoint: a quarter of an
 # hour, and wants a quiet machine. Writes the figures and the graphs of docs/performance.md.
 bench:
-	cargo run --profile dist --locked -- bench --page docs/performance.md
+	cargo run --profile dist --locked -- bench --stored 100000,1000000 --page docs/performance.md
 
 # What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI, standardwebhooks from PyPI
 # and npm; curl, node, Python, ip, unshare, PostgreSQL and a C compiler from Debian.

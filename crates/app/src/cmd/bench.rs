@@ -15,9 +15,11 @@ mod receiver;
 mod report;
 mod rest;
 mod servers;
+mod sides;
 
 use crate::clock::MachineClock;
 use anyhow::Context as _;
+use cpu::Processes;
 use domain::Clock as _;
 use drive::{Lane, Load, Run, Target, What};
 use postgres::Postgres;
@@ -93,6 +95,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pgbench_scale: u32,
+    /// Measure what a history costs: the spread load on books that hold so many purchases before, in
+    /// turn with empty ones; several counts one by one. None: 0.
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', conflicts_with = "url",
+          value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    stored: Vec<u64>,
     /// Where the measured servers keep their data while they run: on the disk that is meant.
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir(), conflicts_with = "url")]
     scratch_dir: PathBuf,
@@ -131,10 +138,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     // Held until the end: dropping it stops the servers and removes their data.
     let mut ground = Ground::prepare(&args)?;
-    let measured = measure(&args, &mut ground)?;
+    let mut measured = measure(&args, &mut ground)?;
+    let setting = ground.setting(&args);
+    // What follows is compared with itself alone, and nothing else rests beside it.
+    ground.clear();
+    measured.extend(sides::measure(&args, &ground)?);
     let binary = std::env::current_exe().context("finding this executable")?;
     let binary_bytes = if args.url.is_empty() { std::fs::metadata(binary)?.len() } else { 0 };
-    let report = report::report(ground.setting(&args), &measured, &ground.rests, binary_bytes);
+    let report = report::report(setting, &measured, &ground.rests, binary_bytes);
     if let Some(page) = &args.page {
         page::write(page, &report)?;
     }
@@ -225,6 +236,22 @@ impl Ground {
         Ok(())
     }
 
+    /// Stops the servers on the stores; PostgreSQL stays.
+    fn clear(&mut self) {
+        self.stands.clear();
+        self.idle.clear();
+    }
+
+    /// Whose work it is that a stand does, or the bare endpoint.
+    fn processes(&self, at: Option<usize>) -> Processes {
+        let Some(stand) = at.map(|at| &self.stands[at]) else {
+            return Processes { servers: vec![self.bare.id()], database: None };
+        };
+        let is_theirs = stand.kind == Some(Kind::Postgres);
+        let database = self.postgres.as_ref().filter(|_| is_theirs).map(Postgres::id);
+        Processes { servers: stand.server.iter().map(Server::id).collect(), database }
+    }
+
     /// Where and how it was measured.
     fn setting(&self, args: &Args) -> Setting {
         let spread = self.stands.iter().filter_map(|stand| stand.spread.as_ref());
@@ -298,6 +325,11 @@ fn headline(args: &Args) -> u16 {
     args.connections.iter().copied().min_by_key(|n| n.abs_diff(HEADLINE)).unwrap_or(HEADLINE)
 }
 
+/// Whether this is to be measured.
+fn is_wanted(args: &Args, name: &str) -> bool {
+    args.only.is_empty() || args.only.iter().any(|word| name.contains(word.as_str()))
+}
+
 /// Everything to measure, in the order of a round.
 fn plan(args: &Args, ground: &Ground) -> Vec<(Measured, Act)> {
     let mut acts: Vec<(String, u16, Act)> = Vec::new();
@@ -332,10 +364,7 @@ fn plan(args: &Args, ground: &Ground) -> Vec<(Measured, Act)> {
             add(&stand.named("webhooks, unhurried"), headline, Act::Told(told.clone(), at, pace));
         }
     }
-    let is_wanted = |name: &str| {
-        args.only.is_empty() || args.only.iter().any(|word| name.contains(word.as_str()))
-    };
-    let wanted = acts.into_iter().filter(|(name, _, _)| is_wanted(name));
+    let wanted = acts.into_iter().filter(|(name, _, _)| is_wanted(args, name));
     wanted
         .map(|(name, connections, act)| (Measured { name, connections, runs: Vec::new() }, act))
         .collect()
@@ -381,7 +410,7 @@ fn once(
     match act {
         Act::Closed(target, what, at) => {
             let load = Load { what: *what, connections, duration, threads, pace: None };
-            let run = costed(ground, *at, || drive::drive(target, load))?;
+            let run = ground.processes(*at).charged(|| drive::drive(target, load))?;
             if let (Some(at), What::Recharges) = (at, what) {
                 peaks[*at] = peaks[*at].max(run.per_second());
             }
@@ -390,12 +419,12 @@ fn once(
         Act::Told(target, at, pace) => {
             let connections = if pace.is_some() { PACED_CLIENTS } else { connections };
             let load = Load { what: What::Recharges, connections, duration, threads, pace: *pace };
-            costed(ground, Some(*at), || told(&ground.receiver, target, load))
+            ground.processes(Some(*at)).charged(|| told(&ground.receiver, target, load))
         }
         Act::Paced(target, at) => {
             let (what, pace) = (What::Recharges, Some((peaks[*at] / 2).max(1)));
             let load = Load { what, connections: PACED_CLIENTS, duration, threads, pace };
-            costed(ground, Some(*at), || drive::drive(target, load))
+            ground.processes(Some(*at)).charged(|| drive::drive(target, load))
         }
         Act::Commits(at) => {
             let commits = ground.stands[*at].commits.as_mut().context("no idle demo")?;
@@ -425,34 +454,6 @@ fn told(receiver: &Receiver, target: &Arc<Target>, load: Load) -> anyhow::Result
     let first_error = (missing > 0).then(|| format!("{missing} webhooks did not arrive"));
     let first_error = bought.first_error.or(first_error);
     Ok(Run { errors: bought.errors + missing, first_error, ..Run::of(took_us, elapsed) })
-}
-
-/// Notes what the servers' processors did meanwhile.
-fn costed(
-    ground: &Ground,
-    at: Option<usize>,
-    run: impl FnOnce() -> anyhow::Result<Run>,
-) -> anyhow::Result<Run> {
-    let stand = at.map(|at| &ground.stands[at]);
-    let server = match stand {
-        Some(stand) => stand.server.as_ref().map(Server::id),
-        None => Some(ground.bare.id()),
-    };
-    let is_theirs = stand.is_some_and(|stand| stand.kind == Some(Kind::Postgres));
-    let database = ground.postgres.as_ref().filter(|_| is_theirs).map(Postgres::id);
-    let spent = || -> anyhow::Result<[Option<Duration>; 2]> {
-        let of = |id: Option<u32>| id.map(cpu::time_of).transpose();
-        Ok([of(server)?, of(database)?])
-    };
-    let before = spent()?;
-    let mut run = run()?;
-    for ((before, after), cpu_us) in before.into_iter().zip(spent()?).zip(&mut run.cpu_us) {
-        if let (Some(before), Some(after)) = (before, after) {
-            let took_us = after.saturating_sub(before).as_micros();
-            *cpu_us = Some(u64::try_from(took_us)? / run.successes.max(1));
-        }
-    }
-    Ok(run)
 }
 
 fn progress(measured: &Measured, run: &Run) -> String {

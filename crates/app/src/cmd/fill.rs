@@ -1,7 +1,8 @@
 //! `saldo bench-fill`: finished purchases in plenty, for measuring what a long history costs.
 //!
-//! They go through the writer like any others, so the books are sound. Spread over the months before
-//! now, once an installation; not for one that sells: the deposit that pays for them is nobody's.
+//! They go through the writer like any others, so the books are sound. All merchants buy them in turn,
+//! spread over the months before now, once an installation; not for one that sells: the deposits that
+//! pay for them are nobody's.
 
 use crate::clock::MachineClock;
 use crate::config::{Config, Flags};
@@ -10,13 +11,14 @@ use crate::output::Output;
 use anyhow::{Context as _, ensure};
 use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
 use domain::catalog::{Kind, ServiceType};
-use domain::ids::IdMaker;
+use domain::ids::{IdMaker, KeyId};
 use domain::journal::{Journal, Reason};
 use domain::lifecycle::{Event, State};
 use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, Space};
 use domain::settle::{self, Decided, Proof, Source};
 use domain::upstream::UpstreamCode;
 use domain::{Clock as _, Currency, Environment, Money, Month, PurchaseId, Timestamp};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,9 @@ use store::{Change, Posting, Setting, Store};
 use tokio::task::JoinSet;
 
 /// Purchases that are under way at once: several batches of the writer, so that it never waits.
-const AT_ONCE: u64 = 4_096;
+const AT_ONCE: usize = 4_096;
+/// How often it is said how many there are.
+const TOLD_EVERY: u64 = 10_000;
 /// The node that ids name: one that no server is.
 const NODE: u8 = 31;
 const ENVIRONMENT: Environment = Environment::Sandbox;
@@ -43,51 +47,90 @@ pub(crate) struct Args {
 pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags, None)?;
     log::start(&config)?;
-    let store = match config.database_url.0.as_str() {
-        "" => Store::open(&config.data_dir)?,
-        url => Store::connect_node(url, &config.data_dir)?,
-    };
     let clock = MachineClock::new();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let filled = runtime.block_on(fill(Arc::new(store), args, clock.now()));
+    let books = (config.database_url.0.as_str(), config.data_dir.as_path());
+    fill(books, args.purchases, args.from, |_| ())?;
     let mut output = Output::default();
-    output.line(format!("{} purchases in {} ms", filled?, clock.monotonic().as_millis()));
+    output.line(format!("{} purchases in {} ms", args.purchases, clock.monotonic().as_millis()));
     output.print();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fills; answers how many purchases there are more than before.
-async fn fill(store: Arc<Store>, args: &Args, now: Timestamp) -> anyhow::Result<u64> {
-    let begin = args.from.unwrap_or(Month::of(now)).starts_at();
+/// Fills the books at this database address, or in this folder if it is empty, while no server holds
+/// the folder; closed again when this returns. `progress` is told how many there are, now and then.
+/// Refuses books that have been filled before.
+pub(super) fn fill(
+    (database_url, data_dir): (&str, &Path),
+    purchases: u64,
+    from: Option<Month>,
+    progress: impl FnMut(u64),
+) -> anyhow::Result<()> {
+    let store = match database_url {
+        "" => Store::open(data_dir)?,
+        url => Store::connect_node(url, data_dir)?,
+    };
+    let now = MachineClock::new().now();
+    let begin = from.unwrap_or(Month::of(now)).starts_at();
     ensure!(begin < now, "--from is not over yet");
-    let account = buyer(&store, begin).await?;
-    // From the past, below those of the server: another node's, so none is given twice.
-    let ids = IdMaker::new(0);
-    let step = now.since(begin) / u32::try_from(args.purchases.min(u64::from(u32::MAX)))?;
-    pay_in(&store, account, begin, args.purchases).await?;
-    let mut at = begin;
-    let mut left = args.purchases;
-    while left > 0 {
-        let mut selling = JoinSet::new();
-        for _ in 0..left.min(AT_ONCE) {
-            at = at.after(step);
-            let id = PurchaseId(ids.next(NODE, at, 0));
-            selling.spawn(sell(store.clone(), purchase(account, id, at)));
-        }
-        left -= u64::try_from(selling.len())?;
-        while let Some(sold) = selling.join_next().await {
-            sold??;
-        }
-    }
-    Ok(args.purchases)
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(sell_all(Arc::new(store), purchases, begin, now, progress))
 }
 
-/// Who buys: the first merchant, or one that is made, with the house.
-async fn buyer(store: &Store, at: Timestamp) -> anyhow::Result<AccountId> {
-    if let Some(found) = store.accounts()?.into_iter().find(|a| a.role == Role::Merchant) {
-        return Ok(found.id);
+async fn sell_all(
+    store: Arc<Store>,
+    purchases: u64,
+    begin: Timestamp,
+    now: Timestamp,
+    mut progress: impl FnMut(u64),
+) -> anyhow::Result<()> {
+    let buyers = buyers(&store, begin).await?;
+    let each = purchases.div_ceil(u64::try_from(buyers.len())?);
+    pay_in(&store, &buyers, begin, each).await?;
+    // From the past, below those of the server: another node's, so none is given twice.
+    let ids = IdMaker::new(0);
+    let step = now.since(begin) / u32::try_from(purchases.min(u64::from(u32::MAX)))?;
+    let mut at = begin;
+    let mut buying = buyers.iter().cycle();
+    let mut selling = JoinSet::new();
+    for count in 1..=purchases {
+        at = at.after(step);
+        let id = PurchaseId(ids.next(NODE, at, 0));
+        let buyer = buying.next().context("nobody buys")?;
+        selling.spawn(sell(store.clone(), purchase(*buyer, id, at)));
+        if selling.len() >= AT_ONCE
+            && let Some(sold) = selling.join_next().await
+        {
+            sold??;
+        }
+        if count.is_multiple_of(TOLD_EVERY) {
+            progress(count);
+        }
     }
+    while let Some(sold) = selling.join_next().await {
+        sold??;
+    }
+    Ok(())
+}
+
+/// A merchant, and the key that it asks with.
+type Buyer = (AccountId, KeyId);
+
+/// Who buys: all merchants, or one that is made, with the house.
+async fn buyers(store: &Store, at: Timestamp) -> anyhow::Result<Vec<Buyer>> {
+    let mut found = Vec::new();
+    for merchant in store.accounts()?.into_iter().filter(|a| a.role == Role::Merchant) {
+        let keys = store.keys_of(merchant.id)?;
+        let key = keys.into_iter().find(|key| key.environment == ENVIRONMENT);
+        found.push((merchant.id, key.map_or(KeyId(1), |key| key.id)));
+    }
+    if found.is_empty() {
+        found.push((found_history(store, at).await?, KeyId(1)));
+    }
+    Ok(found)
+}
+
+async fn found_history(store: &Store, at: Timestamp) -> anyhow::Result<AccountId> {
     let subscription =
         Subscription { plan: Plan::Business, until: at.after(Duration::from_secs(1 << 30)) };
     let account = |id, role, name: &str, subscription| Account {
@@ -107,33 +150,44 @@ async fn buyer(store: &Store, at: Timestamp) -> anyhow::Result<AccountId> {
     Ok(id)
 }
 
-/// Money for all of them, under a reference of its own.
+/// Money for so many purchases of each buyer, under a reference of its own.
 async fn pay_in(
-    store: &Store,
-    account: AccountId,
+    store: &Arc<Store>,
+    buyers: &[Buyer],
     at: Timestamp,
     purchases: u64,
 ) -> anyhow::Result<()> {
     let total = i64::try_from(purchases)?.checked_mul(1_050).context("too many purchases")?;
     let amount = Money::new(total, Currency::BDT);
-    let journal = Journal::funding(Reason::Deposit, account, ENVIRONMENT, amount)
-        .context("this cannot be paid in")?;
-    let reference = reference(account, Space::Desk, "FILL".to_owned());
-    let posting = Posting { journal, reference, note: "bench-fill".to_owned(), at };
-    write(store, Change::Post(Box::new(posting))).await
+    let mut paying = JoinSet::new();
+    for (account, _) in buyers.iter().copied() {
+        let journal = Journal::funding(Reason::Deposit, account, ENVIRONMENT, amount)
+            .context("this cannot be paid in")?;
+        let reference = reference(account, Space::Desk, "FILL".to_owned());
+        let posting = Posting { journal, reference, note: "bench-fill".to_owned(), at };
+        let store = store.clone();
+        paying.spawn(async move { write(&store, Change::Post(Box::new(posting))).await });
+    }
+    while let Some(paid) = paying.join_next().await {
+        paid??;
+    }
+    Ok(())
 }
 
 fn reference(account: AccountId, space: Space, text: String) -> ReferenceKey {
     ReferenceKey { account, environment: ENVIRONMENT, space, text }
 }
 
-fn purchase(account: AccountId, id: PurchaseId, at: Timestamp) -> Purchase {
+fn purchase((account, key): Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
+    // Of the form of those of `saldo bench`, in no order: where they are looked up, the new ones fall
+    // among the old ones, as any caller's do.
+    let scattered = id.0.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let taka = |minor| Money::new(minor, Currency::BDT);
     Purchase {
         key: PurchaseKey { account, environment: ENVIRONMENT, id },
         space: Space::Irecharge,
-        reference: format!("FILL-{id}"),
-        api_key: Some(domain::ids::KeyId(1)),
+        reference: format!("B{scattered:016x}-{id}"),
+        api_key: Some(key),
         kind: Kind::Recharge,
         operator: "GP".to_owned(),
         product: None,

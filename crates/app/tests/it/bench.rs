@@ -40,6 +40,8 @@ fn it_measures_servers_of_its_own_beside_what_others_do() {
         "5",
         "--pgbench-scale",
         "1",
+        "--stored",
+        "300",
         "--scratch-dir",
         scratch.to_str().unwrap(),
         "--page",
@@ -53,16 +55,28 @@ fn it_measures_servers_of_its_own_beside_what_others_do() {
     for store in 0..2 {
         expected.extend(of_stores.iter().map(|names| names[store].as_str()));
     }
+    expected.extend(["PostgreSQL hot, 1 node", "PostgreSQL hot, 2 nodes"]);
+    expected.extend(["SQLite spread, 0 stored", "SQLite spread, 300 stored"]);
+    expected.extend(["PostgreSQL spread, 0 stored", "PostgreSQL spread, 300 stored"]);
     assert_eq!(names(&report), expected);
-    let told = "1 2 3 4 4 7 7 8 8 9 9 9 9 10 10 10 10 10".split(' ').collect::<Vec<_>>();
+    let told = "1 2 3 4 4 5 6 6 7 7 8 8 9 9 9 9 10 10 10 10 10".split(' ').collect::<Vec<_>>();
     let told_first: Vec<&str> = targets(&report).into_iter().filter(|t| *t != "10b").collect();
     assert_eq!(told_first, told);
     assert_eq!(report["setting"]["wallets"], 5);
     let left: Vec<_> =
         std::fs::read_dir(scratch).unwrap().flatten().map(|e| e.file_name()).collect();
     let is_left = |name: &str| left.iter().any(|left| left == name);
-    assert!(is_left("throughput.svg") && left.len() == 2, "it clears up: {left:?}");
-    assert!(std::fs::read_to_string(page).unwrap().contains("| SQLite spread | 4 |"));
+    let graphs = is_left("throughput.svg") && is_left("stored.svg");
+    assert!(graphs && left.len() == 3, "it clears up: {left:?}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("| SQLite spread | 4 |"), "{page}");
+    for (target, what) in [
+        (5, "PostgreSQL hot, 2 nodes ÷ PostgreSQL hot, 1 node"),
+        (6, "SQLite spread, 300 stored ÷ SQLite spread, 0 stored"),
+        (6, "PostgreSQL spread, 300 stored ÷ PostgreSQL spread, 0 stored"),
+    ] {
+        assert!(page.contains(&format!("| {target} | {what} | **")), "{page}");
+    }
 }
 
 #[test]

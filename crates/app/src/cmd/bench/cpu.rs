@@ -1,5 +1,6 @@
 //! What a process costs: its processor time and its memory, as Linux tells them.
 
+use super::drive::Run;
 use anyhow::Context as _;
 use std::fs;
 use std::time::Duration;
@@ -7,8 +8,39 @@ use std::time::Duration;
 /// Processor time is told in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Whose processor time a run is charged with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Processes {
+    /// Saldo's, or what is measured beside it.
+    pub(super) servers: Vec<u32>,
+    pub(super) database: Option<u32>,
+}
+
+impl Processes {
+    /// Runs something, and notes in it what these did meanwhile.
+    pub(super) fn charged(&self, run: impl FnOnce() -> anyhow::Result<Run>) -> anyhow::Result<Run> {
+        let before = self.spent()?;
+        let mut run = run()?;
+        for ((before, after), cpu_us) in before.into_iter().zip(self.spent()?).zip(&mut run.cpu_us)
+        {
+            if let (Some(before), Some(after)) = (before, after) {
+                let took_us = after.saturating_sub(before).as_micros();
+                *cpu_us = Some(u64::try_from(took_us)? / run.successes.max(1));
+            }
+        }
+        Ok(run)
+    }
+
+    fn spent(&self) -> anyhow::Result<[Option<Duration>; 2]> {
+        let servers: Duration =
+            self.servers.iter().copied().map(time_of).sum::<anyhow::Result<Duration>>()?;
+        let servers = (!self.servers.is_empty()).then_some(servers);
+        Ok([servers, self.database.map(time_of).transpose()?])
+    }
+}
+
 /// Processor time so far of a process and of those that it started.
-pub(super) fn time_of(process: u32) -> anyhow::Result<Duration> {
+fn time_of(process: u32) -> anyhow::Result<Duration> {
     let mut ticks = ticks_of(process)?.0;
     for entry in fs::read_dir("/proc")?.flatten() {
         let id = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());

@@ -143,7 +143,7 @@ fn step_of(most: u64) -> u64 {
 }
 
 /// 12345 is `12,345`.
-fn grouped(value: u64) -> String {
+pub(super) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (n, digit) in digits.chars().enumerate() {

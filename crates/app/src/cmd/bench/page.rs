@@ -2,8 +2,8 @@
 //!
 //! Invariant: what people wrote round the marks stays as it is.
 
-use super::graph::{Graph, Series};
-use super::report::{self, HEAD, Line, Report};
+use super::graph::{Graph, Series, grouped};
+use super::report::{self, HEAD, Line, Report, stored_of};
 use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::fs;
@@ -81,34 +81,25 @@ fn throughput(report: &Report) -> Option<Graph> {
 
 /// What a recharge costs against how many purchases are stored.
 fn stored(report: &Report) -> Option<Graph> {
-    let count = |line: &Line| {
-        let (_, count) = line.name.strip_suffix(" stored")?.split_once(", ")?;
-        count.parse::<u64>().ok()
-    };
+    let count = |line: &Line| stored_of(&line.name).map(|(_, count)| count);
     let mut counts: Vec<u64> = report.lines.iter().filter_map(count).collect();
     counts.sort_unstable();
     counts.dedup();
-    if counts.is_empty() {
-        return None;
-    }
-    let cost = |name: &str| {
-        let at = report.setting.headline;
-        let line = report.lines.iter().find(|l| l.name == name && l.connections == at)?;
+    let cost = |store: &str, count: u64| {
+        let line =
+            report.lines.iter().find(|line| stored_of(&line.name) == Some((store, count)))?;
         Some(1_000_000 / line.per_second.max(1))
     };
-    let series = ["SQLite spread", "PostgreSQL spread"].map(|name| {
-        let filled = counts.iter().map(|count| cost(&format!("{name}, {count} stored")));
-        Series {
-            name: name.to_owned(),
-            values: std::iter::once(cost(name)).chain(filled).collect(),
-        }
+    let series = ["SQLite", "PostgreSQL"].map(|store| Series {
+        name: format!("{store} spread"),
+        values: counts.iter().map(|count| cost(store, *count)).collect(),
     });
-    Some(Graph {
+    (!counts.is_empty()).then(|| Graph {
         title: "What a durable recharge takes against how many purchases are stored",
         across: "purchases stored before",
-        places: std::iter::once(0).chain(counts.clone()).map(|n| n.to_string()).collect(),
+        places: counts.iter().copied().map(grouped).collect(),
         up: "microseconds a recharge",
-        series: series.into_iter().filter(|s| s.values[1..].iter().any(Option::is_some)).collect(),
+        series: series.into_iter().filter(|s| s.values.iter().any(Option::is_some)).collect(),
     })
 }
 

@@ -104,6 +104,14 @@ impl Postgres {
         Ok(format!("postgres://saldo@127.0.0.1:{}/{name}?sslmode=disable", self.port))
     }
 
+    /// Does now what a database that has just been filled would do while it is measured: statistics,
+    /// hint bits, and what is dirty to the disk.
+    pub(super) fn settle(&self, name: &str) -> anyhow::Result<()> {
+        run(self.client("vacuumdb").args(["--analyze", "--quiet", name]))?;
+        run(self.client("psql").args(["--quiet", "--command", "CHECKPOINT", name]))?;
+        Ok(())
+    }
+
     /// Fills pgbench's database: 100,000 accounts for each step of the scale.
     pub(super) fn fill(&mut self, scale: u32) -> anyhow::Result<()> {
         self.scale = scale;
@@ -180,7 +188,8 @@ fn programs() -> anyhow::Result<PathBuf> {
     let beside = std::env::var_os("PATH").unwrap_or_default();
     let beside = std::env::split_paths(&beside);
     let has_all = |folder: &PathBuf| {
-        ["initdb", "postgres", "pgbench", "createdb"].iter().all(|name| folder.join(name).exists())
+        let needed = ["initdb", "postgres", "pgbench", "createdb", "vacuumdb", "psql"];
+        needed.iter().all(|name| folder.join(name).exists())
     };
     found.into_iter().map(|path| path.join("bin")).chain(beside).find(has_all).context(
         "PostgreSQL's programs are missing: on Debian, apt-get install postgresql; or measure SQLite alone with --stores sqlite",

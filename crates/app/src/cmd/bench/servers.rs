@@ -149,12 +149,35 @@ pub(super) struct Demo {
     folder: PathBuf,
     database_url: Option<String>,
     wallets: u32,
+    /// What the simulators of several nodes share, so that they are one upstream.
+    simulator_file: Option<PathBuf>,
 }
+
+/// What makes another node of the same demo, besides the database.
+const OF_A_NODE: [&str; 2] = ["master.key", crate::cmd::demo::MADE_FILE];
 
 impl Demo {
     /// With `wallets` accounts besides the demo's own; nothing is made yet.
     pub(super) fn new(folder: PathBuf, database_url: Option<String>, wallets: u32) -> Demo {
-        Demo { folder, database_url, wallets }
+        Demo { folder, database_url, wallets, simulator_file: None }
+    }
+
+    /// The first node of several.
+    pub(super) fn first_node(folder: PathBuf, database_url: String) -> Demo {
+        let simulator_file = Some(folder.join("simulator.jsonl"));
+        Demo { folder, database_url: Some(database_url), wallets: 0, simulator_file }
+    }
+
+    /// One more node of this demo, once it has run: on the same database, in a folder of its own.
+    pub(super) fn another_node(&self, folder: PathBuf) -> anyhow::Result<Demo> {
+        let (database_url, simulator_file) =
+            (self.database_url.clone(), self.simulator_file.clone());
+        let node = Demo { folder, database_url, wallets: 0, simulator_file };
+        fs::create_dir_all(node.data_dir())?;
+        for name in OF_A_NODE {
+            fs::copy(self.data_dir().join(name), node.data_dir().join(name)).context(name)?;
+        }
+        Ok(node)
     }
 
     pub(super) fn data_dir(&self) -> PathBuf {
@@ -176,7 +199,7 @@ impl Demo {
         merchant_keys(&self.folder.join("credentials.json"))
     }
 
-    /// Starts a server on it and waits until it listens.
+    /// Starts a server on it and waits until it listens. The first start makes its accounts.
     pub(super) fn start(&self) -> anyhow::Result<Server> {
         fs::create_dir_all(&self.folder)?;
         let credentials_file = self.folder.join("credentials.json");
@@ -194,14 +217,18 @@ impl Demo {
         command.args(["demo", "--listen", "127.0.0.1:0"]);
         command.args(["--requests-per-minute", "100000000", "--balance", "999999999"]);
         command.arg("--webhooks-to-loopback");
-        if self.wallets > 0 {
+        let keys_file = self.folder.join("keys.json");
+        if self.wallets > 0 && !keys_file.exists() {
             command.args(["--bench-accounts", &self.wallets.to_string()]);
-            command.arg("--bench-keys-file").arg(self.folder.join("keys.json"));
+            command.arg("--bench-keys-file").arg(keys_file);
         }
         command.arg("--credentials-file").arg(credentials_file);
         command.arg("--data-dir").arg(self.data_dir());
         if let Some(url) = &self.database_url {
             command.env("SALDO_DATABASE_URL", url);
+        }
+        if let Some(file) = &self.simulator_file {
+            command.env("SALDO_SIMULATOR_FILE", file);
         }
         // All clients come from one address.
         command.env("SALDO_CONNECTIONS_PER_ADDRESS", "10000").env("SALDO_CONNECTIONS", "10000");
