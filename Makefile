@@ -28,8 +28,9 @@ check:
 fmt:
 	cargo fmt --all
 
-# Durable recharges a second on both stores, in turn with pgbench and a bare endpoint: a quarter of an
-# hour, and wants a quiet machine. Writes the figures and the graphs of docs/performance.md.
+# Durable recharges a second on both stores, in turn with pgbench and a bare endpoint, through two nodes,
+# and on books with a history: half an hour, some of which fills the books, and wants a quiet machine.
+# Writes the figures and the graphs of docs/performance.md.
 bench:
 	cargo run --profile dist --locked -- bench --stored 100000,1000000 --page docs/performance.md
 
