@@ -262,7 +262,7 @@ impl Books {
         let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
         sql.put(
             "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            Key::Journal(seq),
+            Key::Journal(seq, month),
             &[
                 seq.into(),
                 head.account.0.into(),
@@ -280,7 +280,7 @@ impl Books {
         for (line, (debit, credit, amount)) in (1_i64..).zip(lines) {
             sql.put(
                 "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount, month) VALUES ($1, $2, $3, $4, $5, $6)",
-                Key::Journal(seq),
+                Key::Journal(seq, month),
                 &[
                     seq.into(),
                     line.into(),

@@ -110,6 +110,7 @@ fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(Report,
     let pending = month.is_some().then_some(&mut rest.pending);
     purchases(sql, &mut report, (&mut stories, pending), &start)?;
     loose_entries(sql, &mut report, &start)?;
+    orphans(sql, &mut report, &start)?;
     match month {
         Some(closing) => bounds(sql, &mut report, closing, (&start, end))?,
         None => loose_claims(sql, &mut report, &start)?,
@@ -630,6 +631,23 @@ fn loose_entries(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Resul
     for (seq, line) in lost {
         report.complain(format!("entry {line} of journal {seq}: its journal is not there"));
     }
+    Ok(())
+}
+
+/// Attempts and events of purchases that are not there.
+fn orphans(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), Fault> {
+    let lost = all(
+        sql,
+        "SELECT o.what, o.number, o.purchase_id FROM (
+             SELECT 'attempt' AS what, number, purchase_id, account_id, environment FROM attempts
+             UNION ALL
+             SELECT 'event', sequence, purchase_id, account_id, environment FROM events
+         ) o LEFT JOIN purchases p ON p.id = o.purchase_id AND p.account_id = o.account_id AND p.environment = o.environment
+         WHERE o.purchase_id >= $1 AND p.id IS NULL ORDER BY o.purchase_id, o.what, o.number LIMIT 100",
+        &[start.ids_from.into()],
+        |row| Ok(format!("{} {} of purchase {}: its purchase is not there", row.text(0)?, row.int(1)?, row.int(2)?)),
+    )?;
+    lost.into_iter().for_each(|says| report.complain(says));
     Ok(())
 }
 

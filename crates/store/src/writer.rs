@@ -1,7 +1,8 @@
 //! The heart: one thread that takes whatever has queued and makes it durable in one Tx.
 //!
 //! While one commit is on its way to the disk, the next batch gathers; one flush then serves
-//! hundreds of purchases. Admission is `domain::admission::admit`, pure and in order. A change that
+//! hundreds of purchases. Where the database can be told so, the next one goes out before the answer
+//! to the last: it is good only if that one was. Admission is `domain::admission::admit`, pure and in order. A change that
 //! is refused does not disturb its neighbours; if the Tx itself fails, the batch is tried again in
 //! halves, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
 //! commit that holds the change is durable.
@@ -11,7 +12,7 @@ use crate::backend::{Sql, WriteSql};
 use crate::calls::{Calls, Want, Who};
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
-use crate::ledger::{Balances, Books, Head};
+use crate::ledger::{Balances, Books, Head, Mark};
 use crate::pushes::{self, PushChange};
 use crate::webhooks::{self, WebhookChange};
 use crate::{accounts, catalog, endpoints, halts, outbox, people, purchases, slips};
@@ -21,9 +22,11 @@ use domain::clock::Timestamp;
 use domain::journal::{LedgerAccount, Purpose, Reason};
 use domain::purchase::{PurchaseKey, ReferenceKey};
 use domain::settle::{CaseKind, Move};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -37,21 +40,36 @@ const TRIES_MOST: u32 = 3;
 /// After blind Txs that failed, so many are not blind at most: known references that are sent again,
 /// or other nodes at work, must not cost everybody a second try each time.
 const SEEING_MOST: u32 = 63;
+/// A batch goes out behind another once it is this part of it.
+const SHARE_OF_THE_LAST: usize = 2;
+/// While a commit is under way, what waits is there.
+const AT_ONCE: Duration = Duration::from_millis(1);
 /// After this long without work the writer tidies up.
 const IDLE_AFTER: Duration = Duration::from_secs(20);
 
 /// Admitted or not; a fault is ours.
 pub(crate) type Verdict = Result<Done, Denial>;
 
+type Answer = oneshot::Sender<Result<Verdict, Fault>>;
+
 struct Request {
     change: Change,
-    answer: oneshot::Sender<Result<Verdict, Fault>>,
+    answer: Answer,
+}
+
+/// How many changes wait, and at how many the writer wants to be woken.
+#[derive(Default)]
+struct Waiting {
+    count: AtomicUsize,
+    enough: AtomicUsize,
 }
 
 /// The way to the writer: cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Writer {
     queue: SyncSender<Request>,
+    waiting: Arc<Waiting>,
+    thread: Thread,
     failed: watch::Receiver<Option<Fault>>,
 }
 
@@ -60,26 +78,39 @@ impl Writer {
     pub(crate) fn start(sql: impl WriteSql + 'static) -> std::io::Result<(Writer, JoinHandle<()>)> {
         let (queue, requests) = sync_channel(QUEUE_MOST);
         let (fail, failed) = watch::channel(None);
+        let waiting = Arc::new(Waiting::default());
         let desk = Desk {
             sql: Box::new(sql),
             books: Books::default(),
             rooms: HashSet::new(),
             calls: Calls::default(),
             sight: Sight::default(),
+            under_way: VecDeque::new(),
+            waiting: waiting.clone(),
+            fail,
         };
-        let thread = std::thread::Builder::new()
+        let running = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || desk.run(&requests, &fail))?;
-        Ok((Writer { queue, failed }, thread))
+            .spawn(move || desk.run(&requests))?;
+        let thread = running.thread().clone();
+        Ok((Writer { queue, waiting, thread, failed }, running))
     }
 
     /// Queues a change and waits until the commit that holds it is durable, or it is refused.
     pub(crate) async fn write(&self, change: Change) -> Result<Verdict, Fault> {
         let (answer, coming) = oneshot::channel();
-        self.queue.try_send(Request { change, answer }).map_err(|error| match error {
-            TrySendError::Full(_) => Fault::Busy,
-            TrySendError::Disconnected(_) => Fault::Closed,
+        // Counted before it is there, so that nobody takes what is not counted.
+        let count = 1 + self.waiting.count.fetch_add(1, Ordering::SeqCst);
+        self.queue.try_send(Request { change, answer }).map_err(|error| {
+            self.waiting.count.fetch_sub(1, Ordering::SeqCst);
+            match error {
+                TrySendError::Full(_) => Fault::Busy,
+                TrySendError::Disconnected(_) => Fault::Closed,
+            }
         })?;
+        if count == self.waiting.enough.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
         coming.await.map_err(|_| Fault::Closed)?
     }
 
@@ -149,6 +180,15 @@ impl Sight {
     }
 }
 
+/// A batch whose commit was sent, and is not heard of.
+struct UnderWay {
+    changes: Vec<Change>,
+    answers: Vec<Answer>,
+    verdicts: Vec<Verdict>,
+    /// Where the books stood before it.
+    before: Mark,
+}
+
 /// The writing thread's own things.
 struct Desk {
     sql: Box<dyn WriteSql>,
@@ -157,53 +197,163 @@ struct Desk {
     rooms: HashSet<Month>,
     calls: Calls,
     sight: Sight,
+    /// The oldest first.
+    under_way: VecDeque<UnderWay>,
+    waiting: Arc<Waiting>,
+    fail: watch::Sender<Option<Fault>>,
 }
 
 impl Desk {
-    fn run(mut self, requests: &Receiver<Request>, fail: &watch::Sender<Option<Fault>>) {
+    fn run(mut self, requests: &Receiver<Request>) {
         let mut was_busy = true;
-        loop {
-            let first = match requests.recv_timeout(IDLE_AFTER) {
+        while self.fail.borrow().is_none() {
+            if self.is_heard_first() {
+                self.land(requests);
+                continue;
+            }
+            let is_idle = self.under_way.is_empty();
+            let first = match requests.recv_timeout(if is_idle { IDLE_AFTER } else { AT_ONCE }) {
                 Ok(request) => request,
                 Err(RecvTimeoutError::Timeout) => {
-                    if was_busy {
+                    if was_busy && is_idle {
                         self.sql.idle();
+                        was_busy = false;
                     }
-                    was_busy = false;
                     continue;
                 }
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.land_all(requests);
+                    self.sql.idle();
+                    return;
+                }
             };
             was_busy = true;
-            let mut changes = Vec::with_capacity(64);
-            let mut answers = Vec::with_capacity(64);
+            let (mut changes, mut answers) = (Vec::with_capacity(64), Vec::with_capacity(64));
             for request in std::iter::once(first).chain(requests.try_iter()).take(BATCH_MOST) {
                 changes.push(request.change);
                 answers.push(request.answer);
             }
-            let mut is_fenced = false;
-            for (answer, verdict) in answers.into_iter().zip(self.settle_batch(&changes)) {
-                if let Err(fault @ Fault::Disk(_)) = &verdict {
-                    fail.send_replace(Some(fault.clone()));
-                }
-                is_fenced |= matches!(verdict, Err(Fault::Fenced));
-                // The asker may have gone away; what is committed stays committed.
-                let _ = answer.send(verdict);
-            }
-            if is_fenced {
-                // Asked before this node was taken for dead: others may have decided otherwise since.
-                for Request { answer, .. } in requests.try_iter() {
-                    let _ = answer.send(Err(Fault::Fenced));
-                }
-            }
-            if fail.borrow().is_some() {
-                tracing::error!(
-                    "the disk failed: the writer stops, so that nothing is acknowledged that is not there"
-                );
-                return;
+            self.waiting.count.fetch_sub(changes.len(), Ordering::SeqCst);
+            if let Some((changes, answers)) = self.launch(changes, answers) {
+                self.land_all(requests);
+                let settled = self.settle_batch(&changes);
+                self.answer(answers, settled, requests);
             }
         }
-        self.sql.idle();
+        tracing::error!(
+            "the disk failed: the writer stops, so that nothing is acknowledged that is not there"
+        );
+    }
+
+    /// Whether the oldest commit that is under way is heard of before anything else is sent. Another
+    /// goes out behind it, but only one, and only if it is worth a commit: the longer it gathers, the
+    /// more share its flush.
+    fn is_heard_first(&mut self) -> bool {
+        let Some(oldest) = self.under_way.front() else { return false };
+        let enough = match self.under_way.len() {
+            1 => oldest.changes.len().div_ceil(SHARE_OF_THE_LAST),
+            _ => usize::MAX,
+        };
+        self.waiting.enough.store(enough, Ordering::SeqCst);
+        let waiting = self.waiting.clone();
+        self.sql.await_commit(&|| waiting.count.load(Ordering::SeqCst) >= enough)
+    }
+
+    /// Sends a batch whose Tx can be blind, and does not wait for its commit. Gives it back if it cannot
+    /// be sent like that.
+    fn launch(
+        &mut self,
+        changes: Vec<Change>,
+        answers: Vec<Answer>,
+    ) -> Option<(Vec<Change>, Vec<Answer>)> {
+        let can_be = self.sql.can_be_blind() && changes.iter().all(Change::says_what_it_builds_on);
+        if !can_be || !self.sight.next_may_be_blind() {
+            return Some((changes, answers));
+        }
+        let Some(view) = self.recall(&changes) else { return Some((changes, answers)) };
+        let before = self.books.mark();
+        let sent = self.sql.begin(true).and_then(|()| self.send(&changes, Some(view)));
+        match sent {
+            Ok(verdicts) => {
+                self.under_way.push_back(UnderWay { changes, answers, verdicts, before });
+                None
+            }
+            Err(fault) => {
+                tracing::debug!(%fault, "what was remembered does not do; it is asked");
+                self.undo(before, true);
+                if fault.may_be_one_changes() {
+                    self.sight.blind_failed();
+                }
+                if let Err(fault) = self.sql.roll_back() {
+                    self.fail.send_replace(Some(fault));
+                }
+                Some((changes, answers))
+            }
+        }
+    }
+
+    fn land_all(&mut self, requests: &Receiver<Request>) {
+        while !self.under_way.is_empty() {
+            self.land(requests);
+        }
+    }
+
+    /// Takes the answer to the oldest commit. If it failed, whatever was sent after it fails too, and
+    /// all of it is tried again with questions, in its order.
+    fn land(&mut self, requests: &Receiver<Request>) {
+        let Some(landing) = self.under_way.pop_front() else { return };
+        let Err(fault) = self.sql.hear_commit() else {
+            self.sight.blind_went_well();
+            let verdicts = landing.verdicts.into_iter().map(Ok).collect();
+            return self.answer(landing.answers, verdicts, requests);
+        };
+        tracing::debug!(%fault, "what was remembered does not hold; it is asked");
+        let before = landing.before;
+        let mut failed = vec![(landing.changes, landing.answers, fault)];
+        while let Some(next) = self.under_way.pop_front() {
+            match self.sql.hear_commit() {
+                // Its answer said so after all: the one before it is there too, as its look-up tells.
+                Ok(()) => {
+                    let verdicts = next.verdicts.into_iter().map(Ok).collect();
+                    self.answer(next.answers, verdicts, requests);
+                }
+                Err(fault) => failed.push((next.changes, next.answers, fault)),
+            }
+        }
+        self.undo(before, true);
+        self.sight.blind_failed();
+        for (changes, answers, fault) in failed {
+            let may_be_tried = fault.may_be_one_changes() || matches!(fault, Fault::Unavailable(_));
+            let settled = match may_be_tried {
+                true => self.settle_batch(&changes),
+                false => changes.iter().map(|_| Err(fault.clone())).collect(),
+            };
+            self.answer(answers, settled, requests);
+        }
+    }
+
+    fn answer(
+        &self,
+        answers: Vec<Answer>,
+        settled: Vec<Result<Verdict, Fault>>,
+        requests: &Receiver<Request>,
+    ) {
+        let mut is_fenced = false;
+        for (answer, verdict) in answers.into_iter().zip(settled) {
+            if let Err(fault @ Fault::Disk(_)) = &verdict {
+                self.fail.send_replace(Some(fault.clone()));
+            }
+            is_fenced |= matches!(verdict, Err(Fault::Fenced));
+            // The asker may have gone away; what is committed stays committed.
+            let _ = answer.send(verdict);
+        }
+        if is_fenced {
+            // Asked before this node was taken for dead: others may have decided otherwise since.
+            for Request { answer, .. } in requests.try_iter() {
+                self.waiting.count.fetch_sub(1, Ordering::SeqCst);
+                let _ = answer.send(Err(Fault::Fenced));
+            }
+        }
     }
 
     /// One commit for all, or, if that fails, one for each half, so that in the end each bad change
@@ -233,14 +383,11 @@ impl Desk {
     /// Tries again what was lost with its connection before the commit. The outer error: no Tx could
     /// be opened.
     fn try_batch(&mut self, changes: &[Change]) -> Result<Result<Vec<Verdict>, Fault>, Fault> {
-        if let Some(done) = self.try_blind(changes) {
-            return done;
-        }
         let mut tries = 0;
         loop {
             self.sql.begin(false)?;
             tries += 1;
-            match self.commit(changes, None) {
+            match self.commit(changes) {
                 Err(Fault::Unavailable(why)) if tries < TRIES_MOST => {
                     tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
                 }
@@ -249,65 +396,41 @@ impl Desk {
         }
     }
 
-    /// One round trip instead of two, where everything that matters is known. `None`: it must be
-    /// tried with questions.
-    fn try_blind(
-        &mut self,
-        changes: &[Change],
-    ) -> Option<Result<Result<Vec<Verdict>, Fault>, Fault>> {
-        let can_be = self.sql.can_be_blind() && changes.iter().all(Change::says_what_it_builds_on);
-        if !can_be || !self.sight.next_may_be_blind() {
-            return None;
-        }
-        let view = self.recall(changes)?;
-        if let Err(fault) = self.sql.begin(true) {
-            return Some(Err(fault));
-        }
-        match self.commit(changes, Some(view)) {
-            Ok(verdicts) => {
-                self.sight.blind_went_well();
-                Some(Ok(Ok(verdicts)))
-            }
-            Err(fault) if fault.may_be_one_changes() => {
-                tracing::debug!(%fault, "what was remembered does not hold; it is asked");
-                self.sight.blind_failed();
-                None
-            }
-            // Lost before the commit: tried again like any other.
-            Err(Fault::Unavailable(why)) => {
-                tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
-                None
-            }
-            Err(fault) => Some(Ok(Err(fault))),
-        }
-    }
-
-    /// Writes into the open Tx and commits it, or rolls it back. The view of a blind Tx is given.
-    fn commit(
-        &mut self,
-        changes: &[Change],
-        recalled: Option<View>,
-    ) -> Result<Vec<Verdict>, Fault> {
-        let (before, is_blind) = (self.books.mark(), recalled.is_some());
-        let written = self.write_all(changes, recalled).and_then(|(verdicts, view)| {
-            self.sql.commit()?;
-            if self.sql.can_be_blind() {
-                self.books.leave(&view);
-                self.calls.leave();
-            }
+    /// Writes into the open Tx and commits it, or rolls it back.
+    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
+        let before = self.books.mark();
+        let written = self.send(changes, None).and_then(|verdicts| {
+            self.sql.hear_commit()?;
             Ok(verdicts)
         });
         if written.is_err() {
-            self.books.back_to(before);
-            self.calls.forget();
-            if !is_blind {
-                self.rooms.clear();
-            }
+            self.undo(before, false);
             self.sql
                 .roll_back()
                 .map_err(|fault| Fault::Disk(format!("a roll-back failed: {fault}")))?;
         }
         written
+    }
+
+    /// Writes into the open Tx and sends its commit; from here on it is what is remembered. The view of
+    /// a blind Tx is given.
+    fn send(&mut self, changes: &[Change], recalled: Option<View>) -> Result<Vec<Verdict>, Fault> {
+        let (verdicts, view) = self.write_all(changes, recalled)?;
+        self.sql.send_commit()?;
+        if !self.sql.is_alone() {
+            self.books.leave(&view);
+            self.calls.leave();
+        }
+        Ok(verdicts)
+    }
+
+    /// Forgets what a Tx that is not there had taught.
+    fn undo(&mut self, before: Mark, was_blind: bool) {
+        self.books.back_to(before);
+        self.calls.forget();
+        if !was_blind {
+            self.rooms.clear();
+        }
     }
 
     fn write_all(

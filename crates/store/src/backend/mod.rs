@@ -48,6 +48,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0009_pen.postgres.sql"),
     },
+    Migration {
+        common: "",
+        sqlite: "",
+        postgres: include_str!("../migrations/0010_batches.postgres.sql"),
+    },
 ];
 
 /// A value on its way into a statement.
@@ -135,7 +140,8 @@ pub(crate) type EachAnswer<'a> = &'a mut dyn FnMut((usize, usize), &dyn Row) -> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Purchase(i64),
-    Journal(i64),
+    /// With the month that its rows lie in.
+    Journal(i64, Month),
     LedgerAccount(i64),
     /// After everything else.
     Late,
@@ -238,15 +244,22 @@ pub(crate) trait WriteSql: Sql + Send {
     /// Whether a Tx can be judged by what the last commit left, without a question: see `begin`.
     fn can_be_blind(&self) -> bool;
     /// Opens a Tx that may write. Nobody else writes until it ends. A blind one fails, by its commit
-    /// at the latest, if anybody has written since this connection last did.
+    /// at the latest, if anybody but this connection has written before it, or if the commit that was
+    /// sent before its own failed.
     fn begin(&mut self, is_blind: bool) -> Result<(), Fault>;
     /// Whether nobody has written since this connection last did. For an open Tx that is not blind,
     /// once its first questions are answered.
     fn nobody_wrote(&mut self) -> Result<bool, Fault>;
     /// Sees to it that rows of a month have where to lie.
     fn make_room(&mut self, month: Month) -> Result<(), Fault>;
-    /// Makes it durable. If it fails, the Tx has ended, or `roll_back` ends it.
-    fn commit(&mut self) -> Result<(), Fault>;
+    /// Sends what makes the open Tx durable. If that fails, nothing of it was committed, and
+    /// `roll_back` ends it.
+    fn send_commit(&mut self) -> Result<(), Fault>;
+    /// Waits until it is known what became of the oldest commit that was sent, or `is_enough`, which is
+    /// asked whenever this thread is unparked. Whether it is known.
+    fn await_commit(&mut self, is_enough: &dyn Fn() -> bool) -> bool;
+    /// What became of the oldest commit that was sent: durable, or the Tx has ended without it.
+    fn hear_commit(&mut self) -> Result<(), Fault>;
     /// Undoes what is open; a failure to do so closes the connection's work for good.
     fn roll_back(&mut self) -> Result<(), Fault>;
     /// Called when nothing is queued for a while: tidies up.

@@ -376,8 +376,17 @@ impl WriteSql for Lite {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), Fault> {
+    fn send_commit(&mut self) -> Result<(), Fault> {
+        // Durable when it returns: there is nothing to wait for.
         self.run("COMMIT", &[]).map(|_| ())
+    }
+
+    fn await_commit(&mut self, _is_enough: &dyn Fn() -> bool) -> bool {
+        true
+    }
+
+    fn hear_commit(&mut self) -> Result<(), Fault> {
+        Ok(())
     }
 
     fn roll_back(&mut self) -> Result<(), Fault> {

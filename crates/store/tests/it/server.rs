@@ -1,7 +1,8 @@
 //! What is PostgreSQL's own: opening, what it refuses itself, and connections that are lost.
 
-use crate::postgres::{Database, Server, url};
+use crate::postgres::{Database, Server, ask, url};
 use crate::world::*;
+use domain::admission::Denial;
 use domain::journal::Reason;
 use domain::lifecycle::{Event, State};
 use domain::{AccountId, Currency, Environment};
@@ -33,7 +34,7 @@ fn a_database_of_a_newer_version() {
     refused_in(
         &database,
         expect![[
-            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 9); start that version, or a newer one"#
+            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 10); start that version, or a newer one"#
         ]],
     );
 }
@@ -207,6 +208,57 @@ async fn the_database_refuses_what_the_rules_forbid() {
     check(sql, "DELETE FROM purchases", expect!["purchases are not deleted"]);
     check(sql, "DELETE FROM ledger_accounts", expect!["ledger accounts are not deleted"]);
     check(sql, "UPDATE purchases SET id = 9007199254740992", expect!["purchases are not deleted"]);
+}
+
+/// Statements that come without the Tx that they were sent in do nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_without_its_batch_is_refused() {
+    let home = postgresql().await.closed();
+    let sql = home.database();
+    check(sql, "SELECT in_batch(7)", expect!["a statement came without its Tx"]);
+    let within = "BEGIN; SELECT set_config('saldo.batch', '7', true); SELECT in_batch(7); COMMIT";
+    assert_eq!(sql.sql(within), ["7", "7"]);
+    let after = format!("{within}; SELECT in_batch(7)");
+    check(sql, &after, expect!["a statement came without its Tx"]);
+    let counted = "SELECT refuse_count('purchases', 2, 3)";
+    check(sql, counted, expect!["a statement changed 2 rows of purchases instead of 3"]);
+}
+
+/// A commit that was sent fails, and the one that was sent behind it with it: each is tried again, in
+/// its order, and each asker hears what became of his own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sent_behind_a_commit_that_failed_is_done_again() {
+    let home = postgresql().await.closed();
+    let store = Arc::new(Store::connect(&home.database().url()).unwrap());
+    deposit(&store, 2, 100, "first").await;
+    deposit(&store, 2, 100, "so that nothing has to be asked").await;
+    // Another writes, and holds everybody up until more is sent than one batch.
+    let hand = "BEGIN; SELECT pg_advisory_xact_lock(1651470187);
+        UPDATE pen SET token = 'another'; SELECT pg_sleep(1); COMMIT";
+    let database = home.database().url();
+    let other = std::thread::spawn(move || ask(&database, hand).unwrap());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut payers = JoinSet::new();
+    for n in 0..60 {
+        let store = store.clone();
+        // Every third is one that was booked already, or soon is.
+        let paper = format!("paper {}", if n % 3 == 2 { n - 1 } else { n });
+        payers.spawn(async move { store.write(fund(Reason::Deposit, 2, 1, &paper)).await });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (mut booked, mut known) = (0, 0);
+    while let Some(answer) = payers.join_next().await {
+        match answer.unwrap() {
+            Ok(Ok(Done::Posted { .. })) => booked += 1,
+            Ok(Err(Denial::ReferenceTaken { .. })) => known += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    other.join().unwrap();
+    assert_eq!((booked, known), (40, 20));
+    assert_sound(&store);
+    let balance = "SELECT balance FROM ledger_accounts WHERE id = 4";
+    assert_eq!(home.database().sql(balance), ["240"]);
 }
 
 /// What a hand changed while a batch was open is not overwritten by it.

@@ -76,7 +76,7 @@ fn tamper_with_database(books: &Database, statements: &str) -> Audited {
     Store::connect(&copy.url()).unwrap().audit()
 }
 
-const TAMPERINGS: [(&str, &str); 47] = [
+const TAMPERINGS: [(&str, &str); 49] = [
     ("an entry's amount", "UPDATE entries SET amount = amount + 1 WHERE journal_seq = 1"),
     (
         "an entry's sides swapped",
@@ -169,6 +169,14 @@ const TAMPERINGS: [(&str, &str); 47] = [
     ),
     ("an event deleted", "DELETE FROM events WHERE purchase_id = 12"),
     ("an attempt deleted", "DELETE FROM attempts WHERE purchase_id = 13"),
+    (
+        "an attempt of no purchase",
+        "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, started_at) VALUES (99, 2, 'live', 1, 'a', 0)",
+    ),
+    (
+        "an event of no purchase",
+        "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at) VALUES (99, 2, 'live', 3, 'failed', 0)",
+    ),
 ];
 
 #[tokio::test]

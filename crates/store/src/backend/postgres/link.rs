@@ -6,6 +6,7 @@
 use super::find::{self, Newest};
 use super::tls::Tls;
 use crate::fault::{Fault, OpenError};
+use domain::Month;
 use futures_util::future::poll_fn;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc as signals, oneshot};
+use tokio::task::JoinHandle as TaskHandle;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::Severity;
 use tokio_postgres::tls::TlsStream;
@@ -56,8 +58,8 @@ pub(super) struct Line {
     timeline: u32,
     /// Prepared statements by where their text lies: for one row, for sets.
     pub(super) prepared: HashMap<usize, Prepared>,
-    /// Prepared statements of several sets, by where the texts of their parts lie.
-    pub(super) together: HashMap<Vec<usize>, Statement>,
+    /// Prepared statements of several sets, by where the texts of their parts lie, and their months.
+    pub(super) together: HashMap<Vec<(usize, Option<Month>)>, Statement>,
 }
 
 /// A statement in its two forms.
@@ -100,6 +102,14 @@ impl Server {
     /// Hosts and database, as people are told; without the password.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Lets something go on beside the connections, on their thread.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> TaskHandle<T> {
+        self.io.spawn(task)
     }
 
     /// Becomes true once this time has passed.
@@ -369,6 +379,29 @@ pub(super) fn why(error: &Error) -> String {
         below = cause.source();
     }
     text
+}
+
+/// Waits on this thread until it is there, or `is_enough`, which is asked whenever the thread is
+/// unparked.
+pub(super) fn wait_unless<F: Future + Unpin>(
+    future: &mut F,
+    is_enough: &dyn Fn() -> bool,
+) -> Option<F::Output> {
+    let waiter =
+        Arc::new(Waiter { thread: std::thread::current(), is_woken: AtomicBool::new(true) });
+    let waker = Waker::from(waiter.clone());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if waiter.is_woken.swap(false, Ordering::AcqRel)
+            && let Poll::Ready(done) = pin!(&mut *future).poll(&mut context)
+        {
+            return Some(done);
+        }
+        if is_enough() {
+            return None;
+        }
+        std::thread::park_timeout(TICK);
+    }
 }
 
 #[cfg(test)]

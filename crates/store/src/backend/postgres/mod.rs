@@ -23,7 +23,9 @@ pub use node::News;
 use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql, first};
 use crate::fault::{Fault, OpenError};
 use domain::Month;
-use link::{CONNECT_WITHIN, Line, PATIENCE, fault, is_certain, keeps_the_line, wait};
+use link::{
+    CONNECT_WITHIN, Line, PATIENCE, fault, is_certain, is_fenced, keeps_the_line, wait, wait_unless,
+};
 use migrate::silent;
 use node::Member;
 use send::begun;
@@ -33,11 +35,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_postgres::{Error, RowStream};
 use value::Column;
 
 /// Held by the Tx of whichever node writes. Spells "book".
 const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(1651470187)";
+/// The same, and the Tx gets the number of its batch, which its statements look for (`in_batch` of the
+/// schema): they go out before it is known that the Tx is open.
+const BEGIN_BATCH: &str =
+    "SELECT pg_advisory_xact_lock(1651470187), set_config('saldo.batch', $1, true)";
 /// The last statement of each Tx: leaves its mark, by which its commit can be looked up, and refuses a
 /// run that was taken over, whose row is gone.
 const FENCE: &str = "UPDATE writers SET batch = $1 WHERE token = $2";
@@ -76,7 +83,7 @@ const WROTE_LAST: &str = "SELECT batch FROM pen WHERE token = $1 AND batch = $2"
 
 /// Rows that a statement changed.
 type Affected = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send>>;
-type Answered = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send>>;
+type Rows = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send>>;
 
 /// One connection, made when it is first needed and again after it broke.
 pub(crate) struct Pg {
@@ -92,6 +99,8 @@ pub(crate) struct Pg {
     mark: Option<Mark>,
     /// The last batch that this connection committed.
     committed: Option<i64>,
+    /// Commits that were sent and not yet heard of, the oldest first.
+    under_way: VecDeque<Sent>,
     /// Of the open Tx: it must fail if anybody has written since.
     is_blind: bool,
     /// Of the open Tx: whether nobody has, once what was sent is heard of.
@@ -109,6 +118,40 @@ struct Mark {
     batch: i64,
     /// The run that the Tx is of.
     run: i64,
+}
+
+/// A commit that was sent.
+struct Sent {
+    mark: Mark,
+    warned: Arc<AtomicBool>,
+    answered: JoinHandle<Answered>,
+    answer: Option<Answered>,
+}
+
+/// What the server says to a Tx that was sent whole.
+struct Answered {
+    /// To everything before the COMMIT; the first that failed, or `None` where nothing was said.
+    before: Result<(), Option<Error>>,
+    committed: Option<Result<u64, Error>>,
+}
+
+impl Default for Answered {
+    fn default() -> Self {
+        Answered { before: Err(None), committed: None }
+    }
+}
+
+/// Hears of everything that was sent, in its order.
+async fn answers_of(sent: VecDeque<Affected>) -> Result<(), Option<Error>> {
+    let mut first = Ok(());
+    for affected in sent {
+        match tokio::time::timeout(WRITE_WITHIN, affected).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => first = first.and(Err(Some(error))),
+            Err(_) => return first.and(Err(None)),
+        }
+    }
+    first
 }
 
 impl Pg {
@@ -167,6 +210,7 @@ impl Pg {
             member: None,
             mark: None,
             committed: None,
+            under_way: VecDeque::new(),
             is_blind: false,
             wrote_last: None,
             failures: 0,
@@ -271,12 +315,14 @@ impl Pg {
 
     /// Sends what a Tx begins with.
     fn open_tx(&mut self) -> Result<(), Fault> {
-        for sql in ["BEGIN", WRITE_LOCK] {
-            let statement = self.prepared(sql, false)?;
-            self.is_in_tx = true;
-            self.send(statement, owned(&[]))?;
-        }
-        if let (false, Some(mark), Some(committed)) = (self.is_blind, &self.mark, self.committed) {
+        let Some(mark) = self.mark.clone() else { return Err(silent()) };
+        let begin = self.prepared("BEGIN", false)?;
+        let lock = self.prepared(BEGIN_BATCH, false)?;
+        self.is_in_tx = true;
+        self.send(begin, owned(&[]))?;
+        let batch = mark.batch.to_string();
+        self.send(lock, owned(&[Value::Text(&batch)]))?;
+        if let (false, Some(committed)) = (self.is_blind, self.committed) {
             let last = owned(&[Value::Text(&mark.token), Value::Int(committed)]);
             let statement = self.prepared(WROTE_LAST, false)?;
             self.wrote_last = Some(self.send_to_know(statement, last)?);
@@ -295,7 +341,8 @@ impl Pg {
             return self.put(take, Key::Late, &[batch, token, Value::Int(1)], Some(1));
         }
         let keep = "UPDATE pen SET batch = $1 WHERE token = $2 AND batch = $3";
-        let last = Value::Int(self.committed.unwrap_or(-1));
+        let before = self.under_way.back().map(|sent| sent.mark.batch).or(self.committed);
+        let last = Value::Int(before.unwrap_or(-1));
         self.put(keep, Key::Late, &[batch, token, last], Some(1))
     }
 
@@ -425,9 +472,20 @@ impl WriteSql for Pg {
     }
 
     fn begin(&mut self, is_blind: bool) -> Result<(), Fault> {
+        (self.is_blind, self.wrote_last) = (is_blind, None);
+        let can_follow = is_blind && self.has_good_line();
+        if !self.under_way.is_empty() && !can_follow {
+            return Err(Fault::Unavailable("what was sent before is not heard of yet".into()));
+        }
         self.refuse_fenced()?;
         self.connect_to_write()?;
-        (self.is_blind, self.wrote_last) = (is_blind, None);
+        if let Some(mark) = &mut self.mark {
+            mark.batch += 1;
+        }
+        if is_blind {
+            // It goes out with its rows and its COMMIT.
+            return Ok(());
+        }
         let opened = self.open_tx();
         if opened.is_err() {
             // Nobody else may wait for the lock of a Tx that is not used.
@@ -450,56 +508,77 @@ impl WriteSql for Pg {
         Ok(wrote_last.load(Ordering::Acquire))
     }
 
-    /// COMMIT goes out with the rows. If one of them fails, the server makes a roll-back of it, and
-    /// says before it why.
-    fn commit(&mut self) -> Result<(), Fault> {
-        let Some(mut mark) = self.mark.clone() else { return Err(silent()) };
-        mark.batch += 1;
-        self.mark = Some(mark.clone());
+    /// COMMIT goes out with the rows, and for a blind Tx all of it at once. If anything before it
+    /// fails, the server makes a roll-back of it, and says before it why.
+    fn send_commit(&mut self) -> Result<(), Fault> {
+        let Some(mark) = self.mark.clone() else { return Err(silent()) };
         self.sign(&mark)?;
         self.connect()?;
-        // Nothing is written before it is known that the Tx is open and has the lock.
-        self.drain()?;
-        self.flush()?;
-        let statement = self.prepared("COMMIT", false)?;
+        let rows = self.ready()?;
+        let commit = self.prepared("COMMIT", false)?;
+        if self.is_blind {
+            self.open_tx()?;
+        }
+        for (statement, values) in rows {
+            self.send(statement, values)?;
+        }
         let Some(line) = &self.line else { return Err(silent()) };
-        let warned = line.warned.clone();
-        warned.store(false, Ordering::Release);
-        let client = line.client.clone();
-        let none = owned(&[]);
+        let (client, warned) = (line.client.clone(), line.warned.clone());
+        if self.under_way.is_empty() {
+            warned.store(false, Ordering::Release);
+        }
         let mut committing: Affected =
-            Box::pin(async move { client.execute_raw(&statement, none).await });
+            Box::pin(async move { client.execute_raw(&commit, owned(&[])).await });
         let begun = begun(&mut committing);
         self.is_in_tx = false;
-        // Answers are read in the order in which they come.
-        let rows = self.drain();
-        let committed = match begun {
-            Some(committed) => Some(committed),
-            None if self.line.is_some() => wait(committing, COMMIT_WITHIN),
-            None => None,
-        };
-        let Some(committed) = committed else { return self.look_up(&mark) };
-        let is_refused = committed.as_ref().err().is_some_and(is_certain);
-        match (rows, committed) {
-            (Ok(()), Ok(_)) if !warned.load(Ordering::Acquire) => {
-                self.committed = Some(mark.batch);
+        let before = std::mem::take(&mut self.sent);
+        let answered = self.server.spawn(async move {
+            let before = answers_of(before).await;
+            let committed = match begun {
+                Some(committed) => Some(committed),
+                None => tokio::time::timeout(COMMIT_WITHIN, committing).await.ok(),
+            };
+            Answered { before, committed }
+        });
+        self.under_way.push_back(Sent { mark, warned, answered, answer: None });
+        Ok(())
+    }
+
+    fn await_commit(&mut self, is_enough: &dyn Fn() -> bool) -> bool {
+        let Some(sent) = self.under_way.front_mut() else { return true };
+        if sent.answer.is_none() {
+            let Some(answer) = wait_unless(&mut sent.answered, is_enough) else { return false };
+            // A task that panicked answered nothing.
+            sent.answer = Some(answer.unwrap_or_default());
+        }
+        true
+    }
+
+    fn hear_commit(&mut self) -> Result<(), Fault> {
+        self.await_commit(&|| false);
+        let Some(sent) = self.under_way.pop_front() else { return Err(silent()) };
+        let Answered { before, committed } = sent.answer.unwrap_or_default();
+        match (before, committed) {
+            (Ok(()), Some(Ok(_))) if !sent.warned.load(Ordering::Acquire) => {
+                self.committed = Some(sent.mark.batch);
                 Ok(())
             }
-            // The connection holds: the server itself said that a row failed.
-            (Err(fault), _) if self.line.is_some() => Err(fault),
-            (Ok(()), Err(error)) if is_refused => Err(self.failed(&error)),
-            (Ok(()) | Err(_), Ok(_) | Err(_)) => self.look_up(&mark),
+            // The server itself said that a row failed.
+            (Err(Some(error)), Some(_)) if is_fenced(&error) => Err(self.fenced()),
+            (Err(Some(error)), Some(_)) if keeps_the_line(&error) => Err(fault(&error)),
+            (Ok(()), Some(Err(error))) if is_certain(&error) => Err(self.failed(&error)),
+            (Ok(()) | Err(_), Some(_) | None) => self.look_up(&sent.mark),
         }
     }
 
     fn roll_back(&mut self) -> Result<(), Fault> {
         self.plan.take();
-        // What was sent before it is answered before it.
-        let _ = self.drain();
         self.wrote_last = None;
         if !std::mem::take(&mut self.is_in_tx) {
             return Ok(());
         }
+        // What was sent before it is answered before it.
+        let _ = self.drain();
         let Some(line) = &self.line else { return Ok(()) };
         if line.run("ROLLBACK", PATIENCE).is_err() {
             // The server undoes what a connection leaves open when it goes.

@@ -8,7 +8,7 @@ use super::link::{is_fenced, wait};
 use super::migrate::silent;
 use super::sets::{Group, for_sets, joined, together};
 use super::value::{PgRow, Sendable};
-use super::{Affected, Answered, Pg};
+use super::{Affected, Pg, Rows};
 use crate::fault::Fault;
 use futures_util::StreamExt;
 use std::pin::Pin;
@@ -106,9 +106,19 @@ impl Pg {
 
     /// Sends all that was put.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
-        if self.plan.is_empty() {
-            return Ok(());
+        for (statement, values) in self.ready()? {
+            self.send(statement, values)?;
         }
+        Ok(())
+    }
+
+    /// All that was put, ready to be sent: every statement is prepared.
+    pub(super) fn ready(&mut self) -> Result<Vec<(Statement, Vec<Sendable>)>, Fault> {
+        if self.plan.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batch = self.mark.as_ref().map_or(0, |mark| mark.batch);
+        let mut ready = Vec::new();
         for part in together(self.plan.take()) {
             let statement = self.prepared_together(&part)?;
             let mut values = Vec::new();
@@ -118,21 +128,22 @@ impl Pg {
                 values.extend(group.columns.into_iter().map(Sendable::Set));
             }
             values.append(&mut counts);
-            self.send(statement, values)?;
+            values.push(Sendable::Batch(batch));
+            ready.push((statement, values));
         }
-        Ok(())
+        Ok(ready)
     }
 
     /// The statement that does these groups, prepared once per connection.
     fn prepared_together(&mut self, part: &[Group]) -> Result<Statement, Fault> {
-        let name: Vec<usize> = part.iter().map(|group| group.sql.as_ptr() as usize).collect();
+        let name: Vec<_> = part.iter().map(|g| (g.sql.as_ptr() as usize, g.month)).collect();
         if let Some(known) = self.line.as_ref().and_then(|line| line.together.get(&name)) {
             return Ok(known.clone());
         }
         let mut parts = Vec::with_capacity(part.len());
         for group in part {
             let kinds = self.prepared(group.sql, false)?.params().to_vec();
-            parts.push((group.sql, kinds, group.expected.is_some()));
+            parts.push((group.sql, group.month, kinds, group.expected.is_some()));
         }
         let text = joined(&parts)?;
         self.drain()?;
@@ -168,12 +179,12 @@ impl Pg {
     }
 
     /// Sends a query without waiting.
-    pub(super) fn ask<P>(&mut self, statement: Statement, values: Vec<P>) -> Result<Answered, Fault>
+    pub(super) fn ask<P>(&mut self, statement: Statement, values: Vec<P>) -> Result<Rows, Fault>
     where
         P: ToSql + Sync + Send + 'static,
     {
         let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
-        let mut answered: Answered =
+        let mut answered: Rows =
             Box::pin(async move { client.query_raw(&statement, values).await });
         Ok(match begun(&mut answered) {
             Some(done) => Box::pin(std::future::ready(done)),
@@ -184,7 +195,7 @@ impl Pg {
     /// Reads an answer, row by row.
     pub(super) fn read(
         &mut self,
-        answered: Answered,
+        answered: Rows,
         row: &mut dyn FnMut(&PgRow) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let came = wait(answered, self.patience);

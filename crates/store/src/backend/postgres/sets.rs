@@ -7,12 +7,20 @@
 use super::value::Column;
 use crate::backend::{Key, Value};
 use crate::fault::Fault;
+use domain::{Month, PurchaseId};
 use std::collections::HashMap;
 use tokio_postgres::types::Type;
+
+/// Tables whose rows the writer puts where they lie. Through the whole table each statement would first
+/// find out which of its months it is about, and the triggers would repeat what is known of a whole
+/// batch; they are there for everybody else, and the audit looks after both.
+const BY_MONTH: [&str; 5] = ["purchases", "attempts", "events", "journals", "entries"];
 
 /// The rows that one statement is to be done for.
 pub(super) struct Group {
     pub(super) sql: &'static str,
+    /// The month that they lie in, where there is a table for each.
+    pub(super) month: Option<Month>,
     pub(super) columns: Vec<Column>,
     pub(super) rows: u64,
     /// Rows that each row must change, if that is known.
@@ -26,8 +34,8 @@ pub(super) struct Plan {
     groups: Vec<Group>,
     /// What comes after everything else.
     late: Vec<Group>,
-    /// The last group of each statement, by where its text lies.
-    last_of: HashMap<usize, usize>,
+    /// The last group of each statement and month, by where its text lies.
+    last_of: HashMap<(usize, Option<Month>), usize>,
     /// The last group that a key is in.
     touched: HashMap<Key, usize>,
 }
@@ -44,12 +52,13 @@ impl Plan {
             let joins = self.late.iter().position(|group| group.sql == sql);
             let index = joins.unwrap_or(self.late.len());
             if joins.is_none() {
-                self.late.push(Group::new(sql, values.len(), expected));
+                self.late.push(Group::new((sql, None), values.len(), expected));
             }
             return self.late[index].push(values);
         }
         let touched = self.touched.get(&key).copied();
-        let name = sql.as_ptr() as usize;
+        let month = month_of(sql, key);
+        let name = (sql.as_ptr() as usize, month);
         let joins = self.last_of.get(&name).copied().filter(|last| {
             let group = &self.groups[*last];
             touched.is_none_or(|t| t < *last || (t == *last && group.may_repeat))
@@ -57,7 +66,7 @@ impl Plan {
         let index = joins.unwrap_or(self.groups.len());
         if index == self.groups.len() {
             self.last_of.insert(name, index);
-            self.groups.push(Group::new(sql, values.len(), expected));
+            self.groups.push(Group::new((sql, month), values.len(), expected));
         }
         self.touched.insert(key, index);
         self.groups[index].push(values);
@@ -78,14 +87,24 @@ impl Plan {
 }
 
 impl Group {
-    fn new(sql: &'static str, width: usize, expected: Option<usize>) -> Group {
+    fn new(
+        (sql, month): (&'static str, Option<Month>),
+        width: usize,
+        expected: Option<usize>,
+    ) -> Group {
         Group {
             sql,
+            month,
             columns: vec![Column::default(); width],
             rows: 0,
             expected: expected.map(|n| n as u64),
             may_repeat: may_repeat(sql),
         }
+    }
+
+    /// The table that it changes.
+    fn place(&self) -> (&'static str, Option<Month>) {
+        (table(self.sql), self.month)
     }
 
     fn push(&mut self, values: &[Value<'_>]) {
@@ -102,7 +121,7 @@ pub(super) fn together(groups: Vec<Group>) -> Vec<Vec<Group>> {
     let mut parts: Vec<Vec<Group>> = Vec::new();
     for group in groups {
         match parts.last_mut() {
-            Some(part) if part.iter().all(|other| table(other.sql) != table(group.sql)) => {
+            Some(part) if part.iter().all(|other| other.place() != group.place()) => {
                 part.push(group);
             }
             _ => parts.push(vec![group]),
@@ -111,20 +130,42 @@ pub(super) fn together(groups: Vec<Group>) -> Vec<Vec<Group>> {
     parts
 }
 
+/// The month that a row lies in, if it is put there.
+fn month_of(sql: &str, key: Key) -> Option<Month> {
+    let month = match key {
+        Key::Purchase(id) => Month::of_id(PurchaseId(id)),
+        Key::Journal(_, month) => month,
+        Key::LedgerAccount(_) | Key::Late => return None,
+    };
+    BY_MONTH.contains(&table(sql)).then_some(month)
+}
+
+/// The same statement on the table of a month.
+fn of_month(sql: &str, month: Option<Month>) -> String {
+    let Some(month) = month else { return sql.to_owned() };
+    let whole = table(sql);
+    sql.replacen(whole, &format!("{whole}_{}", month.number()), 1)
+}
+
+/// A statement that is joined with others: its text, the month that it is done for, the types of its
+/// columns, and whether it is known how many rows it changes.
+pub(super) type Part<'a> = (&'a str, Option<Month>, Vec<Type>, bool);
+
 /// The table that a statement changes.
 fn table(sql: &str) -> &str {
     let is_before = |word: &&str| matches!(*word, "INSERT" | "INTO" | "UPDATE" | "DELETE" | "FROM");
     sql.split_whitespace().find(|word| !is_before(word)).unwrap_or_default()
 }
 
-/// One statement that does several, each for its set of rows: its text, the types of its columns, and
-/// whether it is known how many rows it changes. The database itself counts them, so that the COMMIT
-/// need not wait; after the columns come the counts that are known, in their order.
-pub(super) fn joined(parts: &[(&str, Vec<Type>, bool)]) -> Result<String, Fault> {
+/// One statement that does several, each for its set of rows. The database itself counts them, so that
+/// the COMMIT need not wait; after the columns come the counts that are known, in their order. Last comes the number
+/// of the batch: without its Tx, which may not have opened, the statement must do nothing.
+pub(super) fn joined(parts: &[Part<'_>]) -> Result<String, Fault> {
     let (mut steps, mut counts, mut first) = (Vec::new(), Vec::new(), 1);
-    let mut count = 1 + parts.iter().map(|(_, kinds, _)| kinds.len()).sum::<usize>();
-    for (n, (sql, kinds, is_counted)) in (1..).zip(parts) {
-        steps.push(format!("w{n} AS ({} RETURNING 1)", for_sets(sql, kinds, first)?));
+    let mut count = 1 + parts.iter().map(|(_, _, kinds, _)| kinds.len()).sum::<usize>();
+    for (n, (sql, month, kinds, is_counted)) in (1..).zip(parts) {
+        let text = for_sets(&of_month(sql, *month), kinds, first)?;
+        steps.push(format!("w{n} AS ({text} RETURNING 1)"));
         first += kinds.len();
         if *is_counted {
             let table = table(sql);
@@ -136,6 +177,7 @@ pub(super) fn joined(parts: &[(&str, Vec<Type>, bool)]) -> Result<String, Fault>
             counts.push(format!("(SELECT count(*) FROM w{n})"));
         }
     }
+    counts.push(format!("in_batch(${count})"));
     Ok(format!("WITH {} SELECT {}", steps.join(", "), counts.join(", ")))
 }
 
@@ -293,10 +335,36 @@ mod tests {
         let parts: Vec<Vec<&str>> =
             parts.iter().map(|part| part.iter().map(|group| group.sql).collect()).collect();
         assert_eq!(parts, [[OPEN, OWE], [STEP, END]]);
-        let parts = [(STEP, vec![Type::INT8, Type::INT8], true), (END, vec![Type::INT8], false)];
+        let parts = [
+            (STEP, None, vec![Type::INT8, Type::INT8], true),
+            (END, None, vec![Type::INT8], false),
+        ];
         let both = joined(&parts);
-        expect!["WITH w1 AS (UPDATE p SET v = v.c1 FROM unnest($1::int8[], $2::int8[]) AS v(c1, c2) WHERE id = v.c2 RETURNING 1), w2 AS (DELETE FROM j USING unnest($3::int8[]) AS v(c1) WHERE id = v.c1 RETURNING 1) SELECT (SELECT CASE WHEN count(*) = $4 THEN 0 ELSE refuse_count('p', count(*), $4) END FROM w1), (SELECT count(*) FROM w2)"]
+        expect!["WITH w1 AS (UPDATE p SET v = v.c1 FROM unnest($1::int8[], $2::int8[]) AS v(c1, c2) WHERE id = v.c2 RETURNING 1), w2 AS (DELETE FROM j USING unnest($3::int8[]) AS v(c1) WHERE id = v.c1 RETURNING 1) SELECT (SELECT CASE WHEN count(*) = $4 THEN 0 ELSE refuse_count('p', count(*), $4) END FROM w1), (SELECT count(*) FROM w2), in_batch($5)"]
             .assert_eq(&both.unwrap());
+    }
+
+    #[test]
+    fn rows_of_a_month_are_put_where_they_lie() {
+        const OPEN: &str = "INSERT INTO purchases (id) VALUES ($1)";
+        const OWE: &str = "INSERT INTO jobs (id) VALUES ($1)";
+        let mut plan = Plan::default();
+        let january = i64::from(20) << 40;
+        for (sql, id) in [(OPEN, 1), (OWE, 1), (OPEN, january), (OWE, january), (OPEN, 2)] {
+            plan.add((sql, Key::Purchase(id)), &[Value::Int(id)], None);
+        }
+        let groups: Vec<_> =
+            plan.take().iter().map(|g| (of_month(g.sql, g.month), g.rows)).collect();
+        let of = |text: &str, rows| (text.to_owned(), rows);
+        assert_eq!(
+            groups,
+            [
+                of("INSERT INTO purchases_202601 (id) VALUES ($1)", 2),
+                of(OWE, 1),
+                of("INSERT INTO purchases_202603 (id) VALUES ($1)", 1),
+                of(OWE, 1),
+            ]
+        );
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub(super) enum Sendable {
     Set(Column),
     /// How many rows it must change.
     Count(u64),
+    /// The batch that it is of.
+    Batch(i64),
 }
 
 impl ToSql for Sendable {
@@ -104,6 +106,7 @@ impl ToSql for Sendable {
         match self {
             Sendable::Set(column) => column.to_sql(kind, out),
             Sendable::Count(count) => i64::try_from(*count)?.to_sql(kind, out),
+            Sendable::Batch(batch) => batch.to_sql(kind, out),
         }
     }
 
