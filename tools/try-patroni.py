@@ -27,6 +27,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/operate.md").read_text()
 ADDRESSES = {"db-a": "10.0.0.1", "db-b": "10.0.0.2", "db-c": "10.0.0.3"}
+DATABASES = ["db-a", "db-b"]
+KINDS = ["Patroni and PostgreSQL are killed", "the machine is switched off", "the network is cut", "Patroni alone is killed"]
 BUYERS = 4
 # What a machine has for itself of the file system.
 OWN = """etc/default etc/haproxy etc/patroni etc/postgresql etc/ssl/certs etc/ssl/private run/haproxy
@@ -35,7 +37,7 @@ OWN = """etc/default etc/haproxy etc/patroni etc/postgresql etc/ssl/certs etc/ss
 UNITS = r"""
 set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root
-sudo() { shift; user=$1; shift; setpriv --reuid "$user" --regid "$user" --init-groups env HOME=/tmp "$@"; }
+sudo() { user=$2; shift 2; setpriv --reuid "$user" --regid "$user" --init-groups env HOME=/tmp "$@"; }
 start() { name=$1; shift; setsid "$@" </dev/null >>"/var/log/$name.log" 2>&1 & }
 systemctl() {
     case "$*" in
@@ -111,7 +113,8 @@ class Machine:
     def run(self, script):
         # A file, so that no command line is taken for what the commands speak of.
         file = self.folder / "script"
-        file.write_text(f"{UNITS}\nexport ME={self.name} ADDRESS={ADDRESSES[self.name]}\n{script}")
+        file.write_text(f"{UNITS}\n"
+            f"export ME={self.name} ADDRESS={ADDRESSES[self.name]} PATRONICTL_CONFIG_FILE=/etc/patroni/config.yml\n{script}")
         done = subprocess.run(
             ["nsenter", "-t", self.inside, "--all", "sh", file],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -119,8 +122,12 @@ class Machine:
         assert done.returncode == 0, f"{self.name}: {script}\n{done.stdout}"
         return done.stdout
 
-    def does(self, begins):
-        return self.run(block(begins))
+    def does(self, begins, **words):
+        """The page's commands that begin so, said of other machines."""
+        commands = block(begins)
+        for word, other in words.items():
+            commands = commands.replace(word.replace("_", "-"), other)
+        return self.run(commands)
 
     def kill(self, *names):
         """SIGKILL for every process of these names; what systemd would start again, it does."""
@@ -174,7 +181,8 @@ class Buyers:
                     self.told[reference] = said["billing"]["status"]
                     self.acknowledged.append((asked, at))
                     break
-                if reply.status != 503 or not reply.headers["Retry-After"]:
+                # 504: not known in time, ask again; it happens once, when the standby falls silent.
+                if reply.status != 504 and not (reply.status == 503 and reply.headers["Retry-After"]):
                     self.wrong.append(f"{reference}: {reply.status} {said}")
                     break
                 time.sleep(0.1)
@@ -188,6 +196,11 @@ class Buyers:
             assert time.monotonic() < moment + within, f"nothing is sold any more: {self.wrong}"
             time.sleep(0.02)
         return first
+
+    def pause_since(self, moment):
+        """The longest time since then in which nothing was acknowledged."""
+        ats = sorted([moment, time.monotonic(), *(at for _, at in list(self.acknowledged) if at > moment)])
+        return max(later - at for at, later in zip(ats, ats[1:]))
 
     def stop(self):
         self.is_over = True
@@ -223,7 +236,7 @@ class Trial:
 
         new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
         openssl(*new, "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem")
-        for name in ["db-a", "db-b"]:
+        for name in DATABASES:
             own = self.folder / name / "etc/ssl"
             openssl(*new, "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},DNS:db",
                     "-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca.pem", "-CAkey", "ca.key",
@@ -246,15 +259,21 @@ class Trial:
         return time.monotonic() - began
 
     def wait_for_both(self):
-        return self.wait("both", lambda states: {"Leader", "Sync Standby"} == {
-            role for role, state in states.values() if state == "running" or role != "Leader"})
+        """Until one is the primary and the other follows it; how long that took."""
+        began = time.monotonic()
+        self.wait("a primary", lambda states: "Leader" in [role for role, _ in states.values()])
+        ask = """sudo -u postgres psql -Atc "SELECT sync_state FROM pg_stat_replication WHERE application_name LIKE 'db-_'" 2>&1 || true"""
+        while "quorum" not in self.machines[self.leader()].run(ask):
+            assert time.monotonic() < began + 120, f"nobody follows: {self.states()}\n{self.logs()}"
+            time.sleep(0.2)
+        return time.monotonic() - began
 
     def leader(self):
         return next((name for name, (role, _) in self.states().items() if role == "Leader"), None)
 
     def logs(self):
         tails = []
-        for name in ["db-a", "db-b"]:
+        for name in DATABASES:
             log = self.folder / name / "var/log/patroni.log"
             if log.exists():
                 tails.append(f"{name}:\n" + "\n".join(log.read_text().splitlines()[-25:]))
@@ -267,12 +286,12 @@ class Trial:
             machine.run("""start etcd setpriv --reuid etcd --regid etcd --clear-groups \
                 env ETCD_NAME=$ME ETCD_DATA_DIR=/var/lib/etcd/default etcd; sleep 2""")
             machine.does("On all three: etcd")
-        for name in ["db-a", "db-b"]:
+        for name in DATABASES:
             self.machines[name].run("pg_createcluster 15 main")
             self.machines[name].does("On db-a and db-b: Patroni")
         say(f"the pair is whole after {self.wait_for_both():.1f} s")
-        print(self.machines["db-a"].does("Who is what"), end="")
-        self.machines[self.leader()].does("Once, on the primary: Saldo's database")
+        print(self.machines["db-a"].does("Who is the primary"), end="")
+        self.machines[self.leader()].does("Once both run, on the primary: Saldo's database")
         self.machines["db-c"].does("Where HAProxy is wanted")
 
     def serve(self):
@@ -298,63 +317,104 @@ class Trial:
         words = " ".join(str(word) for word in [self.saldo, *words, "--data-dir", self.folder / "saldo"])
         return self.machines["db-c"].run(f"SALDO_DATABASE_URL='{self.url}' {words} 2>/dev/null")
 
+    def standby(self):
+        return next(name for name in DATABASES if name != self.leader())
+
     def fail_over(self, buyers, kind):
         """Takes the primary away in this way, and gives it back once the other is the primary."""
-        was = self.leader()
-        machine, other = self.machines[was], next(n for n in ["db-a", "db-b"] if n != was)
+        was, other = self.leader(), self.standby()
+        machine = self.machines[was]
         gone = time.monotonic()
         match kind:
             case "Patroni and PostgreSQL are killed":
                 machine.stop("patroni", "postgres")
             case "the machine is switched off":
                 machine.off()
-            case "its network is cut":
+            case "the network is cut":
                 sh("ip", "link", "set", was, "down")
-            case "only Patroni is killed, and stays away":
+            case "Patroni alone is killed":
                 machine.stop("patroni")
-        cut = time.monotonic()
         self.wait("promoted", lambda states: states.get(other, ("",))[0] == "Leader")
         promoted = time.monotonic()
+        time.sleep(2)
+        assert buyers.first_since(promoted) is None, "acknowledged on one disk"
+        back = time.monotonic()
         match kind:
             case "the machine is switched off":
                 machine.on()
                 machine.run("systemctl start --no-block etcd; systemctl start patroni")
-            case "its network is cut":
+            case "the network is cut":
                 sh("ip", "link", "set", was, "up")
             case _:
                 machine.run("systemctl start patroni")
-        first = buyers.first_after(cut)
-        whole = self.wait_for_both()
-        say(f"{kind}: {other} is promoted {promoted - gone:.1f} s after, first acknowledgement {first - gone:.1f} s "
-            f"after, {first - promoted:.1f} s after {was} was given back; the list is whole after {time.monotonic() - promoted:.1f} s")
-        return promoted - gone, first - promoted
+        first = buyers.first_after(back)
+        self.wait_for_both()
+        say(f"{kind} ({was}): {other} is promoted {promoted - gone:.1f} s after, it is sold again {first - back:.1f} s "
+            f"after {was} is back; nothing was sold for {buyers.pause_since(gone):.1f} s")
+        return promoted - gone, first - back
 
-    def stumble(self, buyers, name):
-        """Something of the primary's is killed, and is started again on the same machine."""
-        was = self.leader()
+    def stumble(self, buyers, what, do):
+        """Something that the pair should survive as it is, or nearly."""
         gone = time.monotonic()
-        self.machines[was].kill(name)
-        first = buyers.first_after(time.monotonic())
+        do()
+        done = time.monotonic()
+        time.sleep(15)
+        buyers.first_after(time.monotonic())
         self.wait_for_both()
-        say(f"{name} alone is killed on {was}: first acknowledgement {first - gone:.1f} s after; {self.leader()} leads")
+        say(f"{what}, which took {done - gone:.1f} s: nothing was sold for {buyers.pause_since(gone):.1f} s; {self.leader()} leads")
 
-    def alone(self, buyers, seconds=20, meanwhile=None):
-        """The standby is stopped: nothing is acknowledged until it is back."""
-        standby = next(n for n in ["db-a", "db-b"] if n != self.leader())
-        self.machines[standby].stop("patroni", "postgres")
-        time.sleep(0.5)
+    def alone(self, buyers):
+        """Without the standby nothing is acknowledged, not even while a base backup runs."""
+        leader, standby = self.machines[self.leader()], self.machines[self.standby()]
+        standby.stop("patroni", "postgres")
         gone, put_off = time.monotonic(), buyers.answers[503]
-        if meanwhile:
-            meanwhile(standby)
-        time.sleep(max(0, gone + seconds - time.monotonic()))
-        first = buyers.first_since(gone)
+        leader.run("""install -d -o postgres /var/log/copies
+            start copy setpriv --reuid postgres --regid postgres --init-groups \\
+                env HOME=/var/lib/postgresql PGPASSWORD=PASSWORD pg_basebackup -h $ADDRESS -U replica \
+                -D /var/log/copies/$$ -c fast -X stream --max-rate=300k""")
+        time.sleep(60)
+        copies = leader.run("sudo -u postgres psql -Atc 'SELECT application_name, state, sync_state FROM pg_stat_replication'")
+        assert "pg_basebackup|streaming|async" in copies, copies
+        assert buyers.first_since(gone + 1) is None, "acknowledged on one disk"
+        leader.kill("pg_basebackup")
+        return standby, gone, put_off
+
+    def alone_until_it_is_back(self, buyers):
+        standby, gone, put_off = self.alone(buyers)
         back = time.monotonic()
-        self.machines[standby].run("systemctl start patroni")
-        after = buyers.first_after(back)
-        say(f"{standby} is away for {back - gone:.1f} s: first acknowledgement {first and first - gone} s; "
-            f"503 {buyers.answers[503] - put_off} times; {after - back:.1f} s after its start it is sold again")
+        standby.run("systemctl start patroni")
+        first = buyers.first_after(back)
         self.wait_for_both()
-        return first
+        say(f"{standby.name} is away for {back - gone:.1f} s: nothing is acknowledged, {buyers.answers[503] - put_off} answers of 503; "
+            f"it is sold again {first - back:.1f} s after its start")
+
+    def alone_and_sold_on_one_disk(self, buyers):
+        standby, _, _ = self.alone(buyers)
+        leader = self.machines[self.leader()]
+        decided = time.monotonic()
+        leader.does("To sell on one disk meanwhile")
+        first = buyers.first_after(decided)
+        standby.run("systemctl start patroni")
+        time.sleep(10)
+        leader.does("As soon as the other follows")
+        self.wait_for_both()
+        say(f"on one disk it is sold {first - decided:.1f} s after that was decided; both again")
+
+    def replace(self, buyers):
+        """The standby's machine is lost with its disks; another takes its place."""
+        leader, standby = self.machines[self.leader()], self.machines[self.standby()]
+        standby.off()
+        gone = time.monotonic()
+        for lost in ["var/lib/etcd", "var/lib/postgresql", "etc/postgresql", "etc/patroni"]:
+            sh("find", standby.folder / lost, "-mindepth", "1", "-delete")
+        standby.on()
+        leader.does("A machine comes new", db_b=standby.name, **{"10.0.0.2": ADDRESSES[standby.name]})
+        standby.run(f"export STATE=existing; pg_createcluster 15 main\n{block('On all three: etcd')}{block('On db-a and db-b: Patroni')}")
+        took = self.wait_for_both()
+        health = leader.run("etcdctl --endpoints=http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379 endpoint health 2>&1")
+        assert health.count("is healthy") == 3, health
+        first = buyers.first_after(gone)
+        say(f"{standby.name} comes new: it follows after {took:.1f} s, sold again {first - gone:.1f} s after it was lost")
 
     def compare(self, buyers):
         """The clients' memory, the books, the upstream's truth: one story."""
@@ -391,10 +451,6 @@ class Trial:
         assert not wrong, "\n".join(wrong[:20])
 
 
-KINDS = ["Patroni and PostgreSQL are killed", "the machine is switched off", "its network is cut",
-         "only Patroni is killed, and stays away"]
-
-
 def try_it(options, folder):
     trial = Trial(options, folder)
     trial.begin()
@@ -402,20 +458,24 @@ def try_it(options, folder):
     try:
         buyers.first_after(time.monotonic())
         took = [trial.fail_over(buyers, KINDS[n % len(KINDS)]) for n in range(options.kills)]
-        for what, each in zip(["promoted after", "sold again after its return"], zip(*took)):
+        for what, each in zip(["promoted after", "sold again after the return of the other"], zip(*took)):
             each = sorted(each)
-            say(f"{what}: {each[0]:.1f} least, {each[len(each) // 2]:.1f} median, {each[-1]:.1f} most")
-        for name in ["postgres", "patroni"]:
-            trial.stumble(buyers, name)
-        assert trial.alone(buyers) is None, "acknowledged on one disk"
-        was, there = trial.leader(), time.monotonic()
-        other = next(n for n in ["db-a", "db-b"] if n != was)
-        trial.machines["db-c"].run("true")
-        trial.machines[was].run(block("A planned change of places").replace("db-b", other))
-        changed = time.monotonic()
-        first = buyers.first_after(changed)
-        say(f"places changed after {changed - there:.1f} s, first acknowledgement {first - there:.1f} s after; {trial.leader()} leads")
-        trial.wait_for_both()
+            say(f"{what}: {each[0]:.1f} s least, {each[len(each) // 2]:.1f} s median, {each[-1]:.1f} s most")
+        trial.alone_until_it_is_back(buyers)
+        trial.alone_and_sold_on_one_disk(buyers)
+        trial.replace(buyers)
+        leader, standby = trial.machines[trial.leader()], trial.machines[trial.standby()]
+        trial.stumble(buyers, "PostgreSQL alone is killed", lambda: leader.kill("postgres"))
+        trial.stumble(buyers, "places are changed", lambda: leader.does("A planned change of places", db_b=standby.name))
+        for name in ["db-c", standby.name]:
+            trial.machines[name].kill("etcd")
+        trial.stumble(buyers, "two of the three etcds are away", lambda: time.sleep(30))
+        for name in ["db-c", standby.name]:
+            trial.machines[name].run("systemctl start --no-block etcd")
+        print(leader.does("Who is the primary"), end="")
+        through = "host=127.0.0.1 port=5000 user=saldo password=PASSWORD sslmode=require"
+        said = trial.machines["db-c"].run(f"psql '{through}' -Atc 'SELECT count(*) > 0, pg_is_in_recovery() FROM purchases'")
+        assert said == "t|f\n", said
     except BaseException:
         print(trial.logs(), trial.log()[-3000:], sep="\n")
         raise
