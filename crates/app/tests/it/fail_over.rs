@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 
 const KILLS: usize = 20;
 const KILLS_ALONE: usize = 5;
+/// Longer than anybody waits for an answer.
+const ALONE_FOR: Duration = Duration::from_secs(40);
 /// From the moment that the pair is whole again. On a quiet machine the whole way from the promotion
 /// takes less.
 const ACKNOWLEDGES_WITHIN: Duration = Duration::from_secs(10);
@@ -56,6 +58,7 @@ async fn nothing_acknowledged_is_lost_by_a_fail_over() {
     for _ in 0..KILLS_ALONE {
         nothing_is_acknowledged_alone(&pair, primary, &buyers, &mut dice).await;
     }
+    nobody_waits_too_long_alone(&pair, primary, &buyers).await;
     note(&format!("{} acknowledged, {} put off", buyers.count(), buyers.put_off()));
     let (server, mut told) = buyers.stop().await;
     none_stays_in_doubt(&folder).await;
@@ -87,5 +90,22 @@ async fn nothing_is_acknowledged_alone(
     let together = Instant::now();
     let first = buyers.first_after(together).await.at;
     note(&format!("alone for {:?}, sold {:?} after", together - alone, first - together));
+    block_in_place(|| pair.wait_for_standby(primary));
+}
+
+/// Without its standby the primary answers everything but a COMMIT. Whoever asks then waits behind one
+/// that is waited for, the look-up of it, and a new connection, and is told 503 all the same.
+async fn nobody_waits_too_long_alone(pair: &Pair, primary: usize, buyers: &Buyers) {
+    buyers.first_after(Instant::now()).await;
+    buyers.longest();
+    block_in_place(|| pair.kill(1 - primary));
+    let alone = Instant::now();
+    sleep(ALONE_FOR).await;
+    let first = buyers.first_since(alone);
+    assert!(first.is_none(), "acknowledged on one disk: {first:?}, alone since {alone:?}");
+    block_in_place(|| pair.start(1 - primary));
+    buyers.first_after(Instant::now()).await;
+    let longest = buyers.longest();
+    note(&format!("alone for {:?}, the longest answer took {longest:?}", alone.elapsed()));
     block_in_place(|| pair.wait_for_standby(primary));
 }

@@ -37,7 +37,7 @@ fn refuse_unsafe(server: &Server, line: &Line) -> Result<(), OpenError> {
         "SELECT coalesce(string_agg(name || '=' || setting, ', '), '') FROM pg_settings
         WHERE (name IN ('fsync', 'full_page_writes') AND setting = 'off')
            OR (name = 'synchronous_commit' AND setting NOT IN ('on', 'remote_apply'))";
-    match line.text(unsafe_settings).map_err(broken)? {
+    match line.text(unsafe_settings, PATIENCE).map_err(broken)? {
         found if found.is_empty() => Ok(()),
         found => Err(OpenError::NotDurable(name(), found)),
     }
@@ -90,8 +90,8 @@ impl Line {
     }
 
     /// The text that a query answers.
-    pub(super) fn text(&self, query: &str) -> Result<String, Fault> {
-        let row = wait(self.client.query_one(query, &[]), PATIENCE).ok_or_else(silent)?;
+    pub(super) fn text(&self, query: &str, within: Duration) -> Result<String, Fault> {
+        let row = wait(self.client.query_one(query, &[]), within).ok_or_else(silent)?;
         row.and_then(|row| row.try_get(0)).map_err(|error| fault(&error))
     }
 }

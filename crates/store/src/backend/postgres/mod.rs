@@ -274,11 +274,14 @@ impl Pg {
         let member = self.member.clone().ok_or_else(silent)?;
         for _ in 0..2 {
             let (run, line) = (member.run(), self.line.as_ref().ok_or_else(silent)?);
-            let token = line.text(&format!(
+            let ask = format!(
                 "WITH mine AS (INSERT INTO writers (token, batch, run)
                      SELECT gen_random_uuid()::text, 0, run FROM nodes WHERE run = {run} RETURNING token)
                  SELECT coalesce(max(token), '') FROM mine"
-            ))?;
+            );
+            // It waits for the standby too. Whoever waited for a commit and its look-up waits for this
+            // next, and is to be answered in time.
+            let token = line.text(&ask, WRITE_WITHIN)?;
             if !token.is_empty() {
                 self.mark = Some(Mark { token, batch: 0, run });
                 return Ok(());
