@@ -292,6 +292,7 @@ class Trial:
         print(self.machines["db-a"].does("Who is the primary"), end="")
         self.machines[self.leader()].does("Once both run, on the primary: Saldo's database")
         self.machines["db-c"].does("Where HAProxy is wanted")
+        self.machines["db-c"].run("until pg_isready -q -h 127.0.0.1 -p 5000; do sleep 0.2; done")
 
     def serve(self):
         home = self.folder / "saldo"
