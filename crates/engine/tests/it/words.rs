@@ -176,7 +176,7 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
     let (home, clock, _) = prepared.closed();
     until(|| home.is_free()).await;
     let store = home.open();
-    // Its submit is due later than now, so that no worker sends it while we speak of it.
+    // Its job is due later than now, so that no worker sends it while we speak of it.
     let later = NOW.after(Duration::from_secs(3600));
     let mut now = store.purchase(&quote.key).unwrap().unwrap();
     for (event, attempt, upstream) in [
@@ -197,6 +197,8 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
     let mut world = started_on(store, home, clock);
     world.merchant = merchant;
     let id = quote.key.id;
+    // A start makes due whatever is owed, but for what expires.
+    world.home.sql(&format!("UPDATE jobs SET job = 'expire' WHERE purchase_id = {}", id.0));
     let workers = world.engine.start_workers().await.unwrap();
     assert_eq!(world.state(id), State::Held);
     let words = [
