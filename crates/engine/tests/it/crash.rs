@@ -2,6 +2,7 @@
 
 use crate::world::*;
 use domain::lifecycle::State;
+use domain::settle::ASK_AFTER;
 use domain::upstream::Outcome;
 use std::future::Future;
 use std::sync::Arc;
@@ -80,14 +81,16 @@ async fn an_upstream_that_never_answers_leaves_doubt() {
 /// The process dies with a submit out. The next one asks, and never sends again.
 #[test]
 fn after_a_crash_we_ask_and_never_send_again() {
-    let answers: [(Outcome, Duration, State); 5] = [
+    let almost = GRACE - Duration::from_micros(1);
+    let answers: [(Outcome, Duration, State); 6] = [
         (delivered(), Duration::ZERO, State::Delivered),
         (refused(), Duration::ZERO, State::Failed),
         (unknown(), Duration::ZERO, State::InDoubt),
         (Outcome::NotFound, Duration::ZERO, State::InDoubt),
+        (Outcome::NotFound, almost, State::InDoubt),
         (Outcome::NotFound, GRACE, State::Failed),
     ];
-    for (answer, downtime, end) in answers {
+    for (answer, quiet, end) in answers {
         let process = tokio::runtime::Runtime::new().unwrap();
         let world = process.block_on(async {
             let world = world().await;
@@ -105,9 +108,14 @@ fn after_a_crash_we_ask_and_never_send_again() {
             world.merchant = merchant;
             let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
             assert_eq!(world.state(id), State::Sent);
-            // "Never received" counts from when this process has seen it quiet for the grace.
-            world.clock.advance(downtime);
             world.a.answers(delivered(), answer.clone());
+            // "Never received" counts once it was quiet for the grace: here, since this process
+            // started; where others may have sent it, since their call must have ended.
+            if world.home.is_shared() && answer == Outcome::NotFound {
+                world.ask(&world.a, 1).await;
+                world.clock.advance(ASK_AFTER);
+            }
+            world.clock.advance(quiet);
             world.ask(&world.a, 1).await;
             assert_eq!(world.state(id), end, "{answer:?}");
             assert_eq!(world.a.count(What::Submit), 0, "{answer:?}");

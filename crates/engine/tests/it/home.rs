@@ -42,9 +42,14 @@ impl Home {
         }
     }
 
+    /// Whether other nodes may work with the same books.
+    pub fn is_shared(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// What the database in use calls something.
     pub fn called<'a>(&self, in_sqlite: &'a str, in_postgresql: &'a str) -> &'a str {
-        if self.database.is_some() { in_postgresql } else { in_sqlite }
+        if self.is_shared() { in_postgresql } else { in_sqlite }
     }
 
     /// Everything on the disk.
