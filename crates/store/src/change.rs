@@ -97,6 +97,8 @@ pub enum Change {
     TakeOver {
         /// Runs that were seen dead.
         dead: Vec<DeadRun>,
+        /// Whether this run's own workers start only now: what it wrote before is in nobody's hands.
+        is_start: bool,
         /// Now.
         now: Timestamp,
     },

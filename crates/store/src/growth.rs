@@ -61,7 +61,7 @@ const QUESTIONS: &[(&str, usize, Question)] = &[
     ("jobs that are due", 10, |sql, _| {
         Ok(outbox::claim(sql, 0, (NOW, Duration::from_secs(30)), 64)?.len())
     }),
-    ("what the dead left", 0, |sql, _| outbox::take_over(sql, &[], NOW).map(|()| 0)),
+    ("what the dead left", 0, |sql, _| outbox::take_over(sql, &[], 0, NOW).map(|()| 0)),
     ("when a push is due", 0, |sql, _| Ok(pushes::next_due(sql)?.into_iter().count())),
     ("pushes that are due", 0, |sql, _| {
         Ok(pushes::claim(sql, NOW, Duration::from_secs(30), 64)?.len())

@@ -155,8 +155,14 @@ pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Resu
 }
 
 /// Forgets runs whose lease has ended and makes due what is in no living run's hands, as if it were
-/// owed for the first time. What expires does so in its own time.
-pub(crate) fn take_over(sql: &mut dyn Sql, dead: &[DeadRun], now: Timestamp) -> Result<(), Fault> {
+/// owed for the first time; `idle` is a run that lives and has not begun to work, or 0. What expires does so
+/// in its own time.
+pub(crate) fn take_over(
+    sql: &mut dyn Sql,
+    dead: &[DeadRun],
+    idle: i64,
+    now: Timestamp,
+) -> Result<(), Fault> {
     // Who left in an orderly way has said so.
     sql.run("DELETE FROM nodes WHERE lease_until = 0", &[])?;
     for DeadRun { run, lease_until } in dead {
@@ -167,8 +173,8 @@ pub(crate) fn take_over(sql: &mut dyn Sql, dead: &[DeadRun], now: Timestamp) -> 
     }
     sql.run(
         "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
-         WHERE job <> 'expire' AND due_at > $2 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = jobs.run)",
-        &[now.0.into(), now.0.into()],
+         WHERE job <> 'expire' AND due_at > $2 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = jobs.run AND n.run <> $3)",
+        &[now.0.into(), now.0.into(), idle.into()],
     )?;
     Ok(())
 }

@@ -506,12 +506,13 @@ pub(crate) fn replay(sql: &mut dyn Sql, which: &Replayed, at: Timestamp) -> Resu
     }
 }
 
-/// Makes due what is in no living run's hands, though its lease has not ended.
-pub(crate) fn take_over(sql: &mut dyn Sql, now: Timestamp) -> Result<(), Fault> {
+/// Makes due what is in no living run's hands, though its lease has not ended; `idle` is a run that lives
+/// and has not begun to work, or 0.
+pub(crate) fn take_over(sql: &mut dyn Sql, idle: i64, now: Timestamp) -> Result<(), Fault> {
     sql.run(
         "UPDATE webhooks SET due_at = $1, epoch = epoch + 1, run = NULL
-         WHERE due_at IS NOT NULL AND due_at > $2 AND run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = webhooks.run)",
-        &[now.0.into(), now.0.into()],
+         WHERE due_at IS NOT NULL AND due_at > $2 AND run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = webhooks.run AND n.run <> $3)",
+        &[now.0.into(), now.0.into(), idle.into()],
     )?;
     Ok(())
 }

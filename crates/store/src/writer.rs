@@ -586,9 +586,10 @@ impl Desk {
             Change::KeepSlip { key, upstream, slip, at } => {
                 written(slips::keep(sql, key, (upstream, slip), *at))
             }
-            Change::TakeOver { dead, now } => {
-                outbox::take_over(sql, dead, *now)?;
-                written(webhooks::take_over(sql, *now))
+            Change::TakeOver { dead, is_start, now } => {
+                let idle = if *is_start { run } else { 0 };
+                outbox::take_over(sql, dead, idle, *now)?;
+                written(webhooks::take_over(sql, idle, *now))
             }
             Change::Allow { account, environment, limit, want, back, now_s } => {
                 let want = Want { limit: *limit, calls: *want, back: *back, now_s: *now_s };

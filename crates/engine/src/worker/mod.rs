@@ -33,10 +33,10 @@ pub struct Workers {
 }
 
 impl Engine {
-    /// Starts the workers: first of all, what an earlier run left becomes due: every attempt without an
-    /// outcome is asked about.
+    /// Starts the workers: first of all, what an earlier run left becomes due, and what this process
+    /// wrote before it had workers: every attempt without an outcome is asked about, unless it is out.
     pub async fn start_workers(&self) -> Result<Workers, Fault> {
-        self.take_over(Vec::new()).await?;
+        self.take_over(Vec::new(), true).await?;
         let stop = CancellationToken::new();
         let loops = TaskTracker::new();
         loops.spawn(self.clone().work(stop.clone()));

@@ -40,13 +40,14 @@ impl Engine {
                 ?runs,
                 "nodes have not renewed their lease: what they left is taken over"
             );
-            self.take_over(news.dead.clone()).await?;
+            self.take_over(news.dead.clone(), false).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn take_over(&self, dead: Vec<DeadRun>) -> Result<(), Fault> {
-        let change = Change::TakeOver { dead, now: self.now() };
+    /// Makes due what `dead` runs left; as the workers start, what this run wrote before too.
+    pub(super) async fn take_over(&self, dead: Vec<DeadRun>, is_start: bool) -> Result<(), Fault> {
+        let change = Change::TakeOver { dead, is_start, now: self.now() };
         // Nothing in it can be denied: it needs nothing.
         let _ = self.inner.store.write(change).await?;
         self.inner.wake.notify_one();

@@ -297,7 +297,7 @@ pub async fn a_start_makes_enquiries_due(mut world: World) {
     world = world.reopened();
     let store = &world.store;
     store
-        .write(Change::TakeOver { dead: Vec::new(), now: NOW.after(seconds(30)) })
+        .write(Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW.after(seconds(30)) })
         .await
         .unwrap()
         .unwrap();

@@ -105,6 +105,9 @@ async fn a_full_disk_refuses_and_recovers() {
     let store = open_on(&disk.at);
     let sent = store.write(open(purchase(2, 1, State::Sent))).await.unwrap();
     assert_eq!(sent, Ok(Done::Opened { available_after: booked - TOTAL }));
-    let _ = store.write(Change::TakeOver { dead: Vec::new(), now: NOW }).await.unwrap();
+    let _ = store
+        .write(Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW })
+        .await
+        .unwrap();
     assert_sound(&store);
 }

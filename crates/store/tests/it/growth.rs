@@ -77,7 +77,11 @@ async fn a_server_reads_no_history() {
     // And what the writer does: a purchase from its hold to its end, and jobs.
     deposit(&store, 2, 10 * TOTAL, "in").await;
     live_one(&store).await;
-    store.write(Change::TakeOver { dead: Vec::new(), now: NOW }).await.unwrap().unwrap();
+    store
+        .write(Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW })
+        .await
+        .unwrap()
+        .unwrap();
     let claim = Change::Claim { now: NOW, lease: Duration::from_secs(30), limit: 64 };
     store.write(claim).await.unwrap().unwrap();
     drop(store);

@@ -32,7 +32,7 @@ async fn take_over(database: &Database, by: &Store, dead: &Store) -> i64 {
     while database.sql(&is_there) != ["0"] {
         database.sql(&format!("UPDATE nodes SET lease_until = 5 WHERE run = {run}"));
         let dead = vec![DeadRun { run, lease_until: 5 }];
-        by.write(Change::TakeOver { dead, now: NOW }).await.unwrap().unwrap();
+        by.write(Change::TakeOver { dead, is_start: false, now: NOW }).await.unwrap().unwrap();
     }
     run
 }
@@ -46,13 +46,28 @@ async fn what_a_dead_node_left_is_due_and_what_lives_is_left_alone() {
     assert_eq!(claim(&other, Duration::ZERO, 10).await, []);
     // Whoever has renewed its lease since it was seen lives.
     let dead = vec![DeadRun { run: run_of(&database, &one), lease_until: 5 }];
-    other.write(Change::TakeOver { dead, now: NOW }).await.unwrap().unwrap();
+    other.write(Change::TakeOver { dead, is_start: false, now: NOW }).await.unwrap().unwrap();
     assert_eq!(claim(&other, Duration::ZERO, 10).await, []);
 
     take_over(&database, &other, &one).await;
     let due: Vec<_> =
         claim(&other, Duration::ZERO, 10).await.iter().map(|job| job.key.id).collect();
     assert_eq!(due, [PurchaseId(1)], "neither the other node's own nor what expires in its time");
+}
+
+/// What it wrote before it had workers is its own to do, and nobody else's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_workers_start_has_in_hand_what_it_wrote_before() {
+    let (_database, one, other) = two().await;
+    one.write(open(purchase(2, 1, State::Sent))).await.unwrap().unwrap();
+    other.write(open(purchase(2, 2, State::Sent))).await.unwrap().unwrap();
+    one.write(open(purchase(2, 3, State::Awaiting))).await.unwrap().unwrap();
+    for (is_start, due) in [(false, vec![]), (true, vec![PurchaseId(1)])] {
+        let take_over = Change::TakeOver { dead: Vec::new(), is_start, now: NOW };
+        one.write(take_over).await.unwrap().unwrap();
+        let claimed = claim(&one, Duration::ZERO, 10).await;
+        assert_eq!(claimed.iter().map(|job| job.key.id).collect::<Vec<_>>(), due);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

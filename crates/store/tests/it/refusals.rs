@@ -115,7 +115,9 @@ async fn a_flood_is_refused_not_swallowed() {
         std::thread::sleep(Duration::from_millis(1_500));
         other.execute_batch("ROLLBACK").unwrap();
     });
-    let flood = (0..18_000).map(|_| Change::TakeOver { dead: Vec::new(), now: NOW }).collect();
+    let flood = (0..18_000)
+        .map(|_| Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW })
+        .collect();
     let answers = write_all(&world.store, flood).await;
     freed.join().unwrap();
     let done = answers.iter().filter(|a| matches!(a, Ok(Ok(Done::Written)))).count();

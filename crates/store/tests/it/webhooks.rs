@@ -196,7 +196,8 @@ pub async fn a_start_wakes_what_was_in_hand(world: World) {
     end(store, &held[0], put_off(20, false), 0).await;
     // A run that lives keeps what it has (a data folder has one process: what was in hand is left).
     let is_listed = world.count("nodes") > 0;
-    let take_over = Change::TakeOver { dead: Vec::new(), now: NOW.after(seconds(1)) };
+    let take_over =
+        Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW.after(seconds(1)) };
     store.write(take_over).await.unwrap().unwrap();
     let woken = claim(store, 1).await;
     assert_eq!(events(&woken), if is_listed { Vec::new() } else { vec![(1, "success")] });
