@@ -10,6 +10,7 @@ use domain::account::{AccountId, Environment};
 use domain::rate::MINUTE_S;
 use domain::refusal::Refusal;
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Allowed, Change, Done};
@@ -88,11 +89,12 @@ impl Share {
 }
 
 impl Engine {
-    /// Counts one call if it is within `limit` over all nodes; refuses if nobody can tell.
+    /// Counts one call if it is within `limit` over all nodes; refuses if nobody can tell in time.
     pub(crate) async fn take_call(&self, who: Who, limit: u32) -> Result<(Quota, bool), Refusal> {
         if limit == 0 {
             return Ok((Quota { limit, remaining: 0, reset_s: MINUTE_S }, false));
         }
+        let mut patience = pin!(tokio::time::sleep(limits::CALLS_WITHIN));
         let mut has_waited = false;
         loop {
             let now = self.monotonic();
@@ -117,7 +119,11 @@ impl Engine {
                     }
                 }
             };
-            answered.await;
+            tokio::select! {
+                biased;
+                () = answered => {}
+                () = &mut patience => return Err(Refusal::Unavailable { retry_after_s: 1 }),
+            }
             has_waited = true;
         }
     }

@@ -13,6 +13,11 @@ use domain::rate::{MINUTE_S, Minute};
 /// A client waits at most this long for an answer; longer than an upstream gets, shorter than a
 /// proxy's patience (RELIABILITY 1.4, rule 9).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+/// A purchase that the store has not begun with by then is refused, with nothing stored: the next try
+/// may meet a shorter queue (RELIABILITY 3.2, step 2).
+pub const BEGUN_WITHIN: Duration = Duration::from_secs(5);
+/// To hear how many calls are left; together with [`ANSWER_WITHIN`] less than what the edge waits.
+pub const CALLS_WITHIN: Duration = Duration::from_secs(3);
 /// Whoever accepts a quote waits at most this long (CONTRACT B-24).
 pub const ACCEPTANCE_WITHIN: Duration = Duration::from_secs(20);
 /// An upstream says whom a bill reference belongs to within this, or the next one is asked.

@@ -15,6 +15,7 @@ use domain::routing::Path;
 use domain::settle;
 use domain::upstream::UpstreamCode;
 use domain::{Money, Purchase, PurchaseId};
+use std::pin::pin;
 use std::sync::PoisonError;
 use store::{Change, Done};
 
@@ -50,13 +51,17 @@ impl Engine {
             });
             Ok((opened, driven))
         });
-        let (opened, driven) = opening.await.map_err(|_| Refusal::Uncertain)??;
-        let settled = match driven {
-            None => opened,
-            Some(driven) => match tokio::time::timeout(limits::ANSWER_WITHIN, driven).await {
-                Ok(Ok(settled)) => settled,
-                Ok(Err(_)) | Err(_) => opened,
-            },
+        let mut patience = pin!(tokio::time::sleep(limits::ANSWER_WITHIN));
+        let (opened, driven) = tokio::select! {
+            biased;
+            opened = opening => opened.map_err(|_| Refusal::Uncertain)??,
+            () = &mut patience => return Err(Refusal::Uncertain),
+        };
+        let Some(driven) = driven else { return Ok(Receipt::Bought(Box::new(opened))) };
+        let settled = tokio::select! {
+            biased;
+            settled = driven => settled.unwrap_or(opened),
+            () = &mut patience => opened,
         };
         Ok(Receipt::Bought(Box::new(settled)))
     }
@@ -151,7 +156,8 @@ impl Engine {
         if let Some(attempt) = leaving {
             self.inner.out.leave(attempt, self.monotonic());
         }
-        let verdict = self.inner.store.write(Change::Open { claims, digest, opening }).await;
+        let open = Change::Open { claims, digest, opening };
+        let verdict = self.inner.store.write_soon(open, limits::BEGUN_WITHIN).await;
         if let (Some(attempt), false) = (leaving, matches!(verdict, Ok(Ok(_)))) {
             self.inner.out.withdraw(attempt);
         }

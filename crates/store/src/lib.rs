@@ -73,6 +73,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use writer::Writer;
@@ -213,6 +214,20 @@ impl Store {
     pub async fn write(&self, change: Change) -> Result<Result<Done, Denial>, Fault> {
         match &self.writer {
             Some(writer) => writer.write(change).await,
+            None => Err(Fault::Closed),
+        }
+    }
+
+    /// As [`Store::write`], for whoever waits for an answer: a change that the writer has not begun with
+    /// when `patience` is over is taken back, and nothing of it is stored ([`Fault::Busy`]). Needs a
+    /// runtime that tells time.
+    pub async fn write_soon(
+        &self,
+        change: Change,
+        patience: Duration,
+    ) -> Result<Result<Done, Denial>, Fault> {
+        match &self.writer {
+            Some(writer) => writer.write_soon(change, patience).await,
             None => Err(Fault::Closed),
         }
     }

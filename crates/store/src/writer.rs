@@ -24,7 +24,7 @@ use domain::purchase::{PurchaseKey, ReferenceKey};
 use domain::settle::{CaseKind, Move};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
@@ -55,6 +55,17 @@ type Answer = oneshot::Sender<Result<Verdict, Fault>>;
 struct Request {
     change: Change,
     answer: Answer,
+    taken: Taken,
+}
+
+/// Whether the writer has begun with a request, or its asker taken it back: whoever is first.
+#[derive(Clone, Default)]
+struct Taken(Arc<AtomicBool>);
+
+impl Taken {
+    fn is_mine(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// How many changes wait, and at how many the writer wants to be woken.
@@ -98,10 +109,35 @@ impl Writer {
 
     /// Queues a change and waits until the commit that holds it is durable, or it is refused.
     pub(crate) async fn write(&self, change: Change) -> Result<Verdict, Fault> {
+        let coming = self.enqueue(change, Taken::default())?;
+        coming.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// The same, if the writer begins with it before `patience` is over; else it is taken back.
+    pub(crate) async fn write_soon(
+        &self,
+        change: Change,
+        patience: Duration,
+    ) -> Result<Verdict, Fault> {
+        let taken = Taken::default();
+        let mut coming = self.enqueue(change, taken.clone())?;
+        let answer = match tokio::time::timeout(patience, &mut coming).await {
+            Ok(answer) => answer,
+            Err(_) if taken.is_mine() => return Err(Fault::Busy),
+            Err(_) => coming.await,
+        };
+        answer.map_err(|_| Fault::Closed)?
+    }
+
+    fn enqueue(
+        &self,
+        change: Change,
+        taken: Taken,
+    ) -> Result<oneshot::Receiver<Result<Verdict, Fault>>, Fault> {
         let (answer, coming) = oneshot::channel();
         // Counted before it is there, so that nobody takes what is not counted.
         let count = 1 + self.waiting.count.fetch_add(1, Ordering::SeqCst);
-        self.queue.try_send(Request { change, answer }).map_err(|error| {
+        self.queue.try_send(Request { change, answer, taken }).map_err(|error| {
             self.waiting.count.fetch_sub(1, Ordering::SeqCst);
             match error {
                 TrySendError::Full(_) => Fault::Busy,
@@ -111,7 +147,7 @@ impl Writer {
         if count == self.waiting.enough.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
-        coming.await.map_err(|_| Fault::Closed)?
+        Ok(coming)
     }
 
     /// Resolves when the writer has stopped because the disk failed; the process should end.
@@ -230,10 +266,15 @@ impl Desk {
             was_busy = true;
             let (mut changes, mut answers) = (Vec::with_capacity(64), Vec::with_capacity(64));
             for request in std::iter::once(first).chain(requests.try_iter()).take(BATCH_MOST) {
-                changes.push(request.change);
-                answers.push(request.answer);
+                self.waiting.count.fetch_sub(1, Ordering::SeqCst);
+                if request.taken.is_mine() {
+                    changes.push(request.change);
+                    answers.push(request.answer);
+                }
             }
-            self.waiting.count.fetch_sub(changes.len(), Ordering::SeqCst);
+            if changes.is_empty() {
+                continue;
+            }
             if let Some((changes, answers)) = self.launch(changes, answers) {
                 self.land_all(requests);
                 let settled = self.settle_batch(&changes);

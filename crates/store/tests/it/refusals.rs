@@ -105,6 +105,33 @@ async fn a_long_lock_refuses_a_batch_at_once() {
     world.assert_sound();
 }
 
+/// Whoever waits for an answer takes back what the writer has not begun with, and nothing of it is stored;
+/// what it has begun with is waited for, however impatient its asker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_too_long_is_taken_back_and_what_was_begun_is_not() {
+    let world = sqlite().await;
+    let other = Connection::open(world.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let paper = |text: &str| fund(domain::journal::Reason::Deposit, 2, 5, text);
+    let soon = Duration::from_millis(300);
+    let (begun, taken_back, ()) = tokio::join!(
+        world.store.write_soon(paper("begun"), soon),
+        async {
+            // The writer has the first in hand by now.
+            tokio::time::sleep(soon / 3).await;
+            world.store.write_soon(paper("late"), soon).await
+        },
+        async {
+            tokio::time::sleep(soon * 3).await;
+            other.execute_batch("ROLLBACK").unwrap();
+        }
+    );
+    assert!(matches!(begun, Ok(Ok(Done::Posted { available_after: 5 }))), "{begun:?}");
+    assert!(matches!(taken_back, Err(Fault::Busy)), "{taken_back:?}");
+    assert_eq!(deposit(&world.store, 2, 5, "late").await, 10);
+    world.assert_sound();
+}
+
 /// More than the queue holds is refused at once; what was taken is done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_is_refused_not_swallowed() {
