@@ -28,9 +28,9 @@ use link::{
 };
 use migrate::silent;
 use node::Member;
-use send::begun;
+use send::{Name, begun};
 use sets::Plan;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,6 +90,8 @@ pub(crate) struct Pg {
     server: Arc<Server>,
     settings: &'static str,
     line: Option<Line>,
+    /// What was prepared on this connection or those before it.
+    texts: HashMap<Name, String>,
     is_in_tx: bool,
     /// Statements that were sent and not yet heard of.
     sent: VecDeque<Affected>,
@@ -204,6 +206,7 @@ impl Pg {
             server: server.clone(),
             settings,
             line: None,
+            texts: HashMap::new(),
             is_in_tx: false,
             sent: VecDeque::new(),
             plan: Plan::default(),
@@ -231,7 +234,7 @@ impl Pg {
         let line = self.server.connect_within(CONNECT_WITHIN.min(self.patience))?;
         line.run(self.settings, PATIENCE.min(self.patience))?;
         self.line = Some(line);
-        Ok(())
+        self.prepare_anew()
     }
 
     fn has_good_line(&self) -> bool {

@@ -21,6 +21,16 @@ use tokio_postgres::{Error, Statement};
 /// Statements kept of several sets; a batch is of one of a few dozen kinds.
 const COMBINATIONS_KEPT: usize = 256;
 
+/// What a prepared statement is found by: where the text of its statement lies, or those of its parts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Name {
+    One(usize),
+    Sets(usize),
+    Together(Vec<usize>),
+}
+
+type Made = Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send>>;
+
 impl Pg {
     /// A statement, prepared once per connection: for one row, or for sets of rows.
     pub(super) fn prepared(
@@ -28,28 +38,69 @@ impl Pg {
         sql: &'static str,
         is_for_sets: bool,
     ) -> Result<Statement, Fault> {
-        let line = self.line.as_mut().ok_or_else(silent)?;
-        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
-        let found = if is_for_sets { &known.sets } else { &known.one };
+        let line = self.line.as_ref().ok_or_else(silent)?;
+        let place = sql.as_ptr() as usize;
+        let found = line
+            .prepared
+            .get(&place)
+            .and_then(|known| if is_for_sets { known.sets.as_ref() } else { known.one.as_ref() });
         if let Some(statement) = found {
             return Ok(statement.clone());
         }
-        let client = line.client.clone();
+        if !is_for_sets {
+            return self.make(Name::One(place), sql.to_owned());
+        }
+        let one = self.prepared(sql, false)?;
+        self.make(Name::Sets(place), for_sets(sql, one.params(), 1)?)
+    }
+
+    fn make(&mut self, name: Name, text: String) -> Result<Statement, Fault> {
+        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
         self.drain()?;
-        let made = wait(client.prepare(sql), self.patience);
-        let one = self.first_of(made)?;
-        let statement = if is_for_sets {
-            let text = for_sets(sql, one.params(), 1)?;
-            let made = wait(client.prepare(&text), self.patience);
-            self.first_of(made)?
-        } else {
-            one
-        };
-        let line = self.line.as_mut().ok_or_else(silent)?;
-        let known = line.prepared.entry(sql.as_ptr() as usize).or_default();
-        let slot = if is_for_sets { &mut known.sets } else { &mut known.one };
-        *slot = Some(statement.clone());
+        let made = wait(client.prepare(&text), self.patience);
+        let statement = self.first_of(made)?;
+        // Which changes meet in a batch is chance: what is rare goes with the rest.
+        let is_full = self.line.as_ref().is_some_and(|l| l.together.len() >= COMBINATIONS_KEPT);
+        if is_full && let Some(line) = &mut self.line {
+            line.together.clear();
+            self.texts.retain(|name, _| !matches!(name, Name::Together(_)));
+        }
+        self.keep(&name, &statement);
+        self.texts.insert(name, text);
         Ok(statement)
+    }
+
+    fn keep(&mut self, name: &Name, statement: &Statement) {
+        let Some(line) = &mut self.line else { return };
+        let statement = statement.clone();
+        match name {
+            Name::One(place) => line.prepared.entry(*place).or_default().one = Some(statement),
+            Name::Sets(place) => line.prepared.entry(*place).or_default().sets = Some(statement),
+            Name::Together(places) => drop(line.together.insert(places.clone(), statement)),
+        }
+    }
+
+    /// Prepares on a new connection, in one round trip, what the ones before it needed: later it would
+    /// be one round trip each, in a Tx whose lock other nodes wait for.
+    pub(super) fn prepare_anew(&mut self) -> Result<(), Fault> {
+        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
+        let mut coming = Vec::with_capacity(self.texts.len());
+        for (name, text) in &self.texts {
+            let (client, text) = (client.clone(), text.clone());
+            let mut made: Made = Box::pin(async move { client.prepare(&text).await });
+            let done = begun(&mut made);
+            coming.push((name.clone(), done, made));
+        }
+        for (name, done, made) in coming {
+            match done.or_else(|| wait(made, self.patience)) {
+                Some(Ok(statement)) => self.keep(&name, &statement),
+                // Whoever needs it hears of it then.
+                Some(Err(error)) if error.as_db_error().is_some() => drop(self.texts.remove(&name)),
+                Some(Err(error)) => return Err(self.failed(&error)),
+                None => return Err(self.silenced()),
+            }
+        }
+        Ok(())
     }
 
     /// What came of a statement. If it failed, an earlier one that failed is why.
@@ -146,17 +197,7 @@ impl Pg {
             parts.push((group.sql, group.month, kinds, group.expected.is_some()));
         }
         let text = joined(&parts)?;
-        self.drain()?;
-        let client = self.line.as_ref().ok_or_else(silent)?.client.clone();
-        let made = wait(client.prepare(&text), self.patience);
-        let statement = self.first_of(made)?;
-        let line = self.line.as_mut().ok_or_else(silent)?;
-        // Which changes meet in a batch is chance: what is rare goes with the rest.
-        if line.together.len() >= COMBINATIONS_KEPT {
-            line.together.clear();
-        }
-        line.together.insert(name, statement.clone());
-        Ok(statement)
+        self.make(Name::Together(name), text)
     }
 
     /// Hears of all that was sent; the first that failed is what failed.
