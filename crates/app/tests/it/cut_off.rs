@@ -1,4 +1,5 @@
-//! Promise P14 (rig R11): the database is cut off at two hundred points, falls silent, and lets nobody in.
+//! Promise P14 (rig R11): the database is cut off at two hundred points, falls silent, lets nobody in, and
+//! is slow.
 //!
 //! A proxy between Saldo and PostgreSQL cuts: after any byte in either direction, and at the answer to
 //! COMMIT, whole or in the middle. The oracle is what the clients were told.
@@ -21,6 +22,12 @@ const RED_WITHIN: Duration = Duration::from_secs(2 + 2);
 const GREEN_WITHIN: Duration = Duration::from_secs(5 + 5);
 /// For the buyers to run into a cut.
 const CUT_WITHIN: Duration = Duration::from_secs(30);
+/// Milliseconds that a packet takes, and whether the next one waits for it: the database is a continent
+/// away, or its network has no room.
+const SLOW: [(u64, bool); 3] = [(50, false), (50, true), (200, true)];
+/// RELIABILITY.md P22.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+const SLOW_FOR: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_cut_off_makes_nobody_lie() {
@@ -59,15 +66,53 @@ async fn a_database_that_is_cut_off_makes_nobody_lie() {
     note(&format!("sold again {:?} after the last", resumed.at - resumed.asked));
     falls_silent(&wire, &buyers).await;
 
+    all_is_as_told(&folder, buyers).await;
+}
+
+/// What was acknowledged is there, once, and nothing is in doubt.
+async fn all_is_as_told(folder: &Folder, buyers: Buyers) {
     note(&format!("{} acknowledged, {} put off", buyers.count(), buyers.put_off()));
     let (server, mut told) = buyers.stop().await;
-    none_stays_in_doubt(&folder).await;
+    none_stays_in_doubt(folder).await;
     confirm(&server, &mut told).await;
     let balance = server.sandbox().await.balance().await;
     let listed = folder.saldo_json(&["purchase", "list", "--limit", "9999999", "--json"]);
     server.stop();
     folder.verify();
-    compare(&folder, &told, &listed, balance);
+    compare(folder, &told, &listed, balance);
+}
+
+/// Each packet takes long. What is sold is sold, the rest is put off with 503 before anything is stored,
+/// and nobody waits longer than he is told to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_database_is_sold_with_or_refused() {
+    let mut dice = Dice::new("slow");
+    let database = Database::new();
+    let wire = Wire::to(database.port()).await;
+    let folder = Folder::at(&url(wire.port(), database.name()));
+    let buyers = block_in_place(|| Buyers::start(&folder, &mut dice));
+    buyers.first_after(Instant::now()).await;
+    for (late_ms, is_narrow) in SLOW {
+        buyers.longest();
+        let (sold, put_off) = (buyers.count(), buyers.put_off());
+        wire.delay(Duration::from_millis(late_ms), is_narrow);
+        sleep(SLOW_FOR / 2).await;
+        // Half way all connections have to be made anew.
+        wire.go_dark();
+        sleep(Duration::from_millis(100)).await;
+        wire.let_through();
+        sleep(SLOW_FOR / 2).await;
+        let (sold, put_off) = (buyers.count() - sold, buyers.put_off() - put_off);
+        let longest = buyers.longest();
+        note(&format!(
+            "{late_ms} ms a packet, narrow {is_narrow}: {sold} sold, {put_off} put off, the longest answer took {longest:?}"
+        ));
+        assert!(longest < ANSWERED_WITHIN && (sold > 0 || is_narrow), "{longest:?}, {sold} sold");
+        wire.delay(Duration::ZERO, false);
+        let resumed = buyers.first_after(Instant::now()).await;
+        note(&format!("sold again {:?} after it", resumed.at - resumed.asked));
+    }
+    all_is_as_told(&folder, buyers).await;
 }
 
 /// Nothing comes through any more, or nobody is let in: health says so, and says when it is over.

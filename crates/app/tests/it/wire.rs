@@ -1,15 +1,17 @@
-//! The wire between Saldo and PostgreSQL, which a test cuts and silences.
+//! The wire between Saldo and PostgreSQL, which a test cuts, silences and makes long.
 //!
 //! It forwards what the server says message by message, so that it knows an answer to COMMIT when it
 //! sees one. Invariant: what it has cut is cut for both sides.
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// CommandComplete of a COMMIT.
 const COMMITTED: &[u8] = b"C\0\0\0\x0bCOMMIT\0";
@@ -43,6 +45,9 @@ pub struct Wire {
 struct Shared {
     cut: Mutex<Option<(Cut, bool)>>,
     cuts: AtomicUsize,
+    /// How long each packet is on its way, in microseconds; in a narrow line the next waits for it.
+    late_us: AtomicU64,
+    is_narrow: AtomicBool,
     weather: watch::Sender<Weather>,
 }
 
@@ -53,6 +58,8 @@ impl Wire {
         let shared = Arc::new(Shared {
             cut: Mutex::default(),
             cuts: AtomicUsize::new(0),
+            late_us: AtomicU64::new(0),
+            is_narrow: AtomicBool::new(false),
             weather: watch::channel(Weather::Fair).0,
         });
         let serving = shared.clone();
@@ -87,6 +94,14 @@ impl Wire {
     /// Hangs up on everybody, and on whoever connects.
     pub fn go_dark(&self) {
         self.shared.weather.send_replace(Weather::Dark);
+    }
+
+    /// Each packet is on its way for so long, in either direction. Packets follow each other, or, if the
+    /// line is narrow, the next one sets out when the one before has arrived.
+    pub fn delay(&self, late: Duration, is_narrow: bool) {
+        self.shared.is_narrow.store(is_narrow, Ordering::Relaxed);
+        let late_us = u64::try_from(late.as_micros()).unwrap();
+        self.shared.late_us.store(late_us, Ordering::Relaxed);
     }
 
     /// Everything is held back. What was said meanwhile is lost.
@@ -144,14 +159,48 @@ async fn carry(client: TcpStream, server: u16, shared: Arc<Shared>) {
 }
 
 /// Forwards until one side ends, or it is cut.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, is_client: bool) {
+async fn pass(from: OwnedReadHalf, to: OwnedWriteHalf, shared: &Shared, is_client: bool) {
+    let (on_its_way, arriving) = mpsc::channel(1_000);
+    let sending = async {
+        send(from, on_its_way, shared).await;
+        // What is on its way still arrives.
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = sending => {}
+        () = arrive(arriving, to, shared, is_client) => {}
+    }
+}
+
+/// A packet, and when it arrives.
+type Packet = (Instant, Vec<u8>);
+
+async fn send(mut from: OwnedReadHalf, on_its_way: mpsc::Sender<Packet>, shared: &Shared) {
+    let mut packet = Vec::new();
+    let mut last = Instant::now();
+    while let Ok(1..) = from.read_buf(&mut packet).await {
+        let late = Duration::from_micros(shared.late_us.load(Ordering::Relaxed));
+        let now = Instant::now();
+        let is_narrow = shared.is_narrow.load(Ordering::Relaxed);
+        last = if is_narrow { last.max(now) } else { now } + late;
+        let sent = (last, std::mem::take(&mut packet));
+        if on_its_way.send(sent).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn arrive(
+    mut arriving: mpsc::Receiver<Packet>,
+    mut to: OwnedWriteHalf,
+    shared: &Shared,
+    is_client: bool,
+) {
     let mut weather = shared.weather.subscribe();
     let mut held = Vec::new();
-    loop {
-        match from.read_buf(&mut held).await {
-            Ok(1..) => {}
-            Ok(0) | Err(_) => return,
-        }
+    while let Some((at, packet)) = arriving.recv().await {
+        sleep_until(at).await;
+        held.extend(packet);
         // A connection that was silenced says nothing more, whatever comes after.
         if *weather.borrow_and_update() == Weather::Silent {
             let _ = weather.wait_for(|weather| *weather != Weather::Silent).await;
