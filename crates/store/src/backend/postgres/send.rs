@@ -10,6 +10,7 @@ use super::sets::{Group, for_sets, joined, together};
 use super::value::{PgRow, Sendable};
 use super::{Affected, Pg, Rows};
 use crate::fault::Fault;
+use domain::Month;
 use futures_util::StreamExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const COMBINATIONS_KEPT: usize = 256;
 pub(super) enum Name {
     One(usize),
     Sets(usize),
-    Together(Vec<usize>),
+    Together(Vec<(usize, Option<Month>)>),
 }
 
 type Made = Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send>>;
