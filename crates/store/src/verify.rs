@@ -634,7 +634,7 @@ fn loose_entries(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Resul
     Ok(())
 }
 
-/// Attempts and events of purchases that are not there.
+/// Attempts, events and jobs of purchases that are not there.
 fn orphans(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), Fault> {
     let lost = all(
         sql,
@@ -642,6 +642,8 @@ fn orphans(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), 
              SELECT 'attempt' AS what, number, purchase_id, account_id, environment FROM attempts
              UNION ALL
              SELECT 'event', sequence, purchase_id, account_id, environment FROM events
+             UNION ALL
+             SELECT 'job', 1, purchase_id, account_id, environment FROM jobs
          ) o LEFT JOIN purchases p ON p.id = o.purchase_id AND p.account_id = o.account_id AND p.environment = o.environment
          WHERE o.purchase_id >= $1 AND p.id IS NULL ORDER BY o.purchase_id, o.what, o.number LIMIT 100",
         &[start.ids_from.into()],

@@ -14,3 +14,22 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = CASE changed WHEN 'writers' THEN 'SF001' ELSE 'SC001' END,
         MESSAGE = format('a statement changed %s rows of %s instead of %s', $2, changed, wanted);
 END $$;
+
+-- Each statement parsed all of these anew, and with them took a seventh of the database's time under load. The
+-- lists of words are those of the program's types: whoever reads a row refuses any other, and on SQLite, where
+-- the same program writes the same rows, they are checked still. What is about money stays, in one piece.
+DO $$
+DECLARE
+    c RECORD;
+BEGIN
+    FOR c IN SELECT conrelid::regclass AS name, conname FROM pg_constraint
+             WHERE contype = 'c' AND coninhcount = 0
+             AND conrelid IN ('purchases'::regclass, 'journals'::regclass, 'claims'::regclass, 'attempts'::regclass,
+                              'events'::regclass, 'jobs'::regclass) LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.name, c.conname);
+    END LOOP;
+END $$;
+ALTER TABLE purchases ADD CONSTRAINT purchases_amounts
+    CHECK (amount > 0 AND fee >= 0 AND commission >= 0 AND available_after >= 0);
+-- A job is written with its purchase's step, and the audit names one without.
+DROP TRIGGER jobs_belong ON jobs;

@@ -76,7 +76,7 @@ fn tamper_with_database(books: &Database, statements: &str) -> Audited {
     Store::connect(&copy.url()).unwrap().audit()
 }
 
-const TAMPERINGS: [(&str, &str); 49] = [
+const TAMPERINGS: [(&str, &str); 50] = [
     ("an entry's amount", "UPDATE entries SET amount = amount + 1 WHERE journal_seq = 1"),
     (
         "an entry's sides swapped",
@@ -172,6 +172,10 @@ const TAMPERINGS: [(&str, &str); 49] = [
     (
         "an attempt of no purchase",
         "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, started_at) VALUES (99, 2, 'live', 1, 'a', 0)",
+    ),
+    (
+        "a job of no purchase",
+        "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) VALUES (99, 2, 'live', 'query', 0, 0, 0)",
     ),
     (
         "an event of no purchase",
