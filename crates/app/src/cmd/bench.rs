@@ -24,7 +24,9 @@ use domain::Clock as _;
 use drive::{Lane, Load, Run, Target, What};
 use postgres::Postgres;
 use receiver::Receiver;
-use report::{ALONE, BARE, Measured, PGBENCH, PGBENCH_HOT, Rests, Setting};
+use report::{
+    ALONE, BARE, BESIDE_ANOTHER, BESIDE_SLOW, Measured, PGBENCH, PGBENCH_HOT, Rests, Setting,
+};
 use rest::Commits;
 use servers::{Demo, Keys, Scratch, Server};
 use std::path::{Path, PathBuf};
@@ -158,8 +160,8 @@ struct Stand {
     server: Option<Server>,
     spread: Option<Arc<Target>>,
     hot: Arc<Target>,
-    /// As `spread`, and each purchase is told to the receiver.
-    told: Option<Arc<Target>>,
+    /// As `spread`, and what becomes of it is told.
+    told: Option<ToldTargets>,
     /// An idle demo's store, written to without a server.
     commits: Option<Commits>,
 }
@@ -169,6 +171,13 @@ impl Stand {
     fn named(&self, what: &str) -> String {
         self.kind.map_or_else(|| what.to_owned(), |kind| format!("{} {what}", kind.name()))
     }
+}
+
+/// Who is told: each purchase the receiver, or every other one another at its side.
+struct ToldTargets {
+    alone: Arc<Target>,
+    beside_another: Arc<Target>,
+    beside_slow: Arc<Target>,
 }
 
 /// Everything that runs meanwhile; the servers end before the folder goes.
@@ -229,9 +238,16 @@ impl Ground {
         drop(idle.start()?);
         self.idle.push((kind, idle));
         self.rests.push(Rests { store: kind.name().to_owned(), starts: Vec::new() });
-        let told = Target { webhook_url: Some(self.receiver.url.clone()), ..(*spread).clone() };
-        let (kind, server, spread, told) =
-            (Some(kind), Some(server), Some(spread), Some(Arc::new(told)));
+        let told = |beside: Option<&String>| {
+            let urls = std::iter::once(&self.receiver.url).chain(beside).cloned().collect();
+            Arc::new(Target { webhook_urls: urls, ..(*spread).clone() })
+        };
+        let told = Some(ToldTargets {
+            alone: told(None),
+            beside_another: told(Some(&self.receiver.neighbour_url)),
+            beside_slow: told(Some(&self.receiver.slow_url)),
+        });
+        let (kind, server, spread) = (Some(kind), Some(server), Some(spread));
         self.stands.push(Stand { kind, server, spread, hot, told, commits: None });
         Ok(())
     }
@@ -302,7 +318,7 @@ fn theirs(args: &Args, credentials_file: &Path) -> anyhow::Result<Stand> {
 fn target(addresses: &[String], keys: &[Keys]) -> anyhow::Result<Arc<Target>> {
     anyhow::ensure!(!keys.is_empty(), "no keys to ask with");
     let lanes = keys.iter().map(Lane::new).collect::<anyhow::Result<Vec<Lane>>>()?;
-    Ok(Arc::new(Target { addresses: addresses.to_vec(), lanes, webhook_url: None }))
+    Ok(Arc::new(Target { addresses: addresses.to_vec(), lanes, webhook_urls: Vec::new() }))
 }
 
 /// One thing to measure.
@@ -358,10 +374,15 @@ fn plan(args: &Args, ground: &Ground) -> Vec<(Measured, Act)> {
         }
         add(&stand.named("commit"), 1, Act::Commits(at));
         add(&stand.named("paced"), headline, Act::Paced(spread.clone(), at));
-        if let Some(told) = &stand.told {
-            let pace = Some(UNHURRIED);
-            add(&stand.named("webhooks"), headline, Act::Told(told.clone(), at, None));
-            add(&stand.named("webhooks, unhurried"), headline, Act::Told(told.clone(), at, pace));
+        if let Some(targets) = &stand.told {
+            let mut told = |what: &str, target: &Arc<Target>, pace| {
+                add(&stand.named(what), headline, Act::Told(target.clone(), at, pace));
+            };
+            told("webhooks", &targets.alone, None);
+            told("webhooks, unhurried", &targets.alone, Some(UNHURRIED));
+            // Twice the pace, half of it elsewhere: for the receiver the same, but for its neighbour.
+            told(BESIDE_ANOTHER, &targets.beside_another, Some(2 * UNHURRIED));
+            told(BESIDE_SLOW, &targets.beside_slow, Some(2 * UNHURRIED));
         }
     }
     let wanted = acts.into_iter().filter(|(name, _, _)| is_wanted(args, name));
@@ -442,14 +463,18 @@ fn told(receiver: &Receiver, target: &Arc<Target>, load: Load) -> anyhow::Result
     let clock = MachineClock::new();
     let began = clock.monotonic();
     drop(receiver.take());
+    receiver.slow_down(true);
     let bought = drive::drive(target, load)?;
-    let wanted = usize::try_from(bought.successes * TOLD_EACH)?;
+    // Whoever is told beside the receiver is not counted.
+    let receivers = u64::try_from(target.webhook_urls.len().max(1))?;
+    let wanted = usize::try_from(bought.successes / receivers * TOLD_EACH)?;
     let bought_at = clock.monotonic();
     while receiver.count() < wanted && clock.monotonic() - bought_at < ARRIVE_WITHIN {
         std::thread::sleep(Duration::from_millis(1));
     }
     let elapsed = clock.monotonic() - began;
     let took_us = receiver.take();
+    receiver.slow_down(false);
     let missing = u64::try_from(wanted.saturating_sub(took_us.len()))?;
     let first_error = (missing > 0).then(|| format!("{missing} webhooks did not arrive"));
     let first_error = bought.first_error.or(first_error);

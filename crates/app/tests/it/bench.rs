@@ -47,8 +47,16 @@ fn it_measures_servers_of_its_own_beside_what_others_do() {
         "--page",
         page.to_str().unwrap(),
     ]);
-    let of_stores = ["reads", "commit", "paced", "webhooks", "webhooks, unhurried"]
-        .map(|what| ["SQLite", "PostgreSQL"].map(|store| format!("{store} {what}")));
+    let of_stores = [
+        "reads",
+        "commit",
+        "paced",
+        "webhooks",
+        "webhooks, unhurried",
+        "webhooks, beside another",
+        "webhooks, beside a slow one",
+    ]
+    .map(|what| ["SQLite", "PostgreSQL"].map(|store| format!("{store} {what}")));
     let mut expected =
         vec!["bare", "SQLite spread", "SQLite hot", "PostgreSQL spread", "PostgreSQL hot"];
     expected.extend(["pgbench", "pgbench, hot row"]);
@@ -59,7 +67,7 @@ fn it_measures_servers_of_its_own_beside_what_others_do() {
     expected.extend(["SQLite spread, 0 stored", "SQLite spread, 300 stored"]);
     expected.extend(["PostgreSQL spread, 0 stored", "PostgreSQL spread, 300 stored"]);
     assert_eq!(names(&report), expected);
-    let told = "1 2 3 4 4 5 6 6 7 7 8 8 9 9 9 9 10 10 10 10 10".split(' ').collect::<Vec<_>>();
+    let told = "1 2 3 4 4 5 6 6 7 7 8 8 9 9 9 9 9 9 10 10 10 10 10".split(' ').collect::<Vec<_>>();
     let told_first: Vec<&str> = targets(&report).into_iter().filter(|t| *t != "10b").collect();
     assert_eq!(told_first, told);
     assert_eq!(report["setting"]["wallets"], 5);

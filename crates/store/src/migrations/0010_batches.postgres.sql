@@ -25,7 +25,8 @@ BEGIN
     FOR c IN SELECT conrelid::regclass AS name, conname FROM pg_constraint
              WHERE contype = 'c' AND coninhcount = 0
              AND conrelid IN ('purchases'::regclass, 'journals'::regclass, 'claims'::regclass, 'attempts'::regclass,
-                              'events'::regclass, 'jobs'::regclass) LOOP
+                              'events'::regclass, 'jobs'::regclass)
+             OR (conrelid = 'ledger_accounts'::regclass AND contype = 'c' AND conname NOT LIKE '%floor') LOOP
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.name, c.conname);
     END LOOP;
 END $$;

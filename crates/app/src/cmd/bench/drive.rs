@@ -54,8 +54,8 @@ pub(super) enum What {
 pub(super) struct Target {
     pub(super) addresses: Vec<String>,
     pub(super) lanes: Vec<Lane>,
-    /// Where what becomes of each recharge is told.
-    pub(super) webhook_url: Option<String>,
+    /// Where what becomes of the recharges is told, in turn; nowhere, if there are none.
+    pub(super) webhook_urls: Vec<String>,
 }
 
 /// How hard, how long.
@@ -266,7 +266,10 @@ impl Client {
         };
         match load.what {
             What::Recharges => {
-                let told = target.webhook_url.as_deref();
+                let urls = &target.webhook_urls;
+                let told = usize::try_from(turn)
+                    .ok()
+                    .and_then(|turn| urls.get(turn.checked_rem(urls.len())?).map(String::as_str));
                 recharge(lane, turn, &format!("B{run:016x}-{turn}"), told)
             }
             What::Reads => {

@@ -1,5 +1,6 @@
 //! A receiver of webhooks, which answers 200 and notes how long each was on its way: from when the
-//! event happened, as the event says, to its arrival.
+//! event happened, as the event says, to its arrival. Beside it two others, which note nothing: one
+//! that answers at once, and one that lets everybody wait.
 
 use crate::clock::MachineClock;
 use anyhow::Context as _;
@@ -10,11 +11,19 @@ use domain::Clock as _;
 use http::StatusCode;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Whoever sends gives up after 15 s: this one is slow, and not silent.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// Listens until the program ends.
 pub(super) struct Receiver {
     pub(super) url: String,
+    pub(super) neighbour_url: String,
+    pub(super) slow_url: String,
     seen: Arc<Seen>,
+    is_slow: watch::Sender<bool>,
 }
 
 struct Seen {
@@ -30,21 +39,31 @@ impl Seen {
 }
 
 impl Receiver {
-    /// On a free loopback port, in a thread of its own.
+    /// On free loopback ports, in a thread of their own.
     pub(super) fn start() -> anyhow::Result<Receiver> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("a port for webhooks")?;
-        let url = format!("http://{}/hook", listener.local_addr()?);
-        listener.set_nonblocking(true)?;
         let seen = Arc::new(Seen { clock: MachineClock::new(), took_us: Mutex::new(Vec::new()) });
+        let (is_slow, slowness) = watch::channel(true);
         let app = axum::Router::new().route("/hook", post(take)).with_state(seen.clone());
+        let neighbour = axum::Router::new().route("/hook", post(async || StatusCode::OK));
+        let slow = axum::Router::new().route("/hook", post(take_slowly)).with_state(slowness);
+        let (door, url) = open_door()?;
+        let (next_door, neighbour_url) = open_door()?;
+        let (slow_door, slow_url) = open_door()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::spawn(move || {
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                axum::serve(listener, app).await
+                let serve = async |door, app: axum::Router| {
+                    axum::serve(tokio::net::TcpListener::from_std(door)?, app).await
+                };
+                tokio::join!(serve(door, app), serve(next_door, neighbour), serve(slow_door, slow))
             })
         });
-        Ok(Receiver { url, seen })
+        Ok(Receiver { url, neighbour_url, slow_url, seen, is_slow })
+    }
+
+    /// The slow one lets everybody wait; or answers all that wait, and whoever comes, at once.
+    pub(super) fn slow_down(&self, is_slow: bool) {
+        self.is_slow.send_replace(is_slow);
     }
 
     /// How many have arrived since the last time they were taken away.
@@ -56,6 +75,19 @@ impl Receiver {
     pub(super) fn take(&self) -> Vec<u32> {
         std::mem::take(&mut *self.seen.took_us())
     }
+}
+
+/// A free port, and the address behind it. Each is another host to whoever sends.
+fn open_door() -> anyhow::Result<(TcpListener, String)> {
+    let door = TcpListener::bind(("127.0.0.1", 0)).context("a port for webhooks")?;
+    door.set_nonblocking(true)?;
+    let url = format!("http://{}/hook", door.local_addr()?);
+    Ok((door, url))
+}
+
+async fn take_slowly(State(mut slowness): State<watch::Receiver<bool>>) -> StatusCode {
+    let _ = tokio::time::timeout(SLOW, slowness.wait_for(|is_slow| !is_slow)).await;
+    StatusCode::OK
 }
 
 #[derive(serde::Deserialize)]

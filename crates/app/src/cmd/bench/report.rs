@@ -19,6 +19,10 @@ pub(super) const PGBENCH_HOT: &str = "pgbench, hot row";
 pub(super) const ONE_NODE: &str = "PostgreSQL hot, 1 node";
 /// The same connections, over both.
 pub(super) const TWO_NODES: &str = "PostgreSQL hot, 2 nodes";
+/// Half of the webhooks go to a receiver that answers at once; the other half is measured.
+pub(super) const BESIDE_ANOTHER: &str = "webhooks, beside another";
+/// The same, and that receiver answers none for seconds.
+pub(super) const BESIDE_SLOW: &str = "webhooks, beside a slow one";
 /// How many connections the figure for a recharge alone is about.
 pub(super) const ALONE: u16 = 4;
 
@@ -216,6 +220,14 @@ fn ratios(lines: &[Line], headline: u16) -> Vec<Figure> {
         if let Some(p99_us) = unhurried.and_then(|line| line.p99_us) {
             let what = format!("{store}: event to delivery, unhurried: p99");
             found.push(figure("9", what, p99_us, "ms", Goal::AtMost(16_000, 16_000)));
+        }
+        let beside =
+            |what: &str| find(&format!("{store} {what}"), headline).and_then(|line| line.p50_us);
+        if let (Some(slow), Some(other)) = (beside(BESIDE_SLOW), beside(BESIDE_ANOTHER)) {
+            let what =
+                format!("{store}: event to delivery, beside a slow receiver ÷ a fast one: p50");
+            let goal = Goal::AtMost(1_100, 1_000);
+            found.push(figure("9", what, slow * 1000 / other.max(1), "", goal));
         }
         let (paced, commit) = (format!("{store} paced"), format!("{store} commit"));
         let p99 = |name: &str, n| find(name, n).and_then(|line| line.p99_us);
