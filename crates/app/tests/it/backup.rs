@@ -210,7 +210,7 @@ async fn stopped() -> (Folder, std::path::PathBuf) {
     buy(&mut server.sandbox().await, "101", "R-1").await;
     server.stop();
     let (to, told) = backup(&folder, "backup");
-    assert_eq!((&told["purchases"], &told["schema"]), (&1.into(), &9.into()));
+    assert_eq!((&told["purchases"], told["schema"].is_u64()), (&1.into(), true));
     (folder, to)
 }
 
