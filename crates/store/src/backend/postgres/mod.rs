@@ -540,9 +540,13 @@ impl WriteSql for Pg {
         let before = std::mem::take(&mut self.sent);
         let answered = self.server.spawn(async move {
             let before = answers_of(before).await;
-            let committed = match begun {
-                Some(committed) => Some(committed),
-                None => tokio::time::timeout(COMMIT_WITHIN, committing).await.ok(),
+            let committed = match (&before, begun) {
+                // Whoever has said nothing for so long is not waited for twice.
+                (Err(None), _) => None,
+                (Ok(()) | Err(Some(_)), Some(committed)) => Some(committed),
+                (Ok(()) | Err(Some(_)), None) => {
+                    tokio::time::timeout(COMMIT_WITHIN, committing).await.ok()
+                }
             };
             Answered { before, committed }
         });
