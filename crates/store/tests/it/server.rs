@@ -530,6 +530,12 @@ async fn a_lost_answer_to_commit_is_looked_up() {
             assert_eq!(answer.unwrap(), Ok(Done::Posted { available_after: booked }), "{cut:?}");
         }
         assert_eq!(between.cuts.load(Ordering::SeqCst), round + 1, "{cut:?}");
+        // Whose commit was not there must not commit later: what it sent may still be on its way. (Those
+        // whose commit was there may stay.)
+        if cut == Cut::BeforeCommit {
+            let writers: usize = database.sql("SELECT count(*) FROM writers")[0].parse().unwrap();
+            assert!(writers <= 1 + round / 2, "a connection that was lost may still write");
+        }
     }
     assert_eq!(wallet(&store, 2), (booked, 0, 0));
     assert_eq!(assert_sound(&store).journals, booked as u64);

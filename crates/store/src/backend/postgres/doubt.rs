@@ -1,7 +1,7 @@
 //! A commit whose answer is lost: found out on another connection before anybody is answered.
 //!
 //! Invariant: "it is there" is said only of what any later primary has too, "it is not" only once the
-//! Tx has ended.
+//! Tx has ended, or can commit no more: a Tx is sent whole, and may not have begun yet.
 
 use super::link::Server;
 use super::{BACK_OFF, Mark, Pg, WRITE_LOCK, WRITER_SETTINGS};
@@ -63,6 +63,11 @@ fn is_committed(server: &Server, mark: &Mark) -> Result<Found, Fault> {
         "SELECT coalesce(max(batch), (SELECT count(*) - 2 FROM nodes WHERE run = {})) FROM writers WHERE token = '{}'",
         mark.run, mark.token
     ))?;
+    if found < mark.batch {
+        // What is still on its way finds its writer's row gone, as a node's does that was taken over.
+        let fence = format!("DELETE FROM writers WHERE token = '{}'", mark.token);
+        line.run(&fence, LOOK_UP_WITHIN)?;
+    }
     line.run("SELECT pg_current_xact_id()", LOOK_UP_WITHIN)?;
     line.run("COMMIT", LOOK_UP_WITHIN)?;
     match line.warned.load(Ordering::Acquire) {
