@@ -328,7 +328,7 @@ enum Act {
     Closed(Arc<Target>, What, Option<usize>),
     /// The same, and what is counted are the webhooks that arrive; at a pace, if there is one.
     Told(Arc<Target>, usize, Option<u64>),
-    /// At half the highest rate that this stand has had.
+    /// At half the highest rate that the same load had on this stand.
     Paced(Arc<Target>, usize),
     /// Commits of a store without a server.
     Commits(usize),
@@ -432,7 +432,9 @@ fn once(
         Act::Closed(target, what, at) => {
             let load = Load { what: *what, connections, duration, threads, pace: None };
             let run = ground.processes(*at).charged(|| drive::drive(target, load))?;
-            if let (Some(at), What::Recharges) = (at, what) {
+            if let (Some(at), What::Recharges) = (at, what)
+                && ground.stands[*at].spread.as_ref().is_some_and(|s| Arc::ptr_eq(s, target))
+            {
                 peaks[*at] = peaks[*at].max(run.per_second());
             }
             Ok(run)
