@@ -445,6 +445,7 @@ fn once(
             ground.processes(Some(*at)).charged(|| told(&ground.receiver, target, load))
         }
         Act::Paced(target, at) => {
+            anyhow::ensure!(peaks[*at] > 0, "its pace is half of spread's: measure that too");
             let (what, pace) = (What::Recharges, Some((peaks[*at] / 2).max(1)));
             let load = Load { what, connections: PACED_CLIENTS, duration, threads, pace };
             ground.processes(Some(*at)).charged(|| drive::drive(target, load))

@@ -4,9 +4,12 @@
 //! asserted after they are set, because SQLite ignores what it does not like. Refuses another
 //! process's folder, network filesystems, and a SQLite with the WAL-reset bug.
 
+mod fold;
+
 use super::{Ask, EachAnswer, EachRow, Key, MIGRATIONS, Migration, Row, Sql, Value, WriteSql};
 use crate::fault::{Fault, OpenError};
 use domain::Month;
+use fold::Folding;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, File, TryLockError};
@@ -15,9 +18,9 @@ use std::time::Duration;
 
 /// SQLite before this can corrupt a WAL database (WAL-reset race, fixed in 3.51.3).
 const OLDEST_SQLITE: i32 = 3_051_003;
-/// Pages of the log before they are copied into the database: 32 MiB. Smaller copies too often
-/// under load, larger makes a restart and a long reader dear.
-const CHECKPOINT_PAGES: i64 = 8_192;
+/// Pages of the log at which the writer folds it into the database by itself: 128 MiB. Long before, it was
+/// folded beside the writer (`fold`), unless somebody reads for long.
+const CHECKPOINT_PAGES: i64 = 32_768;
 /// The writer's page cache, in KiB. SQLite walks through all of it at every commit, and the system
 /// caches the file anyway: a larger one was no faster.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -72,6 +75,7 @@ impl Folder {
             return Err(OpenError::Newer { path: self.database.clone(), found, known });
         }
         lite.migrate(found).and_then(|()| lite.prepare_to_write()).map_err(broken)?;
+        lite.folding = Some(Folding::start(&self.database).map_err(broken)?);
         Ok(lite)
     }
 
@@ -131,6 +135,10 @@ fn refuse_network(_path: &Path) -> Result<(), OpenError> {
 
 /// One connection.
 pub(crate) struct Lite {
+    /// The writer's; dropped first.
+    folding: Option<Folding>,
+    /// Why the writer could not fold the log after its last commit.
+    unfolded: Option<Fault>,
     connection: Connection,
 }
 
@@ -145,7 +153,7 @@ impl Lite {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(fault)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        let lite = Lite { connection };
+        let lite = Lite { folding: None, unfolded: None, connection };
         lite.wait_for_locks(BUSY_WAIT)?;
         Ok(lite)
     }
@@ -179,7 +187,11 @@ impl Lite {
                 "its schema is {found}; this Saldo knows {known}"
             )));
         }
-        let mut copy = Lite { connection: Connection::open_in_memory().map_err(fault)? };
+        let mut copy = Lite {
+            folding: None,
+            unfolded: None,
+            connection: Connection::open_in_memory().map_err(fault)?,
+        };
         let backup = rusqlite::backup::Backup::new(&lite.connection, &mut copy.connection);
         backup.and_then(|b| b.run_to_completion(4_096, Duration::ZERO, None)).map_err(fault)?;
         copy.migrate(found)?;
@@ -364,6 +376,9 @@ impl WriteSql for Lite {
     }
 
     fn begin(&mut self, _is_blind: bool) -> Result<(), Fault> {
+        if let Some(fault) = self.unfolded.take() {
+            return Err(fault);
+        }
         self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
     }
 
@@ -378,7 +393,12 @@ impl WriteSql for Lite {
 
     fn send_commit(&mut self) -> Result<(), Fault> {
         // Durable when it returns: there is nothing to wait for.
-        self.run("COMMIT", &[]).map(|_| ())
+        self.run("COMMIT", &[])?;
+        if self.folding.as_mut().is_some_and(Folding::committed) {
+            // Of what was committed nothing is undone by this: whoever comes next hears of it.
+            self.unfolded = self.batch("PRAGMA wal_checkpoint(PASSIVE)").err();
+        }
+        Ok(())
     }
 
     fn await_commit(&mut self, _is_enough: &dyn Fn() -> bool) -> bool {
