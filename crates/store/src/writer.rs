@@ -1,7 +1,7 @@
 //! The heart: one thread that takes whatever has queued and makes it durable in one Tx.
 //!
 //! While one commit is on its way to the disk, the next batch gathers; one flush then serves
-//! hundreds of purchases. Where the database can be told so, the next one goes out before the answer
+//! hundreds of purchases; so it does while another node writes. Where the database can be told so, the next one goes out before the answer
 //! to the last: it is good only if that one was. Admission is `domain::admission::admit`, pure and in order. A change that
 //! is refused does not disturb its neighbours; if the Tx itself fails, the batch is tried again in
 //! halves, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
@@ -264,6 +264,12 @@ impl Desk {
                 }
             };
             was_busy = true;
+            let is_asking = !self.sql.can_be_blind() || !self.sight.next_may_be_blind();
+            if is_asking {
+                // What comes meanwhile goes along.
+                self.land_all(requests);
+                self.sql.await_turn();
+            }
             let (mut changes, mut answers) = (Vec::with_capacity(64), Vec::with_capacity(64));
             for request in std::iter::once(first).chain(requests.try_iter()).take(BATCH_MOST) {
                 self.waiting.count.fetch_sub(1, Ordering::SeqCst);
@@ -273,9 +279,14 @@ impl Desk {
                 }
             }
             if changes.is_empty() {
+                self.roll_back();
                 continue;
             }
-            if let Some((changes, answers)) = self.launch(changes, answers) {
+            let left = match is_asking {
+                true => Some((changes, answers)),
+                false => self.launch(changes, answers),
+            };
+            if let Some((changes, answers)) = left {
                 self.land_all(requests);
                 let settled = self.settle_batch(&changes);
                 self.answer(answers, settled, requests);
@@ -307,8 +318,7 @@ impl Desk {
         changes: Vec<Change>,
         answers: Vec<Answer>,
     ) -> Option<(Vec<Change>, Vec<Answer>)> {
-        let can_be = self.sql.can_be_blind() && changes.iter().all(Change::says_what_it_builds_on);
-        if !can_be || !self.sight.next_may_be_blind() {
+        if !changes.iter().all(Change::says_what_it_builds_on) {
             return Some((changes, answers));
         }
         let Some(view) = self.recall(&changes) else { return Some((changes, answers)) };
@@ -325,11 +335,16 @@ impl Desk {
                 if fault.may_be_one_changes() {
                     self.sight.blind_failed();
                 }
-                if let Err(fault) = self.sql.roll_back() {
-                    self.fail.send_replace(Some(fault));
-                }
+                self.roll_back();
                 Some((changes, answers))
             }
+        }
+    }
+
+    /// Undoes what is open, or stops for good.
+    fn roll_back(&mut self) {
+        if let Err(fault) = self.sql.roll_back() {
+            self.fail.send_replace(Some(fault));
         }
     }
 

@@ -243,6 +243,9 @@ pub(crate) trait WriteSql: Sql + Send {
     fn node_run(&self) -> i64;
     /// Whether a Tx can be judged by what the last commit left, without a question: see `begin`.
     fn can_be_blind(&self) -> bool;
+    /// Waits until nobody else writes, before it is known what is to be written: the next `begin` that is
+    /// not blind goes on from here, and says what failed.
+    fn await_turn(&mut self) {}
     /// Opens a Tx that may write. Nobody else writes until it ends. A blind one fails, by its commit
     /// at the latest, if anybody but this connection has written before it, or if the commit that was
     /// sent before its own failed.

@@ -261,6 +261,30 @@ async fn what_was_sent_behind_a_commit_that_failed_is_done_again() {
     assert_eq!(home.database().sql(balance), ["240"]);
 }
 
+/// What comes while the writer waits for another to end goes along with what it waits with: one commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_while_another_writes_is_of_one_batch() {
+    let home = postgresql().await.closed();
+    let store = Arc::new(Store::connect(&home.database().url()).unwrap());
+    let hand = "BEGIN; SELECT pg_advisory_xact_lock(1651470187); SELECT pg_sleep(1); COMMIT";
+    let database = home.database().url();
+    let other = std::thread::spawn(move || ask(&database, hand).unwrap());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut payers = JoinSet::new();
+    for n in 0..40 {
+        let store = store.clone();
+        let paper = format!("paper {n}");
+        payers.spawn(async move { store.write(fund(Reason::Deposit, 2, 1, &paper)).await });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    while let Some(answer) = payers.join_next().await {
+        assert!(matches!(answer.unwrap(), Ok(Ok(Done::Posted { .. }))));
+    }
+    other.join().unwrap();
+    assert_eq!(home.database().sql("SELECT batch FROM writers"), ["1"]);
+    assert_sound(&store);
+}
+
 /// What a hand changed while a batch was open is not overwritten by it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_balance_is_written_from_what_it_was() {

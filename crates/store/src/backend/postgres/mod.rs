@@ -108,6 +108,8 @@ pub(crate) struct Pg {
     /// Of the open Tx: whether nobody has, once what was sent is heard of.
     wrote_last: Option<Arc<AtomicBool>>,
     failures: usize,
+    /// What came of waiting for the lock, for the Tx that is begun next.
+    turn: Option<Result<(), Fault>>,
     /// Set once a pause between tries to connect is over.
     rested: Option<Arc<AtomicBool>>,
     patience: Duration,
@@ -216,6 +218,7 @@ impl Pg {
             under_way: VecDeque::new(),
             is_blind: false,
             wrote_last: None,
+            turn: None,
             failures: 0,
             rested: None,
             patience,
@@ -317,6 +320,30 @@ impl Pg {
             tracing::warn!(%fault, "this node could not join anew yet");
         }
         Fault::Fenced
+    }
+
+    /// Opens a Tx; one that is not blind goes out at once, and asks for the lock.
+    fn begin_anew(&mut self, is_blind: bool) -> Result<(), Fault> {
+        (self.is_blind, self.wrote_last) = (is_blind, None);
+        let can_follow = is_blind && self.has_good_line();
+        if !self.under_way.is_empty() && !can_follow {
+            return Err(Fault::Unavailable("what was sent before is not heard of yet".into()));
+        }
+        self.refuse_fenced()?;
+        self.connect_to_write()?;
+        if let Some(mark) = &mut self.mark {
+            mark.batch += 1;
+        }
+        if is_blind {
+            // It goes out with its rows and its COMMIT.
+            return Ok(());
+        }
+        let opened = self.open_tx();
+        if opened.is_err() {
+            // Nobody else may wait for the lock of a Tx that is not used.
+            self.roll_back()?;
+        }
+        opened
     }
 
     /// Sends what a Tx begins with.
@@ -477,27 +504,25 @@ impl WriteSql for Pg {
         self.committed.is_some()
     }
 
+    fn await_turn(&mut self) {
+        let mut turn = self.begin_anew(false);
+        if turn.is_ok() {
+            turn = self.drain();
+            if turn.is_err()
+                && let Err(fault) = self.roll_back()
+            {
+                turn = Err(fault);
+            }
+        }
+        self.turn = Some(turn);
+    }
+
     fn begin(&mut self, is_blind: bool) -> Result<(), Fault> {
-        (self.is_blind, self.wrote_last) = (is_blind, None);
-        let can_follow = is_blind && self.has_good_line();
-        if !self.under_way.is_empty() && !can_follow {
-            return Err(Fault::Unavailable("what was sent before is not heard of yet".into()));
+        match self.turn.take() {
+            // A connection that was lost while it waited is made anew, as if it had not.
+            Some(turn) if !is_blind && !matches!(turn, Err(Fault::Unavailable(_))) => turn,
+            _ => self.begin_anew(is_blind),
         }
-        self.refuse_fenced()?;
-        self.connect_to_write()?;
-        if let Some(mark) = &mut self.mark {
-            mark.batch += 1;
-        }
-        if is_blind {
-            // It goes out with its rows and its COMMIT.
-            return Ok(());
-        }
-        let opened = self.open_tx();
-        if opened.is_err() {
-            // Nobody else may wait for the lock of a Tx that is not used.
-            self.roll_back()?;
-        }
-        opened
     }
 
     fn make_room(&mut self, month: Month) -> Result<(), Fault> {
@@ -583,7 +608,7 @@ impl WriteSql for Pg {
 
     fn roll_back(&mut self) -> Result<(), Fault> {
         self.plan.take();
-        self.wrote_last = None;
+        (self.wrote_last, self.turn) = (None, None);
         if !std::mem::take(&mut self.is_in_tx) {
             return Ok(());
         }
