@@ -78,6 +78,8 @@ pub const WEBHOOKS_PRUNED: u32 = 200;
 pub const PRUNE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// A worker that claimed a job has this long; then another may take it.
 pub const LEASE: Duration = Duration::from_secs(60);
+/// Between two enquiries about one attempt, at least.
+pub const ASK_AGAIN_LEAST: Duration = Duration::from_millis(100);
 /// Jobs that run at once: bounds what a crash leaves half done.
 pub const JOBS_AT_ONCE: usize = 64;
 /// How long a worker sleeps when nothing is due: the delay that a job can have.

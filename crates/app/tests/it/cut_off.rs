@@ -73,7 +73,7 @@ async fn a_database_that_is_cut_off_makes_nobody_lie() {
 async fn all_is_as_told(folder: &Folder, buyers: Buyers) {
     note(&format!("{} acknowledged, {} put off", buyers.count(), buyers.put_off()));
     let (server, mut told) = buyers.stop().await;
-    none_stays_in_doubt(folder).await;
+    none_stays_in_doubt(folder, &server).await;
     confirm(&server, &mut told).await;
     let balance = server.sandbox().await.balance().await;
     let listed = folder.saldo_json(&["purchase", "list", "--limit", "9999999", "--json"]);

@@ -61,7 +61,7 @@ async fn nothing_acknowledged_is_lost_by_a_fail_over() {
     nobody_waits_too_long_alone(&pair, primary, &buyers).await;
     note(&format!("{} acknowledged, {} put off", buyers.count(), buyers.put_off()));
     let (server, mut told) = buyers.stop().await;
-    none_stays_in_doubt(&folder).await;
+    none_stays_in_doubt(&folder, &server).await;
     confirm(&server, &mut told).await;
     let balance = server.sandbox().await.balance().await;
     let listed = folder.saldo_json(&["purchase", "list", "--limit", "9999999", "--json"]);

@@ -63,17 +63,19 @@ impl Engine {
         if purchase.latest_attempt().is_some_and(|attempt| self.inner.out.is_out(attempt)) {
             return Ok(Asked { taken: Taken::Stayed(purchase), is_early: true });
         }
+        let is_early = self.grace_left(&purchase).is_some_and(|left| !left.is_zero());
         let outcome = self.enquire(&purchase).await;
         let attempt = purchase.attempts;
         let taken = self.hear(purchase, attempt, &outcome, Hearing::Enquiry).await?;
-        Ok(Asked { taken, is_early: outcome == Outcome::NotFound })
+        Ok(Asked { taken, is_early: is_early && outcome == Outcome::NotFound })
     }
 
     async fn put_off(&self, job: DueJob, purchase: &Purchase, is_early: bool) -> Result<(), Fault> {
         let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries + 1 };
-        // Once its grace is over, "never received" is an answer: ask then, whatever the schedule.
+        // Once its grace is over, "never received" is an answer: ask then, whatever the schedule. It may
+        // have ended since the upstream was asked.
         let wait = match self.grace_left(purchase) {
-            Some(left) if is_early && !left.is_zero() => ask_again_after(tries).min(left),
+            Some(left) if is_early => ask_again_after(tries).min(left.max(limits::ASK_AGAIN_LEAST)),
             Some(_) | None => ask_again_after(tries),
         };
         let until = self.now().after(wait);
@@ -86,6 +88,6 @@ impl Engine {
 /// What an enquiry led to.
 struct Asked {
     taken: Taken,
-    /// It came before the upstream's "never received" counts.
+    /// It was asked before the upstream's "never received" counts.
     is_early: bool,
 }

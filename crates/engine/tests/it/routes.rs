@@ -4,6 +4,7 @@ use crate::world::*;
 use domain::lifecycle::State;
 use domain::upstream::Outcome;
 use expect_test::expect;
+use std::time::Duration;
 
 #[tokio::test]
 async fn what_the_first_never_got_the_second_delivers() {
@@ -73,14 +74,38 @@ async fn not_found_counts_only_after_the_grace() {
     world.a.answers(unknown(), Outcome::NotFound);
     let one = world.buy("R1", TO_A).await.key.id;
     let two = world.buy("R2", TO_A_B).await.key.id;
-    world.clock.advance(GRACE - std::time::Duration::from_micros(1));
+    world.clock.advance(GRACE - Duration::from_micros(1));
     world.ask(&world.a, 2).await;
     assert_eq!((world.state(one), world.state(two)), (State::InDoubt, State::InDoubt));
     assert_eq!(world.b.count(What::Submit), 0);
-    world.clock.advance(std::time::Duration::from_micros(1));
+    world.clock.advance(Duration::from_micros(1));
     world.ask(&world.a, 2).await;
     assert_eq!((world.state(one), world.state(two)), (State::Failed, State::Delivered));
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    world.assert_sound().await;
+}
+
+/// However the grace ends while an enquiry is judged, its end is not slept through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_found_counts_soon_after_the_grace() {
+    let world = world().await;
+    world.a.answers(unknown(), Outcome::NotFound);
+    let (look, soon) = (Duration::from_millis(1), Duration::from_secs(1));
+    let workers = world.engine.start_workers().await.unwrap();
+    let mut bought = Vec::new();
+    for n in 0..30 {
+        bought.push(world.buy(&format!("R{n}"), TO_A).await.key.id);
+        world.clock.advance(3 * look);
+    }
+    // Their graces end one after the other while they are asked about.
+    world.clock.creep(look);
+    world.clock.advance(GRACE - 90 * look);
+    until(|| world.a.count(What::Enquire) >= 30).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.clock.creep(Duration::ZERO);
+    world.clock.advance(soon);
+    until(|| bought.iter().all(|id| world.state(*id) == State::Failed)).await;
+    stop(workers).await;
     world.assert_sound().await;
 }
 

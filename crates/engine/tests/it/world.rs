@@ -48,11 +48,19 @@ pub const TO_A_AFTER_APPROVAL: &str = "01712345678";
 pub const TO_NOBODY: &str = "01712345679";
 
 #[derive(Debug, Default)]
-pub struct TestClock(AtomicI64);
+pub struct TestClock {
+    micros: AtomicI64,
+    creeps: AtomicI64,
+}
 
 impl TestClock {
     pub fn advance(&self, span: Duration) {
-        self.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+        self.micros.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// From now on it advances by so much each time it is looked at.
+    pub fn creep(&self, span: Duration) {
+        self.creeps.store(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -62,7 +70,9 @@ impl Clock for TestClock {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_micros(u64::try_from(self.0.load(Ordering::SeqCst)).unwrap())
+        let creeps = self.creeps.load(Ordering::SeqCst);
+        let micros = self.micros.fetch_add(creeps, Ordering::SeqCst);
+        Duration::from_micros(u64::try_from(micros).unwrap())
     }
 }
 
