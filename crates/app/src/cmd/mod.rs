@@ -27,7 +27,7 @@ use engine::Engine;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Saldo: sell mobile recharge, offers and mobile banking from prepaid wallets.
+/// Saldo: sell mobile recharge, data offers, mobile banking and bill payments from prepaid wallets.
 #[derive(clap::Parser, Debug)]
 #[command(name = "saldo", version, about, max_term_width = 100)]
 pub(crate) struct Cli {
