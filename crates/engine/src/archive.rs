@@ -6,7 +6,7 @@
 
 use crate::{Engine, limits};
 use domain::refusal::Refusal;
-use domain::upstream::{Outcome, Word, cleaned};
+use domain::upstream::{AttemptRef, cleaned};
 use domain::{Month, PurchaseId};
 use std::path::{Path, PathBuf};
 use store::{
@@ -125,16 +125,22 @@ impl Engine {
         self.inner.store.is_closed(id)
     }
 
-    /// Keeps a word about a purchase of a closed month for staff. It moves nothing.
-    pub(crate) async fn keep_late_word(&self, word: &Word) -> Result<(), Fault> {
-        tracing::error!(attempt = %word.attempt, said = word.outcome.code(), "an upstream speaks of a purchase that is archived: a case for staff");
-        let outcome: &Outcome = &word.outcome;
+    /// Keeps for staff what an upstream said, its `word`, text and reference, about a purchase of a closed
+    /// month. It moves nothing.
+    pub(crate) async fn keep_late_word(
+        &self,
+        attempt: AttemptRef,
+        word: &str,
+        text: Option<&str>,
+        reference: Option<&str>,
+    ) -> Result<(), Fault> {
+        tracing::error!(%attempt, said = word, "an upstream speaks of a purchase that is archived: a case for staff");
         let late = LateWord {
-            purchase: word.attempt.purchase,
-            attempt: word.attempt.number,
-            word: outcome.code().to_owned(),
-            text: outcome.text().map(cleaned).filter(|text| !text.is_empty()),
-            upstream_reference: outcome.reference().map(cleaned),
+            purchase: attempt.purchase,
+            attempt: attempt.number,
+            word: word.to_owned(),
+            text: text.map(cleaned).filter(|text| !text.is_empty()),
+            upstream_reference: reference.map(cleaned),
             at: self.now(),
         };
         // Nothing in it can be denied: it needs nothing.

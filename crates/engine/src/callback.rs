@@ -49,6 +49,9 @@ impl Engine {
         attempt: AttemptRef,
         says: &str,
     ) -> Result<(), Fault> {
+        if self.is_archived(attempt.purchase)? {
+            return self.keep_late_word(attempt, WORD, Some(says), None).await;
+        }
         let purchase = self.inner.store.any_purchase(attempt.purchase)?;
         let Some(purchase) = purchase else {
             tracing::warn!(%attempt, "a callback speaks of an attempt that we never made");

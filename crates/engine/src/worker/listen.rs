@@ -25,7 +25,10 @@ impl Engine {
 
     async fn take_word(&self, word: &Word) -> Result<(), Fault> {
         if self.is_archived(word.attempt.purchase)? {
-            return self.keep_late_word(word).await;
+            let said = &word.outcome;
+            return self
+                .keep_late_word(word.attempt, said.code(), said.text(), said.reference())
+                .await;
         }
         let Some(purchase) = self.inner.store.any_purchase(word.attempt.purchase)? else {
             tracing::warn!(attempt = %word.attempt, "an upstream speaks of an attempt that we never made");

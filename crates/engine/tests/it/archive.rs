@@ -3,6 +3,8 @@
 use crate::world::*;
 use domain::Month;
 use domain::refusal::Refusal;
+use domain::upstream::Callback;
+use engine::Called;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -56,6 +58,17 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     assert!(world.engine.late_words().unwrap().is_empty());
     let unknown = world.engine.close_case(first.key.id, "rahim", "again").await.unwrap_err();
     assert_eq!(unknown, Refusal::PurchaseUnknown);
+
+    // So they do when it calls.
+    let says = format!("genuine S{}-1 taken back", first.key.id);
+    let callback = Callback { headers: Vec::new(), body: says.into_bytes() };
+    for _ in 0..3 {
+        assert_eq!(world.engine.call_back("a", &callback).await, Called::Heard);
+    }
+    let late = world.engine.late_words().unwrap();
+    assert_eq!((late.len(), late[0].word.as_str()), (1, "callback"));
+    assert_eq!(late[0].text.as_deref(), Some("taken back"));
+    assert_eq!(world.wallet(), wallet);
     stop(workers).await;
     world.assert_sound().await;
 }
