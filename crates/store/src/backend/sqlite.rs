@@ -137,8 +137,6 @@ fn refuse_network(_path: &Path) -> Result<(), OpenError> {
 pub(crate) struct Lite {
     /// The writer's; dropped first.
     folding: Option<Folding>,
-    /// Why the writer could not fold the log after its last commit.
-    unfolded: Option<Fault>,
     connection: Connection,
 }
 
@@ -153,7 +151,7 @@ impl Lite {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(fault)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        let lite = Lite { folding: None, unfolded: None, connection };
+        let lite = Lite { folding: None, connection };
         lite.wait_for_locks(BUSY_WAIT)?;
         Ok(lite)
     }
@@ -187,11 +185,8 @@ impl Lite {
                 "its schema is {found}; this Saldo knows {known}"
             )));
         }
-        let mut copy = Lite {
-            folding: None,
-            unfolded: None,
-            connection: Connection::open_in_memory().map_err(fault)?,
-        };
+        let connection = Connection::open_in_memory().map_err(fault)?;
+        let mut copy = Lite { folding: None, connection };
         let backup = rusqlite::backup::Backup::new(&lite.connection, &mut copy.connection);
         backup.and_then(|b| b.run_to_completion(4_096, Duration::ZERO, None)).map_err(fault)?;
         copy.migrate(found)?;
@@ -376,7 +371,7 @@ impl WriteSql for Lite {
     }
 
     fn begin(&mut self, _is_blind: bool) -> Result<(), Fault> {
-        if let Some(fault) = self.unfolded.take() {
+        if let Some(fault) = self.folding.as_mut().and_then(Folding::take_failure) {
             return Err(fault);
         }
         self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
@@ -395,8 +390,8 @@ impl WriteSql for Lite {
         // Durable when it returns: there is nothing to wait for.
         self.run("COMMIT", &[])?;
         if self.folding.as_mut().is_some_and(Folding::committed) {
-            // Of what was committed nothing is undone by this: whoever comes next hears of it.
-            self.unfolded = self.batch("PRAGMA wal_checkpoint(PASSIVE)").err();
+            let folded = self.batch("PRAGMA wal_checkpoint(PASSIVE)");
+            self.folding.as_mut().into_iter().for_each(|folding| folding.keep(folded.clone()));
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use store::{Done, Fault, Store};
 use tokio::task::JoinSet;
@@ -224,6 +225,17 @@ async fn a_statement_without_its_batch_is_refused() {
     check(sql, counted, expect!["a statement changed 2 rows of purchases instead of 3"]);
 }
 
+/// Another node's Tx, which holds everybody up for a second; it has the lock when this returns.
+async fn another_writes(database: &Database, what: &str) -> JoinHandle<Vec<String>> {
+    let hand = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(1651470187); {what}; SELECT pg_sleep(1); COMMIT"
+    );
+    let url = database.url();
+    let other = std::thread::spawn(move || ask(&url, &hand).unwrap());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    other
+}
+
 /// A commit that was sent fails, and the one that was sent behind it with it: each is tried again, in
 /// its order, and each asker hears what became of his own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,12 +244,8 @@ async fn what_was_sent_behind_a_commit_that_failed_is_done_again() {
     let store = Arc::new(Store::connect(&home.database().url()).unwrap());
     deposit(&store, 2, 100, "first").await;
     deposit(&store, 2, 100, "so that nothing has to be asked").await;
-    // Another writes, and holds everybody up until more is sent than one batch.
-    let hand = "BEGIN; SELECT pg_advisory_xact_lock(1651470187);
-        UPDATE pen SET token = 'another'; SELECT pg_sleep(1); COMMIT";
-    let database = home.database().url();
-    let other = std::thread::spawn(move || ask(&database, hand).unwrap());
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Until more is sent than one batch.
+    let other = another_writes(home.database(), "UPDATE pen SET token = 'another'").await;
     let mut payers = JoinSet::new();
     for n in 0..60 {
         let store = store.clone();
@@ -266,10 +274,7 @@ async fn what_was_sent_behind_a_commit_that_failed_is_done_again() {
 async fn whoever_comes_while_another_writes_is_of_one_batch() {
     let home = postgresql().await.closed();
     let store = Arc::new(Store::connect(&home.database().url()).unwrap());
-    let hand = "BEGIN; SELECT pg_advisory_xact_lock(1651470187); SELECT pg_sleep(1); COMMIT";
-    let database = home.database().url();
-    let other = std::thread::spawn(move || ask(&database, hand).unwrap());
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let other = another_writes(home.database(), "SELECT 1").await;
     let mut payers = JoinSet::new();
     for n in 0..40 {
         let store = store.clone();

@@ -25,6 +25,8 @@ pub(super) struct Folding {
     wake: Option<SyncSender<()>>,
     is_writers_turn: Arc<AtomicBool>,
     commits: u32,
+    /// Why the writer could not fold what was left after its last commit.
+    failed: Option<Fault>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,7 +42,8 @@ impl Folding {
             .name("folding".to_owned())
             .spawn(move || run(&lite, &woken, &turn))
             .map_err(|error| Fault::Database(format!("no thread to fold the log: {error}")))?;
-        Ok(Folding { wake: Some(wake), is_writers_turn, commits: 0, thread: Some(thread) })
+        let wake = Some(wake);
+        Ok(Folding { wake, is_writers_turn, commits: 0, failed: None, thread: Some(thread) })
     }
 
     /// Told of each commit; whether the writer is to fold what is left.
@@ -52,6 +55,17 @@ impl Folding {
             let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
         }
         self.is_writers_turn.swap(false, Ordering::AcqRel)
+    }
+
+    /// What came of the writer's turn. Of what was committed nothing is undone by it: whoever comes next
+    /// hears of it.
+    pub(super) fn keep(&mut self, folded: Result<(), Fault>) {
+        self.failed = folded.err();
+    }
+
+    /// Why the writer could not fold, once.
+    pub(super) fn take_failure(&mut self) -> Option<Fault> {
+        self.failed.take()
     }
 }
 
@@ -65,13 +79,13 @@ impl Drop for Folding {
 
 fn run(lite: &Lite, woken: &Receiver<()>, is_writers_turn: &AtomicBool) {
     while woken.recv().is_ok() {
-        match fold(lite) {
-            Ok(is_folded) => is_writers_turn.fetch_or(is_folded, Ordering::AcqRel),
-            Err(fault) => {
-                tracing::warn!(%fault, "the log could not be folded beside the writer, which tries it");
-                is_writers_turn.swap(true, Ordering::AcqRel)
-            }
-        };
+        let is_folded = fold(lite).unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "the log could not be folded beside the writer, which tries it");
+            true
+        });
+        if is_folded {
+            is_writers_turn.store(true, Ordering::Release);
+        }
     }
 }
 
