@@ -157,13 +157,12 @@ pub async fn none_stays_in_doubt(folder: &Folder, server: &Server) {
         if open.is_empty() {
             return;
         }
-        let log = || server.log();
         assert!(
             started.elapsed() < RESOLVED_WITHIN,
             "{} still open: {}: {}",
             open.len(),
             open[0],
-            log()
+            server.log()
         );
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
