@@ -15,7 +15,7 @@ need curl curl
 need node nodejs
 need npm npm
 need python3 python3
-# The courier of webhooks is tested in a network of its own.
+# The webhook sender is tested in a network namespace of its own.
 need unshare util-linux
 [ -x /usr/sbin/ip ] || need ip iproute2
 # The tests start a PostgreSQL of their own from the server programs, which Debian keeps out of the path.

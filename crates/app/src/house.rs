@@ -4,7 +4,7 @@ use crate::catalog;
 use crate::clock::{MachineChance, MachineClock};
 use crate::config::Config;
 use crate::secrets::MasterKey;
-use crate::{courier, mail, push};
+use crate::{mail, push, webhook_sender};
 use anyhow::{Context as _, anyhow};
 use domain::Clock;
 use domain::catalog::Catalog;
@@ -13,8 +13,8 @@ use domain::upstream::UpstreamCode;
 use engine::Engine;
 use std::sync::Arc;
 use store::{OpenError, Store};
-use upstreams::Simulator;
-use upstreams::simulator::Settings;
+use connectors::upstream::simulator::Simulator;
+use connectors::upstream::simulator::Settings;
 
 /// Where the simulator notes what it did: its own truth, which the ledger never reads.
 pub(crate) const TRUTH_FILE: &str = "simulator-truth.jsonl";
@@ -35,7 +35,7 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
         .context("the store cannot be read")?;
     engine.connect_mail(mail::mailer(config, clock.clone())?);
     push::connect(&engine, config, clock.clone())?;
-    courier::connect(&engine, config, clock.clone())?;
+    webhook_sender::connect(&engine, config, clock.clone())?;
     let mut settings = Settings::new(clock, engine.listener());
     let truth_file = match config.simulator_file.as_os_str().is_empty() {
         true => data_dir.join(TRUTH_FILE),

@@ -7,7 +7,6 @@ mod clock;
 mod cmd;
 mod config;
 mod control;
-mod courier;
 mod credentials;
 mod house;
 mod http_client;
@@ -18,6 +17,7 @@ mod push;
 mod secrets;
 mod seen;
 mod server;
+mod webhook_sender;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -5,8 +5,8 @@ use anyhow::Context as _;
 use domain::Clock;
 use engine::Engine;
 use std::sync::Arc;
-use upstreams::Fcm;
-use upstreams::fcm::{ServiceAccount, Settings};
+use connectors::push::fcm::Fcm;
+use connectors::push::fcm::{ServiceAccount, Settings};
 
 /// Connects Firebase Cloud Messaging with the service account that the settings name; without one,
 /// nothing is pushed.

@@ -5,7 +5,7 @@ use domain::PurchaseId;
 use domain::upstream::AttemptRef;
 use ring::hmac;
 use std::time::Duration;
-use upstreams::simulator::{SIGNATURE, signed};
+use connectors::upstream::simulator::{SIGNATURE, signed};
 
 fn secret(folder: &Folder) -> [u8; 32] {
     let master = std::fs::read(folder.data_dir().join("master.key")).unwrap();

@@ -18,7 +18,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
-use upstreams::simulator::{Record, read_truth};
+use connectors::upstream::simulator::{Record, read_truth};
 
 /// The normal recharge.
 pub const RECHARGE: &str = "/api/billing/service-requests/recharge/normal";

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use upstreams::simulator::read_truth;
+use connectors::upstream::simulator::read_truth;
 
 /// Two installations of one demo.
 struct Pair {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-const SERVICE_ACCOUNT_KEY: &str = include_str!("../../../upstreams/src/fcm/test-key.pem");
+const SERVICE_ACCOUNT_KEY: &str = include_str!("../../../connectors/src/push/fcm/test-key.pem");
 
 /// What the service was sent, and how often it gave an access token.
 #[derive(Default)]

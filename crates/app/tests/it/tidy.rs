@@ -37,12 +37,12 @@ fn dependencies(name: &str) -> Vec<String> {
 
 #[test]
 fn arrows_between_crates_go_one_way() {
-    let ours = ["domain", "store", "engine", "upstreams", "faces", "app"];
+    let ours = ["domain", "store", "engine", "connectors", "faces", "app"];
     for (name, allowed) in [
         ("domain", &[][..]),
         ("store", &["domain"]),
         ("engine", &["domain", "store"]),
-        ("upstreams", &["domain"]),
+        ("connectors", &["domain"]),
         ("faces", &["domain", "engine"]),
     ] {
         let taken: Vec<String> =
@@ -103,7 +103,7 @@ fn what_belongs_in_one_place_is_there_only() {
             "crates/domain/src",
             "crates/engine/src",
             "crates/faces/src",
-            "crates/upstreams/src",
+            "crates/connectors/src",
             "crates/app/src",
         ] {
             only(sql, under, &[], "SQL is the store's");

@@ -3,7 +3,7 @@
 //! Pure: from the recipient's last three digits, or else from the reference. Not here: the words
 //! and the times.
 
-use super::chance::draw;
+use super::random::draw;
 use domain::account::Environment;
 use domain::upstream::Order;
 use serde::{Deserialize, Serialize};

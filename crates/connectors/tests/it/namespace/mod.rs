@@ -6,14 +6,14 @@
 //! server's; a packet from or to any other is a hit. That rule is the rig's own: it asks nothing of
 //! the code that it tests. Names are resolved by the C library, as in the real process.
 
-mod hostile;
-mod names;
-mod trap;
+mod hostile_urls;
+mod name_server;
+mod packet_monitor;
 
 use domain::account::Environment;
 use domain::clock::{Clock, Timestamp};
 use domain::webhook::{Courier as _, Delivery, Parcel, Verdict};
-use names::NameServer;
+use name_server::NameServer;
 use reqwest::redirect::Policy;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use trap::Trap;
-use upstreams::courier::{Courier, Settings};
+use packet_monitor::Trap;
+use connectors::webhook_sender::{Courier, Settings};
 
 /// Where the receiver is. Real ones, so that they are public; here they lead nowhere else.
 const RECEIVER_V4: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
@@ -70,7 +70,7 @@ fn inside() {
         let names = NameServer::start().await;
         let trap = Trap::set().await;
         the_trap_catches(&trap).await;
-        let hostile = hostile::urls();
+        let hostile = hostile_urls::urls();
         assert!(hostile.len() >= 200, "{}", hostile.len());
         they_are_hostile(&trap, &hostile).await;
 

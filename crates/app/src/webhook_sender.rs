@@ -6,7 +6,7 @@ use domain::Clock;
 use engine::{Engine, Telling};
 use std::sync::Arc;
 use std::time::Duration;
-use upstreams::courier::{Courier, Settings, TIMEOUT};
+use connectors::webhook_sender::{Courier, Settings, TIMEOUT};
 
 /// However much haste tests make, a receiver has this long to answer.
 const TIMEOUT_LEAST: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 //! Invariant: the same number is quoted the same offers, so that what was shown can be bought.
 //! Offers marked `everyone` are quoted for every number: the seed document's samples buy them.
 
-use super::chance::draw;
+use super::random::draw;
 use domain::money::{Currency, Money};
 use domain::purchase::Details;
 use domain::upstream::{NoOffers, Offer, OfferEnquiry};

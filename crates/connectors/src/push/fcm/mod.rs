@@ -4,16 +4,16 @@
 //! nor the access token nor the key is in anything this connector says; a push ends within its
 //! time, whatever the other side does.
 
-mod access;
-mod account;
+mod access_token;
+mod service_account;
 #[cfg(test)]
 mod tests;
-mod verdict;
+mod response;
 
-pub use account::{BadServiceAccount, ServiceAccount};
+pub use service_account::{BadServiceAccount, ServiceAccount};
 
 use crate::http::{self, BadEndpoint, NoClient};
-use access::{Access, Token};
+use access_token::{Access, Token};
 use domain::clock::Clock;
 use domain::push::{Push, Pushed, Pusher};
 use domain::upstream::Coming;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use verdict::{Verdict, Wait, verdict};
+use response::{Verdict, Wait, verdict};
 
 /// Where FCM is.
 pub const API_BASE: &str = "https://fcm.googleapis.com";

@@ -7,9 +7,9 @@ use std::time::Duration;
 /// 2026-04-23T23:09:00Z
 pub(crate) const MORNING: i64 = 1_776_985_740_000_000;
 
-pub(crate) struct Hands(pub(crate) AtomicI64);
+pub(crate) struct ManualClock(pub(crate) AtomicI64);
 
-impl Clock for Hands {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }

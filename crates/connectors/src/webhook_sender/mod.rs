@@ -5,18 +5,18 @@
 //! addresses all must be public, or no packet is sent to any. A connection that is used again was
 //! made so too.
 
-mod guard;
-mod names;
+mod public_resolver;
+mod lookup;
 #[cfg(test)]
 mod tests;
 
-pub use names::{Looking, Names, SystemNames};
+pub use lookup::{Looking, Names, SystemNames};
 
 use crate::http::{self, NoClient};
 use domain::clock::Clock;
 use domain::upstream::Coming;
 use domain::webhook::{Address, Delivery, Parcel, Verdict, Where};
-use guard::{Guard, NotPublic};
+use public_resolver::{Guard, NotPublic};
 use ipnet::IpNet;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, Url};

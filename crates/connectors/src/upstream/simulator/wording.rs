@@ -4,9 +4,9 @@
 //! cleaned them ([`domain::upstream::cleaned`], CONTRACT A-19).
 
 use super::bills;
-use super::chance::draw;
+use super::random::draw;
 use super::script::Script;
-use super::truth::Record;
+use super::truth_log::Record;
 use domain::catalog::Kind;
 use domain::money::{Currency, Money};
 use domain::upstream::{Outcome, UpstreamCode};

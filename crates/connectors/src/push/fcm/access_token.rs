@@ -4,8 +4,8 @@
 //! Not here: what is sent with it. Invariant: at most one fetch is under way, and after one that
 //! failed there is a rest; a token is in no reason and in no `Debug`.
 
-use super::account::ServiceAccount;
-use super::verdict::{Wait, word};
+use super::service_account::ServiceAccount;
+use super::response::{Wait, word};
 use crate::http::{self, Answer};
 use domain::clock::Clock;
 use reqwest::Client;

@@ -2,7 +2,7 @@
 //! each answer means, how often a token is fetched, and that no secret comes out.
 
 use super::*;
-use crate::hands::{Hands, MORNING};
+use crate::manual_clock::{ManualClock, MORNING};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// A fixture: it opens nothing.
-const KEY_PEM: &str = include_str!("test-key.pem");
+const KEY_PEM: &str = include_str!("../test-key.pem");
 const DEVICE_TOKEN: &str = "fGx0:APA91b-device-token-that-nobody-may-see";
 const ACCESS_TOKEN: &str = "ya29.access-token-that-nobody-may-see";
 
@@ -46,7 +46,7 @@ struct Google {
 
 struct World {
     google: Arc<Google>,
-    clock: Arc<Hands>,
+    clock: Arc<ManualClock>,
     base: String,
     fcm: Fcm,
 }
@@ -58,7 +58,7 @@ impl World {
 
     async fn with_timeout(timeout: Duration) -> World {
         let google = Arc::new(Google::default());
-        let clock = Arc::new(Hands(AtomicI64::new(MORNING)));
+        let clock = Arc::new(ManualClock(AtomicI64::new(MORNING)));
         let router = Router::new()
             .route("/token", post(give_token))
             .fallback(take_message)
@@ -101,7 +101,7 @@ impl World {
     }
 }
 
-fn open(base: &str, timeout: Duration, clock: Arc<Hands>) -> Fcm {
+fn open(base: &str, timeout: Duration, clock: Arc<ManualClock>) -> Fcm {
     let account = ServiceAccount::parse(account(base).to_string().as_bytes()).unwrap();
     let settings = Settings::new(account, clock);
     Fcm::open(Settings { api_base: base.to_owned(), timeout, ..settings }).unwrap()
@@ -528,7 +528,7 @@ async fn nobody_there_is_later() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let clock = Arc::new(Hands(AtomicI64::new(MORNING)));
+    let clock = Arc::new(ManualClock(AtomicI64::new(MORNING)));
     let pushed = open(&base, Duration::from_secs(5), clock).push(&push()).await;
     assert!(
         matches!(&pushed, Pushed::Later { reason, after: None }

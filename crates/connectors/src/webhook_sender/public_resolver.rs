@@ -4,7 +4,7 @@
 //! Invariant: what leaves here is what is connected to, and all of it has been judged; a set of
 //! addresses with one that is not public leaves not at all.
 
-use super::names::Names;
+use super::lookup::Names;
 use domain::webhook::is_public;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};

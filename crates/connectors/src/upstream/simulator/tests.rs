@@ -1,7 +1,7 @@
 //! The simulator as its callers see it: each sandbox number's tale, restarts, repeats, chance.
 
 use super::*;
-use crate::hands::{Hands, MORNING};
+use crate::manual_clock::{ManualClock, MORNING};
 use domain::account::Environment;
 use domain::catalog::{Kind, ServiceType};
 use domain::ids::PurchaseId;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 #[derive(Clone)]
 struct World {
-    clock: Arc<Hands>,
+    clock: Arc<ManualClock>,
     ears: Arc<Ears>,
 }
 
@@ -30,7 +30,7 @@ impl Listener for Ears {
 
 impl World {
     fn new() -> World {
-        World { clock: Arc::new(Hands(AtomicI64::new(MORNING))), ears: Arc::default() }
+        World { clock: Arc::new(ManualClock(AtomicI64::new(MORNING))), ears: Arc::default() }
     }
 
     fn open(&self, truth_file: Option<&Path>) -> Simulator {

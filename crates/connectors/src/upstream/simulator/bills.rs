@@ -4,8 +4,8 @@
 //! has the same slip whenever it is asked for. The digit before the last three chooses: 2 two
 //! tokens, 3 a key change and a credit (three tokens), 4 arrears that are taken first.
 
-use super::chance::draw;
-use super::truth::Record;
+use super::random::draw;
+use super::truth_log::Record;
 use domain::money::{Currency, Money};
 use domain::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry};

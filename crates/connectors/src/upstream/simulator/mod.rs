@@ -7,17 +7,17 @@
 
 mod bills;
 mod callback;
-mod chance;
+mod random;
 mod offers;
 mod script;
 #[cfg(test)]
 mod tests;
-mod truth;
+mod truth_log;
 mod wording;
 
 pub use callback::{SIGNATURE, signed};
 pub use script::Script;
-pub use truth::{KEPT_FOR, Record, Truth, read_truth};
+pub use truth_log::{KEPT_FOR, Record, Truth, read_truth};
 
 use domain::clock::{Clock, Timestamp};
 use domain::upstream::{
@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use truth::Ground;
+use truth_log::Ground;
 
 /// The usual seed: the least with which every reference of the document's samples succeeds.
 pub const SEED: u64 = 3;

@@ -2,7 +2,7 @@
 //! means, and what is not even tried. Where packets really go: tests/it/namespace.rs.
 
 use super::*;
-use crate::hands::{Hands, MORNING};
+use crate::manual_clock::{ManualClock, MORNING};
 use domain::account::Environment;
 use domain::webhook::Courier as _;
 use proptest::prelude::*;
@@ -26,8 +26,8 @@ impl Names for Script {
     }
 }
 
-fn clock() -> Arc<Hands> {
-    Arc::new(Hands(AtomicI64::new(MORNING)))
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock(AtomicI64::new(MORNING)))
 }
 
 /// A courier that may go to this machine.
