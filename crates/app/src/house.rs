@@ -6,6 +6,8 @@ use crate::config::Config;
 use crate::secrets::MasterKey;
 use crate::{mail, push, webhook_sender};
 use anyhow::{Context as _, anyhow};
+use connectors::upstream::simulator::Settings;
+use connectors::upstream::simulator::Simulator;
 use domain::Clock;
 use domain::catalog::Catalog;
 use domain::refusal::Refusal;
@@ -13,8 +15,6 @@ use domain::upstream::UpstreamCode;
 use engine::Engine;
 use std::sync::Arc;
 use store::{OpenError, Store};
-use connectors::upstream::simulator::Simulator;
-use connectors::upstream::simulator::Settings;
 
 /// Where the simulator notes what it did: its own truth, which the ledger never reads.
 pub(crate) const TRUTH_FILE: &str = "simulator-truth.jsonl";

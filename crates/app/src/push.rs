@@ -2,11 +2,11 @@
 
 use crate::config::Config;
 use anyhow::Context as _;
+use connectors::push::fcm::Fcm;
+use connectors::push::fcm::{ServiceAccount, Settings};
 use domain::Clock;
 use engine::Engine;
 use std::sync::Arc;
-use connectors::push::fcm::Fcm;
-use connectors::push::fcm::{ServiceAccount, Settings};
 
 /// Connects Firebase Cloud Messaging with the service account that the settings name; without one,
 /// nothing is pushed.

@@ -1,30 +1,30 @@
-//! The courier that takes webhooks to accounts' servers.
+//! The webhook sender, as the settings configure it.
 
 use crate::config::Config;
 use anyhow::Context as _;
+use connectors::webhook_sender::{HttpsWebhookSender, TIMEOUT, WebhookSenderSettings};
 use domain::Clock;
 use engine::{Engine, Telling};
 use std::sync::Arc;
 use std::time::Duration;
-use connectors::webhook_sender::{Courier, Settings, TIMEOUT};
 
-/// However much haste tests make, a receiver has this long to answer.
-const TIMEOUT_LEAST: Duration = Duration::from_secs(1);
+/// A receiver has at least this long to answer, however much tests shorten all times.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
-/// Connects it, and the face whose words it carries.
+/// Gives the engine the sender and the dialect that renders webhooks.
 pub(crate) fn connect(
     engine: &Engine,
     config: &Config,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
     let haste = config.webhook_haste.max(1);
-    let mut settings = Settings::new(clock);
-    settings.may_loop_back = config.webhooks_to_loopback;
-    settings.never_to = config.webhooks_never_to()?;
-    settings.timeout = (TIMEOUT / haste).max(TIMEOUT_LEAST);
-    let courier = Courier::open(settings).context("webhooks cannot be sent")?;
+    let mut settings = WebhookSenderSettings::new(clock);
+    settings.allow_loopback = config.webhooks_to_loopback;
+    settings.denied_networks = config.webhooks_never_to()?;
+    settings.timeout = (TIMEOUT / haste).max(TIMEOUT_MIN);
+    let sender = HttpsWebhookSender::open(settings).context("webhooks cannot be sent")?;
     engine.connect_courier(Telling {
-        courier: Arc::new(courier),
+        courier: Arc::new(sender),
         teller: Arc::new(faces::irecharge::Herald),
         may_loop_back: config.webhooks_to_loopback,
         haste,

@@ -1,13 +1,23 @@
-//! A clock for tests, whose hands stand still until they are moved.
+//! A clock for tests: it moves only when the test advances it.
 
 use domain::clock::{Clock, Timestamp};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// 2026-04-23T23:09:00Z
-pub(crate) const MORNING: i64 = 1_776_985_740_000_000;
+/// 2026-04-23T23:09:00Z, in microseconds.
+const START_US: i64 = 1_776_985_740_000_000;
 
-pub(crate) struct ManualClock(pub(crate) AtomicI64);
+pub(crate) struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub(crate) fn new() -> ManualClock {
+        ManualClock(AtomicI64::new(START_US))
+    }
+
+    pub(crate) fn advance(&self, span: Duration) {
+        self.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {

@@ -1,11 +1,11 @@
 //! `POST /callbacks/<upstream>`: what the simulator signs is heard, what nobody signed is not.
 
 use crate::harness::{Client, Folder, RECHARGE, recharge};
+use connectors::upstream::simulator::{SIGNATURE, signed};
 use domain::PurchaseId;
 use domain::upstream::AttemptRef;
 use ring::hmac;
 use std::time::Duration;
-use connectors::upstream::simulator::{SIGNATURE, signed};
 
 fn secret(folder: &Folder) -> [u8; 32] {
     let master = std::fs::read(folder.data_dir().join("master.key")).unwrap();

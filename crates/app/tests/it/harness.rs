@@ -7,6 +7,7 @@ use crate::file;
 use crate::http_client::{Answer, Connection, Lost};
 use crate::postgres::{self, Database};
 use bytes::Bytes;
+use connectors::upstream::simulator::{Record, read_truth};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use serde::Deserialize;
@@ -18,7 +19,6 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
-use connectors::upstream::simulator::{Record, read_truth};
 
 /// The normal recharge.
 pub const RECHARGE: &str = "/api/billing/service-requests/recharge/normal";

@@ -8,6 +8,7 @@ use crate::harness::{
 };
 use crate::http_client::{Connection, Lost};
 use crate::postgres::Database;
+use connectors::upstream::simulator::read_truth;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,6 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use connectors::upstream::simulator::read_truth;
 
 /// Two installations of one demo.
 struct Pair {

@@ -1,8 +1,8 @@
-//! The HTTPS client that connectors share, and how they ask with it.
+//! The HTTPS client that the connectors share.
 //!
-//! Not here: any upstream's words. Invariant: a connector talks only to the endpoint it was given
-//! (no redirects, no proxies, no repeats of its own), for a limited time, about a limited answer;
-//! [`Unanswered::NotSent`] is said only if no byte of the request was written.
+//! Not here: any service's protocol. Invariants: a request goes only to the endpoint it names (no
+//! redirects, no proxies, no automatic retries); its time and the size of its response are limited;
+//! [`RequestError::NotSent`] is returned only if no byte of the request was written.
 
 #[cfg(test)]
 mod tests;
@@ -18,63 +18,63 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Much more than any answer that a connector understands.
-pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Much more than any response that a connector understands.
+pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
-/// A machine that takes longer to shake hands is down.
+/// A server that needs longer for the TCP and TLS handshakes counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Nobody gets us to wait longer than this by a header.
+/// A `Retry-After` header cannot ask for a longer wait than this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reasons are for records: a line.
+/// A reason is stored with a record: one line of it is enough.
 const REASON_CHARS_MAX: usize = 256;
 
-/// Why there is no client.
+/// Why no client could be built.
 #[derive(Debug, thiserror::Error)]
-pub enum NoClient {
-    /// The extra CA file is not one.
+pub enum ClientError {
+    /// The extra CA file has no valid certificate.
     #[error("the extra CA file has no certificate that can be read: {0}")]
     ExtraCa(String),
-    /// The TLS library refuses its own defaults.
+    /// The TLS library rejects its own default protocol versions.
     #[error("no TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// The HTTP library refuses our settings.
+    /// The HTTP library rejects our settings.
     #[error("no HTTP client: {0}")]
     Http(#[from] reqwest::Error),
 }
 
-/// A client that trusts the public roots, and the CAs in `extra_ca_pem` besides. An exchange,
-/// from connecting to the last byte of the answer, takes at most `timeout`.
-pub fn client(timeout: Duration, extra_ca_pem: Option<&[u8]>) -> Result<Client, NoClient> {
+/// A client that trusts the public root CAs and those in `extra_ca_pem`. The `timeout` covers a
+/// whole exchange, from connecting to the last byte of the response.
+pub fn client(timeout: Duration, extra_ca_pem: Option<&[u8]>) -> Result<Client, ClientError> {
     Ok(builder(tls(extra_ca_pem)?, timeout).connect_timeout(CONNECT_TIMEOUT).build()?)
 }
 
-/// What all our clients have in common.
+/// The settings that all our clients have in common.
 pub(crate) fn builder(tls: ClientConfig, timeout: Duration) -> ClientBuilder {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("Saldo/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
-        // Money may hang on a request being sent once: who repeats it is decided elsewhere.
+        // A repeated request may deliver twice: only the engine decides on a retry.
         .retry(reqwest::retry::never())
         .no_proxy()
         .timeout(timeout)
 }
 
-/// By hand: the HTTP library's own defaults want the system's certificates, and a provider that
-/// somebody installed.
-pub(crate) fn tls(extra_ca_pem: Option<&[u8]>) -> Result<ClientConfig, NoClient> {
+/// The TLS settings of a client. The HTTP library's defaults would need the system's certificates
+/// and a crypto provider installed for the whole process.
+pub(crate) fn tls(extra_ca_pem: Option<&[u8]>) -> Result<ClientConfig, ClientError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(pem) = extra_ca_pem {
         let certificates: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| NoClient::ExtraCa(error.to_string()))?;
+            .map_err(|error| ClientError::ExtraCa(error.to_string()))?;
         if certificates.is_empty() {
-            return Err(NoClient::ExtraCa("it is empty".to_owned()));
+            return Err(ClientError::ExtraCa("it is empty".to_owned()));
         }
         for certificate in certificates {
-            roots.add(certificate).map_err(|error| NoClient::ExtraCa(error.to_string()))?;
+            roots.add(certificate).map_err(|error| ClientError::ExtraCa(error.to_string()))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -84,82 +84,82 @@ pub(crate) fn tls(extra_ca_pem: Option<&[u8]>) -> Result<ClientConfig, NoClient>
         .with_no_client_auth())
 }
 
-/// Why an endpoint is not one.
+/// Why a text is not accepted as an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadEndpoint {
-    /// No absolute URL that has paths.
+pub enum EndpointError {
+    /// Not an absolute `http` or `https` URL.
     #[error("not a URL")]
     NotAUrl,
-    /// Secrets are sent there: plain HTTP only within this machine.
+    /// Plain HTTP to another machine, although secrets are sent there.
     #[error("must be https (plain http only to 127.0.0.1, ::1 or localhost)")]
     Insecure,
 }
 
-/// Reads an endpoint to which secrets may be sent.
-pub fn endpoint(text: &str) -> Result<Url, BadEndpoint> {
-    let url = Url::parse(text).map_err(|_| BadEndpoint::NotAUrl)?;
-    let is_within = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+/// Parses an endpoint to which secrets may be sent.
+pub fn parse_endpoint(text: &str) -> Result<Url, EndpointError> {
+    let url = Url::parse(text).map_err(|_| EndpointError::NotAUrl)?;
+    let is_this_machine = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
     match url.scheme() {
         "https" => Ok(url),
-        "http" if is_within => Ok(url),
-        "http" => Err(BadEndpoint::Insecure),
-        _ => Err(BadEndpoint::NotAUrl),
+        "http" if is_this_machine => Ok(url),
+        "http" => Err(EndpointError::Insecure),
+        _ => Err(EndpointError::NotAUrl),
     }
 }
 
-/// What came back, whatever the status.
+/// A complete response, whatever its status.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// Its status.
+pub struct HttpResponse {
+    /// The status code; every code is a response, also 4xx and 5xx.
     pub status: StatusCode,
-    /// Its headers.
+    /// All headers, names in lower case.
     pub headers: HeaderMap,
-    /// All of its body.
+    /// The whole body, at most [`RESPONSE_BYTES_MAX`].
     pub body: Vec<u8>,
 }
 
-/// Nothing came back that can be read. Reasons hold neither URL nor headers.
+/// Why there is no complete response. The reasons contain neither the URL nor any header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unanswered {
+pub enum RequestError {
     /// No byte of the request was written.
     NotSent {
-        /// Why.
+        /// The whole chain of errors.
         reason: String,
     },
-    /// The request was perhaps received.
+    /// The server may have received the request.
     Unknown {
-        /// What was seen instead of an answer.
+        /// What happened instead of a complete response.
         reason: String,
     },
 }
 
-impl Unanswered {
-    /// Why, in words for people.
+impl RequestError {
+    /// The reason as a text for people.
     pub fn reason(&self) -> &str {
         match self {
-            Unanswered::NotSent { reason } | Unanswered::Unknown { reason } => reason,
+            RequestError::NotSent { reason } | RequestError::Unknown { reason } => reason,
         }
     }
 }
 
-/// Sends a request, once, and reads its answer up to [`ANSWER_BYTES_MAX`].
-pub async fn ask(request: RequestBuilder) -> Result<Answer, Unanswered> {
+/// Sends a request once and reads the response, up to [`RESPONSE_BYTES_MAX`].
+pub async fn send(request: RequestBuilder) -> Result<HttpResponse, RequestError> {
     let mut response = match request.send().await {
         Ok(response) => response,
-        // A request that could not be built, or a connection that did not come about.
+        // The request could not be built, or the connection could not be opened.
         Err(error) if error.is_builder() || error.is_connect() => {
-            return Err(Unanswered::NotSent { reason: reason(error) });
+            return Err(RequestError::NotSent { reason: reason(error) });
         }
-        Err(error) => return Err(Unanswered::Unknown { reason: reason(error) }),
+        Err(error) => return Err(RequestError::Unknown { reason: reason(error) }),
     };
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
-    let body = read_body(response, ANSWER_BYTES_MAX).await?;
-    Ok(Answer { status, headers, body })
+    let body = read_body(response, RESPONSE_BYTES_MAX).await?;
+    Ok(HttpResponse { status, headers, body })
 }
 
-/// Reads a body, and hangs up on one that is longer than `bytes_max`.
-pub async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Unanswered> {
+/// Reads a body; closes the connection on one that is longer than `bytes_max`.
+pub async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, RequestError> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -168,15 +168,15 @@ pub async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u
             }
             Ok(Some(_)) => {
                 let reason = format!("an answer of more than {bytes_max} bytes");
-                return Err(Unanswered::Unknown { reason });
+                return Err(RequestError::Unknown { reason });
             }
             Ok(None) => return Ok(body),
-            Err(error) => return Err(Unanswered::Unknown { reason: reason(error) }),
+            Err(error) => return Err(RequestError::Unknown { reason: reason(error) }),
         }
     }
 }
 
-/// How long the answer asks us to wait (RFC 9110, 10.2.3: seconds, or a date).
+/// The wait that a response asks for in `Retry-After` (RFC 9110, 10.2.3: seconds, or a date).
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
@@ -189,7 +189,7 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
-/// The whole chain: the first link alone says "error sending request".
+/// The whole chain of errors: the first one alone only says "error sending request".
 fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut reason = error.to_string();

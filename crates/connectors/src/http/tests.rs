@@ -1,4 +1,5 @@
-//! The client against real sockets: what it trusts, what it calls unsent, what it reads of a header.
+//! The client against real sockets: which servers it trusts, which requests it reports as not
+//! sent, how it reads `Retry-After`.
 
 use super::*;
 use rustls::ServerConnection;
@@ -15,27 +16,31 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const NOW: Timestamp = Timestamp(1_776_985_740_000_000);
 
 #[test]
-fn secrets_go_out_by_https_only() {
+fn an_endpoint_is_https_or_on_this_machine() {
     for (text, expected) in [
         ("https://fcm.googleapis.com", Ok("https://fcm.googleapis.com/")),
         ("https://example.com/a?b", Ok("https://example.com/a?b")),
         ("http://127.0.0.1:80/", Ok("http://127.0.0.1/")),
         ("http://[::1]:8080", Ok("http://[::1]:8080/")),
         ("http://localhost:1", Ok("http://localhost:1/")),
-        ("http://example.com", Err(BadEndpoint::Insecure)),
-        ("http://127.0.0.1.example.com", Err(BadEndpoint::Insecure)),
-        ("http://localhost@example.com", Err(BadEndpoint::Insecure)),
-        ("ftp://127.0.0.1", Err(BadEndpoint::NotAUrl)),
-        ("mailto:a@example.com", Err(BadEndpoint::NotAUrl)),
-        ("example.com", Err(BadEndpoint::NotAUrl)),
-        ("", Err(BadEndpoint::NotAUrl)),
+        ("http://example.com", Err(EndpointError::Insecure)),
+        ("http://127.0.0.1.example.com", Err(EndpointError::Insecure)),
+        ("http://localhost@example.com", Err(EndpointError::Insecure)),
+        ("ftp://127.0.0.1", Err(EndpointError::NotAUrl)),
+        ("mailto:a@example.com", Err(EndpointError::NotAUrl)),
+        ("example.com", Err(EndpointError::NotAUrl)),
+        ("", Err(EndpointError::NotAUrl)),
     ] {
-        assert_eq!(endpoint(text).as_ref().map(Url::as_str), expected.as_ref().copied(), "{text}");
+        assert_eq!(
+            parse_endpoint(text).as_ref().map(Url::as_str),
+            expected.as_ref().copied(),
+            "{text}"
+        );
     }
 }
 
 #[test]
-fn a_wait_is_seconds_or_a_date() {
+fn retry_after_is_seconds_or_a_date() {
     for (text, expected) in [
         ("0", Some(0)),
         ("120", Some(120)),
@@ -56,55 +61,55 @@ fn a_wait_is_seconds_or_a_date() {
 }
 
 #[test]
-fn a_ca_file_without_certificates_is_refused() {
+fn an_extra_ca_file_without_certificates_is_rejected() {
     let key_only = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for pem in ["", "no PEM", key_only, garbage] {
-        let refused = client(TIMEOUT, Some(pem.as_bytes())).unwrap_err();
-        assert!(matches!(refused, NoClient::ExtraCa(_)), "{pem}: {refused}");
+        let error = client(TIMEOUT, Some(pem.as_bytes())).unwrap_err();
+        assert!(matches!(error, ClientError::ExtraCa(_)), "{pem}: {error}");
     }
 }
 
 #[tokio::test]
-async fn a_server_is_trusted_by_its_ca() {
+async fn an_extra_ca_is_trusted_only_if_given() {
     let (address, server) = tls_server();
     let trusting = client(TIMEOUT, Some(CA)).unwrap();
-    let answer = ask(trusting.get(format!("https://{address}/"))).await.unwrap();
-    assert_eq!((answer.status.as_u16(), answer.body.as_slice()), (200, &b"hello"[..]));
+    let response = send(trusting.get(format!("https://{address}/"))).await.unwrap();
+    assert_eq!((response.status.as_u16(), response.body.as_slice()), (200, &b"hello"[..]));
     let request = server.join().unwrap();
     let agent = format!("user-agent: saldo/{}\r\n", env!("CARGO_PKG_VERSION"));
     assert!(request.to_lowercase().contains(&agent), "{request}");
 
     let (address, server) = tls_server();
-    let usual = client(TIMEOUT, None).unwrap();
-    let refused = ask(usual.get(format!("https://{address}/"))).await.unwrap_err();
-    assert!(matches!(&refused, Unanswered::NotSent { reason }
+    let default_client = client(TIMEOUT, None).unwrap();
+    let error = send(default_client.get(format!("https://{address}/"))).await.unwrap_err();
+    assert!(matches!(&error, RequestError::NotSent { reason }
         if reason.contains("invalid peer certificate")));
-    assert_eq!(server.join().unwrap(), "", "not a byte of the request");
+    assert_eq!(server.join().unwrap(), "", "no byte of the request was sent");
 }
 
 #[tokio::test]
-async fn nobody_there_is_not_sent_and_a_hang_up_is_unknown() {
-    let usual = client(TIMEOUT, None).unwrap();
+async fn a_refused_connection_is_not_sent_and_a_closed_one_is_unknown() {
+    let default_client = client(TIMEOUT, None).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let hang_up = std::thread::spawn(move || {
+    let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
     });
     let url = format!("http://{address}/?secret");
-    let unknown = ask(usual.post(&url)).await.unwrap_err();
-    assert!(matches!(&unknown, Unanswered::Unknown { .. }), "{unknown:?}");
-    hang_up.join().unwrap();
+    let unknown = send(default_client.post(&url)).await.unwrap_err();
+    assert!(matches!(&unknown, RequestError::Unknown { .. }), "{unknown:?}");
+    server.join().unwrap();
 
-    let not_sent = ask(usual.post(&url)).await.unwrap_err();
-    assert!(matches!(&not_sent, Unanswered::NotSent { .. }), "{not_sent:?}");
+    let not_sent = send(default_client.post(&url)).await.unwrap_err();
+    assert!(matches!(&not_sent, RequestError::NotSent { .. }), "{not_sent:?}");
     for reason in [unknown.reason(), not_sent.reason()] {
         assert!(!reason.contains("secret"), "{reason}");
     }
 }
 
-/// Answers one request, and gives back what it read of it.
+/// A server that answers one request; its thread returns the bytes of the request.
 fn tls_server() -> (SocketAddr, JoinHandle<String>) {
     let chain = CertificateDer::pem_slice_iter(SERVER).collect::<Result<_, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(SERVER).unwrap();
@@ -129,7 +134,7 @@ fn tls_server() -> (SocketAddr, JoinHandle<String>) {
                 Ok(read) => request.extend_from_slice(&bytes[..read]),
             }
         }
-        // Fails if the client did not like the certificate.
+        // This fails if the client rejected the certificate.
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
         let _ = stream.flush();
         String::from_utf8(request).unwrap()

@@ -1,7 +1,7 @@
-//! Who is asked where a name leads: the machine's own resolver, or whoever a test puts there.
+//! Host name look-ups: by the machine's own resolver, or by a substitute in tests.
 //!
-//! Not here: what an address is worth (guard.rs). Invariant: however many look-ups hang, they hold
-//! no more than their share of the process's threads.
+//! Not here: which addresses are allowed (`public_resolver.rs`). Invariant: look-ups that hang
+//! block at most [`LOOKUPS_MAX`] threads of the process.
 
 use std::future::Future;
 use std::io;
@@ -10,43 +10,44 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Look-ups at once, each a thread of its own that a dead name server can hold for half a minute.
-/// More than deliveries are ever out at once, and half of the threads that Tokio makes for such things.
-const AT_ONCE: usize = 256;
+/// Look-ups at the same time. Each blocks a thread, for half a minute if the name server is dead.
+/// This is more than the deliveries that run at the same time, and half of the threads that Tokio
+/// starts for blocking calls.
+const LOOKUPS_MAX: usize = 256;
 
-/// The answer to a look-up, coming.
-pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+/// The future of a look-up.
+pub type LookupFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Finds where names lead.
-pub trait Names: Send + Sync {
-    /// All addresses that a name has now. The name is whole: nothing is to be added to it.
-    fn look_up(&self, name: &str) -> Looking;
+/// Finds the addresses of host names.
+pub trait HostLookup: Send + Sync {
+    /// All current addresses of a fully qualified name: no search domain is to be appended.
+    fn look_up(&self, name: &str) -> LookupFuture;
 }
 
-/// The machine's resolver: /etc/hosts, /etc/resolv.conf and whatever else it is set up with.
-pub struct SystemNames {
-    at_once: Arc<Semaphore>,
+/// The machine's resolver: /etc/hosts, /etc/resolv.conf and whatever else is configured.
+pub struct SystemLookup {
+    running: Arc<Semaphore>,
 }
 
-impl Default for SystemNames {
-    fn default() -> SystemNames {
-        SystemNames { at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+impl Default for SystemLookup {
+    fn default() -> SystemLookup {
+        SystemLookup { running: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
     }
 }
 
-impl Names for SystemNames {
-    fn look_up(&self, name: &str) -> Looking {
-        // The dot at the end keeps the resolver from trying the company's own domains after it.
+impl HostLookup for SystemLookup {
+    fn look_up(&self, name: &str) -> LookupFuture {
+        // The trailing dot keeps the resolver from appending the company's search domains.
         let name = format!("{name}.");
-        let at_once = Arc::clone(&self.at_once);
+        let running = Arc::clone(&self.running);
         Box::pin(async move {
-            let place = at_once.acquire_owned().await.map_err(io::Error::other)?;
-            let looking = tokio::task::spawn_blocking(move || {
-                // Given back when the resolver is done, not when somebody stops waiting for it.
-                let _place = place;
+            let permit = running.acquire_owned().await.map_err(io::Error::other)?;
+            let task = tokio::task::spawn_blocking(move || {
+                // Released when the resolver returns, not when the caller stops waiting.
+                let _permit = permit;
                 Ok((name.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
             });
-            looking.await?
+            task.await?
         })
     }
 }

@@ -1,119 +1,128 @@
-//! The courier: takes each webhook by one POST to its account's server, and never anywhere else.
+//! The webhook sender: sends each webhook by one POST to the endpoint of its account.
 //!
-//! Not here: what is told, when, and how it is signed. Invariant (RELIABILITY O1, O2): a connection
-//! is made only to an address that was judged public in the moment it was looked up, and of a name's
-//! addresses all must be public, or no packet is sent to any. A connection that is used again was
-//! made so too.
+//! Not here: the content, the schedule and the signature of a webhook. Invariants (RELIABILITY O1,
+//! O2): the address of each new connection is checked as part of the look-up that connects to it;
+//! if one address of a host is not public, no packet is sent to any of them.
 
-mod public_resolver;
 mod lookup;
+mod public_resolver;
 #[cfg(test)]
 mod tests;
 
-pub use lookup::{Looking, Names, SystemNames};
+pub use lookup::{HostLookup, LookupFuture, SystemLookup};
 
-use crate::http::{self, NoClient};
+use crate::http::{self, ClientError};
 use domain::clock::Clock;
 use domain::upstream::Coming;
 use domain::webhook::{Address, Delivery, Parcel, Verdict, Where};
-use public_resolver::{Guard, NotPublic};
 use ipnet::IpNet;
+use parking_lot::Mutex;
+use public_resolver::{NotPublic, PublicResolver};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, Url};
 use rustls::ClientConfig;
 use std::error::Error;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest that a delivery takes, from the look-up to the end of the answer (Standard Webhooks
-/// advises 15 to 30 s).
+/// The limit of one delivery, from the look-up to the end of the response. Standard Webhooks
+/// recommends 15 to 30 s.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Receivers are anywhere in the world and some are slow, but who takes longer to shake hands will
-/// not have answered in time either.
+/// Receivers may be far away and slow. One whose handshakes take longer than this would not answer
+/// within [`TIMEOUT`] either.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection waits this long for another webhook: less than the 5 s after which Node's servers
-/// hang up, so that few webhooks meet a connection that is just being closed.
-const IDLE_FOR: Duration = Duration::from_secs(4);
+/// How long an idle connection is kept. Node's servers close one after 5 s: with less than that,
+/// few webhooks are sent on a connection that is just being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Connections to one host that wait for more: about as many as are ever out to one.
-const IDLE_PER_HOST_MOST: usize = 64;
+/// Idle connections kept per host: about as many as deliveries to one host run at the same time.
+const IDLE_PER_HOST_MAX: usize = 64;
 
-/// However busy a connection is, after this long its host's name is looked up anew: a receiver that
-/// has moved is followed.
-const CONNECTED_FOR: Duration = Duration::from_secs(60);
+/// After this time the host is looked up again, however busy its connections are: a receiver may
+/// have moved to another address.
+const CLIENT_AGE_MAX: Duration = Duration::from_secs(60);
 
-/// What is read of an answer. Nobody needs a word of it: it is read so that the connection can be used
-/// again, and so that the account can see how it began.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How much of a response body is read. A body read to its end frees the connection for reuse; its
+/// beginning is shown to the account.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// What is kept of an answer (RELIABILITY O3).
+/// How much of a response body is stored (RELIABILITY O3).
 const EXCERPT_BYTES_MAX: usize = 256;
 
-/// What the courier is told.
-pub struct Settings {
-    /// Parcels may go to this machine, if their address names it: for tests and demos only.
-    pub may_loop_back: bool,
-    /// Places it never goes to, public or not: this installation's own public addresses.
-    pub never_to: Vec<IpNet>,
-    /// The longest that a delivery takes. Usually [`TIMEOUT`].
+/// The settings of an [`HttpsWebhookSender`].
+pub struct WebhookSenderSettings {
+    /// Allows URLs that name this machine (127.0.0.0/8, ::1, localhost): for tests and demos only.
+    pub allow_loopback: bool,
+    /// Networks that never get a webhook: this installation's own public addresses.
+    pub denied_networks: Vec<IpNet>,
+    /// The limit of one delivery. The default is [`TIMEOUT`].
     pub timeout: Duration,
-    /// Certificates of CAs to trust besides the public ones, in PEM.
+    /// PEM certificates of CAs to trust in addition to the public ones.
     pub extra_ca_pem: Option<Vec<u8>>,
-    /// Who is asked where a name leads. Usually [`SystemNames`].
-    pub names: Arc<dyn Names>,
-    /// Dates waits and measures deliveries.
+    /// Resolves host names. The default is [`SystemLookup`].
+    pub lookup: Arc<dyn HostLookup>,
+    /// Measures deliveries, and turns the date of a `Retry-After` header into a wait.
     pub clock: Arc<dyn Clock>,
 }
 
-impl Settings {
-    /// What is usual: the public Internet only, by the machine's own resolver.
-    pub fn new(clock: Arc<dyn Clock>) -> Settings {
-        Settings {
-            may_loop_back: false,
-            never_to: Vec::new(),
+impl WebhookSenderSettings {
+    /// The defaults: public addresses only, resolved by the machine's own resolver.
+    pub fn new(clock: Arc<dyn Clock>) -> WebhookSenderSettings {
+        WebhookSenderSettings {
+            allow_loopback: false,
+            denied_networks: Vec::new(),
             timeout: TIMEOUT,
             extra_ca_pem: None,
-            names: Arc::new(SystemNames::default()),
+            lookup: Arc::new(SystemLookup::default()),
             clock,
         }
     }
 }
 
-/// Takes webhooks by HTTPS, and in the sandbox by HTTP.
-pub struct Courier {
-    guard: Guard,
+/// Sends webhooks by HTTPS, and in the sandbox also by plain HTTP.
+pub struct HttpsWebhookSender {
+    resolver: PublicResolver,
     tls: ClientConfig,
     timeout: Duration,
     clock: Arc<dyn Clock>,
-    current: Mutex<Current>,
+    current: Mutex<CurrentClient>,
 }
 
-/// The client whose connections are in use.
-struct Current {
+/// The client for new deliveries, with its pool of connections.
+struct CurrentClient {
     client: Client,
-    /// When it was made, by the monotonic clock.
-    since: Duration,
+    /// Monotonic time of its creation.
+    created: Duration,
 }
 
-impl Courier {
-    /// Connects to nobody yet. Says so in the log if it may go to this machine.
-    pub fn open(settings: Settings) -> Result<Courier, NoClient> {
-        let Settings { may_loop_back, never_to, timeout, extra_ca_pem, names, clock } = settings;
-        if may_loop_back {
+impl HttpsWebhookSender {
+    /// Opens no connection yet. Logs a warning if loopback addresses are allowed.
+    pub fn open(settings: WebhookSenderSettings) -> Result<HttpsWebhookSender, ClientError> {
+        let WebhookSenderSettings {
+            allow_loopback,
+            denied_networks,
+            timeout,
+            extra_ca_pem,
+            lookup,
+            clock,
+        } = settings;
+        if allow_loopback {
             tracing::warn!("webhooks may go to this machine: for tests and demos only");
         }
-        let guard = Guard { names, may_loop_back, never_to: never_to.into() };
+        let denied_networks = denied_networks.into();
+        let resolver = PublicResolver { lookup, allow_loopback, denied_networks };
         let tls = http::tls(extra_ca_pem.as_deref())?;
-        let client = client(&guard, &tls, timeout)?;
-        let current = Mutex::new(Current { client, since: clock.monotonic() });
-        Ok(Courier { guard, tls, timeout, clock, current })
+        let client = client(&resolver, &tls, timeout)?;
+        let current = Mutex::new(CurrentClient { client, created: clock.monotonic() });
+        Ok(HttpsWebhookSender { resolver, tls, timeout, clock, current })
     }
 
-    async fn take(&self, parcel: &Parcel) -> (Verdict, Option<u16>, String) {
-        let url = match self.url(parcel) {
+    /// The result, the status of the response, and what the account's log shows.
+    async fn post(&self, post: &Parcel) -> (Verdict, Option<u16>, String) {
+        let url = match self.url(post) {
             Ok(url) => url,
             Err(reason) => return (Verdict::Blocked, None, format!("the address {reason}")),
         };
@@ -122,30 +131,31 @@ impl Courier {
             Err(error) => return (Verdict::Failed, None, error.to_string()),
         };
         let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
-        for (name, value) in &parcel.headers {
+        for (name, value) in &post.headers {
             request = request.header(*name, value);
         }
-        match request.body(parcel.body.clone()).send().await {
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                let after = http::retry_after(answer.headers(), self.clock.now());
-                (verdict(status, after), Some(status), excerpt(&beginning(answer).await))
+        match request.body(post.body.clone()).send().await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                let after = http::retry_after(response.headers(), self.clock.now());
+                (result_of(status, after), Some(status), excerpt(&read_start(response).await))
             }
             Err(error) if is_not_public(&error) => (Verdict::Blocked, None, NotPublic.to_string()),
             Err(error) => (Verdict::Failed, None, reason(&error)),
         }
     }
 
-    /// Where a parcel goes, as the HTTP library reads it; refused if that is not what was checked.
-    fn url(&self, parcel: &Parcel) -> Result<Url, &'static str> {
-        let may_loop_back = self.guard.may_loop_back;
-        let allowed = Where { environment: parcel.environment, may_loop_back };
-        let address = Address::parse(&parcel.url, allowed)?;
-        let mut url = Url::parse(&parcel.url).map_err(|_| "names a host that is none.")?;
+    /// The URL of a webhook as the HTTP library parses it. Rejected unless the library finds the
+    /// same scheme, host and port as our own parser, whose result was checked.
+    fn url(&self, post: &Parcel) -> Result<Url, &'static str> {
+        let may_loop_back = self.resolver.allow_loopback;
+        let allowed = Where { environment: post.environment, may_loop_back };
+        let address = Address::parse(&post.url, allowed)?;
+        let mut url = Url::parse(&post.url).map_err(|_| "names a host that is none.")?;
         let host = url.host_str().unwrap_or_default();
         let ip: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         let is_same_host = match ip {
-            // The library asks no resolver about these, so the guard is not asked either.
+            // The library calls no resolver for a literal address, so it is checked here.
             Some(ip) => address.loops_back() && ip.to_canonical().is_loopback(),
             None => host.strip_suffix('.').unwrap_or(host) == address.host(),
         };
@@ -155,47 +165,51 @@ impl Courier {
             return Err("can be read in two ways.");
         }
         if ip.is_none() {
-            // Without a dot at its end, which certificates do not have.
+            // Certificates name hosts without the trailing dot.
             url.set_host(Some(address.host())).map_err(|_| "names a host that is none.")?;
         }
         Ok(url)
     }
 
-    /// The client in use, or a new one in its place when its time is up; the old one's connections
-    /// end with what they are doing.
-    fn client(&self) -> Result<Client, NoClient> {
+    /// The current client. One older than [`CLIENT_AGE_MAX`] is replaced; deliveries that use the
+    /// old one finish on its connections.
+    fn client(&self) -> Result<Client, ClientError> {
         let now = self.clock.monotonic();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_sub(current.since) >= CONNECTED_FOR {
-            let client = client(&self.guard, &self.tls, self.timeout)?;
-            *current = Current { client, since: now };
+        let mut current = self.current.lock();
+        if now.saturating_sub(current.created) >= CLIENT_AGE_MAX {
+            let client = client(&self.resolver, &self.tls, self.timeout)?;
+            *current = CurrentClient { client, created: now };
         }
         Ok(current.client.clone())
     }
 }
 
-impl domain::webhook::Courier for Courier {
-    fn deliver<'a>(&'a self, parcel: &'a Parcel) -> Coming<'a, Delivery> {
+impl domain::webhook::Courier for HttpsWebhookSender {
+    fn deliver<'a>(&'a self, post: &'a Parcel) -> Coming<'a, Delivery> {
         Box::pin(async move {
             let start = self.clock.monotonic();
-            let (verdict, status, says) = self.take(parcel).await;
+            let (verdict, status, says) = self.post(post).await;
             let took = self.clock.monotonic().saturating_sub(start);
             Delivery { verdict, status, took, says }
         })
     }
 }
 
-/// A client that asks the guard where names lead, and whose connections rest for a moment only.
-fn client(guard: &Guard, tls: &ClientConfig, timeout: Duration) -> Result<Client, NoClient> {
+/// A client that resolves names by `resolver` and keeps idle connections for a few seconds.
+fn client(
+    resolver: &PublicResolver,
+    tls: &ClientConfig,
+    timeout: Duration,
+) -> Result<Client, ClientError> {
     Ok(http::builder(tls.clone(), timeout)
         .connect_timeout(CONNECT_TIMEOUT)
-        .dns_resolver(guard.clone())
-        .pool_idle_timeout(IDLE_FOR)
-        .pool_max_idle_per_host(IDLE_PER_HOST_MOST)
+        .dns_resolver(resolver.clone())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .build()?)
 }
 
-const fn verdict(status: u16, after: Option<Duration>) -> Verdict {
+const fn result_of(status: u16, after: Option<Duration>) -> Verdict {
     match status {
         200..=299 => Verdict::Taken,
         410 => Verdict::Gone,
@@ -204,26 +218,27 @@ const fn verdict(status: u16, after: Option<Duration>) -> Verdict {
     }
 }
 
-/// Reads an answer to its end, or hangs up on a long one. The status has said what counts: an answer
-/// that breaks off takes nothing back.
-async fn beginning(mut answer: Response) -> Vec<u8> {
+/// Reads a response body to its end, or stops at [`BODY_BYTES_MAX`]. An error ends it too: the
+/// status alone decides the result.
+async fn read_start(mut response: Response) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while bytes.len() <= ANSWER_BYTES_MAX
-        && let Ok(Some(chunk)) = answer.chunk().await
+    while bytes.len() <= BODY_BYTES_MAX
+        && let Ok(Some(chunk)) = response.chunk().await
     {
         bytes.extend_from_slice(&chunk);
     }
     bytes
 }
 
-/// The first printable bytes: ASCII only, as anything else can make a terminal or a page lie.
+/// The first printable ASCII bytes. Other characters could change how a terminal or a page shows
+/// the text.
 fn excerpt(bytes: &[u8]) -> String {
     let spaced = bytes.iter().map(|b| if b.is_ascii_whitespace() { b' ' } else { *b });
     let printable = spaced.filter(|b| matches!(b, b' '..=b'~'));
     printable.take(EXCERPT_BYTES_MAX).map(char::from).collect()
 }
 
-/// Why there was no answer, for the account's log: no address, nothing of ours.
+/// Why there was no response, for the account's log. Contains no IP address and no internal detail.
 fn reason(error: &reqwest::Error) -> String {
     let what = if error.is_connect() { "no connection" } else { "no answer" };
     if error.is_timeout() {
@@ -237,7 +252,7 @@ fn is_not_public(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| cause.is::<NotPublic>())
 }
 
-/// What lies behind an error, the nearest first.
+/// The causes of an error, the nearest first.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |&cause| cause.source())
 }

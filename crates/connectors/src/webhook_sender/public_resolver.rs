@@ -1,56 +1,60 @@
-//! The guard: asked by the HTTP library where a name leads, each time it wants to connect.
+//! The DNS resolver of the HTTP client: returns public addresses only. The library calls it before
+//! each new connection.
 //!
-//! Not here: literal addresses, about which the library asks nobody (`Courier::url` has refused them).
-//! Invariant: what leaves here is what is connected to, and all of it has been judged; a set of
-//! addresses with one that is not public leaves not at all.
+//! Not here: literal addresses, which the library does not resolve (`HttpsWebhookSender::url`
+//! checks them). Invariant: if one address of a name is not public, none is returned.
 
-use super::lookup::Names;
+use super::lookup::HostLookup;
 use domain::webhook::is_public;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// Lets pass what is public.
+/// Resolves names by `lookup` and rejects those with an address that is not public or is denied.
 #[derive(Clone)]
-pub(super) struct Guard {
-    pub(super) names: Arc<dyn Names>,
-    pub(super) may_loop_back: bool,
-    pub(super) never_to: Arc<[IpNet]>,
+pub(super) struct PublicResolver {
+    pub(super) lookup: Arc<dyn HostLookup>,
+    pub(super) allow_loopback: bool,
+    pub(super) denied_networks: Arc<[IpNet]>,
 }
 
-/// A name leads to a place where nothing is taken.
+/// A name has an address that is not public or is denied.
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads, or may lead, to an address that is not public")]
 pub(super) struct NotPublic;
 
-/// A name leads nowhere.
+/// A name has no address.
 #[derive(Debug, thiserror::Error)]
 #[error("the host's name is not known")]
-struct Nowhere;
+struct UnknownHost;
 
-impl Guard {
-    fn may_go(&self, address: IpAddr) -> bool {
+impl PublicResolver {
+    fn is_allowed(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        is_public(address) && !self.never_to.iter().any(|net| net.contains(&address))
+        is_public(address) && !self.denied_networks.iter().any(|net| net.contains(&address))
     }
 }
 
-impl Resolve for Guard {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.clone();
+        let resolver = self.clone();
         Box::pin(async move {
-            // The one name that is nobody's to answer for (RFC 6761, 6.3).
-            if guard.may_loop_back && name.as_str() == "localhost" {
+            // RFC 6761, 6.3 reserves this name: no name server can give it another address.
+            if resolver.allow_loopback && name.as_str() == "localhost" {
                 return Ok(addresses([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
             }
-            let found = guard.names.look_up(name.as_str()).await.map_err(|_| Nowhere)?;
+            let found = resolver.lookup.look_up(name.as_str()).await.map_err(|_| UnknownHost)?;
             if found.is_empty() {
-                return Err(Nowhere.into());
+                return Err(UnknownHost.into());
             }
-            if let Some(address) = found.iter().find(|address| !guard.may_go(**address)) {
-                // For the operator: the account is not told what lies behind the wall.
-                tracing::info!(host = name.as_str(), %address, "a webhook is not taken to this host");
+            if let Some(address) = found.iter().find(|address| !resolver.is_allowed(**address)) {
+                // For the operator only: the account must not learn internal addresses.
+                tracing::info!(
+                    host = name.as_str(),
+                    %address,
+                    "a webhook is blocked: its host has an address that is not allowed"
+                );
                 return Err(NotPublic.into());
             }
             Ok(addresses(found))
@@ -58,7 +62,7 @@ impl Resolve for Guard {
     }
 }
 
-/// With port 0, in whose place the library puts the URL's.
+/// With port 0, which the library replaces by the port of the URL.
 fn addresses(found: impl IntoIterator<Item = IpAddr>) -> Addrs {
     let found: Vec<_> = found.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
     Box::new(found.into_iter())

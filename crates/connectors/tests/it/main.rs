@@ -1,6 +1,7 @@
-//! What the courier does to a network: a test that has one of its own.
+//! The webhook sender in a network namespace: where its packets go.
 //!
-//! Not here: what a connector makes of answers (beside its source). Needs Linux, `unshare` and `ip`.
+//! Not here: what a connector does with responses (unit tests beside its source). Needs Linux,
+//! `unshare` and `ip`.
 
 #![expect(
     clippy::unwrap_used,

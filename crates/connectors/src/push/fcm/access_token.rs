@@ -4,9 +4,9 @@
 //! Not here: what is sent with it. Invariant: at most one fetch is under way, and after one that
 //! failed there is a rest; a token is in no reason and in no `Debug`.
 
-use super::service_account::ServiceAccount;
 use super::response::{Wait, word};
-use crate::http::{self, Answer};
+use super::service_account::ServiceAccount;
+use crate::http::{self, HttpResponse};
 use domain::clock::Clock;
 use reqwest::Client;
 use reqwest::StatusCode;
@@ -108,7 +108,7 @@ impl Access {
             .post(self.account.token_uri().clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        let answer = http::ask(request)
+        let answer = http::send(request)
             .await
             .map_err(|error| Wait::of(&format!("no access token: {}", error.reason())))?;
         if answer.status != StatusCode::OK {
@@ -118,7 +118,7 @@ impl Access {
             .ok_or_else(|| Wait::of("no access token: the answer of the token endpoint has none"))
     }
 
-    fn refusal(&self, answer: &Answer) -> Wait {
+    fn refusal(&self, answer: &HttpResponse) -> Wait {
         let said: Option<Refusal> = serde_json::from_slice(&answer.body).ok();
         let said = said.as_ref().map_or("", |refusal| word(&refusal.error));
         let reason = format!(

@@ -5,27 +5,27 @@
 //! time, whatever the other side does.
 
 mod access_token;
+mod response;
 mod service_account;
 #[cfg(test)]
 mod tests;
-mod response;
 
 pub use service_account::{BadServiceAccount, ServiceAccount};
 
-use crate::http::{self, BadEndpoint, NoClient};
+use crate::http::{self, ClientError, EndpointError};
 use access_token::{Access, Token};
 use domain::clock::Clock;
 use domain::push::{Push, Pushed, Pusher};
 use domain::upstream::Coming;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Url};
+use response::{Verdict, Wait, verdict};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use response::{Verdict, Wait, verdict};
 
 /// Where FCM is.
 pub const API_BASE: &str = "https://fcm.googleapis.com";
@@ -68,10 +68,10 @@ impl Settings {
 pub enum CannotOpen {
     /// The address is not one.
     #[error("FCM's address: {0}")]
-    ApiBase(#[from] BadEndpoint),
+    ApiBase(#[from] EndpointError),
     /// There is no client.
     #[error(transparent)]
-    Client(#[from] NoClient),
+    Client(#[from] ClientError),
 }
 
 /// Sends pushes through one Firebase project.
@@ -87,8 +87,8 @@ impl Fcm {
     /// Asks nobody anything yet: the first push fetches an access token.
     pub fn open(settings: Settings) -> Result<Fcm, CannotOpen> {
         let Settings { account, api_base, timeout, extra_ca_pem, clock } = settings;
-        let mut send_url = http::endpoint(&api_base)?;
-        send_url.path_segments_mut().map_err(|()| BadEndpoint::NotAUrl)?.pop_if_empty().extend([
+        let mut send_url = http::parse_endpoint(&api_base)?;
+        send_url.path_segments_mut().map_err(|()| EndpointError::NotAUrl)?.pop_if_empty().extend([
             "v1",
             "projects",
             account.project_id(),
@@ -125,7 +125,7 @@ impl Fcm {
             .post(self.send_url.clone())
             .header(AUTHORIZATION, token.header.clone())
             .json(message);
-        match http::ask(request).await {
+        match http::send(request).await {
             Ok(answer) => verdict(&answer, self.clock.now()),
             Err(error) => {
                 Verdict::Said(Wait::of(&format!("no answer from FCM: {}", error.reason())).into())

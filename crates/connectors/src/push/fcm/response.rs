@@ -5,7 +5,7 @@
 //! status and code together; whatever else is not understood is tried again. FCM's own sentences
 //! may quote what we sent, so they are not passed on.
 
-use crate::http::{self, Answer};
+use crate::http::{self, HttpResponse};
 use domain::clock::Timestamp;
 use domain::push::Pushed;
 use serde::Deserialize;
@@ -49,7 +49,7 @@ impl From<Wait> for Pushed {
 }
 
 /// Reads an answer.
-pub(super) fn verdict(answer: &Answer, now: Timestamp) -> Verdict {
+pub(super) fn verdict(answer: &HttpResponse, now: Timestamp) -> Verdict {
     let status = answer.status.as_u16();
     if status == 200 {
         return Verdict::Said(taken(&answer.body));

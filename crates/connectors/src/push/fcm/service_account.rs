@@ -59,10 +59,10 @@ impl ServiceAccount {
         let object: Map<String, Value> =
             serde_json::from_slice(json).map_err(|_| BadServiceAccount::NotAnObject)?;
         let audience = text(&object, "token_uri")?;
-        let token_uri = http::endpoint(&audience).map_err(|error| {
+        let token_uri = http::parse_endpoint(&audience).map_err(|error| {
             let trouble = match error {
-                http::BadEndpoint::NotAUrl => "is not a URL",
-                http::BadEndpoint::Insecure => "is not https",
+                http::EndpointError::NotAUrl => "is not a URL",
+                http::EndpointError::Insecure => "is not https",
             };
             BadServiceAccount::Field { field: "token_uri", trouble }
         })?;

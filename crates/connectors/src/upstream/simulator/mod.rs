@@ -7,8 +7,8 @@
 
 mod bills;
 mod callback;
-mod random;
 mod offers;
+mod random;
 mod script;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The simulator as its callers see it: each sandbox number's tale, restarts, repeats, chance.
 
 use super::*;
-use crate::manual_clock::{ManualClock, MORNING};
+use crate::manual_clock::ManualClock;
 use domain::account::Environment;
 use domain::catalog::{Kind, ServiceType};
 use domain::ids::PurchaseId;
@@ -11,7 +11,6 @@ use domain::upstream::{AttemptRef, cleaned};
 use expect_test::expect;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 #[derive(Clone)]
 struct World {
@@ -30,7 +29,7 @@ impl Listener for Ears {
 
 impl World {
     fn new() -> World {
-        World { clock: Arc::new(ManualClock(AtomicI64::new(MORNING))), ears: Arc::default() }
+        World { clock: Arc::new(ManualClock::new()), ears: Arc::default() }
     }
 
     fn open(&self, truth_file: Option<&Path>) -> Simulator {
@@ -46,14 +45,13 @@ impl World {
 
     /// Lets time pass, on the clock and (paused, so at once) for whoever sleeps.
     async fn pass(&self, span: Duration) {
-        let micros = i64::try_from(span.as_micros()).unwrap();
-        self.clock.0.fetch_add(micros, Ordering::SeqCst);
+        self.clock.advance(span);
         tokio::time::sleep(span).await;
     }
 
     /// Only on the clock: as if the program had not run.
     fn skip(&self, span: Duration) {
-        self.clock.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+        self.clock.advance(span);
     }
 
     fn heard(&self) -> Vec<String> {

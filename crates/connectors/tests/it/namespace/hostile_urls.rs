@@ -1,10 +1,10 @@
-//! URLs by which attackers get servers to talk to places behind the wall.
+//! URLs by which attackers make servers connect to private addresses.
 //!
-//! Not here: any code of ours. All begin with `http://`; the test tries each by `https` too.
+//! Uses no code of ours. All begin with `http://`; the test tries each with `https://` too.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Each class of IPv4 that is not public, at its edges and where something is usually found.
+/// Each IPv4 range that is not public: its first or last addresses and those often in use.
 const V4: [[u8; 4]; 25] = [
     [0, 0, 0, 0],
     [0, 1, 2, 3],
@@ -33,7 +33,7 @@ const V4: [[u8; 4]; 25] = [
     [255, 255, 255, 255],
 ];
 
-/// The same of IPv6, and IPv4 in its disguises.
+/// The same for IPv6, and IPv4 addresses embedded in IPv6 ones.
 const V6: [&str; 24] = [
     "::",
     "::1",
@@ -61,12 +61,12 @@ const V6: [&str; 24] = [
     "ff02::1",
 ];
 
-/// Some of them, where it is the way there that is tried.
-const WANTED: [[u8; 4]; 4] =
+/// Targets for other ways of writing an address and for redirects.
+const TARGETS: [[u8; 4]; 4] =
     [[10, 0, 0, 1], [127, 0, 0, 1], [169, 254, 169, 254], [192, 168, 1, 1]];
 
-/// Ways of writing a host that readers read differently.
-const TRICKS: [&str; 24] = [
+/// URLs in which parsers find different hosts.
+const AMBIGUOUS: [&str; 24] = [
     "http://localhost/",
     "http://LocalHost./",
     "http://ip6-localhost/",
@@ -93,8 +93,8 @@ const TRICKS: [&str; 24] = [
     "http://0/",
 ];
 
-/// Other doors of a place, and of the receiver's machine.
-const DOORS: [&str; 6] = [
+/// Other ports, and another scheme.
+const OTHER_PORTS: [&str; 6] = [
     "http://10.0.0.1:22/",
     "http://10.0.0.1:6379/",
     "http://0a000001.rig.example:5432/",
@@ -104,7 +104,8 @@ const DOORS: [&str; 6] = [
 ];
 
 pub(super) fn urls() -> Vec<String> {
-    let mut urls: Vec<String> = TRICKS.iter().chain(&DOORS).map(|&u| u.to_owned()).collect();
+    let mut urls: Vec<String> =
+        AMBIGUOUS.iter().chain(&OTHER_PORTS).map(|&u| u.to_owned()).collect();
     for v4 in V4.map(Ipv4Addr::from) {
         urls.push(format!("http://{v4}/"));
         urls.extend(names(v4.into()));
@@ -113,7 +114,7 @@ pub(super) fn urls() -> Vec<String> {
         urls.push(format!("http://[{v6}]/"));
         urls.extend(names(IpAddr::V6(v6.parse().unwrap())));
     }
-    for [a, b, c, d] in WANTED {
+    for [a, b, c, d] in TARGETS {
         let number = u32::from_be_bytes([a, b, c, d]);
         urls.extend([
             format!("http://{number}/"),
@@ -125,7 +126,7 @@ pub(super) fn urls() -> Vec<String> {
             format!("http://{a}.{b}.{}/", number & 0xffff),
             format!("http://{a}.{b}.{c}.{d}./"),
             format!("http://[::ffff:{:x}:{:x}]/", number >> 16, number & 0xffff),
-            format!("http://{}/", wide(&Ipv4Addr::from(number).to_string())),
+            format!("http://{}/", full_width(&Ipv4Addr::from(number).to_string())),
             format!("http://flip-{number:08x}.rig.example/close"),
         ]);
         for length in [1, 3, 8] {
@@ -139,7 +140,7 @@ pub(super) fn urls() -> Vec<String> {
     urls
 }
 
-/// Names that lead there: straight, and with the receiver before, behind or beside it.
+/// Names that resolve to this address: alone, and together with an address of the receiver.
 fn names(address: IpAddr) -> Vec<String> {
     let receiver = u32::from(super::RECEIVER_V4);
     let name = |label: String| format!("http://{label}.rig.example/");
@@ -160,8 +161,8 @@ fn names(address: IpAddr) -> Vec<String> {
     }
 }
 
-/// In the digits and dots of East Asian writing, which readers of URLs make plain.
-fn wide(text: &str) -> String {
-    let wide = |c: char| char::from_u32(u32::from(c) - 0x21 + 0xff01).unwrap_or(c);
-    text.chars().map(wide).collect()
+/// In full-width digits and dots, which URL parsers convert to ASCII.
+fn full_width(text: &str) -> String {
+    let full_width = |c: char| char::from_u32(u32::from(c) - 0x21 + 0xff01).unwrap_or(c);
+    text.chars().map(full_width).collect()
 }

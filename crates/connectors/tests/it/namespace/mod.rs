@@ -1,19 +1,19 @@
-//! Rig R9: the courier in a network namespace of its own, where every address is this machine and
-//! every packet is counted (RELIABILITY P9, O1, O2).
-//!
-//! A route makes all of IPv4 and IPv6 local to the loopback interface, so that whatever is connected
-//! to is reached, and nothing can leave the machine. Two addresses are the receiver's and one the name
-//! server's; a packet from or to any other is a hit. That rule is the rig's own: it asks nothing of
-//! the code that it tests. Names are resolved by the C library, as in the real process.
+//! Rig R9: the webhook sender in a network namespace where all packets are counted (RELIABILITY P9,
+//! O1, O2). All addresses of IPv4 and IPv6 are local, so every connection succeeds and no packet
+//! leaves the machine. Two addresses are the receiver's and one is the name server's; a packet from
+//! or to any other address is a hit. This rule shares no code with the sender. Names are resolved
+//! by the C library, as in production.
 
 mod hostile_urls;
 mod name_server;
 mod packet_monitor;
 
+use connectors::webhook_sender::{HttpsWebhookSender, WebhookSenderSettings};
 use domain::account::Environment;
 use domain::clock::{Clock, Timestamp};
 use domain::webhook::{Courier as _, Delivery, Parcel, Verdict};
 use name_server::NameServer;
+use packet_monitor::PacketMonitor;
 use reqwest::redirect::Policy;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -24,71 +24,72 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use packet_monitor::Trap;
-use connectors::webhook_sender::{Courier, Settings};
 
-/// Where the receiver is. Real ones, so that they are public; here they lead nowhere else.
+/// The receiver's addresses. They must be public, so they are real ones; no packet leaves here.
 const RECEIVER_V4: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
 const RECEIVER_V6: Ipv6Addr = Ipv6Addr::new(0x2606, 0x2800, 0x21f, 0, 0, 0, 0, 0x14);
-/// Where the name server is.
 const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 53);
 
 const CA: &[u8] = include_bytes!("ca.pem");
-/// Set in the process that runs within the namespace.
+/// The environment variable that is set in the process inside the namespace.
 const INSIDE: &str = "SALDO_TEST_INSIDE";
-const REBOUND: usize = 1_000;
+const REBINDING_DELIVERIES: usize = 1_000;
 
 #[test]
 fn no_packet_reaches_a_private_address() {
     if std::env::var_os(INSIDE).is_some() {
-        return inside();
+        return run_inside();
     }
-    let ways: [&[&str]; 2] = [&["--net", "--mount"], &["--net", "--mount", "--user", "-r"]];
-    let works = |way: &&&[&str]| {
-        Command::new("unshare").args(**way).arg("true").output().is_ok_and(|o| o.status.success())
+    let variants: [&[&str]; 2] = [&["--net", "--mount"], &["--net", "--mount", "--user", "-r"]];
+    let works = |options: &&&[&str]| {
+        Command::new("unshare")
+            .args(**options)
+            .arg("true")
+            .output()
+            .is_ok_and(|o| o.status.success())
     };
-    let Some(way) = ways.iter().find(works) else {
+    let Some(options) = variants.iter().find(works) else {
         panic!(
-            "this machine makes no network namespace, so nothing was tested: run as root, or allow \
-             user namespaces (and install util-linux)"
+            "this machine cannot create a network namespace, so nothing was tested: run as root, \
+             or allow user namespaces (and install util-linux)"
         );
     };
     let status = Command::new("unshare")
-        .args(*way)
+        .args(*options)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "namespace::no_packet_reaches_a_private_address", "--nocapture"])
         .env(INSIDE, "1")
         .status()
         .unwrap();
-    assert!(status.success(), "see above");
+    assert!(status.success(), "the output of the test inside the namespace is above");
 }
 
-fn inside() {
+fn run_inside() {
     set_up();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let names = NameServer::start().await;
-        let trap = Trap::set().await;
-        the_trap_catches(&trap).await;
+        let name_server = NameServer::start().await;
+        let monitor = PacketMonitor::start().await;
+        the_monitor_sees_private_connections(&monitor).await;
         let hostile = hostile_urls::urls();
         assert!(hostile.len() >= 200, "{}", hostile.len());
-        they_are_hostile(&trap, &hostile).await;
+        an_unguarded_client_reaches_private_addresses(&monitor, &hostile).await;
 
-        let courier = courier();
-        trap.forget_when_quiet().await;
-        names.forget();
-        hostile_urls_lead_nowhere(&courier, &trap, &hostile).await;
-        good_urls_arrive(&courier, &trap).await;
-        a_name_that_changes_leads_nowhere(&courier, &trap, &names).await;
+        let sender = sender();
+        monitor.reset_when_quiet().await;
+        name_server.reset();
+        hostile_urls_reach_no_private_address(&sender, &monitor, &hostile).await;
+        good_urls_arrive(&sender, &monitor).await;
+        a_rebinding_name_reaches_no_private_address(&sender, &monitor, &name_server).await;
     });
 }
 
-/// Everything is this machine, and names are asked of ours.
+/// Makes all addresses local, and our name server the one of the C library.
 fn set_up() {
     let folder = tempfile::tempdir().unwrap();
     let resolv_conf = folder.path().join("resolv.conf");
     std::fs::write(&resolv_conf, format!("nameserver {NAME_SERVER}\noptions timeout:2\n")).unwrap();
-    // Where Debian keeps `ip`, which is not in everybody's path.
+    // Debian keeps `ip` here, which is not in every user's path.
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let run = |line: &str| {
         let mut words = line.split(' ');
@@ -119,33 +120,37 @@ impl Clock for RunClock {
     }
 }
 
-fn courier() -> Courier {
-    let settings = Settings::new(Arc::new(RunClock(Instant::now())));
-    Courier::open(Settings { extra_ca_pem: Some(CA.to_vec()), ..settings }).unwrap()
+fn sender() -> HttpsWebhookSender {
+    let mut settings = WebhookSenderSettings::new(Arc::new(RunClock(Instant::now())));
+    settings.extra_ca_pem = Some(CA.to_vec());
+    HttpsWebhookSender::open(settings).unwrap()
 }
 
-async fn deliver(courier: &Courier, url: &str, environment: Environment) -> Delivery {
+async fn deliver(sender: &HttpsWebhookSender, url: &str, environment: Environment) -> Delivery {
     let headers = vec![("webhook-id", "evt_1".to_owned())];
-    let parcel = Parcel { url: url.to_owned(), environment, headers, body: b"{}".to_vec() };
-    courier.deliver(&parcel).await
+    let post = Parcel { url: url.to_owned(), environment, headers, body: b"{}".to_vec() };
+    sender.deliver(&post).await
 }
 
-/// Whoever connects to a private address is seen, by the listener and on the wire.
-async fn the_trap_catches(trap: &Trap) {
+/// A connection to a private address is seen by the listener and as packets.
+async fn the_monitor_sees_private_connections(monitor: &PacketMonitor) {
     for address in ["10.0.0.1", "169.254.169.254", "100.64.0.1", "192.168.1.1", "127.0.0.1"]
         .into_iter()
         .chain(["fd00::1", "::1", "64:ff9b::a00:1", "2002:a00:1::1"])
     {
-        trap.forget();
+        monitor.reset();
         let address: IpAddr = address.parse().unwrap();
         TcpStream::connect((address, 443)).await.unwrap();
-        let (packets, connections) = trap.hits_after_a_while().await;
+        let (packets, connections) = monitor.hits().await;
         assert!(packets > 0 && connections == 1, "{address}: {packets}, {connections}");
     }
 }
 
-/// A client that guards nothing gets to private places by most of these URLs: they are worth trying.
-async fn they_are_hostile(trap: &Trap, hostile: &[String]) {
+/// A client without checks reaches private addresses by most of these URLs: they are a real test.
+async fn an_unguarded_client_reaches_private_addresses(
+    monitor: &PacketMonitor,
+    hostile: &[String],
+) {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(CA).unwrap()).unwrap();
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
@@ -155,7 +160,7 @@ async fn they_are_hostile(trap: &Trap, hostile: &[String]) {
     .unwrap()
     .with_root_certificates(roots)
     .with_no_client_auth();
-    let careless = reqwest::Client::builder()
+    let unguarded = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(Policy::limited(3))
         .no_proxy()
@@ -165,47 +170,57 @@ async fn they_are_hostile(trap: &Trap, hostile: &[String]) {
         .unwrap();
     let mut reached = 0;
     for url in hostile {
-        trap.forget();
-        // A rebinding name is good at its first answer.
+        monitor.reset();
+        // A rebinding name has a public address in its first answer.
         for _ in 0..2 {
-            let _ = careless.post(url).body("{}").send().await;
+            let _ = unguarded.post(url).body("{}").send().await;
         }
-        reached += usize::from(trap.has_hits().await);
+        reached += usize::from(monitor.has_hits().await);
     }
-    println!("a careless client is led astray by {reached} of {} hostile URLs", hostile.len());
+    println!(
+        "an unguarded client reaches a private address by {reached} of {} hostile URLs",
+        hostile.len()
+    );
     assert!(reached >= 200, "{reached}");
 }
 
-async fn hostile_urls_lead_nowhere(courier: &Courier, trap: &Trap, hostile: &[String]) {
+async fn hostile_urls_reach_no_private_address(
+    sender: &HttpsWebhookSender,
+    monitor: &PacketMonitor,
+    hostile: &[String],
+) {
     let mut deliveries = 0;
     for url in hostile {
         let live = url.replacen("http://", "https://", 1);
         for (url, environment) in [(url, Environment::Sandbox), (&live, Environment::Live)] {
-            // And again, as a retry does.
+            // Twice, as with a retry.
             for _ in 0..2 {
-                let delivery = deliver(courier, url, environment).await;
+                let delivery = deliver(sender, url, environment).await;
                 let is_redirect = url.contains("//to.");
-                let is_answered = is_redirect || url.contains("//flip-");
-                assert!(is_answered || delivery.verdict == Verdict::Blocked, "{url}: {delivery:?}");
-                let is_30x = delivery.status.is_some_and(|s| (300..400).contains(&s));
-                assert_eq!(is_redirect, is_30x, "{url}: {delivery:?}");
+                let has_response = is_redirect || url.contains("//flip-");
+                assert!(
+                    has_response || delivery.verdict == Verdict::Blocked,
+                    "{url}: {delivery:?}"
+                );
+                let is_3xx = delivery.status.is_some_and(|s| (300..400).contains(&s));
+                assert_eq!(is_redirect, is_3xx, "{url}: {delivery:?}");
                 deliveries += 1;
             }
         }
     }
-    let (packets, connections) = trap.hits_after_a_while().await;
+    let (packets, connections) = monitor.hits().await;
     println!(
         "{deliveries} deliveries to {} hostile URLs: {packets} packets and {connections} \
          connections to private addresses, {} packets to and from public ones",
         hostile.len(),
-        trap.packets_elsewhere()
+        monitor.expected_packets()
     );
-    assert_eq!((packets, connections), (0, 0), "{:?}", trap.first_hits());
-    assert!(trap.packets_elsewhere() > 0, "the wire was not watched");
+    assert_eq!((packets, connections), (0, 0), "{:?}", monitor.first_hits());
+    assert!(monitor.expected_packets() > 0, "the monitor saw no packet at all");
 }
 
-/// A guard that lets nothing pass would be easy.
-async fn good_urls_arrive(courier: &Courier, trap: &Trap) {
+/// The sender must not reach its goal by blocking everything.
+async fn good_urls_arrive(sender: &HttpsWebhookSender, monitor: &PacketMonitor) {
     let mut urls = Vec::new();
     for n in 0..8 {
         urls.push(("http", format!("receiver-{n}.rig.example")));
@@ -226,39 +241,47 @@ async fn good_urls_arrive(courier: &Courier, trap: &Trap) {
             "https" if n % 2 == 0 => Environment::Live,
             _ => Environment::Sandbox,
         };
-        let delivery = deliver(courier, &format!("{scheme}://{host}/good/{n}"), environment).await;
+        let delivery = deliver(sender, &format!("{scheme}://{host}/good/{n}"), environment).await;
         assert_eq!(delivery.verdict, Verdict::Taken, "{scheme}://{host}: {delivery:?}");
-        let arrived = trap.requests().pop().unwrap();
+        let arrived = monitor.requests().pop().unwrap();
         let expected = format!("POST /good/{n} ");
         assert!(arrived.starts_with(&expected), "{host}: {arrived}");
-        let named = host.to_lowercase().replace(".:", ":");
-        let named = named.trim_end_matches(":443").trim_end_matches(":80").trim_end_matches('.');
-        let line = format!("\r\nhost: {named}\r\n");
+        let name = host.to_lowercase().replace(".:", ":");
+        let name = name.trim_end_matches(":443").trim_end_matches(":80").trim_end_matches('.');
+        let line = format!("\r\nhost: {name}\r\n");
         assert!(arrived.contains(&line), "{host}: {arrived}");
     }
-    assert_eq!(trap.hits_after_a_while().await, (0, 0), "{:?}", trap.first_hits());
+    assert_eq!(monitor.hits().await, (0, 0), "{:?}", monitor.first_hits());
 }
 
-/// Each answer of the name server is another one than the last.
-async fn a_name_that_changes_leads_nowhere(courier: &Courier, trap: &Trap, names: &NameServer) {
-    let host = "turn-0a000001.rig.example";
-    let (mut taken, mut blocked) = (0, 0);
-    for n in 0..REBOUND {
+/// The answers of the name server alternate between the receiver and a private address.
+async fn a_rebinding_name_reaches_no_private_address(
+    sender: &HttpsWebhookSender,
+    monitor: &PacketMonitor,
+    name_server: &NameServer,
+) {
+    let host = "alternate-0a000001.rig.example";
+    let (mut accepted, mut blocked) = (0, 0);
+    for n in 0..REBINDING_DELIVERIES {
         let (scheme, environment) = match n % 4 {
             0 | 1 => ("https", Environment::Live),
             _ => ("http", Environment::Sandbox),
         };
         let url = format!("{scheme}://{host}/close");
-        match deliver(courier, &url, environment).await.verdict {
-            Verdict::Taken => taken += 1,
+        match deliver(sender, &url, environment).await.verdict {
+            Verdict::Taken => accepted += 1,
             Verdict::Blocked => blocked += 1,
             other @ (Verdict::Failed | Verdict::Gone | Verdict::Busy { .. }) => {
                 panic!("{url}: {other:?}")
             }
         }
     }
-    let asked = names.asked_about(host);
-    println!("{REBOUND} deliveries to a name that turns: {taken} arrived, {blocked} were blocked");
-    assert_eq!((taken, blocked, asked), (REBOUND / 2, REBOUND / 2, REBOUND), "one look-up each");
-    assert_eq!(trap.hits_after_a_while().await, (0, 0), "{:?}", trap.first_hits());
+    println!(
+        "{REBINDING_DELIVERIES} deliveries to a rebinding name: {accepted} arrived, {blocked} were \
+         blocked"
+    );
+    let half = REBINDING_DELIVERIES / 2;
+    assert_eq!((accepted, blocked), (half, half));
+    assert_eq!(name_server.lookups_of(host), REBINDING_DELIVERIES, "one look-up each");
+    assert_eq!(monitor.hits().await, (0, 0), "{:?}", monitor.first_hits());
 }

@@ -1,56 +1,56 @@
-//! A name server that says what the name asks for. DNS as in RFC 1035, by UDP, with a TTL of 0.
-//!
-//! The first label, split at its hyphens: eight hexadecimal digits are an IPv4 address, thirty-two an
-//! IPv6 one; `c3` is found at the end of three CNAMEs; `flip` is the receiver at first and the rest
-//! ever after; `turn` is the one and the other in turn. Any other name is the receiver's.
+//! A DNS server (RFC 1035, UDP, TTL 0). The first label of a name decides the answer: 8 hexadecimal
+//! digits are an IPv4 address, 32 an IPv6 address, and a hyphen separates several. `c3-…` has three
+//! CNAMEs before its addresses. `flip-…` has the receiver's address in its first answer and the
+//! given ones in all later ones; `alternate-…` has them in turn. Any other name is the receiver's.
 
 use super::{NAME_SERVER, RECEIVER_V4, RECEIVER_V6};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::net::UdpSocket;
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
 const AAAA: u16 = 28;
 
-/// How often each name's IPv4 address was asked for.
-type Asked = Arc<Mutex<HashMap<String, usize>>>;
+/// The number of A queries of each name.
+type Lookups = Arc<Mutex<HashMap<String, usize>>>;
 
 pub(super) struct NameServer {
-    asked: Asked,
+    lookups: Lookups,
 }
 
 impl NameServer {
     pub(super) async fn start() -> NameServer {
         let socket = UdpSocket::bind((NAME_SERVER, 53)).await.unwrap();
-        let asked = Asked::default();
-        let counts = Arc::clone(&asked);
+        let lookups = Lookups::default();
+        let counts = Arc::clone(&lookups);
         tokio::spawn(async move {
             let mut packet = [0; 512];
             while let Ok((length, from)) = socket.recv_from(&mut packet).await {
                 let _ = socket.send_to(&answer(&packet[..length], &counts), from).await;
             }
         });
-        NameServer { asked }
+        NameServer { lookups }
     }
 
-    /// Begins anew: the next answer to each name is its first.
-    pub(super) fn forget(&self) {
-        self.asked.lock().unwrap().clear();
+    /// Resets the counts: the next answer for each name is its first one again.
+    pub(super) fn reset(&self) {
+        self.lookups.lock().clear();
     }
 
-    pub(super) fn asked_about(&self, name: &str) -> usize {
-        self.asked.lock().unwrap().get(name).copied().unwrap_or_default()
+    pub(super) fn lookups_of(&self, name: &str) -> usize {
+        self.lookups.lock().get(name).copied().unwrap_or_default()
     }
 }
 
-fn answer(query: &[u8], asked: &Asked) -> Vec<u8> {
+fn answer(query: &[u8], lookups: &Lookups) -> Vec<u8> {
     let (name, end) = read_name(query);
     let kind = u16::from_be_bytes([query[end], query[end + 1]]);
     let nth = if kind == A {
-        let mut asked = asked.lock().unwrap();
-        let count = asked.entry(name.clone()).or_default();
+        let mut lookups = lookups.lock();
+        let count = lookups.entry(name.clone()).or_default();
         *count += 1;
         *count - 1
     } else {
@@ -60,7 +60,7 @@ fn answer(query: &[u8], asked: &Asked) -> Vec<u8> {
     let mut records = Vec::new();
     let mut owner = name;
     for target in chain {
-        records.push(record(&owner, CNAME, &written(&target)));
+        records.push(record(&owner, CNAME, &encoded(&target)));
         owner = target;
     }
     for address in addresses {
@@ -70,7 +70,8 @@ fn answer(query: &[u8], asked: &Asked) -> Vec<u8> {
             IpAddr::V4(_) | IpAddr::V6(_) => {}
         }
     }
-    // The same number, "an answer, recursion available", one question, and so many answers.
+    // The header: the ID of the query, "response, recursion available", the number of questions (1)
+    // and of answers.
     let mut reply =
         vec![query[0], query[1], 0x81, 0x80, 0, 1, 0, u8::try_from(records.len()).unwrap()];
     reply.extend([0; 4]);
@@ -79,7 +80,7 @@ fn answer(query: &[u8], asked: &Asked) -> Vec<u8> {
     reply
 }
 
-/// The name asked about, in small letters, and where it ends.
+/// The name in the question, in lower case, and the position after it.
 fn read_name(query: &[u8]) -> (String, usize) {
     let (mut labels, mut at) = (Vec::new(), 12);
     while query[at] != 0 {
@@ -90,7 +91,7 @@ fn read_name(query: &[u8]) -> (String, usize) {
     (labels.join("."), at + 1)
 }
 
-fn written(name: &str) -> Vec<u8> {
+fn encoded(name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for label in name.split('.') {
         bytes.push(u8::try_from(label.len()).unwrap());
@@ -101,7 +102,7 @@ fn written(name: &str) -> Vec<u8> {
 }
 
 fn record(owner: &str, kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut bytes = written(owner);
+    let mut bytes = encoded(owner);
     bytes.extend(kind.to_be_bytes());
     bytes.extend([0, 1, 0, 0, 0, 0]);
     bytes.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
@@ -109,7 +110,7 @@ fn record(owner: &str, kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The names on the way to the addresses, and these, at the nth time.
+/// The CNAME chain and the addresses of a name in its nth answer, from 0.
 fn records(name: &str, nth: usize) -> (Vec<String>, Vec<IpAddr>) {
     let receiver = || vec![IpAddr::V4(RECEIVER_V4), IpAddr::V6(RECEIVER_V6)];
     let (first, zone) = name.split_once('.').unwrap_or((name, ""));
@@ -117,9 +118,9 @@ fn records(name: &str, nth: usize) -> (Vec<String>, Vec<IpAddr>) {
     let listed = |text: &str| text.split('-').map(address).collect::<Option<Vec<IpAddr>>>();
     match word {
         "flip" if nth > 0 => (Vec::new(), listed(rest).unwrap()),
-        "turn" if nth % 2 == 1 => (Vec::new(), listed(rest).unwrap()),
-        // Only in IPv4, which is counted.
-        "flip" | "turn" => (Vec::new(), vec![IpAddr::V4(RECEIVER_V4)]),
+        "alternate" if nth % 2 == 1 => (Vec::new(), listed(rest).unwrap()),
+        // IPv4 only: only A queries are counted.
+        "flip" | "alternate" => (Vec::new(), vec![IpAddr::V4(RECEIVER_V4)]),
         _ => match chain_length(word) {
             Some(length) => {
                 let chain = (0..length).rev().map(|n| format!("link-{n}-{rest}.{zone}"));
@@ -130,7 +131,7 @@ fn records(name: &str, nth: usize) -> (Vec<String>, Vec<IpAddr>) {
     }
 }
 
-/// Of `c3`, not of `c0000001`, which is an address.
+/// The number in `c3`. Longer words such as `c0000001` are addresses.
 fn chain_length(word: &str) -> Option<usize> {
     word.strip_prefix('c').filter(|number| number.len() == 1)?.parse().ok()
 }

@@ -1,109 +1,109 @@
-//! Listeners at every address, one of which is the receiver's, and eyes on every packet.
+//! Counts all packets of the namespace, and listens on all addresses. Serves as the receiver too.
 //!
-//! A packet socket sees what passes on the loopback interface, twice: as it leaves and as it comes.
-//! Invariant: whatever is not between the receiver and the name server is a hit.
+//! A packet socket sees each packet of the loopback interface twice: sent and received. Invariant:
+//! a packet that is not between the receiver and the name server is a hit.
 
 use super::{NAME_SERVER, RECEIVER_V4, RECEIVER_V6};
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 const SERVER: &[u8] = include_bytes!("server.pem");
-/// The ports that webhooks may go to, and some that attackers like.
+/// Ports that webhooks may go to, and some that attackers try.
 const PORTS: [u16; 8] = [80, 443, 8443, 22, 5432, 6379, 8080, 9000];
-/// Longer than the watcher takes to look at what has passed.
-const A_WHILE: Duration = Duration::from_millis(300);
-/// Longer than a connection that is at its end still has something to send.
+/// More than the capturing thread needs to read all packets so far.
+const CAPTURE_DELAY: Duration = Duration::from_millis(300);
+/// More than the pause between the last packets of a connection that is being closed.
 const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
-struct Notes {
+struct Counts {
     hits: Mutex<Vec<(IpAddr, IpAddr)>>,
-    packets_elsewhere: AtomicUsize,
+    expected_packets: AtomicUsize,
     connections: AtomicUsize,
     requests: Mutex<Vec<String>>,
 }
 
-pub(super) struct Trap {
-    notes: Arc<Notes>,
+pub(super) struct PacketMonitor {
+    counts: Arc<Counts>,
 }
 
-impl Trap {
-    pub(super) async fn set() -> Trap {
-        let notes = Arc::new(Notes::default());
-        watch(Arc::clone(&notes));
+impl PacketMonitor {
+    pub(super) async fn start() -> PacketMonitor {
+        let counts = Arc::new(Counts::default());
+        capture(Arc::clone(&counts));
         let tls = acceptor();
         for port in PORTS {
             let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await.unwrap();
-            let (notes, tls) = (Arc::clone(&notes), tls.clone());
+            let (counts, tls) = (Arc::clone(&counts), tls.clone());
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(receive(stream, port, tls.clone(), Arc::clone(&notes)));
+                    tokio::spawn(receive(stream, port, tls.clone(), Arc::clone(&counts)));
                 }
             });
         }
-        Trap { notes }
+        PacketMonitor { counts }
     }
 
-    pub(super) fn forget(&self) {
-        self.notes.hits.lock().unwrap().clear();
-        self.notes.packets_elsewhere.store(0, Ordering::SeqCst);
-        self.notes.connections.store(0, Ordering::SeqCst);
-        self.notes.requests.lock().unwrap().clear();
+    pub(super) fn reset(&self) {
+        self.counts.hits.lock().clear();
+        self.counts.expected_packets.store(0, Ordering::SeqCst);
+        self.counts.connections.store(0, Ordering::SeqCst);
+        self.counts.requests.lock().clear();
     }
 
-    /// Forgets once the wire has been quiet for a second: connections that were led astray before
-    /// still say goodbye.
-    pub(super) async fn forget_when_quiet(&self) {
+    /// Resets once no packet was seen for [`QUIET`]: connections of the test before still close.
+    pub(super) async fn reset_when_quiet(&self) {
         let mut before = usize::MAX;
         loop {
-            let now = self.notes.hits.lock().unwrap().len() + self.packets_elsewhere();
+            let now = self.counts.hits.lock().len() + self.expected_packets();
             if now == before {
-                return self.forget();
+                return self.reset();
             }
             before = now;
             tokio::time::sleep(QUIET).await;
         }
     }
 
-    /// Packets and connections that went astray.
-    pub(super) async fn hits_after_a_while(&self) -> (usize, usize) {
-        tokio::time::sleep(A_WHILE).await;
-        let packets = self.notes.hits.lock().unwrap().len();
-        (packets, self.notes.connections.load(Ordering::SeqCst))
+    /// Packets and connections to unexpected addresses, after a short wait.
+    pub(super) async fn hits(&self) -> (usize, usize) {
+        tokio::time::sleep(CAPTURE_DELAY).await;
+        let packets = self.counts.hits.lock().len();
+        (packets, self.counts.connections.load(Ordering::SeqCst))
     }
 
-    /// Whether anything went astray; soon, if it did.
+    /// Whether there is a hit. Returns at once if there is one, or else after a short wait.
     pub(super) async fn has_hits(&self) -> bool {
         for _ in 0..10 {
-            if !self.notes.hits.lock().unwrap().is_empty() {
+            if !self.counts.hits.lock().is_empty() {
                 return true;
             }
-            tokio::time::sleep(A_WHILE / 30).await;
+            tokio::time::sleep(CAPTURE_DELAY / 30).await;
         }
         false
     }
 
     pub(super) fn first_hits(&self) -> Vec<(IpAddr, IpAddr)> {
-        self.notes.hits.lock().unwrap().iter().take(4).copied().collect()
+        self.counts.hits.lock().iter().take(4).copied().collect()
     }
 
-    pub(super) fn packets_elsewhere(&self) -> usize {
-        self.notes.packets_elsewhere.load(Ordering::SeqCst)
+    pub(super) fn expected_packets(&self) -> usize {
+        self.counts.expected_packets.load(Ordering::SeqCst)
     }
 
-    /// What the receiver has read.
+    /// The requests that the receiver has read.
     pub(super) fn requests(&self) -> Vec<String> {
-        self.notes.requests.lock().unwrap().clone()
+        self.counts.requests.lock().clone()
     }
 }
 
@@ -112,29 +112,29 @@ fn is_expected(address: IpAddr) -> bool {
     known.contains(&address)
 }
 
-/// Reads every packet, from before anybody can send one.
-fn watch(notes: Arc<Notes>) {
-    // AF_PACKET, and ETH_P_ALL in the network's order.
+/// Starts to capture all packets. The socket is open when this returns.
+fn capture(counts: Arc<Counts>) {
+    // AF_PACKET, and ETH_P_ALL in network byte order.
     let all = Protocol::from(i32::from(3_u16.to_be()));
     let mut socket = Socket::new(Domain::from(17), Type::DGRAM, Some(all)).unwrap();
-    // A burst must not get lost; the kernel gives what it may.
+    // No packet of a burst may be lost. The kernel may grant less than this.
     socket.set_recv_buffer_size(8 << 20).unwrap();
     std::thread::spawn(move || {
         let mut packet = [0; 64];
         while let Ok(length) = socket.read(&mut packet) {
-            // One that is not IP counts as a hit as well.
-            let nowhere = (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into());
-            let (from, to) = ends(&packet[..length]).unwrap_or(nowhere);
+            // A packet that is not IP is a hit too.
+            let not_ip = (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into());
+            let (from, to) = ends(&packet[..length]).unwrap_or(not_ip);
             if is_expected(from) && is_expected(to) {
-                notes.packets_elsewhere.fetch_add(1, Ordering::SeqCst);
+                counts.expected_packets.fetch_add(1, Ordering::SeqCst);
             } else {
-                notes.hits.lock().unwrap().push((from, to));
+                counts.hits.lock().push((from, to));
             }
         }
     });
 }
 
-/// From where, to where.
+/// The source and the destination of an IP packet.
 fn ends(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
     let v4 =
         |at| packet.get(at..at + 4)?.try_into().ok().map(|b: [u8; 4]| Ipv4Addr::from(b).into());
@@ -147,25 +147,26 @@ fn ends(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
     }
 }
 
-async fn receive(stream: TcpStream, port: u16, tls: TlsAcceptor, notes: Arc<Notes>) {
+async fn receive(stream: TcpStream, port: u16, tls: TlsAcceptor, counts: Arc<Counts>) {
     let here = stream.local_addr().unwrap().ip().to_canonical();
     if !is_expected(here) {
-        notes.connections.fetch_add(1, Ordering::SeqCst);
+        counts.connections.fetch_add(1, Ordering::SeqCst);
         return;
     }
     match port {
-        80 => serve(stream, &notes).await,
+        80 => serve(stream, &counts).await,
         443 | 8443 => {
             if let Ok(stream) = tls.accept(stream).await {
-                serve(stream, &notes).await;
+                serve(stream, &counts).await;
             }
         }
         _ => {}
     }
 }
 
-/// Answers 204; or as `/302?somewhere` says; and hangs up if the path is `/close`.
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, notes: &Notes) {
+/// Answers 204, or a redirect to `somewhere` for `/302?somewhere`. Closes the connection after
+/// `/close`.
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, counts: &Counts) {
     loop {
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n{}") {
@@ -177,7 +178,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, notes: &Notes) {
         }
         let request = String::from_utf8(request).unwrap();
         let target = request.split(' ').nth(1).unwrap().to_owned();
-        notes.requests.lock().unwrap().push(request);
+        counts.requests.lock().push(request);
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let status = path.trim_start_matches('/');
         let reply = if status.len() == 3 && status.starts_with('3') {
@@ -188,7 +189,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, notes: &Notes) {
             "HTTP/1.1 204 X\r\n\r\n".to_owned()
         };
         if stream.write_all(reply.as_bytes()).await.is_err() || status == "close" {
-            // With the end of TLS, without which the other side would call it cut off.
+            // Sends TLS close_notify, without which the client would see a truncated response.
             let _ = stream.shutdown().await;
             return;
         }

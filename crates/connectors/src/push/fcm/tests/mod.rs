@@ -2,7 +2,7 @@
 //! each answer means, how often a token is fetched, and that no secret comes out.
 
 use super::*;
-use crate::manual_clock::{ManualClock, MORNING};
+use crate::manual_clock::ManualClock;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -17,7 +17,6 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// A fixture: it opens nothing.
@@ -58,7 +57,7 @@ impl World {
 
     async fn with_timeout(timeout: Duration) -> World {
         let google = Arc::new(Google::default());
-        let clock = Arc::new(ManualClock(AtomicI64::new(MORNING)));
+        let clock = Arc::new(ManualClock::new());
         let router = Router::new()
             .route("/token", post(give_token))
             .fallback(take_message)
@@ -71,7 +70,7 @@ impl World {
     }
 
     fn pass(&self, span: Duration) {
-        self.clock.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+        self.clock.advance(span);
     }
 
     fn tokens_answer(&self, replies: impl IntoIterator<Item = Reply>) {
@@ -528,7 +527,7 @@ async fn nobody_there_is_later() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let clock = Arc::new(ManualClock(AtomicI64::new(MORNING)));
+    let clock = Arc::new(ManualClock::new());
     let pushed = open(&base, Duration::from_secs(5), clock).push(&push()).await;
     assert!(
         matches!(&pushed, Pushed::Later { reason, after: None }
