@@ -2,14 +2,13 @@
 
 use crate::config::Config;
 use anyhow::Context as _;
-use connectors::push::fcm::Fcm;
-use connectors::push::fcm::{ServiceAccount, Settings};
+use connectors::push::fcm::{Fcm, FcmSettings, ServiceAccount};
 use domain::Clock;
 use engine::Engine;
 use std::sync::Arc;
 
-/// Connects Firebase Cloud Messaging with the service account that the settings name; without one,
-/// nothing is pushed.
+/// Connects Firebase Cloud Messaging with the service account that the settings name. Without one,
+/// no pushes are sent.
 pub(crate) fn connect(
     engine: &Engine,
     config: &Config,
@@ -23,7 +22,7 @@ pub(crate) fn connect(
         .with_context(|| format!("fcm_service_account: {} cannot be read", file.display()))?;
     let account = ServiceAccount::parse(&json)
         .with_context(|| format!("fcm_service_account: {}", file.display()))?;
-    let mut settings = Settings::new(account, clock);
+    let mut settings = FcmSettings::new(account, clock);
     settings.api_base.clone_from(&config.fcm_api_base);
     let fcm = Fcm::open(settings).context("the push service cannot be used")?;
     engine.connect_push(Arc::new(fcm), Arc::new(faces::rechargely::Herald));

@@ -1,10 +1,9 @@
-//! The access token: fetched by whoever comes first, kept for everybody until shortly before its
-//! end.
+//! The OAuth access token: one for all pushes, replaced shortly before it expires.
 //!
-//! Not here: what is sent with it. Invariant: at most one fetch is under way, and after one that
-//! failed there is a rest; a token is in no reason and in no `Debug`.
+//! Not here: the requests that carry it. Invariants: at most one fetch runs at a time, and after a
+//! failed one there is a pause; no reason and no `Debug` output contains a token.
 
-use super::response::{Wait, word};
+use super::response::{RetryLater, code_or_empty};
 use super::service_account::ServiceAccount;
 use crate::http::{self, HttpResponse};
 use domain::clock::Clock;
@@ -16,90 +15,98 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// A token is replaced this long before its end, so that none ends on its way.
-const REPLACED_BEFORE_END: Duration = Duration::from_secs(10 * 60);
+/// A token is replaced this long before it expires, so that none expires while it is being sent.
+const REPLACE_BEFORE_EXPIRY: Duration = Duration::from_secs(10 * 60);
 
-/// After a failure everybody hears the same for this long, or a queue of pushes would ask the
-/// endpoint one by one what it has just said.
-const REST: Duration = Duration::from_secs(5);
+/// The pause after a failed fetch: pushes in this time get the same failure without a fetch of their
+/// own.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// An endpoint that names a time is asked again after it, but not later than this.
-const REST_MAX: Duration = Duration::from_secs(60);
+/// The longest pause that the endpoint can ask for.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Fetches and keeps access tokens for a service account.
-pub(super) struct Access {
+/// Fetches and caches the access token of a service account.
+pub(super) struct AccessTokenCache {
     client: Client,
     account: ServiceAccount,
     clock: Arc<dyn Clock>,
-    kept: Mutex<Kept>,
+    state: Mutex<CacheState>,
 }
 
-/// Times are the clock's monotonic ones.
+/// All times are monotonic.
 #[derive(Default)]
-struct Kept {
-    /// Counts tokens.
-    number: u64,
-    /// The token, and when it is to be replaced.
-    token: Option<(Token, Duration)>,
-    /// Why there is none, and when to try again.
-    failed: Option<(Wait, Duration)>,
+struct CacheState {
+    /// How many tokens were fetched.
+    fetched: u64,
+    /// The token, and when it must be replaced.
+    token: Option<(AccessToken, Duration)>,
+    /// Why the last fetch failed, and when the next one may start.
+    failure: Option<(RetryLater, Duration)>,
 }
 
-/// A token as it is sent.
+/// A token, ready to be sent.
 #[derive(Clone)]
-pub(super) struct Token {
-    /// `Bearer …`, marked as sensitive.
+pub(super) struct AccessToken {
+    /// The value of `Authorization`, `Bearer …`, marked as sensitive.
     pub(super) header: HeaderValue,
+    /// Tells tokens apart without comparing secrets.
     number: u64,
 }
 
-impl Access {
-    pub(super) fn new(client: Client, account: ServiceAccount, clock: Arc<dyn Clock>) -> Access {
-        Access { client, account, clock, kept: Mutex::default() }
+impl AccessTokenCache {
+    pub(super) fn new(
+        client: Client,
+        account: ServiceAccount,
+        clock: Arc<dyn Clock>,
+    ) -> AccessTokenCache {
+        AccessTokenCache { client, account, clock, state: Mutex::default() }
     }
 
-    /// The token, kept or fetched. A token that was `rejected` is not given again.
-    pub(super) async fn token(&self, rejected: Option<&Token>) -> Result<Token, Wait> {
-        // Held while fetching: who comes second waits for what the first one gets.
-        let mut kept = self.kept.lock().await;
+    /// The token from the cache, or a new one. A `rejected` token is never returned again.
+    pub(super) async fn token(
+        &self,
+        rejected: Option<&AccessToken>,
+    ) -> Result<AccessToken, RetryLater> {
+        // Locked during a fetch: other callers wait for its result.
+        let mut state = self.state.lock().await;
         let now = self.clock.monotonic();
-        if let Some((token, until)) = &kept.token
+        if let Some((token, until)) = &state.token
             && now < *until
             && rejected.is_none_or(|rejected| rejected.number != token.number)
         {
             return Ok(token.clone());
         }
-        if let Some((wait, until)) = &kept.failed
+        if let Some((retry, until)) = &state.failure
             && now < *until
         {
-            return Err(wait.clone());
+            return Err(retry.clone());
         }
         match self.fetch().await {
-            Ok((header, lasts)) => {
-                kept.number += 1;
-                let token = Token { header, number: kept.number };
-                // Half its life at least, should it be a short one.
-                let kept_for = lasts.saturating_sub(REPLACED_BEFORE_END).max(lasts / 2);
-                kept.token = Some((token.clone(), now.saturating_add(kept_for)));
-                kept.failed = None;
+            Ok((header, lifetime)) => {
+                state.fetched += 1;
+                let token = AccessToken { header, number: state.fetched };
+                // A token with a short lifetime is used for half of it at least.
+                let used_for = lifetime.saturating_sub(REPLACE_BEFORE_EXPIRY).max(lifetime / 2);
+                state.token = Some((token.clone(), now.saturating_add(used_for)));
+                state.failure = None;
                 Ok(token)
             }
-            Err(wait) => {
-                let rest = wait.after.unwrap_or(REST).min(REST_MAX);
-                kept.token = None;
-                kept.failed = Some((wait.clone(), self.clock.monotonic().saturating_add(rest)));
-                Err(wait)
+            Err(retry) => {
+                let pause = retry.after.unwrap_or(RETRY_PAUSE).min(RETRY_PAUSE_MAX);
+                let until = self.clock.monotonic().saturating_add(pause);
+                state.token = None;
+                state.failure = Some((retry.clone(), until));
+                Err(retry)
             }
         }
     }
 
-    /// Gives an assertion for a token (RFC 7523, 2.1), and says how long that lasts.
-    async fn fetch(&self) -> Result<(HeaderValue, Duration), Wait> {
-        let assertion = self
-            .account
-            .assertion(self.clock.now())
-            .map_err(|_| Wait::of("the service account's key does not sign: ours to mend"))?;
-        // An assertion has only letters that need no escaping.
+    /// Exchanges an assertion for a token (RFC 7523, 2.1). Returns it with its lifetime.
+    async fn fetch(&self) -> Result<(HeaderValue, Duration), RetryLater> {
+        let assertion = self.account.assertion(self.clock.now()).map_err(|_| {
+            RetryLater::because("no access token: the service account's key cannot sign")
+        })?;
+        // An assertion has only characters that need no escaping.
         let form = format!(
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}"
         );
@@ -108,47 +115,49 @@ impl Access {
             .post(self.account.token_uri().clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        let answer = http::send(request)
-            .await
-            .map_err(|error| Wait::of(&format!("no access token: {}", error.reason())))?;
-        if answer.status != StatusCode::OK {
-            return Err(self.refusal(&answer));
+        let response = http::send(request).await.map_err(|error| {
+            RetryLater::because(&format!("no access token: {}", error.reason()))
+        })?;
+        if response.status != StatusCode::OK {
+            return Err(self.read_error(&response));
         }
-        read(&answer.body)
-            .ok_or_else(|| Wait::of("no access token: the answer of the token endpoint has none"))
+        read_token(&response.body).ok_or_else(|| {
+            RetryLater::because("no access token: the answer of the token endpoint has none")
+        })
     }
 
-    fn refusal(&self, answer: &HttpResponse) -> Wait {
-        let said: Option<Refusal> = serde_json::from_slice(&answer.body).ok();
-        let said = said.as_ref().map_or("", |refusal| word(&refusal.error));
+    fn read_error(&self, response: &HttpResponse) -> RetryLater {
+        let error: Option<TokenError> = serde_json::from_slice(&response.body).ok();
+        let code = error.as_ref().map_or("", |error| code_or_empty(&error.error));
         let reason = format!(
-            "no access token: the token endpoint answered {} {said}",
-            answer.status.as_u16()
+            "no access token: the token endpoint answered {} {code}",
+            response.status.as_u16()
         );
-        let after = http::retry_after(&answer.headers, self.clock.now());
-        Wait { reason: reason.trim_end().to_owned(), after }
+        let after = http::retry_after(&response.headers, self.clock.now());
+        RetryLater { reason: reason.trim_end().to_owned(), after }
     }
 }
 
+/// A successful response of the token endpoint (RFC 6749, 5.1).
 #[derive(Deserialize)]
-struct Granted {
+struct TokenResponse {
     access_token: String,
-    /// Seconds.
+    /// In seconds.
     expires_in: u64,
 }
 
-/// RFC 6749, 5.2. Its description is left alone: it may quote what we sent.
+/// RFC 6749, 5.2. Its `error_description` is not read: it may quote what we sent.
 #[derive(Deserialize)]
-struct Refusal {
+struct TokenError {
     error: String,
 }
 
-fn read(body: &[u8]) -> Option<(HeaderValue, Duration)> {
-    let granted: Granted = serde_json::from_slice(body).ok()?;
-    if granted.access_token.is_empty() {
+fn read_token(body: &[u8]) -> Option<(HeaderValue, Duration)> {
+    let response: TokenResponse = serde_json::from_slice(body).ok()?;
+    if response.access_token.is_empty() {
         return None;
     }
-    let mut header = HeaderValue::try_from(format!("Bearer {}", granted.access_token)).ok()?;
+    let mut header = HeaderValue::try_from(format!("Bearer {}", response.access_token)).ok()?;
     header.set_sensitive(true);
-    Some((header, Duration::from_secs(granted.expires_in)))
+    Some((header, Duration::from_secs(response.expires_in)))
 }

@@ -1,8 +1,8 @@
 //! Firebase Cloud Messaging, HTTP v1: pushes to Android, iOS and the web.
 //!
-//! Not here: who is told what, and how often one tries again. Invariant: neither the device token
-//! nor the access token nor the key is in anything this connector says; a push ends within its
-//! time, whatever the other side does.
+//! Not here: the text of a push, and how often a failed one is retried. Invariants: no reason, error
+//! or `Debug` output contains a device token, an access token or the key; a push ends within its
+//! timeout, whatever FCM does.
 
 mod access_token;
 mod response;
@@ -10,16 +10,16 @@ mod service_account;
 #[cfg(test)]
 mod tests;
 
-pub use service_account::{BadServiceAccount, ServiceAccount};
+pub use service_account::{ServiceAccount, ServiceAccountError};
 
 use crate::http::{self, ClientError, EndpointError};
-use access_token::{Access, Token};
+use access_token::{AccessToken, AccessTokenCache};
 use domain::clock::Clock;
 use domain::push::{Push, Pushed, Pusher};
 use domain::upstream::Coming;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Url};
-use response::{Verdict, Wait, verdict};
+use response::{RetryLater, SendResult, read_response};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,33 +27,33 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where FCM is.
+/// The base URL of FCM.
 pub const API_BASE: &str = "https://fcm.googleapis.com";
 
-/// FCM asks senders to wait for an answer at least this long.
+/// FCM asks senders to wait at least this long for a response.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// APNs takes no longer name for pushes that replace each other.
+/// The limit of APNs for the identifier of pushes that replace each other.
 const COLLAPSE_ID_BYTES_MAX: usize = 64;
 
-/// What the connector is told.
-pub struct Settings {
-    /// Who we are to Google.
+/// The settings of an [`Fcm`].
+pub struct FcmSettings {
+    /// The Google service account that sends.
     pub account: ServiceAccount,
-    /// Usually [`API_BASE`]; plain HTTP only within this machine.
+    /// The default is [`API_BASE`]. Plain HTTP is accepted only for this machine.
     pub api_base: String,
-    /// The longest that a push takes, an access token for it included. Usually [`TIMEOUT`].
+    /// The limit of one push, including the fetch of an access token. The default is [`TIMEOUT`].
     pub timeout: Duration,
-    /// Certificates of CAs to trust besides the public ones, in PEM.
+    /// PEM certificates of CAs to trust in addition to the public ones.
     pub extra_ca_pem: Option<Vec<u8>>,
-    /// Dates assertions, and tells when an access token is to be replaced.
+    /// Dates the assertions, and says when an access token must be replaced.
     pub clock: Arc<dyn Clock>,
 }
 
-impl Settings {
-    /// Google's own address and times.
-    pub fn new(account: ServiceAccount, clock: Arc<dyn Clock>) -> Settings {
-        Settings {
+impl FcmSettings {
+    /// The defaults: Google's own URL and [`TIMEOUT`].
+    pub fn new(account: ServiceAccount, clock: Arc<dyn Clock>) -> FcmSettings {
+        FcmSettings {
             account,
             api_base: API_BASE.to_owned(),
             timeout: TIMEOUT,
@@ -63,13 +63,13 @@ impl Settings {
     }
 }
 
-/// Why there is no connector.
+/// Why the connector cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum CannotOpen {
-    /// The address is not one.
+pub enum FcmOpenError {
+    /// The base URL is invalid.
     #[error("FCM's address: {0}")]
     ApiBase(#[from] EndpointError),
-    /// There is no client.
+    /// The HTTPS client cannot be built.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
@@ -78,15 +78,15 @@ pub enum CannotOpen {
 pub struct Fcm {
     client: Client,
     send_url: Url,
-    access: Access,
+    access_tokens: AccessTokenCache,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
 impl Fcm {
-    /// Asks nobody anything yet: the first push fetches an access token.
-    pub fn open(settings: Settings) -> Result<Fcm, CannotOpen> {
-        let Settings { account, api_base, timeout, extra_ca_pem, clock } = settings;
+    /// Opens no connection yet: the first push fetches an access token.
+    pub fn open(settings: FcmSettings) -> Result<Fcm, FcmOpenError> {
+        let FcmSettings { account, api_base, timeout, extra_ca_pem, clock } = settings;
         let mut send_url = http::parse_endpoint(&api_base)?;
         send_url.path_segments_mut().map_err(|()| EndpointError::NotAUrl)?.pop_if_empty().extend([
             "v1",
@@ -95,40 +95,41 @@ impl Fcm {
             "messages:send",
         ]);
         let client = http::client(timeout, extra_ca_pem.as_deref())?;
-        let access = Access::new(client.clone(), account, Arc::clone(&clock));
-        Ok(Fcm { client, send_url, access, timeout, clock })
+        let access_tokens = AccessTokenCache::new(client.clone(), account, Arc::clone(&clock));
+        Ok(Fcm { client, send_url, access_tokens, timeout, clock })
     }
 
     async fn deliver(&self, push: &Push) -> Pushed {
-        let message = Envelope::of(push);
-        let token = match self.access.token(None).await {
+        let request = SendRequest::of(push);
+        let token = match self.access_tokens.token(None).await {
             Ok(token) => token,
-            Err(wait) => return wait.into(),
+            Err(retry) => return retry.into(),
         };
-        if let Verdict::Said(pushed) = self.send(&message, &token).await {
+        if let SendResult::Done(pushed) = self.send(&request, &token).await {
             return pushed;
         }
-        // Google may take a token back before its end: once more, with another one.
-        let token = match self.access.token(Some(&token)).await {
+        // Google may revoke a token before it expires: send once more, with a new token.
+        let token = match self.access_tokens.token(Some(&token)).await {
             Ok(token) => token,
-            Err(wait) => return wait.into(),
+            Err(retry) => return retry.into(),
         };
-        match self.send(&message, &token).await {
-            Verdict::Said(pushed) => pushed,
-            Verdict::AccessRejected(wait) => wait.into(),
+        match self.send(&request, &token).await {
+            SendResult::Done(pushed) => pushed,
+            SendResult::AccessTokenRejected(retry) => retry.into(),
         }
     }
 
-    async fn send(&self, message: &Envelope<'_>, token: &Token) -> Verdict {
+    async fn send(&self, request: &SendRequest<'_>, token: &AccessToken) -> SendResult {
         let request = self
             .client
             .post(self.send_url.clone())
             .header(AUTHORIZATION, token.header.clone())
-            .json(message);
+            .json(request);
         match http::send(request).await {
-            Ok(answer) => verdict(&answer, self.clock.now()),
+            Ok(response) => read_response(&response, self.clock.now()),
             Err(error) => {
-                Verdict::Said(Wait::of(&format!("no answer from FCM: {}", error.reason())).into())
+                let reason = format!("no answer from FCM: {}", error.reason());
+                SendResult::Done(RetryLater::because(&reason).into())
             }
         }
     }
@@ -137,10 +138,11 @@ impl Fcm {
 impl Pusher for Fcm {
     fn push<'a>(&'a self, push: &'a Push) -> Coming<'a, Pushed> {
         Box::pin(async move {
-            // Over everything: a push is up to four exchanges, and may wait for another's token.
+            // One timeout for all: a push takes up to four exchanges, and may wait until another
+            // push has fetched the access token.
             match tokio::time::timeout(self.timeout, self.deliver(push)).await {
                 Ok(pushed) => pushed,
-                Err(_) => Wait::of("no answer from FCM in time").into(),
+                Err(_) => RetryLater::because("no answer from FCM in time").into(),
             }
         })
     }
@@ -152,9 +154,9 @@ impl fmt::Debug for Fcm {
     }
 }
 
-/// A message as FCM reads it: `projects.messages` in its REST reference.
+/// The body of `projects.messages.send` in FCM's REST reference.
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct SendRequest<'a> {
     message: Message<'a>,
 }
 
@@ -196,9 +198,9 @@ struct ApnsHeaders<'a> {
     collapse_id: Cow<'a, str>,
 }
 
-impl<'a> Envelope<'a> {
-    fn of(push: &'a Push) -> Envelope<'a> {
-        Envelope {
+impl<'a> SendRequest<'a> {
+    fn of(push: &'a Push) -> SendRequest<'a> {
+        SendRequest {
             message: Message {
                 token: &push.device_token,
                 notification: Notification { title: &push.title, body: &push.body },
@@ -214,8 +216,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The tag, or what stands for one that does not fit: cut short, two tags could become one and
-/// hide each other's pushes.
+/// The tag, or its hash if APNs would not accept the tag. A shortened tag could equal another one,
+/// and their pushes would replace each other.
 fn collapse_id(tag: &str) -> Cow<'_, str> {
     if tag.len() <= COLLAPSE_ID_BYTES_MAX && tag.bytes().all(|b| b.is_ascii_graphic()) {
         return Cow::Borrowed(tag);

@@ -1,9 +1,8 @@
-//! What an answer of FCM's means: one function from an answer to what became of the push.
+//! Maps a response of FCM to the result of the push.
 //!
-//! The facts are those of firebase.google.com: *FCM Error Codes* and *Best practices when sending
-//! FCM messages at scale*. Invariant: a device token is given up only for the replies listed here,
-//! status and code together; whatever else is not understood is tried again. FCM's own sentences
-//! may quote what we sent, so they are not passed on.
+//! Source: firebase.google.com, *FCM Error Codes* and *Best practices when sending FCM messages at
+//! scale*. Invariants: only the listed pairs of status and code make us forget a device token; any
+//! other response is retried. FCM's messages are not passed on: they may quote what we sent.
 
 use crate::http::{self, HttpResponse};
 use domain::clock::Timestamp;
@@ -11,71 +10,71 @@ use domain::push::Pushed;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// What FCM wants us to wait after a 429 that names no time.
+/// The wait that FCM asks for after a 429 without `Retry-After`.
 const QUOTA_WAIT: Duration = Duration::from_secs(60);
 
 const FCM_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
 const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 
-/// How FCM says that a token never was one; its documented reply names no field.
-const NOT_A_TOKEN: &str = "The registration token is not a valid FCM registration token";
+/// FCM's message for a malformed device token. The documented response names no field.
+const INVALID_TOKEN: &str = "The registration token is not a valid FCM registration token";
 
-/// What an answer means.
+/// The result of one request to FCM.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// This became of the push.
-    Said(Pushed),
-    /// The access token is not good (any more).
-    AccessRejected(Wait),
+pub(super) enum SendResult {
+    /// The push has its result.
+    Done(Pushed),
+    /// The access token is not or no longer valid.
+    AccessTokenRejected(RetryLater),
 }
 
-/// Why a push is to be tried again, and when.
+/// Why a push must be retried, and after which time at the earliest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wait {
+pub(super) struct RetryLater {
     pub(super) reason: String,
     pub(super) after: Option<Duration>,
 }
 
-impl Wait {
-    pub(super) fn of(reason: &str) -> Wait {
-        Wait { reason: reason.to_owned(), after: None }
+impl RetryLater {
+    pub(super) fn because(reason: &str) -> RetryLater {
+        RetryLater { reason: reason.to_owned(), after: None }
     }
 }
 
-impl From<Wait> for Pushed {
-    fn from(Wait { reason, after }: Wait) -> Pushed {
+impl From<RetryLater> for Pushed {
+    fn from(RetryLater { reason, after }: RetryLater) -> Pushed {
         Pushed::Later { reason, after }
     }
 }
 
-/// Reads an answer.
-pub(super) fn verdict(answer: &HttpResponse, now: Timestamp) -> Verdict {
-    let status = answer.status.as_u16();
+pub(super) fn read_response(response: &HttpResponse, now: Timestamp) -> SendResult {
+    let status = response.status.as_u16();
     if status == 200 {
-        return Verdict::Said(taken(&answer.body));
+        return SendResult::Done(accepted(&response.body));
     }
-    let error = serde_json::from_slice(&answer.body).map(|Envelope { error }| error).ok();
+    let error = serde_json::from_slice(&response.body).map(|ErrorResponse { error }| error).ok();
     let code = error.as_ref().map_or("", ErrorBody::code);
-    let after = http::retry_after(&answer.headers, now);
+    let after = http::retry_after(&response.headers, now);
     let reason = |more: &str| {
         let reason = format!("FCM answered {status} {code}");
         format!("{}{more}", reason.trim_end())
     };
-    let later = |more: &str| Verdict::Said(Pushed::Later { reason: reason(more), after });
+    let later = |more: &str| SendResult::Done(Pushed::Later { reason: reason(more), after });
     match (status, code) {
-        (404, "UNREGISTERED") => Verdict::Said(Pushed::Unregistered { reason: reason("") }),
-        // Another project's device: not forgotten, because a wrong service account of ours would
-        // then forget every device.
-        (403, "SENDER_ID_MISMATCH") => Verdict::Said(Pushed::Refused { reason: reason("") }),
-        (400, "INVALID_ARGUMENT") => Verdict::Said(invalid(error.as_ref(), &reason)),
-        // Before the next line: it comes with a 401, and no access token of ours mends it.
-        (_, "THIRD_PARTY_AUTH_ERROR") => {
-            later(": ours to mend (the APNs key or web push key in the Firebase project)")
+        (404, "UNREGISTERED") => SendResult::Done(Pushed::Unregistered { reason: reason("") }),
+        // The device belongs to another project. Its token is kept: with a wrong service account
+        // every device would get this response.
+        (403, "SENDER_ID_MISMATCH") => SendResult::Done(Pushed::Refused { reason: reason("") }),
+        (400, "INVALID_ARGUMENT") => SendResult::Done(invalid_argument(error.as_ref(), &reason)),
+        // Before the arm of 401: it comes with a 401, but a new access token would not help.
+        (_, "THIRD_PARTY_AUTH_ERROR") => later(": check APNs or web push key"),
+        (401, _) => {
+            let reason = reason(": the access token");
+            SendResult::AccessTokenRejected(RetryLater { reason, after })
         }
-        (401, _) => Verdict::AccessRejected(Wait { reason: reason(": the access token"), after }),
-        (403, _) => later(": ours to mend (may the service account send for this project?)"),
-        (404, _) => later(": ours to mend (is there such a project?)"),
-        (429, _) => Verdict::Said(Pushed::Later {
+        (403, _) => later(": check the service account's role"),
+        (404, _) => later(": check the service account's project_id"),
+        (429, _) => SendResult::Done(Pushed::Later {
             reason: reason(""),
             after: Some(after.unwrap_or(QUOTA_WAIT)),
         }),
@@ -84,12 +83,13 @@ pub(super) fn verdict(answer: &HttpResponse, now: Timestamp) -> Verdict {
 }
 
 #[derive(Deserialize)]
-struct Taken {
+struct FcmAccepted {
+    /// The identifier of the message.
     name: String,
 }
 
 #[derive(Deserialize)]
-struct Envelope {
+struct ErrorResponse {
     error: ErrorBody,
 }
 
@@ -120,10 +120,10 @@ struct FieldViolation {
 }
 
 impl ErrorBody {
-    /// FCM's own code, or else the general one, which is coarser.
+    /// FCM's own code, or else the less precise status of the Google API.
     fn code(&self) -> &str {
         let own = self.details.iter().find(|d| d.kind == FCM_ERROR && !d.error_code.is_empty());
-        word(own.map_or(&self.status, |detail| &detail.error_code))
+        code_or_empty(own.map_or(&self.status, |detail| &detail.error_code))
     }
 
     fn fields(&self) -> impl Iterator<Item = &str> {
@@ -135,31 +135,32 @@ impl ErrorBody {
     }
 }
 
-fn taken(body: &[u8]) -> Pushed {
+fn accepted(body: &[u8]) -> Pushed {
     match serde_json::from_slice(body) {
-        Ok(Taken { name }) if !name.is_empty() => Pushed::Taken,
-        Ok(_) | Err(_) => Wait::of("FCM answered 200 without a message's name").into(),
+        Ok(FcmAccepted { name }) if !name.is_empty() => Pushed::Taken,
+        Ok(_) | Err(_) => RetryLater::because("FCM answered 200 without a message's name").into(),
     }
 }
 
-/// A request that FCM does not like: only if it blames the token is the token given up.
-fn invalid(error: Option<&ErrorBody>, reason: &impl Fn(&str) -> String) -> Pushed {
+/// The result of `INVALID_ARGUMENT`: the device token is forgotten only if FCM names it as the
+/// invalid field.
+fn invalid_argument(error: Option<&ErrorBody>, reason: &impl Fn(&str) -> String) -> Pushed {
     let fields: Vec<&str> = error.into_iter().flat_map(ErrorBody::fields).collect();
-    let blames_token = error.is_some_and(|e| e.message == NOT_A_TOKEN);
-    if blames_token || fields.contains(&"message.token") {
+    let is_token_invalid = error.is_some_and(|e| e.message == INVALID_TOKEN);
+    if is_token_invalid || fields.contains(&"message.token") {
         return Pushed::Unregistered { reason: reason(": message.token") };
     }
-    match fields.first().map_or("", |field| word(field)) {
+    match fields.first().map_or("", |field| code_or_empty(field)) {
         "" => Pushed::Refused { reason: reason("") },
         field => Pushed::Refused { reason: reason(&format!(": {field}")) },
     }
 }
 
-/// A code or a field's name as it is, anything else not at all: what is passed on from an answer
-/// must not be able to carry a token.
-pub(super) fn word(text: &str) -> &str {
+/// The text if it looks like a code or a field name, or else an empty text: nothing that could
+/// contain a token is passed on from a response.
+pub(super) fn code_or_empty(text: &str) -> &str {
     const BYTES_MAX: usize = 48;
-    let is_word = text.len() <= BYTES_MAX
+    let is_code = text.len() <= BYTES_MAX
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.[]".contains(&b));
-    if is_word { text } else { "" }
+    if is_code { text } else { "" }
 }

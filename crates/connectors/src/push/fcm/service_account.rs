@@ -1,7 +1,7 @@
-//! A service account: who we are to Google, and the assertion that says so.
+//! A Google service account, and the signed assertion (JWT) that authenticates it.
 //!
-//! Not here: reading the file, fetching a token. Invariant: the key leaves this file only as a
-//! signature; no error and no `Debug` has a byte of it.
+//! Not here: reading the file, fetching a token. Invariant: the key is used for signatures only; no
+//! error and no `Debug` output contains any part of it.
 
 use crate::http;
 use base64::Engine as _;
@@ -19,52 +19,52 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What we ask leave for: sending, and nothing else.
+/// The OAuth scope that we request: sending messages, nothing else.
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 
-/// How long an assertion is good; Google takes no longer one.
-const ASSERTION_LASTS: Duration = Duration::from_secs(60 * 60);
+/// The validity of an assertion: the longest that Google accepts.
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// Why a service account's JSON is not one. Says which field, and nothing of what is in it.
+/// Why the JSON of a service account is rejected. Names the field, never its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadServiceAccount {
-    /// No JSON object.
+pub enum ServiceAccountError {
+    /// It is not a JSON object.
     #[error("the service account is not a JSON object")]
     NotAnObject,
-    /// A field is missing or wrong.
-    #[error("the service account's {field} {trouble}")]
+    /// A field is missing or invalid.
+    #[error("the service account's {field} {problem}")]
     Field {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
-        /// What is wrong with it.
-        trouble: &'static str,
+        /// The rest of the sentence: `is missing`.
+        problem: &'static str,
     },
 }
 
-/// Who we are to Google.
+/// The identity that sends pushes, with its private key.
 pub struct ServiceAccount {
     project_id: String,
     client_email: String,
     key_id: String,
     key: Arc<dyn SigningKey>,
     token_uri: Url,
-    /// `token_uri` to the letter: an assertion names whom it is for.
+    /// `token_uri` exactly as in the file: the audience that an assertion must name.
     audience: String,
 }
 
 impl ServiceAccount {
-    /// Reads the JSON file that Google's console gives out.
-    pub fn parse(json: &[u8]) -> Result<ServiceAccount, BadServiceAccount> {
-        // Field by field: the JSON library's own errors quote what they found.
+    /// Parses the JSON file that one downloads from Google's console.
+    pub fn parse(json: &[u8]) -> Result<ServiceAccount, ServiceAccountError> {
+        // Field by field: errors of the JSON library would quote values.
         let object: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|_| BadServiceAccount::NotAnObject)?;
+            serde_json::from_slice(json).map_err(|_| ServiceAccountError::NotAnObject)?;
         let audience = text(&object, "token_uri")?;
         let token_uri = http::parse_endpoint(&audience).map_err(|error| {
-            let trouble = match error {
+            let problem = match error {
                 http::EndpointError::NotAUrl => "is not a URL",
                 http::EndpointError::Insecure => "is not https",
             };
-            BadServiceAccount::Field { field: "token_uri", trouble }
+            ServiceAccountError::Field { field: "token_uri", problem }
         })?;
         Ok(ServiceAccount {
             project_id: project_id(&object)?,
@@ -76,38 +76,38 @@ impl ServiceAccount {
         })
     }
 
-    /// The project for which it sends.
+    /// The Firebase project to which it belongs.
     pub fn project_id(&self) -> &str {
         &self.project_id
     }
 
-    /// Where its assertions are given for access tokens.
+    /// The endpoint that exchanges an assertion for an access token.
     pub(super) fn token_uri(&self) -> &Url {
         &self.token_uri
     }
 
-    /// Says who we are, from now for an hour (RFC 7523; signed with RS256, RFC 7518).
-    pub(super) fn assertion(&self, now: Timestamp) -> Result<String, Unsigned> {
+    /// An assertion that is valid for an hour from `now` (RFC 7523; signed with RS256, RFC 7518).
+    pub(super) fn assertion(&self, now: Timestamp) -> Result<String, SigningError> {
         let header = Header { alg: "RS256", typ: "JWT", kid: &self.key_id };
         let claims = Claims {
             iss: &self.client_email,
             scope: SCOPE,
             aud: &self.audience,
             iat: seconds(now),
-            exp: seconds(now.after(ASSERTION_LASTS)),
+            exp: seconds(now.after(ASSERTION_LIFETIME)),
         };
-        let mut assertion = format!("{}.{}", part(&header)?, part(&claims)?);
+        let mut assertion = format!("{}.{}", encode(&header)?, encode(&claims)?);
         let signature = signer(self.key.as_ref())
-            .ok_or(Unsigned)?
+            .ok_or(SigningError)?
             .sign(assertion.as_bytes())
-            .map_err(|_| Unsigned)?;
+            .map_err(|_| SigningError)?;
         assertion.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut assertion);
         Ok(assertion)
     }
 }
 
-/// Says whose it is, not the key.
+/// Without the key.
 impl fmt::Debug for ServiceAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceAccount")
@@ -117,9 +117,9 @@ impl fmt::Debug for ServiceAccount {
     }
 }
 
-/// The key did not sign.
+/// The key could not sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unsigned;
+pub(super) struct SigningError;
 
 #[derive(Serialize)]
 struct Header<'a> {
@@ -137,35 +137,36 @@ struct Claims<'a> {
     exp: i64,
 }
 
-fn text(object: &Map<String, Value>, field: &'static str) -> Result<String, BadServiceAccount> {
-    let bad = |trouble| BadServiceAccount::Field { field, trouble };
-    let text = object.get(field).ok_or(bad("is missing"))?;
-    let text = text.as_str().ok_or(bad("is not a text"))?.trim();
-    if text.is_empty() { Err(bad("is empty")) } else { Ok(text.to_owned()) }
+fn text(object: &Map<String, Value>, field: &'static str) -> Result<String, ServiceAccountError> {
+    let error = |problem| ServiceAccountError::Field { field, problem };
+    let text = object.get(field).ok_or(error("is missing"))?;
+    let text = text.as_str().ok_or(error("is not a string"))?.trim();
+    if text.is_empty() { Err(error("is empty")) } else { Ok(text.to_owned()) }
 }
 
-/// It becomes a part of a path. Old projects have a domain in front: `example.com:shop`.
-fn project_id(object: &Map<String, Value>) -> Result<String, BadServiceAccount> {
+/// Restricted to characters that are safe in a URL path. Old projects have a domain as a prefix:
+/// `example.com:shop`.
+fn project_id(object: &Map<String, Value>) -> Result<String, ServiceAccountError> {
     let id = text(object, "project_id")?;
     let is_plain = id.starts_with(|c: char| c.is_ascii_alphanumeric())
         && id.chars().all(|c| c.is_ascii_alphanumeric() || ['-', '.', ':'].contains(&c));
     if is_plain {
         Ok(id)
     } else {
-        Err(BadServiceAccount::Field { field: "project_id", trouble: "is not a project's name" })
+        Err(ServiceAccountError::Field { field: "project_id", problem: "is not a project's name" })
     }
 }
 
-/// The TLS library's key, because it brings its own randomness, of which this signature (PKCS#1
-/// v1.5) needs none: the same words give the same signature.
-fn key(pem: &str) -> Result<Arc<dyn SigningKey>, BadServiceAccount> {
-    let bad = |trouble| BadServiceAccount::Field { field: "private_key", trouble };
+/// A key of the TLS library: it has its own random source, so none is needed as an argument. A
+/// PKCS#1 v1.5 signature uses no randomness: the same input gives the same signature.
+fn key(pem: &str) -> Result<Arc<dyn SigningKey>, ServiceAccountError> {
+    let error = |problem| ServiceAccountError::Field { field: "private_key", problem };
     let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
-        .map_err(|_| bad("is not a private key in PKCS#8 PEM"))?;
+        .map_err(|_| error("is not a private key in PKCS#8 PEM"))?;
     let key = any_supported_type(&PrivateKeyDer::Pkcs8(der))
-        .map_err(|_| bad("is not a key that can sign"))?;
+        .map_err(|_| error("is not a key that can sign"))?;
     if signer(key.as_ref()).is_none() {
-        return Err(bad("is not an RSA key"));
+        return Err(error("is not an RSA key"));
     }
     Ok(key)
 }
@@ -174,8 +175,8 @@ fn signer(key: &dyn SigningKey) -> Option<Box<dyn Signer>> {
     key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
 }
 
-fn part(value: &impl Serialize) -> Result<String, Unsigned> {
-    let json = serde_json::to_vec(value).map_err(|_| Unsigned)?;
+fn encode(value: &impl Serialize) -> Result<String, SigningError> {
+    let json = serde_json::to_vec(value).map_err(|_| SigningError)?;
     Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
