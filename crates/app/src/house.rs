@@ -6,8 +6,7 @@ use crate::config::Config;
 use crate::secrets::MasterKey;
 use crate::{mail, push, webhook_sender};
 use anyhow::{Context as _, anyhow};
-use connectors::upstream::simulator::Settings;
-use connectors::upstream::simulator::Simulator;
+use connectors::upstream::simulator::{Simulator, SimulatorSettings};
 use domain::Clock;
 use domain::catalog::Catalog;
 use domain::refusal::Refusal;
@@ -36,7 +35,7 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     engine.connect_mail(mail::mailer(config, clock.clone())?);
     push::connect(&engine, config, clock.clone())?;
     webhook_sender::connect(&engine, config, clock.clone())?;
-    let mut settings = Settings::new(clock, engine.listener());
+    let mut settings = SimulatorSettings::new(clock, engine.listener());
     let truth_file = match config.simulator_file.as_os_str().is_empty() {
         true => data_dir.join(TRUTH_FILE),
         false => config.simulator_file.clone(),

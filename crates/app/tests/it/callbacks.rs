@@ -1,7 +1,7 @@
 //! `POST /callbacks/<upstream>`: what the simulator signs is heard, what nobody signed is not.
 
 use crate::harness::{Client, Folder, RECHARGE, recharge};
-use connectors::upstream::simulator::{SIGNATURE, signed};
+use connectors::upstream::simulator::{SIGNATURE_HEADER, signed_callback};
 use domain::PurchaseId;
 use domain::upstream::AttemptRef;
 use ring::hmac;
@@ -14,10 +14,10 @@ fn secret(folder: &Folder) -> [u8; 32] {
 }
 
 async fn call(client: &mut Client, secret: &[u8; 32], attempt: AttemptRef) -> u16 {
-    let callback = signed(secret, attempt, "delivered");
-    client.set(SIGNATURE, callback.header(SIGNATURE).unwrap());
+    let callback = signed_callback(secret, attempt, "delivered");
+    client.set(SIGNATURE_HEADER, callback.header(SIGNATURE_HEADER).unwrap());
     let reply = client.post("/callbacks/simulator-a", callback.body).await;
-    client.set(SIGNATURE, "");
+    client.set(SIGNATURE_HEADER, "");
     reply.status()
 }
 

@@ -18,8 +18,7 @@ use tokio::sync::Mutex;
 /// A token is replaced this long before it expires, so that none expires while it is being sent.
 const REPLACE_BEFORE_EXPIRY: Duration = Duration::from_secs(10 * 60);
 
-/// The pause after a failed fetch: pushes in this time get the same failure without a fetch of their
-/// own.
+/// The pause after a failed fetch. Pushes in this time get the same failure without another fetch.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest pause that the endpoint can ask for.

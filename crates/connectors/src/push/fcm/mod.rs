@@ -1,8 +1,8 @@
 //! Firebase Cloud Messaging, HTTP v1: pushes to Android, iOS and the web.
 //!
-//! Not here: the text of a push, and how often a failed one is retried. Invariants: no reason, error
-//! or `Debug` output contains a device token, an access token or the key; a push ends within its
-//! timeout, whatever FCM does.
+//! Not here: the text of a push, and how often a failed one is retried. Invariants: no reason,
+//! error or `Debug` output contains a device token, an access token or the key; a push ends within
+//! its timeout, whatever FCM does.
 
 mod access_token;
 mod response;

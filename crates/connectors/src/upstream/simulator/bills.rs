@@ -1,20 +1,20 @@
-//! What the simulator knows of bills: whom a reference belongs to, and the slips of electricity.
+//! The simulator's bills: customers by reference, and the slips of electricity purchases.
 //!
-//! Everything follows from the digits of the reference and the amount, so that the same purchase
-//! has the same slip whenever it is asked for. The digit before the last three chooses: 2 two
-//! tokens, 3 a key change and a credit (three tokens), 4 arrears that are taken first.
+//! All results are functions of the attempt, the reference and the amount, so repeated enquiries
+//! get the same slip. The fourth digit from the end selects the case: 2 is two tokens, 3 is a key
+//! change and a credit (three tokens), 4 is arrears, which are deducted first.
 
-use super::random::draw;
+use super::random::random;
 use super::truth_log::Record;
 use domain::money::{Currency, Money};
 use domain::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry};
 
-/// Who sells electricity by tokens.
-const SELLS_TOKENS: &str = "ZETDC";
-/// Levied on electricity for rural electrification: 6 % on top, so 6/106 of what is paid.
+/// The operator that sells electricity as tokens.
+const TOKEN_OPERATOR: &str = "ZETDC";
+/// The levy for rural electrification: 6 % on top of the price, so 6/106 of the payment.
 const LEVY_PPM: i64 = 56_604;
-/// What is taken of a payment while there are arrears.
+/// The part of a payment that is deducted while there are arrears.
 const ARREARS_PPM: i64 = 200_000;
 
 const NAMES: [&str; 8] = [
@@ -34,15 +34,15 @@ const STREETS: [&str; 4] = [
     "5 Robert St, Mutare",
 ];
 
-/// Whom a bill reference belongs to. A reference of zeros only is nobody's.
+/// The customer of a bill reference. A reference of only zeros is unknown.
 pub(super) fn look_up(enquiry: &BillEnquiry) -> BillAnswer {
     let reference = enquiry.recipient.as_str();
     if reference.bytes().filter(u8::is_ascii_digit).all(|digit| digit == b'0') {
         return BillAnswer::Unknown;
     }
-    let chosen = |what: &[u8], of: u64| draw(0, &[what, reference.as_bytes()]) % of;
+    let choose = |what: &[u8], of: u64| random(0, &[what, reference.as_bytes()]) % of;
     let pick = |what: &[u8], from: &[&str]| {
-        let index = usize::try_from(chosen(what, from.len() as u64)).unwrap_or(0);
+        let index = usize::try_from(choose(what, from.len() as u64)).unwrap_or(0);
         from.get(index).copied().unwrap_or_default().to_owned()
     };
     let owed = has_arrears(reference).then(|| Money::new(4_550, enquiry.amount.currency()));
@@ -53,9 +53,9 @@ pub(super) fn look_up(enquiry: &BillEnquiry) -> BillAnswer {
     })
 }
 
-/// The slip of a delivered order, if its operator gives one.
+/// The slip of a delivered order. Only token electricity has one.
 pub(super) fn slip(record: &Record) -> Option<Slip> {
-    if record.operator != SELLS_TOKENS {
+    if record.operator != TOKEN_OPERATOR {
         return None;
     }
     let paid = record.amount;
@@ -70,10 +70,10 @@ pub(super) fn slip(record: &Record) -> Option<Slip> {
     let tenths = energy.minor() * 10 / price_of_unit_minor(paid.currency());
     let (whole, half) = (in_units(tenths), tenths / 2);
     let token = |n: u8, units: Option<String>, kind| {
-        let part = |half: u8| draw_of(record, &[n, half]) % 10_000_000_000;
+        let part = |half: u8| random_of(record, &[n, half]) % 10_000_000_000;
         Token::new(&format!("{:010}{:010}", part(0), part(1)), units, kind)
     };
-    let tokens = match choosing_digit(&record.recipient) {
+    let tokens = match case_digit(&record.recipient) {
         b'2' => vec![
             token(1, Some(in_units(half)), TokenKind::Credit)?,
             token(2, Some(in_units(tenths - half)), TokenKind::Credit)?,
@@ -100,7 +100,7 @@ pub(super) fn slip(record: &Record) -> Option<Slip> {
     Some(slip)
 }
 
-/// Play prices of a unit: 13 cents of a dollar, 3.50 ZWG.
+/// The simulated price of a kWh: 0.13 USD, 3.50 ZWG.
 fn price_of_unit_minor(currency: Currency) -> i64 {
     if currency == Currency::USD { 13 } else { 350 }
 }
@@ -109,15 +109,15 @@ fn in_units(tenths: i64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-fn choosing_digit(reference: &str) -> u8 {
+fn case_digit(reference: &str) -> u8 {
     let bytes = reference.as_bytes();
     bytes.len().checked_sub(4).and_then(|i| bytes.get(i)).copied().unwrap_or(b'0')
 }
 
 fn has_arrears(reference: &str) -> bool {
-    choosing_digit(reference) == b'4'
+    case_digit(reference) == b'4'
 }
 
-fn draw_of(record: &Record, what: &[u8]) -> u64 {
-    draw(record.attempt.purchase.0.cast_unsigned(), &[b"token", what])
+fn random_of(record: &Record, what: &[u8]) -> u64 {
+    random(record.attempt.purchase.0.cast_unsigned(), &[b"token", what])
 }

@@ -1,49 +1,49 @@
 //! Callbacks of the simulator: JSON that names an attempt, and a signature over its bytes.
 //!
-//! Invariant: without the right signature nothing in it is read.
+//! Invariant: the body is parsed only after its signature was verified.
 
 use domain::upstream::{AttemptRef, Callback, CallbackRead};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
-/// The header that the signature stands in: HMAC-SHA256 over the body, in hexadecimal.
-pub const SIGNATURE: &str = "x-simulator-signature";
+/// The header with the signature: HMAC-SHA256 over the body, in hexadecimal.
+pub const SIGNATURE_HEADER: &str = "x-simulator-signature";
 
 #[derive(Serialize, Deserialize)]
-struct Said {
+struct CallbackBody {
     attempt: String,
     status: String,
 }
 
-/// A callback about an attempt, as the simulator makes it.
-pub fn signed(secret: &[u8; 32], attempt: AttemptRef, status: &str) -> Callback {
-    let said = Said { attempt: attempt.to_string(), status: status.to_owned() };
-    // It holds two texts, which can always be written.
-    let body = serde_json::to_vec(&said).unwrap_or_default();
+/// A signed callback about an attempt, in the simulator's format.
+pub fn signed_callback(secret: &[u8; 32], attempt: AttemptRef, status: &str) -> Callback {
+    let body = CallbackBody { attempt: attempt.to_string(), status: status.to_owned() };
+    // Serializing two strings cannot fail.
+    let body = serde_json::to_vec(&body).unwrap_or_default();
     let tag = hmac::sign(&key(secret), &body);
     let hex = tag.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
+        // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    Callback { headers: vec![(SIGNATURE.to_owned(), hex)], body }
+    Callback { headers: vec![(SIGNATURE_HEADER.to_owned(), hex)], body }
 }
 
-/// Reads one; without a secret nobody calls back.
+/// Verifies and parses a callback. Without a secret no callbacks are offered.
 pub(super) fn read(secret: Option<&[u8; 32]>, callback: &Callback) -> CallbackRead {
     let Some(secret) = secret else { return CallbackRead::NotOffered };
     let forged = |reason: &str| CallbackRead::Forged { reason: reason.to_owned() };
-    let signature = callback.header(SIGNATURE).and_then(bytes);
+    let signature = callback.header(SIGNATURE_HEADER).and_then(decode_hex);
     let Some(signature) = signature else { return forged("it has no signature") };
     if hmac::verify(&key(secret), &callback.body, &signature).is_err() {
         return forged("its signature is wrong");
     }
-    let Ok(said) = serde_json::from_slice::<Said>(&callback.body) else {
+    let Ok(body) = serde_json::from_slice::<CallbackBody>(&callback.body) else {
         return forged("it cannot be read");
     };
-    match AttemptRef::parse(&said.attempt) {
-        Some(attempt) => CallbackRead::Genuine { attempt, says: said.status },
+    match AttemptRef::parse(&body.attempt) {
+        Some(attempt) => CallbackRead::Genuine { attempt, says: body.status },
         None => forged("it names no attempt"),
     }
 }
@@ -52,7 +52,7 @@ fn key(secret: &[u8; 32]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret)
 }
 
-fn bytes(hex: &str) -> Option<Vec<u8>> {
+fn decode_hex(hex: &str) -> Option<Vec<u8>> {
     let digits = hex.as_bytes();
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(pair).collect())?
@@ -64,18 +64,18 @@ mod tests {
     use domain::PurchaseId;
 
     #[test]
-    fn only_what_is_signed_is_read() {
+    fn only_a_signed_callback_is_genuine() {
         let secret = [7; 32];
         let attempt = AttemptRef { purchase: PurchaseId(12), number: 1 };
-        let genuine = signed(&secret, attempt, "delivered");
+        let genuine = signed_callback(&secret, attempt, "delivered");
         let says = "delivered".to_owned();
         assert_eq!(read(Some(&secret), &genuine), CallbackRead::Genuine { attempt, says });
         assert_eq!(read(None, &genuine), CallbackRead::NotOffered);
         let with = |headers, body: &[u8]| Callback { headers, body: body.to_vec() };
-        let signature = |text: &str| vec![(SIGNATURE.to_owned(), text.to_owned())];
-        let right = genuine.header(SIGNATURE).unwrap();
+        let signature = |text: &str| vec![(SIGNATURE_HEADER.to_owned(), text.to_owned())];
+        let right = genuine.header(SIGNATURE_HEADER).unwrap();
         for forged in [
-            signed(&[8; 32], attempt, "delivered"),
+            signed_callback(&[8; 32], attempt, "delivered"),
             with(Vec::new(), &genuine.body),
             with(signature(""), &genuine.body),
             with(signature("zz"), &genuine.body),

@@ -1,9 +1,8 @@
-//! The simulator: upstreams that play in this process, behind several names with one truth.
+//! The simulator: several simulated upstreams in this process, which share one truth log.
 //!
-//! What happens to an order is written in the last digits of its recipient ([`Script`], CONTRACT
-//! section 3); other numbers are delivered, in the sandbox with a chance drawn from the account's
-//! reference. Invariant: an order that was accepted is on record before anybody hears of it, so
-//! that after a crash an enquiry finds the same truth.
+//! The last digits of the recipient decide what happens to an order ([`Script`], CONTRACT section
+//! 3). Other numbers are delivered; in the sandbox a hash of the account's reference decides.
+//! Invariant: an accepted order is recorded before its answer; an enquiry after a crash finds it.
 
 mod bills;
 mod callback;
@@ -15,9 +14,9 @@ mod tests;
 mod truth_log;
 mod wording;
 
-pub use callback::{SIGNATURE, signed};
+pub use callback::{SIGNATURE_HEADER, signed_callback};
 pub use script::Script;
-pub use truth_log::{KEPT_FOR, Record, Truth, read_truth};
+pub use truth_log::{RETENTION, Record, Truth, read_truth};
 
 use domain::clock::{Clock, Timestamp};
 use domain::upstream::{
@@ -25,51 +24,52 @@ use domain::upstream::{
     Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
 };
 use offers::Offers;
-use script::Turn;
+use parking_lot::Mutex;
+use script::LateChange;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use truth_log::Ground;
+use truth_log::TruthLog;
 
-/// The usual seed: the least with which every reference of the document's samples succeeds.
+/// The default seed: the smallest one with which all references of the document's samples succeed.
 pub const SEED: u64 = 3;
 
-/// After a start, late words that came due within this are said again: the program that should
-/// have heard them may have died with them in its hands. Repeats are harmless.
-const SAID_AGAIN_WITHIN: Duration = Duration::from_secs(3600);
+/// After a start, status updates that were due within this time are sent again: the process that
+/// received them may have died before it stored them. A repeated update does no harm.
+const RESEND_AGE_MAX: Duration = Duration::from_secs(3600);
 
-/// What a simulator is told.
+/// The settings of a [`Simulator`].
 #[derive(Clone)]
-pub struct Settings {
-    /// Fixes the chances of ordinary sandbox numbers.
+pub struct SimulatorSettings {
+    /// Decides together with the reference which ordinary sandbox orders succeed.
     pub seed: u64,
-    /// Where the truth is kept; none: in memory only, forgotten at the end. Several simulators,
-    /// also of several processes on one machine, may share a file: they are then one upstream.
+    /// The file of accepted orders; `None`: in memory only. Several simulators may share a file,
+    /// also in different processes of one machine: then they are one upstream.
     pub truth_file: Option<PathBuf>,
-    /// How long an order that ends in 103 or 104 is worked on.
-    pub work_lasts: Duration,
-    /// How long after its answer an order that ends in 108 or 112 turns into the contrary.
-    pub turns_after: Duration,
-    /// How long after a submit "not found" is to be believed.
+    /// How long the result of an order to 103 or 104 takes.
+    pub work_duration: Duration,
+    /// After which time the state of an order to 108 or 112 contradicts its first answer.
+    pub contradiction_delay: Duration,
+    /// From which time after a submit "not found" is final.
     pub not_found_final_after: Duration,
-    /// Tells when an order was accepted and whether its time has come.
+    /// Dates the acceptance of an order, and decides whether its late change is due.
     pub clock: Arc<dyn Clock>,
-    /// Hears late words.
+    /// Receives status updates.
     pub listener: Arc<dyn Listener>,
-    /// Signs callbacks; none: nobody calls back.
+    /// Signs callbacks; `None`: callbacks are not offered.
     pub callback_secret: Option<[u8; 32]>,
 }
 
-impl Settings {
-    /// The usual seed and the times of CONTRACT section 3, without a file.
-    pub fn new(clock: Arc<dyn Clock>, listener: Arc<dyn Listener>) -> Settings {
-        Settings {
+impl SimulatorSettings {
+    /// The default seed and the times of CONTRACT section 3, without a file.
+    pub fn new(clock: Arc<dyn Clock>, listener: Arc<dyn Listener>) -> SimulatorSettings {
+        SimulatorSettings {
             seed: SEED,
             truth_file: None,
-            work_lasts: Duration::from_secs(3),
-            turns_after: Duration::from_secs(5),
+            work_duration: Duration::from_secs(3),
+            contradiction_delay: Duration::from_secs(5),
             not_found_final_after: Duration::from_secs(2),
             clock,
             listener,
@@ -78,63 +78,63 @@ impl Settings {
     }
 }
 
-/// Plays upstreams that share one truth.
+/// A source of simulated upstreams that share one truth log.
 #[derive(Clone)]
 pub struct Simulator {
-    stage: Arc<Stage>,
+    shared: Arc<SharedState>,
 }
 
 impl Simulator {
-    /// Reads the truth file, cuts off what a crash left half written, forgets what is older than
-    /// [`KEPT_FOR`] and says late words that are due. Must be called within a tokio runtime that
-    /// keeps time: late words are said from there. Refuses a truth file that it cannot read.
-    pub fn open(settings: Settings) -> io::Result<Simulator> {
+    /// Reads the truth file, removes an incomplete last line, drops orders older than
+    /// [`RETENTION`], and schedules the status updates of late changes. Must be called within a
+    /// tokio runtime with a timer, which sends them. A truth file that cannot be read is an error.
+    pub fn open(settings: SimulatorSettings) -> io::Result<Simulator> {
         let runtime = Handle::try_current().map_err(io::Error::other)?;
         let now = settings.clock.now();
-        let (ground, late) = Ground::open(settings.truth_file.as_deref(), now)?;
-        let stage = Arc::new(Stage {
-            ground: Mutex::new(ground),
+        let (truth_log, late) = TruthLog::open(settings.truth_file.as_deref(), now)?;
+        let shared = Arc::new(SharedState {
+            truth_log: Mutex::new(truth_log),
             offers: Offers::load()?,
             settings,
             runtime,
         });
-        for (record, has_turned) in late {
-            let due =
-                stage.due(&record).filter(|due| !has_turned || now.since(*due) < SAID_AGAIN_WITHIN);
+        for (record, has_changed) in late {
+            let due = shared
+                .change_due(&record)
+                .filter(|due| !has_changed || now.since(*due) < RESEND_AGE_MAX);
             if let Some(due) = due {
-                stage.say_later(record, due.since(now));
+                shared.send_update_after(due.since(now), record);
             }
         }
-        Ok(Simulator { stage })
+        Ok(Simulator { shared })
     }
 
-    /// One of the upstreams that are played: its name, and its place in the order of the route,
-    /// from 0 (CONTRACT section 3, 110: the first one is down).
+    /// A simulated upstream with this name and this position in the route, from 0. The position
+    /// matters for recipients in 110: the first upstream is down (CONTRACT section 3).
     pub fn upstream(&self, code: UpstreamCode, position: usize) -> Arc<dyn Upstream> {
-        Arc::new(Actor { code, position, stage: Arc::clone(&self.stage) })
+        Arc::new(SimulatedUpstream { code, position, shared: Arc::clone(&self.shared) })
     }
 
-    /// Who was really credited so far, for oracles: costs a walk over everything.
+    /// The credited attempts so far, for test oracles. Iterates over all orders.
     pub fn truth(&self) -> io::Result<Truth> {
-        self.stage.ground().truth()
+        self.shared.truth_log.lock().truth()
     }
 }
 
-/// One upstream that is played.
-struct Actor {
+struct SimulatedUpstream {
     code: UpstreamCode,
     position: usize,
-    stage: Arc<Stage>,
+    shared: Arc<SharedState>,
 }
 
-impl Upstream for Actor {
+impl Upstream for SimulatedUpstream {
     fn code(&self) -> &UpstreamCode {
         &self.code
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            not_found_final_after: self.stage.settings.not_found_final_after,
+            not_found_final_after: self.shared.settings.not_found_final_after,
             quotes_offers: true,
             looks_up_bills: true,
             is_simulated: true,
@@ -142,16 +142,16 @@ impl Upstream for Actor {
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
-        Box::pin(async move { self.take(order) })
+        Box::pin(async move { self.accept(order) })
     }
 
     fn enquire<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
-        Box::pin(async move { self.tell(order) })
+        Box::pin(async move { self.state(order) })
     }
 
     fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer> {
         Box::pin(async move {
-            // Whoever is down is down for enquiries too (CONTRACT section 3, 110).
+            // An upstream that is down is down for enquiries too (CONTRACT section 3, 110).
             match self.position == 0 && enquiry.recipient.ends_with("110") {
                 true => BillAnswer::Unavailable { reason: format!("{} is down.", self.code) },
                 false => bills::look_up(enquiry),
@@ -160,20 +160,20 @@ impl Upstream for Actor {
     }
 
     fn read_callback(&self, callback: &Callback) -> CallbackRead {
-        callback::read(self.stage.settings.callback_secret.as_ref(), callback)
+        callback::read(self.shared.settings.callback_secret.as_ref(), callback)
     }
 
     fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {
-        Box::pin(async move { self.stage.offers.quote(enquiry) })
+        Box::pin(async move { self.shared.offers.quote(enquiry) })
     }
 }
 
-impl Actor {
-    fn take(&self, order: &Order) -> Outcome {
+impl SimulatedUpstream {
+    fn accept(&self, order: &Order) -> Outcome {
         let script = self.script(order);
         match script {
-            Script::Down => return wording::down(&self.code),
-            Script::LoseRequest => return wording::silence(),
+            Script::Down => return wording::connection_refused(&self.code),
+            Script::LoseRequest => return wording::no_reply(),
             Script::Deliver
             | Script::RefuseNumber
             | Script::RefuseByChance
@@ -185,95 +185,97 @@ impl Actor {
             | Script::Mute
             | Script::RefuseThenDeliver => {}
         }
-        let record = Record::of(order, &self.code, script, self.stage.settings.clock.now());
-        let accepted = self.stage.ground().accept(&record);
+        let record = Record::of(order, &self.code, script, self.shared.settings.clock.now());
+        let accepted = self.shared.truth_log.lock().accept(&record);
         match accepted {
             Ok(true) => {
                 let answer = wording::answer(&record);
-                if let Some(turn) = script.turn() {
-                    let wait = self.stage.settings.wait_of(turn);
-                    self.stage.say_later(record, wait);
+                if let Some(change) = script.late_change() {
+                    let delay = self.shared.settings.delay_of(change);
+                    self.shared.send_update_after(delay, record);
                 }
                 answer
             }
-            // As real upstreams do: the first one stands, and its state is told.
-            Ok(false) => self.tell(order),
-            Err(error) => wording::no_record(&error),
+            // Like real upstreams: a repeated order gets the state of the first one.
+            Ok(false) => self.state(order),
+            Err(error) => wording::truth_file_failed(&error),
         }
     }
 
-    fn tell(&self, order: &Order) -> Outcome {
+    fn state(&self, order: &Order) -> Outcome {
         let script = self.script(order);
         if script == Script::Mute {
             return wording::unaskable();
         }
-        let mut ground = self.stage.ground();
-        let (script, at, has_turned) = match ground.known(order.attempt) {
-            Ok(Some(entry)) => (entry.script, entry.at, entry.has_turned),
+        let mut truth_log = self.shared.truth_log.lock();
+        let (script, at, has_changed) = match truth_log.entry(order.attempt) {
+            Ok(Some(entry)) => (entry.script, entry.at, entry.has_changed),
             Ok(None) => return Outcome::NotFound,
-            Err(error) => return wording::no_record(&error),
+            Err(error) => return wording::truth_file_failed(&error),
         };
         let record = Record::of(order, &self.code, script, at);
-        let is_due =
-            self.stage.due(&record).is_some_and(|due| due <= self.stage.settings.clock.now());
+        let now = self.shared.settings.clock.now();
+        let is_due = self.shared.change_due(&record).is_some_and(|due| due <= now);
         if is_due
-            && !has_turned
-            && let Err(error) = ground.turn(&record)
+            && !has_changed
+            && let Err(error) = truth_log.change(&record)
         {
-            return wording::no_record(&error);
+            return wording::truth_file_failed(&error);
         }
-        drop(ground);
-        wording::state(&record, has_turned || is_due)
+        drop(truth_log);
+        wording::state(&record, has_changed || is_due)
     }
 
     fn script(&self, order: &Order) -> Script {
-        Script::of(self.stage.settings.seed, order, self.position)
+        Script::of(self.shared.settings.seed, order, self.position)
     }
 }
 
-impl Settings {
-    const fn wait_of(&self, turn: Turn) -> Duration {
-        match turn {
-            Turn::EndOfWork => self.work_lasts,
-            Turn::Contrary => self.turns_after,
+impl SimulatorSettings {
+    const fn delay_of(&self, change: LateChange) -> Duration {
+        match change {
+            LateChange::WorkDone => self.work_duration,
+            LateChange::Contradiction => self.contradiction_delay,
         }
     }
 }
 
-/// What all names share.
-struct Stage {
-    settings: Settings,
-    ground: Mutex<Ground>,
+/// What all simulated upstreams share.
+struct SharedState {
+    settings: SimulatorSettings,
+    /// Locked for a few microseconds, never across an await.
+    truth_log: Mutex<TruthLog>,
     offers: Offers,
     runtime: Handle,
 }
 
-impl Stage {
-    /// Held for a few microseconds, never across an await.
-    fn ground(&self) -> MutexGuard<'_, Ground> {
-        self.ground.lock().unwrap_or_else(PoisonError::into_inner)
+impl SharedState {
+    /// When the late change of an order is due, if it has one.
+    fn change_due(&self, record: &Record) -> Option<Timestamp> {
+        let change = record.script.late_change()?;
+        Some(record.at.after(self.settings.delay_of(change)))
     }
 
-    /// When an order turns, if it ever does.
-    fn due(&self, record: &Record) -> Option<Timestamp> {
-        record.script.turn().map(|turn| record.at.after(self.settings.wait_of(turn)))
-    }
-
-    /// A simulator that is dropped meanwhile says nothing: its truth file still knows.
-    fn say_later(self: &Arc<Self>, record: Record, wait: Duration) {
-        let stage = Arc::downgrade(self);
+    /// Sends nothing if the simulator was dropped in the meantime: the next one reads the change
+    /// from the truth file.
+    fn send_update_after(self: &Arc<Self>, delay: Duration, record: Record) {
+        let shared = Arc::downgrade(self);
         self.runtime.spawn(async move {
-            tokio::time::sleep(wait).await;
-            if let Some(stage) = stage.upgrade() {
-                stage.say(&record);
+            tokio::time::sleep(delay).await;
+            if let Some(shared) = shared.upgrade() {
+                shared.send_update(&record);
             }
         });
     }
 
-    fn say(&self, record: &Record) {
-        let turned = self.ground().turn(record);
-        if let Err(error) = turned {
-            tracing::error!(attempt = %record.attempt, %error, "the truth file does not take a late word");
+    fn send_update(&self, record: &Record) {
+        let changed = self.truth_log.lock().change(record);
+        if let Err(error) = changed {
+            tracing::error!(
+                attempt = %record.attempt,
+                %error,
+                "a late change cannot be written to the simulator's truth file"
+            );
             return;
         }
         let outcome = wording::state(record, true);

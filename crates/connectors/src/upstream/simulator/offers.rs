@@ -1,9 +1,9 @@
-//! The offers that the simulator quotes: data in `offers/*.toml`, another choice for each number.
+//! The offers that the simulator quotes. The data is in `offers/*.toml`; each number gets a subset.
 //!
-//! Invariant: the same number is quoted the same offers, so that what was shown can be bought.
-//! Offers marked `everyone` are quoted for every number: the seed document's samples buy them.
+//! Invariant: a number always gets the same offers, so a quoted offer can be bought. Offers marked
+//! `everyone` are quoted for every number: the samples of the seed document buy them.
 
-use super::random::draw;
+use super::random::random;
 use domain::money::{Currency, Money};
 use domain::purchase::Details;
 use domain::upstream::{NoOffers, Offer, OfferEnquiry};
@@ -17,29 +17,29 @@ const FILES: [(&str, &str); 4] = [
     ("BL", include_str!("offers/banglalink.toml")),
 ];
 
-/// Of a hundred numbers, so many are quoted an offer that is not for everyone.
-const QUOTED_OF_HUNDRED: u64 = 65;
+/// How many numbers get an offer that is not marked `everyone`.
+const QUOTED_PERCENT: u64 = 65;
 
-/// In an identifier, stands for a text that each number has of its own.
+/// A placeholder in identifiers; replaced by a text that is unique to each number.
 const SESSION: &str = "{session}";
 
 /// All offers, by the operator's code.
-pub(super) struct Offers(Vec<(&'static str, Vec<Row>)>);
+pub(super) struct Offers(Vec<(&'static str, Vec<SimulatedOffer>)>);
 
-struct Row {
+struct SimulatedOffer {
     offer: Offer,
     is_for_everyone: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sheet {
-    offer: Vec<SheetRow>,
+struct OfferFile {
+    offer: Vec<OfferEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SheetRow {
+struct OfferEntry {
     title: String,
     title_local: String,
     amount: String,
@@ -53,33 +53,34 @@ struct SheetRow {
 }
 
 impl Offers {
-    /// Reads the files, which are part of the program.
+    /// Parses the files that are compiled into the program.
     pub(super) fn load() -> io::Result<Offers> {
-        let rows = |text| -> io::Result<Vec<Row>> {
-            let sheet: Sheet = toml::from_str(text).map_err(io::Error::other)?;
-            sheet.offer.into_iter().map(SheetRow::parse).collect()
+        let parse = |text| -> io::Result<Vec<SimulatedOffer>> {
+            let file: OfferFile = toml::from_str(text).map_err(io::Error::other)?;
+            file.offer.into_iter().map(OfferEntry::parse).collect()
         };
-        let files = FILES.iter().map(|(code, text)| Ok((*code, rows(text)?)));
+        let files = FILES.iter().map(|(code, text)| Ok((*code, parse(text)?)));
         files.collect::<io::Result<_>>().map(Offers)
     }
 
-    /// What the operator quotes for the number.
+    /// The offers of an operator for one number.
     pub(super) fn quote(&self, enquiry: &OfferEnquiry) -> Result<Vec<Offer>, NoOffers> {
-        let Some((_, rows)) = self.0.iter().find(|(code, _)| *code == enquiry.operator) else {
+        let Some((_, offers)) = self.0.iter().find(|(code, _)| *code == enquiry.operator) else {
             let reason = format!("{} quotes no offers.", enquiry.operator);
             return Err(NoOffers { reason });
         };
         let number = enquiry.recipient.as_bytes();
-        let session = format!("{:016x}", draw(0, &[b"session", number]));
-        let is_quoted = |row: &Row| {
-            let title = row.offer.title.as_bytes();
-            row.is_for_everyone || draw(0, &[number, title]) % 100 < QUOTED_OF_HUNDRED
+        let session = format!("{:016x}", random(0, &[b"session", number]));
+        let is_quoted = |simulated: &SimulatedOffer| {
+            let title = simulated.offer.title.as_bytes();
+            simulated.is_for_everyone || random(0, &[number, title]) % 100 < QUOTED_PERCENT
         };
-        Ok(rows.iter().filter(|r| is_quoted(r)).map(|r| in_session(&r.offer, &session)).collect())
+        let quoted = offers.iter().filter(|simulated| is_quoted(simulated));
+        Ok(quoted.map(|simulated| with_session(&simulated.offer, &session)).collect())
     }
 }
 
-fn in_session(offer: &Offer, session: &str) -> Offer {
+fn with_session(offer: &Offer, session: &str) -> Offer {
     let mut offer = offer.clone();
     for value in offer.identifiers.values_mut() {
         if value.contains(SESSION) {
@@ -89,8 +90,8 @@ fn in_session(offer: &Offer, session: &str) -> Offer {
     offer
 }
 
-impl SheetRow {
-    fn parse(self) -> io::Result<Row> {
+impl OfferEntry {
+    fn parse(self) -> io::Result<SimulatedOffer> {
         let amount = Money::parse(&self.amount, Currency::BDT)
             .map_err(|e| io::Error::other(format!("the amount of {}: {e:?}", self.title)))?;
         let offer = Offer {
@@ -102,7 +103,7 @@ impl SheetRow {
             is_highlighted: self.highlighted,
             identifiers: self.identifiers,
         };
-        Ok(Row { offer, is_for_everyone: self.everyone })
+        Ok(SimulatedOffer { offer, is_for_everyone: self.everyone })
     }
 }
 
@@ -124,26 +125,26 @@ mod tests {
         })
     }
 
-    fn has(operator: &str, recipient: &str, amount: i64, id: (&str, &str)) -> bool {
+    fn has(operator: &str, recipient: &str, amount: i64, name: &str, value: &str) -> bool {
         quote(operator, recipient).unwrap().iter().any(|o| {
             o.amount == Money::new(amount, Currency::BDT)
-                && o.identifiers.get(id.0).is_some_and(|v| v == id.1)
+                && o.identifiers.get(name).is_some_and(|v| v == value)
         })
     }
 
     #[test]
-    fn every_sheet_is_complete() {
-        for (code, rows) in &OFFERS.0 {
+    fn every_offer_file_is_complete() {
+        for (code, offers) in &OFFERS.0 {
             let form = match *code {
                 "GP" => OfferForm::Campaign,
                 "BL" => OfferForm::OfferAndTran,
                 _ => OfferForm::Ticket,
             };
-            assert!((8..=14).contains(&rows.len()), "{code}: {}", rows.len());
-            assert!(rows.iter().any(|r| r.offer.is_highlighted), "{code}");
-            assert!(rows.iter().any(|r| r.is_for_everyone), "{code}");
-            let mut names = BTreeSet::new();
-            for Row { offer, .. } in rows {
+            assert!((8..=14).contains(&offers.len()), "{code}: {}", offers.len());
+            assert!(offers.iter().any(|r| r.offer.is_highlighted), "{code}");
+            assert!(offers.iter().any(|r| r.is_for_everyone), "{code}");
+            let mut unique = BTreeSet::new();
+            for SimulatedOffer { offer, .. } in offers {
                 for name in form.required() {
                     assert!(
                         offer.identifiers.contains_key(*name),
@@ -158,22 +159,22 @@ mod tests {
                 );
                 assert!(!offer.title_local.is_ascii() && !offer.validity.is_empty());
                 assert!(
-                    names.insert(offer.identifiers[form.required()[0]].clone()),
+                    unique.insert(offer.identifiers[form.required()[0]].clone()),
                     "{code}: twice"
                 );
-                assert!(names.insert(offer.title.clone()), "{code}: {} twice", offer.title);
+                assert!(unique.insert(offer.title.clone()), "{code}: {} twice", offer.title);
             }
         }
     }
 
     #[test]
-    fn what_the_samples_buy_is_quoted_for_every_number() {
+    fn every_number_is_quoted_the_offers_of_the_samples() {
         let ticket = "243753368.243753368.243753368.1746120780000.507401.67335-1570h_";
         for n in 0..500 {
             let number = format!("016{n:08}");
-            assert!(has("AT", &number, 69_800, ("ticketId", ticket)), "{number}");
-            assert!(has("BL", &number, 54_900, ("offerId", "OFF32071")), "{number}");
-            assert!(has("BL", &number, 54_900, ("tranId", "4891011729527520112")), "{number}");
+            assert!(has("AT", &number, 69_800, "ticketId", ticket), "{number}");
+            assert!(has("BL", &number, 54_900, "offerId", "OFF32071"), "{number}");
+            assert!(has("BL", &number, 54_900, "tranId", "4891011729527520112"), "{number}");
             for operator in ["AT", "RB"] {
                 let offers = quote(operator, &number).unwrap();
                 assert!(offers.iter().any(|o| o.amount.minor() == 6_800), "{operator} {number}");
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_differ_and_each_is_quoted_the_same_again() {
+    fn offers_differ_by_number_and_are_reproducible() {
         for operator in ["GP", "RB", "AT", "BL"] {
             let quotes: Vec<_> =
                 (0..50).map(|n| quote(operator, &format!("017000000{n:02}")).unwrap()).collect();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_offers_says_so() {
+    fn an_operator_without_offers_is_an_error() {
         for operator in ["TT", "SK", "BK", "gp", ""] {
             assert!(quote(operator, "01500000001").is_err(), "{operator}");
         }

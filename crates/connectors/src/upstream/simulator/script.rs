@@ -1,57 +1,58 @@
-//! What the simulator does with an order: one row of CONTRACT section 3 each.
+//! What the simulator does with an order: a variant for each row of CONTRACT section 3.
 //!
-//! Pure: from the recipient's last three digits, or else from the reference. Not here: the words
-//! and the times.
+//! A pure function of the recipient's last three digits, or else of the reference. Not here: the
+//! texts of the outcomes, and the times.
 
-use super::random::draw;
+use super::random::random;
 use domain::account::Environment;
 use domain::upstream::Order;
 use serde::{Deserialize, Serialize};
 
-/// How an order goes.
+/// The course of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Script {
-    /// 101, 105 (which staff had to approve) and ordinary numbers: delivered at once.
+    /// 101, 105 (which staff approve first) and ordinary numbers: delivered at once.
     Deliver,
     /// 102: refused at once, the number is invalid.
     RefuseNumber,
-    /// An ordinary sandbox number out of luck: refused at once.
+    /// An ordinary sandbox number, by random choice: refused at once.
     RefuseByChance,
     /// 103: accepted, delivered later.
     WorkThenDeliver,
     /// 104: accepted, refused later.
     WorkThenRefuse,
-    /// 106: delivered, but the reply is lost; an enquiry tells.
+    /// 106: delivered, but the reply is lost; an enquiry finds the order.
     LoseReply,
-    /// 107: lost on the way in; never on record.
+    /// 107: the request is lost; the order is never recorded.
     LoseRequest,
-    /// 108: delivered, later taken back.
+    /// 108: delivered, later reversed.
     DeliverThenReverse,
-    /// 109: delivered, but the reply is garbage; an enquiry tells.
+    /// 109: delivered, but the reply is garbage; an enquiry finds the order.
     Garble,
-    /// 110 at the first upstream of the route: refuses the connection; never on record.
+    /// 110 at the first upstream of the route: the connection is refused; the order is never
+    /// recorded.
     Down,
-    /// 111: delivered, but nobody hears of it, ever.
+    /// 111: delivered, but neither a reply nor an enquiry ever says so.
     Mute,
-    /// 112: refused, later delivered after all.
+    /// 112: refused, later delivered.
     RefuseThenDeliver,
 }
 
-/// What makes an order's state change by itself.
+/// A change of an order's state after its first answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// The work on it is done.
-    EndOfWork,
-    /// The contrary of the first answer becomes true.
-    Contrary,
+pub(super) enum LateChange {
+    /// An accepted order gets its result.
+    WorkDone,
+    /// The result becomes the opposite of the first answer.
+    Contradiction,
 }
 
-/// Of a hundred ordinary sandbox orders, so many succeed (CONTRACT A-30).
-const SUCCEED_OF_HUNDRED: u64 = 80;
+/// How many ordinary sandbox orders succeed (CONTRACT A-30).
+const SUCCESS_PERCENT: u64 = 80;
 
 impl Script {
-    /// What the upstream at this place of the route does with the order.
+    /// The script of an order at the upstream with this position in the route.
     pub(super) fn of(seed: u64, order: &Order, position: usize) -> Script {
         let bytes = order.recipient.as_bytes();
         match &bytes[bytes.len().saturating_sub(3)..] {
@@ -75,7 +76,7 @@ impl Script {
         match order.environment {
             Environment::Live => Script::Deliver,
             Environment::Sandbox => {
-                match draw(seed, &[order.reference.as_bytes()]) % 100 < SUCCEED_OF_HUNDRED {
+                match random(seed, &[order.reference.as_bytes()]) % 100 < SUCCESS_PERCENT {
                     true => Script::Deliver,
                     false => Script::RefuseByChance,
                 }
@@ -83,8 +84,8 @@ impl Script {
         }
     }
 
-    /// Whether the end customer has the money's worth, before or after the turn.
-    pub(super) const fn credits(self, has_turned: bool) -> bool {
+    /// Whether the end customer is credited, before or after the late change.
+    pub(super) const fn credits(self, has_changed: bool) -> bool {
         match self {
             Script::Deliver | Script::LoseReply | Script::Garble | Script::Mute => true,
             Script::RefuseNumber
@@ -92,16 +93,18 @@ impl Script {
             | Script::WorkThenRefuse
             | Script::LoseRequest
             | Script::Down => false,
-            Script::WorkThenDeliver | Script::RefuseThenDeliver => has_turned,
-            Script::DeliverThenReverse => !has_turned,
+            Script::WorkThenDeliver | Script::RefuseThenDeliver => has_changed,
+            Script::DeliverThenReverse => !has_changed,
         }
     }
 
-    /// Whether and why its state changes by itself.
-    pub(super) const fn turn(self) -> Option<Turn> {
+    /// The late change of the order's state, if there is one.
+    pub(super) const fn late_change(self) -> Option<LateChange> {
         match self {
-            Script::WorkThenDeliver | Script::WorkThenRefuse => Some(Turn::EndOfWork),
-            Script::DeliverThenReverse | Script::RefuseThenDeliver => Some(Turn::Contrary),
+            Script::WorkThenDeliver | Script::WorkThenRefuse => Some(LateChange::WorkDone),
+            Script::DeliverThenReverse | Script::RefuseThenDeliver => {
+                Some(LateChange::Contradiction)
+            }
             Script::Deliver
             | Script::RefuseNumber
             | Script::RefuseByChance

@@ -1,4 +1,5 @@
-//! The simulator as its callers see it: each sandbox number's tale, restarts, repeats, chance.
+//! The simulator as its callers see it: the course of each sandbox number, restarts, repeated
+//! orders, shared files.
 
 use super::*;
 use crate::manual_clock::ManualClock;
@@ -15,48 +16,49 @@ use std::path::Path;
 #[derive(Clone)]
 struct World {
     clock: Arc<ManualClock>,
-    ears: Arc<Ears>,
+    updates: Arc<Updates>,
 }
 
 #[derive(Default)]
-struct Ears(Mutex<Vec<Word>>);
+struct Updates(Mutex<Vec<Word>>);
 
-impl Listener for Ears {
-    fn hear(&self, word: Word) {
-        self.0.lock().unwrap().push(word);
+impl Listener for Updates {
+    fn hear(&self, update: Word) {
+        self.0.lock().push(update);
     }
 }
 
 impl World {
     fn new() -> World {
-        World { clock: Arc::new(ManualClock::new()), ears: Arc::default() }
+        World { clock: Arc::new(ManualClock::new()), updates: Arc::default() }
     }
 
     fn open(&self, truth_file: Option<&Path>) -> Simulator {
         Simulator::open(self.settings(truth_file)).unwrap()
     }
 
-    fn settings(&self, truth_file: Option<&Path>) -> Settings {
-        Settings {
+    fn settings(&self, truth_file: Option<&Path>) -> SimulatorSettings {
+        SimulatorSettings {
             truth_file: truth_file.map(Path::to_owned),
-            ..Settings::new(self.clock.clone(), self.ears.clone())
+            ..SimulatorSettings::new(self.clock.clone(), self.updates.clone())
         }
     }
 
-    /// Lets time pass, on the clock and (paused, so at once) for whoever sleeps.
+    /// Advances the clock and the timer of the runtime, which is paused: this takes no real time.
     async fn pass(&self, span: Duration) {
         self.clock.advance(span);
         tokio::time::sleep(span).await;
     }
 
-    /// Only on the clock: as if the program had not run.
+    /// Advances the clock only: as if the process had not run in this time.
     fn skip(&self, span: Duration) {
         self.clock.advance(span);
     }
 
-    fn heard(&self) -> Vec<String> {
-        let words = std::mem::take(&mut *self.ears.0.lock().unwrap());
-        words.iter().map(|w| format!("{} {}", w.attempt, w.outcome.code())).collect()
+    /// The status updates since the last call.
+    fn take_updates(&self) -> Vec<String> {
+        let updates = std::mem::take(&mut *self.updates.0.lock());
+        updates.iter().map(|u| format!("{} {}", u.attempt, u.outcome.code())).collect()
     }
 }
 
@@ -82,37 +84,38 @@ fn upstream(simulator: &Simulator, position: usize) -> Arc<dyn Upstream> {
     simulator.upstream(UpstreamCode::new(code), position)
 }
 
-/// What an order to this number lives through: the answer, enquiries at 0, 2, 4 and 6 seconds and
-/// what was heard by then; `+` where the end customer has it. In both environments alike.
-async fn tale(ends: &str, position: usize) -> String {
-    let mut tales = Vec::new();
+/// The course of an order to this number: the answer, the enquiries after 0, 2, 4 and 6 seconds,
+/// and the status updates until then. A `+` means that the end customer is credited. Checks that
+/// both environments have the same course.
+async fn course(ends: &str, position: usize) -> String {
+    let mut courses = Vec::new();
     for environment in Environment::ALL {
         let world = World::new();
         let simulator = world.open(None);
         let upstream = upstream(&simulator, position);
         let order = Order { environment, ..order(7, &format!("01712345{ends}")) };
-        let seen = |outcome: Outcome| {
+        let shown = |outcome: Outcome| {
             let is_credited = simulator.truth().unwrap().credited.contains(&order.attempt);
             format!("{}{}", outcome.code(), if is_credited { "+" } else { "" })
         };
-        let mut tale = format!("{ends} {position} {:10} :", seen(upstream.submit(&order).await));
+        let mut course = format!("{ends} {position} {:10} :", shown(upstream.submit(&order).await));
         for seconds in [0, 2, 2, 2] {
             world.pass(SECOND * seconds).await;
-            write!(tale, " {:10}", seen(upstream.enquire(&order).await)).unwrap();
+            write!(course, " {:10}", shown(upstream.enquire(&order).await)).unwrap();
         }
-        tales.push(format!("{tale} : {}", world.heard().join(" ")));
+        courses.push(format!("{course} : {}", world.take_updates().join(" ")));
     }
-    assert_eq!(tales[0], tales[1]);
-    tales[0].trim_end().to_owned()
+    assert_eq!(courses[0], courses[1]);
+    courses[0].trim_end().to_owned()
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_sandbox_number_has_its_tale() {
-    let mut tales = String::new();
+async fn each_sandbox_number_has_its_course() {
+    let mut courses = String::new();
     for n in 101..=112 {
-        writeln!(tales, "{}", tale(&n.to_string(), 0).await).unwrap();
+        writeln!(courses, "{}", course(&n.to_string(), 0).await).unwrap();
     }
-    writeln!(tales, "{}", tale("110", 1).await).unwrap();
+    writeln!(courses, "{}", course("110", 1).await).unwrap();
     expect![[r#"
         101 0 delivered+ : delivered+ delivered+ delivered+ delivered+ :
         102 0 refused    : refused    refused    refused    refused    :
@@ -128,7 +131,7 @@ async fn each_sandbox_number_has_its_tale() {
         112 0 refused    : refused    refused    refused    delivered+ : S7-1 delivered
         110 1 delivered+ : delivered+ delivered+ delivered+ delivered+ :
     "#]]
-    .assert_eq(&tales);
+    .assert_eq(&courses);
 }
 
 #[tokio::test]
@@ -142,7 +145,7 @@ async fn refusals_are_definite() {
 }
 
 #[tokio::test]
-async fn its_words_leak_our_float_until_they_are_cleaned() {
+async fn texts_contain_our_float_until_they_are_cleaned() {
     let world = World::new();
     let simulator = world.open(None);
     let upstream = upstream(&simulator, 0);
@@ -157,12 +160,20 @@ async fn its_words_leak_our_float_until_they_are_cleaned() {
         text(upstream.submit(&dollars).await),
     ];
     expect![[r#"
-        Recharge of 68 Tk to 1614031175 was successful. Transaction number is R260423.2309.b1ef5b0a9485.
-        Recharge of 68 Tk to 1614031175 was successful. Transaction number is R260423.2309.b1ef5b0a9485. Your new balance is 29740.63 TAKA.
-        Transfer of 68 Tk to 1614031101 was successful. Transaction number is R260423.2309.930c5f2611fc. Your new balance is 74553.43 TAKA.
-        Recharge of 10.5 USD to 771234101 was successful. Transaction number is R260423.2309.215bbf28de00. Your new balance is 48058.33 USD.
-    "#]].assert_eq(&lines.map(|line| line + "\n").concat());
-    // An enquiry knows the same number as the answer.
+        Recharge of 68 Tk to 1614031175 was successful.
+          Transaction number is R260423.2309.b1ef5b0a9485.
+        Recharge of 68 Tk to 1614031175 was successful.
+          Transaction number is R260423.2309.b1ef5b0a9485.
+          Your new balance is 29740.63 TAKA.
+        Transfer of 68 Tk to 1614031101 was successful.
+          Transaction number is R260423.2309.930c5f2611fc.
+          Your new balance is 74553.43 TAKA.
+        Recharge of 10.5 USD to 771234101 was successful.
+          Transaction number is R260423.2309.215bbf28de00.
+          Your new balance is 48058.33 USD.
+    "#]]
+    .assert_eq(&lines.map(|line| line.replace(". ", ".\n  ") + "\n").concat());
+    // An enquiry returns the same transaction number as the answer.
     let again = upstream.enquire(&order(7, "01614031175")).await;
     assert_eq!(text(again), recharge);
 }
@@ -176,18 +187,18 @@ async fn a_restart_changes_no_answer() {
         let order = order(ends.parse().unwrap(), &format!("01712345{ends}"));
         let before = world.open(Some(&path));
         upstream(&before, 0).submit(&order).await;
-        let told = upstream(&before, 0).enquire(&order).await;
+        let state = upstream(&before, 0).enquire(&order).await;
         let truth = before.truth().unwrap();
         drop(before);
         let after = world.open(Some(&path));
-        assert_eq!(upstream(&after, 0).enquire(&order).await, told, "{ends}");
+        assert_eq!(upstream(&after, 0).enquire(&order).await, state, "{ends}");
         assert_eq!(after.truth().unwrap(), truth, "{ends}");
         assert_eq!(Truth::of(&read_truth(&path).unwrap()), truth, "{ends}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn late_words_come_after_a_restart_too() {
+async fn status_updates_are_sent_after_a_restart_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("truth.jsonl");
     let world = World::new();
@@ -197,50 +208,50 @@ async fn late_words_come_after_a_restart_too() {
     }
     drop(before);
 
-    // Some are due, some are not.
+    // Two are due now, two later.
     world.skip(SECOND * 4);
     let after = world.open(Some(&path));
     world.pass(SECOND / 2).await;
-    let mut heard = world.heard();
-    heard.sort();
-    assert_eq!(heard, ["S3-1 delivered", "S4-1 refused"]);
+    let mut updates = world.take_updates();
+    updates.sort();
+    assert_eq!(updates, ["S3-1 delivered", "S4-1 refused"]);
     world.pass(SECOND).await;
-    let mut heard = world.heard();
-    heard.sort();
-    assert_eq!(heard, ["S12-1 delivered", "S8-1 reversed"]);
+    let mut updates = world.take_updates();
+    updates.sort();
+    assert_eq!(updates, ["S12-1 delivered", "S8-1 reversed"]);
     let credited: Vec<String> =
         after.truth().unwrap().credited.iter().map(AttemptRef::to_string).collect();
     assert_eq!(credited, ["S1-1", "S3-1", "S12-1"]);
     drop(after);
 
-    // Soon after, all are said again; a day later, none.
+    // All are sent again after a restart soon after, and none after a restart a day later.
     let again = world.open(Some(&path));
     world.pass(SECOND).await;
-    assert_eq!(world.heard().len(), 4);
+    assert_eq!(world.take_updates().len(), 4);
     drop(again);
     world.skip(SECOND * 86_400);
     let _later = world.open(Some(&path));
     world.pass(SECOND * 10).await;
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.take_updates(), [""; 0]);
 }
 
 #[tokio::test]
-async fn a_line_that_is_not_whole_is_cut_off_at_the_start() {
+async fn an_incomplete_last_line_is_removed_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("truth.jsonl");
     let world = World::new();
     let orders = [order(1, "01712345101"), order(2, "01712345101"), order(3, "01712345101")];
     let before = world.open(Some(&path));
     upstream(&before, 0).submit(&orders[0]).await;
-    let whole = std::fs::read(&path).unwrap();
+    let complete = std::fs::read(&path).unwrap();
     upstream(&before, 0).submit(&orders[1]).await;
     drop(before);
     let two = std::fs::read(&path).unwrap();
-    for length in whole.len()..two.len() {
+    for length in complete.len()..two.len() {
         std::fs::write(&path, &two[..length]).unwrap();
         assert_eq!(read_truth(&path).unwrap().len(), 1, "{length}");
         let after = world.open(Some(&path));
-        assert_eq!(std::fs::read(&path).unwrap(), whole, "{length}");
+        assert_eq!(std::fs::read(&path).unwrap(), complete, "{length}");
         assert_eq!(upstream(&after, 0).enquire(&orders[0]).await.code(), "delivered");
         assert_eq!(upstream(&after, 0).enquire(&orders[1]).await, Outcome::NotFound);
         assert_eq!(upstream(&after, 0).submit(&orders[2]).await.code(), "delivered");
@@ -249,7 +260,7 @@ async fn a_line_that_is_not_whole_is_cut_off_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_something_else_is_refused() {
+async fn a_file_that_is_no_truth_file_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("truth.jsonl");
     std::fs::write(&path, "Dear diary\n").unwrap();
@@ -261,20 +272,20 @@ async fn a_file_that_is_something_else_is_refused() {
 }
 
 #[test]
-fn without_a_runtime_it_does_not_open() {
+fn opening_needs_a_runtime() {
     assert!(Simulator::open(World::new().settings(None)).is_err());
 }
 
 #[tokio::test]
-async fn what_is_old_and_settled_is_forgotten_at_the_start() {
+async fn old_orders_without_a_pending_change_are_dropped_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("truth.jsonl");
     let world = World::new();
     let first = world.open(Some(&path));
     upstream(&first, 0).submit(&order(1, "01712345101")).await;
-    // Nobody has heard its end: kept, however old.
+    // Its late change is pending: kept, however old.
     upstream(&first, 0).submit(&order(8, "01712345108")).await;
-    world.skip(KEPT_FOR - SECOND);
+    world.skip(RETENTION - SECOND);
     upstream(&first, 0).submit(&order(2, "01712345101")).await;
     world.skip(SECOND * 2);
 
@@ -284,14 +295,14 @@ async fn what_is_old_and_settled_is_forgotten_at_the_start() {
     };
     assert_eq!(kept(), ["S8-1", "S2-1"]);
     assert_eq!(upstream(&second, 0).enquire(&order(1, "01712345101")).await, Outcome::NotFound);
-    // The first one is still open, as another process would be: it follows to the new file.
+    // The first simulator is still open, like another process: it switches to the new file.
     upstream(&first, 0).submit(&order(3, "01712345101")).await;
     assert_eq!(kept(), ["S8-1", "S2-1", "S3-1"]);
     assert_eq!(upstream(&second, 0).enquire(&order(3, "01712345101")).await.code(), "delivered");
 }
 
 #[tokio::test]
-async fn two_that_share_a_file_are_one_upstream() {
+async fn simulators_that_share_a_file_are_one_upstream() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("truth.jsonl");
     let world = World::new();
@@ -308,7 +319,7 @@ async fn two_that_share_a_file_are_one_upstream() {
 }
 
 #[tokio::test]
-async fn a_purchase_that_is_credited_by_two_attempts_is_found() {
+async fn a_purchase_credited_by_two_attempts_is_found() {
     let world = World::new();
     let simulator = world.open(None);
     let first = order(7, "01712345106");
@@ -321,7 +332,7 @@ async fn a_purchase_that_is_credited_by_two_attempts_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_sixty_four_at_once_one_is_credited() {
+async fn one_of_sixty_four_concurrent_orders_is_credited() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("truth.jsonl");
     let world = World::new();
@@ -346,7 +357,7 @@ async fn of_sixty_four_at_once_one_is_credited() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_a_doubt_and_leaves_no_trace() {
+async fn a_full_disk_is_an_unknown_outcome_and_records_nothing() {
     let world = World::new();
     let full = Path::new("/dev/full");
     let simulator = world.open(Some(full));
@@ -362,7 +373,7 @@ fn four_of_five_ordinary_sandbox_orders_succeed() {
     for n in 0..10_000 {
         let order = Order { reference: format!("ORDER-{n}"), ..order(n, "01712345678") };
         let script = Script::of(SEED, &order, 0);
-        // Neither the attempt, the place nor the number matter; the seed does.
+        // The attempt, the position and the purchase do not matter.
         let retry = Order { attempt: AttemptRef { number: 2, ..order.attempt }, ..order.clone() };
         assert_eq!(Script::of(SEED, &retry, 1), script);
         let live = Order { environment: Environment::Live, ..order.clone() };

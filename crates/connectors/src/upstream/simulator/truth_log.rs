@@ -1,8 +1,8 @@
-//! Who was really credited: in memory, and in a file of JSON lines that is only appended to.
+//! Which end customers were really credited: in memory, and in an append-only file of JSON lines.
 //!
-//! A line is one write while the file is locked, so that processes on one machine may share it; it
-//! is not flushed, because the truth outlives the process and not the machine. Invariants: memory
-//! never knows what the file does not; an attempt is accepted once, whoever sends it how often.
+//! Each line is one write under the file's lock, so processes on one machine may share the file. It
+//! is not flushed: it must survive the process, not the machine. Invariants: memory knows nothing
+//! that is not in the file; an attempt is accepted once, however often it is sent.
 
 use super::script::Script;
 use domain::account::Environment;
@@ -19,48 +19,48 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Settled orders older than this are forgotten at the next start. Doubts are with staff long
-/// before; in memory an order weighs some sixty bytes until then.
-pub const KEPT_FOR: Duration = Duration::from_secs(48 * 3600);
+/// Older orders are dropped at the next start, unless a late change is still due. By then staff
+/// decide about any doubt; until then an order needs about 60 bytes of memory.
+pub const RETENTION: Duration = Duration::from_secs(48 * 3600);
 
-/// One order that was accepted, for oracles.
+/// An order that was accepted, for test oracles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Our reference of the try.
+    /// Our reference of the attempt.
     pub attempt: AttemptRef,
-    /// By whom it was accepted.
+    /// The upstream that accepted the order.
     pub upstream: UpstreamCode,
-    /// Where.
+    /// The environment of the order.
     pub environment: Environment,
-    /// The operator's code.
+    /// The operator's code: `GP`.
     pub operator: String,
     /// What was bought.
     pub kind: Kind,
-    /// The end customer.
+    /// The number or bill reference of the end customer.
     pub recipient: String,
-    /// What the end customer got or would have got.
+    /// What the end customer gets if the order is delivered.
     pub amount: Money,
     /// When it was accepted.
     pub at: Timestamp,
-    /// What was decided to become of it.
+    /// The course of the order.
     pub script: Script,
-    /// Whether the end customer has it, as things stand.
+    /// Whether the end customer is credited so far.
     pub credited: bool,
     /// How often the same attempt was sent again.
     pub repeats: u32,
 }
 
-/// The whole truth in short, for oracles.
+/// A summary of all records, for test oracles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truth {
-    /// The attempts whose end customer has it.
+    /// The attempts whose end customer is credited.
     pub credited: BTreeSet<AttemptRef>,
-    /// How often an attempt was sent that was known already.
+    /// How often a known attempt was sent again.
     pub repeats: u64,
 }
 
 impl Truth {
-    /// What these records come to.
+    /// The summary of these records.
     pub fn of(records: &[Record]) -> Truth {
         Truth {
             credited: records.iter().filter(|r| r.credited).map(|r| r.attempt).collect(),
@@ -68,7 +68,7 @@ impl Truth {
         }
     }
 
-    /// The purchases that were credited by more than one attempt: there should be none.
+    /// The purchases with more than one credited attempt: there must be none.
     pub fn credited_twice(&self) -> Vec<PurchaseId> {
         let mut times: BTreeMap<PurchaseId, u32> = BTreeMap::new();
         for attempt in &self.credited {
@@ -78,30 +78,30 @@ impl Truth {
     }
 }
 
-/// Reads a truth file, also of a simulator that runs: its accepted orders in the order of their
-/// acceptance, as they stand. A last line that is not whole is left out; a file that is not there
-/// is an error, as is a line that cannot be read.
+/// Reads a truth file, also while a simulator uses it: its orders in the sequence of their
+/// acceptance, in their current state. An incomplete last line is ignored; a missing file and an
+/// invalid line are errors.
 pub fn read_truth(path: &Path) -> io::Result<Vec<Record>> {
     let mut records: Vec<Record> = Vec::new();
-    let mut places: HashMap<AttemptRef, usize> = HashMap::new();
-    each_line(BufReader::new(File::open(path)?), |Line { event, record }| {
-        let place = places.get(&record.attempt).copied();
-        match (event, place) {
+    let mut indexes: HashMap<AttemptRef, usize> = HashMap::new();
+    for_each_line(BufReader::new(File::open(path)?), |Line { event, record }| {
+        let index = indexes.get(&record.attempt).copied();
+        match (event, index) {
             (Event::Accepted, None) => {
-                places.insert(record.attempt, records.len());
+                indexes.insert(record.attempt, records.len());
                 records.push(record);
             }
-            (Event::Turned, Some(place)) => records[place].credited = record.credited,
-            (Event::Again, Some(place)) => records[place].repeats += 1,
-            // Never written.
-            (Event::Accepted, Some(_)) | (Event::Turned | Event::Again, None) => {}
+            (Event::Changed, Some(index)) => records[index].credited = record.credited,
+            (Event::Repeated, Some(index)) => records[index].repeats += 1,
+            // Such lines are never written.
+            (Event::Accepted, Some(_)) | (Event::Changed | Event::Repeated, None) => {}
         }
     })?;
     Ok(records)
 }
 
 impl Record {
-    /// Of an order that this upstream accepts now.
+    /// The record of an order that this upstream accepts at this time.
     pub(super) fn of(
         order: &Order,
         upstream: &UpstreamCode,
@@ -124,51 +124,51 @@ impl Record {
     }
 }
 
-/// What memory keeps of an accepted order.
+/// What is kept in memory of an accepted order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     /// When it was accepted.
     pub at: Timestamp,
-    /// What was decided to become of it.
+    /// The course of the order.
     pub script: Script,
-    /// Whether its state has changed by itself.
-    pub has_turned: bool,
+    /// Whether its late change has happened.
+    pub has_changed: bool,
 }
 
-/// The truth: memory, and the file if there is one.
-pub(super) struct Ground {
-    book: Book,
-    log: Option<Log>,
+/// All accepted orders: in memory, and in the file if there is one.
+pub(super) struct TruthLog {
+    entries: Entries,
+    file: Option<TruthFile>,
 }
 
-impl Ground {
-    /// Reads the file if there is one. Also gives the orders whose state changes by itself, and
-    /// whether it has.
+impl TruthLog {
+    /// Reads the file if there is one. Also returns the orders that have a late change, and whether
+    /// it has happened.
     pub(super) fn open(
         path: Option<&Path>,
         now: Timestamp,
-    ) -> io::Result<(Ground, Vec<(Record, bool)>)> {
-        let mut book = Book::default();
+    ) -> io::Result<(TruthLog, Vec<(Record, bool)>)> {
+        let mut entries = Entries::default();
         let Some(path) = path else {
-            return Ok((Ground { book, log: None }, Vec::new()));
+            return Ok((TruthLog { entries, file: None }, Vec::new()));
         };
-        let (log, turning) = Log::open(path, &mut book, now)
+        let (file, changing) = TruthFile::open(path, &mut entries, now)
             .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-        let late = turning
+        let late = changing
             .into_iter()
-            .filter_map(|r| book.entries.get(&r.attempt).map(|e| (r, e.has_turned)))
+            .filter_map(|r| entries.by_attempt.get(&r.attempt).map(|e| (r, e.has_changed)))
             .collect();
-        Ok((Ground { book, log: Some(log) }, late))
+        Ok((TruthLog { entries, file: Some(file) }, late))
     }
 
-    /// Puts an order on record; false if the attempt was there already. After an error it is not
-    /// on record, or will be found in the file.
+    /// Records an order. False if the attempt was recorded before. After an error the order is not
+    /// recorded, or the next read of the file will find it.
     pub(super) fn accept(&mut self, record: &Record) -> io::Result<bool> {
-        let line = self.write(|book| {
-            Some(match book.entries.contains_key(&record.attempt) {
+        let line = self.write(|entries| {
+            Some(match entries.by_attempt.contains_key(&record.attempt) {
                 true => {
                     let record = Record { credited: false, ..record.clone() };
-                    Line { event: Event::Again, record }
+                    Line { event: Event::Repeated, record }
                 }
                 false => Line { event: Event::Accepted, record: record.clone() },
             })
@@ -176,142 +176,147 @@ impl Ground {
         Ok(line.is_some_and(|line| line.event == Event::Accepted))
     }
 
-    /// What is known of an attempt.
-    pub(super) fn known(&mut self, attempt: AttemptRef) -> io::Result<Option<Entry>> {
-        if !self.book.entries.contains_key(&attempt) {
-            // Another process may have it.
+    /// The entry of an attempt, also if another process has accepted it.
+    pub(super) fn entry(&mut self, attempt: AttemptRef) -> io::Result<Option<Entry>> {
+        if !self.entries.by_attempt.contains_key(&attempt) {
+            // Reads the lines of other processes.
             self.write(|_| None)?;
         }
-        Ok(self.book.entries.get(&attempt).copied())
+        Ok(self.entries.by_attempt.get(&attempt).copied())
     }
 
-    /// Its state changes by itself; nothing if it has already.
-    pub(super) fn turn(&mut self, record: &Record) -> io::Result<()> {
+    /// Records the late change of an order, unless it is recorded already.
+    pub(super) fn change(&mut self, record: &Record) -> io::Result<()> {
         let credited = record.script.credits(true);
-        self.write(|book| {
-            let entry = book.entries.get(&record.attempt)?;
-            let turned = || Record { credited, ..record.clone() };
-            (!entry.has_turned).then(|| Line { event: Event::Turned, record: turned() })
+        self.write(|entries| {
+            let entry = entries.by_attempt.get(&record.attempt)?;
+            let changed = || Record { credited, ..record.clone() };
+            (!entry.has_changed).then(|| Line { event: Event::Changed, record: changed() })
         })
         .map(drop)
     }
 
-    /// Everything in short.
     pub(super) fn truth(&mut self) -> io::Result<Truth> {
         self.write(|_| None)?;
-        let credited = |e: &Entry| e.script.credits(e.has_turned);
-        let entries = self.book.entries.iter();
+        let credited = |e: &Entry| e.script.credits(e.has_changed);
+        let entries = self.entries.by_attempt.iter();
         Ok(Truth {
             credited: entries.filter(|(_, e)| credited(e)).map(|(a, _)| *a).collect(),
-            repeats: self.book.repeats,
+            repeats: self.entries.repeats,
         })
     }
 
-    /// The one way to write: with the file locked and read up to its end, the line that `decide`
-    /// makes of the book goes to the file first and to the book then.
-    fn write(&mut self, decide: impl FnOnce(&Book) -> Option<Line>) -> io::Result<Option<Line>> {
-        let Ground { book, log } = self;
-        let Some(log) = log else {
-            let line = decide(book);
-            line.iter().for_each(|line| book.take(line));
+    /// The only way to write. Locks the file and reads it to its end; then `decide` sees all
+    /// entries and returns a line, which is written to the file first and to memory after that.
+    fn write(&mut self, decide: impl FnOnce(&Entries) -> Option<Line>) -> io::Result<Option<Line>> {
+        let TruthLog { entries, file } = self;
+        let Some(file) = file else {
+            let line = decide(entries);
+            line.iter().for_each(|line| entries.apply(line));
             return Ok(line);
         };
-        log.file.lock()?;
-        let written = log.catch_up(book).and_then(|()| {
-            let line = decide(book);
-            line.iter().try_for_each(|line| log.append(line))?;
+        file.file.lock()?;
+        let written = file.catch_up(entries).and_then(|()| {
+            let line = decide(entries);
+            line.iter().try_for_each(|line| file.append(line))?;
             Ok(line)
         });
         if let Ok(Some(line)) = &written {
-            book.take(line);
+            entries.apply(line);
         }
-        log.file.unlock()?;
+        file.file.unlock()?;
         written
     }
 }
 
-/// Memory.
+/// The content of the log in memory.
 #[derive(Default)]
-struct Book {
-    entries: HashMap<AttemptRef, Entry>,
+struct Entries {
+    by_attempt: HashMap<AttemptRef, Entry>,
     repeats: u64,
 }
 
-impl Book {
-    fn take(&mut self, Line { event, record }: &Line) {
+impl Entries {
+    fn apply(&mut self, Line { event, record }: &Line) {
         match event {
             Event::Accepted => {
-                let entry = Entry { at: record.at, script: record.script, has_turned: false };
-                self.entries.entry(record.attempt).or_insert(entry);
+                let entry = Entry { at: record.at, script: record.script, has_changed: false };
+                self.by_attempt.entry(record.attempt).or_insert(entry);
             }
-            Event::Turned => {
-                if let Some(entry) = self.entries.get_mut(&record.attempt) {
-                    entry.has_turned = true;
+            Event::Changed => {
+                if let Some(entry) = self.by_attempt.get_mut(&record.attempt) {
+                    entry.has_changed = true;
                 }
             }
-            Event::Again => self.repeats += 1,
+            Event::Repeated => self.repeats += 1,
         }
     }
 
-    /// Drops what is old and settled; says whether anything was.
-    fn forget(&mut self, now: Timestamp) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|_, e| {
-            let is_pending = e.script.turn().is_some() && !e.has_turned;
-            is_pending || now.since(e.at) <= KEPT_FOR
+    /// Drops orders older than [`RETENTION`] without a pending change. Returns whether there were
+    /// any.
+    fn drop_old(&mut self, now: Timestamp) -> bool {
+        let before = self.by_attempt.len();
+        self.by_attempt.retain(|_, e| {
+            let is_pending = e.script.late_change().is_some() && !e.has_changed;
+            is_pending || now.since(e.at) <= RETENTION
         });
-        self.entries.len() < before
+        self.by_attempt.len() < before
     }
 }
 
 /// The file, open for appending.
-struct Log {
+struct TruthFile {
     path: PathBuf,
     file: File,
-    /// So many bytes of it are in the book.
-    seen: u64,
+    /// The length of the part that is in [`Entries`].
+    read_bytes: u64,
 }
 
-impl Log {
-    fn open(path: &Path, book: &mut Book, now: Timestamp) -> io::Result<(Log, Vec<Record>)> {
-        let mut log = Log { path: path.to_owned(), file: locked(path)?, seen: 0 };
-        let mut turning = Vec::new();
-        log.read(|line| {
-            book.take(&line);
-            if line.event == Event::Accepted && line.record.script.turn().is_some() {
-                turning.push(line.record);
+impl TruthFile {
+    /// Also returns the orders that have a late change.
+    fn open(
+        path: &Path,
+        entries: &mut Entries,
+        now: Timestamp,
+    ) -> io::Result<(TruthFile, Vec<Record>)> {
+        let mut file = TruthFile { path: path.to_owned(), file: open_locked(path)?, read_bytes: 0 };
+        let mut changing = Vec::new();
+        file.read(|line| {
+            entries.apply(&line);
+            if line.event == Event::Accepted && line.record.script.late_change().is_some() {
+                changing.push(line.record);
             }
         })?;
-        if book.forget(now) {
-            log.rewrite(book)?;
+        if entries.drop_old(now) {
+            file.rewrite(entries)?;
         }
-        log.file.unlock()?;
-        Ok((log, turning))
+        file.file.unlock()?;
+        Ok((file, changing))
     }
 
-    /// Reads what other processes wrote since; from the beginning if one has rewritten the file.
-    /// The file is locked, also if it is another one then.
-    fn catch_up(&mut self, book: &mut Book) -> io::Result<()> {
-        if !is_file_of(&self.file, &self.path)? {
-            // Closing the old file lets go of its lock.
-            self.file = locked(&self.path)?;
-            self.seen = 0;
-            *book = Book::default();
+    /// Reads the lines that other processes have written since the last read, or the whole file if
+    /// one of them has rewritten it. The new file is then locked like the old one.
+    fn catch_up(&mut self, entries: &mut Entries) -> io::Result<()> {
+        if !is_file_at(&self.file, &self.path)? {
+            // This closes the old file and so releases its lock.
+            self.file = open_locked(&self.path)?;
+            self.read_bytes = 0;
+            *entries = Entries::default();
         }
-        self.read(|line| book.take(&line))
+        self.read(|line| entries.apply(&line))
     }
 
-    /// Reads from where it stopped last and cuts off a last line that is not whole: its writer
-    /// held the lock that we hold, so it died.
-    fn read(&mut self, take: impl FnMut(Line)) -> io::Result<()> {
+    /// Reads on from the last position. An incomplete last line is removed: we hold the lock, so
+    /// the process that wrote it has died.
+    fn read(&mut self, apply: impl FnMut(Line)) -> io::Result<()> {
         let length = self.file.metadata()?.len();
-        if length == self.seen {
+        if length == self.read_bytes {
             return Ok(());
         }
-        (&self.file).seek(SeekFrom::Start(self.seen))?;
-        self.seen += each_line(BufReader::new(&self.file), take)?;
-        if self.seen < length {
-            self.file.set_len(self.seen)?;
+        (&self.file).seek(SeekFrom::Start(self.read_bytes))?;
+        self.read_bytes += for_each_line(BufReader::new(&self.file), apply)?;
+        if self.read_bytes < length {
+            self.file.set_len(self.read_bytes)?;
         }
         Ok(())
     }
@@ -319,52 +324,53 @@ impl Log {
     fn append(&mut self, line: &Line) -> io::Result<()> {
         let bytes = line.to_bytes()?;
         if let Err(error) = (&self.file).write_all(&bytes) {
-            // If this fails too, the next reader cuts it off.
-            let _ = self.file.set_len(self.seen);
+            // If this fails too, the next read removes the incomplete line.
+            let _ = self.file.set_len(self.read_bytes);
             return Err(error);
         }
-        self.seen += bytes.len() as u64;
+        self.read_bytes += bytes.len() as u64;
         Ok(())
     }
 
-    /// Keeps the lines of what the book still knows, in a new file of the same name.
-    fn rewrite(&mut self, book: &Book) -> io::Result<()> {
+    /// Replaces the file by one with only the lines of attempts that are still in `entries`.
+    fn rewrite(&mut self, entries: &Entries) -> io::Result<()> {
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
         let name = PathBuf::from(name);
         let new = open_for_appending(&name)?;
-        // An earlier try may have died.
+        // A process may have died while it rewrote the file.
         new.set_len(0)?;
         new.lock()?;
         let mut writer = BufWriter::new(&new);
         (&self.file).seek(SeekFrom::Start(0))?;
         let mut written = Ok(());
-        each_line(BufReader::new(&self.file), |line| {
-            if written.is_ok() && book.entries.contains_key(&line.record.attempt) {
+        for_each_line(BufReader::new(&self.file), |line| {
+            if written.is_ok() && entries.by_attempt.contains_key(&line.record.attempt) {
                 written = line.to_bytes().and_then(|bytes| writer.write_all(&bytes));
             }
         })?;
         written.and_then(|()| writer.flush())?;
         drop(writer);
         fs::rename(&name, &self.path)?;
-        self.seen = new.metadata()?.len();
+        self.read_bytes = new.metadata()?.len();
         self.file = new;
         Ok(())
     }
 }
 
-/// Opens and locks the file that has this name: not one that lost it while we waited.
-fn locked(path: &Path) -> io::Result<File> {
+/// Opens and locks the file at this path. Tries again if the file was replaced while this process
+/// waited for its lock.
+fn open_locked(path: &Path) -> io::Result<File> {
     loop {
         let file = open_for_appending(path)?;
         file.lock()?;
-        if is_file_of(&file, path)? {
+        if is_file_at(&file, path)? {
             return Ok(file);
         }
     }
 }
 
-fn is_file_of(file: &File, path: &Path) -> io::Result<bool> {
+fn is_file_at(file: &File, path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(named) => Ok(named.ino() == file.metadata()?.ino()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -372,24 +378,24 @@ fn is_file_of(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Recipients are personal: readable by the owner only.
+/// Creates the file readable by its owner only: recipients are personal data.
 fn open_for_appending(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
-/// Hands over every whole line; gives the number of their bytes.
-fn each_line(mut reader: impl BufRead, mut take: impl FnMut(Line)) -> io::Result<u64> {
-    let mut whole = 0;
+/// Calls `apply` for each complete line. Returns the length of these lines in bytes.
+fn for_each_line(mut reader: impl BufRead, mut apply: impl FnMut(Line)) -> io::Result<u64> {
+    let mut length = 0;
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
         reader.read_until(b'\n', &mut bytes)?;
         if bytes.last() != Some(&b'\n') {
-            return Ok(whole);
+            return Ok(length);
         }
-        let wire: Wire = serde_json::from_slice(&bytes)?;
-        take(wire.line().ok_or(io::ErrorKind::InvalidData)?);
-        whole += bytes.len() as u64;
+        let json: JsonLine = serde_json::from_slice(&bytes)?;
+        apply(json.into_line().ok_or(io::ErrorKind::InvalidData)?);
+        length += bytes.len() as u64;
     }
 }
 
@@ -399,21 +405,23 @@ struct Line {
     record: Record,
 }
 
-/// What a line is about.
+/// What a line records.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Event {
     /// An order was accepted.
     Accepted,
-    /// Its state changed by itself.
-    Turned,
+    /// The late change of its state has happened.
+    #[serde(rename = "turned")]
+    Changed,
     /// The same attempt was sent again; nothing was done.
-    Again,
+    #[serde(rename = "again")]
+    Repeated,
 }
 
-/// A line as it is written.
+/// The JSON of a line.
 #[derive(Serialize, Deserialize)]
-struct Wire {
+struct JsonLine {
     event: Event,
     attempt: String,
     upstream: String,
@@ -431,7 +439,7 @@ struct Wire {
 impl Line {
     fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let r = &self.record;
-        let mut bytes = serde_json::to_vec(&Wire {
+        let mut bytes = serde_json::to_vec(&JsonLine {
             event: self.event,
             attempt: r.attempt.to_string(),
             upstream: r.upstream.as_str().into(),
@@ -450,8 +458,8 @@ impl Line {
     }
 }
 
-impl Wire {
-    fn line(self) -> Option<Line> {
+impl JsonLine {
+    fn into_line(self) -> Option<Line> {
         let currency = Currency::from_code(&self.currency)?;
         let record = Record {
             attempt: AttemptRef::parse(&self.attempt)?,

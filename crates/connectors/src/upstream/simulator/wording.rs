@@ -1,10 +1,10 @@
-//! What the simulator says: outcomes with words like a telco's.
+//! The outcomes of the simulator, with texts like those of a telecom operator.
 //!
-//! Texts leak our float in their last sentence, as real ones do: whoever shows them must have
-//! cleaned them ([`domain::upstream::cleaned`], CONTRACT A-19).
+//! Like real texts, they end with the balance of our float. They must be cleaned before a customer
+//! sees them ([`domain::upstream::cleaned`], CONTRACT A-19).
 
 use super::bills;
-use super::random::draw;
+use super::random::random;
 use super::script::Script;
 use super::truth_log::Record;
 use domain::catalog::Kind;
@@ -12,10 +12,10 @@ use domain::money::{Currency, Money};
 use domain::upstream::{Outcome, UpstreamCode};
 use std::io;
 
-/// The answer to a submit.
+/// The first answer to a submitted order.
 pub(super) fn answer(record: &Record) -> Outcome {
     match record.script {
-        Script::LoseReply | Script::Mute => silence(),
+        Script::LoseReply | Script::Mute => no_reply(),
         Script::Garble => Outcome::Unknown {
             reason: "The reply cannot be read: it begins with \"<html><head><title>502\".".into(),
         },
@@ -31,9 +31,9 @@ pub(super) fn answer(record: &Record) -> Outcome {
     }
 }
 
-/// How an order on record stands: the answer to an enquiry, and the late word.
-pub(super) fn state(record: &Record, has_turned: bool) -> Outcome {
-    match (record.script, has_turned) {
+/// The state of a recorded order: the answer to an enquiry, and the content of a status update.
+pub(super) fn state(record: &Record, has_changed: bool) -> Outcome {
+    match (record.script, has_changed) {
         (Script::Deliver | Script::LoseReply | Script::Garble, _)
         | (Script::WorkThenDeliver | Script::RefuseThenDeliver, true)
         | (Script::DeliverThenReverse, false) => delivered(record),
@@ -54,24 +54,24 @@ pub(super) fn state(record: &Record, has_turned: bool) -> Outcome {
     }
 }
 
-/// Nothing came back.
-pub(super) fn silence() -> Outcome {
+/// No reply was received.
+pub(super) fn no_reply() -> Outcome {
     Outcome::Unknown { reason: "The connection ended without a reply.".into() }
 }
 
-/// Nothing went out.
-pub(super) fn down(code: &UpstreamCode) -> Outcome {
+/// Nothing was sent.
+pub(super) fn connection_refused(code: &UpstreamCode) -> Outcome {
     Outcome::NotSent { reason: format!("{code} refused the connection.") }
 }
 
-/// Nobody can tell.
+/// There is no way to ask about the order.
 pub(super) fn unaskable() -> Outcome {
     Outcome::Unaskable { reason: "The upstream cannot be asked about this order.".into() }
 }
 
-/// The truth file failed: the order may or may not be in it, an enquiry will find out.
-pub(super) fn no_record(error: &io::Error) -> Outcome {
-    tracing::error!(%error, "the simulator's truth file fails");
+/// The truth file failed. The order may or may not be in it: an enquiry will find out.
+pub(super) fn truth_file_failed(error: &io::Error) -> Outcome {
+    tracing::error!(%error, "the simulator's truth file cannot be read or written");
     Outcome::Unknown { reason: "The simulator's truth file fails.".into() }
 }
 
@@ -98,7 +98,7 @@ fn delivered_text(record: &Record, reference: &str) -> String {
         true => ("Tk", "TAKA"),
         false => (currency.code(), currency.code()),
     };
-    // Telcos leave the trunk prefix out.
+    // Operators write a number without its trunk prefix.
     let number = match record.kind {
         Kind::Bill => record.recipient.as_str(),
         Kind::Recharge | Kind::Offer | Kind::Banking | Kind::Bundle => {
@@ -106,7 +106,7 @@ fn delivered_text(record: &Record, reference: &str) -> String {
         }
     };
     let amount = record.amount.shortest();
-    let float_minor = 500_000 + i64::from(luck(record, b"float") as u32 % 9_500_000);
+    let float_minor = 500_000 + i64::from(random_of(record, b"float") as u32 % 9_500_000);
     let float = Money::new(float_minor, currency).exact();
     format!(
         "{what} of {amount} {short} to {number} was successful. \
@@ -114,15 +114,15 @@ fn delivered_text(record: &Record, reference: &str) -> String {
     )
 }
 
-/// Like `R260423.2309.36014f9c02aa`: day and minute of the acceptance in UTC, and as much chance
-/// as keeps a busy minute's numbers apart.
+/// Like `R260423.2309.36014f9c02aa`: date and minute of the acceptance in UTC, and enough random
+/// digits for unique numbers in a busy minute.
 fn transaction_number(record: &Record) -> String {
     let minute = jiff::Timestamp::from_microsecond(record.at.0)
         .map_or_else(|_| "000000.0000".to_owned(), |at| at.strftime("%y%m%d.%H%M").to_string());
-    format!("R{minute}.{:012x}", luck(record, b"number") >> 16)
+    format!("R{minute}.{:012x}", random_of(record, b"number") >> 16)
 }
 
-fn luck(record: &Record, what: &[u8]) -> u64 {
+fn random_of(record: &Record, what: &[u8]) -> u64 {
     let seed = record.attempt.purchase.0.cast_unsigned();
-    draw(seed, &[what, &record.attempt.number.to_be_bytes()])
+    random(seed, &[what, &record.attempt.number.to_be_bytes()])
 }
