@@ -25,7 +25,7 @@ pub(crate) fn connect(
     let courier = Courier::open(settings).context("webhooks cannot be sent")?;
     engine.connect_courier(Telling {
         courier: Arc::new(courier),
-        teller: Arc::new(faces::irecharge::Herald),
+        teller: Arc::new(api::irecharge::WebhookEvents),
         may_loop_back: config.webhooks_to_loopback,
         haste,
     });

@@ -26,6 +26,6 @@ pub(crate) fn connect(
     let mut settings = Settings::new(account, clock);
     settings.api_base.clone_from(&config.fcm_api_base);
     let fcm = Fcm::open(settings).context("the push service cannot be used")?;
-    engine.connect_push(Arc::new(fcm), Arc::new(faces::rechargely::Herald));
+    engine.connect_push(Arc::new(fcm), Arc::new(api::rechargely::PushTexts));
     Ok(())
 }
