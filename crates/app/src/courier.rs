@@ -3,7 +3,7 @@
 use crate::config::Config;
 use anyhow::Context as _;
 use domain::Clock;
-use engine::{Engine, Telling};
+use engine::WebhookParts;
 use std::sync::Arc;
 use std::time::Duration;
 use upstreams::courier::{Courier, Settings, TIMEOUT};
@@ -11,23 +11,18 @@ use upstreams::courier::{Courier, Settings, TIMEOUT};
 /// However much haste tests make, a receiver has this long to answer.
 const TIMEOUT_LEAST: Duration = Duration::from_secs(1);
 
-/// Connects it, and the face whose words it carries.
-pub(crate) fn connect(
-    engine: &Engine,
-    config: &Config,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<()> {
+/// The sender, and the dialect whose events it sends.
+pub(crate) fn parts(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<WebhookParts> {
     let haste = config.webhook_haste.max(1);
     let mut settings = Settings::new(clock);
     settings.may_loop_back = config.webhooks_to_loopback;
     settings.never_to = config.webhooks_never_to()?;
     settings.timeout = (TIMEOUT / haste).max(TIMEOUT_LEAST);
     let courier = Courier::open(settings).context("webhooks cannot be sent")?;
-    engine.connect_courier(Telling {
-        courier: Arc::new(courier),
-        teller: Arc::new(api::irecharge::WebhookEvents),
-        may_loop_back: config.webhooks_to_loopback,
-        haste,
-    });
-    Ok(())
+    Ok(WebhookParts {
+        sender: Arc::new(courier),
+        renderer: Arc::new(api::irecharge::WebhookEvents),
+        allow_loopback: config.webhooks_to_loopback,
+        time_divisor: haste,
+    })
 }

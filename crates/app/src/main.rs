@@ -9,7 +9,6 @@ mod config;
 mod control;
 mod courier;
 mod credentials;
-mod house;
 mod http_client;
 mod log;
 mod mail;
@@ -18,6 +17,7 @@ mod push;
 mod secrets;
 mod seen;
 mod server;
+mod wiring;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -3,21 +3,16 @@
 use crate::config::Config;
 use anyhow::Context as _;
 use domain::Clock;
-use engine::Engine;
+use engine::PushParts;
 use std::sync::Arc;
 use upstreams::Fcm;
 use upstreams::fcm::{ServiceAccount, Settings};
 
-/// Connects Firebase Cloud Messaging with the service account that the settings name; without one,
-/// nothing is pushed.
-pub(crate) fn connect(
-    engine: &Engine,
-    config: &Config,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<()> {
+/// Firebase Cloud Messaging with the service account that the settings name; `None` without one.
+pub(crate) fn parts(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Option<PushParts>> {
     let file = &config.fcm_service_account;
     if file.as_os_str().is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let json = std::fs::read(file)
         .with_context(|| format!("fcm_service_account: {} cannot be read", file.display()))?;
@@ -26,6 +21,6 @@ pub(crate) fn connect(
     let mut settings = Settings::new(account, clock);
     settings.api_base.clone_from(&config.fcm_api_base);
     let fcm = Fcm::open(settings).context("the push service cannot be used")?;
-    engine.connect_push(Arc::new(fcm), Arc::new(api::rechargely::PushTexts));
-    Ok(())
+    let renderer = Arc::new(api::rechargely::PushTexts);
+    Ok(Some(PushParts { pusher: Arc::new(fcm), renderer }))
 }

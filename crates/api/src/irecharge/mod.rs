@@ -4,16 +4,16 @@
 //! quirks*. Invariant: keys, address, account, rate and subscription are checked before a field is
 //! read, and nothing but [`Engine::purchase`] moves money.
 
+mod authenticate;
+mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod events;
 mod idempotency;
 mod limits;
 mod logo;
 mod openapi;
 mod refusals;
 mod routes;
-mod authenticate;
 mod wire;
 
 pub use crate::Settings;

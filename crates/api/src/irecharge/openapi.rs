@@ -305,8 +305,13 @@ mod tests {
                 }
             }
         };
-        let common =
-            [&request::OPERATOR, &request::NUMBER, &request::AMOUNT, &request::REFERENCE, &request::WEBHOOK_URL];
+        let common = [
+            &request::OPERATOR,
+            &request::NUMBER,
+            &request::AMOUNT,
+            &request::REFERENCE,
+            &request::WEBHOOK_URL,
+        ];
         let with = |more: &[&'static _]| [&common[..], more].concat();
         check("RechargeRequest", &with(&[&request::SERVICE_TYPE]));
         check("OfferRequest", &with(&request::IDENTIFIERS.iter().collect::<Vec<_>>()));

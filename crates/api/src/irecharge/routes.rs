@@ -2,9 +2,9 @@
 //! document.
 
 use super::Face;
+use super::authenticate::Visitor;
 use super::idempotency;
 use super::refusals::No;
-use super::authenticate::Visitor;
 use super::wire::request::{self, Asked, Wrong};
 use super::wire::{forms, response};
 use crate::extract::answer::Answer;
@@ -73,7 +73,8 @@ pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: U
             let country = catalog.country_of(operator);
             let is_paid_in = |c: &Country| wallets.iter().any(|w| w.currency() == c.currency);
             let can_buy = is_sold_here(operator.service) && country.is_some_and(is_paid_in);
-            let listed = || response::ListedOperator::of(operator, country, &face.settings.base_url);
+            let listed =
+                || response::ListedOperator::of(operator, country, &face.settings.base_url);
             (can_buy && filter.passes(operator, country)).then(listed)
         });
         Ok(Answer::ok(json(&listed.collect::<Vec<_>>())?))

@@ -4,13 +4,13 @@
 //! quirks*. Invariant: a token is checked before a field is read, and only an authorised quote
 //! moves money.
 
+mod authenticate;
 mod headers;
-mod pushes;
 mod limits;
 mod openapi;
+mod pushes;
 mod refusals;
 mod routes;
-mod authenticate;
 mod wire;
 
 pub use crate::Settings;

@@ -4,7 +4,7 @@
 //! bodies, `event` renders what webhooks tell. Invariant: no amount passes through a float, in either
 //! direction.
 
-pub(super) mod request;
 pub(super) mod event;
 pub(super) mod forms;
+pub(super) mod request;
 pub(super) mod response;

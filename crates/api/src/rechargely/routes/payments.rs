@@ -4,8 +4,8 @@
 //! does, once.
 
 use super::super::Face;
-use super::super::refusals::No;
 use super::super::authenticate::Visitor;
+use super::super::refusals::No;
 use super::super::wire::request::Sold;
 use super::super::wire::{forms, ids, request, response, status};
 use super::{fields, paged, told};

@@ -3,8 +3,8 @@
 //! Invariant: nothing that is read here is logged, and no answer tells whether an address is known.
 
 use super::super::Face;
-use super::super::refusals::No;
 use super::super::authenticate::{Stranger, Visitor};
+use super::super::refusals::No;
 use super::super::wire::{forms, request, response};
 use super::{fields, told};
 use axum::extract::{Request, State};
@@ -140,7 +140,8 @@ pub(in super::super) async fn reset_password(
 ) -> Response {
     let from = stranger.from;
     let work = async {
-        let request::PasswordReset { email, code, new } = fields(request, request::password_reset).await?;
+        let request::PasswordReset { email, code, new } =
+            fields(request, request::password_reset).await?;
         let reset = face.engine.reset_password(&email, &code, &new, from).await;
         reset.map_err(|refusal| renamed(refusal, &OF_NEW_PASSWORD))?;
         done("The password is changed and every device is logged out. Log in again.")
@@ -163,7 +164,8 @@ pub(in super::super) async fn change_password(
 ) -> Response {
     let (caller, from) = (visitor.caller, visitor.from);
     let work = async {
-        let request::PasswordChange { current, new } = fields(request, request::password_change).await?;
+        let request::PasswordChange { current, new } =
+            fields(request, request::password_change).await?;
         let change = face.engine.change_password(&caller, &current, &new, from).await;
         change.map_err(|refusal| renamed(refusal, &OF_NEW_PASSWORD))?;
         done("The password is changed and every device is logged out. Log in again.")

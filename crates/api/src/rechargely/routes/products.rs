@@ -1,9 +1,9 @@
 //! What can be bought: categories, products, providers, and the search that needs no log-in.
 
 use super::super::Face;
+use super::super::authenticate::{Stranger, Visitor};
 use super::super::limits::FOUND_MOST;
 use super::super::refusals::No;
-use super::super::authenticate::{Stranger, Visitor};
 use super::super::wire::{forms, ids, request, response};
 use super::told;
 use crate::extract::body;
@@ -106,7 +106,8 @@ pub(in super::super) async fn providers(
         if names.is_empty() {
             return Err(No::Provider);
         }
-        let listed = names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
+        let listed =
+            names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
         told(&listed.collect::<Vec<_>>())
     };
     visitor.serve(&face, "providers", work).await

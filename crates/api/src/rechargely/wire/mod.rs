@@ -3,8 +3,8 @@
 //! `ask` reads bodies and queries, `tell` renders answers, `status` has the words for how a payment
 //! stands, `ids` the names of things, `forms` documents the bodies.
 
-pub(super) mod request;
 pub(super) mod forms;
 pub(super) mod ids;
-pub(super) mod status;
+pub(super) mod request;
 pub(super) mod response;
+pub(super) mod status;

@@ -1,4 +1,4 @@
-//! Opens what an installation consists of: store, engine, upstreams.
+//! Opens what an installation consists of (store, upstreams, mail, pushes, webhooks) as one engine.
 
 use crate::catalog;
 use crate::clock::{MachineChance, MachineClock};
@@ -9,8 +9,8 @@ use anyhow::{Context as _, anyhow};
 use domain::Clock;
 use domain::catalog::Catalog;
 use domain::refusal::Refusal;
-use domain::upstream::UpstreamCode;
-use engine::Engine;
+use domain::upstream::{Listener, Upstream, UpstreamCode};
+use engine::{Engine, Parts};
 use std::sync::Arc;
 use store::{OpenError, Store};
 use upstreams::Simulator;
@@ -21,7 +21,7 @@ pub(crate) const TRUTH_FILE: &str = "simulator-truth.jsonl";
 /// The simulator's names: two upstreams, so that the second can stand in for the first.
 const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 
-/// Opens the engine on the data folder, with mail and upstreams connected and no workers running.
+/// Opens the engine on the data folder with all its parts; no workers run yet.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     let data_dir = &config.data_dir;
     let store = match config.database_url.0.as_str() {
@@ -31,26 +31,32 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     let master = MasterKey::of(data_dir)?;
     let vault = master.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
-    let engine = Engine::new(store, clock.clone(), Arc::new(MachineChance::new()), vault)
-        .context("the store cannot be read")?;
-    engine.connect_mail(mail::mailer(config, clock.clone())?);
-    push::connect(&engine, config, clock.clone())?;
-    courier::connect(&engine, config, clock.clone())?;
-    let mut settings = Settings::new(clock, engine.listener());
+    let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineChance::new()), vault);
+    parts.mailer = Some(mail::mailer(config, clock.clone())?);
+    parts.push = push::parts(config, clock.clone())?;
+    parts.webhooks = Some(courier::parts(config, clock.clone())?);
+    parts.upstreams = simulated_upstreams(config, &master, clock, parts.listener())?;
+    Engine::open(parts).context("the store cannot be read")
+}
+
+/// The simulator's upstreams, on the file that they share.
+fn simulated_upstreams(
+    config: &Config,
+    master: &MasterKey,
+    clock: Arc<dyn Clock>,
+    listener: Arc<dyn Listener>,
+) -> anyhow::Result<Vec<Arc<dyn Upstream>>> {
+    let mut settings = Settings::new(clock, listener);
     let truth_file = match config.simulator_file.as_os_str().is_empty() {
-        true => data_dir.join(TRUTH_FILE),
+        true => config.data_dir.join(TRUTH_FILE),
         false => config.simulator_file.clone(),
     };
     settings.truth_file = Some(truth_file.clone());
     settings.callback_secret = Some(master.simulator_secret());
     let simulator = Simulator::open(settings)
         .with_context(|| format!("the simulator's {}", truth_file.display()))?;
-    engine.connect(
-        (0..)
-            .zip(SIMULATED)
-            .map(|(position, code)| simulator.upstream(UpstreamCode::new(code), position)),
-    );
-    Ok(engine)
+    let upstream = |(position, code)| simulator.upstream(UpstreamCode::new(code), position);
+    Ok((0..).zip(SIMULATED).map(upstream).collect())
 }
 
 /// Makes what every installation has, if it is not there: the house account and the catalog.
