@@ -1,4 +1,9 @@
-//! Rules that are checked: the invariants of absence, and what a file must look like.
+//! Rules that are checked: the invariants of absence, the words, and what a file must look like.
+//!
+//! `words` has the vocabulary, `rooms` the sizes; the rest is here. A rule that fails says what to do.
+
+mod rooms;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +12,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A path as the messages name it: from the root of the project.
+fn shown(path: &Path) -> String {
+    let root = root();
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// Every Rust file below a folder, with its text.
 fn sources(under: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(under)];
