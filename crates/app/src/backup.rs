@@ -5,8 +5,8 @@
 
 use crate::cmd::demo::MADE_FILE;
 use crate::cmd::moment;
-use crate::house::TRUTH_FILE;
 use crate::secrets::{MASTER_KEY_FILE, write_private};
+use crate::wiring::TRUTH_FILE;
 use anyhow::{Context as _, bail, ensure};
 use domain::Timestamp;
 use engine::Engine;

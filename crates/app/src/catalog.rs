@@ -475,7 +475,7 @@ mod tests {
     #[test]
     fn every_row_of_zimbabwe_has_what_it_speaks_of() {
         let catalog = zimbabwe().unwrap();
-        let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../faces/logos");
+        let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../api/logos");
         let logos = catalog.operators.iter().map(|o| &o.logo);
         let logos = logos.chain(catalog.categories.iter().map(|c| &c.logo));
         for logo in logos.chain(catalog.products.iter().map(|p| &p.logo)) {

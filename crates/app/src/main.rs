@@ -8,7 +8,6 @@ mod cmd;
 mod config;
 mod control;
 mod credentials;
-mod house;
 mod http_client;
 mod log;
 mod mail;
@@ -18,6 +17,7 @@ mod secrets;
 mod seen;
 mod server;
 mod webhook_sender;
+mod wiring;
 
 use clap::Parser as _;
 use std::process::ExitCode;

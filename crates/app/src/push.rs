@@ -4,19 +4,14 @@ use crate::config::Config;
 use anyhow::Context as _;
 use connectors::push::fcm::{Fcm, FcmSettings, ServiceAccount};
 use domain::Clock;
-use engine::Engine;
+use engine::PushParts;
 use std::sync::Arc;
 
-/// Connects Firebase Cloud Messaging with the service account that the settings name. Without one,
-/// no pushes are sent.
-pub(crate) fn connect(
-    engine: &Engine,
-    config: &Config,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<()> {
+/// Firebase Cloud Messaging with the service account that the settings name; `None` without one.
+pub(crate) fn parts(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Option<PushParts>> {
     let file = &config.fcm_service_account;
     if file.as_os_str().is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let json = std::fs::read(file)
         .with_context(|| format!("fcm_service_account: {} cannot be read", file.display()))?;
@@ -25,6 +20,6 @@ pub(crate) fn connect(
     let mut settings = FcmSettings::new(account, clock);
     settings.api_base.clone_from(&config.fcm_api_base);
     let fcm = Fcm::open(settings).context("the push service cannot be used")?;
-    engine.connect_push(Arc::new(fcm), Arc::new(faces::rechargely::Herald));
-    Ok(())
+    let renderer = Arc::new(api::rechargely::PushTexts);
+    Ok(Some(PushParts { pusher: Arc::new(fcm), renderer }))
 }

@@ -4,8 +4,8 @@
 //! A database on a server cannot know that it was restored; its end does. Where a journal is missing
 //! that was seen before, purchases may be missing that were sent: the installation is halted.
 
-use crate::house::refused;
 use crate::secrets::write_private;
+use crate::wiring::refused;
 use anyhow::Context as _;
 use engine::Engine;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Serving: the faces behind the edge, the workers, the control socket; and an end that cuts no
+//! Serving: the APIs and pages behind the edge, the workers, the control socket; and an end that cuts no
 //! answer off.
 
 use crate::config::Config;
@@ -65,17 +65,20 @@ impl Server {
         let watch = Watch::begin(&self.engine, &config.data_dir).await?;
         let watching = tokio::spawn(watch.run(stop.clone()));
         let workers = self.engine.start_workers().await?;
-        let settings = faces::Settings {
+        let settings = api::Settings {
             base_url: self.base_url.clone(),
             trusted_proxies: config.trusted_proxies()?,
             webhooks_to_loopback: config.webhooks_to_loopback,
         };
-        let router =
-            faces::router(self.engine.clone(), settings).merge(health(self.engine.clone()));
+        let router = Router::new()
+            .merge(api::router(self.engine.clone(), settings))
+            .merge(web::router(self.engine.clone(), self.base_url.clone()))
+            .merge(health(self.engine.clone()))
+            .fallback(nothing_here);
         let drain = Duration::from_secs(config.drain_s);
         let ending = tokio::spawn(end(self.engine.clone(), stop.clone(), self.signals));
         tracing::info!(url = self.base_url, "listening");
-        faces::edge::serve(self.listener, router, limits(config)?, stop.clone(), drain).await?;
+        edge::serve(self.listener, router, limits(config)?, stop.clone(), drain).await?;
         // Whatever ended the serving, everything else ends too.
         stop.cancel();
         workers.stop(drain).await;
@@ -85,6 +88,14 @@ impl Server {
         tracing::info!("stopped");
         Ok(exit)
     }
+}
+
+/// A path that nothing is served at.
+async fn nothing_here() -> (StatusCode, &'static str) {
+    (
+        StatusCode::NOT_FOUND,
+        "Nothing is served here. The APIs are under /api/billing and /api/wallet/v1, their reference at /docs.\n",
+    )
 }
 
 /// Connections that may wait to be accepted: a burst of clients, not one packet's worth.
@@ -98,17 +109,18 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// This machine and the trusted proxies speak for many: they have no bound of their own.
-fn limits(config: &Config) -> anyhow::Result<faces::edge::Limits> {
+fn limits(config: &Config) -> anyhow::Result<edge::Limits> {
     let mut uncounted = config.trusted_proxies()?;
     uncounted.extend([
         IpNet::from(Ipv4Net::new(Ipv4Addr::LOCALHOST, 8)?),
         IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
     ]);
-    Ok(faces::edge::Limits {
+    Ok(edge::Limits {
         connections: config.connections,
         connections_per_address: config.connections_per_address,
         uncounted,
-        ..faces::edge::Limits::default()
+        subscriber: domain::account::subscriber,
+        ..edge::Limits::default()
     })
 }
 

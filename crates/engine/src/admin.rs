@@ -85,7 +85,7 @@ impl Engine {
 
     /// A fresh pair that belongs to nobody yet.
     pub fn fresh_pair(&self, environment: Environment) -> Result<Pair, Refusal> {
-        keys::make(environment, self.inner.chance.as_ref())
+        keys::make(environment, self.inner.random.as_ref())
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
     }
 
@@ -148,7 +148,7 @@ impl Engine {
 
     /// Random letters and digits, for passwords and the like.
     pub fn random_text(&self, length: usize) -> Result<String, Refusal> {
-        keys::random_text(length, self.inner.chance.as_ref())
+        keys::random_text(length, self.inner.random.as_ref())
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
     }
 

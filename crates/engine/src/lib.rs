@@ -16,6 +16,7 @@ pub mod limits;
 mod lookup;
 mod offers;
 mod out;
+mod parts;
 mod people;
 mod purchase;
 mod quote;
@@ -33,28 +34,29 @@ pub use callback::Called;
 pub use deposit::Paper;
 pub use keys::Pair;
 pub use lookup::Story;
+pub use parts::{Parts, PushParts, WebhookParts};
 pub use people::{AccessToken, LogIn, PushDevice, SignUp, User};
 pub use quote::Quote;
 pub use store::{
     Destination, Endpoint, LogPage, LoggedWebhook, Page, Replayed, StatementLine, Tried, Trouble,
 };
 pub use vault::{Unreadable, Vault};
-pub use webhooks::{EndpointView, NewEndpoint, Tale, Teller, Telling};
+pub use webhooks::{EndpointView, NewEndpoint, Tale, Teller};
 pub use wish::{Idempotency, Receipt, Replay, Wish};
-pub use worker::{Words, Workers};
+pub use worker::{Herald, Words, Workers};
 
 use access::CachedKey;
 use arc_swap::ArcSwap;
 use domain::account::AccountId;
 use domain::ids::IdMaker;
 use domain::purchase::ReferenceKey;
-use domain::upstream::{Listener, Upstream, UpstreamCode, Word};
-use domain::{Catalog, Chance, Clock, Environment, Purchase, Refusal, State, Timestamp};
+use domain::upstream::{Upstream, UpstreamCode, Word};
+use domain::{Catalog, Chance, Clock, Environment, Refusal, Timestamp};
 use limits::Limiter;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use store::{Change, Fault, Halt, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
@@ -69,11 +71,11 @@ pub struct Engine {
 struct Inner {
     store: Store,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    random: Arc<dyn Chance>,
     vault: Vault,
     ids: IdMaker,
     snapshot: ArcSwap<Snapshot>,
-    upstreams: OnceLock<HashMap<UpstreamCode, Arc<dyn Upstream>>>,
+    upstreams: HashMap<UpstreamCode, Arc<dyn Upstream>>,
     keys: quick_cache::sync::Cache<String, CachedKey>,
     calls: Limiter<(AccountId, Environment)>,
     allowances: allowance::Allowances,
@@ -84,13 +86,13 @@ struct Inner {
     shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
     running: Mutex<HashSet<ReferenceKey>>,
     out: out::Out,
-    post: OnceLock<worker::Post>,
+    push: Option<PushParts>,
     webhooks: webhooks::Webhooks,
     broken: watch::Sender<Option<String>>,
     halt: RwLock<Option<Halt>>,
     changing: tokio::sync::Mutex<()>,
-    words: mpsc::Sender<Word>,
-    heard: Mutex<Option<mpsc::Receiver<Word>>>,
+    /// Until the workers take it.
+    updates: Mutex<Option<mpsc::Receiver<Word>>>,
     wake: Notify,
     tasks: TaskTracker,
 }
@@ -102,15 +104,11 @@ struct Snapshot {
 }
 
 impl Engine {
-    /// An engine on a store, with the catalog read from it. Upstreams are connected afterwards,
-    /// because they talk back to it.
-    pub fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
-        vault: Vault,
-    ) -> Result<Engine, Fault> {
-        let (words, heard) = mpsc::channel(limits::WORDS_MOST);
+    /// An engine on these parts, with the catalog read from the store. No workers run yet.
+    pub fn open(parts: Parts) -> Result<Engine, Fault> {
+        let Parts {
+            store, clock, random, vault, upstreams, mailer, push, webhooks, updates, ..
+        } = parts;
         let catalog = Arc::new(store.catalog()?);
         let halt = RwLock::new(store.halt()?);
         let ids = IdMaker::new(store.highest_id()?);
@@ -118,32 +116,36 @@ impl Engine {
         let inner = Inner {
             store,
             out,
-            post: OnceLock::new(),
-            webhooks: webhooks::Webhooks::new(),
+            push,
+            webhooks: webhooks::Webhooks::new(webhooks),
             broken: watch::Sender::new(None),
             halt,
             changing: tokio::sync::Mutex::new(()),
             clock,
-            chance,
+            random,
             vault,
             ids,
-            snapshot: ArcSwap::from_pointee(Snapshot { catalog, simulated: HashSet::new() }),
-            upstreams: OnceLock::new(),
+            snapshot: ArcSwap::from_pointee(Snapshot {
+                catalog: catalog.clone(),
+                simulated: HashSet::new(),
+            }),
+            upstreams: upstreams.into_iter().map(|u| (u.code().clone(), u)).collect(),
             keys: quick_cache::sync::Cache::new(limits::KEYS_CACHED),
             calls: Limiter::new(limits::CALLERS_COUNTED),
             allowances: allowance::Allowances::default(),
             failures: Limiter::new(limits::FAILERS_COUNTED),
             searches: Limiter::new(limits::FAILERS_COUNTED),
             quotes: Limiter::new(limits::CALLERS_COUNTED),
-            people: people::People::new(),
+            people: people::People::new(mailer),
             shown: quick_cache::sync::Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
-            words,
-            heard: Mutex::new(Some(heard)),
+            updates: Mutex::new(Some(updates)),
             wake: Notify::new(),
             tasks: TaskTracker::new(),
         };
-        Ok(Engine { inner: Arc::new(inner) })
+        let engine = Engine { inner: Arc::new(inner) };
+        engine.swap(catalog);
+        Ok(engine)
     }
 
     /// Whether this is the master key that the store's data is sealed with; an installation that has
@@ -157,20 +159,6 @@ impl Engine {
         // Nothing in it can be denied: it needs nothing.
         let _ = self.inner.store.write(Change::Set(vec![setting])).await?;
         Ok(self.inner.store.master_key()? == Some(mark))
-    }
-
-    /// Connects the upstreams, once, before anything is bought.
-    pub fn connect(&self, upstreams: impl IntoIterator<Item = Arc<dyn Upstream>>) {
-        let by_code = upstreams.into_iter().map(|u| (u.code().clone(), u)).collect();
-        if self.inner.upstreams.set(by_code).is_err() {
-            tracing::error!("upstreams were connected twice; the first ones stay");
-        }
-        self.swap(self.catalog());
-    }
-
-    /// Takes what upstreams say unasked.
-    pub fn listener(&self) -> Arc<dyn Listener> {
-        Arc::new(Ear { words: self.inner.words.clone() })
     }
 
     /// The catalog as it is now; swapped whole when it changes.
@@ -261,7 +249,7 @@ impl Engine {
     }
 
     fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
-        self.inner.upstreams.get()?.get(code)
+        self.inner.upstreams.get(code)
     }
 
     /// Time that never steps back.
@@ -273,7 +261,7 @@ impl Engine {
     pub(crate) fn next_id(&self) -> i64 {
         let mut random = [0; 4];
         // Without chance ids are still unique, only evenly spaced.
-        let _ = self.inner.chance.fill(&mut random);
+        let _ = self.inner.random.fill(&mut random);
         self.inner.ids.next(self.inner.store.node(), self.now(), u32::from_le_bytes(random))
     }
 
@@ -301,25 +289,6 @@ impl Engine {
             | Fault::Fenced
             | Fault::DiskFull(_)
             | Fault::Corrupt(_) => Refusal::Unavailable { retry_after_s: 2 },
-        }
-    }
-}
-
-/// Finds the words of a face for what became of a purchase.
-pub trait Herald: Send + Sync {
-    /// What an app is shown when the purchase became `state`; `None`: nothing is told.
-    fn words(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<Words>;
-}
-
-/// The engine's ear for upstreams.
-struct Ear {
-    words: mpsc::Sender<Word>,
-}
-
-impl Listener for Ear {
-    fn hear(&self, word: Word) {
-        if let Err(error) = self.words.try_send(word) {
-            tracing::warn!(%error, "an upstream's word was dropped; it will be asked for");
         }
     }
 }

@@ -44,7 +44,7 @@ impl Engine {
         // sent and settled all the same.
         let engine = self.clone();
         let opening = self.inner.tasks.spawn(async move {
-            let opened = engine.open(&wish, purchase).await?;
+            let opened = engine.open_purchase(&wish, purchase).await?;
             let driven = (opened.state == State::Sent).then(|| {
                 let (engine, sent) = (engine.clone(), opened.clone());
                 engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
@@ -135,7 +135,7 @@ impl Engine {
 
     /// Opens a purchase: from here on its reference is used up and its money is where its state
     /// says.
-    pub(crate) async fn open(
+    pub(crate) async fn open_purchase(
         &self,
         wish: &Wish,
         mut purchase: Purchase,

@@ -52,7 +52,7 @@ impl Engine {
             wish.details.extend(address);
         }
         let (purchase, _) = self.draft(&wish)?;
-        match self.open(&wish, purchase).await {
+        match self.open_purchase(&wish, purchase).await {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // Sent twice at once: the other one was faster.
             Err(known @ Refusal::ReferenceKnown(_)) => {

@@ -1,8 +1,8 @@
 //! `saldo account`: businesses and persons that hold wallets.
 
 use crate::cmd::{currency, moment};
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use anyhow::Context as _;
 use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
 use domain::{Currency, Timestamp};

@@ -2,8 +2,8 @@
 
 use crate::archive;
 use crate::cmd::Place;
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use anyhow::Context as _;
 use domain::Month;
 use engine::Engine;

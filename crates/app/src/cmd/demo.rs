@@ -6,10 +6,10 @@
 use crate::catalog;
 use crate::config::{Config, Flags};
 use crate::credentials::{Credentials, Customer, KeyPair, Merchant, Staff};
-use crate::house::{self, refused};
 use crate::output::Output;
 use crate::secrets::write_private;
 use crate::server::Server;
+use crate::wiring::{self, refused};
 use crate::{cmd, log};
 use anyhow::{Context as _, anyhow};
 use domain::account::{AccountId, HOUSE, Plan, Role, Subscription};
@@ -67,11 +67,11 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
     config.webhooks_to_loopback |= args.webhooks_to_loopback;
     log::start(&config)?;
     cmd::serve::runtime()?.block_on(async {
-        let engine = house::open(&config)?;
+        let engine = wiring::open(&config)?;
         let balance = Money::parse(&args.balance, Currency::BDT)
             .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
         let mut credentials = begin(&engine, &config.data_dir)?;
-        house::furnish(&engine).await?;
+        wiring::furnish(&engine).await?;
         engine.set_catalog(catalog::demo_routes()?).await.map_err(refused)?;
         furnish(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {

@@ -1,7 +1,7 @@
 //! `saldo halt`: nothing is sold and nothing is sent upstream, until `saldo resume`.
 
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use engine::Engine;
 
 #[derive(clap::Args, Debug)]

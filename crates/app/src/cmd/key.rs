@@ -1,8 +1,8 @@
 //! `saldo key`: key pairs of an account.
 
 use crate::cmd::environment;
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use anyhow::anyhow;
 use domain::Environment;
 use domain::account::{AccountId, AllowList, HOUSE};

@@ -22,7 +22,7 @@ mod webhook;
 
 use crate::config::{Config, Flags};
 use crate::output::Output;
-use crate::{control, house};
+use crate::{control, wiring};
 use engine::Engine;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -121,9 +121,9 @@ fn run_ask(flags: &Flags, verb: Ask) -> anyhow::Result<ExitCode> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let engine = match house::open(&config) {
+        let engine = match wiring::open(&config) {
             Ok(engine) => engine,
-            Err(error) if house::is_locked(&error) => return control::hand_over(&config.data_dir),
+            Err(error) if wiring::is_locked(&error) => return control::hand_over(&config.data_dir),
             Err(error) => return Err(error),
         };
         let mut output = Output::default();

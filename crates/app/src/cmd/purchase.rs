@@ -1,8 +1,8 @@
 //! `saldo purchase`: what was bought, and what staff decide about it.
 
 use crate::cmd::moment;
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use anyhow::Context as _;
 use domain::number::{masked, masked_in};
 use domain::{Purchase, PurchaseId, State};

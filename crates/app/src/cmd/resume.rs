@@ -1,7 +1,7 @@
 //! `saldo resume`: a restored installation sells and sends again, because somebody says so.
 
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use engine::Engine;
 
 #[derive(clap::Args, Debug)]

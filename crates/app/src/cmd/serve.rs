@@ -4,7 +4,7 @@ use crate::cmd::demo::MADE_FILE;
 use crate::config::{Config, Flags};
 use crate::output::Output;
 use crate::server::Server;
-use crate::{house, log};
+use crate::{log, wiring};
 use domain::Environment;
 use engine::Engine;
 use std::net::SocketAddr;
@@ -21,14 +21,14 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags, args.listen)?;
     log::start(&config)?;
     runtime()?.block_on(async {
-        let engine = house::open(&config)?;
+        let engine = wiring::open(&config)?;
         // What a demo sells in its live environment is simulated; whoever pays must not get that.
         anyhow::ensure!(
             !engine.is_simulated(Environment::Live) && !config.data_dir.join(MADE_FILE).exists(),
             "{} was made by `saldo demo`: its live purchases are simulated; give an empty folder with --data-dir",
             config.data_dir.display()
         );
-        house::furnish(&engine).await?;
+        wiring::furnish(&engine).await?;
         let server = Server::bind(engine.clone(), &config)?;
         greet(&engine, server.base_url())?;
         drop(engine);

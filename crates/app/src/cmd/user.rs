@@ -1,8 +1,8 @@
 //! `saldo user`: logins, and who may come in.
 
 use crate::cmd::moment;
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use engine::{Engine, User};
 
 #[derive(clap::Subcommand, Debug)]

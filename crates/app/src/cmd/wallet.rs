@@ -1,8 +1,8 @@
 //! `saldo wallet`: what accounts hold, and money in and out.
 
 use crate::cmd::{currency, environment};
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use anyhow::anyhow;
 use domain::account::AccountId;
 use domain::journal::Reason;

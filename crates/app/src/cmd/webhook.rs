@@ -1,8 +1,8 @@
 //! `saldo webhook`: where an account's events are told, how that went, and what is told once more.
 
 use crate::cmd::{environment, moment};
-use crate::house::refused;
 use crate::output::Output;
+use crate::wiring::refused;
 use anyhow::Context as _;
 use domain::Environment;
 use domain::account::AccountId;

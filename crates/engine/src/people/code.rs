@@ -23,7 +23,7 @@ impl Engine {
     /// A fresh code, as it is mailed: `7K2M4-9XQ0B`.
     pub(super) fn fresh_code(&self) -> Result<String, Refusal> {
         let mut random = [0; LENGTH];
-        let filled = self.inner.chance.fill(&mut random);
+        let filled = self.inner.random.fill(&mut random);
         filled.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
         let mut code: String =
             random.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();

@@ -144,7 +144,7 @@ impl Engine {
             return Ok(None);
         }
         let id = DeviceId(self.next_id());
-        let (vault, chance) = (&self.inner.vault, self.inner.chance.as_ref());
+        let (vault, chance) = (&self.inner.vault, self.inner.random.as_ref());
         let mark = vault.tag("push token", push_token.as_bytes());
         let place = seal_of(user, &mark);
         let sealed = vault.seal("push token", &place, push_token.as_bytes(), chance);

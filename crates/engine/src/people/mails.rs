@@ -10,13 +10,13 @@ use domain::mail::{Mail, Mailer};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Mails under way, and how many each asker has asked for.
 pub(super) struct Mails {
-    mailer: OnceLock<Arc<dyn Mailer>>,
+    mailer: Option<Arc<dyn Mailer>>,
     waiting: Arc<Semaphore>,
     seats: Arc<Semaphore>,
     to: Hourly<Email>,
@@ -26,9 +26,9 @@ pub(super) struct Mails {
 }
 
 impl Mails {
-    pub(super) fn new() -> Mails {
+    pub(super) fn new(mailer: Option<Arc<dyn Mailer>>) -> Mails {
         Mails {
-            mailer: OnceLock::new(),
+            mailer,
             waiting: Arc::new(Semaphore::new(limits::MAILS_WAITING)),
             seats: Arc::new(Semaphore::new(limits::MAILS_AT_ONCE)),
             to: Hourly::new(limits::MAILS_AN_HOUR_TO),
@@ -50,17 +50,10 @@ impl Mails {
 }
 
 impl Engine {
-    /// Connects what carries mails, once. Without one, mails are dropped with a warning.
-    pub fn connect_mail(&self, mailer: Arc<dyn Mailer>) {
-        if self.inner.people.mails.mailer.set(mailer).is_err() {
-            tracing::error!("mail was connected twice; the first stays");
-        }
-    }
-
     /// Sends a mail, from a task of its own.
     pub(crate) fn post(&self, mail: Mail) {
         let mails = &self.inner.people.mails;
-        let Some(mailer) = mails.mailer.get().cloned() else {
+        let Some(mailer) = mails.mailer.clone() else {
             tracing::warn!(subject = mail.subject, "nothing carries mails; one was dropped");
             return;
         };
@@ -134,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_stranger_leaves_some_to_others() {
-        let mails = Mails::new();
+        let mails = Mails::new(None);
         let at = |n: u8| IpAddr::from([192, 0, 2, n]);
         let admit = |to, from| mails.admit([to; 32], from, Duration::from_secs(1)).is_ok();
         let strangers = (0..9).filter(|_| admit(1, at(66))).count();
@@ -147,7 +140,7 @@ mod tests {
 
     #[test]
     fn whoever_holds_many_networks_is_counted_once() {
-        let mails = Mails::new();
+        let mails = Mails::new(None);
         let at = |site: u16, net: u16| IpAddr::from([0x2001, 0xdb8, site, net, 0, 0, 0, 1]);
         let admit = |to, from| mails.admit([to; 32], from, Duration::from_secs(1)).is_ok();
         assert_eq!((0..9).filter(|n| admit(1, at(1, *n))).count(), 3);

@@ -28,12 +28,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
 use domain::admission::Denial;
 use domain::ids::{SessionId, UserId};
+use domain::mail::Mailer;
 use domain::refusal::Refusal;
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
 use session::{CachedSession, Ends};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Done, Fault, Mark, PeopleChange, PeopleDone};
 
@@ -53,13 +55,13 @@ pub(crate) struct People {
 }
 
 impl People {
-    pub(crate) fn new() -> People {
+    pub(crate) fn new(mailer: Option<Arc<dyn Mailer>>) -> People {
         People {
             hasher: Hasher::new(),
             log_ins: Limiter::new(limits::LOG_INS_COUNTED),
             log_ins_from: Limiter::new(limits::LOG_INS_COUNTED),
             lockout: Lockout::new(),
-            mails: Mails::new(),
+            mails: Mails::new(mailer),
             sessions: quick_cache::sync::Cache::new(limits::SESSIONS_CACHED),
             ends: Ends::new(),
         }
@@ -74,7 +76,7 @@ impl People {
 impl Engine {
     /// A password's hash, through the bounded queue.
     pub(crate) async fn hashed(&self, password: &str) -> Result<Hashed, Refusal> {
-        self.inner.people.hasher.hash(password, self.inner.chance.as_ref()).await
+        self.inner.people.hasher.hash(password, self.inner.random.as_ref()).await
     }
 
     /// Has logins changed; whatever ended sessions is in force on this node when it answers.

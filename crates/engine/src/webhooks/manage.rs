@@ -206,12 +206,12 @@ impl Engine {
     pub async fn send_test(&self, id: EndpointId) -> Result<String, Refusal> {
         let endpoint = self.endpoint(id)?;
         let not_possible = |because: &str| Refusal::NotPossible { because: because.to_owned() };
-        let telling = self.inner.webhooks.telling.get();
-        let telling = telling.ok_or_else(|| not_possible("Nothing carries webhooks."))?;
+        let parts = self.inner.webhooks.parts.as_ref();
+        let parts = parts.ok_or_else(|| not_possible("Nothing carries webhooks."))?;
         let url = endpoint.url.clone();
         let url = url.ok_or_else(|| not_possible("The key pair has no address of its own."))?;
         let now = self.now();
-        let tale = telling.teller.test(&endpoint, now);
+        let tale = parts.renderer.test(&endpoint, now);
         let key = PurchaseKey {
             account: endpoint.account,
             environment: endpoint.environment,
@@ -288,7 +288,7 @@ impl Engine {
 
     /// Gives an endpoint a new secret; answers it as people see it.
     fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Refusal> {
-        let chance = self.inner.chance.as_ref();
+        let chance = self.inner.random.as_ref();
         let no_chance = |_| Refusal::Unavailable { retry_after_s: 5 };
         let secret = signature::fresh(chance).map_err(no_chance)?;
         let sealed = self.inner.vault.seal(SEALED_FOR, &place(endpoint), &secret, chance);
@@ -297,9 +297,9 @@ impl Engine {
     }
 
     fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), Refusal> {
-        let telling = self.inner.webhooks.telling.get();
+        let parts = self.inner.webhooks.parts.as_ref();
         let mut complaints = Vec::new();
-        let known = telling.map_or(&[][..], |telling| telling.teller.events());
+        let known = parts.map_or(&[][..], |parts| parts.renderer.events());
         for event in &endpoint.events {
             if !known.contains(&event.as_str()) {
                 let says = format!("{event:?} is none of {}.", known.join(", "));
@@ -307,7 +307,7 @@ impl Engine {
             }
         }
         if let Some(url) = &endpoint.url {
-            let may_loop_back = telling.is_some_and(|telling| telling.may_loop_back);
+            let may_loop_back = parts.is_some_and(|parts| parts.allow_loopback);
             let allowed = Where { environment: endpoint.environment, may_loop_back };
             if let Err(says) = Address::parse(url, allowed) {
                 complaints.push(Complaint { field: "url", says: format!("The address {says}") });

@@ -12,15 +12,14 @@ pub use manage::{EndpointView, NewEndpoint};
 pub(crate) use book::{Noted, destination};
 
 use crate::worker::Arrival;
-use crate::{Engine, limits};
+use crate::{Engine, WebhookParts, limits};
 use book::{Shelf, wants};
 use domain::settle::Move;
 use domain::telling::{Owed, SuccessEvent};
-use domain::webhook::Courier;
 use domain::{Purchase, PurchaseKey, Timestamp};
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use store::{DueWebhook, Fault};
 use tokio::sync::{Notify, mpsc};
 
@@ -48,21 +47,9 @@ pub struct Tale {
     pub body: String,
 }
 
-/// What webhooks go out by.
-pub struct Telling {
-    /// Takes them.
-    pub courier: Arc<dyn Courier>,
-    /// Finds the words.
-    pub teller: Arc<dyn Teller>,
-    /// They may go to this machine: for tests and demos.
-    pub may_loop_back: bool,
-    /// What waits between tries are divided by: 1, but in tests.
-    pub haste: u32,
-}
-
 /// The engine's part in it.
 pub(crate) struct Webhooks {
-    pub(crate) telling: OnceLock<Telling>,
+    pub(crate) parts: Option<WebhookParts>,
     shelf: Shelf,
     arrivals: mpsc::Sender<Arrival>,
     pub(crate) arrived: Mutex<Option<mpsc::Receiver<Arrival>>>,
@@ -73,10 +60,10 @@ pub(crate) struct Webhooks {
 }
 
 impl Webhooks {
-    pub(crate) fn new() -> Webhooks {
+    pub(crate) fn new(parts: Option<WebhookParts>) -> Webhooks {
         let (arrivals, arrived) = mpsc::channel(limits::WEBHOOKS_ARRIVING);
         Webhooks {
-            telling: OnceLock::new(),
+            parts,
             shelf: Shelf::new(),
             arrivals,
             arrived: Mutex::new(Some(arrived)),
@@ -95,18 +82,11 @@ impl Webhooks {
 }
 
 impl Engine {
-    /// Connects what webhooks go out by, once; without it nothing is owed.
-    pub fn connect_courier(&self, telling: Telling) {
-        if self.inner.webhooks.telling.set(telling).is_err() {
-            tracing::error!("a courier was connected twice; the first one stays");
-        }
-    }
-
     /// Adds to a step what it owes to the account's servers. A fault: it is not known whom, and the step
     /// must not be taken.
     pub(crate) fn owe_webhooks(&self, step: &mut Move) -> Result<(), Fault> {
         let purchase = &step.after;
-        let Some(telling) = self.inner.webhooks.telling.get() else { return Ok(()) };
+        let Some(parts) = &self.inner.webhooks.parts else { return Ok(()) };
         if purchase.version > 1 && !purchase.state.is_final() {
             return Ok(());
         }
@@ -115,7 +95,7 @@ impl Engine {
         if told.is_empty() {
             return Ok(());
         }
-        let tales = telling.teller.tell(purchase, book.success_event(purchase));
+        let tales = parts.renderer.tell(purchase, book.success_event(purchase));
         let (now, at) = (self.now(), purchase.updated_at);
         let mut owed = Vec::new();
         for (entry, url) in told {

@@ -11,9 +11,8 @@ mod push;
 mod run;
 mod tell;
 
-pub use push::Words;
+pub use push::{Herald, Words};
 
-pub(crate) use push::Post;
 pub(crate) use tell::Arrival;
 
 use crate::{Engine, limits};
@@ -47,9 +46,9 @@ impl Engine {
         loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_now_and_then(stop.clone()));
         loops.spawn(self.clone().heed_other_nodes(stop.clone()));
-        let heard = self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(heard) = heard {
-            loops.spawn(self.clone().listen(heard, stop.clone()));
+        let updates = self.inner.updates.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(updates) = updates {
+            loops.spawn(self.clone().listen(updates, stop.clone()));
         }
         Ok(Workers { engine: self.clone(), stop, loops })
     }

@@ -3,10 +3,11 @@
 //! A push may arrive twice (the app replaces the first by its tag), never about something that did
 //! not happen. Nothing of a purchase waits for it. Without a push service its lines are cleared.
 
-use crate::{Engine, Herald, limits};
+use crate::{Engine, PushParts, limits};
 use domain::clock::Timestamp;
-use domain::push::{Push, Pushed, Pusher};
+use domain::push::{Push, Pushed};
 use domain::refusal::Refusal;
+use domain::{Catalog, Purchase, State};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Done, DuePush, Fault, PushChange};
@@ -27,20 +28,13 @@ pub struct Words {
     pub data: std::collections::BTreeMap<String, String>,
 }
 
-/// The push service and who finds the words for it.
-pub(crate) struct Post {
-    pub(crate) pusher: Arc<dyn Pusher>,
-    pub(crate) herald: Arc<dyn Herald>,
+/// Renders what a device shows, in the words of the dialect that sold the purchase.
+pub trait Herald: Send + Sync {
+    /// What an app is shown when the purchase became `state`; `None`: nothing is sent.
+    fn words(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<Words>;
 }
 
 impl Engine {
-    /// Connects the push service, once; without one nothing is pushed.
-    pub fn connect_push(&self, pusher: Arc<dyn Pusher>, herald: Arc<dyn Herald>) {
-        if self.inner.post.set(Post { pusher, herald }).is_err() {
-            tracing::error!("a push service was connected twice; the first one stays");
-        }
-    }
-
     pub(super) async fn push_what_is_due(self, stop: CancellationToken) {
         let seats = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
         while !stop.is_cancelled() {
@@ -87,9 +81,9 @@ impl Engine {
 
     /// One push: told, given up, or put off.
     async fn push(&self, due: DuePush) -> Result<(), Fault> {
-        let Some(post) = self.inner.post.get() else { return self.end_push(due).await };
-        let Some(push) = self.compose(post, &due)? else { return self.end_push(due).await };
-        let pushed = tokio::time::timeout(limits::PUSH_WITHIN, post.pusher.push(&push)).await;
+        let Some(parts) = &self.inner.push else { return self.end_push(due).await };
+        let Some(push) = self.compose(parts, &due)? else { return self.end_push(due).await };
+        let pushed = tokio::time::timeout(limits::PUSH_WITHIN, parts.pusher.push(&push)).await;
         let pushed = pushed
             .unwrap_or_else(|_| Pushed::Later { reason: "no answer in time".into(), after: None });
         let (purchase, device) = (due.key.id, due.device);
@@ -118,13 +112,13 @@ impl Engine {
     }
 
     /// What is pushed; `None` when the device or the words for it are gone.
-    fn compose(&self, post: &Post, due: &DuePush) -> Result<Option<Push>, Fault> {
+    fn compose(&self, parts: &PushParts, due: &DuePush) -> Result<Option<Push>, Fault> {
         let devices = self.devices_of(due.key.account)?;
         let Some(device) = devices.into_iter().find(|device| device.id == due.device) else {
             return Ok(None);
         };
         let purchase = self.read_anew(&due.key)?;
-        let words = post.herald.words(&purchase, due.state, &self.catalog());
+        let words = parts.renderer.words(&purchase, due.state, &self.catalog());
         Ok(words.map(|Words { title, body, data }| Push {
             device_token: device.push_token,
             title,
@@ -145,7 +139,7 @@ impl Engine {
     }
 
     /// Tells every device of the account the purchase's last event once more.
-    pub(crate) async fn push_again(&self, purchase: &domain::Purchase) -> Result<(), Refusal> {
+    pub(crate) async fn push_again(&self, purchase: &Purchase) -> Result<(), Refusal> {
         let again = PushChange::Again { key: purchase.key, at: self.now() };
         let written = self.inner.store.write(Change::Push(again)).await;
         written.map(|_| ()).map_err(|fault| self.unavailable(&fault))

@@ -16,7 +16,7 @@ async fn halted(world: World) -> World {
     let why = "restored from the backup of yesterday".to_owned();
     let begin = HaltChange::Begin { why, at: NOW };
     assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
-    World { merchant, ..started_on(store, home, clock) }
+    World { merchant, ..started_on(store, home, clock, Services::default()) }
 }
 
 fn is_halted<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> bool {

@@ -8,7 +8,7 @@ use domain::ids::SessionId;
 use domain::mail::{Mail, Mailer};
 use domain::money::Currency;
 use domain::upstream::Coming;
-use engine::{Caller, Engine, LogIn, NewAccount, SignUp};
+use engine::{Caller, Engine, LogIn, NewAccount, PushParts, SignUp};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -63,15 +63,23 @@ impl Letterbox {
 }
 
 async fn house() -> (World, Arc<Letterbox>) {
-    let world = world().await;
+    house_with(None).await
+}
+
+async fn house_with(push: Option<PushParts>) -> (World, Arc<Letterbox>) {
     let letters = Arc::new(Letterbox::default());
-    world.engine.connect_mail(letters.clone());
-    (world, letters)
+    let services = Services { mailer: Some(letters.clone()), push, ..Services::default() };
+    (world_with(Arc::default(), services).await, letters)
 }
 
 /// A house with Anna in it, who has signed up at address 1.
 pub async fn with_anna() -> (World, Arc<Letterbox>) {
-    let (world, letters) = house().await;
+    with_anna_and(None).await
+}
+
+/// The same, with a push service.
+pub async fn with_anna_and(push: Option<PushParts>) -> (World, Arc<Letterbox>) {
+    let (world, letters) = house_with(push).await;
     sign_up(&world.engine, ANNA, at(1)).await.unwrap();
     let code = letters.code(1).await;
     let confirmed =

@@ -1,7 +1,7 @@
 //! What devices are told: each event once to each device, again on trouble, never to one that is gone.
 
 use crate::bills::{METER, known};
-use crate::people::{ANNA, with_anna};
+use crate::people::{ANNA, with_anna, with_anna_and};
 use crate::quotes::QUARTER;
 use crate::world::*;
 use domain::catalog::Kind;
@@ -11,7 +11,7 @@ use domain::purchase::{Purchase, Space};
 use domain::push::{Push, Pushed, Pusher};
 use domain::upstream::Coming;
 use domain::{Catalog, Currency, Environment, Money};
-use engine::{Caller, Herald, LogIn, Paper, Wish, Words};
+use engine::{Caller, Herald, LogIn, Paper, PushParts, Wish, Words};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -61,8 +61,8 @@ fn later(after_s: Option<u64>) -> Pushed {
 
 /// Anna with money, logged in on these phones.
 async fn anna(phones: &[&str], service: &Arc<Service>) -> (World, Caller) {
-    let (world, _) = with_anna().await;
-    world.engine.connect_push(service.clone(), Arc::new(Speaks));
+    let push = PushParts { pusher: service.clone(), renderer: Arc::new(Speaks) };
+    let (world, _) = with_anna_and(Some(push)).await;
     let mut caller = None;
     for phone in phones {
         let ask = LogIn {

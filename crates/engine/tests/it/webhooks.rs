@@ -10,7 +10,7 @@ use domain::upstream::Coming;
 use domain::webhook::{Courier, Delivery, Parcel, Verdict};
 use domain::{Clock, PurchaseId, Refusal, Timestamp};
 use engine::{
-    Caller, Endpoint, LogPage, NewEndpoint, Replayed, Tale, Teller, Telling, Wish, Workers,
+    Caller, Endpoint, LogPage, NewEndpoint, Replayed, Tale, Teller, WebhookParts, Wish, Workers,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,20 +146,20 @@ struct Post {
     key: KeyId,
 }
 
-fn connect(world: &World) -> Arc<Carrier> {
-    let carrier = Carrier::new(world.clock.clone());
-    world.engine.connect_courier(Telling {
-        courier: carrier.clone(),
-        teller: Arc::new(Speaks),
-        may_loop_back: true,
-        haste: 1,
-    });
-    carrier
+fn services(carrier: &Arc<Carrier>) -> Services {
+    let webhooks = WebhookParts {
+        sender: carrier.clone(),
+        renderer: Arc::new(Speaks),
+        allow_loopback: true,
+        time_divisor: 1,
+    };
+    Services { webhooks: Some(webhooks), ..Services::default() }
 }
 
 async fn post() -> Post {
-    let world = world().await;
-    let carrier = connect(&world);
+    let clock = Arc::new(TestClock::default());
+    let carrier = Carrier::new(clock.clone());
+    let world = world_with(clock, services(&carrier)).await;
     let made = world.engine.make_key(world.merchant, Environment::Live).await;
     Post { key: made.unwrap().0, world, carrier }
 }
@@ -564,8 +564,8 @@ async fn secrets_are_sealed_to_their_rows() {
     let (home, clock, merchant) = post.world.closed();
     drop(post.carrier);
     until(|| home.is_free()).await;
-    let world = World { merchant, ..started(home, clock) };
-    let carrier = connect(&world);
+    let carrier = Carrier::new(clock.clone());
+    let world = World { merchant, ..started_with(home, clock, services(&carrier)) };
     let workers = world.engine.start_workers().await.unwrap();
     world.engine.send_test(two).await.unwrap();
     world.engine.send_test(one).await.unwrap();
@@ -585,8 +585,8 @@ async fn what_was_in_hand_is_told_after_a_start() {
     assert_eq!(post.carrier.count(), 0, "no worker runs");
     let (home, clock, merchant) = post.world.closed();
     until(|| home.is_free()).await;
-    let world = World { merchant, ..started(home, clock) };
-    let carrier = connect(&world);
+    let carrier = Carrier::new(clock.clone());
+    let world = World { merchant, ..started_with(home, clock, services(&carrier)) };
     let workers = world.engine.start_workers().await.unwrap();
     until(|| carrier.count() == 100).await;
     stop(workers).await;
@@ -658,8 +658,8 @@ async fn a_halted_installation_tells_nothing() {
     let store = home.open();
     let begin = HaltChange::Begin { why: "restored".to_owned(), at: NOW };
     assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
-    let world = World { merchant, ..started_on(store, home, clock) };
-    let carrier = connect(&world);
+    let carrier = Carrier::new(clock.clone());
+    let world = World { merchant, ..started_on(store, home, clock, services(&carrier)) };
     let workers = world.engine.start_workers().await.unwrap();
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(carrier.count(), 0);

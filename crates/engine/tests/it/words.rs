@@ -194,7 +194,7 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
         now = step.after.clone();
         store.write(Change::Step(step)).await.unwrap().unwrap();
     }
-    let mut world = started_on(store, home, clock);
+    let mut world = started_on(store, home, clock, Services::default());
     world.merchant = merchant;
     let id = quote.key.id;
     // A start makes due whatever is owed, but for what expires.
@@ -247,7 +247,7 @@ async fn a_flood_of_words_is_dropped() {
     let world = world().await;
     world.a.answers(unknown(), delivered());
     let id = world.buy("R1", TO_A).await.key.id;
-    let ear = world.engine.listener();
+    let ear = &world.listener;
     for n in 0..12_000 {
         let attempt = AttemptRef { purchase: PurchaseId(n), number: 9 };
         ear.hear(Word { attempt, outcome: delivered() });

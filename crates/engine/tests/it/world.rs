@@ -7,6 +7,7 @@ use domain::clock::{Chance, Clock, NoChance, Timestamp};
 use domain::ids::KeyId;
 use domain::journal::Reason;
 use domain::lifecycle::State;
+use domain::mail::Mailer;
 use domain::money::{Currency, Money};
 use domain::number::Numbering;
 use domain::pricing::{Charge, PriceRule};
@@ -16,11 +17,14 @@ use domain::product::{
 use domain::purchase::{Details, Purchase, Space};
 use domain::routing::Route;
 use domain::upstream::{
-    AttemptRef, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Coming, NoOffers,
-    Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
+    AttemptRef, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Coming, Listener,
+    NoOffers, Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
 };
 use domain::{PurchaseId, Refusal};
-use engine::{Caller, Engine, NewAccount, Paper, Receipt, Vault, Wish, Workers};
+use engine::{
+    Caller, Engine, NewAccount, Paper, Parts, PushParts, Receipt, Vault, WebhookParts, Wish,
+    Workers,
+};
 use std::collections::HashMap;
 use std::future;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -260,11 +264,27 @@ pub struct World {
     pub c: Arc<Scripted>,
     pub merchant: AccountId,
     pub home: Arc<Home>,
+    pub listener: Arc<dyn Listener>,
 }
 
 /// A house, a merchant with [`START`] in each environment, the catalog, three upstreams.
 pub async fn world() -> World {
-    let mut world = started(Arc::new(Home::new()), Arc::default());
+    world_with(Arc::default(), Services::default()).await
+}
+
+/// What an engine of a test calls besides its upstreams.
+#[derive(Default)]
+pub struct Services {
+    pub mailer: Option<Arc<dyn Mailer>>,
+    pub push: Option<PushParts>,
+    pub webhooks: Option<WebhookParts>,
+}
+
+/// The same, with these services.
+pub async fn world_with(clock: Arc<TestClock>, services: Services) -> World {
+    let home = Arc::new(Home::new());
+    let store = home.open();
+    let mut world = started_on(store, home, clock, services);
     world.engine.open_house("House").await.unwrap();
     world.engine.set_catalog(catalog()).await.unwrap();
     world.merchant = world.account("merchant").await;
@@ -273,20 +293,33 @@ pub async fn world() -> World {
 
 /// An engine on what the home holds, as after a start of the process.
 pub fn started(home: Arc<Home>, clock: Arc<TestClock>) -> World {
-    let store = home.open();
-    started_on(store, home, clock)
+    started_with(home, clock, Services::default())
 }
 
-pub fn started_on(store: Store, home: Arc<Home>, clock: Arc<TestClock>) -> World {
-    let engine =
-        Engine::new(store, clock.clone(), Arc::new(Counted::default()), Vault::new(&[7; 32]))
-            .unwrap();
+/// The same, with these services.
+pub fn started_with(home: Arc<Home>, clock: Arc<TestClock>, services: Services) -> World {
+    let store = home.open();
+    started_on(store, home, clock, services)
+}
+
+pub fn started_on(
+    store: Store,
+    home: Arc<Home>,
+    clock: Arc<TestClock>,
+    services: Services,
+) -> World {
+    let random = Arc::new(Counted::default());
+    let mut parts = Parts::new(store, clock.clone(), random, Vault::new(&[7; 32]));
+    (parts.mailer, parts.push, parts.webhooks) =
+        (services.mailer, services.push, services.webhooks);
     let [a, b, c] = ["a", "b", "c"].map(|code| Scripted::new(code, clock.clone()));
+    parts.upstreams = [&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>).into();
+    let listener = parts.listener();
+    let engine = Engine::open(parts).unwrap();
     for upstream in [&a, &b, &c] {
         *upstream.engine.lock().unwrap() = Some(engine.clone());
     }
-    engine.connect([&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>));
-    World { engine, clock, a, b, c, merchant: AccountId(0), home }
+    World { engine, clock, a, b, c, merchant: AccountId(0), home, listener }
 }
 
 impl World {
@@ -423,7 +456,7 @@ impl World {
 
     pub fn hear(&self, id: PurchaseId, number: u32, outcome: Outcome) {
         let attempt = AttemptRef { purchase: id, number };
-        self.engine.listener().hear(Word { attempt, outcome });
+        self.listener.hear(Word { attempt, outcome });
     }
 
     /// Words are taken in order: once this one's purchase has moved, all before were taken.

@@ -5,7 +5,7 @@ use super::cpu;
 use super::drive::Run;
 use super::servers::{Demo, Server};
 use crate::config::{Config, Flags};
-use crate::house::{self, refused};
+use crate::wiring::{self, refused};
 use anyhow::Context as _;
 use domain::account::{AccountId, Role};
 use domain::journal::Reason;
@@ -71,7 +71,7 @@ impl Commits {
         };
         let config = Config::load(&flags, None)?;
         let guard = runtime.enter();
-        let engine = house::open(&config)?;
+        let engine = wiring::open(&config)?;
         drop(guard);
         let accounts = engine.accounts()?;
         let merchant = accounts.iter().find(|account| account.role == Role::Merchant);

@@ -6,8 +6,8 @@
 
 mod lines;
 
-use crate::webhooks::{Noted, Telling, destination};
-use crate::{Engine, limits};
+use crate::webhooks::{Noted, destination};
+use crate::{Engine, WebhookParts, limits};
 use domain::PurchaseId;
 use domain::clock::Timestamp;
 use domain::ids::first_at;
@@ -38,8 +38,7 @@ impl Engine {
     pub(super) async fn tell(self, stop: CancellationToken) {
         let arrived = &self.inner.webhooks.arrived;
         let taken = arrived.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut arrived) = taken.filter(|_| self.inner.webhooks.telling.get().is_some())
-        else {
+        let Some(mut arrived) = taken.filter(|_| self.inner.webhooks.parts.is_some()) else {
             return;
         };
         let mut lines = Lines::default();
@@ -107,7 +106,7 @@ impl Engine {
 
     /// This machine, where webhooks may go there at all, is no stranger.
     fn is_ours(&self, host: &str) -> bool {
-        let may = self.inner.webhooks.telling.get().is_some_and(|telling| telling.may_loop_back);
+        let may = self.inner.webhooks.parts.as_ref().is_some_and(|parts| parts.allow_loopback);
         may && (host.starts_with("127.")
             || host.starts_with("localhost")
             || host.starts_with("[::1]"))
@@ -126,7 +125,7 @@ impl Engine {
 
     /// Takes what is due into hand, as there is room.
     pub(super) async fn take_webhooks(self, stop: CancellationToken) {
-        if self.inner.webhooks.telling.get().is_none() {
+        if self.inner.webhooks.parts.is_none() {
             return;
         }
         let mut looked_at = self.monotonic();
@@ -185,7 +184,7 @@ impl Engine {
     /// Tells one purchase's webhooks to one endpoint, one after the other. One that is not taken
     /// holds up those after it, unless it was refused too often.
     async fn tell_in_order(&self, thread: Thread) -> Went {
-        let Some(telling) = self.inner.webhooks.telling.get() else { return Went::default() };
+        let Some(parts) = self.inner.webhooks.parts.as_ref() else { return Went::default() };
         let mut went = Went::default();
         let mut held_up_until = None;
         let last = thread.len().saturating_sub(1);
@@ -194,7 +193,7 @@ impl Engine {
                 self.mark(webhook, End::PutOff { until, refused: false }, None, None);
                 continue;
             }
-            let Some((end, tried)) = self.tell_one(telling, &webhook).await else { break };
+            let Some((end, tried)) = self.tell_one(parts, &webhook).await else { break };
             match (&tried, end) {
                 (Some(_), End::Taken) => went.taken += 1,
                 (Some(_), End::PutOff { .. } | End::GivenUp | End::Off) => went.failed += 1,
@@ -217,7 +216,7 @@ impl Engine {
     /// One try; `None`: it is somebody else's by now, or nobody can tell whose.
     async fn tell_one(
         &self,
-        telling: &Telling,
+        parts: &WebhookParts,
         webhook: &DueWebhook,
     ) -> Option<(End, Option<Tried>)> {
         let address = destination(&webhook.key, &webhook.owed);
@@ -242,15 +241,14 @@ impl Engine {
             return Some((later, None));
         };
         let parcel = parcel(webhook, id, at, signature);
-        let delivery =
-            tokio::time::timeout(limits::WEBHOOK_WITHIN, telling.courier.deliver(&parcel));
+        let delivery = tokio::time::timeout(limits::WEBHOOK_WITHIN, parts.sender.deliver(&parcel));
         let delivery = delivery.await.unwrap_or_else(|_| Delivery {
             verdict: Verdict::Failed,
             status: None,
             took: limits::WEBHOOK_WITHIN,
             says: "no answer in time".to_owned(),
         });
-        let end = self.judge(telling, webhook, &address, &delivery);
+        let end = self.judge(parts, webhook, &address, &delivery);
         tracing::debug!(
             webhook = parcel.headers[0].1,
             verdict = word(delivery.verdict),
@@ -266,7 +264,7 @@ impl Engine {
     /// What a try leads to.
     fn judge(
         &self,
-        telling: &Telling,
+        parts: &WebhookParts,
         webhook: &DueWebhook,
         address: &Destination,
         delivery: &Delivery,
@@ -286,16 +284,16 @@ impl Engine {
             Verdict::Failed => (None, delivery.status.is_some_and(is_refusal)),
             Verdict::Blocked => (None, false),
         };
-        self.write_noted(address, shelf.has_failed(address, now, telling.haste));
+        self.write_noted(address, shelf.has_failed(address, now, parts.time_divisor));
         let tries = webhook.tries + 1;
         if delivery.verdict == Verdict::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
             tracing::error!(account = %webhook.key.account, purchase = %webhook.key.id, "a webhook's address has led to a place that is not public, time and again");
         }
         let mut random = [0; 4];
         // Without chance the tries of many fall together.
-        let _ = self.inner.chance.fill(&mut random);
+        let _ = self.inner.random.fill(&mut random);
         let chance = u32::from_le_bytes(random);
-        let again = Again { tries, asked, chance, haste: telling.haste };
+        let again = Again { tries, asked, chance, haste: parts.time_divisor };
         match again_after(again, now.since(webhook.owed_since)) {
             Some(wait) => End::PutOff { until: now.after(wait), refused },
             None => {

@@ -1,0 +1,330 @@
+//! The OpenAPI 3.1 document: what all routes share, added to what each says of itself.
+//!
+//! The errors' examples are the real answers: they come from `refusals`.
+
+use super::BASE;
+use super::refusals::{self, ErrorBody, No};
+use super::wire::request::Wrong;
+use crate::extract::body::Unread;
+use crate::extract::describe;
+use bytes::Bytes;
+use domain::refusal::{Complaint, Refusal};
+use domain::{Currency, Money};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Response};
+use utoipa::{PartialSchema, ToSchema};
+
+/// What the document says first: how the API works, its codes, its known quirks.
+const DESCRIPTION: &str = include_str!("openapi.md");
+
+const OPEN_KEY: &str = "openKey";
+const SECRET_KEY: &str = "secretKey";
+
+/// The whole document, written once.
+pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
+    let mut document = OpenApi::default().nest(BASE, shared(api));
+    document.merge(logos);
+    document.info = InfoBuilder::new()
+        .title("Saldo billing API")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .build();
+    document.tags = describe::tags([
+        ("Wallet", "What there is to spend."),
+        ("Operators", "Who can be bought from."),
+        ("Purchases", "Recharges and mobile banking."),
+        ("Offers", "What an operator quotes for one number, and buying it."),
+        ("Status", "How a purchase stands."),
+    ]);
+    let mut components = document.components.take().unwrap_or_default();
+    let mut more = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
+    ErrorBody::schemas(&mut more);
+    components.schemas.extend(more);
+    let header = |name, says| {
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, says)))
+    };
+    let open = header("X-Open-Key", "The public key: `ok_test_…` (sandbox) or `ok_live_…`.");
+    let secret =
+        header("X-Authorization", "The secret key of the same pair: `sk_test_…`, `sk_live_…`.");
+    components.add_security_scheme(OPEN_KEY, open);
+    components.add_security_scheme(SECRET_KEY, secret);
+    document.components = Some(components);
+    describe::written(document, base_url)
+}
+
+/// What an operation does, as far as its errors depend on it.
+#[derive(Clone, Copy, Default)]
+struct Does {
+    read_body: bool,
+    buy: bool,
+    quote: bool,
+    check_status: bool,
+    show_balance: bool,
+}
+
+impl Does {
+    fn of(operation: &Operation) -> Does {
+        let nothing = Does::default();
+        let buys = Does { read_body: true, buy: true, ..nothing };
+        match operation.operation_id.as_deref() {
+            Some("recharge" | "banking") => buys,
+            Some("buy_offer") => Does { quote: true, ..buys },
+            Some("offers") => Does { quote: true, ..nothing },
+            Some("check_status" | "post_check_status") => {
+                Does { read_body: true, check_status: true, ..nothing }
+            }
+            Some("balance" | "wallet_balance") => Does { show_balance: true, ..nothing },
+            Some(_) | None => nothing,
+        }
+    }
+}
+
+/// Adds keys, errors and headers to every operation.
+fn shared(mut api: OpenApi) -> OpenApi {
+    for item in api.paths.paths.values_mut() {
+        let PathItem { get, post, .. } = item;
+        for operation in [get, post].into_iter().flatten() {
+            finish(operation, Does::of(operation));
+        }
+    }
+    api
+}
+
+fn finish(operation: &mut Operation, does: Does) {
+    let both: [(&str, [&str; 0]); 2] = [(OPEN_KEY, []), (SECRET_KEY, [])];
+    let requirement = both
+        .into_iter()
+        .fold(SecurityRequirement::default(), |all, (name, scopes)| all.add(name, scopes));
+    operation.security = Some(vec![requirement]);
+    if does.buy {
+        operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+    }
+    let answers = door().into_iter().chain(fields(does)).map(|no| refusals::answer(&no));
+    describe::add_errors(operation, answers, &ErrorBody::name());
+    for (status, response) in operation.responses.responses.iter_mut() {
+        if let RefOr::T(response) = response {
+            add_headers(status, response, does.buy);
+        }
+    }
+}
+
+/// What can be answered before a field is read, and whatever happens.
+fn door() -> Vec<No> {
+    let refusals = [
+        Refusal::KeysMissing,
+        Refusal::KeysInvalid,
+        Refusal::NoSubscription,
+        Refusal::AddressNotAllowed,
+        Refusal::AccountInactive,
+        Refusal::TooFast { retry_after_s: 13 },
+        Refusal::Unavailable { retry_after_s: 1 },
+        Refusal::Uncertain,
+    ];
+    refusals.into_iter().map(No::Refusal).chain([No::Method, No::Broken]).collect()
+}
+
+/// What can be answered once fields are read.
+fn fields(does: Does) -> Vec<No> {
+    let Does { read_body, buy, quote, check_status, show_balance } = does;
+    let complaint = Complaint { field: "amount", says: "must be more than 0.".into() };
+    let mut refusals = vec![Refusal::Invalid(vec![complaint.clone()])];
+    if check_status {
+        refusals.extend([Refusal::PurchaseUnknown, Refusal::IdentifiersDisagree]);
+    }
+    if buy || show_balance {
+        refusals.push(Refusal::NoWallet);
+    }
+    if quote {
+        refusals.push(Refusal::OffersUnavailable { reason: String::new() });
+    }
+    if buy && quote {
+        let costs = Money::new(6_800, Currency::BDT);
+        refusals.extend([Refusal::OfferUnknown, Refusal::OfferAmount { costs }]);
+    }
+    if buy {
+        refusals.extend([
+            Refusal::ReferenceKnown(None),
+            Refusal::Short { available: Money::zero(Currency::BDT) },
+            Refusal::IdempotencyMismatch,
+            Refusal::IdempotencyRunning,
+        ]);
+    }
+    let mut all: Vec<No> = refusals.into_iter().map(No::Refusal).collect();
+    if buy {
+        all.push(No::Wrong(Wrong { is_reference_missing: true, complaints: vec![complaint] }));
+    }
+    if read_body {
+        let unread = [Unread::NotAnObject, Unread::NotJson, Unread::TooLong];
+        all.extend(unread.map(No::Unread));
+    }
+    all
+}
+
+fn add_headers(status: &str, response: &mut Response, buys: bool) {
+    if !matches!(status, "401" | "405" | "500") {
+        describe::add_quota(response);
+    }
+    if matches!(status, "409" | "429" | "503") {
+        describe::add_header(response, "Retry-After", Type::Integer, "Seconds to wait.");
+    }
+    if buys && status == "200" {
+        let says = "`true` where this is the first answer once more.";
+        describe::add_header(response, "Idempotent-Replayed", Type::String, says);
+    }
+}
+
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "Optional, added to the document: 1 to 128 printable ASCII characters. The same key \
+             with the same request gets the first answer again.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).max_length(Some(128))))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::described;
+    use serde_json::Value;
+
+    fn document() -> Value {
+        serde_json::from_slice(&described("https://saldo.example").1).unwrap()
+    }
+
+    #[test]
+    fn it_is_openapi_3_1_and_has_every_route() {
+        let document = document();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut found: Vec<String> = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                found.push(format!("{method} {path}"));
+            }
+        }
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "get /api/billing/balance",
+                "get /api/billing/operators",
+                "get /api/billing/recharge/offers",
+                "get /api/billing/transactions/status/check",
+                "get /api/billing/wallet/balance",
+                "get /operator_logo/{file}",
+                "post /api/billing/recharge/offers/purchase",
+                "post /api/billing/service-requests/banking",
+                "post /api/billing/service-requests/recharge/normal",
+                "post /api/billing/transactions/status/check",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_operation_needs_both_keys_and_lists_its_errors() {
+        let document = document();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let at = format!("{method} {path}");
+                if path.starts_with("/operator_logo") {
+                    assert_eq!(operation["security"], serde_json::json!([{}]), "{at}");
+                    continue;
+                }
+                let keys = serde_json::json!([{"openKey": [], "secretKey": []}]);
+                assert_eq!(operation["security"], keys, "{at}");
+                let statuses: Vec<&str> = operation["responses"]
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(String::as_str)
+                    .collect();
+                let is_status = path.ends_with("/check");
+                let expected: &[&str] = match (method.as_str(), is_status) {
+                    ("get", false) => {
+                        &["200", "401", "402", "403", "405", "422", "429", "500", "503"]
+                    }
+                    (_, true) => &[
+                        "200", "400", "401", "402", "403", "404", "405", "413", "415", "422",
+                        "429", "500", "503",
+                    ],
+                    _ => &[
+                        "200", "400", "401", "402", "403", "405", "409", "413", "415", "422",
+                        "429", "500", "503",
+                    ],
+                };
+                assert_eq!(statuses, expected, "{at}");
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    assert!(parameter["description"].is_string(), "{at} {parameter}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_resolves_and_every_field_is_described() {
+        let document = document();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        let text = document.to_string();
+        for part in text.split("#/components/schemas/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "{name}");
+        }
+        for (name, schema) in schemas {
+            for (field, said) in schema["properties"].as_object().into_iter().flatten() {
+                let described = said.to_string();
+                assert!(
+                    described.contains("description")
+                        || described.contains("$ref")
+                        || name == "UsimActiveStatus",
+                    "{name}.{field}: {described}"
+                );
+            }
+        }
+    }
+
+    /// The forms document the fields and aliases that are read, no more and no fewer.
+    #[test]
+    fn forms_name_the_fields_that_are_read() {
+        use super::super::wire::request;
+        let document = document();
+        let check = |form: &str, fields: &[&crate::wire::fields::Field]| {
+            let schema = &document["components"]["schemas"][form]["properties"];
+            let mut documented: Vec<_> = schema.as_object().unwrap().keys().cloned().collect();
+            let mut read: Vec<_> = fields.iter().map(|f| f.name.to_owned()).collect();
+            documented.sort();
+            read.sort();
+            assert_eq!(documented, read, "{form}");
+            for field in fields {
+                for alias in field.also {
+                    let says = schema[field.name]["description"].as_str().unwrap_or_default();
+                    assert!(says.contains(alias), "{form}.{}: {alias}", field.name);
+                }
+            }
+        };
+        let common = [
+            &request::OPERATOR,
+            &request::NUMBER,
+            &request::AMOUNT,
+            &request::REFERENCE,
+            &request::WEBHOOK_URL,
+        ];
+        let with = |more: &[&'static _]| [&common[..], more].concat();
+        check("RechargeRequest", &with(&[&request::SERVICE_TYPE]));
+        check("OfferRequest", &with(&request::IDENTIFIERS.iter().collect::<Vec<_>>()));
+        check("BankingRequest", &with(&[&request::TYPE, &request::ACCOUNT_TYPE]));
+        check("StatusRequest", &[&request::REFERENCE, &request::TRANSACTION_ID]);
+    }
+
+    #[test]
+    fn every_code_is_listed() {
+        let says = super::DESCRIPTION;
+        for code in super::super::refusals::CODES {
+            assert!(says.contains(&format!("`{code}`")), "{code}");
+        }
+        assert!(says.contains("Known quirks"));
+    }
+}

@@ -1,0 +1,317 @@
+//! The routes: each reads, calls the engine, tells. What they say of themselves is the OpenAPI
+//! document.
+
+use super::Face;
+use super::authenticate::Visitor;
+use super::idempotency;
+use super::refusals::No;
+use super::wire::request::{self, Asked, Wrong};
+use super::wire::{forms, response};
+use crate::extract::answer::Answer;
+use crate::extract::body;
+use crate::extract::work::note_recipient;
+use crate::wire::fields::Sent;
+use crate::wire::json::json;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use domain::catalog::{Country, OfferForm, Service};
+use domain::purchase::{Details, Space};
+use domain::webhook::Where;
+use domain::{Catalog, Operator, Purchase, Refusal};
+use engine::{Caller, Receipt, Replay, Wish};
+use http::Uri;
+
+/// Check balance
+///
+/// Available money of the account's wallet in the environment of the keys. `balance` is the same
+/// endpoint under a shorter path.
+#[utoipa::path(
+    get, path = "/wallet/balance", tag = "Wallet", operation_id = "wallet_balance",
+    params(forms::BalanceQuery),
+    responses((status = 200, description = "The balance.", body = response::Balance)),
+)]
+pub(super) async fn balance(State(face): State<Face>, visitor: Visitor, uri: Uri) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let currency = request::currency(&body::query(&uri), &face.engine.catalog())?;
+        let balance = face.engine.balance(&caller, currency).await?.exact();
+        let answer = response::Balance { balance, currency: currency.code() };
+        Ok(Answer::ok(json(&answer)?))
+    };
+    visitor.serve(&face, "balance", work).await
+}
+
+/// Check balance (short path)
+///
+/// The same as `wallet/balance`.
+#[utoipa::path(
+    get, path = "/balance", tag = "Wallet", operation_id = "balance",
+    params(forms::BalanceQuery),
+    responses((status = 200, description = "The balance.", body = response::Balance)),
+)]
+pub(super) async fn short_balance(face: State<Face>, visitor: Visitor, uri: Uri) -> Response {
+    balance(face, visitor, uri).await
+}
+
+/// List operators
+///
+/// All operators that this account can buy from here, by id: active ones of mobile recharge and
+/// mobile banking, in countries whose currency it has a wallet in. Filters narrow them; no match is
+/// an empty list.
+#[utoipa::path(
+    get, path = "/operators", tag = "Operators", operation_id = "operators",
+    params(forms::OperatorsQuery),
+    responses((status = 200, description = "The operators.", body = Vec<response::ListedOperator>)),
+)]
+pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: Uri) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let filter = request::filter(&body::query(&uri))?;
+        let catalog = face.engine.catalog();
+        let wallets = face.engine.balances(&caller).await?;
+        let listed = catalog.operators.iter().filter_map(|operator| {
+            let country = catalog.country_of(operator);
+            let is_paid_in = |c: &Country| wallets.iter().any(|w| w.currency() == c.currency);
+            let can_buy = is_sold_here(operator.service) && country.is_some_and(is_paid_in);
+            let listed =
+                || response::ListedOperator::of(operator, country, &face.settings.base_url);
+            (can_buy && filter.passes(operator, country)).then(listed)
+        });
+        Ok(Answer::ok(json(&listed.collect::<Vec<_>>())?))
+    };
+    visitor.serve(&face, "operators", work).await
+}
+
+/// Normal recharge
+///
+/// Holds amount and fee, sends the recharge and waits up to 25 seconds for the operator's word. Not
+/// every 200 is a success: read `billing.status`. While it is `pending` or `processing`, check the
+/// status; do not send it again under another reference.
+#[utoipa::path(
+    post, path = "/service-requests/recharge/normal", tag = "Purchases", operation_id = "recharge",
+    request_body = forms::RechargeRequest,
+    responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
+)]
+pub(super) async fn recharge(
+    State(face): State<Face>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let wish = wish(&face, caller, request, request::recharge).await?;
+        buy(&face, wish).await
+    };
+    visitor.serve(&face, "recharge", work).await
+}
+
+/// Mobile banking
+///
+/// Accepted like a recharge; decided by staff unless an upstream is connected, so `pending` is the
+/// usual first status.
+#[utoipa::path(
+    post, path = "/service-requests/banking", tag = "Purchases", operation_id = "banking",
+    request_body = forms::BankingRequest,
+    responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
+)]
+pub(super) async fn banking(
+    State(face): State<Face>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let wish = wish(&face, caller, request, request::banking).await?;
+        buy(&face, wish).await
+    };
+    visitor.serve(&face, "banking", work).await
+}
+
+/// List offers
+///
+/// What the operator quotes for this number now. Each offer carries the fields that its purchase
+/// wants to hear again.
+#[utoipa::path(
+    get, path = "/recharge/offers", tag = "Offers", operation_id = "offers",
+    params(forms::OffersQuery),
+    responses((status = 200, description = "The offers.", body = response::OffersAnswer)),
+)]
+pub(super) async fn offers(State(face): State<Face>, visitor: Visitor, uri: Uri) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let catalog = face.engine.catalog();
+        let asked = request::offers(&body::query(&uri), &catalog)?;
+        note_recipient(&asked.recipient);
+        let offers = face.engine.offers(&caller, asked.operator, &asked.recipient).await?;
+        let answer = response::OffersAnswer::of(&asked.sent_operator, &asked.recipient, &offers);
+        Ok(Answer::ok(json(&answer)?))
+    };
+    visitor.serve(&face, "offers", work).await
+}
+
+/// Buy an offer
+///
+/// As a normal recharge, for an offer of `GET recharge/offers` at exactly its amount.
+#[utoipa::path(
+    post, path = "/recharge/offers/purchase", tag = "Offers", operation_id = "buy_offer",
+    request_body = forms::OfferRequest,
+    responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
+)]
+pub(super) async fn buy_offer(
+    State(face): State<Face>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let catalog = face.engine.catalog();
+        let (parts, text) = body::read(request).await?;
+        let (mut wish, operator) = {
+            let sent = Sent::from_json(&text)?;
+            let idempotency = idempotency::key(&parts, &text);
+            let webhooks = webhooks(&face, &caller);
+            request::offer(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?
+        };
+        note_recipient(&wish.recipient);
+        match quoted(&face, &wish, operator).await {
+            Ok(details) => wish.details = details,
+            Err(no) => {
+                // A repeated request is told of the first purchase, though the offer may be gone
+                // by now: its reference is used up, so this cannot buy.
+                let first = face.engine.purchase_by_reference(&caller, wish.space, &wish.reference);
+                if first.await.is_err() {
+                    return Err(no);
+                }
+            }
+        }
+        buy(&face, wish).await
+    };
+    visitor.serve(&face, "buy_offer", work).await
+}
+
+/// Check a status
+///
+/// By `reference` (recommended) or `transaction_id`. An identifier of another account answers like
+/// one that does not exist.
+#[utoipa::path(
+    get, path = "/transactions/status/check", tag = "Status", operation_id = "check_status",
+    params(forms::StatusRequest),
+    responses((status = 200, description = "The purchase as it stands.", body = response::StatusAnswer)),
+)]
+pub(super) async fn check_status(
+    State(face): State<Face>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    let caller = visitor.caller;
+    visitor.serve(&face, "check_status", status(&face, caller, request)).await
+}
+
+/// Check a status (POST)
+///
+/// The same, with the identifiers in a JSON body; they may stand in the query as well.
+#[utoipa::path(
+    post, path = "/transactions/status/check", tag = "Status", operation_id = "post_check_status",
+    params(forms::StatusRequest),
+    request_body = forms::StatusRequest,
+    responses((status = 200, description = "The purchase as it stands.", body = response::StatusAnswer)),
+)]
+pub(super) async fn post_check_status(
+    face: State<Face>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    check_status(face, visitor, request).await
+}
+
+/// Bills are paid by product, which this face has none of.
+const fn is_sold_here(service: Service) -> bool {
+    match service {
+        Service::MobileRecharge | Service::MobileBanking => true,
+        Service::BillPayment => false,
+    }
+}
+
+fn webhooks(face: &Face, caller: &Caller) -> Where {
+    let may_loop_back = face.settings.webhooks_to_loopback;
+    Where { environment: caller.environment, may_loop_back }
+}
+
+/// Reads a body and makes the wish of it.
+async fn wish(
+    face: &Face,
+    caller: Caller,
+    request: Request,
+    ask: impl FnOnce(Asked<'_, '_>) -> Result<Wish, Wrong>,
+) -> Result<Wish, No> {
+    let (parts, text) = body::read(request).await?;
+    let idempotency = idempotency::key(&parts, &text);
+    let sent = Sent::from_json(&text)?;
+    let catalog = face.engine.catalog();
+    let webhooks = webhooks(face, &caller);
+    let wish = ask(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?;
+    note_recipient(&wish.recipient);
+    Ok(wish)
+}
+
+/// Buys, and keeps the answer for replays if the request can be repeated (CONTRACT A-09).
+async fn buy(face: &Face, wish: Wish) -> Result<Answer, No> {
+    let caller = wish.caller;
+    let key = wish.idempotency.as_ref().map(|i| i.key.clone());
+    match face.engine.purchase(wish).await? {
+        Receipt::Bought(purchase) => {
+            let answer = bought(&purchase)?;
+            if let Some(key) = key {
+                let first = Replay { status: answer.status.as_u16(), body: answer.body.clone() };
+                face.engine.remember(&caller, Space::IrechargeKey, &key, first).await;
+            }
+            Ok(answer)
+        }
+        Receipt::Before { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
+        Receipt::Before { replay: None, purchase } => {
+            Ok(Answer { is_replay: true, ..bought(&purchase)? })
+        }
+    }
+}
+
+fn bought(purchase: &Purchase) -> Result<Answer, No> {
+    Ok(Answer::ok(json(&response::PurchaseAnswer::of(purchase))?))
+}
+
+/// Everything the operator wants to hear about the offer that the wish names, at the price it has.
+async fn quoted(face: &Face, wish: &Wish, operator: &Operator) -> Result<Details, No> {
+    let Wish { caller, recipient, details, amount, .. } = wish;
+    let offer = face.engine.offer(caller, operator, recipient, details, *amount).await?;
+    let required = operator.offers.map_or(&[][..], OfferForm::required);
+    match required.iter().find(|name| !offer.identifiers.contains_key(**name)) {
+        None => Ok(offer.identifiers),
+        Some(name) => Err(Wrong::one(name, "is required by the operator for this offer.").into()),
+    }
+}
+
+async fn status(face: &Face, caller: Caller, request: Request) -> Result<Answer, No> {
+    let uri = request.uri().clone();
+    let text = body::read_if_any(request).await?.unwrap_or_default();
+    let lookup = {
+        let sent = if text.is_empty() { Sent::default() } else { Sent::from_json(&text)? };
+        request::lookup(&sent.and(body::query(&uri)))?
+    };
+    let engine = &face.engine;
+    let by_reference = match &lookup.reference {
+        Some(text) => Some(engine.purchase_by_reference(&caller, Space::Irecharge, text).await?),
+        None => None,
+    };
+    let by_id = match lookup.id {
+        Some(id) => Some(engine.purchase_by_id(&caller, id).await?),
+        None => None,
+    };
+    let found = match (by_reference, by_id) {
+        (Some(one), Some(other)) if one.key != other.key => {
+            return Err(Refusal::IdentifiersDisagree.into());
+        }
+        (Some(found), _) | (None, Some(found)) => found,
+        (None, None) => return Err(Refusal::PurchaseUnknown.into()),
+    };
+    let catalog: &Catalog = &engine.catalog();
+    Ok(Answer::ok(json(&response::StatusAnswer::of(&found, catalog))?))
+}

@@ -1,0 +1,554 @@
+//! From a purchase to what is told: answers of the irecharge document, to the letter.
+//!
+//! Fields are written out one by one: what an answer does not name cannot leak. Invariant: amounts
+//! are written from integer minor units.
+
+use crate::logos;
+use crate::wire::amount::Amount;
+use crate::wire::json::moment;
+use domain::catalog::{Country, Service};
+use domain::purchase::{Decider, Details};
+use domain::upstream::Offer;
+use domain::{Catalog, Kind, Money, Operator, Purchase, State};
+use std::borrow::Cow;
+use utoipa::ToSchema;
+
+/// What `billing.offerId` says for Robi and Airtel (CONTRACT A-33).
+const TICKET_OFFER: &str = "__EL_RECHARGE_OFFER__";
+
+/// The status of a purchase in the document's words (CONTRACT section 4).
+pub(in super::super) const fn status(state: State) -> &'static str {
+    match state {
+        State::Quoted | State::Awaiting | State::Held => "pending",
+        State::Sent | State::InDoubt | State::WithStaff => "processing",
+        State::Delivered => "success",
+        State::Failed => "failed",
+        State::Rejected => "rejected",
+        State::Refunded => "reversed",
+    }
+}
+
+/// Whether the request counts as accepted (CONTRACT A-11).
+const fn is_success(state: State) -> bool {
+    match state {
+        State::Quoted
+        | State::Awaiting
+        | State::Held
+        | State::Sent
+        | State::InDoubt
+        | State::WithStaff
+        | State::Delivered => true,
+        State::Failed | State::Rejected | State::Refunded => false,
+    }
+}
+
+/// The wallet's balance.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(in super::super) struct Balance {
+    /// Available money, a string with exactly the currency's decimals.
+    #[schema(example = "7000.00")]
+    pub balance: String,
+    /// ISO 4217.
+    #[schema(example = "BDT")]
+    pub currency: &'static str,
+}
+
+/// An operator of the list.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(in super::super) struct ListedOperator<'a> {
+    /// Its number; also the order of the list.
+    #[schema(example = 1)]
+    id: i64,
+    /// Its country's English name.
+    #[schema(example = "Bangladesh")]
+    country: &'a str,
+    /// Its service's name.
+    #[schema(example = "Mobile Recharge")]
+    service: &'static str,
+    /// Send this as `operator`, in any case.
+    #[schema(example = "GP")]
+    operator_code: &'a str,
+    /// For people.
+    #[schema(example = "Grameenphone")]
+    operator_name: &'a str,
+    /// A drawing; public.
+    #[schema(example = "https://saldo.example/operator_logo/grameenphone.png")]
+    logo: String,
+}
+
+impl<'a> ListedOperator<'a> {
+    /// As it is listed.
+    pub(in super::super) fn of(
+        operator: &'a Operator,
+        country: Option<&'a Country>,
+        base_url: &str,
+    ) -> ListedOperator<'a> {
+        ListedOperator {
+            id: operator.id,
+            country: country.map_or(&operator.country, |c| &c.name),
+            service: Service::name(operator.service),
+            operator_code: &operator.code,
+            operator_name: &operator.name,
+            logo: logos::url(base_url, &operator.logo),
+        }
+    }
+}
+
+/// The answer to a purchase.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(in super::super) struct PurchaseAnswer<'a> {
+    /// True for success, processing and pending; false for failed, rejected and reversed.
+    /// `billing.status` is the truth.
+    #[schema(example = true)]
+    success: bool,
+    /// For people.
+    #[schema(example = "Recharge processed successfully")]
+    message: Cow<'a, str>,
+    /// Upstream details; offers of Robi and Airtel only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    provider: Option<Provider<'a>>,
+    /// What was booked.
+    billing: Billing<'a>,
+}
+
+/// Upstream details, rebuilt from what is known here.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Provider<'a> {
+    /// Whether the upstream delivered.
+    success: bool,
+    /// Its confirmation, without any balance.
+    #[schema(
+        example = "Recharge 68 Tk to 1614031175 is successful. Transaction number is R260423.2309.36014f."
+    )]
+    message: Cow<'a, str>,
+    /// USIM flags; always false here.
+    usim_active_status: UsimActiveStatus,
+    /// Same as `success`.
+    is_successful: bool,
+    /// Whether the upstream's final word is known.
+    is_result: bool,
+}
+
+#[derive(Debug, Default, serde::Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UsimActiveStatus {
+    active: bool,
+    is_replaceable: bool,
+    usim_eligibility: bool,
+}
+
+/// What was booked.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) struct Billing<'a> {
+    /// Your reference.
+    #[schema(example = "BILL-026401")]
+    reference: &'a str,
+    /// `pending`, `processing`, `success`, `failed`, `rejected` or `reversed`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// `normal`, `offer` or `banking`.
+    #[schema(example = "normal")]
+    recharge_type: &'static str,
+    /// The customer's number in national form.
+    #[schema(example = "01712345678")]
+    number: &'a str,
+    /// What the customer gets.
+    #[schema(value_type = f64, example = 10)]
+    amount: Amount,
+    /// What you pay on top.
+    #[schema(value_type = f64, example = 0.5)]
+    fee: Amount,
+    /// What you earn at delivery; accrues to a commission balance of its own.
+    #[schema(value_type = f64, example = 1.5)]
+    commission: Amount,
+    /// Your available balance right after amount and fee were held.
+    #[schema(value_type = f64, example = 6989.5)]
+    remaining_balance: Amount,
+    /// Added to the document: the id that the status check takes. Below 2^53.
+    #[schema(example = 1_300_225_600_001_i64)]
+    transaction_id: i64,
+    /// Offers only: `__EL_RECHARGE_OFFER__` for Robi and Airtel, else the id that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "OFF32071")]
+    offer_id: Option<&'a str>,
+}
+
+impl<'a> PurchaseAnswer<'a> {
+    /// The answer about a purchase as it stands.
+    pub(in super::super) fn of(purchase: &'a Purchase) -> PurchaseAnswer<'a> {
+        let is_ticket = purchase.kind == Kind::Offer && purchase.details.contains_key("ticketId");
+        let message = message(purchase);
+        PurchaseAnswer {
+            success: is_success(purchase.state),
+            provider: is_ticket.then(|| Provider::of(purchase.state, message.clone())),
+            message,
+            billing: Billing::of(purchase),
+        }
+    }
+}
+
+impl<'a> Provider<'a> {
+    fn of(state: State, message: Cow<'a, str>) -> Provider<'a> {
+        let success = state == State::Delivered;
+        Provider {
+            success,
+            message,
+            usim_active_status: UsimActiveStatus::default(),
+            is_successful: success,
+            is_result: state.is_final(),
+        }
+    }
+}
+
+impl<'a> Billing<'a> {
+    /// What was booked for a purchase.
+    pub(in super::super) fn of(purchase: &'a Purchase) -> Billing<'a> {
+        let (recharge_type, offer_id) = match purchase.kind {
+            Kind::Recharge => ("normal", None),
+            Kind::Offer => ("offer", offer_id(&purchase.details)),
+            Kind::Banking => ("banking", None),
+            // Bought by name, which this document has no words for.
+            Kind::Bundle => ("bundle", None),
+            Kind::Bill => ("bill", None),
+        };
+        Billing {
+            reference: &purchase.reference,
+            status: status(purchase.state),
+            recharge_type,
+            number: &purchase.recipient,
+            amount: Amount(purchase.amount),
+            fee: Amount(purchase.fee),
+            commission: Amount(purchase.commission),
+            remaining_balance: Amount(purchase.available_after),
+            transaction_id: purchase.key.id.0,
+            offer_id,
+        }
+    }
+}
+
+fn offer_id(details: &Details) -> Option<&str> {
+    match details.contains_key("ticketId") {
+        true => Some(TICKET_OFFER),
+        false => details.get("offerId").map(String::as_str),
+    }
+}
+
+/// What is said about a purchase: the upstream's own words where an offer was delivered.
+fn message(purchase: &Purchase) -> Cow<'_, str> {
+    let said = purchase.text.as_deref().filter(|t| !t.is_empty());
+    if let (State::Delivered, Kind::Offer, Some(text)) = (purchase.state, purchase.kind, said) {
+        return Cow::Borrowed(text);
+    }
+    let what = match purchase.kind {
+        Kind::Recharge => "Recharge",
+        Kind::Offer => "Offer purchase",
+        Kind::Banking => "Banking request",
+        Kind::Bundle => "Bundle purchase",
+        Kind::Bill => "Bill payment",
+    };
+    let became = match purchase.state {
+        State::Delivered => "processed successfully",
+        State::Quoted | State::Held => {
+            "is accepted and waits to be sent; amount and fee are held. Check its status later"
+        }
+        State::Awaiting => {
+            "is accepted and waits for a decision; amount and fee are held. Check its status later"
+        }
+        State::Sent => {
+            "is being processed; amount and fee are held. Check its status later and do not send it \
+             again"
+        }
+        State::InDoubt | State::WithStaff => {
+            "was sent, but is not yet confirmed by the operator; amount and fee are held. Check its \
+             status later and do not send it again"
+        }
+        State::Failed => "failed; nothing was delivered, and amount and fee are back in the wallet",
+        State::Rejected => "was rejected before it was sent; amount and fee are back in the wallet",
+        State::Refunded => {
+            "was delivered and then taken back by the operator; amount and fee are back in the wallet"
+        }
+    };
+    Cow::Owned(format!("{what} {became}"))
+}
+
+/// The answer to a status check.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(in super::super) struct StatusAnswer<'a> {
+    /// Always true: the purchase was found. `data.status` tells how it stands.
+    #[schema(example = true)]
+    success: bool,
+    /// For people.
+    #[schema(example = "Transaction status fetched successfully.")]
+    message: &'static str,
+    /// The purchase.
+    data: Transaction<'a>,
+}
+
+/// A purchase as it stands.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Transaction<'a> {
+    /// Its id. Below 2^53.
+    #[schema(example = 1_300_225_600_001_i64)]
+    transaction_id: i64,
+    /// Your reference.
+    #[schema(example = "BILL-20260204-0001")]
+    reference: &'a str,
+    /// `pending`, `processing`, `success`, `failed`, `rejected` or `reversed`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// True for success, failed, rejected and reversed. A success may still be reversed.
+    #[schema(example = true)]
+    is_final: bool,
+    /// What the customer gets.
+    #[schema(value_type = f64, example = 10)]
+    amount: Amount,
+    /// What you pay on top.
+    #[schema(value_type = f64, example = 0.5)]
+    fee: Amount,
+    /// What you earn at delivery.
+    #[schema(value_type = f64, example = 1.5)]
+    commission: Amount,
+    /// The request it came from.
+    service: ServiceSummary<'a>,
+    /// Who delivers.
+    operator: OperatorSummary<'a>,
+    /// Who decided, and how.
+    decision: Decision,
+    /// Added to the document, only while the outcome is unknown: `awaiting_upstream_confirmation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "awaiting_upstream_confirmation")]
+    detail: Option<&'static str>,
+    /// When it was accepted; UTC.
+    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    created_at: String,
+    /// When it last changed; UTC.
+    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    updated_at: String,
+    /// When it was delivered; UTC; null until then.
+    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    approved_at: Option<String>,
+}
+
+#[derive(Debug, serde::Serialize, ToSchema)]
+struct ServiceSummary<'a> {
+    /// `recharge` (offers too) or `banking`.
+    #[serde(rename = "type")]
+    #[schema(example = "recharge")]
+    kind: &'static str,
+    /// As `data.status`.
+    #[schema(example = "success")]
+    status: &'static str,
+    /// The customer's number in national form.
+    #[schema(example = "01712345678")]
+    number: &'a str,
+}
+
+#[derive(Debug, serde::Serialize, ToSchema)]
+struct OperatorSummary<'a> {
+    /// Upper case.
+    #[schema(example = "GP")]
+    code: &'a str,
+    /// For people.
+    #[schema(example = "Grameenphone")]
+    name: &'a str,
+}
+
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(super) struct Decision {
+    /// `auto` or `admin`; null while undecided.
+    #[schema(example = "auto")]
+    pub(super) mode: Option<&'static str>,
+    /// Added to the document: `approved`, `rejected` or `reversed`; null while undecided.
+    #[schema(example = "approved")]
+    pub(super) action: Option<&'static str>,
+}
+
+impl<'a> StatusAnswer<'a> {
+    /// How a purchase stands.
+    pub(in super::super) fn of(purchase: &'a Purchase, catalog: &'a Catalog) -> StatusAnswer<'a> {
+        let status = status(purchase.state);
+        let kind = match purchase.kind {
+            Kind::Recharge | Kind::Offer => "recharge",
+            Kind::Banking => "banking",
+            Kind::Bundle | Kind::Bill => "bill",
+        };
+        let operator = catalog.operator_by_code(&purchase.operator);
+        let data = Transaction {
+            transaction_id: purchase.key.id.0,
+            reference: &purchase.reference,
+            status,
+            is_final: purchase.state.is_final(),
+            amount: Amount(purchase.amount),
+            fee: Amount(purchase.fee),
+            commission: Amount(purchase.commission),
+            service: ServiceSummary { kind, status, number: &purchase.recipient },
+            operator: OperatorSummary {
+                code: &purchase.operator,
+                name: operator.map_or(&purchase.operator, |o| &o.name),
+            },
+            decision: Decision::of(purchase),
+            detail: detail(purchase.state),
+            created_at: moment(purchase.opened_at),
+            updated_at: moment(purchase.updated_at),
+            approved_at: purchase.delivered_at.map(moment),
+        };
+        let message = "Transaction status fetched successfully.";
+        StatusAnswer { success: true, message, data }
+    }
+}
+
+impl Decision {
+    pub(super) fn of(purchase: &Purchase) -> Decision {
+        let action = match purchase.state {
+            State::Quoted
+            | State::Awaiting
+            | State::Held
+            | State::Sent
+            | State::InDoubt
+            | State::WithStaff => return Decision { mode: None, action: None },
+            State::Delivered => "approved",
+            State::Failed | State::Rejected => "rejected",
+            State::Refunded => "reversed",
+        };
+        let mode = match purchase.decider {
+            Some(Decider::Auto) | None => "auto",
+            Some(Decider::Staff) => "admin",
+        };
+        Decision { mode: Some(mode), action: Some(action) }
+    }
+}
+
+/// Says aloud that nobody knows (CONTRACT A-13).
+const fn detail(state: State) -> Option<&'static str> {
+    match state {
+        State::InDoubt | State::WithStaff => Some("awaiting_upstream_confirmation"),
+        State::Quoted
+        | State::Awaiting
+        | State::Held
+        | State::Sent
+        | State::Delivered
+        | State::Failed
+        | State::Rejected
+        | State::Refunded => None,
+    }
+}
+
+/// The offers for a number.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(in super::super) struct OffersAnswer<'a> {
+    /// Always true.
+    #[schema(example = true)]
+    success: bool,
+    /// For people.
+    #[schema(example = "Offers fetched successfully.")]
+    message: &'static str,
+    /// The operator as it was sent.
+    #[schema(example = "banglalink")]
+    operator: &'a str,
+    /// The number in national form.
+    #[schema(example = "01937395849")]
+    number: &'a str,
+    /// What the operator quotes now; may be empty.
+    offers: Vec<ListedOffer<'a>>,
+}
+
+/// An offer. Send back the identifiers it has.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ListedOffer<'a> {
+    /// For display: the identifier that names it.
+    #[schema(example = "OFF32071")]
+    id: &'a str,
+    /// Send as `amount`.
+    #[schema(value_type = f64, example = 549)]
+    amount: Amount,
+    /// In English.
+    #[schema(example = "35 GB and 700 minutes, 30 days")]
+    title: &'a str,
+    /// In Bangla.
+    #[schema(example = "৩৫ জিবি ও ৭০০ মিনিট, ৩০ দিন")]
+    title_bn: &'a str,
+    /// As the operator says it.
+    #[schema(example = "30 Days")]
+    validity: &'a str,
+    /// `INTERNET`, `MINUTES`, `COMBO` or `TALKTIME`.
+    #[schema(example = "COMBO")]
+    category: &'a str,
+    /// Only there, and true, where the operator highlights it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = true)]
+    highlighted: Option<bool>,
+    /// What you earn by it.
+    #[schema(value_type = f64, example = 8.24)]
+    commission: Amount,
+    /// Send as `operator`.
+    #[schema(example = "banglalink")]
+    operator: &'a str,
+    /// Send as `number`.
+    #[schema(example = "01937395849")]
+    number: &'a str,
+    /// Grameenphone, Banglalink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "OFF32071")]
+    offer_id: Option<&'a str>,
+    /// Robi, Airtel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ticket_id: Option<&'a str>,
+    /// Grameenphone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    campaign_id: Option<&'a str>,
+    /// Grameenphone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    session_context: Option<&'a str>,
+    /// Some of Grameenphone's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    opt_in_keyword: Option<&'a str>,
+    /// Banglalink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "4891011729527520112")]
+    tran_id: Option<&'a str>,
+}
+
+impl<'a> OffersAnswer<'a> {
+    /// The offers, each with its commission.
+    pub(in super::super) fn of(
+        operator: &'a str,
+        number: &'a str,
+        offers: &'a [(Offer, Money)],
+    ) -> OffersAnswer<'a> {
+        let listed = offers.iter().map(|(offer, commission)| {
+            let identifier = |name| offer.identifiers.get(name).map(String::as_str);
+            ListedOffer {
+                id: identifier("ticketId").or_else(|| identifier("offerId")).unwrap_or_default(),
+                amount: Amount(offer.amount),
+                title: &offer.title,
+                title_bn: &offer.title_local,
+                validity: &offer.validity,
+                category: &offer.category,
+                highlighted: offer.is_highlighted.then_some(true),
+                commission: Amount(*commission),
+                operator,
+                number,
+                offer_id: identifier("offerId"),
+                ticket_id: identifier("ticketId"),
+                campaign_id: identifier("campaignId"),
+                session_context: identifier("sessionContext"),
+                opt_in_keyword: identifier("optInKeyword"),
+                tran_id: identifier("tranId"),
+            }
+        });
+        let message = "Offers fetched successfully.";
+        OffersAnswer { success: true, message, operator, number, offers: listed.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! "No" in the words of the rechargely document: one match from refusals to status and text.
+//!
+//! Invariant: every error has the documented `message` and a stable `code`; the message says what
+//! happened, what it means for the money and what to do next.
+
+use super::limits::BILLER_RETRY_S;
+use super::wire::request::Wrong;
+use crate::extract::answer::Answer;
+use crate::extract::body::Unread;
+use crate::wire::fields::NotAnObject;
+use crate::wire::json::Broken;
+use domain::refusal::{Complaint, Refusal};
+use http::StatusCode;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Why there is no answer of the wished kind.
+#[derive(Debug)]
+pub(super) enum No {
+    /// The engine's reason, or fields that are wrong.
+    Refusal(Refusal),
+    /// The body cannot be read.
+    Unread(Unread),
+    /// A header came twice and says two things.
+    HeaderTwice(&'static str),
+    /// `X-Channel-Id` names no channel.
+    Channel,
+    /// There is no such category.
+    Category,
+    /// No product goes by this reference name.
+    Provider,
+    /// The path exists, but not with this method.
+    Method,
+    /// There is no such path.
+    Path,
+    /// Our own failure.
+    Broken,
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> No {
+        No::Refusal(refusal)
+    }
+}
+
+impl From<Wrong> for No {
+    fn from(Wrong(complaints): Wrong) -> No {
+        No::Refusal(Refusal::Invalid(complaints))
+    }
+}
+
+impl From<Unread> for No {
+    fn from(unread: Unread) -> No {
+        No::Unread(unread)
+    }
+}
+
+impl From<NotAnObject> for No {
+    fn from(no: NotAnObject) -> No {
+        No::Unread(no.into())
+    }
+}
+
+impl From<Broken> for No {
+    fn from(_: Broken) -> No {
+        No::Broken
+    }
+}
+
+/// The body of every error.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorBody<'a> {
+    /// What happened, what it means for the money, and what to do next.
+    #[schema(example = "The wallet does not hold amount and fee. Nothing was charged.")]
+    message: Cow<'a, str>,
+    /// Added to the document. Stable: decide by this.
+    #[schema(example = "INSUFFICIENT_BALANCE")]
+    code: &'a str,
+    /// Added to the document, on 422: every wrong field with its complaints.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    errors: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+/// Every code that can be answered: the documentation lists them.
+#[cfg(test)]
+pub(super) const CODES: [&str; 27] = [
+    "INVALID_JSON",
+    "DUPLICATE_HEADER",
+    "INVALID_CHANNEL",
+    "TOKEN_INVALID",
+    "LOGIN_FAILED",
+    "ACCOUNT_INACTIVE",
+    "PRODUCT_NOT_FOUND",
+    "CATEGORY_NOT_FOUND",
+    "PROVIDER_NOT_FOUND",
+    "TRANSACTION_NOT_FOUND",
+    "ROUTE_NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "DUPLICATE_REFERENCE",
+    "QUOTE_EXPIRED",
+    "NOT_POSSIBLE",
+    "BODY_TOO_LARGE",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "VALIDATION_ERROR",
+    "BILL_REFERENCE_NOT_FOUND",
+    "INSUFFICIENT_BALANCE",
+    "NO_WALLET",
+    "CODE_INVALID",
+    "RATE_LIMIT_EXCEEDED",
+    "INTERNAL_ERROR",
+    "OUTCOME_UNKNOWN",
+    "TEMPORARILY_UNAVAILABLE",
+    "BILLER_UNAVAILABLE",
+];
+
+/// What an error says.
+struct Says {
+    status: StatusCode,
+    message: Cow<'static, str>,
+    retry_after_s: Option<u64>,
+}
+
+fn says(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Says {
+    Says { status, message: message.into(), retry_after_s: None }
+}
+
+impl Says {
+    fn after(self, seconds: u64) -> Says {
+        Says { retry_after_s: Some(seconds), ..self }
+    }
+}
+
+/// The answer that says no.
+pub(super) fn answer(no: &No) -> Answer {
+    let (code, says) = match no {
+        No::Refusal(refusal) => return of_refusal(refusal),
+        No::Unread(unread) => of_unread(*unread),
+        No::HeaderTwice(name) => (
+            "DUPLICATE_HEADER",
+            says(
+                StatusCode::BAD_REQUEST,
+                format!(
+                    "The header {name} came twice with different values. Nothing was charged. Send it once."
+                ),
+            ),
+        ),
+        No::Channel => (
+            "INVALID_CHANNEL",
+            says(
+                StatusCode::BAD_REQUEST,
+                "X-Channel-Id names no channel. Nothing was charged. Send WEB, APP, API, POS or USSD, or leave the header out.",
+            ),
+        ),
+        No::Category => (
+            "CATEGORY_NOT_FOUND",
+            says(
+                StatusCode::NOT_FOUND,
+                "There is no such category. GET /products/categories lists them.",
+            ),
+        ),
+        No::Provider => (
+            "PROVIDER_NOT_FOUND",
+            says(
+                StatusCode::NOT_FOUND,
+                "No product goes by this reference name. Send the refName of a product.",
+            ),
+        ),
+        No::Method => (
+            "METHOD_NOT_ALLOWED",
+            says(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This path does not take this method. Nothing was charged. The header Allow names the methods it takes; the reference is at /docs.",
+            ),
+        ),
+        No::Path => (
+            "ROUTE_NOT_FOUND",
+            says(
+                StatusCode::NOT_FOUND,
+                "There is no such endpoint. Nothing was charged. All endpoints are listed at /docs.",
+            ),
+        ),
+        No::Broken => (
+            "INTERNAL_ERROR",
+            says(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something of ours broke, and whether a payment was made is not known. Send the same request again with the same requestId, or ask for its status: it is never charged twice.",
+            ),
+        ),
+    };
+    write(code, says, &[])
+}
+
+fn of_unread(unread: Unread) -> (&'static str, Says) {
+    match unread {
+        Unread::NotAnObject => (
+            "INVALID_JSON",
+            says(
+                StatusCode::BAD_REQUEST,
+                "The body is not a readable JSON object. Nothing was charged. Send one JSON object in UTF-8, nested at most 32 levels deep.",
+            ),
+        ),
+        Unread::NotJson => (
+            "UNSUPPORTED_MEDIA_TYPE",
+            says(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON. Nothing was charged. Send the header Content-Type: application/json and no Content-Encoding.",
+            ),
+        ),
+        Unread::TooLong => (
+            "BODY_TOO_LARGE",
+            says(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large. Nothing was charged. Send at most 64 KiB.",
+            ),
+        ),
+    }
+}
+
+/// THE match: what each refusal is on this wire. Its code is the domain's.
+#[expect(clippy::too_many_lines, reason = "one entry per refusal; a table, not a procedure")]
+fn entry(refusal: &Refusal) -> Says {
+    match refusal {
+        // Key pairs are not asked for on this face: whoever sent one has no token.
+        Refusal::TokenInvalid | Refusal::KeysMissing | Refusal::KeysInvalid => says(
+            StatusCode::UNAUTHORIZED,
+            "The access token is missing, invalid or expired. Nothing was charged. Log in again and send Authorization: Bearer with the new token.",
+        ),
+        Refusal::LogInFailed => says(
+            StatusCode::UNAUTHORIZED,
+            "The username or the password is wrong. Correct them, or ask for a new password.",
+        ),
+        Refusal::AddressNotAllowed => says(
+            StatusCode::FORBIDDEN,
+            "This login may not be used from your address. Nothing was charged. Contact support.",
+        ),
+        Refusal::AccountInactive => says(
+            StatusCode::FORBIDDEN,
+            "Your account is inactive. Nothing was charged. Contact support to activate it.",
+        ),
+        Refusal::NoSubscription => says(
+            StatusCode::FORBIDDEN,
+            "Your account may not do this. Nothing was charged. Contact support.",
+        ),
+        Refusal::ProductUnknown => says(
+            StatusCode::NOT_FOUND,
+            "There is no such product. Nothing was charged. GET /products/products-list-category/{categoryId} lists them; send a productId or an id of the list.",
+        ),
+        Refusal::PurchaseUnknown => says(
+            StatusCode::NOT_FOUND,
+            "You have no such payment. Nothing was charged. Check the requestId and the preAuthToken: they must belong together.",
+        ),
+        Refusal::ReferenceKnown(_) => says(
+            StatusCode::CONFLICT,
+            "This requestId is used up: its payment was authorized, has expired, or had other fields. Nothing was charged this time. GET /transactions/{requestId} tells how it stands; start a new payment with a new requestId.",
+        ),
+        Refusal::IdempotencyMismatch => says(
+            StatusCode::CONFLICT,
+            "This requestId came before with other fields. Nothing was charged this time. Repeat the first request unchanged, or start a new payment with a new requestId.",
+        ),
+        Refusal::IdempotencyRunning => says(
+            StatusCode::CONFLICT,
+            "The first request with this requestId is still running. Nothing was charged a second time. Send the request again in a few seconds.",
+        )
+        .after(1),
+        Refusal::QuoteExpired => says(
+            StatusCode::CONFLICT,
+            "The payment was not authorized in time, or was called off. Nothing was charged. Start a new payment with a new requestId.",
+        ),
+        Refusal::NotPossible { because } => says(
+            StatusCode::CONFLICT,
+            format!("This is not possible now. Nothing was changed. {because}"),
+        ),
+        Refusal::Invalid(_) => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Some fields are missing or wrong. Nothing was charged. Correct the fields named in errors and send the request again.",
+        ),
+        Refusal::ReferenceMissing => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The requestId is missing. Nothing was charged. Send one of your own that was never used before.",
+        ),
+        Refusal::BillUnknown => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The biller knows nobody by this billReference. Nothing was charged. Correct it and send the request again.",
+        ),
+        Refusal::Short { available } => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("The wallet holds {available}, which is less than amount and fee. Nothing was charged. Top the wallet up and authorize the payment again before it expires."),
+        ),
+        Refusal::NoWallet => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "You have no wallet in this currency. Nothing was charged. Choose a product whose currency you hold.",
+        ),
+        Refusal::CodeInvalid => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The code is wrong, used or too old. Nothing was changed. Ask for a new one.",
+        ),
+        // Offers are not sold on this face.
+        Refusal::OfferUnknown => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The provider does not offer this now. Nothing was charged. Choose something else.",
+        ),
+        Refusal::OfferAmount { costs } => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("This costs {costs}. Nothing was charged. Send exactly that amount."),
+        ),
+        Refusal::IdentifiersDisagree => says(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The identifiers name different payments. Nothing was changed. Send one identifier.",
+        ),
+        Refusal::TooFast { retry_after_s } => says(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("Too many requests. Nothing was charged. Send the request again in {retry_after_s} seconds."),
+        )
+        .after(*retry_after_s),
+        Refusal::BillUnavailable { .. } | Refusal::OffersUnavailable { .. } => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The biller cannot be asked just now. Nothing was charged and the requestId is not used up. Send the same request again in a few seconds.",
+        )
+        .after(BILLER_RETRY_S),
+        Refusal::Uncertain => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The outcome is not known yet: the store failed while it wrote. Send the same request again with the same requestId: it is never charged twice.",
+        )
+        .after(5),
+        Refusal::Halted { retry_after_s } => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The service was restored from a backup and sells nothing until its staff have checked what was sent before. This request charged nothing. Send the same request again later with the same requestId.",
+        )
+        .after(*retry_after_s),
+        Refusal::Unavailable { retry_after_s } => says(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The service is temporarily unavailable. Nothing was charged. Send the same request again.",
+        )
+        .after(*retry_after_s),
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Answer {
+    let complaints = if let Refusal::Invalid(complaints) = refusal { &complaints[..] } else { &[] };
+    let is_of_keys = matches!(refusal, Refusal::KeysMissing | Refusal::KeysInvalid);
+    let code = if is_of_keys { Refusal::TokenInvalid.code() } else { refusal.code() };
+    write(code, entry(refusal), complaints)
+}
+
+fn write(code: &'static str, says: Says, complaints: &[Complaint]) -> Answer {
+    let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for complaint in complaints {
+        errors.entry(complaint.field).or_default().push(&complaint.says);
+    }
+    let Says { status, message, retry_after_s } = says;
+    let body = ErrorBody { message, code, errors };
+    // Texts can always be written.
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    Answer { status, body, is_replay: false, retry_after_s, code: Some(code) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What can be bought: categories, products, providers, and the search that needs no log-in.
+
+use super::super::Face;
+use super::super::authenticate::{Stranger, Visitor};
+use super::super::limits::FOUND_MOST;
+use super::super::refusals::No;
+use super::super::wire::{forms, ids, request, response};
+use super::told;
+use crate::extract::body;
+use crate::logos;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use domain::product::CategoryId;
+use domain::{Catalog, search as finding};
+use http::Uri;
+
+/// Search products
+///
+/// Products that can be bought now and fit every word of the query, best first; typing errors are
+/// forgiven. No access token is needed. At most 30 searches a minute from one address.
+#[utoipa::path(
+    get, path = "/public/products/search", tag = "Products", operation_id = "search",
+    params(forms::SearchQuery),
+    responses((status = 200, description = "The products; an empty list where none fits.", body = Vec<response::ListedProduct>)),
+)]
+pub(in super::super) async fn search(
+    State(face): State<Face>,
+    stranger: Stranger,
+    uri: Uri,
+) -> Response {
+    let work = async {
+        let query = request::search(&body::query(&uri))?;
+        let catalog = face.engine.catalog();
+        let found = finding::search(&catalog, &query, FOUND_MOST);
+        let listed = found.into_iter().map(|product| face.listed(&catalog, product));
+        told(&listed.collect::<Vec<_>>())
+    };
+    stranger.search(&face, work).await
+}
+
+/// List categories
+///
+/// All families of products, by id.
+#[utoipa::path(
+    get, path = "/products/categories", tag = "Products", operation_id = "categories",
+    responses((status = 200, description = "The categories.", body = Vec<response::ListedCategory>)),
+)]
+pub(in super::super) async fn categories(State(face): State<Face>, visitor: Visitor) -> Response {
+    let work = async {
+        let catalog = face.engine.catalog();
+        let listed = catalog.categories.iter().map(|category| response::ListedCategory {
+            id: ids::category(category.id.0),
+            category: &category.name,
+            description: &category.description,
+            logo: logos::url(&face.settings.base_url, &category.logo),
+        });
+        told(&listed.collect::<Vec<_>>())
+    };
+    visitor.serve(&face, "categories", work).await
+}
+
+/// List products by category
+///
+/// All products of the category, by id; those that cannot be bought now are `INACTIVE`.
+#[utoipa::path(
+    get, path = "/products/products-list-category/{categoryId}", tag = "Products",
+    operation_id = "products",
+    params(("categoryId" = String, Path, description = "The `id` of a category, or its number.",
+        pattern = "^(cat_)?[0-9]{1,20}$", example = "cat_001")),
+    responses((status = 200, description = "The products; an empty list where there are none.", body = Vec<response::ListedProduct>)),
+)]
+pub(in super::super) async fn products(
+    State(face): State<Face>,
+    visitor: Visitor,
+    category: Result<Path<String>, PathRejection>,
+) -> Response {
+    let work = async {
+        let catalog = face.engine.catalog();
+        let id = category.ok().and_then(|Path(text)| ids::read_category(&text)).map(CategoryId);
+        let known = id.filter(|id| catalog.category(*id).is_some()).ok_or(No::Category)?;
+        let of_it = catalog.products.iter().filter(|product| product.category == known);
+        told(&of_it.map(|product| face.listed(&catalog, product)).collect::<Vec<_>>())
+    };
+    visitor.serve(&face, "products", work).await
+}
+
+/// List providers
+///
+/// Who delivers the products of this reference name, each once.
+#[utoipa::path(
+    get, path = "/products/providers/{name}", tag = "Products", operation_id = "providers",
+    params(("name" = String, Path, description = "The `refName` of a product, in any case.",
+        example = "econet")),
+    responses((status = 200, description = "The providers.", body = Vec<response::ListedProvider>)),
+)]
+pub(in super::super) async fn providers(
+    State(face): State<Face>,
+    visitor: Visitor,
+    name: Result<Path<String>, PathRejection>,
+) -> Response {
+    let work = async {
+        let catalog = face.engine.catalog();
+        let Path(name) = name.map_err(|_| No::Provider)?;
+        let names = providers_of(&catalog, &name);
+        if names.is_empty() {
+            return Err(No::Provider);
+        }
+        let listed =
+            names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
+        told(&listed.collect::<Vec<_>>())
+    };
+    visitor.serve(&face, "providers", work).await
+}
+
+/// The names of those who deliver the products of a reference name, each once, in the order of the
+/// products.
+fn providers_of<'c>(catalog: &'c Catalog, ref_name: &str) -> Vec<&'c str> {
+    let mut names = Vec::new();
+    for product in catalog.products.iter().filter(|p| p.ref_name.eq_ignore_ascii_case(ref_name)) {
+        let operator = catalog.operator_by_code(&product.operator);
+        let name = operator.map_or(product.operator.as_str(), |operator| operator.name.as_str());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+impl Face {
+    fn listed<'c>(
+        &self,
+        catalog: &'c Catalog,
+        product: &'c domain::product::Product,
+    ) -> response::ListedProduct<'c> {
+        response::ListedProduct::of(product, catalog, &self.settings.base_url)
+    }
+}

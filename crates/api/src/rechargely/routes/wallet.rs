@@ -1,0 +1,104 @@
+//! What there is to spend, and where it went. Added to the document.
+
+use super::super::Face;
+use super::super::authenticate::Visitor;
+use super::super::wire::{forms, ids, request, response};
+use super::{paged, told};
+use crate::extract::body;
+use crate::wire::amount::Amount;
+use crate::wire::json::moment;
+use axum::extract::State;
+use axum::response::Response;
+use domain::{Money, PurchaseId, Refusal};
+use engine::{Caller, Engine, Page, StatementLine};
+use http::Uri;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Balances
+///
+/// Added to the document. What each wallet can spend, by currency; or one of them.
+#[utoipa::path(
+    get, path = "/wallet/balance", tag = "Wallet", operation_id = "balances",
+    params(forms::BalanceQuery),
+    responses((status = 200, description = "The wallets.", body = Vec<response::ToldWallet>)),
+)]
+pub(in super::super) async fn balances(
+    State(face): State<Face>,
+    visitor: Visitor,
+    uri: Uri,
+) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let balances = match request::balance(&body::query(&uri))? {
+            Some(currency) => vec![face.engine.balance(&caller, currency).await?],
+            None => face.engine.balances(&caller).await?,
+        };
+        let wallet = |balance: Money| response::ToldWallet {
+            currency: balance.currency().code(),
+            balance: Amount(balance),
+        };
+        told(&balances.into_iter().map(wallet).collect::<Vec<_>>())
+    };
+    visitor.serve(&face, "balances", work).await
+}
+
+/// Statement
+///
+/// Added to the document. What changed the balance of one wallet, newest first.
+#[utoipa::path(
+    get, path = "/wallet/statement", tag = "Wallet", operation_id = "statement",
+    params(forms::StatementQuery),
+    responses((status = 200, description = "A page of movements.", body = response::Statement)),
+)]
+pub(in super::super) async fn statement(
+    State(face): State<Face>,
+    visitor: Visitor,
+    uri: Uri,
+) -> Response {
+    let caller = visitor.caller;
+    let work = async {
+        let (currency, request::Page { limit, before }) = request::statement(&body::query(&uri))?;
+        let page = Page { before, limit: limit + 1 };
+        let lines = face.engine.statement(&caller, currency, page).await?;
+        let (lines, next_before) = paged(lines, limit, |line| line.journal.0);
+        let names = names(&face.engine, &caller, &lines).await?;
+        let entries = lines.into_iter().map(|line| told_line(&line, &names)).collect();
+        told(&response::Statement { entries, next_before })
+    };
+    visitor.serve(&face, "statement", work).await
+}
+
+/// How payments are called: by their `transactionReference` and their `requestId`.
+type Names = BTreeMap<PurchaseId, (String, String)>;
+
+/// The names of every payment that a page speaks of.
+async fn names(
+    engine: &Engine,
+    caller: &Caller,
+    lines: &[StatementLine],
+) -> Result<Names, Refusal> {
+    let mut names = Names::new();
+    for id in lines.iter().filter_map(|line| line.purchase) {
+        if let Entry::Vacant(place) = names.entry(id) {
+            let payment = engine.purchase_by_id(caller, id).await?;
+            place.insert((ids::reference(id, payment.opened_at), payment.reference));
+        }
+    }
+    Ok(names)
+}
+
+fn told_line(line: &StatementLine, names: &Names) -> response::StatementLine {
+    let StatementLine { journal, reason, purchase, change, available_after, at } = line;
+    let (reference, request_id) = purchase.and_then(|id| names.get(&id).cloned()).unzip();
+    response::StatementLine {
+        id: journal.0,
+        kind: reason.code(),
+        change: Amount(*change),
+        balance: Amount(*available_after),
+        currency: change.currency().code(),
+        reference,
+        request_id,
+        at: moment(*at),
+    }
+}

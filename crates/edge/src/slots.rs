@@ -1,0 +1,89 @@
+//! How many connections there are, on the listener and from each address.
+//!
+//! Not here: how many requests an account may send. Invariant: a slot is given back when the
+//! connection's task ends, however it ends.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::limits::Limits;
+
+/// The slots of one listener.
+#[derive(Default)]
+pub(super) struct Slots {
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One connection's slot; dropping it frees it.
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    address: IpAddr,
+}
+
+impl Slots {
+    /// A slot for a connection from `peer`, or none if the listener or that address is full.
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Option<Slot> {
+        let address = (limits.subscriber)(peer);
+        let mut taken = self.lock();
+        if taken.total >= limits.connections {
+            return None;
+        }
+        let is_counted = !limits.uncounted.iter().any(|net| net.contains(&peer.to_canonical()));
+        let here = taken.by_address.entry(address).or_default();
+        if is_counted && *here >= limits.connections_per_address {
+            // A limit of zero must not leave an empty entry behind for each address.
+            if *here == 0 {
+                taken.by_address.remove(&address);
+            }
+            return None;
+        }
+        *here += 1;
+        taken.total += 1;
+        Some(Slot { slots: Arc::clone(self), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.lock();
+        taken.total = taken.total.saturating_sub(1);
+        if let Some(here) = taken.by_address.get_mut(&self.address) {
+            *here = here.saturating_sub(1);
+            if *here == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_slot_is_free_again_and_leaves_nothing_behind() {
+        let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
+        let slots = Arc::new(Slots::default());
+        let take = |peer: &str| slots.take(peer.parse().unwrap(), &limits);
+        let (one, two) = (take("192.0.2.1"), take("192.0.2.1"));
+        assert!(one.is_some() && two.is_some() && take("192.0.2.1").is_none());
+        let three = take("192.0.2.2");
+        assert!(three.is_some() && take("192.0.2.3").is_none());
+        drop(one);
+        assert!(take("192.0.2.1").is_some());
+        drop((two, three));
+        let taken = slots.lock();
+        assert_eq!((taken.total, taken.by_address.len()), (0, 0));
+    }
+}

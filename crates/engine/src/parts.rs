@@ -1,0 +1,96 @@
+//! What an engine is made of: its store, its clock, and everything that it calls.
+//!
+//! Not here: which connectors there are. Invariant: an engine has all its parts before it does
+//! anything; none is added later.
+
+use crate::webhooks::Teller;
+use crate::worker::Herald;
+use crate::{Vault, limits};
+use domain::mail::Mailer;
+use domain::push::Pusher;
+use domain::upstream::{Listener, Upstream, Word};
+use domain::webhook::Courier;
+use domain::{Chance, Clock};
+use std::sync::Arc;
+use store::Store;
+use tokio::sync::mpsc;
+
+/// The parts of one engine.
+pub struct Parts {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Chance>,
+    pub(crate) vault: Vault,
+    /// The connectors to upstreams, each under its own code.
+    pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// Sends mails; without it mails are dropped with a warning.
+    pub mailer: Option<Arc<dyn Mailer>>,
+    /// Sends pushes; without it none is sent.
+    pub push: Option<PushParts>,
+    /// Sends webhooks; without it no webhook is written.
+    pub webhooks: Option<WebhookParts>,
+    pub(crate) updates: mpsc::Receiver<Word>,
+    sender: mpsc::Sender<Word>,
+}
+
+/// The push service, and what renders its texts.
+pub struct PushParts {
+    /// The service.
+    pub pusher: Arc<dyn Pusher>,
+    /// Renders what a device shows.
+    pub renderer: Arc<dyn Herald>,
+}
+
+/// What webhooks are sent with.
+pub struct WebhookParts {
+    /// Sends them.
+    pub sender: Arc<dyn Courier>,
+    /// Renders their bodies.
+    pub renderer: Arc<dyn Teller>,
+    /// They may go to this machine: for tests and demos.
+    pub allow_loopback: bool,
+    /// Waits between tries are divided by this: 1, but in tests.
+    pub time_divisor: u32,
+}
+
+impl Parts {
+    /// Parts without anything to call: no upstream, no mail, no pushes, no webhooks.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Chance>,
+        vault: Vault,
+    ) -> Parts {
+        let (sender, updates) = mpsc::channel(limits::WORDS_MOST);
+        Parts {
+            store,
+            clock,
+            random,
+            vault,
+            upstreams: Vec::new(),
+            mailer: None,
+            push: None,
+            webhooks: None,
+            updates,
+            sender,
+        }
+    }
+
+    /// Takes the messages that upstreams send unasked, for the engine that these parts become.
+    pub fn listener(&self) -> Arc<dyn Listener> {
+        Arc::new(ChannelListener { updates: self.sender.clone() })
+    }
+}
+
+/// Queues status updates for the engine's worker.
+struct ChannelListener {
+    updates: mpsc::Sender<Word>,
+}
+
+impl Listener for ChannelListener {
+    fn hear(&self, update: Word) {
+        if let Err(error) = self.updates.try_send(update) {
+            tracing::warn!(%error, "an upstream's message was dropped; the upstream will be asked");
+        }
+    }
+}
