@@ -16,7 +16,7 @@ mod consumer;
 mod contract;
 mod control;
 mod cut_off;
-mod desk;
+mod staff;
 mod fail_over;
 #[path = "../../../store/tests/it/file.rs"]
 mod file;

@@ -13,8 +13,8 @@ pub use lookup::{HostLookup, LookupFuture, SystemLookup};
 
 use crate::http::{self, ClientError};
 use domain::clock::Clock;
-use domain::upstream::Coming;
-use domain::webhook::{Address, Delivery, Parcel, Verdict, Where};
+use domain::upstream::BoxFuture;
+use domain::webhook::{Address, Delivery, DeliveryResult, WebhookPost, Where};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use public_resolver::{NotPublic, PublicResolver};
@@ -121,14 +121,14 @@ impl HttpsWebhookSender {
     }
 
     /// The result, the status of the response, and what the account's log shows.
-    async fn post(&self, post: &Parcel) -> (Verdict, Option<u16>, String) {
+    async fn post(&self, post: &WebhookPost) -> (DeliveryResult, Option<u16>, String) {
         let url = match self.url(post) {
             Ok(url) => url,
-            Err(reason) => return (Verdict::Blocked, None, format!("the address {reason}")),
+            Err(reason) => return (DeliveryResult::Blocked, None, format!("the address {reason}")),
         };
         let client = match self.client() {
             Ok(client) => client,
-            Err(error) => return (Verdict::Failed, None, error.to_string()),
+            Err(error) => return (DeliveryResult::Failed, None, error.to_string()),
         };
         let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
         for (name, value) in &post.headers {
@@ -140,16 +140,18 @@ impl HttpsWebhookSender {
                 let after = http::retry_after(response.headers(), self.clock.now());
                 (result_of(status, after), Some(status), excerpt(&read_start(response).await))
             }
-            Err(error) if is_not_public(&error) => (Verdict::Blocked, None, NotPublic.to_string()),
-            Err(error) => (Verdict::Failed, None, reason(&error)),
+            Err(error) if is_not_public(&error) => {
+                (DeliveryResult::Blocked, None, NotPublic.to_string())
+            }
+            Err(error) => (DeliveryResult::Failed, None, reason(&error)),
         }
     }
 
     /// The URL of a webhook as the HTTP library parses it. Rejected unless the library finds the
     /// same scheme, host and port as our own parser, whose result was checked.
-    fn url(&self, post: &Parcel) -> Result<Url, &'static str> {
-        let may_loop_back = self.resolver.allow_loopback;
-        let allowed = Where { environment: post.environment, may_loop_back };
+    fn url(&self, post: &WebhookPost) -> Result<Url, &'static str> {
+        let allow_loopback = self.resolver.allow_loopback;
+        let allowed = Where { environment: post.environment, allow_loopback };
         let address = Address::parse(&post.url, allowed)?;
         let mut url = Url::parse(&post.url).map_err(|_| "names a host that is none.")?;
         let host = url.host_str().unwrap_or_default();
@@ -184,8 +186,8 @@ impl HttpsWebhookSender {
     }
 }
 
-impl domain::webhook::Courier for HttpsWebhookSender {
-    fn deliver<'a>(&'a self, post: &'a Parcel) -> Coming<'a, Delivery> {
+impl domain::webhook::WebhookSender for HttpsWebhookSender {
+    fn deliver<'a>(&'a self, post: &'a WebhookPost) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
             let start = self.clock.monotonic();
             let (verdict, status, says) = self.post(post).await;
@@ -209,12 +211,12 @@ fn client(
         .build()?)
 }
 
-const fn result_of(status: u16, after: Option<Duration>) -> Verdict {
+const fn result_of(status: u16, after: Option<Duration>) -> DeliveryResult {
     match status {
-        200..=299 => Verdict::Taken,
-        410 => Verdict::Gone,
-        429 | 503 => Verdict::Busy { after },
-        _ => Verdict::Failed,
+        200..=299 => DeliveryResult::Accepted,
+        410 => DeliveryResult::Gone,
+        429 | 503 => DeliveryResult::Busy { after },
+        _ => DeliveryResult::Failed,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::*;
 use crate::manual_clock::ManualClock;
 use domain::account::Environment;
-use domain::webhook::Courier as _;
+use domain::webhook::WebhookSender as _;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,8 +40,8 @@ fn loopback_sender(timeout: Duration) -> HttpsWebhookSender {
     HttpsWebhookSender::open(settings).unwrap()
 }
 
-fn post_to(url: &str) -> Parcel {
-    Parcel {
+fn post_to(url: &str) -> WebhookPost {
+    WebhookPost {
         url: url.to_owned(),
         environment: Environment::Sandbox,
         headers: vec![("webhook-id", "evt_1".into()), ("webhook-signature", "v1,abc".into())],
@@ -139,22 +139,22 @@ async fn respond(stream: &mut TcpStream, path: &str) -> std::io::Result<()> {
 async fn each_response_has_its_result() {
     let (received, base) = server().await;
     let sender = loopback_sender(LONG_TIMEOUT);
-    let busy = |seconds| Verdict::Busy { after: Some(Duration::from_secs(seconds)) };
+    let busy = |seconds| DeliveryResult::Busy { after: Some(Duration::from_secs(seconds)) };
     let cases = [
-        ("200", Verdict::Taken, Some(200), "thanks"),
-        ("202", Verdict::Taken, Some(202), "thanks"),
-        ("299", Verdict::Taken, Some(299), "thanks"),
-        ("302", Verdict::Failed, Some(302), "elsewhere"),
-        ("308", Verdict::Failed, Some(308), ""),
-        ("400", Verdict::Failed, Some(400), "thanks"),
-        ("404", Verdict::Failed, Some(404), "thanks"),
-        ("410", Verdict::Gone, Some(410), "thanks"),
+        ("200", DeliveryResult::Accepted, Some(200), "thanks"),
+        ("202", DeliveryResult::Accepted, Some(202), "thanks"),
+        ("299", DeliveryResult::Accepted, Some(299), "thanks"),
+        ("302", DeliveryResult::Failed, Some(302), "elsewhere"),
+        ("308", DeliveryResult::Failed, Some(308), ""),
+        ("400", DeliveryResult::Failed, Some(400), "thanks"),
+        ("404", DeliveryResult::Failed, Some(404), "thanks"),
+        ("410", DeliveryResult::Gone, Some(410), "thanks"),
         ("429", busy(120), Some(429), ""),
-        ("500", Verdict::Failed, Some(500), "thanks"),
+        ("500", DeliveryResult::Failed, Some(500), "thanks"),
         ("503", busy(90), Some(503), ""),
-        ("503-soon", Verdict::Busy { after: None }, Some(503), ""),
-        ("gzip", Verdict::Taken, Some(200), "not gzip"),
-        ("truncated", Verdict::Taken, Some(200), "only this"),
+        ("503-soon", DeliveryResult::Busy { after: None }, Some(503), ""),
+        ("gzip", DeliveryResult::Accepted, Some(200), "not gzip"),
+        ("truncated", DeliveryResult::Accepted, Some(200), "only this"),
     ];
     for (path, verdict, status, says) in &cases {
         let delivery = sender.deliver(&post_to(&format!("{base}/{path}"))).await;
@@ -168,7 +168,10 @@ async fn each_response_has_its_result() {
 async fn the_request_has_the_given_headers_and_body() {
     let (received, base) = server().await;
     let sent = post_to(&format!("{base}/200?a=b&c=%20"));
-    assert_eq!(loopback_sender(LONG_TIMEOUT).deliver(&sent).await.verdict, Verdict::Taken);
+    assert_eq!(
+        loopback_sender(LONG_TIMEOUT).deliver(&sent).await.verdict,
+        DeliveryResult::Accepted
+    );
     let request = received.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut lines: Vec<&str> = head.lines().collect();
@@ -194,12 +197,12 @@ async fn the_printable_start_of_a_body_is_kept() {
     let (_, base) = server().await;
     let sender = loopback_sender(LONG_TIMEOUT);
     let delivery = sender.deliver(&post_to(&format!("{base}/control-characters"))).await;
-    assert_eq!(delivery.verdict, Verdict::Taken);
+    assert_eq!(delivery.verdict, DeliveryResult::Accepted);
     assert_eq!(delivery.says.len(), 256);
     assert!(delivery.says.starts_with("a[31m bca[31m bc"), "{}", delivery.says);
 
     let delivery = sender.deliver(&post_to(&format!("{base}/endless"))).await;
-    assert_eq!((delivery.verdict, delivery.says), (Verdict::Taken, "x".repeat(256)));
+    assert_eq!((delivery.verdict, delivery.says), (DeliveryResult::Accepted, "x".repeat(256)));
 }
 
 #[tokio::test]
@@ -214,7 +217,7 @@ async fn no_response_is_a_failed_delivery() {
         (format!("http://{closed_port}/"), "no connection: Connection refused (os error 111)"),
     ] {
         let delivery = sender.deliver(&post_to(&url)).await;
-        assert_eq!((delivery.verdict, delivery.status), (Verdict::Failed, None), "{url}");
+        assert_eq!((delivery.verdict, delivery.status), (DeliveryResult::Failed, None), "{url}");
         assert_eq!(delivery.says, says, "{url}");
     }
 }
@@ -228,12 +231,12 @@ async fn connections_are_reused_for_a_minute() {
     let sender = HttpsWebhookSender::open(settings).unwrap();
     let sent = post_to(&format!("{base}/200"));
     for _ in 0..10 {
-        assert_eq!(sender.deliver(&sent).await.verdict, Verdict::Taken);
+        assert_eq!(sender.deliver(&sent).await.verdict, DeliveryResult::Accepted);
     }
     assert_eq!(received.connections(), 1);
     clock.advance(Duration::from_secs(60));
     for _ in 0..10 {
-        assert_eq!(sender.deliver(&sent).await.verdict, Verdict::Taken);
+        assert_eq!(sender.deliver(&sent).await.verdict, DeliveryResult::Accepted);
     }
     assert_eq!(received.connections(), 2, "the host was looked up again");
 }
@@ -262,14 +265,22 @@ async fn one_address_that_is_not_public_blocks_them_all() {
     .unwrap();
     let blocked = "the name leads, or may lead, to an address that is not public";
     for (url, verdict, says) in [
-        ("https://private.example/", Verdict::Blocked, blocked),
-        ("http://first.example/", Verdict::Blocked, blocked),
-        ("https://last.example./", Verdict::Blocked, blocked),
-        ("https://FAMILY.example:8443/", Verdict::Blocked, blocked),
-        ("https://ours.example/", Verdict::Blocked, blocked),
-        ("https://ours6.example/", Verdict::Blocked, blocked),
-        ("https://empty.example/", Verdict::Failed, "no connection: the host's name is not known"),
-        ("https://nobody.example/", Verdict::Failed, "no connection: the host's name is not known"),
+        ("https://private.example/", DeliveryResult::Blocked, blocked),
+        ("http://first.example/", DeliveryResult::Blocked, blocked),
+        ("https://last.example./", DeliveryResult::Blocked, blocked),
+        ("https://FAMILY.example:8443/", DeliveryResult::Blocked, blocked),
+        ("https://ours.example/", DeliveryResult::Blocked, blocked),
+        ("https://ours6.example/", DeliveryResult::Blocked, blocked),
+        (
+            "https://empty.example/",
+            DeliveryResult::Failed,
+            "no connection: the host's name is not known",
+        ),
+        (
+            "https://nobody.example/",
+            DeliveryResult::Failed,
+            "no connection: the host's name is not known",
+        ),
     ] {
         let before = lookups.load(Ordering::SeqCst);
         let delivery = sender.deliver(&post_to(url)).await;
@@ -290,11 +301,11 @@ async fn a_url_that_is_not_allowed_is_not_looked_up() {
         ["http://localhost/", "http://127.0.0.1/", "https://[::1]/", "https://xn--a.example/"]
     {
         let delivery = sender.deliver(&post_to(url)).await;
-        assert_eq!((delivery.verdict, delivery.status), (Verdict::Blocked, None), "{url}");
+        assert_eq!((delivery.verdict, delivery.status), (DeliveryResult::Blocked, None), "{url}");
     }
-    let live = Parcel { environment: Environment::Live, ..post_to("http://hooks.example/") };
+    let live = WebhookPost { environment: Environment::Live, ..post_to("http://hooks.example/") };
     let delivery = sender.deliver(&live).await;
-    assert_eq!(delivery.verdict, Verdict::Blocked);
+    assert_eq!(delivery.verdict, DeliveryResult::Blocked);
     assert_eq!(delivery.says, "the address must begin with https:// in live mode.");
     assert_eq!(lookups.load(Ordering::SeqCst), 0);
 }
@@ -320,7 +331,7 @@ proptest! {
     fn the_checked_address_is_the_one_that_is_called(text in url_like_text()) {
         let sender = loopback_sender(LONG_TIMEOUT);
         let sent = post_to(&text);
-        let allowed = Where { environment: sent.environment, may_loop_back: true };
+        let allowed = Where { environment: sent.environment, allow_loopback: true };
         if let Ok(address) = Address::parse(&text, allowed) {
             let is_odd_name = address.host().split('.').any(|l| l.starts_with("xn--"));
             match sender.url(&sent) {

@@ -16,7 +16,7 @@ use crate::http::{self, ClientError, EndpointError};
 use access_token::{AccessToken, AccessTokenCache};
 use domain::clock::Clock;
 use domain::push::{Push, Pushed, Pusher};
-use domain::upstream::Coming;
+use domain::upstream::BoxFuture;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Url};
 use response::{RetryLater, SendResult, read_response};
@@ -136,7 +136,7 @@ impl Fcm {
 }
 
 impl Pusher for Fcm {
-    fn push<'a>(&'a self, push: &'a Push) -> Coming<'a, Pushed> {
+    fn push<'a>(&'a self, push: &'a Push) -> BoxFuture<'a, Pushed> {
         Box::pin(async move {
             // One timeout for all: a push takes up to four exchanges, and may wait until another
             // push has fetched the access token.

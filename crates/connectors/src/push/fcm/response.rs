@@ -137,7 +137,7 @@ impl ErrorBody {
 
 fn accepted(body: &[u8]) -> Pushed {
     match serde_json::from_slice(body) {
-        Ok(FcmAccepted { name }) if !name.is_empty() => Pushed::Taken,
+        Ok(FcmAccepted { name }) if !name.is_empty() => Pushed::Accepted,
         Ok(_) | Err(_) => RetryLater::because("FCM answered 200 without a message's name").into(),
     }
 }

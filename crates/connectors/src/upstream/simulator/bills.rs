@@ -7,7 +7,7 @@
 use super::random::random;
 use super::truth_log::Record;
 use domain::money::{Currency, Money};
-use domain::slip::{Charge, Slip, Token, TokenKind};
+use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry};
 
 /// The operator that sells electricity as tokens.

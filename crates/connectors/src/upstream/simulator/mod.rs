@@ -20,8 +20,8 @@ pub use truth_log::{RETENTION, Record, Truth, read_truth};
 
 use domain::clock::{Clock, Timestamp};
 use domain::upstream::{
-    BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Coming, Listener, NoOffers,
-    Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
+    BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Listener, NoOffers,
+    Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Upstream, UpstreamCode,
 };
 use offers::Offers;
 use parking_lot::Mutex;
@@ -141,15 +141,15 @@ impl Upstream for SimulatedUpstream {
         }
     }
 
-    fn submit<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
         Box::pin(async move { self.accept(order) })
     }
 
-    fn enquire<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
         Box::pin(async move { self.state(order) })
     }
 
-    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer> {
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer> {
         Box::pin(async move {
             // An upstream that is down is down for enquiries too (CONTRACT section 3, 110).
             match self.position == 0 && enquiry.recipient.ends_with("110") {
@@ -163,7 +163,10 @@ impl Upstream for SimulatedUpstream {
         callback::read(self.shared.settings.callback_secret.as_ref(), callback)
     }
 
-    fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {
+    fn offers<'a>(
+        &'a self,
+        enquiry: &'a OfferEnquiry,
+    ) -> BoxFuture<'a, Result<Vec<Offer>, NoOffers>> {
         Box::pin(async move { self.shared.offers.quote(enquiry) })
     }
 }
@@ -279,6 +282,6 @@ impl SharedState {
             return;
         }
         let outcome = wording::state(record, true);
-        self.settings.listener.hear(Word { attempt: record.attempt, outcome });
+        self.settings.listener.hear(StatusUpdate { attempt: record.attempt, outcome });
     }
 }

@@ -20,10 +20,10 @@ struct World {
 }
 
 #[derive(Default)]
-struct Updates(Mutex<Vec<Word>>);
+struct Updates(Mutex<Vec<StatusUpdate>>);
 
 impl Listener for Updates {
-    fn hear(&self, update: Word) {
+    fn hear(&self, update: StatusUpdate) {
         self.0.lock().push(update);
     }
 }

@@ -11,7 +11,7 @@ mod packet_monitor;
 use connectors::webhook_sender::{HttpsWebhookSender, WebhookSenderSettings};
 use domain::account::Environment;
 use domain::clock::{Clock, Timestamp};
-use domain::webhook::{Courier as _, Delivery, Parcel, Verdict};
+use domain::webhook::{Delivery, DeliveryResult, WebhookPost, WebhookSender as _};
 use name_server::NameServer;
 use packet_monitor::PacketMonitor;
 use reqwest::redirect::Policy;
@@ -128,7 +128,7 @@ fn sender() -> HttpsWebhookSender {
 
 async fn deliver(sender: &HttpsWebhookSender, url: &str, environment: Environment) -> Delivery {
     let headers = vec![("webhook-id", "evt_1".to_owned())];
-    let post = Parcel { url: url.to_owned(), environment, headers, body: b"{}".to_vec() };
+    let post = WebhookPost { url: url.to_owned(), environment, headers, body: b"{}".to_vec() };
     sender.deliver(&post).await
 }
 
@@ -199,7 +199,7 @@ async fn hostile_urls_reach_no_private_address(
                 let is_redirect = url.contains("//to.");
                 let has_response = is_redirect || url.contains("//flip-");
                 assert!(
-                    has_response || delivery.verdict == Verdict::Blocked,
+                    has_response || delivery.verdict == DeliveryResult::Blocked,
                     "{url}: {delivery:?}"
                 );
                 let is_3xx = delivery.status.is_some_and(|s| (300..400).contains(&s));
@@ -242,7 +242,7 @@ async fn good_urls_arrive(sender: &HttpsWebhookSender, monitor: &PacketMonitor) 
             _ => Environment::Sandbox,
         };
         let delivery = deliver(sender, &format!("{scheme}://{host}/good/{n}"), environment).await;
-        assert_eq!(delivery.verdict, Verdict::Taken, "{scheme}://{host}: {delivery:?}");
+        assert_eq!(delivery.verdict, DeliveryResult::Accepted, "{scheme}://{host}: {delivery:?}");
         let arrived = monitor.requests().pop().unwrap();
         let expected = format!("POST /good/{n} ");
         assert!(arrived.starts_with(&expected), "{host}: {arrived}");
@@ -269,9 +269,11 @@ async fn a_rebinding_name_reaches_no_private_address(
         };
         let url = format!("{scheme}://{host}/close");
         match deliver(sender, &url, environment).await.verdict {
-            Verdict::Taken => accepted += 1,
-            Verdict::Blocked => blocked += 1,
-            other @ (Verdict::Failed | Verdict::Gone | Verdict::Busy { .. }) => {
+            DeliveryResult::Accepted => accepted += 1,
+            DeliveryResult::Blocked => blocked += 1,
+            other @ (DeliveryResult::Failed
+            | DeliveryResult::Gone
+            | DeliveryResult::Busy { .. }) => {
                 panic!("{url}: {other:?}")
             }
         }

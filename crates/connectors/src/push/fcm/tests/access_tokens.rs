@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 #[tokio::test]
 async fn an_assertion_is_signed_and_has_our_claims() {
     let world = World::new().await;
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     let assertion = world.google.assertions.lock()[0].clone();
     let (signed, signature) = assertion.rsplit_once('.').unwrap();
     let der = PrivatePkcs8KeyDer::from_pem_slice(KEY_PEM.as_bytes()).unwrap();
@@ -46,7 +46,7 @@ async fn twenty_concurrent_pushes_fetch_one_token() {
         })
         .collect();
     for pushed in pushes {
-        assert_eq!(pushed.await.unwrap(), Pushed::Taken);
+        assert_eq!(pushed.await.unwrap(), Pushed::Accepted);
     }
     assert_eq!((world.fetches(), world.sends()), (1, 20));
 }
@@ -56,7 +56,7 @@ async fn a_token_is_replaced_ten_minutes_before_it_expires() {
     let world = World::new().await;
     for (minutes, fetches) in [(0, 1), (49, 1), (1, 2), (49, 2), (1, 3)] {
         world.advance(Duration::from_secs(minutes * 60));
-        assert_eq!(world.push().await, Pushed::Taken);
+        assert_eq!(world.push().await, Pushed::Accepted);
         assert_eq!(world.fetches(), fetches, "{minutes} minutes later");
     }
     // A token with a lifetime of ten minutes is used for five, not fetched for every push.
@@ -64,7 +64,7 @@ async fn a_token_is_replaced_ten_minutes_before_it_expires() {
     world.reply_to_fetches([token_reply("short", 600)]);
     for (minutes, fetches) in [(0, 1), (4, 1), (1, 2)] {
         world.advance(Duration::from_secs(minutes * 60));
-        assert_eq!(world.push().await, Pushed::Taken);
+        assert_eq!(world.push().await, Pushed::Accepted);
         assert_eq!(world.fetches(), fetches, "{minutes} minutes later");
     }
 }
@@ -73,7 +73,7 @@ async fn a_token_is_replaced_ten_minutes_before_it_expires() {
 async fn a_rejected_token_is_replaced_once() {
     let world = World::new().await;
     world.reply_to_sends([unauthenticated(), accepted()]);
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     assert_eq!((world.fetches(), world.sends()), (2, 2));
     let second = world.google.messages.lock()[1].1.clone();
     assert_eq!(second, format!("Bearer {ACCESS_TOKEN}-2"));
@@ -87,7 +87,7 @@ async fn a_rejected_token_is_replaced_once() {
 #[tokio::test]
 async fn twenty_concurrent_rejections_fetch_one_more_token() {
     let world = Arc::new(World::new().await);
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     *world.google.rejected.lock() = format!("Bearer {ACCESS_TOKEN}-1");
     // On one thread: all pushes have read the first token before the first response arrives.
     let pushes = (0..20).map(|_| {
@@ -96,7 +96,7 @@ async fn twenty_concurrent_rejections_fetch_one_more_token() {
     });
     let pushes: Vec<_> = pushes.map(tokio::spawn).collect();
     for pushed in pushes {
-        assert_eq!(pushed.await.unwrap(), Pushed::Taken);
+        assert_eq!(pushed.await.unwrap(), Pushed::Accepted);
     }
     assert_eq!((world.fetches(), world.sends()), (2, 41));
 }
@@ -151,6 +151,6 @@ async fn after_a_failed_fetch_there_is_a_pause() {
     }
     assert_eq!((world.fetches(), world.sends()), (1, 0));
     world.advance(Duration::from_secs(5));
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     assert_eq!((world.fetches(), world.sends()), (2, 1));
 }

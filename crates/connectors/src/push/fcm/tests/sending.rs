@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_message_has_fcms_format() {
     let world = World::new().await;
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     let (path, authorization, message) = world.google.messages.lock()[0].clone();
     assert_eq!(path, "/v1/projects/saldo-tests/messages:send");
     assert_eq!(authorization, format!("Bearer {ACCESS_TOKEN}-1"));
@@ -102,7 +102,7 @@ async fn each_response_has_its_result() {
         let world = World::new().await;
         world.reply_to_sends([reply]);
         let pushed = match world.push().await {
-            Pushed::Taken => "accepted".to_owned(),
+            Pushed::Accepted => "accepted".to_owned(),
             Pushed::Unregistered { reason } => format!("unregistered: {reason}"),
             Pushed::Refused { reason } => format!("refused: {reason}"),
             Pushed::Later { reason, after: None } => format!("later: {reason}"),

@@ -3,13 +3,19 @@
 //! Not here: offers (an operator quotes those for one number at one moment) and where the catalog
 //! is stored. A purchase is priced and routed from this value alone, without SQL.
 
+pub mod number;
+pub mod pricing;
+pub mod product;
+pub mod routing;
+pub mod search;
+
 use crate::account::{AccountId, Environment, Plan};
+use crate::catalog::number::Numbering;
+use crate::catalog::pricing::{Price, PriceRule};
+use crate::catalog::product::{Category, CategoryId, Product, ProductId};
+use crate::catalog::routing::{Path, Route};
 use crate::clock::Timestamp;
 use crate::money::{Currency, Money};
-use crate::number::Numbering;
-use crate::pricing::{self, Price, PriceRule};
-use crate::product::{Category, CategoryId, Product, ProductId};
-use crate::routing::{self, Path, Route};
 
 /// What kind of thing is bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -255,7 +261,7 @@ pub struct Catalog {
 
 /// What somebody wants to buy, as far as price and route depend on it.
 #[derive(Clone, Copy, Debug)]
-pub struct Want<'a> {
+pub struct PriceQuery<'a> {
     /// Who buys.
     pub account: AccountId,
     /// On which plan; none for a customer.
@@ -317,12 +323,12 @@ impl Catalog {
     }
 
     /// Fee and commission; `None` on overflow.
-    pub fn price(&self, want: &Want<'_>) -> Option<Price> {
-        pricing::price(&self.prices, want)
+    pub fn price(&self, query: &PriceQuery<'_>) -> Option<Price> {
+        pricing::price(&self.prices, query)
     }
 
     /// Who may fulfil it, in which order, and whether staff decide first.
-    pub fn path(&self, want: &Want<'_>) -> Path {
-        routing::path(&self.routes, want)
+    pub fn path(&self, query: &PriceQuery<'_>) -> Path {
+        routing::path(&self.routes, query)
     }
 }
