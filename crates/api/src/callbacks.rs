@@ -3,7 +3,7 @@
 //! A connector reads and verifies; here is only the way there. Invariant: the answer tells a forger
 //! nothing but that it was refused.
 
-use crate::limits::BODY_BYTES_MOST;
+use crate::limits::BODY_BYTES_MAX;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
@@ -23,7 +23,7 @@ async fn called(
     request: Request<Body>,
 ) -> (StatusCode, &'static str) {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, BODY_BYTES_MOST).collect().await else {
+    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "a callback is 64 KiB at most\n");
     };
     let callback = Callback { headers: headers(&parts.headers), body: body.to_bytes().to_vec() };

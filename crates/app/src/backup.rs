@@ -56,7 +56,7 @@ struct Listed {
 }
 
 /// What came of it.
-pub(crate) enum Taken {
+pub(crate) enum BackupDone {
     /// It is there.
     Whole(Manifest),
     /// It does not balance, and was not kept.
@@ -84,7 +84,7 @@ pub(crate) fn take(
     data_dir: &Path,
     to: &Path,
     is_wanted: &dyn Fn() -> bool,
-) -> anyhow::Result<Taken> {
+) -> anyhow::Result<BackupDone> {
     let to = std::path::absolute(to)?;
     let (Some(parent), Some(name)) = (to.parent(), to.file_name()) else {
         bail!("{} cannot be a backup's folder; give one inside it", to.display());
@@ -98,7 +98,7 @@ pub(crate) fn take(
     engine.copy_store_to(&database, is_wanted).context("the database cannot be copied")?;
     let (ending, report) = audit_file(&database).context("the copy cannot be read")?;
     if report.lies > 0 {
-        return Ok(Taken::Lies(report));
+        return Ok(BackupDone::Lies(report));
     }
     let mut files = BTreeMap::from([(DATABASE.to_owned(), listed(&database)?)]);
     // After the database, so that the simulator knows of every attempt that the ledger knows of.
@@ -127,7 +127,7 @@ pub(crate) fn take(
         return Err(error).with_context(|| format!("{} cannot be put in place", to.display()));
     }
     flush_folder(parent)?;
-    Ok(Taken::Whole(manifest))
+    Ok(BackupDone::Whole(manifest))
 }
 
 /// Refuses a target that holds anything, or that the finished copy could not be renamed to.
@@ -154,7 +154,11 @@ fn refuse_taken(to: &Path, parent: &Path) -> anyhow::Result<()> {
 
 /// Puts a backup into a data folder that holds no database, halted: what was open at the backup may
 /// have been delivered since. Refuses a backup that is not whole.
-pub(crate) async fn restore(from: &Path, data_dir: &Path, now: Timestamp) -> anyhow::Result<Taken> {
+pub(crate) async fn restore(
+    from: &Path,
+    data_dir: &Path,
+    now: Timestamp,
+) -> anyhow::Result<BackupDone> {
     let manifest = read_manifest(from)?;
     let database = data_dir.join(DATABASE);
     ensure!(
@@ -170,7 +174,7 @@ pub(crate) async fn restore(from: &Path, data_dir: &Path, now: Timestamp) -> any
     }
     let report = halt_and_audit(stage.path(), &manifest, now).await?;
     if report.lies > 0 {
-        return Ok(Taken::Lies(report));
+        return Ok(BackupDone::Lies(report));
     }
     // The database last: a folder without one is no installation, and can be restored into again.
     let beside = manifest.files.keys().map(String::as_str).filter(|name| *name != DATABASE);
@@ -180,7 +184,7 @@ pub(crate) async fn restore(from: &Path, data_dir: &Path, now: Timestamp) -> any
             .with_context(|| format!("{name} cannot be put in place"))?;
     }
     flush_folder(data_dir)?;
-    Ok(Taken::Whole(manifest))
+    Ok(BackupDone::Whole(manifest))
 }
 
 /// Audits a database that nobody uses yet, and halts it. Leaves one file that stands for itself.

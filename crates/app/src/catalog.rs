@@ -6,20 +6,21 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use domain::catalog::{Catalog, Country, Kind, Limits, OfferForm, Operator, Service};
-use domain::money::{AmountError, Currency};
-use domain::number::Numbering;
-use domain::pricing::{Charge, PriceRule};
-use domain::product::{
+use domain::catalog::kind::Kind;
+use domain::catalog::number::Numbering;
+use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
-use domain::routing::Route;
+use domain::catalog::routing::Route;
+use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
+use domain::money::{AmountError, Currency};
 use domain::upstream::UpstreamCode;
 use domain::{Environment, Money};
 use serde::Deserialize;
 
 /// The most characters of a field whose row does not say: a name fits, a story does not.
-const FIELD_LENGTH_MOST: usize = 64;
+const FIELD_LENGTH_MAX: usize = 64;
 
 const BANGLADESH: &str = include_str!("../catalog/bangladesh.toml");
 const ZIMBABWE: &str = include_str!("../catalog/zimbabwe.toml");
@@ -361,7 +362,7 @@ fn pricing(row: &ProductRow) -> anyhow::Result<Pricing> {
 
 fn field(row: FieldRow) -> anyhow::Result<Field> {
     let format = row.format.map(|format| word(&format, BillFormat::new)).transpose()?;
-    let length = format.as_ref().map_or(FIELD_LENGTH_MOST, |format| format.as_str().len());
+    let length = format.as_ref().map_or(FIELD_LENGTH_MAX, |format| format.as_str().len());
     Ok(Field {
         name: row.name,
         label: row.label,
@@ -405,9 +406,9 @@ fn route(row: RouteRow) -> anyhow::Result<Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::catalog::Want;
-    use domain::routing::{self, Path};
-    use domain::search::search;
+    use domain::catalog::pricing::PriceQuery;
+    use domain::catalog::routing::{self, Path};
+    use domain::catalog::search::search;
     use domain::{AccountId, Timestamp};
     use std::path::Path as FilePath;
 
@@ -578,7 +579,7 @@ mod tests {
                 (Environment::Sandbox, "0771234105", true),
                 (Environment::Live, "0771234105", false),
             ] {
-                let want = Want {
+                let query = PriceQuery {
                     account: AccountId(7),
                     plan: None,
                     environment,
@@ -589,7 +590,7 @@ mod tests {
                     at: Timestamp(0),
                 };
                 let expected = Path { upstreams: upstreams.clone(), needs_approval };
-                assert_eq!(routing::path(&routes, &want), expected, "{}", product.name);
+                assert_eq!(routing::path(&routes, &query), expected, "{}", product.name);
             }
         }
     }

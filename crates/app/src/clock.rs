@@ -1,6 +1,6 @@
 //! The only clock and the only dice: everything else is given them.
 
-use domain::clock::{Chance, Clock, NoChance, Timestamp};
+use domain::clock::{Clock, NoRandom, Random, Timestamp};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,16 +29,16 @@ impl Clock for MachineClock {
 }
 
 /// The operating system's random numbers.
-pub(crate) struct MachineChance(SystemRandom);
+pub(crate) struct MachineRandom(SystemRandom);
 
-impl MachineChance {
-    pub(crate) fn new() -> MachineChance {
-        MachineChance(SystemRandom::new())
+impl MachineRandom {
+    pub(crate) fn new() -> MachineRandom {
+        MachineRandom(SystemRandom::new())
     }
 }
 
-impl Chance for MachineChance {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance> {
-        self.0.fill(bytes).map_err(|_| NoChance)
+impl Random for MachineRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom> {
+        self.0.fill(bytes).map_err(|_| NoRandom)
     }
 }

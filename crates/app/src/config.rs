@@ -34,7 +34,7 @@ pub(crate) struct Config {
     webhooks_never_to: Vec<String>,
     /// What waits between a webhook's tries are divided by.
     #[config(env = "SALDO_WEBHOOK_HASTE")]
-    pub(crate) webhook_haste: u32,
+    pub(crate) webhook_time_divisor: u32,
     /// The mail server; empty: mails are written to files.
     #[config(env = "SALDO_SMTP_URL")]
     pub(crate) smtp_url: Secret,

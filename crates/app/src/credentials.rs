@@ -16,12 +16,12 @@ pub(crate) struct Merchant {
     pub(crate) account: i64,
     pub(crate) email: String,
     pub(crate) password: String,
-    pub(crate) sandbox: KeyPair,
-    pub(crate) live: KeyPair,
+    pub(crate) sandbox: KeyCredentials,
+    pub(crate) live: KeyCredentials,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct KeyPair {
+pub(crate) struct KeyCredentials {
     pub(crate) key: i64,
     pub(crate) open_key: String,
     pub(crate) secret_key: String,

@@ -8,7 +8,7 @@ use crate::secrets::write_private;
 use anyhow::{Context as _, ensure};
 use domain::Clock;
 use domain::mail::{Mail, Mailer};
-use domain::upstream::Coming;
+use domain::upstream::BoxFuture;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp;
@@ -22,7 +22,7 @@ use std::time::{Duration, UNIX_EPOCH};
 /// Where mails go in the data folder.
 const FOLDER: &str = "mail";
 /// Mails kept there, the newest: strangers have them written too.
-const FILES_MOST: usize = 1_000;
+const FILES_MAX: usize = 1_000;
 
 /// What carries mails, as the configuration says.
 pub(crate) fn mailer(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Mailer>> {
@@ -90,7 +90,7 @@ struct Server {
 }
 
 impl Mailer for Server {
-    fn send<'a>(&'a self, mail: &'a Mail) -> Coming<'a, Result<(), String>> {
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let letter = self.letters.letter(mail)?;
             self.transport.send(letter).await.map(|_| ()).map_err(|error| said(&error))
@@ -128,7 +128,7 @@ impl Files {
 }
 
 impl Mailer for Files {
-    fn send<'a>(&'a self, mail: &'a Mail) -> Coming<'a, Result<(), String>> {
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let folder = self.folder.clone();
             self.said.call_once(|| {
@@ -156,12 +156,12 @@ fn make_private(folder: &Path) -> anyhow::Result<()> {
     builder.create(folder).with_context(|| format!("{} cannot be made", folder.display()))
 }
 
-/// Removes the oldest mails past [`FILES_MOST`], by their names; no other file.
+/// Removes the oldest mails past [`FILES_MAX`], by their names; no other file.
 fn keep_newest(folder: &Path) -> anyhow::Result<()> {
     let files = std::fs::read_dir(folder).context("the folder of mails cannot be read")?;
     let mut mails: Vec<_> = files.flatten().filter_map(|file| written_at(&file.path())).collect();
     mails.sort_unstable_by(|one, other| other.cmp(one));
-    for (_, path) in mails.iter().skip(FILES_MOST) {
+    for (_, path) in mails.iter().skip(FILES_MAX) {
         match std::fs::remove_file(path) {
             // Another mail's turn may have been faster.
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

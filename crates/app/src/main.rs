@@ -7,16 +7,16 @@ mod clock;
 mod cmd;
 mod config;
 mod control;
-mod courier;
 mod credentials;
 mod http_client;
 mod log;
 mod mail;
 mod output;
 mod push;
+mod rollback_guard;
 mod secrets;
-mod seen;
 mod server;
+mod webhook_sender;
 mod wiring;
 
 use clap::Parser as _;

@@ -3,13 +3,13 @@
 //! Lost with its file: every webhook secret, session and sealed token. `saldo backup` takes it along.
 
 use anyhow::{Context as _, anyhow};
-use domain::clock::Chance as _;
+use domain::clock::Random as _;
 use ring::hmac;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use crate::clock::MachineChance;
+use crate::clock::MachineRandom;
 
 /// Its file in the data folder.
 pub(crate) const MASTER_KEY_FILE: &str = "master.key";
@@ -25,7 +25,7 @@ impl MasterKey {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let mut bytes = [0; 32];
-                MachineChance::new()
+                MachineRandom::new()
                     .fill(&mut bytes)
                     .map_err(|_| anyhow!("the operating system gives no random numbers"))?;
                 write_private(&path, &bytes)?;

@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::control::Control;
-use crate::seen::Watch;
+use crate::rollback_guard::RollbackGuard;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
@@ -62,7 +62,7 @@ impl Server {
         let stop = CancellationToken::new();
         let commands = tokio::spawn(self.control.serve(self.engine.clone(), stop.clone()));
         // Before anything is sent.
-        let watch = Watch::begin(&self.engine, &config.data_dir).await?;
+        let watch = RollbackGuard::begin(&self.engine, &config.data_dir).await?;
         let watching = tokio::spawn(watch.run(stop.clone()));
         let workers = self.engine.start_workers().await?;
         let settings = api::Settings {

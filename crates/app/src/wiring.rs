@@ -1,10 +1,10 @@
 //! Opens what an installation consists of (store, upstreams, mail, pushes, webhooks) as one engine.
 
 use crate::catalog;
-use crate::clock::{MachineChance, MachineClock};
+use crate::clock::{MachineClock, MachineRandom};
 use crate::config::Config;
 use crate::secrets::MasterKey;
-use crate::{courier, mail, push};
+use crate::{mail, push, webhook_sender};
 use anyhow::{Context as _, anyhow};
 use domain::Clock;
 use domain::catalog::Catalog;
@@ -31,10 +31,10 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     let master = MasterKey::of(data_dir)?;
     let vault = master.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
-    let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineChance::new()), vault);
+    let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineRandom::new()), vault);
     parts.mailer = Some(mail::mailer(config, clock.clone())?);
     parts.push = push::parts(config, clock.clone())?;
-    parts.webhooks = Some(courier::parts(config, clock.clone())?);
+    parts.webhooks = Some(webhook_sender::parts(config, clock.clone())?);
     parts.upstreams = simulated_upstreams(config, &master, clock, parts.listener())?;
     Engine::open(parts).context("the store cannot be read")
 }
@@ -60,7 +60,7 @@ fn simulated_upstreams(
 }
 
 /// Makes what every installation has, if it is not there: the house account and the catalog.
-pub(crate) async fn furnish(engine: &Engine) -> anyhow::Result<()> {
+pub(crate) async fn seed(engine: &Engine) -> anyhow::Result<()> {
     anyhow::ensure!(
         engine.has_right_master_key().await?,
         "master.key in the data folder is not the one that this data was sealed with; put the right one back from a backup"

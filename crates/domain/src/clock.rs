@@ -1,4 +1,4 @@
-//! Time and chance as arguments: the traits that a program hands in, and the timestamp.
+//! Time and randomness as arguments: the traits that a program hands in, and the timestamp.
 //!
 //! Not here: a real clock (app/src/clock.rs has the only one).
 
@@ -34,11 +34,11 @@ pub trait Clock: Send + Sync {
 }
 
 /// Gives randomness fit for secrets.
-pub trait Chance: Send + Sync {
+pub trait Random: Send + Sync {
     /// Fills `bytes`; an error is the operating system's refusal.
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance>;
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom>;
 }
 
 /// The operating system gave no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoChance;
+pub struct NoRandom;

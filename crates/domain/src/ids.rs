@@ -65,22 +65,22 @@ impl IdMaker {
         IdMaker { last: AtomicI64::new(floor) }
     }
 
-    /// The next id of node 0 to 31: nobody else may make ids of that number. `chance` makes the step from one to the next uneven, so that a customer
+    /// The next id of node 0 to 31: nobody else may make ids of that number. `random` makes the step from one to the next uneven, so that a customer
     /// cannot count our purchases.
-    pub fn next(&self, node: u8, now: Timestamp, chance: u32) -> i64 {
+    pub fn next(&self, node: u8, now: Timestamp, random: u32) -> i64 {
         let pack = |ms, sequence| pack(node, ms, sequence);
-        let step = 1 + i64::from(chance & 3);
+        let step = 1 + i64::from(random & 3);
         let now_ms = (now.0 / 1000 - EPOCH_MS).max(1);
         let mut last = self.last.load(Ordering::Relaxed);
         loop {
             let last_ms = last >> (NODE_BITS + SEQUENCE_BITS);
             let sequence = (last & SEQUENCE_MASK) + step;
             let next = if now_ms > last_ms {
-                pack(now_ms, i64::from(chance & 15))
+                pack(now_ms, i64::from(random & 15))
             } else if sequence <= SEQUENCE_MASK {
                 pack(last_ms, sequence)
             } else {
-                pack(last_ms + 1, i64::from(chance & 15))
+                pack(last_ms + 1, i64::from(random & 15))
             };
             match self.last.compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
             {

@@ -3,7 +3,7 @@
 //! Not here: SMTP, files, queues. Invariant: a mail carries secrets (one-time codes), so it has no
 //! `Debug` that shows its text.
 
-use crate::upstream::Coming;
+use crate::upstream::BoxFuture;
 
 /// A mail to one person, in plain text.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,5 +26,5 @@ impl std::fmt::Debug for Mail {
 pub trait Mailer: Send + Sync {
     /// Hands a mail over; an error says why it could not be, without the mail's text. It is not
     /// tried again: whoever waits for a code asks for another.
-    fn send<'a>(&'a self, mail: &'a Mail) -> Coming<'a, Result<(), String>>;
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), String>>;
 }

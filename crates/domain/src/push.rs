@@ -3,7 +3,7 @@
 //! Not here: any service, and who is told what. Invariant: a device token is forgotten only when
 //! the service says that the device is gone; a service that is silent or confused costs a retry.
 
-use crate::upstream::Coming;
+use crate::upstream::BoxFuture;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl fmt::Debug for Push {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pushed {
     /// The service has it. Whether the device ever shows it, nobody tells us.
-    Taken,
+    Accepted,
     /// The device is gone for good: forget its token.
     Unregistered {
         /// What the service said.
@@ -63,7 +63,7 @@ pub enum Pushed {
 /// One push service.
 pub trait Pusher: Send + Sync {
     /// Sends it. May be called again with the same push: the tag makes repeats one.
-    fn push<'a>(&'a self, push: &'a Push) -> Coming<'a, Pushed>;
+    fn push<'a>(&'a self, push: &'a Push) -> BoxFuture<'a, Pushed>;
 }
 
 #[cfg(test)]

@@ -38,9 +38,9 @@ impl Minute {
         self.at_s = self.at_s.max(now_s);
     }
 
-    /// Counts as many of `want` calls as are within `limit` at its last second; answers how many.
-    pub fn take(&mut self, want: u32, limit: u32) -> u32 {
-        let taken = want.min(limit.saturating_sub(self.sum));
+    /// Counts as many of `query` calls as are within `limit` at its last second; answers how many.
+    pub fn take(&mut self, query: u32, limit: u32) -> u32 {
+        let taken = query.min(limit.saturating_sub(self.sum));
         self.slots[Minute::slot(self.at_s)] += taken;
         self.sum += taken;
         taken
@@ -107,12 +107,12 @@ mod tests {
         ) {
             let (mut now, mut minute) = (1_000, Minute::new(1_000));
             let mut made: Vec<(u64, u32)> = Vec::new();
-            for (gap, want, unused) in asks {
+            for (gap, query, unused) in asks {
                 now += gap;
                 minute.advance(now);
-                let taken = minute.take(want, limit);
+                let taken = minute.take(query, limit);
                 let recent: u32 = made.iter().filter(|(at, _)| *at + 60 > now).map(|(_, n)| n).sum();
-                prop_assert_eq!(taken, want.min(limit - recent));
+                prop_assert_eq!(taken, query.min(limit - recent));
                 let unused = unused.min(taken);
                 minute.give_back(unused, now);
                 made.push((now, taken - unused));

@@ -8,7 +8,7 @@ use crate::purchase::Purchase;
 
 /// A field that is wrong, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
+pub struct FieldError {
     /// The field, as the face names it.
     pub field: &'static str,
     /// What is wrong with it, for people.
@@ -40,7 +40,7 @@ pub enum Refusal {
         retry_after_s: u64,
     },
     /// Fields that are wrong, each named.
-    Invalid(Vec<Complaint>),
+    Invalid(Vec<FieldError>),
     /// No reference was sent.
     ReferenceMissing,
     /// The reference is used up; its purchase is told.

@@ -5,11 +5,11 @@
 //! connector lists that very reply as one.
 
 use crate::account::Environment;
-use crate::catalog::{Kind, ServiceType};
+use crate::catalog::kind::{Kind, ServiceType};
 use crate::ids::PurchaseId;
 use crate::money::Money;
 use crate::purchase::Details;
-use crate::slip::Slip;
+use crate::purchase::slip::Slip;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -291,7 +291,7 @@ pub struct BillCustomer {
 
 /// A word that an upstream sends unasked (a callback): about an attempt, at any time, perhaps twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct StatusUpdate {
     /// What it is about.
     pub attempt: AttemptRef,
     /// What it says.
@@ -347,7 +347,7 @@ pub enum CallbackRead {
 /// Takes words that upstreams send unasked. Never blocks; a word that is lost is asked for again.
 pub trait Listener: Send + Sync {
     /// Takes one.
-    fn hear(&self, word: Word);
+    fn hear(&self, word: StatusUpdate);
 }
 
 /// How operators write about a balance, in lower case.
@@ -369,7 +369,7 @@ pub fn cleaned(text: &str) -> String {
 }
 
 /// An answer on its way.
-pub type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One connector: translates orders to an upstream and its replies to outcomes.
 pub trait Upstream: Send + Sync {
@@ -380,19 +380,22 @@ pub trait Upstream: Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// Sends the order, once. The attempt is already on record.
-    fn submit<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome>;
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome>;
 
     /// Asks what became of an order that was perhaps sent. Changes nothing.
-    fn enquire<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome>;
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome>;
 
     /// Asks whom a bill reference belongs to. Changes nothing.
-    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer>;
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer>;
 
     /// Reads a callback and verifies who sent it. An upstream that calls nobody says so.
     fn read_callback(&self, callback: &Callback) -> CallbackRead;
 
     /// Asks which offers the operator quotes for a number.
-    fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>>;
+    fn offers<'a>(
+        &'a self,
+        enquiry: &'a OfferEnquiry,
+    ) -> BoxFuture<'a, Result<Vec<Offer>, NoOffers>>;
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use super::limits::Limits;
 /// The slots of one listener.
 #[derive(Default)]
 pub(super) struct Slots {
-    taken: Mutex<Taken>,
+    counts: Mutex<ConnectionCounts>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct ConnectionCounts {
     total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -31,37 +31,37 @@ impl Slots {
     /// A slot for a connection from `peer`, or none if the listener or that address is full.
     pub(super) fn take(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Option<Slot> {
         let address = (limits.subscriber)(peer);
-        let mut taken = self.lock();
-        if taken.total >= limits.connections {
+        let mut counts = self.lock();
+        if counts.total >= limits.connections {
             return None;
         }
         let is_counted = !limits.uncounted.iter().any(|net| net.contains(&peer.to_canonical()));
-        let here = taken.by_address.entry(address).or_default();
+        let here = counts.by_address.entry(address).or_default();
         if is_counted && *here >= limits.connections_per_address {
             // A limit of zero must not leave an empty entry behind for each address.
             if *here == 0 {
-                taken.by_address.remove(&address);
+                counts.by_address.remove(&address);
             }
             return None;
         }
         *here += 1;
-        taken.total += 1;
+        counts.total += 1;
         Some(Slot { slots: Arc::clone(self), address })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ConnectionCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.slots.lock();
-        taken.total = taken.total.saturating_sub(1);
-        if let Some(here) = taken.by_address.get_mut(&self.address) {
+        let mut counts = self.slots.lock();
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(here) = counts.by_address.get_mut(&self.address) {
             *here = here.saturating_sub(1);
             if *here == 0 {
-                taken.by_address.remove(&self.address);
+                counts.by_address.remove(&self.address);
             }
         }
     }
@@ -83,7 +83,7 @@ mod tests {
         drop(one);
         assert!(take("192.0.2.1").is_some());
         drop((two, three));
-        let taken = slots.lock();
-        assert_eq!((taken.total, taken.by_address.len()), (0, 0));
+        let counts = slots.lock();
+        assert_eq!((counts.total, counts.by_address.len()), (0, 0));
     }
 }

@@ -42,7 +42,7 @@ pub struct Quota {
 
 /// The outcome of knocking at the door.
 #[derive(Debug)]
-pub struct Visit {
+pub struct AccessResult {
     /// Who may come in, or why not.
     pub caller: Result<Caller, Refusal>,
     /// The rate limit's headers, once the account is known.
@@ -75,8 +75,8 @@ impl Engine {
         open_key: Option<&str>,
         secret_key: Option<&str>,
         from: IpAddr,
-    ) -> Visit {
-        let stop = |refusal| Visit { caller: Err(refusal), quota: None };
+    ) -> AccessResult {
+        let stop = |refusal| AccessResult { caller: Err(refusal), quota: None };
         let holder = match self.verified(open_key, secret_key) {
             Ok(holder) => holder,
             Err(refusal) => return stop(self.count_failure(refusal, from)),
@@ -106,7 +106,7 @@ impl Engine {
                 plan: Some(plan),
             })
         };
-        Visit { caller, quota: Some(quota) }
+        AccessResult { caller, quota: Some(quota) }
     }
 
     /// Counts one call of an account, over all nodes.

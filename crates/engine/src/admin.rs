@@ -1,12 +1,12 @@
 //! What the company sets up: accounts, wallets, keys, logins, the catalog.
 
-use crate::keys::{self, Pair};
+use crate::keys::{self, KeyPair};
 use crate::{Engine, people};
 use domain::account::{Account, AccountId, AllowList, Environment, HOUSE, Key, Role, Subscription};
 use domain::catalog::Catalog;
 use domain::ids::{KeyId, UserId};
 use domain::money::Currency;
-use domain::refusal::{Complaint, Refusal};
+use domain::refusal::{FieldError, Refusal};
 use store::{Change, Fault, Setting, User};
 
 /// An account that is to be opened, with a wallet in each currency and environment.
@@ -48,8 +48,8 @@ impl Engine {
     }
 
     /// Starts a set-up that is made in one commit, or not at all.
-    pub fn founding(&self) -> Founding {
-        Founding { engine: self.clone(), settings: Vec::new() }
+    pub fn founding(&self) -> AccountSetup {
+        AccountSetup { engine: self.clone(), settings: Vec::new() }
     }
 
     /// Replaces what an account is: its name, its subscription, whether it is active. Its calls
@@ -78,13 +78,13 @@ impl Engine {
         &self,
         account: AccountId,
         environment: Environment,
-    ) -> Result<(KeyId, Pair), Refusal> {
+    ) -> Result<(KeyId, KeyPair), Refusal> {
         let pair = self.fresh_pair(environment)?;
         self.adopt_key(account, environment, pair).await
     }
 
     /// A fresh pair that belongs to nobody yet.
-    pub fn fresh_pair(&self, environment: Environment) -> Result<Pair, Refusal> {
+    pub fn fresh_pair(&self, environment: Environment) -> Result<KeyPair, Refusal> {
         keys::make(environment, self.inner.random.as_ref())
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
     }
@@ -95,8 +95,8 @@ impl Engine {
         &self,
         account: AccountId,
         environment: Environment,
-        pair: Pair,
-    ) -> Result<(KeyId, Pair), Refusal> {
+        pair: KeyPair,
+    ) -> Result<(KeyId, KeyPair), Refusal> {
         let holder = self.account(account)?.ok_or(Refusal::PurchaseUnknown)?;
         if holder.role == Role::Customer {
             let because = "A customer has a login; key pairs are for merchants.".to_owned();
@@ -162,18 +162,18 @@ impl Engine {
 }
 
 /// Accounts, keys and logins that are made in one commit: all of them, or none.
-pub struct Founding {
+pub struct AccountSetup {
     engine: Engine,
     settings: Vec<Setting>,
 }
 
-impl Founding {
+impl AccountSetup {
     /// An account, with a wallet in each of its currencies and both environments. Refuses one
     /// without a name.
     pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, Refusal> {
         if new.name.trim().is_empty() {
             let says = "An account needs a name.".to_owned();
-            return Err(Refusal::Invalid(vec![Complaint { field: "name", says }]));
+            return Err(Refusal::Invalid(vec![FieldError { field: "name", says }]));
         }
         let id = AccountId(self.engine.next_id());
         self.settings.push(Setting::Account(Account {
@@ -198,7 +198,7 @@ impl Founding {
         &mut self,
         account: AccountId,
         environment: Environment,
-        pair: &Pair,
+        pair: &KeyPair,
     ) -> Result<KeyId, Refusal> {
         let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
         let word = format!("_{}_", environment.key_word());

@@ -93,7 +93,7 @@ impl Engine {
                 | Done::Written
                 | Done::Posted { .. }
                 | Done::Allowed(_)
-                | Done::Claimed(_)
+                | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)
                 | Done::Counted(_)

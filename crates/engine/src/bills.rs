@@ -2,14 +2,14 @@
 //!
 //! Nothing here moves money or state.
 
-use crate::wish::Wish;
+use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, limits};
 use domain::Purchase;
-use domain::catalog::Want;
-use domain::lifecycle::State;
-use domain::purchase::Space;
+use domain::catalog::pricing::PriceQuery;
+use domain::purchase::ReferenceScope;
+use domain::purchase::lifecycle::State;
+use domain::purchase::slip::Slip;
 use domain::refusal::Refusal;
-use domain::slip::Slip;
 use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry, cleaned};
 use store::{Fault, Store};
 
@@ -17,44 +17,51 @@ impl Engine {
     /// Asks the upstreams of the wish's route, in order, whom the bill reference belongs to, if its
     /// product wants that. `None`: it does not, or none of them can tell. Refuses a reference that
     /// the operator does not know, and when all who could tell are out of reach.
-    pub(crate) async fn look_up(&self, wish: &Wish) -> Result<Option<BillCustomer>, Refusal> {
+    pub(crate) async fn look_up(
+        &self,
+        request: &PurchaseRequest,
+    ) -> Result<Option<BillCustomer>, Refusal> {
         let catalog = self.catalog();
-        let product = wish.product.as_deref().and_then(|name| catalog.product_by_name(name));
+        let product = request.product.as_deref().and_then(|name| catalog.product_by_name(name));
         let Some(product) = product.filter(|product| product.checks_bill) else {
             return Ok(None);
         };
-        let environment = wish.caller.environment;
-        let path = catalog.path(&Want {
-            account: wish.caller.account,
-            plan: wish.caller.plan,
+        let environment = request.caller.environment;
+        let path = catalog.path(&PriceQuery {
+            account: request.caller.account,
+            plan: request.caller.plan,
             environment,
-            operator: &wish.operator,
-            kind: wish.kind,
-            recipient: &wish.recipient,
-            amount: wish.amount,
+            operator: &request.operator,
+            kind: request.kind,
+            recipient: &request.recipient,
+            amount: request.amount,
             at: self.now(),
         });
         let enquiry = BillEnquiry {
             environment,
-            operator: wish.operator.clone(),
+            operator: request.operator.clone(),
             product: product.name.clone(),
-            recipient: wish.recipient.clone(),
-            amount: wish.amount,
+            recipient: request.recipient.clone(),
+            amount: request.amount,
         };
-        let mut trouble = None;
+        let mut health = None;
         let connected = path.upstreams.iter().filter_map(|c| self.upstream_in(environment, c));
         for upstream in connected.filter(|u| u.capabilities().looks_up_bills) {
             let answer = upstream.look_up(&enquiry);
             match tokio::time::timeout(limits::LOOK_UP_WITHIN, answer).await {
                 Ok(BillAnswer::Known(customer)) => return Ok(Some(printable(customer))),
                 Ok(BillAnswer::Unknown) => return Err(Refusal::BillUnknown),
-                Ok(BillAnswer::Unavailable { reason }) => trouble = Some(reason),
-                Err(_) => trouble = Some("no answer in time".to_owned()),
+                Ok(BillAnswer::Unavailable { reason }) => health = Some(reason),
+                Err(_) => health = Some("no answer in time".to_owned()),
             }
         }
-        match trouble {
+        match health {
             Some(reason) => {
-                tracing::warn!(operator = wish.operator, reason, "a bill could not be looked up");
+                tracing::warn!(
+                    operator = request.operator,
+                    reason,
+                    "a bill could not be looked up"
+                );
                 Err(Refusal::BillUnavailable { reason })
             }
             None => Ok(None),
@@ -79,10 +86,10 @@ impl Engine {
     pub async fn delivery_again(
         &self,
         caller: &Caller,
-        space: Space,
+        scope: ReferenceScope,
         reference: &str,
     ) -> Result<(Purchase, Delivery), Refusal> {
-        let purchase = self.purchase_by_reference(caller, space, reference).await?;
+        let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         if purchase.state != State::Delivered {
             let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
             return Err(Refusal::NotPossible { because });

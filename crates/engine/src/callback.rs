@@ -3,10 +3,10 @@
 //! What it says decides nothing: it is kept as evidence, and the upstream is asked at once (RELIABILITY
 //! O6). Invariant: a callback that its connector does not vouch for changes nothing at all.
 
-use crate::settle::Hearing;
+use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
 use domain::Purchase;
-use domain::settle::{Proof, Source};
+use domain::purchase::settle::{Proof, Source};
 use domain::upstream::{AttemptRef, Callback, CallbackRead, UpstreamCode, cleaned};
 use store::{Change, Fault};
 
@@ -64,7 +64,7 @@ impl Engine {
         }
         self.keep_callback(&purchase, attempt, &code, says).await?;
         // Its own answer is on the way.
-        if self.inner.out.is_out(attempt) {
+        if self.inner.in_flight.is_out(attempt) {
             return Ok(());
         }
         let engine = self.clone();
@@ -105,6 +105,6 @@ impl Engine {
         code: &UpstreamCode,
     ) -> Result<(), Fault> {
         let outcome = self.enquire_at(&purchase, attempt.number, code).await;
-        self.hear(purchase, attempt.number, &outcome, Hearing::Enquiry).await.map(|_| ())
+        self.hear(purchase, attempt.number, &outcome, OutcomeSource::Enquiry).await.map(|_| ())
     }
 }

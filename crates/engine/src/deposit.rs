@@ -2,10 +2,10 @@
 
 use crate::Engine;
 use domain::account::AccountId;
-use domain::admission::Denial;
-use domain::journal::{Journal, Reason};
-use domain::purchase::{ReferenceKey, Space, is_reference};
-use domain::refusal::{Complaint, Refusal};
+use domain::ledger::admission::Denial;
+use domain::ledger::journal::{Journal, Reason};
+use domain::purchase::{ReferenceKey, ReferenceScope, is_reference};
+use domain::refusal::{FieldError, Refusal};
 use domain::{Environment, Money};
 use store::{Change, Done, Posting};
 
@@ -18,11 +18,11 @@ impl Engine {
         reason: Reason,
         place: (AccountId, Environment),
         amount: Money,
-        paper: Paper<'_>,
+        paper: BookingNote<'_>,
     ) -> Result<Money, Refusal> {
         let (account, environment) = place;
         let wrong =
-            |field, says: &str| Refusal::Invalid(vec![Complaint { field, says: says.to_owned() }]);
+            |field, says: &str| Refusal::Invalid(vec![FieldError { field, says: says.to_owned() }]);
         if paper.by.trim().is_empty() {
             return Err(wrong("by", "Say who books it."));
         }
@@ -34,7 +34,7 @@ impl Engine {
         let reference = ReferenceKey {
             account,
             environment,
-            space: Space::Desk,
+            scope: ReferenceScope::Staff,
             text: paper.reference.to_owned(),
         };
         let note = format!("{}: {}", paper.by, paper.note);
@@ -42,7 +42,7 @@ impl Engine {
         match self
             .inner
             .store
-            .write(Change::Post(posting))
+            .write(Change::PostJournal(posting))
             .await
             .map_err(|fault| self.unavailable(&fault))?
         {
@@ -53,7 +53,7 @@ impl Engine {
                 Done::Opened { .. }
                 | Done::Written
                 | Done::Allowed(_)
-                | Done::Claimed(_)
+                | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)
                 | Done::Counted(_)
@@ -74,7 +74,7 @@ impl Engine {
 
 /// What staff write on a booking.
 #[derive(Clone, Copy, Debug)]
-pub struct Paper<'a> {
+pub struct BookingNote<'a> {
     /// The bank's or the receipt's number.
     pub reference: &'a str,
     /// Who books.

@@ -4,7 +4,7 @@
 //! checksum (CONTRACT A-04). Invariant: only a secret's digest is stored.
 
 use domain::account::Environment;
-use domain::clock::{Chance, NoChance};
+use domain::clock::{NoRandom, Random};
 use ring::digest;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -13,7 +13,7 @@ const SECRET_RANDOM: usize = 42;
 const CHECKSUM: usize = 6;
 
 /// A fresh pair; the secret is shown once.
-pub struct Pair {
+pub struct KeyPair {
     /// Public.
     pub open: String,
     /// Secret.
@@ -21,20 +21,20 @@ pub struct Pair {
 }
 
 /// Makes a pair of an environment.
-pub(crate) fn make(environment: Environment, chance: &dyn Chance) -> Result<Pair, NoChance> {
+pub(crate) fn make(environment: Environment, random: &dyn Random) -> Result<KeyPair, NoRandom> {
     let word = environment.key_word();
-    let open = format!("ok_{word}_{}", random_text(OPEN_RANDOM, chance)?);
-    let body = format!("sk_{word}_{}", random_text(SECRET_RANDOM, chance)?);
+    let open = format!("ok_{word}_{}", random_text(OPEN_RANDOM, random)?);
+    let body = format!("sk_{word}_{}", random_text(SECRET_RANDOM, random)?);
     let secret = format!("{body}{}", checksum(&body));
-    Ok(Pair { open, secret })
+    Ok(KeyPair { open, secret })
 }
 
 /// Random characters of the alphabet, each equally likely.
-pub(crate) fn random_text(length: usize, chance: &dyn Chance) -> Result<String, NoChance> {
+pub(crate) fn random_text(length: usize, random: &dyn Random) -> Result<String, NoRandom> {
     let mut text = String::with_capacity(length);
     let mut bytes = [0_u8; 64];
     while text.len() < length {
-        chance.fill(&mut bytes)?;
+        random.fill(&mut bytes)?;
         // 248 is the largest multiple of 62 in a byte: what is above would favour the first ones.
         for byte in bytes.iter().filter(|b| **b < 248).take(length - text.len()) {
             text.push(char::from(ALPHABET[usize::from(byte % 62)]));
@@ -88,8 +88,8 @@ mod tests {
 
     struct Counted(AtomicU64);
 
-    impl Chance for Counted {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance> {
+    impl Random for Counted {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom> {
             for byte in bytes {
                 let n = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
                 *byte = ((n ^ (n >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 56) as u8;
@@ -100,16 +100,16 @@ mod tests {
 
     #[test]
     fn keys_have_the_documented_shape_and_a_typo_is_seen() {
-        let chance = Counted(AtomicU64::new(1));
+        let random = Counted(AtomicU64::new(1));
         let mut seen = HashSet::new();
         for _ in 0..1_000 {
-            let pair = make(Environment::Sandbox, &chance).unwrap();
+            let pair = make(Environment::Sandbox, &random).unwrap();
             assert_eq!((pair.open.len(), pair.secret.len()), (8 + 24, 8 + 48));
             assert!(pair.open.starts_with("ok_test_") && pair.secret.starts_with("sk_test_"));
             assert!(is_open_key(&pair.open) && is_secret_key(&pair.secret));
             assert!(seen.insert(pair.secret));
         }
-        let pair = make(Environment::Live, &chance).unwrap();
+        let pair = make(Environment::Live, &random).unwrap();
         assert!(pair.open.starts_with("ok_live_") && pair.secret.starts_with("sk_live_"));
         for i in 8..pair.secret.len() {
             let mut wrong = pair.secret.clone().into_bytes();

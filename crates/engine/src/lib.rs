@@ -11,47 +11,48 @@ mod bills;
 mod callback;
 mod deposit;
 mod halt;
+mod in_flight;
 mod keys;
 pub mod limits;
 mod lookup;
 mod offers;
-mod out;
 mod parts;
 mod people;
 mod purchase;
 mod quote;
+mod request;
 mod settle;
 mod staff;
 mod vault;
 mod webhooks;
-mod wish;
 mod worker;
 
-pub use access::{Caller, Quota, Visit};
-pub use admin::{Founding, NewAccount};
+pub use access::{AccessResult, Caller, Quota};
+pub use admin::{AccountSetup, NewAccount};
 pub use bills::Delivery;
 pub use callback::Called;
-pub use deposit::Paper;
-pub use keys::Pair;
-pub use lookup::Story;
+pub use deposit::BookingNote;
+pub use keys::KeyPair;
+pub use lookup::PurchaseHistory;
 pub use parts::{Parts, PushParts, WebhookParts};
 pub use people::{AccessToken, LogIn, PushDevice, SignUp, User};
 pub use quote::Quote;
+pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    Destination, Endpoint, LogPage, LoggedWebhook, Page, Replayed, StatementLine, Tried, Trouble,
+    Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, Page, Replayed, StatementLine,
+    Tried,
 };
 pub use vault::{Unreadable, Vault};
-pub use webhooks::{EndpointView, NewEndpoint, Tale, Teller};
-pub use wish::{Idempotency, Receipt, Replay, Wish};
-pub use worker::{Herald, Words, Workers};
+pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
+pub use worker::{PushRenderer, Words, Workers};
 
 use access::CachedKey;
 use arc_swap::ArcSwap;
 use domain::account::AccountId;
 use domain::ids::IdMaker;
 use domain::purchase::ReferenceKey;
-use domain::upstream::{Upstream, UpstreamCode, Word};
-use domain::{Catalog, Chance, Clock, Environment, Refusal, Timestamp};
+use domain::upstream::{StatusUpdate, Upstream, UpstreamCode};
+use domain::{Catalog, Clock, Environment, Random, Refusal, Timestamp};
 use limits::Limiter;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -71,7 +72,7 @@ pub struct Engine {
 struct Inner {
     store: Store,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Chance>,
+    random: Arc<dyn Random>,
     vault: Vault,
     ids: IdMaker,
     snapshot: ArcSwap<Snapshot>,
@@ -85,14 +86,14 @@ struct Inner {
     people: people::People,
     shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
     running: Mutex<HashSet<ReferenceKey>>,
-    out: out::Out,
+    in_flight: in_flight::InFlight,
     push: Option<PushParts>,
     webhooks: webhooks::Webhooks,
     broken: watch::Sender<Option<String>>,
     halt: RwLock<Option<Halt>>,
     changing: tokio::sync::Mutex<()>,
     /// Until the workers take it.
-    updates: Mutex<Option<mpsc::Receiver<Word>>>,
+    updates: Mutex<Option<mpsc::Receiver<StatusUpdate>>>,
     wake: Notify,
     tasks: TaskTracker,
 }
@@ -112,10 +113,10 @@ impl Engine {
         let catalog = Arc::new(store.catalog()?);
         let halt = RwLock::new(store.halt()?);
         let ids = IdMaker::new(store.highest_id()?);
-        let out = out::Out::new(clock.monotonic(), store.is_shared());
+        let in_flight = in_flight::InFlight::new(clock.monotonic(), store.is_shared());
         let inner = Inner {
             store,
-            out,
+            in_flight,
             push,
             webhooks: webhooks::Webhooks::new(webhooks),
             broken: watch::Sender::new(None),

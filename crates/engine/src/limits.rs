@@ -79,15 +79,15 @@ pub const PRUNE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// A worker that claimed a job has this long; then another may take it.
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Between two enquiries about one attempt, at least.
-pub const ASK_AGAIN_LEAST: Duration = Duration::from_millis(100);
+pub const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
 /// Jobs that run at once: bounds what a crash leaves half done.
 pub const JOBS_AT_ONCE: usize = 64;
 /// How long a worker sleeps when nothing is due: the delay that a job can have.
-pub const SLEEP_MOST: Duration = Duration::from_millis(500);
+pub const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// A step that loses its race is decided anew; this often only if somebody races for ever.
-pub const RACES_MOST: u32 = 8;
+pub const RACES_MAX: u32 = 8;
 /// Words of upstreams that may wait; past that they are dropped and asked for again.
-pub const WORDS_MOST: usize = 10_000;
+pub const WORDS_MAX: usize = 10_000;
 /// While the installation is halted: how long a job waits that would send, or call off, something.
 pub const HALTED_JOB_WAITS: Duration = Duration::from_secs(60);
 /// While the installation is halted: when a buyer should come again. Somebody has to look first.
@@ -162,7 +162,7 @@ pub const LOG_INS_A_MINUTE_FROM: u32 = 30;
 pub const LOG_INS_COUNTED: usize = 50_000;
 /// Wrong passwords of one mail address, and from one network address, in [`GUESSES_WINDOW`]; then
 /// [`GUESSES_LOCK`] (PCI DSS 4, 8.3.4; RELIABILITY K7).
-pub const GUESSES_MOST: usize = 10;
+pub const GUESSES_MAX: usize = 10;
 /// How long a wrong password counts.
 pub const GUESSES_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How long nobody may guess but on a device that is known.
@@ -175,7 +175,7 @@ pub const GUESSERS_FULL_WAIT: Duration = Duration::from_secs(60);
 /// A one-time code counts this long.
 pub const CODE_LIFE: Duration = Duration::from_secs(30 * 60);
 /// Wrong codes for one mail address from one site; then those it has count there no more.
-pub const CODE_TRIES_MOST: usize = 5;
+pub const CODE_TRIES_MAX: usize = 5;
 /// Mails that may be asked for, to one address from one site.
 pub const MAILS_AN_HOUR_TO_FROM: usize = 3;
 /// Mails that may be asked for, to one address: three sites' worth, so that a stranger who asks for

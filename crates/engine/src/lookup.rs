@@ -2,15 +2,15 @@
 
 use crate::{Caller, Engine};
 use domain::account::{Account, AccountId, Key};
-use domain::lifecycle::State;
-use domain::purchase::{Attempt, PurchaseKey, ReferenceKey, Space};
+use domain::purchase::lifecycle::State;
+use domain::purchase::{Attempt, PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::refusal::Refusal;
 use domain::{Currency, Money, Purchase, PurchaseId};
 use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Store, Wallet};
 
 /// Everything that is known of a purchase.
 #[derive(Clone, Debug)]
-pub struct Story {
+pub struct PurchaseHistory {
     /// It, as it stands.
     pub purchase: Purchase,
     /// Its attempts, first to last.
@@ -60,11 +60,11 @@ impl Engine {
     pub async fn purchases_of(
         &self,
         caller: &Caller,
-        space: Space,
+        scope: ReferenceScope,
         states: &[State],
         page: Page,
     ) -> Result<Vec<Purchase>, Refusal> {
-        let whose = (caller.account, caller.environment, space);
+        let whose = (caller.account, caller.environment, scope);
         let states = states.to_vec();
         self.list(move |store| store.purchases_of(whose, &states, page)).await
     }
@@ -85,18 +85,21 @@ impl Engine {
     pub async fn purchase_by_reference(
         &self,
         caller: &Caller,
-        space: Space,
+        scope: ReferenceScope,
         reference: &str,
     ) -> Result<Purchase, Refusal> {
         let reference = ReferenceKey {
             account: caller.account,
             environment: caller.environment,
-            space,
+            scope,
             text: reference.to_owned(),
         };
-        let claimed =
-            self.inner.store.claimed(&reference).map_err(|fault| self.unavailable(&fault))?;
-        let key = claimed.and_then(|c| c.purchase).ok_or(Refusal::PurchaseUnknown)?;
+        let stored_reference = self
+            .inner
+            .store
+            .stored_reference(&reference)
+            .map_err(|fault| self.unavailable(&fault))?;
+        let key = stored_reference.and_then(|c| c.purchase).ok_or(Refusal::PurchaseUnknown)?;
         self.own(&key)
     }
 
@@ -125,10 +128,10 @@ impl Engine {
     }
 
     /// For staff: a purchase with all that is known of it.
-    pub fn story(&self, id: PurchaseId) -> Result<Option<Story>, Fault> {
+    pub fn history(&self, id: PurchaseId) -> Result<Option<PurchaseHistory>, Fault> {
         let Some(purchase) = self.inner.store.any_purchase(id)? else { return Ok(None) };
         let key = purchase.key;
-        Ok(Some(Story {
+        Ok(Some(PurchaseHistory {
             purchase,
             attempts: self.inner.store.attempts(&key)?,
             evidence: self.inner.store.evidence(&key)?,

@@ -2,9 +2,11 @@
 
 use crate::{Caller, Engine, limits};
 use domain::account::AccountId;
-use domain::catalog::{Kind, Operator, Want};
+use domain::catalog::Operator;
+use domain::catalog::kind::Kind;
+use domain::catalog::pricing::PriceQuery;
 use domain::purchase::Details;
-use domain::refusal::{Complaint, Refusal};
+use domain::refusal::{FieldError, Refusal};
 use domain::upstream::{Offer, OfferEnquiry, Upstream};
 use domain::{Environment, Money};
 use std::sync::Arc;
@@ -32,7 +34,7 @@ impl Engine {
         let offers = self.ask_for_offers(caller, operator, recipient).await?;
         let catalog = self.catalog();
         let priced = offers.iter().filter_map(|offer| {
-            let price = catalog.price(&self.want(caller, operator, recipient, offer.amount))?;
+            let price = catalog.price(&self.query(caller, operator, recipient, offer.amount))?;
             Some((offer.clone(), price.commission))
         });
         Ok(priced.collect())
@@ -65,7 +67,7 @@ impl Engine {
                     of_name(&offers).ok_or_else(|| unknown(operator, given))?
                 }
             };
-        let complaints: Vec<Complaint> = contradictions(operator, given, &offer);
+        let complaints: Vec<FieldError> = contradictions(operator, given, &offer);
         if !complaints.is_empty() {
             return Err(Refusal::Invalid(complaints));
         }
@@ -101,8 +103,11 @@ impl Engine {
             operator: operator.code.clone(),
             recipient: recipient.to_owned(),
         };
-        let answer =
-            tokio::time::timeout(domain::settle::SUBMIT_WITHIN, upstream.offers(&enquiry)).await;
+        let answer = tokio::time::timeout(
+            domain::purchase::settle::SUBMIT_WITHIN,
+            upstream.offers(&enquiry),
+        )
+        .await;
         let offers = match answer {
             Ok(Ok(offers)) => Arc::new(offers),
             Ok(Err(none)) => return Err(Refusal::OffersUnavailable { reason: none.reason }),
@@ -125,20 +130,20 @@ impl Engine {
         recipient: &str,
     ) -> Option<Arc<dyn Upstream>> {
         let nothing = Money::zero(self.catalog().country_of(operator)?.currency);
-        let path = self.catalog().path(&self.want(caller, operator, recipient, nothing));
+        let path = self.catalog().path(&self.query(caller, operator, recipient, nothing));
         let mut connected =
             path.upstreams.iter().filter_map(|code| self.upstream_in(caller.environment, code));
         connected.find(|u| u.capabilities().quotes_offers).cloned()
     }
 
-    fn want<'a>(
+    fn query<'a>(
         &self,
         caller: &Caller,
         operator: &'a Operator,
         recipient: &'a str,
         amount: Money,
-    ) -> Want<'a> {
-        Want {
+    ) -> PriceQuery<'a> {
+        PriceQuery {
             account: caller.account,
             plan: caller.plan,
             environment: caller.environment,
@@ -158,10 +163,10 @@ fn seen(caller: &Caller, operator: &Operator, recipient: &str) -> Seen {
 /// An offer that nobody was shown: identifiers that were left out cannot be filled in either.
 fn unknown(operator: &Operator, given: &Details) -> Refusal {
     let required = operator.offers.map_or(&[][..], |form| form.required());
-    let missing: Vec<Complaint> = required
+    let missing: Vec<FieldError> = required
         .iter()
         .filter(|field| !given.contains_key(**field))
-        .map(|field| Complaint {
+        .map(|field| FieldError {
             field,
             says: format!("The {field} is missing, and the offer was not shown for this number: list the offers first."),
         })
@@ -170,14 +175,14 @@ fn unknown(operator: &Operator, given: &Details) -> Refusal {
 }
 
 /// Identifiers that were sent and are not the offer's.
-fn contradictions(operator: &Operator, given: &Details, offer: &Offer) -> Vec<Complaint> {
+fn contradictions(operator: &Operator, given: &Details, offer: &Offer) -> Vec<FieldError> {
     let required = operator.offers.map_or(&[][..], |form| form.required());
     required
         .iter()
         .filter(|field| {
             given.get(**field).is_some_and(|sent| offer.identifiers.get(**field) != Some(sent))
         })
-        .map(|field| Complaint {
+        .map(|field| FieldError {
             field,
             says: format!("The {field} does not belong to this offer; send the offer's own."),
         })

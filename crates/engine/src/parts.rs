@@ -3,14 +3,14 @@
 //! Not here: which connectors there are. Invariant: an engine has all its parts before it does
 //! anything; none is added later.
 
-use crate::webhooks::Teller;
-use crate::worker::Herald;
+use crate::webhooks::WebhookRenderer;
+use crate::worker::PushRenderer;
 use crate::{Vault, limits};
 use domain::mail::Mailer;
 use domain::push::Pusher;
-use domain::upstream::{Listener, Upstream, Word};
-use domain::webhook::Courier;
-use domain::{Chance, Clock};
+use domain::upstream::{Listener, StatusUpdate, Upstream};
+use domain::webhook::WebhookSender;
+use domain::{Clock, Random};
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 pub struct Parts {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) random: Arc<dyn Chance>,
+    pub(crate) random: Arc<dyn Random>,
     pub(crate) vault: Vault,
     /// The connectors to upstreams, each under its own code.
     pub upstreams: Vec<Arc<dyn Upstream>>,
@@ -29,8 +29,8 @@ pub struct Parts {
     pub push: Option<PushParts>,
     /// Sends webhooks; without it no webhook is written.
     pub webhooks: Option<WebhookParts>,
-    pub(crate) updates: mpsc::Receiver<Word>,
-    sender: mpsc::Sender<Word>,
+    pub(crate) updates: mpsc::Receiver<StatusUpdate>,
+    sender: mpsc::Sender<StatusUpdate>,
 }
 
 /// The push service, and what renders its texts.
@@ -38,15 +38,15 @@ pub struct PushParts {
     /// The service.
     pub pusher: Arc<dyn Pusher>,
     /// Renders what a device shows.
-    pub renderer: Arc<dyn Herald>,
+    pub renderer: Arc<dyn PushRenderer>,
 }
 
 /// What webhooks are sent with.
 pub struct WebhookParts {
     /// Sends them.
-    pub sender: Arc<dyn Courier>,
+    pub sender: Arc<dyn WebhookSender>,
     /// Renders their bodies.
-    pub renderer: Arc<dyn Teller>,
+    pub renderer: Arc<dyn WebhookRenderer>,
     /// They may go to this machine: for tests and demos.
     pub allow_loopback: bool,
     /// Waits between tries are divided by this: 1, but in tests.
@@ -58,10 +58,10 @@ impl Parts {
     pub fn new(
         store: Store,
         clock: Arc<dyn Clock>,
-        random: Arc<dyn Chance>,
+        random: Arc<dyn Random>,
         vault: Vault,
     ) -> Parts {
-        let (sender, updates) = mpsc::channel(limits::WORDS_MOST);
+        let (sender, updates) = mpsc::channel(limits::WORDS_MAX);
         Parts {
             store,
             clock,
@@ -84,11 +84,11 @@ impl Parts {
 
 /// Queues status updates for the engine's worker.
 struct ChannelListener {
-    updates: mpsc::Sender<Word>,
+    updates: mpsc::Sender<StatusUpdate>,
 }
 
 impl Listener for ChannelListener {
-    fn hear(&self, update: Word) {
+    fn hear(&self, update: StatusUpdate) {
         if let Err(error) = self.updates.try_send(update) {
             tracing::warn!(%error, "an upstream's message was dropped; the upstream will be asked");
         }

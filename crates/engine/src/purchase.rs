@@ -4,15 +4,15 @@
 //! Invariant: the work goes on when the client goes away, and a client is answered in time even
 //! when the upstream is not.
 
-use crate::wish::{Idempotency, Receipt, Replay, Wish};
+use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, limits};
-use domain::admission::Denial;
-use domain::catalog::Want;
-use domain::lifecycle::State;
-use domain::purchase::{PurchaseKey, ReferenceKey, Space};
-use domain::refusal::{Complaint, Refusal};
-use domain::routing::Path;
-use domain::settle;
+use domain::catalog::pricing::PriceQuery;
+use domain::catalog::routing::Path;
+use domain::ledger::admission::Denial;
+use domain::purchase::lifecycle::State;
+use domain::purchase::settle;
+use domain::purchase::{PurchaseKey, ReferenceKey, ReferenceScope};
+use domain::refusal::{FieldError, Refusal};
 use domain::upstream::UpstreamCode;
 use domain::{Money, Purchase, PurchaseId};
 use std::pin::pin;
@@ -21,17 +21,17 @@ use store::{Change, Done};
 
 impl Engine {
     /// Buys: holds the money, sends it to an upstream (or to staff), waits for its word, settles.
-    pub async fn purchase(&self, wish: Wish) -> Result<Receipt, Refusal> {
-        let _running = match &wish.idempotency {
-            Some(idempotency) => match self.first_time(&wish.caller, idempotency)? {
+    pub async fn purchase(&self, request: PurchaseRequest) -> Result<PurchaseOutcome, Refusal> {
+        let _running = match &request.idempotency {
+            Some(idempotency) => match self.first_time(&request.caller, idempotency)? {
                 FirstTime::Yes(running) => Some(running),
                 FirstTime::No(receipt) => return Ok(receipt),
             },
             None => None,
         };
-        self.may_buy(&wish)?;
-        let (mut purchase, path) = self.draft(&wish)?;
-        let environment = wish.caller.environment;
+        self.may_buy(&request)?;
+        let (mut purchase, path) = self.draft(&request)?;
+        let environment = request.caller.environment;
         match path.upstreams.iter().find(|code| self.upstream_in(environment, code).is_some()) {
             Some(first) if !path.needs_approval => {
                 purchase.state = State::Sent;
@@ -44,7 +44,7 @@ impl Engine {
         // sent and settled all the same.
         let engine = self.clone();
         let opening = self.inner.tasks.spawn(async move {
-            let opened = engine.open_purchase(&wish, purchase).await?;
+            let opened = engine.open_purchase(&request, purchase).await?;
             let driven = (opened.state == State::Sent).then(|| {
                 let (engine, sent) = (engine.clone(), opened.clone());
                 engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
@@ -57,25 +57,25 @@ impl Engine {
             opened = opening => opened.map_err(|_| Refusal::Uncertain)??,
             () = &mut patience => return Err(Refusal::Uncertain),
         };
-        let Some(driven) = driven else { return Ok(Receipt::Bought(Box::new(opened))) };
+        let Some(driven) = driven else { return Ok(PurchaseOutcome::Bought(Box::new(opened))) };
         let settled = tokio::select! {
             biased;
             settled = driven => settled.unwrap_or(opened),
             () = &mut patience => opened,
         };
-        Ok(Receipt::Bought(Box::new(settled)))
+        Ok(PurchaseOutcome::Bought(Box::new(settled)))
     }
 
     /// Refuses while the installation is halted: a reference that is used up as such, so that its
     /// asker knows that there is nothing to wait for.
-    fn may_buy(&self, wish: &Wish) -> Result<(), Refusal> {
+    fn may_buy(&self, request: &PurchaseRequest) -> Result<(), Refusal> {
         let Err(halted) = self.may_sell() else { return Ok(()) };
-        let reference = key_reference(&wish.caller, wish.space, &wish.reference);
-        let claimed = self.inner.store.claimed(&reference);
-        match claimed.map_err(|fault| self.unavailable(&fault))? {
+        let reference = key_reference(&request.caller, request.scope, &request.reference);
+        let stored_reference = self.inner.store.stored_reference(&reference);
+        match stored_reference.map_err(|fault| self.unavailable(&fault))? {
             None => Err(halted),
-            Some(claimed) => {
-                let key = claimed.purchase;
+            Some(stored_reference) => {
+                let key = stored_reference.purchase;
                 let first = key.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
                 Err(Refusal::ReferenceKnown(first.map(Box::new)))
             }
@@ -83,43 +83,43 @@ impl Engine {
     }
 
     /// A purchase as it would be opened, priced and routed; nothing is stored.
-    pub(crate) fn draft(&self, wish: &Wish) -> Result<(Purchase, Path), Refusal> {
+    pub(crate) fn draft(&self, request: &PurchaseRequest) -> Result<(Purchase, Path), Refusal> {
         let now = self.now();
         let catalog = self.catalog();
-        let want = Want {
-            account: wish.caller.account,
-            plan: wish.caller.plan,
-            environment: wish.caller.environment,
-            operator: &wish.operator,
-            kind: wish.kind,
-            recipient: &wish.recipient,
-            amount: wish.amount,
+        let query = PriceQuery {
+            account: request.caller.account,
+            plan: request.caller.plan,
+            environment: request.caller.environment,
+            operator: &request.operator,
+            kind: request.kind,
+            recipient: &request.recipient,
+            amount: request.amount,
             at: now,
         };
         let price = catalog
-            .price(&want)
-            .filter(|p| wish.amount.plus(p.fee).is_some())
+            .price(&query)
+            .filter(|p| request.amount.plus(p.fee).is_some())
             .ok_or_else(too_large)?;
         let purchase = Purchase {
             key: PurchaseKey {
-                account: wish.caller.account,
-                environment: wish.caller.environment,
+                account: request.caller.account,
+                environment: request.caller.environment,
                 id: PurchaseId(self.next_id()),
             },
-            space: wish.space,
-            reference: wish.reference.clone(),
-            api_key: wish.caller.key,
-            kind: wish.kind,
-            operator: wish.operator.clone(),
-            product: wish.product.clone(),
-            recipient: wish.recipient.clone(),
-            service_type: wish.service_type,
-            amount: wish.amount,
+            scope: request.scope,
+            reference: request.reference.clone(),
+            api_key: request.caller.key,
+            kind: request.kind,
+            operator: request.operator.clone(),
+            product: request.product.clone(),
+            recipient: request.recipient.clone(),
+            service_type: request.service_type,
+            amount: request.amount,
             fee: price.fee,
             commission: price.commission,
-            available_after: Money::zero(wish.amount.currency()),
-            details: wish.details.clone(),
-            webhook_url: wish.webhook_url.clone(),
+            available_after: Money::zero(request.amount.currency()),
+            details: request.details.clone(),
+            webhook_url: request.webhook_url.clone(),
             state: State::Quoted,
             version: 1,
             attempts: 0,
@@ -130,40 +130,40 @@ impl Engine {
             updated_at: now,
             delivered_at: None,
         };
-        Ok((purchase, catalog.path(&want)))
+        Ok((purchase, catalog.path(&query)))
     }
 
     /// Opens a purchase: from here on its reference is used up and its money is where its state
     /// says.
     pub(crate) async fn open_purchase(
         &self,
-        wish: &Wish,
+        request: &PurchaseRequest,
         mut purchase: Purchase,
     ) -> Result<Purchase, Refusal> {
-        let reference = |space, text: &String| ReferenceKey {
-            account: wish.caller.account,
-            environment: wish.caller.environment,
-            space,
+        let reference = |scope, text: &String| ReferenceKey {
+            account: request.caller.account,
+            environment: request.caller.environment,
+            scope,
             text: text.clone(),
         };
-        let mut claims = vec![reference(wish.space, &wish.reference)];
-        claims.extend(wish.idempotency.iter().map(|i| reference(i.space, &i.key)));
+        let mut reference_keys = vec![reference(request.scope, &request.reference)];
+        reference_keys.extend(request.idempotency.iter().map(|i| reference(i.scope, &i.key)));
         let mut opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
-        self.owe_webhooks(&mut opening).map_err(|fault| self.unavailable(&fault))?;
+        self.enqueue_webhooks(&mut opening).map_err(|fault| self.unavailable(&fault))?;
         let owed = opening.webhooks.clone();
-        let digest = wish.idempotency.as_ref().map(|i| i.digest).or(wish.digest);
+        let digest = request.idempotency.as_ref().map(|i| i.digest).or(request.digest);
         let leaving = purchase.latest_attempt();
         if let Some(attempt) = leaving {
-            self.inner.out.leave(attempt, self.monotonic());
+            self.inner.in_flight.leave(attempt, self.monotonic());
         }
-        let open = Change::Open { claims, digest, opening };
+        let open = Change::Open { reference_keys, digest, opening };
         let verdict = self.inner.store.write_soon(open, limits::BEGUN_WITHIN).await;
         if let (Some(attempt), false) = (leaving, matches!(verdict, Ok(Ok(_)))) {
-            self.inner.out.withdraw(attempt);
+            self.inner.in_flight.withdraw(attempt);
         }
         match verdict.map_err(|fault| self.unavailable(&fault))? {
             Ok(Done::Opened { available_after }) => {
-                self.take_up(purchase.key, owed);
+                self.dispatch_webhooks(purchase.key, owed);
                 purchase.available_after = Money::new(available_after, purchase.amount.currency());
                 Ok(purchase)
             }
@@ -171,20 +171,20 @@ impl Engine {
                 Done::Written
                 | Done::Posted { .. }
                 | Done::Allowed(_)
-                | Done::Claimed(_)
+                | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)
                 | Done::Counted(_)
                 | Done::People(_)
                 | Done::Archive(_),
             ) => Ok(purchase),
-            Err(denial) => Err(self.denied(wish, denial)),
+            Err(denial) => Err(self.denied(request, denial)),
         }
     }
 
-    fn denied(&self, wish: &Wish, denial: Denial) -> Refusal {
+    fn denied(&self, request: &PurchaseRequest, denial: Denial) -> Refusal {
         match denial {
-            Denial::ReferenceTaken { reference, .. } if reference.space != wish.space => {
+            Denial::ReferenceTaken { reference, .. } if reference.scope != request.scope => {
                 Refusal::IdempotencyRunning
             }
             Denial::ReferenceTaken { by, .. } => {
@@ -193,7 +193,7 @@ impl Engine {
                 Refusal::ReferenceKnown(first.map(Box::new))
             }
             Denial::Short { available } => {
-                Refusal::Short { available: Money::new(available, wish.amount.currency()) }
+                Refusal::Short { available: Money::new(available, request.amount.currency()) }
             }
             Denial::NoLedgerAccount(_) => Refusal::NoWallet,
             Denial::TooLarge => too_large(),
@@ -204,27 +204,35 @@ impl Engine {
 
     /// Whether this idempotency key is new; else what came of it before.
     fn first_time(&self, caller: &Caller, idempotency: &Idempotency) -> Result<FirstTime, Refusal> {
-        let reference = key_reference(caller, idempotency.space, &idempotency.key);
+        let reference = key_reference(caller, idempotency.scope, &idempotency.key);
         let running = Running::begin(self, reference.clone()).ok_or(Refusal::IdempotencyRunning)?;
         let fault = |fault| self.unavailable(&fault);
-        let Some(claimed) = self.inner.store.claimed(&reference).map_err(fault)? else {
+        let Some(stored_reference) =
+            self.inner.store.stored_reference(&reference).map_err(fault)?
+        else {
             return Ok(FirstTime::Yes(running));
         };
-        if claimed.digest != Some(idempotency.digest) {
+        if stored_reference.digest != Some(idempotency.digest) {
             return Err(Refusal::IdempotencyMismatch);
         }
-        let key = claimed.purchase.ok_or(Refusal::PurchaseUnknown)?;
+        let key = stored_reference.purchase.ok_or(Refusal::PurchaseUnknown)?;
         // Archived: used up, and no more is known of it.
         let purchase = self.inner.store.purchase(&key).map_err(fault)?;
         let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
         let replay = self.inner.store.replay(&reference).map_err(fault)?;
         let replay = replay.map(|(status, body)| Replay { status, body });
-        Ok(FirstTime::No(Receipt::Before { purchase: Box::new(purchase), replay }))
+        Ok(FirstTime::No(PurchaseOutcome::Before { purchase: Box::new(purchase), replay }))
     }
 
     /// Keeps the first answer to a request that carried an idempotency key, for its replays.
-    pub async fn remember(&self, caller: &Caller, space: Space, key: &str, replay: Replay) {
-        let reference = key_reference(caller, space, key);
+    pub async fn remember(
+        &self,
+        caller: &Caller,
+        scope: ReferenceScope,
+        key: &str,
+        replay: Replay,
+    ) {
+        let reference = key_reference(caller, scope, key);
         let change = Change::Remember { reference, status: replay.status, body: replay.body };
         // Losing it costs nothing: a replay then renders the purchase as it stands.
         if let Err(fault) = self.inner.store.write(change).await {
@@ -238,7 +246,7 @@ impl Engine {
     }
 
     fn path_of(&self, purchase: &Purchase) -> Path {
-        self.catalog().path(&Want {
+        self.catalog().path(&PriceQuery {
             account: purchase.key.account,
             plan: None,
             environment: purchase.key.environment,
@@ -266,24 +274,24 @@ impl Engine {
 }
 
 fn too_large() -> Refusal {
-    Refusal::Invalid(vec![Complaint {
+    Refusal::Invalid(vec![FieldError {
         field: "amount",
         says: "The amount is too large.".to_owned(),
     }])
 }
 
-fn key_reference(caller: &Caller, space: Space, key: &str) -> ReferenceKey {
+fn key_reference(caller: &Caller, scope: ReferenceScope, key: &str) -> ReferenceKey {
     ReferenceKey {
         account: caller.account,
         environment: caller.environment,
-        space,
+        scope,
         text: key.to_owned(),
     }
 }
 
 enum FirstTime {
     Yes(Running),
-    No(Receipt),
+    No(PurchaseOutcome),
 }
 
 /// An idempotency key that is being worked on, until this is dropped.

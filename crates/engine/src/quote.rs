@@ -3,17 +3,17 @@
 //! A quote is accepted with a secret that is derived from it, so nothing of it is stored. Invariant:
 //! acceptance and expiry are both steps from the version that was read, so one of them wins.
 
-use crate::settle::Taken;
-use crate::wish::Wish;
+use crate::request::PurchaseRequest;
+use crate::settle::StepResult;
 use crate::{Caller, Engine, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::Plan;
-use domain::admission::Denial;
-use domain::lifecycle::{Event, State};
-use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME, PurchaseKey, Space};
+use domain::ledger::admission::Denial;
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle::{Proof, QUOTE_HOLDS, Source};
+use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME, PurchaseKey, ReferenceScope};
 use domain::refusal::Refusal;
-use domain::settle::{Proof, QUOTE_HOLDS, Source};
 use domain::{Money, Purchase, PurchaseId, Timestamp};
 use store::{Change, Fault, Setting};
 use subtle::ConstantTimeEq;
@@ -37,26 +37,26 @@ impl Engine {
     /// the product wants it, the operator must know the bill reference first: refuses one that it
     /// does not know, and when it cannot be asked. The same reference with the same digest answers
     /// the same quote as long as it stands; else the reference is known.
-    pub async fn quote(&self, mut wish: Wish) -> Result<Quote, Refusal> {
-        if let Some(quote) = self.quoted_before(&wish).await? {
+    pub async fn quote(&self, mut request: PurchaseRequest) -> Result<Quote, Refusal> {
+        if let Some(quote) = self.quoted_before(&request).await? {
             return Ok(quote);
         }
         self.may_sell()?;
-        self.count_quote(&wish.caller)?;
-        self.open_missing_wallet(&wish).await?;
+        self.count_quote(&request.caller)?;
+        self.open_missing_wallet(&request).await?;
         // The operator's words are the operator's alone.
-        wish.details.retain(|name, _| name != CUSTOMER_NAME && name != CUSTOMER_ADDRESS);
-        if let Some(customer) = self.look_up(&wish).await? {
-            wish.details.insert(CUSTOMER_NAME.to_owned(), customer.name);
+        request.details.retain(|name, _| name != CUSTOMER_NAME && name != CUSTOMER_ADDRESS);
+        if let Some(customer) = self.look_up(&request).await? {
+            request.details.insert(CUSTOMER_NAME.to_owned(), customer.name);
             let address = customer.address.map(|address| (CUSTOMER_ADDRESS.to_owned(), address));
-            wish.details.extend(address);
+            request.details.extend(address);
         }
-        let (purchase, _) = self.draft(&wish)?;
-        match self.open_purchase(&wish, purchase).await {
+        let (purchase, _) = self.draft(&request)?;
+        match self.open_purchase(&request, purchase).await {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // Sent twice at once: the other one was faster.
             Err(known @ Refusal::ReferenceKnown(_)) => {
-                self.quoted_before(&wish).await?.ok_or(known)
+                self.quoted_before(&request).await?.ok_or(known)
             }
             Err(refusal) => Err(refusal),
         }
@@ -75,8 +75,8 @@ impl Engine {
     }
 
     /// A product may be sold in a currency that was not there when its customer signed up.
-    async fn open_missing_wallet(&self, wish: &Wish) -> Result<(), Refusal> {
-        let (caller, currency) = (&wish.caller, wish.amount.currency());
+    async fn open_missing_wallet(&self, request: &PurchaseRequest) -> Result<(), Refusal> {
+        let (caller, currency) = (&request.caller, request.amount.currency());
         let known = self.inner.store.available(caller.account, caller.environment, currency);
         let is_login = caller.session.is_some();
         if !is_login || known.map_err(|fault| self.unavailable(&fault))?.is_some() {
@@ -88,22 +88,25 @@ impl Engine {
     }
 
     /// The quote that this very wish got before; `None` while the reference is free.
-    async fn quoted_before(&self, wish: &Wish) -> Result<Option<Quote>, Refusal> {
+    async fn quoted_before(&self, request: &PurchaseRequest) -> Result<Option<Quote>, Refusal> {
         let reference = domain::purchase::ReferenceKey {
-            account: wish.caller.account,
-            environment: wish.caller.environment,
-            space: wish.space,
-            text: wish.reference.clone(),
+            account: request.caller.account,
+            environment: request.caller.environment,
+            scope: request.scope,
+            text: request.reference.clone(),
         };
         let fault = |fault: Fault| self.unavailable(&fault);
-        let Some(claimed) = self.inner.store.claimed(&reference).map_err(fault)? else {
+        let Some(stored_reference) =
+            self.inner.store.stored_reference(&reference).map_err(fault)?
+        else {
             return Ok(None);
         };
-        let key = claimed.purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let key = stored_reference.purchase.ok_or(Refusal::ReferenceKnown(None))?;
         let purchase = self.inner.store.purchase(&key).map_err(fault)?;
         // Archived: used up, and no more is known of it.
         let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
-        let is_same = claimed.digest.is_some() && claimed.digest == wish.digest;
+        let is_same =
+            stored_reference.digest.is_some() && stored_reference.digest == request.digest;
         let purchase = self.ended_if_over(purchase).await.map_err(fault)?;
         match purchase.state == State::Quoted && is_same {
             true => Ok(Some(self.as_quote(purchase))),
@@ -129,11 +132,11 @@ impl Engine {
     pub async fn accept(
         &self,
         caller: &Caller,
-        space: Space,
+        scope: ReferenceScope,
         reference: &str,
         acceptance: &str,
     ) -> Result<Purchase, Refusal> {
-        let purchase = self.purchase_by_reference(caller, space, reference).await?;
+        let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         let right = self.acceptance(&purchase.key);
         if !bool::from(right.as_bytes().ct_eq(acceptance.as_bytes())) {
             return Err(Refusal::PurchaseUnknown);
@@ -174,7 +177,7 @@ impl Engine {
         let event = if is_for_staff { Event::Refer } else { Event::Authorise };
         let taken = self.take(quote, |_| Some((event, proof.clone()))).await;
         match taken.map_err(|fault| self.unavailable(&fault))? {
-            Taken::Moved(_) => {
+            StepResult::Moved(_) => {
                 // Read anew for what the hold has left in the wallet.
                 let held = self.read_anew(&key).map_err(|fault| self.unavailable(&fault))?;
                 if is_for_staff {
@@ -183,12 +186,12 @@ impl Engine {
                 let sent = self.send_held(held).await;
                 sent.map_err(|fault| self.unavailable(&fault))
             }
-            Taken::Stayed(now) => Ok(now),
-            Taken::Denied(now, Denial::Short { available }) => {
+            StepResult::Stayed(now) => Ok(now),
+            StepResult::Denied(now, Denial::Short { available }) => {
                 Err(Refusal::Short { available: Money::new(available, now.amount.currency()) })
             }
-            Taken::Denied(_, _) => Err(Refusal::NoWallet),
-            Taken::Never(now) => self.called_off(now),
+            StepResult::Denied(_, _) => Err(Refusal::NoWallet),
+            StepResult::Never(now) => self.called_off(now),
         }
     }
 
@@ -225,7 +228,7 @@ impl Engine {
 
     /// Ends what nobody accepted or approved in time. Whoever accepts or approves it at the last
     /// moment is faster for good.
-    pub(crate) async fn expire(&self, purchase: Purchase) -> Result<Taken, Fault> {
+    pub(crate) async fn expire(&self, purchase: Purchase) -> Result<StepResult, Fault> {
         let proof = Proof::new(Source::Clock, "expire");
         let waited = purchase.state;
         self.take(purchase, |now| (now.state == waited).then(|| (Event::Expire, proof.clone())))

@@ -6,20 +6,20 @@
 
 use crate::{Engine, limits};
 use domain::Purchase;
-use domain::admission::Denial;
+use domain::catalog::number::masked;
 use domain::clock::Timestamp;
-use domain::lifecycle::{Event, Standing, State, event_of};
-use domain::number::masked;
+use domain::ledger::admission::Denial;
+use domain::purchase::lifecycle::{Event, Standing, State, event_of};
+use domain::purchase::settle::{self, Case, Decided, Proof, Source};
+use domain::purchase::slip::Slip;
 use domain::purchase::{Attempt, PurchaseKey};
-use domain::settle::{self, Case, Decided, Proof, Source};
-use domain::slip::Slip;
 use domain::upstream::{AttemptRef, Outcome, UpstreamCode, cleaned};
 use std::time::Duration;
 use store::{Change, Fault};
 
 /// What came of an event.
 #[derive(Debug)]
-pub(crate) enum Taken {
+pub(crate) enum StepResult {
     /// The purchase took a step.
     Moved(Purchase),
     /// It stands as it stood.
@@ -30,13 +30,13 @@ pub(crate) enum Taken {
     Denied(Purchase, Denial),
 }
 
-impl Taken {
+impl StepResult {
     pub(crate) fn purchase(self) -> Purchase {
         match self {
-            Taken::Moved(purchase)
-            | Taken::Stayed(purchase)
-            | Taken::Never(purchase)
-            | Taken::Denied(purchase, _) => purchase,
+            StepResult::Moved(purchase)
+            | StepResult::Stayed(purchase)
+            | StepResult::Never(purchase)
+            | StepResult::Denied(purchase, _) => purchase,
         }
     }
 }
@@ -48,12 +48,13 @@ impl Engine {
         loop {
             let outcome = self.submit(&purchase).await;
             let attempt = purchase.attempts;
-            purchase = match self.hear(purchase.clone(), attempt, &outcome, Hearing::Answer).await {
-                // Somebody else (a callback) may have moved it since it was sent.
-                Ok(Taken::Stayed(stale)) => self.read_anew(&stale.key).unwrap_or(stale),
-                Ok(taken) => taken.purchase(),
-                Err(fault) => return self.left_owed(purchase, &fault),
-            };
+            purchase =
+                match self.hear(purchase.clone(), attempt, &outcome, OutcomeSource::Answer).await {
+                    // Somebody else (a callback) may have moved it since it was sent.
+                    Ok(StepResult::Stayed(stale)) => self.read_anew(&stale.key).unwrap_or(stale),
+                    Ok(taken) => taken.purchase(),
+                    Err(fault) => return self.left_owed(purchase, &fault),
+                };
             if purchase.state != State::Held {
                 return purchase;
             }
@@ -79,7 +80,7 @@ impl Engine {
     async fn submit(&self, purchase: &Purchase) -> Outcome {
         let order = purchase.order(purchase.attempts);
         let environment = purchase.key.environment;
-        let may_call = self.inner.out.may_call(order.attempt, self.monotonic())
+        let may_call = self.inner.in_flight.may_call(order.attempt, self.monotonic())
             && self.inner.store.holds_lease();
         // However this ends, the attempt is back then: if its step cannot be written, it is asked
         // about.
@@ -121,21 +122,21 @@ impl Engine {
         let Decided::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
-        self.owe_webhooks(&mut step)?;
+        self.enqueue_webhooks(&mut step)?;
         let owed = step.webhooks.clone();
         let after = step.after.clone();
         let leaving = after.latest_attempt().filter(|_| event == Event::Submit);
         if let Some(attempt) = leaving {
-            self.inner.out.leave(attempt, self.monotonic());
+            self.inner.in_flight.leave(attempt, self.monotonic());
         }
         let written = self.inner.store.write(Change::Step(step)).await;
         if let (Some(attempt), false) = (leaving, matches!(written, Ok(Ok(_)))) {
-            self.inner.out.withdraw(attempt);
+            self.inner.in_flight.withdraw(attempt);
         }
         if written?.is_err() {
             return Ok(None);
         }
-        self.take_up(after.key, owed);
+        self.dispatch_webhooks(after.key, owed);
         Ok(Some(after))
     }
 
@@ -145,8 +146,8 @@ impl Engine {
         purchase: Purchase,
         attempt: u32,
         outcome: &Outcome,
-        hearing: Hearing,
-    ) -> Result<Taken, Fault> {
+        hearing: OutcomeSource,
+    ) -> Result<StepResult, Fault> {
         self.log_word(&purchase, attempt, outcome);
         let attempts = match outcome {
             // What these mean depends on what was tried, and when.
@@ -196,7 +197,7 @@ impl Engine {
     fn grace_is_over(&self, purchase: &Purchase, number: u32, upstream: &UpstreamCode) -> bool {
         let attempt = AttemptRef { purchase: purchase.key.id, number };
         self.grace_of(purchase, attempt, upstream).is_some_and(|left| left.is_zero())
-            && !self.inner.out.is_out(attempt)
+            && !self.inner.in_flight.is_out(attempt)
     }
 
     /// How long until "never received" counts for the latest attempt; `None` without one.
@@ -211,16 +212,21 @@ impl Engine {
         upstream: &UpstreamCode,
     ) -> Option<Duration> {
         let upstream = self.upstream_in(purchase.key.environment, upstream)?;
-        let quiet_for = self.inner.out.quiet_for(attempt, self.monotonic());
+        let quiet_for = self.inner.in_flight.quiet_for(attempt, self.monotonic());
         Some(upstream.capabilities().not_found_final_after.saturating_sub(quiet_for))
     }
 
     /// After a day of asking in vain, or of "we are working on it", staff are called; the clock
     /// alone decides nothing.
-    fn is_hopeless(&self, event: Event, started_at: Option<Timestamp>, hearing: Hearing) -> bool {
+    fn is_hopeless(
+        &self,
+        event: Event,
+        started_at: Option<Timestamp>,
+        hearing: OutcomeSource,
+    ) -> bool {
         let waited = started_at.map(|at| self.now().since(at));
         matches!(event, Event::LoseTrack | Event::Pend)
-            && hearing == Hearing::Enquiry
+            && hearing == OutcomeSource::Enquiry
             && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)
     }
 
@@ -265,35 +271,37 @@ impl Engine {
         &self,
         mut purchase: Purchase,
         what: impl Fn(&Purchase) -> Option<(Event, Proof)>,
-    ) -> Result<Taken, Fault> {
-        for _ in 0..limits::RACES_MOST {
-            let Some((event, proof)) = what(&purchase) else { return Ok(Taken::Stayed(purchase)) };
+    ) -> Result<StepResult, Fault> {
+        for _ in 0..limits::RACES_MAX {
+            let Some((event, proof)) = what(&purchase) else {
+                return Ok(StepResult::Stayed(purchase));
+            };
             let said = proof.clone();
             let mut step = match settle::decide(&purchase, event, proof, self.now()) {
                 Decided::Move(step) => step,
                 Decided::Stay => {
                     self.keep_late_slip(&purchase, said.slip.as_deref()).await?;
-                    return Ok(Taken::Stayed(purchase));
+                    return Ok(StepResult::Stayed(purchase));
                 }
                 Decided::Clash(case) => return self.call_staff(purchase, case).await,
                 Decided::Never => {
                     tracing::warn!(purchase = %purchase.key.id, state = purchase.state.code(), ?event, "cannot happen in this state");
-                    return Ok(Taken::Never(purchase));
+                    return Ok(StepResult::Never(purchase));
                 }
             };
-            self.owe_webhooks(&mut step)?;
+            self.enqueue_webhooks(&mut step)?;
             let (after, owed) = (step.after.clone(), step.webhooks.clone());
             match self.inner.store.write(Change::Step(step)).await? {
                 Ok(_) => {
                     tracing::debug!(purchase = %after.key.id, from = purchase.state.code(), to = after.state.code(), "a step");
-                    self.take_up(after.key, owed);
+                    self.dispatch_webhooks(after.key, owed);
                     if after.state.is_final() {
-                        self.inner.out.forget_all(after.key.id, after.attempts);
+                        self.inner.in_flight.forget_all(after.key.id, after.attempts);
                     }
-                    return Ok(Taken::Moved(after));
+                    return Ok(StepResult::Moved(after));
                 }
                 Err(Denial::Moved { .. }) => purchase = self.read_anew(&purchase.key)?,
-                Err(denial) => return Ok(Taken::Denied(purchase, denial)),
+                Err(denial) => return Ok(StepResult::Denied(purchase, denial)),
             }
         }
         Err(Fault::Busy)
@@ -320,20 +328,20 @@ impl Engine {
 
     /// The world contradicts our books: keeps the proof and opens a case; no money moves.
     /// A word that is on record already says nothing new, and opens nothing again.
-    async fn call_staff(&self, purchase: Purchase, case: Case) -> Result<Taken, Fault> {
+    async fn call_staff(&self, purchase: Purchase, case: Case) -> Result<StepResult, Fault> {
         let (source, proof) = (case.proof.source.label(), &case.proof);
         let is_known = self.inner.store.evidence(&purchase.key)?.iter().any(|known| {
             known.source == source && known.word == proof.word && known.text == proof.text
         });
         if is_known {
-            return Ok(Taken::Stayed(purchase));
+            return Ok(StepResult::Stayed(purchase));
         }
         tracing::error!(purchase = %purchase.key.id, state = purchase.state.code(), said = case.proof.word, "contradicts our books: a case for staff");
         let proof = case.proof.clone();
         let change = Change::Keep { key: purchase.key, proof, case: Some(case), at: self.now() };
         // Nothing in it can be denied: it needs nothing.
         let _ = self.inner.store.write(change).await?;
-        Ok(Taken::Stayed(purchase))
+        Ok(StepResult::Stayed(purchase))
     }
 
     /// Asks the upstream of the latest attempt what became of it.
@@ -377,17 +385,17 @@ struct Call<'a> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.engine.inner.out.back(self.attempt, self.engine.monotonic());
+        self.engine.inner.in_flight.back(self.attempt, self.engine.monotonic());
     }
 }
 
 /// How an upstream's word came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hearing {
+pub(crate) enum OutcomeSource {
     /// As the answer to a submit.
     Answer,
     /// As the answer to an enquiry.
     Enquiry,
     /// Unasked.
-    Word,
+    StatusUpdate,
 }

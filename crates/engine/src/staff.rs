@@ -4,10 +4,10 @@
 //! table and the same writer as everything else, and what they say is kept.
 
 use crate::Engine;
-use crate::settle::Taken;
-use domain::lifecycle::{Event, State};
-use domain::refusal::{Complaint, Refusal};
-use domain::settle::{CaseKind, Proof, Source};
+use crate::settle::StepResult;
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle::{CaseKind, Proof, Source};
+use domain::refusal::{FieldError, Refusal};
 use domain::{Purchase, PurchaseId};
 use store::Change;
 
@@ -97,7 +97,7 @@ impl Engine {
     ) -> Result<(), Refusal> {
         if by.trim().is_empty() || evidence.trim().is_empty() {
             let says = "Say who closes it, and what was found.".to_owned();
-            return Err(Refusal::Invalid(vec![Complaint { field: "evidence", says }]));
+            return Err(Refusal::Invalid(vec![FieldError { field: "evidence", says }]));
         }
         if self.close_late_words(id, by, evidence).await? {
             return Ok(());
@@ -125,7 +125,7 @@ impl Engine {
         word: &str,
         text: Option<&str>,
     ) -> Result<Purchase, Refusal> {
-        let blank = |field, says: &str| Complaint { field, says: says.to_owned() };
+        let blank = |field, says: &str| FieldError { field, says: says.to_owned() };
         let mut complaints = Vec::new();
         if by.trim().is_empty() {
             complaints.push(blank("by", "Say who decides."));
@@ -149,8 +149,8 @@ impl Engine {
             is_as_seen.then(|| (event, proof.clone()))
         };
         match self.take(purchase, what).await {
-            Ok(Taken::Moved(after)) => Ok(after),
-            Ok(Taken::Stayed(now) | Taken::Never(now) | Taken::Denied(now, _)) => {
+            Ok(StepResult::Moved(after)) => Ok(after),
+            Ok(StepResult::Stayed(now) | StepResult::Never(now) | StepResult::Denied(now, _)) => {
                 Err(not_possible(&now))
             }
             Err(fault) => Err(self.unavailable(&fault)),

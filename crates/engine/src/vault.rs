@@ -4,7 +4,7 @@
 //! purpose has a key of its own (HKDF-SHA256, RFC 5869), so that what is known of one tells nothing
 //! about another, and a sealed text opens only where it was sealed.
 
-use domain::clock::{Chance, NoChance};
+use domain::clock::{NoRandom, Random};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::{hkdf, hmac};
 
@@ -48,15 +48,15 @@ impl Vault {
         purpose: &str,
         place: &str,
         text: &[u8],
-        chance: &dyn Chance,
-    ) -> Result<Vec<u8>, NoChance> {
+        random: &dyn Random,
+    ) -> Result<Vec<u8>, NoRandom> {
         let mut nonce = [0; NONCE_LEN];
-        chance.fill(&mut nonce)?;
+        random.fill(&mut nonce)?;
         let mut sealed = text.to_vec();
-        let key = self.cipher(purpose).map_err(|_| NoChance)?;
+        let key = self.cipher(purpose).map_err(|_| NoRandom)?;
         let nonce_of_ring = Nonce::assume_unique_for_key(nonce);
         key.seal_in_place_append_tag(nonce_of_ring, Aad::from(place.as_bytes()), &mut sealed)
-            .map_err(|_| NoChance)?;
+            .map_err(|_| NoRandom)?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
@@ -88,8 +88,8 @@ mod tests {
 
     struct Counting(AtomicU8);
 
-    impl Chance for Counting {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance> {
+    impl Random for Counting {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom> {
             bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
             Ok(())
         }
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn a_seal_opens_where_it_was_made_and_nowhere_else() {
-        let (vault, chance) = (Vault::new(&[7; 32]), Counting(AtomicU8::new(0)));
-        let sealed = vault.seal("push", "device 1", b"a token", &chance).unwrap();
+        let (vault, random) = (Vault::new(&[7; 32]), Counting(AtomicU8::new(0)));
+        let sealed = vault.seal("push", "device 1", b"a token", &random).unwrap();
         assert_eq!(vault.open("push", "device 1", &sealed), Ok(b"a token".to_vec()));
-        assert_ne!(sealed, vault.seal("push", "device 1", b"a token", &chance).unwrap());
+        assert_ne!(sealed, vault.seal("push", "device 1", b"a token", &random).unwrap());
         assert!(!sealed.windows(7).any(|w| w == b"a token"));
         for (purpose, place) in [("push", "device 2"), ("mail", "device 1")] {
             assert_eq!(vault.open(purpose, place, &sealed), Err(Unreadable));

@@ -8,7 +8,7 @@ use crate::read;
 use domain::Environment;
 use domain::account::{Account, AccountId, Key, Plan};
 use domain::clock::Timestamp;
-use domain::journal::{LedgerAccount, Purpose};
+use domain::ledger::journal::{LedgerAccount, Purpose};
 use domain::money::Currency;
 
 /// A key pair with the account it belongs to.

@@ -7,14 +7,14 @@
 
 mod audit;
 mod file;
-mod words;
+mod late_outcomes;
 
 pub(crate) use audit::audit_files;
 pub use audit::{ArchivesAudit, MonthAudit, audit_month};
 pub use file::Filed;
 pub(crate) use file::{digest_of, month_in, write};
-pub use words::LateWord;
-pub(crate) use words::{close as close_words, keep as keep_word, open as open_words};
+pub use late_outcomes::LateWord;
+pub(crate) use late_outcomes::{close as close_words, keep as keep_word, open as open_words};
 
 use crate::backend::{Key, Row, Sql, all, first};
 use crate::fault::Fault;

@@ -32,10 +32,10 @@ pub(crate) struct Calls {
 }
 
 /// Callers that are remembered: some 10 MB. Past that it begins anew.
-const REMEMBERED_MOST: usize = 20_000;
+const REMEMBERED_MAX: usize = 20_000;
 
 /// What a node asks for.
-pub(crate) struct Want {
+pub(crate) struct CallQuota {
     pub(crate) limit: u32,
     pub(crate) calls: u32,
     /// Calls that were taken at a second and not made.
@@ -68,7 +68,7 @@ impl Calls {
 
     /// Remembers what a commit left.
     pub(crate) fn leave(&mut self) {
-        if self.left.len() > REMEMBERED_MOST {
+        if self.left.len() > REMEMBERED_MAX {
             self.left.clear();
         }
         self.left.extend(self.minutes.drain());
@@ -87,7 +87,7 @@ impl Calls {
         Ok(())
     }
 
-    pub(crate) fn allow(&mut self, who: Who, want: &Want) -> Allowed {
+    pub(crate) fn allow(&mut self, who: Who, want: &CallQuota) -> Allowed {
         let minute = self.minutes.entry(who).or_insert_with(|| Minute::new(want.now_s));
         let (unused, taken_s) = want.back;
         minute.give_back(unused, taken_s);

@@ -3,10 +3,10 @@
 use crate::backend::{Sql, Value, all};
 use crate::fault::Fault;
 use crate::read;
+use domain::catalog::pricing::PriceRule;
+use domain::catalog::product::{Category, Field, Pricing, Product};
+use domain::catalog::routing::Route;
 use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator};
-use domain::pricing::PriceRule;
-use domain::product::{Category, Field, Pricing, Product};
-use domain::routing::Route;
 use domain::upstream::UpstreamCode;
 use serde::{Deserialize, Serialize};
 

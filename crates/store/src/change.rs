@@ -10,19 +10,19 @@ use crate::people::{PeopleChange, PeopleDone};
 use crate::pushes::{DuePush, PushChange};
 use crate::webhooks::{DueWebhook, WebhookChange};
 use domain::account::{Account, AccountId, Key};
-use domain::admission::{Needs, PurchaseStep};
+use domain::catalog::pricing::PriceRule;
+use domain::catalog::product::{Category, Product};
+use domain::catalog::routing::Route;
 use domain::catalog::{Country, Operator};
 use domain::clock::Timestamp;
 use domain::ids::UserId;
-use domain::journal::Journal;
-use domain::lifecycle::Job;
+use domain::ledger::admission::{Needs, PurchaseStep};
+use domain::ledger::journal::Journal;
 use domain::money::Currency;
-use domain::pricing::PriceRule;
-use domain::product::{Category, Product};
+use domain::purchase::lifecycle::Job;
+use domain::purchase::settle::{Case, CaseKind, Move, Proof};
+use domain::purchase::slip::Slip;
 use domain::purchase::{PurchaseKey, ReferenceKey};
-use domain::routing::Route;
-use domain::settle::{Case, CaseKind, Move, Proof};
-use domain::slip::Slip;
 use domain::upstream::UpstreamCode;
 use domain::{Environment, PurchaseId};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub enum Change {
     /// A purchase that begins: references, purchase, hold, first attempt, job.
     Open {
         /// What it is named by; all must be free. The first is its own reference.
-        claims: Vec<ReferenceKey>,
+        reference_keys: Vec<ReferenceKey>,
         /// The digest of the request, kept with the references.
         digest: Option<[u8; 32]>,
         /// What is written.
@@ -42,7 +42,7 @@ pub enum Change {
     /// A purchase's next step: state by compare-and-swap, journal, attempt, job, event.
     Step(Box<Move>),
     /// Money paid in or out.
-    Post(Box<Posting>),
+    PostJournal(Box<Posting>),
     /// A word that moves nothing, kept as evidence; with a case if staff must look.
     Keep {
         /// About which purchase.
@@ -66,7 +66,7 @@ pub enum Change {
         at: Timestamp,
     },
     /// Takes jobs that are due, under a lease: nobody else gets them before it ends.
-    Claim {
+    LeaseJobs {
         /// Now.
         now: Timestamp,
         /// How long the taker has.
@@ -268,7 +268,7 @@ pub enum Done {
     /// As many calls may be made.
     Allowed(Allowed),
     /// The jobs that were claimed.
-    Claimed(Vec<DueJob>),
+    Leased(Vec<DueJob>),
     /// The pushes that were claimed.
     Pushes(Vec<DuePush>),
     /// The webhooks that were claimed.
@@ -287,10 +287,13 @@ impl Change {
     pub(crate) const fn says_what_it_builds_on(&self) -> bool {
         match self {
             // Counts of calls are remembered as balances are.
-            Change::Open { .. } | Change::Step(_) | Change::Post(_) | Change::Allow { .. } => true,
+            Change::Open { .. }
+            | Change::Step(_)
+            | Change::PostJournal(_)
+            | Change::Allow { .. } => true,
             Change::Keep { .. }
             | Change::CloseCase { .. }
-            | Change::Claim { .. }
+            | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
             | Change::TakeOver { .. }
@@ -305,11 +308,11 @@ impl Change {
         }
     }
 
-    /// What must be true for this change, for [`domain::admission::admit`].
+    /// What must be true for this change, for [`domain::ledger::admission::admit`].
     pub(crate) fn needs(&self) -> Needs<'_> {
         match self {
-            Change::Open { claims, opening, .. } => Needs {
-                claims,
+            Change::Open { reference_keys, opening, .. } => Needs {
+                reference_keys,
                 step: Some(PurchaseStep {
                     key: opening.after.key,
                     from_version: None,
@@ -318,7 +321,7 @@ impl Change {
                 journal: opening.journal.as_ref(),
             },
             Change::Step(step) => Needs {
-                claims: &[],
+                reference_keys: &[],
                 step: Some(PurchaseStep {
                     key: step.after.key,
                     from_version: Some(step.from_version),
@@ -326,14 +329,14 @@ impl Change {
                 }),
                 journal: step.journal.as_ref(),
             },
-            Change::Post(posting) => Needs {
-                claims: std::slice::from_ref(&posting.reference),
+            Change::PostJournal(posting) => Needs {
+                reference_keys: std::slice::from_ref(&posting.reference),
                 step: None,
                 journal: Some(&posting.journal),
             },
             Change::Keep { .. }
             | Change::CloseCase { .. }
-            | Change::Claim { .. }
+            | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
             | Change::TakeOver { .. }
@@ -357,14 +360,14 @@ impl Change {
             | Change::CloseCase { key, .. }
             | Change::KeepSlip { key, .. }
             | Change::Push(PushChange::Again { key, .. }) => Some(key.id),
-            Change::Post(_)
-            | Change::Claim { .. }
+            Change::PostJournal(_)
+            | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::TakeOver { .. }
             | Change::Allow { .. }
             | Change::Remember { .. }
             | Change::Push(
-                PushChange::Claim { .. } | PushChange::End(_) | PushChange::PutOff { .. },
+                PushChange::Lease { .. } | PushChange::End(_) | PushChange::PutOff { .. },
             )
             | Change::Webhook(_)
             | Change::Endpoint(_)
@@ -379,10 +382,10 @@ impl Change {
     pub(crate) fn moves_at(&self) -> Option<Timestamp> {
         match self {
             Change::Open { opening: step, .. } | Change::Step(step) => Some(step.after.updated_at),
-            Change::Post(posting) => Some(posting.at),
+            Change::PostJournal(posting) => Some(posting.at),
             Change::Keep { .. }
             | Change::CloseCase { .. }
-            | Change::Claim { .. }
+            | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
             | Change::TakeOver { .. }

@@ -9,7 +9,7 @@ use crate::read;
 use domain::account::{AccountId, Environment};
 use domain::clock::Timestamp;
 use domain::ids::{EndpointId, KeyId};
-use domain::telling::SuccessEvent;
+use domain::webhook::schedule::SuccessEvent;
 
 /// A place that an account's events are told to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Destination {
 
 /// What is wrong with an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct EndpointHealth {
     /// Since when it does nothing but fail.
     pub since: Option<Timestamp>,
     /// Since when nothing is sent there, and why.
@@ -64,7 +64,7 @@ pub enum EndpointChange {
     /// An endpoint is made or replaced whole.
     Set(Endpoint),
     /// What is wrong with an address now; nothing: it is well again.
-    Trouble(Destination, Option<Trouble>),
+    Health(Destination, Option<EndpointHealth>),
     /// A host has shown that it wants what it is sent.
     Trust {
         /// Host and port.
@@ -78,7 +78,7 @@ pub enum EndpointChange {
 pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<(), Fault> {
     match change {
         EndpointChange::Set(endpoint) => set(sql, endpoint),
-        EndpointChange::Trouble(address, trouble) => note(sql, address, trouble.as_ref()),
+        EndpointChange::Health(address, health) => note(sql, address, health.as_ref()),
         EndpointChange::Trust { host, at } => {
             let values = [host.into(), at.0.into()];
             sql.run(
@@ -120,8 +120,12 @@ pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<(), Fault> {
     Ok(())
 }
 
-fn note(sql: &mut dyn Sql, address: &Destination, trouble: Option<&Trouble>) -> Result<(), Fault> {
-    let off = trouble.and_then(|t| t.off.as_ref());
+fn note(
+    sql: &mut dyn Sql,
+    address: &Destination,
+    health: Option<&EndpointHealth>,
+) -> Result<(), Fault> {
+    let off = health.and_then(|t| t.off.as_ref());
     sql.run(
         "INSERT INTO troubles (account_id, environment, url, since, off_at, why, changed)
          VALUES ($1, $2, $3, $4, $5, $6, (SELECT coalesce(max(changed), 0) + 1 FROM troubles))
@@ -131,7 +135,7 @@ fn note(sql: &mut dyn Sql, address: &Destination, trouble: Option<&Trouble>) -> 
             address.account.0.into(),
             address.environment.code().into(),
             (&address.url).into(),
-            trouble.and_then(|t| t.since).map(|t| t.0).into(),
+            health.and_then(|t| t.since).map(|t| t.0).into(),
             off.map(|(at, _)| at.0).into(),
             off.map(|(_, why)| why).into(),
         ],
@@ -180,7 +184,7 @@ fn endpoint(row: &dyn Row) -> Result<Endpoint, Fault> {
 }
 
 /// Every address that is in trouble.
-pub(crate) fn troubles(sql: &mut dyn Sql) -> Result<Vec<(Destination, Trouble)>, Fault> {
+pub(crate) fn troubles(sql: &mut dyn Sql) -> Result<Vec<(Destination, EndpointHealth)>, Fault> {
     all(
         sql,
         "SELECT account_id, environment, url, since, off_at, why FROM troubles WHERE since IS NOT NULL OR off_at IS NOT NULL",
@@ -193,7 +197,7 @@ pub(crate) fn troubles(sql: &mut dyn Sql) -> Result<Vec<(Destination, Trouble)>,
             };
             let off_at = row.opt_int(4)?.map(Timestamp);
             let off = off_at.zip(row.opt_text(5)?.map(str::to_owned));
-            Ok((address, Trouble { since: row.opt_int(3)?.map(Timestamp), off }))
+            Ok((address, EndpointHealth { since: row.opt_int(3)?.map(Timestamp), off }))
         },
     )
 }

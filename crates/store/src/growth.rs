@@ -7,8 +7,8 @@ use crate::backend::sqlite::{Lite, steps};
 use crate::fault::Fault;
 use crate::statement::Page;
 use crate::{accounts, archive, halts, outbox, purchases, pushes, statement, verify};
-use domain::lifecycle::State;
-use domain::purchase::{PurchaseKey, ReferenceKey, Space};
+use domain::purchase::lifecycle::State;
+use domain::purchase::{PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::{AccountId, Currency, Environment, Month, PurchaseId, Timestamp};
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ const WHOSE: (AccountId, Environment, Currency) = (AccountId(2), Environment::Li
 
 fn named(text: &str) -> ReferenceKey {
     let text = text.to_owned();
-    ReferenceKey { account: WHOSE.0, environment: WHOSE.1, space: Space::Rechargely, text }
+    ReferenceKey { account: WHOSE.0, environment: WHOSE.1, scope: ReferenceScope::Rechargely, text }
 }
 
 /// What workers, faces and staff ask, and how many rows it answers.
@@ -86,7 +86,9 @@ const QUESTIONS: &[(&str, usize, Question)] = &[
     ("the highest id", 0, |sql, _| purchases::highest_id(sql).map(|_| 0)),
     ("the highest id of accounts", 0, |sql, _| accounts::highest_id(sql).map(|_| 0)),
     ("the quick audit", 0, |sql, _| Ok(verify::quick(sql)?.len())),
-    ("a reference", 1, |sql, _| Ok(purchases::claimed(sql, &named("R500"))?.into_iter().count())),
+    ("a reference", 1, |sql, _| {
+        Ok(purchases::stored_reference(sql, &named("R500"))?.into_iter().count())
+    }),
     ("a purchase", 1, |sql, key| Ok(purchases::by_key(sql, &key)?.into_iter().count())),
     ("a purchase by its id", 1, |sql, key| Ok(purchases::by_id(sql, key.id)?.into_iter().count())),
     ("attempts", 1, |sql, key| Ok(purchases::attempts(sql, &key)?.len())),
@@ -96,7 +98,8 @@ const QUESTIONS: &[(&str, usize, Question)] = &[
         Ok(statement::statement(sql, WHOSE, PAGE)?.unwrap_or_default().len())
     }),
     ("a customer's purchases", 20, |sql, _| {
-        Ok(statement::purchases_of(sql, (WHOSE.0, WHOSE.1, Space::Rechargely), &[], PAGE)?.len())
+        Ok(statement::purchases_of(sql, (WHOSE.0, WHOSE.1, ReferenceScope::Rechargely), &[], PAGE)?
+            .len())
     }),
     ("a halt", 0, |sql, _| Ok(halts::current(sql)?.into_iter().count())),
     ("what is closed", 0, |sql, _| Ok(archive::archived(sql)?.into_iter().count())),

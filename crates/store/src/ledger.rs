@@ -7,9 +7,9 @@ use crate::archive::{self, Closed, LAST_CLOSED};
 use crate::backend::{Ask, Key, Row, Sql, Value, first};
 use crate::fault::Fault;
 use domain::account::AccountId;
-use domain::admission::{Balance, View};
 use domain::clock::Timestamp;
-use domain::journal::{Journal, LedgerAccount, Purpose};
+use domain::ledger::admission::{Balance, View};
+use domain::ledger::journal::{Journal, LedgerAccount, Purpose};
 use domain::money::Currency;
 use domain::{Environment, Money, Month, PurchaseId};
 use ring::digest;
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 /// What the writer remembers between batches: names of ledger accounts and the end of the chain.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Books {
+pub(crate) struct LedgerCache {
     ids: HashMap<LedgerAccount, i64>,
     chain: Option<Link>,
     /// The last month that is closed; the outer `None`: it must be read.
@@ -30,7 +30,7 @@ pub(crate) struct Books {
 }
 
 /// Ledger accounts that are remembered: some 30 MB. Past that it begins anew.
-const REMEMBERED_MOST: usize = 200_000;
+const REMEMBERED_MAX: usize = 200_000;
 
 /// The end of the chain of journals.
 #[derive(Clone, Copy, Debug)]
@@ -64,16 +64,16 @@ pub(crate) fn month_of(before: Month, head: &Head<'_>) -> Month {
 }
 
 /// Where the books stood before a Tx.
-pub(crate) struct Mark(Option<Link>);
+pub(crate) struct LedgerMark(Option<Link>);
 
-impl Books {
+impl LedgerCache {
     /// Notes where the books stand.
-    pub(crate) const fn mark(&self) -> Mark {
-        Mark(self.chain)
+    pub(crate) const fn mark(&self) -> LedgerMark {
+        LedgerMark(self.chain)
     }
 
     /// Forgets what a Tx that was undone had taught.
-    pub(crate) fn back_to(&mut self, mark: Mark) {
+    pub(crate) fn back_to(&mut self, mark: LedgerMark) {
         self.chain = mark.0;
         self.closed = None;
         self.ids.clear();
@@ -87,7 +87,7 @@ impl Books {
 
     /// Remembers the balances that a commit left.
     pub(crate) fn leave(&mut self, view: &View) {
-        if self.ids.len() > REMEMBERED_MOST {
+        if self.ids.len() > REMEMBERED_MAX {
             self.ids.clear();
             self.left.clear();
         }

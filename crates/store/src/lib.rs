@@ -36,16 +36,16 @@ pub use archive::{
 pub use backup::{Ending, HeldFolder, audit_file};
 pub use calls::Allowed;
 pub use change::{Change, DeadRun, Done, DueJob, Posting, Setting, User};
-pub use endpoints::{Destination, Endpoint, EndpointChange, Trouble};
+pub use endpoints::{Destination, Endpoint, EndpointChange, EndpointHealth};
 pub use fault::{Fault, OpenError};
 pub use halts::{Halt, HaltChange};
 pub use ledger::Wallet;
 pub use outbox::OutboxEvent;
 pub use people::{
-    Code, Device, Entry, Mark, NewDevice, Pending, PeopleChange, PeopleDone, Session,
+    Code, Device, DeviceMark, Entry, NewDevice, Pending, PeopleChange, PeopleDone, Session,
     SessionHolder, SignUp, Typed, UserHolder,
 };
-pub use purchases::{Claimed, Evidence, OpenCase};
+pub use purchases::{Evidence, OpenCase, StoredReference};
 pub use pushes::{DuePush, PushChange};
 pub use statement::{Page, StatementLine};
 pub use verify::Report;
@@ -53,20 +53,20 @@ pub use webhooks::{
     DueWebhook, End, Ended, LogPage, LoggedWebhook, Replayed, Tried, WebhookChange,
 };
 
-pub use backend::postgres::News;
+pub use backend::postgres::CatalogChanges;
 
 use backend::postgres::{Membership, Pg, Server};
 use backend::sqlite::Folder;
 use backend::{Sql, WriteSql};
 use domain::account::{Account, AccountId, Environment, Key};
-use domain::admission::Denial;
 use domain::catalog::Catalog;
 use domain::clock::Timestamp;
 use domain::ids::{SessionId, UserId};
-use domain::lifecycle::State;
+use domain::ledger::admission::Denial;
 use domain::money::{Currency, Money};
-use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, Space};
-use domain::slip::Slip;
+use domain::purchase::lifecycle::State;
+use domain::purchase::slip::Slip;
+use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use domain::{Month, PurchaseId};
 use std::path::{Path, PathBuf};
@@ -206,7 +206,7 @@ impl Store {
     }
 
     /// What other nodes have changed, as soon as it is heard of; `None` where there are none.
-    pub fn news(&self) -> Option<watch::Receiver<News>> {
+    pub fn news(&self) -> Option<watch::Receiver<CatalogChanges>> {
         self.membership.as_ref().map(Membership::news)
     }
 
@@ -302,8 +302,13 @@ impl Store {
     }
 
     /// Whether the login of an address is at home at this mark; not, if the address is nobody's.
-    pub fn known_place(&self, email: &str, mark: &Mark, now: Timestamp) -> Result<bool, Fault> {
-        self.read(|sql| people::known_place(sql, email, mark, now))
+    pub fn known_device(
+        &self,
+        email: &str,
+        mark: &DeviceMark,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
+        self.read(|sql| people::known_device(sql, email, mark, now))
     }
 
     /// The devices of an account that want to be told things.
@@ -327,8 +332,11 @@ impl Store {
     }
 
     /// What a reference stands for; `None` while it is free.
-    pub fn claimed(&self, reference: &ReferenceKey) -> Result<Option<Claimed>, Fault> {
-        self.read(|sql| purchases::claimed(sql, reference))
+    pub fn stored_reference(
+        &self,
+        reference: &ReferenceKey,
+    ) -> Result<Option<StoredReference>, Fault> {
+        self.read(|sql| purchases::stored_reference(sql, reference))
     }
 
     /// The first answer to a request with this idempotency key, if it was kept.
@@ -359,7 +367,7 @@ impl Store {
     /// all.
     pub fn purchases_of(
         &self,
-        whose: (AccountId, Environment, Space),
+        whose: (AccountId, Environment, ReferenceScope),
         states: &[State],
         page: Page,
     ) -> Result<Vec<Purchase>, Fault> {
@@ -458,7 +466,7 @@ impl Store {
     }
 
     /// Every address that is in trouble.
-    pub fn troubles(&self) -> Result<Vec<(Destination, Trouble)>, Fault> {
+    pub fn troubles(&self) -> Result<Vec<(Destination, EndpointHealth)>, Fault> {
         self.read(endpoints::troubles)
     }
 

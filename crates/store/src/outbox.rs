@@ -5,9 +5,9 @@ use crate::change::{DeadRun, DueJob};
 use crate::fault::Fault;
 use crate::{pushes, read};
 use domain::clock::Timestamp;
-use domain::lifecycle::{Job, State};
+use domain::purchase::lifecycle::{Job, State};
+use domain::purchase::settle::{Case, CaseKind};
 use domain::purchase::{Purchase, PurchaseKey};
-use domain::settle::{Case, CaseKind};
 use domain::{AccountId, PurchaseId};
 use std::time::Duration;
 

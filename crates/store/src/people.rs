@@ -7,7 +7,7 @@
 mod find;
 mod write;
 
-pub(crate) use find::{by_email, by_id, devices_of, every, known_place, session};
+pub(crate) use find::{by_email, by_id, devices_of, every, known_device, session};
 pub(crate) use write::write;
 
 use crate::change::User;
@@ -17,7 +17,7 @@ use domain::ids::{DeviceId, SessionId, UserId};
 use domain::money::Currency;
 
 /// A digest that only the vault can make: of a code, of a device.
-pub type Mark = [u8; 32];
+pub type DeviceMark = [u8; 32];
 
 /// What happens to logins.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ pub struct Code {
     /// For which address.
     pub email: String,
     /// Its digest.
-    pub digest: Mark,
+    pub digest: DeviceMark,
     /// What waits for it: a sign-up; none for a reset.
     pub pending: Option<Pending>,
     /// When it was made.
@@ -132,7 +132,7 @@ pub struct Typed {
     /// For which address.
     pub email: String,
     /// Its digest.
-    pub digest: Mark,
+    pub digest: DeviceMark,
     /// When.
     pub at: Timestamp,
 }
@@ -162,7 +162,7 @@ pub struct Entry {
     /// What it is told things on.
     pub device: Option<NewDevice>,
     /// The mark of the device it logs in on, if that names itself.
-    pub place: Option<Mark>,
+    pub place: Option<DeviceMark>,
 }
 
 /// A device that comes with a log-in.
@@ -171,7 +171,7 @@ pub struct NewDevice {
     /// Which it is if it is new to its login; else it stays what it was.
     pub id: DeviceId,
     /// The digest of its push token.
-    pub mark: Mark,
+    pub mark: DeviceMark,
     /// The push token, sealed for its login and mark.
     pub sealed: Vec<u8>,
 }
@@ -223,7 +223,7 @@ pub struct Device {
     /// Whose.
     pub user: UserId,
     /// The digest of its push token.
-    pub mark: Mark,
+    pub mark: DeviceMark,
     /// The push token, sealed for its login and mark.
     pub sealed: Vec<u8>,
 }

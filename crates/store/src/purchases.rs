@@ -6,11 +6,11 @@
 use crate::backend::{Ask, Key, Row, Sql, Value, all, first};
 use crate::fault::Fault;
 use crate::read::{self, purchase_columns};
-use domain::admission::Taken;
 use domain::clock::Timestamp;
-use domain::lifecycle::State;
+use domain::ledger::admission::ReferenceOwner;
+use domain::purchase::lifecycle::State;
+use domain::purchase::settle::{AttemptChange, Proof};
 use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey};
-use domain::settle::{AttemptChange, Proof};
 use domain::upstream::UpstreamCode;
 use domain::{AccountId, Environment, PurchaseId};
 
@@ -23,7 +23,7 @@ fn reference_values(reference: &ReferenceKey) -> [Value<'_>; 4] {
     [
         reference.account.0.into(),
         reference.environment.code().into(),
-        reference.space.code().into(),
+        reference.scope.code().into(),
         (&reference.text).into(),
     ]
 }
@@ -40,8 +40,8 @@ pub(crate) fn ask_taken<'a>(references: &[&'a ReferenceKey]) -> Ask<'a> {
 }
 
 /// What a used reference stands for.
-pub(crate) fn taken(row: &dyn Row, reference: &ReferenceKey) -> Result<Taken, Fault> {
-    Ok(Taken { purchase: read_claim(row, reference)?.purchase })
+pub(crate) fn taken(row: &dyn Row, reference: &ReferenceKey) -> Result<ReferenceOwner, Fault> {
+    Ok(ReferenceOwner { purchase: read_claim(row, reference)?.purchase })
 }
 
 /// Asks where purchases stand.
@@ -58,7 +58,7 @@ pub(crate) fn standing(row: &dyn Row) -> Result<(State, u32), Fault> {
 
 /// A reference that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claimed {
+pub struct StoredReference {
     /// By which purchase; none: a deposit.
     pub purchase: Option<PurchaseKey>,
     /// The digest of the request that used it.
@@ -66,20 +66,20 @@ pub struct Claimed {
 }
 
 /// A reference's claim.
-pub(crate) fn claimed(
+pub(crate) fn stored_reference(
     sql: &mut dyn Sql,
     reference: &ReferenceKey,
-) -> Result<Option<Claimed>, Fault> {
+) -> Result<Option<StoredReference>, Fault> {
     first(sql, CLAIMED, &reference_values(reference), |row| read_claim(row, reference))
 }
 
-fn read_claim(row: &dyn Row, reference: &ReferenceKey) -> Result<Claimed, Fault> {
+fn read_claim(row: &dyn Row, reference: &ReferenceKey) -> Result<StoredReference, Fault> {
     let key = |id| PurchaseKey {
         account: reference.account,
         environment: reference.environment,
         id: PurchaseId(id),
     };
-    Ok(Claimed {
+    Ok(StoredReference {
         purchase: row.opt_int(0)?.map(key),
         digest: row.opt_bytes(1)?.and_then(|d| d.try_into().ok()),
     })
@@ -93,11 +93,11 @@ pub(crate) fn claim(
     digest: Option<&[u8; 32]>,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    let [account, environment, space, text] = reference_values(reference);
+    let [account, environment, scope, text] = reference_values(reference);
     sql.put(
         "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         Key::Purchase(purchase.map_or(0, |p| p.0)),
-        &[account, environment, space, text, purchase.map(|p| p.0).into(), digest.into(), at.0.into()],
+        &[account, environment, scope, text, purchase.map(|p| p.0).into(), digest.into(), at.0.into()],
         Some(1),
     )
 }
@@ -109,12 +109,12 @@ pub(crate) fn remember(
     status: u16,
     body: &str,
 ) -> Result<(), Fault> {
-    let [account, environment, space, text] = reference_values(reference);
+    let [account, environment, scope, text] = reference_values(reference);
     // Late: its claim may be of the same batch, under another key.
     sql.put(
         "INSERT INTO replays (account_id, environment, space, reference, status, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         Key::Late,
-        &[account, environment, space, text, i64::from(status).into(), body.into()],
+        &[account, environment, scope, text, i64::from(status).into(), body.into()],
         None,
     )
 }
@@ -232,7 +232,7 @@ pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> R
             id,
             account,
             environment,
-            p.space.code().into(),
+            p.scope.code().into(),
             (&p.reference).into(),
             p.api_key.map(|k| k.0).into(),
             p.kind.code().into(),

@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
 use domain::ids::DeviceId;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use domain::purchase::{Purchase, PurchaseKey};
 use domain::{AccountId, PurchaseId};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub enum PushChange {
     /// Takes pushes that are due, under a lease.
-    Claim {
+    Lease {
         /// Now.
         now: Timestamp,
         /// How long the taker has.

@@ -4,18 +4,19 @@ use crate::backend::Row;
 use crate::catalog::FieldRow;
 use crate::fault::Fault;
 use domain::account::{AccountId, AllowList, Environment, Key, Plan, Role, Subscription};
-use domain::catalog::{Country, Kind, Limits, OfferForm, Operator, Service, ServiceType};
-use domain::clock::Timestamp;
-use domain::ids::KeyId;
-use domain::lifecycle::State;
-use domain::money::Currency;
-use domain::number::Numbering;
-use domain::pricing::{Charge, PriceRule};
-use domain::product::{
+use domain::catalog::kind::{Kind, ServiceType};
+use domain::catalog::number::Numbering;
+use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
-use domain::purchase::{Decider, Details, Purchase, PurchaseKey, Space};
-use domain::routing::Route;
+use domain::catalog::routing::Route;
+use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
+use domain::clock::Timestamp;
+use domain::ids::KeyId;
+use domain::money::Currency;
+use domain::purchase::lifecycle::State;
+use domain::purchase::{Decider, Details, Purchase, PurchaseKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use domain::{Account, Money, PurchaseId};
 
@@ -67,7 +68,7 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
             account: AccountId(row.int(1)?),
             environment: environment(row.text(2)?)?,
         },
-        space: word("space", row.text(3)?, Space::from_code)?,
+        scope: word("space", row.text(3)?, ReferenceScope::from_code)?,
         reference: row.text(4)?.to_owned(),
         api_key: row.opt_int(5)?.map(KeyId),
         kind: word("kind", row.text(6)?, Kind::from_code)?,

@@ -7,9 +7,9 @@ use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
 use domain::ids::JournalSeq;
-use domain::journal::Reason;
-use domain::lifecycle::State;
-use domain::purchase::{Purchase, Space};
+use domain::ledger::journal::Reason;
+use domain::purchase::lifecycle::State;
+use domain::purchase::{Purchase, ReferenceScope};
 use domain::{AccountId, Currency, Environment, Money, PurchaseId};
 
 /// Part of a list, latest first.
@@ -122,7 +122,7 @@ fn in_snapshot(
 /// The purchases that an account's logins made by one face, latest first; of these states, or of all.
 pub(crate) fn purchases_of(
     sql: &mut dyn Sql,
-    (account, environment, space): (AccountId, Environment, Space),
+    (account, environment, scope): (AccountId, Environment, ReferenceScope),
     states: &[State],
     page: Page,
 ) -> Result<Vec<Purchase>, Fault> {
@@ -140,7 +140,7 @@ pub(crate) fn purchases_of(
             account.0.into(),
             environment.code().into(),
             page.before.unwrap_or(i64::MAX).into(),
-            space.code().into(),
+            scope.code().into(),
             states.as_str().into(),
             states.as_str().into(),
             page.limit.into(),

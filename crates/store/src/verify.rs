@@ -10,8 +10,8 @@ use crate::ledger::{FIRST_MONTH, GENESIS, Head, hash, month_of};
 use crate::read;
 use domain::account::HOUSE;
 use domain::clock::Timestamp;
-use domain::journal::{Purpose, Reason};
-use domain::lifecycle::{Place, State};
+use domain::ledger::journal::{Purpose, Reason};
+use domain::purchase::lifecycle::{Place, State};
 use domain::{AccountId, Month, PurchaseId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -42,7 +42,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn complain(&mut self, says: String) {
+    pub(crate) fn report(&mut self, says: String) {
         self.lies += 1;
         if self.complaints.len() < COMPLAINTS_KEPT {
             self.complaints.push(says);
@@ -62,7 +62,7 @@ struct Account {
 
 /// What the journals say of one purchase.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Story {
+pub(crate) struct JournalSums {
     reasons: [u8; 4],
     held: i64,
     /// Amount, fee and commission as they were settled.
@@ -88,7 +88,7 @@ pub(crate) fn audit_part(
     audited
 }
 
-type Pending = HashMap<i64, (Bought, Story)>;
+type Pending = HashMap<i64, (Bought, JournalSums)>;
 
 /// What one part of the books cannot judge alone.
 #[derive(Default)]
@@ -96,7 +96,7 @@ pub(crate) struct Rest {
     /// Purchases whose journals may go on later, with what is told of them here.
     pub(crate) pending: Pending,
     /// What is told here of purchases that are archived.
-    pub(crate) loose: HashMap<i64, Story>,
+    pub(crate) loose: HashMap<i64, JournalSums>,
 }
 
 fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(Report, Rest), Fault> {
@@ -105,17 +105,17 @@ fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(Report,
     report.archived = start.archived;
     let mut accounts = ledger_accounts(sql, &start)?;
     report.ledger_accounts = accounts.len() as u64;
-    let (mut stories, end) = journals(sql, &mut report, &mut accounts, &start)?;
+    let (mut sums, end) = journals(sql, &mut report, &mut accounts, &start)?;
     balances(&mut report, &accounts);
     let pending = month.is_some().then_some(&mut rest.pending);
-    purchases(sql, &mut report, (&mut stories, pending), &start)?;
+    purchases(sql, &mut report, (&mut sums, pending), &start)?;
     loose_entries(sql, &mut report, &start)?;
     orphans(sql, &mut report, &start)?;
     match month {
         Some(closing) => bounds(sql, &mut report, closing, (&start, end))?,
         None => loose_claims(sql, &mut report, &start)?,
     }
-    rest.loose = stories;
+    rest.loose = sums;
     Ok((report, rest))
 }
 
@@ -128,10 +128,10 @@ fn bounds(
 ) -> Result<(), Fault> {
     let month = closing.month;
     if (start.chain.seq + 1, start.chain.hash) != (closing.journals.0, closing.hashes.0) {
-        report.complain(format!("{month}: does not begin where the month before it ended"));
+        report.report(format!("{month}: does not begin where the month before it ended"));
     }
     if (end.seq, end.hash) != (closing.journals.1, closing.hashes.1) {
-        report.complain(format!("{month}: does not end at journal {}", closing.journals.1));
+        report.report(format!("{month}: does not end at journal {}", closing.journals.1));
     }
     let strangers = first(
         sql,
@@ -140,7 +140,7 @@ fn bounds(
         |row| row.int(0),
     )?;
     if let Some(strangers @ 1..) = strangers {
-        report.complain(format!("{month}: {strangers} purchases in it are of other months"));
+        report.report(format!("{month}: {strangers} purchases in it are of other months"));
     }
     Ok(())
 }
@@ -242,9 +242,9 @@ fn journals(
     report: &mut Report,
     accounts: &mut HashMap<i64, Account>,
     start: &Start,
-) -> Result<(HashMap<i64, Story>, Chain), Fault> {
+) -> Result<(HashMap<i64, JournalSums>, Chain), Fault> {
     let mut told =
-        Told { accounts, stories: HashMap::new(), chain: start.chain, closed: &start.closed };
+        Told { accounts, sums: HashMap::new(), chain: start.chain, closed: &start.closed };
     let mut current: Option<Gathered> = None;
     sql.each(
         "SELECT j.seq, j.account_id, j.environment, j.purchase_id, j.reason, j.note, j.at, j.hash, e.line, e.debit_id, e.credit_id, e.amount, j.month
@@ -281,13 +281,13 @@ fn journals(
     if let Some(journal) = current {
         check_journal(report, &mut told, &journal)?;
     }
-    Ok((told.stories, told.chain))
+    Ok((told.sums, told.chain))
 }
 
 /// What the journals have told so far.
 struct Told<'a> {
     accounts: &'a mut HashMap<i64, Account>,
-    stories: HashMap<i64, Story>,
+    sums: HashMap<i64, JournalSums>,
     chain: Chain,
     closed: &'a HashSet<Month>,
 }
@@ -300,17 +300,17 @@ fn check_journal(
     report.journals += 1;
     let (seq, before) = (journal.seq, told.chain);
     if seq != before.seq + 1 {
-        report.complain(format!(
+        report.report(format!(
             "journal {seq}: journals {} to {} are missing before it",
             before.seq + 1,
             seq - 1
         ));
     }
     if journal.lines.is_empty() {
-        report.complain(format!("journal {seq}: has no entries"));
+        report.report(format!("journal {seq}: has no entries"));
     }
     if !journal.is_numbered {
-        report.complain(format!("journal {seq}: its entries are not numbered from 1"));
+        report.report(format!("journal {seq}: its entries are not numbered from 1"));
     }
     let head = Head {
         account: journal.account,
@@ -322,7 +322,7 @@ fn check_journal(
     };
     let expected = hash(&before.hash, seq, &journal.reason, &head, &journal.lines);
     if journal.hash != expected {
-        report.complain(format!(
+        report.report(format!(
             "journal {seq}: its hash does not fit its rows; it or one of its entries was changed"
         ));
     }
@@ -330,8 +330,7 @@ fn check_journal(
     let may_be = |m: &Month| *m == due || (*m > due && told.closed.contains(&m.previous()));
     let month = Month::from_number(journal.month).filter(may_be);
     if month.is_none() {
-        report
-            .complain(format!("journal {seq}: is filed under month {}, not {due}", journal.month));
+        report.report(format!("journal {seq}: is filed under month {}, not {due}", journal.month));
     }
     // Go on from what is stored, so that one lie is told once.
     told.chain = Chain {
@@ -341,7 +340,7 @@ fn check_journal(
     };
     entries(report, told.accounts, journal);
     if let Some(purchase) = journal.purchase {
-        tell(told.stories.entry(purchase).or_default(), told.accounts, journal);
+        tell(told.sums.entry(purchase).or_default(), told.accounts, journal);
     }
     Ok(())
 }
@@ -354,12 +353,12 @@ fn entries(report: &mut Report, accounts: &mut HashMap<i64, Account>, journal: &
         report.entries += 1;
         let sides = accounts.get(debit).zip(accounts.get(credit));
         if debit == credit || *amount <= 0 || sides.is_none_or(|(d, c)| d.place != c.place) {
-            report.complain(format!("entry {line} of journal {seq}: moves {amount} from ledger account {debit} to {credit}, which cannot be"));
+            report.report(format!("entry {line} of journal {seq}: moves {amount} from ledger account {debit} to {credit}, which cannot be"));
         } else if let Some((from, to)) = sides
             && !(reason.is_some_and(|r| moves(r, &from.purpose, &to.purpose))
                 && [from, to].iter().all(|side| is_owned(side, journal.account)))
         {
-            report.complain(format!(
+            report.report(format!(
                 "entry {line} of journal {seq}: a {} of account {} does not go from the {} of {} to the {} of {} (ledger accounts {debit}, {credit})",
                 journal.reason, journal.account, from.purpose.code(), from.owner, to.purpose.code(), to.owner
             ));
@@ -395,7 +394,7 @@ fn is_owned(side: &Account, account: AccountId) -> bool {
 }
 
 /// Adds a journal to the story of its purchase.
-fn tell(story: &mut Story, accounts: &HashMap<i64, Account>, journal: &Gathered) {
+fn tell(story: &mut JournalSums, accounts: &HashMap<i64, Account>, journal: &Gathered) {
     let slot = match Reason::from_code(&journal.reason) {
         Some(Reason::Hold) => 0,
         Some(Reason::Settle) => 1,
@@ -422,19 +421,19 @@ fn balances(report: &mut Report, accounts: &HashMap<i64, Account>) {
     for id in ids {
         let Some(account) = accounts.get(id) else { continue };
         if i128::from(account.stored) != account.computed {
-            report.complain(format!(
+            report.report(format!(
                 "ledger account {id} ({}): stores a balance of {}, its entries make {}",
                 account.place, account.stored, account.computed
             ));
         }
         if account.floor.is_some_and(|floor| account.stored < floor) {
-            report.complain(format!(
+            report.report(format!(
                 "ledger account {id} ({}): its balance {} is below its floor",
                 account.place, account.stored
             ));
         }
         if account.floor != account.purpose.floor() {
-            report.complain(format!(
+            report.report(format!(
                 "ledger account {id} ({}): its floor is {:?} and should be {:?}",
                 account.place,
                 account.floor,
@@ -446,7 +445,7 @@ fn balances(report: &mut Report, accounts: &HashMap<i64, Account>) {
     let unbalanced: Vec<(String, i128)> =
         report.sums.iter().filter(|(_, sum)| **sum != 0).map(|(p, s)| (p.clone(), *s)).collect();
     for (place, sum) in unbalanced {
-        report.complain(format!("{place}: all balances sum to {sum}, not to zero"));
+        report.report(format!("{place}: all balances sum to {sum}, not to zero"));
     }
 }
 
@@ -500,7 +499,7 @@ pub(crate) struct Bought {
 fn purchases(
     sql: &mut dyn Sql,
     report: &mut Report,
-    (stories, mut pending): (&mut HashMap<i64, Story>, Option<&mut Pending>),
+    (sums, mut pending): (&mut HashMap<i64, JournalSums>, Option<&mut Pending>),
     start: &Start,
 ) -> Result<(), Fault> {
     sql.each(
@@ -527,7 +526,7 @@ fn purchases(
             report.purchases += 1;
             report.open += u64::from(!bought.state.is_final());
             // What is left at the end belongs to no purchase.
-            let story = stories.remove(&bought.id).unwrap_or_default();
+            let story = sums.remove(&bought.id).unwrap_or_default();
             dues(report, &bought);
             match &mut pending {
                 Some(pending) if may_go_on(&bought, &story) => {
@@ -539,16 +538,16 @@ fn purchases(
         },
     )?;
     // What is told of an archived purchase was told after its month.
-    let mut lost: Vec<&i64> = stories.keys().filter(|id| **id >= start.ids_from).collect();
+    let mut lost: Vec<&i64> = sums.keys().filter(|id| **id >= start.ids_from).collect();
     lost.sort();
     for id in lost {
-        report.complain(format!("purchase {id}: has journals, but is not there"));
+        report.report(format!("purchase {id}: has journals, but is not there"));
     }
     Ok(())
 }
 
 /// Whether what is told of a purchase is not yet all that its state asks for.
-fn may_go_on(p: &Bought, story: &Story) -> bool {
+fn may_go_on(p: &Bought, story: &JournalSums) -> bool {
     let expected = journals_of(p.state, story.reasons[0] > 0);
     let is_within = story.reasons.iter().zip(expected).all(|(told, due)| *told <= due);
     // Called off: with a hold or without one.
@@ -557,7 +556,7 @@ fn may_go_on(p: &Bought, story: &Story) -> bool {
 }
 
 /// A story that goes on in another part of the books.
-pub(crate) fn told_together(first: &Story, then: &Story) -> Story {
+pub(crate) fn told_together(first: &JournalSums, then: &JournalSums) -> JournalSums {
     let mut told = *first;
     for (count, more) in told.reasons.iter_mut().zip(then.reasons) {
         *count = count.saturating_add(more);
@@ -570,26 +569,26 @@ pub(crate) fn told_together(first: &Story, then: &Story) -> Story {
 }
 
 /// Whether its journals are those of its state and its price.
-pub(crate) fn money(report: &mut Report, p: &Bought, story: &Story) {
+pub(crate) fn money(report: &mut Report, p: &Bought, story: &JournalSums) {
     let (id, state) = (p.id, p.state.code());
     if story.reasons != journals_of(p.state, story.reasons[0] > 0) {
-        report.complain(format!(
+        report.report(format!(
             "purchase {id}: is {state} but its journals are (hold, settle, release, refund) {:?}",
             story.reasons
         ));
     }
     let total = p.price[0].saturating_add(p.price[1]);
     if story.reasons[0] > 0 && story.held != total {
-        report.complain(format!("purchase {id}: costs {total} but held {}", story.held));
+        report.report(format!("purchase {id}: costs {total} but held {}", story.held));
     }
     if story.reasons[1] > 0 && story.settled != p.price {
-        report.complain(format!(
+        report.report(format!(
             "purchase {id}: amount, fee and commission are {:?} but {:?} were settled",
             p.price, story.settled
         ));
     }
     if p.state.rests() == Place::Hold && story.reasons[0] == 0 {
-        report.complain(format!("purchase {id}: is {state} without a hold"));
+        report.report(format!("purchase {id}: is {state} without a hold"));
     }
 }
 
@@ -597,22 +596,22 @@ pub(crate) fn money(report: &mut Report, p: &Bought, story: &Story) {
 fn dues(report: &mut Report, p: &Bought) {
     let (id, state) = (p.id, p.state.code());
     if p.claimed_by != Some(id) {
-        report.complain(format!("purchase {id}: its reference is not claimed for it"));
+        report.report(format!("purchase {id}: its reference is not claimed for it"));
     }
     let [counted, found] = p.attempts;
     if counted != found {
-        report.complain(format!("purchase {id}: counts {counted} attempts, {found} are on record"));
+        report.report(format!("purchase {id}: counts {counted} attempts, {found} are on record"));
     }
     let owed = (!p.state.is_final()).then(|| p.state.owes().code());
     if p.job.as_deref() != owed {
-        report.complain(format!(
+        report.report(format!(
             "purchase {id}: is {state} and owes {owed:?}, but the job is {:?}",
             p.job
         ));
     }
     let last = p.state.is_final().then_some(p.version);
     if p.events != (events_of(p.state), last) {
-        report.complain(format!(
+        report.report(format!(
             "purchase {id}: is {state} as version {}, but its events are {} and end at {:?}",
             p.version, p.events.0, p.events.1
         ));
@@ -629,7 +628,7 @@ fn loose_entries(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Resul
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
     for (seq, line) in lost {
-        report.complain(format!("entry {line} of journal {seq}: its journal is not there"));
+        report.report(format!("entry {line} of journal {seq}: its journal is not there"));
     }
     Ok(())
 }
@@ -649,7 +648,7 @@ fn orphans(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result<(), 
         &[start.ids_from.into()],
         |row| Ok(format!("{} {} of purchase {}: its purchase is not there", row.text(0)?, row.int(1)?, row.int(2)?)),
     )?;
-    lost.into_iter().for_each(|says| report.complain(says));
+    lost.into_iter().for_each(|says| report.report(says));
     Ok(())
 }
 
@@ -675,7 +674,7 @@ fn loose_claims(sql: &mut dyn Sql, report: &mut Report, start: &Start) -> Result
         &[start.chain.seq.into(), start.month.into()],
         |row| Ok(format!("account {} ({}): {} payments are booked, {} papers are used", row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?)),
     )?;
-    dangling.into_iter().chain(unbalanced).for_each(|says| report.complain(says));
+    dangling.into_iter().chain(unbalanced).for_each(|says| report.report(says));
     Ok(())
 }
 

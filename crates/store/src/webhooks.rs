@@ -10,7 +10,7 @@ use domain::account::AccountId;
 use domain::clock::Timestamp;
 use domain::ids::{EndpointId, PurchaseId};
 use domain::purchase::PurchaseKey;
-use domain::telling::{Owed, REFUSALS_HOLD_UP};
+use domain::webhook::schedule::{PendingWebhook, REFUSALS_HOLD_UP};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub enum WebhookChange {
     /// Takes what is due, under a lease.
-    Claim {
+    Lease {
         /// Now.
         now: Timestamp,
         /// How long the taker has.
@@ -30,7 +30,7 @@ pub enum WebhookChange {
     /// What became of one that was claimed; nothing happens if somebody claimed it since.
     End(Box<Ended>),
     /// One that belongs to no purchase.
-    Owe(PurchaseKey, Arc<Owed>),
+    Owe(PurchaseKey, Arc<PendingWebhook>),
     /// Some are told once more, as they were.
     Replay {
         /// Which.
@@ -64,7 +64,7 @@ pub struct DueWebhook {
     /// About which purchase.
     pub key: PurchaseKey,
     /// What is owed.
-    pub owed: Arc<Owed>,
+    pub owed: Arc<PendingWebhook>,
     /// Since when it is.
     pub owed_since: Timestamp,
     /// How often it was tried in vain since then.
@@ -94,7 +94,7 @@ pub struct Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// It was received.
-    Taken,
+    Accepted,
     /// Not now.
     PutOff {
         /// Again then.
@@ -172,7 +172,7 @@ pub(crate) fn owe(
     sql: &mut dyn Sql,
     run: i64,
     key: &PurchaseKey,
-    owed: &Owed,
+    owed: &PendingWebhook,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
     let state = if owed.due.is_some() { "owed" } else { "off" };
@@ -226,10 +226,10 @@ pub(crate) fn claim(
     )?;
     due.sort_by_key(|webhook| (webhook.key, webhook.owed.endpoint, webhook.owed.sequence));
     let blocked = blocked(sql, &due)?;
-    let mut claimed = Vec::with_capacity(due.len());
+    let mut stored_reference = Vec::with_capacity(due.len());
     for webhook in due {
         match blocked.get(&(webhook.key, webhook.owed.endpoint)) {
-            Some(blocker) => wait(sql, &webhook, blocker.max(&now.after(WAITS_LEAST)))?,
+            Some(blocker) => wait(sql, &webhook, blocker.max(&now.after(WAITS_MIN)))?,
             None => {
                 let [id, account, environment] = named(&webhook.key);
                 sql.put(
@@ -248,15 +248,15 @@ pub(crate) fn claim(
                     ],
                     Some(1),
                 )?;
-                claimed.push(webhook);
+                stored_reference.push(webhook);
             }
         }
     }
-    Ok(claimed)
+    Ok(stored_reference)
 }
 
 /// One that waits is looked at again after this at the earliest, whatever happens before.
-const WAITS_LEAST: Duration = Duration::from_millis(200);
+const WAITS_MIN: Duration = Duration::from_millis(200);
 
 /// The threads that cannot go on, and when what they wait for is due.
 fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Timestamp>, Fault> {
@@ -307,7 +307,7 @@ fn wait(sql: &mut dyn Sql, webhook: &DueWebhook, until: &Timestamp) -> Result<()
 }
 
 fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook, Fault> {
-    let owed = Owed {
+    let owed = PendingWebhook {
         event: row.text(4)?.to_owned().into(),
         sequence: row.small(5)?,
         endpoint: EndpointId(row.int(3)?),
@@ -341,15 +341,15 @@ fn key(row: &dyn Row) -> Result<PurchaseKey, Fault> {
 pub(crate) fn end(sql: &mut dyn Sql, ended: &Ended) -> Result<(), Fault> {
     let webhook = &ended.webhook;
     match (ended.end, &ended.tried) {
-        (End::Taken, Some(tried)) => taken(sql, webhook, tried)?,
-        (End::Taken, None) => return Err(Fault::corrupt("a webhook is taken without a try")),
+        (End::Accepted, Some(tried)) => taken(sql, webhook, tried)?,
+        (End::Accepted, None) => return Err(Fault::corrupt("a webhook is taken without a try")),
         (End::PutOff { until, refused }, tried) => {
             put_off(sql, webhook, until, (tried.is_some(), refused))?;
         }
         (End::GivenUp, _) => stop(sql, webhook, "given_up")?,
         (End::Off, _) => stop(sql, webhook, "off")?,
     }
-    if let (Some(tried), false) = (&ended.tried, ended.end == End::Taken) {
+    if let (Some(tried), false) = (&ended.tried, ended.end == End::Accepted) {
         note(sql, webhook, tried)?;
     }
     match ended.release {

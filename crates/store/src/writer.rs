@@ -2,26 +2,26 @@
 //!
 //! While one commit is on its way to the disk, the next batch gathers; one flush then serves
 //! hundreds of purchases; so it does while another node writes. Where the database can be told so, the next one goes out before the answer
-//! to the last: it is good only if that one was. Admission is `domain::admission::admit`, pure and in order. A change that
+//! to the last: it is good only if that one was. Admission is `domain::ledger::admission::admit`, pure and in order. A change that
 //! is refused does not disturb its neighbours; if the Tx itself fails, the batch is tried again in
 //! halves, so that one bad change cannot sink the rest. Invariant: nobody is answered before the
 //! commit that holds the change is durable.
 
 use crate::archive::{self, ArchiveChange, ArchiveDone, Standing};
 use crate::backend::{Sql, WriteSql};
-use crate::calls::{Calls, Want, Who};
+use crate::calls::{CallQuota, Calls, Who};
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
-use crate::ledger::{Balances, Books, Head, Mark};
+use crate::ledger::{Balances, Head, LedgerCache, LedgerMark};
 use crate::pushes::{self, PushChange};
 use crate::webhooks::{self, WebhookChange};
 use crate::{accounts, catalog, endpoints, halts, outbox, people, purchases, slips};
 use domain::Month;
-use domain::admission::{self, Denial, View};
 use domain::clock::Timestamp;
-use domain::journal::{LedgerAccount, Purpose, Reason};
+use domain::ledger::admission::{self, Denial, View};
+use domain::ledger::journal::{LedgerAccount, Purpose, Reason};
+use domain::purchase::settle::{CaseKind, Move};
 use domain::purchase::{PurchaseKey, ReferenceKey};
-use domain::settle::{CaseKind, Move};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,15 +31,15 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// Changes in one Tx at most: bounds how long the first of them waits for the last.
-const BATCH_MOST: usize = 512;
+const BATCH_MAX: usize = 512;
 /// Changes that may queue: some seconds of work. Past that, new ones are refused at once rather
 /// than answered too late.
-const QUEUE_MOST: usize = 16_384;
+const QUEUE_MAX: usize = 16_384;
 /// A Tx that was lost before its commit is tried so often.
-const TRIES_MOST: u32 = 3;
+const TRIES_MAX: u32 = 3;
 /// After blind Txs that failed, so many are not blind at most: known references that are sent again,
 /// or other nodes at work, must not cost everybody a second try each time.
-const SEEING_MOST: u32 = 63;
+const SEEING_MAX: u32 = 63;
 /// A batch goes out behind another once it is this part of it.
 const SHARE_OF_THE_LAST: usize = 2;
 /// While a commit is under way, what waits is there.
@@ -48,21 +48,21 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 const IDLE_AFTER: Duration = Duration::from_secs(20);
 
 /// Admitted or not; a fault is ours.
-pub(crate) type Verdict = Result<Done, Denial>;
+pub(crate) type CommitAnswer = Result<Done, Denial>;
 
-type Answer = oneshot::Sender<Result<Verdict, Fault>>;
+type Answer = oneshot::Sender<Result<CommitAnswer, Fault>>;
 
 struct Request {
     change: Change,
     answer: Answer,
-    taken: Taken,
+    taken: Withdrawable,
 }
 
 /// Whether the writer has begun with a request, or its asker taken it back: whoever is first.
 #[derive(Clone, Default)]
-struct Taken(Arc<AtomicBool>);
+struct Withdrawable(Arc<AtomicBool>);
 
-impl Taken {
+impl Withdrawable {
     fn is_mine(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
@@ -87,41 +87,41 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the thread on a connection that it owns from now on.
     pub(crate) fn start(sql: impl WriteSql + 'static) -> std::io::Result<(Writer, JoinHandle<()>)> {
-        let (queue, requests) = sync_channel(QUEUE_MOST);
+        let (queue, requests) = sync_channel(QUEUE_MAX);
         let (fail, failed) = watch::channel(None);
         let waiting = Arc::new(Waiting::default());
-        let desk = Desk {
+        let writer = BatchWriter {
             sql: Box::new(sql),
-            books: Books::default(),
-            rooms: HashSet::new(),
+            ledger: LedgerCache::default(),
+            partitions: HashSet::new(),
             calls: Calls::default(),
-            sight: Sight::default(),
+            sight: Backoff::default(),
             under_way: VecDeque::new(),
             waiting: waiting.clone(),
             fail,
         };
         let running = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || desk.run(&requests))?;
+            .spawn(move || writer.run(&requests))?;
         let thread = running.thread().clone();
         Ok((Writer { queue, waiting, thread, failed }, running))
     }
 
     /// Queues a change and waits until the commit that holds it is durable, or it is refused.
-    pub(crate) async fn write(&self, change: Change) -> Result<Verdict, Fault> {
-        let coming = self.enqueue(change, Taken::default())?;
+    pub(crate) async fn write(&self, change: Change) -> Result<CommitAnswer, Fault> {
+        let coming = self.enqueue(change, Withdrawable::default())?;
         coming.await.map_err(|_| Fault::Closed)?
     }
 
-    /// The same, if the writer begins with it before `patience` is over; else it is taken back.
+    /// The same, if the writer begins with it before `timeout` is over; else it is taken back.
     pub(crate) async fn write_soon(
         &self,
         change: Change,
-        patience: Duration,
-    ) -> Result<Verdict, Fault> {
-        let taken = Taken::default();
+        timeout: Duration,
+    ) -> Result<CommitAnswer, Fault> {
+        let taken = Withdrawable::default();
         let mut coming = self.enqueue(change, taken.clone())?;
-        let answer = match tokio::time::timeout(patience, &mut coming).await {
+        let answer = match tokio::time::timeout(timeout, &mut coming).await {
             Ok(answer) => answer,
             Err(_) if taken.is_mine() => return Err(Fault::Busy),
             Err(_) => coming.await,
@@ -132,8 +132,8 @@ impl Writer {
     fn enqueue(
         &self,
         change: Change,
-        taken: Taken,
-    ) -> Result<oneshot::Receiver<Result<Verdict, Fault>>, Fault> {
+        taken: Withdrawable,
+    ) -> Result<oneshot::Receiver<Result<CommitAnswer, Fault>>, Fault> {
         let (answer, coming) = oneshot::channel();
         // Counted before it is there, so that nobody takes what is not counted.
         let count = 1 + self.waiting.count.fetch_add(1, Ordering::SeqCst);
@@ -176,7 +176,7 @@ impl<'a> Mentioned<'a> {
         {
             self.callers.push((*account, *environment));
         }
-        self.references.extend(needs.claims);
+        self.references.extend(needs.reference_keys);
         let step = needs.step.as_ref().filter(|step| step.from_version.is_some());
         self.purchases.extend(step.map(|step| step.key));
         let entries = needs.journal.map_or(&[][..], |journal| journal.entries());
@@ -191,24 +191,24 @@ impl<'a> Mentioned<'a> {
 /// Whether to ask before writing. A blind Tx asks nothing: it builds on what the last commit left
 /// and on what its changes say of themselves, and the database refuses it if any of that is wrong.
 #[derive(Default)]
-struct Sight {
+struct Backoff {
     /// Txs to come that are not blind.
-    seeing: u32,
+    reading: u32,
     /// How many were the last time.
     last: u32,
 }
 
-impl Sight {
+impl Backoff {
     /// Whether the next Tx may be blind, as far as luck goes.
     fn next_may_be_blind(&mut self) -> bool {
-        let may = self.seeing == 0;
-        self.seeing = self.seeing.saturating_sub(1);
+        let may = self.reading == 0;
+        self.reading = self.reading.saturating_sub(1);
         may
     }
 
     fn blind_failed(&mut self) {
-        self.last = (self.last * 2 + 1).min(SEEING_MOST);
-        self.seeing = self.last;
+        self.last = (self.last * 2 + 1).min(SEEING_MAX);
+        self.reading = self.last;
     }
 
     const fn blind_went_well(&mut self) {
@@ -220,26 +220,26 @@ impl Sight {
 struct UnderWay {
     changes: Vec<Change>,
     answers: Vec<Answer>,
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<CommitAnswer>,
     /// Where the books stood before it.
-    before: Mark,
+    before: LedgerMark,
 }
 
 /// The writing thread's own things.
-struct Desk {
+struct BatchWriter {
     sql: Box<dyn WriteSql>,
-    books: Books,
+    ledger: LedgerCache,
     /// Months whose rows have where to lie, and the next month's too.
-    rooms: HashSet<Month>,
+    partitions: HashSet<Month>,
     calls: Calls,
-    sight: Sight,
+    sight: Backoff,
     /// The oldest first.
     under_way: VecDeque<UnderWay>,
     waiting: Arc<Waiting>,
     fail: watch::Sender<Option<Fault>>,
 }
 
-impl Desk {
+impl BatchWriter {
     fn run(mut self, requests: &Receiver<Request>) {
         let mut was_busy = true;
         while self.fail.borrow().is_none() {
@@ -271,7 +271,7 @@ impl Desk {
                 self.sql.await_turn();
             }
             let (mut changes, mut answers) = (Vec::with_capacity(64), Vec::with_capacity(64));
-            for request in std::iter::once(first).chain(requests.try_iter()).take(BATCH_MOST) {
+            for request in std::iter::once(first).chain(requests.try_iter()).take(BATCH_MAX) {
                 self.waiting.count.fetch_sub(1, Ordering::SeqCst);
                 if request.taken.is_mine() {
                     changes.push(request.change);
@@ -322,7 +322,7 @@ impl Desk {
             return Some((changes, answers));
         }
         let Some(view) = self.recall(&changes) else { return Some((changes, answers)) };
-        let before = self.books.mark();
+        let before = self.ledger.mark();
         let sent = self.sql.begin(true).and_then(|()| self.send(&changes, Some(view)));
         match sent {
             Ok(verdicts) => {
@@ -391,7 +391,7 @@ impl Desk {
     fn answer(
         &self,
         answers: Vec<Answer>,
-        settled: Vec<Result<Verdict, Fault>>,
+        settled: Vec<Result<CommitAnswer, Fault>>,
         requests: &Receiver<Request>,
     ) {
         let mut is_fenced = false;
@@ -414,7 +414,7 @@ impl Desk {
 
     /// One commit for all, or, if that fails, one for each half, so that in the end each bad change
     /// fails alone.
-    fn settle_batch(&mut self, changes: &[Change]) -> Vec<Result<Verdict, Fault>> {
+    fn settle_batch(&mut self, changes: &[Change]) -> Vec<Result<CommitAnswer, Fault>> {
         let fault = match self.try_batch(changes) {
             Ok(Ok(verdicts)) => return verdicts.into_iter().map(Ok).collect(),
             Ok(Err(fault)) => fault,
@@ -438,13 +438,13 @@ impl Desk {
 
     /// Tries again what was lost with its connection before the commit. The outer error: no Tx could
     /// be opened.
-    fn try_batch(&mut self, changes: &[Change]) -> Result<Result<Vec<Verdict>, Fault>, Fault> {
+    fn try_batch(&mut self, changes: &[Change]) -> Result<Result<Vec<CommitAnswer>, Fault>, Fault> {
         let mut tries = 0;
         loop {
             self.sql.begin(false)?;
             tries += 1;
             match self.commit(changes) {
-                Err(Fault::Unavailable(why)) if tries < TRIES_MOST => {
+                Err(Fault::Unavailable(why)) if tries < TRIES_MAX => {
                     tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
                 }
                 done => return Ok(done),
@@ -453,8 +453,8 @@ impl Desk {
     }
 
     /// Writes into the open Tx and commits it, or rolls it back.
-    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Verdict>, Fault> {
-        let before = self.books.mark();
+    fn commit(&mut self, changes: &[Change]) -> Result<Vec<CommitAnswer>, Fault> {
+        let before = self.ledger.mark();
         let written = self.send(changes, None).and_then(|verdicts| {
             self.sql.hear_commit()?;
             Ok(verdicts)
@@ -470,22 +470,26 @@ impl Desk {
 
     /// Writes into the open Tx and sends its commit; from here on it is what is remembered. The view of
     /// a blind Tx is given.
-    fn send(&mut self, changes: &[Change], recalled: Option<View>) -> Result<Vec<Verdict>, Fault> {
+    fn send(
+        &mut self,
+        changes: &[Change],
+        recalled: Option<View>,
+    ) -> Result<Vec<CommitAnswer>, Fault> {
         let (verdicts, view) = self.write_all(changes, recalled)?;
         self.sql.send_commit()?;
         if !self.sql.is_alone() {
-            self.books.leave(&view);
+            self.ledger.leave(&view);
             self.calls.leave();
         }
         Ok(verdicts)
     }
 
     /// Forgets what a Tx that is not there had taught.
-    fn undo(&mut self, before: Mark, was_blind: bool) {
-        self.books.back_to(before);
+    fn undo(&mut self, before: LedgerMark, was_blind: bool) {
+        self.ledger.back_to(before);
         self.calls.forget();
         if !was_blind {
-            self.rooms.clear();
+            self.partitions.clear();
         }
     }
 
@@ -493,20 +497,20 @@ impl Desk {
         &mut self,
         changes: &[Change],
         recalled: Option<View>,
-    ) -> Result<(Vec<Verdict>, View), Fault> {
+    ) -> Result<(Vec<CommitAnswer>, View), Fault> {
         let is_blind = recalled.is_some();
         let mut view = match recalled {
             Some(view) => view,
             None => {
                 let view = self.load(changes)?;
-                self.make_room(changes)?;
+                self.ensure_partitions(changes)?;
                 view
             }
         };
         let mut verdicts = Vec::with_capacity(changes.len());
         for change in changes {
             let admitted = match change.purchase() {
-                Some(id) if self.books.is_closed(id) => Err(Denial::Closed),
+                Some(id) if self.ledger.is_closed(id) => Err(Denial::Closed),
                 _ => admission::admit(&mut view, &change.needs()),
             };
             let verdict = match admitted {
@@ -519,7 +523,7 @@ impl Desk {
             };
             verdicts.push(verdict);
         }
-        self.books.write_balances(self.sql.as_mut(), &view)?;
+        self.ledger.write_balances(self.sql.as_mut(), &view)?;
         self.calls.write(self.sql.as_mut())?;
         Ok((verdicts, view))
     }
@@ -539,17 +543,17 @@ impl Desk {
         }
         let is_known = self.missing_rooms(changes).is_empty()
             && self.calls.recall(&mentioned.callers)
-            && self.books.recall(&mut view, &mentioned.accounts);
+            && self.ledger.recall(&mut view, &mentioned.accounts);
         is_known.then_some(view)
     }
 
     /// Rows of a new month need room; the month after it gets its own then too, so that nothing has
     /// to be made when it begins.
-    fn make_room(&mut self, changes: &[Change]) -> Result<(), Fault> {
+    fn ensure_partitions(&mut self, changes: &[Change]) -> Result<(), Fault> {
         for month in self.missing_rooms(changes) {
-            self.sql.make_room(month)?;
-            self.sql.make_room(month.next())?;
-            self.rooms.insert(month);
+            self.sql.ensure_partitions(month)?;
+            self.sql.ensure_partitions(month.next())?;
+            self.partitions.insert(month);
         }
         Ok(())
     }
@@ -558,9 +562,9 @@ impl Desk {
         let made = changes.iter().filter_map(Change::purchase).map(Month::of_id);
         let moved = changes.iter().filter_map(Change::moves_at).map(Month::of);
         // Where the clock has stepped back, journals go on in the first month that is not closed.
-        let open = self.books.closed().map(|closed| closed.month.next());
+        let open = self.ledger.closed().map(|closed| closed.month.next());
         let all = made.chain(moved).chain(open);
-        all.filter(|month| !self.rooms.contains(month)).collect()
+        all.filter(|month| !self.partitions.contains(month)).collect()
     }
 
     /// Loads everything that the changes mention, in one round of questions.
@@ -569,15 +573,15 @@ impl Desk {
         changes.iter().for_each(|change| mentioned.add(change));
         let Mentioned { references, purchases, accounts, callers, .. } = &mentioned;
         self.calls.open();
-        self.books.open(self.sql.is_alone());
-        let Balances { known, unknown, by_id, by_name } = self.books.ask_balances(accounts);
+        self.ledger.open(self.sql.is_alone());
+        let Balances { known, unknown, by_id, by_name } = self.ledger.ask_balances(accounts);
         let mut asks = [
             purchases::ask_taken(references),
             purchases::ask_standing(purchases),
             by_id,
             by_name,
-            self.books.ask_chain(),
-            self.books.ask_closed(),
+            self.ledger.ask_chain(),
+            self.ledger.ask_closed(),
             Calls::ask(callers),
         ];
         let is_archiving = changes.iter().any(|change| matches!(change, Change::Archive(_)));
@@ -586,30 +590,30 @@ impl Desk {
         }
         let is_closed_asked = !asks[5].values.is_empty();
         let mut closed = None;
-        let (books, calls) = (&mut self.books, &mut self.calls);
+        let (ledger, calls) = (&mut self.ledger, &mut self.calls);
         self.sql.each_of(&asks, &mut |(ask, set), row| {
             match ask {
                 0 => {
                     let taken = purchases::taken(row, references[set])?;
-                    view.taken.insert(references[set].clone(), taken);
+                    view.used.insert(references[set].clone(), taken);
                 }
                 1 => drop(view.purchases.insert(purchases[set], purchases::standing(row)?)),
-                2 => books.take_balance(&mut view, known[set], row)?,
-                3 => books.take_balance(&mut view, unknown[set], row)?,
-                4 => books.take_chain(row)?,
+                2 => ledger.take_balance(&mut view, known[set], row)?,
+                3 => ledger.take_balance(&mut view, unknown[set], row)?,
+                4 => ledger.take_chain(row)?,
                 5 => closed = Some(archive::closed(row)?),
                 _ => calls.take_row(callers[set], row)?,
             }
             Ok(())
         })?;
         if is_closed_asked {
-            books.take_closed(closed);
+            ledger.take_closed(closed);
         }
         if !self.sql.nobody_wrote()? {
-            self.books.forget_balances();
+            self.ledger.forget_balances();
             self.calls.forget();
         }
-        self.books.open_missing(self.sql.as_mut(), &mut view, accounts)?;
+        self.ledger.open_missing(self.sql.as_mut(), &mut view, accounts)?;
         Ok(view)
     }
 
@@ -618,11 +622,11 @@ impl Desk {
         let run = self.sql.node_run();
         let sql = self.sql.as_mut();
         match change {
-            Change::Open { claims, digest, opening } => {
-                self.open(claims, digest.as_ref(), opening, view)
+            Change::Open { reference_keys, digest, opening } => {
+                self.open(reference_keys, digest.as_ref(), opening, view)
             }
             Change::Step(step) => self.step(step, view),
-            Change::Post(posting) => self.post(posting, view),
+            Change::PostJournal(posting) => self.post(posting, view),
             Change::Keep { key, proof, case, at } => {
                 purchases::keep(sql, key, proof, *at)?;
                 slips::keep_of(sql, key, proof, *at)?;
@@ -635,8 +639,8 @@ impl Desk {
                 purchases::keep(sql, key, proof, *at)?;
                 outbox::close_case(sql, key, *why, *at).map(|()| Done::Written)
             }
-            Change::Claim { now, lease, limit } => {
-                outbox::claim(sql, run, (*now, *lease), *limit).map(Done::Claimed)
+            Change::LeaseJobs { now, lease, limit } => {
+                outbox::claim(sql, run, (*now, *lease), *limit).map(Done::Leased)
             }
             Change::PutOff { job, until } => written(outbox::put_off(sql, job, *until)),
             Change::KeepSlip { key, upstream, slip, at } => {
@@ -648,7 +652,7 @@ impl Desk {
                 written(webhooks::take_over(sql, idle, *now))
             }
             Change::Allow { account, environment, limit, want, back, now_s } => {
-                let want = Want { limit: *limit, calls: *want, back: *back, now_s: *now_s };
+                let want = CallQuota { limit: *limit, calls: *want, back: *back, now_s: *now_s };
                 Ok(Done::Allowed(self.calls.allow((*account, *environment), &want)))
             }
             Change::Remember { reference, status, body } => {
@@ -666,14 +670,14 @@ impl Desk {
 
     fn open(
         &mut self,
-        claims: &[ReferenceKey],
+        reference_keys: &[ReferenceKey],
         digest: Option<&[u8; 32]>,
         opening: &Move,
         view: &View,
     ) -> Result<Done, Fault> {
         let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
         let (key, at) = (&opening.after.key, opening.after.opened_at);
-        for reference in claims {
+        for reference in reference_keys {
             purchases::claim(sql, reference, Some(key.id), digest, at)?;
         }
         let available_after = available(view, opening).unwrap_or(0);
@@ -701,11 +705,11 @@ impl Desk {
         let sql = self.sql.as_mut();
         match change {
             ArchiveChange::Close(closing) => {
-                let standing = Standing { closed: self.books.closed(), end: self.books.end() };
+                let standing = Standing { closed: self.ledger.closed(), end: self.ledger.end() };
                 let done = archive::close(sql, closing, &standing)?;
                 if done == ArchiveDone::Written {
                     // From here on, for the rest of the batch too.
-                    self.books.take_closed(Some(closing.as_closed()));
+                    self.ledger.take_closed(Some(closing.as_closed()));
                 }
                 Ok(Done::Archive(done))
             }
@@ -737,7 +741,7 @@ impl Desk {
             at: posting.at,
             is_listed: false,
         };
-        self.books.append(self.sql.as_mut(), &posting.journal, &head)?;
+        self.ledger.append(self.sql.as_mut(), &posting.journal, &head)?;
         let mut mentioned = posting.journal.entries().iter().flat_map(|e| [e.debit(), e.credit()]);
         let wallet = mentioned
             .find(|account| account.purpose.is_wallet())
@@ -761,7 +765,7 @@ impl Desk {
                 at,
                 is_listed: step.after.api_key.is_none(),
             };
-            self.books.append(sql, journal, &head)?;
+            self.ledger.append(sql, journal, &head)?;
         }
         if let Some(proof) = &step.evidence {
             purchases::keep(sql, key, proof, at)?;
@@ -778,7 +782,7 @@ impl Desk {
     fn webhook(&mut self, change: &WebhookChange) -> Result<Done, Fault> {
         let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
         match change {
-            WebhookChange::Claim { now, lease, limit } => {
+            WebhookChange::Lease { now, lease, limit } => {
                 webhooks::claim(sql, run, (*now, *lease), *limit).map(Done::Webhooks)
             }
             WebhookChange::End(ended) => written(webhooks::end(sql, ended)),
@@ -842,7 +846,7 @@ fn written(result: Result<(), Fault>) -> Result<Done, Fault> {
 
 fn push(sql: &mut dyn Sql, change: &PushChange) -> Result<Done, Fault> {
     match change {
-        PushChange::Claim { now, lease, limit } => {
+        PushChange::Lease { now, lease, limit } => {
             pushes::claim(sql, *now, *lease, *limit).map(Done::Pushes)
         }
         PushChange::End(due) => written(pushes::end(sql, due)),

@@ -14,8 +14,8 @@ pub use names::{Looking, Names, SystemNames};
 
 use crate::http::{self, NoClient};
 use domain::clock::Clock;
-use domain::upstream::Coming;
-use domain::webhook::{Address, Delivery, Parcel, Verdict, Where};
+use domain::upstream::BoxFuture;
+use domain::webhook::{Address, Delivery, DeliveryResult, WebhookPost, Where};
 use guard::{Guard, NotPublic};
 use ipnet::IpNet;
 use reqwest::header::CONTENT_TYPE;
@@ -39,7 +39,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_FOR: Duration = Duration::from_secs(4);
 
 /// Connections to one host that wait for more: about as many as are ever out to one.
-const IDLE_PER_HOST_MOST: usize = 64;
+const IDLE_PER_HOST_MAX: usize = 64;
 
 /// However busy a connection is, after this long its host's name is looked up anew: a receiver that
 /// has moved is followed.
@@ -55,7 +55,7 @@ const EXCERPT_BYTES_MAX: usize = 256;
 /// What the courier is told.
 pub struct Settings {
     /// Parcels may go to this machine, if their address names it: for tests and demos only.
-    pub may_loop_back: bool,
+    pub allow_loopback: bool,
     /// Places it never goes to, public or not: this installation's own public addresses.
     pub never_to: Vec<IpNet>,
     /// The longest that a delivery takes. Usually [`TIMEOUT`].
@@ -72,7 +72,7 @@ impl Settings {
     /// What is usual: the public Internet only, by the machine's own resolver.
     pub fn new(clock: Arc<dyn Clock>) -> Settings {
         Settings {
-            may_loop_back: false,
+            allow_loopback: false,
             never_to: Vec::new(),
             timeout: TIMEOUT,
             extra_ca_pem: None,
@@ -83,7 +83,7 @@ impl Settings {
 }
 
 /// Takes webhooks by HTTPS, and in the sandbox by HTTP.
-pub struct Courier {
+pub struct WebhookSender {
     guard: Guard,
     tls: ClientConfig,
     timeout: Duration,
@@ -98,50 +98,52 @@ struct Current {
     since: Duration,
 }
 
-impl Courier {
+impl WebhookSender {
     /// Connects to nobody yet. Says so in the log if it may go to this machine.
-    pub fn open(settings: Settings) -> Result<Courier, NoClient> {
-        let Settings { may_loop_back, never_to, timeout, extra_ca_pem, names, clock } = settings;
-        if may_loop_back {
+    pub fn open(settings: Settings) -> Result<WebhookSender, NoClient> {
+        let Settings { allow_loopback, never_to, timeout, extra_ca_pem, names, clock } = settings;
+        if allow_loopback {
             tracing::warn!("webhooks may go to this machine: for tests and demos only");
         }
-        let guard = Guard { names, may_loop_back, never_to: never_to.into() };
+        let guard = Guard { names, allow_loopback, never_to: never_to.into() };
         let tls = http::tls(extra_ca_pem.as_deref())?;
         let client = client(&guard, &tls, timeout)?;
         let current = Mutex::new(Current { client, since: clock.monotonic() });
-        Ok(Courier { guard, tls, timeout, clock, current })
+        Ok(WebhookSender { guard, tls, timeout, clock, current })
     }
 
-    async fn take(&self, parcel: &Parcel) -> (Verdict, Option<u16>, String) {
-        let url = match self.url(parcel) {
+    async fn take(&self, post: &WebhookPost) -> (DeliveryResult, Option<u16>, String) {
+        let url = match self.url(post) {
             Ok(url) => url,
-            Err(reason) => return (Verdict::Blocked, None, format!("the address {reason}")),
+            Err(reason) => return (DeliveryResult::Blocked, None, format!("the address {reason}")),
         };
         let client = match self.client() {
             Ok(client) => client,
-            Err(error) => return (Verdict::Failed, None, error.to_string()),
+            Err(error) => return (DeliveryResult::Failed, None, error.to_string()),
         };
         let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
-        for (name, value) in &parcel.headers {
+        for (name, value) in &post.headers {
             request = request.header(*name, value);
         }
-        match request.body(parcel.body.clone()).send().await {
+        match request.body(post.body.clone()).send().await {
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 let after = http::retry_after(answer.headers(), self.clock.now());
                 (verdict(status, after), Some(status), excerpt(&beginning(answer).await))
             }
-            Err(error) if is_not_public(&error) => (Verdict::Blocked, None, NotPublic.to_string()),
-            Err(error) => (Verdict::Failed, None, reason(&error)),
+            Err(error) if is_not_public(&error) => {
+                (DeliveryResult::Blocked, None, NotPublic.to_string())
+            }
+            Err(error) => (DeliveryResult::Failed, None, reason(&error)),
         }
     }
 
     /// Where a parcel goes, as the HTTP library reads it; refused if that is not what was checked.
-    fn url(&self, parcel: &Parcel) -> Result<Url, &'static str> {
-        let may_loop_back = self.guard.may_loop_back;
-        let allowed = Where { environment: parcel.environment, may_loop_back };
-        let address = Address::parse(&parcel.url, allowed)?;
-        let mut url = Url::parse(&parcel.url).map_err(|_| "names a host that is none.")?;
+    fn url(&self, post: &WebhookPost) -> Result<Url, &'static str> {
+        let allow_loopback = self.guard.allow_loopback;
+        let allowed = Where { environment: post.environment, allow_loopback };
+        let address = Address::parse(&post.url, allowed)?;
+        let mut url = Url::parse(&post.url).map_err(|_| "names a host that is none.")?;
         let host = url.host_str().unwrap_or_default();
         let ip: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         let is_same_host = match ip {
@@ -174,11 +176,11 @@ impl Courier {
     }
 }
 
-impl domain::webhook::Courier for Courier {
-    fn deliver<'a>(&'a self, parcel: &'a Parcel) -> Coming<'a, Delivery> {
+impl domain::webhook::WebhookSender for WebhookSender {
+    fn deliver<'a>(&'a self, post: &'a WebhookPost) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
             let start = self.clock.monotonic();
-            let (verdict, status, says) = self.take(parcel).await;
+            let (verdict, status, says) = self.take(post).await;
             let took = self.clock.monotonic().saturating_sub(start);
             Delivery { verdict, status, took, says }
         })
@@ -191,16 +193,16 @@ fn client(guard: &Guard, tls: &ClientConfig, timeout: Duration) -> Result<Client
         .connect_timeout(CONNECT_TIMEOUT)
         .dns_resolver(guard.clone())
         .pool_idle_timeout(IDLE_FOR)
-        .pool_max_idle_per_host(IDLE_PER_HOST_MOST)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .build()?)
 }
 
-const fn verdict(status: u16, after: Option<Duration>) -> Verdict {
+const fn verdict(status: u16, after: Option<Duration>) -> DeliveryResult {
     match status {
-        200..=299 => Verdict::Taken,
-        410 => Verdict::Gone,
-        429 | 503 => Verdict::Busy { after },
-        _ => Verdict::Failed,
+        200..=299 => DeliveryResult::Accepted,
+        410 => DeliveryResult::Gone,
+        429 | 503 => DeliveryResult::Busy { after },
+        _ => DeliveryResult::Failed,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::http::{self, BadEndpoint, NoClient};
 use access::{Access, Token};
 use domain::clock::Clock;
 use domain::push::{Push, Pushed, Pusher};
-use domain::upstream::Coming;
+use domain::upstream::BoxFuture;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Url};
 use serde::Serialize;
@@ -135,7 +135,7 @@ impl Fcm {
 }
 
 impl Pusher for Fcm {
-    fn push<'a>(&'a self, push: &'a Push) -> Coming<'a, Pushed> {
+    fn push<'a>(&'a self, push: &'a Push) -> BoxFuture<'a, Pushed> {
         Box::pin(async move {
             // Over everything: a push is up to four exchanges, and may wait for another's token.
             match tokio::time::timeout(self.timeout, self.deliver(push)).await {

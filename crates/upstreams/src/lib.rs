@@ -12,6 +12,6 @@ mod hands;
 pub mod http;
 pub mod simulator;
 
-pub use courier::Courier;
+pub use courier::WebhookSender;
 pub use fcm::Fcm;
 pub use simulator::Simulator;

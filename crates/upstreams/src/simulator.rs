@@ -21,8 +21,8 @@ pub use truth::{KEPT_FOR, Record, Truth, read_truth};
 
 use domain::clock::{Clock, Timestamp};
 use domain::upstream::{
-    BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Coming, Listener, NoOffers,
-    Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
+    BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Listener, NoOffers,
+    Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Upstream, UpstreamCode,
 };
 use offers::Offers;
 use script::Turn;
@@ -141,15 +141,15 @@ impl Upstream for Actor {
         }
     }
 
-    fn submit<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
         Box::pin(async move { self.take(order) })
     }
 
-    fn enquire<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
         Box::pin(async move { self.tell(order) })
     }
 
-    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer> {
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer> {
         Box::pin(async move {
             // Whoever is down is down for enquiries too (CONTRACT section 3, 110).
             match self.position == 0 && enquiry.recipient.ends_with("110") {
@@ -163,7 +163,10 @@ impl Upstream for Actor {
         callback::read(self.stage.settings.callback_secret.as_ref(), callback)
     }
 
-    fn offers<'a>(&'a self, enquiry: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {
+    fn offers<'a>(
+        &'a self,
+        enquiry: &'a OfferEnquiry,
+    ) -> BoxFuture<'a, Result<Vec<Offer>, NoOffers>> {
         Box::pin(async move { self.stage.offers.quote(enquiry) })
     }
 }
@@ -277,6 +280,6 @@ impl Stage {
             return;
         }
         let outcome = wording::state(record, true);
-        self.settings.listener.hear(Word { attempt: record.attempt, outcome });
+        self.settings.listener.hear(StatusUpdate { attempt: record.attempt, outcome });
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: nothing that a client writes into `X-Forwarded-For` is believed beyond the hops that
 //! trusted proxies wrote (RELIABILITY K6).
 
-use crate::limits::HOPS_MOST;
+use crate::limits::HOPS_MAX;
 use axum::extract::ConnectInfo;
 use http::HeaderName;
 use http::request::Parts;
@@ -36,7 +36,7 @@ fn client<'h>(
     let mut nearest = peer;
     for (n, hop) in hops.enumerate() {
         let Some(address) = address_of(hop) else { return peer };
-        if n >= HOPS_MOST {
+        if n >= HOPS_MAX {
             return peer;
         }
         nearest = address;
@@ -144,8 +144,8 @@ mod tests {
     #[test]
     fn a_chain_is_followed_for_twenty_hops() {
         let chain = |n: usize| format!("1.2.3.4{}", ", 10.0.0.2".repeat(n));
-        check(TEN, "10.0.0.1", &[&chain(HOPS_MOST - 1)], "1.2.3.4");
-        check(TEN, "10.0.0.1", &[&chain(HOPS_MOST)], "10.0.0.1");
+        check(TEN, "10.0.0.1", &[&chain(HOPS_MAX - 1)], "1.2.3.4");
+        check(TEN, "10.0.0.1", &[&chain(HOPS_MAX)], "10.0.0.1");
         check(TEN, "10.0.0.1", &[&chain(10_000)], "10.0.0.1");
     }
 }

@@ -3,8 +3,8 @@
 //! Knows no field. Invariant: a body that is handed on is text in UTF-8, said to be JSON, and no
 //! longer than the limit.
 
-use crate::limits::BODY_BYTES_MOST;
-use crate::wire::fields::{NotAnObject, Sent};
+use crate::limits::BODY_BYTES_MAX;
+use crate::wire::fields::{NotAnObject, SentFields};
 use axum::extract::{Query, Request};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 /// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
+pub(crate) enum BodyError {
     /// It is not sent as JSON.
     NotJson,
     /// It is too long.
@@ -22,51 +22,51 @@ pub(crate) enum Unread {
     NotAnObject,
 }
 
-impl From<NotAnObject> for Unread {
-    fn from(_: NotAnObject) -> Unread {
-        Unread::NotAnObject
+impl From<NotAnObject> for BodyError {
+    fn from(_: NotAnObject) -> BodyError {
+        BodyError::NotAnObject
     }
 }
 
 /// Reads a body that must be JSON; gives it with the request's head.
-pub(crate) async fn read(request: Request) -> Result<(Parts, String), Unread> {
+pub(crate) async fn read(request: Request) -> Result<(Parts, String), BodyError> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
-        return Err(Unread::NotJson);
+        return Err(BodyError::NotJson);
     }
     let text = text(collect(body).await?)?;
     Ok((parts, text))
 }
 
 /// Reads a body that may be missing; one that is there must be JSON.
-pub(crate) async fn read_if_any(request: Request) -> Result<Option<String>, Unread> {
+pub(crate) async fn read_if_any(request: Request) -> Result<Option<String>, BodyError> {
     let (parts, body) = request.into_parts();
     let bytes = collect(body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
     if !is_json(&parts.headers) {
-        return Err(Unread::NotJson);
+        return Err(BodyError::NotJson);
     }
     text(bytes).map(Some)
 }
 
 /// Reads a query's pairs.
-pub(crate) fn query(uri: &Uri) -> Sent<'static> {
+pub(crate) fn query(uri: &Uri) -> SentFields<'static> {
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-    Sent::from_query(pairs.map(|Query(pairs)| pairs).unwrap_or_default())
+    SentFields::from_query(pairs.map(|Query(pairs)| pairs).unwrap_or_default())
 }
 
-async fn collect(body: axum::body::Body) -> Result<Vec<u8>, Unread> {
-    match Limited::new(body, BODY_BYTES_MOST).collect().await {
+async fn collect(body: axum::body::Body) -> Result<Vec<u8>, BodyError> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLong),
-        Err(_) => Err(Unread::NotAnObject),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
+        Err(_) => Err(BodyError::NotAnObject),
     }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, Unread> {
-    String::from_utf8(bytes).map_err(|_| Unread::NotAnObject)
+fn text(bytes: Vec<u8>) -> Result<String, BodyError> {
+    String::from_utf8(bytes).map_err(|_| BodyError::NotAnObject)
 }
 
 /// Whether every line of `Content-Type` says JSON, in UTF-8, and nothing is encoded once more.
@@ -136,15 +136,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_has_a_limit_and_an_encoding() {
-        let longest = "x".repeat(BODY_BYTES_MOST);
+        let longest = "x".repeat(BODY_BYTES_MAX);
         assert_eq!(read(request(&[JSON], longest.clone())).await.unwrap().1, longest);
         let too_long = read(request(&[JSON], longest + "x")).await;
-        assert!(matches!(too_long, Err(Unread::TooLong)));
-        assert!(matches!(read(request(&[JSON], &b"\xff"[..])).await, Err(Unread::NotAnObject)));
+        assert!(matches!(too_long, Err(BodyError::TooLong)));
+        assert!(matches!(read(request(&[JSON], &b"\xff"[..])).await, Err(BodyError::NotAnObject)));
         let zipped = read(request(&[JSON, ("content-encoding", "gzip")], "{}")).await;
-        assert!(matches!(zipped, Err(Unread::NotJson)));
-        assert!(matches!(read(request(&[], "{}")).await, Err(Unread::NotJson)));
+        assert!(matches!(zipped, Err(BodyError::NotJson)));
+        assert!(matches!(read(request(&[], "{}")).await, Err(BodyError::NotJson)));
         assert!(matches!(read_if_any(request(&[], "")).await, Ok(None)));
-        assert!(matches!(read_if_any(request(&[], "{}")).await, Err(Unread::NotJson)));
+        assert!(matches!(read_if_any(request(&[], "{}")).await, Err(BodyError::NotJson)));
     }
 }

@@ -8,11 +8,11 @@ use std::panic::AssertUnwindSafe;
 use tracing::{Instrument, Span};
 
 /// Does the work and makes an answer of what comes of it; a panic counts as `broken`.
-pub(crate) async fn answered<No>(
-    work: impl Future<Output = Result<Answer, No>>,
+pub(crate) async fn answered<ApiError>(
+    work: impl Future<Output = Result<Answer, ApiError>>,
     span: Span,
-    broken: No,
-    refuse: impl FnOnce(&No) -> Answer,
+    broken: ApiError,
+    refuse: impl FnOnce(&ApiError) -> Answer,
 ) -> Answer {
     let answer = async {
         // A panic leaves nothing of ours half done: the engine's state is its own matter, and
@@ -32,6 +32,6 @@ pub(crate) async fn answered<No>(
 pub(crate) fn note_recipient(recipient: &str) {
     let span = Span::current();
     if !span.is_disabled() {
-        span.record("number", domain::number::masked(recipient));
+        span.record("number", domain::catalog::number::masked(recipient));
     }
 }

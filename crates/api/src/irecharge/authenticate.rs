@@ -3,8 +3,8 @@
 //! Invariant: a request is read further only after the engine let its caller in, so nothing about
 //! its fields is told to a stranger (CONTRACT A-24).
 
-use super::Face;
-use super::refusals::{self, No};
+use super::ApiState;
+use super::refusals::{self, ApiError};
 use crate::extract::address;
 use crate::extract::answer::{Answer, add_quota, add_simulated};
 use crate::extract::work;
@@ -17,24 +17,27 @@ use tracing::{field, info_span};
 
 /// A caller who was let in.
 #[derive(Debug)]
-pub(super) struct Visitor {
+pub(super) struct Authenticated {
     /// Who.
     pub caller: Caller,
     quota: Option<Quota>,
 }
 
-impl FromRequestParts<Face> for Visitor {
+impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Visitor, Response> {
-        let from = address::of(parts, &face.settings.trusted_proxies);
+    async fn from_request_parts(
+        parts: &mut Parts,
+        api: &ApiState,
+    ) -> Result<Authenticated, Response> {
+        let from = address::of(parts, &api.settings.trusted_proxies);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
-        let visit = face.engine.enter(open_key, secret_key, from).await;
-        let quota = visit.quota;
-        visit.caller.map(|caller| Visitor { caller, quota }).map_err(|refusal| {
+        let access = api.engine.enter(open_key, secret_key, from).await;
+        let quota = access.quota;
+        access.caller.map(|caller| Authenticated { caller, quota }).map_err(|refusal| {
             tracing::info!(code = refusal.code(), %from, "not let in");
-            let mut response = refusals::answer(&No::Refusal(refusal)).respond();
+            let mut response = refusals::answer(&ApiError::Refusal(refusal)).respond();
             if let Some(quota) = quota {
                 add_quota(response.headers_mut(), quota);
             }
@@ -43,13 +46,13 @@ impl FromRequestParts<Face> for Visitor {
     }
 }
 
-impl Visitor {
+impl Authenticated {
     /// Does the work within a span of the log, and dresses its answer. `route` names the work.
     pub(super) async fn serve(
         self,
-        face: &Face,
+        api: &ApiState,
         route: &'static str,
-        work: impl Future<Output = Result<Answer, No>>,
+        work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let Caller { account, environment, key, session: _, plan: _ } = self.caller;
         let span = info_span!(
@@ -60,12 +63,12 @@ impl Visitor {
             key = key.map(|k| k.0),
             number = field::Empty,
         );
-        let answer = work::answered(work, span, No::Broken, refusals::answer).await;
+        let answer = work::answered(work, span, ApiError::InternalError, refusals::answer).await;
         let mut response = answer.respond();
         if let Some(quota) = self.quota {
             add_quota(response.headers_mut(), quota);
         }
-        add_simulated(response.headers_mut(), &face.engine, environment);
+        add_simulated(response.headers_mut(), &api.engine, environment);
         response
     }
 }

@@ -5,10 +5,10 @@
 //! customer, stands in it.
 
 use super::wire::event;
-use domain::purchase::Space;
-use domain::telling::SuccessEvent;
+use domain::purchase::ReferenceScope;
+use domain::webhook::schedule::SuccessEvent;
 use domain::{Kind, Purchase, State, Timestamp};
-use engine::{Endpoint, Tale};
+use engine::{Endpoint, RenderedEvent};
 
 /// Every event there is.
 const EVENTS: [&str; 7] = [
@@ -46,11 +46,13 @@ const fn names(kind: Kind) -> Option<Names> {
     }
 }
 
-impl engine::Teller for WebhookEvents {
-    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<Tale> {
-        match purchase.space {
-            Space::Irecharge => {}
-            Space::IrechargeKey | Space::Desk | Space::Rechargely => return Vec::new(),
+impl engine::WebhookRenderer for WebhookEvents {
+    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
+        match purchase.scope {
+            ReferenceScope::Irecharge => {}
+            ReferenceScope::IrechargeKey | ReferenceScope::Staff | ReferenceScope::Rechargely => {
+                return Vec::new();
+            }
         }
         let Some(names) = names(purchase.kind) else { return Vec::new() };
         let told: &[(&'static str, u32)] = match (purchase.state, success) {
@@ -78,13 +80,13 @@ impl engine::Teller for WebhookEvents {
         };
         let tale = |&(event, sequence): &(&'static str, u32)| {
             let body = event::of_purchase(event, purchase);
-            Tale { event, sequence, body }
+            RenderedEvent { event, sequence, body }
         };
         told.iter().map(tale).collect()
     }
 
-    fn test(&self, endpoint: &Endpoint, at: Timestamp) -> Tale {
-        Tale { event: TEST, sequence: 1, body: event::test(TEST, endpoint, at) }
+    fn test(&self, endpoint: &Endpoint, at: Timestamp) -> RenderedEvent {
+        RenderedEvent { event: TEST, sequence: 1, body: event::test(TEST, endpoint, at) }
     }
 
     fn events(&self) -> &'static [&'static str] {
@@ -96,13 +98,13 @@ impl engine::Teller for WebhookEvents {
 mod tests {
     use super::*;
     use crate::irecharge::fixture;
-    use engine::Teller as _;
+    use engine::WebhookRenderer as _;
     use expect_test::expect;
     use serde_json::{Value, json};
 
     fn told(purchase: &Purchase, success: SuccessEvent) -> String {
         let tales = WebhookEvents.tell(purchase, success);
-        let line = |t: &Tale| {
+        let line = |t: &RenderedEvent| {
             let body: Value = serde_json::from_str(&t.body).unwrap();
             let (status, decision) = (&body["transaction"]["status"], &body["decision"]);
             format!("{} {} {status} {decision}", t.sequence, t.event.replace("billing.", ""))
@@ -166,14 +168,17 @@ mod tests {
 
     #[test]
     fn offers_are_recharges_banking_is_banking_and_bills_are_anothers() {
-        let with = |kind, space| {
-            let purchase = Purchase { kind, space, ..fixture::purchase(State::Failed) };
+        let with = |kind, scope| {
+            let purchase = Purchase { kind, scope, ..fixture::purchase(State::Failed) };
             WebhookEvents.tell(&purchase, SuccessEvent::OnFinal).first().map(|tale| tale.event)
         };
-        assert_eq!(with(Kind::Offer, Space::Irecharge), Some("billing.recharge.rejected"));
-        assert_eq!(with(Kind::Banking, Space::Irecharge), Some("billing.banking.rejected"));
+        assert_eq!(with(Kind::Offer, ReferenceScope::Irecharge), Some("billing.recharge.rejected"));
+        assert_eq!(
+            with(Kind::Banking, ReferenceScope::Irecharge),
+            Some("billing.banking.rejected")
+        );
         for kind in [Kind::Bundle, Kind::Bill, Kind::Recharge] {
-            assert_eq!(with(kind, Space::Rechargely), None);
+            assert_eq!(with(kind, ReferenceScope::Rechargely), None);
         }
     }
 }

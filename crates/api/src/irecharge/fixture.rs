@@ -1,10 +1,11 @@
 //! A catalog, a caller and a purchase to test with.
 
 use domain::account::{AccountId, Environment, Plan};
-use domain::catalog::{Country, Limits, OfferForm, Service, ServiceType};
+use domain::catalog::kind::ServiceType;
+use domain::catalog::number::Numbering;
+use domain::catalog::{Country, Limits, OfferForm, Service};
 use domain::ids::KeyId;
-use domain::number::Numbering;
-use domain::purchase::{Decider, Details, Space};
+use domain::purchase::{Decider, Details, ReferenceScope};
 use domain::{
     Catalog, Currency, Kind, Money, Operator, Purchase, PurchaseId, PurchaseKey, State, Timestamp,
 };
@@ -95,7 +96,7 @@ pub(crate) fn purchase(state: State) -> Purchase {
             environment: Environment::Sandbox,
             id: PurchaseId(21),
         },
-        space: Space::Irecharge,
+        scope: ReferenceScope::Irecharge,
         reference: "BILL-026401".into(),
         api_key: Some(KeyId(3)),
         kind: Kind::Recharge,

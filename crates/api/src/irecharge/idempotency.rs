@@ -1,14 +1,14 @@
 //! The idempotency key that may come with a request (CONTRACT A-09).
 
-use domain::purchase::{Space, is_reference};
-use domain::refusal::Complaint;
+use domain::purchase::{ReferenceScope, is_reference};
+use domain::refusal::FieldError;
 use engine::Idempotency;
 use http::request::Parts;
 use ring::digest;
 
 /// The key with the digest of its request, or what is wrong with the key.
-pub(super) fn key(parts: &Parts, body: &str) -> Result<Option<Idempotency>, Complaint> {
-    let wrong = |says: &str| Complaint { field: "Idempotency-Key", says: says.to_owned() };
+pub(super) fn key(parts: &Parts, body: &str) -> Result<Option<Idempotency>, FieldError> {
+    let wrong = |says: &str| FieldError { field: "Idempotency-Key", says: says.to_owned() };
     let mut values = parts.headers.get_all("idempotency-key").iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.any(|other| other != first) {
@@ -17,7 +17,7 @@ pub(super) fn key(parts: &Parts, body: &str) -> Result<Option<Idempotency>, Comp
     let key = first.to_str().ok().filter(|k| is_reference(k));
     let key = key.ok_or_else(|| wrong("must be 1 to 128 printable ASCII characters."))?;
     let digest = digest_of(parts, body);
-    Ok(Some(Idempotency { space: Space::IrechargeKey, key: key.to_owned(), digest }))
+    Ok(Some(Idempotency { scope: ReferenceScope::IrechargeKey, key: key.to_owned(), digest }))
 }
 
 /// SHA-256 over method, path and body.
@@ -49,7 +49,7 @@ mod tests {
         };
         assert_eq!(read(&[], "{}"), Ok(None));
         let first = read(&["k 1"], "{}").unwrap().unwrap();
-        assert_eq!((first.key.as_str(), first.space), ("k 1", Space::IrechargeKey));
+        assert_eq!((first.key.as_str(), first.scope), ("k 1", ReferenceScope::IrechargeKey));
         assert_eq!(read(&["k 1", "k 1"], "{}").unwrap().unwrap(), first);
         assert_ne!(read(&["k 1"], "{ }").unwrap().unwrap().digest, first.digest);
         assert!(read(&["k 1", "k 2"], "{}").is_err());

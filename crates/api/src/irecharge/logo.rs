@@ -1,6 +1,6 @@
 //! The route to the operators' drawings.
 
-use super::refusals::{self, No};
+use super::refusals::{self, ApiError};
 use crate::logos;
 use axum::extract::Path;
 use axum::response::Response;
@@ -22,5 +22,5 @@ use axum::response::Response;
     security(()),
 )]
 pub(super) async fn logo(Path(file): Path<String>) -> Response {
-    logos::drawing(&file).unwrap_or_else(|| refusals::answer(&No::Path).respond())
+    logos::drawing(&file).unwrap_or_else(|| refusals::answer(&ApiError::Path).respond())
 }

@@ -24,7 +24,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use engine::Engine;
-use refusals::No;
+use refusals::ApiError;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,7 +34,7 @@ const BASE: &str = "/api/billing";
 
 /// What every route needs.
 #[derive(Clone)]
-struct Face {
+struct ApiState {
     engine: Engine,
     settings: Arc<Settings>,
 }
@@ -42,14 +42,14 @@ struct Face {
 /// The API, its operators' logos and its OpenAPI document.
 pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     let (routes, document) = described(&settings.base_url);
-    let face = Face { engine, settings: Arc::new(settings) };
+    let api = ApiState { engine, settings: Arc::new(settings) };
     routes
-        .with_state(face)
+        .with_state(api)
         .route("/openapi/irecharge.json", get(async move || describe::served(document)))
 }
 
 /// The routes and the document that describes them.
-fn described(base_url: &str) -> (axum::Router<Face>, Bytes) {
+fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
     let (api, of_api) = OpenApiRouter::default()
         .routes(routes!(routes::balance))
         .routes(routes!(routes::short_balance))
@@ -62,7 +62,7 @@ fn described(base_url: &str) -> (axum::Router<Face>, Bytes) {
         .split_for_parts();
     let (logos, of_logos) = OpenApiRouter::default().routes(routes!(logo::logo)).split_for_parts();
     let api = api
-        .method_not_allowed_fallback(async || refusals::answer(&No::Method).respond())
+        .method_not_allowed_fallback(async || refusals::answer(&ApiError::Method).respond())
         .fallback(no_path);
     let document = openapi::document(of_api, of_logos, base_url);
     // A nested router does not see its own path with a slash at the end.
@@ -72,5 +72,5 @@ fn described(base_url: &str) -> (axum::Router<Face>, Bytes) {
 }
 
 async fn no_path() -> Response {
-    refusals::answer(&No::Path).respond()
+    refusals::answer(&ApiError::Path).respond()
 }

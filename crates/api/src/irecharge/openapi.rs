@@ -3,12 +3,12 @@
 //! The errors' examples are the real answers: they come from `refusals`.
 
 use super::BASE;
-use super::refusals::{self, ErrorBody, No};
-use super::wire::request::Wrong;
-use crate::extract::body::Unread;
+use super::refusals::{self, ApiError, ErrorBody};
+use super::wire::request::InvalidFields;
+use crate::extract::body::BodyError;
 use crate::extract::describe;
 use bytes::Bytes;
-use domain::refusal::{Complaint, Refusal};
+use domain::refusal::{FieldError, Refusal};
 use domain::{Currency, Money};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -111,7 +111,7 @@ fn finish(operation: &mut Operation, does: Does) {
 }
 
 /// What can be answered before a field is read, and whatever happens.
-fn door() -> Vec<No> {
+fn door() -> Vec<ApiError> {
     let refusals = [
         Refusal::KeysMissing,
         Refusal::KeysInvalid,
@@ -122,13 +122,17 @@ fn door() -> Vec<No> {
         Refusal::Unavailable { retry_after_s: 1 },
         Refusal::Uncertain,
     ];
-    refusals.into_iter().map(No::Refusal).chain([No::Method, No::Broken]).collect()
+    refusals
+        .into_iter()
+        .map(ApiError::Refusal)
+        .chain([ApiError::Method, ApiError::InternalError])
+        .collect()
 }
 
 /// What can be answered once fields are read.
-fn fields(does: Does) -> Vec<No> {
+fn fields(does: Does) -> Vec<ApiError> {
     let Does { read_body, buy, quote, check_status, show_balance } = does;
-    let complaint = Complaint { field: "amount", says: "must be more than 0.".into() };
+    let complaint = FieldError { field: "amount", says: "must be more than 0.".into() };
     let mut refusals = vec![Refusal::Invalid(vec![complaint.clone()])];
     if check_status {
         refusals.extend([Refusal::PurchaseUnknown, Refusal::IdentifiersDisagree]);
@@ -151,13 +155,16 @@ fn fields(does: Does) -> Vec<No> {
             Refusal::IdempotencyRunning,
         ]);
     }
-    let mut all: Vec<No> = refusals.into_iter().map(No::Refusal).collect();
+    let mut all: Vec<ApiError> = refusals.into_iter().map(ApiError::Refusal).collect();
     if buy {
-        all.push(No::Wrong(Wrong { is_reference_missing: true, complaints: vec![complaint] }));
+        all.push(ApiError::InvalidFields(InvalidFields {
+            is_reference_missing: true,
+            complaints: vec![complaint],
+        }));
     }
     if read_body {
-        let unread = [Unread::NotAnObject, Unread::NotJson, Unread::TooLong];
-        all.extend(unread.map(No::Unread));
+        let unread = [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong];
+        all.extend(unread.map(ApiError::BodyError));
     }
     all
 }

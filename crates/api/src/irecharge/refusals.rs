@@ -4,13 +4,13 @@
 //! what it means for the money and what to do next.
 
 use super::limits::OFFERS_RETRY_S;
-use super::wire::request::{NoLookup, Wrong};
+use super::wire::request::{InvalidFields, NoLookup};
 use super::wire::response::Billing;
 use crate::extract::answer::Answer;
-use crate::extract::body::Unread;
+use crate::extract::body::BodyError;
 use crate::wire::fields::NotAnObject;
-use crate::wire::json::Broken;
-use domain::refusal::{Complaint, Refusal};
+use crate::wire::json::InternalError;
+use domain::refusal::{FieldError, Refusal};
 use http::StatusCode;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,57 +18,57 @@ use utoipa::ToSchema;
 
 /// Why there is no answer of the wished kind.
 #[derive(Debug)]
-pub(super) enum No {
+pub(super) enum ApiError {
     /// The engine's reason.
     Refusal(Refusal),
     /// Fields are wrong.
-    Wrong(Wrong),
+    InvalidFields(InvalidFields),
     /// The body cannot be read.
-    Unread(Unread),
+    BodyError(BodyError),
     /// The path exists, but not with this method.
     Method,
     /// There is no such path.
     Path,
     /// Our own failure.
-    Broken,
+    InternalError,
 }
 
-impl From<Refusal> for No {
-    fn from(refusal: Refusal) -> No {
-        No::Refusal(refusal)
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        ApiError::Refusal(refusal)
     }
 }
 
-impl From<Wrong> for No {
-    fn from(wrong: Wrong) -> No {
-        No::Wrong(wrong)
+impl From<InvalidFields> for ApiError {
+    fn from(wrong: InvalidFields) -> ApiError {
+        ApiError::InvalidFields(wrong)
     }
 }
 
-impl From<NoLookup> for No {
-    fn from(no: NoLookup) -> No {
+impl From<NoLookup> for ApiError {
+    fn from(no: NoLookup) -> ApiError {
         match no {
-            NoLookup::Wrong(wrong) => No::Wrong(wrong),
-            NoLookup::Disagree => No::Refusal(Refusal::IdentifiersDisagree),
+            NoLookup::InvalidFields(wrong) => ApiError::InvalidFields(wrong),
+            NoLookup::Disagree => ApiError::Refusal(Refusal::IdentifiersDisagree),
         }
     }
 }
 
-impl From<Unread> for No {
-    fn from(unread: Unread) -> No {
-        No::Unread(unread)
+impl From<BodyError> for ApiError {
+    fn from(unread: BodyError) -> ApiError {
+        ApiError::BodyError(unread)
     }
 }
 
-impl From<NotAnObject> for No {
-    fn from(no: NotAnObject) -> No {
-        No::Unread(no.into())
+impl From<NotAnObject> for ApiError {
+    fn from(no: NotAnObject) -> ApiError {
+        ApiError::BodyError(no.into())
     }
 }
 
-impl From<Broken> for No {
-    fn from(_: Broken) -> No {
-        No::Broken
+impl From<InternalError> for ApiError {
+    fn from(_: InternalError) -> ApiError {
+        ApiError::InternalError
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) const CODES: [&str; 27] = [
 ];
 
 /// What an error says.
-struct Says {
+struct ErrorText {
     status: StatusCode,
     message: Cow<'static, str>,
     error: Cow<'static, str>,
@@ -142,22 +142,22 @@ fn says(
     status: StatusCode,
     message: impl Into<Cow<'static, str>>,
     error: impl Into<Cow<'static, str>>,
-) -> Says {
-    Says { status, message: message.into(), error: error.into(), retry_after_s: None }
+) -> ErrorText {
+    ErrorText { status, message: message.into(), error: error.into(), retry_after_s: None }
 }
 
-impl Says {
-    fn after(self, seconds: u64) -> Says {
-        Says { retry_after_s: Some(seconds), ..self }
+impl ErrorText {
+    fn after(self, seconds: u64) -> ErrorText {
+        ErrorText { retry_after_s: Some(seconds), ..self }
     }
 }
 
 /// The answer that says no.
-pub(super) fn answer(no: &No) -> Answer {
+pub(super) fn answer(no: &ApiError) -> Answer {
     match no {
-        No::Refusal(refusal) => of_refusal(refusal),
-        No::Wrong(wrong) => of_wrong(wrong),
-        No::Unread(Unread::NotAnObject) => plain(
+        ApiError::Refusal(refusal) => of_refusal(refusal),
+        ApiError::InvalidFields(wrong) => of_wrong(wrong),
+        ApiError::BodyError(BodyError::NotAnObject) => plain(
             "INVALID_JSON",
             says(
                 StatusCode::BAD_REQUEST,
@@ -165,7 +165,7 @@ pub(super) fn answer(no: &No) -> Answer {
                 "Nothing was charged and the reference is not used up. Send one JSON object in UTF-8, nested at most 32 levels deep.",
             ),
         ),
-        No::Unread(Unread::NotJson) => plain(
+        ApiError::BodyError(BodyError::NotJson) => plain(
             "UNSUPPORTED_MEDIA_TYPE",
             says(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -173,7 +173,7 @@ pub(super) fn answer(no: &No) -> Answer {
                 "Nothing was charged and the reference is not used up. Send the header Content-Type: application/json and no Content-Encoding.",
             ),
         ),
-        No::Unread(Unread::TooLong) => plain(
+        ApiError::BodyError(BodyError::TooLong) => plain(
             "BODY_TOO_LARGE",
             says(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -181,7 +181,7 @@ pub(super) fn answer(no: &No) -> Answer {
                 "Nothing was charged and the reference is not used up. Send at most 64 KiB.",
             ),
         ),
-        No::Method => plain(
+        ApiError::Method => plain(
             "METHOD_NOT_ALLOWED",
             says(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -189,7 +189,7 @@ pub(super) fn answer(no: &No) -> Answer {
                 "Nothing was charged. The header Allow names the methods it takes; the reference is at /docs.",
             ),
         ),
-        No::Path => plain(
+        ApiError::Path => plain(
             "ROUTE_NOT_FOUND",
             says(
                 StatusCode::NOT_FOUND,
@@ -197,7 +197,7 @@ pub(super) fn answer(no: &No) -> Answer {
                 "Nothing was charged. All endpoints are listed at /docs.",
             ),
         ),
-        No::Broken => plain(
+        ApiError::InternalError => plain(
             "INTERNAL_ERROR",
             says(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -210,7 +210,7 @@ pub(super) fn answer(no: &No) -> Answer {
 
 /// THE match: what each refusal is on this wire. Its code is the domain's.
 #[expect(clippy::too_many_lines, reason = "one entry per refusal; a table, not a procedure")]
-fn entry(refusal: &Refusal) -> Says {
+fn entry(refusal: &Refusal) -> ErrorText {
     match refusal {
         Refusal::KeysMissing => says(
             StatusCode::UNAUTHORIZED,
@@ -391,7 +391,7 @@ fn of_refusal(refusal: &Refusal) -> Answer {
 }
 
 /// A missing reference has a message of its own, whatever else is wrong.
-fn of_wrong(wrong: &Wrong) -> Answer {
+fn of_wrong(wrong: &InvalidFields) -> Answer {
     let refusal = match wrong.is_reference_missing {
         true => Refusal::ReferenceMissing,
         false => Refusal::Invalid(Vec::new()),
@@ -399,21 +399,21 @@ fn of_wrong(wrong: &Wrong) -> Answer {
     write(refusal.code(), entry(&refusal), &wrong.complaints, None)
 }
 
-fn plain(code: &'static str, says: Says) -> Answer {
+fn plain(code: &'static str, says: ErrorText) -> Answer {
     write(code, says, &[], None)
 }
 
 fn write(
     code: &'static str,
-    says: Says,
-    complaints: &[Complaint],
+    says: ErrorText,
+    complaints: &[FieldError],
     billing: Option<Billing<'_>>,
 ) -> Answer {
     let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for complaint in complaints {
         errors.entry(complaint.field).or_default().push(&complaint.says);
     }
-    let Says { status, message, error, retry_after_s } = says;
+    let ErrorText { status, message, error, retry_after_s } = says;
     let body = ErrorBody { success: false, message, error, code, errors, billing };
     // Texts and integers can always be written.
     let body = serde_json::to_string(&body).unwrap_or_default();

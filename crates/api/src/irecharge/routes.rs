@@ -1,24 +1,24 @@
 //! The routes: each reads, calls the engine, tells. What they say of themselves is the OpenAPI
 //! document.
 
-use super::Face;
-use super::authenticate::Visitor;
+use super::ApiState;
+use super::authenticate::Authenticated;
 use super::idempotency;
-use super::refusals::No;
-use super::wire::request::{self, Asked, Wrong};
+use super::refusals::ApiError;
+use super::wire::request::{self, Asked, InvalidFields};
 use super::wire::{forms, response};
 use crate::extract::answer::Answer;
 use crate::extract::body;
 use crate::extract::work::note_recipient;
-use crate::wire::fields::Sent;
+use crate::wire::fields::SentFields;
 use crate::wire::json::json;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::catalog::{Country, OfferForm, Service};
-use domain::purchase::{Details, Space};
+use domain::purchase::{Details, ReferenceScope};
 use domain::webhook::Where;
 use domain::{Catalog, Operator, Purchase, Refusal};
-use engine::{Caller, Receipt, Replay, Wish};
+use engine::{Caller, PurchaseOutcome, PurchaseRequest, Replay};
 use http::Uri;
 
 /// Check balance
@@ -30,15 +30,19 @@ use http::Uri;
     params(forms::BalanceQuery),
     responses((status = 200, description = "The balance.", body = response::Balance)),
 )]
-pub(super) async fn balance(State(face): State<Face>, visitor: Visitor, uri: Uri) -> Response {
-    let caller = visitor.caller;
+pub(super) async fn balance(
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
+    uri: Uri,
+) -> Response {
+    let caller = authenticated.caller;
     let work = async {
-        let currency = request::currency(&body::query(&uri), &face.engine.catalog())?;
-        let balance = face.engine.balance(&caller, currency).await?.exact();
+        let currency = request::currency(&body::query(&uri), &api.engine.catalog())?;
+        let balance = api.engine.balance(&caller, currency).await?.exact();
         let answer = response::Balance { balance, currency: currency.code() };
         Ok(Answer::ok(json(&answer)?))
     };
-    visitor.serve(&face, "balance", work).await
+    authenticated.serve(&api, "balance", work).await
 }
 
 /// Check balance (short path)
@@ -49,8 +53,12 @@ pub(super) async fn balance(State(face): State<Face>, visitor: Visitor, uri: Uri
     params(forms::BalanceQuery),
     responses((status = 200, description = "The balance.", body = response::Balance)),
 )]
-pub(super) async fn short_balance(face: State<Face>, visitor: Visitor, uri: Uri) -> Response {
-    balance(face, visitor, uri).await
+pub(super) async fn short_balance(
+    api: State<ApiState>,
+    authenticated: Authenticated,
+    uri: Uri,
+) -> Response {
+    balance(api, authenticated, uri).await
 }
 
 /// List operators
@@ -63,23 +71,26 @@ pub(super) async fn short_balance(face: State<Face>, visitor: Visitor, uri: Uri)
     params(forms::OperatorsQuery),
     responses((status = 200, description = "The operators.", body = Vec<response::ListedOperator>)),
 )]
-pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: Uri) -> Response {
-    let caller = visitor.caller;
+pub(super) async fn operators(
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
+    uri: Uri,
+) -> Response {
+    let caller = authenticated.caller;
     let work = async {
         let filter = request::filter(&body::query(&uri))?;
-        let catalog = face.engine.catalog();
-        let wallets = face.engine.balances(&caller).await?;
+        let catalog = api.engine.catalog();
+        let wallets = api.engine.balances(&caller).await?;
         let listed = catalog.operators.iter().filter_map(|operator| {
             let country = catalog.country_of(operator);
             let is_paid_in = |c: &Country| wallets.iter().any(|w| w.currency() == c.currency);
             let can_buy = is_sold_here(operator.service) && country.is_some_and(is_paid_in);
-            let listed =
-                || response::ListedOperator::of(operator, country, &face.settings.base_url);
+            let listed = || response::ListedOperator::of(operator, country, &api.settings.base_url);
             (can_buy && filter.passes(operator, country)).then(listed)
         });
         Ok(Answer::ok(json(&listed.collect::<Vec<_>>())?))
     };
-    visitor.serve(&face, "operators", work).await
+    authenticated.serve(&api, "operators", work).await
 }
 
 /// Normal recharge
@@ -93,16 +104,16 @@ pub(super) async fn operators(State(face): State<Face>, visitor: Visitor, uri: U
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
 pub(super) async fn recharge(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
-        let wish = wish(&face, caller, request, request::recharge).await?;
-        buy(&face, wish).await
+        let purchase_request = purchase_request(&api, caller, request, request::recharge).await?;
+        buy(&api, purchase_request).await
     };
-    visitor.serve(&face, "recharge", work).await
+    authenticated.serve(&api, "recharge", work).await
 }
 
 /// Mobile banking
@@ -115,16 +126,16 @@ pub(super) async fn recharge(
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
 pub(super) async fn banking(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
-        let wish = wish(&face, caller, request, request::banking).await?;
-        buy(&face, wish).await
+        let purchase_request = purchase_request(&api, caller, request, request::banking).await?;
+        buy(&api, purchase_request).await
     };
-    visitor.serve(&face, "banking", work).await
+    authenticated.serve(&api, "banking", work).await
 }
 
 /// List offers
@@ -136,17 +147,21 @@ pub(super) async fn banking(
     params(forms::OffersQuery),
     responses((status = 200, description = "The offers.", body = response::OffersAnswer)),
 )]
-pub(super) async fn offers(State(face): State<Face>, visitor: Visitor, uri: Uri) -> Response {
-    let caller = visitor.caller;
+pub(super) async fn offers(
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
+    uri: Uri,
+) -> Response {
+    let caller = authenticated.caller;
     let work = async {
-        let catalog = face.engine.catalog();
+        let catalog = api.engine.catalog();
         let asked = request::offers(&body::query(&uri), &catalog)?;
         note_recipient(&asked.recipient);
-        let offers = face.engine.offers(&caller, asked.operator, &asked.recipient).await?;
+        let offers = api.engine.offers(&caller, asked.operator, &asked.recipient).await?;
         let answer = response::OffersAnswer::of(&asked.sent_operator, &asked.recipient, &offers);
         Ok(Answer::ok(json(&answer)?))
     };
-    visitor.serve(&face, "offers", work).await
+    authenticated.serve(&api, "offers", work).await
 }
 
 /// Buy an offer
@@ -158,35 +173,39 @@ pub(super) async fn offers(State(face): State<Face>, visitor: Visitor, uri: Uri)
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
 pub(super) async fn buy_offer(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
-        let catalog = face.engine.catalog();
+        let catalog = api.engine.catalog();
         let (parts, text) = body::read(request).await?;
-        let (mut wish, operator) = {
-            let sent = Sent::from_json(&text)?;
+        let (mut purchase_request, operator) = {
+            let sent = SentFields::from_json(&text)?;
             let idempotency = idempotency::key(&parts, &text);
-            let webhooks = webhooks(&face, &caller);
+            let webhooks = webhooks(&api, &caller);
             request::offer(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?
         };
-        note_recipient(&wish.recipient);
-        match quoted(&face, &wish, operator).await {
-            Ok(details) => wish.details = details,
+        note_recipient(&purchase_request.recipient);
+        match quoted(&api, &purchase_request, operator).await {
+            Ok(details) => purchase_request.details = details,
             Err(no) => {
                 // A repeated request is told of the first purchase, though the offer may be gone
                 // by now: its reference is used up, so this cannot buy.
-                let first = face.engine.purchase_by_reference(&caller, wish.space, &wish.reference);
+                let first = api.engine.purchase_by_reference(
+                    &caller,
+                    purchase_request.scope,
+                    &purchase_request.reference,
+                );
                 if first.await.is_err() {
                     return Err(no);
                 }
             }
         }
-        buy(&face, wish).await
+        buy(&api, purchase_request).await
     };
-    visitor.serve(&face, "buy_offer", work).await
+    authenticated.serve(&api, "buy_offer", work).await
 }
 
 /// Check a status
@@ -199,12 +218,12 @@ pub(super) async fn buy_offer(
     responses((status = 200, description = "The purchase as it stands.", body = response::StatusAnswer)),
 )]
 pub(super) async fn check_status(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    let caller = visitor.caller;
-    visitor.serve(&face, "check_status", status(&face, caller, request)).await
+    let caller = authenticated.caller;
+    authenticated.serve(&api, "check_status", status(&api, caller, request)).await
 }
 
 /// Check a status (POST)
@@ -217,11 +236,11 @@ pub(super) async fn check_status(
     responses((status = 200, description = "The purchase as it stands.", body = response::StatusAnswer)),
 )]
 pub(super) async fn post_check_status(
-    face: State<Face>,
-    visitor: Visitor,
+    api: State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    check_status(face, visitor, request).await
+    check_status(api, authenticated, request).await
 }
 
 /// Bills are paid by product, which this face has none of.
@@ -232,73 +251,83 @@ const fn is_sold_here(service: Service) -> bool {
     }
 }
 
-fn webhooks(face: &Face, caller: &Caller) -> Where {
-    let may_loop_back = face.settings.webhooks_to_loopback;
-    Where { environment: caller.environment, may_loop_back }
+fn webhooks(api: &ApiState, caller: &Caller) -> Where {
+    let allow_loopback = api.settings.webhooks_to_loopback;
+    Where { environment: caller.environment, allow_loopback }
 }
 
 /// Reads a body and makes the wish of it.
-async fn wish(
-    face: &Face,
+async fn purchase_request(
+    api: &ApiState,
     caller: Caller,
     request: Request,
-    ask: impl FnOnce(Asked<'_, '_>) -> Result<Wish, Wrong>,
-) -> Result<Wish, No> {
+    ask: impl FnOnce(Asked<'_, '_>) -> Result<PurchaseRequest, InvalidFields>,
+) -> Result<PurchaseRequest, ApiError> {
     let (parts, text) = body::read(request).await?;
     let idempotency = idempotency::key(&parts, &text);
-    let sent = Sent::from_json(&text)?;
-    let catalog = face.engine.catalog();
-    let webhooks = webhooks(face, &caller);
-    let wish = ask(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?;
-    note_recipient(&wish.recipient);
-    Ok(wish)
+    let sent = SentFields::from_json(&text)?;
+    let catalog = api.engine.catalog();
+    let webhooks = webhooks(api, &caller);
+    let purchase_request =
+        ask(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?;
+    note_recipient(&purchase_request.recipient);
+    Ok(purchase_request)
 }
 
 /// Buys, and keeps the answer for replays if the request can be repeated (CONTRACT A-09).
-async fn buy(face: &Face, wish: Wish) -> Result<Answer, No> {
-    let caller = wish.caller;
-    let key = wish.idempotency.as_ref().map(|i| i.key.clone());
-    match face.engine.purchase(wish).await? {
-        Receipt::Bought(purchase) => {
+async fn buy(api: &ApiState, purchase_request: PurchaseRequest) -> Result<Answer, ApiError> {
+    let caller = purchase_request.caller;
+    let key = purchase_request.idempotency.as_ref().map(|i| i.key.clone());
+    match api.engine.purchase(purchase_request).await? {
+        PurchaseOutcome::Bought(purchase) => {
             let answer = bought(&purchase)?;
             if let Some(key) = key {
                 let first = Replay { status: answer.status.as_u16(), body: answer.body.clone() };
-                face.engine.remember(&caller, Space::IrechargeKey, &key, first).await;
+                api.engine.remember(&caller, ReferenceScope::IrechargeKey, &key, first).await;
             }
             Ok(answer)
         }
-        Receipt::Before { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
-        Receipt::Before { replay: None, purchase } => {
+        PurchaseOutcome::Before { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
+        PurchaseOutcome::Before { replay: None, purchase } => {
             Ok(Answer { is_replay: true, ..bought(&purchase)? })
         }
     }
 }
 
-fn bought(purchase: &Purchase) -> Result<Answer, No> {
+fn bought(purchase: &Purchase) -> Result<Answer, ApiError> {
     Ok(Answer::ok(json(&response::PurchaseAnswer::of(purchase))?))
 }
 
 /// Everything the operator wants to hear about the offer that the wish names, at the price it has.
-async fn quoted(face: &Face, wish: &Wish, operator: &Operator) -> Result<Details, No> {
-    let Wish { caller, recipient, details, amount, .. } = wish;
-    let offer = face.engine.offer(caller, operator, recipient, details, *amount).await?;
+async fn quoted(
+    api: &ApiState,
+    purchase_request: &PurchaseRequest,
+    operator: &Operator,
+) -> Result<Details, ApiError> {
+    let PurchaseRequest { caller, recipient, details, amount, .. } = purchase_request;
+    let offer = api.engine.offer(caller, operator, recipient, details, *amount).await?;
     let required = operator.offers.map_or(&[][..], OfferForm::required);
     match required.iter().find(|name| !offer.identifiers.contains_key(**name)) {
         None => Ok(offer.identifiers),
-        Some(name) => Err(Wrong::one(name, "is required by the operator for this offer.").into()),
+        Some(name) => {
+            Err(InvalidFields::one(name, "is required by the operator for this offer.").into())
+        }
     }
 }
 
-async fn status(face: &Face, caller: Caller, request: Request) -> Result<Answer, No> {
+async fn status(api: &ApiState, caller: Caller, request: Request) -> Result<Answer, ApiError> {
     let uri = request.uri().clone();
     let text = body::read_if_any(request).await?.unwrap_or_default();
     let lookup = {
-        let sent = if text.is_empty() { Sent::default() } else { Sent::from_json(&text)? };
+        let sent =
+            if text.is_empty() { SentFields::default() } else { SentFields::from_json(&text)? };
         request::lookup(&sent.and(body::query(&uri)))?
     };
-    let engine = &face.engine;
+    let engine = &api.engine;
     let by_reference = match &lookup.reference {
-        Some(text) => Some(engine.purchase_by_reference(&caller, Space::Irecharge, text).await?),
+        Some(text) => {
+            Some(engine.purchase_by_reference(&caller, ReferenceScope::Irecharge, text).await?)
+        }
         None => None,
     };
     let by_id = match lookup.id {

@@ -4,9 +4,9 @@
 //! (429), then fields. Invariant: nothing about its fields is told to a stranger, and no password,
 //! token or code is ever logged.
 
-use super::Face;
+use super::ApiState;
 use super::headers::{self, Channel};
-use super::refusals::{self, No};
+use super::refusals::{self, ApiError};
 use crate::extract::answer::{Answer, add_quota, add_simulated};
 use crate::extract::{address, work};
 use axum::extract::FromRequestParts;
@@ -21,7 +21,7 @@ use tracing::{Span, field, info_span};
 
 /// A customer who was let in with an access token.
 #[derive(Debug)]
-pub(super) struct Visitor {
+pub(super) struct Authenticated {
     /// Who.
     pub caller: Caller,
     /// From where.
@@ -32,50 +32,55 @@ pub(super) struct Visitor {
 
 /// Somebody who needs no access token.
 #[derive(Debug)]
-pub(super) struct Stranger {
+pub(super) struct Anonymous {
     /// From where.
     pub from: IpAddr,
     channel: Channel,
 }
 
-impl FromRequestParts<Face> for Stranger {
+impl FromRequestParts<ApiState> for Anonymous {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Stranger, Response> {
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Anonymous, Response> {
         let channel = headers::agree(&parts.headers)
             .and_then(|()| headers::channel(&parts.headers))
             .map_err(|no| responded(refusals::answer(&no)))?;
-        let from = address::of(parts, &face.settings.trusted_proxies);
-        Ok(Stranger { from, channel })
+        let from = address::of(parts, &api.settings.trusted_proxies);
+        Ok(Anonymous { from, channel })
     }
 }
 
-impl FromRequestParts<Face> for Visitor {
+impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Visitor, Response> {
-        let Stranger { from, channel } = Stranger::from_request_parts(parts, face).await?;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        api: &ApiState,
+    ) -> Result<Authenticated, Response> {
+        let Anonymous { from, channel } = Anonymous::from_request_parts(parts, api).await?;
         let token = headers::token(&parts.headers);
-        let visit = face.engine.enter_with_token(token).await;
-        let quota = visit.quota;
-        visit.caller.map(|caller| Visitor { caller, from, channel, quota }).map_err(|refusal| {
-            tracing::info!(code = refusal.code(), %from, "not let in");
-            let mut response = responded(refusals::answer(&No::Refusal(refusal)));
-            if let Some(quota) = quota {
-                add_quota(response.headers_mut(), quota);
-            }
-            response
-        })
+        let access = api.engine.enter_with_token(token).await;
+        let quota = access.quota;
+        access.caller.map(|caller| Authenticated { caller, from, channel, quota }).map_err(
+            |refusal| {
+                tracing::info!(code = refusal.code(), %from, "not let in");
+                let mut response = responded(refusals::answer(&ApiError::Refusal(refusal)));
+                if let Some(quota) = quota {
+                    add_quota(response.headers_mut(), quota);
+                }
+                response
+            },
+        )
     }
 }
 
-impl Visitor {
+impl Authenticated {
     /// Does the work within a span of the log, and dresses its answer. `route` names the work.
     pub(super) async fn serve(
         self,
-        face: &Face,
+        api: &ApiState,
         route: &'static str,
-        work: impl Future<Output = Result<Answer, No>>,
+        work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let Caller { account, environment, key: _, session, plan: _ } = self.caller;
         let span = info_span!(
@@ -87,43 +92,43 @@ impl Visitor {
             session = session.map(|s| s.0),
             number = field::Empty,
         );
-        let answer = work::answered(work, span, No::Broken, refusals::answer).await;
+        let answer = work::answered(work, span, ApiError::InternalError, refusals::answer).await;
         let mut response = responded(answer);
         if let Some(quota) = self.quota {
             add_quota(response.headers_mut(), quota);
         }
-        add_simulated(response.headers_mut(), &face.engine, environment);
+        add_simulated(response.headers_mut(), &api.engine, environment);
         response
     }
 }
 
-impl Stranger {
+impl Anonymous {
     /// Does the work within a span of the log, and dresses its answer. `route` names the work.
     pub(super) async fn serve(
         self,
-        face: &Face,
+        api: &ApiState,
         route: &'static str,
-        work: impl Future<Output = Result<Answer, No>>,
+        work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let span = self.span(route);
-        let answer = work::answered(work, span, No::Broken, refusals::answer).await;
+        let answer = work::answered(work, span, ApiError::InternalError, refusals::answer).await;
         let mut response = responded(answer);
         // Whoever is not logged in looks at what is sold live.
-        add_simulated(response.headers_mut(), &face.engine, Environment::Live);
+        add_simulated(response.headers_mut(), &api.engine, Environment::Live);
         response
     }
 
-    /// As [`Stranger::serve`], counted against the searches of its address.
+    /// As [`Anonymous::serve`], counted against the searches of its address.
     pub(super) async fn search(
         self,
-        face: &Face,
-        work: impl Future<Output = Result<Answer, No>>,
+        api: &ApiState,
+        work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
-        let quota = match face.engine.may_search(self.from) {
+        let quota = match api.engine.may_search(self.from) {
             Ok(quota) => quota,
-            Err(refusal) => return responded(refusals::answer(&No::Refusal(refusal))),
+            Err(refusal) => return responded(refusals::answer(&ApiError::Refusal(refusal))),
         };
-        let mut response = self.serve(face, "search", work).await;
+        let mut response = self.serve(api, "search", work).await;
         add_quota(response.headers_mut(), quota);
         response
     }

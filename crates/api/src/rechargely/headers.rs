@@ -2,7 +2,7 @@
 //!
 //! Invariant: a header that came twice and says two things is read as neither.
 
-use super::refusals::No;
+use super::refusals::ApiError;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
 
@@ -41,7 +41,7 @@ impl Channel {
 }
 
 /// Refuses headers that contradict themselves (CONTRACT B-22).
-pub(super) fn agree(headers: &HeaderMap) -> Result<(), No> {
+pub(super) fn agree(headers: &HeaderMap) -> Result<(), ApiError> {
     let named = [
         (CONTENT_TYPE, "Content-Type"),
         (AUTHORIZATION, "Authorization"),
@@ -51,18 +51,18 @@ pub(super) fn agree(headers: &HeaderMap) -> Result<(), No> {
         let mut values = headers.get_all(header).iter();
         let Some(first) = values.next() else { continue };
         if values.any(|other| other != first) {
-            return Err(No::HeaderTwice(name));
+            return Err(ApiError::HeaderTwice(name));
         }
     }
     Ok(())
 }
 
 /// By what the request came (CONTRACT B-03).
-pub(super) fn channel(headers: &HeaderMap) -> Result<Channel, No> {
+pub(super) fn channel(headers: &HeaderMap) -> Result<Channel, ApiError> {
     let Some(value) = headers.get(CHANNEL) else { return Ok(Channel::Web) };
     let word = value.as_bytes().trim_ascii();
     let channel = Channel::ALL.into_iter().find(|c| c.word().as_bytes().eq_ignore_ascii_case(word));
-    channel.ok_or(No::Channel)
+    channel.ok_or(ApiError::Channel)
 }
 
 /// The access token; none if there is none, or something else than a token.
@@ -122,7 +122,7 @@ mod tests {
         let twice = |name, first, second| agree(&headers(&[(name, first), (name, second)]));
         for name in ["content-type", "authorization", "x-channel-id"] {
             assert!(twice(name, "a", "a").is_ok(), "{name}");
-            assert!(matches!(twice(name, "a", "b"), Err(No::HeaderTwice(_))), "{name}");
+            assert!(matches!(twice(name, "a", "b"), Err(ApiError::HeaderTwice(_))), "{name}");
         }
         assert!(twice("accept", "a", "b").is_ok());
     }

@@ -21,7 +21,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use engine::Engine;
-use refusals::No;
+use refusals::ApiError;
 use routes::{payments, people, products, wallet};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,7 +34,7 @@ const AROUND: &str = "/api/wallet";
 
 /// What every route needs.
 #[derive(Clone)]
-struct Face {
+struct ApiState {
     engine: Engine,
     settings: Arc<Settings>,
 }
@@ -42,13 +42,13 @@ struct Face {
 /// The API and its OpenAPI document.
 pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     let (routes, document) = described(&settings.base_url);
-    let face = Face { engine, settings: Arc::new(settings) };
+    let api = ApiState { engine, settings: Arc::new(settings) };
     let serve = get(async move || describe::served(document));
-    routes.with_state(face).route("/openapi/rechargely.json", serve)
+    routes.with_state(api).route("/openapi/rechargely.json", serve)
 }
 
 /// The routes and the document that describes them.
-fn described(base_url: &str) -> (axum::Router<Face>, Bytes) {
+fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
     let (people, of_people) = OpenApiRouter::default()
         .routes(routes!(people::authenticate))
         .routes(routes!(people::register))
@@ -87,9 +87,9 @@ fn described(base_url: &str) -> (axum::Router<Face>, Bytes) {
 }
 
 /// The routes at their place, and this face's own words for all that is missing there.
-fn around(served: axum::Router<Face>) -> axum::Router<Face> {
+fn around(served: axum::Router<ApiState>) -> axum::Router<ApiState> {
     let served = served
-        .method_not_allowed_fallback(async || refusals::answer(&No::Method).respond())
+        .method_not_allowed_fallback(async || refusals::answer(&ApiError::Method).respond())
         .fallback(no_path);
     // A nested router does not see its own path with a slash at the end.
     axum::Router::new()
@@ -101,5 +101,5 @@ fn around(served: axum::Router<Face>) -> axum::Router<Face> {
 }
 
 async fn no_path() -> Response {
-    refusals::answer(&No::Path).respond()
+    refusals::answer(&ApiError::Path).respond()
 }

@@ -4,11 +4,11 @@
 
 use super::BASE;
 use super::headers::Channel;
-use super::refusals::{self, ErrorBody, No};
-use crate::extract::body::Unread;
+use super::refusals::{self, ApiError, ErrorBody};
+use crate::extract::body::BodyError;
 use crate::extract::describe;
 use bytes::Bytes;
-use domain::refusal::{Complaint, Refusal};
+use domain::refusal::{FieldError, Refusal};
 use domain::{Currency, Money};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -127,19 +127,24 @@ fn finish(operation: &mut Operation, does: Does) {
 }
 
 /// What can be answered before a field is read, and whatever happens.
-fn door(does: Does) -> Vec<No> {
-    let mut all = vec![No::HeaderTwice("X-Channel-Id"), No::Channel, No::Method, No::Broken];
+fn door(does: Does) -> Vec<ApiError> {
+    let mut all = vec![
+        ApiError::HeaderTwice("X-Channel-Id"),
+        ApiError::Channel,
+        ApiError::Method,
+        ApiError::InternalError,
+    ];
     let mut refusals =
         vec![Refusal::TooFast { retry_after_s: 13 }, Refusal::Unavailable { retry_after_s: 2 }];
     if !does.is_public {
         refusals.extend([Refusal::TokenInvalid, Refusal::AccountInactive]);
     }
-    all.extend(refusals.into_iter().map(No::Refusal));
+    all.extend(refusals.into_iter().map(ApiError::Refusal));
     all
 }
 
 /// What can be answered once fields are read.
-fn fields(does: Does) -> Vec<No> {
+fn fields(does: Does) -> Vec<ApiError> {
     let Does { read_fields, read_body, log_in, type_code, quote, charge, .. } = does;
     let mut refusals = Vec::new();
     if read_fields {
@@ -180,21 +185,24 @@ fn fields(does: Does) -> Vec<No> {
     if quote || charge || does.show_wallet {
         refusals.push(Refusal::NoWallet);
     }
-    let mut all: Vec<No> = refusals.into_iter().map(No::Refusal).collect();
+    let mut all: Vec<ApiError> = refusals.into_iter().map(ApiError::Refusal).collect();
     if does.find_category {
-        all.push(No::Category);
+        all.push(ApiError::Category);
     }
     if does.find_provider {
-        all.push(No::Provider);
+        all.push(ApiError::Provider);
     }
     if read_body {
-        all.extend([Unread::NotAnObject, Unread::NotJson, Unread::TooLong].map(No::Unread));
+        all.extend(
+            [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong]
+                .map(ApiError::BodyError),
+        );
     }
     all
 }
 
 /// A field that the operation may find wrong.
-fn complaint(does: Does) -> Complaint {
+fn complaint(does: Does) -> FieldError {
     let (field, says) = match does {
         Does { quote: true, .. } => ("amount", "must be more than 0."),
         Does { charge: true, .. } => ("preAuthToken", "is required."),
@@ -206,7 +214,7 @@ fn complaint(does: Does) -> Complaint {
         Does { show_wallet: true, .. } => ("currency", "must be an ISO 4217 code, like USD."),
         Does { .. } => ("limit", "must be 1 to 100."),
     };
-    Complaint { field, says: says.to_owned() }
+    FieldError { field, says: says.to_owned() }
 }
 
 fn add_headers(status: &str, response: &mut Response, does: Does) {
@@ -239,7 +247,7 @@ fn channel() -> Parameter {
 #[cfg(test)]
 mod tests {
     use super::super::wire::request;
-    use crate::wire::fields::Sent;
+    use crate::wire::fields::SentFields;
     use serde_json::Value;
     use std::collections::BTreeSet;
 
@@ -291,7 +299,7 @@ mod tests {
     fn forms_require_the_fields_that_are_missed() {
         let (_, document) = super::super::described("");
         let document: Value = serde_json::from_slice(&document).unwrap();
-        let none = Sent::default();
+        let none = SentFields::default();
         for (form, wrong) in [
             ("LogInRequest", request::log_in(&none).err()),
             ("PreAuthRequest", request::pre_auth(&none, None).err()),

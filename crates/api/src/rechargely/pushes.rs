@@ -5,9 +5,9 @@
 
 use super::wire::ids;
 use super::wire::status::{Status, standing};
-use domain::number::masked;
-use domain::product::Part;
-use domain::purchase::Space;
+use domain::catalog::number::masked;
+use domain::catalog::product::Part;
+use domain::purchase::ReferenceScope;
 use domain::{Catalog, Purchase, State};
 use engine::Words;
 use std::collections::BTreeMap;
@@ -16,11 +16,13 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PushTexts;
 
-impl engine::Herald for PushTexts {
+impl engine::PushRenderer for PushTexts {
     fn words(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<Words> {
-        match purchase.space {
-            Space::Rechargely => {}
-            Space::Irecharge | Space::IrechargeKey | Space::Desk => return None,
+        match purchase.scope {
+            ReferenceScope::Rechargely => {}
+            ReferenceScope::Irecharge | ReferenceScope::IrechargeKey | ReferenceScope::Staff => {
+                return None;
+            }
         }
         let name = purchase.product.as_deref();
         let product = name.and_then(|name| catalog.product_by_name(name));
@@ -73,7 +75,7 @@ fn data(purchase: &Purchase, status: Status) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::irecharge::fixture;
-    use engine::Herald as _;
+    use engine::PushRenderer as _;
     use expect_test::expect;
 
     #[test]
@@ -83,7 +85,7 @@ mod tests {
         for state in State::ALL {
             let mut purchase = fixture::purchase(state);
             assert_eq!(PushTexts.words(&purchase, state, &catalog), None, "another face's");
-            purchase.space = Space::Rechargely;
+            purchase.scope = ReferenceScope::Rechargely;
             if let Some(Words { title, body, data }) = PushTexts.words(&purchase, state, &catalog) {
                 told += &format!("{title}. {body} {data:?}\n");
             }

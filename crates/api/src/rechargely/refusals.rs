@@ -4,12 +4,12 @@
 //! happened, what it means for the money and what to do next.
 
 use super::limits::BILLER_RETRY_S;
-use super::wire::request::Wrong;
+use super::wire::request::InvalidFields;
 use crate::extract::answer::Answer;
-use crate::extract::body::Unread;
+use crate::extract::body::BodyError;
 use crate::wire::fields::NotAnObject;
-use crate::wire::json::Broken;
-use domain::refusal::{Complaint, Refusal};
+use crate::wire::json::InternalError;
+use domain::refusal::{FieldError, Refusal};
 use http::StatusCode;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,11 +17,11 @@ use utoipa::ToSchema;
 
 /// Why there is no answer of the wished kind.
 #[derive(Debug)]
-pub(super) enum No {
+pub(super) enum ApiError {
     /// The engine's reason, or fields that are wrong.
     Refusal(Refusal),
     /// The body cannot be read.
-    Unread(Unread),
+    BodyError(BodyError),
     /// A header came twice and says two things.
     HeaderTwice(&'static str),
     /// `X-Channel-Id` names no channel.
@@ -35,36 +35,36 @@ pub(super) enum No {
     /// There is no such path.
     Path,
     /// Our own failure.
-    Broken,
+    InternalError,
 }
 
-impl From<Refusal> for No {
-    fn from(refusal: Refusal) -> No {
-        No::Refusal(refusal)
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        ApiError::Refusal(refusal)
     }
 }
 
-impl From<Wrong> for No {
-    fn from(Wrong(complaints): Wrong) -> No {
-        No::Refusal(Refusal::Invalid(complaints))
+impl From<InvalidFields> for ApiError {
+    fn from(InvalidFields(complaints): InvalidFields) -> ApiError {
+        ApiError::Refusal(Refusal::Invalid(complaints))
     }
 }
 
-impl From<Unread> for No {
-    fn from(unread: Unread) -> No {
-        No::Unread(unread)
+impl From<BodyError> for ApiError {
+    fn from(unread: BodyError) -> ApiError {
+        ApiError::BodyError(unread)
     }
 }
 
-impl From<NotAnObject> for No {
-    fn from(no: NotAnObject) -> No {
-        No::Unread(no.into())
+impl From<NotAnObject> for ApiError {
+    fn from(no: NotAnObject) -> ApiError {
+        ApiError::BodyError(no.into())
     }
 }
 
-impl From<Broken> for No {
-    fn from(_: Broken) -> No {
-        No::Broken
+impl From<InternalError> for ApiError {
+    fn from(_: InternalError) -> ApiError {
+        ApiError::InternalError
     }
 }
 
@@ -117,28 +117,28 @@ pub(super) const CODES: [&str; 27] = [
 ];
 
 /// What an error says.
-struct Says {
+struct ErrorText {
     status: StatusCode,
     message: Cow<'static, str>,
     retry_after_s: Option<u64>,
 }
 
-fn says(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Says {
-    Says { status, message: message.into(), retry_after_s: None }
+fn says(status: StatusCode, message: impl Into<Cow<'static, str>>) -> ErrorText {
+    ErrorText { status, message: message.into(), retry_after_s: None }
 }
 
-impl Says {
-    fn after(self, seconds: u64) -> Says {
-        Says { retry_after_s: Some(seconds), ..self }
+impl ErrorText {
+    fn after(self, seconds: u64) -> ErrorText {
+        ErrorText { retry_after_s: Some(seconds), ..self }
     }
 }
 
 /// The answer that says no.
-pub(super) fn answer(no: &No) -> Answer {
+pub(super) fn answer(no: &ApiError) -> Answer {
     let (code, says) = match no {
-        No::Refusal(refusal) => return of_refusal(refusal),
-        No::Unread(unread) => of_unread(*unread),
-        No::HeaderTwice(name) => (
+        ApiError::Refusal(refusal) => return of_refusal(refusal),
+        ApiError::BodyError(unread) => of_unread(*unread),
+        ApiError::HeaderTwice(name) => (
             "DUPLICATE_HEADER",
             says(
                 StatusCode::BAD_REQUEST,
@@ -147,42 +147,42 @@ pub(super) fn answer(no: &No) -> Answer {
                 ),
             ),
         ),
-        No::Channel => (
+        ApiError::Channel => (
             "INVALID_CHANNEL",
             says(
                 StatusCode::BAD_REQUEST,
                 "X-Channel-Id names no channel. Nothing was charged. Send WEB, APP, API, POS or USSD, or leave the header out.",
             ),
         ),
-        No::Category => (
+        ApiError::Category => (
             "CATEGORY_NOT_FOUND",
             says(
                 StatusCode::NOT_FOUND,
                 "There is no such category. GET /products/categories lists them.",
             ),
         ),
-        No::Provider => (
+        ApiError::Provider => (
             "PROVIDER_NOT_FOUND",
             says(
                 StatusCode::NOT_FOUND,
                 "No product goes by this reference name. Send the refName of a product.",
             ),
         ),
-        No::Method => (
+        ApiError::Method => (
             "METHOD_NOT_ALLOWED",
             says(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "This path does not take this method. Nothing was charged. The header Allow names the methods it takes; the reference is at /docs.",
             ),
         ),
-        No::Path => (
+        ApiError::Path => (
             "ROUTE_NOT_FOUND",
             says(
                 StatusCode::NOT_FOUND,
                 "There is no such endpoint. Nothing was charged. All endpoints are listed at /docs.",
             ),
         ),
-        No::Broken => (
+        ApiError::InternalError => (
             "INTERNAL_ERROR",
             says(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -193,23 +193,23 @@ pub(super) fn answer(no: &No) -> Answer {
     write(code, says, &[])
 }
 
-fn of_unread(unread: Unread) -> (&'static str, Says) {
+fn of_unread(unread: BodyError) -> (&'static str, ErrorText) {
     match unread {
-        Unread::NotAnObject => (
+        BodyError::NotAnObject => (
             "INVALID_JSON",
             says(
                 StatusCode::BAD_REQUEST,
                 "The body is not a readable JSON object. Nothing was charged. Send one JSON object in UTF-8, nested at most 32 levels deep.",
             ),
         ),
-        Unread::NotJson => (
+        BodyError::NotJson => (
             "UNSUPPORTED_MEDIA_TYPE",
             says(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The body must be JSON. Nothing was charged. Send the header Content-Type: application/json and no Content-Encoding.",
             ),
         ),
-        Unread::TooLong => (
+        BodyError::TooLong => (
             "BODY_TOO_LARGE",
             says(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -221,7 +221,7 @@ fn of_unread(unread: Unread) -> (&'static str, Says) {
 
 /// THE match: what each refusal is on this wire. Its code is the domain's.
 #[expect(clippy::too_many_lines, reason = "one entry per refusal; a table, not a procedure")]
-fn entry(refusal: &Refusal) -> Says {
+fn entry(refusal: &Refusal) -> ErrorText {
     match refusal {
         // Key pairs are not asked for on this face: whoever sent one has no token.
         Refusal::TokenInvalid | Refusal::KeysMissing | Refusal::KeysInvalid => says(
@@ -345,12 +345,12 @@ fn of_refusal(refusal: &Refusal) -> Answer {
     write(code, entry(refusal), complaints)
 }
 
-fn write(code: &'static str, says: Says, complaints: &[Complaint]) -> Answer {
+fn write(code: &'static str, says: ErrorText, complaints: &[FieldError]) -> Answer {
     let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for complaint in complaints {
         errors.entry(complaint.field).or_default().push(&complaint.says);
     }
-    let Says { status, message, retry_after_s } = says;
+    let ErrorText { status, message, retry_after_s } = says;
     let body = ErrorBody { message, code, errors };
     // Texts can always be written.
     let body = serde_json::to_string(&body).unwrap_or_default();

@@ -3,8 +3,8 @@
 //! Knows that a field may go by several names and complains about contradictions; knows no field
 //! and no rule of one. Invariant: a number stays the literal text that was sent.
 
-use crate::limits::DEPTH_MOST;
-use domain::refusal::Complaint;
+use crate::limits::DEPTH_MAX;
+use domain::refusal::FieldError;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -49,7 +49,7 @@ impl Eq for Odd<'_> {}
 
 /// The fields that were sent, in their order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sent<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub(crate) struct SentFields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// The text is no JSON object, or a nest too deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub(crate) struct Field {
     pub also: &'static [&'static str],
 }
 
-impl<'a> Sent<'a> {
+impl<'a> SentFields<'a> {
     /// Reads a JSON object. Fields keep their order and their duplicates.
-    pub(crate) fn from_json(text: &'a str) -> Result<Sent<'a>, NotAnObject> {
+    pub(crate) fn from_json(text: &'a str) -> Result<SentFields<'a>, NotAnObject> {
         if !is_shallow(text) {
             return Err(NotAnObject);
         }
@@ -74,13 +74,13 @@ impl<'a> Sent<'a> {
     }
 
     /// Takes the pairs of a query; a value of a query is always text.
-    pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Sent<'static> {
+    pub(crate) fn from_query(pairs: Vec<(String, String)>) -> SentFields<'static> {
         let fields = pairs.into_iter().map(|(n, v)| (n.into(), Value::Text(v.into())));
-        Sent(fields.collect())
+        SentFields(fields.collect())
     }
 
     /// These fields and those.
-    pub(crate) fn and(mut self, more: Sent<'a>) -> Sent<'a> {
+    pub(crate) fn and(mut self, more: SentFields<'a>) -> SentFields<'a> {
         self.0.extend(more.0);
         self
     }
@@ -119,7 +119,7 @@ impl Field {
     }
 }
 
-/// Whether brackets nest no deeper than [`DEPTH_MOST`]. Raw values are skipped without recursion,
+/// Whether brackets nest no deeper than [`DEPTH_MAX`]. Raw values are skipped without recursion,
 /// so this guards no stack: it keeps the promise of a limit.
 fn is_shallow(text: &str) -> bool {
     let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
@@ -132,7 +132,7 @@ fn is_shallow(text: &str) -> bool {
             (false, b'}' | b']') => depth = depth.saturating_sub(1),
             (_, _) => {}
         }
-        if depth > DEPTH_MOST {
+        if depth > DEPTH_MAX {
             return false;
         }
     }
@@ -142,22 +142,22 @@ fn is_shallow(text: &str) -> bool {
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Sent<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sent<'de>, D::Error> {
+impl<'de> Deserialize<'de> for SentFields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SentFields<'de>, D::Error> {
         struct Fields;
         impl<'de> Visitor<'de> for Fields {
-            type Value = Sent<'de>;
+            type Value = SentFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sent<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SentFields<'de>, A::Error> {
                 let mut fields = Vec::with_capacity(8);
                 while let Some((Name(name), raw)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
                     fields.push((name, value_of(raw.get())));
                 }
-                Ok(Sent(fields))
+                Ok(SentFields(fields))
             }
         }
         deserializer.deserialize_map(Fields)
@@ -190,58 +190,61 @@ fn text_of(raw: &str) -> Value<'_> {
 /// Reads fields and gathers every complaint, so that a caller hears all of them at once.
 #[derive(Debug)]
 pub(crate) struct Reader<'s, 'a> {
-    sent: &'s Sent<'a>,
-    complaints: Vec<Complaint>,
+    sent: &'s SentFields<'a>,
+    complaints: Vec<FieldError>,
 }
 
 /// The complaint about this field is on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Told;
+pub(crate) struct Reported;
 
 impl<'s, 'a> Reader<'s, 'a> {
     /// Reads these fields.
-    pub(crate) fn new(sent: &'s Sent<'a>) -> Reader<'s, 'a> {
+    pub(crate) fn new(sent: &'s SentFields<'a>) -> Reader<'s, 'a> {
         Reader { sent, complaints: Vec::new() }
     }
 
     /// Puts a complaint on record.
-    pub(crate) fn complain(&mut self, field: &'static str, says: &str) -> Told {
-        self.complaints.push(Complaint { field, says: says.to_owned() });
-        Told
+    pub(crate) fn report(&mut self, field: &'static str, says: &str) -> Reported {
+        self.complaints.push(FieldError { field, says: says.to_owned() });
+        Reported
     }
 
     /// Everything that was wrong.
-    pub(crate) fn complaints(self) -> Vec<Complaint> {
+    pub(crate) fn complaints(self) -> Vec<FieldError> {
         self.complaints
     }
 
     /// Puts a finished complaint on record.
-    pub(crate) fn take(&mut self, complaint: Complaint) -> Told {
+    pub(crate) fn take(&mut self, complaint: FieldError) -> Reported {
         self.complaints.push(complaint);
-        Told
+        Reported
     }
 
     /// The field's value, under whichever of its names; a contradiction is a complaint about each
     /// name that takes part in it.
-    pub(crate) fn value(&mut self, field: &'static Field) -> Result<Option<&'s Value<'a>>, Told> {
+    pub(crate) fn value(
+        &mut self,
+        field: &'static Field,
+    ) -> Result<Option<&'s Value<'a>>, Reported> {
         let sent = self.sent;
         let mut all = sent.all(field);
         let Some((name, first)) = all.next() else { return Ok(None) };
         match all.find(|(_, other)| *other != first) {
             None => Ok(Some(first)),
             Some((other, _)) if other == name => {
-                Err(self.complain(name, "was sent twice with different values; send it once."))
+                Err(self.report(name, "was sent twice with different values; send it once."))
             }
             Some((other, _)) => {
                 let says = format!("{name} and {other} mean the same field but differ; send one.");
-                self.complain(name, &says);
-                Err(self.complain(other, &says))
+                self.report(name, &says);
+                Err(self.report(other, &says))
             }
         }
     }
 
     /// A field that is a string if it is there.
-    pub(crate) fn text(&mut self, field: &'static Field) -> Result<Option<&'s str>, Told> {
+    pub(crate) fn text(&mut self, field: &'static Field) -> Result<Option<&'s str>, Reported> {
         let found = match self.value(field)? {
             None => return Ok(None),
             Some(Value::Text(text)) => return Ok(Some(text)),
@@ -249,12 +252,12 @@ impl<'s, 'a> Reader<'s, 'a> {
             Some(Value::Number(_)) => "a number",
             Some(Value::Other(odd)) => odd.what,
         };
-        Err(self.complain(field.name, &format!("must be a string, not {found}.")))
+        Err(self.report(field.name, &format!("must be a string, not {found}.")))
     }
 
     /// A field that must be there and a string.
-    pub(crate) fn required(&mut self, field: &'static Field) -> Result<&'s str, Told> {
-        self.text(field)?.ok_or(()).map_err(|()| self.complain(field.name, "is required."))
+    pub(crate) fn required(&mut self, field: &'static Field) -> Result<&'s str, Reported> {
+        self.text(field)?.ok_or(()).map_err(|()| self.report(field.name, "is required."))
     }
 }
 
@@ -265,10 +268,10 @@ mod tests {
     static REFERENCE: Field = Field { name: "reference", also: &["client_reference"] };
 
     fn read(text: &str) -> Result<Option<String>, Vec<(&'static str, String)>> {
-        let sent = Sent::from_json(text).unwrap();
+        let sent = SentFields::from_json(text).unwrap();
         let mut reader = Reader::new(&sent);
         let found = reader.text(&REFERENCE).map(|t| t.map(str::to_owned));
-        found.map_err(|Told| {
+        found.map_err(|Reported| {
             reader.complaints().into_iter().map(|c| (c.field, c.says)).collect::<Vec<_>>()
         })
     }
@@ -330,23 +333,23 @@ mod tests {
             "{\"a\" 1}",
             "{a:1}",
         ] {
-            assert_eq!(Sent::from_json(bad).map(|s| s.0), Err(NotAnObject), "{bad:?}");
+            assert_eq!(SentFields::from_json(bad).map(|s| s.0), Err(NotAnObject), "{bad:?}");
         }
     }
 
     #[test]
     fn depth_is_limited_and_strings_do_not_count() {
         let nest = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
-        assert!(Sent::from_json(&nest(DEPTH_MOST - 1)).is_ok());
-        assert!(Sent::from_json(&nest(DEPTH_MOST)).is_err());
-        assert!(Sent::from_json(&nest(30_000)).is_err());
+        assert!(SentFields::from_json(&nest(DEPTH_MAX - 1)).is_ok());
+        assert!(SentFields::from_json(&nest(DEPTH_MAX)).is_err());
+        assert!(SentFields::from_json(&nest(30_000)).is_err());
         let text = format!("{{\"a\":\"{}\\\"{}\"}}", "[".repeat(99), "{".repeat(99));
-        assert!(Sent::from_json(&text).is_ok());
+        assert!(SentFields::from_json(&text).is_ok());
     }
 
     #[test]
     fn numbers_keep_their_literal_text() {
-        let sent = Sent::from_json(r#"{"amount":10.50,"b":1e309,"c":-0}"#).unwrap();
+        let sent = SentFields::from_json(r#"{"amount":10.50,"b":1e309,"c":-0}"#).unwrap();
         let texts: Vec<_> = sent.0.iter().map(|(_, v)| v.clone()).collect();
         assert_eq!(texts, [Value::Number("10.50"), Value::Number("1e309"), Value::Number("-0")]);
     }

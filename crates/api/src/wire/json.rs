@@ -5,13 +5,13 @@ use serde::Serialize;
 
 /// Something of ours broke; the log says what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Broken;
+pub(crate) struct InternalError;
 
 /// Writes an answer's body.
-pub(crate) fn json(body: &impl Serialize) -> Result<String, Broken> {
+pub(crate) fn json(body: &impl Serialize) -> Result<String, InternalError> {
     serde_json::to_string(body).map_err(|error| {
         tracing::error!(%error, "an answer could not be written");
-        Broken
+        InternalError
     })
 }
 

@@ -33,15 +33,15 @@ pub(crate) async fn run(
         backup::take(&engine, &data_dir, &to, &|| flag.load(Ordering::Relaxed))
     });
     let report = match taking.await?? {
-        backup::Taken::Whole(manifest) if args.json => {
+        backup::BackupDone::Whole(manifest) if args.json => {
             output.line(serde_json::to_string(&manifest)?);
             return Ok(0);
         }
-        backup::Taken::Whole(manifest) => {
+        backup::BackupDone::Whole(manifest) => {
             output.line(manifest.summary());
             return Ok(0);
         }
-        backup::Taken::Lies(report) => report,
+        backup::BackupDone::Lies(report) => report,
     };
     for complaint in &report.complaints {
         output.line(complaint);

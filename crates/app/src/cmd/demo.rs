@@ -5,7 +5,7 @@
 
 use crate::catalog;
 use crate::config::{Config, Flags};
-use crate::credentials::{Credentials, Customer, KeyPair, Merchant, Staff};
+use crate::credentials::{Credentials, Customer, KeyCredentials, Merchant, Staff};
 use crate::output::Output;
 use crate::secrets::write_private;
 use crate::server::Server;
@@ -14,10 +14,10 @@ use crate::{cmd, log};
 use anyhow::{Context as _, anyhow};
 use domain::account::{AccountId, HOUSE, Plan, Role, Subscription};
 use domain::ids::KeyId;
-use domain::journal::Reason;
+use domain::ledger::journal::Reason;
 use domain::refusal::Refusal;
 use domain::{Currency, Environment, Money};
-use engine::{Engine, NewAccount, Pair, Paper};
+use engine::{BookingNote, Engine, KeyPair, NewAccount};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -71,9 +71,9 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
         let balance = Money::parse(&args.balance, Currency::BDT)
             .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
         let mut credentials = begin(&engine, &config.data_dir)?;
-        wiring::furnish(&engine).await?;
+        wiring::seed(&engine).await?;
         engine.set_catalog(catalog::demo_routes()?).await.map_err(refused)?;
-        furnish(&engine, &mut credentials, balance).await?;
+        seed(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
             let plan = Subscription {
                 plan: Plan::Enterprise { per_minute },
@@ -123,7 +123,7 @@ fn begin(engine: &Engine, data_dir: &Path) -> anyhow::Result<Credentials> {
 
 fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
     let password = || engine.random_text(16).map_err(refused);
-    let pair = |open_key, secret_key| KeyPair {
+    let pair = |open_key, secret_key| KeyCredentials {
         key: 0,
         open_key,
         secret_key,
@@ -159,7 +159,7 @@ fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
 }
 
 /// Makes merchant, customer and staff in one commit, if they are not there; then their money.
-async fn furnish(
+async fn seed(
     engine: &Engine,
     credentials: &mut Credentials,
     balance: Money,
@@ -216,7 +216,7 @@ async fn found(
     for (environment, keys) in
         [(Environment::Sandbox, &merchant.sandbox), (Environment::Live, &merchant.live)]
     {
-        let pair = Pair { open: keys.open_key.clone(), secret: keys.secret_key.clone() };
+        let pair = KeyPair { open: keys.open_key.clone(), secret: keys.secret_key.clone() };
         founding.key(account, environment, &pair).map_err(refused)?;
     }
     founding.user(account, &merchant.email, "owner", &merchant.password).await.map_err(refused)?;
@@ -239,7 +239,7 @@ async fn start_with(
     amount: Money,
 ) -> anyhow::Result<()> {
     let reference = format!("DEMO-START-{}", amount.currency().code());
-    let paper = Paper { reference: &reference, by: "demo", note: "play money to start with" };
+    let paper = BookingNote { reference: &reference, by: "demo", note: "play money to start with" };
     match engine.fund(Reason::Deposit, (account, environment), amount, paper).await {
         Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),

@@ -10,12 +10,12 @@ use crate::log;
 use crate::output::Output;
 use anyhow::{Context as _, ensure};
 use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
-use domain::catalog::{Kind, ServiceType};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::ids::{IdMaker, KeyId};
-use domain::journal::{Journal, Reason};
-use domain::lifecycle::{Event, State};
-use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, Space};
-use domain::settle::{self, Decided, Proof, Source};
+use domain::ledger::journal::{Journal, Reason};
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle::{self, Decided, Proof, Source};
+use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use domain::{Clock as _, Currency, Environment, Money, Month, PurchaseId, Timestamp};
 use std::path::Path;
@@ -166,10 +166,10 @@ async fn pay_in(
     for (account, _) in buyers.iter().copied() {
         let journal = Journal::funding(Reason::Deposit, account, ENVIRONMENT, amount)
             .context("this cannot be paid in")?;
-        let reference = reference(account, Space::Desk, "FILL".to_owned());
+        let reference = reference(account, ReferenceScope::Staff, "FILL".to_owned());
         let posting = Posting { journal, reference, note: "bench-fill".to_owned(), at };
         let store = store.clone();
-        paying.spawn(async move { write(&store, Change::Post(Box::new(posting))).await });
+        paying.spawn(async move { write(&store, Change::PostJournal(Box::new(posting))).await });
     }
     while let Some(paid) = paying.join_next().await {
         paid??;
@@ -177,8 +177,8 @@ async fn pay_in(
     Ok(())
 }
 
-fn reference(account: AccountId, space: Space, text: String) -> ReferenceKey {
-    ReferenceKey { account, environment: ENVIRONMENT, space, text }
+fn reference(account: AccountId, scope: ReferenceScope, text: String) -> ReferenceKey {
+    ReferenceKey { account, environment: ENVIRONMENT, scope, text }
 }
 
 fn purchase((account, key): Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
@@ -188,7 +188,7 @@ fn purchase((account, key): Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
     let taka = |minor| Money::new(minor, Currency::BDT);
     Purchase {
         key: PurchaseKey { account, environment: ENVIRONMENT, id },
-        space: Space::Irecharge,
+        scope: ReferenceScope::Irecharge,
         reference: format!("B{scattered:016x}-{id}"),
         api_key: Some(key),
         kind: Kind::Recharge,
@@ -217,9 +217,9 @@ fn purchase((account, key): Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
 /// Opens a purchase and delivers it.
 async fn sell(store: Arc<Store>, purchase: Purchase) -> anyhow::Result<()> {
     let (at, account) = (purchase.opened_at, purchase.key.account);
-    let claims = vec![reference(account, purchase.space, purchase.reference.clone())];
+    let reference_keys = vec![reference(account, purchase.scope, purchase.reference.clone())];
     let opening = Box::new(settle::open(purchase.clone(), at));
-    write(&store, Change::Open { claims, digest: None, opening }).await?;
+    write(&store, Change::Open { reference_keys, digest: None, opening }).await?;
     let source = Source::Upstream { attempt: 1, upstream: UpstreamCode::new(UPSTREAM) };
     let proof = Proof::new(source, "delivered").saying("Recharge of 10 Tk was successful.");
     match settle::decide(&purchase, Event::Deliver, proof, at) {

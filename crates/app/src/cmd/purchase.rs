@@ -4,9 +4,9 @@ use crate::cmd::moment;
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::Context as _;
-use domain::number::{masked, masked_in};
+use domain::catalog::number::{masked, masked_in};
 use domain::{Purchase, PurchaseId, State};
-use engine::{Engine, Story};
+use engine::{Engine, PurchaseHistory};
 use serde_json::{Value, json};
 
 #[derive(clap::Subcommand, Debug)]
@@ -141,13 +141,13 @@ fn list(
 }
 
 fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> anyhow::Result<()> {
-    let story = engine.story(id)?.with_context(|| format!("there is no purchase {id}"))?;
+    let history = engine.history(id)?.with_context(|| format!("there is no purchase {id}"))?;
     if json {
-        output.line(story_value(&story));
+        output.line(story_value(&history));
         return Ok(());
     }
-    output.line(line(&story.purchase));
-    for attempt in &story.attempts {
+    output.line(line(&history.purchase));
+    for attempt in &history.attempts {
         let outcome = attempt.outcome.as_deref().unwrap_or("nothing heard");
         let text = masked_in(attempt.text.as_deref().unwrap_or(""));
         output.line(format!(
@@ -157,7 +157,7 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> any
             moment(attempt.started_at)
         ));
     }
-    for evidence in &story.evidence {
+    for evidence in &history.evidence {
         let text = masked_in(evidence.text.as_deref().unwrap_or(""));
         output.line(format!(
             "  {} {} said {} {text}",
@@ -166,7 +166,7 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> any
             evidence.word
         ));
     }
-    for event in &story.events {
+    for event in &history.events {
         output.line(format!(
             "  event {} {} {}",
             event.sequence,
@@ -226,9 +226,9 @@ fn value(p: &Purchase) -> Value {
     })
 }
 
-fn story_value(story: &Story) -> Value {
-    let mut value = value(&story.purchase);
-    value["tries"] = story
+fn story_value(history: &PurchaseHistory) -> Value {
+    let mut value = value(&history.purchase);
+    value["tries"] = history
         .attempts
         .iter()
         .map(|a| {
@@ -236,12 +236,12 @@ fn story_value(story: &Story) -> Value {
                     "upstream_reference": a.upstream_reference, "text": a.text })
         })
         .collect();
-    value["evidence"] = story
+    value["evidence"] = history
         .evidence
         .iter()
         .map(|e| json!({ "at": moment(e.at), "source": e.source, "word": e.word, "text": e.text }))
         .collect();
-    value["events"] = story
+    value["events"] = history
         .events
         .iter()
         .map(|e| json!({ "sequence": e.sequence, "state": e.state.code(), "at": moment(e.at) }))

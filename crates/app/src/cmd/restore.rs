@@ -28,7 +28,7 @@ pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
     let restored = runtime.block_on(backup::restore(&args.from, &config.data_dir, now))?;
     let mut output = Output::default();
     let exit = match restored {
-        backup::Taken::Whole(manifest) => {
+        backup::BackupDone::Whole(manifest) => {
             output.line(format!(
                 "{} Restored into {}.",
                 manifest.summary(),
@@ -37,7 +37,7 @@ pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
             output.say("It sells nothing and sends nothing upstream until `saldo resume`: purchases may have gone out after the backup, so compare the upstreams' statements first (docs/operate.md).");
             ExitCode::SUCCESS
         }
-        backup::Taken::Lies(report) => {
+        backup::BackupDone::Lies(report) => {
             for complaint in &report.complaints {
                 output.line(complaint);
             }

@@ -28,7 +28,7 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
             "{} was made by `saldo demo`: its live purchases are simulated; give an empty folder with --data-dir",
             config.data_dir.display()
         );
-        wiring::furnish(&engine).await?;
+        wiring::seed(&engine).await?;
         let server = Server::bind(engine.clone(), &config)?;
         greet(&engine, server.base_url())?;
         drop(engine);

@@ -5,9 +5,9 @@ use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::anyhow;
 use domain::account::AccountId;
-use domain::journal::Reason;
+use domain::ledger::journal::Reason;
 use domain::{Currency, Environment, Money};
-use engine::{Engine, Paper};
+use engine::{BookingNote, Engine};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Verb {
@@ -97,7 +97,7 @@ async fn book(
 ) -> anyhow::Result<()> {
     let amount = Money::parse(&booking.amount, booking.currency)
         .map_err(|_| anyhow!("--amount is a number from 0.01 to 999999999.99, such as 1500.00"))?;
-    let paper = Paper { reference: &booking.reference, by: &booking.by, note: &booking.note };
+    let paper = BookingNote { reference: &booking.reference, by: &booking.by, note: &booking.note };
     let place = (AccountId(booking.account), booking.environment);
     let available = engine.fund(reason, place, amount, paper).await.map_err(refused)?;
     output.line(available.exact());

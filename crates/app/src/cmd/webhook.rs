@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use domain::Environment;
 use domain::account::AccountId;
 use domain::ids::EndpointId;
-use domain::telling::{SuccessEvent, parse_webhook_id, webhook_id};
+use domain::webhook::schedule::{SuccessEvent, parse_webhook_id, webhook_id};
 use domain::{PurchaseId, Timestamp};
 use engine::{
     Endpoint, EndpointView, Engine, LogPage, LoggedWebhook, NewEndpoint, Replayed, Tried,
@@ -277,8 +277,8 @@ fn endpoint_line(view: &EndpointView) -> String {
     let e = &view.endpoint;
     let whose = if e.key.is_some() { "of the key pair" } else { "of the account" };
     let events = if e.events.is_empty() { "all events".to_owned() } else { e.events.join(" ") };
-    let trouble = view.trouble.as_ref();
-    let state = match (trouble.and_then(|t| t.off.as_ref()), trouble.and_then(|t| t.since)) {
+    let health = view.health.as_ref();
+    let state = match (health.and_then(|t| t.off.as_ref()), health.and_then(|t| t.since)) {
         (Some((at, why)), _) => format!("off since {}: {why}", moment(*at)),
         (None, Some(since)) => format!("fails since {}", moment(since)),
         (None, None) => "on".to_owned(),
@@ -294,12 +294,12 @@ fn endpoint_line(view: &EndpointView) -> String {
 
 fn endpoint_value(view: &EndpointView) -> Value {
     let e = &view.endpoint;
-    let off = view.trouble.as_ref().and_then(|t| t.off.as_ref());
+    let off = view.health.as_ref().and_then(|t| t.off.as_ref());
     json!({
         "id": e.id.0, "account": e.account.0, "environment": e.environment.code(), "key": e.key.map(|key| key.0), "url": e.url,
         "events": e.events, "success_event": e.success_event.code(), "created_at": moment(e.created_at),
         "old_secret_until": e.old_secret.as_ref().map(|(_, until)| moment(*until)),
-        "fails_since": view.trouble.as_ref().and_then(|t| t.since).map(moment),
+        "fails_since": view.health.as_ref().and_then(|t| t.since).map(moment),
         "off_at": off.map(|(at, _)| moment(*at)), "off_why": off.map(|(_, why)| why),
     })
 }

@@ -42,7 +42,7 @@ pub struct Acknowledged {
 }
 
 impl Buyers {
-    pub fn start(folder: &Folder, dice: &mut Dice) -> Buyers {
+    pub fn start(folder: &Folder, rng: &mut Dice) -> Buyers {
         let server = folder.start_with(&[&UNLIMITED[..], &["--balance", "999999999"]].concat());
         let shared = Arc::new(Shared {
             address: server.address.clone(),
@@ -54,10 +54,10 @@ impl Buyers {
         let mut clients = JoinSet::new();
         for task in 0..CLIENTS {
             let keys = server.credentials.merchant.sandbox.clone();
-            let (shared, dice) = (shared.clone(), dice.fork());
+            let (shared, rng) = (shared.clone(), rng.fork());
             clients.spawn(async move {
                 let client = Client::open(&shared.address, &keys).await;
-                shared.buy(client, task, dice).await
+                shared.buy(client, task, rng).await
             });
         }
         Buyers { server, shared, clients }
@@ -106,11 +106,11 @@ impl Buyers {
 }
 
 impl Shared {
-    async fn buy(&self, mut client: Client, task: usize, mut dice: Dice) -> Told {
+    async fn buy(&self, mut client: Client, task: usize, mut rng: Dice) -> Told {
         let mut told = Told::new();
         for n in 0.. {
             let reference = format!("B-{task}-{n}");
-            let number = format!("0171{:04}{}", dice.below(10_000), dice.pick(&ENDS));
+            let number = format!("0171{:04}{}", rng.below(10_000), rng.pick(&ENDS));
             loop {
                 if self.is_over.load(Ordering::Relaxed) {
                     return told;

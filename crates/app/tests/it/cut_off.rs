@@ -31,22 +31,22 @@ const SLOW_FOR: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_cut_off_makes_nobody_lie() {
-    let mut dice = Dice::new("cut-off");
+    let mut rng = Dice::new("cut-off");
     let database = Database::new();
     let wire = Wire::to(database.port()).await;
     let folder = Folder::at(&url(wire.port(), database.name()));
-    let buyers = block_in_place(|| Buyers::start(&folder, &mut dice));
+    let buyers = block_in_place(|| Buyers::start(&folder, &mut rng));
     let mut longest = Duration::ZERO;
     for point in 0..POINTS {
-        sleep(Duration::from_millis(dice.next() % 150)).await;
+        sleep(Duration::from_millis(rng.next() % 150)).await;
         let cut = match point % 5 {
-            0 | 1 => Cut::CommitAnswer { after: dice.below(13) },
-            2 => Cut::FromClient { after: dice.below(20_000) },
-            3 => Cut::FromServer { after: dice.below(20_000) },
+            0 | 1 => Cut::CommitAnswer { after: rng.below(13) },
+            2 => Cut::FromClient { after: rng.below(20_000) },
+            3 => Cut::FromServer { after: rng.below(20_000) },
             _ => Cut::CommitAnswer { after: 0 },
         };
         // Now and then nobody gets through for a while afterwards.
-        let dark = (point % 5 == 4).then(|| Duration::from_millis(dice.next() % 1500));
+        let dark = (point % 5 == 4).then(|| Duration::from_millis(rng.next() % 1500));
         let before = wire.cuts();
         wire.cut(cut, dark.is_some());
         let armed = Instant::now();
@@ -86,11 +86,11 @@ async fn all_is_as_told(folder: &Folder, buyers: Buyers) {
 /// and nobody waits longer than he is told to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_database_is_sold_with_or_refused() {
-    let mut dice = Dice::new("slow");
+    let mut rng = Dice::new("slow");
     let database = Database::new();
     let wire = Wire::to(database.port()).await;
     let folder = Folder::at(&url(wire.port(), database.name()));
-    let buyers = block_in_place(|| Buyers::start(&folder, &mut dice));
+    let buyers = block_in_place(|| Buyers::start(&folder, &mut rng));
     buyers.first_after(Instant::now()).await;
     for (late_ms, is_narrow) in SLOW {
         buyers.longest();

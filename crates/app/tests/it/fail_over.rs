@@ -21,14 +21,14 @@ const ACKNOWLEDGES_WITHIN: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_a_fail_over() {
-    let mut dice = Dice::new("fail-over");
+    let mut rng = Dice::new("fail-over");
     let pair = block_in_place(Pair::new);
     let folder = Folder::at(&pair.url());
-    let buyers = block_in_place(|| Buyers::start(&folder, &mut dice));
+    let buyers = block_in_place(|| Buyers::start(&folder, &mut rng));
     let mut primary = 0;
     let mut took = Vec::new();
     for round in 0..KILLS {
-        sleep(Duration::from_millis(300 + dice.next() % 500)).await;
+        sleep(Duration::from_millis(300 + rng.next() % 500)).await;
         let killed = Instant::now();
         block_in_place(|| pair.kill(primary));
         primary = 1 - primary;
@@ -56,7 +56,7 @@ async fn nothing_acknowledged_is_lost_by_a_fail_over() {
         took[KILLS - 1]
     ));
     for _ in 0..KILLS_ALONE {
-        nothing_is_acknowledged_alone(&pair, primary, &buyers, &mut dice).await;
+        nothing_is_acknowledged_alone(&pair, primary, &buyers, &mut rng).await;
     }
     nobody_waits_too_long_alone(&pair, primary, &buyers).await;
     note(&format!("{} acknowledged, {} put off", buyers.count(), buyers.put_off()));
@@ -75,12 +75,12 @@ async fn nothing_is_acknowledged_alone(
     pair: &Pair,
     primary: usize,
     buyers: &Buyers,
-    dice: &mut Dice,
+    rng: &mut Dice,
 ) {
     buyers.first_after(Instant::now()).await;
     block_in_place(|| pair.kill(1 - primary));
     let alone = Instant::now();
-    sleep(Duration::from_millis(200 + dice.next() % 500)).await;
+    sleep(Duration::from_millis(200 + rng.next() % 500)).await;
     block_in_place(|| pair.kill(primary));
     block_in_place(|| pair.start(primary));
     sleep(Duration::from_millis(1500)).await;

@@ -31,7 +31,7 @@ const ROUTES: [(Method, &str); 10] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_generated_bodies_are_answered_with_care() {
-    let mut dice = Dice::new("fuzz");
+    let mut rng = Dice::new("fuzz");
     let folder = Folder::new();
     let server = folder.start_with(&[&UNLIMITED[..], &["--balance", "5000000"]].concat());
     let mut tasks = JoinSet::new();
@@ -40,7 +40,7 @@ async fn ten_thousand_generated_bodies_are_answered_with_care() {
             address: server.address.clone(),
             keys: server.credentials.merchant.sandbox.clone(),
             client: server.sandbox().await,
-            dice: dice.fork(),
+            rng: rng.fork(),
             task,
             bought: Vec::new(),
         };
@@ -83,7 +83,7 @@ struct Fuzzer {
     address: String,
     keys: Keys,
     client: Client,
-    dice: Dice,
+    rng: Dice,
     task: usize,
     bought: Vec<Value>,
 }
@@ -91,10 +91,10 @@ struct Fuzzer {
 impl Fuzzer {
     async fn run(mut self, many: usize) -> Vec<Value> {
         for n in 0..many {
-            let (method, route) = ROUTES[self.dice.below(ROUTES.len())].clone();
+            let (method, route) = ROUTES[self.rng.below(ROUTES.len())].clone();
             let body = self.body(n);
             let mut target = route.to_owned();
-            if method == Method::GET && self.dice.below(2) == 0 {
+            if method == Method::GET && self.rng.below(2) == 0 {
                 target = format!("{route}?{}", self.query());
             }
             let shown = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
@@ -124,19 +124,19 @@ impl Fuzzer {
     }
 
     fn body(&mut self, n: usize) -> Vec<u8> {
-        match self.dice.below(10) {
-            0 => (0..self.dice.below(400)).map(|_| self.byte()).collect(),
+        match self.rng.below(10) {
+            0 => (0..self.rng.below(400)).map(|_| self.byte()).collect(),
             1 => self.value(0).to_string().into_bytes(),
             2 => self.nested().into_bytes(),
             3 => {
                 let mut text = self.valid(n).to_string().into_bytes();
-                text.truncate(self.dice.below(text.len()));
+                text.truncate(self.rng.below(text.len()));
                 text
             }
             4 => {
                 let mut text = self.valid(n).to_string().into_bytes();
-                for _ in 0..=self.dice.below(4) {
-                    let place = self.dice.below(text.len());
+                for _ in 0..=self.rng.below(4) {
+                    let place = self.rng.below(text.len());
                     text[place] = self.byte();
                 }
                 text
@@ -147,15 +147,15 @@ impl Fuzzer {
     }
 
     fn byte(&mut self) -> u8 {
-        u8::try_from(self.dice.below(256)).unwrap()
+        u8::try_from(self.rng.below(256)).unwrap()
     }
 
     /// A body that is fine, of any kind.
     fn valid(&mut self, n: usize) -> Value {
         let reference = format!("F-{}-{n}", self.task);
-        let ends = self.dice.pick(&["101", "102", "107", "109", "110", "105", "678"]);
-        let number = format!("017123{:02}{ends}", self.dice.below(100));
-        match self.dice.below(4) {
+        let ends = self.rng.pick(&["101", "102", "107", "109", "110", "105", "678"]);
+        let number = format!("017123{:02}{ends}", self.rng.below(100));
+        match self.rng.below(4) {
             0 => json!({
                 "operator": "airtel", "number": number, "amount": "698", "reference": reference,
                 "ticketId": "243753368.243753368.243753368.1746120780000.507401.67335-1570h_",
@@ -193,9 +193,9 @@ impl Fuzzer {
             "ticketId",
         ];
         let mut body = self.valid(n);
-        for _ in 0..=self.dice.below(3) {
-            let name = self.dice.pick(&NAMES);
-            if self.dice.below(5) == 0 {
+        for _ in 0..=self.rng.below(3) {
+            let name = self.rng.pick(&NAMES);
+            if self.rng.below(5) == 0 {
                 body.as_object_mut().unwrap().remove(name);
             } else {
                 body[name] = self.value(3);
@@ -206,7 +206,7 @@ impl Fuzzer {
 
     /// Amounts as text, since many of them are no JSON numbers that serde would write.
     fn raw_amount(&mut self, n: usize) -> String {
-        let amount = self.dice.pick(&[
+        let amount = self.rng.pick(&[
             "1e2",
             "1E400",
             "-1",
@@ -248,29 +248,29 @@ impl Fuzzer {
     }
 
     fn nested(&mut self) -> String {
-        let depth = 1 + self.dice.below(2_000);
-        let (open, close) = self.dice.pick(&[("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")]);
-        let end = if self.dice.below(2) == 0 { close.repeat(depth) } else { String::new() };
+        let depth = 1 + self.rng.below(2_000);
+        let (open, close) = self.rng.pick(&[("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")]);
+        let end = if self.rng.below(2) == 0 { close.repeat(depth) } else { String::new() };
         format!("{}1{end}", open.repeat(depth))
     }
 
     /// Any JSON.
     fn value(&mut self, depth: usize) -> Value {
-        match self.dice.below(if depth > 3 { 6 } else { 8 }) {
+        match self.rng.below(if depth > 3 { 6 } else { 8 }) {
             0 => Value::Null,
-            1 => json!(self.dice.below(2) == 0),
-            2 => json!(self.dice.next().cast_signed()),
-            3 => json!(f64::from_bits(self.dice.next())),
+            1 => json!(self.rng.below(2) == 0),
+            2 => json!(self.rng.next().cast_signed()),
+            3 => json!(f64::from_bits(self.rng.next())),
             4 | 5 => json!(self.text()),
-            6 => (0..self.dice.below(5)).map(|_| self.value(depth + 1)).collect(),
+            6 => (0..self.rng.below(5)).map(|_| self.value(depth + 1)).collect(),
             _ => Value::Object(
-                (0..self.dice.below(5)).map(|_| (self.text(), self.value(depth + 1))).collect(),
+                (0..self.rng.below(5)).map(|_| (self.text(), self.value(depth + 1))).collect(),
             ),
         }
     }
 
     fn text(&mut self) -> String {
-        let odd = self.dice.pick(&[
+        let odd = self.rng.pick(&[
             "",
             " ",
             "\0",
@@ -301,9 +301,9 @@ impl Fuzzer {
             "1",
             "-1",
         ]);
-        match self.dice.below(12) {
-            0 => odd.repeat(1 + self.dice.below(300)),
-            1 => (0..self.dice.below(20)).map(|_| char::from(self.byte())).collect(),
+        match self.rng.below(12) {
+            0 => odd.repeat(1 + self.rng.below(300)),
+            1 => (0..self.rng.below(20)).map(|_| char::from(self.byte())).collect(),
             _ => odd.to_owned(),
         }
     }
@@ -311,8 +311,8 @@ impl Fuzzer {
     /// A query string of percent-encoded oddities, some of them broken.
     fn query(&mut self) -> String {
         let mut query = String::new();
-        for _ in 0..=self.dice.below(4) {
-            query += self.dice.pick(&[
+        for _ in 0..=self.rng.below(4) {
+            query += self.rng.pick(&[
                 "reference=",
                 "transaction_id=",
                 "number=",
@@ -327,9 +327,9 @@ impl Fuzzer {
                 "x[]=",
                 "transactionId=",
             ]);
-            match self.dice.below(4) {
+            match self.rng.below(4) {
                 0 => {
-                    query += self.dice.pick(&["%", "%zz", "%00", "%ff%fe", "+", "%0d%0a", "%25%32"])
+                    query += self.rng.pick(&["%", "%zz", "%00", "%ff%fe", "+", "%0d%0a", "%25%32"])
                 }
                 _ => {
                     for byte in self.text().bytes().take(400) {

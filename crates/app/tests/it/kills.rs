@@ -35,17 +35,17 @@ pub type Told = HashMap<String, String>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_a_hundred_kills() {
-    let mut dice = Dice::new("kills");
+    let mut rng = Dice::new("kills");
     let folder = Folder::new();
     let flags = [&UNLIMITED[..], &["--balance", "999999999"]].concat();
     let mut told = Told::new();
     let mut fresh = Told::new();
     let rounds = if postgres::is_chosen() { ROUNDS_ON_POSTGRESQL } else { ROUNDS };
     for round in 0..rounds {
-        if round > 0 && dice.below(4) == 0 {
+        if round > 0 && rng.below(4) == 0 {
             // Killed again while it recovers.
             let starting = folder.spawn(&flags);
-            tokio::time::sleep(Duration::from_millis(dice.next() % 200)).await;
+            tokio::time::sleep(Duration::from_millis(rng.next() % 200)).await;
             starting.kill();
         }
         let restarted = Instant::now();
@@ -59,9 +59,9 @@ async fn nothing_acknowledged_is_lost_by_a_hundred_kills() {
         ));
         told.extend(fresh.drain());
 
-        let mut dice = dice.fork();
-        let lives = Duration::from_millis(50 + dice.next() % 450);
-        let loads = load(&server, round, &mut dice).await;
+        let mut rng = rng.fork();
+        let lives = Duration::from_millis(50 + rng.next() % 450);
+        let loads = load(&server, round, &mut rng).await;
         tokio::time::sleep(lives).await;
         loads.is_killed.store(true, Ordering::SeqCst);
         server.kill();
@@ -92,18 +92,18 @@ struct Loads {
 }
 
 /// Clients that buy until the server is gone.
-async fn load(server: &Server, round: usize, dice: &mut Dice) -> Loads {
+async fn load(server: &Server, round: usize, rng: &mut Dice) -> Loads {
     let is_killed = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for task in 0..CLIENTS {
         let mut client = server.sandbox().await;
-        let mut dice = dice.fork();
+        let mut rng = rng.fork();
         let is_killed = Arc::clone(&is_killed);
         clients.spawn(async move {
             let mut told = Told::new();
             for n in 0.. {
                 let reference = format!("K-{round}-{task}-{n}");
-                let number = format!("0171{:04}{}", dice.below(10_000), dice.pick(&ENDS));
+                let number = format!("0171{:04}{}", rng.below(10_000), rng.pick(&ENDS));
                 match client
                     .send(http::Method::POST, RECHARGE, recharge(&number, 10, &reference))
                     .await

@@ -156,7 +156,7 @@ async fn forged_tokens_get_one_answer() {
 /// Whatever is sent to this face is answered in its words: never a 5xx, never a lost connection.
 #[tokio::test]
 async fn two_thousand_mangled_bodies_are_answered_with_care() {
-    let mut dice = Dice::new("logins");
+    let mut rng = Dice::new("logins");
     let folder = Folder::new();
     let server = folder.start_with(&UNLIMITED);
     let mut consumer = Consumer::log_in(&server, "sandbox", "known-phone").await;
@@ -180,14 +180,14 @@ async fn two_thousand_mangled_bodies_are_answered_with_care() {
         ),
     ];
     for n in 0..2_000 {
-        let (path, body) = dice.pick(&bodies);
+        let (path, body) = rng.pick(&bodies);
         let mut bytes = body.replace("\"R\"", &format!("\"R-{n}\"")).into_bytes();
-        for _ in 0..dice.below(6) {
-            let at = dice.below(bytes.len().max(1));
-            match dice.below(4) {
-                0 if !bytes.is_empty() => bytes[at] = u8::try_from(dice.below(256)).unwrap(),
+        for _ in 0..rng.below(6) {
+            let at = rng.below(bytes.len().max(1));
+            match rng.below(4) {
+                0 if !bytes.is_empty() => bytes[at] = u8::try_from(rng.below(256)).unwrap(),
                 1 if bytes.len() > 1 => drop(bytes.remove(at)),
-                2 => bytes.insert(at, b"{}[]\",:0e-.\\"[dice.below(12)]),
+                2 => bytes.insert(at, b"{}[]\",:0e-.\\"[rng.below(12)]),
                 _ => bytes.truncate(at.max(1)),
             }
         }

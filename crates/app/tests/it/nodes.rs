@@ -158,17 +158,17 @@ struct Stubborn {
     addresses: Addresses,
     headers: HeaderMap,
     connection: Option<(usize, Connection)>,
-    dice: Dice,
+    rng: Dice,
 }
 
 impl Stubborn {
-    fn new(addresses: &Addresses, keys: &Keys, dice: Dice) -> Stubborn {
+    fn new(addresses: &Addresses, keys: &Keys, rng: Dice) -> Stubborn {
         let mut headers = HeaderMap::new();
         let value = |text: &str| HeaderValue::from_str(text).unwrap();
         headers.insert("x-open-key", value(&keys.open_key));
         headers.insert("x-authorization", value(&keys.secret_key));
         headers.insert(header::CONTENT_TYPE, value("application/json"));
-        Stubborn { addresses: addresses.clone(), headers, connection: None, dice }
+        Stubborn { addresses: addresses.clone(), headers, connection: None, rng }
     }
 
     /// The status and the code of the answer that counts, and what came before it.
@@ -191,7 +191,7 @@ impl Stubborn {
 
     async fn try_to_buy(&mut self, body: &str) -> Result<(u16, String), Lost> {
         if self.connection.is_none() {
-            let node = self.dice.below(2);
+            let node = self.rng.below(2);
             let address = self.addresses.read().unwrap()[node].clone();
             self.connection = Some((node, Connection::open(&address).await?));
         }
@@ -217,7 +217,7 @@ impl Stubborn {
 /// Rig R5 and R10b: whatever becomes of a node, a reference is one purchase, one hold, one delivery.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reference_is_charged_once_whichever_node_dies_or_freezes() {
-    let mut dice = Dice::new("nodes");
+    let mut rng = Dice::new("nodes");
     let pair = Pair::new(&[&UNLIMITED[..], &["--balance", "999999999"]].concat());
     let (mut one, other) = (pair.start(0), pair.start(1));
     let keys = one.credentials.merchant.sandbox.clone();
@@ -226,7 +226,7 @@ async fn a_reference_is_charged_once_whichever_node_dies_or_freezes() {
     let told: Arc<Mutex<HashMap<usize, BTreeMap<u16, usize>>>> = Arc::default();
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        let mut buyer = Stubborn::new(&addresses, &keys, dice.fork());
+        let mut buyer = Stubborn::new(&addresses, &keys, rng.fork());
         let (sent, told) = (sent.clone(), told.clone());
         clients.spawn(async move {
             let mut before: BTreeMap<String, usize> = BTreeMap::new();
@@ -236,8 +236,8 @@ async fn a_reference_is_charged_once_whichever_node_dies_or_freezes() {
                 let end = ["101", "101", "101", "106", "103", "102", "107", "110"][n % 8];
                 let body = recharge(&format!("0171{n:04}{end}"), 10, &format!("N-{n}"));
                 let (status, troubles) = buyer.buy(&body).await;
-                for trouble in troubles {
-                    *before.entry(trouble).or_default() += 1;
+                for health in troubles {
+                    *before.entry(health).or_default() += 1;
                 }
                 *told.lock().unwrap().entry(n).or_default().entry(status).or_default() += 1;
                 sent.fetch_add(1, Ordering::Relaxed);
@@ -265,8 +265,8 @@ async fn a_reference_is_charged_once_whichever_node_dies_or_freezes() {
     signal(&other, "-CONT");
     let mut troubles: BTreeMap<String, usize> = BTreeMap::new();
     while let Some(before) = clients.join_next().await {
-        for (trouble, n) in before.unwrap() {
-            *troubles.entry(trouble).or_default() += n;
+        for (health, n) in before.unwrap() {
+            *troubles.entry(health).or_default() += n;
         }
     }
     note(&format!("{all} sent; on the way: {troubles:?}"));

@@ -217,9 +217,9 @@ async fn is_right(command: impl Fn(&Folder, u16) -> Command) {
     let secret = server.credentials.merchant.sandbox.webhook_secret.clone().unwrap();
     let receiver = Receiver::start(&secret, &command).await;
     let mut client = server.sandbox().await;
-    let mut wish: Value = serde_json::from_str(&recharge("01712345101", 10, "R-1")).unwrap();
-    wish["webhook_url"] = format!("http://{}/", receiver.address).into();
-    let bought = client.post(RECHARGE, wish.to_string()).await;
+    let mut request: Value = serde_json::from_str(&recharge("01712345101", 10, "R-1")).unwrap();
+    request["webhook_url"] = format!("http://{}/", receiver.address).into();
+    let bought = client.post(RECHARGE, request.to_string()).await;
     assert_eq!(bought.status(), 200, "{bought:?}");
     let start = Instant::now();
     while !receiver.printed().contains("billing.recharge.approved R-1 success\n") {

@@ -250,10 +250,10 @@ async fn the_quick_flow_buys_the_offer_of_68() {
         offers.as_array().unwrap().iter().find(|offer| offer["amount"] == 68).unwrap().clone();
     assert_types(&offer, &[("ticketId", "string"), ("operator", "string")]);
     assert_eq!(offer["commission"], json!(1.02));
-    let mut wish = offer;
-    wish["number"] = json!("01614031175");
-    wish["reference"] = json!("BILL-20260204-00012");
-    let bought = client.post(crate::harness::OFFER, wish.to_string()).await;
+    let mut request = offer;
+    request["number"] = json!("01614031175");
+    request["reference"] = json!("BILL-20260204-00012");
+    let bought = client.post(crate::harness::OFFER, request.to_string()).await;
     assert_eq!(bought.status(), 200, "{bought:?}");
     let body = bought.json();
     assert_types(&body, &BILLING);

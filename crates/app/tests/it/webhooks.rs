@@ -54,9 +54,9 @@ fn flags(settings: &str) -> Vec<&str> {
 }
 
 /// Settings that divide the waits between tries, so that three days are some minutes.
-fn hasty(folder: &Folder, haste: u32) -> String {
+fn hasty(folder: &Folder, time_divisor: u32) -> String {
     let file = folder.path("saldo.toml");
-    std::fs::write(&file, format!("webhook_haste = {haste}\n")).unwrap();
+    std::fs::write(&file, format!("webhook_haste = {time_divisor}\n")).unwrap();
     file.display().to_string()
 }
 
@@ -245,17 +245,17 @@ const CLIENTS: usize = 8;
 /// Answers that are not a success, of a hundred.
 const BAD_OF_100: usize = 30;
 /// So often one event is answered badly at most: the last waits are too long to be waited out here.
-const BAD_AT_MOST: usize = 5;
+const BAD_AT_MAX: usize = 5;
 
 /// 10,000 events, a receiver that answers badly three times out of ten, 20 kills of the server
 /// (RELIABILITY P8). The oracle is what the receiver wrote down. Waits are divided by 600.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_by_a_bad_receiver_and_twenty_kills() {
-    let mut dice = Dice::new("webhooks");
+    let mut rng = Dice::new("webhooks");
     let folder = Folder::new();
     let settings = hasty(&folder, 600);
     let flags = [&flags(&settings)[..], &["--balance", "999999999"]].concat();
-    let receiver = badly_answering(&mut dice).await;
+    let receiver = badly_answering(&mut rng).await;
     let bought = Arc::new(AtomicUsize::new(0));
     for round in 0..=KILLS {
         let server = folder.start_with(&flags);
@@ -279,7 +279,7 @@ async fn nothing_is_lost_by_a_bad_receiver_and_twenty_kills() {
             assert!(began.elapsed() < Duration::from_secs(60), "there is no load");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(dice.next() % 300)).await;
+        tokio::time::sleep(Duration::from_millis(rng.next() % 300)).await;
         server.kill();
         clients.join_all().await;
     }
@@ -287,21 +287,21 @@ async fn nothing_is_lost_by_a_bad_receiver_and_twenty_kills() {
     judge(&folder, &receiver.posts());
 }
 
-async fn badly_answering(dice: &mut Dice) -> Receiver {
-    let state = Mutex::new((dice.fork(), HashMap::<String, usize>::new()));
+async fn badly_answering(rng: &mut Dice) -> Receiver {
+    let state = Mutex::new((rng.fork(), HashMap::<String, usize>::new()));
     Receiver::answering(move |path, id| {
         let mut state = state.lock().unwrap();
-        let (dice, bad) = &mut *state;
+        let (rng, bad) = &mut *state;
         if path.starts_with("/gone") {
             return Says::Status(410);
         }
         let times = bad.entry(id.to_owned()).or_default();
-        if dice.below(100) >= BAD_OF_100 || *times >= BAD_AT_MOST {
-            return Says::Status(dice.pick(&[200, 200, 202, 204]));
+        if rng.below(100) >= BAD_OF_100 || *times >= BAD_AT_MAX {
+            return Says::Status(rng.pick(&[200, 200, 202, 204]));
         }
         *times += 1;
         // Few that answer nothing: each holds a seat for a second.
-        match dice.below(20) {
+        match rng.below(20) {
             0 => Says::Nothing,
             1..=5 => Says::Reset,
             6..=10 => Says::Status(302),

@@ -8,7 +8,7 @@ use crate::account::Environment;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Longest address taken.
-const BYTES_MOST: usize = 2048;
+const BYTES_MAX: usize = 2048;
 
 /// The ports of `https`: the usual one, and the one beside it. Any other would let an account knock
 /// at a stranger's mail server or database.
@@ -22,7 +22,7 @@ pub struct Where {
     /// In the sandbox `http` will do.
     pub environment: Environment,
     /// This machine is allowed, by `http` too and on any port: for tests.
-    pub may_loop_back: bool,
+    pub allow_loopback: bool,
 }
 
 /// An address that has the right form.
@@ -38,7 +38,7 @@ impl Address {
     /// Reads it, or refuses in words for people: what is no absolute `https` URL with a public host's
     /// name and a usual port.
     pub fn parse(text: &str, allowed: Where) -> Result<Address, &'static str> {
-        if text.len() > BYTES_MOST {
+        if text.len() > BYTES_MAX {
             return Err("must be at most 2048 characters long.");
         }
         if !text.bytes().all(is_plain) {
@@ -55,7 +55,7 @@ impl Address {
         let (true, Some(port)) = (is_host(host), port) else {
             return Err("must name a host, and a port from 1 to 65535 if any.");
         };
-        let loops_back = allowed.may_loop_back && is_this_machine(host);
+        let loops_back = allowed.allow_loopback && is_this_machine(host);
         if !loops_back && !is_public_name(host) {
             return Err("must name a public host: no address, and nothing on this machine.");
         }
@@ -142,7 +142,7 @@ mod tests {
     use Environment::{Live, Sandbox};
 
     fn parse(text: &str, environment: Environment) -> Result<Address, &'static str> {
-        Address::parse(text, Where { environment, may_loop_back: false })
+        Address::parse(text, Where { environment, allow_loopback: false })
     }
 
     #[test]
@@ -257,13 +257,13 @@ mod tests {
         ] {
             for environment in [Live, Sandbox] {
                 assert!(parse(here, environment).is_err(), "{here}");
-                let allowed = Where { environment, may_loop_back: true };
+                let allowed = Where { environment, allow_loopback: true };
                 let address = Address::parse(here, allowed).unwrap();
                 assert_eq!((address.host(), address.port()), (host, port), "{here}");
                 assert!(address.loops_back(), "{here}");
             }
         }
-        let allowed = Where { environment: Sandbox, may_loop_back: true };
+        let allowed = Where { environment: Sandbox, allow_loopback: true };
         for elsewhere in ["http://10.0.0.1/", "http://[fd00::1]/", "http://x.localhost/"] {
             assert!(Address::parse(elsewhere, allowed).is_err(), "{elsewhere}");
         }

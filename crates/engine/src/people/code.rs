@@ -5,7 +5,7 @@
 
 use crate::Engine;
 use domain::refusal::Refusal;
-use store::Mark;
+use store::DeviceMark;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 10;
@@ -32,7 +32,7 @@ impl Engine {
     }
 
     /// The digest of a code, however it was typed.
-    pub(super) fn digest_of_code(&self, purpose: For<'_>, email: &str, code: &str) -> Mark {
+    pub(super) fn digest_of_code(&self, purpose: For<'_>, email: &str, code: &str) -> DeviceMark {
         let (purpose, password) = match purpose {
             For::SignUp(password) => ("code sign-up", password),
             For::Reset => ("code reset", ""),

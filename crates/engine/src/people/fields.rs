@@ -2,12 +2,12 @@
 //!
 //! Invariant: an address is compared as [`address`] gives it, everywhere.
 
-use domain::refusal::{Complaint, Refusal};
+use domain::refusal::{FieldError, Refusal};
 
 /// RFC 5321, 4.5.3.1: a path of 256 octets, without its brackets.
-const EMAIL_BYTES_MOST: usize = 254;
-const LOCAL_BYTES_MOST: usize = 64;
-const NAME_CHARS_MOST: usize = 100;
+const EMAIL_BYTES_MAX: usize = 254;
+const LOCAL_BYTES_MAX: usize = 64;
+const NAME_CHARS_MAX: usize = 100;
 /// National numbers, of any country (E.164 has 15 digits at most).
 const MOBILE_DIGITS: std::ops::RangeInclusive<usize> = 6..=15;
 /// NIST SP 800-63B, 5.1.1.2: length counts, the kinds of characters do not.
@@ -78,7 +78,7 @@ pub(super) fn check_sign_up(
     if !is_mobile {
         complaints.push(complaint("mobile", "Give the number in national form: 6 to 15 digits."));
     }
-    if name.chars().count() > NAME_CHARS_MOST || name.chars().any(char::is_control) {
+    if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
         complaints.push(complaint("name", "Give a name of at most 100 characters."));
     }
     complaints.extend(complaint_about_password(email, password));
@@ -90,15 +90,15 @@ pub(super) fn check_password(email: &str, password: &str) -> Result<(), Refusal>
     refuse_if_any(complaint_about_password(email, password).into_iter().collect())
 }
 
-fn refuse_if_any(complaints: Vec<Complaint>) -> Result<(), Refusal> {
+fn refuse_if_any(complaints: Vec<FieldError>) -> Result<(), Refusal> {
     if complaints.is_empty() { Ok(()) } else { Err(Refusal::Invalid(complaints)) }
 }
 
-fn complaint(field: &'static str, says: &str) -> Complaint {
-    Complaint { field, says: says.to_owned() }
+fn complaint(field: &'static str, says: &str) -> FieldError {
+    FieldError { field, says: says.to_owned() }
 }
 
-fn complaint_about_password(email: &str, password: &str) -> Option<Complaint> {
+fn complaint_about_password(email: &str, password: &str) -> Option<FieldError> {
     let small = password.trim().to_lowercase();
     let local = email.split('@').next().unwrap_or_default();
     let says = if !PASSWORD_CHARS.contains(&password.chars().count()) {
@@ -123,7 +123,7 @@ pub(super) fn is_address(email: &str) -> bool {
     let Some((local, host)) = email.split_once('@') else { return false };
     let is_local_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
     let is_local = !local.is_empty()
-        && local.len() <= LOCAL_BYTES_MOST
+        && local.len() <= LOCAL_BYTES_MAX
         && local.bytes().all(is_local_byte)
         && !local.starts_with('.')
         && !local.ends_with('.')
@@ -134,7 +134,7 @@ pub(super) fn is_address(email: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    email.len() <= EMAIL_BYTES_MOST
+    email.len() <= EMAIL_BYTES_MAX
         && is_local
         && host.contains('.')
         && host.split('.').all(is_label)

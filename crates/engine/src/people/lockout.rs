@@ -13,7 +13,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use store::Mark;
+use store::DeviceMark;
 
 /// How many failures within how long lock for how long: at least as long as they count.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ struct Rule {
 }
 
 const GUESSES: Rule = Rule {
-    failures: limits::GUESSES_MOST,
+    failures: limits::GUESSES_MAX,
     window: limits::GUESSES_WINDOW,
     lock: limits::GUESSES_LOCK,
     uncounted: Err(limits::GUESSERS_FULL_WAIT),
@@ -34,7 +34,7 @@ const GUESSES: Rule = Rule {
 /// For as long as the codes that were there count. The database counts their tries in all, so a
 /// flood need not keep anybody out.
 const CODES: Rule = Rule {
-    failures: limits::CODE_TRIES_MOST,
+    failures: limits::CODE_TRIES_MAX,
     window: limits::CODE_LIFE,
     lock: limits::CODE_LIFE,
     uncounted: Ok(()),
@@ -44,7 +44,7 @@ const CODES: Rule = Rule {
 pub(super) struct Lockout {
     emails: Tries<Email>,
     addresses: Tries<IpAddr>,
-    homes: Tries<(Email, Mark)>,
+    homes: Tries<(Email, DeviceMark)>,
     codes: Tries<(Email, IpAddr)>,
     code_addresses: Tries<IpAddr>,
 }
@@ -54,7 +54,7 @@ pub(super) struct Lockout {
 pub(super) struct Ticket<'a> {
     email: Option<Place<'a, Email>>,
     address: Option<Place<'a, IpAddr>>,
-    home: Option<Place<'a, (Email, Mark)>>,
+    home: Option<Place<'a, (Email, DeviceMark)>>,
     code: Option<Place<'a, (Email, IpAddr)>>,
 }
 
@@ -84,7 +84,7 @@ impl Lockout {
         &self,
         email: Email,
         from: IpAddr,
-        home: Option<Mark>,
+        home: Option<DeviceMark>,
         now: Duration,
     ) -> Result<Ticket<'_>, Duration> {
         let wait = match self.begin_anywhere(email, from, now) {
@@ -299,7 +299,7 @@ mod tests {
     use proptest::prelude::*;
 
     const ANNA: Email = [1; 32];
-    const HOME: Mark = [9; 32];
+    const HOME: DeviceMark = [9; 32];
 
     fn at(text: &str) -> IpAddr {
         text.parse().unwrap()

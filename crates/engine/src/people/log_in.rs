@@ -4,15 +4,15 @@
 //! gets the same answer; only a right password learns that its login or account is switched off.
 
 use super::fields;
-use super::password::Verdict;
+use super::password::PasswordCheck;
 use super::{counted, seal_of, token, too_fast};
 use crate::access::Quota;
 use crate::{Engine, limits};
 use domain::account::{Environment, Role, subscriber};
 use domain::ids::{DeviceId, SessionId, UserId};
-use domain::refusal::{Complaint, Refusal};
+use domain::refusal::{FieldError, Refusal};
 use std::net::IpAddr;
-use store::{Entry, Mark, NewDevice, PeopleChange, PeopleDone, Session, User, UserHolder};
+use store::{DeviceMark, Entry, NewDevice, PeopleChange, PeopleDone, Session, User, UserHolder};
 
 /// Who wants in.
 #[derive(Clone, Copy)]
@@ -54,7 +54,7 @@ impl Engine {
     pub async fn log_in(&self, ask: LogIn<'_>) -> Result<AccessToken, Refusal> {
         if ask.push_token.len() > limits::PUSH_TOKEN_BYTES {
             let says = "A push token has at most 4096 bytes.".to_owned();
-            return Err(Refusal::Invalid(vec![Complaint { field: "push_token", says }]));
+            return Err(Refusal::Invalid(vec![FieldError { field: "push_token", says }]));
         }
         let email = fields::address(ask.email);
         let place = self.place(&email, ask.push_token);
@@ -63,8 +63,8 @@ impl Engine {
         let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
         let verdict = self.inner.people.hasher.verify(ask.password, stored).await?;
         let (UserHolder { user, account }, is_stale) = match (verdict, holder) {
-            (Verdict::Right { is_stale }, Some(holder)) => (holder, is_stale),
-            (Verdict::Right { .. } | Verdict::Wrong, _) => {
+            (PasswordCheck::Right { is_stale }, Some(holder)) => (holder, is_stale),
+            (PasswordCheck::Right { .. } | PasswordCheck::Wrong, _) => {
                 ticket.failed(self.monotonic());
                 return Err(Refusal::LogInFailed);
             }
@@ -83,7 +83,7 @@ impl Engine {
         &self,
         email: &str,
         from: IpAddr,
-        place: Option<Mark>,
+        place: Option<DeviceMark>,
     ) -> Result<super::lockout::Ticket<'_>, Refusal> {
         let home = match place {
             Some(mark) if self.is_known(email, &mark)? => Some(mark),
@@ -98,8 +98,8 @@ impl Engine {
         Ok(ticket)
     }
 
-    fn is_known(&self, email: &str, place: &Mark) -> Result<bool, Refusal> {
-        let known = self.inner.store.known_place(email, place, self.now());
+    fn is_known(&self, email: &str, place: &DeviceMark) -> Result<bool, Refusal> {
+        let known = self.inner.store.known_device(email, place, self.now());
         known.map_err(|fault| self.unavailable(&fault))
     }
 
@@ -111,7 +111,7 @@ impl Engine {
         &self,
         user: User,
         ask: LogIn<'_>,
-        place: Option<Mark>,
+        place: Option<DeviceMark>,
         rehashed: Option<String>,
     ) -> Result<AccessToken, Refusal> {
         let now = self.now();
@@ -144,10 +144,10 @@ impl Engine {
             return Ok(None);
         }
         let id = DeviceId(self.next_id());
-        let (vault, chance) = (&self.inner.vault, self.inner.random.as_ref());
+        let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
         let mark = vault.tag("push token", push_token.as_bytes());
         let place = seal_of(user, &mark);
-        let sealed = vault.seal("push token", &place, push_token.as_bytes(), chance);
+        let sealed = vault.seal("push token", &place, push_token.as_bytes(), random);
         let sealed = sealed.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
         Ok(Some(NewDevice { id, mark, sealed }))
     }

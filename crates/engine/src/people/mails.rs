@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 pub(super) struct Mails {
     mailer: Option<Arc<dyn Mailer>>,
     waiting: Arc<Semaphore>,
-    seats: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     to: Hourly<Email>,
     to_from: Hourly<(Email, IpAddr)>,
     from: Hourly<IpAddr>,
@@ -30,7 +30,7 @@ impl Mails {
         Mails {
             mailer,
             waiting: Arc::new(Semaphore::new(limits::MAILS_WAITING)),
-            seats: Arc::new(Semaphore::new(limits::MAILS_AT_ONCE)),
+            slots: Arc::new(Semaphore::new(limits::MAILS_AT_ONCE)),
             to: Hourly::new(limits::MAILS_AN_HOUR_TO),
             to_from: Hourly::new(limits::MAILS_AN_HOUR_TO_FROM),
             from: Hourly::new(limits::MAILS_AN_HOUR_FROM),
@@ -61,10 +61,10 @@ impl Engine {
             tracing::warn!(subject = mail.subject, "too many mails wait; one was dropped");
             return;
         };
-        let seats = mails.seats.clone();
+        let slots = mails.slots.clone();
         self.inner.tasks.spawn(async move {
             let _place = place;
-            let Ok(_seat) = seats.acquire_owned().await else { return };
+            let Ok(_seat) = slots.acquire_owned().await else { return };
             match tokio::time::timeout(limits::MAIL_WITHIN, mailer.send(&mail)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => {

@@ -26,8 +26,8 @@ use crate::{Engine, keys, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
-use domain::admission::Denial;
 use domain::ids::{SessionId, UserId};
+use domain::ledger::admission::Denial;
 use domain::mail::Mailer;
 use domain::refusal::Refusal;
 use lockout::Lockout;
@@ -37,7 +37,7 @@ use session::{CachedSession, Ends};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Done, Fault, Mark, PeopleChange, PeopleDone};
+use store::{Change, DeviceMark, Done, Fault, PeopleChange, PeopleDone};
 
 /// What a mail address is counted by: of a fixed size, whatever was typed, somebody's or not.
 type Email = [u8; 32];
@@ -46,7 +46,7 @@ type Email = [u8; 32];
 pub(crate) struct People {
     hasher: Hasher,
     /// Log-ins that were hashed, by mail address and the known device they came from, if any.
-    log_ins: Limiter<(Email, Option<Mark>)>,
+    log_ins: Limiter<(Email, Option<DeviceMark>)>,
     log_ins_from: Limiter<IpAddr>,
     lockout: Lockout,
     mails: Mails,
@@ -92,7 +92,7 @@ impl Engine {
                 | Done::Written
                 | Done::Posted { .. }
                 | Done::Allowed(_)
-                | Done::Claimed(_)
+                | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)
                 | Done::Counted(_)
@@ -119,7 +119,7 @@ impl Engine {
 
     /// The mark of the device that somebody knocks on, if it names itself: by a secret of its own,
     /// for one login. A network has none: whoever shares it would be at home there too.
-    fn place(&self, email: &str, push_token: &str) -> Option<Mark> {
+    fn place(&self, email: &str, push_token: &str) -> Option<DeviceMark> {
         let words = format!("{email}\n{push_token}");
         (!push_token.is_empty()).then(|| self.inner.vault.tag("place device", words.as_bytes()))
     }
@@ -166,7 +166,7 @@ fn site(from: IpAddr) -> IpAddr {
 }
 
 /// Where a device's push token is sealed for: the row of its login and mark, whatever its number.
-fn seal_of(user: UserId, mark: &Mark) -> String {
+fn seal_of(user: UserId, mark: &DeviceMark) -> String {
     format!("device of {user}: {}", URL_SAFE_NO_PAD.encode(mark))
 }
 

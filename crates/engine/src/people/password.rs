@@ -7,7 +7,7 @@
 use crate::limits;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use domain::clock::Chance;
+use domain::clock::Random;
 use domain::refusal::Refusal;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -26,7 +26,7 @@ pub(crate) struct Hashed(pub(crate) String);
 
 /// What verifying found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PasswordCheck {
     Right {
         /// Hashed with other parameters than today's.
         is_stale: bool,
@@ -37,7 +37,7 @@ pub(super) enum Verdict {
 /// Hashes and verifies, two at a time.
 pub(crate) struct Hasher {
     line: Arc<Semaphore>,
-    seats: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 impl Hasher {
@@ -45,7 +45,7 @@ impl Hasher {
         let line = limits::HASHES_AT_ONCE + limits::HASHES_WAITING;
         Hasher {
             line: Arc::new(Semaphore::new(line)),
-            seats: Arc::new(Semaphore::new(limits::HASHES_AT_ONCE)),
+            slots: Arc::new(Semaphore::new(limits::HASHES_AT_ONCE)),
         }
     }
 
@@ -53,10 +53,10 @@ impl Hasher {
     pub(super) async fn hash(
         &self,
         password: &str,
-        chance: &dyn Chance,
+        random: &dyn Random,
     ) -> Result<Hashed, Refusal> {
         let mut salt = [0; SALT_BYTES];
-        chance.fill(&mut salt).map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        random.fill(&mut salt).map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
         let password = password.to_owned();
         let hash = move || {
             let argon2 = argon2()?;
@@ -71,7 +71,7 @@ impl Hasher {
         &self,
         password: &str,
         stored: Option<&str>,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<PasswordCheck, Refusal> {
         let password = password.to_owned();
         let stored = stored.unwrap_or(NOBODYS).to_owned();
         self.run(move || verdict(&password, &stored)).await
@@ -84,10 +84,10 @@ impl Hasher {
         let full = |_| Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
         let place = self.line.clone().try_acquire_owned().map_err(full)?;
         let broken = Refusal::Unavailable { retry_after_s: 5 };
-        let seat = self.seats.clone().acquire_owned().await.map_err(|_| broken.clone())?;
+        let slot = self.slots.clone().acquire_owned().await.map_err(|_| broken.clone())?;
         let hashing = tokio::task::spawn_blocking(move || {
             let done = work();
-            drop((seat, place));
+            drop((slot, place));
             done
         });
         hashing.await.map_err(|_| broken)
@@ -99,30 +99,30 @@ fn argon2() -> Option<Argon2<'static>> {
     Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-fn verdict(password: &str, stored: &str) -> Verdict {
+fn verdict(password: &str, stored: &str) -> PasswordCheck {
     let Ok(hash) = PasswordHash::new(stored) else {
         tracing::error!("a stored password hash cannot be read");
-        return Verdict::Wrong;
+        return PasswordCheck::Wrong;
     };
     if Argon2::default().verify_password(password.as_bytes(), &hash).is_err() {
-        return Verdict::Wrong;
+        return PasswordCheck::Wrong;
     }
     let is_today = Params::try_from(&hash)
         .is_ok_and(|p| (p.m_cost(), p.t_cost(), p.p_cost()) == (MEMORY_KIB, PASSES, LANES));
     let is_stale = !is_today || !stored.starts_with("$argon2id$v=19$");
-    Verdict::Right { is_stale }
+    PasswordCheck::Right { is_stale }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::clock::NoChance;
+    use domain::clock::NoRandom;
     use std::sync::mpsc;
 
     struct Same;
 
-    impl Chance for Same {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance> {
+    impl Random for Same {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom> {
             bytes.fill(5);
             Ok(())
         }
@@ -137,15 +137,21 @@ mod tests {
             "{hash}"
         );
         let verify = async |password, stored| hasher.verify(password, stored).await.unwrap();
-        assert_eq!(verify("a fine one", Some(&hash)).await, Verdict::Right { is_stale: false });
-        assert_eq!(verify("another", Some(&hash)).await, Verdict::Wrong);
-        assert_eq!(verify("a fine one", None).await, Verdict::Wrong);
-        assert_eq!(verify("a fine one", Some("no hash")).await, Verdict::Wrong);
+        assert_eq!(
+            verify("a fine one", Some(&hash)).await,
+            PasswordCheck::Right { is_stale: false }
+        );
+        assert_eq!(verify("another", Some(&hash)).await, PasswordCheck::Wrong);
+        assert_eq!(verify("a fine one", None).await, PasswordCheck::Wrong);
+        assert_eq!(verify("a fine one", Some("no hash")).await, PasswordCheck::Wrong);
         assert!(PasswordHash::new(NOBODYS).is_ok());
         let weak =
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
         let weak = weak.hash_password_with_salt(b"a fine one", &[1; 16]).unwrap().to_string();
-        assert_eq!(verify("a fine one", Some(&weak)).await, Verdict::Right { is_stale: true });
+        assert_eq!(
+            verify("a fine one", Some(&weak)).await,
+            PasswordCheck::Right { is_stale: true }
+        );
     }
 
     /// Two work, twenty wait, the next is refused; whoever hangs up frees its place in the line but
@@ -162,7 +168,7 @@ mod tests {
                 hasher.run(move || gate.lock().unwrap().recv().unwrap()).await
             }));
         }
-        while hasher.line.available_permits() > 0 || hasher.seats.available_permits() > 0 {
+        while hasher.line.available_permits() > 0 || hasher.slots.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         let refused = Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
@@ -175,12 +181,12 @@ mod tests {
             task.abort();
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        assert_eq!(hasher.seats.available_permits(), 0, "two threads are still at it");
+        assert_eq!(hasher.slots.available_permits(), 0, "two threads are still at it");
         go.send(()).unwrap();
         go.send(()).unwrap();
         while hasher.line.available_permits() < 22 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(hasher.verify("x", None).await, Ok(Verdict::Wrong));
+        assert_eq!(hasher.verify("x", None).await, Ok(PasswordCheck::Wrong));
     }
 }

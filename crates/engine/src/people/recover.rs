@@ -4,7 +4,7 @@
 //! own too, in the same commit.
 
 use super::code::For;
-use super::password::Verdict;
+use super::password::PasswordCheck;
 use super::{counted, fields};
 use crate::{Caller, Engine};
 use domain::account::Role;
@@ -29,7 +29,7 @@ impl Engine {
         fields::check_password(&user.email, new)?;
         let ticket = self.may_guess(&user.email, from, None)?;
         let verdict = self.inner.people.hasher.verify(current, Some(&user.password_hash)).await?;
-        if verdict == Verdict::Wrong {
+        if verdict == PasswordCheck::Wrong {
             ticket.failed(self.monotonic());
             return Err(Refusal::LogInFailed);
         }

@@ -4,7 +4,7 @@
 //! node that ends it and within a second on the others; a caller has the rate of its account.
 
 use super::token;
-use crate::{Caller, Engine, Visit, limits};
+use crate::{AccessResult, Caller, Engine, limits};
 use domain::account::{Plan, Role};
 use domain::ids::{SessionId, UserId};
 use domain::refusal::Refusal;
@@ -54,8 +54,8 @@ impl Ends {
 impl Engine {
     /// Who calls: checks, in this order, token, session, login, account and rate. Wrong tokens are not
     /// counted: 256 bits cannot be guessed, and behind one address many tokens run out.
-    pub async fn enter_with_token(&self, token: Option<&str>) -> Visit {
-        let stop = |refusal| Visit { caller: Err(refusal), quota: None };
+    pub async fn enter_with_token(&self, token: Option<&str>) -> AccessResult {
+        let stop = |refusal| AccessResult { caller: Err(refusal), quota: None };
         let Some(token) = token else { return stop(Refusal::TokenInvalid) };
         let holder = match self.session_of(token) {
             Ok(holder) => holder,
@@ -84,7 +84,7 @@ impl Engine {
         } else {
             Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) })
         };
-        Visit { caller, quota: Some(quota) }
+        AccessResult { caller, quota: Some(quota) }
     }
 
     /// Ends the session that a caller came in with.

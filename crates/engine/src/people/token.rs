@@ -20,7 +20,7 @@ const PERIOD_S: i64 = 30 * 24 * 3600;
 const LIFE_S: i64 = limits::TOKEN_LIFE.as_secs().cast_signed();
 /// Between two nodes' clocks. What has expired has expired.
 const SKEW_S: i64 = 60;
-const BYTES_MOST: usize = 2048;
+const BYTES_MAX: usize = 2048;
 
 /// RFC 7519's registered claims, and the session. Numbers are whole: RFC 7519 would allow fractions.
 #[derive(Serialize, Deserialize)]
@@ -97,7 +97,7 @@ fn signed(key: &hmac::Key, header: &str, claims: &[u8]) -> String {
 
 /// What a token says; `None` if it is not ours or does not count now, whatever the reason.
 pub(super) fn read(vault: &Vault, text: &str, now: Timestamp) -> Option<Said> {
-    if text.len() > BYTES_MOST {
+    if text.len() > BYTES_MAX {
         return None;
     }
     let now_s = now.0.div_euclid(1_000_000);

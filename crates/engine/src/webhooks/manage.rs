@@ -7,21 +7,21 @@ use crate::Engine;
 use domain::account::{AccountId, Environment};
 use domain::ids::{EndpointId, KeyId};
 use domain::mail::Mail;
-use domain::refusal::{Complaint, Refusal};
-use domain::telling::{Owed, SuccessEvent, webhook_id};
+use domain::refusal::{FieldError, Refusal};
+use domain::webhook::schedule::{PendingWebhook, SuccessEvent, webhook_id};
 use domain::webhook::{Address, Where};
 use domain::{PurchaseId, PurchaseKey};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, Destination, Done, Endpoint, EndpointChange, Fault, LogPage, LoggedWebhook, Replayed,
-    Tried, Trouble, WebhookChange,
+    Change, Destination, Done, Endpoint, EndpointChange, EndpointHealth, Fault, LogPage,
+    LoggedWebhook, Replayed, Tried, WebhookChange,
 };
 
 /// What secrets are sealed for.
 const SEALED_FOR: &str = "webhook secret";
 /// A secret that was replaced counts this long at most (RELIABILITY K5).
-const KEPT_MOST: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEPT_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// An endpoint that is to be made.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct EndpointView {
     /// As stored.
     pub endpoint: Endpoint,
     /// What is wrong with its address, if anything.
-    pub trouble: Option<Trouble>,
+    pub health: Option<EndpointHealth>,
 }
 
 impl Engine {
@@ -116,7 +116,7 @@ impl Engine {
     pub async fn rotate_secret(&self, id: EndpointId, keep: Duration) -> Result<String, Refusal> {
         let _one_at_a_time = self.inner.changing.lock().await;
         let mut endpoint = self.endpoint(id)?;
-        let until = self.now().after(keep.min(KEPT_MOST));
+        let until = self.now().after(keep.min(KEPT_MAX));
         let old = endpoint.secret.take().filter(|_| !keep.is_zero());
         endpoint.old_secret = old.map(|secret| (secret, until));
         let secret = self.give_secret(&mut endpoint)?;
@@ -128,19 +128,19 @@ impl Engine {
     pub async fn switch_on(&self, id: EndpointId) -> Result<(), Refusal> {
         let endpoint = self.endpoint(id)?;
         let Some(address) = destination_of(&endpoint) else { return Ok(()) };
-        self.inner.webhooks.shelf().switch_on(&address);
-        self.write_endpoint(EndpointChange::Trouble(address, None)).await
+        self.inner.webhooks.endpoint_cache().switch_on(&address);
+        self.write_endpoint(EndpointChange::Health(address, None)).await
     }
 
     /// The endpoints of an account that were not removed, oldest first.
     pub fn endpoints_of(&self, account: AccountId) -> Result<Vec<EndpointView>, Refusal> {
         let endpoints = self.inner.store.endpoints().map_err(|fault| self.unavailable(&fault))?;
         // Troubles that another node has seen are read with the book.
-        self.book().map_err(|fault| self.unavailable(&fault))?;
+        self.cached_endpoints().map_err(|fault| self.unavailable(&fault))?;
         let view = |endpoint: Endpoint| {
             let address = destination_of(&endpoint);
-            let trouble = address.and_then(|a| self.inner.webhooks.shelf().trouble(&a));
-            EndpointView { endpoint, trouble }
+            let health = address.and_then(|a| self.inner.webhooks.endpoint_cache().health(&a));
+            EndpointView { endpoint, health }
         };
         let mine = |e: &Endpoint| e.account == account && e.removed_at.is_none();
         Ok(endpoints.into_iter().filter(mine).map(view).collect())
@@ -217,7 +217,7 @@ impl Engine {
             environment: endpoint.environment,
             id: PurchaseId(self.next_id()),
         };
-        let owed = Arc::new(Owed {
+        let owed = Arc::new(PendingWebhook {
             event: tale.event.into(),
             sequence: tale.sequence,
             endpoint: id,
@@ -247,7 +247,7 @@ impl Engine {
         };
         let environment = address.environment.code();
         for user in users.iter().filter(|u| u.account == address.account && u.is_active) {
-            let host = domain::telling::host_of(&address.url);
+            let host = domain::webhook::schedule::host_of(&address.url);
             let text = format!(
                 "Webhooks of your {environment} environment are no longer sent to {host}: {why}.\n\n\
                  They are kept for 30 days. Once the address works, have it switched on again and \
@@ -262,9 +262,9 @@ impl Engine {
     pub(crate) async fn write_trouble(
         &self,
         address: &Destination,
-        trouble: Option<Trouble>,
+        health: Option<EndpointHealth>,
     ) -> Result<(), Fault> {
-        let change = Change::Endpoint(EndpointChange::Trouble(address.clone(), trouble));
+        let change = Change::Endpoint(EndpointChange::Health(address.clone(), health));
         // Nothing in it can be denied: it needs nothing.
         self.inner.store.write(change).await.map(|_| ())
     }
@@ -288,10 +288,10 @@ impl Engine {
 
     /// Gives an endpoint a new secret; answers it as people see it.
     fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Refusal> {
-        let chance = self.inner.random.as_ref();
+        let random = self.inner.random.as_ref();
         let no_chance = |_| Refusal::Unavailable { retry_after_s: 5 };
-        let secret = signature::fresh(chance).map_err(no_chance)?;
-        let sealed = self.inner.vault.seal(SEALED_FOR, &place(endpoint), &secret, chance);
+        let secret = signature::fresh(random).map_err(no_chance)?;
+        let sealed = self.inner.vault.seal(SEALED_FOR, &place(endpoint), &secret, random);
         endpoint.secret = Some(sealed.map_err(no_chance)?);
         Ok(signature::shown(&secret))
     }
@@ -303,14 +303,14 @@ impl Engine {
         for event in &endpoint.events {
             if !known.contains(&event.as_str()) {
                 let says = format!("{event:?} is none of {}.", known.join(", "));
-                complaints.push(Complaint { field: "event", says });
+                complaints.push(FieldError { field: "event", says });
             }
         }
         if let Some(url) = &endpoint.url {
-            let may_loop_back = parts.is_some_and(|parts| parts.allow_loopback);
-            let allowed = Where { environment: endpoint.environment, may_loop_back };
+            let allow_loopback = parts.is_some_and(|parts| parts.allow_loopback);
+            let allowed = Where { environment: endpoint.environment, allow_loopback };
             if let Err(says) = Address::parse(url, allowed) {
-                complaints.push(Complaint { field: "url", says: format!("The address {says}") });
+                complaints.push(FieldError { field: "url", says: format!("The address {says}") });
             }
         }
         if complaints.is_empty() { Ok(()) } else { Err(Refusal::Invalid(complaints)) }
@@ -318,7 +318,7 @@ impl Engine {
 
     async fn write_endpoint(&self, change: EndpointChange) -> Result<(), Refusal> {
         let written = self.inner.store.write(Change::Endpoint(change)).await;
-        self.inner.webhooks.shelf().forget();
+        self.inner.webhooks.endpoint_cache().forget();
         // Nothing in it can be denied: it needs nothing.
         written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
     }

@@ -3,20 +3,20 @@
 //! Not here: the words (a face's), the way there (a courier's), when it is tried again
 //! (`worker::tell`). Invariant: what is owed is written in the commit of the step that it tells of.
 
-mod book;
+mod endpoint_cache;
 mod manage;
 mod signature;
 
 pub use manage::{EndpointView, NewEndpoint};
 
-pub(crate) use book::{Noted, destination};
+pub(crate) use endpoint_cache::{Noted, destination};
 
 use crate::worker::Arrival;
 use crate::{Engine, WebhookParts, limits};
-use book::{Shelf, wants};
-use domain::settle::Move;
-use domain::telling::{Owed, SuccessEvent};
+use domain::purchase::settle::Move;
+use domain::webhook::schedule::{PendingWebhook, SuccessEvent};
 use domain::{Purchase, PurchaseKey, Timestamp};
+use endpoint_cache::{EndpointCache, wants};
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -24,13 +24,13 @@ use store::{DueWebhook, Fault};
 use tokio::sync::{Notify, mpsc};
 
 /// Finds the words of a face for what became of a purchase, as its account's servers hear it.
-pub trait Teller: Send + Sync {
+pub trait WebhookRenderer: Send + Sync {
     /// What is told of a purchase that has just opened, or taken a step, to what it is now: nothing,
     /// or one or more events in their order.
-    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<Tale>;
+    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent>;
 
     /// What an account sends itself to see whether it arrives.
-    fn test(&self, endpoint: &store::Endpoint, at: Timestamp) -> Tale;
+    fn test(&self, endpoint: &store::Endpoint, at: Timestamp) -> RenderedEvent;
 
     /// The names of all events there are.
     fn events(&self) -> &'static [&'static str];
@@ -38,7 +38,7 @@ pub trait Teller: Send + Sync {
 
 /// One event, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tale {
+pub struct RenderedEvent {
     /// Its name.
     pub event: &'static str,
     /// Counts from 1 within the purchase.
@@ -50,7 +50,7 @@ pub struct Tale {
 /// The engine's part in it.
 pub(crate) struct Webhooks {
     pub(crate) parts: Option<WebhookParts>,
-    shelf: Shelf,
+    endpoint_cache: EndpointCache,
     arrivals: mpsc::Sender<Arrival>,
     pub(crate) arrived: Mutex<Option<mpsc::Receiver<Arrival>>>,
     /// Something is due that nobody has in hand.
@@ -64,7 +64,7 @@ impl Webhooks {
         let (arrivals, arrived) = mpsc::channel(limits::WEBHOOKS_ARRIVING);
         Webhooks {
             parts,
-            shelf: Shelf::new(),
+            endpoint_cache: EndpointCache::new(),
             arrivals,
             arrived: Mutex::new(Some(arrived)),
             due: Notify::new(),
@@ -72,8 +72,8 @@ impl Webhooks {
         }
     }
 
-    pub(crate) const fn shelf(&self) -> &Shelf {
-        &self.shelf
+    pub(crate) const fn endpoint_cache(&self) -> &EndpointCache {
+        &self.endpoint_cache
     }
 
     pub(crate) const fn arrivals(&self) -> &mpsc::Sender<Arrival> {
@@ -84,13 +84,13 @@ impl Webhooks {
 impl Engine {
     /// Adds to a step what it owes to the account's servers. A fault: it is not known whom, and the step
     /// must not be taken.
-    pub(crate) fn owe_webhooks(&self, step: &mut Move) -> Result<(), Fault> {
+    pub(crate) fn enqueue_webhooks(&self, step: &mut Move) -> Result<(), Fault> {
         let purchase = &step.after;
         let Some(parts) = &self.inner.webhooks.parts else { return Ok(()) };
         if purchase.version > 1 && !purchase.state.is_final() {
             return Ok(());
         }
-        let book = self.book()?;
+        let book = self.cached_endpoints()?;
         let told = book.told(purchase);
         if told.is_empty() {
             return Ok(());
@@ -105,7 +105,7 @@ impl Engine {
             let is_in_hand = first == 1;
             let due = if is_in_hand { now.after(limits::WEBHOOK_LEASE) } else { now };
             for tale in wanted {
-                let mut one = Owed {
+                let mut one = PendingWebhook {
                     event: Cow::Borrowed(tale.event),
                     sequence: tale.sequence,
                     endpoint: entry.endpoint.id,
@@ -115,7 +115,7 @@ impl Engine {
                     due: Some(due),
                     is_in_hand,
                 };
-                if self.inner.webhooks.shelf.is_off(&destination(&purchase.key, &one)) {
+                if self.inner.webhooks.endpoint_cache.is_off(&destination(&purchase.key, &one)) {
                     (one.due, one.is_in_hand) = (None, false);
                 }
                 owed.push(Arc::new(one));
@@ -127,7 +127,7 @@ impl Engine {
 
     /// Takes up what a step owed, now that it is on record. What finds no room in memory is due when
     /// its lease ends.
-    pub(crate) fn take_up(&self, key: PurchaseKey, owed: Vec<Arc<Owed>>) {
+    pub(crate) fn dispatch_webhooks(&self, key: PurchaseKey, owed: Vec<Arc<PendingWebhook>>) {
         if owed.is_empty() || self.is_halted() {
             return;
         }

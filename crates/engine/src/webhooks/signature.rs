@@ -4,16 +4,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::clock::{Chance, NoChance, Timestamp};
+use domain::clock::{NoRandom, Random, Timestamp};
 use ring::hmac;
 
 /// Before a secret as people see it.
 const PREFIX: &str = "whsec_";
 
 /// 256 random bits.
-pub(crate) fn fresh(chance: &dyn Chance) -> Result<[u8; 32], NoChance> {
+pub(crate) fn fresh(random: &dyn Random) -> Result<[u8; 32], NoRandom> {
     let mut secret = [0; 32];
-    chance.fill(&mut secret)?;
+    random.fill(&mut secret)?;
     Ok(secret)
 }
 

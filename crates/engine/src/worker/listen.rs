@@ -2,8 +2,8 @@
 
 use super::Heard;
 use crate::Engine;
-use crate::settle::Hearing;
-use domain::upstream::Word;
+use crate::settle::OutcomeSource;
+use domain::upstream::StatusUpdate;
 use store::Fault;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ impl Engine {
         }
     }
 
-    async fn take_word(&self, word: &Word) -> Result<(), Fault> {
+    async fn take_word(&self, word: &StatusUpdate) -> Result<(), Fault> {
         if self.is_archived(word.attempt.purchase)? {
             let said = &word.outcome;
             return self
@@ -38,6 +38,8 @@ impl Engine {
             tracing::warn!(attempt = %word.attempt, "an upstream speaks of an attempt that we never made");
             return Ok(());
         }
-        self.hear(purchase, word.attempt.number, &word.outcome, Hearing::Word).await.map(|_| ())
+        self.hear(purchase, word.attempt.number, &word.outcome, OutcomeSource::StatusUpdate)
+            .await
+            .map(|_| ())
     }
 }

@@ -9,14 +9,14 @@ mod listen;
 mod nodes;
 mod push;
 mod run;
-mod tell;
+mod send;
 
-pub use push::{Herald, Words};
+pub use push::{PushRenderer, Words};
 
-pub(crate) use tell::Arrival;
+pub(crate) use send::Arrival;
 
 use crate::{Engine, limits};
-use domain::upstream::Word;
+use domain::upstream::StatusUpdate;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use store::{Change, Done, DueJob, Fault};
@@ -45,7 +45,7 @@ impl Engine {
         loops.spawn(self.clone().prune_webhooks(stop.clone()));
         loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_now_and_then(stop.clone()));
-        loops.spawn(self.clone().heed_other_nodes(stop.clone()));
+        loops.spawn(self.clone().watch_other_nodes(stop.clone()));
         let updates = self.inner.updates.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(updates) = updates {
             loops.spawn(self.clone().listen(updates, stop.clone()));
@@ -54,18 +54,18 @@ impl Engine {
     }
 
     async fn work(self, stop: CancellationToken) {
-        let seats = Arc::new(Semaphore::new(limits::JOBS_AT_ONCE));
+        let slots = Arc::new(Semaphore::new(limits::JOBS_AT_ONCE));
         while !stop.is_cancelled() {
-            let nap = match self.take_jobs(&seats).await {
-                Ok(0) => self.nap(),
+            let idle_wait = match self.take_jobs(&slots).await {
+                Ok(0) => self.idle_wait(),
                 Ok(_) => Duration::ZERO,
                 Err(fault) => {
                     tracing::warn!(%fault, "no jobs could be taken");
-                    limits::SLEEP_MOST
+                    limits::SLEEP_MAX
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(nap) => {}
+                () = tokio::time::sleep(idle_wait) => {}
                 () = self.inner.wake.notified() => {}
                 () = stop.cancelled() => {}
             }
@@ -73,32 +73,32 @@ impl Engine {
     }
 
     /// How long until something is due.
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         match self.inner.store.next_due() {
-            Ok(Some(due)) => due.since(self.now()).clamp(NAP_LEAST, limits::SLEEP_MOST),
-            Ok(None) | Err(_) => limits::SLEEP_MOST,
+            Ok(Some(due)) => due.since(self.now()).clamp(NAP_MIN, limits::SLEEP_MAX),
+            Ok(None) | Err(_) => limits::SLEEP_MAX,
         }
     }
 
     /// Takes as many due jobs as there are free seats and runs each in a task of its own: one slow
     /// upstream holds its own seats, not the others'.
-    async fn take_jobs(&self, seats: &Arc<Semaphore>) -> Result<usize, Fault> {
+    async fn take_jobs(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
         let now = self.now();
         if self.inner.store.next_due()?.is_none_or(|due| due > now) {
             return Ok(0);
         }
-        let limit = u32::try_from(seats.available_permits()).unwrap_or(u32::MAX);
+        let limit = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
         if limit == 0 {
             return Ok(0);
         }
-        let claim = Change::Claim { now, lease: limits::LEASE, limit };
-        let Ok(Done::Claimed(jobs)) = self.inner.store.write(claim).await? else { return Ok(0) };
+        let claim = Change::LeaseJobs { now, lease: limits::LEASE, limit };
+        let Ok(Done::Leased(jobs)) = self.inner.store.write(claim).await? else { return Ok(0) };
         for job in &jobs {
-            let Ok(seat) = seats.clone().acquire_owned().await else { break };
+            let Ok(slot) = slots.clone().acquire_owned().await else { break };
             let running = self.clone().run_and_log(*job);
             self.inner.tasks.spawn(async move {
                 running.await;
-                drop(seat);
+                drop(slot);
             });
         }
         Ok(jobs.len())
@@ -113,7 +113,7 @@ impl Engine {
 }
 
 /// When every seat is taken by due jobs, look again this often.
-const NAP_LEAST: Duration = Duration::from_millis(5);
+const NAP_MIN: Duration = Duration::from_millis(5);
 
 impl Workers {
     /// Stops taking jobs, then waits for what is under way, at most `patience`. What is left is
@@ -133,4 +133,4 @@ impl Workers {
 }
 
 /// Where upstreams' words come out.
-type Heard = mpsc::Receiver<Word>;
+type Heard = mpsc::Receiver<StatusUpdate>;

@@ -4,14 +4,14 @@
 //! second later.
 
 use crate::Engine;
-use store::{Change, DeadRun, Fault, News};
+use store::{CatalogChanges, Change, DeadRun, Fault};
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
     /// Heeds the others until it is stopped; ends at once where there are none.
-    pub(super) async fn heed_other_nodes(self, stop: CancellationToken) {
+    pub(super) async fn watch_other_nodes(self, stop: CancellationToken) {
         let Some(mut coming) = self.inner.store.news() else { return };
-        let mut known = News::default();
+        let mut known = CatalogChanges::default();
         loop {
             let news = coming.borrow_and_update().clone();
             if let Err(fault) = self.heed(&known, &news).await {
@@ -27,7 +27,7 @@ impl Engine {
         }
     }
 
-    async fn heed(&self, known: &News, news: &News) -> Result<(), Fault> {
+    async fn heed(&self, known: &CatalogChanges, news: &CatalogChanges) -> Result<(), Fault> {
         if known.catalog != news.catalog {
             self.reload()?;
         }

@@ -29,51 +29,51 @@ pub struct Words {
 }
 
 /// Renders what a device shows, in the words of the dialect that sold the purchase.
-pub trait Herald: Send + Sync {
+pub trait PushRenderer: Send + Sync {
     /// What an app is shown when the purchase became `state`; `None`: nothing is sent.
     fn words(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<Words>;
 }
 
 impl Engine {
     pub(super) async fn push_what_is_due(self, stop: CancellationToken) {
-        let seats = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
+        let slots = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
         while !stop.is_cancelled() {
-            let nap = match self.take_pushes(&seats).await {
-                Ok(0) if seats.available_permits() > 0 => limits::SLEEP_MOST,
+            let idle_wait = match self.take_pushes(&slots).await {
+                Ok(0) if slots.available_permits() > 0 => limits::SLEEP_MAX,
                 Ok(_) => LOOK_AGAIN,
                 Err(fault) => {
                     tracing::warn!(%fault, "no pushes could be taken");
-                    limits::SLEEP_MOST
+                    limits::SLEEP_MAX
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(nap) => {}
+                () = tokio::time::sleep(idle_wait) => {}
                 () = stop.cancelled() => {}
             }
         }
     }
 
-    async fn take_pushes(&self, seats: &Arc<Semaphore>) -> Result<usize, Fault> {
+    async fn take_pushes(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
         let now = self.now();
         if self.inner.store.next_push_due()?.is_none_or(|due| due > now) {
             return Ok(0);
         }
-        let limit = u32::try_from(seats.available_permits()).unwrap_or(u32::MAX);
+        let limit = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
         if limit == 0 {
             return Ok(0);
         }
-        let claim = PushChange::Claim { now, lease: limits::LEASE, limit };
+        let claim = PushChange::Lease { now, lease: limits::LEASE, limit };
         let Ok(Done::Pushes(due)) = self.inner.store.write(Change::Push(claim)).await? else {
             return Ok(0);
         };
         for push in &due {
-            let Ok(seat) = seats.clone().acquire_owned().await else { break };
+            let Ok(slot) = slots.clone().acquire_owned().await else { break };
             let (engine, push) = (self.clone(), *push);
             self.inner.tasks.spawn(async move {
                 if let Err(fault) = engine.push(push).await {
                     tracing::warn!(%fault, purchase = %push.key.id, "a push could not be noted; it is owed again when its lease ends");
                 }
-                drop(seat);
+                drop(slot);
             });
         }
         Ok(due.len())
@@ -88,7 +88,7 @@ impl Engine {
             .unwrap_or_else(|_| Pushed::Later { reason: "no answer in time".into(), after: None });
         let (purchase, device) = (due.key.id, due.device);
         match pushed {
-            Pushed::Taken => self.end_push(due).await,
+            Pushed::Accepted => self.end_push(due).await,
             Pushed::Unregistered { reason } => {
                 tracing::info!(%purchase, %device, reason, "a device is gone, and forgotten");
                 self.end_push(due).await?;

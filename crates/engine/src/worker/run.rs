@@ -1,10 +1,10 @@
 //! One job: what a purchase owes, done once more.
 
-use crate::settle::{Hearing, Taken};
+use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
 use domain::Purchase;
-use domain::lifecycle::State;
-use domain::settle::ask_again_after;
+use domain::purchase::lifecycle::State;
+use domain::purchase::settle::ask_again_after;
 use domain::upstream::Outcome;
 use store::{Change, DueJob, Fault};
 
@@ -34,11 +34,13 @@ impl Engine {
         };
         match taken {
             // The step has put the next job in place.
-            Taken::Moved(purchase) if purchase.state == State::Held => self.send(purchase).await,
-            Taken::Moved(_) => Ok(()),
-            Taken::Stayed(purchase) | Taken::Never(purchase) | Taken::Denied(purchase, _) => {
-                self.put_off(job, &purchase, is_early).await
+            StepResult::Moved(purchase) if purchase.state == State::Held => {
+                self.send(purchase).await
             }
+            StepResult::Moved(_) => Ok(()),
+            StepResult::Stayed(purchase)
+            | StepResult::Never(purchase)
+            | StepResult::Denied(purchase, _) => self.put_off(job, &purchase, is_early).await,
         }
     }
 
@@ -60,13 +62,13 @@ impl Engine {
 
     /// Asks about the latest attempt, unless its submit is still out: then it is too early.
     async fn ask(&self, purchase: Purchase) -> Result<Asked, Fault> {
-        if purchase.latest_attempt().is_some_and(|attempt| self.inner.out.is_out(attempt)) {
-            return Ok(Asked { taken: Taken::Stayed(purchase), is_early: true });
+        if purchase.latest_attempt().is_some_and(|attempt| self.inner.in_flight.is_out(attempt)) {
+            return Ok(Asked { taken: StepResult::Stayed(purchase), is_early: true });
         }
         let is_early = self.grace_left(&purchase).is_some_and(|left| !left.is_zero());
         let outcome = self.enquire(&purchase).await;
         let attempt = purchase.attempts;
-        let taken = self.hear(purchase, attempt, &outcome, Hearing::Enquiry).await?;
+        let taken = self.hear(purchase, attempt, &outcome, OutcomeSource::Enquiry).await?;
         Ok(Asked { taken, is_early: is_early && outcome == Outcome::NotFound })
     }
 
@@ -75,7 +77,7 @@ impl Engine {
         // Once its grace is over, "never received" is an answer: ask then, whatever the schedule. It may
         // have ended since the upstream was asked.
         let wait = match self.grace_left(purchase) {
-            Some(left) if is_early => ask_again_after(tries).min(left.max(limits::ASK_AGAIN_LEAST)),
+            Some(left) if is_early => ask_again_after(tries).min(left.max(limits::ASK_AGAIN_MIN)),
             Some(_) | None => ask_again_after(tries),
         };
         let until = self.now().after(wait);
@@ -87,7 +89,7 @@ impl Engine {
 
 /// What an enquiry led to.
 struct Asked {
-    taken: Taken,
+    taken: StepResult,
     /// It was asked before the upstream's "never received" counts.
     is_early: bool,
 }

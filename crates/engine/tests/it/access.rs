@@ -3,18 +3,18 @@
 use crate::world::*;
 use domain::Refusal;
 use domain::account::{AllowList, Environment, Plan, Subscription};
-use engine::{Pair, Visit};
+use engine::{AccessResult, KeyPair};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
-async fn knock(world: &World, open: &str, secret: &str) -> Visit {
+async fn knock(world: &World, open: &str, secret: &str) -> AccessResult {
     world.engine.enter(Some(open), Some(secret), HERE).await
 }
 
 /// A wrong secret of the right shape.
-async fn stranger(world: &World) -> Pair {
+async fn stranger(world: &World) -> KeyPair {
     let other = world.account("stranger").await;
     world.engine.make_key(other, Environment::Live).await.unwrap().1
 }
@@ -24,11 +24,11 @@ async fn a_right_pair_is_let_in_where_it_belongs() {
     let world = world().await;
     for environment in Environment::ALL {
         let (id, pair) = world.engine.make_key(world.merchant, environment).await.unwrap();
-        let visit = knock(&world, &pair.open, &pair.secret).await;
-        let caller = visit.caller.unwrap();
+        let access = knock(&world, &pair.open, &pair.secret).await;
+        let caller = access.caller.unwrap();
         assert_eq!((caller.account, caller.environment), (world.merchant, environment));
         assert_eq!((caller.key, caller.plan), (Some(id), Some(Plan::Business)));
-        let quota = visit.quota.unwrap();
+        let quota = access.quota.unwrap();
         assert_eq!((quota.limit, quota.remaining, quota.reset_s), (120, 119, 60));
     }
 }
@@ -50,9 +50,9 @@ async fn every_wrong_pair_gets_one_answer() {
         ("ok", "sk"),
         (live.open.as_str(), "' OR 1=1 --"),
     ] {
-        let visit = knock(&world, open, secret).await;
+        let access = knock(&world, open, secret).await;
         assert_eq!(
-            (visit.caller.unwrap_err(), visit.quota),
+            (access.caller.unwrap_err(), access.quota),
             (Refusal::KeysInvalid, None),
             "{open}"
         );
@@ -60,8 +60,8 @@ async fn every_wrong_pair_gets_one_answer() {
     for (open, secret) in
         [(None, None), (Some(live.open.as_str()), None), (Some(""), Some("")), (None, Some("x"))]
     {
-        let visit = world.engine.enter(open, secret, HERE).await;
-        assert_eq!(visit.caller.unwrap_err(), Refusal::KeysMissing);
+        let access = world.engine.enter(open, secret, HERE).await;
+        assert_eq!(access.caller.unwrap_err(), Refusal::KeysMissing);
     }
 }
 
@@ -73,30 +73,30 @@ async fn the_obstacles_are_met_in_their_order() {
     let other = stranger(&world).await;
     let expired = Some(Subscription { plan: Plan::Enterprise { per_minute: 1 }, until: NOW });
     world.engine.change_account(world.merchant, |a| a.subscription = expired).await.unwrap();
-    let visit = knock(&world, &pair.open, &pair.secret).await;
-    assert_eq!(visit.caller.unwrap_err(), Refusal::NoSubscription);
-    assert_eq!(visit.quota.unwrap().remaining, 0);
-    let visit = knock(&world, &pair.open, &pair.secret).await;
-    assert_eq!(visit.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 60 });
+    let access = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(access.quota.unwrap().remaining, 0);
+    let access = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 60 });
     world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
-    let visit = knock(&world, &pair.open, &pair.secret).await;
-    assert_eq!((visit.caller.unwrap_err(), visit.quota), (Refusal::AccountInactive, None));
+    let access = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!((access.caller.unwrap_err(), access.quota), (Refusal::AccountInactive, None));
     let list = AllowList::parse(["10.0.1.0/24"]).unwrap();
     world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
-    let visit = knock(&world, &pair.open, &pair.secret).await;
-    assert_eq!(visit.caller.unwrap_err(), Refusal::AddressNotAllowed);
-    let visit = knock(&world, &pair.open, &other.secret).await;
-    assert_eq!(visit.caller.unwrap_err(), Refusal::KeysInvalid);
+    let access = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::AddressNotAllowed);
+    let access = knock(&world, &pair.open, &other.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
     // One subscribed to nothing has the least plan's limit, and may call nothing.
     let none = world.engine.make_key(world.account("none").await, Environment::Live).await.unwrap();
     let key = world.engine.keys_of(world.merchant).unwrap();
     assert_eq!(key.len(), 1);
-    let visit = knock(&world, &none.1.open, &none.1.secret).await;
-    let account = visit.caller.unwrap().account;
+    let access = knock(&world, &none.1.open, &none.1.secret).await;
+    let account = access.caller.unwrap().account;
     world.engine.change_account(account, |a| a.subscription = None).await.unwrap();
-    let visit = knock(&world, &none.1.open, &none.1.secret).await;
-    assert_eq!(visit.caller.unwrap_err(), Refusal::NoSubscription);
-    assert_eq!(visit.quota.unwrap().limit, 60);
+    let access = knock(&world, &none.1.open, &none.1.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(access.quota.unwrap().limit, 60);
 }
 
 /// A change of key or account is in force at the next call, though pairs are cached.
@@ -115,8 +115,8 @@ async fn a_change_is_in_force_at_once() {
     assert!(is_let_in().await);
     let now = world.engine.now();
     world.engine.change_key(&pair.open, |k| k.revoked_at = Some(now)).await.unwrap();
-    let visit = knock(&world, &pair.open, &pair.secret).await;
-    assert_eq!(visit.caller.unwrap_err(), Refusal::KeysInvalid);
+    let access = knock(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
     let nobody = world.engine.change_key("ok_live_?", |_| ()).await;
     assert_eq!(nobody.unwrap_err(), Refusal::KeysInvalid);
 }
@@ -134,8 +134,8 @@ async fn the_rate_is_of_account_and_environment() {
         world.clock.advance(Duration::from_millis(100));
         assert!(knock(&world, &pair.open, &pair.secret).await.caller.is_ok(), "{n}");
     }
-    let visit = knock(&world, &two.open, &two.secret).await;
-    assert_eq!(visit.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 48 });
+    let access = knock(&world, &two.open, &two.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 48 });
     assert!(knock(&world, &test.open, &test.secret).await.caller.is_ok());
     world.clock.advance(Duration::from_secs(48));
     assert!(knock(&world, &one.open, &one.secret).await.caller.is_ok());
@@ -148,11 +148,11 @@ async fn guessing_is_slow() {
     let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
     let other = stranger(&world).await;
     for _ in 0..20 {
-        let visit = knock(&world, &pair.open, &other.secret).await;
-        assert_eq!(visit.caller.unwrap_err(), Refusal::KeysInvalid);
+        let access = knock(&world, &pair.open, &other.secret).await;
+        assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
     }
-    let visit = knock(&world, &pair.open, &other.secret).await;
-    assert!(matches!(visit.caller, Err(Refusal::TooFast { .. })), "{visit:?}");
+    let access = knock(&world, &pair.open, &other.secret).await;
+    assert!(matches!(access.caller, Err(Refusal::TooFast { .. })), "{access:?}");
     assert!(knock(&world, &pair.open, &pair.secret).await.caller.is_ok());
 }
 
@@ -161,7 +161,7 @@ async fn a_pair_made_elsewhere_is_checked() {
     let world = world().await;
     let made = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
     let adopt = async |open: &str, secret: &str| {
-        let pair = Pair { open: open.to_owned(), secret: secret.to_owned() };
+        let pair = KeyPair { open: open.to_owned(), secret: secret.to_owned() };
         let adopted = world.engine.adopt_key(world.merchant, Environment::Sandbox, pair).await;
         adopted.err().map(|refusal| refusal.code())
     };
@@ -172,6 +172,6 @@ async fn a_pair_made_elsewhere_is_checked() {
     // A live pair for the sandbox would say one thing and be another.
     assert_eq!(adopt(&made.open, &made.secret).await, Some("INVALID_API_KEYS"));
     assert_eq!(adopt(open, &test.secret).await, None);
-    let visit = knock(&world, open, &test.secret).await;
-    assert_eq!(visit.caller.unwrap().environment, Environment::Sandbox);
+    let access = knock(&world, open, &test.secret).await;
+    assert_eq!(access.caller.unwrap().environment, Environment::Sandbox);
 }

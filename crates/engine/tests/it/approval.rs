@@ -1,8 +1,8 @@
 //! Purchases that wait for staff: approved, rejected, settled by hand, or ended by the clock.
 
 use crate::world::*;
-use domain::lifecycle::State;
 use domain::purchase::Decider;
+use domain::purchase::lifecycle::State;
 use domain::refusal::Refusal;
 use std::time::Duration;
 

@@ -32,16 +32,16 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     let quote = world.engine.quote(world.bill("Q1", "41234563101")).await;
     assert_eq!(quote.unwrap_err().code(), Refusal::BillUnknown.code());
     world.clock.advance(400 * DAY);
-    assert!(world.engine.purchase(world.wish("R1", TO_A)).await.is_err());
+    assert!(world.engine.purchase(world.request("R1", TO_A)).await.is_err());
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(archive(&world, folder.path()).await, ["2026-04".parse().unwrap()]);
     let report = world.assert_sound().await;
     assert_eq!((report.archived, report.purchases), (1, 0));
     // The purchase is gone, its reference is not.
-    let again = world.engine.purchase(world.wish("R1", TO_A)).await.unwrap_err();
+    let again = world.engine.purchase(world.request("R1", TO_A)).await.unwrap_err();
     assert_eq!(again, Refusal::ReferenceKnown(None));
-    let (caller, space) = (world.caller(), domain::purchase::Space::Irecharge);
-    let read = world.engine.purchase_by_reference(&caller, space, "R1").await;
+    let (caller, scope) = (world.caller(), domain::purchase::ReferenceScope::Irecharge);
+    let read = world.engine.purchase_by_reference(&caller, scope, "R1").await;
     assert_eq!(read.unwrap_err(), Refusal::PurchaseUnknown);
     let now = world.buy("R2", TO_A).await;
     assert!(now.key.id > first.key.id);

@@ -1,10 +1,10 @@
 //! Bills: whom a reference belongs to, and the slip that is kept.
 
 use crate::world::*;
-use domain::catalog::Kind;
-use domain::lifecycle::State;
-use domain::purchase::Space;
-use domain::slip::{Charge, Slip, Token, TokenKind};
+use domain::catalog::kind::Kind;
+use domain::purchase::ReferenceScope;
+use domain::purchase::lifecycle::State;
+use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::{BillAnswer, BillCustomer, Outcome};
 use domain::{Purchase, Refusal};
 use engine::{Caller, Engine, Page, Quote};
@@ -65,8 +65,9 @@ async fn the_next_upstream_is_asked_when_the_first_is_down() {
 #[tokio::test]
 async fn what_is_not_looked_up_is_quoted_as_it_is() {
     let world = world().await;
-    let wish = engine::Wish { kind: Kind::Recharge, product: None, ..world.bill("Q1", METER) };
-    assert!(world.engine.quote(wish).await.unwrap().purchase.details.is_empty());
+    let request =
+        engine::PurchaseRequest { kind: Kind::Recharge, product: None, ..world.bill("Q1", METER) };
+    assert!(world.engine.quote(request).await.unwrap().purchase.details.is_empty());
 }
 
 #[tokio::test]
@@ -77,20 +78,24 @@ async fn a_slip_is_kept_with_the_word_that_brought_it_and_shown_again() {
     let mine = slip(&[Credit, KeyChange, KeyChange]);
     world.a.answers(with(Some(mine.clone())), unknown());
     let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
-    let early = world.engine.delivery_again(&world.caller(), Space::Rechargely, "Q1").await;
+    let early =
+        world.engine.delivery_again(&world.caller(), ReferenceScope::Rechargely, "Q1").await;
     assert!(matches!(early, Err(Refusal::NotPossible { .. })), "{early:?}");
     let bought = accepted(&world.engine, &world, quote).await;
     assert_eq!(world.engine.delivery(&bought).await.unwrap().slip, Some(mine.clone()));
     let kinds: Vec<_> = mine.tokens().iter().map(|t| t.kind).collect();
     assert_eq!(kinds, [KeyChange, KeyChange, Credit]);
     for _ in 0..3 {
-        let again =
-            world.engine.delivery_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
+        let again = world
+            .engine
+            .delivery_again(&world.caller(), ReferenceScope::Rechargely, "Q1")
+            .await
+            .unwrap();
         assert_eq!((again.0, again.1.slip), (bought.clone(), Some(mine.clone())));
     }
     assert_eq!((world.a.count(What::Submit), world.a.count(What::Enquire)), (1, 0));
     let stranger = world.caller_of(world.account("other").await);
-    let theirs = world.engine.delivery_again(&stranger, Space::Rechargely, "Q1").await;
+    let theirs = world.engine.delivery_again(&stranger, ReferenceScope::Rechargely, "Q1").await;
     assert_eq!(theirs.unwrap_err(), Refusal::PurchaseUnknown);
     world.assert_sound().await;
 }
@@ -103,8 +108,11 @@ async fn a_slip_that_did_not_come_is_asked_for_once() {
     let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
     accepted(&world.engine, &world, quote).await;
     for _ in 0..2 {
-        let (_, again) =
-            world.engine.delivery_again(&world.caller(), Space::Rechargely, "Q1").await.unwrap();
+        let (_, again) = world
+            .engine
+            .delivery_again(&world.caller(), ReferenceScope::Rechargely, "Q1")
+            .await
+            .unwrap();
         assert_eq!(again.slip, Some(slip(&[TokenKind::Credit])));
     }
     assert_eq!((world.a.count(What::Submit), world.a.count(What::Enquire)), (1, 1));
@@ -142,7 +150,7 @@ async fn a_slip_outlives_doubt_and_a_clash() {
 async fn a_statement_is_the_wallets_story_page_by_page() {
     let world = world().await;
     let caller = Caller { key: None, ..world.caller() };
-    let login = |reference| engine::Wish { caller, ..world.wish(reference, TO_A) };
+    let login = |reference| engine::PurchaseRequest { caller, ..world.request(reference, TO_A) };
     world.engine.purchase(login("L1")).await.unwrap();
     world.a.answers(refused(), unknown());
     world.engine.purchase(login("L2")).await.unwrap();
@@ -172,14 +180,14 @@ async fn a_statement_is_the_wallets_story_page_by_page() {
     assert_eq!(dollars.await.unwrap_err(), Refusal::NoWallet);
     let page = Page { before: None, limit: 10 };
     let listed = |states: &'static [State]| {
-        world.engine.purchases_of(&caller, Space::Irecharge, states, page)
+        world.engine.purchases_of(&caller, ReferenceScope::Irecharge, states, page)
     };
     let names = |list: Vec<Purchase>| list.into_iter().map(|p| p.reference).collect::<Vec<_>>();
     assert_eq!(names(listed(&[]).await.unwrap()), ["L2", "L1"]);
     assert_eq!(names(listed(&[State::Failed]).await.unwrap()), ["L2"]);
     assert_eq!(names(listed(&[State::Failed, State::Delivered]).await.unwrap()), ["L2", "L1"]);
     assert_eq!(names(listed(&[State::Held]).await.unwrap()), Vec::<String>::new());
-    let other = world.engine.purchases_of(&caller, Space::Rechargely, &[], page).await;
+    let other = world.engine.purchases_of(&caller, ReferenceScope::Rechargely, &[], page).await;
     assert_eq!(names(other.unwrap()), Vec::<String>::new());
 }
 

@@ -1,7 +1,7 @@
 //! Upstreams that call us: what they say is kept, and the upstream is asked; a forged call is nothing.
 
 use crate::world::*;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use domain::upstream::{Callback, Outcome};
 use engine::Called;
 use std::time::Duration;
@@ -23,8 +23,8 @@ async fn a_callback_makes_us_ask_and_decides_nothing() {
     world.a.answers(unknown(), delivered());
     assert_eq!(world.engine.call_back("a", &says).await, Called::Heard);
     until(|| world.state(id) == State::Delivered).await;
-    let story = world.engine.story(id).unwrap().unwrap();
-    let kept: Vec<_> = story.evidence.iter().filter(|e| e.word == "callback").collect();
+    let history = world.engine.history(id).unwrap().unwrap();
+    let kept: Vec<_> = history.evidence.iter().filter(|e| e.word == "callback").collect();
     assert_eq!(kept.len(), 1, "a repeat says nothing new: {kept:?}");
     assert_eq!(kept[0].text.as_deref(), Some("delivered."));
     // Taken back: the upstream says so when it is asked.
@@ -61,6 +61,6 @@ async fn callbacks_without_end_are_kept_within_bounds() {
     for n in 0..100 {
         world.engine.call_back("a", &callback(&format!("genuine S{id}-1 working {n}"))).await;
     }
-    let story = world.engine.story(id).unwrap().unwrap();
-    assert!(story.evidence.len() <= 60, "{}", story.evidence.len());
+    let history = world.engine.history(id).unwrap().unwrap();
+    assert!(history.evidence.len() <= 60, "{}", history.evidence.len());
 }

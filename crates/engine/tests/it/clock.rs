@@ -2,7 +2,7 @@
 //! another, nor its money back, because time seems to have passed.
 
 use crate::world::*;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use domain::upstream::Outcome;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ async fn a_step_of_the_clock_sends_nothing_twice() {
     world.a.on_submit(move |_| Reply::When(held.clone(), delivered()));
     world.a.on_enquire(|_| Reply::Say(Outcome::NotFound));
     let engine = world.engine.clone();
-    let wish = world.wish("R1", TO_A_B);
-    let buying = tokio::spawn(async move { engine.purchase(wish).await });
+    let request = world.request("R1", TO_A_B);
+    let buying = tokio::spawn(async move { engine.purchase(request).await });
     until(|| world.a.count(What::Submit) == 1).await;
     let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
     world.clock.advance(Duration::from_secs(3600));
@@ -41,8 +41,8 @@ async fn a_step_of_the_clock_gives_no_money_back() {
     world.a.on_submit(move |_| Reply::When(held.clone(), delivered()));
     world.a.on_enquire(|_| Reply::Say(Outcome::NotFound));
     let engine = world.engine.clone();
-    let wish = world.wish("R1", TO_A);
-    let buying = tokio::spawn(async move { engine.purchase(wish).await });
+    let request = world.request("R1", TO_A);
+    let buying = tokio::spawn(async move { engine.purchase(request).await });
     until(|| world.a.count(What::Submit) == 1).await;
     let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
     world.clock.advance(Duration::from_secs(3600));
@@ -66,8 +66,8 @@ async fn a_commit_that_stalls_sends_nothing_late() {
     let workers = world.engine.start_workers().await.unwrap();
     let stall = world.home.stall();
     let engine = world.engine.clone();
-    let wish = world.wish("R1", TO_A_B);
-    let buying = tokio::spawn(async move { engine.purchase(wish).await });
+    let request = world.request("R1", TO_A_B);
+    let buying = tokio::spawn(async move { engine.purchase(request).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     world.clock.advance(Duration::from_secs(90));
     stall.let_go();

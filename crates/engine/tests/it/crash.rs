@@ -1,8 +1,8 @@
 //! The end of a client, and of a process, at the worst moment.
 
 use crate::world::*;
-use domain::lifecycle::State;
-use domain::settle::ASK_AFTER;
+use domain::purchase::lifecycle::State;
+use domain::purchase::settle::ASK_AFTER;
 use domain::upstream::Outcome;
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ async fn a_client_that_hangs_up_changes_nothing() {
     let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
     world.a.on_submit(move |_| Reply::When(held.clone(), delivered()));
-    let impatient = world.engine.purchase(world.wish("R1", TO_A));
+    let impatient = world.engine.purchase(world.request("R1", TO_A));
     let cut = tokio::time::timeout(Duration::from_millis(200), impatient).await;
     assert!(cut.is_err());
     let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
@@ -31,7 +31,7 @@ async fn a_client_that_hangs_up_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_hangs_up_during_the_commit_changes_nothing() {
     let world = world().await;
-    let mut hasty = Box::pin(world.engine.purchase(world.wish("R1", TO_A)));
+    let mut hasty = Box::pin(world.engine.purchase(world.request("R1", TO_A)));
     // One look puts the change in the writer's queue (or the work in a task); then it is gone.
     assert!(hasty.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(hasty);
@@ -47,7 +47,7 @@ async fn a_client_that_hangs_up_while_accepting_changes_nothing() {
     let world = world().await;
     for looks in 1..4 {
         let quote =
-            world.engine.quote(world.wish(&format!("Q{looks}"), TO_A)).await.unwrap().purchase;
+            world.engine.quote(world.request(&format!("Q{looks}"), TO_A)).await.unwrap().purchase;
         let caller = world.caller();
         let mut hasty = Box::pin(world.engine.authorise(&caller, quote.key.id));
         for _ in 0..looks {
@@ -71,8 +71,8 @@ async fn a_client_that_hangs_up_while_accepting_changes_nothing() {
 async fn an_upstream_that_never_answers_leaves_doubt() {
     let world = world().await;
     world.a.on_submit(|_| Reply::Hang);
-    let (engine, wish) = (world.engine.clone(), world.wish("R1", TO_A));
-    let buying = tokio::spawn(async move { engine.purchase(wish).await });
+    let (engine, request) = (world.engine.clone(), world.request("R1", TO_A));
+    let buying = tokio::spawn(async move { engine.purchase(request).await });
     until(|| world.a.count(What::Submit) == 1).await;
     // From here on nothing but time is waited for.
     tokio::time::pause();
@@ -100,7 +100,7 @@ fn after_a_crash_we_ask_and_never_send_again() {
         let world = process.block_on(async {
             let world = world().await;
             world.a.on_submit(|_| Reply::Hang);
-            let buying = world.engine.purchase(world.wish("R1", TO_A));
+            let buying = world.engine.purchase(world.request("R1", TO_A));
             let _ = tokio::time::timeout(Duration::from_millis(100), buying).await;
             until(|| world.a.count(What::Submit) == 1).await;
             world

@@ -1,7 +1,7 @@
 //! Doubt: it is asked about by a schedule, and ends by evidence or with staff, never by a clock.
 
 use crate::world::*;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use domain::refusal::Refusal;
 use domain::upstream::Outcome;
 use expect_test::expect;

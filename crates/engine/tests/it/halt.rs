@@ -2,7 +2,7 @@
 //! somebody resumes.
 
 use crate::world::*;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use domain::refusal::Refusal;
 use domain::upstream::Outcome;
 use std::time::Duration;
@@ -27,22 +27,22 @@ fn is_halted<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> bool {
 async fn nothing_is_sold_until_somebody_resumes() {
     let world = world().await;
     let known = world.buy("R1", TO_A).await;
-    let quote = world.engine.quote(world.wish("Q1", TO_A)).await.unwrap();
+    let quote = world.engine.quote(world.request("Q1", TO_A)).await.unwrap();
     let world = halted(world).await;
     let engine = &world.engine;
     assert_eq!(engine.halt().unwrap().why, "restored from the backup of yesterday");
-    assert!(is_halted(engine.purchase(world.wish("R2", TO_A)).await));
-    assert!(is_halted(engine.quote(world.wish("Q2", TO_A)).await));
+    assert!(is_halted(engine.purchase(world.request("R2", TO_A)).await));
+    assert!(is_halted(engine.quote(world.request("Q2", TO_A)).await));
     assert!(is_halted(engine.authorise(&world.caller(), quote.purchase.key.id).await));
     // What was bought before is known, and read.
-    let again = engine.purchase(world.wish("R1", TO_A)).await.unwrap_err();
+    let again = engine.purchase(world.request("R1", TO_A)).await.unwrap_err();
     assert_eq!(again, Refusal::ReferenceKnown(Some(Box::new(known))));
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
 
     for (by, evidence) in [("", "the statement"), ("rahim", " ")] {
         assert!(matches!(engine.resume(by, evidence).await, Err(Refusal::Invalid(_))));
     }
-    assert!(is_halted(engine.purchase(world.wish("R2", TO_A)).await));
+    assert!(is_halted(engine.purchase(world.request("R2", TO_A)).await));
     engine.resume("rahim", "nothing on a's statement").await.unwrap();
     let twice = engine.resume("karim", "again").await;
     assert!(matches!(twice, Err(Refusal::NotPossible { .. })), "{twice:?}");

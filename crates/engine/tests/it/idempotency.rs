@@ -2,18 +2,18 @@
 
 use crate::world::*;
 use domain::Refusal;
-use domain::lifecycle::State;
-use domain::purchase::Space;
-use engine::{Idempotency, Receipt, Replay, Wish};
+use domain::purchase::ReferenceScope;
+use domain::purchase::lifecycle::State;
+use engine::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-const SPACE: Space = Space::IrechargeKey;
+const SPACE: ReferenceScope = ReferenceScope::IrechargeKey;
 
-fn keyed(world: &World, reference: &str, key: &str, digest: u8) -> Wish {
-    let key = Idempotency { space: SPACE, key: key.to_owned(), digest: [digest; 32] };
-    Wish { idempotency: Some(key), ..world.wish(reference, TO_A) }
+fn keyed(world: &World, reference: &str, key: &str, digest: u8) -> PurchaseRequest {
+    let key = Idempotency { scope: SPACE, key: key.to_owned(), digest: [digest; 32] };
+    PurchaseRequest { idempotency: Some(key), ..world.request(reference, TO_A) }
 }
 
 #[tokio::test]
@@ -22,14 +22,14 @@ async fn the_same_request_gets_the_first_answer() {
     let first = bought(world.engine.purchase(keyed(&world, "R1", "K1", 1)).await);
     let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
     // The first answer was not kept (a crash): the purchase as it stands.
-    let Receipt::Before { purchase, replay: None } = again else { panic!("{again:?}") };
+    let PurchaseOutcome::Before { purchase, replay: None } = again else { panic!("{again:?}") };
     assert_eq!(*purchase, first);
     let answer = Replay { status: 201, body: "{\"a\":1}".to_owned() };
     world.engine.remember(&world.caller(), SPACE, "K1", answer.clone()).await;
     let later = Replay { status: 500, body: "later".to_owned() };
     world.engine.remember(&world.caller(), SPACE, "K1", later).await;
     let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
-    let Receipt::Before { replay: Some(replay), .. } = again else { panic!("{again:?}") };
+    let PurchaseOutcome::Before { replay: Some(replay), .. } = again else { panic!("{again:?}") };
     assert_eq!(replay, answer);
     assert_eq!((world.a.count(What::Submit), world.wallet().0), (1, START - TOTAL));
 }
@@ -48,7 +48,12 @@ async fn another_request_under_the_same_key_is_refused() {
     // It used nothing up, and another account's key is another key.
     bought(world.engine.purchase(keyed(&world, "R2", "K2", 3)).await);
     let other = world.caller_of(world.account("other").await);
-    bought(world.engine.purchase(Wish { caller: other, ..keyed(&world, "R1", "K1", 9) }).await);
+    bought(
+        world
+            .engine
+            .purchase(PurchaseRequest { caller: other, ..keyed(&world, "R1", "K1", 9) })
+            .await,
+    );
     assert_eq!(world.a.count(What::Submit), 3);
     world.assert_sound().await;
 }
@@ -56,7 +61,7 @@ async fn another_request_under_the_same_key_is_refused() {
 #[tokio::test]
 async fn a_refused_request_leaves_its_key_free() {
     let world = world().await;
-    let dear = Wish { amount: bdt(START), ..keyed(&world, "R1", "K1", 1) };
+    let dear = PurchaseRequest { amount: bdt(START), ..keyed(&world, "R1", "K1", 1) };
     let answer = world.engine.purchase(dear).await.unwrap_err();
     assert_eq!(answer, Refusal::Short { available: bdt(START) });
     bought(world.engine.purchase(keyed(&world, "R1", "K1", 2)).await);
@@ -68,8 +73,8 @@ async fn while_the_first_runs_the_others_are_told_so() {
     let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
     world.a.on_submit(move |_| Reply::When(held.clone(), delivered()));
-    let (engine, wish) = (world.engine.clone(), keyed(&world, "R1", "K1", 1));
-    let first = tokio::spawn(async move { engine.purchase(wish).await });
+    let (engine, request) = (world.engine.clone(), keyed(&world, "R1", "K1", 1));
+    let first = tokio::spawn(async move { engine.purchase(request).await });
     until(|| world.a.count(What::Submit) == 1).await;
     let second = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await;
     assert_eq!(second.unwrap_err(), Refusal::IdempotencyRunning);
@@ -83,15 +88,15 @@ async fn of_many_at_once_one_buys() {
     for round in 0..20 {
         let mut buyers = JoinSet::new();
         for _ in 0..16 {
-            let wish = keyed(&world, &format!("R{round}"), &format!("K{round}"), 1);
+            let request = keyed(&world, &format!("R{round}"), &format!("K{round}"), 1);
             let engine = world.engine.clone();
-            buyers.spawn(async move { engine.purchase(wish).await });
+            buyers.spawn(async move { engine.purchase(request).await });
         }
         let mut winners = 0;
         while let Some(receipt) = buyers.join_next().await {
             match receipt.unwrap() {
-                Ok(Receipt::Bought(_)) => winners += 1,
-                Ok(Receipt::Before { .. }) | Err(Refusal::IdempotencyRunning) => {}
+                Ok(PurchaseOutcome::Bought(_)) => winners += 1,
+                Ok(PurchaseOutcome::Before { .. }) | Err(Refusal::IdempotencyRunning) => {}
                 other => panic!("{other:?}"),
             }
         }

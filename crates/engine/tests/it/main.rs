@@ -28,7 +28,7 @@ mod races;
 mod routes;
 mod soak;
 mod tokens;
+mod updates;
 mod webhooks;
-mod words;
 mod workers;
 mod world;

@@ -3,7 +3,7 @@
 use crate::world::*;
 use domain::account::AccountId;
 use domain::upstream::Order;
-use engine::Wish;
+use engine::PurchaseRequest;
 use expect_test::{Expect, expect};
 use std::time::Duration;
 
@@ -33,8 +33,9 @@ async fn check(recipient: &str, wait: Duration, expected: Expect) {
         for (later, _) in outcomes() {
             let account = world.account(&format!("{first}~{later}")).await;
             let caller = world.caller_of(account);
-            let wish = Wish { caller, ..world.wish(&format!("{first}~{later}"), recipient) };
-            let answered = bought(world.engine.purchase(wish).await);
+            let request =
+                PurchaseRequest { caller, ..world.request(&format!("{first}~{later}"), recipient) };
+            let answered = bought(world.engine.purchase(request).await);
             cells.push((first, later, account, answered, money(&world, account)));
         }
     }

@@ -7,7 +7,7 @@ use domain::account::{AccountId, Environment, Role};
 use domain::ids::SessionId;
 use domain::mail::{Mail, Mailer};
 use domain::money::Currency;
-use domain::upstream::Coming;
+use domain::upstream::BoxFuture;
 use engine::{Caller, Engine, LogIn, NewAccount, PushParts, SignUp};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +35,7 @@ pub struct Letterbox {
 }
 
 impl Mailer for Letterbox {
-    fn send<'a>(&'a self, mail: &'a Mail) -> Coming<'a, Result<(), String>> {
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             while self.is_stuck.load(Ordering::SeqCst) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -125,15 +125,15 @@ async fn from_sign_up_to_log_out() {
     assert_eq!(wallets.len(), 4, "two currencies, two environments");
 
     for environment in Environment::ALL {
-        let wish = LogIn { environment, ..ask("ANNA@Example.org ", PASSWORD, PUSH, at(1)) };
-        let token = engine.log_in(wish).await.unwrap();
+        let request = LogIn { environment, ..ask("ANNA@Example.org ", PASSWORD, PUSH, at(1)) };
+        let token = engine.log_in(request).await.unwrap();
         assert_eq!(token.expires_in_s, 3600);
         assert_eq!(format!("{token:?}"), "AccessToken { expires_in_s: 3600, .. }");
-        let visit = engine.enter_with_token(Some(&token.text)).await;
-        let caller = visit.caller.unwrap();
+        let access = engine.enter_with_token(Some(&token.text)).await;
+        let caller = access.caller.unwrap();
         assert_eq!((caller.account, caller.environment), (user.account, environment));
         assert_eq!((caller.key, caller.plan), (None, None));
-        let quota = visit.quota.unwrap();
+        let quota = access.quota.unwrap();
         assert_eq!((quota.limit, quota.remaining), (120, 119));
         let devices = engine.devices_of(user.account).unwrap();
         assert_eq!((devices.len(), devices[0].push_token.as_str()), (1, PUSH));
@@ -168,8 +168,8 @@ async fn wrong_fields_are_named_and_nothing_is_sent() {
     let fields: Vec<_> = complaints.iter().map(|c| c.field).collect();
     assert_eq!(fields, ["email", "mobile", "password"]);
     let long = "x".repeat(4097);
-    let wish = ask(ANNA, PASSWORD, &long, at(1));
-    assert!(matches!(world.engine.log_in(wish).await, Err(Refusal::Invalid(_))));
+    let request = ask(ANNA, PASSWORD, &long, at(1));
+    assert!(matches!(world.engine.log_in(request).await, Err(Refusal::Invalid(_))));
     assert_eq!(letters.count(), 0);
 }
 

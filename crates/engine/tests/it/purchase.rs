@@ -2,12 +2,12 @@
 
 use crate::world::*;
 use domain::account::{AccountId, Environment};
-use domain::catalog::Kind;
-use domain::lifecycle::State;
+use domain::catalog::kind::Kind;
 use domain::money::{Currency, Money};
+use domain::purchase::lifecycle::State;
 use domain::refusal::Refusal;
 use domain::upstream::Outcome;
-use engine::{Caller, Wish};
+use engine::{Caller, PurchaseRequest};
 use expect_test::expect;
 
 #[tokio::test]
@@ -41,8 +41,9 @@ async fn each_kind_has_its_price() {
         [(Kind::Recharge, 1_000), (Kind::Offer, 6_800), (Kind::Offer, 99), (Kind::Banking, 5_000)]
     {
         let reference = format!("{} {minor}", kind.code());
-        let wish = Wish { kind, amount: bdt(minor), ..world.wish(&reference, TO_A) };
-        let p = bought(world.engine.purchase(wish).await);
+        let request =
+            PurchaseRequest { kind, amount: bdt(minor), ..world.request(&reference, TO_A) };
+        let p = bought(world.engine.purchase(request).await);
         out +=
             &format!("{} {}: fee {}, commission {}\n", kind.code(), p.amount, p.fee, p.commission);
     }
@@ -60,20 +61,22 @@ async fn each_kind_has_its_price() {
 #[tokio::test]
 async fn a_refused_wish_leaves_no_trace() {
     let world = world().await;
-    let dear = Wish { amount: bdt(START), ..world.wish("R1", TO_A) };
+    let dear = PurchaseRequest { amount: bdt(START), ..world.request("R1", TO_A) };
     let refusal = world.engine.purchase(dear.clone()).await.unwrap_err();
     assert_eq!(refusal, Refusal::Short { available: bdt(START) });
-    let dollars = Wish { amount: Money::new(AMOUNT, Currency::USD), ..world.wish("R1", TO_A) };
+    let dollars =
+        PurchaseRequest { amount: Money::new(AMOUNT, Currency::USD), ..world.request("R1", TO_A) };
     assert_eq!(world.engine.purchase(dollars).await.unwrap_err(), Refusal::NoWallet);
-    let stranger = Wish { caller: world.caller_of(AccountId(404)), ..world.wish("R1", TO_A) };
+    let stranger =
+        PurchaseRequest { caller: world.caller_of(AccountId(404)), ..world.request("R1", TO_A) };
     assert_eq!(world.engine.purchase(stranger).await.unwrap_err(), Refusal::NoWallet);
-    let endless = Wish { amount: bdt(i64::MAX), ..world.wish("R1", TO_A) };
+    let endless = PurchaseRequest { amount: bdt(i64::MAX), ..world.request("R1", TO_A) };
     let refusal = world.engine.purchase(endless).await.unwrap_err();
     assert_eq!(refusal.code(), "VALIDATION_ERROR");
     assert_eq!(world.a.count(What::Submit), 0);
     assert_eq!(world.wallet(), (START, 0, 0));
     let first = world.buy("R1", TO_A).await;
-    let known = world.engine.purchase(world.wish("R1", TO_A)).await.unwrap_err();
+    let known = world.engine.purchase(world.request("R1", TO_A)).await.unwrap_err();
     assert_eq!(known, Refusal::ReferenceKnown(Some(Box::new(first))));
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
     assert_eq!(world.assert_sound().await.purchases, 1);
@@ -83,7 +86,7 @@ async fn a_refused_wish_leaves_no_trace() {
 async fn sandbox_and_live_do_not_touch() {
     let world = world().await;
     let sandbox = Caller { environment: Environment::Sandbox, ..world.caller() };
-    let play = Wish { caller: sandbox, ..world.wish("R1", TO_A) };
+    let play = PurchaseRequest { caller: sandbox, ..world.request("R1", TO_A) };
     let played = bought(world.engine.purchase(play).await);
     assert_eq!((played.state, world.c.count(What::Submit)), (State::Delivered, 1));
     assert_eq!(world.wallet(), (START, 0, 0));
@@ -91,8 +94,8 @@ async fn sandbox_and_live_do_not_touch() {
     let real = world.buy("R1", TO_A).await;
     assert_eq!(world.a.count(What::Submit), 1);
     for (caller, own, other) in [(sandbox, &played, &real), (world.caller(), &real, &played)] {
-        let space = own.space;
-        let found = world.engine.purchase_by_reference(&caller, space, "R1").await.unwrap();
+        let scope = own.scope;
+        let found = world.engine.purchase_by_reference(&caller, scope, "R1").await.unwrap();
         assert_eq!(&found, own);
         let hidden = world.engine.purchase_by_id(&caller, other.key.id).await;
         assert_eq!(hidden.unwrap_err(), Refusal::PurchaseUnknown);
@@ -107,7 +110,7 @@ async fn a_strangers_purchase_is_as_unknown_as_none() {
     let bought = world.buy("R1", TO_A).await;
     let by_id = world.engine.purchase_by_id(&other, bought.key.id).await;
     assert_eq!(by_id.unwrap_err(), Refusal::PurchaseUnknown);
-    let by_name = world.engine.purchase_by_reference(&other, bought.space, "R1").await;
+    let by_name = world.engine.purchase_by_reference(&other, bought.scope, "R1").await;
     assert_eq!(by_name.unwrap_err(), Refusal::PurchaseUnknown);
     assert_eq!(world.engine.balance(&other, Currency::BDT).await, Ok(bdt(START)));
     assert_eq!(world.engine.balance(&other, Currency::USD).await, Err(Refusal::NoWallet));

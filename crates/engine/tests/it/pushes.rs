@@ -4,14 +4,14 @@ use crate::bills::{METER, known};
 use crate::people::{ANNA, with_anna, with_anna_and};
 use crate::quotes::QUARTER;
 use crate::world::*;
-use domain::catalog::Kind;
-use domain::journal::Reason;
-use domain::lifecycle::State;
-use domain::purchase::{Purchase, Space};
+use domain::catalog::kind::Kind;
+use domain::ledger::journal::Reason;
+use domain::purchase::lifecycle::State;
+use domain::purchase::{Purchase, ReferenceScope};
 use domain::push::{Push, Pushed, Pusher};
-use domain::upstream::Coming;
+use domain::upstream::BoxFuture;
 use domain::{Catalog, Currency, Environment, Money};
-use engine::{Caller, Herald, LogIn, Paper, PushParts, Wish, Words};
+use engine::{BookingNote, Caller, LogIn, PurchaseRequest, PushParts, PushRenderer, Words};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ impl Service {
 }
 
 impl Pusher for Service {
-    fn push<'a>(&'a self, push: &'a Push) -> Coming<'a, Pushed> {
+    fn push<'a>(&'a self, push: &'a Push) -> BoxFuture<'a, Pushed> {
         let mut sent = self.sent.lock().unwrap();
         sent.push(push.clone());
         let answer = (self.script.lock().unwrap())(sent.len());
@@ -48,7 +48,7 @@ impl Pusher for Service {
 
 struct Speaks;
 
-impl Herald for Speaks {
+impl PushRenderer for Speaks {
     fn words(&self, purchase: &Purchase, state: State, _: &Catalog) -> Option<Words> {
         let (title, body) = (state.code().to_owned(), purchase.reference.clone());
         Some(Words { title, body, data: BTreeMap::new() })
@@ -73,11 +73,11 @@ async fn anna(phones: &[&str], service: &Arc<Service>) -> (World, Caller) {
             from: IpAddr::from([192, 0, 2, 1]),
         };
         let token = world.engine.log_in(ask).await.unwrap();
-        let visit = world.engine.enter_with_token(Some(&token.text));
-        caller = Some(visit.await.caller.unwrap());
+        let access = world.engine.enter_with_token(Some(&token.text));
+        caller = Some(access.await.caller.unwrap());
     }
     let caller = caller.unwrap();
-    let paper = Paper { reference: "in", by: "rahim", note: "" };
+    let paper = BookingNote { reference: "in", by: "rahim", note: "" };
     let place = (caller.account, caller.environment);
     let money = Money::new(START, Currency::BDT);
     world.engine.fund(Reason::Deposit, place, money, paper).await.unwrap();
@@ -85,14 +85,14 @@ async fn anna(phones: &[&str], service: &Arc<Service>) -> (World, Caller) {
 }
 
 async fn buy(world: &World, caller: Caller, reference: &str) -> Purchase {
-    let wish = Wish {
+    let request = PurchaseRequest {
         caller,
-        space: Space::Rechargely,
+        scope: ReferenceScope::Rechargely,
         kind: Kind::Recharge,
         product: None,
         ..world.bill(reference, TO_A)
     };
-    bought(world.engine.purchase(Wish { operator: "GP".to_owned(), ..wish }).await)
+    bought(world.engine.purchase(PurchaseRequest { operator: "GP".to_owned(), ..request }).await)
 }
 
 fn owed(world: &World) -> i64 {
@@ -101,7 +101,7 @@ fn owed(world: &World) -> i64 {
 
 #[tokio::test]
 async fn each_device_is_told_each_end_once() {
-    let service = Service::answering(|_| Pushed::Taken);
+    let service = Service::answering(|_| Pushed::Accepted);
     let (world, caller) = anna(&["one", "two", ""], &service).await;
     buy(&world, caller, "R1").await;
     world.a.answers(refused(), unknown());
@@ -113,7 +113,8 @@ async fn each_device_is_told_each_end_once() {
     let mut told = service.sent();
     told.sort();
     assert_eq!(told, ["one delivered R1", "one failed R2", "two delivered R1", "two failed R2"]);
-    let again = world.engine.delivery_again(&caller, Space::Rechargely, "R1").await.unwrap();
+    let again =
+        world.engine.delivery_again(&caller, ReferenceScope::Rechargely, "R1").await.unwrap();
     assert_eq!(again.0.state, State::Delivered);
     world.work_until(|| owed(&world) == 0).await;
     assert_eq!(service.sent().len(), 6);
@@ -122,11 +123,11 @@ async fn each_device_is_told_each_end_once() {
 
 #[tokio::test]
 async fn the_end_of_a_quote_that_nobody_accepts_is_told() {
-    let service = Service::answering(|_| Pushed::Taken);
+    let service = Service::answering(|_| Pushed::Accepted);
     let (world, caller) = anna(&["one"], &service).await;
     world.a.on_look_up(|_| known("T. Moyo"));
-    let wish = Wish { caller, ..world.bill("Q1", METER) };
-    world.engine.quote(wish).await.unwrap();
+    let request = PurchaseRequest { caller, ..world.bill("Q1", METER) };
+    world.engine.quote(request).await.unwrap();
     assert_eq!(owed(&world), 0, "a price is an answer, not news");
     world.clock.advance(QUARTER);
     world.work_until(|| service.sent().len() == 1).await;
@@ -171,7 +172,7 @@ async fn a_device_that_is_gone_is_forgotten() {
 /// An app logs in again every hour: what it is owed by then, it is still told.
 #[tokio::test]
 async fn a_push_outlives_a_new_log_in() {
-    let service = Service::answering(|_| Pushed::Taken);
+    let service = Service::answering(|_| Pushed::Accepted);
     let (world, caller) = anna(&["one"], &service).await;
     buy(&world, caller, "R1").await;
     assert_eq!(owed(&world), 1);
@@ -217,7 +218,7 @@ async fn without_a_service_nothing_piles_up() {
     ));
     let caller = Caller { account, key: None, plan: None, ..world.caller() };
     let place = (account, caller.environment);
-    let paper = Paper { reference: "in", by: "rahim", note: "" };
+    let paper = BookingNote { reference: "in", by: "rahim", note: "" };
     world.engine.fund(Reason::Deposit, place, bdt(START), paper).await.unwrap();
     buy(&world, caller, "R1").await;
     assert_eq!(owed(&world), 1);

@@ -2,10 +2,10 @@
 
 use crate::world::*;
 use domain::Refusal;
-use domain::journal::Reason;
-use domain::lifecycle::State;
-use domain::purchase::Space;
-use engine::{Paper, Wish};
+use domain::ledger::journal::Reason;
+use domain::purchase::ReferenceScope;
+use domain::purchase::lifecycle::State;
+use engine::{BookingNote, PurchaseRequest};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ pub const QUARTER: Duration = Duration::from_secs(15 * 60);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quote_is_charged_once_however_often_it_is_accepted() {
     let world = world().await;
-    let quote = world.engine.quote(world.wish("Q1", TO_A)).await.unwrap().purchase;
+    let quote = world.engine.quote(world.request("Q1", TO_A)).await.unwrap().purchase;
     assert_eq!((quote.state, quote.fee), (State::Quoted, bdt(FEE)));
     assert_eq!(world.wallet(), (START, 0, 0));
     let mut asks = JoinSet::new();
@@ -37,7 +37,7 @@ async fn a_quote_is_charged_once_however_often_it_is_accepted() {
 #[tokio::test]
 async fn the_answer_to_an_acceptance_tells_what_is_left() {
     let world = world().await;
-    let quote = world.engine.quote(world.wish("Q1", TO_A)).await.unwrap().purchase;
+    let quote = world.engine.quote(world.request("Q1", TO_A)).await.unwrap().purchase;
     world.buy("R1", TO_A).await;
     let accepted = world.engine.authorise(&world.caller(), quote.key.id).await.unwrap();
     assert_eq!(accepted.state, State::Delivered);
@@ -51,7 +51,7 @@ async fn a_quote_expires_whether_or_not_a_worker_runs() {
     let [swept, unswept, kept] = {
         let mut ids = Vec::new();
         for name in ["Q1", "Q2", "Q3"] {
-            ids.push(world.engine.quote(world.wish(name, TO_A)).await.unwrap().purchase.key.id);
+            ids.push(world.engine.quote(world.request(name, TO_A)).await.unwrap().purchase.key.id);
         }
         [ids[0], ids[1], ids[2]]
     };
@@ -74,13 +74,13 @@ async fn a_quote_expires_whether_or_not_a_worker_runs() {
 #[tokio::test]
 async fn short_of_money_the_quote_stays_open() {
     let world = world().await;
-    let wish = Wish { amount: bdt(START), ..world.wish("Q1", TO_A) };
-    let quote = world.engine.quote(wish).await.unwrap().purchase;
+    let request = PurchaseRequest { amount: bdt(START), ..world.request("Q1", TO_A) };
+    let quote = world.engine.quote(request).await.unwrap().purchase;
     let caller = world.caller();
     let short = world.engine.authorise(&caller, quote.key.id).await.unwrap_err();
     assert_eq!(short, Refusal::Short { available: bdt(START) });
     assert_eq!((world.state(quote.key.id), world.a.count(What::Submit)), (State::Quoted, 0));
-    let paper = Paper { reference: "more", by: "rahim", note: "paid in" };
+    let paper = BookingNote { reference: "more", by: "rahim", note: "paid in" };
     let place = (world.merchant, caller.environment);
     world.engine.fund(Reason::Deposit, place, bdt(FEE), paper).await.unwrap();
     let accepted = world.engine.authorise(&caller, quote.key.id).await.unwrap();
@@ -91,32 +91,37 @@ async fn short_of_money_the_quote_stays_open() {
 #[tokio::test]
 async fn a_quote_is_its_owners() {
     let world = world().await;
-    let quote = world.engine.quote(world.wish("Q1", TO_A)).await.unwrap().purchase;
+    let quote = world.engine.quote(world.request("Q1", TO_A)).await.unwrap().purchase;
     let other = world.caller_of(world.account("other").await);
     let answer = world.engine.authorise(&other, quote.key.id).await;
     assert_eq!(answer.unwrap_err(), Refusal::PurchaseUnknown);
-    let again = world.engine.quote(world.wish("Q1", TO_A)).await.unwrap_err();
+    let again = world.engine.quote(world.request("Q1", TO_A)).await.unwrap_err();
     assert!(matches!(again, Refusal::ReferenceKnown(Some(_))), "{again:?}");
 }
 
 #[tokio::test]
 async fn the_same_wish_gets_the_same_quote_and_another_one_none() {
     let world = world().await;
-    let wish = || Wish { digest: Some([1; 32]), ..world.wish("Q1", TO_A) };
-    let first = world.engine.quote(wish()).await.unwrap();
-    assert_eq!(world.engine.quote(wish()).await.unwrap(), first);
+    let request = || PurchaseRequest { digest: Some([1; 32]), ..world.request("Q1", TO_A) };
+    let first = world.engine.quote(request()).await.unwrap();
+    assert_eq!(world.engine.quote(request()).await.unwrap(), first);
     assert_eq!(first.acceptance.len(), 43);
     for digest in [Some([2; 32]), None] {
-        let other = world.engine.quote(Wish { digest, ..wish() }).await.unwrap_err();
+        let other = world.engine.quote(PurchaseRequest { digest, ..request() }).await.unwrap_err();
         assert!(matches!(other, Refusal::ReferenceKnown(Some(_))), "{other:?}");
     }
     let id = first.purchase.key.id;
     world.engine.authorise(&world.caller(), id).await.unwrap();
-    let late = world.engine.quote(wish()).await.unwrap_err();
+    let late = world.engine.quote(request()).await.unwrap_err();
     assert!(matches!(late, Refusal::ReferenceKnown(Some(p)) if p.state == State::Delivered));
-    let second = world.engine.quote(Wish { reference: "Q2".into(), ..wish() }).await.unwrap();
+    let second =
+        world.engine.quote(PurchaseRequest { reference: "Q2".into(), ..request() }).await.unwrap();
     world.clock.advance(QUARTER);
-    let over = world.engine.quote(Wish { reference: "Q2".into(), ..wish() }).await.unwrap_err();
+    let over = world
+        .engine
+        .quote(PurchaseRequest { reference: "Q2".into(), ..request() })
+        .await
+        .unwrap_err();
     assert!(matches!(over, Refusal::ReferenceKnown(Some(p)) if p.state == State::Rejected));
     assert_eq!(world.state(second.purchase.key.id), State::Rejected);
 }
@@ -126,9 +131,9 @@ async fn one_wish_sent_at_once_is_one_quote() {
     let world = world().await;
     let mut asks = JoinSet::new();
     for _ in 0..64 {
-        let wish = Wish { digest: Some([1; 32]), ..world.wish("Q1", TO_A) };
+        let request = PurchaseRequest { digest: Some([1; 32]), ..world.request("Q1", TO_A) };
         let engine = world.engine.clone();
-        asks.spawn(async move { engine.quote(wish).await.unwrap() });
+        asks.spawn(async move { engine.quote(request).await.unwrap() });
     }
     let quotes = asks.join_all().await;
     assert!(quotes.iter().all(|quote| *quote == quotes[0]));
@@ -137,7 +142,7 @@ async fn one_wish_sent_at_once_is_one_quote() {
 #[tokio::test]
 async fn a_quote_is_accepted_with_its_own_secret_only() {
     let world = world().await;
-    let [one, two] = ["Q1", "Q2"].map(|name| world.engine.quote(world.wish(name, TO_A)));
+    let [one, two] = ["Q1", "Q2"].map(|name| world.engine.quote(world.request(name, TO_A)));
     let (one, two) = (one.await.unwrap(), two.await.unwrap());
     assert_ne!(one.acceptance, two.acceptance);
     let other = world.caller_of(world.account("other").await);
@@ -151,11 +156,13 @@ async fn a_quote_is_accepted_with_its_own_secret_only() {
         (&caller, "Q3", one.acceptance.as_str()),
         (&other, "Q1", one.acceptance.as_str()),
     ] {
-        let answer = world.engine.accept(caller, Space::Irecharge, reference, secret).await;
+        let answer =
+            world.engine.accept(caller, ReferenceScope::Irecharge, reference, secret).await;
         assert_eq!(answer.unwrap_err(), Refusal::PurchaseUnknown, "{reference} {secret}");
     }
     assert_eq!(world.wallet(), (START, 0, 0));
-    let accepted = world.engine.accept(&caller, Space::Irecharge, "Q1", &one.acceptance).await;
+    let accepted =
+        world.engine.accept(&caller, ReferenceScope::Irecharge, "Q1", &one.acceptance).await;
     assert_eq!(accepted.unwrap().state, State::Delivered);
 }
 
@@ -171,7 +178,7 @@ async fn of_acceptance_and_expiry_exactly_one_wins() {
     for round in 0..ROUNDS {
         let mut ids = Vec::new();
         for n in 0..QUOTES {
-            let quote = world.engine.quote(world.wish(&format!("Q{round}-{n}"), TO_A)).await;
+            let quote = world.engine.quote(world.request(&format!("Q{round}-{n}"), TO_A)).await;
             ids.push(quote.unwrap().purchase.key.id);
         }
         world.clock.advance(QUARTER - Duration::from_micros(1));
@@ -215,7 +222,7 @@ async fn whoever_accepts_hears_the_upstreams_answer() {
     let world = world().await;
     let workers = world.engine.start_workers().await.unwrap();
     for n in 0..100 {
-        let quote = world.engine.quote(world.wish(&format!("Q{n}"), TO_A)).await.unwrap();
+        let quote = world.engine.quote(world.request(&format!("Q{n}"), TO_A)).await.unwrap();
         let paid = world.engine.authorise(&world.caller(), quote.purchase.key.id).await.unwrap();
         assert_eq!(paid.state, State::Delivered, "{n}");
     }
@@ -229,8 +236,12 @@ async fn quotes_are_counted() {
     let caller = engine::Caller { key: None, plan: None, ..world.caller() };
     world.engine.change_account(world.merchant, |a| a.subscription = None).await.unwrap();
     let quote = |n: u32| {
-        let wish = Wish { caller, digest: Some([1; 32]), ..world.wish(&format!("Q{n}"), TO_A) };
-        world.engine.quote(wish)
+        let request = PurchaseRequest {
+            caller,
+            digest: Some([1; 32]),
+            ..world.request(&format!("Q{n}"), TO_A)
+        };
+        world.engine.quote(request)
     };
     for n in 0..20 {
         quote(n).await.unwrap();

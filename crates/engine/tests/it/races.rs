@@ -1,7 +1,7 @@
 //! Many decide at once: one posting set, and nobody is told that he won when he did not.
 
 use crate::world::*;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use domain::upstream::Outcome;
 use domain::{Purchase, PurchaseId, Refusal};
 use engine::Engine;
@@ -197,11 +197,11 @@ async fn what_is_in_doubt_is_settled_once() {
     world.all_heard("Z").await;
     let mut spent = 1;
     for id in &ids {
-        let story = world.engine.story(*id).unwrap().unwrap();
-        let state = story.purchase.state;
+        let history = world.engine.history(*id).unwrap().unwrap();
+        let state = history.purchase.state;
         assert!(state.is_final(), "{}", world.told(*id));
         spent += i64::from(state == State::Delivered);
-        let events: Vec<State> = story.events.iter().map(|e| e.state).collect();
+        let events: Vec<State> = history.events.iter().map(|e| e.state).collect();
         let undone = [State::Delivered, State::Refunded];
         let expected = if state == State::Refunded { &undone[..] } else { &[state] };
         assert_eq!(events, expected);
@@ -219,8 +219,9 @@ async fn a_reference_is_charged_and_sent_once() {
     for round in 0..10 {
         let mut buyers = JoinSet::new();
         for _ in 0..32 {
-            let (engine, wish) = (world.engine.clone(), world.wish(&format!("R{round}"), TO_A));
-            buyers.spawn(async move { engine.purchase(wish).await });
+            let (engine, request) =
+                (world.engine.clone(), world.request(&format!("R{round}"), TO_A));
+            buyers.spawn(async move { engine.purchase(request).await });
         }
         let mut ids = Vec::new();
         let mut winners = 0;

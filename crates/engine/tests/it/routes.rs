@@ -1,7 +1,7 @@
 //! From one upstream to the next: only after a definite refusal, never two at once.
 
 use crate::world::*;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use domain::upstream::Outcome;
 use expect_test::expect;
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! Promise P4 in small: an upstream that loses every fifth answer, having delivered half of those.
 
 use crate::world::*;
-use domain::journal::Reason;
-use domain::lifecycle::State;
+use domain::ledger::journal::Reason;
+use domain::purchase::lifecycle::State;
 use domain::upstream::{AttemptRef, Outcome};
 use domain::{Environment, Purchase};
-use engine::Paper;
+use engine::BookingNote;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
@@ -54,7 +54,7 @@ fn unreliable(upstream: &Scripted) -> Arc<Mutex<Books>> {
 async fn lost_answers_are_never_refunded_nor_sent_again() {
     let world = Arc::new(world().await);
     let place = (world.merchant, Environment::Live);
-    let paper = Paper { reference: "more", by: "rahim", note: "soak" };
+    let paper = BookingNote { reference: "more", by: "rahim", note: "soak" };
     world.engine.fund(Reason::Deposit, place, bdt(10_000_000), paper).await.unwrap();
     let books = unreliable(&world.a);
     let is_credited = |purchase: &Purchase| {

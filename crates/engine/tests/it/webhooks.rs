@@ -3,14 +3,15 @@
 use crate::world::*;
 use domain::account::{AccountId, Environment};
 use domain::ids::{EndpointId, KeyId};
-use domain::lifecycle::State;
 use domain::purchase::Purchase;
-use domain::telling::SuccessEvent;
-use domain::upstream::Coming;
-use domain::webhook::{Courier, Delivery, Parcel, Verdict};
+use domain::purchase::lifecycle::State;
+use domain::upstream::BoxFuture;
+use domain::webhook::schedule::SuccessEvent;
+use domain::webhook::{Delivery, DeliveryResult, WebhookPost, WebhookSender};
 use domain::{Clock, PurchaseId, Refusal, Timestamp};
 use engine::{
-    Caller, Endpoint, LogPage, NewEndpoint, Replayed, Tale, Teller, WebhookParts, Wish, Workers,
+    Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent, Replayed, WebhookParts,
+    WebhookRenderer, Workers,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,12 +31,12 @@ enum Says {
     Nothing,
 }
 
-type Script = Arc<dyn Fn(&Parcel) -> Says + Send + Sync>;
+type Script = Arc<dyn Fn(&WebhookPost) -> Says + Send + Sync>;
 
 /// A courier that writes down what it takes, and when.
 struct Carrier {
     script: Mutex<Script>,
-    sent: Mutex<Vec<(Timestamp, Parcel)>>,
+    sent: Mutex<Vec<(Timestamp, WebhookPost)>>,
     clock: Arc<TestClock>,
     out: Mutex<HashMap<String, usize>>,
     most_out: AtomicUsize,
@@ -52,7 +53,7 @@ impl Carrier {
         })
     }
 
-    fn answers(&self, script: impl Fn(&Parcel) -> Says + Send + Sync + 'static) {
+    fn answers(&self, script: impl Fn(&WebhookPost) -> Says + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
     }
 
@@ -75,16 +76,16 @@ impl Carrier {
         self.sent.lock().unwrap().iter().map(|(at, _)| at.since(NOW).as_secs()).collect()
     }
 
-    fn last(&self) -> Parcel {
+    fn last(&self) -> WebhookPost {
         self.sent.lock().unwrap().last().unwrap().1.clone()
     }
 }
 
-impl Courier for Carrier {
-    fn deliver<'a>(&'a self, parcel: &'a Parcel) -> Coming<'a, Delivery> {
-        self.sent.lock().unwrap().push((Clock::now(&*self.clock), parcel.clone()));
-        let says = self.script.lock().unwrap().clone()(parcel);
-        let url = parcel.url.clone();
+impl WebhookSender for Carrier {
+    fn deliver<'a>(&'a self, post: &'a WebhookPost) -> BoxFuture<'a, Delivery> {
+        self.sent.lock().unwrap().push((Clock::now(&*self.clock), post.clone()));
+        let says = self.script.lock().unwrap().clone()(post);
+        let url = post.url.clone();
         Box::pin(async move {
             let now_out = {
                 let mut out = self.out.lock().unwrap();
@@ -94,11 +95,11 @@ impl Courier for Carrier {
             };
             self.most_out.fetch_max(now_out, Ordering::SeqCst);
             let (verdict, status) = match says {
-                Says::Status(410) => (Verdict::Gone, Some(410)),
-                Says::Status(status @ 200..=299) => (Verdict::Taken, Some(status)),
-                Says::Status(status) => (Verdict::Failed, Some(status)),
+                Says::Status(410) => (DeliveryResult::Gone, Some(410)),
+                Says::Status(status @ 200..=299) => (DeliveryResult::Accepted, Some(status)),
+                Says::Status(status) => (DeliveryResult::Failed, Some(status)),
                 Says::Busy(after_s) => {
-                    (Verdict::Busy { after: after_s.map(Duration::from_secs) }, Some(429))
+                    (DeliveryResult::Busy { after: after_s.map(Duration::from_secs) }, Some(429))
                 }
                 Says::Nothing => std::future::pending().await,
             };
@@ -113,9 +114,9 @@ struct Speaks;
 
 const EVENTS: [&str; 4] = ["x.success", "x.approved", "x.rejected", "x.test"];
 
-impl Teller for Speaks {
-    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<Tale> {
-        let tale = |n: usize, sequence| Tale {
+impl WebhookRenderer for Speaks {
+    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
+        let tale = |n: usize, sequence| RenderedEvent {
             event: EVENTS[n],
             sequence,
             body: format!("{} {} {}", EVENTS[n], purchase.reference, purchase.state.code()),
@@ -130,8 +131,8 @@ impl Teller for Speaks {
         }
     }
 
-    fn test(&self, _: &Endpoint, _: Timestamp) -> Tale {
-        Tale { event: EVENTS[3], sequence: 1, body: "x.test".to_owned() }
+    fn test(&self, _: &Endpoint, _: Timestamp) -> RenderedEvent {
+        RenderedEvent { event: EVENTS[3], sequence: 1, body: "x.test".to_owned() }
     }
 
     fn events(&self) -> &'static [&'static str] {
@@ -165,14 +166,14 @@ async fn post() -> Post {
 }
 
 impl Post {
-    fn wish(&self, reference: &str, recipient: &str, url: Option<&str>) -> Wish {
+    fn request(&self, reference: &str, recipient: &str, url: Option<&str>) -> PurchaseRequest {
         let caller = Caller { key: Some(self.key), ..self.world.caller() };
         let webhook_url = url.map(str::to_owned);
-        Wish { caller, webhook_url, ..self.world.wish(reference, recipient) }
+        PurchaseRequest { caller, webhook_url, ..self.world.request(reference, recipient) }
     }
 
     async fn buy(&self, reference: &str, url: Option<&str>) -> Purchase {
-        bought(self.world.engine.purchase(self.wish(reference, TO_A, url)).await)
+        bought(self.world.engine.purchase(self.request(reference, TO_A, url)).await)
     }
 
     async fn own_url(&self, url: &str) {
@@ -249,7 +250,7 @@ async fn who_is_told_what_and_where() {
     until(|| post.carrier.count() == 7).await;
     let mut heard: Vec<(String, String)> = {
         let sent = post.carrier.sent.lock().unwrap();
-        let text = |p: &Parcel| String::from_utf8(p.body.clone()).unwrap();
+        let text = |p: &WebhookPost| String::from_utf8(p.body.clone()).unwrap();
         sent[4..].iter().map(|(_, p)| (p.url.clone(), text(p))).collect()
     };
     heard.sort();
@@ -265,9 +266,19 @@ async fn who_is_told_what_and_where() {
     // Another account's key, another environment: nobody else hears of it.
     let other = post.world.account("other").await;
     let caller = Caller { key: None, ..post.world.caller_of(other) };
-    bought(post.world.engine.purchase(Wish { caller, ..post.wish("R4", TO_A, None) }).await);
+    bought(
+        post.world
+            .engine
+            .purchase(PurchaseRequest { caller, ..post.request("R4", TO_A, None) })
+            .await,
+    );
     let caller = Caller { environment: Environment::Sandbox, key: None, ..post.world.caller() };
-    bought(post.world.engine.purchase(Wish { caller, ..post.wish("R5", TO_A, None) }).await);
+    bought(
+        post.world
+            .engine
+            .purchase(PurchaseRequest { caller, ..post.request("R5", TO_A, None) })
+            .await,
+    );
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(post.carrier.count(), 7);
     stop(workers).await;
@@ -284,8 +295,8 @@ async fn a_key_may_hear_of_a_success_when_it_is_accepted() {
     let held = gate.clone();
     post.world.a.on_submit(move |_| Reply::When(held.clone(), delivered()));
     let workers = post.start().await;
-    let (engine, wish) = (post.world.engine.clone(), post.wish("R1", TO_A, Some(HOOK)));
-    let buying = tokio::spawn(async move { engine.purchase(wish).await });
+    let (engine, request) = (post.world.engine.clone(), post.request("R1", TO_A, Some(HOOK)));
+    let buying = tokio::spawn(async move { engine.purchase(request).await });
     until(|| post.carrier.count() == 1).await;
     gate.add_permits(1);
     let id = bought(buying.await.unwrap()).key.id;
@@ -412,9 +423,9 @@ async fn nothing_is_sent_after_a_410() {
         let views = post.world.engine.endpoints_of(post.world.merchant).unwrap();
         views.into_iter().find(|v| v.endpoint.id == id).unwrap()
     };
-    assert!(view(&post).trouble.unwrap().off.is_some());
+    assert!(view(&post).health.unwrap().off.is_some());
     post.world.engine.switch_on(id).await.unwrap();
-    assert_eq!(view(&post).trouble, None);
+    assert_eq!(view(&post).health, None);
     let since = Replayed::Since(post.world.merchant, NOW, None);
     assert!(post.world.engine.replay_webhooks(since).await.unwrap() >= 6);
     until(|| post.owed() == 0).await;
@@ -431,7 +442,7 @@ async fn an_address_that_only_fails_is_switched_off_after_five_days() {
     let workers = post.start().await;
     let off = |post: &Post| {
         let views = post.world.engine.endpoints_of(post.world.merchant).unwrap();
-        views[0].trouble.clone().and_then(|trouble| trouble.off)
+        views[0].health.clone().and_then(|health| health.off)
     };
     let mut day = 0;
     while off(&post).is_none() {
@@ -464,9 +475,8 @@ async fn an_address_that_only_fails_is_switched_off_after_five_days() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_three_refusals_the_next_event_goes() {
     let post = post().await;
-    post.carrier.answers(|parcel| {
-        Says::Status(if parcel.body.starts_with(b"x.success") { 404 } else { 200 })
-    });
+    post.carrier
+        .answers(|post| Says::Status(if post.body.starts_with(b"x.success") { 404 } else { 200 }));
     let workers = post.start().await;
     let id = post.buy("R1", Some(HOOK)).await.key.id;
     until(|| post.carrier.count() == 1).await;
@@ -487,7 +497,7 @@ async fn a_slow_receiver_delays_no_other() {
     let workers = post.start().await;
     let run = async |tag: &str, with_slow: bool| {
         let before = post.carrier.count();
-        let fast = |p: &Parcel| p.url.contains("fast");
+        let fast = |p: &WebhookPost| p.url.contains("fast");
         let began = tokio::time::Instant::now();
         for n in 0..EACH {
             if with_slow {
@@ -517,8 +527,8 @@ async fn a_slow_receiver_delays_no_other() {
 async fn a_secret_is_replaced_without_a_gap() {
     let post = post().await;
     let workers = post.start().await;
-    let signatures = |parcel: &Parcel| {
-        let header = parcel.headers.iter().find(|(name, _)| *name == "webhook-signature").unwrap();
+    let signatures = |post: &WebhookPost| {
+        let header = post.headers.iter().find(|(name, _)| *name == "webhook-signature").unwrap();
         header.1.split(' ').count()
     };
     let first = post.world.engine.webhook_secret_of(post.key).unwrap();
@@ -635,11 +645,11 @@ async fn many_are_told_once_each() {
     let workers = post.start().await;
     let mut buying = tokio::task::JoinSet::new();
     for n in 0..200 {
-        let (engine, wish) = (
+        let (engine, request) = (
             post.world.engine.clone(),
-            post.wish(&format!("R{n}"), TO_A, Some("https://127.0.0.1/a")),
+            post.request(&format!("R{n}"), TO_A, Some("https://127.0.0.1/a")),
         );
-        buying.spawn(async move { bought(engine.purchase(wish).await) });
+        buying.spawn(async move { bought(engine.purchase(request).await) });
     }
     buying.join_all().await;
     until(|| post.owed() == 0).await;

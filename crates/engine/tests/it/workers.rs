@@ -1,7 +1,7 @@
 //! The workers: many at once, unharmed by one another and by a connector's bug.
 
 use crate::world::*;
-use domain::lifecycle::State;
+use domain::purchase::lifecycle::State;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -70,8 +70,8 @@ async fn stopping_waits_for_what_is_under_way() {
     let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
     world.a.on_submit(move |_| Reply::When(held.clone(), delivered()));
-    let (engine, wish) = (world.engine.clone(), world.wish("R1", TO_A));
-    let buying = tokio::spawn(async move { engine.purchase(wish).await });
+    let (engine, request) = (world.engine.clone(), world.request("R1", TO_A));
+    let buying = tokio::spawn(async move { engine.purchase(request).await });
     until(|| world.a.count(What::Submit) == 1).await;
     let workers = world.engine.start_workers().await.unwrap();
     until(|| world.a.count(What::Enquire) <= 1).await;
@@ -83,8 +83,8 @@ async fn stopping_waits_for_what_is_under_way() {
     assert_eq!(bought(buying.await.unwrap()).state, State::Delivered);
     // Patience has an end: what is left is owed.
     world.a.on_submit(|_| Reply::Hang);
-    let (engine, wish) = (world.engine.clone(), world.wish("R2", TO_A));
-    let hanging = tokio::spawn(async move { engine.purchase(wish).await });
+    let (engine, request) = (world.engine.clone(), world.request("R2", TO_A));
+    let hanging = tokio::spawn(async move { engine.purchase(request).await });
     until(|| world.a.count(What::Submit) == 2).await;
     let workers = world.engine.start_workers().await.unwrap();
     workers.stop(Duration::from_millis(50)).await;
@@ -113,12 +113,12 @@ async fn a_dead_upstream_does_not_hold_up_the_others() {
 #[tokio::test]
 async fn staff_fund_by_paper_once() {
     use domain::account::Environment;
-    use domain::journal::Reason;
+    use domain::ledger::journal::Reason;
     use domain::refusal::Refusal;
     let world = world().await;
     let place = (world.merchant, Environment::Live);
     let fund = async |reason, minor, reference| {
-        let paper = engine::Paper { reference, by: "rahim", note: "bank" };
+        let paper = engine::BookingNote { reference, by: "rahim", note: "bank" };
         world.engine.fund(reason, place, bdt(minor), paper).await
     };
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Ok(bdt(START + 500)));

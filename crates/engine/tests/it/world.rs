@@ -2,28 +2,29 @@
 
 use crate::home::Home;
 use domain::account::{AccountId, Environment, HOUSE, Plan, Role, Subscription};
-use domain::catalog::{Catalog, Country, Kind, Limits, OfferForm, Operator, Service, ServiceType};
-use domain::clock::{Chance, Clock, NoChance, Timestamp};
-use domain::ids::KeyId;
-use domain::journal::Reason;
-use domain::lifecycle::State;
-use domain::mail::Mailer;
-use domain::money::{Currency, Money};
-use domain::number::Numbering;
-use domain::pricing::{Charge, PriceRule};
-use domain::product::{
+use domain::catalog::kind::{Kind, ServiceType};
+use domain::catalog::number::Numbering;
+use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
-use domain::purchase::{Details, Purchase, Space};
-use domain::routing::Route;
+use domain::catalog::routing::Route;
+use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
+use domain::clock::{Clock, NoRandom, Random, Timestamp};
+use domain::ids::KeyId;
+use domain::ledger::journal::Reason;
+use domain::mail::Mailer;
+use domain::money::{Currency, Money};
+use domain::purchase::lifecycle::State;
+use domain::purchase::{Details, Purchase, ReferenceScope};
 use domain::upstream::{
-    AttemptRef, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Coming, Listener,
-    NoOffers, Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode, Word,
+    AttemptRef, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Listener,
+    NoOffers, Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Upstream, UpstreamCode,
 };
 use domain::{PurchaseId, Refusal};
 use engine::{
-    Caller, Engine, NewAccount, Paper, Parts, PushParts, Receipt, Vault, WebhookParts, Wish,
-    Workers,
+    BookingNote, Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts,
+    Vault, WebhookParts, Workers,
 };
 use std::collections::HashMap;
 use std::future;
@@ -83,8 +84,8 @@ impl Clock for TestClock {
 #[derive(Debug, Default)]
 pub struct Counted(AtomicU64);
 
-impl Chance for Counted {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoChance> {
+impl Random for Counted {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom> {
         for byte in bytes {
             let n = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
             *byte = ((n ^ (n >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 56) as u8;
@@ -177,10 +178,10 @@ impl Scripted {
     /// What must be on record before the first byte goes out.
     fn look(&self, order: &Order) {
         let Some(engine) = self.engine.lock().unwrap().clone() else { return };
-        let story = engine.story(order.attempt.purchase).unwrap();
-        let seen = story.as_ref().map(|story| {
-            let last = story.attempts.last().unwrap();
-            let purchase = &story.purchase;
+        let history = engine.history(order.attempt.purchase).unwrap();
+        let seen = history.as_ref().map(|history| {
+            let last = history.attempts.last().unwrap();
+            let purchase = &history.purchase;
             (purchase.state, purchase.attempts, last.number, &last.upstream, &last.outcome)
         });
         let number = order.attempt.number;
@@ -216,20 +217,20 @@ impl Upstream for Scripted {
         }
     }
 
-    fn submit<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
         self.note(What::Submit, order);
         self.look(order);
         let script = self.on_submit.lock().unwrap().clone();
         Box::pin(async move { self.reply(script(order)).await })
     }
 
-    fn enquire<'a>(&'a self, order: &'a Order) -> Coming<'a, Outcome> {
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
         self.note(What::Enquire, order);
         let script = self.on_enquire.lock().unwrap().clone();
         Box::pin(async move { self.reply(script(order)).await })
     }
 
-    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> Coming<'a, BillAnswer> {
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer> {
         let answer = self.bills.lock().unwrap()(enquiry);
         Box::pin(async move { answer })
     }
@@ -250,7 +251,7 @@ impl Upstream for Scripted {
         }
     }
 
-    fn offers<'a>(&'a self, _: &'a OfferEnquiry) -> Coming<'a, Result<Vec<Offer>, NoOffers>> {
+    fn offers<'a>(&'a self, _: &'a OfferEnquiry) -> BoxFuture<'a, Result<Vec<Offer>, NoOffers>> {
         let offers = self.offers.lock().unwrap().clone();
         Box::pin(async move { offers })
     }
@@ -332,7 +333,7 @@ impl World {
         let new = NewAccount { role: Role::Merchant, name, subscription, currencies };
         let account = self.engine.open_account(new).await.unwrap();
         for environment in Environment::ALL {
-            let paper = Paper { reference: "start", by: "rahim", note: "to begin with" };
+            let paper = BookingNote { reference: "start", by: "rahim", note: "to begin with" };
             let place = (account, environment);
             self.engine.fund(Reason::Deposit, place, bdt(START), paper).await.unwrap();
         }
@@ -353,10 +354,10 @@ impl World {
         }
     }
 
-    pub fn wish(&self, reference: &str, recipient: &str) -> Wish {
-        Wish {
+    pub fn request(&self, reference: &str, recipient: &str) -> PurchaseRequest {
+        PurchaseRequest {
             caller: self.caller(),
-            space: Space::Irecharge,
+            scope: ReferenceScope::Irecharge,
             kind: Kind::Recharge,
             operator: "GP".to_owned(),
             product: None,
@@ -372,23 +373,23 @@ impl World {
     }
 
     /// A bill of the catalog's only product.
-    pub fn bill(&self, reference: &str, meter: &str) -> Wish {
-        Wish {
+    pub fn bill(&self, reference: &str, meter: &str) -> PurchaseRequest {
+        PurchaseRequest {
             kind: Kind::Bill,
             operator: "TT".to_owned(),
             product: Some("power".to_owned()),
             digest: Some([1; 32]),
-            space: Space::Rechargely,
-            ..self.wish(reference, meter)
+            scope: ReferenceScope::Rechargely,
+            ..self.request(reference, meter)
         }
     }
 
     pub async fn buy(&self, reference: &str, recipient: &str) -> Purchase {
-        bought(self.engine.purchase(self.wish(reference, recipient)).await)
+        bought(self.engine.purchase(self.request(reference, recipient)).await)
     }
 
     pub fn now(&self, id: PurchaseId) -> Purchase {
-        self.engine.story(id).unwrap().unwrap().purchase
+        self.engine.history(id).unwrap().unwrap().purchase
     }
 
     pub fn state(&self, id: PurchaseId) -> State {
@@ -417,9 +418,9 @@ impl World {
 
     /// All that is told about a purchase: state, attempts, evidence, events, open cases.
     pub fn told(&self, id: PurchaseId) -> String {
-        let story = self.engine.story(id).unwrap().unwrap();
-        let mut out = format!("{} v{}\n", story.purchase.state.code(), story.purchase.version);
-        for a in &story.attempts {
+        let history = self.engine.history(id).unwrap().unwrap();
+        let mut out = format!("{} v{}\n", history.purchase.state.code(), history.purchase.version);
+        for a in &history.attempts {
             let text = a.text.as_ref().map_or(String::new(), |t| format!(": {t}"));
             out += &format!(
                 "attempt {} {} {}{text}\n",
@@ -428,11 +429,11 @@ impl World {
                 a.outcome.as_deref().unwrap_or("-")
             );
         }
-        for e in &story.evidence {
+        for e in &history.evidence {
             let text = e.text.as_ref().map_or(String::new(), |t| format!(": {t}"));
             out += &format!("{} said {}{text}\n", e.source, e.word);
         }
-        for e in &story.events {
+        for e in &history.events {
             out += &format!("event {} {}\n", e.sequence, e.state.code());
         }
         for case in self.engine.open_cases().unwrap().iter().filter(|c| c.key.id == id) {
@@ -456,7 +457,7 @@ impl World {
 
     pub fn hear(&self, id: PurchaseId, number: u32, outcome: Outcome) {
         let attempt = AttemptRef { purchase: id, number };
-        self.listener.hear(Word { attempt, outcome });
+        self.listener.hear(StatusUpdate { attempt, outcome });
     }
 
     /// Words are taken in order: once this one's purchase has moved, all before were taken.
@@ -494,10 +495,10 @@ impl World {
     }
 }
 
-pub fn bought(receipt: Result<Receipt, Refusal>) -> Purchase {
+pub fn bought(receipt: Result<PurchaseOutcome, Refusal>) -> Purchase {
     match receipt.unwrap() {
-        Receipt::Bought(purchase) => *purchase,
-        Receipt::Before { purchase, .. } => panic!("bought before: {purchase:?}"),
+        PurchaseOutcome::Bought(purchase) => *purchase,
+        PurchaseOutcome::Before { purchase, .. } => panic!("bought before: {purchase:?}"),
     }
 }
 

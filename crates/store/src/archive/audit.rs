@@ -51,7 +51,7 @@ pub fn audit_month(path: &Path) -> Result<MonthAudit, Fault> {
         .ok_or_else(|| Fault::Corrupt("it does not say which month it has".to_owned()))?;
     let (mut report, rest) = verify::audit_part(&mut file, Some(&closing))?;
     for says in broken.into_iter().filter(|says| says != "ok").take(COMPLAINTS_KEPT) {
-        report.complain(format!("the database's own check: {says}"));
+        report.report(format!("the database's own check: {says}"));
     }
     Ok(MonthAudit { closing, report, rest })
 }
@@ -125,9 +125,7 @@ fn join(
         let Some((_, audit)) = months.get_mut(&month) else { continue };
         match audit.rest.pending.get_mut(&id) {
             Some((_, told)) => *told = verify::told_together(told, &story),
-            None => {
-                lies.complain(format!("purchase {id}: journals after {month} are one too many"))
-            }
+            None => lies.report(format!("purchase {id}: journals after {month} are one too many")),
         }
     }
     let given: HashSet<Month> = months.keys().copied().collect();

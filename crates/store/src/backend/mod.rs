@@ -254,7 +254,7 @@ pub(crate) trait WriteSql: Sql + Send {
     /// once its first questions are answered.
     fn nobody_wrote(&mut self) -> Result<bool, Fault>;
     /// Sees to it that rows of a month have where to lie.
-    fn make_room(&mut self, month: Month) -> Result<(), Fault>;
+    fn ensure_partitions(&mut self, month: Month) -> Result<(), Fault>;
     /// Sends what makes the open Tx durable. If that fails, nothing of it was committed, and
     /// `roll_back` ends it.
     fn send_commit(&mut self) -> Result<(), Fault>;

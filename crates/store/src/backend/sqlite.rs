@@ -4,12 +4,12 @@
 //! asserted after they are set, because SQLite ignores what it does not like. Refuses another
 //! process's folder, network filesystems, and a SQLite with the WAL-reset bug.
 
-mod fold;
+mod checkpoint;
 
 use super::{Ask, EachAnswer, EachRow, Key, MIGRATIONS, Migration, Row, Sql, Value, WriteSql};
 use crate::fault::{Fault, OpenError};
+use checkpoint::Checkpointer;
 use domain::Month;
-use fold::Folding;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, File, TryLockError};
@@ -75,7 +75,7 @@ impl Folder {
             return Err(OpenError::Newer { path: self.database.clone(), found, known });
         }
         lite.migrate(found).and_then(|()| lite.prepare_to_write()).map_err(broken)?;
-        lite.folding = Some(Folding::start(&self.database).map_err(broken)?);
+        lite.folding = Some(Checkpointer::start(&self.database).map_err(broken)?);
         Ok(lite)
     }
 
@@ -136,7 +136,7 @@ fn refuse_network(_path: &Path) -> Result<(), OpenError> {
 /// One connection.
 pub(crate) struct Lite {
     /// The writer's; dropped first.
-    folding: Option<Folding>,
+    folding: Option<Checkpointer>,
     connection: Connection,
 }
 
@@ -371,7 +371,7 @@ impl WriteSql for Lite {
     }
 
     fn begin(&mut self, _is_blind: bool) -> Result<(), Fault> {
-        if let Some(fault) = self.folding.as_mut().and_then(Folding::take_failure) {
+        if let Some(fault) = self.folding.as_mut().and_then(Checkpointer::take_failure) {
             return Err(fault);
         }
         self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
@@ -381,7 +381,7 @@ impl WriteSql for Lite {
         Ok(true)
     }
 
-    fn make_room(&mut self, _month: Month) -> Result<(), Fault> {
+    fn ensure_partitions(&mut self, _month: Month) -> Result<(), Fault> {
         // A file has one table for all months.
         Ok(())
     }
@@ -389,7 +389,7 @@ impl WriteSql for Lite {
     fn send_commit(&mut self) -> Result<(), Fault> {
         // Durable when it returns: there is nothing to wait for.
         self.run("COMMIT", &[])?;
-        if self.folding.as_mut().is_some_and(Folding::committed) {
+        if self.folding.as_mut().is_some_and(Checkpointer::committed) {
             let folded = self.batch("PRAGMA wal_checkpoint(PASSIVE)");
             self.folding.as_mut().into_iter().for_each(|folding| folding.keep(folded.clone()));
         }

@@ -2,7 +2,7 @@
 //!
 //! Not here: whether it lets anybody in. Invariant: an address is looked up as it is stored.
 
-use super::{Device, Mark, Session, SessionHolder, UserHolder};
+use super::{Device, DeviceMark, Session, SessionHolder, UserHolder};
 use crate::accounts;
 use crate::backend::{Row, Sql, all, first};
 use crate::change::User;
@@ -94,10 +94,10 @@ fn user(row: &dyn Row) -> Result<User, Fault> {
 
 /// Whether the login of an address was seen at this mark lately. One question for addresses that
 /// are somebody's and those that are nobody's.
-pub(crate) fn known_place(
+pub(crate) fn known_device(
     sql: &mut dyn Sql,
     email: &str,
-    mark: &Mark,
+    mark: &DeviceMark,
     now: Timestamp,
 ) -> Result<bool, Fault> {
     let known = first(
@@ -126,6 +126,6 @@ pub(crate) fn devices_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<De
     )
 }
 
-fn mark(bytes: &[u8]) -> Result<Mark, Fault> {
+fn mark(bytes: &[u8]) -> Result<DeviceMark, Fault> {
     bytes.try_into().map_err(|_| Fault::corrupt("a mark has 32 bytes"))
 }

@@ -6,8 +6,8 @@
 
 use super::find::{PLACES_FOR, by_email};
 use super::{
-    Code, Entry, Mark, NewDevice, Pending, PeopleChange, PeopleDone, Purpose, Session, SignUp,
-    Typed,
+    Code, DeviceMark, Entry, NewDevice, Pending, PeopleChange, PeopleDone, Purpose, Session,
+    SignUp, Typed,
 };
 use crate::accounts;
 use crate::backend::{Row, Sql, Value, first};
@@ -20,15 +20,15 @@ use std::time::Duration;
 
 /// Wrong tries that a code survives, wherever they come from; its column's CHECK says the same. Ten
 /// times what one place is let try, so that a stranger does not use up another's.
-const TRIES_MOST: i64 = 50;
+const TRIES_MAX: i64 = 50;
 /// Codes of a purpose and an address that count: who asks in between voids nobody's.
-const CODES_OF_ONE_MOST: i64 = 3;
+const CODES_OF_ONE_MAX: i64 = 3;
 /// Codes of all, half a kilobyte each: anybody can ask for some, so the oldest go.
-const CODES_MOST: i64 = 100_000;
+const CODES_MAX: i64 = 100_000;
 /// Devices of a login that are told things; the longest unseen goes.
-const DEVICES_MOST: i64 = 10;
+const DEVICES_MAX: i64 = 10;
 /// Places that are known of a login.
-const PLACES_MOST: i64 = 20;
+const PLACES_MAX: i64 = 20;
 /// A code is kept this long after it expired, so that it can be told what became of it.
 const CODES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,7 +67,7 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
 fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
     let purpose = if code.pending.is_some() { Purpose::SignUp } else { Purpose::Reset };
     let pending = code.pending.as_ref();
-    make_room(sql, purpose, code)?;
+    ensure_partitions(sql, purpose, code)?;
     sql.run(
         "INSERT INTO codes (purpose, email, digest, name, mobile, password_hash, made_at, expires_at, tries)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
@@ -89,7 +89,7 @@ fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
 }
 
 /// Before one more: what is long past goes, then the oldest, of this address and of all.
-fn make_room(sql: &mut dyn Sql, purpose: Purpose, code: &Code) -> Result<(), Fault> {
+fn ensure_partitions(sql: &mut dyn Sql, purpose: Purpose, code: &Code) -> Result<(), Fault> {
     sql.run(
         "DELETE FROM codes WHERE expires_at < $1",
         &[code.made_at.before(CODES_KEPT).0.into()],
@@ -97,12 +97,12 @@ fn make_room(sql: &mut dyn Sql, purpose: Purpose, code: &Code) -> Result<(), Fau
     sql.run(
         "DELETE FROM codes WHERE purpose = $1 AND email = $2 AND digest NOT IN
              (SELECT digest FROM codes WHERE purpose = $1 AND email = $2 ORDER BY made_at DESC, digest LIMIT $3)",
-        &[purpose.code().into(), (&code.email).into(), (CODES_OF_ONE_MOST - 1).into()],
+        &[purpose.code().into(), (&code.email).into(), (CODES_OF_ONE_MAX - 1).into()],
     )?;
     // Along an index: a millisecond when the table is full, nothing else.
     sql.run(
         "DELETE FROM codes WHERE made_at <= (SELECT made_at FROM codes ORDER BY made_at DESC LIMIT 1 OFFSET $1)",
-        &[(CODES_MOST - 1).into()],
+        &[(CODES_MAX - 1).into()],
     )?;
     Ok(())
 }
@@ -122,7 +122,7 @@ fn use_code(
             purpose.code().into(),
             (&typed.email).into(),
             (&typed.digest).into(),
-            TRIES_MOST.into(),
+            TRIES_MAX.into(),
             typed.at.0.into(),
         ],
         pending,
@@ -135,7 +135,7 @@ fn use_code(
         // A used one too: a try must not take longer where there is nothing to be found any more.
         None => sql.run(
             "UPDATE codes SET tries = tries + 1 WHERE purpose = $1 AND email = $2 AND tries < $3",
-            &[purpose.code().into(), (&typed.email).into(), TRIES_MOST.into()],
+            &[purpose.code().into(), (&typed.email).into(), TRIES_MAX.into()],
         )?,
     };
     Ok(pending)
@@ -268,7 +268,7 @@ fn set_device(
     sql.run(
         "DELETE FROM devices WHERE user_id = $1 AND id NOT IN
              (SELECT id FROM devices WHERE user_id = $1 ORDER BY seen_at DESC, id DESC LIMIT $2)",
-        &[user.0.into(), DEVICES_MOST.into()],
+        &[user.0.into(), DEVICES_MAX.into()],
     )?;
     let kept = first(
         sql,
@@ -284,7 +284,7 @@ fn set_device(
 fn know(
     sql: &mut dyn Sql,
     (user, account): (UserId, AccountId),
-    mark: &Mark,
+    mark: &DeviceMark,
     at: Timestamp,
 ) -> Result<(), Fault> {
     sql.run(
@@ -295,7 +295,7 @@ fn know(
     sql.run(
         "DELETE FROM places WHERE user_id = $1 AND (seen_at < $2 OR mark NOT IN
              (SELECT mark FROM places WHERE user_id = $1 ORDER BY seen_at DESC, mark LIMIT $3))",
-        &[user.0.into(), at.before(PLACES_FOR).0.into(), PLACES_MOST.into()],
+        &[user.0.into(), at.before(PLACES_FOR).0.into(), PLACES_MAX.into()],
     )?;
     Ok(())
 }

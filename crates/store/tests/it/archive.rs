@@ -2,12 +2,12 @@
 
 use crate::world::*;
 use domain::Month;
-use domain::admission::Denial;
 use domain::clock::Timestamp;
-use domain::journal::{Journal, Reason};
-use domain::lifecycle::{Event, State};
-use domain::purchase::Space;
-use domain::settle::{self, Decided};
+use domain::ledger::admission::Denial;
+use domain::ledger::journal::{Journal, Reason};
+use domain::purchase::ReferenceScope;
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle::{self, Decided};
 use domain::{AccountId, Environment, Purchase};
 use std::path::{Path, PathBuf};
 use store::{
@@ -34,8 +34,8 @@ pub fn paid_in(account: i64, minor: i64, text: &str, at: Timestamp) -> Change {
     let journal =
         Journal::funding(Reason::Deposit, AccountId(account), Environment::Live, bdt(minor))
             .unwrap();
-    let reference = reference(account, Space::Desk, text);
-    Change::Post(Box::new(Posting { journal, reference, note: format!("paper {text}"), at }))
+    let reference = reference(account, ReferenceScope::Staff, text);
+    Change::PostJournal(Box::new(Posting { journal, reference, note: format!("paper {text}"), at }))
 }
 
 /// Takes a purchase's next step at a moment.

@@ -1,7 +1,7 @@
 //! Copies of a store that serves: whole, consistent, and told from what is not.
 
 use crate::world::*;
-use domain::lifecycle::{Event, State};
+use domain::purchase::lifecycle::{Event, State};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -2,26 +2,27 @@
 
 use crate::world::*;
 use domain::account::{AccountId, AllowList, Environment, HOUSE, Key, Role};
-use domain::admission::{Denial, Taken};
-use domain::catalog::{Country, Kind, Limits, OfferForm, Operator, Service};
-use domain::ids::{KeyId, UserId};
-use domain::journal::{Purpose, Reason};
-use domain::lifecycle::{Event, Job, State};
-use domain::money::Currency;
-use domain::number::Numbering;
-use domain::pricing::{self, PriceRule};
-use domain::product::{
+use domain::catalog::kind::Kind;
+use domain::catalog::number::Numbering;
+use domain::catalog::pricing::{self, PriceRule};
+use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
-use domain::purchase::{Purchase, PurchaseKey, Space};
-use domain::routing::Route;
-use domain::settle::{self, Case, CaseKind, Decided, Proof, Source};
-use domain::slip::{Charge, Slip, Token, TokenKind};
+use domain::catalog::routing::Route;
+use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
+use domain::ids::{KeyId, UserId};
+use domain::ledger::admission::{Denial, ReferenceOwner};
+use domain::ledger::journal::{Purpose, Reason};
+use domain::money::Currency;
+use domain::purchase::lifecycle::{Event, Job, State};
+use domain::purchase::settle::{self, Case, CaseKind, Decided, Proof, Source};
+use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
+use domain::purchase::{Purchase, PurchaseKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use domain::{Money, PurchaseId};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Claimed, Done, DueJob, Fault, HaltChange, Setting, User};
+use store::{Change, Done, DueJob, Fault, HaltChange, Setting, StoredReference, User};
 use tokio::task::JoinSet;
 
 fn user(id: i64, email: &str) -> Change {
@@ -67,7 +68,7 @@ pub async fn many_writers_are_each_answered_and_the_books_add_up(world: World) {
                     assert!(matches!(rubbish, Err(Fault::Database(_))), "{rubbish:?}");
                 }
                 let again = store.write(open(purchase(merchant, id, State::Sent))).await.unwrap();
-                let by = Taken { purchase: Some(key(merchant, id)) };
+                let by = ReferenceOwner { purchase: Some(key(merchant, id)) };
                 assert!(
                     matches!(again, Err(Denial::ReferenceTaken { by: b, .. }) if b == by),
                     "{again:?}"
@@ -123,12 +124,13 @@ pub async fn a_reference_has_one_winner(world: World) {
     assert_eq!(winners.len(), 1);
     let winner = key(2, winners[0]);
     let denied = Denial::ReferenceTaken {
-        reference: reference(2, Space::Irecharge, "ONE"),
-        by: Taken { purchase: Some(winner) },
+        reference: reference(2, ReferenceScope::Irecharge, "ONE"),
+        by: ReferenceOwner { purchase: Some(winner) },
     };
     assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Err(d)) if *d == denied)).count(), 63);
-    let claimed = store.claimed(&reference(2, Space::Irecharge, "ONE")).unwrap();
-    assert_eq!(claimed, Some(Claimed { purchase: Some(winner), digest: None }));
+    let stored_reference =
+        store.stored_reference(&reference(2, ReferenceScope::Irecharge, "ONE")).unwrap();
+    assert_eq!(stored_reference, Some(StoredReference { purchase: Some(winner), digest: None }));
     assert_eq!(wallet(store, 2), (99 * TOTAL, TOTAL, 0));
     world.assert_sound();
 }
@@ -191,10 +193,13 @@ pub async fn a_payment_is_booked_once(world: World) {
     assert_eq!(wallet(store, 2), (500, 0, 0));
     // The same paper is no withdrawal either; another account's paper is another paper.
     let again = store.write(fund(Reason::Withdraw, 2, 500, "BANK-1")).await.unwrap();
-    let by = Taken { purchase: None };
+    let by = ReferenceOwner { purchase: None };
     assert_eq!(
         again,
-        Err(Denial::ReferenceTaken { reference: reference(2, Space::Desk, "BANK-1"), by })
+        Err(Denial::ReferenceTaken {
+            reference: reference(2, ReferenceScope::Staff, "BANK-1"),
+            by
+        })
     );
     assert_eq!(deposit(store, 3, 700, "BANK-1").await, 700);
     world.assert_sound();
@@ -217,9 +222,9 @@ pub async fn a_payment_needs_a_wallet_and_stays_in_range(world: World) {
 }
 
 pub async fn claim(store: &store::Store, after: Duration, limit: u32) -> Vec<DueJob> {
-    let claim = Change::Claim { now: NOW.after(after), lease: Duration::from_secs(60), limit };
+    let claim = Change::LeaseJobs { now: NOW.after(after), lease: Duration::from_secs(60), limit };
     match store.write(claim).await.unwrap() {
-        Ok(Done::Claimed(jobs)) => jobs,
+        Ok(Done::Leased(jobs)) => jobs,
         other => panic!("{other:?}"),
     }
 }
@@ -238,13 +243,13 @@ pub async fn a_job_has_one_taker_until_its_lease_ends(world: World) {
     assert_eq!(store.next_due().unwrap(), Some(NOW.after(seconds(25))));
     assert_eq!(claim(store, seconds(24), 100).await, []);
     let takers = (0..8)
-        .map(|_| Change::Claim { now: NOW.after(seconds(25)), lease: seconds(60), limit: 4 })
+        .map(|_| Change::LeaseJobs { now: NOW.after(seconds(25)), lease: seconds(60), limit: 4 })
         .collect();
     let mut taken: Vec<DueJob> = write_all(store, takers)
         .await
         .into_iter()
         .flat_map(|answer| match answer {
-            Ok(Ok(Done::Claimed(jobs))) => jobs,
+            Ok(Ok(Done::Leased(jobs))) => jobs,
             other => panic!("{other:?}"),
         })
         .collect();
@@ -343,7 +348,7 @@ pub async fn a_halt_lasts_until_it_is_ended(world: World) {
 pub async fn a_first_answer_is_kept_for_ever(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    let asked = reference(2, Space::IrechargeKey, "K-1");
+    let asked = reference(2, ReferenceScope::IrechargeKey, "K-1");
     let remember = |status, body: &str| Change::Remember {
         reference: asked.clone(),
         status,
@@ -352,14 +357,14 @@ pub async fn a_first_answer_is_kept_for_ever(world: World) {
     // Nobody used this key yet: there is nothing to keep an answer for.
     assert!(matches!(store.write(remember(200, "{}")).await, Err(Fault::Database(_))));
     let digest = Some([7; 32]);
-    let Change::Open { mut claims, opening, .. } = open(purchase(2, 1, State::Sent)) else {
+    let Change::Open { mut reference_keys, opening, .. } = open(purchase(2, 1, State::Sent)) else {
         panic!()
     };
-    claims.push(asked.clone());
-    store.write(Change::Open { claims, digest, opening }).await.unwrap().unwrap();
-    let by = Some(Claimed { purchase: Some(key(2, 1)), digest });
-    assert_eq!(store.claimed(&asked).unwrap(), by);
-    assert_eq!(store.claimed(&reference(2, Space::Irecharge, "R1")).unwrap(), by);
+    reference_keys.push(asked.clone());
+    store.write(Change::Open { reference_keys, digest, opening }).await.unwrap().unwrap();
+    let by = Some(StoredReference { purchase: Some(key(2, 1)), digest });
+    assert_eq!(store.stored_reference(&asked).unwrap(), by);
+    assert_eq!(store.stored_reference(&reference(2, ReferenceScope::Irecharge, "R1")).unwrap(), by);
     assert_eq!(store.replay(&asked).unwrap(), None);
     store.write(remember(200, "{\"a\": \"é\"}")).await.unwrap().unwrap();
     store.write(remember(500, "later")).await.unwrap().unwrap();
@@ -651,9 +656,11 @@ fn products() -> Vec<Product> {
 /// Upstreams send what they like; not every database takes it as it is.
 pub async fn a_nul_in_a_text_stops_nothing(world: World) {
     let store = &world.store;
-    let Change::Post(mut posting) = fund(Reason::Deposit, 2, 2 * TOTAL, "in") else { panic!() };
+    let Change::PostJournal(mut posting) = fund(Reason::Deposit, 2, 2 * TOTAL, "in") else {
+        panic!()
+    };
     posting.note = "pa\0per".to_owned();
-    store.write(Change::Post(posting)).await.unwrap().unwrap();
+    store.write(Change::PostJournal(posting)).await.unwrap().unwrap();
     let sent = live(store, purchase(2, 1, State::Sent), &[]).await;
     let proof = upstream_says(&sent, "delivered").saying("don\0e");
     let Decided::Move(delivers) = settle::decide(&sent, Event::Deliver, proof, NOW) else {

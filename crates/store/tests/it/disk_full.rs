@@ -1,8 +1,8 @@
 //! A full disk: nothing is acknowledged that is not there, and it passes once there is room.
 
 use crate::world::*;
-use domain::journal::Reason;
-use domain::lifecycle::State;
+use domain::ledger::journal::Reason;
+use domain::purchase::lifecycle::State;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use crate::pair::Pair;
 use crate::world::*;
-use domain::journal::Reason;
+use domain::ledger::journal::Reason;
 use std::time::Duration;
 use store::{Done, Fault, Store};
 use tokio::time::Instant;

@@ -3,8 +3,8 @@
 
 use crate::postgres::Database;
 use crate::world::*;
-use domain::lifecycle::State;
-use domain::purchase::Space;
+use domain::purchase::ReferenceScope;
+use domain::purchase::lifecycle::State;
 use domain::{AccountId, Currency, Environment};
 use std::time::Duration;
 use store::{Change, Page, Store};
@@ -69,10 +69,12 @@ async fn a_server_reads_no_history() {
     let (account, live) = (AccountId(2), Environment::Live);
     assert_eq!(store.statement(account, live, Currency::BDT, page).unwrap().unwrap().len(), 20);
     assert_eq!(
-        store.purchases_of((account, live, Space::Rechargely), &[], page).unwrap().len(),
+        store.purchases_of((account, live, ReferenceScope::Rechargely), &[], page).unwrap().len(),
         20
     );
-    assert!(store.claimed(&reference(2, Space::Rechargely, "H5")).unwrap().is_some());
+    assert!(
+        store.stored_reference(&reference(2, ReferenceScope::Rechargely, "H5")).unwrap().is_some()
+    );
     store.next_to_archive("2026-02".parse().unwrap(), NOW).unwrap().unwrap();
     // And what the writer does: a purchase from its hold to its end, and jobs.
     deposit(&store, 2, 10 * TOTAL, "in").await;
@@ -82,7 +84,7 @@ async fn a_server_reads_no_history() {
         .await
         .unwrap()
         .unwrap();
-    let claim = Change::Claim { now: NOW, lease: Duration::from_secs(30), limit: 64 };
+    let claim = Change::LeaseJobs { now: NOW, lease: Duration::from_secs(30), limit: 64 };
     store.write(claim).await.unwrap().unwrap();
     drop(store);
     let (scanned_now, fetched_now) = rows_read(home.database());
@@ -92,7 +94,7 @@ async fn a_server_reads_no_history() {
 }
 
 async fn live_one(store: &Store) {
-    use domain::lifecycle::Event;
+    use domain::purchase::lifecycle::Event;
     live(store, purchase(2, 16_000_000_000, State::Sent), &[Event::LoseTrack, Event::Deliver])
         .await;
 }

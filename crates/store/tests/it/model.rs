@@ -1,10 +1,10 @@
 //! Random histories against a model: the store does what a few lines of arithmetic say.
 
 use crate::world::*;
-use domain::admission::Denial;
-use domain::journal::Reason;
-use domain::lifecycle::{Event, Place, State};
-use domain::purchase::{Purchase, Space};
+use domain::ledger::admission::Denial;
+use domain::ledger::journal::Reason;
+use domain::purchase::lifecycle::{Event, Place, State};
+use domain::purchase::{Purchase, ReferenceScope};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Change, Done, Store};
@@ -161,7 +161,7 @@ fn read(answer: Answer, expected: &Expected) -> Expected {
         Ok(Done::Written) => Expected::Written,
         Ok(Done::Posted { available_after }) => Expected::Posted(available_after),
         Err(Denial::ReferenceTaken { reference, by }) => {
-            assert_eq!(by.purchase.is_none(), reference.space == Space::Desk);
+            assert_eq!(by.purchase.is_none(), reference.scope == ReferenceScope::Staff);
             Expected::Taken
         }
         Err(Denial::Short { available }) => Expected::Short(available),

@@ -4,9 +4,9 @@ use crate::conformance::claim;
 use crate::postgres::Database;
 use crate::world::*;
 use domain::PurchaseId;
-use domain::lifecycle::State;
-use domain::product::{Category, CategoryId};
+use domain::catalog::product::{Category, CategoryId};
 use domain::purchase::PurchaseKey;
+use domain::purchase::lifecycle::State;
 use domain::{AccountId, Environment};
 use std::time::Duration;
 use store::{Change, DeadRun, Done, Fault, HaltChange, Setting, Store};
@@ -65,8 +65,8 @@ async fn a_node_whose_workers_start_has_in_hand_what_it_wrote_before() {
     for (is_start, due) in [(false, vec![]), (true, vec![PurchaseId(1)])] {
         let take_over = Change::TakeOver { dead: Vec::new(), is_start, now: NOW };
         one.write(take_over).await.unwrap().unwrap();
-        let claimed = claim(&one, Duration::ZERO, 10).await;
-        assert_eq!(claimed.iter().map(|job| job.key.id).collect::<Vec<_>>(), due);
+        let stored_reference = claim(&one, Duration::ZERO, 10).await;
+        assert_eq!(stored_reference.iter().map(|job| job.key.id).collect::<Vec<_>>(), due);
     }
 }
 

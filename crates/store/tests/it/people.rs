@@ -7,8 +7,8 @@ use domain::ids::{DeviceId, SessionId, UserId};
 use domain::money::Currency;
 use std::time::Duration;
 use store::{
-    Change, Code, Done, Entry, Fault, Mark, NewDevice, Pending, PeopleChange, PeopleDone, Session,
-    Setting, SignUp, Store, Typed, User,
+    Change, Code, DeviceMark, Done, Entry, Fault, NewDevice, Pending, PeopleChange, PeopleDone,
+    Session, Setting, SignUp, Store, Typed, User,
 };
 
 const EMAIL: &str = "anna@example.org";
@@ -307,7 +307,7 @@ pub async fn places_are_known_for_ninety_days(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
     let day = 24 * 3600;
-    let known = |mark: Mark, at| store.known_place(EMAIL, &mark, at).unwrap();
+    let known = |mark: DeviceMark, at| store.known_device(EMAIL, &mark, at).unwrap();
     for n in 1..=25_u8 {
         people(store, log_in(entry(300 + i64::from(n), n, later(n.into())))).await;
     }
@@ -315,7 +315,7 @@ pub async fn places_are_known_for_ninety_days(world: World) {
     assert_eq!(still, (6..=25).collect::<Vec<u8>>(), "the latest twenty");
     assert!(known([25; 32], later(25 + 90 * day)));
     assert!(!known([25; 32], later(26 + 90 * day)));
-    assert!(!store.known_place("nobody@b.co", &[25; 32], later(60)).unwrap());
+    assert!(!store.known_device("nobody@b.co", &[25; 32], later(60)).unwrap());
     // What is past is not kept either.
     people(store, log_in(entry(400, 40, later(100 * day)))).await;
     assert_eq!(world.count("places"), 1);

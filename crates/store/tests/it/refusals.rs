@@ -1,7 +1,7 @@
 //! What the database itself refuses, whoever asks; and what a lock or a flood does to the writer.
 
 use crate::world::*;
-use domain::lifecycle::{Event, State};
+use domain::purchase::lifecycle::{Event, State};
 use expect_test::{Expect, expect};
 use rusqlite::Connection;
 use std::time::Duration;
@@ -91,7 +91,8 @@ async fn a_long_lock_refuses_a_batch_at_once() {
     let other = Connection::open(world.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let papers = |from: i32| {
-        (from..from + 8).map(|n| fund(domain::journal::Reason::Deposit, 2, 5, &n.to_string()))
+        (from..from + 8)
+            .map(|n| fund(domain::ledger::journal::Reason::Deposit, 2, 5, &n.to_string()))
     };
     let started = tokio::time::Instant::now();
     let answers = write_all(&world.store, papers(0).collect()).await;
@@ -112,7 +113,7 @@ async fn what_waits_too_long_is_taken_back_and_what_was_begun_is_not() {
     let world = sqlite().await;
     let other = Connection::open(world.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let paper = |text: &str| fund(domain::journal::Reason::Deposit, 2, 5, text);
+    let paper = |text: &str| fund(domain::ledger::journal::Reason::Deposit, 2, 5, text);
     let soon = Duration::from_millis(300);
     let (begun, taken_back, ()) = tokio::join!(
         world.store.write_soon(paper("begun"), soon),

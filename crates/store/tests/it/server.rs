@@ -2,9 +2,9 @@
 
 use crate::postgres::{Database, Server, ask, url};
 use crate::world::*;
-use domain::admission::Denial;
-use domain::journal::Reason;
-use domain::lifecycle::{Event, State};
+use domain::ledger::admission::Denial;
+use domain::ledger::journal::Reason;
+use domain::purchase::lifecycle::{Event, State};
 use domain::{AccountId, Currency, Environment};
 use expect_test::{Expect, expect};
 use std::collections::BTreeMap;
@@ -365,7 +365,11 @@ async fn a_killed_server_loses_nothing() {
     }
     let acknowledged = acknowledged.lock().unwrap();
     for (paper, merchant) in acknowledged.iter() {
-        let claim = store.claimed(&reference(*merchant, domain::purchase::Space::Desk, paper));
+        let claim = store.stored_reference(&reference(
+            *merchant,
+            domain::purchase::ReferenceScope::Staff,
+            paper,
+        ));
         assert!(claim.unwrap().is_some(), "{paper} was acknowledged");
     }
     let report = assert_sound(&store);

@@ -2,8 +2,8 @@
 
 use crate::postgres::Database;
 use crate::world::*;
-use domain::journal::Reason;
-use domain::lifecycle::{Event, State};
+use domain::ledger::journal::Reason;
+use domain::purchase::lifecycle::{Event, State};
 use expect_test::expect_file;
 use std::fs;
 use std::path::Path;

@@ -4,15 +4,15 @@ use crate::world::*;
 use domain::account::{AccountId, Environment};
 use domain::clock::Timestamp;
 use domain::ids::{EndpointId, first_at};
-use domain::lifecycle::{Event, State};
-use domain::settle;
-use domain::telling::{Owed, SuccessEvent};
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle;
+use domain::webhook::schedule::{PendingWebhook, SuccessEvent};
 use domain::{PurchaseId, PurchaseKey};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, Destination, Done, DueWebhook, End, Ended, Endpoint, EndpointChange, LogPage,
-    LoggedWebhook, Replayed, Setting, Store, Tried, Trouble, WebhookChange,
+    Change, Destination, Done, DueWebhook, End, Ended, Endpoint, EndpointChange, EndpointHealth,
+    LogPage, LoggedWebhook, Replayed, Setting, Store, Tried, WebhookChange,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -22,8 +22,8 @@ const fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 
-fn owed(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<Owed> {
-    Arc::new(Owed {
+fn owed(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<PendingWebhook> {
+    Arc::new(PendingWebhook {
         event: event.into(),
         sequence,
         endpoint: HERE,
@@ -36,7 +36,7 @@ fn owed(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<Owed>
 }
 
 /// A purchase that is delivered, and owes this.
-async fn delivered(store: &Store, id: i64, webhooks: Vec<Arc<Owed>>) -> PurchaseKey {
+async fn delivered(store: &Store, id: i64, webhooks: Vec<Arc<PendingWebhook>>) -> PurchaseKey {
     let sent = live(store, purchase(2, id, State::Sent), &[]).await;
     let mut step = step(&sent, Event::Deliver).unwrap();
     step.webhooks = webhooks;
@@ -49,7 +49,7 @@ async fn write(store: &Store, change: WebhookChange) -> Done {
 }
 
 async fn claim(store: &Store, after_s: u64) -> Vec<DueWebhook> {
-    let claim = WebhookChange::Claim { now: NOW.after(seconds(after_s)), lease: LEASE, limit: 100 };
+    let claim = WebhookChange::Lease { now: NOW.after(seconds(after_s)), lease: LEASE, limit: 100 };
     let done = write(store, claim).await;
     let Done::Webhooks(due) = done else { panic!("{done:?}") };
     due
@@ -71,7 +71,7 @@ fn tried(after_s: u64, verdict: &str) -> Option<Tried> {
 
 async fn end(store: &Store, webhook: &DueWebhook, end: End, after_s: u64) {
     let is_over = !matches!(end, End::PutOff { .. });
-    let verdict = if end == End::Taken { "taken" } else { "failed" };
+    let verdict = if end == End::Accepted { "taken" } else { "failed" };
     let ended = Ended {
         webhook: webhook.clone(),
         end,
@@ -107,8 +107,8 @@ pub async fn what_a_step_owes_is_told_once_and_in_order(world: World) {
     assert_eq!(events(&due), [(1, "success"), (1, "approved")]);
     assert!(due.iter().all(|w| (w.epoch, w.tries, w.refusals) == (1, 0, 0)));
     assert_eq!(claim(store, 59).await, [], "under a lease");
-    end(store, &due[0], End::Taken, 31).await;
-    end(store, &due[1], End::Taken, 31).await;
+    end(store, &due[0], End::Accepted, 31).await;
+    end(store, &due[1], End::Accepted, 31).await;
     assert_eq!(store.next_webhook_due().unwrap(), None);
     assert_eq!(states(store, 1), [state("success", "taken", 0), state("approved", "taken", 0)]);
     // The same event once more, whoever owes it: it was told.
@@ -136,8 +136,8 @@ pub async fn a_later_event_waits_for_the_one_before(world: World) {
     end(store, &again[2], put_off(900, false), 301).await;
     write(store, WebhookChange::Owe(key, owed("later", 4, Some(NOW.after(seconds(310)))))).await;
     assert_eq!(claim(store, 310).await, []);
-    end(store, &again[0], End::Taken, 311).await;
-    end(store, &again[1], End::Taken, 311).await;
+    end(store, &again[0], End::Accepted, 311).await;
+    end(store, &again[1], End::Accepted, 311).await;
     let third = claim(store, 900).await;
     assert_eq!(events(&third), [(1, "rejected"), (1, "later")]);
 }
@@ -149,7 +149,7 @@ pub async fn what_waits_is_let_go_at_once(world: World) {
     let first = claim(store, 0).await;
     write(store, WebhookChange::Owe(key, owed("approved", 2, Some(NOW)))).await;
     assert_eq!(claim(store, 1).await, [], "the first is in somebody's hands");
-    end(store, &first[0], End::Taken, 2).await;
+    end(store, &first[0], End::Accepted, 2).await;
     assert_eq!(events(&claim(store, 2).await), [(1, "approved")]);
 }
 
@@ -182,7 +182,7 @@ pub async fn whoever_lost_a_webhook_cannot_end_it(world: World) {
     end(store, &lost[0], put_off(9_999, true), 31).await;
     assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(60))));
     end(store, &held[0], End::GivenUp, 32).await;
-    end(store, &lost[0], End::Taken, 33).await;
+    end(store, &lost[0], End::Accepted, 33).await;
     assert_eq!(states(store, 1), [state("success", "given_up", 0)]);
 }
 
@@ -216,7 +216,7 @@ pub async fn a_replay_tells_again_and_keeps_the_log(world: World) {
     let due = claim(store, 0).await;
     end(store, &due[0], put_off(5, false), 0).await;
     end(store, &due[1], End::GivenUp, 0).await;
-    end(store, &due[2], End::Taken, 0).await;
+    end(store, &due[2], End::Accepted, 0).await;
     end(store, &due[3], End::Off, 0).await;
     let replay = async |which, s| {
         let done = write(store, WebhookChange::Replay { which, at: NOW.after(seconds(s)) }).await;
@@ -227,7 +227,7 @@ pub async fn a_replay_tells_again_and_keeps_the_log(world: World) {
     let again = claim(store, 10).await;
     assert_eq!(events(&again), [(1, "x.success"), (2, "x.success")]);
     assert_eq!((again[1].tries, again[1].owed_since), (0, NOW.after(seconds(10))));
-    end(store, &again[1], End::Taken, 11).await;
+    end(store, &again[1], End::Accepted, 11).await;
     let log: Vec<LoggedWebhook> = store.webhooks_of(PurchaseId(2)).unwrap();
     assert_eq!(log[0].taken, tried(11, "taken"));
     assert_eq!(store.webhook_tries(&log[0]).unwrap(), [tried(0, "taken").unwrap()]);
@@ -301,12 +301,12 @@ pub async fn endpoints_and_troubles_are_read_back(world: World) {
     };
     let mut last = store.endpoints_version().unwrap();
     assert!(last > versions);
-    let failing = Trouble { since: Some(NOW), off: None };
-    let off = Trouble { since: None, off: Some((NOW, "gone".to_owned())) };
-    for trouble in [Some(failing), Some(off), None] {
-        let noted = EndpointChange::Trouble(address.clone(), trouble.clone());
+    let failing = EndpointHealth { since: Some(NOW), off: None };
+    let off = EndpointHealth { since: None, off: Some((NOW, "gone".to_owned())) };
+    for health in [Some(failing), Some(off), None] {
+        let noted = EndpointChange::Health(address.clone(), health.clone());
         store.write(Change::Endpoint(noted)).await.unwrap().unwrap();
-        let expected: Vec<_> = trouble.map(|t| (address.clone(), t)).into_iter().collect();
+        let expected: Vec<_> = health.map(|t| (address.clone(), t)).into_iter().collect();
         assert_eq!(store.troubles().unwrap(), expected);
         let version = store.endpoints_version().unwrap();
         assert!(version > last);
@@ -333,8 +333,10 @@ pub async fn a_step_that_loses_its_race_owes_nothing(world: World) {
     assert_eq!(events(&claim(store, 0).await), [(1, "approved")]);
     let mut opening = settle::open(purchase(2, 2, State::Sent), NOW);
     opening.webhooks = vec![owed("success", 1, Some(NOW))];
-    let Change::Open { claims, digest, .. } = open(purchase(2, 2, State::Sent)) else { panic!() };
+    let Change::Open { reference_keys, digest, .. } = open(purchase(2, 2, State::Sent)) else {
+        panic!()
+    };
     let opening = Box::new(opening);
-    store.write(Change::Open { claims, digest, opening }).await.unwrap().unwrap();
+    store.write(Change::Open { reference_keys, digest, opening }).await.unwrap().unwrap();
     assert_eq!(events(&claim(store, 0).await), [(2, "success")]);
 }

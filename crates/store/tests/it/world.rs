@@ -4,14 +4,14 @@ use crate::file;
 use crate::postgres::Database;
 use domain::PurchaseId;
 use domain::account::{Account, AccountId, Environment, HOUSE, Plan, Role, Subscription};
-use domain::admission::Denial;
-use domain::catalog::{Kind, ServiceType};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::clock::Timestamp;
-use domain::journal::{Journal, Reason};
-use domain::lifecycle::{Event, State};
+use domain::ledger::admission::Denial;
+use domain::ledger::journal::{Journal, Reason};
 use domain::money::{Currency, Money};
-use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, Space};
-use domain::settle::{self, Decided, Move, Proof, Source};
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle::{self, Decided, Move, Proof, Source};
+use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use std::path::{Path, PathBuf};
 use store::{Change, Done, Fault, Posting, Setting, Store, Wallet};
@@ -163,11 +163,11 @@ pub fn key(account: i64, id: i64) -> PurchaseKey {
     PurchaseKey { account: AccountId(account), environment: Environment::Live, id: PurchaseId(id) }
 }
 
-pub fn reference(account: i64, space: Space, text: &str) -> ReferenceKey {
+pub fn reference(account: i64, scope: ReferenceScope, text: &str) -> ReferenceKey {
     ReferenceKey {
         account: AccountId(account),
         environment: Environment::Live,
-        space,
+        scope,
         text: text.to_owned(),
     }
 }
@@ -177,7 +177,7 @@ pub fn purchase(account: i64, id: i64, state: State) -> Purchase {
     let is_sent = state == State::Sent;
     Purchase {
         key: key(account, id),
-        space: Space::Irecharge,
+        scope: ReferenceScope::Irecharge,
         reference: format!("R{id}"),
         api_key: None,
         kind: Kind::Recharge,
@@ -205,14 +205,14 @@ pub fn purchase(account: i64, id: i64, state: State) -> Purchase {
 
 /// Opens `purchase` under its own reference.
 pub fn open(purchase: Purchase) -> Change {
-    let claims = vec![ReferenceKey {
+    let reference_keys = vec![ReferenceKey {
         account: purchase.key.account,
         environment: purchase.key.environment,
-        space: purchase.space,
+        scope: purchase.scope,
         text: purchase.reference.clone(),
     }];
     let at = purchase.opened_at;
-    Change::Open { claims, digest: None, opening: Box::new(settle::open(purchase, at)) }
+    Change::Open { reference_keys, digest: None, opening: Box::new(settle::open(purchase, at)) }
 }
 
 pub fn upstream_says(purchase: &Purchase, word: &str) -> Proof {
@@ -271,9 +271,9 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
 pub fn fund(reason: Reason, account: i64, minor: i64, text: &str) -> Change {
     let journal =
         Journal::funding(reason, AccountId(account), Environment::Live, bdt(minor)).unwrap();
-    Change::Post(Box::new(Posting {
+    Change::PostJournal(Box::new(Posting {
         journal,
-        reference: reference(account, Space::Desk, text),
+        reference: reference(account, ReferenceScope::Staff, text),
         note: format!("paper {text}"),
         at: NOW,
     }))

@@ -1,6 +1,6 @@
 //! The guard: asked by the HTTP library where a name leads, each time it wants to connect.
 //!
-//! Not here: literal addresses, about which the library asks nobody (`Courier::url` has refused them).
+//! Not here: literal addresses, about which the library asks nobody (`WebhookSender::url` has refused them).
 //! Invariant: what leaves here is what is connected to, and all of it has been judged; a set of
 //! addresses with one that is not public leaves not at all.
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) names: Arc<dyn Names>,
-    pub(super) may_loop_back: bool,
+    pub(super) allow_loopback: bool,
     pub(super) never_to: Arc<[IpNet]>,
 }
 
@@ -41,7 +41,7 @@ impl Resolve for Guard {
         let guard = self.clone();
         Box::pin(async move {
             // The one name that is nobody's to answer for (RFC 6761, 6.3).
-            if guard.may_loop_back && name.as_str() == "localhost" {
+            if guard.allow_loopback && name.as_str() == "localhost" {
                 return Ok(addresses([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
             }
             let found = guard.names.look_up(name.as_str()).await.map_err(|_| Nowhere)?;

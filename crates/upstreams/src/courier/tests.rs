@@ -4,7 +4,7 @@
 use super::*;
 use crate::hands::{Hands, MORNING};
 use domain::account::Environment;
-use domain::webhook::Courier as _;
+use domain::webhook::WebhookSender as _;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -31,13 +31,13 @@ fn clock() -> Arc<Hands> {
 }
 
 /// A courier that may go to this machine.
-fn here(timeout: Duration) -> Courier {
+fn here(timeout: Duration) -> WebhookSender {
     let settings = Settings::new(clock());
-    Courier::open(Settings { may_loop_back: true, timeout, ..settings }).unwrap()
+    WebhookSender::open(Settings { allow_loopback: true, timeout, ..settings }).unwrap()
 }
 
-fn parcel(url: &str) -> Parcel {
-    Parcel {
+fn post(url: &str) -> WebhookPost {
+    WebhookPost {
         url: url.to_owned(),
         environment: Environment::Sandbox,
         headers: vec![("webhook-id", "evt_1".into()), ("webhook-signature", "v1,abc".into())],
@@ -135,25 +135,25 @@ async fn answer(stream: &mut TcpStream, path: &str) -> std::io::Result<()> {
 async fn each_answer_counts_as_it_should() {
     let (seen, base) = server().await;
     let courier = here(USUAL);
-    let busy = |seconds| Verdict::Busy { after: Some(Duration::from_secs(seconds)) };
+    let busy = |seconds| DeliveryResult::Busy { after: Some(Duration::from_secs(seconds)) };
     let cases = [
-        ("200", Verdict::Taken, Some(200), "thanks"),
-        ("202", Verdict::Taken, Some(202), "thanks"),
-        ("299", Verdict::Taken, Some(299), "thanks"),
-        ("302", Verdict::Failed, Some(302), "elsewhere"),
-        ("308", Verdict::Failed, Some(308), ""),
-        ("400", Verdict::Failed, Some(400), "thanks"),
-        ("404", Verdict::Failed, Some(404), "thanks"),
-        ("410", Verdict::Gone, Some(410), "thanks"),
+        ("200", DeliveryResult::Accepted, Some(200), "thanks"),
+        ("202", DeliveryResult::Accepted, Some(202), "thanks"),
+        ("299", DeliveryResult::Accepted, Some(299), "thanks"),
+        ("302", DeliveryResult::Failed, Some(302), "elsewhere"),
+        ("308", DeliveryResult::Failed, Some(308), ""),
+        ("400", DeliveryResult::Failed, Some(400), "thanks"),
+        ("404", DeliveryResult::Failed, Some(404), "thanks"),
+        ("410", DeliveryResult::Gone, Some(410), "thanks"),
         ("429", busy(120), Some(429), ""),
-        ("500", Verdict::Failed, Some(500), "thanks"),
+        ("500", DeliveryResult::Failed, Some(500), "thanks"),
         ("503", busy(90), Some(503), ""),
-        ("503-soon", Verdict::Busy { after: None }, Some(503), ""),
-        ("packed", Verdict::Taken, Some(200), "not gzip"),
-        ("breaks-off", Verdict::Taken, Some(200), "only this"),
+        ("503-soon", DeliveryResult::Busy { after: None }, Some(503), ""),
+        ("packed", DeliveryResult::Accepted, Some(200), "not gzip"),
+        ("breaks-off", DeliveryResult::Accepted, Some(200), "only this"),
     ];
     for (path, verdict, status, says) in &cases {
-        let delivery = courier.deliver(&parcel(&format!("{base}/{path}"))).await;
+        let delivery = courier.deliver(&post(&format!("{base}/{path}"))).await;
         assert_eq!((delivery.verdict, delivery.status), (*verdict, *status), "{path}");
         assert_eq!(delivery.says, *says, "{path}");
     }
@@ -163,8 +163,8 @@ async fn each_answer_counts_as_it_should() {
 #[tokio::test]
 async fn what_is_sent_is_the_parcel() {
     let (seen, base) = server().await;
-    let sent = parcel(&format!("{base}/200?a=b&c=%20"));
-    assert_eq!(here(USUAL).deliver(&sent).await.verdict, Verdict::Taken);
+    let sent = post(&format!("{base}/200?a=b&c=%20"));
+    assert_eq!(here(USUAL).deliver(&sent).await.verdict, DeliveryResult::Accepted);
     let request = seen.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut lines: Vec<&str> = head.lines().collect();
@@ -189,13 +189,13 @@ async fn what_is_sent_is_the_parcel() {
 async fn an_answer_is_kept_in_part_and_printable() {
     let (_, base) = server().await;
     let courier = here(USUAL);
-    let delivery = courier.deliver(&parcel(&format!("{base}/colours"))).await;
-    assert_eq!(delivery.verdict, Verdict::Taken);
+    let delivery = courier.deliver(&post(&format!("{base}/colours"))).await;
+    assert_eq!(delivery.verdict, DeliveryResult::Accepted);
     assert_eq!(delivery.says.len(), 256);
     assert!(delivery.says.starts_with("a[31m bca[31m bc"), "{}", delivery.says);
 
-    let delivery = courier.deliver(&parcel(&format!("{base}/endless"))).await;
-    assert_eq!((delivery.verdict, delivery.says), (Verdict::Taken, "x".repeat(256)));
+    let delivery = courier.deliver(&post(&format!("{base}/endless"))).await;
+    assert_eq!((delivery.verdict, delivery.says), (DeliveryResult::Accepted, "x".repeat(256)));
 }
 
 #[tokio::test]
@@ -209,8 +209,8 @@ async fn who_does_not_answer_has_not_taken_it() {
         (format!("{base}/garbage"), "no answer: invalid HTTP version parsed"),
         (format!("http://{nobody}/"), "no connection: Connection refused (os error 111)"),
     ] {
-        let delivery = courier.deliver(&parcel(&url)).await;
-        assert_eq!((delivery.verdict, delivery.status), (Verdict::Failed, None), "{url}");
+        let delivery = courier.deliver(&post(&url)).await;
+        assert_eq!((delivery.verdict, delivery.status), (DeliveryResult::Failed, None), "{url}");
         assert_eq!(delivery.says, says, "{url}");
     }
 }
@@ -219,16 +219,16 @@ async fn who_does_not_answer_has_not_taken_it() {
 async fn a_connection_is_used_again_for_a_minute() {
     let (seen, base) = server().await;
     let hands = clock();
-    let settings = Settings { may_loop_back: true, ..Settings::new(hands.clone()) };
-    let courier = Courier::open(settings).unwrap();
-    let sent = parcel(&format!("{base}/200"));
+    let settings = Settings { allow_loopback: true, ..Settings::new(hands.clone()) };
+    let courier = WebhookSender::open(settings).unwrap();
+    let sent = post(&format!("{base}/200"));
     for _ in 0..10 {
-        assert_eq!(courier.deliver(&sent).await.verdict, Verdict::Taken);
+        assert_eq!(courier.deliver(&sent).await.verdict, DeliveryResult::Accepted);
     }
     assert_eq!(seen.connections(), 1);
     hands.0.fetch_add(60_000_000, Ordering::SeqCst);
     for _ in 0..10 {
-        assert_eq!(courier.deliver(&sent).await.verdict, Verdict::Taken);
+        assert_eq!(courier.deliver(&sent).await.verdict, DeliveryResult::Accepted);
     }
     assert_eq!(seen.connections(), 2, "its host was looked up anew");
 }
@@ -247,9 +247,9 @@ async fn one_address_that_is_not_public_blocks_them_all() {
     ]);
     let script = Script { known, ..Script::default() };
     let asked = Arc::clone(&script.asked);
-    let courier = Courier::open(Settings {
+    let courier = WebhookSender::open(Settings {
         // A name does not get here by it: only an address that says so.
-        may_loop_back: true,
+        allow_loopback: true,
         never_to: vec!["93.184.215.192/26".parse().unwrap()],
         names: Arc::new(script),
         ..Settings::new(clock())
@@ -257,17 +257,25 @@ async fn one_address_that_is_not_public_blocks_them_all() {
     .unwrap();
     let blocked = "the name leads, or may lead, to an address that is not public";
     for (url, verdict, says) in [
-        ("https://private.example/", Verdict::Blocked, blocked),
-        ("http://first.example/", Verdict::Blocked, blocked),
-        ("https://last.example./", Verdict::Blocked, blocked),
-        ("https://FAMILY.example:8443/", Verdict::Blocked, blocked),
-        ("https://ours.example/", Verdict::Blocked, blocked),
-        ("https://ours6.example/", Verdict::Blocked, blocked),
-        ("https://empty.example/", Verdict::Failed, "no connection: the host's name is not known"),
-        ("https://nobody.example/", Verdict::Failed, "no connection: the host's name is not known"),
+        ("https://private.example/", DeliveryResult::Blocked, blocked),
+        ("http://first.example/", DeliveryResult::Blocked, blocked),
+        ("https://last.example./", DeliveryResult::Blocked, blocked),
+        ("https://FAMILY.example:8443/", DeliveryResult::Blocked, blocked),
+        ("https://ours.example/", DeliveryResult::Blocked, blocked),
+        ("https://ours6.example/", DeliveryResult::Blocked, blocked),
+        (
+            "https://empty.example/",
+            DeliveryResult::Failed,
+            "no connection: the host's name is not known",
+        ),
+        (
+            "https://nobody.example/",
+            DeliveryResult::Failed,
+            "no connection: the host's name is not known",
+        ),
     ] {
         let before = asked.load(Ordering::SeqCst);
-        let delivery = courier.deliver(&parcel(url)).await;
+        let delivery = courier.deliver(&post(url)).await;
         assert_eq!((delivery.verdict, delivery.status), (verdict, None), "{url}");
         assert_eq!(delivery.says, says, "{url}");
         assert_eq!(asked.load(Ordering::SeqCst) - before, 1, "{url}: one look-up");
@@ -279,16 +287,16 @@ async fn a_wrong_address_is_not_even_looked_up() {
     let script = Script::default();
     let asked = Arc::clone(&script.asked);
     let names: Arc<dyn Names> = Arc::new(script);
-    let courier = Courier::open(Settings { names, ..Settings::new(clock()) }).unwrap();
+    let courier = WebhookSender::open(Settings { names, ..Settings::new(clock()) }).unwrap();
     for url in
         ["http://localhost/", "http://127.0.0.1/", "https://[::1]/", "https://xn--a.example/"]
     {
-        let delivery = courier.deliver(&parcel(url)).await;
-        assert_eq!((delivery.verdict, delivery.status), (Verdict::Blocked, None), "{url}");
+        let delivery = courier.deliver(&post(url)).await;
+        assert_eq!((delivery.verdict, delivery.status), (DeliveryResult::Blocked, None), "{url}");
     }
-    let live = Parcel { environment: Environment::Live, ..parcel("http://hooks.example/") };
+    let live = WebhookPost { environment: Environment::Live, ..post("http://hooks.example/") };
     let delivery = courier.deliver(&live).await;
-    assert_eq!(delivery.verdict, Verdict::Blocked);
+    assert_eq!(delivery.verdict, DeliveryResult::Blocked);
     assert_eq!(delivery.says, "the address must begin with https:// in live mode.");
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
@@ -313,8 +321,8 @@ proptest! {
     #[test]
     fn what_is_checked_is_what_is_called(text in nearly_an_address()) {
         let courier = here(USUAL);
-        let sent = parcel(&text);
-        let allowed = Where { environment: sent.environment, may_loop_back: true };
+        let sent = post(&text);
+        let allowed = Where { environment: sent.environment, allow_loopback: true };
         if let Ok(address) = Address::parse(&text, allowed) {
             let is_odd_name = address.host().split('.').any(|l| l.starts_with("xn--"));
             match courier.url(&sent) {

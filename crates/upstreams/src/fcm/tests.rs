@@ -225,7 +225,7 @@ fn blames(field: &str) -> Value {
 #[tokio::test]
 async fn a_message_is_sent_as_fcm_reads_it() {
     let world = World::new().await;
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     let (path, authorization, message) = locked(&world.google.messages)[0].clone();
     assert_eq!(path, "/v1/projects/saldo-tests/messages:send");
     assert_eq!(authorization, format!("Bearer {ACCESS_TOKEN}-1"));
@@ -272,7 +272,7 @@ fn a_tag_that_does_not_fit_stays_one_of_its_own() {
 #[tokio::test]
 async fn an_assertion_is_signed_and_names_us() {
     let world = World::new().await;
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     let assertion = locked(&world.google.assertions)[0].clone();
     let (signed, signature) = assertion.rsplit_once('.').unwrap();
     let der = PrivatePkcs8KeyDer::from_pem_slice(KEY_PEM.as_bytes()).unwrap();
@@ -307,7 +307,7 @@ async fn twenty_at_once_fetch_one_token() {
         })
         .collect();
     for pushed in pushes {
-        assert_eq!(pushed.await.unwrap(), Pushed::Taken);
+        assert_eq!(pushed.await.unwrap(), Pushed::Accepted);
     }
     assert_eq!((world.fetches(), world.sends()), (1, 20));
 }
@@ -317,7 +317,7 @@ async fn a_token_is_replaced_ten_minutes_before_its_end() {
     let world = World::new().await;
     for (minutes, fetches) in [(0, 1), (49, 1), (1, 2), (49, 2), (1, 3)] {
         world.pass(Duration::from_secs(minutes * 60));
-        assert_eq!(world.push().await, Pushed::Taken);
+        assert_eq!(world.push().await, Pushed::Accepted);
         assert_eq!(world.fetches(), fetches, "{minutes} minutes later");
     }
     // One that lasts ten minutes is kept for five, and not fetched for every push.
@@ -325,7 +325,7 @@ async fn a_token_is_replaced_ten_minutes_before_its_end() {
     world.tokens_answer([token_reply("short", 600)]);
     for (minutes, fetches) in [(0, 1), (4, 1), (1, 2)] {
         world.pass(Duration::from_secs(minutes * 60));
-        assert_eq!(world.push().await, Pushed::Taken);
+        assert_eq!(world.push().await, Pushed::Accepted);
         assert_eq!(world.fetches(), fetches, "{minutes} minutes later");
     }
 }
@@ -334,7 +334,7 @@ async fn a_token_is_replaced_ten_minutes_before_its_end() {
 async fn a_token_that_is_rejected_is_replaced_once() {
     let world = World::new().await;
     world.sends_answer([unauthenticated(), taken()]);
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     assert_eq!((world.fetches(), world.sends()), (2, 2));
     let second = locked(&world.google.messages)[1].1.clone();
     assert_eq!(second, format!("Bearer {ACCESS_TOKEN}-2"));
@@ -348,7 +348,7 @@ async fn a_token_that_is_rejected_is_replaced_once() {
 #[tokio::test]
 async fn twenty_rejected_at_once_fetch_one_more() {
     let world = Arc::new(World::new().await);
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     *locked(&world.google.rejected) = format!("Bearer {ACCESS_TOKEN}-1");
     // On one thread: all of them have the first token in hand before the first answer comes.
     let pushes = (0..20).map(|_| {
@@ -357,7 +357,7 @@ async fn twenty_rejected_at_once_fetch_one_more() {
     });
     let pushes: Vec<_> = pushes.map(tokio::spawn).collect();
     for pushed in pushes {
-        assert_eq!(pushed.await.unwrap(), Pushed::Taken);
+        assert_eq!(pushed.await.unwrap(), Pushed::Accepted);
     }
     assert_eq!((world.fetches(), world.sends()), (2, 41));
 }
@@ -411,7 +411,7 @@ async fn each_answer_has_its_meaning() {
         let world = World::new().await;
         world.sends_answer([reply]);
         let pushed = match world.push().await {
-            Pushed::Taken => "taken".to_owned(),
+            Pushed::Accepted => "taken".to_owned(),
             Pushed::Unregistered { reason } => format!("unregistered: {reason}"),
             Pushed::Refused { reason } => format!("refused: {reason}"),
             Pushed::Later { reason, after: None } => format!("later: {reason}"),
@@ -500,7 +500,7 @@ async fn after_a_failed_fetch_there_is_a_rest() {
     }
     assert_eq!((world.fetches(), world.sends()), (1, 0));
     world.pass(Duration::from_secs(5));
-    assert_eq!(world.push().await, Pushed::Taken);
+    assert_eq!(world.push().await, Pushed::Accepted);
     assert_eq!((world.fetches(), world.sends()), (2, 1));
 }
 

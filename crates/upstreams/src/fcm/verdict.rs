@@ -137,7 +137,7 @@ impl ErrorBody {
 
 fn taken(body: &[u8]) -> Pushed {
     match serde_json::from_slice(body) {
-        Ok(Taken { name }) if !name.is_empty() => Pushed::Taken,
+        Ok(Taken { name }) if !name.is_empty() => Pushed::Accepted,
         Ok(_) | Err(_) => Wait::of("FCM answered 200 without a message's name").into(),
     }
 }

@@ -7,7 +7,7 @@
 use super::chance::draw;
 use super::truth::Record;
 use domain::money::{Currency, Money};
-use domain::slip::{Charge, Slip, Token, TokenKind};
+use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
 use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry};
 
 /// Who sells electricity by tokens.

@@ -1,4 +1,4 @@
-//! Chance that repeats itself: the same words give the same number, on every machine, for ever.
+//! Random that repeats itself: the same words give the same number, on every machine, for ever.
 //!
 //! Not here: randomness for secrets. Written out because `std`'s hashers promise no stability.
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::hands::{Hands, MORNING};
 use domain::account::Environment;
-use domain::catalog::{Kind, ServiceType};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::ids::PurchaseId;
 use domain::money::{Currency, Money};
 use domain::purchase::Details;
@@ -20,10 +20,10 @@ struct World {
 }
 
 #[derive(Default)]
-struct Ears(Mutex<Vec<Word>>);
+struct Ears(Mutex<Vec<StatusUpdate>>);
 
 impl Listener for Ears {
-    fn hear(&self, word: Word) {
+    fn hear(&self, word: StatusUpdate) {
         self.0.lock().unwrap().push(word);
     }
 }

@@ -7,7 +7,7 @@ use super::bills;
 use super::chance::draw;
 use super::script::Script;
 use super::truth::Record;
-use domain::catalog::Kind;
+use domain::catalog::kind::Kind;
 use domain::money::{Currency, Money};
 use domain::upstream::{Outcome, UpstreamCode};
 use std::io;

@@ -6,7 +6,7 @@ use domain::State;
 use expect_test::expect;
 
 fn refusals() -> Vec<Refusal> {
-    let complaint = |field, says: &str| Complaint { field, says: says.into() };
+    let complaint = |field, says: &str| FieldError { field, says: says.into() };
     vec![
         Refusal::KeysMissing,
         Refusal::KeysInvalid,
@@ -38,7 +38,7 @@ fn refusals() -> Vec<Refusal> {
     ]
 }
 
-fn shown(no: &No) -> String {
+fn shown(no: &ApiError) -> String {
     let answer = answer(no);
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     for field in ["message", "error", "code"] {
@@ -53,7 +53,7 @@ fn shown(no: &No) -> String {
 
 #[test]
 fn every_refusal() {
-    let all: String = refusals().into_iter().map(|r| shown(&No::Refusal(r))).collect();
+    let all: String = refusals().into_iter().map(|r| shown(&ApiError::Refusal(r))).collect();
     expect![[r#"
         401 {"success":false,"message":"Missing headers: X-Open-Key and X-Authorization are required.","error":"Nothing was charged. Send both headers of one key pair.","code":"MISSING_API_KEYS"}
         401 {"success":false,"message":"Invalid API credentials.","error":"Nothing was charged. X-Open-Key and X-Authorization must be one pair, complete, of one environment, and not revoked.","code":"INVALID_API_KEYS"}
@@ -84,18 +84,18 @@ fn every_refusal() {
 #[test]
 fn every_no_of_the_face() {
     let wrong = |is_reference_missing| {
-        let complaints = vec![Complaint { field: "amount", says: "is required.".into() }];
-        No::Wrong(Wrong { is_reference_missing, complaints })
+        let complaints = vec![FieldError { field: "amount", says: "is required.".into() }];
+        ApiError::InvalidFields(InvalidFields { is_reference_missing, complaints })
     };
     let all = [
         wrong(true),
         wrong(false),
-        No::Unread(Unread::NotAnObject),
-        No::Unread(Unread::NotJson),
-        No::Unread(Unread::TooLong),
-        No::Method,
-        No::Path,
-        No::Broken,
+        ApiError::BodyError(BodyError::NotAnObject),
+        ApiError::BodyError(BodyError::NotJson),
+        ApiError::BodyError(BodyError::TooLong),
+        ApiError::Method,
+        ApiError::Path,
+        ApiError::InternalError,
     ];
     expect![[r#"
         422 {"success":false,"message":"Billing recharge requires a unique reference in body (reference/client_reference).","error":"Nothing was charged. Send a reference of your own that was never used before.","code":"REFERENCE_REQUIRED","errors":{"amount":["is required."]}}

@@ -3,15 +3,16 @@
 //! Needs the catalog and the caller, no engine. Invariant: a wish that leaves here is valid in
 //! every field, and a refusal names every field that is wrong.
 
-use super::super::limits::IDENTIFIER_BYTES_MOST;
+use super::super::limits::IDENTIFIER_BYTES_MAX;
 use crate::wire::amount;
-use crate::wire::fields::{Field, Reader, Sent, Told, Value};
-use domain::catalog::{Country, OfferForm, OutOfLimits, Service, ServiceType};
-use domain::purchase::{Details, Space, is_reference};
-use domain::refusal::Complaint;
+use crate::wire::fields::{Field, Reader, Reported, SentFields, Value};
+use domain::catalog::kind::ServiceType;
+use domain::catalog::{Country, OfferForm, OutOfLimits, Service};
+use domain::purchase::{Details, ReferenceScope, is_reference};
+use domain::refusal::FieldError;
 use domain::webhook::{Address, Where};
 use domain::{Catalog, Currency, Kind, Money, Operator, PurchaseId};
-use engine::{Caller, Idempotency, Wish};
+use engine::{Caller, Idempotency, PurchaseRequest};
 
 pub(in super::super) static OPERATOR: Field =
     Field { name: "operator", also: &["operator_code", "operator_short"] };
@@ -49,7 +50,7 @@ const ACCOUNT_TYPES: [&str; 2] = ["personal", "agent"];
 #[derive(Debug)]
 pub(in super::super) struct Asked<'s, 'c> {
     /// The body's fields.
-    pub sent: &'s Sent<'s>,
+    pub sent: &'s SentFields<'s>,
     /// What can be bought.
     pub catalog: &'c Catalog,
     /// Who asks.
@@ -57,20 +58,20 @@ pub(in super::super) struct Asked<'s, 'c> {
     /// Where its webhooks may go.
     pub webhooks: Where,
     /// The idempotency key, or what is wrong with it.
-    pub idempotency: Result<Option<Idempotency>, Complaint>,
+    pub idempotency: Result<Option<Idempotency>, FieldError>,
 }
 
 /// What was wrong with the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Wrong {
+pub(in super::super) struct InvalidFields {
     /// No reference was sent: that has a message of its own.
     pub is_reference_missing: bool,
     /// Each wrong field.
-    pub complaints: Vec<Complaint>,
+    pub complaints: Vec<FieldError>,
 }
 
 /// A recharge (`POST service-requests/recharge/normal`).
-pub(in super::super) fn recharge(asked: Asked<'_, '_>) -> Result<Wish, Wrong> {
+pub(in super::super) fn recharge(asked: Asked<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
     let mut form = Form::new(asked.sent, asked.catalog, Kind::Recharge);
     let operator = form.operator(Service::MobileRecharge);
     let common = form.common(operator);
@@ -79,32 +80,35 @@ pub(in super::super) fn recharge(asked: Asked<'_, '_>) -> Result<Wish, Wrong> {
         Ok(None) => default,
         Ok(Some(code)) => ServiceType::from_code(code)
             .ok_or(())
-            .map_err(|()| form.reader.complain(SERVICE_TYPE.name, "must be prepaid or postpaid.")),
-        Err(Told) => Err(Told),
+            .map_err(|()| form.reader.report(SERVICE_TYPE.name, "must be prepaid or postpaid.")),
+        Err(Reported) => Err(Reported),
     };
     if let (Ok(operator), Ok(amount), Ok(service_type)) = (operator, common.amount, service_type) {
         form.check(operator, amount, service_type);
     }
-    form.wish(asked, operator, common, service_type.map(|s| (s, Details::new())))
+    form.purchase_request(asked, operator, common, service_type.map(|s| (s, Details::new())))
 }
 
 /// An offer (`POST recharge/offers/purchase`): the wish with the identifiers that were sent, and
 /// the operator who quotes it. The offer's price is the engine's to check.
-pub(in super::super) fn offer<'c>(asked: Asked<'_, 'c>) -> Result<(Wish, &'c Operator), Wrong> {
+pub(in super::super) fn offer<'c>(
+    asked: Asked<'_, 'c>,
+) -> Result<(PurchaseRequest, &'c Operator), InvalidFields> {
     let mut form = Form::new(asked.sent, asked.catalog, Kind::Offer);
     let operator = form.operator(Service::MobileRecharge);
     let common = form.common(operator);
     let details = operator.and_then(|o| form.quoting(o)).and_then(|f| form.identifiers(f));
     let catalog = asked.catalog;
-    let wish = form.wish(asked, operator, common, details.map(|d| (ServiceType::Prepaid, d)))?;
-    match catalog.operator_by_code(&wish.operator) {
-        Some(operator) => Ok((wish, operator)),
-        None => Err(Wrong::one(OPERATOR.name, "is not sold any more.")),
+    let purchase_request =
+        form.purchase_request(asked, operator, common, details.map(|d| (ServiceType::Prepaid, d)))?;
+    match catalog.operator_by_code(&purchase_request.operator) {
+        Some(operator) => Ok((purchase_request, operator)),
+        None => Err(InvalidFields::one(OPERATOR.name, "is not sold any more.")),
     }
 }
 
 /// A payment by mobile banking (`POST service-requests/banking`).
-pub(in super::super) fn banking(asked: Asked<'_, '_>) -> Result<Wish, Wrong> {
+pub(in super::super) fn banking(asked: Asked<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
     let mut form = Form::new(asked.sent, asked.catalog, Kind::Banking);
     let operator = form.operator(Service::MobileBanking);
     let common = form.common(operator);
@@ -114,13 +118,13 @@ pub(in super::super) fn banking(asked: Asked<'_, '_>) -> Result<Wish, Wrong> {
     let way = form.reader.required(&TYPE).and_then(|t| form.one_of(&TYPE, t, &TYPES));
     let account = match form.reader.text(&ACCOUNT_TYPE) {
         Ok(text) => form.one_of(&ACCOUNT_TYPE, text.unwrap_or(ACCOUNT_TYPES[0]), &ACCOUNT_TYPES),
-        Err(Told) => Err(Told),
+        Err(Reported) => Err(Reported),
     };
     let details = way.and_then(|way| {
         let both = [(TYPE.name, way), (ACCOUNT_TYPE.name, account?)];
         Ok(both.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
     });
-    form.wish(asked, operator, common, details.map(|d| (ServiceType::Prepaid, d)))
+    form.purchase_request(asked, operator, common, details.map(|d| (ServiceType::Prepaid, d)))
 }
 
 /// Whose offers are asked for (`GET recharge/offers`).
@@ -136,9 +140,9 @@ pub(in super::super) struct OffersAsked<'a> {
 
 /// Reads the query of `GET recharge/offers`.
 pub(in super::super) fn offers<'c>(
-    sent: &Sent<'_>,
+    sent: &SentFields<'_>,
     catalog: &'c Catalog,
-) -> Result<OffersAsked<'c>, Wrong> {
+) -> Result<OffersAsked<'c>, InvalidFields> {
     let mut form = Form::new(sent, catalog, Kind::Offer);
     let operator = form.operator(Service::MobileRecharge);
     let recipient = form.recipient(operator);
@@ -146,7 +150,7 @@ pub(in super::super) fn offers<'c>(
     let sent_operator = form.reader.text(&OPERATOR).ok().flatten().unwrap_or_default().to_owned();
     match (quoting, recipient) {
         (Ok(operator), Ok(recipient)) => Ok(OffersAsked { operator, sent_operator, recipient }),
-        (Err(Told), _) | (_, Err(Told)) => Err(form.wrong()),
+        (Err(Reported), _) | (_, Err(Reported)) => Err(form.wrong()),
     }
 }
 
@@ -159,15 +163,17 @@ pub(in super::super) struct Filter {
 }
 
 /// Reads the query of `GET operators`.
-pub(in super::super) fn filter(sent: &Sent<'_>) -> Result<Filter, Wrong> {
+pub(in super::super) fn filter(sent: &SentFields<'_>) -> Result<Filter, InvalidFields> {
     let mut reader = Reader::new(sent);
     let mut said = |field| {
         let text = reader.text(field)?.map(str::trim).filter(|t| !t.is_empty());
-        Ok::<_, Told>(text.map(str::to_lowercase))
+        Ok::<_, Reported>(text.map(str::to_lowercase))
     };
     match (said(&COUNTRY), said(&SERVICE), said(&SEARCH)) {
         (Ok(country), Ok(service), Ok(search)) => Ok(Filter { country, service, search }),
-        (Err(Told), _, _) | (_, Err(Told), _) | (_, _, Err(Told)) => Err(Wrong::of(reader)),
+        (Err(Reported), _, _) | (_, Err(Reported), _) | (_, _, Err(Reported)) => {
+            Err(InvalidFields::of(reader))
+        }
     }
 }
 
@@ -193,13 +199,17 @@ impl Filter {
 
 /// Which wallet is asked for (`GET wallet/balance`): the one of the country that the first
 /// operator is in, unless the query says otherwise.
-pub(in super::super) fn currency(sent: &Sent<'_>, catalog: &Catalog) -> Result<Currency, Wrong> {
+pub(in super::super) fn currency(
+    sent: &SentFields<'_>,
+    catalog: &Catalog,
+) -> Result<Currency, InvalidFields> {
     let mut reader = Reader::new(sent);
     match reader.text(&CURRENCY) {
         Ok(None) => Ok(home(catalog)),
-        Ok(Some(code)) => Currency::from_code(code)
-            .ok_or_else(|| Wrong::one(CURRENCY.name, "must be an ISO 4217 code, like BDT.")),
-        Err(Told) => Err(Wrong::of(reader)),
+        Ok(Some(code)) => Currency::from_code(code).ok_or_else(|| {
+            InvalidFields::one(CURRENCY.name, "must be an ISO 4217 code, like BDT.")
+        }),
+        Err(Reported) => Err(InvalidFields::of(reader)),
     }
 }
 
@@ -221,13 +231,13 @@ pub(in super::super) struct Lookup {
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) enum NoLookup {
     /// Fields are wrong or missing.
-    Wrong(Wrong),
+    InvalidFields(InvalidFields),
     /// Two references, or two ids.
     Disagree,
 }
 
 /// Reads a status check's fields, of body and query together.
-pub(in super::super) fn lookup(sent: &Sent<'_>) -> Result<Lookup, NoLookup> {
+pub(in super::super) fn lookup(sent: &SentFields<'_>) -> Result<Lookup, NoLookup> {
     let mut reader = Reader::new(sent);
     let reference = agreed(&mut reader, sent, &REFERENCE, |value| match value {
         Value::Text(text) if is_reference(text) => Ok(text.clone().into_owned()),
@@ -241,11 +251,13 @@ pub(in super::super) fn lookup(sent: &Sent<'_>) -> Result<Lookup, NoLookup> {
     });
     match (reference?, id?) {
         (Ok(None), Ok(None)) => {
-            reader.complain(REFERENCE.name, "is required, unless transaction_id is sent.");
-            Err(NoLookup::Wrong(Wrong::of(reader)))
+            reader.report(REFERENCE.name, "is required, unless transaction_id is sent.");
+            Err(NoLookup::InvalidFields(InvalidFields::of(reader)))
         }
         (Ok(reference), Ok(id)) => Ok(Lookup { reference, id }),
-        (Err(Told), _) | (_, Err(Told)) => Err(NoLookup::Wrong(Wrong::of(reader))),
+        (Err(Reported), _) | (_, Err(Reported)) => {
+            Err(NoLookup::InvalidFields(InvalidFields::of(reader)))
+        }
     }
 }
 
@@ -256,14 +268,14 @@ const ID_FORM: &str = "must be a whole number, or a string of its digits.";
 /// Every value sent for the field, parsed; they must all be one.
 fn agreed<T: PartialEq>(
     reader: &mut Reader<'_, '_>,
-    sent: &Sent<'_>,
+    sent: &SentFields<'_>,
     field: &'static Field,
     parse: impl Fn(&Value<'_>) -> Result<T, &'static str>,
-) -> Result<Result<Option<T>, Told>, NoLookup> {
+) -> Result<Result<Option<T>, Reported>, NoLookup> {
     let mut found: Option<T> = None;
     for (name, value) in sent.all(field) {
         match parse(value) {
-            Err(says) => return Ok(Err(reader.complain(name, says))),
+            Err(says) => return Ok(Err(reader.report(name, says))),
             Ok(next) if found.as_ref().is_some_and(|f| *f != next) => {
                 return Err(NoLookup::Disagree);
             }
@@ -282,24 +294,24 @@ fn id_of(text: &str) -> Result<PurchaseId, &'static str> {
     }
 }
 
-impl Wrong {
+impl InvalidFields {
     /// One wrong field.
-    pub(in super::super) fn one(field: &'static str, says: &str) -> Wrong {
-        let complaints = vec![Complaint { field, says: says.to_owned() }];
-        Wrong { is_reference_missing: false, complaints }
+    pub(in super::super) fn one(field: &'static str, says: &str) -> InvalidFields {
+        let complaints = vec![FieldError { field, says: says.to_owned() }];
+        InvalidFields { is_reference_missing: false, complaints }
     }
 
-    fn of(reader: Reader<'_, '_>) -> Wrong {
-        Wrong { is_reference_missing: false, complaints: reader.complaints() }
+    fn of(reader: Reader<'_, '_>) -> InvalidFields {
+        InvalidFields { is_reference_missing: false, complaints: reader.complaints() }
     }
 }
 
 /// The fields that all purchases have.
 struct Common {
-    recipient: Result<String, Told>,
-    amount: Result<Money, Told>,
-    reference: Result<String, Told>,
-    webhook_url: Result<Option<String>, Told>,
+    recipient: Result<String, Reported>,
+    amount: Result<Money, Reported>,
+    reference: Result<String, Reported>,
+    webhook_url: Result<Option<String>, Reported>,
 }
 
 /// Fields on their way to a wish.
@@ -311,11 +323,11 @@ struct Form<'c, 's, 'a> {
 }
 
 impl<'c, 's, 'a> Form<'c, 's, 'a> {
-    fn new(sent: &'s Sent<'a>, catalog: &'c Catalog, kind: Kind) -> Form<'c, 's, 'a> {
+    fn new(sent: &'s SentFields<'a>, catalog: &'c Catalog, kind: Kind) -> Form<'c, 's, 'a> {
         Form { reader: Reader::new(sent), catalog, kind, is_reference_missing: false }
     }
 
-    fn common(&mut self, operator: Result<&'c Operator, Told>) -> Common {
+    fn common(&mut self, operator: Result<&'c Operator, Reported>) -> Common {
         Common {
             recipient: self.recipient(operator),
             amount: self.amount(operator),
@@ -324,29 +336,32 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         }
     }
 
-    fn operator(&mut self, service: Service) -> Result<&'c Operator, Told> {
+    fn operator(&mut self, service: Service) -> Result<&'c Operator, Reported> {
         let name = self.reader.required(&OPERATOR)?;
         self.catalog.operator(service, name).ok_or(()).map_err(|()| {
             let says = format!("names no operator of {}; see GET operators.", service.slug());
-            self.reader.complain(OPERATOR.name, &says)
+            self.reader.report(OPERATOR.name, &says)
         })
     }
 
     /// The operator's country; while the operator is unknown, each country may be meant.
-    fn countries(&self, operator: Result<&Operator, Told>) -> impl Iterator<Item = &'c Country> {
+    fn countries(
+        &self,
+        operator: Result<&Operator, Reported>,
+    ) -> impl Iterator<Item = &'c Country> {
         let code = operator.ok().map(|o| o.country.clone());
         self.catalog.countries.iter().filter(move |c| code.as_ref().is_none_or(|o| *o == c.code))
     }
 
-    fn recipient(&mut self, operator: Result<&Operator, Told>) -> Result<String, Told> {
+    fn recipient(&mut self, operator: Result<&Operator, Reported>) -> Result<String, Reported> {
         let text = self.reader.required(&NUMBER)?;
         let national = self.countries(operator).find_map(|c| c.numbering.national(text).ok());
         national.ok_or(()).map_err(|()| {
-            self.reader.complain(NUMBER.name, "must be a mobile number, for example 01712345678.")
+            self.reader.report(NUMBER.name, "must be a mobile number, for example 01712345678.")
         })
     }
 
-    fn amount(&mut self, operator: Result<&Operator, Told>) -> Result<Money, Told> {
+    fn amount(&mut self, operator: Result<&Operator, Reported>) -> Result<Money, Reported> {
         let says = match self.reader.value(&AMOUNT)? {
             None | Some(Value::Null) => "is required.",
             Some(Value::Text(text)) => match self.money(text, operator) {
@@ -359,10 +374,14 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
             },
             Some(Value::Other(_)) => "must be a number, or a string of one.",
         };
-        Err(self.reader.complain(AMOUNT.name, says))
+        Err(self.reader.report(AMOUNT.name, says))
     }
 
-    fn money(&self, text: &str, operator: Result<&Operator, Told>) -> Result<Money, &'static str> {
+    fn money(
+        &self,
+        text: &str,
+        operator: Result<&Operator, Reported>,
+    ) -> Result<Money, &'static str> {
         let currency = self.countries(operator).next().map_or(Currency::BDT, |c| c.currency);
         amount::read(text, currency)
     }
@@ -379,35 +398,35 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
             }
             Err(OutOfLimits::NotSold) => {
                 let says = format!("{} is not sold {}.", operator.name, service_type.code());
-                self.reader.complain(SERVICE_TYPE.name, &says);
+                self.reader.report(SERVICE_TYPE.name, &says);
                 return;
             }
         };
-        self.reader.complain(AMOUNT.name, &says);
+        self.reader.report(AMOUNT.name, &says);
     }
 
-    fn reference(&mut self) -> Result<String, Told> {
+    fn reference(&mut self) -> Result<String, Reported> {
         match self.reader.text(&REFERENCE)? {
             None | Some("") => {
                 self.is_reference_missing = true;
-                Err(self.reader.complain(REFERENCE.name, "is required."))
+                Err(self.reader.report(REFERENCE.name, "is required."))
             }
             Some(text) if is_reference(text) => Ok(text.to_owned()),
-            Some(_) => Err(self.reader.complain(REFERENCE.name, REFERENCE_FORM)),
+            Some(_) => Err(self.reader.report(REFERENCE.name, REFERENCE_FORM)),
         }
     }
 
     /// How the operator's offers are named; it must quote any.
-    fn quoting(&mut self, operator: &Operator) -> Result<OfferForm, Told> {
+    fn quoting(&mut self, operator: &Operator) -> Result<OfferForm, Reported> {
         operator.offers.ok_or(()).map_err(|()| {
             let says = format!("{} has no offers; see GET operators for others.", operator.name);
-            self.reader.complain(OPERATOR.name, &says)
+            self.reader.report(OPERATOR.name, &says)
         })
     }
 
     /// The identifiers that this operator's offers have, as far as they were sent; the one that
     /// names the offer must be there (CONTRACT A-31).
-    fn identifiers(&mut self, form: OfferForm) -> Result<Details, Told> {
+    fn identifiers(&mut self, form: OfferForm) -> Result<Details, Reported> {
         let required = form.required();
         let mut details = Ok(Details::new());
         for field in &IDENTIFIERS {
@@ -423,14 +442,14 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
                 }
                 Ok(Some(_)) => {
                     let says = "must be 1 to 2048 printable ASCII characters.";
-                    details = Err(self.reader.complain(field.name, says));
+                    details = Err(self.reader.report(field.name, says));
                 }
                 Ok(None) if required.first() == Some(&field.name) => {
                     let says = "is required: it names the offer. Take it from GET recharge/offers.";
-                    details = Err(self.reader.complain(field.name, says));
+                    details = Err(self.reader.report(field.name, says));
                 }
                 Ok(None) => {}
-                Err(Told) => details = Err(Told),
+                Err(Reported) => details = Err(Reported),
             }
         }
         details
@@ -441,24 +460,24 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         field: &'static Field,
         text: &str,
         allowed: &[&'static str],
-    ) -> Result<&'static str, Told> {
+    ) -> Result<&'static str, Reported> {
         allowed.iter().find(|a| **a == text).copied().ok_or(()).map_err(|()| {
-            self.reader.complain(field.name, &format!("must be one of {}.", allowed.join(", ")))
+            self.reader.report(field.name, &format!("must be one of {}.", allowed.join(", ")))
         })
     }
 
     /// The wish, if nothing whatever was wrong.
-    fn wish(
+    fn purchase_request(
         mut self,
         asked: Asked<'_, '_>,
-        operator: Result<&Operator, Told>,
+        operator: Result<&Operator, Reported>,
         common: Common,
-        particulars: Result<(ServiceType, Details), Told>,
-    ) -> Result<Wish, Wrong> {
+        particulars: Result<(ServiceType, Details), Reported>,
+    ) -> Result<PurchaseRequest, InvalidFields> {
         if let Ok(Some(url)) = &common.webhook_url
             && let Err(says) = Address::parse(url, asked.webhooks)
         {
-            self.reader.complain(WEBHOOK_URL.name, says);
+            self.reader.report(WEBHOOK_URL.name, says);
         }
         let idempotency = asked.idempotency.map_err(|complaint| self.reader.take(complaint));
         let kind = self.kind;
@@ -468,11 +487,11 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         }
         let whole = || {
             let (service_type, details) = particulars?;
-            Ok::<Wish, Told>(Wish {
+            Ok::<PurchaseRequest, Reported>(PurchaseRequest {
                 product: None,
                 digest: None,
                 caller: asked.caller,
-                space: Space::Irecharge,
+                scope: ReferenceScope::Irecharge,
                 kind,
                 operator: operator?.code.clone(),
                 recipient: common.recipient?,
@@ -484,17 +503,17 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
                 idempotency: idempotency?,
             })
         };
-        whole().map_err(|Told| wrong)
+        whole().map_err(|Reported| wrong)
     }
 
-    fn wrong(self) -> Wrong {
+    fn wrong(self) -> InvalidFields {
         let is_reference_missing = self.is_reference_missing;
-        Wrong { is_reference_missing, complaints: self.reader.complaints() }
+        InvalidFields { is_reference_missing, complaints: self.reader.complaints() }
     }
 }
 
 fn is_identifier(text: &str) -> bool {
-    (1..=IDENTIFIER_BYTES_MOST).contains(&text.len())
+    (1..=IDENTIFIER_BYTES_MAX).contains(&text.len())
         && text.bytes().all(|b| (0x20..=0x7e).contains(&b))
 }
 

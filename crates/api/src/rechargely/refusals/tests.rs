@@ -5,7 +5,7 @@ use domain::{Currency, Money};
 use expect_test::expect;
 
 fn refusals() -> Vec<Refusal> {
-    let complaint = |field, says: &str| Complaint { field, says: says.into() };
+    let complaint = |field, says: &str| FieldError { field, says: says.into() };
     let usd = |minor| Money::new(minor, Currency::USD);
     vec![
         Refusal::TokenInvalid,
@@ -33,7 +33,7 @@ fn refusals() -> Vec<Refusal> {
     ]
 }
 
-fn shown(no: &No) -> String {
+fn shown(no: &ApiError) -> String {
     let answer = answer(no);
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     assert!(body["message"].as_str().is_some_and(|t| t.ends_with('.')), "{body}");
@@ -46,7 +46,7 @@ fn shown(no: &No) -> String {
 
 #[test]
 fn every_refusal_of_the_engine() {
-    let all: String = refusals().into_iter().map(|r| shown(&No::Refusal(r))).collect();
+    let all: String = refusals().into_iter().map(|r| shown(&ApiError::Refusal(r))).collect();
     expect![[r#"
         401 {"message":"The access token is missing, invalid or expired. Nothing was charged. Log in again and send Authorization: Bearer with the new token.","code":"TOKEN_INVALID"}
         401 {"message":"The username or the password is wrong. Correct them, or ask for a new password.","code":"LOGIN_FAILED"}
@@ -72,16 +72,16 @@ fn every_refusal_of_the_engine() {
 #[test]
 fn every_no_of_the_face() {
     let all = [
-        No::Unread(Unread::NotAnObject),
-        No::Unread(Unread::NotJson),
-        No::Unread(Unread::TooLong),
-        No::HeaderTwice("Authorization"),
-        No::Channel,
-        No::Category,
-        No::Provider,
-        No::Method,
-        No::Path,
-        No::Broken,
+        ApiError::BodyError(BodyError::NotAnObject),
+        ApiError::BodyError(BodyError::NotJson),
+        ApiError::BodyError(BodyError::TooLong),
+        ApiError::HeaderTwice("Authorization"),
+        ApiError::Channel,
+        ApiError::Category,
+        ApiError::Provider,
+        ApiError::Method,
+        ApiError::Path,
+        ApiError::InternalError,
     ];
     expect![[r#"
         400 {"message":"The body is not a readable JSON object. Nothing was charged. Send one JSON object in UTF-8, nested at most 32 levels deep.","code":"INVALID_JSON"}
@@ -101,7 +101,7 @@ fn every_no_of_the_face() {
 #[test]
 fn a_503_says_when_and_how_to_come_again() {
     for refusal in refusals() {
-        let answer = answer(&No::Refusal(refusal));
+        let answer = answer(&ApiError::Refusal(refusal));
         if answer.status == StatusCode::SERVICE_UNAVAILABLE {
             assert!(answer.retry_after_s.is_some());
             assert!(answer.body.contains("Send the same request again"), "{}", answer.body);
@@ -113,7 +113,7 @@ fn a_503_says_when_and_how_to_come_again() {
 #[test]
 fn who_sends_keys_is_told_of_tokens() {
     for refusal in [Refusal::KeysMissing, Refusal::KeysInvalid] {
-        let token = answer(&No::Refusal(Refusal::TokenInvalid));
-        assert_eq!(answer(&No::Refusal(refusal)), token);
+        let token = answer(&ApiError::Refusal(Refusal::TokenInvalid));
+        assert_eq!(answer(&ApiError::Refusal(refusal)), token);
     }
 }

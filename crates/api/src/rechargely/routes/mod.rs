@@ -6,25 +6,25 @@ pub(super) mod people;
 pub(super) mod products;
 pub(super) mod wallet;
 
-use super::refusals::No;
-use super::wire::request::Wrong;
+use super::refusals::ApiError;
+use super::wire::request::InvalidFields;
 use crate::extract::answer::Answer;
 use crate::extract::body;
-use crate::wire::fields::Sent;
+use crate::wire::fields::SentFields;
 use crate::wire::json::json;
 use axum::extract::Request;
 
 /// Reads a body's fields.
 async fn fields<T>(
     request: Request,
-    read: impl FnOnce(&Sent<'_>) -> Result<T, Wrong>,
-) -> Result<T, No> {
+    read: impl FnOnce(&SentFields<'_>) -> Result<T, InvalidFields>,
+) -> Result<T, ApiError> {
     let (_, text) = body::read(request).await?;
-    Ok(read(&Sent::from_json(&text)?)?)
+    Ok(read(&SentFields::from_json(&text)?)?)
 }
 
 /// Yes, and this.
-fn told(body: &impl serde::Serialize) -> Result<Answer, No> {
+fn told(body: &impl serde::Serialize) -> Result<Answer, ApiError> {
     Ok(Answer::ok(json(body)?))
 }
 

@@ -3,28 +3,28 @@
 //! Invariant: pre-auth finds the product before it judges a field, and moves no money; only auth
 //! does, once.
 
-use super::super::Face;
-use super::super::authenticate::Visitor;
-use super::super::refusals::No;
+use super::super::ApiState;
+use super::super::authenticate::Authenticated;
+use super::super::refusals::ApiError;
 use super::super::wire::request::Sold;
 use super::super::wire::{forms, ids, request, response, status};
 use super::{fields, paged, told};
 use crate::extract::body;
 use crate::extract::work::note_recipient;
-use crate::wire::fields::Sent;
+use crate::wire::fields::SentFields;
 use crate::wire::json::moment;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::catalog::ServiceType;
-use domain::product::{Beside, Product, ProductId};
-use domain::purchase::{CUSTOMER_MOBILE, Space};
+use domain::catalog::kind::ServiceType;
+use domain::catalog::product::{Beside, Product, ProductId};
+use domain::purchase::{CUSTOMER_MOBILE, ReferenceScope};
 use domain::{Catalog, Purchase, Refusal, State as Standing};
-use engine::{Caller, Delivery, Page, Wish};
+use engine::{Caller, Delivery, Page, PurchaseRequest};
 use http::Uri;
 
 /// Which references these payments have.
-const SPACE: Space = Space::Rechargely;
+const SPACE: ReferenceScope = ReferenceScope::Rechargely;
 /// In front of the secret that accepts a quote.
 const TOKEN_PREFIX: &str = "preauth_";
 
@@ -39,21 +39,21 @@ const TOKEN_PREFIX: &str = "preauth_";
     responses((status = 200, description = "A price that holds.", body = response::PreAuthAnswer)),
 )]
 pub(in super::super) async fn pre_auth(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
         let (_, text) = body::read(request).await?;
-        let catalog = face.engine.catalog();
-        let wish = wish(&catalog, caller, &Sent::from_json(&text)?)?;
-        note_recipient(&wish.recipient);
-        let quote = face.engine.quote(wish).await?;
+        let catalog = api.engine.catalog();
+        let purchase_request = purchase_request(&catalog, caller, &SentFields::from_json(&text)?)?;
+        note_recipient(&purchase_request.recipient);
+        let quote = api.engine.quote(purchase_request).await?;
         let token = format!("{TOKEN_PREFIX}{}", quote.acceptance);
         told(&response::PreAuthAnswer::of(&quote.purchase, &token))
     };
-    visitor.serve(&face, "pre_auth", work).await
+    authenticated.serve(&api, "pre_auth", work).await
 }
 
 /// Authorize payment
@@ -67,22 +67,22 @@ pub(in super::super) async fn pre_auth(
     responses((status = 200, description = "The payment as it stands.", body = response::AuthAnswer)),
 )]
 pub(in super::super) async fn auth(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
         let asked = fields(request, request::auth).await?;
         let secret = asked.pre_auth_token.strip_prefix(TOKEN_PREFIX);
         let secret = secret.ok_or(Refusal::PurchaseUnknown)?;
-        let payment = face.engine.accept(&caller, SPACE, &asked.request_id, secret).await?;
+        let payment = api.engine.accept(&caller, SPACE, &asked.request_id, secret).await?;
         note_recipient(&payment.recipient);
-        let delivery = face.engine.delivery(&payment).await?;
-        let kept = kept(&payment, &delivery, &face.engine.catalog());
+        let delivery = api.engine.delivery(&payment).await?;
+        let kept = kept(&payment, &delivery, &api.engine.catalog());
         told(&response::AuthAnswer::of(&payment, kept))
     };
-    visitor.serve(&face, "auth", work).await
+    authenticated.serve(&api, "auth", work).await
 }
 
 /// List payments
@@ -94,24 +94,24 @@ pub(in super::super) async fn auth(
     responses((status = 200, description = "A page of payments.", body = response::Transactions)),
 )]
 pub(in super::super) async fn payments(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     uri: Uri,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
         let (request::Page { limit, before }, status) = request::listing(&body::query(&uri))?;
         let states = status.map(status::Status::states).unwrap_or_default();
         let page = Page { before, limit: limit + 1 };
-        let found = face.engine.purchases_of(&caller, SPACE, &states, page).await?;
+        let found = api.engine.purchases_of(&caller, SPACE, &states, page).await?;
         let (found, next_before) = paged(found, limit, |payment| payment.key.id.0);
-        let deliveries = face.engine.deliveries(&found).await?;
-        let catalog = face.engine.catalog();
+        let deliveries = api.engine.deliveries(&found).await?;
+        let catalog = api.engine.catalog();
         let each = found.iter().zip(&deliveries);
         let transactions = each.map(|(payment, kept)| transaction(payment, kept, &catalog));
         told(&response::Transactions { transactions: transactions.collect(), next_before })
     };
-    visitor.serve(&face, "payments", work).await
+    authenticated.serve(&api, "payments", work).await
 }
 
 /// Payment status
@@ -125,18 +125,18 @@ pub(in super::super) async fn payments(
     responses((status = 200, description = "The payment as it stands.", body = response::Transaction)),
 )]
 pub(in super::super) async fn payment(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request_id: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let payment = face.engine.purchase_by_reference(&caller, SPACE, &request_id).await?;
-        let delivery = face.engine.delivery(&payment).await?;
-        told(&transaction(&payment, &delivery, &face.engine.catalog()))
+        let payment = api.engine.purchase_by_reference(&caller, SPACE, &request_id).await?;
+        let delivery = api.engine.delivery(&payment).await?;
+        told(&transaction(&payment, &delivery, &api.engine.catalog()))
     };
-    visitor.serve(&face, "payment", work).await
+    authenticated.serve(&api, "payment", work).await
 }
 
 /// Resend
@@ -150,22 +150,26 @@ pub(in super::super) async fn payment(
     responses((status = 200, description = "The payment as it stands.", body = response::Transaction)),
 )]
 pub(in super::super) async fn resend(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request_id: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let (payment, delivery) = face.engine.delivery_again(&caller, SPACE, &request_id).await?;
+        let (payment, delivery) = api.engine.delivery_again(&caller, SPACE, &request_id).await?;
         note_recipient(&payment.recipient);
-        told(&transaction(&payment, &delivery, &face.engine.catalog()))
+        told(&transaction(&payment, &delivery, &api.engine.catalog()))
     };
-    visitor.serve(&face, "resend", work).await
+    authenticated.serve(&api, "resend", work).await
 }
 
 /// What is to be quoted: the product first, then every field at once.
-fn wish(catalog: &Catalog, caller: Caller, sent: &Sent<'_>) -> Result<Wish, No> {
+fn purchase_request(
+    catalog: &Catalog,
+    caller: Caller,
+    sent: &SentFields<'_>,
+) -> Result<PurchaseRequest, ApiError> {
     let sold = match request::product_named(sent) {
         Some(number) => Some(sold(catalog, number).ok_or(Refusal::ProductUnknown)?),
         None => None,
@@ -175,9 +179,9 @@ fn wish(catalog: &Catalog, caller: Caller, sent: &Sent<'_>) -> Result<Wish, No> 
     let Sold { product, .. } = sold.ok_or(Refusal::ProductUnknown)?;
     let mut details = asked.details;
     details.insert(CUSTOMER_MOBILE.to_owned(), asked.customer_mobile);
-    Ok(Wish {
+    Ok(PurchaseRequest {
         caller,
-        space: SPACE,
+        scope: SPACE,
         kind: product.kind,
         operator: product.operator.clone(),
         product: Some(product.name.clone()),

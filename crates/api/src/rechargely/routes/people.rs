@@ -2,14 +2,14 @@
 //!
 //! Invariant: nothing that is read here is logged, and no answer tells whether an address is known.
 
-use super::super::Face;
-use super::super::authenticate::{Stranger, Visitor};
-use super::super::refusals::No;
+use super::super::ApiState;
+use super::super::authenticate::{Anonymous, Authenticated};
+use super::super::refusals::ApiError;
 use super::super::wire::{forms, request, response};
 use super::{fields, told};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::refusal::{Complaint, Refusal};
+use domain::refusal::{FieldError, Refusal};
 use engine::{LogIn, SignUp};
 
 /// What the engine calls fields, and what a log-in's body calls them.
@@ -27,11 +27,11 @@ const OF_NEW_PASSWORD: [(&str, &str); 1] = [("password", "newPassword")];
     responses((status = 200, description = "Logged in.", body = response::LoggedIn)),
 )]
 pub(in super::super) async fn authenticate(
-    State(face): State<Face>,
-    stranger: Stranger,
+    State(api): State<ApiState>,
+    anonymous: Anonymous,
     request: Request,
 ) -> Response {
-    let from = stranger.from;
+    let from = anonymous.from;
     let work = async {
         let asked = fields(request, request::log_in).await?;
         let request::LogIn { username, password, fcm_token, environment } = &asked;
@@ -42,7 +42,7 @@ pub(in super::super) async fn authenticate(
             environment: *environment,
             from,
         };
-        let token = face.engine.log_in(log_in).await;
+        let token = api.engine.log_in(log_in).await;
         let token = token.map_err(|refusal| renamed(refusal, &OF_LOG_IN))?;
         told(&response::LoggedIn {
             access_token: &token.text,
@@ -50,7 +50,7 @@ pub(in super::super) async fn authenticate(
             expires_in: token.expires_in_s,
         })
     };
-    stranger.serve(&face, "authenticate", work).await
+    anonymous.serve(&api, "authenticate", work).await
 }
 
 /// Register
@@ -63,18 +63,18 @@ pub(in super::super) async fn authenticate(
     responses((status = 200, description = "A mail is under way.", body = response::Done)),
 )]
 pub(in super::super) async fn register(
-    State(face): State<Face>,
-    stranger: Stranger,
+    State(api): State<ApiState>,
+    anonymous: Anonymous,
     request: Request,
 ) -> Response {
-    let from = stranger.from;
+    let from = anonymous.from;
     let work = async {
         let asked = fields(request, request::registration).await?;
         let request::Registration { email, password, name, mobile } = &asked;
-        face.engine.sign_up(SignUp { email, mobile, password, name, from }).await?;
+        api.engine.sign_up(SignUp { email, mobile, password, name, from }).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
     };
-    stranger.serve(&face, "register", work).await
+    anonymous.serve(&api, "register", work).await
 }
 
 /// Confirm a registration
@@ -87,19 +87,19 @@ pub(in super::super) async fn register(
     responses((status = 200, description = "The account is open.", body = response::Done)),
 )]
 pub(in super::super) async fn confirm_registration(
-    State(face): State<Face>,
-    stranger: Stranger,
+    State(api): State<ApiState>,
+    anonymous: Anonymous,
     request: Request,
 ) -> Response {
-    let from = stranger.from;
+    let from = anonymous.from;
     let work = async {
         let request::Confirmation { email, code, password } =
             fields(request, request::confirmation).await?;
-        let currencies = face.engine.catalog().currencies();
-        face.engine.confirm_sign_up(&email, &code, &password, &currencies, from).await?;
+        let currencies = api.engine.catalog().currencies();
+        api.engine.confirm_sign_up(&email, &code, &password, &currencies, from).await?;
         done("The account is open. Log in.")
     };
-    stranger.serve(&face, "confirm_registration", work).await
+    anonymous.serve(&api, "confirm_registration", work).await
 }
 
 /// Forgot a password
@@ -112,17 +112,17 @@ pub(in super::super) async fn confirm_registration(
     responses((status = 200, description = "A mail is under way, if there is such a login.", body = response::Done)),
 )]
 pub(in super::super) async fn forgot_password(
-    State(face): State<Face>,
-    stranger: Stranger,
+    State(api): State<ApiState>,
+    anonymous: Anonymous,
     request: Request,
 ) -> Response {
-    let from = stranger.from;
+    let from = anonymous.from;
     let work = async {
         let email = fields(request, request::forgotten).await?;
-        face.engine.forgot_password(&email, from).await?;
+        api.engine.forgot_password(&email, from).await?;
         done("If this address has a login, a code is on its way to it. Set a new password with it.")
     };
-    stranger.serve(&face, "forgot_password", work).await
+    anonymous.serve(&api, "forgot_password", work).await
 }
 
 /// Reset a password
@@ -134,19 +134,19 @@ pub(in super::super) async fn forgot_password(
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
 pub(in super::super) async fn reset_password(
-    State(face): State<Face>,
-    stranger: Stranger,
+    State(api): State<ApiState>,
+    anonymous: Anonymous,
     request: Request,
 ) -> Response {
-    let from = stranger.from;
+    let from = anonymous.from;
     let work = async {
         let request::PasswordReset { email, code, new } =
             fields(request, request::password_reset).await?;
-        let reset = face.engine.reset_password(&email, &code, &new, from).await;
+        let reset = api.engine.reset_password(&email, &code, &new, from).await;
         reset.map_err(|refusal| renamed(refusal, &OF_NEW_PASSWORD))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
-    stranger.serve(&face, "reset_password", work).await
+    anonymous.serve(&api, "reset_password", work).await
 }
 
 /// Change the password
@@ -158,19 +158,19 @@ pub(in super::super) async fn reset_password(
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
 pub(in super::super) async fn change_password(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     request: Request,
 ) -> Response {
-    let (caller, from) = (visitor.caller, visitor.from);
+    let (caller, from) = (authenticated.caller, authenticated.from);
     let work = async {
         let request::PasswordChange { current, new } =
             fields(request, request::password_change).await?;
-        let change = face.engine.change_password(&caller, &current, &new, from).await;
+        let change = api.engine.change_password(&caller, &current, &new, from).await;
         change.map_err(|refusal| renamed(refusal, &OF_NEW_PASSWORD))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
-    visitor.serve(&face, "change_password", work).await
+    authenticated.serve(&api, "change_password", work).await
 }
 
 /// Log out
@@ -180,25 +180,28 @@ pub(in super::super) async fn change_password(
     post, path = "/authenticate/logout", tag = "Log-in", operation_id = "log_out",
     responses((status = 200, description = "The access token is void.", body = response::Done)),
 )]
-pub(in super::super) async fn log_out(State(face): State<Face>, visitor: Visitor) -> Response {
-    let caller = visitor.caller;
+pub(in super::super) async fn log_out(
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
+) -> Response {
+    let caller = authenticated.caller;
     let work = async {
-        face.engine.log_out(&caller).await?;
+        api.engine.log_out(&caller).await?;
         done("You are logged out.")
     };
-    visitor.serve(&face, "log_out", work).await
+    authenticated.serve(&api, "log_out", work).await
 }
 
-fn done(message: &'static str) -> Result<crate::extract::answer::Answer, No> {
+fn done(message: &'static str) -> Result<crate::extract::answer::Answer, ApiError> {
     told(&response::Done { message })
 }
 
 /// The refusal with its fields called as the body calls them.
 fn renamed(refusal: Refusal, names: &[(&str, &'static str)]) -> Refusal {
     let Refusal::Invalid(complaints) = refusal else { return refusal };
-    let named = |complaint: Complaint| {
+    let named = |complaint: FieldError| {
         let wire = names.iter().find(|(ours, _)| *ours == complaint.field);
-        Complaint { field: wire.map_or(complaint.field, |(_, wire)| *wire), ..complaint }
+        FieldError { field: wire.map_or(complaint.field, |(_, wire)| *wire), ..complaint }
     };
     Refusal::Invalid(complaints.into_iter().map(named).collect())
 }
@@ -210,7 +213,7 @@ mod tests {
     #[test]
     fn complaints_are_about_the_bodys_own_fields() {
         let refusal = |fields: &[&'static str]| {
-            let complaint = |field: &&'static str| Complaint { field, says: "x".into() };
+            let complaint = |field: &&'static str| FieldError { field, says: "x".into() };
             Refusal::Invalid(fields.iter().map(complaint).collect())
         };
         let read = renamed(refusal(&["push_token", "email", "other"]), &OF_LOG_IN);

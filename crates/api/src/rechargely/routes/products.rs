@@ -1,9 +1,9 @@
 //! What can be bought: categories, products, providers, and the search that needs no log-in.
 
-use super::super::Face;
-use super::super::authenticate::{Stranger, Visitor};
-use super::super::limits::FOUND_MOST;
-use super::super::refusals::No;
+use super::super::ApiState;
+use super::super::authenticate::{Anonymous, Authenticated};
+use super::super::limits::FOUND_MAX;
+use super::super::refusals::ApiError;
 use super::super::wire::{forms, ids, request, response};
 use super::told;
 use crate::extract::body;
@@ -11,8 +11,9 @@ use crate::logos;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use domain::product::CategoryId;
-use domain::{Catalog, search as finding};
+use domain::Catalog;
+use domain::catalog::product::CategoryId;
+use domain::catalog::search as finding;
 use http::Uri;
 
 /// Search products
@@ -25,18 +26,18 @@ use http::Uri;
     responses((status = 200, description = "The products; an empty list where none fits.", body = Vec<response::ListedProduct>)),
 )]
 pub(in super::super) async fn search(
-    State(face): State<Face>,
-    stranger: Stranger,
+    State(api): State<ApiState>,
+    anonymous: Anonymous,
     uri: Uri,
 ) -> Response {
     let work = async {
         let query = request::search(&body::query(&uri))?;
-        let catalog = face.engine.catalog();
-        let found = finding::search(&catalog, &query, FOUND_MOST);
-        let listed = found.into_iter().map(|product| face.listed(&catalog, product));
+        let catalog = api.engine.catalog();
+        let found = finding::search(&catalog, &query, FOUND_MAX);
+        let listed = found.into_iter().map(|product| api.listed(&catalog, product));
         told(&listed.collect::<Vec<_>>())
     };
-    stranger.search(&face, work).await
+    anonymous.search(&api, work).await
 }
 
 /// List categories
@@ -46,18 +47,21 @@ pub(in super::super) async fn search(
     get, path = "/products/categories", tag = "Products", operation_id = "categories",
     responses((status = 200, description = "The categories.", body = Vec<response::ListedCategory>)),
 )]
-pub(in super::super) async fn categories(State(face): State<Face>, visitor: Visitor) -> Response {
+pub(in super::super) async fn categories(
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
+) -> Response {
     let work = async {
-        let catalog = face.engine.catalog();
+        let catalog = api.engine.catalog();
         let listed = catalog.categories.iter().map(|category| response::ListedCategory {
             id: ids::category(category.id.0),
             category: &category.name,
             description: &category.description,
-            logo: logos::url(&face.settings.base_url, &category.logo),
+            logo: logos::url(&api.settings.base_url, &category.logo),
         });
         told(&listed.collect::<Vec<_>>())
     };
-    visitor.serve(&face, "categories", work).await
+    authenticated.serve(&api, "categories", work).await
 }
 
 /// List products by category
@@ -71,18 +75,18 @@ pub(in super::super) async fn categories(State(face): State<Face>, visitor: Visi
     responses((status = 200, description = "The products; an empty list where there are none.", body = Vec<response::ListedProduct>)),
 )]
 pub(in super::super) async fn products(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     category: Result<Path<String>, PathRejection>,
 ) -> Response {
     let work = async {
-        let catalog = face.engine.catalog();
+        let catalog = api.engine.catalog();
         let id = category.ok().and_then(|Path(text)| ids::read_category(&text)).map(CategoryId);
-        let known = id.filter(|id| catalog.category(*id).is_some()).ok_or(No::Category)?;
+        let known = id.filter(|id| catalog.category(*id).is_some()).ok_or(ApiError::Category)?;
         let of_it = catalog.products.iter().filter(|product| product.category == known);
-        told(&of_it.map(|product| face.listed(&catalog, product)).collect::<Vec<_>>())
+        told(&of_it.map(|product| api.listed(&catalog, product)).collect::<Vec<_>>())
     };
-    visitor.serve(&face, "products", work).await
+    authenticated.serve(&api, "products", work).await
 }
 
 /// List providers
@@ -95,22 +99,22 @@ pub(in super::super) async fn products(
     responses((status = 200, description = "The providers.", body = Vec<response::ListedProvider>)),
 )]
 pub(in super::super) async fn providers(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     name: Result<Path<String>, PathRejection>,
 ) -> Response {
     let work = async {
-        let catalog = face.engine.catalog();
-        let Path(name) = name.map_err(|_| No::Provider)?;
+        let catalog = api.engine.catalog();
+        let Path(name) = name.map_err(|_| ApiError::Provider)?;
         let names = providers_of(&catalog, &name);
         if names.is_empty() {
-            return Err(No::Provider);
+            return Err(ApiError::Provider);
         }
         let listed =
             names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
         told(&listed.collect::<Vec<_>>())
     };
-    visitor.serve(&face, "providers", work).await
+    authenticated.serve(&api, "providers", work).await
 }
 
 /// The names of those who deliver the products of a reference name, each once, in the order of the
@@ -127,11 +131,11 @@ fn providers_of<'c>(catalog: &'c Catalog, ref_name: &str) -> Vec<&'c str> {
     names
 }
 
-impl Face {
+impl ApiState {
     fn listed<'c>(
         &self,
         catalog: &'c Catalog,
-        product: &'c domain::product::Product,
+        product: &'c domain::catalog::product::Product,
     ) -> response::ListedProduct<'c> {
         response::ListedProduct::of(product, catalog, &self.settings.base_url)
     }

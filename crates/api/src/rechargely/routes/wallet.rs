@@ -1,7 +1,7 @@
 //! What there is to spend, and where it went. Added to the document.
 
-use super::super::Face;
-use super::super::authenticate::Visitor;
+use super::super::ApiState;
+use super::super::authenticate::Authenticated;
 use super::super::wire::{forms, ids, request, response};
 use super::{paged, told};
 use crate::extract::body;
@@ -24,15 +24,15 @@ use std::collections::btree_map::Entry;
     responses((status = 200, description = "The wallets.", body = Vec<response::ToldWallet>)),
 )]
 pub(in super::super) async fn balances(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     uri: Uri,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
         let balances = match request::balance(&body::query(&uri))? {
-            Some(currency) => vec![face.engine.balance(&caller, currency).await?],
-            None => face.engine.balances(&caller).await?,
+            Some(currency) => vec![api.engine.balance(&caller, currency).await?],
+            None => api.engine.balances(&caller).await?,
         };
         let wallet = |balance: Money| response::ToldWallet {
             currency: balance.currency().code(),
@@ -40,7 +40,7 @@ pub(in super::super) async fn balances(
         };
         told(&balances.into_iter().map(wallet).collect::<Vec<_>>())
     };
-    visitor.serve(&face, "balances", work).await
+    authenticated.serve(&api, "balances", work).await
 }
 
 /// Statement
@@ -52,21 +52,21 @@ pub(in super::super) async fn balances(
     responses((status = 200, description = "A page of movements.", body = response::Statement)),
 )]
 pub(in super::super) async fn statement(
-    State(face): State<Face>,
-    visitor: Visitor,
+    State(api): State<ApiState>,
+    authenticated: Authenticated,
     uri: Uri,
 ) -> Response {
-    let caller = visitor.caller;
+    let caller = authenticated.caller;
     let work = async {
         let (currency, request::Page { limit, before }) = request::statement(&body::query(&uri))?;
         let page = Page { before, limit: limit + 1 };
-        let lines = face.engine.statement(&caller, currency, page).await?;
+        let lines = api.engine.statement(&caller, currency, page).await?;
         let (lines, next_before) = paged(lines, limit, |line| line.journal.0);
-        let names = names(&face.engine, &caller, &lines).await?;
+        let names = names(&api.engine, &caller, &lines).await?;
         let entries = lines.into_iter().map(|line| told_line(&line, &names)).collect();
         told(&response::Statement { entries, next_before })
     };
-    visitor.serve(&face, "statement", work).await
+    authenticated.serve(&api, "statement", work).await
 }
 
 /// How payments are called: by their `transactionReference` and their `requestId`.

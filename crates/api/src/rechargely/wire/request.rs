@@ -8,13 +8,13 @@ mod payment;
 pub(in super::super) use payment::{Sold, pre_auth, product_named};
 
 use super::super::limits::{
-    CODE_MOST, FCM_TOKEN_MOST, PAGE, PAGE_MOST, PASSWORD_BYTES_MOST, SEARCH_MOST, USERNAME_MOST,
+    CODE_MAX, FCM_TOKEN_MAX, PAGE, PAGE_MAX, PASSWORD_BYTES_MAX, SEARCH_MAX, USERNAME_MAX,
 };
 use super::ids;
 use super::status::Status;
-use crate::wire::fields::{Field, Reader, Sent, Told};
+use crate::wire::fields::{Field, Reader, Reported, SentFields};
 use domain::purchase::is_reference;
-use domain::refusal::Complaint;
+use domain::refusal::FieldError;
 use domain::{Currency, Environment};
 
 pub(in super::super) static PRODUCT_ID: Field = Field::new("productId");
@@ -37,14 +37,14 @@ static QUERY: Field = Field::new("query");
 static CURRENCY: Field = Field::new("currency");
 static LIMIT: Field = Field::new("limit");
 /// The largest number that every client can read, 2^53 - 1: no id of ours is larger (CONTRACT A-21).
-const NUMBER_MOST: i64 = 9_007_199_254_740_991;
+const NUMBER_MAX: i64 = 9_007_199_254_740_991;
 
 static BEFORE: Field = Field::new("before");
 static STATUS: Field = Field::new("status");
 
 /// Each wrong field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Wrong(pub Vec<Complaint>);
+pub(in super::super) struct InvalidFields(pub Vec<FieldError>);
 
 /// A payment to be authorised (`POST transactions/bill-payment/auth`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,155 +123,169 @@ pub(in super::super) struct Page {
 }
 
 /// Reads the body of `POST transactions/bill-payment/auth`.
-pub(in super::super) fn auth(sent: &Sent<'_>) -> Result<Auth, Wrong> {
+pub(in super::super) fn auth(sent: &SentFields<'_>) -> Result<Auth, InvalidFields> {
     let mut reader = Reader::new(sent);
-    let pre_auth_token = line(&mut reader, &PRE_AUTH_TOKEN, CODE_MOST);
+    let pre_auth_token = line(&mut reader, &PRE_AUTH_TOKEN, CODE_MAX);
     let request_id = request_id(&mut reader);
-    let whole = || Ok::<_, Told>(Auth { pre_auth_token: pre_auth_token?, request_id: request_id? });
-    whole().map_err(|Told| Wrong::of(reader))
+    let whole =
+        || Ok::<_, Reported>(Auth { pre_auth_token: pre_auth_token?, request_id: request_id? });
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the body of `POST authenticate/customers`.
-pub(in super::super) fn log_in(sent: &Sent<'_>) -> Result<LogIn, Wrong> {
+pub(in super::super) fn log_in(sent: &SentFields<'_>) -> Result<LogIn, InvalidFields> {
     let mut reader = Reader::new(sent);
-    let username = line(&mut reader, &USERNAME, USERNAME_MOST);
+    let username = line(&mut reader, &USERNAME, USERNAME_MAX);
     let password = password(&mut reader, &PASSWORD);
     let fcm_token = reader.required(&FCM_TOKEN).and_then(|text| {
-        let is_short = text.chars().nth(FCM_TOKEN_MOST).is_none();
-        let says = format!("must be at most {FCM_TOKEN_MOST} characters long; empty is allowed.");
-        is_short.then(|| text.to_owned()).ok_or_else(|| reader.complain(FCM_TOKEN.name, &says))
+        let is_short = text.chars().nth(FCM_TOKEN_MAX).is_none();
+        let says = format!("must be at most {FCM_TOKEN_MAX} characters long; empty is allowed.");
+        is_short.then(|| text.to_owned()).ok_or_else(|| reader.report(FCM_TOKEN.name, &says))
     });
     let environment = environment(&mut reader);
     let whole = || {
-        Ok::<_, Told>(LogIn {
+        Ok::<_, Reported>(LogIn {
             username: username?,
             password: password?,
             fcm_token: fcm_token?,
             environment: environment?,
         })
     };
-    whole().map_err(|Told| Wrong::of(reader))
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the body of `POST register`.
-pub(in super::super) fn registration(sent: &Sent<'_>) -> Result<Registration, Wrong> {
+pub(in super::super) fn registration(sent: &SentFields<'_>) -> Result<Registration, InvalidFields> {
     let mut reader = Reader::new(sent);
-    let email = line(&mut reader, &EMAIL, USERNAME_MOST);
+    let email = line(&mut reader, &EMAIL, USERNAME_MAX);
     let password = password(&mut reader, &PASSWORD);
     let name = reader.text(&NAME).map(|name| name.unwrap_or_default().to_owned());
     let mobile = reader.text(&MOBILE).map(|mobile| compact(mobile.unwrap_or_default()));
     let whole = || {
-        Ok::<_, Told>(Registration {
+        Ok::<_, Reported>(Registration {
             email: email?,
             password: password?,
             name: name?,
             mobile: mobile?,
         })
     };
-    whole().map_err(|Told| Wrong::of(reader))
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the body of `POST register/confirm`.
-pub(in super::super) fn confirmation(sent: &Sent<'_>) -> Result<Confirmation, Wrong> {
+pub(in super::super) fn confirmation(sent: &SentFields<'_>) -> Result<Confirmation, InvalidFields> {
     let mut reader = Reader::new(sent);
-    let email = line(&mut reader, &EMAIL, USERNAME_MOST);
-    let code = line(&mut reader, &CODE, CODE_MOST);
+    let email = line(&mut reader, &EMAIL, USERNAME_MAX);
+    let code = line(&mut reader, &CODE, CODE_MAX);
     let password = password(&mut reader, &PASSWORD);
-    let whole = || Ok::<_, Told>(Confirmation { email: email?, code: code?, password: password? });
-    whole().map_err(|Told| Wrong::of(reader))
+    let whole =
+        || Ok::<_, Reported>(Confirmation { email: email?, code: code?, password: password? });
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the body of `POST password/forgot`: whose password is forgotten.
-pub(in super::super) fn forgotten(sent: &Sent<'_>) -> Result<String, Wrong> {
+pub(in super::super) fn forgotten(sent: &SentFields<'_>) -> Result<String, InvalidFields> {
     let mut reader = Reader::new(sent);
-    line(&mut reader, &EMAIL, USERNAME_MOST).map_err(|Told| Wrong::of(reader))
+    line(&mut reader, &EMAIL, USERNAME_MAX).map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the body of `POST password/change`.
-pub(in super::super) fn password_change(sent: &Sent<'_>) -> Result<PasswordChange, Wrong> {
+pub(in super::super) fn password_change(
+    sent: &SentFields<'_>,
+) -> Result<PasswordChange, InvalidFields> {
     let mut reader = Reader::new(sent);
     let current = password(&mut reader, &CURRENT_PASSWORD);
     let new = password(&mut reader, &NEW_PASSWORD);
-    let whole = || Ok::<_, Told>(PasswordChange { current: current?, new: new? });
-    whole().map_err(|Told| Wrong::of(reader))
+    let whole = || Ok::<_, Reported>(PasswordChange { current: current?, new: new? });
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the body of `POST password/reset`.
-pub(in super::super) fn password_reset(sent: &Sent<'_>) -> Result<PasswordReset, Wrong> {
+pub(in super::super) fn password_reset(
+    sent: &SentFields<'_>,
+) -> Result<PasswordReset, InvalidFields> {
     let mut reader = Reader::new(sent);
-    let email = line(&mut reader, &EMAIL, USERNAME_MOST);
-    let code = line(&mut reader, &CODE, CODE_MOST);
+    let email = line(&mut reader, &EMAIL, USERNAME_MAX);
+    let code = line(&mut reader, &CODE, CODE_MAX);
     let new = password(&mut reader, &NEW_PASSWORD);
-    let whole = || Ok::<_, Told>(PasswordReset { email: email?, code: code?, new: new? });
-    whole().map_err(|Told| Wrong::of(reader))
+    let whole = || Ok::<_, Reported>(PasswordReset { email: email?, code: code?, new: new? });
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the query of `GET public/products/search`: what is looked for.
-pub(in super::super) fn search(sent: &Sent<'_>) -> Result<String, Wrong> {
+pub(in super::super) fn search(sent: &SentFields<'_>) -> Result<String, InvalidFields> {
     let mut reader = Reader::new(sent);
-    let query = line(&mut reader, &QUERY, SEARCH_MOST);
-    query.map(|q| q.trim().to_owned()).map_err(|Told| Wrong::of(reader))
+    let query = line(&mut reader, &QUERY, SEARCH_MAX);
+    query.map(|q| q.trim().to_owned()).map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the query of `GET transactions`: which page, and of which status.
-pub(in super::super) fn listing(sent: &Sent<'_>) -> Result<(Page, Option<Status>), Wrong> {
+pub(in super::super) fn listing(
+    sent: &SentFields<'_>,
+) -> Result<(Page, Option<Status>), InvalidFields> {
     let mut reader = Reader::new(sent);
     let page = page(&mut reader);
     let status = reader.text(&STATUS).and_then(|text| {
         let Some(text) = text else { return Ok(None) };
         let says = "must be PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED.";
         let status = Status::from_word(text).ok_or(());
-        status.map(Some).map_err(|()| reader.complain(STATUS.name, says))
+        status.map(Some).map_err(|()| reader.report(STATUS.name, says))
     });
-    let whole = || Ok::<_, Told>((page?, status?));
-    whole().map_err(|Told| Wrong::of(reader))
+    let whole = || Ok::<_, Reported>((page?, status?));
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the query of `GET wallet/balance`: one currency, or all.
-pub(in super::super) fn balance(sent: &Sent<'_>) -> Result<Option<Currency>, Wrong> {
+pub(in super::super) fn balance(sent: &SentFields<'_>) -> Result<Option<Currency>, InvalidFields> {
     let mut reader = Reader::new(sent);
-    currency(&mut reader).map_err(|Told| Wrong::of(reader))
+    currency(&mut reader).map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Reads the query of `GET wallet/statement`: which wallet, and which page of it.
-pub(in super::super) fn statement(sent: &Sent<'_>) -> Result<(Currency, Page), Wrong> {
+pub(in super::super) fn statement(
+    sent: &SentFields<'_>,
+) -> Result<(Currency, Page), InvalidFields> {
     let mut reader = Reader::new(sent);
     let currency = currency(&mut reader)
-        .and_then(|c| c.ok_or_else(|| reader.complain(CURRENCY.name, "is required.")));
+        .and_then(|c| c.ok_or_else(|| reader.report(CURRENCY.name, "is required.")));
     let page = page(&mut reader);
-    let whole = || Ok::<_, Told>((currency?, page?));
-    whole().map_err(|Told| Wrong::of(reader))
+    let whole = || Ok::<_, Reported>((currency?, page?));
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
-impl Wrong {
-    fn of(reader: Reader<'_, '_>) -> Wrong {
-        Wrong(reader.complaints())
+impl InvalidFields {
+    fn of(reader: Reader<'_, '_>) -> InvalidFields {
+        InvalidFields(reader.complaints())
     }
 }
 
 /// A text of one line that must be there and not blank.
-fn line(reader: &mut Reader<'_, '_>, field: &'static Field, most: usize) -> Result<String, Told> {
+fn line(
+    reader: &mut Reader<'_, '_>,
+    field: &'static Field,
+    most: usize,
+) -> Result<String, Reported> {
     let text = reader.required(field)?;
     let is_line = !text.trim().is_empty()
         && text.chars().nth(most).is_none()
         && !text.chars().any(char::is_control);
     let says = format!("must be 1 to {most} characters, without control characters.");
-    is_line.then(|| text.to_owned()).ok_or_else(|| reader.complain(field.name, &says))
+    is_line.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &says))
 }
 
 /// A password: nothing is said of it but its length.
-fn password(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<String, Told> {
+fn password(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<String, Reported> {
     let text = reader.required(field)?;
-    let fits = (1..=PASSWORD_BYTES_MOST).contains(&text.len());
-    let says = format!("must be 1 to {PASSWORD_BYTES_MOST} bytes long.");
-    fits.then(|| text.to_owned()).ok_or_else(|| reader.complain(field.name, &says))
+    let fits = (1..=PASSWORD_BYTES_MAX).contains(&text.len());
+    let says = format!("must be 1 to {PASSWORD_BYTES_MAX} bytes long.");
+    fits.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &says))
 }
 
-fn request_id(reader: &mut Reader<'_, '_>) -> Result<String, Told> {
+fn request_id(reader: &mut Reader<'_, '_>) -> Result<String, Reported> {
     let text = reader.required(&REQUEST_ID)?;
     let says = "must be 1 to 128 printable ASCII characters without a space at either end.";
     let is_reference = is_reference(text);
-    is_reference.then(|| text.to_owned()).ok_or_else(|| reader.complain(REQUEST_ID.name, says))
+    is_reference.then(|| text.to_owned()).ok_or_else(|| reader.report(REQUEST_ID.name, says))
 }
 
 /// A phone number without what people put between its digits.
@@ -279,41 +293,41 @@ fn compact(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect()
 }
 
-fn environment(reader: &mut Reader<'_, '_>) -> Result<Environment, Told> {
+fn environment(reader: &mut Reader<'_, '_>) -> Result<Environment, Reported> {
     let Some(word) = reader.text(&ENVIRONMENT)? else { return Ok(Environment::Live) };
     let environment = Environment::ALL.into_iter().find(|e| e.code() == word);
-    environment.ok_or_else(|| reader.complain(ENVIRONMENT.name, "must be live or sandbox."))
+    environment.ok_or_else(|| reader.report(ENVIRONMENT.name, "must be live or sandbox."))
 }
 
-fn currency(reader: &mut Reader<'_, '_>) -> Result<Option<Currency>, Told> {
+fn currency(reader: &mut Reader<'_, '_>) -> Result<Option<Currency>, Reported> {
     let Some(code) = reader.text(&CURRENCY)? else { return Ok(None) };
     let currency = Currency::from_code(&code.to_ascii_uppercase());
     let says = "must be an ISO 4217 code, like USD.";
-    currency.map(Some).ok_or_else(|| reader.complain(CURRENCY.name, says))
+    currency.map(Some).ok_or_else(|| reader.report(CURRENCY.name, says))
 }
 
-fn page(reader: &mut Reader<'_, '_>) -> Result<Page, Told> {
+fn page(reader: &mut Reader<'_, '_>) -> Result<Page, Reported> {
     let limit = number(reader, &LIMIT).and_then(|limit| match limit {
         None => Ok(PAGE),
         Some(limit) => {
-            let says = format!("must be 1 to {PAGE_MOST}.");
-            let limit = u32::try_from(limit).ok().filter(|l| (1..=PAGE_MOST).contains(l));
-            limit.ok_or_else(|| reader.complain(LIMIT.name, &says))
+            let says = format!("must be 1 to {PAGE_MAX}.");
+            let limit = u32::try_from(limit).ok().filter(|l| (1..=PAGE_MAX).contains(l));
+            limit.ok_or_else(|| reader.report(LIMIT.name, &says))
         }
     });
     let before = number(reader, &BEFORE).and_then(|before| match before {
-        Some(before) if before > NUMBER_MOST => {
-            Err(reader.complain(BEFORE.name, "must be a nextBefore of ours."))
+        Some(before) if before > NUMBER_MAX => {
+            Err(reader.report(BEFORE.name, "must be a nextBefore of ours."))
         }
         before => Ok(before),
     });
     Ok(Page { limit: limit?, before: before? })
 }
 
-fn number(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<Option<i64>, Told> {
+fn number(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<Option<i64>, Reported> {
     let Some(text) = reader.text(field)? else { return Ok(None) };
     let number = ids::number(text);
-    number.map(Some).ok_or_else(|| reader.complain(field.name, "must be a whole number."))
+    number.map(Some).ok_or_else(|| reader.report(field.name, "must be a whole number."))
 }
 
 #[cfg(test)]

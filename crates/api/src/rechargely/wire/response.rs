@@ -9,9 +9,9 @@ use crate::logos;
 use crate::wire::amount::Amount;
 use crate::wire::json::moment;
 use domain::catalog::Limits;
-use domain::product::{BillFormat, Field, Pricing, Product};
+use domain::catalog::product::{BillFormat, Field, Pricing, Product};
+use domain::purchase::slip::Token;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
-use domain::slip::Token;
 use domain::{Catalog, Money, Purchase};
 use utoipa::ToSchema;
 
@@ -285,7 +285,7 @@ impl<'a> PreAuthAnswer<'a> {
             // It was priced so that the sum exists.
             total: Amount(quote.total().unwrap_or(quote.amount)),
             currency: quote.amount.currency().code(),
-            expires_at: moment(quote.opened_at.after(domain::settle::QUOTE_HOLDS)),
+            expires_at: moment(quote.opened_at.after(domain::purchase::settle::QUOTE_HOLDS)),
             customer,
             message: means,
         }

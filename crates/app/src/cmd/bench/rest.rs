@@ -8,9 +8,9 @@ use crate::config::{Config, Flags};
 use crate::wiring::{self, refused};
 use anyhow::Context as _;
 use domain::account::{AccountId, Role};
-use domain::journal::Reason;
+use domain::ledger::journal::Reason;
 use domain::{Currency, Environment, Money};
-use engine::{Engine, Paper};
+use engine::{BookingNote, Engine};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Commits {
         while began.elapsed() < duration {
             self.count += 1;
             let reference = format!("COMMIT-{}", self.count);
-            let paper = Paper { reference: &reference, by: "bench", note: "" };
+            let paper = BookingNote { reference: &reference, by: "bench", note: "" };
             let place = (self.merchant, Environment::Sandbox);
             let sent = Instant::now();
             let amount = Money::new(1, Currency::BDT);

@@ -17,8 +17,8 @@ mod tls;
 mod value;
 
 pub(crate) use link::Server;
+pub use node::CatalogChanges;
 pub(crate) use node::Membership;
-pub use node::News;
 
 use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql, first};
 use crate::fault::{Fault, OpenError};
@@ -525,7 +525,7 @@ impl WriteSql for Pg {
         }
     }
 
-    fn make_room(&mut self, month: Month) -> Result<(), Fault> {
+    fn ensure_partitions(&mut self, month: Month) -> Result<(), Fault> {
         let made = first(self, "SELECT make_room($1)", &[month.number().into()], |row| row.int(0))?;
         if made.is_some_and(|made| made > 0) {
             tracing::info!(%month, partitions = made, "a month has its partitions");

@@ -29,11 +29,11 @@ const FRESH: Duration = Duration::from_secs(2);
 /// To leave the database; who cannot is taken over when its lease ends.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// Nodes at once: what an id has room for (`domain::ids`).
-const NODES_MOST: i64 = 32;
+const NODES_MAX: i64 = 32;
 
 /// What a node should know of, besides what it does itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct CatalogChanges {
     /// How often the catalog has changed.
     pub catalog: i64,
     /// How often a halt has begun or ended.
@@ -45,7 +45,7 @@ pub struct News {
 /// What the connections of a node share.
 pub(crate) struct Member {
     server: Arc<Server>,
-    /// The run times [`NODES_MOST`], and the node's number: read at once.
+    /// The run times [`NODES_MAX`], and the node's number: read at once.
     standing: AtomicI64,
     joining: Mutex<()>,
     /// Set once the lease may have ended.
@@ -55,7 +55,7 @@ pub(crate) struct Member {
     stale: Mutex<Arc<AtomicBool>>,
     /// Where the run is noted, so that the next process of this folder knows that it is over.
     note: Option<PathBuf>,
-    news: watch::Sender<News>,
+    news: watch::Sender<CatalogChanges>,
 }
 
 /// A member, and the thread that renews its lease.
@@ -66,7 +66,7 @@ pub(crate) struct Membership {
 }
 
 enum Signal {
-    News,
+    CatalogChanges,
     Stop,
 }
 
@@ -86,7 +86,7 @@ impl Membership {
             keys: AtomicI64::new(0),
             stale: Mutex::new(Arc::new(AtomicBool::new(true))),
             note: folder.map(|folder| folder.join("node.run")),
-            news: watch::Sender::new(News::default()),
+            news: watch::Sender::new(CatalogChanges::default()),
         });
         let before = member.note.as_deref().and_then(noted);
         member.enter(before).map_err(broken)?;
@@ -104,7 +104,7 @@ impl Membership {
     }
 
     /// What is heard of others, from now on.
-    pub(crate) fn news(&self) -> watch::Receiver<News> {
+    pub(crate) fn news(&self) -> watch::Receiver<CatalogChanges> {
         self.member.news.subscribe()
     }
 }
@@ -123,12 +123,12 @@ impl Drop for Membership {
 impl Member {
     /// The run that this node has now.
     pub(crate) fn run(&self) -> i64 {
-        self.standing.load(Ordering::Acquire) / NODES_MOST
+        self.standing.load(Ordering::Acquire) / NODES_MAX
     }
 
     /// This node's number among the others, 0 to 31.
     pub(crate) fn number(&self) -> u8 {
-        u8::try_from(self.standing.load(Ordering::Acquire) % NODES_MOST).unwrap_or(0)
+        u8::try_from(self.standing.load(Ordering::Acquire) % NODES_MAX).unwrap_or(0)
     }
 
     /// Whether nobody can have taken this node for dead.
@@ -177,15 +177,15 @@ impl Member {
             "WITH r AS (SELECT nextval('runs') AS run), joined AS (
                  INSERT INTO nodes (run, number, lease_until)
                  SELECT r.run, free.number, {NOW} + {} FROM r, LATERAL (
-                     SELECT (r.run + k) % {NODES_MOST} AS number FROM generate_series(0, {NODES_MOST} - 1) k
-                     WHERE NOT EXISTS (SELECT FROM nodes n WHERE n.number = (r.run + k) % {NODES_MOST})
+                     SELECT (r.run + k) % {NODES_MAX} AS number FROM generate_series(0, {NODES_MAX} - 1) k
+                     WHERE NOT EXISTS (SELECT FROM nodes n WHERE n.number = (r.run + k) % {NODES_MAX})
                      ORDER BY k LIMIT 1) free
-                 RETURNING run * {NODES_MOST} + number AS standing)
+                 RETURNING run * {NODES_MAX} + number AS standing)
              SELECT coalesce(max(standing), 0) FROM joined",
             LEASE.as_micros()
         ))?;
         if found == 0 {
-            return Err(Fault::Unavailable(format!("{NODES_MOST} nodes work with it already")));
+            return Err(Fault::Unavailable(format!("{NODES_MAX} nodes work with it already")));
         }
         line.run("COMMIT", PATIENCE)?;
         if line.warned.load(Ordering::Acquire) {
@@ -222,8 +222,9 @@ impl Member {
         heard: &Sender<Signal>,
     ) -> Result<(), Fault> {
         let heard = heard.clone();
-        let line =
-            self.server.connect_listening(Arc::new(move || drop(heard.send(Signal::News))))?;
+        let line = self
+            .server
+            .connect_listening(Arc::new(move || drop(heard.send(Signal::CatalogChanges))))?;
         // A lease that a crash takes back was renewed a moment ago; and it must be renewed while a
         // standby is away.
         line.run("SET synchronous_commit = off; SET lock_timeout = '5s'; LISTEN saldo", PATIENCE)?;
@@ -258,7 +259,7 @@ impl Member {
             let ended = list(4)?.into_iter().zip(list(5)?);
             dead.extend(ended.map(|(run, lease_until)| DeadRun { run, lease_until }));
         }
-        let news = News { catalog: get(1)?, halt: get(2)?, dead };
+        let news = CatalogChanges { catalog: get(1)?, halt: get(2)?, dead };
         self.news.send_if_modified(|known| {
             // Told again until somebody has taken them over.
             let is_new = *known != news || !news.dead.is_empty();
@@ -307,7 +308,7 @@ fn beat_sql() -> String {
 /// Waits for a signal, at most so long; whether it was to stop. News end the wait.
 fn is_stopped(signals: &Receiver<Signal>, most: Duration) -> bool {
     match signals.recv_timeout(most) {
-        Ok(Signal::News) | Err(RecvTimeoutError::Timeout) => false,
+        Ok(Signal::CatalogChanges) | Err(RecvTimeoutError::Timeout) => false,
         Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => true,
     }
 }

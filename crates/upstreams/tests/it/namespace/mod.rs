@@ -12,7 +12,7 @@ mod trap;
 
 use domain::account::Environment;
 use domain::clock::{Clock, Timestamp};
-use domain::webhook::{Courier as _, Delivery, Parcel, Verdict};
+use domain::webhook::{Delivery, DeliveryResult, WebhookPost, WebhookSender as _};
 use names::NameServer;
 use reqwest::redirect::Policy;
 use rustls::RootCertStore;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use trap::Trap;
-use upstreams::courier::{Courier, Settings};
+use upstreams::courier::{Settings, WebhookSender};
 
 /// Where the receiver is. Real ones, so that they are public; here they lead nowhere else.
 const RECEIVER_V4: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
@@ -119,15 +119,15 @@ impl Clock for RunClock {
     }
 }
 
-fn courier() -> Courier {
+fn courier() -> WebhookSender {
     let settings = Settings::new(Arc::new(RunClock(Instant::now())));
-    Courier::open(Settings { extra_ca_pem: Some(CA.to_vec()), ..settings }).unwrap()
+    WebhookSender::open(Settings { extra_ca_pem: Some(CA.to_vec()), ..settings }).unwrap()
 }
 
-async fn deliver(courier: &Courier, url: &str, environment: Environment) -> Delivery {
+async fn deliver(courier: &WebhookSender, url: &str, environment: Environment) -> Delivery {
     let headers = vec![("webhook-id", "evt_1".to_owned())];
-    let parcel = Parcel { url: url.to_owned(), environment, headers, body: b"{}".to_vec() };
-    courier.deliver(&parcel).await
+    let post = WebhookPost { url: url.to_owned(), environment, headers, body: b"{}".to_vec() };
+    courier.deliver(&post).await
 }
 
 /// Whoever connects to a private address is seen, by the listener and on the wire.
@@ -176,7 +176,7 @@ async fn they_are_hostile(trap: &Trap, hostile: &[String]) {
     assert!(reached >= 200, "{reached}");
 }
 
-async fn hostile_urls_lead_nowhere(courier: &Courier, trap: &Trap, hostile: &[String]) {
+async fn hostile_urls_lead_nowhere(courier: &WebhookSender, trap: &Trap, hostile: &[String]) {
     let mut deliveries = 0;
     for url in hostile {
         let live = url.replacen("http://", "https://", 1);
@@ -186,7 +186,10 @@ async fn hostile_urls_lead_nowhere(courier: &Courier, trap: &Trap, hostile: &[St
                 let delivery = deliver(courier, url, environment).await;
                 let is_redirect = url.contains("//to.");
                 let is_answered = is_redirect || url.contains("//flip-");
-                assert!(is_answered || delivery.verdict == Verdict::Blocked, "{url}: {delivery:?}");
+                assert!(
+                    is_answered || delivery.verdict == DeliveryResult::Blocked,
+                    "{url}: {delivery:?}"
+                );
                 let is_30x = delivery.status.is_some_and(|s| (300..400).contains(&s));
                 assert_eq!(is_redirect, is_30x, "{url}: {delivery:?}");
                 deliveries += 1;
@@ -205,7 +208,7 @@ async fn hostile_urls_lead_nowhere(courier: &Courier, trap: &Trap, hostile: &[St
 }
 
 /// A guard that lets nothing pass would be easy.
-async fn good_urls_arrive(courier: &Courier, trap: &Trap) {
+async fn good_urls_arrive(courier: &WebhookSender, trap: &Trap) {
     let mut urls = Vec::new();
     for n in 0..8 {
         urls.push(("http", format!("receiver-{n}.rig.example")));
@@ -227,7 +230,7 @@ async fn good_urls_arrive(courier: &Courier, trap: &Trap) {
             _ => Environment::Sandbox,
         };
         let delivery = deliver(courier, &format!("{scheme}://{host}/good/{n}"), environment).await;
-        assert_eq!(delivery.verdict, Verdict::Taken, "{scheme}://{host}: {delivery:?}");
+        assert_eq!(delivery.verdict, DeliveryResult::Accepted, "{scheme}://{host}: {delivery:?}");
         let arrived = trap.requests().pop().unwrap();
         let expected = format!("POST /good/{n} ");
         assert!(arrived.starts_with(&expected), "{host}: {arrived}");
@@ -240,7 +243,11 @@ async fn good_urls_arrive(courier: &Courier, trap: &Trap) {
 }
 
 /// Each answer of the name server is another one than the last.
-async fn a_name_that_changes_leads_nowhere(courier: &Courier, trap: &Trap, names: &NameServer) {
+async fn a_name_that_changes_leads_nowhere(
+    courier: &WebhookSender,
+    trap: &Trap,
+    names: &NameServer,
+) {
     let host = "turn-0a000001.rig.example";
     let (mut taken, mut blocked) = (0, 0);
     for n in 0..REBOUND {
@@ -250,9 +257,11 @@ async fn a_name_that_changes_leads_nowhere(courier: &Courier, trap: &Trap, names
         };
         let url = format!("{scheme}://{host}/close");
         match deliver(courier, &url, environment).await.verdict {
-            Verdict::Taken => taken += 1,
-            Verdict::Blocked => blocked += 1,
-            other @ (Verdict::Failed | Verdict::Gone | Verdict::Busy { .. }) => {
+            DeliveryResult::Accepted => taken += 1,
+            DeliveryResult::Blocked => blocked += 1,
+            other @ (DeliveryResult::Failed
+            | DeliveryResult::Gone
+            | DeliveryResult::Busy { .. }) => {
                 panic!("{url}: {other:?}")
             }
         }

@@ -21,7 +21,7 @@ fn body(fields: &[(&str, &str)], instead: &[(&str, &str)]) -> String {
 
 type Fields = Vec<&'static str>;
 
-fn wrong_fields(wrong: &Wrong) -> Fields {
+fn wrong_fields(wrong: &InvalidFields) -> Fields {
     let mut fields: Fields = wrong.complaints.iter().map(|c| c.field).collect();
     fields.sort_unstable();
     fields.dedup();
@@ -29,15 +29,15 @@ fn wrong_fields(wrong: &Wrong) -> Fields {
 }
 
 fn webhooks(environment: Environment) -> Where {
-    Where { environment, may_loop_back: false }
+    Where { environment, allow_loopback: false }
 }
 
 fn ask<T>(
     text: &str,
     environment: Environment,
-    read: impl FnOnce(Asked<'_, '_>) -> Result<T, Wrong>,
-) -> Result<T, Wrong> {
-    let (sent, catalog) = (Sent::from_json(text).unwrap(), catalog());
+    read: impl FnOnce(Asked<'_, '_>) -> Result<T, InvalidFields>,
+) -> Result<T, InvalidFields> {
+    let (sent, catalog) = (SentFields::from_json(text).unwrap(), catalog());
     let caller = caller(environment);
     read(Asked {
         sent: &sent,
@@ -48,13 +48,13 @@ fn ask<T>(
     })
 }
 
-fn recharged(instead: &[(&str, &str)]) -> Result<Wish, Wrong> {
+fn recharged(instead: &[(&str, &str)]) -> Result<PurchaseRequest, InvalidFields> {
     ask(&body(&RECHARGE, instead), Environment::Live, recharge)
 }
 
 #[test]
 fn the_seeds_recharge_is_understood() {
-    let wish = recharged(&[
+    let purchase_request = recharged(&[
         ("service_type", r#""prepaid""#),
         ("webhook_url", r#""https://your-domain.com/webhooks/recharge""#),
         ("unknown", "[1,2,3]"),
@@ -62,14 +62,28 @@ fn the_seeds_recharge_is_understood() {
     ])
     .unwrap();
     assert_eq!(
-        (wish.kind, wish.operator.as_str(), wish.recipient.as_str(), wish.amount),
+        (
+            purchase_request.kind,
+            purchase_request.operator.as_str(),
+            purchase_request.recipient.as_str(),
+            purchase_request.amount
+        ),
         (Kind::Recharge, "GP", "01712345678", bdt(1_000))
     );
-    assert_eq!((wish.reference.as_str(), wish.space), ("BILL-026401", Space::Irecharge));
-    assert_eq!(wish.webhook_url.as_deref(), Some("https://your-domain.com/webhooks/recharge"));
-    assert_eq!((wish.service_type, wish.idempotency), (ServiceType::Prepaid, None));
-    assert_eq!(wish.caller, caller(Environment::Live));
-    assert!(wish.details.is_empty());
+    assert_eq!(
+        (purchase_request.reference.as_str(), purchase_request.scope),
+        ("BILL-026401", ReferenceScope::Irecharge)
+    );
+    assert_eq!(
+        purchase_request.webhook_url.as_deref(),
+        Some("https://your-domain.com/webhooks/recharge")
+    );
+    assert_eq!(
+        (purchase_request.service_type, purchase_request.idempotency),
+        (ServiceType::Prepaid, None)
+    );
+    assert_eq!(purchase_request.caller, caller(Environment::Live));
+    assert!(purchase_request.details.is_empty());
 }
 
 #[test]
@@ -91,8 +105,9 @@ fn every_alias_is_the_field() {
             wrong.complaints[0].says.contains(name) && wrong.complaints[0].says.contains(alias)
         );
     }
-    let wish = recharged(&[("recharge_webhook_url", r#""https://a.example/x""#)]).unwrap();
-    assert_eq!(wish.webhook_url.as_deref(), Some("https://a.example/x"));
+    let purchase_request =
+        recharged(&[("recharge_webhook_url", r#""https://a.example/x""#)]).unwrap();
+    assert_eq!(purchase_request.webhook_url.as_deref(), Some("https://a.example/x"));
 }
 
 #[test]
@@ -112,8 +127,8 @@ fn operators_go_by_many_names() {
         ("sk", "SK"),
         ("skitto", "SK"),
     ] {
-        let wish = recharged(&[("operator", &format!("\"{name}\""))]).unwrap();
-        assert_eq!(wish.operator, code, "{name}");
+        let purchase_request = recharged(&[("operator", &format!("\"{name}\""))]).unwrap();
+        assert_eq!(purchase_request.operator, code, "{name}");
     }
     for name in [r#""""#, r#"" gp""#, r#""bkash""#, r#""vodafone""#, "1", "null", "[\"gp\"]", ""] {
         let wrong = recharged(&[("operator", name)]).unwrap_err();
@@ -164,8 +179,8 @@ fn all_wrong_fields_are_named_at_once() {
 
 #[test]
 fn a_wrong_idempotency_key_is_one_more_wrong_field() {
-    let (sent, catalog) = (Sent::from_json("{}").unwrap(), catalog());
-    let complaint = Complaint { field: "Idempotency-Key", says: "is wrong.".into() };
+    let (sent, catalog) = (SentFields::from_json("{}").unwrap(), catalog());
+    let complaint = FieldError { field: "Idempotency-Key", says: "is wrong.".into() };
     let wrong = recharge(Asked {
         sent: &sent,
         catalog: &catalog,
@@ -210,8 +225,8 @@ fn amounts_are_read_digit_by_digit() {
         ("1000", 100_000),
         ("1000.00", 100_000),
     ] {
-        let wish = recharged(&[("amount", text)]);
-        assert_eq!(wish.map(|w| w.amount), Ok(bdt(minor)), "{text}");
+        let purchase_request = recharged(&[("amount", text)]);
+        assert_eq!(purchase_request.map(|w| w.amount), Ok(bdt(minor)), "{text}");
     }
     for text in NO_AMOUNTS {
         let wrong = recharged(&[("amount", text)]).unwrap_err();
@@ -229,8 +244,8 @@ fn numbers_have_one_form_and_look_alikes_none() {
         "+880 1712-345678",
         "(017) 1234 5678",
     ] {
-        let wish = recharged(&[("number", &format!("\"{number}\""))]).unwrap();
-        assert_eq!(wish.recipient, "01712345678");
+        let purchase_request = recharged(&[("number", &format!("\"{number}\""))]).unwrap();
+        assert_eq!(purchase_request.recipient, "01712345678");
     }
     for number in [
         r#""""#,
@@ -264,8 +279,8 @@ fn numbers_have_one_form_and_look_alikes_none() {
 #[test]
 fn references_are_taken_as_they_are() {
     for reference in ["a", "A b", "~!@#$%^&*()", "x-1/2?3"] {
-        let wish = recharged(&[("reference", &format!("\"{reference}\""))]).unwrap();
-        assert_eq!(wish.reference, reference);
+        let purchase_request = recharged(&[("reference", &format!("\"{reference}\""))]).unwrap();
+        assert_eq!(purchase_request.reference, reference);
     }
     let (longest, longer) = ("x".repeat(128), format!("\"{}\"", "x".repeat(129)));
     assert!(recharged(&[("reference", &format!("\"{longest}\""))]).is_ok());
@@ -377,8 +392,8 @@ fn banking_has_a_way_and_an_account() {
     check(&[("amount", "1000.01")], Err(&["amount"]));
 }
 
-fn query(pairs: &[(&str, &str)]) -> Sent<'static> {
-    Sent::from_query(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
+fn query(pairs: &[(&str, &str)]) -> SentFields<'static> {
+    SentFields::from_query(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
 }
 
 #[test]
@@ -450,9 +465,9 @@ fn a_status_check_takes_every_name() {
         Ok(Lookup { reference: reference.map(str::to_owned), id: id.map(PurchaseId) })
     };
     let check = |text: &str, pairs: &[(&str, &str)], expected: Result<Lookup, Option<&[&str]>>| {
-        let found = lookup(&Sent::from_json(text).unwrap().and(query(pairs)));
+        let found = lookup(&SentFields::from_json(text).unwrap().and(query(pairs)));
         let found = found.map_err(|no| match no {
-            NoLookup::Wrong(wrong) => Some(wrong_fields(&wrong)),
+            NoLookup::InvalidFields(wrong) => Some(wrong_fields(&wrong)),
             NoLookup::Disagree => None,
         });
         assert_eq!(found, expected.map_err(|e| e.map(<[_]>::to_vec)), "{text} {pairs:?}");

@@ -4,14 +4,14 @@
 //! here buys that product: its currency, its price, its bill format and its fields are kept.
 
 use super::super::super::limits::{
-    ADDITIONAL_MOST, ADDITIONAL_NAME_MOST, ADDITIONAL_VALUE_MOST, MOBILE_DIGITS, MOBILE_MOST,
+    ADDITIONAL_MAX, ADDITIONAL_NAME_MAX, ADDITIONAL_VALUE_MAX, MOBILE_DIGITS, MOBILE_MAX,
 };
 use super::super::ids;
-use super::{PRODUCT_ID, Wrong, compact, line, request_id};
+use super::{InvalidFields, PRODUCT_ID, compact, line, request_id};
 use crate::wire::amount;
-use crate::wire::fields::{BOOLEAN, Field, OBJECT, Reader, Sent, Told, Value};
-use domain::number::Numbering;
-use domain::product::{BILL_REFERENCE_MOST, Pricing, Product, WrongAmount};
+use crate::wire::fields::{BOOLEAN, Field, OBJECT, Reader, Reported, SentFields, Value};
+use domain::catalog::number::Numbering;
+use domain::catalog::product::{BILL_REFERENCE_MAX, Pricing, Product, WrongAmount};
 use domain::purchase::{CUSTOMER_MOBILE, Details};
 use domain::{Currency, Money};
 use ring::digest;
@@ -51,16 +51,16 @@ pub(in super::super::super) struct PreAuth {
 }
 
 /// The product that a body names; `None` if it names none that could be one.
-pub(in super::super::super) fn product_named(sent: &Sent<'_>) -> Option<i64> {
+pub(in super::super::super) fn product_named(sent: &SentFields<'_>) -> Option<i64> {
     number_of_product(&mut Reader::new(sent)).ok()
 }
 
 /// Reads the body of `POST transactions/bill-payment/pre-auth`; without a product every field is
 /// held to what all products have in common, and the product is missed.
 pub(in super::super::super) fn pre_auth(
-    sent: &Sent<'_>,
+    sent: &SentFields<'_>,
     sold: Option<Sold<'_>>,
-) -> Result<PreAuth, Wrong> {
+) -> Result<PreAuth, InvalidFields> {
     let mut reader = Reader::new(sent);
     let amount = amount(&mut reader, sold);
     let product = product(&mut reader, sold);
@@ -70,13 +70,13 @@ pub(in super::super::super) fn pre_auth(
     let additional = additional(&mut reader, sent);
     let details = match &additional {
         Ok(additional) => details(&mut reader, additional, sold),
-        Err(Told) => Err(Told),
+        Err(Reported) => Err(Reported),
     };
     let whole = || {
         let (amount, customer_mobile) = (amount?, customer_mobile?);
         let bill_reference = bill_reference?;
         let means = Means { amount, product: product?, additional: &additional? };
-        Ok::<_, Told>(PreAuth {
+        Ok::<_, Reported>(PreAuth {
             amount,
             request_id: request_id?,
             digest: means.digest(&bill_reference, &customer_mobile),
@@ -85,7 +85,7 @@ pub(in super::super::super) fn pre_auth(
             details: details?,
         })
     };
-    whole().map_err(|Told| Wrong::of(reader))
+    whole().map_err(|Reported| InvalidFields::of(reader))
 }
 
 /// Part of what a payment means.
@@ -119,31 +119,31 @@ impl Means<'_> {
 }
 
 /// CONTRACT B-04: a number, a string of digits, or `prod_…`.
-fn number_of_product(reader: &mut Reader<'_, '_>) -> Result<i64, Told> {
+fn number_of_product(reader: &mut Reader<'_, '_>) -> Result<i64, Reported> {
     let number = match reader.value(&PRODUCT_ID)? {
-        None | Some(Value::Null) => return Err(reader.complain(PRODUCT_ID.name, "is required.")),
+        None | Some(Value::Null) => return Err(reader.report(PRODUCT_ID.name, "is required.")),
         Some(Value::Text(text)) => ids::read_product(text),
         Some(Value::Number(text)) => ids::number(text),
         Some(Value::Other(_)) => None,
     };
     let says = "must be the productId (1) or the id (\"prod_001\") of a product.";
-    number.ok_or_else(|| reader.complain(PRODUCT_ID.name, says))
+    number.ok_or_else(|| reader.report(PRODUCT_ID.name, says))
 }
 
-fn product(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<i64, Told> {
+fn product(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<i64, Reported> {
     let number = number_of_product(reader)?;
     match sold {
         Some(Sold { is_inactive: true, .. }) => {
             let says = "names a product that is not sold now (INACTIVE); choose another one.";
-            Err(reader.complain(PRODUCT_ID.name, says))
+            Err(reader.report(PRODUCT_ID.name, says))
         }
         Some(Sold { product, .. }) if product.id.0 == number => Ok(number),
-        Some(_) | None => Err(reader.complain(PRODUCT_ID.name, "names no product.")),
+        Some(_) | None => Err(reader.report(PRODUCT_ID.name, "names no product.")),
     }
 }
 
 /// The literal text of the amount, in the currency of the product and at its price.
-fn amount(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<Money, Told> {
+fn amount(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<Money, Reported> {
     // Two decimals are the most that the form allows, and the dollar has them.
     let currency = sold.map_or(Currency::USD, |sold| sold.product.price.currency());
     let read = match reader.value(&AMOUNT)? {
@@ -152,7 +152,7 @@ fn amount(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<Money, 
         Some(Value::Text(text)) => amount::read(text, currency),
         Some(Value::Number(text)) => amount::read(text, currency),
     };
-    let amount = read.map_err(|says| reader.complain(AMOUNT.name, says))?;
+    let amount = read.map_err(|says| reader.report(AMOUNT.name, says))?;
     let Some(sold) = sold else { return Ok(amount) };
     sold.product.price.check(amount).map(|()| amount).map_err(|wrong| {
         let says = match (wrong, sold.product.price) {
@@ -163,30 +163,30 @@ fn amount(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<Money, 
             (WrongAmount::Below(least), Pricing::Fixed(_)) => format!("must be at least {least}."),
             (WrongAmount::Above(most), Pricing::Fixed(_)) => format!("must be at most {most}."),
         };
-        reader.complain(AMOUNT.name, &says)
+        reader.report(AMOUNT.name, &says)
     })
 }
 
-fn bill_reference(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<String, Told> {
-    let text = line(reader, &BILL_REFERENCE, BILL_REFERENCE_MOST)?;
+fn bill_reference(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<String, Reported> {
+    let text = line(reader, &BILL_REFERENCE, BILL_REFERENCE_MAX)?;
     let Some(Sold { product, numbering, .. }) = sold else { return Ok(text) };
     product.bill_reference(&text, numbering).ok_or_else(|| {
         let format = product.bill.as_str();
         let says = format!("must look like {format}, X being a digit: the product's billFormat.");
-        reader.complain(BILL_REFERENCE.name, &says)
+        reader.report(BILL_REFERENCE.name, &says)
     })
 }
 
 /// A number of the product's country, in any usual way of writing; or one of another country, with
 /// its plus.
-fn mobile(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<String, Told> {
+fn mobile(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<String, Reported> {
     let text = reader.required(&MOBILE)?;
     if let Some(national) = sold.and_then(|sold| sold.numbering.national(text).ok()) {
         return Ok(national);
     }
     let plain = compact(text);
     let is_number = |digits: &str| {
-        text.len() <= MOBILE_MOST
+        text.len() <= MOBILE_MAX
             && MOBILE_DIGITS.contains(&digits.len())
             && digits.bytes().all(|b| b.is_ascii_digit())
     };
@@ -196,11 +196,11 @@ fn mobile(reader: &mut Reader<'_, '_>, sold: Option<Sold<'_>>) -> Result<String,
     };
     let says = "must be a mobile number: 0771234567, or in international form with a plus.";
     let is_one = digits.is_some_and(is_number);
-    is_one.then_some(plain).ok_or_else(|| reader.complain(MOBILE.name, says))
+    is_one.then_some(plain).ok_or_else(|| reader.report(MOBILE.name, says))
 }
 
 /// `additionalData`: an object of plain values, each kept as a text.
-fn additional(reader: &mut Reader<'_, '_>, sent: &Sent<'_>) -> Result<Details, Told> {
+fn additional(reader: &mut Reader<'_, '_>, sent: &SentFields<'_>) -> Result<Details, Reported> {
     let mut found: Option<Details> = None;
     for (name, value) in sent.all(&ADDITIONAL_DATA) {
         let read = match value {
@@ -210,16 +210,16 @@ fn additional(reader: &mut Reader<'_, '_>, sent: &Sent<'_>) -> Result<Details, T
             }
         };
         match read {
-            Err(says) => return Err(reader.complain(name, &says)),
+            Err(says) => return Err(reader.report(name, &says)),
             Ok(details) if found.as_ref().is_some_and(|first| *first != details) => {
                 let says = "was sent twice with different values; send it once.";
-                return Err(reader.complain(name, says));
+                return Err(reader.report(name, says));
             }
             Ok(details) => found = Some(details),
         }
     }
     let says = "is required; send {} if there is nothing to say.";
-    found.ok_or_else(|| reader.complain(ADDITIONAL_DATA.name, says))
+    found.ok_or_else(|| reader.report(ADDITIONAL_DATA.name, says))
 }
 
 /// The product's own fields out of `additionalData`; whatever else is in there is ignored.
@@ -227,27 +227,27 @@ fn details(
     reader: &mut Reader<'_, '_>,
     additional: &Details,
     sold: Option<Sold<'_>>,
-) -> Result<Details, Told> {
+) -> Result<Details, Reported> {
     let Some(sold) = sold else { return Ok(Details::new()) };
     sold.product.read_fields(additional).map_err(|wrong| {
         for (name, says) in wrong {
-            reader.complain(ADDITIONAL_DATA.name, &format!("{name} {says}"));
+            reader.report(ADDITIONAL_DATA.name, &format!("{name} {says}"));
         }
-        Told
+        Reported
     })
 }
 
 /// The fields of an object without objects in it; or what is wrong with it, for people.
 fn flat(raw: &str) -> Result<Details, String> {
     let unreadable = |_| "must be a readable object.".to_owned();
-    let sent = Sent::from_json(raw).map_err(unreadable)?;
+    let sent = SentFields::from_json(raw).map_err(unreadable)?;
     let mut details = Details::new();
     for (name, value) in sent.pairs() {
         let is_name = !name.is_empty()
-            && name.chars().nth(ADDITIONAL_NAME_MOST).is_none()
+            && name.chars().nth(ADDITIONAL_NAME_MAX).is_none()
             && !name.chars().any(char::is_control);
         if !is_name {
-            return Err(format!("has a name that is not 1 to {ADDITIONAL_NAME_MOST} characters."));
+            return Err(format!("has a name that is not 1 to {ADDITIONAL_NAME_MAX} characters."));
         }
         let text = match value {
             Value::Null => continue,
@@ -258,18 +258,18 @@ fn flat(raw: &str) -> Result<Details, String> {
                 return Err(format!("has {} in {name}; send plain values only.", odd.what));
             }
         };
-        let is_short = text.chars().nth(ADDITIONAL_VALUE_MOST).is_none();
+        let is_short = text.chars().nth(ADDITIONAL_VALUE_MAX).is_none();
         if !is_short || text.chars().any(char::is_control) {
             return Err(format!(
-                "has more than {ADDITIONAL_VALUE_MOST} characters, or a control character, in {name}."
+                "has more than {ADDITIONAL_VALUE_MAX} characters, or a control character, in {name}."
             ));
         }
         let before = details.insert(name.to_owned(), text.to_owned());
         if before.is_some_and(|before| before != text) {
             return Err(format!("has {name} twice with different values; send it once."));
         }
-        if details.len() > ADDITIONAL_MOST {
-            return Err(format!("has more than {ADDITIONAL_MOST} fields."));
+        if details.len() > ADDITIONAL_MAX {
+            return Err(format!("has more than {ADDITIONAL_MAX} fields."));
         }
     }
     Ok(details)

@@ -10,7 +10,7 @@ pub(super) fn body(fields: &[(&str, &str)], instead: &[(&str, &str)]) -> String 
     format!("{{{}}}", all.join(","))
 }
 
-pub(super) fn fields(wrong: &Wrong) -> Vec<&'static str> {
+pub(super) fn fields(wrong: &InvalidFields) -> Vec<&'static str> {
     let mut fields: Vec<_> = wrong.0.iter().map(|c| c.field).collect();
     fields.sort_unstable();
     fields.dedup();
@@ -19,7 +19,7 @@ pub(super) fn fields(wrong: &Wrong) -> Vec<&'static str> {
 
 #[test]
 fn all_wrong_fields_are_named_at_once() {
-    let none = Sent::default();
+    let none = SentFields::default();
     assert_eq!(fields(&auth(&none).unwrap_err()), ["preAuthToken", "requestId"]);
     let wrong = log_in(&none).err().unwrap();
     assert_eq!(fields(&wrong), ["fcmToken", "password", "username"]);
@@ -38,12 +38,13 @@ fn a_login_has_a_token_that_may_be_empty() {
     let read = |fcm_token: &str| {
         let text =
             body(&[("username", r#""u""#), ("password", r#"" p ""#)], &[("fcmToken", fcm_token)]);
-        log_in(&Sent::from_json(&text).unwrap()).map(|l| (l.username, l.password, l.fcm_token))
+        log_in(&SentFields::from_json(&text).unwrap())
+            .map(|l| (l.username, l.password, l.fcm_token))
     };
     let wanted = |token: &str| Ok(("u".to_owned(), " p ".to_owned(), token.to_owned()));
     assert_eq!(read(r#""""#), wanted(""));
     assert_eq!(read(r#""t""#), wanted("t"));
-    let longest = "t".repeat(FCM_TOKEN_MOST);
+    let longest = "t".repeat(FCM_TOKEN_MAX);
     assert_eq!(read(&format!("\"{longest}\"")), wanted(&longest));
     for bad in [&format!("\"{longest}t\""), "1", "null", ""] {
         assert_eq!(fields(&read(bad).unwrap_err()), ["fcmToken"]);
@@ -55,7 +56,7 @@ fn a_login_is_live_unless_it_says_sandbox() {
     let read = |environment: &str| {
         let fields = [("username", r#""u""#), ("password", r#""p""#), ("fcmToken", r#""""#)];
         let text = body(&fields, &[("environment", environment)]);
-        log_in(&Sent::from_json(&text).unwrap()).map(|asked| asked.environment)
+        log_in(&SentFields::from_json(&text).unwrap()).map(|asked| asked.environment)
     };
     for (text, environment) in [
         ("", Environment::Live),
@@ -73,7 +74,7 @@ fn a_login_is_live_unless_it_says_sandbox() {
 #[test]
 fn a_registration_may_use_the_documents_names() {
     let read = |text: &str| {
-        let read = registration(&Sent::from_json(text).unwrap());
+        let read = registration(&SentFields::from_json(text).unwrap());
         read.map(|r| [r.email, r.password, r.name, r.mobile])
     };
     assert_eq!(
@@ -86,8 +87,8 @@ fn a_registration_may_use_the_documents_names() {
     assert_eq!(fields(&wrong.unwrap_err()), ["email", "name", "username"]);
 }
 
-fn query(pairs: &[(&str, &str)]) -> Sent<'static> {
-    Sent::from_query(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
+fn query(pairs: &[(&str, &str)]) -> SentFields<'static> {
+    SentFields::from_query(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use super::super::tests::{body, fields};
 use super::*;
-use domain::catalog::{Kind, Limits};
-use domain::product::{BillFormat, CategoryId, ProductId};
+use domain::catalog::Limits;
+use domain::catalog::kind::Kind;
+use domain::catalog::product::{BillFormat, CategoryId, ProductId};
 
 const PRE_AUTH: [(&str, &str); 6] = [
     ("amount", "10"),
@@ -45,7 +46,7 @@ fn airtime() -> Product {
 
 /// Asks for a name and, if it is there, a term of one digit.
 fn school_fees() -> Product {
-    let field = |name: &str, is_required, format: Option<&str>| domain::product::Field {
+    let field = |name: &str, is_required, format: Option<&str>| domain::catalog::product::Field {
         name: name.into(),
         label: name.into(),
         is_required,
@@ -61,13 +62,13 @@ fn zimbabwe() -> Numbering {
 }
 
 /// Reads the usual body, with other fields in it, as a payment for this product.
-fn read_for(product: &Product, instead: &[(&str, &str)]) -> Result<PreAuth, Wrong> {
+fn read_for(product: &Product, instead: &[(&str, &str)]) -> Result<PreAuth, InvalidFields> {
     let text = body(&PRE_AUTH, instead);
     let sold = Sold { product, numbering: &zimbabwe(), is_inactive: !product.is_active };
-    pre_auth(&Sent::from_json(&text).unwrap(), Some(sold))
+    pre_auth(&SentFields::from_json(&text).unwrap(), Some(sold))
 }
 
-fn read(instead: &[(&str, &str)]) -> Result<PreAuth, Wrong> {
+fn read(instead: &[(&str, &str)]) -> Result<PreAuth, InvalidFields> {
     read_for(&airtime(), instead)
 }
 
@@ -77,11 +78,11 @@ fn the_seeds_body_names_product_zero() {
     let seed = r#"{"amount": 0, "productId": 0, "requestId": "string", "billReference": "string",
         "customerMobile": "string", "additionalData": {"additionalProp1": "string",
         "additionalProp2": "string", "additionalProp3": "string"}}"#;
-    assert_eq!(product_named(&Sent::from_json(seed).unwrap()), Some(0));
+    assert_eq!(product_named(&SentFields::from_json(seed).unwrap()), Some(0));
     let seed = seed.replace("\"productId\": 0", "\"productId\": 1, \"unknown\": [{}]");
     let (airtime, numbering) = (airtime(), zimbabwe());
     let sold = Sold { product: &airtime, numbering: &numbering, is_inactive: false };
-    let wrong = pre_auth(&Sent::from_json(&seed).unwrap(), Some(sold)).unwrap_err();
+    let wrong = pre_auth(&SentFields::from_json(&seed).unwrap(), Some(sold)).unwrap_err();
     assert_eq!(fields(&wrong), ["amount", "billReference", "customerMobile"]);
 }
 
@@ -100,7 +101,7 @@ fn a_product_is_named_in_three_ways() {
         ("", None),
     ] {
         let text = body(&PRE_AUTH, &[("productId", value)]);
-        assert_eq!(product_named(&Sent::from_json(&text).unwrap()), number, "{value}");
+        assert_eq!(product_named(&SentFields::from_json(&text).unwrap()), number, "{value}");
     }
 }
 
@@ -170,7 +171,7 @@ const FORMS: &[(&str, &str, bool)] = &[
 fn each_field_has_its_form() {
     let long = |n: usize| format!("\"{}\"", "x".repeat(n));
     let (short_id, long_id) = (long(128), long(129));
-    let long_bill = long(BILL_REFERENCE_MOST + 1);
+    let long_bill = long(BILL_REFERENCE_MAX + 1);
     let long = [
         ("requestId", short_id.as_str(), true),
         ("requestId", &long_id, false),
@@ -200,17 +201,17 @@ fn additional_data_is_kept_as_texts_and_has_limits() {
     let one = |name: usize, value: usize| {
         format!("{{\"{}\":\"{}\"}}", "é".repeat(name), "é".repeat(value))
     };
-    assert_eq!(sent(&many(ADDITIONAL_MOST)).unwrap(), Details::new(), "airtime asks for nothing");
-    assert!(sent(&many(ADDITIONAL_MOST + 1)).is_err());
-    assert!(sent(&one(ADDITIONAL_NAME_MOST, ADDITIONAL_VALUE_MOST)).is_ok());
-    assert!(sent(&one(ADDITIONAL_NAME_MOST + 1, 1)).is_err());
-    assert!(sent(&one(1, ADDITIONAL_VALUE_MOST + 1)).is_err());
+    assert_eq!(sent(&many(ADDITIONAL_MAX)).unwrap(), Details::new(), "airtime asks for nothing");
+    assert!(sent(&many(ADDITIONAL_MAX + 1)).is_err());
+    assert!(sent(&one(ADDITIONAL_NAME_MAX, ADDITIONAL_VALUE_MAX)).is_ok());
+    assert!(sent(&one(ADDITIONAL_NAME_MAX + 1, 1)).is_err());
+    assert!(sent(&one(1, ADDITIONAL_VALUE_MAX + 1)).is_err());
     // Two objects are one if they say the same.
     let twice = |other: &str| {
         let text = body(&PRE_AUTH, &[]).replacen('{', &format!("{{\"additionalData\":{other},"), 1);
         let airtime = airtime();
         let sold = Sold { product: &airtime, numbering: &zimbabwe(), is_inactive: false };
-        pre_auth(&Sent::from_json(&text).unwrap(), Some(sold))
+        pre_auth(&SentFields::from_json(&text).unwrap(), Some(sold))
     };
     assert!(twice("{ }").is_ok());
     assert_eq!(fields(&twice(r#"{"a":1}"#).unwrap_err()), ["additionalData"]);
@@ -279,7 +280,7 @@ fn all_wrong_fields_are_named_at_once() {
         r#"{"amount":0,"productId":"x","requestId":" ","billReference":"","customerMobile":"x","additionalData":1}"#,
         r#"{"amount":null,"productId":null,"requestId":null,"billReference":null,"customerMobile":null,"additionalData":null}"#,
     ] {
-        let sent = Sent::from_json(text).unwrap();
+        let sent = SentFields::from_json(text).unwrap();
         assert_eq!(fields(&pre_auth(&sent, None).unwrap_err()), all, "{text}");
     }
 }

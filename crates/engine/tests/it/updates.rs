@@ -2,9 +2,9 @@
 
 use crate::world::*;
 use domain::PurchaseId;
-use domain::lifecycle::{Event, State};
-use domain::settle::{self, Decided, Proof, Source};
-use domain::upstream::{AttemptRef, Outcome, UpstreamCode, Word};
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle::{self, Decided, Proof, Source};
+use domain::upstream::{AttemptRef, Outcome, StatusUpdate, UpstreamCode};
 use expect_test::{expect, expect_file};
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,9 +143,9 @@ async fn a_word_may_overtake_the_answer() {
             let gate = Arc::new(Semaphore::new(0));
             let held = gate.clone();
             world.a.on_submit(move |_| Reply::When(held.clone(), answer.clone()));
-            let wish = world.wish(&format!("{word_name}~{name}"), TO_A);
+            let request = world.request(&format!("{word_name}~{name}"), TO_A);
             let engine = world.engine.clone();
-            let buying = tokio::spawn(async move { engine.purchase(wish).await });
+            let buying = tokio::spawn(async move { engine.purchase(request).await });
             until(|| world.a.count(What::Submit) == n + 1).await;
             let id = world.engine.latest_purchases(None, 1).unwrap()[0].key.id;
             world.hear(id, 1, word.clone());
@@ -162,7 +162,7 @@ async fn a_word_may_overtake_the_answer() {
     }
     stop(workers).await;
     world.assert_sound().await;
-    expect_file!["./words.txt"].assert_eq(&out);
+    expect_file!["./updates.txt"].assert_eq(&out);
 }
 
 /// Two attempts were refused and a third is about to be made when the first turns out delivered:
@@ -170,8 +170,8 @@ async fn a_word_may_overtake_the_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_attempt_that_delivered_is_the_one_that_counts() {
     let prepared = world().await;
-    let wish = prepared.wish("R1", TO_A_B_C);
-    let quote = prepared.engine.quote(wish).await.unwrap().purchase;
+    let request = prepared.request("R1", TO_A_B_C);
+    let quote = prepared.engine.quote(request).await.unwrap().purchase;
     let merchant = prepared.merchant;
     let (home, clock, _) = prepared.closed();
     until(|| home.is_free()).await;
@@ -250,7 +250,7 @@ async fn a_flood_of_words_is_dropped() {
     let ear = &world.listener;
     for n in 0..12_000 {
         let attempt = AttemptRef { purchase: PurchaseId(n), number: 9 };
-        ear.hear(Word { attempt, outcome: delivered() });
+        ear.hear(StatusUpdate { attempt, outcome: delivered() });
     }
     world.hear(id, 1, delivered());
     world.ask(&world.a, 1).await;

@@ -3,14 +3,14 @@
 use super::*;
 use domain::account::{AccountId, Environment};
 use domain::ids::EndpointId;
-use domain::telling::Owed;
+use domain::webhook::schedule::PendingWebhook;
 use domain::{PurchaseId, PurchaseKey, Timestamp};
 use std::sync::Arc;
 
 fn thread(id: i64, count: u32) -> Thread {
     let key =
         PurchaseKey { account: AccountId(2), environment: Environment::Live, id: PurchaseId(id) };
-    let owed = |sequence| Owed {
+    let owed = |sequence| PendingWebhook {
         event: "e".into(),
         sequence,
         endpoint: EndpointId(1),
@@ -35,7 +35,7 @@ fn thread(id: i64, count: u32) -> Thread {
 const TAKEN: Went = Went { taken: 1, failed: 0 };
 const FAILED: Went = Went { taken: 0, failed: 1 };
 
-fn drained(lines: &mut Lines, now: Duration) -> Vec<(String, i64)> {
+fn drained(lines: &mut HostQueues, now: Duration) -> Vec<(String, i64)> {
     let mut out = Vec::new();
     while let Some((host, thread)) = lines.next(now) {
         out.push((host, thread[0].key.id.0));
@@ -45,7 +45,7 @@ fn drained(lines: &mut Lines, now: Duration) -> Vec<(String, i64)> {
 
 #[test]
 fn hosts_take_turns_and_a_slow_one_holds_up_nobody() {
-    let mut lines = Lines::default();
+    let mut lines = HostQueues::default();
     for id in 0..1000 {
         lines.arrive("slow".into(), thread(id, 1), true).unwrap();
     }
@@ -64,7 +64,7 @@ fn hosts_take_turns_and_a_slow_one_holds_up_nobody() {
 /// One account, a thousand URLs of one victim (RELIABILITY O5).
 #[test]
 fn a_stranger_gets_one_at_a_time_and_sixty_a_minute() {
-    let mut lines = Lines::default();
+    let mut lines = HostQueues::default();
     for id in 0..1000 {
         lines.arrive("victim".into(), thread(id, 1), false).unwrap();
     }
@@ -87,7 +87,7 @@ fn a_stranger_gets_one_at_a_time_and_sixty_a_minute() {
 
 #[test]
 fn whoever_takes_what_it_is_sent_is_trusted() {
-    let mut lines = Lines::default();
+    let mut lines = HostQueues::default();
     let mut trusted = 0;
     for id in 0..i64::from(limits::TAKEN_UNTIL_TRUSTED) {
         lines.arrive("new".into(), thread(id, 1), false).unwrap();
@@ -103,7 +103,7 @@ fn whoever_takes_what_it_is_sent_is_trusted() {
 
 #[test]
 fn whoever_only_fails_is_sent_one_at_a_time() {
-    let mut lines = Lines::default();
+    let mut lines = HostQueues::default();
     for id in 0..100 {
         lines.arrive("dead".into(), thread(id, 1), true).unwrap();
     }
@@ -118,7 +118,7 @@ fn whoever_only_fails_is_sent_one_at_a_time() {
 
 #[test]
 fn memory_is_bounded() {
-    let mut lines = Lines::default();
+    let mut lines = HostQueues::default();
     let most = i64::try_from(limits::WEBHOOKS_WAITING_FOR_HOST).unwrap();
     for id in 0..most {
         lines.arrive("one".into(), thread(id, 1), true).unwrap();

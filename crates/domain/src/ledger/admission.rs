@@ -5,8 +5,8 @@
 //! see each other. Invariants: a reference has one winner, no balance passes its floor, a purchase
 //! takes one step from one version, and the sum of all balances never changes.
 
-use crate::journal::{Journal, LedgerAccount};
-use crate::lifecycle::State;
+use crate::ledger::journal::{Journal, LedgerAccount};
+use crate::purchase::lifecycle::State;
 use crate::purchase::{PurchaseKey, ReferenceKey};
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct Needs<'a> {
     /// References it claims: all must be free.
-    pub claims: &'a [ReferenceKey],
+    pub reference_keys: &'a [ReferenceKey],
     /// The version a purchase must still have, and what it will have after.
     pub step: Option<PurchaseStep>,
     /// Money that must be there, and where it goes.
@@ -47,7 +47,7 @@ pub struct Balance {
 #[derive(Clone, Debug, Default)]
 pub struct View {
     /// References that are taken: of those mentioned.
-    pub taken: HashMap<ReferenceKey, Taken>,
+    pub used: HashMap<ReferenceKey, ReferenceOwner>,
     /// Where the mentioned purchases stand.
     pub purchases: HashMap<PurchaseKey, (State, u32)>,
     /// The mentioned ledger accounts that exist.
@@ -56,7 +56,7 @@ pub struct View {
 
 /// What a taken reference stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct ReferenceOwner {
     /// Its purchase; none for a deposit.
     pub purchase: Option<PurchaseKey>,
 }
@@ -69,7 +69,7 @@ pub enum Denial {
         /// Which.
         reference: ReferenceKey,
         /// By what.
-        by: Taken,
+        by: ReferenceOwner,
     },
     /// A balance would pass its floor.
     Short {
@@ -91,8 +91,8 @@ pub enum Denial {
 
 /// Judges one change and, if it fits, applies it to the view.
 pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
-    for reference in needs.claims {
-        if let Some(by) = view.taken.get(reference) {
+    for reference in needs.reference_keys {
+        if let Some(by) = view.used.get(reference) {
             return Err(Denial::ReferenceTaken { reference: reference.clone(), by: *by });
         }
     }
@@ -111,8 +111,8 @@ pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
         }
     }
     let purchase = needs.step.map(|step| step.key);
-    for reference in needs.claims {
-        view.taken.insert(reference.clone(), Taken { purchase });
+    for reference in needs.reference_keys {
+        view.used.insert(reference.clone(), ReferenceOwner { purchase });
     }
     if let Some(step) = &needs.step {
         view.purchases.insert(step.key, step.to);
@@ -161,9 +161,9 @@ mod tests {
     use super::*;
     use crate::account::{AccountId, Environment};
     use crate::ids::PurchaseId;
-    use crate::journal::{Purpose, Reason};
+    use crate::ledger::journal::{Purpose, Reason};
     use crate::money::{Currency, Money};
-    use crate::purchase::Space;
+    use crate::purchase::ReferenceScope;
     use proptest::prelude::*;
 
     fn wallet(owner: i64) -> LedgerAccount {
@@ -190,7 +190,7 @@ mod tests {
         ReferenceKey {
             account: AccountId(2),
             environment: Environment::Live,
-            space: Space::Irecharge,
+            scope: ReferenceScope::Irecharge,
             text: n.to_string(),
         }
     }
@@ -239,8 +239,8 @@ mod tests {
                     to: (State::Sent, ask.version),
                 };
                 let before = view.clone();
-                let claims = [reference(ask.reference)];
-                let verdict = admit(&mut view, &Needs { claims: &claims, step: Some(step), journal: Some(&journal) });
+                let reference_keys = [reference(ask.reference)];
+                let verdict = admit(&mut view, &Needs { reference_keys: &reference_keys, step: Some(step), journal: Some(&journal) });
                 match verdict {
                     Ok(()) => {
                         *won.entry(ask.reference).or_default() += 1;
@@ -250,7 +250,7 @@ mod tests {
                         // A refusal leaves no trace, and says the truth.
                         prop_assert_eq!(&before.balances, &view.balances);
                         prop_assert_eq!(&before.purchases, &view.purchases);
-                        prop_assert_eq!(&before.taken, &view.taken);
+                        prop_assert_eq!(&before.used, &view.used);
                         match denial {
                             Denial::Short { available } => prop_assert!(!ask.is_deposit && available < ask.amount),
                             Denial::ReferenceTaken { .. } => prop_assert!(won.contains_key(&ask.reference)),

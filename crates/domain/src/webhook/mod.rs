@@ -4,6 +4,8 @@
 //! Not here: what is told, when, and how it is signed. Invariant: a courier takes a parcel once, to
 //! the address it was given or nowhere; whether it is taken again is decided elsewhere.
 
+pub mod schedule;
+
 mod address;
 mod public;
 
@@ -11,13 +13,13 @@ pub use address::{Address, Where};
 pub use public::is_public;
 
 use crate::account::Environment;
-use crate::upstream::Coming;
+use crate::upstream::BoxFuture;
 use std::fmt;
 use std::time::Duration;
 
 /// One POST of one webhook.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Parcel {
+pub struct WebhookPost {
     /// Where it goes: an absolute `http` or `https` URL, as the account gave it.
     pub url: String,
     /// Of which environment it tells: live ones travel by `https` only.
@@ -30,7 +32,7 @@ pub struct Parcel {
 
 /// Says everything but the body and the headers' values: a signature lets others forge, and a body
 /// has a customer's number in it.
-impl fmt::Debug for Parcel {
+impl fmt::Debug for WebhookPost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("Parcel")
@@ -45,7 +47,7 @@ impl fmt::Debug for Parcel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// How it counts.
-    pub verdict: Verdict,
+    pub verdict: DeliveryResult,
     /// The answer's HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// From the first look-up to the end of the answer.
@@ -56,9 +58,9 @@ pub struct Delivery {
 
 /// How a delivery counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum DeliveryResult {
     /// Any 2xx: it was received.
-    Taken,
+    Accepted,
     /// No answer in time, no connection, or any other status (a redirect too): again later.
     Failed,
     /// 410: nobody wants any more of it there.
@@ -73,9 +75,9 @@ pub enum Verdict {
 }
 
 /// Takes parcels to where they go.
-pub trait Courier: Send + Sync {
+pub trait WebhookSender: Send + Sync {
     /// Takes it there once and tells what came of it. Ends by itself, within its own time-out.
-    fn deliver<'a>(&'a self, parcel: &'a Parcel) -> Coming<'a, Delivery>;
+    fn deliver<'a>(&'a self, post: &'a WebhookPost) -> BoxFuture<'a, Delivery>;
 }
 
 #[cfg(test)]
@@ -84,13 +86,13 @@ mod tests {
 
     #[test]
     fn neither_body_nor_signature_is_printed() {
-        let parcel = Parcel {
+        let post = WebhookPost {
             url: "https://example.com/hook?token=secret".into(),
             environment: Environment::Live,
             headers: vec![("webhook-signature", "v1,secret".into())],
             body: b"secret".to_vec(),
         };
-        let printed = format!("{parcel:?} {parcel:#?}");
+        let printed = format!("{post:?} {post:#?}");
         assert!(!printed.contains("secret") && printed.contains("webhook-signature"), "{printed}");
     }
 }

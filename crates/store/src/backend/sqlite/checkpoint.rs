@@ -21,7 +21,7 @@ const WORTH_IT: i64 = 4_096;
 const COMMITS: u32 = 16;
 
 /// The writer's hold on the thread.
-pub(super) struct Folding {
+pub(super) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     is_writers_turn: Arc<AtomicBool>,
     commits: u32,
@@ -30,9 +30,9 @@ pub(super) struct Folding {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Folding {
+impl Checkpointer {
     /// Starts the thread on a connection of its own.
-    pub(super) fn start(database: &Path) -> Result<Folding, Fault> {
+    pub(super) fn start(database: &Path) -> Result<Checkpointer, Fault> {
         let lite = Lite::open(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         lite.batch("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;")?;
         let (wake, woken) = sync_channel(1);
@@ -43,7 +43,7 @@ impl Folding {
             .spawn(move || run(&lite, &woken, &turn))
             .map_err(|error| Fault::Database(format!("no thread to fold the log: {error}")))?;
         let wake = Some(wake);
-        Ok(Folding { wake, is_writers_turn, commits: 0, failed: None, thread: Some(thread) })
+        Ok(Checkpointer { wake, is_writers_turn, commits: 0, failed: None, thread: Some(thread) })
     }
 
     /// Told of each commit; whether the writer is to fold what is left.
@@ -69,7 +69,7 @@ impl Folding {
     }
 }
 
-impl Drop for Folding {
+impl Drop for Checkpointer {
     fn drop(&mut self) {
         self.wake = None;
         // A thread that panicked has ended too.

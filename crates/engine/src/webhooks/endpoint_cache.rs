@@ -1,34 +1,35 @@
 //! What is known of endpoints and addresses, in memory: nothing that sells waits for a look-up.
 //!
 //! Invariants: an address that was switched off here is sent nothing from that moment on; nobody judges
-//! by a book that is not read yet, or known to be outdated: an event would be owed to nobody.
+//! by a endpoints that is not read yet, or known to be outdated: an event would be owed to nobody.
 
 use super::signature::Secrets;
 use crate::{Engine, limits};
 use arc_swap::ArcSwap;
+use domain::Purchase;
 use domain::account::{AccountId, Environment};
 use domain::clock::Timestamp;
 use domain::ids::EndpointId;
-use domain::telling::{OFF_AFTER, SuccessEvent};
-use domain::{Purchase, telling};
+use domain::webhook::schedule;
+use domain::webhook::schedule::{OFF_AFTER, SuccessEvent};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{Destination, Endpoint, Fault, Trouble};
+use store::{Destination, Endpoint, EndpointHealth, Fault};
 
-/// The shelf that the books lie on.
-pub(crate) struct Shelf {
-    book: ArcSwap<Book>,
+/// The endpoint_cache that the books lie on.
+pub(crate) struct EndpointCache {
+    endpoints: ArcSwap<Endpoints>,
     /// The edition that is good enough: counts what changed.
     wanted: AtomicU64,
-    /// Held by whoever reads a book.
+    /// Held by whoever reads a endpoints.
     reading: Mutex<()>,
     troubles: Mutex<HashMap<Destination, Known>>,
 }
 
 /// Every endpoint, as it was last read.
 #[derive(Default)]
-pub(crate) struct Book {
+pub(crate) struct Endpoints {
     endpoints: HashMap<EndpointId, Arc<Entry>>,
     of_account: HashMap<(AccountId, Environment), Vec<Arc<Entry>>>,
     trusted: HashSet<String>,
@@ -45,7 +46,7 @@ pub(crate) struct Entry {
 /// An address that fails, or is switched off.
 #[derive(Clone)]
 struct Known {
-    trouble: Trouble,
+    health: EndpointHealth,
     /// It is on its way into the store, or there.
     is_noted: bool,
     /// It is in the store: whatever is read there later is newer.
@@ -57,15 +58,15 @@ struct Known {
 pub(crate) enum Noted {
     Nothing,
     /// The address's trouble is to be stored; nothing: it is well.
-    Store(Option<Trouble>),
+    Store(Option<EndpointHealth>),
     /// It was switched off just now.
-    SwitchedOff(Trouble),
+    SwitchedOff(EndpointHealth),
 }
 
-impl Shelf {
-    pub(crate) fn new() -> Shelf {
-        Shelf {
-            book: ArcSwap::default(),
+impl EndpointCache {
+    pub(crate) fn new() -> EndpointCache {
+        EndpointCache {
+            endpoints: ArcSwap::default(),
             wanted: AtomicU64::new(1),
             reading: Mutex::default(),
             troubles: Mutex::default(),
@@ -77,21 +78,26 @@ impl Shelf {
         self.wanted.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The book, by `read` where it is outdated: one reads, the others wait for it.
-    fn current(&self, read: impl FnOnce() -> Result<Book, Fault>) -> Result<Arc<Book>, Fault> {
-        let good = |wanted| Some(self.book.load_full()).filter(|book| book.edition >= wanted);
-        if let Some(book) = good(self.wanted.load(Ordering::SeqCst)) {
-            return Ok(book);
+    /// The endpoints, by `read` where it is outdated: one reads, the others wait for it.
+    fn current(
+        &self,
+        read: impl FnOnce() -> Result<Endpoints, Fault>,
+    ) -> Result<Arc<Endpoints>, Fault> {
+        let good = |wanted| {
+            Some(self.endpoints.load_full()).filter(|endpoints| endpoints.edition >= wanted)
+        };
+        if let Some(endpoints) = good(self.wanted.load(Ordering::SeqCst)) {
+            return Ok(endpoints);
         }
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the reading: what changes meanwhile is read once more.
         let wanted = self.wanted.load(Ordering::SeqCst);
-        if let Some(book) = good(wanted) {
-            return Ok(book);
+        if let Some(endpoints) = good(wanted) {
+            return Ok(endpoints);
         }
-        let book = Arc::new(Book { edition: wanted, ..read()? });
-        self.book.store(book.clone());
-        Ok(book)
+        let endpoints = Arc::new(Endpoints { edition: wanted, ..read()? });
+        self.endpoints.store(endpoints.clone());
+        Ok(endpoints)
     }
 
     fn troubles(&self) -> MutexGuard<'_, HashMap<Destination, Known>> {
@@ -99,20 +105,20 @@ impl Shelf {
     }
 
     /// What is wrong with an address.
-    pub(crate) fn trouble(&self, address: &Destination) -> Option<Trouble> {
-        self.troubles().get(address).map(|known| known.trouble.clone())
+    pub(crate) fn health(&self, address: &Destination) -> Option<EndpointHealth> {
+        self.troubles().get(address).map(|known| known.health.clone())
     }
 
     /// Whether nothing is sent there.
     pub(crate) fn is_off(&self, address: &Destination) -> bool {
-        self.troubles().get(address).is_some_and(|known| known.trouble.off.is_some())
+        self.troubles().get(address).is_some_and(|known| known.health.off.is_some())
     }
 
     /// It took a webhook.
     pub(crate) fn is_well(&self, address: &Destination) -> Noted {
         let mut troubles = self.troubles();
         match troubles.get(address) {
-            Some(known) if known.trouble.off.is_none() => {
+            Some(known) if known.health.off.is_none() => {
                 let was_noted = known.is_noted;
                 troubles.remove(address);
                 if was_noted { Noted::Store(None) } else { Noted::Nothing }
@@ -122,42 +128,47 @@ impl Shelf {
     }
 
     /// It failed. What passes within a minute is not worth a commit.
-    pub(crate) fn has_failed(&self, address: &Destination, now: Timestamp, haste: u32) -> Noted {
+    pub(crate) fn has_failed(
+        &self,
+        address: &Destination,
+        now: Timestamp,
+        time_divisor: u32,
+    ) -> Noted {
         let mut troubles = self.troubles();
         if troubles.len() >= limits::FAILING_KNOWN && !troubles.contains_key(address) {
             return Noted::Nothing;
         }
         let known = troubles.entry(address.clone()).or_insert_with(|| Known {
-            trouble: Trouble { since: None, off: None },
+            health: EndpointHealth { since: None, off: None },
             is_noted: false,
             is_stored: false,
         });
-        let since = *known.trouble.since.get_or_insert(now);
-        if known.trouble.off.is_some() {
+        let since = *known.health.since.get_or_insert(now);
+        if known.health.off.is_some() {
             return Noted::Nothing;
         }
-        if now.since(since) >= OFF_AFTER / haste.max(1) {
+        if now.since(since) >= OFF_AFTER / time_divisor.max(1) {
             let why = "it has done nothing but fail for five days";
-            known.trouble.off = Some((now, why.to_owned()));
+            known.health.off = Some((now, why.to_owned()));
             (known.is_noted, known.is_stored) = (true, false);
-            return Noted::SwitchedOff(known.trouble.clone());
+            return Noted::SwitchedOff(known.health.clone());
         }
         if known.is_noted || now.since(since) < limits::FAILING_STORED_AFTER {
             return Noted::Nothing;
         }
         known.is_noted = true;
-        Noted::Store(Some(known.trouble.clone()))
+        Noted::Store(Some(known.health.clone()))
     }
 
     /// It said that nobody wants anything there.
     pub(crate) fn is_gone(&self, address: &Destination, now: Timestamp) -> Noted {
         let mut troubles = self.troubles();
         let why = "it answered 410, which says that nobody wants webhooks there any more";
-        let trouble = Trouble { since: None, off: Some((now, why.to_owned())) };
-        let known = Known { trouble: trouble.clone(), is_noted: true, is_stored: false };
+        let health = EndpointHealth { since: None, off: Some((now, why.to_owned())) };
+        let known = Known { health: health.clone(), is_noted: true, is_stored: false };
         match troubles.insert(address.clone(), known) {
-            Some(before) if before.trouble.off.is_some() => Noted::Nothing,
-            Some(_) | None => Noted::SwitchedOff(trouble),
+            Some(before) if before.health.off.is_some() => Noted::Nothing,
+            Some(_) | None => Noted::SwitchedOff(health),
         }
     }
 
@@ -174,7 +185,7 @@ impl Shelf {
     }
 }
 
-impl Book {
+impl Endpoints {
     /// An endpoint that was not removed.
     pub(crate) fn entry(&self, id: EndpointId) -> Option<&Arc<Entry>> {
         self.endpoints.get(&id).filter(|entry| entry.endpoint.removed_at.is_none())
@@ -216,52 +227,53 @@ impl Book {
 
 impl Engine {
     /// What is known of endpoints. A fault: it cannot be read, and nothing may be judged without it.
-    pub(crate) fn book(&self) -> Result<Arc<Book>, Fault> {
-        self.inner.webhooks.shelf.current(|| self.read_book())
+    pub(crate) fn cached_endpoints(&self) -> Result<Arc<Endpoints>, Fault> {
+        self.inner.webhooks.endpoint_cache.current(|| self.read_book())
     }
 
     /// Who gets an endpoint's webhooks; `None`: it is removed. Another node may have made it just now.
     pub(crate) fn entry(&self, id: EndpointId) -> Result<Option<Arc<Entry>>, Fault> {
-        let mut book = self.book()?;
-        if !book.endpoints.contains_key(&id) {
-            self.inner.webhooks.shelf.forget();
-            book = self.book()?;
+        let mut endpoints = self.cached_endpoints()?;
+        if !endpoints.endpoints.contains_key(&id) {
+            self.inner.webhooks.endpoint_cache.forget();
+            endpoints = self.cached_endpoints()?;
         }
-        Ok(book.entry(id).cloned())
+        Ok(endpoints.entry(id).cloned())
     }
 
     /// Looks whether another node has changed anything.
     pub(crate) fn look_for_changed_endpoints(&self) -> Result<(), Fault> {
-        let shelf = &self.inner.webhooks.shelf;
-        if self.inner.store.endpoints_version()? != shelf.book.load().version {
-            shelf.forget();
+        let endpoint_cache = &self.inner.webhooks.endpoint_cache;
+        if self.inner.store.endpoints_version()? != endpoint_cache.endpoints.load().version {
+            endpoint_cache.forget();
         }
         Ok(())
     }
 
-    fn read_book(&self) -> Result<Book, Fault> {
+    fn read_book(&self) -> Result<Endpoints, Fault> {
         let store = &self.inner.store;
         // Before the rest: what changes meanwhile is read once more.
-        let mut book = Book { version: store.endpoints_version()?, ..Book::default() };
+        let mut endpoints =
+            Endpoints { version: store.endpoints_version()?, ..Endpoints::default() };
         for endpoint in store.endpoints()? {
             let secrets = self.opened(&endpoint);
             let entry = Arc::new(Entry { endpoint, secrets });
             let row = &entry.endpoint;
             if row.removed_at.is_none() && row.key.is_none() {
                 let whose = (row.account, row.environment);
-                book.of_account.entry(whose).or_default().push(entry.clone());
+                endpoints.of_account.entry(whose).or_default().push(entry.clone());
             }
-            book.endpoints.insert(row.id, entry.clone());
+            endpoints.endpoints.insert(row.id, entry.clone());
         }
-        book.trusted = store.trusted_hosts()?.into_iter().collect();
+        endpoints.trusted = store.trusted_hosts()?.into_iter().collect();
         let stored = store.troubles()?;
-        let shelf = &self.inner.webhooks.shelf;
-        let mut troubles = shelf.troubles();
+        let endpoint_cache = &self.inner.webhooks.endpoint_cache;
+        let mut troubles = endpoint_cache.troubles();
         troubles.retain(|_, known| !known.is_stored);
-        let known = |trouble| Known { trouble, is_noted: true, is_stored: true };
-        troubles.extend(stored.into_iter().map(|(address, trouble)| (address, known(trouble))));
+        let known = |health| Known { health, is_noted: true, is_stored: true };
+        troubles.extend(stored.into_iter().map(|(address, health)| (address, known(health))));
         drop(troubles);
-        Ok(book)
+        Ok(endpoints)
     }
 }
 
@@ -271,7 +283,10 @@ pub(crate) fn wants(endpoint: &Endpoint, event: &str) -> bool {
 }
 
 /// The address that a webhook goes to.
-pub(crate) fn destination(key: &domain::PurchaseKey, owed: &telling::Owed) -> Destination {
+pub(crate) fn destination(
+    key: &domain::PurchaseKey,
+    owed: &schedule::PendingWebhook,
+) -> Destination {
     Destination { account: key.account, environment: key.environment, url: owed.url.clone() }
 }
 
@@ -280,25 +295,25 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    fn version(n: i64) -> Result<Book, Fault> {
-        Ok(Book { version: n, ..Book::default() })
+    fn version(n: i64) -> Result<Endpoints, Fault> {
+        Ok(Endpoints { version: n, ..Endpoints::default() })
     }
 
     #[test]
     fn nobody_goes_by_a_book_that_another_is_still_reading() {
-        let shelf = &Shelf::new();
+        let endpoint_cache = &EndpointCache::new();
         let (begun, begins) = mpsc::channel();
         let (go_on, goes_on) = mpsc::channel();
         std::thread::scope(|scope| {
             let reader = scope.spawn(move || {
-                shelf.current(move || {
+                endpoint_cache.current(move || {
                     begun.send(()).unwrap();
                     goes_on.recv().unwrap();
                     version(7)
                 })
             });
             begins.recv().unwrap();
-            let other = scope.spawn(move || shelf.current(|| version(8)));
+            let other = scope.spawn(move || endpoint_cache.current(|| version(8)));
             // It has every chance to come back too early.
             std::thread::sleep(std::time::Duration::from_millis(50));
             go_on.send(()).unwrap();
@@ -309,24 +324,24 @@ mod tests {
 
     #[test]
     fn what_changed_while_it_was_read_is_read_once_more() {
-        let shelf = Shelf::new();
-        let outdated = shelf.current(|| {
+        let endpoint_cache = EndpointCache::new();
+        let outdated = endpoint_cache.current(|| {
             // As another call would.
-            shelf.forget();
+            endpoint_cache.forget();
             version(1)
         });
         assert_eq!(outdated.unwrap().version, 1);
-        assert_eq!(shelf.current(|| version(2)).unwrap().version, 2);
-        assert_eq!(shelf.current(|| version(3)).unwrap().version, 2);
+        assert_eq!(endpoint_cache.current(|| version(2)).unwrap().version, 2);
+        assert_eq!(endpoint_cache.current(|| version(3)).unwrap().version, 2);
     }
 
     #[test]
     fn without_a_book_nothing_is_judged() {
-        let shelf = Shelf::new();
-        assert!(shelf.current(|| Err(Fault::Busy)).is_err());
-        assert_eq!(shelf.current(|| version(1)).unwrap().version, 1);
-        shelf.forget();
-        assert!(shelf.current(|| Err(Fault::Busy)).is_err());
-        assert_eq!(shelf.current(|| version(2)).unwrap().version, 2);
+        let endpoint_cache = EndpointCache::new();
+        assert!(endpoint_cache.current(|| Err(Fault::Busy)).is_err());
+        assert_eq!(endpoint_cache.current(|| version(1)).unwrap().version, 1);
+        endpoint_cache.forget();
+        assert!(endpoint_cache.current(|| Err(Fault::Busy)).is_err());
+        assert_eq!(endpoint_cache.current(|| version(2)).unwrap().version, 2);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// A webhook that a step owes to one endpoint, written in the commit of the step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owed {
+pub struct PendingWebhook {
     /// The event's name, as its face writes it: once for ever of a purchase and an endpoint.
     pub event: Cow<'static, str>,
     /// Counts from 1 within the purchase.
@@ -98,20 +98,20 @@ pub struct Again {
     /// How long the receiver asked to be left alone, if it said it is busy.
     pub asked: Option<Duration>,
     /// Any number: spreads tries by a fifth of the wait to either side.
-    pub chance: u32,
+    pub random: u32,
     /// Waits are divided by this: 1, but in tests.
-    pub haste: u32,
+    pub time_divisor: u32,
 }
 
 /// How long to wait now; `None`: it has been owed for long enough. What a busy receiver asked for
 /// counts up to twice the step.
 pub fn again_after(again: Again, owed_for: Duration) -> Option<Duration> {
-    let haste = again.haste.max(1);
-    if owed_for >= GIVEN_UP_AFTER / haste {
+    let time_divisor = again.time_divisor.max(1);
+    if owed_for >= GIVEN_UP_AFTER / time_divisor {
         return None;
     }
-    let step = step_after(again.tries) / haste;
-    let spread = step * (800 + again.chance % 401) / 1000;
+    let step = step_after(again.tries) / time_divisor;
+    let spread = step * (800 + again.random % 401) / 1000;
     Some(again.asked.map_or(spread, |asked| asked.clamp(spread, step * 2)))
 }
 
@@ -127,11 +127,11 @@ pub fn host_of(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn waits(chance: u32) -> Vec<u64> {
+    fn waits(random: u32) -> Vec<u64> {
         let mut owed_for = Duration::ZERO;
         let mut waits = Vec::new();
         for tries in 1.. {
-            let again = Again { tries, asked: None, chance, haste: 1 };
+            let again = Again { tries, asked: None, random, time_divisor: 1 };
             let Some(wait) = again_after(again, owed_for) else { break };
             owed_for += wait;
             waits.push(wait.as_secs());
@@ -154,7 +154,7 @@ mod tests {
     fn a_busy_receiver_is_left_alone_within_reason() {
         let wait = |asked: u64| {
             let asked = Some(Duration::from_secs(asked));
-            let again = Again { tries: 2, asked, chance: 200, haste: 1 };
+            let again = Again { tries: 2, asked, random: 200, time_divisor: 1 };
             again_after(again, Duration::ZERO).unwrap().as_secs()
         };
         assert_eq!([wait(0), wait(400), wait(86_400)], [300, 400, 600]);

@@ -6,7 +6,7 @@
 //! ended before this one started; of another node's, when it was first seen here.
 
 use domain::PurchaseId;
-use domain::settle::{ASK_AFTER, SUBMIT_WITHIN};
+use domain::purchase::settle::{ASK_AFTER, SUBMIT_WITHIN};
 use domain::upstream::AttemptRef;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,20 +17,20 @@ use std::time::Duration;
 const SEND_WITHIN: Duration = ASK_AFTER.saturating_sub(SUBMIT_WITHIN);
 /// Ended calls that are remembered; past that the oldest are forgotten after an hour, which is
 /// longer than any upstream's grace.
-const ENDED_MOST: usize = 10_000;
+const ENDED_MAX: usize = 10_000;
 const ENDED_KEPT: Duration = Duration::from_secs(3600);
 
 /// The attempts of this process.
 #[derive(Debug)]
-pub(crate) struct Out {
+pub(crate) struct InFlight {
     started: Duration,
     /// Whether other nodes send too.
     is_shared: bool,
-    legs: Mutex<HashMap<AttemptRef, Leg>>,
+    legs: Mutex<HashMap<AttemptRef, Flight>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Leg {
+enum Flight {
     /// Drafted then, by so many who race to record it; perhaps called, not back.
     Going { drafted: Duration, drafts: u32 },
     /// The call has ended then, with or without an answer.
@@ -39,26 +39,28 @@ enum Leg {
     Others { seen: Duration },
 }
 
-impl Out {
-    pub(crate) fn new(now: Duration, is_shared: bool) -> Out {
-        Out { started: now, is_shared, legs: Mutex::new(HashMap::new()) }
+impl InFlight {
+    pub(crate) fn new(now: Duration, is_shared: bool) -> InFlight {
+        InFlight { started: now, is_shared, legs: Mutex::new(HashMap::new()) }
     }
 
     /// An attempt is about to go on record, and then out.
     pub(crate) fn leave(&self, attempt: AttemptRef, now: Duration) {
         let mut legs = self.legs();
-        if legs.len() >= ENDED_MOST {
+        if legs.len() >= ENDED_MAX {
             legs.retain(|_, leg| match leg {
-                Leg::Going { .. } => true,
-                Leg::Back { at } | Leg::Others { seen: at } => now.saturating_sub(*at) < ENDED_KEPT,
+                Flight::Going { .. } => true,
+                Flight::Back { at } | Flight::Others { seen: at } => {
+                    now.saturating_sub(*at) < ENDED_KEPT
+                }
             });
         }
         match legs.get_mut(&attempt) {
-            Some(Leg::Going { drafts, .. }) => *drafts += 1,
+            Some(Flight::Going { drafts, .. }) => *drafts += 1,
             // Somebody else's draft of it won, and went: this one will lose, and must leave no trace.
-            Some(Leg::Back { .. } | Leg::Others { .. }) => {}
+            Some(Flight::Back { .. } | Flight::Others { .. }) => {}
             None => {
-                legs.insert(attempt, Leg::Going { drafted: now, drafts: 1 });
+                legs.insert(attempt, Flight::Going { drafted: now, drafts: 1 });
             }
         }
     }
@@ -66,7 +68,7 @@ impl Out {
     /// A draft did not go on record: its purchase was refused, or another draft won.
     pub(crate) fn withdraw(&self, attempt: AttemptRef) {
         let mut legs = self.legs();
-        if let Some(Leg::Going { drafts, .. }) = legs.get_mut(&attempt) {
+        if let Some(Flight::Going { drafts, .. }) = legs.get_mut(&attempt) {
             *drafts = drafts.saturating_sub(1);
             if *drafts == 0 {
                 legs.remove(&attempt);
@@ -77,14 +79,14 @@ impl Out {
     /// Whether it may still be called: its record did not take too long.
     pub(crate) fn may_call(&self, attempt: AttemptRef, now: Duration) -> bool {
         match self.legs().get(&attempt) {
-            Some(Leg::Going { drafted, .. }) => now.saturating_sub(*drafted) < SEND_WITHIN,
-            Some(Leg::Back { .. } | Leg::Others { .. }) | None => false,
+            Some(Flight::Going { drafted, .. }) => now.saturating_sub(*drafted) < SEND_WITHIN,
+            Some(Flight::Back { .. } | Flight::Others { .. }) | None => false,
         }
     }
 
     /// Its call has ended.
     pub(crate) fn back(&self, attempt: AttemptRef, now: Duration) {
-        self.legs().insert(attempt, Leg::Back { at: now });
+        self.legs().insert(attempt, Flight::Back { at: now });
     }
 
     /// Forgets every attempt of a purchase that is final: nobody will ask.
@@ -97,7 +99,7 @@ impl Out {
 
     /// Whether its call may be under way.
     pub(crate) fn is_out(&self, attempt: AttemptRef) -> bool {
-        matches!(self.legs().get(&attempt), Some(Leg::Going { .. }))
+        matches!(self.legs().get(&attempt), Some(Flight::Going { .. }))
     }
 
     /// For how long nothing of ours was on its way: since its call ended, or, if an earlier process
@@ -106,17 +108,17 @@ impl Out {
     pub(crate) fn quiet_for(&self, attempt: AttemptRef, now: Duration) -> Duration {
         let mut legs = self.legs();
         if self.is_shared && !legs.contains_key(&attempt) {
-            legs.insert(attempt, Leg::Others { seen: now });
+            legs.insert(attempt, Flight::Others { seen: now });
         }
         match legs.get(&attempt) {
-            Some(Leg::Going { .. }) => Duration::ZERO,
-            Some(Leg::Back { at }) => now.saturating_sub(*at),
-            Some(Leg::Others { seen }) => now.saturating_sub(*seen + ASK_AFTER),
+            Some(Flight::Going { .. }) => Duration::ZERO,
+            Some(Flight::Back { at }) => now.saturating_sub(*at),
+            Some(Flight::Others { seen }) => now.saturating_sub(*seen + ASK_AFTER),
             None => now.saturating_sub(self.started),
         }
     }
 
-    fn legs(&self) -> MutexGuard<'_, HashMap<AttemptRef, Leg>> {
+    fn legs(&self) -> MutexGuard<'_, HashMap<AttemptRef, Flight>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_draft_that_loses_takes_nothing_from_the_one_that_won() {
-        let out = Out::new(Duration::ZERO, false);
+        let out = InFlight::new(Duration::ZERO, false);
         out.leave(attempt(), SECOND);
         out.leave(attempt(), SECOND);
         out.withdraw(attempt());
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_took_too_long_to_record_is_not_called() {
-        let out = Out::new(Duration::ZERO, false);
+        let out = InFlight::new(Duration::ZERO, false);
         out.leave(attempt(), SECOND);
         assert!(!out.may_call(attempt(), SECOND + SEND_WITHIN));
         assert_eq!(out.quiet_for(attempt(), 100 * SECOND), Duration::ZERO);
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_another_node_sent_may_be_on_its_way_for_as_long_as_a_call_takes() {
-        let out = Out::new(Duration::ZERO, true);
+        let out = InFlight::new(Duration::ZERO, true);
         assert_eq!(out.quiet_for(attempt(), 100 * SECOND), Duration::ZERO);
         assert_eq!(out.quiet_for(attempt(), 100 * SECOND + ASK_AFTER), Duration::ZERO);
         assert_eq!(out.quiet_for(attempt(), 103 * SECOND + ASK_AFTER), 3 * SECOND);

@@ -3,10 +3,31 @@
 //! Not here: the operators' own prices. Invariant: the same rules give the same price; it is fixed
 //! when the money is held, stored, and never computed again (CONTRACT A-17).
 
-use crate::account::{AccountId, Plan};
-use crate::catalog::{Kind, Want};
+use crate::account::{AccountId, Environment, Plan};
+use crate::catalog::kind::Kind;
 use crate::clock::Timestamp;
 use crate::money::Money;
+
+/// What somebody wants to buy, as far as price and route depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceQuery<'a> {
+    /// Who buys.
+    pub account: AccountId,
+    /// On which plan; none for a customer.
+    pub plan: Option<Plan>,
+    /// Where.
+    pub environment: Environment,
+    /// From whom: the operator's code.
+    pub operator: &'a str,
+    /// What.
+    pub kind: Kind,
+    /// For whom.
+    pub recipient: &'a str,
+    /// For how much.
+    pub amount: Money,
+    /// When.
+    pub at: Timestamp,
+}
 
 /// What a rule sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,27 +94,31 @@ pub struct Price {
 /// Fee and commission of a purchase: for each, the most specific rule that applies (account before
 /// plan before operator before kind; a dated rule before an undated one; then the later). No rule:
 /// nothing. `None` on overflow.
-pub fn price(rules: &[PriceRule], want: &Want<'_>) -> Option<Price> {
-    let charge = |charge| match best(rules, charge, want) {
-        Some(rule) => rule.apply(want.amount),
-        None => Some(Money::zero(want.amount.currency())),
+pub fn price(rules: &[PriceRule], query: &PriceQuery<'_>) -> Option<Price> {
+    let charge = |charge| match best(rules, charge, query) {
+        Some(rule) => rule.apply(query.amount),
+        None => Some(Money::zero(query.amount.currency())),
     };
     Some(Price { fee: charge(Charge::Fee)?, commission: charge(Charge::Commission)? })
 }
 
-fn best<'r>(rules: &'r [PriceRule], charge: Charge, want: &Want<'_>) -> Option<&'r PriceRule> {
-    rules.iter().filter(|r| r.charge == charge && r.applies(want)).max_by_key(|r| r.rank())
+fn best<'r>(
+    rules: &'r [PriceRule],
+    charge: Charge,
+    query: &PriceQuery<'_>,
+) -> Option<&'r PriceRule> {
+    rules.iter().filter(|r| r.charge == charge && r.applies(query)).max_by_key(|r| r.rank())
 }
 
 impl PriceRule {
-    fn applies(&self, want: &Want<'_>) -> bool {
-        self.flat.currency() == want.amount.currency()
-            && self.account.is_none_or(|a| a == want.account)
-            && self.plan.as_deref().is_none_or(|p| want.plan.map(Plan::code) == Some(p))
-            && self.operator.as_deref().is_none_or(|o| o == want.operator)
-            && self.kind.is_none_or(|k| k == want.kind)
-            && self.from.is_none_or(|from| from <= want.at)
-            && self.until.is_none_or(|until| want.at < until)
+    fn applies(&self, query: &PriceQuery<'_>) -> bool {
+        self.flat.currency() == query.amount.currency()
+            && self.account.is_none_or(|a| a == query.account)
+            && self.plan.as_deref().is_none_or(|p| query.plan.map(Plan::code) == Some(p))
+            && self.operator.as_deref().is_none_or(|o| o == query.operator)
+            && self.kind.is_none_or(|k| k == query.kind)
+            && self.from.is_none_or(|from| from <= query.at)
+            && self.until.is_none_or(|until| query.at < until)
     }
 
     const fn rank(&self) -> (bool, bool, bool, bool, bool, i64) {
@@ -148,8 +173,8 @@ mod tests {
         }
     }
 
-    fn want(kind: Kind, amount: i64) -> Want<'static> {
-        Want {
+    fn query(kind: Kind, amount: i64) -> PriceQuery<'static> {
+        PriceQuery {
             account: AccountId(7),
             plan: Some(Plan::Business),
             environment: Environment::Sandbox,
@@ -161,8 +186,8 @@ mod tests {
         }
     }
 
-    fn price_of(rules: &[PriceRule], want: &Want<'_>) -> (i64, i64) {
-        let price = price(rules, want).unwrap();
+    fn price_of(rules: &[PriceRule], query: &PriceQuery<'_>) -> (i64, i64) {
+        let price = price(rules, query).unwrap();
         (price.fee.minor(), price.commission.minor())
     }
 
@@ -174,9 +199,9 @@ mod tests {
             PriceRule { kind: Some(Kind::Offer), share_ppm: 5_000, ..rule(3, Charge::Fee) },
             PriceRule { kind: Some(Kind::Offer), share_ppm: 15_000, ..rule(4, Charge::Commission) },
         ];
-        assert_eq!(price_of(&rules, &want(Kind::Recharge, 1_000)), (50, 150));
-        assert_eq!(price_of(&rules, &want(Kind::Offer, 6_800)), (34, 102));
-        assert_eq!(price_of(&rules, &want(Kind::Banking, 6_800)), (0, 0));
+        assert_eq!(price_of(&rules, &query(Kind::Recharge, 1_000)), (50, 150));
+        assert_eq!(price_of(&rules, &query(Kind::Offer, 6_800)), (34, 102));
+        assert_eq!(price_of(&rules, &query(Kind::Banking, 6_800)), (0, 0));
     }
 
     #[test]
@@ -185,7 +210,7 @@ mod tests {
         let mut rules = vec![fee(1, 1)];
         let mut check = |rule: PriceRule, expected| {
             rules.insert(0, rule);
-            assert_eq!(price_of(&rules, &want(Kind::Recharge, 1_000)).0, expected);
+            assert_eq!(price_of(&rules, &query(Kind::Recharge, 1_000)).0, expected);
         };
         check(fee(2, 2), 2);
         check(PriceRule { kind: Some(Kind::Offer), ..fee(3, 99) }, 2);
@@ -224,7 +249,7 @@ mod tests {
             [(1_000, 150), (5_000, 150), (10_000, 200), (20_000, 300), (90_000, 300)]
         {
             assert_eq!(
-                price_of(std::slice::from_ref(&both), &want(Kind::Recharge, amount)).0,
+                price_of(std::slice::from_ref(&both), &query(Kind::Recharge, amount)).0,
                 fee,
                 "{amount}"
             );
@@ -247,8 +272,8 @@ mod tests {
             }).collect();
             let mut turned = rules.clone();
             turned.rotate_left(rotate % rules.len());
-            let want = want(Kind::Recharge, 1_000);
-            prop_assert_eq!(price(&rules, &want), price(&turned, &want));
+            let query = query(Kind::Recharge, 1_000);
+            prop_assert_eq!(price(&rules, &query), price(&turned, &query));
         }
     }
 }

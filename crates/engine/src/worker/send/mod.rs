@@ -4,16 +4,16 @@
 //! is claimed when it is due. Invariant: nothing is sent twice at once, and nothing is lost: whatever
 //! is not on record as taken is due again when its lease ends.
 
-mod lines;
+mod host_queues;
 
 use crate::webhooks::{Noted, destination};
 use crate::{Engine, WebhookParts, limits};
 use domain::PurchaseId;
 use domain::clock::Timestamp;
 use domain::ids::first_at;
-use domain::telling::{Again, REFUSALS_HOLD_UP, again_after, host_of, webhook_id};
-use domain::webhook::{Delivery, Parcel, Verdict};
-use lines::{Full, Lines, Thread, Went};
+use domain::webhook::schedule::{Again, REFUSALS_HOLD_UP, again_after, host_of, webhook_id};
+use domain::webhook::{Delivery, DeliveryResult, WebhookPost};
+use host_queues::{Full, HostQueues, Thread, Went};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(crate) enum Arrival {
     /// What a step owed just now: one purchase's for one endpoint, in order.
     Fresh(Thread),
     /// What was claimed.
-    Claimed(Vec<DueWebhook>),
+    Leased(Vec<DueWebhook>),
     /// Somebody is back from a host.
     Back(String, Went),
 }
@@ -41,7 +41,7 @@ impl Engine {
         let Some(mut arrived) = taken.filter(|_| self.inner.webhooks.parts.is_some()) else {
             return;
         };
-        let mut lines = Lines::default();
+        let mut lines = HostQueues::default();
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
@@ -65,18 +65,18 @@ impl Engine {
         }
     }
 
-    fn line_up_more(&self, lines: &mut Lines, arrived: &mut mpsc::Receiver<Arrival>) {
+    fn line_up_more(&self, lines: &mut HostQueues, arrived: &mut mpsc::Receiver<Arrival>) {
         for _ in 0..limits::WEBHOOKS_CLAIMED {
             let Ok(arrival) = arrived.try_recv() else { return };
             self.line_up(lines, arrival);
         }
     }
 
-    fn line_up(&self, lines: &mut Lines, arrival: Arrival) {
+    fn line_up(&self, lines: &mut HostQueues, arrival: Arrival) {
         match arrival {
             // Full: due when its lease ends.
             Arrival::Fresh(thread) => drop(self.queue(lines, thread)),
-            Arrival::Claimed(due) => {
+            Arrival::Leased(due) => {
                 let mut put_off = Vec::new();
                 for thread in threads(due) {
                     if let Err(full) = self.queue(lines, thread) {
@@ -97,10 +97,11 @@ impl Engine {
         }
     }
 
-    fn queue(&self, lines: &mut Lines, thread: Thread) -> Result<(), Full> {
+    fn queue(&self, lines: &mut HostQueues, thread: Thread) -> Result<(), Full> {
         let Some(first) = thread.first() else { return Ok(()) };
         let host = host_of(&first.owed.url);
-        let is_trusted = self.book().is_ok_and(|book| book.trusts(&host)) || self.is_ours(&host);
+        let is_trusted =
+            self.cached_endpoints().is_ok_and(|book| book.trusts(&host)) || self.is_ours(&host);
         lines.arrive(host, thread, is_trusted)
     }
 
@@ -130,15 +131,15 @@ impl Engine {
         }
         let mut looked_at = self.monotonic();
         while !stop.is_cancelled() {
-            let nap = match self.claim_webhooks().await {
-                Ok(nap) => nap,
+            let idle_wait = match self.claim_webhooks().await {
+                Ok(idle_wait) => idle_wait,
                 Err(fault) => {
                     tracing::warn!(%fault, "no webhooks could be taken");
-                    limits::SLEEP_MOST
+                    limits::SLEEP_MAX
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(nap) => {}
+                () = tokio::time::sleep(idle_wait) => {}
                 () = self.inner.webhooks.due.notified() => {}
                 () = stop.cancelled() => return,
             }
@@ -156,29 +157,29 @@ impl Engine {
     async fn claim_webhooks(&self) -> Result<Duration, Fault> {
         let now = self.now();
         if self.is_halted() {
-            return Ok(limits::SLEEP_MOST);
+            return Ok(limits::SLEEP_MAX);
         }
         match self.inner.store.next_webhook_due()? {
-            None => return Ok(limits::SLEEP_MOST),
+            None => return Ok(limits::SLEEP_MAX),
             Some(due) if due > now => {
-                return Ok(due.since(now).clamp(NAP_LEAST, limits::SLEEP_MOST));
+                return Ok(due.since(now).clamp(NAP_MIN, limits::SLEEP_MAX));
             }
             Some(_) => {}
         }
         let waiting = self.inner.webhooks.waiting.load(Ordering::Relaxed);
         if waiting >= limits::WEBHOOKS_WAITING / 2 {
-            return Ok(NAP_LEAST * 10);
+            return Ok(NAP_MIN * 10);
         }
         let (lease, limit) = (limits::WEBHOOK_LEASE, limits::WEBHOOKS_CLAIMED);
-        let claim = Change::Webhook(WebhookChange::Claim { now, lease, limit });
+        let claim = Change::Webhook(WebhookChange::Lease { now, lease, limit });
         let Ok(Done::Webhooks(due)) = self.inner.store.write(claim).await? else {
-            return Ok(limits::SLEEP_MOST);
+            return Ok(limits::SLEEP_MAX);
         };
         if !due.is_empty() {
             // The lines are gone at the end of the process only.
-            let _ = self.inner.webhooks.arrivals().send(Arrival::Claimed(due)).await;
+            let _ = self.inner.webhooks.arrivals().send(Arrival::Leased(due)).await;
         }
-        Ok(NAP_LEAST)
+        Ok(NAP_MIN)
     }
 
     /// Tells one purchase's webhooks to one endpoint, one after the other. One that is not taken
@@ -195,7 +196,7 @@ impl Engine {
             }
             let Some((end, tried)) = self.tell_one(parts, &webhook).await else { break };
             match (&tried, end) {
-                (Some(_), End::Taken) => went.taken += 1,
+                (Some(_), End::Accepted) => went.taken += 1,
                 (Some(_), End::PutOff { .. } | End::GivenUp | End::Off) => went.failed += 1,
                 (None, _) => {}
             }
@@ -204,7 +205,7 @@ impl Engine {
                     let refusals = webhook.refusals + u32::from(refused);
                     (refusals < REFUSALS_HOLD_UP).then_some(until)
                 }
-                End::Taken | End::GivenUp | End::Off => None,
+                End::Accepted | End::GivenUp | End::Off => None,
             };
             held_up_until = holds_up;
             let release = (n == last && holds_up.is_none()).then(|| self.now());
@@ -220,7 +221,7 @@ impl Engine {
         webhook: &DueWebhook,
     ) -> Option<(End, Option<Tried>)> {
         let address = destination(&webhook.key, &webhook.owed);
-        if self.inner.webhooks.shelf().is_off(&address) {
+        if self.inner.webhooks.endpoint_cache().is_off(&address) {
             return Some((End::Off, None));
         }
         let at = self.now();
@@ -240,17 +241,17 @@ impl Engine {
         let Some(signature) = entry.secrets.sign(&id, at, &webhook.owed.body) else {
             return Some((later, None));
         };
-        let parcel = parcel(webhook, id, at, signature);
-        let delivery = tokio::time::timeout(limits::WEBHOOK_WITHIN, parts.sender.deliver(&parcel));
+        let post = post(webhook, id, at, signature);
+        let delivery = tokio::time::timeout(limits::WEBHOOK_WITHIN, parts.sender.deliver(&post));
         let delivery = delivery.await.unwrap_or_else(|_| Delivery {
-            verdict: Verdict::Failed,
+            verdict: DeliveryResult::Failed,
             status: None,
             took: limits::WEBHOOK_WITHIN,
             says: "no answer in time".to_owned(),
         });
         let end = self.judge(parts, webhook, &address, &delivery);
         tracing::debug!(
-            webhook = parcel.headers[0].1,
+            webhook = post.headers[0].1,
             verdict = word(delivery.verdict),
             status = delivery.status,
             "a webhook was sent"
@@ -270,30 +271,30 @@ impl Engine {
         delivery: &Delivery,
     ) -> End {
         let now = self.now();
-        let shelf = self.inner.webhooks.shelf();
+        let shelf = self.inner.webhooks.endpoint_cache();
         let (asked, refused) = match delivery.verdict {
-            Verdict::Taken => {
+            DeliveryResult::Accepted => {
                 self.write_noted(address, shelf.is_well(address));
-                return End::Taken;
+                return End::Accepted;
             }
-            Verdict::Gone => {
+            DeliveryResult::Gone => {
                 self.write_noted(address, shelf.is_gone(address, now));
                 return End::Off;
             }
-            Verdict::Busy { after } => (after, false),
-            Verdict::Failed => (None, delivery.status.is_some_and(is_refusal)),
-            Verdict::Blocked => (None, false),
+            DeliveryResult::Busy { after } => (after, false),
+            DeliveryResult::Failed => (None, delivery.status.is_some_and(is_refusal)),
+            DeliveryResult::Blocked => (None, false),
         };
         self.write_noted(address, shelf.has_failed(address, now, parts.time_divisor));
         let tries = webhook.tries + 1;
-        if delivery.verdict == Verdict::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
+        if delivery.verdict == DeliveryResult::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
             tracing::error!(account = %webhook.key.account, purchase = %webhook.key.id, "a webhook's address has led to a place that is not public, time and again");
         }
         let mut random = [0; 4];
         // Without chance the tries of many fall together.
         let _ = self.inner.random.fill(&mut random);
-        let chance = u32::from_le_bytes(random);
-        let again = Again { tries, asked, chance, haste: parts.time_divisor };
+        let random = u32::from_le_bytes(random);
+        let again = Again { tries, asked, random, time_divisor: parts.time_divisor };
         match again_after(again, now.since(webhook.owed_since)) {
             Some(wait) => End::PutOff { until: now.after(wait), refused },
             None => {
@@ -305,18 +306,18 @@ impl Engine {
 
     fn write_noted(&self, address: &Destination, noted: Noted) {
         let (engine, address) = (self.clone(), address.clone());
-        let trouble = match noted {
+        let health = match noted {
             Noted::Nothing => return,
-            Noted::Store(trouble) => trouble,
-            Noted::SwitchedOff(trouble) => {
-                let why = trouble.off.as_ref().map_or("", |(_, why)| why);
+            Noted::Store(health) => health,
+            Noted::SwitchedOff(health) => {
+                let why = health.off.as_ref().map_or("", |(_, why)| why);
                 self.tell_of_switch_off(&address, why);
-                Some(trouble)
+                Some(health)
             }
         };
         self.inner.tasks.spawn(async move {
-            let shelf = engine.inner.webhooks.shelf();
-            match engine.write_trouble(&address, trouble).await {
+            let shelf = engine.inner.webhooks.endpoint_cache();
+            match engine.write_trouble(&address, health).await {
                 Ok(()) => shelf.is_stored(&address),
                 Err(fault) => tracing::warn!(%fault, "an address's trouble could not be noted"),
             }
@@ -359,7 +360,7 @@ impl Engine {
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
             match engine.inner.store.write(change).await {
-                Ok(_) => engine.inner.webhooks.shelf().forget(),
+                Ok(_) => engine.inner.webhooks.endpoint_cache().forget(),
                 Err(fault) => {
                     tracing::warn!(%fault, "what is known of a host could not be noted");
                 }
@@ -374,8 +375,8 @@ impl Engine {
             let before_id = PurchaseId(first_at(before));
             let limit = limits::WEBHOOKS_PRUNED;
             let prune = WebhookChange::Prune { before, before_id, limit };
-            let nap = match self.inner.store.write(Change::Webhook(prune)).await {
-                Ok(Ok(Done::Counted(count))) if count >= limit as usize => limits::SLEEP_MOST,
+            let idle_wait = match self.inner.store.write(Change::Webhook(prune)).await {
+                Ok(Ok(Done::Counted(count))) if count >= limit as usize => limits::SLEEP_MAX,
                 Ok(_) => limits::PRUNE_EVERY,
                 Err(fault) => {
                     tracing::warn!(%fault, "old webhooks could not be forgotten");
@@ -383,7 +384,7 @@ impl Engine {
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(nap) => {}
+                () = tokio::time::sleep(idle_wait) => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -391,7 +392,7 @@ impl Engine {
 }
 
 /// When something is due but there is no room, look again this often.
-const NAP_LEAST: Duration = Duration::from_millis(5);
+const NAP_MIN: Duration = Duration::from_millis(5);
 
 /// Parts what was claimed, in its order, into what belongs together.
 fn threads(due: Vec<DueWebhook>) -> Vec<Thread> {
@@ -410,8 +411,8 @@ fn threads(due: Vec<DueWebhook>) -> Vec<Thread> {
     threads
 }
 
-fn parcel(webhook: &DueWebhook, id: String, at: Timestamp, signature: String) -> Parcel {
-    Parcel {
+fn post(webhook: &DueWebhook, id: String, at: Timestamp, signature: String) -> WebhookPost {
+    WebhookPost {
         url: webhook.owed.url.clone(),
         environment: webhook.key.environment,
         headers: vec![
@@ -430,12 +431,12 @@ const fn is_refusal(status: u16) -> bool {
 }
 
 /// For the log.
-const fn word(verdict: Verdict) -> &'static str {
+const fn word(verdict: DeliveryResult) -> &'static str {
     match verdict {
-        Verdict::Taken => "taken",
-        Verdict::Failed => "failed",
-        Verdict::Gone => "gone",
-        Verdict::Busy { .. } => "busy",
-        Verdict::Blocked => "blocked",
+        DeliveryResult::Accepted => "taken",
+        DeliveryResult::Failed => "failed",
+        DeliveryResult::Gone => "gone",
+        DeliveryResult::Busy { .. } => "busy",
+        DeliveryResult::Blocked => "blocked",
     }
 }

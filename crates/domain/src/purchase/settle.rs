@@ -5,12 +5,12 @@
 //! (store) and learning what happened (engine). Invariant: nothing else makes a [`Move`].
 
 use crate::clock::Timestamp;
-use crate::journal::Journal;
-use crate::lifecycle::{self, Event, Job, State, Step};
+use crate::ledger::journal::Journal;
+use crate::purchase::lifecycle::{self, Event, Job, State, Step};
+use crate::purchase::slip::Slip;
 use crate::purchase::{Attempt, Decider, Purchase};
-use crate::slip::Slip;
-use crate::telling::Owed;
 use crate::upstream::UpstreamCode;
+use crate::webhook::schedule::PendingWebhook;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ pub struct Move {
     /// What the end customer keeps of it.
     pub slip: Option<Box<Slip>>,
     /// What its account's servers are told of it.
-    pub webhooks: Vec<Arc<Owed>>,
+    pub webhooks: Vec<Arc<PendingWebhook>>,
 }
 
 /// Something that staff must look into.

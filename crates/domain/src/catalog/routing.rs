@@ -4,7 +4,8 @@
 //! waits for staff, who deliver it by hand (CONTRACT A-16).
 
 use crate::account::Environment;
-use crate::catalog::{Kind, Want};
+use crate::catalog::kind::Kind;
+use crate::catalog::pricing::PriceQuery;
 use crate::upstream::UpstreamCode;
 
 /// One route. What is `None` applies to all.
@@ -36,8 +37,8 @@ pub struct Path {
 }
 
 /// The most specific route that applies: recipient before operator before kind, then the later.
-pub fn path(routes: &[Route], want: &Want<'_>) -> Path {
-    let best = routes.iter().filter(|r| r.applies(want)).max_by_key(|r| r.rank());
+pub fn path(routes: &[Route], query: &PriceQuery<'_>) -> Path {
+    let best = routes.iter().filter(|r| r.applies(query)).max_by_key(|r| r.rank());
     best.map_or_else(Path::default, |r| Path {
         upstreams: r.upstreams.clone(),
         needs_approval: r.needs_approval,
@@ -52,11 +53,11 @@ impl Path {
 }
 
 impl Route {
-    fn applies(&self, want: &Want<'_>) -> bool {
-        self.environment == want.environment
-            && self.operator.as_deref().is_none_or(|o| o == want.operator)
-            && self.kind.is_none_or(|k| k == want.kind)
-            && self.recipient_ends.as_deref().is_none_or(|end| want.recipient.ends_with(end))
+    fn applies(&self, query: &PriceQuery<'_>) -> bool {
+        self.environment == query.environment
+            && self.operator.as_deref().is_none_or(|o| o == query.operator)
+            && self.kind.is_none_or(|k| k == query.kind)
+            && self.recipient_ends.as_deref().is_none_or(|end| query.recipient.ends_with(end))
     }
 
     const fn rank(&self) -> (bool, bool, bool, i64) {
@@ -84,7 +85,7 @@ mod tests {
     }
 
     fn path_of(routes: &[Route], recipient: &str, kind: Kind) -> (String, bool) {
-        let want = Want {
+        let query = PriceQuery {
             account: AccountId(7),
             plan: None,
             environment: Environment::Sandbox,
@@ -94,7 +95,7 @@ mod tests {
             amount: Money::new(1_000, Currency::BDT),
             at: Timestamp(0),
         };
-        let path = path(routes, &want);
+        let path = path(routes, &query);
         (
             path.upstreams.iter().map(UpstreamCode::as_str).collect::<Vec<_>>().join(","),
             path.needs_approval,

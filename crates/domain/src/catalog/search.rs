@@ -7,20 +7,20 @@
 use std::cmp::Reverse;
 
 use crate::catalog::Catalog;
-use crate::product::Product;
+use crate::catalog::product::Product;
 
 /// So many characters of a query are read; a title is shorter, and anybody may ask.
-pub const QUERY_LENGTH_MOST: usize = 64;
+pub const QUERY_LENGTH_MAX: usize = 64;
 
 /// So many words of a query are read; each one is held against every word of the catalog.
-pub const QUERY_WORDS_MOST: usize = 8;
+pub const QUERY_WORDS_MAX: usize = 8;
 
 /// The products that fit the query, best first, at most so many; equally good ones by id. A query
 /// without a letter or digit finds nothing. What is not sold is not found.
 pub fn search<'c>(catalog: &'c Catalog, query: &str, most: usize) -> Vec<&'c Product> {
-    let query: String = query.chars().take(QUERY_LENGTH_MOST).collect();
+    let query: String = query.chars().take(QUERY_LENGTH_MAX).collect();
     let asked: Vec<Asked> =
-        words(&query).into_iter().take(QUERY_WORDS_MOST).map(Asked::new).collect();
+        words(&query).into_iter().take(QUERY_WORDS_MAX).map(Asked::new).collect();
     if asked.is_empty() {
         return Vec::new();
     }
@@ -176,9 +176,10 @@ fn alike_ppm(one: &[Trigram], other: &[Trigram]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Kind, Operator, Service};
+    use crate::catalog::kind::Kind;
+    use crate::catalog::product::{BillFormat, Category, CategoryId, Pricing, ProductId};
+    use crate::catalog::{Operator, Service};
     use crate::money::{Currency, Money};
-    use crate::product::{BillFormat, Category, CategoryId, Pricing, ProductId};
     use proptest::prelude::*;
 
     fn operator(id: i64, code: &str, aliases: &[&str], name: &str) -> Operator {
@@ -317,9 +318,9 @@ mod tests {
     #[test]
     fn a_query_is_read_up_to_its_limits_and_a_list_is_cut() {
         let catalog = catalog();
-        let padded = format!("dstv{}qqqq", " ".repeat(QUERY_LENGTH_MOST));
+        let padded = format!("dstv{}qqqq", " ".repeat(QUERY_LENGTH_MAX));
         assert_eq!(ids(&catalog, &padded), [61]);
-        let wordy = format!("{}qqqq", "dstv ".repeat(QUERY_WORDS_MOST));
+        let wordy = format!("{}qqqq", "dstv ".repeat(QUERY_WORDS_MAX));
         assert_eq!(ids(&catalog, &wordy), [61]);
         assert_eq!(search(&catalog, "airtime", 2).len(), 2);
         assert!(search(&catalog, "airtime", 0).is_empty());

@@ -1,17 +1,17 @@
 //! What a face asks for, already parsed and valid; and what it gets.
 
 use crate::access::Caller;
-use domain::catalog::{Kind, ServiceType};
-use domain::purchase::{Details, Space};
+use domain::catalog::kind::{Kind, ServiceType};
+use domain::purchase::{Details, ReferenceScope};
 use domain::{Money, Purchase};
 
 /// A purchase that somebody wants, in types that cannot be wrong.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct PurchaseRequest {
     /// Who wants it.
     pub caller: Caller,
     /// Which face it came by; references are unique within it.
-    pub space: Space,
+    pub scope: ReferenceScope,
     /// What.
     pub kind: Kind,
     /// The operator's code: `GP`.
@@ -40,7 +40,7 @@ pub struct Wish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
     /// In which space it is unique.
-    pub space: Space,
+    pub scope: ReferenceScope,
     /// The key; a valid reference.
     pub key: String,
     /// SHA-256 of the request: another body under the same key is refused.
@@ -58,7 +58,7 @@ pub struct Replay {
 
 /// What came of a wish.
 #[derive(Clone, Debug)]
-pub enum Receipt {
+pub enum PurchaseOutcome {
     /// Bought now; the purchase as it stands after the upstream's first word.
     Bought(Box<Purchase>),
     /// Bought before under the same idempotency key.

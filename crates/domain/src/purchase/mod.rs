@@ -2,12 +2,16 @@
 //!
 //! A value as it was read from the store. Invariant: it changes only by a [`crate::settle`] step.
 
+pub mod lifecycle;
+pub mod settle;
+pub mod slip;
+
 use crate::account::{AccountId, Environment};
-use crate::catalog::{Kind, ServiceType};
+use crate::catalog::kind::{Kind, ServiceType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, PurchaseId};
-use crate::lifecycle::State;
 use crate::money::Money;
+use crate::purchase::lifecycle::State;
 use crate::upstream::{AttemptRef, Order, UpstreamCode};
 use std::collections::BTreeMap;
 
@@ -35,35 +39,39 @@ pub struct PurchaseKey {
 
 /// Who gave a reference: references of different spaces never meet (RELIABILITY Q6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Space {
+pub enum ReferenceScope {
     /// `reference` of the irecharge face.
     Irecharge,
     /// `Idempotency-Key` of the irecharge face.
     IrechargeKey,
     /// A deposit's or withdrawal's reference, given by staff.
-    Desk,
+    Staff,
     /// `requestId` of the rechargely face.
     Rechargely,
 }
 
-impl Space {
+impl ReferenceScope {
     /// Each.
-    pub const ALL: [Space; 4] =
-        [Space::Irecharge, Space::IrechargeKey, Space::Desk, Space::Rechargely];
+    pub const ALL: [ReferenceScope; 4] = [
+        ReferenceScope::Irecharge,
+        ReferenceScope::IrechargeKey,
+        ReferenceScope::Staff,
+        ReferenceScope::Rechargely,
+    ];
 
     /// As stored.
     pub const fn code(self) -> &'static str {
         match self {
-            Space::Irecharge => "irecharge",
-            Space::IrechargeKey => "irecharge-key",
-            Space::Desk => "desk",
-            Space::Rechargely => "rechargely",
+            ReferenceScope::Irecharge => "irecharge",
+            ReferenceScope::IrechargeKey => "irecharge-key",
+            ReferenceScope::Staff => "desk",
+            ReferenceScope::Rechargely => "rechargely",
         }
     }
 
-    /// Reads [`Space::code`].
-    pub fn from_code(code: &str) -> Option<Space> {
-        Space::ALL.into_iter().find(|s| s.code() == code)
+    /// Reads [`ReferenceScope::code`].
+    pub fn from_code(code: &str) -> Option<ReferenceScope> {
+        ReferenceScope::ALL.into_iter().find(|s| s.code() == code)
     }
 }
 
@@ -75,7 +83,7 @@ pub struct ReferenceKey {
     /// Where.
     pub environment: Environment,
     /// Who gave it.
-    pub space: Space,
+    pub scope: ReferenceScope,
     /// 1 to 128 bytes of printable ASCII, no space at either end; compared byte by byte.
     pub text: String,
 }
@@ -118,7 +126,7 @@ pub struct Purchase {
     /// Which, whose, where.
     pub key: PurchaseKey,
     /// Which face it came in by.
-    pub space: Space,
+    pub scope: ReferenceScope,
     /// Its account's own reference.
     pub reference: String,
     /// The key pair that bought it; none for a login.

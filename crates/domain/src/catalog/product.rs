@@ -4,11 +4,12 @@
 //! Not here: offers (quoted for one number at one moment), the price of a purchase (fees are
 //! rules), where the catalog is stored.
 
-use crate::catalog::{Kind, Limits};
+use crate::catalog::Limits;
+use crate::catalog::kind::Kind;
+use crate::catalog::number::Numbering;
 use crate::money::{Currency, Money};
-use crate::number::Numbering;
+use crate::purchase::slip::Slip;
 use crate::purchase::{CUSTOMER_NAME, Details, Purchase};
-use crate::slip::Slip;
 
 /// Names a category; chosen in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,12 +118,12 @@ impl Pricing {
 pub struct BillFormat(String);
 
 /// The longest bill reference.
-pub const BILL_REFERENCE_MOST: usize = 64;
+pub const BILL_REFERENCE_MAX: usize = 64;
 
 impl BillFormat {
     /// Reads a format: printable ASCII without spaces, at least one `X`.
     pub fn new(text: &str) -> Option<BillFormat> {
-        let is_sound = (1..=BILL_REFERENCE_MOST).contains(&text.len())
+        let is_sound = (1..=BILL_REFERENCE_MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_graphic())
             && text.contains('X');
         is_sound.then(|| BillFormat(text.to_owned()))
@@ -136,7 +137,7 @@ impl BillFormat {
     /// The reference as the format writes it; spaces and hyphens that people put in between are
     /// left out where the format has none. `None`: it does not fit.
     pub fn read(&self, text: &str) -> Option<String> {
-        if text.len() > 2 * BILL_REFERENCE_MOST {
+        if text.len() > 2 * BILL_REFERENCE_MAX {
             return None;
         }
         let is_gap = |c: char| c == ' ' || (c == '-' && !self.0.contains('-'));

@@ -14,7 +14,7 @@ pub(crate) type Thread = Vec<DueWebhook>;
 
 /// All lines.
 #[derive(Default)]
-pub(super) struct Lines {
+pub(super) struct HostQueues {
     lines: HashMap<String, Line>,
     /// Hosts whose line may have somebody to send.
     ready: VecDeque<String>,
@@ -56,7 +56,7 @@ impl Line {
         self.failed_in_row >= limits::FAILURES_UNTIL_ALONE
     }
 
-    const fn seats(&self) -> usize {
+    const fn slots(&self) -> usize {
         if self.is_trusted && !self.is_failing() { limits::WEBHOOKS_AT_ONCE_TO_HOST } else { 1 }
     }
 
@@ -71,7 +71,7 @@ impl Line {
     /// The next thread, if one may go.
     fn next(&mut self, now: Duration) -> Option<Thread> {
         let count = self.queue.front()?.len();
-        if self.out >= self.seats() || !self.is_within_rate(count, now) {
+        if self.out >= self.slots() || !self.is_within_rate(count, now) {
             return None;
         }
         if !self.is_trusted {
@@ -86,7 +86,7 @@ impl Line {
     }
 }
 
-impl Lines {
+impl HostQueues {
     /// How many threads wait.
     pub(super) const fn waiting(&self) -> usize {
         self.waiting

@@ -27,15 +27,15 @@ struct Seen {
 }
 
 /// Keeps note of how far the books are.
-pub(crate) struct Watch {
+pub(crate) struct RollbackGuard {
     engine: Engine,
     path: PathBuf,
     seen: Option<Seen>,
 }
 
-impl Watch {
+impl RollbackGuard {
     /// Halts the installation if its books lack what was seen before; then looks where they are.
-    pub(crate) async fn begin(engine: &Engine, data_dir: &Path) -> anyhow::Result<Watch> {
+    pub(crate) async fn begin(engine: &Engine, data_dir: &Path) -> anyhow::Result<RollbackGuard> {
         let path = data_dir.join(FILE);
         let seen = read(&path)?;
         if let Some(seen) = &seen
@@ -49,7 +49,7 @@ impl Watch {
                 engine.begin_halt(&why).await.map_err(refused)?;
             }
         }
-        let mut watch = Watch { engine: engine.clone(), path, seen };
+        let mut watch = RollbackGuard { engine: engine.clone(), path, seen };
         watch.look()?;
         Ok(watch)
     }

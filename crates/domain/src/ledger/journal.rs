@@ -5,9 +5,9 @@
 //! credits minus debits: what we owe to its owner, or (a float, negative) what others hold of ours.
 
 use crate::account::{AccountId, Environment, HOUSE};
-use crate::lifecycle::Place;
 use crate::money::{Currency, Money};
 use crate::purchase::Purchase;
+use crate::purchase::lifecycle::Place;
 use crate::upstream::UpstreamCode;
 
 /// What a ledger account is for.
