@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use domain::catalog::kind::Kind;
 use domain::catalog::number::Numbering;
 use domain::catalog::pricing::{Charge, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Catalog, Country, Kind, Limits, OfferForm, Operator, Service};
+use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
 use domain::money::{AmountError, Currency};
 use domain::upstream::UpstreamCode;
 use domain::{Environment, Money};
@@ -405,7 +406,7 @@ fn route(row: RouteRow) -> anyhow::Result<Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::catalog::PriceQuery;
+    use domain::catalog::pricing::PriceQuery;
     use domain::catalog::routing::{self, Path};
     use domain::catalog::search::search;
     use domain::{AccountId, Timestamp};

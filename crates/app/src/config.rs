@@ -33,8 +33,11 @@ pub(crate) struct Config {
     #[config(env = "SALDO_WEBHOOKS_NEVER_TO", parse_env = confique::env::parse::list_by_comma)]
     webhooks_never_to: Vec<String>,
     /// What waits between a webhook's tries are divided by.
+    #[config(env = "SALDO_WEBHOOK_TIME_DIVISOR")]
+    webhook_time_divisor: u32,
+    /// The former name of `webhook_time_divisor`, read until 1.0.
     #[config(env = "SALDO_WEBHOOK_HASTE")]
-    pub(crate) webhook_time_divisor: u32,
+    webhook_haste: Option<u32>,
     /// The mail server; empty: mails are written to files.
     #[config(env = "SALDO_SMTP_URL")]
     pub(crate) smtp_url: Secret,
@@ -136,6 +139,11 @@ impl Config {
         ranges("trusted_proxies", &self.trusted_proxies)
     }
 
+    /// What waits between a webhook's tries are divided by, at least 1.
+    pub(crate) fn webhook_time_divisor(&self) -> u32 {
+        self.webhook_haste.unwrap_or(self.webhook_time_divisor).max(1)
+    }
+
     /// The places that webhooks never go to.
     pub(crate) fn webhooks_never_to(&self) -> anyhow::Result<Vec<IpNet>> {
         ranges("webhooks_never_to", &self.webhooks_never_to)
@@ -160,6 +168,18 @@ mod tests {
         let config = Config::load(&flags, None).unwrap();
         assert_eq!(config.data_dir, PathBuf::from("/x"));
         assert_eq!((config.connections, config.log_format), (1000, LogFormat::Text));
+    }
+
+    #[test]
+    fn the_former_name_of_a_setting_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("saldo.toml");
+        let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        for name in ["webhook_haste", "webhook_time_divisor"] {
+            std::fs::write(&file, format!("{name} = 7\n")).unwrap();
+            assert_eq!(Config::load(&flags, None).unwrap().webhook_time_divisor(), 7, "{name}");
+        }
+        assert_eq!(Config::load(&Flags::default(), None).unwrap().webhook_time_divisor(), 1);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 /// The sender, and the dialect that renders the events it sends.
 pub(crate) fn parts(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<WebhookParts> {
-    let time_divisor = config.webhook_time_divisor.max(1);
+    let time_divisor = config.webhook_time_divisor();
     let mut settings = WebhookSenderSettings::new(clock);
     settings.allow_loopback = config.webhooks_to_loopback;
     settings.denied_networks = config.webhooks_never_to()?;

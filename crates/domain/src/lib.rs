@@ -21,8 +21,9 @@ pub mod upstream;
 pub mod webhook;
 
 pub use account::{Account, AccountId, Environment, Key, Plan};
+pub use catalog::kind::Kind;
 pub use catalog::product::Product;
-pub use catalog::{Catalog, Kind, Operator};
+pub use catalog::{Catalog, Operator};
 pub use clock::{Clock, Random, Timestamp};
 pub use ids::PurchaseId;
 pub use money::{Currency, Money};

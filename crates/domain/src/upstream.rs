@@ -5,7 +5,7 @@
 //! connector lists that very reply as one.
 
 use crate::account::Environment;
-use crate::catalog::{Kind, ServiceType};
+use crate::catalog::kind::{Kind, ServiceType};
 use crate::ids::PurchaseId;
 use crate::money::Money;
 use crate::purchase::Details;

@@ -5,7 +5,7 @@
 use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, limits};
 use domain::Purchase;
-use domain::catalog::PriceQuery;
+use domain::catalog::pricing::PriceQuery;
 use domain::purchase::ReferenceScope;
 use domain::purchase::lifecycle::State;
 use domain::purchase::slip::Slip;

@@ -2,7 +2,9 @@
 
 use crate::{Caller, Engine, limits};
 use domain::account::AccountId;
-use domain::catalog::{Kind, Operator, PriceQuery};
+use domain::catalog::Operator;
+use domain::catalog::kind::Kind;
+use domain::catalog::pricing::PriceQuery;
 use domain::purchase::Details;
 use domain::refusal::{FieldError, Refusal};
 use domain::upstream::{Offer, OfferEnquiry, Upstream};

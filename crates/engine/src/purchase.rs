@@ -6,7 +6,7 @@
 
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, limits};
-use domain::catalog::PriceQuery;
+use domain::catalog::pricing::PriceQuery;
 use domain::catalog::routing::Path;
 use domain::ledger::admission::Denial;
 use domain::purchase::lifecycle::State;

@@ -1,7 +1,7 @@
 //! What a face asks for, already parsed and valid; and what it gets.
 
 use crate::access::Caller;
-use domain::catalog::{Kind, ServiceType};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::purchase::{Details, ReferenceScope};
 use domain::{Money, Purchase};
 

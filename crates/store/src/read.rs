@@ -4,13 +4,14 @@ use crate::backend::Row;
 use crate::catalog::FieldRow;
 use crate::fault::Fault;
 use domain::account::{AccountId, AllowList, Environment, Key, Plan, Role, Subscription};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::catalog::number::Numbering;
 use domain::catalog::pricing::{Charge, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Country, Kind, Limits, OfferForm, Operator, Service, ServiceType};
+use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
 use domain::clock::Timestamp;
 use domain::ids::KeyId;
 use domain::money::Currency;

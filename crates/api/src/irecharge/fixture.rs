@@ -1,8 +1,9 @@
 //! A catalog, a caller and a purchase to test with.
 
 use domain::account::{AccountId, Environment, Plan};
+use domain::catalog::kind::ServiceType;
 use domain::catalog::number::Numbering;
-use domain::catalog::{Country, Limits, OfferForm, Service, ServiceType};
+use domain::catalog::{Country, Limits, OfferForm, Service};
 use domain::ids::KeyId;
 use domain::purchase::{Decider, Details, ReferenceScope};
 use domain::{

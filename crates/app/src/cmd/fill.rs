@@ -10,7 +10,7 @@ use crate::log;
 use crate::output::Output;
 use anyhow::{Context as _, ensure};
 use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
-use domain::catalog::{Kind, ServiceType};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::ids::{IdMaker, KeyId};
 use domain::ledger::journal::{Journal, Reason};
 use domain::purchase::lifecycle::{Event, State};

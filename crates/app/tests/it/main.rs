@@ -16,7 +16,6 @@ mod consumer;
 mod contract;
 mod control;
 mod cut_off;
-mod staff;
 mod fail_over;
 #[path = "../../../store/tests/it/file.rs"]
 mod file;
@@ -46,6 +45,7 @@ mod restored;
 mod same_ledger;
 mod samples;
 mod sandbox;
+mod staff;
 mod tidy;
 mod users;
 mod webhooks;

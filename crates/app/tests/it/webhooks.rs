@@ -56,7 +56,7 @@ fn flags(settings: &str) -> Vec<&str> {
 /// Settings that divide the waits between tries, so that three days are some minutes.
 fn hasty(folder: &Folder, time_divisor: u32) -> String {
     let file = folder.path("saldo.toml");
-    std::fs::write(&file, format!("webhook_haste = {time_divisor}\n")).unwrap();
+    std::fs::write(&file, format!("webhook_time_divisor = {time_divisor}\n")).unwrap();
     file.display().to_string()
 }
 

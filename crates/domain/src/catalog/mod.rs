@@ -3,80 +3,19 @@
 //! Not here: offers (an operator quotes those for one number at one moment) and where the catalog
 //! is stored. A purchase is priced and routed from this value alone, without SQL.
 
+pub mod kind;
 pub mod number;
 pub mod pricing;
 pub mod product;
 pub mod routing;
 pub mod search;
 
-use crate::account::{AccountId, Environment, Plan};
+use crate::catalog::kind::ServiceType;
 use crate::catalog::number::Numbering;
-use crate::catalog::pricing::{Price, PriceRule};
+use crate::catalog::pricing::{Price, PriceQuery, PriceRule};
 use crate::catalog::product::{Category, CategoryId, Product, ProductId};
 use crate::catalog::routing::{Path, Route};
-use crate::clock::Timestamp;
 use crate::money::{Currency, Money};
-
-/// What kind of thing is bought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// Airtime of an amount the customer chose.
-    Recharge,
-    /// An offer that an operator quoted.
-    Offer,
-    /// A mobile-banking payment.
-    Banking,
-    /// A data bundle or the like, at the price that the catalog names.
-    Bundle,
-    /// A bill, or a meter's electricity.
-    Bill,
-}
-
-impl Kind {
-    /// Each.
-    pub const ALL: [Kind; 5] =
-        [Kind::Recharge, Kind::Offer, Kind::Banking, Kind::Bundle, Kind::Bill];
-
-    /// As stored and shown.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Kind::Recharge => "recharge",
-            Kind::Offer => "offer",
-            Kind::Banking => "banking",
-            Kind::Bundle => "bundle",
-            Kind::Bill => "bill",
-        }
-    }
-
-    /// Reads [`Kind::code`].
-    pub fn from_code(code: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|k| k.code() == code)
-    }
-}
-
-/// Whether the end customer pays before or after use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ServiceType {
-    /// Before.
-    Prepaid,
-    /// After.
-    Postpaid,
-}
-
-impl ServiceType {
-    /// As stored and shown.
-    pub const fn code(self) -> &'static str {
-        match self {
-            ServiceType::Prepaid => "prepaid",
-            ServiceType::Postpaid => "postpaid",
-        }
-    }
-
-    /// Reads [`ServiceType::code`].
-    pub fn from_code(code: &str) -> Option<ServiceType> {
-        [ServiceType::Prepaid, ServiceType::Postpaid].into_iter().find(|s| s.code() == code)
-    }
-}
 
 /// A family of operators: `mobile-recharge`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -257,27 +196,6 @@ pub struct Catalog {
     pub prices: Vec<PriceRule>,
     /// Which upstreams fulfil what.
     pub routes: Vec<Route>,
-}
-
-/// What somebody wants to buy, as far as price and route depend on it.
-#[derive(Clone, Copy, Debug)]
-pub struct PriceQuery<'a> {
-    /// Who buys.
-    pub account: AccountId,
-    /// On which plan; none for a customer.
-    pub plan: Option<Plan>,
-    /// Where.
-    pub environment: Environment,
-    /// From whom: the operator's code.
-    pub operator: &'a str,
-    /// What.
-    pub kind: Kind,
-    /// For whom.
-    pub recipient: &'a str,
-    /// For how much.
-    pub amount: Money,
-    /// When.
-    pub at: Timestamp,
 }
 
 impl Catalog {

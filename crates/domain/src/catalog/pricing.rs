@@ -3,10 +3,31 @@
 //! Not here: the operators' own prices. Invariant: the same rules give the same price; it is fixed
 //! when the money is held, stored, and never computed again (CONTRACT A-17).
 
-use crate::account::{AccountId, Plan};
-use crate::catalog::{Kind, PriceQuery};
+use crate::account::{AccountId, Environment, Plan};
+use crate::catalog::kind::Kind;
 use crate::clock::Timestamp;
 use crate::money::Money;
+
+/// What somebody wants to buy, as far as price and route depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceQuery<'a> {
+    /// Who buys.
+    pub account: AccountId,
+    /// On which plan; none for a customer.
+    pub plan: Option<Plan>,
+    /// Where.
+    pub environment: Environment,
+    /// From whom: the operator's code.
+    pub operator: &'a str,
+    /// What.
+    pub kind: Kind,
+    /// For whom.
+    pub recipient: &'a str,
+    /// For how much.
+    pub amount: Money,
+    /// When.
+    pub at: Timestamp,
+}
 
 /// What a rule sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,8 +4,9 @@
 //! Not here: offers (quoted for one number at one moment), the price of a purchase (fees are
 //! rules), where the catalog is stored.
 
+use crate::catalog::Limits;
+use crate::catalog::kind::Kind;
 use crate::catalog::number::Numbering;
-use crate::catalog::{Kind, Limits};
 use crate::money::{Currency, Money};
 use crate::purchase::slip::Slip;
 use crate::purchase::{CUSTOMER_NAME, Details, Purchase};

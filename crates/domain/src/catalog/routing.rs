@@ -4,7 +4,8 @@
 //! waits for staff, who deliver it by hand (CONTRACT A-16).
 
 use crate::account::Environment;
-use crate::catalog::{Kind, PriceQuery};
+use crate::catalog::kind::Kind;
+use crate::catalog::pricing::PriceQuery;
 use crate::upstream::UpstreamCode;
 
 /// One route. What is `None` applies to all.

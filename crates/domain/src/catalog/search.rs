@@ -176,8 +176,9 @@ fn alike_ppm(one: &[Trigram], other: &[Trigram]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::kind::Kind;
     use crate::catalog::product::{BillFormat, Category, CategoryId, Pricing, ProductId};
-    use crate::catalog::{Kind, Operator, Service};
+    use crate::catalog::{Operator, Service};
     use crate::money::{Currency, Money};
     use proptest::prelude::*;
 

@@ -7,7 +7,7 @@ pub mod settle;
 pub mod slip;
 
 use crate::account::{AccountId, Environment};
-use crate::catalog::{Kind, ServiceType};
+use crate::catalog::kind::{Kind, ServiceType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, PurchaseId};
 use crate::money::Money;

@@ -1,7 +1,7 @@
 //! Bills: whom a reference belongs to, and the slip that is kept.
 
 use crate::world::*;
-use domain::catalog::Kind;
+use domain::catalog::kind::Kind;
 use domain::purchase::ReferenceScope;
 use domain::purchase::lifecycle::State;
 use domain::purchase::slip::{Charge, Slip, Token, TokenKind};

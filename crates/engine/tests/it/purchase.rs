@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::account::{AccountId, Environment};
-use domain::catalog::Kind;
+use domain::catalog::kind::Kind;
 use domain::money::{Currency, Money};
 use domain::purchase::lifecycle::State;
 use domain::refusal::Refusal;

@@ -4,7 +4,7 @@ use crate::bills::{METER, known};
 use crate::people::{ANNA, with_anna, with_anna_and};
 use crate::quotes::QUARTER;
 use crate::world::*;
-use domain::catalog::Kind;
+use domain::catalog::kind::Kind;
 use domain::ledger::journal::Reason;
 use domain::purchase::lifecycle::State;
 use domain::purchase::{Purchase, ReferenceScope};

@@ -2,13 +2,14 @@
 
 use crate::home::Home;
 use domain::account::{AccountId, Environment, HOUSE, Plan, Role, Subscription};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::catalog::number::Numbering;
 use domain::catalog::pricing::{Charge, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Catalog, Country, Kind, Limits, OfferForm, Operator, Service, ServiceType};
+use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
 use domain::clock::{Clock, NoRandom, Random, Timestamp};
 use domain::ids::KeyId;
 use domain::ledger::journal::Reason;

@@ -2,13 +2,14 @@
 
 use crate::world::*;
 use domain::account::{AccountId, AllowList, Environment, HOUSE, Key, Role};
+use domain::catalog::kind::Kind;
 use domain::catalog::number::Numbering;
 use domain::catalog::pricing::{self, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Country, Kind, Limits, OfferForm, Operator, Service};
+use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
 use domain::ids::{KeyId, UserId};
 use domain::ledger::admission::{Denial, ReferenceOwner};
 use domain::ledger::journal::{Purpose, Reason};

@@ -2,7 +2,7 @@
 
 use crate::postgres::Database;
 use crate::world;
-use domain::catalog::Kind;
+use domain::catalog::kind::Kind;
 use domain::{AccountId, Currency, Environment, Purchase, PurchaseId, PurchaseKey, State};
 use expect_test::{Expect, expect};
 use std::fs;

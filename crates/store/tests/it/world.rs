@@ -4,7 +4,7 @@ use crate::file;
 use crate::postgres::Database;
 use domain::PurchaseId;
 use domain::account::{Account, AccountId, Environment, HOUSE, Plan, Role, Subscription};
-use domain::catalog::{Kind, ServiceType};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::clock::Timestamp;
 use domain::ledger::admission::Denial;
 use domain::ledger::journal::{Journal, Reason};

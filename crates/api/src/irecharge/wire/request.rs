@@ -6,7 +6,8 @@
 use super::super::limits::IDENTIFIER_BYTES_MAX;
 use crate::wire::amount;
 use crate::wire::fields::{Field, Reader, Reported, SentFields, Value};
-use domain::catalog::{Country, OfferForm, OutOfLimits, Service, ServiceType};
+use domain::catalog::kind::ServiceType;
+use domain::catalog::{Country, OfferForm, OutOfLimits, Service};
 use domain::purchase::{Details, ReferenceScope, is_reference};
 use domain::refusal::FieldError;
 use domain::webhook::{Address, Where};

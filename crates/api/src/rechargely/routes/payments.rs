@@ -16,7 +16,7 @@ use crate::wire::json::moment;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::catalog::ServiceType;
+use domain::catalog::kind::ServiceType;
 use domain::catalog::product::{Beside, Product, ProductId};
 use domain::purchase::{CUSTOMER_MOBILE, ReferenceScope};
 use domain::{Catalog, Purchase, Refusal, State as Standing};

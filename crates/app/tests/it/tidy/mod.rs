@@ -1,8 +1,8 @@
 //! Rules that are checked: the invariants of absence, the words, and what a file must look like.
 //!
-//! `words` has the vocabulary, `partitions` the sizes; the rest is here. A rule that fails says what to do.
+//! `words` has the vocabulary, `sizes` the measures; the rest is here. A rule that fails says what to do.
 
-mod partitions;
+mod sizes;
 mod words;
 
 use std::fs;

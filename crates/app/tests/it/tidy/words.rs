@@ -128,7 +128,9 @@ fn words_of(name: &str) -> Vec<String> {
             words.push(String::new());
         }
         was_lower = c.is_lowercase() || c.is_ascii_digit();
-        if c != '_' && let Some(word) = words.last_mut() {
+        if c != '_'
+            && let Some(word) = words.last_mut()
+        {
             word.extend(c.to_lowercase());
         }
     }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::manual_clock::ManualClock;
 use domain::account::Environment;
-use domain::catalog::{Kind, ServiceType};
+use domain::catalog::kind::{Kind, ServiceType};
 use domain::ids::PurchaseId;
 use domain::money::{Currency, Money};
 use domain::purchase::Details;

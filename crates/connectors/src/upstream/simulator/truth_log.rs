@@ -6,7 +6,7 @@
 
 use super::script::Script;
 use domain::account::Environment;
-use domain::catalog::Kind;
+use domain::catalog::kind::Kind;
 use domain::clock::Timestamp;
 use domain::ids::PurchaseId;
 use domain::money::{Currency, Money};

@@ -2,8 +2,9 @@
 
 use super::super::tests::{body, fields};
 use super::*;
+use domain::catalog::Limits;
+use domain::catalog::kind::Kind;
 use domain::catalog::product::{BillFormat, CategoryId, ProductId};
-use domain::catalog::{Kind, Limits};
 
 const PRE_AUTH: [(&str, &str); 6] = [
     ("amount", "10"),
