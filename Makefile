@@ -10,7 +10,7 @@ RECEIVERS := target/tools/receivers
 STANDARDWEBHOOKS_PYTHON := 1.1.0
 STANDARDWEBHOOKS_NODE := 1.1.1
 
-.PHONY: test check fmt bench tools
+.PHONY: test quick check fmt bench tools
 
 # Formatting, lints, all tests (those that keep books on both databases), the documentation: in the order
 # in which they are quick to fail.
@@ -20,6 +20,13 @@ test: tools
 	cargo nextest run --workspace --locked --no-fail-fast
 	SALDO_TEST_DATABASE=postgresql cargo nextest run --profile postgresql -p engine -p app --locked --no-fail-fast
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+
+# What is quick enough to run before every commit: formatting, lints, unit tests, the store on SQLite.
+quick:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo nextest run --workspace --lib --bins --locked --no-fail-fast
+	cargo nextest run --profile quick -p store --test it --locked --no-fail-fast
 
 # What is quick enough to run at every save.
 check:
