@@ -8,7 +8,6 @@ mod cmd;
 mod config;
 mod control;
 mod credentials;
-mod http_client;
 mod log;
 mod mail;
 mod output;

@@ -6,9 +6,9 @@
 mod account;
 mod archive;
 mod backup;
+#[cfg(feature = "bench")]
 mod bench;
 pub(crate) mod demo;
-mod fill;
 mod halt;
 mod key;
 mod purchase;
@@ -45,10 +45,12 @@ pub(crate) enum Verb {
     /// Serve.
     Serve(serve::Args),
     /// Measure durable recharges a second.
-    Bench(bench::Args),
+    #[cfg(feature = "bench")]
+    Bench(::bench::Args),
     /// Store finished purchases in plenty, for `saldo bench --stored`.
+    #[cfg(feature = "bench")]
     #[command(hide = true)]
-    BenchFill(fill::Args),
+    BenchFill(::bench::fill::FillArgs),
     /// Put a backup in place of an installation; it sends nothing upstream until `saldo resume`.
     Restore(restore::Args),
     #[command(flatten)]
@@ -103,8 +105,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Demo(args) => demo::run(&flags, args),
         Verb::Serve(args) => serve::run(&flags, args),
-        Verb::Bench(args) => bench::run(args),
-        Verb::BenchFill(args) => fill::run(&flags, &args),
+        #[cfg(feature = "bench")]
+        Verb::Bench(args) => bench::run(&args),
+        #[cfg(feature = "bench")]
+        Verb::BenchFill(args) => bench::fill(&flags, &args),
         Verb::Restore(args) => restore::run(&flags, &args),
         Verb::Ask(verb) => run_ask(&flags, verb),
     }

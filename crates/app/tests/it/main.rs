@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this crate is test code")]
 
 mod access;
+#[cfg(feature = "bench")]
 mod archive;
 mod backup;
+#[cfg(feature = "bench")]
 mod bench;
 mod buyers;
 mod callbacks;
@@ -22,7 +24,7 @@ mod file;
 mod folders;
 mod fuzz;
 mod harness;
-#[path = "../../src/http_client.rs"]
+#[path = "../../../bench/src/http_client.rs"]
 mod http_client;
 mod inbox;
 mod kills;

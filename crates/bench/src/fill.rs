@@ -1,13 +1,11 @@
-//! `saldo bench-fill`: finished purchases in plenty, for measuring what a long history costs.
+//! `saldo bench-fill`: stores many finished purchases, to measure what a long history costs.
 //!
-//! They go through the writer like any others, so the books are sound. All merchants buy as many,
-//! spread over the months before now, once an installation; not for one that sells: the deposits that
-//! pay for them are nobody's.
+//! They go through the store's writer, so the ledger is sound. All merchants get the same number of
+//! purchases, spread over the time until now. It works once on an installation, and is not for one
+//! that sells: the deposits that pay for the purchases are invented.
 
-use crate::clock::MachineClock;
-use crate::config::{Config, Flags};
-use crate::log;
-use crate::output::Output;
+use crate::Installation;
+use crate::report::print_line;
 use anyhow::{Context as _, ensure};
 use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
 use domain::catalog::kind::{Kind, ServiceType};
@@ -17,28 +15,31 @@ use domain::purchase::lifecycle::{Event, State};
 use domain::purchase::settle::{self, Decided, Proof, Source};
 use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
-use domain::{Clock as _, Currency, Environment, Money, Month, PurchaseId, Timestamp};
-use std::path::Path;
+use domain::{Clock, Currency, Environment, Money, Month, PurchaseId, Timestamp};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Posting, Setting, Store};
 use tokio::task::JoinSet;
 
-/// Purchases that are under way at once: several batches of the writer, so that it never waits.
-const AT_ONCE: usize = 4_096;
-/// How many one merchant buys before the next one does: what a batch looks up and adds to then lies on few
-/// pages, which fills faster; new purchases find the same rows of each account either way.
-const IN_A_ROW: u64 = 1_000;
-/// How often it is said how many there are.
-const TOLD_EVERY: u64 = 10_000;
-/// The node that ids name: one that no server is.
+/// Purchases in flight: several batches of the writer, so that it never waits.
+const IN_FLIGHT_MAX: usize = 4_096;
+/// How many purchases one merchant makes before the next one does. A batch then reads and changes
+/// few pages, which fills faster. The rows of each account are the same either way.
+const CONSECUTIVE_MAX: u64 = 1_000;
+/// After how many purchases the progress is reported.
+const PROGRESS_EVERY: u64 = 10_000;
+/// The node in the purchases' ids. No server is that node, so no server makes the same ids.
 const NODE: u8 = 31;
 const ENVIRONMENT: Environment = Environment::Sandbox;
 const UPSTREAM: &str = "simulator-a";
+/// The price of each purchase with its fee, in minor units.
+const AMOUNT_MINOR: i64 = 1_000;
+const FEE_MINOR: i64 = 50;
 
+/// Store finished purchases in plenty, for `saldo bench --stored`.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub struct FillArgs {
     /// How many purchases.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     purchases: u64,
@@ -47,40 +48,43 @@ pub(crate) struct Args {
     from: Option<Month>,
 }
 
-pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
-    let config = Config::load(flags, None)?;
-    log::start(&config)?;
-    let clock = MachineClock::new();
-    let books = (config.database_url.0.as_str(), config.data_dir.as_path());
-    fill(books, args.purchases, args.from, |_| ())?;
-    let mut output = Output::default();
-    output.line(format!("{} purchases in {} ms", args.purchases, clock.monotonic().as_millis()));
-    output.print();
+/// `saldo bench-fill`: fills the installation as the arguments say, and prints how long it took.
+pub fn run(
+    args: &FillArgs,
+    installation: &Installation,
+    clock: &dyn Clock,
+) -> anyhow::Result<ExitCode> {
+    let began = clock.monotonic();
+    fill(installation, args.purchases, args.from, clock, |_| ())?;
+    let took_ms = (clock.monotonic() - began).as_millis();
+    print_line(&format!("{} purchases in {took_ms} ms", args.purchases));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fills the books at this database address, or in this folder if it is empty, while no server holds
-/// the folder; closed again when this returns. `progress` is told how many there are, now and then.
-/// Refuses books that have been filled before.
-pub(super) fn fill(
-    (database_url, data_dir): (&str, &Path),
+/// Fills an installation that no server uses, from the start of `from`, or of the current month,
+/// until now. Its store is closed again on return. `progress` gets the number of purchases so far,
+/// now and then. Fails on an installation that was filled before.
+pub(crate) fn fill(
+    installation: &Installation,
     purchases: u64,
     from: Option<Month>,
+    clock: &dyn Clock,
     progress: impl FnMut(u64),
 ) -> anyhow::Result<()> {
-    let store = match database_url {
+    let Installation { database_url, data_dir } = installation;
+    let store = match database_url.as_str() {
         "" => Store::open(data_dir)?,
         url => Store::connect_node(url, data_dir)?,
     };
-    let now = MachineClock::new().now();
+    let now = clock.now();
     let begin = from.unwrap_or(Month::of(now)).starts_at();
     ensure!(begin < now, "--from is not over yet");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(sell_all(Arc::new(store), purchases, begin, now, progress))
+    runtime.block_on(store_purchases(Arc::new(store), purchases, begin, now, progress))
 }
 
-async fn sell_all(
+async fn store_purchases(
     store: Arc<Store>,
     purchases: u64,
     begin: Timestamp,
@@ -89,51 +93,56 @@ async fn sell_all(
 ) -> anyhow::Result<()> {
     let buyers = buyers(&store, begin).await?;
     let count = u64::try_from(buyers.len())?;
-    let in_a_row = purchases.div_ceil(count).min(IN_A_ROW);
-    pay_in(&store, &buyers, begin, purchases.div_ceil(in_a_row * count) * in_a_row).await?;
-    // From the past, below those of the server: another node's, so none is given twice.
+    let consecutive = purchases.div_ceil(count).min(CONSECUTIVE_MAX);
+    let each_max = purchases.div_ceil(consecutive * count) * consecutive;
+    deposit(&store, &buyers, begin, each_max).await?;
     let ids = IdMaker::new(0);
     let step = now.since(begin) / u32::try_from(purchases.min(u64::from(u32::MAX)))?;
     let mut at = begin;
-    let mut selling = JoinSet::new();
-    for (sold, buyer) in (1..=purchases).map(|n| (n, (n - 1) / in_a_row % count)) {
+    let mut in_flight = JoinSet::new();
+    for number in 1..=purchases {
         at = at.after(step);
         let id = PurchaseId(ids.next(NODE, at, 0));
-        let buyer = buyers.get(usize::try_from(buyer)?).copied().context("nobody buys")?;
-        selling.spawn(sell(store.clone(), purchase(buyer, id, at)));
-        if selling.len() >= AT_ONCE
-            && let Some(ended) = selling.join_next().await
+        let buyer = usize::try_from((number - 1) / consecutive % count)?;
+        let buyer = buyers.get(buyer).copied().context("nobody buys")?;
+        in_flight.spawn(store_purchase(store.clone(), purchase(buyer, id, at)));
+        if in_flight.len() >= IN_FLIGHT_MAX
+            && let Some(stored) = in_flight.join_next().await
         {
-            ended??;
+            stored??;
         }
-        if sold.is_multiple_of(TOLD_EVERY) {
-            progress(sold);
+        if number.is_multiple_of(PROGRESS_EVERY) {
+            progress(number);
         }
     }
-    while let Some(ended) = selling.join_next().await {
-        ended??;
+    while let Some(stored) = in_flight.join_next().await {
+        stored??;
     }
     Ok(())
 }
 
-/// A merchant, and the key that it asks with.
-type Buyer = (AccountId, KeyId);
+/// A merchant, and the key pair that it buys with.
+#[derive(Clone, Copy)]
+struct Buyer {
+    account: AccountId,
+    key: KeyId,
+}
 
-/// Who buys: all merchants, or one that is made, with the house.
+/// All merchants. In an empty installation: a new one, with the house account.
 async fn buyers(store: &Store, at: Timestamp) -> anyhow::Result<Vec<Buyer>> {
-    let mut found = Vec::new();
+    let mut buyers = Vec::new();
     for merchant in store.accounts()?.into_iter().filter(|a| a.role == Role::Merchant) {
         let keys = store.keys_of(merchant.id)?;
         let key = keys.into_iter().find(|key| key.environment == ENVIRONMENT);
-        found.push((merchant.id, key.map_or(KeyId(1), |key| key.id)));
+        buyers.push(Buyer { account: merchant.id, key: key.map_or(KeyId(1), |key| key.id) });
     }
-    if found.is_empty() {
-        found.push((found_history(store, at).await?, KeyId(1)));
+    if buyers.is_empty() {
+        buyers.push(Buyer { account: open_merchant(store, at).await?, key: KeyId(1) });
     }
-    Ok(found)
+    Ok(buyers)
 }
 
-async fn found_history(store: &Store, at: Timestamp) -> anyhow::Result<AccountId> {
+async fn open_merchant(store: &Store, at: Timestamp) -> anyhow::Result<AccountId> {
     let subscription =
         Subscription { plan: Plan::Business, until: at.after(Duration::from_secs(1 << 30)) };
     let account = |id, role, name: &str, subscription| Account {
@@ -153,26 +162,27 @@ async fn found_history(store: &Store, at: Timestamp) -> anyhow::Result<AccountId
     Ok(id)
 }
 
-/// Money for so many purchases of each buyer, under a reference of its own.
-async fn pay_in(
+/// Deposits enough for this many purchases of each buyer. The reference is the same each time, so
+/// that a second fill of the same installation is refused.
+async fn deposit(
     store: &Arc<Store>,
     buyers: &[Buyer],
     at: Timestamp,
     purchases: u64,
 ) -> anyhow::Result<()> {
-    let total = i64::try_from(purchases)?.checked_mul(1_050).context("too many purchases")?;
-    let amount = Money::new(total, Currency::BDT);
-    let mut paying = JoinSet::new();
-    for (account, _) in buyers.iter().copied() {
+    let total = i64::try_from(purchases)?.checked_mul(AMOUNT_MINOR + FEE_MINOR);
+    let amount = Money::new(total.context("too many purchases")?, Currency::BDT);
+    let mut in_flight = JoinSet::new();
+    for Buyer { account, .. } in buyers.iter().copied() {
         let journal = Journal::funding(Reason::Deposit, account, ENVIRONMENT, amount)
             .context("this cannot be paid in")?;
         let reference = reference(account, ReferenceScope::Staff, "FILL".to_owned());
         let posting = Posting { journal, reference, note: "bench-fill".to_owned(), at };
         let store = store.clone();
-        paying.spawn(async move { write(&store, Change::PostJournal(Box::new(posting))).await });
+        in_flight.spawn(async move { write(&store, Change::PostJournal(Box::new(posting))).await });
     }
-    while let Some(paid) = paying.join_next().await {
-        paid??;
+    while let Some(booked) = in_flight.join_next().await {
+        booked??;
     }
     Ok(())
 }
@@ -181,23 +191,23 @@ fn reference(account: AccountId, scope: ReferenceScope, text: String) -> Referen
     ReferenceKey { account, environment: ENVIRONMENT, scope, text }
 }
 
-fn purchase((account, key): Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
-    // Of the form of those of `saldo bench`, in no order: where they are looked up, the new ones fall
-    // among the old ones, as any caller's do.
+fn purchase(buyer: Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
+    // References as `saldo bench` makes them, in scattered order: in the index, new references then
+    // fall among the old ones, as those of real callers do.
     let scattered = id.0.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let taka = |minor| Money::new(minor, Currency::BDT);
     Purchase {
-        key: PurchaseKey { account, environment: ENVIRONMENT, id },
+        key: PurchaseKey { account: buyer.account, environment: ENVIRONMENT, id },
         scope: ReferenceScope::Irecharge,
         reference: format!("B{scattered:016x}-{id}"),
-        api_key: Some(key),
+        api_key: Some(buyer.key),
         kind: Kind::Recharge,
         operator: "GP".to_owned(),
         product: None,
         recipient: "01712345101".to_owned(),
         service_type: ServiceType::Prepaid,
-        amount: taka(1_000),
-        fee: taka(50),
+        amount: taka(AMOUNT_MINOR),
+        fee: taka(FEE_MINOR),
         commission: taka(150),
         available_after: taka(0),
         details: Details::new(),
@@ -214,8 +224,8 @@ fn purchase((account, key): Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
     }
 }
 
-/// Opens a purchase and delivers it.
-async fn sell(store: Arc<Store>, purchase: Purchase) -> anyhow::Result<()> {
+/// Opens a purchase and delivers it, in two commits.
+async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> anyhow::Result<()> {
     let (at, account) = (purchase.opened_at, purchase.key.account);
     let reference_keys = vec![reference(account, purchase.scope, purchase.reference.clone())];
     let opening = Box::new(settle::open(purchase.clone(), at));

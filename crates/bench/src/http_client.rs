@@ -1,7 +1,8 @@
-//! A minimal HTTP/1.1 client: one kept connection, one request at a time.
+//! A minimal HTTP/1.1 client: one persistent connection, one request at a time.
 //!
-//! For `saldo bench` and the end-to-end tests, which include this file. Not here: TLS, redirects,
-//! pools, time-outs. Invariant: an [`Answer`] is whole, or it is a [`Lost`] that says how far it got.
+//! For the load and for the end-to-end tests of `app`, which include this file. Not here: TLS,
+//! redirects, connection pools, timeouts. Invariant: a request ends in a complete [`Answer`], or in
+//! a [`Lost`] that says how far it got.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
@@ -17,23 +18,23 @@ pub struct Connection {
     host: HeaderValue,
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its whole body.
+    /// Its complete body.
     pub body: Bytes,
 }
 
-/// Why there is no whole answer.
+/// Why there is no complete answer.
 #[derive(Debug)]
 pub enum Lost {
     /// No connection: nothing was sent.
     NotConnected(std::io::Error),
-    /// Not a byte of an answer came; the request may have been read.
+    /// No byte of an answer came. The server may have read the request all the same.
     Unanswered(hyper::Error),
     /// The answer began and was cut off.
     CutOff(hyper::Error),
@@ -60,12 +61,12 @@ impl Connection {
         stream.set_nodelay(true).map_err(Lost::NotConnected)?;
         let (sender, driver) =
             http1::handshake(TokioIo::new(stream)).await.map_err(Lost::Unanswered)?;
-        // The requests tell what went wrong; the driver would only say it again.
+        // Whatever goes wrong is an error of a request too: the driver's own result is not needed.
         tokio::spawn(driver);
         Ok(Connection { sender, host })
     }
 
-    /// Sends one request and waits for the whole answer. The target is a path with its query.
+    /// Sends one request and waits for the complete answer. The target is a path with its query.
     pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> Result<Answer, Lost> {
         request.headers_mut().insert(header::HOST, self.host.clone());
         self.sender.ready().await.map_err(Lost::Unanswered)?;

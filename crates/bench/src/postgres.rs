@@ -1,12 +1,10 @@
-//! A PostgreSQL server of this run's own, from the installed programs, and pgbench on it: what an
-//! ordinary service gets from the same database.
-//!
-//! It runs as nobody where root measures, because it refuses to be root's, on a free port of this
-//! machine only, and ends with this process however that ends. Its settings are PostgreSQL's
-//! defaults, but for the number of connections. Invariant: they are the same for Saldo and pgbench.
+//! A PostgreSQL server from the installed programs, and pgbench on it: what an ordinary service
+//! gets from the same database. Started by root it runs as `nobody`, because PostgreSQL refuses to
+//! run as root. It ends with this process, however that ends. Invariant: Saldo and pgbench use the
+//! same server, with PostgreSQL's default settings except `max_connections`.
 
-use super::drive::Run;
-use super::servers::Child;
+use crate::load::Run;
+use crate::servers::Child;
 use anyhow::{Context as _, bail};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -16,32 +14,32 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// For the server to start.
-const START_WITHIN: Duration = Duration::from_secs(60);
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// What root runs the server through.
+/// How long the server may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two checks whether it has started.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
+/// The arguments of `setpriv` that give up root's rights.
 const AS_NOBODY: &[&str] = &["--reuid=nobody", "--regid=nogroup", "--clear-groups"];
-/// pgbench's own load, but each Tx updates the same branch.
-const ONE_HOT_ROW: &str = include_str!("one_hot_row.pgbench");
+/// pgbench's own load, except that each Tx updates the same branch.
+const ONE_HOT_ROW: &str = include_str!("postgres/one_hot_row.pgbench");
 /// The database that pgbench works on.
 const PGBENCH: &str = "pgbench";
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     child: Child,
     port: u16,
     programs: PathBuf,
     hot_script: PathBuf,
     version: String,
-    /// pgbench's.
+    /// The scale of pgbench's tables.
     scale: u32,
 }
 
 impl Postgres {
-    /// Starts a server in this folder, which root gives away.
-    pub(super) fn start(folder: &Path) -> anyhow::Result<Postgres> {
+    /// Starts a server in this folder. If root starts it, the data becomes `nobody`'s.
+    pub(crate) fn start(folder: &Path) -> anyhow::Result<Postgres> {
         let programs = programs()?;
         let is_root = fs::metadata("/proc/self")?.uid() == 0;
         let data = folder.join("data");
@@ -50,13 +48,13 @@ impl Postgres {
         if is_root {
             run(Command::new("chown").arg("nobody:nogroup").arg(&data))?;
         }
-        let as_whom = if is_root { AS_NOBODY } else { &[] };
-        // The server is told to stop when this process is no more.
-        let through = ["setpriv", "--pdeathsig=INT"].iter().chain(as_whom).map(OsString::from);
-        let through: Vec<OsString> = through.collect();
+        let unprivileged = if is_root { AS_NOBODY } else { &[] };
+        // The kernel signals the server when this process has ended.
+        let wrapper = ["setpriv", "--pdeathsig=INT"].iter().chain(unprivileged);
+        let wrapper: Vec<OsString> = wrapper.map(OsString::from).collect();
         let program = |name: &str| {
-            let mut command = Command::new(&through[0]);
-            command.args(&through[1..]).arg(programs.join(name)).arg("-D").arg(&data);
+            let mut command = Command::new(&wrapper[0]);
+            command.args(&wrapper[1..]).arg(programs.join(name)).arg("-D").arg(&data);
             command.current_dir("/").stdin(Stdio::null());
             command
         };
@@ -79,49 +77,49 @@ impl Postgres {
     fn wait(&mut self, log: &Path) -> anyhow::Result<()> {
         let mut waited = Duration::ZERO;
         while run(&mut self.client("pg_isready")).is_err() {
-            let said = || fs::read_to_string(log).unwrap_or_default();
-            anyhow::ensure!(!self.child.has_ended(), "PostgreSQL ended: {}", said());
-            anyhow::ensure!(waited < START_WITHIN, "PostgreSQL does not answer: {}", said());
-            std::thread::sleep(LOOK_EVERY);
-            waited += LOOK_EVERY;
+            let log_text = || fs::read_to_string(log).unwrap_or_default();
+            anyhow::ensure!(!self.child.has_ended(), "PostgreSQL ended: {}", log_text());
+            anyhow::ensure!(waited < START_TIMEOUT, "PostgreSQL does not answer: {}", log_text());
+            std::thread::sleep(CHECK_EVERY);
+            waited += CHECK_EVERY;
         }
         Ok(())
     }
 
-    /// Its version, as it says it itself.
-    pub(super) fn version(&self) -> &str {
+    /// The server's name and version.
+    pub(crate) fn version(&self) -> &str {
         &self.version
     }
 
-    /// The process that all its others are children of.
-    pub(super) fn id(&self) -> u32 {
+    /// The process id of the postmaster, whose children are all other server processes.
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Makes an empty database; gives its address.
-    pub(super) fn database(&self, name: &str) -> anyhow::Result<String> {
+    /// Creates an empty database and returns its address.
+    pub(crate) fn database(&self, name: &str) -> anyhow::Result<String> {
         run(self.client("createdb").arg(name))?;
         Ok(format!("postgres://saldo@127.0.0.1:{}/{name}?sslmode=disable", self.port))
     }
 
-    /// Does now what a database that has just been filled would do while it is measured: statistics,
-    /// hint bits, and what is dirty to the disk.
-    pub(super) fn settle(&self, name: &str) -> anyhow::Result<()> {
+    /// Does at once what a database that was just filled would otherwise do while it is measured:
+    /// collect statistics, set hint bits, and write dirty pages.
+    pub(crate) fn settle(&self, name: &str) -> anyhow::Result<()> {
         run(self.client("vacuumdb").args(["--analyze", "--quiet", name]))?;
         run(self.client("psql").args(["--quiet", "--command", "CHECKPOINT", name]))?;
         Ok(())
     }
 
-    /// Fills pgbench's database: 100,000 accounts for each step of the scale.
-    pub(super) fn fill(&mut self, scale: u32) -> anyhow::Result<()> {
+    /// Creates and fills pgbench's database: 100,000 accounts for each step of the scale.
+    pub(crate) fn fill(&mut self, scale: u32) -> anyhow::Result<()> {
         self.scale = scale;
         run(self.client("createdb").arg(PGBENCH))?;
         run(self.client("pgbench").args(["-i", "-q", "-s", &scale.to_string(), PGBENCH]))?;
         Ok(())
     }
 
-    /// pgbench's TPC-B-like load as it comes, or with one hot row.
-    pub(super) fn pgbench(
+    /// Runs pgbench's TPC-B-like load as it is, or with one hot row.
+    pub(crate) fn pgbench(
         &self,
         is_hot: bool,
         connections: u16,
@@ -133,16 +131,16 @@ impl Postgres {
         if is_hot {
             command.args(["-s", &self.scale.to_string(), "-f"]).arg(&self.hot_script);
         }
-        let said = run(command.arg(PGBENCH))?;
+        let output = run(command.arg(PGBENCH))?;
         let number = |before: &str| {
-            let line = said.lines().find_map(|line| line.strip_prefix(before));
-            let word = line.and_then(|rest| rest.split_whitespace().next());
+            let line = output.lines().find_map(|line| line.strip_prefix(before));
+            let word = line.and_then(|text| text.split_whitespace().next());
             word.and_then(thousandths)
-                .with_context(|| format!("pgbench gave no {before:?}: {said}"))
+                .with_context(|| format!("pgbench gave no {before:?}: {output}"))
         };
-        let done = number("number of transactions actually processed: ")? / 1000;
-        let elapsed_us = done.saturating_mul(1_000_000_000) / number("tps = ")?.max(1);
-        Ok(Run { successes: done, elapsed_us, ..Run::default() })
+        let successes = number("number of transactions actually processed: ")? / 1000;
+        let elapsed_us = successes.saturating_mul(1_000_000_000) / number("tps = ")?.max(1);
+        Ok(Run { successes, elapsed_us, ..Run::default() })
     }
 
     fn client(&self, program: &str) -> Command {
@@ -161,11 +159,11 @@ fn thousandths(text: &str) -> Option<u64> {
 }
 
 /// `postgres (PostgreSQL) 15.14 (Debian …)` is `PostgreSQL 15.14`.
-fn version(said: &str) -> String {
-    format!("PostgreSQL {}", said.split_whitespace().nth(2).unwrap_or("of an unknown version"))
+fn version(output: &str) -> String {
+    format!("PostgreSQL {}", output.split_whitespace().nth(2).unwrap_or("of an unknown version"))
 }
 
-/// What it printed; an error with what it complained of.
+/// Runs a program and returns its stdout. If it fails, the error has its stderr.
 fn run(command: &mut Command) -> anyhow::Result<String> {
     let name = PathBuf::from(command.get_program());
     let output = command.output().with_context(|| format!("running {}", name.display()))?;
@@ -175,7 +173,8 @@ fn run(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Where the server's programs are, the newest first; Debian keeps them out of the path.
+/// The folder of the server's programs, of the newest version first. Debian keeps them outside
+/// PATH.
 fn programs() -> anyhow::Result<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for version in fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
@@ -192,7 +191,8 @@ fn programs() -> anyhow::Result<PathBuf> {
         needed.iter().all(|name| folder.join(name).exists())
     };
     found.into_iter().map(|path| path.join("bin")).chain(beside).find(has_all).context(
-        "PostgreSQL's programs are missing: on Debian, apt-get install postgresql; or measure SQLite alone with --stores sqlite",
+        "PostgreSQL's programs are missing: on Debian, apt-get install postgresql; \
+         or measure SQLite alone with --stores sqlite",
     )
 }
 
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pgbench_is_understood() {
+    fn pgbench_output_is_parsed() {
         assert_eq!(thousandths("3907.123456"), Some(3_907_123));
         assert_eq!(thousandths("120000"), Some(120_000_000));
         assert_eq!(thousandths("0.5"), Some(500));

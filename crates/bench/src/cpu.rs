@@ -1,24 +1,26 @@
-//! What a process costs: its processor time and its memory, as Linux tells them.
+//! The processor time and the memory of a process, from `/proc`.
+//!
+//! Not here: other systems than Linux; there the benchmark fails at its first measurement.
 
-use super::drive::Run;
+use crate::load::Run;
 use anyhow::Context as _;
 use std::fs;
 use std::time::Duration;
 
-/// Processor time is told in hundredths of a second.
+/// The unit of processor time in `/proc`: a hundredth of a second.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Whose processor time a run is charged with.
+/// The processes whose processor time is charged to a run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Processes {
-    /// Saldo's, or what is measured beside it.
-    pub(super) servers: Vec<u32>,
-    pub(super) database: Option<u32>,
+pub(crate) struct Processes {
+    /// Saldo's servers, or the baseline endpoint.
+    pub(crate) servers: Vec<u32>,
+    pub(crate) database: Option<u32>,
 }
 
 impl Processes {
-    /// Runs something, and notes in it what these did meanwhile.
-    pub(super) fn charged(&self, run: impl FnOnce() -> anyhow::Result<Run>) -> anyhow::Result<Run> {
+    /// Takes a run, and notes in it the time that these processes spent meanwhile.
+    pub(crate) fn charge(&self, run: impl FnOnce() -> anyhow::Result<Run>) -> anyhow::Result<Run> {
         let before = self.spent()?;
         let mut run = run()?;
         for ((before, after), cpu_us) in before.into_iter().zip(self.spent()?).zip(&mut run.cpu_us)
@@ -39,25 +41,25 @@ impl Processes {
     }
 }
 
-/// Processor time so far of a process and of those that it started.
+/// Processor time so far of a process and of its children.
 fn time_of(process: u32) -> anyhow::Result<Duration> {
     let mut ticks = ticks_of(process)?.0;
     for entry in fs::read_dir("/proc")?.flatten() {
         let id = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        // One that ended meanwhile is counted with its parent.
-        if let Some(Ok((its, parent))) = id.map(ticks_of)
+        // The time of a child that has ended is in its parent's ticks.
+        if let Some(Ok((child_ticks, parent))) = id.map(ticks_of)
             && parent == process
         {
-            ticks += its;
+            ticks += child_ticks;
         }
     }
     Ok(TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX)))
 }
 
-/// Ticks of a process, with those of its children that have ended; and its parent.
+/// Ticks of a process, with those of its children that have ended; and the parent's id.
 fn ticks_of(process: u32) -> anyhow::Result<(u64, u32)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The second field, a name in brackets, may hold anything.
+    // The second field is a name in brackets, which may itself have spaces and brackets.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
     let ticks = (14..=17).map(field).sum::<Option<u64>>();
@@ -65,11 +67,11 @@ fn ticks_of(process: u32) -> anyhow::Result<(u64, u32)> {
     ticks.zip(parent).context("/proc tells no processor time")
 }
 
-/// What of a process is in memory, in KiB.
-pub(super) fn memory_kib(process: u32) -> anyhow::Result<u64> {
+/// The resident memory of a process, in KiB.
+pub(crate) fn memory_kib(process: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let word = line.and_then(|rest| rest.split_whitespace().next());
+    let word = line.and_then(|text| text.split_whitespace().next());
     word.and_then(|word| word.parse().ok()).context("/proc tells no memory")
 }
 
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_costs_something() {
+    fn this_process_spends_time_and_memory() {
         let id = std::process::id();
         let before = time_of(id).unwrap();
         let mut sum = 0_u64;

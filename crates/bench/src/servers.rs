@@ -1,6 +1,9 @@
-//! The servers that are driven: child processes of this executable, stopped and cleared away when
-//! the run is over; and the keys to drive them with.
+//! The servers under test: child processes of this executable, which are stopped when the run is
+//! over, and their data removed; and the key pairs for their clients.
+//!
+//! Invariant: the measured servers take no setting from the environment of `saldo bench`.
 
+use crate::Installation;
 use anyhow::Context as _;
 use serde::Deserialize;
 use std::fs::{self, File};
@@ -9,24 +12,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How long a server may take to listen: with many accounts, the first start makes them all.
-const START_WITHIN: Duration = Duration::from_secs(120);
+/// How long a server may take to listen. The first start creates all accounts.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a server may take to stop.
-const STOP_WITHIN: Duration = Duration::from_secs(30);
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two checks whether a server has started or stopped.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// A key pair.
+/// A sandbox key pair of an account.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Keys {
-    pub(super) open_key: String,
-    pub(super) secret_key: String,
+pub(crate) struct KeyPair {
+    pub(crate) open_key: String,
+    pub(crate) secret_key: String,
 }
 
-impl Keys {
-    /// Of the same length as real ones, for an endpoint that does not look.
-    pub(super) fn none() -> Keys {
-        Keys {
+impl KeyPair {
+    /// As long as a real pair, for the baseline endpoint, which does not check it.
+    pub(crate) fn placeholder() -> KeyPair {
+        KeyPair {
             open_key: format!("ok_test_{}", "0".repeat(24)),
             secret_key: format!("sk_test_{}", "0".repeat(48)),
         }
@@ -35,60 +38,60 @@ impl Keys {
 
 /// A child process; dropping it stops it.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(crate) struct Child {
     process: std::process::Child,
     /// The signal that asks it to stop.
     signal: &'static str,
 }
 
 impl Child {
-    pub(super) const fn new(process: std::process::Child, signal: &'static str) -> Child {
+    pub(crate) const fn new(process: std::process::Child, signal: &'static str) -> Child {
         Child { process, signal }
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(Some(_)))
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // `kill` is built into every shell; the standard library can only kill outright.
+        // The standard library can only send SIGKILL; `kill` is built into every shell.
         let kill = format!("kill -{} {}", self.signal, self.id());
         let asked = Command::new("sh").args(["-c", &kill]).status();
         let mut waited = Duration::ZERO;
-        while asked.is_ok() && waited < STOP_WITHIN {
+        while asked.is_ok() && waited < STOP_TIMEOUT {
             if self.has_ended() {
                 return;
             }
-            std::thread::sleep(LOOK_EVERY);
-            waited += LOOK_EVERY;
+            std::thread::sleep(CHECK_EVERY);
+            waited += CHECK_EVERY;
         }
-        // Best effort: there is nothing left to do for a process that cannot be killed.
+        // Best effort: nothing more can be done about a process that cannot be killed.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A server that is driven.
+/// A running server, or the baseline endpoint.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
 
-/// Starts the bare endpoint.
-pub(super) fn start_bare() -> anyhow::Result<Server> {
+/// Starts the baseline endpoint.
+pub(crate) fn start_baseline() -> anyhow::Result<Server> {
     let mut process = this_executable()?
         .args(["bench", "--bare"])
         .stdin(Stdio::null())
@@ -104,31 +107,32 @@ pub(super) fn start_bare() -> anyhow::Result<Server> {
     Ok(server)
 }
 
-/// A folder that goes with the run, on the disk that is meant.
+/// The folder of the measured servers' data; dropping it removes it.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct ScratchDir(PathBuf);
 
-impl Drop for Scratch {
+impl Drop for ScratchDir {
     fn drop(&mut self) {
         if fs::remove_dir_all(&self.0).is_err() {
-            super::say(&format!("{} is left over; remove it", self.0.display()));
+            let path = self.0.display();
+            crate::print_progress(&format!("{path} is left over; remove it"));
         }
     }
 }
 
-impl Scratch {
-    pub(super) fn new(parent: &Path) -> anyhow::Result<Scratch> {
+impl ScratchDir {
+    pub(crate) fn new(parent: &Path) -> anyhow::Result<ScratchDir> {
         let path = parent.join(format!("saldo-bench-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
-        Ok(Scratch(path))
+        Ok(ScratchDir(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// The kind of filesystem it is on: on a tmpfs nothing is durable.
-    pub(super) fn filesystem(&self) -> String {
+    /// The type of its filesystem. On a tmpfs nothing is durable.
+    pub(crate) fn filesystem(&self) -> String {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let below = self.0.canonicalize().unwrap_or_else(|_| self.0.clone());
         mounts
@@ -143,64 +147,63 @@ impl Scratch {
     }
 }
 
-/// A demo's data: where it is, and what its servers are told.
+/// A demo installation: where its data is, and the settings of its servers.
 #[derive(Debug)]
-pub(super) struct Demo {
+pub(crate) struct Demo {
     folder: PathBuf,
     database_url: Option<String>,
     wallets: u32,
-    /// What the simulators of several nodes share, so that they are one upstream.
+    /// The file that the simulators of several nodes share, so that they are one upstream.
     simulator_file: Option<PathBuf>,
 }
 
-/// What makes another node of the same demo, besides the database.
-const OF_A_NODE: [&str; 2] = ["master.key", crate::cmd::demo::MADE_FILE];
-
 impl Demo {
-    /// With `wallets` accounts besides the demo's own; nothing is made yet.
-    pub(super) fn new(folder: PathBuf, database_url: Option<String>, wallets: u32) -> Demo {
+    /// A demo with `wallets` accounts besides the demo's own. Nothing is created yet.
+    pub(crate) fn new(folder: PathBuf, database_url: Option<String>, wallets: u32) -> Demo {
         Demo { folder, database_url, wallets, simulator_file: None }
     }
 
     /// The first node of several.
-    pub(super) fn first_node(folder: PathBuf, database_url: String) -> Demo {
+    pub(crate) fn first_node(folder: PathBuf, database_url: String) -> Demo {
         let simulator_file = Some(folder.join("simulator.jsonl"));
         Demo { folder, database_url: Some(database_url), wallets: 0, simulator_file }
     }
 
-    /// One more node of this demo, once it has run: on the same database, in a folder of its own.
-    pub(super) fn another_node(&self, folder: PathBuf) -> anyhow::Result<Demo> {
+    /// Another node of this demo, on the same database, with a folder of its own. `files` are
+    /// copied from this node's data folder; it must have run before.
+    pub(crate) fn another_node(&self, folder: PathBuf, files: &[&str]) -> anyhow::Result<Demo> {
         let (database_url, simulator_file) =
             (self.database_url.clone(), self.simulator_file.clone());
         let node = Demo { folder, database_url, wallets: 0, simulator_file };
         fs::create_dir_all(node.data_dir())?;
-        for name in OF_A_NODE {
-            fs::copy(self.data_dir().join(name), node.data_dir().join(name)).context(name)?;
+        for name in files.iter().copied() {
+            fs::copy(self.data_dir().join(name), node.data_dir().join(name))
+                .with_context(|| name.to_owned())?;
         }
         Ok(node)
     }
 
-    pub(super) fn data_dir(&self) -> PathBuf {
+    fn data_dir(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    /// Empty: its books are in its folder.
-    pub(super) fn database_url(&self) -> &str {
-        self.database_url.as_deref().unwrap_or_default()
+    pub(crate) fn installation(&self) -> Installation {
+        let database_url = self.database_url.clone().unwrap_or_default();
+        Installation { database_url, data_dir: self.data_dir() }
     }
 
-    /// The keys of its accounts, once it has run.
-    pub(super) fn keys(&self) -> anyhow::Result<Vec<Keys>> {
+    /// The key pairs of its accounts, after its first start.
+    pub(crate) fn keys(&self) -> anyhow::Result<Vec<KeyPair>> {
         keys(&self.folder.join("keys.json"))
     }
 
-    /// The demo merchant's keys, once it has run.
-    pub(super) fn merchant_keys(&self) -> anyhow::Result<Keys> {
+    /// The demo merchant's keys, after its first start.
+    pub(crate) fn merchant_keys(&self) -> anyhow::Result<KeyPair> {
         merchant_keys(&self.folder.join("credentials.json"))
     }
 
-    /// Starts a server on it and waits until it listens. The first start makes its accounts.
-    pub(super) fn start(&self) -> anyhow::Result<Server> {
+    /// Starts a server on it and waits until it listens. The first start creates its accounts.
+    pub(crate) fn start(&self) -> anyhow::Result<Server> {
         fs::create_dir_all(&self.folder)?;
         let credentials_file = self.folder.join("credentials.json");
         let log = self.folder.join("server.log");
@@ -208,7 +211,7 @@ impl Demo {
         let mut command = self.command(&credentials_file)?;
         let process = command.stderr(File::create(&log)?).spawn().context("starting the server")?;
         let mut child = Child::new(process, "TERM");
-        let address = listening(&mut child, &credentials_file, &log)?;
+        let address = wait_until_listening(&mut child, &credentials_file, &log)?;
         Ok(Server { child, address })
     }
 
@@ -230,37 +233,41 @@ impl Demo {
         if let Some(file) = &self.simulator_file {
             command.env("SALDO_SIMULATOR_FILE", file);
         }
-        // All clients come from one address.
+        // All clients connect from one address.
         command.env("SALDO_CONNECTIONS_PER_ADDRESS", "10000").env("SALDO_CONNECTIONS", "10000");
         command.stdin(Stdio::null()).stdout(Stdio::null());
         Ok(command)
     }
 }
 
-/// Waits for the credentials file, which is written when the server listens.
-fn listening(child: &mut Child, credentials_file: &Path, log: &Path) -> anyhow::Result<String> {
+/// Waits for the credentials file, which is written when the server listens. Returns its address.
+fn wait_until_listening(
+    child: &mut Child,
+    credentials_file: &Path,
+    log: &Path,
+) -> anyhow::Result<String> {
     #[derive(Deserialize)]
     struct Credentials {
         base_url: String,
     }
     let mut waited = Duration::ZERO;
-    while waited < START_WITHIN {
+    while waited < START_TIMEOUT {
         if let Ok(text) = fs::read_to_string(credentials_file) {
             let credentials: Credentials = serde_json::from_str(&text)?;
             return address_of(&credentials.base_url);
         }
         if child.has_ended() {
-            let said = fs::read_to_string(log).unwrap_or_default();
-            anyhow::bail!("the server ended: {}", said.trim());
+            let log_text = fs::read_to_string(log).unwrap_or_default();
+            anyhow::bail!("the server ended: {}", log_text.trim());
         }
-        std::thread::sleep(LOOK_EVERY);
-        waited += LOOK_EVERY;
+        std::thread::sleep(CHECK_EVERY);
+        waited += CHECK_EVERY;
     }
-    anyhow::bail!("the server did not listen within {} s", START_WITHIN.as_secs())
+    anyhow::bail!("the server did not listen within {} s", START_TIMEOUT.as_secs())
 }
 
 /// Host and port of an `http://` URL.
-pub(super) fn address_of(url: &str) -> anyhow::Result<String> {
+pub(crate) fn address_of(url: &str) -> anyhow::Result<String> {
     let uri: http::Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
     anyhow::ensure!(uri.scheme_str() == Some("http"), "{url}: the bench speaks plain http only");
     let authority = uri.authority().context("the URL names no host")?;
@@ -268,15 +275,15 @@ pub(super) fn address_of(url: &str) -> anyhow::Result<String> {
     Ok(format!("{}:{port}", authority.host()))
 }
 
-/// The demo merchant's sandbox keys.
-pub(super) fn merchant_keys(credentials_file: &Path) -> anyhow::Result<Keys> {
+/// Reads the demo merchant's sandbox keys.
+pub(crate) fn merchant_keys(credentials_file: &Path) -> anyhow::Result<KeyPair> {
     #[derive(Deserialize)]
     struct Credentials {
         merchant: Merchant,
     }
     #[derive(Deserialize)]
     struct Merchant {
-        sandbox: Keys,
+        sandbox: KeyPair,
     }
     let text = fs::read_to_string(credentials_file)
         .with_context(|| format!("reading {}", credentials_file.display()))?;
@@ -285,13 +292,14 @@ pub(super) fn merchant_keys(credentials_file: &Path) -> anyhow::Result<Keys> {
     Ok(credentials.merchant.sandbox)
 }
 
-/// The key pairs of many accounts.
-pub(super) fn keys(file: &Path) -> anyhow::Result<Vec<Keys>> {
+/// Reads the key pairs of many accounts.
+pub(crate) fn keys(file: &Path) -> anyhow::Result<Vec<KeyPair>> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} holds no key pairs", file.display()))
 }
 
-/// This program; what the environment sets for a Saldo of the user's does not reach it.
+/// This executable as a command, without the Saldo settings in our environment: those are meant for
+/// the user's own installation.
 fn this_executable() -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("finding this executable")?);
     for (name, _) in std::env::vars_os() {

@@ -1,67 +1,72 @@
-//! The figures: medians with their spread, and how they stand against the targets of
-//! PERFORMANCE.md; as a table or as JSON.
+//! The report: medians with their range, and the figures beside the targets of PERFORMANCE.md; as a
+//! table or as JSON. Scripts read the JSON and the names of the figures.
 //!
-//! Invariant: rates and ratios are computed in integers (thousandths) and only written with a point.
+//! Invariant: rates and ratios are computed in integers (thousandths). Only the output has a
+//! decimal point.
 
-use super::drive::Run;
-use super::rest::Rest;
+mod graph;
+pub(crate) mod page;
+
+use crate::footprint::Footprint;
+use crate::load::Run;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// The endpoint that stores nothing.
-pub(super) const BARE: &str = "bare";
+/// The baseline endpoint, which stores nothing.
+pub(crate) const BASELINE: &str = "bare";
 /// PostgreSQL's own load.
-pub(super) const PGBENCH: &str = "pgbench";
+pub(crate) const PGBENCH: &str = "pgbench";
 /// The same, with one hot row.
-pub(super) const PGBENCH_HOT: &str = "pgbench, hot row";
-/// One node on a database that another shares, which rests meanwhile.
-pub(super) const ONE_NODE: &str = "PostgreSQL hot, 1 node";
-/// The same connections, over both.
-pub(super) const TWO_NODES: &str = "PostgreSQL hot, 2 nodes";
-/// Half of the webhooks go to a receiver that answers at once; the other half is measured.
-pub(super) const BESIDE_ANOTHER: &str = "webhooks, beside another";
-/// The same, and that receiver answers none for seconds.
-pub(super) const BESIDE_SLOW: &str = "webhooks, beside a slow one";
-/// How many connections the figure for a recharge alone is about.
-pub(super) const ALONE: u16 = 4;
+pub(crate) const PGBENCH_HOT: &str = "pgbench, hot row";
+/// One hot wallet through one node, while a second node on the same database is idle.
+pub(crate) const ONE_NODE: &str = "PostgreSQL hot, 1 node";
+/// The same connections, spread over both nodes.
+pub(crate) const TWO_NODES: &str = "PostgreSQL hot, 2 nodes";
+/// Half of the webhooks go to a second receiver, which answers at once; the others are measured.
+pub(crate) const BESIDE_ANOTHER: &str = "webhooks, beside another";
+/// The same, but the second receiver delays each answer for seconds.
+pub(crate) const BESIDE_SLOW: &str = "webhooks, beside a slow one";
+/// The number of connections for the latency of a recharge on a server that is not busy.
+pub(crate) const ALONE: u16 = 4;
 
-/// Every run of one thing at one number of connections.
+/// All runs of one measurement at one number of connections.
 #[derive(Debug)]
-pub(super) struct Measured {
-    pub(super) name: String,
-    pub(super) connections: u16,
-    pub(super) runs: Vec<Run>,
+pub(crate) struct Measurement {
+    pub(crate) name: String,
+    pub(crate) connections: u16,
+    pub(crate) runs: Vec<Run>,
 }
 
-/// Where and how it was measured.
+/// Where and how the run measured.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Setting {
-    pub(super) at: String,
-    pub(super) machine: String,
-    pub(super) cores: usize,
-    pub(super) client_threads: u16,
-    pub(super) seconds: u64,
-    pub(super) rounds: u16,
-    pub(super) wallets: usize,
-    pub(super) stores: String,
+pub(crate) struct Conditions {
+    /// The day in UTC.
+    pub(crate) at: String,
+    pub(crate) machine: String,
+    pub(crate) cores: usize,
+    pub(crate) client_threads: u16,
+    pub(crate) seconds: u64,
+    pub(crate) rounds: u16,
+    pub(crate) wallets: usize,
+    pub(crate) stores: String,
     /// The number of connections that the targets are measured at.
-    pub(super) headline: u16,
+    pub(crate) headline: u16,
 }
 
-/// What a store's servers cost at rest, one start each.
+/// The footprints of an idle demo on one store, one for each start.
 #[derive(Debug, Default)]
-pub(super) struct Rests {
-    pub(super) store: String,
-    pub(super) starts: Vec<Rest>,
+pub(crate) struct Footprints {
+    pub(crate) store: String,
+    pub(crate) starts: Vec<Footprint>,
 }
 
 /// One line of the table. Medians over the rounds.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
-    pub(super) name: String,
-    pub(super) connections: u16,
-    pub(super) per_second: u64,
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) connections: u16,
+    pub(crate) per_second: u64,
     per_second_min: u64,
     per_second_max: u64,
     p50_us: Option<u64>,
@@ -71,9 +76,9 @@ pub(super) struct Line {
     errors: u64,
 }
 
-/// One figure that PERFORMANCE.md sets a target for.
+/// One figure with a target in PERFORMANCE.md.
 #[derive(Debug, Serialize)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     target: &'static str,
     what: String,
     thousandths: u64,
@@ -81,7 +86,7 @@ pub(super) struct Figure {
     goal: Goal,
 }
 
-/// What is wanted of a figure, in thousandths: first, and then.
+/// The target of a figure, in thousandths: the present one, and the one after it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Goal {
@@ -97,47 +102,49 @@ impl Goal {
         }
     }
 
-    fn words(self) -> String {
-        let (sign, goal, then) = match self {
-            Goal::AtLeast(goal, then) => ('≥', goal, then),
-            Goal::AtMost(goal, then) => ('≤', goal, then),
+    fn text(self) -> String {
+        let (sign, goal, next) = match self {
+            Goal::AtLeast(goal, next) => ('≥', goal, next),
+            Goal::AtMost(goal, next) => ('≤', goal, next),
         };
-        format!("{sign} {}, then {}", short(goal), short(then))
+        format!("{sign} {}, then {}", short(goal), short(next))
     }
 }
 
-/// Everything that is printed.
+/// Everything that is printed. The names of its fields are the JSON's.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
-    pub(super) setting: Setting,
-    pub(super) lines: Vec<Line>,
-    pub(super) figures: Vec<Figure>,
+pub(crate) struct Report {
+    pub(crate) setting: Conditions,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) figures: Vec<Figure>,
     errors: u64,
     first_error: Option<String>,
 }
 
-/// What the spread load on a store is called that held so many purchases before.
-pub(super) fn stored(store: &str, count: u64) -> String {
+/// The name of the spread load on a database that held so many purchases before.
+pub(crate) fn stored(store: &str, count: u64) -> String {
     format!("{store} spread, {count} stored")
 }
 
-/// The store and the count of such a name; `None` of any other.
-pub(super) fn stored_of(name: &str) -> Option<(&str, u64)> {
+/// The store and the count in such a name; `None` for any other name.
+fn stored_of(name: &str) -> Option<(&str, u64)> {
     let (store, count) = name.strip_suffix(" stored")?.split_once(" spread, ")?;
     Some((store, count.parse().ok()?))
 }
 
-/// Sums up.
-pub(super) fn report(
-    setting: Setting,
-    measured: &[Measured],
-    rests: &[Rests],
+/// Computes the report. `binary_bytes` is the size of the program; 0 if it is not measured.
+pub(crate) fn report(
+    setting: Conditions,
+    measurements: &[Measurement],
+    footprints: &[Footprints],
     binary_bytes: u64,
 ) -> Report {
-    let first_error = measured.iter().flat_map(|m| &m.runs).find_map(|run| run.first_error.clone());
-    let lines: Vec<Line> = measured.iter().map(line_of).collect();
+    let mut runs = measurements.iter().flat_map(|measurement| &measurement.runs);
+    let first_error = runs.find_map(|run| run.first_error.clone());
+    let lines: Vec<Line> = measurements.iter().map(line_of).collect();
     let mut figures = ratios(&lines, setting.headline);
-    figures.extend(rests.iter().filter(|rests| !rests.starts.is_empty()).flat_map(at_rest));
+    let started = footprints.iter().filter(|footprints| !footprints.starts.is_empty());
+    figures.extend(started.flat_map(footprint_figures));
     if binary_bytes > 0 {
         let goal = Goal::AtMost(40_000, 25_000);
         figures.push(figure("10", "the program".to_owned(), mib(binary_bytes / 1024), "MiB", goal));
@@ -146,28 +153,28 @@ pub(super) fn report(
     Report { setting, lines, figures, errors, first_error }
 }
 
-fn line_of(measured: &Measured) -> Line {
-    let of = |value: fn(&Run) -> Option<u64>| {
-        let values: Vec<u64> = measured.runs.iter().filter_map(value).collect();
+fn line_of(measurement: &Measurement) -> Line {
+    let median_of = |value: fn(&Run) -> Option<u64>| {
+        let values: Vec<u64> = measurement.runs.iter().filter_map(value).collect();
         (!values.is_empty()).then(|| median(values))
     };
-    let rates: Vec<u64> = measured.runs.iter().map(Run::per_second).collect();
+    let rates: Vec<u64> = measurement.runs.iter().map(Run::per_second).collect();
     Line {
-        name: measured.name.clone(),
-        connections: measured.connections,
+        name: measurement.name.clone(),
+        connections: measurement.connections,
         per_second: median(rates.clone()),
         per_second_min: rates.iter().copied().min().unwrap_or(0),
         per_second_max: rates.iter().copied().max().unwrap_or(0),
-        p50_us: of(|run| run.p50_us),
-        p99_us: of(|run| run.p99_us),
-        server_cpu_us: of(|run| run.cpu_us[0]),
-        database_cpu_us: of(|run| run.cpu_us[1]),
-        errors: measured.runs.iter().map(|run| run.errors).sum(),
+        p50_us: median_of(|run| run.p50_us),
+        p99_us: median_of(|run| run.p99_us),
+        server_cpu_us: median_of(|run| run.cpu_us[0]),
+        database_cpu_us: median_of(|run| run.cpu_us[1]),
+        errors: measurement.runs.iter().map(|run| run.errors).sum(),
     }
 }
 
-/// The middle one; of two middle ones the lower.
-pub(super) fn median(mut values: Vec<u64>) -> u64 {
+/// The middle value; of two middle values the lower one. 0 for no values.
+pub(crate) fn median(mut values: Vec<u64>) -> u64 {
     values.sort_unstable();
     values.get((values.len().max(1) - 1) / 2).copied().unwrap_or(0)
 }
@@ -182,7 +189,7 @@ fn figure(
     Figure { target, what, thousandths, unit, goal }
 }
 
-/// The targets that compare two lines, as far as both were measured.
+/// The figures that are computed from lines, as far as those were measured.
 fn ratios(lines: &[Line], headline: u16) -> Vec<Figure> {
     let find = |name: &str, connections: u16| {
         lines.iter().find(|l| l.name == name && l.connections == connections)
@@ -209,7 +216,7 @@ fn ratios(lines: &[Line], headline: u16) -> Vec<Figure> {
         }
     }
     for store in ["SQLite", "PostgreSQL"] {
-        rate("8", &format!("{store} reads"), BARE, Goal::AtLeast(350, 600));
+        rate("8", &format!("{store} reads"), BASELINE, Goal::AtLeast(350, 600));
     }
     for store in ["SQLite", "PostgreSQL"] {
         let (webhooks, spread) = (format!("{store} webhooks"), format!("{store} spread"));
@@ -245,11 +252,13 @@ fn ratios(lines: &[Line], headline: u16) -> Vec<Figure> {
     found
 }
 
-/// What a server costs that nobody uses.
-fn at_rest(rests: &Rests) -> [Figure; 2] {
-    let of = |value: fn(&Rest) -> u64| median(rests.starts.iter().map(value).collect());
-    let store = &rests.store;
-    let (start, memory) = (of(|rest| rest.first_answer_us), mib(of(|rest| rest.memory_kib)));
+/// The figures of a server that nobody uses.
+fn footprint_figures(footprints: &Footprints) -> [Figure; 2] {
+    let median_of =
+        |value: fn(&Footprint) -> u64| median(footprints.starts.iter().map(value).collect());
+    let store = &footprints.store;
+    let start = median_of(|footprint| footprint.first_answer_us);
+    let memory = mib(median_of(|footprint| footprint.memory_kib));
     [
         figure(
             "10",
@@ -268,25 +277,25 @@ fn at_rest(rests: &Rests) -> [Figure; 2] {
     ]
 }
 
-/// Thousandths of a MiB.
+/// KiB in thousandths of a MiB.
 fn mib(kib: u64) -> u64 {
     kib * 1000 / 1024
 }
 
-/// Prints it; the exit code tells whether every answer was a success.
-pub(super) fn print(report: &Report, as_json: bool) -> anyhow::Result<ExitCode> {
+/// Prints the report. The exit code is a failure if any answer was not a success.
+pub(crate) fn print(report: &Report, as_json: bool) -> anyhow::Result<ExitCode> {
     if as_json {
-        line(&serde_json::to_string(report)?);
+        print_line(&serde_json::to_string(report)?);
     } else {
-        line(table(report)?.trim_end());
+        print_line(table(report)?.trim_end());
     }
     Ok(if report.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How it was measured, in a sentence.
-pub(super) fn sentence(setting: &Setting) -> String {
-    let Setting { at, machine, cores, client_threads, seconds, rounds, wallets, stores, .. } =
-        setting;
+/// How the run measured, in a sentence.
+fn sentence(conditions: &Conditions) -> String {
+    let Conditions { at, machine, cores, client_threads, seconds, rounds, wallets, stores, .. } =
+        conditions;
     format!(
         "{at}. {machine}, {cores} cores, client and server on the same machine; stores: {stores}; \
          {wallets} wallets; {client_threads} client thread(s); {rounds} interleaved rounds of \
@@ -294,8 +303,8 @@ pub(super) fn sentence(setting: &Setting) -> String {
     )
 }
 
-/// The cells of a line, as people read them.
-pub(super) fn cells(line: &Line) -> [String; 8] {
+/// The cells of a line of the table, for people.
+fn cells(line: &Line) -> [String; 8] {
     let ms = |us: Option<u64>| us.map_or_else(|| "–".to_owned(), with_point);
     let whole = |n: Option<u64>| n.map_or_else(|| "–".to_owned(), |n| n.to_string());
     [
@@ -310,19 +319,19 @@ pub(super) fn cells(line: &Line) -> [String; 8] {
     ]
 }
 
-/// What the cells are.
-pub(super) const HEAD: [&str; 8] =
+/// The heads of the columns.
+const HEAD: [&str; 8] =
     ["what", "conns", "per second", "(min–max)", "p50 ms", "p99 ms", "CPU µs", "of database"];
 
-/// The cells of a figure: target, what, measured, goal, whether it is met.
-pub(super) fn figure_cells(figure: &Figure) -> [String; 5] {
+/// The cells of a figure: target, what, measured, goal, whether the goal is met.
+fn figure_cells(figure: &Figure) -> [String; 5] {
     let measured = format!("{} {}", short(figure.thousandths), figure.unit);
     let is_met = figure.goal.is_met(figure.thousandths);
     [
         figure.target.to_owned(),
         figure.what.clone(),
         measured.trim_end().to_owned(),
-        figure.goal.words(),
+        figure.goal.text(),
         if is_met { "met" } else { "missed" }.to_owned(),
     ]
 }
@@ -339,8 +348,8 @@ fn table(report: &Report) -> anyhow::Result<String> {
     }
     writeln!(out)?;
     for figure in &report.figures {
-        let [target, what, measured, goal, verdict] = figure_cells(figure);
-        writeln!(out, "{target:<4}{what:<66}{measured:>14}  {goal:<24}{verdict}")?;
+        let [target, what, measured, goal, met] = figure_cells(figure);
+        writeln!(out, "{target:<4}{what:<66}{measured:>14}  {goal:<24}{met}")?;
     }
     if report.errors > 0 {
         let sample = report.first_error.as_deref().unwrap_or("");
@@ -349,24 +358,24 @@ fn table(report: &Report) -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// Thousandths with a point: 1234 is `1.234`.
+/// Thousandths with a decimal point: 1234 is `1.234`.
 fn with_point(thousandths: u64) -> String {
     format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
 }
 
-/// Thousandths, without noughts at the end: 2500 is `2.5`.
+/// Thousandths without trailing zeros: 2500 is `2.5`.
 fn short(thousandths: u64) -> String {
     with_point(thousandths).trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// One line of data.
+/// Prints a line of data.
 #[expect(clippy::print_stdout, reason = "a verb's data goes to stdout")]
-pub(super) fn line(text: &str) {
+pub(crate) fn print_line(text: &str) {
     println!("{text}");
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     fn run(successes: u64) -> Run {
@@ -380,16 +389,16 @@ pub(super) mod tests {
         }
     }
 
-    fn measured(name: &str, connections: u16, runs: Vec<Run>) -> Measured {
-        Measured { name: name.to_owned(), connections, runs }
+    fn measured(name: &str, connections: u16, runs: Vec<Run>) -> Measurement {
+        Measurement { name: name.to_owned(), connections, runs }
     }
 
-    /// What is measured once, in small.
-    pub(in super::super) fn sample() -> Report {
+    /// A small report that has most figures.
+    pub(super) fn sample() -> Report {
         let broken = Run { errors: 2, first_error: Some("503 busy".into()), ..run(850) };
         let nothing_known = Run { p50_us: None, p99_us: None, cpu_us: [None, None], ..run(40) };
-        let measured = [
-            measured(BARE, 64, vec![run(9000), run(10_000), run(11_000)]),
+        let measurements = [
+            measured(BASELINE, 64, vec![run(9000), run(10_000), run(11_000)]),
             measured("SQLite spread", 4, vec![run(700)]),
             measured("SQLite spread", 64, vec![run(1000), run(900), run(3000)]),
             measured("SQLite spread, 0 stored", 64, vec![run(1100)]),
@@ -401,7 +410,7 @@ pub(super) mod tests {
             measured("SQLite commit", 1, vec![run(900)]),
             measured(PGBENCH, 64, vec![nothing_known]),
         ];
-        let setting = Setting {
+        let setting = Conditions {
             at: "2026-11-22".to_owned(),
             machine: "a machine".to_owned(),
             cores: 2,
@@ -412,41 +421,14 @@ pub(super) mod tests {
             stores: "SQLite on ext4".to_owned(),
             headline: 64,
         };
-        let starts = vec![Rest { first_answer_us: 80_000, memory_kib: 51_200 }];
-        let rests = [Rests { store: "SQLite".to_owned(), starts }];
-        report(setting, &measured, &rests, 30 * 1024 * 1024)
+        let starts = vec![Footprint { first_answer_us: 80_000, memory_kib: 51_200 }];
+        let footprints = [Footprints { store: "SQLite".to_owned(), starts }];
+        report(setting, &measurements, &footprints, 30 * 1024 * 1024)
     }
 
     #[test]
-    fn medians_figures_and_errors_are_told() {
-        expect_test::expect![[r#"
-            2026-11-22. a machine, 2 cores, client and server on the same machine; stores: SQLite on ext4; 10 wallets; 1 client thread(s); 3 interleaved rounds of 1 s; medians (min–max).
-
-            what                                 conns  per second         (min–max)   p50 ms   p99 ms  CPU µs  of database
-            bare                                    64       10000      (9000–11000)    1.500   20.000      60            –
-            SQLite spread                            4         700         (700–700)    1.500   20.000      60            –
-            SQLite spread                           64        1000        (900–3000)    1.500   20.000      60            –
-            SQLite spread, 0 stored                 64        1100       (1100–1100)    1.500   20.000      60            –
-            SQLite spread, 5000 stored              64         880         (880–880)    1.500   20.000      60            –
-            PostgreSQL hot, 1 node                  64        1000       (1000–1000)    1.500   20.000      60            –
-            PostgreSQL hot, 2 nodes                 64         900         (900–900)    1.500   20.000      60            –
-            SQLite hot                              64         850         (850–950)    1.500   20.000      60            –
-            SQLite paced                            64         500         (500–500)    1.500   20.000      60            –
-            SQLite commit                            1         900         (900–900)    1.500   20.000      60            –
-            pgbench                                 64          40           (40–40)        –        –       –            –
-
-            1   SQLite spread ÷ pgbench                                                       25  ≥ 2.5, then 5           met
-            4   SQLite hot ÷ SQLite spread                                                  0.85  ≥ 0.9, then 1           missed
-            5   PostgreSQL hot, 2 nodes ÷ PostgreSQL hot, 1 node                             0.9  ≥ 0.8, then 1           met
-            6   SQLite spread, 5000 stored ÷ SQLite spread, 0 stored                         0.8  ≥ 0.9, then 0.97        missed
-            7   p99 of SQLite paced ÷ p99 of SQLite commit                                     1  ≤ 5, then 2             met
-            10b SQLite spread, 4 connections: p50                                         1.5 ms  ≤ 2, then 1             met
-            10  SQLite: memory at rest                                                    50 MiB  ≤ 40, then 20           missed
-            10  SQLite: start to first answer                                              80 ms  ≤ 100, then 50          met
-            10  the program                                                               30 MiB  ≤ 40, then 25           met
-
-            2 answers were not a success; the first: 503 busy
-        "#]].assert_eq(&table(&sample()).unwrap());
+    fn medians_figures_and_errors_are_reported() {
+        expect_test::expect_file!["report/sample.txt"].assert_eq(&table(&sample()).unwrap());
     }
 
     #[test]
@@ -458,7 +440,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn noughts_at_the_end_are_left_out() {
+    fn trailing_zeros_are_left_out() {
         assert_eq!([2500, 2000, 40_000, 1051, 0].map(short), ["2.5", "2", "40", "1.051", "0"]);
     }
 }

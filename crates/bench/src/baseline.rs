@@ -1,13 +1,14 @@
-//! The measure of all things: axum parses the same JSON, answers one of the same size, stores
-//! nothing. A process of its own, so that it gets what the measured server gets.
+//! The baseline endpoint: axum parses the same JSON as a recharge, answers as many bytes, and
+//! stores nothing. It is the most that this machine can do over HTTP. It runs in a process of its
+//! own, as the measured servers do.
 
 use anyhow::Context as _;
 use axum::{Json, Router, routing::post};
 use serde::{Deserialize, Serialize};
 
-/// What a recharge asks.
+/// The body of a recharge request.
 #[derive(Deserialize)]
-struct Asked {
+struct RechargeRequest {
     number: String,
     amount: u32,
     #[serde(rename = "operator")]
@@ -17,10 +18,10 @@ struct Asked {
     reference: String,
 }
 
-/// What a recharge answers.
+/// The body of a recharge's answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answered {
+struct RechargeResponse {
     success: bool,
     message: &'static str,
     billing: Billing,
@@ -40,27 +41,27 @@ struct Billing {
     transaction_id: u64,
 }
 
-/// Serves on a free loopback port, whose address it prints; until it is stopped.
-pub(super) fn serve() -> anyhow::Result<()> {
+/// Serves on a free loopback port, whose address it prints, until the process is stopped.
+pub(crate) fn serve() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-        super::report::line(&listener.local_addr()?.to_string());
-        let app = Router::new().route(super::drive::RECHARGE, post(answer));
+        crate::report::print_line(&listener.local_addr()?.to_string());
+        let app = Router::new().route(crate::load::RECHARGE, post(answer));
         axum::serve(listener, app).await.context("serving the bare endpoint")
     })
 }
 
-async fn answer(Json(asked): Json<Asked>) -> Json<Answered> {
-    Json(Answered {
+async fn answer(Json(request): Json<RechargeRequest>) -> Json<RechargeResponse> {
+    Json(RechargeResponse {
         success: true,
         message: "Recharge processed successfully",
         billing: Billing {
-            reference: asked.reference,
+            reference: request.reference,
             status: "success",
             recharge_type: "normal",
-            number: asked.number,
-            amount: asked.amount,
+            number: request.number,
+            amount: request.amount,
             fee: "0.5",
             commission: "1.5",
             remaining_balance: "123456789.5",

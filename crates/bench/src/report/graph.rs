@@ -1,53 +1,55 @@
-//! A line graph as SVG: points at named places, one line for each series.
+//! A line graph as SVG: named values along the x axis, one line for each series.
 //!
-//! Invariant: it is read in a light and in a dark page, and without colour: each line ends in its name.
+//! Invariant: it is readable on a light and on a dark page, and without colour, because each line
+//! ends in its name.
 
 use std::fmt::Write as _;
 
-/// A line with its name; a place without a value has no point.
+/// A line with its name, and one value for each x value; `None` has no point.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) values: Vec<Option<u64>>,
 }
 
-/// What is drawn.
+/// A graph, before it is drawn.
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) title: &'static str,
-    /// What lies along the bottom, and its places.
-    pub(super) across: &'static str,
-    pub(super) places: Vec<String>,
-    /// What goes up.
-    pub(super) up: &'static str,
+    pub(super) x_label: &'static str,
+    pub(super) x_values: Vec<String>,
+    pub(super) y_label: &'static str,
     pub(super) series: Vec<Series>,
 }
 
 const WIDTH: u64 = 720;
 const HEIGHT: u64 = 400;
 const LEFT: u64 = 76;
-/// Room for the names of the lines.
+/// Includes the names of the lines.
 const RIGHT: u64 = 170;
 const TOP: u64 = 56;
 const BOTTOM: u64 = 64;
-/// Names are so far apart that they can be read.
+/// The least distance between two names.
 const LINE_HEIGHT: u64 = 16;
 
-/// Told apart on white and on black, also by those who see red and green alike.
+/// Distinct on white and on black, also with red-green colour blindness.
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#7a7a7a"];
 
-const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-size:16px;font-weight:600}\
-     .back{fill:#fff}.grid{stroke:#d0d7de}.axis{stroke:#57606a}polyline{fill:none;stroke-width:2.5}\
-     @media(prefers-color-scheme:dark){text{fill:#e6edf3}.back{fill:#0d1117}.grid{stroke:#373e47}.axis{stroke:#9198a1}}";
+const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}\
+     .title{font-size:16px;font-weight:600}.back{fill:#fff}.grid{stroke:#d0d7de}\
+     .axis{stroke:#57606a}polyline{fill:none;stroke-width:2.5}\
+     @media(prefers-color-scheme:dark){text{fill:#e6edf3}.back{fill:#0d1117}\
+     .grid{stroke:#373e47}.axis{stroke:#9198a1}}";
 
 impl Graph {
-    /// The whole file.
+    /// The SVG file.
     pub(super) fn svg(&self) -> String {
-        let most = self.series.iter().flat_map(|s| &s.values).flatten().copied().max();
-        let step = step_of(most.unwrap_or(0));
-        let top = most.unwrap_or(0).div_ceil(step).max(1) * step;
+        let max = self.series.iter().flat_map(|s| &s.values).flatten().copied().max();
+        let step = step_of(max.unwrap_or(0));
+        let top = max.unwrap_or(0).div_ceil(step).max(1) * step;
         let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             role=\"img\" aria-label=\"{title}\">\n\
              <style>{STYLE}</style>\n<rect class=\"back\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n\
              <text class=\"title\" x=\"16\" y=\"28\">{title}</text>\n",
             title = escaped(self.title)
@@ -61,7 +63,7 @@ impl Graph {
     fn axes(&self, out: &mut String, step: u64, top: u64) {
         let right = WIDTH - RIGHT;
         for value in (0..=top / step).map(|n| n * step) {
-            let y = up(value, top);
+            let y = y_of(value, top);
             let class = if value == 0 { "axis" } else { "grid" };
             let (beside, below, value) = (LEFT - 8, y + 4, grouped(value));
             let _ = writeln!(
@@ -70,19 +72,19 @@ impl Graph {
                  <text x=\"{beside}\" y=\"{below}\" text-anchor=\"end\">{value}</text>"
             );
         }
-        for (n, place) in self.places.iter().enumerate() {
-            let (x, y, place) = (self.across(n), HEIGHT - BOTTOM + 20, escaped(place));
+        for (n, x_value) in self.x_values.iter().enumerate() {
+            let (x, y, label) = (self.x_of(n), HEIGHT - BOTTOM + 20, escaped(x_value));
             let _ =
-                writeln!(out, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{place}</text>");
+                writeln!(out, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>");
         }
         let (middle, under) = (LEFT.midpoint(right), HEIGHT - 18);
         let _ = writeln!(
             out,
             "<text x=\"{middle}\" y=\"{under}\" text-anchor=\"middle\">{}</text>\
              <text x=\"16\" y=\"{}\">{}</text>",
-            escaped(self.across),
+            escaped(self.x_label),
             TOP - 8,
-            escaped(self.up)
+            escaped(self.y_label)
         );
     }
 
@@ -92,20 +94,21 @@ impl Graph {
             let mut points = String::new();
             for (n, value) in series.values.iter().enumerate() {
                 let Some(value) = value else { continue };
-                let (x, y) = (self.across(n), up(*value, top));
+                let (x, y) = (self.x_of(n), y_of(*value, top));
                 let _ = write!(points, "{x},{y} ");
-                let says = format!("{}, {}: {}", series.name, self.places[n], grouped(*value));
-                let says = escaped(&says);
+                let (x_value, y_value) = (&self.x_values[n], grouped(*value));
+                let tooltip = escaped(&format!("{}, {x_value}: {y_value}", series.name));
                 let _ = writeln!(
                     out,
-                    "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" fill=\"{colour}\"><title>{says}</title></circle>"
+                    "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" fill=\"{colour}\">\
+                     <title>{tooltip}</title></circle>"
                 );
                 names.retain(|(_, other, _)| other.name != series.name);
                 names.push((y, series, colour));
             }
             let _ = writeln!(out, "<polyline stroke=\"{colour}\" points=\"{}\"/>", points.trim());
         }
-        // From the top down, each at its line's end, or as near to it as there is room.
+        // From the top down, each at the end of its line, or as near below it as there is room.
         names.sort_by_key(|(y, _, _)| *y);
         let mut free = 0;
         for (y, series, colour) in names {
@@ -117,24 +120,24 @@ impl Graph {
         }
     }
 
-    /// Where a place is, from the left.
-    fn across(&self, place: usize) -> u64 {
-        let wide = WIDTH - LEFT - RIGHT;
-        let count = u64::try_from(self.places.len()).unwrap_or(1).max(1);
-        LEFT + wide * (2 * u64::try_from(place).unwrap_or(0) + 1) / (2 * count)
+    /// The distance of an x value from the left.
+    fn x_of(&self, index: usize) -> u64 {
+        let width = WIDTH - LEFT - RIGHT;
+        let count = u64::try_from(self.x_values.len()).unwrap_or(1).max(1);
+        LEFT + width * (2 * u64::try_from(index).unwrap_or(0) + 1) / (2 * count)
     }
 }
 
-/// Where a value is, from the top.
-fn up(value: u64, top: u64) -> u64 {
-    let high = HEIGHT - TOP - BOTTOM;
-    HEIGHT - BOTTOM - high * value / top.max(1)
+/// The distance of a y value from the top.
+fn y_of(value: u64, top: u64) -> u64 {
+    let height = HEIGHT - TOP - BOTTOM;
+    HEIGHT - BOTTOM - height * value / top.max(1)
 }
 
-/// A round number that goes four to eight times into the largest value.
-fn step_of(most: u64) -> u64 {
+/// The distance of the grid lines: a round number, at most eight of which fit into the maximum.
+fn step_of(max: u64) -> u64 {
     let mut step = 1;
-    while most / step > 8 {
+    while max / step > 8 {
         // 1, 2, 5, 10, 20, 50 …
         let is_two = step.to_string().starts_with('2');
         step = if is_two { step / 2 * 5 } else { step * 2 };
@@ -167,9 +170,9 @@ mod tests {
     fn a_graph_has_axes_points_and_names() {
         let graph = Graph {
             title: "Rates",
-            across: "connections",
-            places: vec!["1".into(), "64".into()],
-            up: "a second",
+            x_label: "connections",
+            x_values: vec!["1".into(), "64".into()],
+            y_label: "a second",
             series: vec![
                 Series { name: "a & b".into(), values: vec![Some(10), Some(1900)] },
                 Series { name: "c".into(), values: vec![None, Some(1890)] },
@@ -185,7 +188,7 @@ mod tests {
         ] {
             assert!(svg.contains(part), "{part}: {svg}");
         }
-        // Two lines that end in one place: their names do not lie on each other.
+        // Two lines that end at one point: their names do not overlap.
         assert!(svg.contains("y=\"74\"") && svg.contains("y=\"90\""), "{svg}");
     }
 

@@ -1,9 +1,9 @@
-//! `docs/performance.md`: the part of it that a run writes, and the graphs beside it.
+//! `docs/performance.md`: writes the figures of a run between two marks, and the graphs beside it.
 //!
-//! Invariant: what people wrote round the marks stays as it is.
+//! Invariant: the text outside the marks is not changed.
 
 use super::graph::{Graph, Series, grouped};
-use super::report::{self, HEAD, Line, Report, stored_of};
+use super::{HEAD, Line, Report, cells, figure_cells, sentence, stored_of};
 use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::fs;
@@ -11,15 +11,16 @@ use std::path::Path;
 
 const BEGIN: &str = "<!-- figures: written by `make bench` -->";
 const END: &str = "<!-- end of figures -->";
-/// What the throughput is drawn of.
+/// The series in the graph of throughput.
 const DRAWN: [&str; 4] = ["SQLite spread", "SQLite hot", "PostgreSQL spread", "PostgreSQL hot"];
 
-/// Writes the figures between the marks of this page, and the graphs into its folder.
-pub(super) fn write(page: &Path, report: &Report) -> anyhow::Result<()> {
-    let told = || format!("{} has no place for figures", page.display());
+/// Writes the figures between the marks of this page, and the graphs into its folder. Fails if the
+/// page has no marks.
+pub(crate) fn write(page: &Path, report: &Report) -> anyhow::Result<()> {
+    let no_marks = || format!("{} has no place for figures", page.display());
     let text = fs::read_to_string(page).with_context(|| page.display().to_string())?;
-    let (before, rest) = text.split_once(BEGIN).with_context(told)?;
-    let (_, after) = rest.split_once(END).with_context(told)?;
+    let (before, rest) = text.split_once(BEGIN).with_context(no_marks)?;
+    let (_, after) = rest.split_once(END).with_context(no_marks)?;
     let folder = page.parent().unwrap_or(Path::new("."));
     let mut graphs = String::new();
     for (name, graph) in [("throughput.svg", throughput(report)), ("stored.svg", stored(report))] {
@@ -33,14 +34,14 @@ pub(super) fn write(page: &Path, report: &Report) -> anyhow::Result<()> {
         .with_context(|| page.display().to_string())
 }
 
-/// The two tables.
+/// The conditions and the two tables, as Markdown.
 fn figures(report: &Report) -> anyhow::Result<String> {
-    let mut out = format!("{}\n\n", report::sentence(&report.setting));
+    let mut out = format!("{}\n\n", sentence(&report.setting));
     let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     out.push_str(&row(&["", "figure", "measured", "target", ""].map(str::to_owned)));
     out.push_str("|---|---|---|---|---|\n");
     for figure in &report.figures {
-        let mut cells = report::figure_cells(figure);
+        let mut cells = figure_cells(figure);
         cells[2] = format!("**{}**", cells[2]);
         out.push_str(&row(&cells));
     }
@@ -48,12 +49,12 @@ fn figures(report: &Report) -> anyhow::Result<String> {
     out.push_str(&row(&HEAD.map(str::to_owned)));
     out.push_str("|---|---|---|---|---|---|---|---|\n");
     for line in &report.lines {
-        out.push_str(&row(&report::cells(line)));
+        out.push_str(&row(&cells(line)));
     }
     Ok(out)
 }
 
-/// Recharges a second against connections.
+/// Recharges per second by the number of connections.
 fn throughput(report: &Report) -> Option<Graph> {
     let drawn = |line: &&Line| DRAWN.contains(&line.name.as_str());
     let mut counts: Vec<u16> = report.lines.iter().filter(drawn).map(|l| l.connections).collect();
@@ -72,14 +73,14 @@ fn throughput(report: &Report) -> Option<Graph> {
         .filter(|series| series.values.iter().any(Option::is_some));
     (!counts.is_empty()).then(|| Graph {
         title: "Durable recharges a second against connections",
-        across: "connections",
-        places: counts.iter().map(u16::to_string).collect(),
-        up: "recharges a second",
+        x_label: "connections",
+        x_values: counts.iter().map(u16::to_string).collect(),
+        y_label: "recharges a second",
         series: series.collect(),
     })
 }
 
-/// What a recharge costs against how many purchases are stored.
+/// Time per recharge by the number of stored purchases.
 fn stored(report: &Report) -> Option<Graph> {
     let count = |line: &Line| stored_of(&line.name).map(|(_, count)| count);
     let mut counts: Vec<u64> = report.lines.iter().filter_map(count).collect();
@@ -96,9 +97,9 @@ fn stored(report: &Report) -> Option<Graph> {
     });
     (!counts.is_empty()).then(|| Graph {
         title: "What a durable recharge takes against how many purchases are stored",
-        across: "purchases stored before",
-        places: counts.iter().copied().map(grouped).collect(),
-        up: "microseconds a recharge",
+        x_label: "purchases stored before",
+        x_values: counts.iter().copied().map(grouped).collect(),
+        y_label: "microseconds a recharge",
         series: series.into_iter().filter(|s| s.values.iter().any(Option::is_some)).collect(),
     })
 }
@@ -108,11 +109,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_keeps_what_is_round_the_figures() {
+    fn the_text_outside_the_marks_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("page.md");
         fs::write(&page, format!("before\n{BEGIN}\nold\n{END}\nafter\n")).unwrap();
-        let report = report::tests::sample();
+        let report = crate::report::tests::sample();
         write(&page, &report).unwrap();
         let once = fs::read_to_string(&page).unwrap();
         assert!(once.starts_with("before\n<!--") && once.ends_with("-->\nafter\n"), "{once}");
