@@ -66,7 +66,7 @@ pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>,
 /// Makes an account, or replaces what it is.
 pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<(), Fault> {
     let plan = a.subscription.map(|s| s.plan);
-    sql.run(
+    sql.execute(
         "INSERT INTO accounts (id, role, name, is_active, plan, per_minute, subscribed_until, opened_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name, is_active = excluded.is_active,
@@ -87,7 +87,7 @@ pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<(), Fault> {
 
 /// Makes a login, or replaces what it is.
 pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "INSERT INTO users (id, account_id, email, mobile, name, role, password_hash, is_active, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (id) DO UPDATE SET email = excluded.email, mobile = excluded.mobile, name = excluded.name, role = excluded.role,
              password_hash = excluded.password_hash, is_active = excluded.is_active",
@@ -110,7 +110,7 @@ pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<(), Fault> {
 pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Result<(), Fault> {
     let allow_list = serde_json::to_string(&k.allow_list.lines())
         .map_err(|error| Fault::corrupt(error.to_string()))?;
-    sql.run(
+    sql.execute(
         "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list, revoked_at = excluded.revoked_at",
@@ -144,7 +144,7 @@ pub(crate) fn open_wallet(
 
 /// Keeps the mark of the master key that seals this data, unless there is one.
 pub(crate) fn mark_master_key(sql: &mut dyn Sql, mark: &[u8; 32]) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "INSERT INTO marks (name, mark) VALUES ('master key', $1) ON CONFLICT DO NOTHING",
         &[mark.into()],
     )?;

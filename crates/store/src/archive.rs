@@ -16,7 +16,7 @@ pub(crate) use file::{digest_of, month_in, write};
 pub use late_outcomes::LateWord;
 pub(crate) use late_outcomes::{close as close_words, keep as keep_word, open as open_words};
 
-use crate::backend::{Key, Row, Sql, all, first};
+use crate::backend::{Row, Sql, WriteKey, all, first};
 use crate::fault::Fault;
 use crate::ledger::GENESIS;
 use domain::clock::Timestamp;
@@ -165,7 +165,7 @@ pub(crate) fn close(
 }
 
 pub(crate) fn note_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             closing.month.number().into(),
@@ -188,7 +188,7 @@ pub(crate) fn file(
     at: Timestamp,
 ) -> Result<ArchiveDone, Fault> {
     let month = filed.closing.month;
-    let noted = sql.run(
+    let noted = sql.execute(
         "UPDATE archives SET archived_at = $1, file = $2, digest = $3, journals = $4, entries = $5, purchases = $6
          WHERE month = $7 AND digest IS NULL",
         &[
@@ -206,7 +206,7 @@ pub(crate) fn file(
     }
     carry(sql, month.number(), &filed.carried, &filed.payments)?;
     // Few, and in no partition.
-    sql.run("DELETE FROM cases WHERE purchase_id < $1", &[filed.closing.ids_below().into()])?;
+    sql.execute("DELETE FROM cases WHERE purchase_id < $1", &[filed.closing.ids_below().into()])?;
     Ok(ArchiveDone::Written)
 }
 
@@ -218,17 +218,17 @@ pub(crate) fn carry(
     payments: &BTreeMap<(i64, String), i64>,
 ) -> Result<(), Fault> {
     for (ledger_account, balance) in carried {
-        sql.put(
+        sql.defer(
             "INSERT INTO carried (month, ledger_account_id, balance) VALUES ($1, $2, $3)",
-            Key::LedgerAccount(*ledger_account),
+            WriteKey::LedgerAccount(*ledger_account),
             &[month.into(), (*ledger_account).into(), (*balance).into()],
             Some(1),
         )?;
     }
     for ((account, environment), count) in payments {
-        sql.put(
+        sql.defer(
             "INSERT INTO carried_payments (month, account_id, environment, payments) VALUES ($1, $2, $3, $4)",
-            Key::Late,
+            WriteKey::Last,
             &[month.into(), (*account).into(), environment.into(), (*count).into()],
             Some(1),
         )?;
@@ -266,7 +266,7 @@ pub(crate) fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> 
         (None, None) => return Ok(ArchiveDone::Written),
     };
     for delete in statements {
-        sql.run(delete, &[up_to.into()])?;
+        sql.execute(delete, &[up_to.into()])?;
     }
     Ok(ArchiveDone::More)
 }
@@ -361,9 +361,9 @@ pub(crate) fn next(
     before: Month,
     now: Timestamp,
 ) -> Result<Option<Closing>, Fault> {
-    sql.begin_reading()?;
+    sql.begin_snapshot()?;
     let found = next_in_snapshot(sql, before, now);
-    sql.end_reading()?;
+    sql.end_snapshot()?;
     found
 }
 

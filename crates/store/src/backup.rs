@@ -3,7 +3,7 @@
 //! A copy is one snapshot: pages are read under one reading Tx, which in WAL mode holds no writer
 //! up. Not here: what else belongs to a backup (keys, a manifest), which is the app's matter.
 
-use crate::backend::sqlite::{Folder, Lite, fault, make_private_file};
+use crate::backend::sqlite::{Folder, Sqlite, fault, make_private_file};
 use crate::backend::{all, first};
 use crate::{Fault, OpenError, Report, Store, verify};
 use rusqlite::backup::{Backup, StepResult};
@@ -110,7 +110,7 @@ fn copy(
 /// Audits a database that need not be open, and changes nothing: SQLite's own check, then the
 /// whole audit. Its schema must be this version's.
 pub fn audit_file(file: &Path) -> Result<(Ending, Report), Fault> {
-    let mut lite = Lite::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut lite = Sqlite::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let broken =
         all(&mut lite, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
     let mut report = verify::audit(&mut lite)?;

@@ -2,7 +2,7 @@
 //!
 //! Read with everything else that a batch mentions, judged in memory, written once.
 
-use crate::backend::{Ask, Key, Row, Sql};
+use crate::backend::{Row, SetQuery, Sql, WriteKey};
 use crate::fault::Fault;
 use domain::account::{AccountId, Environment};
 use domain::rate::Minute;
@@ -44,9 +44,11 @@ pub(crate) struct CallQuota {
 }
 
 impl Calls {
-    pub(crate) fn ask(whose: &[Who]) -> Ask<'static> {
-        let mut ask =
-            Ask::new("SELECT at_s, slots FROM calls WHERE account_id = $1 AND environment = $2", 2);
+    pub(crate) fn ask(whose: &[Who]) -> SetQuery<'static> {
+        let mut ask = SetQuery::new(
+            "SELECT at_s, slots FROM calls WHERE account_id = $1 AND environment = $2",
+            2,
+        );
         for (account, environment) in whose {
             ask.add(&[account.0.into(), environment.code().into()]);
         }
@@ -100,10 +102,10 @@ impl Calls {
     pub(crate) fn write(&self, sql: &mut dyn Sql) -> Result<(), Fault> {
         for ((account, environment), minute) in &self.minutes {
             let at_s = i64::try_from(minute.at_s()).map_err(|_| Fault::corrupt("a second"))?;
-            sql.put(
+            sql.defer(
                 "INSERT INTO calls (account_id, environment, at_s, slots) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (account_id, environment) DO UPDATE SET at_s = excluded.at_s, slots = excluded.slots",
-                Key::Late,
+                WriteKey::Last,
                 &[account.0.into(), environment.code().into(), at_s.into(), (&minute.to_bytes()).into()],
                 Some(1),
             )?;

@@ -47,7 +47,8 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
 
 /// Tells every node that something of a topic has changed.
 pub(crate) fn spread(sql: &mut dyn Sql, topic: &str) -> Result<(), Fault> {
-    sql.run("UPDATE news SET revision = revision + 1 WHERE topic = $1", &[topic.into()]).map(drop)
+    sql.execute("UPDATE news SET revision = revision + 1 WHERE topic = $1", &[topic.into()])
+        .map(drop)
 }
 
 fn json(list: &[impl AsRef<str>]) -> Result<String, Fault> {
@@ -59,7 +60,7 @@ fn json(list: &[impl AsRef<str>]) -> Result<String, Fault> {
 pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<(), Fault> {
     let length =
         i64::try_from(c.numbering.length).map_err(|_| Fault::corrupt("a number's length"))?;
-    sql.run(
+    sql.execute(
         "INSERT INTO countries (code, name, currency, calling_code, trunk, length, begins) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (code) DO UPDATE SET name = excluded.name, currency = excluded.currency, calling_code = excluded.calling_code,
              trunk = excluded.trunk, length = excluded.length, begins = excluded.begins",
@@ -81,7 +82,7 @@ pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault>
     let (aliases, prefixes) = (json(&o.aliases)?, json(&o.prefixes)?);
     let least = |limits: Option<Limits>| Value::from(limits.map(|l| l.least.minor()));
     let most = |limits: Option<Limits>| Value::from(limits.map(|l| l.most.minor()));
-    sql.run(
+    sql.execute(
         "INSERT INTO operators (id, code, aliases, name, country, service, logo, prefixes, prepaid_least, prepaid_most,
                                 postpaid_least, postpaid_most, offers, is_active)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -111,7 +112,7 @@ pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault>
 
 /// Makes a family of products, or replaces it.
 pub(crate) fn set_category(sql: &mut dyn Sql, c: &Category) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "INSERT INTO categories (id, name, description, logo) VALUES ($1, $2, $3, $4)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description, logo = excluded.logo",
         &[c.id.0.into(), (&c.name).into(), (&c.description).into(), (&c.logo).into()],
@@ -148,7 +149,7 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
         Pricing::Fixed(price) => (Some(price), None),
         Pricing::Range(limits) => (None, Some(limits)),
     };
-    sql.run(
+    sql.execute(
         "INSERT INTO products (id, name, title, description, ref_name, operator, category_id, kind, currency, price, least, most,
                                bill_format, fields, checks_bill, receipt, logo, is_active)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
@@ -183,7 +184,7 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
 
 /// Makes a price rule, or replaces it.
 pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "INSERT INTO prices (id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (id) DO UPDATE SET charge = excluded.charge, account_id = excluded.account_id, plan = excluded.plan,
@@ -212,7 +213,7 @@ pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
 pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<(), Fault> {
     let upstreams: Vec<&str> = r.upstreams.iter().map(UpstreamCode::as_str).collect();
     let upstreams = json(&upstreams)?;
-    sql.run(
+    sql.execute(
         "INSERT INTO routes (id, environment, operator, kind, recipient_ends, upstreams, needs_approval) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (id) DO UPDATE SET environment = excluded.environment, operator = excluded.operator, kind = excluded.kind,
              recipient_ends = excluded.recipient_ends, upstreams = excluded.upstreams, needs_approval = excluded.needs_approval",

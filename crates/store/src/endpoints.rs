@@ -81,7 +81,7 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<(), Fa
         EndpointChange::Health(address, health) => note(sql, address, health.as_ref()),
         EndpointChange::Trust { host, at } => {
             let values = [host.into(), at.0.into()];
-            sql.run(
+            sql.execute(
                 "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                 &values,
             )?;
@@ -95,7 +95,7 @@ pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<(), Fault> {
     let events =
         serde_json::to_string(&e.events).map_err(|error| Fault::corrupt(error.to_string()))?;
     let old = e.old_secret.as_ref();
-    sql.run(
+    sql.execute(
         "INSERT INTO endpoints (id, account_id, environment, key_id, url, events, success_event, secret, old_secret,
              old_secret_until, created_at, removed_at, changed)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT coalesce(max(changed), 0) + 1 FROM endpoints))
@@ -126,7 +126,7 @@ fn note(
     health: Option<&EndpointHealth>,
 ) -> Result<(), Fault> {
     let off = health.and_then(|t| t.off.as_ref());
-    sql.run(
+    sql.execute(
         "INSERT INTO troubles (account_id, environment, url, since, off_at, why, changed)
          VALUES ($1, $2, $3, $4, $5, $6, (SELECT coalesce(max(changed), 0) + 1 FROM troubles))
          ON CONFLICT (account_id, environment, url) DO UPDATE SET since = excluded.since, off_at = excluded.off_at,

@@ -3,7 +3,7 @@
 //! `tests/it/growth.rs`.
 
 use crate::backend::Sql;
-use crate::backend::sqlite::{Lite, steps};
+use crate::backend::sqlite::{Sqlite, steps};
 use crate::fault::Fault;
 use crate::statement::Page;
 use crate::{accounts, archive, halts, outbox, purchases, pushes, statement, verify};
@@ -37,9 +37,9 @@ const FILL: &str = "
     INSERT INTO entries SELECT n, 1, 1, 2, 1050, CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
     DROP TABLE n;";
 
-fn filled(count: i64) -> (tempfile::TempDir, Lite) {
+fn filled(count: i64) -> (tempfile::TempDir, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
-    let lite = Lite::blank(&folder.path().join("history.db")).unwrap();
+    let lite = Sqlite::blank(&folder.path().join("history.db")).unwrap();
     lite.connection().execute_batch(&FILL.replace("COUNT", &count.to_string())).unwrap();
     (folder, lite)
 }

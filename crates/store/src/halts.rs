@@ -50,18 +50,18 @@ pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>, Fault> {
 pub(crate) fn write(sql: &mut dyn Sql, change: &HaltChange) -> Result<(), Fault> {
     match change {
         HaltChange::Begin { why, at } => {
-            sql.run(
+            sql.execute(
                 "INSERT INTO halts (seq, begun_at, why) SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
                 &[at.0.into(), why.into()],
             )?;
         }
         HaltChange::End { by, evidence, at } => {
-            let ended = sql.run(
+            let ended = sql.execute(
                 "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3 WHERE ended_at IS NULL",
                 &[at.0.into(), by.into(), evidence.into()],
             )?;
             if ended > 0 {
-                sql.run(
+                sql.execute(
                     "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1 WHERE job = 'submit' AND due_at > $2",
                     &[at.0.into(), at.0.into()],
                 )?;

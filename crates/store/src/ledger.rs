@@ -4,7 +4,7 @@
 //! it, so that no row can be changed, added or removed without every later hash telling.
 
 use crate::archive::{self, Closed, LAST_CLOSED};
-use crate::backend::{Ask, Key, Row, Sql, Value, first};
+use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first};
 use crate::fault::Fault;
 use domain::account::AccountId;
 use domain::clock::Timestamp;
@@ -121,8 +121,8 @@ impl LedgerCache {
     }
 
     /// The last month that is closed, if it must be read.
-    pub(crate) fn ask_closed(&self) -> Ask<'static> {
-        let mut ask = Ask::new(LAST_CLOSED, 1);
+    pub(crate) fn ask_closed(&self) -> SetQuery<'static> {
+        let mut ask = SetQuery::new(LAST_CLOSED, 1);
         if self.closed.is_none() {
             ask.add(&[0_i64.into()]);
         }
@@ -150,8 +150,8 @@ impl LedgerCache {
     }
 
     /// The end of the chain, if it must be read.
-    pub(crate) fn ask_chain(&self) -> Ask<'static> {
-        let mut ask = Ask::new(
+    pub(crate) fn ask_chain(&self) -> SetQuery<'static> {
+        let mut ask = SetQuery::new(
             "SELECT seq, hash, month FROM journals WHERE seq = (SELECT max(seq) FROM journals WHERE seq > $1)",
             1,
         );
@@ -175,8 +175,8 @@ impl LedgerCache {
         let mut balances = Balances {
             known: Vec::new(),
             unknown: Vec::new(),
-            by_id: Ask::new("SELECT id, balance FROM ledger_accounts WHERE id = $1", 1),
-            by_name: Ask::new(FIND, 5),
+            by_id: SetQuery::new("SELECT id, balance FROM ledger_accounts WHERE id = $1", 1),
+            by_name: SetQuery::new(FIND, 5),
         };
         for account in mentioned {
             match self.ids.get(*account) {
@@ -235,9 +235,9 @@ impl LedgerCache {
         for (account, balance) in view.balances.iter().filter(|(_, b)| b.is_changed) {
             let id = self.id(account)?;
             let before = self.found.get(&id).copied();
-            sql.put(
+            sql.defer(
                 "UPDATE ledger_accounts SET balance = $1 WHERE id = $2 AND balance = $3",
-                Key::LedgerAccount(id),
+                WriteKey::LedgerAccount(id),
                 &[balance.amount.into(), id.into(), before.into()],
                 Some(1),
             )?;
@@ -260,9 +260,9 @@ impl LedgerCache {
             lines.push((self.id(entry.debit())?, self.id(entry.credit())?, entry.amount().minor()));
         }
         let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
-        sql.put(
+        sql.defer(
             "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            Key::Journal(seq, month),
+            WriteKey::Journal(seq, month),
             &[
                 seq.into(),
                 head.account.0.into(),
@@ -278,9 +278,9 @@ impl LedgerCache {
             Some(1),
         )?;
         for (line, (debit, credit, amount)) in (1_i64..).zip(lines) {
-            sql.put(
+            sql.defer(
                 "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount, month) VALUES ($1, $2, $3, $4, $5, $6)",
-                Key::Journal(seq, month),
+                WriteKey::Journal(seq, month),
                 &[
                     seq.into(),
                     line.into(),
@@ -378,8 +378,8 @@ pub(crate) fn has(sql: &mut dyn Sql, seq: i64, hash: &[u8; 32]) -> Result<bool, 
 pub(crate) struct Balances<'a> {
     pub(crate) known: Vec<&'a LedgerAccount>,
     pub(crate) unknown: Vec<&'a LedgerAccount>,
-    pub(crate) by_id: Ask<'a>,
-    pub(crate) by_name: Ask<'a>,
+    pub(crate) by_id: SetQuery<'a>,
+    pub(crate) by_name: SetQuery<'a>,
 }
 
 const FIND: &str = "SELECT id, balance FROM ledger_accounts
@@ -425,7 +425,7 @@ pub(crate) fn open_ledger_account(
         first(sql, "SELECT coalesce(max(id), 0) FROM ledger_accounts", &[], |row| row.int(0))?;
     let id = last.unwrap_or(0) + 1;
     let [owner, environment, currency, purpose, upstream] = key_of(account);
-    sql.run(
+    sql.execute(
         "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose, upstream, balance, floor)
          VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
         &[id.into(), owner, environment, currency, purpose, upstream, account.purpose.floor().into()],
@@ -449,7 +449,7 @@ pub struct Wallet {
 /// The wallets of an account.
 pub(crate) fn wallets(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Wallet>, Fault> {
     let mut wallets: Vec<Wallet> = Vec::new();
-    sql.each(
+    sql.query(
         "SELECT environment, currency, purpose, balance FROM ledger_accounts
          WHERE account_id = $1 AND purpose IN ('available', 'held', 'commission') ORDER BY environment DESC, currency, id",
         &[account.0.into()],

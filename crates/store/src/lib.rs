@@ -55,7 +55,7 @@ pub use webhooks::{
 
 pub use backend::postgres::CatalogChanges;
 
-use backend::postgres::{Membership, Pg, Server};
+use backend::postgres::{Membership, Postgres, Server};
 use backend::sqlite::Folder;
 use backend::{Sql, WriteSql};
 use domain::account::{Account, AccountId, Environment, Key};
@@ -142,11 +142,11 @@ impl Store {
 
     fn join(url: &str, folder: Option<(&Path, Folder)>) -> Result<Store, OpenError> {
         let server = Arc::new(Server::new(url)?);
-        Pg::prepare(&server)?;
+        Postgres::prepare(&server)?;
         let (path, held) = folder.unzip();
         let membership = Membership::join(&server, path)?;
-        let sql = Pg::writer(&server, membership.member())?;
-        let reader = |_| Box::new(Pg::reader(&server)) as Reader;
+        let sql = Postgres::writer(&server, membership.member())?;
+        let reader = |_| Box::new(Postgres::reader(&server)) as Reader;
         let readers = (0..READERS_OF_A_SERVER).map(reader).collect();
         let place = Place::Server(server.clone());
         let mut store = Store::start(sql, readers, place).map_err(|error| {
@@ -157,7 +157,7 @@ impl Store {
         })?;
         store.membership = Some(membership);
         store._beside = held;
-        store.pulse = Some(Mutex::new(Box::new(Pg::pulse(&server))));
+        store.pulse = Some(Mutex::new(Box::new(Postgres::pulse(&server))));
         Ok(store)
     }
 
@@ -507,7 +507,7 @@ impl Store {
     /// their partitions. Fails while somebody reads them.
     pub fn drop_archived(&self) -> Result<(), Fault> {
         let Place::Server(server) = &self.place else { return Ok(()) };
-        self.apart(|| Pg::drop_archived(server))
+        self.apart(|| Postgres::drop_archived(server))
     }
 
     /// Every month that was archived, the first first.
@@ -550,7 +550,7 @@ impl Store {
                 Ok(lite) => Ok(Box::new(lite)),
                 Err(error) => Err(Fault::Database(error.to_string())),
             },
-            Place::Server(server) => Ok(Box::new(Pg::auditor(server))),
+            Place::Server(server) => Ok(Box::new(Postgres::auditor(server))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Jobs that open purchases owe, events that accounts must be told, cases for staff.
 
-use crate::backend::{Key, Sql, Value, all, first};
+use crate::backend::{Sql, Value, WriteKey, all, first};
 use crate::change::{DeadRun, DueJob};
 use crate::fault::Fault;
 use crate::{pushes, read};
@@ -23,9 +23,9 @@ pub(crate) fn owe(
     (job, due): (Job, Timestamp),
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.put(
+    sql.defer(
         "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch, run) VALUES ($1, $2, $3, $4, $5, 0, 0, $6)",
-        Key::Purchase(key.id.0),
+        WriteKey::Purchase(key.id.0),
         &[id, account, environment, job.code().into(), due.0.into(), run.into()],
         Some(1),
     )
@@ -40,18 +40,18 @@ pub(crate) fn owe_next(
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(&after.key);
     if job == Job::Tell {
-        sql.put(
+        sql.defer(
             "DELETE FROM jobs WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
-            Key::Purchase(after.key.id.0),
+            WriteKey::Purchase(after.key.id.0),
             &named(&after.key),
             None,
         )?;
         tell(sql, after)?;
         return pushes::owe(sql, after);
     }
-    sql.put(
+    sql.defer(
         "UPDATE jobs SET job = $1, due_at = $2, run = $3, tries = 0, epoch = epoch + 1 WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
-        Key::Purchase(after.key.id.0),
+        WriteKey::Purchase(after.key.id.0),
         &[job.code().into(), due.0.into(), run.into(), id, account, environment],
         None,
     )
@@ -60,9 +60,9 @@ pub(crate) fn owe_next(
 /// Puts an event into the outbox.
 fn tell(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
     let [id, account, environment] = named(&after.key);
-    sql.put(
+    sql.defer(
         "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at) VALUES ($1, $2, $3, $4, $5, $6)",
-        Key::Purchase(after.key.id.0),
+        WriteKey::Purchase(after.key.id.0),
         &[id, account, environment, after.version.into(), after.state.code().into(), after.updated_at.0.into()],
         Some(1),
     )
@@ -87,7 +87,7 @@ pub(crate) fn events(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<OutboxE
         &named(key),
         |row| {
             Ok(OutboxEvent {
-                sequence: row.small(0)?,
+                sequence: row.u32(0)?,
                 state: read::state(row.text(1)?)?,
                 at: Timestamp(row.int(2)?),
             })
@@ -125,17 +125,17 @@ pub(crate) fn claim(
                     environment,
                 },
                 job,
-                version: row.small(6)?,
-                tries: row.small(4)?,
+                version: row.u32(6)?,
+                tries: row.u32(4)?,
                 epoch: row.int(5)? + 1,
             })
         },
     )?;
     for job in &due {
         let [id, account, environment] = named(&job.key);
-        sql.put(
+        sql.defer(
             "UPDATE jobs SET due_at = $1, epoch = $2, run = $3 WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
-            Key::Purchase(job.key.id.0),
+            WriteKey::Purchase(job.key.id.0),
             &[now.after(lease).0.into(), job.epoch.into(), run.into(), id, account, environment],
             Some(1),
         )?;
@@ -146,9 +146,9 @@ pub(crate) fn claim(
 /// Puts a claimed job off, unless it was claimed again or is done.
 pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Result<(), Fault> {
     let [id, account, environment] = named(&job.key);
-    sql.put(
+    sql.defer(
         "UPDATE jobs SET due_at = $1, tries = tries + 1 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND epoch = $5",
-        Key::Purchase(job.key.id.0),
+        WriteKey::Purchase(job.key.id.0),
         &[until.0.into(), id, account, environment, job.epoch.into()],
         None,
     )
@@ -164,14 +164,14 @@ pub(crate) fn take_over(
     now: Timestamp,
 ) -> Result<(), Fault> {
     // Who left in an orderly way has said so.
-    sql.run("DELETE FROM nodes WHERE lease_until = 0", &[])?;
+    sql.execute("DELETE FROM nodes WHERE lease_until = 0", &[])?;
     for DeadRun { run, lease_until } in dead {
-        sql.run(
+        sql.execute(
             "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
             &[(*run).into(), (*lease_until).into()],
         )?;
     }
-    sql.run(
+    sql.execute(
         "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
          WHERE job <> 'expire' AND due_at > $2 AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = jobs.run AND n.run <> $3)",
         &[now.0.into(), now.0.into(), idle.into()],
@@ -193,11 +193,11 @@ pub(crate) fn open_case(
         case.proof.word,
         case.proof.text.as_ref().map_or(String::new(), |t| format!(": {t}"))
     );
-    sql.put(
+    sql.defer(
         "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (purchase_id, account_id, environment, why) DO UPDATE
              SET opened_at = excluded.opened_at, text = excluded.text, closed_at = NULL WHERE cases.closed_at IS NOT NULL",
-        Key::Purchase(key.id.0),
+        WriteKey::Purchase(key.id.0),
         &[id, account, environment, case.why.code().into(), at.0.into(), text.as_str().into()],
         None,
     )
@@ -211,9 +211,9 @@ pub(crate) fn close_case(
     at: Timestamp,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.put(
+    sql.defer(
         "UPDATE cases SET closed_at = $1 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND why = $5 AND closed_at IS NULL",
-        Key::Purchase(key.id.0),
+        WriteKey::Purchase(key.id.0),
         &[at.0.into(), id, account, environment, why.code().into()],
         None,
     )

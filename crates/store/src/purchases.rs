@@ -3,7 +3,7 @@
 //! Every query on an account's rows names the account and the environment; those for staff and for
 //! upstreams' words, who know no account, say so.
 
-use crate::backend::{Ask, Key, Row, Sql, Value, all, first};
+use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first};
 use crate::fault::Fault;
 use crate::read::{self, purchase_columns};
 use domain::clock::Timestamp;
@@ -33,8 +33,8 @@ const STANDING: &str =
     "SELECT state, version FROM purchases WHERE id = $1 AND account_id = $2 AND environment = $3";
 
 /// Asks which references are used up.
-pub(crate) fn ask_taken<'a>(references: &[&'a ReferenceKey]) -> Ask<'a> {
-    let mut ask = Ask::new(CLAIMED, 4);
+pub(crate) fn ask_taken<'a>(references: &[&'a ReferenceKey]) -> SetQuery<'a> {
+    let mut ask = SetQuery::new(CLAIMED, 4);
     references.iter().for_each(|reference| ask.add(&reference_values(reference)));
     ask
 }
@@ -45,15 +45,15 @@ pub(crate) fn taken(row: &dyn Row, reference: &ReferenceKey) -> Result<Reference
 }
 
 /// Asks where purchases stand.
-pub(crate) fn ask_standing(keys: &[PurchaseKey]) -> Ask<'static> {
-    let mut ask = Ask::new(STANDING, 3);
+pub(crate) fn ask_standing(keys: &[PurchaseKey]) -> SetQuery<'static> {
+    let mut ask = SetQuery::new(STANDING, 3);
     keys.iter().for_each(|key| ask.add(&named(key)));
     ask
 }
 
 /// Where a purchase stands, and as which version.
 pub(crate) fn standing(row: &dyn Row) -> Result<(State, u32), Fault> {
-    Ok((read::state(row.text(0)?)?, row.small(1)?))
+    Ok((read::state(row.text(0)?)?, row.u32(1)?))
 }
 
 /// A reference that is used up.
@@ -94,9 +94,9 @@ pub(crate) fn claim(
     at: Timestamp,
 ) -> Result<(), Fault> {
     let [account, environment, scope, text] = reference_values(reference);
-    sql.put(
+    sql.defer(
         "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        Key::Purchase(purchase.map_or(0, |p| p.0)),
+        WriteKey::Purchase(purchase.map_or(0, |p| p.0)),
         &[account, environment, scope, text, purchase.map(|p| p.0).into(), digest.into(), at.0.into()],
         Some(1),
     )
@@ -111,9 +111,9 @@ pub(crate) fn remember(
 ) -> Result<(), Fault> {
     let [account, environment, scope, text] = reference_values(reference);
     // Late: its claim may be of the same batch, under another key.
-    sql.put(
+    sql.defer(
         "INSERT INTO replays (account_id, environment, space, reference, status, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        Key::Late,
+        WriteKey::Last,
         &[account, environment, scope, text, i64::from(status).into(), body.into()],
         None,
     )
@@ -221,13 +221,13 @@ pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
 pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> Result<(), Fault> {
     let details = details(p)?;
     let [id, account, environment] = named(&p.key);
-    sql.put(
+    sql.defer(
         concat!(
             "INSERT INTO purchases (",
             purchase_columns!(),
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
         ),
-        Key::Purchase(p.key.id.0),
+        WriteKey::Purchase(p.key.id.0),
         &[
             id,
             account,
@@ -271,11 +271,11 @@ fn details(p: &Purchase) -> Result<String, Fault> {
 /// Writes a step: from one version, and from no other.
 pub(crate) fn step(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result<(), Fault> {
     let [id, account, environment] = named(&p.key);
-    sql.put(
+    sql.defer(
         "UPDATE purchases SET state = $1, version = $2, attempts = $3, upstream = $4, text = $5, decider = $6,
                 updated_at = $7, delivered_at = $8
          WHERE id = $9 AND account_id = $10 AND environment = $11 AND version = $12",
-        Key::Purchase(p.key.id.0),
+        WriteKey::Purchase(p.key.id.0),
         &[
             p.state.code().into(),
             p.version.into(),
@@ -301,9 +301,9 @@ pub(crate) fn leave(
     available_after: i64,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.put(
+    sql.defer(
         "UPDATE purchases SET available_after = $1 WHERE id = $2 AND account_id = $3 AND environment = $4",
-        Key::Purchase(key.id.0),
+        WriteKey::Purchase(key.id.0),
         &[available_after.into(), id, account, environment],
         Some(1),
     )
@@ -318,16 +318,16 @@ pub(crate) fn attempt(
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
     match change {
-        AttemptChange::Start(attempt) => sql.put(
+        AttemptChange::Start(attempt) => sql.defer(
             "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
-            Key::Purchase(key.id.0),
+            WriteKey::Purchase(key.id.0),
             &[id, account, environment, attempt.number.into(), attempt.upstream.as_str().into(), attempt.started_at.0.into()],
             Some(1),
         ),
-        AttemptChange::Heard { number, proof } => sql.put(
+        AttemptChange::Heard { number, proof } => sql.defer(
             "UPDATE attempts SET outcome = $1, upstream_reference = coalesce($2, upstream_reference), text = $3, heard_at = $4
              WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND number = $8",
-            Key::Purchase(key.id.0),
+            WriteKey::Purchase(key.id.0),
             &[
                 (&proof.word).into(),
                 proof.upstream_reference.as_ref().into(),
@@ -352,7 +352,7 @@ pub(crate) fn attempts(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Attem
         &named(key),
         |row| {
             Ok(Attempt {
-                number: row.small(0)?,
+                number: row.u32(0)?,
                 upstream: UpstreamCode::new(row.text(1)?),
                 started_at: Timestamp(row.int(2)?),
                 outcome: row.opt_text(3)?.map(str::to_owned),
@@ -371,11 +371,11 @@ pub(crate) fn keep(
     at: Timestamp,
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.put(
+    sql.defer(
         "INSERT INTO evidence (purchase_id, account_id, environment, line, at, source, attempt, word, text, upstream_reference)
          VALUES ($1, $2, $3, (SELECT coalesce(max(line), 0) + 1 FROM evidence WHERE purchase_id = $1 AND account_id = $2 AND environment = $3),
                  $4, $5, $6, $7, $8, $9)",
-        Key::Purchase(key.id.0),
+        WriteKey::Purchase(key.id.0),
         &[
             id,
             account,

@@ -2,7 +2,7 @@
 //!
 //! Written in the commit of the event, claimed under a lease, gone when it is told or hopeless.
 
-use crate::backend::{Key, Sql, Value, all, first};
+use crate::backend::{Sql, Value, WriteKey, all, first};
 use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
@@ -71,10 +71,10 @@ pub(crate) fn owe(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
         return Ok(());
     }
     let [id, account, environment] = named(&after.key);
-    sql.put(
+    sql.defer(
         "INSERT INTO pushes (purchase_id, account_id, environment, sequence, device_id, due_at, tries, epoch)
          SELECT $1, $2, $3, $4, id, $5, 0, 0 FROM devices WHERE account_id = $6",
-        Key::Purchase(after.key.id.0),
+        WriteKey::Purchase(after.key.id.0),
         &[
             id,
             account,
@@ -90,7 +90,7 @@ pub(crate) fn owe(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
 /// The last event once more, to every device that is not about to be told anyway.
 pub(crate) fn again(sql: &mut dyn Sql, key: &PurchaseKey, at: Timestamp) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
-    sql.run(
+    sql.execute(
         "INSERT INTO pushes (purchase_id, account_id, environment, sequence, device_id, due_at, tries, epoch)
          SELECT e.purchase_id, e.account_id, e.environment, max(e.sequence), d.id, $1, 0, 0 FROM events e
          JOIN devices d ON d.account_id = e.account_id
@@ -130,9 +130,9 @@ pub(crate) fn claim(
                     account: AccountId(row.int(1)?),
                     environment: read::environment(row.text(2)?)?,
                 },
-                sequence: row.small(3)?,
+                sequence: row.u32(3)?,
                 device: DeviceId(row.int(4)?),
-                tries: row.small(5)?,
+                tries: row.u32(5)?,
                 epoch: row.int(6)? + 1,
                 state: read::state(row.text(7)?)?,
                 at: Timestamp(row.int(8)?),
@@ -141,10 +141,10 @@ pub(crate) fn claim(
     )?;
     for push in &due {
         let [id, account, environment] = named(&push.key);
-        sql.put(
+        sql.defer(
             "UPDATE pushes SET due_at = $1, epoch = $2
              WHERE purchase_id = $3 AND account_id = $4 AND environment = $5 AND sequence = $6 AND device_id = $7",
-            Key::Purchase(push.key.id.0),
+            WriteKey::Purchase(push.key.id.0),
             &[
                 now.after(lease).0.into(),
                 push.epoch.into(),
@@ -163,9 +163,9 @@ pub(crate) fn claim(
 /// Forgets a push that its taker is done with.
 pub(crate) fn end(sql: &mut dyn Sql, push: &DuePush) -> Result<(), Fault> {
     let [id, account, environment] = named(&push.key);
-    sql.put(
+    sql.defer(
         "DELETE FROM pushes WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND sequence = $4 AND device_id = $5 AND epoch = $6",
-        Key::Purchase(push.key.id.0),
+        WriteKey::Purchase(push.key.id.0),
         &[id, account, environment, push.sequence.into(), push.device.0.into(), push.epoch.into()],
         None,
     )
@@ -174,10 +174,10 @@ pub(crate) fn end(sql: &mut dyn Sql, push: &DuePush) -> Result<(), Fault> {
 /// Puts a claimed push off, unless it was claimed again.
 pub(crate) fn put_off(sql: &mut dyn Sql, push: &DuePush, until: Timestamp) -> Result<(), Fault> {
     let [id, account, environment] = named(&push.key);
-    sql.put(
+    sql.defer(
         "UPDATE pushes SET due_at = $1, tries = tries + 1
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND sequence = $5 AND device_id = $6 AND epoch = $7",
-        Key::Purchase(push.key.id.0),
+        WriteKey::Purchase(push.key.id.0),
         &[
             until.0.into(),
             id,

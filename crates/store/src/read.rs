@@ -83,8 +83,8 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
         details,
         webhook_url: row.opt_text(16)?.map(str::to_owned),
         state: state(row.text(17)?)?,
-        version: row.small(18)?,
-        attempts: row.small(19)?,
+        version: row.u32(18)?,
+        attempts: row.u32(19)?,
         upstream: row.opt_text(20)?.map(UpstreamCode::new),
         text: row.opt_text(21)?.map(str::to_owned),
         decider: row
@@ -99,7 +99,7 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
 
 /// id, role, name, is_active, plan, per_minute, subscribed_until, opened_at
 pub(crate) fn account(row: &dyn Row) -> Result<Account, Fault> {
-    let per_minute = row.small(5)?;
+    let per_minute = row.u32(5)?;
     let plan = row
         .opt_text(4)?
         .map(|text| word("plan", text, |code| Plan::from_code(code, per_minute)))

@@ -3,7 +3,7 @@
 //! Invariant: a slip is written in the commit of the word that brought it, and stays: no later word
 //! takes it away or puts another in its place.
 
-use crate::backend::{Key, Sql, Value, first};
+use crate::backend::{Sql, Value, WriteKey, first};
 use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
@@ -66,10 +66,10 @@ pub(crate) fn keep(
         charges: slip.charges.iter().map(charge).collect(),
     };
     let body = serde_json::to_string(&row).map_err(|error| Fault::corrupt(error.to_string()))?;
-    sql.put(
+    sql.defer(
         "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT DO NOTHING",
-        Key::Purchase(key.id.0),
+        WriteKey::Purchase(key.id.0),
         &[id, account, environment, upstream.as_str().into(), body.as_str().into(), at.0.into()],
         None,
     )

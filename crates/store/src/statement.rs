@@ -45,9 +45,9 @@ pub(crate) fn statement(
     whose: (AccountId, Environment, Currency),
     page: Page,
 ) -> Result<Option<Vec<StatementLine>>, Fault> {
-    sql.begin_reading()?;
+    sql.begin_snapshot()?;
     let lines = in_snapshot(sql, whose, page);
-    sql.end_reading()?;
+    sql.end_snapshot()?;
     lines
 }
 

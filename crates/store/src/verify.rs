@@ -82,9 +82,9 @@ pub(crate) fn audit_part(
     sql: &mut dyn Sql,
     month: Option<&Closing>,
 ) -> Result<(Report, Rest), Fault> {
-    sql.begin_reading()?;
+    sql.begin_snapshot()?;
     let audited = audit_snapshot(sql, month);
-    sql.end_reading()?;
+    sql.end_snapshot()?;
     audited
 }
 
@@ -246,7 +246,7 @@ fn journals(
     let mut told =
         Told { accounts, sums: HashMap::new(), chain: start.chain, closed: &start.closed };
     let mut current: Option<Gathered> = None;
-    sql.each(
+    sql.query(
         "SELECT j.seq, j.account_id, j.environment, j.purchase_id, j.reason, j.note, j.at, j.hash, e.line, e.debit_id, e.credit_id, e.amount, j.month
          FROM journals j LEFT JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
          WHERE j.seq > $1 ORDER BY j.seq, e.line",
@@ -502,7 +502,7 @@ fn purchases(
     (sums, mut pending): (&mut HashMap<i64, JournalSums>, Option<&mut Pending>),
     start: &Start,
 ) -> Result<(), Fault> {
-    sql.each(
+    sql.query(
         "SELECT p.id, p.state, p.version, p.amount, p.fee, p.commission, p.attempts, j.job, c.purchase_id,
                 (SELECT count(*) FROM attempts a WHERE a.purchase_id = p.id AND a.account_id = p.account_id AND a.environment = p.environment),
                 (SELECT count(*) FROM events e WHERE e.purchase_id = p.id AND e.account_id = p.account_id AND e.environment = p.environment),

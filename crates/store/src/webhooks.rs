@@ -3,7 +3,7 @@
 //! Written in the commit of the step, claimed under a lease. Invariant: of one purchase and one
 //! endpoint nothing is claimed while something before it is owed, unless that was refused for good.
 
-use crate::backend::{Ask, Key, Row, Sql, Value, all};
+use crate::backend::{Row, SetIndex, SetQuery, Sql, Value, WriteKey, all};
 use crate::fault::Fault;
 use crate::{backend, read};
 use domain::account::AccountId;
@@ -176,11 +176,11 @@ pub(crate) fn owe(
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(key);
     let state = if owed.due.is_some() { "owed" } else { "off" };
-    sql.put(
+    sql.defer(
         "INSERT INTO webhooks (purchase_id, account_id, environment, endpoint_id, event, sequence, url, body, at, state, owed_since,
              due_at, tries, refusals, epoch, run)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, $13) ON CONFLICT DO NOTHING",
-        Key::Purchase(key.id.0),
+        WriteKey::Purchase(key.id.0),
         &[
             id,
             account,
@@ -232,10 +232,10 @@ pub(crate) fn claim(
             Some(blocker) => wait(sql, &webhook, blocker.max(&now.after(WAITS_MIN)))?,
             None => {
                 let [id, account, environment] = named(&webhook.key);
-                sql.put(
+                sql.defer(
                     "UPDATE webhooks SET state = 'owed', due_at = $1, epoch = $2, run = $3
                      WHERE purchase_id = $4 AND account_id = $5 AND environment = $6 AND endpoint_id = $7 AND event = $8",
-                    Key::Purchase(webhook.key.id.0),
+                    WriteKey::Purchase(webhook.key.id.0),
                     &[
                         until.0.into(),
                         webhook.epoch.into(),
@@ -260,7 +260,7 @@ const WAITS_MIN: Duration = Duration::from_millis(200);
 
 /// The threads that cannot go on, and when what they wait for is due.
 fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Timestamp>, Fault> {
-    let mut ask = Ask::new(
+    let mut ask = SetQuery::new(
         "SELECT due_at, refusals FROM webhooks WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
              AND sequence < $5 AND due_at IS NOT NULL",
         5,
@@ -277,8 +277,8 @@ fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Time
         }
     }
     let mut blocked: HashMap<Thread, Timestamp> = HashMap::new();
-    sql.each_of(&[ask], &mut |(_, set), row| {
-        if row.small(1)? < REFUSALS_HOLD_UP {
+    sql.query_sets(&[ask], &mut |SetIndex { set, .. }, row| {
+        if row.u32(1)? < REFUSALS_HOLD_UP {
             let due_at = Timestamp(row.int(0)?);
             let latest = blocked.entry(asked[set]).or_insert(due_at);
             *latest = (*latest).max(due_at);
@@ -290,10 +290,10 @@ fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Time
 
 fn wait(sql: &mut dyn Sql, webhook: &DueWebhook, until: &Timestamp) -> Result<(), Fault> {
     let [id, account, environment] = named(&webhook.key);
-    sql.put(
+    sql.defer(
         "UPDATE webhooks SET state = 'waits', due_at = $1, run = NULL
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5 AND event = $6",
-        Key::Purchase(webhook.key.id.0),
+        WriteKey::Purchase(webhook.key.id.0),
         &[
             until.0.into(),
             id,
@@ -309,7 +309,7 @@ fn wait(sql: &mut dyn Sql, webhook: &DueWebhook, until: &Timestamp) -> Result<()
 fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook, Fault> {
     let owed = PendingWebhook {
         event: row.text(4)?.to_owned().into(),
-        sequence: row.small(5)?,
+        sequence: row.u32(5)?,
         endpoint: EndpointId(row.int(3)?),
         url: row.text(6)?.to_owned(),
         body: row.text(7)?.to_owned(),
@@ -321,8 +321,8 @@ fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook, Fault> {
         key: key(row)?,
         owed: Arc::new(owed),
         owed_since: Timestamp(row.int(9)?),
-        tries: row.small(10)?,
-        refusals: row.small(11)?,
+        tries: row.u32(10)?,
+        refusals: row.u32(11)?,
         epoch: row.int(12)? + 1,
         until,
     })
@@ -360,10 +360,10 @@ pub(crate) fn end(sql: &mut dyn Sql, ended: &Ended) -> Result<(), Fault> {
 
 fn taken(sql: &mut dyn Sql, webhook: &DueWebhook, tried: &Tried) -> Result<(), Fault> {
     let [id, account, environment] = named(&webhook.key);
-    sql.put(
+    sql.defer(
         "UPDATE webhooks SET state = 'taken', due_at = NULL, taken_at = $1, status = $2, took_ms = $3, says = $4
          WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND endpoint_id = $8 AND event = $9 AND epoch = $10",
-        Key::Purchase(webhook.key.id.0),
+        WriteKey::Purchase(webhook.key.id.0),
         &[
             tried.at.0.into(),
             tried.status.map(i64::from).into(),
@@ -387,10 +387,10 @@ fn put_off(
     (tried, refused): (bool, bool),
 ) -> Result<(), Fault> {
     let [id, account, environment] = named(&webhook.key);
-    sql.put(
+    sql.defer(
         "UPDATE webhooks SET due_at = $1, tries = tries + $2, refusals = refusals + $3, run = NULL
          WHERE purchase_id = $4 AND account_id = $5 AND environment = $6 AND endpoint_id = $7 AND event = $8 AND epoch = $9",
-        Key::Purchase(webhook.key.id.0),
+        WriteKey::Purchase(webhook.key.id.0),
         &[
             until.0.into(),
             tried.into(),
@@ -408,10 +408,10 @@ fn put_off(
 
 fn stop(sql: &mut dyn Sql, webhook: &DueWebhook, state: &'static str) -> Result<(), Fault> {
     let [id, account, environment] = named(&webhook.key);
-    sql.put(
+    sql.defer(
         "UPDATE webhooks SET state = $1, due_at = NULL
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5 AND event = $6 AND epoch = $7",
-        Key::Purchase(webhook.key.id.0),
+        WriteKey::Purchase(webhook.key.id.0),
         &[
             state.into(),
             id,
@@ -427,10 +427,10 @@ fn stop(sql: &mut dyn Sql, webhook: &DueWebhook, state: &'static str) -> Result<
 
 fn note(sql: &mut dyn Sql, webhook: &DueWebhook, tried: &Tried) -> Result<(), Fault> {
     let [id, account, environment] = named(&webhook.key);
-    sql.put(
+    sql.defer(
         "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id, event, at, verdict, status, took_ms, says)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
-        Key::Purchase(webhook.key.id.0),
+        WriteKey::Purchase(webhook.key.id.0),
         &[
             id,
             account,
@@ -450,10 +450,10 @@ fn note(sql: &mut dyn Sql, webhook: &DueWebhook, tried: &Tried) -> Result<(), Fa
 /// Lets those go that wait for this one.
 fn release(sql: &mut dyn Sql, webhook: &DueWebhook, now: Timestamp) -> Result<(), Fault> {
     let [id, account, environment] = named(&webhook.key);
-    sql.put(
+    sql.defer(
         "UPDATE webhooks SET due_at = $1
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5 AND state = 'waits' AND sequence > $6",
-        Key::Purchase(webhook.key.id.0),
+        WriteKey::Purchase(webhook.key.id.0),
         &[
             now.0.into(),
             id,
@@ -472,13 +472,13 @@ pub(crate) fn replay(sql: &mut dyn Sql, which: &Replayed, at: Timestamp) -> Resu
         Replayed::One(purchase, tail) => {
             let tail = format!("%.{tail}");
             let chosen = [purchase.0.into(), tail.as_str().into()];
-            sql.run(
+            sql.execute(
                 "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id, event, at, verdict, status, took_ms, says)
                  SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken', status, took_ms, says
                  FROM webhooks WHERE purchase_id = $1 AND event LIKE $2 AND taken_at IS NOT NULL ON CONFLICT DO NOTHING",
                 &chosen,
             )?;
-            sql.run(
+            sql.execute(
                 "UPDATE webhooks SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0, epoch = epoch + 1, run = NULL,
                      taken_at = NULL
                  WHERE purchase_id = $3 AND event LIKE $4",
@@ -488,7 +488,7 @@ pub(crate) fn replay(sql: &mut dyn Sql, which: &Replayed, at: Timestamp) -> Resu
         Replayed::Since(account, since, endpoint) => {
             let endpoint = endpoint.map_or(0, |e| e.0);
             let chosen = [account.0.into(), since.0.into(), endpoint.into(), endpoint.into()];
-            sql.run(
+            sql.execute(
                 "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id, event, at, verdict, status, took_ms, says)
                  SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken', status, took_ms, says
                  FROM webhooks WHERE account_id = $1 AND at >= $2 AND (CAST($3 AS BIGINT) = 0 OR endpoint_id = $4) AND taken_at IS NOT NULL
@@ -496,7 +496,7 @@ pub(crate) fn replay(sql: &mut dyn Sql, which: &Replayed, at: Timestamp) -> Resu
                 &chosen,
             )?;
             let [account, since, endpoint, same] = chosen;
-            sql.run(
+            sql.execute(
                 "UPDATE webhooks SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0, epoch = epoch + 1, run = NULL,
                      taken_at = NULL
                  WHERE account_id = $3 AND at >= $4 AND (CAST($5 AS BIGINT) = 0 OR endpoint_id = $6)",
@@ -509,7 +509,7 @@ pub(crate) fn replay(sql: &mut dyn Sql, which: &Replayed, at: Timestamp) -> Resu
 /// Makes due what is in no living run's hands, though its lease has not ended; `idle` is a run that lives
 /// and has not begun to work, or 0.
 pub(crate) fn take_over(sql: &mut dyn Sql, idle: i64, now: Timestamp) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "UPDATE webhooks SET due_at = $1, epoch = epoch + 1, run = NULL
          WHERE due_at IS NOT NULL AND due_at > $2 AND run IS NOT NULL AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = webhooks.run AND n.run <> $3)",
         &[now.0.into(), now.0.into(), idle.into()],
@@ -534,15 +534,15 @@ pub(crate) fn prune(
     for (key, endpoint, event) in &old {
         let [id, account, environment] = named(key);
         let which = [id, account, environment, (*endpoint).into(), event.into()];
-        sql.put(
+        sql.defer(
             "DELETE FROM webhook_tries WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4 AND event = $5",
-            Key::Purchase(key.id.0),
+            WriteKey::Purchase(key.id.0),
             &which,
             None,
         )?;
-        sql.put(
+        sql.defer(
             "DELETE FROM webhooks WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4 AND event = $5",
-            Key::Purchase(key.id.0),
+            WriteKey::Purchase(key.id.0),
             &which,
             None,
         )?;
@@ -563,7 +563,7 @@ fn logged(row: &dyn Row) -> Result<LoggedWebhook, Fault> {
             at: Timestamp(at),
             verdict: "taken".to_owned(),
             status: status(row.opt_int(13)?)?,
-            took_ms: row.small(14)?,
+            took_ms: row.u32(14)?,
             says: row.text(15)?.to_owned(),
         }),
         None => None,
@@ -572,13 +572,13 @@ fn logged(row: &dyn Row) -> Result<LoggedWebhook, Fault> {
         key: key(row)?,
         endpoint: EndpointId(row.int(3)?),
         event: row.text(4)?.to_owned(),
-        sequence: row.small(5)?,
+        sequence: row.u32(5)?,
         url: row.text(6)?.to_owned(),
         body: row.text(7)?.to_owned(),
         at: Timestamp(row.int(8)?),
         state: row.text(9)?.to_owned(),
         due_at: row.opt_int(10)?.map(Timestamp),
-        tries: row.small(11)?,
+        tries: row.u32(11)?,
         taken,
     })
 }
@@ -628,7 +628,7 @@ pub(crate) fn tries(sql: &mut dyn Sql, webhook: &LoggedWebhook) -> Result<Vec<Tr
                 at: Timestamp(row.int(0)?),
                 verdict: row.text(1)?.to_owned(),
                 status: status(row.opt_int(2)?)?,
-                took_ms: row.small(3)?,
+                took_ms: row.u32(3)?,
                 says: row.text(4)?.to_owned(),
             })
         },

@@ -8,7 +8,7 @@
 //! commit that holds the change is durable.
 
 use crate::archive::{self, ArchiveChange, ArchiveDone, Standing};
-use crate::backend::{Sql, WriteSql};
+use crate::backend::{SetIndex, Sql, WriteSql};
 use crate::calls::{CallQuota, Calls, Who};
 use crate::change::{Change, Done, Posting, Setting};
 use crate::fault::Fault;
@@ -252,23 +252,23 @@ impl BatchWriter {
                 Ok(request) => request,
                 Err(RecvTimeoutError::Timeout) => {
                     if was_busy && is_idle {
-                        self.sql.idle();
+                        self.sql.on_idle();
                         was_busy = false;
                     }
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     self.land_all(requests);
-                    self.sql.idle();
+                    self.sql.on_idle();
                     return;
                 }
             };
             was_busy = true;
-            let is_asking = !self.sql.can_be_blind() || !self.sight.next_may_be_blind();
+            let is_asking = !self.sql.can_be_optimistic() || !self.sight.next_may_be_blind();
             if is_asking {
                 // What comes meanwhile goes along.
                 self.land_all(requests);
-                self.sql.await_turn();
+                self.sql.await_lock();
             }
             let (mut changes, mut answers) = (Vec::with_capacity(64), Vec::with_capacity(64));
             for request in std::iter::once(first).chain(requests.try_iter()).take(BATCH_MAX) {
@@ -358,7 +358,7 @@ impl BatchWriter {
     /// all of it is tried again with questions, in its order.
     fn land(&mut self, requests: &Receiver<Request>) {
         let Some(landing) = self.under_way.pop_front() else { return };
-        let Err(fault) = self.sql.hear_commit() else {
+        let Err(fault) = self.sql.commit_result() else {
             self.sight.blind_went_well();
             let verdicts = landing.verdicts.into_iter().map(Ok).collect();
             return self.answer(landing.answers, verdicts, requests);
@@ -367,7 +367,7 @@ impl BatchWriter {
         let before = landing.before;
         let mut failed = vec![(landing.changes, landing.answers, fault)];
         while let Some(next) = self.under_way.pop_front() {
-            match self.sql.hear_commit() {
+            match self.sql.commit_result() {
                 // Its answer said so after all: the one before it is there too, as its look-up tells.
                 Ok(()) => {
                     let verdicts = next.verdicts.into_iter().map(Ok).collect();
@@ -456,7 +456,7 @@ impl BatchWriter {
     fn commit(&mut self, changes: &[Change]) -> Result<Vec<CommitAnswer>, Fault> {
         let before = self.ledger.mark();
         let written = self.send(changes, None).and_then(|verdicts| {
-            self.sql.hear_commit()?;
+            self.sql.commit_result()?;
             Ok(verdicts)
         });
         if written.is_err() {
@@ -477,7 +477,7 @@ impl BatchWriter {
     ) -> Result<Vec<CommitAnswer>, Fault> {
         let (verdicts, view) = self.write_all(changes, recalled)?;
         self.sql.send_commit()?;
-        if !self.sql.is_alone() {
+        if !self.sql.is_sole_writer() {
             self.ledger.leave(&view);
             self.calls.leave();
         }
@@ -573,7 +573,7 @@ impl BatchWriter {
         changes.iter().for_each(|change| mentioned.add(change));
         let Mentioned { references, purchases, accounts, callers, .. } = &mentioned;
         self.calls.open();
-        self.ledger.open(self.sql.is_alone());
+        self.ledger.open(self.sql.is_sole_writer());
         let Balances { known, unknown, by_id, by_name } = self.ledger.ask_balances(accounts);
         let mut asks = [
             purchases::ask_taken(references),
@@ -591,8 +591,8 @@ impl BatchWriter {
         let is_closed_asked = !asks[5].values.is_empty();
         let mut closed = None;
         let (ledger, calls) = (&mut self.ledger, &mut self.calls);
-        self.sql.each_of(&asks, &mut |(ask, set), row| {
-            match ask {
+        self.sql.query_sets(&asks, &mut |SetIndex { query, set }, row| {
+            match query {
                 0 => {
                     let taken = purchases::taken(row, references[set])?;
                     view.used.insert(references[set].clone(), taken);
@@ -609,7 +609,7 @@ impl BatchWriter {
         if is_closed_asked {
             ledger.take_closed(closed);
         }
-        if !self.sql.nobody_wrote()? {
+        if !self.sql.committed_last()? {
             self.ledger.forget_balances();
             self.calls.forget();
         }

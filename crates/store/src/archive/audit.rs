@@ -4,7 +4,7 @@
 //! themselves (`verify.rs`), which are those of the live books.
 
 use super::{Archive, Closing, digest_of, every, month_in};
-use crate::backend::sqlite::Lite;
+use crate::backend::sqlite::Sqlite;
 use crate::backend::{Sql, all};
 use crate::fault::Fault;
 use crate::verify::{self, Report, Rest};
@@ -44,7 +44,7 @@ impl ArchivesAudit {
 
 /// Audits one file: SQLite's own check, then the whole audit of its month.
 pub fn audit_month(path: &Path) -> Result<MonthAudit, Fault> {
-    let mut file = Lite::of_any_version(path)?;
+    let mut file = Sqlite::of_any_version(path)?;
     let broken =
         all(&mut file, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
     let closing = month_in(&mut file)?

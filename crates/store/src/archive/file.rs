@@ -4,7 +4,7 @@
 //! same audit reads both. Not here: where files lie, and their manifests (the app's matter).
 
 use super::{Closing, hash};
-use crate::backend::sqlite::{Lite, make_private_file};
+use crate::backend::sqlite::{Sqlite, make_private_file};
 use crate::backend::{Row, Sql, Value, all, first};
 use crate::fault::Fault;
 use ring::digest;
@@ -138,10 +138,10 @@ pub(crate) fn write(
 ) -> Result<Filed, Fault> {
     let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
     make_private_file(path).map_err(unwritable)?;
-    let mut file = Lite::blank(path)?;
-    source.begin_reading()?;
+    let mut file = Sqlite::blank(path)?;
+    source.begin_snapshot()?;
     let copied = copy(source, &mut file, closing, is_wanted);
-    source.end_reading()?;
+    source.end_snapshot()?;
     let sums = copied?;
     file.seal()?;
     drop(file);
@@ -179,7 +179,7 @@ pub(crate) fn digest_of(path: &Path) -> Result<(u64, [u8; 32]), Fault> {
 
 fn copy(
     source: &mut dyn Sql,
-    file: &mut Lite,
+    file: &mut Sqlite,
     closing: &Closing,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Sums, Fault> {
@@ -190,7 +190,7 @@ fn copy(
             By::Ids => (closing.ids_from, closing.ids_below()),
             By::Journals => closing.journals,
         };
-        source.each(part.read, &[from.into(), to.into()], &mut |row| {
+        source.query(part.read, &[from.into(), to.into()], &mut |row| {
             rows += 1;
             if rows.is_multiple_of(LOOK_EVERY) && !is_wanted() {
                 return Err(Fault::Closed);
@@ -199,7 +199,7 @@ fn copy(
             let kinds = part.kinds.bytes().enumerate();
             let values =
                 kinds.map(|(n, kind)| value(row, n, kind)).collect::<Result<Vec<_>, _>>()?;
-            file.run(part.put, &values).map(|_| ())
+            file.execute(part.put, &values).map(|_| ())
         })?;
     }
     ledger_accounts(source, file, &sums)?;
@@ -236,8 +236,8 @@ impl Sums {
 }
 
 /// Writes where the month before ended, and which month this is.
-fn begin(source: &mut dyn Sql, file: &mut Lite, closing: &Closing) -> Result<Sums, Fault> {
-    file.run("BEGIN", &[])?;
+fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<Sums, Fault> {
+    file.execute("BEGIN", &[])?;
     let mut sums = Sums::default();
     let before = first(
         source,
@@ -247,7 +247,7 @@ fn begin(source: &mut dyn Sql, file: &mut Lite, closing: &Closing) -> Result<Sum
         |row| {
             let kinds = "iiiibbiitbiii".bytes().enumerate();
             let values = kinds.map(|(n, kind)| value(row, n, kind)).collect::<Result<Vec<_>, _>>()?;
-            file.run(
+            file.execute(
                 "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at, archived_at, file, digest, journals, entries, purchases)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
                 &values,
@@ -256,12 +256,12 @@ fn begin(source: &mut dyn Sql, file: &mut Lite, closing: &Closing) -> Result<Sum
         },
     )?;
     if let Some(month) = before {
-        source.each(
+        source.query(
             "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
             &[month.into()],
             &mut |row| drop_into(&mut sums.carried, row.int(0)?, row.int(1)?),
         )?;
-        source.each(
+        source.query(
             "SELECT account_id, environment, payments FROM carried_payments WHERE month = $1",
             &[month.into()],
             &mut |row| {
@@ -281,8 +281,8 @@ fn drop_into<K: Ord>(map: &mut BTreeMap<K, i64>, key: K, value: i64) -> Result<(
 }
 
 /// The ledger accounts, with what they held at the month's end.
-fn ledger_accounts(source: &mut dyn Sql, file: &mut Lite, sums: &Sums) -> Result<(), Fault> {
-    source.each(
+fn ledger_accounts(source: &mut dyn Sql, file: &mut Sqlite, sums: &Sums) -> Result<(), Fault> {
+    source.query(
         "SELECT id, account_id, environment, currency, purpose, upstream, floor FROM ledger_accounts",
         &[],
         &mut |row| {
@@ -297,14 +297,14 @@ fn ledger_accounts(source: &mut dyn Sql, file: &mut Lite, sums: &Sums) -> Result
                 sums.carried.get(&id).copied().unwrap_or(0).into(),
                 row.opt_int(6)?.into(),
             ];
-            file.run(
+            file.execute(
                 "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose, upstream, balance, floor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 &values,
             )
             .map(|_| ())
         },
     )?;
-    file.run("COMMIT", &[]).map(|_| ())
+    file.execute("COMMIT", &[]).map(|_| ())
 }
 
 /// The month that a file says it has.
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn every_column_goes_with_its_month() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = Lite::blank(&folder.path().join("blank.db")).unwrap();
+        let mut file = Sqlite::blank(&folder.path().join("blank.db")).unwrap();
         for part in &PARTS {
             let sql = match part.table {
                 "purchases" => "SELECT name, type FROM pragma_table_info('purchases')",

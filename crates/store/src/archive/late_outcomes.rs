@@ -26,7 +26,7 @@ pub struct LateWord {
 
 /// Keeps a word; one that was said before says nothing new.
 pub(crate) fn keep(sql: &mut dyn Sql, word: &LateWord) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "INSERT INTO late_words (purchase_id, attempt, word, text, upstream_reference, at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT DO NOTHING",
         &[
@@ -48,7 +48,7 @@ pub(crate) fn close(
     (by, evidence): (&str, &str),
     at: Timestamp,
 ) -> Result<bool, Fault> {
-    let closed = sql.run(
+    let closed = sql.execute(
         "UPDATE late_words SET closed_at = $1, closed_by = $2, evidence = $3 WHERE purchase_id = $4 AND closed_at IS NULL",
         &[at.0.into(), by.into(), evidence.into(), purchase.0.into()],
     )?;
@@ -64,7 +64,7 @@ pub(crate) fn open(sql: &mut dyn Sql) -> Result<Vec<LateWord>, Fault> {
         |row| {
             Ok(LateWord {
                 purchase: PurchaseId(row.int(0)?),
-                attempt: row.small(1)?,
+                attempt: row.u32(1)?,
                 word: row.text(2)?.to_owned(),
                 text: row.opt_text(3)?.map(str::to_owned),
                 upstream_reference: row.opt_text(4)?.map(str::to_owned),

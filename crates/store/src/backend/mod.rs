@@ -1,8 +1,8 @@
-//! The seam between Saldo's SQL and a database.
+//! The interface between the store's SQL and a database.
 //!
-//! Everything above is written against [`Sql`]: one text for every database, `$1` placeholders,
-//! integers, text and bytes. A backend gives a [`Sql`] to read with and one to write with, a Tx
-//! around it, and its way into [`crate::Store`].
+//! All statements are written against [`Sql`]: one text for every database, with `$1` placeholders
+//! and values that are integers, text or bytes. A backend implements [`Sql`] for reading and
+//! [`WriteSql`] for the writer, and is opened by [`crate::Store`].
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
@@ -10,14 +10,14 @@ pub(crate) mod sqlite;
 use crate::fault::Fault;
 use domain::Month;
 
-/// One version of the schema: the text that both databases read, and what each adds to it.
+/// One version of the schema: the statements that both databases run, and those of one alone.
 pub(crate) struct Migration {
     pub(crate) common: &'static str,
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
 }
 
-/// Every version of the schema, the first first.
+/// Every version of the schema, in ascending order.
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         common: include_str!("../migrations/0001_start.sql"),
@@ -53,9 +53,14 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0010_batches.postgres.sql"),
     },
+    Migration {
+        common: "",
+        sqlite: "",
+        postgres: include_str!("../migrations/0011_last_commit.postgres.sql"),
+    },
 ];
 
-/// A value on its way into a statement.
+/// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Null,
@@ -106,7 +111,7 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     }
 }
 
-/// A row that a statement gave; columns count from 0.
+/// A row of a result; columns count from 0.
 pub(crate) trait Row {
     fn int(&self, column: usize) -> Result<i64, Fault>;
     fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault>;
@@ -125,85 +130,92 @@ pub(crate) trait Row {
         Ok(self.int(column)? != 0)
     }
 
-    fn small(&self, column: usize) -> Result<u32, Fault> {
+    fn u32(&self, column: usize) -> Result<u32, Fault> {
         u32::try_from(self.int(column)?).map_err(|_| Fault::corrupt("a count is out of range"))
     }
 }
 
-/// Takes each row of an answer.
-pub(crate) type EachRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), Fault>;
+/// Is called with each row of a result.
+pub(crate) type OnRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), Fault>;
 
-/// Takes each row of several answers, with the numbers of the query and of its set, from 0.
-pub(crate) type EachAnswer<'a> = &'a mut dyn FnMut((usize, usize), &dyn Row) -> Result<(), Fault>;
+/// Is called with each row of the results of several queries.
+pub(crate) type OnSetRow<'a> = &'a mut dyn FnMut(SetIndex, &dyn Row) -> Result<(), Fault>;
 
-/// What a row that is put is about: what concerns one key is written in the order of the puts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Key {
-    Purchase(i64),
-    /// With the month that its rows lie in.
-    Journal(i64, Month),
-    LedgerAccount(i64),
-    /// After everything else.
-    Late,
+/// Which query, and which of its sets of parameters, a row belongs to; both count from 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetIndex {
+    pub(crate) query: usize,
+    pub(crate) set: usize,
 }
 
-/// A query, and several sets of values to ask it with.
-pub(crate) struct Ask<'a> {
+/// What a deferred row belongs to: rows of one key are written in the order in which they were
+/// deferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum WriteKey {
+    Purchase(i64),
+    /// By its number, with the month whose partition has its rows.
+    Journal(i64, Month),
+    LedgerAccount(i64),
+    /// Written after everything else.
+    Last,
+}
+
+/// A query with several sets of parameters.
+pub(crate) struct SetQuery<'a> {
     pub(crate) sql: &'static str,
-    /// Values of one set.
+    /// Parameters in one set.
     pub(crate) width: usize,
     /// The sets, one after the other.
     pub(crate) values: Vec<Value<'a>>,
 }
 
-impl<'a> Ask<'a> {
-    pub(crate) const fn new(sql: &'static str, width: usize) -> Ask<'a> {
-        Ask { sql, width, values: Vec::new() }
+impl<'a> SetQuery<'a> {
+    pub(crate) const fn new(sql: &'static str, width: usize) -> SetQuery<'a> {
+        SetQuery { sql, width, values: Vec::new() }
     }
 
-    /// Adds a set; gives its number.
+    /// Adds one set of parameters.
     pub(crate) fn add(&mut self, values: &[Value<'a>]) {
         debug_assert_eq!(values.len(), self.width, "{}", self.sql);
         self.values.extend_from_slice(values);
     }
 }
 
-/// Runs statements on one connection. Placeholders first appear in ascending order.
+/// Runs statements on one connection. Placeholders must first appear in ascending order.
 pub(crate) trait Sql {
-    /// Runs a statement and counts the rows it changed.
-    fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault>;
+    /// Runs a statement now and returns the number of rows it changed.
+    fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault>;
 
-    /// Runs a statement by the commit at the latest, or before the next query; if it fails, or does
-    /// not change as many rows as expected, the Tx does. For one statement the expectation is always
-    /// the same. Only in a Tx of the writer.
-    fn put(
+    /// Runs a statement before the next query or the commit, whichever is first. If it fails, or
+    /// changes another number of rows than expected, the whole Tx fails. A statement must always be
+    /// deferred with the same expectation. Only for a Tx of the writer.
+    fn defer(
         &mut self,
         sql: &'static str,
-        key: Key,
+        key: WriteKey,
         values: &[Value<'_>],
         expected: Option<usize>,
     ) -> Result<(), Fault>;
 
-    /// Runs a query and hands over each row.
-    fn each(
+    /// Runs a query and calls `on_row` with each row.
+    fn query(
         &mut self,
         sql: &'static str,
         values: &[Value<'_>],
-        row: EachRow<'_>,
+        on_row: OnRow<'_>,
     ) -> Result<(), Fault>;
 
-    /// Runs several queries, each with many sets of values, and hands over each row. They wait for
-    /// each other no more than they must. A query has one FROM, and neither ORDER BY nor LIMIT.
-    fn each_of(&mut self, asks: &[Ask<'_>], row: EachAnswer<'_>) -> Result<(), Fault>;
+    /// Runs several queries, each with many sets of parameters, in as few round trips as possible.
+    /// Each query has one FROM, and neither ORDER BY nor LIMIT.
+    fn query_sets(&mut self, queries: &[SetQuery<'_>], on_row: OnSetRow<'_>) -> Result<(), Fault>;
 
-    /// What is read from here on is of one moment.
-    fn begin_reading(&mut self) -> Result<(), Fault>;
+    /// Opens a read-only Tx: all reads until [`Sql::end_snapshot`] see one state of the database.
+    fn begin_snapshot(&mut self) -> Result<(), Fault>;
 
-    /// Until here.
-    fn end_reading(&mut self) -> Result<(), Fault>;
+    fn end_snapshot(&mut self) -> Result<(), Fault>;
 }
 
-/// The first row of an answer, read by `read`.
+/// The first row of a result, converted by `read`.
 pub(crate) fn first<T>(
     sql: &mut dyn Sql,
     text: &'static str,
@@ -211,7 +223,7 @@ pub(crate) fn first<T>(
     mut read: impl FnMut(&dyn Row) -> Result<T, Fault>,
 ) -> Result<Option<T>, Fault> {
     let mut found = None;
-    sql.each(text, values, &mut |row| {
+    sql.query(text, values, &mut |row| {
         if found.is_none() {
             found = Some(read(row)?);
         }
@@ -220,7 +232,7 @@ pub(crate) fn first<T>(
     Ok(found)
 }
 
-/// Every row of an answer, read by `read`.
+/// Every row of a result, converted by `read`.
 pub(crate) fn all<T>(
     sql: &mut dyn Sql,
     text: &'static str,
@@ -228,43 +240,57 @@ pub(crate) fn all<T>(
     mut read: impl FnMut(&dyn Row) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
     let mut found = Vec::new();
-    sql.each(text, values, &mut |row| {
+    sql.query(text, values, &mut |row| {
         found.push(read(row)?);
         Ok(())
     })?;
     Ok(found)
 }
 
-/// The connection that owns every commit.
+/// The connection of the writer, which makes every commit.
 pub(crate) trait WriteSql: Sql + Send {
-    /// Whether nobody else writes to this database: what was learnt in one Tx holds in the next.
-    fn is_alone(&self) -> bool;
-    /// The run of this node that the next Tx is of; 0 where there is only one node.
+    /// Whether no other process can write to this database: then what one Tx has read is still
+    /// valid in the next.
+    fn is_sole_writer(&self) -> bool;
+
+    /// The run of this node under which the next Tx commits; 0 where there is only one node.
     fn node_run(&self) -> i64;
-    /// Whether a Tx can be judged by what the last commit left, without a question: see `begin`.
-    fn can_be_blind(&self) -> bool;
-    /// Waits until nobody else writes, before it is known what is to be written: the next `begin` that is
-    /// not blind goes on from here, and says what failed.
-    fn await_turn(&mut self) {}
-    /// Opens a Tx that may write. Nobody else writes until it ends. A blind one fails, by its commit
-    /// at the latest, if anybody but this connection has written before it, or if the commit that was
-    /// sent before its own failed.
-    fn begin(&mut self, is_blind: bool) -> Result<(), Fault>;
-    /// Whether nobody has written since this connection last did. For an open Tx that is not blind,
-    /// once its first questions are answered.
-    fn nobody_wrote(&mut self) -> Result<bool, Fault>;
-    /// Sees to it that rows of a month have where to lie.
+
+    /// Whether `begin` accepts an optimistic Tx: one without reads, which is built on the state that
+    /// the last commit left.
+    fn can_be_optimistic(&self) -> bool;
+
+    /// Waits for the lock that writers hold, before the batch is gathered. The next `begin` that is
+    /// not optimistic uses that Tx, or returns the error of the wait.
+    fn await_lock(&mut self);
+
+    /// Opens a Tx that may write. Until it ends no other Tx writes. An optimistic Tx fails, by its
+    /// commit at the latest, if another connection has committed since this one did, or if the
+    /// commit that was sent before its own failed.
+    fn begin(&mut self, is_optimistic: bool) -> Result<(), Fault>;
+
+    /// Whether the last commit to this database was this connection's. For an open Tx that is not
+    /// optimistic, after its first queries.
+    fn committed_last(&mut self) -> Result<bool, Fault>;
+
+    /// Creates the partitions for rows of this month, where the database has partitions.
     fn ensure_partitions(&mut self, month: Month) -> Result<(), Fault>;
-    /// Sends what makes the open Tx durable. If that fails, nothing of it was committed, and
+
+    /// Sends the COMMIT of the open Tx. After an error nothing of the Tx is committed, and
     /// `roll_back` ends it.
     fn send_commit(&mut self) -> Result<(), Fault>;
-    /// Waits until it is known what became of the oldest commit that was sent, or `is_enough`, which is
-    /// asked whenever this thread is unparked. Whether it is known.
+
+    /// Waits for the result of the oldest commit in flight, or until `is_enough`, which is evaluated
+    /// whenever this thread is unparked. Returns whether the result is there.
     fn await_commit(&mut self, is_enough: &dyn Fn() -> bool) -> bool;
-    /// What became of the oldest commit that was sent: durable, or the Tx has ended without it.
-    fn hear_commit(&mut self) -> Result<(), Fault>;
-    /// Undoes what is open; a failure to do so closes the connection's work for good.
+
+    /// Waits for the result of the oldest commit in flight: `Ok` if it is durable; after an error the
+    /// Tx has ended without a commit, unless the error is [`Fault::Uncertain`].
+    fn commit_result(&mut self) -> Result<(), Fault>;
+
+    /// Rolls back the open Tx. After an error the writer stops for good.
     fn roll_back(&mut self) -> Result<(), Fault>;
-    /// Called when nothing is queued for a while: tidies up.
-    fn idle(&mut self);
+
+    /// Is called when the queue has been empty for a while: the time for maintenance.
+    fn on_idle(&mut self);
 }

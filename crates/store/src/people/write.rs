@@ -40,7 +40,7 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
         PeopleChange::Reset { typed, password_hash } => reset(sql, typed, password_hash),
         PeopleChange::LogIn(entry) => log_in(sql, entry),
         PeopleChange::SetPassword { user, was, password_hash, at } => {
-            let set = sql.run(
+            let set = sql.execute(
                 "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 AND is_active = 1",
                 &[password_hash.into(), user.0.into(), was.into()],
             )?;
@@ -51,14 +51,14 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
             end_one(sql, *user, *session, *at)
         }
         PeopleChange::SetActive { user, is_active, at } => {
-            let set = sql.run(
+            let set = sql.execute(
                 "UPDATE users SET is_active = $1 WHERE id = $2",
                 &[(*is_active).into(), user.0.into()],
             )?;
             end_if(sql, set, *user, *at)
         }
         PeopleChange::ForgetDevice(device) => {
-            sql.run("DELETE FROM devices WHERE id = $1", &[device.0.into()])?;
+            sql.execute("DELETE FROM devices WHERE id = $1", &[device.0.into()])?;
             Ok(PeopleDone::Yes)
         }
     }
@@ -68,7 +68,7 @@ fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
     let purpose = if code.pending.is_some() { Purpose::SignUp } else { Purpose::Reset };
     let pending = code.pending.as_ref();
     ensure_partitions(sql, purpose, code)?;
-    sql.run(
+    sql.execute(
         "INSERT INTO codes (purpose, email, digest, name, mobile, password_hash, made_at, expires_at, tries)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
          ON CONFLICT (purpose, email, digest) DO UPDATE SET name = excluded.name, mobile = excluded.mobile,
@@ -90,17 +90,17 @@ fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
 
 /// Before one more: what is long past goes, then the oldest, of this address and of all.
 fn ensure_partitions(sql: &mut dyn Sql, purpose: Purpose, code: &Code) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "DELETE FROM codes WHERE expires_at < $1",
         &[code.made_at.before(CODES_KEPT).0.into()],
     )?;
-    sql.run(
+    sql.execute(
         "DELETE FROM codes WHERE purpose = $1 AND email = $2 AND digest NOT IN
              (SELECT digest FROM codes WHERE purpose = $1 AND email = $2 ORDER BY made_at DESC, digest LIMIT $3)",
         &[purpose.code().into(), (&code.email).into(), (CODES_OF_ONE_MAX - 1).into()],
     )?;
     // Along an index: a millisecond when the table is full, nothing else.
-    sql.run(
+    sql.execute(
         "DELETE FROM codes WHERE made_at <= (SELECT made_at FROM codes ORDER BY made_at DESC LIMIT 1 OFFSET $1)",
         &[(CODES_MAX - 1).into()],
     )?;
@@ -128,12 +128,12 @@ fn use_code(
         pending,
     )?;
     match pending {
-        Some(_) => sql.run(
+        Some(_) => sql.execute(
             "UPDATE codes SET used_at = $1, name = NULL, mobile = NULL, password_hash = NULL WHERE purpose = $2 AND email = $3",
             &[typed.at.0.into(), purpose.code().into(), (&typed.email).into()],
         )?,
         // A used one too: a try must not take longer where there is nothing to be found any more.
-        None => sql.run(
+        None => sql.execute(
             "UPDATE codes SET tries = tries + 1 WHERE purpose = $1 AND email = $2 AND tries < $3",
             &[purpose.code().into(), (&typed.email).into(), TRIES_MAX.into()],
         )?,
@@ -195,7 +195,7 @@ fn reset(sql: &mut dyn Sql, typed: &Typed, password_hash: &str) -> Result<People
     }
     let Some(holder) = by_email(sql, &typed.email)? else { return Ok(PeopleDone::EmailMoved) };
     let user = holder.user.id;
-    sql.run(
+    sql.execute(
         "UPDATE users SET password_hash = $1 WHERE id = $2",
         &[password_hash.into(), user.0.into()],
     )?;
@@ -206,7 +206,7 @@ fn log_in(sql: &mut dyn Sql, entry: &Entry) -> Result<PeopleDone, Fault> {
     let Session { id, user, account, environment, opened_at, ends_at, revoked_at: _ } =
         entry.session;
     let hash = entry.rehashed.as_ref().unwrap_or(&entry.verified);
-    let still = sql.run(
+    let still = sql.execute(
         "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 AND is_active = 1",
         &[hash.into(), user.0.into(), (&entry.verified).into()],
     )?;
@@ -218,7 +218,7 @@ fn log_in(sql: &mut dyn Sql, entry: &Entry) -> Result<PeopleDone, Fault> {
         Some(device) => Some(set_device(sql, (user, account), device, opened_at)?),
         None => None,
     };
-    sql.run(
+    sql.execute(
         "INSERT INTO sessions (id, account_id, user_id, environment, device_id, opened_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             id.0.into(),
@@ -231,7 +231,7 @@ fn log_in(sql: &mut dyn Sql, entry: &Entry) -> Result<PeopleDone, Fault> {
         ],
     )?;
     // Those that are still on are as many as log-ins are let through in their hour.
-    sql.run(
+    sql.execute(
         "DELETE FROM sessions WHERE user_id = $1 AND (ends_at <= $2 OR revoked_at IS NOT NULL)",
         &[user.0.into(), opened_at.0.into()],
     )?;
@@ -249,11 +249,11 @@ fn set_device(
     device: &NewDevice,
     at: Timestamp,
 ) -> Result<DeviceId, Fault> {
-    sql.run(
+    sql.execute(
         "DELETE FROM devices WHERE mark = $1 AND user_id <> $2",
         &[(&device.mark).into(), user.0.into()],
     )?;
-    sql.run(
+    sql.execute(
         "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (user_id, mark) DO UPDATE SET sealed = excluded.sealed, seen_at = excluded.seen_at",
         &[
@@ -265,7 +265,7 @@ fn set_device(
             at.0.into(),
         ],
     )?;
-    sql.run(
+    sql.execute(
         "DELETE FROM devices WHERE user_id = $1 AND id NOT IN
              (SELECT id FROM devices WHERE user_id = $1 ORDER BY seen_at DESC, id DESC LIMIT $2)",
         &[user.0.into(), DEVICES_MAX.into()],
@@ -287,12 +287,12 @@ fn know(
     mark: &DeviceMark,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    sql.run(
+    sql.execute(
         "INSERT INTO places (user_id, account_id, mark, seen_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (user_id, account_id, mark) DO UPDATE SET seen_at = excluded.seen_at",
         &[user.0.into(), account.0.into(), mark.into(), at.0.into()],
     )?;
-    sql.run(
+    sql.execute(
         "DELETE FROM places WHERE user_id = $1 AND (seen_at < $2 OR mark NOT IN
              (SELECT mark FROM places WHERE user_id = $1 ORDER BY seen_at DESC, mark LIMIT $3))",
         &[user.0.into(), at.before(PLACES_FOR).0.into(), PLACES_MAX.into()],
@@ -310,11 +310,11 @@ fn end_if(
 }
 
 fn end_all(sql: &mut dyn Sql, user: UserId, at: Timestamp) -> Result<PeopleDone, Fault> {
-    sql.run(
+    sql.execute(
         "UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL",
         &[at.0.into(), user.0.into()],
     )?;
-    sql.run("DELETE FROM devices WHERE user_id = $1", &[user.0.into()])?;
+    sql.execute("DELETE FROM devices WHERE user_id = $1", &[user.0.into()])?;
     Ok(PeopleDone::Yes)
 }
 
@@ -324,12 +324,12 @@ fn end_one(
     session: SessionId,
     at: Timestamp,
 ) -> Result<PeopleDone, Fault> {
-    sql.run(
+    sql.execute(
         "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND user_id = $3 AND revoked_at IS NULL",
         &[at.0.into(), session.0.into(), user.0.into()],
     )?;
     // Not if the same device has come in anew since: it is that session's by now.
-    sql.run(
+    sql.execute(
         "DELETE FROM devices WHERE user_id = $1 AND id IN (SELECT device_id FROM sessions WHERE id = $2 AND user_id = $1)
              AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.user_id = $1 AND s.device_id = devices.id AND s.id > $2)",
         &[user.0.into(), session.0.into()],

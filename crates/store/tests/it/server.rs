@@ -35,7 +35,7 @@ fn a_database_of_a_newer_version() {
     refused_in(
         &database,
         expect![[
-            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 10); start that version, or a newer one"#
+            r#"the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, this one knows 11); start that version, or a newer one"#
         ]],
     );
 }
@@ -245,7 +245,7 @@ async fn what_was_sent_behind_a_commit_that_failed_is_done_again() {
     deposit(&store, 2, 100, "first").await;
     deposit(&store, 2, 100, "so that nothing has to be asked").await;
     // Until more is sent than one batch.
-    let other = another_writes(home.database(), "UPDATE pen SET token = 'another'").await;
+    let other = another_writes(home.database(), "UPDATE last_commit SET token = 'another'").await;
     let mut payers = JoinSet::new();
     for n in 0..60 {
         let store = store.clone();

@@ -4,7 +4,7 @@
 //! Tx has ended, or can commit no more: a Tx is sent whole, and may not have begun yet.
 
 use super::link::Server;
-use super::{BACK_OFF, Mark, Pg, WRITE_LOCK, WRITER_SETTINGS};
+use super::{BACK_OFF, Mark, Postgres, WRITE_LOCK, WRITER_SETTINGS};
 use crate::fault::Fault;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// For finding out what became of a commit (RELIABILITY.md P14).
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
 
-impl Pg {
+impl Postgres {
     /// A COMMIT was sent and its answer did not come, or is not to be trusted. Looks, on another
     /// connection to whichever host takes writes now, whether its Tx left its mark.
     pub(super) fn look_up(&mut self, mark: &Mark) -> Result<(), Fault> {

@@ -20,7 +20,7 @@ pub(crate) use link::Server;
 pub use node::CatalogChanges;
 pub(crate) use node::Membership;
 
-use super::{Ask, EachAnswer, EachRow, Key, Sql, Value, WriteSql, first};
+use super::{OnRow, OnSetRow, SetQuery, Sql, Value, WriteKey, WriteSql, first};
 use crate::fault::{Fault, OpenError};
 use domain::Month;
 use link::{
@@ -79,14 +79,14 @@ const AUDITOR_SETTINGS: &str = "SET default_transaction_read_only = on; SET jit 
     SET idle_in_transaction_session_timeout = '60s'";
 
 /// Whether this connection is who wrote last.
-const WROTE_LAST: &str = "SELECT batch FROM pen WHERE token = $1 AND batch = $2";
+const WROTE_LAST: &str = "SELECT batch FROM last_commit WHERE token = $1 AND batch = $2";
 
 /// Rows that a statement changed.
 type Affected = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send>>;
 type Rows = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send>>;
 
 /// One connection, made when it is first needed and again after it broke.
-pub(crate) struct Pg {
+pub(crate) struct Postgres {
     server: Arc<Server>,
     settings: &'static str,
     line: Option<Line>,
@@ -104,7 +104,7 @@ pub(crate) struct Pg {
     /// Commits that were sent and not yet heard of, the oldest first.
     under_way: VecDeque<Sent>,
     /// Of the open Tx: it must fail if anybody has written since.
-    is_blind: bool,
+    is_optimistic: bool,
     /// Of the open Tx: whether nobody has, once what was sent is heard of.
     wrote_last: Option<Arc<AtomicBool>>,
     failures: usize,
@@ -158,20 +158,20 @@ async fn answers_of(sent: VecDeque<Affected>) -> Result<(), Option<Error>> {
     first
 }
 
-impl Pg {
+impl Postgres {
     /// A connection that can only read.
-    pub(crate) fn reader(server: &Arc<Server>) -> Pg {
-        Pg::new(server, READER_SETTINGS, READ_WITHIN)
+    pub(crate) fn reader(server: &Arc<Server>) -> Postgres {
+        Postgres::new(server, READER_SETTINGS, READ_WITHIN)
     }
 
     /// A connection for whoever only wants to know whether the server answers.
-    pub(crate) fn pulse(server: &Arc<Server>) -> Pg {
-        Pg::new(server, READER_SETTINGS, PULSE_WITHIN)
+    pub(crate) fn pulse(server: &Arc<Server>) -> Postgres {
+        Postgres::new(server, READER_SETTINGS, PULSE_WITHIN)
     }
 
     /// A connection for the audit, whose first row may take long to come.
-    pub(crate) fn auditor(server: &Arc<Server>) -> Pg {
-        Pg::new(server, AUDITOR_SETTINGS, AUDIT_WITHIN)
+    pub(crate) fn auditor(server: &Arc<Server>) -> Postgres {
+        Postgres::new(server, AUDITOR_SETTINGS, AUDIT_WITHIN)
     }
 
     /// Checks the server and brings the schema up to date.
@@ -182,8 +182,11 @@ impl Pg {
     }
 
     /// The connection that writes for a node; the schema is up to date.
-    pub(crate) fn writer(server: &Arc<Server>, member: &Arc<Member>) -> Result<Pg, OpenError> {
-        let mut pg = Pg::new(server, WRITER_SETTINGS, WRITE_WITHIN);
+    pub(crate) fn writer(
+        server: &Arc<Server>,
+        member: &Arc<Member>,
+    ) -> Result<Postgres, OpenError> {
+        let mut pg = Postgres::new(server, WRITER_SETTINGS, WRITE_WITHIN);
         pg.member = Some(member.clone());
         pg.connect_to_write()
             .map_err(|fault| OpenError::Server(server.name().to_owned(), fault.to_string()))?;
@@ -203,8 +206,8 @@ impl Pg {
         Ok(())
     }
 
-    fn new(server: &Arc<Server>, settings: &'static str, patience: Duration) -> Pg {
-        Pg {
+    fn new(server: &Arc<Server>, settings: &'static str, patience: Duration) -> Postgres {
+        Postgres {
             server: server.clone(),
             settings,
             line: None,
@@ -216,7 +219,7 @@ impl Pg {
             mark: None,
             committed: None,
             under_way: VecDeque::new(),
-            is_blind: false,
+            is_optimistic: false,
             wrote_last: None,
             turn: None,
             failures: 0,
@@ -323,9 +326,9 @@ impl Pg {
     }
 
     /// Opens a Tx; one that is not blind goes out at once, and asks for the lock.
-    fn begin_anew(&mut self, is_blind: bool) -> Result<(), Fault> {
-        (self.is_blind, self.wrote_last) = (is_blind, None);
-        let can_follow = is_blind && self.has_good_line();
+    fn begin_anew(&mut self, is_optimistic: bool) -> Result<(), Fault> {
+        (self.is_optimistic, self.wrote_last) = (is_optimistic, None);
+        let can_follow = is_optimistic && self.has_good_line();
         if !self.under_way.is_empty() && !can_follow {
             return Err(Fault::Unavailable("what was sent before is not heard of yet".into()));
         }
@@ -334,7 +337,7 @@ impl Pg {
         if let Some(mark) = &mut self.mark {
             mark.batch += 1;
         }
-        if is_blind {
+        if is_optimistic {
             // It goes out with its rows and its COMMIT.
             return Ok(());
         }
@@ -355,7 +358,7 @@ impl Pg {
         self.send(begin, owned(&[]))?;
         let batch = mark.batch.to_string();
         self.send(lock, owned(&[Value::Text(&batch)]))?;
-        if let (false, Some(committed)) = (self.is_blind, self.committed) {
+        if let (false, Some(committed)) = (self.is_optimistic, self.committed) {
             let last = owned(&[Value::Text(&mark.token), Value::Int(committed)]);
             let statement = self.prepared(WROTE_LAST, false)?;
             self.wrote_last = Some(self.send_to_know(statement, last)?);
@@ -367,16 +370,16 @@ impl Pg {
     /// last. A blind Tx takes the pen from nobody but itself.
     fn sign(&mut self, mark: &Mark) -> Result<(), Fault> {
         let mine = [Value::Int(mark.batch), Value::Text(&mark.token)];
-        self.put(FENCE, Key::Late, &mine, Some(1))?;
+        self.defer(FENCE, WriteKey::Last, &mine, Some(1))?;
         let [batch, token] = mine;
-        if !self.is_blind {
-            let take = "UPDATE pen SET batch = $1, token = $2 WHERE nib = $3";
-            return self.put(take, Key::Late, &[batch, token, Value::Int(1)], Some(1));
+        if !self.is_optimistic {
+            let take = "UPDATE last_commit SET batch = $1, token = $2 WHERE id = $3";
+            return self.defer(take, WriteKey::Last, &[batch, token, Value::Int(1)], Some(1));
         }
-        let keep = "UPDATE pen SET batch = $1 WHERE token = $2 AND batch = $3";
+        let keep = "UPDATE last_commit SET batch = $1 WHERE token = $2 AND batch = $3";
         let before = self.under_way.back().map(|sent| sent.mark.batch).or(self.committed);
         let last = Value::Int(before.unwrap_or(-1));
-        self.put(keep, Key::Late, &[batch, token, last], Some(1))
+        self.defer(keep, WriteKey::Last, &[batch, token, last], Some(1))
     }
 
     /// Forgets the connection and all that was on its way.
@@ -406,8 +409,8 @@ fn owned(values: &[Value<'_>]) -> Vec<value::Owned> {
     values.iter().map(value::Owned::from).collect()
 }
 
-impl Sql for Pg {
-    fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
+impl Sql for Postgres {
+    fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
         self.connect()?;
         self.flush()?;
         let statement = self.prepared(sql, false)?;
@@ -420,10 +423,10 @@ impl Sql for Pg {
         usize::try_from(rows).map_err(|_| Fault::corrupt("a count is out of range"))
     }
 
-    fn put(
+    fn defer(
         &mut self,
         sql: &'static str,
-        key: Key,
+        key: WriteKey,
         values: &[Value<'_>],
         expected: Option<usize>,
     ) -> Result<(), Fault> {
@@ -431,11 +434,11 @@ impl Sql for Pg {
         Ok(())
     }
 
-    fn each(
+    fn query(
         &mut self,
         sql: &'static str,
         values: &[Value<'_>],
-        each: EachRow<'_>,
+        each: OnRow<'_>,
     ) -> Result<(), Fault> {
         self.connect()?;
         self.flush()?;
@@ -445,7 +448,7 @@ impl Sql for Pg {
         self.read(answered, &mut |row| each(row))
     }
 
-    fn each_of(&mut self, asks: &[Ask<'_>], each: EachAnswer<'_>) -> Result<(), Fault> {
+    fn query_sets(&mut self, asks: &[SetQuery<'_>], each: OnSetRow<'_>) -> Result<(), Fault> {
         self.connect()?;
         self.flush()?;
         let mut statements = Vec::with_capacity(asks.len());
@@ -469,30 +472,30 @@ impl Sql for Pg {
             self.read(answered, &mut |row| {
                 let set = super::Row::int(row, nth)? - 1;
                 let set = usize::try_from(set).map_err(|_| Fault::corrupt("a row's number"))?;
-                each((number, set), row)
+                each(super::SetIndex { query: number, set }, row)
             })?;
         }
         Ok(())
     }
 
-    fn begin_reading(&mut self) -> Result<(), Fault> {
+    fn begin_snapshot(&mut self) -> Result<(), Fault> {
         self.connect()?;
-        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[])?;
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[])?;
         self.is_in_tx = true;
         Ok(())
     }
 
-    fn end_reading(&mut self) -> Result<(), Fault> {
+    fn end_snapshot(&mut self) -> Result<(), Fault> {
         self.is_in_tx = false;
         match self.line {
-            Some(_) => self.run("COMMIT", &[]).map(|_| ()),
+            Some(_) => self.execute("COMMIT", &[]).map(|_| ()),
             None => Err(Fault::Unavailable("the connection was lost".into())),
         }
     }
 }
 
-impl WriteSql for Pg {
-    fn is_alone(&self) -> bool {
+impl WriteSql for Postgres {
+    fn is_sole_writer(&self) -> bool {
         false
     }
 
@@ -500,11 +503,11 @@ impl WriteSql for Pg {
         self.mark.as_ref().map_or(0, |mark| mark.run)
     }
 
-    fn can_be_blind(&self) -> bool {
+    fn can_be_optimistic(&self) -> bool {
         self.committed.is_some()
     }
 
-    fn await_turn(&mut self) {
+    fn await_lock(&mut self) {
         let mut turn = self.begin_anew(false);
         if turn.is_ok() {
             turn = self.drain();
@@ -517,11 +520,11 @@ impl WriteSql for Pg {
         self.turn = Some(turn);
     }
 
-    fn begin(&mut self, is_blind: bool) -> Result<(), Fault> {
+    fn begin(&mut self, is_optimistic: bool) -> Result<(), Fault> {
         match self.turn.take() {
             // A connection that was lost while it waited is made anew, as if it had not.
-            Some(turn) if !is_blind && !matches!(turn, Err(Fault::Unavailable(_))) => turn,
-            _ => self.begin_anew(is_blind),
+            Some(turn) if !is_optimistic && !matches!(turn, Err(Fault::Unavailable(_))) => turn,
+            _ => self.begin_anew(is_optimistic),
         }
     }
 
@@ -533,7 +536,7 @@ impl WriteSql for Pg {
         Ok(())
     }
 
-    fn nobody_wrote(&mut self) -> Result<bool, Fault> {
+    fn committed_last(&mut self) -> Result<bool, Fault> {
         let Some(wrote_last) = self.wrote_last.take() else { return Ok(false) };
         self.drain()?;
         Ok(wrote_last.load(Ordering::Acquire))
@@ -547,7 +550,7 @@ impl WriteSql for Pg {
         self.connect()?;
         let rows = self.ready()?;
         let commit = self.prepared("COMMIT", false)?;
-        if self.is_blind {
+        if self.is_optimistic {
             self.open_tx()?;
         }
         for (statement, values) in rows {
@@ -589,7 +592,7 @@ impl WriteSql for Pg {
         true
     }
 
-    fn hear_commit(&mut self) -> Result<(), Fault> {
+    fn commit_result(&mut self) -> Result<(), Fault> {
         self.await_commit(&|| false);
         let Some(sent) = self.under_way.pop_front() else { return Err(silent()) };
         let Answered { before, committed } = sent.answer.unwrap_or_default();
@@ -622,10 +625,10 @@ impl WriteSql for Pg {
         Ok(())
     }
 
-    fn idle(&mut self) {}
+    fn on_idle(&mut self) {}
 }
 
-impl Drop for Pg {
+impl Drop for Postgres {
     /// An orderly end leaves no writer behind.
     fn drop(&mut self) {
         if let (Some(line), Some(mark)) = (&self.line, &self.mark) {

@@ -8,7 +8,7 @@ use super::link::{is_fenced, wait};
 use super::migrate::silent;
 use super::sets::{Group, for_sets, joined, together};
 use super::value::{PgRow, Sendable};
-use super::{Affected, Pg, Rows};
+use super::{Affected, Postgres, Rows};
 use crate::fault::Fault;
 use domain::Month;
 use futures_util::StreamExt;
@@ -32,7 +32,7 @@ pub(super) enum Name {
 
 type Made = Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send>>;
 
-impl Pg {
+impl Postgres {
     /// A statement, prepared once per connection: for one row, or for sets of rows.
     pub(super) fn prepared(
         &mut self,

@@ -5,7 +5,7 @@
 //! in the order in which it was asked; what concerns different keys may be done in any.
 
 use super::value::Column;
-use crate::backend::{Key, Value};
+use crate::backend::{Value, WriteKey};
 use crate::fault::Fault;
 use domain::{Month, PurchaseId};
 use std::collections::HashMap;
@@ -37,18 +37,18 @@ pub(super) struct Plan {
     /// The last group of each statement and month, by where its text lies.
     last_of: HashMap<(usize, Option<Month>), usize>,
     /// The last group that a key is in.
-    touched: HashMap<Key, usize>,
+    touched: HashMap<WriteKey, usize>,
 }
 
 impl Plan {
     /// Adds a row to the first group that has not yet been overtaken by its key.
     pub(super) fn add(
         &mut self,
-        (sql, key): (&'static str, Key),
+        (sql, key): (&'static str, WriteKey),
         values: &[Value<'_>],
         expected: Option<usize>,
     ) {
-        if key == Key::Late {
+        if key == WriteKey::Last {
             let joins = self.late.iter().position(|group| group.sql == sql);
             let index = joins.unwrap_or(self.late.len());
             if joins.is_none() {
@@ -131,11 +131,11 @@ pub(super) fn together(groups: Vec<Group>) -> Vec<Vec<Group>> {
 }
 
 /// The month that a row lies in, if it is put there.
-fn month_of(sql: &str, key: Key) -> Option<Month> {
+fn month_of(sql: &str, key: WriteKey) -> Option<Month> {
     let month = match key {
-        Key::Purchase(id) => Month::of_id(PurchaseId(id)),
-        Key::Journal(_, month) => month,
-        Key::LedgerAccount(_) | Key::Late => return None,
+        WriteKey::Purchase(id) => Month::of_id(PurchaseId(id)),
+        WriteKey::Journal(_, month) => month,
+        WriteKey::LedgerAccount(_) | WriteKey::Last => return None,
     };
     BY_MONTH.contains(&table(sql)).then_some(month)
 }
@@ -329,7 +329,7 @@ mod tests {
         const END: &str = "DELETE FROM j WHERE id = $1";
         let mut plan = Plan::default();
         for sql in [OPEN, OWE, STEP, END] {
-            plan.add((sql, Key::Purchase(1)), &[Value::Int(1)], None);
+            plan.add((sql, WriteKey::Purchase(1)), &[Value::Int(1)], None);
         }
         let parts = together(plan.take());
         let parts: Vec<Vec<&str>> =
@@ -351,7 +351,7 @@ mod tests {
         let mut plan = Plan::default();
         let january = i64::from(20) << 40;
         for (sql, id) in [(OPEN, 1), (OWE, 1), (OPEN, january), (OWE, january), (OPEN, 2)] {
-            plan.add((sql, Key::Purchase(id)), &[Value::Int(id)], None);
+            plan.add((sql, WriteKey::Purchase(id)), &[Value::Int(id)], None);
         }
         let groups: Vec<_> =
             plan.take().iter().map(|g| (of_month(g.sql, g.month), g.rows)).collect();
@@ -373,7 +373,8 @@ mod tests {
         const STEP: &str = "UPDATE p SET v = 1 WHERE id = $1";
         const END: &str = "DELETE FROM j WHERE id = $1";
         let mut plan = Plan::default();
-        let mut add = |sql, id: i64| plan.add((sql, Key::Purchase(id)), &[Value::Int(id)], None);
+        let mut add =
+            |sql, id: i64| plan.add((sql, WriteKey::Purchase(id)), &[Value::Int(id)], None);
         for (sql, id) in [
             (STEP, 1),
             (END, 1),

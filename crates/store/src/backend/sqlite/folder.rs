@@ -1,0 +1,115 @@
+//! The data folder: created private, locked for this process, and checked before it is used.
+//!
+//! Invariant: while a [`Folder`] exists, no other process has this folder open.
+
+use super::{Checkpointer, MIGRATIONS, Sqlite};
+use crate::fault::OpenError;
+use rusqlite::OpenFlags;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// The lock on a data folder; dropping it releases the folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    database: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Creates the folder if it is missing, checks its filesystem and locks it.
+    pub(crate) fn lock(path: &Path) -> Result<Folder, OpenError> {
+        let unusable =
+            |error: std::io::Error| OpenError::Unusable(path.to_owned(), error.to_string());
+        if !path.exists() {
+            make_private_folder(path).map_err(unusable)?;
+        }
+        refuse_network(path)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path.join("saldo.lock"))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Folder { database: path.join("saldo.db"), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(unusable(error)),
+        }
+    }
+
+    /// Opens the writer's connection, upgrades the schema and starts the checkpoint thread.
+    pub(crate) fn writer(&self) -> Result<Sqlite, OpenError> {
+        let broken = |fault| OpenError::Database(self.database.clone(), fault);
+        make_private_file(&self.database)
+            .map_err(|error| OpenError::Unusable(self.database.clone(), error.to_string()))?;
+        let mut sqlite = Sqlite::open(
+            &self.database,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )
+        .map_err(broken)?;
+        let found = sqlite.pragma("user_version").map_err(broken)?;
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found > known {
+            return Err(OpenError::Newer { path: self.database.clone(), found, known });
+        }
+        sqlite.migrate(found).and_then(|()| sqlite.prepare_to_write()).map_err(broken)?;
+        sqlite.checkpointer = Some(Checkpointer::start(&self.database).map_err(broken)?);
+        Ok(sqlite)
+    }
+
+    /// Opens a read-only connection.
+    pub(crate) fn reader(&self) -> Result<Sqlite, OpenError> {
+        Sqlite::open(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .map_err(|fault| OpenError::Database(self.database.clone(), fault))
+    }
+}
+
+#[cfg(unix)]
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates a file that only its owner may read: it will hold phone numbers and names. SQLite gives
+/// the WAL the same mode as the database.
+#[cfg(unix)]
+pub(crate) fn make_private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if path.exists() {
+        return Ok(());
+    }
+    File::options().write(true).create(true).truncate(false).mode(0o600).open(path).map(|_| ())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn make_private_file(_path: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Refuses network filesystems by the magic number of statfs(2), from linux/magic.h and the
+/// filesystems' own headers.
+#[cfg(target_os = "linux")]
+fn refuse_network(path: &Path) -> Result<(), OpenError> {
+    let stat = rustix::fs::statfs(path)
+        .map_err(|error| OpenError::Unusable(path.to_owned(), error.to_string()))?;
+    let kind = match stat.f_type & 0xffff_ffff {
+        0x6969 => "NFS",
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
+        0x0102_1997 => "9p",
+        0x5346_414f => "AFS",
+        0x00c3_6400 => "Ceph",
+        _ => return Ok(()),
+    };
+    Err(OpenError::Network(path.to_owned(), kind))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_network(_path: &Path) -> Result<(), OpenError> {
+    Ok(())
+}

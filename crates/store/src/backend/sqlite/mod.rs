@@ -1,0 +1,391 @@
+//! SQLite in this process: one connection writes, several read, the data folder is locked.
+//!
+//! Invariants: with WAL and `synchronous=FULL` a commit is on the disk before it is acknowledged.
+//! Settings are read back after they are set, because SQLite ignores a setting that it does not
+//! accept. A SQLite library with the WAL-reset bug is refused.
+
+mod checkpoint;
+mod folder;
+
+pub(crate) use folder::{Folder, make_private_file};
+
+use super::{
+    MIGRATIONS, Migration, OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, Value, WriteKey, WriteSql,
+};
+use crate::fault::Fault;
+use checkpoint::Checkpointer;
+use domain::Month;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// An older SQLite can corrupt a WAL database (WAL-reset race, fixed in 3.51.3).
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// Pages of the WAL at which the writer itself runs a checkpoint: 128 MiB. The checkpoint thread
+/// does it long before, unless a reader keeps a snapshot for very long.
+const CHECKPOINT_PAGES: i64 = 32_768;
+/// The writer's page cache, in KiB. SQLite walks through all of it at every commit, and the system
+/// caches the file anyway: a larger cache was no faster.
+const CACHE_KIB: i64 = 16 * 1024;
+/// How long a connection waits for another program's lock on the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements cached on each connection: more than the code has.
+const STATEMENTS_MAX: usize = 128;
+
+/// One connection to a SQLite database.
+pub(crate) struct Sqlite {
+    /// Only the writer has one. The first field, because it must be dropped before the connection.
+    checkpointer: Option<Checkpointer>,
+    connection: Connection,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path, flags: OpenFlags) -> Result<Sqlite, Fault> {
+        if rusqlite::version_number() < SQLITE_VERSION_MIN {
+            return Err(Fault::Database(format!(
+                "SQLite {} can corrupt its log; 3.51.3 is the oldest that is safe",
+                rusqlite::version()
+            )));
+        }
+        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(fault)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        let sqlite = Sqlite { checkpointer: None, connection };
+        sqlite.set_lock_timeout(BUSY_TIMEOUT)?;
+        Ok(sqlite)
+    }
+
+    /// A new database in an empty file that is filled once: without durability and without foreign
+    /// keys. If the process ends before the file is complete, the file must be thrown away.
+    pub(crate) fn blank(path: &Path) -> Result<Sqlite, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let mut sqlite = Sqlite::open(path, flags)?;
+        sqlite.migrate(0)?;
+        sqlite.run_script("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")?;
+        Ok(sqlite)
+    }
+
+    /// Leaves WAL mode, so that the database is one file that can be read without its WAL.
+    pub(crate) fn seal(&self) -> Result<(), Fault> {
+        self.run_script("PRAGMA journal_mode=DELETE;")
+    }
+
+    /// Opens a file of this or an older schema version for reading, without changing it. An older
+    /// one is copied into memory and upgraded there.
+    pub(crate) fn of_any_version(path: &Path) -> Result<Sqlite, Fault> {
+        let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let found = sqlite.pragma("user_version")?;
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found == known {
+            return Ok(sqlite);
+        }
+        if !(1..known).contains(&found) {
+            return Err(Fault::Database(format!(
+                "its schema is {found}; this Saldo knows {known}"
+            )));
+        }
+        let connection = Connection::open_in_memory().map_err(fault)?;
+        let mut copy = Sqlite { checkpointer: None, connection };
+        let backup = rusqlite::backup::Backup::new(&sqlite.connection, &mut copy.connection);
+        backup.and_then(|b| b.run_to_completion(4_096, Duration::ZERO, None)).map_err(fault)?;
+        copy.migrate(found)?;
+        Ok(copy)
+    }
+
+    fn set_lock_timeout(&self, timeout: Duration) -> Result<(), Fault> {
+        self.connection.busy_timeout(timeout).map_err(fault)
+    }
+
+    fn run_script(&self, text: &str) -> Result<(), Fault> {
+        self.connection.execute_batch(text).map_err(fault)
+    }
+
+    /// The connection itself, for what [`Sql`] cannot do: the backup API.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Sets the pragmas that durability depends on, and checks that SQLite has accepted them.
+    fn prepare_to_write(&mut self) -> Result<(), Fault> {
+        let set = format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
+             PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; \
+             PRAGMA cache_size=-{CACHE_KIB};"
+        );
+        self.connection.execute_batch(&set).map_err(fault)?;
+        let journal: String = self
+            .connection
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .map_err(fault)?;
+        let settings =
+            (journal.as_str(), self.pragma("synchronous")?, self.pragma("foreign_keys")?);
+        match settings {
+            ("wal", 2, 1) => Ok(()),
+            other => Err(Fault::Database(format!(
+                "journal_mode, synchronous, foreign_keys are {other:?} \
+                 and cannot be set to wal, 2, 1"
+            ))),
+        }
+    }
+
+    pub(crate) fn pragma(&self, name: &str) -> Result<i64, Fault> {
+        self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(fault)
+    }
+
+    /// Runs the migrations after version `found`, each in its own Tx. A migration may rebuild a table,
+    /// which SQLite does with foreign keys off (sqlite.org/lang_altertable.html, 7). So foreign keys
+    /// are checked before each commit.
+    fn migrate(&mut self, found: i64) -> Result<(), Fault> {
+        let done = usize::try_from(found).unwrap_or(0);
+        self.connection
+            .execute_batch("PRAGMA foreign_keys=OFF; PRAGMA synchronous=FULL;")
+            .map_err(fault)?;
+        for (version, step) in (1_i64..).zip(MIGRATIONS).skip(done) {
+            if let Err(fault) = self.migrate_to(version, step) {
+                // A failure here does not matter: the caller drops the connection.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    fn migrate_to(&mut self, version: i64, step: &Migration) -> Result<(), Fault> {
+        let (common, own) = (translated(step.common), step.sqlite);
+        let script = format!("BEGIN EXCLUSIVE;\n{common}\n{own}\nPRAGMA user_version={version};");
+        self.connection.execute_batch(&script).map_err(fault)?;
+        let mut lost = self.connection.prepare("PRAGMA foreign_key_check").map_err(fault)?;
+        if lost.exists([]).map_err(fault)? {
+            return Err(Fault::Corrupt(format!(
+                "rows that refer to nothing keep the schema from becoming version {version}"
+            )));
+        }
+        drop(lost);
+        self.connection.execute_batch("COMMIT").map_err(fault)
+    }
+
+    fn bound(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<rusqlite::CachedStatement<'_>, Fault> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        for (index, value) in (1..).zip(values) {
+            debug_assert_eq!(
+                statement.parameter_name(index),
+                Some(format!("${index}").as_str()),
+                "{sql}"
+            );
+            match value {
+                Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
+                Value::Int(n) => statement.raw_bind_parameter(index, n),
+                Value::Text(s) => statement.raw_bind_parameter(index, s),
+                Value::Bytes(b) => statement.raw_bind_parameter(index, b),
+            }
+            .map_err(fault)?;
+        }
+        Ok(statement)
+    }
+}
+
+/// The common text of a migration in SQLite's types.
+fn translated(common: &str) -> String {
+    common
+        .replace("BIGINT", "INTEGER")
+        .replace("BYTEA", "BLOB")
+        .replace("{{table}}", "STRICT")
+        .replace("{{clustered}}", "STRICT, WITHOUT ROWID")
+}
+
+impl Sql for Sqlite {
+    fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
+        let mut statement = self.bound(sql, values)?;
+        let done = statement.raw_execute().map_err(fault);
+        #[cfg(test)]
+        steps::count(&statement);
+        done
+    }
+
+    fn query(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        on_row: OnRow<'_>,
+    ) -> Result<(), Fault> {
+        let mut statement = self.bound(sql, values)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(fault)? {
+            on_row(&SqliteRow(row))?;
+        }
+        #[cfg(test)]
+        {
+            drop(rows);
+            steps::count(&statement);
+        }
+        Ok(())
+    }
+
+    fn defer(
+        &mut self,
+        sql: &'static str,
+        _key: WriteKey,
+        values: &[Value<'_>],
+        expected: Option<usize>,
+    ) -> Result<(), Fault> {
+        match self.execute(sql, values)? {
+            rows if expected.is_none_or(|expected| expected == rows) => Ok(()),
+            rows => Err(Fault::corrupt(format!(
+                "a statement changed {rows} rows instead of {expected:?}: {sql}"
+            ))),
+        }
+    }
+
+    fn query_sets(&mut self, queries: &[SetQuery<'_>], on_row: OnSetRow<'_>) -> Result<(), Fault> {
+        for (query, SetQuery { sql, width, values }) in queries.iter().enumerate() {
+            for (set, values) in values.chunks(*width).enumerate() {
+                self.query(sql, values, &mut |row| on_row(SetIndex { query, set }, row))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_snapshot(&mut self) -> Result<(), Fault> {
+        self.execute("BEGIN", &[]).map(|_| ())
+    }
+
+    fn end_snapshot(&mut self) -> Result<(), Fault> {
+        self.execute("COMMIT", &[]).map(|_| ())
+    }
+}
+
+impl WriteSql for Sqlite {
+    fn is_sole_writer(&self) -> bool {
+        true
+    }
+
+    fn node_run(&self) -> i64 {
+        0
+    }
+
+    /// Never: a query in the same process costs too little to be saved.
+    fn can_be_optimistic(&self) -> bool {
+        false
+    }
+
+    fn await_lock(&mut self) {
+        // No other process writes: there is nobody to wait for.
+    }
+
+    fn begin(&mut self, _is_optimistic: bool) -> Result<(), Fault> {
+        if let Some(fault) = self.checkpointer.as_mut().and_then(Checkpointer::take_failure) {
+            return Err(fault);
+        }
+        self.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
+    }
+
+    fn committed_last(&mut self) -> Result<bool, Fault> {
+        Ok(true)
+    }
+
+    fn ensure_partitions(&mut self, _month: Month) -> Result<(), Fault> {
+        // SQLite has one table for all months.
+        Ok(())
+    }
+
+    fn send_commit(&mut self) -> Result<(), Fault> {
+        // The commit is durable when this returns: there is no result to wait for.
+        self.execute("COMMIT", &[])?;
+        if self.checkpointer.as_mut().is_some_and(Checkpointer::committed) {
+            let result = self.run_script("PRAGMA wal_checkpoint(PASSIVE)");
+            if let Some(checkpointer) = &mut self.checkpointer {
+                checkpointer.keep_failure(result);
+            }
+        }
+        Ok(())
+    }
+
+    fn await_commit(&mut self, _is_enough: &dyn Fn() -> bool) -> bool {
+        true
+    }
+
+    fn commit_result(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn roll_back(&mut self) -> Result<(), Fault> {
+        // On some errors SQLite rolls back by itself; a second ROLLBACK would then be an error.
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.execute("ROLLBACK", &[]).map(|_| ())
+    }
+
+    fn on_idle(&mut self) {
+        // Without waiting for readers: a long one (a copy, an audit) must not delay purchases.
+        let truncated = self
+            .set_lock_timeout(Duration::ZERO)
+            .and_then(|()| self.run_script("PRAGMA wal_checkpoint(TRUNCATE)"));
+        if let Err(fault) = truncated.and(self.set_lock_timeout(BUSY_TIMEOUT)) {
+            tracing::warn!(%fault, "the WAL could not be truncated; it grows until it can be");
+        }
+    }
+}
+
+struct SqliteRow<'a>(&'a rusqlite::Row<'a>);
+
+impl SqliteRow<'_> {
+    fn value(&self, column: usize) -> Result<ValueRef<'_>, Fault> {
+        self.0.get_ref(column).map_err(fault)
+    }
+}
+
+impl Row for SqliteRow<'_> {
+    fn int(&self, column: usize) -> Result<i64, Fault> {
+        self.opt_int(column)?.ok_or_else(|| Fault::corrupt("a number is missing"))
+    }
+
+    fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault> {
+        self.value(column)?.as_i64_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+    }
+
+    fn opt_text(&self, column: usize) -> Result<Option<&str>, Fault> {
+        self.value(column)?.as_str_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+    }
+
+    fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault> {
+        self.value(column)?.as_blob_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+    }
+}
+
+/// Tells a full disk, which is temporary, from a failing disk, which stops the writer.
+pub(crate) fn fault(error: rusqlite::Error) -> Fault {
+    let text = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Fault::DiskFull(text),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt) => Fault::Disk(text),
+        _ => Fault::Database(text),
+    }
+}
+
+/// Counts the steps of SQLite's virtual machine in this thread: the cost of a query, whatever the
+/// load of the machine.
+#[cfg(test)]
+pub(crate) mod steps {
+    use rusqlite::{Statement, StatementStatus};
+    use std::cell::Cell;
+
+    thread_local! {
+        static STEPS: Cell<i64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(statement: &Statement<'_>) {
+        let taken = i64::from(statement.reset_status(StatementStatus::VmStep));
+        STEPS.with(|steps| steps.set(steps.get() + taken));
+    }
+
+    /// The steps since the last call.
+    pub(crate) fn taken() -> i64 {
+        STEPS.with(|steps| steps.replace(0))
+    }
+}
