@@ -157,7 +157,7 @@ impl Store {
         })?;
         store.membership = Some(membership);
         store._beside = held;
-        store.pulse = Some(Mutex::new(Box::new(Postgres::pulse(&server))));
+        store.pulse = Some(Mutex::new(Box::new(Postgres::health(&server))));
         Ok(store)
     }
 
@@ -207,7 +207,7 @@ impl Store {
 
     /// What other nodes have changed, as soon as it is heard of; `None` where there are none.
     pub fn news(&self) -> Option<watch::Receiver<CatalogChanges>> {
-        self.membership.as_ref().map(Membership::news)
+        self.membership.as_ref().map(Membership::changes)
     }
 
     /// Asks for a change and waits until it is durable, or refused.

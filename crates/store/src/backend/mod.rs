@@ -256,8 +256,8 @@ pub(crate) trait WriteSql: Sql + Send {
     /// The run of this node under which the next Tx commits; 0 where there is only one node.
     fn node_run(&self) -> i64;
 
-    /// Whether `begin` accepts an optimistic Tx: one without reads, which is built on the state that
-    /// the last commit left.
+    /// Whether `begin` accepts an optimistic Tx: one without reads, which is built on the state
+    /// that the last commit left.
     fn can_be_optimistic(&self) -> bool;
 
     /// Waits for the lock that writers hold, before the batch is gathered. The next `begin` that is
@@ -280,12 +280,12 @@ pub(crate) trait WriteSql: Sql + Send {
     /// `roll_back` ends it.
     fn send_commit(&mut self) -> Result<(), Fault>;
 
-    /// Waits for the result of the oldest commit in flight, or until `is_enough`, which is evaluated
-    /// whenever this thread is unparked. Returns whether the result is there.
+    /// Waits for the result of the oldest commit in flight, or until `is_enough`, which is
+    /// evaluated whenever this thread is unparked. Returns whether the result is there.
     fn await_commit(&mut self, is_enough: &dyn Fn() -> bool) -> bool;
 
-    /// Waits for the result of the oldest commit in flight: `Ok` if it is durable; after an error the
-    /// Tx has ended without a commit, unless the error is [`Fault::Uncertain`].
+    /// Waits for the result of the oldest commit in flight: `Ok` if it is durable; after an error
+    /// the Tx has ended without a commit, unless the error is [`Fault::Uncertain`].
     fn commit_result(&mut self) -> Result<(), Fault>;
 
     /// Rolls back the open Tx. After an error the writer stops for good.

@@ -1,64 +1,70 @@
-//! This process among the nodes of one database: its run, its lease, what it hears of the others.
+//! This process as one node of a database: its run, its lease, what it learns of other nodes.
 //!
-//! A run is a row of `nodes` with a lease that a thread renews on a connection of its own. A run whose
-//! lease has ended is taken over, and its row goes; every commit of the writer checks that its run is
-//! there, so whoever slept through its lease cannot write before it has joined anew. Leases end by the
-//! database's clock. Not here: what a take-over does. Invariant: no run is ever given twice.
+//! A run is a row of `nodes` with a lease, which a thread renews on a connection of its own.
+//! Another node takes over a run whose lease has ended and deletes its row. Every commit of the
+//! writer checks that its run's row is there, so a node that missed its renewal must join under a
+//! new run before it can write. Leases end by the database's clock. Not here: what a take-over
+//! does. Invariant: a run's number is never given twice.
 
-use super::link::{Line, PATIENCE, Server, fault, wait};
-use super::migrate::silent;
+use super::errors::{fault, silent};
+use super::server::{Connection, REPLY_TIMEOUT, Server};
+use super::wait::wait;
 use crate::change::DeadRun;
 use crate::fault::{Fault, OpenError};
+use parking_lot::Mutex;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A node that has not renewed its lease for so long is taken for dead. Longer than an attempt may
-/// take from its draft to its call (`engine`'s `out`), so that whoever froze meanwhile sends nothing.
+/// A node that has not renewed its lease for so long counts as dead. Longer than an attempt may
+/// take from its draft to its call (`engine`'s `in_flight`), so a node that froze in between sends
+/// nothing.
 const LEASE: Duration = Duration::from_secs(8);
-/// Between two renewals; news that were not heard are read as often.
-const BEAT: Duration = Duration::from_secs(1);
-/// News that were read longer ago than this are not relied on: a renewal was missed.
+/// Between two renewals. Revisions are read as often, in case a notification was missed.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// A revision of the keys that was read longer ago is not relied on: a renewal was missed.
 const FRESH: Duration = Duration::from_secs(2);
-/// To leave the database; who cannot is taken over when its lease ends.
-const LEAVE_WITHIN: Duration = Duration::from_secs(1);
-/// Nodes at once: what an id has room for (`domain::ids`).
+/// To leave the database in an orderly way. If it takes longer, the run is taken over at the end of
+/// its lease.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Nodes at once: an id has room for so many (`domain::ids`).
 const NODES_MAX: i64 = 32;
 
-/// What a node should know of, besides what it does itself.
+/// What other nodes have changed, and which of them are dead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatalogChanges {
-    /// How often the catalog has changed.
+    /// Revision of the catalog.
     pub catalog: i64,
-    /// How often a halt has begun or ended.
+    /// Revision of the halt: raised when one begins or ends.
     pub halt: i64,
-    /// Runs whose lease has ended: whoever sees them takes over what they left.
+    /// Runs whose lease has ended; whoever receives them takes over what they left.
     pub dead: Vec<DeadRun>,
 }
 
-/// What the connections of a node share.
+/// This node, as its connections see it.
 pub(crate) struct Member {
     server: Arc<Server>,
-    /// The run times [`NODES_MAX`], and the node's number: read at once.
-    standing: AtomicI64,
+    /// The run times [`NODES_MAX`] plus the node's number, so that both are read at once.
+    run_and_number: AtomicI64,
     joining: Mutex<()>,
-    /// Set once the lease may have ended.
-    lapsed: Mutex<Arc<AtomicBool>>,
-    /// How often keys or accounts have changed, and a mark that is set once that is not fresh any more.
-    keys: AtomicI64,
-    stale: Mutex<Arc<AtomicBool>>,
-    /// Where the run is noted, so that the next process of this folder knows that it is over.
-    note: Option<PathBuf>,
-    news: watch::Sender<CatalogChanges>,
+    /// Becomes true when the lease may have ended.
+    lease_over: Mutex<Arc<AtomicBool>>,
+    keys_revision: AtomicI64,
+    /// Becomes true when `keys_revision` is not fresh any more.
+    keys_stale: Mutex<Arc<AtomicBool>>,
+    /// The file that records the run, so that the next process of this folder knows that it is
+    /// over.
+    run_file: Option<PathBuf>,
+    changes: watch::Sender<CatalogChanges>,
 }
 
-/// A member, and the thread that renews its lease.
+/// A member with the thread that renews its lease; dropping it leaves the database.
 pub(crate) struct Membership {
     member: Arc<Member>,
     stop: Sender<Signal>,
@@ -66,13 +72,13 @@ pub(crate) struct Membership {
 }
 
 enum Signal {
-    CatalogChanges,
+    Notified,
     Stop,
 }
 
 impl Membership {
-    /// Joins the nodes of a database whose schema is up to date. `folder` is a data folder that this
-    /// process has locked: the run that its last process noted there is over.
+    /// Joins the nodes of a database whose schema is up to date. `folder` is a data folder that
+    /// this process has locked, so the run that is recorded there is over.
     pub(crate) fn join(
         server: &Arc<Server>,
         folder: Option<&Path>,
@@ -80,21 +86,21 @@ impl Membership {
         let broken = |fault: Fault| OpenError::Server(server.name().to_owned(), fault.to_string());
         let member = Arc::new(Member {
             server: server.clone(),
-            standing: AtomicI64::new(0),
+            run_and_number: AtomicI64::new(0),
             joining: Mutex::new(()),
-            lapsed: Mutex::new(server.after(LEASE)),
-            keys: AtomicI64::new(0),
-            stale: Mutex::new(Arc::new(AtomicBool::new(true))),
-            note: folder.map(|folder| folder.join("node.run")),
-            news: watch::Sender::new(CatalogChanges::default()),
+            lease_over: Mutex::new(server.flag_after(LEASE)),
+            keys_revision: AtomicI64::new(0),
+            keys_stale: Mutex::new(Arc::new(AtomicBool::new(true))),
+            run_file: folder.map(|folder| folder.join("node.run")),
+            changes: watch::Sender::new(CatalogChanges::default()),
         });
-        let before = member.note.as_deref().and_then(noted);
+        let before = member.run_file.as_deref().and_then(read_run);
         member.enter(before).map_err(broken)?;
         let (stop, signals) = channel();
-        let (keeper, heard) = (member.clone(), stop.clone());
+        let (renewing, notified) = (member.clone(), stop.clone());
         let thread = std::thread::Builder::new()
             .name("pg node".to_owned())
-            .spawn(move || keeper.keep(&signals, &heard))
+            .spawn(move || renewing.renew(&signals, &notified))
             .map_err(|error| broken(Fault::Unavailable(error.to_string())))?;
         Ok(Membership { member, stop, thread: Some(thread) })
     }
@@ -103,9 +109,9 @@ impl Membership {
         &self.member
     }
 
-    /// What is heard of others, from now on.
-    pub(crate) fn news(&self) -> watch::Receiver<CatalogChanges> {
-        self.member.news.subscribe()
+    /// What other nodes change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<CatalogChanges> {
+        self.member.changes.subscribe()
     }
 }
 
@@ -121,178 +127,181 @@ impl Drop for Membership {
 }
 
 impl Member {
-    /// The run that this node has now.
+    /// The current run of this node.
     pub(crate) fn run(&self) -> i64 {
-        self.standing.load(Ordering::Acquire) / NODES_MAX
+        self.run_and_number.load(Ordering::Acquire) / NODES_MAX
     }
 
-    /// This node's number among the others, 0 to 31.
+    /// This node's number among all nodes, 0 to 31.
     pub(crate) fn number(&self) -> u8 {
-        u8::try_from(self.standing.load(Ordering::Acquire) % NODES_MAX).unwrap_or(0)
+        u8::try_from(self.run_and_number.load(Ordering::Acquire) % NODES_MAX).unwrap_or(0)
     }
 
-    /// Whether nobody can have taken this node for dead.
+    /// Whether this node certainly holds its lease: no other node can have declared it dead.
     pub(crate) fn holds_lease(&self) -> bool {
-        !self.lapsed().load(Ordering::Acquire)
+        !self.lease_over.lock().load(Ordering::Acquire)
     }
 
-    /// How often keys or accounts have changed; `None` unless that was read a moment ago.
+    /// The revision of keys and accounts; `None` unless it was read a moment ago.
     pub(crate) fn keys_revision(&self) -> Option<i64> {
-        let stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
-        (!stale.load(Ordering::Acquire)).then(|| self.keys.load(Ordering::Acquire))
+        let stale = self.keys_stale.lock();
+        (!stale.load(Ordering::Acquire)).then(|| self.keys_revision.load(Ordering::Acquire))
     }
 
-    /// Joins anew after `run` was lost; nothing if that has happened already.
+    /// Joins under a new run after `run` was lost; does nothing if that has already happened.
     pub(crate) fn rejoin(&self, run: i64) -> Result<(), Fault> {
-        let _one = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.joining.lock();
         if self.run() != run {
             return Ok(());
         }
         tracing::warn!(
             run,
-            "this node was away for too long and is a new one now: what it was about to write is not written"
+            "this node was away for too long and joins under a new run; \
+             what it was about to write is not written"
         );
         self.enter(None)
     }
 
-    fn lapsed(&self) -> MutexGuard<'_, Arc<AtomicBool>> {
-        self.lapsed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A new run. `over` is one that is known to be: whoever starts makes due what it left. Rows of
-    /// others that left nothing go too.
+    /// Inserts a new run. `over` is a run that is known to be over: its row is deleted here, and
+    /// what it left becomes due at the start. Rows of dead runs that left nothing are deleted too.
     fn enter(&self, over: Option<i64>) -> Result<(), Fault> {
-        let line = self.server.connect()?;
-        let lapsed = self.server.after(LEASE);
+        let connection = self.server.connect()?;
+        let lease_over = self.server.flag_after(LEASE);
         let over = over.unwrap_or(0);
-        line.run(
+        connection.execute(
             &format!(
                 "SET lock_timeout = '5s'; BEGIN; LOCK TABLE nodes IN EXCLUSIVE MODE;
                  DELETE FROM nodes WHERE run = {over} OR lease_until < {NOW} - 60000000
                      AND NOT EXISTS (SELECT FROM jobs WHERE jobs.run = nodes.run)"
             ),
-            PATIENCE,
+            REPLY_TIMEOUT,
         )?;
-        let found = line.number(&format!(
+        let inserted = connection.number(&format!(
             "WITH r AS (SELECT nextval('runs') AS run), joined AS (
                  INSERT INTO nodes (run, number, lease_until)
                  SELECT r.run, free.number, {NOW} + {} FROM r, LATERAL (
-                     SELECT (r.run + k) % {NODES_MAX} AS number FROM generate_series(0, {NODES_MAX} - 1) k
-                     WHERE NOT EXISTS (SELECT FROM nodes n WHERE n.number = (r.run + k) % {NODES_MAX})
+                     SELECT (r.run + k) % {NODES_MAX} AS number
+                     FROM generate_series(0, {NODES_MAX} - 1) k
+                     WHERE NOT EXISTS (
+                         SELECT FROM nodes n WHERE n.number = (r.run + k) % {NODES_MAX})
                      ORDER BY k LIMIT 1) free
-                 RETURNING run * {NODES_MAX} + number AS standing)
-             SELECT coalesce(max(standing), 0) FROM joined",
+                 RETURNING run * {NODES_MAX} + number AS run_and_number)
+             SELECT coalesce(max(run_and_number), 0) FROM joined",
             LEASE.as_micros()
         ))?;
-        if found == 0 {
+        if inserted == 0 {
             return Err(Fault::Unavailable(format!("{NODES_MAX} nodes work with it already")));
         }
-        line.run("COMMIT", PATIENCE)?;
-        if line.warned.load(Ordering::Acquire) {
+        connection.execute("COMMIT", REPLY_TIMEOUT)?;
+        if connection.warned.load(Ordering::Acquire) {
             return Err(Fault::Unavailable("its standby is away".into()));
         }
-        *self.lapsed() = lapsed;
-        self.standing.store(found, Ordering::Release);
-        if let Some(note) = &self.note {
-            write_note(note, self.run());
+        *self.lease_over.lock() = lease_over;
+        self.run_and_number.store(inserted, Ordering::Release);
+        if let Some(file) = &self.run_file {
+            write_run(file, self.run());
         }
         Ok(())
     }
 
-    /// What the thread does until it is stopped.
-    fn keep(&self, signals: &Receiver<Signal>, heard: &Sender<Signal>) {
-        let mut pause = Duration::ZERO;
+    /// The thread: renews the lease until it is stopped, then leaves.
+    fn renew(&self, signals: &Receiver<Signal>, notified: &Sender<Signal>) {
+        let mut delay = Duration::ZERO;
         loop {
-            if is_stopped(signals, pause) {
+            if is_stopped(signals, delay) {
                 return self.leave();
             }
-            pause = BEAT;
-            if let Err(fault) = self.keep_on_a_line(signals, heard) {
-                tracing::warn!(%fault, "the lease of this node could not be renewed; it is tried again");
-            } else {
-                return self.leave();
+            delay = RENEW_EVERY;
+            match self.renew_on_one_connection(signals, notified) {
+                Ok(()) => return self.leave(),
+                Err(fault) => {
+                    tracing::warn!(%fault, "this node's lease could not be renewed; trying again");
+                }
             }
         }
     }
 
-    /// Renews on one connection until that breaks, or until it is stopped.
-    fn keep_on_a_line(
+    /// Renews until the thread is stopped; an error if the connection broke before.
+    fn renew_on_one_connection(
         &self,
         signals: &Receiver<Signal>,
-        heard: &Sender<Signal>,
+        notified: &Sender<Signal>,
     ) -> Result<(), Fault> {
-        let heard = heard.clone();
-        let line = self
-            .server
-            .connect_listening(Arc::new(move || drop(heard.send(Signal::CatalogChanges))))?;
-        // A lease that a crash takes back was renewed a moment ago; and it must be renewed while a
-        // standby is away.
-        line.run("SET synchronous_commit = off; SET lock_timeout = '5s'; LISTEN saldo", PATIENCE)?;
-        // After a fail-over everybody's lease may have ended: others get the time to come back.
-        let is_settled = self.server.after(LEASE);
+        let notified = notified.clone();
+        let on_notify = Arc::new(move || drop(notified.send(Signal::Notified)));
+        let connection = self.server.connect_listening(on_notify)?;
+        // A renewal must work while the standby is away; one that is lost in a crash was a moment
+        // old.
+        connection.execute(
+            "SET synchronous_commit = off; SET lock_timeout = '5s'; LISTEN saldo",
+            REPLY_TIMEOUT,
+        )?;
+        // After a fail-over every lease may have ended. The other nodes get the time to return.
+        let is_settled = self.server.flag_after(LEASE);
         loop {
-            self.beat(&line, is_settled.load(Ordering::Acquire))?;
-            if is_stopped(signals, BEAT) {
+            self.renew_once(&connection, is_settled.load(Ordering::Acquire))?;
+            if is_stopped(signals, RENEW_EVERY) {
                 return Ok(());
             }
-            if !self.server.is_good(&line) {
+            if !self.server.is_good(&connection) {
                 return Err(Fault::Unavailable("the connection leads to a former primary".into()));
             }
         }
     }
 
-    fn beat(&self, line: &Line, tells_dead: bool) -> Result<(), Fault> {
-        let (run, lapsed) = (self.run(), self.server.after(LEASE));
-        let stale = self.server.after(FRESH);
-        let renewed = wait(line.client.query_one(&beat_sql(), &[&run]), PATIENCE);
-        let row = renewed.ok_or_else(silent)?.map_err(|error| fault(&error))?;
+    fn renew_once(&self, connection: &Connection, reports_dead: bool) -> Result<(), Fault> {
+        let (run, lease_over) = (self.run(), self.server.flag_after(LEASE));
+        let stale = self.server.flag_after(FRESH);
+        let reply = wait(connection.client.query_one(&renew_sql(), &[&run]), REPLY_TIMEOUT);
+        let row = reply.ok_or_else(silent)?.map_err(|error| fault(&error))?;
         let get = |n: usize| row.try_get::<_, i64>(n).map_err(|error| fault(&error));
         let list = |n: usize| row.try_get::<_, Vec<i64>>(n).map_err(|error| fault(&error));
         if get(0)? == 0 {
             return self.rejoin(run);
         }
-        *self.lapsed() = lapsed;
-        self.keys.store(get(3)?, Ordering::Release);
-        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
+        *self.lease_over.lock() = lease_over;
+        self.keys_revision.store(get(3)?, Ordering::Release);
+        *self.keys_stale.lock() = stale;
         let mut dead = Vec::new();
-        if tells_dead {
+        if reports_dead {
             let ended = list(4)?.into_iter().zip(list(5)?);
             dead.extend(ended.map(|(run, lease_until)| DeadRun { run, lease_until }));
         }
-        let news = CatalogChanges { catalog: get(1)?, halt: get(2)?, dead };
-        self.news.send_if_modified(|known| {
-            // Told again until somebody has taken them over.
-            let is_new = *known != news || !news.dead.is_empty();
-            *known = news;
+        let changes = CatalogChanges { catalog: get(1)?, halt: get(2)?, dead };
+        self.changes.send_if_modified(|known| {
+            // Dead runs are reported again until one node has taken them over.
+            let is_new = *known != changes || !changes.dead.is_empty();
+            *known = changes;
             is_new
         });
         Ok(())
     }
 
-    /// An orderly end: what this run still owes can be taken over at once.
+    /// Leaves in an orderly way: what this run has left can be taken over at once.
     fn leave(&self) {
         let run = self.run();
-        let left = self.server.connect().and_then(|line| {
-            line.run(
+        let left = self.server.connect().and_then(|connection| {
+            connection.execute(
                 &format!(
                     "SET lock_timeout = '1s'; BEGIN;
-                     DELETE FROM nodes WHERE run = {run} AND NOT EXISTS (SELECT FROM jobs WHERE run = {run});
+                     DELETE FROM nodes WHERE run = {run}
+                         AND NOT EXISTS (SELECT FROM jobs WHERE run = {run});
                      UPDATE nodes SET lease_until = 0 WHERE run = {run}; COMMIT"
                 ),
-                LEAVE_WITHIN,
+                LEAVE_TIMEOUT,
             )
         });
         if let Err(fault) = left {
-            tracing::debug!(%fault, "the database could not be told that this node leaves");
+            tracing::debug!(%fault, "this node could not leave the database in an orderly way");
         }
     }
 }
 
-/// The database's clock, in microseconds as everywhere.
+/// The database's clock in microseconds.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8";
 
-/// Renews a lease, and reads what is new.
-fn beat_sql() -> String {
+/// Renews the lease; reads the revisions and the runs whose lease has ended.
+fn renew_sql() -> String {
     format!(
         "WITH mine AS (UPDATE nodes SET lease_until = {NOW} + {} WHERE run = $1 RETURNING 1)
          SELECT (SELECT count(*) FROM mine),
@@ -305,33 +314,33 @@ fn beat_sql() -> String {
     )
 }
 
-/// Waits for a signal, at most so long; whether it was to stop. News end the wait.
-fn is_stopped(signals: &Receiver<Signal>, most: Duration) -> bool {
-    match signals.recv_timeout(most) {
-        Ok(Signal::CatalogChanges) | Err(RecvTimeoutError::Timeout) => false,
+/// Waits until a notification, a stop or the timeout; whether it was a stop.
+fn is_stopped(signals: &Receiver<Signal>, timeout: Duration) -> bool {
+    match signals.recv_timeout(timeout) {
+        Ok(Signal::Notified) | Err(RecvTimeoutError::Timeout) => false,
         Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => true,
     }
 }
 
-/// The run that a folder's last process had; none if the folder is another's copy.
-fn noted(note: &Path) -> Option<i64> {
-    let text = fs::read_to_string(note).ok()?;
-    let (run, place) = text.trim().split_once(' ')?;
-    (place == place_of(note)?).then(|| run.parse().ok()).flatten()
+/// The run of the folder's last process; `None` if the folder is a copy of another node's.
+fn read_run(file: &Path) -> Option<i64> {
+    let text = fs::read_to_string(file).ok()?;
+    let (run, folder) = text.trim().split_once(' ')?;
+    (folder == folder_identity(file)?).then(|| run.parse().ok()).flatten()
 }
 
-fn write_note(note: &Path, run: i64) {
-    let written = fs::write(note, b"")
-        .map(|()| place_of(note).unwrap_or_default())
-        .and_then(|place| fs::write(note, format!("{run} {place}\n")));
+fn write_run(file: &Path, run: i64) {
+    let written = fs::write(file, b"")
+        .map(|()| folder_identity(file).unwrap_or_default())
+        .and_then(|folder| fs::write(file, format!("{run} {folder}\n")));
     if let Err(error) = written {
-        // Without it the next process waits until the lease has ended.
-        tracing::warn!(%error, "{} cannot be written", note.display());
+        // Without the file, the run is taken over only when its lease has ended.
+        tracing::warn!(%error, "{} cannot be written", file.display());
     }
 }
 
-/// A copy of a folder is another node's: it has other numbers on the disk.
-fn place_of(note: &Path) -> Option<String> {
-    let folder = fs::metadata(note.parent()?).ok()?;
+/// Device and inode of the folder: a copied folder has others.
+fn folder_identity(file: &Path) -> Option<String> {
+    let folder = fs::metadata(file.parent()?).ok()?;
     Some(format!("{}:{}", folder.dev(), folder.ino()))
 }

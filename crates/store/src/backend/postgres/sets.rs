@@ -1,8 +1,8 @@
 //! Many rows in one statement: how a statement for one row becomes one for a set of rows, and in
-//! which order the sets of a Tx go out.
+//! which order the sets of a Tx are sent.
 //!
-//! A statement says the same on SQLite, one row at a time. Invariant: what concerns one key is done
-//! in the order in which it was asked; what concerns different keys may be done in any.
+//! On SQLite the same statements run once per row. Invariant: rows of one key are written in the
+//! order in which they were deferred; rows of different keys may be written in any order.
 
 use super::value::Column;
 use crate::backend::{Value, WriteKey};
@@ -11,84 +11,87 @@ use domain::{Month, PurchaseId};
 use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
-/// Tables whose rows the writer puts where they lie. Through the whole table each statement would first
-/// find out which of its months it is about, and the triggers would repeat what is known of a whole
-/// batch; they are there for everybody else, and the audit looks after both.
+/// Tables whose rows the writer writes to the month's partition by name. Through the whole table
+/// each statement would first look up the partition, and triggers would check again what is known
+/// of the whole batch. The triggers stay for everybody else, and the audit finds orphans of both.
 const BY_MONTH: [&str; 5] = ["purchases", "attempts", "events", "journals", "entries"];
 
-/// The rows that one statement is to be done for.
+/// The rows for which one statement will run.
 pub(super) struct Group {
     pub(super) sql: &'static str,
-    /// The month that they lie in, where there is a table for each.
+    /// The month of the partition that the rows belong to, where the table has partitions.
     pub(super) month: Option<Month>,
     pub(super) columns: Vec<Column>,
     pub(super) rows: u64,
-    /// Rows that each row must change, if that is known.
+    /// The number of rows that each row must change, if it is checked.
     pub(super) expected: Option<u64>,
     may_repeat: bool,
 }
 
-/// What a Tx still has to send.
+/// The rows that a Tx has not sent yet.
 #[derive(Default)]
 pub(super) struct Plan {
     groups: Vec<Group>,
-    /// What comes after everything else.
-    late: Vec<Group>,
-    /// The last group of each statement and month, by where its text lies.
+    /// Groups that are sent after all others.
+    last: Vec<Group>,
+    /// The last group of each statement and month, by the address of the statement's text.
     last_of: HashMap<(usize, Option<Month>), usize>,
-    /// The last group that a key is in.
-    touched: HashMap<WriteKey, usize>,
+    /// The last group that each key is in.
+    last_of_key: HashMap<WriteKey, usize>,
 }
 
 impl Plan {
-    /// Adds a row to the first group that has not yet been overtaken by its key.
+    /// Adds a row to the statement's last group. If its key already has a row in a later group, or
+    /// in this one where rows must not repeat, it begins a new group.
     pub(super) fn add(
         &mut self,
-        (sql, key): (&'static str, WriteKey),
+        sql: &'static str,
+        key: WriteKey,
         values: &[Value<'_>],
         expected: Option<usize>,
     ) {
         if key == WriteKey::Last {
-            let joins = self.late.iter().position(|group| group.sql == sql);
-            let index = joins.unwrap_or(self.late.len());
-            if joins.is_none() {
-                self.late.push(Group::new((sql, None), values.len(), expected));
+            let known = self.last.iter().position(|group| group.sql == sql);
+            let index = known.unwrap_or(self.last.len());
+            if known.is_none() {
+                self.last.push(Group::new(sql, None, values.len(), expected));
             }
-            return self.late[index].push(values);
+            return self.last[index].push(values);
         }
-        let touched = self.touched.get(&key).copied();
+        let last_of_key = self.last_of_key.get(&key).copied();
         let month = month_of(sql, key);
         let name = (sql.as_ptr() as usize, month);
-        let joins = self.last_of.get(&name).copied().filter(|last| {
+        let known = self.last_of.get(&name).copied().filter(|last| {
             let group = &self.groups[*last];
-            touched.is_none_or(|t| t < *last || (t == *last && group.may_repeat))
+            last_of_key.is_none_or(|of_key| of_key < *last || (of_key == *last && group.may_repeat))
         });
-        let index = joins.unwrap_or(self.groups.len());
+        let index = known.unwrap_or(self.groups.len());
         if index == self.groups.len() {
             self.last_of.insert(name, index);
-            self.groups.push(Group::new((sql, month), values.len(), expected));
+            self.groups.push(Group::new(sql, month, values.len(), expected));
         }
-        self.touched.insert(key, index);
+        self.last_of_key.insert(key, index);
         self.groups[index].push(values);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.late.is_empty()
+        self.groups.is_empty() && self.last.is_empty()
     }
 
-    /// Hands over all groups in their order.
+    /// Removes and returns all groups in their order.
     pub(super) fn take(&mut self) -> Vec<Group> {
         self.last_of.clear();
-        self.touched.clear();
+        self.last_of_key.clear();
         let mut groups = std::mem::take(&mut self.groups);
-        groups.append(&mut self.late);
+        groups.append(&mut self.last);
         groups
     }
 }
 
 impl Group {
     fn new(
-        (sql, month): (&'static str, Option<Month>),
+        sql: &'static str,
+        month: Option<Month>,
         width: usize,
         expected: Option<usize>,
     ) -> Group {
@@ -102,8 +105,8 @@ impl Group {
         }
     }
 
-    /// The table that it changes.
-    fn place(&self) -> (&'static str, Option<Month>) {
+    /// The table, or the partition, that it changes.
+    fn target(&self) -> (&'static str, Option<Month>) {
         (table(self.sql), self.month)
     }
 
@@ -115,22 +118,22 @@ impl Group {
     }
 }
 
-/// Parts groups, in their order, into those that one statement can do: the parts of a statement do not
-/// see what the others write, so no two are on one table.
-pub(super) fn together(groups: Vec<Group>) -> Vec<Vec<Group>> {
-    let mut parts: Vec<Vec<Group>> = Vec::new();
+/// Divides groups, in their order, into those that one statement can execute. The parts of a
+/// statement do not see each other's writes, so no two of them may be on one table.
+pub(super) fn combine(groups: Vec<Group>) -> Vec<Vec<Group>> {
+    let mut statements: Vec<Vec<Group>> = Vec::new();
     for group in groups {
-        match parts.last_mut() {
-            Some(part) if part.iter().all(|other| other.place() != group.place()) => {
-                part.push(group);
+        match statements.last_mut() {
+            Some(parts) if parts.iter().all(|other| other.target() != group.target()) => {
+                parts.push(group);
             }
-            _ => parts.push(vec![group]),
+            _ => statements.push(vec![group]),
         }
     }
-    parts
+    statements
 }
 
-/// The month that a row lies in, if it is put there.
+/// The month of the partition for a row, if its table is written by partition.
 fn month_of(sql: &str, key: WriteKey) -> Option<Month> {
     let month = match key {
         WriteKey::Purchase(id) => Month::of_id(PurchaseId(id)),
@@ -140,16 +143,22 @@ fn month_of(sql: &str, key: WriteKey) -> Option<Month> {
     BY_MONTH.contains(&table(sql)).then_some(month)
 }
 
-/// The same statement on the table of a month.
-fn of_month(sql: &str, month: Option<Month>) -> String {
+/// The same statement on a month's partition.
+fn on_partition(sql: &str, month: Option<Month>) -> String {
     let Some(month) = month else { return sql.to_owned() };
     let whole = table(sql);
     sql.replacen(whole, &format!("{whole}_{}", month.number()), 1)
 }
 
-/// A statement that is joined with others: its text, the month that it is done for, the types of its
-/// columns, and whether it is known how many rows it changes.
-pub(super) type Part<'a> = (&'a str, Option<Month>, Vec<Type>, bool);
+/// A statement that is combined with others.
+pub(super) struct Part<'a> {
+    pub(super) sql: &'a str,
+    pub(super) month: Option<Month>,
+    /// Of its parameters.
+    pub(super) types: Vec<Type>,
+    /// Whether the number of rows that it changes is checked.
+    pub(super) is_counted: bool,
+}
 
 /// The table that a statement changes.
 fn table(sql: &str) -> &str {
@@ -157,36 +166,39 @@ fn table(sql: &str) -> &str {
     sql.split_whitespace().find(|word| !is_before(word)).unwrap_or_default()
 }
 
-/// One statement that does several, each for its set of rows. The database itself counts them, so that
-/// the COMMIT need not wait; after the columns come the counts that are known, in their order. Last comes the number
-/// of the batch: without its Tx, which may not have opened, the statement must do nothing.
-pub(super) fn joined(parts: &[Part<'_>]) -> Result<String, Fault> {
-    let (mut steps, mut counts, mut first) = (Vec::new(), Vec::new(), 1);
-    let mut count = 1 + parts.iter().map(|(_, _, kinds, _)| kinds.len()).sum::<usize>();
-    for (n, (sql, month, kinds, is_counted)) in (1..).zip(parts) {
-        let text = for_sets(&of_month(sql, *month), kinds, first)?;
+/// One statement that executes several, each for its set of rows. The database counts the changed
+/// rows itself, so that COMMIT need not wait for the counts. Its parameters are the columns of all
+/// sets, then the expected counts, then the number of the batch: outside its Tx, which may have
+/// failed to open, the statement must do nothing.
+pub(super) fn combined_sql(parts: &[Part<'_>]) -> Result<String, Fault> {
+    let (mut steps, mut results, mut first) = (Vec::new(), Vec::new(), 1);
+    let mut count = 1 + parts.iter().map(|part| part.types.len()).sum::<usize>();
+    for (n, Part { sql, month, types, is_counted }) in (1..).zip(parts) {
+        let text = for_sets(&on_partition(sql, *month), types, first)?;
         steps.push(format!("w{n} AS ({text} RETURNING 1)"));
-        first += kinds.len();
+        first += types.len();
         if *is_counted {
             let table = table(sql);
-            counts.push(format!(
-                "(SELECT CASE WHEN count(*) = ${count} THEN 0 ELSE refuse_count('{table}', count(*), ${count}) END FROM w{n})"
+            results.push(format!(
+                "(SELECT CASE WHEN count(*) = ${count} THEN 0 \
+                 ELSE refuse_count('{table}', count(*), ${count}) END FROM w{n})"
             ));
             count += 1;
         } else {
-            counts.push(format!("(SELECT count(*) FROM w{n})"));
+            results.push(format!("(SELECT count(*) FROM w{n})"));
         }
     }
-    counts.push(format!("in_batch(${count})"));
-    Ok(format!("WITH {} SELECT {}", steps.join(", "), counts.join(", ")))
+    results.push(format!("in_batch(${count})"));
+    Ok(format!("WITH {} SELECT {}", steps.join(", "), results.join(", ")))
 }
 
-/// Whether a set may hold two rows of one key: rows that are simply added do not see each other.
+/// Whether a set may have two rows of one key: true of plain inserts, which do not depend on other
+/// rows.
 fn may_repeat(sql: &str) -> bool {
     sql.starts_with("INSERT") && !sql.contains("DO UPDATE") && !sql.contains("SELECT")
 }
 
-/// The type of an array's elements, for the types that columns have.
+/// The element type of an array type, for the types of our columns.
 pub(super) fn element(array: &Type) -> Option<Type> {
     match *array {
         Type::INT8_ARRAY => Some(Type::INT8),
@@ -196,14 +208,15 @@ pub(super) fn element(array: &Type) -> Option<Type> {
     }
 }
 
-/// The statement for a set of rows: each `$n` becomes a column of `unnest`ed arrays. A query gives
-/// the number of the row, from 1, after its own columns. The arrays are `first` and on.
-pub(super) fn for_sets(sql: &str, kinds: &[Type], first: usize) -> Result<String, Fault> {
+/// The statement for a set of rows: each `$n` becomes a column of `unnest`ed arrays, whose
+/// parameters are numbered from `first`. A query also returns, as its last column, the number of
+/// the set's row from 1.
+pub(super) fn for_sets(sql: &str, types: &[Type], first: usize) -> Result<String, Fault> {
     let broken = || Fault::corrupt(format!("no set can be made of {sql}"));
-    let mut arrays = Vec::with_capacity(kinds.len());
-    let mut names = Vec::with_capacity(kinds.len());
-    for (n, kind) in (1..).zip(kinds) {
-        let array = match *kind {
+    let mut arrays = Vec::with_capacity(types.len());
+    let mut names = Vec::with_capacity(types.len());
+    for (n, element) in (1..).zip(types) {
+        let array = match *element {
             Type::INT8 => "int8",
             Type::TEXT => "text",
             Type::BYTEA => "bytea",
@@ -248,7 +261,7 @@ fn named(sql: &str) -> String {
     sql.replace('$', "v.c")
 }
 
-/// Where the bracket closes that is open at the start.
+/// The position of the bracket that closes one opened before the text.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -267,39 +280,43 @@ mod tests {
     use super::*;
     use expect_test::{Expect, expect};
 
-    fn check(sql: &str, kinds: &[Type], expected: Expect) {
-        expected.assert_eq(&for_sets(sql, kinds, 1).unwrap_or_else(|fault| fault.to_string()));
+    fn check(sql: &str, types: &[Type], expected: Expect) {
+        expected.assert_eq(&for_sets(sql, types, 1).unwrap_or_else(|fault| fault.to_string()));
     }
 
     #[test]
-    fn a_statement_for_one_becomes_one_for_many() {
+    fn a_statement_for_one_row_becomes_one_for_many() {
         let pair = [Type::INT8, Type::TEXT];
         check(
             "INSERT INTO t (a, b, c) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
             &pair,
             expect![
-                "INSERT INTO t (a, b, c) SELECT v.c1, v.c2, 0 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE true ON CONFLICT DO NOTHING"
+                "INSERT INTO t (a, b, c) SELECT v.c1, v.c2, 0 \
+                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE true ON CONFLICT DO NOTHING"
             ],
         );
         check(
             "INSERT INTO t (a, n) VALUES ($1, (SELECT max(n) + 1 FROM t WHERE b = $2))",
             &pair,
             expect![
-                "INSERT INTO t (a, n) SELECT v.c1, (SELECT max(n) + 1 FROM t WHERE b = v.c2) FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE true"
+                "INSERT INTO t (a, n) SELECT v.c1, (SELECT max(n) + 1 FROM t WHERE b = v.c2) \
+                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE true"
             ],
         );
         check(
             "INSERT INTO t (a, b) SELECT $1, b FROM u WHERE c = $2",
             &pair,
             expect![
-                "INSERT INTO t (a, b) SELECT v.c1, b FROM unnest($1::int8[], $2::text[]) AS v(c1, c2), u WHERE c = v.c2"
+                "INSERT INTO t (a, b) SELECT v.c1, b \
+                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2), u WHERE c = v.c2"
             ],
         );
         check(
             "UPDATE t SET a = $1 WHERE b = $2",
             &pair,
             expect![
-                "UPDATE t SET a = v.c1 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE b = v.c2"
+                "UPDATE t SET a = v.c1 \
+                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE b = v.c2"
             ],
         );
         check(
@@ -311,7 +328,9 @@ mod tests {
             "SELECT a, b FROM t WHERE a = $1 AND b = $2",
             &pair,
             expect![
-                "SELECT a, b, v.nth FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS v(c1, c2, nth), t WHERE a = v.c1 AND b = v.c2"
+                "SELECT a, b, v.nth \
+                 FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS v(c1, c2, nth), t \
+                 WHERE a = v.c1 AND b = v.c2"
             ],
         );
         check(
@@ -322,59 +341,65 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_different_tables_is_one_statement() {
+    fn groups_on_different_tables_become_one_statement() {
         const OPEN: &str = "INSERT INTO p (id) VALUES ($1)";
-        const OWE: &str = "INSERT INTO j (id) VALUES ($1)";
+        const ENQUEUE: &str = "INSERT INTO j (id) VALUES ($1)";
         const STEP: &str = "UPDATE p SET v = $1 WHERE id = $2";
         const END: &str = "DELETE FROM j WHERE id = $1";
         let mut plan = Plan::default();
-        for sql in [OPEN, OWE, STEP, END] {
-            plan.add((sql, WriteKey::Purchase(1)), &[Value::Int(1)], None);
+        for sql in [OPEN, ENQUEUE, STEP, END] {
+            plan.add(sql, WriteKey::Purchase(1), &[Value::Int(1)], None);
         }
-        let parts = together(plan.take());
+        let parts = combine(plan.take());
         let parts: Vec<Vec<&str>> =
             parts.iter().map(|part| part.iter().map(|group| group.sql).collect()).collect();
-        assert_eq!(parts, [[OPEN, OWE], [STEP, END]]);
+        assert_eq!(parts, [[OPEN, ENQUEUE], [STEP, END]]);
         let parts = [
-            (STEP, None, vec![Type::INT8, Type::INT8], true),
-            (END, None, vec![Type::INT8], false),
+            Part { sql: STEP, month: None, types: vec![Type::INT8, Type::INT8], is_counted: true },
+            Part { sql: END, month: None, types: vec![Type::INT8], is_counted: false },
         ];
-        let both = joined(&parts);
-        expect!["WITH w1 AS (UPDATE p SET v = v.c1 FROM unnest($1::int8[], $2::int8[]) AS v(c1, c2) WHERE id = v.c2 RETURNING 1), w2 AS (DELETE FROM j USING unnest($3::int8[]) AS v(c1) WHERE id = v.c1 RETURNING 1) SELECT (SELECT CASE WHEN count(*) = $4 THEN 0 ELSE refuse_count('p', count(*), $4) END FROM w1), (SELECT count(*) FROM w2), in_batch($5)"]
-            .assert_eq(&both.unwrap());
+        let both = combined_sql(&parts);
+        expect![
+            "WITH w1 AS (UPDATE p SET v = v.c1 \
+             FROM unnest($1::int8[], $2::int8[]) AS v(c1, c2) WHERE id = v.c2 RETURNING 1), \
+             w2 AS (DELETE FROM j USING unnest($3::int8[]) AS v(c1) WHERE id = v.c1 RETURNING 1) \
+             SELECT (SELECT CASE WHEN count(*) = $4 THEN 0 \
+             ELSE refuse_count('p', count(*), $4) END FROM w1), \
+             (SELECT count(*) FROM w2), in_batch($5)"
+        ]
+        .assert_eq(&both.unwrap());
     }
 
     #[test]
-    fn rows_of_a_month_are_put_where_they_lie() {
+    fn rows_of_a_month_are_written_to_its_partition() {
         const OPEN: &str = "INSERT INTO purchases (id) VALUES ($1)";
-        const OWE: &str = "INSERT INTO jobs (id) VALUES ($1)";
+        const ENQUEUE: &str = "INSERT INTO jobs (id) VALUES ($1)";
         let mut plan = Plan::default();
         let january = i64::from(20) << 40;
-        for (sql, id) in [(OPEN, 1), (OWE, 1), (OPEN, january), (OWE, january), (OPEN, 2)] {
-            plan.add((sql, WriteKey::Purchase(id)), &[Value::Int(id)], None);
+        for (sql, id) in [(OPEN, 1), (ENQUEUE, 1), (OPEN, january), (ENQUEUE, january), (OPEN, 2)] {
+            plan.add(sql, WriteKey::Purchase(id), &[Value::Int(id)], None);
         }
         let groups: Vec<_> =
-            plan.take().iter().map(|g| (of_month(g.sql, g.month), g.rows)).collect();
+            plan.take().iter().map(|g| (on_partition(g.sql, g.month), g.rows)).collect();
         let of = |text: &str, rows| (text.to_owned(), rows);
         assert_eq!(
             groups,
             [
                 of("INSERT INTO purchases_202601 (id) VALUES ($1)", 2),
-                of(OWE, 1),
+                of(ENQUEUE, 1),
                 of("INSERT INTO purchases_202603 (id) VALUES ($1)", 1),
-                of(OWE, 1),
+                of(ENQUEUE, 1),
             ]
         );
     }
 
     #[test]
-    fn what_concerns_one_key_stays_in_order() {
+    fn rows_of_one_key_stay_in_order() {
         const OPEN: &str = "INSERT INTO p (id) VALUES ($1)";
         const STEP: &str = "UPDATE p SET v = 1 WHERE id = $1";
         const END: &str = "DELETE FROM j WHERE id = $1";
         let mut plan = Plan::default();
-        let mut add =
-            |sql, id: i64| plan.add((sql, WriteKey::Purchase(id)), &[Value::Int(id)], None);
+        let mut add = |sql, id: i64| plan.add(sql, WriteKey::Purchase(id), &[Value::Int(id)], None);
         for (sql, id) in [
             (STEP, 1),
             (END, 1),

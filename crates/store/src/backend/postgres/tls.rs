@@ -1,7 +1,7 @@
-//! TLS to PostgreSQL: rustls on ring, as everywhere here, and what `sslmode` means.
+//! TLS to PostgreSQL: rustls on ring, as everywhere in Saldo, and the meaning of `sslmode`.
 //!
-//! As libpq has it: `prefer` and `require` encrypt without asking who answers (unless `sslrootcert`
-//! names whom to trust), `verify-full` asks for a certificate of that host.
+//! As in libpq: `prefer` and `require` encrypt without verifying the server, unless `sslrootcert`
+//! names a file of authorities; `verify-full` requires a valid certificate of that host.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -22,7 +22,7 @@ use tokio_rustls::{TlsConnector, client};
 pub(super) struct Tls(TlsConnector);
 
 impl Tls {
-    /// `roots`: a PEM file of whom to trust instead of the public authorities.
+    /// `roots`: a PEM file of authorities to trust instead of the public ones.
     pub(super) fn new(is_verified: bool, roots: Option<&str>) -> Result<Tls, String> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -31,8 +31,8 @@ impl Tls {
         let config = if is_verified || roots.is_some() {
             builder.with_root_certificates(trusted(roots)?).with_no_client_auth()
         } else {
-            let anybody = Arc::new(Anybody(provider));
-            builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth()
+            let unverified = Arc::new(Unverified(provider));
+            builder.dangerous().with_custom_certificate_verifier(unverified).with_no_client_auth()
         };
         Ok(Tls(TlsConnector::from(Arc::new(config))))
     }
@@ -55,11 +55,11 @@ fn trusted(roots: Option<&str>) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
-/// Encrypts to whoever answers: what libpq's `prefer` and `require` promise, and no more.
+/// Accepts every certificate: libpq's `prefer` and `require` promise no more.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Unverified(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for Unverified {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -94,7 +94,7 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// A session to one host, about to be made.
+/// What is needed to start a TLS session with one host.
 pub(super) struct Handshake {
     connector: TlsConnector,
     host: Option<ServerName<'static>>,
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for T
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, host: &str) -> io::Result<Handshake> {
-        // Asked for a socket in the file system too, which has no name and speaks no TLS.
+        // This is also called for a Unix socket, which has no host name and no TLS.
         let host = ServerName::try_from(host.to_owned()).ok();
         Ok(Handshake { connector: self.0.clone(), host })
     }
@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     }
 }
 
-/// A stream under TLS.
+/// A TLS stream to PostgreSQL.
 pub(super) struct Secured<S>(client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Secured<S> {

@@ -1,6 +1,8 @@
-//! Values on their way to PostgreSQL, one or a column of them, and rows on their way back.
+//! Values as PostgreSQL's binary parameters, one by one or as arrays, and rows of its results.
+//!
+//! Invariant: no text with a NUL is sent, because PostgreSQL refuses it.
 
-use super::link::fault;
+use super::errors::fault;
 use crate::backend::{Row, Value};
 use crate::fault::Fault;
 use bytes::{BufMut, BytesMut};
@@ -10,7 +12,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 type Encoded = Result<IsNull, Box<dyn Error + Sync + Send>>;
 
-/// A value that waits to be sent.
+/// A parameter that a statement owns until it is sent.
 #[derive(Debug)]
 pub(super) enum Owned {
     Null,
@@ -42,7 +44,7 @@ impl ToSql for Owned {
         Ok(IsNull::No)
     }
 
-    /// What a statement is given, the store's own tests have seen accepted.
+    /// The store's tests run every statement, so a wrong type shows there.
     fn accepts(_kind: &Type) -> bool {
         true
     }
@@ -50,8 +52,8 @@ impl ToSql for Owned {
     to_sql_checked!();
 }
 
-/// PostgreSQL's text knows no NUL. An upstream that sends one must not keep its purchase from being
-/// settled: it is stored as the sign for what cannot be read.
+/// PostgreSQL refuses a NUL in a text. An upstream that sends one must not prevent its purchase
+/// from being settled, so it is stored as the replacement character.
 fn without_nul(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{fffd}")),
@@ -59,7 +61,7 @@ fn without_nul(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The values of one placeholder for many rows, as PostgreSQL reads an array.
+/// The values of one placeholder for many rows, encoded as an array.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Column {
     count: i32,
@@ -79,25 +81,25 @@ impl Column {
                 self.body.put_i32(8);
                 self.body.put_i64(*n);
             }
-            Value::Text(s) => self.sized(without_nul(s).as_bytes()),
-            Value::Bytes(b) => self.sized(b),
+            Value::Text(s) => self.push_bytes(without_nul(s).as_bytes()),
+            Value::Bytes(b) => self.push_bytes(b),
         }
     }
 
-    /// What is larger than 2 GiB PostgreSQL would not take anyway: it gets a broken array.
-    fn sized(&mut self, bytes: &[u8]) {
+    /// A value of more than 2 GiB makes the array invalid; PostgreSQL would not accept it anyway.
+    fn push_bytes(&mut self, bytes: &[u8]) {
         self.body.put_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
         self.body.put_slice(bytes);
     }
 }
 
-/// What a statement for sets is given.
+/// A parameter of a statement for sets.
 #[derive(Debug)]
 pub(super) enum Sendable {
     Set(Column),
-    /// How many rows it must change.
+    /// The number of rows that a part must change.
     Count(u64),
-    /// The batch that it is of.
+    /// The number of the batch that the statement belongs to.
     Batch(i64),
 }
 
@@ -153,8 +155,8 @@ impl Row for PgRow {
     }
 
     fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault> {
-        let is_short = self.0.columns().get(column).is_some_and(|c| *c.type_() == Type::INT4);
-        match is_short {
+        let is_int4 = self.0.columns().get(column).is_some_and(|c| *c.type_() == Type::INT4);
+        match is_int4 {
             true => Ok(self.get::<i32>(column)?.map(i64::from)),
             false => self.get(column),
         }

@@ -1,10 +1,10 @@
 //! The WAL checkpoint, on a thread of its own: it flushes the database, which takes tens of
 //! milliseconds with scattered pages and would block the writer.
 //!
-//! The thread copies the committed pages. Only the writer can restart the WAL from its beginning, so
-//! the thread then asks it to checkpoint the few pages that remain. If the disk fails here, the
-//! writer meets the same failure and stops. Invariant: the thread ends before the connection that it
-//! works for.
+//! The thread copies the committed pages. Only the writer can restart the WAL from its beginning,
+//! so the thread then asks it to checkpoint the few pages that remain. If the disk fails here, the
+//! writer meets the same failure and stops. Invariant: the thread ends before the connection that
+//! it works for.
 
 use super::{Sqlite, fault};
 use crate::fault::Fault;
@@ -47,7 +47,8 @@ impl Checkpointer {
         Ok(Checkpointer { wake, is_writers_turn, commits: 0, failure: None, thread: Some(thread) })
     }
 
-    /// Must be called after each commit. Returns whether the writer must now checkpoint what remains.
+    /// Must be called after each commit. Returns whether the writer must now checkpoint what
+    /// remains.
     pub(super) fn committed(&mut self) -> bool {
         self.commits += 1;
         if self.commits >= COMMITS_BETWEEN {
@@ -58,8 +59,8 @@ impl Checkpointer {
         self.is_writers_turn.swap(false, Ordering::AcqRel)
     }
 
-    /// Keeps the result of the writer's checkpoint. The commit before it is durable all the same, so a
-    /// failure is reported to the next batch.
+    /// Keeps the result of the writer's checkpoint. The commit before it is durable all the same,
+    /// so a failure is reported to the next batch.
     pub(super) fn keep_failure(&mut self, result: Result<(), Fault>) {
         self.failure = result.err();
     }

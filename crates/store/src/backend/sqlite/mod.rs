@@ -133,9 +133,9 @@ impl Sqlite {
         self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(fault)
     }
 
-    /// Runs the migrations after version `found`, each in its own Tx. A migration may rebuild a table,
-    /// which SQLite does with foreign keys off (sqlite.org/lang_altertable.html, 7). So foreign keys
-    /// are checked before each commit.
+    /// Runs the migrations after version `found`, each in its own Tx. A migration may rebuild a
+    /// table, which SQLite does with foreign keys off (sqlite.org/lang_altertable.html, 7). So
+    /// foreign keys are checked before each commit.
     fn migrate(&mut self, found: i64) -> Result<(), Fault> {
         let done = usize::try_from(found).unwrap_or(0);
         self.connection

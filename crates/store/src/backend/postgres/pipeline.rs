@@ -1,0 +1,285 @@
+//! Pipelining: statements are prepared once, sent without waiting, and their replies are read in
+//! the order of the statements.
+//!
+//! Invariants: of several statements that failed, the first one's error counts; nobody waits for a
+//! reply before the earlier replies are read. The client library reads nothing more while a reply
+//! of several pieces waits for its caller.
+
+use super::errors::{is_fenced, silent};
+use super::sets::{Group, Part, combine, combined_sql, for_sets};
+use super::value::{Owned, PgRow, Sendable};
+use super::wait::wait;
+use super::{PendingCount, PendingRows, Postgres};
+use crate::backend::Value;
+use crate::fault::Fault;
+use domain::Month;
+use futures_util::StreamExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Statement};
+
+/// Combined statements that are cached; batches need a few dozen kinds.
+const COMBINED_MAX: usize = 256;
+
+/// Identifies a prepared statement by the address of its text, or of its parts' texts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum StatementName {
+    One(usize),
+    Sets(usize),
+    Combined(Vec<(usize, Option<Month>)>),
+}
+
+type Preparing = Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send>>;
+
+/// Copies of values, which a statement owns until it is sent.
+pub(super) fn owned(values: &[Value<'_>]) -> Vec<Owned> {
+    values.iter().map(Owned::from).collect()
+}
+
+impl Postgres {
+    /// A statement for one row or for sets of rows, prepared once per connection.
+    pub(super) fn prepared(
+        &mut self,
+        sql: &'static str,
+        is_for_sets: bool,
+    ) -> Result<Statement, Fault> {
+        let connection = self.connection.as_ref().ok_or_else(silent)?;
+        let address = sql.as_ptr() as usize;
+        let cached = connection
+            .prepared
+            .get(&address)
+            .and_then(|known| if is_for_sets { known.sets.as_ref() } else { known.one.as_ref() });
+        if let Some(statement) = cached {
+            return Ok(statement.clone());
+        }
+        if !is_for_sets {
+            return self.prepare_statement(StatementName::One(address), sql.to_owned());
+        }
+        let one = self.prepared(sql, false)?;
+        self.prepare_statement(StatementName::Sets(address), for_sets(sql, one.params(), 1)?)
+    }
+
+    fn prepare_statement(&mut self, name: StatementName, text: String) -> Result<Statement, Fault> {
+        let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
+        self.drain()?;
+        let reply = wait(client.prepare(&text), self.timeout);
+        let statement = self.first_error_or(reply)?;
+        // Which changes meet in a batch is random. A full cache is cleared: what is in regular use
+        // comes back soon.
+        if let Some(connection) = &mut self.connection
+            && connection.combined.len() >= COMBINED_MAX
+        {
+            connection.combined.clear();
+            self.texts.retain(|name, _| !matches!(name, StatementName::Combined(_)));
+        }
+        self.cache(&name, &statement);
+        self.texts.insert(name, text);
+        Ok(statement)
+    }
+
+    fn cache(&mut self, name: &StatementName, statement: &Statement) {
+        let Some(connection) = &mut self.connection else { return };
+        let statement = statement.clone();
+        match name {
+            StatementName::One(address) => {
+                connection.prepared.entry(*address).or_default().one = Some(statement);
+            }
+            StatementName::Sets(address) => {
+                connection.prepared.entry(*address).or_default().sets = Some(statement);
+            }
+            StatementName::Combined(parts) => {
+                connection.combined.insert(parts.clone(), statement);
+            }
+        }
+    }
+
+    /// Prepares on a new connection, in one round trip, all statements that earlier connections
+    /// needed. Later, each would take a round trip within a Tx whose lock other nodes wait for.
+    pub(super) fn prepare_again(&mut self) -> Result<(), Fault> {
+        let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
+        let mut preparing = Vec::with_capacity(self.texts.len());
+        for (name, text) in &self.texts {
+            let (client, text) = (client.clone(), text.clone());
+            let mut future: Preparing = Box::pin(async move { client.prepare(&text).await });
+            let at_once = poll_once(&mut future);
+            preparing.push((name.clone(), at_once, future));
+        }
+        for (name, at_once, future) in preparing {
+            match at_once.or_else(|| wait(future, self.timeout)) {
+                Some(Ok(statement)) => self.cache(&name, &statement),
+                // Whoever needs this statement prepares it again and gets the error.
+                Some(Err(error)) if error.as_db_error().is_some() => drop(self.texts.remove(&name)),
+                Some(Err(error)) => return Err(self.failed(&error)),
+                None => return Err(self.timed_out()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The result of a statement. If it failed, the error of the first statement that failed.
+    pub(super) fn first_error_or<T>(
+        &mut self,
+        reply: Option<Result<T, Error>>,
+    ) -> Result<T, Fault> {
+        match reply {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => {
+                self.drain()?;
+                Err(self.failed(&error))
+            }
+            None => Err(self.timed_out()),
+        }
+    }
+
+    /// Sends a statement that changes rows, without waiting.
+    pub(super) fn send<P>(&mut self, statement: Statement, values: Vec<P>) -> Result<(), Fault>
+    where
+        P: ToSql + Sync + Send + 'static,
+    {
+        let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
+        self.start(Box::pin(async move { client.execute_raw(&statement, values).await }))
+    }
+
+    /// Sends a query without waiting. Once its reply is read, the flag says whether it found a row.
+    pub(super) fn send_exists<P>(
+        &mut self,
+        statement: Statement,
+        values: Vec<P>,
+    ) -> Result<Arc<AtomicBool>, Fault>
+    where
+        P: ToSql + Sync + Send + 'static,
+    {
+        let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
+        let found = Arc::new(AtomicBool::new(false));
+        let set = found.clone();
+        self.start(Box::pin(async move {
+            let rows = client.execute_raw(&statement, values).await?;
+            set.store(rows > 0, Ordering::Release);
+            Ok(rows)
+        }))?;
+        Ok(found)
+    }
+
+    /// Sends the statement by polling its future, and remembers to read the reply.
+    fn start(&mut self, mut reply: PendingCount) -> Result<(), Fault> {
+        match poll_once(&mut reply) {
+            None => self.replies.push_back(reply),
+            Some(Ok(rows)) => self.replies.push_back(Box::pin(std::future::ready(Ok(rows)))),
+            // The statement was not sent, so no later one may be sent either.
+            Some(Err(error)) => return Err(self.failed(&error)),
+        }
+        Ok(())
+    }
+
+    /// Sends all deferred rows.
+    pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        for (statement, values) in self.ready()? {
+            self.send(statement, values)?;
+        }
+        Ok(())
+    }
+
+    /// All deferred rows as prepared statements with their values.
+    pub(super) fn ready(&mut self) -> Result<Vec<(Statement, Vec<Sendable>)>, Fault> {
+        if self.plan.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batch = self.writer.tx.as_ref().map_or(0, |tx| tx.batch);
+        let mut ready = Vec::new();
+        for groups in combine(self.plan.take()) {
+            let statement = self.prepared_combined(&groups)?;
+            let mut values = Vec::new();
+            let mut counts = Vec::with_capacity(groups.len());
+            for group in groups {
+                counts.extend(group.expected.map(|each| Sendable::Count(each * group.rows)));
+                values.extend(group.columns.into_iter().map(Sendable::Set));
+            }
+            values.append(&mut counts);
+            values.push(Sendable::Batch(batch));
+            ready.push((statement, values));
+        }
+        Ok(ready)
+    }
+
+    /// The statement that executes these groups, prepared once per connection.
+    fn prepared_combined(&mut self, groups: &[Group]) -> Result<Statement, Fault> {
+        let name: Vec<_> = groups.iter().map(|g| (g.sql.as_ptr() as usize, g.month)).collect();
+        if let Some(known) = self.connection.as_ref().and_then(|c| c.combined.get(&name)) {
+            return Ok(known.clone());
+        }
+        let mut parts = Vec::with_capacity(groups.len());
+        for Group { sql, month, expected, .. } in groups {
+            let types = self.prepared(sql, false)?.params().to_vec();
+            parts.push(Part { sql, month: *month, types, is_counted: expected.is_some() });
+        }
+        let text = combined_sql(&parts)?;
+        self.prepare_statement(StatementName::Combined(name), text)
+    }
+
+    /// Reads all pending replies; the first error counts.
+    pub(super) fn drain(&mut self) -> Result<(), Fault> {
+        while let Some(reply) = self.replies.pop_front() {
+            match wait(reply, self.timeout) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    self.replies.clear();
+                    return Err(if is_fenced(&error) {
+                        self.fenced()
+                    } else {
+                        self.failed(&error)
+                    });
+                }
+                None => return Err(self.timed_out()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a query without waiting.
+    pub(super) fn send_query<P>(
+        &mut self,
+        statement: Statement,
+        values: Vec<P>,
+    ) -> Result<PendingRows, Fault>
+    where
+        P: ToSql + Sync + Send + 'static,
+    {
+        let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
+        let mut reply: PendingRows =
+            Box::pin(async move { client.query_raw(&statement, values).await });
+        Ok(match poll_once(&mut reply) {
+            Some(rows) => Box::pin(std::future::ready(rows)),
+            None => reply,
+        })
+    }
+
+    /// Reads the reply to a query row by row.
+    pub(super) fn read(
+        &mut self,
+        rows: PendingRows,
+        on_row: &mut dyn FnMut(&PgRow) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let reply = wait(rows, self.timeout);
+        let mut rows = Box::pin(self.first_error_or(reply)?);
+        loop {
+            match wait(rows.next(), self.timeout) {
+                Some(Some(Ok(row))) => on_row(&PgRow(row))?,
+                Some(Some(Err(error))) => return Err(self.failed(&error)),
+                Some(None) => return Ok(()),
+                None => return Err(self.timed_out()),
+            }
+        }
+    }
+}
+
+/// Polls a future once, which makes it send; its result, if it is ready already.
+pub(super) fn poll_once<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
