@@ -1,6 +1,6 @@
 //! What is asked regularly costs the same however long the history is: counted in the steps of
 //! SQLite's programs, which no load of the machine changes. A server's own counters are read by
-//! `tests/it/growth.rs`.
+//! `tests/it/server/growth.rs`.
 
 use crate::backend::Sql;
 use crate::backend::sqlite::{Sqlite, steps};

@@ -19,7 +19,7 @@ mod contract;
 mod control;
 mod cut_off;
 mod fail_over;
-#[path = "../../../store/tests/it/file.rs"]
+#[path = "../../../store/tests/it/harness/file.rs"]
 mod file;
 mod folders;
 mod fuzz;
@@ -34,10 +34,10 @@ mod logs;
 mod nodes;
 mod on_postgres;
 mod pages;
-#[path = "../../../store/tests/it/pair.rs"]
+#[path = "../../../store/tests/it/harness/pair.rs"]
 mod pair;
 #[expect(dead_code, reason = "the store's tests use the rest")]
-#[path = "../../../store/tests/it/postgres.rs"]
+#[path = "../../../store/tests/it/harness/postgres.rs"]
 mod postgres;
 mod push;
 mod races;

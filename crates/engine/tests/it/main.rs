@@ -10,7 +10,7 @@ mod callbacks;
 mod clock;
 mod crash;
 mod doubt;
-#[path = "../../../store/tests/it/file.rs"]
+#[path = "../../../store/tests/it/harness/file.rs"]
 mod file;
 mod halt;
 mod home;
@@ -19,7 +19,7 @@ mod offers;
 mod outcomes;
 mod people;
 #[expect(dead_code, reason = "the store's tests use the rest")]
-#[path = "../../../store/tests/it/postgres.rs"]
+#[path = "../../../store/tests/it/harness/postgres.rs"]
 mod postgres;
 mod purchase;
 mod pushes;

@@ -1,11 +1,11 @@
-//! Statements on a SQLite file, past the store.
+//! Statements on a SQLite file, without the store.
 
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, Error};
 use std::path::Path;
 
-/// Runs statements; the rows of the last, first columns as text.
+/// Runs statements; returns the first column of the last one's rows as text.
 pub fn run(file: &Path, statements: &str) -> Result<Vec<String>, String> {
     rows(file, statements).map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
-//! A full disk: nothing is acknowledged that is not there, and it passes once there is room.
+//! A full disk: nothing is acknowledged that is not stored, and work continues once there is space.
 
-use crate::world::*;
+use crate::harness::world::*;
 use domain::ledger::journal::Reason;
 use domain::purchase::lifecycle::State;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ impl SmallDisk {
         is_mounted.then_some(SmallDisk { at, _below: below })
     }
 
-    /// Takes all the room there is, or leaves `leave` bytes.
+    /// Fills the disk up to `leave` free bytes.
     fn fill(&self, leave: u64) -> PathBuf {
         let path = self.at.join("filler");
         let mut file = File::create(&path).unwrap();
@@ -61,20 +61,20 @@ async fn a_full_disk_refuses_and_recovers() {
         eprintln!("SKIPPED: this user may not mount a tmpfs");
         return;
     };
-    // Several amounts of room: the disk runs full in the log, in its index, in the database.
+    // Several amounts of free space: the disk runs full in the WAL, in its index, in the database.
     let mut booked = 0;
     for round in 0..12_u64 {
         let store = open_on(&disk.at);
         if round == 0 {
-            people(&store, 1).await;
+            open_accounts(&store, 1).await;
             booked += deposit(&store, 2, 100 * TOTAL, "in").await;
         }
         let filler = disk.fill(round * 5_000);
         let mut acknowledged = booked;
         let mut refused = 0;
         for n in 0..400 {
-            let paper = fund(Reason::Deposit, 2, 1, &format!("{round} {n}"));
-            match store.write(paper).await {
+            let deposit = fund(Reason::Deposit, 2, 1, &format!("{round} {n}"));
+            match store.write(deposit).await {
                 Ok(Ok(Done::Posted { available_after })) => {
                     acknowledged += 1;
                     assert_eq!(available_after, acknowledged);
@@ -87,7 +87,7 @@ async fn a_full_disk_refuses_and_recovers() {
             }
         }
         assert_eq!(refused, 5, "round {round}: the disk did not run full");
-        // Reading goes on, and sees what was acknowledged.
+        // Reads still work and see what was acknowledged.
         assert_eq!(wallet(&store, 2).0, acknowledged);
         store.ping().unwrap();
         fs::remove_file(filler).unwrap();

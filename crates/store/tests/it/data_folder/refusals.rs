@@ -1,6 +1,7 @@
-//! What the database itself refuses, whoever asks; and what a lock or a flood does to the writer.
+//! What SQLite itself refuses, below all rules of the code above it; the writer while another
+//! program holds the lock, and with a full queue.
 
-use crate::world::*;
+use crate::harness::world::*;
 use domain::purchase::lifecycle::{Event, State};
 use expect_test::{Expect, expect};
 use rusqlite::Connection;
@@ -13,7 +14,7 @@ fn check(sql: &Connection, statement: &str, expected: Expect) {
     expected.assert_eq(text.split(" in ").next().unwrap());
 }
 
-/// Uniqueness, floors and history are refused by the database, beneath every rule above it.
+/// The database protects uniqueness, floors and history, whatever the code above it does.
 #[tokio::test]
 async fn the_database_refuses_what_the_rules_forbid() {
     let world = sqlite().await;
@@ -32,9 +33,11 @@ async fn the_database_refuses_what_the_rules_forbid() {
     check(&sql, "UPDATE claims SET reference = 'other'", expect!["a used reference stays used"]);
     check(
         &sql,
-        "INSERT INTO claims SELECT account_id, environment, space, reference, 9, NULL, 0 FROM claims LIMIT 1",
+        "INSERT INTO claims SELECT account_id, environment, space, reference, 9, NULL, 0
+         FROM claims LIMIT 1",
         expect![
-            "UNIQUE constraint failed: claims.account_id, claims.environment, claims.space, claims.reference"
+            "UNIQUE constraint failed: claims.account_id, claims.environment, claims.space, \
+             claims.reference"
         ],
     );
     let floor = || expect!["CHECK constraint failed: ledger_accounts_floor"];
@@ -68,7 +71,8 @@ async fn the_database_refuses_what_the_rules_forbid() {
     );
 }
 
-/// Another program (a shell, a backup) holds the lock: what waits is written when it lets go.
+/// Another program (a shell, a backup) holds the lock: changes are written when it releases the
+/// lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_lock_only_delays() {
     let world = sqlite().await;
@@ -83,44 +87,44 @@ async fn a_short_lock_only_delays() {
     world.assert_sound();
 }
 
-/// The lock is held for longer than the writer waits: all are refused after one wait, not after
-/// one wait each.
+/// The lock is held for longer than the writer waits: all changes are refused after one wait, not
+/// each after its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_lock_refuses_a_batch_at_once() {
     let world = sqlite().await;
     let other = Connection::open(world.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let papers = |from: i32| {
+    let deposits = |from: i32| {
         (from..from + 8)
             .map(|n| fund(domain::ledger::journal::Reason::Deposit, 2, 5, &n.to_string()))
     };
     let started = tokio::time::Instant::now();
-    let answers = write_all(&world.store, papers(0).collect()).await;
+    let answers = write_all(&world.store, deposits(0).collect()).await;
     assert!(answers.iter().all(|a| matches!(a, Err(Fault::Database(_)))), "{answers:?}");
     // One wait of 5 s, or two if the first was taken before the others had queued.
     assert!(started.elapsed() < Duration::from_secs(14), "{:?}", started.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
-    let answers = write_all(&world.store, papers(0).collect()).await;
+    let answers = write_all(&world.store, deposits(0).collect()).await;
     assert!(answers.iter().all(|a| matches!(a, Ok(Ok(Done::Posted { .. })))), "{answers:?}");
     assert_eq!(wallet(&world.store, 2), (40, 0, 0));
     world.assert_sound();
 }
 
-/// Whoever waits for an answer takes back what the writer has not begun with, and nothing of it is stored;
-/// what it has begun with is waited for, however impatient its asker.
+/// After its timeout a change is withdrawn and nothing of it is stored, unless the writer has begun
+/// with it: then its result is awaited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_too_long_is_taken_back_and_what_was_begun_is_not() {
+async fn a_change_that_waits_too_long_is_withdrawn_unless_it_has_begun() {
     let world = sqlite().await;
     let other = Connection::open(world.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let paper = |text: &str| fund(domain::ledger::journal::Reason::Deposit, 2, 5, text);
+    let deposit_of_five = |text: &str| fund(domain::ledger::journal::Reason::Deposit, 2, 5, text);
     let soon = Duration::from_millis(300);
-    let (begun, taken_back, ()) = tokio::join!(
-        world.store.write_soon(paper("begun"), soon),
+    let (begun, withdrawn, ()) = tokio::join!(
+        world.store.write_soon(deposit_of_five("begun"), soon),
         async {
-            // The writer has the first in hand by now.
+            // By now the writer has begun with the first.
             tokio::time::sleep(soon / 3).await;
-            world.store.write_soon(paper("late"), soon).await
+            world.store.write_soon(deposit_of_five("late"), soon).await
         },
         async {
             tokio::time::sleep(soon * 3).await;
@@ -128,14 +132,14 @@ async fn what_waits_too_long_is_taken_back_and_what_was_begun_is_not() {
         }
     );
     assert!(matches!(begun, Ok(Ok(Done::Posted { available_after: 5 }))), "{begun:?}");
-    assert!(matches!(taken_back, Err(Fault::Busy)), "{taken_back:?}");
+    assert!(matches!(withdrawn, Err(Fault::Busy)), "{withdrawn:?}");
     assert_eq!(deposit(&world.store, 2, 5, "late").await, 10);
     world.assert_sound();
 }
 
-/// More than the queue holds is refused at once; what was taken is done.
+/// Changes beyond the limit of the queue are refused at once; those in the queue are written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_is_refused_not_swallowed() {
+async fn a_full_queue_refuses_changes() {
     let world = sqlite().await;
     let other = Connection::open(world.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -143,15 +147,15 @@ async fn a_flood_is_refused_not_swallowed() {
         std::thread::sleep(Duration::from_millis(1_500));
         other.execute_batch("ROLLBACK").unwrap();
     });
-    let flood = (0..18_000)
+    let changes = (0..18_000)
         .map(|_| Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW })
         .collect();
-    let answers = write_all(&world.store, flood).await;
+    let answers = write_all(&world.store, changes).await;
     freed.join().unwrap();
     let done = answers.iter().filter(|a| matches!(a, Ok(Ok(Done::Written)))).count();
     let busy = answers.iter().filter(|a| matches!(a, Err(Fault::Busy))).count();
     assert_eq!(done + busy, 18_000);
-    // The queue, and at most one batch that the writer had in hand.
+    // The queue, and at most one batch that the writer had already taken from it.
     assert!((16_384..=16_384 + 512).contains(&done), "{done}");
     assert_eq!(deposit(&world.store, 2, 5, "in").await, 5);
 }

@@ -1,7 +1,7 @@
-//! What the tests share: a store with a house and merchants, purchases and their steps.
+//! A store with the house and merchants, and builders of purchases, their steps and payments.
 
-use crate::file;
-use crate::postgres::Database;
+use super::file;
+use super::postgres::Database;
 use domain::PurchaseId;
 use domain::account::{Account, AccountId, Environment, HOUSE, Plan, Role, Subscription};
 use domain::catalog::kind::{Kind, ServiceType};
@@ -14,6 +14,7 @@ use domain::purchase::settle::{self, Decided, Move, Proof, Source};
 use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use store::{Change, Done, Fault, Posting, Setting, Store, Wallet};
 
 /// 2026-04-23T12:00:00Z.
@@ -25,11 +26,11 @@ pub const TOTAL: i64 = AMOUNT + FEE;
 
 pub struct World {
     pub store: Store,
-    home: Home,
+    storage: Storage,
 }
 
-/// Where a world's data lies.
-pub enum Home {
+/// What keeps a world's data until it is dropped.
+pub enum Storage {
     Folder(tempfile::TempDir),
     Database(Database),
 }
@@ -38,23 +39,23 @@ pub enum Home {
 pub async fn sqlite() -> World {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
-    people(&store, 2).await;
-    World { store, home: Home::Folder(folder) }
+    open_accounts(&store, 2).await;
+    World { store, storage: Storage::Folder(folder) }
 }
 
 /// The same in a database of its own.
 pub async fn postgresql() -> World {
     let database = Database::new();
     let store = Store::connect(&database.url()).unwrap();
-    people(&store, 2).await;
-    World { store, home: Home::Database(database) }
+    open_accounts(&store, 2).await;
+    World { store, storage: Storage::Database(database) }
 }
 
 impl World {
     pub fn path(&self) -> &Path {
-        match &self.home {
-            Home::Folder(folder) => folder.path(),
-            Home::Database(_) => panic!("a database has no folder"),
+        match &self.storage {
+            Storage::Folder(folder) => folder.path(),
+            Storage::Database(_) => panic!("a database has no folder"),
         }
     }
 
@@ -62,59 +63,59 @@ impl World {
         self.path().join("saldo.db")
     }
 
-    /// Closes the store as an orderly end does, and opens it again.
+    /// Closes the store in an orderly way and opens it again.
     pub fn reopened(self) -> World {
-        let World { store, home } = self;
+        let World { store, storage } = self;
         drop(store);
-        let store = match &home {
-            Home::Folder(folder) => Store::open(folder.path()).unwrap(),
-            Home::Database(database) => Store::connect(&database.url()).unwrap(),
+        let store = match &storage {
+            Storage::Folder(folder) => Store::open(folder.path()).unwrap(),
+            Storage::Database(database) => Store::connect(&database.url()).unwrap(),
         };
-        World { store, home }
+        World { store, storage }
     }
 
-    /// Closes the store; what is returned keeps its data.
-    pub fn closed(self) -> Home {
+    /// Closes the store; its data stay as long as the result.
+    pub fn closed(self) -> Storage {
         drop(self.store);
-        self.home
+        self.storage
     }
 
-    /// Rows of a table, counted past the store.
+    /// The number of rows of a table, read without the store.
     pub fn count(&self, table: &str) -> i64 {
         let count = format!("SELECT count(*) FROM {table}");
-        let counted = match &self.home {
-            Home::Folder(_) => file::run(&self.database(), &count).unwrap(),
-            Home::Database(database) => database.sql(&count),
+        let counted = match &self.storage {
+            Storage::Folder(_) => file::run(&self.database(), &count).unwrap(),
+            Storage::Database(database) => database.sql(&count),
         };
         counted[0].parse().unwrap()
     }
 
-    /// Runs a statement past the store.
+    /// Runs a statement without the store.
     pub fn execute(&self, statement: &str) {
-        match &self.home {
-            Home::Folder(_) => drop(file::run(&self.database(), statement).unwrap()),
-            Home::Database(database) => drop(database.sql(statement)),
+        match &self.storage {
+            Storage::Folder(_) => drop(file::run(&self.database(), statement).unwrap()),
+            Storage::Database(database) => drop(database.sql(statement)),
         }
     }
 
-    /// What the audit found; nothing, or the test fails with what lies.
+    /// The report of the audit; the test fails if it names anything.
     pub fn assert_sound(&self) -> store::Report {
         assert_sound(&self.store)
     }
 }
 
-impl Home {
+impl Storage {
     pub fn path(&self) -> &Path {
         match self {
-            Home::Folder(folder) => folder.path(),
-            Home::Database(_) => panic!("a database has no folder"),
+            Storage::Folder(folder) => folder.path(),
+            Storage::Database(_) => panic!("a database has no folder"),
         }
     }
 
     pub fn database(&self) -> &Database {
         match self {
-            Home::Folder(_) => panic!("a folder has no server"),
-            Home::Database(database) => database,
+            Storage::Folder(_) => panic!("a folder has no server"),
+            Storage::Database(database) => database,
         }
     }
 }
@@ -127,8 +128,8 @@ pub fn assert_sound(store: &Store) -> store::Report {
     report
 }
 
-/// The house, and `merchants` accounts from 2 on with a wallet in each environment.
-pub async fn people(store: &Store, merchants: i64) {
+/// Opens the house and merchants from account 2 on, with a wallet in each environment.
+pub async fn open_accounts(store: &Store, merchants: i64) {
     set(store, Setting::Account(account(HOUSE, Role::House))).await;
     for id in 2..2 + merchants {
         set(store, Setting::Account(account(AccountId(id), Role::Merchant))).await;
@@ -153,6 +154,10 @@ pub fn account(id: AccountId, role: Role) -> Account {
 
 pub async fn set(store: &Store, setting: Setting) {
     assert_eq!(store.write(Change::Set(vec![setting])).await.unwrap(), Ok(Done::Written));
+}
+
+pub const fn seconds(s: u64) -> Duration {
+    Duration::from_secs(s)
 }
 
 pub const fn bdt(minor: i64) -> Money {
@@ -215,18 +220,18 @@ pub fn open(purchase: Purchase) -> Change {
     Change::Open { reference_keys, digest: None, opening: Box::new(settle::open(purchase, at)) }
 }
 
-pub fn upstream_says(purchase: &Purchase, word: &str) -> Proof {
+pub fn upstream_says(purchase: &Purchase, event: &str) -> Proof {
     let upstream = purchase.upstream.clone().unwrap_or_else(|| UpstreamCode::new("sim"));
     let source = Source::Upstream { attempt: purchase.attempts, upstream };
-    let proof = Proof::new(source, word).saying(&format!("{word}, says the upstream"));
+    let proof = Proof::new(source, event).saying(&format!("{event}, says the upstream"));
     Proof { upstream_reference: Some("U1".to_owned()), ..proof }
 }
 
-pub fn staff_say(word: &str) -> Proof {
-    Proof::new(Source::Staff("rahim".to_owned()), word).saying("seen on the portal")
+pub fn staff_say(event: &str) -> Proof {
+    Proof::new(Source::Staff("rahim".to_owned()), event).saying("seen on the portal")
 }
 
-/// What `event` makes of `purchase`; `None` if the table has no step for it.
+/// The step that `event` causes; `None` if the lifecycle has no step for it.
 pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
     let proof = match event {
         Event::Submit => {
@@ -286,7 +291,7 @@ pub async fn deposit(store: &Store, account: i64, minor: i64, text: &str) -> i64
     }
 }
 
-/// Opens a purchase and takes it through `events`; answers what it became.
+/// Opens a purchase and makes the steps of `events`; returns the purchase after them.
 pub async fn live(store: &Store, opens: Purchase, events: &[Event]) -> Purchase {
     let key = opens.key;
     let opened = store.write(open(opens)).await.unwrap();
@@ -309,10 +314,10 @@ pub fn wallet(store: &Store, account: i64) -> (i64, i64, i64) {
 
 pub type Answer = Result<Result<Done, Denial>, Fault>;
 
-/// Writes all at once, queued in this order; answers in this order.
+/// Queues all changes in this order and returns their answers in this order.
 pub async fn write_all(store: &Store, changes: Vec<Change>) -> Vec<Answer> {
     let mut waiting: Vec<_> = changes.into_iter().map(|c| Box::pin(store.write(c))).collect();
-    // A change is queued when its future is first polled: all of them, before any is waited for.
+    // A change is queued when its future is first polled. All are polled before one is awaited.
     let mut done: Vec<Option<Answer>> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
         for (future, answer) in waiting.iter_mut().zip(&mut done) {

@@ -1,8 +1,8 @@
-//! A PostgreSQL server for the tests, from the installed programs, in a folder that goes with it.
+//! A PostgreSQL server for the tests, from the installed programs, in a temporary folder.
 //!
-//! One server serves all tests of a run: nextest gives each test a process of its own, so they find
-//! it by their common parent. It listens on a free port of this machine only, and ends by itself when
-//! nobody uses it any more (see `watch.sh`). Each test has a database of its own.
+//! One server is shared by all tests of a run. nextest runs each test in its own process, so they
+//! find the server by their common parent process. It listens on a free port of this machine only,
+//! and ends when no test uses it any more (see `watch.sh`). Each test has its own database.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -17,12 +17,12 @@ use store::Store;
 
 /// For a server to start, or to end.
 const START_WITHIN: Duration = Duration::from_secs(60);
-/// Whom the server runs as where root runs the tests: it refuses to be root's.
+/// Where root runs the tests, the server runs as nobody: it refuses to run as root.
 const NOBODY: &[&str] = &["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
-/// The database with the schema in it, from which each test's is copied.
+/// The database with the schema, which is copied for each test.
 const TEMPLATE: &str = "migrated";
 
-/// A running server; it ends some time after this is gone.
+/// A running server; it ends some time after the last of these is dropped.
 pub struct Server {
     folder: PathBuf,
     port: u16,
@@ -36,7 +36,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// A copy of the template, or of another one.
+    /// An empty store: a copy of the template.
     pub fn new() -> Database {
         Database::copy_of(TEMPLATE)
     }
@@ -70,7 +70,7 @@ impl Database {
         &self.name
     }
 
-    /// Runs statements; the rows of the last query, as text.
+    /// Runs statements; returns the first column of all rows as text.
     pub fn sql(&self, statements: &str) -> Vec<String> {
         self.server.sql(&self.name, statements)
     }
@@ -79,7 +79,7 @@ impl Database {
         self.server.try_sql(&self.name, statements)
     }
 
-    /// Everything that the server keeps of it on the disk, its log of changes excepted.
+    /// The files of this database on the disk, without the WAL.
     pub fn bytes(&self) -> Vec<u8> {
         self.sql("CHECKPOINT");
         let place = self.sql("SELECT oid FROM pg_database WHERE datname = current_database()");
@@ -95,7 +95,7 @@ impl Drop for Database {
 }
 
 impl Server {
-    /// One that no other test uses.
+    /// A server for this test alone.
     pub fn own() -> Server {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +111,7 @@ impl Server {
         self.port
     }
 
-    /// Makes it offer TLS with this certificate and key.
+    /// Enables TLS with this certificate and key.
     pub fn encrypt(&self, certificate: &str, key: &str) {
         let data = self.folder.join("data");
         for (name, text) in [("server.crt", certificate), ("server.key", key)] {
@@ -129,14 +129,14 @@ impl Server {
         }
     }
 
-    /// Ends the server as a power cut would, as far as a signal can, and starts it again.
+    /// Kills the server; `watch.sh` starts it again.
     pub fn kill(&self) {
         let pid = fs::read_to_string(self.folder.join("pid")).unwrap();
         let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap();
         assert!(killed.success());
     }
 
-    /// Waits until it answers.
+    /// Waits until the server answers.
     pub fn wait(&self) {
         let data = self.folder.join("data");
         let is_ours = || {
@@ -177,12 +177,12 @@ impl Server {
         let server = Server::start(folder, run);
         server.sql("postgres", &format!("CREATE DATABASE {TEMPLATE}"));
         drop(Store::connect(&server.url(TEMPLATE)).unwrap());
-        // The months that most tests write in, so that not each of them has to make room.
+        // The partitions of the months that most tests write to.
         server.sql(
             TEMPLATE,
             "SELECT make_room(202601), make_room(202602), make_room(202604), make_room(202605)",
         );
-        // Last: whoever finds it finds a server that is ready.
+        // Written last: with this file the server is ready.
         fs::write(folder.join("port"), server.port.to_string()).unwrap();
         server
     }
@@ -192,7 +192,7 @@ impl Server {
         Server::launch(folder, run, &[])
     }
 
-    /// A fresh data folder in this one, with nothing in it.
+    /// Creates an empty data folder in this folder.
     pub fn init(folder: &Path) {
         let _ = fs::remove_dir_all(folder);
         let data = folder.join("data");
@@ -201,9 +201,9 @@ impl Server {
         let is_root = is_root();
         belongs_to_nobody(&data);
         let programs = programs();
-        let words = as_nobody(is_root, &programs.join("initdb"));
-        let mut init = Command::new(&words[0]);
-        init.args(&words[1..]).current_dir("/").args([
+        let command = as_nobody(is_root, &programs.join("initdb"));
+        let mut init = Command::new(&command[0]);
+        init.args(&command[1..]).current_dir("/").args([
             "--no-sync",
             "-A",
             "trust",
@@ -217,13 +217,14 @@ impl Server {
         run_to_end(init.arg(&data));
     }
 
-    /// Starts on the data folder in this one, with further settings, and waits until it answers.
+    /// Starts a server on the data folder in this folder and waits until it answers.
     pub fn launch(folder: &Path, run: u32, settings: &[&str]) -> Server {
         let (data, is_root, programs) = (folder.join("data"), is_root(), programs());
         let user = File::create(folder.join("users")).unwrap();
         user.lock_shared().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let watch = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/tests/it/watch.sh");
+        let watch =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/tests/it/harness/watch.sh");
         let mut command = Command::new("setsid");
         command.arg("--fork").arg("sh").arg(watch).arg(folder).arg(run.to_string());
         command.args(as_nobody(is_root, &programs.join("postgres")));
@@ -246,7 +247,7 @@ fn shared() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
         let run = std::os::unix::process::parent_id();
-        // A process's number comes again one day, its start does not.
+        // A process number may be used again later; together with the start time it is unique.
         let stat = fs::read_to_string(format!("/proc/{run}/stat")).unwrap_or_default();
         let fields = stat.rsplit(')').next().unwrap_or_default();
         let started = fields.split_whitespace().nth(19).unwrap_or("0");
@@ -255,7 +256,7 @@ fn shared() -> &'static Server {
     })
 }
 
-/// Whether the tests that work on either database are to use this one.
+/// Whether tests that can use either database shall use PostgreSQL.
 pub fn is_chosen() -> bool {
     match std::env::var("SALDO_TEST_DATABASE").as_deref() {
         Ok("postgresql") => true,
@@ -264,13 +265,13 @@ pub fn is_chosen() -> bool {
     }
 }
 
-/// What the files of a folder hold.
+/// The contents of all files of a folder.
 pub fn bytes_of(folder: &Path) -> Vec<u8> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|path| path.is_file()).flat_map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Runs statements, and something else while their connection stays open.
+/// Runs statements, then `something` while their connection is still open.
 pub fn during(url: &str, statements: &str, something: impl FnOnce()) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -290,14 +291,14 @@ pub fn url(port: u16, database: &str) -> String {
 pub fn ask(url: &str, statements: &str) -> Result<Vec<String>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let words = |error: tokio_postgres::Error| match error.as_db_error() {
-            Some(said) => said.message().to_owned(),
+        let text_of = |error: tokio_postgres::Error| match error.as_db_error() {
+            Some(reply) => reply.message().to_owned(),
             None => error.to_string(),
         };
         let connected = tokio_postgres::connect(url, tokio_postgres::NoTls).await;
-        let (client, connection) = connected.map_err(words)?;
+        let (client, connection) = connected.map_err(text_of)?;
         tokio::spawn(connection);
-        let answers = client.simple_query(statements).await.map_err(words)?;
+        let answers = client.simple_query(statements).await.map_err(text_of)?;
         let mut rows = Vec::new();
         for answer in &answers {
             if let tokio_postgres::SimpleQueryMessage::Row(row) = answer {
@@ -308,7 +309,7 @@ pub fn ask(url: &str, statements: &str) -> Result<Vec<String>, String> {
     })
 }
 
-/// A server refuses a folder that is not its user's.
+/// Gives the folder to the server's user: the server refuses a folder of another one.
 pub fn belongs_to_nobody(path: &Path) {
     if is_root() {
         run_to_end(Command::new("chown").args(["-R", "nobody:nogroup"]).arg(path));
@@ -319,7 +320,7 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0).unwrap()
 }
 
-/// A program that refuses to be root's, and how it is called by root.
+/// The command that runs a program as nobody, if root runs the tests.
 pub fn as_nobody(is_root: bool, program: &Path) -> Vec<OsString> {
     let nobody = if is_root { NOBODY } else { &[] };
     nobody.iter().map(Into::into).chain([program.into()]).collect()
@@ -327,17 +328,17 @@ pub fn as_nobody(is_root: bool, program: &Path) -> Vec<OsString> {
 
 pub fn run_to_end(command: &mut Command) {
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
 }
 
-/// Where `initdb` and `postgres` are; Debian keeps them out of the path.
+/// The folder with `initdb` and `postgres`, which Debian does not have in the path.
 pub fn programs() -> PathBuf {
     let mut found: Vec<PathBuf> = Vec::new();
     for version in fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
         found.push(version.path().join("bin"));
     }
-    // The newest first.
+    // The newest version first.
     found.sort_by_key(|path| {
         let version = path.parent().and_then(Path::file_name).and_then(|v| v.to_str());
         std::cmp::Reverse(version.and_then(|v| v.parse::<u32>().ok()))

@@ -1,8 +1,8 @@
-//! Several nodes on one database: leases, the fence in each commit, take-over, news.
+//! Several nodes on one database: leases, fencing, take-over, changes that reach the other nodes.
 
-use crate::conformance::claim;
-use crate::postgres::Database;
-use crate::world::*;
+use crate::conformance::jobs::lease;
+use crate::harness::postgres::Database;
+use crate::harness::world::*;
 use domain::PurchaseId;
 use domain::catalog::product::{Category, CategoryId};
 use domain::purchase::PurchaseKey;
@@ -11,21 +11,21 @@ use domain::{AccountId, Environment};
 use std::time::Duration;
 use store::{Change, DeadRun, Done, Fault, HaltChange, Setting, Store};
 
-/// Two nodes, with merchant 2 and some money.
+/// Two nodes of a database with a merchant that has money.
 async fn two() -> (Database, Store, Store) {
     let database = Database::new();
     let [one, other] = [0, 1].map(|_| Store::connect(&database.url()).unwrap());
-    people(&one, 1).await;
+    open_accounts(&one, 1).await;
     deposit(&one, 2, 100 * TOTAL, "in").await;
     (database, one, other)
 }
 
 fn run_of(database: &Database, node: &Store) -> i64 {
-    let of = format!("SELECT run FROM nodes WHERE number = {}", node.node());
-    database.sql(&of)[0].parse().unwrap()
+    let query = format!("SELECT run FROM nodes WHERE number = {}", node.node());
+    database.sql(&query)[0].parse().unwrap()
 }
 
-/// Ends a node's lease past it and takes it over, before it renews it.
+/// Ends a node's lease in the database and takes the node over, before it renews the lease.
 async fn take_over(database: &Database, by: &Store, dead: &Store) -> i64 {
     let run = run_of(database, dead);
     let is_there = format!("SELECT count(*) FROM nodes WHERE run = {run}");
@@ -38,26 +38,26 @@ async fn take_over(database: &Database, by: &Store, dead: &Store) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_dead_node_left_is_due_and_what_lives_is_left_alone() {
+async fn jobs_of_a_dead_node_become_due_and_those_of_a_live_one_do_not() {
     let (database, one, other) = two().await;
     one.write(open(purchase(2, 1, State::Sent))).await.unwrap().unwrap();
     other.write(open(purchase(2, 2, State::Sent))).await.unwrap().unwrap();
     one.write(open(purchase(2, 3, State::Awaiting))).await.unwrap().unwrap();
-    assert_eq!(claim(&other, Duration::ZERO, 10).await, []);
-    // Whoever has renewed its lease since it was seen lives.
+    assert_eq!(lease(&other, Duration::ZERO, 10).await, []);
+    // A node that has renewed its lease since is not dead.
     let dead = vec![DeadRun { run: run_of(&database, &one), lease_until: 5 }];
     other.write(Change::TakeOver { dead, is_start: false, now: NOW }).await.unwrap().unwrap();
-    assert_eq!(claim(&other, Duration::ZERO, 10).await, []);
+    assert_eq!(lease(&other, Duration::ZERO, 10).await, []);
 
     take_over(&database, &other, &one).await;
     let due: Vec<_> =
-        claim(&other, Duration::ZERO, 10).await.iter().map(|job| job.key.id).collect();
-    assert_eq!(due, [PurchaseId(1)], "neither the other node's own nor what expires in its time");
+        lease(&other, Duration::ZERO, 10).await.iter().map(|job| job.key.id).collect();
+    assert_eq!(due, [PurchaseId(1)], "not the other node's own jobs, nor those with a later time");
 }
 
-/// What it wrote before it had workers is its own to do, and nobody else's.
+/// Only what the node's own run wrote becomes due.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_workers_start_has_in_hand_what_it_wrote_before() {
+async fn what_a_node_wrote_before_its_workers_started_becomes_due() {
     let (_database, one, other) = two().await;
     one.write(open(purchase(2, 1, State::Sent))).await.unwrap().unwrap();
     other.write(open(purchase(2, 2, State::Sent))).await.unwrap().unwrap();
@@ -65,13 +65,13 @@ async fn a_node_whose_workers_start_has_in_hand_what_it_wrote_before() {
     for (is_start, due) in [(false, vec![]), (true, vec![PurchaseId(1)])] {
         let take_over = Change::TakeOver { dead: Vec::new(), is_start, now: NOW };
         one.write(take_over).await.unwrap().unwrap();
-        let stored_reference = claim(&one, Duration::ZERO, 10).await;
-        assert_eq!(stored_reference.iter().map(|job| job.key.id).collect::<Vec<_>>(), due);
+        let leased = lease(&one, Duration::ZERO, 10).await;
+        assert_eq!(leased.iter().map(|job| job.key.id).collect::<Vec<_>>(), due);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_was_taken_for_dead_cannot_write_before_it_has_joined_anew() {
+async fn a_node_declared_dead_cannot_write_before_it_has_rejoined() {
     let (database, one, other) = two().await;
     let run = take_over(&database, &other, &one).await;
     let refused = one.write(open(purchase(2, 1, State::Sent))).await;
@@ -87,9 +87,10 @@ async fn a_node_that_was_taken_for_dead_cannot_write_before_it_has_joined_anew()
     assert_eq!(assert_sound(&one).journals, 2);
 }
 
-/// A node that does nothing just then learns it from its lease, and is a new one within seconds.
+/// An idle node learns from the renewal of its lease that it was taken over, and has a new run
+/// within seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_was_idle_joins_anew_by_itself() {
+async fn an_idle_node_rejoins_by_itself() {
     let (database, one, other) = two().await;
     let run = take_over(&database, &other, &one).await;
     let is_new = format!("SELECT count(*) FROM nodes WHERE run > {run}");
@@ -97,24 +98,27 @@ async fn a_node_that_was_idle_joins_anew_by_itself() {
         if database.sql(&is_new) == ["1"] {
             assert!(one.holds_lease());
             let refused = one.write(open(purchase(2, 1, State::Sent))).await;
-            assert!(matches!(refused, Err(Fault::Fenced)), "asked of the old run: {refused:?}");
+            assert!(
+                matches!(refused, Err(Fault::Fenced)),
+                "requested under the old run: {refused:?}"
+            );
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("it did not join anew");
+    panic!("it did not rejoin");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn news_reach_the_other_node_within_a_second() {
+async fn changes_reach_the_other_node_within_a_second() {
     let (_database, one, other) = two().await;
     let mut news = other.news().unwrap();
     let before = news.borrow_and_update().clone();
     let within = Duration::from_secs(1);
     let begin = HaltChange::Begin { why: "restored".to_owned(), at: NOW };
     one.write(Change::Halt(begin)).await.unwrap().unwrap();
-    let heard = tokio::time::timeout(within, news.wait_for(|news| news.halt > before.halt));
-    heard.await.unwrap().unwrap();
+    let received = tokio::time::timeout(within, news.wait_for(|news| news.halt > before.halt));
+    received.await.unwrap().unwrap();
     let category = Category {
         id: CategoryId(3),
         name: "Electricity".into(),
@@ -122,12 +126,13 @@ async fn news_reach_the_other_node_within_a_second() {
         logo: "power.png".into(),
     };
     set(&one, Setting::Category(category)).await;
-    let heard = tokio::time::timeout(within, news.wait_for(|news| news.catalog > before.catalog));
-    heard.await.unwrap().unwrap();
+    let received =
+        tokio::time::timeout(within, news.wait_for(|news| news.catalog > before.catalog));
+    received.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_have_numbers_of_their_own_and_thirty_two_are_enough() {
+async fn each_node_has_its_own_number_and_there_are_at_most_thirty_two() {
     let database = Database::new();
     let nodes: Vec<Store> = (0..32).map(|_| Store::connect(&database.url()).unwrap()).collect();
     let mut numbers: Vec<u8> = nodes.iter().map(Store::node).collect();
@@ -136,5 +141,5 @@ async fn nodes_have_numbers_of_their_own_and_thirty_two_are_enough() {
     let refused = Store::connect(&database.url()).err().unwrap().to_string();
     assert!(refused.contains("32 nodes work with it already"), "{refused}");
     drop(nodes);
-    assert_eq!(database.sql("SELECT count(*) FROM nodes"), ["0"], "an orderly end leaves none");
+    assert_eq!(database.sql("SELECT count(*) FROM nodes"), ["0"], "an orderly end leaves no run");
 }

@@ -1,9 +1,9 @@
-//! A synchronous pair of PostgreSQL servers on this machine, made and mended by the very commands of
+//! A synchronous pair of PostgreSQL servers on this machine, set up and repaired by the commands of
 //! docs/operate.md.
 //!
-//! Invariant: they end when the test does, however it ends.
+//! Invariant: the servers end with the test, however it ends.
 
-use crate::postgres::{as_nobody, ask, is_root, programs, run_to_end};
+use super::postgres::{as_nobody, ask, is_root, programs, run_to_end};
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -13,14 +13,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const RECIPE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate.md"));
-/// For the standby to follow.
+/// For a standby to connect to its primary.
 const FOLLOW_WITHIN: Duration = Duration::from_secs(60);
-/// Kills what is left of the servers, and clears up, once the test that holds its input is gone.
+/// Waits until the test, which holds its input, is gone; then kills the servers and deletes their
+/// folder.
 const WATCH: &str = "cat >/dev/null
     for file in \"$1\"/*/postmaster.pid; do kill -KILL $(head -1 \"$file\"); done 2>/dev/null
     sleep 1; rm -rf \"$1\"";
 
-/// Two servers; which of them is the primary is the test's to know.
+/// Two servers; the test knows which of them is the primary.
 pub struct Pair {
     folder: PathBuf,
     ports: [u16; 2],
@@ -54,13 +55,13 @@ impl Pair {
         let whole = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{whole}\n{settings}{ours}")).unwrap();
         pair.start(0);
-        pair.does(0, "Once, on db-a");
-        pair.does(1, "Once, on db-b");
+        pair.run_recipe(0, "Once, on db-a");
+        pair.run_recipe(1, "Once, on db-b");
         pair.wait_for_standby(0);
         pair
     }
 
-    /// Both servers, in the order of the documentation.
+    /// The address with both servers, in the order of the documentation.
     pub fn url(&self) -> String {
         let [a, b] = self.ports;
         format!("postgres://saldo@127.0.0.1:{a},127.0.0.1:{b}/saldo?sslmode=disable")
@@ -76,11 +77,11 @@ impl Pair {
         std::thread::spawn(move || ask(&url, &statements)).join().unwrap()
     }
 
-    /// SIGKILL for the server and all its processes; as if the machine had been switched off.
+    /// SIGKILL for the server and all its processes, as if the machine had been switched off.
     pub fn kill(&self, nth: usize) {
         let file = self.data(nth).join("postmaster.pid");
-        let said = fs::read_to_string(&file).unwrap();
-        let postmaster = said.lines().next().unwrap().to_owned();
+        let pid_file = fs::read_to_string(&file).unwrap();
+        let postmaster = pid_file.lines().next().unwrap().to_owned();
         let mut all = vec![postmaster.clone()];
         for process in fs::read_dir("/proc").unwrap().flatten() {
             let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
@@ -89,28 +90,28 @@ impl Pair {
                 all.push(process.file_name().into_string().unwrap());
             }
         }
-        // Those that end by themselves meanwhile are not missed.
+        // Some processes may end by themselves first.
         let _ = Command::new("kill").arg("-KILL").args(&all).stderr(Stdio::null()).status();
         let lives = |pid: &String| Path::new("/proc").join(pid).join("exe").exists();
         while all.iter().any(lives) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        // A number is nobody's after a start of the machine; here, it may be a dead process's still.
+        // After a reboot the recorded process number would be unused; here it may still be in use.
         fs::remove_file(&file).unwrap();
     }
 
-    /// Starts it as what it was when it ended.
+    /// Starts a server in its last role.
     pub fn start(&self, nth: usize) {
         self.shell(nth, "cluster start");
     }
 
     pub fn promote(&self, nth: usize) {
-        self.does(nth, "The primary is gone: on the standby");
+        self.run_recipe(nth, "The primary is gone: on the standby");
     }
 
     /// Makes a former primary the standby of the other.
     pub fn rejoin(&self, nth: usize) {
-        self.does(nth, "The former primary is back");
+        self.run_recipe(nth, "The former primary is back");
     }
 
     /// Waits until `primary` has its standby.
@@ -133,12 +134,12 @@ impl Pair {
         format!("a:\n{}\nb:\n{}", log(0), log(1))
     }
 
-    /// Runs the documentation's commands that begin with this comment.
-    fn does(&self, nth: usize, says: &str) {
-        self.shell(nth, &recipe(&format!("```sh\n# {says}"), "```sh\n"));
+    /// Runs the commands of the documentation that begin with this comment.
+    fn run_recipe(&self, nth: usize, comment: &str) {
+        self.shell(nth, &recipe(&format!("```sh\n# {comment}"), "```sh\n"));
     }
 
-    /// Runs commands where the documentation's shell would: as a user of the server's, on its machine.
+    /// Runs commands as the documentation does: on the server's machine, as its user.
     fn shell(&self, nth: usize, commands: &str) {
         let (own, other) = (self.ports[nth], self.ports[1 - nth]);
         let cluster = format!(
@@ -157,16 +158,16 @@ impl Pair {
         command.env("ME", ["a", "b"][nth]);
         command.env("OTHER", format!("host=127.0.0.1 port={other} user=replica"));
         command.env("PGHOST", "127.0.0.1").env("PGPORT", own.to_string()).env("PGUSER", "postgres");
-        // The servers inherit what they are started with, and outlive it.
+        // The servers inherit these streams and outlive the command, so they must not be pipes.
         let log = fs::File::create(self.folder.join("commands.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let status = command.status().unwrap();
-        let said = fs::read_to_string(self.folder.join("commands.log")).unwrap();
-        assert!(status.success(), "{commands}\n{said}\n{}", self.logs());
+        let output = fs::read_to_string(self.folder.join("commands.log")).unwrap();
+        assert!(status.success(), "{commands}\n{output}\n{}", self.logs());
     }
 }
 
-/// A block of the documentation, by how it begins, without its fence.
+/// The block of the documentation with this beginning, without its fences.
 fn recipe(begins: &str, fence: &str) -> String {
     let at = RECIPE.find(begins).unwrap_or_else(|| panic!("docs/operate.md lacks {begins:?}"));
     let block = &RECIPE[at + fence.len()..];

@@ -1,6 +1,6 @@
-//! Copies of a store that serves: whole, consistent, and told from what is not.
+//! Copies of a store in use: complete and consistent, and damage to them is found.
 
-use crate::world::*;
+use crate::harness::world::*;
 use domain::purchase::lifecycle::{Event, State};
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn sound(file: &Path) -> (store::Ending, Report) {
     (ending, report)
 }
 
-/// Pages enough for several steps of a copy.
+/// Enough pages for several steps of a copy.
 fn make_large(folder: &Path) {
     let sql = rusqlite::Connection::open(folder.join("saldo.db")).unwrap();
     sql.execute_batch(
@@ -27,7 +27,7 @@ fn make_large(folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_copy_under_load_is_one_state_of_the_books() {
+async fn a_copy_under_load_is_one_consistent_state() {
     let world = sqlite().await;
     make_large(world.path());
     deposit(&world.store, 2, 100_000 * TOTAL, "in").await;
@@ -64,7 +64,7 @@ async fn a_copy_under_load_is_one_state_of_the_books() {
         let (ending, report) = sound(&file);
         assert_eq!(i64::try_from(report.journals).unwrap(), ending.last_journal);
         let there = i64::try_from(report.purchases).unwrap();
-        // Everything that was acknowledged before, and nothing from after.
+        // All that was acknowledged before, and nothing that was begun after.
         assert!((before..=after).contains(&there), "{there} of {before} to {after}");
         assert!(there > last, "nothing was written meanwhile");
         last = there;
@@ -73,7 +73,7 @@ async fn a_copy_under_load_is_one_state_of_the_books() {
     stop.store(true, Ordering::SeqCst);
     writers.join_all().await;
     world.assert_sound();
-    // A copy is a store.
+    // A copy can be opened as a store.
     let folder = tempfile::tempdir().unwrap();
     fs::copy(root.path().join("4.db"), folder.path().join("saldo.db")).unwrap();
     let report = assert_sound(&Store::open(folder.path()).unwrap());
@@ -82,7 +82,7 @@ async fn a_copy_under_load_is_one_state_of_the_books() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_copy_is_its_owners_alone_and_writes_over_nothing() {
+async fn a_copy_is_private_and_overwrites_nothing() {
     use std::os::unix::fs::PermissionsExt;
     let world = sqlite().await;
     let root = tempfile::tempdir().unwrap();
@@ -110,15 +110,15 @@ async fn a_copy_that_is_cut_off_is_no_database_that_balances() {
         let seen = audit_file(&file);
         assert!(seen.as_ref().map_or(true, |(_, report)| report.lies > 0), "{seen:?}");
     }
-    // The store is none the worse for it.
+    // The store itself is not affected.
     world.store.copy_to(&root.path().join("whole.db"), &|| true).unwrap();
     sound(&root.path().join("whole.db"));
     world.assert_sound();
 }
 
-/// Bytes of the copy are changed, a page at a time: what the ledger rests on is told.
+/// Bytes are changed in one page after the other: the audit finds each of them.
 #[tokio::test]
-async fn a_copy_with_a_hole_is_told() {
+async fn damage_to_a_copy_is_found() {
     let world = sqlite().await;
     for n in 0..200 {
         deposit(&world.store, 2, 100, &format!("in {n}")).await;

@@ -1,6 +1,6 @@
-//! Logins: what every backend must do with sessions, devices, places and one-time codes.
+//! Logins: sessions, devices, known devices and one-time codes.
 
-use crate::world::*;
+use crate::harness::world::*;
 use domain::account::{AccountId, Environment, Role};
 use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
@@ -52,7 +52,7 @@ fn session(id: i64, at: Timestamp) -> Session {
     }
 }
 
-/// A log-in with a device and a place, by number.
+/// A log-in on a device with this mark.
 fn entry(id: i64, mark: u8, at: Timestamp) -> Entry {
     let device = NewDevice { id: DeviceId(id), mark: [mark; 32], sealed: vec![mark; 40] };
     let (verified, place) = (HASH.to_owned(), Some([mark; 32]));
@@ -109,7 +109,7 @@ pub async fn a_confirmed_sign_up_is_an_account(world: World) {
     assert_eq!((holder.user.password_hash.as_str(), holder.user.created_at), (HASH, later(60)));
     assert_eq!(store.wallets(AccountId(102)).unwrap().len(), 2);
     assert_eq!(people(store, sign_up(3, 1, later(61))).await, PeopleDone::CodeWrong, "used");
-    // A code for an address that is somebody's by now opens nothing.
+    // A code for an address that has a login by now opens no account.
     people(store, code(3, true, later(62))).await;
     assert_eq!(people(store, sign_up(4, 3, later(63))).await, PeopleDone::EmailMoved);
     assert_eq!(store.account(AccountId(104)).unwrap(), None);
@@ -120,7 +120,7 @@ pub async fn a_confirmed_sign_up_is_an_account(world: World) {
 pub async fn a_code_is_of_its_purpose_and_is_tried_fifty_times(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
-    // Each purpose has its own.
+    // A code is valid for its own purpose only.
     people(store, code(1, true, NOW)).await;
     people(store, code(2, false, NOW)).await;
     assert_eq!(people(store, reset(1, "$x", NOW)).await, PeopleDone::CodeWrong);
@@ -139,7 +139,7 @@ pub async fn a_code_is_of_its_purpose_and_is_tried_fifty_times(world: World) {
 pub async fn the_newest_three_codes_count_until_one_is_used(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
-    // One that is tried to its end does not spend those that come after it.
+    // A code whose tries are used up does not affect later codes.
     people(store, code(1, false, NOW)).await;
     for _ in 0..50 {
         assert_eq!(people(store, reset(9, "$x", NOW)).await, PeopleDone::CodeWrong);
@@ -185,13 +185,13 @@ pub async fn sessions_go_when_they_have_ended(world: World) {
     assert!((300..360).all(|id| is_in(store, id)), "however many there are");
     let end = PeopleChange::LogOut { user: UserId(50), session: Some(SessionId(340)), at: NOW };
     people(store, end).await;
-    // An hour after the thirtieth, thirty-one have run out and one was ended.
+    // An hour after the thirtieth, thirty-one have expired and one was ended.
     people(store, log_in(entry(400, 1, later(3600 + 30)))).await;
     assert!((331..360).all(|id| is_in(store, id) != (id == 340)));
     assert_eq!(world.count("sessions"), 28 + 1);
 }
 
-/// All in one batch, so that they meet in one commit; and again from many tasks.
+/// All requests meet in one batch.
 pub async fn a_code_has_one_winner(world: World) {
     let store = &world.store;
     people(store, code(1, true, NOW)).await;
@@ -223,7 +223,7 @@ pub async fn a_session_opens_on_the_password_that_was_verified(world: World) {
     let holder = store.session(SessionId(301)).unwrap().unwrap();
     assert_eq!((holder.session, holder.is_user_active), (session(301, NOW), true));
     assert_eq!(holder.account.id, AccountId(2));
-    // Renewed with the log-in, if it was behind.
+    // The log-in also stores the new hash of the password, if the old one was outdated.
     let rehashed = Entry { rehashed: Some("$second".to_owned()), ..entry(302, 1, NOW) };
     assert_eq!(people(store, log_in(rehashed)).await, PeopleDone::Yes);
     assert_eq!(people(store, log_in(entry(303, 1, NOW))).await, PeopleDone::Moved);
@@ -247,8 +247,8 @@ pub async fn a_session_opens_on_the_password_that_was_verified(world: World) {
     assert_eq!(people(store, change(HASH, "$fourth")).await, PeopleDone::Moved);
     assert_eq!(people(store, active(true)).await, PeopleDone::Yes);
     assert_eq!(people(store, log_in(entry(306, 1, NOW))).await, PeopleDone::Yes);
-    let nobody = PeopleChange::SetActive { user: UserId(999), is_active: false, at: NOW };
-    assert_eq!(people(store, nobody).await, PeopleDone::Moved);
+    let unknown = PeopleChange::SetActive { user: UserId(999), is_active: false, at: NOW };
+    assert_eq!(people(store, unknown).await, PeopleDone::Moved);
 }
 
 pub async fn a_log_out_ends_one_or_all(world: World) {
@@ -263,10 +263,10 @@ pub async fn a_log_out_ends_one_or_all(world: World) {
         at: NOW,
     };
     people(store, end(51, Some(302))).await;
-    assert!(is_in(store, 302), "it is another's");
+    assert!(is_in(store, 302), "it is another login's session");
     people(store, end(50, Some(302))).await;
     assert_eq!([301, 302, 303].map(|id| is_in(store, id)), [true, false, true]);
-    assert_eq!(marks(store), [1, 3], "its device is told nothing more");
+    assert_eq!(marks(store), [1, 3], "no more pushes to its device");
     people(store, PeopleChange::ForgetDevice(DeviceId(303))).await;
     assert_eq!(marks(store), [1]);
     people(store, end(50, None)).await;
@@ -283,19 +283,19 @@ pub async fn a_device_is_one_logins_and_old_ones_go(world: World) {
         people(store, log_in(entry(300 + i64::from(n), n, later(n.into())))).await;
     }
     assert_eq!(marks(store), [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-    // The same device again is the same, by its old number, and the latest seen.
+    // The same device keeps its number and becomes the last one seen.
     people(store, log_in(entry(313, 3, later(13)))).await;
     people(store, log_in(entry(314, 14, later(14)))).await;
     assert_eq!(marks(store), [3, 5, 6, 7, 8, 9, 10, 11, 12, 14]);
     let device = store.devices_of(AccountId(2)).unwrap().remove(0);
     assert_eq!((device.id, device.mark), (DeviceId(303), [3; 32]));
-    // Whose it is: the session's that came in on it last.
+    // A device belongs to the session that logged in on it last.
     let end = |id| PeopleChange::LogOut { user: UserId(50), session: Some(SessionId(id)), at: NOW };
     people(store, end(303)).await;
     assert_eq!(marks(store)[0], 3);
     people(store, end(313)).await;
     assert_eq!(marks(store), [5, 6, 7, 8, 9, 10, 11, 12, 14]);
-    // Ben logs in on Anna's phone: from now on it is his.
+    // Ben logs in on Anna's phone, which is his device from now on.
     let mut on_annas = entry(315, 14, later(15));
     (on_annas.session.user, on_annas.session.account) = (UserId(51), AccountId(3));
     people(store, log_in(on_annas)).await;
@@ -303,7 +303,7 @@ pub async fn a_device_is_one_logins_and_old_ones_go(world: World) {
     assert_eq!(store.devices_of(AccountId(3)).unwrap().len(), 1);
 }
 
-pub async fn places_are_known_for_ninety_days(world: World) {
+pub async fn a_device_is_known_for_ninety_days(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
     let day = 24 * 3600;
@@ -316,7 +316,7 @@ pub async fn places_are_known_for_ninety_days(world: World) {
     assert!(known([25; 32], later(25 + 90 * day)));
     assert!(!known([25; 32], later(26 + 90 * day)));
     assert!(!store.known_device("nobody@b.co", &[25; 32], later(60)).unwrap());
-    // What is past is not kept either.
+    // Expired marks are deleted.
     people(store, log_in(entry(400, 40, later(100 * day)))).await;
     assert_eq!(world.count("places"), 1);
     people(store, code(1, false, NOW)).await;
@@ -331,13 +331,13 @@ pub async fn places_are_known_for_ninety_days(world: World) {
     assert_eq!(world.count("codes"), 1, "the old one is gone");
 }
 
-/// However it is written, and whoever writes it.
+/// Also in other letters, with spaces, and set directly.
 pub async fn an_address_is_one_logins(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
     for email in [EMAIL, "ANNA@example.org", " anna@Example.org "] {
-        let twin = User { id: UserId(51), email: email.to_owned(), ..anna() };
-        let refused = store.write(Change::Set(vec![Setting::User(twin)])).await;
+        let second = User { id: UserId(51), email: email.to_owned(), ..anna() };
+        let refused = store.write(Change::Set(vec![Setting::User(second)])).await;
         assert!(matches!(refused, Err(Fault::Database(_))), "{email:?}: {refused:?}");
     }
     assert_eq!(store.users().unwrap(), [anna()]);

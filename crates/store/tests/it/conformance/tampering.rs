@@ -1,7 +1,7 @@
-//! The audit finds what somebody changed behind our back, and names the row.
+//! The audit finds rows that were changed outside the store, and names them.
 
-use crate::postgres::Database;
-use crate::world::*;
+use crate::harness::postgres::Database;
+use crate::harness::world::*;
 use domain::ledger::journal::Reason;
 use domain::purchase::lifecycle::{Event, State};
 use expect_test::expect_file;
@@ -9,10 +9,10 @@ use std::fs;
 use std::path::Path;
 use store::Store;
 
-/// Ledger accounts by number, as `people` and the first entries open them:
-/// 1-3 the sandbox wallet of 2 (available, held, commission), 4-6 its live one,
-/// 7-9 and 10-12 those of 3; then the house's as they are first needed.
-async fn books(world: World) -> Home {
+/// Ledger accounts by number, as `open_accounts` and the first entries create them: 1-3 the sandbox
+/// wallet of account 2 (available, held, commission), 4-6 its live wallet, 7-9 and 10-12 the same
+/// of account 3; then those of the house when they are first needed.
+async fn sound_ledger(world: World) -> Storage {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await; // journal 1
     deposit(store, 3, 100 * TOTAL, "in").await; // 2
@@ -29,18 +29,18 @@ async fn books(world: World) -> Home {
 
 type Audited = Result<store::Report, store::Fault>;
 
-/// Changes a copy of the books past all that the database refuses, and audits it.
-fn tamper(books: &Home, statements: &str) -> Audited {
-    match books {
-        Home::Folder(folder) => tamper_with_file(folder.path(), statements),
-        Home::Database(database) => tamper_with_database(database, statements),
+/// Changes a copy of the ledger, with all protection of the database disabled, and audits it.
+fn tamper(ledger: &Storage, statements: &str) -> Audited {
+    match ledger {
+        Storage::Folder(folder) => tamper_with_file(folder.path(), statements),
+        Storage::Database(database) => tamper_with_database(database, statements),
     }
 }
 
-fn tamper_with_file(books: &Path, statements: &str) -> Audited {
+fn tamper_with_file(ledger: &Path, statements: &str) -> Audited {
     let copy = tempfile::tempdir().unwrap();
     let path = copy.path().join("saldo.db");
-    fs::copy(books.join("saldo.db"), &path).unwrap();
+    fs::copy(ledger.join("saldo.db"), &path).unwrap();
     let sql = rusqlite::Connection::open(&path).unwrap();
     sql.execute_batch("PRAGMA foreign_keys=OFF; PRAGMA ignore_check_constraints=ON;").unwrap();
     let triggers: Vec<String> = sql
@@ -60,14 +60,15 @@ fn tamper_with_file(books: &Path, statements: &str) -> Audited {
     Store::open(copy.path()).unwrap().audit()
 }
 
-fn tamper_with_database(books: &Database, statements: &str) -> Audited {
-    let copy = books.copy();
+fn tamper_with_database(ledger: &Database, statements: &str) -> Audited {
+    let copy = ledger.copy();
     let checks = copy.sql(
-        "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
-         WHERE contype = 'c' AND coninhcount = 0 AND connamespace = 'public'::regnamespace",
+        "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
+         FROM pg_constraint WHERE contype = 'c' AND coninhcount = 0
+             AND connamespace = 'public'::regnamespace",
     );
     let nought = "decode(repeat('00', 32), 'hex')";
-    // As a replica: neither triggers nor foreign keys.
+    // A replica runs neither triggers nor foreign keys.
     copy.sql(&format!(
         "SET session_replication_role = replica; {}; {}",
         checks.join("; "),
@@ -114,15 +115,19 @@ const TAMPERINGS: [(&str, &str); 50] = [
     ),
     (
         "the last journal deleted, balances mended",
-        "DELETE FROM entries WHERE journal_seq = 13; DELETE FROM journals WHERE seq = 13; UPDATE ledger_accounts SET balance = balance + 500 WHERE id = 4; UPDATE ledger_accounts SET balance = balance - 500 WHERE purpose = 'funding'",
+        "DELETE FROM entries WHERE journal_seq = 13; DELETE FROM journals WHERE seq = 13; \
+         UPDATE ledger_accounts SET balance = balance + 500 WHERE id = 4; \
+         UPDATE ledger_accounts SET balance = balance - 500 WHERE purpose = 'funding'",
     ),
     (
         "a journal added",
-        "INSERT INTO journals VALUES (14, 2, 'live', NULL, 'deposit', NULL, 0, NOUGHT, NULL, 202604); INSERT INTO entries VALUES (14, 1, 13, 4, 500, 202604)",
+        "INSERT INTO journals VALUES (14, 2, 'live', NULL, 'deposit', NULL, 0, NOUGHT, NULL, \
+         202604); INSERT INTO entries VALUES (14, 1, 13, 4, 500, 202604)",
     ),
     (
         "a journal filed under another month",
-        "UPDATE journals SET month = 202605 WHERE seq = 6; UPDATE entries SET month = 202605 WHERE journal_seq = 6",
+        "UPDATE journals SET month = 202605 WHERE seq = 6; \
+         UPDATE entries SET month = 202605 WHERE journal_seq = 6",
     ),
     (
         "an entry filed under another month",
@@ -130,18 +135,23 @@ const TAMPERINGS: [(&str, &str); 50] = [
     ),
     ("a balance", "UPDATE ledger_accounts SET balance = balance + 100 WHERE id = 4"),
     (
-        "money between two wallets",
-        "UPDATE ledger_accounts SET balance = balance - 100 WHERE id = 4; UPDATE ledger_accounts SET balance = balance + 100 WHERE id = 10",
+        "money proxy two wallets",
+        "UPDATE ledger_accounts SET balance = balance - 100 WHERE id = 4; \
+         UPDATE ledger_accounts SET balance = balance + 100 WHERE id = 10",
     ),
     ("a wallet below zero", "UPDATE ledger_accounts SET balance = -1 WHERE id = 1"),
     ("a wallet's floor", "UPDATE ledger_accounts SET floor = -100000 WHERE id = 4"),
     (
         "two wallets' owners swapped",
-        "UPDATE ledger_accounts SET account_id = 99 WHERE id = 4; UPDATE ledger_accounts SET account_id = 2 WHERE id = 10; UPDATE ledger_accounts SET account_id = 3 WHERE id = 4",
+        "UPDATE ledger_accounts SET account_id = 99 WHERE id = 4; \
+         UPDATE ledger_accounts SET account_id = 2 WHERE id = 10; \
+         UPDATE ledger_accounts SET account_id = 3 WHERE id = 4",
     ),
     (
         "held and available swapped",
-        "UPDATE ledger_accounts SET purpose = 'x' WHERE id = 4; UPDATE ledger_accounts SET purpose = 'available' WHERE id = 5; UPDATE ledger_accounts SET purpose = 'held' WHERE id = 4",
+        "UPDATE ledger_accounts SET purpose = 'x' WHERE id = 4; \
+         UPDATE ledger_accounts SET purpose = 'available' WHERE id = 5; \
+         UPDATE ledger_accounts SET purpose = 'held' WHERE id = 4",
     ),
     ("a ledger account deleted", "DELETE FROM ledger_accounts WHERE id = 4"),
     ("a purchase delivered", "UPDATE purchases SET state = 'delivered' WHERE id = 13"),
@@ -171,43 +181,46 @@ const TAMPERINGS: [(&str, &str); 50] = [
     ("an attempt deleted", "DELETE FROM attempts WHERE purchase_id = 13"),
     (
         "an attempt of no purchase",
-        "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, started_at) VALUES (99, 2, 'live', 1, 'a', 0)",
+        "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, \
+         started_at) VALUES (99, 2, 'live', 1, 'a', 0)",
     ),
     (
         "a job of no purchase",
-        "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) VALUES (99, 2, 'live', 'query', 0, 0, 0)",
+        "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) \
+         VALUES (99, 2, 'live', 'query', 0, 0, 0)",
     ),
     (
         "an event of no purchase",
-        "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at) VALUES (99, 2, 'live', 3, 'failed', 0)",
+        "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at) VALUES \
+         (99, 2, 'live', 3, 'failed', 0)",
     ),
 ];
 
 #[tokio::test]
 async fn every_tampering_is_found_and_named() {
-    let table = found_in(&books(sqlite().await).await);
+    let table = found_in(&sound_ledger(sqlite().await).await);
     expect_file!["./tampering.txt"].assert_eq(&table);
 }
 
-/// The audit says the same of both databases.
+/// The audit reports the same for both databases.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tampering_on_postgresql_is_found_and_named() {
-    let table = found_in(&books(postgresql().await).await);
+    let table = found_in(&sound_ledger(postgresql().await).await);
     expect_file!["./tampering.txt"].assert_eq(&table);
 }
 
-fn found_in(books: &Home) -> String {
+fn found_in(ledger: &Storage) -> String {
     let mut table = String::new();
     let mut missed = Vec::new();
     for (name, statements) in TAMPERINGS {
         table += &format!("{name}\n");
-        match tamper(books, statements) {
+        match tamper(ledger, statements) {
             Ok(report) => {
                 if report.lies == 0 {
                     missed.push(name);
                 }
-                for complaint in &report.complaints {
-                    table += &format!("    {complaint}\n");
+                for finding in &report.complaints {
+                    table += &format!("    {finding}\n");
                 }
             }
             Err(fault) => table += &format!("    {fault}\n"),

@@ -1,6 +1,6 @@
-//! Months: closed once nothing of them is open, and unchanged from then on.
+//! Archives: a month is closed once nothing of it is open, and does not change from then on.
 
-use crate::world::*;
+use crate::harness::world::*;
 use domain::Month;
 use domain::clock::Timestamp;
 use domain::ledger::admission::Denial;
@@ -38,7 +38,7 @@ pub fn paid_in(account: i64, minor: i64, text: &str, at: Timestamp) -> Change {
     Change::PostJournal(Box::new(Posting { journal, reference, note: format!("paper {text}"), at }))
 }
 
-/// Takes a purchase's next step at a moment.
+/// Makes the step that an event causes, at this time.
 pub async fn steps(store: &Store, purchase: &Purchase, event: Event, at: Timestamp) -> Answer {
     let now = store.purchase(&purchase.key).unwrap().unwrap();
     let proof = upstream_says(&now, "heard");
@@ -57,8 +57,7 @@ pub async fn close(store: &Store, closing: &Closing) -> ArchiveDone {
     done
 }
 
-/// April and May with a delivered, a failed and a refunded purchase each; one of April is settled in
-/// May only.
+/// April and May, each with a delivered, a failed and a refunded purchase.
 pub async fn two_months(store: &Store) -> (Month, Month) {
     let (april, may) = (month("2026-04"), month("2026-05"));
     for month in [april, may] {
@@ -87,7 +86,7 @@ pub async fn a_month_is_closed_once_nothing_of_it_is_open(world: World) {
     let june = may.next();
     assert_eq!(store.next_to_archive(april, NOW).unwrap(), None);
     let closing = store.next_to_archive(june, NOW).unwrap().unwrap();
-    // In, 3 holds, 3 ends, 1 refund.
+    // A deposit, 3 holds, 3 settlements or releases, 1 refund.
     assert_eq!((closing.month, closing.journals, closing.ids_from), (april, (1, 8), 0));
     assert_eq!(
         close(store, &closing).await,
@@ -95,7 +94,7 @@ pub async fn a_month_is_closed_once_nothing_of_it_is_open(world: World) {
     );
     steps(store, &late, Event::Deliver, day(may, 21)).await.unwrap().unwrap();
     assert_eq!(close(store, &closing).await, ArchiveDone::Written);
-    // Again, as after a crash: the same month is next, and closing it changes nothing.
+    // As after a crash: the same month is next again, and closing it again changes nothing.
     assert_eq!(store.next_to_archive(june, Timestamp(0)).unwrap(), Some(closing.clone()));
     assert_eq!(close(store, &closing).await, ArchiveDone::Written);
     world.assert_sound();
@@ -110,15 +109,15 @@ pub async fn a_closed_month_changes_no_more(world: World) {
     let of_april = bought(2, april, 1, State::Sent);
     assert_eq!(steps(store, &of_april, Event::Reverse, at).await.unwrap(), Err(Denial::Closed));
     let proof = upstream_says(&of_april, "delivered");
-    let word = Change::Keep { key: of_april.key, proof, case: None, at };
-    assert_eq!(store.write(word).await.unwrap(), Err(Denial::Closed));
+    let update = Change::Keep { key: of_april.key, proof, case: None, at };
+    assert_eq!(store.write(update).await.unwrap(), Err(Denial::Closed));
     let new = bought(2, april, 77, State::Sent);
     assert_eq!(store.write(open(new)).await.unwrap(), Err(Denial::Closed));
-    // What was bought later goes on.
+    // Later purchases can still change.
     let of_may = bought(2, may, 1, State::Sent);
     steps(store, &of_may, Event::Reverse, at).await.unwrap().unwrap();
     world.assert_sound();
-    // It is known after a restart too.
+    // The month is still closed after a restart.
     let world = world.reopened();
     let refused = steps(&world.store, &of_april, Event::Reverse, at).await.unwrap();
     assert_eq!(refused, Err(Denial::Closed));
@@ -135,7 +134,7 @@ pub async fn what_a_clock_far_behind_writes_is_of_the_open_month(world: World) {
     assert_eq!(store.next_to_archive(may, NOW).unwrap(), Some(closing));
 }
 
-/// Archives the next month into the folder; answers the file.
+/// Archives the next month into the folder; returns the file.
 async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
     let closing = store.next_to_archive(before, NOW).unwrap().unwrap();
     assert_eq!(close(store, &closing).await, ArchiveDone::Written);
@@ -149,8 +148,8 @@ async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
     file
 }
 
-/// Takes archived rows away, one at a time where there are no partitions; the books are sound at
-/// each point in between.
+/// Removes archived rows, one at a time where there are no partitions. The audit finds nothing at
+/// any point in between.
 async fn remove(world: &World) {
     world.assert_sound();
     world.store.drop_archived().unwrap();
@@ -171,10 +170,10 @@ fn sound(store: &Store, files: &[PathBuf]) -> u64 {
 pub async fn an_archived_month_is_in_its_file_and_nowhere_else(world: World) {
     let store = &world.store;
     let (april, may) = two_months(store).await;
-    // Bought in April, settled and taken back in May.
+    // Bought in April, settled in May.
     let late = bought(3, april, 9, State::Sent);
     done(store, paid_in(3, 2 * TOTAL, "in", day(april, 10))).await;
-    // May has begun: the chain does not step back, so this hold is of May.
+    // May has begun, and months never decrease along the chain, so this hold belongs to May.
     done(store, open(late.clone())).await;
     steps(store, &late, Event::Deliver, day(may, 12)).await.unwrap().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -203,10 +202,10 @@ pub async fn an_archived_month_is_in_its_file_and_nowhere_else(world: World) {
     let report = world.assert_sound();
     assert_eq!((report.archived, report.purchases, report.journals), (2, 0, 0));
     assert_eq!(store.next_to_archive(may.next(), NOW).unwrap(), None);
-    // The late one can be judged only with both.
+    // The late purchase can be audited only with both files.
     assert_eq!(sound(store, std::slice::from_ref(&first)), 1);
     assert_eq!(sound(store, &[second, first]), 0);
-    // The chain goes on where the last archive ends.
+    // The chain continues from the end of the last archive.
     done(store, paid_in(2, TOTAL, "later", day(may.next(), 3))).await;
     let june = bought(2, may.next(), 1, State::Sent);
     live(store, june, &[Event::Deliver]).await;
@@ -215,7 +214,7 @@ pub async fn an_archived_month_is_in_its_file_and_nowhere_else(world: World) {
     assert_eq!(names, ["2026-04.db", "2026-05.db"]);
 }
 
-pub async fn a_word_about_an_archived_purchase_waits_for_staff(world: World) {
+pub async fn an_update_about_an_archived_purchase_waits_for_staff(world: World) {
     let store = &world.store;
     let (april, may) = two_months(store).await;
     let folder = tempfile::tempdir().unwrap();
@@ -250,7 +249,7 @@ pub async fn a_word_about_an_archived_purchase_waits_for_staff(world: World) {
     world.assert_sound();
 }
 
-/// The file is another, or a byte of it is: the audit tells.
+/// The audit finds a file that was exchanged or damaged.
 #[tokio::test]
 async fn a_flipped_byte_of_an_archive_is_found() {
     let world = sqlite().await;
@@ -271,20 +270,20 @@ async fn a_flipped_byte_of_an_archive_is_found() {
         named += usize::from(audit_month(&flipped).map_or(true, |audit| audit.report.lies > 0));
     }
     assert_eq!(found, places);
-    // Most of a small file is room that holds nothing; of what says something, rows are named.
+    // Most of a small file is unused space. Where a byte belongs to a row, the row is named.
     assert!(named > 0);
     assert_eq!(sound(&world.store, &[file]), 0);
 }
 
-/// "No row of money is ever updated or deleted" holds for all that no file has.
+/// "No row of money is ever updated or deleted" holds for every row that is in no archive file.
 #[tokio::test]
 async fn rows_go_only_once_a_file_has_them() {
     let world = sqlite().await;
     let (april, may) = two_months(&world.store).await;
-    let refused = |statement: String, why: &str| {
+    let refused = |statement: String, reason: &str| {
         let sql = rusqlite::Connection::open(world.database()).unwrap();
         let error = sql.execute(&statement, []).unwrap_err().to_string();
-        assert!(error.contains(why), "{statement}: {error}");
+        assert!(error.contains(reason), "{statement}: {error}");
     };
     let of_money = |seq: i64, id: i64| {
         [
@@ -295,27 +294,27 @@ async fn rows_go_only_once_a_file_has_them() {
     };
     let closing = world.store.next_to_archive(may, NOW).unwrap().unwrap();
     close(&world.store, &closing).await;
-    // Closed is not enough.
-    for (statement, why) in of_money(1, april.first_id()) {
-        refused(statement.replace(&format!("id = {}", april.first_id()), "id > 0"), why);
+    // A closed month without a file cannot be deleted.
+    for (statement, reason) in of_money(1, april.first_id()) {
+        refused(statement.replace(&format!("id = {}", april.first_id()), "id > 0"), reason);
     }
     let folder = tempfile::tempdir().unwrap();
     archive(&world.store, may, folder.path()).await;
     let id = bought(2, may, 1, State::Sent).key.id.0;
-    for (statement, why) in of_money(closing.journals.1 + 1, id) {
-        refused(statement, why);
+    for (statement, reason) in of_money(closing.journals.1 + 1, id) {
+        refused(statement, reason);
     }
     refused("UPDATE journals SET note = 'x' WHERE seq = 1".to_owned(), "append-only");
     refused("UPDATE archives SET last_journal = 99".to_owned(), "stays archived");
     refused("DELETE FROM archives".to_owned(), "stays closed");
     refused("UPDATE carried SET balance = 0".to_owned(), "append-only");
     remove(&world).await;
-    // The file is nobody's to write.
+    // The file is read-only.
     let mode = std::fs::metadata(folder.path().join("2026-04.db")).unwrap().permissions();
     assert!(mode.readonly());
 }
 
-/// What was written and cut off is thrown away; the month is still next, and closed.
+/// If the process ends while it writes the file, the month stays closed and is next again.
 #[tokio::test]
 async fn an_archive_that_is_cut_off_is_begun_again() {
     let world = sqlite().await;

@@ -1,6 +1,6 @@
-//! Random histories against a model: the store does what a few lines of arithmetic say.
+//! Random histories against a model: the store does what a few lines of arithmetic predict.
 
-use crate::world::*;
+use crate::harness::world::*;
 use domain::ledger::admission::Denial;
 use domain::ledger::journal::Reason;
 use domain::purchase::lifecycle::{Event, Place, State};
@@ -9,36 +9,41 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Change, Done, Store};
 
-/// Something that somebody wants.
+/// One step of a history.
 #[derive(Clone, Debug)]
-enum Want {
+enum Action {
     /// Opens a purchase under one of a few references.
     Open { account: i64, reference: u8, state: State },
-    /// Something happens to one of the purchases that are open, or were.
+    /// An event of one of the purchases so far.
     Happen { which: usize, event: Event, is_stale: bool },
-    /// Staff book a paper.
-    Book { account: i64, paper: u8, minor: i64, is_deposit: bool },
+    /// Staff book a payment.
+    Book { account: i64, reference: u8, minor: i64, is_deposit: bool },
 }
 
-fn wants() -> impl Strategy<Value = Vec<Vec<Want>>> {
+fn actions() -> impl Strategy<Value = Vec<Vec<Action>>> {
     let account = || 2..4_i64;
     let states = prop::sample::select(vec![State::Quoted, State::Awaiting, State::Sent]);
-    let open = (account(), 0..16_u8, states).prop_map(|(account, reference, state)| Want::Open {
+    let open = (account(), 0..16_u8, states).prop_map(|(account, reference, state)| Action::Open {
         account,
         reference,
         state,
     });
     let happen = (any::<prop::sample::Index>(), prop::sample::select(Event::ALL.to_vec()), 0..8_u8)
-        .prop_map(|(which, event, stale)| Want::Happen {
+        .prop_map(|(which, event, stale)| Action::Happen {
             which: which.index(1_000),
             event,
             is_stale: stale == 0,
         });
     let book = (account(), 0..12_u8, 1..4_000_i64, any::<bool>()).prop_map(
-        |(account, paper, minor, is_deposit)| Want::Book { account, paper, minor, is_deposit },
+        |(account, reference, minor, is_deposit)| Action::Book {
+            account,
+            reference,
+            minor,
+            is_deposit,
+        },
     );
-    let want = prop_oneof![2 => open, 5 => happen, 2 => book];
-    prop::collection::vec(prop::collection::vec(want, 1..12), 1..10)
+    let action = prop_oneof![2 => open, 5 => happen, 2 => book];
+    prop::collection::vec(prop::collection::vec(action, 1..12), 1..10)
 }
 
 #[derive(Debug, PartialEq)]
@@ -51,7 +56,7 @@ enum Expected {
     Moved,
 }
 
-/// Available, held and commission of two merchants; who used which reference; the purchases.
+/// Available, held and commission of two merchants, the used references, the purchases.
 #[derive(Default)]
 struct Model {
     wallets: BTreeMap<i64, (i64, i64, i64)>,
@@ -65,7 +70,7 @@ impl Model {
         self.wallets.entry(account).or_default()
     }
 
-    /// Moves what a purchase costs; the rule of the ledger in its shortest form.
+    /// Moves the money of a purchase: the rule of the ledger in its shortest form.
     fn shift(&mut self, account: i64, from: Place, to: Place) {
         self.journals += u64::from(from != to);
         let wallet = self.wallet(account);
@@ -81,10 +86,10 @@ impl Model {
         }
     }
 
-    /// The change that a want becomes, and what must come of it; `None` if it is nothing.
-    fn plan(&mut self, want: &Want) -> Option<(Change, Expected)> {
-        match want {
-            Want::Open { account, reference, state } => {
+    /// The change for an action and its expected result; `None` if there is nothing to change.
+    fn plan(&mut self, action: &Action) -> Option<(Change, Expected)> {
+        match action {
+            Action::Open { account, reference, state } => {
                 let id = i64::try_from(self.purchases.len()).unwrap() + 1;
                 let text = format!("R{reference}");
                 let opens = Purchase { reference: text.clone(), ..purchase(*account, id, *state) };
@@ -101,10 +106,10 @@ impl Model {
                 self.shift(*account, Place::Wallet, state.rests());
                 self.purchases.push(opens);
                 let left = self.wallet(*account).0;
-                // A quote holds nothing, so it has nothing to tell yet.
+                // A quote holds no money, so no balance is returned.
                 Some((change, Expected::Opened(if needs == 0 { -1 } else { left })))
             }
-            Want::Happen { which, event, is_stale } => {
+            Action::Happen { which, event, is_stale } => {
                 let index = which.checked_rem(self.purchases.len())?;
                 let now = self.purchases[index].clone();
                 let next = step(&now, *event)?;
@@ -122,8 +127,8 @@ impl Model {
                 self.purchases[index] = next.after.clone();
                 Some((Change::Step(next), Expected::Written))
             }
-            Want::Book { account, paper, minor, is_deposit } => {
-                let text = format!("P{paper}");
+            Action::Book { account, reference, minor, is_deposit } => {
+                let text = format!("P{reference}");
                 let reason = if *is_deposit { Reason::Deposit } else { Reason::Withdraw };
                 let change = fund(reason, *account, *minor, &text);
                 if self.used.contains(&(*account, text.clone())) {
@@ -170,12 +175,12 @@ fn read(answer: Answer, expected: &Expected) -> Expected {
     }
 }
 
-/// Each inner list is thrown at the store at once and judged in its order.
-async fn live_through(world: World, bunches: Vec<Vec<Want>>) {
+/// Each inner list is queued at once; its answers are compared in its order.
+async fn check_history(world: World, groups: Vec<Vec<Action>>) {
     let mut model = Model::default();
     model.wallet(2);
-    for bunch in bunches {
-        let planned: Vec<_> = bunch.iter().filter_map(|want| model.plan(want)).collect();
+    for group in groups {
+        let planned: Vec<_> = group.iter().filter_map(|action| model.plan(action)).collect();
         let (changes, expected): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
         let answers = write_all(&world.store, changes).await;
         for (answer, expected) in answers.into_iter().zip(expected) {
@@ -201,8 +206,8 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn any_history_is_what_the_model_says(bunches in wants()) {
-        wait_for(async { live_through(sqlite().await, bunches).await });
+    fn any_history_is_what_the_model_says(groups in actions()) {
+        wait_for(async { check_history(sqlite().await, groups).await });
     }
 }
 
@@ -210,7 +215,7 @@ proptest! {
     #![proptest_config(cases(24))]
 
     #[test]
-    fn any_history_on_postgresql_is_what_the_model_says(bunches in wants()) {
-        wait_for(async { live_through(postgresql().await, bunches).await });
+    fn any_history_on_postgresql_is_what_the_model_says(groups in actions()) {
+        wait_for(async { check_history(postgresql().await, groups).await });
     }
 }

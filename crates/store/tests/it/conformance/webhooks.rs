@@ -1,6 +1,6 @@
-//! What accounts' servers are told: owed in the commit of the step, in order, under a lease.
+//! Webhooks: inserted in the commit of the step, sent in order, under a lease.
 
-use crate::world::*;
+use crate::harness::world::*;
 use domain::account::{AccountId, Environment};
 use domain::clock::Timestamp;
 use domain::ids::{EndpointId, first_at};
@@ -18,11 +18,7 @@ use store::{
 const LEASE: Duration = Duration::from_secs(30);
 const HERE: EndpointId = EndpointId(7);
 
-const fn seconds(s: u64) -> Duration {
-    Duration::from_secs(s)
-}
-
-fn owed(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<PendingWebhook> {
+fn pending(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<PendingWebhook> {
     Arc::new(PendingWebhook {
         event: event.into(),
         sequence,
@@ -35,7 +31,7 @@ fn owed(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<Pendi
     })
 }
 
-/// A purchase that is delivered, and owes this.
+/// A delivered purchase whose last step has inserted these webhooks.
 async fn delivered(store: &Store, id: i64, webhooks: Vec<Arc<PendingWebhook>>) -> PurchaseKey {
     let sent = live(store, purchase(2, id, State::Sent), &[]).await;
     let mut step = step(&sent, Event::Deliver).unwrap();
@@ -48,9 +44,10 @@ async fn write(store: &Store, change: WebhookChange) -> Done {
     store.write(Change::Webhook(change)).await.unwrap().unwrap()
 }
 
-async fn claim(store: &Store, after_s: u64) -> Vec<DueWebhook> {
-    let claim = WebhookChange::Lease { now: NOW.after(seconds(after_s)), lease: LEASE, limit: 100 };
-    let done = write(store, claim).await;
+async fn lease(store: &Store, after_s: u64) -> Vec<DueWebhook> {
+    let change =
+        WebhookChange::Lease { now: NOW.after(seconds(after_s)), lease: LEASE, limit: 100 };
+    let done = write(store, change).await;
     let Done::Webhooks(due) = done else { panic!("{done:?}") };
     due
 }
@@ -86,33 +83,33 @@ const fn put_off(until_s: u64, refused: bool) -> End {
 }
 
 fn states(store: &Store, id: i64) -> Vec<(String, String, u32)> {
-    let told = store.webhooks_of(PurchaseId(id)).unwrap();
-    told.into_iter().map(|w| (w.event, w.state, w.tries)).collect()
+    let log = store.webhooks_of(PurchaseId(id)).unwrap();
+    log.into_iter().map(|w| (w.event, w.state, w.tries)).collect()
 }
 
 fn state(event: &str, state: &str, tries: u32) -> (String, String, u32) {
     (event.to_owned(), state.to_owned(), tries)
 }
 
-pub async fn what_a_step_owes_is_told_once_and_in_order(world: World) {
+pub async fn webhooks_of_a_step_are_sent_once_and_in_order(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     assert_eq!(store.next_webhook_due().unwrap(), None);
     let due = Some(NOW.after(LEASE));
-    delivered(store, 1, vec![owed("success", 1, due), owed("approved", 2, due)]).await;
+    delivered(store, 1, vec![pending("success", 1, due), pending("approved", 2, due)]).await;
     delivered(store, 2, Vec::new()).await;
     assert_eq!(store.next_webhook_due().unwrap(), due);
-    assert_eq!(claim(store, 29).await, []);
-    let due = claim(store, 30).await;
+    assert_eq!(lease(store, 29).await, []);
+    let due = lease(store, 30).await;
     assert_eq!(events(&due), [(1, "success"), (1, "approved")]);
     assert!(due.iter().all(|w| (w.epoch, w.tries, w.refusals) == (1, 0, 0)));
-    assert_eq!(claim(store, 59).await, [], "under a lease");
+    assert_eq!(lease(store, 59).await, [], "under a lease");
     end(store, &due[0], End::Accepted, 31).await;
     end(store, &due[1], End::Accepted, 31).await;
     assert_eq!(store.next_webhook_due().unwrap(), None);
     assert_eq!(states(store, 1), [state("success", "taken", 0), state("approved", "taken", 0)]);
-    // The same event once more, whoever owes it: it was told.
-    write(store, WebhookChange::Owe(key(2, 1), owed("success", 1, Some(NOW)))).await;
+    // The same event cannot be inserted again: it was sent.
+    write(store, WebhookChange::Owe(key(2, 1), pending("success", 1, Some(NOW)))).await;
     assert_eq!(store.next_webhook_due().unwrap(), None);
     world.assert_sound();
 }
@@ -121,64 +118,66 @@ pub async fn a_later_event_waits_for_the_one_before(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     let due = Some(NOW);
-    let key = delivered(store, 1, vec![owed("success", 1, due), owed("approved", 2, due)]).await;
-    let first = claim(store, 0).await;
+    let key =
+        delivered(store, 1, vec![pending("success", 1, due), pending("approved", 2, due)]).await;
+    let first = lease(store, 0).await;
     end(store, &first[0], put_off(300, false), 1).await;
     end(store, &first[1], put_off(300, false), 1).await;
-    write(store, WebhookChange::Owe(key, owed("rejected", 3, Some(NOW.after(seconds(60)))))).await;
-    assert_eq!(claim(store, 60).await, []);
+    write(store, WebhookChange::Owe(key, pending("rejected", 3, Some(NOW.after(seconds(60))))))
+        .await;
+    assert_eq!(lease(store, 60).await, []);
     assert_eq!(states(store, 1)[2], state("rejected", "waits", 0));
     assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(300))));
-    let again = claim(store, 300).await;
+    let again = lease(store, 300).await;
     assert_eq!(events(&again), [(1, "success"), (1, "approved"), (1, "rejected")]);
     assert_eq!((again[0].tries, again[0].epoch), (1, 2));
-    // What waits goes as soon as what it waits for was taken.
+    // A waiting webhook is due as soon as the one before it was accepted.
     end(store, &again[2], put_off(900, false), 301).await;
-    write(store, WebhookChange::Owe(key, owed("later", 4, Some(NOW.after(seconds(310)))))).await;
-    assert_eq!(claim(store, 310).await, []);
+    write(store, WebhookChange::Owe(key, pending("later", 4, Some(NOW.after(seconds(310)))))).await;
+    assert_eq!(lease(store, 310).await, []);
     end(store, &again[0], End::Accepted, 311).await;
     end(store, &again[1], End::Accepted, 311).await;
-    let third = claim(store, 900).await;
+    let third = lease(store, 900).await;
     assert_eq!(events(&third), [(1, "rejected"), (1, "later")]);
 }
 
-pub async fn what_waits_is_let_go_at_once(world: World) {
+pub async fn a_waiting_webhook_is_due_once_the_one_before_is_accepted(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    let key = delivered(store, 1, vec![owed("success", 1, Some(NOW))]).await;
-    let first = claim(store, 0).await;
-    write(store, WebhookChange::Owe(key, owed("approved", 2, Some(NOW)))).await;
-    assert_eq!(claim(store, 1).await, [], "the first is in somebody's hands");
+    let key = delivered(store, 1, vec![pending("success", 1, Some(NOW))]).await;
+    let first = lease(store, 0).await;
+    write(store, WebhookChange::Owe(key, pending("approved", 2, Some(NOW)))).await;
+    assert_eq!(lease(store, 1).await, [], "the first is under a lease");
     end(store, &first[0], End::Accepted, 2).await;
-    assert_eq!(events(&claim(store, 2).await), [(1, "approved")]);
+    assert_eq!(events(&lease(store, 2).await), [(1, "approved")]);
 }
 
-pub async fn three_refusals_hold_up_nothing(world: World) {
+pub async fn after_three_refusals_later_events_do_not_wait(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    let key = delivered(store, 1, vec![owed("success", 1, Some(NOW))]).await;
+    let key = delivered(store, 1, vec![pending("success", 1, Some(NOW))]).await;
     for n in 0..3 {
-        let due = claim(store, n * 100).await;
+        let due = lease(store, n * 100).await;
         assert_eq!(events(&due)[0], (1, "success"));
         end(store, &due[0], put_off(n * 100 + 100, true), n * 100).await;
         if n == 0 {
-            let owed = owed("approved", 2, Some(NOW.after(seconds(150))));
-            write(store, WebhookChange::Owe(key, owed)).await;
+            let webhook = pending("approved", 2, Some(NOW.after(seconds(150))));
+            write(store, WebhookChange::Owe(key, webhook)).await;
         }
         if n == 1 {
-            assert_eq!(claim(store, 150).await, []);
+            assert_eq!(lease(store, 150).await, []);
         }
     }
-    // Whoever had it in hand with the first lets it be; its lease ends.
-    assert_eq!(events(&claim(store, 240).await), [(1, "approved")]);
+    // The second was leased together with the first and skipped; it is due when its lease ends.
+    assert_eq!(events(&lease(store, 240).await), [(1, "approved")]);
 }
 
-pub async fn whoever_lost_a_webhook_cannot_end_it(world: World) {
+pub async fn a_webhook_whose_lease_was_lost_cannot_be_ended(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    delivered(store, 1, vec![owed("success", 1, Some(NOW))]).await;
-    let lost = claim(store, 0).await;
-    let held = claim(store, 30).await;
+    delivered(store, 1, vec![pending("success", 1, Some(NOW))]).await;
+    let lost = lease(store, 0).await;
+    let held = lease(store, 30).await;
     end(store, &lost[0], put_off(9_999, true), 31).await;
     assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(60))));
     end(store, &held[0], End::GivenUp, 32).await;
@@ -186,34 +185,35 @@ pub async fn whoever_lost_a_webhook_cannot_end_it(world: World) {
     assert_eq!(states(store, 1), [state("success", "given_up", 0)]);
 }
 
-pub async fn a_start_wakes_what_was_in_hand(world: World) {
+pub async fn a_start_makes_leased_webhooks_due(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    delivered(store, 1, vec![owed("success", 1, Some(NOW.after(LEASE)))]).await;
-    delivered(store, 2, vec![owed("success", 1, Some(NOW))]).await;
-    let held = claim(store, 0).await;
+    delivered(store, 1, vec![pending("success", 1, Some(NOW.after(LEASE)))]).await;
+    delivered(store, 2, vec![pending("success", 1, Some(NOW))]).await;
+    let held = lease(store, 0).await;
     assert_eq!(events(&held), [(2, "success")]);
     end(store, &held[0], put_off(20, false), 0).await;
-    // A run that lives keeps what it has (a data folder has one process: what was in hand is left).
+    // A live run keeps its leases. A data folder has only one process, so there the lease is over.
     let is_listed = world.count("nodes") > 0;
     let take_over =
         Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW.after(seconds(1)) };
     store.write(take_over).await.unwrap().unwrap();
-    let woken = claim(store, 1).await;
-    assert_eq!(events(&woken), if is_listed { Vec::new() } else { vec![(1, "success")] });
-    // What was put off is in nobody's hands, and has its own time.
-    assert_eq!(claim(store, 19).await, []);
-    assert_eq!(events(&claim(store, 20).await), [(2, "success")]);
+    let due = lease(store, 1).await;
+    assert_eq!(events(&due), if is_listed { Vec::new() } else { vec![(1, "success")] });
+    // A webhook that was put off is under no lease and keeps its time.
+    assert_eq!(lease(store, 19).await, []);
+    assert_eq!(events(&lease(store, 20).await), [(2, "success")]);
 }
 
-pub async fn a_replay_tells_again_and_keeps_the_log(world: World) {
+pub async fn a_replay_sends_again_and_keeps_the_log(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     for id in [1, 2] {
         let due = Some(NOW);
-        delivered(store, id, vec![owed("x.success", 1, due), owed("x.approved", 2, due)]).await;
+        delivered(store, id, vec![pending("x.success", 1, due), pending("x.approved", 2, due)])
+            .await;
     }
-    let due = claim(store, 0).await;
+    let due = lease(store, 0).await;
     end(store, &due[0], put_off(5, false), 0).await;
     end(store, &due[1], End::GivenUp, 0).await;
     end(store, &due[2], End::Accepted, 0).await;
@@ -224,7 +224,7 @@ pub async fn a_replay_tells_again_and_keeps_the_log(world: World) {
         count
     };
     assert_eq!(replay(Replayed::One(PurchaseId(2), "success".to_owned()), 10).await, 1);
-    let again = claim(store, 10).await;
+    let again = lease(store, 10).await;
     assert_eq!(events(&again), [(1, "x.success"), (2, "x.success")]);
     assert_eq!((again[1].tries, again[1].owed_since), (0, NOW.after(seconds(10))));
     end(store, &again[1], End::Accepted, 11).await;
@@ -235,21 +235,21 @@ pub async fn a_replay_tells_again_and_keeps_the_log(world: World) {
     let all = Replayed::Since(AccountId(2), NOW, Some(HERE));
     assert_eq!(replay(all, 20).await, 4);
     assert_eq!(replay(Replayed::Since(AccountId(3), NOW, None), 20).await, 0);
-    assert_eq!(claim(store, 20).await.len(), 4);
+    assert_eq!(lease(store, 20).await.len(), 4);
     let page = |since, only_owed| LogPage { account: AccountId(2), since, only_owed, limit: 3 };
     assert_eq!(store.webhook_log(page(NOW, true)).unwrap().len(), 3);
     assert_eq!(store.webhook_log(page(NOW.after(seconds(1)), false)).unwrap(), []);
 }
 
-pub async fn the_log_goes_after_its_time(world: World) {
+pub async fn the_log_is_pruned_after_its_time(world: World) {
     let store = &world.store;
     deposit(store, 2, 1_000 * TOTAL, "in").await;
     let month = seconds(30 * 24 * 3600);
     let first_id = first_at(NOW);
     for n in 1..=5 {
-        delivered(store, first_id + n, vec![owed("success", 1, Some(NOW))]).await;
+        delivered(store, first_id + n, vec![pending("success", 1, Some(NOW))]).await;
     }
-    let due = claim(store, 0).await;
+    let due = lease(store, 0).await;
     for webhook in &due[..3] {
         end(store, webhook, End::GivenUp, 0).await;
     }
@@ -266,12 +266,12 @@ pub async fn the_log_goes_after_its_time(world: World) {
     assert_eq!(
         (world.count("webhooks"), world.count("webhook_tries")),
         (2, 0),
-        "what is owed stays"
+        "pending webhooks stay"
     );
     world.assert_sound();
 }
 
-pub async fn endpoints_and_troubles_are_read_back(world: World) {
+pub async fn endpoints_and_their_health_are_read_back(world: World) {
     let store = &world.store;
     let versions = store.endpoints_version().unwrap();
     let mut endpoint = Endpoint {
@@ -319,24 +319,24 @@ pub async fn endpoints_and_troubles_are_read_back(world: World) {
     assert_eq!(store.trusted_hosts().unwrap(), ["hooks.example"]);
 }
 
-/// Nobody is told of what did not happen.
-pub async fn a_step_that_loses_its_race_owes_nothing(world: World) {
+/// A step that was denied sends no webhook.
+pub async fn a_step_that_loses_its_race_sends_nothing(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     let sent = live(store, purchase(2, 1, State::Sent), &[]).await;
     let mut won = step(&sent, Event::Deliver).unwrap();
     let mut lost = step(&sent, Event::Refuse).unwrap();
-    won.webhooks = vec![owed("approved", 1, Some(NOW))];
-    lost.webhooks = vec![owed("rejected", 1, Some(NOW))];
+    won.webhooks = vec![pending("approved", 1, Some(NOW))];
+    lost.webhooks = vec![pending("rejected", 1, Some(NOW))];
     let answers = write_all(store, vec![Change::Step(won), Change::Step(lost)]).await;
     assert!(matches!(answers[..], [Ok(Ok(Done::Written)), Ok(Err(_))]), "{answers:?}");
-    assert_eq!(events(&claim(store, 0).await), [(1, "approved")]);
+    assert_eq!(events(&lease(store, 0).await), [(1, "approved")]);
     let mut opening = settle::open(purchase(2, 2, State::Sent), NOW);
-    opening.webhooks = vec![owed("success", 1, Some(NOW))];
+    opening.webhooks = vec![pending("success", 1, Some(NOW))];
     let Change::Open { reference_keys, digest, .. } = open(purchase(2, 2, State::Sent)) else {
         panic!()
     };
     let opening = Box::new(opening);
     store.write(Change::Open { reference_keys, digest, opening }).await.unwrap().unwrap();
-    assert_eq!(events(&claim(store, 0).await), [(2, "success")]);
+    assert_eq!(events(&lease(store, 0).await), [(2, "success")]);
 }

@@ -1,37 +1,47 @@
-//! What is asked regularly reads no more rows however long the history is: a server's own counters.
-//! SQLite's are read by `src/growth.rs`.
+//! Regular queries read no more rows when the history grows: by the server's own counters. For
+//! SQLite this is tested in `src/growth.rs`.
 
-use crate::postgres::Database;
-use crate::world::*;
+use crate::harness::postgres::Database;
+use crate::harness::world::*;
 use domain::purchase::ReferenceScope;
 use domain::purchase::lifecycle::State;
 use domain::{AccountId, Currency, Environment};
 use std::time::Duration;
 use store::{Change, Page, Store};
 
-/// Finished purchases over three months: without statistics of them, as a fresh database has none.
+/// Finished purchases over three months. The server has no statistics of them, as in a new
+/// database.
 const HISTORY: &str = "
     SELECT make_room(202601), make_room(202602), make_room(202603);
     SET session_replication_role = replica;
-    CREATE TEMPORARY TABLE n AS SELECT n, ((n * 7776000000 / 100000) << 12) + n AS id, 1767225600000000 + n * 7776000000000 / 100000 AS at,
-        to_char(to_timestamp(1767225600 + n * 7776000 / 100000) AT TIME ZONE 'UTC', 'YYYYMM')::bigint AS month FROM generate_series(1::bigint, 100000) n;
-    INSERT INTO purchases SELECT id, 2, 'live', 'rechargely', 'H' || n, NULL, 'recharge', 'GP', '01712345678', 'prepaid', 'BDT', 1000, 50, 150,
-        0, '{}', NULL, 'delivered', 2, 1, 'sim', NULL, NULL, at, at, NULL, NULL FROM n;
+    CREATE TEMPORARY TABLE n AS SELECT n, ((n * 7776000000 / 100000) << 12) + n AS id,
+        1767225600000000 + n * 7776000000000 / 100000 AS at,
+        to_char(to_timestamp(1767225600 + n * 7776000 / 100000) AT TIME ZONE 'UTC',
+            'YYYYMM')::bigint AS month
+        FROM generate_series(1::bigint, 100000) n;
+    INSERT INTO purchases SELECT id, 2, 'live', 'rechargely', 'H' || n, NULL, 'recharge', 'GP',
+        '01712345678', 'prepaid', 'BDT', 1000, 50, 150, 0, '{}', NULL, 'delivered', 2, 1, 'sim',
+        NULL, NULL, at, at, NULL, NULL FROM n;
     INSERT INTO claims SELECT 2, 'live', 'rechargely', 'H' || n, id, NULL, at FROM n;
     INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL FROM n;
     INSERT INTO events SELECT id, 2, 'live', 2, 'delivered', at, NULL FROM n;
     INSERT INTO cases SELECT id, 2, 'live', 'clash', at, 'odd', at FROM n WHERE n % 10 = 1;
-    INSERT INTO journals SELECT n, 2, 'live', id, 'hold', NULL, at, decode(repeat('00', 32), 'hex'), 1, month FROM n;
+    INSERT INTO journals SELECT n, 2, 'live', id, 'hold', NULL, at,
+        decode(repeat('00', 32), 'hex'), 1, month FROM n;
     INSERT INTO entries SELECT n, 1, 4, 5, 1, month FROM n;";
 
-/// Rows that were read of the tables that grow: one after the other, and by an index.
-const READ: &str = "SELECT format('%s %s', sum(seq_tup_read)::bigint, sum(coalesce(idx_tup_fetch, 0))::bigint) FROM pg_stat_user_tables
-    WHERE relname ~ '^(purchases|attempts|events|evidence|slips|journals|entries)_' OR relname IN ('claims', 'cases')";
+/// Rows that were read from the tables that grow: by sequential scans, and by indexes.
+const READ: &str = "SELECT format('%s %s', sum(seq_tup_read)::bigint,
+        sum(coalesce(idx_tup_fetch, 0))::bigint)
+    FROM pg_stat_user_tables
+    WHERE relname ~ '^(purchases|attempts|events|evidence|slips|journals|entries)_'
+        OR relname IN ('claims', 'cases')";
 
-/// The counters, once the connections that were counted have told them.
+/// The counters, after the store's connections have ended and so reported theirs.
 fn rows_read(database: &Database) -> (u64, u64) {
     for _ in 0..1_000 {
-        let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'saldo'";
+        let others = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'saldo'";
         if database.sql(others) == ["0"] {
             break;
         }
@@ -46,9 +56,9 @@ fn rows_read(database: &Database) -> (u64, u64) {
 async fn a_server_reads_no_history() {
     let world = postgresql().await;
     world.execute(HISTORY);
-    let home = world.closed();
-    let (scanned, fetched) = rows_read(home.database());
-    let store = Store::connect(&home.database().url()).unwrap();
+    let storage = world.closed();
+    let (scanned, fetched) = rows_read(storage.database());
+    let store = Store::connect(&storage.database().url()).unwrap();
     let states = State::ALL.into_iter().map(Some).chain([None]);
     for state in states {
         store.latest_purchases(state, 20).unwrap();
@@ -76,7 +86,7 @@ async fn a_server_reads_no_history() {
         store.stored_reference(&reference(2, ReferenceScope::Rechargely, "H5")).unwrap().is_some()
     );
     store.next_to_archive("2026-02".parse().unwrap(), NOW).unwrap().unwrap();
-    // And what the writer does: a purchase from its hold to its end, and jobs.
+    // The writer too: a purchase from its hold to its end, and jobs.
     deposit(&store, 2, 10 * TOTAL, "in").await;
     live_one(&store).await;
     store
@@ -84,10 +94,10 @@ async fn a_server_reads_no_history() {
         .await
         .unwrap()
         .unwrap();
-    let claim = Change::LeaseJobs { now: NOW, lease: Duration::from_secs(30), limit: 64 };
-    store.write(claim).await.unwrap().unwrap();
+    let lease = Change::LeaseJobs { now: NOW, lease: Duration::from_secs(30), limit: 64 };
+    store.write(lease).await.unwrap().unwrap();
     drop(store);
-    let (scanned_now, fetched_now) = rows_read(home.database());
+    let (scanned_now, fetched_now) = rows_read(storage.database());
     let (scanned, fetched) = (scanned_now - scanned, fetched_now - fetched);
     assert!(fetched > 100, "the counters have not moved: {fetched}");
     assert!(scanned < 1_000 && fetched < 5_000, "scanned {scanned} rows, fetched {fetched}");

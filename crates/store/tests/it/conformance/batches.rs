@@ -1,0 +1,197 @@
+//! Batches: many clients at once, bad changes among good ones, an audit beside the writer.
+
+use crate::harness::world::*;
+use domain::account::AccountId;
+use domain::ids::UserId;
+use domain::ledger::admission::{Denial, ReferenceOwner};
+use domain::ledger::journal::Reason;
+use domain::purchase::Purchase;
+use domain::purchase::lifecycle::{Event, State};
+use std::sync::Arc;
+use store::{Change, Done, Fault, Setting, User};
+use tokio::task::JoinSet;
+
+fn user(id: i64, email: &str) -> Change {
+    Change::Set(vec![Setting::User(User {
+        id: UserId(id),
+        account: AccountId(2),
+        email: email.to_owned(),
+        mobile: None,
+        name: None,
+        role: "owner".to_owned(),
+        password_hash: "$argon2id$".to_owned(),
+        is_active: true,
+        created_at: NOW,
+    })])
+}
+
+/// 64 merchants deposit, buy and settle at once; some of them also send invalid changes.
+pub async fn many_clients_are_each_answered_and_the_ledger_balances(world: World) {
+    open_accounts(&world.store, 64).await;
+    let world = Arc::new(world);
+    let mut writers = JoinSet::new();
+    for merchant in 2..66_i64 {
+        let world = world.clone();
+        writers.spawn(async move {
+            let store = &world.store;
+            assert_eq!(deposit(store, merchant, 10 * TOTAL, "in").await, 10 * TOTAL);
+            let mut left = 10 * TOTAL;
+            for n in 0..10 {
+                let id = merchant * 1_000 + n;
+                let opened = store.write(open(purchase(merchant, id, State::Sent))).await.unwrap();
+                left -= TOTAL;
+                assert_eq!(opened, Ok(Done::Opened { available_after: left }));
+                let now = store.purchase(&key(merchant, id)).unwrap().unwrap();
+                assert_eq!(now.available_after, bdt(left));
+                let event =
+                    [Event::Deliver, Event::Refuse, Event::LoseTrack, Event::Pend][n as usize % 4];
+                if let Some(next) = step(&now, event) {
+                    assert_eq!(store.write(Change::Step(next)).await.unwrap(), Ok(Done::Written));
+                }
+                left += if event == Event::Refuse { TOTAL } else { 0 };
+                if n % 5 == 0 {
+                    let invalid = store.write(user(merchant * 100 + n, "")).await;
+                    assert!(matches!(invalid, Err(Fault::Database(_))), "{invalid:?}");
+                }
+                let again = store.write(open(purchase(merchant, id, State::Sent))).await.unwrap();
+                let by = ReferenceOwner { purchase: Some(key(merchant, id)) };
+                assert!(
+                    matches!(again, Err(Denial::ReferenceTaken { by: b, .. }) if b == by),
+                    "{again:?}"
+                );
+            }
+            assert_eq!(wallet(store, merchant), (left, 10 * TOTAL - left - 3 * TOTAL, 3 * 150));
+        });
+    }
+    while let Some(writer) = writers.join_next().await {
+        writer.unwrap();
+    }
+    let report = world.assert_sound();
+    assert_eq!((report.purchases, report.journals), (640, 64 + 640 + 64 * 6));
+}
+
+/// The other changes queue while the writer commits the first one, so they share a commit.
+pub async fn a_bad_change_does_not_sink_its_batch(world: World) {
+    let store = &world.store;
+    let mut changes = vec![user(10, "taken@example.org")];
+    for n in 0..40 {
+        changes.push(fund(Reason::Deposit, 2, 100, &format!("in {n}")));
+    }
+    changes.insert(11, user(11, "taken@example.org"));
+    changes.insert(22, user(12, ""));
+    let lost = key(2, 999);
+    changes.insert(33, Change::Keep { key: lost, proof: staff_say("who?"), case: None, at: NOW });
+    let answers = write_all(store, changes).await;
+    let failed: Vec<usize> =
+        (0..).zip(&answers).filter(|(_, a)| a.is_err()).map(|(i, _)| i).collect();
+    assert_eq!(failed, [11, 22, 33]);
+    let booked: Vec<i64> = answers
+        .iter()
+        .filter_map(|a| match a {
+            Ok(Ok(Done::Posted { available_after })) => Some(*available_after),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(booked, (1..=40).map(|n| n * 100).collect::<Vec<_>>());
+    assert_eq!(wallet(store, 2), (4_000, 0, 0));
+    assert_eq!(world.assert_sound().journals, 40);
+}
+
+pub async fn everything_is_there_after_a_restart(world: World) {
+    deposit(&world.store, 2, 100 * TOTAL, "in").await;
+    let path = [Event::Reroute, Event::Submit, Event::LoseTrack, Event::GiveUp, Event::Deliver];
+    let delivered = live(&world.store, purchase(2, 1, State::Sent), &path).await;
+    live(&world.store, purchase(2, 2, State::Quoted), &[]).await;
+    live(&world.store, purchase(2, 3, State::Awaiting), &[Event::Reject]).await;
+    live(&world.store, purchase(2, 4, State::Sent), &[Event::Deliver, Event::Reverse]).await;
+    let all = |world: &World| {
+        let store = &world.store;
+        let of = |id| {
+            let key = key(2, id);
+            (
+                store.purchase(&key).unwrap(),
+                store.attempts(&key).unwrap(),
+                store.events(&key).unwrap(),
+                store.evidence(&key).unwrap(),
+            )
+        };
+        let latest = store.latest_purchases(None, 10).unwrap();
+        (wallet(store, 2), (1..=4).map(of).collect::<Vec<_>>(), latest, world.assert_sound())
+    };
+    let before = all(&world);
+    assert_eq!(before.1[0].0.as_ref(), Some(&delivered));
+    assert_eq!((before.1[0].1.len(), before.1[0].2.len(), before.1[3].2.len()), (2, 1, 2));
+    let world = world.reopened();
+    assert_eq!(all(&world), before);
+    assert_eq!(world.store.highest_id().unwrap(), 4);
+    // The hash chain continues from its last journal.
+    deposit(&world.store, 2, 1, "after").await;
+    let world = world.reopened();
+    assert_eq!(world.assert_sound().journals, before.3.journals + 1);
+}
+
+/// A deposit, a purchase, its delivery and refund, and a withdrawal, all in one commit.
+pub async fn a_batch_sees_its_own_changes(world: World) {
+    let store = &world.store;
+    let sent = purchase(2, 1, State::Sent);
+    let deliver = step(&sent, Event::Deliver).unwrap();
+    let reverse = step(&deliver.after, Event::Reverse).unwrap();
+    let first = open(Purchase { reference: "X".to_owned(), ..purchase(2, 9, State::Awaiting) });
+    let answers = write_all(
+        store,
+        vec![
+            first,
+            fund(Reason::Deposit, 2, TOTAL, "in"),
+            open(sent),
+            open(purchase(2, 2, State::Sent)),
+            Change::Step(deliver),
+            Change::Step(reverse),
+            fund(Reason::Withdraw, 2, TOTAL, "out"),
+            fund(Reason::Withdraw, 2, 1, "out again"),
+        ],
+    )
+    .await;
+    let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+    let short = Err(Denial::Short { available: 0 });
+    assert_eq!(
+        answers,
+        [
+            short.clone(),
+            Ok(Done::Posted { available_after: TOTAL }),
+            Ok(Done::Opened { available_after: 0 }),
+            short.clone(),
+            Ok(Done::Written),
+            Ok(Done::Written),
+            Ok(Done::Posted { available_after: 0 }),
+            short,
+        ]
+    );
+    assert_eq!(world.assert_sound().journals, 5);
+}
+
+pub async fn an_audit_beside_the_writer_sees_whole_commits(world: World) {
+    deposit(&world.store, 2, 1_000 * TOTAL, "in").await;
+    let world = Arc::new(world);
+    let mut writers = JoinSet::new();
+    for writer in 0..4_i64 {
+        let world = world.clone();
+        writers.spawn(async move {
+            for n in 0..25 {
+                let event = [Event::Deliver, Event::Refuse, Event::LoseTrack][n as usize % 3];
+                let id = 1 + writer * 100 + n;
+                live(&world.store, purchase(2, id, State::Sent), &[event]).await;
+            }
+        });
+    }
+    let mut audits = 0;
+    while !writers.is_empty() {
+        let seen = world.clone();
+        tokio::task::spawn_blocking(move || seen.assert_sound()).await.unwrap();
+        audits += 1;
+        while let Some(ended) = writers.try_join_next() {
+            ended.unwrap();
+        }
+    }
+    assert!(audits > 0);
+    assert_eq!(world.assert_sound().purchases, 100);
+}

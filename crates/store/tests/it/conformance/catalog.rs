@@ -1,0 +1,156 @@
+//! The catalog, accounts and keys are read back as they were set.
+
+use crate::harness::world::*;
+use domain::Money;
+use domain::account::{AccountId, AllowList, Environment, HOUSE, Key, Role};
+use domain::catalog::kind::Kind;
+use domain::catalog::number::Numbering;
+use domain::catalog::pricing::{self, PriceRule};
+use domain::catalog::product::{
+    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
+};
+use domain::catalog::routing::Route;
+use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
+use domain::ids::KeyId;
+use domain::money::Currency;
+use domain::upstream::UpstreamCode;
+use store::Setting;
+
+pub async fn the_catalog_is_read_back(world: World) {
+    let store = &world.store;
+    let country = Country {
+        code: "BD".into(),
+        name: "Bangladesh".into(),
+        currency: Currency::BDT,
+        numbering: Numbering {
+            calling_code: "880".into(),
+            trunk: "0".into(),
+            length: 10,
+            begins: "1".into(),
+        },
+    };
+    let operator = Operator {
+        id: 1,
+        code: "GP".into(),
+        aliases: vec!["grameenphone".into(), "gp \"quoted\"".into()],
+        name: "Grameenphone".into(),
+        country: "BD".into(),
+        service: Service::MobileRecharge,
+        logo: "gp.svg".into(),
+        prefixes: vec!["017".into()],
+        prepaid: Some(Limits { least: bdt(1_000), most: bdt(100_000) }),
+        postpaid: None,
+        offers: Some(OfferForm::Campaign),
+        is_active: true,
+    };
+    let price = PriceRule {
+        id: 1,
+        charge: pricing::Charge::Fee,
+        account: Some(AccountId(2)),
+        plan: Some("business".into()),
+        operator: Some("GP".into()),
+        kind: Some(Kind::Offer),
+        from: Some(NOW),
+        until: Some(NOW.after(seconds(1))),
+        flat: bdt(50),
+        share_ppm: 5_000,
+        least: Some(bdt(1)),
+        most: Some(bdt(9)),
+    };
+    let route = Route {
+        id: 1,
+        environment: Environment::Sandbox,
+        operator: None,
+        kind: Some(Kind::Recharge),
+        recipient_ends: Some("105".into()),
+        upstreams: vec![UpstreamCode::new("a"), UpstreamCode::new("b")],
+        needs_approval: true,
+    };
+    set(store, Setting::Country(country.clone())).await;
+    set(store, Setting::Operator(operator.clone())).await;
+    let category = Category {
+        id: CategoryId(3),
+        name: "Electricity".into(),
+        description: "Prepaid".into(),
+        logo: "power.png".into(),
+    };
+    set(store, Setting::Category(category.clone())).await;
+    let products = products();
+    for product in &products {
+        set(store, Setting::Product(product.clone())).await;
+    }
+    set(store, Setting::Price(price.clone())).await;
+    set(store, Setting::Route(route.clone())).await;
+    let catalog = store.catalog().unwrap();
+    assert_eq!((&catalog.countries, &catalog.operators), (&vec![country], &vec![operator]));
+    assert_eq!((&catalog.prices, &catalog.routes), (&vec![price], &vec![route]));
+    assert_eq!((&catalog.categories, &catalog.products), (&vec![category], &products));
+}
+
+fn products() -> Vec<Product> {
+    let usd = |minor| Money::new(minor, Currency::USD);
+    let power = Product {
+        id: ProductId(7),
+        name: "zetdc_prepaid_usd".into(),
+        title: "ZETDC Prepaid".into(),
+        description: "Electricity \"tokens\"".into(),
+        ref_name: "zetdc".into(),
+        operator: "ZETDC".into(),
+        category: CategoryId(3),
+        kind: Kind::Bill,
+        price: Pricing::Range(Limits { least: usd(100), most: usd(50_000) }),
+        bill: BillFormat::new("XXXXXXXXXXX").unwrap(),
+        fields: vec![Field {
+            name: "months".into(),
+            label: "Months".into(),
+            is_required: true,
+            format: BillFormat::new("X"),
+            length_most: 1,
+        }],
+        checks_bill: true,
+        receipt: vec![
+            ReceiptLine { label: "Token".into(), part: Part::Tokens },
+            ReceiptLine { label: "Months".into(), part: Part::Field("months".into()) },
+        ],
+        logo: "zetdc.png".into(),
+        is_active: false,
+    };
+    let bundle = Product {
+        id: ProductId(8),
+        name: "econet_data_1gb".into(),
+        kind: Kind::Bundle,
+        price: Pricing::Fixed(usd(500)),
+        fields: Vec::new(),
+        checks_bill: false,
+        receipt: Vec::new(),
+        is_active: true,
+        ..power.clone()
+    };
+    vec![power, bundle]
+}
+
+pub async fn keys_and_accounts_are_read_back(world: World) {
+    let store = &world.store;
+    let key = Key {
+        id: KeyId(77),
+        account: AccountId(2),
+        environment: Environment::Sandbox,
+        open_key: "ok_test_1".into(),
+        secret_digest: [9; 32],
+        secret_tail: "tail".into(),
+        allow_list: AllowList::parse(["10.0.0.0/24", "2001:db8::1"]).unwrap(),
+        revoked_at: None,
+    };
+    set(store, Setting::Key(key.clone(), NOW)).await;
+    let holder = store.key_holder("ok_test_1").unwrap().unwrap();
+    assert_eq!((&holder.key, &holder.account), (&key, &account(AccountId(2), Role::Merchant)));
+    assert_eq!(store.key_holder("ok_test_2").unwrap(), None);
+    // Replaced: what may change changes, what a key is stays.
+    let revoked = Key { revoked_at: Some(NOW), ..key.clone() };
+    let other = Key { secret_digest: [1; 32], environment: Environment::Live, ..revoked.clone() };
+    set(store, Setting::Key(other, NOW)).await;
+    assert_eq!(store.keys_of(AccountId(2)).unwrap(), [revoked]);
+    let ids: Vec<AccountId> = store.accounts().unwrap().iter().map(|a| a.id).collect();
+    assert_eq!(ids, [HOUSE, AccountId(2), AccountId(3)]);
+    assert_eq!(store.highest_id().unwrap(), 77);
+}

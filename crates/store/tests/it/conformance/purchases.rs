@@ -1,0 +1,278 @@
+//! Purchases and payments: references, versions, balances, evidence, slips.
+
+use crate::harness::world::*;
+use domain::PurchaseId;
+use domain::account::{AccountId, Environment};
+use domain::ledger::admission::{Denial, ReferenceOwner};
+use domain::ledger::journal::{Purpose, Reason};
+use domain::money::Currency;
+use domain::purchase::lifecycle::{Event, State};
+use domain::purchase::settle::{self, Case, CaseKind, Decided, Proof, Source};
+use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
+use domain::purchase::{Purchase, PurchaseKey, ReferenceScope};
+use domain::upstream::UpstreamCode;
+use std::sync::Arc;
+use store::{Change, Done, Fault, StoredReference};
+use tokio::task::JoinSet;
+
+pub async fn a_reference_has_one_winner(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    let changes = (0..64)
+        .map(|n| Purchase { reference: "ONE".to_owned(), ..purchase(2, 100 + n, State::Sent) })
+        .map(open)
+        .collect();
+    let answers = write_all(store, changes).await;
+    let won = (0..).zip(&answers).filter(|(_, a)| matches!(a, Ok(Ok(Done::Opened { .. }))));
+    let winners: Vec<i64> = won.map(|(n, _)| 100 + n).collect();
+    assert_eq!(winners.len(), 1);
+    let winner = key(2, winners[0]);
+    let denied = Denial::ReferenceTaken {
+        reference: reference(2, ReferenceScope::Irecharge, "ONE"),
+        by: ReferenceOwner { purchase: Some(winner) },
+    };
+    assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Err(d)) if *d == denied)).count(), 63);
+    let stored_reference =
+        store.stored_reference(&reference(2, ReferenceScope::Irecharge, "ONE")).unwrap();
+    assert_eq!(stored_reference, Some(StoredReference { purchase: Some(winner), digest: None }));
+    assert_eq!(wallet(store, 2), (99 * TOTAL, TOTAL, 0));
+    world.assert_sound();
+}
+
+/// Money for N purchases, 4 N requests from several tasks: exactly N are opened.
+pub async fn exactly_what_is_affordable_is_opened(world: World) {
+    let n = 25;
+    deposit(&world.store, 2, n * TOTAL + TOTAL - 1, "in").await;
+    let world = Arc::new(world);
+    let mut buyers = JoinSet::new();
+    for id in 0..4 * n {
+        let world = world.clone();
+        buyers.spawn(async move {
+            world.store.write(open(purchase(2, 1_000 + id, State::Sent))).await.unwrap()
+        });
+    }
+    let mut left = Vec::new();
+    let mut short = 0;
+    while let Some(answer) = buyers.join_next().await {
+        match answer.unwrap() {
+            Ok(Done::Opened { available_after }) => left.push(available_after),
+            Err(Denial::Short { available }) => {
+                assert_eq!(available, TOTAL - 1);
+                short += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    left.sort_unstable();
+    let expected: Vec<i64> = (0..n).map(|k| k * TOTAL + TOTAL - 1).collect();
+    assert_eq!((left, short), (expected, 3 * n));
+    assert_eq!(wallet(&world.store, 2), (TOTAL - 1, n * TOTAL, 0));
+    world.assert_sound();
+}
+
+pub async fn a_version_is_left_once(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 10 * TOTAL, "in").await;
+    let sent = live(store, purchase(2, 7, State::Sent), &[]).await;
+    let rivals = [Event::Deliver, Event::Refuse, Event::LoseTrack, Event::GiveUp];
+    let changes =
+        (0..64).map(|n| Change::Step(step(&sent, rivals[n % 4]).unwrap())).collect::<Vec<_>>();
+    let answers = write_all(store, changes).await;
+    let won: Vec<_> = answers.iter().filter(|a| matches!(a, Ok(Ok(Done::Written)))).collect();
+    assert_eq!(won.len(), 1);
+    let now = store.purchase(&sent.key).unwrap().unwrap();
+    let moved = Denial::Moved { now: Some((now.state, 2)) };
+    assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Err(d)) if *d == moved)).count(), 63);
+    let unknown = Purchase { key: key(2, 404), ..sent };
+    let answer = store.write(Change::Step(step(&unknown, Event::Deliver).unwrap())).await.unwrap();
+    assert_eq!(answer, Err(Denial::Moved { now: None }));
+    world.assert_sound();
+}
+
+pub async fn a_payment_is_booked_once(world: World) {
+    let store = &world.store;
+    let deposits = (0..32).map(|_| fund(Reason::Deposit, 2, 500, "BANK-1")).collect();
+    let answers = write_all(store, deposits).await;
+    assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Ok(Done::Posted { .. })))).count(), 1);
+    assert_eq!(wallet(store, 2), (500, 0, 0));
+    // The reference cannot be used for a withdrawal either; another account may use the same text.
+    let again = store.write(fund(Reason::Withdraw, 2, 500, "BANK-1")).await.unwrap();
+    let by = ReferenceOwner { purchase: None };
+    assert_eq!(
+        again,
+        Err(Denial::ReferenceTaken {
+            reference: reference(2, ReferenceScope::Staff, "BANK-1"),
+            by
+        })
+    );
+    assert_eq!(deposit(store, 3, 700, "BANK-1").await, 700);
+    world.assert_sound();
+}
+
+pub async fn a_payment_needs_a_wallet_and_stays_in_range(world: World) {
+    let store = &world.store;
+    let unknown = store.write(fund(Reason::Deposit, 99, 1, "x")).await.unwrap();
+    assert!(
+        matches!(&unknown, Err(Denial::NoLedgerAccount(a)) if a.purpose == Purpose::Available),
+        "{unknown:?}"
+    );
+    assert_eq!(deposit(store, 2, i64::MAX - 10, "much").await, i64::MAX - 10);
+    let more = store.write(fund(Reason::Deposit, 2, 11, "more")).await.unwrap();
+    assert_eq!(more, Err(Denial::TooLarge));
+    let out = store.write(fund(Reason::Withdraw, 3, 1, "out")).await.unwrap();
+    assert_eq!(out, Err(Denial::Short { available: 0 }));
+    let report = world.assert_sound();
+    assert_eq!(report.journals, 1);
+}
+
+pub async fn a_first_answer_is_kept_for_ever(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    let asked = reference(2, ReferenceScope::IrechargeKey, "K-1");
+    let remember = |status, body: &str| Change::Remember {
+        reference: asked.clone(),
+        status,
+        body: body.to_owned(),
+    };
+    // No purchase has used this key yet, so no answer can be kept for it.
+    assert!(matches!(store.write(remember(200, "{}")).await, Err(Fault::Database(_))));
+    let digest = Some([7; 32]);
+    let Change::Open { mut reference_keys, opening, .. } = open(purchase(2, 1, State::Sent)) else {
+        panic!()
+    };
+    reference_keys.push(asked.clone());
+    store.write(Change::Open { reference_keys, digest, opening }).await.unwrap().unwrap();
+    let by = Some(StoredReference { purchase: Some(key(2, 1)), digest });
+    assert_eq!(store.stored_reference(&asked).unwrap(), by);
+    assert_eq!(store.stored_reference(&reference(2, ReferenceScope::Irecharge, "R1")).unwrap(), by);
+    assert_eq!(store.replay(&asked).unwrap(), None);
+    store.write(remember(200, "{\"a\": \"é\"}")).await.unwrap().unwrap();
+    store.write(remember(500, "later")).await.unwrap().unwrap();
+    assert_eq!(store.replay(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
+    let world = world.reopened();
+    assert_eq!(world.store.replay(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
+}
+
+pub async fn a_second_doubt_opens_its_case_again(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    let take = async |event| {
+        let now = store.purchase(&key(2, 1)).unwrap().unwrap();
+        store.write(Change::Step(step(&now, event).unwrap())).await.unwrap().unwrap();
+        let cases = store.open_cases().unwrap();
+        cases.iter().map(|case| case.why.clone()).collect::<Vec<_>>().join(",")
+    };
+    live(store, purchase(2, 1, State::Sent), &[]).await;
+    assert_eq!(take(Event::GiveUp).await, "doubt");
+    assert_eq!(take(Event::Reroute).await, "");
+    assert_eq!(take(Event::Submit).await, "");
+    assert_eq!(take(Event::GiveUp).await, "doubt");
+    assert_eq!(take(Event::Deny).await, "");
+    let said = upstream_says(&store.purchase(&key(2, 1)).unwrap().unwrap(), "delivered");
+    for _ in 0..3 {
+        let case = Some(Case { why: CaseKind::Clash, proof: said.clone() });
+        let keep = Change::Keep { key: key(2, 1), proof: said.clone(), case, at: NOW };
+        store.write(keep).await.unwrap().unwrap();
+    }
+    let cases = store.open_cases().unwrap();
+    let shown: Vec<_> = cases.iter().map(|c| (c.key, c.why.as_str(), c.text.as_str())).collect();
+    let text = "upstream sim-2 said delivered: delivered, says the upstream";
+    assert_eq!(shown, [(key(2, 1), "clash", text)]);
+    assert_eq!(store.evidence(&key(2, 1)).unwrap().len(), 1 + 3);
+    world.assert_sound();
+}
+
+pub async fn environments_and_accounts_do_not_meet(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 10 * TOTAL, "in").await;
+    live(store, purchase(2, 1, State::Sent), &[]).await;
+    let elsewhere = [
+        PurchaseKey { environment: Environment::Sandbox, ..key(2, 1) },
+        PurchaseKey { account: AccountId(3), ..key(2, 1) },
+        key(2, 2),
+    ];
+    for foreign in elsewhere {
+        assert_eq!(store.purchase(&foreign).unwrap(), None);
+        assert_eq!(store.attempts(&foreign).unwrap(), []);
+    }
+    assert_eq!(store.any_purchase(PurchaseId(1)).unwrap().unwrap().key, key(2, 1));
+    // Live money cannot be spent in the sandbox or by another account; the reference is free there.
+    let mut sandbox = purchase(2, 5, State::Sent);
+    sandbox.key.environment = Environment::Sandbox;
+    sandbox.reference = "R1".to_owned();
+    let of_another = Purchase { reference: "R1".to_owned(), ..purchase(3, 6, State::Sent) };
+    for purchase in [sandbox, of_another] {
+        let answer = store.write(open(purchase)).await.unwrap();
+        assert_eq!(answer, Err(Denial::Short { available: 0 }));
+    }
+    assert_eq!(store.available(AccountId(2), Environment::Live, Currency::USD).unwrap(), None);
+    assert_eq!(wallet(store, 3), (0, 0, 0));
+    world.assert_sound();
+}
+
+/// When a quote is accepted, the balance after this hold is stored, not the balance at the quote.
+pub async fn a_hold_at_acceptance_stores_the_remaining_balance(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 3 * TOTAL, "in").await;
+    live(store, purchase(2, 1, State::Quoted), &[]).await;
+    live(store, purchase(2, 2, State::Sent), &[]).await;
+    let quoted = store.purchase(&key(2, 1)).unwrap().unwrap();
+    store.write(Change::Step(step(&quoted, Event::Authorise).unwrap())).await.unwrap().unwrap();
+    assert_eq!(store.purchase(&key(2, 1)).unwrap().unwrap().available_after, bdt(TOTAL));
+}
+
+/// Upstreams may send a NUL, which PostgreSQL refuses in a text.
+pub async fn a_nul_in_a_text_stops_nothing(world: World) {
+    let store = &world.store;
+    let Change::PostJournal(mut posting) = fund(Reason::Deposit, 2, 2 * TOTAL, "in") else {
+        panic!()
+    };
+    posting.note = "pa\0per".to_owned();
+    store.write(Change::PostJournal(posting)).await.unwrap().unwrap();
+    let sent = live(store, purchase(2, 1, State::Sent), &[]).await;
+    let proof = upstream_says(&sent, "delivered").saying("don\0e");
+    let Decided::Move(delivers) = settle::decide(&sent, Event::Deliver, proof, NOW) else {
+        panic!("it delivers");
+    };
+    store.write(Change::Step(delivers)).await.unwrap().unwrap();
+    let said = store.attempts(&key(2, 1)).unwrap()[0].text.clone().unwrap();
+    assert_eq!(said.replace(['\0', '\u{fffd}'], "?"), "don?e");
+    world.assert_sound();
+}
+
+/// A slip is stored with the evidence that brought it, by a step or later. The first slip of each
+/// upstream stays.
+pub async fn a_slip_is_stored_with_its_evidence(world: World) {
+    let store = &world.store;
+    deposit(store, 2, TOTAL, "in").await;
+    let sim = UpstreamCode::new("sim");
+    let slip = |digit: &str| {
+        let token = |kind| Token::new(&digit.repeat(20), Some("4.5".into()), kind).unwrap();
+        let mut slip = Slip::of_tokens(vec![token(TokenKind::Credit), token(TokenKind::KeyChange)]);
+        slip.charges = vec![Charge { label: "RE levy".into(), amount: bdt(6) }];
+        slip.tariff = Some("Domestic".into());
+        slip
+    };
+    let opened = live(store, purchase(2, 1, State::Sent), &[]).await;
+    let proof = Proof { slip: Some(Box::new(slip("1"))), ..upstream_says(&opened, "delivered") };
+    let Decided::Move(delivers) = settle::decide(&opened, Event::Deliver, proof, NOW) else {
+        panic!("it delivers");
+    };
+    assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), None);
+    store.write(Change::Step(delivers)).await.unwrap().unwrap();
+    assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), Some(slip("1")));
+    // Another upstream's slip is stored beside it, and later slips replace neither.
+    let other = UpstreamCode::new("other");
+    let source = Source::Upstream { attempt: 1, upstream: other.clone() };
+    let proof = Proof { slip: Some(Box::new(slip("2"))), ..Proof::new(source, "delivered") };
+    let keep = Change::Keep { key: key(2, 1), proof, case: None, at: NOW };
+    store.write(keep).await.unwrap().unwrap();
+    for (upstream, digit) in [(&sim, "3"), (&other, "4")] {
+        let (upstream, slip) = (upstream.clone(), Box::new(slip(digit)));
+        let later = Change::KeepSlip { key: key(2, 1), upstream, slip, at: NOW };
+        store.write(later).await.unwrap().unwrap();
+    }
+    assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), Some(slip("1")));
+    assert_eq!(store.slip(&key(2, 1), &other).unwrap(), Some(slip("2")));
+    assert_eq!(store.slip(&key(3, 1), &sim).unwrap(), None);
+}

@@ -1,0 +1,6 @@
+//! SQLite in a data folder: opening, copies, refusals of the database itself, a full disk.
+
+mod backup;
+mod disk_full;
+mod opening;
+mod refusals;
