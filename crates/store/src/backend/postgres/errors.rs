@@ -17,23 +17,14 @@ pub(super) fn fault(error: &Error) -> Fault {
     }
 }
 
-/// Whether a retry may succeed soon: no connection, a server that is starting, stopping or no
+/// Codes of errors after which a retry may succeed soon: a server that is starting, stopping or no
 /// longer the primary, too many connections, a deadlock, a lock timeout.
+const TRANSIENT: [&str; 10] =
+    ["25006", "25P03", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57P05"];
+
+/// Whether a retry may succeed soon; class 08 is a lost connection.
 fn is_transient(code: &str) -> bool {
-    code.starts_with("08")
-        || matches!(
-            code,
-            "25006"
-                | "25P03"
-                | "40001"
-                | "40P01"
-                | "53300"
-                | "55P03"
-                | "57P01"
-                | "57P02"
-                | "57P03"
-                | "57P05"
-        )
+    code.starts_with("08") || TRANSIENT.contains(&code)
 }
 
 /// Whether the connection can still be used after this error: the server has answered, and it is

@@ -24,7 +24,8 @@ use tokio_postgres::{Error, Statement};
 /// Combined statements that are cached; batches need a few dozen kinds.
 const COMBINED_MAX: usize = 256;
 
-/// Identifies a prepared statement by the address of its text, or of its parts' texts.
+/// Identifies a prepared statement by the address of its text: for one row, for sets of rows, or
+/// several sets with the months of their partitions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum StatementName {
     One(usize),
@@ -46,20 +47,30 @@ impl Postgres {
         sql: &'static str,
         is_for_sets: bool,
     ) -> Result<Statement, Fault> {
-        let connection = self.connection.as_ref().ok_or_else(silent)?;
         let address = sql.as_ptr() as usize;
-        let cached = connection
-            .prepared
-            .get(&address)
-            .and_then(|known| if is_for_sets { known.sets.as_ref() } else { known.one.as_ref() });
-        if let Some(statement) = cached {
-            return Ok(statement.clone());
+        let name = match is_for_sets {
+            true => StatementName::Sets(address),
+            false => StatementName::One(address),
+        };
+        if let Some(statement) = self.cached(&name)? {
+            return Ok(statement);
         }
-        if !is_for_sets {
-            return self.prepare_statement(StatementName::One(address), sql.to_owned());
+        let text = match is_for_sets {
+            true => for_sets(sql, self.prepared(sql, false)?.params(), 1)?,
+            false => sql.to_owned(),
+        };
+        self.prepare_statement(name, text)
+    }
+
+    fn cached(&self, name: &StatementName) -> Result<Option<Statement>, Fault> {
+        let connection = self.connection.as_ref().ok_or_else(silent)?;
+        Ok(connection.statements.get(name).cloned())
+    }
+
+    fn cache(&mut self, name: StatementName, statement: Statement) {
+        if let Some(connection) = &mut self.connection {
+            connection.statements.insert(name, statement);
         }
-        let one = self.prepared(sql, false)?;
-        self.prepare_statement(StatementName::Sets(address), for_sets(sql, one.params(), 1)?)
     }
 
     fn prepare_statement(&mut self, name: StatementName, text: String) -> Result<Statement, Fault> {
@@ -67,33 +78,18 @@ impl Postgres {
         self.drain()?;
         let reply = wait(client.prepare(&text), self.timeout);
         let statement = self.first_error_or(reply)?;
-        // Which changes meet in a batch is random. A full cache is cleared: what is in regular use
-        // comes back soon.
+        // Which changes meet in a batch is random. When there are too many combined statements, all
+        // are dropped: those in regular use come back soon.
+        let is_single = |name: &StatementName| !matches!(name, StatementName::Combined(_));
         if let Some(connection) = &mut self.connection
-            && connection.combined.len() >= COMBINED_MAX
+            && connection.statements.keys().filter(|name| !is_single(name)).count() >= COMBINED_MAX
         {
-            connection.combined.clear();
-            self.texts.retain(|name, _| !matches!(name, StatementName::Combined(_)));
+            connection.statements.retain(|name, _| is_single(name));
+            self.texts.retain(|name, _| is_single(name));
         }
-        self.cache(&name, &statement);
+        self.cache(name.clone(), statement.clone());
         self.texts.insert(name, text);
         Ok(statement)
-    }
-
-    fn cache(&mut self, name: &StatementName, statement: &Statement) {
-        let Some(connection) = &mut self.connection else { return };
-        let statement = statement.clone();
-        match name {
-            StatementName::One(address) => {
-                connection.prepared.entry(*address).or_default().one = Some(statement);
-            }
-            StatementName::Sets(address) => {
-                connection.prepared.entry(*address).or_default().sets = Some(statement);
-            }
-            StatementName::Combined(parts) => {
-                connection.combined.insert(parts.clone(), statement);
-            }
-        }
     }
 
     /// Prepares on a new connection, in one round trip, all statements that earlier connections
@@ -109,7 +105,7 @@ impl Postgres {
         }
         for (name, at_once, future) in preparing {
             match at_once.or_else(|| wait(future, self.timeout)) {
-                Some(Ok(statement)) => self.cache(&name, &statement),
+                Some(Ok(statement)) => self.cache(name, statement),
                 // Whoever needs this statement prepares it again and gets the error.
                 Some(Err(error)) if error.as_db_error().is_some() => drop(self.texts.remove(&name)),
                 Some(Err(error)) => return Err(self.failed(&error)),
@@ -206,9 +202,10 @@ impl Postgres {
 
     /// The statement that executes these groups, prepared once per connection.
     fn prepared_combined(&mut self, groups: &[Group]) -> Result<Statement, Fault> {
-        let name: Vec<_> = groups.iter().map(|g| (g.sql.as_ptr() as usize, g.month)).collect();
-        if let Some(known) = self.connection.as_ref().and_then(|c| c.combined.get(&name)) {
-            return Ok(known.clone());
+        let parts = groups.iter().map(|g| (g.sql.as_ptr() as usize, g.month)).collect();
+        let name = StatementName::Combined(parts);
+        if let Some(statement) = self.cached(&name)? {
+            return Ok(statement);
         }
         let mut parts = Vec::with_capacity(groups.len());
         for Group { sql, month, expected, .. } in groups {
@@ -216,7 +213,7 @@ impl Postgres {
             parts.push(Part { sql, month: *month, types, is_counted: expected.is_some() });
         }
         let text = combined_sql(&parts)?;
-        self.prepare_statement(StatementName::Combined(name), text)
+        self.prepare_statement(name, text)
     }
 
     /// Reads all pending replies; the first error counts.

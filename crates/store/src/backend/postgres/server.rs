@@ -5,11 +5,11 @@
 //! client's futures need none; nobody waits without a limit for a server that does not answer.
 
 use super::errors::{fault, silent, text_of};
+use super::pipeline::StatementName;
 use super::primary::{self, NewestPrimary};
 use super::tls::Tls;
 use super::wait::wait;
 use crate::fault::{Fault, OpenError};
-use domain::Month;
 use futures_util::future::poll_fn;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -54,18 +54,7 @@ pub(super) struct Connection {
     /// Whether the server has sent a warning since this was last cleared.
     pub(super) warned: Arc<AtomicBool>,
     timeline: u32,
-    /// By the address of the statement's text.
-    pub(super) prepared: HashMap<usize, Prepared>,
-    /// Statements that combine several sets, by the addresses of their parts' texts and their
-    /// months.
-    pub(super) combined: HashMap<Vec<(usize, Option<Month>)>, Statement>,
-}
-
-/// The two forms of a prepared statement: for one row, and for a set of rows.
-#[derive(Default)]
-pub(super) struct Prepared {
-    pub(super) one: Option<Statement>,
-    pub(super) sets: Option<Statement>,
+    pub(super) statements: HashMap<StatementName, Statement>,
 }
 
 impl Server {
@@ -153,8 +142,7 @@ impl Server {
             client: Arc::new(opened.client),
             warned: opened.warned,
             timeline: opened.identity.timeline,
-            prepared: HashMap::new(),
-            combined: HashMap::new(),
+            statements: HashMap::new(),
         })
     }
 

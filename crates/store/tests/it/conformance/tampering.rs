@@ -135,7 +135,7 @@ const TAMPERINGS: [(&str, &str); 50] = [
     ),
     ("a balance", "UPDATE ledger_accounts SET balance = balance + 100 WHERE id = 4"),
     (
-        "money proxy two wallets",
+        "money between two wallets",
         "UPDATE ledger_accounts SET balance = balance - 100 WHERE id = 4; \
          UPDATE ledger_accounts SET balance = balance + 100 WHERE id = 10",
     ),

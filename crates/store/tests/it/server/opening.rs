@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Barrier};
 use store::Store;
 
-/// Compares the error, with these texts replaced because they change from run to run.
+/// Compares the error; the texts that differ in every run are replaced.
 fn refused(url: &str, replaced: &[(&str, &str)], expected: Expect) {
     let error = Store::connect(url).err().expect("it opened");
     let text = replaced.iter().fold(error.to_string(), |text, (from, to)| text.replace(from, to));
