@@ -94,7 +94,10 @@ pub async fn a_bad_change_does_not_sink_its_batch(world: World) {
     changes.insert(11, user(11, "taken@example.org"));
     changes.insert(22, user(12, ""));
     let lost = key(2, 999);
-    changes.insert(33, Change::Keep { key: lost, proof: staff_say("who?"), case: None, at: NOW });
+    changes.insert(
+        33,
+        Change::KeepEvidence { key: lost, proof: staff_say("who?"), case: None, at: NOW },
+    );
     let answers = write_all(store, changes).await;
     let failed: Vec<usize> =
         (0..).zip(&answers).filter(|(_, a)| a.is_err()).map(|(i, _)| i).collect();
@@ -236,11 +239,11 @@ const fn seconds(s: u64) -> Duration {
 pub async fn a_job_has_one_taker_until_its_lease_ends(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    assert_eq!(store.next_due().unwrap(), None);
+    assert_eq!(store.next_job_due().unwrap(), None);
     for id in 1..=20 {
         live(store, purchase(2, id, State::Sent), &[]).await;
     }
-    assert_eq!(store.next_due().unwrap(), Some(NOW.after(seconds(25))));
+    assert_eq!(store.next_job_due().unwrap(), Some(NOW.after(seconds(25))));
     assert_eq!(claim(store, seconds(24), 100).await, []);
     let takers = (0..8)
         .map(|_| Change::LeaseJobs { now: NOW.after(seconds(25)), lease: seconds(60), limit: 4 })
@@ -274,7 +277,7 @@ pub async fn whoever_lost_a_job_cannot_put_it_off(world: World) {
     let put_off = async |job: DueJob, s| {
         let change = Change::PutOff { job, until: NOW.after(seconds(s)) };
         assert_eq!(store.write(change).await.unwrap(), Ok(Done::Written));
-        store.next_due().unwrap().unwrap()
+        store.next_job_due().unwrap().unwrap()
     };
     let first = claim(store, seconds(25), 1).await[0];
     let second = claim(store, seconds(85), 1).await[0];
@@ -349,7 +352,7 @@ pub async fn a_first_answer_is_kept_for_ever(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     let asked = reference(2, ReferenceScope::IrechargeKey, "K-1");
-    let remember = |status, body: &str| Change::Remember {
+    let remember = |status, body: &str| Change::KeepResponse {
         reference: asked.clone(),
         status,
         body: body.to_owned(),
@@ -365,12 +368,15 @@ pub async fn a_first_answer_is_kept_for_ever(world: World) {
     let by = Some(StoredReference { purchase: Some(key(2, 1)), digest });
     assert_eq!(store.stored_reference(&asked).unwrap(), by);
     assert_eq!(store.stored_reference(&reference(2, ReferenceScope::Irecharge, "R1")).unwrap(), by);
-    assert_eq!(store.replay(&asked).unwrap(), None);
+    assert_eq!(store.kept_response(&asked).unwrap(), None);
     store.write(remember(200, "{\"a\": \"é\"}")).await.unwrap().unwrap();
     store.write(remember(500, "later")).await.unwrap().unwrap();
-    assert_eq!(store.replay(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
+    assert_eq!(store.kept_response(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
     let world = world.reopened();
-    assert_eq!(world.store.replay(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
+    assert_eq!(
+        world.store.kept_response(&asked).unwrap(),
+        Some((200, "{\"a\": \"é\"}".to_owned()))
+    );
 }
 
 pub async fn a_second_doubt_opens_its_case_again(world: World) {
@@ -391,7 +397,7 @@ pub async fn a_second_doubt_opens_its_case_again(world: World) {
     let said = upstream_says(&store.purchase(&key(2, 1)).unwrap().unwrap(), "delivered");
     for _ in 0..3 {
         let case = Some(Case { why: CaseKind::Clash, proof: said.clone() });
-        let keep = Change::Keep { key: key(2, 1), proof: said.clone(), case, at: NOW };
+        let keep = Change::KeepEvidence { key: key(2, 1), proof: said.clone(), case, at: NOW };
         store.write(keep).await.unwrap().unwrap();
     }
     let cases = store.open_cases().unwrap();
@@ -697,7 +703,7 @@ pub async fn a_slip_is_kept_with_its_word(world: World) {
     let other = UpstreamCode::new("other");
     let source = Source::Upstream { attempt: 1, upstream: other.clone() };
     let proof = Proof { slip: Some(Box::new(slip("2"))), ..Proof::new(source, "delivered") };
-    let keep = Change::Keep { key: key(2, 1), proof, case: None, at: NOW };
+    let keep = Change::KeepEvidence { key: key(2, 1), proof, case: None, at: NOW };
     store.write(keep).await.unwrap().unwrap();
     for (upstream, digit) in [(&sim, "3"), (&other, "4")] {
         let (upstream, slip) = (upstream.clone(), Box::new(slip(digit)));

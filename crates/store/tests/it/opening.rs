@@ -107,7 +107,7 @@ async fn data_of_the_first_version() {
         assert_eq!((holder.user.mobile, holder.user.name), (None, None));
         assert_eq!(holder.account.name, "House");
         assert!(store.devices_of(holder.account.id).unwrap().is_empty());
-        assert_eq!(store.audit().unwrap().lies, 0);
+        assert_eq!(store.audit().unwrap().findings_count, 0);
     }
 }
 
@@ -158,7 +158,7 @@ async fn a_database_with_a_hole() {
         Ok(store) => {
             let audit = store.audit();
             let is_told = match &audit {
-                Ok(report) => report.lies > 0,
+                Ok(report) => report.findings_count > 0,
                 Err(Fault::Disk(_) | Fault::Corrupt(_) | Fault::Database(_)) => true,
                 Err(
                     Fault::DiskFull(_)
@@ -219,7 +219,7 @@ async fn a_demo_of_the_first_version_on_postgresql() {
 
 async fn goes_on(store: &Store) {
     let report = store.audit().unwrap();
-    assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+    assert_eq!((report.findings_count, &report.findings), (0, &Vec::new()));
     assert_eq!((report.purchases, report.open), (5, 3));
     let purchases = store.latest_purchases(None, 10).unwrap();
     assert!(purchases.iter().all(|p| p.product.is_none() && p.operator == "GP"));
@@ -242,5 +242,5 @@ async fn goes_on(store: &Store) {
     let opened = store.write(world::open(bill.clone())).await.unwrap();
     assert_eq!(opened, Ok(Done::Opened { available_after: 0 }));
     assert_eq!(store.purchase(&bill.key).unwrap().unwrap().product, bill.product);
-    assert_eq!(store.audit().unwrap().lies, 0);
+    assert_eq!(store.audit().unwrap().findings_count, 0);
 }

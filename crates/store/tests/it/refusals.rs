@@ -116,11 +116,11 @@ async fn what_waits_too_long_is_taken_back_and_what_was_begun_is_not() {
     let paper = |text: &str| fund(domain::ledger::journal::Reason::Deposit, 2, 5, text);
     let soon = Duration::from_millis(300);
     let (begun, taken_back, ()) = tokio::join!(
-        world.store.write_soon(paper("begun"), soon),
+        world.store.write_within(paper("begun"), soon),
         async {
             // The writer has the first in hand by now.
             tokio::time::sleep(soon / 3).await;
-            world.store.write_soon(paper("late"), soon).await
+            world.store.write_within(paper("late"), soon).await
         },
         async {
             tokio::time::sleep(soon * 3).await;

@@ -27,7 +27,7 @@ async fn books(world: World) -> Home {
     world.closed()
 }
 
-type Audited = Result<store::Report, store::Fault>;
+type Audited = Result<store::AuditReport, store::Fault>;
 
 /// Changes a copy of the books past all that the database refuses, and audits it.
 fn tamper(books: &Home, statements: &str) -> Audited {
@@ -203,11 +203,11 @@ fn found_in(books: &Home) -> String {
         table += &format!("{name}\n");
         match tamper(books, statements) {
             Ok(report) => {
-                if report.lies == 0 {
+                if report.findings_count == 0 {
                     missed.push(name);
                 }
-                for complaint in &report.complaints {
-                    table += &format!("    {complaint}\n");
+                for finding in &report.findings {
+                    table += &format!("    {finding}\n");
                 }
             }
             Err(fault) => table += &format!("    {fault}\n"),

@@ -98,7 +98,7 @@ impl World {
     }
 
     /// What the audit found; nothing, or the test fails with what lies.
-    pub fn assert_sound(&self) -> store::Report {
+    pub fn assert_sound(&self) -> store::AuditReport {
         assert_sound(&self.store)
     }
 }
@@ -119,9 +119,9 @@ impl Home {
     }
 }
 
-pub fn assert_sound(store: &Store) -> store::Report {
+pub fn assert_sound(store: &Store) -> store::AuditReport {
     let report = store.audit().unwrap();
-    assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+    assert_eq!((report.findings_count, &report.findings), (0, &Vec::new()));
     assert!(report.sums.values().all(|sum| *sum == 0), "{:?}", report.sums);
     assert_eq!(store.quick_audit().unwrap(), Vec::<String>::new());
     report
