@@ -12,7 +12,7 @@ use engine::Engine;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
-use store::{Closing, Filed, audit_month};
+use store::{ArchiveFile, Closing, audit_month};
 
 /// What lies beside an archive's file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    fn new(filed: &Filed, file: &str) -> Manifest {
+    fn new(filed: &ArchiveFile, file: &str) -> Manifest {
         let closing = &filed.closing;
         Manifest {
             month: closing.month.to_string(),
@@ -77,7 +77,7 @@ pub(crate) fn write(
     closing: &Closing,
     folder: &Path,
     is_wanted: &dyn Fn() -> bool,
-) -> anyhow::Result<(Filed, Manifest)> {
+) -> anyhow::Result<(ArchiveFile, Manifest)> {
     let name = file_name(closing.month);
     let path = folder.join(&name);
     let stage = folder.join(format!("{name}.partial"));
@@ -91,9 +91,9 @@ pub(crate) fn write(
         .write_archive(closing, &stage, is_wanted)
         .with_context(|| format!("{} cannot be written", stage.display()))?;
     let audit = audit_month(&stage).context("the archive cannot be read")?;
-    let wrong = audit.report.complaints.join("; ");
+    let wrong = audit.report.findings.join("; ");
     ensure!(
-        audit.report.lies == 0,
+        audit.report.findings_count == 0,
         "what would be archived does not balance, and nothing was removed: {wrong}"
     );
     fs::rename(&stage, &path).with_context(unwritable(folder))?;

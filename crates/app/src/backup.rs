@@ -17,7 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use store::{Change, Ending, HaltChange, HeldFolder, Report, Store, audit_file};
+use store::{AuditReport, Change, HaltChange, HeldFolder, LedgerEnd, Store, audit_file};
 use tempfile::TempDir;
 
 const DATABASE: &str = "saldo.db";
@@ -60,7 +60,7 @@ pub(crate) enum BackupDone {
     /// It is there.
     Whole(Manifest),
     /// It does not balance, and was not kept.
-    Lies(Report),
+    Lies(AuditReport),
 }
 
 impl Manifest {
@@ -97,7 +97,7 @@ pub(crate) fn take(
     let database = stage.path().join(DATABASE);
     engine.copy_store_to(&database, is_wanted).context("the database cannot be copied")?;
     let (ending, report) = audit_file(&database).context("the copy cannot be read")?;
-    if report.lies > 0 {
+    if report.findings_count > 0 {
         return Ok(BackupDone::Lies(report));
     }
     let mut files = BTreeMap::from([(DATABASE.to_owned(), listed(&database)?)]);
@@ -173,7 +173,7 @@ pub(crate) async fn restore(
         refuse_other(&data_dir.join(name), listed)?;
     }
     let report = halt_and_audit(stage.path(), &manifest, now).await?;
-    if report.lies > 0 {
+    if report.findings_count > 0 {
         return Ok(BackupDone::Lies(report));
     }
     // The database last: a folder without one is no installation, and can be restored into again.
@@ -192,11 +192,11 @@ async fn halt_and_audit(
     stage: &Path,
     manifest: &Manifest,
     now: Timestamp,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<AuditReport> {
     // Opening it brings the schema of an older Saldo up to date.
     let store = Store::open(stage)?;
     let (ending, report) = audit_file(&stage.join(DATABASE)).context("the copy cannot be read")?;
-    if report.lies > 0 {
+    if report.findings_count > 0 {
         return Ok(report);
     }
     ensure_ends_as_told(manifest, &ending, &report)?;
@@ -269,7 +269,11 @@ fn refuse_other(path: &Path, expected: &Listed) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ensure_ends_as_told(told: &Manifest, ending: &Ending, report: &Report) -> anyhow::Result<()> {
+fn ensure_ends_as_told(
+    told: &Manifest,
+    ending: &LedgerEnd,
+    report: &AuditReport,
+) -> anyhow::Result<()> {
     ensure!(
         told.last_hash == ending.last_hash
             && told.journals == report.journals

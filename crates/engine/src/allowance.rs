@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use store::{Allowed, Change, Done};
+use store::{CallGrant, Change, Done};
 use tokio::sync::Notify;
 
 type Who = (AccountId, Environment);
@@ -140,16 +140,16 @@ impl Engine {
             let share = shares.entry((account, environment)).or_default();
             let is_spent = share.left == 0;
             let unused = if now < share.until { 0 } else { std::mem::take(&mut share.left) };
-            let want = share.wants(limit, is_spent);
+            let calls = share.wants(limit, is_spent);
             share.used = 0;
-            let back = (unused, share.taken_s);
-            Change::Allow { account, environment, limit, want, back, now_s }
+            let taken_s = share.taken_s;
+            Change::GrantCalls { account, environment, limit, calls, unused, taken_s, now_s }
         };
         let answer = self.inner.store.write(change).await;
         let (now, mut shares) = (self.monotonic(), self.shares());
         let share = shares.entry((account, environment)).or_default();
         match answer {
-            Ok(Ok(Done::Allowed(Allowed { granted, left, reset_s }))) => {
+            Ok(Ok(Done::Calls(CallGrant { granted, left, reset_s }))) => {
                 if now >= share.until {
                     share.left = 0;
                 }

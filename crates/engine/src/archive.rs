@@ -10,8 +10,8 @@ use domain::upstream::{AttemptRef, cleaned};
 use domain::{Month, PurchaseId};
 use std::path::{Path, PathBuf};
 use store::{
-    Archive, ArchiveChange, ArchiveDone, ArchivesAudit, Change, Closing, Done, Fault, Filed,
-    LateWord,
+    Archive, ArchiveChange, ArchiveDone, ArchiveFile, ArchivesAudit, Change, Closing, Done, Fault,
+    LateOutcome,
 };
 
 impl Engine {
@@ -41,12 +41,12 @@ impl Engine {
         closing: &Closing,
         file: &Path,
         is_wanted: &dyn Fn() -> bool,
-    ) -> Result<Filed, Fault> {
+    ) -> Result<ArchiveFile, Fault> {
         self.inner.store.write_archive(closing, file, is_wanted)
     }
 
     /// Notes that a file has a month: the live books begin after it.
-    pub async fn file_month(&self, filed: Filed, name: String) -> Result<(), Refusal> {
+    pub async fn file_month(&self, filed: ArchiveFile, name: String) -> Result<(), Refusal> {
         let month = filed.closing.month;
         let change = ArchiveChange::File { filed: Box::new(filed), name, at: self.now() };
         let done = self.archive(change).await?;
@@ -92,7 +92,7 @@ impl Engine {
                 Done::Opened { .. }
                 | Done::Written
                 | Done::Posted { .. }
-                | Done::Allowed(_)
+                | Done::Calls(_)
                 | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)
@@ -117,8 +117,8 @@ impl Engine {
     }
 
     /// For staff: what upstreams said about purchases that are archived, oldest first.
-    pub fn late_words(&self) -> Result<Vec<LateWord>, Fault> {
-        self.inner.store.late_words()
+    pub fn late_outcomes(&self) -> Result<Vec<LateOutcome>, Fault> {
+        self.inner.store.late_outcomes()
     }
 
     pub(crate) fn is_archived(&self, id: PurchaseId) -> Result<bool, Fault> {
@@ -127,7 +127,7 @@ impl Engine {
 
     /// Keeps for staff what an upstream said, its `word`, text and reference, about a purchase of a closed
     /// month. It moves nothing.
-    pub(crate) async fn keep_late_word(
+    pub(crate) async fn keep_late_outcome(
         &self,
         attempt: AttemptRef,
         word: &str,
@@ -135,7 +135,7 @@ impl Engine {
         reference: Option<&str>,
     ) -> Result<(), Fault> {
         tracing::error!(%attempt, said = word, "an upstream speaks of a purchase that is archived: a case for staff");
-        let late = LateWord {
+        let late = LateOutcome {
             purchase: attempt.purchase,
             attempt: attempt.number,
             word: word.to_owned(),
@@ -144,18 +144,22 @@ impl Engine {
             at: self.now(),
         };
         // Nothing in it can be denied: it needs nothing.
-        self.inner.store.write(Change::Archive(ArchiveChange::Hear(late))).await.map(|_| ())
+        self.inner
+            .store
+            .write(Change::Archive(ArchiveChange::KeepLateOutcome(late)))
+            .await
+            .map(|_| ())
     }
 
     /// Closes what was said about an archived purchase; `false`: nothing was.
-    pub(crate) async fn close_late_words(
+    pub(crate) async fn close_late_outcomes(
         &self,
         purchase: PurchaseId,
         by: &str,
         evidence: &str,
     ) -> Result<bool, Refusal> {
         let (by, evidence) = (by.to_owned(), evidence.to_owned());
-        let close = ArchiveChange::CloseWords { purchase, by, evidence, at: self.now() };
+        let close = ArchiveChange::CloseLateOutcomes { purchase, by, evidence, at: self.now() };
         Ok(self.archive(close).await? == ArchiveDone::Written)
     }
 }

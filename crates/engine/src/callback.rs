@@ -50,7 +50,7 @@ impl Engine {
         says: &str,
     ) -> Result<(), Fault> {
         if self.is_archived(attempt.purchase)? {
-            return self.keep_late_word(attempt, WORD, Some(says), None).await;
+            return self.keep_late_outcome(attempt, WORD, Some(says), None).await;
         }
         let purchase = self.inner.store.any_purchase(attempt.purchase)?;
         let Some(purchase) = purchase else {
@@ -93,7 +93,7 @@ impl Engine {
         }
         let source = Source::Upstream { attempt: attempt.number, upstream: code.clone() };
         let proof = Proof::new(source, WORD).saying(&text);
-        let change = Change::Keep { key: purchase.key, proof, case: None, at: self.now() };
+        let change = Change::KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
         // Nothing in it can be denied: it needs nothing.
         self.inner.store.write(change).await.map(|_| ())
     }

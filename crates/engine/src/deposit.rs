@@ -52,7 +52,7 @@ impl Engine {
             Ok(
                 Done::Opened { .. }
                 | Done::Written
-                | Done::Allowed(_)
+                | Done::Calls(_)
                 | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)

@@ -43,8 +43,8 @@ impl Engine {
 
     /// The last journal and its hash, for whoever keeps outside the books how far they were; `None`
     /// before the first.
-    pub fn books_end(&self) -> Result<Option<(i64, [u8; 32])>, Fault> {
-        self.inner.store.books_end()
+    pub fn ledger_end(&self) -> Result<Option<(i64, [u8; 32])>, Fault> {
+        self.inner.store.ledger_end()
     }
 
     /// Whether a journal that was seen before is in the books or in an archive: in books that were put

@@ -39,8 +39,8 @@ pub use people::{AccessToken, LogIn, PushDevice, SignUp, User};
 pub use quote::Quote;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, Page, Replayed, StatementLine,
-    Tried,
+    DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, Page,
+    ReplayScope, StatementLine,
 };
 pub use vault::{Unreadable, Vault};
 pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
@@ -199,7 +199,7 @@ impl Engine {
     }
 
     /// The whole audit, off the request path.
-    pub async fn audit(&self) -> Result<store::Report, Fault> {
+    pub async fn audit(&self) -> Result<store::AuditReport, Fault> {
         let engine = self.clone();
         let audit = tokio::task::spawn_blocking(move || engine.inner.store.audit());
         audit.await.map_err(|_| Fault::Closed)?

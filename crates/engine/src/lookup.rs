@@ -64,9 +64,9 @@ impl Engine {
         states: &[State],
         page: Page,
     ) -> Result<Vec<Purchase>, Refusal> {
-        let whose = (caller.account, caller.environment, scope);
+        let (account, environment) = (caller.account, caller.environment);
         let states = states.to_vec();
-        self.list(move |store| store.purchases_of(whose, &states, page)).await
+        self.list(move |store| store.purchases_of(account, environment, scope, &states, page)).await
     }
 
     /// Reads a list beside the threads that answer: it may take longer than a look-up.

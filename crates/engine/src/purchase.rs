@@ -157,7 +157,7 @@ impl Engine {
             self.inner.in_flight.leave(attempt, self.monotonic());
         }
         let open = Change::Open { reference_keys, digest, opening };
-        let verdict = self.inner.store.write_soon(open, limits::BEGUN_WITHIN).await;
+        let verdict = self.inner.store.write_within(open, limits::BEGUN_WITHIN).await;
         if let (Some(attempt), false) = (leaving, matches!(verdict, Ok(Ok(_)))) {
             self.inner.in_flight.withdraw(attempt);
         }
@@ -170,7 +170,7 @@ impl Engine {
             Ok(
                 Done::Written
                 | Done::Posted { .. }
-                | Done::Allowed(_)
+                | Done::Calls(_)
                 | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)
@@ -219,7 +219,7 @@ impl Engine {
         // Archived: used up, and no more is known of it.
         let purchase = self.inner.store.purchase(&key).map_err(fault)?;
         let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
-        let replay = self.inner.store.replay(&reference).map_err(fault)?;
+        let replay = self.inner.store.kept_response(&reference).map_err(fault)?;
         let replay = replay.map(|(status, body)| Replay { status, body });
         Ok(FirstTime::No(PurchaseOutcome::Before { purchase: Box::new(purchase), replay }))
     }
@@ -233,7 +233,7 @@ impl Engine {
         replay: Replay,
     ) {
         let reference = key_reference(caller, scope, key);
-        let change = Change::Remember { reference, status: replay.status, body: replay.body };
+        let change = Change::KeepResponse { reference, status: replay.status, body: replay.body };
         // Losing it costs nothing: a replay then renders the purchase as it stands.
         if let Err(fault) = self.inner.store.write(change).await {
             tracing::warn!(%fault, "the first answer to an idempotency key could not be kept");

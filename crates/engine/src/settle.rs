@@ -338,7 +338,8 @@ impl Engine {
         }
         tracing::error!(purchase = %purchase.key.id, state = purchase.state.code(), said = case.proof.word, "contradicts our books: a case for staff");
         let proof = case.proof.clone();
-        let change = Change::Keep { key: purchase.key, proof, case: Some(case), at: self.now() };
+        let change =
+            Change::KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };
         // Nothing in it can be denied: it needs nothing.
         let _ = self.inner.store.write(change).await?;
         Ok(StepResult::Stayed(purchase))

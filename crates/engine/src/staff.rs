@@ -99,7 +99,7 @@ impl Engine {
             let says = "Say who closes it, and what was found.".to_owned();
             return Err(Refusal::Invalid(vec![FieldError { field: "evidence", says }]));
         }
-        if self.close_late_words(id, by, evidence).await? {
+        if self.close_late_outcomes(id, by, evidence).await? {
             return Ok(());
         }
         let purchase = self.any(id)?;

@@ -1,26 +1,54 @@
 //! Accounts, logins and keys: rows in, rows out.
+//!
+//! A login is written here and read in `people`, which knows its sessions and devices too. Of a
+//! password or a secret key only a hash is stored.
 
 use crate::backend::{Sql, all, first};
-use crate::change::User;
 use crate::fault::Fault;
 use crate::ledger;
 use crate::read;
 use domain::Environment;
 use domain::account::{Account, AccountId, Key, Plan};
 use domain::clock::Timestamp;
+use domain::ids::UserId;
 use domain::ledger::journal::{LedgerAccount, Purpose};
 use domain::money::Currency;
 
-/// A key pair with the account it belongs to.
+/// A key pair with its account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyHolder {
-    /// The pair.
+    /// The key pair, revoked or not.
     pub key: Key,
-    /// Its account.
+    /// The account that it belongs to, active or not.
     pub account: Account,
 }
 
-const ACCOUNT: &str = "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at FROM accounts WHERE id = $1";
+/// A login, as stored: the password's hash only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its number.
+    pub id: UserId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// The address it logs in with: trimmed, in small letters.
+    pub email: String,
+    /// Its mobile number, in national form.
+    pub mobile: Option<String>,
+    /// The person's name.
+    pub name: Option<String>,
+    /// What it may do: `owner`, `operator`, `approver`, …
+    pub role: String,
+    /// Argon2id, PHC string.
+    pub password_hash: String,
+    /// Whether it may log in.
+    pub is_active: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+const ACCOUNT: &str = "SELECT id, role, name, is_active, plan, per_minute, subscribed_until,
+        opened_at
+    FROM accounts WHERE id = $1";
 
 /// An account.
 pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>, Fault> {
@@ -31,7 +59,8 @@ pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>,
 pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>, Fault> {
     all(
         sql,
-        "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at FROM accounts ORDER BY id",
+        "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at
+         FROM accounts ORDER BY id",
         &[],
         read::account,
     )
@@ -41,7 +70,8 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>, Fault> {
 pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<KeyHolder>, Fault> {
     let key = first(
         sql,
-        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at
+        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
+             revoked_at
          FROM keys WHERE open_key = $1",
         &[open_key.into()],
         read::key,
@@ -56,21 +86,24 @@ pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<Key
 pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>, Fault> {
     all(
         sql,
-        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at
+        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
+             revoked_at
          FROM keys WHERE account_id = $1 ORDER BY id",
         &[account.0.into()],
         read::key,
     )
 }
 
-/// Makes an account, or replaces what it is.
+/// Inserts an account, or updates it.
 pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<(), Fault> {
     let plan = a.subscription.map(|s| s.plan);
     sql.execute(
-        "INSERT INTO accounts (id, role, name, is_active, plan, per_minute, subscribed_until, opened_at)
+        "INSERT INTO accounts (id, role, name, is_active, plan, per_minute, subscribed_until,
+             opened_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name, is_active = excluded.is_active,
-             plan = excluded.plan, per_minute = excluded.per_minute, subscribed_until = excluded.subscribed_until",
+         ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name,
+             is_active = excluded.is_active, plan = excluded.plan, per_minute = excluded.per_minute,
+             subscribed_until = excluded.subscribed_until",
         &[
             a.id.0.into(),
             a.role.code().into(),
@@ -85,12 +118,15 @@ pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes a login, or replaces what it is.
+/// Inserts a login, or updates it.
 pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<(), Fault> {
     sql.execute(
-        "INSERT INTO users (id, account_id, email, mobile, name, role, password_hash, is_active, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (id) DO UPDATE SET email = excluded.email, mobile = excluded.mobile, name = excluded.name, role = excluded.role,
-             password_hash = excluded.password_hash, is_active = excluded.is_active",
+        "INSERT INTO users (id, account_id, email, mobile, name, role, password_hash, is_active,
+             created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (id) DO UPDATE SET email = excluded.email, mobile = excluded.mobile,
+             name = excluded.name, role = excluded.role, password_hash = excluded.password_hash,
+             is_active = excluded.is_active",
         &[
             u.id.0.into(),
             u.account.0.into(),
@@ -106,14 +142,16 @@ pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes a key pair, or replaces its settings.
+/// Inserts a key pair, or updates its allow list and whether it is revoked.
 pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Result<(), Fault> {
     let allow_list = serde_json::to_string(&k.allow_list.lines())
         .map_err(|error| Fault::corrupt(error.to_string()))?;
     sql.execute(
-        "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at, created_at)
+        "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail,
+             allow_list, revoked_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list, revoked_at = excluded.revoked_at",
+         ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list,
+             revoked_at = excluded.revoked_at",
         &[
             k.id.0.into(),
             k.account.0.into(),
@@ -129,7 +167,7 @@ pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Resu
     Ok(())
 }
 
-/// Opens a wallet: its ledger accounts lie side by side, as they are used together.
+/// Opens a wallet: its ledger accounts get adjacent ids, because they are used together.
 pub(crate) fn open_wallet(
     sql: &mut dyn Sql,
     owner: AccountId,
@@ -142,29 +180,35 @@ pub(crate) fn open_wallet(
     Ok(())
 }
 
-/// Keeps the mark of the master key that seals this data, unless there is one.
-pub(crate) fn mark_master_key(sql: &mut dyn Sql, mark: &[u8; 32]) -> Result<(), Fault> {
+/// Keeps the tag of the master key that seals this data, unless there is one.
+pub(crate) fn keep_master_key(sql: &mut dyn Sql, tag: &[u8; 32]) -> Result<(), Fault> {
     sql.execute(
         "INSERT INTO marks (name, mark) VALUES ('master key', $1) ON CONFLICT DO NOTHING",
-        &[mark.into()],
+        &[tag.into()],
     )?;
     Ok(())
 }
 
-/// The mark of the master key that seals this data; `None` until one is kept.
+/// The tag of the master key that seals this data; `None` until one is kept.
 pub(crate) fn master_key(sql: &mut dyn Sql) -> Result<Option<[u8; 32]>, Fault> {
     first(sql, "SELECT mark FROM marks WHERE name = 'master key'", &[], |row| {
         row.bytes(0)?.try_into().map_err(|_| Fault::corrupt("the master key's mark"))
     })
 }
 
-/// The highest id of accounts, logins, keys, sessions and devices: new ones go on from there.
+/// The highest id of accounts, logins, keys, sessions, devices and endpoints: new ones go on from
+/// there.
 pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
     let highest = first(
         sql,
-        "SELECT max(id) FROM (SELECT coalesce(max(id), 0) AS id FROM accounts UNION ALL SELECT coalesce(max(id), 0) FROM users
-         UNION ALL SELECT coalesce(max(id), 0) FROM keys UNION ALL SELECT coalesce(max(id), 0) FROM sessions
-         UNION ALL SELECT coalesce(max(id), 0) FROM devices UNION ALL SELECT coalesce(max(id), 0) FROM endpoints) AS ids",
+        "SELECT max(id) FROM (
+             SELECT coalesce(max(id), 0) AS id FROM accounts
+             UNION ALL SELECT coalesce(max(id), 0) FROM users
+             UNION ALL SELECT coalesce(max(id), 0) FROM keys
+             UNION ALL SELECT coalesce(max(id), 0) FROM sessions
+             UNION ALL SELECT coalesce(max(id), 0) FROM devices
+             UNION ALL SELECT coalesce(max(id), 0) FROM endpoints
+         ) AS ids",
         &[],
         |row| row.int(0),
     )?;

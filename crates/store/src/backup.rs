@@ -1,56 +1,58 @@
-//! Copies of a store that serves, and what must be known about a copy before it is trusted.
+//! Copies of a store in use, and the audit of a copy before it is trusted.
 //!
-//! A copy is one snapshot: pages are read under one reading Tx, which in WAL mode holds no writer
-//! up. Not here: what else belongs to a backup (keys, a manifest), which is the app's matter.
+//! A copy is one snapshot: its pages are read in one reading Tx, which in WAL mode does not block
+//! the writer. Not here: what else belongs to a backup (keys, a manifest), which is the app's.
 
 use crate::backend::sqlite::{Folder, Sqlite, fault, make_private_file};
 use crate::backend::{all, first};
-use crate::{Fault, OpenError, Report, Store, verify};
+use crate::fault::{Fault, OpenError};
+use crate::store::{Location, Store};
+use crate::verify::{self, AuditReport};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
 use std::path::Path;
 
-/// Pages copied at a time: 1 MiB. Between two steps it is looked whether the copy is still wanted.
-const PAGES_A_STEP: i32 = 256;
-/// Steps after which the copy is flushed. One flush of everything at the end would keep the
-/// writer's own flushes waiting on the same disk.
+/// Pages copied in one step: 1 MiB. Before each step the copy checks whether it is still wanted.
+const STEP_PAGES: i32 = 256;
+/// Steps between two flushes of the copy. One flush of everything at the end would delay the
+/// writer's own flushes on the same disk.
 const FLUSH_EVERY: usize = 8;
-/// Complaints of SQLite's own check that are kept.
-const COMPLAINTS_KEPT: usize = 20;
+/// Findings of SQLite's own check that are kept.
+const FINDINGS_KEPT: usize = 20;
 
-/// What names the state of a ledger, beside what the audit counts.
+/// What identifies the state of a ledger, besides the counts of its audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct LedgerEnd {
     /// The schema's version.
     pub schema: i64,
-    /// The number of the last journal; 0 without one.
+    /// The number of the last journal; 0 without journals.
     pub last_journal: i64,
-    /// The end of the chain of journals, in hexadecimal digits; empty without one.
+    /// The last journal's hash in hexadecimal digits; empty without journals.
     pub last_hash: String,
 }
 
-/// A data folder that is kept from every other Saldo process until this is dropped.
+/// A data folder that no other Saldo process can use until this is dropped.
 #[derive(Debug)]
 pub struct HeldFolder {
     _folder: Folder,
 }
 
 impl HeldFolder {
-    /// Makes the folder if need be and holds it; refuses what [`Store::open`] refuses.
+    /// Makes the folder if need be and locks it; refuses what [`Store::open`] refuses.
     pub fn take(path: &Path) -> Result<HeldFolder, OpenError> {
         Ok(HeldFolder { _folder: Folder::lock(path)? })
     }
 }
 
 impl Store {
-    /// Copies the database as it is at this moment into a new file, flushed, for its owner alone;
-    /// answers its bytes. The writer goes on meanwhile; its log grows until the copy is done. Ends
-    /// with [`Fault::Closed`] once the copy is not wanted any more. Blocks: call it off the
-    /// request path.
+    /// Copies the database as it is at this moment into a new file, flushed and readable by its
+    /// owner alone; answers its size in bytes. The writer goes on meanwhile; the WAL grows until
+    /// the copy is done. Ends with [`Fault::Closed`] once the copy is not wanted any more. Blocks:
+    /// call it off the request path.
     pub fn copy_to(&self, file: &Path, is_wanted: &dyn Fn() -> bool) -> Result<u64, Fault> {
         let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
-        let Some(folder) = self.folder() else {
+        let Location::Folder(folder) = self.location() else {
             return Err(Fault::Database(
                 "a database on a server is copied by its own tools (pg_basebackup, pg_dump)".into(),
             ));
@@ -75,9 +77,9 @@ fn copy(
 ) -> Result<(), Fault> {
     let mut target =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
-    // Nothing to go back to: a copy that is cut off is thrown away.
+    // No journal: a copy that is interrupted is thrown away.
     target.execute_batch("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;").map_err(fault)?;
-    // One Tx for all steps: without it each step would see another state, and begin anew.
+    // One Tx for all steps: without it each step would see a newer state, and start again.
     source.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;").map_err(fault)?;
     {
         let backup = Backup::new(source, &mut target).map_err(fault)?;
@@ -85,7 +87,7 @@ fn copy(
             if !is_wanted() {
                 return Err(Fault::Closed);
             }
-            match backup.step(PAGES_A_STEP).map_err(fault)? {
+            match backup.step(STEP_PAGES).map_err(fault)? {
                 StepResult::Done => break,
                 StepResult::More if step.is_multiple_of(FLUSH_EVERY) => {
                     flush.sync_data().map_err(|error| Fault::Database(error.to_string()))?;
@@ -98,7 +100,7 @@ fn copy(
         }
     }
     source.execute_batch("COMMIT").map_err(fault)?;
-    // One file that stands for itself, and can be read without a log beside it.
+    // So the copy is one file, which can be read without a WAL beside it.
     let journal: String =
         target.query_row("PRAGMA journal_mode=DELETE", [], |row| row.get(0)).map_err(fault)?;
     match journal.as_str() {
@@ -107,21 +109,21 @@ fn copy(
     }
 }
 
-/// Audits a database that need not be open, and changes nothing: SQLite's own check, then the
-/// whole audit. Its schema must be this version's.
-pub fn audit_file(file: &Path) -> Result<(Ending, Report), Fault> {
+/// Audits a database file without changing it: SQLite's own check, then the whole audit. Its schema
+/// must be this version's.
+pub fn audit_file(file: &Path) -> Result<(LedgerEnd, AuditReport), Fault> {
     let mut lite = Sqlite::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let broken =
         all(&mut lite, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
     let mut report = verify::audit(&mut lite)?;
-    for says in broken.into_iter().filter(|says| says != "ok").take(COMPLAINTS_KEPT) {
-        report.lies += 1;
-        report.complaints.push(format!("the database's own check: {says}"));
+    for finding in broken.into_iter().filter(|finding| finding != "ok").take(FINDINGS_KEPT) {
+        report.findings_count += 1;
+        report.findings.push(format!("the database's own check: {finding}"));
     }
     let last =
         first(&mut lite, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
             Ok((row.int(0)?, row.bytes(1)?.iter().map(|byte| format!("{byte:02x}")).collect()))
         })?;
     let (last_journal, last_hash) = last.unwrap_or_default();
-    Ok((Ending { schema: lite.pragma("user_version")?, last_journal, last_hash }, report))
+    Ok((LedgerEnd { schema: lite.pragma("user_version")?, last_journal, last_hash }, report))
 }

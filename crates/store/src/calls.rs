@@ -1,6 +1,6 @@
-//! The one count of an account's calls that all nodes share.
+//! Counts of an account's calls in the last minute, shared by all nodes.
 //!
-//! Read with everything else that a batch mentions, judged in memory, written once.
+//! Read with everything else that a batch mentions, changed in memory, written once per batch.
 
 use crate::backend::{Row, SetQuery, Sql, WriteKey};
 use crate::fault::Fault;
@@ -8,105 +8,112 @@ use domain::account::{AccountId, Environment};
 use domain::rate::Minute;
 use std::collections::HashMap;
 
-/// Whose calls.
-pub(crate) type Who = (AccountId, Environment);
+/// The account that calls, and the environment that it calls.
+pub(crate) type Caller = (AccountId, Environment);
 
-/// What came of asking for calls.
+/// The answer to a request for calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowed {
-    /// As many may be made.
+pub struct CallGrant {
+    /// How many calls may be made.
     pub granted: u32,
-    /// So many are left for others.
+    /// How many are left in this minute, for all nodes.
     pub left: u32,
-    /// Seconds until the oldest call that counts is given back.
+    /// Seconds until the oldest counted call no longer counts.
     pub reset_s: u64,
 }
 
-/// The minutes that a batch mentions.
-#[derive(Debug, Default)]
-pub(crate) struct Calls {
-    minutes: HashMap<Who, Minute>,
-    /// As the last commit left them, as far as they are known: good for a Tx that fails if anybody
-    /// else wrote since.
-    left: HashMap<Who, Minute>,
-}
-
-/// Callers that are remembered: some 10 MB. Past that it begins anew.
-const REMEMBERED_MAX: usize = 20_000;
-
-/// What a node asks for.
+/// A node's request for calls.
 pub(crate) struct CallQuota {
+    /// Calls a minute.
     pub(crate) limit: u32,
+    /// How many calls are wanted.
     pub(crate) calls: u32,
-    /// Calls that were taken at a second and not made.
-    pub(crate) back: (u32, u64),
+    /// How many of the calls taken in the second `taken_s` were not made.
+    pub(crate) unused: u32,
+    pub(crate) taken_s: u64,
     pub(crate) now_s: u64,
 }
 
-impl Calls {
-    pub(crate) fn ask(whose: &[Who]) -> SetQuery<'static> {
+/// Callers in the cache: some 10 MB. Past that it is cleared.
+const CACHED_MAX: usize = 20_000;
+
+/// The counts that a batch mentions, and those after the last commit.
+#[derive(Debug, Default)]
+pub(crate) struct CallCounts {
+    minutes: HashMap<Caller, Minute>,
+    /// As far as they are known. If another node has written since, the database rejects an
+    /// optimistic batch that is built on them.
+    last_minutes: HashMap<Caller, Minute>,
+}
+
+impl CallCounts {
+    /// Asks for the counts of callers.
+    pub(crate) fn ask(callers: &[Caller]) -> SetQuery<'static> {
         let mut ask = SetQuery::new(
             "SELECT at_s, slots FROM calls WHERE account_id = $1 AND environment = $2",
             2,
         );
-        for (account, environment) in whose {
+        for (account, environment) in callers {
             ask.add(&[account.0.into(), environment.code().into()]);
         }
         ask
     }
 
-    /// Forgets the batch before.
-    pub(crate) fn open(&mut self) {
+    /// Drops the counts of the batch before.
+    pub(crate) fn begin(&mut self) {
         self.minutes.clear();
     }
 
-    /// Counts on from what the last commit left; false if that is not known of all.
-    pub(crate) fn recall(&mut self, whose: &[Who]) -> bool {
+    /// Begins with the counts after the last commit; `false` if not all of them are cached.
+    pub(crate) fn begin_with_last(&mut self, callers: &[Caller]) -> bool {
         self.minutes.clear();
-        let known = whose.iter().map_while(|who| Some((*who, self.left.get(who)?.clone())));
-        self.minutes.extend(known);
-        self.minutes.len() == whose.len()
+        let last = |caller: &Caller| Some((*caller, self.last_minutes.get(caller)?.clone()));
+        self.minutes.extend(callers.iter().map_while(last));
+        self.minutes.len() == callers.len()
     }
 
-    /// Remembers what a commit left.
-    pub(crate) fn leave(&mut self) {
-        if self.left.len() > REMEMBERED_MAX {
-            self.left.clear();
+    /// Keeps the counts after a commit.
+    pub(crate) fn keep(&mut self) {
+        if self.last_minutes.len() > CACHED_MAX {
+            self.last_minutes.clear();
         }
-        self.left.extend(self.minutes.drain());
+        self.last_minutes.extend(self.minutes.drain());
     }
 
-    /// Forgets what somebody else may have changed.
+    /// Drops what another node may have changed.
     pub(crate) fn forget(&mut self) {
-        self.left.clear();
+        self.last_minutes.clear();
     }
 
-    pub(crate) fn take_row(&mut self, who: Who, row: &dyn Row) -> Result<(), Fault> {
+    /// Reads a row of [`CallCounts::ask`].
+    pub(crate) fn read_row(&mut self, caller: Caller, row: &dyn Row) -> Result<(), Fault> {
         let broken = || Fault::corrupt("a count of calls");
         let at_s = u64::try_from(row.int(0)?).map_err(|_| broken())?;
         let minute = Minute::from_bytes(row.bytes(1)?, at_s).ok_or_else(broken)?;
-        self.minutes.insert(who, minute);
+        self.minutes.insert(caller, minute);
         Ok(())
     }
 
-    pub(crate) fn allow(&mut self, who: Who, want: &CallQuota) -> Allowed {
-        let minute = self.minutes.entry(who).or_insert_with(|| Minute::new(want.now_s));
-        let (unused, taken_s) = want.back;
-        minute.give_back(unused, taken_s);
-        minute.advance(want.now_s);
-        let granted = minute.take(want.calls, want.limit);
-        Allowed { granted, left: minute.left(want.limit), reset_s: minute.gives_back_in_s() }
+    /// Grants as many calls as the minute has left.
+    pub(crate) fn grant(&mut self, caller: Caller, quota: &CallQuota) -> CallGrant {
+        let minute = self.minutes.entry(caller).or_insert_with(|| Minute::new(quota.now_s));
+        minute.give_back(quota.unused, quota.taken_s);
+        minute.advance(quota.now_s);
+        let granted = minute.take(quota.calls, quota.limit);
+        CallGrant { granted, left: minute.left(quota.limit), reset_s: minute.gives_back_in_s() }
     }
 
-    /// Writes what the batch counted.
+    /// Writes the counts of the batch.
     pub(crate) fn write(&self, sql: &mut dyn Sql) -> Result<(), Fault> {
         for ((account, environment), minute) in &self.minutes {
             let at_s = i64::try_from(minute.at_s()).map_err(|_| Fault::corrupt("a second"))?;
+            let slots = minute.to_bytes();
             sql.defer(
                 "INSERT INTO calls (account_id, environment, at_s, slots) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (account_id, environment) DO UPDATE SET at_s = excluded.at_s, slots = excluded.slots",
+                 ON CONFLICT (account_id, environment) DO UPDATE SET at_s = excluded.at_s,
+                     slots = excluded.slots",
                 WriteKey::Last,
-                &[account.0.into(), environment.code().into(), at_s.into(), (&minute.to_bytes()).into()],
+                &[account.0.into(), environment.code().into(), at_s.into(), (&slots).into()],
                 Some(1),
             )?;
         }

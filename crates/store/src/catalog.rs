@@ -1,4 +1,7 @@
-//! The catalog: rows in, rows out. Read whole, because it is used whole.
+//! The catalog: rows in, rows out.
+//!
+//! It is read whole, because it is used whole. A change notifies the other nodes, which read it
+//! again.
 
 use crate::backend::{Sql, Value, all};
 use crate::fault::Fault;
@@ -13,40 +16,56 @@ use serde::{Deserialize, Serialize};
 /// Everything that prices and routes a purchase.
 pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
     Ok(Catalog {
-        countries: all(sql, "SELECT code, name, currency, calling_code, trunk, length, begins FROM countries ORDER BY code", &[], read::country)?,
+        countries: all(
+            sql,
+            "SELECT code, name, currency, calling_code, trunk, length, begins
+             FROM countries ORDER BY code",
+            &[],
+            read::country,
+        )?,
         operators: all(
             sql,
-            "SELECT o.id, o.code, o.aliases, o.name, o.country, o.service, o.logo, o.prefixes, o.prepaid_least, o.prepaid_most,
-                    o.postpaid_least, o.postpaid_most, o.offers, o.is_active, c.currency
+            "SELECT o.id, o.code, o.aliases, o.name, o.country, o.service, o.logo, o.prefixes,
+                 o.prepaid_least, o.prepaid_most, o.postpaid_least, o.postpaid_most, o.offers,
+                 o.is_active, c.currency
              FROM operators o JOIN countries c ON c.code = o.country ORDER BY o.id",
             &[],
             read::operator,
         )?,
-        categories: all(sql, "SELECT id, name, description, logo FROM categories ORDER BY id", &[], read::category)?,
+        categories: all(
+            sql,
+            "SELECT id, name, description, logo FROM categories ORDER BY id",
+            &[],
+            read::category,
+        )?,
         products: all(
             sql,
-            "SELECT id, name, title, description, ref_name, operator, category_id, kind, currency, price, least, most, bill_format,
-                    fields, checks_bill, receipt, logo, is_active FROM products ORDER BY id",
+            "SELECT id, name, title, description, ref_name, operator, category_id, kind, currency,
+                 price, least, most, bill_format, fields, checks_bill, receipt, logo, is_active
+             FROM products ORDER BY id",
             &[],
             read::product,
         )?,
         prices: all(
             sql,
-            "SELECT id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most FROM prices ORDER BY id",
+            "SELECT id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat,
+                 share_ppm, least, most
+             FROM prices ORDER BY id",
             &[],
             read::price,
         )?,
         routes: all(
             sql,
-            "SELECT id, environment, operator, kind, recipient_ends, upstreams, needs_approval FROM routes ORDER BY id",
+            "SELECT id, environment, operator, kind, recipient_ends, upstreams, needs_approval
+             FROM routes ORDER BY id",
             &[],
             read::route,
         )?,
     })
 }
 
-/// Tells every node that something of a topic has changed.
-pub(crate) fn spread(sql: &mut dyn Sql, topic: &str) -> Result<(), Fault> {
+/// Notifies every node that something of a topic has changed.
+pub(crate) fn notify_nodes(sql: &mut dyn Sql, topic: &str) -> Result<(), Fault> {
     sql.execute("UPDATE news SET revision = revision + 1 WHERE topic = $1", &[topic.into()])
         .map(drop)
 }
@@ -56,14 +75,16 @@ fn json(list: &[impl AsRef<str>]) -> Result<String, Fault> {
     serde_json::to_string(&list).map_err(|error| Fault::corrupt(error.to_string()))
 }
 
-/// Makes a country, or replaces it.
+/// Inserts a country, or replaces it.
 pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<(), Fault> {
     let length =
         i64::try_from(c.numbering.length).map_err(|_| Fault::corrupt("a number's length"))?;
     sql.execute(
-        "INSERT INTO countries (code, name, currency, calling_code, trunk, length, begins) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (code) DO UPDATE SET name = excluded.name, currency = excluded.currency, calling_code = excluded.calling_code,
-             trunk = excluded.trunk, length = excluded.length, begins = excluded.begins",
+        "INSERT INTO countries (code, name, currency, calling_code, trunk, length, begins)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (code) DO UPDATE SET name = excluded.name, currency = excluded.currency,
+             calling_code = excluded.calling_code, trunk = excluded.trunk, length = excluded.length,
+             begins = excluded.begins",
         &[
             (&c.code).into(),
             (&c.name).into(),
@@ -77,19 +98,21 @@ pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes an operator, or replaces it.
+/// Inserts an operator, or replaces it.
 pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault> {
     let (aliases, prefixes) = (json(&o.aliases)?, json(&o.prefixes)?);
     let least = |limits: Option<Limits>| Value::from(limits.map(|l| l.least.minor()));
     let most = |limits: Option<Limits>| Value::from(limits.map(|l| l.most.minor()));
     sql.execute(
-        "INSERT INTO operators (id, code, aliases, name, country, service, logo, prefixes, prepaid_least, prepaid_most,
-                                postpaid_least, postpaid_most, offers, is_active)
+        "INSERT INTO operators (id, code, aliases, name, country, service, logo, prefixes,
+             prepaid_least, prepaid_most, postpaid_least, postpaid_most, offers, is_active)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         ON CONFLICT (id) DO UPDATE SET code = excluded.code, aliases = excluded.aliases, name = excluded.name,
-             country = excluded.country, service = excluded.service, logo = excluded.logo, prefixes = excluded.prefixes,
-             prepaid_least = excluded.prepaid_least, prepaid_most = excluded.prepaid_most, postpaid_least = excluded.postpaid_least,
-             postpaid_most = excluded.postpaid_most, offers = excluded.offers, is_active = excluded.is_active",
+         ON CONFLICT (id) DO UPDATE SET code = excluded.code, aliases = excluded.aliases,
+             name = excluded.name, country = excluded.country, service = excluded.service,
+             logo = excluded.logo, prefixes = excluded.prefixes,
+             prepaid_least = excluded.prepaid_least, prepaid_most = excluded.prepaid_most,
+             postpaid_least = excluded.postpaid_least, postpaid_most = excluded.postpaid_most,
+             offers = excluded.offers, is_active = excluded.is_active",
         &[
             o.id.into(),
             (&o.code).into(),
@@ -110,17 +133,18 @@ pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault>
     Ok(())
 }
 
-/// Makes a family of products, or replaces it.
+/// Inserts a category of products, or replaces it.
 pub(crate) fn set_category(sql: &mut dyn Sql, c: &Category) -> Result<(), Fault> {
     sql.execute(
         "INSERT INTO categories (id, name, description, logo) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description, logo = excluded.logo",
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
+             logo = excluded.logo",
         &[c.id.0.into(), (&c.name).into(), (&c.description).into(), (&c.logo).into()],
     )?;
     Ok(())
 }
 
-/// A field that a product asks for, as stored.
+/// A field that a product requires, in its stored form (JSON).
 #[derive(Serialize, Deserialize)]
 pub(crate) struct FieldRow {
     pub(crate) name: String,
@@ -130,7 +154,7 @@ pub(crate) struct FieldRow {
     pub(crate) length_most: usize,
 }
 
-/// Makes a product, or replaces it.
+/// Inserts a product, or replaces it.
 pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
     let broken = |error: serde_json::Error| Fault::corrupt(error.to_string());
     let field = |f: &Field| FieldRow {
@@ -150,14 +174,17 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
         Pricing::Range(limits) => (None, Some(limits)),
     };
     sql.execute(
-        "INSERT INTO products (id, name, title, description, ref_name, operator, category_id, kind, currency, price, least, most,
-                               bill_format, fields, checks_bill, receipt, logo, is_active)
+        "INSERT INTO products (id, name, title, description, ref_name, operator, category_id, kind,
+             currency, price, least, most, bill_format, fields, checks_bill, receipt, logo,
+             is_active)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, title = excluded.title, description = excluded.description,
-             ref_name = excluded.ref_name, operator = excluded.operator, category_id = excluded.category_id, kind = excluded.kind,
-             currency = excluded.currency, price = excluded.price, least = excluded.least, most = excluded.most,
-             bill_format = excluded.bill_format, fields = excluded.fields, checks_bill = excluded.checks_bill,
-             receipt = excluded.receipt, logo = excluded.logo, is_active = excluded.is_active",
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, title = excluded.title,
+             description = excluded.description, ref_name = excluded.ref_name,
+             operator = excluded.operator, category_id = excluded.category_id, kind = excluded.kind,
+             currency = excluded.currency, price = excluded.price, least = excluded.least,
+             most = excluded.most, bill_format = excluded.bill_format, fields = excluded.fields,
+             checks_bill = excluded.checks_bill, receipt = excluded.receipt, logo = excluded.logo,
+             is_active = excluded.is_active",
         &[
             p.id.0.into(),
             (&p.name).into(),
@@ -182,14 +209,17 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes a price rule, or replaces it.
+/// Inserts a price rule, or replaces it.
 pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
     sql.execute(
-        "INSERT INTO prices (id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most)
+        "INSERT INTO prices (id, charge, account_id, plan, operator, kind, from_at, until_at,
+             currency, flat, share_ppm, least, most)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-         ON CONFLICT (id) DO UPDATE SET charge = excluded.charge, account_id = excluded.account_id, plan = excluded.plan,
-             operator = excluded.operator, kind = excluded.kind, from_at = excluded.from_at, until_at = excluded.until_at,
-             currency = excluded.currency, flat = excluded.flat, share_ppm = excluded.share_ppm, least = excluded.least, most = excluded.most",
+         ON CONFLICT (id) DO UPDATE SET charge = excluded.charge, account_id = excluded.account_id,
+             plan = excluded.plan, operator = excluded.operator, kind = excluded.kind,
+             from_at = excluded.from_at, until_at = excluded.until_at, currency = excluded.currency,
+             flat = excluded.flat, share_ppm = excluded.share_ppm, least = excluded.least,
+             most = excluded.most",
         &[
             p.id.into(),
             p.charge.code().into(),
@@ -209,14 +239,18 @@ pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes a route, or replaces it.
+/// Inserts a route, or replaces it.
 pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<(), Fault> {
     let upstreams: Vec<&str> = r.upstreams.iter().map(UpstreamCode::as_str).collect();
     let upstreams = json(&upstreams)?;
     sql.execute(
-        "INSERT INTO routes (id, environment, operator, kind, recipient_ends, upstreams, needs_approval) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (id) DO UPDATE SET environment = excluded.environment, operator = excluded.operator, kind = excluded.kind,
-             recipient_ends = excluded.recipient_ends, upstreams = excluded.upstreams, needs_approval = excluded.needs_approval",
+        "INSERT INTO routes (id, environment, operator, kind, recipient_ends, upstreams,
+             needs_approval)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (id) DO UPDATE SET environment = excluded.environment,
+             operator = excluded.operator, kind = excluded.kind,
+             recipient_ends = excluded.recipient_ends, upstreams = excluded.upstreams,
+             needs_approval = excluded.needs_approval",
         &[
             r.id.into(),
             r.environment.code().into(),

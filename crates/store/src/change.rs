@@ -1,25 +1,23 @@
 //! What the writer can be asked, and what it answers.
 //!
-//! A change is admitted whole or not at all. Not here: how it is written.
+//! A change is admitted whole or not at all. Not here: how it is written (`writer/`).
 
+use crate::accounts::User;
 use crate::archive::{ArchiveChange, ArchiveDone};
-use crate::calls::Allowed;
-use crate::endpoints::{Endpoint, EndpointChange};
+use crate::calls::CallGrant;
 use crate::halts::HaltChange;
 use crate::people::{PeopleChange, PeopleDone};
-use crate::pushes::{DuePush, PushChange};
-use crate::webhooks::{DueWebhook, WebhookChange};
+use crate::purchases::DueJob;
+use crate::webhooks::{DuePush, DueWebhook, Endpoint, EndpointChange, PushChange, WebhookChange};
 use domain::account::{Account, AccountId, Key};
 use domain::catalog::pricing::PriceRule;
 use domain::catalog::product::{Category, Product};
 use domain::catalog::routing::Route;
 use domain::catalog::{Country, Operator};
 use domain::clock::Timestamp;
-use domain::ids::UserId;
 use domain::ledger::admission::{Needs, PurchaseStep};
 use domain::ledger::journal::Journal;
 use domain::money::Currency;
-use domain::purchase::lifecycle::Job;
 use domain::purchase::settle::{Case, CaseKind, Move, Proof};
 use domain::purchase::slip::Slip;
 use domain::purchase::{PurchaseKey, ReferenceKey};
@@ -27,140 +25,142 @@ use domain::upstream::UpstreamCode;
 use domain::{Environment, PurchaseId};
 use std::time::Duration;
 
-/// One change that wants into a commit.
+/// One change to be committed.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A purchase that begins: references, purchase, hold, first attempt, job.
+    /// A purchase that opens: references, purchase, hold, first attempt, job.
     Open {
-        /// What it is named by; all must be free. The first is its own reference.
+        /// The references that name it; all must be free. The first is the purchase's own.
         reference_keys: Vec<ReferenceKey>,
         /// The digest of the request, kept with the references.
         digest: Option<[u8; 32]>,
-        /// What is written.
+        /// The purchase and everything that is written with it.
         opening: Box<Move>,
     },
     /// A purchase's next step: state by compare-and-swap, journal, attempt, job, event.
     Step(Box<Move>),
     /// Money paid in or out.
     PostJournal(Box<Posting>),
-    /// A word that moves nothing, kept as evidence; with a case if staff must look.
-    Keep {
-        /// About which purchase.
+    /// Evidence that moves nothing; with a case if staff must look into it.
+    KeepEvidence {
+        /// The purchase that the evidence is about.
         key: PurchaseKey,
-        /// What was said.
+        /// The evidence.
         proof: Proof,
-        /// Why staff are called.
+        /// The case that opens for staff.
         case: Option<Case>,
-        /// When.
+        /// When the evidence came in.
         at: Timestamp,
     },
     /// Closes a purchase's case, with what was found.
     CloseCase {
-        /// Of which purchase.
+        /// The purchase of the case.
         key: PurchaseKey,
-        /// Which case.
+        /// The kind of the case: a purchase has at most one open case of each kind.
         why: CaseKind,
         /// Who closes it, and what was found.
         proof: Proof,
-        /// When.
+        /// When it is closed.
         at: Timestamp,
     },
-    /// Takes jobs that are due, under a lease: nobody else gets them before it ends.
+    /// Leases jobs that are due: nobody else gets them before the lease ends.
     LeaseJobs {
-        /// Now.
+        /// The present time.
         now: Timestamp,
-        /// How long the taker has.
+        /// The duration of the lease.
         lease: Duration,
         /// At most this many.
         limit: u32,
     },
-    /// Puts off a job that was claimed; does nothing if somebody claimed it since, or it is done.
+    /// Puts off a leased job; does nothing if it was leased again since, or is done.
     PutOff {
-        /// The job, as it was claimed.
+        /// The job, as it was leased.
         job: DueJob,
-        /// Until when.
+        /// When it is due again.
         until: Timestamp,
     },
-    /// Keeps a slip that an upstream gave apart from the word that decided.
+    /// Keeps a slip that an upstream gave apart from the outcome that decided.
     KeepSlip {
-        /// Of which purchase.
+        /// The purchase that the slip is about.
         key: PurchaseKey,
-        /// Who gave it.
+        /// The upstream that gave it.
         upstream: UpstreamCode,
-        /// What it says.
+        /// The slip.
         slip: Box<Slip>,
-        /// When.
+        /// When it was given.
         at: Timestamp,
     },
-    /// Forgets runs of nodes whose lease has ended, if it still has, and makes due now what nobody who
-    /// lives has in hand: after a start, what the process before it left.
+    /// Removes runs whose lease has ended, if it still has, and makes everything due that no live
+    /// run works on: after a start, what the process before it left.
     TakeOver {
-        /// Runs that were seen dead.
+        /// Runs whose lease was seen to have ended.
         dead: Vec<DeadRun>,
-        /// Whether this run's own workers start only now: what it wrote before is in nobody's hands.
+        /// Whether this run's own workers start only now: they do not work on its rows yet.
         is_start: bool,
-        /// Now.
+        /// The present time.
         now: Timestamp,
     },
-    /// Takes calls of an account's minute ahead, counted over all nodes.
-    Allow {
-        /// Whose.
+    /// Takes calls of an account's minute in advance, counted over all nodes.
+    GrantCalls {
+        /// The caller.
         account: AccountId,
-        /// Where.
+        /// The environment that is called.
         environment: Environment,
         /// Calls a minute.
         limit: u32,
-        /// As many are wanted.
-        want: u32,
-        /// As many as were taken at that second were not made.
-        back: (u32, u64),
-        /// Now, in seconds.
+        /// How many calls are wanted.
+        calls: u32,
+        /// How many of the calls taken before were not made.
+        unused: u32,
+        /// The second in which those were taken.
+        taken_s: u64,
+        /// The present time, in seconds.
         now_s: u64,
     },
-    /// Keeps the first answer to a request with an idempotency key.
-    Remember {
-        /// The key, claimed by its purchase.
+    /// Keeps the first response to a request with an idempotency key.
+    KeepResponse {
+        /// The key, used up by its purchase.
         reference: ReferenceKey,
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
         /// The body, to the byte.
         body: String,
     },
-    /// What devices are told.
+    /// A change of pushes to devices.
     Push(PushChange),
-    /// What accounts' servers are told.
+    /// A change of webhooks to accounts' servers.
     Webhook(WebhookChange),
-    /// Where they are.
+    /// A change of endpoints and of their addresses' health.
     Endpoint(EndpointChange),
     /// Sets rows that are not money, each made or replaced whole: all of them or none.
     Set(Vec<Setting>),
-    /// What happens to logins.
+    /// A change of consumers' logins.
     People(PeopleChange),
-    /// Nothing is sent from now on, or everything again.
+    /// Begins or ends a halt.
     Halt(HaltChange),
-    /// What happens to months that are over.
+    /// A change of months that are over.
     Archive(ArchiveChange),
 }
 
 /// A node's run whose lease has ended, as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadRun {
-    /// Which.
+    /// The run's number.
     pub run: i64,
-    /// When its lease ended, by the database's clock: whoever has renewed it since lives.
+    /// When its lease ended, by the database's clock. A run that has renewed it since is alive.
     pub lease_until: i64,
 }
 
 /// Money paid into or out of a wallet.
 #[derive(Clone, Debug)]
 pub struct Posting {
-    /// What moves.
+    /// The movement of money.
     pub journal: Journal,
     /// Staff's own reference: the same payment is never booked twice.
     pub reference: ReferenceKey,
     /// Who booked it and why.
     pub note: String,
-    /// When.
+    /// When it is booked.
     pub at: Timestamp,
 }
 
@@ -175,15 +175,15 @@ pub enum Setting {
     Wallet(AccountId, Environment, Currency),
     /// A key pair, and when it was made.
     Key(Key, Timestamp),
-    /// A place that events are told to.
+    /// An endpoint that events are sent to.
     Endpoint(Endpoint),
-    /// The mark of the master key; the first one stays.
+    /// The tag of the master key; the first one stays.
     MasterKey([u8; 32]),
     /// A country.
     Country(Country),
     /// An operator.
     Operator(Operator),
-    /// A family of products.
+    /// A category of products.
     Category(Category),
     /// A product.
     Product(Product),
@@ -194,7 +194,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// The topic under which every node must know of it.
+    /// The topic under which other nodes are notified of it; `None`: they are not.
     pub(crate) const fn topic(&self) -> Option<&'static str> {
         match self {
             Setting::Country(_)
@@ -212,92 +212,55 @@ impl Setting {
     }
 }
 
-/// A login, as stored: the password's hash only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Which.
-    pub id: UserId,
-    /// Of which account.
-    pub account: AccountId,
-    /// What it logs in with: without spaces around it, in small letters.
-    pub email: String,
-    /// Its mobile number, in national form.
-    pub mobile: Option<String>,
-    /// How the person is called.
-    pub name: Option<String>,
-    /// What it may do: `owner`, `operator`, `approver`, …
-    pub role: String,
-    /// Argon2id, PHC string.
-    pub password_hash: String,
-    /// One that is not may not come in.
-    pub is_active: bool,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// A job that was claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DueJob {
-    /// Of which purchase.
-    pub key: PurchaseKey,
-    /// What is owed.
-    pub job: Job,
-    /// As which version the purchase owed it; a later one owes another job.
-    pub version: u32,
-    /// How often it was put off.
-    pub tries: u32,
-    /// The claim's number: whoever holds an older one has lost the job.
-    pub epoch: i64,
-}
-
-/// What was done.
+/// What the writer answers once a change is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// The purchase is open; its wallet's available minor units right after the hold.
+    /// The purchase is open.
     Opened {
-        /// Minor units.
+        /// The wallet's available minor units right after the hold.
         available_after: i64,
     },
-    /// The step is taken, the word kept, the row set.
+    /// The change is written; there is nothing more to report.
     Written,
-    /// The money is booked; the wallet's available minor units right after.
+    /// The journal is posted.
     Posted {
-        /// Minor units.
+        /// The wallet's available minor units right after.
         available_after: i64,
     },
-    /// As many calls may be made.
-    Allowed(Allowed),
-    /// The jobs that were claimed.
+    /// How many calls may be made.
+    Calls(CallGrant),
+    /// The jobs that were leased.
     Leased(Vec<DueJob>),
-    /// The pushes that were claimed.
+    /// The pushes that were leased.
     Pushes(Vec<DuePush>),
-    /// The webhooks that were claimed.
+    /// The webhooks that were leased.
     Webhooks(Vec<DueWebhook>),
-    /// How many rows it was.
+    /// How many rows were changed.
     Counted(usize),
-    /// What became of a change of logins.
+    /// The result of a change of logins.
     People(PeopleDone),
-    /// What became of a month.
+    /// The result of a change of months.
     Archive(ArchiveDone),
 }
 
 impl Change {
-    /// Whether all that it builds on is in what it [`needs`](Change::needs), and whatever of that is
-    /// not so makes what it writes fail: a reference that is used, a version that has passed.
-    pub(crate) const fn says_what_it_builds_on(&self) -> bool {
+    /// Whether it may be in an optimistic batch: everything that it relies on is in its
+    /// [`needs`](Change::needs), and the database rejects its rows if any of that does not hold,
+    /// such as a reference that is used up or a version that has passed.
+    pub(crate) const fn can_be_optimistic(&self) -> bool {
         match self {
-            // Counts of calls are remembered as balances are.
+            // Counts of calls are cached as balances are.
             Change::Open { .. }
             | Change::Step(_)
             | Change::PostJournal(_)
-            | Change::Allow { .. } => true,
-            Change::Keep { .. }
+            | Change::GrantCalls { .. } => true,
+            Change::KeepEvidence { .. }
             | Change::CloseCase { .. }
             | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
             | Change::TakeOver { .. }
-            | Change::Remember { .. }
+            | Change::KeepResponse { .. }
             | Change::Push(_)
             | Change::Set(_)
             | Change::People(_)
@@ -334,14 +297,14 @@ impl Change {
                 step: None,
                 journal: Some(&posting.journal),
             },
-            Change::Keep { .. }
+            Change::KeepEvidence { .. }
             | Change::CloseCase { .. }
             | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
             | Change::TakeOver { .. }
-            | Change::Allow { .. }
-            | Change::Remember { .. }
+            | Change::GrantCalls { .. }
+            | Change::KeepResponse { .. }
             | Change::Push(_)
             | Change::Webhook(_)
             | Change::Endpoint(_)
@@ -352,20 +315,21 @@ impl Change {
         }
     }
 
-    /// The purchase whose rows it writes, if they are such that stay.
+    /// The purchase whose history it changes. It is refused if that purchase's month is closed.
+    /// Jobs, leases and webhooks are not history.
     pub(crate) fn purchase(&self) -> Option<PurchaseId> {
         match self {
             Change::Open { opening: step, .. } | Change::Step(step) => Some(step.after.key.id),
-            Change::Keep { key, .. }
+            Change::KeepEvidence { key, .. }
             | Change::CloseCase { key, .. }
             | Change::KeepSlip { key, .. }
-            | Change::Push(PushChange::Again { key, .. }) => Some(key.id),
+            | Change::Push(PushChange::Resend { key, .. }) => Some(key.id),
             Change::PostJournal(_)
             | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::TakeOver { .. }
-            | Change::Allow { .. }
-            | Change::Remember { .. }
+            | Change::GrantCalls { .. }
+            | Change::KeepResponse { .. }
             | Change::Push(
                 PushChange::Lease { .. } | PushChange::End(_) | PushChange::PutOff { .. },
             )
@@ -378,19 +342,19 @@ impl Change {
         }
     }
 
-    /// When it moves money, if it does.
+    /// The time of its journal, if it has one.
     pub(crate) fn moves_at(&self) -> Option<Timestamp> {
         match self {
             Change::Open { opening: step, .. } | Change::Step(step) => Some(step.after.updated_at),
             Change::PostJournal(posting) => Some(posting.at),
-            Change::Keep { .. }
+            Change::KeepEvidence { .. }
             | Change::CloseCase { .. }
             | Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::KeepSlip { .. }
             | Change::TakeOver { .. }
-            | Change::Allow { .. }
-            | Change::Remember { .. }
+            | Change::GrantCalls { .. }
+            | Change::KeepResponse { .. }
             | Change::Push(_)
             | Change::Webhook(_)
             | Change::Endpoint(_)

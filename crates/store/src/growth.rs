@@ -1,12 +1,15 @@
-//! What is asked regularly costs the same however long the history is: counted in the steps of
-//! SQLite's programs, which no load of the machine changes. A server's own counters are read by
-//! `tests/it/server/growth.rs`.
+//! Regular queries cost the same however long the history is.
+//!
+//! Counted in the steps of SQLite's programs, which do not depend on the machine's load. On
+//! PostgreSQL the server's own counters are read by `tests/it/growth.rs`.
 
 use crate::backend::Sql;
 use crate::backend::sqlite::{Sqlite, steps};
 use crate::fault::Fault;
-use crate::statement::Page;
-use crate::{accounts, archive, halts, outbox, purchases, pushes, statement, verify};
+use crate::ledger::{self, Page};
+use crate::purchases::{self, jobs};
+use crate::webhooks::pushes;
+use crate::{accounts, archive, halts, verify};
 use domain::purchase::lifecycle::State;
 use domain::purchase::{PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::{AccountId, Currency, Environment, Month, PurchaseId, Timestamp};
@@ -15,26 +18,37 @@ use std::time::Duration;
 /// Finished purchases of a short history, and of a long one.
 const SHORT: i64 = 1_000;
 const LONG: i64 = 50_000;
-/// The last is refunded, those at a hundredth failed; the first has a case that is open, the last ten
-/// are open themselves.
+/// Of COUNT purchases the last ten are open, the one before is refunded, one in each hundredth part
+/// failed, and the first has an open case.
 const FILL: &str = "
-    INSERT INTO accounts VALUES (1, 'house', 'House', 1, NULL, 0, NULL, 5), (2, 'customer', 'Customer', 1, NULL, 0, NULL, 5);
-    INSERT INTO ledger_accounts VALUES (1, 2, 'live', 'BDT', 'available', '', 0, 0), (2, 2, 'live', 'BDT', 'held', '', 10500, 0),
+    INSERT INTO accounts VALUES (1, 'house', 'House', 1, NULL, 0, NULL, 5),
+        (2, 'customer', 'Customer', 1, NULL, 0, NULL, 5);
+    INSERT INTO ledger_accounts VALUES (1, 2, 'live', 'BDT', 'available', '', 0, 0),
+        (2, 2, 'live', 'BDT', 'held', '', 10500, 0),
         (3, 1, 'live', 'BDT', 'funding', '', -10500, NULL);
-    CREATE TEMPORARY TABLE n AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < COUNT) SELECT n,
-        ((n * 7776000000 / COUNT) << 12) + n AS id, 1767225600000000 + n * 7776000000000 / COUNT AS at,
-        CASE WHEN n > COUNT - 10 THEN 'sent' WHEN n = COUNT - 10 THEN 'refunded' WHEN n * 100 % COUNT = 0 THEN 'failed' ELSE 'delivered' END AS state FROM n;
-    INSERT INTO purchases SELECT id, 2, 'live', 'rechargely', 'R' || n, NULL, 'recharge', 'GP', '01712345678', 'prepaid', 'BDT', 1000, 50, 150,
-        0, '{}', NULL, state, 2, 1, 'sim', NULL, NULL, at, at, NULL, NULL FROM n;
+    CREATE TEMPORARY TABLE n AS
+        WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < COUNT)
+        SELECT n, ((n * 7776000000 / COUNT) << 12) + n AS id,
+            1767225600000000 + n * 7776000000000 / COUNT AS at,
+            CASE WHEN n > COUNT - 10 THEN 'sent' WHEN n = COUNT - 10 THEN 'refunded'
+                WHEN n * 100 % COUNT = 0 THEN 'failed' ELSE 'delivered' END AS state
+        FROM n;
+    INSERT INTO purchases SELECT id, 2, 'live', 'rechargely', 'R' || n, NULL, 'recharge', 'GP',
+        '01712345678', 'prepaid', 'BDT', 1000, 50, 150, 0, '{}', NULL, state, 2, 1, 'sim', NULL,
+        NULL, at, at, NULL, NULL FROM n;
     INSERT INTO claims SELECT 2, 'live', 'rechargely', 'R' || n, id, NULL, at FROM n;
     INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL FROM n;
     INSERT INTO events SELECT id, 2, 'live', 2, state, at, NULL FROM n WHERE state <> 'sent';
-    INSERT INTO evidence SELECT id, 2, 'live', 1, at, 'staff', NULL, 'seen', NULL, NULL FROM n WHERE n % 10 = 0;
-    INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch) SELECT id, 2, 'live', 'query', at, 0, 0 FROM n WHERE state = 'sent';
-    INSERT INTO cases SELECT id, 2, 'live', 'clash', at, 'odd', CASE n WHEN 1 THEN NULL ELSE at END FROM n WHERE n % 10 = 1;
+    INSERT INTO evidence SELECT id, 2, 'live', 1, at, 'staff', NULL, 'seen', NULL, NULL
+        FROM n WHERE n % 10 = 0;
+    INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch)
+        SELECT id, 2, 'live', 'query', at, 0, 0 FROM n WHERE state = 'sent';
+    INSERT INTO cases SELECT id, 2, 'live', 'clash', at, 'odd', CASE n WHEN 1 THEN NULL ELSE at END
+        FROM n WHERE n % 10 = 1;
     INSERT INTO journals SELECT n, 2, 'live', id, 'hold', NULL, at, zeroblob(32), 1,
         CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
-    INSERT INTO entries SELECT n, 1, 1, 2, 1050, CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
+    INSERT INTO entries SELECT n, 1, 1, 2, 1050,
+        CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
     DROP TABLE n;";
 
 fn filled(count: i64) -> (tempfile::TempDir, Sqlite) {
@@ -44,30 +58,31 @@ fn filled(count: i64) -> (tempfile::TempDir, Sqlite) {
     (folder, lite)
 }
 
-type Question = fn(&mut dyn Sql, PurchaseKey) -> Result<usize, Fault>;
+type Query = fn(&mut dyn Sql, PurchaseKey) -> Result<usize, Fault>;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 const PAGE: Page = Page { before: None, limit: 20 };
-const WHOSE: (AccountId, Environment, Currency) = (AccountId(2), Environment::Live, Currency::BDT);
+const ACCOUNT: AccountId = AccountId(2);
+const LIVE: Environment = Environment::Live;
 
 fn named(text: &str) -> ReferenceKey {
     let text = text.to_owned();
-    ReferenceKey { account: WHOSE.0, environment: WHOSE.1, scope: ReferenceScope::Rechargely, text }
+    ReferenceKey { account: ACCOUNT, environment: LIVE, scope: ReferenceScope::Rechargely, text }
 }
 
-/// What workers, faces and staff ask, and how many rows it answers.
-const QUESTIONS: &[(&str, usize, Question)] = &[
-    ("when a job is due", 1, |sql, _| Ok(outbox::next_due(sql)?.into_iter().count())),
+/// The queries of workers, dialects and staff, and how many rows each answers.
+const QUERIES: &[(&str, usize, Query)] = &[
+    ("when a job is due", 1, |sql, _| Ok(jobs::next_due(sql)?.into_iter().count())),
     ("jobs that are due", 10, |sql, _| {
-        Ok(outbox::claim(sql, 0, (NOW, Duration::from_secs(30)), 64)?.len())
+        Ok(jobs::lease(sql, 0, NOW, Duration::from_secs(30), 64)?.len())
     }),
-    ("what the dead left", 0, |sql, _| outbox::take_over(sql, &[], 0, NOW).map(|()| 0)),
+    ("what dead runs left", 0, |sql, _| jobs::take_over(sql, &[], 0, NOW).map(|()| 0)),
     ("when a push is due", 0, |sql, _| Ok(pushes::next_due(sql)?.into_iter().count())),
     ("pushes that are due", 0, |sql, _| {
-        Ok(pushes::claim(sql, NOW, Duration::from_secs(30), 64)?.len())
+        Ok(pushes::lease(sql, NOW, Duration::from_secs(30), 64)?.len())
     }),
     ("open cases", 1, |sql, _| Ok(purchases::open_cases(sql)?.len())),
-    ("late words", 0, |sql, _| Ok(archive::open_words(sql)?.len())),
+    ("late outcomes", 0, |sql, _| Ok(archive::open_late_outcomes(sql)?.len())),
     ("the latest", 20, |sql, _| Ok(purchases::latest(sql, None, 20)?.len())),
     ("the latest delivered", 20, |sql, _| {
         Ok(purchases::latest(sql, Some(State::Delivered), 20)?.len())
@@ -92,25 +107,26 @@ const QUESTIONS: &[(&str, usize, Question)] = &[
     ("a purchase", 1, |sql, key| Ok(purchases::by_key(sql, &key)?.into_iter().count())),
     ("a purchase by its id", 1, |sql, key| Ok(purchases::by_id(sql, key.id)?.into_iter().count())),
     ("attempts", 1, |sql, key| Ok(purchases::attempts(sql, &key)?.len())),
-    ("events", 1, |sql, key| Ok(outbox::events(sql, &key)?.len())),
+    ("events", 1, |sql, key| Ok(jobs::events(sql, &key)?.len())),
     ("evidence", 0, |sql, key| purchases::evidence(sql, &key).map(|_| 0)),
     ("a statement", 20, |sql, _| {
-        Ok(statement::statement(sql, WHOSE, PAGE)?.unwrap_or_default().len())
+        let lines = ledger::statement(sql, ACCOUNT, LIVE, Currency::BDT, PAGE)?;
+        Ok(lines.unwrap_or_default().len())
     }),
     ("a customer's purchases", 20, |sql, _| {
-        Ok(statement::purchases_of(sql, (WHOSE.0, WHOSE.1, ReferenceScope::Rechargely), &[], PAGE)?
-            .len())
+        let scope = ReferenceScope::Rechargely;
+        Ok(purchases::by_logins(sql, ACCOUNT, LIVE, scope, &[], PAGE)?.len())
     }),
     ("a halt", 0, |sql, _| Ok(halts::current(sql)?.into_iter().count())),
     ("what is closed", 0, |sql, _| Ok(archive::archived(sql)?.into_iter().count())),
 ];
 
 #[test]
-fn what_is_asked_regularly_costs_the_same_whatever_the_history() {
+fn regular_queries_cost_the_same_whatever_the_history() {
     let (short, long) = (costs(SHORT), costs(LONG));
     let mut grown = Vec::new();
-    for ((name, ..), (before, after)) in QUESTIONS.iter().zip(short.iter().zip(&long)) {
-        // A tree of one more level costs a step more a look.
+    for ((name, ..), (before, after)) in QUERIES.iter().zip(short.iter().zip(&long)) {
+        // An index that is one level deeper costs one more step for each look-up.
         if *after > before + before / 4 + 20 {
             grown.push(format!("{name}: {before} steps, and {after} with {LONG} purchases"));
         }
@@ -119,7 +135,8 @@ fn what_is_asked_regularly_costs_the_same_whatever_the_history() {
     assert!(short.iter().all(|cost| *cost > 0), "{short:?}");
 }
 
-/// The next month to archive is found by halving: a few steps more for a history of fifty times.
+/// The next month to archive is found by binary search: a history fifty times as long costs a few
+/// more steps.
 #[test]
 fn the_next_month_is_found_without_reading_it() {
     let before = Month::of(NOW);
@@ -137,11 +154,11 @@ fn the_next_month_is_found_without_reading_it() {
 fn costs(count: i64) -> Vec<i64> {
     let (_folder, mut lite) = filled(count);
     let id = purchases::latest(&mut lite, Some(State::Delivered), 1).unwrap()[0].key.id;
-    let key = PurchaseKey { account: WHOSE.0, environment: WHOSE.1, id: PurchaseId(id.0) };
+    let key = PurchaseKey { account: ACCOUNT, environment: LIVE, id: PurchaseId(id.0) };
     let mut costs = Vec::new();
-    for (name, rows, question) in QUESTIONS {
+    for (name, rows, query) in QUERIES {
         steps::taken();
-        let answered = question(&mut lite, key).unwrap();
+        let answered = query(&mut lite, key).unwrap();
         let cost = steps::taken();
         assert_eq!(answered, *rows, "{name}");
         costs.push(cost);

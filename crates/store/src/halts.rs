@@ -1,43 +1,43 @@
-//! Halts: from a restore until somebody resumes, nothing is sent upstream. A line each, kept.
+//! Halts: from a restore until staff resume, nothing is sent upstream. Each has a row that stays.
 //!
-//! Not here: what a halted installation still does (the engine's matter).
+//! Not here: what a halted installation still does (the engine's).
 
 use crate::backend::{Sql, first};
-use crate::catalog::spread;
+use crate::catalog::notify_nodes;
 use crate::fault::Fault;
 use domain::clock::Timestamp;
 
-/// What happens to halts.
+/// Begins or ends a halt.
 #[derive(Clone, Debug)]
 pub enum HaltChange {
-    /// Nothing is sent from now on.
+    /// Nothing is sent upstream from now on.
     Begin {
-        /// Why, for people.
+        /// The reason, shown to staff.
         why: String,
-        /// When.
+        /// When it begins.
         at: Timestamp,
     },
-    /// Every halt ends, and what waited to be sent is due; nothing happens if there is none.
+    /// Every halt ends, and jobs that wait to be sent are due; nothing happens without a halt.
     End {
-        /// Who decides.
+        /// Who decided it.
         by: String,
-        /// What shows that it may go on.
+        /// Why it is safe to go on.
         evidence: String,
-        /// When.
+        /// When it ends.
         at: Timestamp,
     },
 }
 
-/// A halt that lasts.
+/// A halt in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Halt {
-    /// Why, for people.
+    /// The reason, shown to staff.
     pub why: String,
-    /// Since when.
+    /// When it began.
     pub since: Timestamp,
 }
 
-/// The halt that lasts; `None`: what is bought is sent.
+/// The halt in force; `None` while purchases are sent upstream.
 pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>, Fault> {
     first(
         sql,
@@ -51,23 +51,26 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &HaltChange) -> Result<(), Fault>
     match change {
         HaltChange::Begin { why, at } => {
             sql.execute(
-                "INSERT INTO halts (seq, begun_at, why) SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
+                "INSERT INTO halts (seq, begun_at, why)
+                 SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
                 &[at.0.into(), why.into()],
             )?;
         }
         HaltChange::End { by, evidence, at } => {
             let ended = sql.execute(
-                "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3 WHERE ended_at IS NULL",
+                "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3
+                 WHERE ended_at IS NULL",
                 &[at.0.into(), by.into(), evidence.into()],
             )?;
             if ended > 0 {
                 sql.execute(
-                    "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1 WHERE job = 'submit' AND due_at > $2",
+                    "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
+                     WHERE job = 'submit' AND due_at > $2",
                     &[at.0.into(), at.0.into()],
                 )?;
             }
         }
     }
-    // Whichever node it was said on, all know soon.
-    spread(sql, "halt")
+    // A halt is for all nodes, whichever one it was asked of.
+    notify_nodes(sql, "halt")
 }

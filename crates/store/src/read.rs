@@ -1,4 +1,6 @@
-//! From stored words to domain values. A word that we did not write is corruption, never a guess.
+//! From stored words to domain values, shared by the queries of several tables.
+//!
+//! Invariant: a word that this program does not write is reported as corruption, never guessed at.
 
 use crate::backend::Row;
 use crate::catalog::FieldRow;
@@ -20,20 +22,20 @@ use domain::purchase::{Decider, Details, Purchase, PurchaseKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use domain::{Account, Money, PurchaseId};
 
-fn word<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
+fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
     read(text).ok_or_else(|| Fault::corrupt(format!("{what} {text:?}")))
 }
 
 pub(crate) fn environment(text: &str) -> Result<Environment, Fault> {
-    word("environment", text, Environment::from_code)
+    parse("environment", text, Environment::from_code)
 }
 
 pub(crate) fn currency(text: &str) -> Result<Currency, Fault> {
-    word("currency", text, Currency::from_code)
+    parse("currency", text, Currency::from_code)
 }
 
 pub(crate) fn state(text: &str) -> Result<State, Fault> {
-    word("state", text, State::from_code)
+    parse("state", text, State::from_code)
 }
 
 pub(crate) fn list(json: &str) -> Result<Vec<String>, Fault> {
@@ -47,9 +49,10 @@ fn time(micros: Option<i64>) -> Option<Timestamp> {
 /// Columns of [`purchase`], in its order.
 macro_rules! purchase_columns {
     () => {
-        "id, account_id, environment, space, reference, key_id, kind, operator, recipient, service_type, currency, \
-         amount, fee, commission, available_after, details, webhook_url, state, version, attempts, upstream, text, \
-         decider, opened_at, updated_at, delivered_at, product"
+        "id, account_id, environment, space, reference, key_id, kind, operator, recipient, \
+         service_type, currency, amount, fee, commission, available_after, details, webhook_url, \
+         state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, \
+         product"
     };
 }
 pub(crate) use purchase_columns;
@@ -63,19 +66,15 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
             .map_err(|error| Fault::corrupt(format!("details: {error}")))?,
     };
     Ok(Purchase {
-        key: PurchaseKey {
-            id: PurchaseId(row.int(0)?),
-            account: AccountId(row.int(1)?),
-            environment: environment(row.text(2)?)?,
-        },
-        scope: word("space", row.text(3)?, ReferenceScope::from_code)?,
+        key: purchase_key(row)?,
+        scope: parse("space", row.text(3)?, ReferenceScope::from_code)?,
         reference: row.text(4)?.to_owned(),
         api_key: row.opt_int(5)?.map(KeyId),
-        kind: word("kind", row.text(6)?, Kind::from_code)?,
+        kind: parse("kind", row.text(6)?, Kind::from_code)?,
         operator: row.text(7)?.to_owned(),
         product: row.opt_text(26)?.map(str::to_owned),
         recipient: row.text(8)?.to_owned(),
-        service_type: word("service type", row.text(9)?, ServiceType::from_code)?,
+        service_type: parse("service type", row.text(9)?, ServiceType::from_code)?,
         amount: money(11)?,
         fee: money(12)?,
         commission: money(13)?,
@@ -89,11 +88,20 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
         text: row.opt_text(21)?.map(str::to_owned),
         decider: row
             .opt_text(22)?
-            .map(|text| word("decider", text, Decider::from_code))
+            .map(|text| parse("decider", text, Decider::from_code))
             .transpose()?,
         opened_at: Timestamp(row.int(23)?),
         updated_at: Timestamp(row.int(24)?),
         delivered_at: time(row.opt_int(25)?),
+    })
+}
+
+/// The first three columns: the purchase's id, account and environment.
+pub(crate) fn purchase_key(row: &dyn Row) -> Result<PurchaseKey, Fault> {
+    Ok(PurchaseKey {
+        id: PurchaseId(row.int(0)?),
+        account: AccountId(row.int(1)?),
+        environment: environment(row.text(2)?)?,
     })
 }
 
@@ -102,13 +110,13 @@ pub(crate) fn account(row: &dyn Row) -> Result<Account, Fault> {
     let per_minute = row.u32(5)?;
     let plan = row
         .opt_text(4)?
-        .map(|text| word("plan", text, |code| Plan::from_code(code, per_minute)))
+        .map(|text| parse("plan", text, |code| Plan::from_code(code, per_minute)))
         .transpose()?;
     let subscription =
         plan.zip(time(row.opt_int(6)?)).map(|(plan, until)| Subscription { plan, until });
     Ok(Account {
         id: AccountId(row.int(0)?),
-        role: word("role", row.text(1)?, Role::from_code)?,
+        role: parse("role", row.text(1)?, Role::from_code)?,
         name: row.text(2)?.to_owned(),
         is_active: row.bool(3)?,
         subscription,
@@ -165,14 +173,14 @@ pub(crate) fn operator(row: &dyn Row) -> Result<Operator, Fault> {
         aliases: list(row.text(2)?)?,
         name: row.text(3)?.to_owned(),
         country: row.text(4)?.to_owned(),
-        service: word("service", row.text(5)?, Service::from_slug)?,
+        service: parse("service", row.text(5)?, Service::from_slug)?,
         logo: row.text(6)?.to_owned(),
         prefixes: list(row.text(7)?)?,
         prepaid: limits(8, 9)?,
         postpaid: limits(10, 11)?,
         offers: row
             .opt_text(12)?
-            .map(|text| word("offer form", text, OfferForm::from_code))
+            .map(|text| parse("offer form", text, OfferForm::from_code))
             .transpose()?,
         is_active: row.bool(13)?,
     })
@@ -188,8 +196,8 @@ pub(crate) fn category(row: &dyn Row) -> Result<Category, Fault> {
     })
 }
 
-/// id, name, title, description, ref_name, operator, category_id, kind, currency, price, least, most,
-/// bill_format, fields, checks_bill, receipt, logo, is_active
+/// id, name, title, description, ref_name, operator, category_id, kind, currency, price, least,
+/// most, bill_format, fields, checks_bill, receipt, logo, is_active
 pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
     let currency = currency(row.text(8)?)?;
     let money = |minor| Money::new(minor, currency);
@@ -206,7 +214,7 @@ pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
     let receipt: Vec<(String, String)> =
         serde_json::from_str(row.text(15)?).map_err(|error| json("a receipt", error))?;
     let line = |(label, part): (String, String)| {
-        let part = word("part", &part, Part::from_code)?;
+        let part = parse("part", &part, Part::from_code)?;
         Ok::<_, Fault>(ReceiptLine { label, part })
     };
     Ok(Product {
@@ -217,9 +225,9 @@ pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
         ref_name: row.text(4)?.to_owned(),
         operator: row.text(5)?.to_owned(),
         category: CategoryId(row.int(6)?),
-        kind: word("kind", row.text(7)?, Kind::from_code)?,
+        kind: parse("kind", row.text(7)?, Kind::from_code)?,
         price,
-        bill: word("bill format", row.text(12)?, BillFormat::new)?,
+        bill: parse("bill format", row.text(12)?, BillFormat::new)?,
         fields: fields.into_iter().map(field).collect::<Result<_, _>>()?,
         checks_bill: row.bool(14)?,
         receipt: receipt.into_iter().map(line).collect::<Result<_, _>>()?,
@@ -229,22 +237,23 @@ pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
 }
 
 fn field(row: FieldRow) -> Result<Field, Fault> {
-    let format = row.format.map(|text| word("bill format", &text, BillFormat::new)).transpose()?;
+    let format = row.format.map(|text| parse("bill format", &text, BillFormat::new)).transpose()?;
     let FieldRow { name, label, is_required, length_most, format: _ } = row;
     Ok(Field { name, label, is_required, format, length_most })
 }
 
-/// id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm, least, most
+/// id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm,
+/// least, most
 pub(crate) fn price(row: &dyn Row) -> Result<PriceRule, Fault> {
     let currency = currency(row.text(8)?)?;
     let money = |minor| Money::new(minor, currency);
     Ok(PriceRule {
         id: row.int(0)?,
-        charge: word("charge", row.text(1)?, Charge::from_code)?,
+        charge: parse("charge", row.text(1)?, Charge::from_code)?,
         account: row.opt_int(2)?.map(AccountId),
         plan: row.opt_text(3)?.map(str::to_owned),
         operator: row.opt_text(4)?.map(str::to_owned),
-        kind: row.opt_text(5)?.map(|text| word("kind", text, Kind::from_code)).transpose()?,
+        kind: row.opt_text(5)?.map(|text| parse("kind", text, Kind::from_code)).transpose()?,
         from: time(row.opt_int(6)?),
         until: time(row.opt_int(7)?),
         flat: money(row.int(9)?),
@@ -260,7 +269,7 @@ pub(crate) fn route(row: &dyn Row) -> Result<Route, Fault> {
         id: row.int(0)?,
         environment: environment(row.text(1)?)?,
         operator: row.opt_text(2)?.map(str::to_owned),
-        kind: row.opt_text(3)?.map(|text| word("kind", text, Kind::from_code)).transpose()?,
+        kind: row.opt_text(3)?.map(|text| parse("kind", text, Kind::from_code)).transpose()?,
         recipient_ends: row.opt_text(4)?.map(str::to_owned),
         upstreams: list(row.text(5)?)?.iter().map(|code| UpstreamCode::new(code)).collect(),
         needs_approval: row.bool(6)?,

@@ -43,12 +43,12 @@ pub(crate) async fn run(
         }
         backup::BackupDone::Lies(report) => report,
     };
-    for complaint in &report.complaints {
-        output.line(complaint);
+    for finding in &report.findings {
+        output.line(finding);
     }
     output.say(format!(
         "{} rows of the copy lie; it was not kept. Run `saldo verify`, and keep the last good backup.",
-        report.lies
+        report.findings_count
     ));
     Ok(1)
 }

@@ -38,12 +38,12 @@ pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
             ExitCode::SUCCESS
         }
         backup::BackupDone::Lies(report) => {
-            for complaint in &report.complaints {
-                output.line(complaint);
+            for finding in &report.findings {
+                output.line(finding);
             }
             output.say(format!(
                 "{} rows of the backup lie; nothing was restored. Take an older backup.",
-                report.lies
+                report.findings_count
             ));
             ExitCode::from(1)
         }

@@ -28,11 +28,11 @@ pub(crate) async fn run(
     let report = engine.audit().await?;
     if args.json {
         output.line(serde_json::json!({
-            "balanced": report.lies == 0, "journals": report.journals, "entries": report.entries,
+            "balanced": report.findings_count == 0, "journals": report.journals, "entries": report.entries,
             "ledger_accounts": report.ledger_accounts, "purchases": report.purchases, "open": report.open,
-            "archived_months": report.archived, "lies": report.lies, "complaints": report.complaints,
+            "archived_months": report.archived, "lies": report.findings_count, "complaints": report.findings,
         }));
-    } else if report.lies == 0 {
+    } else if report.findings_count == 0 {
         output.line(format!(
             "The ledger balances: {} journals, {} entries, {} ledger accounts, {} purchases ({} open){}.",
             report.journals, report.entries, report.ledger_accounts, report.purchases, report.open,
@@ -43,12 +43,12 @@ pub(crate) async fn run(
             }
         ));
     } else {
-        for complaint in &report.complaints {
-            output.line(complaint);
+        for finding in &report.findings {
+            output.line(finding);
         }
-        output.say(format!("{} rows lie. Stop selling, keep the data folder as it is, and compare it with the last backup.", report.lies));
+        output.say(format!("{} rows lie. Stop selling, keep the data folder as it is, and compare it with the last backup.", report.findings_count));
     }
-    Ok(u8::from(report.lies > 0))
+    Ok(u8::from(report.findings_count > 0))
 }
 
 async fn archives(
@@ -58,14 +58,14 @@ async fn archives(
     output: &mut Output,
 ) -> anyhow::Result<u8> {
     let audit = engine.audit_archives(files).await?;
-    let lies: Vec<&String> = audit.months.iter().flat_map(|(_, _, r)| &r.complaints).collect();
+    let lies: Vec<&String> = audit.months.iter().flat_map(|(_, _, r)| &r.findings).collect();
     for (month, file, report) in &audit.months {
         if json {
             output.line(serde_json::json!({
-                "month": month.to_string(), "file": file, "balanced": report.lies == 0, "journals": report.journals,
-                "entries": report.entries, "purchases": report.purchases, "lies": report.lies, "complaints": report.complaints,
+                "month": month.to_string(), "file": file, "balanced": report.findings_count == 0, "journals": report.journals,
+                "entries": report.entries, "purchases": report.purchases, "lies": report.findings_count, "complaints": report.findings,
             }));
-        } else if report.lies == 0 {
+        } else if report.findings_count == 0 {
             output.line(format!(
                 "{month} balances: {} journals, {} entries, {} purchases.",
                 report.journals, report.entries, report.purchases
@@ -73,9 +73,9 @@ async fn archives(
         }
     }
     if !json {
-        lies.into_iter().for_each(|complaint| output.line(complaint));
+        lies.into_iter().for_each(|finding| output.line(finding));
     }
-    audit.complaints.iter().for_each(|complaint| output.say(complaint));
+    audit.findings.iter().for_each(|finding| output.say(finding));
     if audit.unjudged > 0 {
         output.say(format!(
             "{} purchases go on in months whose files were not given; give all later ones to judge them.",

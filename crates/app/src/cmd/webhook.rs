@@ -10,7 +10,8 @@ use domain::ids::EndpointId;
 use domain::webhook::schedule::{SuccessEvent, parse_webhook_id, webhook_id};
 use domain::{PurchaseId, Timestamp};
 use engine::{
-    Endpoint, EndpointView, Engine, LogPage, LoggedWebhook, NewEndpoint, Replayed, Tried,
+    DeliveryAttempt, Endpoint, EndpointView, Engine, LogPage, LoggedWebhook, NewEndpoint,
+    ReplayScope,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -181,7 +182,7 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
         }
         Verb::List { account, since, owed, limit, json } => {
             let since = since.unwrap_or(Timestamp(0));
-            let page = LogPage { account: AccountId(account), since, only_owed: owed, limit };
+            let page = LogPage { account: AccountId(account), since, only_pending: owed, limit };
             for webhook in engine.webhook_log(page).map_err(refused)? {
                 match json {
                     true => output.line(value(&webhook)),
@@ -243,15 +244,15 @@ async fn set(engine: &Engine, settings: Settings, output: &mut Output) -> anyhow
     Ok(())
 }
 
-fn which(again: Again) -> anyhow::Result<Replayed> {
+fn which(again: Again) -> anyhow::Result<ReplayScope> {
     match (again.id, again.account, again.since) {
         (Some(id), _, _) => {
             let (purchase, tail) =
                 parse_webhook_id(&id).with_context(|| format!("{id:?} is no event"))?;
-            Ok(Replayed::One(purchase, tail.to_owned()))
+            Ok(ReplayScope::One(purchase, tail.to_owned()))
         }
         (None, Some(account), Some(since)) => {
-            Ok(Replayed::Since(AccountId(account), since, again.endpoint.map(EndpointId)))
+            Ok(ReplayScope::Since(AccountId(account), since, again.endpoint.map(EndpointId)))
         }
         (None, _, _) => anyhow::bail!("say which event, or which account's and since when"),
     }
@@ -332,15 +333,15 @@ fn show(engine: &Engine, id: &str, json: bool, output: &mut Output) -> anyhow::R
                 moment(tried.at),
                 tried.verdict,
                 tried.took_ms,
-                tried.says
+                tried.text
             ));
         }
     }
     Ok(())
 }
 
-fn try_value(tried: &Tried) -> Value {
-    json!({ "at": moment(tried.at), "verdict": tried.verdict, "status": tried.status, "took_ms": tried.took_ms, "says": tried.says })
+fn try_value(tried: &DeliveryAttempt) -> Value {
+    json!({ "at": moment(tried.at), "verdict": tried.verdict, "status": tried.status, "took_ms": tried.took_ms, "says": tried.text })
 }
 
 fn line(w: &LoggedWebhook) -> String {
@@ -361,6 +362,6 @@ fn value(w: &LoggedWebhook) -> Value {
         "webhook": webhook_id(w.key.id, &w.event), "event": w.event, "purchase": w.key.id.0, "sequence": w.sequence,
         "account": w.key.account.0, "environment": w.key.environment.code(), "endpoint": w.endpoint.0, "url": w.url,
         "at": moment(w.at), "state": w.state, "next_try_at": w.due_at.map(moment), "tries_in_vain": w.tries,
-        "taken_at": w.taken.as_ref().map(|t| moment(t.at)),
+        "taken_at": w.accepted.as_ref().map(|t| moment(t.at)),
     })
 }

@@ -12,7 +12,9 @@ use domain::account::{Environment, Role, subscriber};
 use domain::ids::{DeviceId, SessionId, UserId};
 use domain::refusal::{FieldError, Refusal};
 use std::net::IpAddr;
-use store::{DeviceMark, Entry, NewDevice, PeopleChange, PeopleDone, Session, User, UserHolder};
+use store::{
+    DeviceMark, NewDevice, NewSession, PeopleChange, PeopleDone, Session, User, UserHolder,
+};
 
 /// Who wants in.
 #[derive(Clone, Copy)]
@@ -129,9 +131,11 @@ impl Engine {
             .ok_or(Refusal::Unavailable { retry_after_s: 5 })?;
         let device = self.device(user.id, ask.push_token)?;
         let verified = user.password_hash;
-        let entry = Entry { session, verified, rehashed, device, place };
+        let entry = NewSession { session, verified, rehashed, device, known_device: place };
         match self.change_people(PeopleChange::LogIn(Box::new(entry))).await? {
-            PeopleDone::Yes => Ok(AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() }),
+            PeopleDone::Written => {
+                Ok(AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() })
+            }
             // The password was changed, or the login switched off, while it was verified.
             PeopleDone::Moved | PeopleDone::CodeWrong | PeopleDone::EmailMoved => {
                 Err(Refusal::LogInFailed)

@@ -91,7 +91,7 @@ impl Engine {
                 Done::Opened { .. }
                 | Done::Written
                 | Done::Posted { .. }
-                | Done::Allowed(_)
+                | Done::Calls(_)
                 | Done::Leased(_)
                 | Done::Pushes(_)
                 | Done::Webhooks(_)

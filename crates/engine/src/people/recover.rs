@@ -38,7 +38,7 @@ impl Engine {
         let (was, at) = (user.password_hash, self.now());
         let change = PeopleChange::SetPassword { user: user.id, was, password_hash, at };
         match self.change_people(change).await? {
-            PeopleDone::Yes => {
+            PeopleDone::Written => {
                 self.post(changed(user.email));
                 Ok(())
             }
@@ -86,7 +86,7 @@ impl Engine {
         let password_hash = self.hashed(new).await?.0;
         let email = typed.email.clone();
         match self.change_people(PeopleChange::Reset { typed, password_hash }).await? {
-            PeopleDone::Yes => {
+            PeopleDone::Written => {
                 self.inner.people.lockout.lift(counted(&email), from);
                 self.post(changed(email));
                 Ok(())

@@ -14,7 +14,7 @@ use domain::money::Currency;
 use domain::refusal::Refusal;
 use std::net::IpAddr;
 use std::time::Duration;
-use store::{Code, Pending, PeopleChange, PeopleDone, Typed};
+use store::{Code, EnteredCode, PendingSignUp, PeopleChange, PeopleDone};
 
 /// A form that was filled in.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ impl Engine {
         let code = self.fresh_code()?;
         let name = if name.is_empty() { &email } else { name }.to_owned();
         let mobile = (!form.mobile.is_empty()).then(|| form.mobile.to_owned());
-        let pending = Some(Pending { name, mobile, password_hash });
+        let pending = Some(PendingSignUp { name, mobile, password_hash });
         // For a known address too: nobody is told this code, and the work is the same.
         self.offer_code(For::SignUp(form.password), &email, &code, pending).await?;
         self.post(if is_known {
@@ -77,7 +77,7 @@ impl Engine {
             currencies: currencies.to_vec(),
         };
         match self.change_people(PeopleChange::SignUp(Box::new(sign_up))).await? {
-            PeopleDone::Yes => Ok(()),
+            PeopleDone::Written => Ok(()),
             PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved => {
                 ticket.failed(self.monotonic());
                 Err(Refusal::CodeInvalid)
@@ -104,10 +104,10 @@ impl Engine {
         })
     }
 
-    pub(super) fn typed(&self, purpose: For<'_>, email: &str, code: &str) -> Typed {
+    pub(super) fn typed(&self, purpose: For<'_>, email: &str, code: &str) -> EnteredCode {
         let email = fields::address(email);
         let digest = self.digest_of_code(purpose, &email, code);
-        Typed { email, digest, at: self.now() }
+        EnteredCode { email, digest, at: self.now() }
     }
 
     pub(super) async fn offer_code(
@@ -115,7 +115,7 @@ impl Engine {
         purpose: For<'_>,
         email: &str,
         code: &str,
-        pending: Option<Pending>,
+        pending: Option<PendingSignUp>,
     ) -> Result<(), Refusal> {
         let made_at = self.now();
         let code = Code {

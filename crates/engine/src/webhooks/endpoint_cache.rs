@@ -266,7 +266,7 @@ impl Engine {
             endpoints.endpoints.insert(row.id, entry.clone());
         }
         endpoints.trusted = store.trusted_hosts()?.into_iter().collect();
-        let stored = store.troubles()?;
+        let stored = store.endpoint_health()?;
         let endpoint_cache = &self.inner.webhooks.endpoint_cache;
         let mut troubles = endpoint_cache.troubles();
         troubles.retain(|_, known| !known.is_stored);

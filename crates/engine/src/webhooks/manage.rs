@@ -14,8 +14,8 @@ use domain::{PurchaseId, PurchaseKey};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, Destination, Done, Endpoint, EndpointChange, EndpointHealth, Fault, LogPage,
-    LoggedWebhook, Replayed, Tried, WebhookChange,
+    Change, DeliveryAttempt, Destination, Done, Endpoint, EndpointChange, EndpointHealth, Fault,
+    LogPage, LoggedWebhook, ReplayScope, WebhookChange,
 };
 
 /// What secrets are sealed for.
@@ -179,19 +179,19 @@ impl Engine {
     pub fn webhooks_of(
         &self,
         purchase: PurchaseId,
-    ) -> Result<Vec<(LoggedWebhook, Vec<Tried>)>, Refusal> {
+    ) -> Result<Vec<(LoggedWebhook, Vec<DeliveryAttempt>)>, Refusal> {
         let fault = |fault| self.unavailable(&fault);
         let webhooks = self.inner.store.webhooks_of(purchase).map_err(fault)?;
         let with_tries = |webhook: LoggedWebhook| {
-            let mut tries = self.inner.store.webhook_tries(&webhook).map_err(fault)?;
-            tries.extend(webhook.taken.clone());
+            let mut tries = self.inner.store.webhook_attempts(&webhook).map_err(fault)?;
+            tries.extend(webhook.accepted.clone());
             Ok((webhook, tries))
         };
         webhooks.into_iter().map(with_tries).collect()
     }
 
     /// Tells some once more, to the byte, as if they had just happened; answers how many.
-    pub async fn replay_webhooks(&self, which: Replayed) -> Result<usize, Refusal> {
+    pub async fn replay_webhooks(&self, which: ReplayScope) -> Result<usize, Refusal> {
         let change = WebhookChange::Replay { which, at: self.now() };
         let written = self.inner.store.write(Change::Webhook(change)).await;
         self.inner.webhooks.due.notify_one();
@@ -228,7 +228,8 @@ impl Engine {
             is_in_hand: false,
         });
         let webhook = webhook_id(key.id, &owed.event);
-        let written = self.inner.store.write(Change::Webhook(WebhookChange::Owe(key, owed))).await;
+        let written =
+            self.inner.store.write(Change::Webhook(WebhookChange::Enqueue(key, owed))).await;
         // Nothing in it can be denied: it needs nothing.
         let _ = written.map_err(|fault| self.unavailable(&fault))?;
         self.inner.webhooks.due.notify_one();

@@ -135,7 +135,7 @@ impl Engine {
         let mut is_due = false;
         for one in owed {
             let Some(due) = one.due else { continue };
-            let goes_on = thread.last().is_some_and(|last| last.owed.endpoint == one.endpoint);
+            let goes_on = thread.last().is_some_and(|last| last.pending.endpoint == one.endpoint);
             if !goes_on {
                 self.hand_over(std::mem::take(&mut thread));
                 if one.sequence != 1 {
@@ -143,11 +143,11 @@ impl Engine {
                     continue;
                 }
             }
-            let owed_since = one.at;
+            let pending_since = one.at;
             let first = DueWebhook {
                 key,
-                owed: one,
-                owed_since,
+                pending: one,
+                pending_since,
                 tries: 0,
                 refusals: 0,
                 epoch: 0,

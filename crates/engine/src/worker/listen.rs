@@ -27,7 +27,7 @@ impl Engine {
         if self.is_archived(word.attempt.purchase)? {
             let said = &word.outcome;
             return self
-                .keep_late_word(word.attempt, said.code(), said.text(), said.reference())
+                .keep_late_outcome(word.attempt, said.code(), said.text(), said.reference())
                 .await;
         }
         let Some(purchase) = self.inner.store.any_purchase(word.attempt.purchase)? else {

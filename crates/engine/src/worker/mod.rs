@@ -74,7 +74,7 @@ impl Engine {
 
     /// How long until something is due.
     fn idle_wait(&self) -> Duration {
-        match self.inner.store.next_due() {
+        match self.inner.store.next_job_due() {
             Ok(Some(due)) => due.since(self.now()).clamp(NAP_MIN, limits::SLEEP_MAX),
             Ok(None) | Err(_) => limits::SLEEP_MAX,
         }
@@ -84,7 +84,7 @@ impl Engine {
     /// upstream holds its own seats, not the others'.
     async fn take_jobs(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
         let now = self.now();
-        if self.inner.store.next_due()?.is_none_or(|due| due > now) {
+        if self.inner.store.next_job_due()?.is_none_or(|due| due > now) {
             return Ok(0);
         }
         let limit = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 impl Engine {
     /// Heeds the others until it is stopped; ends at once where there are none.
     pub(super) async fn watch_other_nodes(self, stop: CancellationToken) {
-        let Some(mut coming) = self.inner.store.news() else { return };
+        let Some(mut coming) = self.inner.store.catalog_changes() else { return };
         let mut known = CatalogChanges::default();
         loop {
             let news = coming.borrow_and_update().clone();

@@ -140,7 +140,7 @@ impl Engine {
 
     /// Tells every device of the account the purchase's last event once more.
     pub(crate) async fn push_again(&self, purchase: &Purchase) -> Result<(), Refusal> {
-        let again = PushChange::Again { key: purchase.key, at: self.now() };
+        let again = PushChange::Resend { key: purchase.key, at: self.now() };
         let written = self.inner.store.write(Change::Push(again)).await;
         written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
     }

@@ -51,11 +51,11 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     for _ in 0..3 {
         world.hear(first.key.id, 1, reversed());
     }
-    until(|| world.engine.late_words().unwrap().len() == 1).await;
-    assert_eq!(world.engine.late_words().unwrap()[0].word, "reversed");
+    until(|| world.engine.late_outcomes().unwrap().len() == 1).await;
+    assert_eq!(world.engine.late_outcomes().unwrap()[0].word, "reversed");
     assert_eq!(world.wallet(), wallet);
     world.engine.close_case(first.key.id, "rahim", "on the statement").await.unwrap();
-    assert!(world.engine.late_words().unwrap().is_empty());
+    assert!(world.engine.late_outcomes().unwrap().is_empty());
     let unknown = world.engine.close_case(first.key.id, "rahim", "again").await.unwrap_err();
     assert_eq!(unknown, Refusal::PurchaseUnknown);
 
@@ -65,7 +65,7 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     for _ in 0..3 {
         assert_eq!(world.engine.call_back("a", &callback).await, Called::Heard);
     }
-    let late = world.engine.late_words().unwrap();
+    let late = world.engine.late_outcomes().unwrap();
     assert_eq!((late.len(), late[0].word.as_str()), (1, "callback"));
     assert_eq!(late[0].text.as_deref(), Some("taken back"));
     assert_eq!(world.wallet(), wallet);

@@ -10,8 +10,8 @@ use domain::webhook::schedule::SuccessEvent;
 use domain::webhook::{Delivery, DeliveryResult, WebhookPost, WebhookSender};
 use domain::{Clock, PurchaseId, Refusal, Timestamp};
 use engine::{
-    Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent, Replayed, WebhookParts,
-    WebhookRenderer, Workers,
+    Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent, ReplayScope,
+    WebhookParts, WebhookRenderer, Workers,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -203,14 +203,18 @@ impl Post {
     }
 
     fn owed(&self) -> usize {
-        let page =
-            LogPage { account: self.world.merchant, since: NOW, only_owed: true, limit: 100_000 };
+        let page = LogPage {
+            account: self.world.merchant,
+            since: NOW,
+            only_pending: true,
+            limit: 100_000,
+        };
         self.world.engine.webhook_log(page).unwrap().len()
     }
 
     /// Has the worker look what is due: it sleeps by the machine's clock.
     async fn look(&self) {
-        let nothing = Replayed::Since(AccountId(99), NOW, None);
+        let nothing = ReplayScope::Since(AccountId(99), NOW, None);
         assert_eq!(self.world.engine.replay_webhooks(nothing).await.unwrap(), 0);
     }
 
@@ -373,7 +377,7 @@ async fn tries_go_on_for_three_days() {
     assert_eq!(post.log(id), [format!("x.rejected given_up {tries}")]);
     // It is told again if somebody asks for it.
     post.carrier.always(Says::Status(200));
-    let which = Replayed::One(id, "rejected".to_owned());
+    let which = ReplayScope::One(id, "rejected".to_owned());
     assert_eq!(post.world.engine.replay_webhooks(which).await.unwrap(), 1);
     until(|| post.owed() == 0).await;
     stop(workers).await;
@@ -426,7 +430,7 @@ async fn nothing_is_sent_after_a_410() {
     assert!(view(&post).health.unwrap().off.is_some());
     post.world.engine.switch_on(id).await.unwrap();
     assert_eq!(view(&post).health, None);
-    let since = Replayed::Since(post.world.merchant, NOW, None);
+    let since = ReplayScope::Since(post.world.merchant, NOW, None);
     assert!(post.world.engine.replay_webhooks(since).await.unwrap() >= 6);
     until(|| post.owed() == 0).await;
     stop(workers).await;

@@ -470,7 +470,7 @@ impl World {
     }
 
     /// Nothing was wrong at any submit, no attempt was sent twice, the books add up.
-    pub async fn assert_sound(&self) -> store::Report {
+    pub async fn assert_sound(&self) -> store::AuditReport {
         let mut sent = HashMap::<AttemptRef, usize>::new();
         for upstream in [&self.a, &self.b, &self.c] {
             assert_eq!(*upstream.wrongs.lock().unwrap(), Vec::<String>::new());
@@ -481,7 +481,7 @@ impl World {
         let twice: Vec<_> = sent.iter().filter(|(_, n)| **n > 1).collect();
         assert!(twice.is_empty(), "sent twice: {twice:?}");
         let report = self.engine.audit().await.unwrap();
-        assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+        assert_eq!((report.findings_count, &report.findings), (0, &Vec::new()));
         assert!(report.sums.values().all(|sum| *sum == 0), "{:?}", report.sums);
         report
     }

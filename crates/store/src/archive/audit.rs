@@ -1,44 +1,45 @@
-//! The audit of archive files: each by itself, against what the live books know of it, and together.
+//! The audit of archive files: each by itself, against the live ledger's record, and together.
 //!
-//! Reads only; a file that cannot be read is told, and the others are audited. Not here: the checks
-//! themselves (`verify.rs`), which are those of the live books.
+//! Reads only. A file that cannot be read is reported, and the others are audited. Not here: the
+//! checks themselves (`verify/`), which are those of the live ledger.
 
 use super::{Archive, Closing, digest_of, every, month_in};
 use crate::backend::sqlite::Sqlite;
 use crate::backend::{Sql, all};
 use crate::fault::Fault;
-use crate::verify::{self, Report, Rest};
+use crate::verify::{self, AuditReport, Unchecked};
 use domain::{Month, PurchaseId};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Complaints of SQLite's own check that are kept.
-const COMPLAINTS_KEPT: usize = 20;
+/// Findings of SQLite's own check that are kept.
+const FINDINGS_KEPT: usize = 20;
 
-/// A file's audit.
+/// The audit of one file.
 pub struct MonthAudit {
     /// The month in it.
     pub closing: Closing,
-    /// What was counted and found wrong in it.
-    pub report: Report,
-    rest: Rest,
+    /// What was counted in it and found wrong.
+    pub report: AuditReport,
+    unchecked: Unchecked,
 }
 
-/// What the audit of several files found.
+/// The audit of several files.
 #[derive(Debug, Default)]
 pub struct ArchivesAudit {
-    /// The months that were read, each with its file and what was found in it.
-    pub months: Vec<(Month, PathBuf, Report)>,
-    /// What is wrong with files, between them, or between them and the live books.
-    pub complaints: Vec<String>,
-    /// Purchases that go on in a month whose file was not given: not judged.
+    /// The months that were read, each with its file and its report.
+    pub months: Vec<(Month, PathBuf, AuditReport)>,
+    /// What is wrong with files, between them, or between them and the live ledger.
+    pub findings: Vec<String>,
+    /// Purchases with journals in a month whose file was not given: not checked.
     pub unjudged: u64,
 }
 
 impl ArchivesAudit {
     /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
-        self.complaints.is_empty() && self.months.iter().all(|(_, _, report)| report.lies == 0)
+        self.findings.is_empty()
+            && self.months.iter().all(|(_, _, report)| report.findings_count == 0)
     }
 }
 
@@ -49,58 +50,58 @@ pub fn audit_month(path: &Path) -> Result<MonthAudit, Fault> {
         all(&mut file, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
     let closing = month_in(&mut file)?
         .ok_or_else(|| Fault::Corrupt("it does not say which month it has".to_owned()))?;
-    let (mut report, rest) = verify::audit_part(&mut file, Some(&closing))?;
-    for says in broken.into_iter().filter(|says| says != "ok").take(COMPLAINTS_KEPT) {
-        report.report(format!("the database's own check: {says}"));
+    let (mut report, unchecked) = verify::audit_part(&mut file, Some(&closing))?;
+    for finding in broken.into_iter().filter(|finding| finding != "ok").take(FINDINGS_KEPT) {
+        report.add(format!("the database's own check: {finding}"));
     }
-    Ok(MonthAudit { closing, report, rest })
+    Ok(MonthAudit { closing, report, unchecked })
 }
 
-/// Audits files, and how they join each other and the live books.
+/// Audits files, and whether they fit together and with the live ledger.
 pub(crate) fn audit_files(live: &mut dyn Sql, files: &[PathBuf]) -> Result<ArchivesAudit, Fault> {
     let known = every(live)?;
-    let (_, rest) = verify::audit_part(live, None)?;
+    let (_, unchecked) = verify::audit_part(live, None)?;
     let mut found = ArchivesAudit::default();
     let mut months: BTreeMap<Month, (PathBuf, MonthAudit)> = BTreeMap::new();
     for path in files {
         let name = path.display();
         match audit_month(path) {
-            Err(fault) => found.complaints.push(format!("{name}: cannot be read: {fault}")),
+            Err(fault) => found.findings.push(format!("{name}: cannot be read: {fault}")),
             Ok(audit) => {
                 let archive = known.iter().find(|k| k.closing.month == audit.closing.month);
-                compare(path, &audit, archive, &mut found.complaints)?;
+                compare(path, &audit, archive, &mut found.findings)?;
                 months.insert(audit.closing.month, (path.clone(), audit));
             }
         }
     }
-    join(&known, rest, &mut months, &mut found);
+    check_together(&known, unchecked, &mut months, &mut found);
     for (month, (path, audit)) in months {
         found.months.push((month, path, audit.report));
     }
     Ok(found)
 }
 
-/// Whether a file is the one that the live books speak of.
+/// Compares a file with the live ledger's record of it.
 fn compare(
     path: &Path,
     audit: &MonthAudit,
     archive: Option<&Archive>,
-    complaints: &mut Vec<String>,
+    findings: &mut Vec<String>,
 ) -> Result<(), Fault> {
     let (name, month) = (path.display(), audit.closing.month);
     let Some(archive) = archive else {
-        complaints.push(format!("{name}: {month} is not archived in these books"));
+        findings.push(format!("{name}: {month} is not archived in these books"));
         return Ok(());
     };
     if digest_of(path)?.1 != archive.digest {
-        complaints.push(format!("{name}: is not the file that was written (its SHA-256 differs)"));
+        findings.push(format!("{name}: is not the file that was written (its SHA-256 differs)"));
     }
     if audit.closing != archive.closing {
-        complaints.push(format!("{name}: does not begin and end as {month} does in these books"));
+        findings.push(format!("{name}: does not begin and end as {month} does in these books"));
     }
     let counts = (audit.report.journals, audit.report.purchases);
     if counts != (archive.journals.unsigned_abs(), archive.purchases.unsigned_abs()) {
-        complaints.push(format!(
+        findings.push(format!(
             "{name}: has {} journals and {} purchases; {} and {} were archived",
             counts.0, counts.1, archive.journals, archive.purchases
         ));
@@ -108,38 +109,38 @@ fn compare(
     Ok(())
 }
 
-/// Judges the purchases whose journals go on in later months, where all of these are at hand.
-fn join(
+/// Checks the purchases that have journals in several months, where all later months were given.
+fn check_together(
     known: &[Archive],
-    live: Rest,
+    live: Unchecked,
     months: &mut BTreeMap<Month, (PathBuf, MonthAudit)>,
     found: &mut ArchivesAudit,
 ) {
-    let mut stories: Vec<_> = live.loose.into_iter().collect();
+    let mut later_sums: Vec<_> = live.of_archived.into_iter().collect();
     for (_, audit) in months.values_mut() {
-        stories.extend(std::mem::take(&mut audit.rest.loose));
+        later_sums.extend(std::mem::take(&mut audit.unchecked.of_archived));
     }
-    let mut lies = Report::default();
-    for (id, story) in stories {
+    let mut report = AuditReport::default();
+    for (id, more) in later_sums {
         let month = Month::of_id(PurchaseId(id));
         let Some((_, audit)) = months.get_mut(&month) else { continue };
-        match audit.rest.pending.get_mut(&id) {
-            Some((_, told)) => *told = verify::told_together(told, &story),
-            None => lies.report(format!("purchase {id}: journals after {month} are one too many")),
+        match audit.unchecked.continued.get_mut(&id) {
+            Some((_, sums)) => *sums = sums.plus(&more),
+            None => report.add(format!("purchase {id}: journals after {month} are one too many")),
         }
     }
     let given: HashSet<Month> = months.keys().copied().collect();
     for (month, (_, audit)) in months {
         let mut later = known.iter().map(|k| k.closing.month).filter(|m| m > month);
         let is_whole = later.all(|m| given.contains(&m));
-        let mut pending: Vec<_> = audit.rest.pending.values().collect();
-        pending.sort_by_key(|(bought, _)| bought.id);
-        for (bought, story) in pending {
+        let mut continued: Vec<_> = audit.unchecked.continued.values().collect();
+        continued.sort_by_key(|(purchase, _)| purchase.id);
+        for (purchase, sums) in continued {
             match is_whole {
-                true => verify::money(&mut lies, bought, story),
+                true => verify::check_journals(&mut report, purchase, sums),
                 false => found.unjudged += 1,
             }
         }
     }
-    found.complaints.extend(lies.complaints);
+    found.findings.extend(report.findings);
 }

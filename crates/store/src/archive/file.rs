@@ -1,7 +1,7 @@
 //! An archive's file: one closed month as a database of its own, with the same tables.
 //!
-//! It begins where the month before it ended, as the live books begin after their last archive, so the
-//! same audit reads both. Not here: where files lie, and their manifests (the app's matter).
+//! It begins where the month before it ended, as the live ledger begins after its last archive, so
+//! one audit reads both. Not here: the folder of the files, and their manifests (the app's).
 
 use super::{Closing, hash};
 use crate::backend::sqlite::{Sqlite, make_private_file};
@@ -14,114 +14,151 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Rows after which it is looked whether the file is still wanted.
-const LOOK_EVERY: u64 = 1_024;
+/// Rows between two checks whether the file is still wanted.
+const CHECK_EVERY: u64 = 1_024;
 
-/// A month that is in a file, and what it carries forward.
+/// A month in a file, and what it carries forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filed {
+pub struct ArchiveFile {
     /// The month, as it was closed.
     pub closing: Closing,
-    /// The file's bytes.
+    /// The file's size.
     pub bytes: u64,
-    /// Their SHA-256.
+    /// The file's SHA-256.
     pub digest: [u8; 32],
-    /// Journals in it.
+    /// The number of journals in it.
     pub journals: i64,
-    /// Entries in it.
+    /// The number of entries in it.
     pub entries: i64,
-    /// Purchases in it.
+    /// The number of purchases in it.
     pub purchases: i64,
-    /// What each ledger account held at the month's end, by its number.
+    /// The balance of each ledger account at the month's end, by its number.
     pub(crate) carried: BTreeMap<i64, i64>,
-    /// How many payments were booked by then, by account and environment.
+    /// The number of payments booked until then, by account and environment.
     pub(crate) payments: BTreeMap<(i64, String), i64>,
 }
 
-/// One table of a month: how its rows are read there and written here. Kinds: i(nteger), t(ext), b(ytes).
+/// One table of a month: how its rows are read from the live ledger and written to the file.
 struct Part {
     table: &'static str,
     read: &'static str,
     put: &'static str,
+    /// A letter for each column: i(nteger), t(ext) or b(ytes).
     kinds: &'static str,
     by: By,
 }
 
-/// What bounds a month's rows of a table.
+/// What limits a month's rows of a table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
+    /// The ids of purchases.
     Ids,
+    /// The numbers of journals.
     Journals,
 }
 
-/// The tables that go with a month. A test holds their columns to the schema's.
+/// A table whose rows are read without a join.
+macro_rules! part {
+    (
+        $by:ident, $table:literal, $columns:literal, $values:literal, $kinds:literal,
+        $where:literal
+    ) => {
+        Part {
+            table: $table,
+            read: concat!("SELECT ", $columns, " FROM ", $table, " WHERE ", $where),
+            put: concat!("INSERT INTO ", $table, " (", $columns, ") VALUES (", $values, ")"),
+            kinds: $kinds,
+            by: By::$by,
+        }
+    };
+}
+
+/// The tables that are archived with a month. A test compares their columns with the schema.
 const PARTS: [Part; 9] = [
-    Part {
-        table: "purchases",
-        read: "SELECT id, account_id, environment, space, reference, key_id, kind, operator, recipient, service_type, currency, amount, fee, commission, available_after, details, webhook_url, state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, product FROM purchases WHERE id >= $1 AND id < $2 ORDER BY id",
-        put: "INSERT INTO purchases (id, account_id, environment, space, reference, key_id, kind, operator, recipient, service_type, currency, amount, fee, commission, available_after, details, webhook_url, state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, product) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)",
-        kinds: "iitttitttttiiiitttiitttiiit",
-        by: By::Ids,
-    },
-    Part {
-        table: "attempts",
-        read: "SELECT purchase_id, account_id, environment, number, upstream, started_at, outcome, upstream_reference, text, heard_at FROM attempts WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, number",
-        put: "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream, started_at, outcome, upstream_reference, text, heard_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        kinds: "iititittti",
-        by: By::Ids,
-    },
-    Part {
-        table: "events",
-        read: "SELECT purchase_id, account_id, environment, sequence, state, at, told_at FROM events WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, sequence",
-        put: "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at, told_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        kinds: "iititii",
-        by: By::Ids,
-    },
-    Part {
-        table: "evidence",
-        read: "SELECT purchase_id, account_id, environment, line, at, source, attempt, word, text, upstream_reference FROM evidence WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, line",
-        put: "INSERT INTO evidence (purchase_id, account_id, environment, line, at, source, attempt, word, text, upstream_reference) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        kinds: "iitiitittt",
-        by: By::Ids,
-    },
-    Part {
-        table: "slips",
-        read: "SELECT purchase_id, account_id, environment, upstream, body, at FROM slips WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, upstream",
-        put: "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at) VALUES ($1, $2, $3, $4, $5, $6)",
-        kinds: "iittti",
-        by: By::Ids,
-    },
-    Part {
-        table: "cases",
-        read: "SELECT purchase_id, account_id, environment, why, opened_at, text, closed_at FROM cases WHERE purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, why",
-        put: "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        kinds: "iittiti",
-        by: By::Ids,
-    },
+    part!(
+        Ids,
+        "purchases",
+        "id, account_id, environment, space, reference, key_id, kind, operator, recipient, \
+         service_type, currency, amount, fee, commission, available_after, details, webhook_url, \
+         state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, \
+         product",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+         $20, $21, $22, $23, $24, $25, $26, $27",
+        "iitttitttttiiiitttiitttiiit",
+        "id >= $1 AND id < $2 ORDER BY id"
+    ),
+    part!(
+        Ids,
+        "attempts",
+        "purchase_id, account_id, environment, number, upstream, started_at, outcome, \
+         upstream_reference, text, heard_at",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
+        "iititittti",
+        "purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, number"
+    ),
+    part!(
+        Ids,
+        "events",
+        "purchase_id, account_id, environment, sequence, state, at, told_at",
+        "$1, $2, $3, $4, $5, $6, $7",
+        "iititii",
+        "purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, sequence"
+    ),
+    part!(
+        Ids,
+        "evidence",
+        "purchase_id, account_id, environment, line, at, source, attempt, word, text, \
+         upstream_reference",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
+        "iitiitittt",
+        "purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, line"
+    ),
+    part!(
+        Ids,
+        "slips",
+        "purchase_id, account_id, environment, upstream, body, at",
+        "$1, $2, $3, $4, $5, $6",
+        "iittti",
+        "purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, upstream"
+    ),
+    part!(
+        Ids,
+        "cases",
+        "purchase_id, account_id, environment, why, opened_at, text, closed_at",
+        "$1, $2, $3, $4, $5, $6, $7",
+        "iittiti",
+        "purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, why"
+    ),
     Part {
         table: "claims",
-        read: "SELECT c.account_id, c.environment, c.space, c.reference, c.purchase_id, c.digest, c.at FROM purchases p JOIN claims c ON c.account_id = p.account_id AND c.environment = p.environment AND c.space = p.space AND c.reference = p.reference WHERE p.id >= $1 AND p.id < $2 ORDER BY p.id",
-        put: "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        read: "SELECT c.account_id, c.environment, c.space, c.reference, c.purchase_id, c.digest, \
+               c.at FROM purchases p JOIN claims c ON c.account_id = p.account_id AND \
+               c.environment = p.environment AND c.space = p.space AND c.reference = p.reference \
+               WHERE p.id >= $1 AND p.id < $2 ORDER BY p.id",
+        put: "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, \
+              at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         kinds: "itttibi",
         by: By::Ids,
     },
-    Part {
-        table: "journals",
-        read: "SELECT seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month FROM journals WHERE seq >= $1 AND seq <= $2 ORDER BY seq",
-        put: "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        kinds: "iitittibii",
-        by: By::Journals,
-    },
-    Part {
-        table: "entries",
-        read: "SELECT journal_seq, line, debit_id, credit_id, amount, month FROM entries WHERE journal_seq >= $1 AND journal_seq <= $2 ORDER BY journal_seq, line",
-        put: "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount, month) VALUES ($1, $2, $3, $4, $5, $6)",
-        kinds: "iiiiii",
-        by: By::Journals,
-    },
+    part!(
+        Journals,
+        "journals",
+        "seq, account_id, environment, purchase_id, reason, note, at, hash, listed, month",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
+        "iitittibii",
+        "seq >= $1 AND seq <= $2 ORDER BY seq"
+    ),
+    part!(
+        Journals,
+        "entries",
+        "journal_seq, line, debit_id, credit_id, amount, month",
+        "$1, $2, $3, $4, $5, $6",
+        "iiiiii",
+        "journal_seq >= $1 AND journal_seq <= $2 ORDER BY journal_seq, line"
+    ),
 ];
 
-/// What ledger accounts held, and the payments booked, up to a moment.
+/// What is carried forward, and the rows of each table, as they are counted.
 #[derive(Default)]
 struct Sums {
     carried: BTreeMap<i64, i64>,
@@ -129,13 +166,13 @@ struct Sums {
     counts: BTreeMap<&'static str, i64>,
 }
 
-/// Writes a closed month into a new file, flushed, that nobody writes to again.
+/// Writes a closed month into a new file, flushed and read-only.
 pub(crate) fn write(
     source: &mut dyn Sql,
     closing: &Closing,
     path: &Path,
     is_wanted: &dyn Fn() -> bool,
-) -> Result<Filed, Fault> {
+) -> Result<ArchiveFile, Fault> {
     let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
     make_private_file(path).map_err(unwritable)?;
     let mut file = Sqlite::blank(path)?;
@@ -150,7 +187,7 @@ pub(crate) fn write(
     written.sync_all().map_err(unwritable)?;
     let (bytes, digest) = digest_of(path)?;
     let count = |table| sums.counts.get(table).copied().unwrap_or(0);
-    Ok(Filed {
+    Ok(ArchiveFile {
         closing: closing.clone(),
         bytes,
         digest,
@@ -162,7 +199,7 @@ pub(crate) fn write(
     })
 }
 
-/// How many bytes a file has, and their SHA-256.
+/// A file's size in bytes, and its SHA-256.
 pub(crate) fn digest_of(path: &Path) -> Result<(u64, [u8; 32]), Fault> {
     let unreadable = |error: std::io::Error| Fault::Database(error.to_string());
     let mut file = File::open(path).map_err(unreadable)?;
@@ -192,26 +229,27 @@ fn copy(
         };
         source.query(part.read, &[from.into(), to.into()], &mut |row| {
             rows += 1;
-            if rows.is_multiple_of(LOOK_EVERY) && !is_wanted() {
+            if rows.is_multiple_of(CHECK_EVERY) && !is_wanted() {
                 return Err(Fault::Closed);
             }
             sums.add(part.table, row)?;
-            let kinds = part.kinds.bytes().enumerate();
-            let values =
-                kinds.map(|(n, kind)| value(row, n, kind)).collect::<Result<Vec<_>, _>>()?;
-            file.execute(part.put, &values).map(|_| ())
+            file.execute(part.put, &values(row, part.kinds)?).map(|_| ())
         })?;
     }
-    ledger_accounts(source, file, &sums)?;
+    finish(source, file, &sums)?;
     Ok(sums)
 }
 
-fn value(row: &dyn Row, column: usize, kind: u8) -> Result<Value<'_>, Fault> {
-    Ok(match kind {
-        b'i' => row.opt_int(column)?.into(),
-        b't' => row.opt_text(column)?.into(),
-        _ => row.opt_bytes(column)?.map_or(Value::Null, Value::Bytes),
-    })
+/// A row's values, by the letters of [`Part::kinds`].
+fn values<'a>(row: &'a dyn Row, kinds: &str) -> Result<Vec<Value<'a>>, Fault> {
+    let value = |(column, kind)| {
+        Ok(match kind {
+            b'i' => row.opt_int(column)?.into(),
+            b't' => row.opt_text(column)?.into(),
+            _ => row.opt_bytes(column)?.map_or(Value::Null, Value::Bytes),
+        })
+    };
+    kinds.bytes().enumerate().map(value).collect()
 }
 
 impl Sums {
@@ -220,8 +258,8 @@ impl Sums {
         match table {
             // seq, account_id, environment, purchase_id, …
             "journals" if row.opt_int(3)?.is_none() => {
-                let whose = (row.int(1)?, row.text(2)?.to_owned());
-                *self.payments.entry(whose).or_default() += 1;
+                let account = (row.int(1)?, row.text(2)?.to_owned());
+                *self.payments.entry(account).or_default() += 1;
             }
             // journal_seq, line, debit_id, credit_id, amount, …
             "entries" => {
@@ -235,22 +273,22 @@ impl Sums {
     }
 }
 
-/// Writes where the month before ended, and which month this is.
+/// Writes the end of the month before, and the month itself.
 fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<Sums, Fault> {
     file.execute("BEGIN", &[])?;
     let mut sums = Sums::default();
     let before = first(
         source,
-        "SELECT month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at, archived_at, file, digest, journals, entries, purchases
+        "SELECT month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at,
+             archived_at, file, digest, journals, entries, purchases
          FROM archives WHERE digest IS NOT NULL ORDER BY month DESC LIMIT 1",
         &[],
         |row| {
-            let kinds = "iiiibbiitbiii".bytes().enumerate();
-            let values = kinds.map(|(n, kind)| value(row, n, kind)).collect::<Result<Vec<_>, _>>()?;
             file.execute(
-                "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at, archived_at, file, digest, journals, entries, purchases)
+                "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before,
+                     last_hash, closed_at, archived_at, file, digest, journals, entries, purchases)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-                &values,
+                &values(row, "iiiibbiitbiii")?,
             )?;
             row.int(0)
         },
@@ -259,31 +297,30 @@ fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<S
         source.query(
             "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
             &[month.into()],
-            &mut |row| drop_into(&mut sums.carried, row.int(0)?, row.int(1)?),
+            &mut |row| {
+                sums.carried.insert(row.int(0)?, row.int(1)?);
+                Ok(())
+            },
         )?;
         source.query(
             "SELECT account_id, environment, payments FROM carried_payments WHERE month = $1",
             &[month.into()],
             &mut |row| {
-                let whose = (row.int(0)?, row.text(1)?.to_owned());
-                drop_into(&mut sums.payments, whose, row.int(2)?)
+                sums.payments.insert((row.int(0)?, row.text(1)?.to_owned()), row.int(2)?);
+                Ok(())
             },
         )?;
         super::carry(file, month, &sums.carried, &sums.payments)?;
     }
-    super::note_closing(file, closing)?;
+    super::insert_closing(file, closing)?;
     Ok(sums)
 }
 
-fn drop_into<K: Ord>(map: &mut BTreeMap<K, i64>, key: K, value: i64) -> Result<(), Fault> {
-    map.insert(key, value);
-    Ok(())
-}
-
-/// The ledger accounts, with what they held at the month's end.
-fn ledger_accounts(source: &mut dyn Sql, file: &mut Sqlite, sums: &Sums) -> Result<(), Fault> {
+/// Writes the ledger accounts with their balances at the month's end, and commits.
+fn finish(source: &mut dyn Sql, file: &mut Sqlite, sums: &Sums) -> Result<(), Fault> {
     source.query(
-        "SELECT id, account_id, environment, currency, purpose, upstream, floor FROM ledger_accounts",
+        "SELECT id, account_id, environment, currency, purpose, upstream, floor
+         FROM ledger_accounts",
         &[],
         &mut |row| {
             let id = row.int(0)?;
@@ -298,7 +335,9 @@ fn ledger_accounts(source: &mut dyn Sql, file: &mut Sqlite, sums: &Sums) -> Resu
                 row.opt_int(6)?.into(),
             ];
             file.execute(
-                "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose, upstream, balance, floor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose,
+                     upstream, balance, floor)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 &values,
             )
             .map(|_| ())
@@ -307,11 +346,12 @@ fn ledger_accounts(source: &mut dyn Sql, file: &mut Sqlite, sums: &Sums) -> Resu
     file.execute("COMMIT", &[]).map(|_| ())
 }
 
-/// The month that a file says it has.
+/// The month that a file contains, by its own record.
 pub(crate) fn month_in(file: &mut dyn Sql) -> Result<Option<Closing>, Fault> {
     let found = all(
         file,
-        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at FROM archives WHERE digest IS NULL",
+        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at
+         FROM archives WHERE digest IS NULL",
         &[],
         super::closing,
     )?;
@@ -332,9 +372,9 @@ mod tests {
     use super::*;
     use crate::backend::all;
 
-    /// A column that a later schema adds must go into the archive too.
+    /// A column that a later schema adds must be archived too.
     #[test]
-    fn every_column_goes_with_its_month() {
+    fn every_column_is_archived() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = Sqlite::blank(&folder.path().join("blank.db")).unwrap();
         for part in &PARTS {

@@ -1,11 +1,11 @@
-//! What is known of logins, read.
+//! Queries on logins, their sessions and devices.
 //!
-//! Not here: whether it lets anybody in. Invariant: an address is looked up as it is stored.
+//! Not here: whether a login may use a session. Invariant: an address is looked up in its stored
+//! form.
 
 use super::{Device, DeviceMark, Session, SessionHolder, UserHolder};
-use crate::accounts;
+use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, all, first};
-use crate::change::User;
 use crate::fault::Fault;
 use crate::read;
 use domain::account::{Account, AccountId};
@@ -13,14 +13,15 @@ use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
 use std::time::Duration;
 
-/// A place that was not seen for so long is strange again.
-pub(super) const PLACES_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+/// A device that was not seen for so long is no longer a known device.
+pub(super) const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// A session, ended or not, with its login's standing and its account.
+/// A session, ended or not, with its login's state and its account.
 pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<SessionHolder>, Fault> {
     let found = first(
         sql,
-        "SELECT s.id, s.user_id, s.account_id, s.environment, s.opened_at, s.ends_at, s.revoked_at, u.is_active
+        "SELECT s.id, s.user_id, s.account_id, s.environment, s.opened_at, s.ends_at, s.revoked_at,
+             u.is_active
          FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1",
         &[id.0.into()],
         |row| {
@@ -48,7 +49,7 @@ macro_rules! user_columns {
     };
 }
 
-/// A login by its address, as it is stored: without spaces around it, in small letters.
+/// A login by its address in its stored form: trimmed, in small letters.
 pub(crate) fn by_email(sql: &mut dyn Sql, email: &str) -> Result<Option<UserHolder>, Fault> {
     let select = concat!("SELECT ", user_columns!(), " FROM users WHERE email = $1");
     let found = first(sql, select, &[email.into()], user)?;
@@ -92,8 +93,8 @@ fn user(row: &dyn Row) -> Result<User, Fault> {
     })
 }
 
-/// Whether the login of an address was seen at this mark lately. One question for addresses that
-/// are somebody's and those that are nobody's.
+/// Whether this is a known device of the address's login. It is one query whether the address has a
+/// login or not, so that its time does not reveal which.
 pub(crate) fn known_device(
     sql: &mut dyn Sql,
     email: &str,
@@ -102,8 +103,9 @@ pub(crate) fn known_device(
 ) -> Result<bool, Fault> {
     let known = first(
         sql,
-        "SELECT p.seen_at FROM users AS u JOIN places AS p ON p.user_id = u.id WHERE u.email = $1 AND p.mark = $2 AND p.seen_at >= $3",
-        &[email.into(), mark.into(), now.before(PLACES_FOR).0.into()],
+        "SELECT p.seen_at FROM users AS u JOIN places AS p ON p.user_id = u.id
+         WHERE u.email = $1 AND p.mark = $2 AND p.seen_at >= $3",
+        &[email.into(), mark.into(), now.before(KNOWN_FOR).0.into()],
         |row| row.int(0),
     )?;
     Ok(known.is_some())

@@ -1,35 +1,35 @@
-//! What happens to logins, written.
+//! Changes of logins, their sessions, devices and codes.
 //!
-//! Invariants: a code is used once and tried fifty times at most, an address is one login's, and a
-//! session opens only on the password that was verified; each is judged in the commit itself, so
-//! that a race has one winner.
+//! Invariants: a code is used once and tried fifty times at most; an address has one login; a
+//! session opens only on the password that was verified. Each is checked in the commit itself, so a
+//! race has one winner.
 
-use super::find::{PLACES_FOR, by_email};
+use super::find::{KNOWN_FOR, by_email};
 use super::{
-    Code, DeviceMark, Entry, NewDevice, Pending, PeopleChange, PeopleDone, Purpose, Session,
-    SignUp, Typed,
+    Code, CodePurpose, DeviceMark, EnteredCode, NewDevice, NewSession, PendingSignUp, PeopleChange,
+    PeopleDone, Session, SignUp,
 };
-use crate::accounts;
+use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, Value, first};
-use crate::change::User;
 use crate::fault::Fault;
 use domain::account::{Account, AccountId, Environment, Role};
 use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
 use std::time::Duration;
 
-/// Wrong tries that a code survives, wherever they come from; its column's CHECK says the same. Ten
-/// times what one place is let try, so that a stranger does not use up another's.
+/// Tries of a code, from wherever they come; its column's CHECK has the same number. Ten times what
+/// one network address may try, so that an attacker cannot use up somebody else's code alone.
 const TRIES_MAX: i64 = 50;
-/// Codes of a purpose and an address that count: who asks in between voids nobody's.
-const CODES_OF_ONE_MAX: i64 = 3;
-/// Codes of all, half a kilobyte each: anybody can ask for some, so the oldest go.
+/// Valid codes of a purpose and an address: a code that somebody else asks for voids none.
+const CODES_PER_ADDRESS_MAX: i64 = 3;
+/// Codes of all addresses, half a kilobyte each. Anybody can ask for codes, so past that the oldest
+/// are deleted.
 const CODES_MAX: i64 = 100_000;
-/// Devices of a login that are told things; the longest unseen goes.
+/// Devices of a login that receive pushes; past that the one unseen for longest is deleted.
 const DEVICES_MAX: i64 = 10;
-/// Places that are known of a login.
-const PLACES_MAX: i64 = 20;
-/// A code is kept this long after it expired, so that it can be told what became of it.
+/// Known devices of a login; past that the one unseen for longest is deleted.
+const KNOWN_DEVICES_MAX: i64 = 20;
+/// A code is kept this long after it expired, so that a late try can still be answered.
 const CODES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Writes one change.
@@ -38,10 +38,11 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
         PeopleChange::OfferCode(code) => offer_code(sql, code),
         PeopleChange::SignUp(sign_up) => confirm(sql, sign_up),
         PeopleChange::Reset { typed, password_hash } => reset(sql, typed, password_hash),
-        PeopleChange::LogIn(entry) => log_in(sql, entry),
+        PeopleChange::LogIn(new) => log_in(sql, new),
         PeopleChange::SetPassword { user, was, password_hash, at } => {
             let set = sql.execute(
-                "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 AND is_active = 1",
+                "UPDATE users SET password_hash = $1
+                 WHERE id = $2 AND password_hash = $3 AND is_active = 1",
                 &[password_hash.into(), user.0.into(), was.into()],
             )?;
             end_if(sql, set, *user, *at)
@@ -59,21 +60,23 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
         }
         PeopleChange::ForgetDevice(device) => {
             sql.execute("DELETE FROM devices WHERE id = $1", &[device.0.into()])?;
-            Ok(PeopleDone::Yes)
+            Ok(PeopleDone::Written)
         }
     }
 }
 
 fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
-    let purpose = if code.pending.is_some() { Purpose::SignUp } else { Purpose::Reset };
+    let purpose = if code.pending.is_some() { CodePurpose::SignUp } else { CodePurpose::Reset };
     let pending = code.pending.as_ref();
-    ensure_partitions(sql, purpose, code)?;
+    prune_codes(sql, purpose, code)?;
     sql.execute(
-        "INSERT INTO codes (purpose, email, digest, name, mobile, password_hash, made_at, expires_at, tries)
+        "INSERT INTO codes (purpose, email, digest, name, mobile, password_hash, made_at,
+             expires_at, tries)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
-         ON CONFLICT (purpose, email, digest) DO UPDATE SET name = excluded.name, mobile = excluded.mobile,
-             password_hash = excluded.password_hash, made_at = excluded.made_at, expires_at = excluded.expires_at,
-             tries = 0, used_at = NULL",
+         ON CONFLICT (purpose, email, digest) DO UPDATE SET name = excluded.name,
+             mobile = excluded.mobile, password_hash = excluded.password_hash,
+             made_at = excluded.made_at, expires_at = excluded.expires_at, tries = 0,
+             used_at = NULL",
         &[
             purpose.code().into(),
             (&code.email).into(),
@@ -85,39 +88,44 @@ fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
             code.expires_at.0.into(),
         ],
     )?;
-    Ok(PeopleDone::Yes)
+    Ok(PeopleDone::Written)
 }
 
-/// Before one more: what is long past goes, then the oldest, of this address and of all.
-fn ensure_partitions(sql: &mut dyn Sql, purpose: Purpose, code: &Code) -> Result<(), Fault> {
+/// Before a code is added: deletes those long expired, then the oldest of its address, then the
+/// oldest of all.
+fn prune_codes(sql: &mut dyn Sql, purpose: CodePurpose, code: &Code) -> Result<(), Fault> {
     sql.execute(
         "DELETE FROM codes WHERE expires_at < $1",
         &[code.made_at.before(CODES_KEPT).0.into()],
     )?;
     sql.execute(
-        "DELETE FROM codes WHERE purpose = $1 AND email = $2 AND digest NOT IN
-             (SELECT digest FROM codes WHERE purpose = $1 AND email = $2 ORDER BY made_at DESC, digest LIMIT $3)",
-        &[purpose.code().into(), (&code.email).into(), (CODES_OF_ONE_MAX - 1).into()],
+        "DELETE FROM codes
+         WHERE purpose = $1 AND email = $2 AND digest NOT IN (
+             SELECT digest FROM codes WHERE purpose = $1 AND email = $2
+             ORDER BY made_at DESC, digest LIMIT $3)",
+        &[purpose.code().into(), (&code.email).into(), (CODES_PER_ADDRESS_MAX - 1).into()],
     )?;
-    // Along an index: a millisecond when the table is full, nothing else.
+    // By an index: it costs a millisecond, and only when the table is full.
     sql.execute(
-        "DELETE FROM codes WHERE made_at <= (SELECT made_at FROM codes ORDER BY made_at DESC LIMIT 1 OFFSET $1)",
+        "DELETE FROM codes
+         WHERE made_at <= (SELECT made_at FROM codes ORDER BY made_at DESC LIMIT 1 OFFSET $1)",
         &[(CODES_MAX - 1).into()],
     )?;
     Ok(())
 }
 
-/// Uses a code up, and with it all that count beside it, and gives what waited for it; `None`, and
-/// the try is counted for each of them, if it is wrong.
+/// Uses up a code and all others of its purpose and address; answers the sign-up that it confirms.
+/// If the code is wrong the answer is `None`, and the try is counted for each of those codes.
 fn use_code(
     sql: &mut dyn Sql,
-    purpose: Purpose,
-    typed: &Typed,
-) -> Result<Option<Option<Pending>>, Fault> {
+    purpose: CodePurpose,
+    typed: &EnteredCode,
+) -> Result<Option<Option<PendingSignUp>>, Fault> {
     let pending = first(
         sql,
         "SELECT name, mobile, password_hash FROM codes
-         WHERE purpose = $1 AND email = $2 AND digest = $3 AND used_at IS NULL AND tries < $4 AND expires_at > $5",
+         WHERE purpose = $1 AND email = $2 AND digest = $3 AND used_at IS NULL AND tries < $4
+             AND expires_at > $5",
         &[
             purpose.code().into(),
             (&typed.email).into(),
@@ -129,10 +137,11 @@ fn use_code(
     )?;
     match pending {
         Some(_) => sql.execute(
-            "UPDATE codes SET used_at = $1, name = NULL, mobile = NULL, password_hash = NULL WHERE purpose = $2 AND email = $3",
+            "UPDATE codes SET used_at = $1, name = NULL, mobile = NULL, password_hash = NULL
+             WHERE purpose = $2 AND email = $3",
             &[typed.at.0.into(), purpose.code().into(), (&typed.email).into()],
         )?,
-        // A used one too: a try must not take longer where there is nothing to be found any more.
+        // Used codes count too: the time of a try must not reveal whether a valid code exists.
         None => sql.execute(
             "UPDATE codes SET tries = tries + 1 WHERE purpose = $1 AND email = $2 AND tries < $3",
             &[purpose.code().into(), (&typed.email).into(), TRIES_MAX.into()],
@@ -141,25 +150,25 @@ fn use_code(
     Ok(pending)
 }
 
-fn pending(row: &dyn Row) -> Result<Option<Pending>, Fault> {
+fn pending(row: &dyn Row) -> Result<Option<PendingSignUp>, Fault> {
     let Some(password_hash) = row.opt_text(2)? else { return Ok(None) };
-    Ok(Some(Pending {
+    Ok(Some(PendingSignUp {
         name: row.opt_text(0)?.unwrap_or_default().to_owned(),
         mobile: row.opt_text(1)?.map(str::to_owned),
         password_hash: password_hash.to_owned(),
     }))
 }
 
-/// Account, wallets and login, as a set-up makes them.
+/// Opens the account, its wallets and its login.
 fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone, Fault> {
     let SignUp { typed, account: id, user, currencies } = sign_up;
-    let Some(Some(pending)) = use_code(sql, Purpose::SignUp, typed)? else {
+    let Some(Some(pending)) = use_code(sql, CodePurpose::SignUp, typed)? else {
         return Ok(PeopleDone::CodeWrong);
     };
     if by_email(sql, &typed.email)?.is_some() {
         return Ok(PeopleDone::EmailMoved);
     }
-    // After this point the sign-up is admitted: nothing below may refuse.
+    // After this point the sign-up must succeed: nothing below may refuse.
     let account = Account {
         id: *id,
         role: Role::Customer,
@@ -186,11 +195,11 @@ fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone, Fault> {
         created_at: typed.at,
     };
     accounts::set_user(sql, &user)?;
-    Ok(PeopleDone::Yes)
+    Ok(PeopleDone::Written)
 }
 
-fn reset(sql: &mut dyn Sql, typed: &Typed, password_hash: &str) -> Result<PeopleDone, Fault> {
-    if use_code(sql, Purpose::Reset, typed)?.is_none() {
+fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<PeopleDone, Fault> {
+    if use_code(sql, CodePurpose::Reset, typed)?.is_none() {
         return Ok(PeopleDone::CodeWrong);
     }
     let Some(holder) = by_email(sql, &typed.email)? else { return Ok(PeopleDone::EmailMoved) };
@@ -202,24 +211,25 @@ fn reset(sql: &mut dyn Sql, typed: &Typed, password_hash: &str) -> Result<People
     end_all(sql, user, typed.at)
 }
 
-fn log_in(sql: &mut dyn Sql, entry: &Entry) -> Result<PeopleDone, Fault> {
-    let Session { id, user, account, environment, opened_at, ends_at, revoked_at: _ } =
-        entry.session;
-    let hash = entry.rehashed.as_ref().unwrap_or(&entry.verified);
-    let still = sql.execute(
-        "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 AND is_active = 1",
-        &[hash.into(), user.0.into(), (&entry.verified).into()],
+fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<PeopleDone, Fault> {
+    let Session { id, user, account, environment, opened_at, ends_at, revoked_at: _ } = new.session;
+    let hash = new.rehashed.as_ref().unwrap_or(&new.verified);
+    let updated = sql.execute(
+        "UPDATE users SET password_hash = $1
+         WHERE id = $2 AND password_hash = $3 AND is_active = 1",
+        &[hash.into(), user.0.into(), (&new.verified).into()],
     )?;
-    if still == 0 {
+    if updated == 0 {
         return Ok(PeopleDone::Moved);
     }
-    // After this point the log-in is admitted: nothing below may refuse.
-    let device = match &entry.device {
-        Some(device) => Some(set_device(sql, (user, account), device, opened_at)?),
+    // After this point the log-in must succeed: nothing below may refuse.
+    let device = match &new.device {
+        Some(device) => Some(set_device(sql, user, account, device, opened_at)?),
         None => None,
     };
     sql.execute(
-        "INSERT INTO sessions (id, account_id, user_id, environment, device_id, opened_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO sessions (id, account_id, user_id, environment, device_id, opened_at, ends_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             id.0.into(),
             account.0.into(),
@@ -230,22 +240,24 @@ fn log_in(sql: &mut dyn Sql, entry: &Entry) -> Result<PeopleDone, Fault> {
             ends_at.0.into(),
         ],
     )?;
-    // Those that are still on are as many as log-ins are let through in their hour.
+    // So a login has at most as many sessions as may be opened within a session's lifetime.
     sql.execute(
         "DELETE FROM sessions WHERE user_id = $1 AND (ends_at <= $2 OR revoked_at IS NOT NULL)",
         &[user.0.into(), opened_at.0.into()],
     )?;
-    if let Some(mark) = &entry.place {
-        know(sql, (user, account), mark, opened_at)?;
+    if let Some(mark) = &new.known_device {
+        set_known_device(sql, user, account, mark, opened_at)?;
     }
-    Ok(PeopleDone::Yes)
+    Ok(PeopleDone::Written)
 }
 
-/// A device is one login's: on a phone that changed hands, the one who had it is told nothing more.
-/// One that its login has already stays the same one, because pushes wait for it by its number.
+/// Inserts a device, or updates it; answers its id. A device belongs to one login: on a phone that
+/// changed hands, the login before gets no more pushes. A device that its login already has keeps
+/// its id, because pending pushes name it.
 fn set_device(
     sql: &mut dyn Sql,
-    (user, account): (UserId, AccountId),
+    user: UserId,
+    account: AccountId,
     device: &NewDevice,
     at: Timestamp,
 ) -> Result<DeviceId, Fault> {
@@ -254,8 +266,10 @@ fn set_device(
         &[(&device.mark).into(), user.0.into()],
     )?;
     sql.execute(
-        "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (user_id, mark) DO UPDATE SET sealed = excluded.sealed, seen_at = excluded.seen_at",
+        "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (user_id, mark) DO UPDATE SET sealed = excluded.sealed,
+             seen_at = excluded.seen_at",
         &[
             device.id.0.into(),
             account.0.into(),
@@ -276,14 +290,16 @@ fn set_device(
         &[user.0.into(), (&device.mark).into()],
         |row| row.int(0),
     )?;
-    // Ten were seen later than now only if a clock was put back; then there is no such device.
+    // It was deleted again only if ten devices were seen later than now, because the clock stepped
+    // back. Then the session names a device that does not exist.
     Ok(kept.map_or(device.id, DeviceId))
 }
 
-/// Remembers where a login is at home, and forgets what is long past.
-fn know(
+/// Inserts or renews a known device, and deletes those that are outdated.
+fn set_known_device(
     sql: &mut dyn Sql,
-    (user, account): (UserId, AccountId),
+    user: UserId,
+    account: AccountId,
     mark: &DeviceMark,
     at: Timestamp,
 ) -> Result<(), Fault> {
@@ -295,7 +311,7 @@ fn know(
     sql.execute(
         "DELETE FROM places WHERE user_id = $1 AND (seen_at < $2 OR mark NOT IN
              (SELECT mark FROM places WHERE user_id = $1 ORDER BY seen_at DESC, mark LIMIT $3))",
-        &[user.0.into(), at.before(PLACES_FOR).0.into(), PLACES_MAX.into()],
+        &[user.0.into(), at.before(KNOWN_FOR).0.into(), KNOWN_DEVICES_MAX.into()],
     )?;
     Ok(())
 }
@@ -315,7 +331,7 @@ fn end_all(sql: &mut dyn Sql, user: UserId, at: Timestamp) -> Result<PeopleDone,
         &[at.0.into(), user.0.into()],
     )?;
     sql.execute("DELETE FROM devices WHERE user_id = $1", &[user.0.into()])?;
-    Ok(PeopleDone::Yes)
+    Ok(PeopleDone::Written)
 }
 
 fn end_one(
@@ -328,11 +344,14 @@ fn end_one(
         "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND user_id = $3 AND revoked_at IS NULL",
         &[at.0.into(), session.0.into(), user.0.into()],
     )?;
-    // Not if the same device has come in anew since: it is that session's by now.
+    // Unless the same device has logged in again since: it belongs to that session by now.
     sql.execute(
-        "DELETE FROM devices WHERE user_id = $1 AND id IN (SELECT device_id FROM sessions WHERE id = $2 AND user_id = $1)
-             AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.user_id = $1 AND s.device_id = devices.id AND s.id > $2)",
+        "DELETE FROM devices
+         WHERE user_id = $1
+             AND id IN (SELECT device_id FROM sessions WHERE id = $2 AND user_id = $1)
+             AND NOT EXISTS (SELECT 1 FROM sessions AS s
+                 WHERE s.user_id = $1 AND s.device_id = devices.id AND s.id > $2)",
         &[user.0.into(), session.0.into()],
     )?;
-    Ok(PeopleDone::Yes)
+    Ok(PeopleDone::Written)
 }

@@ -18,7 +18,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::{
-    Change, Destination, Done, DueWebhook, End, Ended, EndpointChange, Fault, Tried, WebhookChange,
+    Change, DeliveryAttempt, Destination, Done, DueWebhook, EndedLease, EndpointChange, Fault,
+    LeaseEnd, WebhookChange,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -99,7 +100,7 @@ impl Engine {
 
     fn queue(&self, lines: &mut HostQueues, thread: Thread) -> Result<(), Full> {
         let Some(first) = thread.first() else { return Ok(()) };
-        let host = host_of(&first.owed.url);
+        let host = host_of(&first.pending.url);
         let is_trusted =
             self.cached_endpoints().is_ok_and(|book| book.trusts(&host)) || self.is_ours(&host);
         lines.arrive(host, thread, is_trusted)
@@ -119,7 +120,7 @@ impl Engine {
             let wait = if is_failing { limits::FULL_AND_FAILING_WAITS } else { limits::FULL_WAITS };
             let until = self.now().after(wait);
             for webhook in thread {
-                self.end(webhook, End::PutOff { until, refused: false }, None, None).await;
+                self.end(webhook, LeaseEnd::PutOff { until, refused: false }, None, None).await;
             }
         }
     }
@@ -191,25 +192,27 @@ impl Engine {
         let last = thread.len().saturating_sub(1);
         for (n, webhook) in thread.into_iter().enumerate() {
             if let Some(until) = held_up_until {
-                self.mark(webhook, End::PutOff { until, refused: false }, None, None);
+                self.mark(webhook, LeaseEnd::PutOff { until, refused: false }, None, None);
                 continue;
             }
-            let Some((end, tried)) = self.tell_one(parts, &webhook).await else { break };
-            match (&tried, end) {
-                (Some(_), End::Accepted) => went.taken += 1,
-                (Some(_), End::PutOff { .. } | End::GivenUp | End::Off) => went.failed += 1,
+            let Some((end, attempt)) = self.tell_one(parts, &webhook).await else { break };
+            match (&attempt, end) {
+                (Some(_), LeaseEnd::Accepted) => went.taken += 1,
+                (Some(_), LeaseEnd::PutOff { .. } | LeaseEnd::GivenUp | LeaseEnd::Off) => {
+                    went.failed += 1
+                }
                 (None, _) => {}
             }
             let holds_up = match end {
-                End::PutOff { until, refused } => {
+                LeaseEnd::PutOff { until, refused } => {
                     let refusals = webhook.refusals + u32::from(refused);
                     (refusals < REFUSALS_HOLD_UP).then_some(until)
                 }
-                End::Accepted | End::GivenUp | End::Off => None,
+                LeaseEnd::Accepted | LeaseEnd::GivenUp | LeaseEnd::Off => None,
             };
             held_up_until = holds_up;
             let release = (n == last && holds_up.is_none()).then(|| self.now());
-            self.mark(webhook, end, tried, release);
+            self.mark(webhook, end, attempt, release);
         }
         went
     }
@@ -219,16 +222,17 @@ impl Engine {
         &self,
         parts: &WebhookParts,
         webhook: &DueWebhook,
-    ) -> Option<(End, Option<Tried>)> {
-        let address = destination(&webhook.key, &webhook.owed);
+    ) -> Option<(LeaseEnd, Option<DeliveryAttempt>)> {
+        let address = destination(&webhook.key, &webhook.pending);
         if self.inner.webhooks.endpoint_cache().is_off(&address) {
-            return Some((End::Off, None));
+            return Some((LeaseEnd::Off, None));
         }
         let at = self.now();
-        let later = End::PutOff { until: at.after(limits::FULL_AND_FAILING_WAITS), refused: false };
-        let entry = match self.entry(webhook.owed.endpoint) {
+        let later =
+            LeaseEnd::PutOff { until: at.after(limits::FULL_AND_FAILING_WAITS), refused: false };
+        let entry = match self.entry(webhook.pending.endpoint) {
             Ok(Some(entry)) => entry,
-            Ok(None) => return Some((End::Off, None)),
+            Ok(None) => return Some((LeaseEnd::Off, None)),
             Err(fault) => {
                 tracing::warn!(%fault, "endpoints could not be read; a webhook waits");
                 return Some((later, None));
@@ -237,8 +241,8 @@ impl Engine {
         if at.after(limits::WEBHOOK_WITHIN) >= webhook.until {
             return None;
         }
-        let id = webhook_id(webhook.key.id, &webhook.owed.event);
-        let Some(signature) = entry.secrets.sign(&id, at, &webhook.owed.body) else {
+        let id = webhook_id(webhook.key.id, &webhook.pending.event);
+        let Some(signature) = entry.secrets.sign(&id, at, &webhook.pending.body) else {
             return Some((later, None));
         };
         let post = post(webhook, id, at, signature);
@@ -258,8 +262,9 @@ impl Engine {
         );
         let took_ms = u32::try_from(delivery.took.as_millis()).unwrap_or(u32::MAX);
         let verdict = word(delivery.verdict).to_owned();
-        let tried = Tried { at, verdict, status: delivery.status, took_ms, says: delivery.says };
-        Some((end, Some(tried)))
+        let attempt =
+            DeliveryAttempt { at, verdict, status: delivery.status, took_ms, text: delivery.says };
+        Some((end, Some(attempt)))
     }
 
     /// What a try leads to.
@@ -269,17 +274,17 @@ impl Engine {
         webhook: &DueWebhook,
         address: &Destination,
         delivery: &Delivery,
-    ) -> End {
+    ) -> LeaseEnd {
         let now = self.now();
         let shelf = self.inner.webhooks.endpoint_cache();
         let (asked, refused) = match delivery.verdict {
             DeliveryResult::Accepted => {
                 self.write_noted(address, shelf.is_well(address));
-                return End::Accepted;
+                return LeaseEnd::Accepted;
             }
             DeliveryResult::Gone => {
                 self.write_noted(address, shelf.is_gone(address, now));
-                return End::Off;
+                return LeaseEnd::Off;
             }
             DeliveryResult::Busy { after } => (after, false),
             DeliveryResult::Failed => (None, delivery.status.is_some_and(is_refusal)),
@@ -295,11 +300,11 @@ impl Engine {
         let _ = self.inner.random.fill(&mut random);
         let random = u32::from_le_bytes(random);
         let again = Again { tries, asked, random, time_divisor: parts.time_divisor };
-        match again_after(again, now.since(webhook.owed_since)) {
-            Some(wait) => End::PutOff { until: now.after(wait), refused },
+        match again_after(again, now.since(webhook.pending_since)) {
+            Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
             None => {
                 tracing::warn!(account = %webhook.key.account, purchase = %webhook.key.id, "a webhook is given up; it can be replayed");
-                End::GivenUp
+                LeaseEnd::GivenUp
             }
         }
     }
@@ -328,29 +333,29 @@ impl Engine {
     fn mark(
         &self,
         webhook: DueWebhook,
-        end: End,
-        tried: Option<Tried>,
+        end: LeaseEnd,
+        attempt: Option<DeliveryAttempt>,
         release: Option<Timestamp>,
     ) {
         let engine = self.clone();
-        self.inner.tasks.spawn(async move { engine.end(webhook, end, tried, release).await });
+        self.inner.tasks.spawn(async move { engine.end(webhook, end, attempt, release).await });
     }
 
     async fn end(
         &self,
         webhook: DueWebhook,
-        end: End,
-        tried: Option<Tried>,
+        end: LeaseEnd,
+        attempt: Option<DeliveryAttempt>,
         release: Option<Timestamp>,
     ) {
         let purchase = webhook.key.id;
-        let ended = Ended { webhook, end, tried, release };
+        let ended = EndedLease { webhook, end, attempt, release };
         let change = Change::Webhook(WebhookChange::End(Box::new(ended)));
         // Nothing in it can be denied: it needs nothing.
         if let Err(fault) = self.inner.store.write(change).await {
             tracing::warn!(%fault, %purchase, "what became of a webhook could not be noted; it is due again when its lease ends");
         }
-        let is_later = matches!(end, End::PutOff { .. });
+        let is_later = matches!(end, LeaseEnd::PutOff { .. });
         if is_later || release.is_some() {
             self.inner.webhooks.due.notify_one();
         }
@@ -400,8 +405,8 @@ fn threads(due: Vec<DueWebhook>) -> Vec<Thread> {
     for webhook in due {
         let belongs = |last: &DueWebhook| {
             last.key == webhook.key
-                && last.owed.endpoint == webhook.owed.endpoint
-                && last.owed.url == webhook.owed.url
+                && last.pending.endpoint == webhook.pending.endpoint
+                && last.pending.url == webhook.pending.url
         };
         match threads.last_mut() {
             Some(thread) if thread.last().is_some_and(belongs) => thread.push(webhook),
@@ -413,15 +418,15 @@ fn threads(due: Vec<DueWebhook>) -> Vec<Thread> {
 
 fn post(webhook: &DueWebhook, id: String, at: Timestamp, signature: String) -> WebhookPost {
     WebhookPost {
-        url: webhook.owed.url.clone(),
+        url: webhook.pending.url.clone(),
         environment: webhook.key.environment,
         headers: vec![
             ("webhook-id", id),
             ("webhook-timestamp", at.0.div_euclid(1_000_000).to_string()),
             ("webhook-signature", signature),
-            ("saldo-sequence", webhook.owed.sequence.to_string()),
+            ("saldo-sequence", webhook.pending.sequence.to_string()),
         ],
-        body: webhook.owed.body.clone().into_bytes(),
+        body: webhook.pending.body.clone().into_bytes(),
     }
 }
 

@@ -11,7 +11,7 @@ use domain::purchase::settle::{self, Decided};
 use domain::{AccountId, Environment, Purchase};
 use std::path::{Path, PathBuf};
 use store::{
-    ArchiveChange, ArchiveDone, Change, Closing, Done, LateWord, Posting, Store, audit_month,
+    ArchiveChange, ArchiveDone, Change, Closing, Done, LateOutcome, Posting, Store, audit_month,
 };
 
 pub fn month(text: &str) -> Month {
@@ -109,7 +109,7 @@ pub async fn a_closed_month_changes_no_more(world: World) {
     let of_april = bought(2, april, 1, State::Sent);
     assert_eq!(steps(store, &of_april, Event::Reverse, at).await.unwrap(), Err(Denial::Closed));
     let proof = upstream_says(&of_april, "delivered");
-    let update = Change::Keep { key: of_april.key, proof, case: None, at };
+    let update = Change::KeepEvidence { key: of_april.key, proof, case: None, at };
     assert_eq!(store.write(update).await.unwrap(), Err(Denial::Closed));
     let new = bought(2, april, 77, State::Sent);
     assert_eq!(store.write(open(new)).await.unwrap(), Err(Denial::Closed));
@@ -142,7 +142,7 @@ async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
     let file = folder.join(&name);
     let filed = store.write_archive(&closing, &file, &|| true).unwrap();
     let audit = audit_month(&file).unwrap();
-    assert_eq!((audit.report.lies, &audit.report.complaints), (0, &Vec::new()));
+    assert_eq!((audit.report.findings_count, &audit.report.findings), (0, &Vec::new()));
     let noted = Change::Archive(ArchiveChange::File { filed: Box::new(filed), name, at: NOW });
     assert_eq!(done(store, noted).await, Done::Archive(ArchiveDone::Written));
     file
@@ -161,8 +161,8 @@ async fn remove(world: &World) {
 
 fn sound(store: &Store, files: &[PathBuf]) -> u64 {
     let audit = store.audit_archives(files).unwrap();
-    let lies: Vec<_> = audit.months.iter().flat_map(|(_, _, r)| r.complaints.clone()).collect();
-    assert!(audit.is_sound(), "{:?} {lies:?}", audit.complaints);
+    let findings: Vec<_> = audit.months.iter().flat_map(|(_, _, r)| r.findings.clone()).collect();
+    assert!(audit.is_sound(), "{:?} {findings:?}", audit.findings);
     assert_eq!(audit.months.len(), files.len());
     audit.unjudged
 }
@@ -223,7 +223,7 @@ pub async fn an_update_about_an_archived_purchase_waits_for_staff(world: World) 
     let purchase = bought(2, april, 1, State::Sent).key.id;
     assert!(store.is_closed(purchase).unwrap());
     assert!(!store.is_closed(bought(2, may, 1, State::Sent).key.id).unwrap());
-    let said = LateWord {
+    let said = LateOutcome {
         purchase,
         attempt: 1,
         word: "reversed".to_owned(),
@@ -232,10 +232,10 @@ pub async fn an_update_about_an_archived_purchase_waits_for_staff(world: World) 
         at: NOW,
     };
     for _ in 0..3 {
-        done(store, Change::Archive(ArchiveChange::Hear(said.clone()))).await;
+        done(store, Change::Archive(ArchiveChange::KeepLateOutcome(said.clone()))).await;
     }
-    assert_eq!(store.late_words().unwrap(), [said]);
-    let close = || ArchiveChange::CloseWords {
+    assert_eq!(store.late_outcomes().unwrap(), [said]);
+    let close = || ArchiveChange::CloseLateOutcomes {
         purchase,
         by: "rahim".to_owned(),
         evidence: "on the statement".to_owned(),
@@ -243,7 +243,7 @@ pub async fn an_update_about_an_archived_purchase_waits_for_staff(world: World) 
     };
     let closed = done(store, Change::Archive(close())).await;
     assert_eq!(closed, Done::Archive(ArchiveDone::Written));
-    assert_eq!(store.late_words().unwrap(), []);
+    assert_eq!(store.late_outcomes().unwrap(), []);
     let again = done(store, Change::Archive(close())).await;
     assert!(matches!(again, Done::Archive(ArchiveDone::NotYet(_))), "{again:?}");
     world.assert_sound();
@@ -267,7 +267,9 @@ async fn a_flipped_byte_of_an_archive_is_found() {
         std::fs::write(&flipped, bytes).unwrap();
         let audit = world.store.audit_archives(std::slice::from_ref(&flipped)).unwrap();
         found += usize::from(!audit.is_sound());
-        named += usize::from(audit_month(&flipped).map_or(true, |audit| audit.report.lies > 0));
+        named += usize::from(
+            audit_month(&flipped).map_or(true, |audit| audit.report.findings_count > 0),
+        );
     }
     assert_eq!(found, places);
     // Most of a small file is unused space. Where a byte belongs to a row, the row is named.

@@ -80,7 +80,10 @@ pub async fn a_bad_change_does_not_sink_its_batch(world: World) {
     changes.insert(11, user(11, "taken@example.org"));
     changes.insert(22, user(12, ""));
     let lost = key(2, 999);
-    changes.insert(33, Change::Keep { key: lost, proof: staff_say("who?"), case: None, at: NOW });
+    changes.insert(
+        33,
+        Change::KeepEvidence { key: lost, proof: staff_say("who?"), case: None, at: NOW },
+    );
     let answers = write_all(store, changes).await;
     let failed: Vec<usize> =
         (0..).zip(&answers).filter(|(_, a)| a.is_err()).map(|(i, _)| i).collect();

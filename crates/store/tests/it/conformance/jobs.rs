@@ -17,11 +17,11 @@ pub async fn lease(store: &store::Store, after: Duration, limit: u32) -> Vec<Due
 pub async fn a_job_has_one_holder_until_its_lease_ends(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    assert_eq!(store.next_due().unwrap(), None);
+    assert_eq!(store.next_job_due().unwrap(), None);
     for id in 1..=20 {
         live(store, purchase(2, id, State::Sent), &[]).await;
     }
-    assert_eq!(store.next_due().unwrap(), Some(NOW.after(seconds(25))));
+    assert_eq!(store.next_job_due().unwrap(), Some(NOW.after(seconds(25))));
     assert_eq!(lease(store, seconds(24), 100).await, []);
     let leases = (0..8)
         .map(|_| Change::LeaseJobs { now: NOW.after(seconds(25)), lease: seconds(60), limit: 4 })
@@ -55,7 +55,7 @@ pub async fn a_job_whose_lease_was_lost_cannot_be_put_off(world: World) {
     let put_off = async |job: DueJob, s| {
         let change = Change::PutOff { job, until: NOW.after(seconds(s)) };
         assert_eq!(store.write(change).await.unwrap(), Ok(Done::Written));
-        store.next_due().unwrap().unwrap()
+        store.next_job_due().unwrap().unwrap()
     };
     let first = lease(store, seconds(25), 1).await[0];
     let second = lease(store, seconds(85), 1).await[0];

@@ -7,8 +7,8 @@ use domain::ids::{DeviceId, SessionId, UserId};
 use domain::money::Currency;
 use std::time::Duration;
 use store::{
-    Change, Code, DeviceMark, Done, Entry, Fault, NewDevice, Pending, PeopleChange, PeopleDone,
-    Session, Setting, SignUp, Store, Typed, User,
+    Change, Code, DeviceMark, Done, EnteredCode, Fault, NewDevice, NewSession, PendingSignUp,
+    PeopleChange, PeopleDone, Session, Setting, SignUp, Store, User,
 };
 
 const EMAIL: &str = "anna@example.org";
@@ -53,18 +53,24 @@ fn session(id: i64, at: Timestamp) -> Session {
 }
 
 /// A log-in on a device with this mark.
-fn entry(id: i64, mark: u8, at: Timestamp) -> Entry {
+fn entry(id: i64, mark: u8, at: Timestamp) -> NewSession {
     let device = NewDevice { id: DeviceId(id), mark: [mark; 32], sealed: vec![mark; 40] };
-    let (verified, place) = (HASH.to_owned(), Some([mark; 32]));
-    Entry { session: session(id, at), verified, rehashed: None, device: Some(device), place }
+    let (verified, known_device) = (HASH.to_owned(), Some([mark; 32]));
+    NewSession {
+        session: session(id, at),
+        verified,
+        rehashed: None,
+        device: Some(device),
+        known_device,
+    }
 }
 
-fn log_in(entry: Entry) -> PeopleChange {
+fn log_in(entry: NewSession) -> PeopleChange {
     PeopleChange::LogIn(Box::new(entry))
 }
 
 fn code(digest: u8, pending: bool, at: Timestamp) -> PeopleChange {
-    let pending = pending.then(|| Pending {
+    let pending = pending.then(|| PendingSignUp {
         name: "Anna".to_owned(),
         mobile: None,
         password_hash: HASH.to_owned(),
@@ -74,8 +80,8 @@ fn code(digest: u8, pending: bool, at: Timestamp) -> PeopleChange {
     PeopleChange::OfferCode(Box::new(Code { email, digest, pending, made_at: at, expires_at }))
 }
 
-fn typed(digest: u8, at: Timestamp) -> Typed {
-    Typed { email: EMAIL.to_owned(), digest: [digest; 32], at }
+fn typed(digest: u8, at: Timestamp) -> EnteredCode {
+    EnteredCode { email: EMAIL.to_owned(), digest: [digest; 32], at }
 }
 
 fn sign_up(number: i64, digest: u8, at: Timestamp) -> PeopleChange {
@@ -101,7 +107,7 @@ pub async fn a_confirmed_sign_up_is_an_account(world: World) {
     assert_eq!(people(store, sign_up(0, 1, NOW)).await, PeopleDone::CodeWrong, "no code at all");
     people(store, code(1, true, NOW)).await;
     assert_eq!(people(store, sign_up(1, 2, NOW)).await, PeopleDone::CodeWrong);
-    assert_eq!(people(store, sign_up(2, 1, later(60))).await, PeopleDone::Yes);
+    assert_eq!(people(store, sign_up(2, 1, later(60))).await, PeopleDone::Written);
     let holder = store.user_of(EMAIL).unwrap().unwrap();
     assert_eq!(holder, store.user(UserId(202)).unwrap().unwrap());
     assert_eq!((holder.user.id, holder.account.id), (UserId(202), AccountId(102)));
@@ -132,7 +138,7 @@ pub async fn a_code_is_of_its_purpose_and_is_tried_fifty_times(world: World) {
     let at_its_end = NOW.after(HALF_AN_HOUR);
     assert_eq!(people(store, reset(3, "$x", at_its_end)).await, PeopleDone::CodeWrong, "too old");
     people(store, code(4, false, at_its_end)).await;
-    assert_eq!(people(store, reset(4, "$x", at_its_end)).await, PeopleDone::Yes);
+    assert_eq!(people(store, reset(4, "$x", at_its_end)).await, PeopleDone::Written);
     assert_eq!(store.user_of(EMAIL).unwrap().unwrap().user.password_hash, "$x");
 }
 
@@ -151,7 +157,7 @@ pub async fn the_newest_three_codes_count_until_one_is_used(world: World) {
         let gone = people(store, reset(n, "$x", later(9))).await;
         assert_eq!(gone, PeopleDone::CodeWrong, "{n} is not among the newest three");
     }
-    assert_eq!(people(store, reset(3, "$x", later(9))).await, PeopleDone::Yes);
+    assert_eq!(people(store, reset(3, "$x", later(9))).await, PeopleDone::Written);
     for n in [3, 4, 5] {
         assert_eq!(people(store, reset(n, "$y", later(9))).await, PeopleDone::CodeWrong, "{n}");
     }
@@ -173,7 +179,7 @@ pub async fn codes_are_bounded_and_the_oldest_go(world: World) {
     people(store, code(3, true, later(60))).await;
     assert_eq!(world.count("codes"), 100_000);
     assert_eq!(people(store, sign_up(1, 1, later(61))).await, PeopleDone::CodeWrong);
-    assert_eq!(people(store, sign_up(3, 3, later(61))).await, PeopleDone::Yes);
+    assert_eq!(people(store, sign_up(3, 3, later(61))).await, PeopleDone::Written);
 }
 
 pub async fn sessions_go_when_they_have_ended(world: World) {
@@ -200,7 +206,7 @@ pub async fn a_code_has_one_winner(world: World) {
     let won: Vec<usize> = answers
         .iter()
         .enumerate()
-        .filter(|(_, answer)| matches!(answer, Ok(Ok(Done::People(PeopleDone::Yes)))))
+        .filter(|(_, answer)| matches!(answer, Ok(Ok(Done::People(PeopleDone::Written)))))
         .map(|(n, _)| n)
         .collect();
     assert_eq!(won, [0]);
@@ -209,7 +215,7 @@ pub async fn a_code_has_one_winner(world: World) {
     let answers = write_all(store, at_once).await;
     let won = answers
         .iter()
-        .filter(|answer| matches!(answer, Ok(Ok(Done::People(PeopleDone::Yes)))))
+        .filter(|answer| matches!(answer, Ok(Ok(Done::People(PeopleDone::Written)))))
         .count();
     assert_eq!(won, 1);
     assert_eq!(store.user_of(EMAIL).unwrap().unwrap().user.password_hash, "$hash 0");
@@ -219,13 +225,13 @@ pub async fn a_code_has_one_winner(world: World) {
 pub async fn a_session_opens_on_the_password_that_was_verified(world: World) {
     let store = &world.store;
     set(store, Setting::User(anna())).await;
-    assert_eq!(people(store, log_in(entry(301, 1, NOW))).await, PeopleDone::Yes);
+    assert_eq!(people(store, log_in(entry(301, 1, NOW))).await, PeopleDone::Written);
     let holder = store.session(SessionId(301)).unwrap().unwrap();
     assert_eq!((holder.session, holder.is_user_active), (session(301, NOW), true));
     assert_eq!(holder.account.id, AccountId(2));
     // The log-in also stores the new hash of the password, if the old one was outdated.
-    let rehashed = Entry { rehashed: Some("$second".to_owned()), ..entry(302, 1, NOW) };
-    assert_eq!(people(store, log_in(rehashed)).await, PeopleDone::Yes);
+    let rehashed = NewSession { rehashed: Some("$second".to_owned()), ..entry(302, 1, NOW) };
+    assert_eq!(people(store, log_in(rehashed)).await, PeopleDone::Written);
     assert_eq!(people(store, log_in(entry(303, 1, NOW))).await, PeopleDone::Moved);
     assert_eq!(store.session(SessionId(303)).unwrap(), None);
     let change = |was: &str, password_hash: &str| PeopleChange::SetPassword {
@@ -236,17 +242,17 @@ pub async fn a_session_opens_on_the_password_that_was_verified(world: World) {
     };
     assert_eq!(people(store, change(HASH, "$third")).await, PeopleDone::Moved);
     assert!(is_in(store, 301) && is_in(store, 302), "nothing was changed");
-    assert_eq!(people(store, change("$second", HASH)).await, PeopleDone::Yes);
+    assert_eq!(people(store, change("$second", HASH)).await, PeopleDone::Written);
     assert!(!is_in(store, 301) && !is_in(store, 302));
     // Switched off: no session opens, the password is not changed.
     let active = |is_active| PeopleChange::SetActive { user: UserId(50), is_active, at: NOW };
     people(store, log_in(entry(304, 1, NOW))).await;
-    assert_eq!(people(store, active(false)).await, PeopleDone::Yes);
+    assert_eq!(people(store, active(false)).await, PeopleDone::Written);
     assert!(!is_in(store, 304));
     assert_eq!(people(store, log_in(entry(305, 1, NOW))).await, PeopleDone::Moved);
     assert_eq!(people(store, change(HASH, "$fourth")).await, PeopleDone::Moved);
-    assert_eq!(people(store, active(true)).await, PeopleDone::Yes);
-    assert_eq!(people(store, log_in(entry(306, 1, NOW))).await, PeopleDone::Yes);
+    assert_eq!(people(store, active(true)).await, PeopleDone::Written);
+    assert_eq!(people(store, log_in(entry(306, 1, NOW))).await, PeopleDone::Written);
     let unknown = PeopleChange::SetActive { user: UserId(999), is_active: false, at: NOW };
     assert_eq!(people(store, unknown).await, PeopleDone::Moved);
 }

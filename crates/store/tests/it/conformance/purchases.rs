@@ -129,7 +129,7 @@ pub async fn a_first_answer_is_kept_for_ever(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     let asked = reference(2, ReferenceScope::IrechargeKey, "K-1");
-    let remember = |status, body: &str| Change::Remember {
+    let remember = |status, body: &str| Change::KeepResponse {
         reference: asked.clone(),
         status,
         body: body.to_owned(),
@@ -145,12 +145,15 @@ pub async fn a_first_answer_is_kept_for_ever(world: World) {
     let by = Some(StoredReference { purchase: Some(key(2, 1)), digest });
     assert_eq!(store.stored_reference(&asked).unwrap(), by);
     assert_eq!(store.stored_reference(&reference(2, ReferenceScope::Irecharge, "R1")).unwrap(), by);
-    assert_eq!(store.replay(&asked).unwrap(), None);
+    assert_eq!(store.kept_response(&asked).unwrap(), None);
     store.write(remember(200, "{\"a\": \"é\"}")).await.unwrap().unwrap();
     store.write(remember(500, "later")).await.unwrap().unwrap();
-    assert_eq!(store.replay(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
+    assert_eq!(store.kept_response(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
     let world = world.reopened();
-    assert_eq!(world.store.replay(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
+    assert_eq!(
+        world.store.kept_response(&asked).unwrap(),
+        Some((200, "{\"a\": \"é\"}".to_owned()))
+    );
 }
 
 pub async fn a_second_doubt_opens_its_case_again(world: World) {
@@ -171,7 +174,7 @@ pub async fn a_second_doubt_opens_its_case_again(world: World) {
     let said = upstream_says(&store.purchase(&key(2, 1)).unwrap().unwrap(), "delivered");
     for _ in 0..3 {
         let case = Some(Case { why: CaseKind::Clash, proof: said.clone() });
-        let keep = Change::Keep { key: key(2, 1), proof: said.clone(), case, at: NOW };
+        let keep = Change::KeepEvidence { key: key(2, 1), proof: said.clone(), case, at: NOW };
         store.write(keep).await.unwrap().unwrap();
     }
     let cases = store.open_cases().unwrap();
@@ -265,7 +268,7 @@ pub async fn a_slip_is_stored_with_its_evidence(world: World) {
     let other = UpstreamCode::new("other");
     let source = Source::Upstream { attempt: 1, upstream: other.clone() };
     let proof = Proof { slip: Some(Box::new(slip("2"))), ..Proof::new(source, "delivered") };
-    let keep = Change::Keep { key: key(2, 1), proof, case: None, at: NOW };
+    let keep = Change::KeepEvidence { key: key(2, 1), proof, case: None, at: NOW };
     store.write(keep).await.unwrap().unwrap();
     for (upstream, digit) in [(&sim, "3"), (&other, "4")] {
         let (upstream, slip) = (upstream.clone(), Box::new(slip(digit)));

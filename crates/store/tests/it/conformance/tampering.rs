@@ -27,7 +27,7 @@ async fn sound_ledger(world: World) -> Storage {
     world.closed()
 }
 
-type Audited = Result<store::Report, store::Fault>;
+type Audited = Result<store::AuditReport, store::Fault>;
 
 /// Changes a copy of the ledger, with all protection of the database disabled, and audits it.
 fn tamper(ledger: &Storage, statements: &str) -> Audited {
@@ -216,10 +216,10 @@ fn found_in(ledger: &Storage) -> String {
         table += &format!("{name}\n");
         match tamper(ledger, statements) {
             Ok(report) => {
-                if report.lies == 0 {
+                if report.findings_count == 0 {
                     missed.push(name);
                 }
-                for finding in &report.complaints {
+                for finding in &report.findings {
                     table += &format!("    {finding}\n");
                 }
             }

@@ -55,7 +55,7 @@ async fn data_of_the_first_version() {
         assert_eq!((holder.user.mobile, holder.user.name), (None, None));
         assert_eq!(holder.account.name, "House");
         assert!(store.devices_of(holder.account.id).unwrap().is_empty());
-        assert_eq!(store.audit().unwrap().lies, 0);
+        assert_eq!(store.audit().unwrap().findings_count, 0);
     }
 }
 
@@ -137,7 +137,7 @@ async fn a_folder_of_version_10_becomes_version_11() {
 
 async fn continues(store: &Store) {
     let report = store.audit().unwrap();
-    assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+    assert_eq!((report.findings_count, &report.findings), (0, &Vec::new()));
     assert_eq!((report.purchases, report.open), (5, 3));
     let purchases = store.latest_purchases(None, 10).unwrap();
     assert!(purchases.iter().all(|p| p.product.is_none() && p.operator == "GP"));
@@ -160,5 +160,5 @@ async fn continues(store: &Store) {
     let opened = store.write(world::open(bill.clone())).await.unwrap();
     assert_eq!(opened, Ok(Done::Opened { available_after: 0 }));
     assert_eq!(store.purchase(&bill.key).unwrap().unwrap().product, bill.product);
-    assert_eq!(store.audit().unwrap().lies, 0);
+    assert_eq!(store.audit().unwrap().findings_count, 0);
 }

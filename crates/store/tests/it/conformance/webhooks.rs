@@ -11,8 +11,8 @@ use domain::{PurchaseId, PurchaseKey};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, Destination, Done, DueWebhook, End, Ended, Endpoint, EndpointChange, EndpointHealth,
-    LogPage, LoggedWebhook, Replayed, Setting, Store, Tried, WebhookChange,
+    Change, DeliveryAttempt, Destination, Done, DueWebhook, EndedLease, Endpoint, EndpointChange,
+    EndpointHealth, LeaseEnd, LogPage, LoggedWebhook, ReplayScope, Setting, Store, WebhookChange,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -53,33 +53,33 @@ async fn lease(store: &Store, after_s: u64) -> Vec<DueWebhook> {
 }
 
 fn events(due: &[DueWebhook]) -> Vec<(i64, &str)> {
-    due.iter().map(|w| (w.key.id.0, w.owed.event.as_ref())).collect()
+    due.iter().map(|w| (w.key.id.0, w.pending.event.as_ref())).collect()
 }
 
-fn tried(after_s: u64, verdict: &str) -> Option<Tried> {
-    Some(Tried {
+fn tried(after_s: u64, verdict: &str) -> Option<DeliveryAttempt> {
+    Some(DeliveryAttempt {
         at: NOW.after(seconds(after_s)),
         verdict: verdict.to_owned(),
         status: Some(if verdict == "taken" { 200 } else { 500 }),
         took_ms: 12,
-        says: "ok".to_owned(),
+        text: "ok".to_owned(),
     })
 }
 
-async fn end(store: &Store, webhook: &DueWebhook, end: End, after_s: u64) {
-    let is_over = !matches!(end, End::PutOff { .. });
-    let verdict = if end == End::Accepted { "taken" } else { "failed" };
-    let ended = Ended {
+async fn end(store: &Store, webhook: &DueWebhook, end: LeaseEnd, after_s: u64) {
+    let is_over = !matches!(end, LeaseEnd::PutOff { .. });
+    let verdict = if end == LeaseEnd::Accepted { "taken" } else { "failed" };
+    let ended = EndedLease {
         webhook: webhook.clone(),
         end,
-        tried: tried(after_s, verdict),
+        attempt: tried(after_s, verdict),
         release: is_over.then(|| NOW.after(seconds(after_s))),
     };
     assert_eq!(write(store, WebhookChange::End(Box::new(ended))).await, Done::Written);
 }
 
-const fn put_off(until_s: u64, refused: bool) -> End {
-    End::PutOff { until: Timestamp(NOW.0 + until_s as i64 * 1_000_000), refused }
+const fn put_off(until_s: u64, refused: bool) -> LeaseEnd {
+    LeaseEnd::PutOff { until: Timestamp(NOW.0 + until_s as i64 * 1_000_000), refused }
 }
 
 fn states(store: &Store, id: i64) -> Vec<(String, String, u32)> {
@@ -104,12 +104,12 @@ pub async fn webhooks_of_a_step_are_sent_once_and_in_order(world: World) {
     assert_eq!(events(&due), [(1, "success"), (1, "approved")]);
     assert!(due.iter().all(|w| (w.epoch, w.tries, w.refusals) == (1, 0, 0)));
     assert_eq!(lease(store, 59).await, [], "under a lease");
-    end(store, &due[0], End::Accepted, 31).await;
-    end(store, &due[1], End::Accepted, 31).await;
+    end(store, &due[0], LeaseEnd::Accepted, 31).await;
+    end(store, &due[1], LeaseEnd::Accepted, 31).await;
     assert_eq!(store.next_webhook_due().unwrap(), None);
     assert_eq!(states(store, 1), [state("success", "taken", 0), state("approved", "taken", 0)]);
     // The same event cannot be inserted again: it was sent.
-    write(store, WebhookChange::Owe(key(2, 1), pending("success", 1, Some(NOW)))).await;
+    write(store, WebhookChange::Enqueue(key(2, 1), pending("success", 1, Some(NOW)))).await;
     assert_eq!(store.next_webhook_due().unwrap(), None);
     world.assert_sound();
 }
@@ -123,7 +123,7 @@ pub async fn a_later_event_waits_for_the_one_before(world: World) {
     let first = lease(store, 0).await;
     end(store, &first[0], put_off(300, false), 1).await;
     end(store, &first[1], put_off(300, false), 1).await;
-    write(store, WebhookChange::Owe(key, pending("rejected", 3, Some(NOW.after(seconds(60))))))
+    write(store, WebhookChange::Enqueue(key, pending("rejected", 3, Some(NOW.after(seconds(60))))))
         .await;
     assert_eq!(lease(store, 60).await, []);
     assert_eq!(states(store, 1)[2], state("rejected", "waits", 0));
@@ -133,10 +133,11 @@ pub async fn a_later_event_waits_for_the_one_before(world: World) {
     assert_eq!((again[0].tries, again[0].epoch), (1, 2));
     // A waiting webhook is due as soon as the one before it was accepted.
     end(store, &again[2], put_off(900, false), 301).await;
-    write(store, WebhookChange::Owe(key, pending("later", 4, Some(NOW.after(seconds(310)))))).await;
+    write(store, WebhookChange::Enqueue(key, pending("later", 4, Some(NOW.after(seconds(310))))))
+        .await;
     assert_eq!(lease(store, 310).await, []);
-    end(store, &again[0], End::Accepted, 311).await;
-    end(store, &again[1], End::Accepted, 311).await;
+    end(store, &again[0], LeaseEnd::Accepted, 311).await;
+    end(store, &again[1], LeaseEnd::Accepted, 311).await;
     let third = lease(store, 900).await;
     assert_eq!(events(&third), [(1, "rejected"), (1, "later")]);
 }
@@ -146,9 +147,9 @@ pub async fn a_waiting_webhook_is_due_once_the_one_before_is_accepted(world: Wor
     deposit(store, 2, 100 * TOTAL, "in").await;
     let key = delivered(store, 1, vec![pending("success", 1, Some(NOW))]).await;
     let first = lease(store, 0).await;
-    write(store, WebhookChange::Owe(key, pending("approved", 2, Some(NOW)))).await;
+    write(store, WebhookChange::Enqueue(key, pending("approved", 2, Some(NOW)))).await;
     assert_eq!(lease(store, 1).await, [], "the first is under a lease");
-    end(store, &first[0], End::Accepted, 2).await;
+    end(store, &first[0], LeaseEnd::Accepted, 2).await;
     assert_eq!(events(&lease(store, 2).await), [(1, "approved")]);
 }
 
@@ -162,7 +163,7 @@ pub async fn after_three_refusals_later_events_do_not_wait(world: World) {
         end(store, &due[0], put_off(n * 100 + 100, true), n * 100).await;
         if n == 0 {
             let webhook = pending("approved", 2, Some(NOW.after(seconds(150))));
-            write(store, WebhookChange::Owe(key, webhook)).await;
+            write(store, WebhookChange::Enqueue(key, webhook)).await;
         }
         if n == 1 {
             assert_eq!(lease(store, 150).await, []);
@@ -180,8 +181,8 @@ pub async fn a_webhook_whose_lease_was_lost_cannot_be_ended(world: World) {
     let held = lease(store, 30).await;
     end(store, &lost[0], put_off(9_999, true), 31).await;
     assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(60))));
-    end(store, &held[0], End::GivenUp, 32).await;
-    end(store, &lost[0], End::Accepted, 33).await;
+    end(store, &held[0], LeaseEnd::GivenUp, 32).await;
+    end(store, &lost[0], LeaseEnd::Accepted, 33).await;
     assert_eq!(states(store, 1), [state("success", "given_up", 0)]);
 }
 
@@ -215,28 +216,29 @@ pub async fn a_replay_sends_again_and_keeps_the_log(world: World) {
     }
     let due = lease(store, 0).await;
     end(store, &due[0], put_off(5, false), 0).await;
-    end(store, &due[1], End::GivenUp, 0).await;
-    end(store, &due[2], End::Accepted, 0).await;
-    end(store, &due[3], End::Off, 0).await;
-    let replay = async |which, s| {
+    end(store, &due[1], LeaseEnd::GivenUp, 0).await;
+    end(store, &due[2], LeaseEnd::Accepted, 0).await;
+    end(store, &due[3], LeaseEnd::Off, 0).await;
+    let kept_response = async |which, s| {
         let done = write(store, WebhookChange::Replay { which, at: NOW.after(seconds(s)) }).await;
         let Done::Counted(count) = done else { panic!("{done:?}") };
         count
     };
-    assert_eq!(replay(Replayed::One(PurchaseId(2), "success".to_owned()), 10).await, 1);
+    assert_eq!(kept_response(ReplayScope::One(PurchaseId(2), "success".to_owned()), 10).await, 1);
     let again = lease(store, 10).await;
     assert_eq!(events(&again), [(1, "x.success"), (2, "x.success")]);
-    assert_eq!((again[1].tries, again[1].owed_since), (0, NOW.after(seconds(10))));
-    end(store, &again[1], End::Accepted, 11).await;
+    assert_eq!((again[1].tries, again[1].pending_since), (0, NOW.after(seconds(10))));
+    end(store, &again[1], LeaseEnd::Accepted, 11).await;
     let log: Vec<LoggedWebhook> = store.webhooks_of(PurchaseId(2)).unwrap();
-    assert_eq!(log[0].taken, tried(11, "taken"));
-    assert_eq!(store.webhook_tries(&log[0]).unwrap(), [tried(0, "taken").unwrap()]);
-    assert_eq!(store.webhook_tries(&log[1]).unwrap(), [tried(0, "failed").unwrap()]);
-    let all = Replayed::Since(AccountId(2), NOW, Some(HERE));
-    assert_eq!(replay(all, 20).await, 4);
-    assert_eq!(replay(Replayed::Since(AccountId(3), NOW, None), 20).await, 0);
+    assert_eq!(log[0].accepted, tried(11, "taken"));
+    assert_eq!(store.webhook_attempts(&log[0]).unwrap(), [tried(0, "taken").unwrap()]);
+    assert_eq!(store.webhook_attempts(&log[1]).unwrap(), [tried(0, "failed").unwrap()]);
+    let all = ReplayScope::Since(AccountId(2), NOW, Some(HERE));
+    assert_eq!(kept_response(all, 20).await, 4);
+    assert_eq!(kept_response(ReplayScope::Since(AccountId(3), NOW, None), 20).await, 0);
     assert_eq!(lease(store, 20).await.len(), 4);
-    let page = |since, only_owed| LogPage { account: AccountId(2), since, only_owed, limit: 3 };
+    let page =
+        |since, only_pending| LogPage { account: AccountId(2), since, only_pending, limit: 3 };
     assert_eq!(store.webhook_log(page(NOW, true)).unwrap().len(), 3);
     assert_eq!(store.webhook_log(page(NOW.after(seconds(1)), false)).unwrap(), []);
 }
@@ -251,7 +253,7 @@ pub async fn the_log_is_pruned_after_its_time(world: World) {
     }
     let due = lease(store, 0).await;
     for webhook in &due[..3] {
-        end(store, webhook, End::GivenUp, 0).await;
+        end(store, webhook, LeaseEnd::GivenUp, 0).await;
     }
     let prune = async |now: Timestamp, limit| {
         let before = now.before(month);
@@ -307,7 +309,7 @@ pub async fn endpoints_and_their_health_are_read_back(world: World) {
         let noted = EndpointChange::Health(address.clone(), health.clone());
         store.write(Change::Endpoint(noted)).await.unwrap().unwrap();
         let expected: Vec<_> = health.map(|t| (address.clone(), t)).into_iter().collect();
-        assert_eq!(store.troubles().unwrap(), expected);
+        assert_eq!(store.endpoint_health().unwrap(), expected);
         let version = store.endpoints_version().unwrap();
         assert!(version > last);
         last = version;

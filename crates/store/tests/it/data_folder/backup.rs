@@ -6,12 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use store::{Fault, Report, Store, audit_file};
+use store::{AuditReport, Fault, Store, audit_file};
 use tokio::task::JoinSet;
 
-fn sound(file: &Path) -> (store::Ending, Report) {
+fn sound(file: &Path) -> (store::LedgerEnd, AuditReport) {
     let (ending, report) = audit_file(file).unwrap();
-    assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+    assert_eq!((report.findings_count, &report.findings), (0, &Vec::new()));
     (ending, report)
 }
 
@@ -108,7 +108,7 @@ async fn a_copy_that_is_cut_off_is_no_database_that_balances() {
         let cut = world.store.copy_to(&file, &is_wanted);
         assert!(matches!(cut, Err(Fault::Closed)), "{cut:?}");
         let seen = audit_file(&file);
-        assert!(seen.as_ref().map_or(true, |(_, report)| report.lies > 0), "{seen:?}");
+        assert!(seen.as_ref().map_or(true, |(_, report)| report.findings_count > 0), "{seen:?}");
     }
     // The store itself is not affected.
     world.store.copy_to(&root.path().join("whole.db"), &|| true).unwrap();
@@ -132,7 +132,10 @@ async fn damage_to_a_copy_is_found() {
         bytes[page * 4096..page * 4096 + 100].fill(0xA5);
         fs::write(&file, bytes).unwrap();
         let seen = audit_file(&file);
-        assert!(seen.as_ref().map_or(true, |(_, report)| report.lies > 0), "page {page}: {seen:?}");
+        assert!(
+            seen.as_ref().map_or(true, |(_, report)| report.findings_count > 0),
+            "page {page}: {seen:?}"
+        );
     }
     fs::write(&file, whole).unwrap();
     sound(&file);

@@ -130,7 +130,7 @@ async fn a_database_with_a_hole() {
         Ok(store) => {
             let audit = store.audit();
             let is_found = match &audit {
-                Ok(report) => report.lies > 0,
+                Ok(report) => report.findings_count > 0,
                 Err(Fault::Disk(_) | Fault::Corrupt(_) | Fault::Database(_)) => true,
                 Err(
                     Fault::DiskFull(_)

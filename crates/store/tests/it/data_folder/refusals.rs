@@ -120,11 +120,11 @@ async fn a_change_that_waits_too_long_is_withdrawn_unless_it_has_begun() {
     let deposit_of_five = |text: &str| fund(domain::ledger::journal::Reason::Deposit, 2, 5, text);
     let soon = Duration::from_millis(300);
     let (begun, withdrawn, ()) = tokio::join!(
-        world.store.write_soon(deposit_of_five("begun"), soon),
+        world.store.write_within(deposit_of_five("begun"), soon),
         async {
             // By now the writer has begun with the first.
             tokio::time::sleep(soon / 3).await;
-            world.store.write_soon(deposit_of_five("late"), soon).await
+            world.store.write_within(deposit_of_five("late"), soon).await
         },
         async {
             tokio::time::sleep(soon * 3).await;

@@ -99,7 +99,7 @@ impl World {
     }
 
     /// The report of the audit; the test fails if it names anything.
-    pub fn assert_sound(&self) -> store::Report {
+    pub fn assert_sound(&self) -> store::AuditReport {
         assert_sound(&self.store)
     }
 }
@@ -120,9 +120,9 @@ impl Storage {
     }
 }
 
-pub fn assert_sound(store: &Store) -> store::Report {
+pub fn assert_sound(store: &Store) -> store::AuditReport {
     let report = store.audit().unwrap();
-    assert_eq!((report.lies, &report.complaints), (0, &Vec::new()));
+    assert_eq!((report.findings_count, &report.findings), (0, &Vec::new()));
     assert!(report.sums.values().all(|sum| *sum == 0), "{:?}", report.sums);
     assert_eq!(store.quick_audit().unwrap(), Vec::<String>::new());
     report

@@ -65,8 +65,8 @@ async fn a_server_reads_no_history() {
     }
     let key = store.latest_purchases(None, 1).unwrap()[0].key;
     store.open_cases().unwrap();
-    store.late_words().unwrap();
-    store.next_due().unwrap();
+    store.late_outcomes().unwrap();
+    store.next_job_due().unwrap();
     store.next_push_due().unwrap();
     store.highest_id().unwrap();
     store.quick_audit().unwrap();
@@ -79,7 +79,7 @@ async fn a_server_reads_no_history() {
     let (account, live) = (AccountId(2), Environment::Live);
     assert_eq!(store.statement(account, live, Currency::BDT, page).unwrap().unwrap().len(), 20);
     assert_eq!(
-        store.purchases_of((account, live, ReferenceScope::Rechargely), &[], page).unwrap().len(),
+        store.purchases_of(account, live, ReferenceScope::Rechargely, &[], page).unwrap().len(),
         20
     );
     assert!(

@@ -112,7 +112,7 @@ async fn an_idle_node_rejoins_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_reach_the_other_node_within_a_second() {
     let (_database, one, other) = two().await;
-    let mut news = other.news().unwrap();
+    let mut news = other.catalog_changes().unwrap();
     let before = news.borrow_and_update().clone();
     let within = Duration::from_secs(1);
     let begin = HaltChange::Begin { why: "restored".to_owned(), at: NOW };

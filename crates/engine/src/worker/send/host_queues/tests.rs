@@ -22,8 +22,8 @@ fn thread(id: i64, count: u32) -> Thread {
     };
     let due = |sequence| DueWebhook {
         key,
-        owed: Arc::new(owed(sequence)),
-        owed_since: Timestamp(0),
+        pending: Arc::new(owed(sequence)),
+        pending_since: Timestamp(0),
         tries: 0,
         refusals: 0,
         epoch: 0,

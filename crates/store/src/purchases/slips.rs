@@ -1,9 +1,10 @@
 //! Slips: what end customers keep of their deliveries, stored as JSON of our own form.
 //!
-//! Invariant: a slip is written in the commit of the word that brought it, and stays: no later word
-//! takes it away or puts another in its place.
+//! Invariant: a slip is written in the commit of the outcome that brought it, and stays. No later
+//! outcome removes or replaces it.
 
-use crate::backend::{Sql, Value, WriteKey, first};
+use super::key_values;
+use crate::backend::{Sql, WriteKey, first};
 use crate::fault::Fault;
 use crate::read;
 use domain::clock::Timestamp;
@@ -36,19 +37,15 @@ struct ChargeRow {
     currency: String,
 }
 
-fn named(key: &PurchaseKey) -> [Value<'static>; 3] {
-    [key.id.0.into(), key.account.0.into(), key.environment.code().into()]
-}
-
-/// Keeps the slip that an upstream gave with a word about a purchase, unless it gave one before.
+/// Keeps the slip that an upstream gave for a purchase, unless it gave one before.
 pub(crate) fn keep(
     sql: &mut dyn Sql,
     key: &PurchaseKey,
-    said: (&UpstreamCode, &Slip),
+    upstream: &UpstreamCode,
+    slip: &Slip,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    let (upstream, slip) = said;
-    let [id, account, environment] = named(key);
+    let [id, account, environment] = key_values(key);
     let token = |t: &Token| TokenRow {
         token: t.digits().to_owned(),
         units: t.units.clone(),
@@ -67,15 +64,15 @@ pub(crate) fn keep(
     };
     let body = serde_json::to_string(&row).map_err(|error| Fault::corrupt(error.to_string()))?;
     sql.defer(
-        "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT DO NOTHING",
+        "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         WriteKey::Purchase(key.id.0),
         &[id, account, environment, upstream.as_str().into(), body.as_str().into(), at.0.into()],
         None,
     )
 }
 
-/// The slip that came with a proof, if one did.
+/// Keeps the slip that came with a proof, if one did.
 pub(crate) fn keep_of(
     sql: &mut dyn Sql,
     key: &PurchaseKey,
@@ -83,7 +80,7 @@ pub(crate) fn keep_of(
     at: Timestamp,
 ) -> Result<(), Fault> {
     match (&proof.source, &proof.slip) {
-        (Source::Upstream { upstream, .. }, Some(slip)) => keep(sql, key, (upstream, slip), at),
+        (Source::Upstream { upstream, .. }, Some(slip)) => keep(sql, key, upstream, slip, at),
         (Source::Upstream { .. } | Source::Staff(_) | Source::Owner | Source::Clock, _) => Ok(()),
     }
 }
@@ -94,17 +91,18 @@ pub(crate) fn of(
     key: &PurchaseKey,
     upstream: &UpstreamCode,
 ) -> Result<Option<Slip>, Fault> {
-    let [id, account, environment] = named(key);
+    let [id, account, environment] = key_values(key);
     first(
         sql,
-        "SELECT body FROM slips WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND upstream = $4",
+        "SELECT body FROM slips
+         WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND upstream = $4",
         &[id, account, environment, upstream.as_str().into()],
         |row| from_json(row.text(0)?),
     )
 }
 
 fn from_json(body: &str) -> Result<Slip, Fault> {
-    // Tokens are worth money: what cannot be read is not quoted.
+    // Tokens are worth money: an error must not quote what could not be read.
     let broken = || Fault::corrupt("a slip");
     let row: SlipRow = serde_json::from_str(body).map_err(|_| broken())?;
     let token = |t: TokenRow| {

@@ -1,7 +1,7 @@
-//! Where accounts' events are told: endpoints, addresses in trouble, hosts that are trusted.
+//! Where accounts' events are sent: endpoints, the health of addresses, hosts that are trusted.
 //!
-//! Whoever works with them keeps them in memory and reads them anew when [`version`] has grown.
-//! Invariant: an endpoint's secrets are sealed before they come here.
+//! Nodes cache them and read them again when [`version`] has grown. Invariant: an endpoint's
+//! secrets are sealed before they come here.
 
 use crate::backend::{Row, Sql, Value, all, first};
 use crate::fault::Fault;
@@ -11,74 +11,74 @@ use domain::clock::Timestamp;
 use domain::ids::{EndpointId, KeyId};
 use domain::webhook::schedule::SuccessEvent;
 
-/// A place that an account's events are told to.
+/// A place that an account's events are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Which; a key pair's own has the pair's number.
+    /// Its number; the endpoint of a key pair has the pair's number.
     pub id: EndpointId,
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
-    /// Of which environment it is told.
+    /// Only events of this environment are sent to it.
     pub environment: Environment,
-    /// The key pair whose own it is; none: it is told of all that the account buys.
+    /// The key pair that it belongs to; none: it gets the events of all the account's purchases.
     pub key: Option<KeyId>,
-    /// Where; a key pair's own may have none.
+    /// The URL; the endpoint of a key pair may have none.
     pub url: Option<String>,
     /// Only events of these names; empty: all.
     pub events: Vec<String>,
-    /// When purchases by the key pair are told as a success.
+    /// When a purchase by the key pair is reported as a success.
     pub success_event: SuccessEvent,
-    /// What its webhooks are signed with, sealed; none: not made yet.
+    /// The secret that signs its webhooks, sealed; none: not made yet.
     pub secret: Option<Vec<u8>>,
-    /// What they are signed with too, sealed, until then.
+    /// The secret before, sealed: it signs too, until the given time.
     pub old_secret: Option<(Vec<u8>, Timestamp)>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Nothing is told to one that was removed.
+    /// When it was removed: nothing is sent to it from then on.
     pub removed_at: Option<Timestamp>,
 }
 
-/// Where an account has webhooks go to, in one environment.
+/// An address that an account's webhooks go to, in one environment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
-    /// Whose.
+    /// The account whose webhooks go there.
     pub account: AccountId,
-    /// Where.
+    /// The environment of the events.
     pub environment: Environment,
-    /// The URL.
+    /// Its URL.
     pub url: String,
 }
 
-/// What is wrong with an address.
+/// The health of an address that does not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointHealth {
-    /// Since when it does nothing but fail.
+    /// Since when every attempt has failed.
     pub since: Option<Timestamp>,
-    /// Since when nothing is sent there, and why.
+    /// Since when it is switched off, and why.
     pub off: Option<(Timestamp, String)>,
 }
 
-/// What happens to endpoints and addresses.
+/// A change of endpoints, or of what is known of addresses and hosts.
 #[derive(Clone, Debug)]
 pub enum EndpointChange {
-    /// An endpoint is made or replaced whole.
+    /// Inserts an endpoint, or replaces it whole.
     Set(Endpoint),
-    /// What is wrong with an address now; nothing: it is well again.
+    /// Sets the health of an address; none: it works.
     Health(Destination, Option<EndpointHealth>),
-    /// A host has shown that it wants what it is sent.
+    /// Trusts a host: it has accepted enough webhooks.
     Trust {
         /// Host and port.
         host: String,
-        /// When.
+        /// Since when it is trusted.
         at: Timestamp,
     },
 }
 
-/// Writes one.
+/// Writes one change.
 pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<(), Fault> {
     match change {
         EndpointChange::Set(endpoint) => set(sql, endpoint),
-        EndpointChange::Health(address, health) => note(sql, address, health.as_ref()),
+        EndpointChange::Health(address, health) => set_health(sql, address, health.as_ref()),
         EndpointChange::Trust { host, at } => {
             let values = [host.into(), at.0.into()];
             sql.execute(
@@ -90,18 +90,20 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<(), Fa
     }
 }
 
-/// Makes an endpoint, or replaces it.
+/// Inserts an endpoint, or replaces it.
 pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<(), Fault> {
     let events =
         serde_json::to_string(&e.events).map_err(|error| Fault::corrupt(error.to_string()))?;
     let old = e.old_secret.as_ref();
     sql.execute(
-        "INSERT INTO endpoints (id, account_id, environment, key_id, url, events, success_event, secret, old_secret,
-             old_secret_until, created_at, removed_at, changed)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, (SELECT coalesce(max(changed), 0) + 1 FROM endpoints))
+        "INSERT INTO endpoints (id, account_id, environment, key_id, url, events, success_event,
+             secret, old_secret, old_secret_until, created_at, removed_at, changed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+             (SELECT coalesce(max(changed), 0) + 1 FROM endpoints))
          ON CONFLICT (id, account_id) DO UPDATE SET url = excluded.url, events = excluded.events,
-             success_event = excluded.success_event, secret = excluded.secret, old_secret = excluded.old_secret,
-             old_secret_until = excluded.old_secret_until, removed_at = excluded.removed_at, changed = excluded.changed",
+             success_event = excluded.success_event, secret = excluded.secret,
+             old_secret = excluded.old_secret, old_secret_until = excluded.old_secret_until,
+             removed_at = excluded.removed_at, changed = excluded.changed",
         &[
             e.id.0.into(),
             e.account.0.into(),
@@ -120,7 +122,7 @@ pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<(), Fault> {
     Ok(())
 }
 
-fn note(
+fn set_health(
     sql: &mut dyn Sql,
     address: &Destination,
     health: Option<&EndpointHealth>,
@@ -129,8 +131,8 @@ fn note(
     sql.execute(
         "INSERT INTO troubles (account_id, environment, url, since, off_at, why, changed)
          VALUES ($1, $2, $3, $4, $5, $6, (SELECT coalesce(max(changed), 0) + 1 FROM troubles))
-         ON CONFLICT (account_id, environment, url) DO UPDATE SET since = excluded.since, off_at = excluded.off_at,
-             why = excluded.why, changed = excluded.changed",
+         ON CONFLICT (account_id, environment, url) DO UPDATE SET since = excluded.since,
+             off_at = excluded.off_at, why = excluded.why, changed = excluded.changed",
         &[
             address.account.0.into(),
             address.environment.code().into(),
@@ -143,11 +145,12 @@ fn note(
     Ok(())
 }
 
-/// Grows with every change of an endpoint or of an address's troubles.
+/// Grows with every change of an endpoint or of an address's health.
 pub(crate) fn version(sql: &mut dyn Sql) -> Result<i64, Fault> {
     let version = first(
         sql,
-        "SELECT (SELECT coalesce(max(changed), 0) FROM endpoints) + (SELECT coalesce(max(changed), 0) FROM troubles)",
+        "SELECT (SELECT coalesce(max(changed), 0) FROM endpoints)
+             + (SELECT coalesce(max(changed), 0) FROM troubles)",
         &[],
         |row| row.int(0),
     )?;
@@ -158,8 +161,9 @@ pub(crate) fn version(sql: &mut dyn Sql) -> Result<i64, Fault> {
 pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Endpoint>, Fault> {
     all(
         sql,
-        "SELECT id, account_id, environment, key_id, url, events, success_event, secret, old_secret, old_secret_until,
-             created_at, removed_at FROM endpoints ORDER BY id",
+        "SELECT id, account_id, environment, key_id, url, events, success_event, secret, old_secret,
+             old_secret_until, created_at, removed_at
+         FROM endpoints ORDER BY id",
         &[],
         endpoint,
     )
@@ -175,7 +179,7 @@ fn endpoint(row: &dyn Row) -> Result<Endpoint, Fault> {
         url: row.opt_text(4)?.map(str::to_owned),
         events: read::list(row.text(5)?)?,
         success_event: SuccessEvent::from_code(row.text(6)?)
-            .ok_or_else(|| Fault::corrupt("when a success is told"))?,
+            .ok_or_else(|| Fault::corrupt("a success event"))?,
         secret: row.opt_bytes(7)?.map(<[u8]>::to_vec),
         old_secret: old.zip(row.opt_int(9)?.map(Timestamp)),
         created_at: Timestamp(row.int(10)?),
@@ -183,11 +187,12 @@ fn endpoint(row: &dyn Row) -> Result<Endpoint, Fault> {
     })
 }
 
-/// Every address that is in trouble.
-pub(crate) fn troubles(sql: &mut dyn Sql) -> Result<Vec<(Destination, EndpointHealth)>, Fault> {
+/// Every address that fails or is switched off.
+pub(crate) fn health(sql: &mut dyn Sql) -> Result<Vec<(Destination, EndpointHealth)>, Fault> {
     all(
         sql,
-        "SELECT account_id, environment, url, since, off_at, why FROM troubles WHERE since IS NOT NULL OR off_at IS NOT NULL",
+        "SELECT account_id, environment, url, since, off_at, why FROM troubles
+         WHERE since IS NOT NULL OR off_at IS NOT NULL",
         &[],
         |row| {
             let address = Destination {

@@ -1,85 +1,89 @@
-//! Months that are closed: nothing of them changes any more, and once a file has one, its rows go.
+//! Closed months, and the files that they are archived in.
 //!
-//! First a month is closed, in a commit that sees that nothing of it is open. Then it is copied, and
-//! the copy is audited, however long that takes. Then one commit notes the file and what is carried
-//! forward. From then on the live books begin after it, whether its rows are still there or not.
-//! Invariants: a row goes only once a file has it; what is written after a closing is of a later month.
+//! A month is first closed, in a commit that sees that nothing of it is open. It is then copied
+//! into a file, and the file is audited, however long that takes. Then one commit records the file
+//! and what the month carries forward: the live ledger begins after it from then on, whether its
+//! rows are still there or not. Invariants: a row is deleted only once a recorded file contains it;
+//! what is written after a closing belongs to a later month.
 
 mod audit;
 mod file;
 mod late_outcomes;
+mod next;
 
 pub(crate) use audit::audit_files;
 pub use audit::{ArchivesAudit, MonthAudit, audit_month};
-pub use file::Filed;
+pub use file::ArchiveFile;
 pub(crate) use file::{digest_of, month_in, write};
-pub use late_outcomes::LateWord;
-pub(crate) use late_outcomes::{close as close_words, keep as keep_word, open as open_words};
+pub use late_outcomes::LateOutcome;
+pub(crate) use late_outcomes::open as open_late_outcomes;
+pub(crate) use next::next;
 
 use crate::backend::{Row, Sql, WriteKey, all, first};
+use crate::change::Done;
 use crate::fault::Fault;
-use crate::ledger::GENESIS;
 use domain::clock::Timestamp;
 use domain::{Month, PurchaseId};
 use std::collections::BTreeMap;
 
-/// What happens to months.
+/// A change of months that are over.
 #[derive(Clone, Debug)]
 pub enum ArchiveChange {
-    /// A month is closed.
+    /// Closes a month.
     Close(Closing),
-    /// A file has a closed month: whole, flushed and audited. The live books begin after it.
+    /// Records the file of a closed month: complete, flushed and audited. The live ledger begins
+    /// after it.
     File {
-        /// What is in it.
-        filed: Box<Filed>,
+        /// Its content.
+        filed: Box<ArchiveFile>,
         /// The file's name.
         name: String,
-        /// When.
+        /// When it is recorded.
         at: Timestamp,
     },
-    /// Rows of archived months go.
+    /// Deletes rows of archived months.
     Prune {
         /// About so many purchases, or journals, at a time.
         rows: u32,
     },
-    /// An upstream said something about a purchase that is archived: kept for staff, once.
-    Hear(LateWord),
-    /// Staff have looked into what was said about it.
-    CloseWords {
-        /// About which purchase.
+    /// Keeps what an upstream reported about an archived purchase, once, for staff.
+    KeepLateOutcome(LateOutcome),
+    /// Closes what upstreams reported about a purchase: staff have looked into it.
+    CloseLateOutcomes {
+        /// The purchase.
         purchase: PurchaseId,
-        /// Who looked.
+        /// Who looked into it.
         by: String,
         /// What was found.
         evidence: String,
-        /// When.
+        /// When it is closed.
         at: Timestamp,
     },
 }
 
-/// A month that is to be closed, and where it lies in the books.
+/// A month that is to be closed or was, and its place in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// Which.
+    /// The month.
     pub month: Month,
-    /// Its first and last journal; a month without any has the one after the last as its first.
+    /// Its first and last journal. In a month without journals the first is the last one plus 1.
     pub journals: (i64, i64),
-    /// The hash before its first journal, and that of its last.
+    /// The hash before its first journal, and the hash of its last.
     pub hashes: ([u8; 32], [u8; 32]),
-    /// Its purchases' ids are from here on.
+    /// The ids of its purchases are at least this.
     pub ids_from: i64,
     /// When it was, or is, closed.
     pub at: Timestamp,
 }
 
 impl Closing {
-    /// Its purchases' ids are below this.
+    /// The ids of its purchases are below this.
     pub const fn ids_below(&self) -> i64 {
         self.month.next().first_id()
     }
 
-    pub(crate) const fn as_closed(&self) -> Closed {
-        Closed {
+    pub(crate) const fn as_closed(&self) -> ClosedMonth {
+        ClosedMonth {
             month: self.month,
             ids_below: self.ids_below(),
             last_journal: self.journals.1,
@@ -88,28 +92,31 @@ impl Closing {
     }
 }
 
-/// What came of it.
+/// The result of a change of months.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArchiveDone {
-    /// It is done.
+    /// The change is written, or was before.
     Written,
-    /// It cannot be done as things stand, and why; nothing was written.
+    /// It cannot be done yet, and why; nothing was written.
     NotYet(String),
-    /// Rows went, and there are more.
+    /// Rows were deleted, and there are more.
     More,
 }
 
-/// The last month that is closed.
+/// The end of a closed month.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedMonth {
     pub(crate) month: Month,
-    /// What is below was bought then or earlier: nothing of it changes.
+    /// Purchases with lower ids were made in this month or earlier: they do not change any more.
     pub(crate) ids_below: i64,
     pub(crate) last_journal: i64,
     pub(crate) last_hash: [u8; 32],
 }
 
-pub(crate) const LAST_CLOSED: &str = "SELECT month, ids_below, last_journal, last_hash FROM archives WHERE month = (SELECT max(month) FROM archives WHERE month > $1)";
+/// The last closed month, read by [`closed`].
+pub(crate) const LAST_CLOSED: &str =
+    "SELECT month, ids_below, last_journal, last_hash FROM archives
+    WHERE month = (SELECT max(month) FROM archives WHERE month > $1)";
 
 pub(crate) fn month(number: i64) -> Result<Month, Fault> {
     Month::from_number(number).ok_or_else(|| Fault::corrupt(format!("month {number}")))
@@ -119,8 +126,9 @@ pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32], Fault> {
     bytes.try_into().map_err(|_| Fault::corrupt("a hash has 32 bytes"))
 }
 
-pub(crate) fn closed(row: &dyn Row) -> Result<Closed, Fault> {
-    Ok(Closed {
+/// month, ids_below, last_journal, last_hash
+pub(crate) fn closed(row: &dyn Row) -> Result<ClosedMonth, Fault> {
+    Ok(ClosedMonth {
         month: month(row.int(0)?)?,
         ids_below: row.int(1)?,
         last_journal: row.int(2)?,
@@ -128,20 +136,45 @@ pub(crate) fn closed(row: &dyn Row) -> Result<Closed, Fault> {
     })
 }
 
-/// Where the books stand, as the writer knows it.
-pub(crate) struct Standing {
-    pub(crate) closed: Option<Closed>,
+/// The end of the ledger, as the writer knows it.
+pub(crate) struct LedgerPosition {
+    pub(crate) closed: Option<ClosedMonth>,
     /// The last journal that is not archived, and its month.
     pub(crate) end: Option<(i64, Month)>,
 }
 
+/// Writes one change.
+pub(crate) fn write_change(
+    sql: &mut dyn Sql,
+    change: &ArchiveChange,
+    position: &LedgerPosition,
+) -> Result<Done, Fault> {
+    match change {
+        ArchiveChange::Close(closing) => close(sql, closing, position).map(Done::Archive),
+        ArchiveChange::File { filed, name, at } => {
+            record_file(sql, filed, name, *at).map(Done::Archive)
+        }
+        ArchiveChange::Prune { rows } => prune(sql, *rows).map(Done::Archive),
+        ArchiveChange::KeepLateOutcome(late) => {
+            late_outcomes::keep(sql, late).map(|()| Done::Written)
+        }
+        ArchiveChange::CloseLateOutcomes { purchase, by, evidence, at } => {
+            let was_open = late_outcomes::close(sql, *purchase, by, evidence, *at)?;
+            Ok(Done::Archive(match was_open {
+                true => ArchiveDone::Written,
+                false => ArchiveDone::NotYet("nothing was said about it".to_owned()),
+            }))
+        }
+    }
+}
+
 /// Closes a month, unless something of it is still open. Closing it again changes nothing.
-pub(crate) fn close(
+fn close(
     sql: &mut dyn Sql,
     closing: &Closing,
-    standing: &Standing,
+    position: &LedgerPosition,
 ) -> Result<ArchiveDone, Fault> {
-    if let Some(closed) = standing.closed {
+    if let Some(closed) = position.closed {
         match closed.month {
             last if last == closing.month => return Ok(ArchiveDone::Written),
             last if last > closing.month => {
@@ -150,23 +183,25 @@ pub(crate) fn close(
             _ => {}
         }
     }
-    // The last journal is of this month: is it the one that was seen?
-    let is_written =
+    // A journal of this month has followed the one that was its last.
+    let has_grown =
         |(seq, month): (i64, Month)| month <= closing.month && seq != closing.journals.1;
-    if standing.end.is_some_and(is_written) {
+    if position.end.is_some_and(has_grown) {
         return Ok(ArchiveDone::NotYet("journals are still written in it".to_owned()));
     }
     if let Some(why) = still_open(sql, closing.ids_below())? {
         return Ok(ArchiveDone::NotYet(why));
     }
-    // After this point nothing may refuse.
-    note_closing(sql, closing)?;
+    // After this point the closing must succeed: nothing below may refuse.
+    insert_closing(sql, closing)?;
     Ok(ArchiveDone::Written)
 }
 
-pub(crate) fn note_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<(), Fault> {
+fn insert_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<(), Fault> {
     sql.execute(
-        "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before, last_hash, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before,
+             last_hash, closed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             closing.month.number().into(),
             closing.ids_below().into(),
@@ -180,16 +215,17 @@ pub(crate) fn note_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<(), F
     .map(|_| ())
 }
 
-/// Notes that a file has a month, and what the month carries forward.
-pub(crate) fn file(
+/// Records the file of a closed month, and what the month carries forward.
+fn record_file(
     sql: &mut dyn Sql,
-    filed: &Filed,
+    filed: &ArchiveFile,
     name: &str,
     at: Timestamp,
 ) -> Result<ArchiveDone, Fault> {
     let month = filed.closing.month;
     let noted = sql.execute(
-        "UPDATE archives SET archived_at = $1, file = $2, digest = $3, journals = $4, entries = $5, purchases = $6
+        "UPDATE archives
+         SET archived_at = $1, file = $2, digest = $3, journals = $4, entries = $5, purchases = $6
          WHERE month = $7 AND digest IS NULL",
         &[
             at.0.into(),
@@ -205,13 +241,13 @@ pub(crate) fn file(
         return Ok(ArchiveDone::NotYet(format!("{month} is not closed, or archived already")));
     }
     carry(sql, month.number(), &filed.carried, &filed.payments)?;
-    // Few, and in no partition.
+    // Cases are few, and in no partition.
     sql.execute("DELETE FROM cases WHERE purchase_id < $1", &[filed.closing.ids_below().into()])?;
     Ok(ArchiveDone::Written)
 }
 
 /// Writes what a month carries forward.
-pub(crate) fn carry(
+fn carry(
     sql: &mut dyn Sql,
     month: i64,
     carried: &BTreeMap<i64, i64>,
@@ -227,7 +263,8 @@ pub(crate) fn carry(
     }
     for ((account, environment), count) in payments {
         sql.defer(
-            "INSERT INTO carried_payments (month, account_id, environment, payments) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO carried_payments (month, account_id, environment, payments)
+             VALUES ($1, $2, $3, $4)",
             WriteKey::Last,
             &[month.into(), (*account).into(), environment.into(), (*count).into()],
             Some(1),
@@ -236,8 +273,9 @@ pub(crate) fn carry(
     Ok(())
 }
 
-/// Takes some rows of archived months away: purchases with what hangs on them, then journals.
-pub(crate) fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> {
+/// Deletes some rows of archived months: purchases with the rows that depend on them, then
+/// journals.
+fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> {
     const OF_PURCHASES: [&str; 5] = [
         "DELETE FROM attempts WHERE purchase_id <= $1",
         "DELETE FROM events WHERE purchase_id <= $1",
@@ -250,13 +288,15 @@ pub(crate) fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> 
     let Some(archived) = archived(sql)? else { return Ok(ArchiveDone::Written) };
     let purchases = first(
         sql,
-        "SELECT max(id) FROM (SELECT id FROM purchases WHERE id < $1 ORDER BY id LIMIT $2) AS next_ones",
+        "SELECT max(id)
+         FROM (SELECT id FROM purchases WHERE id < $1 ORDER BY id LIMIT $2) AS next_ones",
         &[archived.ids_below.into(), rows.into()],
         |row| row.opt_int(0),
     )?;
     let journals = first(
         sql,
-        "SELECT max(seq) FROM (SELECT seq FROM journals WHERE seq <= $1 ORDER BY seq LIMIT $2) AS next_ones",
+        "SELECT max(seq)
+         FROM (SELECT seq FROM journals WHERE seq <= $1 ORDER BY seq LIMIT $2) AS next_ones",
         &[archived.last_journal.into(), rows.into()],
         |row| row.opt_int(0),
     )?;
@@ -271,17 +311,18 @@ pub(crate) fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> 
     Ok(ArchiveDone::More)
 }
 
-/// The last month that a file has.
-pub(crate) fn archived(sql: &mut dyn Sql) -> Result<Option<Closed>, Fault> {
+/// The last archived month.
+pub(crate) fn archived(sql: &mut dyn Sql) -> Result<Option<ClosedMonth>, Fault> {
     first(
         sql,
-        "SELECT month, ids_below, last_journal, last_hash FROM archives WHERE digest IS NOT NULL ORDER BY month DESC LIMIT 1",
+        "SELECT month, ids_below, last_journal, last_hash FROM archives
+         WHERE digest IS NOT NULL ORDER BY month DESC LIMIT 1",
         &[],
         closed,
     )
 }
 
-/// A month that was archived: its file's name and SHA-256.
+/// An archived month, and its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
     /// The month, as it was closed.
@@ -290,9 +331,9 @@ pub struct Archive {
     pub file: String,
     /// The file's SHA-256.
     pub digest: [u8; 32],
-    /// Journals in it.
+    /// The number of journals in it.
     pub journals: i64,
-    /// Purchases in it.
+    /// The number of purchases in it.
     pub purchases: i64,
 }
 
@@ -301,7 +342,8 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Archive>, Fault> {
     let mut ids_from = 0;
     all(
         sql,
-        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at, file, digest, journals, purchases
+        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at,
+             file, digest, journals, purchases
          FROM archives WHERE digest IS NOT NULL ORDER BY month",
         &[],
         |row| {
@@ -330,8 +372,8 @@ pub(crate) fn closing(row: &dyn Row) -> Result<Closing, Fault> {
     })
 }
 
-/// What of the purchases below an id is still open: jobs, cases, what must still be told. Each of
-/// these tables is found by the id, and holds what is open only, or has an index of it.
+/// What of the purchases below an id is still open: jobs, cases, pushes, webhooks. Each query finds
+/// its rows by the id: the table has only what is open, or an index of it.
 fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>, Fault> {
     const LOOKS: [(&str, &str); 4] = [
         ("SELECT count(*) FROM jobs WHERE purchase_id < $1", "purchases are open"),
@@ -352,104 +394,4 @@ fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>, Fault
         }
     }
     Ok(None)
-}
-
-/// The month that is next to be archived, if it is before `before`: one that is closed already, or
-/// the first of which there is anything.
-pub(crate) fn next(
-    sql: &mut dyn Sql,
-    before: Month,
-    now: Timestamp,
-) -> Result<Option<Closing>, Fault> {
-    sql.begin_snapshot()?;
-    let found = next_in_snapshot(sql, before, now);
-    sql.end_snapshot()?;
-    found
-}
-
-fn next_in_snapshot(
-    sql: &mut dyn Sql,
-    before: Month,
-    now: Timestamp,
-) -> Result<Option<Closing>, Fault> {
-    let mut rows = all(
-        sql,
-        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at, digest FROM archives ORDER BY month DESC LIMIT 2",
-        &[],
-        |row| Ok((closed(row)?, closing(row)?, row.opt_bytes(7)?.is_some())),
-    )?
-    .into_iter();
-    let last = rows.next();
-    let ids_from = rows.next().map_or(0, |(closed, _, _)| closed.ids_below);
-    let archived = match last {
-        Some((_, closing, false)) => {
-            return Ok((closing.month < before).then_some(Closing { ids_from, ..closing }));
-        }
-        Some((closed, _, true)) => Some(closed),
-        None => None,
-    };
-    first_of_live(sql, archived, before, now)
-}
-
-fn first_of_live(
-    sql: &mut dyn Sql,
-    archived: Option<Closed>,
-    before: Month,
-    at: Timestamp,
-) -> Result<Option<Closing>, Fault> {
-    let (seq, hash_before) = archived.map_or((0, GENESIS), |c| (c.last_journal, c.last_hash));
-    let ids_from = archived.map_or(0, |c| c.ids_below);
-    let journal = month_at(sql, seq + 1)?;
-    let purchase = first(
-        sql,
-        "SELECT id FROM purchases WHERE id >= $1 ORDER BY id LIMIT 1",
-        &[ids_from.into()],
-        |row| Ok(Month::of_id(PurchaseId(row.int(0)?))),
-    )?;
-    let Some(month) = [journal, purchase].into_iter().flatten().min().filter(|m| *m < before)
-    else {
-        return Ok(None);
-    };
-    let last = last_of(sql, month, seq)?;
-    let last_hash = match last > seq {
-        true => first(sql, "SELECT hash FROM journals WHERE seq = $1", &[last.into()], |row| {
-            hash(row.bytes(0)?)
-        })?
-        .ok_or_else(|| Fault::corrupt(format!("journal {last} is not there")))?,
-        false => hash_before,
-    };
-    Ok(Some(Closing {
-        month,
-        journals: (seq + 1, last),
-        hashes: (hash_before, last_hash),
-        ids_from,
-        at,
-    }))
-}
-
-fn month_at(sql: &mut dyn Sql, seq: i64) -> Result<Option<Month>, Fault> {
-    let found =
-        first(sql, "SELECT month FROM journals WHERE seq = $1", &[seq.into()], |row| row.int(0))?;
-    found.map(month).transpose()
-}
-
-/// The last journal of the months up to `month`, after the journal `seq`. Months never step back
-/// along the chain, so it is found by halving.
-fn last_of(sql: &mut dyn Sql, up_to: Month, seq: i64) -> Result<i64, Fault> {
-    let end = first(
-        sql,
-        "SELECT coalesce(max(seq), 0) FROM journals WHERE seq > $1",
-        &[seq.into()],
-        |row| row.int(0),
-    )?;
-    let (mut is_in, mut beyond) = (seq, end.unwrap_or(0).max(seq) + 1);
-    while beyond - is_in > 1 {
-        let middle = is_in + (beyond - is_in) / 2;
-        match month_at(sql, middle)? {
-            Some(month) if month <= up_to => is_in = middle,
-            Some(_) => beyond = middle,
-            None => return Err(Fault::corrupt(format!("journal {middle} is not there"))),
-        }
-    }
-    Ok(is_in)
 }

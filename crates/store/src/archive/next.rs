@@ -1,0 +1,112 @@
+//! Which month is archived next, and its place in the ledger.
+//!
+//! Found with few queries however long the history is.
+
+use super::{ClosedMonth, Closing, closed, closing, hash, month};
+use crate::backend::{Sql, all, first};
+use crate::fault::Fault;
+use crate::ledger::GENESIS;
+use domain::clock::Timestamp;
+use domain::{Month, PurchaseId};
+
+/// The month that is next to be archived, if it is before `before`: one that is closed already, or
+/// the first that has any rows.
+pub(crate) fn next(
+    sql: &mut dyn Sql,
+    before: Month,
+    now: Timestamp,
+) -> Result<Option<Closing>, Fault> {
+    sql.begin_snapshot()?;
+    let found = next_in_snapshot(sql, before, now);
+    sql.end_snapshot()?;
+    found
+}
+
+fn next_in_snapshot(
+    sql: &mut dyn Sql,
+    before: Month,
+    now: Timestamp,
+) -> Result<Option<Closing>, Fault> {
+    let mut rows = all(
+        sql,
+        "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at,
+             digest
+         FROM archives ORDER BY month DESC LIMIT 2",
+        &[],
+        |row| Ok((closed(row)?, closing(row)?, row.opt_bytes(7)?.is_some())),
+    )?
+    .into_iter();
+    let last = rows.next();
+    let ids_from = rows.next().map_or(0, |(closed, _, _)| closed.ids_below);
+    let archived = match last {
+        Some((_, closing, false)) => {
+            return Ok((closing.month < before).then_some(Closing { ids_from, ..closing }));
+        }
+        Some((closed, _, true)) => Some(closed),
+        None => None,
+    };
+    first_month(sql, archived, before, now)
+}
+
+fn first_month(
+    sql: &mut dyn Sql,
+    archived: Option<ClosedMonth>,
+    before: Month,
+    at: Timestamp,
+) -> Result<Option<Closing>, Fault> {
+    let (seq, hash_before) = archived.map_or((0, GENESIS), |c| (c.last_journal, c.last_hash));
+    let ids_from = archived.map_or(0, |c| c.ids_below);
+    let journal = month_at(sql, seq + 1)?;
+    let purchase = first(
+        sql,
+        "SELECT id FROM purchases WHERE id >= $1 ORDER BY id LIMIT 1",
+        &[ids_from.into()],
+        |row| Ok(Month::of_id(PurchaseId(row.int(0)?))),
+    )?;
+    let Some(month) = [journal, purchase].into_iter().flatten().min().filter(|m| *m < before)
+    else {
+        return Ok(None);
+    };
+    let last = last_of(sql, month, seq)?;
+    let last_hash = match last > seq {
+        true => first(sql, "SELECT hash FROM journals WHERE seq = $1", &[last.into()], |row| {
+            hash(row.bytes(0)?)
+        })?
+        .ok_or_else(|| Fault::corrupt(format!("journal {last} is not there")))?,
+        false => hash_before,
+    };
+    Ok(Some(Closing {
+        month,
+        journals: (seq + 1, last),
+        hashes: (hash_before, last_hash),
+        ids_from,
+        at,
+    }))
+}
+
+fn month_at(sql: &mut dyn Sql, seq: i64) -> Result<Option<Month>, Fault> {
+    let found =
+        first(sql, "SELECT month FROM journals WHERE seq = $1", &[seq.into()], |row| row.int(0))?;
+    found.map(month).transpose()
+}
+
+/// The last journal of the months up to `up_to`, after the journal `seq`. Months never step back
+/// along the chain, so binary search finds it.
+fn last_of(sql: &mut dyn Sql, up_to: Month, seq: i64) -> Result<i64, Fault> {
+    let end = first(
+        sql,
+        "SELECT coalesce(max(seq), 0) FROM journals WHERE seq > $1",
+        &[seq.into()],
+        |row| row.int(0),
+    )?;
+    let (mut is_in, mut beyond) = (seq, end.unwrap_or(0).max(seq) + 1);
+    while beyond - is_in > 1 {
+        let middle = is_in + (beyond - is_in) / 2;
+        match month_at(sql, middle)? {
+            Some(month) if month <= up_to => is_in = middle,
+            Some(_) => beyond = middle,
+            None => return Err(Fault::corrupt(format!("journal {middle} is not there"))),
+        }
+    }
+    Ok(is_in)
+}

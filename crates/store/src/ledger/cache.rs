@@ -1,0 +1,311 @@
+//! What the writer keeps of the ledger between batches, and how it appends to it.
+//!
+//! Cached: the numbers and balances of ledger accounts, the end of the hash chain, the last closed
+//! month. A batch with reads always reads balances; where other nodes may write, also the rest but
+//! the numbers. An optimistic batch reads nothing: if another node has written since, the database
+//! rejects it.
+
+use super::chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};
+use super::{FIND, key_of, open_ledger_account};
+use crate::archive::{ClosedMonth, LAST_CLOSED};
+use crate::backend::{Row, SetQuery, Sql, WriteKey};
+use crate::fault::Fault;
+use domain::ledger::admission::{Balance, View};
+use domain::ledger::journal::{Journal, LedgerAccount};
+use domain::{Month, PurchaseId};
+use std::collections::HashMap;
+
+/// Ledger accounts in the cache: some 30 MB. Past that it is cleared.
+const CACHED_MAX: usize = 200_000;
+
+/// The writer's cache of the ledger.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LedgerCache {
+    /// Numbers of ledger accounts; they never change.
+    ids: HashMap<LedgerAccount, i64>,
+    /// `None`: it must be read, or there is no journal.
+    chain_end: Option<ChainEnd>,
+    /// The last closed month; the outer `None`: it must be read.
+    closed: Option<Option<ClosedMonth>>,
+    /// Balances before this Tx, by the ledger account's number.
+    tx_balances: HashMap<i64, i64>,
+    /// Balances after the last commit, as far as they are known.
+    last_balances: HashMap<LedgerAccount, i64>,
+}
+
+/// The last journal of the chain.
+#[derive(Clone, Copy, Debug)]
+struct ChainEnd {
+    seq: i64,
+    hash: [u8; 32],
+    month: Month,
+}
+
+/// The end of the chain before a Tx, to return to if the Tx is not committed.
+pub(crate) struct LedgerSavepoint(Option<ChainEnd>);
+
+/// The two queries for balances, and the ledger accounts of their sets, in order.
+pub(crate) struct BalanceQueries<'a> {
+    pub(crate) known: Vec<&'a LedgerAccount>,
+    pub(crate) unknown: Vec<&'a LedgerAccount>,
+    pub(crate) by_id: SetQuery<'a>,
+    pub(crate) by_name: SetQuery<'a>,
+}
+
+impl LedgerCache {
+    pub(crate) const fn savepoint(&self) -> LedgerSavepoint {
+        LedgerSavepoint(self.chain_end)
+    }
+
+    /// Drops what was cached by a Tx that was not committed.
+    pub(crate) fn roll_back_to(&mut self, savepoint: LedgerSavepoint) {
+        self.chain_end = savepoint.0;
+        self.closed = None;
+        self.ids.clear();
+        self.last_balances.clear();
+    }
+
+    /// Drops balances that another node may have changed.
+    pub(crate) fn forget_balances(&mut self) {
+        self.last_balances.clear();
+    }
+
+    /// Keeps the balances after a commit.
+    pub(crate) fn keep_balances(&mut self, view: &View) {
+        if self.ids.len() > CACHED_MAX {
+            self.ids.clear();
+            self.last_balances.clear();
+        }
+        for (account, balance) in &view.balances {
+            match self.last_balances.get_mut(account) {
+                Some(last) => *last = balance.amount,
+                None => drop(self.last_balances.insert(account.clone(), balance.amount)),
+            }
+        }
+    }
+
+    /// Fills a view with the balances after the last commit. `false` if not all of them are cached,
+    /// or the end of the chain or the last closed month is not.
+    pub(crate) fn fill_view(&mut self, view: &mut View, mentioned: &[&LedgerAccount]) -> bool {
+        self.tx_balances.clear();
+        for account in mentioned {
+            let id = self.ids.get(*account).copied();
+            let Some((id, amount)) = id.zip(self.last_balances.get(*account).copied()) else {
+                return false;
+            };
+            self.set_balance(view, account, id, amount);
+        }
+        self.chain_end.is_some() && self.closed.is_some()
+    }
+
+    /// Called before the first query of a Tx: drops what other nodes may have changed.
+    pub(crate) fn begin(&mut self, is_alone: bool) {
+        self.tx_balances.clear();
+        if !is_alone {
+            self.chain_end = None;
+            self.closed = None;
+        }
+    }
+
+    /// Asks for the last closed month, unless it is cached.
+    pub(crate) fn ask_closed(&self) -> SetQuery<'static> {
+        let mut ask = SetQuery::new(LAST_CLOSED, 1);
+        if self.closed.is_none() {
+            ask.add(&[0_i64.into()]);
+        }
+        ask
+    }
+
+    /// Caches the last closed month; `None`: there is none.
+    pub(crate) fn set_closed(&mut self, closed: Option<ClosedMonth>) {
+        self.closed = Some(closed);
+    }
+
+    /// Whether a purchase is of a month that is closed.
+    pub(crate) fn is_closed(&self, id: PurchaseId) -> bool {
+        self.closed().is_some_and(|closed| id.0 < closed.ids_below)
+    }
+
+    /// The last closed month.
+    pub(crate) fn closed(&self) -> Option<ClosedMonth> {
+        self.closed.flatten()
+    }
+
+    /// The last journal that is not archived, and its month; `None` before the first.
+    pub(crate) fn end(&self) -> Option<(i64, Month)> {
+        self.chain_end.map(|end| (end.seq, end.month))
+    }
+
+    /// Asks for the end of the chain, unless it is cached.
+    pub(crate) fn ask_chain(&self) -> SetQuery<'static> {
+        let mut ask = SetQuery::new(
+            "SELECT seq, hash, month FROM journals
+             WHERE seq = (SELECT max(seq) FROM journals WHERE seq > $1)",
+            1,
+        );
+        if self.chain_end.is_none() {
+            ask.add(&[0_i64.into()]);
+        }
+        ask
+    }
+
+    /// Caches the end of the chain from its row.
+    pub(crate) fn read_chain(&mut self, row: &dyn Row) -> Result<(), Fault> {
+        let hash =
+            <[u8; 32]>::try_from(row.bytes(1)?).map_err(|_| Fault::corrupt("a journal's hash"))?;
+        let month = Month::from_number(row.int(2)?).ok_or_else(|| Fault::corrupt("a month"))?;
+        self.chain_end = Some(ChainEnd { seq: row.int(0)?, hash, month });
+        Ok(())
+    }
+
+    /// Asks for the balances of ledger accounts: by number where it is cached, else by name.
+    pub(crate) fn ask_balances<'a>(&self, mentioned: &[&'a LedgerAccount]) -> BalanceQueries<'a> {
+        let mut queries = BalanceQueries {
+            known: Vec::new(),
+            unknown: Vec::new(),
+            by_id: SetQuery::new("SELECT id, balance FROM ledger_accounts WHERE id = $1", 1),
+            by_name: SetQuery::new(FIND, 5),
+        };
+        for account in mentioned {
+            match self.ids.get(*account) {
+                Some(id) => {
+                    queries.known.push(*account);
+                    queries.by_id.add(&[(*id).into()]);
+                }
+                None => {
+                    queries.unknown.push(*account);
+                    queries.by_name.add(&key_of(account));
+                }
+            }
+        }
+        queries
+    }
+
+    /// Puts a ledger account's balance from its row into the view.
+    pub(crate) fn read_balance(
+        &mut self,
+        view: &mut View,
+        account: &LedgerAccount,
+        row: &dyn Row,
+    ) -> Result<(), Fault> {
+        self.set_balance(view, account, row.int(0)?, row.int(1)?);
+        Ok(())
+    }
+
+    fn set_balance(&mut self, view: &mut View, account: &LedgerAccount, id: i64, amount: i64) {
+        if !self.ids.contains_key(account) {
+            self.ids.insert(account.clone(), id);
+        }
+        self.tx_balances.insert(id, amount);
+        let floor = account.purpose.floor();
+        view.balances.insert(account.clone(), Balance { amount, floor, is_changed: false });
+    }
+
+    /// Opens the mentioned ledger accounts of the house that do not exist yet. A missing wallet is
+    /// left out: admission refuses the change.
+    pub(crate) fn open_missing(
+        &mut self,
+        sql: &mut dyn Sql,
+        view: &mut View,
+        mentioned: &[&LedgerAccount],
+    ) -> Result<(), Fault> {
+        for account in mentioned {
+            if !account.purpose.is_wallet() && !view.balances.contains_key(*account) {
+                let id = open_ledger_account(sql, account)?;
+                self.set_balance(view, account, id, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes each balance that the batch changed, once, by compare-and-swap with the balance
+    /// before.
+    pub(crate) fn write_balances(&self, sql: &mut dyn Sql, view: &View) -> Result<(), Fault> {
+        for (account, balance) in view.balances.iter().filter(|(_, b)| b.is_changed) {
+            let id = self.id(account)?;
+            let before = self.tx_balances.get(&id).copied();
+            sql.defer(
+                "UPDATE ledger_accounts SET balance = $1 WHERE id = $2 AND balance = $3",
+                WriteKey::LedgerAccount(id),
+                &[balance.amount.into(), id.into(), before.into()],
+                Some(1),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Appends a journal and its entries to the chain.
+    pub(crate) fn append(
+        &mut self,
+        sql: &mut dyn Sql,
+        journal: &Journal,
+        head: &JournalHead<'_>,
+    ) -> Result<(), Fault> {
+        let last = self.last();
+        let seq = last.seq + 1;
+        let month = month_of(last.month, head);
+        let mut lines = Vec::with_capacity(journal.entries().len());
+        for entry in journal.entries() {
+            let (debit, credit) = (self.id(entry.debit())?, self.id(entry.credit())?);
+            lines.push(Line { debit, credit, amount: entry.amount().minor() });
+        }
+        let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
+        sql.defer(
+            "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at,
+                 hash, listed, month)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            WriteKey::Journal(seq, month),
+            &[
+                seq.into(),
+                head.account.0.into(),
+                head.environment.code().into(),
+                head.purchase.map(|p| p.0).into(),
+                journal.reason().code().into(),
+                head.note.into(),
+                head.at.0.into(),
+                (&hash).into(),
+                head.is_listed.then_some(1_i64).into(),
+                month.number().into(),
+            ],
+            Some(1),
+        )?;
+        for (number, line) in (1_i64..).zip(lines) {
+            sql.defer(
+                "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount, month)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                WriteKey::Journal(seq, month),
+                &[
+                    seq.into(),
+                    number.into(),
+                    line.debit.into(),
+                    line.credit.into(),
+                    line.amount.into(),
+                    month.number().into(),
+                ],
+                Some(1),
+            )?;
+        }
+        self.chain_end = Some(ChainEnd { seq, hash, month });
+        Ok(())
+    }
+
+    /// The last journal: as it was read before the batch was judged. If its row is archived, or
+    /// there is none, the end of the last closed month.
+    fn last(&self) -> ChainEnd {
+        let closed = self.closed();
+        let floor = closed.map_or(FIRST_MONTH, |closed| closed.month.next());
+        let (seq, hash) =
+            closed.map_or((0, GENESIS), |closed| (closed.last_journal, closed.last_hash));
+        match self.chain_end {
+            Some(end) => ChainEnd { month: end.month.max(floor), ..end },
+            None => ChainEnd { seq, hash, month: floor },
+        }
+    }
+
+    fn id(&self, account: &LedgerAccount) -> Result<i64, Fault> {
+        self.ids
+            .get(account)
+            .copied()
+            .ok_or_else(|| Fault::corrupt(format!("no ledger account {account:?}")))
+    }
+}

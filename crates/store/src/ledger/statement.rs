@@ -1,0 +1,144 @@
+//! A wallet's statement, page by page, latest first.
+//!
+//! Invariant: a page is read in one snapshot, so its running balances are consistent. Lines are
+//! found by an index that purchases by key pair are not in: only logins read statements.
+
+use crate::backend::{Sql, all, first};
+use crate::fault::Fault;
+use domain::clock::Timestamp;
+use domain::ids::JournalSeq;
+use domain::ledger::journal::Reason;
+use domain::{AccountId, Currency, Environment, Money, PurchaseId};
+
+/// A page of a list, latest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Only what has a lower number than this; none: the first page.
+    pub before: Option<i64>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// One line of a wallet's statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementLine {
+    /// The journal that changed it.
+    pub journal: JournalSeq,
+    /// What the journal was for.
+    pub reason: Reason,
+    /// The purchase that it was for, if any.
+    pub purchase: Option<PurchaseId>,
+    /// By how much the available money changed.
+    pub change: Money,
+    /// The available money afterwards.
+    pub available_after: Money,
+    /// When the journal was posted.
+    pub at: Timestamp,
+}
+
+/// The statement of a customer's wallet: what changed its available money. `None` without such a
+/// wallet.
+pub(crate) fn statement(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    environment: Environment,
+    currency: Currency,
+    page: Page,
+) -> Result<Option<Vec<StatementLine>>, Fault> {
+    sql.begin_snapshot()?;
+    let lines = in_snapshot(sql, account, environment, currency, page);
+    sql.end_snapshot()?;
+    lines
+}
+
+fn in_snapshot(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    environment: Environment,
+    currency: Currency,
+    page: Page,
+) -> Result<Option<Vec<StatementLine>>, Fault> {
+    let wallet = first(
+        sql,
+        "SELECT id, balance FROM ledger_accounts
+         WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = 'available'",
+        &[account.0.into(), environment.code().into(), currency.code().into()],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )?;
+    let Some((wallet, balance)) = wallet else { return Ok(None) };
+    let before = page.before.unwrap_or(i64::MAX);
+    let later = change_since(sql, account, environment, wallet, before)?;
+    let mut available_after = balance - later;
+    let rows = all(
+        sql,
+        "SELECT j.seq, j.reason, j.purchase_id,
+             (SELECT CAST(sum(
+                  CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) AS BIGINT)
+              FROM entries e
+              WHERE e.journal_seq = j.seq AND e.month = j.month
+                  AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
+         FROM journals j
+         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
+             AND (j.listed = 1 OR j.purchase_id IS NULL)
+             AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
+                 AND (e.credit_id = $7 OR e.debit_id = $8))
+         ORDER BY j.seq DESC LIMIT $9",
+        &[
+            wallet.into(),
+            wallet.into(),
+            wallet.into(),
+            account.0.into(),
+            environment.code().into(),
+            before.into(),
+            wallet.into(),
+            wallet.into(),
+            page.limit.into(),
+        ],
+        |row| {
+            let reason =
+                Reason::from_code(row.text(1)?).ok_or_else(|| Fault::corrupt("a reason"))?;
+            let change = row.int(3)?;
+            let line = StatementLine {
+                journal: JournalSeq(row.int(0)?),
+                reason,
+                purchase: row.opt_int(2)?.map(PurchaseId),
+                change: Money::new(change, currency),
+                available_after: Money::new(available_after, currency),
+                at: Timestamp(row.int(4)?),
+            };
+            available_after -= change;
+            Ok(line)
+        },
+    )?;
+    Ok(Some(rows))
+}
+
+/// By how much the journals from `seq` on changed a wallet's available money.
+fn change_since(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    environment: Environment,
+    wallet: i64,
+    seq: i64,
+) -> Result<i64, Fault> {
+    let change = first(
+        sql,
+        "SELECT CAST(coalesce(sum(
+             CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT)
+         FROM journals j
+         JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
+             AND (e.credit_id = $2 OR e.debit_id = $3)
+         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6
+             AND (j.listed = 1 OR j.purchase_id IS NULL)",
+        &[
+            wallet.into(),
+            wallet.into(),
+            wallet.into(),
+            account.0.into(),
+            environment.code().into(),
+            seq.into(),
+        ],
+        |row| row.int(0),
+    )?;
+    Ok(change.unwrap_or(0))
+}

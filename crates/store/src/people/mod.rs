@@ -1,0 +1,231 @@
+//! The logins of consumers: sessions, devices, one-time codes.
+//!
+//! `write` has the statements that change them, `find` those that read. Not here: passwords,
+//! tokens, the form of a code (the engine's). Invariant: a secret is in a row only hashed, tagged
+//! by the vault, or sealed.
+
+mod find;
+mod write;
+
+pub(crate) use find::{by_email, by_id, devices_of, every, known_device, session};
+pub(crate) use write::write;
+
+use crate::accounts::User;
+use domain::account::{Account, AccountId, Environment};
+use domain::clock::Timestamp;
+use domain::ids::{DeviceId, SessionId, UserId};
+use domain::money::Currency;
+
+/// The digest of a code, which only the vault can compute.
+pub type CodeDigest = [u8; 32];
+/// A digest that identifies a device, which only the vault can compute.
+pub type DeviceMark = [u8; 32];
+
+/// A change of logins.
+#[derive(Clone, Debug)]
+pub enum PeopleChange {
+    /// Stores a code. Of each purpose and address the last three are valid.
+    OfferCode(Box<Code>),
+    /// Opens the account and the login of a pending sign-up, and uses its code up.
+    SignUp(Box<SignUp>),
+    /// Sets the password by a code, uses the code up and ends every session.
+    Reset {
+        /// The code that was entered.
+        typed: EnteredCode,
+        /// The new password, hashed.
+        password_hash: String,
+    },
+    /// Opens a session.
+    LogIn(Box<NewSession>),
+    /// Sets the password and ends every session; nothing happens if the stored hash is not `was`.
+    SetPassword {
+        /// The login.
+        user: UserId,
+        /// The hash that was verified.
+        was: String,
+        /// The new password, hashed.
+        password_hash: String,
+        /// When it happens.
+        at: Timestamp,
+    },
+    /// Ends one session, or all of a login, and deletes the devices that came with them.
+    LogOut {
+        /// The login.
+        user: UserId,
+        /// The session; none: all.
+        session: Option<SessionId>,
+        /// When it happens.
+        at: Timestamp,
+    },
+    /// Activates or deactivates a login; either way its sessions end.
+    SetActive {
+        /// The login.
+        user: UserId,
+        /// Whether it may log in.
+        is_active: bool,
+        /// When it happens.
+        at: Timestamp,
+    },
+    /// Deletes a device that cannot receive pushes any more.
+    ForgetDevice(DeviceId),
+}
+
+/// The result of a change of logins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeopleDone {
+    /// The change is written.
+    Written,
+    /// The code is wrong, used, expired or was tried too often; the try is counted.
+    CodeWrong,
+    /// The code was right, but its address has a login by now, or has none any more.
+    EmailMoved,
+    /// The login's password or state has changed since it was read; nothing was written.
+    Moved,
+}
+
+/// What a code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodePurpose {
+    /// Opening an account.
+    SignUp,
+    /// Setting a new password.
+    Reset,
+}
+
+impl CodePurpose {
+    /// As stored: `sign_up`, `reset`.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            CodePurpose::SignUp => "sign_up",
+            CodePurpose::Reset => "reset",
+        }
+    }
+}
+
+/// A one-time code, as stored.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// The address that it is sent to.
+    pub email: String,
+    /// Its digest.
+    pub digest: CodeDigest,
+    /// The sign-up that it confirms; none: it resets a password.
+    pub pending: Option<PendingSignUp>,
+    /// When it was created.
+    pub made_at: Timestamp,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// A sign-up that waits for its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingSignUp {
+    /// The person's name.
+    pub name: String,
+    /// The mobile number, in national form.
+    pub mobile: Option<String>,
+    /// The password, hashed.
+    pub password_hash: String,
+}
+
+/// A code as a user entered it.
+#[derive(Clone, Debug)]
+pub struct EnteredCode {
+    /// The address that the code was sent to.
+    pub email: String,
+    /// Its digest.
+    pub digest: CodeDigest,
+    /// When it was entered.
+    pub at: Timestamp,
+}
+
+/// A sign-up that its code confirms.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// The code that was entered.
+    pub typed: EnteredCode,
+    /// The account that opens.
+    pub account: AccountId,
+    /// Its login.
+    pub user: UserId,
+    /// The currencies of its wallets, in each environment.
+    pub currencies: Vec<Currency>,
+}
+
+/// A session that opens after the password was verified.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// The session.
+    pub session: Session,
+    /// The hash that was verified: nothing opens if the stored one differs by now.
+    pub verified: String,
+    /// The same password hashed with current parameters, if the stored hash has older ones.
+    pub rehashed: Option<String>,
+    /// The device that receives its pushes.
+    pub device: Option<NewDevice>,
+    /// The tag under which the device becomes a known device, if it identifies itself.
+    pub known_device: Option<DeviceMark>,
+}
+
+/// A device that comes with a log-in.
+#[derive(Clone, Debug)]
+pub struct NewDevice {
+    /// The device's id if it is new to its login; else it keeps the id that it has.
+    pub id: DeviceId,
+    /// The digest of its push token.
+    pub mark: DeviceMark,
+    /// The push token, sealed for its login and mark.
+    pub sealed: Vec<u8>,
+}
+
+/// A session, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The login that it belongs to.
+    pub user: UserId,
+    /// The login's account.
+    pub account: AccountId,
+    /// The environment that it may use.
+    pub environment: Environment,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it expires.
+    pub ends_at: Timestamp,
+    /// When it was ended before its time.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A session with its login's state and its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionHolder {
+    /// The session.
+    pub session: Session,
+    /// Whether its login is active.
+    pub is_user_active: bool,
+    /// Its account.
+    pub account: Account,
+}
+
+/// A login with its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserHolder {
+    /// The login.
+    pub user: User,
+    /// Its account.
+    pub account: Account,
+}
+
+/// A device of an account, which receives pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// The login that it belongs to.
+    pub user: UserId,
+    /// The digest of its push token.
+    pub mark: DeviceMark,
+    /// The push token, sealed for its login and mark.
+    pub sealed: Vec<u8>,
+}

@@ -1,0 +1,216 @@
+//! What is on record of a purchase's way: attempts, evidence, cases for staff.
+//!
+//! Invariant: a line of evidence is only ever added. A purchase has at most one open case of each
+//! kind.
+
+use super::key_values;
+use crate::backend::{Sql, WriteKey, all};
+use crate::fault::Fault;
+use crate::read;
+use domain::clock::Timestamp;
+use domain::purchase::settle::{AttemptChange, Case, CaseKind, Proof};
+use domain::purchase::{Attempt, PurchaseKey};
+use domain::upstream::UpstreamCode;
+
+/// A line of evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// When it came in.
+    pub at: Timestamp,
+    /// Who reported it, such as an upstream or staff.
+    pub source: String,
+    /// What was reported, in one word.
+    pub word: String,
+    /// The text that came with it.
+    pub text: Option<String>,
+}
+
+/// A case that staff must look into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCase {
+    /// The purchase that it is about.
+    pub key: PurchaseKey,
+    /// `clash` or `doubt`.
+    pub why: String,
+    /// When it was opened, or opened again.
+    pub opened_at: Timestamp,
+    /// Who reported what.
+    pub text: String,
+}
+
+/// Starts an attempt, or stores its outcome.
+pub(crate) fn change_attempt(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    change: &AttemptChange,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(key);
+    match change {
+        AttemptChange::Start(attempt) => sql.defer(
+            "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream,
+                 started_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            WriteKey::Purchase(key.id.0),
+            &[
+                id,
+                account,
+                environment,
+                attempt.number.into(),
+                attempt.upstream.as_str().into(),
+                attempt.started_at.0.into(),
+            ],
+            Some(1),
+        ),
+        AttemptChange::Heard { number, proof } => sql.defer(
+            "UPDATE attempts
+             SET outcome = $1, upstream_reference = coalesce($2, upstream_reference), text = $3,
+                 heard_at = $4
+             WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND number = $8",
+            WriteKey::Purchase(key.id.0),
+            &[
+                (&proof.word).into(),
+                proof.upstream_reference.as_ref().into(),
+                proof.text.as_ref().into(),
+                at.0.into(),
+                id,
+                account,
+                environment,
+                (*number).into(),
+            ],
+            None,
+        ),
+    }
+}
+
+/// The attempts of a purchase, first to last.
+pub(crate) fn attempts(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Attempt>, Fault> {
+    all(
+        sql,
+        "SELECT number, upstream, started_at, outcome, upstream_reference, text
+         FROM attempts WHERE purchase_id = $1 AND account_id = $2 AND environment = $3
+         ORDER BY number",
+        &key_values(key),
+        |row| {
+            Ok(Attempt {
+                number: row.u32(0)?,
+                upstream: UpstreamCode::new(row.text(1)?),
+                started_at: Timestamp(row.int(2)?),
+                outcome: row.opt_text(3)?.map(str::to_owned),
+                upstream_reference: row.opt_text(4)?.map(str::to_owned),
+                text: row.opt_text(5)?.map(str::to_owned),
+            })
+        },
+    )
+}
+
+/// Adds a line of evidence.
+pub(crate) fn keep_evidence(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    proof: &Proof,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(key);
+    sql.defer(
+        "INSERT INTO evidence (purchase_id, account_id, environment, line, at, source, attempt,
+             word, text, upstream_reference)
+         VALUES ($1, $2, $3,
+             (SELECT coalesce(max(line), 0) + 1 FROM evidence
+              WHERE purchase_id = $1 AND account_id = $2 AND environment = $3),
+             $4, $5, $6, $7, $8, $9)",
+        WriteKey::Purchase(key.id.0),
+        &[
+            id,
+            account,
+            environment,
+            at.0.into(),
+            proof.source.label().as_str().into(),
+            proof.source.attempt().into(),
+            (&proof.word).into(),
+            proof.text.as_ref().into(),
+            proof.upstream_reference.as_ref().into(),
+        ],
+        Some(1),
+    )
+}
+
+/// The evidence of a purchase, first to last.
+pub(crate) fn evidence(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Evidence>, Fault> {
+    all(
+        sql,
+        "SELECT at, source, word, text FROM evidence
+         WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 ORDER BY line",
+        &key_values(key),
+        |row| {
+            Ok(Evidence {
+                at: Timestamp(row.int(0)?),
+                source: row.text(1)?.to_owned(),
+                word: row.text(2)?.to_owned(),
+                text: row.opt_text(3)?.map(str::to_owned),
+            })
+        },
+    )
+}
+
+/// The cases that are open, oldest first.
+pub(crate) fn open_cases(sql: &mut dyn Sql) -> Result<Vec<OpenCase>, Fault> {
+    all(
+        sql,
+        "SELECT purchase_id, account_id, environment, why, opened_at, text
+         FROM cases WHERE closed_at IS NULL ORDER BY opened_at, purchase_id, why",
+        &[],
+        |row| {
+            Ok(OpenCase {
+                key: read::purchase_key(row)?,
+                why: row.text(3)?.to_owned(),
+                opened_at: Timestamp(row.int(4)?),
+                text: row.text(5)?.to_owned(),
+            })
+        },
+    )
+}
+
+/// Opens a case, or opens it again. If it is open already, nothing is changed.
+pub(crate) fn open_case(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    case: &Case,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(key);
+    let text = format!(
+        "{} said {}{}",
+        case.proof.source.label(),
+        case.proof.word,
+        case.proof.text.as_ref().map_or(String::new(), |t| format!(": {t}"))
+    );
+    sql.defer(
+        "INSERT INTO cases (purchase_id, account_id, environment, why, opened_at, text)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (purchase_id, account_id, environment, why) DO UPDATE
+             SET opened_at = excluded.opened_at, text = excluded.text, closed_at = NULL
+             WHERE cases.closed_at IS NOT NULL",
+        WriteKey::Purchase(key.id.0),
+        &[id, account, environment, case.why.code().into(), at.0.into(), text.as_str().into()],
+        None,
+    )
+}
+
+/// Closes a case, if it is open.
+pub(crate) fn close_case(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    why: CaseKind,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(key);
+    sql.defer(
+        "UPDATE cases SET closed_at = $1
+         WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND why = $5
+             AND closed_at IS NULL",
+        WriteKey::Purchase(key.id.0),
+        &[at.0.into(), id, account, environment, why.code().into()],
+        None,
+    )
+}

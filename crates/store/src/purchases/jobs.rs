@@ -1,0 +1,207 @@
+//! Jobs that open purchases require, and the events that are put into the outbox.
+//!
+//! Invariant: an open purchase has exactly one job, a final one has none; the job is replaced in
+//! the commit of each step. Who works on a job holds a lease on it, with a number that grows.
+
+use super::key_values;
+use crate::backend::{Sql, WriteKey, all, first};
+use crate::change::DeadRun;
+use crate::fault::Fault;
+use crate::read;
+use crate::webhooks::pushes;
+use domain::clock::Timestamp;
+use domain::purchase::lifecycle::{Job, State};
+use domain::purchase::{Purchase, PurchaseKey};
+use std::time::Duration;
+
+/// A job that was leased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueJob {
+    /// The purchase that requires it.
+    pub key: PurchaseKey,
+    /// What is to be done.
+    pub job: Job,
+    /// The purchase's version when it was leased; a later version requires another job.
+    pub version: u32,
+    /// How often it was put off.
+    pub tries: u32,
+    /// The number of the lease: a worker with an older one has lost the job.
+    pub epoch: i64,
+}
+
+/// An event in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxEvent {
+    /// Its number within the purchase: the version that it reports.
+    pub sequence: u32,
+    /// What the purchase became.
+    pub state: State,
+    /// When it became that.
+    pub at: Timestamp,
+}
+
+/// Inserts the job of a new purchase; `run` is the run that works on it.
+pub(crate) fn enqueue(
+    sql: &mut dyn Sql,
+    run: i64,
+    key: &PurchaseKey,
+    job: Job,
+    due: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(key);
+    sql.defer(
+        "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch, run)
+         VALUES ($1, $2, $3, $4, $5, 0, 0, $6)",
+        WriteKey::Purchase(key.id.0),
+        &[id, account, environment, job.code().into(), due.0.into(), run.into()],
+        Some(1),
+    )
+}
+
+/// After a step: replaces the job, or, once the purchase is final, replaces it by an event.
+pub(crate) fn replace(
+    sql: &mut dyn Sql,
+    run: i64,
+    after: &Purchase,
+    job: Job,
+    due: Timestamp,
+) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(&after.key);
+    if job == Job::Tell {
+        sql.defer(
+            "DELETE FROM jobs WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
+            WriteKey::Purchase(after.key.id.0),
+            &key_values(&after.key),
+            None,
+        )?;
+        put_event(sql, after)?;
+        return pushes::enqueue(sql, after);
+    }
+    sql.defer(
+        "UPDATE jobs SET job = $1, due_at = $2, run = $3, tries = 0, epoch = epoch + 1
+         WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
+        WriteKey::Purchase(after.key.id.0),
+        &[job.code().into(), due.0.into(), run.into(), id, account, environment],
+        None,
+    )
+}
+
+/// Puts an event into the outbox.
+fn put_event(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(&after.key);
+    sql.defer(
+        "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        WriteKey::Purchase(after.key.id.0),
+        &[
+            id,
+            account,
+            environment,
+            after.version.into(),
+            after.state.code().into(),
+            after.updated_at.0.into(),
+        ],
+        Some(1),
+    )
+}
+
+/// A purchase's events, first to last.
+pub(crate) fn events(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<OutboxEvent>, Fault> {
+    all(
+        sql,
+        "SELECT sequence, state, at FROM events
+         WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 ORDER BY sequence",
+        &key_values(key),
+        |row| {
+            Ok(OutboxEvent {
+                sequence: row.u32(0)?,
+                state: read::state(row.text(1)?)?,
+                at: Timestamp(row.int(2)?),
+            })
+        },
+    )
+}
+
+/// When the next job is due.
+pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>, Fault> {
+    Ok(first(sql, "SELECT min(due_at) FROM jobs", &[], |row| row.opt_int(0))?
+        .flatten()
+        .map(Timestamp))
+}
+
+/// Leases jobs that are due.
+pub(crate) fn lease(
+    sql: &mut dyn Sql,
+    run: i64,
+    now: Timestamp,
+    lease: Duration,
+    limit: u32,
+) -> Result<Vec<DueJob>, Fault> {
+    let due = all(
+        sql,
+        "SELECT j.purchase_id, j.account_id, j.environment, j.job, j.tries, j.epoch, p.version
+         FROM jobs j
+         JOIN purchases p ON p.id = j.purchase_id AND p.account_id = j.account_id
+             AND p.environment = j.environment
+         WHERE j.due_at <= $1 ORDER BY j.due_at LIMIT $2",
+        &[now.0.into(), limit.into()],
+        |row| {
+            Ok(DueJob {
+                key: read::purchase_key(row)?,
+                job: Job::from_code(row.text(3)?).ok_or_else(|| Fault::corrupt("a job"))?,
+                version: row.u32(6)?,
+                tries: row.u32(4)?,
+                epoch: row.int(5)? + 1,
+            })
+        },
+    )?;
+    for job in &due {
+        let [id, account, environment] = key_values(&job.key);
+        sql.defer(
+            "UPDATE jobs SET due_at = $1, epoch = $2, run = $3
+             WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
+            WriteKey::Purchase(job.key.id.0),
+            &[now.after(lease).0.into(), job.epoch.into(), run.into(), id, account, environment],
+            Some(1),
+        )?;
+    }
+    Ok(due)
+}
+
+/// Puts a leased job off, unless it was leased again or is done.
+pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(&job.key);
+    sql.defer(
+        "UPDATE jobs SET due_at = $1, tries = tries + 1
+         WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND epoch = $5",
+        WriteKey::Purchase(job.key.id.0),
+        &[until.0.into(), id, account, environment, job.epoch.into()],
+        None,
+    )
+}
+
+/// Removes runs whose lease has ended, and makes jobs due that no live run works on, with their
+/// tries counted from 0. `idle` is a live run that has not begun to work, or 0. The job *expire*
+/// keeps its time.
+pub(crate) fn take_over(
+    sql: &mut dyn Sql,
+    dead: &[DeadRun],
+    idle: i64,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    // A run that left in an orderly way has set this itself.
+    sql.execute("DELETE FROM nodes WHERE lease_until = 0", &[])?;
+    for DeadRun { run, lease_until } in dead {
+        sql.execute(
+            "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
+            &[(*run).into(), (*lease_until).into()],
+        )?;
+    }
+    sql.execute(
+        "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
+         WHERE job <> 'expire' AND due_at > $2
+             AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = jobs.run AND n.run <> $3)",
+        &[now.0.into(), now.0.into(), idle.into()],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! Purchases: rows in, rows out. Below: references, evidence, jobs, slips.
+//!
+//! Every query on an account's rows names the account and the environment. Those for staff, and for
+//! upstreams' updates, which name no account, say so.
+
+mod evidence;
+pub(crate) mod jobs;
+mod references;
+pub(crate) mod slips;
+
+pub use evidence::{Evidence, OpenCase};
+pub(crate) use evidence::{
+    attempts, change_attempt, close_case, evidence, keep_evidence, open_case, open_cases,
+};
+pub use jobs::{DueJob, OutboxEvent};
+pub use references::StoredReference;
+pub(crate) use references::{
+    ask_owners, keep_response, kept_response, owner, stored_reference, use_up,
+};
+
+use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first};
+use crate::fault::Fault;
+use crate::ledger::Page;
+use crate::read::{self, purchase_columns};
+use domain::purchase::lifecycle::State;
+use domain::purchase::{Purchase, PurchaseKey, ReferenceScope};
+use domain::upstream::UpstreamCode;
+use domain::{AccountId, Environment, PurchaseId};
+
+/// The values that name a purchase's rows in every table.
+pub(crate) fn key_values(key: &PurchaseKey) -> [Value<'static>; 3] {
+    [key.id.0.into(), key.account.0.into(), key.environment.code().into()]
+}
+
+/// Asks for the state and version of purchases.
+pub(crate) fn ask_versions(keys: &[PurchaseKey]) -> SetQuery<'static> {
+    let mut ask = SetQuery::new(
+        "SELECT state, version FROM purchases
+         WHERE id = $1 AND account_id = $2 AND environment = $3",
+        3,
+    );
+    keys.iter().for_each(|key| ask.add(&key_values(key)));
+    ask
+}
+
+/// Reads a row of [`ask_versions`].
+pub(crate) fn version(row: &dyn Row) -> Result<(State, u32), Fault> {
+    Ok((read::state(row.text(0)?)?, row.u32(1)?))
+}
+
+/// A purchase of an account.
+pub(crate) fn by_key(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Option<Purchase>, Fault> {
+    first(
+        sql,
+        concat!(
+            "SELECT ",
+            purchase_columns!(),
+            " FROM purchases WHERE id = $1 AND account_id = $2 AND environment = $3"
+        ),
+        &key_values(key),
+        read::purchase,
+    )
+}
+
+/// A purchase of any account: for staff and for upstreams' updates, which name no account.
+pub(crate) fn by_id(sql: &mut dyn Sql, id: PurchaseId) -> Result<Option<Purchase>, Fault> {
+    first(
+        sql,
+        concat!("SELECT ", purchase_columns!(), " FROM purchases WHERE id = $1"),
+        &[id.0.into()],
+        read::purchase,
+    )
+}
+
+/// For staff: the latest purchases of all accounts, at most `limit`; of one state if it is given.
+pub(crate) fn latest(
+    sql: &mut dyn Sql,
+    state: Option<State>,
+    limit: u32,
+) -> Result<Vec<Purchase>, Fault> {
+    match state {
+        None => all(
+            sql,
+            concat!("SELECT ", purchase_columns!(), " FROM purchases ORDER BY id DESC LIMIT $1"),
+            &[limit.into()],
+            read::purchase,
+        ),
+        // Open purchases are few and have a job each: found by their jobs. `id + 0` keeps the
+        // database from walking the whole history in the order of ids until it has found enough.
+        Some(state) if !state.is_final() => all(
+            sql,
+            concat!(
+                "SELECT ",
+                purchase_columns!(),
+                " FROM purchases WHERE state = $1 AND id IN (SELECT purchase_id FROM jobs)
+                 ORDER BY id + 0 DESC LIMIT $2"
+            ),
+            &[state.code().into(), limit.into()],
+            read::purchase,
+        ),
+        Some(State::Delivered) => all(
+            sql,
+            concat!(
+                "SELECT ",
+                purchase_columns!(),
+                " FROM purchases WHERE state = 'delivered' ORDER BY id DESC LIMIT $1"
+            ),
+            &[limit.into()],
+            read::purchase,
+        ),
+        // Other final states may be rare: found by an index of their events.
+        Some(state) => all(
+            sql,
+            concat!(
+                "SELECT ",
+                purchase_columns!(),
+                " FROM purchases
+                 WHERE state = $1 AND id IN (
+                     SELECT purchase_id FROM events WHERE state = $2 AND state <> 'delivered'
+                     ORDER BY purchase_id DESC LIMIT $3)
+                 ORDER BY id + 0 DESC LIMIT $4"
+            ),
+            &[state.code().into(), state.code().into(), limit.into(), limit.into()],
+            read::purchase,
+        ),
+    }
+}
+
+/// The purchases that an account's logins made in one dialect, latest first; of these states, or of
+/// all.
+pub(crate) fn by_logins(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    environment: Environment,
+    scope: ReferenceScope,
+    states: &[State],
+    page: Page,
+) -> Result<Vec<Purchase>, Fault> {
+    let codes: Vec<&str> = states.iter().map(|state| state.code()).collect();
+    let states = format!(",{},", codes.join(","));
+    all(
+        sql,
+        concat!(
+            "SELECT ",
+            purchase_columns!(),
+            " FROM purchases
+             WHERE account_id = $1 AND environment = $2 AND key_id IS NULL AND id < $3
+                 AND space = $4 AND ($5 = ',,' OR $6 LIKE '%,' || state || ',%')
+             ORDER BY id DESC LIMIT $7"
+        ),
+        &[
+            account.0.into(),
+            environment.code().into(),
+            page.before.unwrap_or(i64::MAX).into(),
+            scope.code().into(),
+            states.as_str().into(),
+            states.as_str().into(),
+            page.limit.into(),
+        ],
+        read::purchase,
+    )
+}
+
+/// The highest id of any purchase: new ids go on from there.
+pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
+    Ok(first(sql, "SELECT coalesce(max(id), 0) FROM purchases", &[], |row| row.int(0))?
+        .unwrap_or(0))
+}
+
+/// Inserts a new purchase.
+pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> Result<(), Fault> {
+    let details = details(p)?;
+    let [id, account, environment] = key_values(&p.key);
+    sql.defer(
+        concat!(
+            "INSERT INTO purchases (",
+            purchase_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                 $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
+        ),
+        WriteKey::Purchase(p.key.id.0),
+        &[
+            id,
+            account,
+            environment,
+            p.scope.code().into(),
+            (&p.reference).into(),
+            p.api_key.map(|k| k.0).into(),
+            p.kind.code().into(),
+            (&p.operator).into(),
+            (&p.recipient).into(),
+            p.service_type.code().into(),
+            p.amount.currency().code().into(),
+            p.amount.minor().into(),
+            p.fee.minor().into(),
+            p.commission.minor().into(),
+            available_after.into(),
+            details.as_str().into(),
+            p.webhook_url.as_ref().into(),
+            p.state.code().into(),
+            p.version.into(),
+            p.attempts.into(),
+            p.upstream.as_ref().map(UpstreamCode::as_str).into(),
+            p.text.as_ref().into(),
+            p.decider.map(|d| d.code()).into(),
+            p.opened_at.0.into(),
+            p.updated_at.0.into(),
+            p.delivered_at.map(|t| t.0).into(),
+            p.product.as_ref().into(),
+        ],
+        Some(1),
+    )
+}
+
+fn details(p: &Purchase) -> Result<String, Fault> {
+    if p.details.is_empty() {
+        return Ok("{}".to_owned());
+    }
+    serde_json::to_string(&p.details).map_err(|error| Fault::corrupt(error.to_string()))
+}
+
+/// Updates a purchase by compare-and-swap on its version.
+pub(crate) fn update(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(&p.key);
+    sql.defer(
+        "UPDATE purchases
+         SET state = $1, version = $2, attempts = $3, upstream = $4, text = $5, decider = $6,
+             updated_at = $7, delivered_at = $8
+         WHERE id = $9 AND account_id = $10 AND environment = $11 AND version = $12",
+        WriteKey::Purchase(p.key.id.0),
+        &[
+            p.state.code().into(),
+            p.version.into(),
+            p.attempts.into(),
+            p.upstream.as_ref().map(UpstreamCode::as_str).into(),
+            p.text.as_ref().into(),
+            p.decider.map(|d| d.code()).into(),
+            p.updated_at.0.into(),
+            p.delivered_at.map(|t| t.0).into(),
+            id,
+            account,
+            environment,
+            from_version.into(),
+        ],
+        Some(1),
+    )
+}
+
+/// Stores what the wallet had available right after the hold.
+pub(crate) fn set_available_after(
+    sql: &mut dyn Sql,
+    key: &PurchaseKey,
+    available_after: i64,
+) -> Result<(), Fault> {
+    let [id, account, environment] = key_values(key);
+    sql.defer(
+        "UPDATE purchases SET available_after = $1
+         WHERE id = $2 AND account_id = $3 AND environment = $4",
+        WriteKey::Purchase(key.id.0),
+        &[available_after.into(), id, account, environment],
+        Some(1),
+    )
+}

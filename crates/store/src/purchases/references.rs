@@ -1,0 +1,119 @@
+//! References that are used up, and the responses that are kept with them.
+//!
+//! One table, `claims`, for purchases, deposits and idempotency keys. Invariant: it is never
+//! pruned, so a reference stays used up for ever.
+
+use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first};
+use crate::fault::Fault;
+use domain::PurchaseId;
+use domain::clock::Timestamp;
+use domain::ledger::admission::ReferenceOwner;
+use domain::purchase::{PurchaseKey, ReferenceKey};
+
+/// A reference that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredReference {
+    /// The purchase that used it; none: a deposit.
+    pub purchase: Option<PurchaseKey>,
+    /// The digest of the request that used it.
+    pub digest: Option<[u8; 32]>,
+}
+
+const FIND: &str = "SELECT purchase_id, digest FROM claims
+    WHERE account_id = $1 AND environment = $2 AND space = $3 AND reference = $4";
+
+/// Asks which references are used up.
+pub(crate) fn ask_owners<'a>(references: &[&'a ReferenceKey]) -> SetQuery<'a> {
+    let mut ask = SetQuery::new(FIND, 4);
+    references.iter().for_each(|reference| ask.add(&reference_values(reference)));
+    ask
+}
+
+/// Reads a row of [`ask_owners`].
+pub(crate) fn owner(row: &dyn Row, reference: &ReferenceKey) -> Result<ReferenceOwner, Fault> {
+    Ok(ReferenceOwner { purchase: read_reference(row, reference)?.purchase })
+}
+
+/// What used a reference up; `None` while it is free.
+pub(crate) fn stored_reference(
+    sql: &mut dyn Sql,
+    reference: &ReferenceKey,
+) -> Result<Option<StoredReference>, Fault> {
+    first(sql, FIND, &reference_values(reference), |row| read_reference(row, reference))
+}
+
+/// Uses a reference up, for ever.
+pub(crate) fn use_up(
+    sql: &mut dyn Sql,
+    reference: &ReferenceKey,
+    purchase: Option<PurchaseId>,
+    digest: Option<&[u8; 32]>,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let [account, environment, scope, text] = reference_values(reference);
+    let purchase = purchase.map(|p| p.0);
+    sql.defer(
+        "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        WriteKey::Purchase(purchase.unwrap_or(0)),
+        &[account, environment, scope, text, purchase.into(), digest.into(), at.0.into()],
+        Some(1),
+    )
+}
+
+/// Keeps the first response to a request with an idempotency key.
+pub(crate) fn keep_response(
+    sql: &mut dyn Sql,
+    reference: &ReferenceKey,
+    status: u16,
+    body: &str,
+) -> Result<(), Fault> {
+    let [account, environment, scope, text] = reference_values(reference);
+    // Late: the same batch may use the reference up, under another key.
+    sql.defer(
+        "INSERT INTO replays (account_id, environment, space, reference, status, body)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        WriteKey::Last,
+        &[account, environment, scope, text, i64::from(status).into(), body.into()],
+        None,
+    )
+}
+
+/// The first response to a request with this idempotency key: status and body.
+pub(crate) fn kept_response(
+    sql: &mut dyn Sql,
+    reference: &ReferenceKey,
+) -> Result<Option<(u16, String)>, Fault> {
+    first(
+        sql,
+        "SELECT status, body FROM replays
+         WHERE account_id = $1 AND environment = $2 AND space = $3 AND reference = $4",
+        &reference_values(reference),
+        |row| {
+            let status = u16::try_from(row.int(0)?).map_err(|_| Fault::corrupt("a status"))?;
+            Ok((status, row.text(1)?.to_owned()))
+        },
+    )
+}
+
+fn read_reference(row: &dyn Row, reference: &ReferenceKey) -> Result<StoredReference, Fault> {
+    let key = |id| PurchaseKey {
+        account: reference.account,
+        environment: reference.environment,
+        id: PurchaseId(id),
+    };
+    Ok(StoredReference {
+        purchase: row.opt_int(0)?.map(key),
+        digest: row.opt_bytes(1)?.and_then(|d| d.try_into().ok()),
+    })
+}
+
+/// The values that name a reference.
+fn reference_values(reference: &ReferenceKey) -> [Value<'_>; 4] {
+    [
+        reference.account.0.into(),
+        reference.environment.code().into(),
+        reference.scope.code().into(),
+        (&reference.text).into(),
+    ]
+}

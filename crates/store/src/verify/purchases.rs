@@ -1,0 +1,251 @@
+//! Checks of purchases: against their journals, references, attempts, jobs and events.
+
+use super::start::Start;
+use super::{AuditReport, JournalSums, PurchaseSums};
+use crate::backend::{Sql, all};
+use crate::fault::Fault;
+use crate::read;
+use domain::purchase::lifecycle::{Place, State};
+use std::collections::HashMap;
+
+/// A purchase's row, and what the other tables have of it.
+pub(crate) struct PurchaseRow {
+    pub(crate) id: i64,
+    state: State,
+    version: i64,
+    /// Amount, fee and commission.
+    price: [i64; 3],
+    /// As counted in the row, and as found.
+    attempts: [i64; 2],
+    job: Option<String>,
+    reference_owner: Option<i64>,
+    /// The number of events, and the last one's sequence.
+    events: (i64, Option<i64>),
+}
+
+/// Checks every purchase, and takes its sums out of `sums`. Those that may have more journals in a
+/// later part go to `continued`, if it is given.
+pub(super) fn check(
+    sql: &mut dyn Sql,
+    report: &mut AuditReport,
+    sums: &mut HashMap<i64, JournalSums>,
+    mut continued: Option<&mut PurchaseSums>,
+    start: &Start,
+) -> Result<(), Fault> {
+    sql.query(
+        "SELECT p.id, p.state, p.version, p.amount, p.fee, p.commission, p.attempts, j.job,
+             c.purchase_id,
+             (SELECT count(*) FROM attempts a WHERE a.purchase_id = p.id
+                  AND a.account_id = p.account_id AND a.environment = p.environment),
+             (SELECT count(*) FROM events e WHERE e.purchase_id = p.id
+                  AND e.account_id = p.account_id AND e.environment = p.environment),
+             (SELECT max(e.sequence) FROM events e WHERE e.purchase_id = p.id
+                  AND e.account_id = p.account_id AND e.environment = p.environment)
+         FROM purchases p
+         LEFT JOIN jobs j ON j.purchase_id = p.id AND j.account_id = p.account_id
+             AND j.environment = p.environment
+         LEFT JOIN claims c ON c.account_id = p.account_id AND c.environment = p.environment
+             AND c.space = p.space AND c.reference = p.reference
+         WHERE p.id >= $1 ORDER BY p.id",
+        &[start.ids_from.into()],
+        &mut |row| {
+            let purchase = PurchaseRow {
+                id: row.int(0)?,
+                state: read::state(row.text(1)?)?,
+                version: row.int(2)?,
+                price: [row.int(3)?, row.int(4)?, row.int(5)?],
+                attempts: [row.int(6)?, row.int(9)?],
+                job: row.opt_text(7)?.map(str::to_owned),
+                reference_owner: row.opt_int(8)?,
+                events: (row.int(10)?, row.opt_int(11)?),
+            };
+            report.purchases += 1;
+            report.open += u64::from(!purchase.state.is_final());
+            // What is left in `sums` at the end belongs to no purchase.
+            let its_sums = sums.remove(&purchase.id).unwrap_or_default();
+            check_rows(report, &purchase);
+            match &mut continued {
+                Some(continued) if may_continue(&purchase, &its_sums) => {
+                    continued.insert(purchase.id, (purchase, its_sums));
+                }
+                Some(_) | None => check_journals(report, &purchase, &its_sums),
+            }
+            Ok(())
+        },
+    )?;
+    // Journals of archived purchases were written after their month.
+    let mut lost: Vec<&i64> = sums.keys().filter(|id| **id >= start.ids_from).collect();
+    lost.sort();
+    for id in lost {
+        report.add(format!("purchase {id}: has journals, but is not there"));
+    }
+    Ok(())
+}
+
+/// Whether a purchase does not have all journals of its state yet.
+fn may_continue(p: &PurchaseRow, sums: &JournalSums) -> bool {
+    let expected = journals_of(p.state, sums.reasons[0] > 0);
+    let is_within = sums.reasons.iter().zip(expected).all(|(found, due)| *found <= due);
+    // A rejected purchase has a hold and its release, or neither.
+    (is_within && sums.reasons != expected)
+        || (p.state == State::Rejected && sums.reasons == [0; 4])
+}
+
+/// Checks that a purchase's journals are those of its state and its price.
+pub(crate) fn check_journals(report: &mut AuditReport, p: &PurchaseRow, sums: &JournalSums) {
+    let (id, state) = (p.id, p.state.code());
+    if sums.reasons != journals_of(p.state, sums.reasons[0] > 0) {
+        report.add(format!(
+            "purchase {id}: is {state} but its journals are (hold, settle, release, refund) {:?}",
+            sums.reasons
+        ));
+    }
+    let total = p.price[0].saturating_add(p.price[1]);
+    if sums.reasons[0] > 0 && sums.held != total {
+        report.add(format!("purchase {id}: costs {total} but held {}", sums.held));
+    }
+    if sums.reasons[1] > 0 && sums.settled != p.price {
+        report.add(format!(
+            "purchase {id}: amount, fee and commission are {:?} but {:?} were settled",
+            p.price, sums.settled
+        ));
+    }
+    if p.state.rests() == Place::Hold && sums.reasons[0] == 0 {
+        report.add(format!("purchase {id}: is {state} without a hold"));
+    }
+}
+
+/// The number of journals (hold, settle, release, refund) of a purchase in this state.
+const fn journals_of(state: State, was_held: bool) -> [u8; 4] {
+    match state {
+        State::Quoted => [0, 0, 0, 0],
+        State::Awaiting | State::Held | State::Sent | State::InDoubt | State::WithStaff => {
+            [1, 0, 0, 0]
+        }
+        State::Delivered => [1, 1, 0, 0],
+        State::Refunded => [1, 1, 0, 1],
+        State::Failed => [1, 0, 1, 0],
+        State::Rejected => {
+            if was_held {
+                [1, 0, 1, 0]
+            } else {
+                [0, 0, 0, 0]
+            }
+        }
+    }
+}
+
+/// Checks that a purchase's reference, attempts, job and events are those of its state.
+fn check_rows(report: &mut AuditReport, p: &PurchaseRow) {
+    let (id, state) = (p.id, p.state.code());
+    if p.reference_owner != Some(id) {
+        report.add(format!("purchase {id}: its reference is not claimed for it"));
+    }
+    let [counted, found] = p.attempts;
+    if counted != found {
+        report.add(format!("purchase {id}: counts {counted} attempts, {found} are on record"));
+    }
+    let required = (!p.state.is_final()).then(|| p.state.owes().code());
+    if p.job.as_deref() != required {
+        report.add(format!(
+            "purchase {id}: is {state} and owes {required:?}, but the job is {:?}",
+            p.job
+        ));
+    }
+    let last = p.state.is_final().then_some(p.version);
+    if p.events != (events_of(p.state), last) {
+        report.add(format!(
+            "purchase {id}: is {state} as version {}, but its events are {} and end at {:?}",
+            p.version, p.events.0, p.events.1
+        ));
+    }
+}
+
+/// The number of events of a purchase in this state.
+const fn events_of(state: State) -> i64 {
+    match state {
+        State::Refunded => 2,
+        State::Delivered | State::Failed | State::Rejected => 1,
+        State::Quoted
+        | State::Awaiting
+        | State::Held
+        | State::Sent
+        | State::InDoubt
+        | State::WithStaff => 0,
+    }
+}
+
+/// Attempts, events and jobs without their purchase.
+pub(super) fn check_orphans(
+    sql: &mut dyn Sql,
+    report: &mut AuditReport,
+    start: &Start,
+) -> Result<(), Fault> {
+    let lost = all(
+        sql,
+        "SELECT o.what, o.number, o.purchase_id FROM (
+             SELECT 'attempt' AS what, number, purchase_id, account_id, environment FROM attempts
+             UNION ALL
+             SELECT 'event', sequence, purchase_id, account_id, environment FROM events
+             UNION ALL
+             SELECT 'job', 1, purchase_id, account_id, environment FROM jobs
+         ) o
+         LEFT JOIN purchases p ON p.id = o.purchase_id AND p.account_id = o.account_id
+             AND p.environment = o.environment
+         WHERE o.purchase_id >= $1 AND p.id IS NULL
+         ORDER BY o.purchase_id, o.what, o.number LIMIT 100",
+        &[start.ids_from.into()],
+        |row| {
+            let (what, number, purchase) = (row.text(0)?, row.int(1)?, row.int(2)?);
+            Ok(format!("{what} {number} of purchase {purchase}: its purchase is not there"))
+        },
+    )?;
+    lost.into_iter().for_each(|finding| report.add(finding));
+    Ok(())
+}
+
+/// References without their purchase, and payments without their reference.
+pub(super) fn check_references(
+    sql: &mut dyn Sql,
+    report: &mut AuditReport,
+    start: &Start,
+) -> Result<(), Fault> {
+    let dangling = all(
+        sql,
+        "SELECT c.space, c.reference, c.purchase_id FROM claims c
+         LEFT JOIN purchases p ON p.id = c.purchase_id AND p.account_id = c.account_id
+             AND p.environment = c.environment
+         WHERE c.purchase_id >= $1 AND p.id IS NULL LIMIT 100",
+        &[start.ids_from.into()],
+        |row| {
+            let (scope, reference, purchase) = (row.text(0)?, row.text(1)?, row.int(2)?);
+            Ok(format!("reference {reference:?} ({scope}): its purchase {purchase} is not there"))
+        },
+    )?;
+    let unbalanced = all(
+        sql,
+        "SELECT account_id, environment, CAST(sum(booked) AS BIGINT), CAST(sum(used) AS BIGINT)
+         FROM (
+             SELECT account_id, environment, count(*) AS booked, 0 AS used FROM journals
+             WHERE purchase_id IS NULL AND seq > $1 GROUP BY account_id, environment
+             UNION ALL
+             SELECT account_id, environment, payments, 0 FROM carried_payments WHERE month = $2
+             UNION ALL
+             SELECT account_id, environment, 0, count(*) FROM claims
+             WHERE purchase_id IS NULL GROUP BY account_id, environment
+         ) AS both_sides
+         GROUP BY account_id, environment HAVING sum(booked) <> sum(used)
+         ORDER BY account_id, environment",
+        &[start.chain.seq.into(), start.month.into()],
+        |row| {
+            let (account, environment) = (row.int(0)?, row.text(1)?);
+            let (booked, used) = (row.int(2)?, row.int(3)?);
+            Ok(format!(
+                "account {account} ({environment}): {booked} payments are booked, {used} papers \
+                 are used"
+            ))
+        },
+    )?;
+    dangling.into_iter().chain(unbalanced).for_each(|finding| report.add(finding));
+    Ok(())
+}

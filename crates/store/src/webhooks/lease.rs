@@ -1,0 +1,286 @@
+//! Leases on webhooks: who may send which, and how a lease ends.
+//!
+//! A webhook that must wait for an earlier one has the state `waits` and no lease. It becomes due
+//! when the earlier one ends, in the same commit, or by its own time at the latest. Invariant: a
+//! result counts only with the epoch of the lease.
+
+use super::{DeliveryAttempt, DueWebhook, EndedLease, LeaseEnd, webhook_values};
+use crate::backend::{self, Row, SetIndex, SetQuery, Sql, WriteKey, all};
+use crate::fault::Fault;
+use crate::purchases::key_values;
+use crate::read;
+use domain::clock::Timestamp;
+use domain::ids::EndpointId;
+use domain::purchase::PurchaseKey;
+use domain::webhook::schedule::{PendingWebhook, REFUSALS_HOLD_UP};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A webhook that waits is looked at again after this at the earliest, unless it is released.
+const WAITS_MIN: Duration = Duration::from_millis(200);
+
+/// The webhooks of one purchase for one endpoint, which are sent in order.
+type Thread = (PurchaseKey, EndpointId);
+
+/// When the next webhook is due.
+pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>, Fault> {
+    let text = "SELECT min(due_at) FROM webhooks WHERE due_at IS NOT NULL";
+    Ok(backend::first(sql, text, &[], |row| row.opt_int(0))?.flatten().map(Timestamp))
+}
+
+/// Leases webhooks that are due, in order. One that must wait for an earlier one is put off until
+/// that is due.
+pub(super) fn lease(
+    sql: &mut dyn Sql,
+    run: i64,
+    now: Timestamp,
+    lease: Duration,
+    limit: u32,
+) -> Result<Vec<DueWebhook>, Fault> {
+    let until = now.after(lease);
+    let mut due = all(
+        sql,
+        "SELECT purchase_id, account_id, environment, endpoint_id, event, sequence, url, body, at,
+             owed_since, tries, refusals, epoch
+         FROM webhooks WHERE due_at IS NOT NULL AND due_at <= $1
+         ORDER BY due_at, purchase_id, sequence LIMIT $2",
+        &[now.0.into(), limit.into()],
+        |row| due_webhook(row, until),
+    )?;
+    due.sort_by_key(|webhook| (webhook.key, webhook.pending.endpoint, webhook.pending.sequence));
+    let blocked = blocked(sql, &due)?;
+    let mut leased = Vec::with_capacity(due.len());
+    for webhook in due {
+        match blocked.get(&(webhook.key, webhook.pending.endpoint)) {
+            Some(blocker) => wait(sql, &webhook, *blocker.max(&now.after(WAITS_MIN)))?,
+            None => {
+                let [id, account, environment, endpoint, event] = webhook_values(&webhook);
+                sql.defer(
+                    "UPDATE webhooks SET state = 'owed', due_at = $1, epoch = $2, run = $3
+                     WHERE purchase_id = $4 AND account_id = $5 AND environment = $6
+                         AND endpoint_id = $7 AND event = $8",
+                    WriteKey::Purchase(webhook.key.id.0),
+                    &[
+                        until.0.into(),
+                        webhook.epoch.into(),
+                        run.into(),
+                        id,
+                        account,
+                        environment,
+                        endpoint,
+                        event,
+                    ],
+                    Some(1),
+                )?;
+                leased.push(webhook);
+            }
+        }
+    }
+    Ok(leased)
+}
+
+/// The threads that must wait, and when what they wait for is due.
+fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Timestamp>, Fault> {
+    let mut ask = SetQuery::new(
+        "SELECT due_at, refusals FROM webhooks
+         WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
+             AND sequence < $5 AND due_at IS NOT NULL",
+        5,
+    );
+    let mut asked = Vec::new();
+    let mut last = None;
+    for webhook in due {
+        let thread = (webhook.key, webhook.pending.endpoint);
+        if last.replace(thread) != Some(thread) && webhook.pending.sequence > 1 {
+            let [id, account, environment] = key_values(&webhook.key);
+            let endpoint = webhook.pending.endpoint.0.into();
+            ask.add(&[id, account, environment, endpoint, webhook.pending.sequence.into()]);
+            asked.push(thread);
+        }
+    }
+    let mut blocked: HashMap<Thread, Timestamp> = HashMap::new();
+    sql.query_sets(&[ask], &mut |SetIndex { set, .. }, row| {
+        if row.u32(1)? < REFUSALS_HOLD_UP {
+            let due_at = Timestamp(row.int(0)?);
+            let latest = blocked.entry(asked[set]).or_insert(due_at);
+            *latest = (*latest).max(due_at);
+        }
+        Ok(())
+    })?;
+    Ok(blocked)
+}
+
+fn wait(sql: &mut dyn Sql, webhook: &DueWebhook, until: Timestamp) -> Result<(), Fault> {
+    let [id, account, environment, endpoint, event] = webhook_values(webhook);
+    sql.defer(
+        "UPDATE webhooks SET state = 'waits', due_at = $1, run = NULL
+         WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5
+             AND event = $6",
+        WriteKey::Purchase(webhook.key.id.0),
+        &[until.0.into(), id, account, environment, endpoint, event],
+        Some(1),
+    )
+}
+
+fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook, Fault> {
+    let pending = PendingWebhook {
+        event: row.text(4)?.to_owned().into(),
+        sequence: row.u32(5)?,
+        endpoint: EndpointId(row.int(3)?),
+        url: row.text(6)?.to_owned(),
+        body: row.text(7)?.to_owned(),
+        at: Timestamp(row.int(8)?),
+        due: Some(until),
+        is_in_hand: true,
+    };
+    Ok(DueWebhook {
+        key: read::purchase_key(row)?,
+        pending: Arc::new(pending),
+        pending_since: Timestamp(row.int(9)?),
+        tries: row.u32(10)?,
+        refusals: row.u32(11)?,
+        epoch: row.int(12)? + 1,
+        until,
+    })
+}
+
+/// Ends a lease. An attempt that was not accepted is logged in a row of its own.
+pub(super) fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<(), Fault> {
+    let webhook = &ended.webhook;
+    match (ended.end, &ended.attempt) {
+        (LeaseEnd::Accepted, Some(attempt)) => accept(sql, webhook, attempt)?,
+        (LeaseEnd::Accepted, None) => {
+            return Err(Fault::corrupt("a webhook is accepted without an attempt"));
+        }
+        (LeaseEnd::PutOff { until, refused }, attempt) => {
+            put_off(sql, webhook, until, attempt.is_some(), refused)?;
+        }
+        (LeaseEnd::GivenUp, _) => stop(sql, webhook, "given_up")?,
+        (LeaseEnd::Off, _) => stop(sql, webhook, "off")?,
+    }
+    if let (Some(attempt), false) = (&ended.attempt, ended.end == LeaseEnd::Accepted) {
+        log_attempt(sql, webhook, attempt)?;
+    }
+    match ended.release {
+        Some(now) => release(sql, webhook, now),
+        None => Ok(()),
+    }
+}
+
+fn accept(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) -> Result<(), Fault> {
+    let [id, account, environment, endpoint, event] = webhook_values(webhook);
+    sql.defer(
+        "UPDATE webhooks
+         SET state = 'taken', due_at = NULL, taken_at = $1, status = $2, took_ms = $3, says = $4
+         WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND endpoint_id = $8
+             AND event = $9 AND epoch = $10",
+        WriteKey::Purchase(webhook.key.id.0),
+        &[
+            attempt.at.0.into(),
+            attempt.status.map(i64::from).into(),
+            attempt.took_ms.into(),
+            (&attempt.text).into(),
+            id,
+            account,
+            environment,
+            endpoint,
+            event,
+            webhook.epoch.into(),
+        ],
+        None,
+    )
+}
+
+fn put_off(
+    sql: &mut dyn Sql,
+    webhook: &DueWebhook,
+    until: Timestamp,
+    was_sent: bool,
+    was_refused: bool,
+) -> Result<(), Fault> {
+    let [id, account, environment, endpoint, event] = webhook_values(webhook);
+    sql.defer(
+        "UPDATE webhooks SET due_at = $1, tries = tries + $2, refusals = refusals + $3, run = NULL
+         WHERE purchase_id = $4 AND account_id = $5 AND environment = $6 AND endpoint_id = $7
+             AND event = $8 AND epoch = $9",
+        WriteKey::Purchase(webhook.key.id.0),
+        &[
+            until.0.into(),
+            was_sent.into(),
+            was_refused.into(),
+            id,
+            account,
+            environment,
+            endpoint,
+            event,
+            webhook.epoch.into(),
+        ],
+        None,
+    )
+}
+
+fn stop(sql: &mut dyn Sql, webhook: &DueWebhook, state: &'static str) -> Result<(), Fault> {
+    let [id, account, environment, endpoint, event] = webhook_values(webhook);
+    sql.defer(
+        "UPDATE webhooks SET state = $1, due_at = NULL
+         WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5
+             AND event = $6 AND epoch = $7",
+        WriteKey::Purchase(webhook.key.id.0),
+        &[state.into(), id, account, environment, endpoint, event, webhook.epoch.into()],
+        None,
+    )
+}
+
+fn log_attempt(
+    sql: &mut dyn Sql,
+    webhook: &DueWebhook,
+    attempt: &DeliveryAttempt,
+) -> Result<(), Fault> {
+    let [id, account, environment, endpoint, event] = webhook_values(webhook);
+    sql.defer(
+        "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id, event, at,
+             verdict, status, took_ms, says)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+        WriteKey::Purchase(webhook.key.id.0),
+        &[
+            id,
+            account,
+            environment,
+            endpoint,
+            event,
+            attempt.at.0.into(),
+            (&attempt.verdict).into(),
+            attempt.status.map(i64::from).into(),
+            attempt.took_ms.into(),
+            (&attempt.text).into(),
+        ],
+        None,
+    )
+}
+
+/// Makes the webhooks due that wait for this one.
+fn release(sql: &mut dyn Sql, webhook: &DueWebhook, now: Timestamp) -> Result<(), Fault> {
+    let [id, account, environment, endpoint, _] = webhook_values(webhook);
+    let sequence = webhook.pending.sequence.into();
+    sql.defer(
+        "UPDATE webhooks SET due_at = $1
+         WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5
+             AND state = 'waits' AND sequence > $6",
+        WriteKey::Purchase(webhook.key.id.0),
+        &[now.0.into(), id, account, environment, endpoint, sequence],
+        None,
+    )
+}
+
+/// Makes webhooks due whose lease belongs to no live run, before it ends. `idle` is a live run that
+/// has not begun to work, or 0.
+pub(crate) fn take_over(sql: &mut dyn Sql, idle: i64, now: Timestamp) -> Result<(), Fault> {
+    sql.execute(
+        "UPDATE webhooks SET due_at = $1, epoch = epoch + 1, run = NULL
+         WHERE due_at IS NOT NULL AND due_at > $2 AND run IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = webhooks.run AND n.run <> $3)",
+        &[now.0.into(), now.0.into(), idle.into()],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The log of webhooks: reading it, replaying from it, pruning it.
+//!
+//! A webhook's row has its last accepted attempt; all other attempts have rows in `webhook_tries`.
+
+use super::{DeliveryAttempt, ReplayScope};
+use crate::backend::{Row, Sql, WriteKey, all};
+use crate::fault::Fault;
+use crate::purchases::key_values;
+use crate::read;
+use domain::account::AccountId;
+use domain::clock::Timestamp;
+use domain::ids::{EndpointId, PurchaseId};
+use domain::purchase::PurchaseKey;
+
+/// A webhook of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedWebhook {
+    /// The purchase that it is about.
+    pub key: PurchaseKey,
+    /// The endpoint that it is for.
+    pub endpoint: EndpointId,
+    /// The event's name.
+    pub event: String,
+    /// Its number within the purchase.
+    pub sequence: u32,
+    /// The URL that it goes to.
+    pub url: String,
+    /// What is sent, to the byte.
+    pub body: String,
+    /// When the event happened.
+    pub at: Timestamp,
+    /// `owed`, `waits`, `taken`, `given_up` or `off`.
+    pub state: String,
+    /// When it is sent next; none: it is not pending.
+    pub due_at: Option<Timestamp>,
+    /// Failed attempts since it is pending.
+    pub tries: u32,
+    /// The attempt that was accepted.
+    pub accepted: Option<DeliveryAttempt>,
+}
+
+/// A query for the log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogPage {
+    /// The account whose webhooks are listed.
+    pub account: AccountId,
+    /// Only events since then.
+    pub since: Timestamp,
+    /// Only what is still pending.
+    pub only_pending: bool,
+    /// At most this many, latest first.
+    pub limit: u32,
+}
+
+/// Columns of [`logged`], in its order.
+macro_rules! log_columns {
+    () => {
+        "purchase_id, account_id, environment, endpoint_id, event, sequence, url, body, at, state, \
+         due_at, tries, taken_at, status, took_ms, says"
+    };
+}
+
+/// The log of an account, latest first.
+pub(crate) fn log(sql: &mut dyn Sql, page: LogPage) -> Result<Vec<LoggedWebhook>, Fault> {
+    all(
+        sql,
+        concat!(
+            "SELECT ",
+            log_columns!(),
+            " FROM webhooks
+             WHERE account_id = $1 AND at >= $2 AND (CAST($3 AS BIGINT) = 0 OR due_at IS NOT NULL)
+             ORDER BY at DESC LIMIT $4"
+        ),
+        &[page.account.0.into(), page.since.0.into(), page.only_pending.into(), page.limit.into()],
+        logged,
+    )
+}
+
+/// The webhooks about a purchase, by endpoint and in the order of its events.
+pub(crate) fn of(sql: &mut dyn Sql, purchase: PurchaseId) -> Result<Vec<LoggedWebhook>, Fault> {
+    all(
+        sql,
+        concat!(
+            "SELECT ",
+            log_columns!(),
+            " FROM webhooks WHERE purchase_id = $1 ORDER BY endpoint_id, sequence"
+        ),
+        &[purchase.0.into()],
+        logged,
+    )
+}
+
+/// The failed attempts of a webhook, and all attempts before a replay, oldest first.
+pub(crate) fn attempts(
+    sql: &mut dyn Sql,
+    webhook: &LoggedWebhook,
+) -> Result<Vec<DeliveryAttempt>, Fault> {
+    let [id, account, environment] = key_values(&webhook.key);
+    all(
+        sql,
+        "SELECT at, verdict, status, took_ms, says FROM webhook_tries
+         WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
+             AND event = $5
+         ORDER BY at",
+        &[id, account, environment, webhook.endpoint.0.into(), (&webhook.event).into()],
+        |row| {
+            Ok(DeliveryAttempt {
+                at: Timestamp(row.int(0)?),
+                verdict: row.text(1)?.to_owned(),
+                status: status(row.opt_int(2)?)?,
+                took_ms: row.u32(3)?,
+                text: row.text(4)?.to_owned(),
+            })
+        },
+    )
+}
+
+fn logged(row: &dyn Row) -> Result<LoggedWebhook, Fault> {
+    let accepted = match row.opt_int(12)? {
+        Some(at) => Some(DeliveryAttempt {
+            at: Timestamp(at),
+            verdict: "taken".to_owned(),
+            status: status(row.opt_int(13)?)?,
+            took_ms: row.u32(14)?,
+            text: row.text(15)?.to_owned(),
+        }),
+        None => None,
+    };
+    Ok(LoggedWebhook {
+        key: read::purchase_key(row)?,
+        endpoint: EndpointId(row.int(3)?),
+        event: row.text(4)?.to_owned(),
+        sequence: row.u32(5)?,
+        url: row.text(6)?.to_owned(),
+        body: row.text(7)?.to_owned(),
+        at: Timestamp(row.int(8)?),
+        state: row.text(9)?.to_owned(),
+        due_at: row.opt_int(10)?.map(Timestamp),
+        tries: row.u32(11)?,
+        accepted,
+    })
+}
+
+fn status(stored: Option<i64>) -> Result<Option<u16>, Fault> {
+    stored.map(|s| u16::try_from(s).map_err(|_| Fault::corrupt("an HTTP status"))).transpose()
+}
+
+/// Makes webhooks pending once more, with their schedule from the start; answers how many. An
+/// accepted attempt moves to `webhook_tries` first.
+pub(super) fn replay(
+    sql: &mut dyn Sql,
+    which: &ReplayScope,
+    at: Timestamp,
+) -> Result<usize, Fault> {
+    match which {
+        ReplayScope::One(purchase, tail) => {
+            let tail = format!("%.{tail}");
+            let chosen = [purchase.0.into(), tail.as_str().into()];
+            sql.execute(
+                "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id,
+                     event, at, verdict, status, took_ms, says)
+                 SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken',
+                     status, took_ms, says
+                 FROM webhooks WHERE purchase_id = $1 AND event LIKE $2 AND taken_at IS NOT NULL
+                 ON CONFLICT DO NOTHING",
+                &chosen,
+            )?;
+            sql.execute(
+                "UPDATE webhooks
+                 SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0,
+                     epoch = epoch + 1, run = NULL, taken_at = NULL
+                 WHERE purchase_id = $3 AND event LIKE $4",
+                &[at.0.into(), at.0.into(), chosen[0], chosen[1]],
+            )
+        }
+        ReplayScope::Since(account, since, endpoint) => {
+            let endpoint = endpoint.map_or(0, |e| e.0);
+            let chosen = [account.0.into(), since.0.into(), endpoint.into(), endpoint.into()];
+            sql.execute(
+                "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id,
+                     event, at, verdict, status, took_ms, says)
+                 SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken',
+                     status, took_ms, says
+                 FROM webhooks
+                 WHERE account_id = $1 AND at >= $2
+                     AND (CAST($3 AS BIGINT) = 0 OR endpoint_id = $4) AND taken_at IS NOT NULL
+                 ON CONFLICT DO NOTHING",
+                &chosen,
+            )?;
+            let [account, since, endpoint, same] = chosen;
+            sql.execute(
+                "UPDATE webhooks
+                 SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0,
+                     epoch = epoch + 1, run = NULL, taken_at = NULL
+                 WHERE account_id = $3 AND at >= $4
+                     AND (CAST($5 AS BIGINT) = 0 OR endpoint_id = $6)",
+                &[at.0.into(), at.0.into(), account, since, endpoint, same],
+            )
+        }
+    }
+}
+
+/// Deletes old webhooks that are not pending, with their attempts; answers how many.
+pub(super) fn prune(
+    sql: &mut dyn Sql,
+    before: Timestamp,
+    before_id: PurchaseId,
+    limit: u32,
+) -> Result<usize, Fault> {
+    let old = all(
+        sql,
+        "SELECT purchase_id, account_id, environment, endpoint_id, event
+         FROM webhooks WHERE purchase_id <= $1 AND at < $2 AND due_at IS NULL
+         ORDER BY purchase_id LIMIT $3",
+        &[before_id.0.into(), before.0.into(), limit.into()],
+        |row| Ok((read::purchase_key(row)?, row.int(3)?, row.text(4)?.to_owned())),
+    )?;
+    for (key, endpoint, event) in &old {
+        let [id, account, environment] = key_values(key);
+        let which = [id, account, environment, (*endpoint).into(), event.into()];
+        sql.defer(
+            "DELETE FROM webhook_tries
+             WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
+                 AND event = $5",
+            WriteKey::Purchase(key.id.0),
+            &which,
+            None,
+        )?;
+        sql.defer(
+            "DELETE FROM webhooks
+             WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
+                 AND event = $5",
+            WriteKey::Purchase(key.id.0),
+            &which,
+            None,
+        )?;
+    }
+    Ok(old.len())
+}

@@ -1,0 +1,373 @@
+//! The writer's thread: gathers batches, commits them, answers their callers.
+//!
+//! A batch with reads is committed before the next one begins. An optimistic batch, where the
+//! database allows one, reads nothing and is sent without waiting; one more may follow before its
+//! result is known. If a commit fails, its batch is tried again in halves, so that in the end each
+//! bad change fails alone.
+
+use super::{CommitAnswer, QueueLength, QueuedChange, Reply};
+use crate::backend::WriteSql;
+use crate::calls::CallCounts;
+use crate::change::Change;
+use crate::fault::Fault;
+use crate::ledger::{LedgerCache, LedgerSavepoint};
+use domain::Month;
+use domain::ledger::admission::View;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Changes in one Tx at most: bounds how long the first of them waits for the last.
+const BATCH_MAX: usize = 512;
+/// A Tx that was lost before its commit is tried at most so often.
+const TRIES_MAX: u32 = 3;
+/// Batches with reads after optimistic ones that failed, at most. Without them, known references
+/// that are sent again, or other busy nodes, would cost every caller a second try each time.
+const BACKOFF_MAX: u32 = 63;
+/// An optimistic batch follows another once it has this part of its changes.
+const SHARE_OF_THE_LAST: usize = 2;
+/// While a commit is in flight and enough changes are queued, the queue is not empty.
+const AT_ONCE: Duration = Duration::from_millis(1);
+/// After this long without work the writer's connection tidies up.
+const IDLE_AFTER: Duration = Duration::from_secs(20);
+
+/// Changes, and where their answers go, in the same order.
+struct Batch {
+    changes: Vec<Change>,
+    replies: Vec<Reply>,
+}
+
+/// A batch whose commit was sent, and whose result is not known yet.
+struct InFlight {
+    batch: Batch,
+    answers: Vec<CommitAnswer>,
+    /// The ledger before it.
+    savepoint: LedgerSavepoint,
+}
+
+/// Whether the next batch may be optimistic. After failures the writer reads for a while: 1 batch,
+/// then 3, 7, … at most [`BACKOFF_MAX`].
+#[derive(Default)]
+struct Backoff {
+    /// Batches to come that must read.
+    remaining: u32,
+    /// How many they were the last time.
+    last: u32,
+}
+
+impl Backoff {
+    fn next_may_be_optimistic(&mut self) -> bool {
+        let may = self.remaining == 0;
+        self.remaining = self.remaining.saturating_sub(1);
+        may
+    }
+
+    fn optimistic_failed(&mut self) {
+        self.last = (self.last * 2 + 1).min(BACKOFF_MAX);
+        self.remaining = self.last;
+    }
+
+    const fn optimistic_succeeded(&mut self) {
+        self.last = 0;
+    }
+}
+
+/// The state of the writer's thread.
+pub(super) struct BatchWriter {
+    pub(super) sql: Box<dyn WriteSql>,
+    pub(super) ledger: LedgerCache,
+    /// Months that have partitions, the month after each too.
+    pub(super) partitions: HashSet<Month>,
+    pub(super) calls: CallCounts,
+    backoff: Backoff,
+    /// The oldest first.
+    in_flight: VecDeque<InFlight>,
+    queue_length: Arc<QueueLength>,
+    fail: watch::Sender<Option<Fault>>,
+}
+
+impl BatchWriter {
+    pub(super) fn new(
+        sql: Box<dyn WriteSql>,
+        queue_length: Arc<QueueLength>,
+        fail: watch::Sender<Option<Fault>>,
+    ) -> BatchWriter {
+        BatchWriter {
+            sql,
+            ledger: LedgerCache::default(),
+            partitions: HashSet::new(),
+            calls: CallCounts::default(),
+            backoff: Backoff::default(),
+            in_flight: VecDeque::new(),
+            queue_length,
+            fail,
+        }
+    }
+
+    pub(super) fn run(mut self, queue: &Receiver<QueuedChange>) {
+        let mut was_busy = true;
+        while self.fail.borrow().is_none() {
+            if self.await_oldest() {
+                self.complete_oldest(queue);
+                continue;
+            }
+            let is_idle = self.in_flight.is_empty();
+            let first = match queue.recv_timeout(if is_idle { IDLE_AFTER } else { AT_ONCE }) {
+                Ok(queued) => queued,
+                Err(RecvTimeoutError::Timeout) => {
+                    if was_busy && is_idle {
+                        self.sql.on_idle();
+                        was_busy = false;
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.complete_all(queue);
+                    self.sql.on_idle();
+                    return;
+                }
+            };
+            was_busy = true;
+            let must_read = !self.sql.can_be_optimistic() || !self.backoff.next_may_be_optimistic();
+            if must_read {
+                // Changes that arrive meanwhile join the batch.
+                self.complete_all(queue);
+                self.sql.await_lock();
+            }
+            let batch = self.gather(first, queue);
+            if batch.changes.is_empty() {
+                self.roll_back();
+                continue;
+            }
+            let unsent = if must_read { Some(batch) } else { self.send_optimistic(batch) };
+            if let Some(batch) = unsent {
+                self.complete_all(queue);
+                let results = self.commit_batch(&batch.changes);
+                self.answer(batch.replies, results, queue);
+            }
+        }
+        tracing::error!(
+            "the disk failed: the writer stops, so that nothing is acknowledged that is not stored"
+        );
+    }
+
+    /// The changes that are queued, without those that were withdrawn.
+    fn gather(&self, first: QueuedChange, queue: &Receiver<QueuedChange>) -> Batch {
+        let (mut changes, mut replies) = (Vec::with_capacity(64), Vec::with_capacity(64));
+        for queued in std::iter::once(first).chain(queue.try_iter()).take(BATCH_MAX) {
+            self.queue_length.count.fetch_sub(1, Ordering::SeqCst);
+            if queued.withdrawable.is_first() {
+                changes.push(queued.change);
+                replies.push(queued.reply);
+            }
+        }
+        Batch { changes, replies }
+    }
+
+    /// Waits until the result of the oldest commit in flight is known, or a batch may follow it;
+    /// `true`: it is known. At most one batch may follow, and only once it is worth a commit: the
+    /// longer it gathers, the more changes share its flush.
+    fn await_oldest(&mut self) -> bool {
+        let Some(oldest) = self.in_flight.front() else { return false };
+        let enough = match self.in_flight.len() {
+            1 => oldest.batch.changes.len().div_ceil(SHARE_OF_THE_LAST),
+            _ => usize::MAX,
+        };
+        self.queue_length.wake_at.store(enough, Ordering::SeqCst);
+        let length = self.queue_length.clone();
+        self.sql.await_commit(&|| length.count.load(Ordering::SeqCst) >= enough)
+    }
+
+    /// Sends an optimistic batch, and does not wait for its commit. Gives the batch back if it
+    /// needs reads.
+    fn send_optimistic(&mut self, batch: Batch) -> Option<Batch> {
+        if !batch.changes.iter().all(Change::can_be_optimistic) {
+            return Some(batch);
+        }
+        let Some(view) = self.view_from_cache(&batch.changes) else { return Some(batch) };
+        let savepoint = self.ledger.savepoint();
+        let sent =
+            self.sql.begin(true).and_then(|()| self.write_and_send(&batch.changes, Some(view)));
+        match sent {
+            Ok(answers) => {
+                self.in_flight.push_back(InFlight { batch, answers, savepoint });
+                None
+            }
+            Err(fault) => {
+                tracing::debug!(%fault, "an optimistic batch was not sent; it is done with reads");
+                self.forget_uncommitted(savepoint, true);
+                if fault.may_be_one_change() {
+                    self.backoff.optimistic_failed();
+                }
+                self.roll_back();
+                Some(batch)
+            }
+        }
+    }
+
+    /// Undoes the open Tx, or stops for good.
+    fn roll_back(&mut self) {
+        if let Err(fault) = self.sql.roll_back() {
+            self.fail.send_replace(Some(fault));
+        }
+    }
+
+    fn complete_all(&mut self, queue: &Receiver<QueuedChange>) {
+        while !self.in_flight.is_empty() {
+            self.complete_oldest(queue);
+        }
+    }
+
+    /// Takes the result of the oldest commit. If it failed, the one that was sent after it fails
+    /// too: both are waited for and done again with reads, in their order.
+    fn complete_oldest(&mut self, queue: &Receiver<QueuedChange>) {
+        let Some(oldest) = self.in_flight.pop_front() else { return };
+        let Err(fault) = self.sql.commit_result() else {
+            self.backoff.optimistic_succeeded();
+            let results = oldest.answers.into_iter().map(Ok).collect();
+            return self.answer(oldest.batch.replies, results, queue);
+        };
+        tracing::debug!(%fault, "an optimistic batch was rejected; it is done again with reads");
+        let savepoint = oldest.savepoint;
+        let mut failed = vec![(oldest.batch, fault)];
+        while let Some(next) = self.in_flight.pop_front() {
+            match self.sql.commit_result() {
+                // It is committed only after the one before it, so that one is committed too, as
+                // its look-up shows.
+                Ok(()) => {
+                    let results = next.answers.into_iter().map(Ok).collect();
+                    self.answer(next.batch.replies, results, queue);
+                }
+                Err(fault) => failed.push((next.batch, fault)),
+            }
+        }
+        self.forget_uncommitted(savepoint, true);
+        self.backoff.optimistic_failed();
+        for (batch, fault) in failed {
+            let may_be_tried = fault.may_be_one_change() || matches!(fault, Fault::Unavailable(_));
+            let results = match may_be_tried {
+                true => self.commit_batch(&batch.changes),
+                false => batch.changes.iter().map(|_| Err(fault.clone())).collect(),
+            };
+            self.answer(batch.replies, results, queue);
+        }
+    }
+
+    fn answer(
+        &self,
+        replies: Vec<Reply>,
+        results: Vec<Result<CommitAnswer, Fault>>,
+        queue: &Receiver<QueuedChange>,
+    ) {
+        let mut is_fenced = false;
+        for (reply, result) in replies.into_iter().zip(results) {
+            if let Err(fault @ Fault::Disk(_)) = &result {
+                self.fail.send_replace(Some(fault.clone()));
+            }
+            is_fenced |= matches!(result, Err(Fault::Fenced));
+            // The caller may have gone away; what is committed stays committed.
+            let _ = reply.send(result);
+        }
+        if is_fenced {
+            // Queued before this node was declared dead: other nodes may have decided since.
+            for QueuedChange { reply, .. } in queue.try_iter() {
+                self.queue_length.count.fetch_sub(1, Ordering::SeqCst);
+                let _ = reply.send(Err(Fault::Fenced));
+            }
+        }
+    }
+
+    /// One commit for all changes, or, if that fails, one for each half.
+    fn commit_batch(&mut self, changes: &[Change]) -> Vec<Result<CommitAnswer, Fault>> {
+        let fault = match self.commit_with_retries(changes) {
+            Ok(Ok(answers)) => return answers.into_iter().map(Ok).collect(),
+            Ok(Err(fault)) => fault,
+            // If no Tx can be opened (another program holds the lock, the server is away), none
+            // could be for any half: one wait for all changes, not one for each.
+            Err(fault) => {
+                tracing::error!(
+                    %fault, changes = changes.len(), "no Tx could be opened; nothing was stored"
+                );
+                return changes.iter().map(|_| Err(fault.clone())).collect();
+            }
+        };
+        if changes.len() == 1 || !fault.may_be_one_change() {
+            tracing::error!(
+                %fault,
+                changes = changes.len(),
+                "a commit failed; none of its changes is acknowledged"
+            );
+            return changes.iter().map(|_| Err(fault.clone())).collect();
+        }
+        tracing::warn!(
+            %fault, changes = changes.len(), "a commit failed; its changes are tried in halves"
+        );
+        let (first, second) = changes.split_at(changes.len() / 2);
+        let mut results = self.commit_batch(first);
+        results.extend(self.commit_batch(second));
+        results
+    }
+
+    /// Tries again if the connection is lost before the commit. The outer error: no Tx could be
+    /// opened.
+    fn commit_with_retries(
+        &mut self,
+        changes: &[Change],
+    ) -> Result<Result<Vec<CommitAnswer>, Fault>, Fault> {
+        let mut tries = 0;
+        loop {
+            self.sql.begin(false)?;
+            tries += 1;
+            match self.commit_open_tx(changes) {
+                Err(Fault::Unavailable(why)) if tries < TRIES_MAX => {
+                    tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
+                }
+                result => return Ok(result),
+            }
+        }
+    }
+
+    /// Writes into the open Tx and commits it, or rolls it back.
+    fn commit_open_tx(&mut self, changes: &[Change]) -> Result<Vec<CommitAnswer>, Fault> {
+        let savepoint = self.ledger.savepoint();
+        let committed = self.write_and_send(changes, None).and_then(|answers| {
+            self.sql.commit_result()?;
+            Ok(answers)
+        });
+        if committed.is_err() {
+            self.forget_uncommitted(savepoint, false);
+            self.sql
+                .roll_back()
+                .map_err(|fault| Fault::Disk(format!("a roll-back failed: {fault}")))?;
+        }
+        committed
+    }
+
+    /// Writes into the open Tx and sends its commit; from here on the caches have its state.
+    /// `cached` is the view of an optimistic Tx.
+    fn write_and_send(
+        &mut self,
+        changes: &[Change],
+        cached: Option<View>,
+    ) -> Result<Vec<CommitAnswer>, Fault> {
+        let (answers, view) = self.write_batch(changes, cached)?;
+        self.sql.send_commit()?;
+        if !self.sql.is_sole_writer() {
+            self.ledger.keep_balances(&view);
+            self.calls.keep();
+        }
+        Ok(answers)
+    }
+
+    /// Drops what a Tx that was not committed has put into the caches.
+    fn forget_uncommitted(&mut self, savepoint: LedgerSavepoint, was_optimistic: bool) {
+        self.ledger.roll_back_to(savepoint);
+        self.calls.forget();
+        if !was_optimistic {
+            self.partitions.clear();
+        }
+    }
+}

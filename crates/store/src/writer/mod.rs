@@ -1,0 +1,131 @@
+//! The writer: one thread takes whatever has queued and makes it durable in one Tx.
+//!
+//! While one commit is on its way to the disk, or another node writes, the next batch gathers; one
+//! flush then serves hundreds of purchases. Here are the queue and the callers' side of it; `batch`
+//! has the thread and its commits, `load` reads and judges, `apply` writes one change. Invariant:
+//! nobody is answered before the commit that contains the change is durable.
+
+mod apply;
+mod batch;
+mod load;
+
+use crate::backend::WriteSql;
+use crate::change::{Change, Done};
+use crate::fault::Fault;
+use batch::BatchWriter;
+use domain::ledger::admission::Denial;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// Changes that may queue: some seconds of work. More are refused at once, rather than answered too
+/// late.
+const QUEUE_MAX: usize = 16_384;
+
+/// Admitted or denied.
+pub(crate) type CommitAnswer = Result<Done, Denial>;
+
+/// Where a change's answer goes.
+type Reply = oneshot::Sender<Result<CommitAnswer, Fault>>;
+
+/// A change in the queue.
+struct QueuedChange {
+    change: Change,
+    reply: Reply,
+    withdrawable: Withdrawable,
+}
+
+/// Decides whether the writer begins with a change or its caller withdraws it: the first one wins.
+#[derive(Clone, Default)]
+struct Withdrawable(Arc<AtomicBool>);
+
+impl Withdrawable {
+    fn is_first(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// How many changes are queued, and at how many the writer's thread is woken.
+#[derive(Default)]
+struct QueueLength {
+    count: AtomicUsize,
+    wake_at: AtomicUsize,
+}
+
+/// The callers' side of the writer: cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    queue: SyncSender<QueuedChange>,
+    length: Arc<QueueLength>,
+    thread: Thread,
+    failed: watch::Receiver<Option<Fault>>,
+}
+
+impl Writer {
+    /// Starts the thread on a connection that it owns from now on.
+    pub(crate) fn start(sql: impl WriteSql + 'static) -> std::io::Result<(Writer, JoinHandle<()>)> {
+        let (queue, queued) = sync_channel(QUEUE_MAX);
+        let (fail, failed) = watch::channel(None);
+        let length = Arc::new(QueueLength::default());
+        let writer = BatchWriter::new(Box::new(sql), length.clone(), fail);
+        let running = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.run(&queued))?;
+        let thread = running.thread().clone();
+        Ok((Writer { queue, length, thread, failed }, running))
+    }
+
+    /// Queues a change and waits until the commit that contains it is durable, or it is refused.
+    pub(crate) async fn write(&self, change: Change) -> Result<CommitAnswer, Fault> {
+        let answer = self.enqueue(change, Withdrawable::default())?;
+        answer.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// The same, if the writer begins with the change before `timeout` is over; else the change is
+    /// withdrawn.
+    pub(crate) async fn write_within(
+        &self,
+        change: Change,
+        timeout: Duration,
+    ) -> Result<CommitAnswer, Fault> {
+        let withdrawable = Withdrawable::default();
+        let mut answer = self.enqueue(change, withdrawable.clone())?;
+        let answered = match tokio::time::timeout(timeout, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) if withdrawable.is_first() => return Err(Fault::Busy),
+            Err(_) => answer.await,
+        };
+        answered.map_err(|_| Fault::Closed)?
+    }
+
+    fn enqueue(
+        &self,
+        change: Change,
+        withdrawable: Withdrawable,
+    ) -> Result<oneshot::Receiver<Result<CommitAnswer, Fault>>, Fault> {
+        let (reply, answer) = oneshot::channel();
+        // Counted before it is queued, so that the writer takes nothing that is not counted.
+        let count = 1 + self.length.count.fetch_add(1, Ordering::SeqCst);
+        self.queue.try_send(QueuedChange { change, reply, withdrawable }).map_err(|error| {
+            self.length.count.fetch_sub(1, Ordering::SeqCst);
+            match error {
+                TrySendError::Full(_) => Fault::Busy,
+                TrySendError::Disconnected(_) => Fault::Closed,
+            }
+        })?;
+        if count == self.length.wake_at.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Ok(answer)
+    }
+
+    /// Resolves when the writer has stopped because the disk failed; the process should end.
+    pub(crate) async fn failed(&self) -> Fault {
+        let mut failed = self.failed.clone();
+        let fault = failed.wait_for(Option::is_some).await.ok().and_then(|fault| fault.clone());
+        fault.unwrap_or(Fault::Closed)
+    }
+}
