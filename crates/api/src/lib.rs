@@ -11,8 +11,6 @@ mod limits;
 mod logos;
 pub mod rechargely;
 mod wire;
-#[cfg(test)]
-mod wrap;
 
 use engine::Engine;
 use ipnet::IpNet;

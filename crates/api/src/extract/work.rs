@@ -16,7 +16,7 @@ pub(crate) async fn answer<E>(
     render: impl FnOnce(&E) -> Answer,
 ) -> Answer {
     let answer = async {
-        // Unwind safe: the handler has no state of its own, and the engine guards its own. The
+        // Unwind safe: the handler has no state of its own, and the engine protects its own. The
         // caller still gets its quota. The panic's text may contain data, so it is not logged here.
         let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("a request panicked");

@@ -98,9 +98,8 @@ impl engine::WebhookRenderer for WebhookEvents {
 mod tests {
     use super::*;
     use crate::irecharge::fixture;
-    use crate::wrap::wrap;
     use engine::WebhookRenderer as _;
-    use expect_test::expect;
+    use expect_test::expect_file;
     use serde_json::{Value, json};
 
     fn rendered(purchase: &Purchase, success: SuccessEvent) -> String {
@@ -129,12 +128,7 @@ mod tests {
             "decision": { "action": "approved", "mode": "auto" }
         });
         assert_eq!(serde_json::from_str::<Value>(&approved.body).unwrap(), expected);
-        expect![[r#"
-            {"event":"billing.recharge.approved","timestamp":"2026-02-04T20:10:12.000000Z",
-                "api_key_id":3,"user_id":7,"transaction":{"id":21,
-                "reference":"BILL-20260204-0001","status":"success"},
-                "decision":{"action":"approved","mode":"auto"}}"#]]
-        .assert_eq(&wrap(&approved.body));
+        expect_file!["event_body.txt"].assert_eq(&approved.body);
     }
 
     #[test]
@@ -147,36 +141,7 @@ mod tests {
                 all += &format!("{} {}: {events}\n", success.code(), state.code());
             }
         }
-        expect![[r#"
-            on_final quoted: 
-            on_final awaiting: 
-            on_final held: 
-            on_final sent: 
-            on_final in_doubt: 
-            on_final with_staff: 
-            on_final delivered: 1 recharge.success "success" {"action":"approved",
-                "mode":"auto"}; 2 recharge.approved "success" {"action":"approved",
-                "mode":"auto"}
-            on_final failed: 1 recharge.rejected "failed" {"action":"rejected","mode":"auto"}
-            on_final rejected: 1 recharge.rejected "rejected" {"action":"rejected",
-                "mode":"auto"}
-            on_final refunded: 3 recharge.rejected "reversed" {"action":"reversed",
-                "mode":"auto"}
-            on_accept quoted: 
-            on_accept awaiting: 1 recharge.success "pending" {"action":null,"mode":null}
-            on_accept held: 1 recharge.success "pending" {"action":null,"mode":null}
-            on_accept sent: 1 recharge.success "processing" {"action":null,"mode":null}
-            on_accept in_doubt: 1 recharge.success "processing" {"action":null,"mode":null}
-            on_accept with_staff: 1 recharge.success "processing" {"action":null,"mode":null}
-            on_accept delivered: 2 recharge.approved "success" {"action":"approved",
-                "mode":"auto"}
-            on_accept failed: 2 recharge.rejected "failed" {"action":"rejected","mode":"auto"}
-            on_accept rejected: 2 recharge.rejected "rejected" {"action":"rejected",
-                "mode":"auto"}
-            on_accept refunded: 3 recharge.rejected "reversed" {"action":"reversed",
-                "mode":"auto"}
-        "#]]
-        .assert_eq(&wrap(&all));
+        expect_file!["events.txt"].assert_eq(&all);
     }
 
     #[test]

@@ -154,62 +154,51 @@ impl ErrorText {
 
 /// The answer of an error.
 pub(super) fn answer(error: &ApiError) -> Answer {
-    match error {
-        ApiError::Refusal(refusal) => of_refusal(refusal),
-        ApiError::Fields(error) => of_invalid_fields(error),
-        ApiError::Body(BodyError::NotAnObject) => plain(
+    let (code, status, message, error) = match error {
+        ApiError::Refusal(refusal) => return of_refusal(refusal),
+        ApiError::Fields(error) => return of_invalid_fields(error),
+        ApiError::Body(BodyError::NotAnObject) => (
             "INVALID_JSON",
-            ErrorText::new(
-                StatusCode::BAD_REQUEST,
-                "The body is not a readable JSON object.",
-                "Nothing was charged and the reference is not used up. Send one JSON object in \
-                 UTF-8, nested at most 32 levels deep.",
-            ),
+            StatusCode::BAD_REQUEST,
+            "The body is not a readable JSON object.",
+            "Nothing was charged and the reference is not used up. Send one JSON object in UTF-8, \
+             nested at most 32 levels deep.",
         ),
-        ApiError::Body(BodyError::NotJson) => plain(
+        ApiError::Body(BodyError::NotJson) => (
             "UNSUPPORTED_MEDIA_TYPE",
-            ErrorText::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON.",
-                "Nothing was charged and the reference is not used up. Send the header \
-                 Content-Type: application/json and no Content-Encoding.",
-            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must be JSON.",
+            "Nothing was charged and the reference is not used up. Send the header Content-Type: \
+             application/json and no Content-Encoding.",
         ),
-        ApiError::Body(BodyError::TooLong) => plain(
+        ApiError::Body(BodyError::TooLong) => (
             "BODY_TOO_LARGE",
-            ErrorText::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large.",
-                "Nothing was charged and the reference is not used up. Send at most 64 KiB.",
-            ),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is too large.",
+            "Nothing was charged and the reference is not used up. Send at most 64 KiB.",
         ),
-        ApiError::MethodNotAllowed => plain(
+        ApiError::MethodNotAllowed => (
             "METHOD_NOT_ALLOWED",
-            ErrorText::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not take this method.",
-                "Nothing was charged. The header Allow names the methods it takes; the reference \
-                 is at /docs.",
-            ),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This path does not take this method.",
+            "Nothing was charged. The header Allow names the methods it takes; the reference is at \
+             /docs.",
         ),
-        ApiError::RouteNotFound => plain(
+        ApiError::RouteNotFound => (
             "ROUTE_NOT_FOUND",
-            ErrorText::new(
-                StatusCode::NOT_FOUND,
-                "There is no such endpoint.",
-                "Nothing was charged. All endpoints are listed at /docs.",
-            ),
+            StatusCode::NOT_FOUND,
+            "There is no such endpoint.",
+            "Nothing was charged. All endpoints are listed at /docs.",
         ),
-        ApiError::Internal => plain(
+        ApiError::Internal => (
             "INTERNAL_ERROR",
-            ErrorText::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Internal Server Error",
-                "Whether a purchase was made is not known. Check the status of its reference \
-                 before you send anything again; a known reference is never charged twice.",
-            ),
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Internal Server Error",
+            "Whether a purchase was made is not known. Check the status of its reference before \
+             you send anything again; a known reference is never charged twice.",
         ),
-    }
+    };
+    render(code, ErrorText::new(status, message, error), &[], None)
 }
 
 /// The match of all refusals: each one's status and text. Its code is defined in the domain.
@@ -272,8 +261,8 @@ fn text_of(refusal: &Refusal) -> ErrorText {
             StatusCode::TOO_MANY_REQUESTS,
             "Rate limit exceeded.",
             format!(
-                "Nothing was charged and the reference is not used up. Send the request again \
-                     in {retry_after_s} seconds."
+                "Nothing was charged and the reference is not used up. Send the request again in \
+                 {retry_after_s} seconds."
             ),
         )
         .after(*retry_after_s),
@@ -379,40 +368,9 @@ fn text_of(refusal: &Refusal) -> ErrorText {
 }
 
 fn of_refusal(refusal: &Refusal) -> Answer {
-    let text = text_of(refusal);
-    match refusal {
-        Refusal::Invalid(field_errors) => render(refusal.code(), text, field_errors, None),
-        Refusal::ReferenceKnown(first) => {
-            render(refusal.code(), text, &[], first.as_deref().map(Billing::of))
-        }
-        Refusal::KeysMissing
-        | Refusal::KeysInvalid
-        | Refusal::TokenInvalid
-        | Refusal::LogInFailed
-        | Refusal::CodeInvalid
-        | Refusal::ProductUnknown
-        | Refusal::BillUnknown
-        | Refusal::BillUnavailable { .. }
-        | Refusal::QuoteExpired
-        | Refusal::AddressNotAllowed
-        | Refusal::AccountInactive
-        | Refusal::NoSubscription
-        | Refusal::TooFast { .. }
-        | Refusal::ReferenceMissing
-        | Refusal::Short { .. }
-        | Refusal::NoWallet
-        | Refusal::OfferUnknown
-        | Refusal::OfferAmount { .. }
-        | Refusal::OffersUnavailable { .. }
-        | Refusal::IdempotencyMismatch
-        | Refusal::IdempotencyRunning
-        | Refusal::PurchaseUnknown
-        | Refusal::IdentifiersDisagree
-        | Refusal::NotPossible { .. }
-        | Refusal::Uncertain
-        | Refusal::Halted { .. }
-        | Refusal::Unavailable { .. } => plain(refusal.code(), text),
-    }
+    let field_errors = if let Refusal::Invalid(errors) = refusal { &errors[..] } else { &[] };
+    let first = if let Refusal::ReferenceKnown(first) = refusal { first.as_deref() } else { None };
+    render(refusal.code(), text_of(refusal), field_errors, first.map(Billing::of))
 }
 
 /// A missing reference has its own message, even if other fields are invalid too.
@@ -422,10 +380,6 @@ fn of_invalid_fields(invalid: &InvalidFields) -> Answer {
         false => Refusal::Invalid(Vec::new()),
     };
     render(refusal.code(), text_of(&refusal), &invalid.field_errors, None)
-}
-
-fn plain(code: &'static str, text: ErrorText) -> Answer {
-    render(code, text, &[], None)
 }
 
 fn render(

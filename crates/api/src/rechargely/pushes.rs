@@ -75,9 +75,8 @@ fn data(purchase: &Purchase, status: Status) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::irecharge::fixture;
-    use crate::wrap::wrap;
     use engine::PushRenderer as _;
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     #[test]
     fn each_final_state_has_a_push() {
@@ -95,20 +94,6 @@ mod tests {
                 all += &format!("{title}. {body} {data:?}\n");
             }
         }
-        expect![[r#"
-            Payment completed. GP, 10.00 BDT for 017****5678: it was delivered. {"requestId":
-                "BILL-026401", "status": "COMPLETED", "transactionReference":
-                "TXN-2026-00000021"}
-            Payment failed. GP, 10.00 BDT for 017****5678: nothing was delivered. Your money is
-                back in the wallet. {"requestId": "BILL-026401", "status": "FAILED",
-                "transactionReference": "TXN-2026-00000021"}
-            Payment cancelled. GP, 10.00 BDT for 017****5678: it was called off or expired.
-                Nothing was charged. {"requestId": "BILL-026401", "status": "CANCELLED",
-                "transactionReference": "TXN-2026-00000021"}
-            Payment reversed. GP, 10.00 BDT for 017****5678: the provider took it back. Your
-                money is back in the wallet. {"requestId": "BILL-026401", "status": "CANCELLED",
-                "transactionReference": "TXN-2026-00000021"}
-        "#]]
-        .assert_eq(&wrap(&all));
+        expect_file!["pushes.txt"].assert_eq(&all);
     }
 }

@@ -135,94 +135,77 @@ impl ErrorText {
 
 /// The answer of an error.
 pub(super) fn answer(error: &ApiError) -> Answer {
-    let (code, text) = match error {
+    let (code, status, message) = match error {
         ApiError::Refusal(refusal) => return of_refusal(refusal),
         ApiError::Body(error) => of_body_error(*error),
-        ApiError::DuplicateHeader(name) => (
-            "DUPLICATE_HEADER",
-            ErrorText::new(
-                StatusCode::BAD_REQUEST,
-                format!(
-                    "The header {name} came twice with different values. Nothing was charged. Send \
-                     it once."
-                ),
-            ),
-        ),
+        ApiError::DuplicateHeader(name) => {
+            let message = format!(
+                "The header {name} came twice with different values. Nothing was charged. Send it \
+                 once."
+            );
+            return render(
+                "\
+                           DUPLICATE_HEADER",
+                ErrorText::new(StatusCode::BAD_REQUEST, message),
+                &[],
+            );
+        }
         ApiError::InvalidChannel => (
             "INVALID_CHANNEL",
-            ErrorText::new(
-                StatusCode::BAD_REQUEST,
-                "X-Channel-Id names no channel. Nothing was charged. Send WEB, APP, API, POS or \
-                 USSD, or leave the header out.",
-            ),
+            StatusCode::BAD_REQUEST,
+            "X-Channel-Id names no channel. Nothing was charged. Send WEB, APP, API, POS or USSD, \
+             or leave the header out.",
         ),
         ApiError::CategoryNotFound => (
             "CATEGORY_NOT_FOUND",
-            ErrorText::new(
-                StatusCode::NOT_FOUND,
-                "There is no such category. GET /products/categories lists them.",
-            ),
+            StatusCode::NOT_FOUND,
+            "There is no such category. GET /products/categories lists them.",
         ),
         ApiError::ProviderNotFound => (
             "PROVIDER_NOT_FOUND",
-            ErrorText::new(
-                StatusCode::NOT_FOUND,
-                "No product goes by this reference name. Send the refName of a product.",
-            ),
+            StatusCode::NOT_FOUND,
+            "No product goes by this reference name. Send the refName of a product.",
         ),
         ApiError::MethodNotAllowed => (
             "METHOD_NOT_ALLOWED",
-            ErrorText::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not take this method. Nothing was charged. The header Allow names \
-                 the methods it takes; the reference is at /docs.",
-            ),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This path does not take this method. Nothing was charged. The header Allow names the \
+             methods it takes; the reference is at /docs.",
         ),
         ApiError::RouteNotFound => (
             "ROUTE_NOT_FOUND",
-            ErrorText::new(
-                StatusCode::NOT_FOUND,
-                "There is no such endpoint. Nothing was charged. All endpoints are listed at \
-                 /docs.",
-            ),
+            StatusCode::NOT_FOUND,
+            "There is no such endpoint. Nothing was charged. All endpoints are listed at /docs.",
         ),
         ApiError::Internal => (
             "INTERNAL_ERROR",
-            ErrorText::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something of ours broke, and whether a payment was made is not known. Send the \
-                 same request again with the same requestId, or ask for its status: it is never \
-                 charged twice.",
-            ),
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something of ours broke, and whether a payment was made is not known. Send the same \
+             request again with the same requestId, or ask for its status: it is never charged \
+             twice.",
         ),
     };
-    render(code, text, &[])
+    render(code, ErrorText::new(status, message), &[])
 }
 
-fn of_body_error(error: BodyError) -> (&'static str, ErrorText) {
+const fn of_body_error(error: BodyError) -> (&'static str, StatusCode, &'static str) {
     match error {
         BodyError::NotAnObject => (
             "INVALID_JSON",
-            ErrorText::new(
-                StatusCode::BAD_REQUEST,
-                "The body is not a readable JSON object. Nothing was charged. Send one JSON object \
-                 in UTF-8, nested at most 32 levels deep.",
-            ),
+            StatusCode::BAD_REQUEST,
+            "The body is not a readable JSON object. Nothing was charged. Send one JSON object in \
+             UTF-8, nested at most 32 levels deep.",
         ),
         BodyError::NotJson => (
             "UNSUPPORTED_MEDIA_TYPE",
-            ErrorText::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON. Nothing was charged. Send the header Content-Type: \
-                 application/json and no Content-Encoding.",
-            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must be JSON. Nothing was charged. Send the header Content-Type: \
+             application/json and no Content-Encoding.",
         ),
         BodyError::TooLong => (
             "BODY_TOO_LARGE",
-            ErrorText::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large. Nothing was charged. Send at most 64 KiB.",
-            ),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is too large. Nothing was charged. Send at most 64 KiB.",
         ),
     }
 }
@@ -309,8 +292,7 @@ fn text_of(refusal: &Refusal) -> ErrorText {
             StatusCode::UNPROCESSABLE_ENTITY,
             format!(
                 "The wallet holds {available}, which is less than amount and fee. Nothing was \
-                     charged. Top the wallet up and authorize the payment again before it \
-                     expires."
+                 charged. Top the wallet up and authorize the payment again before it expires."
             ),
         ),
         Refusal::NoWallet => ErrorText::new(
@@ -338,8 +320,8 @@ fn text_of(refusal: &Refusal) -> ErrorText {
         Refusal::TooFast { retry_after_s } => ErrorText::new(
             StatusCode::TOO_MANY_REQUESTS,
             format!(
-                "Too many requests. Nothing was charged. Send the request again in \
-                     {retry_after_s} seconds."
+                "Too many requests. Nothing was charged. Send the request again in {retry_after_s} \
+                 seconds."
             ),
         )
         .after(*retry_after_s),

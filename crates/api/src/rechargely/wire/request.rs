@@ -126,147 +126,120 @@ pub(in super::super) struct Page {
 
 /// Parses the body of `POST transactions/bill-payment/auth`.
 pub(in super::super) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let pre_auth_token = required_line(&mut reader, &PRE_AUTH_TOKEN, CODE_CHARS_MAX);
-    let request_id = request_id(&mut reader);
-    let parsed =
-        || Ok::<_, Reported>(Auth { pre_auth_token: pre_auth_token?, request_id: request_id? });
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let pre_auth_token = required_line(reader, &PRE_AUTH_TOKEN, CODE_CHARS_MAX);
+        let request_id = request_id(reader);
+        Ok(Auth { pre_auth_token: pre_auth_token?, request_id: request_id? })
+    })
 }
 
 /// Parses the body of `POST authenticate/customers`.
 pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let username = required_line(&mut reader, &USERNAME, USERNAME_CHARS_MAX);
-    let password = password(&mut reader, &PASSWORD);
-    let fcm_token = reader.required(&FCM_TOKEN).and_then(|text| {
-        let is_short = text.chars().nth(FCM_TOKEN_CHARS_MAX).is_none();
-        let message =
-            format!("must be at most {FCM_TOKEN_CHARS_MAX} characters long; empty is allowed.");
-        is_short.then(|| text.to_owned()).ok_or_else(|| reader.report(FCM_TOKEN.name, &message))
-    });
-    let environment = environment(&mut reader);
-    let parsed = || {
-        Ok::<_, Reported>(LogIn {
-            username: username?,
-            password: password?,
-            fcm_token: fcm_token?,
-            environment: environment?,
-        })
-    };
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let username = required_line(reader, &USERNAME, USERNAME_CHARS_MAX);
+        let password = password(reader, &PASSWORD);
+        let fcm_token = fcm_token(reader);
+        let environment = environment(reader)?;
+        Ok(LogIn { username: username?, password: password?, fcm_token: fcm_token?, environment })
+    })
 }
 
 /// Parses the body of `POST register`.
 pub(in super::super) fn registration(
     fields: &RawFields<'_>,
 ) -> Result<Registration, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let email = required_line(&mut reader, &EMAIL, USERNAME_CHARS_MAX);
-    let password = password(&mut reader, &PASSWORD);
-    let name = reader.text(&NAME).map(|name| name.unwrap_or_default().to_owned());
-    let mobile = reader.text(&MOBILE).map(|mobile| without_separators(mobile.unwrap_or_default()));
-    let parsed = || {
-        Ok::<_, Reported>(Registration {
-            email: email?,
-            password: password?,
-            name: name?,
-            mobile: mobile?,
-        })
-    };
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
+        let password = password(reader, &PASSWORD);
+        let name = reader.text(&NAME).map(|name| name.unwrap_or_default().to_owned());
+        let mobile = reader.text(&MOBILE)?;
+        let mobile = without_separators(mobile.unwrap_or_default());
+        Ok(Registration { email: email?, password: password?, name: name?, mobile })
+    })
 }
 
 /// Parses the body of `POST register/confirm`.
 pub(in super::super) fn confirmation(
     fields: &RawFields<'_>,
 ) -> Result<Confirmation, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let email = required_line(&mut reader, &EMAIL, USERNAME_CHARS_MAX);
-    let code = required_line(&mut reader, &CODE, CODE_CHARS_MAX);
-    let password = password(&mut reader, &PASSWORD);
-    let parsed =
-        || Ok::<_, Reported>(Confirmation { email: email?, code: code?, password: password? });
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
+        let code = required_line(reader, &CODE, CODE_CHARS_MAX);
+        let password = password(reader, &PASSWORD);
+        Ok(Confirmation { email: email?, code: code?, password: password? })
+    })
 }
 
 /// Parses the body of `POST password/forgot`: the login's e-mail address.
 pub(in super::super) fn forgotten_password(
     fields: &RawFields<'_>,
 ) -> Result<String, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    required_line(&mut reader, &EMAIL, USERNAME_CHARS_MAX)
-        .map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| required_line(reader, &EMAIL, USERNAME_CHARS_MAX))
 }
 
 /// Parses the body of `POST password/change`.
 pub(in super::super) fn password_change(
     fields: &RawFields<'_>,
 ) -> Result<PasswordChange, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let current = password(&mut reader, &CURRENT_PASSWORD);
-    let new = password(&mut reader, &NEW_PASSWORD);
-    let parsed = || Ok::<_, Reported>(PasswordChange { current: current?, new: new? });
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let current = password(reader, &CURRENT_PASSWORD);
+        let new = password(reader, &NEW_PASSWORD);
+        Ok(PasswordChange { current: current?, new: new? })
+    })
 }
 
 /// Parses the body of `POST password/reset`.
 pub(in super::super) fn password_reset(
     fields: &RawFields<'_>,
 ) -> Result<PasswordReset, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let email = required_line(&mut reader, &EMAIL, USERNAME_CHARS_MAX);
-    let code = required_line(&mut reader, &CODE, CODE_CHARS_MAX);
-    let new = password(&mut reader, &NEW_PASSWORD);
-    let parsed = || Ok::<_, Reported>(PasswordReset { email: email?, code: code?, new: new? });
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
+        let code = required_line(reader, &CODE, CODE_CHARS_MAX);
+        let new = password(reader, &NEW_PASSWORD);
+        Ok(PasswordReset { email: email?, code: code?, new: new? })
+    })
 }
 
 /// Parses the query of `GET public/products/search`: the text that is searched.
 pub(in super::super) fn search(fields: &RawFields<'_>) -> Result<String, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let query = required_line(&mut reader, &QUERY, SEARCH_CHARS_MAX);
-    query.map(|q| q.trim().to_owned()).map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| Ok(required_line(reader, &QUERY, SEARCH_CHARS_MAX)?.trim().to_owned()))
 }
 
 /// Parses the query of `GET transactions`: the page and a filter by status.
 pub(in super::super) fn payments(
     fields: &RawFields<'_>,
 ) -> Result<(Page, Option<Status>), InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let page = page(&mut reader);
-    let status = reader.text(&STATUS).and_then(|text| {
-        let Some(text) = text else { return Ok(None) };
-        let message = "must be PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED.";
-        let status = Status::parse(text).ok_or(());
-        status.map(Some).map_err(|()| reader.report(STATUS.name, message))
-    });
-    let parsed = || Ok::<_, Reported>((page?, status?));
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let page = page(reader);
+        let status = status(reader);
+        Ok((page?, status?))
+    })
 }
 
 /// Parses the query of `GET wallet/balance`: one currency; `None` for all.
 pub(in super::super) fn balance(fields: &RawFields<'_>) -> Result<Option<Currency>, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    currency(&mut reader).map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, currency)
 }
 
 /// Parses the query of `GET wallet/statement`: the wallet's currency and the page.
 pub(in super::super) fn statement(
     fields: &RawFields<'_>,
 ) -> Result<(Currency, Page), InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let currency = currency(&mut reader)
-        .and_then(|c| c.ok_or_else(|| reader.report(CURRENCY.name, "is required.")));
-    let page = page(&mut reader);
-    let parsed = || Ok::<_, Reported>((currency?, page?));
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let currency = currency(reader)
+            .and_then(|c| c.ok_or_else(|| reader.report(CURRENCY.name, "is required.")));
+        let page = page(reader);
+        Ok((currency?, page?))
+    })
 }
 
-impl InvalidFields {
-    fn of(reader: Reader<'_, '_>) -> InvalidFields {
-        InvalidFields(reader.into_errors())
-    }
+/// Runs `read`, which reads every field before it returns an error.
+fn parse<T>(
+    fields: &RawFields<'_>,
+    read: impl FnOnce(&mut Reader<'_, '_>) -> Result<T, Reported>,
+) -> Result<T, InvalidFields> {
+    let mut reader = Reader::new(fields);
+    read(&mut reader).map_err(|Reported| InvalidFields(reader.into_errors()))
 }
 
 /// A required text of one line that is not blank.
@@ -303,10 +276,24 @@ fn without_separators(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect()
 }
 
+fn fcm_token(reader: &mut Reader<'_, '_>) -> Result<String, Reported> {
+    let text = reader.required(&FCM_TOKEN)?;
+    let is_short = text.chars().nth(FCM_TOKEN_CHARS_MAX).is_none();
+    let message =
+        format!("must be at most {FCM_TOKEN_CHARS_MAX} characters long; empty is allowed.");
+    is_short.then(|| text.to_owned()).ok_or_else(|| reader.report(FCM_TOKEN.name, &message))
+}
+
 fn environment(reader: &mut Reader<'_, '_>) -> Result<Environment, Reported> {
     let Some(code) = reader.text(&ENVIRONMENT)? else { return Ok(Environment::Live) };
     let environment = Environment::ALL.into_iter().find(|e| e.code() == code);
     environment.ok_or_else(|| reader.report(ENVIRONMENT.name, "must be live or sandbox."))
+}
+
+fn status(reader: &mut Reader<'_, '_>) -> Result<Option<Status>, Reported> {
+    let Some(name) = reader.text(&STATUS)? else { return Ok(None) };
+    let message = "must be PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED.";
+    Status::parse(name).map(Some).ok_or_else(|| reader.report(STATUS.name, message))
 }
 
 fn currency(reader: &mut Reader<'_, '_>) -> Result<Option<Currency>, Reported> {

@@ -129,8 +129,7 @@ pub(in super::super) const fn status_text(state: State) -> StatusText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wrap::wrap;
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     #[test]
     fn every_state_has_its_texts() {
@@ -141,32 +140,7 @@ mod tests {
             let status = status.as_str();
             all += &format!("{state:?}: {status} {response_code} {response_message}. {message}\n");
         }
-        expect![[r#"
-            Quoted: PENDING 200 Payment initiated successfully. Nothing is charged yet.
-                Authorize the payment before it expires.
-            Awaiting: PENDING 202 Payment accepted, waiting for approval. Amount and fee are
-                held until it is decided. Ask again later; do not pay again.
-            Held: PENDING 202 Payment accepted, waiting to be sent. Amount and fee are held. Ask
-                again later; do not pay again.
-            Sent: PROCESSING 202 Payment is being processed. Amount and fee are held. Ask again
-                later; do not pay again.
-            InDoubt: PROCESSING 202 Payment is not confirmed yet. It was sent, but the provider
-                has not confirmed it. Amount and fee are held until it is known. Ask again
-                later; do not pay again.
-            WithStaff: PROCESSING 202 Payment is not confirmed yet. It was sent, but the
-                provider has not confirmed it. Amount and fee are held until it is known. Ask
-                again later; do not pay again.
-            Delivered: COMPLETED 200 Payment authorized successfully. It was delivered. Amount
-                and fee are charged.
-            Failed: FAILED 422 Payment failed. Nothing was delivered, and amount and fee are
-                back in the wallet. To try again, start a new payment with a new requestId.
-            Rejected: CANCELLED 409 Payment cancelled. It was called off or expired before it
-                was sent, and nothing is charged. To try again, start a new payment with a new
-                requestId.
-            Refunded: CANCELLED 409 Payment reversed. It was delivered and then taken back by
-                the provider. Amount and fee are back in the wallet.
-        "#]]
-        .assert_eq(&wrap(&all));
+        expect_file!["status.txt"].assert_eq(&all);
     }
 
     #[test]

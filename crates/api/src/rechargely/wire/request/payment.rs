@@ -8,7 +8,7 @@ use super::super::super::limits::{
     MOBILE_DIGITS,
 };
 use super::super::ids;
-use super::{InvalidFields, PRODUCT_ID, request_id, required_line, without_separators};
+use super::{InvalidFields, PRODUCT_ID, parse, request_id, required_line, without_separators};
 use crate::wire::amount;
 use crate::wire::fields::{BOOLEAN, Field, OBJECT, RawFields, Reader, Reported, Value};
 use domain::catalog::number::Numbering;
@@ -62,31 +62,27 @@ pub(in super::super::super) fn pre_auth(
     fields: &RawFields<'_>,
     rules: Option<ProductRules<'_>>,
 ) -> Result<PreAuth, InvalidFields> {
-    let mut reader = Reader::new(fields);
-    let amount = amount(&mut reader, rules);
-    let product = product(&mut reader, rules);
-    let request_id = request_id(&mut reader);
-    let bill_reference = bill_reference(&mut reader, rules);
-    let customer_mobile = mobile(&mut reader, rules);
-    let additional = additional(&mut reader, fields);
-    let details = match &additional {
-        Ok(additional) => details(&mut reader, additional, rules),
-        Err(Reported) => Err(Reported),
-    };
-    let parsed = || {
+    parse(fields, |reader| {
+        let amount = amount(reader, rules);
+        let product = product(reader, rules);
+        let request_id = request_id(reader);
+        let bill_reference = bill_reference(reader, rules);
+        let customer_mobile = mobile(reader, rules);
+        // All other fields are read, so an error may end the parsing here.
+        let additional = additional(reader, fields)?;
+        let details = details(reader, &additional, rules)?;
         let (amount, customer_mobile) = (amount?, customer_mobile?);
         let bill_reference = bill_reference?;
-        let meaning = Meaning { amount, product: product?, additional: &additional? };
-        Ok::<_, Reported>(PreAuth {
+        let meaning = Meaning { amount, product: product?, additional: &additional };
+        Ok(PreAuth {
             amount,
             request_id: request_id?,
             digest: meaning.digest(&bill_reference, &customer_mobile),
             bill_reference,
             customer_mobile,
-            details: details?,
+            details,
         })
-    };
-    parsed().map_err(|Reported| InvalidFields::of(reader))
+    })
 }
 
 /// The parsed values that make two payments the same, without the texts.
