@@ -1,7 +1,7 @@
-//! Where upstreams call us: `POST /callbacks/<upstream>`.
+//! The callbacks of upstreams: `POST /callbacks/<upstream>`.
 //!
-//! A connector reads and verifies; here is only the way there. Invariant: the answer tells a forger
-//! nothing but that it was refused.
+//! The upstream's connector parses and verifies a callback; this file only passes it on. Invariant:
+//! the answer to a forged callback says only that it was refused.
 
 use crate::limits::BODY_BYTES_MAX;
 use axum::body::Body;
@@ -12,12 +12,12 @@ use engine::{Called, Engine};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 
-/// The way in.
+/// The route of all upstreams' callbacks.
 pub(crate) fn router(engine: Engine) -> axum::Router {
-    axum::Router::new().route("/callbacks/{upstream}", post(called)).with_state(engine)
+    axum::Router::new().route("/callbacks/{upstream}", post(receive)).with_state(engine)
 }
 
-async fn called(
+async fn receive(
     State(engine): State<Engine>,
     Path(upstream): Path<String>,
     request: Request<Body>,
@@ -34,7 +34,7 @@ async fn called(
     }
 }
 
-/// Names in small letters; what is no text is left out.
+/// Header names are lower case; a value that is not text is left out.
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {
     let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))

@@ -1,8 +1,8 @@
 //! The public APIs: each dialect parses, calls the engine, renders. No SQL, no rules, no state.
 //!
-//! A dialect is one folder and one line here. All dialects share `extract` (what is done before and
-//! after a handler), `wire` (how values are read and written) and `logos`. Upstreams' callbacks come
-//! in by `callbacks`.
+//! A dialect is one folder and one line here. The dialects share `extract` (what is done before
+//! and after a handler), `wire` (how values are parsed and rendered) and `logos`. `callbacks`
+//! receives the callbacks of upstreams.
 
 mod callbacks;
 mod extract;
@@ -15,14 +15,14 @@ mod wire;
 use engine::Engine;
 use ipnet::IpNet;
 
-/// What the dialects need to know about the place they run in.
+/// What the dialects need to know about their deployment.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// How the outside reaches us, without a slash at the end: `https://saldo.example`.
+    /// The public base URL, without a slash at the end: `https://saldo.example`.
     pub base_url: String,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Webhooks may go to this machine: for tests and demos.
+    /// Whether webhooks may go to loopback addresses: for tests and demos.
     pub webhooks_to_loopback: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Whose address a request came from, when proxies stand in between.
+//! The client's address of a request that may have passed proxies.
 //!
-//! Invariant: nothing that a client writes into `X-Forwarded-For` is believed beyond the hops that
-//! trusted proxies wrote (RELIABILITY K6).
+//! Invariant: of `X-Forwarded-For` only the hops that trusted proxies wrote count; whatever else a
+//! client writes there is ignored (RELIABILITY K6).
 
 use crate::limits::HOPS_MAX;
 use axum::extract::ConnectInfo;
@@ -10,32 +10,32 @@ use http::request::Parts;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The client's address. A connection without one is one of a test; an address list never lets it
-/// in.
-pub(crate) fn of(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
+/// The client's address. Only a test has a connection without one: it gets the unspecified
+/// address, which no allow list contains.
+pub(crate) fn of_client(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.0.ip());
     let lines = parts.headers.get_all(HeaderName::from_static("x-forwarded-for"));
-    client(peer, lines.iter().map(|v| v.as_bytes()), trusted)
+    nearest_untrusted(peer, lines.iter().map(|v| v.as_bytes()), trusted)
 }
 
-/// The peer, unless it is a trusted proxy; then the nearest hop from the
-/// right that is not one. `lines` are the header's lines in their order. Whatever cannot be read
-/// makes it the peer.
-fn client<'h>(
+/// The peer, unless it is a trusted proxy; then the first hop from the right that is not a trusted
+/// proxy. `lines` are the header's lines in their order. A hop that cannot be parsed, or too many
+/// hops, give the peer.
+fn nearest_untrusted<'h>(
     peer: IpAddr,
     lines: impl DoubleEndedIterator<Item = &'h [u8]>,
     trusted: &[IpNet],
 ) -> IpAddr {
     let peer = peer.to_canonical();
-    let is_trusted = |address: IpAddr| trusted.iter().any(|net| holds(net, address));
+    let is_trusted = |address: IpAddr| trusted.iter().any(|net| contains(net, address));
     if !is_trusted(peer) {
         return peer;
     }
     let hops = lines.rev().flat_map(|line| line.rsplit(|b| *b == b','));
     let mut nearest = peer;
     for (n, hop) in hops.enumerate() {
-        let Some(address) = address_of(hop) else { return peer };
+        let Some(address) = parse_hop(hop) else { return peer };
         if n >= HOPS_MAX {
             return peer;
         }
@@ -47,15 +47,15 @@ fn client<'h>(
     nearest
 }
 
-/// Ranges may be written either way: `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
-fn holds(net: &IpNet, address: IpAddr) -> bool {
+/// A range of IPv4 addresses may be written as IPv6 too: `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
+fn contains(net: &IpNet, address: IpAddr) -> bool {
     match (net, address) {
         (IpNet::V6(_), IpAddr::V4(v4)) => net.contains(&IpAddr::V6(v4.to_ipv6_mapped())),
         (IpNet::V4(_), _) | (_, IpAddr::V6(_)) => net.contains(&address),
     }
 }
 
-fn address_of(hop: &[u8]) -> Option<IpAddr> {
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
     Some(text.parse::<IpAddr>().ok()?.to_canonical())
 }
@@ -70,14 +70,15 @@ mod tests {
 
     fn check(trusted: &[&str], peer: &str, lines: &[&str], expected: &str) {
         let trusted: Vec<IpNet> = trusted.iter().map(|t| t.parse().unwrap()).collect();
-        let found = client(peer.parse().unwrap(), lines.iter().map(|l| l.as_bytes()), &trusted);
+        let lines_bytes = lines.iter().map(|l| l.as_bytes());
+        let found = nearest_untrusted(peer.parse().unwrap(), lines_bytes, &trusted);
         let expected: IpAddr = expected.parse().unwrap();
         assert_eq!(found, expected, "{trusted:?} {peer} {lines:?}");
     }
 
-    /// Who trusts whom, who calls, what the header says, and whose address it is.
+    /// Trusted proxies, the peer, the header's lines, and the expected address.
     const ROWS: &[(&[&str], &str, &[&str], &str)] = &[
-        // Nobody is trusted: the header is nothing.
+        // No trusted proxy: the header is ignored.
         (NONE, "9.9.9.9", &[], "9.9.9.9"),
         (NONE, "9.9.9.9", &["1.2.3.4"], "9.9.9.9"),
         (NONE, "9.9.9.9", &["1.2.3.4, 5.6.7.8"], "9.9.9.9"),
@@ -112,7 +113,7 @@ mod tests {
         (TEN, "2001:db8:bbbb::5", &["1.2.3.4, 10.0.0.2"], "2001:db8:bbbb::5"),
         (TEN, "10.0.0.1", &["10.0.0.7, 10.0.0.2"], "10.0.0.7"),
         (TEN, "10.0.0.1", &["1.2.3.4, 10.0.0.2, 9.9.9.9"], "9.9.9.9"),
-        // What cannot be read makes it the peer, unless the answer was found before.
+        // A hop that cannot be parsed gives the peer, unless the address was found before it.
         (ONE, "10.0.0.1", &[""], "10.0.0.1"),
         (ONE, "10.0.0.1", &[" "], "10.0.0.1"),
         (ONE, "10.0.0.1", &[","], "10.0.0.1"),
@@ -134,7 +135,7 @@ mod tests {
     ];
 
     #[test]
-    fn nothing_a_client_writes_is_believed() {
+    fn hops_that_a_client_writes_are_ignored() {
         for (trusted, peer, lines, expected) in ROWS {
             check(trusted, peer, lines, expected);
         }

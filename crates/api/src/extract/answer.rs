@@ -1,41 +1,48 @@
-//! An answer before it is HTTP: status, body, and what its headers need to know.
+//! An answer before it is an HTTP response: status, body, and what its headers are made of.
 
+use crate::wire::json::{InternalError, serialize};
 use axum::response::{IntoResponse, Response};
 use domain::Environment;
 use engine::{Engine, Quota, Replay};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 
-/// What is answered.
+/// The answer of a handler, in any dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// HTTP status.
     pub status: StatusCode,
     /// JSON.
     pub body: String,
-    /// Whether it was said before (CONTRACT A-09).
+    /// Whether this is the stored answer of an earlier request (CONTRACT A-09).
     pub is_replay: bool,
-    /// When to come again.
+    /// Seconds for the header `Retry-After`.
     pub retry_after_s: Option<u64>,
     /// The error's code, for the log.
     pub code: Option<&'static str>,
 }
 
 impl Answer {
-    /// Yes.
-    pub(crate) fn ok(body: String) -> Answer {
-        let status = StatusCode::OK;
-        Answer { status, body, is_replay: false, retry_after_s: None, code: None }
+    /// 200 with this body.
+    pub(crate) fn ok(body: &impl Serialize) -> Result<Answer, InternalError> {
+        Ok(Answer::stored(StatusCode::OK, serialize(body)?))
     }
 
-    /// The first answer once more, to the byte.
+    /// The stored answer of the first request, to the byte.
     pub(crate) fn replay(first: Replay) -> Answer {
         let status = StatusCode::from_u16(first.status).unwrap_or(StatusCode::OK);
-        Answer { status, is_replay: true, ..Answer::ok(first.body) }
+        Answer { is_replay: true, ..Answer::stored(status, first.body) }
     }
 
-    /// As HTTP, without the headers of a known account.
-    pub(crate) fn respond(self) -> Response {
+    fn stored(status: StatusCode, body: String) -> Answer {
+        Answer { status, body, is_replay: false, retry_after_s: None, code: None }
+    }
+}
+
+/// Without the headers that depend on the account.
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
         let mut response = (self.status, self.body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -50,9 +57,9 @@ impl Answer {
     }
 }
 
-/// Says how many calls are left, in the older and in the IETF's headers
-/// (draft-ietf-httpapi-ratelimit-headers); resets are seconds from now.
-pub(crate) fn add_quota(headers: &mut HeaderMap, quota: Quota) {
+/// Adds the rate-limit headers: the usual `X-RateLimit-…` and the IETF's
+/// (draft-ietf-httpapi-ratelimit-headers). Resets are seconds from now.
+pub(crate) fn add_quota_headers(headers: &mut HeaderMap, quota: Quota) {
     let Quota { limit, remaining, reset_s } = quota;
     headers.insert(HeaderName::from_static("x-ratelimit-limit"), limit.into());
     headers.insert(HeaderName::from_static("x-ratelimit-remaining"), remaining.into());
@@ -68,8 +75,12 @@ pub(crate) fn add_quota(headers: &mut HeaderMap, quota: Quota) {
     }
 }
 
-/// Says that purchases of this environment are played.
-pub(crate) fn add_simulated(headers: &mut HeaderMap, engine: &Engine, environment: Environment) {
+/// Adds `X-Saldo-Simulated` if a simulator fulfils the purchases of this environment.
+pub(crate) fn add_simulated_header(
+    headers: &mut HeaderMap,
+    engine: &Engine,
+    environment: Environment,
+) {
     if engine.is_simulated(environment) {
         let name = HeaderName::from_static("x-saldo-simulated");
         headers.insert(name, HeaderValue::from_static("true"));

@@ -1,10 +1,10 @@
-//! A request's body, read within limits but not understood.
+//! A request's body: read within limits, not yet parsed.
 //!
-//! Knows no field. Invariant: a body that is handed on is text in UTF-8, said to be JSON, and no
-//! longer than the limit.
+//! No field is known here. Invariant: a body that leaves here is UTF-8 text, declared as JSON, and
+//! within the limit.
 
 use crate::limits::BODY_BYTES_MAX;
-use crate::wire::fields::{NotAnObject, SentFields};
+use crate::wire::fields::{NotAnObject, RawFields};
 use axum::extract::{Query, Request};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
@@ -14,11 +14,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 /// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It is not sent as JSON.
+    /// Its headers do not declare plain JSON.
     NotJson,
-    /// It is too long.
+    /// It is longer than [`BODY_BYTES_MAX`].
     TooLong,
-    /// It is no JSON object in UTF-8.
+    /// It is not a JSON object in UTF-8.
     NotAnObject,
 }
 
@@ -28,7 +28,7 @@ impl From<NotAnObject> for BodyError {
     }
 }
 
-/// Reads a body that must be JSON; gives it with the request's head.
+/// Reads a body that must be JSON; returns it with the request's head.
 pub(crate) async fn read(request: Request) -> Result<(Parts, String), BodyError> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
@@ -38,8 +38,8 @@ pub(crate) async fn read(request: Request) -> Result<(Parts, String), BodyError>
     Ok((parts, text))
 }
 
-/// Reads a body that may be missing; one that is there must be JSON.
-pub(crate) async fn read_if_any(request: Request) -> Result<Option<String>, BodyError> {
+/// Reads a body that may be missing or empty; any other must be JSON.
+pub(crate) async fn read_optional(request: Request) -> Result<Option<String>, BodyError> {
     let (parts, body) = request.into_parts();
     let bytes = collect(body).await?;
     if bytes.is_empty() {
@@ -51,10 +51,10 @@ pub(crate) async fn read_if_any(request: Request) -> Result<Option<String>, Body
     text(bytes).map(Some)
 }
 
-/// Reads a query's pairs.
-pub(crate) fn query(uri: &Uri) -> SentFields<'static> {
+/// Reads the pairs of a query; a query that cannot be parsed has none.
+pub(crate) fn query(uri: &Uri) -> RawFields<'static> {
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-    SentFields::from_query(pairs.map(|Query(pairs)| pairs).unwrap_or_default())
+    RawFields::from_query(pairs.map(|Query(pairs)| pairs).unwrap_or_default())
 }
 
 async fn collect(body: axum::body::Body) -> Result<Vec<u8>, BodyError> {
@@ -69,7 +69,7 @@ fn text(bytes: Vec<u8>) -> Result<String, BodyError> {
     String::from_utf8(bytes).map_err(|_| BodyError::NotAnObject)
 }
 
-/// Whether every line of `Content-Type` says JSON, in UTF-8, and nothing is encoded once more.
+/// Whether every `Content-Type` line says JSON in UTF-8 and no `Content-Encoding` is applied.
 fn is_json(headers: &HeaderMap) -> bool {
     let is_json = |value: &http::HeaderValue| {
         let mut parts = value.as_bytes().splitn(2, |b| *b == b';');
@@ -144,7 +144,7 @@ mod tests {
         let zipped = read(request(&[JSON, ("content-encoding", "gzip")], "{}")).await;
         assert!(matches!(zipped, Err(BodyError::NotJson)));
         assert!(matches!(read(request(&[], "{}")).await, Err(BodyError::NotJson)));
-        assert!(matches!(read_if_any(request(&[], "")).await, Ok(None)));
-        assert!(matches!(read_if_any(request(&[], "{}")).await, Err(BodyError::NotJson)));
+        assert!(matches!(read_optional(request(&[], "")).await, Ok(None)));
+        assert!(matches!(read_optional(request(&[], "{}")).await, Err(BodyError::NotJson)));
     }
 }

@@ -1,6 +1,7 @@
-//! What the faces' OpenAPI documents describe alike: errors by their real answers, quotas, tags.
+//! What the OpenAPI documents of all dialects have in common: errors with their real answers as
+//! examples, rate-limit headers, tags.
 //!
-//! Not here: any route, any schema, any code.
+//! Not here: any route, any schema, any error code.
 
 use super::answer::Answer;
 use axum::response::IntoResponse;
@@ -17,8 +18,8 @@ use utoipa::openapi::{
     ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema, ServerBuilder,
 };
 
-/// Adds the errors that an operation may answer, each with its real answer as the example;
-/// `schema` names the body they share.
+/// Adds the errors that an operation may answer, each with its real answer as the example.
+/// `schema` is the name of their common body.
 pub(crate) fn add_errors(
     operation: &mut Operation,
     answers: impl Iterator<Item = Answer>,
@@ -50,17 +51,17 @@ fn error(answers: &[Answer], schema: &str) -> Response {
         .build()
 }
 
-/// Adds a header to an answer.
-pub(crate) fn add_header(response: &mut Response, name: &str, kind: Type, says: &str) {
+/// Describes a header of a response.
+pub(crate) fn add_header(response: &mut Response, name: &str, kind: Type, description: &str) {
     let schema: RefOr<Schema> = ObjectBuilder::new().schema_type(kind).into();
     let mut header = Header::new(schema);
-    header.description = Some(says.into());
+    header.description = Some(description.into());
     response.headers.insert(name.into(), RefOr::T(header));
 }
 
-/// Adds the headers that every answer to a known account carries.
-pub(crate) fn add_quota(response: &mut Response) {
-    for (name, kind, says) in [
+/// Describes the headers that every answer to an authenticated account has.
+pub(crate) fn add_account_headers(response: &mut Response) {
+    for (name, kind, description) in [
         ("X-RateLimit-Limit", Type::Integer, "Calls a minute."),
         ("X-RateLimit-Remaining", Type::Integer, "Calls left."),
         ("X-RateLimit-Reset", Type::Integer, "Seconds until all calls are back."),
@@ -72,27 +73,27 @@ pub(crate) fn add_quota(response: &mut Response) {
         ("RateLimit", Type::String, "What is left, in the IETF's form: `\"default\";r=42;t=13`."),
         ("X-Saldo-Simulated", Type::String, "`true` where purchases are played by a simulator."),
     ] {
-        add_header(response, name, kind, says);
+        add_header(response, name, kind, description);
     }
 }
 
-/// Tags with what they say, in this order.
+/// Tags with their descriptions, in this order.
 pub(crate) fn tags<const N: usize>(tags: [(&str, &str); N]) -> Option<Vec<Tag>> {
-    let tag = |(name, says)| TagBuilder::new().name(name).description(Some(says)).build();
+    let tag = |(name, text)| TagBuilder::new().name(name).description(Some(text)).build();
     Some(tags.map(tag).into())
 }
 
-/// Writes a document, once it says how this server is reached.
-pub(crate) fn written(mut document: OpenApi, base_url: &str) -> Bytes {
+/// Serializes a document, with this server's URL in it.
+pub(crate) fn serialize(mut document: OpenApi, base_url: &str) -> Bytes {
     if !base_url.is_empty() {
         document.servers = Some(vec![ServerBuilder::new().url(base_url).build()]);
     }
-    // A document of plain values can always be written.
+    // A document of plain values can always be serialized.
     serde_json::to_vec(&document).unwrap_or_default().into()
 }
 
-/// Serves a document to everybody, pages of other places too.
-pub(crate) fn served(document: Bytes) -> axum::response::Response {
+/// The response with a document; pages of other origins may read it too.
+pub(crate) fn serve(document: Bytes) -> axum::response::Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),

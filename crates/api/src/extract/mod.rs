@@ -1,7 +1,7 @@
-//! What each face does at its door: whose address calls, what body came, what an answer carries,
-//! and what the documents say of all that.
+//! What every dialect does around a handler: client address, request body, answer headers, and
+//! their description in the OpenAPI documents.
 //!
-//! Not here: framing and connections (`edge`), who may come in (the engine), any dialect's words.
+//! Not here: framing and connections (`edge`), authentication (the engine), the texts of a dialect.
 
 pub(crate) mod address;
 pub(crate) mod answer;

@@ -1,35 +1,36 @@
-//! The work behind a door: done within a span of the log, and answered whatever happens.
+//! Runs the work of a handler in a tracing span, and answers even if the work panics.
 //!
-//! Invariant: the span has a number masked, or none.
+//! Invariant: a customer's number is in the span only in its masked form.
 
 use super::answer::Answer;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use tracing::{Instrument, Span};
 
-/// Does the work and makes an answer of what comes of it; a panic counts as `broken`.
-pub(crate) async fn answered<ApiError>(
-    work: impl Future<Output = Result<Answer, ApiError>>,
+/// Runs `work` and gives its answer. A panic counts as the error `panicked`; `render` makes the
+/// answer of an error.
+pub(crate) async fn answer<E>(
+    work: impl Future<Output = Result<Answer, E>>,
     span: Span,
-    broken: ApiError,
-    refuse: impl FnOnce(&ApiError) -> Answer,
+    panicked: E,
+    render: impl FnOnce(&E) -> Answer,
 ) -> Answer {
     let answer = async {
-        // A panic leaves nothing of ours half done: the engine's state is its own matter, and
-        // the caller still learns its quota. The text may name data, so it goes no further.
-        let done = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        // Unwind safe: the handler has no state of its own, and the engine protects its own. The
+        // caller still gets its quota. The panic's text may contain data, so it is not logged here.
+        let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("a request panicked");
-            Err(broken)
+            Err(panicked)
         });
-        let answer = done.unwrap_or_else(|no| refuse(&no));
+        let answer = result.unwrap_or_else(|error| render(&error));
         tracing::debug!(status = answer.status.as_u16(), code = answer.code, "answered");
         answer
     };
     answer.instrument(span).await
 }
 
-/// Notes in the log whom a purchase is for, masked.
-pub(crate) fn note_recipient(recipient: &str) {
+/// Records the recipient of a purchase in the span, masked.
+pub(crate) fn record_recipient(recipient: &str) {
     let span = Span::current();
     if !span.is_disabled() {
         span.record("number", domain::catalog::number::masked(recipient));

@@ -1,24 +1,24 @@
-//! The door: who calls, from where; and the headers that each answer to a known account carries.
+//! Authentication by key pair and client address, and the headers of every answer to an account.
 //!
-//! Invariant: a request is read further only after the engine let its caller in, so nothing about
-//! its fields is told to a stranger (CONTRACT A-24).
+//! Invariant: the body and the fields of a request are read only after the engine has authenticated
+//! the caller; an anonymous caller learns nothing about them (CONTRACT A-24).
 
 use super::ApiState;
 use super::refusals::{self, ApiError};
 use crate::extract::address;
-use crate::extract::answer::{Answer, add_quota, add_simulated};
+use crate::extract::answer::{Answer, add_quota_headers, add_simulated_header};
 use crate::extract::work;
 use axum::extract::FromRequestParts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use engine::{Caller, Quota};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use tracing::{field, info_span};
 
-/// A caller who was let in.
+/// An authenticated caller: the extractor of every route with keys.
 #[derive(Debug)]
 pub(super) struct Authenticated {
-    /// Who.
+    /// Account, environment and key.
     pub caller: Caller,
     quota: Option<Quota>,
 }
@@ -30,16 +30,16 @@ impl FromRequestParts<ApiState> for Authenticated {
         parts: &mut Parts,
         api: &ApiState,
     ) -> Result<Authenticated, Response> {
-        let from = address::of(parts, &api.settings.trusted_proxies);
+        let from = address::of_client(parts, &api.settings.trusted_proxies);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
         let access = api.engine.enter(open_key, secret_key, from).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { caller, quota }).map_err(|refusal| {
-            tracing::info!(code = refusal.code(), %from, "not let in");
-            let mut response = refusals::answer(&ApiError::Refusal(refusal)).respond();
+            tracing::info!(code = refusal.code(), %from, "access refused");
+            let mut response = refusals::answer(&ApiError::Refusal(refusal)).into_response();
             if let Some(quota) = quota {
-                add_quota(response.headers_mut(), quota);
+                add_quota_headers(response.headers_mut(), quota);
             }
             response
         })
@@ -47,8 +47,9 @@ impl FromRequestParts<ApiState> for Authenticated {
 }
 
 impl Authenticated {
-    /// Does the work within a span of the log, and dresses its answer. `route` names the work.
-    pub(super) async fn serve(
+    /// Runs the handler's `work` in a tracing span with this `route`, and adds the account's
+    /// headers to its answer.
+    pub(super) async fn respond(
         self,
         api: &ApiState,
         route: &'static str,
@@ -63,18 +64,18 @@ impl Authenticated {
             key = key.map(|k| k.0),
             number = field::Empty,
         );
-        let answer = work::answered(work, span, ApiError::InternalError, refusals::answer).await;
-        let mut response = answer.respond();
+        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let mut response = answer.into_response();
         if let Some(quota) = self.quota {
-            add_quota(response.headers_mut(), quota);
+            add_quota_headers(response.headers_mut(), quota);
         }
-        add_simulated(response.headers_mut(), &api.engine, environment);
+        add_simulated_header(response.headers_mut(), &api.engine, environment);
         response
     }
 }
 
-/// A key header's value; none if it is missing or empty. What cannot be a key, or was sent twice
-/// with different values, is a key that nobody has.
+/// The value of a key's header; `None` if it is missing or empty. A value that is not text, or that
+/// was sent twice with different values, is read as the empty key, which no account has.
 fn key<'h>(headers: &'h HeaderMap, name: &'static str) -> Option<&'h str> {
     let mut values = headers.get_all(HeaderName::from_static(name)).iter();
     let first = values.next()?;
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_read_from_their_headers_only_once() {
+    fn a_key_that_is_sent_twice_with_two_values_is_invalid() {
         let check = |values: &[&[u8]], expected| {
             let mut headers = HeaderMap::new();
             for value in values {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_prefix_is_tolerated() {
+    fn a_bearer_prefix_is_removed() {
         for (sent, secret) in [
             ("sk_test_x", "sk_test_x"),
             ("Bearer sk_test_x", "sk_test_x"),

@@ -1,4 +1,4 @@
-//! The idempotency key that may come with a request (CONTRACT A-09).
+//! The optional header `Idempotency-Key` (CONTRACT A-09).
 
 use domain::purchase::{ReferenceScope, is_reference};
 use domain::refusal::FieldError;
@@ -6,21 +6,21 @@ use engine::Idempotency;
 use http::request::Parts;
 use ring::digest;
 
-/// The key with the digest of its request, or what is wrong with the key.
+/// The key with the digest of its request; an error if the key is invalid.
 pub(super) fn key(parts: &Parts, body: &str) -> Result<Option<Idempotency>, FieldError> {
-    let wrong = |says: &str| FieldError { field: "Idempotency-Key", says: says.to_owned() };
+    let error = |text: &str| FieldError { field: "Idempotency-Key", says: text.to_owned() };
     let mut values = parts.headers.get_all("idempotency-key").iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.any(|other| other != first) {
-        return Err(wrong("was sent twice with different values; send it once."));
+        return Err(error("was sent twice with different values; send it once."));
     }
     let key = first.to_str().ok().filter(|k| is_reference(k));
-    let key = key.ok_or_else(|| wrong("must be 1 to 128 printable ASCII characters."))?;
+    let key = key.ok_or_else(|| error("must be 1 to 128 printable ASCII characters."))?;
     let digest = digest_of(parts, body);
     Ok(Some(Idempotency { scope: ReferenceScope::IrechargeKey, key: key.to_owned(), digest }))
 }
 
-/// SHA-256 over method, path and body.
+/// SHA-256 of method, path and body.
 fn digest_of(parts: &Parts, body: &str) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in [parts.method.as_str(), parts.uri.path()] {
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_comes_with_the_digest_of_its_request() {
+    fn a_key_has_the_digest_of_its_request() {
         let read = |keys: &[&str], body: &str| {
             let mut request = http::Request::post("/api/billing/x");
             for key in keys {

@@ -1,7 +1,7 @@
-//! Every limit of this face alone, each with its reason.
+//! Every limit of this dialect alone, each with its reason.
 
 /// Bytes of an offer's identifier: the longest seen are about 100; a session text may be longer.
 pub(super) const IDENTIFIER_BYTES_MAX: usize = 2048;
 
-/// Seconds after which offers may be asked for again when the operator did not answer.
+/// `Retry-After` when the operator did not return its offers, in seconds.
 pub(super) const OFFERS_RETRY_S: u64 = 5;

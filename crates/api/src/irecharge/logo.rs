@@ -1,9 +1,9 @@
-//! The route to the operators' drawings.
+//! The route of the operators' logos.
 
 use super::refusals::{self, ApiError};
 use crate::logos;
 use axum::extract::Path;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 /// Operator logo
 ///
@@ -14,13 +14,16 @@ use axum::response::Response;
     path = "/operator_logo/{file}",
     tag = "Operators",
     operation_id = "operator_logo",
-    params(("file" = String, Path, description = "File name, as listed.", example = "grameenphone.png")),
+    params(("file" = String, Path, description = "File name, as listed.",
+        example = "grameenphone.png")),
     responses(
-        (status = 200, description = "The drawing.", content((String = "image/png"), (String = "image/svg+xml"))),
+        (status = 200, description = "The drawing.",
+            content((String = "image/png"), (String = "image/svg+xml"))),
         (status = 404, description = "There is no such drawing.", body = refusals::ErrorBody),
     ),
     security(()),
 )]
 pub(super) async fn logo(Path(file): Path<String>) -> Response {
-    logos::drawing(&file).unwrap_or_else(|| refusals::answer(&ApiError::Path).respond())
+    logos::image(&file)
+        .unwrap_or_else(|| refusals::answer(&ApiError::RouteNotFound).into_response())
 }

@@ -1,8 +1,8 @@
-//! The irecharge face: the API that resellers call with a key pair, under `/api/billing`.
+//! The irecharge dialect: the API that resellers call with a key pair, under `/api/billing`.
 //!
-//! Written to the document in the seed, literally; `openapi` lists what it leaves open as *Known
-//! quirks*. Invariant: keys, address, account, rate and subscription are checked before a field is
-//! read, and nothing but [`Engine::purchase`] moves money.
+//! It follows the document in the seed literally; `openapi` lists the points that the document
+//! leaves open as *Known quirks*. Invariant: keys, address, account, rate and subscription are
+//! checked before a field is read, and only [`Engine::purchase`] moves money.
 
 mod authenticate;
 mod events;
@@ -19,8 +19,8 @@ mod wire;
 pub use crate::Settings;
 pub use events::WebhookEvents;
 
+use crate::extract::answer::Answer;
 use crate::extract::describe;
-use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use engine::Engine;
@@ -29,10 +29,10 @@ use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Where the API lives.
+/// The path of the API.
 const BASE: &str = "/api/billing";
 
-/// What every route needs.
+/// The state of every route.
 #[derive(Clone)]
 struct ApiState {
     engine: Engine,
@@ -45,12 +45,12 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     let api = ApiState { engine, settings: Arc::new(settings) };
     routes
         .with_state(api)
-        .route("/openapi/irecharge.json", get(async move || describe::served(document)))
+        .route("/openapi/irecharge.json", get(async move || describe::serve(document)))
 }
 
 /// The routes and the document that describes them.
 fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
-    let (api, of_api) = OpenApiRouter::default()
+    let (api, api_document) = OpenApiRouter::default()
         .routes(routes!(routes::balance))
         .routes(routes!(routes::short_balance))
         .routes(routes!(routes::operators))
@@ -60,17 +60,19 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
         .routes(routes!(routes::banking))
         .routes(routes!(routes::check_status, routes::post_check_status))
         .split_for_parts();
-    let (logos, of_logos) = OpenApiRouter::default().routes(routes!(logo::logo)).split_for_parts();
+    let (logos, logos_document) =
+        OpenApiRouter::default().routes(routes!(logo::logo)).split_for_parts();
     let api = api
-        .method_not_allowed_fallback(async || refusals::answer(&ApiError::Method).respond())
-        .fallback(no_path);
-    let document = openapi::document(of_api, of_logos, base_url);
-    // A nested router does not see its own path with a slash at the end.
+        .method_not_allowed_fallback(async || refusals::answer(&ApiError::MethodNotAllowed))
+        .fallback(route_not_found);
+    let document = openapi::document(api_document, logos_document, base_url);
+    // A nested router does not match its own path with a slash at the end.
     let slash = format!("{BASE}/");
-    let routes = axum::Router::new().nest(BASE, api).route(&slash, any(no_path)).merge(logos);
+    let routes =
+        axum::Router::new().nest(BASE, api).route(&slash, any(route_not_found)).merge(logos);
     (routes, document)
 }
 
-async fn no_path() -> Response {
-    refusals::answer(&ApiError::Path).respond()
+async fn route_not_found() -> Answer {
+    refusals::answer(&ApiError::RouteNotFound)
 }

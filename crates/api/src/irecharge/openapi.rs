@@ -1,6 +1,6 @@
-//! The OpenAPI 3.1 document: what all routes share, added to what each says of itself.
+//! The OpenAPI 3.1 document: the descriptions of the routes, and what all routes have in common.
 //!
-//! The errors' examples are the real answers: they come from `refusals`.
+//! The examples of errors are real answers: they come from `refusals`.
 
 use super::BASE;
 use super::refusals::{self, ApiError, ErrorBody};
@@ -16,15 +16,15 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, Securi
 use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Response};
 use utoipa::{PartialSchema, ToSchema};
 
-/// What the document says first: how the API works, its codes, its known quirks.
+/// The document's introduction: how the API works, its codes, its known quirks.
 const DESCRIPTION: &str = include_str!("openapi.md");
 
 const OPEN_KEY: &str = "openKey";
 const SECRET_KEY: &str = "secretKey";
 
-/// The whole document, written once.
+/// The whole document, serialized once.
 pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
-    let mut document = OpenApi::default().nest(BASE, shared(api));
+    let mut document = OpenApi::default().nest(BASE, with_common_parts(api));
     document.merge(logos);
     document.info = InfoBuilder::new()
         .title("Saldo billing API")
@@ -42,8 +42,8 @@ pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
     let mut more = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
     ErrorBody::schemas(&mut more);
     components.schemas.extend(more);
-    let header = |name, says| {
-        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, says)))
+    let header = |name, text| {
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, text)))
     };
     let open = header("X-Open-Key", "The public key: `ok_test_…` (sandbox) or `ok_live_…`.");
     let secret =
@@ -51,12 +51,12 @@ pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
     components.add_security_scheme(OPEN_KEY, open);
     components.add_security_scheme(SECRET_KEY, secret);
     document.components = Some(components);
-    describe::written(document, base_url)
+    describe::serialize(document, base_url)
 }
 
-/// What an operation does, as far as its errors depend on it.
+/// What an operation does, as far as its errors and headers depend on it.
 #[derive(Clone, Copy, Default)]
-struct Does {
+struct Actions {
     read_body: bool,
     buy: bool,
     quote: bool,
@@ -64,54 +64,55 @@ struct Does {
     show_balance: bool,
 }
 
-impl Does {
-    fn of(operation: &Operation) -> Does {
-        let nothing = Does::default();
-        let buys = Does { read_body: true, buy: true, ..nothing };
+impl Actions {
+    fn of(operation: &Operation) -> Actions {
+        let nothing = Actions::default();
+        let buys = Actions { read_body: true, buy: true, ..nothing };
         match operation.operation_id.as_deref() {
             Some("recharge" | "banking") => buys,
-            Some("buy_offer") => Does { quote: true, ..buys },
-            Some("offers") => Does { quote: true, ..nothing },
+            Some("buy_offer") => Actions { quote: true, ..buys },
+            Some("offers") => Actions { quote: true, ..nothing },
             Some("check_status" | "post_check_status") => {
-                Does { read_body: true, check_status: true, ..nothing }
+                Actions { read_body: true, check_status: true, ..nothing }
             }
-            Some("balance" | "wallet_balance") => Does { show_balance: true, ..nothing },
+            Some("balance" | "wallet_balance") => Actions { show_balance: true, ..nothing },
             Some(_) | None => nothing,
         }
     }
 }
 
 /// Adds keys, errors and headers to every operation.
-fn shared(mut api: OpenApi) -> OpenApi {
+fn with_common_parts(mut api: OpenApi) -> OpenApi {
     for item in api.paths.paths.values_mut() {
         let PathItem { get, post, .. } = item;
         for operation in [get, post].into_iter().flatten() {
-            finish(operation, Does::of(operation));
+            complete(operation, Actions::of(operation));
         }
     }
     api
 }
 
-fn finish(operation: &mut Operation, does: Does) {
+fn complete(operation: &mut Operation, actions: Actions) {
     let both: [(&str, [&str; 0]); 2] = [(OPEN_KEY, []), (SECRET_KEY, [])];
     let requirement = both
         .into_iter()
         .fold(SecurityRequirement::default(), |all, (name, scopes)| all.add(name, scopes));
     operation.security = Some(vec![requirement]);
-    if does.buy {
+    if actions.buy {
         operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
     }
-    let answers = door().into_iter().chain(fields(does)).map(|no| refusals::answer(&no));
+    let errors = errors_of_every_request().into_iter().chain(errors_of_actions(actions));
+    let answers = errors.map(|error| refusals::answer(&error));
     describe::add_errors(operation, answers, &ErrorBody::name());
     for (status, response) in operation.responses.responses.iter_mut() {
         if let RefOr::T(response) = response {
-            add_headers(status, response, does.buy);
+            add_headers(status, response, actions.buy);
         }
     }
 }
 
-/// What can be answered before a field is read, and whatever happens.
-fn door() -> Vec<ApiError> {
+/// The errors that are possible before a field is read, or at any time.
+fn errors_of_every_request() -> Vec<ApiError> {
     let refusals = [
         Refusal::KeysMissing,
         Refusal::KeysInvalid,
@@ -125,15 +126,15 @@ fn door() -> Vec<ApiError> {
     refusals
         .into_iter()
         .map(ApiError::Refusal)
-        .chain([ApiError::Method, ApiError::InternalError])
+        .chain([ApiError::MethodNotAllowed, ApiError::Internal])
         .collect()
 }
 
-/// What can be answered once fields are read.
-fn fields(does: Does) -> Vec<ApiError> {
-    let Does { read_body, buy, quote, check_status, show_balance } = does;
-    let complaint = FieldError { field: "amount", says: "must be more than 0.".into() };
-    let mut refusals = vec![Refusal::Invalid(vec![complaint.clone()])];
+/// The errors that are possible after the fields are read.
+fn errors_of_actions(actions: Actions) -> Vec<ApiError> {
+    let Actions { read_body, buy, quote, check_status, show_balance } = actions;
+    let field_error = FieldError { field: "amount", says: "must be more than 0.".into() };
+    let mut refusals = vec![Refusal::Invalid(vec![field_error.clone()])];
     if check_status {
         refusals.extend([Refusal::PurchaseUnknown, Refusal::IdentifiersDisagree]);
     }
@@ -157,28 +158,28 @@ fn fields(does: Does) -> Vec<ApiError> {
     }
     let mut all: Vec<ApiError> = refusals.into_iter().map(ApiError::Refusal).collect();
     if buy {
-        all.push(ApiError::InvalidFields(InvalidFields {
+        all.push(ApiError::Fields(InvalidFields {
             is_reference_missing: true,
-            complaints: vec![complaint],
+            field_errors: vec![field_error],
         }));
     }
     if read_body {
-        let unread = [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong];
-        all.extend(unread.map(ApiError::BodyError));
+        let errors = [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong];
+        all.extend(errors.map(ApiError::Body));
     }
     all
 }
 
 fn add_headers(status: &str, response: &mut Response, buys: bool) {
     if !matches!(status, "401" | "405" | "500") {
-        describe::add_quota(response);
+        describe::add_account_headers(response);
     }
     if matches!(status, "409" | "429" | "503") {
         describe::add_header(response, "Retry-After", Type::Integer, "Seconds to wait.");
     }
     if buys && status == "200" {
-        let says = "`true` where this is the first answer once more.";
-        describe::add_header(response, "Idempotent-Replayed", Type::String, says);
+        let text = "`true` where this is the first answer once more.";
+        describe::add_header(response, "Idempotent-Replayed", Type::String, text);
     }
 }
 
@@ -281,8 +282,8 @@ mod tests {
             assert!(schemas.contains_key(name), "{name}");
         }
         for (name, schema) in schemas {
-            for (field, said) in schema["properties"].as_object().into_iter().flatten() {
-                let described = said.to_string();
+            for (field, description) in schema["properties"].as_object().into_iter().flatten() {
+                let described = description.to_string();
                 assert!(
                     described.contains("description")
                         || described.contains("$ref")
@@ -293,7 +294,7 @@ mod tests {
         }
     }
 
-    /// The forms document the fields and aliases that are read, no more and no fewer.
+    /// The forms document exactly the fields and aliases that are read.
     #[test]
     fn forms_name_the_fields_that_are_read() {
         use super::super::wire::request;
@@ -306,9 +307,9 @@ mod tests {
             read.sort();
             assert_eq!(documented, read, "{form}");
             for field in fields {
-                for alias in field.also {
-                    let says = schema[field.name]["description"].as_str().unwrap_or_default();
-                    assert!(says.contains(alias), "{form}.{}: {alias}", field.name);
+                for alias in field.aliases {
+                    let text = schema[field.name]["description"].as_str().unwrap_or_default();
+                    assert!(text.contains(alias), "{form}.{}: {alias}", field.name);
                 }
             }
         };
@@ -328,10 +329,10 @@ mod tests {
 
     #[test]
     fn every_code_is_listed() {
-        let says = super::DESCRIPTION;
+        let text = super::DESCRIPTION;
         for code in super::super::refusals::CODES {
-            assert!(says.contains(&format!("`{code}`")), "{code}");
+            assert!(text.contains(&format!("`{code}`")), "{code}");
         }
-        assert!(says.contains("Known quirks"));
+        assert!(text.contains("Known quirks"));
     }
 }

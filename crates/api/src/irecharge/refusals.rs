@@ -1,10 +1,10 @@
-//! "No" in the words of the irecharge document: one match from refusals to status and text.
+//! The errors of the irecharge document: one match from refusals to status and text.
 //!
-//! Invariant: every error has the four documented fields, a stable `code`, and says what happened,
-//! what it means for the money and what to do next.
+//! Invariant: every error has the four documented fields and a stable `code`; its text says what
+//! happened, what it means for the money and what to do next.
 
 use super::limits::OFFERS_RETRY_S;
-use super::wire::request::{InvalidFields, NoLookup};
+use super::wire::request::{InvalidFields, LookupError};
 use super::wire::response::Billing;
 use crate::extract::answer::Answer;
 use crate::extract::body::BodyError;
@@ -16,21 +16,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Why there is no answer of the wished kind.
+/// Every error that a request of this dialect may get.
 #[derive(Debug)]
 pub(super) enum ApiError {
-    /// The engine's reason.
+    /// A refusal of the engine.
     Refusal(Refusal),
-    /// Fields are wrong.
-    InvalidFields(InvalidFields),
+    /// Fields are missing or invalid.
+    Fields(InvalidFields),
     /// The body cannot be read.
-    BodyError(BodyError),
-    /// The path exists, but not with this method.
-    Method,
+    Body(BodyError),
+    /// The path does not take this method.
+    MethodNotAllowed,
     /// There is no such path.
-    Path,
-    /// Our own failure.
-    InternalError,
+    RouteNotFound,
+    /// A failure of ours.
+    Internal,
 }
 
 impl From<Refusal> for ApiError {
@@ -40,35 +40,35 @@ impl From<Refusal> for ApiError {
 }
 
 impl From<InvalidFields> for ApiError {
-    fn from(wrong: InvalidFields) -> ApiError {
-        ApiError::InvalidFields(wrong)
+    fn from(error: InvalidFields) -> ApiError {
+        ApiError::Fields(error)
     }
 }
 
-impl From<NoLookup> for ApiError {
-    fn from(no: NoLookup) -> ApiError {
-        match no {
-            NoLookup::InvalidFields(wrong) => ApiError::InvalidFields(wrong),
-            NoLookup::Disagree => ApiError::Refusal(Refusal::IdentifiersDisagree),
+impl From<LookupError> for ApiError {
+    fn from(error: LookupError) -> ApiError {
+        match error {
+            LookupError::Fields(error) => ApiError::Fields(error),
+            LookupError::Disagree => ApiError::Refusal(Refusal::IdentifiersDisagree),
         }
     }
 }
 
 impl From<BodyError> for ApiError {
-    fn from(unread: BodyError) -> ApiError {
-        ApiError::BodyError(unread)
+    fn from(error: BodyError) -> ApiError {
+        ApiError::Body(error)
     }
 }
 
 impl From<NotAnObject> for ApiError {
-    fn from(no: NotAnObject) -> ApiError {
-        ApiError::BodyError(no.into())
+    fn from(error: NotAnObject) -> ApiError {
+        ApiError::Body(error.into())
     }
 }
 
 impl From<InternalError> for ApiError {
     fn from(_: InternalError) -> ApiError {
-        ApiError::InternalError
+        ApiError::Internal
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) struct ErrorBody<'a> {
     billing: Option<Billing<'a>>,
 }
 
-/// Every code that can be answered: the documentation lists them.
+/// Every code of an error: the documentation lists them.
 #[cfg(test)]
 pub(super) const CODES: [&str; 27] = [
     "INVALID_JSON",
@@ -130,7 +130,7 @@ pub(super) const CODES: [&str; 27] = [
     "TEMPORARILY_UNAVAILABLE",
 ];
 
-/// What an error says.
+/// Status and text of an error.
 struct ErrorText {
     status: StatusCode,
     message: Cow<'static, str>,
@@ -138,284 +138,263 @@ struct ErrorText {
     retry_after_s: Option<u64>,
 }
 
-fn says(
-    status: StatusCode,
-    message: impl Into<Cow<'static, str>>,
-    error: impl Into<Cow<'static, str>>,
-) -> ErrorText {
-    ErrorText { status, message: message.into(), error: error.into(), retry_after_s: None }
-}
-
 impl ErrorText {
+    fn new(
+        status: StatusCode,
+        message: impl Into<Cow<'static, str>>,
+        error: impl Into<Cow<'static, str>>,
+    ) -> ErrorText {
+        ErrorText { status, message: message.into(), error: error.into(), retry_after_s: None }
+    }
+
     fn after(self, seconds: u64) -> ErrorText {
         ErrorText { retry_after_s: Some(seconds), ..self }
     }
 }
 
-/// The answer that says no.
-pub(super) fn answer(no: &ApiError) -> Answer {
-    match no {
-        ApiError::Refusal(refusal) => of_refusal(refusal),
-        ApiError::InvalidFields(wrong) => of_wrong(wrong),
-        ApiError::BodyError(BodyError::NotAnObject) => plain(
+/// The answer of an error.
+pub(super) fn answer(error: &ApiError) -> Answer {
+    let (code, status, message, error) = match error {
+        ApiError::Refusal(refusal) => return of_refusal(refusal),
+        ApiError::Fields(error) => return of_invalid_fields(error),
+        ApiError::Body(BodyError::NotAnObject) => (
             "INVALID_JSON",
-            says(
-                StatusCode::BAD_REQUEST,
-                "The body is not a readable JSON object.",
-                "Nothing was charged and the reference is not used up. Send one JSON object in UTF-8, nested at most 32 levels deep.",
-            ),
+            StatusCode::BAD_REQUEST,
+            "The body is not a readable JSON object.",
+            "Nothing was charged and the reference is not used up. Send one JSON object in UTF-8, \
+             nested at most 32 levels deep.",
         ),
-        ApiError::BodyError(BodyError::NotJson) => plain(
+        ApiError::Body(BodyError::NotJson) => (
             "UNSUPPORTED_MEDIA_TYPE",
-            says(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON.",
-                "Nothing was charged and the reference is not used up. Send the header Content-Type: application/json and no Content-Encoding.",
-            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must be JSON.",
+            "Nothing was charged and the reference is not used up. Send the header Content-Type: \
+             application/json and no Content-Encoding.",
         ),
-        ApiError::BodyError(BodyError::TooLong) => plain(
+        ApiError::Body(BodyError::TooLong) => (
             "BODY_TOO_LARGE",
-            says(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large.",
-                "Nothing was charged and the reference is not used up. Send at most 64 KiB.",
-            ),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is too large.",
+            "Nothing was charged and the reference is not used up. Send at most 64 KiB.",
         ),
-        ApiError::Method => plain(
+        ApiError::MethodNotAllowed => (
             "METHOD_NOT_ALLOWED",
-            says(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not take this method.",
-                "Nothing was charged. The header Allow names the methods it takes; the reference is at /docs.",
-            ),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This path does not take this method.",
+            "Nothing was charged. The header Allow names the methods it takes; the reference is at \
+             /docs.",
         ),
-        ApiError::Path => plain(
+        ApiError::RouteNotFound => (
             "ROUTE_NOT_FOUND",
-            says(
-                StatusCode::NOT_FOUND,
-                "There is no such endpoint.",
-                "Nothing was charged. All endpoints are listed at /docs.",
-            ),
+            StatusCode::NOT_FOUND,
+            "There is no such endpoint.",
+            "Nothing was charged. All endpoints are listed at /docs.",
         ),
-        ApiError::InternalError => plain(
+        ApiError::Internal => (
             "INTERNAL_ERROR",
-            says(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Internal Server Error",
-                "Whether a purchase was made is not known. Check the status of its reference before you send anything again; a known reference is never charged twice.",
-            ),
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Internal Server Error",
+            "Whether a purchase was made is not known. Check the status of its reference before \
+             you send anything again; a known reference is never charged twice.",
         ),
-    }
+    };
+    render(code, ErrorText::new(status, message, error), &[], None)
 }
 
-/// THE match: what each refusal is on this wire. Its code is the domain's.
+/// The match of all refusals: each one's status and text. Its code is defined in the domain.
 #[expect(clippy::too_many_lines, reason = "one entry per refusal; a table, not a procedure")]
-fn entry(refusal: &Refusal) -> ErrorText {
+fn text_of(refusal: &Refusal) -> ErrorText {
     match refusal {
-        Refusal::KeysMissing => says(
+        Refusal::KeysMissing => ErrorText::new(
             StatusCode::UNAUTHORIZED,
             "Missing headers: X-Open-Key and X-Authorization are required.",
             "Nothing was charged. Send both headers of one key pair.",
         ),
-        Refusal::KeysInvalid => says(
+        Refusal::KeysInvalid => ErrorText::new(
             StatusCode::UNAUTHORIZED,
             "Invalid API credentials.",
-            "Nothing was charged. X-Open-Key and X-Authorization must be one pair, complete, of one environment, and not revoked.",
+            "Nothing was charged. X-Open-Key and X-Authorization must be one pair, complete, of \
+             one environment, and not revoked.",
         ),
-        // Logins, products and quotes are not asked for on this face: their own words, if they ever were.
-        Refusal::TokenInvalid | Refusal::LogInFailed | Refusal::CodeInvalid => says(
+        // This dialect has no logins, products or quotes; these texts are a safeguard.
+        Refusal::TokenInvalid | Refusal::LogInFailed | Refusal::CodeInvalid => ErrorText::new(
             StatusCode::UNAUTHORIZED,
             "Invalid API credentials.",
             "Nothing was charged. This API is called with a key pair.",
         ),
-        Refusal::ProductUnknown | Refusal::BillUnknown => says(
+        Refusal::ProductUnknown | Refusal::BillUnknown => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The operator does not know this product or customer.",
-            "Nothing was charged and the reference is not used up. Correct it and send the request again.",
+            "Nothing was charged and the reference is not used up. Correct it and send the request \
+             again.",
         ),
-        Refusal::BillUnavailable { .. } => says(
+        Refusal::BillUnavailable { .. } => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The operator cannot be asked just now.",
-            "Nothing was charged and the reference is not used up. Send the request again in a few seconds.",
+            "Nothing was charged and the reference is not used up. Send the request again in a few \
+             seconds.",
         )
         .after(OFFERS_RETRY_S),
-        Refusal::QuoteExpired => says(
+        Refusal::QuoteExpired => ErrorText::new(
             StatusCode::CONFLICT,
             "The quote has expired.",
             "Nothing was charged. Ask for a new one.",
         ),
-        Refusal::AddressNotAllowed => says(
+        Refusal::AddressNotAllowed => ErrorText::new(
             StatusCode::FORBIDDEN,
             "Your IP address is not whitelisted",
-            "Nothing was charged. Add your server's IP address to the key's whitelist in the developer dashboard.",
+            "Nothing was charged. Add your server's IP address to the key's whitelist in the \
+             developer dashboard.",
         ),
-        Refusal::AccountInactive => says(
+        Refusal::AccountInactive => ErrorText::new(
             StatusCode::FORBIDDEN,
             "Your account is inactive.",
             "Nothing was charged. Ask support to activate the account.",
         ),
-        Refusal::NoSubscription => says(
+        Refusal::NoSubscription => ErrorText::new(
             StatusCode::PAYMENT_REQUIRED,
             "No active API subscription found.",
-            "Nothing was charged and the reference is not used up. Subscribe to a package, then send the request again.",
+            "Nothing was charged and the reference is not used up. Subscribe to a package, then \
+             send the request again.",
         ),
-        Refusal::TooFast { retry_after_s } => says(
+        Refusal::TooFast { retry_after_s } => ErrorText::new(
             StatusCode::TOO_MANY_REQUESTS,
             "Rate limit exceeded.",
-            format!("Nothing was charged and the reference is not used up. Send the request again in {retry_after_s} seconds."),
+            format!(
+                "Nothing was charged and the reference is not used up. Send the request again in \
+                 {retry_after_s} seconds."
+            ),
         )
         .after(*retry_after_s),
-        Refusal::Invalid(_) => says(
+        Refusal::Invalid(_) => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Some fields are missing or wrong.",
-            "Nothing was charged and the reference is not used up. Correct the fields named in errors and send the request again.",
+            "Nothing was charged and the reference is not used up. Correct the fields named in \
+             errors and send the request again.",
         ),
-        Refusal::ReferenceMissing => says(
+        Refusal::ReferenceMissing => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Billing recharge requires a unique reference in body (reference/client_reference).",
             "Nothing was charged. Send a reference of your own that was never used before.",
         ),
-        Refusal::ReferenceKnown(_) => says(
+        Refusal::ReferenceKnown(_) => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Reference already exists. Please send a unique reference.",
-            "Nothing was charged this time. The first purchase with this reference counts: check its status before you send another.",
+            "Nothing was charged this time. The first purchase with this reference counts: check \
+             its status before you send another.",
         ),
-        Refusal::Short { .. } => says(
+        Refusal::Short { .. } => ErrorText::new(
             StatusCode::PAYMENT_REQUIRED,
             "Insufficient balance",
             "Your account balance is insufficient for this transaction",
         ),
-        Refusal::NoWallet => says(
+        Refusal::NoWallet => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Your account has no wallet in this currency.",
-            "Nothing was charged and the reference is not used up. Ask support to open one, or choose an operator whose currency you hold.",
+            "Nothing was charged and the reference is not used up. Ask support to open one, or \
+             choose an operator whose currency you hold.",
         ),
-        Refusal::OfferUnknown => says(
+        Refusal::OfferUnknown => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The operator does not quote this offer for this number now.",
-            "Nothing was charged and the reference is not used up. Fetch the offers again and choose one of them.",
+            "Nothing was charged and the reference is not used up. Fetch the offers again and \
+             choose one of them.",
         ),
-        Refusal::OfferAmount { costs } => says(
+        Refusal::OfferAmount { costs } => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!("The offer costs {}.", costs.shortest()),
             "Nothing was charged and the reference is not used up. Send the offer's own amount.",
         ),
-        Refusal::OffersUnavailable { .. } => says(
+        Refusal::OffersUnavailable { .. } => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The operator's offers cannot be had just now.",
-            "Nothing was charged and the reference is not used up. Send the request again in a few seconds.",
+            "Nothing was charged and the reference is not used up. Send the request again in a few \
+             seconds.",
         )
         .after(OFFERS_RETRY_S),
-        Refusal::IdempotencyMismatch => says(
+        Refusal::IdempotencyMismatch => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "This Idempotency-Key came before with another request.",
-            "Nothing was charged this time. Use a new key for a new request, or repeat the first request unchanged.",
+            "Nothing was charged this time. Use a new key for a new request, or repeat the first \
+             request unchanged.",
         ),
-        Refusal::IdempotencyRunning => says(
+        Refusal::IdempotencyRunning => ErrorText::new(
             StatusCode::CONFLICT,
             "The first request with this Idempotency-Key is still running.",
-            "Nothing was charged a second time. Send the request again in a few seconds to get the first answer.",
+            "Nothing was charged a second time. Send the request again in a few seconds to get the \
+             first answer.",
         )
         .after(1),
-        Refusal::PurchaseUnknown => says(
+        Refusal::PurchaseUnknown => ErrorText::new(
             StatusCode::NOT_FOUND,
             "Transaction not found for provided identifier.",
-            "No purchase of this account and environment has this identifier. Check the identifier and the keys.",
+            "No purchase of this account and environment has this identifier. Check the identifier \
+             and the keys.",
         ),
-        Refusal::IdentifiersDisagree => says(
+        Refusal::IdentifiersDisagree => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The identifiers name different transactions.",
             "Nothing was changed. Send one identifier, or several of the same purchase.",
         ),
-        Refusal::NotPossible { because } => says(
+        Refusal::NotPossible { because } => ErrorText::new(
             StatusCode::CONFLICT,
             "This is not possible now.",
             format!("Nothing was changed: {because}"),
         ),
-        Refusal::Uncertain => says(
+        Refusal::Uncertain => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The outcome is not known yet.",
-            "The store failed while it wrote, so this may or may not have been stored. Check its status with your reference, or send the same request again with the same reference: it cannot be charged twice.",
+            "The store failed while it wrote, so this may or may not have been stored. Check its \
+             status with your reference, or send the same request again with the same reference: \
+             it cannot be charged twice.",
         )
         .after(5),
-        Refusal::Halted { retry_after_s } => says(
+        Refusal::Halted { retry_after_s } => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The service is temporarily unavailable.",
-            "It was restored from a backup and sells nothing until its staff have checked what was sent before. This request charged nothing and used up no reference. Send the same request again later with the same reference.",
+            "It was restored from a backup and sells nothing until its staff have checked what was \
+             sent before. This request charged nothing and used up no reference. Send the same \
+             request again later with the same reference.",
         )
         .after(*retry_after_s),
-        Refusal::Unavailable { retry_after_s } => says(
+        Refusal::Unavailable { retry_after_s } => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The service is temporarily unavailable.",
-            "Nothing was charged and the reference is not used up. Send the same request again with the same reference.",
+            "Nothing was charged and the reference is not used up. Send the same request again \
+             with the same reference.",
         )
         .after(*retry_after_s),
     }
 }
 
 fn of_refusal(refusal: &Refusal) -> Answer {
-    let says = entry(refusal);
-    match refusal {
-        Refusal::Invalid(complaints) => write(refusal.code(), says, complaints, None),
-        Refusal::ReferenceKnown(first) => {
-            write(refusal.code(), says, &[], first.as_deref().map(Billing::of))
-        }
-        Refusal::KeysMissing
-        | Refusal::KeysInvalid
-        | Refusal::TokenInvalid
-        | Refusal::LogInFailed
-        | Refusal::CodeInvalid
-        | Refusal::ProductUnknown
-        | Refusal::BillUnknown
-        | Refusal::BillUnavailable { .. }
-        | Refusal::QuoteExpired
-        | Refusal::AddressNotAllowed
-        | Refusal::AccountInactive
-        | Refusal::NoSubscription
-        | Refusal::TooFast { .. }
-        | Refusal::ReferenceMissing
-        | Refusal::Short { .. }
-        | Refusal::NoWallet
-        | Refusal::OfferUnknown
-        | Refusal::OfferAmount { .. }
-        | Refusal::OffersUnavailable { .. }
-        | Refusal::IdempotencyMismatch
-        | Refusal::IdempotencyRunning
-        | Refusal::PurchaseUnknown
-        | Refusal::IdentifiersDisagree
-        | Refusal::NotPossible { .. }
-        | Refusal::Uncertain
-        | Refusal::Halted { .. }
-        | Refusal::Unavailable { .. } => plain(refusal.code(), says),
-    }
+    let field_errors = if let Refusal::Invalid(errors) = refusal { &errors[..] } else { &[] };
+    let first = if let Refusal::ReferenceKnown(first) = refusal { first.as_deref() } else { None };
+    render(refusal.code(), text_of(refusal), field_errors, first.map(Billing::of))
 }
 
-/// A missing reference has a message of its own, whatever else is wrong.
-fn of_wrong(wrong: &InvalidFields) -> Answer {
-    let refusal = match wrong.is_reference_missing {
+/// A missing reference has its own message, even if other fields are invalid too.
+fn of_invalid_fields(invalid: &InvalidFields) -> Answer {
+    let refusal = match invalid.is_reference_missing {
         true => Refusal::ReferenceMissing,
         false => Refusal::Invalid(Vec::new()),
     };
-    write(refusal.code(), entry(&refusal), &wrong.complaints, None)
+    render(refusal.code(), text_of(&refusal), &invalid.field_errors, None)
 }
 
-fn plain(code: &'static str, says: ErrorText) -> Answer {
-    write(code, says, &[], None)
-}
-
-fn write(
+fn render(
     code: &'static str,
-    says: ErrorText,
-    complaints: &[FieldError],
+    text: ErrorText,
+    field_errors: &[FieldError],
     billing: Option<Billing<'_>>,
 ) -> Answer {
     let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for complaint in complaints {
-        errors.entry(complaint.field).or_default().push(&complaint.says);
+    for field_error in field_errors {
+        errors.entry(field_error.field).or_default().push(&field_error.says);
     }
-    let ErrorText { status, message, error, retry_after_s } = says;
+    let ErrorText { status, message, error, retry_after_s } = text;
     let body = ErrorBody { success: false, message, error, code, errors, billing };
-    // Texts and integers can always be written.
+    // Texts and integers can always be serialized.
     let body = serde_json::to_string(&body).unwrap_or_default();
     Answer { status, body, is_replay: false, retry_after_s, code: Some(code) }
 }

@@ -1,17 +1,17 @@
-//! The routes: each reads, calls the engine, tells. What they say of themselves is the OpenAPI
-//! document.
+//! The routes: each parses its request, calls the engine and renders the answer.
+//!
+//! Their doc comments and attributes are the texts of the OpenAPI document.
 
 use super::ApiState;
 use super::authenticate::Authenticated;
 use super::idempotency;
 use super::refusals::ApiError;
-use super::wire::request::{self, Asked, InvalidFields};
+use super::wire::request::{self, InvalidFields, RawPurchase};
 use super::wire::{forms, response};
 use crate::extract::answer::Answer;
 use crate::extract::body;
-use crate::extract::work::note_recipient;
-use crate::wire::fields::SentFields;
-use crate::wire::json::json;
+use crate::extract::work::record_recipient;
+use crate::wire::fields::RawFields;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::catalog::{Country, OfferForm, Service};
@@ -40,9 +40,9 @@ pub(super) async fn balance(
         let currency = request::currency(&body::query(&uri), &api.engine.catalog())?;
         let balance = api.engine.balance(&caller, currency).await?.exact();
         let answer = response::Balance { balance, currency: currency.code() };
-        Ok(Answer::ok(json(&answer)?))
+        Ok(Answer::ok(&answer)?)
     };
-    authenticated.serve(&api, "balance", work).await
+    authenticated.respond(&api, "balance", work).await
 }
 
 /// Check balance (short path)
@@ -88,9 +88,9 @@ pub(super) async fn operators(
             let listed = || response::ListedOperator::of(operator, country, &api.settings.base_url);
             (can_buy && filter.passes(operator, country)).then(listed)
         });
-        Ok(Answer::ok(json(&listed.collect::<Vec<_>>())?))
+        Ok(Answer::ok(&listed.collect::<Vec<_>>())?)
     };
-    authenticated.serve(&api, "operators", work).await
+    authenticated.respond(&api, "operators", work).await
 }
 
 /// Normal recharge
@@ -110,10 +110,10 @@ pub(super) async fn recharge(
 ) -> Response {
     let caller = authenticated.caller;
     let work = async {
-        let purchase_request = purchase_request(&api, caller, request, request::recharge).await?;
-        buy(&api, purchase_request).await
+        let recharge = parse(&api, caller, request, request::recharge).await?;
+        buy(&api, recharge).await
     };
-    authenticated.serve(&api, "recharge", work).await
+    authenticated.respond(&api, "recharge", work).await
 }
 
 /// Mobile banking
@@ -132,10 +132,10 @@ pub(super) async fn banking(
 ) -> Response {
     let caller = authenticated.caller;
     let work = async {
-        let purchase_request = purchase_request(&api, caller, request, request::banking).await?;
-        buy(&api, purchase_request).await
+        let banking = parse(&api, caller, request, request::banking).await?;
+        buy(&api, banking).await
     };
-    authenticated.serve(&api, "banking", work).await
+    authenticated.respond(&api, "banking", work).await
 }
 
 /// List offers
@@ -155,13 +155,14 @@ pub(super) async fn offers(
     let caller = authenticated.caller;
     let work = async {
         let catalog = api.engine.catalog();
-        let asked = request::offers(&body::query(&uri), &catalog)?;
-        note_recipient(&asked.recipient);
-        let offers = api.engine.offers(&caller, asked.operator, &asked.recipient).await?;
-        let answer = response::OffersAnswer::of(&asked.sent_operator, &asked.recipient, &offers);
-        Ok(Answer::ok(json(&answer)?))
+        let request::OffersRequest { operator, sent_operator, recipient } =
+            request::offers(&body::query(&uri), &catalog)?;
+        record_recipient(&recipient);
+        let offers = api.engine.offers(&caller, operator, &recipient).await?;
+        let answer = response::OffersAnswer::of(&sent_operator, &recipient, &offers);
+        Ok(Answer::ok(&answer)?)
     };
-    authenticated.serve(&api, "offers", work).await
+    authenticated.respond(&api, "offers", work).await
 }
 
 /// Buy an offer
@@ -181,31 +182,29 @@ pub(super) async fn buy_offer(
     let work = async {
         let catalog = api.engine.catalog();
         let (parts, text) = body::read(request).await?;
-        let (mut purchase_request, operator) = {
-            let sent = SentFields::from_json(&text)?;
+        let (mut offer, operator) = {
+            let fields = &RawFields::from_json(&text)?;
             let idempotency = idempotency::key(&parts, &text);
             let webhooks = webhooks(&api, &caller);
-            request::offer(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?
+            let catalog = &catalog;
+            request::offer(RawPurchase { fields, catalog, caller, webhooks, idempotency })?
         };
-        note_recipient(&purchase_request.recipient);
-        match quoted(&api, &purchase_request, operator).await {
-            Ok(details) => purchase_request.details = details,
-            Err(no) => {
-                // A repeated request is told of the first purchase, though the offer may be gone
-                // by now: its reference is used up, so this cannot buy.
-                let first = api.engine.purchase_by_reference(
-                    &caller,
-                    purchase_request.scope,
-                    &purchase_request.reference,
-                );
+        record_recipient(&offer.recipient);
+        match quoted_details(&api, &offer, operator).await {
+            Ok(details) => offer.details = details,
+            Err(error) => {
+                // A repeated request is answered with the first purchase, even if the offer is gone
+                // by now. Its reference is used up, so nothing is bought again.
+                let engine = &api.engine;
+                let first = engine.purchase_by_reference(&caller, offer.scope, &offer.reference);
                 if first.await.is_err() {
-                    return Err(no);
+                    return Err(error);
                 }
             }
         }
-        buy(&api, purchase_request).await
+        buy(&api, offer).await
     };
-    authenticated.serve(&api, "buy_offer", work).await
+    authenticated.respond(&api, "buy_offer", work).await
 }
 
 /// Check a status
@@ -215,7 +214,8 @@ pub(super) async fn buy_offer(
 #[utoipa::path(
     get, path = "/transactions/status/check", tag = "Status", operation_id = "check_status",
     params(forms::StatusRequest),
-    responses((status = 200, description = "The purchase as it stands.", body = response::StatusAnswer)),
+    responses((status = 200, description = "The purchase as it stands.",
+        body = response::StatusAnswer)),
 )]
 pub(super) async fn check_status(
     State(api): State<ApiState>,
@@ -223,7 +223,7 @@ pub(super) async fn check_status(
     request: Request,
 ) -> Response {
     let caller = authenticated.caller;
-    authenticated.serve(&api, "check_status", status(&api, caller, request)).await
+    authenticated.respond(&api, "check_status", status(&api, caller, request)).await
 }
 
 /// Check a status (POST)
@@ -233,7 +233,8 @@ pub(super) async fn check_status(
     post, path = "/transactions/status/check", tag = "Status", operation_id = "post_check_status",
     params(forms::StatusRequest),
     request_body = forms::StatusRequest,
-    responses((status = 200, description = "The purchase as it stands.", body = response::StatusAnswer)),
+    responses((status = 200, description = "The purchase as it stands.",
+        body = response::StatusAnswer)),
 )]
 pub(super) async fn post_check_status(
     api: State<ApiState>,
@@ -243,7 +244,7 @@ pub(super) async fn post_check_status(
     check_status(api, authenticated, request).await
 }
 
-/// Bills are paid by product, which this face has none of.
+/// Bills are paid by product, and this dialect has no products.
 const fn is_sold_here(service: Service) -> bool {
     match service {
         Service::MobileRecharge | Service::MobileBanking => true,
@@ -256,29 +257,28 @@ fn webhooks(api: &ApiState, caller: &Caller) -> Where {
     Where { environment: caller.environment, allow_loopback }
 }
 
-/// Reads a body and makes the wish of it.
-async fn purchase_request(
+/// Reads the body of a purchase and parses it.
+async fn parse(
     api: &ApiState,
     caller: Caller,
     request: Request,
-    ask: impl FnOnce(Asked<'_, '_>) -> Result<PurchaseRequest, InvalidFields>,
+    parse: impl FnOnce(RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields>,
 ) -> Result<PurchaseRequest, ApiError> {
     let (parts, text) = body::read(request).await?;
     let idempotency = idempotency::key(&parts, &text);
-    let sent = SentFields::from_json(&text)?;
-    let catalog = api.engine.catalog();
+    let fields = &RawFields::from_json(&text)?;
+    let catalog = &api.engine.catalog();
     let webhooks = webhooks(api, &caller);
-    let purchase_request =
-        ask(Asked { sent: &sent, catalog: &catalog, caller, webhooks, idempotency })?;
-    note_recipient(&purchase_request.recipient);
-    Ok(purchase_request)
+    let parsed = parse(RawPurchase { fields, catalog, caller, webhooks, idempotency })?;
+    record_recipient(&parsed.recipient);
+    Ok(parsed)
 }
 
-/// Buys, and keeps the answer for replays if the request can be repeated (CONTRACT A-09).
-async fn buy(api: &ApiState, purchase_request: PurchaseRequest) -> Result<Answer, ApiError> {
-    let caller = purchase_request.caller;
-    let key = purchase_request.idempotency.as_ref().map(|i| i.key.clone());
-    match api.engine.purchase(purchase_request).await? {
+/// Buys. If the request has an idempotency key, the answer is stored for replays (CONTRACT A-09).
+async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiError> {
+    let caller = request.caller;
+    let key = request.idempotency.as_ref().map(|i| i.key.clone());
+    match api.engine.purchase(request).await? {
         PurchaseOutcome::Bought(purchase) => {
             let answer = bought(&purchase)?;
             if let Some(key) = key {
@@ -295,16 +295,16 @@ async fn buy(api: &ApiState, purchase_request: PurchaseRequest) -> Result<Answer
 }
 
 fn bought(purchase: &Purchase) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(json(&response::PurchaseAnswer::of(purchase))?))
+    Ok(Answer::ok(&response::PurchaseAnswer::of(purchase))?)
 }
 
-/// Everything the operator wants to hear about the offer that the wish names, at the price it has.
-async fn quoted(
+/// Every identifier that the operator requires for the requested offer, at the offer's price.
+async fn quoted_details(
     api: &ApiState,
-    purchase_request: &PurchaseRequest,
+    request: &PurchaseRequest,
     operator: &Operator,
 ) -> Result<Details, ApiError> {
-    let PurchaseRequest { caller, recipient, details, amount, .. } = purchase_request;
+    let PurchaseRequest { caller, recipient, details, amount, .. } = request;
     let offer = api.engine.offer(caller, operator, recipient, details, *amount).await?;
     let required = operator.offers.map_or(&[][..], OfferForm::required);
     match required.iter().find(|name| !offer.identifiers.contains_key(**name)) {
@@ -317,11 +317,11 @@ async fn quoted(
 
 async fn status(api: &ApiState, caller: Caller, request: Request) -> Result<Answer, ApiError> {
     let uri = request.uri().clone();
-    let text = body::read_if_any(request).await?.unwrap_or_default();
+    let text = body::read_optional(request).await?.unwrap_or_default();
     let lookup = {
-        let sent =
-            if text.is_empty() { SentFields::default() } else { SentFields::from_json(&text)? };
-        request::lookup(&sent.and(body::query(&uri)))?
+        let fields =
+            if text.is_empty() { RawFields::default() } else { RawFields::from_json(&text)? };
+        request::lookup(&fields.and(body::query(&uri)))?
     };
     let engine = &api.engine;
     let by_reference = match &lookup.reference {
@@ -342,5 +342,5 @@ async fn status(api: &ApiState, caller: Caller, request: Request) -> Result<Answ
         (None, None) => return Err(Refusal::PurchaseUnknown.into()),
     };
     let catalog: &Catalog = &engine.catalog();
-    Ok(Answer::ok(json(&response::StatusAnswer::of(&found, catalog))?))
+    Ok(Answer::ok(&response::StatusAnswer::of(&found, catalog))?)
 }

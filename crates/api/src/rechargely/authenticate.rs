@@ -1,16 +1,16 @@
-//! The door: what the headers say, who calls, and the headers that each answer carries.
+//! Authentication by access token, the channel, and the headers of every answer.
 //!
-//! Order: headers that contradict themselves and the channel (400), the token (401), the rate
-//! (429), then fields. Invariant: nothing about its fields is told to a stranger, and no password,
-//! token or code is ever logged.
+//! Checks run in this order: contradictory headers and the channel (400), the token (401), the rate
+//! (429), then the fields. Invariant: a caller without a valid token learns nothing about its
+//! fields, and no password, token or code is ever logged.
 
 use super::ApiState;
 use super::headers::{self, Channel};
 use super::refusals::{self, ApiError};
-use crate::extract::answer::{Answer, add_quota, add_simulated};
+use crate::extract::answer::{Answer, add_quota_headers, add_simulated_header};
 use crate::extract::{address, work};
 use axum::extract::FromRequestParts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use domain::Environment;
 use engine::{Caller, Quota};
 use http::header::WWW_AUTHENTICATE;
@@ -19,21 +19,21 @@ use http::{HeaderValue, StatusCode};
 use std::net::IpAddr;
 use tracing::{Span, field, info_span};
 
-/// A customer who was let in with an access token.
+/// A customer with a valid access token: the extractor of the routes that need one.
 #[derive(Debug)]
 pub(super) struct Authenticated {
-    /// Who.
+    /// Account, environment and session.
     pub caller: Caller,
-    /// From where.
+    /// The client's address.
     pub from: IpAddr,
     channel: Channel,
     quota: Option<Quota>,
 }
 
-/// Somebody who needs no access token.
+/// A caller without an access token: the extractor of the public routes.
 #[derive(Debug)]
 pub(super) struct Anonymous {
-    /// From where.
+    /// The client's address.
     pub from: IpAddr,
     channel: Channel,
 }
@@ -42,10 +42,10 @@ impl FromRequestParts<ApiState> for Anonymous {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Anonymous, Response> {
-        let channel = headers::agree(&parts.headers)
+        let channel = headers::check_duplicates(&parts.headers)
             .and_then(|()| headers::channel(&parts.headers))
-            .map_err(|no| responded(refusals::answer(&no)))?;
-        let from = address::of(parts, &api.settings.trusted_proxies);
+            .map_err(|error| to_response(refusals::answer(&error)))?;
+        let from = address::of_client(parts, &api.settings.trusted_proxies);
         Ok(Anonymous { from, channel })
     }
 }
@@ -63,10 +63,10 @@ impl FromRequestParts<ApiState> for Authenticated {
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { caller, from, channel, quota }).map_err(
             |refusal| {
-                tracing::info!(code = refusal.code(), %from, "not let in");
-                let mut response = responded(refusals::answer(&ApiError::Refusal(refusal)));
+                tracing::info!(code = refusal.code(), %from, "access refused");
+                let mut response = to_response(refusals::answer(&ApiError::Refusal(refusal)));
                 if let Some(quota) = quota {
-                    add_quota(response.headers_mut(), quota);
+                    add_quota_headers(response.headers_mut(), quota);
                 }
                 response
             },
@@ -75,8 +75,9 @@ impl FromRequestParts<ApiState> for Authenticated {
 }
 
 impl Authenticated {
-    /// Does the work within a span of the log, and dresses its answer. `route` names the work.
-    pub(super) async fn serve(
+    /// Runs the handler's `work` in a tracing span with this `route`, and adds the account's
+    /// headers to its answer.
+    pub(super) async fn respond(
         self,
         api: &ApiState,
         route: &'static str,
@@ -86,61 +87,62 @@ impl Authenticated {
         let span = info_span!(
             "rechargely",
             route,
-            channel = self.channel.word(),
+            channel = self.channel.as_str(),
             account = account.0,
             environment = environment.code(),
             session = session.map(|s| s.0),
             number = field::Empty,
         );
-        let answer = work::answered(work, span, ApiError::InternalError, refusals::answer).await;
-        let mut response = responded(answer);
+        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let mut response = to_response(answer);
         if let Some(quota) = self.quota {
-            add_quota(response.headers_mut(), quota);
+            add_quota_headers(response.headers_mut(), quota);
         }
-        add_simulated(response.headers_mut(), &api.engine, environment);
+        add_simulated_header(response.headers_mut(), &api.engine, environment);
         response
     }
 }
 
 impl Anonymous {
-    /// Does the work within a span of the log, and dresses its answer. `route` names the work.
-    pub(super) async fn serve(
+    /// Runs the handler's `work` in a tracing span with this `route`, and renders its answer.
+    pub(super) async fn respond(
         self,
         api: &ApiState,
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let span = self.span(route);
-        let answer = work::answered(work, span, ApiError::InternalError, refusals::answer).await;
-        let mut response = responded(answer);
-        // Whoever is not logged in looks at what is sold live.
-        add_simulated(response.headers_mut(), &api.engine, Environment::Live);
+        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let mut response = to_response(answer);
+        // A public route shows the live environment.
+        add_simulated_header(response.headers_mut(), &api.engine, Environment::Live);
         response
     }
 
-    /// As [`Anonymous::serve`], counted against the searches of its address.
-    pub(super) async fn search(
+    /// As [`Anonymous::respond`], for the route `search`, whose calls are limited for each client
+    /// address.
+    pub(super) async fn respond_to_search(
         self,
         api: &ApiState,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let quota = match api.engine.may_search(self.from) {
             Ok(quota) => quota,
-            Err(refusal) => return responded(refusals::answer(&ApiError::Refusal(refusal))),
+            Err(refusal) => return to_response(refusals::answer(&ApiError::Refusal(refusal))),
         };
-        let mut response = self.serve(api, "search", work).await;
-        add_quota(response.headers_mut(), quota);
+        let mut response = self.respond(api, "search", work).await;
+        add_quota_headers(response.headers_mut(), quota);
         response
     }
 
     fn span(&self, route: &'static str) -> Span {
-        info_span!("rechargely", route, channel = self.channel.word(), from = %self.from)
+        info_span!("rechargely", route, channel = self.channel.as_str(), from = %self.from)
     }
 }
 
-/// As HTTP; whoever must log in (again) is told how (RFC 9110, 15.5.2).
-fn responded(answer: Answer) -> Response {
-    let mut response = answer.respond();
+/// The response; a 401 has the header `WWW-Authenticate` (RFC 9110, 15.5.2).
+fn to_response(answer: Answer) -> Response {
+    let mut response = answer.into_response();
     if response.status() == StatusCode::UNAUTHORIZED {
         let bearer = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(WWW_AUTHENTICATE, bearer);

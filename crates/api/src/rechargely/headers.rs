@@ -1,6 +1,6 @@
 //! The headers of the rechargely document: the bearer token and the channel.
 //!
-//! Invariant: a header that came twice and says two things is read as neither.
+//! Invariant: a header that was sent twice with different values is refused, never interpreted.
 
 use super::refusals::ApiError;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -8,28 +8,28 @@ use http::{HeaderMap, HeaderName};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-channel-id");
 
-/// By what a customer came.
+/// The channel that a customer uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
-    /// A browser; also whoever does not say.
+    /// A browser; also the default.
     Web,
-    /// An app.
+    /// A mobile app.
     App,
-    /// A program.
+    /// Another program.
     Api,
-    /// A till.
+    /// A point of sale.
     Pos,
-    /// A phone's menu.
+    /// The USSD menu of a phone.
     Ussd,
 }
 
 impl Channel {
-    /// Each.
+    /// Every channel, in the document's order.
     pub(super) const ALL: [Channel; 5] =
         [Channel::Web, Channel::App, Channel::Api, Channel::Pos, Channel::Ussd];
 
-    /// The document's word.
-    pub(super) const fn word(self) -> &'static str {
+    /// Its name in the document.
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Channel::Web => "WEB",
             Channel::App => "APP",
@@ -40,8 +40,8 @@ impl Channel {
     }
 }
 
-/// Refuses headers that contradict themselves (CONTRACT B-22).
-pub(super) fn agree(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses a header that was sent twice with different values (CONTRACT B-22).
+pub(super) fn check_duplicates(headers: &HeaderMap) -> Result<(), ApiError> {
     let named = [
         (CONTENT_TYPE, "Content-Type"),
         (AUTHORIZATION, "Authorization"),
@@ -51,21 +51,22 @@ pub(super) fn agree(headers: &HeaderMap) -> Result<(), ApiError> {
         let mut values = headers.get_all(header).iter();
         let Some(first) = values.next() else { continue };
         if values.any(|other| other != first) {
-            return Err(ApiError::HeaderTwice(name));
+            return Err(ApiError::DuplicateHeader(name));
         }
     }
     Ok(())
 }
 
-/// By what the request came (CONTRACT B-03).
+/// The channel of a request (CONTRACT B-03).
 pub(super) fn channel(headers: &HeaderMap) -> Result<Channel, ApiError> {
     let Some(value) = headers.get(CHANNEL) else { return Ok(Channel::Web) };
-    let word = value.as_bytes().trim_ascii();
-    let channel = Channel::ALL.into_iter().find(|c| c.word().as_bytes().eq_ignore_ascii_case(word));
-    channel.ok_or(ApiError::Channel)
+    let name = value.as_bytes().trim_ascii();
+    let is_named = |channel: &Channel| channel.as_str().as_bytes().eq_ignore_ascii_case(name);
+    let channel = Channel::ALL.into_iter().find(is_named);
+    channel.ok_or(ApiError::InvalidChannel)
 }
 
-/// The access token; none if there is none, or something else than a token.
+/// The bearer token; `None` if the header is missing or is not a bearer token.
 pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim_start();
@@ -118,11 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_twice_must_be_the_same() {
-        let twice = |name, first, second| agree(&headers(&[(name, first), (name, second)]));
+    fn a_header_that_is_sent_twice_must_have_one_value() {
+        let twice =
+            |name, first, second| check_duplicates(&headers(&[(name, first), (name, second)]));
         for name in ["content-type", "authorization", "x-channel-id"] {
             assert!(twice(name, "a", "a").is_ok(), "{name}");
-            assert!(matches!(twice(name, "a", "b"), Err(ApiError::HeaderTwice(_))), "{name}");
+            assert!(matches!(twice(name, "a", "b"), Err(ApiError::DuplicateHeader(_))), "{name}");
         }
         assert!(twice("accept", "a", "b").is_ok());
     }

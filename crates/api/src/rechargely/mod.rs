@@ -1,8 +1,8 @@
-//! The rechargely face: the API that customers call with a login, under `/api/wallet/v1`.
+//! The rechargely dialect: the API that customers call with a login, under `/api/wallet/v1`.
 //!
-//! Written to the document in the seed, literally; `openapi` lists what it leaves open as *Known
-//! quirks*. Invariant: a token is checked before a field is read, and only an authorised quote
-//! moves money.
+//! It follows the document in the seed literally; `openapi` lists the points that the document
+//! leaves open as *Known quirks*. Invariant: a token is checked before a field is read, and only an
+//! authorised quote moves money.
 
 mod authenticate;
 mod headers;
@@ -16,8 +16,8 @@ mod wire;
 pub use crate::Settings;
 pub use pushes::PushTexts;
 
+use crate::extract::answer::Answer;
 use crate::extract::describe;
-use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use engine::Engine;
@@ -27,12 +27,12 @@ use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Where the API lives.
+/// The path of the API.
 const BASE: &str = "/api/wallet/v1";
-/// What is this face's own, though nothing is served there.
-const AROUND: &str = "/api/wallet";
+/// Paths below this one belong to the dialect too: they get its errors, not a page.
+const PARENT: &str = "/api/wallet";
 
-/// What every route needs.
+/// The state of every route.
 #[derive(Clone)]
 struct ApiState {
     engine: Engine,
@@ -43,13 +43,13 @@ struct ApiState {
 pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     let (routes, document) = described(&settings.base_url);
     let api = ApiState { engine, settings: Arc::new(settings) };
-    let serve = get(async move || describe::served(document));
+    let serve = get(async move || describe::serve(document));
     routes.with_state(api).route("/openapi/rechargely.json", serve)
 }
 
 /// The routes and the document that describes them.
 fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
-    let (people, of_people) = OpenApiRouter::default()
+    let (people, people_document) = OpenApiRouter::default()
         .routes(routes!(people::authenticate))
         .routes(routes!(people::register))
         .routes(routes!(people::confirm_registration))
@@ -58,48 +58,48 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
         .routes(routes!(people::change_password))
         .routes(routes!(people::log_out))
         .split_for_parts();
-    let (products, of_products) = OpenApiRouter::default()
+    let (products, products_document) = OpenApiRouter::default()
         .routes(routes!(products::search))
         .routes(routes!(products::categories))
         .routes(routes!(products::products))
         .routes(routes!(products::providers))
         .split_for_parts();
-    let (payments, of_payments) = OpenApiRouter::default()
+    let (payments, payments_document) = OpenApiRouter::default()
         .routes(routes!(payments::pre_auth))
         .routes(routes!(payments::auth))
         .routes(routes!(payments::payments))
         .routes(routes!(payments::payment))
         .routes(routes!(payments::resend))
         .split_for_parts();
-    let (wallet, of_wallet) = OpenApiRouter::default()
+    let (wallet, wallet_document) = OpenApiRouter::default()
         .routes(routes!(wallet::balances))
         .routes(routes!(wallet::statement))
         .split_for_parts();
-    let mut api = of_people;
-    for part in [of_products, of_payments, of_wallet] {
-        api.merge(part);
+    let mut document = people_document;
+    for part in [products_document, payments_document, wallet_document] {
+        document.merge(part);
     }
-    let document = openapi::document(api, base_url);
-    // CONTRACT B-01: the document writes payments with `/v1` in front, behind a base that has it.
+    let document = openapi::document(document, base_url);
+    // CONTRACT B-01: the document's base path ends with `/v1`, and its payment paths begin with it.
     let twice = axum::Router::new().nest("/v1", payments.clone());
-    let served = people.merge(products).merge(payments).merge(wallet).merge(twice);
-    (around(served), document)
+    let routes = people.merge(products).merge(payments).merge(wallet).merge(twice);
+    (below_parent(routes), document)
 }
 
-/// The routes at their place, and this face's own words for all that is missing there.
-fn around(served: axum::Router<ApiState>) -> axum::Router<ApiState> {
-    let served = served
-        .method_not_allowed_fallback(async || refusals::answer(&ApiError::Method).respond())
-        .fallback(no_path);
-    // A nested router does not see its own path with a slash at the end.
+/// The routes at their path; any other path below [`PARENT`] gets an error of this dialect.
+fn below_parent(routes: axum::Router<ApiState>) -> axum::Router<ApiState> {
+    let routes = routes
+        .method_not_allowed_fallback(async || refusals::answer(&ApiError::MethodNotAllowed))
+        .fallback(route_not_found);
+    // A nested router does not match its own path with a slash at the end.
     axum::Router::new()
-        .nest(BASE, served)
-        .route(&format!("{BASE}/"), any(no_path))
-        .route(AROUND, any(no_path))
-        .route(&format!("{AROUND}/"), any(no_path))
-        .route(&format!("{AROUND}/{{*rest}}"), any(no_path))
+        .nest(BASE, routes)
+        .route(&format!("{BASE}/"), any(route_not_found))
+        .route(PARENT, any(route_not_found))
+        .route(&format!("{PARENT}/"), any(route_not_found))
+        .route(&format!("{PARENT}/{{*rest}}"), any(route_not_found))
 }
 
-async fn no_path() -> Response {
-    refusals::answer(&ApiError::Path).respond()
+async fn route_not_found() -> Answer {
+    refusals::answer(&ApiError::RouteNotFound)
 }

@@ -1,6 +1,6 @@
-//! The OpenAPI 3.1 document: what all routes share, added to what each says of itself.
+//! The OpenAPI 3.1 document: the descriptions of the routes, and what all routes have in common.
 //!
-//! The errors' examples are the real answers: they come from `refusals`.
+//! The examples of errors are real answers: they come from `refusals`.
 
 use super::BASE;
 use super::headers::Channel;
@@ -16,15 +16,15 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Response};
 use utoipa::{PartialSchema, ToSchema};
 
-/// What the document says first: how the API works, its codes, its known quirks.
+/// The document's introduction: how the API works, its codes, its known quirks.
 const DESCRIPTION: &str = include_str!("openapi.md");
 
-/// The access token, as the document of OpenAPI calls it.
+/// The name of the access token's security scheme.
 const TOKEN: &str = "bearerAuth";
 
-/// The whole document, written once.
+/// The whole document, serialized once.
 pub(super) fn document(api: OpenApi, base_url: &str) -> Bytes {
-    let mut document = OpenApi::default().nest(BASE, shared(api));
+    let mut document = OpenApi::default().nest(BASE, with_common_parts(api));
     document.info = InfoBuilder::new()
         .title("Saldo wallet API")
         .version(env!("CARGO_PKG_VERSION"))
@@ -47,12 +47,12 @@ pub(super) fn document(api: OpenApi, base_url: &str) -> Bytes {
         .build();
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
     document.components = Some(components);
-    describe::written(document, base_url)
+    describe::serialize(document, base_url)
 }
 
-/// What an operation does, as far as its errors depend on it.
+/// What an operation does, as far as its errors and headers depend on it.
 #[derive(Clone, Copy, Default)]
-struct Does {
+struct Actions {
     is_public: bool,
     read_fields: bool,
     read_body: bool,
@@ -67,94 +67,95 @@ struct Does {
     show_wallet: bool,
 }
 
-impl Does {
-    fn of(operation: &Operation) -> Does {
-        let nothing = Does::default();
-        let body = Does { read_fields: true, read_body: true, ..nothing };
-        let query = Does { read_fields: true, ..nothing };
-        let open = Does { is_public: true, ..body };
+impl Actions {
+    fn of(operation: &Operation) -> Actions {
+        let nothing = Actions::default();
+        let body = Actions { read_fields: true, read_body: true, ..nothing };
+        let query = Actions { read_fields: true, ..nothing };
+        let open = Actions { is_public: true, ..body };
         match operation.operation_id.as_deref() {
-            Some("authenticate") => Does { log_in: true, ..open },
+            Some("authenticate") => Actions { log_in: true, ..open },
             Some("register" | "forgot_password") => open,
-            Some("confirm_registration" | "reset_password") => Does { type_code: true, ..open },
-            Some("change_password") => Does { log_in: true, ..body },
-            Some("search") => Does { is_public: true, ..query },
-            Some("products") => Does { find_category: true, ..nothing },
-            Some("providers") => Does { find_provider: true, ..nothing },
-            Some("pre_auth") => Does { quote: true, ..body },
-            Some("auth") => Does { charge: true, find_payment: true, ..body },
+            Some("confirm_registration" | "reset_password") => Actions { type_code: true, ..open },
+            Some("change_password") => Actions { log_in: true, ..body },
+            Some("search") => Actions { is_public: true, ..query },
+            Some("products") => Actions { find_category: true, ..nothing },
+            Some("providers") => Actions { find_provider: true, ..nothing },
+            Some("pre_auth") => Actions { quote: true, ..body },
+            Some("auth") => Actions { charge: true, find_payment: true, ..body },
             Some("payments") => query,
-            Some("payment") => Does { find_payment: true, ..nothing },
-            Some("resend") => Does { find_payment: true, send_again: true, ..nothing },
-            Some("balances" | "statement") => Does { show_wallet: true, ..query },
+            Some("payment") => Actions { find_payment: true, ..nothing },
+            Some("resend") => Actions { find_payment: true, send_again: true, ..nothing },
+            Some("balances" | "statement") => Actions { show_wallet: true, ..query },
             Some(_) | None => nothing,
         }
     }
 }
 
-impl Does {
-    /// Whether it is the search, whose calls are counted though nobody is logged in.
+impl Actions {
+    /// Whether it is the public search, whose calls are counted for each client address.
     const fn is_search(self) -> bool {
         self.is_public && !self.read_body
     }
 }
 
 /// Adds the token, the channel, errors and headers to every operation.
-fn shared(mut api: OpenApi) -> OpenApi {
+fn with_common_parts(mut api: OpenApi) -> OpenApi {
     for item in api.paths.paths.values_mut() {
         let PathItem { get, post, .. } = item;
         for operation in [get, post].into_iter().flatten() {
-            finish(operation, Does::of(operation));
+            complete(operation, Actions::of(operation));
         }
     }
     api
 }
 
-fn finish(operation: &mut Operation, does: Does) {
+fn complete(operation: &mut Operation, actions: Actions) {
     let token: [&str; 0] = [];
-    operation.security = Some(match does.is_public {
+    operation.security = Some(match actions.is_public {
         true => vec![SecurityRequirement::default()],
         false => vec![SecurityRequirement::new(TOKEN, token)],
     });
     operation.parameters.get_or_insert_default().push(RefOr::T(channel()));
-    let answers = door(does).into_iter().chain(fields(does)).map(|no| refusals::answer(&no));
+    let errors = errors_of_every_request(actions).into_iter().chain(errors_of_actions(actions));
+    let answers = errors.map(|error| refusals::answer(&error));
     describe::add_errors(operation, answers, &ErrorBody::name());
     for (status, response) in operation.responses.responses.iter_mut() {
         if let RefOr::T(response) = response {
-            add_headers(status, response, does);
+            add_headers(status, response, actions);
         }
     }
 }
 
-/// What can be answered before a field is read, and whatever happens.
-fn door(does: Does) -> Vec<ApiError> {
+/// The errors that are possible before a field is read, or at any time.
+fn errors_of_every_request(actions: Actions) -> Vec<ApiError> {
     let mut all = vec![
-        ApiError::HeaderTwice("X-Channel-Id"),
-        ApiError::Channel,
-        ApiError::Method,
-        ApiError::InternalError,
+        ApiError::DuplicateHeader("X-Channel-Id"),
+        ApiError::InvalidChannel,
+        ApiError::MethodNotAllowed,
+        ApiError::Internal,
     ];
     let mut refusals =
         vec![Refusal::TooFast { retry_after_s: 13 }, Refusal::Unavailable { retry_after_s: 2 }];
-    if !does.is_public {
+    if !actions.is_public {
         refusals.extend([Refusal::TokenInvalid, Refusal::AccountInactive]);
     }
     all.extend(refusals.into_iter().map(ApiError::Refusal));
     all
 }
 
-/// What can be answered once fields are read.
-fn fields(does: Does) -> Vec<ApiError> {
-    let Does { read_fields, read_body, log_in, type_code, quote, charge, .. } = does;
+/// The errors that are possible after the fields are read.
+fn errors_of_actions(actions: Actions) -> Vec<ApiError> {
+    let Actions { read_fields, read_body, log_in, type_code, quote, charge, .. } = actions;
     let mut refusals = Vec::new();
     if read_fields {
-        refusals.push(Refusal::Invalid(vec![complaint(does)]));
+        refusals.push(Refusal::Invalid(vec![sample_field_error(actions)]));
     }
     if log_in {
         refusals.push(Refusal::LogInFailed);
     }
-    // Whoever has a token was told at the door.
-    if log_in && does.is_public {
+    // With a token this error is possible before the fields are read, and already listed.
+    if log_in && actions.is_public {
         refusals.push(Refusal::AccountInactive);
     }
     if type_code {
@@ -172,62 +173,61 @@ fn fields(does: Does) -> Vec<ApiError> {
         let available = Money::new(1_234, Currency::USD);
         refusals.extend([Refusal::Short { available }, Refusal::QuoteExpired]);
     }
-    if quote || charge || does.send_again {
+    if quote || charge || actions.send_again {
         refusals.push(Refusal::Uncertain);
     }
-    if does.send_again {
+    if actions.send_again {
         let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
         refusals.push(Refusal::NotPossible { because });
     }
-    if does.find_payment {
+    if actions.find_payment {
         refusals.push(Refusal::PurchaseUnknown);
     }
-    if quote || charge || does.show_wallet {
+    if quote || charge || actions.show_wallet {
         refusals.push(Refusal::NoWallet);
     }
     let mut all: Vec<ApiError> = refusals.into_iter().map(ApiError::Refusal).collect();
-    if does.find_category {
-        all.push(ApiError::Category);
+    if actions.find_category {
+        all.push(ApiError::CategoryNotFound);
     }
-    if does.find_provider {
-        all.push(ApiError::Provider);
+    if actions.find_provider {
+        all.push(ApiError::ProviderNotFound);
     }
     if read_body {
         all.extend(
-            [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong]
-                .map(ApiError::BodyError),
+            [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong].map(ApiError::Body),
         );
     }
     all
 }
 
-/// A field that the operation may find wrong.
-fn complaint(does: Does) -> FieldError {
-    let (field, says) = match does {
-        Does { quote: true, .. } => ("amount", "must be more than 0."),
-        Does { charge: true, .. } => ("preAuthToken", "is required."),
-        Does { log_in: true, is_public: true, .. } => ("fcmToken", "is required."),
-        Does { log_in: true, .. } => ("newPassword", "A password has 8 to 128 characters."),
-        Does { type_code: true, .. } => ("code", "is required."),
-        Does { read_body: true, .. } => ("email", "is required."),
-        Does { is_public: true, .. } => ("query", "is required."),
-        Does { show_wallet: true, .. } => ("currency", "must be an ISO 4217 code, like USD."),
-        Does { .. } => ("limit", "must be 1 to 100."),
+/// An error that the operation may answer about one of its fields.
+fn sample_field_error(actions: Actions) -> FieldError {
+    let (field, message) = match actions {
+        Actions { quote: true, .. } => ("amount", "must be more than 0."),
+        Actions { charge: true, .. } => ("preAuthToken", "is required."),
+        Actions { log_in: true, is_public: true, .. } => ("fcmToken", "is required."),
+        Actions { log_in: true, .. } => ("newPassword", "A password has 8 to 128 characters."),
+        Actions { type_code: true, .. } => ("code", "is required."),
+        Actions { read_body: true, .. } => ("email", "is required."),
+        Actions { is_public: true, .. } => ("query", "is required."),
+        Actions { show_wallet: true, .. } => ("currency", "must be an ISO 4217 code, like USD."),
+        Actions { .. } => ("limit", "must be 1 to 100."),
     };
-    FieldError { field, says: says.to_owned() }
+    FieldError { field, says: message.to_owned() }
 }
 
-fn add_headers(status: &str, response: &mut Response, does: Does) {
-    if !does.is_public && !matches!(status, "401" | "405" | "500") {
-        describe::add_quota(response);
+fn add_headers(status: &str, response: &mut Response, actions: Actions) {
+    if !actions.is_public && !matches!(status, "401" | "405" | "500") {
+        describe::add_account_headers(response);
     }
-    if does.is_search() && status == "200" {
-        describe::add_quota(response);
+    if actions.is_search() && status == "200" {
+        describe::add_account_headers(response);
     }
     describe::add_header(response, "Cache-Control", Type::String, "`no-store`.");
     if status == "401" {
-        let says = "`Bearer`: log in again.";
-        describe::add_header(response, "WWW-Authenticate", Type::String, says);
+        let text = "`Bearer`: log in again.";
+        describe::add_header(response, "WWW-Authenticate", Type::String, text);
     }
     if matches!(status, "429" | "503") {
         describe::add_header(response, "Retry-After", Type::Integer, "Seconds to wait.");
@@ -235,34 +235,34 @@ fn add_headers(status: &str, response: &mut Response, does: Does) {
 }
 
 fn channel() -> Parameter {
-    let words = Channel::ALL.map(Channel::word);
+    let channels = Channel::ALL.map(Channel::as_str);
     ParameterBuilder::new()
         .name("X-Channel-Id")
         .parameter_in(ParameterIn::Header)
         .description(Some("By what the customer came; `WEB` unless you say so."))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words))))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(channels))))
         .build()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::wire::request;
-    use crate::wire::fields::SentFields;
+    use crate::wire::fields::RawFields;
     use serde_json::Value;
     use std::collections::BTreeSet;
 
     #[test]
     fn every_code_is_listed() {
-        let says = super::DESCRIPTION;
+        let text = super::DESCRIPTION;
         for code in super::super::refusals::CODES {
-            assert!(says.contains(&format!("`{code}`")), "{code}");
+            assert!(text.contains(&format!("`{code}`")), "{code}");
         }
-        assert!(says.contains("Known quirks"));
+        assert!(text.contains("Known quirks"));
     }
 
-    /// Every operation has its answers, each with a schema and a real example.
+    /// Every operation lists its answers, each with a schema and every error with an example.
     #[test]
-    fn every_operation_is_described_whole() {
+    fn every_operation_is_described_completely() {
         let (_, document) = super::super::described("https://saldo.example");
         let document: Value = serde_json::from_slice(&document).unwrap();
         let mut ids = Vec::new();
@@ -294,26 +294,26 @@ mod tests {
         }
     }
 
-    /// The forms require what the readers miss, no more and no less.
+    /// The forms require exactly the fields whose absence is an error.
     #[test]
-    fn forms_require_the_fields_that_are_missed() {
+    fn forms_require_the_required_fields() {
         let (_, document) = super::super::described("");
         let document: Value = serde_json::from_slice(&document).unwrap();
-        let none = SentFields::default();
-        for (form, wrong) in [
+        let none = RawFields::default();
+        for (form, error) in [
             ("LogInRequest", request::log_in(&none).err()),
             ("PreAuthRequest", request::pre_auth(&none, None).err()),
             ("AuthRequest", request::auth(&none).err()),
             ("RegisterRequest", request::registration(&none).err()),
             ("ConfirmRequest", request::confirmation(&none).err()),
             ("PasswordChangeRequest", request::password_change(&none).err()),
-            ("PasswordForgotRequest", request::forgotten(&none).err()),
+            ("PasswordForgotRequest", request::forgotten_password(&none).err()),
             ("PasswordResetRequest", request::password_reset(&none).err()),
         ] {
-            let missed: BTreeSet<_> = wrong.unwrap().0.iter().map(|c| c.field).collect();
+            let missing: BTreeSet<_> = error.unwrap().0.iter().map(|c| c.field).collect();
             let required = &document["components"]["schemas"][form]["required"];
             let required = required.as_array().unwrap().iter();
-            assert_eq!(required.map(|f| f.as_str().unwrap()).collect::<BTreeSet<_>>(), missed);
+            assert_eq!(required.map(|f| f.as_str().unwrap()).collect::<BTreeSet<_>>(), missing);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What an app is shown about a payment, as a push: that it was delivered, failed or was called off.
+//! The push notifications about a payment: delivered, failed, cancelled or reversed.
 //!
-//! Invariant: no token, no name and no whole number stands in a push: a locked screen shows it to
-//! everybody.
+//! Invariant: a push contains no meter token, no customer's name and no complete number, because a
+//! locked screen shows it to everybody.
 
 use super::wire::ids;
-use super::wire::status::{Status, standing};
+use super::wire::status::{Status, status_text};
 use domain::catalog::number::masked;
 use domain::catalog::product::Part;
 use domain::purchase::ReferenceScope;
@@ -12,7 +12,7 @@ use domain::{Catalog, Purchase, State};
 use engine::Words;
 use std::collections::BTreeMap;
 
-/// Finds the words for payments of this face; others are not its own.
+/// Renders the pushes of payments that were made in this dialect; other purchases have none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PushTexts;
 
@@ -26,8 +26,8 @@ impl engine::PushRenderer for PushTexts {
         }
         let name = purchase.product.as_deref();
         let product = name.and_then(|name| catalog.product_by_name(name));
-        let what = product.map_or(purchase.operator.as_str(), |product| product.title.as_str());
-        let payment = format!("{what}, {} for {}", purchase.amount, masked(&purchase.recipient));
+        let title = product.map_or(purchase.operator.as_str(), |product| product.title.as_str());
+        let payment = format!("{title}, {} for {}", purchase.amount, masked(&purchase.recipient));
         let has_tokens =
             product.is_some_and(|p| p.receipt.iter().any(|line| line.part == Part::Tokens));
         let (title, body) = match state {
@@ -55,7 +55,7 @@ impl engine::PushRenderer for PushTexts {
             | State::InDoubt
             | State::WithStaff => return None,
         };
-        let data = data(purchase, standing(state).status);
+        let data = data(purchase, status_text(state).status);
         Some(Words { title: title.to_owned(), body, data })
     }
 }
@@ -65,7 +65,7 @@ fn data(purchase: &Purchase, status: Status) -> BTreeMap<String, String> {
     [
         ("requestId", purchase.reference.clone()),
         ("transactionReference", reference),
-        ("status", status.word().to_owned()),
+        ("status", status.as_str().to_owned()),
     ]
     .map(|(name, text)| (name.to_owned(), text))
     .into()
@@ -76,25 +76,24 @@ mod tests {
     use super::*;
     use crate::irecharge::fixture;
     use engine::PushRenderer as _;
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     #[test]
-    fn an_app_is_told_what_became_of_it() {
+    fn each_final_state_has_a_push() {
         let catalog = Catalog::default();
-        let mut told = String::new();
+        let mut all = String::new();
         for state in State::ALL {
             let mut purchase = fixture::purchase(state);
-            assert_eq!(PushTexts.words(&purchase, state, &catalog), None, "another face's");
+            assert_eq!(
+                PushTexts.words(&purchase, state, &catalog),
+                None,
+                "a purchase of the other dialect"
+            );
             purchase.scope = ReferenceScope::Rechargely;
             if let Some(Words { title, body, data }) = PushTexts.words(&purchase, state, &catalog) {
-                told += &format!("{title}. {body} {data:?}\n");
+                all += &format!("{title}. {body} {data:?}\n");
             }
         }
-        expect![[r#"
-            Payment completed. GP, 10.00 BDT for 017****5678: it was delivered. {"requestId": "BILL-026401", "status": "COMPLETED", "transactionReference": "TXN-2026-00000021"}
-            Payment failed. GP, 10.00 BDT for 017****5678: nothing was delivered. Your money is back in the wallet. {"requestId": "BILL-026401", "status": "FAILED", "transactionReference": "TXN-2026-00000021"}
-            Payment cancelled. GP, 10.00 BDT for 017****5678: it was called off or expired. Nothing was charged. {"requestId": "BILL-026401", "status": "CANCELLED", "transactionReference": "TXN-2026-00000021"}
-            Payment reversed. GP, 10.00 BDT for 017****5678: the provider took it back. Your money is back in the wallet. {"requestId": "BILL-026401", "status": "CANCELLED", "transactionReference": "TXN-2026-00000021"}
-        "#]].assert_eq(&told);
+        expect_file!["pushes.txt"].assert_eq(&all);
     }
 }

@@ -1,4 +1,4 @@
-//! "No" in the words of the rechargely document: one match from refusals to status and text.
+//! The errors of the rechargely document: one match from refusals to status and text.
 //!
 //! Invariant: every error has the documented `message` and a stable `code`; the message says what
 //! happened, what it means for the money and what to do next.
@@ -15,27 +15,27 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Why there is no answer of the wished kind.
+/// Every error that a request of this dialect may get.
 #[derive(Debug)]
 pub(super) enum ApiError {
-    /// The engine's reason, or fields that are wrong.
+    /// A refusal of the engine, or invalid fields.
     Refusal(Refusal),
     /// The body cannot be read.
-    BodyError(BodyError),
-    /// A header came twice and says two things.
-    HeaderTwice(&'static str),
+    Body(BodyError),
+    /// A header was sent twice with different values.
+    DuplicateHeader(&'static str),
     /// `X-Channel-Id` names no channel.
-    Channel,
+    InvalidChannel,
     /// There is no such category.
-    Category,
-    /// No product goes by this reference name.
-    Provider,
-    /// The path exists, but not with this method.
-    Method,
+    CategoryNotFound,
+    /// No product has this reference name.
+    ProviderNotFound,
+    /// The path does not take this method.
+    MethodNotAllowed,
     /// There is no such path.
-    Path,
-    /// Our own failure.
-    InternalError,
+    RouteNotFound,
+    /// A failure of ours.
+    Internal,
 }
 
 impl From<Refusal> for ApiError {
@@ -45,26 +45,26 @@ impl From<Refusal> for ApiError {
 }
 
 impl From<InvalidFields> for ApiError {
-    fn from(InvalidFields(complaints): InvalidFields) -> ApiError {
-        ApiError::Refusal(Refusal::Invalid(complaints))
+    fn from(InvalidFields(field_errors): InvalidFields) -> ApiError {
+        ApiError::Refusal(Refusal::Invalid(field_errors))
     }
 }
 
 impl From<BodyError> for ApiError {
-    fn from(unread: BodyError) -> ApiError {
-        ApiError::BodyError(unread)
+    fn from(error: BodyError) -> ApiError {
+        ApiError::Body(error)
     }
 }
 
 impl From<NotAnObject> for ApiError {
-    fn from(no: NotAnObject) -> ApiError {
-        ApiError::BodyError(no.into())
+    fn from(error: NotAnObject) -> ApiError {
+        ApiError::Body(error.into())
     }
 }
 
 impl From<InternalError> for ApiError {
     fn from(_: InternalError) -> ApiError {
-        ApiError::InternalError
+        ApiError::Internal
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) struct ErrorBody<'a> {
     errors: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
-/// Every code that can be answered: the documentation lists them.
+/// Every code of an error: the documentation lists them.
 #[cfg(test)]
 pub(super) const CODES: [&str; 27] = [
     "INVALID_JSON",
@@ -116,243 +116,259 @@ pub(super) const CODES: [&str; 27] = [
     "BILLER_UNAVAILABLE",
 ];
 
-/// What an error says.
+/// Status and text of an error.
 struct ErrorText {
     status: StatusCode,
     message: Cow<'static, str>,
     retry_after_s: Option<u64>,
 }
 
-fn says(status: StatusCode, message: impl Into<Cow<'static, str>>) -> ErrorText {
-    ErrorText { status, message: message.into(), retry_after_s: None }
-}
-
 impl ErrorText {
+    fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> ErrorText {
+        ErrorText { status, message: message.into(), retry_after_s: None }
+    }
+
     fn after(self, seconds: u64) -> ErrorText {
         ErrorText { retry_after_s: Some(seconds), ..self }
     }
 }
 
-/// The answer that says no.
-pub(super) fn answer(no: &ApiError) -> Answer {
-    let (code, says) = match no {
+/// The answer of an error.
+pub(super) fn answer(error: &ApiError) -> Answer {
+    let (code, status, message) = match error {
         ApiError::Refusal(refusal) => return of_refusal(refusal),
-        ApiError::BodyError(unread) => of_unread(*unread),
-        ApiError::HeaderTwice(name) => (
-            "DUPLICATE_HEADER",
-            says(
-                StatusCode::BAD_REQUEST,
-                format!(
-                    "The header {name} came twice with different values. Nothing was charged. Send it once."
-                ),
-            ),
-        ),
-        ApiError::Channel => (
+        ApiError::Body(error) => of_body_error(*error),
+        ApiError::DuplicateHeader(name) => {
+            let message = format!(
+                "The header {name} came twice with different values. Nothing was charged. Send it \
+                 once."
+            );
+            return render(
+                "\
+                           DUPLICATE_HEADER",
+                ErrorText::new(StatusCode::BAD_REQUEST, message),
+                &[],
+            );
+        }
+        ApiError::InvalidChannel => (
             "INVALID_CHANNEL",
-            says(
-                StatusCode::BAD_REQUEST,
-                "X-Channel-Id names no channel. Nothing was charged. Send WEB, APP, API, POS or USSD, or leave the header out.",
-            ),
+            StatusCode::BAD_REQUEST,
+            "X-Channel-Id names no channel. Nothing was charged. Send WEB, APP, API, POS or USSD, \
+             or leave the header out.",
         ),
-        ApiError::Category => (
+        ApiError::CategoryNotFound => (
             "CATEGORY_NOT_FOUND",
-            says(
-                StatusCode::NOT_FOUND,
-                "There is no such category. GET /products/categories lists them.",
-            ),
+            StatusCode::NOT_FOUND,
+            "There is no such category. GET /products/categories lists them.",
         ),
-        ApiError::Provider => (
+        ApiError::ProviderNotFound => (
             "PROVIDER_NOT_FOUND",
-            says(
-                StatusCode::NOT_FOUND,
-                "No product goes by this reference name. Send the refName of a product.",
-            ),
+            StatusCode::NOT_FOUND,
+            "No product goes by this reference name. Send the refName of a product.",
         ),
-        ApiError::Method => (
+        ApiError::MethodNotAllowed => (
             "METHOD_NOT_ALLOWED",
-            says(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not take this method. Nothing was charged. The header Allow names the methods it takes; the reference is at /docs.",
-            ),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This path does not take this method. Nothing was charged. The header Allow names the \
+             methods it takes; the reference is at /docs.",
         ),
-        ApiError::Path => (
+        ApiError::RouteNotFound => (
             "ROUTE_NOT_FOUND",
-            says(
-                StatusCode::NOT_FOUND,
-                "There is no such endpoint. Nothing was charged. All endpoints are listed at /docs.",
-            ),
+            StatusCode::NOT_FOUND,
+            "There is no such endpoint. Nothing was charged. All endpoints are listed at /docs.",
         ),
-        ApiError::InternalError => (
+        ApiError::Internal => (
             "INTERNAL_ERROR",
-            says(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something of ours broke, and whether a payment was made is not known. Send the same request again with the same requestId, or ask for its status: it is never charged twice.",
-            ),
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something of ours broke, and whether a payment was made is not known. Send the same \
+             request again with the same requestId, or ask for its status: it is never charged \
+             twice.",
         ),
     };
-    write(code, says, &[])
+    render(code, ErrorText::new(status, message), &[])
 }
 
-fn of_unread(unread: BodyError) -> (&'static str, ErrorText) {
-    match unread {
+const fn of_body_error(error: BodyError) -> (&'static str, StatusCode, &'static str) {
+    match error {
         BodyError::NotAnObject => (
             "INVALID_JSON",
-            says(
-                StatusCode::BAD_REQUEST,
-                "The body is not a readable JSON object. Nothing was charged. Send one JSON object in UTF-8, nested at most 32 levels deep.",
-            ),
+            StatusCode::BAD_REQUEST,
+            "The body is not a readable JSON object. Nothing was charged. Send one JSON object in \
+             UTF-8, nested at most 32 levels deep.",
         ),
         BodyError::NotJson => (
             "UNSUPPORTED_MEDIA_TYPE",
-            says(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON. Nothing was charged. Send the header Content-Type: application/json and no Content-Encoding.",
-            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must be JSON. Nothing was charged. Send the header Content-Type: \
+             application/json and no Content-Encoding.",
         ),
         BodyError::TooLong => (
             "BODY_TOO_LARGE",
-            says(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large. Nothing was charged. Send at most 64 KiB.",
-            ),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is too large. Nothing was charged. Send at most 64 KiB.",
         ),
     }
 }
 
-/// THE match: what each refusal is on this wire. Its code is the domain's.
+/// The match of all refusals: each one's status and text. Its code is defined in the domain.
 #[expect(clippy::too_many_lines, reason = "one entry per refusal; a table, not a procedure")]
-fn entry(refusal: &Refusal) -> ErrorText {
+fn text_of(refusal: &Refusal) -> ErrorText {
     match refusal {
-        // Key pairs are not asked for on this face: whoever sent one has no token.
-        Refusal::TokenInvalid | Refusal::KeysMissing | Refusal::KeysInvalid => says(
+        // This dialect has no key pairs: a caller with one has no token.
+        Refusal::TokenInvalid | Refusal::KeysMissing | Refusal::KeysInvalid => ErrorText::new(
             StatusCode::UNAUTHORIZED,
-            "The access token is missing, invalid or expired. Nothing was charged. Log in again and send Authorization: Bearer with the new token.",
+            "The access token is missing, invalid or expired. Nothing was charged. Log in again \
+             and send Authorization: Bearer with the new token.",
         ),
-        Refusal::LogInFailed => says(
+        Refusal::LogInFailed => ErrorText::new(
             StatusCode::UNAUTHORIZED,
             "The username or the password is wrong. Correct them, or ask for a new password.",
         ),
-        Refusal::AddressNotAllowed => says(
+        Refusal::AddressNotAllowed => ErrorText::new(
             StatusCode::FORBIDDEN,
             "This login may not be used from your address. Nothing was charged. Contact support.",
         ),
-        Refusal::AccountInactive => says(
+        Refusal::AccountInactive => ErrorText::new(
             StatusCode::FORBIDDEN,
             "Your account is inactive. Nothing was charged. Contact support to activate it.",
         ),
-        Refusal::NoSubscription => says(
+        Refusal::NoSubscription => ErrorText::new(
             StatusCode::FORBIDDEN,
             "Your account may not do this. Nothing was charged. Contact support.",
         ),
-        Refusal::ProductUnknown => says(
+        Refusal::ProductUnknown => ErrorText::new(
             StatusCode::NOT_FOUND,
-            "There is no such product. Nothing was charged. GET /products/products-list-category/{categoryId} lists them; send a productId or an id of the list.",
+            "There is no such product. Nothing was charged. GET \
+             /products/products-list-category/{categoryId} lists them; send a productId or an id \
+             of the list.",
         ),
-        Refusal::PurchaseUnknown => says(
+        Refusal::PurchaseUnknown => ErrorText::new(
             StatusCode::NOT_FOUND,
-            "You have no such payment. Nothing was charged. Check the requestId and the preAuthToken: they must belong together.",
+            "You have no such payment. Nothing was charged. Check the requestId and the \
+             preAuthToken: they must belong together.",
         ),
-        Refusal::ReferenceKnown(_) => says(
+        Refusal::ReferenceKnown(_) => ErrorText::new(
             StatusCode::CONFLICT,
-            "This requestId is used up: its payment was authorized, has expired, or had other fields. Nothing was charged this time. GET /transactions/{requestId} tells how it stands; start a new payment with a new requestId.",
+            "This requestId is used up: its payment was authorized, has expired, or had other \
+             fields. Nothing was charged this time. GET /transactions/{requestId} tells how it \
+             stands; start a new payment with a new requestId.",
         ),
-        Refusal::IdempotencyMismatch => says(
+        Refusal::IdempotencyMismatch => ErrorText::new(
             StatusCode::CONFLICT,
-            "This requestId came before with other fields. Nothing was charged this time. Repeat the first request unchanged, or start a new payment with a new requestId.",
+            "This requestId came before with other fields. Nothing was charged this time. Repeat \
+             the first request unchanged, or start a new payment with a new requestId.",
         ),
-        Refusal::IdempotencyRunning => says(
+        Refusal::IdempotencyRunning => ErrorText::new(
             StatusCode::CONFLICT,
-            "The first request with this requestId is still running. Nothing was charged a second time. Send the request again in a few seconds.",
+            "The first request with this requestId is still running. Nothing was charged a second \
+             time. Send the request again in a few seconds.",
         )
         .after(1),
-        Refusal::QuoteExpired => says(
+        Refusal::QuoteExpired => ErrorText::new(
             StatusCode::CONFLICT,
-            "The payment was not authorized in time, or was called off. Nothing was charged. Start a new payment with a new requestId.",
+            "The payment was not authorized in time, or was called off. Nothing was charged. Start \
+             a new payment with a new requestId.",
         ),
-        Refusal::NotPossible { because } => says(
+        Refusal::NotPossible { because } => ErrorText::new(
             StatusCode::CONFLICT,
             format!("This is not possible now. Nothing was changed. {because}"),
         ),
-        Refusal::Invalid(_) => says(
+        Refusal::Invalid(_) => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "Some fields are missing or wrong. Nothing was charged. Correct the fields named in errors and send the request again.",
+            "Some fields are missing or wrong. Nothing was charged. Correct the fields named in \
+             errors and send the request again.",
         ),
-        Refusal::ReferenceMissing => says(
+        Refusal::ReferenceMissing => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "The requestId is missing. Nothing was charged. Send one of your own that was never used before.",
+            "The requestId is missing. Nothing was charged. Send one of your own that was never \
+             used before.",
         ),
-        Refusal::BillUnknown => says(
+        Refusal::BillUnknown => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "The biller knows nobody by this billReference. Nothing was charged. Correct it and send the request again.",
+            "The biller knows nobody by this billReference. Nothing was charged. Correct it and \
+             send the request again.",
         ),
-        Refusal::Short { available } => says(
+        Refusal::Short { available } => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            format!("The wallet holds {available}, which is less than amount and fee. Nothing was charged. Top the wallet up and authorize the payment again before it expires."),
+            format!(
+                "The wallet holds {available}, which is less than amount and fee. Nothing was \
+                 charged. Top the wallet up and authorize the payment again before it expires."
+            ),
         ),
-        Refusal::NoWallet => says(
+        Refusal::NoWallet => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "You have no wallet in this currency. Nothing was charged. Choose a product whose currency you hold.",
+            "You have no wallet in this currency. Nothing was charged. Choose a product whose \
+             currency you hold.",
         ),
-        Refusal::CodeInvalid => says(
+        Refusal::CodeInvalid => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The code is wrong, used or too old. Nothing was changed. Ask for a new one.",
         ),
-        // Offers are not sold on this face.
-        Refusal::OfferUnknown => says(
+        // This dialect sells no offers.
+        Refusal::OfferUnknown => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The provider does not offer this now. Nothing was charged. Choose something else.",
         ),
-        Refusal::OfferAmount { costs } => says(
+        Refusal::OfferAmount { costs } => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!("This costs {costs}. Nothing was charged. Send exactly that amount."),
         ),
-        Refusal::IdentifiersDisagree => says(
+        Refusal::IdentifiersDisagree => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The identifiers name different payments. Nothing was changed. Send one identifier.",
         ),
-        Refusal::TooFast { retry_after_s } => says(
+        Refusal::TooFast { retry_after_s } => ErrorText::new(
             StatusCode::TOO_MANY_REQUESTS,
-            format!("Too many requests. Nothing was charged. Send the request again in {retry_after_s} seconds."),
+            format!(
+                "Too many requests. Nothing was charged. Send the request again in {retry_after_s} \
+                 seconds."
+            ),
         )
         .after(*retry_after_s),
-        Refusal::BillUnavailable { .. } | Refusal::OffersUnavailable { .. } => says(
+        Refusal::BillUnavailable { .. } | Refusal::OffersUnavailable { .. } => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The biller cannot be asked just now. Nothing was charged and the requestId is not used up. Send the same request again in a few seconds.",
+            "The biller cannot be asked just now. Nothing was charged and the requestId is not \
+             used up. Send the same request again in a few seconds.",
         )
         .after(BILLER_RETRY_S),
-        Refusal::Uncertain => says(
+        Refusal::Uncertain => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The outcome is not known yet: the store failed while it wrote. Send the same request again with the same requestId: it is never charged twice.",
+            "The outcome is not known yet: the store failed while it wrote. Send the same request \
+             again with the same requestId: it is never charged twice.",
         )
         .after(5),
-        Refusal::Halted { retry_after_s } => says(
+        Refusal::Halted { retry_after_s } => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The service was restored from a backup and sells nothing until its staff have checked what was sent before. This request charged nothing. Send the same request again later with the same requestId.",
+            "The service was restored from a backup and sells nothing until its staff have checked \
+             what was sent before. This request charged nothing. Send the same request again later \
+             with the same requestId.",
         )
         .after(*retry_after_s),
-        Refusal::Unavailable { retry_after_s } => says(
+        Refusal::Unavailable { retry_after_s } => ErrorText::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "The service is temporarily unavailable. Nothing was charged. Send the same request again.",
+            "The service is temporarily unavailable. Nothing was charged. Send the same request \
+             again.",
         )
         .after(*retry_after_s),
     }
 }
 
 fn of_refusal(refusal: &Refusal) -> Answer {
-    let complaints = if let Refusal::Invalid(complaints) = refusal { &complaints[..] } else { &[] };
-    let is_of_keys = matches!(refusal, Refusal::KeysMissing | Refusal::KeysInvalid);
-    let code = if is_of_keys { Refusal::TokenInvalid.code() } else { refusal.code() };
-    write(code, entry(refusal), complaints)
+    let field_errors =
+        if let Refusal::Invalid(field_errors) = refusal { &field_errors[..] } else { &[] };
+    let is_about_keys = matches!(refusal, Refusal::KeysMissing | Refusal::KeysInvalid);
+    let code = if is_about_keys { Refusal::TokenInvalid.code() } else { refusal.code() };
+    render(code, text_of(refusal), field_errors)
 }
 
-fn write(code: &'static str, says: ErrorText, complaints: &[FieldError]) -> Answer {
+fn render(code: &'static str, text: ErrorText, field_errors: &[FieldError]) -> Answer {
     let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for complaint in complaints {
-        errors.entry(complaint.field).or_default().push(&complaint.says);
+    for field_error in field_errors {
+        errors.entry(field_error.field).or_default().push(&field_error.says);
     }
-    let ErrorText { status, message, retry_after_s } = says;
+    let ErrorText { status, message, retry_after_s } = text;
     let body = ErrorBody { message, code, errors };
-    // Texts can always be written.
+    // Texts can always be serialized.
     let body = serde_json::to_string(&body).unwrap_or_default();
     Answer { status, body, is_replay: false, retry_after_s, code: Some(code) }
 }

@@ -1,4 +1,4 @@
-//! Amounts on the wire: read from their literal text, written as JSON numbers.
+//! Amounts on the wire: parsed from their literal text, rendered as JSON numbers.
 //!
 //! Invariant: no amount passes through a float, in either direction.
 
@@ -17,8 +17,8 @@ impl Serialize for Amount {
     }
 }
 
-/// Reads an amount's literal text (CONTRACT A-08), or says to people what is wrong with it.
-pub(crate) fn read(text: &str, currency: Currency) -> Result<Money, &'static str> {
+/// Parses the literal text of an amount (CONTRACT A-08). The error is a text for people.
+pub(crate) fn parse(text: &str, currency: Currency) -> Result<Money, &'static str> {
     Money::parse(text, currency).map_err(|error| match error {
         AmountError::Form => {
             "must be a plain decimal number: up to 9 digits, at most 2 decimals, no sign, \

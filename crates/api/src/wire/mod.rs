@@ -1,6 +1,7 @@
-//! How every dialect reads and writes values: no field's name and no rule of one is here.
+//! How every dialect parses and renders values: no name of a field and no rule of one is here.
 //!
-//! `sent` reads fields, `amount` reads and writes money, `told` writes moments and bodies.
+//! `fields` parses the fields of a request, `amount` parses and renders money, `json` renders times
+//! and bodies.
 
 pub(crate) mod amount;
 pub(crate) mod fields;

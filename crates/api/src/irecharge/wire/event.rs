@@ -1,9 +1,9 @@
-//! An event as it is sent: the body of a webhook, field by field as the document has it.
+//! The body of a webhook, field by field as the document defines it.
 //!
-//! Invariant: written once, when it happens; what is sent later is this, to the byte.
+//! Invariant: a body is rendered once, when the event happens; every delivery sends these bytes.
 
 use super::response::{Decision, status};
-use crate::wire::json::moment;
+use crate::wire::json::rfc3339;
 use domain::{Purchase, Timestamp};
 use engine::Endpoint;
 use serde::Serialize;
@@ -17,12 +17,12 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction: Option<Transaction<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<Decided>,
+    decision: Option<EventDecision>,
 }
 
-/// As [`Decision`], in the order of the document's example.
+/// A [`Decision`] with its fields in the order of the document's example.
 #[derive(Serialize)]
-struct Decided {
+struct EventDecision {
     action: Option<&'static str>,
     mode: Option<&'static str>,
 }
@@ -34,11 +34,11 @@ struct Transaction<'a> {
     status: &'static str,
 }
 
-/// What is told of a purchase as it stands.
+/// The event of a purchase in its current state.
 pub(in super::super) fn of_purchase(event: &str, purchase: &Purchase) -> String {
-    written(&Event {
+    serialize(&Event {
         event,
-        timestamp: moment(purchase.updated_at),
+        timestamp: rfc3339(purchase.updated_at),
         api_key_id: purchase.api_key.map(|key| key.0),
         user_id: purchase.key.account.0,
         transaction: Some(Transaction {
@@ -46,20 +46,20 @@ pub(in super::super) fn of_purchase(event: &str, purchase: &Purchase) -> String 
             reference: &purchase.reference,
             status: status(purchase.state),
         }),
-        decision: Some(decided(purchase)),
+        decision: Some(decision(purchase)),
     })
 }
 
-fn decided(purchase: &Purchase) -> Decided {
+fn decision(purchase: &Purchase) -> EventDecision {
     let Decision { mode, action } = Decision::of(purchase);
-    Decided { action, mode }
+    EventDecision { action, mode }
 }
 
-/// What is told of nothing.
+/// The test event, about no purchase.
 pub(in super::super) fn test(event: &str, endpoint: &Endpoint, at: Timestamp) -> String {
-    written(&Event {
+    serialize(&Event {
         event,
-        timestamp: moment(at),
+        timestamp: rfc3339(at),
         api_key_id: endpoint.key.map(|key| key.0),
         user_id: endpoint.account.0,
         transaction: None,
@@ -67,7 +67,7 @@ pub(in super::super) fn test(event: &str, endpoint: &Endpoint, at: Timestamp) ->
     })
 }
 
-fn written(event: &Event<'_>) -> String {
-    // It holds numbers and text only, which can always be written.
+fn serialize(event: &Event<'_>) -> String {
+    // Numbers and texts can always be serialized.
     serde_json::to_string(event).unwrap_or_default()
 }

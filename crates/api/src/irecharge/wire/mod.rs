@@ -1,8 +1,8 @@
-//! The words of the irecharge document: what is sent, what it asks for, what is told.
+//! The requests, responses and events of the irecharge document.
 //!
-//! `ask` makes wishes of the fields that were sent, `tell` renders purchases, `forms` documents the
-//! bodies, `event` renders what webhooks tell. Invariant: no amount passes through a float, in either
-//! direction.
+//! `request` parses fields into purchase requests, `response` renders purchases, `forms` documents
+//! the bodies of requests, `event` renders the bodies of webhooks. Invariant: no amount passes
+//! through a float, in either direction.
 
 pub(super) mod event;
 pub(super) mod forms;

@@ -1,11 +1,11 @@
-//! From what was sent to a wish: every field rule of the irecharge document.
+//! Parses fields into purchase requests and queries: every field rule of the irecharge document.
 //!
-//! Needs the catalog and the caller, no engine. Invariant: a wish that leaves here is valid in
-//! every field, and a refusal names every field that is wrong.
+//! Depends on the catalog and the caller, not on the engine. Invariant: every field of a parsed
+//! request is valid, and an error names every invalid field.
 
 use super::super::limits::IDENTIFIER_BYTES_MAX;
 use crate::wire::amount;
-use crate::wire::fields::{Field, Reader, Reported, SentFields, Value};
+use crate::wire::fields::{Field, RawFields, Reader, Reported, Value};
 use domain::catalog::kind::ServiceType;
 use domain::catalog::{Country, OfferForm, OutOfLimits, Service};
 use domain::purchase::{Details, ReferenceScope, is_reference};
@@ -15,146 +15,149 @@ use domain::{Catalog, Currency, Kind, Money, Operator, PurchaseId};
 use engine::{Caller, Idempotency, PurchaseRequest};
 
 pub(in super::super) static OPERATOR: Field =
-    Field { name: "operator", also: &["operator_code", "operator_short"] };
+    Field { name: "operator", aliases: &["operator_code", "operator_short"] };
 pub(in super::super) static NUMBER: Field = Field::new("number");
 pub(in super::super) static AMOUNT: Field = Field::new("amount");
 pub(in super::super) static REFERENCE: Field =
-    Field { name: "reference", also: &["client_reference", "clientReference"] };
+    Field { name: "reference", aliases: &["client_reference", "clientReference"] };
 pub(in super::super) static SERVICE_TYPE: Field = Field::new("service_type");
 pub(in super::super) static WEBHOOK_URL: Field =
-    Field { name: "webhook_url", also: &["recharge_webhook_url"] };
+    Field { name: "webhook_url", aliases: &["recharge_webhook_url"] };
 pub(in super::super) static TYPE: Field = Field::new("type");
 pub(in super::super) static ACCOUNT_TYPE: Field = Field::new("account_type");
 pub(in super::super) static TRANSACTION_ID: Field =
-    Field { name: "transaction_id", also: &["transactionId"] };
+    Field { name: "transaction_id", aliases: &["transactionId"] };
 static COUNTRY: Field = Field::new("country");
 static SERVICE: Field = Field::new("service");
-static SEARCH: Field = Field { name: "search", also: &["q"] };
+static SEARCH: Field = Field { name: "search", aliases: &["q"] };
 static CURRENCY: Field = Field::new("currency");
 
-/// The identifiers of offers, named as they are told and kept.
+/// The identifiers of offers. Answers and stored details use these names.
 pub(in super::super) static IDENTIFIERS: [Field; 6] = [
     Field::new("ticketId"),
-    Field { name: "offerId", also: &["offer_id"] },
-    Field { name: "campaignId", also: &["campaign_id"] },
-    Field { name: "sessionContext", also: &["session_context"] },
-    Field { name: "tranId", also: &["tran_id"] },
-    Field { name: "optInKeyword", also: &["opt_in_keyword"] },
+    Field { name: "offerId", aliases: &["offer_id"] },
+    Field { name: "campaignId", aliases: &["campaign_id"] },
+    Field { name: "sessionContext", aliases: &["session_context"] },
+    Field { name: "tranId", aliases: &["tran_id"] },
+    Field { name: "optInKeyword", aliases: &["opt_in_keyword"] },
 ];
 
-/// Ways of paying by mobile banking (CONTRACT A-16).
+/// The types of mobile banking (CONTRACT A-16).
 const TYPES: [&str; 4] = ["cash_in", "cash_out", "send_money", "payment"];
 const ACCOUNT_TYPES: [&str; 2] = ["personal", "agent"];
 
-/// A request for a purchase, read but not understood.
+/// A purchase request before parsing, with what it is validated against.
 #[derive(Debug)]
-pub(in super::super) struct Asked<'s, 'c> {
+pub(in super::super) struct RawPurchase<'s, 'c> {
     /// The body's fields.
-    pub sent: &'s SentFields<'s>,
-    /// What can be bought.
+    pub fields: &'s RawFields<'s>,
+    /// The operators and countries.
     pub catalog: &'c Catalog,
-    /// Who asks.
+    /// The authenticated caller.
     pub caller: Caller,
-    /// Where its webhooks may go.
+    /// The addresses to which its webhooks may go.
     pub webhooks: Where,
-    /// The idempotency key, or what is wrong with it.
+    /// The idempotency key, or the error about it.
     pub idempotency: Result<Option<Idempotency>, FieldError>,
 }
 
-/// What was wrong with the fields.
+/// The errors of a request's fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct InvalidFields {
-    /// No reference was sent: that has a message of its own.
+    /// No reference was sent: this error has its own message.
     pub is_reference_missing: bool,
-    /// Each wrong field.
-    pub complaints: Vec<FieldError>,
+    /// One error or more about each invalid field.
+    pub field_errors: Vec<FieldError>,
 }
 
-/// A recharge (`POST service-requests/recharge/normal`).
-pub(in super::super) fn recharge(asked: Asked<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
-    let mut form = Form::new(asked.sent, asked.catalog, Kind::Recharge);
-    let operator = form.operator(Service::MobileRecharge);
-    let common = form.common(operator);
-    let default = Ok(ServiceType::Prepaid);
-    let service_type = match form.reader.text(&SERVICE_TYPE) {
-        Ok(None) => default,
+/// Parses `POST service-requests/recharge/normal`.
+pub(in super::super) fn recharge(
+    raw: RawPurchase<'_, '_>,
+) -> Result<PurchaseRequest, InvalidFields> {
+    let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Recharge);
+    let operator = parser.operator(Service::MobileRecharge);
+    let fields = parser.common(operator);
+    let service_type = match parser.reader.text(&SERVICE_TYPE) {
+        Ok(None) => Ok(ServiceType::Prepaid),
         Ok(Some(code)) => ServiceType::from_code(code)
             .ok_or(())
-            .map_err(|()| form.reader.report(SERVICE_TYPE.name, "must be prepaid or postpaid.")),
+            .map_err(|()| parser.reader.report(SERVICE_TYPE.name, "must be prepaid or postpaid.")),
         Err(Reported) => Err(Reported),
     };
-    if let (Ok(operator), Ok(amount), Ok(service_type)) = (operator, common.amount, service_type) {
-        form.check(operator, amount, service_type);
+    if let (Ok(operator), Ok(amount), Ok(service_type)) = (operator, fields.amount, service_type) {
+        parser.check_limits(operator, amount, service_type);
     }
-    form.purchase_request(asked, operator, common, service_type.map(|s| (s, Details::new())))
+    let details = Ok(Details::new());
+    parser.finish(raw, operator, Fields { service_type, details, ..fields })
 }
 
-/// An offer (`POST recharge/offers/purchase`): the wish with the identifiers that were sent, and
-/// the operator who quotes it. The offer's price is the engine's to check.
+/// Parses `POST recharge/offers/purchase`: the request with the identifiers that were sent, and the
+/// operator that quotes the offer. The engine checks the offer's price.
 pub(in super::super) fn offer<'c>(
-    asked: Asked<'_, 'c>,
+    raw: RawPurchase<'_, 'c>,
 ) -> Result<(PurchaseRequest, &'c Operator), InvalidFields> {
-    let mut form = Form::new(asked.sent, asked.catalog, Kind::Offer);
-    let operator = form.operator(Service::MobileRecharge);
-    let common = form.common(operator);
-    let details = operator.and_then(|o| form.quoting(o)).and_then(|f| form.identifiers(f));
-    let catalog = asked.catalog;
-    let purchase_request =
-        form.purchase_request(asked, operator, common, details.map(|d| (ServiceType::Prepaid, d)))?;
-    match catalog.operator_by_code(&purchase_request.operator) {
-        Some(operator) => Ok((purchase_request, operator)),
+    let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Offer);
+    let operator = parser.operator(Service::MobileRecharge);
+    let fields = parser.common(operator);
+    let details = operator.and_then(|o| parser.offer_form(o)).and_then(|f| parser.identifiers(f));
+    let catalog = raw.catalog;
+    let request = parser.finish(raw, operator, Fields { details, ..fields })?;
+    match catalog.operator_by_code(&request.operator) {
+        Some(operator) => Ok((request, operator)),
         None => Err(InvalidFields::one(OPERATOR.name, "is not sold any more.")),
     }
 }
 
-/// A payment by mobile banking (`POST service-requests/banking`).
-pub(in super::super) fn banking(asked: Asked<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
-    let mut form = Form::new(asked.sent, asked.catalog, Kind::Banking);
-    let operator = form.operator(Service::MobileBanking);
-    let common = form.common(operator);
-    if let (Ok(operator), Ok(amount)) = (operator, common.amount) {
-        form.check(operator, amount, ServiceType::Prepaid);
+/// Parses `POST service-requests/banking`.
+pub(in super::super) fn banking(
+    raw: RawPurchase<'_, '_>,
+) -> Result<PurchaseRequest, InvalidFields> {
+    let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Banking);
+    let operator = parser.operator(Service::MobileBanking);
+    let fields = parser.common(operator);
+    if let (Ok(operator), Ok(amount)) = (operator, fields.amount) {
+        parser.check_limits(operator, amount, ServiceType::Prepaid);
     }
-    let way = form.reader.required(&TYPE).and_then(|t| form.one_of(&TYPE, t, &TYPES));
-    let account = match form.reader.text(&ACCOUNT_TYPE) {
-        Ok(text) => form.one_of(&ACCOUNT_TYPE, text.unwrap_or(ACCOUNT_TYPES[0]), &ACCOUNT_TYPES),
+    let kind = parser.reader.required(&TYPE).and_then(|t| parser.one_of(&TYPE, t, &TYPES));
+    let account = match parser.reader.text(&ACCOUNT_TYPE) {
+        Ok(text) => parser.one_of(&ACCOUNT_TYPE, text.unwrap_or(ACCOUNT_TYPES[0]), &ACCOUNT_TYPES),
         Err(Reported) => Err(Reported),
     };
-    let details = way.and_then(|way| {
-        let both = [(TYPE.name, way), (ACCOUNT_TYPE.name, account?)];
+    let details = kind.and_then(|kind| {
+        let both = [(TYPE.name, kind), (ACCOUNT_TYPE.name, account?)];
         Ok(both.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
     });
-    form.purchase_request(asked, operator, common, details.map(|d| (ServiceType::Prepaid, d)))
+    parser.finish(raw, operator, Fields { details, ..fields })
 }
 
-/// Whose offers are asked for (`GET recharge/offers`).
+/// The parsed query of `GET recharge/offers`.
 #[derive(Debug)]
-pub(in super::super) struct OffersAsked<'a> {
-    /// Who quotes.
+pub(in super::super) struct OffersRequest<'a> {
+    /// The operator that quotes the offers.
     pub operator: &'a Operator,
-    /// The operator as it was sent: echoed (CONTRACT A-05).
+    /// The operator as it was sent: the answer echoes it (CONTRACT A-05).
     pub sent_operator: String,
-    /// The number, in national form.
+    /// The number, in national parser.
     pub recipient: String,
 }
 
-/// Reads the query of `GET recharge/offers`.
+/// Parses the query of `GET recharge/offers`.
 pub(in super::super) fn offers<'c>(
-    sent: &SentFields<'_>,
+    fields: &RawFields<'_>,
     catalog: &'c Catalog,
-) -> Result<OffersAsked<'c>, InvalidFields> {
-    let mut form = Form::new(sent, catalog, Kind::Offer);
-    let operator = form.operator(Service::MobileRecharge);
-    let recipient = form.recipient(operator);
-    let quoting = operator.and_then(|o| form.quoting(o).map(|_| o));
-    let sent_operator = form.reader.text(&OPERATOR).ok().flatten().unwrap_or_default().to_owned();
-    match (quoting, recipient) {
-        (Ok(operator), Ok(recipient)) => Ok(OffersAsked { operator, sent_operator, recipient }),
-        (Err(Reported), _) | (_, Err(Reported)) => Err(form.wrong()),
+) -> Result<OffersRequest<'c>, InvalidFields> {
+    let mut parser = Parser::new(fields, catalog, Kind::Offer);
+    let operator = parser.operator(Service::MobileRecharge);
+    let recipient = parser.recipient(operator);
+    let operator = operator.and_then(|o| parser.offer_form(o).map(|_| o));
+    let sent_operator = parser.reader.text(&OPERATOR).ok().flatten().unwrap_or_default().to_owned();
+    match (operator, recipient) {
+        (Ok(operator), Ok(recipient)) => Ok(OffersRequest { operator, sent_operator, recipient }),
+        (Err(Reported), _) | (_, Err(Reported)) => Err(parser.into_error()),
     }
 }
 
-/// Which operators are asked for (`GET operators`); each is none where nothing was said.
+/// The parsed query of `GET operators`; a part that was not sent is `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Filter {
     country: Option<String>,
@@ -162,14 +165,14 @@ pub(in super::super) struct Filter {
     search: Option<String>,
 }
 
-/// Reads the query of `GET operators`.
-pub(in super::super) fn filter(sent: &SentFields<'_>) -> Result<Filter, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let mut said = |field| {
+/// Parses the query of `GET operators`.
+pub(in super::super) fn filter(fields: &RawFields<'_>) -> Result<Filter, InvalidFields> {
+    let mut reader = Reader::new(fields);
+    let mut lowercase = |field| {
         let text = reader.text(field)?.map(str::trim).filter(|t| !t.is_empty());
         Ok::<_, Reported>(text.map(str::to_lowercase))
     };
-    match (said(&COUNTRY), said(&SERVICE), said(&SEARCH)) {
+    match (lowercase(&COUNTRY), lowercase(&SERVICE), lowercase(&SEARCH)) {
         (Ok(country), Ok(service), Ok(search)) => Ok(Filter { country, service, search }),
         (Err(Reported), _, _) | (_, Err(Reported), _) | (_, _, Err(Reported)) => {
             Err(InvalidFields::of(reader))
@@ -178,7 +181,7 @@ pub(in super::super) fn filter(sent: &SentFields<'_>) -> Result<Filter, InvalidF
 }
 
 impl Filter {
-    /// Whether an operator of this country passes.
+    /// Whether an operator in this country passes.
     pub(in super::super) fn passes(&self, operator: &Operator, country: Option<&Country>) -> bool {
         let is = |text: &str, wanted: &str| text.to_lowercase() == wanted;
         let has = |text: &str, wanted: &str| text.to_lowercase().contains(wanted);
@@ -197,15 +200,15 @@ impl Filter {
     }
 }
 
-/// Which wallet is asked for (`GET wallet/balance`): the one of the country that the first
-/// operator is in, unless the query says otherwise.
+/// Parses the query of `GET wallet/balance`: the wallet's currency. By default it is the currency
+/// of the country of the first operator of mobile recharge.
 pub(in super::super) fn currency(
-    sent: &SentFields<'_>,
+    fields: &RawFields<'_>,
     catalog: &Catalog,
 ) -> Result<Currency, InvalidFields> {
-    let mut reader = Reader::new(sent);
+    let mut reader = Reader::new(fields);
     match reader.text(&CURRENCY) {
-        Ok(None) => Ok(home(catalog)),
+        Ok(None) => Ok(default_currency(catalog)),
         Ok(Some(code)) => Currency::from_code(code).ok_or_else(|| {
             InvalidFields::one(CURRENCY.name, "must be an ISO 4217 code, like BDT.")
         }),
@@ -213,50 +216,50 @@ pub(in super::super) fn currency(
     }
 }
 
-fn home(catalog: &Catalog) -> Currency {
+fn default_currency(catalog: &Catalog) -> Currency {
     let first = catalog.operators.iter().find(|o| o.service == Service::MobileRecharge);
     first.and_then(|o| catalog.country_of(o)).map_or(Currency::BDT, |c| c.currency)
 }
 
-/// What a status check names.
+/// The identifiers of a status check; at least one is present.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct Lookup {
-    /// By its reference.
+    /// The reference of the purchase.
     pub reference: Option<String>,
-    /// By its id.
+    /// The id of the purchase.
     pub id: Option<PurchaseId>,
 }
 
-/// Why a status check names nothing.
+/// Why the identifiers of a status check were refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(in super::super) enum NoLookup {
-    /// Fields are wrong or missing.
-    InvalidFields(InvalidFields),
-    /// Two references, or two ids.
+pub(in super::super) enum LookupError {
+    /// Fields are missing or invalid.
+    Fields(InvalidFields),
+    /// Two references or two ids that differ.
     Disagree,
 }
 
-/// Reads a status check's fields, of body and query together.
-pub(in super::super) fn lookup(sent: &SentFields<'_>) -> Result<Lookup, NoLookup> {
-    let mut reader = Reader::new(sent);
-    let reference = agreed(&mut reader, sent, &REFERENCE, |value| match value {
+/// Parses the fields of a status check, from body and query together.
+pub(in super::super) fn lookup(fields: &RawFields<'_>) -> Result<Lookup, LookupError> {
+    let mut reader = Reader::new(fields);
+    let reference = identifier(&mut reader, fields, &REFERENCE, |value| match value {
         Value::Text(text) if is_reference(text) => Ok(text.clone().into_owned()),
         Value::Text(_) => Err(REFERENCE_FORM),
         Value::Null | Value::Number(_) | Value::Other(_) => Err("must be a string."),
     });
-    let id = agreed(&mut reader, sent, &TRANSACTION_ID, |value| match value {
-        Value::Text(text) => id_of(text),
-        Value::Number(text) => id_of(text),
+    let id = identifier(&mut reader, fields, &TRANSACTION_ID, |value| match value {
+        Value::Text(text) => purchase_id(text),
+        Value::Number(text) => purchase_id(text),
         Value::Null | Value::Other(_) => Err(ID_FORM),
     });
     match (reference?, id?) {
         (Ok(None), Ok(None)) => {
             reader.report(REFERENCE.name, "is required, unless transaction_id is sent.");
-            Err(NoLookup::InvalidFields(InvalidFields::of(reader)))
+            Err(LookupError::Fields(InvalidFields::of(reader)))
         }
         (Ok(reference), Ok(id)) => Ok(Lookup { reference, id }),
         (Err(Reported), _) | (_, Err(Reported)) => {
-            Err(NoLookup::InvalidFields(InvalidFields::of(reader)))
+            Err(LookupError::Fields(InvalidFields::of(reader)))
         }
     }
 }
@@ -265,19 +268,19 @@ const REFERENCE_FORM: &str =
     "must be 1 to 128 printable ASCII characters without a space at either end.";
 const ID_FORM: &str = "must be a whole number, or a string of its digits.";
 
-/// Every value sent for the field, parsed; they must all be one.
-fn agreed<T: PartialEq>(
+/// Parses every value of the field; they must all be equal.
+fn identifier<T: PartialEq>(
     reader: &mut Reader<'_, '_>,
-    sent: &SentFields<'_>,
+    fields: &RawFields<'_>,
     field: &'static Field,
     parse: impl Fn(&Value<'_>) -> Result<T, &'static str>,
-) -> Result<Result<Option<T>, Reported>, NoLookup> {
+) -> Result<Result<Option<T>, Reported>, LookupError> {
     let mut found: Option<T> = None;
-    for (name, value) in sent.all(field) {
+    for (name, value) in fields.all(field) {
         match parse(value) {
-            Err(says) => return Ok(Err(reader.report(name, says))),
+            Err(message) => return Ok(Err(reader.report(name, message))),
             Ok(next) if found.as_ref().is_some_and(|f| *f != next) => {
-                return Err(NoLookup::Disagree);
+                return Err(LookupError::Disagree);
             }
             Ok(next) => found = Some(next),
         }
@@ -285,66 +288,72 @@ fn agreed<T: PartialEq>(
     Ok(Ok(found))
 }
 
-fn id_of(text: &str) -> Result<PurchaseId, &'static str> {
+fn purchase_id(text: &str) -> Result<PurchaseId, &'static str> {
     let is_digits = (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     match is_digits {
-        // No purchase has an id beyond 64 bits: it is as unknown as any other.
+        // An id beyond 64 bits belongs to no purchase: it is answered like any unknown id.
         true => Ok(PurchaseId(text.parse().unwrap_or(i64::MAX))),
         false => Err(ID_FORM),
     }
 }
 
 impl InvalidFields {
-    /// One wrong field.
-    pub(in super::super) fn one(field: &'static str, says: &str) -> InvalidFields {
-        let complaints = vec![FieldError { field, says: says.to_owned() }];
-        InvalidFields { is_reference_missing: false, complaints }
+    /// One error about one field.
+    pub(in super::super) fn one(field: &'static str, message: &str) -> InvalidFields {
+        let field_errors = vec![FieldError { field, says: message.to_owned() }];
+        InvalidFields { is_reference_missing: false, field_errors }
     }
 
     fn of(reader: Reader<'_, '_>) -> InvalidFields {
-        InvalidFields { is_reference_missing: false, complaints: reader.complaints() }
+        InvalidFields { is_reference_missing: false, field_errors: reader.into_errors() }
     }
 }
 
-/// The fields that all purchases have.
-struct Common {
+/// The parsed fields of a purchase. All purchases have the first four; of the last two each kind of
+/// purchase reads its own.
+struct Fields {
     recipient: Result<String, Reported>,
     amount: Result<Money, Reported>,
     reference: Result<String, Reported>,
     webhook_url: Result<Option<String>, Reported>,
+    service_type: Result<ServiceType, Reported>,
+    details: Result<Details, Reported>,
 }
 
-/// Fields on their way to a wish.
-struct Form<'c, 's, 'a> {
+/// Parses the fields of one purchase.
+struct Parser<'c, 's, 'a> {
     reader: Reader<'s, 'a>,
     catalog: &'c Catalog,
     kind: Kind,
     is_reference_missing: bool,
 }
 
-impl<'c, 's, 'a> Form<'c, 's, 'a> {
-    fn new(sent: &'s SentFields<'a>, catalog: &'c Catalog, kind: Kind) -> Form<'c, 's, 'a> {
-        Form { reader: Reader::new(sent), catalog, kind, is_reference_missing: false }
+impl<'c, 's, 'a> Parser<'c, 's, 'a> {
+    fn new(fields: &'s RawFields<'a>, catalog: &'c Catalog, kind: Kind) -> Parser<'c, 's, 'a> {
+        Parser { reader: Reader::new(fields), catalog, kind, is_reference_missing: false }
     }
 
-    fn common(&mut self, operator: Result<&'c Operator, Reported>) -> Common {
-        Common {
+    /// The fields of all purchases; service type and details have their defaults.
+    fn common(&mut self, operator: Result<&'c Operator, Reported>) -> Fields {
+        Fields {
             recipient: self.recipient(operator),
             amount: self.amount(operator),
             reference: self.reference(),
             webhook_url: self.reader.text(&WEBHOOK_URL).map(|u| u.map(str::to_owned)),
+            service_type: Ok(ServiceType::Prepaid),
+            details: Ok(Details::new()),
         }
     }
 
     fn operator(&mut self, service: Service) -> Result<&'c Operator, Reported> {
         let name = self.reader.required(&OPERATOR)?;
         self.catalog.operator(service, name).ok_or(()).map_err(|()| {
-            let says = format!("names no operator of {}; see GET operators.", service.slug());
-            self.reader.report(OPERATOR.name, &says)
+            let message = format!("names no operator of {}; see GET operators.", service.slug());
+            self.reader.report(OPERATOR.name, &message)
         })
     }
 
-    /// The operator's country; while the operator is unknown, each country may be meant.
+    /// The operator's country; all countries if the operator is unknown.
     fn countries(
         &self,
         operator: Result<&Operator, Reported>,
@@ -362,19 +371,19 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
     }
 
     fn amount(&mut self, operator: Result<&Operator, Reported>) -> Result<Money, Reported> {
-        let says = match self.reader.value(&AMOUNT)? {
+        let message = match self.reader.value(&AMOUNT)? {
             None | Some(Value::Null) => "is required.",
             Some(Value::Text(text)) => match self.money(text, operator) {
                 Ok(money) => return Ok(money),
-                Err(says) => says,
+                Err(message) => message,
             },
             Some(Value::Number(text)) => match self.money(text, operator) {
                 Ok(money) => return Ok(money),
-                Err(says) => says,
+                Err(message) => message,
             },
             Some(Value::Other(_)) => "must be a number, or a string of one.",
         };
-        Err(self.reader.report(AMOUNT.name, says))
+        Err(self.reader.report(AMOUNT.name, message))
     }
 
     fn money(
@@ -383,12 +392,12 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         operator: Result<&Operator, Reported>,
     ) -> Result<Money, &'static str> {
         let currency = self.countries(operator).next().map_or(Currency::BDT, |c| c.currency);
-        amount::read(text, currency)
+        amount::parse(text, currency)
     }
 
-    /// Complains about an amount that the operator does not sell.
-    fn check(&mut self, operator: &Operator, amount: Money, service_type: ServiceType) {
-        let says = match operator.check(amount, service_type) {
+    /// Reports an amount or a service type that the operator does not sell.
+    fn check_limits(&mut self, operator: &Operator, amount: Money, service_type: ServiceType) {
+        let message = match operator.check(amount, service_type) {
             Ok(()) => return,
             Err(OutOfLimits::Below(least)) => {
                 format!("must be at least {} for {}.", least.shortest(), operator.name)
@@ -397,12 +406,12 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
                 format!("must be at most {} for {}.", most.shortest(), operator.name)
             }
             Err(OutOfLimits::NotSold) => {
-                let says = format!("{} is not sold {}.", operator.name, service_type.code());
-                self.reader.report(SERVICE_TYPE.name, &says);
+                let message = format!("{} is not sold {}.", operator.name, service_type.code());
+                self.reader.report(SERVICE_TYPE.name, &message);
                 return;
             }
         };
-        self.reader.report(AMOUNT.name, &says);
+        self.reader.report(AMOUNT.name, &message);
     }
 
     fn reference(&mut self) -> Result<String, Reported> {
@@ -416,16 +425,16 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         }
     }
 
-    /// How the operator's offers are named; it must quote any.
-    fn quoting(&mut self, operator: &Operator) -> Result<OfferForm, Reported> {
+    /// The form of the operator's offers; reports an operator without offers.
+    fn offer_form(&mut self, operator: &Operator) -> Result<OfferForm, Reported> {
         operator.offers.ok_or(()).map_err(|()| {
-            let says = format!("{} has no offers; see GET operators for others.", operator.name);
-            self.reader.report(OPERATOR.name, &says)
+            let message = format!("{} has no offers; see GET operators for others.", operator.name);
+            self.reader.report(OPERATOR.name, &message)
         })
     }
 
-    /// The identifiers that this operator's offers have, as far as they were sent; the one that
-    /// names the offer must be there (CONTRACT A-31).
+    /// The identifiers of this operator's offers that were sent. The one that names the offer is
+    /// required (CONTRACT A-31).
     fn identifiers(&mut self, form: OfferForm) -> Result<Details, Reported> {
         let required = form.required();
         let mut details = Ok(Details::new());
@@ -441,12 +450,13 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
                     }
                 }
                 Ok(Some(_)) => {
-                    let says = "must be 1 to 2048 printable ASCII characters.";
-                    details = Err(self.reader.report(field.name, says));
+                    let message = "must be 1 to 2048 printable ASCII characters.";
+                    details = Err(self.reader.report(field.name, message));
                 }
                 Ok(None) if required.first() == Some(&field.name) => {
-                    let says = "is required: it names the offer. Take it from GET recharge/offers.";
-                    details = Err(self.reader.report(field.name, says));
+                    let message =
+                        "is required: it names the offer. Take it from GET recharge/offers.";
+                    details = Err(self.reader.report(field.name, message));
                 }
                 Ok(None) => {}
                 Err(Reported) => details = Err(Reported),
@@ -466,49 +476,47 @@ impl<'c, 's, 'a> Form<'c, 's, 'a> {
         })
     }
 
-    /// The wish, if nothing whatever was wrong.
-    fn purchase_request(
+    /// The request, if no error was reported.
+    fn finish(
         mut self,
-        asked: Asked<'_, '_>,
+        raw: RawPurchase<'_, '_>,
         operator: Result<&Operator, Reported>,
-        common: Common,
-        particulars: Result<(ServiceType, Details), Reported>,
+        fields: Fields,
     ) -> Result<PurchaseRequest, InvalidFields> {
-        if let Ok(Some(url)) = &common.webhook_url
-            && let Err(says) = Address::parse(url, asked.webhooks)
+        if let Ok(Some(url)) = &fields.webhook_url
+            && let Err(message) = Address::parse(url, raw.webhooks)
         {
-            self.reader.report(WEBHOOK_URL.name, says);
+            self.reader.report(WEBHOOK_URL.name, message);
         }
-        let idempotency = asked.idempotency.map_err(|complaint| self.reader.take(complaint));
+        let idempotency = raw.idempotency.map_err(|error| self.reader.record(error));
         let kind = self.kind;
-        let wrong = self.wrong();
-        if !wrong.complaints.is_empty() {
-            return Err(wrong);
+        let invalid = self.into_error();
+        if !invalid.field_errors.is_empty() {
+            return Err(invalid);
         }
-        let whole = || {
-            let (service_type, details) = particulars?;
+        let request = || {
             Ok::<PurchaseRequest, Reported>(PurchaseRequest {
                 product: None,
                 digest: None,
-                caller: asked.caller,
+                caller: raw.caller,
                 scope: ReferenceScope::Irecharge,
                 kind,
                 operator: operator?.code.clone(),
-                recipient: common.recipient?,
-                service_type,
-                amount: common.amount?,
-                reference: common.reference?,
-                details,
-                webhook_url: common.webhook_url?,
+                recipient: fields.recipient?,
+                service_type: fields.service_type?,
+                amount: fields.amount?,
+                reference: fields.reference?,
+                details: fields.details?,
+                webhook_url: fields.webhook_url?,
                 idempotency: idempotency?,
             })
         };
-        whole().map_err(|Reported| wrong)
+        request().map_err(|Reported| invalid)
     }
 
-    fn wrong(self) -> InvalidFields {
+    fn into_error(self) -> InvalidFields {
         let is_reference_missing = self.is_reference_missing;
-        InvalidFields { is_reference_missing, complaints: self.reader.complaints() }
+        InvalidFields { is_reference_missing, field_errors: self.reader.into_errors() }
     }
 }
 

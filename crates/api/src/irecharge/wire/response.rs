@@ -1,11 +1,11 @@
-//! From a purchase to what is told: answers of the irecharge document, to the letter.
+//! The answers of the irecharge document, rendered from purchases and the catalog.
 //!
-//! Fields are written out one by one: what an answer does not name cannot leak. Invariant: amounts
-//! are written from integer minor units.
+//! Every field is named here, so no other field can leak. Invariant: amounts are rendered from
+//! integer minor units.
 
 use crate::logos;
 use crate::wire::amount::Amount;
-use crate::wire::json::moment;
+use crate::wire::json::rfc3339;
 use domain::catalog::{Country, Service};
 use domain::purchase::{Decider, Details};
 use domain::upstream::Offer;
@@ -13,10 +13,10 @@ use domain::{Catalog, Kind, Money, Operator, Purchase, State};
 use std::borrow::Cow;
 use utoipa::ToSchema;
 
-/// What `billing.offerId` says for Robi and Airtel (CONTRACT A-33).
+/// `billing.offerId` of every offer of Robi and Airtel (CONTRACT A-33).
 const TICKET_OFFER: &str = "__EL_RECHARGE_OFFER__";
 
-/// The status of a purchase in the document's words (CONTRACT section 4).
+/// The document's status of a state (CONTRACT section 4).
 pub(in super::super) const fn status(state: State) -> &'static str {
     match state {
         State::Quoted | State::Awaiting | State::Held => "pending",
@@ -28,7 +28,7 @@ pub(in super::super) const fn status(state: State) -> &'static str {
     }
 }
 
-/// Whether the request counts as accepted (CONTRACT A-11).
+/// The field `success` of a state (CONTRACT A-11).
 const fn is_success(state: State) -> bool {
     match state {
         State::Quoted
@@ -77,7 +77,7 @@ pub(in super::super) struct ListedOperator<'a> {
 }
 
 impl<'a> ListedOperator<'a> {
-    /// As it is listed.
+    /// The operator's entry in the list.
     pub(in super::super) fn of(
         operator: &'a Operator,
         country: Option<&'a Country>,
@@ -119,9 +119,8 @@ struct Provider<'a> {
     /// Whether the upstream delivered.
     success: bool,
     /// Its confirmation, without any balance.
-    #[schema(
-        example = "Recharge 68 Tk to 1614031175 is successful. Transaction number is R260423.2309.36014f."
-    )]
+    #[schema(example = "Recharge 68 Tk to 1614031175 is successful. Transaction number is \
+                   R260423.2309.36014f.")]
     message: Cow<'a, str>,
     /// USIM flags; always false here.
     usim_active_status: UsimActiveStatus,
@@ -177,7 +176,7 @@ pub(in super::super) struct Billing<'a> {
 }
 
 impl<'a> PurchaseAnswer<'a> {
-    /// The answer about a purchase as it stands.
+    /// The answer about a purchase in its current state.
     pub(in super::super) fn of(purchase: &'a Purchase) -> PurchaseAnswer<'a> {
         let is_ticket = purchase.kind == Kind::Offer && purchase.details.contains_key("ticketId");
         let message = message(purchase);
@@ -210,7 +209,7 @@ impl<'a> Billing<'a> {
             Kind::Recharge => ("normal", None),
             Kind::Offer => ("offer", offer_id(&purchase.details)),
             Kind::Banking => ("banking", None),
-            // Bought by name, which this document has no words for.
+            // Bought in another dialect; this document defines no word for them.
             Kind::Bundle => ("bundle", None),
             Kind::Bill => ("bill", None),
         };
@@ -236,20 +235,20 @@ fn offer_id(details: &Details) -> Option<&str> {
     }
 }
 
-/// What is said about a purchase: the upstream's own words where an offer was delivered.
+/// The message about a purchase: the upstream's text if an offer was delivered, else ours.
 fn message(purchase: &Purchase) -> Cow<'_, str> {
-    let said = purchase.text.as_deref().filter(|t| !t.is_empty());
-    if let (State::Delivered, Kind::Offer, Some(text)) = (purchase.state, purchase.kind, said) {
+    let text = purchase.text.as_deref().filter(|t| !t.is_empty());
+    if let (State::Delivered, Kind::Offer, Some(text)) = (purchase.state, purchase.kind, text) {
         return Cow::Borrowed(text);
     }
-    let what = match purchase.kind {
+    let subject = match purchase.kind {
         Kind::Recharge => "Recharge",
         Kind::Offer => "Offer purchase",
         Kind::Banking => "Banking request",
         Kind::Bundle => "Bundle purchase",
         Kind::Bill => "Bill payment",
     };
-    let became = match purchase.state {
+    let predicate = match purchase.state {
         State::Delivered => "processed successfully",
         State::Quoted | State::Held => {
             "is accepted and waits to be sent; amount and fee are held. Check its status later"
@@ -258,20 +257,21 @@ fn message(purchase: &Purchase) -> Cow<'_, str> {
             "is accepted and waits for a decision; amount and fee are held. Check its status later"
         }
         State::Sent => {
-            "is being processed; amount and fee are held. Check its status later and do not send it \
-             again"
+            "is being processed; amount and fee are held. Check its status later and do not send \
+             it again"
         }
         State::InDoubt | State::WithStaff => {
-            "was sent, but is not yet confirmed by the operator; amount and fee are held. Check its \
-             status later and do not send it again"
+            "was sent, but is not yet confirmed by the operator; amount and fee are held. Check \
+             its status later and do not send it again"
         }
         State::Failed => "failed; nothing was delivered, and amount and fee are back in the wallet",
         State::Rejected => "was rejected before it was sent; amount and fee are back in the wallet",
         State::Refunded => {
-            "was delivered and then taken back by the operator; amount and fee are back in the wallet"
+            "was delivered and then taken back by the operator; amount and fee are back in the \
+             wallet"
         }
     };
-    Cow::Owned(format!("{what} {became}"))
+    Cow::Owned(format!("{subject} {predicate}"))
 }
 
 /// The answer to a status check.
@@ -368,7 +368,7 @@ pub(super) struct Decision {
 }
 
 impl<'a> StatusAnswer<'a> {
-    /// How a purchase stands.
+    /// The answer about a purchase in its current state.
     pub(in super::super) fn of(purchase: &'a Purchase, catalog: &'a Catalog) -> StatusAnswer<'a> {
         let status = status(purchase.state);
         let kind = match purchase.kind {
@@ -392,9 +392,9 @@ impl<'a> StatusAnswer<'a> {
             },
             decision: Decision::of(purchase),
             detail: detail(purchase.state),
-            created_at: moment(purchase.opened_at),
-            updated_at: moment(purchase.updated_at),
-            approved_at: purchase.delivered_at.map(moment),
+            created_at: rfc3339(purchase.opened_at),
+            updated_at: rfc3339(purchase.updated_at),
+            approved_at: purchase.delivered_at.map(rfc3339),
         };
         let message = "Transaction status fetched successfully.";
         StatusAnswer { success: true, message, data }
@@ -422,7 +422,7 @@ impl Decision {
     }
 }
 
-/// Says aloud that nobody knows (CONTRACT A-13).
+/// The field `detail`: present while the outcome is unknown (CONTRACT A-13).
 const fn detail(state: State) -> Option<&'static str> {
     match state {
         State::InDoubt | State::WithStaff => Some("awaiting_upstream_confirmation"),

@@ -1,5 +1,7 @@
-//! The routes: each reads, calls the engine, tells. What they say of themselves is the OpenAPI
-//! document. One file per tag of it.
+//! The routes: each parses its request, calls the engine and renders the answer. One file for each
+//! tag of the OpenAPI document.
+//!
+//! Their doc comments and attributes are the texts of that document.
 
 pub(super) mod payments;
 pub(super) mod people;
@@ -10,30 +12,30 @@ use super::refusals::ApiError;
 use super::wire::request::InvalidFields;
 use crate::extract::answer::Answer;
 use crate::extract::body;
-use crate::wire::fields::SentFields;
-use crate::wire::json::json;
+use crate::wire::fields::RawFields;
 use axum::extract::Request;
 
-/// Reads a body's fields.
-async fn fields<T>(
+/// Reads the body and parses its fields.
+async fn parse_body<T>(
     request: Request,
-    read: impl FnOnce(&SentFields<'_>) -> Result<T, InvalidFields>,
+    parse: impl FnOnce(&RawFields<'_>) -> Result<T, InvalidFields>,
 ) -> Result<T, ApiError> {
     let (_, text) = body::read(request).await?;
-    Ok(read(&SentFields::from_json(&text)?)?)
+    Ok(parse(&RawFields::from_json(&text)?)?)
 }
 
-/// Yes, and this.
-fn told(body: &impl serde::Serialize) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(json(body)?))
+/// 200 with this body.
+fn ok(body: &impl serde::Serialize) -> Result<Answer, ApiError> {
+    Ok(Answer::ok(body)?)
 }
 
-/// A list longer than its page, cut down to it; with what the next page is asked for by.
-fn paged<T>(mut list: Vec<T>, limit: u32, place: impl FnOnce(&T) -> i64) -> (Vec<T>, Option<i64>) {
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let is_last = list.len() <= most;
-    list.truncate(most);
-    let next = list.last().filter(|_| !is_last).map(place);
+/// Cuts a list to the lines of its page. If there are more, the second part is the `before` of the
+/// next page: the id of the last line.
+fn paged<T>(mut list: Vec<T>, limit: u32, id: impl FnOnce(&T) -> i64) -> (Vec<T>, Option<i64>) {
+    let lines_max = usize::try_from(limit).unwrap_or(usize::MAX);
+    let is_last = list.len() <= lines_max;
+    list.truncate(lines_max);
+    let next = list.last().filter(|_| !is_last).map(id);
     (list, next)
 }
 
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_page_says_so() {
+    fn the_last_page_has_no_next() {
         for (list, limit, expected) in [
             (vec![], 2, (vec![], None)),
             (vec![9, 8], 2, (vec![9, 8], None)),

@@ -1,31 +1,31 @@
-//! Paying: a price that holds, the charge, and how a payment stands.
+//! Payments: pre-auth (the quote), auth (the charge), status and list.
 //!
-//! Invariant: pre-auth finds the product before it judges a field, and moves no money; only auth
-//! does, once.
+//! Invariant: pre-auth looks the product up before it validates a field, and moves no money; only
+//! auth does, once.
 
 use super::super::ApiState;
 use super::super::authenticate::Authenticated;
 use super::super::refusals::ApiError;
-use super::super::wire::request::Sold;
+use super::super::wire::request::ProductRules;
 use super::super::wire::{forms, ids, request, response, status};
-use super::{fields, paged, told};
+use super::{ok, paged, parse_body};
 use crate::extract::body;
-use crate::extract::work::note_recipient;
-use crate::wire::fields::SentFields;
-use crate::wire::json::moment;
+use crate::extract::work::record_recipient;
+use crate::wire::fields::RawFields;
+use crate::wire::json::rfc3339;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::catalog::kind::ServiceType;
 use domain::catalog::product::{Beside, Product, ProductId};
 use domain::purchase::{CUSTOMER_MOBILE, ReferenceScope};
-use domain::{Catalog, Purchase, Refusal, State as Standing};
+use domain::{Catalog, Purchase, Refusal, State as PurchaseState};
 use engine::{Caller, Delivery, Page, PurchaseRequest};
 use http::Uri;
 
-/// Which references these payments have.
-const SPACE: ReferenceScope = ReferenceScope::Rechargely;
-/// In front of the secret that accepts a quote.
+/// The scope of the payments' references.
+const SCOPE: ReferenceScope = ReferenceScope::Rechargely;
+/// A `preAuthToken` is this prefix and the quote's secret.
 const TOKEN_PREFIX: &str = "preauth_";
 
 /// Initiate payment (pre-auth)
@@ -47,13 +47,13 @@ pub(in super::super) async fn pre_auth(
     let work = async {
         let (_, text) = body::read(request).await?;
         let catalog = api.engine.catalog();
-        let purchase_request = purchase_request(&catalog, caller, &SentFields::from_json(&text)?)?;
-        note_recipient(&purchase_request.recipient);
-        let quote = api.engine.quote(purchase_request).await?;
+        let payment = parse_payment(&catalog, caller, &RawFields::from_json(&text)?)?;
+        record_recipient(&payment.recipient);
+        let quote = api.engine.quote(payment).await?;
         let token = format!("{TOKEN_PREFIX}{}", quote.acceptance);
-        told(&response::PreAuthAnswer::of(&quote.purchase, &token))
+        ok(&response::PreAuthAnswer::of(&quote.purchase, &token))
     };
-    authenticated.serve(&api, "pre_auth", work).await
+    authenticated.respond(&api, "pre_auth", work).await
 }
 
 /// Authorize payment
@@ -64,7 +64,8 @@ pub(in super::super) async fn pre_auth(
 #[utoipa::path(
     post, path = "/transactions/bill-payment/auth", tag = "Payments", operation_id = "auth",
     request_body = forms::AuthRequest,
-    responses((status = 200, description = "The payment as it stands.", body = response::AuthAnswer)),
+    responses((status = 200, description = "The payment as it stands.",
+        body = response::AuthAnswer)),
 )]
 pub(in super::super) async fn auth(
     State(api): State<ApiState>,
@@ -73,16 +74,17 @@ pub(in super::super) async fn auth(
 ) -> Response {
     let caller = authenticated.caller;
     let work = async {
-        let asked = fields(request, request::auth).await?;
-        let secret = asked.pre_auth_token.strip_prefix(TOKEN_PREFIX);
+        let request::Auth { pre_auth_token, request_id } =
+            parse_body(request, request::auth).await?;
+        let secret = pre_auth_token.strip_prefix(TOKEN_PREFIX);
         let secret = secret.ok_or(Refusal::PurchaseUnknown)?;
-        let payment = api.engine.accept(&caller, SPACE, &asked.request_id, secret).await?;
-        note_recipient(&payment.recipient);
+        let payment = api.engine.accept(&caller, SCOPE, &request_id, secret).await?;
+        record_recipient(&payment.recipient);
         let delivery = api.engine.delivery(&payment).await?;
-        let kept = kept(&payment, &delivery, &api.engine.catalog());
-        told(&response::AuthAnswer::of(&payment, kept))
+        let delivery = delivery_view(&payment, &delivery, &api.engine.catalog());
+        ok(&response::AuthAnswer::of(&payment, delivery))
     };
-    authenticated.serve(&api, "auth", work).await
+    authenticated.respond(&api, "auth", work).await
 }
 
 /// List payments
@@ -100,18 +102,18 @@ pub(in super::super) async fn payments(
 ) -> Response {
     let caller = authenticated.caller;
     let work = async {
-        let (request::Page { limit, before }, status) = request::listing(&body::query(&uri))?;
+        let (request::Page { limit, before }, status) = request::payments(&body::query(&uri))?;
         let states = status.map(status::Status::states).unwrap_or_default();
         let page = Page { before, limit: limit + 1 };
-        let found = api.engine.purchases_of(&caller, SPACE, &states, page).await?;
+        let found = api.engine.purchases_of(&caller, SCOPE, &states, page).await?;
         let (found, next_before) = paged(found, limit, |payment| payment.key.id.0);
         let deliveries = api.engine.deliveries(&found).await?;
         let catalog = api.engine.catalog();
         let each = found.iter().zip(&deliveries);
-        let transactions = each.map(|(payment, kept)| transaction(payment, kept, &catalog));
-        told(&response::Transactions { transactions: transactions.collect(), next_before })
+        let transactions = each.map(|(payment, delivery)| transaction(payment, delivery, &catalog));
+        ok(&response::Transactions { transactions: transactions.collect(), next_before })
     };
-    authenticated.serve(&api, "payments", work).await
+    authenticated.respond(&api, "payments", work).await
 }
 
 /// Payment status
@@ -122,7 +124,8 @@ pub(in super::super) async fn payments(
     get, path = "/transactions/{requestId}", tag = "Payments", operation_id = "payment",
     params(("requestId" = String, Path, description = "Yours.", min_length = 1, max_length = 128,
         pattern = "^[!-~]([ -~]{0,126}[!-~])?$", example = "R-20260204-0001")),
-    responses((status = 200, description = "The payment as it stands.", body = response::Transaction)),
+    responses((status = 200, description = "The payment as it stands.",
+        body = response::Transaction)),
 )]
 pub(in super::super) async fn payment(
     State(api): State<ApiState>,
@@ -132,11 +135,11 @@ pub(in super::super) async fn payment(
     let caller = authenticated.caller;
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let payment = api.engine.purchase_by_reference(&caller, SPACE, &request_id).await?;
+        let payment = api.engine.purchase_by_reference(&caller, SCOPE, &request_id).await?;
         let delivery = api.engine.delivery(&payment).await?;
-        told(&transaction(&payment, &delivery, &api.engine.catalog()))
+        ok(&transaction(&payment, &delivery, &api.engine.catalog()))
     };
-    authenticated.serve(&api, "payment", work).await
+    authenticated.respond(&api, "payment", work).await
 }
 
 /// Resend
@@ -147,7 +150,8 @@ pub(in super::super) async fn payment(
     post, path = "/transactions/{requestId}/resend", tag = "Payments", operation_id = "resend",
     params(("requestId" = String, Path, description = "Yours.", min_length = 1, max_length = 128,
         pattern = "^[!-~]([ -~]{0,126}[!-~])?$", example = "R-20260204-0001")),
-    responses((status = 200, description = "The payment as it stands.", body = response::Transaction)),
+    responses((status = 200, description = "The payment as it stands.",
+        body = response::Transaction)),
 )]
 pub(in super::super) async fn resend(
     State(api): State<ApiState>,
@@ -157,51 +161,51 @@ pub(in super::super) async fn resend(
     let caller = authenticated.caller;
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let (payment, delivery) = api.engine.delivery_again(&caller, SPACE, &request_id).await?;
-        note_recipient(&payment.recipient);
-        told(&transaction(&payment, &delivery, &api.engine.catalog()))
+        let (payment, delivery) = api.engine.delivery_again(&caller, SCOPE, &request_id).await?;
+        record_recipient(&payment.recipient);
+        ok(&transaction(&payment, &delivery, &api.engine.catalog()))
     };
-    authenticated.serve(&api, "resend", work).await
+    authenticated.respond(&api, "resend", work).await
 }
 
-/// What is to be quoted: the product first, then every field at once.
-fn purchase_request(
+/// Parses the payment of a pre-auth: first the product, then all fields at once.
+fn parse_payment(
     catalog: &Catalog,
     caller: Caller,
-    sent: &SentFields<'_>,
+    fields: &RawFields<'_>,
 ) -> Result<PurchaseRequest, ApiError> {
-    let sold = match request::product_named(sent) {
-        Some(number) => Some(sold(catalog, number).ok_or(Refusal::ProductUnknown)?),
+    let rules = match request::product_named(fields) {
+        Some(number) => Some(product_rules(catalog, number).ok_or(Refusal::ProductUnknown)?),
         None => None,
     };
-    let asked = request::pre_auth(sent, sold)?;
-    // Without a product the fields were refused.
-    let Sold { product, .. } = sold.ok_or(Refusal::ProductUnknown)?;
-    let mut details = asked.details;
-    details.insert(CUSTOMER_MOBILE.to_owned(), asked.customer_mobile);
+    let payment = request::pre_auth(fields, rules)?;
+    // Never `None` here: without a product `pre_auth` refuses the fields.
+    let ProductRules { product, .. } = rules.ok_or(Refusal::ProductUnknown)?;
+    let mut details = payment.details;
+    details.insert(CUSTOMER_MOBILE.to_owned(), payment.customer_mobile);
     Ok(PurchaseRequest {
         caller,
-        scope: SPACE,
+        scope: SCOPE,
         kind: product.kind,
         operator: product.operator.clone(),
         product: Some(product.name.clone()),
-        recipient: asked.bill_reference,
+        recipient: payment.bill_reference,
         service_type: ServiceType::Prepaid,
-        amount: asked.amount,
-        reference: asked.request_id,
+        amount: payment.amount,
+        reference: payment.request_id,
         details,
         webhook_url: None,
-        digest: Some(asked.digest),
+        digest: Some(payment.digest),
         idempotency: None,
     })
 }
 
-fn sold(catalog: &Catalog, number: i64) -> Option<Sold<'_>> {
+fn product_rules(catalog: &Catalog, number: i64) -> Option<ProductRules<'_>> {
     let product = catalog.product(ProductId(number))?;
     let operator = catalog.operator_by_code(&product.operator)?;
     let numbering = &catalog.country_of(operator)?.numbering;
     let is_inactive = !product.is_active || !operator.is_active;
-    Some(Sold { product, numbering, is_inactive })
+    Some(ProductRules { product, numbering, is_inactive })
 }
 
 fn product_of<'c>(payment: &Purchase, catalog: &'c Catalog) -> Option<&'c Product> {
@@ -218,16 +222,20 @@ fn transaction<'a>(
         product_id: product.id.0,
         product_name: &product.title,
     });
-    response::Transaction::of(payment, product, kept(payment, delivery, catalog))
+    response::Transaction::of(payment, product, delivery_view(payment, delivery, catalog))
 }
 
-/// Tokens and receipt of a payment that is delivered; of any other, nothing.
-fn kept<'a>(payment: &Purchase, delivery: &'a Delivery, catalog: &Catalog) -> response::Kept<'a> {
-    if payment.state != Standing::Delivered {
-        return response::Kept::default();
+/// Tokens and receipt of a delivered payment; empty for any other.
+fn delivery_view<'a>(
+    payment: &Purchase,
+    delivery: &'a Delivery,
+    catalog: &Catalog,
+) -> response::DeliveryView<'a> {
+    if payment.state != PurchaseState::Delivered {
+        return response::DeliveryView::default();
     }
     let operator = catalog.operator_by_code(&payment.operator);
-    let time = payment.delivered_at.map(moment);
+    let time = payment.delivered_at.map(rfc3339);
     let slip = delivery.slip.as_ref();
     let beside = Beside {
         operator: operator.map_or(payment.operator.as_str(), |operator| operator.name.as_str()),
@@ -236,12 +244,12 @@ fn kept<'a>(payment: &Purchase, delivery: &'a Delivery, catalog: &Catalog) -> re
         slip,
     };
     let lines = product_of(payment, catalog).map(|product| product.receipt(payment, &beside));
-    let line = |(label, value)| response::ToldLine { label, value };
-    response::Kept {
+    let line = |(label, value)| response::ReceiptLine { label, value };
+    response::DeliveryView {
         tokens: slip
             .map_or(&[][..], |slip| slip.tokens())
             .iter()
-            .map(response::ToldToken::of)
+            .map(response::MeterToken::of)
             .collect(),
         receipt: lines.unwrap_or_default().into_iter().map(line).collect(),
     }

@@ -1,21 +1,23 @@
-//! Who customers are: log-in, sign-up, passwords.
+//! Logins: log-in, registration, passwords.
 //!
-//! Invariant: nothing that is read here is logged, and no answer tells whether an address is known.
+//! Invariant: no value of a request is logged here, and no answer shows whether an address has a
+//! login.
 
 use super::super::ApiState;
 use super::super::authenticate::{Anonymous, Authenticated};
 use super::super::refusals::ApiError;
 use super::super::wire::{forms, request, response};
-use super::{fields, told};
+use super::{ok, parse_body};
+use crate::extract::answer::Answer;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::refusal::{FieldError, Refusal};
 use engine::{LogIn, SignUp};
 
-/// What the engine calls fields, and what a log-in's body calls them.
-const OF_LOG_IN: [(&str, &str); 2] = [("email", "username"), ("push_token", "fcmToken")];
-/// What the engine calls fields, and what a new password's body calls them.
-const OF_NEW_PASSWORD: [(&str, &str); 1] = [("password", "newPassword")];
+/// The engine's names of fields, and their names in the body of a log-in.
+const LOG_IN_NAMES: [(&str, &str); 2] = [("email", "username"), ("push_token", "fcmToken")];
+/// The engine's names of fields, and their names in a body with a new password.
+const NEW_PASSWORD_NAMES: [(&str, &str); 1] = [("password", "newPassword")];
 
 /// Authenticate customer
 ///
@@ -33,24 +35,24 @@ pub(in super::super) async fn authenticate(
 ) -> Response {
     let from = anonymous.from;
     let work = async {
-        let asked = fields(request, request::log_in).await?;
-        let request::LogIn { username, password, fcm_token, environment } = &asked;
+        let request::LogIn { username, password, fcm_token, environment } =
+            parse_body(request, request::log_in).await?;
         let log_in = LogIn {
-            email: username,
-            password,
-            push_token: fcm_token,
-            environment: *environment,
+            email: &username,
+            password: &password,
+            push_token: &fcm_token,
+            environment,
             from,
         };
         let token = api.engine.log_in(log_in).await;
-        let token = token.map_err(|refusal| renamed(refusal, &OF_LOG_IN))?;
-        told(&response::LoggedIn {
+        let token = token.map_err(|refusal| with_wire_names(refusal, &LOG_IN_NAMES))?;
+        ok(&response::LoggedIn {
             access_token: &token.text,
             token_type: "Bearer",
             expires_in: token.expires_in_s,
         })
     };
-    anonymous.serve(&api, "authenticate", work).await
+    anonymous.respond(&api, "authenticate", work).await
 }
 
 /// Register
@@ -69,12 +71,12 @@ pub(in super::super) async fn register(
 ) -> Response {
     let from = anonymous.from;
     let work = async {
-        let asked = fields(request, request::registration).await?;
-        let request::Registration { email, password, name, mobile } = &asked;
+        let registration = parse_body(request, request::registration).await?;
+        let request::Registration { email, password, name, mobile } = &registration;
         api.engine.sign_up(SignUp { email, mobile, password, name, from }).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
     };
-    anonymous.serve(&api, "register", work).await
+    anonymous.respond(&api, "register", work).await
 }
 
 /// Confirm a registration
@@ -94,12 +96,12 @@ pub(in super::super) async fn confirm_registration(
     let from = anonymous.from;
     let work = async {
         let request::Confirmation { email, code, password } =
-            fields(request, request::confirmation).await?;
+            parse_body(request, request::confirmation).await?;
         let currencies = api.engine.catalog().currencies();
         api.engine.confirm_sign_up(&email, &code, &password, &currencies, from).await?;
         done("The account is open. Log in.")
     };
-    anonymous.serve(&api, "confirm_registration", work).await
+    anonymous.respond(&api, "confirm_registration", work).await
 }
 
 /// Forgot a password
@@ -109,7 +111,8 @@ pub(in super::super) async fn confirm_registration(
 #[utoipa::path(
     post, path = "/password/forgot", tag = "Log-in", operation_id = "forgot_password",
     request_body = forms::PasswordForgotRequest,
-    responses((status = 200, description = "A mail is under way, if there is such a login.", body = response::Done)),
+    responses((status = 200, description = "A mail is under way, if there is such a login.",
+        body = response::Done)),
 )]
 pub(in super::super) async fn forgot_password(
     State(api): State<ApiState>,
@@ -118,11 +121,11 @@ pub(in super::super) async fn forgot_password(
 ) -> Response {
     let from = anonymous.from;
     let work = async {
-        let email = fields(request, request::forgotten).await?;
+        let email = parse_body(request, request::forgotten_password).await?;
         api.engine.forgot_password(&email, from).await?;
         done("If this address has a login, a code is on its way to it. Set a new password with it.")
     };
-    anonymous.serve(&api, "forgot_password", work).await
+    anonymous.respond(&api, "forgot_password", work).await
 }
 
 /// Reset a password
@@ -141,12 +144,12 @@ pub(in super::super) async fn reset_password(
     let from = anonymous.from;
     let work = async {
         let request::PasswordReset { email, code, new } =
-            fields(request, request::password_reset).await?;
+            parse_body(request, request::password_reset).await?;
         let reset = api.engine.reset_password(&email, &code, &new, from).await;
-        reset.map_err(|refusal| renamed(refusal, &OF_NEW_PASSWORD))?;
+        reset.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
-    anonymous.serve(&api, "reset_password", work).await
+    anonymous.respond(&api, "reset_password", work).await
 }
 
 /// Change the password
@@ -165,12 +168,12 @@ pub(in super::super) async fn change_password(
     let (caller, from) = (authenticated.caller, authenticated.from);
     let work = async {
         let request::PasswordChange { current, new } =
-            fields(request, request::password_change).await?;
+            parse_body(request, request::password_change).await?;
         let change = api.engine.change_password(&caller, &current, &new, from).await;
-        change.map_err(|refusal| renamed(refusal, &OF_NEW_PASSWORD))?;
+        change.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
-    authenticated.serve(&api, "change_password", work).await
+    authenticated.respond(&api, "change_password", work).await
 }
 
 /// Log out
@@ -189,21 +192,21 @@ pub(in super::super) async fn log_out(
         api.engine.log_out(&caller).await?;
         done("You are logged out.")
     };
-    authenticated.serve(&api, "log_out", work).await
+    authenticated.respond(&api, "log_out", work).await
 }
 
-fn done(message: &'static str) -> Result<crate::extract::answer::Answer, ApiError> {
-    told(&response::Done { message })
+fn done(message: &'static str) -> Result<Answer, ApiError> {
+    ok(&response::Done { message })
 }
 
-/// The refusal with its fields called as the body calls them.
-fn renamed(refusal: Refusal, names: &[(&str, &'static str)]) -> Refusal {
-    let Refusal::Invalid(complaints) = refusal else { return refusal };
-    let named = |complaint: FieldError| {
-        let wire = names.iter().find(|(ours, _)| *ours == complaint.field);
-        FieldError { field: wire.map_or(complaint.field, |(_, wire)| *wire), ..complaint }
+/// The refusal with the names of fields that the body uses.
+fn with_wire_names(refusal: Refusal, names: &[(&str, &'static str)]) -> Refusal {
+    let Refusal::Invalid(field_errors) = refusal else { return refusal };
+    let rename = |error: FieldError| {
+        let names = names.iter().find(|(engine, _)| *engine == error.field);
+        FieldError { field: names.map_or(error.field, |(_, wire)| *wire), ..error }
     };
-    Refusal::Invalid(complaints.into_iter().map(named).collect())
+    Refusal::Invalid(field_errors.into_iter().map(rename).collect())
 }
 
 #[cfg(test)]
@@ -211,14 +214,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complaints_are_about_the_bodys_own_fields() {
+    fn field_errors_name_the_bodys_own_fields() {
         let refusal = |fields: &[&'static str]| {
-            let complaint = |field: &&'static str| FieldError { field, says: "x".into() };
-            Refusal::Invalid(fields.iter().map(complaint).collect())
+            let error = |field: &&'static str| FieldError { field, says: "x".into() };
+            Refusal::Invalid(fields.iter().map(error).collect())
         };
-        let read = renamed(refusal(&["push_token", "email", "other"]), &OF_LOG_IN);
-        assert_eq!(read, refusal(&["fcmToken", "username", "other"]));
-        assert_eq!(renamed(refusal(&["password"]), &OF_NEW_PASSWORD), refusal(&["newPassword"]));
-        assert_eq!(renamed(Refusal::CodeInvalid, &OF_LOG_IN), Refusal::CodeInvalid);
+        let renamed = with_wire_names(refusal(&["push_token", "email", "other"]), &LOG_IN_NAMES);
+        assert_eq!(renamed, refusal(&["fcmToken", "username", "other"]));
+        assert_eq!(
+            with_wire_names(refusal(&["password"]), &NEW_PASSWORD_NAMES),
+            refusal(&["newPassword"])
+        );
+        assert_eq!(with_wire_names(Refusal::CodeInvalid, &LOG_IN_NAMES), Refusal::CodeInvalid);
     }
 }

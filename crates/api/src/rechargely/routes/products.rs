@@ -1,11 +1,11 @@
-//! What can be bought: categories, products, providers, and the search that needs no log-in.
+//! Categories, products, providers, and the public search.
 
 use super::super::ApiState;
 use super::super::authenticate::{Anonymous, Authenticated};
-use super::super::limits::FOUND_MAX;
+use super::super::limits::FOUND_PRODUCTS_MAX;
 use super::super::refusals::ApiError;
 use super::super::wire::{forms, ids, request, response};
-use super::told;
+use super::ok;
 use crate::extract::body;
 use crate::logos;
 use axum::extract::rejection::PathRejection;
@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::Catalog;
 use domain::catalog::product::CategoryId;
-use domain::catalog::search as finding;
+use domain::catalog::search as catalog_search;
 use http::Uri;
 
 /// Search products
@@ -23,7 +23,8 @@ use http::Uri;
 #[utoipa::path(
     get, path = "/public/products/search", tag = "Products", operation_id = "search",
     params(forms::SearchQuery),
-    responses((status = 200, description = "The products; an empty list where none fits.", body = Vec<response::ListedProduct>)),
+    responses((status = 200, description = "The products; an empty list where none fits.",
+        body = Vec<response::ListedProduct>)),
 )]
 pub(in super::super) async fn search(
     State(api): State<ApiState>,
@@ -33,11 +34,11 @@ pub(in super::super) async fn search(
     let work = async {
         let query = request::search(&body::query(&uri))?;
         let catalog = api.engine.catalog();
-        let found = finding::search(&catalog, &query, FOUND_MAX);
+        let found = catalog_search::search(&catalog, &query, FOUND_PRODUCTS_MAX);
         let listed = found.into_iter().map(|product| api.listed(&catalog, product));
-        told(&listed.collect::<Vec<_>>())
+        ok(&listed.collect::<Vec<_>>())
     };
-    anonymous.search(&api, work).await
+    anonymous.respond_to_search(&api, work).await
 }
 
 /// List categories
@@ -45,7 +46,8 @@ pub(in super::super) async fn search(
 /// All families of products, by id.
 #[utoipa::path(
     get, path = "/products/categories", tag = "Products", operation_id = "categories",
-    responses((status = 200, description = "The categories.", body = Vec<response::ListedCategory>)),
+    responses((status = 200, description = "The categories.",
+        body = Vec<response::ListedCategory>)),
 )]
 pub(in super::super) async fn categories(
     State(api): State<ApiState>,
@@ -59,9 +61,9 @@ pub(in super::super) async fn categories(
             description: &category.description,
             logo: logos::url(&api.settings.base_url, &category.logo),
         });
-        told(&listed.collect::<Vec<_>>())
+        ok(&listed.collect::<Vec<_>>())
     };
-    authenticated.serve(&api, "categories", work).await
+    authenticated.respond(&api, "categories", work).await
 }
 
 /// List products by category
@@ -72,7 +74,8 @@ pub(in super::super) async fn categories(
     operation_id = "products",
     params(("categoryId" = String, Path, description = "The `id` of a category, or its number.",
         pattern = "^(cat_)?[0-9]{1,20}$", example = "cat_001")),
-    responses((status = 200, description = "The products; an empty list where there are none.", body = Vec<response::ListedProduct>)),
+    responses((status = 200, description = "The products; an empty list where there are none.",
+        body = Vec<response::ListedProduct>)),
 )]
 pub(in super::super) async fn products(
     State(api): State<ApiState>,
@@ -81,12 +84,13 @@ pub(in super::super) async fn products(
 ) -> Response {
     let work = async {
         let catalog = api.engine.catalog();
-        let id = category.ok().and_then(|Path(text)| ids::read_category(&text)).map(CategoryId);
-        let known = id.filter(|id| catalog.category(*id).is_some()).ok_or(ApiError::Category)?;
-        let of_it = catalog.products.iter().filter(|product| product.category == known);
-        told(&of_it.map(|product| api.listed(&catalog, product)).collect::<Vec<_>>())
+        let id = category.ok().and_then(|Path(text)| ids::parse_category(&text)).map(CategoryId);
+        let known =
+            id.filter(|id| catalog.category(*id).is_some()).ok_or(ApiError::CategoryNotFound)?;
+        let products = catalog.products.iter().filter(|product| product.category == known);
+        ok(&products.map(|product| api.listed(&catalog, product)).collect::<Vec<_>>())
     };
-    authenticated.serve(&api, "products", work).await
+    authenticated.respond(&api, "products", work).await
 }
 
 /// List providers
@@ -105,20 +109,20 @@ pub(in super::super) async fn providers(
 ) -> Response {
     let work = async {
         let catalog = api.engine.catalog();
-        let Path(name) = name.map_err(|_| ApiError::Provider)?;
+        let Path(name) = name.map_err(|_| ApiError::ProviderNotFound)?;
         let names = providers_of(&catalog, &name);
         if names.is_empty() {
-            return Err(ApiError::Provider);
+            return Err(ApiError::ProviderNotFound);
         }
         let listed =
             names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
-        told(&listed.collect::<Vec<_>>())
+        ok(&listed.collect::<Vec<_>>())
     };
-    authenticated.serve(&api, "providers", work).await
+    authenticated.respond(&api, "providers", work).await
 }
 
-/// The names of those who deliver the products of a reference name, each once, in the order of the
-/// products.
+/// The names of the operators of all products with this reference name, each once, in the order of
+/// the products.
 fn providers_of<'c>(catalog: &'c Catalog, ref_name: &str) -> Vec<&'c str> {
     let mut names = Vec::new();
     for product in catalog.products.iter().filter(|p| p.ref_name.eq_ignore_ascii_case(ref_name)) {

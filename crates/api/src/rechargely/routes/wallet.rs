@@ -1,12 +1,12 @@
-//! What there is to spend, and where it went. Added to the document.
+//! Balances and statements. Both are added to the document.
 
 use super::super::ApiState;
 use super::super::authenticate::Authenticated;
 use super::super::wire::{forms, ids, request, response};
-use super::{paged, told};
+use super::{ok, paged};
 use crate::extract::body;
 use crate::wire::amount::Amount;
-use crate::wire::json::moment;
+use crate::wire::json::rfc3339;
 use axum::extract::State;
 use axum::response::Response;
 use domain::{Money, PurchaseId, Refusal};
@@ -21,7 +21,7 @@ use std::collections::btree_map::Entry;
 #[utoipa::path(
     get, path = "/wallet/balance", tag = "Wallet", operation_id = "balances",
     params(forms::BalanceQuery),
-    responses((status = 200, description = "The wallets.", body = Vec<response::ToldWallet>)),
+    responses((status = 200, description = "The wallets.", body = Vec<response::WalletBalance>)),
 )]
 pub(in super::super) async fn balances(
     State(api): State<ApiState>,
@@ -34,13 +34,13 @@ pub(in super::super) async fn balances(
             Some(currency) => vec![api.engine.balance(&caller, currency).await?],
             None => api.engine.balances(&caller).await?,
         };
-        let wallet = |balance: Money| response::ToldWallet {
+        let wallet = |balance: Money| response::WalletBalance {
             currency: balance.currency().code(),
             balance: Amount(balance),
         };
-        told(&balances.into_iter().map(wallet).collect::<Vec<_>>())
+        ok(&balances.into_iter().map(wallet).collect::<Vec<_>>())
     };
-    authenticated.serve(&api, "balances", work).await
+    authenticated.respond(&api, "balances", work).await
 }
 
 /// Statement
@@ -62,35 +62,35 @@ pub(in super::super) async fn statement(
         let page = Page { before, limit: limit + 1 };
         let lines = api.engine.statement(&caller, currency, page).await?;
         let (lines, next_before) = paged(lines, limit, |line| line.journal.0);
-        let names = names(&api.engine, &caller, &lines).await?;
-        let entries = lines.into_iter().map(|line| told_line(&line, &names)).collect();
-        told(&response::Statement { entries, next_before })
+        let references = references(&api.engine, &caller, &lines).await?;
+        let entries = lines.into_iter().map(|line| statement_line(&line, &references)).collect();
+        ok(&response::Statement { entries, next_before })
     };
-    authenticated.serve(&api, "statement", work).await
+    authenticated.respond(&api, "statement", work).await
 }
 
-/// How payments are called: by their `transactionReference` and their `requestId`.
-type Names = BTreeMap<PurchaseId, (String, String)>;
+/// The `transactionReference` and the `requestId` of each payment.
+type References = BTreeMap<PurchaseId, (String, String)>;
 
-/// The names of every payment that a page speaks of.
-async fn names(
+/// The references of every payment on a page.
+async fn references(
     engine: &Engine,
     caller: &Caller,
     lines: &[StatementLine],
-) -> Result<Names, Refusal> {
-    let mut names = Names::new();
+) -> Result<References, Refusal> {
+    let mut references = References::new();
     for id in lines.iter().filter_map(|line| line.purchase) {
-        if let Entry::Vacant(place) = names.entry(id) {
+        if let Entry::Vacant(entry) = references.entry(id) {
             let payment = engine.purchase_by_id(caller, id).await?;
-            place.insert((ids::reference(id, payment.opened_at), payment.reference));
+            entry.insert((ids::reference(id, payment.opened_at), payment.reference));
         }
     }
-    Ok(names)
+    Ok(references)
 }
 
-fn told_line(line: &StatementLine, names: &Names) -> response::StatementLine {
+fn statement_line(line: &StatementLine, references: &References) -> response::StatementLine {
     let StatementLine { journal, reason, purchase, change, available_after, at } = line;
-    let (reference, request_id) = purchase.and_then(|id| names.get(&id).cloned()).unzip();
+    let (reference, request_id) = purchase.and_then(|id| references.get(&id).cloned()).unzip();
     response::StatementLine {
         id: journal.0,
         kind: reason.code(),
@@ -99,6 +99,6 @@ fn told_line(line: &StatementLine, names: &Names) -> response::StatementLine {
         currency: change.currency().code(),
         reference,
         request_id,
-        at: moment(*at),
+        at: rfc3339(*at),
     }
 }

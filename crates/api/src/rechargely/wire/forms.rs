@@ -1,7 +1,8 @@
-//! The bodies and queries as the OpenAPI document describes them.
+//! The bodies and queries of requests, as the OpenAPI document describes them.
 //!
-//! Only described here, never filled: `ask` reads the fields itself, to keep the literal text of
-//! amounts and to name every wrong field at once. A test holds both to the same names.
+//! These types only describe: `request` reads the fields itself, to keep the literal text of
+//! amounts and to report every invalid field at once. A test checks that both require the same
+//! fields.
 
 #![expect(dead_code, reason = "read by utoipa's derives, not by us")]
 

@@ -1,7 +1,7 @@
-//! How products, categories and payments are named on this wire: `prod_001`, `cat_001`,
+//! The public ids of products, categories and payments: `prod_001`, `cat_001`,
 //! `TXN-2026-00001234`.
 //!
-//! Invariant: whatever this writes as a product or a category, it reads as the same number.
+//! Invariant: the id of a product or a category parses to the number that it was made of.
 
 use domain::{PurchaseId, Timestamp};
 use jiff::tz::TimeZone;
@@ -9,31 +9,31 @@ use jiff::tz::TimeZone;
 const PRODUCT: &str = "prod_";
 const CATEGORY: &str = "cat_";
 
-/// A product's string: `prod_001`.
+/// The id of a product: `prod_001`.
 pub(in super::super) fn product(number: i64) -> String {
     format!("{PRODUCT}{number:03}")
 }
 
-/// A category's string: `cat_001`.
+/// The id of a category: `cat_001`.
 pub(in super::super) fn category(number: i64) -> String {
     format!("{CATEGORY}{number:03}")
 }
 
-/// Reads a product's number from digits or from [`product`]; none for anything else. 0 can be read:
-/// it is a number that no product has.
-pub(in super::super) fn read_product(text: &str) -> Option<i64> {
-    number(text.strip_prefix(PRODUCT).unwrap_or(text))
+/// Parses a product's number from digits or from its [`product`] id; `None` for anything else. 0 is
+/// valid here, but no product has it.
+pub(in super::super) fn parse_product(text: &str) -> Option<i64> {
+    parse_number(text.strip_prefix(PRODUCT).unwrap_or(text))
 }
 
-/// Reads a category's number from digits or from [`category`]; none for anything else.
-pub(in super::super) fn read_category(text: &str) -> Option<i64> {
-    number(text.strip_prefix(CATEGORY).unwrap_or(text))
+/// Parses a category's number from digits or from its [`category`] id; `None` for anything else.
+pub(in super::super) fn parse_category(text: &str) -> Option<i64> {
+    parse_number(text.strip_prefix(CATEGORY).unwrap_or(text))
 }
 
-/// Reads a whole number from at most 20 digits.
-pub(super) fn number(digits: &str) -> Option<i64> {
+/// Parses a whole number of at most 20 digits.
+pub(super) fn parse_number(digits: &str) -> Option<i64> {
     let is_number = (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    // Nothing has a number beyond 64 bits: it is as unknown as any other.
+    // A number beyond 64 bits belongs to nothing: it is answered like any unknown number.
     is_number.then(|| digits.parse().unwrap_or(i64::MAX))
 }
 
@@ -49,27 +49,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_strings() {
-        for (number, string) in [(1, "prod_001"), (42, "prod_042"), (1000, "prod_1000")] {
-            assert_eq!(product(number), string);
-            assert_eq!(read_product(string), Some(number));
-            assert_eq!(read_product(&number.to_string()), Some(number));
+    fn numbers_have_ids() {
+        for (number, id) in [(1, "prod_001"), (42, "prod_042"), (1000, "prod_1000")] {
+            assert_eq!(product(number), id);
+            assert_eq!(parse_product(id), Some(number));
+            assert_eq!(parse_product(&number.to_string()), Some(number));
         }
-        assert_eq!((category(1).as_str(), read_category("cat_001")), ("cat_001", Some(1)));
+        assert_eq!((category(1).as_str(), parse_category("cat_001")), ("cat_001", Some(1)));
         for (text, number) in
             [("0", Some(0)), ("007", Some(7)), ("99999999999999999999", Some(i64::MAX))]
         {
-            assert_eq!(read_product(text), number, "{text}");
+            assert_eq!(parse_product(text), number, "{text}");
         }
         for bad in
             ["", "prod_", "prod_-1", "-1", "1.0", "1e1", " 1", "cat_001", "PROD_001", "prod_prod_1"]
         {
-            assert_eq!(read_product(bad), None, "{bad}");
+            assert_eq!(parse_product(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn references_say_the_year_in_which_they_were_opened() {
+    fn references_contain_the_year_of_opening() {
         for (micros, id, text) in [
             (1_770_320_554_000_000, 1234, "TXN-2026-00001234"),
             (1_767_225_599_999_999, 7, "TXN-2025-00000007"),

@@ -1,7 +1,7 @@
-//! The words of the rechargely document: what is sent, what it asks for, what is told.
+//! The requests and responses of the rechargely document.
 //!
-//! `ask` reads bodies and queries, `tell` renders answers, `status` has the words for how a payment
-//! stands, `ids` the names of things, `forms` documents the bodies.
+//! `request` parses bodies and queries, `response` renders answers, `status` has the texts of a
+//! payment's states, `ids` the public ids, `forms` documents the bodies of requests.
 
 pub(super) mod forms;
 pub(super) mod ids;

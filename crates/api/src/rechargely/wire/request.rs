@@ -1,18 +1,19 @@
-//! From what was sent to what is asked for: every field rule of the rechargely document.
+//! Parses bodies and queries: the field rules of the rechargely document.
 //!
-//! Needs no engine; what depends on a product is in `payment`. Invariant: what leaves here is
-//! valid, and a refusal names every field that is wrong.
+//! Does not depend on the engine; the rules that depend on a product are in `payment`. Invariant:
+//! every field of a parsed request is valid, and an error names every invalid field.
 
 mod payment;
 
-pub(in super::super) use payment::{Sold, pre_auth, product_named};
+pub(in super::super) use payment::{ProductRules, pre_auth, product_named};
 
 use super::super::limits::{
-    CODE_MAX, FCM_TOKEN_MAX, PAGE, PAGE_MAX, PASSWORD_BYTES_MAX, SEARCH_MAX, USERNAME_MAX,
+    CODE_CHARS_MAX, FCM_TOKEN_CHARS_MAX, PAGE_LINES, PAGE_LINES_MAX, PASSWORD_BYTES_MAX,
+    SEARCH_CHARS_MAX, USERNAME_CHARS_MAX,
 };
 use super::ids;
 use super::status::Status;
-use crate::wire::fields::{Field, Reader, Reported, SentFields};
+use crate::wire::fields::{Field, RawFields, Reader, Reported};
 use domain::purchase::is_reference;
 use domain::refusal::FieldError;
 use domain::{Currency, Environment};
@@ -26,9 +27,9 @@ static FCM_TOKEN: Field = Field::new("fcmToken");
 /// Added to the document.
 static ENVIRONMENT: Field = Field::new("environment");
 /// Added to the document, whose log-in calls it `username`.
-static EMAIL: Field = Field { name: "email", also: &["username"] };
+static EMAIL: Field = Field { name: "email", aliases: &["username"] };
 /// Added to the document, whose payments call it `customerMobile`.
-static MOBILE: Field = Field { name: "mobile", also: &["customerMobile"] };
+static MOBILE: Field = Field { name: "mobile", aliases: &["customerMobile"] };
 static NAME: Field = Field::new("name");
 static CODE: Field = Field::new("code");
 static CURRENT_PASSWORD: Field = Field::new("currentPassword");
@@ -36,283 +37,279 @@ static NEW_PASSWORD: Field = Field::new("newPassword");
 static QUERY: Field = Field::new("query");
 static CURRENCY: Field = Field::new("currency");
 static LIMIT: Field = Field::new("limit");
-/// The largest number that every client can read, 2^53 - 1: no id of ours is larger (CONTRACT A-21).
+/// The largest integer that every client can represent, 2^53 - 1. Our ids are not larger
+/// (CONTRACT A-21).
 const NUMBER_MAX: i64 = 9_007_199_254_740_991;
 
 static BEFORE: Field = Field::new("before");
 static STATUS: Field = Field::new("status");
 
-/// Each wrong field.
+/// The errors of a request's fields: one or more about each invalid field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct InvalidFields(pub Vec<FieldError>);
 
-/// A payment to be authorised (`POST transactions/bill-payment/auth`).
+/// The body of `POST transactions/bill-payment/auth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Auth {
-    /// As it was sent.
+    /// The token of the pre-auth, unverified.
     pub pre_auth_token: String,
     /// The customer's own reference.
     pub request_id: String,
 }
 
-/// Somebody who wants to log in (`POST authenticate/customers`).
+/// The body of `POST authenticate/customers`.
 #[derive(Clone)]
 pub(in super::super) struct LogIn {
-    /// As it was sent.
+    /// The login's e-mail address, unverified.
     pub username: String,
-    /// As it was sent.
+    /// The password, unverified.
     pub password: String,
-    /// Where pushes go; empty for nowhere.
+    /// The device's push token; empty: no pushes.
     pub fcm_token: String,
-    /// Where to: live unless it says otherwise.
+    /// The environment of the session; live by default.
     pub environment: Environment,
 }
 
-/// Somebody who wants an account (`POST register`); whether address, number and password will do
-/// is the engine's to say, which calls the fields by the same names.
+/// The body of `POST register`. The engine validates the values, and its errors use the same names
+/// of fields.
 #[derive(Clone)]
 pub(in super::super) struct Registration {
-    /// As it was sent.
+    /// The future login's e-mail address.
     pub email: String,
-    /// As it was sent.
+    /// The future login's password.
     pub password: String,
-    /// As it was sent; empty if it was not.
+    /// The customer's name; empty if it was not sent.
     pub name: String,
-    /// Without what people put between the digits; empty if it was not sent.
+    /// The mobile number without separators; empty if it was not sent.
     pub mobile: String,
 }
 
-/// A one-time code that came by mail (`POST register/confirm`).
+/// The body of `POST register/confirm`.
 #[derive(Clone)]
 pub(in super::super) struct Confirmation {
-    /// Whose.
+    /// The e-mail address of the registration.
     pub email: String,
-    /// As it was sent.
+    /// The one-time code of the mail, unverified.
     pub code: String,
-    /// The password of the registration, as it was sent: a code is good beside it only.
+    /// The password of the registration: the code is valid only together with it.
     pub password: String,
 }
 
-/// A new password for an old one (`POST password/change`).
+/// The body of `POST password/change`.
 #[derive(Clone)]
 pub(in super::super) struct PasswordChange {
-    /// The old one.
+    /// The password that is replaced, unverified.
     pub current: String,
-    /// The new one.
+    /// The new password.
     pub new: String,
 }
 
-/// A new password for a one-time code (`POST password/reset`).
+/// The body of `POST password/reset`.
 #[derive(Clone)]
 pub(in super::super) struct PasswordReset {
-    /// Whose.
+    /// The login's e-mail address.
     pub email: String,
-    /// As it was sent.
+    /// The one-time code of the mail, unverified.
     pub code: String,
-    /// The new one.
+    /// The new password.
     pub new: String,
 }
 
-/// A page of a list, newest first.
+/// A page of a list whose newest line comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Page {
-    /// At most so many lines.
+    /// Lines at most.
     pub limit: u32,
-    /// Only what is older than this.
+    /// Only lines older than this id.
     pub before: Option<i64>,
 }
 
-/// Reads the body of `POST transactions/bill-payment/auth`.
-pub(in super::super) fn auth(sent: &SentFields<'_>) -> Result<Auth, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let pre_auth_token = line(&mut reader, &PRE_AUTH_TOKEN, CODE_MAX);
-    let request_id = request_id(&mut reader);
-    let whole =
-        || Ok::<_, Reported>(Auth { pre_auth_token: pre_auth_token?, request_id: request_id? });
-    whole().map_err(|Reported| InvalidFields::of(reader))
+/// Parses the body of `POST transactions/bill-payment/auth`.
+pub(in super::super) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFields> {
+    parse(fields, |reader| {
+        let pre_auth_token = required_line(reader, &PRE_AUTH_TOKEN, CODE_CHARS_MAX);
+        let request_id = request_id(reader);
+        Ok(Auth { pre_auth_token: pre_auth_token?, request_id: request_id? })
+    })
 }
 
-/// Reads the body of `POST authenticate/customers`.
-pub(in super::super) fn log_in(sent: &SentFields<'_>) -> Result<LogIn, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let username = line(&mut reader, &USERNAME, USERNAME_MAX);
-    let password = password(&mut reader, &PASSWORD);
-    let fcm_token = reader.required(&FCM_TOKEN).and_then(|text| {
-        let is_short = text.chars().nth(FCM_TOKEN_MAX).is_none();
-        let says = format!("must be at most {FCM_TOKEN_MAX} characters long; empty is allowed.");
-        is_short.then(|| text.to_owned()).ok_or_else(|| reader.report(FCM_TOKEN.name, &says))
-    });
-    let environment = environment(&mut reader);
-    let whole = || {
-        Ok::<_, Reported>(LogIn {
-            username: username?,
-            password: password?,
-            fcm_token: fcm_token?,
-            environment: environment?,
-        })
-    };
-    whole().map_err(|Reported| InvalidFields::of(reader))
+/// Parses the body of `POST authenticate/customers`.
+pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
+    parse(fields, |reader| {
+        let username = required_line(reader, &USERNAME, USERNAME_CHARS_MAX);
+        let password = password(reader, &PASSWORD);
+        let fcm_token = fcm_token(reader);
+        let environment = environment(reader)?;
+        Ok(LogIn { username: username?, password: password?, fcm_token: fcm_token?, environment })
+    })
 }
 
-/// Reads the body of `POST register`.
-pub(in super::super) fn registration(sent: &SentFields<'_>) -> Result<Registration, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let email = line(&mut reader, &EMAIL, USERNAME_MAX);
-    let password = password(&mut reader, &PASSWORD);
-    let name = reader.text(&NAME).map(|name| name.unwrap_or_default().to_owned());
-    let mobile = reader.text(&MOBILE).map(|mobile| compact(mobile.unwrap_or_default()));
-    let whole = || {
-        Ok::<_, Reported>(Registration {
-            email: email?,
-            password: password?,
-            name: name?,
-            mobile: mobile?,
-        })
-    };
-    whole().map_err(|Reported| InvalidFields::of(reader))
+/// Parses the body of `POST register`.
+pub(in super::super) fn registration(
+    fields: &RawFields<'_>,
+) -> Result<Registration, InvalidFields> {
+    parse(fields, |reader| {
+        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
+        let password = password(reader, &PASSWORD);
+        let name = reader.text(&NAME).map(|name| name.unwrap_or_default().to_owned());
+        let mobile = reader.text(&MOBILE)?;
+        let mobile = without_separators(mobile.unwrap_or_default());
+        Ok(Registration { email: email?, password: password?, name: name?, mobile })
+    })
 }
 
-/// Reads the body of `POST register/confirm`.
-pub(in super::super) fn confirmation(sent: &SentFields<'_>) -> Result<Confirmation, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let email = line(&mut reader, &EMAIL, USERNAME_MAX);
-    let code = line(&mut reader, &CODE, CODE_MAX);
-    let password = password(&mut reader, &PASSWORD);
-    let whole =
-        || Ok::<_, Reported>(Confirmation { email: email?, code: code?, password: password? });
-    whole().map_err(|Reported| InvalidFields::of(reader))
+/// Parses the body of `POST register/confirm`.
+pub(in super::super) fn confirmation(
+    fields: &RawFields<'_>,
+) -> Result<Confirmation, InvalidFields> {
+    parse(fields, |reader| {
+        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
+        let code = required_line(reader, &CODE, CODE_CHARS_MAX);
+        let password = password(reader, &PASSWORD);
+        Ok(Confirmation { email: email?, code: code?, password: password? })
+    })
 }
 
-/// Reads the body of `POST password/forgot`: whose password is forgotten.
-pub(in super::super) fn forgotten(sent: &SentFields<'_>) -> Result<String, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    line(&mut reader, &EMAIL, USERNAME_MAX).map_err(|Reported| InvalidFields::of(reader))
+/// Parses the body of `POST password/forgot`: the login's e-mail address.
+pub(in super::super) fn forgotten_password(
+    fields: &RawFields<'_>,
+) -> Result<String, InvalidFields> {
+    parse(fields, |reader| required_line(reader, &EMAIL, USERNAME_CHARS_MAX))
 }
 
-/// Reads the body of `POST password/change`.
+/// Parses the body of `POST password/change`.
 pub(in super::super) fn password_change(
-    sent: &SentFields<'_>,
+    fields: &RawFields<'_>,
 ) -> Result<PasswordChange, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let current = password(&mut reader, &CURRENT_PASSWORD);
-    let new = password(&mut reader, &NEW_PASSWORD);
-    let whole = || Ok::<_, Reported>(PasswordChange { current: current?, new: new? });
-    whole().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let current = password(reader, &CURRENT_PASSWORD);
+        let new = password(reader, &NEW_PASSWORD);
+        Ok(PasswordChange { current: current?, new: new? })
+    })
 }
 
-/// Reads the body of `POST password/reset`.
+/// Parses the body of `POST password/reset`.
 pub(in super::super) fn password_reset(
-    sent: &SentFields<'_>,
+    fields: &RawFields<'_>,
 ) -> Result<PasswordReset, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let email = line(&mut reader, &EMAIL, USERNAME_MAX);
-    let code = line(&mut reader, &CODE, CODE_MAX);
-    let new = password(&mut reader, &NEW_PASSWORD);
-    let whole = || Ok::<_, Reported>(PasswordReset { email: email?, code: code?, new: new? });
-    whole().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
+        let code = required_line(reader, &CODE, CODE_CHARS_MAX);
+        let new = password(reader, &NEW_PASSWORD);
+        Ok(PasswordReset { email: email?, code: code?, new: new? })
+    })
 }
 
-/// Reads the query of `GET public/products/search`: what is looked for.
-pub(in super::super) fn search(sent: &SentFields<'_>) -> Result<String, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let query = line(&mut reader, &QUERY, SEARCH_MAX);
-    query.map(|q| q.trim().to_owned()).map_err(|Reported| InvalidFields::of(reader))
+/// Parses the query of `GET public/products/search`: the text that is searched.
+pub(in super::super) fn search(fields: &RawFields<'_>) -> Result<String, InvalidFields> {
+    parse(fields, |reader| Ok(required_line(reader, &QUERY, SEARCH_CHARS_MAX)?.trim().to_owned()))
 }
 
-/// Reads the query of `GET transactions`: which page, and of which status.
-pub(in super::super) fn listing(
-    sent: &SentFields<'_>,
+/// Parses the query of `GET transactions`: the page and a filter by status.
+pub(in super::super) fn payments(
+    fields: &RawFields<'_>,
 ) -> Result<(Page, Option<Status>), InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let page = page(&mut reader);
-    let status = reader.text(&STATUS).and_then(|text| {
-        let Some(text) = text else { return Ok(None) };
-        let says = "must be PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED.";
-        let status = Status::from_word(text).ok_or(());
-        status.map(Some).map_err(|()| reader.report(STATUS.name, says))
-    });
-    let whole = || Ok::<_, Reported>((page?, status?));
-    whole().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let page = page(reader);
+        let status = status(reader);
+        Ok((page?, status?))
+    })
 }
 
-/// Reads the query of `GET wallet/balance`: one currency, or all.
-pub(in super::super) fn balance(sent: &SentFields<'_>) -> Result<Option<Currency>, InvalidFields> {
-    let mut reader = Reader::new(sent);
-    currency(&mut reader).map_err(|Reported| InvalidFields::of(reader))
+/// Parses the query of `GET wallet/balance`: one currency; `None` for all.
+pub(in super::super) fn balance(fields: &RawFields<'_>) -> Result<Option<Currency>, InvalidFields> {
+    parse(fields, currency)
 }
 
-/// Reads the query of `GET wallet/statement`: which wallet, and which page of it.
+/// Parses the query of `GET wallet/statement`: the wallet's currency and the page.
 pub(in super::super) fn statement(
-    sent: &SentFields<'_>,
+    fields: &RawFields<'_>,
 ) -> Result<(Currency, Page), InvalidFields> {
-    let mut reader = Reader::new(sent);
-    let currency = currency(&mut reader)
-        .and_then(|c| c.ok_or_else(|| reader.report(CURRENCY.name, "is required.")));
-    let page = page(&mut reader);
-    let whole = || Ok::<_, Reported>((currency?, page?));
-    whole().map_err(|Reported| InvalidFields::of(reader))
+    parse(fields, |reader| {
+        let currency = currency(reader)
+            .and_then(|c| c.ok_or_else(|| reader.report(CURRENCY.name, "is required.")));
+        let page = page(reader);
+        Ok((currency?, page?))
+    })
 }
 
-impl InvalidFields {
-    fn of(reader: Reader<'_, '_>) -> InvalidFields {
-        InvalidFields(reader.complaints())
-    }
+/// Runs `read`, which reads every field before it returns an error.
+fn parse<T>(
+    fields: &RawFields<'_>,
+    read: impl FnOnce(&mut Reader<'_, '_>) -> Result<T, Reported>,
+) -> Result<T, InvalidFields> {
+    let mut reader = Reader::new(fields);
+    read(&mut reader).map_err(|Reported| InvalidFields(reader.into_errors()))
 }
 
-/// A text of one line that must be there and not blank.
-fn line(
+/// A required text of one line that is not blank.
+fn required_line(
     reader: &mut Reader<'_, '_>,
     field: &'static Field,
-    most: usize,
+    chars_max: usize,
 ) -> Result<String, Reported> {
     let text = reader.required(field)?;
     let is_line = !text.trim().is_empty()
-        && text.chars().nth(most).is_none()
+        && text.chars().nth(chars_max).is_none()
         && !text.chars().any(char::is_control);
-    let says = format!("must be 1 to {most} characters, without control characters.");
-    is_line.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &says))
+    let message = format!("must be 1 to {chars_max} characters, without control characters.");
+    is_line.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &message))
 }
 
-/// A password: nothing is said of it but its length.
+/// A required password: its length is the only rule here.
 fn password(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<String, Reported> {
     let text = reader.required(field)?;
     let fits = (1..=PASSWORD_BYTES_MAX).contains(&text.len());
-    let says = format!("must be 1 to {PASSWORD_BYTES_MAX} bytes long.");
-    fits.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &says))
+    let message = format!("must be 1 to {PASSWORD_BYTES_MAX} bytes long.");
+    fits.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &message))
 }
 
 fn request_id(reader: &mut Reader<'_, '_>) -> Result<String, Reported> {
     let text = reader.required(&REQUEST_ID)?;
-    let says = "must be 1 to 128 printable ASCII characters without a space at either end.";
+    let message = "must be 1 to 128 printable ASCII characters without a space at either end.";
     let is_reference = is_reference(text);
-    is_reference.then(|| text.to_owned()).ok_or_else(|| reader.report(REQUEST_ID.name, says))
+    is_reference.then(|| text.to_owned()).ok_or_else(|| reader.report(REQUEST_ID.name, message))
 }
 
-/// A phone number without what people put between its digits.
-fn compact(text: &str) -> String {
+/// A phone number without the separators between its digits.
+fn without_separators(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect()
 }
 
+fn fcm_token(reader: &mut Reader<'_, '_>) -> Result<String, Reported> {
+    let text = reader.required(&FCM_TOKEN)?;
+    let is_short = text.chars().nth(FCM_TOKEN_CHARS_MAX).is_none();
+    let message =
+        format!("must be at most {FCM_TOKEN_CHARS_MAX} characters long; empty is allowed.");
+    is_short.then(|| text.to_owned()).ok_or_else(|| reader.report(FCM_TOKEN.name, &message))
+}
+
 fn environment(reader: &mut Reader<'_, '_>) -> Result<Environment, Reported> {
-    let Some(word) = reader.text(&ENVIRONMENT)? else { return Ok(Environment::Live) };
-    let environment = Environment::ALL.into_iter().find(|e| e.code() == word);
+    let Some(code) = reader.text(&ENVIRONMENT)? else { return Ok(Environment::Live) };
+    let environment = Environment::ALL.into_iter().find(|e| e.code() == code);
     environment.ok_or_else(|| reader.report(ENVIRONMENT.name, "must be live or sandbox."))
+}
+
+fn status(reader: &mut Reader<'_, '_>) -> Result<Option<Status>, Reported> {
+    let Some(name) = reader.text(&STATUS)? else { return Ok(None) };
+    let message = "must be PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED.";
+    Status::parse(name).map(Some).ok_or_else(|| reader.report(STATUS.name, message))
 }
 
 fn currency(reader: &mut Reader<'_, '_>) -> Result<Option<Currency>, Reported> {
     let Some(code) = reader.text(&CURRENCY)? else { return Ok(None) };
     let currency = Currency::from_code(&code.to_ascii_uppercase());
-    let says = "must be an ISO 4217 code, like USD.";
-    currency.map(Some).ok_or_else(|| reader.report(CURRENCY.name, says))
+    let message = "must be an ISO 4217 code, like USD.";
+    currency.map(Some).ok_or_else(|| reader.report(CURRENCY.name, message))
 }
 
 fn page(reader: &mut Reader<'_, '_>) -> Result<Page, Reported> {
     let limit = number(reader, &LIMIT).and_then(|limit| match limit {
-        None => Ok(PAGE),
+        None => Ok(PAGE_LINES),
         Some(limit) => {
-            let says = format!("must be 1 to {PAGE_MAX}.");
-            let limit = u32::try_from(limit).ok().filter(|l| (1..=PAGE_MAX).contains(l));
-            limit.ok_or_else(|| reader.report(LIMIT.name, &says))
+            let message = format!("must be 1 to {PAGE_LINES_MAX}.");
+            let limit = u32::try_from(limit).ok().filter(|l| (1..=PAGE_LINES_MAX).contains(l));
+            limit.ok_or_else(|| reader.report(LIMIT.name, &message))
         }
     });
     let before = number(reader, &BEFORE).and_then(|before| match before {
@@ -326,7 +323,7 @@ fn page(reader: &mut Reader<'_, '_>) -> Result<Page, Reported> {
 
 fn number(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<Option<i64>, Reported> {
     let Some(text) = reader.text(field)? else { return Ok(None) };
-    let number = ids::number(text);
+    let number = ids::parse_number(text);
     number.map(Some).ok_or_else(|| reader.report(field.name, "must be a whole number."))
 }
 

@@ -1,13 +1,13 @@
-//! From what the engine knows to what is told: answers of the rechargely document, to the letter.
+//! The answers of the rechargely document, rendered from purchases and the catalog.
 //!
-//! Fields are written out one by one, the documented ones first and in the document's order: what
-//! an answer does not name cannot leak. Invariant: amounts are written from integer minor units.
+//! Every field is named here, the documented ones first and in the document's order, so no other
+//! field can leak. Invariant: amounts are rendered from integer minor units.
 
 use super::ids;
-use super::status::{Standing, Status, standing};
+use super::status::{Status, StatusText, status_text};
 use crate::logos;
 use crate::wire::amount::Amount;
-use crate::wire::json::moment;
+use crate::wire::json::rfc3339;
 use domain::catalog::Limits;
 use domain::catalog::product::{BillFormat, Field, Pricing, Product};
 use domain::purchase::slip::Token;
@@ -94,7 +94,8 @@ pub(in super::super) struct ListedProduct<'a> {
     /// The biller's code.
     #[schema(example = "ECONET")]
     pub provider_code: &'a str,
-    /// `FIXED`: send `productPrice`. `VARIABLE`: send what you like within `minAmount`, `maxAmount`.
+    #[doc = " `FIXED`: send `productPrice`. `VARIABLE`: send what you like within `minAmount`, \
+             `maxAmount`."]
     pub pricing_type: PricingType,
     /// A drawing; public.
     #[schema(example = "https://saldo.example/operator_logo/econet.png")]
@@ -113,7 +114,7 @@ pub(in super::super) struct ListedProduct<'a> {
 }
 
 impl<'a> ListedProduct<'a> {
-    /// How a product stands in a list.
+    /// The product's entry in a list.
     pub(in super::super) fn of(
         product: &'a Product,
         catalog: &'a Catalog,
@@ -268,26 +269,27 @@ pub(in super::super) struct BillCustomer<'a> {
 }
 
 impl<'a> PreAuthAnswer<'a> {
-    /// The answer about a quote.
+    /// The answer about a new quote.
     pub(in super::super) fn of(quote: &'a Purchase, token: &'a str) -> PreAuthAnswer<'a> {
         let detail = |name: &str| quote.details.get(name).map(String::as_str);
         let customer = detail(CUSTOMER_NAME)
             .map(|name| BillCustomer { name, address: detail(CUSTOMER_ADDRESS) });
-        let Standing { status, code, says, means } = standing(quote.state);
+        let StatusText { status, response_code, response_message, message } =
+            status_text(quote.state);
         PreAuthAnswer {
-            response_code: code,
-            response_message: says,
+            response_code,
+            response_message,
             pre_auth_token: token,
             request_id: &quote.reference,
             status,
             amount: Amount(quote.amount),
             fee: Amount(quote.fee),
-            // It was priced so that the sum exists.
+            // The engine quotes only a price whose sum fits.
             total: Amount(quote.total().unwrap_or(quote.amount)),
             currency: quote.amount.currency().code(),
-            expires_at: moment(quote.opened_at.after(domain::purchase::settle::QUOTE_HOLDS)),
+            expires_at: rfc3339(quote.opened_at.after(domain::purchase::settle::QUOTE_HOLDS)),
             customer,
-            message: means,
+            message,
         }
     }
 }
@@ -320,9 +322,9 @@ pub(in super::super) struct AuthAnswer<'a> {
     #[schema(example = "USD")]
     currency: &'static str,
     /// Added: electricity's tokens, to be entered in this order; else empty.
-    tokens: Vec<ToldToken<'a>>,
+    tokens: Vec<MeterToken<'a>>,
     /// Added: what a receipt says, line by line; empty until it is delivered.
-    receipt: Vec<ToldLine>,
+    receipt: Vec<ReceiptLine>,
     /// Added: what it means for the money, and what to do next.
     #[schema(example = "It was delivered. Amount and fee are charged.")]
     message: &'static str,
@@ -330,7 +332,8 @@ pub(in super::super) struct AuthAnswer<'a> {
 
 /// A token that a meter is fed with.
 #[derive(Clone, Debug, serde::Serialize, ToSchema)]
-pub(in super::super) struct ToldToken<'a> {
+#[schema(as = ToldToken)]
+pub(in super::super) struct MeterToken<'a> {
     /// 20 digits.
     #[schema(example = "12345678901234567890")]
     pub token: &'a str,
@@ -342,17 +345,18 @@ pub(in super::super) struct ToldToken<'a> {
     pub kind: &'static str,
 }
 
-impl<'a> ToldToken<'a> {
-    /// A token of a slip.
-    pub(in super::super) fn of(token: &'a Token) -> ToldToken<'a> {
+impl<'a> MeterToken<'a> {
+    /// The token as a slip has it.
+    pub(in super::super) fn of(token: &'a Token) -> MeterToken<'a> {
         let (units, kind) = (token.units.as_deref(), token.kind.code());
-        ToldToken { token: token.digits(), units, kind }
+        MeterToken { token: token.digits(), units, kind }
     }
 }
 
 /// A line of a receipt.
 #[derive(Clone, Debug, serde::Serialize, ToSchema)]
-pub(in super::super) struct ToldLine {
+#[schema(as = ToldLine)]
+pub(in super::super) struct ReceiptLine {
     /// For people.
     #[schema(example = "Meter")]
     pub label: String,
@@ -361,31 +365,35 @@ pub(in super::super) struct ToldLine {
     pub value: String,
 }
 
-/// What the end customer keeps of a delivery; empty where there is nothing.
+/// What an answer shows of a delivery; empty if nothing was delivered.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Kept<'a> {
-    /// In the order in which they are entered.
-    pub tokens: Vec<ToldToken<'a>>,
-    /// Line by line.
-    pub receipt: Vec<ToldLine>,
+pub(in super::super) struct DeliveryView<'a> {
+    /// In the order in which the meter needs them.
+    pub tokens: Vec<MeterToken<'a>>,
+    /// The lines of the receipt.
+    pub receipt: Vec<ReceiptLine>,
 }
 
 impl<'a> AuthAnswer<'a> {
-    /// The answer about a payment.
-    pub(in super::super) fn of(purchase: &'a Purchase, kept: Kept<'a>) -> AuthAnswer<'a> {
-        let Standing { status, code, says, means } = standing(purchase.state);
+    /// The answer about a payment in its current state.
+    pub(in super::super) fn of(
+        purchase: &'a Purchase,
+        delivery: DeliveryView<'a>,
+    ) -> AuthAnswer<'a> {
+        let StatusText { status, response_code, response_message, message } =
+            status_text(purchase.state);
         AuthAnswer {
-            response_code: code,
-            response_message: says,
+            response_code,
+            response_message,
             transaction_reference: ids::reference(purchase.key.id, purchase.opened_at),
             status,
             request_id: &purchase.reference,
             amount: Amount(purchase.amount),
             fee: Amount(purchase.fee),
             currency: purchase.amount.currency().code(),
-            tokens: kept.tokens,
-            receipt: kept.receipt,
-            message: means,
+            tokens: delivery.tokens,
+            receipt: delivery.receipt,
+            message,
         }
     }
 }
@@ -432,20 +440,20 @@ pub(in super::super) struct BoughtProduct<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    /// How a payment stands.
+    /// The payment in its current state.
     pub(in super::super) fn of(
         purchase: &'a Purchase,
         product: Option<BoughtProduct<'a>>,
-        kept: Kept<'a>,
+        delivery: DeliveryView<'a>,
     ) -> Transaction<'a> {
         Transaction {
-            answer: AuthAnswer::of(purchase, kept),
+            answer: AuthAnswer::of(purchase, delivery),
             id: purchase.key.id.0,
             product,
             bill_reference: &purchase.recipient,
-            created_at: moment(purchase.opened_at),
-            updated_at: moment(purchase.updated_at),
-            completed_at: purchase.delivered_at.map(moment),
+            created_at: rfc3339(purchase.opened_at),
+            updated_at: rfc3339(purchase.updated_at),
+            completed_at: purchase.delivered_at.map(rfc3339),
         }
     }
 }
@@ -463,7 +471,8 @@ pub(in super::super) struct Transactions<'a> {
 
 /// A wallet; added to the document.
 #[derive(Debug, serde::Serialize, ToSchema)]
-pub(in super::super) struct ToldWallet {
+#[schema(as = ToldWallet)]
+pub(in super::super) struct WalletBalance {
     /// ISO 4217.
     #[schema(example = "USD")]
     pub currency: &'static str,

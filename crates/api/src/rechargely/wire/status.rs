@@ -1,5 +1,7 @@
-//! How a payment stands, in the words of the document (CONTRACT section 4): the five statuses, the
-//! response codes, and what each means for the money.
+//! The texts of a payment's state (CONTRACT section 4): the document's five statuses, its response
+//! codes, and messages for people.
+//!
+//! Invariant: every state has exactly one status.
 
 use domain::State;
 
@@ -19,26 +21,26 @@ pub(in super::super) enum Status {
     Cancelled,
 }
 
-/// What is said about a payment.
+/// What an answer says about a payment in a state. The fields have the names of the answer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Standing {
-    /// Its status.
+pub(in super::super) struct StatusText {
+    /// The status.
     pub status: Status,
-    /// The class of HTTP that tells the same, as a string (CONTRACT B-13).
-    pub code: &'static str,
-    /// In short; the document's own words where it has any.
-    pub says: &'static str,
+    /// The corresponding HTTP status, as a string (CONTRACT B-13).
+    pub response_code: &'static str,
+    /// A short text; the document's own if it has one.
+    pub response_message: &'static str,
     /// What it means for the money, and what to do next.
-    pub means: &'static str,
+    pub message: &'static str,
 }
 
 impl Status {
-    /// Each.
+    /// Every status.
     pub(in super::super) const ALL: [Status; 5] =
         [Status::Pending, Status::Processing, Status::Completed, Status::Failed, Status::Cancelled];
 
-    /// The document's word.
-    pub(in super::super) const fn word(self) -> &'static str {
+    /// Its name in the document.
+    pub(in super::super) const fn as_str(self) -> &'static str {
         match self {
             Status::Pending => "PENDING",
             Status::Processing => "PROCESSING",
@@ -48,20 +50,20 @@ impl Status {
         }
     }
 
-    /// Reads the document's word, in any case.
-    pub(in super::super) fn from_word(word: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|s| s.word().eq_ignore_ascii_case(word))
+    /// Parses a name of the document, in upper or lower case.
+    pub(in super::super) fn parse(name: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The states that are told so: what a filter by this status looks for.
+    /// The states with this status: what a filter by status selects.
     pub(in super::super) fn states(self) -> Vec<State> {
-        State::ALL.into_iter().filter(|state| standing(*state).status == self).collect()
+        State::ALL.into_iter().filter(|state| status_text(*state).status == self).collect()
     }
 }
 
-/// THE match: what each state is on this wire.
-pub(in super::super) const fn standing(state: State) -> Standing {
-    let (status, code, says, means) = match state {
+/// The match of all states: each one's status and texts.
+pub(in super::super) const fn status_text(state: State) -> StatusText {
+    let (status, response_code, response_message, message) = match state {
         State::Quoted => (
             Status::Pending,
             "200",
@@ -121,42 +123,33 @@ pub(in super::super) const fn standing(state: State) -> Standing {
              wallet.",
         ),
     };
-    Standing { status, code, says, means }
+    StatusText { status, response_code, response_message, message }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     #[test]
-    fn every_state_in_the_documents_words() {
+    fn every_state_has_its_texts() {
         let mut all = String::new();
         for state in State::ALL {
-            let Standing { status, code, says, means } = standing(state);
-            all += &format!("{state:?}: {} {code} {says}. {means}\n", status.word());
+            let text = status_text(state);
+            let StatusText { status, response_code, response_message, message } = text;
+            let status = status.as_str();
+            all += &format!("{state:?}: {status} {response_code} {response_message}. {message}\n");
         }
-        expect![[r#"
-            Quoted: PENDING 200 Payment initiated successfully. Nothing is charged yet. Authorize the payment before it expires.
-            Awaiting: PENDING 202 Payment accepted, waiting for approval. Amount and fee are held until it is decided. Ask again later; do not pay again.
-            Held: PENDING 202 Payment accepted, waiting to be sent. Amount and fee are held. Ask again later; do not pay again.
-            Sent: PROCESSING 202 Payment is being processed. Amount and fee are held. Ask again later; do not pay again.
-            InDoubt: PROCESSING 202 Payment is not confirmed yet. It was sent, but the provider has not confirmed it. Amount and fee are held until it is known. Ask again later; do not pay again.
-            WithStaff: PROCESSING 202 Payment is not confirmed yet. It was sent, but the provider has not confirmed it. Amount and fee are held until it is known. Ask again later; do not pay again.
-            Delivered: COMPLETED 200 Payment authorized successfully. It was delivered. Amount and fee are charged.
-            Failed: FAILED 422 Payment failed. Nothing was delivered, and amount and fee are back in the wallet. To try again, start a new payment with a new requestId.
-            Rejected: CANCELLED 409 Payment cancelled. It was called off or expired before it was sent, and nothing is charged. To try again, start a new payment with a new requestId.
-            Refunded: CANCELLED 409 Payment reversed. It was delivered and then taken back by the provider. Amount and fee are back in the wallet.
-        "#]].assert_eq(&all);
+        expect_file!["status.txt"].assert_eq(&all);
     }
 
     #[test]
-    fn a_word_is_read_in_any_case_and_names_its_states() {
+    fn a_status_is_parsed_in_any_case_and_has_its_states() {
         for status in Status::ALL {
-            assert_eq!(Status::from_word(&status.word().to_lowercase()), Some(status));
-            assert_eq!(serde_json::to_string(&status).unwrap(), format!("{:?}", status.word()));
+            assert_eq!(Status::parse(&status.as_str().to_lowercase()), Some(status));
+            assert_eq!(serde_json::to_string(&status).unwrap(), format!("{:?}", status.as_str()));
         }
-        assert_eq!(Status::from_word("APPROVED"), None);
+        assert_eq!(Status::parse("APPROVED"), None);
         assert_eq!(Status::Cancelled.states(), [State::Rejected, State::Refunded]);
         let all: usize = Status::ALL.iter().map(|s| s.states().len()).sum();
         assert_eq!(all, State::ALL.len());

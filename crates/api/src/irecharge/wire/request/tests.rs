@@ -1,4 +1,4 @@
-//! What is read and what is refused, as tables.
+//! Requests that are accepted and requests that are refused, as tables.
 
 use super::super::super::fixture::{bdt, caller, catalog};
 use super::*;
@@ -11,7 +11,7 @@ const RECHARGE: [(&str, &str); 4] = [
     ("reference", r#""BILL-026401""#),
 ];
 
-/// A body of these fields, with others in their place or beside them; an empty value is left out.
+/// A body of `fields`, with those of `instead` replaced or added; an empty value removes a field.
 fn body(fields: &[(&str, &str)], instead: &[(&str, &str)]) -> String {
     let kept = fields.iter().filter(|(n, _)| !instead.iter().any(|(i, _)| i == n));
     let all = kept.chain(instead).filter(|(_, v)| !v.is_empty());
@@ -19,10 +19,10 @@ fn body(fields: &[(&str, &str)], instead: &[(&str, &str)]) -> String {
     format!("{{{}}}", all.join(","))
 }
 
-type Fields = Vec<&'static str>;
+type Names = Vec<&'static str>;
 
-fn wrong_fields(wrong: &InvalidFields) -> Fields {
-    let mut fields: Fields = wrong.complaints.iter().map(|c| c.field).collect();
+fn invalid_fields(error: &InvalidFields) -> Names {
+    let mut fields: Names = error.field_errors.iter().map(|c| c.field).collect();
     fields.sort_unstable();
     fields.dedup();
     fields
@@ -32,15 +32,15 @@ fn webhooks(environment: Environment) -> Where {
     Where { environment, allow_loopback: false }
 }
 
-fn ask<T>(
+fn parse<T>(
     text: &str,
     environment: Environment,
-    read: impl FnOnce(Asked<'_, '_>) -> Result<T, InvalidFields>,
+    read: impl FnOnce(RawPurchase<'_, '_>) -> Result<T, InvalidFields>,
 ) -> Result<T, InvalidFields> {
-    let (sent, catalog) = (SentFields::from_json(text).unwrap(), catalog());
+    let (fields, catalog) = (RawFields::from_json(text).unwrap(), catalog());
     let caller = caller(environment);
-    read(Asked {
-        sent: &sent,
+    read(RawPurchase {
+        fields: &fields,
         catalog: &catalog,
         caller,
         webhooks: webhooks(environment),
@@ -49,12 +49,12 @@ fn ask<T>(
 }
 
 fn recharged(instead: &[(&str, &str)]) -> Result<PurchaseRequest, InvalidFields> {
-    ask(&body(&RECHARGE, instead), Environment::Live, recharge)
+    parse(&body(&RECHARGE, instead), Environment::Live, recharge)
 }
 
 #[test]
-fn the_seeds_recharge_is_understood() {
-    let purchase_request = recharged(&[
+fn the_seeds_recharge_is_parsed() {
+    let request = recharged(&[
         ("service_type", r#""prepaid""#),
         ("webhook_url", r#""https://your-domain.com/webhooks/recharge""#),
         ("unknown", "[1,2,3]"),
@@ -62,28 +62,17 @@ fn the_seeds_recharge_is_understood() {
     ])
     .unwrap();
     assert_eq!(
-        (
-            purchase_request.kind,
-            purchase_request.operator.as_str(),
-            purchase_request.recipient.as_str(),
-            purchase_request.amount
-        ),
+        (request.kind, request.operator.as_str(), request.recipient.as_str(), request.amount),
         (Kind::Recharge, "GP", "01712345678", bdt(1_000))
     );
     assert_eq!(
-        (purchase_request.reference.as_str(), purchase_request.scope),
+        (request.reference.as_str(), request.scope),
         ("BILL-026401", ReferenceScope::Irecharge)
     );
-    assert_eq!(
-        purchase_request.webhook_url.as_deref(),
-        Some("https://your-domain.com/webhooks/recharge")
-    );
-    assert_eq!(
-        (purchase_request.service_type, purchase_request.idempotency),
-        (ServiceType::Prepaid, None)
-    );
-    assert_eq!(purchase_request.caller, caller(Environment::Live));
-    assert!(purchase_request.details.is_empty());
+    assert_eq!(request.webhook_url.as_deref(), Some("https://your-domain.com/webhooks/recharge"));
+    assert_eq!((request.service_type, request.idempotency), (ServiceType::Prepaid, None));
+    assert_eq!(request.caller, caller(Environment::Live));
+    assert!(request.details.is_empty());
 }
 
 #[test]
@@ -97,17 +86,17 @@ fn every_alias_is_the_field() {
         let value = RECHARGE.iter().find(|(n, _)| *n == name).unwrap().1;
         assert!(recharged(&[(name, ""), (alias, value)]).is_ok(), "{alias}");
         assert!(recharged(&[(name, value), (alias, value)]).is_ok(), "{alias}");
-        let wrong = recharged(&[(name, value), (alias, r#""other""#)]).unwrap_err();
+        let invalid = recharged(&[(name, value), (alias, r#""other""#)]).unwrap_err();
         let mut both = vec![name, alias];
         both.sort_unstable();
-        assert_eq!(wrong_fields(&wrong), both);
+        assert_eq!(invalid_fields(&invalid), both);
         assert!(
-            wrong.complaints[0].says.contains(name) && wrong.complaints[0].says.contains(alias)
+            invalid.field_errors[0].says.contains(name)
+                && invalid.field_errors[0].says.contains(alias)
         );
     }
-    let purchase_request =
-        recharged(&[("recharge_webhook_url", r#""https://a.example/x""#)]).unwrap();
-    assert_eq!(purchase_request.webhook_url.as_deref(), Some("https://a.example/x"));
+    let request = recharged(&[("recharge_webhook_url", r#""https://a.example/x""#)]).unwrap();
+    assert_eq!(request.webhook_url.as_deref(), Some("https://a.example/x"));
 }
 
 #[test]
@@ -127,30 +116,32 @@ fn operators_go_by_many_names() {
         ("sk", "SK"),
         ("skitto", "SK"),
     ] {
-        let purchase_request = recharged(&[("operator", &format!("\"{name}\""))]).unwrap();
-        assert_eq!(purchase_request.operator, code, "{name}");
+        let request = recharged(&[("operator", &format!("\"{name}\""))]).unwrap();
+        assert_eq!(request.operator, code, "{name}");
     }
     for name in [r#""""#, r#"" gp""#, r#""bkash""#, r#""vodafone""#, "1", "null", "[\"gp\"]", ""] {
-        let wrong = recharged(&[("operator", name)]).unwrap_err();
-        assert_eq!(wrong_fields(&wrong), ["operator"], "{name}");
+        let invalid = recharged(&[("operator", name)]).unwrap_err();
+        assert_eq!(invalid_fields(&invalid), ["operator"], "{name}");
     }
 }
 
 #[test]
-fn all_wrong_fields_are_named_at_once() {
+fn all_invalid_fields_are_named_at_once() {
     let check = |text: &str, fields: &[&str], is_reference_missing| {
-        let wrong = ask(text, Environment::Live, recharge).unwrap_err();
-        assert_eq!(wrong_fields(&wrong), fields, "{text}");
-        assert_eq!(wrong.is_reference_missing, is_reference_missing, "{text}");
+        let invalid = parse(text, Environment::Live, recharge).unwrap_err();
+        assert_eq!(invalid_fields(&invalid), fields, "{text}");
+        assert_eq!(invalid.is_reference_missing, is_reference_missing, "{text}");
     };
     check("{}", &["amount", "number", "operator", "reference"], true);
     check(
-        r#"{"number":1712345678,"amount":0,"operator":"x","service_type":"x","reference":" ","webhook_url":"x"}"#,
+        r#"{"number":1712345678,"amount":0,"operator":"x","service_type":"x","reference":" ",
+            "webhook_url":"x"}"#,
         &["amount", "number", "operator", "reference", "service_type", "webhook_url"],
         false,
     );
     check(
-        r#"{"number":true,"amount":[],"operator":{},"service_type":1,"reference":2,"webhook_url":3}"#,
+        r#"{"number":true,"amount":[],"operator":{},"service_type":1,"reference":2,
+            "webhook_url":3}"#,
         &["amount", "number", "operator", "reference", "service_type", "webhook_url"],
         false,
     );
@@ -164,35 +155,35 @@ fn all_wrong_fields_are_named_at_once() {
         &["service_type"],
         false,
     );
-    // While the operator is unknown, a number of any country will do; a wrong one is still named.
+    // With an unknown operator, a number of any country is valid; an invalid one is reported.
     check(
         &body(&RECHARGE, &[("operator", "\"x\""), ("number", "\"0771234567\"")]),
         &["operator"],
         false,
     );
     check(&body(&RECHARGE, &[("number", "\"0771234567\"")]), &["number"], false);
-    // http will do in the sandbox only.
+    // http is allowed in the sandbox only.
     let plain = body(&RECHARGE, &[("webhook_url", "\"http://a.example/\"")]);
     check(&plain, &["webhook_url"], false);
-    assert!(ask(&plain, Environment::Sandbox, recharge).is_ok());
+    assert!(parse(&plain, Environment::Sandbox, recharge).is_ok());
 }
 
 #[test]
-fn a_wrong_idempotency_key_is_one_more_wrong_field() {
-    let (sent, catalog) = (SentFields::from_json("{}").unwrap(), catalog());
-    let complaint = FieldError { field: "Idempotency-Key", says: "is wrong.".into() };
-    let wrong = recharge(Asked {
-        sent: &sent,
+fn an_invalid_idempotency_key_is_reported_with_the_fields() {
+    let (fields, catalog) = (RawFields::from_json("{}").unwrap(), catalog());
+    let error = FieldError { field: "Idempotency-Key", says: "is wrong.".into() };
+    let parsed = recharge(RawPurchase {
+        fields: &fields,
         catalog: &catalog,
         caller: caller(Environment::Live),
         webhooks: webhooks(Environment::Live),
-        idempotency: Err(complaint),
+        idempotency: Err(error),
     });
-    let fields = ["Idempotency-Key", "amount", "number", "operator", "reference"];
-    assert_eq!(wrong_fields(&wrong.unwrap_err()), fields);
+    let names = ["Idempotency-Key", "amount", "number", "operator", "reference"];
+    assert_eq!(invalid_fields(&parsed.unwrap_err()), names);
 }
 
-/// What no amount is (RELIABILITY Q3).
+/// Values that are not amounts (RELIABILITY Q3).
 #[rustfmt::skip]
 const NO_AMOUNTS: &[&str] = &[
     "1e309", "1e-400", "1e1", "1E1", "10e0", "1.0e1", "-0", "-0.0", "-10", "-10.00", "0", "0.0",
@@ -225,17 +216,17 @@ fn amounts_are_read_digit_by_digit() {
         ("1000", 100_000),
         ("1000.00", 100_000),
     ] {
-        let purchase_request = recharged(&[("amount", text)]);
-        assert_eq!(purchase_request.map(|w| w.amount), Ok(bdt(minor)), "{text}");
+        let request = recharged(&[("amount", text)]);
+        assert_eq!(request.map(|w| w.amount), Ok(bdt(minor)), "{text}");
     }
     for text in NO_AMOUNTS {
-        let wrong = recharged(&[("amount", text)]).unwrap_err();
-        assert_eq!(wrong_fields(&wrong), ["amount"], "{text}");
+        let invalid = recharged(&[("amount", text)]).unwrap_err();
+        assert_eq!(invalid_fields(&invalid), ["amount"], "{text}");
     }
 }
 
 #[test]
-fn numbers_have_one_form_and_look_alikes_none() {
+fn numbers_have_one_form_and_look_alikes_are_refused() {
     for number in [
         "01712345678",
         "1712345678",
@@ -244,8 +235,8 @@ fn numbers_have_one_form_and_look_alikes_none() {
         "+880 1712-345678",
         "(017) 1234 5678",
     ] {
-        let purchase_request = recharged(&[("number", &format!("\"{number}\""))]).unwrap();
-        assert_eq!(purchase_request.recipient, "01712345678");
+        let request = recharged(&[("number", &format!("\"{number}\""))]).unwrap();
+        assert_eq!(request.recipient, "01712345678");
     }
     for number in [
         r#""""#,
@@ -271,16 +262,16 @@ fn numbers_have_one_form_and_look_alikes_none() {
         "[]",
         "",
     ] {
-        let wrong = recharged(&[("number", number)]).unwrap_err();
-        assert_eq!(wrong_fields(&wrong), ["number"], "{number}");
+        let invalid = recharged(&[("number", number)]).unwrap_err();
+        assert_eq!(invalid_fields(&invalid), ["number"], "{number}");
     }
 }
 
 #[test]
-fn references_are_taken_as_they_are() {
+fn references_are_kept_unchanged() {
     for reference in ["a", "A b", "~!@#$%^&*()", "x-1/2?3"] {
-        let purchase_request = recharged(&[("reference", &format!("\"{reference}\""))]).unwrap();
-        assert_eq!(purchase_request.reference, reference);
+        let request = recharged(&[("reference", &format!("\"{reference}\""))]).unwrap();
+        assert_eq!(request.reference, reference);
     }
     let (longest, longer) = ("x".repeat(128), format!("\"{}\"", "x".repeat(129)));
     assert!(recharged(&[("reference", &format!("\"{longest}\""))]).is_ok());
@@ -311,23 +302,24 @@ fn references_are_taken_as_they_are() {
         "[\"a\"]",
         r#"{"a":1}"#,
     ] {
-        let wrong = recharged(&[("reference", reference)]).unwrap_err();
-        assert_eq!(wrong_fields(&wrong), ["reference"], "{reference}");
+        let invalid = recharged(&[("reference", reference)]).unwrap_err();
+        assert_eq!(invalid_fields(&invalid), ["reference"], "{reference}");
     }
 }
 
-fn offered(text: &str) -> Result<(Details, Money, String), Fields> {
-    let read = |asked: Asked<'_, '_>| {
-        offer(asked).map(|(w, operator)| (w.details, w.amount, operator.code.clone()))
+fn offered(text: &str) -> Result<(Details, Money, String), Names> {
+    let read = |raw: RawPurchase<'_, '_>| {
+        offer(raw).map(|(w, operator)| (w.details, w.amount, operator.code.clone()))
     };
-    ask(text, Environment::Live, read).map_err(|wrong| wrong_fields(&wrong))
+    parse(text, Environment::Live, read).map_err(|invalid| invalid_fields(&invalid))
 }
 
 #[test]
-fn offers_need_what_names_them() {
+fn offers_need_the_identifier_that_names_them() {
     let check = |operator: &str, fields: &str, expected: Result<&[(&str, &str)], &[&str]>| {
         let text = format!(
-            r#"{{"operator":"{operator}","number":"01612345678","amount":"698","reference":"R"{fields}}}"#
+            r#"{{"operator":"{operator}","number":"01612345678","amount":"698",
+                "reference":"R"{fields}}}"#
         );
         let found = offered(&text).map(|(details, ..)| details);
         let expected =
@@ -350,7 +342,8 @@ fn offers_need_what_names_them() {
     check("bl", r#","tranId":"489""#, Err(&["offerId"]));
     check(
         "gp",
-        r#","offerId":"G","campaign_id":"C","session_context":"S","opt_in_keyword":"Y","tranId":"no""#,
+        r#","offerId":"G","campaign_id":"C","session_context":"S","opt_in_keyword":"Y",
+            "tranId":"no""#,
         Ok(&[
             ("campaignId", "C"),
             ("offerId", "G"),
@@ -361,21 +354,21 @@ fn offers_need_what_names_them() {
     check("gp", r#","offerId":"G""#, Ok(&[("offerId", "G")]));
     check("tt", r#","offerId":"G""#, Err(&["operator"]));
     check("bkash", r#","offerId":"G""#, Err(&["operator"]));
-    // An offer's price is the operator's own: no limit of recharges applies.
-    let dear =
+    // The limits of recharges do not apply: the operator sets an offer's price.
+    let expensive =
         r#"{"operator":"bl","number":"01612345678","amount":1500,"reference":"R","offerId":"O"}"#;
-    assert_eq!(offered(dear).map(|o| o.1), Ok(bdt(150_000)));
+    assert_eq!(offered(expensive).map(|o| o.1), Ok(bdt(150_000)));
     let all = ["amount", "number", "operator", "reference"];
     assert_eq!(offered("{}"), Err(all.to_vec()));
 }
 
 #[test]
-fn banking_has_a_way_and_an_account() {
+fn banking_has_a_type_and_an_account_type() {
     let check = |instead: &[(&str, &str)], expected: Result<&[(&str, &str)], &[&str]>| {
         let fields = [&RECHARGE[..], &[("type", "\"cash_in\"")]].concat();
         let base = [&[("operator", "\"bkash\"")], instead].concat();
         let text = body(&fields, &base);
-        let found = ask(&text, Environment::Live, banking).map_err(|w| wrong_fields(&w));
+        let found = parse(&text, Environment::Live, banking).map_err(|w| invalid_fields(&w));
         let found = found.map(|w| w.details);
         let expected =
             expected.map(|d| d.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect());
@@ -392,19 +385,19 @@ fn banking_has_a_way_and_an_account() {
     check(&[("amount", "1000.01")], Err(&["amount"]));
 }
 
-fn query(pairs: &[(&str, &str)]) -> SentFields<'static> {
-    SentFields::from_query(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
+fn query(pairs: &[(&str, &str)]) -> RawFields<'static> {
+    RawFields::from_query(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
 }
 
 #[test]
-fn offers_are_asked_for_by_query() {
+fn offers_are_listed_by_operator_and_number() {
     let catalog = catalog();
     let check = |pairs: &[(&str, &str)], expected: Result<(&str, &str, &str), &[&str]>| {
         let found = offers(&query(pairs), &catalog);
         let found = found
             .as_ref()
             .map(|o| (o.operator.code.as_str(), o.sent_operator.as_str(), o.recipient.as_str()));
-        assert_eq!(found.map_err(wrong_fields), expected.map_err(<[_]>::to_vec), "{pairs:?}");
+        assert_eq!(found.map_err(invalid_fields), expected.map_err(<[_]>::to_vec), "{pairs:?}");
     };
     let number = ("number", "8801614031175");
     check(&[number, ("operator", "Airtel")], Ok(("AT", "Airtel", "01614031175")));
@@ -450,7 +443,7 @@ fn operators_are_filtered() {
 }
 
 #[test]
-fn the_home_wallet_is_asked_for_unless_another_is() {
+fn the_default_wallet_is_of_the_first_operators_country() {
     let catalog = catalog();
     let read = |pairs: &[(&str, &str)]| currency(&query(pairs), &catalog).ok();
     assert_eq!(read(&[]), Some(Currency::BDT));
@@ -465,10 +458,10 @@ fn a_status_check_takes_every_name() {
         Ok(Lookup { reference: reference.map(str::to_owned), id: id.map(PurchaseId) })
     };
     let check = |text: &str, pairs: &[(&str, &str)], expected: Result<Lookup, Option<&[&str]>>| {
-        let found = lookup(&SentFields::from_json(text).unwrap().and(query(pairs)));
-        let found = found.map_err(|no| match no {
-            NoLookup::InvalidFields(wrong) => Some(wrong_fields(&wrong)),
-            NoLookup::Disagree => None,
+        let found = lookup(&RawFields::from_json(text).unwrap().and(query(pairs)));
+        let found = found.map_err(|error| match error {
+            LookupError::Fields(error) => Some(invalid_fields(&error)),
+            LookupError::Disagree => None,
         });
         assert_eq!(found, expected.map_err(|e| e.map(<[_]>::to_vec)), "{text} {pairs:?}");
     };

@@ -1,15 +1,14 @@
-//! What answers look like: every state, every kind, to the byte.
+//! The answers of every state and every kind, to the byte.
 
 use super::super::super::fixture::{bdt, catalog, purchase};
 use super::*;
-use crate::wire::json::json;
-use expect_test::{Expect, expect};
+use crate::wire::json::serialize;
+use expect_test::{expect, expect_file};
 use serde::Serialize;
 use serde_json::Value;
 
 fn pretty(body: &impl Serialize) -> String {
-    // Twice through text: amounts must come out as they were written.
-    let text = json(body).unwrap();
+    let text = serialize(body).unwrap();
     let mut out = String::new();
     let mut depth = 0_usize;
     let mut in_string = false;
@@ -41,15 +40,13 @@ fn offer_purchase(state: State, details: &[(&str, &str)]) -> Purchase {
     purchase
 }
 
-fn check(purchase: &Purchase, expected: Expect) {
-    expected.assert_eq(&pretty(&PurchaseAnswer::of(purchase)));
+fn answer(purchase: &Purchase) -> String {
+    pretty(&PurchaseAnswer::of(purchase))
 }
 
 #[test]
 fn the_seeds_recharge() {
-    check(
-        &purchase(State::Delivered),
-        expect![[r#"
+    expect![[r#"
         {"success":true,
         "message":"Recharge processed successfully",
         "billing":{"reference":"BILL-026401",
@@ -60,17 +57,15 @@ fn the_seeds_recharge() {
         "fee":0.5,
         "commission":1.5,
         "remainingBalance":6989.5,
-        "transactionId":21}}"#]],
-    );
+        "transactionId":21}}"#]]
+    .assert_eq(&answer(&purchase(State::Delivered)));
 }
 
 #[test]
 fn the_seeds_offer() {
     let mut delivered = offer_purchase(State::Delivered, &[("ticketId", "T")]);
     delivered.text = Some("Recharge 68 Tk to 1614031175 is successful.".into());
-    check(
-        &delivered,
-        expect![[r#"
+    expect![[r#"
         {"success":true,
         "message":"Recharge 68 Tk to 1614031175 is successful.",
         "provider":{"success":true,
@@ -87,58 +82,25 @@ fn the_seeds_offer() {
         "commission":1.02,
         "remainingBalance":174.41,
         "transactionId":21,
-        "offerId":"__EL_RECHARGE_OFFER__"}}"#]],
-    );
-    check(
-        &offer_purchase(State::InDoubt, &[("ticketId", "T")]),
-        expect![[r#"
-            {"success":true,
-            "message":"Offer purchase was sent, but is not yet confirmed by the operator; amount and fee are held. Check its status later and do not send it again",
-            "provider":{"success":false,
-            "message":"Offer purchase was sent, but is not yet confirmed by the operator; amount and fee are held. Check its status later and do not send it again",
-            "usimActiveStatus":{"active":false,"isReplaceable":false,"usimEligibility":false},
-            "isSuccessful":false,
-            "isResult":false},
-            "billing":{"reference":"BILL-026401",
-            "status":"processing",
-            "rechargeType":"offer",
-            "number":"01614031175",
-            "amount":68,
-            "fee":0.34,
-            "commission":1.02,
-            "remainingBalance":174.41,
-            "transactionId":21,
-            "offerId":"__EL_RECHARGE_OFFER__"}}"#]],
-    );
-    check(
-        &offer_purchase(State::Failed, &[("offerId", "OFF"), ("tranId", "4")]),
-        expect![[r#"
-        {"success":false,
-        "message":"Offer purchase failed; nothing was delivered, and amount and fee are back in the wallet",
-        "billing":{"reference":"BILL-026401",
-        "status":"failed",
-        "rechargeType":"offer",
-        "number":"01614031175",
-        "amount":68,
-        "fee":0.34,
-        "commission":1.02,
-        "remainingBalance":174.41,
-        "transactionId":21,
-        "offerId":"OFF"}}"#]],
-    );
+        "offerId":"__EL_RECHARGE_OFFER__"}}"#]]
+    .assert_eq(&answer(&delivered));
+    let purchase = offer_purchase(State::InDoubt, &[("ticketId", "T")]);
+    expect_file!["offer_in_doubt.txt"].assert_eq(&answer(&purchase));
+    let purchase = offer_purchase(State::Failed, &[("offerId", "OFF"), ("tranId", "4")]);
+    expect_file!["offer_failed.txt"].assert_eq(&answer(&purchase));
 }
 
 #[test]
-fn every_state_in_the_documents_words() {
+fn every_state_has_its_texts() {
     let mut all = String::new();
     for state in State::ALL {
         let purchase = purchase(state);
         let answer: Value =
-            serde_json::from_str(&json(&PurchaseAnswer::of(&purchase)).unwrap()).unwrap();
+            serde_json::from_str(&serialize(&PurchaseAnswer::of(&purchase)).unwrap()).unwrap();
         let catalog = catalog();
-        let told = StatusAnswer::of(&purchase, &catalog);
-        let told: Value = serde_json::from_str(&json(&told).unwrap()).unwrap();
-        let data = &told["data"];
+        let status = StatusAnswer::of(&purchase, &catalog);
+        let status: Value = serde_json::from_str(&serialize(&status).unwrap()).unwrap();
+        let data = &status["data"];
         all += &format!(
             "{state:?}: {} success={} final={} detail={} decision={} approved={}\n    {}\n",
             answer["billing"]["status"],
@@ -153,28 +115,7 @@ fn every_state_in_the_documents_words() {
         assert_eq!(data["service"]["status"], data["status"]);
         assert_ne!(data["status"], "approved");
     }
-    expect![[r#"
-        Quoted: "pending" success=true final=false detail=null decision={"action":null,"mode":null} approved=null
-            "Recharge is accepted and waits to be sent; amount and fee are held. Check its status later"
-        Awaiting: "pending" success=true final=false detail=null decision={"action":null,"mode":null} approved=null
-            "Recharge is accepted and waits for a decision; amount and fee are held. Check its status later"
-        Held: "pending" success=true final=false detail=null decision={"action":null,"mode":null} approved=null
-            "Recharge is accepted and waits to be sent; amount and fee are held. Check its status later"
-        Sent: "processing" success=true final=false detail=null decision={"action":null,"mode":null} approved=null
-            "Recharge is being processed; amount and fee are held. Check its status later and do not send it again"
-        InDoubt: "processing" success=true final=false detail="awaiting_upstream_confirmation" decision={"action":null,"mode":null} approved=null
-            "Recharge was sent, but is not yet confirmed by the operator; amount and fee are held. Check its status later and do not send it again"
-        WithStaff: "processing" success=true final=false detail="awaiting_upstream_confirmation" decision={"action":null,"mode":null} approved=null
-            "Recharge was sent, but is not yet confirmed by the operator; amount and fee are held. Check its status later and do not send it again"
-        Delivered: "success" success=true final=true detail=null decision={"action":"approved","mode":"auto"} approved="2026-02-05T19:42:34.000000Z"
-            "Recharge processed successfully"
-        Failed: "failed" success=false final=true detail=null decision={"action":"rejected","mode":"auto"} approved=null
-            "Recharge failed; nothing was delivered, and amount and fee are back in the wallet"
-        Rejected: "rejected" success=false final=true detail=null decision={"action":"rejected","mode":"auto"} approved=null
-            "Recharge was rejected before it was sent; amount and fee are back in the wallet"
-        Refunded: "reversed" success=false final=true detail=null decision={"action":"reversed","mode":"auto"} approved="2026-02-05T19:42:34.000000Z"
-            "Recharge was delivered and then taken back by the operator; amount and fee are back in the wallet"
-    "#]].assert_eq(&all);
+    expect_file!["states.txt"].assert_eq(&all);
 }
 
 #[test]
@@ -235,11 +176,5 @@ fn offers_carry_what_their_purchase_needs() {
         (offer(false, &[("ticketId", "T")]), bdt(0)),
     ];
     let answer = OffersAnswer::of("banglalink", "01937395849", &offers);
-    expect![[r#"
-        {"success":true,
-        "message":"Offers fetched successfully.",
-        "operator":"banglalink",
-        "number":"01937395849",
-        "offers":[{"id":"OFF","amount":549,"title":"35 GB \"and\" more","titleBn":"৩৫ জিবি","validity":"30 Days","category":"COMBO","highlighted":true,"commission":8.24,"operator":"banglalink","number":"01937395849","offerId":"OFF","tranId":"4"},
-        {"id":"T","amount":549,"title":"35 GB \"and\" more","titleBn":"৩৫ জিবি","validity":"30 Days","category":"COMBO","commission":0,"operator":"banglalink","number":"01937395849","ticketId":"T"}]}"#]].assert_eq(&pretty(&answer));
+    expect_file!["offers.txt"].assert_eq(&pretty(&answer));
 }

@@ -1,8 +1,8 @@
-//! What answers look like, to the byte.
+//! Every kind of answer, to the byte.
 
 use super::*;
 use crate::irecharge::fixture;
-use crate::wire::json::json;
+use crate::wire::json::serialize;
 use domain::{Currency, Money, PurchaseId, State};
 use expect_test::expect;
 use serde::Serialize;
@@ -21,9 +21,9 @@ fn payment(state: State) -> Purchase {
     purchase
 }
 
-/// One field a line.
+/// Each field on its own line.
 fn lines(body: &impl Serialize) -> String {
-    json(body).unwrap().replace(",\"", ",\n\"")
+    serialize(body).unwrap().replace(",\"", ",\n\"")
 }
 
 #[test]
@@ -144,14 +144,14 @@ fn the_seeds_auth() {
         "tokens":[],
         "receipt":[],
         "message":"It was delivered. Amount and fee are charged."}"#]]
-    .assert_eq(&lines(&AuthAnswer::of(&delivered, Kept::default())));
-    let kept = Kept {
-        tokens: vec![ToldToken {
+    .assert_eq(&lines(&AuthAnswer::of(&delivered, DeliveryView::default())));
+    let delivery = DeliveryView {
+        tokens: vec![MeterToken {
             token: "12345678901234567890",
             units: Some("45.7"),
             kind: "CREDIT",
         }],
-        receipt: vec![ToldLine { label: "Meter".into(), value: "41234567890".into() }],
+        receipt: vec![ReceiptLine { label: "Meter".into(), value: "41234567890".into() }],
     };
     let product =
         BoughtProduct { id: ids::product(1), product_id: 1, product_name: "Econet Airtime" };
@@ -178,14 +178,14 @@ fn the_seeds_auth() {
         "createdAt":"2026-02-05T19:42:34.000000Z",
         "updatedAt":"2026-02-05T19:42:34.000000Z",
         "completedAt":"2026-02-05T19:42:34.000000Z"}"#]]
-    .assert_eq(&lines(&Transaction::of(&delivered, Some(product), kept)));
+    .assert_eq(&lines(&Transaction::of(&delivered, Some(product), delivery)));
 }
 
 #[test]
 fn a_status_is_never_null_and_a_code_always_a_string() {
     for state in State::ALL {
         let payment = payment(state);
-        let answer = json(&AuthAnswer::of(&payment, Kept::default())).unwrap();
+        let answer = serialize(&AuthAnswer::of(&payment, DeliveryView::default())).unwrap();
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
         for field in ["responseCode", "responseMessage", "transactionReference", "status"] {
             assert!(answer[field].as_str().is_some_and(|t| !t.is_empty()), "{state:?} {field}");
@@ -196,7 +196,7 @@ fn a_status_is_never_null_and_a_code_always_a_string() {
 
 #[test]
 fn wallets_and_their_movements() {
-    let wallet = ToldWallet { currency: "USD", balance: usd(12_050) };
+    let wallet = WalletBalance { currency: "USD", balance: usd(12_050) };
     expect![[r#"
         [{"currency":"USD",
         "balance":120.5}]"#]]
@@ -209,7 +209,7 @@ fn wallets_and_their_movements() {
         currency: "USD",
         reference: Some("TXN-2026-00001234".into()),
         request_id: Some("string".into()),
-        at: moment(domain::Timestamp(0)),
+        at: rfc3339(domain::Timestamp(0)),
     };
     let deposit = StatementLine { kind: "deposit", reference: None, request_id: None, ..line };
     let statement = Statement { entries: vec![deposit], next_before: Some(42) };

@@ -1,6 +1,6 @@
-//! Payments as they are read for a product, as tables.
+//! Payments parsed by the rules of a product, as tables.
 
-use super::super::tests::{body, fields};
+use super::super::tests::{body, names};
 use super::*;
 use domain::catalog::Limits;
 use domain::catalog::kind::Kind;
@@ -44,7 +44,7 @@ fn airtime() -> Product {
     product(range(50, 50_000, Currency::USD), "07XXXXXXXX", Kind::Recharge)
 }
 
-/// Asks for a name and, if it is there, a term of one digit.
+/// Requires a name; a term of one digit is optional.
 fn school_fees() -> Product {
     let field = |name: &str, is_required, format: Option<&str>| domain::catalog::product::Field {
         name: name.into(),
@@ -61,29 +61,29 @@ fn zimbabwe() -> Numbering {
     Numbering { calling_code: "263".into(), trunk: "0".into(), length: 9, begins: "7".into() }
 }
 
-/// Reads the usual body, with other fields in it, as a payment for this product.
-fn read_for(product: &Product, instead: &[(&str, &str)]) -> Result<PreAuth, InvalidFields> {
+/// Parses the usual body, with other fields in it, as a payment for this product.
+fn parse_for(product: &Product, instead: &[(&str, &str)]) -> Result<PreAuth, InvalidFields> {
     let text = body(&PRE_AUTH, instead);
-    let sold = Sold { product, numbering: &zimbabwe(), is_inactive: !product.is_active };
-    pre_auth(&SentFields::from_json(&text).unwrap(), Some(sold))
+    let rules = ProductRules { product, numbering: &zimbabwe(), is_inactive: !product.is_active };
+    pre_auth(&RawFields::from_json(&text).unwrap(), Some(rules))
 }
 
-fn read(instead: &[(&str, &str)]) -> Result<PreAuth, InvalidFields> {
-    read_for(&airtime(), instead)
+fn parse(instead: &[(&str, &str)]) -> Result<PreAuth, InvalidFields> {
+    parse_for(&airtime(), instead)
 }
 
-/// CONTRACT B-05: zero is no product; whatever else is wrong with the seed's body comes after that.
+/// CONTRACT B-05: product 0 does not exist, and that is the first error of the seed's body.
 #[test]
 fn the_seeds_body_names_product_zero() {
     let seed = r#"{"amount": 0, "productId": 0, "requestId": "string", "billReference": "string",
         "customerMobile": "string", "additionalData": {"additionalProp1": "string",
         "additionalProp2": "string", "additionalProp3": "string"}}"#;
-    assert_eq!(product_named(&SentFields::from_json(seed).unwrap()), Some(0));
+    assert_eq!(product_named(&RawFields::from_json(seed).unwrap()), Some(0));
     let seed = seed.replace("\"productId\": 0", "\"productId\": 1, \"unknown\": [{}]");
     let (airtime, numbering) = (airtime(), zimbabwe());
-    let sold = Sold { product: &airtime, numbering: &numbering, is_inactive: false };
-    let wrong = pre_auth(&SentFields::from_json(&seed).unwrap(), Some(sold)).unwrap_err();
-    assert_eq!(fields(&wrong), ["amount", "billReference", "customerMobile"]);
+    let rules = ProductRules { product: &airtime, numbering: &numbering, is_inactive: false };
+    let invalid = pre_auth(&RawFields::from_json(&seed).unwrap(), Some(rules)).unwrap_err();
+    assert_eq!(names(&invalid), ["amount", "billReference", "customerMobile"]);
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn a_product_is_named_in_three_ways() {
         ("", None),
     ] {
         let text = body(&PRE_AUTH, &[("productId", value)]);
-        assert_eq!(product_named(&SentFields::from_json(&text).unwrap()), number, "{value}");
+        assert_eq!(product_named(&RawFields::from_json(&text).unwrap()), number, "{value}");
     }
 }
 
-/// A field, a value, and whether airtime takes it.
-const FORMS: &[(&str, &str, bool)] = &[
+/// A field, a value, and whether it is valid for airtime.
+const VALUES: &[(&str, &str, bool)] = &[
     ("amount", "10.5", true),
     ("amount", r#""10.50""#, true),
     ("amount", "10.505", false),
@@ -168,7 +168,7 @@ const FORMS: &[(&str, &str, bool)] = &[
 ];
 
 #[test]
-fn each_field_has_its_form() {
+fn each_field_is_validated() {
     let long = |n: usize| format!("\"{}\"", "x".repeat(n));
     let (short_id, long_id) = (long(128), long(129));
     let long_bill = long(BILL_REFERENCE_MAX + 1);
@@ -177,12 +177,12 @@ fn each_field_has_its_form() {
         ("requestId", &long_id, false),
         ("billReference", &long_bill, false),
     ];
-    for (field, value, is_good) in FORMS.iter().copied().chain(long) {
-        match read(&[(field, value)]) {
-            Ok(_) => assert!(is_good, "{field} {value}"),
-            Err(wrong) => {
-                assert!(!is_good, "{field} {value}: {wrong:?}");
-                assert_eq!(fields(&wrong), [field], "{value}");
+    for (field, value, is_valid) in VALUES.iter().copied().chain(long) {
+        match parse(&[(field, value)]) {
+            Ok(_) => assert!(is_valid, "{field} {value}"),
+            Err(invalid) => {
+                assert!(!is_valid, "{field} {value}: {invalid:?}");
+                assert_eq!(names(&invalid), [field], "{value}");
             }
         }
     }
@@ -190,10 +190,11 @@ fn each_field_has_its_form() {
 
 #[test]
 fn additional_data_is_kept_as_texts_and_has_limits() {
-    let kept = flat(r#"{"text":"é","number":1.50,"yes":true,"no":false,"nothing":null}"#).unwrap();
+    let kept =
+        flat_object(r#"{"text":"é","number":1.50,"yes":true,"no":false,"nothing":null}"#).unwrap();
     let kept: Vec<_> = kept.iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(kept, ["no=false", "number=1.50", "text=é", "yes=true"]);
-    let sent = |object: &str| read(&[("additionalData", object)]).map(|asked| asked.details);
+    let sent = |object: &str| parse(&[("additionalData", object)]).map(|payment| payment.details);
     let many = |n: usize| {
         let fields: Vec<_> = (0..n).map(|i| format!("\"f{i}\":{i}")).collect();
         format!("{{{}}}", fields.join(","))
@@ -201,35 +202,39 @@ fn additional_data_is_kept_as_texts_and_has_limits() {
     let one = |name: usize, value: usize| {
         format!("{{\"{}\":\"{}\"}}", "é".repeat(name), "é".repeat(value))
     };
-    assert_eq!(sent(&many(ADDITIONAL_MAX)).unwrap(), Details::new(), "airtime asks for nothing");
-    assert!(sent(&many(ADDITIONAL_MAX + 1)).is_err());
-    assert!(sent(&one(ADDITIONAL_NAME_MAX, ADDITIONAL_VALUE_MAX)).is_ok());
-    assert!(sent(&one(ADDITIONAL_NAME_MAX + 1, 1)).is_err());
-    assert!(sent(&one(1, ADDITIONAL_VALUE_MAX + 1)).is_err());
-    // Two objects are one if they say the same.
+    assert_eq!(
+        sent(&many(ADDITIONAL_FIELDS_MAX)).unwrap(),
+        Details::new(),
+        "airtime has no fields of its own"
+    );
+    assert!(sent(&many(ADDITIONAL_FIELDS_MAX + 1)).is_err());
+    assert!(sent(&one(ADDITIONAL_NAME_CHARS_MAX, ADDITIONAL_VALUE_CHARS_MAX)).is_ok());
+    assert!(sent(&one(ADDITIONAL_NAME_CHARS_MAX + 1, 1)).is_err());
+    assert!(sent(&one(1, ADDITIONAL_VALUE_CHARS_MAX + 1)).is_err());
+    // Two objects are equal if they have the same fields.
     let twice = |other: &str| {
         let text = body(&PRE_AUTH, &[]).replacen('{', &format!("{{\"additionalData\":{other},"), 1);
         let airtime = airtime();
-        let sold = Sold { product: &airtime, numbering: &zimbabwe(), is_inactive: false };
-        pre_auth(&SentFields::from_json(&text).unwrap(), Some(sold))
+        let rules = ProductRules { product: &airtime, numbering: &zimbabwe(), is_inactive: false };
+        pre_auth(&RawFields::from_json(&text).unwrap(), Some(rules))
     };
     assert!(twice("{ }").is_ok());
-    assert_eq!(fields(&twice(r#"{"a":1}"#).unwrap_err()), ["additionalData"]);
+    assert_eq!(names(&twice(r#"{"a":1}"#).unwrap_err()), ["additionalData"]);
 }
 
 #[test]
 fn a_products_own_fields_are_kept_and_the_others_ignored() {
-    let read = |object: &str| {
+    let parse = |object: &str| {
         let instead = [("additionalData", object), ("billReference", r#""12345678""#)];
-        read_for(&school_fees(), &instead)
+        parse_for(&school_fees(), &instead)
     };
-    let kept = read(r#"{"studentName":" T. Moyo ","term":1,"other":"x"}"#).unwrap().details;
+    let kept = parse(r#"{"studentName":" T. Moyo ","term":1,"other":"x"}"#).unwrap().details;
     let kept: Vec<_> = kept.iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(kept, ["studentName=T. Moyo", "term=1"]);
-    let wrong = read(r#"{"term":"first"}"#).unwrap_err();
-    let says: Vec<_> = wrong.0.iter().map(|c| (c.field, c.says.as_str())).collect();
+    let invalid = parse(r#"{"term":"first"}"#).unwrap_err();
+    let errors: Vec<_> = invalid.0.iter().map(|c| (c.field, c.says.as_str())).collect();
     assert_eq!(
-        says,
+        errors,
         [
             ("additionalData", "studentName is required."),
             ("additionalData", "term must look like X, X being a digit."),
@@ -238,30 +243,33 @@ fn a_products_own_fields_are_kept_and_the_others_ignored() {
 }
 
 #[test]
-fn a_price_is_kept_and_an_inactive_product_not_sold() {
+fn a_price_is_enforced_and_an_inactive_product_is_not_sold() {
     let fixed = |minor, currency| {
         product(Pricing::Fixed(Money::new(minor, currency)), "07XXXXXXXX", Kind::Bundle)
     };
-    let says = |product: &Product, amount: &str| {
-        let read = read_for(product, &[("amount", amount)]);
-        read.map(|asked| asked.amount.to_string()).map_err(|wrong| wrong.0[0].says.clone())
+    let check = |product: &Product, amount: &str| {
+        let parsed = parse_for(product, &[("amount", amount)]);
+        parsed
+            .map(|payment| payment.amount.to_string())
+            .map_err(|invalid| invalid.0[0].says.clone())
     };
     let bundle = fixed(150, Currency::USD);
-    assert_eq!(says(&bundle, "1.5"), Ok("1.50 USD".into()));
-    assert_eq!(says(&bundle, "1.51"), Err("must be exactly 1.50 USD: the price.".into()));
-    assert_eq!(says(&airtime(), "501"), Err("must be 0.50 USD to 500.00 USD.".into()));
+    assert_eq!(check(&bundle, "1.5"), Ok("1.50 USD".into()));
+    assert_eq!(check(&bundle, "1.51"), Err("must be exactly 1.50 USD: the price.".into()));
+    assert_eq!(check(&airtime(), "501"), Err("must be 0.50 USD to 500.00 USD.".into()));
     assert_eq!(
-        says(&fixed(10, Currency::JPY), "10.5"),
+        check(&fixed(10, Currency::JPY), "10.5"),
         Err("has more decimals than the currency.".into())
     );
     let gone = Product { is_active: false, ..airtime() };
-    assert_eq!(fields(&read_for(&gone, &[]).unwrap_err()), ["productId"]);
-    assert_eq!(fields(&read_for(&gone, &[("amount", "0")]).unwrap_err()), ["amount", "productId"]);
+    assert_eq!(names(&parse_for(&gone, &[]).unwrap_err()), ["productId"]);
+    assert_eq!(names(&parse_for(&gone, &[("amount", "0")]).unwrap_err()), ["amount", "productId"]);
 }
 
 #[test]
 fn a_mobile_number_is_national_at_home_and_international_elsewhere() {
-    let mobile = |sent: &str| read(&[("customerMobile", sent)]).map(|asked| asked.customer_mobile);
+    let mobile =
+        |sent: &str| parse(&[("customerMobile", sent)]).map(|payment| payment.customer_mobile);
     for (sent, kept) in [
         (r#""+263 77 123 4567""#, "0771234567"),
         (r#""771234567""#, "0771234567"),
@@ -272,22 +280,24 @@ fn a_mobile_number_is_national_at_home_and_international_elsewhere() {
 }
 
 #[test]
-fn all_wrong_fields_are_named_at_once() {
+fn all_invalid_fields_are_named_at_once() {
     let all =
         ["additionalData", "amount", "billReference", "customerMobile", "productId", "requestId"];
     for text in [
         "{}",
-        r#"{"amount":0,"productId":"x","requestId":" ","billReference":"","customerMobile":"x","additionalData":1}"#,
-        r#"{"amount":null,"productId":null,"requestId":null,"billReference":null,"customerMobile":null,"additionalData":null}"#,
+        r#"{"amount":0,"productId":"x","requestId":" ","billReference":"","customerMobile":"x",
+            "additionalData":1}"#,
+        r#"{"amount":null,"productId":null,"requestId":null,"billReference":null,
+            "customerMobile":null,"additionalData":null}"#,
     ] {
-        let sent = SentFields::from_json(text).unwrap();
-        assert_eq!(fields(&pre_auth(&sent, None).unwrap_err()), all, "{text}");
+        let fields = RawFields::from_json(text).unwrap();
+        assert_eq!(names(&pre_auth(&fields, None).unwrap_err()), all, "{text}");
     }
 }
 
 #[test]
-fn the_digest_is_of_the_meaning() {
-    let of = |instead: &[(&str, &str)]| read(instead).unwrap().digest;
+fn the_digest_is_the_same_in_every_notation() {
+    let of = |instead: &[(&str, &str)]| parse(instead).unwrap().digest;
     let first = of(&[]);
     for same in [
         &[("amount", r#""10.00""#)][..],
@@ -310,10 +320,10 @@ fn the_digest_is_of_the_meaning() {
         assert_ne!(of(other), first, "{other:?}");
     }
     let zwg = product(range(50, 50_000, Currency::ZWG), "07XXXXXXXX", Kind::Recharge);
-    assert_ne!(read_for(&zwg, &[]).unwrap().digest, first);
+    assert_ne!(parse_for(&zwg, &[]).unwrap().digest, first);
     let other = Product { id: ProductId(2), ..airtime() };
-    assert_ne!(read_for(&other, &[("productId", "2")]).unwrap().digest, first);
-    // Parts do not run together.
+    assert_ne!(parse_for(&other, &[("productId", "2")]).unwrap().digest, first);
+    // The border between name and value counts.
     let one = of(&[("additionalData", r#"{"ab":"c"}"#)]);
     assert_ne!(of(&[("additionalData", r#"{"a":"bc"}"#)]), one);
 }
