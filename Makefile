@@ -3,9 +3,9 @@
 export CARGO_TERM_COLOR ?= auto
 NEXTEST_VERSION := 0.9.143
 SCHEMATHESIS_VERSION := 4.32.5
-# Where the tests look for it too (crates/app/tests/it/contract.rs).
+# Where the tests look for it too (crates/app/tests/it/wire/contract.rs).
 SCHEMATHESIS := target/tools/schemathesis
-# Libraries of Standard Webhooks for the samples (crates/app/tests/it/receivers.rs).
+# Libraries of Standard Webhooks for the samples (crates/app/tests/it/events/receivers.rs).
 RECEIVERS := target/tools/receivers
 STANDARDWEBHOOKS_PYTHON := 1.1.0
 STANDARDWEBHOOKS_NODE := 1.1.1

@@ -1,0 +1,50 @@
+//! `POST /callbacks/<upstream>`: a callback signed by the simulator leads to a query, a forged one
+//! is refused.
+
+use crate::support::{Client, Folder, RECHARGE, recharge};
+use connectors::upstream::simulator::{SIGNATURE_HEADER, signed_callback};
+use domain::PurchaseId;
+use domain::upstream::AttemptRef;
+use ring::hmac;
+use std::time::Duration;
+
+fn secret(folder: &Folder) -> [u8; 32] {
+    let master = std::fs::read(folder.data_dir().join("master.key")).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &master);
+    hmac::sign(&key, b"simulator callbacks").as_ref().try_into().unwrap()
+}
+
+async fn call(client: &mut Client, secret: &[u8; 32], attempt: AttemptRef) -> u16 {
+    let callback = signed_callback(secret, attempt, "delivered");
+    client.set(SIGNATURE_HEADER, callback.header(SIGNATURE_HEADER).unwrap());
+    let reply = client.post("/callbacks/simulator-a", callback.body).await;
+    client.set(SIGNATURE_HEADER, "");
+    reply.status()
+}
+
+#[tokio::test]
+async fn a_signed_callback_leads_to_a_query_and_a_forged_one_is_refused() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut client = server.sandbox().await;
+    // The upstream delivers, and its answer is lost.
+    let reply = client.post(RECHARGE, recharge("01712345106", 10, "R1")).await;
+    let billing = reply.json()["billing"].clone();
+    let id = billing["transactionId"].as_i64().unwrap();
+    let attempt = AttemptRef { purchase: PurchaseId(id), number: 1 };
+    assert_eq!(call(&mut client, &[0; 32], attempt).await, 401);
+    let show = || {
+        let id = id.to_string();
+        folder.saldo_json(&["purchase", "show", &id, "--json"]).remove(0)
+    };
+    let evidence = |show: serde_json::Value| show["evidence"].to_string().contains("callback");
+    assert!(!evidence(show()));
+    assert_eq!(call(&mut client, &secret(&folder), attempt).await, 202);
+    client.becomes("R1", "success", Duration::from_secs(10)).await;
+    assert!(evidence(show()), "{}", show());
+    assert_eq!(client.post("/callbacks/nobody", "{}").await.status(), 404);
+    assert_eq!(client.get("/callbacks/simulator-a").await.status(), 405);
+    assert_eq!(client.post("/callbacks/simulator-a", vec![b' '; 70_000]).await.status(), 413);
+    server.stop();
+    folder.verify();
+}

@@ -1,0 +1,9 @@
+//! Traffic outside of a client's requests: webhooks, pushes, callbacks of upstreams.
+//!
+//! The module names are used by the filters in `.config/nextest.toml`.
+
+mod callbacks;
+mod push;
+mod receivers;
+mod webhook_receiver;
+mod webhooks;

@@ -1,0 +1,16 @@
+//! Operation of Saldo: the command line, backups, archives, logs, commands of staff.
+//!
+//! The module names are used by the filters in `.config/nextest.toml`.
+
+#[cfg(feature = "bench")]
+mod archive;
+mod backup;
+#[cfg(feature = "bench")]
+mod bench;
+mod command_line;
+mod control;
+mod folders;
+mod logs;
+mod restored;
+mod staff;
+mod users;
