@@ -4,7 +4,6 @@ use crate::conformance::claim;
 use crate::postgres::Database;
 use crate::world::*;
 use domain::PurchaseId;
-use domain::catalog::product::{Category, CategoryId};
 use domain::purchase::PurchaseKey;
 use domain::purchase::lifecycle::State;
 use domain::{AccountId, Environment};
@@ -115,13 +114,7 @@ async fn news_reach_the_other_node_within_a_second() {
     one.write(Change::Halt(begin)).await.unwrap().unwrap();
     let heard = tokio::time::timeout(within, news.wait_for(|news| news.halt > before.halt));
     heard.await.unwrap().unwrap();
-    let category = Category {
-        id: CategoryId(3),
-        name: "Electricity".into(),
-        description: "Prepaid".into(),
-        logo: "power.png".into(),
-    };
-    set(&one, Setting::Category(category)).await;
+    set(&one, Setting::Category(fixtures::category())).await;
     let heard = tokio::time::timeout(within, news.wait_for(|news| news.catalog > before.catalog));
     heard.await.unwrap().unwrap();
 }
