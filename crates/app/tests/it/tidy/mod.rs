@@ -49,9 +49,21 @@ fn dependencies(name: &str) -> Vec<String> {
 
 #[test]
 fn arrows_between_crates_go_one_way() {
-    let ours = ["domain", "store", "engine", "connectors", "edge", "api", "web", "bench", "app"];
+    let ours = [
+        "domain",
+        "fixtures",
+        "store",
+        "engine",
+        "connectors",
+        "edge",
+        "api",
+        "web",
+        "bench",
+        "app",
+    ];
     for (name, allowed) in [
         ("domain", &[][..]),
+        ("fixtures", &["domain"]),
         ("store", &["domain"]),
         ("engine", &["domain", "store"]),
         ("connectors", &["domain"]),
@@ -67,6 +79,12 @@ fn arrows_between_crates_go_one_way() {
         assert!(
             surplus.is_empty(),
             "{name} depends on {surplus:?}: see the invariants of absence in ARCHITECTURE.md"
+        );
+    }
+    for name in ours {
+        assert!(
+            !dependencies(name).contains(&"fixtures".to_owned()),
+            "{name} ships test values: fixtures is a dev-dependency only"
         );
     }
     for pure in ["serde", "tokio", "rusqlite", "axum"] {

@@ -1,47 +1,29 @@
 //! The catalog, accounts and keys are read back as they were set.
 
 use crate::harness::world::*;
-use domain::Money;
 use domain::account::{AccountId, AllowList, Environment, HOUSE, Key, Role};
 use domain::catalog::kind::Kind;
-use domain::catalog::number::Numbering;
 use domain::catalog::pricing::{self, PriceRule};
 use domain::catalog::product::{
-    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
+    Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
+use domain::catalog::{Limits, OfferForm, Operator};
 use domain::ids::KeyId;
-use domain::money::Currency;
 use domain::upstream::UpstreamCode;
+use fixtures::usd;
 use store::Setting;
 
 pub async fn the_catalog_is_read_back(world: World) {
     let store = &world.store;
-    let country = Country {
-        code: "BD".into(),
-        name: "Bangladesh".into(),
-        currency: Currency::BDT,
-        numbering: Numbering {
-            calling_code: "880".into(),
-            trunk: "0".into(),
-            length: 10,
-            begins: "1".into(),
-        },
-    };
+    let country = fixtures::bangladesh();
     let operator = Operator {
-        id: 1,
-        code: "GP".into(),
         aliases: vec!["grameenphone".into(), "gp \"quoted\"".into()],
         name: "Grameenphone".into(),
-        country: "BD".into(),
-        service: Service::MobileRecharge,
         logo: "gp.svg".into(),
-        prefixes: vec!["017".into()],
-        prepaid: Some(Limits { least: bdt(1_000), most: bdt(100_000) }),
-        postpaid: None,
+        prepaid: Some(fixtures::limits(1_000, 100_000)),
         offers: Some(OfferForm::Campaign),
-        is_active: true,
+        ..fixtures::operator(1, "GP")
     };
     let price = PriceRule {
         id: 1,
@@ -68,12 +50,7 @@ pub async fn the_catalog_is_read_back(world: World) {
     };
     set(store, Setting::Country(country.clone())).await;
     set(store, Setting::Operator(operator.clone())).await;
-    let category = Category {
-        id: CategoryId(3),
-        name: "Electricity".into(),
-        description: "Prepaid".into(),
-        logo: "power.png".into(),
-    };
+    let category = Category { id: CategoryId(3), ..fixtures::category() };
     set(store, Setting::Category(category.clone())).await;
     let products = products();
     for product in &products {
@@ -88,25 +65,15 @@ pub async fn the_catalog_is_read_back(world: World) {
 }
 
 fn products() -> Vec<Product> {
-    let usd = |minor| Money::new(minor, Currency::USD);
     let power = Product {
         id: ProductId(7),
-        name: "zetdc_prepaid_usd".into(),
         title: "ZETDC Prepaid".into(),
         description: "Electricity \"tokens\"".into(),
         ref_name: "zetdc".into(),
         operator: "ZETDC".into(),
         category: CategoryId(3),
-        kind: Kind::Bill,
         price: Pricing::Range(Limits { least: usd(100), most: usd(50_000) }),
-        bill: BillFormat::new("XXXXXXXXXXX").unwrap(),
-        fields: vec![Field {
-            name: "months".into(),
-            label: "Months".into(),
-            is_required: true,
-            format: BillFormat::new("X"),
-            length_most: 1,
-        }],
+        fields: vec![Field { label: "Months".into(), ..fixtures::field("months") }],
         checks_bill: true,
         receipt: vec![
             ReceiptLine { label: "Token".into(), part: Part::Tokens },
@@ -114,6 +81,7 @@ fn products() -> Vec<Product> {
         ],
         logo: "zetdc.png".into(),
         is_active: false,
+        ..fixtures::product("zetdc_prepaid_usd")
     };
     let bundle = Product {
         id: ProductId(8),

@@ -2,27 +2,18 @@
 
 use super::file;
 use super::postgres::Database;
-use domain::PurchaseId;
-use domain::account::{Account, AccountId, Environment, HOUSE, Plan, Role, Subscription};
-use domain::catalog::kind::{Kind, ServiceType};
-use domain::clock::Timestamp;
+use domain::account::{AccountId, Environment, HOUSE, Role};
 use domain::ledger::admission::Denial;
 use domain::ledger::journal::{Journal, Reason};
-use domain::money::{Currency, Money};
+use domain::money::Currency;
 use domain::purchase::lifecycle::{Event, State};
 use domain::purchase::settle::{self, Decided, Move, Proof, Source};
-use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
+use domain::purchase::{Purchase, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
+pub use fixtures::{COMMISSION, NOW, TOTAL, account, bdt, purchase_key as key};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::{Change, Done, Fault, Posting, Setting, Store, Wallet};
-
-/// 2026-04-23T12:00:00Z.
-pub const NOW: Timestamp = Timestamp(1_776_945_600_000_000);
-pub const AMOUNT: i64 = 1_000;
-pub const FEE: i64 = 50;
-pub const COMMISSION: i64 = 150;
-pub const TOTAL: i64 = AMOUNT + FEE;
 
 pub struct World {
     pub store: Store,
@@ -139,33 +130,12 @@ pub async fn open_accounts(store: &Store, merchants: i64) {
     }
 }
 
-pub fn account(id: AccountId, role: Role) -> Account {
-    let subscription = (role == Role::Merchant)
-        .then(|| Subscription { plan: Plan::Business, until: NOW.after(settle::APPROVE_WITHIN) });
-    Account {
-        id,
-        role,
-        name: format!("Account {id}"),
-        is_active: true,
-        subscription,
-        opened_at: NOW,
-    }
-}
-
 pub async fn set(store: &Store, setting: Setting) {
     assert_eq!(store.write(Change::Set(vec![setting])).await.unwrap(), Ok(Done::Written));
 }
 
 pub const fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
-}
-
-pub const fn bdt(minor: i64) -> Money {
-    Money::new(minor, Currency::BDT)
-}
-
-pub fn key(account: i64, id: i64) -> PurchaseKey {
-    PurchaseKey { account: AccountId(account), environment: Environment::Live, id: PurchaseId(id) }
 }
 
 pub fn reference(account: i64, scope: ReferenceScope, text: &str) -> ReferenceKey {
@@ -179,33 +149,7 @@ pub fn reference(account: i64, scope: ReferenceScope, text: &str) -> ReferenceKe
 
 /// Purchase `id` of `account` as it opens in `state`; its reference is `R<id>`.
 pub fn purchase(account: i64, id: i64, state: State) -> Purchase {
-    let is_sent = state == State::Sent;
-    Purchase {
-        key: key(account, id),
-        scope: ReferenceScope::Irecharge,
-        reference: format!("R{id}"),
-        api_key: None,
-        kind: Kind::Recharge,
-        operator: "GP".to_owned(),
-        product: None,
-        recipient: "01712345678".to_owned(),
-        service_type: ServiceType::Prepaid,
-        amount: bdt(AMOUNT),
-        fee: bdt(FEE),
-        commission: bdt(COMMISSION),
-        available_after: bdt(0),
-        details: Details::new(),
-        webhook_url: None,
-        state,
-        version: 1,
-        attempts: u32::from(is_sent),
-        upstream: is_sent.then(|| UpstreamCode::new("sim")),
-        text: None,
-        decider: None,
-        opened_at: NOW,
-        updated_at: NOW,
-        delivered_at: None,
-    }
+    fixtures::purchase(key(account, id), state)
 }
 
 /// Opens `purchase` under its own reference.

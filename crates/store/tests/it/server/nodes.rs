@@ -4,7 +4,6 @@ use crate::conformance::jobs::lease;
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
 use domain::PurchaseId;
-use domain::catalog::product::{Category, CategoryId};
 use domain::purchase::PurchaseKey;
 use domain::purchase::lifecycle::State;
 use domain::{AccountId, Environment};
@@ -119,13 +118,7 @@ async fn changes_reach_the_other_node_within_a_second() {
     one.write(Change::Halt(begin)).await.unwrap().unwrap();
     let received = tokio::time::timeout(within, news.wait_for(|news| news.halt > before.halt));
     received.await.unwrap().unwrap();
-    let category = Category {
-        id: CategoryId(3),
-        name: "Electricity".into(),
-        description: "Prepaid".into(),
-        logo: "power.png".into(),
-    };
-    set(&one, Setting::Category(category)).await;
+    set(&one, Setting::Category(fixtures::category())).await;
     let received =
         tokio::time::timeout(within, news.wait_for(|news| news.catalog > before.catalog));
     received.await.unwrap().unwrap();

@@ -36,7 +36,7 @@ fn offer_purchase(state: State, details: &[(&str, &str)]) -> Purchase {
     purchase.fee = bdt(34);
     purchase.commission = bdt(102);
     purchase.available_after = bdt(17_441);
-    purchase.details = details.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+    purchase.details = fixtures::details(details);
     purchase
 }
 

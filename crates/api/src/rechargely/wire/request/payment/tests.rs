@@ -4,7 +4,7 @@ use super::super::tests::{body, names};
 use super::*;
 use domain::catalog::Limits;
 use domain::catalog::kind::Kind;
-use domain::catalog::product::{BillFormat, CategoryId, ProductId};
+use domain::catalog::product::{BillFormat, ProductId};
 
 const PRE_AUTH: [(&str, &str); 6] = [
     ("amount", "10"),
@@ -17,21 +17,10 @@ const PRE_AUTH: [(&str, &str); 6] = [
 
 fn product(price: Pricing, bill: &str, kind: Kind) -> Product {
     Product {
-        id: ProductId(1),
-        name: "econet_airtime".into(),
-        title: "Econet Airtime".into(),
-        description: "Econet Airtime".into(),
-        ref_name: "econet".into(),
-        operator: "ECONET".into(),
-        category: CategoryId(1),
         kind,
         price,
         bill: BillFormat::new(bill).unwrap(),
-        fields: Vec::new(),
-        checks_bill: false,
-        receipt: Vec::new(),
-        logo: "econet.png".into(),
-        is_active: true,
+        ..fixtures::product("econet_airtime")
     }
 }
 
@@ -46,19 +35,15 @@ fn airtime() -> Product {
 
 /// Requires a name; a term of one digit is optional.
 fn school_fees() -> Product {
-    let field = |name: &str, is_required, format: Option<&str>| domain::catalog::product::Field {
-        name: name.into(),
-        label: name.into(),
-        is_required,
-        format: format.map(|format| BillFormat::new(format).unwrap()),
-        length_most: 20,
-    };
-    let fields = vec![field("studentName", true, None), field("term", false, Some("X"))];
-    Product { fields, ..product(range(100, 500_000, Currency::USD), "XXXXXXXX", Kind::Bill) }
+    use domain::catalog::product::Field;
+    let name = Field { format: None, length_most: 20, ..fixtures::field("studentName") };
+    let term = Field { is_required: false, length_most: 20, ..fixtures::field("term") };
+    let price = range(100, 500_000, Currency::USD);
+    Product { fields: vec![name, term], ..product(price, "XXXXXXXX", Kind::Bill) }
 }
 
 fn zimbabwe() -> Numbering {
-    Numbering { calling_code: "263".into(), trunk: "0".into(), length: 9, begins: "7".into() }
+    fixtures::zimbabwe().numbering
 }
 
 /// Parses the usual body, with other fields in it, as a payment for this product.

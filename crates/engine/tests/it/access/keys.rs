@@ -1,0 +1,177 @@
+//! Key pairs: keys, address, account, rate and subscription are checked in this order.
+
+use crate::world::*;
+use domain::Refusal;
+use domain::account::{AllowList, Environment, Plan, Subscription};
+use engine::{AccessResult, KeyPair};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+
+async fn enter(world: &World, open: &str, secret: &str) -> AccessResult {
+    world.engine.enter(Some(open), Some(secret), HERE).await
+}
+
+/// The key pair of another merchant: its secret is well-formed, and wrong for any other key.
+async fn other_pair(world: &World) -> KeyPair {
+    let other = world.account("other").await;
+    world.engine.make_key(other, Environment::Live).await.unwrap().1
+}
+
+#[tokio::test]
+async fn a_valid_pair_gets_its_own_account_and_environment() {
+    let world = world().await;
+    for environment in Environment::ALL {
+        let (id, pair) = world.engine.make_key(world.merchant, environment).await.unwrap();
+        let access = enter(&world, &pair.open, &pair.secret).await;
+        let caller = access.caller.unwrap();
+        assert_eq!((caller.account, caller.environment), (world.merchant, environment));
+        assert_eq!((caller.key, caller.plan), (Some(id), Some(Plan::Business)));
+        let quota = access.quota.unwrap();
+        assert_eq!((quota.limit, quota.remaining, quota.reset_s), (120, 119, 60));
+    }
+}
+
+#[tokio::test]
+async fn every_invalid_pair_gets_the_same_refusal() {
+    let world = world().await;
+    let live = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let test = world.engine.make_key(world.merchant, Environment::Sandbox).await.unwrap().1;
+    let other = other_pair(&world).await;
+    let retyped = live.secret.replace("sk_live_", "sk_test_");
+    for (open, secret) in [
+        (live.open.as_str(), test.secret.as_str()),
+        (test.open.as_str(), live.secret.as_str()),
+        (live.open.as_str(), other.secret.as_str()),
+        (live.open.as_str(), retyped.as_str()),
+        ("ok_live_AAAAAAAAAAAAAAAAAAAAAAAA", live.secret.as_str()),
+        (live.secret.as_str(), live.open.as_str()),
+        ("ok", "sk"),
+        (live.open.as_str(), "' OR 1=1 --"),
+    ] {
+        let access = enter(&world, open, secret).await;
+        assert_eq!(
+            (access.caller.unwrap_err(), access.quota),
+            (Refusal::KeysInvalid, None),
+            "{open}"
+        );
+    }
+    for (open, secret) in
+        [(None, None), (Some(live.open.as_str()), None), (Some(""), Some("")), (None, Some("x"))]
+    {
+        let access = world.engine.enter(open, secret, HERE).await;
+        assert_eq!(access.caller.unwrap_err(), Refusal::KeysMissing);
+    }
+}
+
+/// Each step adds one more reason to refuse; the answer is always the first one in the order.
+#[tokio::test]
+async fn refusals_have_a_fixed_order() {
+    let world = world().await;
+    let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let other = other_pair(&world).await;
+    let expired = Some(Subscription { plan: Plan::Enterprise { per_minute: 1 }, until: NOW });
+    world.engine.change_account(world.merchant, |a| a.subscription = expired).await.unwrap();
+    let access = enter(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(access.quota.unwrap().remaining, 0);
+    let access = enter(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 60 });
+    world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
+    let access = enter(&world, &pair.open, &pair.secret).await;
+    assert_eq!((access.caller.unwrap_err(), access.quota), (Refusal::AccountInactive, None));
+    let list = AllowList::parse(["10.0.1.0/24"]).unwrap();
+    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    let access = enter(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::AddressNotAllowed);
+    let access = enter(&world, &pair.open, &other.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
+    // An account without a subscription has the smallest plan's limit, and may call nothing.
+    let none = world.engine.make_key(world.account("none").await, Environment::Live).await.unwrap();
+    let key = world.engine.keys_of(world.merchant).unwrap();
+    assert_eq!(key.len(), 1);
+    let access = enter(&world, &none.1.open, &none.1.secret).await;
+    let account = access.caller.unwrap().account;
+    world.engine.change_account(account, |a| a.subscription = None).await.unwrap();
+    let access = enter(&world, &none.1.open, &none.1.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(access.quota.unwrap().limit, 60);
+}
+
+/// A change of a key or account applies from the next call on, although pairs are cached.
+#[tokio::test]
+async fn a_change_applies_at_once() {
+    let world = world().await;
+    let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let is_allowed = async || enter(&world, &pair.open, &pair.secret).await.caller.is_ok();
+    assert!(is_allowed().await);
+    world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
+    assert!(!is_allowed().await);
+    world.engine.change_account(world.merchant, |a| a.is_active = true).await.unwrap();
+    assert!(is_allowed().await);
+    let list = AllowList::parse(["10.0.0.7"]).unwrap();
+    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    assert!(is_allowed().await);
+    let now = world.engine.now();
+    world.engine.change_key(&pair.open, |k| k.revoked_at = Some(now)).await.unwrap();
+    let access = enter(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
+    let nobody = world.engine.change_key("ok_live_?", |_| ()).await;
+    assert_eq!(nobody.unwrap_err(), Refusal::KeysInvalid);
+}
+
+#[tokio::test]
+async fn the_rate_is_counted_by_account_and_environment() {
+    let world = world().await;
+    let [one, two] = {
+        let one = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+        [one, world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1]
+    };
+    let test = world.engine.make_key(world.merchant, Environment::Sandbox).await.unwrap().1;
+    for n in 0..120 {
+        let pair = [&one, &two][n % 2];
+        world.clock.advance(Duration::from_millis(100));
+        assert!(enter(&world, &pair.open, &pair.secret).await.caller.is_ok(), "{n}");
+    }
+    let access = enter(&world, &two.open, &two.secret).await;
+    assert_eq!(access.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 48 });
+    assert!(enter(&world, &test.open, &test.secret).await.caller.is_ok());
+    world.clock.advance(Duration::from_secs(48));
+    assert!(enter(&world, &one.open, &one.secret).await.caller.is_ok());
+}
+
+/// Guesses are slowed down by address; a valid pair from the same address still works.
+#[tokio::test]
+async fn guesses_are_slowed_down() {
+    let world = world().await;
+    let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let other = other_pair(&world).await;
+    for _ in 0..20 {
+        let access = enter(&world, &pair.open, &other.secret).await;
+        assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
+    }
+    let access = enter(&world, &pair.open, &other.secret).await;
+    assert!(matches!(access.caller, Err(Refusal::TooFast { .. })), "{access:?}");
+    assert!(enter(&world, &pair.open, &pair.secret).await.caller.is_ok());
+}
+
+#[tokio::test]
+async fn an_imported_pair_is_checked() {
+    let world = world().await;
+    let made = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
+    let adopt = async |open: &str, secret: &str| {
+        let pair = KeyPair { open: open.to_owned(), secret: secret.to_owned() };
+        let adopted = world.engine.adopt_key(world.merchant, Environment::Sandbox, pair).await;
+        adopted.err().map(|refusal| refusal.code())
+    };
+    let open = "ok_test_AAAAAAAAAAAAAAAAAAAAAAAA";
+    let test = world.engine.make_key(world.merchant, Environment::Sandbox).await.unwrap().1;
+    assert_eq!(adopt("short", &test.secret).await, Some("INVALID_API_KEYS"));
+    assert_eq!(adopt(open, "short").await, Some("INVALID_API_KEYS"));
+    // A live pair in the sandbox would contradict its own prefix.
+    assert_eq!(adopt(&made.open, &made.secret).await, Some("INVALID_API_KEYS"));
+    assert_eq!(adopt(open, &test.secret).await, None);
+    let access = enter(&world, open, &test.secret).await;
+    assert_eq!(access.caller.unwrap().environment, Environment::Sandbox);
+}

@@ -1,0 +1,4 @@
+//! Who may call: key pairs and access tokens.
+
+mod keys;
+mod tokens;

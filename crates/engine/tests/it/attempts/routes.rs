@@ -1,0 +1,134 @@
+//! Rerouting: an order goes to the next upstream only after a definite refusal, never to two at
+//! once.
+
+use crate::world::*;
+use domain::purchase::lifecycle::State;
+use domain::upstream::Outcome;
+use expect_test::expect;
+use std::time::Duration;
+
+#[tokio::test]
+async fn an_order_that_was_not_sent_goes_to_the_next() {
+    let world = world().await;
+    world.a.answers(not_sent(), unknown());
+    let bought = world.buy("R1", TO_A_B).await;
+    expect![[r#"
+        delivered v4
+        attempt 1 a not_sent: connection refused
+        attempt 2 b delivered: Recharge is successful.
+        event 4 delivered
+    "#]]
+    .assert_eq(&world.summary(bought.key.id));
+    assert_eq!((world.house_balance("float", "a"), world.house_balance("float", "b")), (0, AMOUNT));
+    assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_final_refusal_is_not_rerouted() {
+    let world = world().await;
+    world.a.answers(refused(), unknown());
+    let bought = world.buy("R1", TO_A_B_C).await;
+    assert_eq!(bought.state, State::Failed);
+    assert_eq!((world.b.count(Call::Submit), world.wallet()), (0, (START, 0, 0)));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn when_all_refuse_the_hold_is_released() {
+    let world = world().await;
+    for upstream in [&world.a, &world.b, &world.c] {
+        upstream.answers(elsewhere(), unknown());
+    }
+    let bought = world.buy("R1", TO_A_B_C).await;
+    expect![[r#"
+        failed v6
+        attempt 1 a refused: we are out of stock
+        attempt 2 b refused: we are out of stock
+        attempt 3 c refused: we are out of stock
+        event 6 failed
+    "#]]
+    .assert_eq(&world.summary(bought.key.id));
+    assert_eq!(world.wallet(), (START, 0, 0));
+    world.assert_sound().await;
+}
+
+/// An unknown outcome is no refusal: however many enquiries follow, no other upstream gets the
+/// order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_doubt_is_never_rerouted() {
+    let world = world().await;
+    world.a.answers(unknown(), unknown());
+    let bought = world.buy("R1", TO_A_B_C).await;
+    for _ in 0..5 {
+        world.clock.advance(GRACE);
+        world.enquire(&world.a, 1).await;
+    }
+    assert_eq!(world.state(bought.key.id), State::InDoubt);
+    assert_eq!((world.a.count(Call::Submit), world.b.count(Call::Submit)), (1, 0));
+    assert_eq!(world.wallet(), (START - TOTAL, TOTAL, 0));
+    world.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_found_counts_only_after_the_grace() {
+    let world = world().await;
+    world.a.answers(unknown(), Outcome::NotFound);
+    let one = world.buy("R1", TO_A).await.key.id;
+    let two = world.buy("R2", TO_A_B).await.key.id;
+    world.clock.advance(GRACE - Duration::from_micros(1));
+    world.enquire(&world.a, 2).await;
+    assert_eq!((world.state(one), world.state(two)), (State::InDoubt, State::InDoubt));
+    assert_eq!(world.b.count(Call::Submit), 0);
+    world.clock.advance(Duration::from_micros(1));
+    world.enquire(&world.a, 2).await;
+    assert_eq!((world.state(one), world.state(two)), (State::Failed, State::Delivered));
+    assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    world.assert_sound().await;
+}
+
+/// The grace ends while enquiries are processed: the next enquiry still comes at its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_found_counts_soon_after_the_grace() {
+    let world = world().await;
+    world.a.answers(unknown(), Outcome::NotFound);
+    let (step, soon) = (Duration::from_millis(1), Duration::from_secs(1));
+    let workers = world.engine.start_workers().await.unwrap();
+    let mut bought = Vec::new();
+    for n in 0..30 {
+        bought.push(world.buy(&format!("R{n}"), TO_A).await.key.id);
+        world.clock.advance(3 * step);
+    }
+    // Their graces end one after the other while enquiries are in flight.
+    world.clock.advance_per_read(step);
+    world.clock.advance(GRACE - 90 * step);
+    until(|| world.a.count(Call::Enquire) >= 30).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.clock.advance_per_read(Duration::ZERO);
+    world.clock.advance(soon);
+    until(|| bought.iter().all(|id| world.state(*id) == State::Failed)).await;
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+/// An upstream that a route names and that does not exist is skipped.
+#[tokio::test]
+async fn a_purchase_without_an_upstream_waits_for_staff() {
+    let world = world().await;
+    let bought = world.buy("R1", TO_NOBODY).await;
+    assert_eq!((bought.state, bought.attempts), (State::Awaiting, 0));
+    assert_eq!(world.wallet(), (START - TOTAL, TOTAL, 0));
+    let by_hand = world.engine.settle_by_staff(bought.key.id, true, "rahim", "receipt 7").await;
+    assert_eq!(by_hand.unwrap().state, State::Delivered);
+    assert_eq!(
+        (world.wallet(), world.house_balance("float", "staff")),
+        ((START - TOTAL, 0, COMMISSION), AMOUNT)
+    );
+    expect![[r#"
+        delivered v2
+        staff rahim said delivered: receipt 7
+        event 2 delivered
+    "#]]
+    .assert_eq(&world.summary(bought.key.id));
+    world.assert_sound().await;
+}

@@ -1,0 +1,8 @@
+//! What a caller buys: purchases, quotes, offers, bills, idempotency keys, approval by staff.
+
+mod approval;
+pub mod bills;
+mod idempotency;
+mod offers;
+mod purchase;
+pub mod quotes;

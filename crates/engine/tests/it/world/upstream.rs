@@ -1,0 +1,203 @@
+//! An upstream that answers as the test says and records its calls.
+
+use super::TestClock;
+use super::outcomes::delivered;
+use domain::Timestamp;
+use domain::clock::Clock;
+use domain::purchase::lifecycle::State;
+use domain::upstream::{
+    AttemptRef, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, NoOffers,
+    Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode,
+};
+use engine::Engine;
+use fixtures::NOW;
+use std::collections::HashMap;
+use std::future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// "Not found" is final once this has passed since the submit.
+pub const GRACE: Duration = Duration::from_secs(60);
+
+/// How a scripted upstream answers a call.
+pub enum Reply {
+    With(Outcome),
+    Never,
+    Panic,
+    /// With this outcome, once the semaphore gives a permit.
+    After(Arc<Semaphore>, Outcome),
+}
+
+type Script = Arc<dyn Fn(&Order) -> Reply + Send + Sync>;
+type BillScript = Arc<dyn Fn(&BillEnquiry) -> BillAnswer + Send + Sync>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    Submit,
+    Enquire,
+}
+
+pub struct ScriptedUpstream {
+    code: UpstreamCode,
+    on_submit: Mutex<Script>,
+    on_enquire: Mutex<Script>,
+    on_look_up: Mutex<BillScript>,
+    pub offers: Mutex<Result<Vec<Offer>, NoOffers>>,
+    calls: Mutex<Vec<(Call, AttemptRef, Timestamp)>>,
+    violations: Mutex<Vec<String>>,
+    engine: Mutex<Option<Engine>>,
+    clock: Arc<TestClock>,
+}
+
+impl ScriptedUpstream {
+    /// Delivers every order, knows no bill and quotes no offer.
+    pub(super) fn new(code: &str, clock: Arc<TestClock>) -> Arc<ScriptedUpstream> {
+        let deliver: Script = Arc::new(|_| Reply::With(delivered()));
+        Arc::new(ScriptedUpstream {
+            code: UpstreamCode::new(code),
+            on_submit: Mutex::new(deliver.clone()),
+            on_enquire: Mutex::new(deliver),
+            on_look_up: Mutex::new(Arc::new(|_| BillAnswer::Unknown)),
+            offers: Mutex::new(Ok(Vec::new())),
+            calls: Mutex::default(),
+            violations: Mutex::default(),
+            engine: Mutex::default(),
+            clock,
+        })
+    }
+
+    pub fn on_submit(&self, script: impl Fn(&Order) -> Reply + Send + Sync + 'static) {
+        *self.on_submit.lock().unwrap() = Arc::new(script);
+    }
+
+    pub fn on_enquire(&self, script: impl Fn(&Order) -> Reply + Send + Sync + 'static) {
+        *self.on_enquire.lock().unwrap() = Arc::new(script);
+    }
+
+    pub fn on_look_up(&self, script: impl Fn(&BillEnquiry) -> BillAnswer + Send + Sync + 'static) {
+        *self.on_look_up.lock().unwrap() = Arc::new(script);
+    }
+
+    pub fn answers(&self, submit: Outcome, enquiry: Outcome) {
+        self.on_submit(move |_| Reply::With(submit.clone()));
+        self.on_enquire(move |_| Reply::With(enquiry.clone()));
+    }
+
+    /// Submits wait for a permit of the returned semaphore, then have this outcome.
+    pub fn submits_wait(&self, outcome: Outcome) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        let permits = gate.clone();
+        self.on_submit(move |_| Reply::After(permits.clone(), outcome.clone()));
+        gate
+    }
+
+    pub fn count(&self, call: Call) -> usize {
+        self.calls.lock().unwrap().iter().filter(|(c, ..)| *c == call).count()
+    }
+
+    /// When it was enquired of, in seconds since [`NOW`].
+    pub fn enquired_at_s(&self) -> Vec<u64> {
+        let calls = self.calls.lock().unwrap();
+        let enquiries = calls.iter().filter(|(call, ..)| *call == Call::Enquire);
+        enquiries.map(|(_, _, at)| at.since(NOW).as_secs()).collect()
+    }
+
+    /// At each submit it compares the order with what this engine has on record; none: it does not.
+    pub(super) fn watch(&self, engine: Option<Engine>) {
+        *self.engine.lock().unwrap() = engine;
+    }
+
+    /// Nothing was wrong at any submit. Counts the submits of each attempt in `submits`.
+    pub(super) fn assert_sound(&self, submits: &mut HashMap<AttemptRef, usize>) {
+        assert_eq!(*self.violations.lock().unwrap(), Vec::<String>::new());
+        for (call, attempt, _) in self.calls.lock().unwrap().iter() {
+            *submits.entry(*attempt).or_default() += usize::from(*call == Call::Submit);
+        }
+    }
+
+    fn record(&self, call: Call, order: &Order) {
+        self.calls.lock().unwrap().push((call, order.attempt, self.clock.now()));
+    }
+
+    /// The attempt must be on record before the first byte goes out.
+    fn check_record(&self, order: &Order) {
+        let Some(engine) = self.engine.lock().unwrap().clone() else { return };
+        let history = engine.history(order.attempt.purchase).unwrap();
+        let found = history.as_ref().map(|history| {
+            let last = history.attempts.last().unwrap();
+            let purchase = &history.purchase;
+            (purchase.state, purchase.attempts, last.number, &last.upstream, &last.outcome)
+        });
+        let number = order.attempt.number;
+        if found != Some((State::Sent, number, number, &self.code, &None)) {
+            self.violations.lock().unwrap().push(format!("{} at submit: {found:?}", order.attempt));
+        }
+    }
+
+    async fn reply(&self, reply: Reply) -> Outcome {
+        match reply {
+            Reply::With(outcome) => outcome,
+            Reply::Never => future::pending().await,
+            Reply::Panic => panic!("the connector has a bug"),
+            Reply::After(gate, outcome) => {
+                gate.acquire().await.unwrap().forget();
+                outcome
+            }
+        }
+    }
+}
+
+impl Upstream for ScriptedUpstream {
+    fn code(&self) -> &UpstreamCode {
+        &self.code
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            not_found_final_after: GRACE,
+            quotes_offers: true,
+            looks_up_bills: true,
+            is_simulated: true,
+        }
+    }
+
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
+        self.record(Call::Submit, order);
+        self.check_record(order);
+        let script = self.on_submit.lock().unwrap().clone();
+        Box::pin(async move { self.reply(script(order)).await })
+    }
+
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
+        self.record(Call::Enquire, order);
+        let script = self.on_enquire.lock().unwrap().clone();
+        Box::pin(async move { self.reply(script(order)).await })
+    }
+
+    fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer> {
+        let answer = self.on_look_up.lock().unwrap()(enquiry);
+        Box::pin(async move { answer })
+    }
+
+    /// The body `genuine S1-1 text` is a genuine callback; upstream c offers none.
+    fn read_callback(&self, callback: &Callback) -> CallbackRead {
+        if self.code.as_str() == "c" {
+            return CallbackRead::NotOffered;
+        }
+        let text = String::from_utf8(callback.body.clone()).unwrap();
+        let words: Vec<&str> = text.splitn(3, ' ').collect();
+        match words[..] {
+            ["genuine", attempt, says] => CallbackRead::Genuine {
+                attempt: AttemptRef::parse(attempt).unwrap(),
+                says: says.to_owned(),
+            },
+            _ => CallbackRead::Forged { reason: "no signature".to_owned() },
+        }
+    }
+
+    fn offers<'a>(&'a self, _: &'a OfferEnquiry) -> BoxFuture<'a, Result<Vec<Offer>, NoOffers>> {
+        let offers = self.offers.lock().unwrap().clone();
+        Box::pin(async move { offers })
+    }
+}
