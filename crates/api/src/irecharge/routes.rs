@@ -287,8 +287,8 @@ async fn buy(api: &ApiState, purchase_request: PurchaseRequest) -> Result<Answer
             }
             Ok(answer)
         }
-        PurchaseOutcome::Before { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
-        PurchaseOutcome::Before { replay: None, purchase } => {
+        PurchaseOutcome::Repeated { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
+        PurchaseOutcome::Repeated { replay: None, purchase } => {
             Ok(Answer { is_replay: true, ..bought(&purchase)? })
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
 async fn knock(world: &World, open: &str, secret: &str) -> AccessResult {
-    world.engine.enter(Some(open), Some(secret), HERE).await
+    world.engine.authenticate(Some(open), Some(secret), HERE).await
 }
 
 /// A wrong secret of the right shape.
@@ -60,7 +60,7 @@ async fn every_wrong_pair_gets_one_answer() {
     for (open, secret) in
         [(None, None), (Some(live.open.as_str()), None), (Some(""), Some("")), (None, Some("x"))]
     {
-        let access = world.engine.enter(open, secret, HERE).await;
+        let access = world.engine.authenticate(open, secret, HERE).await;
         assert_eq!(access.caller.unwrap_err(), Refusal::KeysMissing);
     }
 }

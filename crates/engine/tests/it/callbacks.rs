@@ -3,7 +3,7 @@
 use crate::world::*;
 use domain::purchase::lifecycle::State;
 use domain::upstream::{Callback, Outcome};
-use engine::Called;
+use engine::CallbackResult;
 use std::time::Duration;
 
 fn callback(text: &str) -> Callback {
@@ -17,11 +17,11 @@ async fn a_callback_makes_us_ask_and_decides_nothing() {
     let id = world.buy("R1", TO_A).await.key.id;
     let says = callback(&format!("genuine S{id}-1 delivered. Your balance is 5 TAKA."));
     // The upstream itself does not confirm it: nothing moves.
-    assert_eq!(world.engine.call_back("a", &says).await, Called::Heard);
+    assert_eq!(world.engine.receive_callback("a", &says).await, CallbackResult::Accepted);
     until(|| world.a.count(What::Enquire) == 1).await;
     assert_eq!(world.state(id), State::InDoubt);
     world.a.answers(unknown(), delivered());
-    assert_eq!(world.engine.call_back("a", &says).await, Called::Heard);
+    assert_eq!(world.engine.receive_callback("a", &says).await, CallbackResult::Accepted);
     until(|| world.state(id) == State::Delivered).await;
     let history = world.engine.history(id).unwrap().unwrap();
     let kept: Vec<_> = history.evidence.iter().filter(|e| e.word == "callback").collect();
@@ -29,7 +29,7 @@ async fn a_callback_makes_us_ask_and_decides_nothing() {
     assert_eq!(kept[0].text.as_deref(), Some("delivered."));
     // Taken back: the upstream says so when it is asked.
     world.a.answers(unknown(), reversed());
-    world.engine.call_back("a", &callback(&format!("genuine S{id}-1 reversed"))).await;
+    world.engine.receive_callback("a", &callback(&format!("genuine S{id}-1 reversed"))).await;
     until(|| world.state(id) == State::Refunded).await;
     world.assert_sound().await;
 }
@@ -40,14 +40,21 @@ async fn a_forged_callback_changes_nothing() {
     world.a.answers(unknown(), delivered());
     let id = world.buy("R1", TO_A).await.key.id;
     let before = world.told(id);
-    let call = async |name: &str, text: &str| world.engine.call_back(name, &callback(text)).await;
-    assert_eq!(call("a", &format!("forged S{id}-1 delivered")).await, Called::Forged);
-    assert_eq!(call("c", &format!("genuine S{id}-1 delivered")).await, Called::Unknown);
-    assert_eq!(call("nobody", &format!("genuine S{id}-1 delivered")).await, Called::Unknown);
+    let call =
+        async |name: &str, text: &str| world.engine.receive_callback(name, &callback(text)).await;
+    assert_eq!(call("a", &format!("forged S{id}-1 delivered")).await, CallbackResult::Forged);
+    assert_eq!(
+        call("c", &format!("genuine S{id}-1 delivered")).await,
+        CallbackResult::UnknownUpstream
+    );
+    assert_eq!(
+        call("nobody", &format!("genuine S{id}-1 delivered")).await,
+        CallbackResult::UnknownUpstream
+    );
     // Genuine, but about nothing that this upstream ever had.
-    assert_eq!(call("b", &format!("genuine S{id}-1 delivered")).await, Called::Heard);
-    assert_eq!(call("a", &format!("genuine S{id}-2 delivered")).await, Called::Heard);
-    assert_eq!(call("a", "genuine S99-1 delivered").await, Called::Heard);
+    assert_eq!(call("b", &format!("genuine S{id}-1 delivered")).await, CallbackResult::Accepted);
+    assert_eq!(call("a", &format!("genuine S{id}-2 delivered")).await, CallbackResult::Accepted);
+    assert_eq!(call("a", "genuine S99-1 delivered").await, CallbackResult::Accepted);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!((world.told(id), world.a.count(What::Enquire)), (before, 0));
     world.assert_sound().await;
@@ -59,7 +66,10 @@ async fn callbacks_without_end_are_kept_within_bounds() {
     world.a.answers(unknown(), Outcome::Accepted { reference: None });
     let id = world.buy("R1", TO_A).await.key.id;
     for n in 0..100 {
-        world.engine.call_back("a", &callback(&format!("genuine S{id}-1 working {n}"))).await;
+        world
+            .engine
+            .receive_callback("a", &callback(&format!("genuine S{id}-1 working {n}")))
+            .await;
     }
     let history = world.engine.history(id).unwrap().unwrap();
     assert!(history.evidence.len() <= 60, "{}", history.evidence.len());

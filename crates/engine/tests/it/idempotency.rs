@@ -22,14 +22,14 @@ async fn the_same_request_gets_the_first_answer() {
     let first = bought(world.engine.purchase(keyed(&world, "R1", "K1", 1)).await);
     let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
     // The first answer was not kept (a crash): the purchase as it stands.
-    let PurchaseOutcome::Before { purchase, replay: None } = again else { panic!("{again:?}") };
+    let PurchaseOutcome::Repeated { purchase, replay: None } = again else { panic!("{again:?}") };
     assert_eq!(*purchase, first);
     let answer = Replay { status: 201, body: "{\"a\":1}".to_owned() };
     world.engine.remember(&world.caller(), SPACE, "K1", answer.clone()).await;
     let later = Replay { status: 500, body: "later".to_owned() };
     world.engine.remember(&world.caller(), SPACE, "K1", later).await;
     let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
-    let PurchaseOutcome::Before { replay: Some(replay), .. } = again else { panic!("{again:?}") };
+    let PurchaseOutcome::Repeated { replay: Some(replay), .. } = again else { panic!("{again:?}") };
     assert_eq!(replay, answer);
     assert_eq!((world.a.count(What::Submit), world.wallet().0), (1, START - TOTAL));
 }
@@ -96,7 +96,7 @@ async fn of_many_at_once_one_buys() {
         while let Some(receipt) = buyers.join_next().await {
             match receipt.unwrap() {
                 Ok(PurchaseOutcome::Bought(_)) => winners += 1,
-                Ok(PurchaseOutcome::Before { .. }) | Err(Refusal::IdempotencyRunning) => {}
+                Ok(PurchaseOutcome::Repeated { .. }) | Err(Refusal::IdempotencyRunning) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -8,7 +8,7 @@ use domain::ids::SessionId;
 use domain::mail::{Mail, Mailer};
 use domain::money::Currency;
 use domain::upstream::BoxFuture;
-use engine::{Caller, Engine, LogIn, NewAccount, PushParts, SignUp};
+use engine::{Caller, Engine, LogInForm, NewAccount, PushParts, SignUpForm};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -89,12 +89,13 @@ pub async fn with_anna_and(push: Option<PushParts>) -> (World, Arc<Letterbox>) {
 }
 
 async fn sign_up(engine: &Engine, email: &str, from: IpAddr) -> Result<(), Refusal> {
-    let form = SignUp { email, mobile: "0771234567", password: PASSWORD, name: "Anna Moyo", from };
+    let form =
+        SignUpForm { email, mobile: "0771234567", password: PASSWORD, name: "Anna Moyo", from };
     engine.sign_up(form).await
 }
 
-fn ask<'a>(email: &'a str, password: &'a str, push_token: &'a str, from: IpAddr) -> LogIn<'a> {
-    LogIn { email, password, push_token, environment: Environment::Live, from }
+fn ask<'a>(email: &'a str, password: &'a str, push_token: &'a str, from: IpAddr) -> LogInForm<'a> {
+    LogInForm { email, password, push_token, environment: Environment::Live, from }
 }
 
 async fn log_in(engine: &Engine, password: &str, from: IpAddr) -> Result<String, Refusal> {
@@ -102,7 +103,7 @@ async fn log_in(engine: &Engine, password: &str, from: IpAddr) -> Result<String,
 }
 
 async fn enter(engine: &Engine, token: &str) -> Result<Caller, Refusal> {
-    engine.enter_with_token(Some(token)).await.caller
+    engine.authenticate_token(Some(token)).await.caller
 }
 
 #[tokio::test]
@@ -125,11 +126,11 @@ async fn from_sign_up_to_log_out() {
     assert_eq!(wallets.len(), 4, "two currencies, two environments");
 
     for environment in Environment::ALL {
-        let request = LogIn { environment, ..ask("ANNA@Example.org ", PASSWORD, PUSH, at(1)) };
+        let request = LogInForm { environment, ..ask("ANNA@Example.org ", PASSWORD, PUSH, at(1)) };
         let token = engine.log_in(request).await.unwrap();
         assert_eq!(token.expires_in_s, 3600);
         assert_eq!(format!("{token:?}"), "AccessToken { expires_in_s: 3600, .. }");
-        let access = engine.enter_with_token(Some(&token.text)).await;
+        let access = engine.authenticate_token(Some(&token.text)).await;
         let caller = access.caller.unwrap();
         assert_eq!((caller.account, caller.environment), (user.account, environment));
         assert_eq!((caller.key, caller.plan), (None, None));
@@ -163,7 +164,7 @@ async fn a_sign_up_tells_nothing_of_who_is_known() {
 #[tokio::test]
 async fn wrong_fields_are_named_and_nothing_is_sent() {
     let (world, letters) = house().await;
-    let form = SignUp { email: "x", mobile: "1", password: "short", name: "", from: at(1) };
+    let form = SignUpForm { email: "x", mobile: "1", password: "short", name: "", from: at(1) };
     let Err(Refusal::Invalid(complaints)) = world.engine.sign_up(form).await else { panic!() };
     let fields: Vec<_> = complaints.iter().map(|c| c.field).collect();
     assert_eq!(fields, ["email", "mobile", "password"]);
@@ -207,7 +208,7 @@ async fn strangers_deny_nobody_a_code() {
         assert_eq!(confirm("AAAAA-AAAAA", 66).await, Err(Refusal::CodeInvalid));
     }
     assert_eq!(confirm(&code, 66).await, Err(Refusal::CodeInvalid), "spent, over there");
-    let form = SignUp { email: ANNA, mobile: "", password: NEW, name: "", from: at(66) };
+    let form = SignUpForm { email: ANNA, mobile: "", password: NEW, name: "", from: at(66) };
     for n in 0..2 {
         engine.sign_up(form).await.unwrap();
         letters.code(2 + n).await;
@@ -324,7 +325,7 @@ async fn a_new_password_ends_every_session() {
 async fn only_customers_come_in_here() {
     let (world, _) = with_anna().await;
     let engine = &world.engine;
-    let mut founding = engine.founding();
+    let mut founding = engine.account_setup();
     founding.user(AccountId(1), "Staff@example.org", "admin", PASSWORD).await.unwrap();
     founding.user(world.merchant, "shop@example.org", "owner", PASSWORD).await.unwrap();
     founding.commit().await.unwrap();
@@ -434,7 +435,7 @@ async fn right_passwords_are_counted_too() {
     }
     let wait = Refusal::TooFast { retry_after_s: 60 };
     assert_eq!(log_in(engine, PASSWORD, at(10)).await, Err(wait.clone()));
-    let mut founding = engine.founding();
+    let mut founding = engine.account_setup();
     for n in 0..4 {
         let new =
             NewAccount { role: Role::Customer, name: "N", subscription: None, currencies: &[] };
@@ -561,7 +562,7 @@ async fn a_customers_rate_is_its_accounts() {
     for _ in 0..100 {
         assert_eq!(enter(engine, "x").await, Err(Refusal::TokenInvalid));
     }
-    let none = engine.enter_with_token(None).await.caller;
+    let none = engine.authenticate_token(None).await.caller;
     assert_eq!(none, Err(Refusal::TokenInvalid));
 }
 
@@ -597,14 +598,14 @@ async fn an_address_is_one_logins() {
     let code = letters.code(1).await;
     let new =
         NewAccount { role: Role::Customer, name: "Other", subscription: None, currencies: &[] };
-    let mut founding = engine.founding();
+    let mut founding = engine.account_setup();
     let account = founding.account(&new).unwrap();
     founding.user(account, "ANNA@example.org", "owner", NEW).await.unwrap();
     founding.commit().await.unwrap();
     let late = engine.confirm_sign_up(ANNA, &code, PASSWORD, &[], at(1)).await;
     assert_eq!(late, Err(Refusal::CodeInvalid));
     assert!(log_in(engine, NEW, at(1)).await.is_ok());
-    let mut founding = engine.founding();
+    let mut founding = engine.account_setup();
     founding.user(account, " Anna@EXAMPLE.org", "owner", NEW).await.unwrap();
     assert!(founding.commit().await.is_err(), "twice the same address");
 }
@@ -645,7 +646,7 @@ async fn nobody_confirms_a_strangers_password() {
     sign_up(&world.engine, ANNA, at(1)).await.unwrap();
     letters.code(1).await;
     let stranger = "a stranger's password";
-    let form = SignUp { email: ANNA, mobile: "", password: stranger, name: "", from: at(66) };
+    let form = SignUpForm { email: ANNA, mobile: "", password: stranger, name: "", from: at(66) };
     world.engine.sign_up(form).await.unwrap();
     let newer = letters.code(2).await;
     let typed = world.engine.confirm_sign_up(ANNA, &newer, PASSWORD, &[], at(1)).await;

@@ -11,7 +11,7 @@ use domain::purchase::{Purchase, ReferenceScope};
 use domain::push::{Push, Pushed, Pusher};
 use domain::upstream::BoxFuture;
 use domain::{Catalog, Currency, Environment, Money};
-use engine::{BookingNote, Caller, LogIn, PurchaseRequest, PushParts, PushRenderer, Words};
+use engine::{BookingNote, Caller, LogInForm, PurchaseRequest, PushParts, PushRenderer, PushText};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -49,9 +49,9 @@ impl Pusher for Service {
 struct Speaks;
 
 impl PushRenderer for Speaks {
-    fn words(&self, purchase: &Purchase, state: State, _: &Catalog) -> Option<Words> {
+    fn render(&self, purchase: &Purchase, state: State, _: &Catalog) -> Option<PushText> {
         let (title, body) = (state.code().to_owned(), purchase.reference.clone());
-        Some(Words { title, body, data: BTreeMap::new() })
+        Some(PushText { title, body, data: BTreeMap::new() })
     }
 }
 
@@ -65,7 +65,7 @@ async fn anna(phones: &[&str], service: &Arc<Service>) -> (World, Caller) {
     let (world, _) = with_anna_and(Some(push)).await;
     let mut caller = None;
     for phone in phones {
-        let ask = LogIn {
+        let ask = LogInForm {
             email: ANNA,
             password: crate::people::PASSWORD,
             push_token: phone,
@@ -73,14 +73,14 @@ async fn anna(phones: &[&str], service: &Arc<Service>) -> (World, Caller) {
             from: IpAddr::from([192, 0, 2, 1]),
         };
         let token = world.engine.log_in(ask).await.unwrap();
-        let access = world.engine.enter_with_token(Some(&token.text));
+        let access = world.engine.authenticate_token(Some(&token.text));
         caller = Some(access.await.caller.unwrap());
     }
     let caller = caller.unwrap();
     let paper = BookingNote { reference: "in", by: "rahim", note: "" };
-    let place = (caller.account, caller.environment);
+    let (account, environment) = (caller.account, caller.environment);
     let money = Money::new(START, Currency::BDT);
-    world.engine.fund(Reason::Deposit, place, money, paper).await.unwrap();
+    world.engine.fund(Reason::Deposit, account, environment, money, paper).await.unwrap();
     (world, caller)
 }
 
@@ -177,7 +177,7 @@ async fn a_push_outlives_a_new_log_in() {
     buy(&world, caller, "R1").await;
     assert_eq!(owed(&world), 1);
     let log_in = async || {
-        let ask = LogIn {
+        let ask = LogInForm {
             email: ANNA,
             password: crate::people::PASSWORD,
             push_token: "one",
@@ -185,7 +185,7 @@ async fn a_push_outlives_a_new_log_in() {
             from: IpAddr::from([192, 0, 2, 1]),
         };
         let token = world.engine.log_in(ask).await.unwrap();
-        world.engine.enter_with_token(Some(&token.text)).await.caller.unwrap()
+        world.engine.authenticate_token(Some(&token.text)).await.caller.unwrap()
     };
     let newer = log_in().await;
     world.work_until(|| owed(&world) == 0).await;
@@ -217,9 +217,9 @@ async fn without_a_service_nothing_piles_up() {
         "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at) SELECT 1, account_id, id, {mark}, {sealed}, 0 FROM users WHERE account_id = {account}"
     ));
     let caller = Caller { account, key: None, plan: None, ..world.caller() };
-    let place = (account, caller.environment);
+    let environment = caller.environment;
     let paper = BookingNote { reference: "in", by: "rahim", note: "" };
-    world.engine.fund(Reason::Deposit, place, bdt(START), paper).await.unwrap();
+    world.engine.fund(Reason::Deposit, account, environment, bdt(START), paper).await.unwrap();
     buy(&world, caller, "R1").await;
     assert_eq!(owed(&world), 1);
     world.work_until(|| owed(&world) == 0).await;

@@ -53,9 +53,9 @@ fn unreliable(upstream: &Scripted) -> Arc<Mutex<Books>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_answers_are_never_refunded_nor_sent_again() {
     let world = Arc::new(world().await);
-    let place = (world.merchant, Environment::Live);
+    let (account, environment) = (world.merchant, Environment::Live);
     let paper = BookingNote { reference: "more", by: "rahim", note: "soak" };
-    world.engine.fund(Reason::Deposit, place, bdt(10_000_000), paper).await.unwrap();
+    world.engine.fund(Reason::Deposit, account, environment, bdt(10_000_000), paper).await.unwrap();
     let books = unreliable(&world.a);
     let is_credited = |purchase: &Purchase| {
         books.lock().unwrap().credited.contains(&purchase.latest_attempt().unwrap())

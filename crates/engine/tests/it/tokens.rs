@@ -5,7 +5,7 @@
 use crate::world::*;
 use domain::account::{Environment, Role};
 use domain::{Clock as _, Refusal};
-use engine::{LogIn, NewAccount};
+use engine::{LogInForm, NewAccount};
 use ring::{hkdf, hmac};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -280,13 +280,13 @@ async fn forged_tokens_are_refused() {
     let world = world().await;
     let new =
         NewAccount { role: Role::Customer, name: "Anna", subscription: None, currencies: &[] };
-    let mut founding = world.engine.founding();
+    let mut founding = world.engine.account_setup();
     let account = founding.account(&new).unwrap();
     founding.user(account, EMAIL, "owner", PASSWORD).await.unwrap();
     founding.commit().await.unwrap();
     let from = IpAddr::from([192, 0, 2, 1]);
     let environment = Environment::Live;
-    let ask = LogIn { email: EMAIL, password: PASSWORD, push_token: "", environment, from };
+    let ask = LogInForm { email: EMAIL, password: PASSWORD, push_token: "", environment, from };
     let good = world.engine.log_in(ask).await.unwrap().text;
     let segments: Vec<&str> = good.split('.').collect();
     let decoded = |n: usize| URL_SAFE_NO_PAD.decode(segments[n]).unwrap();
@@ -299,7 +299,7 @@ async fn forged_tokens_are_refused() {
     assert_eq!(String::from_utf8(decoded(0)).unwrap(), forge.good_header());
     assert_eq!(forge.claims["exp"], json!(forge.now_s + 3600));
     // The forger's own hand is good: what it signs rightly is let in.
-    let knocks = async |token: &str| world.engine.enter_with_token(Some(token)).await.caller;
+    let knocks = async |token: &str| world.engine.authenticate_token(Some(token)).await.caller;
     assert!(knocks(&good).await.is_ok());
     assert!(knocks(&forge.with_claims(&forge.claims.to_string())).await.is_ok());
     let next =

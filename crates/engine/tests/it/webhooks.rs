@@ -115,7 +115,7 @@ struct Speaks;
 const EVENTS: [&str; 4] = ["x.success", "x.approved", "x.rejected", "x.test"];
 
 impl WebhookRenderer for Speaks {
-    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
+    fn render(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
         let tale = |n: usize, sequence| RenderedEvent {
             event: EVENTS[n],
             sequence,
@@ -131,11 +131,11 @@ impl WebhookRenderer for Speaks {
         }
     }
 
-    fn test(&self, _: &Endpoint, _: Timestamp) -> RenderedEvent {
+    fn render_test(&self, _: &Endpoint, _: Timestamp) -> RenderedEvent {
         RenderedEvent { event: EVENTS[3], sequence: 1, body: "x.test".to_owned() }
     }
 
-    fn events(&self) -> &'static [&'static str] {
+    fn event_names(&self) -> &'static [&'static str] {
         &EVENTS
     }
 }

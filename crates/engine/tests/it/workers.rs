@@ -116,10 +116,10 @@ async fn staff_fund_by_paper_once() {
     use domain::ledger::journal::Reason;
     use domain::refusal::Refusal;
     let world = world().await;
-    let place = (world.merchant, Environment::Live);
     let fund = async |reason, minor, reference| {
         let paper = engine::BookingNote { reference, by: "rahim", note: "bank" };
-        world.engine.fund(reason, place, bdt(minor), paper).await
+        let environment = Environment::Live;
+        world.engine.fund(reason, world.merchant, environment, bdt(minor), paper).await
     };
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Ok(bdt(START + 500)));
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Err(Refusal::ReferenceKnown(None)));

@@ -334,8 +334,10 @@ impl World {
         let account = self.engine.open_account(new).await.unwrap();
         for environment in Environment::ALL {
             let paper = BookingNote { reference: "start", by: "rahim", note: "to begin with" };
-            let place = (account, environment);
-            self.engine.fund(Reason::Deposit, place, bdt(START), paper).await.unwrap();
+            self.engine
+                .fund(Reason::Deposit, account, environment, bdt(START), paper)
+                .await
+                .unwrap();
         }
         account
     }
@@ -498,7 +500,7 @@ impl World {
 pub fn bought(receipt: Result<PurchaseOutcome, Refusal>) -> Purchase {
     match receipt.unwrap() {
         PurchaseOutcome::Bought(purchase) => *purchase,
-        PurchaseOutcome::Before { purchase, .. } => panic!("bought before: {purchase:?}"),
+        PurchaseOutcome::Repeated { purchase, .. } => panic!("bought before: {purchase:?}"),
     }
 }
 

@@ -20,7 +20,7 @@ use domain::catalog::kind::ServiceType;
 use domain::catalog::product::{Beside, Product, ProductId};
 use domain::purchase::{CUSTOMER_MOBILE, ReferenceScope};
 use domain::{Catalog, Purchase, Refusal, State as Standing};
-use engine::{Caller, Delivery, Page, PurchaseRequest};
+use engine::{Caller, DeliveryDetails, Page, PurchaseRequest};
 use http::Uri;
 
 /// Which references these payments have.
@@ -210,7 +210,7 @@ fn product_of<'c>(payment: &Purchase, catalog: &'c Catalog) -> Option<&'c Produc
 
 fn transaction<'a>(
     payment: &'a Purchase,
-    delivery: &'a Delivery,
+    delivery: &'a DeliveryDetails,
     catalog: &'a Catalog,
 ) -> response::Transaction<'a> {
     let product = product_of(payment, catalog).map(|product| response::BoughtProduct {
@@ -222,7 +222,11 @@ fn transaction<'a>(
 }
 
 /// Tokens and receipt of a payment that is delivered; of any other, nothing.
-fn kept<'a>(payment: &Purchase, delivery: &'a Delivery, catalog: &Catalog) -> response::Kept<'a> {
+fn kept<'a>(
+    payment: &Purchase,
+    delivery: &'a DeliveryDetails,
+    catalog: &Catalog,
+) -> response::Kept<'a> {
     if payment.state != Standing::Delivered {
         return response::Kept::default();
     }

@@ -10,7 +10,7 @@ use super::{fields, told};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::refusal::{FieldError, Refusal};
-use engine::{LogIn, SignUp};
+use engine::{LogInForm, SignUpForm};
 
 /// What the engine calls fields, and what a log-in's body calls them.
 const OF_LOG_IN: [(&str, &str); 2] = [("email", "username"), ("push_token", "fcmToken")];
@@ -35,7 +35,7 @@ pub(in super::super) async fn authenticate(
     let work = async {
         let asked = fields(request, request::log_in).await?;
         let request::LogIn { username, password, fcm_token, environment } = &asked;
-        let log_in = LogIn {
+        let log_in = LogInForm {
             email: username,
             password,
             push_token: fcm_token,
@@ -71,7 +71,7 @@ pub(in super::super) async fn register(
     let work = async {
         let asked = fields(request, request::registration).await?;
         let request::Registration { email, password, name, mobile } = &asked;
-        api.engine.sign_up(SignUp { email, mobile, password, name, from }).await?;
+        api.engine.sign_up(SignUpForm { email, mobile, password, name, from }).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
     };
     anonymous.serve(&api, "register", work).await
