@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
 use domain::upstream::Callback;
-use engine::{Called, Engine};
+use engine::{CallbackResult, Engine};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 
@@ -27,10 +27,12 @@ async fn receive(
         return (StatusCode::PAYLOAD_TOO_LARGE, "a callback is 64 KiB at most\n");
     };
     let callback = Callback { headers: headers(&parts.headers), body: body.to_bytes().to_vec() };
-    match engine.call_back(&upstream, &callback).await {
-        Called::Heard => (StatusCode::ACCEPTED, "heard\n"),
-        Called::Forged => (StatusCode::UNAUTHORIZED, "refused\n"),
-        Called::Unknown => (StatusCode::NOT_FOUND, "nobody of this name calls back\n"),
+    match engine.receive_callback(&upstream, &callback).await {
+        CallbackResult::Accepted => (StatusCode::ACCEPTED, "heard\n"),
+        CallbackResult::Forged => (StatusCode::UNAUTHORIZED, "refused\n"),
+        CallbackResult::UnknownUpstream => {
+            (StatusCode::NOT_FOUND, "nobody of this name calls back\n")
+        }
     }
 }
 

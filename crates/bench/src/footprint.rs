@@ -84,10 +84,10 @@ impl Commits {
             self.count += 1;
             let reference = format!("COMMIT-{}", self.count);
             let note = BookingNote { reference: &reference, by: "bench", note: "" };
-            let place = (self.merchant, Environment::Sandbox);
+            let (account, environment) = (self.merchant, Environment::Sandbox);
             let sent = self.clock.monotonic();
             let amount = Money::new(1, Currency::BDT);
-            let funded = self.engine.fund(Reason::Deposit, place, amount, note);
+            let funded = self.engine.fund(Reason::Deposit, account, environment, amount, note);
             let funded = self.runtime.block_on(funded);
             funded.map_err(|refusal| anyhow!("the deposit is refused: {refusal:?}"))?;
             now = self.clock.monotonic();

@@ -1,7 +1,8 @@
-//! Callbacks: an upstream that calls us says that something has become of an attempt.
+//! Callbacks: an upstream calls us about an attempt.
 //!
-//! What it says decides nothing: it is kept as evidence, and the upstream is asked at once (RELIABILITY
-//! O6). Invariant: a callback that its connector does not vouch for changes nothing at all.
+//! A callback decides nothing: its text is stored as evidence, and the upstream is asked at once
+//! (RELIABILITY O6). Invariant: a callback whose sender its connector cannot verify changes
+//! nothing.
 
 use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
@@ -10,81 +11,106 @@ use domain::purchase::settle::{Proof, Source};
 use domain::upstream::{AttemptRef, Callback, CallbackRead, UpstreamCode, cleaned};
 use store::{Change, Fault};
 
-/// How a callback was taken.
+/// The result of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Called {
-    /// It was genuine; whatever follows from it follows later.
-    Heard,
-    /// Nobody vouches for it.
+pub enum CallbackResult {
+    /// Genuine. The enquiry that follows runs in a task of its own.
+    Accepted,
+    /// Its sender could not be verified.
     Forged,
-    /// No upstream of this name calls back.
-    Unknown,
+    /// No upstream of this name sends callbacks.
+    UnknownUpstream,
 }
 
-/// What an upstream called about a purchase, kept as this.
+/// The stored word of a callback's evidence.
 const WORD: &str = "callback";
 
 impl Engine {
-    /// Takes a callback to an upstream of this name.
-    pub async fn call_back(&self, name: &str, callback: &Callback) -> Called {
+    /// Receives a callback for the upstream of this name.
+    pub async fn receive_callback(&self, name: &str, callback: &Callback) -> CallbackResult {
         let code = UpstreamCode::new(name);
-        let Some(upstream) = self.connected(&code) else { return Called::Unknown };
-        let (attempt, says) = match upstream.read_callback(callback) {
-            CallbackRead::NotOffered => return Called::Unknown,
+        let Some(upstream) = self.upstream(&code) else { return CallbackResult::UnknownUpstream };
+        let (attempt, text) = match upstream.read_callback(callback) {
+            CallbackRead::NotOffered => return CallbackResult::UnknownUpstream,
             CallbackRead::Forged { reason } => {
                 tracing::warn!(upstream = name, reason, "a callback was refused");
-                return Called::Forged;
+                return CallbackResult::Forged;
             }
             CallbackRead::Genuine { attempt, says } => (attempt, says),
         };
-        if let Err(fault) = self.take_callback(code, attempt, &says).await {
-            tracing::warn!(%fault, %attempt, "a callback could not be taken; the upstream will be asked in its time");
+        if let Err(fault) = self.take_callback(code, attempt, &text).await {
+            tracing::warn!(
+                %fault,
+                %attempt,
+                "a callback could not be stored; the upstream will be asked when its job is due"
+            );
         }
-        Called::Heard
+        CallbackResult::Accepted
     }
 
     async fn take_callback(
         &self,
         code: UpstreamCode,
         attempt: AttemptRef,
-        says: &str,
+        text: &str,
     ) -> Result<(), Fault> {
         if self.is_archived(attempt.purchase)? {
-            return self.keep_late_outcome(attempt, WORD, Some(says), None).await;
+            return self.keep_late_update(attempt, WORD, Some(text), None).await;
         }
-        let purchase = self.inner.store.any_purchase(attempt.purchase)?;
-        let Some(purchase) = purchase else {
-            tracing::warn!(%attempt, "a callback speaks of an attempt that we never made");
+        let Some(purchase) = self.purchase_of_attempt(attempt, Some(&code))? else {
             return Ok(());
         };
-        let attempts = self.inner.store.attempts(&purchase.key)?;
-        if !attempts.iter().any(|a| a.number == attempt.number && a.upstream == code) {
-            tracing::warn!(%attempt, "a callback speaks of an attempt that we never made");
-            return Ok(());
-        }
-        self.keep_callback(&purchase, attempt, &code, says).await?;
-        // Its own answer is on the way.
-        if self.inner.in_flight.is_out(attempt) {
+        self.keep_callback(&purchase, attempt, &code, text).await?;
+        // The call in flight will return an outcome itself.
+        if self.inner.in_flight.is_open(attempt) {
             return Ok(());
         }
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            if let Err(fault) = engine.ask_about(purchase, attempt, &code).await {
-                tracing::warn!(%fault, %attempt, "what an upstream answered could not be taken; it will be asked again");
+            let outcome = engine.enquire_at(&purchase, attempt.number, &code).await;
+            let (number, source) = (attempt.number, OutcomeSource::Enquiry);
+            if let Err(fault) = engine.apply_outcome(purchase, number, &outcome, source).await {
+                tracing::warn!(
+                    %fault,
+                    %attempt,
+                    "an upstream's answer could not be stored; it will be asked again"
+                );
             }
         });
         Ok(())
     }
 
-    /// Keeps it, once, and no more of one purchase than anybody will read.
+    /// The purchase of an attempt that an upstream speaks of; `None`, with a warning, if there is
+    /// no such attempt, at this upstream if one is given.
+    pub(crate) fn purchase_of_attempt(
+        &self,
+        attempt: AttemptRef,
+        code: Option<&UpstreamCode>,
+    ) -> Result<Option<Purchase>, Fault> {
+        let purchase = self.inner.store.any_purchase(attempt.purchase)?;
+        let is_known = match (&purchase, code) {
+            (None, _) => false,
+            (Some(purchase), None) => (1..=purchase.attempts).contains(&attempt.number),
+            (Some(purchase), Some(code)) => {
+                let attempts = self.inner.store.attempts(&purchase.key)?;
+                attempts.iter().any(|a| a.number == attempt.number && a.upstream == *code)
+            }
+        };
+        if !is_known {
+            tracing::warn!(%attempt, "an upstream speaks of an attempt that does not exist");
+        }
+        Ok(purchase.filter(|_| is_known))
+    }
+
+    /// Stores a callback's text as evidence: once, and no more of one purchase than staff can read.
     async fn keep_callback(
         &self,
         purchase: &Purchase,
         attempt: AttemptRef,
         code: &UpstreamCode,
-        says: &str,
+        text: &str,
     ) -> Result<(), Fault> {
-        let text = cleaned(says);
+        let text = cleaned(text);
         let kept = self.inner.store.evidence(&purchase.key)?;
         let mut callbacks = kept.iter().filter(|evidence| evidence.word == WORD);
         let is_known = callbacks.any(|evidence| evidence.text.as_deref() == Some(&text));
@@ -94,17 +120,6 @@ impl Engine {
         let source = Source::Upstream { attempt: attempt.number, upstream: code.clone() };
         let proof = Proof::new(source, WORD).saying(&text);
         let change = Change::KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
-        // Nothing in it can be denied: it needs nothing.
-        self.inner.store.write(change).await.map(|_| ())
-    }
-
-    async fn ask_about(
-        &self,
-        purchase: Purchase,
-        attempt: AttemptRef,
-        code: &UpstreamCode,
-    ) -> Result<(), Fault> {
-        let outcome = self.enquire_at(&purchase, attempt.number, code).await;
-        self.hear(purchase, attempt.number, &outcome, OutcomeSource::Enquiry).await.map(|_| ())
+        self.commit(change).await
     }
 }

@@ -4,39 +4,35 @@
 //! a purchase's state.
 
 mod access;
-mod admin;
-mod allowance;
-mod archive;
-mod bills;
+mod accounts;
 mod callback;
-mod deposit;
-mod halt;
+mod enquiry;
 mod in_flight;
-mod keys;
+mod invalid;
 pub mod limits;
 mod lookup;
-mod offers;
 mod parts;
 mod people;
 mod purchase;
 mod quote;
+mod rate;
 mod request;
 mod settle;
 mod staff;
+mod upkeep;
 mod vault;
 mod webhooks;
 mod worker;
 
-pub use access::{AccessResult, Caller, Quota};
-pub use admin::{AccountSetup, NewAccount};
-pub use bills::Delivery;
-pub use callback::Called;
-pub use deposit::BookingNote;
-pub use keys::KeyPair;
+pub use access::{AccessResult, Caller};
+pub use accounts::{AccountSetup, BookingNote, KeyPair, NewAccount};
+pub use callback::CallbackResult;
+pub use enquiry::DeliveryDetails;
 pub use lookup::PurchaseHistory;
 pub use parts::{Parts, PushParts, WebhookParts};
-pub use people::{AccessToken, LogIn, PushDevice, SignUp, User};
+pub use people::{AccessToken, LogInForm, PushDevice, SignUpForm, UserView};
 pub use quote::Quote;
+pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
     DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, Page,
@@ -44,26 +40,28 @@ pub use store::{
 };
 pub use vault::{Unreadable, Vault};
 pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
-pub use worker::{PushRenderer, Words, Workers};
+pub use worker::{PushRenderer, PushText, Workers};
 
 use access::CachedKey;
 use arc_swap::ArcSwap;
-use domain::account::AccountId;
 use domain::ids::IdMaker;
 use domain::purchase::ReferenceKey;
 use domain::upstream::{StatusUpdate, Upstream, UpstreamCode};
 use domain::{Catalog, Clock, Environment, Random, Refusal, Timestamp};
-use limits::Limiter;
+use enquiry::{OfferKey, ShownOffers};
+use parking_lot::{Mutex, RwLock};
+use quick_cache::sync::Cache;
+use rate::{Allowances, CallerKey, MinuteLimiter};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Fault, Halt, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-/// The engine: cheap to clone, shared by all faces.
+/// The engine: cheap to clone; all dialects and workers share one.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -77,23 +75,27 @@ struct Inner {
     ids: IdMaker,
     snapshot: ArcSwap<Snapshot>,
     upstreams: HashMap<UpstreamCode, Arc<dyn Upstream>>,
-    keys: quick_cache::sync::Cache<String, CachedKey>,
-    calls: Limiter<(AccountId, Environment)>,
-    allowances: allowance::Allowances,
-    failures: Limiter<IpAddr>,
-    searches: Limiter<IpAddr>,
-    quotes: Limiter<(AccountId, Environment)>,
+    keys: Cache<String, CachedKey>,
+    calls: MinuteLimiter<CallerKey>,
+    allowances: Allowances,
+    failures: MinuteLimiter<IpAddr>,
+    searches: MinuteLimiter<IpAddr>,
+    quotes: MinuteLimiter<CallerKey>,
     people: people::People,
-    shown: quick_cache::sync::Cache<offers::Seen, offers::Shown>,
+    offers: Cache<OfferKey, ShownOffers>,
+    /// Idempotency keys that are being worked on.
     running: Mutex<HashSet<ReferenceKey>>,
     in_flight: in_flight::InFlight,
     push: Option<PushParts>,
     webhooks: webhooks::Webhooks,
-    broken: watch::Sender<Option<String>>,
+    /// What the audit found wrong.
+    audit_failure: watch::Sender<Option<String>>,
     halt: RwLock<Option<Halt>>,
-    changing: tokio::sync::Mutex<()>,
+    /// Held while a setting is read, changed and written back.
+    settings_lock: tokio::sync::Mutex<()>,
     /// Until the workers take it.
     updates: Mutex<Option<mpsc::Receiver<StatusUpdate>>>,
+    /// A job may be due.
     wake: Notify,
     tasks: TaskTracker,
 }
@@ -119,9 +121,9 @@ impl Engine {
             in_flight,
             push,
             webhooks: webhooks::Webhooks::new(webhooks),
-            broken: watch::Sender::new(None),
+            audit_failure: watch::Sender::new(None),
             halt,
-            changing: tokio::sync::Mutex::new(()),
+            settings_lock: tokio::sync::Mutex::new(()),
             clock,
             random,
             vault,
@@ -131,14 +133,14 @@ impl Engine {
                 simulated: HashSet::new(),
             }),
             upstreams: upstreams.into_iter().map(|u| (u.code().clone(), u)).collect(),
-            keys: quick_cache::sync::Cache::new(limits::KEYS_CACHED),
-            calls: Limiter::new(limits::CALLERS_COUNTED),
-            allowances: allowance::Allowances::default(),
-            failures: Limiter::new(limits::FAILERS_COUNTED),
-            searches: Limiter::new(limits::FAILERS_COUNTED),
-            quotes: Limiter::new(limits::CALLERS_COUNTED),
+            keys: Cache::new(limits::KEYS_CACHED),
+            calls: MinuteLimiter::new(limits::CALLERS_COUNTED),
+            allowances: Allowances::default(),
+            failures: MinuteLimiter::new(limits::FAILERS_COUNTED),
+            searches: MinuteLimiter::new(limits::FAILERS_COUNTED),
+            quotes: MinuteLimiter::new(limits::CALLERS_COUNTED),
             people: people::People::new(mailer),
-            shown: quick_cache::sync::Cache::new(limits::OFFERS_CACHED),
+            offers: Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
             updates: Mutex::new(Some(updates)),
             wake: Notify::new(),
@@ -149,25 +151,23 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Whether this is the master key that the store's data is sealed with; an installation that has
-    /// none yet takes it for its own.
+    /// Whether this is the master key that the store's data is sealed with. An installation without
+    /// one adopts it.
     pub async fn has_right_master_key(&self) -> Result<bool, Fault> {
         let mark = self.inner.vault.tag("mark", b"master key");
         if let Some(known) = self.inner.store.master_key()? {
             return Ok(known == mark);
         }
-        let setting = Setting::MasterKey(mark);
-        // Nothing in it can be denied: it needs nothing.
-        let _ = self.inner.store.write(Change::Set(vec![setting])).await?;
+        self.commit(Change::Set(vec![Setting::MasterKey(mark)])).await?;
         Ok(self.inner.store.master_key()? == Some(mark))
     }
 
-    /// The catalog as it is now; swapped whole when it changes.
+    /// The current catalog. A change replaces it as a whole.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.snapshot.load().catalog.clone()
     }
 
-    /// Now.
+    /// The wall clock's time.
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
@@ -177,41 +177,54 @@ impl Engine {
         self.inner.snapshot.load().simulated.contains(&environment)
     }
 
-    /// The store answers; else the fault that keeps it from it.
+    /// Checks that the store answers.
     pub fn ping(&self) -> Result<(), Fault> {
         self.inner.store.ping()
     }
 
-    /// Resolves when nothing more may be sold: the disk has failed, or the books do not add up.
+    /// Resolves when nothing more may be sold: the disk has failed, or the ledger does not balance.
     pub async fn failed(&self) -> Fault {
-        let mut broken = self.inner.broken.subscribe();
-        let books = async {
-            let says = broken.wait_for(Option::is_some).await.map(|says| says.clone());
-            match says {
-                Ok(says) => Fault::Corrupt(says.unwrap_or_default()),
+        let mut audit_failure = self.inner.audit_failure.subscribe();
+        let unbalanced = async {
+            let found = audit_failure.wait_for(Option::is_some).await.map(|found| found.clone());
+            match found {
+                Ok(found) => Fault::Corrupt(found.unwrap_or_default()),
                 Err(_) => std::future::pending().await,
             }
         };
         tokio::select! {
             fault = self.inner.store.failed() => fault,
-            fault = books => fault,
+            fault = unbalanced => fault,
         }
     }
 
     /// The whole audit, off the request path.
     pub async fn audit(&self) -> Result<store::AuditReport, Fault> {
-        let engine = self.clone();
-        let audit = tokio::task::spawn_blocking(move || engine.inner.store.audit());
-        audit.await.map_err(|_| Fault::Closed)?
+        self.blocking(Store::audit).await
     }
 
-    /// Copies the store as it is now into a new file, beside everything else that goes on; answers
-    /// its bytes (see [`Store::copy_to`]). Blocks: call it off the request path.
+    /// Copies the store into a new file while everything else continues; answers the file's size in
+    /// bytes (see [`Store::copy_to`]). Blocks: call it off the request path.
     pub fn copy_store_to(&self, file: &Path, is_wanted: &dyn Fn() -> bool) -> Result<u64, Fault> {
         self.inner.store.copy_to(file, is_wanted)
     }
 
-    /// Reads the catalog anew and swaps it in.
+    /// Runs `work` on a blocking thread: it may take longer than reading a row.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let engine = self.clone();
+        let working = tokio::task::spawn_blocking(move || work(&engine.inner.store));
+        working.await.unwrap_or(Err(Fault::Closed))
+    }
+
+    /// Commits a change that the writer never denies: it needs no money, reference or version.
+    pub(crate) async fn commit(&self, change: Change) -> Result<(), Fault> {
+        self.inner.store.write(change).await.map(|_| ())
+    }
+
+    /// Reads the catalog again and swaps it in.
     pub(crate) fn reload(&self) -> Result<(), Fault> {
         self.swap(Arc::new(self.inner.store.catalog()?));
         Ok(())
@@ -229,7 +242,7 @@ impl Engine {
         self.inner.snapshot.store(Arc::new(Snapshot { catalog, simulated }));
     }
 
-    /// An upstream of a route. The sandbox only ever gets one that plays (RELIABILITY P10),
+    /// An upstream of a route. The sandbox gets simulated upstreams only (RELIABILITY P10),
     /// whatever a route says.
     pub(crate) fn upstream_in(
         &self,
@@ -244,29 +257,29 @@ impl Engine {
         fits.then_some(upstream)
     }
 
-    /// An upstream that is connected, whatever it is for.
-    pub(crate) fn connected(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
-        self.upstream(code)
-    }
-
-    fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
+    /// A connected upstream, whatever environment it may be used in.
+    pub(crate) fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
         self.inner.upstreams.get(code)
     }
 
-    /// Time that never steps back.
+    /// A clock that never steps back.
     pub(crate) fn monotonic(&self) -> Duration {
         self.inner.clock.monotonic()
     }
 
-    /// A new id.
     pub(crate) fn next_id(&self) -> i64 {
         let mut random = [0; 4];
-        // Without chance ids are still unique, only evenly spaced.
+        // Without randomness ids are still unique, only evenly spaced.
         let _ = self.inner.random.fill(&mut random);
         self.inner.ids.next(self.inner.store.node(), self.now(), u32::from_le_bytes(random))
     }
 
-    /// What an asker is told of a fault of ours; the fault itself goes to the log.
+    /// The value, or the refusal that a caller gets for a fault of ours.
+    pub(crate) fn or_unavailable<T>(&self, result: Result<T, Fault>) -> Result<T, Refusal> {
+        result.map_err(|fault| self.unavailable(&fault))
+    }
+
+    /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log.
     pub(crate) fn unavailable(&self, fault: &Fault) -> Refusal {
         match fault {
             Fault::Busy => tracing::warn!(%fault, "refused for load"),

@@ -1,40 +1,42 @@
-//! Looking: balances, purchases, their stories. Changes nothing.
+//! Reads: balances, purchases, their history.
+//!
+//! Invariant: nothing here changes anything.
 
 use crate::{Caller, Engine};
 use domain::account::{Account, AccountId, Key};
 use domain::purchase::lifecycle::State;
-use domain::purchase::{Attempt, PurchaseKey, ReferenceKey, ReferenceScope};
+use domain::purchase::{Attempt, PurchaseKey, ReferenceScope};
 use domain::refusal::Refusal;
 use domain::{Currency, Money, Purchase, PurchaseId};
-use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Store, Wallet};
+use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Wallet};
 
 /// Everything that is known of a purchase.
 #[derive(Clone, Debug)]
 pub struct PurchaseHistory {
-    /// It, as it stands.
+    /// The purchase in its current state.
     pub purchase: Purchase,
-    /// Its attempts, first to last.
+    /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
-    /// What was said about it, first to last.
+    /// What upstreams, staff and clocks said about it, oldest first.
     pub evidence: Vec<Evidence>,
-    /// What its account was or will be told, first to last.
+    /// What its account was or will be sent, oldest first.
     pub events: Vec<OutboxEvent>,
 }
 
 impl Engine {
-    /// The account's available money in a currency. Refuses without such a wallet.
+    /// The account's available money in a currency. Refuses if there is no such wallet.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn balance(&self, caller: &Caller, currency: Currency) -> Result<Money, Refusal> {
         let read = self.inner.store.available(caller.account, caller.environment, currency);
-        read.map_err(|fault| self.unavailable(&fault))?.ok_or(Refusal::NoWallet)
+        self.or_unavailable(read)?.ok_or(Refusal::NoWallet)
     }
 
     /// What each wallet of the account can spend, by currency code.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn balances(&self, caller: &Caller) -> Result<Vec<Money>, Refusal> {
-        let wallets = self.inner.store.wallets(caller.account);
-        let wallets = wallets.map_err(|fault| self.unavailable(&fault))?.into_iter();
+        let wallets = self.or_unavailable(self.inner.store.wallets(caller.account))?;
         let mut balances: Vec<Money> = wallets
+            .into_iter()
             .filter(|wallet| wallet.environment == caller.environment)
             .map(|wallet| wallet.available)
             .collect();
@@ -42,7 +44,7 @@ impl Engine {
         Ok(balances)
     }
 
-    /// What changed a wallet's available money, latest first. Refuses without such a wallet.
+    /// What changed a wallet's available money, latest first. Refuses if there is no such wallet.
     pub async fn statement(
         &self,
         caller: &Caller,
@@ -50,13 +52,13 @@ impl Engine {
         page: Page,
     ) -> Result<Vec<StatementLine>, Refusal> {
         let (account, environment) = (caller.account, caller.environment);
-        self.list(move |store| store.statement(account, environment, currency, page))
-            .await?
-            .ok_or(Refusal::NoWallet)
+        let read =
+            self.blocking(move |store| store.statement(account, environment, currency, page)).await;
+        self.or_unavailable(read)?.ok_or(Refusal::NoWallet)
     }
 
-    /// The purchases that the account's logins made by one face, latest first; of these states, or
-    /// of all.
+    /// The account's purchases of one scope, latest first; of these states, or of all if there are
+    /// none.
     pub async fn purchases_of(
         &self,
         caller: &Caller,
@@ -66,21 +68,13 @@ impl Engine {
     ) -> Result<Vec<Purchase>, Refusal> {
         let (account, environment) = (caller.account, caller.environment);
         let states = states.to_vec();
-        self.list(move |store| store.purchases_of(account, environment, scope, &states, page)).await
+        let read = self
+            .blocking(move |store| store.purchases_of(account, environment, scope, &states, page))
+            .await;
+        self.or_unavailable(read)
     }
 
-    /// Reads a list beside the threads that answer: it may take longer than a look-up.
-    pub(crate) async fn list<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Store) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let engine = self.clone();
-        let reading = tokio::task::spawn_blocking(move || read(&engine.inner.store));
-        let read = reading.await.unwrap_or(Err(Fault::Closed));
-        read.map_err(|fault| self.unavailable(&fault))
-    }
-
-    /// The purchase of this reference.
+    /// The purchase with this reference; `PurchaseUnknown` if there is none.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn purchase_by_reference(
         &self,
@@ -88,37 +82,30 @@ impl Engine {
         scope: ReferenceScope,
         reference: &str,
     ) -> Result<Purchase, Refusal> {
-        let reference = ReferenceKey {
-            account: caller.account,
-            environment: caller.environment,
-            scope,
-            text: reference.to_owned(),
-        };
-        let stored_reference = self
-            .inner
-            .store
-            .stored_reference(&reference)
-            .map_err(|fault| self.unavailable(&fault))?;
-        let key = stored_reference.and_then(|c| c.purchase).ok_or(Refusal::PurchaseUnknown)?;
-        self.own(&key)
+        let stored = self.inner.store.stored_reference(&caller.reference(scope, reference));
+        let key = self
+            .or_unavailable(stored)?
+            .and_then(|stored| stored.purchase)
+            .ok_or(Refusal::PurchaseUnknown)?;
+        self.purchase_of_key(&key)
     }
 
-    /// The purchase of this id; a stranger's is as unknown as one that never was.
+    /// The purchase with this id; `PurchaseUnknown` also if it belongs to another account.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
     pub async fn purchase_by_id(
         &self,
         caller: &Caller,
         id: PurchaseId,
     ) -> Result<Purchase, Refusal> {
-        self.own(&PurchaseKey { account: caller.account, environment: caller.environment, id })
+        let (account, environment) = (caller.account, caller.environment);
+        self.purchase_of_key(&PurchaseKey { account, environment, id })
     }
 
-    fn own(&self, key: &PurchaseKey) -> Result<Purchase, Refusal> {
-        let read = self.inner.store.purchase(key).map_err(|fault| self.unavailable(&fault))?;
-        read.ok_or(Refusal::PurchaseUnknown)
+    fn purchase_of_key(&self, key: &PurchaseKey) -> Result<Purchase, Refusal> {
+        self.or_unavailable(self.inner.store.purchase(key))?.ok_or(Refusal::PurchaseUnknown)
     }
 
-    /// For staff: the latest purchases of everybody, at most `limit`; of one state if given.
+    /// For staff: the latest purchases of all accounts, at most `limit`; of one state if given.
     pub fn latest_purchases(
         &self,
         state: Option<State>,

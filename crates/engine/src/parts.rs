@@ -21,7 +21,7 @@ pub struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) vault: Vault,
-    /// The connectors to upstreams, each under its own code.
+    /// The connectors to upstreams, each with a code of its own.
     pub upstreams: Vec<Arc<dyn Upstream>>,
     /// Sends mails; without it mails are dropped with a warning.
     pub mailer: Option<Arc<dyn Mailer>>,
@@ -30,26 +30,26 @@ pub struct Parts {
     /// Sends webhooks; without it no webhook is written.
     pub webhooks: Option<WebhookParts>,
     pub(crate) updates: mpsc::Receiver<StatusUpdate>,
-    sender: mpsc::Sender<StatusUpdate>,
+    update_sender: mpsc::Sender<StatusUpdate>,
 }
 
 /// The push service, and what renders its texts.
 pub struct PushParts {
-    /// The service.
+    /// Sends a push to one device.
     pub pusher: Arc<dyn Pusher>,
     /// Renders what a device shows.
     pub renderer: Arc<dyn PushRenderer>,
 }
 
-/// What webhooks are sent with.
+/// What webhooks are rendered and sent with.
 pub struct WebhookParts {
-    /// Sends them.
+    /// Posts a webhook to its address.
     pub sender: Arc<dyn WebhookSender>,
-    /// Renders their bodies.
+    /// Renders the bodies.
     pub renderer: Arc<dyn WebhookRenderer>,
-    /// They may go to this machine: for tests and demos.
+    /// Webhooks may go to this machine: for tests and demos.
     pub allow_loopback: bool,
-    /// Waits between tries are divided by this: 1, but in tests.
+    /// Waits between tries are divided by this; more than 1 in tests only.
     pub time_divisor: u32,
 }
 
@@ -61,7 +61,7 @@ impl Parts {
         random: Arc<dyn Random>,
         vault: Vault,
     ) -> Parts {
-        let (sender, updates) = mpsc::channel(limits::WORDS_MAX);
+        let (update_sender, updates) = mpsc::channel(limits::UPDATES_WAITING);
         Parts {
             store,
             clock,
@@ -72,13 +72,13 @@ impl Parts {
             push: None,
             webhooks: None,
             updates,
-            sender,
+            update_sender,
         }
     }
 
-    /// Takes the messages that upstreams send unasked, for the engine that these parts become.
+    /// The listener that queues unasked messages of upstreams for the engine made of these parts.
     pub fn listener(&self) -> Arc<dyn Listener> {
-        Arc::new(ChannelListener { updates: self.sender.clone() })
+        Arc::new(ChannelListener { updates: self.update_sender.clone() })
     }
 }
 

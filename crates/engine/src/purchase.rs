@@ -1,9 +1,10 @@
-//! Buying: price and route from the snapshot, one commit that holds the money and puts the first
-//! attempt on record, then the upstream, then the settlement.
+//! Buying: price and route from the snapshot, one commit that holds the money and records the first
+//! attempt, then the upstream, then the settlement.
 //!
-//! Invariant: the work goes on when the client goes away, and a client is answered in time even
-//! when the upstream is not.
+//! Invariant: the work continues when the client disconnects, and a client is answered in time even
+//! when the upstream does not answer.
 
+use crate::invalid::invalid;
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, limits};
 use domain::catalog::pricing::PriceQuery;
@@ -12,20 +13,20 @@ use domain::ledger::admission::Denial;
 use domain::purchase::lifecycle::State;
 use domain::purchase::settle;
 use domain::purchase::{PurchaseKey, ReferenceKey, ReferenceScope};
-use domain::refusal::{FieldError, Refusal};
+use domain::refusal::Refusal;
 use domain::upstream::UpstreamCode;
 use domain::{Money, Purchase, PurchaseId};
 use std::pin::pin;
-use std::sync::PoisonError;
 use store::{Change, Done};
 
 impl Engine {
-    /// Buys: holds the money, sends it to an upstream (or to staff), waits for its word, settles.
+    /// Buys: holds the money, sends the order to an upstream (or leaves it to staff), waits for the
+    /// outcome, settles.
     pub async fn purchase(&self, request: PurchaseRequest) -> Result<PurchaseOutcome, Refusal> {
         let _running = match &request.idempotency {
-            Some(idempotency) => match self.first_time(&request.caller, idempotency)? {
-                FirstTime::Yes(running) => Some(running),
-                FirstTime::No(receipt) => return Ok(receipt),
+            Some(idempotency) => match self.first_use(&request.caller, idempotency)? {
+                KeyUse::First(running) => Some(running),
+                KeyUse::Repeated(outcome) => return Ok(outcome),
             },
             None => None,
         };
@@ -40,8 +41,8 @@ impl Engine {
             }
             Some(_) | None => purchase.state = State::Awaiting,
         }
-        // A task of its own: if the client hangs up, even during the commit, what is on record is
-        // sent and settled all the same.
+        // A task of its own: if the client disconnects, even during the commit, what is on record
+        // is sent and settled all the same.
         let engine = self.clone();
         let opening = self.inner.tasks.spawn(async move {
             let opened = engine.open_purchase(&request, purchase).await?;
@@ -51,51 +52,42 @@ impl Engine {
             });
             Ok((opened, driven))
         });
-        let mut patience = pin!(tokio::time::sleep(limits::ANSWER_WITHIN));
+        let mut timeout = pin!(tokio::time::sleep(limits::ANSWER_WITHIN));
         let (opened, driven) = tokio::select! {
             biased;
             opened = opening => opened.map_err(|_| Refusal::Uncertain)??,
-            () = &mut patience => return Err(Refusal::Uncertain),
+            () = &mut timeout => return Err(Refusal::Uncertain),
         };
         let Some(driven) = driven else { return Ok(PurchaseOutcome::Bought(Box::new(opened))) };
         let settled = tokio::select! {
             biased;
             settled = driven => settled.unwrap_or(opened),
-            () = &mut patience => opened,
+            () = &mut timeout => opened,
         };
         Ok(PurchaseOutcome::Bought(Box::new(settled)))
     }
 
-    /// Refuses while the installation is halted: a reference that is used up as such, so that its
-    /// asker knows that there is nothing to wait for.
+    /// Refuses while the installation is halted. A reference that is used up is refused as such, so
+    /// that its client knows that there is nothing to wait for.
     fn may_buy(&self, request: &PurchaseRequest) -> Result<(), Refusal> {
         let Err(halted) = self.may_sell() else { return Ok(()) };
-        let reference = key_reference(&request.caller, request.scope, &request.reference);
-        let stored_reference = self.inner.store.stored_reference(&reference);
-        match stored_reference.map_err(|fault| self.unavailable(&fault))? {
+        let stored = self.inner.store.stored_reference(&request.reference_key());
+        match self.or_unavailable(stored)? {
             None => Err(halted),
-            Some(stored_reference) => {
-                let key = stored_reference.purchase;
-                let first = key.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
-                Err(Refusal::ReferenceKnown(first.map(Box::new)))
-            }
+            Some(stored) => Err(self.reference_known(stored.purchase)),
         }
+    }
+
+    fn reference_known(&self, key: Option<PurchaseKey>) -> Refusal {
+        let first = key.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
+        Refusal::ReferenceKnown(first.map(Box::new))
     }
 
     /// A purchase as it would be opened, priced and routed; nothing is stored.
     pub(crate) fn draft(&self, request: &PurchaseRequest) -> Result<(Purchase, Path), Refusal> {
         let now = self.now();
         let catalog = self.catalog();
-        let query = PriceQuery {
-            account: request.caller.account,
-            plan: request.caller.plan,
-            environment: request.caller.environment,
-            operator: &request.operator,
-            kind: request.kind,
-            recipient: &request.recipient,
-            amount: request.amount,
-            at: now,
-        };
+        let query = request.price_query(now);
         let price = catalog
             .price(&query)
             .filter(|p| request.amount.plus(p.fee).is_some())
@@ -133,53 +125,36 @@ impl Engine {
         Ok((purchase, catalog.path(&query)))
     }
 
-    /// Opens a purchase: from here on its reference is used up and its money is where its state
+    /// Opens a purchase: from here on its reference is used up, and its money is where its state
     /// says.
     pub(crate) async fn open_purchase(
         &self,
         request: &PurchaseRequest,
         mut purchase: Purchase,
     ) -> Result<Purchase, Refusal> {
-        let reference = |scope, text: &String| ReferenceKey {
-            account: request.caller.account,
-            environment: request.caller.environment,
-            scope,
-            text: text.clone(),
-        };
-        let mut reference_keys = vec![reference(request.scope, &request.reference)];
-        reference_keys.extend(request.idempotency.iter().map(|i| reference(i.scope, &i.key)));
+        let mut reference_keys = vec![request.reference_key()];
+        let idempotency = request.idempotency.as_ref();
+        reference_keys.extend(idempotency.map(|i| request.caller.reference(i.scope, &i.key)));
         let mut opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
-        self.enqueue_webhooks(&mut opening).map_err(|fault| self.unavailable(&fault))?;
-        let owed = opening.webhooks.clone();
-        let digest = request.idempotency.as_ref().map(|i| i.digest).or(request.digest);
-        let leaving = purchase.latest_attempt();
-        if let Some(attempt) = leaving {
-            self.inner.in_flight.leave(attempt, self.monotonic());
+        self.or_unavailable(self.enqueue_webhooks(&mut opening))?;
+        let webhooks = opening.webhooks.clone();
+        let digest = idempotency.map(|i| i.digest).or(request.digest);
+        let attempt = purchase.latest_attempt();
+        if let Some(attempt) = attempt {
+            self.inner.in_flight.begin(attempt, self.monotonic());
         }
         let open = Change::Open { reference_keys, digest, opening };
-        let verdict = self.inner.store.write_within(open, limits::BEGUN_WITHIN).await;
-        if let (Some(attempt), false) = (leaving, matches!(verdict, Ok(Ok(_)))) {
-            self.inner.in_flight.withdraw(attempt);
+        let written = self.inner.store.write_within(open, limits::BEGUN_WITHIN).await;
+        if let (Some(attempt), false) = (attempt, matches!(written, Ok(Ok(_)))) {
+            self.inner.in_flight.cancel(attempt);
         }
-        match verdict.map_err(|fault| self.unavailable(&fault))? {
-            Ok(Done::Opened { available_after }) => {
-                self.dispatch_webhooks(purchase.key, owed);
-                purchase.available_after = Money::new(available_after, purchase.amount.currency());
-                Ok(purchase)
-            }
-            Ok(
-                Done::Written
-                | Done::Posted { .. }
-                | Done::Calls(_)
-                | Done::Leased(_)
-                | Done::Pushes(_)
-                | Done::Webhooks(_)
-                | Done::Counted(_)
-                | Done::People(_)
-                | Done::Archive(_),
-            ) => Ok(purchase),
-            Err(denial) => Err(self.denied(request, denial)),
-        }
+        let written = self.or_unavailable(written)?;
+        let done = written.map_err(|denial| self.denied(request, denial))?;
+        // The writer answers nothing else to this change.
+        let Done::Opened { available_after } = done else { return Ok(purchase) };
+        self.dispatch_webhooks(purchase.key, webhooks);
+        purchase.available_after = Money::new(available_after, purchase.amount.currency());
+        Ok(purchase)
     }
 
     fn denied(&self, request: &PurchaseRequest, denial: Denial) -> Refusal {
@@ -187,11 +162,7 @@ impl Engine {
             Denial::ReferenceTaken { reference, .. } if reference.scope != request.scope => {
                 Refusal::IdempotencyRunning
             }
-            Denial::ReferenceTaken { by, .. } => {
-                let first =
-                    by.purchase.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
-                Refusal::ReferenceKnown(first.map(Box::new))
-            }
+            Denial::ReferenceTaken { by, .. } => self.reference_known(by.purchase),
             Denial::Short { available } => {
                 Refusal::Short { available: Money::new(available, request.amount.currency()) }
             }
@@ -202,41 +173,42 @@ impl Engine {
         }
     }
 
-    /// Whether this idempotency key is new; else what came of it before.
-    fn first_time(&self, caller: &Caller, idempotency: &Idempotency) -> Result<FirstTime, Refusal> {
-        let reference = key_reference(caller, idempotency.scope, &idempotency.key);
+    /// Whether this idempotency key is new; else the outcome of its first use.
+    fn first_use(&self, caller: &Caller, idempotency: &Idempotency) -> Result<KeyUse, Refusal> {
+        let reference = caller.reference(idempotency.scope, &idempotency.key);
         let running = Running::begin(self, reference.clone()).ok_or(Refusal::IdempotencyRunning)?;
-        let fault = |fault| self.unavailable(&fault);
-        let Some(stored_reference) =
-            self.inner.store.stored_reference(&reference).map_err(fault)?
-        else {
-            return Ok(FirstTime::Yes(running));
-        };
-        if stored_reference.digest != Some(idempotency.digest) {
+        let stored = self.or_unavailable(self.inner.store.stored_reference(&reference))?;
+        let Some(stored) = stored else { return Ok(KeyUse::First(running)) };
+        if stored.digest != Some(idempotency.digest) {
             return Err(Refusal::IdempotencyMismatch);
         }
-        let key = stored_reference.purchase.ok_or(Refusal::PurchaseUnknown)?;
-        // Archived: used up, and no more is known of it.
-        let purchase = self.inner.store.purchase(&key).map_err(fault)?;
+        let key = stored.purchase.ok_or(Refusal::PurchaseUnknown)?;
+        let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
+        // Archived: the key is used up, and its purchase cannot be shown any more.
         let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
-        let replay = self.inner.store.kept_response(&reference).map_err(fault)?;
-        let replay = replay.map(|(status, body)| Replay { status, body });
-        Ok(FirstTime::No(PurchaseOutcome::Before { purchase: Box::new(purchase), replay }))
+        let kept_response = self.or_unavailable(self.inner.store.kept_response(&reference))?;
+        let kept_response = kept_response.map(|(status, body)| Replay { status, body });
+        let purchase = Box::new(purchase);
+        Ok(KeyUse::Repeated(PurchaseOutcome::Repeated { purchase, kept_response }))
     }
 
-    /// Keeps the first answer to a request that carried an idempotency key, for its replays.
+    /// Stores the first answer to a request with an idempotency key, for its replays.
     pub async fn remember(
         &self,
         caller: &Caller,
         scope: ReferenceScope,
         key: &str,
-        replay: Replay,
+        kept_response: Replay,
     ) {
-        let reference = key_reference(caller, scope, key);
-        let change = Change::KeepResponse { reference, status: replay.status, body: replay.body };
-        // Losing it costs nothing: a replay then renders the purchase as it stands.
-        if let Err(fault) = self.inner.store.write(change).await {
-            tracing::warn!(%fault, "the first answer to an idempotency key could not be kept");
+        let reference = caller.reference(scope, key);
+        let change = Change::KeepResponse {
+            reference,
+            status: kept_response.status,
+            body: kept_response.body,
+        };
+        // Without it a replay renders the purchase in its current state.
+        if let Err(fault) = self.commit(change).await {
+            tracing::warn!(%fault, "the first answer to an idempotency key could not be stored");
         }
     }
 
@@ -258,7 +230,7 @@ impl Engine {
         })
     }
 
-    /// The upstreams of a purchase's route that are connected and were not tried.
+    /// The connected upstreams of a purchase's route that were not tried yet.
     pub(crate) fn routes_left(
         &self,
         purchase: &Purchase,
@@ -274,24 +246,13 @@ impl Engine {
 }
 
 fn too_large() -> Refusal {
-    Refusal::Invalid(vec![FieldError {
-        field: "amount",
-        says: "The amount is too large.".to_owned(),
-    }])
+    invalid("amount", "The amount is too large.")
 }
 
-fn key_reference(caller: &Caller, scope: ReferenceScope, key: &str) -> ReferenceKey {
-    ReferenceKey {
-        account: caller.account,
-        environment: caller.environment,
-        scope,
-        text: key.to_owned(),
-    }
-}
-
-enum FirstTime {
-    Yes(Running),
-    No(PurchaseOutcome),
+/// How an idempotency key is used by a request.
+enum KeyUse {
+    First(Running),
+    Repeated(PurchaseOutcome),
 }
 
 /// An idempotency key that is being worked on, until this is dropped.
@@ -302,14 +263,13 @@ struct Running {
 
 impl Running {
     fn begin(engine: &Engine, reference: ReferenceKey) -> Option<Running> {
-        let mut running = engine.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(reference.clone()).then(|| Running { engine: engine.clone(), reference })
+        let is_new = engine.inner.running.lock().insert(reference.clone());
+        is_new.then(|| Running { engine: engine.clone(), reference })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut running = self.engine.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.remove(&self.reference);
+        self.engine.inner.running.lock().remove(&self.reference);
     }
 }

@@ -1,7 +1,8 @@
-//! Quotes: a price with an expiry, and its acceptance. No effect on money until it is accepted.
+//! Quotes: a price with an expiry, and its acceptance. A quote has no effect on money.
 //!
-//! A quote is accepted with a secret that is derived from it, so nothing of it is stored. Invariant:
-//! acceptance and expiry are both steps from the version that was read, so one of them wins.
+//! A quote is accepted with a secret that is derived from it, so the secret is not stored.
+//! Invariant: acceptance and expiry are both steps from the version that was read, so exactly one
+//! of them wins.
 
 use crate::request::PurchaseRequest;
 use crate::settle::StepResult;
@@ -18,25 +19,25 @@ use domain::{Money, Purchase, PurchaseId, Timestamp};
 use store::{Change, Fault, Setting};
 use subtle::ConstantTimeEq;
 
-/// The word under which an acceptance is kept as evidence.
+/// The stored word of the evidence of an acceptance.
 const ACCEPTED: &str = "authorise";
 
-/// A quote that stands.
+/// A valid quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// What would be bought; nothing is held for it.
+    /// The quoted purchase; no money is held for it.
     pub purchase: Purchase,
     /// The secret that accepts it: 256 bits that only this installation can derive, as 43 letters.
     pub acceptance: String,
-    /// Until when.
+    /// When the quote expires.
     pub holds_until: Timestamp,
 }
 
 impl Engine {
-    /// Quotes a price, which holds for 15 minutes. Uses the reference up; touches no money. Where
-    /// the product wants it, the operator must know the bill reference first: refuses one that it
-    /// does not know, and when it cannot be asked. The same reference with the same digest answers
-    /// the same quote as long as it stands; else the reference is known.
+    /// Quotes a price, which holds for 15 minutes. Uses the reference up; touches no money. If the
+    /// product wants it, the operator is asked for the bill reference first: refuses one that it
+    /// does not know, and when it cannot be asked. The same reference with the same digest gets
+    /// the same quote while it is valid; otherwise the reference is refused as known.
     pub async fn quote(&self, mut request: PurchaseRequest) -> Result<Quote, Refusal> {
         if let Some(quote) = self.quoted_before(&request).await? {
             return Ok(quote);
@@ -44,7 +45,7 @@ impl Engine {
         self.may_sell()?;
         self.count_quote(&request.caller)?;
         self.open_missing_wallet(&request).await?;
-        // The operator's words are the operator's alone.
+        // These details come from the operator only, never from the request.
         request.details.retain(|name, _| name != CUSTOMER_NAME && name != CUSTOMER_ADDRESS);
         if let Some(customer) = self.look_up(&request).await? {
             request.details.insert(CUSTOMER_NAME.to_owned(), customer.name);
@@ -54,7 +55,7 @@ impl Engine {
         let (purchase, _) = self.draft(&request)?;
         match self.open_purchase(&request, purchase).await {
             Ok(purchase) => Ok(self.as_quote(purchase)),
-            // Sent twice at once: the other one was faster.
+            // The same request was sent twice at once, and the other one was first.
             Err(known @ Refusal::ReferenceKnown(_)) => {
                 self.quoted_before(&request).await?.ok_or(known)
             }
@@ -62,16 +63,13 @@ impl Engine {
         }
     }
 
-    /// Quotes are free, and each uses up a reference: whoever has no plan gets a number of them.
+    /// Quotes are free, and each uses up a reference: their number a minute is limited.
     fn count_quote(&self, caller: &Caller) -> Result<(), Refusal> {
         let account = self.account(caller.account)?.ok_or(Refusal::NoWallet)?;
         let plan = account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
         let limit = plan.map_or(limits::QUOTES_A_MINUTE, Plan::per_minute);
-        let who = (caller.account, caller.environment);
-        match self.inner.quotes.take(who, limit, self.monotonic()) {
-            (_, true) => Ok(()),
-            (quota, false) => Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) }),
-        }
+        let counted = self.inner.quotes.take(caller.rate_key(), limit, self.monotonic());
+        counted.or_refuse().map(|_| ())
     }
 
     /// A product may be sold in a currency that was not there when its customer signed up.
@@ -79,35 +77,23 @@ impl Engine {
         let (caller, currency) = (&request.caller, request.amount.currency());
         let known = self.inner.store.available(caller.account, caller.environment, currency);
         let is_login = caller.session.is_some();
-        if !is_login || known.map_err(|fault| self.unavailable(&fault))?.is_some() {
+        if !is_login || self.or_unavailable(known)?.is_some() {
             return Ok(());
         }
         let wallet = Setting::Wallet(caller.account, caller.environment, currency);
-        let written = self.inner.store.write(Change::Set(vec![wallet])).await;
-        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
+        self.or_unavailable(self.commit(Change::Set(vec![wallet])).await)
     }
 
-    /// The quote that this very wish got before; `None` while the reference is free.
+    /// The quote that the same request got before; `None` while the reference is free.
     async fn quoted_before(&self, request: &PurchaseRequest) -> Result<Option<Quote>, Refusal> {
-        let reference = domain::purchase::ReferenceKey {
-            account: request.caller.account,
-            environment: request.caller.environment,
-            scope: request.scope,
-            text: request.reference.clone(),
-        };
-        let fault = |fault: Fault| self.unavailable(&fault);
-        let Some(stored_reference) =
-            self.inner.store.stored_reference(&reference).map_err(fault)?
-        else {
-            return Ok(None);
-        };
-        let key = stored_reference.purchase.ok_or(Refusal::ReferenceKnown(None))?;
-        let purchase = self.inner.store.purchase(&key).map_err(fault)?;
-        // Archived: used up, and no more is known of it.
+        let stored = self.inner.store.stored_reference(&request.reference_key());
+        let Some(stored) = self.or_unavailable(stored)? else { return Ok(None) };
+        let key = stored.purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
+        // Archived: the reference is used up, and its purchase cannot be shown any more.
         let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
-        let is_same =
-            stored_reference.digest.is_some() && stored_reference.digest == request.digest;
-        let purchase = self.ended_if_over(purchase).await.map_err(fault)?;
+        let is_same = stored.digest.is_some() && stored.digest == request.digest;
+        let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;
         match purchase.state == State::Quoted && is_same {
             true => Ok(Some(self.as_quote(purchase))),
             false => Err(Refusal::ReferenceKnown(Some(Box::new(purchase)))),
@@ -123,8 +109,8 @@ impl Engine {
     /// The secret that accepts a quote.
     fn acceptance(&self, key: &PurchaseKey) -> String {
         let PurchaseKey { account, environment, id } = key;
-        let words = format!("{account} {} {id}", environment.code());
-        URL_SAFE_NO_PAD.encode(self.inner.vault.tag("acceptance of a quote", words.as_bytes()))
+        let input = format!("{account} {} {id}", environment.code());
+        URL_SAFE_NO_PAD.encode(self.inner.vault.tag("acceptance of a quote", input.as_bytes()))
     }
 
     /// Accepts the quote of a reference with its secret, as [`Engine::authorise`] does. A wrong
@@ -144,26 +130,24 @@ impl Engine {
         self.authorise(caller, purchase.key.id).await
     }
 
-    /// Accepts a quote: holds the money in the commit that checks it, then sends. Accepting again
-    /// answers the purchase as it stands, never a second charge. Refuses when the money is short
-    /// (the quote stays open), while the installation is halted, and when the quote has expired or
-    /// was called off.
+    /// Accepts a quote: holds the money in the commit that checks it, then sends. A second
+    /// acceptance returns the purchase in its current state and charges nothing. Refuses when the
+    /// money is short (the quote stays open), while the installation is halted, and when the quote
+    /// has expired or was called off.
     pub async fn authorise(&self, caller: &Caller, id: PurchaseId) -> Result<Purchase, Refusal> {
-        let key = PurchaseKey { account: caller.account, environment: caller.environment, id };
-        let read = self.inner.store.purchase(&key).map_err(|fault| self.unavailable(&fault))?;
-        let purchase = read.ok_or(Refusal::PurchaseUnknown)?;
-        let ended = self.ended_if_over(purchase).await;
-        let purchase = ended.map_err(|fault| self.unavailable(&fault))?;
+        let purchase = self.purchase_by_id(caller, id).await?;
+        let key = purchase.key;
+        let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;
         if purchase.state == State::Quoted {
             self.may_sell()?;
         }
-        // A task of its own: if the client hangs up, what is held is sent all the same.
+        // A task of its own: if the client disconnects, what is held is sent all the same.
         let engine = self.clone();
         let paying = self.inner.tasks.spawn(async move { engine.hold_and_send(purchase).await });
         match tokio::time::timeout(limits::ACCEPTANCE_WITHIN, paying).await {
             Ok(paid) => paid.unwrap_or(Err(Refusal::Uncertain)),
             Err(_) => {
-                let now = self.read_anew(&key).map_err(|fault| self.unavailable(&fault))?;
+                let now = self.or_unavailable(self.read_again(&key))?;
                 if now.state == State::Quoted { Err(Refusal::Uncertain) } else { Ok(now) }
             }
         }
@@ -172,34 +156,33 @@ impl Engine {
     async fn hold_and_send(&self, quote: Purchase) -> Result<Purchase, Refusal> {
         let key = quote.key;
         let proof = Proof::new(Source::Owner, ACCEPTED);
-        // As at a purchase without a quote: staff decide first if the route says so, or is none.
+        // As for a purchase without a quote: staff decide first if the route says so, or if there
+        // is no route.
         let is_for_staff = self.needs_staff(&quote);
         let event = if is_for_staff { Event::Refer } else { Event::Authorise };
-        let taken = self.take(quote, |_| Some((event, proof.clone()))).await;
-        match taken.map_err(|fault| self.unavailable(&fault))? {
-            StepResult::Moved(_) => {
-                // Read anew for what the hold has left in the wallet.
-                let held = self.read_anew(&key).map_err(|fault| self.unavailable(&fault))?;
+        let result = self.take_step(quote, |_| Some((event, proof.clone()))).await;
+        match self.or_unavailable(result)? {
+            StepResult::Stepped(_) => {
+                // Read again for the wallet's balance after the hold.
+                let held = self.or_unavailable(self.read_again(&key))?;
                 if is_for_staff {
                     return Ok(held);
                 }
-                let sent = self.send_held(held).await;
-                sent.map_err(|fault| self.unavailable(&fault))
+                self.or_unavailable(self.send_held(held).await)
             }
-            StepResult::Stayed(now) => Ok(now),
+            StepResult::Unchanged(now) => Ok(now),
             StepResult::Denied(now, Denial::Short { available }) => {
                 Err(Refusal::Short { available: Money::new(available, now.amount.currency()) })
             }
             StepResult::Denied(_, _) => Err(Refusal::NoWallet),
-            StepResult::Never(now) => self.called_off(now),
+            StepResult::Impossible(now) => self.called_off(now),
         }
     }
 
-    /// What is answered about a quote that cannot be accepted any more: it has expired, unless it
-    /// was accepted in time and staff called the purchase off.
+    /// The answer for a quote that cannot be accepted any more: it has expired, unless it was
+    /// accepted in time and staff called the purchase off.
     fn called_off(&self, purchase: Purchase) -> Result<Purchase, Refusal> {
-        let evidence = self.inner.store.evidence(&purchase.key);
-        let evidence = evidence.map_err(|fault| self.unavailable(&fault))?;
+        let evidence = self.or_unavailable(self.inner.store.evidence(&purchase.key))?;
         match evidence.iter().any(|said| said.word == ACCEPTED) {
             true => Ok(purchase),
             false => Err(Refusal::QuoteExpired),
@@ -212,13 +195,13 @@ impl Engine {
         match self.record_attempt(held).await? {
             Some(sent) if sent.state == State::Sent => Ok(self.drive(sent).await),
             Some(ended) => Ok(ended),
-            None => self.read_anew(&key),
+            None => self.read_again(&key),
         }
     }
 
-    /// A quote whose time is over is ended now, whether or not a worker has come for it; anything
-    /// else is given back as it is.
-    async fn ended_if_over(&self, purchase: Purchase) -> Result<Purchase, Fault> {
+    /// Expires a quote whose time is over, even if its job has not run yet; returns any other
+    /// purchase unchanged.
+    async fn expire_if_over(&self, purchase: Purchase) -> Result<Purchase, Fault> {
         let is_over = self.now() >= purchase.opened_at.after(QUOTE_HOLDS);
         match purchase.state == State::Quoted && is_over {
             true => Ok(self.expire(purchase).await?.purchase()),
@@ -226,12 +209,12 @@ impl Engine {
         }
     }
 
-    /// Ends what nobody accepted or approved in time. Whoever accepts or approves it at the last
-    /// moment is faster for good.
+    /// Expires what was not accepted or approved in time. An acceptance or approval at the last
+    /// moment wins: then the state is another one, and nothing expires.
     pub(crate) async fn expire(&self, purchase: Purchase) -> Result<StepResult, Fault> {
         let proof = Proof::new(Source::Clock, "expire");
         let waited = purchase.state;
-        self.take(purchase, |now| (now.state == waited).then(|| (Event::Expire, proof.clone())))
-            .await
+        let expire = |now: &Purchase| (now.state == waited).then(|| (Event::Expire, proof.clone()));
+        self.take_step(purchase, expire).await
     }
 }

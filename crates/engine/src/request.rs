@@ -1,45 +1,67 @@
-//! What a face asks for, already parsed and valid; and what it gets.
+//! What a dialect asks the engine to buy, and what it gets.
+//!
+//! Invariant: a request is parsed and valid; the engine does not check its fields again.
 
 use crate::access::Caller;
 use domain::catalog::kind::{Kind, ServiceType};
-use domain::purchase::{Details, ReferenceScope};
-use domain::{Money, Purchase};
+use domain::catalog::pricing::PriceQuery;
+use domain::purchase::{Details, ReferenceKey, ReferenceScope};
+use domain::{Money, Purchase, Timestamp};
 
-/// A purchase that somebody wants, in types that cannot be wrong.
+/// A request to buy something. Its fields were checked when it was parsed.
 #[derive(Clone, Debug)]
 pub struct PurchaseRequest {
-    /// Who wants it.
+    /// Pays for it.
     pub caller: Caller,
-    /// Which face it came by; references are unique within it.
+    /// Its reference is unique within this scope.
     pub scope: ReferenceScope,
-    /// What.
+    /// Recharge, offer, bundle, mobile banking or bill.
     pub kind: Kind,
     /// The operator's code: `GP`.
     pub operator: String,
     /// The product's name, if it is bought by name.
     pub product: Option<String>,
-    /// For whom: a number in national form, or a bill reference as the product's format writes it.
+    /// A number in national form, or a bill reference as the product's format writes it.
     pub recipient: String,
     /// Prepaid or postpaid.
     pub service_type: ServiceType,
-    /// For how much; within the operator's limits.
+    /// Without the fee; within the operator's limits.
     pub amount: Money,
     /// The account's own reference; a valid one.
     pub reference: String,
     /// An offer's or a payment's particulars.
     pub details: Details,
-    /// Where its events go.
+    /// Where the purchase's events are sent, instead of the key pair's own address.
     pub webhook_url: Option<String>,
-    /// SHA-256 of what the request means: the same reference with another one is refused.
+    /// SHA-256 of what the request means: the same reference with another digest is refused.
     pub digest: Option<[u8; 32]>,
     /// The idempotency key and the digest of the request's body, if a key came with it.
     pub idempotency: Option<Idempotency>,
 }
 
+impl PurchaseRequest {
+    pub(crate) fn reference_key(&self) -> ReferenceKey {
+        self.caller.reference(self.scope, &self.reference)
+    }
+
+    pub(crate) fn price_query(&self, at: Timestamp) -> PriceQuery<'_> {
+        PriceQuery {
+            account: self.caller.account,
+            plan: self.caller.plan,
+            environment: self.caller.environment,
+            operator: &self.operator,
+            kind: self.kind,
+            recipient: &self.recipient,
+            amount: self.amount,
+            at,
+        }
+    }
+}
+
 /// An idempotency key (CONTRACT A-09).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// In which space it is unique.
+    /// The key is unique within this scope.
     pub scope: ReferenceScope,
     /// The key; a valid reference.
     pub key: String,
@@ -56,16 +78,16 @@ pub struct Replay {
     pub body: String,
 }
 
-/// What came of a wish.
+/// The result of a [`PurchaseRequest`].
 #[derive(Clone, Debug)]
 pub enum PurchaseOutcome {
-    /// Bought now; the purchase as it stands after the upstream's first word.
+    /// Bought now; the purchase after the upstream's first answer.
     Bought(Box<Purchase>),
-    /// Bought before under the same idempotency key.
-    Before {
-        /// The purchase as it stands.
+    /// Bought before, under the same idempotency key.
+    Repeated {
+        /// The purchase in its current state.
         purchase: Box<Purchase>,
-        /// The first answer; none if it was lost with a crash: render the purchase instead.
-        replay: Option<Replay>,
+        /// The first answer; none if it was lost in a crash: render the purchase instead.
+        kept_response: Option<Replay>,
     },
 }

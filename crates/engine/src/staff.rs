@@ -1,13 +1,14 @@
 //! What staff decide: approve, reject, settle with evidence, refund.
 //!
-//! Not here: who may decide what (a face's matter). Invariant: staff move money only by the same
-//! table and the same writer as everything else, and what they say is kept.
+//! Not here: who may decide what (the dialect's). Invariant: staff move money only by the same
+//! table and the same writer as everything else, and their evidence is stored.
 
 use crate::Engine;
+use crate::invalid::{blank, invalid, refuse_if_any};
 use crate::settle::StepResult;
 use domain::purchase::lifecycle::{Event, State};
 use domain::purchase::settle::{CaseKind, Proof, Source};
-use domain::refusal::{FieldError, Refusal};
+use domain::refusal::Refusal;
 use domain::{Purchase, PurchaseId};
 use store::Change;
 
@@ -16,7 +17,7 @@ impl Engine {
     /// wait, or that no upstream is routed for: that one is delivered by hand and settled with
     /// evidence.
     pub async fn approve(&self, id: PurchaseId, by: &str) -> Result<Purchase, Refusal> {
-        let purchase = self.any(id)?;
+        let purchase = self.any_purchase(id)?;
         if purchase.state == State::Awaiting && self.routes_left(&purchase, &[]).is_empty() {
             let because =
                 "No upstream is routed for it: deliver it by hand, then settle it with evidence."
@@ -35,13 +36,13 @@ impl Engine {
         by: &str,
         reason: &str,
     ) -> Result<Purchase, Refusal> {
-        let purchase = self.any(id)?;
+        let purchase = self.any_purchase(id)?;
         self.by_staff(purchase, Event::Reject, by, "reject", Some(reason)).await
     }
 
-    /// Settles with evidence what no upstream can or will tell: delivered (the money is spent) or
-    /// not (it goes back). Refuses what is not in doubt and not waiting for staff; while the
-    /// installation is halted, what is held may have been delivered too.
+    /// Settles with evidence what no upstream can or will answer: delivered (the money is spent) or
+    /// not (it goes back). Refuses what is not in doubt and not waiting for staff. While the
+    /// installation is halted, a held purchase may be settled as delivered too.
     pub async fn settle_by_staff(
         &self,
         id: PurchaseId,
@@ -49,10 +50,10 @@ impl Engine {
         by: &str,
         evidence: &str,
     ) -> Result<Purchase, Refusal> {
-        let purchase = self.any(id)?;
+        let purchase = self.any_purchase(id)?;
         match purchase.state {
             State::Awaiting | State::InDoubt | State::WithStaff => {}
-            // Restored as held, and sent after the backup: its attempts are not in our books.
+            // Restored as held, and sent after the backup: the ledger does not have its attempts.
             State::Held if self.is_halted() && is_delivered => {
                 let delivered = Event::Straggle;
                 return self.by_staff(purchase, delivered, by, "delivered", Some(evidence)).await;
@@ -73,22 +74,22 @@ impl Engine {
         self.by_staff(purchase, event, by, word, Some(evidence)).await
     }
 
-    /// Undoes a delivered purchase by a new entry; the commission is clawed back.
+    /// Reverses a delivered purchase by a new journal; the commission is clawed back.
     pub async fn refund(
         &self,
         id: PurchaseId,
         by: &str,
         reason: &str,
     ) -> Result<Purchase, Refusal> {
-        let purchase = self.any(id)?;
+        let purchase = self.any_purchase(id)?;
         if purchase.state != State::Delivered {
             return Err(not_possible(&purchase));
         }
         self.by_staff(purchase, Event::Reverse, by, "refund", Some(reason)).await
     }
 
-    /// Closes the clash cases of a purchase: staff have found out, and say what. Moves no money;
-    /// what is owed is booked by its own journal. Refuses when there is no such case.
+    /// Closes the clash cases of a purchase, with what staff found out. Moves no money: a
+    /// difference is booked by a journal of its own. Refuses when there is no such case.
     pub async fn close_case(
         &self,
         id: PurchaseId,
@@ -96,25 +97,21 @@ impl Engine {
         evidence: &str,
     ) -> Result<(), Refusal> {
         if by.trim().is_empty() || evidence.trim().is_empty() {
-            let says = "Say who closes it, and what was found.".to_owned();
-            return Err(Refusal::Invalid(vec![FieldError { field: "evidence", says }]));
+            return Err(invalid("evidence", "Say who closes it, and what was found."));
         }
-        if self.close_late_outcomes(id, by, evidence).await? {
+        if self.close_late_updates(id, by, evidence).await? {
             return Ok(());
         }
-        let purchase = self.any(id)?;
-        let cases = self.inner.store.open_cases().map_err(|fault| self.unavailable(&fault))?;
+        let purchase = self.any_purchase(id)?;
+        let cases = self.or_unavailable(self.inner.store.open_cases())?;
         if !cases.iter().any(|case| case.key == purchase.key && case.why == CaseKind::Clash.code())
         {
-            return Err(Refusal::NotPossible {
-                because: "No clash case of it is open.".to_owned(),
-            });
+            let because = "No clash case of it is open.".to_owned();
+            return Err(Refusal::NotPossible { because });
         }
         let proof = Proof::new(Source::Staff(by.to_owned()), "close case").saying(evidence);
-        let change =
-            Change::CloseCase { key: purchase.key, why: CaseKind::Clash, proof, at: self.now() };
-        let written = self.inner.store.write(change).await;
-        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
+        let (key, why, at) = (purchase.key, CaseKind::Clash, self.now());
+        self.or_unavailable(self.commit(Change::CloseCase { key, why, proof, at }).await)
     }
 
     async fn by_staff(
@@ -125,42 +122,31 @@ impl Engine {
         word: &str,
         text: Option<&str>,
     ) -> Result<Purchase, Refusal> {
-        let blank = |field, says: &str| FieldError { field, says: says.to_owned() };
-        let mut complaints = Vec::new();
-        if by.trim().is_empty() {
-            complaints.push(blank("by", "Say who decides."));
-        }
-        if text.is_some_and(|text| text.trim().is_empty()) {
-            complaints.push(blank("evidence", "Say what shows it, or why."));
-        }
-        if !complaints.is_empty() {
-            return Err(Refusal::Invalid(complaints));
-        }
+        let no_text = text.and_then(|t| blank("evidence", t, "Say what shows it, or why."));
+        refuse_if_any([blank("by", by, "Say who decides."), no_text].into_iter().flatten())?;
         let proof = Proof {
             text: text.map(str::to_owned),
             ..Proof::new(Source::Staff(by.to_owned()), word)
         };
-        // They decide about what they saw: what went out meanwhile is not theirs to settle. A doubt
-        // stays a doubt, whoever looks into it.
+        // The decision is about the state that staff saw: if the purchase was sent meanwhile, it is
+        // not theirs to settle. `InDoubt` and `WithStaff` are the same doubt.
         let seen = purchase.state;
         let is_doubt = |state| matches!(state, State::InDoubt | State::WithStaff);
-        let what = |now: &Purchase| {
+        let decide = |now: &Purchase| {
             let is_as_seen = now.state == seen || (is_doubt(now.state) && is_doubt(seen));
             is_as_seen.then(|| (event, proof.clone()))
         };
-        match self.take(purchase, what).await {
-            Ok(StepResult::Moved(after)) => Ok(after),
-            Ok(StepResult::Stayed(now) | StepResult::Never(now) | StepResult::Denied(now, _)) => {
-                Err(not_possible(&now))
-            }
-            Err(fault) => Err(self.unavailable(&fault)),
+        match self.or_unavailable(self.take_step(purchase, decide).await)? {
+            StepResult::Stepped(after) => Ok(after),
+            StepResult::Unchanged(now)
+            | StepResult::Impossible(now)
+            | StepResult::Denied(now, _) => Err(not_possible(&now)),
         }
     }
 
-    /// A purchase whoever's it is.
-    fn any(&self, id: PurchaseId) -> Result<Purchase, Refusal> {
-        let read = self.inner.store.any_purchase(id).map_err(|fault| self.unavailable(&fault))?;
-        read.ok_or(Refusal::PurchaseUnknown)
+    /// A purchase of any account.
+    fn any_purchase(&self, id: PurchaseId) -> Result<Purchase, Refusal> {
+        self.or_unavailable(self.inner.store.any_purchase(id))?.ok_or(Refusal::PurchaseUnknown)
     }
 }
 

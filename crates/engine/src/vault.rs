@@ -1,19 +1,19 @@
-//! Keys for everything secret, derived from one master key; and the seal on what must be read again.
+//! Keys for all secrets, derived from one master key; sealing of what must be read again.
 //!
-//! What need not be read again is never stored: a tag by the right key tells it. Invariant: each
-//! purpose has a key of its own (HKDF-SHA256, RFC 5869), so that what is known of one tells nothing
-//! about another, and a sealed text opens only where it was sealed.
+//! A secret that need not be read again is not stored: its tag is stored and compared. Invariant:
+//! each purpose has a key of its own (HKDF-SHA256, RFC 5869), so that one key reveals nothing about
+//! another, and a sealed text opens only for the row that it was sealed for.
 
 use domain::clock::{NoRandom, Random};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::{hkdf, hmac};
 
-/// The master key's derivations.
+/// Derives the keys.
 pub struct Vault {
     root: hkdf::Prk,
 }
 
-/// A sealed text that does not open: another key, another place, or damage.
+/// A sealed text does not open: another key, another row, or damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
@@ -23,30 +23,30 @@ impl Vault {
         Vault { root: hkdf::Salt::new(hkdf::HKDF_SHA256, b"saldo").extract(master) }
     }
 
-    /// The key of a purpose: `jwt live 24`.
+    /// The key of a purpose, such as `webhook secret`.
     pub(crate) fn key(&self, purpose: &str) -> [u8; 32] {
         let mut key = [0; 32];
         let info = [purpose.as_bytes()];
-        // 32 bytes are always within what HKDF can give.
+        // Neither can fail: HKDF expands to up to 8,160 bytes.
         if let Ok(okm) = self.root.expand(&info, hkdf::HKDF_SHA256) {
             let _ = okm.fill(&mut key);
         }
         key
     }
 
-    /// A tag that only this vault can make of these words: HMAC-SHA256 under the purpose's key.
-    pub(crate) fn tag(&self, purpose: &str, words: &[u8]) -> [u8; 32] {
+    /// A tag that only this vault can compute: HMAC-SHA256 under the purpose's key.
+    pub(crate) fn tag(&self, purpose: &str, input: &[u8]) -> [u8; 32] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key(purpose));
         let mut tag = [0; 32];
-        tag.copy_from_slice(hmac::sign(&key, words).as_ref());
+        tag.copy_from_slice(hmac::sign(&key, input).as_ref());
         tag
     }
 
-    /// Seals a text for a purpose and a place (a row's name): nonce, ciphertext, tag.
+    /// Seals a text for a purpose and a row (by a name of it): nonce, ciphertext, tag.
     pub(crate) fn seal(
         &self,
         purpose: &str,
-        place: &str,
+        row: &str,
         text: &[u8],
         random: &dyn Random,
     ) -> Result<Vec<u8>, NoRandom> {
@@ -54,24 +54,24 @@ impl Vault {
         random.fill(&mut nonce)?;
         let mut sealed = text.to_vec();
         let key = self.cipher(purpose).map_err(|_| NoRandom)?;
-        let nonce_of_ring = Nonce::assume_unique_for_key(nonce);
-        key.seal_in_place_append_tag(nonce_of_ring, Aad::from(place.as_bytes()), &mut sealed)
+        let sealing_nonce = Nonce::assume_unique_for_key(nonce);
+        key.seal_in_place_append_tag(sealing_nonce, Aad::from(row.as_bytes()), &mut sealed)
             .map_err(|_| NoRandom)?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    /// Opens what [`Vault::seal`] made for the same purpose and place.
+    /// Opens what [`Vault::seal`] sealed for the same purpose and row.
     pub(crate) fn open(
         &self,
         purpose: &str,
-        place: &str,
+        row: &str,
         sealed: &[u8],
     ) -> Result<Vec<u8>, Unreadable> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;
         let mut rest = rest.to_vec();
         let key = self.cipher(purpose)?;
-        let open = key.open_in_place(nonce, Aad::from(place.as_bytes()), &mut rest);
+        let open = key.open_in_place(nonce, Aad::from(row.as_bytes()), &mut rest);
         Ok(open.map_err(|_| Unreadable)?.to_vec())
     }
 
@@ -102,8 +102,8 @@ mod tests {
         assert_eq!(vault.open("push", "device 1", &sealed), Ok(b"a token".to_vec()));
         assert_ne!(sealed, vault.seal("push", "device 1", b"a token", &random).unwrap());
         assert!(!sealed.windows(7).any(|w| w == b"a token"));
-        for (purpose, place) in [("push", "device 2"), ("mail", "device 1")] {
-            assert_eq!(vault.open(purpose, place, &sealed), Err(Unreadable));
+        for (purpose, row) in [("push", "device 2"), ("mail", "device 1")] {
+            assert_eq!(vault.open(purpose, row, &sealed), Err(Unreadable));
         }
         assert_eq!(Vault::new(&[8; 32]).open("push", "device 1", &sealed), Err(Unreadable));
         for broken in [&sealed[..sealed.len() - 1], &sealed[..4], &[]] {

@@ -33,7 +33,7 @@ impl FromRequestParts<ApiState> for Authenticated {
         let from = address::of_client(parts, &api.settings.trusted_proxies);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
-        let access = api.engine.enter(open_key, secret_key, from).await;
+        let access = api.engine.authenticate(open_key, secret_key, from).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { caller, quota }).map_err(|refusal| {
             tracing::info!(code = refusal.code(), %from, "access refused");

@@ -47,7 +47,7 @@ const fn names(kind: Kind) -> Option<Names> {
 }
 
 impl engine::WebhookRenderer for WebhookEvents {
-    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
+    fn render(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
         match purchase.scope {
             ReferenceScope::Irecharge => {}
             ReferenceScope::IrechargeKey | ReferenceScope::Staff | ReferenceScope::Rechargely => {
@@ -85,11 +85,11 @@ impl engine::WebhookRenderer for WebhookEvents {
         events.iter().map(render).collect()
     }
 
-    fn test(&self, endpoint: &Endpoint, at: Timestamp) -> RenderedEvent {
+    fn render_test(&self, endpoint: &Endpoint, at: Timestamp) -> RenderedEvent {
         RenderedEvent { event: TEST, sequence: 1, body: event::test(TEST, endpoint, at) }
     }
 
-    fn events(&self) -> &'static [&'static str] {
+    fn event_names(&self) -> &'static [&'static str] {
         &EVENTS
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn rendered(purchase: &Purchase, success: SuccessEvent) -> String {
-        let events = WebhookEvents.tell(purchase, success);
+        let events = WebhookEvents.render(purchase, success);
         let line = |t: &RenderedEvent| {
             let body: Value = serde_json::from_str(&t.body).unwrap();
             let (status, decision) = (&body["transaction"]["status"], &body["decision"]);
@@ -118,7 +118,7 @@ mod tests {
         let mut purchase = fixture::purchase(State::Delivered);
         purchase.updated_at = Timestamp(1_770_235_812_000_000);
         purchase.reference = "BILL-20260204-0001".into();
-        let approved = &WebhookEvents.tell(&purchase, SuccessEvent::OnFinal)[1];
+        let approved = &WebhookEvents.render(&purchase, SuccessEvent::OnFinal)[1];
         let expected = json!({
             "event": "billing.recharge.approved",
             "timestamp": "2026-02-04T20:10:12.000000Z",
@@ -149,7 +149,7 @@ mod tests {
         let with = |kind, scope| {
             let purchase = Purchase { kind, scope, ..fixture::purchase(State::Failed) };
             WebhookEvents
-                .tell(&purchase, SuccessEvent::OnFinal)
+                .render(&purchase, SuccessEvent::OnFinal)
                 .first()
                 .map(|rendered| rendered.event)
         };

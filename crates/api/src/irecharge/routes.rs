@@ -287,8 +287,10 @@ async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiErro
             }
             Ok(answer)
         }
-        PurchaseOutcome::Before { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
-        PurchaseOutcome::Before { replay: None, purchase } => {
+        PurchaseOutcome::Repeated { kept_response: Some(first), purchase: _ } => {
+            Ok(Answer::replay(first))
+        }
+        PurchaseOutcome::Repeated { kept_response: None, purchase } => {
             Ok(Answer { is_replay: true, ..bought(&purchase)? })
         }
     }

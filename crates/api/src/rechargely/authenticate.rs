@@ -59,7 +59,7 @@ impl FromRequestParts<ApiState> for Authenticated {
     ) -> Result<Authenticated, Response> {
         let Anonymous { from, channel } = Anonymous::from_request_parts(parts, api).await?;
         let token = headers::token(&parts.headers);
-        let access = api.engine.enter_with_token(token).await;
+        let access = api.engine.authenticate_token(token).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { caller, from, channel, quota }).map_err(
             |refusal| {

@@ -9,7 +9,7 @@ use domain::catalog::number::masked;
 use domain::catalog::product::Part;
 use domain::purchase::ReferenceScope;
 use domain::{Catalog, Purchase, State};
-use engine::Words;
+use engine::PushText;
 use std::collections::BTreeMap;
 
 /// Renders the pushes of payments that were made in this dialect; other purchases have none.
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub struct PushTexts;
 
 impl engine::PushRenderer for PushTexts {
-    fn words(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<Words> {
+    fn render(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<PushText> {
         match purchase.scope {
             ReferenceScope::Rechargely => {}
             ReferenceScope::Irecharge | ReferenceScope::IrechargeKey | ReferenceScope::Staff => {
@@ -56,7 +56,7 @@ impl engine::PushRenderer for PushTexts {
             | State::WithStaff => return None,
         };
         let data = data(purchase, status_text(state).status);
-        Some(Words { title: title.to_owned(), body, data })
+        Some(PushText { title: title.to_owned(), body, data })
     }
 }
 
@@ -85,12 +85,14 @@ mod tests {
         for state in State::ALL {
             let mut purchase = fixture::purchase(state);
             assert_eq!(
-                PushTexts.words(&purchase, state, &catalog),
+                PushTexts.render(&purchase, state, &catalog),
                 None,
                 "a purchase of the other dialect"
             );
             purchase.scope = ReferenceScope::Rechargely;
-            if let Some(Words { title, body, data }) = PushTexts.words(&purchase, state, &catalog) {
+            if let Some(PushText { title, body, data }) =
+                PushTexts.render(&purchase, state, &catalog)
+            {
                 all += &format!("{title}. {body} {data:?}\n");
             }
         }

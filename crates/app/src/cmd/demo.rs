@@ -211,24 +211,21 @@ async fn found(
     let person =
         NewAccount { role: Role::Customer, name: "Demo Customer", subscription: None, currencies };
     let Credentials { merchant, customer, staff, base_url: _ } = credentials;
-    let mut founding = engine.founding();
-    let account = founding.account(&shop).map_err(refused)?;
+    let mut setup = engine.account_setup();
+    let account = setup.account(&shop).map_err(refused)?;
     for (environment, keys) in
         [(Environment::Sandbox, &merchant.sandbox), (Environment::Live, &merchant.live)]
     {
         let pair = KeyPair { open: keys.open_key.clone(), secret: keys.secret_key.clone() };
-        founding.key(account, environment, &pair).map_err(refused)?;
+        setup.key(account, environment, &pair).map_err(refused)?;
     }
-    founding.user(account, &merchant.email, "owner", &merchant.password).await.map_err(refused)?;
-    let account = founding.account(&person).map_err(refused)?;
-    founding
-        .user(account, &customer.username, "owner", &customer.password)
-        .await
-        .map_err(refused)?;
+    setup.user(account, &merchant.email, "owner", &merchant.password).await.map_err(refused)?;
+    let account = setup.account(&person).map_err(refused)?;
+    setup.user(account, &customer.username, "owner", &customer.password).await.map_err(refused)?;
     for Staff { email, password, role } in staff {
-        founding.user(HOUSE, email, role, password).await.map_err(refused)?;
+        setup.user(HOUSE, email, role, password).await.map_err(refused)?;
     }
-    founding.commit().await.map_err(refused)
+    setup.commit().await.map_err(refused)
 }
 
 /// Play money to start with, once.
@@ -240,7 +237,7 @@ async fn start_with(
 ) -> anyhow::Result<()> {
     let reference = format!("DEMO-START-{}", amount.currency().code());
     let paper = BookingNote { reference: &reference, by: "demo", note: "play money to start with" };
-    match engine.fund(Reason::Deposit, (account, environment), amount, paper).await {
+    match engine.fund(Reason::Deposit, account, environment, amount, paper).await {
         Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),
     }

@@ -3,7 +3,7 @@
 use crate::cmd::moment;
 use crate::output::Output;
 use crate::wiring::refused;
-use engine::{Engine, User};
+use engine::{Engine, UserView};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Verb {
@@ -63,7 +63,7 @@ fn list(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn line(user: &User) -> String {
+fn line(user: &UserView) -> String {
     let active = if user.is_active { "active" } else { "disabled" };
     format!("{}  {}  {}  of account {}  {active}", user.id, user.email, user.role, user.account)
 }

@@ -98,8 +98,9 @@ async fn book(
     let amount = Money::parse(&booking.amount, booking.currency)
         .map_err(|_| anyhow!("--amount is a number from 0.01 to 999999999.99, such as 1500.00"))?;
     let paper = BookingNote { reference: &booking.reference, by: &booking.by, note: &booking.note };
-    let place = (AccountId(booking.account), booking.environment);
-    let available = engine.fund(reason, place, amount, paper).await.map_err(refused)?;
+    let (account, environment) = (AccountId(booking.account), booking.environment);
+    let available =
+        engine.fund(reason, account, environment, amount, paper).await.map_err(refused)?;
     output.line(available.exact());
     output.say(format!(
         "Booked {amount}; account {} can now spend {available} ({}).",

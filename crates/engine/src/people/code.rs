@@ -1,26 +1,25 @@
-//! One-time codes: ten characters that can be read out and typed.
+//! One-time codes: ten characters that are easy to read out and to type.
 //!
 //! Fifty random bits in Crockford's base 32 (no I, L, O, U), fifty tries, half an hour. Invariant:
-//! a code is in one mail and nowhere else; what is stored is a tag that only the vault can make.
+//! a code is in one mail and nowhere else; its tag is stored, which only the vault can compute.
 
 use crate::Engine;
 use domain::refusal::Refusal;
-use store::DeviceMark;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 10;
 
-/// What a code is for: one for the one is none for the other.
+/// What a code is for; it is valid for nothing else.
 #[derive(Clone, Copy)]
-pub(super) enum For<'a> {
-    /// Signing up with this password. A code is good only beside the password of its own sign-up:
-    /// whoever signs up with somebody else's address cannot have that person confirm it for them.
+pub(super) enum CodePurpose<'a> {
+    /// Signing up with this password. The code is valid only with it, so that nobody can sign up
+    /// with the address of somebody else and have that person confirm the account.
     SignUp(&'a str),
     Reset,
 }
 
 impl Engine {
-    /// A fresh code, as it is mailed: `7K2M4-9XQ0B`.
+    /// A new code, as it is mailed: `7K2M4-9XQ0B`.
     pub(super) fn fresh_code(&self) -> Result<String, Refusal> {
         let mut random = [0; LENGTH];
         let filled = self.inner.random.fill(&mut random);
@@ -31,21 +30,26 @@ impl Engine {
         Ok(code)
     }
 
-    /// The digest of a code, however it was typed.
-    pub(super) fn digest_of_code(&self, purpose: For<'_>, email: &str, code: &str) -> DeviceMark {
+    /// The tag that is stored of a code, whichever way the code was typed.
+    pub(super) fn tag_of_code(
+        &self,
+        purpose: CodePurpose<'_>,
+        email: &str,
+        code: &str,
+    ) -> [u8; 32] {
         let (purpose, password) = match purpose {
-            For::SignUp(password) => ("code sign-up", password),
-            For::Reset => ("code reset", ""),
+            CodePurpose::SignUp(password) => ("code sign-up", password),
+            CodePurpose::Reset => ("code reset", ""),
         };
-        let words = format!("{email}\n{}\n{password}", as_made(code));
-        self.inner.vault.tag(purpose, words.as_bytes())
+        let input = format!("{email}\n{}\n{password}", normalised(code));
+        self.inner.vault.tag(purpose, input.as_bytes())
     }
 }
 
-/// A code as it was made, from what was typed: small letters, spaces, O for 0, I and L for 1.
-fn as_made(typed: &str) -> String {
+/// The code that was meant, from what was typed: lower case, spaces, O for 0, I and L for 1.
+fn normalised(typed: &str) -> String {
     let meant = typed.chars().filter(|c| !matches!(c, ' ' | '-' | '\t' | '\r' | '\n'));
-    // One more than a code has, so that a longer text is another one.
+    // One more than a code has, so that a longer text differs.
     let meant = meant.take(LENGTH + 1).map(|c| match c.to_ascii_uppercase() {
         'O' => '0',
         'I' | 'L' => '1',
@@ -59,11 +63,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_may_be_typed_as_people_type() {
+    fn a_code_may_be_typed_in_many_ways() {
         for typed in ["10ABC-DEFG2", " lo abc defg2 ", "ioabcdefg2", "IOABC-DEFG2\n"] {
-            assert_eq!(as_made(typed), "10ABCDEFG2", "{typed:?}");
+            assert_eq!(normalised(typed), "10ABCDEFG2", "{typed:?}");
         }
-        assert_ne!(as_made("10ABCDEFG22"), as_made("10ABCDEFG2"));
-        assert_eq!(as_made(&"9".repeat(10_000)).len(), LENGTH + 1);
+        assert_ne!(normalised("10ABCDEFG22"), normalised("10ABCDEFG2"));
+        assert_eq!(normalised(&"9".repeat(10_000)).len(), LENGTH + 1);
     }
 }

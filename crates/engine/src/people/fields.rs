@@ -1,10 +1,11 @@
-//! What may be typed into a sign-up: address, number, name, password.
+//! The fields of a sign-up: address, number, name, password.
 //!
-//! Invariant: an address is compared as [`address`] gives it, everywhere.
+//! Invariant: a mail address is stored and compared as [`address`] returns it, everywhere.
 
+use crate::invalid::{field_error, refuse_if_any, unless};
 use domain::refusal::{FieldError, Refusal};
 
-/// RFC 5321, 4.5.3.1: a path of 256 octets, without its brackets.
+/// RFC 5321, 4.5.3.1: a path has 256 octets, with its brackets.
 const EMAIL_BYTES_MAX: usize = 254;
 const LOCAL_BYTES_MAX: usize = 64;
 const NAME_CHARS_MAX: usize = 100;
@@ -13,7 +14,7 @@ const MOBILE_DIGITS: std::ops::RangeInclusive<usize> = 6..=15;
 /// NIST SP 800-63B, 5.1.1.2: length counts, the kinds of characters do not.
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
 
-/// What everybody tries first, of eight characters and more.
+/// The passwords that are guessed first, of eight characters and more.
 const COMMONEST: [&str; 40] = [
     "password",
     "password1",
@@ -57,60 +58,48 @@ const COMMONEST: [&str; 40] = [
     "changeme",
 ];
 
-/// An address as it is stored and compared: without spaces around it, in small letters.
+/// An address as it is stored and compared: without spaces around it, in lower case.
 pub(crate) fn address(email: &str) -> String {
     email.trim().to_ascii_lowercase()
 }
 
-/// Every complaint about a sign-up at once.
+/// Refuses a sign-up with every wrong field at once.
 pub(super) fn check_sign_up(
     email: &str,
     mobile: &str,
     name: &str,
     password: &str,
 ) -> Result<(), Refusal> {
-    let mut complaints = Vec::new();
-    if !is_address(email) {
-        complaints.push(complaint("email", "Give an e-mail address, such as name@example.org."));
-    }
     let is_mobile = mobile.bytes().all(|b| b.is_ascii_digit())
         && (mobile.is_empty() || MOBILE_DIGITS.contains(&mobile.len()));
-    if !is_mobile {
-        complaints.push(complaint("mobile", "Give the number in national form: 6 to 15 digits."));
-    }
-    if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-        complaints.push(complaint("name", "Give a name of at most 100 characters."));
-    }
-    complaints.extend(complaint_about_password(email, password));
-    refuse_if_any(complaints)
+    let is_name = name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
+    let errors = [
+        unless(is_address(email), "email", "Give an e-mail address, such as name@example.org."),
+        unless(is_mobile, "mobile", "Give the number in national form: 6 to 15 digits."),
+        unless(is_name, "name", "Give a name of at most 100 characters."),
+        password_error(email, password),
+    ];
+    refuse_if_any(errors.into_iter().flatten())
 }
 
-/// Whether this may be the password of an address.
+/// Refuses what may not be the password of an address.
 pub(super) fn check_password(email: &str, password: &str) -> Result<(), Refusal> {
-    refuse_if_any(complaint_about_password(email, password).into_iter().collect())
+    refuse_if_any(password_error(email, password))
 }
 
-fn refuse_if_any(complaints: Vec<FieldError>) -> Result<(), Refusal> {
-    if complaints.is_empty() { Ok(()) } else { Err(Refusal::Invalid(complaints)) }
-}
-
-fn complaint(field: &'static str, says: &str) -> FieldError {
-    FieldError { field, says: says.to_owned() }
-}
-
-fn complaint_about_password(email: &str, password: &str) -> Option<FieldError> {
-    let small = password.trim().to_lowercase();
+fn password_error(email: &str, password: &str) -> Option<FieldError> {
+    let lower = password.trim().to_lowercase();
     let local = email.split('@').next().unwrap_or_default();
-    let says = if !PASSWORD_CHARS.contains(&password.chars().count()) {
+    let message = if !PASSWORD_CHARS.contains(&password.chars().count()) {
         "A password has 8 to 128 characters."
-    } else if small == email || small == local {
+    } else if lower == email || lower == local {
         "A password must not be the e-mail address."
-    } else if COMMONEST.contains(&small.as_str()) || is_one_character(&small) {
+    } else if COMMONEST.contains(&lower.as_str()) || is_one_character(&lower) {
         "This password is among the first that are guessed; choose another."
     } else {
         return None;
     };
-    Some(complaint("password", says))
+    Some(field_error("password", message))
 }
 
 fn is_one_character(text: &str) -> bool {
@@ -118,7 +107,7 @@ fn is_one_character(text: &str) -> bool {
     chars.next().is_none_or(|first| chars.all(|c| c == first))
 }
 
-/// The addresses that mail servers everywhere take: RFC 5321 without quotes, literals and UTF-8.
+/// Whether every mail server accepts this address: RFC 5321 without quotes, literals and UTF-8.
 pub(super) fn is_address(email: &str) -> bool {
     let Some((local, host)) = email.split_once('@') else { return false };
     let is_local_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
@@ -147,13 +136,13 @@ mod tests {
     fn named(email: &str, mobile: &str, password: &str) -> Vec<&'static str> {
         match check_sign_up(&address(email), mobile, "A", password) {
             Ok(()) => Vec::new(),
-            Err(Refusal::Invalid(complaints)) => complaints.iter().map(|c| c.field).collect(),
+            Err(Refusal::Invalid(errors)) => errors.iter().map(|e| e.field).collect(),
             Err(other) => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn wrong_fields_are_all_named() {
+    fn all_wrong_fields_are_named() {
         for email in [
             "",
             "a",

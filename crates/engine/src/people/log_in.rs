@@ -1,37 +1,38 @@
 //! Log-in: an address and a password become a session and its access token.
 //!
-//! Invariant: whatever is wrong (address, password, whose login it is) costs the same time and
-//! gets the same answer; only a right password learns that its login or account is switched off.
+//! Invariant: a wrong address, a wrong password and a login that is not a customer's cost the same
+//! time and get the same answer. Only a right password learns that its login or account is
+//! disabled.
 
-use super::fields;
 use super::password::PasswordCheck;
-use super::{counted, seal_of, token, too_fast};
-use crate::access::Quota;
+use super::token::{self, TokenIdentity};
+use super::{device_row, email_digest, fields, lockout, too_fast};
+use crate::invalid::invalid;
 use crate::{Engine, limits};
 use domain::account::{Environment, Role, subscriber};
 use domain::ids::{DeviceId, SessionId, UserId};
-use domain::refusal::{FieldError, Refusal};
+use domain::refusal::Refusal;
 use std::net::IpAddr;
 use store::{
     DeviceMark, NewDevice, NewSession, PeopleChange, PeopleDone, Session, User, UserHolder,
 };
 
-/// Who wants in.
+/// The form of a log-in.
 #[derive(Clone, Copy)]
-pub struct LogIn<'a> {
-    /// The login's address.
+pub struct LogInForm<'a> {
+    /// The login's mail address.
     pub email: &'a str,
-    /// Its password.
+    /// The login's password.
     pub password: &'a str,
-    /// What its device is told things by; empty: not at all. At most 4,096 bytes.
+    /// The device's push token, at most 4,096 bytes; empty: no pushes.
     pub push_token: &'a str,
-    /// Where to.
+    /// The environment of the session.
     pub environment: Environment,
     /// The client's address (proxies already resolved).
     pub from: IpAddr,
 }
 
-/// What a session is entered with; shown once.
+/// The access token of a new session; shown once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {
     /// A JSON Web Token.
@@ -50,70 +51,70 @@ impl std::fmt::Debug for AccessToken {
 
 impl Engine {
     /// Opens a session of a customer's login. Refuses an unknown address, a wrong password and a
-    /// login of anybody but a customer alike (`LogInFailed`), a login or account that is switched
-    /// off (`AccountInactive`), and too many failures, log-ins a minute or log-ins at once
-    /// (`TooFast`).
-    pub async fn log_in(&self, ask: LogIn<'_>) -> Result<AccessToken, Refusal> {
-        if ask.push_token.len() > limits::PUSH_TOKEN_BYTES {
-            let says = "A push token has at most 4096 bytes.".to_owned();
-            return Err(Refusal::Invalid(vec![FieldError { field: "push_token", says }]));
+    /// login that is not a customer's alike (`LogInFailed`), a disabled login or account
+    /// (`AccountInactive`), and too many failures, log-ins a minute or log-ins at once (`TooFast`).
+    pub async fn log_in(&self, form: LogInForm<'_>) -> Result<AccessToken, Refusal> {
+        if form.push_token.len() > limits::PUSH_TOKEN_BYTES {
+            return Err(invalid("push_token", "A push token has at most 4096 bytes."));
         }
-        let email = fields::address(ask.email);
-        let place = self.place(&email, ask.push_token);
-        let ticket = self.may_guess(&email, ask.from, place)?;
+        let email = fields::address(form.email);
+        let device = self.device_mark(&email, form.push_token);
+        let guess = self.begin_guess(&email, form.from, device)?;
         let holder = self.user_of(&email)?.filter(|h| h.account.role == Role::Customer);
         let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
-        let verdict = self.inner.people.hasher.verify(ask.password, stored).await?;
-        let (UserHolder { user, account }, is_stale) = match (verdict, holder) {
+        let check = self.inner.people.hasher.verify(form.password, stored).await?;
+        let (UserHolder { user, account }, is_stale) = match (check, holder) {
             (PasswordCheck::Right { is_stale }, Some(holder)) => (holder, is_stale),
             (PasswordCheck::Right { .. } | PasswordCheck::Wrong, _) => {
-                ticket.failed(self.monotonic());
+                guess.failed(self.monotonic());
                 return Err(Refusal::LogInFailed);
             }
         };
-        drop(ticket);
+        drop(guess);
         if !user.is_active || !account.is_active {
             return Err(Refusal::AccountInactive);
         }
-        // A hash that cannot be renewed now is renewed another time.
-        let rehashed = if is_stale { self.hashed(ask.password).await.ok() } else { None };
-        self.open_session(user, ask, place, rehashed.map(|hash| hash.0)).await
+        // If hashing again is refused now, a later log-in does it.
+        let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
+        self.open_session(user, form, device, rehashed.map(|hash| hash.0)).await
     }
 
-    /// A ticket for one password that is to be hashed, right or wrong, on the device of this mark.
-    pub(super) fn may_guess(
+    /// Begins a guess at a password, on the device of this mark. Refuses (`TooFast`) while the
+    /// address or the network is locked, and past the log-ins of a minute.
+    pub(super) fn begin_guess(
         &self,
         email: &str,
         from: IpAddr,
-        place: Option<DeviceMark>,
-    ) -> Result<super::lockout::Ticket<'_>, Refusal> {
-        let home = match place {
-            Some(mark) if self.is_known(email, &mark)? => Some(mark),
+        device: Option<DeviceMark>,
+    ) -> Result<lockout::Guess<'_>, Refusal> {
+        let known_device = match device {
+            Some(mark) if self.is_known_device(email, &mark)? => Some(mark),
             Some(_) | None => None,
         };
-        let (people, email, now) = (&self.inner.people, counted(email), self.monotonic());
-        let ticket = people.lockout.begin(email, from, home, now).map_err(too_fast)?;
-        // After the lock, so that whoever is locked out takes nothing from others' minute.
-        let most = limits::LOG_INS_A_MINUTE_FROM;
-        passes(people.log_ins_from.take(subscriber(from), most, now))?;
-        passes(people.log_ins.take((email, home), limits::LOG_INS_A_MINUTE, now))?;
-        Ok(ticket)
+        let (people, email, now) = (&self.inner.people, email_digest(email), self.monotonic());
+        let guess = people.lockout.begin(email, from, known_device, now).map_err(too_fast)?;
+        // After the lockout, so that a locked client takes nothing from the minute that others
+        // share.
+        let limit = limits::LOG_INS_A_MINUTE_FROM;
+        people.log_ins_from.take(subscriber(from), limit, now).or_refuse()?;
+        let limit = limits::LOG_INS_A_MINUTE;
+        people.log_ins.take((email, known_device), limit, now).or_refuse()?;
+        Ok(guess)
     }
 
-    fn is_known(&self, email: &str, place: &DeviceMark) -> Result<bool, Refusal> {
-        let known = self.inner.store.known_device(email, place, self.now());
-        known.map_err(|fault| self.unavailable(&fault))
+    fn is_known_device(&self, email: &str, mark: &DeviceMark) -> Result<bool, Refusal> {
+        self.or_unavailable(self.inner.store.known_device(email, mark, self.now()))
     }
 
     pub(super) fn user_of(&self, email: &str) -> Result<Option<UserHolder>, Refusal> {
-        self.inner.store.user_of(email).map_err(|fault| self.unavailable(&fault))
+        self.or_unavailable(self.inner.store.user_of(email))
     }
 
     async fn open_session(
         &self,
         user: User,
-        ask: LogIn<'_>,
-        place: Option<DeviceMark>,
+        form: LogInForm<'_>,
+        mark: Option<DeviceMark>,
         rehashed: Option<String>,
     ) -> Result<AccessToken, Refusal> {
         let now = self.now();
@@ -121,42 +122,39 @@ impl Engine {
             id: SessionId(self.next_id()),
             user: user.id,
             account: user.account,
-            environment: ask.environment,
+            environment: form.environment,
             opened_at: now,
             ends_at: now.after(limits::TOKEN_LIFE),
             revoked_at: None,
         };
-        let said = token::Said { environment: ask.environment, user: user.id, session: session.id };
-        let text = token::write(&self.inner.vault, &said, now)
+        let environment = form.environment;
+        let identity = TokenIdentity { environment, user: user.id, session: session.id };
+        let text = token::write(&self.inner.vault, &identity, now)
             .ok_or(Refusal::Unavailable { retry_after_s: 5 })?;
-        let device = self.device(user.id, ask.push_token)?;
+        let device = self.new_device(user.id, form.push_token)?;
         let verified = user.password_hash;
-        let entry = NewSession { session, verified, rehashed, device, known_device: place };
+        let entry = NewSession { session, verified, rehashed, device, known_device: mark };
         match self.change_people(PeopleChange::LogIn(Box::new(entry))).await? {
             PeopleDone::Written => {
                 Ok(AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() })
             }
-            // The password was changed, or the login switched off, while it was verified.
+            // The password was changed, or the login disabled, while it was verified.
             PeopleDone::Moved | PeopleDone::CodeWrong | PeopleDone::EmailMoved => {
                 Err(Refusal::LogInFailed)
             }
         }
     }
 
-    fn device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Refusal> {
+    fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Refusal> {
         if push_token.is_empty() {
             return Ok(None);
         }
         let id = DeviceId(self.next_id());
         let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
         let mark = vault.tag("push token", push_token.as_bytes());
-        let place = seal_of(user, &mark);
-        let sealed = vault.seal("push token", &place, push_token.as_bytes(), random);
+        let row = device_row(user, &mark);
+        let sealed = vault.seal("push token", &row, push_token.as_bytes(), random);
         let sealed = sealed.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
         Ok(Some(NewDevice { id, mark, sealed }))
     }
-}
-
-fn passes((quota, passes): (Quota, bool)) -> Result<(), Refusal> {
-    if passes { Ok(()) } else { Err(Refusal::TooFast { retry_after_s: quota.reset_s.max(1) }) }
 }

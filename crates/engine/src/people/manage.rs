@@ -1,8 +1,8 @@
-//! What staff do with logins, and what those who push need to know of devices.
+//! Logins as staff manage them, and the devices that pushes go to.
 //!
-//! Not here: who may (a face's matter). Invariant: a login that is switched off has no session.
+//! Not here: who may manage them (the dialect's). Invariant: a disabled login has no session.
 
-use super::{fields, seal_of};
+use super::{device_row, fields};
 use crate::Engine;
 use crate::vault::Unreadable;
 use domain::account::AccountId;
@@ -13,58 +13,58 @@ use store::{Fault, PeopleChange};
 
 /// A login, without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Which.
+pub struct UserView {
+    /// The login's id.
     pub id: UserId,
-    /// Of which account.
+    /// The account that it acts for.
     pub account: AccountId,
-    /// What it logs in with.
+    /// The address that it logs in with.
     pub email: String,
-    /// Its mobile number, in national form.
+    /// The mobile number, in national form.
     pub mobile: Option<String>,
-    /// How the person is called.
+    /// The person's name.
     pub name: Option<String>,
     /// What it may do in its account.
     pub role: String,
-    /// Whether it may come in.
+    /// A login that is not active cannot log in.
     pub is_active: bool,
-    /// When it was made.
+    /// When the login was made.
     pub created_at: Timestamp,
 }
 
-/// A device that wants to be told things.
+/// A device that gets pushes.
 #[derive(Clone)]
 pub struct PushDevice {
-    /// Which.
+    /// The device's id.
     pub id: DeviceId,
-    /// Whose.
+    /// The login that it belongs to.
     pub user: UserId,
-    /// Where a push goes: a secret of the device's.
+    /// The address of its pushes: a secret of the device.
     pub push_token: String,
 }
 
 impl Engine {
     /// Every login, oldest first.
-    pub fn users(&self) -> Result<Vec<User>, Fault> {
-        Ok(self.inner.store.users()?.into_iter().map(User::from).collect())
+    pub fn users(&self) -> Result<Vec<UserView>, Fault> {
+        Ok(self.inner.store.users()?.into_iter().map(UserView::from).collect())
     }
 
-    /// Lets a login in, or keeps it out; either way its sessions end. `LogInFailed`: there is none.
+    /// Enables or disables a login; either way its sessions end. `LogInFailed` if there is none.
     pub async fn set_user_active(&self, email: &str, is_active: bool) -> Result<(), Refusal> {
         let user = self.user_named(email)?;
         self.change_people(PeopleChange::SetActive { user, is_active, at: self.now() }).await?;
         Ok(())
     }
 
-    /// Ends every session of a login. `LogInFailed`: there is none.
+    /// Ends every session of a login. `LogInFailed` if there is no such login.
     pub async fn log_user_out(&self, email: &str) -> Result<(), Refusal> {
         let user = self.user_named(email)?;
         self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() }).await?;
         Ok(())
     }
 
-    /// The devices of an account that want to be told things; one whose token cannot be read any
-    /// more (another master key) is left out, with a warning.
+    /// The devices of an account that get pushes. One whose token cannot be read any more (another
+    /// master key) is left out, with a warning.
     pub fn devices_of(&self, account: AccountId) -> Result<Vec<PushDevice>, Fault> {
         let devices = self.inner.store.devices_of(account)?.into_iter();
         let read = devices.filter_map(|device| match self.push_token(&device) {
@@ -77,15 +77,15 @@ impl Engine {
         Ok(read.collect())
     }
 
-    /// Forgets a device: its push token is not one any more.
+    /// Forgets a device whose push token is no longer valid.
     pub async fn forget_device(&self, device: DeviceId) -> Result<(), Refusal> {
         self.change_people(PeopleChange::ForgetDevice(device)).await?;
         Ok(())
     }
 
     fn push_token(&self, device: &store::Device) -> Result<String, Unreadable> {
-        let place = seal_of(device.user, &device.mark);
-        let text = self.inner.vault.open("push token", &place, &device.sealed)?;
+        let row = device_row(device.user, &device.mark);
+        let text = self.inner.vault.open("push token", &row, &device.sealed)?;
         String::from_utf8(text).map_err(|_| Unreadable)
     }
 
@@ -95,10 +95,10 @@ impl Engine {
     }
 }
 
-impl From<store::User> for User {
-    fn from(user: store::User) -> User {
+impl From<store::User> for UserView {
+    fn from(user: store::User) -> UserView {
         let store::User { id, account, email, mobile, name, role, is_active, created_at, .. } =
             user;
-        User { id, account, email, mobile, name, role, is_active, created_at }
+        UserView { id, account, email, mobile, name, role, is_active, created_at }
     }
 }

@@ -1,8 +1,8 @@
 //! The logins of consumers: sign-up, log-in, sessions, passwords, and the mails these need.
 //!
-//! Not here: staff's and merchants' way in, pages, push. Invariants: whether an address is
-//! somebody's shows in no answer and no time, only in that address's mail; and no password, code,
-//! push token or access token is stored where it could be read back without the vault.
+//! Not here: authentication of staff and merchants, pages, pushes. Invariants: whether an address
+//! has a login shows in no answer and no time, only in mails to it; no password, code, push token
+//! or access token is stored so that it could be read back without the vault.
 
 mod code;
 mod fields;
@@ -17,12 +17,13 @@ mod sign_up;
 mod token;
 
 pub(crate) use fields::address;
-pub use log_in::{AccessToken, LogIn};
-pub use manage::{PushDevice, User};
-pub use sign_up::SignUp;
+pub use log_in::{AccessToken, LogInForm};
+pub use manage::{PushDevice, UserView};
+pub use sign_up::SignUpForm;
 
-use crate::limits::Limiter;
-use crate::{Engine, keys, limits};
+use crate::accounts::keys;
+use crate::rate::{MinuteLimiter, whole_seconds};
+use crate::{Engine, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
@@ -33,43 +34,43 @@ use domain::refusal::Refusal;
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
-use session::{CachedSession, Ends};
+use session::{CachedSession, SessionEnds};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, DeviceMark, Done, Fault, PeopleChange, PeopleDone};
 
-/// What a mail address is counted by: of a fixed size, whatever was typed, somebody's or not.
-type Email = [u8; 32];
+/// The SHA-256 of a mail address: the key of its counts, of a fixed size whatever was typed.
+type EmailDigest = [u8; 32];
 
-/// What the engine remembers about logins, none of it for longer than it runs.
+/// What the engine knows of logins in memory.
 pub(crate) struct People {
     hasher: Hasher,
-    /// Log-ins that were hashed, by mail address and the known device they came from, if any.
-    log_ins: Limiter<(Email, Option<DeviceMark>)>,
-    log_ins_from: Limiter<IpAddr>,
+    /// Log-ins that were hashed, by mail address and the known device that they came from, if any.
+    log_ins: MinuteLimiter<(EmailDigest, Option<DeviceMark>)>,
+    log_ins_from: MinuteLimiter<IpAddr>,
     lockout: Lockout,
     mails: Mails,
     sessions: quick_cache::sync::Cache<SessionId, CachedSession>,
-    ends: Ends,
+    session_ends: SessionEnds,
 }
 
 impl People {
     pub(crate) fn new(mailer: Option<Arc<dyn Mailer>>) -> People {
         People {
             hasher: Hasher::new(),
-            log_ins: Limiter::new(limits::LOG_INS_COUNTED),
-            log_ins_from: Limiter::new(limits::LOG_INS_COUNTED),
+            log_ins: MinuteLimiter::new(limits::LOG_INS_COUNTED),
+            log_ins_from: MinuteLimiter::new(limits::LOG_INS_COUNTED),
             lockout: Lockout::new(),
             mails: Mails::new(mailer),
             sessions: quick_cache::sync::Cache::new(limits::SESSIONS_CACHED),
-            ends: Ends::new(),
+            session_ends: SessionEnds::new(),
         }
     }
 
-    /// From now on every session is read anew, once.
+    /// Makes every session be read again before its next use.
     pub(crate) fn forget_sessions(&self) {
-        self.ends.end_all();
+        self.session_ends.end_all();
     }
 }
 
@@ -79,82 +80,75 @@ impl Engine {
         self.inner.people.hasher.hash(password, self.inner.random.as_ref()).await
     }
 
-    /// Has logins changed; whatever ended sessions is in force on this node when it answers.
+    /// Writes a change of logins. The sessions that it ended are refused on this node when it
+    /// returns.
     async fn change_people(&self, change: PeopleChange) -> Result<PeopleDone, Refusal> {
-        let whose = Whose::sessions_end_by(&change);
+        let ended = EndedSessions::by(&change);
         let written = self.inner.store.write(Change::People(change)).await;
-        self.forget_sessions_of(whose, &written);
-        match written.map_err(|fault| self.unavailable(&fault))? {
-            Ok(Done::People(done)) => Ok(done),
-            // The writer answers no such thing; if it did, nothing would be granted.
-            Ok(
-                Done::Opened { .. }
-                | Done::Written
-                | Done::Posted { .. }
-                | Done::Calls(_)
-                | Done::Leased(_)
-                | Done::Pushes(_)
-                | Done::Webhooks(_)
-                | Done::Counted(_)
-                | Done::Archive(_),
-            ) => Ok(PeopleDone::Moved),
-            Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),
-        }
+        self.forget_sessions_of(ended, &written);
+        let not_possible = |denial| Refusal::NotPossible { because: format!("{denial:?}") };
+        let done = self.or_unavailable(written)?.map_err(not_possible)?;
+        // The writer answers nothing else to this change; if it did, nothing would be granted.
+        let Done::People(done) = done else { return Ok(PeopleDone::Moved) };
+        Ok(done)
     }
 
-    fn forget_sessions_of(&self, whose: Whose, written: &Result<Result<Done, Denial>, Fault>) {
-        let ends = &self.inner.people.ends;
-        match (whose, written) {
-            (Whose::Nobodys, _)
+    fn forget_sessions_of(
+        &self,
+        ended: EndedSessions,
+        written: &Result<Result<Done, Denial>, Fault>,
+    ) {
+        let ends = &self.inner.people.session_ends;
+        match (ended, written) {
+            (EndedSessions::None, _)
             | (
-                Whose::Somebodys,
+                EndedSessions::OfAddress,
                 Ok(Ok(Done::People(
                     PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved,
                 ))),
             ) => {}
-            (Whose::Of(user), _) => ends.end(user),
-            (Whose::Somebodys, _) => ends.end_all(),
+            (EndedSessions::Of(user), _) => ends.end(user),
+            (EndedSessions::OfAddress, _) => ends.end_all(),
         }
     }
 
-    /// The mark of the device that somebody knocks on, if it names itself: by a secret of its own,
-    /// for one login. A network has none: whoever shares it would be at home there too.
-    fn place(&self, email: &str, push_token: &str) -> Option<DeviceMark> {
-        let words = format!("{email}\n{push_token}");
-        (!push_token.is_empty()).then(|| self.inner.vault.tag("place device", words.as_bytes()))
+    /// The mark of a device for one login, if the device names itself by its push token, which is a
+    /// secret of its own. A network has no mark: it would be known for everybody who shares it.
+    fn device_mark(&self, email: &str, push_token: &str) -> Option<DeviceMark> {
+        let input = format!("{email}\n{push_token}");
+        (!push_token.is_empty()).then(|| self.inner.vault.tag("place device", input.as_bytes()))
     }
 }
 
-/// Whose sessions a change may end.
+/// The sessions that a change may end.
 #[derive(Clone, Copy)]
-enum Whose {
-    Nobodys,
+enum EndedSessions {
+    None,
     Of(UserId),
-    /// Those of whose address it is, which is known in the commit only.
-    Somebodys,
+    /// Those of the login with this address, which only the commit knows.
+    OfAddress,
 }
 
-impl Whose {
-    const fn sessions_end_by(change: &PeopleChange) -> Whose {
+impl EndedSessions {
+    const fn by(change: &PeopleChange) -> EndedSessions {
         match change {
             PeopleChange::OfferCode(_)
             | PeopleChange::SignUp(_)
             | PeopleChange::LogIn(_)
-            | PeopleChange::ForgetDevice(_) => Whose::Nobodys,
+            | PeopleChange::ForgetDevice(_) => EndedSessions::None,
             PeopleChange::SetPassword { user, .. }
             | PeopleChange::LogOut { user, .. }
-            | PeopleChange::SetActive { user, .. } => Whose::Of(*user),
-            PeopleChange::Reset { .. } => Whose::Somebodys,
+            | PeopleChange::SetActive { user, .. } => EndedSessions::Of(*user),
+            PeopleChange::Reset { .. } => EndedSessions::OfAddress,
         }
     }
 }
 
-/// What a mail address is counted by.
-fn counted(email: &str) -> Email {
+fn email_digest(email: &str) -> EmailDigest {
     keys::digest_of(email)
 }
 
-/// The network that one hand may hold: of IPv6 a /48, of IPv4 an address.
+/// The network that one subscriber may hold: of IPv6 a /48, of IPv4 an address.
 fn site(from: IpAddr) -> IpAddr {
     match subscriber(from) {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -165,11 +159,11 @@ fn site(from: IpAddr) -> IpAddr {
     }
 }
 
-/// Where a device's push token is sealed for: the row of its login and mark, whatever its number.
-fn seal_of(user: UserId, mark: &DeviceMark) -> String {
+/// The row that a device's push token is sealed for: by login and mark, not by the device's id.
+fn device_row(user: UserId, mark: &DeviceMark) -> String {
     format!("device of {user}: {}", URL_SAFE_NO_PAD.encode(mark))
 }
 
 fn too_fast(wait: Duration) -> Refusal {
-    Refusal::TooFast { retry_after_s: limits::whole_seconds(wait) }
+    Refusal::TooFast { retry_after_s: whole_seconds(wait) }
 }

@@ -1,8 +1,8 @@
 //! Passwords as Argon2id, a bounded number at a time.
 //!
-//! A hash costs 19 MiB and tens of milliseconds on purpose; two at a time leave the ledger its
-//! cores, and a flood is refused, not queued (RELIABILITY K7). Invariant: a seat is free only when
-//! the thread that hashes is, whatever became of the asker.
+//! A hash costs 19 MiB and tens of milliseconds on purpose. Two at a time leave the ledger its
+//! cores, and a flood is refused, not queued (RELIABILITY K7). Invariant: a slot is free only when
+//! its thread has finished hashing, even if the client has disconnected.
 
 use crate::limits;
 use argon2::password_hash::phc::PasswordHash;
@@ -18,17 +18,21 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
 
-/// Verified when there is no login: costs what a real one costs, and nothing hashes to it.
-const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Verified against when there is no login: it costs as much as a real hash, and no password hashes
+/// to it.
+const NO_LOGIN: &str = concat!(
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+);
 
 /// A password's hash, as a PHC string.
 pub(crate) struct Hashed(pub(crate) String);
 
-/// What verifying found.
+/// The result of verifying a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PasswordCheck {
     Right {
-        /// Hashed with other parameters than today's.
+        /// Hashed with other parameters than the current ones.
         is_stale: bool,
     },
     Wrong,
@@ -36,20 +40,21 @@ pub(super) enum PasswordCheck {
 
 /// Hashes and verifies, two at a time.
 pub(crate) struct Hasher {
-    line: Arc<Semaphore>,
+    /// Requests that hash or wait for a slot.
+    queue: Arc<Semaphore>,
     slots: Arc<Semaphore>,
 }
 
 impl Hasher {
     pub(super) fn new() -> Hasher {
-        let line = limits::HASHES_AT_ONCE + limits::HASHES_WAITING;
+        let queue = limits::HASHES_AT_ONCE + limits::HASHES_WAITING;
         Hasher {
-            line: Arc::new(Semaphore::new(line)),
+            queue: Arc::new(Semaphore::new(queue)),
             slots: Arc::new(Semaphore::new(limits::HASHES_AT_ONCE)),
         }
     }
 
-    /// Hashes with a fresh salt. Refuses with `TooFast` when too many wait.
+    /// Hashes with a new salt. Refuses with `TooFast` when too many wait.
     pub(super) async fn hash(
         &self,
         password: &str,
@@ -66,15 +71,16 @@ impl Hasher {
         self.run(hash).await?.ok_or(Refusal::Unavailable { retry_after_s: 5 })
     }
 
-    /// Verifies against a stored hash; against nobody's if there is none, in the same time.
+    /// Verifies against a stored hash. Without one it takes the same time, and the answer is
+    /// `Wrong`.
     pub(super) async fn verify(
         &self,
         password: &str,
         stored: Option<&str>,
     ) -> Result<PasswordCheck, Refusal> {
         let password = password.to_owned();
-        let stored = stored.unwrap_or(NOBODYS).to_owned();
-        self.run(move || verdict(&password, &stored)).await
+        let stored = stored.unwrap_or(NO_LOGIN).to_owned();
+        self.run(move || check(&password, &stored)).await
     }
 
     async fn run<T: Send + 'static>(
@@ -82,12 +88,12 @@ impl Hasher {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let full = |_| Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
-        let place = self.line.clone().try_acquire_owned().map_err(full)?;
+        let queued = self.queue.clone().try_acquire_owned().map_err(full)?;
         let broken = Refusal::Unavailable { retry_after_s: 5 };
         let slot = self.slots.clone().acquire_owned().await.map_err(|_| broken.clone())?;
         let hashing = tokio::task::spawn_blocking(move || {
             let done = work();
-            drop((slot, place));
+            drop((slot, queued));
             done
         });
         hashing.await.map_err(|_| broken)
@@ -99,7 +105,7 @@ fn argon2() -> Option<Argon2<'static>> {
     Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-fn verdict(password: &str, stored: &str) -> PasswordCheck {
+fn check(password: &str, stored: &str) -> PasswordCheck {
     let Ok(hash) = PasswordHash::new(stored) else {
         tracing::error!("a stored password hash cannot be read");
         return PasswordCheck::Wrong;
@@ -107,9 +113,9 @@ fn verdict(password: &str, stored: &str) -> PasswordCheck {
     if Argon2::default().verify_password(password.as_bytes(), &hash).is_err() {
         return PasswordCheck::Wrong;
     }
-    let is_today = Params::try_from(&hash)
+    let is_current = Params::try_from(&hash)
         .is_ok_and(|p| (p.m_cost(), p.t_cost(), p.p_cost()) == (MEMORY_KIB, PASSES, LANES));
-    let is_stale = !is_today || !stored.starts_with("$argon2id$v=19$");
+    let is_stale = !is_current || !stored.starts_with("$argon2id$v=19$");
     PasswordCheck::Right { is_stale }
 }
 
@@ -129,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_verified_and_an_old_hash_is_noticed() {
+    async fn a_password_is_verified_and_an_old_hash_is_stale() {
         let hasher = Hasher::new();
         let hash = hasher.hash("a fine one", &Same).await.unwrap().0;
         assert!(
@@ -144,7 +150,7 @@ mod tests {
         assert_eq!(verify("another", Some(&hash)).await, PasswordCheck::Wrong);
         assert_eq!(verify("a fine one", None).await, PasswordCheck::Wrong);
         assert_eq!(verify("a fine one", Some("no hash")).await, PasswordCheck::Wrong);
-        assert!(PasswordHash::new(NOBODYS).is_ok());
+        assert!(PasswordHash::new(NO_LOGIN).is_ok());
         let weak =
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
         let weak = weak.hash_password_with_salt(b"a fine one", &[1; 16]).unwrap().to_string();
@@ -154,10 +160,10 @@ mod tests {
         );
     }
 
-    /// Two work, twenty wait, the next is refused; whoever hangs up frees its place in the line but
-    /// not the seat of a thread that still works.
+    /// Two hash, twenty wait, the next is refused. A client that disconnects frees its place in the
+    /// queue, but not the slot of a thread that still hashes.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn the_line_is_bounded() {
+    async fn the_queue_is_bounded() {
         let hasher = Arc::new(Hasher::new());
         let (go, gate) = mpsc::channel::<()>();
         let gate = Arc::new(std::sync::Mutex::new(gate));
@@ -168,23 +174,23 @@ mod tests {
                 hasher.run(move || gate.lock().unwrap().recv().unwrap()).await
             }));
         }
-        while hasher.line.available_permits() > 0 || hasher.slots.available_permits() > 0 {
+        while hasher.queue.available_permits() > 0 || hasher.slots.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         let refused = Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
         assert_eq!(hasher.verify("x", None).await, Err(refused));
         tasks.pop().unwrap().abort();
-        while hasher.line.available_permits() == 0 {
+        while hasher.queue.available_permits() == 0 {
             tokio::task::yield_now().await;
         }
         for task in &tasks {
             task.abort();
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        assert_eq!(hasher.slots.available_permits(), 0, "two threads are still at it");
+        assert_eq!(hasher.slots.available_permits(), 0, "two threads still hash");
         go.send(()).unwrap();
         go.send(()).unwrap();
-        while hasher.line.available_permits() < 22 {
+        while hasher.queue.available_permits() < 22 {
             tokio::task::yield_now().await;
         }
         assert_eq!(hasher.verify("x", None).await, Ok(PasswordCheck::Wrong));

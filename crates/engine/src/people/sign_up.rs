@@ -1,11 +1,11 @@
 //! Sign-up: a form, a code by mail, an account.
 //!
-//! Invariant: who signs up learns nothing of whether the address is somebody's: the same answer,
-//! the same work, one mail either way. Only the mail differs, and only its reader sees it.
+//! Invariant: a sign-up does not show whether the address has a login already: the same answer, the
+//! same work, one mail either way. Only the mail differs, and only its reader sees it.
 
-use super::code::For;
-use super::lockout::{NoTry, Ticket};
-use super::{counted, fields, too_fast};
+use super::code::CodePurpose;
+use super::lockout::{CodeRefused, Guess};
+use super::{email_digest, fields, too_fast};
 use crate::{Engine, limits};
 use domain::account::AccountId;
 use domain::ids::UserId;
@@ -16,51 +16,50 @@ use std::net::IpAddr;
 use std::time::Duration;
 use store::{Code, EnteredCode, PendingSignUp, PeopleChange, PeopleDone};
 
-/// A form that was filled in.
+/// The form of a sign-up.
 #[derive(Clone, Copy)]
-pub struct SignUp<'a> {
-    /// What the login will be.
+pub struct SignUpForm<'a> {
+    /// The login's mail address.
     pub email: &'a str,
     /// The mobile number in national form, digits only; may be empty.
     pub mobile: &'a str,
-    /// The password that was chosen.
+    /// The password for the login.
     pub password: &'a str,
-    /// How the person is called; empty: by the address.
+    /// The person's name; if empty, the address is used.
     pub name: &'a str,
     /// The client's address (proxies already resolved).
     pub from: IpAddr,
 }
 
 impl Engine {
-    /// Takes a sign-up and mails a code; of an address the newest three sign-ups wait, each for its
-    /// own. To an address that has a login already, a mail that says so. The answer is the same.
-    /// Refuses wrong fields (`email`, `mobile`, `name`, `password`), and `TooFast` an address of mail
-    /// or network that asks often.
-    pub async fn sign_up(&self, form: SignUp<'_>) -> Result<(), Refusal> {
+    /// Stores a sign-up and mails its code. The newest three sign-ups of an address wait, each with
+    /// a code of its own. An address that has a login already gets a mail that says so; the answer
+    /// is the same. Refuses wrong fields (`email`, `mobile`, `name`, `password`), and too many
+    /// mails to one address or from one network (`TooFast`).
+    pub async fn sign_up(&self, form: SignUpForm<'_>) -> Result<(), Refusal> {
         let email = fields::address(form.email);
         let name = form.name.trim();
         fields::check_sign_up(&email, form.mobile, name, form.password)?;
-        self.may_ask_for_mail(&email, form.from).map_err(too_fast)?;
+        self.may_request_mail(&email, form.from).map_err(too_fast)?;
         let is_known = self.user_of(&email)?.is_some();
         let password_hash = self.hashed(form.password).await?.0;
         let code = self.fresh_code()?;
         let name = if name.is_empty() { &email } else { name }.to_owned();
         let mobile = (!form.mobile.is_empty()).then(|| form.mobile.to_owned());
         let pending = Some(PendingSignUp { name, mobile, password_hash });
-        // For a known address too: nobody is told this code, and the work is the same.
-        self.offer_code(For::SignUp(form.password), &email, &code, pending).await?;
-        self.post(if is_known {
-            known_already(email)
-        } else {
-            confirm_with(email, form.mobile, &code)
+        // For a known address too: the code is sent to nobody, and the work is the same.
+        self.offer_code(CodePurpose::SignUp(form.password), &email, &code, pending).await?;
+        self.send_mail(match is_known {
+            true => known_mail(email),
+            false => confirmation_mail(email, form.mobile, &code),
         });
         Ok(())
     }
 
-    /// Opens the account that a code waits with, a wallet in each currency and environment, and
-    /// its login, in one commit. Refuses a code that is wrong, used, not among the newest three,
-    /// older than half an hour, tried five times from here or fifty in all, or of a sign-up with
-    /// another password (`CodeInvalid`); `TooFast` whoever tries many.
+    /// Opens the account of the sign-up with this code, a wallet in each currency and environment,
+    /// and its login, in one commit. Refuses a code that is wrong, used, not among the newest
+    /// three, older than half an hour, tried five times from this site or fifty times in all, or of
+    /// a sign-up with another password (`CodeInvalid`); and many tries of codes (`TooFast`).
     pub async fn confirm_sign_up(
         &self,
         email: &str,
@@ -69,9 +68,9 @@ impl Engine {
         currencies: &[Currency],
         from: IpAddr,
     ) -> Result<(), Refusal> {
-        let ticket = self.may_type_code(email, from)?;
+        let guess = self.begin_code(email, from)?;
         let sign_up = store::SignUp {
-            typed: self.typed(For::SignUp(password), email, code),
+            typed: self.typed(CodePurpose::SignUp(password), email, code),
             account: AccountId(self.next_id()),
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
@@ -79,40 +78,40 @@ impl Engine {
         match self.change_people(PeopleChange::SignUp(Box::new(sign_up))).await? {
             PeopleDone::Written => Ok(()),
             PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved => {
-                ticket.failed(self.monotonic());
+                guess.failed(self.monotonic());
                 Err(Refusal::CodeInvalid)
             }
         }
     }
 
-    /// Whether a mail with a code may be asked for, else how long to wait. A new code has new tries
-    /// for whoever asked for it.
-    pub(super) fn may_ask_for_mail(&self, email: &str, from: IpAddr) -> Result<(), Duration> {
-        let (people, email) = (&self.inner.people, counted(email));
+    /// Whether a mail with a code may be requested; an error says how long to wait. The site that
+    /// requests a new code may try codes as often again.
+    pub(super) fn may_request_mail(&self, email: &str, from: IpAddr) -> Result<(), Duration> {
+        let (people, email) = (&self.inner.people, email_digest(email));
         people.mails.admit(email, from, self.monotonic())?;
         people.lockout.forget_codes(email, from);
         Ok(())
     }
 
-    /// A ticket for one code, which whoever typed five wrong ones here has not.
-    pub(super) fn may_type_code(&self, email: &str, from: IpAddr) -> Result<Ticket<'_>, Refusal> {
-        let email = counted(&fields::address(email));
-        let ticket = self.inner.people.lockout.begin_code(email, from, self.monotonic());
-        ticket.map_err(|no| match no {
-            NoTry::Spent => Refusal::CodeInvalid,
-            NoTry::Wait(wait) => too_fast(wait),
+    /// Begins a try of a code. Refuses after five wrong ones from this site.
+    pub(super) fn begin_code(&self, email: &str, from: IpAddr) -> Result<Guess<'_>, Refusal> {
+        let email = email_digest(&fields::address(email));
+        let guess = self.inner.people.lockout.begin_code(email, from, self.monotonic());
+        guess.map_err(|refused| match refused {
+            CodeRefused::UsedUp => Refusal::CodeInvalid,
+            CodeRefused::Wait(wait) => too_fast(wait),
         })
     }
 
-    pub(super) fn typed(&self, purpose: For<'_>, email: &str, code: &str) -> EnteredCode {
+    pub(super) fn typed(&self, purpose: CodePurpose<'_>, email: &str, code: &str) -> EnteredCode {
         let email = fields::address(email);
-        let digest = self.digest_of_code(purpose, &email, code);
+        let digest = self.tag_of_code(purpose, &email, code);
         EnteredCode { email, digest, at: self.now() }
     }
 
     pub(super) async fn offer_code(
         &self,
-        purpose: For<'_>,
+        purpose: CodePurpose<'_>,
         email: &str,
         code: &str,
         pending: Option<PendingSignUp>,
@@ -120,7 +119,7 @@ impl Engine {
         let made_at = self.now();
         let code = Code {
             email: email.to_owned(),
-            digest: self.digest_of_code(purpose, email, code),
+            digest: self.tag_of_code(purpose, email, code),
             pending,
             made_at,
             expires_at: made_at.after(limits::CODE_LIFE),
@@ -130,8 +129,8 @@ impl Engine {
     }
 }
 
-fn confirm_with(to: String, mobile: &str, code: &str) -> Mail {
-    // Who did not ask for it can tell by the number whose sign-up this is.
+fn confirmation_mail(to: String, mobile: &str, code: &str) -> Mail {
+    // The end of the number shows the reader whether it is their own sign-up.
     let ends = mobile.get(mobile.len().saturating_sub(3)..).unwrap_or_default();
     let whose = match ends {
         "" => String::new(),
@@ -145,7 +144,7 @@ fn confirm_with(to: String, mobile: &str, code: &str) -> Mail {
     Mail { to, subject: "Your code to sign up".to_owned(), text }
 }
 
-fn known_already(to: String) -> Mail {
+fn known_mail(to: String) -> Mail {
     let text = "Somebody, perhaps you, wants to sign up with this address. You have an account \
                 already: log in, or have your password reset if you forgot it.\n\
                 If it was not you, do nothing: nothing was changed.\n";

@@ -1,14 +1,16 @@
 //! Endpoints as people manage them: made, changed, removed, their secrets replaced; and the log.
 //!
-//! Invariant: a secret is shown to whoever makes it, and stored sealed in the row it is of.
+//! Invariant: a secret is shown once, in the answer to the call that made it, and stored sealed for
+//! its endpoint's row.
 
 use super::signature::{self, Secrets};
 use crate::Engine;
+use crate::invalid::{field_error, refuse_if_any};
 use domain::account::{AccountId, Environment};
 use domain::ids::{EndpointId, KeyId};
 use domain::mail::Mail;
 use domain::refusal::{FieldError, Refusal};
-use domain::webhook::schedule::{PendingWebhook, SuccessEvent, webhook_id};
+use domain::webhook::schedule::{PendingWebhook, SuccessEvent, host_of, webhook_id};
 use domain::webhook::{Address, Where};
 use domain::{PurchaseId, PurchaseKey};
 use std::sync::Arc;
@@ -18,28 +20,28 @@ use store::{
     LogPage, LoggedWebhook, ReplayScope, WebhookChange,
 };
 
-/// What secrets are sealed for.
+/// The purpose that secrets are sealed for.
 const SEALED_FOR: &str = "webhook secret";
-/// A secret that was replaced counts this long at most (RELIABILITY K5).
-const KEPT_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A secret that was replaced signs for this long at most (RELIABILITY K5).
+const OLD_SECRET_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// An endpoint that is to be made.
 #[derive(Clone, Debug)]
 pub struct NewEndpoint<'a> {
-    /// Whose.
+    /// The account whose events it gets.
     pub account: AccountId,
-    /// Of which environment it is told.
+    /// The environment whose events it gets.
     pub environment: Environment,
-    /// Where it is.
+    /// Its address.
     pub url: &'a str,
-    /// Only events of these names; empty: all.
+    /// The names of the events that it gets; empty: all.
     pub events: Vec<String>,
 }
 
 /// An endpoint, and what is wrong with its address.
 #[derive(Clone, Debug)]
 pub struct EndpointView {
-    /// As stored.
+    /// The endpoint as it is stored.
     pub endpoint: Endpoint,
     /// What is wrong with its address, if anything.
     pub health: Option<EndpointHealth>,
@@ -47,28 +49,20 @@ pub struct EndpointView {
 
 impl Engine {
     /// Makes an endpoint; its secret is in the answer and nowhere else in clear. Refuses an address
-    /// that webhooks cannot go to, and events that there are not.
+    /// that webhooks cannot go to, and events that do not exist.
     pub async fn add_endpoint(
         &self,
         new: NewEndpoint<'_>,
     ) -> Result<(EndpointId, String), Refusal> {
         self.account(new.account)?.ok_or(Refusal::PurchaseUnknown)?;
+        let id = EndpointId(self.next_id());
         let mut endpoint = Endpoint {
-            id: EndpointId(self.next_id()),
-            account: new.account,
-            environment: new.environment,
-            key: None,
             url: Some(new.url.to_owned()),
             events: new.events,
-            success_event: SuccessEvent::default(),
-            secret: None,
-            old_secret: None,
-            created_at: self.now(),
-            removed_at: None,
+            ..self.blank_endpoint(id, new.account, new.environment)
         };
         self.check_endpoint(&endpoint)?;
         let secret = self.give_secret(&mut endpoint)?;
-        let id = endpoint.id;
         self.write_endpoint(EndpointChange::Set(endpoint)).await?;
         Ok((id, secret))
     }
@@ -80,11 +74,23 @@ impl Engine {
         account: AccountId,
         environment: Environment,
     ) -> Result<Endpoint, Refusal> {
-        let mut endpoint = Endpoint {
-            id: EndpointId(key.0),
+        let blank = self.blank_endpoint(EndpointId(key.0), account, environment);
+        let mut endpoint = Endpoint { key: Some(key), ..blank };
+        self.give_secret(&mut endpoint)?;
+        Ok(endpoint)
+    }
+
+    fn blank_endpoint(
+        &self,
+        id: EndpointId,
+        account: AccountId,
+        environment: Environment,
+    ) -> Endpoint {
+        Endpoint {
+            id,
             account,
             environment,
-            key: Some(key),
+            key: None,
             url: None,
             events: Vec::new(),
             success_event: SuccessEvent::default(),
@@ -92,19 +98,17 @@ impl Engine {
             old_secret: None,
             created_at: self.now(),
             removed_at: None,
-        };
-        self.give_secret(&mut endpoint)?;
-        Ok(endpoint)
+        }
     }
 
-    /// Changes where an endpoint is, or what it is told. Refuses what [`Engine::add_endpoint`]
-    /// refuses.
+    /// Changes an endpoint's address, or the events that it gets. Refuses what
+    /// [`Engine::add_endpoint`] refuses.
     pub async fn change_endpoint(
         &self,
         id: EndpointId,
         change: impl FnOnce(&mut Endpoint),
     ) -> Result<Endpoint, Refusal> {
-        let _one_at_a_time = self.inner.changing.lock().await;
+        let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
         change(&mut endpoint);
         self.check_endpoint(&endpoint)?;
@@ -112,11 +116,12 @@ impl Engine {
         Ok(endpoint)
     }
 
-    /// Replaces an endpoint's secret; the old one signs beside the new one for `keep`, a week at most.
+    /// Replaces an endpoint's secret. The old one signs beside the new one for `keep`, a week at
+    /// most.
     pub async fn rotate_secret(&self, id: EndpointId, keep: Duration) -> Result<String, Refusal> {
-        let _one_at_a_time = self.inner.changing.lock().await;
+        let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
-        let until = self.now().after(keep.min(KEPT_MAX));
+        let until = self.now().after(keep.min(OLD_SECRET_MAX));
         let old = endpoint.secret.take().filter(|_| !keep.is_zero());
         endpoint.old_secret = old.map(|secret| (secret, until));
         let secret = self.give_secret(&mut endpoint)?;
@@ -124,45 +129,45 @@ impl Engine {
         Ok(secret)
     }
 
-    /// Sends to an endpoint's address again, which was switched off.
+    /// Switches an endpoint's address on again.
     pub async fn switch_on(&self, id: EndpointId) -> Result<(), Refusal> {
         let endpoint = self.endpoint(id)?;
         let Some(address) = destination_of(&endpoint) else { return Ok(()) };
-        self.inner.webhooks.endpoint_cache().switch_on(&address);
+        self.inner.webhooks.endpoint_cache.switch_on(&address);
         self.write_endpoint(EndpointChange::Health(address, None)).await
     }
 
     /// The endpoints of an account that were not removed, oldest first.
     pub fn endpoints_of(&self, account: AccountId) -> Result<Vec<EndpointView>, Refusal> {
-        let endpoints = self.inner.store.endpoints().map_err(|fault| self.unavailable(&fault))?;
-        // Troubles that another node has seen are read with the book.
-        self.cached_endpoints().map_err(|fault| self.unavailable(&fault))?;
+        let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
+        // Brings the health of addresses up to date, which other nodes may have changed.
+        self.or_unavailable(self.cached_endpoints())?;
         let view = |endpoint: Endpoint| {
             let address = destination_of(&endpoint);
-            let health = address.and_then(|a| self.inner.webhooks.endpoint_cache().health(&a));
+            let health = address.and_then(|a| self.inner.webhooks.endpoint_cache.health(&a));
             EndpointView { endpoint, health }
         };
-        let mine = |e: &Endpoint| e.account == account && e.removed_at.is_none();
-        Ok(endpoints.into_iter().filter(mine).map(view).collect())
+        let is_listed = |e: &Endpoint| e.account == account && e.removed_at.is_none();
+        Ok(endpoints.into_iter().filter(is_listed).map(view).collect())
     }
 
     /// An endpoint that was not removed.
     pub fn endpoint(&self, id: EndpointId) -> Result<Endpoint, Refusal> {
-        let endpoints = self.inner.store.endpoints().map_err(|fault| self.unavailable(&fault))?;
+        let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         let found = endpoints.into_iter().find(|e| e.id == id && e.removed_at.is_none());
         found.ok_or(Refusal::PurchaseUnknown)
     }
 
-    /// What the webhooks of a key pair are signed with now: for whoever has just made the pair.
+    /// The secret that signs the webhooks of a key pair, to be shown with a new pair.
     pub fn webhook_secret_of(&self, key: KeyId) -> Result<String, Refusal> {
         let endpoint = self.endpoint(EndpointId(key.0))?;
-        let secret = self.opened(&endpoint).current.ok_or(Refusal::KeysInvalid)?;
+        let secret = self.opened_secrets(&endpoint).current.ok_or(Refusal::KeysInvalid)?;
         Ok(signature::shown(&secret))
     }
 
-    /// Makes the secrets of key pairs that are older than webhooks.
+    /// Makes the missing secrets of key pairs that are older than webhooks.
     pub async fn give_missing_secrets(&self) -> Result<(), Refusal> {
-        let endpoints = self.inner.store.endpoints().map_err(|fault| self.unavailable(&fault))?;
+        let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         for mut endpoint in endpoints.into_iter().filter(|e| e.secret.is_none()) {
             self.give_secret(&mut endpoint)?;
             self.write_endpoint(EndpointChange::Set(endpoint)).await?;
@@ -172,37 +177,36 @@ impl Engine {
 
     /// The webhooks of an account, latest first.
     pub fn webhook_log(&self, page: LogPage) -> Result<Vec<LoggedWebhook>, Refusal> {
-        self.inner.store.webhook_log(page).map_err(|fault| self.unavailable(&fault))
+        self.or_unavailable(self.inner.store.webhook_log(page))
     }
 
-    /// The webhooks about a purchase, each with its tries, the one that was taken last.
+    /// The webhooks about a purchase, each with its tries, the accepted one last.
     pub fn webhooks_of(
         &self,
         purchase: PurchaseId,
     ) -> Result<Vec<(LoggedWebhook, Vec<DeliveryAttempt>)>, Refusal> {
-        let fault = |fault| self.unavailable(&fault);
-        let webhooks = self.inner.store.webhooks_of(purchase).map_err(fault)?;
+        let webhooks = self.or_unavailable(self.inner.store.webhooks_of(purchase))?;
         let with_tries = |webhook: LoggedWebhook| {
-            let mut tries = self.inner.store.webhook_attempts(&webhook).map_err(fault)?;
+            let mut tries = self.or_unavailable(self.inner.store.webhook_attempts(&webhook))?;
             tries.extend(webhook.accepted.clone());
             Ok((webhook, tries))
         };
         webhooks.into_iter().map(with_tries).collect()
     }
 
-    /// Tells some once more, to the byte, as if they had just happened; answers how many.
+    /// Sends some webhooks again, byte for byte, as if they had just happened; answers how many.
     pub async fn replay_webhooks(&self, which: ReplayScope) -> Result<usize, Refusal> {
         let change = WebhookChange::Replay { which, at: self.now() };
         let written = self.inner.store.write(Change::Webhook(change)).await;
         self.inner.webhooks.due.notify_one();
-        match written.map_err(|fault| self.unavailable(&fault))? {
+        match self.or_unavailable(written)? {
             Ok(Done::Counted(count)) => Ok(count),
-            // Nothing in it can be denied, and it answers nothing else.
+            // The writer denies no such change, and answers nothing else to it.
             Ok(_) | Err(_) => Ok(0),
         }
     }
 
-    /// Sends an endpoint a webhook that tells of nothing; answers its id.
+    /// Sends an endpoint a webhook that reports nothing; answers its id.
     pub async fn send_test(&self, id: EndpointId) -> Result<String, Refusal> {
         let endpoint = self.endpoint(id)?;
         let not_possible = |because: &str| Refusal::NotPossible { because: because.to_owned() };
@@ -211,72 +215,77 @@ impl Engine {
         let url = endpoint.url.clone();
         let url = url.ok_or_else(|| not_possible("The key pair has no address of its own."))?;
         let now = self.now();
-        let tale = parts.renderer.test(&endpoint, now);
+        let event = parts.renderer.render_test(&endpoint, now);
         let key = PurchaseKey {
             account: endpoint.account,
             environment: endpoint.environment,
             id: PurchaseId(self.next_id()),
         };
-        let owed = Arc::new(PendingWebhook {
-            event: tale.event.into(),
-            sequence: tale.sequence,
+        let webhook = Arc::new(PendingWebhook {
+            event: event.event.into(),
+            sequence: event.sequence,
             endpoint: id,
             url,
-            body: tale.body,
+            body: event.body,
             at: now,
             due: Some(now),
             is_in_hand: false,
         });
-        let webhook = webhook_id(key.id, &owed.event);
-        let written =
-            self.inner.store.write(Change::Webhook(WebhookChange::Enqueue(key, owed))).await;
-        // Nothing in it can be denied: it needs nothing.
-        let _ = written.map_err(|fault| self.unavailable(&fault))?;
+        let id = webhook_id(key.id, &webhook.event);
+        let change = Change::Webhook(WebhookChange::Enqueue(key, webhook));
+        self.or_unavailable(self.commit(change).await)?;
         self.inner.webhooks.due.notify_one();
-        Ok(webhook)
+        Ok(id)
     }
 
-    /// Tells an account's owners that an address of theirs was switched off.
-    pub(crate) fn tell_of_switch_off(&self, address: &Destination, why: &str) {
-        tracing::warn!(account = %address.account, environment = address.environment.code(), why, "an address of webhooks was switched off");
+    /// Mails the account's users that an address of theirs was switched off.
+    pub(crate) fn mail_switch_off(&self, address: &Destination, why: &str) {
+        let environment = address.environment.code();
+        tracing::warn!(
+            account = %address.account,
+            environment,
+            why,
+            "an address of webhooks was switched off"
+        );
         let users = match self.inner.store.users() {
             Ok(users) => users,
             Err(fault) => {
-                tracing::warn!(%fault, "its account's owners could not be told");
+                tracing::warn!(%fault, "the users of its account could not be informed");
                 return;
             }
         };
-        let environment = address.environment.code();
         for user in users.iter().filter(|u| u.account == address.account && u.is_active) {
-            let host = domain::webhook::schedule::host_of(&address.url);
+            let host = host_of(&address.url);
             let text = format!(
-                "Webhooks of your {environment} environment are no longer sent to {host}: {why}.\n\n\
+                "Webhooks of your {environment} environment are no longer sent to {host}: \
+                 {why}.\n\n\
                  They are kept for 30 days. Once the address works, have it switched on again and \
                  what was missed replayed.\n"
             );
             let subject = format!("Webhooks to {host} are switched off");
-            self.post(Mail { to: user.email.clone(), subject, text });
+            self.send_mail(Mail { to: user.email.clone(), subject, text });
         }
     }
 
-    /// Writes what an address's troubles have become.
-    pub(crate) async fn write_trouble(
+    /// Writes the health of an address.
+    pub(crate) async fn write_health(
         &self,
         address: &Destination,
         health: Option<EndpointHealth>,
     ) -> Result<(), Fault> {
-        let change = Change::Endpoint(EndpointChange::Health(address.clone(), health));
-        // Nothing in it can be denied: it needs nothing.
-        self.inner.store.write(change).await.map(|_| ())
+        self.commit(Change::Endpoint(EndpointChange::Health(address.clone(), health))).await
     }
 
-    /// An endpoint's secrets in clear; one that does not open is none.
-    pub(crate) fn opened(&self, endpoint: &Endpoint) -> Secrets {
-        let place = place(endpoint);
+    /// An endpoint's secrets in clear, without those that cannot be opened.
+    pub(crate) fn opened_secrets(&self, endpoint: &Endpoint) -> Secrets {
+        let row = endpoint_row(endpoint);
         let open = |sealed: &Vec<u8>| {
-            let opened = self.inner.vault.open(SEALED_FOR, &place, sealed);
+            let opened = self.inner.vault.open(SEALED_FOR, &row, sealed);
             if opened.is_err() {
-                tracing::error!(endpoint = %endpoint.id, "its webhook secret cannot be opened: nothing is sent there");
+                tracing::error!(
+                    endpoint = %endpoint.id,
+                    "its webhook secret cannot be opened: nothing is sent there"
+                );
             }
             opened.ok()
         };
@@ -287,41 +296,38 @@ impl Engine {
         }
     }
 
-    /// Gives an endpoint a new secret; answers it as people see it.
+    /// Gives an endpoint a new secret; answers it as it is shown to people.
     fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Refusal> {
         let random = self.inner.random.as_ref();
-        let no_chance = |_| Refusal::Unavailable { retry_after_s: 5 };
-        let secret = signature::fresh(random).map_err(no_chance)?;
-        let sealed = self.inner.vault.seal(SEALED_FOR, &place(endpoint), &secret, random);
-        endpoint.secret = Some(sealed.map_err(no_chance)?);
+        let no_random = |_| Refusal::Unavailable { retry_after_s: 5 };
+        let secret = signature::fresh(random).map_err(no_random)?;
+        let sealed = self.inner.vault.seal(SEALED_FOR, &endpoint_row(endpoint), &secret, random);
+        endpoint.secret = Some(sealed.map_err(no_random)?);
         Ok(signature::shown(&secret))
     }
 
     fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), Refusal> {
         let parts = self.inner.webhooks.parts.as_ref();
-        let mut complaints = Vec::new();
-        let known = parts.map_or(&[][..], |parts| parts.renderer.events());
-        for event in &endpoint.events {
-            if !known.contains(&event.as_str()) {
-                let says = format!("{event:?} is none of {}.", known.join(", "));
-                complaints.push(FieldError { field: "event", says });
-            }
-        }
+        let known = parts.map_or(&[][..], |parts| parts.renderer.event_names());
+        let unknown = endpoint.events.iter().filter(|event| !known.contains(&event.as_str()));
+        let mut errors: Vec<FieldError> = unknown
+            .map(|event| format!("{event:?} is none of {}.", known.join(", ")))
+            .map(|message| field_error("event", &message))
+            .collect();
         if let Some(url) = &endpoint.url {
             let allow_loopback = parts.is_some_and(|parts| parts.allow_loopback);
             let allowed = Where { environment: endpoint.environment, allow_loopback };
-            if let Err(says) = Address::parse(url, allowed) {
-                complaints.push(FieldError { field: "url", says: format!("The address {says}") });
+            if let Err(wrong) = Address::parse(url, allowed) {
+                errors.push(field_error("url", &format!("The address {wrong}")));
             }
         }
-        if complaints.is_empty() { Ok(()) } else { Err(Refusal::Invalid(complaints)) }
+        refuse_if_any(errors)
     }
 
     async fn write_endpoint(&self, change: EndpointChange) -> Result<(), Refusal> {
-        let written = self.inner.store.write(Change::Endpoint(change)).await;
-        self.inner.webhooks.endpoint_cache().forget();
-        // Nothing in it can be denied: it needs nothing.
-        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
+        let written = self.commit(Change::Endpoint(change)).await;
+        self.inner.webhooks.endpoint_cache.forget();
+        self.or_unavailable(written)
     }
 }
 
@@ -330,7 +336,7 @@ fn destination_of(endpoint: &Endpoint) -> Option<Destination> {
     endpoint.url.clone().map(|url| Destination { account, environment, url })
 }
 
-/// Where an endpoint's secrets are sealed to.
-fn place(endpoint: &Endpoint) -> String {
+/// The row that an endpoint's secrets are sealed for.
+fn endpoint_row(endpoint: &Endpoint) -> String {
     format!("endpoint {} of account {}", endpoint.id, endpoint.account)
 }

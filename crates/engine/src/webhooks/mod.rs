@@ -1,7 +1,8 @@
-//! What accounts' servers are told: who is owed what by a step, and where it goes.
+//! The events that accounts' servers are sent: which of them a step causes, and where they go.
 //!
-//! Not here: the words (a face's), the way there (a courier's), when it is tried again
-//! (`worker::tell`). Invariant: what is owed is written in the commit of the step that it tells of.
+//! Not here: their text (the dialect's), how they are posted (the webhook sender's), when they are
+//! tried again (`worker::send`). Invariant: a webhook is written in the commit of the step that it
+//! reports.
 
 mod endpoint_cache;
 mod manage;
@@ -9,51 +10,53 @@ mod signature;
 
 pub use manage::{EndpointView, NewEndpoint};
 
-pub(crate) use endpoint_cache::{Noted, destination};
+pub(crate) use endpoint_cache::{HealthChange, destination};
 
-use crate::worker::Arrival;
+use crate::worker::QueueEvent;
 use crate::{Engine, WebhookParts, limits};
 use domain::purchase::settle::Move;
 use domain::webhook::schedule::{PendingWebhook, SuccessEvent};
 use domain::{Purchase, PurchaseKey, Timestamp};
 use endpoint_cache::{EndpointCache, wants};
+use parking_lot::Mutex;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
 use store::{DueWebhook, Fault};
 use tokio::sync::{Notify, mpsc};
 
-/// Finds the words of a face for what became of a purchase, as its account's servers hear it.
+/// Renders the events of a purchase in the form of the dialect that sold it.
 pub trait WebhookRenderer: Send + Sync {
-    /// What is told of a purchase that has just opened, or taken a step, to what it is now: nothing,
-    /// or one or more events in their order.
-    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent>;
+    /// The events of a purchase that has just opened or taken a step, in their order; there may be
+    /// none.
+    fn render(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent>;
 
-    /// What an account sends itself to see whether it arrives.
-    fn test(&self, endpoint: &store::Endpoint, at: Timestamp) -> RenderedEvent;
+    /// The event that an account sends itself to test an endpoint.
+    fn render_test(&self, endpoint: &store::Endpoint, at: Timestamp) -> RenderedEvent;
 
-    /// The names of all events there are.
-    fn events(&self) -> &'static [&'static str];
+    /// The names of all events.
+    fn event_names(&self) -> &'static [&'static str];
 }
 
-/// One event, in words.
+/// One event, as it will be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderedEvent {
-    /// Its name.
+    /// The event's name.
     pub event: &'static str,
     /// Counts from 1 within the purchase.
     pub sequence: u32,
-    /// What is sent: JSON.
+    /// The body: JSON.
     pub body: String,
 }
 
-/// The engine's part in it.
+/// What the engine knows of webhooks in memory.
 pub(crate) struct Webhooks {
     pub(crate) parts: Option<WebhookParts>,
-    endpoint_cache: EndpointCache,
-    arrivals: mpsc::Sender<Arrival>,
-    pub(crate) arrived: Mutex<Option<mpsc::Receiver<Arrival>>>,
-    /// Something is due that nobody has in hand.
+    pub(crate) endpoint_cache: EndpointCache,
+    pub(crate) queue_events: mpsc::Sender<QueueEvent>,
+    /// Until the worker takes it.
+    pub(crate) queue_receiver: Mutex<Option<mpsc::Receiver<QueueEvent>>>,
+    /// A webhook may be due that no node has leased.
     pub(crate) due: Notify,
     /// How many wait in memory.
     pub(crate) waiting: AtomicUsize,
@@ -61,110 +64,103 @@ pub(crate) struct Webhooks {
 
 impl Webhooks {
     pub(crate) fn new(parts: Option<WebhookParts>) -> Webhooks {
-        let (arrivals, arrived) = mpsc::channel(limits::WEBHOOKS_ARRIVING);
+        let (queue_events, queue_receiver) = mpsc::channel(limits::WEBHOOKS_ARRIVING);
         Webhooks {
             parts,
             endpoint_cache: EndpointCache::new(),
-            arrivals,
-            arrived: Mutex::new(Some(arrived)),
+            queue_events,
+            queue_receiver: Mutex::new(Some(queue_receiver)),
             due: Notify::new(),
             waiting: AtomicUsize::new(0),
         }
     }
-
-    pub(crate) const fn endpoint_cache(&self) -> &EndpointCache {
-        &self.endpoint_cache
-    }
-
-    pub(crate) const fn arrivals(&self) -> &mpsc::Sender<Arrival> {
-        &self.arrivals
-    }
 }
 
 impl Engine {
-    /// Adds to a step what it owes to the account's servers. A fault: it is not known whom, and the step
-    /// must not be taken.
+    /// Adds to a step the webhooks that report it. On a fault the receivers are unknown, and the
+    /// step must not be taken.
     pub(crate) fn enqueue_webhooks(&self, step: &mut Move) -> Result<(), Fault> {
         let purchase = &step.after;
         let Some(parts) = &self.inner.webhooks.parts else { return Ok(()) };
         if purchase.version > 1 && !purchase.state.is_final() {
             return Ok(());
         }
-        let book = self.cached_endpoints()?;
-        let told = book.told(purchase);
-        if told.is_empty() {
+        let endpoints = self.cached_endpoints()?;
+        let receivers = endpoints.receivers(purchase);
+        if receivers.is_empty() {
             return Ok(());
         }
-        let tales = parts.renderer.tell(purchase, book.success_event(purchase));
+        let events = parts.renderer.render(purchase, endpoints.success_event(purchase));
         let (now, at) = (self.now(), purchase.updated_at);
-        let mut owed = Vec::new();
-        for (entry, url) in told {
-            let wanted = tales.iter().filter(|tale| wants(&entry.endpoint, tale.event));
-            let first = wanted.clone().next().map_or(0, |tale| tale.sequence);
-            // Nothing can be before the first: it is taken up by this node, from memory.
+        let mut webhooks = Vec::new();
+        for (receiver, url) in receivers {
+            let wanted = events.iter().filter(|event| wants(&receiver.endpoint, event.event));
+            let first = wanted.clone().next().map_or(0, |event| event.sequence);
+            // No event can be pending before the first one: this node sends it, from memory.
             let is_in_hand = first == 1;
             let due = if is_in_hand { now.after(limits::WEBHOOK_LEASE) } else { now };
-            for tale in wanted {
-                let mut one = PendingWebhook {
-                    event: Cow::Borrowed(tale.event),
-                    sequence: tale.sequence,
-                    endpoint: entry.endpoint.id,
+            for event in wanted {
+                let mut webhook = PendingWebhook {
+                    event: Cow::Borrowed(event.event),
+                    sequence: event.sequence,
+                    endpoint: receiver.endpoint.id,
                     url: url.to_owned(),
-                    body: tale.body.clone(),
+                    body: event.body.clone(),
                     at,
                     due: Some(due),
                     is_in_hand,
                 };
-                if self.inner.webhooks.endpoint_cache.is_off(&destination(&purchase.key, &one)) {
-                    (one.due, one.is_in_hand) = (None, false);
+                let address = destination(&purchase.key, &webhook);
+                if self.inner.webhooks.endpoint_cache.is_off(&address) {
+                    (webhook.due, webhook.is_in_hand) = (None, false);
                 }
-                owed.push(Arc::new(one));
+                webhooks.push(Arc::new(webhook));
             }
         }
-        step.webhooks = owed;
+        step.webhooks = webhooks;
         Ok(())
     }
 
-    /// Takes up what a step owed, now that it is on record. What finds no room in memory is due when
-    /// its lease ends.
-    pub(crate) fn dispatch_webhooks(&self, key: PurchaseKey, owed: Vec<Arc<PendingWebhook>>) {
-        if owed.is_empty() || self.is_halted() {
+    /// Hands the webhooks of a committed step to the worker. Those that find no room in memory are
+    /// due when their lease ends.
+    pub(crate) fn dispatch_webhooks(&self, key: PurchaseKey, webhooks: Vec<Arc<PendingWebhook>>) {
+        if webhooks.is_empty() || self.is_halted() {
             return;
         }
-        let mut thread: Vec<DueWebhook> = Vec::new();
+        let mut series: Vec<DueWebhook> = Vec::new();
         let mut is_due = false;
-        for one in owed {
-            let Some(due) = one.due else { continue };
-            let goes_on = thread.last().is_some_and(|last| last.pending.endpoint == one.endpoint);
-            if !goes_on {
-                self.hand_over(std::mem::take(&mut thread));
-                if one.sequence != 1 {
+        for webhook in webhooks {
+            let Some(until) = webhook.due else { continue };
+            let continues =
+                series.last().is_some_and(|last| last.pending.endpoint == webhook.endpoint);
+            if !continues {
+                self.hand_over(std::mem::take(&mut series));
+                if webhook.sequence != 1 {
                     is_due = true;
                     continue;
                 }
             }
-            let pending_since = one.at;
-            let first = DueWebhook {
+            let (pending_since, pending) = (webhook.at, webhook);
+            series.push(DueWebhook {
                 key,
-                pending: one,
+                pending,
                 pending_since,
                 tries: 0,
                 refusals: 0,
                 epoch: 0,
-                until: due,
-            };
-            thread.push(first);
+                until,
+            });
         }
-        self.hand_over(thread);
+        self.hand_over(series);
         if is_due {
             self.inner.webhooks.due.notify_one();
         }
     }
 
-    fn hand_over(&self, thread: Vec<DueWebhook>) {
-        if !thread.is_empty() {
+    fn hand_over(&self, series: Vec<DueWebhook>) {
+        if !series.is_empty() {
             // Full: due when the lease ends.
-            let _ = self.inner.webhooks.arrivals.try_send(Arrival::Fresh(thread));
+            let _ = self.inner.webhooks.queue_events.try_send(QueueEvent::Committed(series));
         }
     }
 }

@@ -1,37 +1,37 @@
-//! How a webhook is signed: the Standard Webhooks, version 1, symmetric.
+//! The signature of a webhook: the Standard Webhooks specification, version 1, symmetric.
 //!
-//! Invariant: what is signed is what is sent, to the byte; a secret is in no log.
+//! Invariant: the signed bytes are the bytes that are sent; a secret is in no log.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::clock::{NoRandom, Random, Timestamp};
 use ring::hmac;
 
-/// Before a secret as people see it.
+/// The prefix of a secret that is shown to people.
 const PREFIX: &str = "whsec_";
 
-/// 256 random bits.
+/// A new secret: 256 random bits.
 pub(crate) fn fresh(random: &dyn Random) -> Result<[u8; 32], NoRandom> {
     let mut secret = [0; 32];
     random.fill(&mut secret)?;
     Ok(secret)
 }
 
-/// A secret as people see it.
+/// A secret as it is shown to people.
 pub(crate) fn shown(secret: &[u8]) -> String {
     format!("{PREFIX}{}", STANDARD.encode(secret))
 }
 
-/// What an endpoint's webhooks are signed with.
+/// The secrets that sign an endpoint's webhooks.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets {
     pub(crate) current: Option<Vec<u8>>,
-    /// Signs too, until then.
+    /// The replaced secret; it signs too, until then.
     pub(crate) old: Option<(Vec<u8>, Timestamp)>,
 }
 
 impl Secrets {
-    /// The header's value: a signature by each secret that counts now, the current one first; `None`
+    /// The value of the header: a signature by each valid secret, the current one first; `None`
     /// without a secret.
     pub(crate) fn sign(&self, id: &str, now: Timestamp, body: &str) -> Option<String> {
         let seconds = now.0.div_euclid(1_000_000);
@@ -54,9 +54,9 @@ impl Secrets {
 mod tests {
     use super::*;
 
-    /// The vector of the specification's own libraries.
+    /// The test vector of the specification's own libraries.
     #[test]
-    fn it_signs_as_the_specification_says() {
+    fn a_signature_is_that_of_the_specification() {
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let secrets = Secrets { current: Some(secret), old: None };
         let signed = secrets.sign(

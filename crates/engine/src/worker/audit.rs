@@ -1,23 +1,25 @@
-//! Looks now and then whether the books still add up; if not, nothing more is sold.
+//! The quick audit, at intervals: if the ledger does not balance, nothing more is sold.
+//!
+//! Not here: the audit itself (`store`), and how the process ends (`app`).
 
 use crate::{Engine, limits};
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
-    pub(super) async fn audit_now_and_then(self, stop: CancellationToken) {
+    pub(super) async fn audit_at_intervals(self, stop: CancellationToken) {
         loop {
-            // Looked at twice, because what it says ends the process.
-            let wrong = match self.look().await {
-                wrong if wrong.is_empty() => wrong,
-                _ => self.look().await,
+            // Audited twice, because a finding ends the process.
+            let found = match self.quick_audit().await {
+                found if found.is_empty() => found,
+                _ => self.quick_audit().await,
             };
-            if !wrong.is_empty() {
-                let says = wrong.join("; ");
+            if !found.is_empty() {
+                let says = found.join("; ");
                 tracing::error!(
                     says,
                     "the ledger does not balance: selling stops; run `saldo verify`"
                 );
-                self.inner.broken.send_replace(Some(says));
+                self.inner.audit_failure.send_replace(Some(says));
                 return;
             }
             tokio::select! {
@@ -27,10 +29,11 @@ impl Engine {
         }
     }
 
-    async fn look(&self) -> Vec<String> {
+    /// What is wrong, if anything. A ledger that cannot be read is not called wrong.
+    async fn quick_audit(&self) -> Vec<String> {
         let engine = self.clone();
         match tokio::task::spawn_blocking(move || engine.inner.store.quick_audit()).await {
-            Ok(Ok(wrong)) => wrong,
+            Ok(Ok(found)) => found,
             Ok(Err(fault)) => {
                 tracing::warn!(%fault, "the audit could not read the ledger");
                 Vec::new()

@@ -1,55 +1,58 @@
-//! What other nodes on the same database change is heeded here; what dead ones left is taken over.
+//! Applies what other nodes on the same database change, and takes over what dead nodes left.
 //!
-//! Not here: how it is heard of (the store's matter). Invariant: whatever is missed is read again a
+//! Not here: how changes are noticed (`store`). Invariant: a change that was missed is read again a
 //! second later.
 
-use crate::Engine;
+use crate::{Engine, limits};
 use store::{CatalogChanges, Change, DeadRun, Fault};
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
-    /// Heeds the others until it is stopped; ends at once where there are none.
+    /// Applies changes of other nodes until it is stopped; ends at once where there are none.
     pub(super) async fn watch_other_nodes(self, stop: CancellationToken) {
-        let Some(mut coming) = self.inner.store.catalog_changes() else { return };
-        let mut known = CatalogChanges::default();
+        let Some(mut changes) = self.inner.store.catalog_changes() else { return };
+        let mut applied = CatalogChanges::default();
         loop {
-            let news = coming.borrow_and_update().clone();
-            if let Err(fault) = self.heed(&known, &news).await {
-                tracing::warn!(%fault, "what other nodes did could not be read; it is read again");
+            let latest = changes.borrow_and_update().clone();
+            if let Err(fault) = self.apply_changes(&applied, &latest).await {
+                tracing::warn!(%fault, "changes of other nodes could not be read; read again soon");
             } else {
-                known = news;
+                applied = latest;
             }
             tokio::select! {
-                changed = coming.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(crate::limits::NEWS_AGAIN) => {}
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(limits::CHANGES_READ_EVERY) => {}
                 () = stop.cancelled() => return,
             }
         }
     }
 
-    async fn heed(&self, known: &CatalogChanges, news: &CatalogChanges) -> Result<(), Fault> {
-        if known.catalog != news.catalog {
+    async fn apply_changes(
+        &self,
+        applied: &CatalogChanges,
+        latest: &CatalogChanges,
+    ) -> Result<(), Fault> {
+        if applied.catalog != latest.catalog {
             self.reload()?;
         }
-        if known.halt != news.halt {
+        if applied.halt != latest.halt {
             self.read_halt()?;
         }
-        if !news.dead.is_empty() && known.dead != news.dead {
-            let runs: Vec<i64> = news.dead.iter().map(|dead| dead.run).collect();
+        if !latest.dead.is_empty() && applied.dead != latest.dead {
+            let runs: Vec<i64> = latest.dead.iter().map(|dead| dead.run).collect();
             tracing::warn!(
                 ?runs,
                 "nodes have not renewed their lease: what they left is taken over"
             );
-            self.take_over(news.dead.clone(), false).await?;
+            self.take_over(latest.dead.clone(), false).await?;
         }
         Ok(())
     }
 
-    /// Makes due what `dead` runs left; as the workers start, what this run wrote before too.
+    /// Makes due what `dead` runs left; at the start of the workers also what this run wrote
+    /// before.
     pub(super) async fn take_over(&self, dead: Vec<DeadRun>, is_start: bool) -> Result<(), Fault> {
-        let change = Change::TakeOver { dead, is_start, now: self.now() };
-        // Nothing in it can be denied: it needs nothing.
-        let _ = self.inner.store.write(change).await?;
+        self.commit(Change::TakeOver { dead, is_start, now: self.now() }).await?;
         self.inner.wake.notify_one();
         self.inner.webhooks.due.notify_one();
         Ok(())

@@ -1,48 +1,47 @@
-//! Tells devices what became of purchases: pushes of the outbox, one at a time each, again on trouble.
+//! Sends pushes: what became of a purchase, to each device of its account; failures are retried.
 //!
-//! A push may arrive twice (the app replaces the first by its tag), never about something that did
-//! not happen. Nothing of a purchase waits for it. Without a push service its lines are cleared.
+//! A push may arrive twice (the app replaces the first by its tag). No purchase waits for a push.
+//! Without a push service its rows are deleted unsent. Invariant: no push reports what did not
+//! happen.
 
 use crate::{Engine, PushParts, limits};
 use domain::clock::Timestamp;
 use domain::push::{Push, Pushed};
 use domain::refusal::Refusal;
 use domain::{Catalog, Purchase, State};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Done, DuePush, Fault, PushChange};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// While pushes are due, or every seat is taken, look again after this.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
-
-/// What an app is shown, in the words of the face that sold the purchase.
+/// What a device shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
-    /// In a few words.
+pub struct PushText {
+    /// A few words.
     pub title: String,
-    /// In a sentence.
+    /// One sentence.
     pub body: String,
-    /// For the app to read.
-    pub data: std::collections::BTreeMap<String, String>,
+    /// For the app, not shown.
+    pub data: BTreeMap<String, String>,
 }
 
-/// Renders what a device shows, in the words of the dialect that sold the purchase.
+/// Renders what a device shows, in the form of the dialect that sold the purchase.
 pub trait PushRenderer: Send + Sync {
-    /// What an app is shown when the purchase became `state`; `None`: nothing is sent.
-    fn words(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<Words>;
+    /// The text for a purchase that became `state`; `None`: nothing is sent.
+    fn render(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<PushText>;
 }
 
 impl Engine {
-    pub(super) async fn push_what_is_due(self, stop: CancellationToken) {
+    pub(super) async fn send_pushes(self, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
         while !stop.is_cancelled() {
-            let idle_wait = match self.take_pushes(&slots).await {
+            let idle_wait = match self.lease_pushes(&slots).await {
                 Ok(0) if slots.available_permits() > 0 => limits::SLEEP_MAX,
-                Ok(_) => LOOK_AGAIN,
+                Ok(_) => limits::SLEEP_MIN,
                 Err(fault) => {
-                    tracing::warn!(%fault, "no pushes could be taken");
+                    tracing::warn!(%fault, "no pushes could be leased");
                     limits::SLEEP_MAX
                 }
             };
@@ -53,7 +52,7 @@ impl Engine {
         }
     }
 
-    async fn take_pushes(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
+    async fn lease_pushes(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
         let now = self.now();
         if self.inner.store.next_push_due()?.is_none_or(|due| due > now) {
             return Ok(0);
@@ -62,16 +61,18 @@ impl Engine {
         if limit == 0 {
             return Ok(0);
         }
-        let claim = PushChange::Lease { now, lease: limits::LEASE, limit };
-        let Ok(Done::Pushes(due)) = self.inner.store.write(Change::Push(claim)).await? else {
-            return Ok(0);
-        };
+        let lease = Change::Push(PushChange::Lease { now, lease: limits::LEASE, limit });
+        let Ok(Done::Pushes(due)) = self.inner.store.write(lease).await? else { return Ok(0) };
         for push in &due {
             let Ok(slot) = slots.clone().acquire_owned().await else { break };
             let (engine, push) = (self.clone(), *push);
             self.inner.tasks.spawn(async move {
                 if let Err(fault) = engine.push(push).await {
-                    tracing::warn!(%fault, purchase = %push.key.id, "a push could not be noted; it is owed again when its lease ends");
+                    tracing::warn!(
+                        %fault,
+                        purchase = %push.key.id,
+                        "the result of a push could not be written; it is due again after its lease"
+                    );
                 }
                 drop(slot);
             });
@@ -79,10 +80,10 @@ impl Engine {
         Ok(due.len())
     }
 
-    /// One push: told, given up, or put off.
+    /// Sends one push; it ends as sent, given up, or put off.
     async fn push(&self, due: DuePush) -> Result<(), Fault> {
         let Some(parts) = &self.inner.push else { return self.end_push(due).await };
-        let Some(push) = self.compose(parts, &due)? else { return self.end_push(due).await };
+        let Some(push) = self.render_push(parts, &due)? else { return self.end_push(due).await };
         let pushed = tokio::time::timeout(limits::PUSH_WITHIN, parts.pusher.push(&push)).await;
         let pushed = pushed
             .unwrap_or_else(|_| Pushed::Later { reason: "no answer in time".into(), after: None });
@@ -101,25 +102,26 @@ impl Engine {
             }
             Pushed::Later { reason, after } => {
                 let until = self.now().after(again_after(due.tries).max(after.unwrap_or_default()));
-                if until >= due.at.after(limits::PUSH_WORTH) {
-                    tracing::warn!(%purchase, %device, reason, "a push is given up: it is news no more");
+                if until >= due.at.after(limits::PUSH_VALID_FOR) {
+                    tracing::warn!(%purchase, %device, reason, "a push is given up: it is too old");
                     return self.end_push(due).await;
                 }
-                tracing::info!(%purchase, %device, reason, tries = due.tries, "a push is tried again later");
+                let tries = due.tries;
+                tracing::info!(%purchase, %device, reason, tries, "a push is tried again later");
                 self.put_push_off(due, until).await
             }
         }
     }
 
-    /// What is pushed; `None` when the device or the words for it are gone.
-    fn compose(&self, parts: &PushParts, due: &DuePush) -> Result<Option<Push>, Fault> {
+    /// The push as it is sent; `None` if its device is gone, or the dialect sends nothing.
+    fn render_push(&self, parts: &PushParts, due: &DuePush) -> Result<Option<Push>, Fault> {
         let devices = self.devices_of(due.key.account)?;
         let Some(device) = devices.into_iter().find(|device| device.id == due.device) else {
             return Ok(None);
         };
-        let purchase = self.read_anew(&due.key)?;
-        let words = parts.renderer.words(&purchase, due.state, &self.catalog());
-        Ok(words.map(|Words { title, body, data }| Push {
+        let purchase = self.read_again(&due.key)?;
+        let text = parts.renderer.render(&purchase, due.state, &self.catalog());
+        Ok(text.map(|PushText { title, body, data }| Push {
             device_token: device.push_token,
             title,
             body,
@@ -129,24 +131,21 @@ impl Engine {
     }
 
     async fn end_push(&self, due: DuePush) -> Result<(), Fault> {
-        // Nothing in it can be denied: it needs nothing.
-        self.inner.store.write(Change::Push(PushChange::End(due))).await.map(|_| ())
+        self.commit(Change::Push(PushChange::End(due))).await
     }
 
     async fn put_push_off(&self, push: DuePush, until: Timestamp) -> Result<(), Fault> {
-        let change = Change::Push(PushChange::PutOff { push, until });
-        self.inner.store.write(change).await.map(|_| ())
+        self.commit(Change::Push(PushChange::PutOff { push, until })).await
     }
 
-    /// Tells every device of the account the purchase's last event once more.
+    /// Sends the purchase's last push again, to every device of the account.
     pub(crate) async fn push_again(&self, purchase: &Purchase) -> Result<(), Refusal> {
         let again = PushChange::Resend { key: purchase.key, at: self.now() };
-        let written = self.inner.store.write(Change::Push(again)).await;
-        written.map(|_| ()).map_err(|fault| self.unavailable(&fault))
+        self.or_unavailable(self.commit(Change::Push(again)).await)
     }
 }
 
-/// How long to wait before a push is tried again, after `tries` in vain.
+/// How long to wait before a push is tried again, after `tries` failures.
 const fn again_after(tries: u32) -> Duration {
     Duration::from_secs(match tries {
         0 => 10,

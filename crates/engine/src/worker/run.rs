@@ -1,4 +1,6 @@
-//! One job: what a purchase owes, done once more.
+//! One job: what an open purchase requires next.
+//!
+//! Invariant: a job runs only for the version of the purchase that it was leased for.
 
 use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
@@ -9,11 +11,11 @@ use domain::upstream::Outcome;
 use store::{Change, DueJob, Fault};
 
 impl Engine {
-    /// Does what the purchase owes, unless it has moved on since the job was claimed: then it owes
-    /// another job, which is due in its own time. Asking at once could ask about a submit that is
-    /// still on its way.
+    /// Does what the purchase requires, unless it has taken a step since the job was leased: then
+    /// it has another job, which is due at its own time. Asking at once could ask about a submit
+    /// that is still in flight.
     pub(crate) async fn run(&self, job: DueJob) -> Result<(), Fault> {
-        let purchase = self.read_anew(&job.key)?;
+        let purchase = self.read_again(&job.key)?;
         if purchase.version != job.version {
             return Ok(());
         }
@@ -21,34 +23,33 @@ impl Engine {
             return self.wait_for_resume(job).await;
         }
         let mut is_early = false;
-        let taken = match purchase.state {
+        let result = match purchase.state {
             State::Quoted | State::Awaiting => self.expire(purchase).await?,
             State::Held => return self.send(purchase).await,
             State::Sent | State::InDoubt | State::WithStaff => {
                 let asked = self.ask(purchase).await?;
                 is_early = asked.is_early;
-                asked.taken
+                asked.result
             }
-            // Its job went with its last step: somebody else was faster.
+            // Its last step has removed the job.
             State::Delivered | State::Failed | State::Rejected | State::Refunded => return Ok(()),
         };
-        match taken {
-            // The step has put the next job in place.
-            StepResult::Moved(purchase) if purchase.state == State::Held => {
+        match result {
+            // The step has written the next job.
+            StepResult::Stepped(purchase) if purchase.state == State::Held => {
                 self.send(purchase).await
             }
-            StepResult::Moved(_) => Ok(()),
-            StepResult::Stayed(purchase)
-            | StepResult::Never(purchase)
+            StepResult::Stepped(_) => Ok(()),
+            StepResult::Unchanged(purchase)
+            | StepResult::Impossible(purchase)
             | StepResult::Denied(purchase, _) => self.put_off(job, &purchase, is_early).await,
         }
     }
 
-    /// Looks again later; whoever ends the halt makes what is to be sent due at once.
+    /// Puts the job off. The end of the halt makes it due at once.
     async fn wait_for_resume(&self, job: DueJob) -> Result<(), Fault> {
         let until = self.now().after(limits::HALTED_JOB_WAITS);
-        // Nothing in it can be denied: it needs nothing.
-        self.inner.store.write(Change::PutOff { job, until }).await.map(|_| ())
+        self.commit(Change::PutOff { job, until }).await
     }
 
     async fn send(&self, purchase: Purchase) -> Result<(), Fault> {
@@ -60,36 +61,35 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks about the latest attempt, unless its submit is still out: then it is too early.
+    /// Asks about the latest attempt, unless its submit is still in flight: then it is too early.
     async fn ask(&self, purchase: Purchase) -> Result<Asked, Fault> {
-        if purchase.latest_attempt().is_some_and(|attempt| self.inner.in_flight.is_out(attempt)) {
-            return Ok(Asked { taken: StepResult::Stayed(purchase), is_early: true });
+        if purchase.latest_attempt().is_some_and(|attempt| self.inner.in_flight.is_open(attempt)) {
+            return Ok(Asked { result: StepResult::Unchanged(purchase), is_early: true });
         }
         let is_early = self.grace_left(&purchase).is_some_and(|left| !left.is_zero());
-        let outcome = self.enquire(&purchase).await;
         let attempt = purchase.attempts;
-        let taken = self.hear(purchase, attempt, &outcome, OutcomeSource::Enquiry).await?;
-        Ok(Asked { taken, is_early: is_early && outcome == Outcome::NotFound })
+        let outcome = self.enquire_about(&purchase, attempt).await;
+        let source = OutcomeSource::Enquiry;
+        let result = self.apply_outcome(purchase, attempt, &outcome, source).await?;
+        Ok(Asked { result, is_early: is_early && outcome == Outcome::NotFound })
     }
 
     async fn put_off(&self, job: DueJob, purchase: &Purchase, is_early: bool) -> Result<(), Fault> {
         let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries + 1 };
-        // Once its grace is over, "never received" is an answer: ask then, whatever the schedule. It may
-        // have ended since the upstream was asked.
+        // When the grace period is over, "never received" is an answer: then ask, whatever the
+        // schedule says. It may have ended since the upstream was asked.
         let wait = match self.grace_left(purchase) {
             Some(left) if is_early => ask_again_after(tries).min(left.max(limits::ASK_AGAIN_MIN)),
             Some(_) | None => ask_again_after(tries),
         };
         let until = self.now().after(wait);
-        // Nothing in it can be denied: it needs nothing.
-        let _ = self.inner.store.write(Change::PutOff { job, until }).await?;
-        Ok(())
+        self.commit(Change::PutOff { job, until }).await
     }
 }
 
-/// What an enquiry led to.
+/// The result of an enquiry.
 struct Asked {
-    taken: StepResult,
-    /// It was asked before the upstream's "never received" counts.
+    result: StepResult,
+    /// The upstream answered "never received" before that counts.
     is_early: bool,
 }

@@ -20,7 +20,7 @@ use domain::catalog::kind::ServiceType;
 use domain::catalog::product::{Beside, Product, ProductId};
 use domain::purchase::{CUSTOMER_MOBILE, ReferenceScope};
 use domain::{Catalog, Purchase, Refusal, State as PurchaseState};
-use engine::{Caller, Delivery, Page, PurchaseRequest};
+use engine::{Caller, DeliveryDetails, Page, PurchaseRequest};
 use http::Uri;
 
 /// The scope of the payments' references.
@@ -214,7 +214,7 @@ fn product_of<'c>(payment: &Purchase, catalog: &'c Catalog) -> Option<&'c Produc
 
 fn transaction<'a>(
     payment: &'a Purchase,
-    delivery: &'a Delivery,
+    delivery: &'a DeliveryDetails,
     catalog: &'a Catalog,
 ) -> response::Transaction<'a> {
     let product = product_of(payment, catalog).map(|product| response::BoughtProduct {
@@ -228,7 +228,7 @@ fn transaction<'a>(
 /// Tokens and receipt of a delivered payment; empty for any other.
 fn delivery_view<'a>(
     payment: &Purchase,
-    delivery: &'a Delivery,
+    delivery: &'a DeliveryDetails,
     catalog: &Catalog,
 ) -> response::DeliveryView<'a> {
     if payment.state != PurchaseState::Delivered {

@@ -12,7 +12,7 @@ use crate::extract::answer::Answer;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::refusal::{FieldError, Refusal};
-use engine::{LogIn, SignUp};
+use engine::{LogInForm, SignUpForm};
 
 /// The engine's names of fields, and their names in the body of a log-in.
 const LOG_IN_NAMES: [(&str, &str); 2] = [("email", "username"), ("push_token", "fcmToken")];
@@ -35,9 +35,9 @@ pub(in super::super) async fn authenticate(
 ) -> Response {
     let from = anonymous.from;
     let work = async {
-        let request::LogIn { username, password, fcm_token, environment } =
+        let request::LogInForm { username, password, fcm_token, environment } =
             parse_body(request, request::log_in).await?;
-        let log_in = LogIn {
+        let log_in = LogInForm {
             email: &username,
             password: &password,
             push_token: &fcm_token,
@@ -73,7 +73,7 @@ pub(in super::super) async fn register(
     let work = async {
         let registration = parse_body(request, request::registration).await?;
         let request::Registration { email, password, name, mobile } = &registration;
-        api.engine.sign_up(SignUp { email, mobile, password, name, from }).await?;
+        api.engine.sign_up(SignUpForm { email, mobile, password, name, from }).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
     };
     anonymous.respond(&api, "register", work).await

@@ -59,7 +59,7 @@ pub(in super::super) struct Auth {
 
 /// The body of `POST authenticate/customers`.
 #[derive(Clone)]
-pub(in super::super) struct LogIn {
+pub(in super::super) struct LogInForm {
     /// The login's e-mail address, unverified.
     pub username: String,
     /// The password, unverified.
@@ -134,13 +134,18 @@ pub(in super::super) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFiel
 }
 
 /// Parses the body of `POST authenticate/customers`.
-pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
+pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogInForm, InvalidFields> {
     parse(fields, |reader| {
         let username = required_line(reader, &USERNAME, USERNAME_CHARS_MAX);
         let password = password(reader, &PASSWORD);
         let fcm_token = fcm_token(reader);
         let environment = environment(reader)?;
-        Ok(LogIn { username: username?, password: password?, fcm_token: fcm_token?, environment })
+        Ok(LogInForm {
+            username: username?,
+            password: password?,
+            fcm_token: fcm_token?,
+            environment,
+        })
     })
 }
 

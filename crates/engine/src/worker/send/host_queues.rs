@@ -1,57 +1,66 @@
-//! Webhooks in hand that wait for their turn: a line for each host, so that a slow or dead one holds
-//! up nobody else.
+//! A queue of webhooks for each host, so that a slow or dead host delays no other.
 //!
-//! Pure: told what arrives, what comes back and what time it is. Invariant: a host that has not
-//! shown that it wants what it gets is sent one at a time and at most sixty a minute, whoever asks.
+//! Pure: it is given what arrives, what is done, and the time. Invariant: a host that has not
+//! accepted enough webhooks yet is sent one at a time and at most sixty a minute, whoever the
+//! accounts are.
 
+use super::WebhookSeries;
 use crate::limits;
+use crate::rate::Window;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-use store::DueWebhook;
 
-/// Webhooks of one purchase for one endpoint, in their order.
-pub(crate) type Thread = Vec<DueWebhook>;
-
-/// All lines.
+/// The queues of all hosts.
 #[derive(Default)]
 pub(super) struct HostQueues {
-    lines: HashMap<String, Line>,
-    /// Hosts whose line may have somebody to send.
+    queues: HashMap<String, HostQueue>,
+    /// Hosts whose queue may have a series to send, in turn.
     ready: VecDeque<String>,
     waiting: usize,
-    out: usize,
+    in_flight: usize,
 }
 
-#[derive(Default)]
-struct Line {
-    queue: VecDeque<Thread>,
-    out: usize,
+struct HostQueue {
+    waiting: VecDeque<WebhookSeries>,
+    in_flight: usize,
     is_ready: bool,
     is_trusted: bool,
-    taken: u32,
+    accepted: u32,
     failed_in_row: u32,
-    /// When something was sent there within the last minute; kept for hosts that are not trusted.
-    sent_at: VecDeque<Duration>,
+    /// Webhooks sent within the last minute; not counted for trusted hosts.
+    sent: Window,
 }
 
-/// How it went with what was sent to a host.
+/// How many webhooks of a series were accepted, and how many tries failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Went {
-    pub(super) taken: u32,
+pub(crate) struct SeriesCounts {
+    pub(super) accepted: u32,
     pub(super) failed: u32,
 }
 
-/// A line that has no room.
+/// A series that found no room in its queue.
 #[derive(Debug)]
-pub(super) struct Full {
-    pub(super) thread: Thread,
-    /// Whether the host answers nothing but failures.
+pub(super) struct QueueFull {
+    pub(super) series: WebhookSeries,
+    /// Whether the host only fails.
     pub(super) is_failing: bool,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-impl Line {
+impl HostQueue {
+    const fn new() -> HostQueue {
+        HostQueue {
+            waiting: VecDeque::new(),
+            in_flight: 0,
+            is_ready: false,
+            is_trusted: false,
+            accepted: 0,
+            failed_in_row: 0,
+            sent: Window::new(MINUTE),
+        }
+    }
+
     const fn is_failing(&self) -> bool {
         self.failed_in_row >= limits::FAILURES_UNTIL_ALONE
     }
@@ -60,104 +69,103 @@ impl Line {
         if self.is_trusted && !self.is_failing() { limits::WEBHOOKS_AT_ONCE_TO_HOST } else { 1 }
     }
 
-    /// Whether as many more may be sent this minute.
+    /// Whether so many more may be sent this minute.
     fn is_within_rate(&mut self, count: usize, now: Duration) -> bool {
-        while self.sent_at.front().is_some_and(|at| *at + MINUTE <= now) {
-            self.sent_at.pop_front();
-        }
-        self.is_trusted || self.sent_at.len() + count <= limits::WEBHOOKS_A_MINUTE_UNTRUSTED
+        let sent = self.sent.count(now);
+        self.is_trusted || sent + count <= limits::WEBHOOKS_A_MINUTE_UNTRUSTED
     }
 
-    /// The next thread, if one may go.
-    fn next(&mut self, now: Duration) -> Option<Thread> {
-        let count = self.queue.front()?.len();
-        if self.out >= self.slots() || !self.is_within_rate(count, now) {
+    /// The next series, if one may be sent.
+    fn next(&mut self, now: Duration) -> Option<WebhookSeries> {
+        let count = self.waiting.front()?.len();
+        if self.in_flight >= self.slots() || !self.is_within_rate(count, now) {
             return None;
         }
         if !self.is_trusted {
-            self.sent_at.extend(std::iter::repeat_n(now, count));
+            self.sent.add(count, now);
         }
-        self.out += 1;
-        self.queue.pop_front()
+        self.in_flight += 1;
+        self.waiting.pop_front()
     }
 
     fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.out == 0
+        self.waiting.is_empty() && self.in_flight == 0
     }
 }
 
 impl HostQueues {
-    /// How many threads wait.
+    /// How many series wait.
     pub(super) const fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Puts a thread into its host's line.
-    pub(super) fn arrive(
+    /// Puts a series into its host's queue.
+    pub(super) fn enqueue(
         &mut self,
         host: String,
-        thread: Thread,
+        series: WebhookSeries,
         is_trusted: bool,
-    ) -> Result<(), Full> {
-        let line = self.lines.entry(host.clone()).or_default();
-        line.is_trusted |= is_trusted;
+    ) -> Result<(), QueueFull> {
+        let queue = self.queues.entry(host.clone()).or_insert_with(HostQueue::new);
+        queue.is_trusted |= is_trusted;
         let has_room = self.waiting < limits::WEBHOOKS_WAITING
-            && line.queue.len() < limits::WEBHOOKS_WAITING_FOR_HOST;
+            && queue.waiting.len() < limits::WEBHOOKS_WAITING_FOR_HOST;
         if !has_room {
-            return Err(Full { thread, is_failing: line.is_failing() });
+            return Err(QueueFull { series, is_failing: queue.is_failing() });
         }
-        line.queue.push_back(thread);
+        queue.waiting.push_back(series);
         self.waiting += 1;
-        if !line.is_ready {
-            line.is_ready = true;
+        if !queue.is_ready {
+            queue.is_ready = true;
             self.ready.push_back(host);
         }
         Ok(())
     }
 
-    /// Who goes next: hosts in turn.
-    pub(super) fn next(&mut self, now: Duration) -> Option<(String, Thread)> {
-        while self.out < limits::WEBHOOKS_AT_ONCE {
+    /// The next series to send; hosts take turns.
+    pub(super) fn next(&mut self, now: Duration) -> Option<(String, WebhookSeries)> {
+        while self.in_flight < limits::WEBHOOKS_AT_ONCE {
             let host = self.ready.pop_front()?;
-            let Some(line) = self.lines.get_mut(&host) else { continue };
-            let Some(thread) = line.next(now) else {
-                line.is_ready = false;
+            let Some(queue) = self.queues.get_mut(&host) else { continue };
+            let Some(series) = queue.next(now) else {
+                queue.is_ready = false;
                 continue;
             };
             self.ready.push_back(host.clone());
             self.waiting -= 1;
-            self.out += 1;
-            return Some((host, thread));
+            self.in_flight += 1;
+            return Some((host, series));
         }
         None
     }
 
-    /// Somebody is back from a host. Answers whether the host is trusted from now on.
-    pub(super) fn back(&mut self, host: &str, went: Went) -> bool {
-        self.out -= 1;
-        let Some(line) = self.lines.get_mut(host) else { return false };
-        line.out -= 1;
-        line.taken = line.taken.saturating_add(went.taken);
-        line.failed_in_row = if went.taken > 0 { 0 } else { line.failed_in_row + went.failed };
-        let is_new = !line.is_trusted && line.taken >= limits::TAKEN_UNTIL_TRUSTED;
-        line.is_trusted |= is_new;
-        if !line.queue.is_empty() && !line.is_ready {
-            line.is_ready = true;
+    /// A series was sent. Answers whether its host is trusted from now on.
+    pub(super) fn finish(&mut self, host: &str, counts: SeriesCounts) -> bool {
+        self.in_flight -= 1;
+        let Some(queue) = self.queues.get_mut(host) else { return false };
+        queue.in_flight -= 1;
+        queue.accepted = queue.accepted.saturating_add(counts.accepted);
+        let failed_in_row = queue.failed_in_row + counts.failed;
+        queue.failed_in_row = if counts.accepted > 0 { 0 } else { failed_in_row };
+        let is_new = !queue.is_trusted && queue.accepted >= limits::ACCEPTED_UNTIL_TRUSTED;
+        queue.is_trusted |= is_new;
+        if !queue.waiting.is_empty() && !queue.is_ready {
+            queue.is_ready = true;
             self.ready.push_back(host.to_owned());
         }
         is_new
     }
 
-    /// Now and then: lines that waited for their minute may go on, idle ones are forgotten.
+    /// Once a second: queues that waited for their minute become ready, idle ones are forgotten.
     pub(super) fn tick(&mut self, now: Duration) {
-        let is_crowded = self.lines.len() > limits::HOSTS_KNOWN;
-        self.lines.retain(|_, line| {
-            let is_settled = line.is_within_rate(limits::WEBHOOKS_A_MINUTE_UNTRUSTED, now);
-            !line.is_idle() || !(is_crowded || (is_settled && line.failed_in_row == 0))
+        let is_crowded = self.queues.len() > limits::HOSTS_KNOWN;
+        self.queues.retain(|_, queue| {
+            let is_settled = queue.is_within_rate(limits::WEBHOOKS_A_MINUTE_UNTRUSTED, now);
+            !queue.is_idle() || !(is_crowded || (is_settled && queue.failed_in_row == 0))
         });
-        for (host, line) in &mut self.lines {
-            if !line.queue.is_empty() && !line.is_ready {
-                line.is_ready = true;
+        for (host, queue) in &mut self.queues {
+            if !queue.waiting.is_empty() && !queue.is_ready {
+                queue.is_ready = true;
                 self.ready.push_back(host.clone());
             }
         }

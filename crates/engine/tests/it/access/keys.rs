@@ -10,7 +10,7 @@ use std::time::Duration;
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
 async fn enter(world: &World, open: &str, secret: &str) -> AccessResult {
-    world.engine.enter(Some(open), Some(secret), HERE).await
+    world.engine.authenticate(Some(open), Some(secret), HERE).await
 }
 
 /// The key pair of another merchant: its secret is well-formed, and wrong for any other key.
@@ -60,7 +60,7 @@ async fn every_invalid_pair_gets_the_same_refusal() {
     for (open, secret) in
         [(None, None), (Some(live.open.as_str()), None), (Some(""), Some("")), (None, Some("x"))]
     {
-        let access = world.engine.enter(open, secret, HERE).await;
+        let access = world.engine.authenticate(open, secret, HERE).await;
         assert_eq!(access.caller.unwrap_err(), Refusal::KeysMissing);
     }
 }

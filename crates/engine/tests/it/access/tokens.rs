@@ -5,7 +5,7 @@
 use crate::world::*;
 use domain::account::{Environment, Role};
 use domain::{Clock as _, Refusal};
-use engine::{LogIn, NewAccount};
+use engine::{LogInForm, NewAccount};
 use ring::{hkdf, hmac};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -281,13 +281,13 @@ async fn forged_tokens_are_refused() {
     let world = world().await;
     let new =
         NewAccount { role: Role::Customer, name: "Anna", subscription: None, currencies: &[] };
-    let mut setup = world.engine.founding();
+    let mut setup = world.engine.account_setup();
     let account = setup.account(&new).unwrap();
     setup.user(account, EMAIL, "owner", PASSWORD).await.unwrap();
     setup.commit().await.unwrap();
     let from = IpAddr::from([192, 0, 2, 1]);
     let environment = Environment::Live;
-    let request = LogIn { email: EMAIL, password: PASSWORD, push_token: "", environment, from };
+    let request = LogInForm { email: EMAIL, password: PASSWORD, push_token: "", environment, from };
     let good = world.engine.log_in(request).await.unwrap().text;
     let segments: Vec<&str> = good.split('.').collect();
     let decoded = |n: usize| URL_SAFE_NO_PAD.decode(segments[n]).unwrap();
@@ -300,7 +300,7 @@ async fn forged_tokens_are_refused() {
     assert_eq!(String::from_utf8(decoded(0)).unwrap(), forger.valid_header());
     assert_eq!(forger.claims["exp"], json!(forger.now_s + 3600));
     // The forger's signatures are right: valid claims that it signs are accepted.
-    let enter = async |token: &str| world.engine.enter_with_token(Some(token)).await.caller;
+    let enter = async |token: &str| world.engine.authenticate_token(Some(token)).await.caller;
     assert!(enter(&good).await.is_ok());
     assert!(enter(&forger.with_claims(&forger.claims.to_string())).await.is_ok());
     let next = forger

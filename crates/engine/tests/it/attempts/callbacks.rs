@@ -4,7 +4,7 @@
 use crate::world::*;
 use domain::purchase::lifecycle::State;
 use domain::upstream::{Callback, Outcome};
-use engine::Called;
+use engine::CallbackResult;
 use std::time::Duration;
 
 fn callback(text: &str) -> Callback {
@@ -18,11 +18,11 @@ async fn a_callback_triggers_an_enquiry_and_decides_nothing() {
     let id = world.buy("R1", TO_A).await.key.id;
     let genuine = callback(&format!("genuine S{id}-1 delivered. Your balance is 5 TAKA."));
     // The enquiry does not confirm it: nothing changes.
-    assert_eq!(world.engine.call_back("a", &genuine).await, Called::Heard);
+    assert_eq!(world.engine.receive_callback("a", &genuine).await, CallbackResult::Accepted);
     until(|| world.a.count(Call::Enquire) == 1).await;
     assert_eq!(world.state(id), State::InDoubt);
     world.a.answers(unknown(), delivered());
-    assert_eq!(world.engine.call_back("a", &genuine).await, Called::Heard);
+    assert_eq!(world.engine.receive_callback("a", &genuine).await, CallbackResult::Accepted);
     until(|| world.state(id) == State::Delivered).await;
     let history = world.engine.history(id).unwrap().unwrap();
     let kept: Vec<_> = history.evidence.iter().filter(|e| e.word == "callback").collect();
@@ -30,7 +30,7 @@ async fn a_callback_triggers_an_enquiry_and_decides_nothing() {
     assert_eq!(kept[0].text.as_deref(), Some("delivered."));
     // A reversal, which the enquiry confirms.
     world.a.answers(unknown(), reversed());
-    world.engine.call_back("a", &callback(&format!("genuine S{id}-1 reversed"))).await;
+    world.engine.receive_callback("a", &callback(&format!("genuine S{id}-1 reversed"))).await;
     until(|| world.state(id) == State::Refunded).await;
     world.assert_sound().await;
 }
@@ -41,14 +41,21 @@ async fn a_forged_callback_changes_nothing() {
     world.a.answers(unknown(), delivered());
     let id = world.buy("R1", TO_A).await.key.id;
     let before = world.summary(id);
-    let call = async |name: &str, text: &str| world.engine.call_back(name, &callback(text)).await;
-    assert_eq!(call("a", &format!("forged S{id}-1 delivered")).await, Called::Forged);
-    assert_eq!(call("c", &format!("genuine S{id}-1 delivered")).await, Called::Unknown);
-    assert_eq!(call("nobody", &format!("genuine S{id}-1 delivered")).await, Called::Unknown);
+    let call =
+        async |name: &str, text: &str| world.engine.receive_callback(name, &callback(text)).await;
+    assert_eq!(call("a", &format!("forged S{id}-1 delivered")).await, CallbackResult::Forged);
+    assert_eq!(
+        call("c", &format!("genuine S{id}-1 delivered")).await,
+        CallbackResult::UnknownUpstream
+    );
+    assert_eq!(
+        call("nobody", &format!("genuine S{id}-1 delivered")).await,
+        CallbackResult::UnknownUpstream
+    );
     // Genuine, but about attempts that this upstream never had.
-    assert_eq!(call("b", &format!("genuine S{id}-1 delivered")).await, Called::Heard);
-    assert_eq!(call("a", &format!("genuine S{id}-2 delivered")).await, Called::Heard);
-    assert_eq!(call("a", "genuine S99-1 delivered").await, Called::Heard);
+    assert_eq!(call("b", &format!("genuine S{id}-1 delivered")).await, CallbackResult::Accepted);
+    assert_eq!(call("a", &format!("genuine S{id}-2 delivered")).await, CallbackResult::Accepted);
+    assert_eq!(call("a", "genuine S99-1 delivered").await, CallbackResult::Accepted);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!((world.summary(id), world.a.count(Call::Enquire)), (before, 0));
     world.assert_sound().await;
@@ -60,7 +67,10 @@ async fn the_number_of_stored_callbacks_is_bounded() {
     world.a.answers(unknown(), Outcome::Accepted { reference: None });
     let id = world.buy("R1", TO_A).await.key.id;
     for n in 0..100 {
-        world.engine.call_back("a", &callback(&format!("genuine S{id}-1 working {n}"))).await;
+        world
+            .engine
+            .receive_callback("a", &callback(&format!("genuine S{id}-1 working {n}")))
+            .await;
     }
     let history = world.engine.history(id).unwrap().unwrap();
     assert!(history.evidence.len() <= 60, "{}", history.evidence.len());

@@ -12,7 +12,7 @@ use domain::purchase::{Purchase, ReferenceScope};
 use domain::push::{Push, Pushed, Pusher};
 use domain::upstream::BoxFuture;
 use domain::{Catalog, Environment};
-use engine::{BookingNote, Caller, LogIn, PurchaseRequest, PushParts, PushRenderer, Words};
+use engine::{BookingNote, Caller, LogInForm, PurchaseRequest, PushParts, PushRenderer, PushText};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -51,9 +51,9 @@ impl Pusher for ScriptedPusher {
 struct PlainRenderer;
 
 impl PushRenderer for PlainRenderer {
-    fn words(&self, purchase: &Purchase, state: State, _: &Catalog) -> Option<Words> {
+    fn render(&self, purchase: &Purchase, state: State, _: &Catalog) -> Option<PushText> {
         let (title, body) = (state.code().to_owned(), purchase.reference.clone());
-        Some(Words { title, body, data: BTreeMap::new() })
+        Some(PushText { title, body, data: BTreeMap::new() })
     }
 }
 
@@ -71,13 +71,13 @@ async fn anna(phones: &[&str], pusher: &Arc<ScriptedPusher>) -> (World, Caller) 
     }
     let caller = caller.unwrap();
     let note = BookingNote { reference: "in", by: "rahim", note: "" };
-    let place = (caller.account, caller.environment);
-    world.engine.fund(Reason::Deposit, place, bdt(START), note).await.unwrap();
+    let (account, environment) = (caller.account, caller.environment);
+    world.engine.fund(Reason::Deposit, account, environment, bdt(START), note).await.unwrap();
     (world, caller)
 }
 
 async fn log_in(world: &World, push_token: &str) -> Caller {
-    let request = LogIn {
+    let request = LogInForm {
         email: ANNA,
         password: PASSWORD,
         push_token,
@@ -85,7 +85,7 @@ async fn log_in(world: &World, push_token: &str) -> Caller {
         from: IpAddr::from([192, 0, 2, 1]),
     };
     let token = world.engine.log_in(request).await.unwrap();
-    world.engine.enter_with_token(Some(&token.text)).await.caller.unwrap()
+    world.engine.authenticate_token(Some(&token.text)).await.caller.unwrap()
 }
 
 async fn buy(world: &World, caller: Caller, reference: &str) -> Purchase {
@@ -211,9 +211,9 @@ async fn without_a_push_service_no_push_stays_pending() {
          SELECT 1, account_id, id, {mark}, {sealed}, 0 FROM users WHERE account_id = {account}"
     ));
     let caller = Caller { account, key: None, plan: None, ..world.caller() };
-    let place = (account, caller.environment);
+    let environment = caller.environment;
     let note = BookingNote { reference: "in", by: "rahim", note: "" };
-    world.engine.fund(Reason::Deposit, place, bdt(START), note).await.unwrap();
+    world.engine.fund(Reason::Deposit, account, environment, bdt(START), note).await.unwrap();
     buy(&world, caller, "R1").await;
     assert_eq!(pending(&world), 1);
     world.work_until(|| pending(&world) == 0).await;

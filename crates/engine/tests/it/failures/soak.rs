@@ -54,9 +54,9 @@ fn unreliable(upstream: &ScriptedUpstream) -> Arc<Mutex<UpstreamLedger>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_replies_are_never_refunded_nor_sent_again() {
     let world = Arc::new(world().await);
-    let place = (world.merchant, Environment::Live);
+    let (account, environment) = (world.merchant, Environment::Live);
     let note = BookingNote { reference: "more", by: "rahim", note: "soak" };
-    world.engine.fund(Reason::Deposit, place, bdt(10_000_000), note).await.unwrap();
+    world.engine.fund(Reason::Deposit, account, environment, bdt(10_000_000), note).await.unwrap();
     let ledger = unreliable(&world.a);
     let is_credited = |purchase: &Purchase| {
         ledger.lock().unwrap().credited.contains(&purchase.latest_attempt().unwrap())

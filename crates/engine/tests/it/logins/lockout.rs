@@ -81,7 +81,7 @@ async fn valid_passwords_are_limited_too() {
     }
     let wait = Refusal::TooFast { retry_after_s: 60 };
     assert_eq!(log_in(engine, PASSWORD, at(10)).await, Err(wait.clone()));
-    let mut setup = engine.founding();
+    let mut setup = engine.account_setup();
     for n in 0..4 {
         let new =
             NewAccount { role: Role::Customer, name: "N", subscription: None, currencies: &[] };

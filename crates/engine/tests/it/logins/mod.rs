@@ -10,7 +10,7 @@ use domain::account::{AccountId, Environment};
 use domain::mail::{Mail, Mailer};
 use domain::money::Currency;
 use domain::upstream::BoxFuture;
-use engine::{Caller, Engine, LogIn, PushParts, SignUp};
+use engine::{Caller, Engine, LogInForm, PushParts, SignUpForm};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -82,13 +82,19 @@ pub async fn with_anna(push: Option<PushParts>) -> (World, Arc<TestMailer>) {
 }
 
 async fn sign_up(engine: &Engine, email: &str, from: IpAddr) -> Result<(), Refusal> {
-    let form = SignUp { email, mobile: "0771234567", password: PASSWORD, name: "Anna Moyo", from };
+    let form =
+        SignUpForm { email, mobile: "0771234567", password: PASSWORD, name: "Anna Moyo", from };
     engine.sign_up(form).await
 }
 
 /// A request to log in; an empty push token for none.
-fn request<'a>(email: &'a str, password: &'a str, push_token: &'a str, from: IpAddr) -> LogIn<'a> {
-    LogIn { email, password, push_token, environment: Environment::Live, from }
+fn request<'a>(
+    email: &'a str,
+    password: &'a str,
+    push_token: &'a str,
+    from: IpAddr,
+) -> LogInForm<'a> {
+    LogInForm { email, password, push_token, environment: Environment::Live, from }
 }
 
 async fn log_in(engine: &Engine, password: &str, from: IpAddr) -> Result<String, Refusal> {
@@ -96,5 +102,5 @@ async fn log_in(engine: &Engine, password: &str, from: IpAddr) -> Result<String,
 }
 
 async fn enter(engine: &Engine, token: &str) -> Result<Caller, Refusal> {
-    engine.enter_with_token(Some(token)).await.caller
+    engine.authenticate_token(Some(token)).await.caller
 }

@@ -48,7 +48,7 @@ async fn a_new_password_ends_every_session() {
 async fn only_customers_log_in_here() {
     let (world, _) = with_anna(None).await;
     let engine = &world.engine;
-    let mut setup = engine.founding();
+    let mut setup = engine.account_setup();
     setup.user(AccountId(1), "Staff@example.org", "admin", PASSWORD).await.unwrap();
     setup.user(world.merchant, "shop@example.org", "owner", PASSWORD).await.unwrap();
     setup.commit().await.unwrap();
@@ -149,7 +149,7 @@ async fn the_rate_is_counted_by_account() {
     for _ in 0..100 {
         assert_eq!(enter(engine, "x").await, Err(Refusal::TokenInvalid));
     }
-    let none = engine.enter_with_token(None).await.caller;
+    let none = engine.authenticate_token(None).await.caller;
     assert_eq!(none, Err(Refusal::TokenInvalid));
 }
 

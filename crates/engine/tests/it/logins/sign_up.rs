@@ -25,11 +25,12 @@ async fn from_sign_up_to_log_out() {
     assert_eq!(wallets.len(), 4, "two currencies, two environments");
 
     for environment in Environment::ALL {
-        let request = LogIn { environment, ..request("ANNA@Example.org ", PASSWORD, PUSH, at(1)) };
+        let request =
+            LogInForm { environment, ..request("ANNA@Example.org ", PASSWORD, PUSH, at(1)) };
         let token = engine.log_in(request).await.unwrap();
         assert_eq!(token.expires_in_s, 3600);
         assert_eq!(format!("{token:?}"), "AccessToken { expires_in_s: 3600, .. }");
-        let access = engine.enter_with_token(Some(&token.text)).await;
+        let access = engine.authenticate_token(Some(&token.text)).await;
         let caller = access.caller.unwrap();
         assert_eq!((caller.account, caller.environment), (user.account, environment));
         assert_eq!((caller.key, caller.plan), (None, None));
@@ -63,7 +64,7 @@ async fn a_sign_up_does_not_reveal_who_has_an_account() {
 #[tokio::test]
 async fn wrong_fields_are_named_and_nothing_is_sent() {
     let (world, mailer) = world_with_mailer(None).await;
-    let form = SignUp { email: "x", mobile: "1", password: "short", name: "", from: at(1) };
+    let form = SignUpForm { email: "x", mobile: "1", password: "short", name: "", from: at(1) };
     let Err(Refusal::Invalid(errors)) = world.engine.sign_up(form).await else { panic!() };
     let fields: Vec<_> = errors.iter().map(|e| e.field).collect();
     assert_eq!(fields, ["email", "mobile", "password"]);
@@ -111,7 +112,7 @@ async fn other_clients_cannot_invalidate_a_code() {
         Err(Refusal::CodeInvalid),
         "no tries left for that network"
     );
-    let form = SignUp { email: ANNA, mobile: "", password: NEW, name: "", from: at(66) };
+    let form = SignUpForm { email: ANNA, mobile: "", password: NEW, name: "", from: at(66) };
     for n in 0..2 {
         engine.sign_up(form).await.unwrap();
         mailer.code(2 + n).await;
@@ -207,14 +208,14 @@ async fn an_address_has_one_login() {
     let code = mailer.code(1).await;
     let new =
         NewAccount { role: Role::Customer, name: "Other", subscription: None, currencies: &[] };
-    let mut setup = engine.founding();
+    let mut setup = engine.account_setup();
     let account = setup.account(&new).unwrap();
     setup.user(account, "ANNA@example.org", "owner", NEW).await.unwrap();
     setup.commit().await.unwrap();
     let late = engine.confirm_sign_up(ANNA, &code, PASSWORD, &[], at(1)).await;
     assert_eq!(late, Err(Refusal::CodeInvalid));
     assert!(log_in(engine, NEW, at(1)).await.is_ok());
-    let mut setup = engine.founding();
+    let mut setup = engine.account_setup();
     setup.user(account, " Anna@EXAMPLE.org", "owner", NEW).await.unwrap();
     assert!(setup.commit().await.is_err(), "twice the same address");
 }
@@ -227,7 +228,7 @@ async fn nobody_confirms_another_persons_password() {
     sign_up(&world.engine, ANNA, at(1)).await.unwrap();
     mailer.code(1).await;
     let password = "another person's password";
-    let form = SignUp { email: ANNA, mobile: "", password, name: "", from: at(66) };
+    let form = SignUpForm { email: ANNA, mobile: "", password, name: "", from: at(66) };
     world.engine.sign_up(form).await.unwrap();
     let newer = mailer.code(2).await;
     let confirmed = world.engine.confirm_sign_up(ANNA, &newer, PASSWORD, &[], at(1)).await;

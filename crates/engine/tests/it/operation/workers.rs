@@ -112,10 +112,10 @@ async fn staff_book_a_deposit_once() {
     use domain::ledger::journal::Reason;
     use domain::refusal::Refusal;
     let world = world().await;
-    let place = (world.merchant, Environment::Live);
+    let (account, environment) = (world.merchant, Environment::Live);
     let fund = async |reason, minor, reference| {
         let note = engine::BookingNote { reference, by: "rahim", note: "bank" };
-        world.engine.fund(reason, place, bdt(minor), note).await
+        world.engine.fund(reason, account, environment, bdt(minor), note).await
     };
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Ok(bdt(START + 500)));
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Err(Refusal::ReferenceKnown(None)));

@@ -81,8 +81,8 @@ async fn without_enough_money_the_quote_stays_open() {
     assert_eq!(short, Refusal::Short { available: bdt(START) });
     assert_eq!((world.state(quote.key.id), world.a.count(Call::Submit)), (State::Quoted, 0));
     let note = BookingNote { reference: "more", by: "rahim", note: "paid in" };
-    let place = (world.merchant, caller.environment);
-    world.engine.fund(Reason::Deposit, place, bdt(FEE), note).await.unwrap();
+    let (account, environment) = (world.merchant, caller.environment);
+    world.engine.fund(Reason::Deposit, account, environment, bdt(FEE), note).await.unwrap();
     let accepted = world.engine.authorise(&caller, quote.key.id).await.unwrap();
     assert_eq!((accepted.state, world.wallet().0), (State::Delivered, 0));
     world.assert_sound().await;

@@ -129,8 +129,10 @@ impl World {
         let account = self.engine.open_account(new).await.unwrap();
         for environment in Environment::ALL {
             let note = BookingNote { reference: "start", by: "rahim", note: "to begin with" };
-            let place = (account, environment);
-            self.engine.fund(Reason::Deposit, place, bdt(START), note).await.unwrap();
+            self.engine
+                .fund(Reason::Deposit, account, environment, bdt(START), note)
+                .await
+                .unwrap();
         }
         account
     }
@@ -309,7 +311,7 @@ impl World {
 pub fn bought(outcome: Result<PurchaseOutcome, Refusal>) -> Purchase {
     match outcome.unwrap() {
         PurchaseOutcome::Bought(purchase) => *purchase,
-        PurchaseOutcome::Before { purchase, .. } => panic!("bought before: {purchase:?}"),
+        PurchaseOutcome::Repeated { purchase, .. } => panic!("bought before: {purchase:?}"),
     }
 }
 

@@ -118,7 +118,7 @@ struct PlainRenderer;
 const EVENTS: [&str; 4] = ["x.success", "x.approved", "x.rejected", "x.test"];
 
 impl WebhookRenderer for PlainRenderer {
-    fn tell(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
+    fn render(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
         let rendered = |n: usize, sequence| RenderedEvent {
             event: EVENTS[n],
             sequence,
@@ -134,11 +134,11 @@ impl WebhookRenderer for PlainRenderer {
         }
     }
 
-    fn test(&self, _: &Endpoint, _: Timestamp) -> RenderedEvent {
+    fn render_test(&self, _: &Endpoint, _: Timestamp) -> RenderedEvent {
         RenderedEvent { event: EVENTS[3], sequence: 1, body: "x.test".to_owned() }
     }
 
-    fn events(&self) -> &'static [&'static str] {
+    fn event_names(&self) -> &'static [&'static str] {
         &EVENTS
     }
 }

@@ -1,4 +1,4 @@
-//! Key pairs: how they are made, and how a mistyped one is told from a real one.
+//! Key pairs: how they are made, and how a typo is recognised.
 //!
 //! `ok_{test,live}_` and 24 characters, `sk_{test,live}_` and 48, of which the last six are a
 //! checksum (CONTRACT A-04). Invariant: only a secret's digest is stored.
@@ -12,15 +12,15 @@ const OPEN_RANDOM: usize = 24;
 const SECRET_RANDOM: usize = 42;
 const CHECKSUM: usize = 6;
 
-/// A fresh pair; the secret is shown once.
+/// A new key pair. Its secret is shown once.
 pub struct KeyPair {
-    /// Public.
+    /// The public key, `ok_…`.
     pub open: String,
-    /// Secret.
+    /// The secret key, `sk_…`.
     pub secret: String,
 }
 
-/// Makes a pair of an environment.
+/// Makes a key pair for an environment.
 pub(crate) fn make(environment: Environment, random: &dyn Random) -> Result<KeyPair, NoRandom> {
     let word = environment.key_word();
     let open = format!("ok_{word}_{}", random_text(OPEN_RANDOM, random)?);
@@ -35,7 +35,8 @@ pub(crate) fn random_text(length: usize, random: &dyn Random) -> Result<String, 
     let mut bytes = [0_u8; 64];
     while text.len() < length {
         random.fill(&mut bytes)?;
-        // 248 is the largest multiple of 62 in a byte: what is above would favour the first ones.
+        // 248 is the largest multiple of 62 in a byte: larger bytes would favour the first
+        // characters.
         for byte in bytes.iter().filter(|b| **b < 248).take(length - text.len()) {
             text.push(char::from(ALPHABET[usize::from(byte % 62)]));
         }
@@ -53,12 +54,12 @@ fn checksum(body: &str) -> String {
     digits.iter().map(|b| char::from(*b)).collect()
 }
 
-/// Whether a text can be an open key at all.
+/// Whether a text has the shape of an open key.
 pub(crate) fn is_open_key(text: &str) -> bool {
     has_shape(text, "ok_", OPEN_RANDOM)
 }
 
-/// Whether a text can be a secret at all: its checksum fits.
+/// Whether a text has the shape of a secret key, with the right checksum.
 pub(crate) fn is_secret_key(text: &str) -> bool {
     has_shape(text, "sk_", SECRET_RANDOM + CHECKSUM)
         && text
@@ -73,7 +74,7 @@ fn has_shape(text: &str, prefix: &str, length: usize) -> bool {
     rest.is_some_and(|r| r.len() == length && r.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// What is stored of a secret. Its 250 random bits need no slow hash.
+/// What is stored of a secret: SHA-256. Its 250 random bits need no slow hash.
 pub(crate) fn digest_of(secret: &str) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_have_the_documented_shape_and_a_typo_is_seen() {
+    fn keys_have_the_documented_shape_and_a_typo_is_recognised() {
         let random = Counted(AtomicU64::new(1));
         let mut seen = HashSet::new();
         for _ in 0..1_000 {

@@ -1,29 +1,32 @@
 //! What the company sets up: accounts, wallets, keys, logins, the catalog.
+//!
+//! Not here: who may set it up. Invariant: what belongs together is made in one commit.
 
-use crate::keys::{self, KeyPair};
+use super::keys::{self, KeyPair};
+use crate::invalid::invalid;
 use crate::{Engine, people};
 use domain::account::{Account, AccountId, AllowList, Environment, HOUSE, Key, Role, Subscription};
 use domain::catalog::Catalog;
 use domain::ids::{KeyId, UserId};
 use domain::money::Currency;
-use domain::refusal::{FieldError, Refusal};
-use store::{Change, Fault, Setting, User};
+use domain::refusal::Refusal;
+use store::{Change, Setting, User};
 
 /// An account that is to be opened, with a wallet in each currency and environment.
 #[derive(Clone, Debug)]
 pub struct NewAccount<'a> {
-    /// What it is to us.
+    /// Merchant or customer.
     pub role: Role,
-    /// How people call it.
+    /// The name that people see.
     pub name: &'a str,
-    /// What it subscribed to.
+    /// Its subscription, which fixes its calls a minute.
     pub subscription: Option<Subscription>,
-    /// In what its wallets are.
+    /// The currencies of its wallets.
     pub currencies: &'a [Currency],
 }
 
 impl Engine {
-    /// Makes the house account if it is not there: it owns fees, floats and funding.
+    /// Opens the house account unless it exists: it owns fees, floats and funding.
     pub async fn open_house(&self, name: &str) -> Result<(), Refusal> {
         if self.account(HOUSE)?.is_some() {
             return Ok(());
@@ -41,25 +44,25 @@ impl Engine {
 
     /// Opens an account with its wallets, in one commit.
     pub async fn open_account(&self, new: NewAccount<'_>) -> Result<AccountId, Refusal> {
-        let mut founding = self.founding();
-        let id = founding.account(&new)?;
-        founding.commit().await?;
+        let mut setup = self.account_setup();
+        let id = setup.account(&new)?;
+        setup.commit().await?;
         Ok(id)
     }
 
-    /// Starts a set-up that is made in one commit, or not at all.
-    pub fn founding(&self) -> AccountSetup {
+    /// Begins a set-up; [`AccountSetup::commit`] makes all of it, or nothing.
+    pub fn account_setup(&self) -> AccountSetup {
         AccountSetup { engine: self.clone(), settings: Vec::new() }
     }
 
-    /// Replaces what an account is: its name, its subscription, whether it is active. Its calls
-    /// are judged by it within a second.
+    /// Changes an account: its name, its subscription, whether it is active. The change applies to
+    /// its calls within a second.
     pub async fn change_account(
         &self,
         id: AccountId,
         change: impl FnOnce(&mut Account),
     ) -> Result<Account, Refusal> {
-        let _one_at_a_time = self.inner.changing.lock().await;
+        let _lock = self.inner.settings_lock.lock().await;
         let mut account = self.account(id)?.ok_or(Refusal::PurchaseUnknown)?;
         change(&mut account);
         self.set(vec![Setting::Account(account.clone())]).await?;
@@ -68,9 +71,9 @@ impl Engine {
         Ok(account)
     }
 
-    /// An account.
+    /// An account by its id.
     pub fn account(&self, id: AccountId) -> Result<Option<Account>, Refusal> {
-        self.inner.store.account(id).map_err(|fault| self.unavailable(&fault))
+        self.or_unavailable(self.inner.store.account(id))
     }
 
     /// Makes a key pair; the secret is in the answer and nowhere else.
@@ -83,14 +86,14 @@ impl Engine {
         self.adopt_key(account, environment, pair).await
     }
 
-    /// A fresh pair that belongs to nobody yet.
+    /// A new pair that is not stored yet and belongs to no account.
     pub fn fresh_pair(&self, environment: Environment) -> Result<KeyPair, Refusal> {
         keys::make(environment, self.inner.random.as_ref())
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
     }
 
-    /// Takes a pair that somebody made elsewhere. Refuses a customer's account, and a pair of another
-    /// shape, with a wrong checksum, or whose words name the other environment.
+    /// Stores a pair that was made before. Refuses a customer's account, and a pair of another
+    /// shape, with a wrong checksum, or of the other environment.
     pub async fn adopt_key(
         &self,
         account: AccountId,
@@ -102,36 +105,35 @@ impl Engine {
             let because = "A customer has a login; key pairs are for merchants.".to_owned();
             return Err(Refusal::NotPossible { because });
         }
-        let mut founding = self.founding();
-        let id = founding.key(account, environment, &pair)?;
-        founding.commit().await?;
+        let mut setup = self.account_setup();
+        let id = setup.key(account, environment, &pair)?;
+        setup.commit().await?;
         Ok((id, pair))
     }
 
-    /// Whose open key this is, if it is anybody's.
+    /// The key pair of an open key, if it exists.
     pub fn holder_of(&self, open_key: &str) -> Result<Option<Key>, Refusal> {
-        let read =
-            self.inner.store.key_holder(open_key).map_err(|fault| self.unavailable(&fault))?;
+        let read = self.or_unavailable(self.inner.store.key_holder(open_key))?;
         Ok(read.map(|holder| holder.key))
     }
 
-    /// Changes who may use a pair, where its events go, or revokes it; in force at once.
+    /// Changes who may use a pair, where its events go, or revokes it. On this node the change
+    /// applies at once.
     pub async fn change_key(
         &self,
         open_key: &str,
         change: impl FnOnce(&mut Key),
     ) -> Result<Key, Refusal> {
-        let _one_at_a_time = self.inner.changing.lock().await;
-        let read =
-            self.inner.store.key_holder(open_key).map_err(|fault| self.unavailable(&fault))?;
-        let mut key = read.ok_or(Refusal::KeysInvalid)?.key;
+        let _lock = self.inner.settings_lock.lock().await;
+        let mut key = self.holder_of(open_key)?.ok_or(Refusal::KeysInvalid)?;
         change(&mut key);
         self.set(vec![Setting::Key(key.clone(), self.now())]).await?;
         self.inner.keys.remove(open_key);
         Ok(key)
     }
 
-    /// Makes or replaces countries, operators, products, prices and routes, and swaps the catalog in.
+    /// Makes or replaces countries, operators, products, prices and routes, and swaps the catalog
+    /// in.
     pub async fn set_catalog(&self, catalog: Catalog) -> Result<(), Refusal> {
         let settings = catalog
             .countries
@@ -143,10 +145,10 @@ impl Engine {
             .chain(catalog.prices.into_iter().map(Setting::Price))
             .chain(catalog.routes.into_iter().map(Setting::Route));
         self.set(settings.collect()).await?;
-        self.reload().map_err(|fault| self.unavailable(&fault))
+        self.or_unavailable(self.reload())
     }
 
-    /// Random letters and digits, for passwords and the like.
+    /// Random letters and digits, for a generated password.
     pub fn random_text(&self, length: usize) -> Result<String, Refusal> {
         keys::random_text(length, self.inner.random.as_ref())
             .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
@@ -154,10 +156,8 @@ impl Engine {
 
     async fn set(&self, settings: Vec<Setting>) -> Result<(), Refusal> {
         let written = self.inner.store.write(Change::Set(settings)).await;
-        match written.map_err(|fault: Fault| self.unavailable(&fault))? {
-            Ok(_) => Ok(()),
-            Err(denial) => Err(Refusal::NotPossible { because: format!("{denial:?}") }),
-        }
+        let not_possible = |denial| Refusal::NotPossible { because: format!("{denial:?}") };
+        self.or_unavailable(written)?.map(|_| ()).map_err(not_possible)
     }
 }
 
@@ -168,12 +168,11 @@ pub struct AccountSetup {
 }
 
 impl AccountSetup {
-    /// An account, with a wallet in each of its currencies and both environments. Refuses one
+    /// Adds an account, with a wallet in each of its currencies and both environments. Refuses one
     /// without a name.
     pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, Refusal> {
         if new.name.trim().is_empty() {
-            let says = "An account needs a name.".to_owned();
-            return Err(Refusal::Invalid(vec![FieldError { field: "name", says }]));
+            return Err(invalid("name", "An account needs a name."));
         }
         let id = AccountId(self.engine.next_id());
         self.settings.push(Setting::Account(Account {
@@ -192,8 +191,8 @@ impl AccountSetup {
         Ok(id)
     }
 
-    /// A key pair. Refuses one of another shape, with a wrong checksum, or whose words name the
-    /// other environment.
+    /// Adds a key pair, and its endpoint for webhooks. Refuses a pair of another shape, with a
+    /// wrong checksum, or of the other environment.
     pub fn key(
         &mut self,
         account: AccountId,
@@ -223,7 +222,7 @@ impl AccountSetup {
         Ok(id)
     }
 
-    /// A login; the password is kept as Argon2id, the address in small letters.
+    /// Adds a login. The password is stored as Argon2id, the address in lower case.
     pub async fn user(
         &mut self,
         account: AccountId,
@@ -248,7 +247,7 @@ impl AccountSetup {
         Ok(id)
     }
 
-    /// Makes them all.
+    /// Makes all of it in one commit.
     pub async fn commit(self) -> Result<(), Refusal> {
         self.engine.set(self.settings).await
     }

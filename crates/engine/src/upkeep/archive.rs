@@ -1,8 +1,8 @@
-//! Months that are over go into files, and out of the live books.
+//! Months that are over move into files, and out of the live tables.
 //!
-//! Here: which month may go, in which order its steps are taken, and what is done with a word about a
-//! purchase that is gone. Not here: files' names and manifests (the app's matter). Invariant: a month's
-//! rows go only after its file was audited.
+//! Here: which month may be archived, the order of its steps, and what an upstream says about a
+//! purchase that is archived. Not here: names of files and manifests (the app's). Invariant: a
+//! month's rows are removed only after its file was audited.
 
 use crate::{Engine, limits};
 use domain::refusal::Refusal;
@@ -11,12 +11,13 @@ use domain::{Month, PurchaseId};
 use std::path::{Path, PathBuf};
 use store::{
     Archive, ArchiveChange, ArchiveDone, ArchiveFile, ArchivesAudit, Change, Closing, Done, Fault,
-    LateOutcome,
+    LateOutcome, Store,
 };
 
 impl Engine {
-    /// The month that is next to be archived, if one before `before` is left. This month and the one
-    /// before it never go: their purchases may still be asked about, taken back, told.
+    /// The next month to archive, if there is one before `before`. The current month and the one
+    /// before it stay: an upstream may still be asked about their purchases, staff may refund them,
+    /// their webhooks may be due.
     pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, Refusal> {
         let latest = Month::of(self.now()).previous();
         if before > latest {
@@ -25,11 +26,10 @@ impl Engine {
             );
             return Err(Refusal::NotPossible { because });
         }
-        let next = self.inner.store.next_to_archive(before, self.now());
-        next.map_err(|fault| self.unavailable(&fault))
+        self.or_unavailable(self.inner.store.next_to_archive(before, self.now()))
     }
 
-    /// Closes a month: from now on nothing of it changes. Refuses while anything of it is open.
+    /// Closes a month: nothing in it changes from then on. Refuses while a purchase in it is open.
     pub async fn close_month(&self, closing: &Closing) -> Result<(), Refusal> {
         let done = self.archive(ArchiveChange::Close(closing.clone())).await?;
         self.refuse_not_yet(done, closing.month)
@@ -45,7 +45,7 @@ impl Engine {
         self.inner.store.write_archive(closing, file, is_wanted)
     }
 
-    /// Notes that a file has a month: the live books begin after it.
+    /// Records that a file contains a month: the live ledger begins after it.
     pub async fn file_month(&self, filed: ArchiveFile, name: String) -> Result<(), Refusal> {
         let month = filed.closing.month;
         let change = ArchiveChange::File { filed: Box::new(filed), name, at: self.now() };
@@ -62,17 +62,15 @@ impl Engine {
         }
     }
 
-    /// Takes the rows of archived months out of the live books, a few in each commit, so that whoever
-    /// buys meanwhile hardly waits. Cut off, it is done by the next call.
+    /// Removes the rows of archived months from the live tables, a few in each commit, so that
+    /// purchases made meanwhile hardly wait. If it is interrupted, the next call completes it.
     pub async fn remove_archived(&self) -> Result<(), Refusal> {
         for tries_left in (0..limits::DROP_TRIES).rev() {
-            let engine = self.clone();
-            let dropping = tokio::task::spawn_blocking(move || engine.inner.store.drop_archived());
-            match dropping.await.unwrap_or(Err(Fault::Closed)) {
+            match self.blocking(Store::drop_archived).await {
                 Ok(()) => break,
                 Err(fault) if tries_left == 0 => return Err(self.unavailable(&fault)),
                 Err(fault) => {
-                    tracing::info!(%fault, "archived months are still read; they go in a moment");
+                    tracing::info!(%fault, "archived months are being read; dropping is retried");
                     tokio::time::sleep(limits::DROP_EVERY).await;
                 }
             }
@@ -85,39 +83,25 @@ impl Engine {
 
     async fn archive(&self, change: ArchiveChange) -> Result<ArchiveDone, Refusal> {
         let written = self.inner.store.write(Change::Archive(change)).await;
-        match written.map_err(|fault| self.unavailable(&fault))? {
-            Ok(Done::Archive(done)) => Ok(done),
-            // Nothing in it can be denied, and the writer answers nothing else.
-            Ok(
-                Done::Opened { .. }
-                | Done::Written
-                | Done::Posted { .. }
-                | Done::Calls(_)
-                | Done::Leased(_)
-                | Done::Pushes(_)
-                | Done::Webhooks(_)
-                | Done::Counted(_)
-                | Done::People(_),
-            )
-            | Err(_) => Ok(ArchiveDone::Written),
-        }
+        // The writer denies no such change, and answers nothing else to it.
+        let Ok(Done::Archive(done)) = self.or_unavailable(written)? else {
+            return Ok(ArchiveDone::Written);
+        };
+        Ok(done)
     }
 
-    /// Every month that was archived, the first first.
+    /// Every archived month, oldest first.
     pub fn archives(&self) -> Result<Vec<Archive>, Fault> {
         self.inner.store.archives()
     }
 
-    /// Audits archive files, and whether they and the live books join.
+    /// Audits archive files, and whether they and the live ledger join.
     pub async fn audit_archives(&self, files: Vec<PathBuf>) -> Result<ArchivesAudit, Fault> {
-        let engine = self.clone();
-        let auditing =
-            tokio::task::spawn_blocking(move || engine.inner.store.audit_archives(&files));
-        auditing.await.unwrap_or(Err(Fault::Closed))
+        self.blocking(move |store| store.audit_archives(&files)).await
     }
 
-    /// For staff: what upstreams said about purchases that are archived, oldest first.
-    pub fn late_outcomes(&self) -> Result<Vec<LateOutcome>, Fault> {
+    /// For staff: what upstreams said about archived purchases, oldest first.
+    pub fn late_updates(&self) -> Result<Vec<LateOutcome>, Fault> {
         self.inner.store.late_outcomes()
     }
 
@@ -125,34 +109,33 @@ impl Engine {
         self.inner.store.is_closed(id)
     }
 
-    /// Keeps for staff what an upstream said, its `word`, text and reference, about a purchase of a closed
-    /// month. It moves nothing.
-    pub(crate) async fn keep_late_outcome(
+    /// Stores for staff what an upstream said about a purchase of a closed month: `code`, text and
+    /// the upstream's reference. No money moves.
+    pub(crate) async fn keep_late_update(
         &self,
         attempt: AttemptRef,
-        word: &str,
+        code: &str,
         text: Option<&str>,
         reference: Option<&str>,
     ) -> Result<(), Fault> {
-        tracing::error!(%attempt, said = word, "an upstream speaks of a purchase that is archived: a case for staff");
+        tracing::error!(
+            %attempt,
+            said = code,
+            "an upstream sent an update of an archived purchase: a case for staff"
+        );
         let late = LateOutcome {
             purchase: attempt.purchase,
             attempt: attempt.number,
-            word: word.to_owned(),
+            word: code.to_owned(),
             text: text.map(cleaned).filter(|text| !text.is_empty()),
             upstream_reference: reference.map(cleaned),
             at: self.now(),
         };
-        // Nothing in it can be denied: it needs nothing.
-        self.inner
-            .store
-            .write(Change::Archive(ArchiveChange::KeepLateOutcome(late)))
-            .await
-            .map(|_| ())
+        self.commit(Change::Archive(ArchiveChange::KeepLateOutcome(late))).await
     }
 
-    /// Closes what was said about an archived purchase; `false`: nothing was.
-    pub(crate) async fn close_late_outcomes(
+    /// Closes what upstreams said about an archived purchase; `false` if they said nothing.
+    pub(crate) async fn close_late_updates(
         &self,
         purchase: PurchaseId,
         by: &str,

@@ -1,0 +1,67 @@
+//! Money in and out of wallets, booked by staff.
+//!
+//! Invariant: each booking has a reference of staff's own, and a reference is booked once.
+
+use crate::Engine;
+use crate::invalid::invalid;
+use domain::account::AccountId;
+use domain::ledger::admission::Denial;
+use domain::ledger::journal::{Journal, Reason};
+use domain::purchase::{ReferenceKey, ReferenceScope, is_reference};
+use domain::refusal::Refusal;
+use domain::{Environment, Money};
+use store::{Change, Done, Posting};
+
+/// What staff write on a booking.
+#[derive(Clone, Copy, Debug)]
+pub struct BookingNote<'a> {
+    /// The number of the bank's or the cash receipt.
+    pub reference: &'a str,
+    /// The person who books it.
+    pub by: &'a str,
+    /// The reason, in their words.
+    pub note: &'a str,
+}
+
+impl Engine {
+    /// Books money paid in (`Deposit`) or out (`Withdraw`); answers what the wallet can spend after
+    /// it. Refuses a reference that was used, a wallet that does not exist, and paying out more
+    /// than is available.
+    pub async fn fund(
+        &self,
+        reason: Reason,
+        account: AccountId,
+        environment: Environment,
+        amount: Money,
+        booking: BookingNote<'_>,
+    ) -> Result<Money, Refusal> {
+        if booking.by.trim().is_empty() {
+            return Err(invalid("by", "Say who books it."));
+        }
+        if !is_reference(booking.reference) {
+            return Err(invalid(
+                "reference",
+                "A reference is 1 to 128 printable ASCII characters.",
+            ));
+        }
+        let journal = Journal::funding(reason, account, environment, amount)
+            .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
+        let (scope, text) = (ReferenceScope::Staff, booking.reference.to_owned());
+        let reference = ReferenceKey { account, environment, scope, text };
+        let note = format!("{}: {}", booking.by, booking.note);
+        let posting = Box::new(Posting { journal, reference, note, at: self.now() });
+        let written = self.inner.store.write(Change::PostJournal(posting)).await;
+        let money = |minor| Money::new(minor, amount.currency());
+        let done = self.or_unavailable(written)?.map_err(|denial| match denial {
+            Denial::ReferenceTaken { .. } => Refusal::ReferenceKnown(None),
+            Denial::Short { available } => Refusal::Short { available: money(available) },
+            Denial::NoLedgerAccount(_) => Refusal::NoWallet,
+            Denial::TooLarge | Denial::Moved { .. } | Denial::Closed => {
+                invalid("amount", "The amount is too large.")
+            }
+        })?;
+        // The writer answers nothing else to this change.
+        let Done::Posted { available_after } = done else { return Ok(amount) };
+        Ok(money(available_after))
+    }
+}

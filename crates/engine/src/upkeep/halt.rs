@@ -1,0 +1,112 @@
+//! A halted installation: it was restored from a backup, and staff have not resumed it yet.
+//!
+//! Purchases that were open at the backup may have been delivered since, by attempts that the
+//! restored ledger does not have. So nothing is sold and nothing is sent; enquiries and reads go
+//! on. Nothing expires either: what waited for approval may have been approved and delivered.
+
+use crate::invalid::{blank, invalid, refuse_if_any};
+use crate::{Engine, limits};
+use domain::refusal::Refusal;
+use std::time::Duration;
+use store::{Change, Fault, Halt, HaltChange};
+use tokio_util::sync::CancellationToken;
+
+impl Engine {
+    /// The halt, with its reason; `None` in normal operation.
+    pub fn halt(&self) -> Option<Halt> {
+        self.inner.halt.read().clone()
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.inner.halt.read().is_some()
+    }
+
+    /// Refuses while the installation is halted.
+    pub(crate) fn may_sell(&self) -> Result<(), Refusal> {
+        let retry_after_s = limits::HALTED_RETRY_AFTER_S;
+        if self.is_halted() { Err(Refusal::Halted { retry_after_s }) } else { Ok(()) }
+    }
+
+    /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`].
+    /// Refuses a blank reason.
+    pub async fn begin_halt(&self, why: &str) -> Result<(), Refusal> {
+        if why.trim().is_empty() {
+            return Err(invalid("why", "Say why."));
+        }
+        self.write_halt(HaltChange::Begin { why: why.trim().to_owned(), at: self.now() }).await
+    }
+
+    /// The number and hash of the last journal, to be kept outside the database; `None` before the
+    /// first.
+    pub fn last_journal(&self) -> Result<Option<(i64, [u8; 32])>, Fault> {
+        self.inner.store.ledger_end()
+    }
+
+    /// Whether a journal that was seen before is in the ledger or in an archive. In a database that
+    /// was restored from a backup it may be missing, or have another hash.
+    pub fn has_journal(&self, seq: i64, hash: &[u8; 32]) -> Result<bool, Fault> {
+        self.inner.store.has_journal(seq, hash)
+    }
+
+    /// Ends the halt: from now on purchases are sold again, and held ones are sent. Stores who
+    /// decided it, and the evidence. Refuses blanks, and if there is no halt.
+    pub async fn resume(&self, by: &str, evidence: &str) -> Result<(), Refusal> {
+        let errors = [
+            blank("by", by, "Say who decides."),
+            blank("evidence", evidence, "Say what was looked into."),
+        ];
+        refuse_if_any(errors.into_iter().flatten())?;
+        if !self.is_halted() {
+            let because = "Nothing is halted: what is bought is sent.".to_owned();
+            return Err(Refusal::NotPossible { because });
+        }
+        let (by, evidence) = (by.to_owned(), evidence.to_owned());
+        self.write_halt(HaltChange::End { by, evidence, at: self.now() }).await?;
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    async fn write_halt(&self, change: HaltChange) -> Result<(), Refusal> {
+        let written = self.commit(Change::Halt(change)).await;
+        self.or_unavailable(written.and_then(|()| self.read_halt()))
+    }
+
+    pub(crate) fn read_halt(&self) -> Result<(), Fault> {
+        *self.inner.halt.write() = self.inner.store.halt()?;
+        Ok(())
+    }
+
+    /// Warns at the start and then every hour while the installation is halted, whichever node
+    /// began or ended the halt.
+    pub(crate) async fn warn_while_halted(self, stop: CancellationToken) {
+        let mut warned_at: Option<Duration> = None;
+        loop {
+            let (halt, now) = (self.halt(), self.monotonic());
+            let since_warning = warned_at.map(|at| now.saturating_sub(at));
+            let is_due = since_warning.is_none_or(|passed| passed >= limits::HALT_WARNED_EVERY);
+            match halt {
+                Some(halt) if is_due => {
+                    warned_at = Some(now);
+                    tracing::warn!(
+                        why = halt.why,
+                        "nothing is sold or sent upstream until `saldo resume`"
+                    );
+                }
+                Some(_) => {}
+                None if warned_at.take().is_some() => {
+                    tracing::info!("the halt has ended: purchases are sold and sent again");
+                }
+                None => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep(limits::HALT_READ_EVERY) => {}
+                () = stop.cancelled() => return,
+            }
+            if self.is_halted()
+                && let Err(fault) = self.read_halt()
+            {
+                tracing::warn!(%fault, "the halt could not be read again; it stays");
+            }
+        }
+    }
+}
