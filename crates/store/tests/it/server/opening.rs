@@ -112,8 +112,8 @@ async fn nodes_that_start_together() {
     assert_eq!(database.sql("SELECT count(*) FROM writers"), ["0"], "an orderly end leaves none");
 }
 
-/// `require` encrypts, `verify-full` also verifies the server. The certificate in this folder is for
-/// `localhost`; its key is not secret.
+/// `require` encrypts, `verify-full` also verifies the server. The certificate in this folder is
+/// for `localhost`; its key is not secret.
 #[test]
 fn a_connection_is_encrypted() {
     let server = Server::own();
