@@ -1,10 +1,13 @@
-//! The only clock and the only dice: everything else is given them.
+//! The only real clock and the only source of random numbers; all other code gets them as
+//! arguments.
+//!
+//! Not here: the traits (`domain::clock`).
 
 use domain::clock::{Clock, NoRandom, Random, Timestamp};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The machine's clock.
+/// The wall clock of the machine; its monotonic time starts at zero.
 pub(crate) struct MachineClock {
     started: Instant,
 }

@@ -1,4 +1,7 @@
-//! The configuration, resolved once: flags over environment over file over defaults.
+//! The settings, resolved once: a flag wins over the environment, that over the file, that over the
+//! defaults.
+//!
+//! `config.default.toml` describes each setting.
 
 use anyhow::Context as _;
 use confique::{Config as _, Layer};
@@ -8,64 +11,63 @@ use std::path::PathBuf;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 
-/// Every setting, as it is in force.
+/// Every setting with the value that is in force.
 #[derive(confique::Config, Debug)]
 pub(crate) struct Config {
-    /// Where the server listens.
+    /// The address that the server listens on.
     #[config(env = "SALDO_LISTEN")]
     pub(crate) listen: SocketAddr,
-    /// Where everything is kept.
+    /// The data folder.
     #[config(env = "SALDO_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
-    /// The PostgreSQL database; empty: SQLite in the data folder.
+    /// The URL of the PostgreSQL database; empty: SQLite in the data folder.
     #[config(env = "SALDO_DATABASE_URL")]
     pub(crate) database_url: Secret,
-    /// How the server is reached from outside; empty: by the address it listens on.
+    /// The address under which clients reach the server; empty: the one that it listens on.
     #[config(env = "SALDO_BASE_URL")]
     pub(crate) base_url: String,
-    /// Proxies whose X-Forwarded-For is believed.
+    /// Proxies whose X-Forwarded-For is trusted.
     #[config(env = "SALDO_TRUSTED_PROXIES", parse_env = confique::env::parse::list_by_comma)]
     trusted_proxies: Vec<String>,
     /// Webhooks may go to this machine.
     #[config(env = "SALDO_WEBHOOKS_TO_LOOPBACK")]
     pub(crate) webhooks_to_loopback: bool,
-    /// Places that webhooks never go to.
+    /// Addresses and ranges that webhooks never go to.
     #[config(env = "SALDO_WEBHOOKS_NEVER_TO", parse_env = confique::env::parse::list_by_comma)]
     webhooks_never_to: Vec<String>,
-    /// What waits between a webhook's tries are divided by.
+    /// The divisor of the waits between the attempts of a webhook, for tests.
     #[config(env = "SALDO_WEBHOOK_TIME_DIVISOR")]
     webhook_time_divisor: u32,
-    /// The former name of `webhook_time_divisor`, read until 1.0.
-    #[config(env = "SALDO_WEBHOOK_HASTE")]
-    webhook_haste: Option<u32>,
+    /// `webhook_time_divisor` under its former name, which is read until 1.0.
+    #[config(env = "SALDO_WEBHOOK_HASTE", layer_attr(serde(rename = "webhook_haste")))]
+    former_time_divisor: Option<u32>,
     /// The mail server; empty: mails are written to files.
     #[config(env = "SALDO_SMTP_URL")]
     pub(crate) smtp_url: Secret,
-    /// Who mails are from.
+    /// The sender of mails.
     #[config(env = "SALDO_MAIL_FROM")]
     pub(crate) mail_from: String,
-    /// The service account that pushes go out by; empty: nothing is pushed.
+    /// The file of the Firebase service account; empty: no pushes.
     #[config(env = "SALDO_FCM_SERVICE_ACCOUNT")]
     pub(crate) fcm_service_account: PathBuf,
-    /// Where Firebase Cloud Messaging is.
+    /// The address of Firebase Cloud Messaging.
     #[config(env = "SALDO_FCM_API_BASE")]
     pub(crate) fcm_api_base: String,
-    /// Where the simulator notes what it did; empty: in the data folder.
+    /// The file in which the simulator records what it did; empty: one in the data folder.
     #[config(env = "SALDO_SIMULATOR_FILE")]
     pub(crate) simulator_file: PathBuf,
-    /// What is logged.
+    /// A level, or levels by module.
     #[config(env = "SALDO_LOG")]
     pub(crate) log: String,
-    /// How it is logged.
     #[config(env = "SALDO_LOG_FORMAT")]
     pub(crate) log_format: LogFormat,
-    /// How long answers under way may take at the end.
+    /// How many seconds requests in progress may take when the server stops.
     #[config(env = "SALDO_DRAIN_S")]
     pub(crate) drain_s: u64,
-    /// Connections at once.
+    /// The most open connections.
     #[config(env = "SALDO_CONNECTIONS")]
     pub(crate) connections: usize,
-    /// Connections at once from one address.
+    /// The most open connections from one address.
     #[config(env = "SALDO_CONNECTIONS_PER_ADDRESS")]
     pub(crate) connections_per_address: usize,
 }
@@ -81,7 +83,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// For whom the log is written.
+/// `Text` for people, `Json` for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
@@ -109,7 +111,7 @@ pub(crate) struct Flags {
 }
 
 impl Config {
-    /// Resolves all sources; an unreadable one is named.
+    /// Reads all sources. An error names the source or the setting.
     pub(crate) fn load(flags: &Flags, listen: Option<SocketAddr>) -> anyhow::Result<Config> {
         type Partial = <Config as confique::Config>::Layer;
         let defaults: Partial =
@@ -134,17 +136,17 @@ impl Config {
         Ok(config)
     }
 
-    /// The proxies that are believed.
+    /// The trusted proxies as address ranges.
     pub(crate) fn trusted_proxies(&self) -> anyhow::Result<Vec<IpNet>> {
         ranges("trusted_proxies", &self.trusted_proxies)
     }
 
-    /// What waits between a webhook's tries are divided by, at least 1.
+    /// The divisor of the waits between the attempts of a webhook, at least 1.
     pub(crate) fn webhook_time_divisor(&self) -> u32 {
-        self.webhook_haste.unwrap_or(self.webhook_time_divisor).max(1)
+        self.former_time_divisor.unwrap_or(self.webhook_time_divisor).max(1)
     }
 
-    /// The places that webhooks never go to.
+    /// The denied targets of webhooks as address ranges.
     pub(crate) fn webhooks_never_to(&self) -> anyhow::Result<Vec<IpNet>> {
         ranges("webhooks_never_to", &self.webhooks_never_to)
     }

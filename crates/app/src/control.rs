@@ -1,10 +1,11 @@
-//! How a command reaches a server that holds the data folder: a socket inside the folder.
+//! The control socket: how a command reaches the server that has locked the data folder.
 //!
-//! The folder belongs to one process. A command that finds it held hands its words to that process,
-//! which runs them with the same code and gives back what to print. Whoever may open the folder
-//! may use the socket; nobody else.
+//! One process at a time uses a data folder. A command that finds it locked sends its arguments to
+//! that process, which runs it with the same code and returns its output. Only the owner of the
+//! folder can open the socket. The names of the fields on the socket stay, so that versions
+//! understand each other.
 
-use crate::cmd::{self, Cli, Place, Verb};
+use crate::cmd::{self, CallerPaths, Cli, Verb};
 use crate::output::Output;
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -20,19 +21,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 const SOCKET: &str = "control.sock";
-/// A command's words are short; this is plenty.
+/// Far more than the arguments of any command.
 const REQUEST_BYTES_MAX: u64 = 64 * 1024;
-/// A program writes its words at once.
-const WORDS_WITHIN: Duration = Duration::from_secs(5);
-/// How long a command under way may take when the server ends.
-const END_WITHIN: Duration = Duration::from_secs(5);
+/// A client sends its request as soon as it is connected.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long running commands may take when the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Serialize, Deserialize)]
 struct Request {
-    words: Vec<String>,
-    /// The folder that the asker works in: the words name paths from there.
-    #[serde(default)]
-    here: PathBuf,
+    #[serde(rename = "words")]
+    arguments: Vec<String>,
+    /// The client's working folder: paths in the arguments are relative to it.
+    #[serde(default, rename = "here")]
+    working_dir: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,7 +43,7 @@ struct Reply {
     output: Output,
 }
 
-/// Serves commands until stopped.
+/// The server's end of the socket.
 pub(crate) struct Control {
     path: PathBuf,
     data_dir: PathBuf,
@@ -49,7 +51,7 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Opens the socket in a folder that this process holds; one left by a crash is replaced.
+    /// Opens the socket in a folder that this process has locked, and replaces one left by a crash.
     pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Control> {
         let path = data_dir.join(SOCKET);
         if path.exists() {
@@ -64,8 +66,8 @@ impl Control {
         Ok(Control { path, data_dir: data_dir.to_owned(), listener })
     }
 
-    /// Answers commands, each in a task of its own, until stopped. A command that is under way
-    /// then has a moment to end.
+    /// Runs commands, each in a task of its own, until `stop`. Running commands then get a few
+    /// seconds to finish.
     pub(crate) async fn serve(self, engine: Engine, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         loop {
@@ -78,15 +80,15 @@ impl Control {
                     let data_dir = self.data_dir.clone();
                     tasks.spawn(answer_or_warn(engine.clone(), data_dir, stream));
                 }
-                Err(error) => tracing::warn!(%error, "a command could not be taken"),
+                Err(error) => tracing::warn!(%error, "a command could not be accepted"),
             }
         }
-        // Its own end of the engine goes before the wait: a command that hangs keeps nothing open.
+        // Dropped before the wait, so that this task does not keep the engine open meanwhile.
         drop(engine);
         tasks.close();
-        // Whoever is not done in time finds the socket closed.
-        let _ = tokio::time::timeout(END_WITHIN, tasks.wait()).await;
-        // It is replaced at the next start anyway.
+        // A client whose command takes longer finds the connection closed.
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await;
+        // Best effort: the next start replaces the socket.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -100,16 +102,16 @@ async fn answer_or_warn(engine: Engine, data_dir: PathBuf, stream: UnixStream) {
 async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> anyhow::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    let mut words = tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX));
-    tokio::time::timeout(WORDS_WITHIN, words.read_line(&mut line))
+    let mut reader = tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX));
+    tokio::time::timeout(REQUEST_TIMEOUT, reader.read_line(&mut line))
         .await
-        .context("no words came")??;
+        .context("no request arrived")??;
     let request: Request = serde_json::from_str(&line)?;
     let mut output = Output::default();
-    let exit = match Cli::try_parse_from(&request.words).map(|cli| cli.verb) {
-        Ok(Verb::Ask(verb)) => {
-            let place = Place { data_dir, here: request.here };
-            cmd::ask(engine, &place, verb, &mut output).await
+    let exit = match Cli::try_parse_from(&request.arguments).map(|cli| cli.verb) {
+        Ok(Verb::Engine(verb)) => {
+            let paths = CallerPaths { data_dir, working_dir: request.working_dir };
+            cmd::run_on_engine(engine, &paths, verb, &mut output).await
         }
         Ok(_) => {
             output.say("This command needs a data folder of its own.");
@@ -126,15 +128,16 @@ async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> a
     Ok(())
 }
 
-/// Hands this process's own words to the server that holds the folder, and prints its answer.
-pub(crate) fn hand_over(data_dir: &Path) -> anyhow::Result<ExitCode> {
+/// Sends this process's arguments to the server that has locked the folder, and prints its reply.
+pub(crate) fn run_on_server(data_dir: &Path) -> anyhow::Result<ExitCode> {
     let path = data_dir.join(SOCKET);
     let unreachable = || {
         format!("{} is in use by another Saldo process that takes no commands", data_dir.display())
     };
     let mut stream = std::os::unix::net::UnixStream::connect(&path).with_context(unreachable)?;
-    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut line = serde_json::to_string(&Request { words, here: std::env::current_dir()? })?;
+    let arguments = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let request = Request { arguments, working_dir: std::env::current_dir()? };
+    let mut line = serde_json::to_string(&request)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();

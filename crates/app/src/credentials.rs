@@ -1,18 +1,20 @@
-//! The credentials file of the demo: everything a newcomer or a test needs to log in.
+//! The credentials file of the demo: everything that a newcomer or a test needs to log in.
+//!
+//! Its fields are read by the tests of the whole binary and by scripts.
 
 use serde::{Deserialize, Serialize};
 
-/// What the demo made; its secrets are nowhere else.
+/// All logins and keys of the demo. No other file has its passwords and secret keys.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Credentials {
     pub(crate) base_url: String,
-    pub(crate) merchant: Merchant,
-    pub(crate) customer: Customer,
-    pub(crate) staff: Vec<Staff>,
+    pub(crate) merchant: MerchantCredentials,
+    pub(crate) customer: CustomerCredentials,
+    pub(crate) staff: Vec<StaffCredentials>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Merchant {
+pub(crate) struct MerchantCredentials {
     pub(crate) account: i64,
     pub(crate) email: String,
     pub(crate) password: String,
@@ -29,14 +31,14 @@ pub(crate) struct KeyCredentials {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Customer {
+pub(crate) struct CustomerCredentials {
     pub(crate) account: i64,
     pub(crate) username: String,
     pub(crate) password: String,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Staff {
+pub(crate) struct StaffCredentials {
     pub(crate) email: String,
     pub(crate) password: String,
     pub(crate) role: String,

@@ -1,19 +1,22 @@
-//! Structured logs to stderr. What is secret has no `Debug` that shows it; numbers are masked where
-//! they are logged.
+//! Structured logs to stderr.
+//!
+//! Invariants: the `Debug` of a secret's type does not show the secret; phone numbers are masked
+//! before they are logged.
 
 use crate::config::{Config, LogFormat};
 use anyhow::{Context as _, anyhow};
 use std::io::{IsTerminal as _, stderr};
 use tracing_subscriber::EnvFilter;
 
-/// At lower levels the PostgreSQL client logs the values of every statement, secrets among them.
-const VALUES_UNSHOWN: &str = "tokio_postgres=warn";
+/// At lower levels the PostgreSQL client logs the parameters of every statement, which include
+/// secrets.
+const POSTGRES_LEVEL: &str = "tokio_postgres=warn";
 
-/// Starts logging as the configuration says.
+/// Starts logging; fails if the process has a logger already.
 pub(crate) fn start(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log)
         .with_context(|| format!("log: {:?} is no level", config.log))?
-        .add_directive(VALUES_UNSHOWN.parse()?);
+        .add_directive(POSTGRES_LEVEL.parse()?);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     match config.log_format {
         LogFormat::Text => {

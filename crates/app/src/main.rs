@@ -1,7 +1,7 @@
-//! `saldo`: wires the crates together and prints. The rules are elsewhere.
+//! `saldo`: reads the command line and the settings, wires the crates together, and prints.
+//!
+//! Not here: rules about money and purchases (`domain`, `engine`).
 
-mod archive;
-mod backup;
 mod catalog;
 mod clock;
 mod cmd;
@@ -9,13 +9,11 @@ mod config;
 mod control;
 mod credentials;
 mod log;
-mod mail;
+mod maintenance;
+mod outbound;
 mod output;
-mod push;
-mod rollback_guard;
 mod secrets;
 mod server;
-mod webhook_sender;
 mod wiring;
 
 use clap::Parser as _;
@@ -24,7 +22,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What cannot be started is said in one sentence, with exit code 2.
+/// A command that cannot be started prints one sentence and exits with code 2.
 fn main() -> ExitCode {
     match cmd::run(cmd::Cli::parse()) {
         Ok(exit) => exit,

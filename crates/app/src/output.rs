@@ -1,31 +1,35 @@
-//! What a command says: data to stdout, words to stderr. Gathered first, so that a command can be
-//! run by a server on another process's behalf.
+//! The output of a command: data for stdout, messages for stderr.
+//!
+//! It is collected first and printed at the end, because a server may run the command for another
+//! process, which then prints it.
 
 use std::fmt::Write as _;
 
-/// What a command wants to say.
+/// The collected output. The reply on the control socket contains it too; the names of its fields
+/// there stay.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Output {
     data: String,
-    words: String,
+    #[serde(rename = "words")]
+    messages: String,
 }
 
 impl Output {
-    /// A line of data.
+    /// Adds a line of data, which a program may read.
     pub(crate) fn line(&mut self, line: impl std::fmt::Display) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.data, "{line}");
     }
 
-    /// A line for people.
+    /// Adds a line for people.
     pub(crate) fn say(&mut self, line: impl std::fmt::Display) {
-        let _ = writeln!(self.words, "{line}");
+        let _ = writeln!(self.messages, "{line}");
     }
 
-    /// Prints everything.
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command speaks")]
+    /// Prints the data, then the messages.
+    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
     pub(crate) fn print(&self) {
         print!("{}", self.data);
-        eprint!("{}", self.words);
+        eprint!("{}", self.messages);
     }
 }

@@ -1,7 +1,8 @@
-//! The master key, which everything secret is derived from or sealed with.
+//! The master key: all secrets are derived from it or sealed with it.
 //!
-//! Lost with its file: every webhook secret, session and sealed token. `saldo backup` takes it along.
+//! Without its file every webhook secret, session and sealed token is lost; `saldo backup` copies it.
 
+use crate::clock::MachineRandom;
 use anyhow::{Context as _, anyhow};
 use domain::clock::Random as _;
 use ring::hmac;
@@ -9,16 +10,14 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use crate::clock::MachineRandom;
-
-/// Its file in the data folder.
+/// The file of the master key in the data folder.
 pub(crate) const MASTER_KEY_FILE: &str = "master.key";
 
-/// 256 random bits that everything secret is derived from.
+/// 256 random bits.
 pub(crate) struct MasterKey([u8; 32]);
 
 impl MasterKey {
-    /// Reads the data folder's, or makes it.
+    /// Reads the master key of the data folder, or creates it.
     pub(crate) fn of(data_dir: &Path) -> anyhow::Result<MasterKey> {
         let path = data_dir.join(MASTER_KEY_FILE);
         let bytes = match fs::read(&path) {
@@ -41,7 +40,7 @@ impl MasterKey {
         Ok(MasterKey(bytes))
     }
 
-    /// What the simulator signs its callbacks with.
+    /// The key with which the simulator signs its callbacks.
     pub(crate) fn simulator_secret(&self) -> [u8; 32] {
         let root = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
         let mut secret = [0; 32];
@@ -49,24 +48,24 @@ impl MasterKey {
         secret
     }
 
-    /// What the engine derives its own secrets from.
+    /// The vault from which the engine derives its secrets.
     pub(crate) fn vault(&self) -> engine::Vault {
         engine::Vault::new(&self.0)
     }
 }
 
-/// Writes a file that only its owner may read: whole, or not at all.
+/// Writes a file that only its owner may read, durably. After a failure the old file is unchanged.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let beside = path.with_extension("new");
+    let new = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let write = || -> std::io::Result<()> {
-        let mut file = options.open(&beside)?;
+        let mut file = options.open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&new, path)
     };
     write().with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -1,9 +1,9 @@
-//! Serving: the APIs and pages behind the edge, the workers, the control socket; and an end that cuts no
-//! answer off.
+//! The server: the APIs and pages behind the edge, the workers, the control socket, and a shutdown
+//! that completes the requests in progress.
 
 use crate::config::Config;
 use crate::control::Control;
-use crate::rollback_guard::RollbackGuard;
+use crate::maintenance::RollbackGuard;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
@@ -28,14 +28,14 @@ pub(crate) struct Server {
     signals: Signals,
 }
 
-/// What ends a server. Caught before anybody can know that it is there.
+/// The signals that stop the server. They are caught before a client can know the server's address.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Server {
-    /// Listens where the configuration says, for clients, commands and signals.
+    /// Listens for clients, commands and signals.
     pub(crate) fn bind(engine: Engine, config: &Config) -> anyhow::Result<Server> {
         let listener = listen(config.listen).with_context(|| {
             format!("{} cannot be listened on; give another address with --listen", config.listen)
@@ -52,18 +52,18 @@ impl Server {
         Ok(Server { engine, listener, base_url, control, signals })
     }
 
-    /// How the server is reached.
+    /// The address under which clients reach the server.
     pub(crate) fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// Serves until SIGTERM or SIGINT (exit 0), or until the disk fails (exit 3).
+    /// Serves until SIGTERM or SIGINT (exit code 0), or until the store fails (exit code 3).
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
         let commands = tokio::spawn(self.control.serve(self.engine.clone(), stop.clone()));
-        // Before anything is sent.
-        let watch = RollbackGuard::begin(&self.engine, &config.data_dir).await?;
-        let watching = tokio::spawn(watch.run(stop.clone()));
+        // Before the workers can send anything.
+        let guard = RollbackGuard::begin(&self.engine, &config.data_dir).await?;
+        let guarding = tokio::spawn(guard.run(stop.clone()));
         let workers = self.engine.start_workers().await?;
         let settings = api::Settings {
             base_url: self.base_url.clone(),
@@ -74,31 +74,31 @@ impl Server {
             .merge(api::router(self.engine.clone(), settings))
             .merge(web::router(self.engine.clone(), self.base_url.clone()))
             .merge(health(self.engine.clone()))
-            .fallback(nothing_here);
+            .fallback(not_found);
         let drain = Duration::from_secs(config.drain_s);
-        let ending = tokio::spawn(end(self.engine.clone(), stop.clone(), self.signals));
+        let exit = tokio::spawn(wait_for_end(self.engine.clone(), stop.clone(), self.signals));
         tracing::info!(url = self.base_url, "listening");
         edge::serve(self.listener, router, limits(config)?, stop.clone(), drain).await?;
-        // Whatever ended the serving, everything else ends too.
+        // The edge may have ended by itself: then stop everything else too.
         stop.cancel();
         workers.stop(drain).await;
-        // They end with the token; if one panicked, there is nothing left to end.
-        let _ = (commands.await, watching.await);
-        let exit = ending.await.unwrap_or(ExitCode::from(3));
+        // Both end with the token; a panic of one changes nothing here.
+        let _ = (commands.await, guarding.await);
+        let exit = exit.await.unwrap_or(ExitCode::from(3));
         tracing::info!("stopped");
         Ok(exit)
     }
 }
 
-/// A path that nothing is served at.
-async fn nothing_here() -> (StatusCode, &'static str) {
+async fn not_found() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "Nothing is served here. The APIs are under /api/billing and /api/wallet/v1, their reference at /docs.\n",
+        "Nothing is served here. The APIs are under /api/billing and /api/wallet/v1, \
+         their reference at /docs.\n",
     )
 }
 
-/// Connections that may wait to be accepted: a burst of clients, not one packet's worth.
+/// Connections that may wait to be accepted: enough for a burst of clients.
 const BACKLOG: u32 = 1024;
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -108,7 +108,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// This machine and the trusted proxies speak for many: they have no bound of their own.
+/// This machine and trusted proxies have no limit per address, because they speak for many clients.
 fn limits(config: &Config) -> anyhow::Result<edge::Limits> {
     let mut uncounted = config.trusted_proxies()?;
     uncounted.extend([
@@ -124,18 +124,21 @@ fn limits(config: &Config) -> anyhow::Result<edge::Limits> {
     })
 }
 
-/// Waits for whatever ends the server, then lets it end.
-async fn end(engine: Engine, stop: CancellationToken, mut signals: Signals) -> ExitCode {
-    let asked = async {
+/// Waits until a signal, a failure of the store or `stop` ends the server; then cancels `stop`.
+async fn wait_for_end(engine: Engine, stop: CancellationToken, mut signals: Signals) -> ExitCode {
+    let signal = async {
         tokio::select! {
             _ = signals.terminate.recv() => {}
             _ = signals.interrupt.recv() => {}
         }
     };
     let exit = tokio::select! {
-        () = asked => ExitCode::SUCCESS,
+        () = signal => ExitCode::SUCCESS,
         fault = engine.failed() => {
-            tracing::error!(%fault, "the server ends: start it again once the disk is well, then run `saldo verify`");
+            tracing::error!(
+                %fault,
+                "the server ends: start it again once the disk is well, then run `saldo verify`"
+            );
             ExitCode::from(3)
         }
         () = stop.cancelled() => ExitCode::SUCCESS,
@@ -144,10 +147,10 @@ async fn end(engine: Engine, stop: CancellationToken, mut signals: Signals) -> E
     exit
 }
 
-/// When a monitor that was told "not healthy" may look again, in seconds.
-const LOOK_AGAIN_AFTER_S: &str = "1";
+/// The `Retry-After` of a failed health check, in seconds.
+const RETRY_AFTER_S: &str = "1";
 
-/// `GET /healthz`: 200 when the store answers.
+/// `GET /healthz`: 200 if the store answers, otherwise 503.
 fn health(engine: Engine) -> Router {
     Router::new().route("/healthz", get(is_healthy)).with_state(engine)
 }
@@ -157,9 +160,9 @@ async fn is_healthy(State(engine): State<Engine>) -> Response {
         Ok(()) => "ok\n".into_response(),
         Err(fault) => {
             tracing::error!(%fault, "not healthy");
-            let later = [(header::RETRY_AFTER, LOOK_AGAIN_AFTER_S)];
-            let says = "the store does not answer\n";
-            (StatusCode::SERVICE_UNAVAILABLE, later, says).into_response()
+            let retry_after = [(header::RETRY_AFTER, RETRY_AFTER_S)];
+            let text = "the store does not answer\n";
+            (StatusCode::SERVICE_UNAVAILABLE, retry_after, text).into_response()
         }
     }
 }

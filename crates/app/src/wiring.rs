@@ -1,10 +1,13 @@
-//! Opens what an installation consists of (store, upstreams, mail, pushes, webhooks) as one engine.
+//! Opens the parts of an installation (store, upstreams, mail, pushes, webhooks) as one engine, and
+//! puts the built-in catalogs into a new one.
+//!
+//! Not here: serving (`server.rs`).
 
 use crate::catalog;
 use crate::clock::{MachineClock, MachineRandom};
 use crate::config::Config;
+use crate::outbound::{mail, push, webhook_sender};
 use crate::secrets::MasterKey;
-use crate::{mail, push, webhook_sender};
 use anyhow::{Context as _, anyhow};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
 use domain::Clock;
@@ -15,12 +18,12 @@ use engine::{Engine, Parts};
 use std::sync::Arc;
 use store::{OpenError, Store};
 
-/// Where the simulator notes what it did: its own truth, which the ledger never reads.
+/// The file in which the simulator records what it did. The ledger never reads it.
 pub(crate) const TRUTH_FILE: &str = "simulator-truth.jsonl";
-/// The simulator's names: two upstreams, so that the second can stand in for the first.
+/// Two simulated upstreams, so that the second can replace the first.
 const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 
-/// Opens the engine on the data folder with all its parts; no workers run yet.
+/// Opens the engine on the data folder with all its parts; does not start its workers.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     let data_dir = &config.data_dir;
     let store = match config.database_url.0.as_str() {
@@ -38,7 +41,7 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     Engine::open(parts).context("the store cannot be read")
 }
 
-/// The simulator's upstreams, on the file that they share.
+/// The simulated upstreams; they share one file.
 fn simulated_upstreams(
     config: &Config,
     master: &MasterKey,
@@ -58,29 +61,30 @@ fn simulated_upstreams(
     Ok((0..).zip(SIMULATED).map(upstream).collect())
 }
 
-/// Makes what every installation has, if it is not there: the house account and the catalog.
-pub(crate) async fn seed(engine: &Engine) -> anyhow::Result<()> {
+/// Creates what every installation has, if it is missing: the house account and the built-in
+/// catalogs.
+pub(crate) async fn seed_catalog(engine: &Engine) -> anyhow::Result<()> {
     anyhow::ensure!(
         engine.has_right_master_key().await?,
-        "master.key in the data folder is not the one that this data was sealed with; put the right one back from a backup"
+        "master.key in the data folder is not the one that this data was sealed with; \
+         put the right one back from a backup"
     );
     engine.open_house("House").await.map_err(refused)?;
     engine.give_missing_secrets().await.map_err(refused)?;
-    // A country at a time: what the company has changed in one stays as it is.
+    // Country by country: a country that is there may have been changed, and stays as it is.
     for mut catalog in [catalog::bangladesh()?, catalog::zimbabwe()?] {
         let known = engine.catalog();
         let is_known = |code: &String| known.countries.iter().any(|c| c.code == *code);
         if !catalog.countries.iter().any(|country| is_known(&country.code)) {
-            leave_taken_out(&mut catalog, &known);
+            remove_conflicts(&mut catalog, &known);
             engine.set_catalog(catalog).await.map_err(refused)?;
         }
     }
     Ok(())
 }
 
-/// A country that comes with a new version takes nobody's place: where the company uses an id or a
-/// code for something of its own, ours stays out.
-fn leave_taken_out(catalog: &mut Catalog, known: &Catalog) {
+/// Removes the rows of a new country whose id or code the installation uses already.
+fn remove_conflicts(catalog: &mut Catalog, known: &Catalog) {
     let (operators, routes) = (catalog.operators.len(), catalog.routes.len());
     catalog
         .operators
@@ -93,17 +97,17 @@ fn leave_taken_out(catalog: &mut Catalog, known: &Catalog) {
     }
 }
 
-/// Whether another process holds the folder.
+/// Whether another process has locked the data folder.
 pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref::<OpenError>(), Some(OpenError::Locked(_)))
 }
 
-/// A refusal in words, for the command line.
+/// A refusal as an error of the command line.
 pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
-    let words = match &refusal {
-        Refusal::Invalid(complaints) => complaints
+    let text = match &refusal {
+        Refusal::Invalid(errors) => errors
             .iter()
-            .map(|c| format!("{}: {}", c.field, c.says))
+            .map(|error| format!("{}: {}", error.field, error.says))
             .collect::<Vec<_>>()
             .join(" "),
         Refusal::NotPossible { because } => {
@@ -148,5 +152,5 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         | Refusal::IdempotencyRunning
         | Refusal::IdentifiersDisagree => format!("Refused: {}.", refusal.code()),
     };
-    anyhow!(words)
+    anyhow!(text)
 }

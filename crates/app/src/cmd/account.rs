@@ -1,19 +1,21 @@
-//! `saldo account`: businesses and persons that hold wallets.
+//! `saldo account`: opens, lists and changes the accounts of businesses and persons.
+//!
+//! Not here: their money (`wallet.rs`), keys (`key.rs`) and logins (`user.rs`).
 
 use crate::cmd::{currency, moment};
 use crate::output::Output;
 use crate::wiring::refused;
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
 use domain::{Currency, Timestamp};
 use engine::{Engine, NewAccount};
 use std::time::Duration;
 
-/// A month of a subscription.
+/// A subscription is sold by months of 30 days.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Verb {
+pub(crate) enum AccountVerb {
     /// Open a merchant's account, with a wallet in each environment.
     Open {
         /// How people call it.
@@ -69,16 +71,16 @@ pub(crate) struct SubscriptionArgs {
 }
 
 impl SubscriptionArgs {
-    fn read(&self, now: Timestamp) -> anyhow::Result<Subscription> {
+    fn read(&self, now: Timestamp) -> Result<Subscription> {
         let plan = Plan::from_code(&self.plan, self.per_minute)
             .context("--plan is starter, business or enterprise")?;
         Ok(Subscription { plan, until: now.after(MONTH.saturating_mul(self.months)) })
     }
 }
 
-pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output) -> Result<u8> {
     match verb {
-        Verb::Open { name, subscription, currency } => {
+        AccountVerb::Open { name, subscription, currency } => {
             let subscription = Some(subscription.read(engine.now())?);
             let new = NewAccount {
                 role: Role::Merchant,
@@ -92,18 +94,18 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
                 "Account {id} is open. Next: saldo key make --account {id} --environment sandbox"
             ));
         }
-        Verb::List { json } => list(engine, json, output)?,
-        Verb::Subscribe { id, subscription } => {
+        AccountVerb::List { json } => list(engine, json, output)?,
+        AccountVerb::Subscribe { id, subscription } => {
             let subscription = Some(subscription.read(engine.now())?);
             change(engine, id, output, |account| account.subscription = subscription).await?;
         }
-        Verb::Unsubscribe { id } => {
+        AccountVerb::Unsubscribe { id } => {
             change(engine, id, output, |account| account.subscription = None).await?
         }
-        Verb::Suspend { id } => {
+        AccountVerb::Suspend { id } => {
             change(engine, id, output, |account| account.is_active = false).await?
         }
-        Verb::Resume { id } => {
+        AccountVerb::Resume { id } => {
             change(engine, id, output, |account| account.is_active = true).await?
         }
     }
@@ -115,20 +117,22 @@ async fn change(
     id: i64,
     output: &mut Output,
     change: impl FnOnce(&mut Account),
-) -> anyhow::Result<()> {
+) -> Result<()> {
     anyhow::ensure!(AccountId(id) != HOUSE, "account {id} is the house itself");
     let account = engine.change_account(AccountId(id), change).await.map_err(refused)?;
     output.line(line(&account));
     Ok(())
 }
 
-fn list(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
+fn list(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
     for account in engine.accounts()? {
         if json {
             output.line(serde_json::json!({
-                "id": account.id.0, "role": account.role.code(), "name": account.name, "active": account.is_active,
-                "plan": account.subscription.map(|s| s.plan.code()), "per_minute": account.subscription.map(|s| s.plan.per_minute()),
-                "subscribed_until": account.subscription.map(|s| moment(s.until)), "opened_at": moment(account.opened_at),
+                "id": account.id.0, "role": account.role.code(), "name": account.name,
+                "active": account.is_active, "plan": account.subscription.map(|s| s.plan.code()),
+                "per_minute": account.subscription.map(|s| s.plan.per_minute()),
+                "subscribed_until": account.subscription.map(|s| moment(s.until)),
+                "opened_at": moment(account.opened_at),
             }));
         } else {
             output.line(line(&account));

@@ -1,10 +1,10 @@
-//! `saldo bench` and `saldo bench-fill`: gives the crate `bench` the program's clock, its settings
-//! and its engine.
+//! `saldo bench` and `saldo bench-fill`: give the crate `bench` the clock, the settings and the
+//! engine.
 //!
-//! Not here: anything that is measured. Compiled with the feature `bench` only.
+//! Not here: the measurements (`bench`). Compiled only with the feature `bench`.
 
 use crate::clock::MachineClock;
-use crate::cmd::demo::MADE_FILE;
+use crate::cmd::demo::CREDENTIALS_FILE;
 use crate::config::{Config, Flags};
 use crate::secrets::MASTER_KEY_FILE;
 use crate::{log, wiring};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(crate) fn run(args: &bench::Args) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(MachineClock::new());
-    bench::run(args, &Host { clock, open_engine, node_files: &[MASTER_KEY_FILE, MADE_FILE] })
+    bench::run(args, &Host { clock, open_engine, node_files: &[MASTER_KEY_FILE, CREDENTIALS_FILE] })
 }
 
 fn open_engine(installation: &Installation) -> anyhow::Result<Engine> {

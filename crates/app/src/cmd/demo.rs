@@ -1,11 +1,14 @@
-//! `saldo demo`: makes what is missing, prints how to use it, serves.
+//! `saldo demo`: creates what is missing, prints how to use it, and serves.
 //!
-//! Everything it sells is simulated, in its live environment too. The sandbox pair is the same
-//! everywhere, as is the customer, so that a line of documentation works as it stands; all else is random.
+//! Everything it sells is simulated, in the live environment too. The sandbox key pair and the
+//! customer are the same in every demo, so that the commands in the documentation work; all other
+//! secrets are random.
 
 use crate::catalog;
 use crate::config::{Config, Flags};
-use crate::credentials::{Credentials, Customer, KeyCredentials, Merchant, Staff};
+use crate::credentials::{
+    Credentials, CustomerCredentials, KeyCredentials, MerchantCredentials, StaffCredentials,
+};
 use crate::output::Output;
 use crate::secrets::write_private;
 use crate::server::Server;
@@ -24,21 +27,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The demo's sandbox pair: known to everybody, good for play money only.
+/// The sandbox key pair of every demo: public, and valid for play money only.
 const OPEN_KEY: &str = "ok_test_SaldoDemoSaldoDemoSaldoD";
 const SECRET_KEY: &str = "sk_test_SaldoDemoSaldoDemoSaldoDemoSaldoDemoSaldoD2vwVsO";
-/// The demo's customer: known to everybody, good for play money only.
+/// The customer of every demo: public, and valid for play money only.
 const CUSTOMER: &str = "customer@demo.example";
 const CUSTOMER_PASSWORD: &str = "saldo-demo-customer";
-/// The demo's subscriptions last ten years.
-const FOR_LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// ZETDC's prepaid electricity in USD (catalog/zimbabwe.toml).
+/// How long the subscriptions of the demo last.
+const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// The product id of ZETDC's prepaid electricity in USD (catalog/zimbabwe.toml).
 const METER_PRODUCT: i64 = 21;
-/// The demo's secrets, and the mark of a folder that is a demo's.
-pub(crate) const MADE_FILE: &str = "demo-credentials.json";
+/// The file of the demo's secrets. A data folder that has it belongs to a demo.
+pub(crate) const CREDENTIALS_FILE: &str = "demo-credentials.json";
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct DemoArgs {
     /// Listen here [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -62,7 +65,7 @@ pub(crate) struct Args {
     bench_keys_file: Option<PathBuf>,
 }
 
-pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(flags: &Flags, args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut config = Config::load(flags, args.listen)?;
     config.webhooks_to_loopback |= args.webhooks_to_loopback;
     log::start(&config)?;
@@ -70,14 +73,14 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
         let engine = wiring::open(&config)?;
         let balance = Money::parse(&args.balance, Currency::BDT)
             .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
-        let mut credentials = begin(&engine, &config.data_dir)?;
-        wiring::seed(&engine).await?;
+        let mut credentials = load_or_create_credentials(&engine, &config.data_dir)?;
+        wiring::seed_catalog(&engine).await?;
         engine.set_catalog(catalog::demo_routes()?).await.map_err(refused)?;
-        seed(&engine, &mut credentials, balance).await?;
+        seed_accounts(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
             let plan = Subscription {
                 plan: Plan::Enterprise { per_minute },
-                until: engine.now().after(FOR_LONG),
+                until: engine.now().after(TEN_YEARS),
             };
             for account in [credentials.merchant.account, credentials.customer.account] {
                 engine
@@ -101,23 +104,25 @@ pub(crate) fn run(flags: &Flags, args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The demo's secrets: those of an earlier start, or new ones, on disk before anything is made with
-/// them, so that a start that was cut off can be finished. Refuses a folder that sells.
-fn begin(engine: &Engine, data_dir: &Path) -> anyhow::Result<Credentials> {
-    let made = data_dir.join(MADE_FILE);
-    if made.exists() {
-        let text = std::fs::read_to_string(&made)
-            .with_context(|| format!("{} cannot be read", made.display()))?;
+/// The credentials of an earlier start, or new ones. New ones are on disk before accounts are
+/// created with them, so that the next start completes an interrupted one. Refuses the folder of an
+/// installation that is no demo.
+fn load_or_create_credentials(engine: &Engine, data_dir: &Path) -> anyhow::Result<Credentials> {
+    let file = data_dir.join(CREDENTIALS_FILE);
+    if file.exists() {
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
         return serde_json::from_str(&text)
-            .with_context(|| format!("{} is not what the demo wrote", made.display()));
+            .with_context(|| format!("{} is not what the demo wrote", file.display()));
     }
     anyhow::ensure!(
         engine.accounts()?.is_empty(),
-        "{} is an installation of its own, where a demo would sell what is only simulated; give the demo another folder with --data-dir",
+        "{} is an installation of its own, where a demo would sell what is only simulated; \
+         give the demo another folder with --data-dir",
         data_dir.display()
     );
     let credentials = fresh_credentials(engine)?;
-    write_private(&made, serde_json::to_string_pretty(&credentials)?.as_bytes())?;
+    write_private(&file, serde_json::to_string_pretty(&credentials)?.as_bytes())?;
     Ok(credentials)
 }
 
@@ -131,7 +136,7 @@ fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
     };
     let live = engine.fresh_pair(Environment::Live).map_err(refused)?;
     let staff = |role: &str| {
-        anyhow::Ok(Staff {
+        anyhow::Ok(StaffCredentials {
             email: format!("{role}@demo.example"),
             password: password()?,
             role: role.to_owned(),
@@ -139,14 +144,14 @@ fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
     };
     Ok(Credentials {
         base_url: String::new(),
-        merchant: Merchant {
+        merchant: MerchantCredentials {
             account: 0,
             email: "merchant@demo.example".to_owned(),
             password: password()?,
             sandbox: pair(OPEN_KEY.to_owned(), SECRET_KEY.to_owned()),
             live: pair(live.open, live.secret),
         },
-        customer: Customer {
+        customer: CustomerCredentials {
             account: 0,
             username: CUSTOMER.to_owned(),
             password: CUSTOMER_PASSWORD.to_owned(),
@@ -158,8 +163,8 @@ fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
     })
 }
 
-/// Makes merchant, customer and staff in one commit, if they are not there; then their money.
-async fn seed(
+/// Creates merchant, customer and staff in one commit, if they are missing; then books their money.
+async fn seed_accounts(
     engine: &Engine,
     credentials: &mut Credentials,
     balance: Money,
@@ -168,17 +173,17 @@ async fn seed(
         .map(|code| Currency::from_code(code).ok_or_else(|| anyhow!("no currency {code}")));
     let currencies = currencies.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     if engine.holder_of(OPEN_KEY).map_err(refused)?.is_none() {
-        found(engine, credentials, &currencies).await?;
+        create_accounts(engine, credentials, &currencies).await?;
     }
-    let known = |open_key: &str| {
+    let holder_of = |open_key: &str| {
         engine.holder_of(open_key).map_err(refused)?.context("the demo's keys are gone")
     };
-    let sandbox = known(&credentials.merchant.sandbox.open_key)?;
+    let sandbox = holder_of(&credentials.merchant.sandbox.open_key)?;
     credentials.merchant.account = sandbox.account.0;
     credentials.merchant.sandbox.key = sandbox.id.0;
-    credentials.merchant.live.key = known(&credentials.merchant.live.open_key)?.id.0;
+    credentials.merchant.live.key = holder_of(&credentials.merchant.live.open_key)?.id.0;
     for environment in Environment::ALL {
-        start_with(engine, sandbox.account, environment, balance).await?;
+        deposit_once(engine, sandbox.account, environment, balance).await?;
     }
     let customer = engine
         .accounts()?
@@ -189,20 +194,20 @@ async fn seed(
     for environment in Environment::ALL {
         for currency in &currencies {
             let amount = Money::new(50_000, *currency);
-            start_with(engine, customer.id, environment, amount).await?;
+            deposit_once(engine, customer.id, environment, amount).await?;
         }
     }
     Ok(())
 }
 
-async fn found(
+async fn create_accounts(
     engine: &Engine,
     credentials: &Credentials,
     currencies: &[Currency],
 ) -> anyhow::Result<()> {
     let subscription =
-        Some(Subscription { plan: Plan::Business, until: engine.now().after(FOR_LONG) });
-    let shop = NewAccount {
+        Some(Subscription { plan: Plan::Business, until: engine.now().after(TEN_YEARS) });
+    let business = NewAccount {
         role: Role::Merchant,
         name: "Demo Telecom",
         subscription,
@@ -212,7 +217,7 @@ async fn found(
         NewAccount { role: Role::Customer, name: "Demo Customer", subscription: None, currencies };
     let Credentials { merchant, customer, staff, base_url: _ } = credentials;
     let mut setup = engine.account_setup();
-    let account = setup.account(&shop).map_err(refused)?;
+    let account = setup.account(&business).map_err(refused)?;
     for (environment, keys) in
         [(Environment::Sandbox, &merchant.sandbox), (Environment::Live, &merchant.live)]
     {
@@ -222,22 +227,22 @@ async fn found(
     setup.user(account, &merchant.email, "owner", &merchant.password).await.map_err(refused)?;
     let account = setup.account(&person).map_err(refused)?;
     setup.user(account, &customer.username, "owner", &customer.password).await.map_err(refused)?;
-    for Staff { email, password, role } in staff {
+    for StaffCredentials { email, password, role } in staff {
         setup.user(HOUSE, email, role, password).await.map_err(refused)?;
     }
     setup.commit().await.map_err(refused)
 }
 
-/// Play money to start with, once.
-async fn start_with(
+/// Books the play money to start with, unless an earlier start did.
+async fn deposit_once(
     engine: &Engine,
     account: AccountId,
     environment: Environment,
     amount: Money,
 ) -> anyhow::Result<()> {
     let reference = format!("DEMO-START-{}", amount.currency().code());
-    let paper = BookingNote { reference: &reference, by: "demo", note: "play money to start with" };
-    match engine.fund(Reason::Deposit, account, environment, amount, paper).await {
+    let note = BookingNote { reference: &reference, by: "demo", note: "play money to start with" };
+    match engine.fund(Reason::Deposit, account, environment, amount, note).await {
         Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),
     }
@@ -256,21 +261,20 @@ struct BenchKey {
     secret_key: String,
 }
 
-/// Merchants for measuring: each with a sandbox pair and the same balance. Made many at a time, so
-/// that they share commits.
+/// Creates merchants for measurements, each with a sandbox key pair and the same balance. They are
+/// created concurrently, so that they share commits.
 async fn make_bench_accounts(
     engine: &Engine,
     count: u32,
     balance: Money,
     file: &Path,
 ) -> anyhow::Result<()> {
-    let mut making = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for number in 1..=count {
         let engine = engine.clone();
-        making.spawn(async move { make_bench_account(&engine, number, balance).await });
+        tasks.spawn(async move { make_bench_account(&engine, number, balance).await });
     }
-    let made = making.join_all().await;
-    let keys = made.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let keys = tasks.join_all().await.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     write_private(file, serde_json::to_string(&keys)?.as_bytes())
 }
 
@@ -280,7 +284,7 @@ async fn make_bench_account(
     balance: Money,
 ) -> anyhow::Result<BenchKey> {
     let plan = Plan::Enterprise { per_minute: u32::MAX };
-    let subscription = Some(Subscription { plan, until: engine.now().after(FOR_LONG) });
+    let subscription = Some(Subscription { plan, until: engine.now().after(TEN_YEARS) });
     let name = format!("Bench {number}");
     let new = NewAccount {
         role: Role::Merchant,
@@ -289,7 +293,7 @@ async fn make_bench_account(
         currencies: &[Currency::BDT],
     };
     let account = engine.open_account(new).await.map_err(refused)?;
-    start_with(engine, account, Environment::Sandbox, balance).await?;
+    deposit_once(engine, account, Environment::Sandbox, balance).await?;
     let (_, pair) = engine.make_key(account, Environment::Sandbox).await.map_err(refused)?;
     Ok(BenchKey { open_key: pair.open, secret_key: pair.secret })
 }
@@ -302,7 +306,7 @@ fn greet(credentials: &Credentials) {
 Saldo is serving {url}. Everything in this demo is simulated, the live environment too.
 
   Reference  {url}/docs
-  Merchant   {}, sandbox keys below, live keys in {MADE_FILE} of the data folder
+  Merchant   {}, sandbox keys below, live keys in {CREDENTIALS_FILE} of the data folder
   Customer   {}, password {}, with USD and ZWG
 
 Buy a recharge as the merchant:
@@ -311,7 +315,8 @@ Buy a recharge as the merchant:
     -H 'X-Open-Key: {}' \\
     -H 'X-Authorization: {}' \\
     -H 'Content-Type: application/json' \\
-    -d '{{\"operator\": \"gp\", \"number\": \"01712345101\", \"amount\": 10, \"reference\": \"FIRST-1\"}}'
+    -d '{{\"operator\": \"gp\", \"number\": \"01712345101\", \"amount\": 10, \
+\"reference\": \"FIRST-1\"}}'
 
 Buy electricity as the customer: log in, ask for a price, accept it, and read the token:
 
@@ -319,14 +324,19 @@ Buy electricity as the customer: log in, ask for a price, accept it, and read th
     -H 'Content-Type: application/json' \\
     -d '{{\"username\": \"{}\", \"password\": \"{}\", \"fcmToken\": \"\"}}' | cut -d '\"' -f 4)
   QUOTE=$(curl -s {url}/api/wallet/v1/v1/transactions/bill-payment/pre-auth \\
-    -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' -H 'Content-Type: application/json' \\
-    -d '{{\"amount\": 10, \"productId\": {METER_PRODUCT}, \"requestId\": \"FIRST-2\", \"billReference\": \"41234563101\",
-         \"customerMobile\": \"0771234567\", \"additionalData\": {{}}}}' | grep -o 'preauth_[A-Za-z0-9_-]*')
+    -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' \
+-H 'Content-Type: application/json' \\
+    -d '{{\"amount\": 10, \"productId\": {METER_PRODUCT}, \"requestId\": \"FIRST-2\", \
+\"billReference\": \"41234563101\",
+         \"customerMobile\": \"0771234567\", \"additionalData\": {{}}}}' \
+| grep -o 'preauth_[A-Za-z0-9_-]*')
   curl {url}/api/wallet/v1/v1/transactions/bill-payment/auth \\
-    -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' -H 'Content-Type: application/json' \\
+    -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' \
+-H 'Content-Type: application/json' \\
     -d \"{{\\\"preAuthToken\\\": \\\"$QUOTE\\\", \\\"requestId\\\": \\\"FIRST-2\\\"}}\"
 
-The last three digits of the number or meter choose what happens: 101 delivers, 102 is refused, 106 loses the answer.
+The last three digits of the number or meter choose what happens: \
+101 delivers, 102 is refused, 106 loses the answer.
 Stop with Ctrl-C; everything is kept.
 ",
         merchant.email,

@@ -1,15 +1,17 @@
-//! `saldo key`: key pairs of an account.
+//! `saldo key`: makes, lists, restricts and revokes the key pairs of an account.
+//!
+//! Invariant: a secret key is printed once, when it is made.
 
 use crate::cmd::environment;
 use crate::output::Output;
 use crate::wiring::refused;
-use anyhow::anyhow;
+use anyhow::{Result, anyhow};
 use domain::Environment;
 use domain::account::{AccountId, AllowList, HOUSE};
 use engine::Engine;
 
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Verb {
+pub(crate) enum KeyVerb {
     /// Make a pair. The secret is printed once and stored nowhere.
     Make {
         /// Whose.
@@ -39,9 +41,9 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+pub(crate) async fn run(engine: &Engine, verb: KeyVerb, output: &mut Output) -> Result<u8> {
     match verb {
-        Verb::Make { account, environment } => {
+        KeyVerb::Make { account, environment } => {
             anyhow::ensure!(
                 AccountId(account) != HOUSE,
                 "account {account} is the house itself, which buys nothing"
@@ -54,11 +56,12 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
                 engine.make_key(AccountId(account), environment).await.map_err(refused)?;
             let webhook_secret = engine.webhook_secret_of(id).map_err(refused)?;
             output.line(serde_json::json!({
-                "id": id.0, "open_key": pair.open, "secret_key": pair.secret, "webhook_secret": webhook_secret,
+                "id": id.0, "open_key": pair.open, "secret_key": pair.secret,
+                "webhook_secret": webhook_secret,
             }));
             output.say("Keep both secrets now: they will not be shown again.");
         }
-        Verb::List { account } => {
+        KeyVerb::List { account } => {
             for key in engine.keys_of(AccountId(account))? {
                 let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
                 let from = match key.allow_list.lines() {
@@ -74,7 +77,7 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
                 ));
             }
         }
-        Verb::Allow { open_key, ranges } => {
+        KeyVerb::Allow { open_key, ranges } => {
             let list = AllowList::parse(ranges.iter().map(String::as_str)).map_err(|bad| {
                 anyhow!("{:?} is no address, or a range that allows everybody", bad.0)
             })?;
@@ -85,7 +88,7 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
                 "Allowed from these only."
             });
         }
-        Verb::Revoke { open_key } => {
+        KeyVerb::Revoke { open_key } => {
             let now = engine.now();
             engine
                 .change_key(&open_key, |key| key.revoked_at = Some(now))

@@ -1,22 +1,17 @@
-//! The command line: one file a verb.
+//! The command line: one file for each verb.
 //!
-//! Verbs that ask something of the engine ([`Ask`]) run on the data folder, or, while a server
-//! holds it, in that server. The others start something.
+//! Verbs that only need the engine ([`EngineVerb`]) open the data folder themselves or, while a
+//! server has locked it, run inside that server. The other verbs start something of their own.
 
 mod account;
-mod archive;
-mod backup;
 #[cfg(feature = "bench")]
 mod bench;
 pub(crate) mod demo;
-mod halt;
 mod key;
+mod maintenance;
 mod purchase;
-mod restore;
-mod resume;
-pub(crate) mod serve;
+mod serve;
 mod user;
-mod verify;
 mod wallet;
 mod webhook;
 
@@ -24,6 +19,7 @@ use crate::config::{Config, Flags};
 use crate::output::Output;
 use crate::{control, wiring};
 use engine::Engine;
+use maintenance::{archive, backup, halt, restore, resume, verify};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,13 +33,13 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
-/// What to do.
+/// All verbs.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Verb {
     /// Try it: makes what is missing, prints how to use it, serves. Everything is simulated.
-    Demo(demo::Args),
+    Demo(demo::DemoArgs),
     /// Serve.
-    Serve(serve::Args),
+    Serve(serve::ServeArgs),
     /// Measure durable recharges a second.
     #[cfg(feature = "bench")]
     Bench(::bench::Args),
@@ -52,54 +48,55 @@ pub(crate) enum Verb {
     #[command(hide = true)]
     BenchFill(::bench::fill::FillArgs),
     /// Put a backup in place of an installation; it sends nothing upstream until `saldo resume`.
-    Restore(restore::Args),
+    Restore(restore::RestoreArgs),
     #[command(flatten)]
-    Ask(Ask),
+    Engine(EngineVerb),
 }
 
-/// What to ask of the engine.
+/// The verbs that only need the engine.
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Ask {
+pub(crate) enum EngineVerb {
     /// Audit the ledger: exit 0 and a line of figures, or exit 1 and the rows that lie.
-    Verify(verify::Args),
+    Verify(verify::VerifyArgs),
     /// Accounts: open, list, subscribe, suspend, resume.
     #[command(subcommand)]
-    Account(account::Verb),
+    Account(account::AccountVerb),
     /// Key pairs: make, list, allow addresses, revoke.
     #[command(subcommand)]
-    Key(key::Verb),
+    Key(key::KeyVerb),
     /// Wallets: show, deposit, withdraw.
     #[command(subcommand)]
-    Wallet(wallet::Verb),
+    Wallet(wallet::WalletVerb),
     /// Purchases: list, show, approve, reject, settle, refund; cases that wait for staff.
     #[command(subcommand)]
-    Purchase(purchase::Verb),
+    Purchase(purchase::PurchaseVerb),
     /// Webhooks: where events are told, how that went, and telling them again.
     #[command(subcommand)]
-    Webhook(webhook::Verb),
+    Webhook(webhook::WebhookVerb),
     /// Logins: list, disable, enable, log out.
     #[command(subcommand)]
-    User(user::Verb),
+    User(user::UserVerb),
     /// Copy everything into a new folder, while the server serves, and audit the copy.
-    Backup(backup::Args),
+    Backup(backup::BackupArgs),
     /// Move closed months into files, while the server serves.
-    Archive(archive::Args),
-    /// Sell nothing and send nothing upstream until `saldo resume`: before a restored database is served.
-    Halt(halt::Args),
+    Archive(archive::ArchiveArgs),
+    /// Sell nothing and send nothing upstream until `saldo resume`: before a restored database is
+    /// served.
+    Halt(halt::HaltArgs),
     /// Let a restored installation sell and send again.
-    Resume(resume::Args),
+    Resume(resume::ResumeArgs),
 }
 
-/// Where a command is asked: paths are the asker's, the data is the server's.
+/// The folders of a command that may run inside a server.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    /// The data folder.
+pub(crate) struct CallerPaths {
+    /// The data folder of the server.
     pub(crate) data_dir: PathBuf,
-    /// The folder that the asker works in.
-    pub(crate) here: PathBuf,
+    /// The working folder of the caller: paths in its arguments are relative to it.
+    pub(crate) working_dir: PathBuf,
 }
 
-/// Runs what the command line says; the exit code is the command's.
+/// Runs the verb and returns its exit code.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let flags = cli.flags;
     match cli.verb {
@@ -110,11 +107,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "bench")]
         Verb::BenchFill(args) => bench::fill(&flags, &args),
         Verb::Restore(args) => restore::run(&flags, &args),
-        Verb::Ask(verb) => run_ask(&flags, verb),
+        Verb::Engine(verb) => open_and_run(&flags, verb),
     }
 }
 
-fn run_ask(flags: &Flags, verb: Ask) -> anyhow::Result<ExitCode> {
+fn open_and_run(flags: &Flags, verb: EngineVerb) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags, None)?;
     crate::log::start(&config)?;
     anyhow::ensure!(
@@ -127,52 +124,55 @@ fn run_ask(flags: &Flags, verb: Ask) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let engine = match wiring::open(&config) {
             Ok(engine) => engine,
-            Err(error) if wiring::is_locked(&error) => return control::hand_over(&config.data_dir),
+            Err(error) if wiring::is_locked(&error) => {
+                return control::run_on_server(&config.data_dir);
+            }
             Err(error) => return Err(error),
         };
         let mut output = Output::default();
-        let place = Place { data_dir: config.data_dir, here: std::env::current_dir()? };
-        let exit = ask(&engine, &place, verb, &mut output).await;
+        let working_dir = std::env::current_dir()?;
+        let paths = CallerPaths { data_dir: config.data_dir, working_dir };
+        let exit = run_on_engine(&engine, &paths, verb, &mut output).await;
         output.print();
         Ok(ExitCode::from(exit))
     })
 }
 
-/// Asks; answers the exit code. What goes wrong is said in the output.
-pub(crate) async fn ask(engine: &Engine, place: &Place, verb: Ask, output: &mut Output) -> u8 {
-    let asked = match verb {
-        Ask::Verify(args) => verify::run(engine, place, &args, output).await,
-        Ask::Account(verb) => account::run(engine, verb, output).await,
-        Ask::Key(verb) => key::run(engine, verb, output).await,
-        Ask::Wallet(verb) => wallet::run(engine, verb, output).await,
-        Ask::Purchase(verb) => purchase::run(engine, verb, output).await,
-        Ask::Webhook(verb) => webhook::run(engine, verb, output).await,
-        Ask::User(verb) => user::run(engine, verb, output).await,
-        Ask::Backup(args) => backup::run(engine, place, &args, output).await,
-        Ask::Archive(args) => archive::run(engine, place, &args, output).await,
-        Ask::Halt(args) => halt::run(engine, &args, output).await,
-        Ask::Resume(args) => resume::run(engine, &args, output).await,
+/// Runs a verb and returns its exit code; adds an error to the output.
+pub(crate) async fn run_on_engine(
+    engine: &Engine,
+    paths: &CallerPaths,
+    verb: EngineVerb,
+    output: &mut Output,
+) -> u8 {
+    let result = match verb {
+        EngineVerb::Verify(args) => verify::run(engine, paths, &args, output).await,
+        EngineVerb::Account(verb) => account::run(engine, verb, output).await,
+        EngineVerb::Key(verb) => key::run(engine, verb, output).await,
+        EngineVerb::Wallet(verb) => wallet::run(engine, verb, output).await,
+        EngineVerb::Purchase(verb) => purchase::run(engine, verb, output).await,
+        EngineVerb::Webhook(verb) => webhook::run(engine, verb, output).await,
+        EngineVerb::User(verb) => user::run(engine, verb, output).await,
+        EngineVerb::Backup(args) => backup::run(engine, paths, &args, output).await,
+        EngineVerb::Archive(args) => archive::run(engine, paths, &args, output).await,
+        EngineVerb::Halt(args) => halt::run(engine, &args, output).await,
+        EngineVerb::Resume(args) => resume::run(engine, &args, output).await,
     };
-    match asked {
-        Ok(exit) => exit,
-        Err(error) => {
-            output.say(format!("{error:#}"));
-            1
-        }
-    }
+    result.unwrap_or_else(|error| {
+        output.say(format!("{error:#}"));
+        1
+    })
 }
 
-/// Reads an environment on the command line.
 fn environment(text: &str) -> Result<domain::Environment, String> {
     domain::Environment::from_code(text).ok_or_else(|| "sandbox or live".to_owned())
 }
 
-/// Reads a currency on the command line.
 fn currency(text: &str) -> Result<domain::Currency, String> {
     domain::Currency::from_code(text).ok_or_else(|| "an ISO 4217 code, such as BDT".to_owned())
 }
 
-/// A moment as people and programs read it: RFC 3339 in UTC.
+/// RFC 3339 in UTC.
 pub(crate) fn moment(at: domain::Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| at.0.to_string(), |t| t.to_string())
 }
@@ -183,26 +183,26 @@ mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn clap_accepts_the_definitions() {
         Cli::command().debug_assert();
     }
 
-    /// Every line of the operator's document is a command that this version takes.
+    /// Every command in docs/operate.md is one that this version parses.
     #[test]
-    fn documented_commands_are_taken() {
+    fn documented_commands_parse() {
         let mut commands = 0;
         for line in include_str!("../../../../docs/operate.md").lines() {
             let line = line.trim().trim_start_matches("sudo -u saldo ");
             if !line.starts_with("saldo ") {
                 continue;
             }
-            // Every other part is between quotes: one word, whatever is in it.
+            // Every second part is between quotes: one argument, spaces included.
             let parts = line.split('"').enumerate();
-            let words = parts.flat_map(|(n, part)| match n % 2 {
+            let arguments = parts.flat_map(|(n, part)| match n % 2 {
                 0 => part.split_whitespace().collect(),
                 _ => vec![part],
             });
-            Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            Cli::try_parse_from(arguments).unwrap_or_else(|error| panic!("{line}: {error}"));
             commands += 1;
         }
         assert!(commands > 10, "{commands}");

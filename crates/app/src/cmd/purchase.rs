@@ -1,16 +1,18 @@
-//! `saldo purchase`: what was bought, and what staff decide about it.
+//! `saldo purchase`: lists and shows purchases and cases, and carries out the decisions of staff.
+//!
+//! Invariant: a line for people masks phone numbers; JSON has them in full.
 
 use crate::cmd::moment;
 use crate::output::Output;
 use crate::wiring::refused;
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use domain::catalog::number::{masked, masked_in};
 use domain::{Purchase, PurchaseId, State};
 use engine::{Engine, PurchaseHistory};
 use serde_json::{Value, json};
 
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Verb {
+pub(crate) enum PurchaseVerb {
     /// List the latest purchases.
     List {
         /// Only those in this state: awaiting, in_doubt, with_staff, delivered, …
@@ -46,7 +48,7 @@ pub(crate) enum Verb {
         by: String,
     },
     /// Call one off that was not sent; the money goes back.
-    Reject(Decision),
+    Reject(DecisionArgs),
     /// Settle one that nobody can tell about, with evidence.
     Settle {
         /// Which.
@@ -76,11 +78,11 @@ pub(crate) enum Verb {
         evidence: String,
     },
     /// Undo a delivered one; the money goes back, the commission is clawed back.
-    Refund(Decision),
+    Refund(DecisionArgs),
 }
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Decision {
+pub(crate) struct DecisionArgs {
     /// Which.
     id: i64,
     /// Who decides.
@@ -91,31 +93,31 @@ pub(crate) struct Decision {
     reason: String,
 }
 
-pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+pub(crate) async fn run(engine: &Engine, verb: PurchaseVerb, output: &mut Output) -> Result<u8> {
     let decided = match verb {
-        Verb::List { state, limit, json } => {
+        PurchaseVerb::List { state, limit, json } => {
             list(engine, state.as_deref(), limit, json, output)?;
             return Ok(0);
         }
-        Verb::Show { id, json } => {
+        PurchaseVerb::Show { id, json } => {
             show(engine, PurchaseId(id), json, output)?;
             return Ok(0);
         }
-        Verb::Cases { json } => {
+        PurchaseVerb::Cases { json } => {
             cases(engine, json, output)?;
             return Ok(0);
         }
-        Verb::Close { id, by, evidence } => {
+        PurchaseVerb::Close { id, by, evidence } => {
             engine.close_case(PurchaseId(id), &by, &evidence).await.map_err(refused)?;
             output.say(format!("The case of purchase {id} is closed."));
             return Ok(0);
         }
-        Verb::Approve { id, by } => engine.approve(PurchaseId(id), &by).await,
-        Verb::Reject(d) => engine.reject(PurchaseId(d.id), &d.by, &d.reason).await,
-        Verb::Settle { id, delivered, by, evidence, not_delivered: _ } => {
+        PurchaseVerb::Approve { id, by } => engine.approve(PurchaseId(id), &by).await,
+        PurchaseVerb::Reject(d) => engine.reject(PurchaseId(d.id), &d.by, &d.reason).await,
+        PurchaseVerb::Settle { id, delivered, by, evidence, not_delivered: _ } => {
             engine.settle_by_staff(PurchaseId(id), delivered, &by, &evidence).await
         }
-        Verb::Refund(d) => engine.refund(PurchaseId(d.id), &d.by, &d.reason).await,
+        PurchaseVerb::Refund(d) => engine.refund(PurchaseId(d.id), &d.by, &d.reason).await,
     };
     let purchase = decided.map_err(refused)?;
     output.line(line(&purchase));
@@ -128,7 +130,7 @@ fn list(
     limit: u32,
     json: bool,
     output: &mut Output,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let read = |text: &str| State::from_code(text).with_context(|| format!("{text:?} is no state"));
     for purchase in engine.latest_purchases(state.map(read).transpose()?, limit)? {
         if json {
@@ -140,10 +142,10 @@ fn list(
     Ok(())
 }
 
-fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> anyhow::Result<()> {
+fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> Result<()> {
     let history = engine.history(id)?.with_context(|| format!("there is no purchase {id}"))?;
     if json {
-        output.line(story_value(&history));
+        output.line(history_value(&history));
         return Ok(());
     }
     output.line(line(&history.purchase));
@@ -177,28 +179,25 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> any
     Ok(())
 }
 
-fn cases(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
-    for said in engine.late_updates()? {
-        let (id, at) = (said.purchase, moment(said.at));
-        let text = said.text.map_or(said.word.clone(), |text| format!("{}: {text}", said.word));
-        if json {
-            output.line(
-                json!({ "purchase": id.0, "why": "archived", "opened_at": at, "text": text }),
-            );
-        } else {
-            output.line(format!("{id}  archived  {at}  {}", masked_in(&text)));
-        }
+fn cases(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
+    // Updates about archived purchases: their rows are gone, so no case could be opened for them.
+    for late in engine.late_updates()? {
+        let text = late.text.map_or(late.word.clone(), |text| format!("{}: {text}", late.word));
+        output.line(case_line(late.purchase, "archived", moment(late.at), &text, json));
     }
     for case in engine.open_cases()? {
-        let (id, why, at) = (case.key.id, &case.why, moment(case.opened_at));
-        if json {
-            output
-                .line(json!({ "purchase": id.0, "why": why, "opened_at": at, "text": case.text }));
-        } else {
-            output.line(format!("{id}  {why}  {at}  {}", masked_in(&case.text)));
-        }
+        let opened_at = moment(case.opened_at);
+        output.line(case_line(case.key.id, &case.why, opened_at, &case.text, json));
     }
     Ok(())
+}
+
+fn case_line(id: PurchaseId, why: &str, opened_at: String, text: &str, json: bool) -> String {
+    if json {
+        let case = json!({ "purchase": id.0, "why": why, "opened_at": opened_at, "text": text });
+        return case.to_string();
+    }
+    format!("{id}  {why}  {opened_at}  {}", masked_in(text))
 }
 
 fn line(p: &Purchase) -> String {
@@ -218,22 +217,26 @@ fn line(p: &Purchase) -> String {
 
 fn value(p: &Purchase) -> Value {
     json!({
-        "id": p.key.id.0, "account": p.key.account.0, "environment": p.key.environment.code(), "reference": p.reference,
-        "state": p.state.code(), "kind": p.kind.code(), "operator": p.operator, "recipient": p.recipient,
-        "currency": p.amount.currency().code(), "amount": p.amount.exact(), "fee": p.fee.exact(),
-        "commission": p.commission.exact(), "attempts": p.attempts, "upstream": p.upstream.as_ref().map(|u| u.as_str().to_owned()),
+        "id": p.key.id.0, "account": p.key.account.0, "environment": p.key.environment.code(),
+        "reference": p.reference, "state": p.state.code(), "kind": p.kind.code(),
+        "operator": p.operator, "recipient": p.recipient, "currency": p.amount.currency().code(),
+        "amount": p.amount.exact(), "fee": p.fee.exact(), "commission": p.commission.exact(),
+        "attempts": p.attempts, "upstream": p.upstream.as_ref().map(|u| u.as_str()),
         "opened_at": moment(p.opened_at), "updated_at": moment(p.updated_at),
     })
 }
 
-fn story_value(history: &PurchaseHistory) -> Value {
+fn history_value(history: &PurchaseHistory) -> Value {
     let mut value = value(&history.purchase);
     value["tries"] = history
         .attempts
         .iter()
         .map(|a| {
-            json!({ "number": a.number, "upstream": a.upstream.as_str(), "started_at": moment(a.started_at), "outcome": a.outcome,
-                    "upstream_reference": a.upstream_reference, "text": a.text })
+            json!({
+                "number": a.number, "upstream": a.upstream.as_str(),
+                "started_at": moment(a.started_at), "outcome": a.outcome,
+                "upstream_reference": a.upstream_reference, "text": a.text,
+            })
         })
         .collect();
     value["evidence"] = history

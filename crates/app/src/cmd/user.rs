@@ -1,12 +1,15 @@
-//! `saldo user`: logins, and who may come in.
+//! `saldo user`: lists logins, disables and enables them, and ends their sessions.
+//!
+//! Not here: signing up and logging in (`engine`).
 
 use crate::cmd::moment;
 use crate::output::Output;
 use crate::wiring::refused;
+use anyhow::Result;
 use engine::{Engine, UserView};
 
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Verb {
+pub(crate) enum UserVerb {
     /// List all logins.
     List {
         /// Print JSON, a line each.
@@ -30,18 +33,18 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+pub(crate) async fn run(engine: &Engine, verb: UserVerb, output: &mut Output) -> Result<u8> {
     match verb {
-        Verb::List { json } => list(engine, json, output)?,
-        Verb::Disable { email } => {
+        UserVerb::List { json } => list(engine, json, output)?,
+        UserVerb::Disable { email } => {
             engine.set_user_active(&email, false).await.map_err(refused)?;
             output.say("Kept out from now on.");
         }
-        Verb::Enable { email } => {
+        UserVerb::Enable { email } => {
             engine.set_user_active(&email, true).await.map_err(refused)?;
             output.say("Let in again.");
         }
-        Verb::LogOut { email } => {
+        UserVerb::LogOut { email } => {
             engine.log_user_out(&email).await.map_err(refused)?;
             output.say("Logged out everywhere.");
         }
@@ -49,12 +52,13 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
     Ok(0)
 }
 
-fn list(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
+fn list(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
     for user in engine.users()? {
         if json {
             output.line(serde_json::json!({
-                "id": user.id.0, "account": user.account.0, "email": user.email, "mobile": user.mobile, "name": user.name,
-                "role": user.role, "active": user.is_active, "created_at": moment(user.created_at),
+                "id": user.id.0, "account": user.account.0, "email": user.email,
+                "mobile": user.mobile, "name": user.name, "role": user.role,
+                "active": user.is_active, "created_at": moment(user.created_at),
             }));
         } else {
             output.line(line(&user));

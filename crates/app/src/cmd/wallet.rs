@@ -1,16 +1,18 @@
-//! `saldo wallet`: what accounts hold, and money in and out.
+//! `saldo wallet`: shows the wallets of an account, and books deposits and withdrawals.
+//!
+//! Invariant: a reference is booked once.
 
 use crate::cmd::{currency, environment};
 use crate::output::Output;
 use crate::wiring::refused;
-use anyhow::anyhow;
+use anyhow::{Result, anyhow};
 use domain::account::AccountId;
 use domain::ledger::journal::Reason;
 use domain::{Currency, Environment, Money};
 use engine::{BookingNote, Engine};
 
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Verb {
+pub(crate) enum WalletVerb {
     /// Show an account's wallets.
     Show {
         /// Whose.
@@ -21,13 +23,13 @@ pub(crate) enum Verb {
         json: bool,
     },
     /// Book money that was paid in.
-    Deposit(Booking),
+    Deposit(BookingArgs),
     /// Book money that was paid out.
-    Withdraw(Booking),
+    Withdraw(BookingArgs),
 }
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Booking {
+pub(crate) struct BookingArgs {
     /// Whose wallet.
     #[arg(long)]
     account: i64,
@@ -51,21 +53,16 @@ pub(crate) struct Booking {
     note: String,
 }
 
-pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) -> Result<u8> {
     match verb {
-        Verb::Show { account, json } => show(engine, AccountId(account), json, output)?,
-        Verb::Deposit(booking) => book(engine, Reason::Deposit, &booking, output).await?,
-        Verb::Withdraw(booking) => book(engine, Reason::Withdraw, &booking, output).await?,
+        WalletVerb::Show { account, json } => show(engine, AccountId(account), json, output)?,
+        WalletVerb::Deposit(booking) => book(engine, Reason::Deposit, &booking, output).await?,
+        WalletVerb::Withdraw(booking) => book(engine, Reason::Withdraw, &booking, output).await?,
     }
     Ok(0)
 }
 
-fn show(
-    engine: &Engine,
-    account: AccountId,
-    json: bool,
-    output: &mut Output,
-) -> anyhow::Result<()> {
+fn show(engine: &Engine, account: AccountId, json: bool, output: &mut Output) -> Result<()> {
     anyhow::ensure!(
         engine.account(account).map_err(refused)?.is_some(),
         "there is no account {account}"
@@ -75,7 +72,8 @@ fn show(
         if json {
             output.line(serde_json::json!({
                 "environment": environment, "currency": wallet.available.currency().code(),
-                "available": wallet.available.exact(), "held": wallet.held.exact(), "commission": wallet.commission.exact(),
+                "available": wallet.available.exact(), "held": wallet.held.exact(),
+                "commission": wallet.commission.exact(),
             }));
         } else {
             output.line(format!(
@@ -92,15 +90,15 @@ fn show(
 async fn book(
     engine: &Engine,
     reason: Reason,
-    booking: &Booking,
+    booking: &BookingArgs,
     output: &mut Output,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let amount = Money::parse(&booking.amount, booking.currency)
         .map_err(|_| anyhow!("--amount is a number from 0.01 to 999999999.99, such as 1500.00"))?;
-    let paper = BookingNote { reference: &booking.reference, by: &booking.by, note: &booking.note };
+    let note = BookingNote { reference: &booking.reference, by: &booking.by, note: &booking.note };
     let (account, environment) = (AccountId(booking.account), booking.environment);
     let available =
-        engine.fund(reason, account, environment, amount, paper).await.map_err(refused)?;
+        engine.fund(reason, account, environment, amount, note).await.map_err(refused)?;
     output.line(available.exact());
     output.say(format!(
         "Booked {amount}; account {} can now spend {available} ({}).",

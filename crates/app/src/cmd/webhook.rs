@@ -1,9 +1,12 @@
-//! `saldo webhook`: where an account's events are told, how that went, and what is told once more.
+//! `saldo webhook`: manages the endpoints of an account, shows its webhooks with their attempts,
+//! and replays them.
+//!
+//! Not here: sending (`engine`).
 
 use crate::cmd::{environment, moment};
 use crate::output::Output;
 use crate::wiring::refused;
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use domain::Environment;
 use domain::account::AccountId;
 use domain::ids::EndpointId;
@@ -17,8 +20,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Verb {
-    /// List where an account's events are told: an endpoint for each key pair, and the account's own.
+pub(crate) enum WebhookVerb {
+    /// List where an account's events are told: an endpoint for each key pair, and the account's
+    /// own.
     Endpoints {
         /// Whose.
         #[arg(long)]
@@ -43,19 +47,20 @@ pub(crate) enum Verb {
         event: Vec<String>,
     },
     /// Change an endpoint.
-    Set(Settings),
+    Set(EndpointChanges),
     /// Tell an endpoint nothing more.
     Remove {
         /// Which (a key pair's own has the pair's number).
         endpoint: i64,
     },
-    /// Replace an endpoint's secret. The new one is printed once; the old one counts beside it for a while.
+    /// Replace an endpoint's secret. The new one is printed once; the old one counts beside it for
+    /// a while.
     Rotate {
         /// Which.
         endpoint: i64,
         /// How long the old one counts: 0, 1h, 24h or 7d.
-        #[arg(long, value_parser = kept, default_value = "24h")]
-        keep_old: Kept,
+        #[arg(long, value_parser = grace_period, default_value = "24h")]
+        keep_old: GracePeriod,
     },
     /// List what was told, latest first.
     List {
@@ -66,8 +71,8 @@ pub(crate) enum Verb {
         #[arg(long, value_parser = instant)]
         since: Option<Timestamp>,
         /// Only what is still owed.
-        #[arg(long)]
-        owed: bool,
+        #[arg(long = "owed")]
+        pending_only: bool,
         /// At most this many.
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -84,7 +89,7 @@ pub(crate) enum Verb {
         json: bool,
     },
     /// Tell an event (evt_…) once more, or all of an account since a time.
-    Replay(Again),
+    Replay(ReplayArgs),
     /// Send an endpoint a webhook that tells of nothing.
     Test {
         /// Which.
@@ -93,7 +98,7 @@ pub(crate) enum Verb {
 }
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct EndpointChanges {
     /// Which (a key pair's own has the pair's number).
     endpoint: i64,
     /// Tell it there.
@@ -117,9 +122,12 @@ pub(crate) struct Settings {
 }
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Again {
+pub(crate) struct ReplayArgs {
     /// Which event.
-    #[arg(conflicts_with_all = ["account", "since", "endpoint"], required_unless_present = "account")]
+    #[arg(
+        conflicts_with_all = ["account", "since", "endpoint"],
+        required_unless_present = "account"
+    )]
     id: Option<String>,
     /// All of this account.
     #[arg(long, requires = "since")]
@@ -132,11 +140,11 @@ pub(crate) struct Again {
     endpoint: Option<i64>,
 }
 
-/// How long an old secret counts.
+/// How long webhooks are signed with the old secret too.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept(Duration);
+pub(crate) struct GracePeriod(Duration);
 
-fn kept(text: &str) -> Result<Kept, String> {
+fn grace_period(text: &str) -> Result<GracePeriod, String> {
     let hours = match text {
         "0" => 0,
         "1h" => 1,
@@ -144,7 +152,7 @@ fn kept(text: &str) -> Result<Kept, String> {
         "7d" => 7 * 24,
         _ => return Err("0, 1h, 24h or 7d".to_owned()),
     };
-    Ok(Kept(Duration::from_secs(hours * 3600)))
+    Ok(GracePeriod(Duration::from_secs(hours * 3600)))
 }
 
 fn success_event(text: &str) -> Result<SuccessEvent, String> {
@@ -157,32 +165,34 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| "a moment such as 2026-04-23T12:00:00Z".to_owned())
 }
 
-pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> anyhow::Result<u8> {
+pub(crate) async fn run(engine: &Engine, verb: WebhookVerb, output: &mut Output) -> Result<u8> {
     match verb {
-        Verb::Endpoints { account, json } => endpoints(engine, AccountId(account), json, output)?,
-        Verb::Add { account, environment, url, event } => {
+        WebhookVerb::Endpoints { account, json } => {
+            endpoints(engine, AccountId(account), json, output)?
+        }
+        WebhookVerb::Add { account, environment, url, event } => {
             let account = AccountId(account);
             let new = NewEndpoint { account, environment, url: &url, events: event };
             let (id, secret) = engine.add_endpoint(new).await.map_err(refused)?;
             output.line(json!({ "id": id.0, "webhook_secret": secret }));
             output.say("Keep the secret now: it is not shown again.");
         }
-        Verb::Set(settings) => set(engine, settings, output).await?,
-        Verb::Remove { endpoint } => {
+        WebhookVerb::Set(changes) => set(engine, changes, output).await?,
+        WebhookVerb::Remove { endpoint } => {
             let now = engine.now();
-            let endpoint = own_only(engine, EndpointId(endpoint))?;
+            let endpoint = ensure_of_account(engine, EndpointId(endpoint))?;
             let remove = |e: &mut Endpoint| e.removed_at = Some(now);
             engine.change_endpoint(endpoint, remove).await.map_err(refused)?;
             output.say("Removed: it is told nothing more.");
         }
-        Verb::Rotate { endpoint, keep_old: Kept(keep) } => {
+        WebhookVerb::Rotate { endpoint, keep_old: GracePeriod(keep) } => {
             let secret = engine.rotate_secret(EndpointId(endpoint), keep).await.map_err(refused)?;
             output.line(json!({ "id": endpoint, "webhook_secret": secret }));
             output.say("Keep the secret now: it is not shown again.");
         }
-        Verb::List { account, since, owed, limit, json } => {
-            let since = since.unwrap_or(Timestamp(0));
-            let page = LogPage { account: AccountId(account), since, only_pending: owed, limit };
+        WebhookVerb::List { account, since, pending_only, limit, json } => {
+            let (account, since) = (AccountId(account), since.unwrap_or(Timestamp(0)));
+            let page = LogPage { account, since, only_pending: pending_only, limit };
             for webhook in engine.webhook_log(page).map_err(refused)? {
                 match json {
                     true => output.line(value(&webhook)),
@@ -190,13 +200,13 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
                 }
             }
         }
-        Verb::Show { id, json } => show(engine, &id, json, output)?,
-        Verb::Replay(again) => {
-            let count = engine.replay_webhooks(which(again)?).await.map_err(refused)?;
+        WebhookVerb::Show { id, json } => show(engine, &id, json, output)?,
+        WebhookVerb::Replay(args) => {
+            let count = engine.replay_webhooks(replay_scope(args)?).await.map_err(refused)?;
             anyhow::ensure!(count > 0, "there is nothing to tell again");
             output.say(format!("{count} to be told again."));
         }
-        Verb::Test { endpoint } => {
+        WebhookVerb::Test { endpoint } => {
             let id = engine.send_test(EndpointId(endpoint)).await.map_err(refused)?;
             output.line(json!({ "webhook": id }));
             output.say(format!("On its way: see saldo webhook show {id}"));
@@ -205,65 +215,60 @@ pub(crate) async fn run(engine: &Engine, verb: Verb, output: &mut Output) -> any
     Ok(0)
 }
 
-/// A key pair's own endpoint goes with the pair.
-fn own_only(engine: &Engine, id: EndpointId) -> anyhow::Result<EndpointId> {
+/// Refuses the endpoint of a key pair: it exists as long as the pair.
+fn ensure_of_account(engine: &Engine, id: EndpointId) -> Result<EndpointId> {
     let endpoint = engine.endpoint(id).map_err(refused)?;
     anyhow::ensure!(
         endpoint.key.is_none(),
-        "endpoint {id} is a key pair's own; take its address away with saldo webhook set {id} --no-url"
+        "endpoint {id} is a key pair's own; \
+         take its address away with saldo webhook set {id} --no-url"
     );
     Ok(id)
 }
 
-async fn set(engine: &Engine, settings: Settings, output: &mut Output) -> anyhow::Result<()> {
-    let id = EndpointId(settings.endpoint);
-    if settings.no_url {
+async fn set(engine: &Engine, changes: EndpointChanges, output: &mut Output) -> Result<()> {
+    let id = EndpointId(changes.endpoint);
+    if changes.no_url {
         let endpoint = engine.endpoint(id).map_err(refused)?;
         anyhow::ensure!(
             endpoint.key.is_some(),
             "endpoint {id} is nothing but its address; remove it"
         );
     }
-    let on = settings.on;
-    let change = |endpoint: &mut Endpoint| {
-        if settings.url.is_some() || settings.no_url {
-            endpoint.url = settings.url;
+    let apply = |endpoint: &mut Endpoint| {
+        if changes.url.is_some() || changes.no_url {
+            endpoint.url = changes.url;
         }
-        if settings.all_events || !settings.event.is_empty() {
-            endpoint.events = settings.event;
+        if changes.all_events || !changes.event.is_empty() {
+            endpoint.events = changes.event;
         }
-        if let Some(success_event) = settings.success_event {
+        if let Some(success_event) = changes.success_event {
             endpoint.success_event = success_event;
         }
     };
-    engine.change_endpoint(id, change).await.map_err(refused)?;
-    if on {
+    engine.change_endpoint(id, apply).await.map_err(refused)?;
+    if changes.on {
         engine.switch_on(id).await.map_err(refused)?;
     }
     output.say("Set.");
     Ok(())
 }
 
-fn which(again: Again) -> anyhow::Result<ReplayScope> {
-    match (again.id, again.account, again.since) {
+fn replay_scope(args: ReplayArgs) -> Result<ReplayScope> {
+    match (args.id, args.account, args.since) {
         (Some(id), _, _) => {
             let (purchase, tail) =
                 parse_webhook_id(&id).with_context(|| format!("{id:?} is no event"))?;
             Ok(ReplayScope::One(purchase, tail.to_owned()))
         }
         (None, Some(account), Some(since)) => {
-            Ok(ReplayScope::Since(AccountId(account), since, again.endpoint.map(EndpointId)))
+            Ok(ReplayScope::Since(AccountId(account), since, args.endpoint.map(EndpointId)))
         }
         (None, _, _) => anyhow::bail!("say which event, or which account's and since when"),
     }
 }
 
-fn endpoints(
-    engine: &Engine,
-    account: AccountId,
-    json: bool,
-    output: &mut Output,
-) -> anyhow::Result<()> {
+fn endpoints(engine: &Engine, account: AccountId, json: bool, output: &mut Output) -> Result<()> {
     for view in engine.endpoints_of(account).map_err(refused)? {
         if json {
             output.line(endpoint_value(&view));
@@ -279,7 +284,7 @@ fn endpoint_line(view: &EndpointView) -> String {
     let whose = if e.key.is_some() { "of the key pair" } else { "of the account" };
     let events = if e.events.is_empty() { "all events".to_owned() } else { e.events.join(" ") };
     let health = view.health.as_ref();
-    let state = match (health.and_then(|t| t.off.as_ref()), health.and_then(|t| t.since)) {
+    let state = match (health.and_then(|h| h.off.as_ref()), health.and_then(|h| h.since)) {
         (Some((at, why)), _) => format!("off since {}: {why}", moment(*at)),
         (None, Some(since)) => format!("fails since {}", moment(since)),
         (None, None) => "on".to_owned(),
@@ -295,17 +300,18 @@ fn endpoint_line(view: &EndpointView) -> String {
 
 fn endpoint_value(view: &EndpointView) -> Value {
     let e = &view.endpoint;
-    let off = view.health.as_ref().and_then(|t| t.off.as_ref());
+    let off = view.health.as_ref().and_then(|h| h.off.as_ref());
     json!({
-        "id": e.id.0, "account": e.account.0, "environment": e.environment.code(), "key": e.key.map(|key| key.0), "url": e.url,
-        "events": e.events, "success_event": e.success_event.code(), "created_at": moment(e.created_at),
+        "id": e.id.0, "account": e.account.0, "environment": e.environment.code(),
+        "key": e.key.map(|key| key.0), "url": e.url, "events": e.events,
+        "success_event": e.success_event.code(), "created_at": moment(e.created_at),
         "old_secret_until": e.old_secret.as_ref().map(|(_, until)| moment(*until)),
-        "fails_since": view.health.as_ref().and_then(|t| t.since).map(moment),
+        "fails_since": view.health.as_ref().and_then(|h| h.since).map(moment),
         "off_at": off.map(|(at, _)| moment(*at)), "off_why": off.map(|(_, why)| why),
     })
 }
 
-fn show(engine: &Engine, id: &str, json: bool, output: &mut Output) -> anyhow::Result<()> {
+fn show(engine: &Engine, id: &str, json: bool, output: &mut Output) -> Result<()> {
     let (purchase, tail) = match parse_webhook_id(id) {
         Some((purchase, tail)) => (purchase, Some(tail)),
         None => {
@@ -313,35 +319,38 @@ fn show(engine: &Engine, id: &str, json: bool, output: &mut Output) -> anyhow::R
             (PurchaseId(id), None)
         }
     };
-    let mut told = engine.webhooks_of(purchase).map_err(refused)?;
-    told.retain(|(w, _)| tail.is_none_or(|tail| w.event.rsplit('.').next() == Some(tail)));
-    anyhow::ensure!(!told.is_empty(), "nobody is told anything of it");
-    for (webhook, tries) in &told {
+    let mut webhooks = engine.webhooks_of(purchase).map_err(refused)?;
+    webhooks.retain(|(w, _)| tail.is_none_or(|tail| w.event.rsplit('.').next() == Some(tail)));
+    anyhow::ensure!(!webhooks.is_empty(), "nobody is told anything of it");
+    for (webhook, attempts) in &webhooks {
         if json {
             let mut value = value(webhook);
             value["body"] = json!(webhook.body);
-            value["tries"] = tries.iter().map(try_value).collect();
+            value["tries"] = attempts.iter().map(attempt_value).collect();
             output.line(value);
             continue;
         }
         output.line(line(webhook));
         output.line(format!("  {}", webhook.body));
-        for tried in tries {
-            let status = tried.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
+        for attempt in attempts {
+            let status = attempt.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
             output.line(format!(
                 "  {}  {}  {status}  {} ms  {}",
-                moment(tried.at),
-                tried.verdict,
-                tried.took_ms,
-                tried.text
+                moment(attempt.at),
+                attempt.verdict,
+                attempt.took_ms,
+                attempt.text
             ));
         }
     }
     Ok(())
 }
 
-fn try_value(tried: &DeliveryAttempt) -> Value {
-    json!({ "at": moment(tried.at), "verdict": tried.verdict, "status": tried.status, "took_ms": tried.took_ms, "says": tried.text })
+fn attempt_value(a: &DeliveryAttempt) -> Value {
+    json!({
+        "at": moment(a.at), "verdict": a.verdict, "status": a.status, "took_ms": a.took_ms,
+        "says": a.text,
+    })
 }
 
 fn line(w: &LoggedWebhook) -> String {
@@ -359,9 +368,10 @@ fn line(w: &LoggedWebhook) -> String {
 
 fn value(w: &LoggedWebhook) -> Value {
     json!({
-        "webhook": webhook_id(w.key.id, &w.event), "event": w.event, "purchase": w.key.id.0, "sequence": w.sequence,
-        "account": w.key.account.0, "environment": w.key.environment.code(), "endpoint": w.endpoint.0, "url": w.url,
-        "at": moment(w.at), "state": w.state, "next_try_at": w.due_at.map(moment), "tries_in_vain": w.tries,
-        "taken_at": w.accepted.as_ref().map(|t| moment(t.at)),
+        "webhook": webhook_id(w.key.id, &w.event), "event": w.event, "purchase": w.key.id.0,
+        "sequence": w.sequence, "account": w.key.account.0,
+        "environment": w.key.environment.code(), "endpoint": w.endpoint.0, "url": w.url,
+        "at": moment(w.at), "state": w.state, "next_try_at": w.due_at.map(moment),
+        "tries_in_vain": w.tries, "taken_at": w.accepted.as_ref().map(|t| moment(t.at)),
     })
 }

@@ -1,9 +1,10 @@
-//! Archives: a file and a manifest a month, written and audited before anything leaves the live books.
+//! Archives: a file and a manifest for each month, written and audited before any row is removed
+//! from the live ledger.
 //!
-//! Invariants: a file under its final name is whole and flushed; what is cut off is done again by the
-//! next run, from the step at which it was.
+//! Invariants: a file under its final name is complete and flushed; the next run continues an
+//! interrupted one at the step it had reached.
 
-use crate::backup::{flush_folder, unwritable};
+use super::{flush_folder, hex, unwritable};
 use crate::cmd::moment;
 use crate::secrets::write_private;
 use anyhow::{Context as _, ensure};
@@ -14,34 +15,34 @@ use std::fs;
 use std::path::Path;
 use store::{ArchiveFile, Closing, audit_month};
 
-/// What lies beside an archive's file.
+/// The description of an archive file, stored beside it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Manifest {
+pub(crate) struct ArchiveManifest {
     /// 2026-04.
     month: String,
-    /// By which Saldo.
+    /// The version of Saldo that wrote it.
     saldo: String,
-    /// When the month was closed: RFC 3339 in UTC.
+    /// RFC 3339 in UTC.
     closed_at: String,
     file: String,
     bytes: u64,
     sha256: String,
     first_journal: i64,
     last_journal: i64,
-    /// The hash before its first journal.
+    /// The hash of the journal before its first one.
     hash_before: String,
-    /// That of its last.
+    /// The hash of its last journal.
     last_hash: String,
     journals: i64,
     entries: i64,
     purchases: i64,
 }
 
-impl Manifest {
-    fn new(filed: &ArchiveFile, file: &str) -> Manifest {
+impl ArchiveManifest {
+    fn new(filed: &ArchiveFile, file: &str) -> ArchiveManifest {
         let closing = &filed.closing;
-        Manifest {
+        ArchiveManifest {
             month: closing.month.to_string(),
             saldo: env!("CARGO_PKG_VERSION").to_owned(),
             closed_at: moment(closing.at),
@@ -58,7 +59,7 @@ impl Manifest {
         }
     }
 
-    /// In a sentence.
+    /// One sentence for the command line.
     pub(crate) fn summary(&self) -> String {
         format!(
             "{} is archived in {}: {} bytes, {} journals, {} purchases.",
@@ -67,43 +68,39 @@ impl Manifest {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Writes a closed month into the folder: the file, audited, and its manifest. Blocks.
+/// Writes a closed month into the folder: the file, audited, and its manifest. Blocks the thread;
+/// stops with an error once `is_wanted` returns false.
 pub(crate) fn write(
     engine: &Engine,
     closing: &Closing,
     folder: &Path,
     is_wanted: &dyn Fn() -> bool,
-) -> anyhow::Result<(ArchiveFile, Manifest)> {
+) -> anyhow::Result<(ArchiveFile, ArchiveManifest)> {
     let name = file_name(closing.month);
     let path = folder.join(&name);
     let stage = folder.join(format!("{name}.partial"));
-    // A month that is not yet noted as archived has no file that counts: a run was cut off.
-    for left in [&stage, &path] {
-        if left.exists() {
-            fs::remove_file(left).with_context(unwritable(folder))?;
+    // The month is not recorded as archived, so an existing file is left from an interrupted run.
+    for leftover in [&stage, &path] {
+        if leftover.exists() {
+            fs::remove_file(leftover).with_context(unwritable(folder))?;
         }
     }
     let filed = engine
         .write_archive(closing, &stage, is_wanted)
         .with_context(|| format!("{} cannot be written", stage.display()))?;
     let audit = audit_month(&stage).context("the archive cannot be read")?;
-    let wrong = audit.report.findings.join("; ");
     ensure!(
         audit.report.findings_count == 0,
-        "what would be archived does not balance, and nothing was removed: {wrong}"
+        "what would be archived does not balance, and nothing was removed: {}",
+        audit.report.findings.join("; ")
     );
     fs::rename(&stage, &path).with_context(unwritable(folder))?;
-    let manifest = Manifest::new(&filed, &name);
+    let manifest = ArchiveManifest::new(&filed, &name);
     write_private(&path.with_extension("json"), &serde_json::to_vec_pretty(&manifest)?)?;
     flush_folder(folder)?;
     Ok((filed, manifest))
 }
 
-/// The name of a month's file.
 pub(crate) fn file_name(month: Month) -> String {
     format!("saldo-{month}.db")
 }

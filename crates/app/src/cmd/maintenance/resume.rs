@@ -1,11 +1,14 @@
-//! `saldo resume`: a restored installation sells and sends again, because somebody says so.
+//! `saldo resume`: ends a halt. The name and the evidence of the person who decides are stored.
+//!
+//! Not here: what a halt stops (`engine`).
 
 use crate::output::Output;
 use crate::wiring::refused;
+use anyhow::Result;
 use engine::Engine;
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct ResumeArgs {
     /// Who decides.
     #[arg(long)]
     by: String,
@@ -14,7 +17,7 @@ pub(crate) struct Args {
     evidence: String,
 }
 
-pub(crate) async fn run(engine: &Engine, args: &Args, output: &mut Output) -> anyhow::Result<u8> {
+pub(crate) async fn run(engine: &Engine, args: &ResumeArgs, output: &mut Output) -> Result<u8> {
     engine.resume(&args.by, &args.evidence).await.map_err(refused)?;
     output.say("What is bought is sold and sent again.");
     Ok(0)

@@ -1,4 +1,6 @@
-//! The push service, if one is configured.
+//! The push service, as the settings configure it.
+//!
+//! Not here: its client (`connectors::push`), and the texts of pushes (`api`).
 
 use crate::config::Config;
 use anyhow::Context as _;
@@ -7,7 +9,7 @@ use domain::Clock;
 use engine::PushParts;
 use std::sync::Arc;
 
-/// Firebase Cloud Messaging with the service account that the settings name; `None` without one.
+/// Firebase Cloud Messaging with the configured service account; `None` without one.
 pub(crate) fn parts(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Option<PushParts>> {
     let file = &config.fcm_service_account;
     if file.as_os_str().is_empty() {

@@ -1,12 +1,15 @@
-//! `saldo verify`: recomputes the ledger and names the rows that lie.
+//! `saldo verify`: audits the ledger, or archive files, and lists the rows that are wrong.
+//!
+//! Not here: the checks (`store`).
 
-use crate::cmd::Place;
+use crate::cmd::CallerPaths;
 use crate::output::Output;
+use anyhow::Result;
 use engine::Engine;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct VerifyArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -17,36 +20,42 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(
     engine: &Engine,
-    place: &Place,
-    args: &Args,
+    paths: &CallerPaths,
+    args: &VerifyArgs,
     output: &mut Output,
-) -> anyhow::Result<u8> {
+) -> Result<u8> {
     if !args.archive.is_empty() {
-        let files = args.archive.iter().map(|file| place.here.join(file)).collect();
+        let files = args.archive.iter().map(|file| paths.working_dir.join(file)).collect();
         return archives(engine, files, args.json, output).await;
     }
     let report = engine.audit().await?;
     if args.json {
         output.line(serde_json::json!({
             "balanced": report.findings_count == 0, "journals": report.journals, "entries": report.entries,
-            "ledger_accounts": report.ledger_accounts, "purchases": report.purchases, "open": report.open,
-            "archived_months": report.archived, "lies": report.findings_count, "complaints": report.findings,
+            "ledger_accounts": report.ledger_accounts, "purchases": report.purchases,
+            "open": report.open, "archived_months": report.archived,
+            "lies": report.findings_count, "complaints": report.findings,
         }));
     } else if report.findings_count == 0 {
+        let archived = match report.archived {
+            0 => String::new(),
+            1 => ", after 1 archived month".to_owned(),
+            months => format!(", after {months} archived months"),
+        };
         output.line(format!(
-            "The ledger balances: {} journals, {} entries, {} ledger accounts, {} purchases ({} open){}.",
-            report.journals, report.entries, report.ledger_accounts, report.purchases, report.open,
-            match report.archived {
-                0 => String::new(),
-                1 => ", after 1 archived month".to_owned(),
-                months => format!(", after {months} archived months"),
-            }
+            "The ledger balances: {} journals, {} entries, {} ledger accounts, \
+             {} purchases ({} open){archived}.",
+            report.journals, report.entries, report.ledger_accounts, report.purchases, report.open
         ));
     } else {
         for finding in &report.findings {
             output.line(finding);
         }
-        output.say(format!("{} rows lie. Stop selling, keep the data folder as it is, and compare it with the last backup.", report.findings_count));
+        output.say(format!(
+            "{} rows lie. Stop selling, keep the data folder as it is, \
+             and compare it with the last backup.",
+            report.findings_count
+        ));
     }
     Ok(u8::from(report.findings_count > 0))
 }
@@ -56,14 +65,15 @@ async fn archives(
     files: Vec<PathBuf>,
     json: bool,
     output: &mut Output,
-) -> anyhow::Result<u8> {
+) -> Result<u8> {
     let audit = engine.audit_archives(files).await?;
-    let lies: Vec<&String> = audit.months.iter().flat_map(|(_, _, r)| &r.findings).collect();
     for (month, file, report) in &audit.months {
         if json {
             output.line(serde_json::json!({
-                "month": month.to_string(), "file": file, "balanced": report.findings_count == 0, "journals": report.journals,
-                "entries": report.entries, "purchases": report.purchases, "lies": report.findings_count, "complaints": report.findings,
+                "month": month.to_string(), "file": file, "balanced": report.findings_count == 0,
+                "journals": report.journals, "entries": report.entries,
+                "purchases": report.purchases, "findings_count": report.findings_count,
+                "findings": report.findings,
             }));
         } else if report.findings_count == 0 {
             output.line(format!(
@@ -73,12 +83,14 @@ async fn archives(
         }
     }
     if !json {
-        lies.into_iter().for_each(|finding| output.line(finding));
+        let findings = audit.months.iter().flat_map(|(_, _, report)| &report.findings);
+        findings.for_each(|finding| output.line(finding));
     }
     audit.findings.iter().for_each(|finding| output.say(finding));
     if audit.unjudged > 0 {
         output.say(format!(
-            "{} purchases go on in months whose files were not given; give all later ones to judge them.",
+            "{} purchases go on in months whose files were not given; \
+             give all later ones to judge them.",
             audit.unjudged
         ));
     }

@@ -1,9 +1,10 @@
 //! A backup: a folder with a copy of the database, the keys beside it, and a manifest.
 //!
-//! Invariants: a folder under its final name is whole, flushed and audited; the manifest names each
-//! file with its SHA-256. A restored database gets its final name last, and is halted before it does.
+//! Invariants: a folder under its final name is complete, flushed and audited; the manifest lists
+//! each file with its SHA-256. A restored database gets its final name last, and is halted before.
 
-use crate::cmd::demo::MADE_FILE;
+use super::{flush_folder, hex, unwritable};
+use crate::cmd::demo::CREDENTIALS_FILE;
 use crate::cmd::moment;
 use crate::secrets::{MASTER_KEY_FILE, write_private};
 use crate::wiring::TRUTH_FILE;
@@ -22,53 +23,54 @@ use tempfile::TempDir;
 
 const DATABASE: &str = "saldo.db";
 const MANIFEST: &str = "backup.json";
-/// What belongs to an installation besides its database; the key must be there, the others are a
-/// demo's.
-const BESIDE: [(&str, bool); 3] =
-    [(MASTER_KEY_FILE, true), (TRUTH_FILE, false), (MADE_FILE, false)];
-/// Where a restore works inside the data folder, until everything is checked.
+/// The files of an installation besides its database, and whether each is required. The optional
+/// ones belong to a demo.
+const OTHER_FILES: [(&str, bool); 3] =
+    [(MASTER_KEY_FILE, true), (TRUTH_FILE, false), (CREDENTIALS_FILE, false)];
+/// The folder inside the data folder in which a restore works until everything is checked.
 const STAGE: &str = "restoring";
 
-/// What a backup holds.
+/// What a backup contains; `backup.json` in its folder.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Manifest {
-    /// When: RFC 3339 in UTC.
+pub(crate) struct BackupManifest {
+    /// RFC 3339 in UTC.
     taken_at: String,
-    /// By which Saldo.
+    /// The version of Saldo that took it.
     saldo: String,
-    /// The schema's version.
+    /// The version of the database schema.
     schema: i64,
     journals: u64,
-    /// The end of the chain of journals.
+    /// The hash of the last journal.
     last_hash: String,
     purchases: u64,
     /// Purchases that are not final.
     open: u64,
-    files: BTreeMap<String, Listed>,
+    files: BTreeMap<String, FileEntry>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Listed {
+struct FileEntry {
     bytes: u64,
     sha256: String,
 }
 
-/// What came of it.
+/// The result of a backup or a restore.
 pub(crate) enum BackupDone {
-    /// It is there.
-    Whole(Manifest),
-    /// It does not balance, and was not kept.
-    Lies(AuditReport),
+    /// The copy is complete and in place.
+    Done(BackupManifest),
+    /// The copy does not balance and was removed.
+    Unbalanced(AuditReport),
 }
 
-impl Manifest {
-    /// In a sentence.
+impl BackupManifest {
+    /// One sentence for the command line.
     pub(crate) fn summary(&self) -> String {
         let bytes: u64 = self.files.values().map(|file| file.bytes).sum();
         format!(
-            "The backup of {} balances: {} files, {bytes} bytes, {} journals, {} purchases ({} open).",
+            "The backup of {} balances: {} files, {bytes} bytes, {} journals, \
+             {} purchases ({} open).",
             self.taken_at,
             self.files.len(),
             self.journals,
@@ -78,7 +80,8 @@ impl Manifest {
     }
 }
 
-/// Copies the installation into a folder that is not there or empty, and audits the copy. Blocks.
+/// Copies the installation into a new or empty folder, and audits the copy. Blocks the thread;
+/// stops with an error once `is_wanted` returns false.
 pub(crate) fn take(
     engine: &Engine,
     data_dir: &Path,
@@ -89,27 +92,27 @@ pub(crate) fn take(
     let (Some(parent), Some(name)) = (to.parent(), to.file_name()) else {
         bail!("{} cannot be a backup's folder; give one inside it", to.display());
     };
-    refuse_taken(&to, parent)?;
-    // Under a name of its own until it is whole; removed if anything goes wrong.
+    ensure_empty(&to, parent)?;
+    // A temporary name until the copy is complete; the folder is removed on any error.
     let prefix = format!("{}.partial-", name.to_string_lossy());
     let stage = private_folder(&prefix).tempdir_in(parent).with_context(unwritable(parent))?;
-    let at = engine.now();
+    let taken_at = moment(engine.now());
     let database = stage.path().join(DATABASE);
     engine.copy_store_to(&database, is_wanted).context("the database cannot be copied")?;
     let (ending, report) = audit_file(&database).context("the copy cannot be read")?;
     if report.findings_count > 0 {
-        return Ok(BackupDone::Lies(report));
+        return Ok(BackupDone::Unbalanced(report));
     }
-    let mut files = BTreeMap::from([(DATABASE.to_owned(), listed(&database)?)]);
-    // After the database, so that the simulator knows of every attempt that the ledger knows of.
-    for (name, is_needed) in BESIDE {
+    let mut files = BTreeMap::from([(DATABASE.to_owned(), entry_of(&database)?)]);
+    // After the database, so that the simulator's file has every attempt that the ledger has.
+    for (name, is_required) in OTHER_FILES {
         let (from, to) = (data_dir.join(name), stage.path().join(name));
-        if is_needed || from.exists() {
+        if is_required || from.exists() {
             files.insert(name.to_owned(), copy_private(&from, &to)?);
         }
     }
-    let manifest = Manifest {
-        taken_at: moment(at),
+    let manifest = BackupManifest {
+        taken_at,
         saldo: env!("CARGO_PKG_VERSION").to_owned(),
         schema: ending.schema,
         journals: report.journals,
@@ -120,18 +123,18 @@ pub(crate) fn take(
     };
     write_private(&stage.path().join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
     flush_folder(stage.path())?;
-    let whole = stage.keep();
-    if let Err(error) = fs::rename(&whole, &to) {
-        // Best effort: the error below is what counts.
-        let _ = fs::remove_dir_all(&whole);
+    let complete = stage.keep();
+    if let Err(error) = fs::rename(&complete, &to) {
+        // Best effort: the error of the rename is returned.
+        let _ = fs::remove_dir_all(&complete);
         return Err(error).with_context(|| format!("{} cannot be put in place", to.display()));
     }
     flush_folder(parent)?;
-    Ok(BackupDone::Whole(manifest))
+    Ok(BackupDone::Done(manifest))
 }
 
-/// Refuses a target that holds anything, or that the finished copy could not be renamed to.
-fn refuse_taken(to: &Path, parent: &Path) -> anyhow::Result<()> {
+/// Refuses a target that is not empty, or to which the finished copy could not be renamed.
+fn ensure_empty(to: &Path, parent: &Path) -> anyhow::Result<()> {
     let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
     match fs::read_dir(to) {
         Ok(mut entries) => {
@@ -152,8 +155,9 @@ fn refuse_taken(to: &Path, parent: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Puts a backup into a data folder that holds no database, halted: what was open at the backup may
-/// have been delivered since. Refuses a backup that is not whole.
+/// Copies a backup into a data folder that has no database, and halts the installation: purchases
+/// that were open at the time of the backup may have been delivered since. Refuses an incomplete
+/// backup.
 pub(crate) async fn restore(
     from: &Path,
     data_dir: &Path,
@@ -168,13 +172,13 @@ pub(crate) async fn restore(
     );
     let _held = HeldFolder::take(data_dir)?;
     let stage = empty_stage(data_dir)?;
-    for (name, listed) in &manifest.files {
-        fetch(&from.join(name), &stage.path().join(name), listed)?;
-        refuse_other(&data_dir.join(name), listed)?;
+    for (name, entry) in &manifest.files {
+        copy_checked(&from.join(name), &stage.path().join(name), entry)?;
+        ensure_same_or_missing(&data_dir.join(name), entry)?;
     }
     let report = halt_and_audit(stage.path(), &manifest, now).await?;
     if report.findings_count > 0 {
-        return Ok(BackupDone::Lies(report));
+        return Ok(BackupDone::Unbalanced(report));
     }
     // The database last: a folder without one is no installation, and can be restored into again.
     let beside = manifest.files.keys().map(String::as_str).filter(|name| *name != DATABASE);
@@ -184,51 +188,51 @@ pub(crate) async fn restore(
             .with_context(|| format!("{name} cannot be put in place"))?;
     }
     flush_folder(data_dir)?;
-    Ok(BackupDone::Whole(manifest))
+    Ok(BackupDone::Done(manifest))
 }
 
-/// Audits a database that nobody uses yet, and halts it. Leaves one file that stands for itself.
+/// Audits the copied database and halts it. Afterwards it is one file, without a WAL.
 async fn halt_and_audit(
     stage: &Path,
-    manifest: &Manifest,
+    manifest: &BackupManifest,
     now: Timestamp,
 ) -> anyhow::Result<AuditReport> {
-    // Opening it brings the schema of an older Saldo up to date.
+    // Opening it migrates the schema of an older Saldo.
     let store = Store::open(stage)?;
     let (ending, report) = audit_file(&stage.join(DATABASE)).context("the copy cannot be read")?;
     if report.findings_count > 0 {
         return Ok(report);
     }
-    ensure_ends_as_told(manifest, &ending, &report)?;
+    ensure_matches(manifest, &ending, &report)?;
     let why = format!("restored from the backup of {}", manifest.taken_at);
     let halted = store.write(Change::Halt(HaltChange::Begin { why, at: now })).await?;
-    // Nothing in it can be denied: it needs nothing.
+    // The writer has no reason to deny it: this change has no condition.
     ensure!(halted.is_ok(), "the restored installation cannot be halted");
     drop(store);
-    let log = stage.join(format!("{DATABASE}-wal"));
-    ensure!(fs::metadata(&log).map_or(0, |log| log.len()) == 0, "{} is not empty", log.display());
+    let wal = stage.join(format!("{DATABASE}-wal"));
+    ensure!(fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0, "{} is not empty", wal.display());
     Ok(report)
 }
 
-fn read_manifest(from: &Path) -> anyhow::Result<Manifest> {
+fn read_manifest(from: &Path) -> anyhow::Result<BackupManifest> {
     let path = from.join(MANIFEST);
     let text = fs::read(&path).with_context(|| {
         format!("{} is no whole backup: {MANIFEST} cannot be read", from.display())
     })?;
-    let manifest: Manifest = serde_json::from_slice(&text)
+    let manifest: BackupManifest = serde_json::from_slice(&text)
         .with_context(|| format!("{} is not what a backup wrote", path.display()))?;
-    let known = |name: &String| name == DATABASE || BESIDE.iter().any(|(n, _)| n == name);
-    let needed = [DATABASE, MASTER_KEY_FILE];
+    let is_known = |name: &String| name == DATABASE || OTHER_FILES.iter().any(|(n, _)| n == name);
+    let mut required = [DATABASE, MASTER_KEY_FILE].iter();
     ensure!(
-        manifest.files.keys().all(known) && needed.iter().all(|n| manifest.files.contains_key(*n)),
+        manifest.files.keys().all(is_known) && required.all(|n| manifest.files.contains_key(*n)),
         "{} does not list what a backup holds",
         path.display()
     );
     Ok(manifest)
 }
 
-/// The folder in which everything is checked, removed at the end; what a restore that was cut off
-/// left there goes.
+/// The folder in which everything is checked, removed at the end. Removes what an interrupted
+/// restore left there.
 fn empty_stage(data_dir: &Path) -> anyhow::Result<TempDir> {
     let path = data_dir.join(STAGE);
     if path.exists() {
@@ -244,41 +248,36 @@ fn private_folder(prefix: &str) -> tempfile::Builder<'_, '_> {
     builder
 }
 
-pub(crate) fn unwritable(path: &Path) -> impl Fn() -> String {
-    move || format!("{} cannot be written to", path.display())
-}
-
-/// Copies a file of a backup and checks what has arrived.
-fn fetch(from: &Path, to: &Path, expected: &Listed) -> anyhow::Result<()> {
-    let found = copy_private(from, to)?;
+/// Copies a file of a backup and compares the copy with its entry in the manifest.
+fn copy_checked(from: &Path, to: &Path, expected: &FileEntry) -> anyhow::Result<()> {
     ensure!(
-        found == *expected,
+        copy_private(from, to)? == *expected,
         "{} is not what was backed up (its checksum differs); take another backup",
         from.display()
     );
     Ok(())
 }
 
-/// A file of another installation is not written over.
-fn refuse_other(path: &Path, expected: &Listed) -> anyhow::Result<()> {
+/// A file of another installation is not overwritten.
+fn ensure_same_or_missing(path: &Path, expected: &FileEntry) -> anyhow::Result<()> {
     ensure!(
-        !path.exists() || listed(path)? == *expected,
+        !path.exists() || entry_of(path)? == *expected,
         "{} is another installation's; give an empty folder with --data-dir",
         path.display()
     );
     Ok(())
 }
 
-fn ensure_ends_as_told(
-    told: &Manifest,
+fn ensure_matches(
+    manifest: &BackupManifest,
     ending: &LedgerEnd,
     report: &AuditReport,
 ) -> anyhow::Result<()> {
     ensure!(
-        told.last_hash == ending.last_hash
-            && told.journals == report.journals
-            && told.purchases == report.purchases
-            && told.open == report.open,
+        manifest.last_hash == ending.last_hash
+            && manifest.journals == report.journals
+            && manifest.purchases == report.purchases
+            && manifest.open == report.open,
         "the database is not the one that {MANIFEST} speaks of: it ends at journal {}, {}",
         ending.last_journal,
         ending.last_hash
@@ -286,8 +285,8 @@ fn ensure_ends_as_told(
     Ok(())
 }
 
-/// Copies into a new file that only its owner may read, flushed, and lists it.
-fn copy_private(from: &Path, to: &Path) -> anyhow::Result<Listed> {
+/// Copies into a new file that only its owner may read, and flushes it.
+fn copy_private(from: &Path, to: &Path) -> anyhow::Result<FileEntry> {
     let mut source =
         File::open(from).with_context(|| format!("{} cannot be read", from.display()))?;
     let mut options = OpenOptions::new();
@@ -297,13 +296,13 @@ fn copy_private(from: &Path, to: &Path) -> anyhow::Result<Listed> {
         .mode(0o600)
         .open(to)
         .with_context(|| format!("{} cannot be written", to.display()))?;
-    let listed = read_through(&mut source, |part| target.write_all(part))
+    let entry = read_through(&mut source, |part| target.write_all(part))
         .with_context(|| format!("{} cannot be copied", from.display()))?;
     target.sync_all().with_context(|| format!("{} cannot be flushed", to.display()))?;
-    Ok(listed)
+    Ok(entry)
 }
 
-fn listed(path: &Path) -> anyhow::Result<Listed> {
+fn entry_of(path: &Path) -> anyhow::Result<FileEntry> {
     let read = File::open(path).and_then(|mut file| read_through(&mut file, |_| Ok(())));
     read.with_context(|| format!("{} cannot be read", path.display()))
 }
@@ -311,7 +310,7 @@ fn listed(path: &Path) -> anyhow::Result<Listed> {
 fn read_through(
     source: &mut File,
     mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
-) -> std::io::Result<Listed> {
+) -> std::io::Result<FileEntry> {
     let mut sum = digest::Context::new(&digest::SHA256);
     let mut part = vec![0; 1 << 16];
     let mut bytes = 0;
@@ -322,12 +321,5 @@ fn read_through(
         each(read)?;
         bytes += length as u64;
     }
-    let sha256 = sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Listed { bytes, sha256 })
-}
-
-/// Makes names durable.
-pub(crate) fn flush_folder(path: &Path) -> anyhow::Result<()> {
-    let flushed = File::open(path).and_then(|folder| folder.sync_all());
-    flushed.with_context(|| format!("{} cannot be flushed", path.display()))
+    Ok(FileEntry { bytes, sha256: hex(sum.finish().as_ref()) })
 }

@@ -1,7 +1,8 @@
-//! How mails leave: by SMTP, or, where no server is set, as files in the data folder.
+//! Sends mails by SMTP or, without a mail server in the settings, writes them to files in the data
+//! folder.
 //!
-//! Invariant: a mail carries secrets, so a file is its owner's alone, nothing travels in clear
-//! beyond this machine, and no mail's text or reader is in an error.
+//! Invariants, because mails contain secrets: only the owner can read a file; no mail leaves this
+//! machine unencrypted; no error contains the text or the recipient of a mail.
 
 use crate::config::Config;
 use crate::secrets::write_private;
@@ -19,19 +20,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Where mails go in the data folder.
+/// The folder of mails in the data folder.
 const FOLDER: &str = "mail";
-/// Mails kept there, the newest: strangers have them written too.
+/// How many files are kept, the newest ones: a client without a login can cause mails too.
 const FILES_MAX: usize = 1_000;
 
-/// What carries mails, as the configuration says.
+/// The mailer that the settings ask for.
 pub(crate) fn mailer(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Mailer>> {
     let from: Mailbox = config.mail_from.parse().with_context(|| {
         format!("mail_from: {:?} is no sender, such as Saldo <saldo@example.org>", config.mail_from)
     })?;
-    let letters = Letters { from, clock };
+    let format = MailFormat { from, clock };
     if config.smtp_url.0.is_empty() {
-        return Ok(Arc::new(Files::new(letters, &config.data_dir)));
+        return Ok(Arc::new(FileMailer::new(format, &config.data_dir)));
     }
     check_url(&config.smtp_url.0)?;
     let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&config.smtp_url.0)
@@ -40,38 +41,39 @@ pub(crate) fn mailer(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<A
             "smtp_url cannot be read; give one such as smtps://name:password@mail.example.org",
         )?
         .build();
-    Ok(Arc::new(Server { letters, transport }))
+    Ok(Arc::new(SmtpMailer { format, transport }))
 }
 
-/// Refuses what would carry codes in clear to another machine. Says nothing of the URL, which may
-/// hold a password.
+/// Refuses a URL by which mails would travel unencrypted to another machine. The error does not
+/// repeat the URL, which may contain a password.
 fn check_url(url: &str) -> anyhow::Result<()> {
     let read: http::Uri = url
         .parse()
         .ok()
         .context("smtp_url is no URL; give one such as smtps://mail.example.org")?;
     let host = read.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let is_sealed = read.scheme_str() == Some("smtps")
+    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_encrypted = read.scheme_str() == Some("smtps")
         || read.query().is_some_and(|query| query.split('&').any(|q| q == "tls=required"));
     ensure!(
-        is_here || is_sealed,
-        "smtp_url: mails carry codes and must not travel in clear; give smtps://…, or smtp://…?tls=required"
+        is_local || is_encrypted,
+        "smtp_url: mails carry codes and must not travel in clear; \
+         give smtps://…, or smtp://…?tls=required"
     );
     Ok(())
 }
 
-/// Makes mails into RFC 5322's form.
-struct Letters {
+/// Converts mails to messages of RFC 5322.
+struct MailFormat {
     from: Mailbox,
     clock: Arc<dyn Clock>,
 }
 
-impl Letters {
-    fn letter(&self, mail: &Mail) -> Result<Message, String> {
+impl MailFormat {
+    fn message(&self, mail: &Mail) -> Result<Message, String> {
         let to: Mailbox = mail.to.parse().map_err(|_| "its address cannot be read".to_owned())?;
         let since_1970 = Duration::from_micros(u64::try_from(self.clock.now().0).unwrap_or(0));
-        let letter = Message::builder()
+        let message = Message::builder()
             .from(self.from.clone())
             .to(to)
             .date(UNIX_EPOCH + since_1970)
@@ -79,27 +81,26 @@ impl Letters {
             .subject(&mail.subject)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text.clone());
-        letter.map_err(|_| "it cannot be written as a mail".to_owned())
+        message.map_err(|_| "it cannot be written as a mail".to_owned())
     }
 }
 
-/// Hands mails to a mail server.
-struct Server {
-    letters: Letters,
+struct SmtpMailer {
+    format: MailFormat,
     transport: AsyncSmtpTransport<Tokio1Executor>,
 }
 
-impl Mailer for Server {
+impl Mailer for SmtpMailer {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            let letter = self.letters.letter(mail)?;
-            self.transport.send(letter).await.map(|_| ()).map_err(|error| said(&error))
+            let message = self.format.message(mail)?;
+            self.transport.send(message).await.map(|_| ()).map_err(|error| describe(&error))
         })
     }
 }
 
-/// A server's words may repeat the reader's address; its status does not.
-fn said(error: &smtp::Error) -> String {
+/// The text of an SMTP reply may repeat the recipient's address, so only its status is reported.
+fn describe(error: &smtp::Error) -> String {
     match error.status() {
         Some(code) => format!("the mail server answered {code}"),
         None if error.is_timeout() => "the mail server did not answer in time".to_owned(),
@@ -109,37 +110,34 @@ fn said(error: &smtp::Error) -> String {
 }
 
 /// Writes mails to files, for development and tests.
-struct Files {
-    letters: Letters,
+struct FileMailer {
+    format: MailFormat,
     folder: PathBuf,
     count: AtomicU64,
-    said: Once,
+    warning: Once,
 }
 
-impl Files {
-    fn new(letters: Letters, data_dir: &Path) -> Files {
-        Files {
-            letters,
-            folder: data_dir.join(FOLDER),
-            count: AtomicU64::new(0),
-            said: Once::new(),
-        }
+impl FileMailer {
+    fn new(format: MailFormat, data_dir: &Path) -> FileMailer {
+        let (folder, count) = (data_dir.join(FOLDER), AtomicU64::new(0));
+        FileMailer { format, folder, count, warning: Once::new() }
     }
 }
 
-impl Mailer for Files {
+impl Mailer for FileMailer {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let folder = self.folder.clone();
-            self.said.call_once(|| {
-                tracing::warn!(folder = %folder.display(), "no smtp_url is set: mails are written to files");
+            self.warning.call_once(|| {
+                let folder = folder.display();
+                tracing::warn!(%folder, "no smtp_url is set: mails are written to files");
             });
-            let letter = self.letters.letter(mail)?.formatted();
+            let message = self.format.message(mail)?.formatted();
             let number = self.count.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{}-{number}.eml", self.letters.clock.now().0);
+            let name = format!("{}-{number}.eml", self.format.clock.now().0);
             let write = move || {
                 make_private(&folder)?;
-                write_private(&folder.join(name), &letter)?;
+                write_private(&folder.join(name), &message)?;
                 keep_newest(&folder)
             };
             let written = tokio::task::spawn_blocking(write).await;
@@ -156,14 +154,14 @@ fn make_private(folder: &Path) -> anyhow::Result<()> {
     builder.create(folder).with_context(|| format!("{} cannot be made", folder.display()))
 }
 
-/// Removes the oldest mails past [`FILES_MAX`], by their names; no other file.
+/// Removes the oldest mails beyond [`FILES_MAX`], by their names. Other files stay.
 fn keep_newest(folder: &Path) -> anyhow::Result<()> {
     let files = std::fs::read_dir(folder).context("the folder of mails cannot be read")?;
     let mut mails: Vec<_> = files.flatten().filter_map(|file| written_at(&file.path())).collect();
     mails.sort_unstable_by(|one, other| other.cmp(one));
     for (_, path) in mails.iter().skip(FILES_MAX) {
         match std::fs::remove_file(path) {
-            // Another mail's turn may have been faster.
+            // Another task may have removed it already.
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).context("an old mail cannot be removed");
             }
@@ -173,7 +171,7 @@ fn keep_newest(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// When a mail was written, and as which of its run: `1776945600000000-7.eml`.
+/// The time and the number in a file's name, `1776945600000000-7.eml`: a process numbers its mails.
 fn written_at(path: &Path) -> Option<((i64, u64), PathBuf)> {
     let (at, number) = path.file_name()?.to_str()?.strip_suffix(".eml")?.split_once('-')?;
     Some(((at.parse().ok()?, number.parse().ok()?), path.to_owned()))
@@ -218,7 +216,7 @@ mod tests {
                 assert!(text.contains(line), "{text}");
             }
         }
-        // A line break in an address would be a header of the asker's.
+        // A line break in an address would let the client add headers.
         let forged = Mail { to: "a@b.co\r\nBcc: x@y.zz".to_owned(), ..mail() };
         assert_eq!(mailer.send(&forged).await, Err("its address cannot be read".to_owned()));
     }
@@ -236,12 +234,12 @@ mod tests {
         mailer.send(&mail()).await.unwrap();
         assert_eq!(std::fs::read_dir(&mails).unwrap().count(), 1_000 + 1);
         let is_there = |name: &str| mails.join(name).exists();
-        // Six are gone, the oldest by number, not by letters: 90 is older than 100.
+        // Six were removed, the oldest by number and not by the alphabet: 90 is older than 100.
         assert!(is_there("notes.txt") && !is_there("95-5.eml") && is_there("96-6.eml"));
     }
 
     #[test]
-    fn codes_do_not_travel_in_clear() {
+    fn mails_are_not_sent_unencrypted() {
         let folder = tempfile::tempdir().unwrap();
         for url in [
             "smtp://mail.example.org",
@@ -262,37 +260,37 @@ mod tests {
         assert_eq!(format!("{:?}", Secret("secret".to_owned())), "Secret(…)");
     }
 
-    /// A mail server in twenty lines, on this machine.
+    /// With a minimal SMTP server on this machine.
     #[tokio::test]
-    async fn a_server_is_handed_the_mail() {
+    async fn a_mail_is_sent_to_the_mail_server() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let (mut heard, mut is_text) = (String::new(), false);
+            let (mut received, mut is_text) = (String::new(), false);
             stream.write_all(b"220 here\r\n").unwrap();
             while let Some(Ok(line)) = lines.next() {
                 let reply: &[u8] = match line.as_str() {
-                    "." if is_text => b"250 taken\r\n",
+                    "." if is_text => b"250 accepted\r\n",
                     "DATA" => b"354 go on\r\n",
                     "QUIT" => b"221 bye\r\n",
                     _ if is_text => b"",
                     _ => b"250 fine\r\n",
                 };
                 is_text = (is_text || line == "DATA") && line != ".";
-                heard.push_str(&format!("{line}\n"));
+                received.push_str(&format!("{line}\n"));
                 stream.write_all(reply).unwrap();
             }
-            heard
+            received
         });
         let folder = tempfile::tempdir().unwrap();
         let mailer = mailer_with(folder.path(), &url).unwrap();
         mailer.send(&mail()).await.unwrap();
         drop(mailer);
-        let heard = server.join().unwrap();
-        assert!(heard.contains("RCPT TO:<anna@example.org>"), "{heard}");
-        assert!(heard.contains("Your code: 7K2M4-9XQ0B"), "{heard}");
+        let received = server.join().unwrap();
+        assert!(received.contains("RCPT TO:<anna@example.org>"), "{received}");
+        assert!(received.contains("Your code: 7K2M4-9XQ0B"), "{received}");
         assert!(!folder.path().join(FOLDER).exists());
     }
 }

@@ -1,22 +1,25 @@
-//! `saldo restore`: puts a backup in place; what it sells waits for `saldo resume`.
+//! `saldo restore`: copies a backup into an empty data folder; the installation is halted until
+//! `saldo resume`.
+//!
+//! It opens no engine: the database is checked before any other code sees it.
 
-use crate::backup;
 use crate::clock::MachineClock;
 use crate::config::{Config, Flags};
 use crate::log;
+use crate::maintenance::backup::{self, BackupDone};
 use crate::output::Output;
 use domain::Clock as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct RestoreArgs {
     /// A folder that `saldo backup` has made.
     #[arg(value_name = "FROM_FOLDER")]
     from: PathBuf,
 }
 
-pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(flags: &Flags, args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags, None)?;
     anyhow::ensure!(
         config.database_url.0.is_empty(),
@@ -28,16 +31,20 @@ pub(crate) fn run(flags: &Flags, args: &Args) -> anyhow::Result<ExitCode> {
     let restored = runtime.block_on(backup::restore(&args.from, &config.data_dir, now))?;
     let mut output = Output::default();
     let exit = match restored {
-        backup::BackupDone::Whole(manifest) => {
+        BackupDone::Done(manifest) => {
             output.line(format!(
                 "{} Restored into {}.",
                 manifest.summary(),
                 config.data_dir.display()
             ));
-            output.say("It sells nothing and sends nothing upstream until `saldo resume`: purchases may have gone out after the backup, so compare the upstreams' statements first (docs/operate.md).");
+            output.say(
+                "It sells nothing and sends nothing upstream until `saldo resume`: \
+                 purchases may have gone out after the backup, \
+                 so compare the upstreams' statements first (docs/operate.md).",
+            );
             ExitCode::SUCCESS
         }
-        backup::BackupDone::Lies(report) => {
+        BackupDone::Unbalanced(report) => {
             for finding in &report.findings {
                 output.line(finding);
             }

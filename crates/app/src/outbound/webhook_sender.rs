@@ -1,4 +1,7 @@
 //! The webhook sender, as the settings configure it.
+//!
+//! Not here: its HTTP client (`connectors::webhook_sender`), and the schedule of attempts
+//! (`engine`).
 
 use crate::config::Config;
 use anyhow::Context as _;
@@ -8,10 +11,10 @@ use engine::WebhookParts;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A receiver has at least this long to answer, however much tests shorten all times.
+/// The shortest timeout of a receiver: tests divide all times, but it must be able to answer.
 const TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
-/// The sender, and the dialect that renders the events it sends.
+/// The sender, and the renderer of the dialect that has webhooks.
 pub(crate) fn parts(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<WebhookParts> {
     let time_divisor = config.webhook_time_divisor();
     let mut settings = WebhookSenderSettings::new(clock);

@@ -1,9 +1,11 @@
-//! How far the books were when this folder's server last looked: kept beside them, so that books which
-//! were put back from a backup are known for what they are.
+//! Detects a database that was restored from an older copy: the data folder records the last journal
+//! that its server has seen.
 //!
-//! A database on a server cannot know that it was restored; its end does. Where a journal is missing
-//! that was seen before, purchases may be missing that were sent: the installation is halted.
+//! A database cannot tell that it was restored, but the end of its ledger shows it. If a journal
+//! that was seen is missing, purchases that were sent may be missing too, so the installation is
+//! halted.
 
+use super::hex;
 use crate::secrets::write_private;
 use crate::wiring::refused;
 use anyhow::Context as _;
@@ -15,54 +17,54 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const FILE: &str = "books-seen.json";
-/// Between two looks: what was booked since the last one is not missed.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The interval between two records. A rollback to a journal after the last record is not detected.
+const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The last journal that was seen.
+/// The last journal that was seen: the high-water mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Seen {
+struct LastSeen {
     journal: i64,
     hash: String,
 }
 
-/// Keeps note of how far the books are.
+/// Records the last journal while the server runs.
 pub(crate) struct RollbackGuard {
     engine: Engine,
     path: PathBuf,
-    seen: Option<Seen>,
+    last_seen: Option<LastSeen>,
 }
 
 impl RollbackGuard {
-    /// Halts the installation if its books lack what was seen before; then looks where they are.
+    /// Halts the installation if its ledger lacks the recorded journal; then records the last one.
     pub(crate) async fn begin(engine: &Engine, data_dir: &Path) -> anyhow::Result<RollbackGuard> {
         let path = data_dir.join(FILE);
-        let seen = read(&path)?;
-        if let Some(seen) = &seen
-            && !is_there(engine, seen)?
+        let last_seen = read(&path)?;
+        if let Some(seen) = &last_seen
+            && !is_in_ledger(engine, seen)?
+            && engine.halt().is_none()
         {
             let why = format!(
-                "the books lack journal {}, which this server has seen: they were put back from a backup",
+                "the books lack journal {}, which this server has seen: \
+                 they were put back from a backup",
                 seen.journal
             );
-            if engine.halt().is_none() {
-                engine.begin_halt(&why).await.map_err(refused)?;
-            }
+            engine.begin_halt(&why).await.map_err(refused)?;
         }
-        let mut watch = RollbackGuard { engine: engine.clone(), path, seen };
-        watch.look()?;
-        Ok(watch)
+        let mut guard = RollbackGuard { engine: engine.clone(), path, last_seen };
+        guard.record()?;
+        Ok(guard)
     }
 
-    /// Looks now and then, and once more at the end.
+    /// Records the last journal at intervals, and once more at the end.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(RECORD_INTERVAL) => {}
                 () = stop.cancelled() => {}
             }
-            if let Err(error) = self.look() {
-                tracing::warn!(%error, "how far the books are could not be noted");
+            if let Err(error) = self.record() {
+                tracing::warn!(%error, "the last journal could not be recorded");
             }
             if stop.is_cancelled() {
                 return;
@@ -70,18 +72,18 @@ impl RollbackGuard {
         }
     }
 
-    fn look(&mut self) -> anyhow::Result<()> {
+    fn record(&mut self) -> anyhow::Result<()> {
         let Some((journal, hash)) = self.engine.last_journal()? else { return Ok(()) };
-        let now = Seen { journal, hash: hex(&hash) };
-        if self.seen.as_ref() != Some(&now) {
-            write_private(&self.path, &serde_json::to_vec(&now)?)?;
-            self.seen = Some(now);
+        let last = LastSeen { journal, hash: hex(&hash) };
+        if self.last_seen.as_ref() != Some(&last) {
+            write_private(&self.path, &serde_json::to_vec(&last)?)?;
+            self.last_seen = Some(last);
         }
         Ok(())
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<Option<Seen>> {
+fn read(path: &Path) -> anyhow::Result<Option<LastSeen>> {
     match fs::read(path) {
         Ok(text) => Ok(Some(
             serde_json::from_slice(&text)
@@ -92,15 +94,11 @@ fn read(path: &Path) -> anyhow::Result<Option<Seen>> {
     }
 }
 
-fn is_there(engine: &Engine, seen: &Seen) -> anyhow::Result<bool> {
+fn is_in_ledger(engine: &Engine, seen: &LastSeen) -> anyhow::Result<bool> {
     let Some((end, _)) = engine.last_journal()? else { return Ok(false) };
     let bytes = (0..seen.hash.len()).step_by(2).map(|n| seen.hash.get(n..n + 2));
     let bytes: Option<Vec<u8>> = bytes.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
     let hash = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let hash = hash.context("books-seen.json holds no hash")?;
     Ok(end >= seen.journal && engine.has_journal(seen.journal, &hash)?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

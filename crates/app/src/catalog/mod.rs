@@ -1,0 +1,279 @@
+//! The built-in catalogs: TOML files, read into the domain's types.
+//!
+//! Not here: where a catalog is stored. Invariant: a catalog that is read without an error is
+//! complete: every product has its operator, its category and one price, and no id and no name
+//! occurs twice. An error names its row.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use domain::catalog::kind::Kind;
+use domain::catalog::number::Numbering;
+use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::product::{
+    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
+};
+use domain::catalog::routing::Route;
+use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
+use domain::money::{AmountError, Currency};
+use domain::upstream::UpstreamCode;
+use domain::{Environment, Money};
+use rows::{
+    CatalogFile, CategoryRow, CountryRow, FieldRow, LimitsRow, NumberingRow, OperatorRow, PriceRow,
+    ProductRow, RouteRow,
+};
+use std::collections::BTreeSet;
+
+/// The longest value of a field whose row gives no length, in characters: long enough for a name.
+const FIELD_LENGTH_MAX: usize = 64;
+
+const BANGLADESH: &str = include_str!("../../catalog/bangladesh.toml");
+const ZIMBABWE: &str = include_str!("../../catalog/zimbabwe.toml");
+const DEMO_ROUTES: &str = include_str!("../../catalog/demo-routes.toml");
+
+/// What is sold in Bangladesh, with routes for the sandbox.
+pub(crate) fn bangladesh() -> anyhow::Result<Catalog> {
+    read(BANGLADESH).context("the catalog of Bangladesh")
+}
+
+/// What is sold in Zimbabwe, as named products. Its airtime uses the sandbox routes of the catalog
+/// of Bangladesh, which hold for every operator.
+pub(crate) fn zimbabwe() -> anyhow::Result<Catalog> {
+    read(ZIMBABWE).context("the catalog of Zimbabwe")
+}
+
+/// The demo's routes of the live environment: they lead to the simulator.
+pub(crate) fn demo_routes() -> anyhow::Result<Catalog> {
+    read(DEMO_ROUTES).context("the demo's routes")
+}
+
+fn read(text: &str) -> anyhow::Result<Catalog> {
+    let file: CatalogFile = toml::from_str(text)?;
+    let countries = read_each(file.country, |c| format!("country {}", c.code), country)?;
+    let operators = read_each(
+        file.operator,
+        |o| format!("operator {} {}", o.id, o.code),
+        |row| operator(row, &countries),
+    )?;
+    let categories = read_each(
+        file.category,
+        |c| format!("category {} {}", c.id, c.name),
+        |row| Ok(category(row)),
+    )?;
+    let products = read_each(
+        file.product,
+        |p| format!("product {} {}", p.id, p.name),
+        |row| product(row, &operators, &categories),
+    )?;
+    let catalog = Catalog {
+        prices: read_each(file.price, |p| format!("price {}", p.id), price)?,
+        routes: read_each(file.route, |r| format!("route {}", r.id), route)?,
+        countries,
+        operators,
+        categories,
+        products,
+    };
+    check_unique_ids(&catalog)?;
+    Ok(catalog)
+}
+
+/// Converts rows; an error starts with the name of the row.
+fn read_each<R, T>(
+    rows: Vec<R>,
+    name: impl Fn(&R) -> String,
+    read: impl Fn(R) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    let named = |row: R| {
+        let name = name(&row);
+        read(row).context(name)
+    };
+    rows.into_iter().map(named).collect()
+}
+
+/// No id and no name may occur twice: the later row would silently replace the earlier one.
+fn check_unique_ids(catalog: &Catalog) -> anyhow::Result<()> {
+    let Catalog { countries, operators, categories, products, prices, routes } = catalog;
+    check_unique("country", countries.iter().map(|c| c.code.clone()))?;
+    check_unique("operator", operators.iter().map(|o| o.id.to_string()))?;
+    check_unique("operator", operators.iter().map(|o| o.code.to_lowercase()))?;
+    check_unique("category", categories.iter().map(|c| c.id.0.to_string()))?;
+    check_unique("category", categories.iter().map(|c| c.name.to_lowercase()))?;
+    check_unique("product", products.iter().map(|p| p.id.0.to_string()))?;
+    check_unique("product", products.iter().map(|p| p.name.to_lowercase()))?;
+    check_unique("price", prices.iter().map(|p| p.id.to_string()))?;
+    check_unique("route", routes.iter().map(|r| r.id.to_string()))
+}
+
+fn check_unique(what: &str, names: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        ensure!(!seen.contains(&name), "{what} {name} is there twice");
+        seen.insert(name);
+    }
+    Ok(())
+}
+
+fn parse<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+    read(text).ok_or_else(|| anyhow!("{text:?} is not a known value"))
+}
+
+fn amount(text: &str, currency: Currency) -> anyhow::Result<Money> {
+    match Money::parse(text, currency) {
+        Ok(money) => Ok(money),
+        Err(AmountError::Zero) => Ok(Money::zero(currency)),
+        Err(error @ (AmountError::Form | AmountError::Decimals)) => {
+            Err(anyhow!("{text:?} is no amount ({error:?})"))
+        }
+    }
+}
+
+fn country(row: CountryRow) -> anyhow::Result<Country> {
+    let NumberingRow { calling_code, trunk, length, begins } = row.numbering;
+    Ok(Country {
+        currency: parse(&row.currency, Currency::from_code)?,
+        code: row.code,
+        name: row.name,
+        numbering: Numbering { calling_code, trunk, length, begins },
+    })
+}
+
+fn operator(row: OperatorRow, countries: &[Country]) -> anyhow::Result<Operator> {
+    let country = countries
+        .iter()
+        .find(|c| c.code == row.country)
+        .with_context(|| format!("{} is in no country", row.code))?;
+    let limits = |limits: Option<LimitsRow>| {
+        let read = |l: LimitsRow| {
+            Ok::<_, anyhow::Error>(Limits {
+                least: amount(&l.least, country.currency)?,
+                most: amount(&l.most, country.currency)?,
+            })
+        };
+        limits.map(read).transpose()
+    };
+    Ok(Operator {
+        id: row.id,
+        code: row.code,
+        aliases: row.aliases,
+        name: row.name,
+        country: row.country,
+        service: parse(&row.service, Service::from_slug)?,
+        logo: row.logo,
+        prefixes: row.prefixes,
+        prepaid: limits(row.prepaid)?,
+        postpaid: limits(row.postpaid)?,
+        offers: row.offers.map(|form| parse(&form, OfferForm::from_code)).transpose()?,
+        is_active: row.is_active,
+    })
+}
+
+fn category(row: CategoryRow) -> Category {
+    let CategoryRow { id, name, description, logo } = row;
+    Category { id: CategoryId(id), name, description, logo }
+}
+
+fn product(
+    row: ProductRow,
+    operators: &[Operator],
+    categories: &[Category],
+) -> anyhow::Result<Product> {
+    let price = pricing(&row)?;
+    let category = categories
+        .iter()
+        .find(|c| c.name == row.category)
+        .with_context(|| format!("there is no category {:?}", row.category))?;
+    ensure!(
+        operators.iter().any(|o| o.code == row.operator),
+        "there is no operator {:?}",
+        row.operator
+    );
+    check_unique("field", row.fields.iter().map(|f| f.name.clone()))?;
+    let fields = read_each(row.fields, |f| format!("field {}", f.name), field)?;
+    let line = |(label, part): (String, String)| {
+        let part = parse(&part, Part::from_code)?;
+        if let Part::Field(name) = &part {
+            ensure!(fields.iter().any(|f| f.name == *name), "it does not ask for {name:?}");
+        }
+        Ok(ReceiptLine { label, part })
+    };
+    Ok(Product {
+        id: ProductId(row.id),
+        name: row.name,
+        title: row.title,
+        description: row.description,
+        ref_name: row.ref_name,
+        operator: row.operator,
+        category: category.id,
+        kind: parse(&row.kind, Kind::from_code)?,
+        price,
+        bill: parse(&row.bill_format, BillFormat::new)?,
+        receipt: read_each(row.receipt, |(label, _)| format!("receipt line {label:?}"), line)?,
+        fields,
+        checks_bill: row.checks_bill,
+        logo: row.logo,
+        is_active: row.is_active,
+    })
+}
+
+fn pricing(row: &ProductRow) -> anyhow::Result<Pricing> {
+    let currency = parse(&row.currency, Currency::from_code)?;
+    let above_zero = |text: &str| {
+        let money = amount(text, currency)?;
+        ensure!(money.is_positive(), "{text:?} is nothing to pay");
+        Ok(money)
+    };
+    match (&row.price, &row.least, &row.most) {
+        (Some(price), None, None) => Ok(Pricing::Fixed(above_zero(price)?)),
+        (None, Some(least), Some(most)) => {
+            let limits = Limits { least: above_zero(least)?, most: above_zero(most)? };
+            ensure!(limits.least.minor() <= limits.most.minor(), "{least} is more than {most}");
+            Ok(Pricing::Range(limits))
+        }
+        _ => bail!("it has either a price, or a least and a most"),
+    }
+}
+
+fn field(row: FieldRow) -> anyhow::Result<Field> {
+    let format = row.format.map(|format| parse(&format, BillFormat::new)).transpose()?;
+    let length = format.as_ref().map_or(FIELD_LENGTH_MAX, |format| format.as_str().len());
+    Ok(Field {
+        name: row.name,
+        label: row.label,
+        is_required: row.required,
+        format,
+        length_most: row.length_most.unwrap_or(length),
+    })
+}
+
+fn price(row: PriceRow) -> anyhow::Result<PriceRule> {
+    let currency = parse(&row.currency, Currency::from_code)?;
+    let optional = |text: Option<String>| text.map(|t| amount(&t, currency)).transpose();
+    Ok(PriceRule {
+        id: row.id,
+        charge: parse(&row.charge, Charge::from_code)?,
+        account: None,
+        plan: row.plan,
+        operator: row.operator,
+        kind: row.kind.map(|kind| parse(&kind, Kind::from_code)).transpose()?,
+        from: None,
+        until: None,
+        flat: optional(row.flat)?.unwrap_or(Money::zero(currency)),
+        share_ppm: row.share_ppm,
+        least: optional(row.least)?,
+        most: optional(row.most)?,
+    })
+}
+
+fn route(row: RouteRow) -> anyhow::Result<Route> {
+    Ok(Route {
+        id: row.id,
+        environment: parse(&row.environment, Environment::from_code)?,
+        operator: row.operator,
+        kind: row.kind.map(|kind| parse(&kind, Kind::from_code)).transpose()?,
+        recipient_ends: row.recipient_ends,
+        upstreams: row.upstreams.iter().map(|code| UpstreamCode::new(code)).collect(),
+        needs_approval: row.needs_approval,
+    })
+}

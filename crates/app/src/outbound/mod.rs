@@ -1,0 +1,5 @@
+//! What leaves the server besides orders to upstreams: mails, pushes and webhooks, as configured.
+
+pub(crate) mod mail;
+pub(crate) mod push;
+pub(crate) mod webhook_sender;
