@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use domain::catalog::kind::Kind;
 use domain::catalog::number::Numbering;
-use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::pricing::{PriceComponent, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
+use domain::catalog::{AmountRange, Catalog, Country, OfferForm, Operator, Service};
 use domain::money::{AmountError, Currency};
 use domain::upstream::UpstreamCode;
 use domain::{Environment, Money};
@@ -271,9 +271,9 @@ fn operator(row: OperatorRow, countries: &[Country]) -> anyhow::Result<Operator>
         .with_context(|| format!("{} is in no country", row.code))?;
     let limits = |limits: Option<LimitsRow>| {
         let read = |l: LimitsRow| {
-            Ok::<_, anyhow::Error>(Limits {
-                least: amount(&l.least, country.currency)?,
-                most: amount(&l.most, country.currency)?,
+            Ok::<_, anyhow::Error>(AmountRange {
+                min: amount(&l.least, country.currency)?,
+                max: amount(&l.most, country.currency)?,
             })
         };
         limits.map(read).transpose()
@@ -352,8 +352,8 @@ fn pricing(row: &ProductRow) -> anyhow::Result<Pricing> {
     match (&row.price, &row.least, &row.most) {
         (Some(price), None, None) => Ok(Pricing::Fixed(above_zero(price)?)),
         (None, Some(least), Some(most)) => {
-            let limits = Limits { least: above_zero(least)?, most: above_zero(most)? };
-            ensure!(limits.least.minor() <= limits.most.minor(), "{least} is more than {most}");
+            let limits = AmountRange { min: above_zero(least)?, max: above_zero(most)? };
+            ensure!(limits.min.minor() <= limits.max.minor(), "{least} is more than {most}");
             Ok(Pricing::Range(limits))
         }
         _ => bail!("it has either a price, or a least and a most"),
@@ -368,7 +368,7 @@ fn field(row: FieldRow) -> anyhow::Result<Field> {
         label: row.label,
         is_required: row.required,
         format,
-        length_most: row.length_most.unwrap_or(length),
+        length_max: row.length_most.unwrap_or(length),
     })
 }
 
@@ -377,7 +377,7 @@ fn price(row: PriceRow) -> anyhow::Result<PriceRule> {
     let optional = |text: Option<String>| text.map(|t| amount(&t, currency)).transpose();
     Ok(PriceRule {
         id: row.id,
-        charge: word(&row.charge, Charge::from_code)?,
+        component: word(&row.charge, PriceComponent::from_code)?,
         account: None,
         plan: row.plan,
         operator: row.operator,
@@ -386,8 +386,8 @@ fn price(row: PriceRow) -> anyhow::Result<PriceRule> {
         until: None,
         flat: optional(row.flat)?.unwrap_or(Money::zero(currency)),
         share_ppm: row.share_ppm,
-        least: optional(row.least)?,
-        most: optional(row.most)?,
+        min: optional(row.least)?,
+        max: optional(row.most)?,
     })
 }
 
@@ -452,7 +452,7 @@ mod tests {
                 operator: "ECONET".into(),
                 category: CategoryId(1),
                 kind: Kind::Recharge,
-                price: Pricing::Range(Limits { least: usd(50), most: usd(50_000) }),
+                price: Pricing::Range(AmountRange { min: usd(50), max: usd(50_000) }),
                 bill: BillFormat::new("07XXXXXXXX").unwrap(),
                 fields: Vec::new(),
                 checks_bill: false,
@@ -644,7 +644,7 @@ mod tests {
     fn a_row_that_cannot_be_read_is_named() {
         let small = read(SMALL).unwrap();
         let term = &small.products[0].fields[0];
-        assert_eq!((term.is_required, term.length_most), (false, 1));
+        assert_eq!((term.is_required, term.length_max), (false, 1));
         for (text, instead, expected) in [
             (r#""bill-payment""#, r#""bills""#, r#"operator 1 SCHOOLS: "bills" is no word"#),
             (r#"kind = "bill""#, r#"kind = "bil""#, r#"product 7 fees: "bil" is no word"#),

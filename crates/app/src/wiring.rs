@@ -103,7 +103,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
     let words = match &refusal {
         Refusal::Invalid(complaints) => complaints
             .iter()
-            .map(|c| format!("{}: {}", c.field, c.says))
+            .map(|c| format!("{}: {}", c.field, c.message))
             .collect::<Vec<_>>()
             .join(" "),
         Refusal::NotPossible { because } => {
@@ -112,7 +112,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::ReferenceKnown(_) => {
             "This reference is booked already; nothing was booked again.".to_owned()
         }
-        Refusal::Short { available } => {
+        Refusal::InsufficientBalance { available } => {
             format!("The wallet holds only {available}; nothing was booked.")
         }
         Refusal::NoWallet => "The account has no such wallet; nothing was booked.".to_owned(),

@@ -173,7 +173,7 @@ impl AccountSetup {
     pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, Refusal> {
         if new.name.trim().is_empty() {
             let says = "An account needs a name.".to_owned();
-            return Err(Refusal::Invalid(vec![FieldError { field: "name", says }]));
+            return Err(Refusal::Invalid(vec![FieldError { field: "name", message: says }]));
         }
         let id = AccountId(self.engine.next_id());
         self.settings.push(Setting::Account(Account {

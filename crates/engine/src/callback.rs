@@ -35,7 +35,7 @@ impl Engine {
                 tracing::warn!(upstream = name, reason, "a callback was refused");
                 return Called::Forged;
             }
-            CallbackRead::Genuine { attempt, says } => (attempt, says),
+            CallbackRead::Genuine { attempt, text: says } => (attempt, says),
         };
         if let Err(fault) = self.take_callback(code, attempt, &says).await {
             tracing::warn!(%fault, %attempt, "a callback could not be taken; the upstream will be asked in its time");
@@ -92,7 +92,7 @@ impl Engine {
             return Ok(());
         }
         let source = Source::Upstream { attempt: attempt.number, upstream: code.clone() };
-        let proof = Proof::new(source, WORD).saying(&text);
+        let proof = Proof::new(source, WORD).with_text(&text);
         let change = Change::KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
         // Nothing in it can be denied: it needs nothing.
         self.inner.store.write(change).await.map(|_| ())

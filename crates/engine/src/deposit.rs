@@ -21,8 +21,9 @@ impl Engine {
         paper: BookingNote<'_>,
     ) -> Result<Money, Refusal> {
         let (account, environment) = place;
-        let wrong =
-            |field, says: &str| Refusal::Invalid(vec![FieldError { field, says: says.to_owned() }]);
+        let wrong = |field, says: &str| {
+            Refusal::Invalid(vec![FieldError { field, message: says.to_owned() }])
+        };
         if paper.by.trim().is_empty() {
             return Err(wrong("by", "Say who books it."));
         }
@@ -60,12 +61,12 @@ impl Engine {
                 | Done::People(_)
                 | Done::Archive(_),
             ) => Ok(amount),
-            Err(Denial::ReferenceTaken { .. }) => Err(Refusal::ReferenceKnown(None)),
-            Err(Denial::Short { available }) => {
-                Err(Refusal::Short { available: Money::new(available, amount.currency()) })
-            }
+            Err(Denial::ReferenceUsed { .. }) => Err(Refusal::ReferenceKnown(None)),
+            Err(Denial::InsufficientBalance { available }) => Err(Refusal::InsufficientBalance {
+                available: Money::new(available, amount.currency()),
+            }),
             Err(Denial::NoLedgerAccount(_)) => Err(Refusal::NoWallet),
-            Err(Denial::TooLarge | Denial::Moved { .. } | Denial::Closed) => {
+            Err(Denial::TooLarge | Denial::VersionConflict { .. } | Denial::Closed) => {
                 Err(wrong("amount", "The amount is too large."))
             }
         }

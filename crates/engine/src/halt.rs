@@ -32,7 +32,7 @@ impl Engine {
     pub async fn begin_halt(&self, why: &str) -> Result<(), Refusal> {
         if why.trim().is_empty() {
             let says = "Say why.".to_owned();
-            return Err(Refusal::Invalid(vec![FieldError { field: "why", says }]));
+            return Err(Refusal::Invalid(vec![FieldError { field: "why", message: says }]));
         }
         let begin = HaltChange::Begin { why: why.trim().to_owned(), at: self.now() };
         let written = self.inner.store.write(Change::Halt(begin)).await;
@@ -56,7 +56,7 @@ impl Engine {
     /// Ends the halt: from now on purchases are sold again, and what is held is sent. Who says so,
     /// and what shows that it may, is kept. Refuses blanks, and when nothing is halted.
     pub async fn resume(&self, by: &str, evidence: &str) -> Result<(), Refusal> {
-        let blank = |field, says: &str| FieldError { field, says: says.to_owned() };
+        let blank = |field, says: &str| FieldError { field, message: says.to_owned() };
         let mut complaints = Vec::new();
         if by.trim().is_empty() {
             complaints.push(blank("by", "Say who decides."));

@@ -240,7 +240,7 @@ impl<K: Eq + Hash> Limiter<K> {
         minute.advance(now_s);
         let passes = minute.take(1, limit) > 0;
         let quota =
-            Quota { limit, remaining: minute.left(limit), reset_s: minute.gives_back_in_s() };
+            Quota { limit, remaining: minute.left(limit), reset_s: minute.next_free_in_s() };
         (quota, passes)
     }
 }

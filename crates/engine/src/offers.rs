@@ -168,7 +168,7 @@ fn unknown(operator: &Operator, given: &Details) -> Refusal {
         .filter(|field| !given.contains_key(**field))
         .map(|field| FieldError {
             field,
-            says: format!("The {field} is missing, and the offer was not shown for this number: list the offers first."),
+            message: format!("The {field} is missing, and the offer was not shown for this number: list the offers first."),
         })
         .collect();
     if missing.is_empty() { Refusal::OfferUnknown } else { Refusal::Invalid(missing) }
@@ -184,7 +184,7 @@ fn contradictions(operator: &Operator, given: &Details, offer: &Offer) -> Vec<Fi
         })
         .map(|field| FieldError {
             field,
-            says: format!("The {field} does not belong to this offer; send the offer's own."),
+            message: format!("The {field} does not belong to this offer; send the offer's own."),
         })
         .collect()
 }

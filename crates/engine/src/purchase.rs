@@ -184,21 +184,23 @@ impl Engine {
 
     fn denied(&self, request: &PurchaseRequest, denial: Denial) -> Refusal {
         match denial {
-            Denial::ReferenceTaken { reference, .. } if reference.scope != request.scope => {
+            Denial::ReferenceUsed { reference, .. } if reference.scope != request.scope => {
                 Refusal::IdempotencyRunning
             }
-            Denial::ReferenceTaken { by, .. } => {
+            Denial::ReferenceUsed { by, .. } => {
                 let first =
                     by.purchase.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
                 Refusal::ReferenceKnown(first.map(Box::new))
             }
-            Denial::Short { available } => {
-                Refusal::Short { available: Money::new(available, request.amount.currency()) }
-            }
+            Denial::InsufficientBalance { available } => Refusal::InsufficientBalance {
+                available: Money::new(available, request.amount.currency()),
+            },
             Denial::NoLedgerAccount(_) => Refusal::NoWallet,
             Denial::TooLarge => too_large(),
             // An id of a closed month: the clock is far behind.
-            Denial::Moved { .. } | Denial::Closed => Refusal::Unavailable { retry_after_s: 1 },
+            Denial::VersionConflict { .. } | Denial::Closed => {
+                Refusal::Unavailable { retry_after_s: 1 }
+            }
         }
     }
 
@@ -276,7 +278,7 @@ impl Engine {
 fn too_large() -> Refusal {
     Refusal::Invalid(vec![FieldError {
         field: "amount",
-        says: "The amount is too large.".to_owned(),
+        message: "The amount is too large.".to_owned(),
     }])
 }
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::Plan;
 use domain::ledger::admission::Denial;
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{Proof, QUOTE_HOLDS, Source};
+use domain::purchase::settle::{Proof, QUOTE_VALID_FOR, Source};
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME, PurchaseKey, ReferenceScope};
 use domain::refusal::Refusal;
 use domain::{Money, Purchase, PurchaseId, Timestamp};
@@ -116,7 +116,7 @@ impl Engine {
 
     fn as_quote(&self, purchase: Purchase) -> Quote {
         let acceptance = self.acceptance(&purchase.key);
-        let holds_until = purchase.opened_at.after(QUOTE_HOLDS);
+        let holds_until = purchase.opened_at.after(QUOTE_VALID_FOR);
         Quote { purchase, acceptance, holds_until }
     }
 
@@ -174,7 +174,7 @@ impl Engine {
         let proof = Proof::new(Source::Owner, ACCEPTED);
         // As at a purchase without a quote: staff decide first if the route says so, or is none.
         let is_for_staff = self.needs_staff(&quote);
-        let event = if is_for_staff { Event::Refer } else { Event::Authorise };
+        let event = if is_for_staff { Event::RequestApproval } else { Event::Authorise };
         let taken = self.take(quote, |_| Some((event, proof.clone()))).await;
         match taken.map_err(|fault| self.unavailable(&fault))? {
             StepResult::Moved(_) => {
@@ -187,8 +187,10 @@ impl Engine {
                 sent.map_err(|fault| self.unavailable(&fault))
             }
             StepResult::Stayed(now) => Ok(now),
-            StepResult::Denied(now, Denial::Short { available }) => {
-                Err(Refusal::Short { available: Money::new(available, now.amount.currency()) })
+            StepResult::Denied(now, Denial::InsufficientBalance { available }) => {
+                Err(Refusal::InsufficientBalance {
+                    available: Money::new(available, now.amount.currency()),
+                })
             }
             StepResult::Denied(_, _) => Err(Refusal::NoWallet),
             StepResult::Never(now) => self.called_off(now),
@@ -219,7 +221,7 @@ impl Engine {
     /// A quote whose time is over is ended now, whether or not a worker has come for it; anything
     /// else is given back as it is.
     async fn ended_if_over(&self, purchase: Purchase) -> Result<Purchase, Fault> {
-        let is_over = self.now() >= purchase.opened_at.after(QUOTE_HOLDS);
+        let is_over = self.now() >= purchase.opened_at.after(QUOTE_VALID_FOR);
         match purchase.state == State::Quoted && is_over {
             true => Ok(self.expire(purchase).await?.purchase()),
             false => Ok(purchase),

@@ -9,8 +9,8 @@ use domain::Purchase;
 use domain::catalog::number::masked;
 use domain::clock::Timestamp;
 use domain::ledger::admission::Denial;
-use domain::purchase::lifecycle::{Event, Standing, State, event_of};
-use domain::purchase::settle::{self, Case, Decided, Proof, Source};
+use domain::purchase::lifecycle::{Event, OutcomeContext, State, event_of};
+use domain::purchase::settle::{self, Case, Decision, Proof, Source};
 use domain::purchase::slip::Slip;
 use domain::purchase::{Attempt, PurchaseKey};
 use domain::upstream::{AttemptRef, Outcome, UpstreamCode, cleaned};
@@ -115,11 +115,11 @@ impl Engine {
             }
             None => {
                 let proof = Proof::new(Source::Clock, "no_route");
-                (Event::Refuse, proof.saying("no upstream is left to try"))
+                (Event::Refuse, proof.with_text("no upstream is left to try"))
             }
         };
         // Not decided anew after a lost race: whoever won it submits.
-        let Decided::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
+        let Decision::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
         self.enqueue_webhooks(&mut step)?;
@@ -163,7 +163,7 @@ impl Engine {
         let upstream = self.upstream_of(&purchase, attempt, &attempts)?;
         let proof = Proof {
             source: Source::Upstream { attempt, upstream: upstream.clone() },
-            word: outcome.code().to_owned(),
+            code: outcome.code().to_owned(),
             text: outcome.text().map(cleaned).filter(|text| !text.is_empty()),
             upstream_reference: outcome.reference().map(cleaned),
             slip: outcome.slip().cloned().map(Box::new),
@@ -171,7 +171,7 @@ impl Engine {
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
         self.take(purchase, |purchase| {
-            let standing = Standing {
+            let standing = OutcomeContext {
                 // Not by its number: a straggler that delivered counts, not the latest attempt. No
                 // upstream gets a purchase twice, so its name tells the attempt.
                 is_current: purchase.upstream.as_ref() == Some(&upstream)
@@ -181,7 +181,7 @@ impl Engine {
             };
             let event = event_of(outcome, standing)?;
             let event =
-                if self.is_hopeless(event, started_at, hearing) { Event::GiveUp } else { event };
+                if self.is_hopeless(event, started_at, hearing) { Event::Escalate } else { event };
             Some((event, proof.clone()))
         })
         .await
@@ -225,7 +225,7 @@ impl Engine {
         hearing: OutcomeSource,
     ) -> bool {
         let waited = started_at.map(|at| self.now().since(at));
-        matches!(event, Event::LoseTrack | Event::Pend)
+        matches!(event, Event::Doubt | Event::Acknowledge)
             && hearing == OutcomeSource::Enquiry
             && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)
     }
@@ -278,13 +278,13 @@ impl Engine {
             };
             let said = proof.clone();
             let mut step = match settle::decide(&purchase, event, proof, self.now()) {
-                Decided::Move(step) => step,
-                Decided::Stay => {
+                Decision::Move(step) => step,
+                Decision::Stay => {
                     self.keep_late_slip(&purchase, said.slip.as_deref()).await?;
                     return Ok(StepResult::Stayed(purchase));
                 }
-                Decided::Clash(case) => return self.call_staff(purchase, case).await,
-                Decided::Never => {
+                Decision::Clash(case) => return self.call_staff(purchase, case).await,
+                Decision::Impossible => {
                     tracing::warn!(purchase = %purchase.key.id, state = purchase.state.code(), ?event, "cannot happen in this state");
                     return Ok(StepResult::Never(purchase));
                 }
@@ -300,7 +300,7 @@ impl Engine {
                     }
                     return Ok(StepResult::Moved(after));
                 }
-                Err(Denial::Moved { .. }) => purchase = self.read_anew(&purchase.key)?,
+                Err(Denial::VersionConflict { .. }) => purchase = self.read_anew(&purchase.key)?,
                 Err(denial) => return Ok(StepResult::Denied(purchase, denial)),
             }
         }
@@ -331,12 +331,12 @@ impl Engine {
     async fn call_staff(&self, purchase: Purchase, case: Case) -> Result<StepResult, Fault> {
         let (source, proof) = (case.proof.source.label(), &case.proof);
         let is_known = self.inner.store.evidence(&purchase.key)?.iter().any(|known| {
-            known.source == source && known.word == proof.word && known.text == proof.text
+            known.source == source && known.word == proof.code && known.text == proof.text
         });
         if is_known {
             return Ok(StepResult::Stayed(purchase));
         }
-        tracing::error!(purchase = %purchase.key.id, state = purchase.state.code(), said = case.proof.word, "contradicts our books: a case for staff");
+        tracing::error!(purchase = %purchase.key.id, state = purchase.state.code(), said = case.proof.code, "contradicts our books: a case for staff");
         let proof = case.proof.clone();
         let change =
             Change::KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };

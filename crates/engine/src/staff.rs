@@ -54,7 +54,7 @@ impl Engine {
             State::Awaiting | State::InDoubt | State::WithStaff => {}
             // Restored as held, and sent after the backup: its attempts are not in our books.
             State::Held if self.is_halted() && is_delivered => {
-                let delivered = Event::Straggle;
+                let delivered = Event::DeliverLate;
                 return self.by_staff(purchase, delivered, by, "delivered", Some(evidence)).await;
             }
             State::Quoted
@@ -97,7 +97,7 @@ impl Engine {
     ) -> Result<(), Refusal> {
         if by.trim().is_empty() || evidence.trim().is_empty() {
             let says = "Say who closes it, and what was found.".to_owned();
-            return Err(Refusal::Invalid(vec![FieldError { field: "evidence", says }]));
+            return Err(Refusal::Invalid(vec![FieldError { field: "evidence", message: says }]));
         }
         if self.close_late_outcomes(id, by, evidence).await? {
             return Ok(());
@@ -110,7 +110,7 @@ impl Engine {
                 because: "No clash case of it is open.".to_owned(),
             });
         }
-        let proof = Proof::new(Source::Staff(by.to_owned()), "close case").saying(evidence);
+        let proof = Proof::new(Source::Staff(by.to_owned()), "close case").with_text(evidence);
         let change =
             Change::CloseCase { key: purchase.key, why: CaseKind::Clash, proof, at: self.now() };
         let written = self.inner.store.write(change).await;
@@ -125,7 +125,7 @@ impl Engine {
         word: &str,
         text: Option<&str>,
     ) -> Result<Purchase, Refusal> {
-        let blank = |field, says: &str| FieldError { field, says: says.to_owned() };
+        let blank = |field, says: &str| FieldError { field, message: says.to_owned() };
         let mut complaints = Vec::new();
         if by.trim().is_empty() {
             complaints.push(blank("by", "Say who decides."));

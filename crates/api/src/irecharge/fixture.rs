@@ -3,7 +3,7 @@
 use domain::account::{AccountId, Environment, Plan};
 use domain::catalog::kind::ServiceType;
 use domain::catalog::number::Numbering;
-use domain::catalog::{Country, Limits, OfferForm, Service};
+use domain::catalog::{AmountRange, Country, OfferForm, Service};
 use domain::ids::KeyId;
 use domain::purchase::{Decider, Details, ReferenceScope};
 use domain::{
@@ -26,7 +26,7 @@ pub(crate) const fn caller(environment: Environment) -> Caller {
 }
 
 fn operator(id: i64, code: &str, name: &str, offers: Option<OfferForm>) -> Operator {
-    let limits = |most| Some(Limits { least: bdt(1_000), most: bdt(most) });
+    let limits = |most| Some(AmountRange { min: bdt(1_000), max: bdt(most) });
     Operator {
         id,
         code: code.into(),

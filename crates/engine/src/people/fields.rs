@@ -95,7 +95,7 @@ fn refuse_if_any(complaints: Vec<FieldError>) -> Result<(), Refusal> {
 }
 
 fn complaint(field: &'static str, says: &str) -> FieldError {
-    FieldError { field, says: says.to_owned() }
+    FieldError { field, message: says.to_owned() }
 }
 
 fn complaint_about_password(email: &str, password: &str) -> Option<FieldError> {

@@ -56,7 +56,7 @@ impl Engine {
     pub async fn log_in(&self, ask: LogIn<'_>) -> Result<AccessToken, Refusal> {
         if ask.push_token.len() > limits::PUSH_TOKEN_BYTES {
             let says = "A push token has at most 4096 bytes.".to_owned();
-            return Err(Refusal::Invalid(vec![FieldError { field: "push_token", says }]));
+            return Err(Refusal::Invalid(vec![FieldError { field: "push_token", message: says }]));
         }
         let email = fields::address(ask.email);
         let place = self.place(&email, ask.push_token);

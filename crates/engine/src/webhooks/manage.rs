@@ -9,7 +9,7 @@ use domain::ids::{EndpointId, KeyId};
 use domain::mail::Mail;
 use domain::refusal::{FieldError, Refusal};
 use domain::webhook::schedule::{PendingWebhook, SuccessEvent, webhook_id};
-use domain::webhook::{Address, Where};
+use domain::webhook::{AddressPolicy, WebhookAddress};
 use domain::{PurchaseId, PurchaseKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -225,7 +225,7 @@ impl Engine {
             body: tale.body,
             at: now,
             due: Some(now),
-            is_in_hand: false,
+            is_leased: false,
         });
         let webhook = webhook_id(key.id, &owed.event);
         let written =
@@ -304,14 +304,15 @@ impl Engine {
         for event in &endpoint.events {
             if !known.contains(&event.as_str()) {
                 let says = format!("{event:?} is none of {}.", known.join(", "));
-                complaints.push(FieldError { field: "event", says });
+                complaints.push(FieldError { field: "event", message: says });
             }
         }
         if let Some(url) = &endpoint.url {
             let allow_loopback = parts.is_some_and(|parts| parts.allow_loopback);
-            let allowed = Where { environment: endpoint.environment, allow_loopback };
-            if let Err(says) = Address::parse(url, allowed) {
-                complaints.push(FieldError { field: "url", says: format!("The address {says}") });
+            let allowed = AddressPolicy { environment: endpoint.environment, allow_loopback };
+            if let Err(says) = WebhookAddress::parse(url, allowed) {
+                complaints
+                    .push(FieldError { field: "url", message: format!("The address {says}") });
             }
         }
         if complaints.is_empty() { Ok(()) } else { Err(Refusal::Invalid(complaints)) }

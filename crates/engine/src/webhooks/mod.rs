@@ -102,8 +102,8 @@ impl Engine {
             let wanted = tales.iter().filter(|tale| wants(&entry.endpoint, tale.event));
             let first = wanted.clone().next().map_or(0, |tale| tale.sequence);
             // Nothing can be before the first: it is taken up by this node, from memory.
-            let is_in_hand = first == 1;
-            let due = if is_in_hand { now.after(limits::WEBHOOK_LEASE) } else { now };
+            let is_leased = first == 1;
+            let due = if is_leased { now.after(limits::WEBHOOK_LEASE) } else { now };
             for tale in wanted {
                 let mut one = PendingWebhook {
                     event: Cow::Borrowed(tale.event),
@@ -113,10 +113,10 @@ impl Engine {
                     body: tale.body.clone(),
                     at,
                     due: Some(due),
-                    is_in_hand,
+                    is_leased,
                 };
                 if self.inner.webhooks.endpoint_cache.is_off(&destination(&purchase.key, &one)) {
-                    (one.due, one.is_in_hand) = (None, false);
+                    (one.due, one.is_leased) = (None, false);
                 }
                 owed.push(Arc::new(one));
             }

@@ -32,7 +32,9 @@ async fn look(world: &World, operator: &str, given: &[(&str, &str)], minor: i64)
     let given = details(given);
     match world.engine.offer(&world.caller(), operator, TO_A, &given, bdt(minor)).await {
         Ok(found) => format!("{:?}", found.identifiers.values().collect::<Vec<_>>()),
-        Err(Refusal::Invalid(complaints)) => complaints.iter().map(|c| c.says.as_str()).collect(),
+        Err(Refusal::Invalid(complaints)) => {
+            complaints.iter().map(|c| c.message.as_str()).collect()
+        }
         Err(refusal) => format!("{refusal:?}"),
     }
 }

@@ -78,7 +78,7 @@ async fn short_of_money_the_quote_stays_open() {
     let quote = world.engine.quote(request).await.unwrap().purchase;
     let caller = world.caller();
     let short = world.engine.authorise(&caller, quote.key.id).await.unwrap_err();
-    assert_eq!(short, Refusal::Short { available: bdt(START) });
+    assert_eq!(short, Refusal::InsufficientBalance { available: bdt(START) });
     assert_eq!((world.state(quote.key.id), world.a.count(What::Submit)), (State::Quoted, 0));
     let paper = BookingNote { reference: "more", by: "rahim", note: "paid in" };
     let place = (world.merchant, caller.environment);

@@ -3,7 +3,7 @@
 use crate::world::*;
 use domain::PurchaseId;
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decided, Proof, Source};
+use domain::purchase::settle::{self, Decision, Proof, Source};
 use domain::upstream::{AttemptRef, Outcome, StatusUpdate, UpstreamCode};
 use expect_test::{expect, expect_file};
 use std::sync::Arc;
@@ -190,7 +190,7 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
         let source =
             if attempt == 0 { Source::Owner } else { Source::Upstream { attempt, upstream } };
         let proof = Proof::new(source, "x");
-        let Decided::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
+        let Decision::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
         now = step.after.clone();
         store.write(Change::Step(step)).await.unwrap().unwrap();
     }
@@ -250,7 +250,7 @@ async fn a_flood_of_words_is_dropped() {
     let ear = &world.listener;
     for n in 0..12_000 {
         let attempt = AttemptRef { purchase: PurchaseId(n), number: 9 };
-        ear.hear(StatusUpdate { attempt, outcome: delivered() });
+        ear.on_update(StatusUpdate { attempt, outcome: delivered() });
     }
     world.hear(id, 1, delivered());
     world.ask(&world.a, 1).await;

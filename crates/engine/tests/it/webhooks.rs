@@ -104,7 +104,12 @@ impl WebhookSender for Carrier {
                 Says::Nothing => std::future::pending().await,
             };
             *self.out.lock().unwrap().get_mut(&url).unwrap() -= 1;
-            Delivery { verdict, status, took: Duration::from_millis(7), says: "hm".to_owned() }
+            Delivery {
+                result: verdict,
+                status,
+                took: Duration::from_millis(7),
+                text: "hm".to_owned(),
+            }
         })
     }
 }

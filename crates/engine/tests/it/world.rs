@@ -4,12 +4,12 @@ use crate::home::Home;
 use domain::account::{AccountId, Environment, HOUSE, Plan, Role, Subscription};
 use domain::catalog::kind::{Kind, ServiceType};
 use domain::catalog::number::Numbering;
-use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::pricing::{PriceComponent, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
+use domain::catalog::{AmountRange, Catalog, Country, OfferForm, Operator, Service};
 use domain::clock::{Clock, NoRandom, Random, Timestamp};
 use domain::ids::KeyId;
 use domain::ledger::journal::Reason;
@@ -245,7 +245,7 @@ impl Upstream for Scripted {
         match words[..] {
             ["genuine", attempt, says] => CallbackRead::Genuine {
                 attempt: AttemptRef::parse(attempt).unwrap(),
-                says: says.to_owned(),
+                text: says.to_owned(),
             },
             _ => CallbackRead::Forged { reason: "no signature".to_owned() },
         }
@@ -457,7 +457,7 @@ impl World {
 
     pub fn hear(&self, id: PurchaseId, number: u32, outcome: Outcome) {
         let attempt = AttemptRef { purchase: id, number };
-        self.listener.hear(StatusUpdate { attempt, outcome });
+        self.listener.on_update(StatusUpdate { attempt, outcome });
     }
 
     /// Words are taken in order: once this one's purchase has moved, all before were taken.
@@ -582,14 +582,14 @@ pub fn catalog() -> Catalog {
         service: Service::MobileRecharge,
         logo: "x.svg".into(),
         prefixes: vec!["017".into()],
-        prepaid: Some(Limits { least: bdt(100), most: bdt(1_000_000) }),
+        prepaid: Some(AmountRange { min: bdt(100), max: bdt(1_000_000) }),
         postpaid: None,
         offers,
         is_active: true,
     };
-    let rule = |id, charge, kind, flat, share_ppm| PriceRule {
+    let rule = |id, component, kind, flat, share_ppm| PriceRule {
         id,
-        charge,
+        component,
         account: None,
         plan: None,
         operator: None,
@@ -598,8 +598,8 @@ pub fn catalog() -> Catalog {
         until: None,
         flat: bdt(flat),
         share_ppm,
-        least: None,
-        most: None,
+        min: None,
+        max: None,
     };
     let route = |id, ends: &str, upstreams: &[&str]| Route {
         id,
@@ -618,10 +618,10 @@ pub fn catalog() -> Catalog {
             operator(3, "TT", None),
         ],
         prices: vec![
-            rule(1, Charge::Fee, Kind::Recharge, FEE, 0),
-            rule(2, Charge::Commission, Kind::Recharge, COMMISSION, 0),
-            rule(3, Charge::Fee, Kind::Offer, 0, 5_000),
-            rule(4, Charge::Commission, Kind::Offer, 0, 15_000),
+            rule(1, PriceComponent::Fee, Kind::Recharge, FEE, 0),
+            rule(2, PriceComponent::Commission, Kind::Recharge, COMMISSION, 0),
+            rule(3, PriceComponent::Fee, Kind::Offer, 0, 5_000),
+            rule(4, PriceComponent::Commission, Kind::Offer, 0, 15_000),
         ],
         categories: vec![category()],
         products: vec![power()],
@@ -657,14 +657,14 @@ fn power() -> Product {
         operator: "TT".into(),
         category: CategoryId(1),
         kind: Kind::Bill,
-        price: Pricing::Range(Limits { least: bdt(100), most: bdt(1_000_000) }),
+        price: Pricing::Range(AmountRange { min: bdt(100), max: bdt(1_000_000) }),
         bill: BillFormat::new("XXXXXXXXXXX").unwrap(),
         fields: vec![Field {
             name: "term".into(),
             label: "Term".into(),
             is_required: true,
             format: BillFormat::new("X"),
-            length_most: 1,
+            length_max: 1,
         }],
         checks_bill: true,
         receipt: vec![ReceiptLine { label: "Token".into(), part: Part::Tokens }],

@@ -11,7 +11,7 @@ use crate::{Engine, WebhookParts, limits};
 use domain::PurchaseId;
 use domain::clock::Timestamp;
 use domain::ids::first_at;
-use domain::webhook::schedule::{Again, REFUSALS_HOLD_UP, again_after, host_of, webhook_id};
+use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, Retry, host_of, retry_wait, webhook_id};
 use domain::webhook::{Delivery, DeliveryResult, WebhookPost};
 use host_queues::{Full, HostQueues, Thread, Went};
 use std::sync::PoisonError;
@@ -206,7 +206,7 @@ impl Engine {
             let holds_up = match end {
                 LeaseEnd::PutOff { until, refused } => {
                     let refusals = webhook.refusals + u32::from(refused);
-                    (refusals < REFUSALS_HOLD_UP).then_some(until)
+                    (refusals < BLOCKING_REFUSALS_MAX).then_some(until)
                 }
                 LeaseEnd::Accepted | LeaseEnd::GivenUp | LeaseEnd::Off => None,
             };
@@ -248,22 +248,22 @@ impl Engine {
         let post = post(webhook, id, at, signature);
         let delivery = tokio::time::timeout(limits::WEBHOOK_WITHIN, parts.sender.deliver(&post));
         let delivery = delivery.await.unwrap_or_else(|_| Delivery {
-            verdict: DeliveryResult::Failed,
+            result: DeliveryResult::Failed,
             status: None,
             took: limits::WEBHOOK_WITHIN,
-            says: "no answer in time".to_owned(),
+            text: "no answer in time".to_owned(),
         });
         let end = self.judge(parts, webhook, &address, &delivery);
         tracing::debug!(
             webhook = post.headers[0].1,
-            verdict = word(delivery.verdict),
+            verdict = word(delivery.result),
             status = delivery.status,
             "a webhook was sent"
         );
         let took_ms = u32::try_from(delivery.took.as_millis()).unwrap_or(u32::MAX);
-        let verdict = word(delivery.verdict).to_owned();
+        let verdict = word(delivery.result).to_owned();
         let attempt =
-            DeliveryAttempt { at, verdict, status: delivery.status, took_ms, text: delivery.says };
+            DeliveryAttempt { at, verdict, status: delivery.status, took_ms, text: delivery.text };
         Some((end, Some(attempt)))
     }
 
@@ -277,7 +277,7 @@ impl Engine {
     ) -> LeaseEnd {
         let now = self.now();
         let shelf = self.inner.webhooks.endpoint_cache();
-        let (asked, refused) = match delivery.verdict {
+        let (asked, refused) = match delivery.result {
             DeliveryResult::Accepted => {
                 self.write_noted(address, shelf.is_well(address));
                 return LeaseEnd::Accepted;
@@ -292,15 +292,15 @@ impl Engine {
         };
         self.write_noted(address, shelf.has_failed(address, now, parts.time_divisor));
         let tries = webhook.tries + 1;
-        if delivery.verdict == DeliveryResult::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
+        if delivery.result == DeliveryResult::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
             tracing::error!(account = %webhook.key.account, purchase = %webhook.key.id, "a webhook's address has led to a place that is not public, time and again");
         }
         let mut random = [0; 4];
         // Without chance the tries of many fall together.
         let _ = self.inner.random.fill(&mut random);
         let random = u32::from_le_bytes(random);
-        let again = Again { tries, asked, random, time_divisor: parts.time_divisor };
-        match again_after(again, now.since(webhook.pending_since)) {
+        let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
+        match retry_wait(retry, now.since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
             None => {
                 tracing::warn!(account = %webhook.key.account, purchase = %webhook.key.id, "a webhook is given up; it can be replayed");

@@ -10,7 +10,7 @@ use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
+use domain::catalog::{AmountRange, Country, OfferForm, Operator, Service};
 use domain::ids::KeyId;
 use domain::money::Currency;
 use domain::upstream::UpstreamCode;
@@ -38,14 +38,14 @@ pub async fn the_catalog_is_read_back(world: World) {
         service: Service::MobileRecharge,
         logo: "gp.svg".into(),
         prefixes: vec!["017".into()],
-        prepaid: Some(Limits { least: bdt(1_000), most: bdt(100_000) }),
+        prepaid: Some(AmountRange { min: bdt(1_000), max: bdt(100_000) }),
         postpaid: None,
         offers: Some(OfferForm::Campaign),
         is_active: true,
     };
     let price = PriceRule {
         id: 1,
-        charge: pricing::Charge::Fee,
+        component: pricing::PriceComponent::Fee,
         account: Some(AccountId(2)),
         plan: Some("business".into()),
         operator: Some("GP".into()),
@@ -54,8 +54,8 @@ pub async fn the_catalog_is_read_back(world: World) {
         until: Some(NOW.after(seconds(1))),
         flat: bdt(50),
         share_ppm: 5_000,
-        least: Some(bdt(1)),
-        most: Some(bdt(9)),
+        min: Some(bdt(1)),
+        max: Some(bdt(9)),
     };
     let route = Route {
         id: 1,
@@ -98,14 +98,14 @@ fn products() -> Vec<Product> {
         operator: "ZETDC".into(),
         category: CategoryId(3),
         kind: Kind::Bill,
-        price: Pricing::Range(Limits { least: usd(100), most: usd(50_000) }),
+        price: Pricing::Range(AmountRange { min: usd(100), max: usd(50_000) }),
         bill: BillFormat::new("XXXXXXXXXXX").unwrap(),
         fields: vec![Field {
             name: "months".into(),
             label: "Months".into(),
             is_required: true,
             format: BillFormat::new("X"),
-            length_most: 1,
+            length_max: 1,
         }],
         checks_bill: true,
         receipt: vec![

@@ -18,7 +18,7 @@ fn thread(id: i64, count: u32) -> Thread {
         body: String::new(),
         at: Timestamp(0),
         due: None,
-        is_in_hand: true,
+        is_leased: true,
     };
     let due = |sequence| DueWebhook {
         key,
