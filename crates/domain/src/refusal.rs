@@ -1,7 +1,8 @@
-//! Refusals: a request cannot be done, for a reason that lies with the caller or our availability.
+//! Refusals: the values that say why a request was not done.
 //!
-//! Not here: faults, our own failures (`store`). Invariant: a refusal charges nothing and uses up
-//! no reference (but after [`Refusal::Uncertain`]). Each dialect translates refusals in one `match`.
+//! Not here: faults, which are our own failures (`store`). Invariant: a refusal charges nothing,
+//! stores nothing and uses up no reference; only after [`Refusal::Uncertain`] that is not known.
+//! Each dialect translates refusals in one `match`.
 
 use crate::money::Money;
 use crate::purchase::Purchase;

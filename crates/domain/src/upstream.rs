@@ -93,7 +93,7 @@ pub struct Order {
     pub reference: String,
 }
 
-/// The result of one attempt, as far as the upstream told it.
+/// The result of one attempt, as far as it is known from the upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Delivered to the end customer.
@@ -222,7 +222,7 @@ pub struct Offer {
     pub title: String,
     /// In the country's language.
     pub title_local: String,
-    /// How long it lasts, in the operator's words.
+    /// Its validity, as text of the operator.
     pub validity: String,
     /// `INTERNET`, `MINUTES`, `COMBO`, `TALKTIME`.
     pub category: String,

@@ -167,7 +167,7 @@ pub enum FundsAt {
     Spent,
 }
 
-/// The job that a state requires. A purchase with held money always has a job, so a worker finds it.
+/// The job that a state requires. A purchase with held money always has one, so a worker finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Job {
     /// Expire the purchase when its time is over.
@@ -288,7 +288,7 @@ impl Event {
 /// What is known about the attempt of an outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct OutcomeContext {
-    /// It is the purchase's latest attempt, and its result is not decided.
+    /// The purchase's state is about this attempt, not about another one or none.
     pub is_current: bool,
     /// The upstream's grace period is over, so "not found" is believed.
     pub grace_is_over: bool,
@@ -343,9 +343,9 @@ mod tests {
 
 Printed by a test from `crates/domain/src/purchase/lifecycle.rs`; do not edit by hand.
 
-A row is a state, a column is an event, a cell is the next state. `·`: nothing changes. **clash**: the
-event contradicts the ledger; no money moves, and a case for staff opens. Blank: impossible; the request
-is refused.
+A row is a state, a column is an event, a cell is the next state. `·`: nothing changes. **clash**:
+the event contradicts the ledger; no money moves, and a case for staff opens. Blank: impossible; the
+request is refused.
 
 ";
 

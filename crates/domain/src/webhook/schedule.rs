@@ -73,7 +73,7 @@ pub fn parse_webhook_id(text: &str) -> Option<(PurchaseId, &str)> {
 pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(72 * 3600);
 /// An endpoint where every try has failed for this time is switched off.
 pub const OFF_AFTER: Duration = Duration::from_secs(5 * 24 * 3600);
-/// A webhook that was refused (4xx) this many times no longer blocks the later ones of its purchase.
+/// After this many refusals (4xx), a webhook no longer blocks the later ones of its purchase.
 pub const BLOCKING_REFUSALS_MAX: u32 = 3;
 
 /// The wait after `tries` failed tries, without the random part (RELIABILITY P8).
