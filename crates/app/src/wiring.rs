@@ -107,7 +107,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
     let text = match &refusal {
         Refusal::Invalid(errors) => errors
             .iter()
-            .map(|error| format!("{}: {}", error.field, error.says))
+            .map(|error| format!("{}: {}", error.field, error.message))
             .collect::<Vec<_>>()
             .join(" "),
         Refusal::NotPossible { because } => {
@@ -116,7 +116,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::ReferenceKnown(_) => {
             "This reference is booked already; nothing was booked again.".to_owned()
         }
-        Refusal::Short { available } => {
+        Refusal::InsufficientBalance { available } => {
             format!("The wallet holds only {available}; nothing was booked.")
         }
         Refusal::NoWallet => "The account has no such wallet; nothing was booked.".to_owned(),

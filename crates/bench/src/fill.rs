@@ -12,7 +12,7 @@ use domain::catalog::kind::{Kind, ServiceType};
 use domain::ids::{IdMaker, KeyId};
 use domain::ledger::journal::{Journal, Reason};
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decided, Proof, Source};
+use domain::purchase::settle::{self, Decision, Proof, Source};
 use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 use domain::{Clock, Currency, Environment, Money, Month, PurchaseId, Timestamp};
@@ -231,10 +231,10 @@ async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> anyhow::Result
     let opening = Box::new(settle::open(purchase.clone(), at));
     write(&store, Change::Open { reference_keys, digest: None, opening }).await?;
     let source = Source::Upstream { attempt: 1, upstream: UpstreamCode::new(UPSTREAM) };
-    let proof = Proof::new(source, "delivered").saying("Recharge of 10 Tk was successful.");
+    let proof = Proof::new(source, "delivered").with_text("Recharge of 10 Tk was successful.");
     match settle::decide(&purchase, Event::Deliver, proof, at) {
-        Decided::Move(step) => write(&store, Change::Step(step)).await,
-        Decided::Stay | Decided::Clash(_) | Decided::Never => {
+        Decision::Move(step) => write(&store, Change::Step(step)).await,
+        Decision::Stay | Decision::Clash(_) | Decision::Impossible => {
             anyhow::bail!("a sent purchase cannot be delivered")
         }
     }

@@ -1,14 +1,14 @@
 //! Accounts, their environments, plans and keys.
 //!
-//! Not here: logins' passwords and roles' pages. Invariant: the environment of a call is that of
-//! the stored key pair, never of a prefix that somebody typed (CONTRACT A-03).
+//! Not here: users and their passwords. Invariant: the environment of a call is that of the stored
+//! key pair, never the one that the sent key's prefix claims (CONTRACT A-03).
 
 use crate::clock::Timestamp;
 use crate::ids::KeyId;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Names an account.
+/// Identifies an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub i64);
 
@@ -18,20 +18,20 @@ impl std::fmt::Display for AccountId {
     }
 }
 
-/// The account of the company that runs this installation: owns fees, floats and funding.
+/// The account of the company that runs this installation; it owns fees, floats and funding.
 pub const HOUSE: AccountId = AccountId(1);
 
-/// Sandbox or live; part of every key of every table that holds money or purchases.
+/// Sandbox or live; part of the key of every table with money or purchases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Environment {
-    /// Play money, simulated upstreams.
+    /// Test money and simulated upstreams.
     Sandbox,
-    /// Real money.
+    /// Real money and real upstreams.
     Live,
 }
 
 impl Environment {
-    /// Both.
+    /// Both environments.
     pub const ALL: [Environment; 2] = [Environment::Sandbox, Environment::Live];
 
     /// As stored and shown: `sandbox`, `live`.
@@ -42,7 +42,7 @@ impl Environment {
         }
     }
 
-    /// The part of a key between `ok_` and the random rest: `test`, `live`.
+    /// The part of a key between `ok_` and the random characters: `test`, `live`.
     pub const fn key_word(self) -> &'static str {
         match self {
             Environment::Sandbox => "test",
@@ -56,14 +56,14 @@ impl Environment {
     }
 }
 
-/// What an account pays for: fixes its calls a minute.
+/// What an account subscribes to; it determines the calls a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Plan {
     /// 60 calls a minute.
     Starter,
     /// 120 calls a minute.
     Business,
-    /// As agreed.
+    /// As many calls as agreed.
     Enterprise {
         /// Calls a minute.
         per_minute: u32,
@@ -100,16 +100,16 @@ impl Plan {
     }
 }
 
-/// A right to call the API until a moment.
+/// The right to call the API until a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// What was bought.
+    /// Determines the calls a minute.
     pub plan: Plan,
-    /// Until when it counts.
+    /// Its end, exclusive.
     pub until: Timestamp,
 }
 
-/// What an account is to us.
+/// What kind of customer an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The company that runs this installation.
@@ -121,7 +121,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Each.
+    /// All roles.
     pub const ALL: [Role; 3] = [Role::House, Role::Merchant, Role::Customer];
 
     /// As stored and shown.
@@ -142,43 +142,43 @@ impl Role {
 /// A business or person that holds wallets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Which.
+    /// Its identifier.
     pub id: AccountId,
-    /// What it is to us.
+    /// House, merchant or customer.
     pub role: Role,
-    /// How people call it.
+    /// For people.
     pub name: String,
-    /// An inactive account may do nothing (403).
+    /// An inactive account is refused everything (403).
     pub is_active: bool,
-    /// Without one, nothing can be called (402).
+    /// Without one, every call is refused (402).
     pub subscription: Option<Subscription>,
-    /// When it was made.
+    /// The time of its creation.
     pub opened_at: Timestamp,
 }
 
 /// A key pair of an account, as stored: the secret's digest only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Which; the wire's `api_key_id`.
+    /// The wire's `api_key_id`.
     pub id: KeyId,
-    /// Whose.
+    /// The owner.
     pub account: AccountId,
-    /// Where it counts.
+    /// The only environment in which it is valid.
     pub environment: Environment,
-    /// `ok_{test,live}_` and 24 characters: public, found by.
+    /// `ok_{test,live}_` and 24 characters; public, and what a pair is looked up by.
     pub open_key: String,
     /// SHA-256 of the secret.
     pub secret_digest: [u8; 32],
     /// The last four characters of the secret, to tell pairs apart.
     pub secret_tail: String,
-    /// Who may use it from where; empty: from anywhere (the seed's *IP Whitelist*).
+    /// Addresses that may use it; empty: any (the seed's *IP Whitelist*).
     pub allow_list: AllowList,
-    /// A revoked pair is answered like an unknown one.
+    /// A revoked pair is refused like an unknown one.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// The address to count a caller under: one subscriber of IPv6 has a whole /64, and IPv4 written as
-/// IPv6 counts as IPv4.
+/// The address under which a caller is counted: the /64 of an IPv6 address, because one subscriber
+/// has a whole /64; IPv4 mapped into IPv6 counts as IPv4.
 pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -189,17 +189,17 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Addresses and ranges that a key may be used from; empty allows all.
+/// Addresses and ranges from which a key may be used; an empty list allows all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList(Vec<IpNet>);
 
-/// Why a line is no address or range.
+/// A line that is no address or range, as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRange(pub String);
 
 impl AllowList {
-    /// Reads `192.168.1.1` and `10.0.0.0/24`; refuses a prefix of length 0, which would allow
-    /// everybody while looking like a list.
+    /// Reads `192.168.1.1` and `10.0.0.0/24`. A prefix of length 0 is refused: it would look like
+    /// a restriction and allow everybody.
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<AllowList, BadRange> {
         let mut nets = Vec::new();
         for line in lines {
@@ -216,12 +216,12 @@ impl AllowList {
         Ok(AllowList(nets))
     }
 
-    /// Whether a caller at `address` may pass; IPv4 written as IPv6 counts as IPv4.
+    /// Whether a caller at `address` is allowed; IPv4 mapped into IPv6 counts as IPv4.
     pub fn allows(&self, address: IpAddr) -> bool {
         self.0.is_empty() || self.0.iter().any(|net| net.contains(&address.to_canonical()))
     }
 
-    /// One text a range, as [`AllowList::parse`] reads them.
+    /// The addresses and ranges, in the form that [`AllowList::parse`] reads.
     pub fn lines(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
     }
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_subscriber_counts_once() {
+    fn a_subscribers_addresses_count_as_one() {
         let at = |text: &str| subscriber(text.parse().unwrap());
         assert_eq!(at("2001:db8:1:2:3:4:5:6").to_string(), "2001:db8:1:2::");
         assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allow_list_knows_addresses_ranges_and_mapped_ones() {
+    fn an_allow_list_matches_addresses_ranges_and_mapped_addresses() {
         let list =
             AllowList::parse(["192.168.1.1", "10.0.0.0/24", "2001:db8::/32", "::ffff:5.6.7.8"])
                 .unwrap();

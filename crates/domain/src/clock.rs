@@ -1,10 +1,10 @@
-//! Time and randomness as arguments: the traits that a program hands in, and the timestamp.
+//! Time and randomness as arguments: the traits that the program implements, and the timestamp.
 //!
-//! Not here: a real clock (app/src/clock.rs has the only one).
+//! Not here: the real clock and the real randomness; `app/src/clock.rs` has the only ones.
 
 use std::time::Duration;
 
-/// A moment in UTC, microseconds since 1970. Says when something was; order comes from sequences.
+/// A moment in UTC, microseconds since 1970. It never decides an order: sequence numbers do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
@@ -19,23 +19,23 @@ impl Timestamp {
         Timestamp(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long since `earlier`; nothing if that is in the future.
+    /// The time since `earlier`; zero if `earlier` is in the future.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// Tells the time.
+/// The source of time.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC.
+    /// Wall-clock time in UTC; it may jump.
     fn now(&self) -> Timestamp;
-    /// Time since some fixed moment, never stepping back: for limits and deadlines.
+    /// Time since an arbitrary fixed moment; it never goes back. For limits and deadlines.
     fn monotonic(&self) -> Duration;
 }
 
-/// Gives randomness fit for secrets.
+/// A source of randomness that is fit for secrets.
 pub trait Random: Send + Sync {
-    /// Fills `bytes`; an error is the operating system's refusal.
+    /// Fills `bytes`, or fails if the operating system gives no random bytes.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom>;
 }
 

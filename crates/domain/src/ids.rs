@@ -1,6 +1,7 @@
-//! Numbers that name things, and the maker of public ones.
+//! Identifiers, and the generator of public ones.
 //!
-//! Public ids stay below 2^53, so that JavaScript clients keep every digit (CONTRACT A-21).
+//! Invariant: public ids stay below 2^53, so that JavaScript clients keep every digit
+//! (CONTRACT A-21).
 
 use crate::clock::Timestamp;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,19 +21,19 @@ macro_rules! id {
 }
 
 id! {
-    /// Names a purchase; the wire's transaction id.
+    /// Identifies a purchase; the wire's transaction id.
     PurchaseId,
-    /// Names a key pair.
+    /// Identifies a key pair.
     KeyId,
-    /// Names a login.
+    /// Identifies a user: a login.
     UserId,
-    /// Names a time that a login is in: from log-in to log-out.
+    /// Identifies a session: from log-in to log-out.
     SessionId,
-    /// Names a device that a login is told things on.
+    /// Identifies a device that pushes are sent to.
     DeviceId,
-    /// Names a place that an account's events are told to.
+    /// Identifies a webhook endpoint of an account.
     EndpointId,
-    /// Names a journal; dense and ascending in the order of commits.
+    /// Identifies a journal; dense and ascending in the order of commits.
     JournalSeq,
 }
 
@@ -42,31 +43,31 @@ const NODE_BITS: u32 = 5;
 const SEQUENCE_BITS: u32 = 7;
 const SEQUENCE_MASK: i64 = (1 << SEQUENCE_BITS) - 1;
 
-/// When the id of a purchase was made, to the millisecond.
+/// The time at which a purchase's id was generated, to the millisecond.
 pub(crate) const fn made_at(id: PurchaseId) -> Timestamp {
     Timestamp(((id.0 >> (NODE_BITS + SEQUENCE_BITS)) + EPOCH_MS) * 1_000)
 }
 
-/// The lowest id that can be made at a moment.
+/// The lowest id that can be generated at a moment.
 pub const fn first_at(at: Timestamp) -> i64 {
     (at.0.div_euclid(1_000) - EPOCH_MS) << (NODE_BITS + SEQUENCE_BITS)
 }
 
-/// Makes ids: 41 bits of milliseconds, 5 of node, 7 of sequence. Never repeats and never steps
-/// back within a process, even when the clock does; a burst borrows from the next milliseconds.
+/// Generates ids: 41 bits of milliseconds, 5 of node, 7 of sequence. Ids ascend within a process,
+/// even if the clock goes back; a burst uses up the sequences of the next milliseconds.
 #[derive(Debug)]
 pub struct IdMaker {
     last: AtomicI64,
 }
 
 impl IdMaker {
-    /// Never below `floor` (the highest id already stored).
+    /// All ids will be above `floor`: the highest id that is stored.
     pub fn new(floor: i64) -> IdMaker {
         IdMaker { last: AtomicI64::new(floor) }
     }
 
-    /// The next id of node 0 to 31: nobody else may make ids of that number. `random` makes the step from one to the next uneven, so that a customer
-    /// cannot count our purchases.
+    /// The next id. `node` is 0 to 31 and unique among running processes. `random` makes the step
+    /// from id to id uneven, so that a customer cannot count our purchases.
     pub fn next(&self, node: u8, now: Timestamp, random: u32) -> i64 {
         let pack = |ms, sequence| pack(node, ms, sequence);
         let step = 1 + i64::from(random & 3);

@@ -1,9 +1,9 @@
-//! Saldo's words and rules: values and pure functions on values.
+//! Saldo's types and rules: values, and pure functions on values.
 //!
-//! Here: money, accounts, the catalog, prices, routes, the lifecycle table, journals, admission
-//! and the contracts of an upstream, of a push service and of a courier of webhooks. Not here: I/O,
-//! clocks, serialisation, SQL, HTTP. Whatever decides about money is decided in this crate, by a function that can be
-//! called in a test.
+//! Here: money, accounts, the catalog, prices, routes, the lifecycle table, journals, admission,
+//! and the traits of an upstream, a push service, a mailer and a webhook sender. Not here: I/O,
+//! clocks, serialisation, SQL, HTTP. Invariant: every decision about money is a pure function of
+//! this crate.
 
 pub mod account;
 pub mod catalog;

@@ -1,18 +1,18 @@
-//! A mail, and whoever carries it.
+//! A mail, and the trait of what sends it.
 //!
-//! Not here: SMTP, files, queues. Invariant: a mail carries secrets (one-time codes), so it has no
-//! `Debug` that shows its text.
+//! Not here: SMTP, files, queues. Invariant: a mail contains secrets (one-time codes), so its
+//! `Debug` shows neither text nor recipient.
 
 use crate::upstream::BoxFuture;
 
 /// A mail to one person, in plain text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// To which address.
+    /// The recipient's address.
     pub to: String,
-    /// About what.
+    /// The subject line; contains no secret.
     pub subject: String,
-    /// The words; may hold a one-time code.
+    /// The body; may contain a one-time code.
     pub text: String,
 }
 
@@ -22,9 +22,9 @@ impl std::fmt::Debug for Mail {
     }
 }
 
-/// Carries mails.
+/// Sends mails.
 pub trait Mailer: Send + Sync {
-    /// Hands a mail over; an error says why it could not be, without the mail's text. It is not
-    /// tried again: whoever waits for a code asks for another.
+    /// Sends a mail. The error gives the reason, without the mail's text. There is no retry: a
+    /// user who gets no code requests a new one.
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), String>>;
 }

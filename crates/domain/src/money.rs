@@ -1,7 +1,7 @@
-//! Money: integer minor units of one currency, checked arithmetic, one rounding.
+//! Money: integer minor units of one currency, checked arithmetic, one rounding rule.
 //!
-//! Not here: exchange (there is none), formatting for people. Invariant: no amount ever passes
-//! through a float, and no arithmetic wraps.
+//! Not here: currency exchange (there is none), formatting for people. Invariant: no amount is ever
+//! converted to a float, and no arithmetic wraps.
 
 use std::fmt;
 
@@ -19,9 +19,9 @@ pub struct Money {
 pub enum AmountError {
     /// Not of the form `^(0|[1-9][0-9]{0,8})(\.[0-9]{1,2})?$` (CONTRACT A-08).
     Form,
-    /// Zero: nothing to buy.
+    /// The amount is zero.
     Zero,
-    /// More decimals than the currency has; never rounded.
+    /// More decimals than the currency has; an amount is never rounded.
     Decimals,
 }
 
@@ -36,28 +36,28 @@ impl Money {
         Money { minor, currency }
     }
 
-    /// Nothing, in this currency.
+    /// Zero, in this currency.
     pub const fn zero(currency: Currency) -> Money {
         Money { minor: 0, currency }
     }
 
-    /// The minor units.
+    /// The amount in minor units.
     pub const fn minor(self) -> i64 {
         self.minor
     }
 
-    /// The currency.
+    /// The currency of the amount.
     pub const fn currency(self) -> Currency {
         self.currency
     }
 
-    /// Whether this is more than nothing.
+    /// Whether the amount is above zero.
     pub const fn is_positive(self) -> bool {
         self.minor > 0
     }
 
-    /// Reads the literal text of an amount that somebody wants to pay: digits, at most one point,
-    /// no sign, exponent or space. Refuses zero and surplus decimals instead of rounding.
+    /// Parses an amount to pay: digits and at most one point, without sign, exponent or space. Zero
+    /// and surplus decimals are refused, not rounded.
     pub fn parse(text: &str, currency: Currency) -> Result<Money, AmountError> {
         let (whole, fraction) = match text.split_once('.') {
             Some((whole, fraction)) => (whole, Some(fraction)),
@@ -146,7 +146,7 @@ mod tests {
     const BDT: Currency = Currency::BDT;
 
     #[test]
-    fn reads_only_plain_amounts() {
+    fn only_plain_amounts_are_parsed() {
         let good = [
             ("10", 1000),
             ("10.0", 1000),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_as_the_document_does() {
+    fn amounts_are_written_as_the_contract_writes_them() {
         for (minor, exact, shortest) in [
             (700_000, "7000.00", "7000"),
             (698_950, "6989.50", "6989.5"),
@@ -228,17 +228,17 @@ mod tests {
     }
 
     proptest! {
-        /// Every text that is accepted is the number it says, to the minor unit.
+        /// An amount that is written and parsed again is the same, to the minor unit.
         #[test]
-        fn what_is_read_is_what_is_written(minor in 1_i64..100_000_000_000) {
+        fn parsing_reverses_writing(minor in 1_i64..100_000_000_000) {
             let money = Money::new(minor, BDT);
             prop_assert_eq!(Money::parse(&money.exact(), BDT), Ok(money));
             prop_assert_eq!(Money::parse(&money.shortest(), BDT), Ok(money));
         }
 
-        /// No text whatever panics, and what is accepted matches the documented grammar.
+        /// No text panics, and every accepted text matches the documented grammar.
         #[test]
-        fn any_text_is_answered(text in "[0-9+.eE \\-]{0,14}|\\PC{0,12}") {
+        fn any_text_is_parsed_or_refused(text in "[0-9+.eE \\-]{0,14}|\\PC{0,12}") {
             if let Ok(money) = Money::parse(&text, BDT) {
                 let zeros = |s: &str| match s.contains('.') {
                     true => s.trim_end_matches('0').trim_end_matches('.').to_owned(),
@@ -249,16 +249,20 @@ mod tests {
             }
         }
 
-        /// Splitting a purchase cannot shave more than half a minor unit a part off a fee.
+        /// Splitting a purchase lowers a fee by at most half a minor unit for each part.
         #[test]
-        fn rounding_is_bounded(parts in proptest::collection::vec(1_i64..1_000_000, 1..20), ppm in 0_i64..1_000_000) {
-            let whole = Money::new(parts.iter().sum(), BDT).share(ppm).map(Money::minor);
-            let split: Option<i64> = parts.iter().map(|p| Money::new(*p, BDT).share(ppm).map(Money::minor)).sum();
+        fn rounding_is_bounded(
+            parts in proptest::collection::vec(1_i64..1_000_000, 1..20),
+            ppm in 0_i64..1_000_000,
+        ) {
+            let share = |minor| Money::new(minor, BDT).share(ppm).map(Money::minor);
+            let whole = share(parts.iter().sum());
+            let split: Option<i64> = parts.iter().map(|part| share(*part)).sum();
             let slack = i64::try_from(parts.len()).map(|n| n / 2 + 1).unwrap_or(i64::MAX);
             prop_assert!((whole.unwrap() - split.unwrap()).abs() <= slack);
         }
 
-        /// Sums and differences undo each other, or say that they cannot be had.
+        /// A difference reverses a sum; on overflow or mixed currencies there is none.
         #[test]
         fn arithmetic_is_checked(a: i64, b: i64) {
             let (a, b) = (Money::new(a, BDT), Money::new(b, BDT));

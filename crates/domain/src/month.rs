@@ -1,7 +1,7 @@
-//! Calendar months in UTC: the pieces in which the books grow, and in which they are archived.
+//! Calendar months in UTC: the database is partitioned and archived by them.
 //!
-//! Pure arithmetic on the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level
-//! date algorithms"). Not here: time zones.
+//! Pure arithmetic on the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible
+//! low-level date algorithms"). Not here: time zones.
 
 use crate::clock::Timestamp;
 use crate::ids::{self, PurchaseId};
@@ -16,9 +16,9 @@ pub struct Month {
 }
 
 impl Month {
-    /// The month that a moment is in.
+    /// The month that contains a moment.
     pub const fn of(at: Timestamp) -> Month {
-        // Years begin in March here, so that the day that leap years add is their last.
+        // The algorithm's years begin in March, so that the leap day is the last day of a year.
         let days = at.0.div_euclid(DAY_MICROS) + 719_468;
         let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
         let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -27,12 +27,12 @@ impl Month {
         Month { count: (era * 400 + year) * 12 + month + 2 }
     }
 
-    /// The month that a purchase's id was made in.
+    /// The month in which a purchase's id was generated.
     pub const fn of_id(id: PurchaseId) -> Month {
         Month::of(ids::made_at(id))
     }
 
-    /// As stored: 202604 for April 2026. Other numbers are no month.
+    /// Reads [`Month::number`]; `None` for a number that is no month.
     pub const fn from_number(number: i64) -> Option<Month> {
         let (year, month) = (number.div_euclid(100), number.rem_euclid(100));
         if month < 1 || month > 12 {
@@ -54,13 +54,13 @@ impl Month {
         self.count.rem_euclid(12) + 1
     }
 
-    /// The one after.
+    /// The following month.
     #[must_use]
     pub const fn next(self) -> Month {
         Month { count: self.count + 1 }
     }
 
-    /// The one before.
+    /// The month before.
     #[must_use]
     pub const fn previous(self) -> Month {
         Month { count: self.count - 1 }
@@ -75,7 +75,7 @@ impl Month {
         Timestamp((era * 146_097 + day - 719_468) * DAY_MICROS)
     }
 
-    /// No id of this month is below it, and none of an earlier month is as high.
+    /// The lowest possible id of this month; ids of earlier months are lower.
     pub const fn first_id(self) -> i64 {
         ids::first_at(self.starts_at())
     }
@@ -101,7 +101,7 @@ impl std::str::FromStr for Month {
     }
 }
 
-/// A text that names no month.
+/// The text is no month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAMonth;
 
@@ -130,7 +130,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_moment_is_in_a_month() {
+    fn a_moment_has_its_month() {
         for (seconds, expected) in MOMENTS {
             let month = Month::of(Timestamp(seconds * 1_000_000));
             assert_eq!(month.to_string(), expected, "{seconds}");
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_of_the_month_it_was_made_in() {
+    fn an_id_has_the_month_in_which_it_was_generated() {
         let april: Month = "2026-04".parse().unwrap();
         assert_eq!(Month::of_id(PurchaseId(april.first_id())), april);
         assert_eq!(Month::of_id(PurchaseId(april.first_id() - 1)), april.previous());

@@ -1,29 +1,29 @@
-//! The contract of a push service: what a device is shown, and what became of it.
+//! The contract of a push service: what a device shows, and the result of a push.
 //!
-//! Not here: any service, and who is told what. Invariant: a device token is forgotten only when
-//! the service says that the device is gone; a service that is silent or confused costs a retry.
+//! Not here: any push service, and which pushes are sent. Invariant: a device token is deleted only
+//! when the service says that the device is gone; no answer or an unclear one leads to a retry.
 
 use crate::upstream::BoxFuture;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What an app on a device is shown.
+/// A message to the app on one device.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Push {
-    /// The service's name for the app on that device. Whoever knows it can be sent to: a secret.
+    /// The service's identifier of the app on that device. A secret: it allows sending to the app.
     pub device_token: String,
     /// One line.
     pub title: String,
     /// A sentence or two.
     pub body: String,
-    /// What the app reads.
+    /// Keys and values for the app; not shown.
     pub data: BTreeMap<String, String>,
-    /// Repeats with the same tag replace each other on the device, so a push may be sent again.
+    /// A push replaces an earlier one with the same tag on the device, so it may be sent again.
     pub tag: String,
 }
 
-/// Says everything but the device token.
+/// Shows everything but the device token.
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Push")
@@ -36,33 +36,33 @@ impl fmt::Debug for Push {
     }
 }
 
-/// What became of a push. Reasons are for staff and for records; no secret is in them.
+/// The result of a push. Reasons are for staff and records; they contain no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// The service has it. Whether the device ever shows it, nobody tells us.
+    /// The service accepted it. It does not report whether the device shows it.
     Accepted,
-    /// The device is gone for good: forget its token.
+    /// The device is gone for good: its token must be deleted.
     Unregistered {
-        /// What the service said.
+        /// The service's answer.
         reason: String,
     },
-    /// Perhaps taken, perhaps not: try again.
+    /// Accepted or not, we do not know: try again.
     Later {
-        /// What was seen.
+        /// The error or answer.
         reason: String,
-        /// Not before this has passed, if the service named a time.
+        /// The earliest next try, counted from now, if the service named one.
         after: Option<Duration>,
     },
-    /// This message will never be taken; the token may still be good.
+    /// This message will never be accepted; the token may still be valid.
     Refused {
-        /// What the service said.
+        /// The service's answer.
         reason: String,
     },
 }
 
 /// One push service.
 pub trait Pusher: Send + Sync {
-    /// Sends it. May be called again with the same push: the tag makes repeats one.
+    /// Sends a push. It may be called again with the same push: the tag makes repeats harmless.
     fn push<'a>(&'a self, push: &'a Push) -> BoxFuture<'a, Pushed>;
 }
 

@@ -1,12 +1,12 @@
-//! The sliding minute that counts calls: in no 60 seconds more pass than the limit.
+//! A sliding window that counts calls: in no 60 seconds more calls pass than the limit.
 //!
-//! Counted by the second. A token bucket of the same size would let twice as many through around its
-//! refill. Not here: whose calls, and where the count is kept.
+//! It counts by the second. A token bucket of the same size would let twice as many calls through
+//! around its refill. Not here: whose calls they are, and where the counts are stored.
 
-/// Seconds that a call counts.
+/// The seconds for which a call counts.
 pub const MINUTE_S: u64 = 60;
 
-/// The calls of the last minute.
+/// The calls of the last minute, by the second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Minute {
     slots: [u32; MINUTE_S as usize],
@@ -15,10 +15,10 @@ pub struct Minute {
 }
 
 impl Minute {
-    /// Bytes of [`Minute::to_bytes`].
+    /// The length of [`Minute::to_bytes`].
     pub const BYTES: usize = 4 * MINUTE_S as usize;
 
-    /// Nothing counted yet, at this second.
+    /// A window without calls that ends at this second.
     pub const fn new(at_s: u64) -> Minute {
         Minute { slots: [0; MINUTE_S as usize], at_s, sum: 0 }
     }
@@ -27,7 +27,8 @@ impl Minute {
         (at_s % MINUTE_S) as usize
     }
 
-    /// Forgets what is older than a minute; time does not step back.
+    /// Moves the window's end to `now_s` and drops calls older than a minute. An earlier second
+    /// changes nothing.
     pub fn advance(&mut self, now_s: u64) {
         let passed = now_s.saturating_sub(self.at_s).min(MINUTE_S);
         for step in 1..=passed {
@@ -38,15 +39,15 @@ impl Minute {
         self.at_s = self.at_s.max(now_s);
     }
 
-    /// Counts as many of `query` calls as are within `limit` at its last second; answers how many.
-    pub fn take(&mut self, query: u32, limit: u32) -> u32 {
-        let taken = query.min(limit.saturating_sub(self.sum));
+    /// Counts as many of `wanted` calls as fit within `limit`; returns how many.
+    pub fn take(&mut self, wanted: u32, limit: u32) -> u32 {
+        let taken = wanted.min(limit.saturating_sub(self.sum));
         self.slots[Minute::slot(self.at_s)] += taken;
         self.sum += taken;
         taken
     }
 
-    /// Counts `unused` calls no more that were taken at this second and not made.
+    /// Uncounts `unused` calls that were taken at second `taken_s` and not made.
     pub fn give_back(&mut self, unused: u32, taken_s: u64) {
         if taken_s > self.at_s || taken_s + MINUTE_S <= self.at_s {
             return;
@@ -62,17 +63,17 @@ impl Minute {
         limit.saturating_sub(self.sum)
     }
 
-    /// The second up to which it is counted.
+    /// The second at which the window ends.
     pub const fn at_s(&self) -> u64 {
         self.at_s
     }
 
-    /// Seconds until the oldest call that counts is given back; 0 if none counts.
-    pub fn gives_back_in_s(&self) -> u64 {
+    /// Seconds until the oldest counted call leaves the window; 0 if there is none.
+    pub fn next_free_in_s(&self) -> u64 {
         (1..=MINUTE_S).find(|age| self.slots[Minute::slot(self.at_s + age)] > 0).unwrap_or(0)
     }
 
-    /// The slots as they are kept, beside [`Minute::at_s`].
+    /// The counts in their stored form; [`Minute::at_s`] is stored beside them.
     pub fn to_bytes(&self) -> [u8; Minute::BYTES] {
         let mut bytes = [0; Minute::BYTES];
         for (four, slot) in bytes.chunks_exact_mut(4).zip(self.slots) {
@@ -81,7 +82,7 @@ impl Minute {
         bytes
     }
 
-    /// From what was kept; `None` if it is none of it.
+    /// Reads [`Minute::to_bytes`]; `None` for any other bytes.
     pub fn from_bytes(bytes: &[u8], at_s: u64) -> Option<Minute> {
         let bytes = <&[u8; Minute::BYTES]>::try_from(bytes).ok()?;
         let mut minute = Minute::new(at_s);
@@ -99,20 +100,22 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// In no 60 seconds are more calls made than allowed, whatever is taken ahead and given back.
+        /// In no 60 seconds are more calls made than allowed, however many are taken in advance
+        /// and given back.
         #[test]
         fn no_minute_has_more_than_its_limit(
-            asks in proptest::collection::vec((0_u64..20, 1_u32..9, 0_u32..4), 1..200),
+            calls in proptest::collection::vec((0_u64..20, 1_u32..9, 0_u32..4), 1..200),
             limit in 1_u32..30,
         ) {
             let (mut now, mut minute) = (1_000, Minute::new(1_000));
             let mut made: Vec<(u64, u32)> = Vec::new();
-            for (gap, query, unused) in asks {
+            for (gap, wanted, unused) in calls {
                 now += gap;
                 minute.advance(now);
-                let taken = minute.take(query, limit);
-                let recent: u32 = made.iter().filter(|(at, _)| *at + 60 > now).map(|(_, n)| n).sum();
-                prop_assert_eq!(taken, query.min(limit - recent));
+                let taken = minute.take(wanted, limit);
+                let recent: u32 =
+                    made.iter().filter(|(at, _)| *at + 60 > now).map(|(_, n)| n).sum();
+                prop_assert_eq!(taken, wanted.min(limit - recent));
                 let unused = unused.min(taken);
                 minute.give_back(unused, now);
                 made.push((now, taken - unused));
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_too_late_or_twice_counts_for_nothing() {
+    fn calls_given_back_too_late_or_twice_change_nothing() {
         let mut minute = Minute::new(100);
         assert_eq!(minute.take(5, 5), 5);
         minute.advance(159);
@@ -133,7 +136,7 @@ mod tests {
         minute.advance(219);
         minute.give_back(2, 159);
         minute.give_back(2, 300);
-        assert_eq!((minute.left(5), minute.gives_back_in_s()), (5, 0));
+        assert_eq!((minute.left(5), minute.next_free_in_s()), (5, 0));
         assert_eq!(Minute::from_bytes(&[0; 8], 1), None);
     }
 }

@@ -1,110 +1,111 @@
-//! "No" as a value: what was asked cannot be done, and what that means for the money.
+//! Refusals: the values that say why a request was not done.
 //!
-//! A refusal is the asker's matter: it costs nothing, stores nothing, uses up no reference. Our own
-//! troubles are faults and live in `store`. Each face translates these in one `match`.
+//! Not here: faults, which are our own failures (`store`). Invariant: a refusal charges nothing,
+//! stores nothing and uses up no reference; only after [`Refusal::Uncertain`] that is not known.
+//! Each dialect translates refusals in one `match`.
 
 use crate::money::Money;
 use crate::purchase::Purchase;
 
-/// A field that is wrong, and how.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field, as the face names it.
+    /// The field's name in the dialect.
     pub field: &'static str,
-    /// What is wrong with it, for people.
-    pub says: String,
+    /// What is wrong, without the field's name: `is required.`
+    pub message: String,
 }
 
-/// Why something was not done.
+/// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No key pair was sent.
     KeysMissing,
-    /// Unknown, revoked or mixed keys: one answer for all.
+    /// Unknown, revoked or mismatched keys: one refusal for all.
     KeysInvalid,
-    /// No access token, or one that is expired, forged or revoked: one answer for all.
+    /// No access token, or one that is expired, forged or revoked: one refusal for all.
     TokenInvalid,
-    /// Unknown login, wrong password, or a login that may not come in here: one answer for all.
+    /// Unknown user, wrong password, or a user without access here: one refusal for all.
     LogInFailed,
-    /// A one-time code that is wrong, used or too old: one answer for all.
+    /// A one-time code that is wrong, used or expired: one refusal for all.
     CodeInvalid,
     /// The key may not be used from this address.
     AddressNotAllowed,
     /// The account is switched off.
     AccountInactive,
-    /// Nothing was subscribed, or it has run out.
+    /// The account has no subscription, or it has expired.
     NoSubscription,
     /// More calls than the plan allows.
     TooFast {
-        /// When to come again.
+        /// Seconds until the next call may succeed.
         retry_after_s: u64,
     },
-    /// Fields that are wrong, each named.
+    /// All invalid fields.
     Invalid(Vec<FieldError>),
     /// No reference was sent.
     ReferenceMissing,
-    /// The reference is used up; its purchase is told.
+    /// The reference is used up, by this purchase if there is one.
     ReferenceKnown(Option<Box<Purchase>>),
-    /// The wallet does not hold amount and fee.
-    Short {
-        /// What it holds.
+    /// The wallet's balance is less than amount and fee.
+    InsufficientBalance {
+        /// The wallet's available balance.
         available: Money,
     },
     /// The account has no wallet in this currency and environment.
     NoWallet,
     /// No such product is sold.
     ProductUnknown,
-    /// The operator knows nobody by this bill reference.
+    /// The operator has no customer with this bill reference.
     BillUnknown,
-    /// The operator could not be asked about the bill reference just now; nothing was quoted.
+    /// The enquiry about the bill reference failed for now; nothing was quoted.
     BillUnavailable {
-        /// Why.
+        /// For people.
         reason: String,
     },
-    /// The quote was not accepted in time, or was called off.
+    /// The quote was not accepted in time, or was cancelled.
     QuoteExpired,
     /// The operator quotes no such offer for this number now.
     OfferUnknown,
-    /// The offer costs something else.
+    /// The offer has another price.
     OfferAmount {
-        /// What it costs.
+        /// Its price.
         costs: Money,
     },
-    /// The operator's offers could not be had just now; nothing was bought.
+    /// The operator's offers are not available for now; nothing was bought.
     OffersUnavailable {
-        /// Why.
+        /// For people.
         reason: String,
     },
     /// The same idempotency key came with another body.
     IdempotencyMismatch,
-    /// The same idempotency key is being worked on.
+    /// A request with the same idempotency key is in progress.
     IdempotencyRunning,
     /// No such purchase of this account and environment.
     PurchaseUnknown,
-    /// Two identifiers name different purchases.
+    /// Two identifiers of the request belong to different purchases.
     IdentifiersDisagree,
-    /// The purchase's state does not allow that.
+    /// The purchase's state does not allow the action.
     NotPossible {
-        /// What it is now, for people.
+        /// The reason, for people.
         because: String,
     },
-    /// Our store failed while it wrote: nobody knows yet whether it was stored. Sent again with
-    /// the same reference it can never be charged twice.
+    /// Our store failed during the write: it is not known whether the request was stored. The
+    /// caller may repeat it with the same reference; it is never charged twice.
     Uncertain,
-    /// Nothing is sold until staff have looked into something; nothing was charged.
+    /// Selling is halted until staff resume it; nothing was charged.
     Halted {
-        /// When to come again.
+        /// Seconds until the next call may succeed.
         retry_after_s: u64,
     },
-    /// Our store cannot answer just now; nothing was charged.
+    /// Our store is not available for now; nothing was charged.
     Unavailable {
-        /// When to come again.
+        /// Seconds until the next call may succeed.
         retry_after_s: u64,
     },
 }
 
 impl Refusal {
-    /// A stable code: what a program decides by. Listed in the documentation of each face.
+    /// The stable code that programs decide by; each dialect documents it.
     pub const fn code(&self) -> &'static str {
         match self {
             Refusal::KeysMissing => "MISSING_API_KEYS",
@@ -119,7 +120,7 @@ impl Refusal {
             Refusal::Invalid(_) => "VALIDATION_ERROR",
             Refusal::ReferenceMissing => "REFERENCE_REQUIRED",
             Refusal::ReferenceKnown(_) => "DUPLICATE_REFERENCE",
-            Refusal::Short { .. } => "INSUFFICIENT_BALANCE",
+            Refusal::InsufficientBalance { .. } => "INSUFFICIENT_BALANCE",
             Refusal::NoWallet => "NO_WALLET",
             Refusal::ProductUnknown => "PRODUCT_NOT_FOUND",
             Refusal::BillUnknown => "BILL_REFERENCE_NOT_FOUND",

@@ -1,8 +1,8 @@
-//! The contract of an upstream: what a connector is asked, and what it may answer.
+//! The contract of an upstream: what the engine requests of a connector, and its possible answers.
 //!
-//! Not here: any connector. Invariant: not knowing is an [`Outcome`], never an error that somebody
-//! refunds on. A refusal is definite only if nothing was written to the socket, or if the
-//! connector lists that very reply as one.
+//! Not here: any connector. Invariant: an unknown result is an [`Outcome`], never an error that
+//! could lead to a refund. A refusal is definite only if nothing was written to the socket, or if
+//! the connector lists exactly that reply as a refusal.
 
 use crate::account::Environment;
 use crate::catalog::kind::{Kind, ServiceType};
@@ -15,22 +15,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Names an upstream: `simulator-a`.
+/// The name of an upstream: `simulator-a`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UpstreamCode(Arc<str>);
 
 impl UpstreamCode {
-    /// Names the company's own hands: what staff deliver without a connector.
+    /// Stands for staff, who deliver by hand, without a connector.
     pub fn staff() -> UpstreamCode {
         UpstreamCode::new("staff")
     }
 
-    /// Of this name.
+    /// The upstream of this name, configured or not.
     pub fn new(code: &str) -> UpstreamCode {
         UpstreamCode(code.into())
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -42,17 +42,17 @@ impl std::fmt::Display for UpstreamCode {
     }
 }
 
-/// Our own reference of one try, unique for ever: what an upstream is asked by.
+/// Our own reference of one attempt, unique for ever. Upstreams are queried by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptRef {
-    /// The purchase that is tried.
+    /// The purchase that the attempt should fulfil.
     pub purchase: PurchaseId,
-    /// From 1.
+    /// Counts the purchase's attempts from 1.
     pub number: u32,
 }
 
 impl AttemptRef {
-    /// Reads what [`AttemptRef`]'s `Display` wrote: `S1234-1`.
+    /// Parses the `Display` form: `S1234-1`.
     pub fn parse(text: &str) -> Option<AttemptRef> {
         let (purchase, number) = text.strip_prefix('S')?.split_once('-')?;
         Some(AttemptRef {
@@ -71,15 +71,15 @@ impl std::fmt::Display for AttemptRef {
 /// One order to an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Our reference.
+    /// Our reference, which the upstream must store with the order.
     pub attempt: AttemptRef,
-    /// Sandbox orders never reach a live upstream.
+    /// A sandbox order never reaches a live upstream.
     pub environment: Environment,
     /// The operator's code: `GP`.
     pub operator: String,
     /// The product's name, if it was bought by name.
     pub product: Option<String>,
-    /// What is bought.
+    /// Recharge, offer, banking, bundle or bill.
     pub kind: Kind,
     /// The end customer: a number in national form, or a bill reference.
     pub recipient: String,
@@ -87,62 +87,63 @@ pub struct Order {
     pub amount: Money,
     /// Prepaid or postpaid.
     pub service_type: ServiceType,
-    /// An offer's or a payment's particulars.
+    /// Further fields of an offer or a payment.
     pub details: Details,
-    /// The account's reference: the sandbox's chance comes from it (CONTRACT A-30).
+    /// The account's reference: it seeds the sandbox's random outcomes (CONTRACT A-30).
     pub reference: String,
 }
 
-/// What an upstream said about one attempt.
+/// The result of one attempt, as far as it is known from the upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Delivered to the end customer.
     Delivered {
-        /// The upstream's own number for it.
+        /// The upstream's own reference of the order.
         reference: Option<String>,
-        /// Its words for the end customer, cleaned of anything about our float.
+        /// The upstream's text for the end customer, without anything about our float.
         text: Option<String>,
         /// What the end customer keeps: tokens and the like.
         slip: Option<Box<Slip>>,
     },
-    /// It has the order and works on it.
+    /// The upstream has the order and processes it.
     Accepted {
-        /// The upstream's own number for it.
+        /// The upstream's own reference of the order.
         reference: Option<String>,
     },
     /// Definitely not delivered, and never will be.
     Refused {
-        /// Why, in words for people.
+        /// For people.
         reason: String,
-        /// Whether another upstream could still deliver (its trouble, not the customer's).
+        /// Whether another upstream could still deliver: the cause lies with this upstream, not
+        /// with the order.
         try_elsewhere: bool,
     },
     /// Nothing was written to the socket: definitely not received.
     NotSent {
-        /// Why.
+        /// For staff.
         reason: String,
     },
-    /// It never received the order; counts only after the upstream's grace.
+    /// The upstream does not know the order; believed only after its grace period.
     NotFound,
-    /// It was delivered, and taken back.
+    /// The order was delivered, and then reversed.
     Reversed {
-        /// Why.
+        /// For people.
         reason: String,
     },
-    /// No answer, or none that we can read.
+    /// No answer, or one that we cannot read.
     Unknown {
-        /// What was seen instead.
+        /// The error, or the unreadable answer.
         reason: String,
     },
-    /// No answer, and no way to ask: only staff can find out.
+    /// No answer, and the upstream offers no enquiry: only staff can find out.
     Unaskable {
-        /// Why.
+        /// For staff.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// One word for records.
+    /// As stored.
     pub const fn code(&self) -> &'static str {
         match self {
             Outcome::Delivered { .. } => "delivered",
@@ -156,7 +157,7 @@ impl Outcome {
         }
     }
 
-    /// The words that came with it, if any.
+    /// The text or reason that came with it, if any.
     pub fn text(&self) -> Option<&str> {
         match self {
             Outcome::Delivered { text, .. } => text.as_deref(),
@@ -169,7 +170,7 @@ impl Outcome {
         }
     }
 
-    /// What the end customer keeps of it, if anything.
+    /// The slip that came with a delivery, if any.
     pub fn slip(&self) -> Option<&Slip> {
         match self {
             Outcome::Delivered { slip, .. } => slip.as_deref(),
@@ -183,7 +184,7 @@ impl Outcome {
         }
     }
 
-    /// The upstream's own number for the order, if it told one.
+    /// The upstream's own reference of the order, if it sent one.
     pub fn reference(&self) -> Option<&str> {
         match self {
             Outcome::Delivered { reference, .. } | Outcome::Accepted { reference } => {
@@ -199,122 +200,122 @@ impl Outcome {
     }
 }
 
-/// What an upstream can do, said once and checked at start.
+/// What an upstream offers; constant while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// How long after a submit "not found" is believed.
+    /// The grace period: only this long after a submit is "not found" believed.
     pub not_found_final_after: Duration,
-    /// Quotes offers for one number.
+    /// It quotes offers for one number.
     pub quotes_offers: bool,
-    /// Tells whom a bill reference belongs to, before anything is paid.
+    /// It answers whose bill reference it is, before anything is paid.
     pub looks_up_bills: bool,
-    /// Plays: nothing real happens. Answers fulfilled by it say so.
+    /// Nothing real is delivered; our answers about its purchases say so.
     pub is_simulated: bool,
 }
 
 /// An offer that an operator quotes for one number at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// What the end customer pays the operator.
+    /// The operator's price for the end customer.
     pub amount: Money,
-    /// Its title in English.
+    /// In English.
     pub title: String,
-    /// Its title in the country's language.
+    /// In the country's language.
     pub title_local: String,
-    /// How long it lasts, as the operator says it.
+    /// Its validity, as text of the operator.
     pub validity: String,
     /// `INTERNET`, `MINUTES`, `COMBO`, `TALKTIME`.
     pub category: String,
-    /// Whether the operator praises it.
+    /// Whether the operator recommends it.
     pub is_highlighted: bool,
-    /// What the operator wants to hear again at the purchase: `offerId`, `ticketId`, …
+    /// What the operator requires at the purchase: `offerId`, `ticketId`, …
     pub identifiers: Details,
 }
 
-/// Asks which offers there are.
+/// A request for the offers of one number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfferEnquiry {
-    /// Where.
+    /// A sandbox enquiry never reaches a live upstream.
     pub environment: Environment,
     /// The operator's code.
     pub operator: String,
-    /// For whom, in national form.
+    /// The end customer's number in national form.
     pub recipient: String,
 }
 
-/// The upstream gave no offers; nothing was bought, it may be asked again.
+/// The upstream gave no offers. Nothing was bought; a retry is safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoOffers {
-    /// Why, in words for people.
+    /// For people.
     pub reason: String,
 }
 
-/// Asks whom a bill reference belongs to.
+/// The question whose bill reference it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillEnquiry {
-    /// Where.
+    /// A sandbox enquiry never reaches a live upstream.
     pub environment: Environment,
     /// The operator's code.
     pub operator: String,
     /// The product's name.
     pub product: String,
-    /// The bill reference, as the product's format writes it.
+    /// The bill reference, in the product's format.
     pub recipient: String,
-    /// What somebody wants to pay.
+    /// What the end customer would pay.
     pub amount: Money,
 }
 
-/// What an upstream says about a bill reference. Nothing was paid.
+/// An upstream's answer about a bill reference. Nothing was paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BillAnswer {
-    /// It belongs to somebody.
+    /// It belongs to this customer.
     Known(BillCustomer),
-    /// The operator knows nobody by it.
+    /// The operator has no customer with this reference.
     Unknown,
-    /// It cannot be had just now; it may be asked again.
+    /// No answer for now; a retry is safe.
     Unavailable {
-        /// Why, in words for people.
+        /// For people.
         reason: String,
     },
 }
 
-/// Whom the operator knows by a bill reference.
+/// The operator's customer with a bill reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillCustomer {
     /// As the operator writes it.
     pub name: String,
     /// As the operator writes it.
     pub address: Option<String>,
-    /// What is owed, as the operator says it; taken from the payment by the operator, not by us.
-    pub owed: Option<Money>,
+    /// The arrears that the operator states; the operator deducts them from the payment, not we.
+    pub amount_due: Option<Money>,
 }
 
-/// A word that an upstream sends unasked (a callback): about an attempt, at any time, perhaps twice.
+/// An outcome that an upstream reports on its own, at any time, perhaps more than once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusUpdate {
-    /// What it is about.
+    /// The attempt that it is about.
     pub attempt: AttemptRef,
-    /// What it says.
+    /// The reported result.
     pub outcome: Outcome,
 }
 
-/// A callback, as somebody sent it.
+/// An HTTP request to our callback address; its sender is not verified yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// Names in small letters.
+    /// Names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body's bytes.
+    /// At most as long as the edge admits.
     pub body: Vec<u8>,
 }
 
 impl Callback {
-    /// A header's first value.
+    /// A header's first value; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Says neither what the headers hold (a secret, perhaps) nor the body (a customer's number).
+/// Shows neither header values (they may contain a secret) nor the body (a customer's number).
 impl std::fmt::Debug for Callback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
@@ -325,37 +326,37 @@ impl std::fmt::Debug for Callback {
     }
 }
 
-/// What a connector makes of a callback. Whatever it says, the upstream is asked before it counts.
+/// A connector's reading of a callback. A callback never decides: it only triggers an enquiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallbackRead {
-    /// This upstream calls nobody.
+    /// This upstream sends no callbacks.
     NotOffered,
-    /// It cannot be told who sent it, or what it is about.
+    /// The sender or the attempt cannot be verified.
     Forged {
-        /// Why; for the log.
+        /// For the log.
         reason: String,
     },
     /// The upstream sent it.
     Genuine {
-        /// What it is about.
+        /// The attempt that it is about.
         attempt: AttemptRef,
-        /// What it says, for the record.
-        says: String,
+        /// The upstream's statement, for the record.
+        text: String,
     },
 }
 
-/// Takes words that upstreams send unasked. Never blocks; a word that is lost is asked for again.
+/// Receives status updates of upstreams. A lost update does no harm: an enquiry finds the outcome.
 pub trait Listener: Send + Sync {
-    /// Takes one.
-    fn hear(&self, word: StatusUpdate);
+    /// Passes an update on; must not block.
+    fn on_update(&self, update: StatusUpdate);
 }
 
 /// How operators write about a balance, in lower case.
 const ABOUT_BALANCE: [&str; 6] = ["balance", "bal:", "bal.", "bal ", "a/c", "ব্যালেন্স"];
 
-/// An upstream's words made fit for our customers: printable, at most 256 characters, and without
-/// any sentence about a balance, which would be *our* float (CONTRACT A-19). A net under the
-/// connectors, which know their upstream's sentences and pass on only those they know.
+/// An upstream's text, made fit for our customers: printable, at most 256 characters, without any
+/// sentence about a balance, which would be *our* float (CONTRACT A-19). This is the second check:
+/// connectors already pass on only the sentences that they know.
 pub fn cleaned(text: &str) -> String {
     let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let kept: Vec<&str> = printable
@@ -368,30 +369,30 @@ pub fn cleaned(text: &str) -> String {
     kept.concat().trim().chars().take(256).collect()
 }
 
-/// An answer on its way.
+/// A boxed future: what an async method of a `dyn` trait returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One connector: translates orders to an upstream and its replies to outcomes.
+/// One connector: translates orders to requests of an upstream, and its replies to outcomes.
 pub trait Upstream: Send + Sync {
-    /// Its name.
+    /// Its name; unique among the configured upstreams.
     fn code(&self) -> &UpstreamCode;
 
-    /// What it can do.
+    /// What it offers.
     fn capabilities(&self) -> Capabilities;
 
-    /// Sends the order, once. The attempt is already on record.
+    /// Sends the order, once: no retries. The attempt is already on record.
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome>;
 
-    /// Asks what became of an order that was perhaps sent. Changes nothing.
+    /// Queries the outcome of an order that may have been sent. Read-only.
     fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome>;
 
-    /// Asks whom a bill reference belongs to. Changes nothing.
+    /// Queries whose bill reference it is. Read-only.
     fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer>;
 
-    /// Reads a callback and verifies who sent it. An upstream that calls nobody says so.
+    /// Reads a callback and verifies its sender.
     fn read_callback(&self, callback: &Callback) -> CallbackRead;
 
-    /// Asks which offers the operator quotes for a number.
+    /// Queries the offers that the operator quotes for a number. Read-only.
     fn offers<'a>(
         &'a self,
         enquiry: &'a OfferEnquiry,
@@ -403,12 +404,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_float_is_nobodys_business() {
-        let text = "Recharge 68 Tk to 1614031175 is successful. Transaction number is R260423.2309.36014f. Your new balance is 6814.64 TAKA.";
-        assert_eq!(
-            cleaned(text),
-            "Recharge 68 Tk to 1614031175 is successful. Transaction number is R260423.2309.36014f."
-        );
+    fn our_float_is_not_shown() {
+        let kept = "Recharge 68 Tk to 1614031175 is successful. \
+                    Transaction number is R260423.2309.36014f.";
+        assert_eq!(cleaned(&format!("{kept} Your new balance is 6814.64 TAKA.")), kept);
         for leak in ["BALANCE: 5", "New Bal: 6814", "আপনার ব্যালেন্স ৬৮১৪", "a/c 6814 Tk"]
         {
             assert_eq!(cleaned(&format!("Done. {leak}")), "Done.", "{leak}");
@@ -418,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempts_reference_reads_back() {
+    fn parsing_an_attempts_reference_reverses_writing() {
         let attempt = AttemptRef { purchase: PurchaseId(8_123_456_789), number: 2 };
         assert_eq!(attempt.to_string(), "S8123456789-2");
         assert_eq!(AttemptRef::parse("S8123456789-2"), Some(attempt));

@@ -1,7 +1,7 @@
-//! One request: admitted whole, given to the router, answered whatever the handler does.
+//! One request: its body is read completely, then the router handles it, and it is always answered.
 //!
-//! Not here: the framing of its bytes (`framing.rs`), routes, identity. Invariant: a handler
-//! never waits for its client, and every request that hyper saw gets an answer.
+//! Not here: framing (`framing.rs`), routes, authentication. Invariant: a handler never waits for
+//! its client, and every request that hyper parsed gets an answer.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use super::limits::Limits;
 use super::refuse::Refused;
 
-/// Answers one request of `peer`'s.
+/// Answers one request from `peer`.
 pub(super) async fn answer(
     request: Request<Incoming>,
     router: Router,
@@ -30,7 +30,7 @@ pub(super) async fn answer(
     limits: &Limits,
 ) -> Result<Response, Infallible> {
     let handled = AssertUnwindSafe(handle(request, router, peer, limits)).catch_unwind();
-    let mut answer = match timeout(limits.whole_within, handled).await {
+    let mut answer = match timeout(limits.answer_timeout, handled).await {
         Ok(Ok(Ok(answer))) => answer,
         Ok(Ok(Err(refused))) => {
             tracing::debug!(%peer, ?refused, "a request was refused at the edge");
@@ -38,10 +38,10 @@ pub(super) async fn answer(
         }
         Ok(Err(_)) => {
             tracing::error!(%peer, "a handler panicked");
-            Refused::Broken.answer()
+            Refused::HandlerPanicked.answer()
         }
         Err(_) => {
-            tracing::warn!(%peer, "a handler was not done in time");
+            tracing::warn!(%peer, "a handler exceeded its timeout");
             Refused::AnswerTimeout.answer()
         }
     };
@@ -62,7 +62,7 @@ async fn handle(
     Ok(answer)
 }
 
-/// Reads the body to its end, within its limits: hyper hands on a head as soon as it has it.
+/// Reads the whole body, within its limits: hyper passes on a request once its head is complete.
 async fn admit(request: Request<Incoming>, limits: &Limits) -> Result<Request<Body>, Refused> {
     let (head, body) = request.into_parts();
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
@@ -78,7 +78,7 @@ async fn admit(request: Request<Incoming>, limits: &Limits) -> Result<Request<Bo
         return Ok(Request::from_parts(head, Body::empty()));
     }
     let whole = Limited::new(body, limits.body_bytes).collect();
-    match timeout(limits.body_within, whole).await {
+    match timeout(limits.body_timeout, whole).await {
         Ok(Ok(whole)) => Ok(Request::from_parts(head, Body::from(whole.to_bytes()))),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::body_too_large(limits)),
         Ok(Err(_)) => Err(Refused::BadFraming("The body broke off or its chunks are malformed")),
@@ -86,7 +86,7 @@ async fn admit(request: Request<Incoming>, limits: &Limits) -> Result<Request<Bo
     }
 }
 
-/// Nothing is unpacked here, so that a small body cannot become a large one.
+/// Nothing is decompressed here, so that a small body cannot become a large one.
 fn is_plain(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_ENCODING)

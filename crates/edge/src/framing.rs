@@ -1,23 +1,23 @@
-//! Where each request begins and ends, decided from the bytes alone, more strictly than hyper.
+//! Framing: where each request begins and ends, decided from the bytes, more strictly than hyper.
 //!
-//! Not here: sockets, clocks, answers. Invariant: a head is let through only if every reader of
-//! RFC 9112 finds the same end to its body; after a refusal nothing more is let through.
+//! Not here: sockets, timeouts, answers. Invariant: a head passes only if every parser of RFC 9112
+//! finds the same end of its body; after a refusal nothing more passes.
 
 use std::mem::MaybeUninit;
 
 use http::Uri;
 
-use super::limits::{CHUNK_DIGITS, CHUNK_EXTRA_BYTES, HEAD_LINES_MAX, Limits};
+use super::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTRA_BYTES_MAX, HEAD_LINES_MAX, Limits};
 use super::refuse::Refused;
 
-/// The requests of one connection, as far as they were seen.
+/// The parser of one connection's requests.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
-    at: At,
+    at: Position,
     heads: usize,
 }
 
-/// How much of the bytes may go on, and why the rest may not.
+/// How many of the bytes pass, and why the others do not.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Passed {
     pub(super) bytes: usize,
@@ -25,43 +25,43 @@ pub(super) struct Passed {
 }
 
 #[derive(Debug)]
-enum At {
-    Head(Lines),
+enum Position {
+    Head(HeadLines),
     Length(u64),
-    Chunks(Chunks),
+    Chunked(ChunkedBody),
 }
 
-impl Default for At {
+impl Default for Position {
     fn default() -> Self {
-        Self::Head(Lines::default())
+        Self::Head(HeadLines::default())
     }
 }
 
 impl Framing {
-    /// Looks at `bytes`, which begin where the last call stopped letting through. Only whole
-    /// heads pass, bodies pass as they come; an `Upgrade` field is renamed in place.
+    /// Decides how many of `bytes` pass; they begin after those that passed before. Heads pass when
+    /// they are complete, bodies as they arrive; an `Upgrade` field is renamed in place.
     pub(super) fn pass(&mut self, bytes: &mut [u8], limits: &Limits) -> Passed {
         let mut done = 0;
         while done < bytes.len() {
             let rest = &mut bytes[done..];
             let step = match &mut self.at {
-                At::Head(lines) => match lines.find_end(rest, limits) {
+                Position::Head(lines) => match lines.find_end(rest, limits) {
                     Ok(None) => break,
-                    Ok(Some(end)) => self.enter(&mut rest[..end], limits),
+                    Ok(Some(end)) => self.enter_body(&mut rest[..end], limits),
                     Err(refused) => Err(refused),
                 },
-                At::Length(left) => {
+                Position::Length(left) => {
                     let step = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= step as u64;
                     if *left == 0 {
-                        self.at = At::default();
+                        self.at = Position::default();
                     }
                     Ok(step)
                 }
-                At::Chunks(chunks) => match chunks.pass(rest) {
+                Position::Chunked(chunks) => match chunks.pass(rest) {
                     Ok(step) => {
-                        if chunks.at == Chunk::End {
-                            self.at = At::default();
+                        if chunks.at == ChunkPart::End {
+                            self.at = Position::default();
                         }
                         Ok(step)
                     }
@@ -79,58 +79,58 @@ impl Framing {
     /// Whether the next byte belongs to a head, not to a body.
     pub(super) fn is_in_head(&self) -> bool {
         match self.at {
-            At::Head(_) => true,
-            At::Length(_) | At::Chunks(_) => false,
+            Position::Head(_) => true,
+            Position::Length(_) | Position::Chunked(_) => false,
         }
     }
 
-    /// How many heads were let through.
+    /// The number of heads that have passed.
     pub(super) fn heads(&self) -> usize {
         self.heads
     }
 
-    /// Checks a whole head and turns to its body.
-    fn enter(&mut self, head: &mut [u8], limits: &Limits) -> Result<usize, Refused> {
+    /// Checks a complete head; the next bytes belong to its body.
+    fn enter_body(&mut self, head: &mut [u8], limits: &Limits) -> Result<usize, Refused> {
         let checked = check(head, limits)?;
         if let Some(at) = checked.upgrade_at
             && let Some(first) = head.get_mut(at)
         {
-            // hyper hands a connection with a pending upgrade over without flushing it; we
-            // offer none (Java's client asks each time for h2c), so it must not see one.
+            // hyper gives up a connection with a pending upgrade without a flush. We offer no
+            // upgrade, so hyper must not see the field (Java's client sends it for h2c each time).
             *first = b'x';
         }
         self.at = match checked.body {
-            Body::Empty => At::default(),
-            Body::Length(length) => At::Length(length),
-            Body::Chunked => At::Chunks(Chunks::default()),
+            Body::Empty => Position::default(),
+            Body::Length(length) => Position::Length(length),
+            Body::Chunked => Position::Chunked(ChunkedBody::default()),
         };
         self.heads += 1;
         Ok(head.len())
     }
 }
 
-/// The lines of a head that is still arriving; no byte is looked at twice.
+/// The lines of a head that is still arriving; no byte is scanned twice.
 #[derive(Debug, Default)]
-struct Lines {
-    seen: usize,
+struct HeadLines {
+    scanned: usize,
     line_at: usize,
     count: usize,
 }
 
-impl Lines {
+impl HeadLines {
     fn find_end(&mut self, head: &[u8], limits: &Limits) -> Result<Option<usize>, Refused> {
-        while let Some(offset) = head[self.seen..].iter().position(|byte| *byte == b'\n') {
-            let line = &head[self.line_at..self.seen + offset];
-            self.seen += offset + 1;
-            self.line_at = self.seen;
-            self.fits(self.seen, line.len(), limits)?;
+        while let Some(offset) = head[self.scanned..].iter().position(|byte| *byte == b'\n') {
+            let line = &head[self.line_at..self.scanned + offset];
+            self.scanned += offset + 1;
+            self.line_at = self.scanned;
+            self.fits(self.scanned, line.len(), limits)?;
             let Some((b'\r', line)) = line.split_last() else {
                 return Err(Refused::BadFraming("A line of the head ends in LF without CR"));
             };
             match (line.first(), self.count) {
-                // Empty lines before the request line are to be ignored (RFC 9112, 2.2).
+                // Empty lines before the request line must be ignored (RFC 9112, 2.2).
                 (None, 0) => {}
-                (None, _) => return Ok(Some(self.seen)),
+                (None, _) => return Ok(Some(self.scanned)),
                 (Some(b' ' | b'\t'), 1..) => {
                     return Err(Refused::BadFraming("A header is folded over two lines"));
                 }
@@ -140,14 +140,14 @@ impl Lines {
                 return Err(Refused::head_too_large(limits));
             }
         }
-        self.seen = head.len();
+        self.scanned = head.len();
         self.fits(head.len(), head.len() - self.line_at, limits)?;
         Ok(None)
     }
 
-    /// Whether the head, and its request line, are still small enough.
+    /// Refuses a head or request line that is too long.
     fn fits(&self, head_bytes: usize, line_bytes: usize, limits: &Limits) -> Result<(), Refused> {
-        // A request line is its target and about 20 bytes; 64 leave room for a method's name.
+        // Beside its target, a request line has about 20 bytes; 64 leave room for long methods.
         if self.count == 0 && line_bytes > limits.uri_bytes.saturating_add(64) {
             return Err(Refused::uri_too_long(limits));
         }
@@ -158,7 +158,7 @@ impl Lines {
     }
 }
 
-struct Checked {
+struct CheckedHead {
     body: Body,
     upgrade_at: Option<usize>,
 }
@@ -169,7 +169,7 @@ enum Body {
     Chunked,
 }
 
-fn check(head: &[u8], limits: &Limits) -> Result<Checked, Refused> {
+fn check(head: &[u8], limits: &Limits) -> Result<CheckedHead, Refused> {
     let mut fields = [const { MaybeUninit::uninit() }; HEAD_LINES_MAX];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(head, &mut fields) {
@@ -190,12 +190,12 @@ fn check(head: &[u8], limits: &Limits) -> Result<Checked, Refused> {
     if !is_target(method, target) {
         return Err(Refused::BadFraming("The request target is not a path"));
     }
-    let mut seen = Seen::default();
+    let mut checked = CheckedFields::default();
     for field in request.headers.iter() {
-        seen.take(field.name, field.value)?;
+        checked.add(field.name, field.value)?;
     }
-    let upgrade_at = seen.upgrade.map(|name| name.as_ptr().addr() - head.as_ptr().addr());
-    Ok(Checked { body: seen.body(minor)?, upgrade_at })
+    let upgrade_at = checked.upgrade.map(|name| name.as_ptr().addr() - head.as_ptr().addr());
+    Ok(CheckedHead { body: checked.body(minor)?, upgrade_at })
 }
 
 fn unparsed(error: httparse::Error, limits: &Limits) -> Refused {
@@ -210,7 +210,7 @@ fn unparsed(error: httparse::Error, limits: &Limits) -> Refused {
     })
 }
 
-/// Whether hyper takes the target too: what it refuses it answers without a body of ours.
+/// Whether hyper accepts the target too: to a target that it refuses, its answer has no body.
 fn is_target(method: &str, target: &str) -> bool {
     if target.starts_with('/') {
         return target.bytes().all(is_target_byte);
@@ -221,8 +221,8 @@ fn is_target(method: &str, target: &str) -> bool {
     !target.contains('#') && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_some())
 }
 
-/// RFC 3986's bytes, and those that clients send as they are although they should not: `http`
-/// takes them in paths and queries alike. No `#`: readers differ about what follows it.
+/// The bytes of RFC 3986, and those that clients send without the required encoding: the `http`
+/// crate accepts them in path and query. Not `#`: parsers differ about what follows it.
 fn is_target_byte(byte: u8) -> bool {
     matches!(
         byte,
@@ -231,9 +231,9 @@ fn is_target_byte(byte: u8) -> bool {
     )
 }
 
-/// The fields that decide about framing, or that must not differ between two readers.
+/// The fields that decide about framing, or that two parsers must not read differently.
 #[derive(Default)]
-struct Seen<'a> {
+struct CheckedFields<'a> {
     host: Option<&'a [u8]>,
     content_length: Option<&'a [u8]>,
     transfer_encoding: Option<&'a [u8]>,
@@ -245,8 +245,8 @@ struct Seen<'a> {
     idempotency_key: Option<&'a [u8]>,
 }
 
-impl<'a> Seen<'a> {
-    fn take(&mut self, name: &'a str, value: &'a [u8]) -> Result<(), Refused> {
+impl<'a> CheckedFields<'a> {
+    fn add(&mut self, name: &'a str, value: &'a [u8]) -> Result<(), Refused> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match name.len() {
             4 if is("host") => once(&mut self.host, value, "Host came twice")?,
@@ -309,8 +309,8 @@ fn same<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Refused>
     }
 }
 
-/// Names that somebody may trust, so that `X_Forwarded_For` must not pass for one: frameworks
-/// that follow CGI (RFC 3875, 4.1.18) read both as `HTTP_X_FORWARDED_FOR`.
+/// Names that a server behind us may trust. A name such as `X_Forwarded_For` must not pass:
+/// frameworks that follow CGI (RFC 3875, 4.1.18) read both as `HTTP_X_FORWARDED_FOR`.
 const TRUSTED: [&str; 12] = [
     "content-length",
     "content-type",
@@ -343,23 +343,23 @@ fn length(digits: &[u8]) -> Result<Body, Refused> {
     let length = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
     match length {
         Some(0) => Ok(Body::Empty),
-        // hyper keeps the two largest numbers for meanings of its own.
+        // hyper uses the two largest numbers internally.
         Some(length) if length < u64::MAX - 1 => Ok(Body::Length(length)),
         Some(_) | None => Err(wrong),
     }
 }
 
-/// A body in chunks (RFC 9112, 7.1), as far as it was seen.
+/// The parser of one chunked body (RFC 9112, 7.1).
 #[derive(Debug, Default)]
-struct Chunks {
-    at: Chunk,
+struct ChunkedBody {
+    at: ChunkPart,
     left: u64,
     digits: u8,
     extra: u16,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Chunk {
+enum ChunkPart {
     #[default]
     Size,
     Extension,
@@ -374,25 +374,25 @@ enum Chunk {
     End,
 }
 
-impl Chunks {
+impl ChunkedBody {
     /// How many of `bytes` belong to this body.
     fn pass(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         let mut done = 0;
-        while self.at != Chunk::End
+        while self.at != ChunkPart::End
             && let Some(byte) = bytes.get(done)
         {
-            if self.at == Chunk::Data {
+            if self.at == ChunkPart::Data {
                 let rest = bytes.len() - done;
                 let step = rest.min(usize::try_from(self.left).unwrap_or(usize::MAX));
                 self.left -= step as u64;
                 done += step;
                 if self.left == 0 {
-                    self.at = Chunk::DataCr;
+                    self.at = ChunkPart::DataCr;
                 }
             } else {
                 match self.step(*byte) {
                     Ok(next) => self.at = next,
-                    // What is right goes on; the next call begins at what is wrong.
+                    // The valid bytes pass; the next call begins at the invalid one.
                     Err(_) if done > 0 => break,
                     Err(reason) => return Err(reason),
                 }
@@ -402,50 +402,52 @@ impl Chunks {
         Ok(done)
     }
 
-    fn step(&mut self, byte: u8) -> Result<Chunk, &'static str> {
+    fn step(&mut self, byte: u8) -> Result<ChunkPart, &'static str> {
         match (self.at, byte) {
-            (Chunk::Size, b'\r') if self.digits > 0 => Ok(Chunk::SizeLf),
-            (Chunk::Size, b';') if self.digits > 0 => Ok(Chunk::Extension),
-            (Chunk::Size, _) => self.digit(byte),
-            (Chunk::Extension, b'\r') => Ok(Chunk::SizeLf),
-            (Chunk::Extension, b'\t' | b' '..=b'~') => self.extra(Chunk::Extension),
-            (Chunk::Extension, _) => Err("A chunk extension is malformed"),
-            (Chunk::SizeLf, b'\n') if self.left == 0 => Ok(Chunk::TrailerStart),
-            (Chunk::SizeLf, b'\n') => Ok(Chunk::Data),
-            (Chunk::DataCr, b'\r') => Ok(Chunk::DataLf),
-            (Chunk::DataLf, b'\n') => {
+            (ChunkPart::Size, b'\r') if self.digits > 0 => Ok(ChunkPart::SizeLf),
+            (ChunkPart::Size, b';') if self.digits > 0 => Ok(ChunkPart::Extension),
+            (ChunkPart::Size, _) => self.digit(byte),
+            (ChunkPart::Extension, b'\r') => Ok(ChunkPart::SizeLf),
+            (ChunkPart::Extension, b'\t' | b' '..=b'~') => self.extra(ChunkPart::Extension),
+            (ChunkPart::Extension, _) => Err("A chunk extension is malformed"),
+            (ChunkPart::SizeLf, b'\n') if self.left == 0 => Ok(ChunkPart::TrailerStart),
+            (ChunkPart::SizeLf, b'\n') => Ok(ChunkPart::Data),
+            (ChunkPart::DataCr, b'\r') => Ok(ChunkPart::DataLf),
+            (ChunkPart::DataLf, b'\n') => {
                 self.digits = 0;
-                Ok(Chunk::Size)
+                Ok(ChunkPart::Size)
             }
-            (Chunk::TrailerStart, b'\r') => Ok(Chunk::EndLf),
-            (Chunk::Trailer, b'\r') => Ok(Chunk::TrailerLf),
-            (Chunk::TrailerStart | Chunk::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.extra(Chunk::Trailer)
+            (ChunkPart::TrailerStart, b'\r') => Ok(ChunkPart::EndLf),
+            (ChunkPart::Trailer, b'\r') => Ok(ChunkPart::TrailerLf),
+            (ChunkPart::TrailerStart | ChunkPart::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extra(ChunkPart::Trailer)
             }
-            (Chunk::TrailerLf, b'\n') => Ok(Chunk::TrailerStart),
-            (Chunk::EndLf, b'\n') => Ok(Chunk::End),
-            (Chunk::TrailerStart | Chunk::Trailer, _) => Err("A trailer is malformed"),
-            (Chunk::SizeLf | Chunk::TrailerLf | Chunk::EndLf, _) => {
+            (ChunkPart::TrailerLf, b'\n') => Ok(ChunkPart::TrailerStart),
+            (ChunkPart::EndLf, b'\n') => Ok(ChunkPart::End),
+            (ChunkPart::TrailerStart | ChunkPart::Trailer, _) => Err("A trailer is malformed"),
+            (ChunkPart::SizeLf | ChunkPart::TrailerLf | ChunkPart::EndLf, _) => {
                 Err("A line of a chunked body does not end in CR and LF")
             }
-            (Chunk::DataCr | Chunk::DataLf, _) => Err("A chunk is longer than its size says"),
-            (Chunk::Data | Chunk::End, _) => Ok(self.at),
+            (ChunkPart::DataCr | ChunkPart::DataLf, _) => {
+                Err("A chunk is longer than its size says")
+            }
+            (ChunkPart::Data | ChunkPart::End, _) => Ok(self.at),
         }
     }
 
-    fn digit(&mut self, byte: u8) -> Result<Chunk, &'static str> {
+    fn digit(&mut self, byte: u8) -> Result<ChunkPart, &'static str> {
         let digit = char::from(byte).to_digit(16).ok_or("The size of a chunk is malformed")?;
-        if self.digits == CHUNK_DIGITS {
+        if self.digits == CHUNK_DIGITS_MAX {
             return Err("The size of a chunk has too many digits");
         }
         self.digits += 1;
         self.left = self.left << 4 | u64::from(digit);
-        Ok(Chunk::Size)
+        Ok(ChunkPart::Size)
     }
 
-    fn extra(&mut self, next: Chunk) -> Result<Chunk, &'static str> {
+    fn extra(&mut self, next: ChunkPart) -> Result<ChunkPart, &'static str> {
         self.extra += 1;
-        if self.extra > CHUNK_EXTRA_BYTES {
+        if self.extra > CHUNK_EXTRA_BYTES_MAX {
             return Err("A chunked body has too many extensions or trailers");
         }
         Ok(next)

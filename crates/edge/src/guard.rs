@@ -1,7 +1,7 @@
-//! A socket that shows hyper only what [`Framing`] let through, and closes what is too slow.
+//! A socket for hyper that passes on only what [`Framing`] lets pass, and ends slow connections.
 //!
-//! Not here: what a request means, and the time for its body (`admit.rs`). Invariant: hyper sees
-//! whole heads only, and our own answer is written after all of hyper's, at its shutdown.
+//! Not here: the meaning of a request, and the timeout of its body (`admit.rs`). Invariant: hyper
+//! sees complete heads only, and our own answer is written after all of hyper's, at the shutdown.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::framing::Framing;
-use super::limits::{LINGER, LINGER_BYTES, Limits, TAKEN_BYTES};
+use super::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, WRITE_BYTES_MIN};
 use super::refuse::Refused;
 
 /// The socket `S` of one connection.
@@ -23,38 +23,41 @@ pub(super) struct Guard<S> {
     socket: S,
     limits: Arc<Limits>,
     framing: Framing,
-    /// Read, but not yet handed on; empty as long as requests come whole.
-    held: BytesMut,
-    /// How much of `held`, from its front, may be handed on.
+    /// Bytes that were read and not yet passed on; empty as long as requests arrive complete.
+    pending: BytesMut,
+    /// The number of bytes at the front of `pending` that may be passed on.
     passed: usize,
-    /// Nothing more is read: the client ended, was refused or was too slow.
-    is_over: bool,
+    /// Nothing more is read: the client closed its side, was refused, or was too slow.
+    is_read_closed: bool,
     refused: Option<Refused>,
-    /// What is still to be said at shutdown.
-    parting: Bytes,
-    farewell: Farewell,
+    /// Our own answer, to be written at the shutdown.
+    last_answer: Bytes,
+    closing: Closing,
     read_timer: Timer<Awaited>,
     write_timer: Timer<()>,
-    /// Bytes that the client took since the write timer started.
-    taken: usize,
+    /// Bytes that the socket accepted since the write timer started.
+    written: usize,
 }
 
-/// What the connection waits for, and so how long it may.
+/// What the connection waits for; determines the timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaited {
     FirstByte,
     NextHead,
     RestOfHead,
-    /// The client's end, after ours.
-    End,
+    /// The client's close, after ours.
+    Close,
 }
 
-/// The steps of closing: the last words, the end of our side, the rest of theirs.
+/// The steps of closing a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Farewell {
-    Words,
-    Close,
-    Linger { left: usize },
+enum Closing {
+    LastAnswer,
+    Shutdown,
+    /// The client's last bytes are read and dropped.
+    Linger {
+        left: usize,
+    },
     Done,
 }
 
@@ -64,30 +67,31 @@ impl<S> Guard<S> {
             socket,
             limits,
             framing: Framing::default(),
-            held: BytesMut::new(),
+            pending: BytesMut::new(),
             passed: 0,
-            is_over: false,
+            is_read_closed: false,
             refused: None,
-            parting: Bytes::new(),
-            farewell: Farewell::Words,
+            last_answer: Bytes::new(),
+            closing: Closing::LastAnswer,
             read_timer: Timer::default(),
             write_timer: Timer::default(),
-            taken: 0,
+            written: 0,
         }
     }
 
-    /// Sorts what was just read into `buf` after `start`: on to hyper, held back, or refused.
-    fn sift(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
-        let passed = if self.held.is_empty() {
+    /// Decides about the bytes that were just read into `buf` after `start`: hyper gets them, they
+    /// wait in `pending`, or they are refused.
+    fn filter(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
+        let passed = if self.pending.is_empty() {
             let fresh = &mut buf.filled_mut()[start..];
             let passed = self.framing.pass(fresh, &self.limits);
-            self.held.extend_from_slice(&fresh[passed.bytes..]);
+            self.pending.extend_from_slice(&fresh[passed.bytes..]);
             buf.set_filled(start + passed.bytes);
             passed
         } else {
-            self.held.extend_from_slice(&buf.filled()[start..]);
+            self.pending.extend_from_slice(&buf.filled()[start..]);
             buf.set_filled(start);
-            let passed = self.framing.pass(&mut self.held, &self.limits);
+            let passed = self.framing.pass(&mut self.pending, &self.limits);
             self.passed = passed.bytes;
             passed
         };
@@ -96,40 +100,40 @@ impl<S> Guard<S> {
         }
         if let Some(refused) = passed.refused {
             tracing::debug!(?refused, "a request was refused at the edge");
-            self.held.truncate(self.passed);
-            self.is_over = true;
-            // Inside a body the request is with its handler, which gives the answer.
+            self.pending.truncate(self.passed);
+            self.is_read_closed = true;
+            // Within a body, the request is already being handled, and that gives the answer.
             self.refused = self.framing.is_in_head().then_some(refused);
         }
     }
 
-    /// Hands on what was held back and is now let through.
-    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
+    /// Passes on bytes that waited in `pending`.
+    fn pass_on(&mut self, buf: &mut ReadBuf<'_>) {
         let bytes = self.passed.min(buf.remaining());
-        buf.put_slice(&self.held[..bytes]);
-        self.held.advance(bytes);
+        buf.put_slice(&self.pending[..bytes]);
+        self.pending.advance(bytes);
         self.passed -= bytes;
-        if self.held.is_empty() {
+        if self.pending.is_empty() {
             // An idle connection holds no memory.
-            self.held = BytesMut::new();
+            self.pending = BytesMut::new();
         }
     }
 
-    /// Ready when the client took too long for what is awaited now.
-    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the client exceeds the timeout of what is awaited now.
+    fn poll_read_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(awaited) = self.awaited() else { return Poll::Pending };
         ready!(self.poll_elapsed(awaited, cx));
-        self.is_over = true;
-        self.held.clear();
+        self.is_read_closed = true;
+        self.pending.clear();
         self.refused = (awaited == Awaited::RestOfHead).then_some(Refused::RequestTimeout);
         Poll::Ready(())
     }
 
     fn poll_elapsed(&mut self, awaited: Awaited, cx: &mut Context<'_>) -> Poll<()> {
         let within = match awaited {
-            Awaited::FirstByte | Awaited::RestOfHead => self.limits.head_within,
-            Awaited::NextHead => self.limits.idle,
-            Awaited::End => LINGER,
+            Awaited::FirstByte | Awaited::RestOfHead => self.limits.head_timeout,
+            Awaited::NextHead => self.limits.idle_timeout,
+            Awaited::Close => LINGER_TIMEOUT,
         };
         self.read_timer.poll(awaited, within, cx)
     }
@@ -138,35 +142,35 @@ impl<S> Guard<S> {
         if !self.framing.is_in_head() {
             return None;
         }
-        Some(match (self.held.is_empty(), self.framing.heads()) {
+        Some(match (self.pending.is_empty(), self.framing.heads()) {
             (false, _) => Awaited::RestOfHead,
             (true, 0) => Awaited::FirstByte,
             (true, _) => Awaited::NextHead,
         })
     }
 
-    /// Turns a write that makes no progress for too long into an error.
-    fn timed(
+    /// Turns a write into an error if the client has read too little within the timeout.
+    fn with_write_timeout(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
-            self.taken += bytes;
-            if self.taken >= TAKEN_BYTES {
-                self.taken_all();
+            self.written += bytes;
+            if self.written >= WRITE_BYTES_MIN {
+                self.stop_write_timer();
             }
         }
         if written.is_pending() {
-            ready!(self.write_timer.poll((), self.limits.taken_within, cx));
+            ready!(self.write_timer.poll((), self.limits.write_timeout, cx));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         written
     }
 
-    fn taken_all(&mut self) {
+    fn stop_write_timer(&mut self) {
         self.write_timer.stop();
-        self.taken = 0;
+        self.written = 0;
     }
 }
 
@@ -180,22 +184,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
         let start = buf.filled().len();
         while buf.remaining() > 0 && buf.filled().len() == start {
             if guard.passed > 0 {
-                guard.hand_on(buf);
-            } else if guard.is_over {
-                // hyper asks for the head that was refused: all before it is answered.
+                guard.pass_on(buf);
+            } else if guard.is_read_closed {
+                // hyper wants to read the refused head: it has answered everything before.
                 if let Some(refused) = guard.refused.take() {
-                    guard.parting = refused.raw();
+                    guard.last_answer = refused.raw();
                 }
                 break;
             } else if let Poll::Ready(read) = Pin::new(&mut guard.socket).poll_read(cx, buf) {
                 read?;
                 if buf.filled().len() == start {
-                    guard.is_over = true;
+                    guard.is_read_closed = true;
                 } else {
-                    guard.sift(buf, start);
+                    guard.filter(buf, start);
                 }
             } else {
-                ready!(guard.poll_too_slow(cx));
+                ready!(guard.poll_read_timeout(cx));
             }
         }
         Poll::Ready(Ok(()))
@@ -210,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     ) -> Poll<io::Result<usize>> {
         let guard = self.get_mut();
         let written = Pin::new(&mut guard.socket).poll_write(cx, buf);
-        guard.timed(cx, written)
+        guard.with_write_timeout(cx, written)
     }
 
     fn poll_write_vectored(
@@ -220,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     ) -> Poll<io::Result<usize>> {
         let guard = self.get_mut();
         let written = Pin::new(&mut guard.socket).poll_write_vectored(cx, bufs);
-        guard.timed(cx, written)
+        guard.with_write_timeout(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -230,58 +234,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     /// hyper flushes when it has nothing left to write.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
-        guard.taken_all();
+        guard.stop_write_timer();
         Pin::new(&mut guard.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
         loop {
-            guard.farewell = match guard.farewell {
-                Farewell::Words if guard.parting.has_remaining() => {
-                    let written = Pin::new(&mut guard.socket).poll_write(cx, &guard.parting);
-                    let bytes = ready!(guard.timed(cx, written))?;
+            guard.closing = match guard.closing {
+                Closing::LastAnswer if guard.last_answer.has_remaining() => {
+                    let written = Pin::new(&mut guard.socket).poll_write(cx, &guard.last_answer);
+                    let bytes = ready!(guard.with_write_timeout(cx, written))?;
                     if bytes == 0 {
                         return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                     }
-                    guard.parting.advance(bytes);
-                    Farewell::Words
+                    guard.last_answer.advance(bytes);
+                    Closing::LastAnswer
                 }
-                Farewell::Words => Farewell::Close,
-                Farewell::Close => {
+                Closing::LastAnswer => Closing::Shutdown,
+                Closing::Shutdown => {
                     ready!(Pin::new(&mut guard.socket).poll_shutdown(cx))?;
-                    Farewell::Linger { left: LINGER_BYTES }
+                    Closing::Linger { left: LINGER_BYTES_MAX }
                 }
-                Farewell::Linger { left } => ready!(guard.poll_linger(cx, left)),
-                Farewell::Done => return Poll::Ready(Ok(())),
+                Closing::Linger { left } => ready!(guard.poll_linger(cx, left)),
+                Closing::Done => return Poll::Ready(Ok(())),
             }
         }
     }
 }
 
 impl<S: AsyncRead + Unpin> Guard<S> {
-    /// Throws away what the client still sends: closing over unread bytes resets the
-    /// connection, and the reset may overtake our last answer.
-    fn poll_linger(&mut self, cx: &mut Context<'_>, left: usize) -> Poll<Farewell> {
+    /// Drops what the client still sends: a close with unread bytes resets the connection, and
+    /// the client may get the reset before our last answer.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, left: usize) -> Poll<Closing> {
         let mut scratch = [0; 4096];
         let mut buf = ReadBuf::new(&mut scratch);
-        let is_more_to_come = self.is_over || !self.framing.is_in_head() || left < LINGER_BYTES;
+        let is_more_to_come =
+            self.is_read_closed || !self.framing.is_in_head() || left < LINGER_BYTES_MAX;
         match Pin::new(&mut self.socket).poll_read(cx, &mut buf) {
             Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
                 let left = left.saturating_sub(buf.filled().len());
-                Poll::Ready(if left == 0 { Farewell::Done } else { Farewell::Linger { left } })
+                Poll::Ready(if left == 0 { Closing::Done } else { Closing::Linger { left } })
             }
-            Poll::Ready(_) => Poll::Ready(Farewell::Done),
+            Poll::Ready(_) => Poll::Ready(Closing::Done),
             Poll::Pending if is_more_to_come => {
-                ready!(self.poll_elapsed(Awaited::End, cx));
-                Poll::Ready(Farewell::Done)
+                ready!(self.poll_elapsed(Awaited::Close, cx));
+                Poll::Ready(Closing::Done)
             }
-            Poll::Pending => Poll::Ready(Farewell::Done),
+            Poll::Pending => Poll::Ready(Closing::Done),
         }
     }
 }
 
-/// One clock, started when something is first waited for; its allocation is kept.
+/// A timer that starts when something is first awaited; its allocation is reused.
 struct Timer<T> {
     waits_for: Option<T>,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -294,7 +299,7 @@ impl<T> Default for Timer<T> {
 }
 
 impl<T: PartialEq> Timer<T> {
-    /// Ready `within` after the first call for `what`; a call for something else starts anew.
+    /// Ready `within` after the first call for `what`; a call for something else restarts it.
     fn poll(&mut self, what: T, within: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let is_new = self.waits_for.as_ref() != Some(&what);
         self.waits_for = Some(what);

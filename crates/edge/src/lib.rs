@@ -1,8 +1,9 @@
-//! The edge of HTTP: our own accept loop on hyper, for HTTP/1.1 in plain text.
+//! The edge: our own accept loop on hyper, for HTTP/1.1 without TLS.
 //!
-//! Here: limits, timers, strict framing, and answers for what breaks them. Not here: TLS and
-//! HTTP/2 (a proxy's matter), trusted proxies, identity, rates. Invariant: a request that a router
-//! sees arrived whole, in time and in a form that no two readers understand differently.
+//! Here: limits, timeouts, strict framing, and the answers to requests that violate them. Not here:
+//! TLS and HTTP/2 (the proxy's task), trusted proxies, authentication, rate limits. Invariant: a
+//! request that the router sees arrived completely, in time, and in a form that every HTTP parser
+//! reads in the same way.
 
 mod admit;
 mod framing;
@@ -29,19 +30,19 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use limits::{HEAD_LINES_MAX, Limits, TAKEN_BYTES};
+pub use limits::{HEAD_LINES_MAX, Limits, WRITE_BYTES_MIN};
 
 use guard::Guard;
-use limits::{ACCEPT_PAUSE, BUFFER_BYTES};
+use limits::{ACCEPT_PAUSE, BUFFER_BYTES_MIN};
 use refuse::Refused;
 use slots::Slots;
 
 /// Serves `router` on `listener` until `stop`; each request carries `ConnectInfo<SocketAddr>`.
 ///
-/// After `stop` nothing is accepted, idle connections are closed, and requests in progress have
-/// `drain` to be answered; what is left then is dropped. Returns no error today: an accept that
-/// fails is tried again. Bind `listener` with a queue as long as `limits.connections`: the 128
-/// of a plain `bind` makes a burst of clients wait a second for their next try.
+/// After `stop` no connection is accepted, idle connections are closed, and requests in progress
+/// have `drain` to be answered; what remains then is dropped. No error is returned today: a failed
+/// accept is tried again. Bind `listener` with a backlog as long as `limits.connections`: with the
+/// 128 of a plain `bind`, a burst of clients waits a second for the next SYN.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -53,17 +54,17 @@ pub async fn serve(
     let slots = Arc::new(Slots::default());
     let full = Refused::TooManyConnections.raw();
     let tasks = TaskTracker::new();
-    let cut = CancellationToken::new();
+    let abort = CancellationToken::new();
     while let Some((stream, peer)) = accept(&listener, &stop).await {
         let Some(slot) = slots.take(peer.ip(), &limits) else {
-            turn_away(stream, &full);
+            reject(stream, &full);
             continue;
         };
-        let ends = Ends { stop: stop.child_token(), cut: cut.child_token() };
+        let signals = Signals { stop: stop.child_token(), abort: abort.child_token() };
         let (router, limits) = (router.clone(), Arc::clone(&limits));
         tasks.spawn(async move {
             match stream.set_nodelay(true) {
-                Ok(()) => tend(stream, router, peer, limits, ends).await,
+                Ok(()) => serve_connection(stream, router, peer, limits, signals).await,
                 Err(error) => tracing::debug!(%peer, %error, "a connection ended at once"),
             }
             drop(slot);
@@ -73,18 +74,18 @@ pub async fn serve(
     tasks.close();
     if timeout(drain, tasks.wait()).await.is_err() {
         tracing::warn!(connections = tasks.len(), "connections were cut off at the end of a drain");
-        cut.cancel();
+        abort.cancel();
     }
     Ok(())
 }
 
-/// The two ends of a connection that are not its own: finish what you do, and stop at once.
-struct Ends {
+/// How the server ends a connection: `stop` after the request in progress, `abort` at once.
+struct Signals {
     stop: CancellationToken,
-    cut: CancellationToken,
+    abort: CancellationToken,
 }
 
-/// The next connection; none once `stop` was called.
+/// The next connection; `None` after `stop`.
 async fn accept(
     listener: &TcpListener,
     stop: &CancellationToken,
@@ -105,31 +106,31 @@ async fn accept(
     }
 }
 
-/// Serves one connection to its end.
-async fn tend<S: AsyncRead + AsyncWrite + Unpin>(
+/// Serves one connection until it ends.
+async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     router: Router,
     peer: SocketAddr,
     limits: Arc<Limits>,
-    ends: Ends,
+    signals: Signals,
 ) {
     let socket = TokioIo::new(Guard::new(stream, Arc::clone(&limits)));
-    let buffer_bytes = limits.head_bytes.saturating_add(BUFFER_BYTES);
+    let buffer_bytes = limits.head_bytes.saturating_add(BUFFER_BYTES_MIN);
     let service = service_fn(move |request| {
         let (router, limits) = (router.clone(), Arc::clone(&limits));
         async move { admit::answer(request, router, peer, &limits).await }
     });
     let mut http = http1::Builder::new();
-    // The guard has the timers: hyper's would count an idle connection as a slow head.
+    // The guard has the timers: hyper's would treat an idle connection as a slow head.
     http.header_read_timeout(None).max_buf_size(buffer_bytes);
-    // A client that ended its side still waits for its answer; and hyper reads no further
-    // than the request it works on.
+    // A client that closed its side still waits for its answer; and hyper does not read beyond
+    // the request in progress.
     http.half_close(true);
     let mut connection = pin!(http.serve_connection(socket, service));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
-        () = ends.stop.cancelled() => None,
+        () = signals.stop.cancelled() => None,
     };
     let ended = match ended {
         Some(ended) => ended,
@@ -138,7 +139,7 @@ async fn tend<S: AsyncRead + AsyncWrite + Unpin>(
             tokio::select! {
                 biased;
                 ended = connection => ended,
-                () = ends.cut.cancelled() => return,
+                () = signals.abort.cancelled() => return,
             }
         }
     };
@@ -147,17 +148,17 @@ async fn tend<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Says why there is no room, as far as one write without waiting can.
-fn turn_away(stream: TcpStream, answer: &[u8]) {
-    let said = stream.into_std().and_then(|mut socket| {
+/// Answers a connection that has no slot, by one write that does not block.
+fn reject(stream: TcpStream, answer: &[u8]) {
+    let written = stream.into_std().and_then(|mut socket| {
         socket.write_all(answer)?;
         socket.shutdown(Shutdown::Write)?;
-        // What is unread at the close would make it a reset.
+        // A close with unread bytes would send a reset, and the client might lose the answer.
         socket.read(&mut [0; 4096])
     });
-    if let Err(error) = said
+    if let Err(error) = written
         && error.kind() != io::ErrorKind::WouldBlock
     {
-        tracing::debug!(%error, "a connection ended before it was turned away");
+        tracing::debug!(%error, "a connection ended before it was rejected");
     }
 }

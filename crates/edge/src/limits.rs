@@ -1,26 +1,26 @@
-//! What a client may send, how slowly and how often: every number of the edge, with its reason.
+//! Every limit of the edge, with its reason: sizes, timeouts, connections.
 //!
 //! Not here: limits that an API sets for its own documents (depth of a JSON, rows of a file).
-//! Invariant: nothing that a client decides is without a bound.
+//! Invariant: everything that a client determines has a bound.
 
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The bounds of one listener. `Limits::default()` is what Saldo serves the open network with.
+/// The limits of one listener. `Limits::default()` is fit for the open network.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// From the first byte of a head to its last, and from the accept to the first byte.
-    pub head_within: Duration,
+    /// From the first byte of a head to its last; also from the accept to the first byte.
+    pub head_timeout: Duration,
     /// From the end of a head to the last byte of its body.
-    pub body_within: Duration,
+    pub body_timeout: Duration,
     /// From the end of a head to the first byte of its answer. The handler's future is dropped
-    /// then: what must not be cut off belongs into a task of the engine's.
-    pub whole_within: Duration,
+    /// then: work that must complete belongs in a task of the engine.
+    pub answer_timeout: Duration,
     /// From an answer to the first byte of the next head on the same connection.
-    pub idle: Duration,
-    /// For a client to take [`TAKEN_BYTES`] of an answer, once the socket's buffer is full.
-    pub taken_within: Duration,
+    pub idle_timeout: Duration,
+    /// For a client to read [`WRITE_BYTES_MIN`] of an answer, once the socket's buffer is full.
+    pub write_timeout: Duration,
     /// Bytes of a head: request line, fields and the empty line.
     pub head_bytes: usize,
     /// Lines of a head: request line and fields, without the empty line. More than
@@ -28,33 +28,33 @@ pub struct Limits {
     pub head_lines: usize,
     /// Bytes of the request target, query included.
     pub uri_bytes: usize,
-    /// Bytes of a body, counted as they come, whatever its Content-Length says.
+    /// Bytes of a body, counted as they arrive, independent of Content-Length.
     pub body_bytes: usize,
-    /// Connections open at once, on the listener.
+    /// Open connections of the listener.
     pub connections: usize,
-    /// Connections open at once from one address, as `subscriber` counts them.
+    /// Open connections from one address, as `subscriber` maps it.
     pub connections_per_address: usize,
-    /// Addresses that speak for many (proxies): `connections` is their only bound.
+    /// Addresses that forward for many clients (proxies): only `connections` limits them.
     pub uncounted: Vec<IpNet>,
-    /// The address that a peer's connections are counted under, so that whoever holds many IPv6
-    /// addresses counts once. By default each address is its own.
+    /// The address under which a peer's connections are counted, so that a subscriber with many
+    /// IPv6 addresses counts as one. By default each address is counted by itself.
     pub subscriber: fn(IpAddr) -> IpAddr,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // A head is one packet or few: 5 s is a slow mobile link with two lost packets.
-            head_within: Duration::from_secs(5),
+            // A head is one or a few packets: 5 s is a slow mobile link with two lost packets.
+            head_timeout: Duration::from_secs(5),
             // 64 KiB in 10 s is 6.5 KB/s, a bad 2G link.
-            body_within: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
             // More than an upstream may take (20 s), less than a proxy waits (60 s).
-            whole_within: Duration::from_secs(30),
-            // What nginx and haproxy keep their own side open for, about.
-            idle: Duration::from_secs(60),
-            // The same 6.5 KB/s, the other way: a slow reader is gone as soon as a slow writer.
-            taken_within: Duration::from_secs(10),
-            // nginx and node refuse at 8 and 16 KiB; a JWT and some cookies fit.
+            answer_timeout: Duration::from_secs(30),
+            // About as long as nginx and haproxy keep their side open.
+            idle_timeout: Duration::from_secs(60),
+            // The same 6.5 KB/s in the other direction: slow readers and slow writers are equal.
+            write_timeout: Duration::from_secs(10),
+            // The limits of nginx and node are 8 and 16 KiB; a JWT and some cookies fit.
             head_bytes: 16 * 1024,
             // Browsers behind two proxies send about 30.
             head_lines: HEAD_LINES_MAX,
@@ -64,7 +64,7 @@ impl Default for Limits {
             body_bytes: 64 * 1024,
             // 1,000 bodies of 64 KiB are 64 MiB, and descriptors stay under the usual 1,024.
             connections: 1000,
-            // A shop's office behind one NAT; one address cannot take a tenth of the listener.
+            // Enough for an office behind one NAT; one address gets a twentieth of the slots.
             connections_per_address: 50,
             uncounted: Vec::new(),
             subscriber: |peer| peer.to_canonical(),
@@ -72,27 +72,27 @@ impl Default for Limits {
     }
 }
 
-/// The most that `Limits::head_lines` can be: the fields are parsed into an array on the stack.
+/// The highest possible `Limits::head_lines`: headers are parsed into an array on the stack.
 pub const HEAD_LINES_MAX: usize = 64;
 
-/// How much of an answer a slow client takes within `Limits::taken_within`: about what one
-/// socket buffer holds, so that a client which trickles is told from one which is slow.
-pub const TAKEN_BYTES: usize = 64 * 1024;
+/// The bytes of an answer that a client must read within `Limits::write_timeout`: about one socket
+/// buffer. A client that keeps the connection busy by reading single bytes is cut off too.
+pub const WRITE_BYTES_MIN: usize = 64 * 1024;
 
-/// Bytes of chunk extensions and trailers in one body: nobody sends any, so little is enough.
-pub(super) const CHUNK_EXTRA_BYTES: u16 = 4096;
+/// Bytes of chunk extensions and trailers in one body: clients hardly use them, so few suffice.
+pub(super) const CHUNK_EXTRA_BYTES_MAX: u16 = 4096;
 
-/// Digits of one chunk's size: 15 hex digits fit a `u64` with no overflow to check for.
-pub(super) const CHUNK_DIGITS: u8 = 15;
+/// Digits of one chunk's size: 15 hex digits fit into a `u64` without overflow.
+pub(super) const CHUNK_DIGITS_MAX: u8 = 15;
 
-/// How long, and for how many bytes, a closing connection is still read and thrown away, so
-/// that the kernel does not reset it and take the last answer from the client.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
-pub(super) const LINGER_BYTES: usize = 256 * 1024;
+/// How long, and for how many bytes, a closing connection is still read and the bytes dropped.
+/// Otherwise the kernel might send a reset, and the client would lose the last answer.
+pub(super) const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const LINGER_BYTES_MAX: usize = 256 * 1024;
 
-/// The pause after an accept that failed for want of descriptors or memory: some connection
-/// ends meanwhile, and the loop does not burn a core.
+/// The pause after an accept that failed for lack of descriptors or memory: some connection may
+/// end meanwhile, and the loop does not use up a core.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The least that hyper buffers for a connection; a head has to fit in beside a read.
-pub(super) const BUFFER_BYTES: usize = 64 * 1024;
+/// The minimum that hyper buffers for a connection, beside the largest head.
+pub(super) const BUFFER_BYTES_MIN: usize = 64 * 1024;

@@ -1,7 +1,7 @@
-//! The edge's own answers: a stable code, and words for the person who wanted to pay.
+//! The edge's own answers: a stable code, and text for the person who wanted to pay.
 //!
-//! Not here: refusals of the engine, which each face words in its own dialect.
-//! Invariant: one shape, always JSON; "nothing was charged" only where no handler has run.
+//! Not here: refusals of the engine, which each dialect words itself. Invariants: one shape, always
+//! JSON; "nothing was charged" only if no handler has run.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::limits::Limits;
 
-/// Why the edge answers in place of a face.
+/// Why the edge answers instead of a dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
     BodyTooLarge {
@@ -30,10 +30,10 @@ pub(super) enum Refused {
     BadFraming(&'static str),
     RequestTimeout,
     TooManyConnections,
-    /// The handler took too long: what it did is not known here.
+    /// The handler exceeded its timeout; its effects are unknown here.
     AnswerTimeout,
-    /// The handler panicked: what it did is not known here.
-    Broken,
+    /// The handler panicked; its effects are unknown here.
+    HandlerPanicked,
 }
 
 impl Refused {
@@ -51,20 +51,21 @@ impl Refused {
 
     /// The answer for hyper to send.
     pub(super) fn answer(&self) -> Response {
-        let (words, body) = self.render();
-        let mut answer = Response::new(Body::from(body));
-        *answer.status_mut() = words.status;
-        answer.headers_mut().extend(self.fields(&words));
+        let summary = self.summary();
+        let mut answer = Response::new(Body::from(self.body(&summary)));
+        *answer.status_mut() = summary.status;
+        answer.headers_mut().extend(self.fields());
         answer
     }
 
-    /// The answer as bytes, for a connection on which hyper has nothing to say.
+    /// The answer as bytes, for a connection on which hyper has nothing to send.
     pub(super) fn raw(&self) -> Bytes {
-        let (words, body) = self.render();
+        let summary = self.summary();
+        let body = self.body(&summary);
         let mut raw = Vec::with_capacity(512);
-        let line = format!("{:?} {}\r\n", Version::HTTP_11, words.status);
+        let line = format!("{:?} {}\r\n", Version::HTTP_11, summary.status);
         raw.extend_from_slice(line.as_bytes());
-        for (name, value) in self.fields(&words) {
+        for (name, value) in self.fields() {
             raw.extend_from_slice(name.as_str().as_bytes());
             raw.extend_from_slice(b": ");
             raw.extend_from_slice(value.as_bytes());
@@ -75,20 +76,19 @@ impl Refused {
         raw.into()
     }
 
-    fn render(&self) -> (Words, Vec<u8>) {
-        let words = self.words();
-        let shape =
-            Shape { success: false, message: words.message, error: &words.error, code: words.code };
-        let body = serde_json::to_vec(&shape).unwrap_or_default();
-        (words, body)
+    fn body(&self, summary: &Summary) -> Vec<u8> {
+        let Summary { message, code, .. } = summary;
+        let error = &self.error();
+        serde_json::to_vec(&Shape { success: false, message, error, code }).unwrap_or_default()
     }
 
-    fn fields(&self, words: &Words) -> Vec<(HeaderName, HeaderValue)> {
+    fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
         let mut fields = vec![
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         ];
-        if words.closes {
+        if !self.has_run_a_handler() {
+            // Part of the request may be unread: the connection cannot be reused.
             fields.push((header::CONNECTION, HeaderValue::from_static("close")));
         }
         if *self == Self::MethodNotAllowed {
@@ -101,66 +101,105 @@ impl Refused {
         fields
     }
 
-    fn words(&self) -> Words {
-        match self {
-            Self::BodyTooLarge { bytes_max } => Words::uncharged(
-                (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "Request too large"),
-                &format!("The body has more than {bytes_max} bytes"),
-                "Send it in smaller parts.",
+    const fn has_run_a_handler(&self) -> bool {
+        matches!(self, Self::AnswerTimeout | Self::HandlerPanicked)
+    }
+
+    const fn summary(&self) -> Summary {
+        let (status, code, message) = match self {
+            Self::BodyTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "Request too large")
+            }
+            Self::HeadTooLarge { .. } => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "HEAD_TOO_LARGE",
+                "Request headers too large",
             ),
-            Self::HeadTooLarge { bytes_max, lines_max } => Words::uncharged(
-                (
-                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                    "HEAD_TOO_LARGE",
-                    "Request headers too large",
-                ),
-                &format!("The head has more than {bytes_max} bytes or {lines_max} lines"),
+            Self::UriTooLong { .. } => {
+                (StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "Address too long")
+            }
+            Self::UnsupportedEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_ENCODING",
+                "Compressed requests are not accepted",
+            ),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
+            }
+            Self::BadFraming(_) => {
+                (StatusCode::BAD_REQUEST, "BAD_REQUEST_FRAMING", "Malformed request")
+            }
+            Self::RequestTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request arrived too slowly")
+            }
+            Self::TooManyConnections => {
+                (StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CONNECTIONS", "Too many connections")
+            }
+            Self::AnswerTimeout => {
+                (StatusCode::GATEWAY_TIMEOUT, "ANSWER_TIMEOUT", "No answer in time")
+            }
+            Self::HandlerPanicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Internal error")
+            }
+        };
+        Summary { status, code, message }
+    }
+
+    fn error(&self) -> String {
+        let (what, remedy) = match self {
+            Self::BodyTooLarge { bytes_max } => {
+                (format!("The body has more than {bytes_max} bytes"), "Send it in smaller parts.")
+            }
+            Self::HeadTooLarge { bytes_max, lines_max } => (
+                format!("The head has more than {bytes_max} bytes or {lines_max} lines"),
                 "Send fewer or shorter headers and cookies.",
             ),
-            Self::UriTooLong { bytes_max } => Words::uncharged(
-                (StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "Address too long"),
-                &format!("The path and query have more than {bytes_max} bytes"),
+            Self::UriTooLong { bytes_max } => (
+                format!("The path and query have more than {bytes_max} bytes"),
                 "Ask for less at once.",
             ),
-            Self::UnsupportedEncoding => Words::uncharged(
-                (
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "UNSUPPORTED_ENCODING",
-                    "Compressed requests are not accepted",
-                ),
-                "The body has a Content-Encoding other than identity",
+            Self::UnsupportedEncoding => (
+                "The body has a Content-Encoding other than identity".to_owned(),
                 "Send it uncompressed and without that header.",
             ),
-            Self::MethodNotAllowed => Words::uncharged(
-                (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed"),
-                "TRACE and CONNECT are not served here",
+            Self::MethodNotAllowed => (
+                "TRACE and CONNECT are not served here".to_owned(),
                 "Use the method that the documentation names.",
             ),
-            Self::BadFraming(reason) => Words::uncharged(
-                (StatusCode::BAD_REQUEST, "BAD_REQUEST_FRAMING", "Malformed request"),
-                reason,
-                "Correct the request before you send it again.",
-            ),
-            Self::RequestTimeout => Words::uncharged(
-                (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request arrived too slowly"),
-                "The request did not arrive whole in time",
-                "Send it again.",
-            ),
-            Self::TooManyConnections => Words::uncharged(
-                (StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CONNECTIONS", "Too many connections"),
-                "The server has no room for one more connection from you",
+            Self::BadFraming(reason) => {
+                ((*reason).to_owned(), "Correct the request before you send it again.")
+            }
+            Self::RequestTimeout => {
+                ("The request did not arrive whole in time".to_owned(), "Send it again.")
+            }
+            Self::TooManyConnections => (
+                "The server has no room for one more connection from you".to_owned(),
                 "Reuse the connections you have, or try again in some seconds.",
             ),
-            Self::AnswerTimeout => Words::unknown(
-                (StatusCode::GATEWAY_TIMEOUT, "ANSWER_TIMEOUT", "No answer in time"),
-                "The server was not done with the request in time",
-            ),
-            Self::Broken => Words::unknown(
-                (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Internal error"),
-                "The server failed while it worked on the request",
-            ),
-        }
+            Self::AnswerTimeout => {
+                return unknown("The server was not done with the request in time");
+            }
+            Self::HandlerPanicked => {
+                return unknown("The server failed while it worked on the request");
+            }
+        };
+        format!("{what}. Nothing was charged. {remedy}")
     }
+}
+
+/// The error of a request whose handler has run, but did not answer.
+fn unknown(what: &str) -> String {
+    format!(
+        "{what}, so its outcome is not known yet. If it was a payment, ask for its status with \
+         your reference before you send it again."
+    )
+}
+
+/// The part of an answer that is the same for all requests with this refusal.
+struct Summary {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
 }
 
 /// The documented shape of every error.
@@ -170,37 +209,4 @@ struct Shape<'a> {
     message: &'a str,
     error: &'a str,
     code: &'a str,
-}
-
-struct Words {
-    status: StatusCode,
-    code: &'static str,
-    message: &'static str,
-    error: String,
-    /// Part of the request is unread, or its end is unknown: the connection cannot be reused.
-    closes: bool,
-}
-
-impl Words {
-    /// For a request that no handler has seen.
-    fn uncharged(
-        (status, code, message): (StatusCode, &'static str, &'static str),
-        what: &str,
-        remedy: &str,
-    ) -> Self {
-        let error = format!("{what}. Nothing was charged. {remedy}");
-        Self { status, code, message, error, closes: true }
-    }
-
-    /// For a request whose handler did not end as it should.
-    fn unknown(
-        (status, code, message): (StatusCode, &'static str, &'static str),
-        what: &str,
-    ) -> Self {
-        let error = format!(
-            "{what}, so its outcome is not known yet. If it was a payment, ask for its status \
-             with your reference before you send it again."
-        );
-        Self { status, code, message, error, closes: false }
-    }
 }

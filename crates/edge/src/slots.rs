@@ -1,11 +1,13 @@
-//! How many connections there are, on the listener and from each address.
+//! Counts of open connections: of the listener, and of each address.
 //!
-//! Not here: how many requests an account may send. Invariant: a slot is given back when the
-//! connection's task ends, however it ends.
+//! Not here: rate limits of accounts. Invariant: a slot is freed when the connection's task ends,
+//! in whatever way.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::limits::Limits;
 
@@ -21,24 +23,24 @@ struct ConnectionCounts {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One connection's slot; dropping it frees it.
+/// The slot of one connection; free again when it is dropped.
 pub(super) struct Slot {
     slots: Arc<Slots>,
     address: IpAddr,
 }
 
 impl Slots {
-    /// A slot for a connection from `peer`, or none if the listener or that address is full.
+    /// A slot for a connection from `peer`; `None` if the listener or that address has none left.
     pub(super) fn take(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Option<Slot> {
         let address = (limits.subscriber)(peer);
-        let mut counts = self.lock();
+        let mut counts = self.counts.lock();
         if counts.total >= limits.connections {
             return None;
         }
         let is_counted = !limits.uncounted.iter().any(|net| net.contains(&peer.to_canonical()));
         let here = counts.by_address.entry(address).or_default();
         if is_counted && *here >= limits.connections_per_address {
-            // A limit of zero must not leave an empty entry behind for each address.
+            // With a limit of zero, the entry just inserted would remain.
             if *here == 0 {
                 counts.by_address.remove(&address);
             }
@@ -48,15 +50,11 @@ impl Slots {
         counts.total += 1;
         Some(Slot { slots: Arc::clone(self), address })
     }
-
-    fn lock(&self) -> MutexGuard<'_, ConnectionCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut counts = self.slots.lock();
+        let mut counts = self.slots.counts.lock();
         counts.total = counts.total.saturating_sub(1);
         if let Some(here) = counts.by_address.get_mut(&self.address) {
             *here = here.saturating_sub(1);
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dropped_slot_is_free_again_and_leaves_nothing_behind() {
+    fn a_dropped_slot_is_free_again_and_leaves_no_entry() {
         let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
         let slots = Arc::new(Slots::default());
         let take = |peer: &str| slots.take(peer.parse().unwrap(), &limits);
@@ -83,7 +81,7 @@ mod tests {
         drop(one);
         assert!(take("192.0.2.1").is_some());
         drop((two, three));
-        let counts = slots.lock();
+        let counts = slots.counts.lock();
         assert_eq!((counts.total, counts.by_address.len()), (0, 0));
     }
 }

@@ -36,7 +36,7 @@ impl Engine {
                 tracing::warn!(upstream = name, reason, "a callback was refused");
                 return CallbackResult::Forged;
             }
-            CallbackRead::Genuine { attempt, says } => (attempt, says),
+            CallbackRead::Genuine { attempt, text: says } => (attempt, says),
         };
         if let Err(fault) = self.take_callback(code, attempt, &text).await {
             tracing::warn!(
@@ -118,7 +118,7 @@ impl Engine {
             return Ok(());
         }
         let source = Source::Upstream { attempt: attempt.number, upstream: code.clone() };
-        let proof = Proof::new(source, WORD).saying(&text);
+        let proof = Proof::new(source, WORD).with_text(&text);
         let change = Change::KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
         self.commit(change).await
     }

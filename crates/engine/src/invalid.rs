@@ -6,7 +6,7 @@ use domain::refusal::{FieldError, Refusal};
 
 /// One wrong field, with a message for people.
 pub(crate) fn field_error(field: &'static str, message: &str) -> FieldError {
-    FieldError { field, says: message.to_owned() }
+    FieldError { field, message: message.to_owned() }
 }
 
 /// The refusal of a request with one wrong field.

@@ -88,7 +88,7 @@ struct ChannelListener {
 }
 
 impl Listener for ChannelListener {
-    fn hear(&self, update: StatusUpdate) {
+    fn on_update(&self, update: StatusUpdate) {
         if let Err(error) = self.updates.try_send(update) {
             tracing::warn!(%error, "an upstream's message was dropped; the upstream will be asked");
         }

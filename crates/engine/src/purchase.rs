@@ -159,17 +159,19 @@ impl Engine {
 
     fn denied(&self, request: &PurchaseRequest, denial: Denial) -> Refusal {
         match denial {
-            Denial::ReferenceTaken { reference, .. } if reference.scope != request.scope => {
+            Denial::ReferenceUsed { reference, .. } if reference.scope != request.scope => {
                 Refusal::IdempotencyRunning
             }
-            Denial::ReferenceTaken { by, .. } => self.reference_known(by.purchase),
-            Denial::Short { available } => {
-                Refusal::Short { available: Money::new(available, request.amount.currency()) }
-            }
+            Denial::ReferenceUsed { by, .. } => self.reference_known(by.purchase),
+            Denial::InsufficientBalance { available } => Refusal::InsufficientBalance {
+                available: Money::new(available, request.amount.currency()),
+            },
             Denial::NoLedgerAccount(_) => Refusal::NoWallet,
             Denial::TooLarge => too_large(),
             // An id of a closed month: the clock is far behind.
-            Denial::Moved { .. } | Denial::Closed => Refusal::Unavailable { retry_after_s: 1 },
+            Denial::VersionConflict { .. } | Denial::Closed => {
+                Refusal::Unavailable { retry_after_s: 1 }
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::Plan;
 use domain::ledger::admission::Denial;
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{Proof, QUOTE_HOLDS, Source};
+use domain::purchase::settle::{Proof, QUOTE_VALID_FOR, Source};
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME, PurchaseKey, ReferenceScope};
 use domain::refusal::Refusal;
 use domain::{Money, Purchase, PurchaseId, Timestamp};
@@ -102,7 +102,7 @@ impl Engine {
 
     fn as_quote(&self, purchase: Purchase) -> Quote {
         let acceptance = self.acceptance(&purchase.key);
-        let holds_until = purchase.opened_at.after(QUOTE_HOLDS);
+        let holds_until = purchase.opened_at.after(QUOTE_VALID_FOR);
         Quote { purchase, acceptance, holds_until }
     }
 
@@ -159,7 +159,7 @@ impl Engine {
         // As for a purchase without a quote: staff decide first if the route says so, or if there
         // is no route.
         let is_for_staff = self.needs_staff(&quote);
-        let event = if is_for_staff { Event::Refer } else { Event::Authorise };
+        let event = if is_for_staff { Event::RequestApproval } else { Event::Authorise };
         let result = self.take_step(quote, |_| Some((event, proof.clone()))).await;
         match self.or_unavailable(result)? {
             StepResult::Stepped(_) => {
@@ -171,8 +171,10 @@ impl Engine {
                 self.or_unavailable(self.send_held(held).await)
             }
             StepResult::Unchanged(now) => Ok(now),
-            StepResult::Denied(now, Denial::Short { available }) => {
-                Err(Refusal::Short { available: Money::new(available, now.amount.currency()) })
+            StepResult::Denied(now, Denial::InsufficientBalance { available }) => {
+                Err(Refusal::InsufficientBalance {
+                    available: Money::new(available, now.amount.currency()),
+                })
             }
             StepResult::Denied(_, _) => Err(Refusal::NoWallet),
             StepResult::Impossible(now) => self.called_off(now),
@@ -202,7 +204,7 @@ impl Engine {
     /// Expires a quote whose time is over, even if its job has not run yet; returns any other
     /// purchase unchanged.
     async fn expire_if_over(&self, purchase: Purchase) -> Result<Purchase, Fault> {
-        let is_over = self.now() >= purchase.opened_at.after(QUOTE_HOLDS);
+        let is_over = self.now() >= purchase.opened_at.after(QUOTE_VALID_FOR);
         match purchase.state == State::Quoted && is_over {
             true => Ok(self.expire(purchase).await?.purchase()),
             false => Ok(purchase),

@@ -9,8 +9,8 @@ use domain::Purchase;
 use domain::catalog::number::masked;
 use domain::clock::Timestamp;
 use domain::ledger::admission::Denial;
-use domain::purchase::lifecycle::{Event, Standing, State, event_of};
-use domain::purchase::settle::{self, Case, Decided, Proof, Source};
+use domain::purchase::lifecycle::{Event, OutcomeContext, State, event_of};
+use domain::purchase::settle::{self, Case, Decision, Proof, Source};
 use domain::purchase::{Attempt, PurchaseKey};
 use domain::upstream::{AttemptRef, Outcome, UpstreamCode, cleaned};
 use std::time::Duration;
@@ -128,11 +128,11 @@ impl Engine {
             }
             None => {
                 let proof = Proof::new(Source::Clock, "no_route");
-                (Event::Refuse, proof.saying("no upstream is left to try"))
+                (Event::Refuse, proof.with_text("no upstream is left to try"))
             }
         };
         // Not decided again after a lost race: the winner submits.
-        let Decided::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
+        let Decision::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
         self.enqueue_webhooks(&mut step)?;
@@ -175,7 +175,7 @@ impl Engine {
         let upstream = self.upstream_of(&purchase, attempt, &attempts)?;
         let proof = Proof {
             source: Source::Upstream { attempt, upstream: upstream.clone() },
-            word: outcome.code().to_owned(),
+            code: outcome.code().to_owned(),
             text: outcome.text().map(cleaned).filter(|text| !text.is_empty()),
             upstream_reference: outcome.reference().map(cleaned),
             slip: outcome.slip().cloned().map(Box::new),
@@ -183,7 +183,7 @@ impl Engine {
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
         self.take_step(purchase, |purchase| {
-            let standing = Standing {
+            let standing = OutcomeContext {
                 // Not by the attempt's number: an earlier attempt that turned out delivered counts,
                 // not the latest one. No upstream gets a purchase twice, so its code identifies the
                 // attempt.
@@ -194,7 +194,7 @@ impl Engine {
             };
             let event = event_of(outcome, standing)?;
             let is_hopeless = self.is_hopeless(event, started_at, source);
-            Some((if is_hopeless { Event::GiveUp } else { event }, proof.clone()))
+            Some((if is_hopeless { Event::Escalate } else { event }, proof.clone()))
         })
         .await
     }
@@ -243,7 +243,7 @@ impl Engine {
         source: OutcomeSource,
     ) -> bool {
         let waited = started_at.map(|at| self.now().since(at));
-        matches!(event, Event::LoseTrack | Event::Pend)
+        matches!(event, Event::Doubt | Event::Acknowledge)
             && source == OutcomeSource::Enquiry
             && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)
     }
@@ -293,13 +293,13 @@ impl Engine {
             let slip = proof.slip.clone();
             let (id, state) = (purchase.key.id, purchase.state.code());
             let mut step = match settle::decide(&purchase, event, proof, self.now()) {
-                Decided::Move(step) => step,
-                Decided::Stay => {
+                Decision::Move(step) => step,
+                Decision::Stay => {
                     self.keep_late_slip(&purchase, slip.as_deref()).await?;
                     return Ok(StepResult::Unchanged(purchase));
                 }
-                Decided::Clash(case) => return self.open_clash(purchase, case).await,
-                Decided::Never => {
+                Decision::Clash(case) => return self.open_clash(purchase, case).await,
+                Decision::Impossible => {
                     tracing::warn!(purchase = %id, state, ?event, "cannot happen in this state");
                     return Ok(StepResult::Impossible(purchase));
                 }
@@ -316,7 +316,7 @@ impl Engine {
                     }
                     return Ok(StepResult::Stepped(after));
                 }
-                Err(Denial::Moved { .. }) => purchase = self.read_again(&purchase.key)?,
+                Err(Denial::VersionConflict { .. }) => purchase = self.read_again(&purchase.key)?,
                 Err(denial) => return Ok(StepResult::Denied(purchase, denial)),
             }
         }
@@ -333,7 +333,7 @@ impl Engine {
     async fn open_clash(&self, purchase: Purchase, case: Case) -> Result<StepResult, Fault> {
         let (source, proof) = (case.proof.source.label(), case.proof.clone());
         let is_known = self.inner.store.evidence(&purchase.key)?.iter().any(|known| {
-            known.source == source && known.word == proof.word && known.text == proof.text
+            known.source == source && known.word == proof.code && known.text == proof.text
         });
         if is_known {
             return Ok(StepResult::Unchanged(purchase));
@@ -341,7 +341,7 @@ impl Engine {
         tracing::error!(
             purchase = %purchase.key.id,
             state = purchase.state.code(),
-            said = proof.word,
+            said = proof.code,
             "an outcome contradicts the ledger: a case for staff"
         );
         let change =

@@ -55,7 +55,7 @@ impl Engine {
             State::Awaiting | State::InDoubt | State::WithStaff => {}
             // Restored as held, and sent after the backup: the ledger does not have its attempts.
             State::Held if self.is_halted() && is_delivered => {
-                let delivered = Event::Straggle;
+                let delivered = Event::DeliverLate;
                 return self.by_staff(purchase, delivered, by, "delivered", Some(evidence)).await;
             }
             State::Quoted
@@ -109,7 +109,7 @@ impl Engine {
             let because = "No clash case of it is open.".to_owned();
             return Err(Refusal::NotPossible { because });
         }
-        let proof = Proof::new(Source::Staff(by.to_owned()), "close case").saying(evidence);
+        let proof = Proof::new(Source::Staff(by.to_owned()), "close case").with_text(evidence);
         let (key, why, at) = (purchase.key, CaseKind::Clash, self.now());
         self.or_unavailable(self.commit(Change::CloseCase { key, why, proof, at }).await)
     }

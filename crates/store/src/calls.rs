@@ -100,7 +100,7 @@ impl CallCounts {
         minute.give_back(quota.unused, quota.taken_s);
         minute.advance(quota.now_s);
         let granted = minute.take(quota.calls, quota.limit);
-        CallGrant { granted, left: minute.left(quota.limit), reset_s: minute.gives_back_in_s() }
+        CallGrant { granted, left: minute.left(quota.limit), reset_s: minute.next_free_in_s() }
     }
 
     /// Writes the counts of the batch.

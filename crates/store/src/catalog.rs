@@ -9,7 +9,7 @@ use crate::read;
 use domain::catalog::pricing::PriceRule;
 use domain::catalog::product::{Category, Field, Pricing, Product};
 use domain::catalog::routing::Route;
-use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator};
+use domain::catalog::{AmountRange, Catalog, Country, OfferForm, Operator};
 use domain::upstream::UpstreamCode;
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +101,8 @@ pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<(), Fault> {
 /// Inserts an operator, or replaces it.
 pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault> {
     let (aliases, prefixes) = (json(&o.aliases)?, json(&o.prefixes)?);
-    let least = |limits: Option<Limits>| Value::from(limits.map(|l| l.least.minor()));
-    let most = |limits: Option<Limits>| Value::from(limits.map(|l| l.most.minor()));
+    let least = |limits: Option<AmountRange>| Value::from(limits.map(|l| l.min.minor()));
+    let most = |limits: Option<AmountRange>| Value::from(limits.map(|l| l.max.minor()));
     sql.execute(
         "INSERT INTO operators (id, code, aliases, name, country, service, logo, prefixes,
              prepaid_least, prepaid_most, postpaid_least, postpaid_most, offers, is_active)
@@ -151,7 +151,7 @@ pub(crate) struct FieldRow {
     pub(crate) label: String,
     pub(crate) is_required: bool,
     pub(crate) format: Option<String>,
-    pub(crate) length_most: usize,
+    pub(crate) length_max: usize,
 }
 
 /// Inserts a product, or replaces it.
@@ -162,7 +162,7 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
         label: f.label.clone(),
         is_required: f.is_required,
         format: f.format.as_ref().map(|format| format.as_str().to_owned()),
-        length_most: f.length_most,
+        length_max: f.length_max,
     };
     let fields: Vec<FieldRow> = p.fields.iter().map(field).collect();
     let fields = serde_json::to_string(&fields).map_err(broken)?;
@@ -196,8 +196,8 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
             p.kind.code().into(),
             p.price.currency().code().into(),
             price.map(|m| m.minor()).into(),
-            limits.map(|l| l.least.minor()).into(),
-            limits.map(|l| l.most.minor()).into(),
+            limits.map(|l| l.min.minor()).into(),
+            limits.map(|l| l.max.minor()).into(),
             p.bill.as_str().into(),
             fields.as_str().into(),
             p.checks_bill.into(),
@@ -222,7 +222,7 @@ pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
              most = excluded.most",
         &[
             p.id.into(),
-            p.charge.code().into(),
+            p.component.code().into(),
             p.account.map(|a| a.0).into(),
             p.plan.as_ref().into(),
             p.operator.as_ref().into(),
@@ -232,8 +232,8 @@ pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
             p.flat.currency().code().into(),
             p.flat.minor().into(),
             p.share_ppm.into(),
-            p.least.map(|m| m.minor()).into(),
-            p.most.map(|m| m.minor()).into(),
+            p.min.map(|m| m.minor()).into(),
+            p.max.map(|m| m.minor()).into(),
         ],
     )?;
     Ok(())

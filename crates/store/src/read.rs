@@ -8,12 +8,12 @@ use crate::fault::Fault;
 use domain::account::{AccountId, AllowList, Environment, Key, Plan, Role, Subscription};
 use domain::catalog::kind::{Kind, ServiceType};
 use domain::catalog::number::Numbering;
-use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::pricing::{PriceComponent, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Country, Limits, OfferForm, Operator, Service};
+use domain::catalog::{AmountRange, Country, OfferForm, Operator, Service};
 use domain::clock::Timestamp;
 use domain::ids::KeyId;
 use domain::money::Currency;
@@ -160,11 +160,11 @@ pub(crate) fn country(row: &dyn Row) -> Result<Country, Fault> {
 /// The operator's columns, then its country's currency.
 pub(crate) fn operator(row: &dyn Row) -> Result<Operator, Fault> {
     let currency = currency(row.text(14)?)?;
-    let limits = |least, most| -> Result<Option<Limits>, Fault> {
+    let limits = |least, most| -> Result<Option<AmountRange>, Fault> {
         let pair = row.opt_int(least)?.zip(row.opt_int(most)?);
-        Ok(pair.map(|(least, most)| Limits {
-            least: Money::new(least, currency),
-            most: Money::new(most, currency),
+        Ok(pair.map(|(least, most)| AmountRange {
+            min: Money::new(least, currency),
+            max: Money::new(most, currency),
         }))
     };
     Ok(Operator {
@@ -204,7 +204,7 @@ pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
     let price = match (row.opt_int(9)?, row.opt_int(10)?.zip(row.opt_int(11)?)) {
         (Some(price), None) => Pricing::Fixed(money(price)),
         (None, Some((least, most))) => {
-            Pricing::Range(Limits { least: money(least), most: money(most) })
+            Pricing::Range(AmountRange { min: money(least), max: money(most) })
         }
         (Some(_), Some(_)) | (None, None) => return Err(Fault::corrupt("a product's price")),
     };
@@ -238,8 +238,8 @@ pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
 
 fn field(row: FieldRow) -> Result<Field, Fault> {
     let format = row.format.map(|text| parse("bill format", &text, BillFormat::new)).transpose()?;
-    let FieldRow { name, label, is_required, length_most, format: _ } = row;
-    Ok(Field { name, label, is_required, format, length_most })
+    let FieldRow { name, label, is_required, length_max, format: _ } = row;
+    Ok(Field { name, label, is_required, format, length_max })
 }
 
 /// id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm,
@@ -249,7 +249,7 @@ pub(crate) fn price(row: &dyn Row) -> Result<PriceRule, Fault> {
     let money = |minor| Money::new(minor, currency);
     Ok(PriceRule {
         id: row.int(0)?,
-        charge: parse("charge", row.text(1)?, Charge::from_code)?,
+        component: parse("charge", row.text(1)?, PriceComponent::from_code)?,
         account: row.opt_int(2)?.map(AccountId),
         plan: row.opt_text(3)?.map(str::to_owned),
         operator: row.opt_text(4)?.map(str::to_owned),
@@ -258,8 +258,8 @@ pub(crate) fn price(row: &dyn Row) -> Result<PriceRule, Fault> {
         until: time(row.opt_int(7)?),
         flat: money(row.int(9)?),
         share_ppm: row.int(10)?,
-        least: row.opt_int(11)?.map(money),
-        most: row.opt_int(12)?.map(money),
+        min: row.opt_int(11)?.map(money),
+        max: row.opt_int(12)?.map(money),
     })
 }
 

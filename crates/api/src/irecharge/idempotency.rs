@@ -8,7 +8,7 @@ use ring::digest;
 
 /// The key with the digest of its request; an error if the key is invalid.
 pub(super) fn key(parts: &Parts, body: &str) -> Result<Option<Idempotency>, FieldError> {
-    let error = |text: &str| FieldError { field: "Idempotency-Key", says: text.to_owned() };
+    let error = |text: &str| FieldError { field: "Idempotency-Key", message: text.to_owned() };
     let mut values = parts.headers.get_all("idempotency-key").iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.any(|other| other != first) {

@@ -133,7 +133,7 @@ fn errors_of_every_request() -> Vec<ApiError> {
 /// The errors that are possible after the fields are read.
 fn errors_of_actions(actions: Actions) -> Vec<ApiError> {
     let Actions { read_body, buy, quote, check_status, show_balance } = actions;
-    let field_error = FieldError { field: "amount", says: "must be more than 0.".into() };
+    let field_error = FieldError { field: "amount", message: "must be more than 0.".into() };
     let mut refusals = vec![Refusal::Invalid(vec![field_error.clone()])];
     if check_status {
         refusals.extend([Refusal::PurchaseUnknown, Refusal::IdentifiersDisagree]);
@@ -151,7 +151,7 @@ fn errors_of_actions(actions: Actions) -> Vec<ApiError> {
     if buy {
         refusals.extend([
             Refusal::ReferenceKnown(None),
-            Refusal::Short { available: Money::zero(Currency::BDT) },
+            Refusal::InsufficientBalance { available: Money::zero(Currency::BDT) },
             Refusal::IdempotencyMismatch,
             Refusal::IdempotencyRunning,
         ]);

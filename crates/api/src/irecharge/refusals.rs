@@ -283,7 +283,7 @@ fn text_of(refusal: &Refusal) -> ErrorText {
             "Nothing was charged this time. The first purchase with this reference counts: check \
              its status before you send another.",
         ),
-        Refusal::Short { .. } => ErrorText::new(
+        Refusal::InsufficientBalance { .. } => ErrorText::new(
             StatusCode::PAYMENT_REQUIRED,
             "Insufficient balance",
             "Your account balance is insufficient for this transaction",
@@ -390,7 +390,7 @@ fn render(
 ) -> Answer {
     let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for field_error in field_errors {
-        errors.entry(field_error.field).or_default().push(&field_error.says);
+        errors.entry(field_error.field).or_default().push(&field_error.message);
     }
     let ErrorText { status, message, error, retry_after_s } = text;
     let body = ErrorBody { success: false, message, error, code, errors, billing };

@@ -16,7 +16,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::catalog::{Country, OfferForm, Service};
 use domain::purchase::{Details, ReferenceScope};
-use domain::webhook::Where;
+use domain::webhook::AddressPolicy;
 use domain::{Catalog, Operator, Purchase, Refusal};
 use engine::{Caller, PurchaseOutcome, PurchaseRequest, Replay};
 use http::Uri;
@@ -252,9 +252,9 @@ const fn is_sold_here(service: Service) -> bool {
     }
 }
 
-fn webhooks(api: &ApiState, caller: &Caller) -> Where {
+fn webhooks(api: &ApiState, caller: &Caller) -> AddressPolicy {
     let allow_loopback = api.settings.webhooks_to_loopback;
-    Where { environment: caller.environment, allow_loopback }
+    AddressPolicy { environment: caller.environment, allow_loopback }
 }
 
 /// Reads the body of a purchase and parses it.

@@ -171,7 +171,7 @@ fn errors_of_actions(actions: Actions) -> Vec<ApiError> {
     }
     if charge {
         let available = Money::new(1_234, Currency::USD);
-        refusals.extend([Refusal::Short { available }, Refusal::QuoteExpired]);
+        refusals.extend([Refusal::InsufficientBalance { available }, Refusal::QuoteExpired]);
     }
     if quote || charge || actions.send_again {
         refusals.push(Refusal::Uncertain);
@@ -214,7 +214,7 @@ fn sample_field_error(actions: Actions) -> FieldError {
         Actions { show_wallet: true, .. } => ("currency", "must be an ISO 4217 code, like USD."),
         Actions { .. } => ("limit", "must be 1 to 100."),
     };
-    FieldError { field, says: message.to_owned() }
+    FieldError { field, message: message.to_owned() }
 }
 
 fn add_headers(status: &str, response: &mut Response, actions: Actions) {

@@ -288,7 +288,7 @@ fn text_of(refusal: &Refusal) -> ErrorText {
             "The biller knows nobody by this billReference. Nothing was charged. Correct it and \
              send the request again.",
         ),
-        Refusal::Short { available } => ErrorText::new(
+        Refusal::InsufficientBalance { available } => ErrorText::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!(
                 "The wallet holds {available}, which is less than amount and fee. Nothing was \
@@ -364,7 +364,7 @@ fn of_refusal(refusal: &Refusal) -> Answer {
 fn render(code: &'static str, text: ErrorText, field_errors: &[FieldError]) -> Answer {
     let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for field_error in field_errors {
-        errors.entry(field_error.field).or_default().push(&field_error.says);
+        errors.entry(field_error.field).or_default().push(&field_error.message);
     }
     let ErrorText { status, message, retry_after_s } = text;
     let body = ErrorBody { message, code, errors };

@@ -206,7 +206,7 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     /// Records an error about a field.
     pub(crate) fn report(&mut self, field: &'static str, message: &str) -> Reported {
-        self.record(FieldError { field, says: message.to_owned() })
+        self.record(FieldError { field, message: message.to_owned() })
     }
 
     /// Every recorded error.
@@ -272,7 +272,7 @@ mod tests {
         let mut reader = Reader::new(&fields);
         let found = reader.text(&REFERENCE).map(|t| t.map(str::to_owned));
         found.map_err(|Reported| {
-            reader.into_errors().into_iter().map(|c| (c.field, c.says)).collect::<Vec<_>>()
+            reader.into_errors().into_iter().map(|c| (c.field, c.message)).collect::<Vec<_>>()
         })
     }
 

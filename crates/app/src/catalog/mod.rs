@@ -11,12 +11,12 @@ mod tests;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use domain::catalog::kind::Kind;
 use domain::catalog::number::Numbering;
-use domain::catalog::pricing::{Charge, PriceRule};
+use domain::catalog::pricing::{PriceComponent, PriceRule};
 use domain::catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Catalog, Country, Limits, OfferForm, Operator, Service};
+use domain::catalog::{AmountRange, Catalog, Country, OfferForm, Operator, Service};
 use domain::money::{AmountError, Currency};
 use domain::upstream::UpstreamCode;
 use domain::{Environment, Money};
@@ -146,9 +146,9 @@ fn operator(row: OperatorRow, countries: &[Country]) -> anyhow::Result<Operator>
         .with_context(|| format!("{} is in no country", row.code))?;
     let limits = |limits: Option<LimitsRow>| {
         let read = |l: LimitsRow| {
-            Ok::<_, anyhow::Error>(Limits {
-                least: amount(&l.least, country.currency)?,
-                most: amount(&l.most, country.currency)?,
+            Ok::<_, anyhow::Error>(AmountRange {
+                min: amount(&l.least, country.currency)?,
+                max: amount(&l.most, country.currency)?,
             })
         };
         limits.map(read).transpose()
@@ -227,8 +227,8 @@ fn pricing(row: &ProductRow) -> anyhow::Result<Pricing> {
     match (&row.price, &row.least, &row.most) {
         (Some(price), None, None) => Ok(Pricing::Fixed(above_zero(price)?)),
         (None, Some(least), Some(most)) => {
-            let limits = Limits { least: above_zero(least)?, most: above_zero(most)? };
-            ensure!(limits.least.minor() <= limits.most.minor(), "{least} is more than {most}");
+            let limits = AmountRange { min: above_zero(least)?, max: above_zero(most)? };
+            ensure!(limits.min.minor() <= limits.max.minor(), "{least} is more than {most}");
             Ok(Pricing::Range(limits))
         }
         _ => bail!("it has either a price, or a least and a most"),
@@ -243,7 +243,7 @@ fn field(row: FieldRow) -> anyhow::Result<Field> {
         label: row.label,
         is_required: row.required,
         format,
-        length_most: row.length_most.unwrap_or(length),
+        length_max: row.length_most.unwrap_or(length),
     })
 }
 
@@ -252,7 +252,7 @@ fn price(row: PriceRow) -> anyhow::Result<PriceRule> {
     let optional = |text: Option<String>| text.map(|t| amount(&t, currency)).transpose();
     Ok(PriceRule {
         id: row.id,
-        charge: parse(&row.charge, Charge::from_code)?,
+        component: parse(&row.charge, PriceComponent::from_code)?,
         account: None,
         plan: row.plan,
         operator: row.operator,
@@ -261,8 +261,8 @@ fn price(row: PriceRow) -> anyhow::Result<PriceRule> {
         until: None,
         flat: optional(row.flat)?.unwrap_or(Money::zero(currency)),
         share_ppm: row.share_ppm,
-        least: optional(row.least)?,
-        most: optional(row.most)?,
+        min: optional(row.least)?,
+        max: optional(row.most)?,
     })
 }
 

@@ -47,7 +47,7 @@ fn product_1_is_the_documents_sample() {
             operator: "ECONET".into(),
             category: CategoryId(1),
             kind: Kind::Recharge,
-            price: Pricing::Range(Limits { least: usd(50), most: usd(50_000) }),
+            price: Pricing::Range(AmountRange { min: usd(50), max: usd(50_000) }),
             bill: BillFormat::new("07XXXXXXXX").unwrap(),
             fields: Vec::new(),
             checks_bill: false,
@@ -254,7 +254,7 @@ const SMALL: &str = r#"
 fn a_row_that_cannot_be_read_is_named() {
     let small = read(SMALL).unwrap();
     let term = &small.products[0].fields[0];
-    assert_eq!((term.is_required, term.length_most), (false, 1));
+    assert_eq!((term.is_required, term.length_max), (false, 1));
     for (text, instead, expected) in [
         (r#""bill-payment""#, r#""bills""#, r#"operator 1 SCHOOLS: "bills" is not a known value"#),
         (r#"kind = "bill""#, r#"kind = "bil""#, r#"product 7 fees: "bil" is not a known value"#),

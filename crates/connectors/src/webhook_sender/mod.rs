@@ -14,7 +14,7 @@ pub use lookup::{HostLookup, LookupFuture, SystemLookup};
 use crate::http::{self, ClientError};
 use domain::clock::Clock;
 use domain::upstream::BoxFuture;
-use domain::webhook::{Address, Delivery, DeliveryResult, WebhookPost, Where};
+use domain::webhook::{AddressPolicy, Delivery, DeliveryResult, WebhookAddress, WebhookPost};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use public_resolver::{NotPublic, PublicResolver};
@@ -151,14 +151,14 @@ impl HttpsWebhookSender {
     /// same scheme, host and port as our own parser, whose result was checked.
     fn url(&self, post: &WebhookPost) -> Result<Url, &'static str> {
         let allow_loopback = self.resolver.allow_loopback;
-        let allowed = Where { environment: post.environment, allow_loopback };
-        let address = Address::parse(&post.url, allowed)?;
+        let allowed = AddressPolicy { environment: post.environment, allow_loopback };
+        let address = WebhookAddress::parse(&post.url, allowed)?;
         let mut url = Url::parse(&post.url).map_err(|_| "names a host that is none.")?;
         let host = url.host_str().unwrap_or_default();
         let ip: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         let is_same_host = match ip {
             // The library calls no resolver for a literal address, so it is checked here.
-            Some(ip) => address.loops_back() && ip.to_canonical().is_loopback(),
+            Some(ip) => address.is_loopback() && ip.to_canonical().is_loopback(),
             None => host.strip_suffix('.').unwrap_or(host) == address.host(),
         };
         let is_same_port = url.port_or_known_default() == Some(address.port());
@@ -190,9 +190,9 @@ impl domain::webhook::WebhookSender for HttpsWebhookSender {
     fn deliver<'a>(&'a self, post: &'a WebhookPost) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
             let start = self.clock.monotonic();
-            let (verdict, status, says) = self.post(post).await;
+            let (result, status, text) = self.post(post).await;
             let took = self.clock.monotonic().saturating_sub(start);
-            Delivery { verdict, status, took, says }
+            Delivery { result, status, took, text }
         })
     }
 }

@@ -158,8 +158,8 @@ async fn each_response_has_its_result() {
     ];
     for (path, verdict, status, says) in &cases {
         let delivery = sender.deliver(&post_to(&format!("{base}/{path}"))).await;
-        assert_eq!((delivery.verdict, delivery.status), (*verdict, *status), "{path}");
-        assert_eq!(delivery.says, *says, "{path}");
+        assert_eq!((delivery.result, delivery.status), (*verdict, *status), "{path}");
+        assert_eq!(delivery.text, *says, "{path}");
     }
     assert_eq!(received.requests().len(), cases.len(), "no redirect was followed");
 }
@@ -168,10 +168,7 @@ async fn each_response_has_its_result() {
 async fn the_request_has_the_given_headers_and_body() {
     let (received, base) = server().await;
     let sent = post_to(&format!("{base}/200?a=b&c=%20"));
-    assert_eq!(
-        loopback_sender(LONG_TIMEOUT).deliver(&sent).await.verdict,
-        DeliveryResult::Accepted
-    );
+    assert_eq!(loopback_sender(LONG_TIMEOUT).deliver(&sent).await.result, DeliveryResult::Accepted);
     let request = received.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut lines: Vec<&str> = head.lines().collect();
@@ -197,12 +194,12 @@ async fn the_printable_start_of_a_body_is_kept() {
     let (_, base) = server().await;
     let sender = loopback_sender(LONG_TIMEOUT);
     let delivery = sender.deliver(&post_to(&format!("{base}/control-characters"))).await;
-    assert_eq!(delivery.verdict, DeliveryResult::Accepted);
-    assert_eq!(delivery.says.len(), 256);
-    assert!(delivery.says.starts_with("a[31m bca[31m bc"), "{}", delivery.says);
+    assert_eq!(delivery.result, DeliveryResult::Accepted);
+    assert_eq!(delivery.text.len(), 256);
+    assert!(delivery.text.starts_with("a[31m bca[31m bc"), "{}", delivery.text);
 
     let delivery = sender.deliver(&post_to(&format!("{base}/endless"))).await;
-    assert_eq!((delivery.verdict, delivery.says), (DeliveryResult::Accepted, "x".repeat(256)));
+    assert_eq!((delivery.result, delivery.text), (DeliveryResult::Accepted, "x".repeat(256)));
 }
 
 #[tokio::test]
@@ -217,8 +214,8 @@ async fn no_response_is_a_failed_delivery() {
         (format!("http://{closed_port}/"), "no connection: Connection refused (os error 111)"),
     ] {
         let delivery = sender.deliver(&post_to(&url)).await;
-        assert_eq!((delivery.verdict, delivery.status), (DeliveryResult::Failed, None), "{url}");
-        assert_eq!(delivery.says, says, "{url}");
+        assert_eq!((delivery.result, delivery.status), (DeliveryResult::Failed, None), "{url}");
+        assert_eq!(delivery.text, says, "{url}");
     }
 }
 
@@ -231,12 +228,12 @@ async fn connections_are_reused_for_a_minute() {
     let sender = HttpsWebhookSender::open(settings).unwrap();
     let sent = post_to(&format!("{base}/200"));
     for _ in 0..10 {
-        assert_eq!(sender.deliver(&sent).await.verdict, DeliveryResult::Accepted);
+        assert_eq!(sender.deliver(&sent).await.result, DeliveryResult::Accepted);
     }
     assert_eq!(received.connections(), 1);
     clock.advance(Duration::from_secs(60));
     for _ in 0..10 {
-        assert_eq!(sender.deliver(&sent).await.verdict, DeliveryResult::Accepted);
+        assert_eq!(sender.deliver(&sent).await.result, DeliveryResult::Accepted);
     }
     assert_eq!(received.connections(), 2, "the host was looked up again");
 }
@@ -284,8 +281,8 @@ async fn one_address_that_is_not_public_blocks_them_all() {
     ] {
         let before = lookups.load(Ordering::SeqCst);
         let delivery = sender.deliver(&post_to(url)).await;
-        assert_eq!((delivery.verdict, delivery.status), (verdict, None), "{url}");
-        assert_eq!(delivery.says, says, "{url}");
+        assert_eq!((delivery.result, delivery.status), (verdict, None), "{url}");
+        assert_eq!(delivery.text, says, "{url}");
         assert_eq!(lookups.load(Ordering::SeqCst) - before, 1, "{url}: one look-up");
     }
 }
@@ -301,12 +298,12 @@ async fn a_url_that_is_not_allowed_is_not_looked_up() {
         ["http://localhost/", "http://127.0.0.1/", "https://[::1]/", "https://xn--a.example/"]
     {
         let delivery = sender.deliver(&post_to(url)).await;
-        assert_eq!((delivery.verdict, delivery.status), (DeliveryResult::Blocked, None), "{url}");
+        assert_eq!((delivery.result, delivery.status), (DeliveryResult::Blocked, None), "{url}");
     }
     let live = WebhookPost { environment: Environment::Live, ..post_to("http://hooks.example/") };
     let delivery = sender.deliver(&live).await;
-    assert_eq!(delivery.verdict, DeliveryResult::Blocked);
-    assert_eq!(delivery.says, "the address must begin with https:// in live mode.");
+    assert_eq!(delivery.result, DeliveryResult::Blocked);
+    assert_eq!(delivery.text, "the address must begin with https:// in live mode.");
     assert_eq!(lookups.load(Ordering::SeqCst), 0);
 }
 
@@ -331,8 +328,8 @@ proptest! {
     fn the_checked_address_is_the_one_that_is_called(text in url_like_text()) {
         let sender = loopback_sender(LONG_TIMEOUT);
         let sent = post_to(&text);
-        let allowed = Where { environment: sent.environment, allow_loopback: true };
-        if let Ok(address) = Address::parse(&text, allowed) {
+        let allowed = AddressPolicy { environment: sent.environment, allow_loopback: true };
+        if let Ok(address) = WebhookAddress::parse(&text, allowed) {
             let is_odd_name = address.host().split('.').any(|l| l.starts_with("xn--"));
             match sender.url(&sent) {
                 Ok(url) => prop_assert_eq!(url.port_or_known_default(), Some(address.port())),

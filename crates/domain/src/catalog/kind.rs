@@ -1,22 +1,24 @@
-//! What kind of thing is bought, and how the end customer pays for the service.
+//! The kinds of purchases, and how the end customer pays for the service.
+//!
+//! Not here: what depends on them (prices, routes, products).
 
-/// What kind of thing is bought.
+/// The kind of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// Airtime of an amount the customer chose.
+    /// Airtime; the customer chooses the amount.
     Recharge,
     /// An offer that an operator quoted.
     Offer,
     /// A mobile-banking payment.
     Banking,
-    /// A data bundle or the like, at the price that the catalog names.
+    /// A data bundle or similar, at the catalog's price.
     Bundle,
-    /// A bill, or a meter's electricity.
+    /// A bill, or electricity for a meter.
     Bill,
 }
 
 impl Kind {
-    /// Each.
+    /// All kinds.
     pub const ALL: [Kind; 5] =
         [Kind::Recharge, Kind::Offer, Kind::Banking, Kind::Bundle, Kind::Bill];
 
@@ -40,9 +42,9 @@ impl Kind {
 /// Whether the end customer pays before or after use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServiceType {
-    /// Before.
+    /// Before use.
     Prepaid,
-    /// After.
+    /// After use, by bill.
     Postpaid,
 }
 

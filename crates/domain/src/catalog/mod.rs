@@ -1,7 +1,8 @@
-//! What can be bought, from whom, within which limits: one value, swapped whole when it changes.
+//! The catalog: what can be bought, from which operator, within which limits.
 //!
-//! Not here: offers (an operator quotes those for one number at one moment) and where the catalog
-//! is stored. A purchase is priced and routed from this value alone, without SQL.
+//! It is one immutable value, replaced as a whole when it changes. A purchase is priced and routed
+//! from this value alone, without SQL. Not here: offers (an operator quotes them for one number at
+//! one moment), and how the catalog is stored.
 
 pub mod kind;
 pub mod number;
@@ -24,12 +25,12 @@ pub enum Service {
     MobileRecharge,
     /// Mobile-banking services.
     MobileBanking,
-    /// Whoever is paid by bill: power, water, television, schools.
+    /// Billers: power, water, television, schools.
     BillPayment,
 }
 
 impl Service {
-    /// Each.
+    /// All services.
     pub const ALL: [Service; 3] =
         [Service::MobileRecharge, Service::MobileBanking, Service::BillPayment];
 
@@ -64,33 +65,33 @@ pub struct Country {
     pub code: String,
     /// In English.
     pub name: String,
-    /// What its purchases are paid in.
+    /// The currency of purchases from its operators.
     pub currency: Currency,
-    /// How its mobile numbers are written.
+    /// The format of its mobile numbers.
     pub numbering: Numbering,
 }
 
-/// The least and the most that one purchase may be, both included.
+/// The amounts that one purchase may have, both ends included; one currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The least.
-    pub least: Money,
-    /// The most.
-    pub most: Money,
+pub struct AmountRange {
+    /// Not above `max`.
+    pub min: Money,
+    /// Not below `min`.
+    pub max: Money,
 }
 
-/// Why an amount is not sold.
+/// Why an operator does not sell an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutOfLimits {
-    /// Less than the operator takes.
+    /// Less than this minimum.
     Below(Money),
-    /// More than the operator takes.
+    /// More than this maximum.
     Above(Money),
-    /// The operator has no such service type.
+    /// The operator does not sell this service type.
     NotSold,
 }
 
-/// What an operator wants to hear at the purchase of an offer (the seed's *Step 2*).
+/// Which identifiers an operator requires at the purchase of an offer (the seed's *Step 2*).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OfferForm {
     /// `ticketId`: Robi, Airtel.
@@ -118,7 +119,7 @@ impl OfferForm {
             .find(|f| f.code() == code)
     }
 
-    /// The identifiers that must be known at the purchase; the first one names the offer.
+    /// The required identifiers; the first one identifies the offer.
     pub const fn required(self) -> &'static [&'static str] {
         match self {
             OfferForm::Ticket => &["ticketId"],
@@ -131,34 +132,34 @@ impl OfferForm {
 /// Who delivers to the end customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
-    /// The wire's `id`; also the order in lists.
+    /// The wire's `id`; lists are sorted by it.
     pub id: i64,
-    /// Upper case: `GP`.
+    /// In upper case: `GP`.
     pub code: String,
-    /// Other names it goes by, lower case: `grameenphone`.
+    /// Other names for it, in lower case: `grameenphone`.
     pub aliases: Vec<String>,
     /// For people.
     pub name: String,
-    /// ISO 3166 code of its country.
+    /// The ISO 3166 code of its country.
     pub country: String,
-    /// Its family.
+    /// The family that it belongs to.
     pub service: Service,
-    /// The file name of its drawing.
+    /// The file name of its logo.
     pub logo: String,
-    /// What its numbers usually begin with: a hint, never a proof.
+    /// The usual first digits of its numbers: a hint only, because numbers are portable.
     pub prefixes: Vec<String>,
-    /// Prepaid, if sold.
-    pub prepaid: Option<Limits>,
-    /// Postpaid, if sold.
-    pub postpaid: Option<Limits>,
+    /// The amounts of prepaid purchases, if sold.
+    pub prepaid: Option<AmountRange>,
+    /// The amounts of postpaid purchases, if sold.
+    pub postpaid: Option<AmountRange>,
     /// How its offers are bought, if it quotes any.
     pub offers: Option<OfferForm>,
-    /// Switched off: not listed, not sold.
+    /// An inactive operator is neither listed nor sold.
     pub is_active: bool,
 }
 
 impl Operator {
-    /// Whether `text` is its code or an alias, whatever the case (CONTRACT A-05).
+    /// Whether `text` is its code or an alias, ignoring case (CONTRACT A-05).
     pub fn is_called(&self, text: &str) -> bool {
         self.code.eq_ignore_ascii_case(text)
             || self.aliases.iter().any(|a| a.eq_ignore_ascii_case(text))
@@ -166,65 +167,65 @@ impl Operator {
 
     /// Whether it sells this amount.
     pub fn check(&self, amount: Money, service_type: ServiceType) -> Result<(), OutOfLimits> {
-        let limits = match service_type {
+        let range = match service_type {
             ServiceType::Prepaid => self.prepaid,
             ServiceType::Postpaid => self.postpaid,
         };
-        let limits = limits.ok_or(OutOfLimits::NotSold)?;
-        if amount.minor() < limits.least.minor() {
-            return Err(OutOfLimits::Below(limits.least));
+        let range = range.ok_or(OutOfLimits::NotSold)?;
+        if amount.minor() < range.min.minor() {
+            return Err(OutOfLimits::Below(range.min));
         }
-        if amount.minor() > limits.most.minor() {
-            return Err(OutOfLimits::Above(limits.most));
+        if amount.minor() > range.max.minor() {
+            return Err(OutOfLimits::Above(range.max));
         }
         Ok(())
     }
 }
 
-/// Everything that prices and routes a purchase.
+/// Everything that pricing and routing of purchases need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
-    /// Countries, by code.
+    /// Sorted by code.
     pub countries: Vec<Country>,
-    /// Operators, by id.
+    /// Sorted by id.
     pub operators: Vec<Operator>,
-    /// Families of products, by id.
+    /// Sorted by id.
     pub categories: Vec<Category>,
-    /// What can be bought by name, by id.
+    /// Sorted by id.
     pub products: Vec<Product>,
-    /// Fees and commissions.
+    /// The rules for fees and commissions.
     pub prices: Vec<PriceRule>,
-    /// Which upstreams fulfil what.
+    /// Which upstreams fulfil which purchases.
     pub routes: Vec<Route>,
 }
 
 impl Catalog {
-    /// The active operator of a family that goes by this name.
+    /// The active operator of a service with this code or alias.
     pub fn operator(&self, service: Service, name: &str) -> Option<&Operator> {
         self.operators.iter().find(|o| o.is_active && o.service == service && o.is_called(name))
     }
 
-    /// The operator of this code, sold or not: for showing old purchases.
+    /// The operator with this code, active or not: for showing old purchases.
     pub fn operator_by_code(&self, code: &str) -> Option<&Operator> {
         self.operators.iter().find(|o| o.code == code)
     }
 
-    /// The product of this id, sold or not.
+    /// The product with this id, active or not.
     pub fn product(&self, id: ProductId) -> Option<&Product> {
         self.products.iter().find(|p| p.id == id)
     }
 
-    /// The product of this name, sold or not: for showing old purchases.
+    /// The product with this name, active or not: for showing old purchases.
     pub fn product_by_name(&self, name: &str) -> Option<&Product> {
         self.products.iter().find(|p| p.name == name)
     }
 
-    /// The category of this id.
+    /// The category with this id.
     pub fn category(&self, id: CategoryId) -> Option<&Category> {
         self.categories.iter().find(|c| c.id == id)
     }
 
-    /// Every currency that a product is sold in, each once: what a customer's wallets are for.
+    /// The currencies of all products, each once; a customer gets a wallet in each.
     pub fn currencies(&self) -> Vec<Currency> {
         let mut currencies = Vec::new();
         for product in &self.products {
@@ -235,17 +236,17 @@ impl Catalog {
         currencies
     }
 
-    /// An operator's country.
+    /// The country of an operator.
     pub fn country_of(&self, operator: &Operator) -> Option<&Country> {
         self.countries.iter().find(|c| c.code == operator.country)
     }
 
-    /// Fee and commission; `None` on overflow.
+    /// Fee and commission of a purchase; `None` on overflow.
     pub fn price(&self, query: &PriceQuery<'_>) -> Option<Price> {
         pricing::price(&self.prices, query)
     }
 
-    /// Who may fulfil it, in which order, and whether staff decide first.
+    /// The upstreams that may fulfil a purchase, in order, and whether staff approve first.
     pub fn path(&self, query: &PriceQuery<'_>) -> Path {
         routing::path(&self.routes, query)
     }

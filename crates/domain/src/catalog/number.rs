@@ -1,23 +1,23 @@
-//! Phone numbers: one national form for every way a customer writes one.
+//! Mobile numbers: every usual spelling is read into one national form.
 //!
-//! A country's numbering is data (the catalog's), so this reads any country that has a trunk
-//! prefix and one mobile length. Numbers are portable: nothing here tells an operator
-//! (CONTRACT A-06).
+//! A country's numbering is data of the catalog; any country with a trunk prefix and one length of
+//! mobile numbers works. Numbers are portable between operators, so a number does not determine an
+//! operator (CONTRACT A-06).
 
 /// How a country writes mobile numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbering {
-    /// After the plus: `880`.
+    /// The digits after the plus: `880`.
     pub calling_code: String,
-    /// In front of a national number: `0`.
+    /// The prefix of the national form: `0`.
     pub trunk: String,
-    /// Digits after the trunk prefix.
+    /// The number of digits after the trunk prefix.
     pub length: usize,
-    /// What those digits begin with: `1`.
+    /// The first of those digits: `1`.
     pub begins: String,
 }
 
-/// The text is no mobile number of the country.
+/// The text is not a mobile number of the country.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotANumber;
 
@@ -48,7 +48,7 @@ impl Numbering {
     }
 }
 
-/// For logs and pages: `017****5678`. Shows nothing of a short one.
+/// For logs and pages: `017****5678`. A number of up to eight characters is hidden entirely.
 pub fn masked(number: &str) -> String {
     let digits: Vec<char> = number.chars().collect();
     match digits.len() {
@@ -57,8 +57,8 @@ pub fn masked(number: &str) -> String {
     }
 }
 
-/// A text with every run of nine digits or more masked, as [`masked`] does it: for what upstreams
-/// said and people read on a screen.
+/// Masks every run of nine or more digits in a text, as [`masked`] does: for upstreams' texts that
+/// are shown to people.
 pub fn masked_in(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = String::new();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn every_usual_way_of_writing_is_one_number() {
+    fn every_usual_spelling_is_one_number() {
         for text in [
             "01712345678",
             "1712345678",

@@ -1,88 +1,88 @@
-//! What a purchase costs its account and earns it: fee and commission by rule.
+//! Fee and commission of a purchase, by rules.
 //!
 //! Not here: the operators' own prices. Invariant: the same rules give the same price; it is fixed
-//! when the money is held, stored, and never computed again (CONTRACT A-17).
+//! and stored when the money is held, and never computed again (CONTRACT A-17).
 
 use crate::account::{AccountId, Environment, Plan};
 use crate::catalog::kind::Kind;
 use crate::clock::Timestamp;
 use crate::money::Money;
 
-/// What somebody wants to buy, as far as price and route depend on it.
+/// The parts of a purchase that its price and route depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct PriceQuery<'a> {
-    /// Who buys.
+    /// The account that buys.
     pub account: AccountId,
-    /// On which plan; none for a customer.
+    /// The account's plan; none for a customer.
     pub plan: Option<Plan>,
-    /// Where.
+    /// Only routes depend on it.
     pub environment: Environment,
-    /// From whom: the operator's code.
+    /// The operator's code.
     pub operator: &'a str,
-    /// What.
+    /// Recharge, offer, banking, bundle or bill.
     pub kind: Kind,
-    /// For whom.
+    /// Only routes depend on it.
     pub recipient: &'a str,
-    /// For how much.
+    /// Without fee.
     pub amount: Money,
-    /// When.
+    /// The moment at which dated rules are compared.
     pub at: Timestamp,
 }
 
-/// What a rule sets.
+/// The part of a price that a rule sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Charge {
-    /// What the account pays on top.
+pub enum PriceComponent {
+    /// The account pays it on top of the amount.
     Fee,
-    /// What the account earns.
+    /// The account earns it.
     Commission,
 }
 
-impl Charge {
+impl PriceComponent {
     /// As stored.
     pub const fn code(self) -> &'static str {
         match self {
-            Charge::Fee => "fee",
-            Charge::Commission => "commission",
+            PriceComponent::Fee => "fee",
+            PriceComponent::Commission => "commission",
         }
     }
 
-    /// Reads [`Charge::code`].
-    pub fn from_code(code: &str) -> Option<Charge> {
-        [Charge::Fee, Charge::Commission].into_iter().find(|c| c.code() == code)
+    /// Reads [`PriceComponent::code`].
+    pub fn from_code(code: &str) -> Option<PriceComponent> {
+        [PriceComponent::Fee, PriceComponent::Commission].into_iter().find(|c| c.code() == code)
     }
 }
 
-/// One rule: to whom and what it applies, and how much it makes. What is `None` applies to all.
+/// One rule: what it applies to, and its amount. A condition that is `None` is always met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceRule {
-    /// Which rule; the later one wins where two are equally specific.
+    /// Of equally specific rules, the one with the higher id wins.
     pub id: i64,
     /// Fee or commission.
-    pub charge: Charge,
-    /// One account.
+    pub component: PriceComponent,
+    /// For this account only.
     pub account: Option<AccountId>,
-    /// One plan, by its code.
+    /// For this plan only, by its code.
     pub plan: Option<String>,
-    /// One operator, by its code.
+    /// For this operator only, by its code.
     pub operator: Option<String>,
-    /// One kind of purchase.
+    /// For this kind of purchase only.
     pub kind: Option<Kind>,
-    /// From this moment on.
+    /// From this moment, inclusive.
     pub from: Option<Timestamp>,
-    /// Before this moment.
+    /// Until this moment, exclusive.
     pub until: Option<Timestamp>,
-    /// A fixed part; also fixes the currency that the rule is for.
+    /// The fixed part; its currency is the currency of the rule.
     pub flat: Money,
-    /// A share of the amount in millionths: 5,000 is 0.5 %.
+    /// The proportional part, in millionths of the amount: 5,000 is 0.5 %.
     pub share_ppm: i64,
-    /// Not less than this.
-    pub least: Option<Money>,
-    /// Not more than this.
-    pub most: Option<Money>,
+    /// The lower bound of both parts together.
+    pub min: Option<Money>,
+    /// The upper bound of both parts together.
+    pub max: Option<Money>,
 }
 
-/// What a purchase costs on top and earns.
+/// Fee and commission of one purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Price {
     /// Paid with the amount.
@@ -91,23 +91,26 @@ pub struct Price {
     pub commission: Money,
 }
 
-/// Fee and commission of a purchase: for each, the most specific rule that applies (account before
-/// plan before operator before kind; a dated rule before an undated one; then the later). No rule:
-/// nothing. `None` on overflow.
+/// Fee and commission of a purchase. Each comes from the most specific rule that applies: account
+/// before plan before operator before kind, a dated rule before an undated one, then the higher id.
+/// Without a rule it is zero. `None` on overflow.
 pub fn price(rules: &[PriceRule], query: &PriceQuery<'_>) -> Option<Price> {
-    let charge = |charge| match best(rules, charge, query) {
+    let amount = |component| match best(rules, component, query) {
         Some(rule) => rule.apply(query.amount),
         None => Some(Money::zero(query.amount.currency())),
     };
-    Some(Price { fee: charge(Charge::Fee)?, commission: charge(Charge::Commission)? })
+    Some(Price {
+        fee: amount(PriceComponent::Fee)?,
+        commission: amount(PriceComponent::Commission)?,
+    })
 }
 
 fn best<'r>(
     rules: &'r [PriceRule],
-    charge: Charge,
+    component: PriceComponent,
     query: &PriceQuery<'_>,
 ) -> Option<&'r PriceRule> {
-    rules.iter().filter(|r| r.charge == charge && r.applies(query)).max_by_key(|r| r.rank())
+    rules.iter().filter(|r| r.component == component && r.applies(query)).max_by_key(|r| r.rank())
 }
 
 impl PriceRule {
@@ -135,13 +138,8 @@ impl PriceRule {
 
     fn apply(&self, amount: Money) -> Option<Money> {
         let sum = self.flat.plus(amount.share(self.share_ppm)?)?;
-        let at_least =
-            self.least.map_or(sum, |least| if sum.minor() < least.minor() { least } else { sum });
-        Some(
-            self.most.map_or(at_least, |most| {
-                if at_least.minor() > most.minor() { most } else { at_least }
-            }),
-        )
+        let raised = self.min.filter(|min| sum.minor() < min.minor()).unwrap_or(sum);
+        Some(self.max.filter(|max| raised.minor() > max.minor()).unwrap_or(raised))
     }
 }
 
@@ -156,10 +154,10 @@ mod tests {
         Money::new(minor, Currency::BDT)
     }
 
-    fn rule(id: i64, charge: Charge) -> PriceRule {
+    fn rule(id: i64, component: PriceComponent) -> PriceRule {
         PriceRule {
             id,
-            charge,
+            component,
             account: None,
             plan: None,
             operator: None,
@@ -168,8 +166,8 @@ mod tests {
             until: None,
             flat: bdt(0),
             share_ppm: 0,
-            least: None,
-            most: None,
+            min: None,
+            max: None,
         }
     }
 
@@ -194,10 +192,18 @@ mod tests {
     #[test]
     fn the_samples_of_the_seed() {
         let rules = [
-            PriceRule { kind: Some(Kind::Recharge), flat: bdt(50), ..rule(1, Charge::Fee) },
-            PriceRule { kind: Some(Kind::Recharge), flat: bdt(150), ..rule(2, Charge::Commission) },
-            PriceRule { kind: Some(Kind::Offer), share_ppm: 5_000, ..rule(3, Charge::Fee) },
-            PriceRule { kind: Some(Kind::Offer), share_ppm: 15_000, ..rule(4, Charge::Commission) },
+            PriceRule { kind: Some(Kind::Recharge), flat: bdt(50), ..rule(1, PriceComponent::Fee) },
+            PriceRule {
+                kind: Some(Kind::Recharge),
+                flat: bdt(150),
+                ..rule(2, PriceComponent::Commission)
+            },
+            PriceRule { kind: Some(Kind::Offer), share_ppm: 5_000, ..rule(3, PriceComponent::Fee) },
+            PriceRule {
+                kind: Some(Kind::Offer),
+                share_ppm: 15_000,
+                ..rule(4, PriceComponent::Commission)
+            },
         ];
         assert_eq!(price_of(&rules, &query(Kind::Recharge, 1_000)), (50, 150));
         assert_eq!(price_of(&rules, &query(Kind::Offer, 6_800)), (34, 102));
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_most_specific_rule_wins() {
-        let fee = |id, flat| PriceRule { flat: bdt(flat), ..rule(id, Charge::Fee) };
+        let fee = |id, flat| PriceRule { flat: bdt(flat), ..rule(id, PriceComponent::Fee) };
         let mut rules = vec![fee(1, 1)];
         let mut check = |rule: PriceRule, expected| {
             rules.insert(0, rule);
@@ -230,7 +236,7 @@ mod tests {
             PriceRule {
                 flat: Money::new(99, Currency::USD),
                 account: Some(AccountId(7)),
-                ..rule(13, Charge::Fee)
+                ..rule(13, PriceComponent::Fee)
             },
             11,
         );
@@ -241,9 +247,9 @@ mod tests {
         let both = PriceRule {
             flat: bdt(100),
             share_ppm: 10_000,
-            least: Some(bdt(150)),
-            most: Some(bdt(300)),
-            ..rule(1, Charge::Fee)
+            min: Some(bdt(150)),
+            max: Some(bdt(300)),
+            ..rule(1, PriceComponent::Fee)
         };
         for (amount, fee) in
             [(1_000, 150), (5_000, 150), (10_000, 200), (20_000, 300), (90_000, 300)]
@@ -260,16 +266,22 @@ mod tests {
         /// No order of the rules changes a price.
         #[test]
         fn the_order_of_rules_does_not_matter(
-            kinds in proptest::collection::vec((0_i64..500, 0..2_usize, 0..2_usize, any::<bool>()), 1..8),
+            kinds in proptest::collection::vec(
+                (0_i64..500, any::<bool>(), any::<bool>(), any::<bool>()),
+                1..8,
+            ),
             rotate in 0..8_usize,
         ) {
-            let rules: Vec<PriceRule> = kinds.iter().enumerate().map(|(i, (flat, kind, operator, dated))| PriceRule {
-                flat: bdt(*flat),
-                kind: [None, Some(Kind::Recharge)][*kind],
-                operator: [None, Some("GP".to_owned())][*operator].clone(),
-                from: dated.then_some(Timestamp(0)),
-                ..rule(i64::try_from(i).unwrap(), Charge::Fee)
-            }).collect();
+            let rules: Vec<PriceRule> = (1..)
+                .zip(kinds)
+                .map(|(id, (flat, has_kind, has_operator, is_dated))| PriceRule {
+                    flat: bdt(flat),
+                    kind: has_kind.then_some(Kind::Recharge),
+                    operator: has_operator.then(|| "GP".to_owned()),
+                    from: is_dated.then_some(Timestamp(0)),
+                    ..rule(id, PriceComponent::Fee)
+                })
+                .collect();
             let mut turned = rules.clone();
             turned.rotate_left(rotate % rules.len());
             let query = query(Kind::Recharge, 1_000);

@@ -1,127 +1,126 @@
-//! What can be bought by name: categories, products, what their bill references look like, what
-//! else they ask for and what their receipts say. A biller is data: nothing here knows one.
+//! Products and their categories: bill formats, further fields, receipts.
 //!
-//! Not here: offers (quoted for one number at one moment), the price of a purchase (fees are
-//! rules), where the catalog is stored.
+//! A biller is data of the catalog; no code knows one. Not here: offers (quoted for one number at
+//! one moment), fees (rules of `pricing`), how the catalog is stored.
 
-use crate::catalog::Limits;
+use crate::catalog::AmountRange;
 use crate::catalog::kind::Kind;
 use crate::catalog::number::Numbering;
 use crate::money::{Currency, Money};
 use crate::purchase::slip::Slip;
 use crate::purchase::{CUSTOMER_NAME, Details, Purchase};
 
-/// Names a category; chosen in the catalog.
+/// Identifies a category; the catalog's author chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CategoryId(pub i64);
 
-/// Names a product; chosen in the catalog.
+/// Identifies a product; the catalog's author chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProductId(pub i64);
 
 /// A family of products: `Airtime`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Category {
-    /// Which; also the order in lists.
+    /// Lists are sorted by it.
     pub id: CategoryId,
     /// For people; unique.
     pub name: String,
     /// For people.
     pub description: String,
-    /// The file name of its drawing.
+    /// The file name of its logo.
     pub logo: String,
 }
 
 /// Something that can be bought from an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Which; also the order in lists.
+    /// Lists are sorted by it.
     pub id: ProductId,
     /// For programs, unique: `econet_airtime`.
     pub name: String,
     /// For people: `Econet Airtime`.
     pub title: String,
-    /// For people, in a sentence.
+    /// For people, one sentence.
     pub description: String,
-    /// What products of one brand share: `econet`.
+    /// The same for all products of one brand: `econet`.
     pub ref_name: String,
-    /// Who delivers it: an operator's code.
+    /// The code of the operator that delivers it.
     pub operator: String,
-    /// Its family.
+    /// The category that it belongs to.
     pub category: CategoryId,
-    /// What kind of purchase it makes; fees and routes depend on it.
+    /// The kind of its purchases; fees and routes depend on it.
     pub kind: Kind,
-    /// What it costs, and in what.
+    /// Its price and currency.
     pub price: Pricing,
-    /// What the bill reference looks like.
+    /// The format of its bill references.
     pub bill: BillFormat,
-    /// What else is asked for.
+    /// Further fields of a request.
     pub fields: Vec<Field>,
-    /// Whether the operator must know the bill reference before anything is quoted.
+    /// Whether an enquiry must find the bill reference before a quote.
     pub checks_bill: bool,
-    /// What its receipt says, line by line.
+    /// The lines of its receipt.
     pub receipt: Vec<ReceiptLine>,
-    /// The file name of its drawing.
+    /// The file name of its logo.
     pub logo: String,
-    /// Switched off: listed as inactive, not sold.
+    /// An inactive product is listed as inactive, and not sold.
     pub is_active: bool,
 }
 
-/// What a product costs.
+/// The price of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pricing {
-    /// Always this.
+    /// One price.
     Fixed(Money),
-    /// What the customer chooses within these.
-    Range(Limits),
+    /// The customer chooses an amount in this range.
+    Range(AmountRange),
 }
 
 /// Why an amount does not buy a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrongAmount {
-    /// It costs exactly this.
+    /// The price is exactly this.
     Costs(Money),
-    /// Less than the least.
+    /// Less than this minimum.
     Below(Money),
-    /// More than the most.
+    /// More than this maximum.
     Above(Money),
 }
 
 impl Pricing {
-    /// In what it is paid.
+    /// The currency of every purchase of the product.
     pub const fn currency(&self) -> Currency {
         match self {
             Pricing::Fixed(price) => price.currency(),
-            Pricing::Range(limits) => limits.least.currency(),
+            Pricing::Range(range) => range.min.currency(),
         }
     }
 
-    /// Whether an amount (of the product's currency) buys it.
+    /// Whether an amount, in the product's currency, buys the product.
     pub fn check(&self, amount: Money) -> Result<(), WrongAmount> {
         match self {
             Pricing::Fixed(price) if amount != *price => Err(WrongAmount::Costs(*price)),
             Pricing::Fixed(_) => Ok(()),
-            Pricing::Range(limits) if amount.minor() < limits.least.minor() => {
-                Err(WrongAmount::Below(limits.least))
+            Pricing::Range(range) if amount.minor() < range.min.minor() => {
+                Err(WrongAmount::Below(range.min))
             }
-            Pricing::Range(limits) if amount.minor() > limits.most.minor() => {
-                Err(WrongAmount::Above(limits.most))
+            Pricing::Range(range) if amount.minor() > range.max.minor() => {
+                Err(WrongAmount::Above(range.max))
             }
             Pricing::Range(_) => Ok(()),
         }
     }
 }
 
-/// What a bill reference looks like: `X` is one digit, anything else stands for itself
+/// The format of a bill reference: `X` is one digit, any other character is itself
 /// (CONTRACT B-23). `07XXXXXXXX` is a mobile number, eleven `X` a meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillFormat(String);
 
-/// The longest bill reference.
+/// The longest bill reference, in bytes.
 pub const BILL_REFERENCE_MAX: usize = 64;
 
 impl BillFormat {
-    /// Reads a format: printable ASCII without spaces, at least one `X`.
+    /// Parses a format: printable ASCII without spaces, at least one `X`.
     pub fn new(text: &str) -> Option<BillFormat> {
         let is_sound = (1..=BILL_REFERENCE_MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_graphic())
@@ -129,13 +128,13 @@ impl BillFormat {
         is_sound.then(|| BillFormat(text.to_owned()))
     }
 
-    /// As it was written.
+    /// The format as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The reference as the format writes it; spaces and hyphens that people put in between are
-    /// left out where the format has none. `None`: it does not fit.
+    /// The reference in the format's form: without spaces, without hyphens unless the format has
+    /// one, in upper case. `None`: it does not fit.
     pub fn read(&self, text: &str) -> Option<String> {
         if text.len() > 2 * BILL_REFERENCE_MAX {
             return None;
@@ -151,30 +150,30 @@ impl BillFormat {
     }
 }
 
-/// Something else that a product asks for.
+/// A field of a request beside the bill reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// How programs call it: `studentName`.
+    /// For programs: `studentName`.
     pub name: String,
-    /// How people call it.
+    /// For people.
     pub label: String,
-    /// Whether it must be there.
+    /// Whether a request without it is refused.
     pub is_required: bool,
-    /// What it looks like, if that is known.
+    /// The format of its text, if it has one.
     pub format: Option<BillFormat>,
-    /// At most so many characters.
-    pub length_most: usize,
+    /// The most characters.
+    pub length_max: usize,
 }
 
 impl Field {
-    /// The field's text as it is kept; `None` when there is none and none is needed.
+    /// The field's text to store; `None` if it is missing and not required.
     fn read(&self, text: &str) -> Result<Option<String>, String> {
         if text.is_empty() {
             let is_missing = self.is_required;
             return if is_missing { Err("is required.".to_owned()) } else { Ok(None) };
         }
-        if text.chars().count() > self.length_most {
-            return Err(format!("must be at most {} characters.", self.length_most));
+        if text.chars().count() > self.length_max {
+            return Err(format!("must be at most {} characters.", self.length_max));
         }
         if text.chars().any(char::is_control) {
             return Err("must be one line of text.".to_owned());
@@ -189,58 +188,58 @@ impl Field {
     }
 }
 
-/// One line of a receipt: how it is called, and what stands there.
+/// One line of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptLine {
     /// For people.
     pub label: String,
-    /// What stands there; a part that the purchase does not have leaves the line out.
+    /// Its text; the line is omitted if the purchase does not have this part.
     pub part: Part,
 }
 
-/// What a line of a receipt shows.
+/// The part of a purchase that a receipt's line shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The bill reference.
     Bill,
-    /// Whom the operator knows by it.
+    /// The name of the operator's customer with that reference.
     Customer,
-    /// Who delivers.
+    /// The operator's name.
     Operator,
-    /// What was bought.
+    /// The product's title.
     Product,
     /// What the end customer gets.
     Amount,
-    /// Our fee.
+    /// Our fee, if it is not zero.
     Fee,
     /// Amount and fee.
     Total,
-    /// The tokens, in the order in which they are entered: a line each.
+    /// The tokens in the order of entry, one line each.
     Tokens,
     /// Units of energy.
     Units,
-    /// The tariff they are charged by.
+    /// The tariff of the units.
     Tariff,
-    /// Energy, taxes, levies and arrears: a line each, by their own names.
+    /// Energy, taxes, levies and arrears, one line each with its own label.
     Charges,
-    /// The operator's own number for it.
+    /// The operator's own reference of the order.
     OperatorReference,
-    /// When it was delivered.
+    /// The time of delivery.
     Time,
     /// A field of the product, by its name.
     Field(String),
 }
 
-/// What a receipt needs to know beside the purchase itself.
+/// What a receipt needs beside the purchase itself.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Beside<'a> {
+pub struct ReceiptContext<'a> {
     /// The operator's name.
     pub operator: &'a str,
-    /// When it was delivered, in words.
+    /// The time of delivery, formatted.
     pub time: Option<&'a str>,
-    /// The operator's own number for it.
+    /// The operator's own reference of the order.
     pub reference: Option<&'a str>,
-    /// What the end customer keeps.
+    /// The slip of the delivery.
     pub slip: Option<&'a Slip>,
 }
 
@@ -292,8 +291,8 @@ impl Part {
 }
 
 impl Product {
-    /// What was sent beside the bill reference, cut down to what the product asks for. Refuses what
-    /// is missing or of the wrong form, each field with what is wrong with it.
+    /// The product's fields among those of a request; others are dropped. The error has each
+    /// invalid field and what is wrong with it.
     pub fn read_fields(&self, sent: &Details) -> Result<Details, Vec<(String, String)>> {
         let mut read = Details::new();
         let mut wrong = Vec::new();
@@ -302,30 +301,34 @@ impl Product {
             match field.read(text) {
                 Ok(Some(text)) => drop(read.insert(field.name.clone(), text)),
                 Ok(None) => {}
-                Err(says) => wrong.push((field.name.clone(), says)),
+                Err(message) => wrong.push((field.name.clone(), message)),
             }
         }
         if wrong.is_empty() { Ok(read) } else { Err(wrong) }
     }
 
-    /// The lines of a purchase's receipt: label and text. What it does not have leaves its line out.
-    pub fn receipt(&self, purchase: &Purchase, beside: &Beside<'_>) -> Vec<(String, String)> {
-        let slip = beside.slip;
+    /// The lines of a purchase's receipt: label and text.
+    pub fn receipt(
+        &self,
+        purchase: &Purchase,
+        context: &ReceiptContext<'_>,
+    ) -> Vec<(String, String)> {
+        let slip = context.slip;
         let detail = |name: &str| purchase.details.get(name).cloned();
         let mut lines = Vec::new();
         for ReceiptLine { label, part } in &self.receipt {
             let text = match part {
                 Part::Bill => Some(purchase.recipient.clone()),
                 Part::Customer => detail(CUSTOMER_NAME),
-                Part::Operator => Some(beside.operator.to_owned()),
+                Part::Operator => Some(context.operator.to_owned()),
                 Part::Product => Some(self.title.clone()),
                 Part::Amount => Some(purchase.amount.to_string()),
                 Part::Fee => purchase.fee.is_positive().then(|| purchase.fee.to_string()),
                 Part::Total => purchase.total().map(|total| total.to_string()),
                 Part::Units => slip.and_then(|slip| slip.units.clone()),
                 Part::Tariff => slip.and_then(|slip| slip.tariff.clone()),
-                Part::OperatorReference => beside.reference.map(str::to_owned),
-                Part::Time => beside.time.map(str::to_owned),
+                Part::OperatorReference => context.reference.map(str::to_owned),
+                Part::Time => context.time.map(str::to_owned),
                 Part::Field(name) => detail(name),
                 Part::Tokens => {
                     let tokens = slip.map_or(&[][..], Slip::tokens);
@@ -343,8 +346,8 @@ impl Product {
         lines
     }
 
-    /// The bill reference as the operator writes it; a mobile number may be written in any usual
-    /// way. `None`: it does not fit the product's format.
+    /// The bill reference in the operator's form; a mobile number may have any usual spelling.
+    /// `None`: it does not fit the product's format.
     pub fn bill_reference(&self, text: &str, numbering: &Numbering) -> Option<String> {
         let is_number = match self.kind {
             Kind::Recharge | Kind::Bundle | Kind::Offer | Kind::Banking => true,
@@ -392,12 +395,12 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_kept() {
+    fn only_amounts_of_the_price_are_accepted() {
         let usd = |minor| Money::new(minor, Currency::USD);
         let fixed = Pricing::Fixed(usd(500));
         assert_eq!(fixed.check(usd(500)), Ok(()));
         assert_eq!(fixed.check(usd(501)), Err(WrongAmount::Costs(usd(500))));
-        let range = Pricing::Range(Limits { least: usd(50), most: usd(50_000) });
+        let range = Pricing::Range(AmountRange { min: usd(50), max: usd(50_000) });
         for (minor, expected) in [
             (49, Err(WrongAmount::Below(usd(50)))),
             (50, Ok(())),
@@ -410,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_reads_back() {
+    fn reading_a_parts_code_reverses_writing() {
         for code in ["bill", "charges", "operator_reference", "field studentName"] {
             assert_eq!(Part::from_code(code).unwrap().code(), code);
         }
@@ -418,9 +421,12 @@ mod tests {
     }
 
     proptest! {
-        /// What was read is read again as itself, and no text panics.
+        /// Reading is idempotent, and no text panics.
         #[test]
-        fn reading_settles(form in "[0-9A-Z]{0,6}X[X0-9]{0,9}", sent in "[0-9A-Za-z \\-]{0,20}|\\PC{0,12}") {
+        fn reading_is_idempotent(
+            form in "[0-9A-Z]{0,6}X[X0-9]{0,9}",
+            sent in "[0-9A-Za-z \\-]{0,20}|\\PC{0,12}",
+        ) {
             let form = format(&form);
             if let Some(read) = form.read(&sent) {
                 prop_assert_eq!(form.read(&read), Some(read.clone()));

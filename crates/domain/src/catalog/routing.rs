@@ -1,42 +1,43 @@
-//! Which upstreams may fulfil a purchase, in which order, and whether staff decide first.
+//! Which upstreams may fulfil a purchase, in which order, and whether staff approve first.
 //!
-//! Routes are data. Not here: whether an upstream is healthy just now. Without a route a purchase
-//! waits for staff, who deliver it by hand (CONTRACT A-16).
+//! Routes are data of the catalog. Not here: the current health of upstreams. A purchase without a
+//! route waits for staff, who deliver it by hand (CONTRACT A-16).
 
 use crate::account::Environment;
 use crate::catalog::kind::Kind;
 use crate::catalog::pricing::PriceQuery;
 use crate::upstream::UpstreamCode;
 
-/// One route. What is `None` applies to all.
+/// One route. A condition that is `None` is always met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Which; the later one wins where two are equally specific.
+    /// Of equally specific routes, the one with the higher id wins.
     pub id: i64,
-    /// Where; a sandbox purchase can never take a live route.
+    /// A sandbox purchase never takes a live route.
     pub environment: Environment,
-    /// One operator, by its code.
+    /// For this operator only, by its code.
     pub operator: Option<String>,
-    /// One kind of purchase.
+    /// For this kind of purchase only.
     pub kind: Option<Kind>,
-    /// Recipients that end in these digits (the sandbox numbers of CONTRACT section 3).
+    /// For recipients with these last digits only (the sandbox numbers of CONTRACT section 3).
     pub recipient_ends: Option<String>,
-    /// Who may fulfil it, in this order.
+    /// The upstreams to try, in this order.
     pub upstreams: Vec<UpstreamCode>,
-    /// Staff approve before anything is sent.
+    /// Staff must approve before anything is sent.
     pub needs_approval: bool,
 }
 
-/// Where a purchase goes.
+/// How a purchase is fulfilled: what a route gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path {
-    /// Who may fulfil it, in this order; nobody: staff deliver by hand.
+    /// The upstreams to try, in this order; empty: staff deliver by hand.
     pub upstreams: Vec<UpstreamCode>,
-    /// Staff approve before anything is sent.
+    /// Staff must approve before anything is sent.
     pub needs_approval: bool,
 }
 
-/// The most specific route that applies: recipient before operator before kind, then the later.
+/// The path of the most specific route that applies: recipient before operator before kind, then
+/// the higher id.
 pub fn path(routes: &[Route], query: &PriceQuery<'_>) -> Path {
     let best = routes.iter().filter(|r| r.applies(query)).max_by_key(|r| r.rank());
     best.map_or_else(Path::default, |r| Path {
@@ -46,7 +47,7 @@ pub fn path(routes: &[Route], query: &PriceQuery<'_>) -> Path {
 }
 
 impl Path {
-    /// Those that were not tried yet.
+    /// The upstreams that were not tried yet.
     pub fn left<'a>(&'a self, tried: &'a [UpstreamCode]) -> impl Iterator<Item = &'a UpstreamCode> {
         self.upstreams.iter().filter(|u| !tried.contains(u))
     }
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_route_wins_and_none_is_for_staff() {
+    fn the_most_specific_route_wins_and_without_one_staff_deliver() {
         let routes = [
             Route { environment: Environment::Live, ..route(9, "live") },
             Route { kind: Some(Kind::Recharge), ..route(1, "any") },

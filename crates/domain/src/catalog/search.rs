@@ -1,48 +1,48 @@
-//! Finding products by what somebody typed: ranked, and forgiving of typing errors.
+//! Product search: ranked by similarity, tolerant of typing errors.
 //!
-//! Here: how well a query fits a product. Not here: who may search, how often, and how the list is
-//! shown. Invariants: each word of the query fits a word of everything that is found; the same
-//! catalog and query give the same list; what one query costs is bounded by its own limits.
+//! Here: how well a product matches a query. Not here: access, rate limits, the form of the answer.
+//! Invariants: every word of the query matches a word of each product found; the same catalog and
+//! query give the same list; the cost of one query is bounded by its own limits.
 
 use std::cmp::Reverse;
 
 use crate::catalog::Catalog;
 use crate::catalog::product::Product;
 
-/// So many characters of a query are read; a title is shorter, and anybody may ask.
+/// The characters of a query that are read: titles are shorter, and the search is public.
 pub const QUERY_LENGTH_MAX: usize = 64;
 
-/// So many words of a query are read; each one is held against every word of the catalog.
+/// The words of a query that are read: each is compared with every word of the catalog.
 pub const QUERY_WORDS_MAX: usize = 8;
 
-/// The products that fit the query, best first, at most so many; equally good ones by id. A query
-/// without a letter or digit finds nothing. What is not sold is not found.
-pub fn search<'c>(catalog: &'c Catalog, query: &str, most: usize) -> Vec<&'c Product> {
+/// At most `limit` products that match the query, the best match first, equal ones by id. A query
+/// without a letter or digit finds nothing. Products that are not sold are not found.
+pub fn search<'c>(catalog: &'c Catalog, query: &str, limit: usize) -> Vec<&'c Product> {
     let query: String = query.chars().take(QUERY_LENGTH_MAX).collect();
-    let asked: Vec<Asked> =
-        words(&query).into_iter().take(QUERY_WORDS_MAX).map(Asked::new).collect();
-    if asked.is_empty() {
+    let query: Vec<QueryWord> =
+        words(&query).into_iter().take(QUERY_WORDS_MAX).map(QueryWord::new).collect();
+    if query.is_empty() {
         return Vec::new();
     }
     let mut found: Vec<(usize, &Product)> = catalog
         .products
         .iter()
         .filter(|product| is_sold(catalog, product))
-        .filter_map(|product| Some((fit(&asked, &written(catalog, product))?, product)))
+        .filter_map(|product| Some((score(&query, &product_words(catalog, product))?, product)))
         .collect();
-    found.sort_by_key(|(fit, product)| (Reverse(*fit), product.id));
-    found.into_iter().take(most).map(|(_, product)| product).collect()
+    found.sort_by_key(|(score, product)| (Reverse(*score), product.id));
+    found.into_iter().take(limit).map(|(_, product)| product).collect()
 }
 
 /// A word of the query.
-struct Asked {
+struct QueryWord {
     word: String,
     trigrams: Vec<Trigram>,
 }
 
-/// Where a word stands; a better place comes first.
+/// The text of a product that a word is from; the more important text comes first.
 #[derive(Clone, Copy)]
-enum Place {
+enum SearchField {
     Title,
     Operator,
     Name,
@@ -50,37 +50,37 @@ enum Place {
     Description,
 }
 
-const PLACES: usize = 5;
+const SEARCH_FIELDS: usize = 5;
 
 type Trigram = [char; 3];
 
-// How close two words are, in millionths; one that is only alike is always below a prefix.
+// The similarity of two words, in millionths; similar trigrams are always below a prefix.
 const EXACT_PPM: usize = 3_000_000;
 const PREFIX_PPM: usize = 2_000_000;
 
-/// Words are alike above this share of common trigrams. One letter dropped from four leaves 444,444
-/// at least, two neighbours swapped in six 428,571. Below are names that must not be taken for each
-/// other: Telecel and TelOne (400,000), NetOne and TelOne (285,714).
-const ALIKE_ABOVE_PPM: usize = 420_000;
+/// Words match above this share of common trigrams. One letter dropped from four leaves at least
+/// 444,444, two neighbours swapped in six 428,571. Names that must not match each other are below:
+/// Telecel and TelOne (400,000), NetOne and TelOne (285,714).
+const SIMILAR_ABOVE_PPM: usize = 420_000;
 
-impl Asked {
-    fn new(word: String) -> Asked {
-        Asked { trigrams: trigrams(&word), word }
+impl QueryWord {
+    fn new(word: String) -> QueryWord {
+        QueryWord { trigrams: trigrams(&word), word }
     }
 
-    /// How close a word of the catalog is, if it is close at all.
-    fn closeness_ppm(&self, word: &str) -> Option<usize> {
+    /// The similarity of a product's word, if it matches.
+    fn similarity_ppm(&self, word: &str) -> Option<usize> {
         if word == self.word {
             return Some(EXACT_PPM);
         }
         if word.starts_with(&self.word) {
             return Some(PREFIX_PPM);
         }
-        // 5000 is no typing error for 500.
+        // 5000 is not a typing error for 500.
         if self.word.starts_with(char::is_numeric) {
             return None;
         }
-        Some(alike_ppm(&self.trigrams, &trigrams(word))).filter(|ppm| *ppm > ALIKE_ABOVE_PPM)
+        Some(similar_ppm(&self.trigrams, &trigrams(word))).filter(|ppm| *ppm > SIMILAR_ABOVE_PPM)
     }
 }
 
@@ -89,53 +89,54 @@ fn is_sold(catalog: &Catalog, product: &Product) -> bool {
     product.is_active && operator.is_none_or(|operator| operator.is_active)
 }
 
-/// How well all words of a query fit; `None` if one of them does not.
-fn fit(asked: &[Asked], written: &[(Place, String)]) -> Option<usize> {
-    let best = |asked: &Asked| {
-        let fits = written.iter().filter_map(|(place, word)| {
-            let closeness_ppm = asked.closeness_ppm(word)?;
-            // Where it stands decides only between words that are as close.
-            Some(closeness_ppm * PLACES - place.rank())
+/// How well all words of a query match a product; `None` if one of them does not.
+fn score(query: &[QueryWord], product_words: &[(SearchField, String)]) -> Option<usize> {
+    let best = |query_word: &QueryWord| {
+        let scores = product_words.iter().filter_map(|(field, word)| {
+            let similarity_ppm = query_word.similarity_ppm(word)?;
+            // The field decides only between equally similar words.
+            Some(similarity_ppm * SEARCH_FIELDS - field.rank())
         });
-        fits.max()
+        scores.max()
     };
-    asked.iter().map(best).sum()
+    query.iter().map(best).sum()
 }
 
-/// Every word that a product is found by.
-fn written(catalog: &Catalog, product: &Product) -> Vec<(Place, String)> {
+/// Every word by which a product is found.
+fn product_words(catalog: &Catalog, product: &Product) -> Vec<(SearchField, String)> {
     let mut texts = vec![
-        (Place::Title, product.title.as_str()),
-        (Place::Name, &product.name),
-        (Place::Name, &product.ref_name),
-        (Place::Description, &product.description),
+        (SearchField::Title, product.title.as_str()),
+        (SearchField::Name, &product.name),
+        (SearchField::Name, &product.ref_name),
+        (SearchField::Description, &product.description),
     ];
     if let Some(operator) = catalog.operator_by_code(&product.operator) {
-        texts.push((Place::Operator, &operator.name));
-        texts.push((Place::Operator, &operator.code));
-        texts.extend(operator.aliases.iter().map(|alias| (Place::Operator, alias.as_str())));
+        texts.push((SearchField::Operator, &operator.name));
+        texts.push((SearchField::Operator, &operator.code));
+        texts.extend(operator.aliases.iter().map(|alias| (SearchField::Operator, alias.as_str())));
     }
     if let Some(category) = catalog.category(product.category) {
-        texts.push((Place::Category, &category.name));
+        texts.push((SearchField::Category, &category.name));
     }
-    let each = |(place, text): (Place, &str)| words(text).into_iter().map(move |w| (place, w));
+    let each =
+        |(field, text): (SearchField, &str)| words(text).into_iter().map(move |w| (field, w));
     texts.into_iter().flat_map(each).collect()
 }
 
-impl Place {
+impl SearchField {
     const fn rank(self) -> usize {
         match self {
-            Place::Title => 0,
-            Place::Operator => 1,
-            Place::Name => 2,
-            Place::Category => 3,
-            Place::Description => 4,
+            SearchField::Title => 0,
+            SearchField::Operator => 1,
+            SearchField::Name => 2,
+            SearchField::Category => 3,
+            SearchField::Description => 4,
         }
     }
 }
 
-/// The words of a text in lower case: runs of letters and runs of digits, so that `1GB` and `1 GB`
-/// are the same.
+/// The words of a text in lower case: runs of letters and runs of digits, so that `1GB` equals
+/// `1 GB`.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -154,14 +155,14 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// A word's trigrams; two spaces before and one behind make its beginning count most.
+/// A word's trigrams; two spaces before and one after give its beginning the most weight.
 fn trigrams(word: &str) -> Vec<Trigram> {
     let padded: Vec<char> = "  ".chars().chain(word.chars()).chain(" ".chars()).collect();
     padded.windows(3).filter_map(|three| three.try_into().ok()).collect()
 }
 
-/// What two words have in common, by the measure of Sørensen and Dice.
-fn alike_ppm(one: &[Trigram], other: &[Trigram]) -> usize {
+/// The Sørensen–Dice coefficient of two words' trigrams.
+fn similar_ppm(one: &[Trigram], other: &[Trigram]) -> usize {
     let mut left = other.to_vec();
     let mut common = 0;
     for trigram in one {
@@ -242,7 +243,7 @@ mod tests {
             categories: [(1, "Airtime"), (2, "Data Bundles"), (3, "Electricity")]
                 .map(category)
                 .into(),
-            // Not in the order of ids: the list's order is the search's own.
+            // Not in the order of ids: the search sorts.
             products: vec![
                 product(2, "netone_airtime", "NetOne Airtime", "NETONE", 1),
                 product(1, "econet_airtime", "Econet Airtime", "ECONET", 1),
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_finds_what_is_meant() {
+    fn queries_find_the_intended_products() {
         for (query, found) in [
             // exact, in any case, the title before the description; then by id
             ("airtime", &[1, 2, 4, 41][..]),
@@ -284,7 +285,7 @@ mod tests {
             ("zesa", &[21]),
             ("dstv", &[61]),
             ("multichoice", &[61]),
-            // the beginning of a word; digits and letters apart
+            // the beginning of a word; digits and letters as separate words
             ("elec", &[21]),
             ("net", &[2, 14]),
             ("netone data", &[14]),
@@ -300,10 +301,10 @@ mod tests {
             ("telecel", &[]),
             ("netoen data", &[14]),
             ("telonee", &[31]),
-            // every word must fit
+            // every word must match
             ("econet electricity", &[]),
             ("dstv dstv dstv", &[61]),
-            // 5000 is not 500, whatever their digits have in common
+            // 5000 does not match 500, although they share digits
             ("data 5000", &[]),
             ("qqqq", &[]),
             ("", &[]),
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_read_up_to_its_limits_and_a_list_is_cut() {
+    fn a_query_is_read_up_to_its_limits_and_a_list_is_truncated() {
         let catalog = catalog();
         let padded = format!("dstv{}qqqq", " ".repeat(QUERY_LENGTH_MAX));
         assert_eq!(ids(&catalog, &padded), [61]);
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn alike_is_what_a_slip_of_the_finger_leaves() {
+    fn typing_errors_stay_similar() {
         for (one, other, ppm) in [
             ("econet", "econt", 615_384),
             ("econet", "econte", 571_428),
@@ -340,22 +341,25 @@ mod tests {
             ("data", "data", 1_000_000),
             ("a", "b", 0),
         ] {
-            assert_eq!(alike_ppm(&trigrams(one), &trigrams(other)), ppm, "{one} {other}");
-            assert_eq!(alike_ppm(&trigrams(other), &trigrams(one)), ppm, "{other} {one}");
+            assert_eq!(similar_ppm(&trigrams(one), &trigrams(other)), ppm, "{one} {other}");
+            assert_eq!(similar_ppm(&trigrams(other), &trigrams(one)), ppm, "{other} {one}");
         }
     }
 
     proptest! {
-        /// No query panics, and none finds more than it may.
+        /// No query panics, and none finds more products than its limit.
         #[test]
-        fn any_query_is_answered(query in "\\PC{0,80}|[a-z0-9 ]{0,80}|[\\x00-\\x7f]{0,20}", most in 0..5_usize) {
-            prop_assert!(search(&catalog(), &query, most).len() <= most);
+        fn any_query_is_answered(
+            query in "\\PC{0,80}|[a-z0-9 ]{0,80}|[\\x00-\\x7f]{0,20}",
+            limit in 0..5_usize,
+        ) {
+            prop_assert!(search(&catalog(), &query, limit).len() <= limit);
         }
 
         /// A product is found by its title, in any case, and by its title's first word with one
         /// letter dropped or two neighbours swapped.
         #[test]
-        fn a_product_is_found_by_its_title(at in 0..9_usize, slip in 0..5_usize) {
+        fn a_product_is_found_by_its_title(at in 0..9_usize, letter in 0..5_usize) {
             let catalog = catalog();
             let product = &catalog.products[at];
             let is_found = |query: &str| ids(&catalog, query).contains(&product.id.0);
@@ -364,11 +368,11 @@ mod tests {
             let first: Vec<char> = product.title.split(' ').next().unwrap().chars().collect();
             if first.len() >= 6 {
                 let (mut dropped, mut swapped) = (first.clone(), first.clone());
-                dropped.remove(slip);
-                swapped.swap(slip, slip + 1);
-                for slipped in [dropped, swapped] {
-                    let slipped: String = slipped.into_iter().collect();
-                    prop_assert!(is_found(&slipped), "{slipped}");
+                dropped.remove(letter);
+                swapped.swap(letter, letter + 1);
+                for mistyped in [dropped, swapped] {
+                    let mistyped: String = mistyped.into_iter().collect();
+                    prop_assert!(is_found(&mistyped), "{mistyped}");
                 }
             }
         }

@@ -1,109 +1,109 @@
-//! Admission: of many changes that want into one commit, which fit and which are refused.
+//! Admission: which changes of a batch are written in its commit, and which are denied.
 //!
-//! Pure: the store loads what the changes mention, this decides in their order, the store writes.
-//! Each admitted change is applied to the view before the next is judged, so neighbours in a batch
-//! see each other. Invariants: a reference has one winner, no balance passes its floor, a purchase
-//! takes one step from one version, and the sum of all balances never changes.
+//! Pure: the store loads what the changes mention, this module decides in their order, the store
+//! writes. An admitted change is applied to the view before the next decision, so later changes of
+//! a batch see earlier ones. Invariants: a reference is used once, no balance falls below its
+//! floor, a purchase takes one step from each version, the sum of all balances is constant.
 
 use crate::ledger::journal::{Journal, LedgerAccount};
 use crate::purchase::lifecycle::State;
 use crate::purchase::{PurchaseKey, ReferenceKey};
 use std::collections::HashMap;
 
-/// What one change needs to be true, and what it makes true.
+/// The conditions of one change, and its effects.
 #[derive(Clone, Debug, Default)]
 pub struct Needs<'a> {
-    /// References it claims: all must be free.
+    /// References that it uses up: all must be unused.
     pub reference_keys: &'a [ReferenceKey],
-    /// The version a purchase must still have, and what it will have after.
+    /// The version that a purchase must still have, and its next state and version.
     pub step: Option<PurchaseStep>,
-    /// Money that must be there, and where it goes.
+    /// The money that it moves; no balance may fall below its floor.
     pub journal: Option<&'a Journal>,
 }
 
-/// A purchase's move from one version to the next.
+/// A purchase's step from one version to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PurchaseStep {
-    /// Which purchase.
+    /// The purchase.
     pub key: PurchaseKey,
-    /// The version it must have; `None` for a purchase that opens.
+    /// The version that it must have; `None` for a new purchase.
     pub from_version: Option<u32>,
-    /// Where it stands afterwards, and as which version.
+    /// Its state and version after the step.
     pub to: (State, u32),
 }
 
-/// A ledger account as the batch sees it.
+/// The balance of a ledger account within a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {
-    /// Minor units, after all changes admitted so far.
+    /// Minor units, after all changes that are admitted so far.
     pub amount: i64,
-    /// The least it may be.
+    /// The lowest allowed balance.
     pub floor: Option<i64>,
-    /// Whether this batch changed it.
+    /// Whether an admitted change of this batch changed it.
     pub is_changed: bool,
 }
 
-/// All that the changes of a batch mention, as loaded inside the Tx.
+/// Everything that the changes of a batch mention, as loaded inside the Tx.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// References that are taken: of those mentioned.
+    /// Those mentioned references that are used up.
     pub used: HashMap<ReferenceKey, ReferenceOwner>,
-    /// Where the mentioned purchases stand.
+    /// State and version of the mentioned purchases.
     pub purchases: HashMap<PurchaseKey, (State, u32)>,
     /// The mentioned ledger accounts that exist.
     pub balances: HashMap<LedgerAccount, Balance>,
 }
 
-/// What a taken reference stands for.
+/// What used up a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReferenceOwner {
-    /// Its purchase; none for a deposit.
+    /// `None`: a deposit or withdrawal.
     pub purchase: Option<PurchaseKey>,
 }
 
-/// Why a change was not admitted. Nothing of it was written.
+/// Why a change was not admitted. No part of it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// A reference is used up.
-    ReferenceTaken {
-        /// Which.
+    ReferenceUsed {
+        /// The first such reference of the change.
         reference: ReferenceKey,
-        /// By what.
+        /// What used it up.
         by: ReferenceOwner,
     },
-    /// A balance would pass its floor.
-    Short {
-        /// What it holds, in minor units.
+    /// A balance would fall below its floor.
+    InsufficientBalance {
+        /// The balance, in minor units.
         available: i64,
     },
     /// A ledger account does not exist.
     NoLedgerAccount(Box<LedgerAccount>),
-    /// The purchase has moved on, or does not exist.
-    Moved {
-        /// Where it stands now.
+    /// The purchase has another version, or does not exist.
+    VersionConflict {
+        /// Its state and version.
         now: Option<(State, u32)>,
     },
-    /// A sum would leave the range of 64 bits.
+    /// A sum would exceed the range of 64 bits.
     TooLarge,
-    /// The purchase is of a month that is closed: nothing of it changes any more.
+    /// The purchase belongs to a closed month: it cannot change any more.
     Closed,
 }
 
-/// Judges one change and, if it fits, applies it to the view.
+/// Decides on one change and, if it is admitted, applies it to the view.
 pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
     for reference in needs.reference_keys {
         if let Some(by) = view.used.get(reference) {
-            return Err(Denial::ReferenceTaken { reference: reference.clone(), by: *by });
+            return Err(Denial::ReferenceUsed { reference: reference.clone(), by: *by });
         }
     }
     if let Some(step) = &needs.step {
         let now = view.purchases.get(&step.key).copied();
         if now.map(|(_, version)| version) != step.from_version {
-            return Err(Denial::Moved { now });
+            return Err(Denial::VersionConflict { now });
         }
     }
     let changed = needs.journal.map(|journal| balances_after(view, journal)).transpose()?;
-    // After this point the change is admitted: nothing below may refuse.
+    // After this point the change is admitted: everything below must succeed.
     for (account, amount) in changed.into_iter().flatten() {
         if let Some(balance) = view.balances.get_mut(&account) {
             balance.amount = amount;
@@ -120,8 +120,7 @@ pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
     Ok(())
 }
 
-/// The balances that a journal leads to, if all its ledger accounts exist and none ends below its
-/// floor.
+/// The balances after a journal, if all its ledger accounts exist and none falls below its floor.
 fn balances_after(view: &View, journal: &Journal) -> Result<Vec<(LedgerAccount, i64)>, Denial> {
     let mut after: Vec<(LedgerAccount, i64)> = Vec::with_capacity(4);
     let mut add = |account: &LedgerAccount, delta: i64| -> Result<(), Denial> {
@@ -148,9 +147,9 @@ fn balances_after(view: &View, journal: &Journal) -> Result<Vec<(LedgerAccount, 
         let Some(before) = view.balances.get(account) else {
             continue;
         };
-        // What only grows is never refused: a floor stops spending, not paying back.
+        // A balance that grows is never denied: a floor stops spending, not paying back.
         if before.floor.is_some_and(|floor| *amount < floor) && *amount < before.amount {
-            return Err(Denial::Short { available: before.amount });
+            return Err(Denial::InsufficientBalance { available: before.amount });
         }
     }
     Ok(after)
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[derive(Debug, Clone)]
-    struct Ask {
+    struct Proposal {
         reference: u8,
         owner: i64,
         is_deposit: bool,
@@ -205,9 +204,37 @@ mod tests {
         version: u32,
     }
 
-    fn asks() -> impl Strategy<Value = Vec<Ask>> {
-        let ask = (0..12_u8, 2..5_i64, any::<bool>(), 1..200_i64, 0..6_i64, 0..4_u32).prop_map(
-            |(reference, owner, is_deposit, amount, purchase, version)| Ask {
+    impl Proposal {
+        fn journal(&self) -> Journal {
+            let reason = if self.is_deposit { Reason::Deposit } else { Reason::Withdraw };
+            funding(reason, self.owner, self.amount)
+        }
+
+        fn step(&self) -> PurchaseStep {
+            PurchaseStep {
+                key: PurchaseKey {
+                    account: AccountId(2),
+                    environment: Environment::Live,
+                    id: PurchaseId(self.purchase),
+                },
+                from_version: self.version.checked_sub(1),
+                to: (State::Sent, self.version),
+            }
+        }
+    }
+
+    fn funding(reason: Reason, owner: i64, amount: i64) -> Journal {
+        let amount = Money::new(amount, Currency::BDT);
+        Journal::funding(reason, AccountId(owner), Environment::Live, amount).unwrap()
+    }
+
+    fn admit_journal(view: &mut View, journal: &Journal) -> Result<(), Denial> {
+        admit(view, &Needs { journal: Some(journal), ..Needs::default() })
+    }
+
+    fn proposals() -> impl Strategy<Value = Vec<Proposal>> {
+        let one = (0..12_u8, 2..5_i64, any::<bool>(), 1..200_i64, 0..6_i64, 0..4_u32).prop_map(
+            |(reference, owner, is_deposit, amount, purchase, version)| Proposal {
                 reference,
                 owner,
                 is_deposit,
@@ -216,46 +243,54 @@ mod tests {
                 version,
             },
         );
-        proptest::collection::vec(ask, 0..80)
+        proptest::collection::vec(one, 0..80)
     }
 
     proptest! {
-        /// Conservation, floors, one winner a reference, one step a version, in any batch.
+        /// In any batch: the sum of balances is constant, floors hold, a reference is used once, a
+        /// purchase takes one step from each version.
         #[test]
-        fn admission_keeps_every_promise(asks in asks(), start in proptest::collection::vec(0..300_i64, 3)) {
+        fn admission_keeps_its_invariants(
+            proposals in proposals(),
+            start in proptest::collection::vec(0..300_i64, 3),
+        ) {
             let mut balances = vec![-start.iter().sum::<i64>()];
             balances.extend(&start);
             let mut view = view(&balances);
             let mut won = HashMap::<u8, usize>::new();
             let mut stepped = HashMap::<(i64, u32), usize>::new();
-            for ask in &asks {
-                let reason = if ask.is_deposit { Reason::Deposit } else { Reason::Withdraw };
-                let money = Money::new(ask.amount, Currency::BDT);
-                let journal = Journal::funding(reason, AccountId(ask.owner), Environment::Live, money).unwrap();
-                let key = PurchaseKey { account: AccountId(2), environment: Environment::Live, id: PurchaseId(ask.purchase) };
-                let step = PurchaseStep {
-                    key,
-                    from_version: ask.version.checked_sub(1),
-                    to: (State::Sent, ask.version),
-                };
+            for proposal in &proposals {
+                let (journal, step) = (proposal.journal(), proposal.step());
                 let before = view.clone();
-                let reference_keys = [reference(ask.reference)];
-                let verdict = admit(&mut view, &Needs { reference_keys: &reference_keys, step: Some(step), journal: Some(&journal) });
-                match verdict {
+                let reference_keys = [reference(proposal.reference)];
+                let needs = Needs {
+                    reference_keys: &reference_keys,
+                    step: Some(step),
+                    journal: Some(&journal),
+                };
+                match admit(&mut view, &needs) {
                     Ok(()) => {
-                        *won.entry(ask.reference).or_default() += 1;
-                        *stepped.entry((ask.purchase, ask.version)).or_default() += 1;
+                        *won.entry(proposal.reference).or_default() += 1;
+                        *stepped.entry((proposal.purchase, proposal.version)).or_default() += 1;
                     }
                     Err(denial) => {
-                        // A refusal leaves no trace, and says the truth.
+                        // A denied change leaves the view as it was, and the reason is true.
                         prop_assert_eq!(&before.balances, &view.balances);
                         prop_assert_eq!(&before.purchases, &view.purchases);
                         prop_assert_eq!(&before.used, &view.used);
                         match denial {
-                            Denial::Short { available } => prop_assert!(!ask.is_deposit && available < ask.amount),
-                            Denial::ReferenceTaken { .. } => prop_assert!(won.contains_key(&ask.reference)),
-                            Denial::Moved { now } => prop_assert_ne!(now.map(|(_, v)| v), ask.version.checked_sub(1)),
-                            Denial::NoLedgerAccount(_) | Denial::TooLarge | Denial::Closed => prop_assert!(false, "{ask:?}"),
+                            Denial::InsufficientBalance { available } => {
+                                prop_assert!(!proposal.is_deposit && available < proposal.amount);
+                            }
+                            Denial::ReferenceUsed { .. } => {
+                                prop_assert!(won.contains_key(&proposal.reference));
+                            }
+                            Denial::VersionConflict { now } => {
+                                prop_assert_ne!(now.map(|(_, v)| v), step.from_version);
+                            }
+                            Denial::NoLedgerAccount(_) | Denial::TooLarge | Denial::Closed => {
+                                prop_assert!(false, "{proposal:?}");
+                            }
                         }
                     }
                 }
@@ -270,32 +305,25 @@ mod tests {
 
         /// A balance for exactly N purchases admits N of any number.
         #[test]
-        fn exactly_what_is_affordable_is_admitted(n in 0..40_usize, price in 1..50_i64, extra in 1..40_usize) {
+        fn exactly_what_is_affordable_is_admitted(
+            n in 0..40_usize,
+            price in 1..50_i64,
+            extra in 1..40_usize,
+        ) {
             let stock = i64::try_from(n).unwrap() * price;
             let mut view = view(&[-stock, stock]);
-            let money = Money::new(price, Currency::BDT);
-            let journal = Journal::funding(Reason::Withdraw, AccountId(2), Environment::Live, money).unwrap();
-            let admitted = (0..n + extra)
-                .filter(|_| admit(&mut view, &Needs { journal: Some(&journal), ..Needs::default() }).is_ok())
-                .count();
+            let journal = funding(Reason::Withdraw, 2, price);
+            let admitted =
+                (0..n + extra).filter(|_| admit_journal(&mut view, &journal).is_ok()).count();
             prop_assert_eq!(admitted, n);
         }
     }
 
     #[test]
-    fn a_missing_wallet_and_an_overflow_are_refused() {
-        let money = Money::new(5, Currency::BDT);
-        let journal =
-            Journal::funding(Reason::Deposit, AccountId(9), Environment::Live, money).unwrap();
-        let verdict =
-            admit(&mut view(&[0]), &Needs { journal: Some(&journal), ..Needs::default() });
-        assert_eq!(verdict, Err(Denial::NoLedgerAccount(Box::new(wallet(9)))));
-        let journal =
-            Journal::funding(Reason::Deposit, AccountId(2), Environment::Live, money).unwrap();
-        let verdict = admit(
-            &mut view(&[0, i64::MAX]),
-            &Needs { journal: Some(&journal), ..Needs::default() },
-        );
-        assert_eq!(verdict, Err(Denial::TooLarge));
+    fn a_missing_wallet_and_an_overflow_are_denied() {
+        let missing = admit_journal(&mut view(&[0]), &funding(Reason::Deposit, 9, 5));
+        assert_eq!(missing, Err(Denial::NoLedgerAccount(Box::new(wallet(9)))));
+        let overflow = admit_journal(&mut view(&[0, i64::MAX]), &funding(Reason::Deposit, 2, 5));
+        assert_eq!(overflow, Err(Denial::TooLarge));
     }
 }

@@ -1,38 +1,38 @@
 //! Double entry: ledger accounts, entries, and the journals of a purchase's steps.
 //!
-//! An entry takes from its debit account and gives to its credit account, so a journal is balanced
-//! by construction and the sum over all ledger accounts of a currency is always zero. A balance is
-//! credits minus debits: what we owe to its owner, or (a float, negative) what others hold of ours.
+//! An entry moves money from its debit account to its credit account, so a journal is balanced by
+//! construction, and the balances of a currency always sum to zero. A balance is credits minus
+//! debits: what we owe to the owner, or (a float, negative) what an upstream holds for us.
 
 use crate::account::{AccountId, Environment, HOUSE};
 use crate::money::{Currency, Money};
 use crate::purchase::Purchase;
-use crate::purchase::lifecycle::Place;
+use crate::purchase::lifecycle::FundsAt;
 use crate::upstream::UpstreamCode;
 
 /// What a ledger account is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// A wallet: free to spend. Never below zero.
+    /// The part of a wallet that may be spent. Never below zero.
     Available,
-    /// Set aside for purchases. Never below zero.
+    /// The part of a wallet that is set aside for purchases. Never below zero.
     Held,
-    /// Commission earned.
+    /// Commission that the account earned.
     Commission,
-    /// Our money at an upstream.
+    /// Our prepaid balance at an upstream.
     Float(UpstreamCode),
-    /// Fees earned by the house.
+    /// Fees that the house earned.
     Fees,
-    /// Commission granted by the house.
+    /// Commission that the house granted.
     CommissionExpense,
-    /// Where deposits come from.
+    /// The counterpart of deposits and withdrawals.
     Funding,
-    /// What does not add up, until staff explain it.
+    /// Differences that staff have not explained yet.
     Discrepancy,
 }
 
 impl Purpose {
-    /// As stored, without the upstream of a float.
+    /// As stored; a float's upstream is stored beside it.
     pub const fn code(&self) -> &'static str {
         match self {
             Purpose::Available => "available",
@@ -46,7 +46,7 @@ impl Purpose {
         }
     }
 
-    /// Reads [`Purpose::code`]; `upstream` counts for a float only.
+    /// Reads [`Purpose::code`]; `upstream` is used for a float only.
     pub fn from_code(code: &str, upstream: &str) -> Option<Purpose> {
         Some(match code {
             "available" => Purpose::Available,
@@ -61,8 +61,8 @@ impl Purpose {
         })
     }
 
-    /// The least its balance may be, in minor units. Only money that somebody could spend twice
-    /// has a floor: a commission may be clawed back after it was paid out.
+    /// The lowest allowed balance, in minor units. Only money that could be spent twice has a
+    /// floor: a commission may be clawed back after it was paid out.
     pub const fn floor(&self) -> Option<i64> {
         match self {
             Purpose::Available | Purpose::Held => Some(0),
@@ -75,8 +75,8 @@ impl Purpose {
         }
     }
 
-    /// Whether it is part of a wallet, which is opened before it is used; the house's ledger
-    /// accounts come into being with their first entry.
+    /// Whether it is part of a wallet. A wallet must exist before it is used; the ledger accounts
+    /// of the house are created by their first entry.
     pub const fn is_wallet(&self) -> bool {
         match self {
             Purpose::Available | Purpose::Held | Purpose::Commission => true,
@@ -89,20 +89,20 @@ impl Purpose {
     }
 }
 
-/// A place where money of one currency and environment rests.
+/// An account of the ledger: one owner, environment, currency and purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LedgerAccount {
-    /// Whose.
+    /// The account whose money it is; the house for its own.
     pub owner: AccountId,
-    /// Where.
+    /// Sandbox and live never share a ledger account.
     pub environment: Environment,
-    /// In what.
+    /// Of its balance and all its entries.
     pub currency: Currency,
-    /// What for.
+    /// Available, held, commission, …
     pub purpose: Purpose,
 }
 
-/// One movement: `amount` leaves `debit` and reaches `credit`.
+/// One movement: `amount` goes from `debit` to `credit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     debit: LedgerAccount,
@@ -122,17 +122,17 @@ impl Entry {
         sound.then_some(Entry { debit, credit, amount })
     }
 
-    /// Who gives.
+    /// Where the money comes from.
     pub const fn debit(&self) -> &LedgerAccount {
         &self.debit
     }
 
-    /// Who gets.
+    /// Where the money goes to.
     pub const fn credit(&self) -> &LedgerAccount {
         &self.credit
     }
 
-    /// How much.
+    /// Always positive.
     pub const fn amount(&self) -> Money {
         self.amount
     }
@@ -145,9 +145,9 @@ pub enum Reason {
     Hold,
     /// A purchase delivered.
     Settle,
-    /// A hold given back.
+    /// A hold returned to the wallet.
     Release,
-    /// A delivered purchase undone.
+    /// A delivered purchase reversed.
     Refund,
     /// Money paid in.
     Deposit,
@@ -156,7 +156,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Each.
+    /// All reasons.
     pub const ALL: [Reason; 6] = [
         Reason::Hold,
         Reason::Settle,
@@ -184,7 +184,7 @@ impl Reason {
     }
 }
 
-/// Entries that belong together: written in one commit or not at all.
+/// Entries that belong together: all are written in one commit, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journal {
     reason: Reason,
@@ -192,17 +192,18 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Why.
+    /// Why it was written.
     pub const fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// What moves; never empty.
+    /// The movements; never empty.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Money paid into (or, with `Withdraw`, out of) a wallet. `None` unless positive.
+    /// The journal of a deposit or withdrawal. `None` for another reason, or unless the amount is
+    /// positive.
     pub fn funding(
         reason: Reason,
         account: AccountId,
@@ -224,20 +225,19 @@ impl Journal {
         Some(Journal { reason, entries: vec![Entry::new(debit, credit, amount)?] })
     }
 
-    /// The journal of a purchase's step from one resting place to another; `None` if nothing
-    /// moves. `upstream` is whose float is used. Commission is granted with delivery and clawed
-    /// back with a refund.
+    /// The journal of a purchase's step that moves its money; `None` if none moves. Delivery uses
+    /// the float at `upstream`. Commission is granted at delivery and clawed back by a refund.
     pub fn of_step(
         purchase: &Purchase,
         upstream: &UpstreamCode,
-        from: Place,
-        to: Place,
+        from: FundsAt,
+        to: FundsAt,
     ) -> Option<Journal> {
         let reason = match (from, to) {
-            (_, Place::Hold) => Reason::Hold,
-            (_, Place::Spent) => Reason::Settle,
-            (Place::Hold, Place::Wallet) => Reason::Release,
-            (Place::Spent | Place::Wallet, Place::Wallet) => Reason::Refund,
+            (_, FundsAt::Hold) => Reason::Hold,
+            (_, FundsAt::Spent) => Reason::Settle,
+            (FundsAt::Hold, FundsAt::Wallet) => Reason::Release,
+            (FundsAt::Spent | FundsAt::Wallet, FundsAt::Wallet) => Reason::Refund,
         };
         if from == to {
             return None;
@@ -249,32 +249,32 @@ impl Journal {
             purpose,
         };
         let owner = purchase.key.account;
-        let resting = |place: Place, spent: Purpose| match place {
-            Place::Wallet => at(owner, Purpose::Available),
-            Place::Hold => at(owner, Purpose::Held),
-            Place::Spent => at(HOUSE, spent),
+        let funds = |place: FundsAt, spent: Purpose| match place {
+            FundsAt::Wallet => at(owner, Purpose::Available),
+            FundsAt::Hold => at(owner, Purpose::Held),
+            FundsAt::Spent => at(HOUSE, spent),
         };
         let parts: Vec<(Purpose, Money)> = match (from, to) {
-            (Place::Spent, _) | (_, Place::Spent) => {
+            (FundsAt::Spent, _) | (_, FundsAt::Spent) => {
                 vec![
                     (Purpose::Float(upstream.clone()), purchase.amount),
                     (Purpose::Fees, purchase.fee),
                 ]
             }
-            // Between wallet and hold, amount and fee go as one.
+            // Between wallet and hold, amount and fee are one entry.
             (_, _) => vec![(Purpose::Fees, purchase.total()?)],
         };
         let mut entries: Vec<Entry> = parts
             .into_iter()
             .filter_map(|(spent, amount)| {
-                Entry::new(resting(from, spent.clone()), resting(to, spent), amount)
+                Entry::new(funds(from, spent.clone()), funds(to, spent), amount)
             })
             .collect();
         let (expense, earned) =
             (at(HOUSE, Purpose::CommissionExpense), at(owner, Purpose::Commission));
-        if to == Place::Spent {
+        if to == FundsAt::Spent {
             entries.extend(Entry::new(expense, earned, purchase.commission));
-        } else if from == Place::Spent {
+        } else if from == FundsAt::Spent {
             entries.extend(Entry::new(earned, expense, purchase.commission));
         }
         (!entries.is_empty()).then_some(Journal { reason, entries })

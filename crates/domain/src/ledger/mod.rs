@@ -1,6 +1,6 @@
-//! Double entry: journals between ledger accounts, and which of many changes fit into one commit.
+//! Double entry: journals between ledger accounts, and the admission of changes to a commit.
 //!
-//! Not here: rows and hashes (`store`). Invariant: a journal can only be built balanced.
+//! Not here: rows and hashes (`store`). Invariant: an unbalanced journal cannot be built.
 
 pub mod admission;
 pub mod journal;

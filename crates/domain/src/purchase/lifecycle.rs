@@ -1,15 +1,15 @@
-//! The life of a purchase: ten states, fifteen events, one table.
+//! The lifecycle of a purchase: ten states, fifteen events, one table.
 //!
-//! A state says two things: where the money rests, and which job is owed. A step names only the
-//! next state; the journal and the job follow from it and are never chosen by hand. Invariant:
-//! doubt never moves money, and after a submit is on record nothing sends it again.
+//! A state determines where the money is and which job is required. A step names only the next
+//! state; journal and job follow from it. Invariants: doubt never moves money; once a submit is on
+//! record, the order is never submitted again without a definite refusal.
 
 use crate::upstream::Outcome;
 
-/// Where a purchase stands.
+/// The state of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Priced, with an expiry; no money is touched.
+    /// Priced, with an expiry; no money is held.
     Quoted,
     /// Money is held; staff must approve before anything is sent, or deliver by hand.
     Awaiting,
@@ -17,165 +17,171 @@ pub enum State {
     Held,
     /// An attempt is on record, so an upstream may have the order.
     Sent,
-    /// The attempt's end is unknown; only the upstream's answer or staff with evidence settle it.
+    /// The attempt's outcome is unknown; only an upstream's answer, or staff with evidence, settles
+    /// it.
     InDoubt,
-    /// As in doubt, and the upstream cannot or does not tell: a case for staff is open.
+    /// In doubt, and enquiries give no outcome: a case for staff is open.
     WithStaff,
     /// Delivered, confirmed by the upstream or by staff with evidence.
     Delivered,
-    /// Nothing was delivered; the money is back.
+    /// Nothing was delivered; the money is back in the wallet.
     Failed,
-    /// Called off before anything was sent; the money is back (or never left).
+    /// Cancelled before anything was sent; the money is back in the wallet (or was never held).
     Rejected,
-    /// It was delivered and then undone; the money is back by a new entry.
+    /// Delivered and then reversed; a new journal returned the money to the wallet.
     Refunded,
 }
 
-/// What happened to it.
+/// What happens to a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The customer accepted the quote: hold the money.
+    /// The customer accepts the quote: the money is held.
     Authorise,
-    /// The customer accepted the quote, and staff must approve: hold the money.
-    Refer,
-    /// Staff let it go out to the upstream.
+    /// The customer accepts the quote, and staff must approve: the money is held.
+    RequestApproval,
+    /// Staff allow the submit.
     Approve,
-    /// Staff, or its owner, called it off.
+    /// Staff or the account cancel it.
     Reject,
-    /// The time to accept, approve or send is over.
+    /// The time to accept, approve or submit is over.
     Expire,
-    /// A worker recorded an attempt and is about to call the upstream.
+    /// An attempt goes on record; the call to the upstream follows.
     Submit,
-    /// The upstream has the order and is working on it.
-    Pend,
-    /// The upstream, or staff with evidence, say delivered.
+    /// The upstream has the order and processes it.
+    Acknowledge,
+    /// The upstream, or staff with evidence, report delivery.
     Deliver,
-    /// Refused for good: no other route remains.
+    /// A definite refusal, and no other upstream remains.
     Refuse,
-    /// Refused here, and another route remains.
+    /// A definite refusal, and another upstream remains.
     Reroute,
-    /// No answer, or one we cannot read.
-    LoseTrack,
-    /// Asking leads nowhere: staff must find out.
-    GiveUp,
-    /// An attempt we had given up turned out delivered.
-    Straggle,
-    /// The upstream or staff took it back.
+    /// No answer, or one that we cannot read.
+    Doubt,
+    /// Enquiries give no outcome: staff must find out.
+    Escalate,
+    /// An earlier attempt turns out to be delivered.
+    DeliverLate,
+    /// The upstream or staff reverse the delivery.
     Reverse,
-    /// Staff deny delivery, with evidence.
+    /// Staff report, with evidence, that nothing was delivered.
     Deny,
 }
 
-/// What the table answers.
+/// A cell of the table: what an event does in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Take the state, move the money if it rests elsewhere, owe the state's job.
+    /// The purchase takes this state; its money and its job follow.
     To(State),
-    /// Nothing new: a repeat, or asked too late. The job already owed stays owed.
+    /// Nothing changes: a repeat, or too late. The required job remains.
     Stay,
-    /// The outside world contradicts our books: nothing moves, staff are called.
+    /// The event contradicts the ledger: no money moves, a case for staff opens.
     Clash,
-    /// Asked of a purchase that this cannot happen to: refuse the asker, or raise an alarm.
-    Never,
+    /// The event cannot happen in this state: the request is refused, or an alarm is raised.
+    Impossible,
 }
 
-/// THE table. A new state or event does not compile until every pair is answered.
+/// The table. A new state or event does not compile until every pair has a cell.
 #[rustfmt::skip]
 pub const fn step(state: State, event: Event) -> Step {
     use {Event::*, State::*, Step::*};
     match (state, event) {
         (Quoted,    Authorise)                 => To(Held),
-        (Quoted,    Refer)                     => To(Awaiting),
+        (Quoted,    RequestApproval)           => To(Awaiting),
         (Quoted,    Reject | Expire)           => To(Rejected),
-        (Quoted,    Approve | Submit | Pend | Deliver | Refuse | Reroute | LoseTrack | GiveUp
-                  | Straggle | Reverse | Deny) => Never,
+        (Quoted,    Approve | Submit | Acknowledge | Deliver | Refuse | Reroute | Doubt | Escalate
+                  | DeliverLate | Reverse | Deny) => Impossible,
 
         (Awaiting,  Approve)                   => To(Held),
         (Awaiting,  Reject | Expire | Deny)    => To(Rejected),
         (Awaiting,  Deliver)                   => To(Delivered), // by hand, with evidence
-        (Awaiting,  Authorise | Refer)         => Stay,
-        (Awaiting,  Submit | Pend | Refuse | Reroute | LoseTrack | GiveUp | Straggle
-                  | Reverse)                   => Never,
+        (Awaiting,  Authorise | RequestApproval) => Stay,
+        (Awaiting,  Submit | Acknowledge | Refuse | Reroute | Doubt | Escalate | DeliverLate
+                  | Reverse)                   => Impossible,
 
         (Held,      Submit)                    => To(Sent),
         (Held,      Reject | Expire)           => To(Rejected),
-        (Held,      Refuse)                    => To(Failed),    // every route is gone
-        (Held,      Straggle)                  => To(Delivered), // no later attempt is out yet
-        (Held,      Authorise | Refer | Approve)       => Stay,
-        (Held,      Pend | Deliver | Reroute | LoseTrack | GiveUp | Reverse | Deny) => Never,
+        (Held,      Refuse)                    => To(Failed),    // no upstream remains
+        (Held,      DeliverLate)               => To(Delivered), // no later attempt was sent yet
+        (Held,      Authorise | RequestApproval | Approve) => Stay,
+        (Held,      Acknowledge | Deliver | Reroute | Doubt | Escalate | Reverse
+                  | Deny)                      => Impossible,
 
-        (Sent,      Authorise | Refer | Approve | Pend | Reject | Expire) => Stay,
+        (Sent,      Authorise | RequestApproval | Approve | Acknowledge | Reject
+                  | Expire)                    => Stay,
         (Sent,      Deliver)                   => To(Delivered),
         (Sent,      Refuse | Reverse)          => To(Failed),
         (Sent,      Reroute)                   => To(Held),
-        (Sent,      LoseTrack)                 => To(InDoubt),
-        (Sent,      GiveUp)                    => To(WithStaff),
-        (Sent,      Straggle)                  => Clash,         // two upstreams may deliver
-        (Sent,      Submit | Deny)             => Never,
+        (Sent,      Doubt)                     => To(InDoubt),
+        (Sent,      Escalate)                  => To(WithStaff),
+        (Sent,      DeliverLate)               => Clash,         // two upstreams may deliver
+        (Sent,      Submit | Deny)             => Impossible,
 
-        (InDoubt,   Pend)                      => To(Sent),
+        (InDoubt,   Acknowledge)               => To(Sent),
         (InDoubt,   Deliver)                   => To(Delivered),
         (InDoubt,   Refuse | Reverse | Deny)   => To(Failed),
         (InDoubt,   Reroute)                   => To(Held),
-        (InDoubt,   Authorise | Refer | Approve | LoseTrack | Reject | Expire) => Stay,
-        (InDoubt,   GiveUp)                    => To(WithStaff),
-        (InDoubt,   Straggle)                  => Clash,
-        (InDoubt,   Submit)                    => Never,
+        (InDoubt,   Authorise | RequestApproval | Approve | Doubt | Reject | Expire) => Stay,
+        (InDoubt,   Escalate)                  => To(WithStaff),
+        (InDoubt,   DeliverLate)               => Clash,
+        (InDoubt,   Submit)                    => Impossible,
 
         (WithStaff, Deliver)                   => To(Delivered),
         (WithStaff, Refuse | Reverse | Deny)   => To(Failed),
         (WithStaff, Reroute)                   => To(Held),
-        (WithStaff, Authorise | Refer | Approve | Pend | LoseTrack | GiveUp | Reject | Expire) => Stay,
-        (WithStaff, Straggle)                  => Clash,
-        (WithStaff, Submit)                    => Never,
+        (WithStaff, Authorise | RequestApproval | Approve | Acknowledge | Doubt | Escalate | Reject
+                  | Expire)                    => Stay,
+        (WithStaff, DeliverLate)               => Clash,
+        (WithStaff, Submit)                    => Impossible,
 
         (Delivered, Reverse)                   => To(Refunded),
-        (Delivered, Authorise | Refer | Approve | Deliver | Pend | LoseTrack | GiveUp | Reject | Expire) => Stay,
-        (Delivered, Refuse | Reroute | Straggle) => Clash,
-        (Delivered, Submit | Deny)             => Never,
+        (Delivered, Authorise | RequestApproval | Approve | Deliver | Acknowledge | Doubt | Escalate
+                  | Reject | Expire)           => Stay,
+        (Delivered, Refuse | Reroute | DeliverLate) => Clash,
+        (Delivered, Submit | Deny)             => Impossible,
 
-        (Failed,    Authorise | Refer | Refuse | Reroute | Reverse | Deny | Pend | LoseTrack | GiveUp | Reject
-                  | Expire)                    => Stay,
-        (Failed,    Deliver | Straggle)        => Clash,         // we already gave the money back
-        (Failed,    Submit | Approve)          => Never,
+        (Failed,    Authorise | RequestApproval | Refuse | Reroute | Reverse | Deny | Acknowledge
+                  | Doubt | Escalate | Reject | Expire) => Stay,
+        (Failed,    Deliver | DeliverLate)     => Clash,         // the money is back already
+        (Failed,    Submit | Approve)          => Impossible,
 
-        (Rejected,  Reject | Expire | Deny | Refuse | Reroute | Reverse | Pend | LoseTrack | GiveUp) => Stay,
-        (Rejected,  Straggle)                  => Clash,
-        (Rejected,  Authorise | Refer | Approve | Submit | Deliver) => Never,
+        (Rejected,  Reject | Expire | Deny | Refuse | Reroute | Reverse | Acknowledge | Doubt
+                  | Escalate)                  => Stay,
+        (Rejected,  DeliverLate)               => Clash,
+        (Rejected,  Authorise | RequestApproval | Approve | Submit | Deliver) => Impossible,
 
-        (Refunded,  Authorise | Refer | Reverse | Refuse | Reroute | Pend | LoseTrack | GiveUp | Reject | Expire
-                  | Deliver)                   => Stay,
-        (Refunded,  Straggle)                  => Clash,
-        (Refunded,  Submit | Approve | Deny)   => Never,
+        (Refunded,  Authorise | RequestApproval | Reverse | Refuse | Reroute | Acknowledge | Doubt
+                  | Escalate | Reject | Expire | Deliver) => Stay,
+        (Refunded,  DeliverLate)               => Clash,
+        (Refunded,  Submit | Approve | Deny)   => Impossible,
     }
 }
 
-/// Where the money rests. The journal of a step moves it from one place to the other.
+/// Where a purchase's money is. The journal of a step moves it from one place to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// With its owner, free to spend.
+pub enum FundsAt {
+    /// Available in the account's wallet.
     Wallet,
-    /// Set aside for the purchase.
+    /// Held for the purchase.
     Hold,
-    /// The upstream's, and our fee.
+    /// Paid: the amount to the upstream, the fee to the house.
     Spent,
 }
 
-/// The one job owed. A purchase that holds money always owes a job, so it cannot be forgotten.
+/// The job that a state requires. A purchase with held money always has one, so a worker finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Job {
-    /// End it when its time is over.
+    /// Expire the purchase when its time is over.
     Expire,
     /// Record an attempt and call the upstream.
     Submit,
-    /// Ask the upstream what became of the attempt.
+    /// Query the attempt's outcome at the upstream.
     Query,
-    /// Tell the account: the event in the outbox is this job.
-    Tell,
+    /// Send the account an event; the event's row in the outbox is this job.
+    Notify,
 }
 
 impl State {
-    /// Each.
+    /// All states.
     pub const ALL: [State; 10] = [
         State::Quoted,
         State::Awaiting,
@@ -189,31 +195,31 @@ impl State {
         State::Refunded,
     ];
 
-    /// Where the money rests.
-    pub const fn rests(self) -> Place {
+    /// Where the money is.
+    pub const fn funds_at(self) -> FundsAt {
         match self {
             State::Awaiting | State::Held | State::Sent | State::InDoubt | State::WithStaff => {
-                Place::Hold
+                FundsAt::Hold
             }
-            State::Delivered => Place::Spent,
-            State::Quoted | State::Failed | State::Rejected | State::Refunded => Place::Wallet,
+            State::Delivered => FundsAt::Spent,
+            State::Quoted | State::Failed | State::Rejected | State::Refunded => FundsAt::Wallet,
         }
     }
 
-    /// Which job is owed.
-    pub const fn owes(self) -> Job {
+    /// The required job.
+    pub const fn job(self) -> Job {
         match self {
             State::Quoted | State::Awaiting => Job::Expire,
             State::Held => Job::Submit,
-            // Never Submit: a crash must not send twice.
+            // Not Submit: after a crash the order must not be submitted twice.
             State::Sent | State::InDoubt | State::WithStaff => Job::Query,
-            State::Delivered | State::Failed | State::Rejected | State::Refunded => Job::Tell,
+            State::Delivered | State::Failed | State::Rejected | State::Refunded => Job::Notify,
         }
     }
 
-    /// Whether the account has been told a last word (which only a reversal may change).
+    /// Whether the purchase is closed; only a reversal can change it then.
     pub const fn is_final(self) -> bool {
-        matches!(self.owes(), Job::Tell)
+        matches!(self.job(), Job::Notify)
     }
 
     /// As stored.
@@ -239,8 +245,8 @@ impl State {
 }
 
 impl Job {
-    /// Each.
-    pub const ALL: [Job; 4] = [Job::Expire, Job::Submit, Job::Query, Job::Tell];
+    /// All jobs.
+    pub const ALL: [Job; 4] = [Job::Expire, Job::Submit, Job::Query, Job::Notify];
 
     /// As stored.
     pub const fn code(self) -> &'static str {
@@ -248,7 +254,7 @@ impl Job {
             Job::Expire => "expire",
             Job::Submit => "submit",
             Job::Query => "query",
-            Job::Tell => "tell",
+            Job::Notify => "tell",
         }
     }
 
@@ -259,42 +265,42 @@ impl Job {
 }
 
 impl Event {
-    /// Each.
+    /// All events.
     pub const ALL: [Event; 15] = [
         Event::Authorise,
-        Event::Refer,
+        Event::RequestApproval,
         Event::Approve,
         Event::Reject,
         Event::Expire,
         Event::Submit,
-        Event::Pend,
+        Event::Acknowledge,
         Event::Deliver,
         Event::Refuse,
         Event::Reroute,
-        Event::LoseTrack,
-        Event::GiveUp,
-        Event::Straggle,
+        Event::Doubt,
+        Event::Escalate,
+        Event::DeliverLate,
         Event::Reverse,
         Event::Deny,
     ];
 }
 
-/// What is known of the attempt that an upstream's word is about.
+/// What is known about the attempt of an outcome.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
-    /// The purchase's latest attempt, and still out.
+pub struct OutcomeContext {
+    /// The purchase's state is about this attempt, not about another one or none.
     pub is_current: bool,
-    /// The upstream has had time to know what it was sent, so that "not found" counts.
+    /// The upstream's grace period is over, so "not found" is believed.
     pub grace_is_over: bool,
-    /// Upstreams of the route that were not tried yet.
+    /// The number of upstreams of the route that have not been tried.
     pub routes_left: usize,
 }
 
-/// Reads an upstream's word about one attempt. `None`: no news.
-pub const fn event_of(outcome: &Outcome, standing: Standing) -> Option<Event> {
-    if !standing.is_current {
+/// The event that an outcome of one attempt means. `None`: it changes nothing.
+pub const fn event_of(outcome: &Outcome, context: OutcomeContext) -> Option<Event> {
+    if !context.is_current {
         return match outcome {
-            Outcome::Delivered { .. } => Some(Event::Straggle),
+            Outcome::Delivered { .. } => Some(Event::DeliverLate),
             Outcome::Accepted { .. }
             | Outcome::Refused { .. }
             | Outcome::NotSent { .. }
@@ -304,18 +310,18 @@ pub const fn event_of(outcome: &Outcome, standing: Standing) -> Option<Event> {
             | Outcome::Unaskable { .. } => None,
         };
     }
-    let elsewhere = if standing.routes_left > 0 { Event::Reroute } else { Event::Refuse };
+    let elsewhere = if context.routes_left > 0 { Event::Reroute } else { Event::Refuse };
     Some(match outcome {
         Outcome::Delivered { .. } => Event::Deliver,
-        Outcome::Accepted { .. } => Event::Pend,
+        Outcome::Accepted { .. } => Event::Acknowledge,
         Outcome::Refused { try_elsewhere: false, .. } => Event::Refuse,
         Outcome::Refused { try_elsewhere: true, .. } | Outcome::NotSent { .. } => elsewhere,
-        // An upstream may not know yet what it was just sent.
-        Outcome::NotFound if !standing.grace_is_over => Event::LoseTrack,
+        // The upstream may not have stored yet what it was just sent.
+        Outcome::NotFound if !context.grace_is_over => Event::Doubt,
         Outcome::NotFound => elsewhere,
         Outcome::Reversed { .. } => Event::Reverse,
-        Outcome::Unknown { .. } => Event::LoseTrack,
-        Outcome::Unaskable { .. } => Event::GiveUp,
+        Outcome::Unknown { .. } => Event::Doubt,
+        Outcome::Unaskable { .. } => Event::Escalate,
     })
 }
 
@@ -333,38 +339,50 @@ mod tests {
         }
     }
 
-    /// docs/lifecycle.md is this table; `UPDATE_EXPECT=1 cargo test -p domain` prints it anew.
+    const INTRODUCTION: &str = "# The lifecycle of a purchase
+
+Printed by a test from `crates/domain/src/purchase/lifecycle.rs`; do not edit by hand.
+
+A row is a state, a column is an event, a cell is the next state. `·`: nothing changes. **clash**:
+the event contradicts the ledger; no money moves, and a case for staff opens. Blank: impossible; the
+request is refused.
+
+";
+
+    const RULES: &str = "
+## Rules that the tests check
+
+* Money moves only on a certain outcome: from an upstream, from staff, from the account, or from a
+  deadline before anything was sent.
+* The account is sent an event exactly when a purchase closes, and again when it is reversed.
+* A purchase with held money always has a job, so a worker finds it.
+* Only a reversal leaves a closed state, and every open state can close both ways.
+* No outcome of an upstream, about any attempt, in any state in which it can arrive, is impossible.
+* Once an attempt is on record, only a definite refusal leads to another submit.
+";
+
+    /// docs/lifecycle.md is this table; `UPDATE_EXPECT=1 cargo test -p domain` prints it again.
     #[test]
-    fn the_grid_in_the_documentation_is_the_table() {
-        let mut out = String::from(
-            "# The life of a purchase\n\nPrinted by a test from `crates/domain/src/lifecycle.rs`; do not edit by hand.\n\n\
-             A row is a state, a column an event, a cell the next state. `·` nothing new, **clash** the world contradicts the\n\
-             books (nothing moves, a case for staff opens), blank: cannot happen, and whoever asks is refused.\n\n| state | money rests | job owed |",
-        );
+    fn the_documentation_shows_this_table() {
+        let mut out = format!("{INTRODUCTION}| state | money at | job |");
         for event in Event::ALL {
             out += &format!(" {event:?} |");
         }
         out += &format!("\n{}\n", "|---".repeat(Event::ALL.len() + 3) + "|");
         for state in State::ALL {
-            out += &format!("| **{state:?}** | {:?} | {:?} |", state.rests(), state.owes());
+            out += &format!("| **{state:?}** | {:?} | {:?} |", state.funds_at(), state.job());
             for event in Event::ALL {
                 out += &match step(state, event) {
                     Step::To(to) => format!(" {to:?} |"),
                     Step::Stay => " · |".into(),
                     Step::Clash => " **clash** |".into(),
-                    Step::Never => "  |".into(),
+                    Step::Impossible => "  |".into(),
                 };
             }
             out += "\n";
         }
-        out += "\n## Rules that the tests hold it to\n\n\
-                * Money moves only on a certain word: an upstream's or staff's, an owner's, or the clock's before anything was sent.\n\
-                * The account is told exactly when a purchase closes, and again when it is reversed.\n\
-                * Money that is held always owes a job, so a worker comes for it.\n\
-                * Only a reversal leaves a closed state, and every open state can close both ways.\n\
-                * No word of an upstream, about any attempt, in any state it can meet, is refused as impossible.\n\
-                * Nothing leads from an attempt on record to a second submit but a definite refusal.\n";
-        expect_file!["../../../docs/lifecycle.md"].assert_eq(&out);
+        out += RULES;
+        expect_file!["../../../../docs/lifecycle.md"].assert_eq(&out);
     }
 
     #[test]
@@ -374,20 +392,20 @@ mod tests {
                 let is_doubt = matches!(
                     event,
                     Event::Submit
-                        | Event::Pend
+                        | Event::Acknowledge
                         | Event::Reroute
-                        | Event::LoseTrack
-                        | Event::GiveUp
+                        | Event::Doubt
+                        | Event::Escalate
                         | Event::Approve
                 );
-                assert!(from.rests() == to.rests() || !is_doubt, "{from:?} {event:?}");
+                assert!(from.funds_at() == to.funds_at() || !is_doubt, "{from:?} {event:?}");
             }
         });
     }
 
-    /// The clock may end what nobody sent; it never decides what became of something sent.
+    /// A deadline may close a purchase that was not sent; it never decides about one that was.
     #[test]
-    fn the_clock_decides_nothing_that_was_sent() {
+    fn deadlines_decide_nothing_that_was_sent() {
         for state in [State::Sent, State::InDoubt, State::WithStaff, State::Delivered] {
             assert_eq!(step(state, Event::Expire), Step::Stay);
             assert_eq!(step(state, Event::Reject), Step::Stay);
@@ -395,20 +413,20 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_told_exactly_when_it_closes_or_is_reversed() {
+    fn an_event_is_sent_exactly_when_it_closes_or_is_reversed() {
         each(|from, event, step| {
             if let Step::To(to) = step {
                 let closes = !from.is_final() && to.is_final();
                 let reverses = (from, to) == (State::Delivered, State::Refunded);
-                assert_eq!(closes || reverses, to.owes() == Job::Tell, "{from:?} {event:?}");
+                assert_eq!(closes || reverses, to.job() == Job::Notify, "{from:?} {event:?}");
             }
         });
     }
 
     #[test]
-    fn held_money_is_never_forgotten() {
+    fn held_money_always_has_a_job() {
         for state in State::ALL {
-            assert!(state.rests() != Place::Hold || state.owes() != Job::Tell, "{state:?}");
+            assert!(state.funds_at() != FundsAt::Hold || state.job() != Job::Notify, "{state:?}");
         }
     }
 
@@ -429,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn open_closes_and_closed_stays() {
+    fn open_states_can_close_and_closed_ones_stay() {
         each(|from, event, step| {
             if let Step::To(_) = step
                 && from.is_final()
@@ -473,24 +491,25 @@ mod tests {
     }
 
     #[test]
-    fn no_outside_word_is_our_bug() {
+    fn no_outcome_is_impossible() {
         for outcome in &outcomes() {
             for (is_current, grace_is_over, routes_left) in [true, false]
                 .iter()
                 .flat_map(|a| [true, false].map(|b| (*a, b)))
                 .flat_map(|(a, b)| [0, 1].map(|c| (a, b, c)))
             {
-                let standing = Standing { is_current, grace_is_over, routes_left };
+                let context = OutcomeContext { is_current, grace_is_over, routes_left };
                 for state in State::ALL {
-                    // Words are about attempts: none was made before Held, and Held has none that is current.
+                    // An outcome is about an attempt: before Held there is none, and in Held none
+                    // is current.
                     let has_attempt = !matches!(state, State::Quoted | State::Awaiting);
                     if !has_attempt
                         || (is_current && matches!(state, State::Held | State::Rejected))
                     {
                         continue;
                     }
-                    if let Some(event) = event_of(outcome, standing) {
-                        assert_ne!(step(state, event), Step::Never, "{state:?} {event:?}");
+                    if let Some(event) = event_of(outcome, context) {
+                        assert_ne!(step(state, event), Step::Impossible, "{state:?} {event:?}");
                     }
                 }
             }
@@ -498,8 +517,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens in whatever order: money is where the state says it is, it is spent or
-        /// returned once, and a closed purchase moves again only by a reversal.
+        /// For any sequence of events: the money is where the state says, it leaves the wallet
+        /// once and returns at most once.
         #[test]
         fn any_history_is_sound(events in proptest::collection::vec(0..Event::ALL.len(), 0..60)) {
             let mut state = State::Quoted;
@@ -507,13 +526,14 @@ mod tests {
             let mut came_back = 0;
             for event in events.into_iter().map(|i| Event::ALL[i]) {
                 if let Step::To(to) = step(state, event) {
-                    left_wallet += u32::from(state.rests() == Place::Wallet && to.rests() != Place::Wallet);
-                    came_back += u32::from(state.rests() != Place::Wallet && to.rests() == Place::Wallet);
+                    let is_in_wallet = |state: State| state.funds_at() == FundsAt::Wallet;
+                    left_wallet += u32::from(is_in_wallet(state) && !is_in_wallet(to));
+                    came_back += u32::from(!is_in_wallet(state) && is_in_wallet(to));
                     state = to;
                 }
             }
             prop_assert!(left_wallet <= 1 && came_back <= left_wallet);
-            prop_assert_eq!(left_wallet > came_back, state.rests() != Place::Wallet);
+            prop_assert_eq!(left_wallet > came_back, state.funds_at() != FundsAt::Wallet);
         }
     }
 }

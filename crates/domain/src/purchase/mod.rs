@@ -1,6 +1,7 @@
-//! The business object: a purchase, the references that name it, its attempts.
+//! The business object: a purchase, its references, its attempts.
 //!
-//! A value as it was read from the store. Invariant: it changes only by a [`crate::settle`] step.
+//! A purchase is a value as read from the store. Invariant: only a step that [`settle`] decided
+//! changes it.
 
 pub mod lifecycle;
 pub mod settle;
@@ -15,43 +16,43 @@ use crate::purchase::lifecycle::State;
 use crate::upstream::{AttemptRef, Order, UpstreamCode};
 use std::collections::BTreeMap;
 
-/// An offer's or a payment's particulars: `offerId`, `ticketId`, `type`, …
+/// Further fields of an offer or a payment: `offerId`, `ticketId`, `type`, …
 pub type Details = BTreeMap<String, String>;
 
-/// The detail that says whom the operator knows by the bill reference.
+/// The detail with the name of the bill's customer, from the operator.
 pub const CUSTOMER_NAME: &str = "customerName";
-/// The detail that says where the operator knows that customer to be.
+/// The detail with the address of the bill's customer, from the operator.
 pub const CUSTOMER_ADDRESS: &str = "customerAddress";
-
-/// The detail that says how to reach whoever paid.
+/// The detail with the mobile number of the person who pays.
 pub const CUSTOMER_MOBILE: &str = "customerMobile";
 
-/// Names a purchase with its account and environment: forgetting the tenant does not compile.
+/// The key of a purchase. It contains account and environment, so that a query which forgets the
+/// tenant does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PurchaseKey {
-    /// Whose.
+    /// The account that buys.
     pub account: AccountId,
-    /// Where.
+    /// The environment of the key pair or login that buys.
     pub environment: Environment,
-    /// Which.
+    /// Unique by itself already.
     pub id: PurchaseId,
 }
 
-/// Who gave a reference: references of different spaces never meet (RELIABILITY Q6).
+/// Who issued a reference: references of different scopes never collide (RELIABILITY Q6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ReferenceScope {
-    /// `reference` of the irecharge face.
+    /// `reference` of the irecharge dialect.
     Irecharge,
-    /// `Idempotency-Key` of the irecharge face.
+    /// `Idempotency-Key` of the irecharge dialect.
     IrechargeKey,
-    /// A deposit's or withdrawal's reference, given by staff.
+    /// The reference of a deposit or withdrawal, issued by staff.
     Staff,
-    /// `requestId` of the rechargely face.
+    /// `requestId` of the rechargely dialect.
     Rechargely,
 }
 
 impl ReferenceScope {
-    /// Each.
+    /// All scopes.
     pub const ALL: [ReferenceScope; 4] = [
         ReferenceScope::Irecharge,
         ReferenceScope::IrechargeKey,
@@ -75,14 +76,14 @@ impl ReferenceScope {
     }
 }
 
-/// A reference: unique for ever within account, environment and space.
+/// A reference: unique for ever within account, environment and scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReferenceKey {
-    /// Whose.
+    /// The account whose request has it.
     pub account: AccountId,
-    /// Where.
+    /// The environment of that request.
     pub environment: Environment,
-    /// Who gave it.
+    /// Who issued it.
     pub scope: ReferenceScope,
     /// 1 to 128 bytes of printable ASCII, no space at either end; compared byte by byte.
     pub text: String,
@@ -96,12 +97,12 @@ pub fn is_reference(text: &str) -> bool {
         && !text.ends_with(' ')
 }
 
-/// Who decided a purchase.
+/// Who decided the result of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decider {
-    /// An upstream's word or a clock.
+    /// An upstream's outcome, a deadline, or the account.
     Auto,
-    /// Staff.
+    /// Staff decided the result, or approved the purchase before.
     Staff,
 }
 
@@ -120,18 +121,18 @@ impl Decider {
     }
 }
 
-/// A purchase as it stands.
+/// A purchase in one of its versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
-    /// Which, whose, where.
+    /// Account, environment and id.
     pub key: PurchaseKey,
-    /// Which face it came in by.
+    /// The scope of its reference; it identifies the dialect of the request.
     pub scope: ReferenceScope,
-    /// Its account's own reference.
+    /// The account's own reference.
     pub reference: String,
-    /// The key pair that bought it; none for a login.
+    /// The key pair of the request; none if a user bought it in a session.
     pub api_key: Option<KeyId>,
-    /// What was bought.
+    /// Recharge, offer, banking, bundle or bill.
     pub kind: Kind,
     /// The operator's code.
     pub operator: String,
@@ -143,48 +144,48 @@ pub struct Purchase {
     pub service_type: ServiceType,
     /// What the end customer gets.
     pub amount: Money,
-    /// What its account pays on top.
+    /// What the account pays on top.
     pub fee: Money,
-    /// What its account earns at delivery.
+    /// What the account earns at delivery.
     pub commission: Money,
-    /// Its account's available money right after the hold.
+    /// The wallet's available balance right after the hold.
     pub available_after: Money,
-    /// An offer's or a payment's particulars.
+    /// Further fields of an offer or a payment.
     pub details: Details,
-    /// Where its events go, if the request said so.
+    /// The endpoint of its events, if the request named one.
     pub webhook_url: Option<String>,
-    /// Where it stands.
+    /// The current state in the lifecycle.
     pub state: State,
-    /// Counts its steps: a step is taken only from the version that was read.
+    /// Counts its steps: a step is written only if the stored version is the one that was read.
     pub version: u32,
-    /// How many attempts are on record.
+    /// The number of attempts on record.
     pub attempts: u32,
-    /// The upstream of the attempt that counts: the latest, or the one that delivered.
+    /// The upstream of the latest attempt, or of the one that delivered.
     pub upstream: Option<UpstreamCode>,
-    /// The upstream's words for the end customer.
+    /// The upstream's text for the end customer.
     pub text: Option<String>,
-    /// Who decided, once it is decided.
+    /// Set once the result is decided, or staff approved it.
     pub decider: Option<Decider>,
-    /// When it was opened.
+    /// The time of its first commit.
     pub opened_at: Timestamp,
-    /// When it last took a step.
+    /// The time of its latest step.
     pub updated_at: Timestamp,
-    /// When it was delivered.
+    /// The time of the step to `Delivered`.
     pub delivered_at: Option<Timestamp>,
 }
 
 impl Purchase {
-    /// What is held: amount and fee. `None` on overflow, which no stored purchase has.
+    /// Amount and fee: what is held. `None` on overflow, which no stored purchase has.
     pub fn total(&self) -> Option<Money> {
         self.amount.plus(self.fee)
     }
 
-    /// Our reference of its latest attempt, if there is one.
+    /// Our reference of the latest attempt, if there is one.
     pub fn latest_attempt(&self) -> Option<AttemptRef> {
         (self.attempts > 0).then_some(AttemptRef { purchase: self.key.id, number: self.attempts })
     }
 
-    /// What an upstream is told about attempt `number`.
+    /// The order to an upstream for attempt `number`.
     pub fn order(&self, number: u32) -> Order {
         Order {
             attempt: AttemptRef { purchase: self.key.id, number },
@@ -201,20 +202,20 @@ impl Purchase {
     }
 }
 
-/// One try of a purchase at one upstream, as stored.
+/// One attempt to fulfil a purchase at one upstream, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// From 1.
+    /// Counts from 1.
     pub number: u32,
-    /// Where.
+    /// The upstream that gets the order.
     pub upstream: UpstreamCode,
-    /// When it went on record, before the first byte went out.
+    /// The time of its commit, before the first byte is sent.
     pub started_at: Timestamp,
-    /// The last word about it ([`crate::upstream::Outcome::code`]); none: nobody heard anything.
+    /// The latest outcome ([`crate::upstream::Outcome::code`]); none as long as there is none.
     pub outcome: Option<String>,
-    /// The upstream's own number for it.
+    /// The upstream's own reference of the order.
     pub upstream_reference: Option<String>,
-    /// What came with the word.
+    /// The text or reason that came with the outcome.
     pub text: Option<String>,
 }
 
@@ -223,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_plain_and_never_mended() {
+    fn references_are_plain_and_never_normalised() {
         for good in ["BILL-026401", "a", "with space inside", "~!@#$%^&*()", &"x".repeat(128)] {
             assert!(is_reference(good), "{good:?}");
         }

@@ -1,8 +1,8 @@
-//! Decides one step of one purchase: from what it is and what happened, to everything one commit
-//! must write.
+//! Decides one step of one purchase: from its current version and an event to everything that the
+//! step's commit writes.
 //!
-//! The next state comes from the table, the journal and the job from the state. Not here: writing
-//! (store) and learning what happened (engine). Invariant: nothing else makes a [`Move`].
+//! The next state comes from the lifecycle table, journal and job follow from the state. Not here:
+//! writing (store), learning of events (engine). Invariant: only this module creates a [`Move`].
 
 use crate::clock::Timestamp;
 use crate::ledger::journal::Journal;
@@ -14,21 +14,22 @@ use crate::webhook::schedule::PendingWebhook;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An upstream answers within this, or its answer is unknown (RELIABILITY 1.4, rule 9).
+/// The timeout of a submit; without an answer by then the outcome is unknown (RELIABILITY 1.4,
+/// rule 9).
 pub const SUBMIT_WITHIN: Duration = Duration::from_secs(20);
-/// An attempt without an outcome is asked about after this: longer than [`SUBMIT_WITHIN`], so that
-/// nobody asks while the call is still out.
+/// An attempt without an outcome is queried after this time. It is longer than [`SUBMIT_WITHIN`],
+/// so that there is no enquiry while the submit is in flight.
 pub const ASK_AFTER: Duration = Duration::from_secs(25);
-/// Staff decide, or the customer accepts approval's end, within this.
+/// Staff approve a purchase within this time, or it is rejected.
 pub const APPROVE_WITHIN: Duration = Duration::from_secs(24 * 3600);
-/// A quote holds this long (CONTRACT B-11).
-pub const QUOTE_HOLDS: Duration = Duration::from_secs(15 * 60);
-/// Whoever has a purchase held sends it too; if that did not happen within this, a worker does.
-pub const SENT_BY_ASKER_WITHIN: Duration = Duration::from_secs(5);
-/// After this much doubt, staff are called; asking goes on, slowly.
+/// How long a quote is valid (CONTRACT B-11).
+pub const QUOTE_VALID_FOR: Duration = Duration::from_secs(15 * 60);
+/// The request that holds the money also submits the order; after this time a worker does it.
+pub const SUBMIT_BY_REQUEST_WITHIN: Duration = Duration::from_secs(5);
+/// After this time in doubt a case for staff opens; enquiries go on, at longer intervals.
 pub const DOUBT_BEFORE_STAFF: Duration = Duration::from_secs(24 * 3600);
 
-/// How long to wait before asking again, after `tries` enquiries (RELIABILITY 1.4, rule 5).
+/// The wait before the next enquiry, after `tries` enquiries (RELIABILITY 1.4, rule 5).
 pub const fn ask_again_after(tries: u32) -> Duration {
     Duration::from_secs(match tries {
         0 => 5,
@@ -39,19 +40,19 @@ pub const fn ask_again_after(tries: u32) -> Duration {
     })
 }
 
-/// Who says that something happened.
+/// Where an event comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The upstream, about one attempt.
+    /// An upstream, about one attempt.
     Upstream {
-        /// Which attempt.
+        /// The attempt's number.
         attempt: u32,
-        /// At which upstream.
+        /// The attempt's upstream.
         upstream: UpstreamCode,
     },
-    /// Staff, by name.
+    /// Staff, with the person's name.
     Staff(String),
-    /// The account itself.
+    /// The account that buys.
     Owner,
     /// A deadline of ours.
     Clock,
@@ -68,7 +69,7 @@ impl Source {
         }
     }
 
-    /// Which attempt it is about, if it is about one.
+    /// The number of the attempt that it is about, if any.
     pub const fn attempt(&self) -> Option<u32> {
         match self {
             Source::Upstream { attempt, .. } => Some(*attempt),
@@ -77,87 +78,87 @@ impl Source {
     }
 }
 
-/// What somebody said happened: kept with the decision it led to.
+/// The evidence of an event; stored with the decision that it led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Who.
+    /// Who reported the event.
     pub source: Source,
-    /// One word: an outcome's code, or staff's verb.
-    pub word: String,
-    /// What came with it.
+    /// An outcome's code, or the verb of what staff or the owner did.
+    pub code: String,
+    /// The text that came with it: an upstream's, or staff's evidence.
     pub text: Option<String>,
-    /// The upstream's own number.
+    /// The upstream's own reference of the order.
     pub upstream_reference: Option<String>,
-    /// What came with it for the end customer to keep.
+    /// The slip of a delivery.
     pub slip: Option<Box<Slip>>,
 }
 
 impl Proof {
-    /// Somebody's bare word.
-    pub fn new(source: Source, word: &str) -> Proof {
-        Proof { source, word: word.to_owned(), text: None, upstream_reference: None, slip: None }
+    /// A proof without text, reference or slip.
+    pub fn new(source: Source, code: &str) -> Proof {
+        Proof { source, code: code.to_owned(), text: None, upstream_reference: None, slip: None }
     }
 
-    /// With what came with it.
-    pub fn saying(self, text: &str) -> Proof {
+    /// The same proof with this text.
+    pub fn with_text(self, text: &str) -> Proof {
         Proof { text: Some(text.to_owned()), ..self }
     }
 }
 
-/// What the step does to the attempts.
+/// What a step changes in the attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptChange {
-    /// A new one goes on record.
+    /// A new attempt goes on record.
     Start(Attempt),
-    /// A word about one is kept with it.
-    Heard {
-        /// Which.
+    /// The outcome of an attempt goes on record.
+    RecordOutcome {
+        /// The attempt's number.
         number: u32,
-        /// What was said.
+        /// The outcome and its source.
         proof: Proof,
     },
 }
 
-/// Everything one commit writes for one step.
+/// Everything that one commit writes for one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// From which version; another one means that somebody else was faster.
+    /// The version before the step; if another one is stored, the step is denied.
     pub from_version: u32,
-    /// From which state.
+    /// The state before the step.
     pub from: State,
-    /// The purchase as it will be.
+    /// The purchase after the step.
     pub after: Purchase,
     /// The money that moves.
     pub journal: Option<Journal>,
-    /// The attempt that starts or was heard of.
+    /// The attempt that starts, or whose outcome is recorded.
     pub attempt: Option<AttemptChange>,
-    /// The job that is owed, and when. `Tell` is the event itself.
+    /// The job that the new state requires, and when it is due. `Notify` is the event itself.
     pub job: (Job, Timestamp),
-    /// What staff must look into.
+    /// The case that opens for staff.
     pub case: Option<Case>,
-    /// What is kept as evidence, for steps that no attempt's row records.
+    /// The evidence of a step that no attempt's row records.
     pub evidence: Option<Proof>,
-    /// What the end customer keeps of it.
+    /// The slip of a delivery.
     pub slip: Option<Box<Slip>>,
-    /// What its account's servers are told of it.
+    /// The events of the step, one for each endpoint.
     pub webhooks: Vec<Arc<PendingWebhook>>,
 }
 
-/// Something that staff must look into.
+/// Something that staff must decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// Why.
+    /// Clash or doubt.
     pub why: CaseKind,
-    /// What was said.
+    /// The evidence of the event that opened it.
     pub proof: Proof,
 }
 
-/// Why staff are called.
+/// Why a case opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaseKind {
-    /// The world contradicts our books.
+    /// An upstream's outcome contradicts the ledger.
     Clash,
-    /// Nobody can tell what became of it.
+    /// No enquiry can tell the outcome.
     Doubt,
 }
 
@@ -171,23 +172,23 @@ impl CaseKind {
     }
 }
 
-/// What comes of an event.
+/// The result of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decided {
-    /// Write this.
+pub enum Decision {
+    /// A step to write.
     Move(Box<Move>),
-    /// Nothing new.
+    /// Nothing changes.
     Stay,
-    /// Keep this and call staff; no money moves.
+    /// A case for staff opens; no money moves.
     Clash(Case),
-    /// Impossible in this state.
-    Never,
+    /// The event cannot happen in this state.
+    Impossible,
 }
 
-/// When the job of a state is due, counted from the step into it.
+/// The job of a state, and when it is due after a step into that state.
 pub fn due(state: State, now: Timestamp) -> (Job, Timestamp) {
     let wait = match state {
-        State::Quoted => QUOTE_HOLDS,
+        State::Quoted => QUOTE_VALID_FOR,
         State::Awaiting => APPROVE_WITHIN,
         State::Sent => ASK_AFTER,
         State::InDoubt => ask_again_after(0),
@@ -196,26 +197,26 @@ pub fn due(state: State, now: Timestamp) -> (Job, Timestamp) {
             Duration::ZERO
         }
     };
-    (state.owes(), now.after(wait))
+    (state.job(), now.after(wait))
 }
 
-/// When the job is due that a state owes after this very event.
+/// The same, for a step that `event` caused.
 fn due_after(event: Event, to: State, now: Timestamp) -> (Job, Timestamp) {
     match (event, to) {
-        (Event::Authorise, State::Held) => (to.owes(), now.after(SENT_BY_ASKER_WITHIN)),
+        (Event::Authorise, State::Held) => (to.job(), now.after(SUBMIT_BY_REQUEST_WITHIN)),
         (_, to) => due(to, now),
     }
 }
 
-/// Decides what `event` does to `purchase`. `proof` says who says so; for `Submit` its source
-/// names the upstream and the number of the attempt that starts.
-pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -> Decided {
+/// Decides what `event` does to `purchase`. For [`Event::Submit`] the source of `proof` names the
+/// upstream and the number of the attempt that starts.
+pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -> Decision {
     let to = match lifecycle::step(purchase.state, event) {
         Step::To(to) => to,
-        Step::Stay => return Decided::Stay,
-        Step::Never => return Decided::Never,
+        Step::Stay => return Decision::Stay,
+        Step::Impossible => return Decision::Impossible,
         Step::Clash => {
-            return Decided::Clash(Case { why: CaseKind::Clash, proof });
+            return Decision::Clash(Case { why: CaseKind::Clash, proof });
         }
     };
     let mut after = purchase.clone();
@@ -225,7 +226,7 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
     let attempt = follow_source(&mut after, event, &proof, now);
     if to == State::Delivered {
         after.delivered_at = Some(now);
-        // Only an operator's own words are shown to customers, never staff's evidence.
+        // Customers are shown an upstream's text only, never staff's evidence.
         after.text = proof.text.clone().filter(|_| proof.source.attempt().is_some());
     }
     if to.is_final() {
@@ -235,12 +236,12 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
         after.decider = Some(Decider::Staff);
     }
     let float = after.upstream.clone().unwrap_or_else(UpstreamCode::staff);
-    let journal = Journal::of_step(&after, &float, purchase.state.rests(), to.rests());
+    let journal = Journal::of_step(&after, &float, purchase.state.funds_at(), to.funds_at());
     let case =
         (to == State::WithStaff).then(|| Case { why: CaseKind::Doubt, proof: proof.clone() });
     let slip = proof.slip.clone();
     let evidence = attempt.is_none().then_some(proof);
-    Decided::Move(Box::new(Move {
+    Decision::Move(Box::new(Move {
         from_version: purchase.version,
         from: purchase.state,
         job: due_after(event, to, now),
@@ -254,7 +255,7 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
     }))
 }
 
-/// Who decided: staff if they say so now, or let it go out before.
+/// Who decided a purchase: staff if this event is theirs, or if they approved it before.
 const fn decider(before: &Purchase, proof: &Proof) -> Decider {
     match (&proof.source, before.decider) {
         (Source::Staff(_), _) | (_, Some(Decider::Staff)) => Decider::Staff,
@@ -264,7 +265,7 @@ const fn decider(before: &Purchase, proof: &Proof) -> Decider {
     }
 }
 
-/// Records which upstream counts, and what happens to its attempt.
+/// Sets the upstream of the purchase and returns the change of its attempt.
 fn follow_source(
     after: &mut Purchase,
     event: Event,
@@ -286,18 +287,18 @@ fn follow_source(
         }
         Source::Upstream { attempt, upstream } => {
             after.upstream = Some(upstream.clone());
-            Some(AttemptChange::Heard { number: *attempt, proof: proof.clone() })
+            Some(AttemptChange::RecordOutcome { number: *attempt, proof: proof.clone() })
         }
         Source::Staff(_) | Source::Owner | Source::Clock => None,
     }
 }
 
-/// The rest of a new purchase: which journal and job it opens with. Opened as `Sent`, it carries
-/// its first attempt, which is on record before the first byte goes out.
+/// The first commit of a new purchase: its journal and job follow from its state. If it opens as
+/// `Sent`, the commit contains the first attempt: on record before the first byte is sent.
 pub fn open(purchase: Purchase, now: Timestamp) -> Move {
     let float = purchase.upstream.clone().unwrap_or_else(UpstreamCode::staff);
     let journal =
-        Journal::of_step(&purchase, &float, State::Quoted.rests(), purchase.state.rests());
+        Journal::of_step(&purchase, &float, State::Quoted.funds_at(), purchase.state.funds_at());
     let attempt = purchase.upstream.clone().map(|upstream| {
         AttemptChange::Start(Attempt {
             number: purchase.attempts,

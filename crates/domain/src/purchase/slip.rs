@@ -1,9 +1,8 @@
-//! What the end customer keeps of a delivery: the tokens of an electricity purchase, units, tariff,
-//! and what the money was taken for.
+//! What the end customer keeps of a delivery: electricity tokens, units, tariff and charges.
 //!
-//! Comes with an upstream's word, is stored in the commit that delivers, and is shown again without
-//! a charge. Invariant: key-change tokens come before credit tokens, because a meter takes them in
-//! that order only.
+//! A slip comes with an upstream's outcome, is stored in the commit that delivers, and is shown
+//! again free of charge. Invariant: key-change tokens come before credit tokens, because a meter
+//! accepts them in that order only.
 
 use crate::money::Money;
 
@@ -11,39 +10,39 @@ use crate::money::Money;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slip {
     tokens: Vec<Token>,
-    /// Units in all, as the operator writes them: `45.7`.
+    /// All units together, as the operator writes them: `45.7`.
     pub units: Option<String>,
-    /// The tariff they are charged by.
+    /// The tariff of the units.
     pub tariff: Option<String>,
-    /// What the money was taken for: energy, taxes, levies, arrears.
+    /// The parts of the amount: energy, taxes, levies, arrears.
     pub charges: Vec<Charge>,
 }
 
-/// A token: 20 digits that a meter is fed with (IEC 62055-41).
+/// A token: 20 digits to enter into a meter (IEC 62055-41).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     digits: String,
-    /// Units it carries; a key change carries none.
+    /// The units that it adds; a key change adds none.
     pub units: Option<String>,
-    /// What it does.
+    /// Key change or credit; determines the order of entry.
     pub kind: TokenKind,
 }
 
 /// What a token does to the meter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenKind {
-    /// Changes the meter's key, as since the roll-over of November 2024; entered first.
+    /// Changes the meter's key; in use since the TID roll-over of November 2024. Entered first.
     KeyChange,
     /// Adds units.
     Credit,
 }
 
-/// What part of the money was taken for.
+/// One part of a purchase's amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// How the operator calls it: `RE Levy (6%)`.
+    /// The operator's name for it: `RE Levy (6%)`.
     pub label: String,
-    /// How much of the purchase's amount.
+    /// In the purchase's currency.
     pub amount: Money,
 }
 
@@ -63,19 +62,19 @@ impl TokenKind {
 }
 
 impl Token {
-    /// `None` unless it is 20 ASCII digits; spaces and hyphens in between are left out.
+    /// `None` unless the text is 20 ASCII digits, apart from spaces and hyphens.
     pub fn new(text: &str, units: Option<String>, kind: TokenKind) -> Option<Token> {
         let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
         let is_token = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
         is_token.then_some(Token { digits, units, kind })
     }
 
-    /// The 20 digits.
+    /// The 20 digits, without gaps.
     pub fn digits(&self) -> &str {
         &self.digits
     }
 
-    /// In groups of four, as people type them.
+    /// In groups of four, as people enter them.
     pub fn grouped(&self) -> String {
         let groups: Vec<&str> = (0..5).filter_map(|i| self.digits.get(i * 4..i * 4 + 4)).collect();
         groups.join(" ")
@@ -83,13 +82,13 @@ impl Token {
 }
 
 impl Slip {
-    /// With these tokens, put into the order in which they are entered.
+    /// A slip with these tokens, sorted into the order of entry.
     pub fn of_tokens(mut tokens: Vec<Token>) -> Slip {
         tokens.sort_by_key(|token| token.kind);
         Slip { tokens, ..Slip::default() }
     }
 
-    /// The tokens, in the order in which they are entered.
+    /// The tokens, in the order of entry.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
     }
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_twenty_digits_and_keys_come_first() {
+    fn tokens_are_twenty_digits_and_key_changes_come_first() {
         let token = |text: &str, kind| Token::new(text, None, kind);
         for bad in ["", "1234567890123456789", "123456789012345678901", "1234567890123456789a"] {
             assert_eq!(token(bad, TokenKind::Credit), None, "{bad}");

@@ -1,43 +1,43 @@
-//! The form of a webhook's address: what a text must be before anybody asks where it leads.
+//! The form of a webhook's address, checked before its host name is resolved.
 //!
-//! No name is resolved here; where a name leads is judged by [`super::is_public`] when it is known
-//! (RELIABILITY O1). Invariant: an [`Address`] names a public host by name, or this machine where
-//! that is allowed; a literal address of any other host, in whatever spelling, is none.
+//! Not here: DNS; [`super::is_public`] checks the resolved IP address (RELIABILITY O1). Invariant:
+//! a [`WebhookAddress`] has a public host name, or is this machine where that is allowed; the IP
+//! address of any other host, in any spelling, is refused.
 
 use crate::account::Environment;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Longest address taken.
+/// The longest accepted address.
 const BYTES_MAX: usize = 2048;
 
-/// The ports of `https`: the usual one, and the one beside it. Any other would let an account knock
-/// at a stranger's mail server or database.
+/// The ports of `https`: the default one and its usual alternative. Any other port would let an
+/// account connect to the mail server or database of others.
 const HTTPS_PORTS: [u16; 2] = [443, 8443];
-/// The port of `http`, which the sandbox takes.
+/// The port of `http`, which only the sandbox accepts.
 const HTTP_PORT: u16 = 80;
 
-/// Where webhooks may go.
+/// Which addresses are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Where {
-    /// In the sandbox `http` will do.
+pub struct AddressPolicy {
+    /// The sandbox allows `http` too.
     pub environment: Environment,
-    /// This machine is allowed, by `http` too and on any port: for tests.
+    /// This machine is allowed, over `http` too and on any port: for tests.
     pub allow_loopback: bool,
 }
 
-/// An address that has the right form.
+/// A valid webhook address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct WebhookAddress {
     host: String,
     port: u16,
     is_https: bool,
-    loops_back: bool,
+    is_loopback: bool,
 }
 
-impl Address {
-    /// Reads it, or refuses in words for people: what is no absolute `https` URL with a public host's
-    /// name and a usual port.
-    pub fn parse(text: &str, allowed: Where) -> Result<Address, &'static str> {
+impl WebhookAddress {
+    /// Parses an absolute `https` URL with a public host name and a usual port. The error is for
+    /// people and lacks its subject: `must name …`.
+    pub fn parse(text: &str, allowed: AddressPolicy) -> Result<WebhookAddress, &'static str> {
         if text.len() > BYTES_MAX {
             return Err("must be at most 2048 characters long.");
         }
@@ -55,40 +55,40 @@ impl Address {
         let (true, Some(port)) = (is_host(host), port) else {
             return Err("must name a host, and a port from 1 to 65535 if any.");
         };
-        let loops_back = allowed.allow_loopback && is_this_machine(host);
-        if !loops_back && !is_public_name(host) {
+        let is_loopback = allowed.allow_loopback && is_this_machine(host);
+        if !is_loopback && !is_public_name(host) {
             return Err("must name a public host: no address, and nothing on this machine.");
         }
-        if !loops_back && !is_https && allowed.environment == Environment::Live {
+        if !is_loopback && !is_https && allowed.environment == Environment::Live {
             return Err("must begin with https:// in live mode.");
         }
         let is_usual = if is_https { HTTPS_PORTS.contains(&port) } else { port == HTTP_PORT };
-        if !loops_back && !is_usual {
+        if !is_loopback && !is_usual {
             return Err("must go by port 443 or 8443 (http by port 80).");
         }
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        Ok(Address { host, port, is_https, loops_back })
+        Ok(WebhookAddress { host, port, is_https, is_loopback })
     }
 
-    /// The host: a name in small letters without a dot at the end, or this machine's address (IPv6
-    /// in brackets).
+    /// The host: a name in lower case without a final dot, or a loopback address (IPv6 in
+    /// brackets).
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, named or usual.
+    /// The port of the URL, or the default of its scheme.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether it is `https`.
+    /// Whether the scheme is `https`, else `http`.
     pub const fn is_https(&self) -> bool {
         self.is_https
     }
 
-    /// Whether it names this machine: only if that was allowed.
-    pub const fn loops_back(&self) -> bool {
-        self.loops_back
+    /// Whether the host is this machine; the policy allowed it then.
+    pub const fn is_loopback(&self) -> bool {
+        self.is_loopback
     }
 }
 
@@ -96,7 +96,7 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>')
 }
 
-/// Whether it is `https` (else `http`), and what stands between the slashes.
+/// Whether the scheme is `https` (else `http`), and the URL's authority.
 fn split(text: &str) -> Option<(bool, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_https = scheme.eq_ignore_ascii_case("https");
@@ -138,11 +138,11 @@ fn is_host(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Environment, Where};
+    use super::{AddressPolicy, Environment, WebhookAddress};
     use Environment::{Live, Sandbox};
 
-    fn parse(text: &str, environment: Environment) -> Result<Address, &'static str> {
-        Address::parse(text, Where { environment, allow_loopback: false })
+    fn parse(text: &str, environment: Environment) -> Result<WebhookAddress, &'static str> {
+        WebhookAddress::parse(text, AddressPolicy { environment, allow_loopback: false })
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             for environment in [Live, Sandbox] {
                 let address = parse(good, environment).unwrap();
                 assert_eq!((address.host(), address.port()), (host, port), "{good}");
-                assert!(address.is_https() && !address.loops_back(), "{good}");
+                assert!(address.is_https() && !address.is_loopback(), "{good}");
             }
         }
         let plain = parse("http://example.com/", Sandbox).unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_is_refused() {
+    fn other_texts_are_refused() {
         for bad in [
             "",
             " ",
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_only_if_it_is_allowed() {
+    fn loopback_only_if_it_is_allowed() {
         for (here, host, port) in [
             ("http://localhost:9000/hook", "localhost", 9000),
             ("http://LOCALHOST/", "localhost", 80),
@@ -257,17 +257,17 @@ mod tests {
         ] {
             for environment in [Live, Sandbox] {
                 assert!(parse(here, environment).is_err(), "{here}");
-                let allowed = Where { environment, allow_loopback: true };
-                let address = Address::parse(here, allowed).unwrap();
+                let allowed = AddressPolicy { environment, allow_loopback: true };
+                let address = WebhookAddress::parse(here, allowed).unwrap();
                 assert_eq!((address.host(), address.port()), (host, port), "{here}");
-                assert!(address.loops_back(), "{here}");
+                assert!(address.is_loopback(), "{here}");
             }
         }
-        let allowed = Where { environment: Sandbox, allow_loopback: true };
+        let allowed = AddressPolicy { environment: Sandbox, allow_loopback: true };
         for elsewhere in ["http://10.0.0.1/", "http://[fd00::1]/", "http://x.localhost/"] {
-            assert!(Address::parse(elsewhere, allowed).is_err(), "{elsewhere}");
+            assert!(WebhookAddress::parse(elsewhere, allowed).is_err(), "{elsewhere}");
         }
-        let public = Address::parse("https://example.com/", allowed).unwrap();
-        assert!(!public.loops_back());
+        let public = WebhookAddress::parse("https://example.com/", allowed).unwrap();
+        assert!(!public.is_loopback());
     }
 }

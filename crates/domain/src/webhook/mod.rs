@@ -1,15 +1,15 @@
-//! The contract of a courier that takes webhooks to accounts' servers, what became of each, and
-//! where one may go.
+//! The contract of a webhook sender: one POST to an account's server, its result, and which
+//! addresses are allowed.
 //!
-//! Not here: what is told, when, and how it is signed. Invariant: a courier takes a parcel once, to
-//! the address it was given or nowhere; whether it is taken again is decided elsewhere.
+//! Not here: the events, their signatures, the engine's queues. Invariant: a sender sends a webhook
+//! at most once, to its address only; the decision to retry is made elsewhere.
 
 pub mod schedule;
 
 mod address;
 mod public;
 
-pub use address::{Address, Where};
+pub use address::{AddressPolicy, WebhookAddress};
 pub use public::is_public;
 
 use crate::account::Environment;
@@ -20,22 +20,22 @@ use std::time::Duration;
 /// One POST of one webhook.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookPost {
-    /// Where it goes: an absolute `http` or `https` URL, as the account gave it.
+    /// An absolute `http` or `https` URL, as the account registered it.
     pub url: String,
-    /// Of which environment it tells: live ones travel by `https` only.
+    /// The environment of the event: live ones are sent over `https` only.
     pub environment: Environment,
-    /// Headers besides those that every POST has: names in small letters.
+    /// Headers besides those that every POST has; names in lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, byte for byte what was signed: JSON.
+    /// The JSON body, byte for byte what was signed.
     pub body: Vec<u8>,
 }
 
-/// Says everything but the body and the headers' values: a signature lets others forge, and a body
-/// has a customer's number in it.
+/// Shows neither the body (a customer's number), nor the URL (it may contain a token), nor the
+/// values of headers (the signature).
 impl fmt::Debug for WebhookPost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Parcel")
+        f.debug_struct("WebhookPost")
             .field("environment", &self.environment)
             .field("headers", &names)
             .field("bytes", &self.body.len())
@@ -43,40 +43,40 @@ impl fmt::Debug for WebhookPost {
     }
 }
 
-/// What became of a parcel, for the log that its account can read.
+/// What happened to one POST, for the log that the account can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// How it counts.
-    pub verdict: DeliveryResult,
+    /// Decides about retries.
+    pub result: DeliveryResult,
     /// The answer's HTTP status, if there was an answer.
     pub status: Option<u16>,
-    /// From the first look-up to the end of the answer.
+    /// From the DNS query to the end of the answer.
     pub took: Duration,
-    /// The first 256 printable bytes of the answer, or in a few words why there is none.
-    pub says: String,
+    /// The first 256 printable bytes of the answer, or the reason why there is none.
+    pub text: String,
 }
 
-/// How a delivery counts.
+/// The result of one POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryResult {
     /// Any 2xx: it was received.
     Accepted,
-    /// No answer in time, no connection, or any other status (a redirect too): again later.
+    /// No answer in time, no connection, or any other status (a redirect too): retry later.
     Failed,
-    /// 410: nobody wants any more of it there.
+    /// 410: the endpoint wants no more webhooks.
     Gone,
-    /// 429 or 503: again later, and not before `after` if the answer named a time.
+    /// 429 or 503: retry later, and not before `after` if the answer named a time.
     Busy {
-        /// What `Retry-After` asked for.
+        /// The time in `Retry-After`.
         after: Option<Duration>,
     },
-    /// Nothing was sent: the address leads, or may lead, to a place that is not public.
+    /// Nothing was sent: the address is not public, or may not be.
     Blocked,
 }
 
-/// Takes parcels to where they go.
+/// Sends webhooks to the accounts' servers.
 pub trait WebhookSender: Send + Sync {
-    /// Takes it there once and tells what came of it. Ends by itself, within its own time-out.
+    /// Sends it once. Returns within the sender's own timeout.
     fn deliver<'a>(&'a self, post: &'a WebhookPost) -> BoxFuture<'a, Delivery>;
 }
 

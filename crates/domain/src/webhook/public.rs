@@ -1,8 +1,8 @@
-//! Which IP addresses are public: where a webhook may go, and where it never goes.
+//! Which IP addresses are public; webhooks are sent to no others.
 //!
-//! From IANA's registries of special-purpose addresses (RFC 6890 and what followed), as
-//! RELIABILITY O1 lists them. Invariant: a form that carries an IPv4 address inside an IPv6 one is
-//! judged by the address inside, or refused; in IPv6 all is refused that is not listed as global.
+//! The lists are from IANA's registries of special-purpose addresses (RFC 6890 and its updates), as
+//! in RELIABILITY O1. Invariant: an IPv6 address that embeds an IPv4 address is decided by the
+//! embedded one, or is not public; an IPv6 address is public only if it is listed as global.
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,14 +15,14 @@ const fn v6(a: u16, b: u16, prefix_bits: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix_bits)
 }
 
-/// What is not public in IPv4.
+/// The IPv4 networks that are not public.
 const NOT_PUBLIC_V4: [Ipv4Net; 16] = [
-    v4(0, 0, 0, 0, 8),        // this network: Linux takes 0.0.0.0 for itself
+    v4(0, 0, 0, 0, 8),        // this network: to Linux, 0.0.0.0 is the machine itself
     v4(10, 0, 0, 0, 8),       // private (RFC 1918)
     v4(100, 64, 0, 0, 10),    // behind a carrier's NAT (RFC 6598)
     v4(127, 0, 0, 0, 8),      // loopback
-    v4(168, 63, 129, 16, 32), // Azure's host, which speaks to each machine from a public address
-    v4(169, 254, 0, 0, 16),   // link-local: clouds tell a machine its secrets here
+    v4(168, 63, 129, 16, 32), // the Azure host's services for its machines
+    v4(169, 254, 0, 0, 16),   // link-local: clouds serve a machine's secrets here
     v4(172, 16, 0, 0, 12),    // private (RFC 1918)
     v4(192, 0, 0, 0, 24),     // protocol assignments
     v4(192, 0, 2, 0, 24),     // documentation
@@ -35,21 +35,21 @@ const NOT_PUBLIC_V4: [Ipv4Net; 16] = [
     v4(240, 0, 0, 0, 4),      // class E, and broadcast
 ];
 
-/// All that is global in IPv6. Outside of it lie unspecified and loopback (`::`, `::1`), the
+/// The global IPv6 addresses. Not included are: unspecified and loopback (`::`, `::1`),
 /// IPv4-compatible (`::/96`), NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48`), discard (`100::/64`), SRv6
 /// (`5f00::/16`), unique local (`fc00::/7`), link-local (`fe80::/10`), site-local (`fec0::/10`) and
 /// multicast (`ff00::/8`).
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-/// What is not public within [`GLOBAL_V6`].
+/// The networks within [`GLOBAL_V6`] that are not public.
 const NOT_PUBLIC_V6: [Ipv6Net; 4] = [
     v6(0x2001, 0, 23), // protocol assignments: Teredo, benchmarking, ORCHID and the like
     v6(0x2001, 0x0db8, 32), // documentation
-    v6(0x2002, 0, 16), // 6to4: an IPv4 address is inside
+    v6(0x2002, 0, 16), // 6to4: embeds an IPv4 address
     v6(0x3fff, 0, 20), // documentation (RFC 9637)
 ];
 
-/// Whether an address is one of the public Internet.
+/// Whether an address belongs to the public Internet.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => !NOT_PUBLIC_V4.iter().any(|net| net.contains(&v4)),
@@ -63,9 +63,9 @@ pub fn is_public(address: IpAddr) -> bool {
 mod tests {
     use super::is_public;
 
-    /// First and last of each class, and the public neighbours it has.
+    /// The first and last address of each class, and their public neighbours.
     #[test]
-    fn each_class_begins_and_ends_where_it_should() {
+    fn each_class_has_its_exact_bounds() {
         for (class, inside, outside) in [
             ("this network", &["0.0.0.0", "0.255.255.255"][..], &["1.0.0.0"][..]),
             ("RFC 1918", &["10.0.0.0", "10.255.255.255"], &["9.255.255.255", "11.0.0.0"]),

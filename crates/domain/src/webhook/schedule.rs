@@ -1,35 +1,35 @@
-//! What an account's servers are told, and when they are told again.
+//! Webhooks that a step adds, their ids, and the schedule of retries.
 //!
-//! Not here: who tells (engine) and the words (faces). Invariant: what is owed is fixed when it
-//! happens; a later state of the purchase changes nothing in it.
+//! Not here: sending (engine) and the texts (dialects). Invariant: an event's body is fixed in the
+//! commit of its step; a later state of the purchase does not change it.
 
 use crate::clock::Timestamp;
 use crate::ids::{EndpointId, PurchaseId};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// A webhook that a step owes to one endpoint, written in the commit of the step.
+/// A webhook for one endpoint, inserted in the commit of the step that caused it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingWebhook {
-    /// The event's name, as its face writes it: once for ever of a purchase and an endpoint.
+    /// The event's name in its dialect; at most once for a purchase and an endpoint.
     pub event: Cow<'static, str>,
     /// Counts from 1 within the purchase.
     pub sequence: u32,
-    /// Whose secret signs it.
+    /// The endpoint, whose secret signs it.
     pub endpoint: EndpointId,
-    /// Where it goes.
+    /// The address at the time of the event.
     pub url: String,
-    /// What is sent, to the byte.
+    /// The exact bytes to send.
     pub body: String,
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
-    /// When somebody must take it up; none: nothing is sent there any more.
+    /// When a node may lease it; none: it will not be sent.
     pub due: Option<Timestamp>,
-    /// Whoever writes it has it in hand, and until it is due nobody else does.
-    pub is_in_hand: bool,
+    /// The inserting node's lease is on it already; it ends at `due`.
+    pub is_leased: bool,
 }
 
-/// When a face's `success` event is told.
+/// When a dialect's `success` event is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SuccessEvent {
     /// Once the purchase is delivered.
@@ -40,7 +40,7 @@ pub enum SuccessEvent {
 }
 
 impl SuccessEvent {
-    /// Both.
+    /// Both settings.
     pub const ALL: [SuccessEvent; 2] = [SuccessEvent::OnFinal, SuccessEvent::OnAccept];
 
     /// As stored and shown.
@@ -57,27 +57,27 @@ impl SuccessEvent {
     }
 }
 
-/// What a receiver knows a webhook by, the same at every try: a repeat is told by it.
+/// A webhook's id, the same at every try: a receiver recognises a repeat by it.
 pub fn webhook_id(purchase: PurchaseId, event: &str) -> String {
     let tail = event.rsplit('.').next().unwrap_or(event);
     format!("evt_{purchase}_{tail}")
 }
 
-/// Reads [`webhook_id`]: the purchase and the event's last word.
+/// Parses [`webhook_id`]: the purchase and the last part of the event's name.
 pub fn parse_webhook_id(text: &str) -> Option<(PurchaseId, &str)> {
     let (purchase, tail) = text.strip_prefix("evt_")?.split_once('_')?;
     Some((PurchaseId(purchase.parse().ok()?), tail))
 }
 
-/// Once a webhook has been owed this long, no further try is planned.
+/// A webhook that has been pending for this time is not tried again.
 pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(72 * 3600);
-/// An address that has done nothing but fail for this long is switched off.
+/// An endpoint where every try has failed for this time is switched off.
 pub const OFF_AFTER: Duration = Duration::from_secs(5 * 24 * 3600);
-/// A webhook that was refused (4xx) so often holds up those after it no longer.
-pub const REFUSALS_HOLD_UP: u32 = 3;
+/// After this many refusals (4xx), a webhook no longer blocks the later ones of its purchase.
+pub const BLOCKING_REFUSALS_MAX: u32 = 3;
 
-/// How long to wait after `tries` in vain, before chance (RELIABILITY P8).
-const fn step_after(tries: u32) -> Duration {
+/// The wait after `tries` failed tries, without the random part (RELIABILITY P8).
+const fn base_wait(tries: u32) -> Duration {
     const HOUR: u64 = 3600;
     Duration::from_secs(match tries {
         0 | 1 => 5,
@@ -90,32 +90,32 @@ const fn step_after(tries: u32) -> Duration {
     })
 }
 
-/// When to try again.
+/// What the wait before a retry depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Again {
-    /// Tries in vain so far, the last one too: from 1.
+pub struct Retry {
+    /// Failed tries so far, including the last one: from 1.
     pub tries: u32,
-    /// How long the receiver asked to be left alone, if it said it is busy.
-    pub asked: Option<Duration>,
-    /// Any number: spreads tries by a fifth of the wait to either side.
+    /// The receiver's `Retry-After`, if it was busy.
+    pub retry_after: Option<Duration>,
+    /// Any number: spreads the waits by a fifth to either side.
     pub random: u32,
-    /// Waits are divided by this: 1, but in tests.
+    /// Waits are divided by this; 1 in production.
     pub time_divisor: u32,
 }
 
-/// How long to wait now; `None`: it has been owed for long enough. What a busy receiver asked for
-/// counts up to twice the step.
-pub fn again_after(again: Again, owed_for: Duration) -> Option<Duration> {
-    let time_divisor = again.time_divisor.max(1);
-    if owed_for >= GIVEN_UP_AFTER / time_divisor {
+/// The wait before the next try; `None`: the webhook has been pending for too long. A busy
+/// receiver's `Retry-After` is respected up to twice the usual wait.
+pub fn retry_wait(retry: Retry, pending_for: Duration) -> Option<Duration> {
+    let time_divisor = retry.time_divisor.max(1);
+    if pending_for >= GIVEN_UP_AFTER / time_divisor {
         return None;
     }
-    let step = step_after(again.tries) / time_divisor;
-    let spread = step * (800 + again.random % 401) / 1000;
-    Some(again.asked.map_or(spread, |asked| asked.clamp(spread, step * 2)))
+    let base = base_wait(retry.tries) / time_divisor;
+    let spread = base * (800 + retry.random % 401) / 1000;
+    Some(retry.retry_after.map_or(spread, |requested| requested.clamp(spread, base * 2)))
 }
 
-/// The part of a URL that names who is called: `hooks.example.com:8443`, in small letters.
+/// Host and port of a URL, in lower case: `hooks.example.com:8443`.
 pub fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -128,15 +128,15 @@ mod tests {
     use super::*;
 
     fn waits(random: u32) -> Vec<u64> {
-        let mut owed_for = Duration::ZERO;
+        let mut pending_for = Duration::ZERO;
         let mut waits = Vec::new();
         for tries in 1.. {
-            let again = Again { tries, asked: None, random, time_divisor: 1 };
-            let Some(wait) = again_after(again, owed_for) else { break };
-            owed_for += wait;
+            let retry = Retry { tries, retry_after: None, random, time_divisor: 1 };
+            let Some(wait) = retry_wait(retry, pending_for) else { break };
+            pending_for += wait;
             waits.push(wait.as_secs());
         }
-        assert!(owed_for >= GIVEN_UP_AFTER, "{owed_for:?}");
+        assert!(pending_for >= GIVEN_UP_AFTER, "{pending_for:?}");
         waits
     }
 
@@ -151,17 +151,17 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_receiver_is_left_alone_within_reason() {
-        let wait = |asked: u64| {
-            let asked = Some(Duration::from_secs(asked));
-            let again = Again { tries: 2, asked, random: 200, time_divisor: 1 };
-            again_after(again, Duration::ZERO).unwrap().as_secs()
+    fn retry_after_is_respected_up_to_a_bound() {
+        let wait = |seconds: u64| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            let retry = Retry { tries: 2, retry_after, random: 200, time_divisor: 1 };
+            retry_wait(retry, Duration::ZERO).unwrap().as_secs()
         };
         assert_eq!([wait(0), wait(400), wait(86_400)], [300, 400, 600]);
     }
 
     #[test]
-    fn an_id_reads_back() {
+    fn parsing_an_id_reverses_writing() {
         let id = webhook_id(PurchaseId(12), "billing.recharge.approved");
         assert_eq!(id, "evt_12_approved");
         assert_eq!(parse_webhook_id(&id), Some((PurchaseId(12), "approved")));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_named_with_its_port() {
+    fn a_host_includes_its_port() {
         for (url, host) in [
             ("https://Hooks.Example.com/a?b", "hooks.example.com"),
             ("https://hooks.example.com.:8443", "hooks.example.com.:8443"),

@@ -53,10 +53,12 @@ impl Engine {
         let written = self.inner.store.write(Change::PostJournal(posting)).await;
         let money = |minor| Money::new(minor, amount.currency());
         let done = self.or_unavailable(written)?.map_err(|denial| match denial {
-            Denial::ReferenceTaken { .. } => Refusal::ReferenceKnown(None),
-            Denial::Short { available } => Refusal::Short { available: money(available) },
+            Denial::ReferenceUsed { .. } => Refusal::ReferenceKnown(None),
+            Denial::InsufficientBalance { available } => {
+                Refusal::InsufficientBalance { available: money(available) }
+            }
             Denial::NoLedgerAccount(_) => Refusal::NoWallet,
-            Denial::TooLarge | Denial::Moved { .. } | Denial::Closed => {
+            Denial::TooLarge | Denial::VersionConflict { .. } | Denial::Closed => {
                 invalid("amount", "The amount is too large.")
             }
         })?;

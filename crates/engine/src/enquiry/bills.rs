@@ -136,6 +136,6 @@ fn printable(customer: BillCustomer) -> BillCustomer {
     BillCustomer {
         name: cleaned(&customer.name),
         address: customer.address.map(|address| cleaned(&address)),
-        owed: customer.owed,
+        amount_due: customer.amount_due,
     }
 }

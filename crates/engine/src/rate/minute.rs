@@ -32,7 +32,7 @@ impl<K: Eq + Hash> MinuteLimiter<K> {
         let counted = self.minutes.count(key, now, |minute| {
             minute.advance(now.as_secs());
             let passes = minute.take(1, limit) > 0;
-            let (remaining, reset_s) = (minute.left(limit), minute.gives_back_in_s());
+            let (remaining, reset_s) = (minute.left(limit), minute.next_free_in_s());
             Counted { quota: Quota { limit, remaining, reset_s }, passes }
         });
         let remaining = limit.saturating_sub(1);

@@ -11,7 +11,7 @@ use domain::ids::{EndpointId, KeyId};
 use domain::mail::Mail;
 use domain::refusal::{FieldError, Refusal};
 use domain::webhook::schedule::{PendingWebhook, SuccessEvent, host_of, webhook_id};
-use domain::webhook::{Address, Where};
+use domain::webhook::{AddressPolicy, WebhookAddress};
 use domain::{PurchaseId, PurchaseKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,7 +229,7 @@ impl Engine {
             body: event.body,
             at: now,
             due: Some(now),
-            is_in_hand: false,
+            is_leased: false,
         });
         let id = webhook_id(key.id, &webhook.event);
         let change = Change::Webhook(WebhookChange::Enqueue(key, webhook));
@@ -316,8 +316,8 @@ impl Engine {
             .collect();
         if let Some(url) = &endpoint.url {
             let allow_loopback = parts.is_some_and(|parts| parts.allow_loopback);
-            let allowed = Where { environment: endpoint.environment, allow_loopback };
-            if let Err(wrong) = Address::parse(url, allowed) {
+            let allowed = AddressPolicy { environment: endpoint.environment, allow_loopback };
+            if let Err(wrong) = WebhookAddress::parse(url, allowed) {
                 errors.push(field_error("url", &format!("The address {wrong}")));
             }
         }

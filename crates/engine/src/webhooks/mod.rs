@@ -97,8 +97,8 @@ impl Engine {
             let wanted = events.iter().filter(|event| wants(&receiver.endpoint, event.event));
             let first = wanted.clone().next().map_or(0, |event| event.sequence);
             // No event can be pending before the first one: this node sends it, from memory.
-            let is_in_hand = first == 1;
-            let due = if is_in_hand { now.after(limits::WEBHOOK_LEASE) } else { now };
+            let is_leased = first == 1;
+            let due = if is_leased { now.after(limits::WEBHOOK_LEASE) } else { now };
             for event in wanted {
                 let mut webhook = PendingWebhook {
                     event: Cow::Borrowed(event.event),
@@ -108,11 +108,11 @@ impl Engine {
                     body: event.body.clone(),
                     at,
                     due: Some(due),
-                    is_in_hand,
+                    is_leased,
                 };
                 let address = destination(&purchase.key, &webhook);
                 if self.inner.webhooks.endpoint_cache.is_off(&address) {
-                    (webhook.due, webhook.is_in_hand) = (None, false);
+                    (webhook.due, webhook.is_leased) = (None, false);
                 }
                 webhooks.push(Arc::new(webhook));
             }

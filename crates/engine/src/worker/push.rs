@@ -101,7 +101,7 @@ impl Engine {
                 self.end_push(due).await
             }
             Pushed::Later { reason, after } => {
-                let until = self.now().after(again_after(due.tries).max(after.unwrap_or_default()));
+                let until = self.now().after(retry_wait(due.tries).max(after.unwrap_or_default()));
                 if until >= due.at.after(limits::PUSH_VALID_FOR) {
                     tracing::warn!(%purchase, %device, reason, "a push is given up: it is too old");
                     return self.end_push(due).await;
@@ -146,7 +146,7 @@ impl Engine {
 }
 
 /// How long to wait before a push is tried again, after `tries` failures.
-const fn again_after(tries: u32) -> Duration {
+const fn retry_wait(tries: u32) -> Duration {
     Duration::from_secs(match tries {
         0 => 10,
         1 => 60,

@@ -62,14 +62,14 @@ pub(crate) fn change_attempt(
             ],
             Some(1),
         ),
-        AttemptChange::Heard { number, proof } => sql.defer(
+        AttemptChange::RecordOutcome { number, proof } => sql.defer(
             "UPDATE attempts
              SET outcome = $1, upstream_reference = coalesce($2, upstream_reference), text = $3,
                  heard_at = $4
              WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND number = $8",
             WriteKey::Purchase(key.id.0),
             &[
-                (&proof.word).into(),
+                (&proof.code).into(),
                 proof.upstream_reference.as_ref().into(),
                 proof.text.as_ref().into(),
                 at.0.into(),
@@ -127,7 +127,7 @@ pub(crate) fn keep_evidence(
             at.0.into(),
             proof.source.label().as_str().into(),
             proof.source.attempt().into(),
-            (&proof.word).into(),
+            (&proof.code).into(),
             proof.text.as_ref().into(),
             proof.upstream_reference.as_ref().into(),
         ],
@@ -182,7 +182,7 @@ pub(crate) fn open_case(
     let text = format!(
         "{} said {}{}",
         case.proof.source.label(),
-        case.proof.word,
+        case.proof.code,
         case.proof.text.as_ref().map_or(String::new(), |t| format!(": {t}"))
     );
     sql.defer(

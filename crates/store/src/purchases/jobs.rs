@@ -67,7 +67,7 @@ pub(crate) fn replace(
     due: Timestamp,
 ) -> Result<(), Fault> {
     let [id, account, environment] = key_values(&after.key);
-    if job == Job::Tell {
+    if job == Job::Notify {
         sql.defer(
             "DELETE FROM jobs WHERE purchase_id = $1 AND account_id = $2 AND environment = $3",
             WriteKey::Purchase(after.key.id.0),

@@ -5,7 +5,7 @@ use super::{AuditReport, JournalSums, PurchaseSums};
 use crate::backend::{Sql, all};
 use crate::fault::Fault;
 use crate::read;
-use domain::purchase::lifecycle::{Place, State};
+use domain::purchase::lifecycle::{FundsAt, State};
 use std::collections::HashMap;
 
 /// A purchase's row, and what the other tables have of it.
@@ -110,7 +110,7 @@ pub(crate) fn check_journals(report: &mut AuditReport, p: &PurchaseRow, sums: &J
             p.price, sums.settled
         ));
     }
-    if p.state.rests() == Place::Hold && sums.reasons[0] == 0 {
+    if p.state.funds_at() == FundsAt::Hold && sums.reasons[0] == 0 {
         report.add(format!("purchase {id}: is {state} without a hold"));
     }
 }
@@ -145,7 +145,7 @@ fn check_rows(report: &mut AuditReport, p: &PurchaseRow) {
     if counted != found {
         report.add(format!("purchase {id}: counts {counted} attempts, {found} are on record"));
     }
-    let required = (!p.state.is_final()).then(|| p.state.owes().code());
+    let required = (!p.state.is_final()).then(|| p.state.job().code());
     if p.job.as_deref() != required {
         report.add(format!(
             "purchase {id}: is {state} and owes {required:?}, but the job is {:?}",

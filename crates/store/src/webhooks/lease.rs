@@ -12,7 +12,7 @@ use crate::read;
 use domain::clock::Timestamp;
 use domain::ids::EndpointId;
 use domain::purchase::PurchaseKey;
-use domain::webhook::schedule::{PendingWebhook, REFUSALS_HOLD_UP};
+use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, PendingWebhook};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +101,7 @@ fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Time
     }
     let mut blocked: HashMap<Thread, Timestamp> = HashMap::new();
     sql.query_sets(&[ask], &mut |SetIndex { set, .. }, row| {
-        if row.u32(1)? < REFUSALS_HOLD_UP {
+        if row.u32(1)? < BLOCKING_REFUSALS_MAX {
             let due_at = Timestamp(row.int(0)?);
             let latest = blocked.entry(asked[set]).or_insert(due_at);
             *latest = (*latest).max(due_at);
@@ -132,7 +132,7 @@ fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook, Fault> {
         body: row.text(7)?.to_owned(),
         at: Timestamp(row.int(8)?),
         due: Some(until),
-        is_in_hand: true,
+        is_leased: true,
     };
     Ok(DueWebhook {
         key: read::purchase_key(row)?,

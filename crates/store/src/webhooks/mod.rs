@@ -180,7 +180,7 @@ pub(crate) fn enqueue(
             state.into(),
             pending.at.0.into(),
             pending.due.map(|due| due.0).into(),
-            pending.is_in_hand.then_some(run).into(),
+            pending.is_leased.then_some(run).into(),
         ],
         None,
     )

@@ -1,11 +1,13 @@
-//! The landing page: what this server is, where to go, and whether it plays.
+//! The landing page: what this server is, its links, and which environments are simulated.
+//!
+//! Not here: the template's text (`landing.html`). Invariant: every inserted text is escaped.
 
 use domain::Environment;
 use engine::Engine;
 
 const TEMPLATE: &str = include_str!("landing.html");
 
-/// The page as it is now: an environment may have got a real upstream since the start.
+/// The current page: since the start, an environment may have got a real upstream.
 pub(super) fn html(engine: &Engine, base_url: &str) -> String {
     let [sandbox, live] = Environment::ALL.map(|e| engine.is_simulated(e));
     render(base_url, notice(sandbox, live))
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_says_where_and_whether_it_plays() {
+    fn the_page_has_its_base_url_and_the_notice() {
         let page = render("https://saldo.example", notice(true, true));
         assert!(page.contains("curl https://saldo.example/api/billing/wallet/balance"));
         assert!(page.contains("curl 'https://saldo.example/api/wallet/v1/public/"));

@@ -1,7 +1,7 @@
-//! The pages for people who look at this server: a landing page and the interactive API reference.
+//! The landing page, the interactive API reference, and their files.
 //!
-//! Everything is part of the program: no page asks another host for anything, and each says so in
-//! its Content-Security-Policy. No page runs an inline script or style of ours.
+//! All files are compiled into the program. Invariants: no page loads anything from another host,
+//! and its Content-Security-Policy enforces that; no page of ours has an inline script or style.
 
 mod landing;
 
@@ -19,11 +19,11 @@ use flate2::write::GzEncoder;
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
-/// For pages of ours: their own style sheet and pictures, nothing else.
+/// The policy of our own pages: only our style sheet and pictures.
 const STRICT: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-/// For the reference: Scalar writes its styles into the page and calls this server only.
+/// The policy of the reference: Scalar adds inline styles, and calls this server only.
 const REFERENCE: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                          img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -33,10 +33,10 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 const AN_HOUR: &str = "public, max-age=3600";
 
-/// The bundle's address names its version, so that it can be kept for ever.
+/// The bundle's URL contains its version, so it never changes.
 const BUNDLE: &str = "public, max-age=31536000, immutable";
 
-/// Scalar's bundle, as it is and compressed: made at the first request, kept for all others.
+/// Scalar's bundle, plain and compressed; built at the first request.
 static SCALAR: LazyLock<Option<Scalar>> = LazyLock::new(Scalar::load);
 
 struct Scalar {
@@ -44,7 +44,7 @@ struct Scalar {
     gzipped: Bytes,
 }
 
-/// The landing page and the reference.
+/// The routes of the landing page, the reference and their files.
 pub(crate) fn router(engine: Engine, base_url: String) -> axum::Router {
     let base_url: Arc<str> = base_url.into();
     let landing = async move || page(STRICT, landing::html(&engine, &base_url));
@@ -79,7 +79,7 @@ fn file(kind: &'static str, text: &'static str) -> Response {
 }
 
 async fn scalar(headers: HeaderMap) -> Response {
-    // Compressing takes a while the first time: not on a thread that serves others.
+    // The first call compresses the bundle, which would block the other requests of this thread.
     let ready = tokio::task::spawn_blocking(|| SCALAR.as_ref()).await;
     let Ok(Some(Scalar { plain, gzipped })) = ready else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -91,14 +91,14 @@ async fn scalar(headers: HeaderMap) -> Response {
         fixed(VARY, "accept-encoding"),
         fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    match takes_gzip(&headers) {
+    match accepts_gzip(&headers) {
         true => (shared, [fixed(CONTENT_ENCODING, "gzip")], gzipped.clone()).into_response(),
         false => (shared, plain.clone()).into_response(),
     }
 }
 
-/// Whether the client names gzip and does not refuse it by `q=0`.
-fn takes_gzip(headers: &HeaderMap) -> bool {
+/// Whether Accept-Encoding lists gzip without `q=0`.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_sent_only_to_who_takes_it() {
+    fn gzip_is_sent_only_if_it_is_accepted() {
         for (line, expected) in [
             ("", false),
             ("gzip", true),
@@ -135,19 +135,19 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, line.parse().unwrap());
-            assert_eq!(takes_gzip(&headers), expected, "{line}");
+            assert_eq!(accepts_gzip(&headers), expected, "{line}");
         }
     }
 
     #[test]
-    fn the_bundle_is_in_the_program() {
+    fn the_bundle_is_compiled_in() {
         let scalar = SCALAR.as_ref().unwrap();
         assert!(scalar.plain.len() > 1_000_000 && scalar.gzipped.len() < scalar.plain.len() / 2);
     }
 
-    /// No page of ours needs a policy wider than it has, or anything from elsewhere.
+    /// Our pages work under their policies, and refer to no other host.
     #[test]
-    fn pages_ask_nobody_else() {
+    fn pages_refer_to_no_other_host() {
         for html in [include_str!("reference.html"), include_str!("landing.html")] {
             assert!(!html.contains("style=") && !html.contains("<style"), "inline style");
             assert!(!html.contains("onclick") && !html.contains("<script>"), "inline script");

@@ -6,7 +6,7 @@ use domain::State;
 use expect_test::expect_file;
 
 fn refusals() -> Vec<Refusal> {
-    let field_error = |field, text: &str| FieldError { field, says: text.into() };
+    let field_error = |field, text: &str| FieldError { field, message: text.into() };
     vec![
         Refusal::KeysMissing,
         Refusal::KeysInvalid,
@@ -22,7 +22,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::ReferenceMissing,
         Refusal::ReferenceKnown(None),
         Refusal::ReferenceKnown(Some(Box::new(purchase(State::Failed)))),
-        Refusal::Short { available: bdt(12_345) },
+        Refusal::InsufficientBalance { available: bdt(12_345) },
         Refusal::NoWallet,
         Refusal::OfferUnknown,
         Refusal::OfferAmount { costs: bdt(6_850) },
@@ -60,7 +60,7 @@ fn every_refusal() {
 #[test]
 fn every_error_of_the_dialect() {
     let invalid = |is_reference_missing| {
-        let field_errors = vec![FieldError { field: "amount", says: "is required.".into() }];
+        let field_errors = vec![FieldError { field: "amount", message: "is required.".into() }];
         ApiError::Fields(InvalidFields { is_reference_missing, field_errors })
     };
     let all = [

@@ -10,7 +10,7 @@ use domain::catalog::kind::ServiceType;
 use domain::catalog::{Country, OfferForm, OutOfLimits, Service};
 use domain::purchase::{Details, ReferenceScope, is_reference};
 use domain::refusal::FieldError;
-use domain::webhook::{Address, Where};
+use domain::webhook::{AddressPolicy, WebhookAddress};
 use domain::{Catalog, Currency, Kind, Money, Operator, PurchaseId};
 use engine::{Caller, Idempotency, PurchaseRequest};
 
@@ -56,7 +56,7 @@ pub(in super::super) struct RawPurchase<'s, 'c> {
     /// The authenticated caller.
     pub caller: Caller,
     /// The addresses to which its webhooks may go.
-    pub webhooks: Where,
+    pub webhooks: AddressPolicy,
     /// The idempotency key, or the error about it.
     pub idempotency: Result<Option<Idempotency>, FieldError>,
 }
@@ -300,7 +300,7 @@ fn purchase_id(text: &str) -> Result<PurchaseId, &'static str> {
 impl InvalidFields {
     /// One error about one field.
     pub(in super::super) fn one(field: &'static str, message: &str) -> InvalidFields {
-        let field_errors = vec![FieldError { field, says: message.to_owned() }];
+        let field_errors = vec![FieldError { field, message: message.to_owned() }];
         InvalidFields { is_reference_missing: false, field_errors }
     }
 
@@ -484,7 +484,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
         fields: Fields,
     ) -> Result<PurchaseRequest, InvalidFields> {
         if let Ok(Some(url)) = &fields.webhook_url
-            && let Err(message) = Address::parse(url, raw.webhooks)
+            && let Err(message) = WebhookAddress::parse(url, raw.webhooks)
         {
             self.reader.report(WEBHOOK_URL.name, message);
         }

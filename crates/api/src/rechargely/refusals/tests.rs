@@ -5,7 +5,7 @@ use domain::{Currency, Money};
 use expect_test::expect_file;
 
 fn refusals() -> Vec<Refusal> {
-    let field_error = |field, text: &str| FieldError { field, says: text.into() };
+    let field_error = |field, text: &str| FieldError { field, message: text.into() };
     let usd = |minor| Money::new(minor, Currency::USD);
     vec![
         Refusal::TokenInvalid,
@@ -22,7 +22,7 @@ fn refusals() -> Vec<Refusal> {
             field_error("productId", "twice."),
         ]),
         Refusal::BillUnknown,
-        Refusal::Short { available: usd(1_234) },
+        Refusal::InsufficientBalance { available: usd(1_234) },
         Refusal::NoWallet,
         Refusal::CodeInvalid,
         Refusal::TooFast { retry_after_s: 13 },

@@ -17,7 +17,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::catalog::kind::ServiceType;
-use domain::catalog::product::{Beside, Product, ProductId};
+use domain::catalog::product::{Product, ProductId, ReceiptContext};
 use domain::purchase::{CUSTOMER_MOBILE, ReferenceScope};
 use domain::{Catalog, Purchase, Refusal, State as PurchaseState};
 use engine::{Caller, DeliveryDetails, Page, PurchaseRequest};
@@ -237,7 +237,7 @@ fn delivery_view<'a>(
     let operator = catalog.operator_by_code(&payment.operator);
     let time = payment.delivered_at.map(rfc3339);
     let slip = delivery.slip.as_ref();
-    let beside = Beside {
+    let beside = ReceiptContext {
         operator: operator.map_or(payment.operator.as_str(), |operator| operator.name.as_str()),
         time: time.as_deref(),
         reference: delivery.reference.as_deref(),

@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn field_errors_name_the_bodys_own_fields() {
         let refusal = |fields: &[&'static str]| {
-            let error = |field: &&'static str| FieldError { field, says: "x".into() };
+            let error = |field: &&'static str| FieldError { field, message: "x".into() };
             Refusal::Invalid(fields.iter().map(error).collect())
         };
         let renamed = with_wire_names(refusal(&["push_token", "email", "other"]), &LOG_IN_NAMES);

@@ -8,7 +8,7 @@ use super::status::{Status, StatusText, status_text};
 use crate::logos;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
-use domain::catalog::Limits;
+use domain::catalog::AmountRange;
 use domain::catalog::product::{BillFormat, Field, Pricing, Product};
 use domain::purchase::slip::Token;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
@@ -124,10 +124,10 @@ impl<'a> ListedProduct<'a> {
         let is_sold = product.is_active && operator.is_none_or(|operator| operator.is_active);
         let (pricing_type, price, limits) = match product.price {
             Pricing::Fixed(price) => {
-                (PricingType::Fixed, price, Limits { least: price, most: price })
+                (PricingType::Fixed, price, AmountRange { min: price, max: price })
             }
             Pricing::Range(limits) => {
-                (PricingType::Variable, Money::zero(limits.least.currency()), limits)
+                (PricingType::Variable, Money::zero(limits.min.currency()), limits)
             }
         };
         ListedProduct {
@@ -145,8 +145,8 @@ impl<'a> ListedProduct<'a> {
             provider_code: &product.operator,
             pricing_type,
             product_logo_url: logos::url(base_url, &product.logo),
-            min_amount: Amount(limits.least),
-            max_amount: Amount(limits.most),
+            min_amount: Amount(limits.min),
+            max_amount: Amount(limits.max),
             product_id: product.id.0,
             fields: product.fields.iter().map(ListedField::of).collect(),
         }
@@ -160,7 +160,7 @@ impl<'a> ListedField<'a> {
             label: &field.label,
             required: field.is_required,
             format: field.format.as_ref().map(BillFormat::as_str),
-            max_length: field.length_most,
+            max_length: field.length_max,
         }
     }
 }
@@ -287,7 +287,7 @@ impl<'a> PreAuthAnswer<'a> {
             // The engine quotes only a price whose sum fits.
             total: Amount(quote.total().unwrap_or(quote.amount)),
             currency: quote.amount.currency().code(),
-            expires_at: rfc3339(quote.opened_at.after(domain::purchase::settle::QUOTE_HOLDS)),
+            expires_at: rfc3339(quote.opened_at.after(domain::purchase::settle::QUOTE_VALID_FOR)),
             customer,
             message,
         }

@@ -45,11 +45,11 @@ pub(super) fn look_up(enquiry: &BillEnquiry) -> BillAnswer {
         let index = usize::try_from(choose(what, from.len() as u64)).unwrap_or(0);
         from.get(index).copied().unwrap_or_default().to_owned()
     };
-    let owed = has_arrears(reference).then(|| Money::new(4_550, enquiry.amount.currency()));
+    let amount_due = has_arrears(reference).then(|| Money::new(4_550, enquiry.amount.currency()));
     BillAnswer::Known(BillCustomer {
         name: pick(b"name", &NAMES),
         address: Some(pick(b"street", &STREETS)),
-        owed,
+        amount_due,
     })
 }
 

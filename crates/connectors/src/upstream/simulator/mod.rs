@@ -282,6 +282,6 @@ impl SharedState {
             return;
         }
         let outcome = wording::state(record, true);
-        self.settings.listener.hear(StatusUpdate { attempt: record.attempt, outcome });
+        self.settings.listener.on_update(StatusUpdate { attempt: record.attempt, outcome });
     }
 }

@@ -23,7 +23,7 @@ struct World {
 struct Updates(Mutex<Vec<StatusUpdate>>);
 
 impl Listener for Updates {
-    fn hear(&self, update: StatusUpdate) {
+    fn on_update(&self, update: StatusUpdate) {
         self.0.lock().push(update);
     }
 }

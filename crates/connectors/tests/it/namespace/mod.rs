@@ -199,7 +199,7 @@ async fn hostile_urls_reach_no_private_address(
                 let is_redirect = url.contains("//to.");
                 let has_response = is_redirect || url.contains("//flip-");
                 assert!(
-                    has_response || delivery.verdict == DeliveryResult::Blocked,
+                    has_response || delivery.result == DeliveryResult::Blocked,
                     "{url}: {delivery:?}"
                 );
                 let is_3xx = delivery.status.is_some_and(|s| (300..400).contains(&s));
@@ -242,7 +242,7 @@ async fn good_urls_arrive(sender: &HttpsWebhookSender, monitor: &PacketMonitor) 
             _ => Environment::Sandbox,
         };
         let delivery = deliver(sender, &format!("{scheme}://{host}/good/{n}"), environment).await;
-        assert_eq!(delivery.verdict, DeliveryResult::Accepted, "{scheme}://{host}: {delivery:?}");
+        assert_eq!(delivery.result, DeliveryResult::Accepted, "{scheme}://{host}: {delivery:?}");
         let arrived = monitor.requests().pop().unwrap();
         let expected = format!("POST /good/{n} ");
         assert!(arrived.starts_with(&expected), "{host}: {arrived}");
@@ -268,7 +268,7 @@ async fn a_rebinding_name_reaches_no_private_address(
             _ => ("http", Environment::Sandbox),
         };
         let url = format!("{scheme}://{host}/close");
-        match deliver(sender, &url, environment).await.verdict {
+        match deliver(sender, &url, environment).await.result {
             DeliveryResult::Accepted => accepted += 1,
             DeliveryResult::Blocked => blocked += 1,
             other @ (DeliveryResult::Failed

@@ -8,7 +8,7 @@ use super::host_queues::SeriesCounts;
 use crate::webhooks::{HealthChange, destination};
 use crate::{Engine, WebhookParts, limits};
 use domain::clock::Timestamp;
-use domain::webhook::schedule::{Again, REFUSALS_HOLD_UP, again_after, webhook_id};
+use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, Retry, retry_wait, webhook_id};
 use domain::webhook::{Delivery, DeliveryResult, WebhookPost};
 use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd};
 
@@ -45,7 +45,7 @@ impl Engine {
             held_up_until = match end {
                 LeaseEnd::PutOff { until, refused } => {
                     let refusals = webhook.refusals + u32::from(refused);
-                    (refusals < REFUSALS_HOLD_UP).then_some(until)
+                    (refusals < BLOCKING_REFUSALS_MAX).then_some(until)
                 }
                 LeaseEnd::Accepted | LeaseEnd::GivenUp | LeaseEnd::Off => None,
             };
@@ -83,13 +83,13 @@ impl Engine {
         let post = webhook_post(webhook, id, at, signature);
         let delivery = tokio::time::timeout(limits::WEBHOOK_WITHIN, parts.sender.deliver(&post));
         let delivery = delivery.await.unwrap_or_else(|_| Delivery {
-            verdict: DeliveryResult::Failed,
+            result: DeliveryResult::Failed,
             status: None,
             took: limits::WEBHOOK_WITHIN,
-            says: "no answer in time".to_owned(),
+            text: "no answer in time".to_owned(),
         });
         let end = self.end_of(parts, webhook, &address, &delivery);
-        let (verdict, status) = (stored_word(delivery.verdict), delivery.status);
+        let (verdict, status) = (stored_word(delivery.result), delivery.status);
         tracing::debug!(webhook = post.headers[0].1, verdict, status, "a webhook was sent");
         let took_ms = u32::try_from(delivery.took.as_millis()).unwrap_or(u32::MAX);
         let tried = DeliveryAttempt {
@@ -97,7 +97,7 @@ impl Engine {
             verdict: verdict.to_owned(),
             status,
             took_ms,
-            text: delivery.says,
+            text: delivery.text,
         };
         Some(TryResult { end, tried: Some(tried) })
     }
@@ -112,7 +112,7 @@ impl Engine {
     ) -> LeaseEnd {
         let now = self.now();
         let cache = &self.inner.webhooks.endpoint_cache;
-        let (asked, refused) = match delivery.verdict {
+        let (asked, refused) = match delivery.result {
             DeliveryResult::Accepted => {
                 self.write_health_change(address, cache.accepted(address));
                 return LeaseEnd::Accepted;
@@ -128,7 +128,7 @@ impl Engine {
         self.write_health_change(address, cache.failed(address, now, parts.time_divisor));
         let tries = webhook.tries + 1;
         let (account, purchase) = (webhook.key.account, webhook.key.id);
-        if delivery.verdict == DeliveryResult::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
+        if delivery.result == DeliveryResult::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
             tracing::error!(
                 %account,
                 %purchase,
@@ -139,8 +139,8 @@ impl Engine {
         // Without randomness the tries of many webhooks coincide.
         let _ = self.inner.random.fill(&mut random);
         let random = u32::from_le_bytes(random);
-        let again = Again { tries, asked, random, time_divisor: parts.time_divisor };
-        match again_after(again, now.since(webhook.pending_since)) {
+        let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
+        match retry_wait(retry, now.since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
             None => {
                 tracing::warn!(%account, %purchase, "a webhook is given up; it can be replayed");

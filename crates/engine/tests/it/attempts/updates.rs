@@ -4,7 +4,7 @@
 use crate::world::*;
 use domain::PurchaseId;
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decided, Proof, Source};
+use domain::purchase::settle::{self, Decision, Proof, Source};
 use domain::upstream::{AttemptRef, Outcome, StatusUpdate, UpstreamCode};
 use expect_test::{expect, expect_file};
 use std::time::Duration;
@@ -187,7 +187,7 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
         let source =
             if attempt == 0 { Source::Owner } else { Source::Upstream { attempt, upstream } };
         let proof = Proof::new(source, "x");
-        let Decided::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
+        let Decision::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
         now = step.after.clone();
         store.write(Change::Step(step)).await.unwrap().unwrap();
     }
@@ -246,7 +246,7 @@ async fn a_flood_of_updates_is_dropped() {
     let id = world.buy("R1", TO_A).await.key.id;
     for n in 0..12_000 {
         let attempt = AttemptRef { purchase: PurchaseId(n), number: 9 };
-        world.listener.hear(StatusUpdate { attempt, outcome: delivered() });
+        world.listener.on_update(StatusUpdate { attempt, outcome: delivered() });
     }
     world.report(id, 1, delivered());
     world.enquire(&world.a, 1).await;

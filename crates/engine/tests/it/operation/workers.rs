@@ -120,7 +120,7 @@ async fn staff_book_a_deposit_once() {
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Ok(bdt(START + 500)));
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Err(Refusal::ReferenceKnown(None)));
     assert_eq!(fund(Reason::Withdraw, 500, "B2").await, Ok(bdt(START)));
-    let short = Err(Refusal::Short { available: bdt(START) });
+    let short = Err(Refusal::InsufficientBalance { available: bdt(START) });
     assert_eq!(fund(Reason::Withdraw, START + 1, "B3").await, short);
     for (reason, minor, reference) in [
         (Reason::Deposit, 0, "B4"),

@@ -12,7 +12,7 @@ use engine::{Caller, Page, Quote};
 pub const METER: &str = "41234567891";
 
 pub fn known(name: &str) -> BillAnswer {
-    BillAnswer::Known(BillCustomer { name: name.to_owned(), address: None, owed: None })
+    BillAnswer::Known(BillCustomer { name: name.to_owned(), address: None, amount_due: None })
 }
 
 fn down() -> BillAnswer {

@@ -66,7 +66,7 @@ async fn a_refused_request_leaves_its_key_free() {
     let world = world().await;
     let dear = PurchaseRequest { amount: bdt(START), ..keyed(&world, "R1", "K1", 1) };
     let answer = world.engine.purchase(dear).await.unwrap_err();
-    assert_eq!(answer, Refusal::Short { available: bdt(START) });
+    assert_eq!(answer, Refusal::InsufficientBalance { available: bdt(START) });
     bought(world.engine.purchase(keyed(&world, "R1", "K1", 2)).await);
 }
 

@@ -27,7 +27,7 @@ async fn resolve(world: &World, operator: &str, given: &[(&str, &str)], minor: i
     let given = details(given);
     match world.engine.offer(&world.caller(), operator, TO_A, &given, bdt(minor)).await {
         Ok(found) => format!("{:?}", found.identifiers.values().collect::<Vec<_>>()),
-        Err(Refusal::Invalid(errors)) => errors.iter().map(|e| e.says.as_str()).collect(),
+        Err(Refusal::Invalid(errors)) => errors.iter().map(|e| e.message.as_str()).collect(),
         Err(refusal) => format!("{refusal:?}"),
     }
 }

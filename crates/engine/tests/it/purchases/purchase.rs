@@ -63,7 +63,7 @@ async fn a_refused_request_leaves_no_trace() {
     let world = world().await;
     let dear = PurchaseRequest { amount: bdt(START), ..world.request("R1", TO_A) };
     let refusal = world.engine.purchase(dear.clone()).await.unwrap_err();
-    assert_eq!(refusal, Refusal::Short { available: bdt(START) });
+    assert_eq!(refusal, Refusal::InsufficientBalance { available: bdt(START) });
     let dollars =
         PurchaseRequest { amount: Money::new(AMOUNT, Currency::USD), ..world.request("R1", TO_A) };
     assert_eq!(world.engine.purchase(dollars).await.unwrap_err(), Refusal::NoWallet);

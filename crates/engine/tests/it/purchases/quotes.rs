@@ -78,7 +78,7 @@ async fn without_enough_money_the_quote_stays_open() {
     let quote = world.engine.quote(request).await.unwrap().purchase;
     let caller = world.caller();
     let short = world.engine.authorise(&caller, quote.key.id).await.unwrap_err();
-    assert_eq!(short, Refusal::Short { available: bdt(START) });
+    assert_eq!(short, Refusal::InsufficientBalance { available: bdt(START) });
     assert_eq!((world.state(quote.key.id), world.a.count(Call::Submit)), (State::Quoted, 0));
     let note = BookingNote { reference: "more", by: "rahim", note: "paid in" };
     let (account, environment) = (world.merchant, caller.environment);

@@ -272,7 +272,7 @@ impl World {
     /// An upstream reports an outcome that it was not asked for.
     pub fn report(&self, id: PurchaseId, number: u32, outcome: Outcome) {
         let attempt = AttemptRef { purchase: id, number };
-        self.listener.hear(StatusUpdate { attempt, outcome });
+        self.listener.on_update(StatusUpdate { attempt, outcome });
     }
 
     /// Waits until every earlier status update was processed. They are processed in order, so it

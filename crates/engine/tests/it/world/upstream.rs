@@ -1,4 +1,4 @@
-//! An upstream that answers as the test says and records its calls.
+//! An upstream that answers as the test text and records its calls.
 
 use super::TestClock;
 use super::outcomes::delivered;
@@ -188,9 +188,9 @@ impl Upstream for ScriptedUpstream {
         let text = String::from_utf8(callback.body.clone()).unwrap();
         let words: Vec<&str> = text.splitn(3, ' ').collect();
         match words[..] {
-            ["genuine", attempt, says] => CallbackRead::Genuine {
+            ["genuine", attempt, text] => CallbackRead::Genuine {
                 attempt: AttemptRef::parse(attempt).unwrap(),
-                says: says.to_owned(),
+                text: text.to_owned(),
             },
             _ => CallbackRead::Forged { reason: "no signature".to_owned() },
         }

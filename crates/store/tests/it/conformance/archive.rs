@@ -7,7 +7,7 @@ use domain::ledger::admission::Denial;
 use domain::ledger::journal::{Journal, Reason};
 use domain::purchase::ReferenceScope;
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decided};
+use domain::purchase::settle::{self, Decision};
 use domain::{AccountId, Environment, Purchase};
 use std::path::{Path, PathBuf};
 use store::{
@@ -43,7 +43,7 @@ pub async fn steps(store: &Store, purchase: &Purchase, event: Event, at: Timesta
     let now = store.purchase(&purchase.key).unwrap().unwrap();
     let proof = upstream_says(&now, "heard");
     let decided = settle::decide(&now, event, proof, at);
-    let Decided::Move(step) = decided else { panic!("{decided:?}") };
+    let Decision::Move(step) = decided else { panic!("{decided:?}") };
     store.write(Change::Step(step)).await
 }
 
@@ -193,7 +193,7 @@ pub async fn an_archived_month_is_in_its_file_and_nowhere_else(world: World) {
     let used = bought(2, april, 1, State::Sent);
     let again = Purchase { reference: used.reference, ..again };
     let refused = store.write(open(again)).await.unwrap();
-    assert!(matches!(refused, Err(Denial::ReferenceTaken { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Denial::ReferenceUsed { .. })), "{refused:?}");
 
     let world = world.reopened();
     let store = &world.store;

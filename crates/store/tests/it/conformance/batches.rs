@@ -43,8 +43,8 @@ pub async fn many_clients_are_each_answered_and_the_ledger_balances(world: World
                 assert_eq!(opened, Ok(Done::Opened { available_after: left }));
                 let now = store.purchase(&key(merchant, id)).unwrap().unwrap();
                 assert_eq!(now.available_after, bdt(left));
-                let event =
-                    [Event::Deliver, Event::Refuse, Event::LoseTrack, Event::Pend][n as usize % 4];
+                let event = [Event::Deliver, Event::Refuse, Event::Doubt, Event::Acknowledge]
+                    [n as usize % 4];
                 if let Some(next) = step(&now, event) {
                     assert_eq!(store.write(Change::Step(next)).await.unwrap(), Ok(Done::Written));
                 }
@@ -56,7 +56,7 @@ pub async fn many_clients_are_each_answered_and_the_ledger_balances(world: World
                 let again = store.write(open(purchase(merchant, id, State::Sent))).await.unwrap();
                 let by = ReferenceOwner { purchase: Some(key(merchant, id)) };
                 assert!(
-                    matches!(again, Err(Denial::ReferenceTaken { by: b, .. }) if b == by),
+                    matches!(again, Err(Denial::ReferenceUsed { by: b, .. }) if b == by),
                     "{again:?}"
                 );
             }
@@ -102,7 +102,7 @@ pub async fn a_bad_change_does_not_sink_its_batch(world: World) {
 
 pub async fn everything_is_there_after_a_restart(world: World) {
     deposit(&world.store, 2, 100 * TOTAL, "in").await;
-    let path = [Event::Reroute, Event::Submit, Event::LoseTrack, Event::GiveUp, Event::Deliver];
+    let path = [Event::Reroute, Event::Submit, Event::Doubt, Event::Escalate, Event::Deliver];
     let delivered = live(&world.store, purchase(2, 1, State::Sent), &path).await;
     live(&world.store, purchase(2, 2, State::Quoted), &[]).await;
     live(&world.store, purchase(2, 3, State::Awaiting), &[Event::Reject]).await;
@@ -155,7 +155,7 @@ pub async fn a_batch_sees_its_own_changes(world: World) {
     )
     .await;
     let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-    let short = Err(Denial::Short { available: 0 });
+    let short = Err(Denial::InsufficientBalance { available: 0 });
     assert_eq!(
         answers,
         [
@@ -180,7 +180,7 @@ pub async fn an_audit_beside_the_writer_sees_whole_commits(world: World) {
         let world = world.clone();
         writers.spawn(async move {
             for n in 0..25 {
-                let event = [Event::Deliver, Event::Refuse, Event::LoseTrack][n as usize % 3];
+                let event = [Event::Deliver, Event::Refuse, Event::Doubt][n as usize % 3];
                 let id = 1 + writer * 100 + n;
                 live(&world.store, purchase(2, id, State::Sent), &[event]).await;
             }

@@ -8,7 +8,7 @@ use domain::catalog::product::{
     Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
 };
 use domain::catalog::routing::Route;
-use domain::catalog::{Limits, OfferForm, Operator};
+use domain::catalog::{AmountRange, OfferForm, Operator};
 use domain::ids::KeyId;
 use domain::upstream::UpstreamCode;
 use fixtures::usd;
@@ -27,7 +27,7 @@ pub async fn the_catalog_is_read_back(world: World) {
     };
     let price = PriceRule {
         id: 1,
-        charge: pricing::Charge::Fee,
+        component: pricing::PriceComponent::Fee,
         account: Some(AccountId(2)),
         plan: Some("business".into()),
         operator: Some("GP".into()),
@@ -36,8 +36,8 @@ pub async fn the_catalog_is_read_back(world: World) {
         until: Some(NOW.after(seconds(1))),
         flat: bdt(50),
         share_ppm: 5_000,
-        least: Some(bdt(1)),
-        most: Some(bdt(9)),
+        min: Some(bdt(1)),
+        max: Some(bdt(9)),
     };
     let route = Route {
         id: 1,
@@ -72,7 +72,7 @@ fn products() -> Vec<Product> {
         ref_name: "zetdc".into(),
         operator: "ZETDC".into(),
         category: CategoryId(3),
-        price: Pricing::Range(Limits { least: usd(100), most: usd(50_000) }),
+        price: Pricing::Range(AmountRange { min: usd(100), max: usd(50_000) }),
         fields: vec![Field { label: "Months".into(), ..fixtures::field("months") }],
         checks_bill: true,
         receipt: vec![

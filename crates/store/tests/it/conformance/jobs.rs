@@ -64,7 +64,7 @@ pub async fn a_job_whose_lease_was_lost_cannot_be_put_off(world: World) {
     let third = lease(store, seconds(1_000), 1).await[0];
     assert_eq!((third.tries, third.epoch, third.version), (1, 3, 1));
     // A step replaces the job: who held the old one cannot put off the new one.
-    store.write(Change::Step(step(&sent, Event::LoseTrack).unwrap())).await.unwrap().unwrap();
+    store.write(Change::Step(step(&sent, Event::Doubt).unwrap())).await.unwrap().unwrap();
     assert_eq!(put_off(third, 5_000).await, NOW.after(seconds(5)));
     let next = lease(store, seconds(5), 1).await[0];
     assert_eq!((next.job, next.tries, next.version), (Job::Query, 0, 2));
@@ -75,7 +75,7 @@ pub async fn a_start_makes_queries_due(mut world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     live(store, purchase(2, 1, State::Sent), &[]).await;
-    live(store, purchase(2, 2, State::Sent), &[Event::GiveUp]).await;
+    live(store, purchase(2, 2, State::Sent), &[Event::Escalate]).await;
     live(store, purchase(2, 3, State::Quoted), &[]).await;
     live(store, purchase(2, 4, State::Awaiting), &[]).await;
     // The process that held this lease has died.
@@ -100,7 +100,7 @@ pub async fn a_halt_lasts_until_it_is_ended(world: World) {
     assert_eq!(store.halt().unwrap(), None);
     deposit(store, 2, 2 * TOTAL, "in").await;
     live(store, purchase(2, 1, State::Awaiting), &[Event::Approve]).await;
-    live(store, purchase(2, 2, State::Sent), &[Event::LoseTrack]).await;
+    live(store, purchase(2, 2, State::Sent), &[Event::Doubt]).await;
     for day in ["monday", "tuesday"] {
         let begin = HaltChange::Begin { why: format!("restored from {day}"), at: NOW };
         assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));

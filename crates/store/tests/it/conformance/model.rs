@@ -3,7 +3,7 @@
 use crate::harness::world::*;
 use domain::ledger::admission::Denial;
 use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::{Event, Place, State};
+use domain::purchase::lifecycle::{Event, FundsAt, State};
 use domain::purchase::{Purchase, ReferenceScope};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,18 +71,18 @@ impl Model {
     }
 
     /// Moves the money of a purchase: the rule of the ledger in its shortest form.
-    fn shift(&mut self, account: i64, from: Place, to: Place) {
+    fn shift(&mut self, account: i64, from: FundsAt, to: FundsAt) {
         self.journals += u64::from(from != to);
         let wallet = self.wallet(account);
         match from {
-            Place::Wallet => wallet.0 -= TOTAL,
-            Place::Hold => wallet.1 -= TOTAL,
-            Place::Spent => wallet.2 -= COMMISSION,
+            FundsAt::Wallet => wallet.0 -= TOTAL,
+            FundsAt::Hold => wallet.1 -= TOTAL,
+            FundsAt::Spent => wallet.2 -= COMMISSION,
         }
         match to {
-            Place::Wallet => wallet.0 += TOTAL,
-            Place::Hold => wallet.1 += TOTAL,
-            Place::Spent => wallet.2 += COMMISSION,
+            FundsAt::Wallet => wallet.0 += TOTAL,
+            FundsAt::Hold => wallet.1 += TOTAL,
+            FundsAt::Spent => wallet.2 += COMMISSION,
         }
     }
 
@@ -94,7 +94,7 @@ impl Model {
                 let text = format!("R{reference}");
                 let opens = Purchase { reference: text.clone(), ..purchase(*account, id, *state) };
                 let change = open(opens.clone());
-                let needs = if state.rests() == Place::Hold { TOTAL } else { 0 };
+                let needs = if state.funds_at() == FundsAt::Hold { TOTAL } else { 0 };
                 let available = self.wallet(*account).0;
                 if self.used.contains(&(*account, text.clone())) {
                     return Some((change, Expected::Taken));
@@ -103,7 +103,7 @@ impl Model {
                     return Some((change, Expected::Short(available)));
                 }
                 self.used.insert((*account, text));
-                self.shift(*account, Place::Wallet, state.rests());
+                self.shift(*account, FundsAt::Wallet, state.funds_at());
                 self.purchases.push(opens);
                 let left = self.wallet(*account).0;
                 // A quote holds no money, so no balance is returned.
@@ -119,8 +119,8 @@ impl Model {
                     return Some((Change::Step(step(&old, *event)?), Expected::Moved));
                 }
                 let available = self.wallet(account).0;
-                let takes = (now.state.rests(), next.after.state.rests());
-                if takes == (Place::Wallet, Place::Hold) && available < TOTAL {
+                let takes = (now.state.funds_at(), next.after.state.funds_at());
+                if takes == (FundsAt::Wallet, FundsAt::Hold) && available < TOTAL {
                     return Some((Change::Step(next), Expected::Short(available)));
                 }
                 self.shift(account, takes.0, takes.1);
@@ -165,12 +165,12 @@ fn read(answer: Answer, expected: &Expected) -> Expected {
         Ok(Done::Opened { available_after }) => Expected::Opened(available_after),
         Ok(Done::Written) => Expected::Written,
         Ok(Done::Posted { available_after }) => Expected::Posted(available_after),
-        Err(Denial::ReferenceTaken { reference, by }) => {
+        Err(Denial::ReferenceUsed { reference, by }) => {
             assert_eq!(by.purchase.is_none(), reference.scope == ReferenceScope::Staff);
             Expected::Taken
         }
-        Err(Denial::Short { available }) => Expected::Short(available),
-        Err(Denial::Moved { .. }) => Expected::Moved,
+        Err(Denial::InsufficientBalance { available }) => Expected::Short(available),
+        Err(Denial::VersionConflict { .. }) => Expected::Moved,
         other => panic!("{other:?}"),
     }
 }

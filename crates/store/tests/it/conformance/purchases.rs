@@ -7,7 +7,7 @@ use domain::ledger::admission::{Denial, ReferenceOwner};
 use domain::ledger::journal::{Purpose, Reason};
 use domain::money::Currency;
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Case, CaseKind, Decided, Proof, Source};
+use domain::purchase::settle::{self, Case, CaseKind, Decision, Proof, Source};
 use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
 use domain::purchase::{Purchase, PurchaseKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
@@ -27,7 +27,7 @@ pub async fn a_reference_has_one_winner(world: World) {
     let winners: Vec<i64> = won.map(|(n, _)| 100 + n).collect();
     assert_eq!(winners.len(), 1);
     let winner = key(2, winners[0]);
-    let denied = Denial::ReferenceTaken {
+    let denied = Denial::ReferenceUsed {
         reference: reference(2, ReferenceScope::Irecharge, "ONE"),
         by: ReferenceOwner { purchase: Some(winner) },
     };
@@ -56,7 +56,7 @@ pub async fn exactly_what_is_affordable_is_opened(world: World) {
     while let Some(answer) = buyers.join_next().await {
         match answer.unwrap() {
             Ok(Done::Opened { available_after }) => left.push(available_after),
-            Err(Denial::Short { available }) => {
+            Err(Denial::InsufficientBalance { available }) => {
                 assert_eq!(available, TOTAL - 1);
                 short += 1;
             }
@@ -74,18 +74,18 @@ pub async fn a_version_is_left_once(world: World) {
     let store = &world.store;
     deposit(store, 2, 10 * TOTAL, "in").await;
     let sent = live(store, purchase(2, 7, State::Sent), &[]).await;
-    let rivals = [Event::Deliver, Event::Refuse, Event::LoseTrack, Event::GiveUp];
+    let rivals = [Event::Deliver, Event::Refuse, Event::Doubt, Event::Escalate];
     let changes =
         (0..64).map(|n| Change::Step(step(&sent, rivals[n % 4]).unwrap())).collect::<Vec<_>>();
     let answers = write_all(store, changes).await;
     let won: Vec<_> = answers.iter().filter(|a| matches!(a, Ok(Ok(Done::Written)))).collect();
     assert_eq!(won.len(), 1);
     let now = store.purchase(&sent.key).unwrap().unwrap();
-    let moved = Denial::Moved { now: Some((now.state, 2)) };
+    let moved = Denial::VersionConflict { now: Some((now.state, 2)) };
     assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Err(d)) if *d == moved)).count(), 63);
     let unknown = Purchase { key: key(2, 404), ..sent };
     let answer = store.write(Change::Step(step(&unknown, Event::Deliver).unwrap())).await.unwrap();
-    assert_eq!(answer, Err(Denial::Moved { now: None }));
+    assert_eq!(answer, Err(Denial::VersionConflict { now: None }));
     world.assert_sound();
 }
 
@@ -100,10 +100,7 @@ pub async fn a_payment_is_booked_once(world: World) {
     let by = ReferenceOwner { purchase: None };
     assert_eq!(
         again,
-        Err(Denial::ReferenceTaken {
-            reference: reference(2, ReferenceScope::Staff, "BANK-1"),
-            by
-        })
+        Err(Denial::ReferenceUsed { reference: reference(2, ReferenceScope::Staff, "BANK-1"), by })
     );
     assert_eq!(deposit(store, 3, 700, "BANK-1").await, 700);
     world.assert_sound();
@@ -120,7 +117,7 @@ pub async fn a_payment_needs_a_wallet_and_stays_in_range(world: World) {
     let more = store.write(fund(Reason::Deposit, 2, 11, "more")).await.unwrap();
     assert_eq!(more, Err(Denial::TooLarge));
     let out = store.write(fund(Reason::Withdraw, 3, 1, "out")).await.unwrap();
-    assert_eq!(out, Err(Denial::Short { available: 0 }));
+    assert_eq!(out, Err(Denial::InsufficientBalance { available: 0 }));
     let report = world.assert_sound();
     assert_eq!(report.journals, 1);
 }
@@ -166,10 +163,10 @@ pub async fn a_second_doubt_opens_its_case_again(world: World) {
         cases.iter().map(|case| case.why.clone()).collect::<Vec<_>>().join(",")
     };
     live(store, purchase(2, 1, State::Sent), &[]).await;
-    assert_eq!(take(Event::GiveUp).await, "doubt");
+    assert_eq!(take(Event::Escalate).await, "doubt");
     assert_eq!(take(Event::Reroute).await, "");
     assert_eq!(take(Event::Submit).await, "");
-    assert_eq!(take(Event::GiveUp).await, "doubt");
+    assert_eq!(take(Event::Escalate).await, "doubt");
     assert_eq!(take(Event::Deny).await, "");
     let said = upstream_says(&store.purchase(&key(2, 1)).unwrap().unwrap(), "delivered");
     for _ in 0..3 {
@@ -206,7 +203,7 @@ pub async fn environments_and_accounts_do_not_meet(world: World) {
     let of_another = Purchase { reference: "R1".to_owned(), ..purchase(3, 6, State::Sent) };
     for purchase in [sandbox, of_another] {
         let answer = store.write(open(purchase)).await.unwrap();
-        assert_eq!(answer, Err(Denial::Short { available: 0 }));
+        assert_eq!(answer, Err(Denial::InsufficientBalance { available: 0 }));
     }
     assert_eq!(store.available(AccountId(2), Environment::Live, Currency::USD).unwrap(), None);
     assert_eq!(wallet(store, 3), (0, 0, 0));
@@ -233,8 +230,8 @@ pub async fn a_nul_in_a_text_stops_nothing(world: World) {
     posting.note = "pa\0per".to_owned();
     store.write(Change::PostJournal(posting)).await.unwrap().unwrap();
     let sent = live(store, purchase(2, 1, State::Sent), &[]).await;
-    let proof = upstream_says(&sent, "delivered").saying("don\0e");
-    let Decided::Move(delivers) = settle::decide(&sent, Event::Deliver, proof, NOW) else {
+    let proof = upstream_says(&sent, "delivered").with_text("don\0e");
+    let Decision::Move(delivers) = settle::decide(&sent, Event::Deliver, proof, NOW) else {
         panic!("it delivers");
     };
     store.write(Change::Step(delivers)).await.unwrap().unwrap();
@@ -258,7 +255,7 @@ pub async fn a_slip_is_stored_with_its_evidence(world: World) {
     };
     let opened = live(store, purchase(2, 1, State::Sent), &[]).await;
     let proof = Proof { slip: Some(Box::new(slip("1"))), ..upstream_says(&opened, "delivered") };
-    let Decided::Move(delivers) = settle::decide(&opened, Event::Deliver, proof, NOW) else {
+    let Decision::Move(delivers) = settle::decide(&opened, Event::Deliver, proof, NOW) else {
         panic!("it delivers");
     };
     assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), None);

@@ -27,7 +27,7 @@ fn pending(event: &'static str, sequence: u32, due: Option<Timestamp>) -> Arc<Pe
         body: format!("{{\"event\":\"{event}\"}}"),
         at: NOW,
         due,
-        is_in_hand: due.is_some_and(|due| due > NOW),
+        is_leased: due.is_some_and(|due| due > NOW),
     })
 }
 

@@ -41,7 +41,7 @@ async fn a_copy_under_load_is_one_consistent_state() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let event = [Event::Deliver, Event::Refuse, Event::LoseTrack][n as usize % 3];
+                let event = [Event::Deliver, Event::Refuse, Event::Doubt][n as usize % 3];
                 let bought_now = purchase(2, 1 + writer * 1_000_000 + n, State::Sent);
                 live(&world.store, bought_now, &[event]).await;
                 bought.fetch_add(1, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use domain::ledger::admission::Denial;
 use domain::ledger::journal::{Journal, Reason};
 use domain::money::Currency;
 use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decided, Move, Proof, Source};
+use domain::purchase::settle::{self, Decision, Move, Proof, Source};
 use domain::purchase::{Purchase, ReferenceKey, ReferenceScope};
 use domain::upstream::UpstreamCode;
 pub use fixtures::{COMMISSION, NOW, TOTAL, account, bdt, purchase_key as key};
@@ -167,12 +167,12 @@ pub fn open(purchase: Purchase) -> Change {
 pub fn upstream_says(purchase: &Purchase, event: &str) -> Proof {
     let upstream = purchase.upstream.clone().unwrap_or_else(|| UpstreamCode::new("sim"));
     let source = Source::Upstream { attempt: purchase.attempts, upstream };
-    let proof = Proof::new(source, event).saying(&format!("{event}, says the upstream"));
+    let proof = Proof::new(source, event).with_text(&format!("{event}, says the upstream"));
     Proof { upstream_reference: Some("U1".to_owned()), ..proof }
 }
 
 pub fn staff_say(event: &str) -> Proof {
-    Proof::new(Source::Staff("rahim".to_owned()), event).saying("seen on the portal")
+    Proof::new(Source::Staff("rahim".to_owned()), event).with_text("seen on the portal")
 }
 
 /// The step that `event` causes; `None` if the lifecycle has no step for it.
@@ -186,16 +186,16 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
         Event::Deliver
         | Event::Refuse
         | Event::Reroute
-        | Event::LoseTrack
-        | Event::GiveUp
-        | Event::Straggle
-        | Event::Pend
+        | Event::Doubt
+        | Event::Escalate
+        | Event::DeliverLate
+        | Event::Acknowledge
         | Event::Reverse
             if purchase.attempts > 0 =>
         {
             upstream_says(purchase, "heard")
         }
-        Event::Authorise | Event::Refer => {
+        Event::Authorise | Event::RequestApproval => {
             Proof { source: Source::Owner, ..staff_say("authorise") }
         }
         Event::Expire => Proof { source: Source::Clock, ..staff_say("expire") },
@@ -205,15 +205,15 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
         | Event::Deliver
         | Event::Refuse
         | Event::Reroute
-        | Event::LoseTrack
-        | Event::GiveUp
-        | Event::Straggle
-        | Event::Pend
+        | Event::Doubt
+        | Event::Escalate
+        | Event::DeliverLate
+        | Event::Acknowledge
         | Event::Reverse => staff_say("decide"),
     };
     match settle::decide(purchase, event, proof, NOW) {
-        Decided::Move(step) => Some(step),
-        Decided::Stay | Decided::Clash(_) | Decided::Never => None,
+        Decision::Move(step) => Some(step),
+        Decision::Stay | Decision::Clash(_) | Decision::Impossible => None,
     }
 }
 

@@ -66,7 +66,7 @@ async fn batches_behind_a_failed_commit_are_run_again() {
     while let Some(answer) = payers.join_next().await {
         match answer.unwrap() {
             Ok(Ok(Done::Posted { .. })) => booked += 1,
-            Ok(Err(Denial::ReferenceTaken { .. })) => known += 1,
+            Ok(Err(Denial::ReferenceUsed { .. })) => known += 1,
             other => panic!("{other:?}"),
         }
     }

@@ -28,8 +28,8 @@ fn invalid_fields(error: &InvalidFields) -> Names {
     fields
 }
 
-fn webhooks(environment: Environment) -> Where {
-    Where { environment, allow_loopback: false }
+fn webhooks(environment: Environment) -> AddressPolicy {
+    AddressPolicy { environment, allow_loopback: false }
 }
 
 fn parse<T>(
@@ -91,8 +91,8 @@ fn every_alias_is_the_field() {
         both.sort_unstable();
         assert_eq!(invalid_fields(&invalid), both);
         assert!(
-            invalid.field_errors[0].says.contains(name)
-                && invalid.field_errors[0].says.contains(alias)
+            invalid.field_errors[0].message.contains(name)
+                && invalid.field_errors[0].message.contains(alias)
         );
     }
     let request = recharged(&[("recharge_webhook_url", r#""https://a.example/x""#)]).unwrap();
@@ -171,7 +171,7 @@ fn all_invalid_fields_are_named_at_once() {
 #[test]
 fn an_invalid_idempotency_key_is_reported_with_the_fields() {
     let (fields, catalog) = (RawFields::from_json("{}").unwrap(), catalog());
-    let error = FieldError { field: "Idempotency-Key", says: "is wrong.".into() };
+    let error = FieldError { field: "Idempotency-Key", message: "is wrong.".into() };
     let parsed = recharge(RawPurchase {
         fields: &fields,
         catalog: &catalog,

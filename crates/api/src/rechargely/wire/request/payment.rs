@@ -155,7 +155,7 @@ fn amount(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Resul
         let message = match (error, rules.product.price) {
             (WrongAmount::Costs(price), _) => format!("must be exactly {price}: the price."),
             (WrongAmount::Below(_) | WrongAmount::Above(_), Pricing::Range(limits)) => {
-                format!("must be {} to {}.", limits.least, limits.most)
+                format!("must be {} to {}.", limits.min, limits.max)
             }
             (WrongAmount::Below(least), Pricing::Fixed(_)) => format!("must be at least {least}."),
             (WrongAmount::Above(most), Pricing::Fixed(_)) => format!("must be at most {most}."),

@@ -19,7 +19,7 @@ fn series(id: i64, count: u32) -> WebhookSeries {
         body: String::new(),
         at: Timestamp(0),
         due: None,
-        is_in_hand: true,
+        is_leased: true,
     };
     let due = |sequence| DueWebhook {
         key,

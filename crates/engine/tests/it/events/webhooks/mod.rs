@@ -97,7 +97,7 @@ impl WebhookSender for ScriptedSender {
                 *count
             };
             self.in_flight_max.fetch_max(in_flight, Ordering::SeqCst);
-            let (verdict, status) = match response {
+            let (result, status) = match response {
                 Response::Status(410) => (DeliveryResult::Gone, Some(410)),
                 Response::Status(status @ 200..=299) => (DeliveryResult::Accepted, Some(status)),
                 Response::Status(status) => (DeliveryResult::Failed, Some(status)),
@@ -107,7 +107,7 @@ impl WebhookSender for ScriptedSender {
                 Response::Never => std::future::pending().await,
             };
             *self.in_flight.lock().unwrap().get_mut(&url).unwrap() -= 1;
-            Delivery { verdict, status, took: Duration::from_millis(7), says: "hm".to_owned() }
+            Delivery { result, status, took: Duration::from_millis(7), text: "hm".to_owned() }
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::tests::{body, names};
 use super::*;
-use domain::catalog::Limits;
+use domain::catalog::AmountRange;
 use domain::catalog::kind::Kind;
 use domain::catalog::product::{BillFormat, ProductId};
 
@@ -26,7 +26,7 @@ fn product(price: Pricing, bill: &str, kind: Kind) -> Product {
 
 fn range(least: i64, most: i64, currency: Currency) -> Pricing {
     let money = |minor| Money::new(minor, currency);
-    Pricing::Range(Limits { least: money(least), most: money(most) })
+    Pricing::Range(AmountRange { min: money(least), max: money(most) })
 }
 
 fn airtime() -> Product {
@@ -36,8 +36,8 @@ fn airtime() -> Product {
 /// Requires a name; a term of one digit is optional.
 fn school_fees() -> Product {
     use domain::catalog::product::Field;
-    let name = Field { format: None, length_most: 20, ..fixtures::field("studentName") };
-    let term = Field { is_required: false, length_most: 20, ..fixtures::field("term") };
+    let name = Field { format: None, length_max: 20, ..fixtures::field("studentName") };
+    let term = Field { is_required: false, length_max: 20, ..fixtures::field("term") };
     let price = range(100, 500_000, Currency::USD);
     Product { fields: vec![name, term], ..product(price, "XXXXXXXX", Kind::Bill) }
 }
@@ -217,7 +217,7 @@ fn a_products_own_fields_are_kept_and_the_others_ignored() {
     let kept: Vec<_> = kept.iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(kept, ["studentName=T. Moyo", "term=1"]);
     let invalid = parse(r#"{"term":"first"}"#).unwrap_err();
-    let errors: Vec<_> = invalid.0.iter().map(|c| (c.field, c.says.as_str())).collect();
+    let errors: Vec<_> = invalid.0.iter().map(|c| (c.field, c.message.as_str())).collect();
     assert_eq!(
         errors,
         [
@@ -236,7 +236,7 @@ fn a_price_is_enforced_and_an_inactive_product_is_not_sold() {
         let parsed = parse_for(product, &[("amount", amount)]);
         parsed
             .map(|payment| payment.amount.to_string())
-            .map_err(|invalid| invalid.0[0].says.clone())
+            .map_err(|invalid| invalid.0[0].message.clone())
     };
     let bundle = fixed(150, Currency::USD);
     assert_eq!(check(&bundle, "1.5"), Ok("1.50 USD".into()));
