@@ -1,6 +1,7 @@
 //! The master key: all secrets are derived from it or sealed with it.
 //!
-//! Without its file every webhook secret, session and sealed token is lost; `saldo backup` copies it.
+//! Without its file all webhook secrets, sessions and sealed tokens are lost; `saldo backup` copies
+//! it.
 
 use crate::clock::MachineRandom;
 use anyhow::{Context as _, anyhow};

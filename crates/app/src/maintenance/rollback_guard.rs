@@ -1,5 +1,5 @@
-//! Detects a database that was restored from an older copy: the data folder records the last journal
-//! that its server has seen.
+//! Detects a database that was restored from an older copy: the data folder records the last
+//! journal that its server has seen.
 //!
 //! A database cannot tell that it was restored, but the end of its ledger shows it. If a journal
 //! that was seen is missing, purchases that were sent may be missing too, so the installation is

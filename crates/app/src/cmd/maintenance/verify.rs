@@ -31,9 +31,10 @@ pub(crate) async fn run(
     let report = engine.audit().await?;
     if args.json {
         output.line(serde_json::json!({
-            "balanced": report.findings_count == 0, "journals": report.journals, "entries": report.entries,
-            "ledger_accounts": report.ledger_accounts, "purchases": report.purchases,
-            "open": report.open, "archived_months": report.archived,
+            "balanced": report.findings_count == 0, "journals": report.journals,
+            "entries": report.entries, "ledger_accounts": report.ledger_accounts,
+            "purchases": report.purchases, "open": report.open,
+            "archived_months": report.archived,
             "lies": report.findings_count, "complaints": report.findings,
         }));
     } else if report.findings_count == 0 {
@@ -72,8 +73,8 @@ async fn archives(
             output.line(serde_json::json!({
                 "month": month.to_string(), "file": file, "balanced": report.findings_count == 0,
                 "journals": report.journals, "entries": report.entries,
-                "purchases": report.purchases, "findings_count": report.findings_count,
-                "findings": report.findings,
+                "purchases": report.purchases, "lies": report.findings_count,
+                "complaints": report.findings,
             }));
         } else if report.findings_count == 0 {
             output.line(format!(
