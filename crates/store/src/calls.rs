@@ -48,15 +48,15 @@ pub(crate) struct CallCounts {
 
 impl CallCounts {
     /// Asks for the counts of callers.
-    pub(crate) fn ask(callers: &[Caller]) -> SetQuery<'static> {
-        let mut ask = SetQuery::new(
+    pub(crate) fn query(callers: &[Caller]) -> SetQuery<'static> {
+        let mut query = SetQuery::new(
             "SELECT at_s, slots FROM calls WHERE account_id = $1 AND environment = $2",
             2,
         );
         for (account, environment) in callers {
-            ask.add(&[account.0.into(), environment.code().into()]);
+            query.add(&[account.0.into(), environment.code().into()]);
         }
-        ask
+        query
     }
 
     /// Drops the counts of the batch before.
@@ -85,7 +85,7 @@ impl CallCounts {
         self.last_minutes.clear();
     }
 
-    /// Reads a row of [`CallCounts::ask`].
+    /// Reads a row of [`CallCounts::query`].
     pub(crate) fn read_row(&mut self, caller: Caller, row: &dyn Row) -> Result<(), Fault> {
         let broken = || Fault::corrupt("a count of calls");
         let at_s = u64::try_from(row.int(0)?).map_err(|_| broken())?;

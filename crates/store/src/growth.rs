@@ -1,7 +1,7 @@
 //! Regular queries cost the same however long the history is.
 //!
 //! Counted in the steps of SQLite's programs, which do not depend on the machine's load. On
-//! PostgreSQL the server's own counters are read by `tests/it/growth.rs`.
+//! PostgreSQL the server's own counters are read by `tests/it/server/growth.rs`.
 
 use crate::backend::Sql;
 use crate::backend::sqlite::{Sqlite, steps};

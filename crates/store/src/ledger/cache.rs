@@ -99,21 +99,21 @@ impl LedgerCache {
     }
 
     /// Called before the first query of a Tx: drops what other nodes may have changed.
-    pub(crate) fn begin(&mut self, is_alone: bool) {
+    pub(crate) fn begin(&mut self, is_sole_writer: bool) {
         self.tx_balances.clear();
-        if !is_alone {
+        if !is_sole_writer {
             self.chain_end = None;
             self.closed = None;
         }
     }
 
     /// Asks for the last closed month, unless it is cached.
-    pub(crate) fn ask_closed(&self) -> SetQuery<'static> {
-        let mut ask = SetQuery::new(LAST_CLOSED, 1);
+    pub(crate) fn closed_query(&self) -> SetQuery<'static> {
+        let mut query = SetQuery::new(LAST_CLOSED, 1);
         if self.closed.is_none() {
-            ask.add(&[0_i64.into()]);
+            query.add(&[0_i64.into()]);
         }
-        ask
+        query
     }
 
     /// Caches the last closed month; `None`: there is none.
@@ -137,16 +137,16 @@ impl LedgerCache {
     }
 
     /// Asks for the end of the chain, unless it is cached.
-    pub(crate) fn ask_chain(&self) -> SetQuery<'static> {
-        let mut ask = SetQuery::new(
+    pub(crate) fn chain_query(&self) -> SetQuery<'static> {
+        let mut query = SetQuery::new(
             "SELECT seq, hash, month FROM journals
              WHERE seq = (SELECT max(seq) FROM journals WHERE seq > $1)",
             1,
         );
         if self.chain_end.is_none() {
-            ask.add(&[0_i64.into()]);
+            query.add(&[0_i64.into()]);
         }
-        ask
+        query
     }
 
     /// Caches the end of the chain from its row.
@@ -159,7 +159,10 @@ impl LedgerCache {
     }
 
     /// Asks for the balances of ledger accounts: by number where it is cached, else by name.
-    pub(crate) fn ask_balances<'a>(&self, mentioned: &[&'a LedgerAccount]) -> BalanceQueries<'a> {
+    pub(crate) fn balance_queries<'a>(
+        &self,
+        mentioned: &[&'a LedgerAccount],
+    ) -> BalanceQueries<'a> {
         let mut queries = BalanceQueries {
             known: Vec::new(),
             unknown: Vec::new(),

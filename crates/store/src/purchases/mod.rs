@@ -15,7 +15,7 @@ pub(crate) use evidence::{
 pub use jobs::{DueJob, OutboxEvent};
 pub use references::StoredReference;
 pub(crate) use references::{
-    ask_owners, keep_response, kept_response, owner, stored_reference, use_up,
+    keep_response, kept_response, owner, owners_query, stored_reference, use_up,
 };
 
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first};
@@ -33,17 +33,17 @@ pub(crate) fn key_values(key: &PurchaseKey) -> [Value<'static>; 3] {
 }
 
 /// Asks for the state and version of purchases.
-pub(crate) fn ask_versions(keys: &[PurchaseKey]) -> SetQuery<'static> {
-    let mut ask = SetQuery::new(
+pub(crate) fn versions_query(keys: &[PurchaseKey]) -> SetQuery<'static> {
+    let mut query = SetQuery::new(
         "SELECT state, version FROM purchases
          WHERE id = $1 AND account_id = $2 AND environment = $3",
         3,
     );
-    keys.iter().for_each(|key| ask.add(&key_values(key)));
-    ask
+    keys.iter().for_each(|key| query.add(&key_values(key)));
+    query
 }
 
-/// Reads a row of [`ask_versions`].
+/// Reads a row of [`versions_query`].
 pub(crate) fn version(row: &dyn Row) -> Result<(State, u32), Fault> {
     Ok((read::state(row.text(0)?)?, row.u32(1)?))
 }

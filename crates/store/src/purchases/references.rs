@@ -23,13 +23,13 @@ const FIND: &str = "SELECT purchase_id, digest FROM claims
     WHERE account_id = $1 AND environment = $2 AND space = $3 AND reference = $4";
 
 /// Asks which references are used up.
-pub(crate) fn ask_owners<'a>(references: &[&'a ReferenceKey]) -> SetQuery<'a> {
-    let mut ask = SetQuery::new(FIND, 4);
-    references.iter().for_each(|reference| ask.add(&reference_values(reference)));
-    ask
+pub(crate) fn owners_query<'a>(references: &[&'a ReferenceKey]) -> SetQuery<'a> {
+    let mut query = SetQuery::new(FIND, 4);
+    references.iter().for_each(|reference| query.add(&reference_values(reference)));
+    query
 }
 
-/// Reads a row of [`ask_owners`].
+/// Reads a row of [`owners_query`].
 pub(crate) fn owner(row: &dyn Row, reference: &ReferenceKey) -> Result<ReferenceOwner, Fault> {
     Ok(ReferenceOwner { purchase: read_reference(row, reference)?.purchase })
 }

@@ -82,7 +82,7 @@ pub(super) fn lease(
 
 /// The threads that must wait, and when what they wait for is due.
 fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Timestamp>, Fault> {
-    let mut ask = SetQuery::new(
+    let mut query = SetQuery::new(
         "SELECT due_at, refusals FROM webhooks
          WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
              AND sequence < $5 AND due_at IS NOT NULL",
@@ -95,12 +95,12 @@ fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Time
         if last.replace(thread) != Some(thread) && webhook.pending.sequence > 1 {
             let [id, account, environment] = key_values(&webhook.key);
             let endpoint = webhook.pending.endpoint.0.into();
-            ask.add(&[id, account, environment, endpoint, webhook.pending.sequence.into()]);
+            query.add(&[id, account, environment, endpoint, webhook.pending.sequence.into()]);
             asked.push(thread);
         }
     }
     let mut blocked: HashMap<Thread, Timestamp> = HashMap::new();
-    sql.query_sets(&[ask], &mut |SetIndex { set, .. }, row| {
+    sql.query_sets(&[query], &mut |SetIndex { set, .. }, row| {
         if row.u32(1)? < BLOCKING_REFUSALS_MAX {
             let due_at = Timestamp(row.int(0)?);
             let latest = blocked.entry(asked[set]).or_insert(due_at);

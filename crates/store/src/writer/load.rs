@@ -135,24 +135,25 @@ impl BatchWriter {
         let Mentioned { references, purchases, accounts, callers, .. } = &mentioned;
         self.calls.begin();
         self.ledger.begin(self.sql.is_sole_writer());
-        let BalanceQueries { known, unknown, by_id, by_name } = self.ledger.ask_balances(accounts);
-        let mut asks = [
-            purchases::ask_owners(references),
-            purchases::ask_versions(purchases),
+        let BalanceQueries { known, unknown, by_id, by_name } =
+            self.ledger.balance_queries(accounts);
+        let mut queries = [
+            purchases::owners_query(references),
+            purchases::versions_query(purchases),
             by_id,
             by_name,
-            self.ledger.ask_chain(),
-            self.ledger.ask_closed(),
-            CallCounts::ask(callers),
+            self.ledger.chain_query(),
+            self.ledger.closed_query(),
+            CallCounts::query(callers),
         ];
         let is_archiving = changes.iter().any(|change| matches!(change, Change::Archive(_)));
         if accounts.is_empty() && !is_archiving {
-            asks[4].values.clear();
+            queries[4].values.clear();
         }
-        let is_closed_asked = !asks[5].values.is_empty();
+        let is_closed_queried = !queries[5].values.is_empty();
         let mut closed = None;
         let (ledger, calls) = (&mut self.ledger, &mut self.calls);
-        self.sql.query_sets(&asks, &mut |SetIndex { query, set }, row| {
+        self.sql.query_sets(&queries, &mut |SetIndex { query, set }, row| {
             match query {
                 0 => {
                     let owner = purchases::owner(row, references[set])?;
@@ -167,7 +168,7 @@ impl BatchWriter {
             }
             Ok(())
         })?;
-        if is_closed_asked {
+        if is_closed_queried {
             ledger.set_closed(closed);
         }
         if !self.sql.committed_last()? {
