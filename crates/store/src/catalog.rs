@@ -151,6 +151,7 @@ pub(crate) struct FieldRow {
     pub(crate) label: String,
     pub(crate) is_required: bool,
     pub(crate) format: Option<String>,
+    #[serde(rename = "length_most")]
     pub(crate) length_max: usize,
 }
 
@@ -262,4 +263,17 @@ pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<(), Fault> {
         ],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Databases of earlier versions hold this text.
+    #[test]
+    fn the_stored_form_of_a_field_stays() {
+        let stored = r#"{"name":"n","label":"l","is_required":true,"format":null,"length_most":8}"#;
+        let row: FieldRow = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&row).unwrap(), stored);
+    }
 }
