@@ -71,7 +71,7 @@ impl RollbackGuard {
     }
 
     fn look(&mut self) -> anyhow::Result<()> {
-        let Some((journal, hash)) = self.engine.last_journal()? else { return Ok(()) };
+        let Some((journal, hash)) = self.engine.ledger_end()? else { return Ok(()) };
         let now = Seen { journal, hash: hex(&hash) };
         if self.seen.as_ref() != Some(&now) {
             write_private(&self.path, &serde_json::to_vec(&now)?)?;
@@ -93,7 +93,7 @@ fn read(path: &Path) -> anyhow::Result<Option<Seen>> {
 }
 
 fn is_there(engine: &Engine, seen: &Seen) -> anyhow::Result<bool> {
-    let Some((end, _)) = engine.last_journal()? else { return Ok(false) };
+    let Some((end, _)) = engine.ledger_end()? else { return Ok(false) };
     let bytes = (0..seen.hash.len()).step_by(2).map(|n| seen.hash.get(n..n + 2));
     let bytes: Option<Vec<u8>> = bytes.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
     let hash = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());

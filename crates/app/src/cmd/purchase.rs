@@ -178,7 +178,7 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> any
 }
 
 fn cases(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
-    for said in engine.late_updates()? {
+    for said in engine.late_outcomes()? {
         let (id, at) = (said.purchase, moment(said.at));
         let text = said.text.map_or(said.word.clone(), |text| format!("{}: {text}", said.word));
         if json {
