@@ -55,7 +55,7 @@ impl Engine {
         text: &str,
     ) -> Result<(), Fault> {
         if self.is_archived(attempt.purchase)? {
-            return self.keep_late_update(attempt, WORD, Some(text), None).await;
+            return self.keep_late_outcome(attempt, WORD, Some(text), None).await;
         }
         let Some(purchase) = self.purchase_of_attempt(attempt, Some(&code))? else {
             return Ok(());

@@ -33,7 +33,7 @@ enum CallState {
     /// Drafted, and perhaps called; not ended. So many drafts race to be recorded.
     Open { drafted: Duration, drafts: u32 },
     /// The call has ended, with or without an answer.
-    EndedLease { at: Duration },
+    Ended { at: Duration },
     /// The call of another node; it may have been drafted just before this node first saw it.
     Foreign { seen: Duration },
 }
@@ -49,7 +49,7 @@ impl InFlight {
         if calls.len() >= CALLS_MAX {
             calls.retain(|_, call| match call {
                 CallState::Open { .. } => true,
-                CallState::EndedLease { at } | CallState::Foreign { seen: at } => {
+                CallState::Ended { at } | CallState::Foreign { seen: at } => {
                     now.saturating_sub(*at) < ENDED_KEPT
                 }
             });
@@ -57,7 +57,7 @@ impl InFlight {
         match calls.get_mut(&attempt) {
             Some(CallState::Open { drafts, .. }) => *drafts += 1,
             // Another draft was recorded and called. This one will lose, and must change nothing.
-            Some(CallState::EndedLease { .. } | CallState::Foreign { .. }) => {}
+            Some(CallState::Ended { .. } | CallState::Foreign { .. }) => {}
             None => {
                 calls.insert(attempt, CallState::Open { drafted: now, drafts: 1 });
             }
@@ -79,13 +79,13 @@ impl InFlight {
     pub(crate) fn may_call(&self, attempt: AttemptRef, now: Duration) -> bool {
         match self.calls.lock().get(&attempt) {
             Some(CallState::Open { drafted, .. }) => now.saturating_sub(*drafted) < SEND_WITHIN,
-            Some(CallState::EndedLease { .. } | CallState::Foreign { .. }) | None => false,
+            Some(CallState::Ended { .. } | CallState::Foreign { .. }) | None => false,
         }
     }
 
     /// The call has ended.
     pub(crate) fn end(&self, attempt: AttemptRef, now: Duration) {
-        self.calls.lock().insert(attempt, CallState::EndedLease { at: now });
+        self.calls.lock().insert(attempt, CallState::Ended { at: now });
     }
 
     /// Forgets every attempt of a purchase that is final: nobody will ask about it.
@@ -112,7 +112,7 @@ impl InFlight {
         }
         match calls.get(&attempt) {
             Some(CallState::Open { .. }) => Duration::ZERO,
-            Some(CallState::EndedLease { at }) => now.saturating_sub(*at),
+            Some(CallState::Ended { at }) => now.saturating_sub(*at),
             Some(CallState::Foreign { seen }) => now.saturating_sub(*seen + ASK_AFTER),
             None => now.saturating_sub(self.started),
         }

@@ -69,9 +69,8 @@ impl Engine {
         let (account, environment) = (caller.account, caller.environment);
         let states = states.to_vec();
         let read = self
-            .blocking(move |store| store.purchases_of(account, environment, scope, &states, page))
-            .await;
-        self.or_unavailable(read)
+            .blocking(move |store| store.purchases_of(account, environment, scope, &states, page));
+        self.or_unavailable(read.await)
     }
 
     /// The purchase with this reference; `PurchaseUnknown` if there is none.

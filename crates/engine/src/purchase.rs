@@ -188,10 +188,10 @@ impl Engine {
         let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
         // Archived: the key is used up, and its purchase cannot be shown any more.
         let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
-        let kept_response = self.or_unavailable(self.inner.store.kept_response(&reference))?;
-        let kept_response = kept_response.map(|(status, body)| Replay { status, body });
+        let replay = self.or_unavailable(self.inner.store.kept_response(&reference))?;
+        let replay = replay.map(|(status, body)| Replay { status, body });
         let purchase = Box::new(purchase);
-        Ok(KeyUse::Repeated(PurchaseOutcome::Repeated { purchase, kept_response }))
+        Ok(KeyUse::Repeated(PurchaseOutcome::Repeated { purchase, replay }))
     }
 
     /// Stores the first answer to a request with an idempotency key, for its replays.
@@ -200,14 +200,10 @@ impl Engine {
         caller: &Caller,
         scope: ReferenceScope,
         key: &str,
-        kept_response: Replay,
+        replay: Replay,
     ) {
         let reference = caller.reference(scope, key);
-        let change = Change::KeepResponse {
-            reference,
-            status: kept_response.status,
-            body: kept_response.body,
-        };
+        let change = Change::KeepResponse { reference, status: replay.status, body: replay.body };
         // Without it a replay renders the purchase in its current state.
         if let Err(fault) = self.commit(change).await {
             tracing::warn!(%fault, "the first answer to an idempotency key could not be stored");

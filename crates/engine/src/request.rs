@@ -88,6 +88,6 @@ pub enum PurchaseOutcome {
         /// The purchase in its current state.
         purchase: Box<Purchase>,
         /// The first answer; none if it was lost in a crash: render the purchase instead.
-        kept_response: Option<Replay>,
+        replay: Option<Replay>,
     },
 }

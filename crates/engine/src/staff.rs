@@ -99,7 +99,7 @@ impl Engine {
         if by.trim().is_empty() || evidence.trim().is_empty() {
             return Err(invalid("evidence", "Say who closes it, and what was found."));
         }
-        if self.close_late_updates(id, by, evidence).await? {
+        if self.close_late_outcomes(id, by, evidence).await? {
             return Ok(());
         }
         let purchase = self.any_purchase(id)?;

@@ -287,10 +287,8 @@ async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiErro
             }
             Ok(answer)
         }
-        PurchaseOutcome::Repeated { kept_response: Some(first), purchase: _ } => {
-            Ok(Answer::replay(first))
-        }
-        PurchaseOutcome::Repeated { kept_response: None, purchase } => {
+        PurchaseOutcome::Repeated { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
+        PurchaseOutcome::Repeated { replay: None, purchase } => {
             Ok(Answer { is_replay: true, ..bought(&purchase)? })
         }
     }

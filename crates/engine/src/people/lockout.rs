@@ -1,7 +1,7 @@
 //! Who may guess: ten wrong passwords of one mail address or from one network lock it for half an
 //! hour, except on a known device (RELIABILITY K7). And who may try one-time codes.
 //!
-//! Invariants: a guess is counted before it is checked, so ten are ten, however many arrive at once;
+//! Invariants: a guess is counted before it is checked, so ten are ten, however many come at once;
 //! an address without a login is counted like any other; time is the monotonic clock's.
 
 use super::{EmailDigest, site};

@@ -101,7 +101,7 @@ impl Engine {
     }
 
     /// For staff: what upstreams said about archived purchases, oldest first.
-    pub fn late_updates(&self) -> Result<Vec<LateOutcome>, Fault> {
+    pub fn late_outcomes(&self) -> Result<Vec<LateOutcome>, Fault> {
         self.inner.store.late_outcomes()
     }
 
@@ -111,7 +111,7 @@ impl Engine {
 
     /// Stores for staff what an upstream said about a purchase of a closed month: `code`, text and
     /// the upstream's reference. No money moves.
-    pub(crate) async fn keep_late_update(
+    pub(crate) async fn keep_late_outcome(
         &self,
         attempt: AttemptRef,
         code: &str,
@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// Closes what upstreams said about an archived purchase; `false` if they said nothing.
-    pub(crate) async fn close_late_updates(
+    pub(crate) async fn close_late_outcomes(
         &self,
         purchase: PurchaseId,
         by: &str,

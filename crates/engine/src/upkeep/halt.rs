@@ -38,7 +38,7 @@ impl Engine {
 
     /// The number and hash of the last journal, to be kept outside the database; `None` before the
     /// first.
-    pub fn last_journal(&self) -> Result<Option<(i64, [u8; 32])>, Fault> {
+    pub fn ledger_end(&self) -> Result<Option<(i64, [u8; 32])>, Fault> {
         self.inner.store.ledger_end()
     }
 

@@ -37,7 +37,7 @@ impl Engine {
         let StatusUpdate { attempt, outcome } = update;
         if self.is_archived(attempt.purchase)? {
             let (text, reference) = (outcome.text(), outcome.reference());
-            return self.keep_late_update(*attempt, outcome.code(), text, reference).await;
+            return self.keep_late_outcome(*attempt, outcome.code(), text, reference).await;
         }
         let Some(purchase) = self.purchase_of_attempt(*attempt, None)? else { return Ok(()) };
         let source = OutcomeSource::Update;

@@ -35,7 +35,7 @@ pub(in super::super) async fn authenticate(
 ) -> Response {
     let from = anonymous.from;
     let work = async {
-        let request::LogInForm { username, password, fcm_token, environment } =
+        let request::LogIn { username, password, fcm_token, environment } =
             parse_body(request, request::log_in).await?;
         let log_in = LogInForm {
             email: &username,

@@ -59,7 +59,7 @@ pub(in super::super) struct Auth {
 
 /// The body of `POST authenticate/customers`.
 #[derive(Clone)]
-pub(in super::super) struct LogInForm {
+pub(in super::super) struct LogIn {
     /// The login's e-mail address, unverified.
     pub username: String,
     /// The password, unverified.
@@ -134,18 +134,13 @@ pub(in super::super) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFiel
 }
 
 /// Parses the body of `POST authenticate/customers`.
-pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogInForm, InvalidFields> {
+pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
     parse(fields, |reader| {
         let username = required_line(reader, &USERNAME, USERNAME_CHARS_MAX);
         let password = password(reader, &PASSWORD);
         let fcm_token = fcm_token(reader);
         let environment = environment(reader)?;
-        Ok(LogInForm {
-            username: username?,
-            password: password?,
-            fcm_token: fcm_token?,
-            environment,
-        })
+        Ok(LogIn { username: username?, password: password?, fcm_token: fcm_token?, environment })
     })
 }
 

@@ -16,7 +16,7 @@ use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd};
 struct TryResult {
     end: LeaseEnd,
     /// `None` if nothing was sent.
-    tried: Option<DeliveryAttempt>,
+    attempt: Option<DeliveryAttempt>,
 }
 
 impl Engine {
@@ -32,10 +32,10 @@ impl Engine {
                 self.write_end_later(EndedLease { webhook, end, attempt: None, release: None });
                 continue;
             }
-            let Some(TryResult { end, tried }) = self.try_once(parts, &webhook).await else {
+            let Some(TryResult { end, attempt }) = self.try_once(parts, &webhook).await else {
                 break;
             };
-            match (&tried, end) {
+            match (&attempt, end) {
                 (Some(_), LeaseEnd::Accepted) => counts.accepted += 1,
                 (Some(_), LeaseEnd::PutOff { .. } | LeaseEnd::GivenUp | LeaseEnd::Off) => {
                     counts.failed += 1
@@ -50,14 +50,14 @@ impl Engine {
                 LeaseEnd::Accepted | LeaseEnd::GivenUp | LeaseEnd::Off => None,
             };
             let release = (n == last && held_up_until.is_none()).then(|| self.now());
-            self.write_end_later(EndedLease { webhook, end, attempt: tried, release });
+            self.write_end_later(EndedLease { webhook, end, attempt, release });
         }
         counts
     }
 
     /// One try; `None` if the lease would end before the try does: then another node may have it.
     async fn try_once(&self, parts: &WebhookParts, webhook: &DueWebhook) -> Option<TryResult> {
-        let unsent = |end| Some(TryResult { end, tried: None });
+        let unsent = |end| Some(TryResult { end, attempt: None });
         let address = destination(&webhook.key, &webhook.pending);
         if self.inner.webhooks.endpoint_cache.is_off(&address) {
             return unsent(LeaseEnd::Off);
@@ -92,14 +92,14 @@ impl Engine {
         let (verdict, status) = (stored_word(delivery.result), delivery.status);
         tracing::debug!(webhook = post.headers[0].1, verdict, status, "a webhook was sent");
         let took_ms = u32::try_from(delivery.took.as_millis()).unwrap_or(u32::MAX);
-        let tried = DeliveryAttempt {
+        let attempt = DeliveryAttempt {
             at,
             verdict: verdict.to_owned(),
             status,
             took_ms,
             text: delivery.text,
         };
-        Some(TryResult { end, tried: Some(tried) })
+        Some(TryResult { end, attempt: Some(attempt) })
     }
 
     /// What a delivery means for its webhook; keeps the health of the address.

@@ -52,11 +52,11 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     for _ in 0..3 {
         world.report(first.key.id, 1, reversed());
     }
-    until(|| world.engine.late_updates().unwrap().len() == 1).await;
-    assert_eq!(world.engine.late_updates().unwrap()[0].word, "reversed");
+    until(|| world.engine.late_outcomes().unwrap().len() == 1).await;
+    assert_eq!(world.engine.late_outcomes().unwrap()[0].word, "reversed");
     assert_eq!(world.wallet(), wallet);
     world.engine.close_case(first.key.id, "rahim", "on the statement").await.unwrap();
-    assert!(world.engine.late_updates().unwrap().is_empty());
+    assert!(world.engine.late_outcomes().unwrap().is_empty());
     let unknown = world.engine.close_case(first.key.id, "rahim", "again").await.unwrap_err();
     assert_eq!(unknown, Refusal::PurchaseUnknown);
 
@@ -66,7 +66,7 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     for _ in 0..3 {
         assert_eq!(world.engine.receive_callback("a", &callback).await, CallbackResult::Accepted);
     }
-    let late = world.engine.late_updates().unwrap();
+    let late = world.engine.late_outcomes().unwrap();
     assert_eq!((late.len(), late[0].word.as_str()), (1, "callback"));
     assert_eq!(late[0].text.as_deref(), Some("taken back"));
     assert_eq!(world.wallet(), wallet);

@@ -21,18 +21,14 @@ async fn the_same_request_gets_the_first_answer() {
     let first = bought(world.engine.purchase(keyed(&world, "R1", "K1", 1)).await);
     let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
     // The first answer was not stored (a crash): the purchase as it is now.
-    let PurchaseOutcome::Repeated { purchase, kept_response: None } = again else {
-        panic!("{again:?}")
-    };
+    let PurchaseOutcome::Repeated { purchase, replay: None } = again else { panic!("{again:?}") };
     assert_eq!(*purchase, first);
     let answer = Replay { status: 201, body: "{\"a\":1}".to_owned() };
     world.engine.remember(&world.caller(), SCOPE, "K1", answer.clone()).await;
     let later = Replay { status: 500, body: "later".to_owned() };
     world.engine.remember(&world.caller(), SCOPE, "K1", later).await;
     let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
-    let PurchaseOutcome::Repeated { kept_response: Some(replay), .. } = again else {
-        panic!("{again:?}")
-    };
+    let PurchaseOutcome::Repeated { replay: Some(replay), .. } = again else { panic!("{again:?}") };
     assert_eq!(replay, answer);
     assert_eq!((world.a.count(Call::Submit), world.wallet().0), (1, START - TOTAL));
 }
