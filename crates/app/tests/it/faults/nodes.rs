@@ -278,7 +278,11 @@ async fn a_reference_is_charged_once_whichever_node_dies_or_freezes() {
         }
     }
     note(&format!("{all} sent; failures: {failures:?}"));
-    assert!(other.log().contains("is a new one now"), "it was not declared dead: {}", other.log());
+    assert!(
+        other.log().contains("joins under a new run"),
+        "it was not declared dead: {}",
+        other.log()
+    );
 
     none_stays_in_doubt(&nodes).await;
     each_is_one(&nodes, &answers.lock().unwrap());
