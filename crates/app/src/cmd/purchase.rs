@@ -179,25 +179,11 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> Res
     Ok(())
 }
 
-<<<<<<< HEAD
 fn cases(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
     // Updates about archived purchases: their rows are gone, so no case could be opened for them.
-    for late in engine.late_updates()? {
+    for late in engine.late_outcomes()? {
         let text = late.text.map_or(late.word.clone(), |text| format!("{}: {text}", late.word));
         output.line(case_line(late.purchase, "archived", moment(late.at), &text, json));
-=======
-fn cases(engine: &Engine, json: bool, output: &mut Output) -> anyhow::Result<()> {
-    for said in engine.late_outcomes()? {
-        let (id, at) = (said.purchase, moment(said.at));
-        let text = said.text.map_or(said.word.clone(), |text| format!("{}: {text}", said.word));
-        if json {
-            output.line(
-                json!({ "purchase": id.0, "why": "archived", "opened_at": at, "text": text }),
-            );
-        } else {
-            output.line(format!("{id}  archived  {at}  {}", masked_in(&text)));
-        }
->>>>>>> 586040f96fefb985c7103ad08aa2a05c81ee9508
     }
     for case in engine.open_cases()? {
         let opened_at = moment(case.opened_at);

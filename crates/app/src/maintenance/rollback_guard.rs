@@ -72,21 +72,12 @@ impl RollbackGuard {
         }
     }
 
-<<<<<<< HEAD:crates/app/src/maintenance/rollback_guard.rs
     fn record(&mut self) -> anyhow::Result<()> {
-        let Some((journal, hash)) = self.engine.last_journal()? else { return Ok(()) };
+        let Some((journal, hash)) = self.engine.ledger_end()? else { return Ok(()) };
         let last = LastSeen { journal, hash: hex(&hash) };
         if self.last_seen.as_ref() != Some(&last) {
             write_private(&self.path, &serde_json::to_vec(&last)?)?;
             self.last_seen = Some(last);
-=======
-    fn look(&mut self) -> anyhow::Result<()> {
-        let Some((journal, hash)) = self.engine.ledger_end()? else { return Ok(()) };
-        let now = Seen { journal, hash: hex(&hash) };
-        if self.seen.as_ref() != Some(&now) {
-            write_private(&self.path, &serde_json::to_vec(&now)?)?;
-            self.seen = Some(now);
->>>>>>> 586040f96fefb985c7103ad08aa2a05c81ee9508:crates/app/src/rollback_guard.rs
         }
         Ok(())
     }
@@ -103,13 +94,8 @@ fn read(path: &Path) -> anyhow::Result<Option<LastSeen>> {
     }
 }
 
-<<<<<<< HEAD:crates/app/src/maintenance/rollback_guard.rs
 fn is_in_ledger(engine: &Engine, seen: &LastSeen) -> anyhow::Result<bool> {
-    let Some((end, _)) = engine.last_journal()? else { return Ok(false) };
-=======
-fn is_there(engine: &Engine, seen: &Seen) -> anyhow::Result<bool> {
     let Some((end, _)) = engine.ledger_end()? else { return Ok(false) };
->>>>>>> 586040f96fefb985c7103ad08aa2a05c81ee9508:crates/app/src/rollback_guard.rs
     let bytes = (0..seen.hash.len()).step_by(2).map(|n| seen.hash.get(n..n + 2));
     let bytes: Option<Vec<u8>> = bytes.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
     let hash = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
