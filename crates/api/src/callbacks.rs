@@ -7,7 +7,7 @@ use crate::limits::BODY_BYTES_MAX;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
-use domain::upstream::Callback;
+use domain::Callback;
 use engine::{CallbackResult, Engine};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};

@@ -3,7 +3,7 @@
 //!
 //! Not here: the traits (`domain::clock`).
 
-use domain::clock::{Clock, NoRandom, Random, Timestamp};
+use domain::{Clock, NoRandom, Random, Timestamp};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

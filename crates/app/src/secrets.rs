@@ -5,7 +5,7 @@
 
 use crate::clock::MachineRandom;
 use anyhow::{Context as _, anyhow};
-use domain::clock::Random as _;
+use domain::Random as _;
 use ring::hmac;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};

@@ -7,15 +7,14 @@
 use crate::Installation;
 use crate::report::print_line;
 use anyhow::{Context as _, ensure};
-use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
-use domain::catalog::kind::{Kind, ServiceType};
-use domain::ids::{IdMaker, KeyId};
-use domain::ledger::journal::{Journal, Reason};
-use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decision, Proof, Source};
-use domain::purchase::{Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
-use domain::upstream::UpstreamCode;
-use domain::{Clock, Currency, Environment, Money, Month, PurchaseId, Timestamp};
+use domain::account::HOUSE;
+use domain::ids::KeyId;
+use domain::purchase::settle;
+use domain::{
+    Account, AccountId, Clock, Currency, Decision, Details, Environment, Event, IdMaker, Journal,
+    Kind, Money, Month, Plan, Proof, Purchase, PurchaseId, PurchaseKey, Reason, ReferenceKey,
+    ReferenceScope, Role, ServiceType, Source, State, Subscription, Timestamp, UpstreamCode,
+};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A clock for tests: it moves only when the test advances it.
 
-use domain::clock::{Clock, Timestamp};
+use domain::{Clock, Timestamp};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 

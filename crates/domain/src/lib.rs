@@ -20,15 +20,40 @@ pub mod refusal;
 pub mod upstream;
 pub mod webhook;
 
-pub use account::{Account, AccountId, Environment, Key, Plan};
-pub use catalog::kind::Kind;
-pub use catalog::product::Product;
-pub use catalog::{Catalog, Operator};
-pub use clock::{Clock, Random, Timestamp};
-pub use ids::PurchaseId;
-pub use money::{Currency, Money};
-pub use month::Month;
-pub use purchase::lifecycle::State;
-pub use purchase::slip::Slip;
-pub use purchase::{Purchase, PurchaseKey};
-pub use refusal::Refusal;
+pub use account::{
+    Account, AccountId, AllowList, BadRange, Environment, Key, Plan, Role, Subscription,
+};
+pub use catalog::kind::{Kind, ServiceType};
+pub use catalog::number::{NotANumber, Numbering};
+pub use catalog::pricing::{Price, PriceComponent, PriceQuery, PriceRule};
+pub use catalog::product::{
+    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptContext,
+    ReceiptLine, WrongAmount,
+};
+pub use catalog::routing::{Path, Route};
+pub use catalog::{AmountRange, Catalog, Country, OfferForm, Operator, OutOfLimits, Service};
+pub use clock::{Clock, NoRandom, Random, Timestamp};
+pub use ids::{IdMaker, PurchaseId};
+pub use ledger::admission::{Balance, Denial, Needs, PurchaseStep, ReferenceOwner, View};
+pub use ledger::journal::{Entry, Journal, LedgerAccount, Purpose, Reason};
+pub use mail::{Mail, Mailer};
+pub use money::{AmountError, Currency, Money};
+pub use month::{Month, NotAMonth};
+pub use purchase::lifecycle::{Event, FundsAt, Job, OutcomeContext, State, Step};
+pub use purchase::settle::{AttemptChange, Case, CaseKind, Decision, Move, Proof, Source};
+pub use purchase::slip::{Charge, Slip, Token, TokenKind};
+pub use purchase::{
+    Attempt, Decider, Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope,
+};
+pub use push::{Push, Pushed, Pusher};
+pub use rate::Minute;
+pub use refusal::{FieldError, Refusal};
+pub use upstream::{
+    AttemptRef, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback, CallbackRead,
+    Capabilities, Listener, NoOffers, Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Upstream,
+    UpstreamCode,
+};
+pub use webhook::schedule::{PendingWebhook, Retry, SuccessEvent};
+pub use webhook::{
+    AddressPolicy, Delivery, DeliveryResult, WebhookAddress, WebhookPost, WebhookSender,
+};

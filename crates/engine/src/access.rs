@@ -7,10 +7,9 @@
 use crate::accounts::keys;
 use crate::rate::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
-use domain::account::{AccountId, Environment, Plan, subscriber};
+use domain::account::subscriber;
 use domain::ids::{KeyId, SessionId};
-use domain::purchase::{ReferenceKey, ReferenceScope};
-use domain::refusal::Refusal;
+use domain::{AccountId, Environment, Plan, ReferenceKey, ReferenceScope, Refusal};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,9 +6,8 @@
 
 use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
-use domain::Purchase;
-use domain::purchase::settle::{Proof, Source};
-use domain::upstream::{AttemptRef, Callback, CallbackRead, UpstreamCode, cleaned};
+use domain::upstream::cleaned;
+use domain::{AttemptRef, Callback, CallbackRead, Proof, Purchase, Source, UpstreamCode};
 use store::{Change, Fault};
 
 /// The result of a callback.

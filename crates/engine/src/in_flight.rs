@@ -4,9 +4,8 @@
 //! an earlier process had ended when this one started; a call of another node counts as open from
 //! when this node first asks about it. Invariant: only the monotonic clock counts.
 
-use domain::PurchaseId;
 use domain::purchase::settle::{ASK_AFTER, SUBMIT_WITHIN};
-use domain::upstream::AttemptRef;
+use domain::{AttemptRef, PurchaseId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;

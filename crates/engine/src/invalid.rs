@@ -2,7 +2,7 @@
 //!
 //! Not here: what is checked while a request is parsed (`api`).
 
-use domain::refusal::{FieldError, Refusal};
+use domain::{FieldError, Refusal};
 
 /// One wrong field, with a message for people.
 pub(crate) fn field_error(field: &'static str, message: &str) -> FieldError {

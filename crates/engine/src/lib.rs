@@ -44,10 +44,10 @@ pub use worker::{PushRenderer, PushText, Workers};
 
 use access::CachedKey;
 use arc_swap::ArcSwap;
-use domain::ids::IdMaker;
-use domain::purchase::ReferenceKey;
-use domain::upstream::{StatusUpdate, Upstream, UpstreamCode};
-use domain::{Catalog, Clock, Environment, Random, Refusal, Timestamp};
+use domain::{
+    Catalog, Clock, Environment, IdMaker, Random, ReferenceKey, Refusal, StatusUpdate, Timestamp,
+    Upstream, UpstreamCode,
+};
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;

@@ -3,11 +3,10 @@
 //! Invariant: nothing here changes anything.
 
 use crate::{Caller, Engine};
-use domain::account::{Account, AccountId, Key};
-use domain::purchase::lifecycle::State;
-use domain::purchase::{Attempt, PurchaseKey, ReferenceScope};
-use domain::refusal::Refusal;
-use domain::{Currency, Money, Purchase, PurchaseId};
+use domain::{
+    Account, AccountId, Attempt, Currency, Key, Money, Purchase, PurchaseId, PurchaseKey,
+    ReferenceScope, Refusal, State,
+};
 use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Wallet};
 
 /// Everything that is known of a purchase.

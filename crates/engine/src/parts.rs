@@ -6,11 +6,7 @@
 use crate::webhooks::WebhookRenderer;
 use crate::worker::PushRenderer;
 use crate::{Vault, limits};
-use domain::mail::Mailer;
-use domain::push::Pusher;
-use domain::upstream::{Listener, StatusUpdate, Upstream};
-use domain::webhook::WebhookSender;
-use domain::{Clock, Random};
+use domain::{Clock, Listener, Mailer, Pusher, Random, StatusUpdate, Upstream, WebhookSender};
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::mpsc;

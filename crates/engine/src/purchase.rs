@@ -7,15 +7,11 @@
 use crate::invalid::invalid;
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, limits};
-use domain::catalog::pricing::PriceQuery;
-use domain::catalog::routing::Path;
-use domain::ledger::admission::Denial;
-use domain::purchase::lifecycle::State;
 use domain::purchase::settle;
-use domain::purchase::{PurchaseKey, ReferenceKey, ReferenceScope};
-use domain::refusal::Refusal;
-use domain::upstream::UpstreamCode;
-use domain::{Money, Purchase, PurchaseId};
+use domain::{
+    Denial, Money, Path, PriceQuery, Purchase, PurchaseId, PurchaseKey, ReferenceKey,
+    ReferenceScope, Refusal, State, UpstreamCode,
+};
 use std::pin::pin;
 use store::{Change, Done};
 

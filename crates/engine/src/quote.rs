@@ -9,13 +9,12 @@ use crate::settle::StepResult;
 use crate::{Caller, Engine, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::account::Plan;
-use domain::ledger::admission::Denial;
-use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{Proof, QUOTE_VALID_FOR, Source};
-use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME, PurchaseKey, ReferenceScope};
-use domain::refusal::Refusal;
-use domain::{Money, Purchase, PurchaseId, Timestamp};
+use domain::purchase::settle::QUOTE_VALID_FOR;
+use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
+use domain::{
+    Denial, Event, Money, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal,
+    Source, State, Timestamp,
+};
 use store::{Change, Fault, Setting};
 use subtle::ConstantTimeEq;
 

@@ -3,10 +3,10 @@
 //! Invariant: a request is parsed and valid; the engine does not check its fields again.
 
 use crate::access::Caller;
-use domain::catalog::kind::{Kind, ServiceType};
-use domain::catalog::pricing::PriceQuery;
-use domain::purchase::{Details, ReferenceKey, ReferenceScope};
-use domain::{Money, Purchase, Timestamp};
+use domain::{
+    Details, Kind, Money, PriceQuery, Purchase, ReferenceKey, ReferenceScope, ServiceType,
+    Timestamp,
+};
 
 /// A request to buy something. Its fields were checked when it was parsed.
 #[derive(Clone, Debug)]

@@ -5,14 +5,14 @@
 //! an upstream is called only after its attempt is on record, and never with a Tx open.
 
 use crate::{Engine, limits};
-use domain::Purchase;
 use domain::catalog::number::masked;
-use domain::clock::Timestamp;
-use domain::ledger::admission::Denial;
-use domain::purchase::lifecycle::{Event, OutcomeContext, State, event_of};
-use domain::purchase::settle::{self, Case, Decision, Proof, Source};
-use domain::purchase::{Attempt, PurchaseKey};
-use domain::upstream::{AttemptRef, Outcome, UpstreamCode, cleaned};
+use domain::purchase::lifecycle::event_of;
+use domain::purchase::settle;
+use domain::upstream::cleaned;
+use domain::{
+    Attempt, AttemptRef, Case, Decision, Denial, Event, Outcome, OutcomeContext, Proof, Purchase,
+    PurchaseKey, Source, State, Timestamp, UpstreamCode,
+};
 use std::time::Duration;
 use store::{Change, Fault};
 

@@ -6,10 +6,7 @@
 use crate::Engine;
 use crate::invalid::{blank, invalid, refuse_if_any};
 use crate::settle::StepResult;
-use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{CaseKind, Proof, Source};
-use domain::refusal::Refusal;
-use domain::{Purchase, PurchaseId};
+use domain::{CaseKind, Event, Proof, Purchase, PurchaseId, Refusal, Source, State};
 use store::Change;
 
 impl Engine {

@@ -4,7 +4,7 @@
 //! each purpose has a key of its own (HKDF-SHA256, RFC 5869), so that one key reveals nothing about
 //! another, and a sealed text opens only for the row that it was sealed for.
 
-use domain::clock::{NoRandom, Random};
+use domain::{NoRandom, Random};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::{hkdf, hmac};
 

@@ -7,12 +7,10 @@ use crate::backend::{Sql, all, first};
 use crate::fault::Fault;
 use crate::ledger;
 use crate::read;
-use domain::Environment;
-use domain::account::{Account, AccountId, Key, Plan};
-use domain::clock::Timestamp;
 use domain::ids::UserId;
-use domain::ledger::journal::{LedgerAccount, Purpose};
-use domain::money::Currency;
+use domain::{
+    Account, AccountId, Currency, Environment, Key, LedgerAccount, Plan, Purpose, Timestamp,
+};
 
 /// A key pair with its account.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,7 @@
 
 use crate::backend::{Row, SetQuery, Sql, WriteKey};
 use crate::fault::Fault;
-use domain::account::{AccountId, Environment};
-use domain::rate::Minute;
+use domain::{AccountId, Environment, Minute};
 use std::collections::HashMap;
 
 /// The account that calls, and the environment that it calls.

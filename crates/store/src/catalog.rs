@@ -6,11 +6,10 @@
 use crate::backend::{Sql, Value, all};
 use crate::fault::Fault;
 use crate::read;
-use domain::catalog::pricing::PriceRule;
-use domain::catalog::product::{Category, Field, Pricing, Product};
-use domain::catalog::routing::Route;
-use domain::catalog::{AmountRange, Catalog, Country, OfferForm, Operator};
-use domain::upstream::UpstreamCode;
+use domain::{
+    AmountRange, Catalog, Category, Country, Field, OfferForm, Operator, PriceRule, Pricing,
+    Product, Route, UpstreamCode,
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything that prices and routes a purchase.

@@ -9,20 +9,11 @@ use crate::halts::HaltChange;
 use crate::people::{PeopleChange, PeopleDone};
 use crate::purchases::DueJob;
 use crate::webhooks::{DuePush, DueWebhook, Endpoint, EndpointChange, PushChange, WebhookChange};
-use domain::account::{Account, AccountId, Key};
-use domain::catalog::pricing::PriceRule;
-use domain::catalog::product::{Category, Product};
-use domain::catalog::routing::Route;
-use domain::catalog::{Country, Operator};
-use domain::clock::Timestamp;
-use domain::ledger::admission::{Needs, PurchaseStep};
-use domain::ledger::journal::Journal;
-use domain::money::Currency;
-use domain::purchase::settle::{Case, CaseKind, Move, Proof};
-use domain::purchase::slip::Slip;
-use domain::purchase::{PurchaseKey, ReferenceKey};
-use domain::upstream::UpstreamCode;
-use domain::{Environment, PurchaseId};
+use domain::{
+    Account, AccountId, Case, CaseKind, Category, Country, Currency, Environment, Journal, Key,
+    Move, Needs, Operator, PriceRule, Product, Proof, PurchaseId, PurchaseKey, PurchaseStep,
+    ReferenceKey, Route, Slip, Timestamp, UpstreamCode,
+};
 use std::time::Duration;
 
 /// One change to be committed.

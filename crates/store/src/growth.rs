@@ -10,9 +10,10 @@ use crate::ledger::{self, Page};
 use crate::purchases::{self, jobs};
 use crate::webhooks::pushes;
 use crate::{accounts, archive, halts, verify};
-use domain::purchase::lifecycle::State;
-use domain::purchase::{PurchaseKey, ReferenceKey, ReferenceScope};
-use domain::{AccountId, Currency, Environment, Month, PurchaseId, Timestamp};
+use domain::{
+    AccountId, Currency, Environment, Month, PurchaseId, PurchaseKey, ReferenceKey, ReferenceScope,
+    State, Timestamp,
+};
 use std::time::Duration;
 
 /// Finished purchases of a short history, and of a long one.

@@ -5,7 +5,7 @@
 use crate::backend::{Sql, first};
 use crate::catalog::notify_nodes;
 use crate::fault::Fault;
-use domain::clock::Timestamp;
+use domain::Timestamp;
 
 /// Begins or ends a halt.
 #[derive(Clone, Debug)]

@@ -21,16 +21,11 @@ use crate::webhooks::{
     pushes,
 };
 use crate::{accounts, archive, catalog, halts, ledger, people, purchases, verify, webhooks};
-use domain::account::{Account, AccountId, Environment, Key};
-use domain::catalog::Catalog;
-use domain::clock::Timestamp;
 use domain::ids::{SessionId, UserId};
-use domain::money::{Currency, Money};
-use domain::purchase::lifecycle::State;
-use domain::purchase::slip::Slip;
-use domain::purchase::{Attempt, Purchase, PurchaseKey, ReferenceKey, ReferenceScope};
-use domain::upstream::UpstreamCode;
-use domain::{Month, PurchaseId};
+use domain::{
+    Account, AccountId, Attempt, Catalog, Currency, Environment, Key, Money, Month, Purchase,
+    PurchaseId, PurchaseKey, ReferenceKey, ReferenceScope, Slip, State, Timestamp, UpstreamCode,
+};
 use std::path::{Path, PathBuf};
 
 impl Store {

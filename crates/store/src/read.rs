@@ -5,22 +5,14 @@
 use crate::backend::Row;
 use crate::catalog::FieldRow;
 use crate::fault::Fault;
-use domain::account::{AccountId, AllowList, Environment, Key, Plan, Role, Subscription};
-use domain::catalog::kind::{Kind, ServiceType};
-use domain::catalog::number::Numbering;
-use domain::catalog::pricing::{PriceComponent, PriceRule};
-use domain::catalog::product::{
-    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
-};
-use domain::catalog::routing::Route;
-use domain::catalog::{AmountRange, Country, OfferForm, Operator, Service};
-use domain::clock::Timestamp;
 use domain::ids::KeyId;
-use domain::money::Currency;
-use domain::purchase::lifecycle::State;
-use domain::purchase::{Decider, Details, Purchase, PurchaseKey, ReferenceScope};
-use domain::upstream::UpstreamCode;
-use domain::{Account, Money, PurchaseId};
+use domain::{
+    Account, AccountId, AllowList, AmountRange, BillFormat, Category, CategoryId, Country,
+    Currency, Decider, Details, Environment, Field, Key, Kind, Money, Numbering, OfferForm,
+    Operator, Part, Plan, PriceComponent, PriceRule, Pricing, Product, ProductId, Purchase,
+    PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope, Role, Route, Service, ServiceType, State,
+    Subscription, Timestamp, UpstreamCode,
+};
 
 fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
     read(text).ok_or_else(|| Fault::corrupt(format!("{what} {text:?}")))

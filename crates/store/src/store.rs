@@ -10,7 +10,7 @@ use crate::backend::{self, Sql, WriteSql};
 use crate::change::{Change, Done};
 use crate::fault::{Fault, OpenError};
 use crate::writer::Writer;
-use domain::ledger::admission::Denial;
+use domain::Denial;
 use parking_lot::{Mutex, MutexGuard};
 use std::path::Path;
 use std::sync::Arc;

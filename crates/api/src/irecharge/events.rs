@@ -5,9 +5,7 @@
 //! and no number of a customer.
 
 use super::wire::event;
-use domain::purchase::ReferenceScope;
-use domain::webhook::schedule::SuccessEvent;
-use domain::{Kind, Purchase, State, Timestamp};
+use domain::{Kind, Purchase, ReferenceScope, State, SuccessEvent, Timestamp};
 use engine::{Endpoint, RenderedEvent};
 
 /// Every event of this dialect.

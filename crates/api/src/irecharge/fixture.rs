@@ -1,10 +1,10 @@
 //! A catalog, a caller and a purchase to test with.
 
-use domain::account::{AccountId, Environment, Plan};
-use domain::catalog::{OfferForm, Service};
 use domain::ids::KeyId;
-use domain::purchase::Decider;
-use domain::{Catalog, Operator, Purchase, PurchaseKey, State, Timestamp};
+use domain::{
+    AccountId, Catalog, Decider, Environment, OfferForm, Operator, Plan, Purchase, PurchaseKey,
+    Service, State, Timestamp,
+};
 use engine::Caller;
 pub(crate) use fixtures::bdt;
 use fixtures::{bangladesh, limits, purchase_key, zimbabwe};

@@ -1,7 +1,7 @@
 //! The optional header `Idempotency-Key` (CONTRACT A-09).
 
-use domain::purchase::{ReferenceScope, is_reference};
-use domain::refusal::FieldError;
+use domain::purchase::is_reference;
+use domain::{FieldError, ReferenceScope};
 use engine::Idempotency;
 use http::request::Parts;
 use ring::digest;

@@ -14,10 +14,10 @@ use crate::extract::work::record_recipient;
 use crate::wire::fields::RawFields;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::catalog::{Country, OfferForm, Service};
-use domain::purchase::{Details, ReferenceScope};
-use domain::webhook::AddressPolicy;
-use domain::{Catalog, Operator, Purchase, Refusal};
+use domain::{
+    AddressPolicy, Catalog, Country, Details, OfferForm, Operator, Purchase, ReferenceScope,
+    Refusal, Service,
+};
 use engine::{Caller, PurchaseOutcome, PurchaseRequest, Replay};
 use http::Uri;
 

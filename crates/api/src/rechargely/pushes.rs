@@ -6,9 +6,7 @@
 use super::wire::ids;
 use super::wire::status::{Status, status_text};
 use domain::catalog::number::masked;
-use domain::catalog::product::Part;
-use domain::purchase::ReferenceScope;
-use domain::{Catalog, Purchase, State};
+use domain::{Catalog, Part, Purchase, ReferenceScope, State};
 use engine::PushText;
 use std::collections::BTreeMap;
 

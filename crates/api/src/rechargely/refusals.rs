@@ -9,7 +9,7 @@ use crate::extract::answer::Answer;
 use crate::extract::body::BodyError;
 use crate::wire::fields::NotAnObject;
 use crate::wire::json::InternalError;
-use domain::refusal::{FieldError, Refusal};
+use domain::{FieldError, Refusal};
 use http::StatusCode;
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -2,8 +2,7 @@
 //!
 //! Invariant: no amount passes through a float, in either direction.
 
-use domain::money::AmountError;
-use domain::{Currency, Money};
+use domain::{AmountError, Currency, Money};
 use serde::ser::{Error, Serialize, Serializer};
 use serde_json::value::RawValue;
 

@@ -4,7 +4,7 @@
 //! here, and no rule of one. Invariant: a number stays the literal text that was sent.
 
 use crate::limits::DEPTH_MAX;
-use domain::refusal::FieldError;
+use domain::FieldError;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;

@@ -9,17 +9,11 @@ mod rows;
 mod tests;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use domain::catalog::kind::Kind;
-use domain::catalog::number::Numbering;
-use domain::catalog::pricing::{PriceComponent, PriceRule};
-use domain::catalog::product::{
-    BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
+use domain::{
+    AmountError, AmountRange, BillFormat, Catalog, Category, CategoryId, Country, Currency,
+    Environment, Field, Kind, Money, Numbering, OfferForm, Operator, Part, PriceComponent,
+    PriceRule, Pricing, Product, ProductId, ReceiptLine, Route, Service, UpstreamCode,
 };
-use domain::catalog::routing::Route;
-use domain::catalog::{AmountRange, Catalog, Country, OfferForm, Operator, Service};
-use domain::money::{AmountError, Currency};
-use domain::upstream::UpstreamCode;
-use domain::{Environment, Money};
 use rows::{
     CatalogFile, CategoryRow, CountryRow, FieldRow, LimitsRow, NumberingRow, OperatorRow, PriceRow,
     ProductRow, RouteRow,

@@ -1,10 +1,9 @@
 //! The catalogs are complete, and a mistake in a catalog file is reported with its row.
 
 use super::*;
-use domain::catalog::pricing::PriceQuery;
-use domain::catalog::routing::{self, Path};
+use domain::catalog::routing;
 use domain::catalog::search::search;
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, Path, PriceQuery, Timestamp};
 use std::path::Path as FilePath;
 
 #[test]

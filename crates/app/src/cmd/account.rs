@@ -6,8 +6,8 @@ use crate::cmd::{currency, moment};
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::{Context as _, Result};
-use domain::account::{Account, AccountId, HOUSE, Plan, Role, Subscription};
-use domain::{Currency, Timestamp};
+use domain::account::HOUSE;
+use domain::{Account, AccountId, Currency, Plan, Role, Subscription, Timestamp};
 use engine::{Engine, NewAccount};
 use std::time::Duration;
 

@@ -6,8 +6,8 @@ use crate::cmd::environment;
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::{Result, anyhow};
-use domain::Environment;
-use domain::account::{AccountId, AllowList, HOUSE};
+use domain::account::HOUSE;
+use domain::{AccountId, AllowList, Environment};
 use engine::Engine;
 
 #[derive(clap::Subcommand, Debug)]

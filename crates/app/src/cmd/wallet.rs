@@ -6,9 +6,7 @@ use crate::cmd::{currency, environment};
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::{Result, anyhow};
-use domain::account::AccountId;
-use domain::ledger::journal::Reason;
-use domain::{Currency, Environment, Money};
+use domain::{AccountId, Currency, Environment, Money, Reason};
 use engine::{BookingNote, Engine};
 
 #[derive(clap::Subcommand, Debug)]

@@ -7,11 +7,9 @@ use crate::cmd::{environment, moment};
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::{Context as _, Result};
-use domain::Environment;
-use domain::account::AccountId;
 use domain::ids::EndpointId;
-use domain::webhook::schedule::{SuccessEvent, parse_webhook_id, webhook_id};
-use domain::{PurchaseId, Timestamp};
+use domain::webhook::schedule::{parse_webhook_id, webhook_id};
+use domain::{AccountId, Environment, PurchaseId, SuccessEvent, Timestamp};
 use engine::{
     DeliveryAttempt, Endpoint, EndpointView, Engine, LogPage, LoggedWebhook, NewEndpoint,
     ReplayScope,

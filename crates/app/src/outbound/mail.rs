@@ -7,9 +7,7 @@
 use crate::config::Config;
 use crate::secrets::write_private;
 use anyhow::{Context as _, ensure};
-use domain::Clock;
-use domain::mail::{Mail, Mailer};
-use domain::upstream::BoxFuture;
+use domain::{BoxFuture, Clock, Mail, Mailer};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp;

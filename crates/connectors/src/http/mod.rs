@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use domain::clock::Timestamp;
+use domain::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};

@@ -12,9 +12,9 @@ mod tests;
 pub use lookup::{HostLookup, LookupFuture, SystemLookup};
 
 use crate::http::{self, ClientError};
-use domain::clock::Clock;
-use domain::upstream::BoxFuture;
-use domain::webhook::{AddressPolicy, Delivery, DeliveryResult, WebhookAddress, WebhookPost};
+use domain::{
+    AddressPolicy, BoxFuture, Clock, Delivery, DeliveryResult, WebhookAddress, WebhookPost,
+};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use public_resolver::{NotPublic, PublicResolver};

@@ -3,8 +3,7 @@
 
 use super::*;
 use crate::manual_clock::ManualClock;
-use domain::account::Environment;
-use domain::webhook::WebhookSender as _;
+use domain::{Environment, WebhookSender as _};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,12 +4,10 @@
 
 use crate::Engine;
 use crate::invalid::invalid;
-use domain::account::AccountId;
-use domain::ledger::admission::Denial;
-use domain::ledger::journal::{Journal, Reason};
-use domain::purchase::{ReferenceKey, ReferenceScope, is_reference};
-use domain::refusal::Refusal;
-use domain::{Environment, Money};
+use domain::purchase::is_reference;
+use domain::{
+    AccountId, Denial, Environment, Journal, Money, Reason, ReferenceKey, ReferenceScope, Refusal,
+};
 use store::{Change, Done, Posting};
 
 /// What staff write on a booking.

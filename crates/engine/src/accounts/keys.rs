@@ -3,8 +3,7 @@
 //! `ok_{test,live}_` and 24 characters, `sk_{test,live}_` and 48, of which the last six are a
 //! checksum (CONTRACT A-04). Invariant: only a secret's digest is stored.
 
-use domain::account::Environment;
-use domain::clock::{NoRandom, Random};
+use domain::{Environment, NoRandom, Random};
 use ring::digest;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -5,11 +5,11 @@
 use super::keys::{self, KeyPair};
 use crate::invalid::invalid;
 use crate::{Engine, people};
-use domain::account::{Account, AccountId, AllowList, Environment, HOUSE, Key, Role, Subscription};
-use domain::catalog::Catalog;
+use domain::account::HOUSE;
 use domain::ids::{KeyId, UserId};
-use domain::money::Currency;
-use domain::refusal::Refusal;
+use domain::{
+    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, Refusal, Role, Subscription,
+};
 use store::{Change, Setting, User};
 
 /// An account that is to be opened, with a wallet in each currency and environment.

@@ -4,12 +4,10 @@
 
 use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, limits};
-use domain::Purchase;
-use domain::purchase::ReferenceScope;
-use domain::purchase::lifecycle::State;
-use domain::purchase::slip::Slip;
-use domain::refusal::Refusal;
-use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry, cleaned};
+use domain::upstream::cleaned;
+use domain::{
+    BillAnswer, BillCustomer, BillEnquiry, Purchase, ReferenceScope, Refusal, Slip, State,
+};
 use store::{Change, Fault, Store};
 
 impl Engine {

@@ -6,14 +6,10 @@
 use crate::invalid::{field_error, refuse_if_any};
 use crate::rate::CallerKey;
 use crate::{Caller, Engine, limits};
-use domain::Money;
-use domain::catalog::Operator;
-use domain::catalog::kind::Kind;
-use domain::catalog::pricing::PriceQuery;
-use domain::purchase::Details;
 use domain::purchase::settle::SUBMIT_WITHIN;
-use domain::refusal::{FieldError, Refusal};
-use domain::upstream::{Offer, OfferEnquiry, Upstream};
+use domain::{
+    Details, FieldError, Kind, Money, Offer, OfferEnquiry, Operator, PriceQuery, Refusal, Upstream,
+};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! a code is in one mail and nowhere else; its tag is stored, which only the vault can compute.
 
 use crate::Engine;
-use domain::refusal::Refusal;
+use domain::Refusal;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 10;

@@ -3,7 +3,7 @@
 //! Invariant: a mail address is stored and compared as [`address`] returns it, everywhere.
 
 use crate::invalid::{field_error, refuse_if_any, unless};
-use domain::refusal::{FieldError, Refusal};
+use domain::{FieldError, Refusal};
 
 /// RFC 5321, 4.5.3.1: a path has 256 octets, with its brackets.
 const EMAIL_BYTES_MAX: usize = 254;

@@ -9,9 +9,9 @@ use super::token::{self, TokenIdentity};
 use super::{device_row, email_digest, fields, lockout, too_fast};
 use crate::invalid::invalid;
 use crate::{Engine, limits};
-use domain::account::{Environment, Role, subscriber};
+use domain::account::subscriber;
 use domain::ids::{DeviceId, SessionId, UserId};
-use domain::refusal::Refusal;
+use domain::{Environment, Refusal, Role};
 use std::net::IpAddr;
 use store::{
     DeviceMark, NewDevice, NewSession, PeopleChange, PeopleDone, Session, User, UserHolder,

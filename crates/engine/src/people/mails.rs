@@ -7,7 +7,7 @@ use super::{EmailDigest, site};
 use crate::rate::WindowLimiter;
 use crate::{Engine, limits};
 use domain::account::subscriber;
-use domain::mail::{Mail, Mailer};
+use domain::{Mail, Mailer};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -5,10 +5,8 @@
 use super::{device_row, fields};
 use crate::Engine;
 use crate::vault::Unreadable;
-use domain::account::AccountId;
-use domain::clock::Timestamp;
 use domain::ids::{DeviceId, UserId};
-use domain::refusal::Refusal;
+use domain::{AccountId, Refusal, Timestamp};
 use store::{Fault, PeopleChange};
 
 /// A login, without its password.

@@ -7,8 +7,7 @@
 use crate::limits;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use domain::clock::Random;
-use domain::refusal::Refusal;
+use domain::{Random, Refusal};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -122,7 +121,7 @@ fn check(password: &str, stored: &str) -> PasswordCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::clock::NoRandom;
+    use domain::NoRandom;
     use std::sync::mpsc;
 
     struct Same;

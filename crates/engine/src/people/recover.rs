@@ -7,9 +7,7 @@ use super::code::CodePurpose;
 use super::password::PasswordCheck;
 use super::{email_digest, fields};
 use crate::{Caller, Engine};
-use domain::account::Role;
-use domain::mail::Mail;
-use domain::refusal::Refusal;
+use domain::{Mail, Refusal, Role};
 use std::net::IpAddr;
 use store::{PeopleChange, PeopleDone};
 

@@ -6,9 +6,8 @@
 use super::token;
 use crate::rate::CallerKey;
 use crate::{AccessResult, Caller, Engine, limits};
-use domain::account::{Plan, Role};
 use domain::ids::{SessionId, UserId};
-use domain::refusal::Refusal;
+use domain::{Plan, Refusal, Role};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -7,9 +7,8 @@ use crate::limits;
 use crate::vault::Vault;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::account::Environment;
-use domain::clock::Timestamp;
 use domain::ids::{SessionId, UserId};
+use domain::{Environment, Timestamp};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 

@@ -6,8 +6,8 @@
 
 use super::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
+use domain::Refusal;
 use domain::rate::MINUTE_S;
-use domain::refusal::Refusal;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::pin::pin;

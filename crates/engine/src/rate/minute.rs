@@ -5,7 +5,8 @@
 //! counted over all nodes (`allowance`).
 
 use super::{Counted, Counter, Counters, Quota};
-use domain::rate::{MINUTE_S, Minute};
+use domain::Minute;
+use domain::rate::MINUTE_S;
 use std::hash::Hash;
 use std::time::Duration;
 

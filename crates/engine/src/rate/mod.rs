@@ -14,8 +14,7 @@ pub(crate) use counters::{Counter, Counters};
 pub(crate) use minute::MinuteLimiter;
 pub(crate) use window::{Window, WindowLimiter};
 
-use domain::account::{AccountId, Environment};
-use domain::refusal::Refusal;
+use domain::{AccountId, Environment, Refusal};
 use std::time::Duration;
 
 /// What remains of the calls of this minute.

@@ -5,9 +5,8 @@
 //! month's rows are removed only after its file was audited.
 
 use crate::{Engine, limits};
-use domain::refusal::Refusal;
-use domain::upstream::{AttemptRef, cleaned};
-use domain::{Month, PurchaseId};
+use domain::upstream::cleaned;
+use domain::{AttemptRef, Month, PurchaseId, Refusal};
 use std::path::{Path, PathBuf};
 use store::{
     Archive, ArchiveChange, ArchiveDone, ArchiveFile, ArchivesAudit, Change, Closing, Done, Fault,

@@ -6,7 +6,7 @@
 
 use crate::invalid::{blank, invalid, refuse_if_any};
 use crate::{Engine, limits};
-use domain::refusal::Refusal;
+use domain::Refusal;
 use std::time::Duration;
 use store::{Change, Fault, Halt, HaltChange};
 use tokio_util::sync::CancellationToken;

@@ -7,11 +7,9 @@
 use super::signature::Secrets;
 use crate::{Engine, limits};
 use arc_swap::ArcSwap;
-use domain::Purchase;
-use domain::account::{AccountId, Environment};
-use domain::clock::Timestamp;
 use domain::ids::EndpointId;
-use domain::webhook::schedule::{OFF_AFTER, PendingWebhook, SuccessEvent};
+use domain::webhook::schedule::OFF_AFTER;
+use domain::{AccountId, Environment, PendingWebhook, Purchase, SuccessEvent, Timestamp};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -6,13 +6,12 @@
 use super::signature::{self, Secrets};
 use crate::Engine;
 use crate::invalid::{field_error, refuse_if_any};
-use domain::account::{AccountId, Environment};
 use domain::ids::{EndpointId, KeyId};
-use domain::mail::Mail;
-use domain::refusal::{FieldError, Refusal};
-use domain::webhook::schedule::{PendingWebhook, SuccessEvent, host_of, webhook_id};
-use domain::webhook::{AddressPolicy, WebhookAddress};
-use domain::{PurchaseId, PurchaseKey};
+use domain::webhook::schedule::{host_of, webhook_id};
+use domain::{
+    AccountId, AddressPolicy, Environment, FieldError, Mail, PendingWebhook, PurchaseId,
+    PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{

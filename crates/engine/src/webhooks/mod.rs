@@ -14,9 +14,7 @@ pub(crate) use endpoint_cache::{HealthChange, destination};
 
 use crate::worker::QueueEvent;
 use crate::{Engine, WebhookParts, limits};
-use domain::purchase::settle::Move;
-use domain::webhook::schedule::{PendingWebhook, SuccessEvent};
-use domain::{Purchase, PurchaseKey, Timestamp};
+use domain::{Move, PendingWebhook, Purchase, PurchaseKey, SuccessEvent, Timestamp};
 use endpoint_cache::{EndpointCache, wants};
 use parking_lot::Mutex;
 use std::borrow::Cow;

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::clock::{NoRandom, Random, Timestamp};
+use domain::{NoRandom, Random, Timestamp};
 use ring::hmac;
 
 /// The prefix of a secret that is shown to people.

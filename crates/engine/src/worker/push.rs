@@ -5,10 +5,7 @@
 //! happen.
 
 use crate::{Engine, PushParts, limits};
-use domain::clock::Timestamp;
-use domain::push::{Push, Pushed};
-use domain::refusal::Refusal;
-use domain::{Catalog, Purchase, State};
+use domain::{Catalog, Purchase, Push, Pushed, Refusal, State, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

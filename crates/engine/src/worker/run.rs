@@ -4,10 +4,8 @@
 
 use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
-use domain::Purchase;
-use domain::purchase::lifecycle::State;
 use domain::purchase::settle::ask_again_after;
-use domain::upstream::Outcome;
+use domain::{Outcome, Purchase, State};
 use store::{Change, DueJob, Fault};
 
 impl Engine {

@@ -4,7 +4,7 @@
 
 use crate::Engine;
 use crate::settle::OutcomeSource;
-use domain::upstream::StatusUpdate;
+use domain::StatusUpdate;
 use store::Fault;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,7 @@
 
 use crate::backend::{Sql, all};
 use crate::fault::Fault;
-use domain::PurchaseId;
-use domain::clock::Timestamp;
+use domain::{PurchaseId, Timestamp};
 
 /// What an upstream reported.
 #[derive(Clone, Debug, PartialEq, Eq)]

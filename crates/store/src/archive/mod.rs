@@ -22,8 +22,7 @@ pub(crate) use next::next;
 use crate::backend::{Row, Sql, WriteKey, all, first};
 use crate::change::Done;
 use crate::fault::Fault;
-use domain::clock::Timestamp;
-use domain::{Month, PurchaseId};
+use domain::{Month, PurchaseId, Timestamp};
 use std::collections::BTreeMap;
 
 /// A change of months that are over.

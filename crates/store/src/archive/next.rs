@@ -6,8 +6,7 @@ use super::{ClosedMonth, Closing, closed, closing, hash, month};
 use crate::backend::{Sql, all, first};
 use crate::fault::Fault;
 use crate::ledger::GENESIS;
-use domain::clock::Timestamp;
-use domain::{Month, PurchaseId};
+use domain::{Month, PurchaseId, Timestamp};
 
 /// The month that is next to be archived, if it is before `before`: one that is closed already, or
 /// the first that has any rows.

@@ -10,9 +10,7 @@ use super::{FIND, key_of, open_ledger_account};
 use crate::archive::{ClosedMonth, LAST_CLOSED};
 use crate::backend::{Row, SetQuery, Sql, WriteKey};
 use crate::fault::Fault;
-use domain::ledger::admission::{Balance, View};
-use domain::ledger::journal::{Journal, LedgerAccount};
-use domain::{Month, PurchaseId};
+use domain::{Balance, Journal, LedgerAccount, Month, PurchaseId, View};
 use std::collections::HashMap;
 
 /// Ledger accounts in the cache: some 30 MB. Past that it is cleared.

@@ -3,9 +3,7 @@
 //! Invariant: a journal's hash covers the hash of the journal before it, so a row that is changed,
 //! added or removed invalidates every later hash.
 
-use domain::account::AccountId;
-use domain::clock::Timestamp;
-use domain::{Environment, Month, PurchaseId};
+use domain::{AccountId, Environment, Month, PurchaseId, Timestamp};
 use ring::digest;
 
 /// The hash before the first journal.

@@ -17,10 +17,7 @@ use crate::archive;
 use crate::backend::{Sql, Value, first};
 use crate::fault::Fault;
 use crate::read;
-use domain::account::AccountId;
-use domain::ledger::journal::{LedgerAccount, Purpose};
-use domain::money::Currency;
-use domain::{Environment, Money};
+use domain::{AccountId, Currency, Environment, LedgerAccount, Money, Purpose};
 
 /// A wallet of an account: three ledger accounts in one currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,8 @@
 
 use crate::backend::{Sql, all, first};
 use crate::fault::Fault;
-use domain::clock::Timestamp;
 use domain::ids::JournalSeq;
-use domain::ledger::journal::Reason;
-use domain::{AccountId, Currency, Environment, Money, PurchaseId};
+use domain::{AccountId, Currency, Environment, Money, PurchaseId, Reason, Timestamp};
 
 /// A page of a list, latest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,8 @@ use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, all, first};
 use crate::fault::Fault;
 use crate::read;
-use domain::account::{Account, AccountId};
-use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
+use domain::{Account, AccountId, Timestamp};
 use std::time::Duration;
 
 /// A device that was not seen for so long is no longer a known device.

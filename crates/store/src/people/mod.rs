@@ -11,10 +11,8 @@ pub(crate) use find::{by_email, by_id, devices_of, every, known_device, session}
 pub(crate) use write::write;
 
 use crate::accounts::User;
-use domain::account::{Account, AccountId, Environment};
-use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
-use domain::money::Currency;
+use domain::{Account, AccountId, Currency, Environment, Timestamp};
 
 /// The digest of a code, which only the vault can compute.
 pub type CodeDigest = [u8; 32];

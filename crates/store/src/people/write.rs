@@ -12,9 +12,8 @@ use super::{
 use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, Value, first};
 use crate::fault::Fault;
-use domain::account::{Account, AccountId, Environment, Role};
-use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
+use domain::{Account, AccountId, Environment, Role, Timestamp};
 use std::time::Duration;
 
 /// Tries of a code, from wherever they come; its column's CHECK has the same number. Ten times what

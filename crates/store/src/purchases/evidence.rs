@@ -7,10 +7,7 @@ use super::key_values;
 use crate::backend::{Sql, WriteKey, all};
 use crate::fault::Fault;
 use crate::read;
-use domain::clock::Timestamp;
-use domain::purchase::settle::{AttemptChange, Case, CaseKind, Proof};
-use domain::purchase::{Attempt, PurchaseKey};
-use domain::upstream::UpstreamCode;
+use domain::{Attempt, AttemptChange, Case, CaseKind, Proof, PurchaseKey, Timestamp, UpstreamCode};
 
 /// A line of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,7 @@ use crate::change::DeadRun;
 use crate::fault::Fault;
 use crate::read;
 use crate::webhooks::pushes;
-use domain::clock::Timestamp;
-use domain::purchase::lifecycle::{Job, State};
-use domain::purchase::{Purchase, PurchaseKey};
+use domain::{Job, Purchase, PurchaseKey, State, Timestamp};
 use std::time::Duration;
 
 /// A job that was leased.

@@ -22,10 +22,9 @@ use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first};
 use crate::fault::Fault;
 use crate::ledger::Page;
 use crate::read::{self, purchase_columns};
-use domain::purchase::lifecycle::State;
-use domain::purchase::{Purchase, PurchaseKey, ReferenceScope};
-use domain::upstream::UpstreamCode;
-use domain::{AccountId, Environment, PurchaseId};
+use domain::{
+    AccountId, Environment, Purchase, PurchaseId, PurchaseKey, ReferenceScope, State, UpstreamCode,
+};
 
 /// The values that name a purchase's rows in every table.
 pub(crate) fn key_values(key: &PurchaseKey) -> [Value<'static>; 3] {

@@ -5,10 +5,7 @@
 
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first};
 use crate::fault::Fault;
-use domain::PurchaseId;
-use domain::clock::Timestamp;
-use domain::ledger::admission::ReferenceOwner;
-use domain::purchase::{PurchaseKey, ReferenceKey};
+use domain::{PurchaseId, PurchaseKey, ReferenceKey, ReferenceOwner, Timestamp};
 
 /// A reference that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,12 +7,10 @@ use super::key_values;
 use crate::backend::{Sql, WriteKey, first};
 use crate::fault::Fault;
 use crate::read;
-use domain::clock::Timestamp;
-use domain::purchase::PurchaseKey;
-use domain::purchase::settle::{Proof, Source};
-use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
-use domain::upstream::UpstreamCode;
-use domain::{Currency, Money};
+use domain::{
+    Charge, Currency, Money, Proof, PurchaseKey, Slip, Source, Timestamp, Token, TokenKind,
+    UpstreamCode,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]

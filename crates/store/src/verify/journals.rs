@@ -10,9 +10,7 @@ use crate::fault::Fault;
 use crate::ledger::{JournalHead, Line, hash, month_of};
 use crate::read;
 use domain::account::HOUSE;
-use domain::clock::Timestamp;
-use domain::ledger::journal::{Purpose, Reason};
-use domain::{AccountId, Month, PurchaseId};
+use domain::{AccountId, Month, PurchaseId, Purpose, Reason, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 /// A ledger account as stored, and its balance as its entries make it.

@@ -5,7 +5,7 @@ use super::{AuditReport, JournalSums, PurchaseSums};
 use crate::backend::{Sql, all};
 use crate::fault::Fault;
 use crate::read;
-use domain::purchase::lifecycle::{FundsAt, State};
+use domain::{FundsAt, State};
 use std::collections::HashMap;
 
 /// A purchase's row, and what the other tables have of it.

@@ -6,10 +6,8 @@
 use crate::backend::{Row, Sql, Value, all, first};
 use crate::fault::Fault;
 use crate::read;
-use domain::account::{AccountId, Environment};
-use domain::clock::Timestamp;
 use domain::ids::{EndpointId, KeyId};
-use domain::webhook::schedule::SuccessEvent;
+use domain::{AccountId, Environment, SuccessEvent, Timestamp};
 
 /// A place that an account's events are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,8 @@ use crate::backend::{Row, Sql, WriteKey, all};
 use crate::fault::Fault;
 use crate::purchases::key_values;
 use crate::read;
-use domain::account::AccountId;
-use domain::clock::Timestamp;
-use domain::ids::{EndpointId, PurchaseId};
-use domain::purchase::PurchaseKey;
+use domain::ids::EndpointId;
+use domain::{AccountId, PurchaseId, PurchaseKey, Timestamp};
 
 /// A webhook of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

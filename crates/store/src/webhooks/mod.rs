@@ -19,11 +19,8 @@ use crate::backend::{Sql, Value, WriteKey};
 use crate::change::Done;
 use crate::fault::Fault;
 use crate::purchases::key_values;
-use domain::account::AccountId;
-use domain::clock::Timestamp;
-use domain::ids::{EndpointId, PurchaseId};
-use domain::purchase::PurchaseKey;
-use domain::webhook::schedule::PendingWebhook;
+use domain::ids::EndpointId;
+use domain::{AccountId, PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 

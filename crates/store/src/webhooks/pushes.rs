@@ -8,10 +8,8 @@ use crate::change::Done;
 use crate::fault::Fault;
 use crate::purchases::key_values;
 use crate::read;
-use domain::clock::Timestamp;
 use domain::ids::DeviceId;
-use domain::purchase::lifecycle::State;
-use domain::purchase::{Purchase, PurchaseKey};
+use domain::{Purchase, PurchaseKey, State, Timestamp};
 use std::time::Duration;
 
 /// A change of pushes.

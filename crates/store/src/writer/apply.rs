@@ -10,10 +10,7 @@ use crate::ledger::JournalHead;
 use crate::purchases::{self, jobs, slips};
 use crate::webhooks::{self, endpoints, pushes};
 use crate::{accounts, catalog, halts, people};
-use domain::ledger::admission::View;
-use domain::ledger::journal::{LedgerAccount, Purpose, Reason};
-use domain::purchase::ReferenceKey;
-use domain::purchase::settle::{CaseKind, Move};
+use domain::{CaseKind, LedgerAccount, Move, Purpose, Reason, ReferenceKey, View};
 
 impl BatchWriter {
     /// Writes one admitted change.

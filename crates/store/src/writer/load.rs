@@ -14,10 +14,8 @@ use crate::change::Change;
 use crate::fault::Fault;
 use crate::ledger::BalanceQueries;
 use crate::purchases;
-use domain::Month;
-use domain::ledger::admission::{self, Denial, View};
-use domain::ledger::journal::LedgerAccount;
-use domain::purchase::{PurchaseKey, ReferenceKey};
+use domain::ledger::admission;
+use domain::{Denial, LedgerAccount, Month, PurchaseKey, ReferenceKey, View};
 use std::collections::HashSet;
 
 /// What the changes of a batch mention.

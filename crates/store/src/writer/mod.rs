@@ -13,7 +13,7 @@ use crate::backend::WriteSql;
 use crate::change::{Change, Done};
 use crate::fault::Fault;
 use batch::BatchWriter;
-use domain::ledger::admission::Denial;
+use domain::Denial;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};

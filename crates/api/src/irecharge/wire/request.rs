@@ -6,12 +6,11 @@
 use super::super::limits::IDENTIFIER_BYTES_MAX;
 use crate::wire::amount;
 use crate::wire::fields::{Field, RawFields, Reader, Reported, Value};
-use domain::catalog::kind::ServiceType;
-use domain::catalog::{Country, OfferForm, OutOfLimits, Service};
-use domain::purchase::{Details, ReferenceScope, is_reference};
-use domain::refusal::FieldError;
-use domain::webhook::{AddressPolicy, WebhookAddress};
-use domain::{Catalog, Currency, Kind, Money, Operator, PurchaseId};
+use domain::purchase::is_reference;
+use domain::{
+    AddressPolicy, Catalog, Country, Currency, Details, FieldError, Kind, Money, OfferForm,
+    Operator, OutOfLimits, PurchaseId, ReferenceScope, Service, ServiceType, WebhookAddress,
+};
 use engine::{Caller, Idempotency, PurchaseRequest};
 
 pub(in super::super) static OPERATOR: Field =

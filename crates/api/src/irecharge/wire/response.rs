@@ -6,10 +6,9 @@
 use crate::logos;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
-use domain::catalog::{Country, Service};
-use domain::purchase::{Decider, Details};
-use domain::upstream::Offer;
-use domain::{Catalog, Kind, Money, Operator, Purchase, State};
+use domain::{
+    Catalog, Country, Decider, Details, Kind, Money, Offer, Operator, Purchase, Service, State,
+};
 use std::borrow::Cow;
 use utoipa::ToSchema;
 

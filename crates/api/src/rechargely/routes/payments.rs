@@ -16,10 +16,11 @@ use crate::wire::json::rfc3339;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::catalog::kind::ServiceType;
-use domain::catalog::product::{Product, ProductId, ReceiptContext};
-use domain::purchase::{CUSTOMER_MOBILE, ReferenceScope};
-use domain::{Catalog, Purchase, Refusal, State as PurchaseState};
+use domain::purchase::CUSTOMER_MOBILE;
+use domain::{
+    Catalog, Product, ProductId, Purchase, ReceiptContext, ReferenceScope, Refusal, ServiceType,
+    State as PurchaseState,
+};
 use engine::{Caller, DeliveryDetails, Page, PurchaseRequest};
 use http::Uri;
 

@@ -11,7 +11,7 @@ use super::{ok, parse_body};
 use crate::extract::answer::Answer;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::refusal::{FieldError, Refusal};
+use domain::{FieldError, Refusal};
 use engine::{LogInForm, SignUpForm};
 
 /// The engine's names of fields, and their names in the body of a log-in.

@@ -11,9 +11,8 @@ use crate::logos;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use domain::Catalog;
-use domain::catalog::product::CategoryId;
 use domain::catalog::search as catalog_search;
+use domain::{Catalog, CategoryId};
 use http::Uri;
 
 /// Search products

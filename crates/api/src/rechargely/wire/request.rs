@@ -15,8 +15,7 @@ use super::ids;
 use super::status::Status;
 use crate::wire::fields::{Field, RawFields, Reader, Reported};
 use domain::purchase::is_reference;
-use domain::refusal::FieldError;
-use domain::{Currency, Environment};
+use domain::{Currency, Environment, FieldError};
 
 pub(in super::super) static PRODUCT_ID: Field = Field::new("productId");
 static REQUEST_ID: Field = Field::new("requestId");

@@ -8,11 +8,8 @@ use super::status::{Status, StatusText, status_text};
 use crate::logos;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
-use domain::catalog::AmountRange;
-use domain::catalog::product::{BillFormat, Field, Pricing, Product};
-use domain::purchase::slip::Token;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
-use domain::{Catalog, Money, Purchase};
+use domain::{AmountRange, BillFormat, Catalog, Field, Money, Pricing, Product, Purchase, Token};
 use utoipa::ToSchema;
 
 /// The answer to a log-in.

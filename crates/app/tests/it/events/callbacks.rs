@@ -3,8 +3,7 @@
 
 use crate::support::{Client, Folder, RECHARGE, recharge};
 use connectors::upstream::simulator::{SIGNATURE_HEADER, signed_callback};
-use domain::PurchaseId;
-use domain::upstream::AttemptRef;
+use domain::{AttemptRef, PurchaseId};
 use ring::hmac;
 use std::time::Duration;
 

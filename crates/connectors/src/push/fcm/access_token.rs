@@ -6,7 +6,7 @@
 use super::response::{RetryLater, code_or_empty};
 use super::service_account::ServiceAccount;
 use crate::http::{self, HttpResponse};
-use domain::clock::Clock;
+use domain::Clock;
 use reqwest::Client;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};

@@ -14,9 +14,7 @@ pub use service_account::{ServiceAccount, ServiceAccountError};
 
 use crate::http::{self, ClientError, EndpointError};
 use access_token::{AccessToken, AccessTokenCache};
-use domain::clock::Clock;
-use domain::push::{Push, Pushed, Pusher};
-use domain::upstream::BoxFuture;
+use domain::{BoxFuture, Clock, Push, Pushed, Pusher};
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Url};
 use response::{RetryLater, SendResult, read_response};

@@ -5,8 +5,7 @@
 //! other response is retried. FCM's messages are not passed on: they may quote what we sent.
 
 use crate::http::{self, HttpResponse};
-use domain::clock::Timestamp;
-use domain::push::Pushed;
+use domain::{Pushed, Timestamp};
 use serde::Deserialize;
 use std::time::Duration;
 

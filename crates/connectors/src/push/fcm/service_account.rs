@@ -6,7 +6,7 @@
 use crate::http;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::clock::Timestamp;
+use domain::Timestamp;
 use reqwest::Url;
 use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;

@@ -6,9 +6,9 @@
 
 use super::random::random;
 use super::truth_log::Record;
-use domain::money::{Currency, Money};
-use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
-use domain::upstream::{BillAnswer, BillCustomer, BillEnquiry};
+use domain::{
+    BillAnswer, BillCustomer, BillEnquiry, Charge, Currency, Money, Slip, Token, TokenKind,
+};
 
 /// The operator that sells electricity as tokens.
 const TOKEN_OPERATOR: &str = "ZETDC";

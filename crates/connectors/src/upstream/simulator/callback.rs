@@ -2,7 +2,7 @@
 //!
 //! Invariant: the body is parsed only after its signature was verified.
 
-use domain::upstream::{AttemptRef, Callback, CallbackRead};
+use domain::{AttemptRef, Callback, CallbackRead};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;

@@ -18,10 +18,9 @@ pub use callback::{SIGNATURE_HEADER, signed_callback};
 pub use script::Script;
 pub use truth_log::{RETENTION, Record, Truth, read_truth};
 
-use domain::clock::{Clock, Timestamp};
-use domain::upstream::{
-    BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Listener, NoOffers,
-    Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Upstream, UpstreamCode,
+use domain::{
+    BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock, Listener,
+    NoOffers, Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Timestamp, Upstream, UpstreamCode,
 };
 use offers::Offers;
 use parking_lot::Mutex;

@@ -4,9 +4,7 @@
 //! `everyone` are quoted for every number: the samples of the seed document buy them.
 
 use super::random::random;
-use domain::money::{Currency, Money};
-use domain::purchase::Details;
-use domain::upstream::{NoOffers, Offer, OfferEnquiry};
+use domain::{Currency, Details, Money, NoOffers, Offer, OfferEnquiry};
 use serde::Deserialize;
 use std::io;
 
@@ -110,8 +108,7 @@ impl OfferEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::account::Environment;
-    use domain::catalog::OfferForm;
+    use domain::{Environment, OfferForm};
     use std::collections::BTreeSet;
     use std::sync::LazyLock;
 

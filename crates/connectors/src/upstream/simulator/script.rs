@@ -4,8 +4,7 @@
 //! texts of the outcomes, and the times.
 
 use super::random::random;
-use domain::account::Environment;
-use domain::upstream::Order;
+use domain::{Environment, Order};
 use serde::{Deserialize, Serialize};
 
 /// The course of an order.

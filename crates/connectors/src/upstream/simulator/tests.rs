@@ -3,12 +3,8 @@
 
 use super::*;
 use crate::manual_clock::ManualClock;
-use domain::account::Environment;
-use domain::catalog::kind::{Kind, ServiceType};
-use domain::ids::PurchaseId;
-use domain::money::{Currency, Money};
-use domain::purchase::Details;
-use domain::upstream::{AttemptRef, cleaned};
+use domain::upstream::cleaned;
+use domain::{AttemptRef, Currency, Details, Environment, Kind, Money, PurchaseId, ServiceType};
 use expect_test::expect;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -5,12 +5,9 @@
 //! that is not in the file; an attempt is accepted once, however often it is sent.
 
 use super::script::Script;
-use domain::account::Environment;
-use domain::catalog::kind::Kind;
-use domain::clock::Timestamp;
-use domain::ids::PurchaseId;
-use domain::money::{Currency, Money};
-use domain::upstream::{AttemptRef, Order, UpstreamCode};
+use domain::{
+    AttemptRef, Currency, Environment, Kind, Money, Order, PurchaseId, Timestamp, UpstreamCode,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};

@@ -7,9 +7,7 @@ use super::bills;
 use super::random::random;
 use super::script::Script;
 use super::truth_log::Record;
-use domain::catalog::kind::Kind;
-use domain::money::{Currency, Money};
-use domain::upstream::{Outcome, UpstreamCode};
+use domain::{Currency, Kind, Money, Outcome, UpstreamCode};
 use std::io;
 
 /// The first answer to a submitted order.

@@ -9,9 +9,9 @@ mod name_server;
 mod packet_monitor;
 
 use connectors::webhook_sender::{HttpsWebhookSender, WebhookSenderSettings};
-use domain::account::Environment;
-use domain::clock::{Clock, Timestamp};
-use domain::webhook::{Delivery, DeliveryResult, WebhookPost, WebhookSender as _};
+use domain::{
+    Clock, Delivery, DeliveryResult, Environment, Timestamp, WebhookPost, WebhookSender as _,
+};
 use name_server::NameServer;
 use packet_monitor::PacketMonitor;
 use reqwest::redirect::Policy;

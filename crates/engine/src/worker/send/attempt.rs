@@ -7,9 +7,8 @@ use super::WebhookSeries;
 use super::host_queues::SeriesCounts;
 use crate::webhooks::{HealthChange, destination};
 use crate::{Engine, WebhookParts, limits};
-use domain::clock::Timestamp;
-use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, Retry, retry_wait, webhook_id};
-use domain::webhook::{Delivery, DeliveryResult, WebhookPost};
+use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, retry_wait, webhook_id};
+use domain::{Delivery, DeliveryResult, Retry, Timestamp, WebhookPost};
 use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd};
 
 /// How one try ended.

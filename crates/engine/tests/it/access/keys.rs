@@ -1,8 +1,7 @@
 //! Key pairs: keys, address, account, rate and subscription are checked in this order.
 
 use crate::world::*;
-use domain::Refusal;
-use domain::account::{AllowList, Environment, Plan, Subscription};
+use domain::{AllowList, Environment, Plan, Refusal, Subscription};
 use engine::{AccessResult, KeyPair};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

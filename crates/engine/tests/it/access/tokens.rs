@@ -3,8 +3,7 @@
 //! Many rows are signed with the right key, which this file derives by the standard alone.
 
 use crate::world::*;
-use domain::account::{Environment, Role};
-use domain::{Clock as _, Refusal};
+use domain::{Clock as _, Environment, Refusal, Role};
 use engine::{LogInForm, NewAccount};
 use ring::{hkdf, hmac};
 use serde_json::{Value, json};

@@ -2,8 +2,7 @@
 //! one changes nothing.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
-use domain::upstream::{Callback, Outcome};
+use domain::{Callback, Outcome, State};
 use engine::CallbackResult;
 use std::time::Duration;
 

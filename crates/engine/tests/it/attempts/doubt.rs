@@ -2,9 +2,7 @@
 //! because time passed.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
-use domain::refusal::Refusal;
-use domain::upstream::Outcome;
+use domain::{Outcome, Refusal, State};
 use expect_test::expect;
 use std::time::Duration;
 

@@ -2,8 +2,7 @@
 //! its money is.
 
 use crate::world::*;
-use domain::account::AccountId;
-use domain::upstream::Order;
+use domain::{AccountId, Order};
 use engine::PurchaseRequest;
 use expect_test::{Expect, expect};
 use std::time::Duration;

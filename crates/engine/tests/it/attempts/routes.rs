@@ -2,8 +2,7 @@
 //! once.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
-use domain::upstream::Outcome;
+use domain::{Outcome, State};
 use expect_test::expect;
 use std::time::Duration;
 

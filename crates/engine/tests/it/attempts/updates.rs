@@ -2,10 +2,11 @@
 //! against what is on record.
 
 use crate::world::*;
-use domain::PurchaseId;
-use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decision, Proof, Source};
-use domain::upstream::{AttemptRef, Outcome, StatusUpdate, UpstreamCode};
+use domain::purchase::settle;
+use domain::{
+    AttemptRef, Decision, Event, Outcome, Proof, PurchaseId, Source, State, StatusUpdate,
+    UpstreamCode,
+};
 use expect_test::{expect, expect_file};
 use std::time::Duration;
 use store::Change;

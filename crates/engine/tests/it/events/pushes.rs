@@ -5,13 +5,10 @@ use crate::logins::{ANNA, PASSWORD, with_anna};
 use crate::purchases::bills::{METER, known};
 use crate::purchases::quotes::QUARTER;
 use crate::world::*;
-use domain::catalog::kind::Kind;
-use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::State;
-use domain::purchase::{Purchase, ReferenceScope};
-use domain::push::{Push, Pushed, Pusher};
-use domain::upstream::BoxFuture;
-use domain::{Catalog, Environment};
+use domain::{
+    BoxFuture, Catalog, Environment, Kind, Purchase, Push, Pushed, Pusher, Reason, ReferenceScope,
+    State,
+};
 use engine::{BookingNote, Caller, LogInForm, PurchaseRequest, PushParts, PushRenderer, PushText};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

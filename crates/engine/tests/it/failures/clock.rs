@@ -2,8 +2,7 @@
 //! upstream has is neither sent to another nor refunded.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
-use domain::upstream::Outcome;
+use domain::{Outcome, State};
 use std::time::Duration;
 
 /// The wall clock jumps (NTP, a resumed machine) while the submit is in flight.

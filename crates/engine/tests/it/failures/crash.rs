@@ -1,9 +1,8 @@
 //! A client that hangs up, and a process that ends, at the worst moment.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
 use domain::purchase::settle::ASK_AFTER;
-use domain::upstream::Outcome;
+use domain::{Outcome, State};
 use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::Duration;

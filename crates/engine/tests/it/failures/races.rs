@@ -1,9 +1,7 @@
 //! Concurrent decisions: one of them takes effect, and only its caller is told that it did.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
-use domain::upstream::Outcome;
-use domain::{Purchase, PurchaseId, Refusal};
+use domain::{Outcome, Purchase, PurchaseId, Refusal, State};
 use engine::Engine;
 use std::sync::Arc;
 use std::time::Duration;

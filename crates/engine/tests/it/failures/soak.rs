@@ -2,10 +2,7 @@
 //! those orders.
 
 use crate::world::*;
-use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::State;
-use domain::upstream::{AttemptRef, Outcome};
-use domain::{Environment, Purchase};
+use domain::{AttemptRef, Environment, Outcome, Purchase, Reason, State};
 use engine::BookingNote;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};

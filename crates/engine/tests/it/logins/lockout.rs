@@ -1,7 +1,7 @@
 //! Guessed passwords: what is locked, for how long, and who still logs in.
 
 use super::*;
-use domain::account::Role;
+use domain::Role;
 use engine::NewAccount;
 
 /// Ten wrong passwords from ten networks lock an address for unknown devices, whether it has a

@@ -5,11 +5,7 @@ mod sessions;
 mod sign_up;
 
 use crate::world::*;
-use domain::Refusal;
-use domain::account::{AccountId, Environment};
-use domain::mail::{Mail, Mailer};
-use domain::money::Currency;
-use domain::upstream::BoxFuture;
+use domain::{AccountId, BoxFuture, Currency, Environment, Mail, Mailer, Refusal};
 use engine::{Caller, Engine, LogInForm, PushParts, SignUpForm};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,7 +2,7 @@
 //! are sent.
 
 use super::*;
-use domain::account::Role;
+use domain::Role;
 use engine::NewAccount;
 
 #[tokio::test]

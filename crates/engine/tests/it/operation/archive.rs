@@ -2,9 +2,7 @@
 //! on its purchases reach staff.
 
 use crate::world::*;
-use domain::Month;
-use domain::refusal::Refusal;
-use domain::upstream::Callback;
+use domain::{Callback, Month, Refusal};
 use engine::CallbackResult;
 use std::time::Duration;
 

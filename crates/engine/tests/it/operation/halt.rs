@@ -2,9 +2,7 @@
 //! staff resume it.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
-use domain::refusal::Refusal;
-use domain::upstream::Outcome;
+use domain::{Outcome, Refusal, State};
 use std::time::Duration;
 use store::{Change, Done, HaltChange};
 

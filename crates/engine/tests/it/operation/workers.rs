@@ -1,7 +1,7 @@
 //! The workers: they run side by side and survive a connector's bug. Also deposits by staff.
 
 use crate::world::*;
-use domain::purchase::lifecycle::State;
+use domain::State;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -108,9 +108,7 @@ async fn a_dead_upstream_delays_no_other() {
 
 #[tokio::test]
 async fn staff_book_a_deposit_once() {
-    use domain::account::Environment;
-    use domain::ledger::journal::Reason;
-    use domain::refusal::Refusal;
+    use domain::{Environment, Reason, Refusal};
     let world = world().await;
     let (account, environment) = (world.merchant, Environment::Live);
     let fund = async |reason, minor, reference| {

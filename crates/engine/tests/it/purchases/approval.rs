@@ -1,9 +1,7 @@
 //! Purchases that await approval: approved, rejected, settled by hand, or expired.
 
 use crate::world::*;
-use domain::purchase::Decider;
-use domain::purchase::lifecycle::State;
-use domain::refusal::Refusal;
+use domain::{Decider, Refusal, State};
 use std::time::Duration;
 
 fn is_not_possible<T>(answer: &Result<T, Refusal>) -> bool {

@@ -1,12 +1,10 @@
 //! Bills: the look-up of a bill reference, and the slip that is stored. Also the statement.
 
 use crate::world::*;
-use domain::catalog::kind::Kind;
-use domain::purchase::ReferenceScope;
-use domain::purchase::lifecycle::State;
-use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
-use domain::upstream::{BillAnswer, BillCustomer, Outcome};
-use domain::{Purchase, Refusal};
+use domain::{
+    BillAnswer, BillCustomer, Charge, Kind, Outcome, Purchase, ReferenceScope, Refusal, Slip,
+    State, Token, TokenKind,
+};
 use engine::{Caller, Page, Quote};
 
 pub const METER: &str = "41234567891";

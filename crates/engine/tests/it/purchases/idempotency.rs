@@ -2,9 +2,7 @@
 //! key is refused.
 
 use crate::world::*;
-use domain::Refusal;
-use domain::purchase::ReferenceScope;
-use domain::purchase::lifecycle::State;
+use domain::{ReferenceScope, Refusal, State};
 use engine::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use tokio::task::JoinSet;
 

@@ -1,9 +1,7 @@
 //! Offers: what an operator quotes, and the identifiers that a purchase of one must have.
 
 use crate::world::*;
-use domain::Refusal;
-use domain::catalog::Service;
-use domain::upstream::{NoOffers, Offer};
+use domain::{NoOffers, Offer, Refusal, Service};
 use std::time::Duration;
 
 fn offer(id: &str, minor: i64) -> Offer {

@@ -1,12 +1,7 @@
 //! A purchase without incidents, and refusals before anything is sent.
 
 use crate::world::*;
-use domain::account::{AccountId, Environment};
-use domain::catalog::kind::Kind;
-use domain::money::{Currency, Money};
-use domain::purchase::lifecycle::State;
-use domain::refusal::Refusal;
-use domain::upstream::Outcome;
+use domain::{AccountId, Currency, Environment, Kind, Money, Outcome, Refusal, State};
 use engine::{Caller, PurchaseRequest};
 use expect_test::expect;
 

@@ -1,10 +1,7 @@
 //! Quotes: a price that is valid for a quarter of an hour, and its acceptance.
 
 use crate::world::*;
-use domain::Refusal;
-use domain::ledger::journal::Reason;
-use domain::purchase::ReferenceScope;
-use domain::purchase::lifecycle::State;
+use domain::{Reason, ReferenceScope, Refusal, State};
 use engine::{BookingNote, PurchaseRequest};
 use std::time::Duration;
 use tokio::task::JoinSet;

@@ -1,6 +1,6 @@
 //! A clock that the test moves, and random bytes that are the same in every run.
 
-use domain::clock::{Clock, NoRandom, Random, Timestamp};
+use domain::{Clock, NoRandom, Random, Timestamp};
 use fixtures::NOW;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;

@@ -12,18 +12,13 @@ pub use fixtures::{AMOUNT, COMMISSION, FEE, NOW, TOTAL, bdt, details};
 pub use outcomes::*;
 pub use upstream::{Call, GRACE, Reply, ScriptedUpstream};
 
-use domain::account::{AccountId, Environment, HOUSE, Plan, Role};
-use domain::catalog::Catalog;
-use domain::catalog::kind::{Kind, ServiceType};
-use domain::catalog::routing::Route;
+use domain::account::HOUSE;
 use domain::ids::KeyId;
-use domain::ledger::journal::Reason;
-use domain::mail::Mailer;
-use domain::money::Currency;
-use domain::purchase::lifecycle::State;
-use domain::purchase::{Details, Purchase, ReferenceScope};
-use domain::upstream::{AttemptRef, Listener, Outcome, StatusUpdate, Upstream};
-use domain::{PurchaseId, Refusal};
+use domain::{
+    AccountId, AttemptRef, Catalog, Currency, Details, Environment, Kind, Listener, Mailer,
+    Outcome, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Refusal, Role, Route, ServiceType,
+    State, StatusUpdate, Upstream,
+};
 use engine::{
     BookingNote, Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts,
     Vault, WebhookParts, Workers,

@@ -1,6 +1,6 @@
 //! One of each outcome that an upstream can report.
 
-use domain::upstream::Outcome;
+use domain::Outcome;
 
 pub fn delivered() -> Outcome {
     let text = "Recharge is successful. Your new balance is 6814.64 TAKA.".to_owned();

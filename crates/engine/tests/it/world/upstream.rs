@@ -2,12 +2,9 @@
 
 use super::TestClock;
 use super::outcomes::delivered;
-use domain::Timestamp;
-use domain::clock::Clock;
-use domain::purchase::lifecycle::State;
-use domain::upstream::{
-    AttemptRef, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, NoOffers,
-    Offer, OfferEnquiry, Order, Outcome, Upstream, UpstreamCode,
+use domain::{
+    AttemptRef, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock,
+    NoOffers, Offer, OfferEnquiry, Order, Outcome, State, Timestamp, Upstream, UpstreamCode,
 };
 use engine::Engine;
 use fixtures::NOW;

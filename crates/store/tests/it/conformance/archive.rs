@@ -1,14 +1,11 @@
 //! Archives: a month is closed once nothing of it is open, and does not change from then on.
 
 use crate::harness::world::*;
-use domain::Month;
-use domain::clock::Timestamp;
-use domain::ledger::admission::Denial;
-use domain::ledger::journal::{Journal, Reason};
-use domain::purchase::ReferenceScope;
-use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decision};
-use domain::{AccountId, Environment, Purchase};
+use domain::purchase::settle;
+use domain::{
+    AccountId, Decision, Denial, Environment, Event, Journal, Month, Purchase, Reason,
+    ReferenceScope, State, Timestamp,
+};
 use std::path::{Path, PathBuf};
 use store::{
     ArchiveChange, ArchiveDone, Change, Closing, Done, LateOutcome, Posting, Store, audit_month,

@@ -1,12 +1,8 @@
 //! Batches: many clients at once, bad changes among good ones, an audit beside the writer.
 
 use crate::harness::world::*;
-use domain::account::AccountId;
 use domain::ids::UserId;
-use domain::ledger::admission::{Denial, ReferenceOwner};
-use domain::ledger::journal::Reason;
-use domain::purchase::Purchase;
-use domain::purchase::lifecycle::{Event, State};
+use domain::{AccountId, Denial, Event, Purchase, Reason, ReferenceOwner, State};
 use std::sync::Arc;
 use store::{Change, Done, Fault, Setting, User};
 use tokio::task::JoinSet;

@@ -1,16 +1,14 @@
 //! The catalog, accounts and keys are read back as they were set.
 
 use crate::harness::world::*;
-use domain::account::{AccountId, AllowList, Environment, HOUSE, Key, Role};
-use domain::catalog::kind::Kind;
-use domain::catalog::pricing::{self, PriceRule};
-use domain::catalog::product::{
-    Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptLine,
-};
-use domain::catalog::routing::Route;
-use domain::catalog::{AmountRange, OfferForm, Operator};
+use domain::account::HOUSE;
+use domain::catalog::pricing;
 use domain::ids::KeyId;
-use domain::upstream::UpstreamCode;
+use domain::{
+    AccountId, AllowList, AmountRange, Category, CategoryId, Environment, Field, Key, Kind,
+    OfferForm, Operator, Part, PriceRule, Pricing, Product, ProductId, ReceiptLine, Role, Route,
+    UpstreamCode,
+};
 use fixtures::usd;
 use store::Setting;
 

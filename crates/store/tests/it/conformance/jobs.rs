@@ -1,7 +1,7 @@
 //! Jobs and halts: what is due, who holds it, and what a start or the end of a halt makes due.
 
 use crate::harness::world::*;
-use domain::purchase::lifecycle::{Event, Job, State};
+use domain::{Event, Job, State};
 use std::time::Duration;
 use store::{Change, Done, DueJob, HaltChange};
 

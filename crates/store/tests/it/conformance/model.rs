@@ -1,10 +1,7 @@
 //! Random histories against a model: the store does what a few lines of arithmetic predict.
 
 use crate::harness::world::*;
-use domain::ledger::admission::Denial;
-use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::{Event, FundsAt, State};
-use domain::purchase::{Purchase, ReferenceScope};
+use domain::{Denial, Event, FundsAt, Purchase, Reason, ReferenceScope, State};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Change, Done, Store};

@@ -1,10 +1,8 @@
 //! Logins: sessions, devices, known devices and one-time codes.
 
 use crate::harness::world::*;
-use domain::account::{AccountId, Environment, Role};
-use domain::clock::Timestamp;
 use domain::ids::{DeviceId, SessionId, UserId};
-use domain::money::Currency;
+use domain::{AccountId, Currency, Environment, Role, Timestamp};
 use std::time::Duration;
 use store::{
     Change, Code, DeviceMark, Done, EnteredCode, Fault, NewDevice, NewSession, PendingSignUp,

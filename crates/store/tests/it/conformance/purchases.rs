@@ -1,16 +1,12 @@
 //! Purchases and payments: references, versions, balances, evidence, slips.
 
 use crate::harness::world::*;
-use domain::PurchaseId;
-use domain::account::{AccountId, Environment};
-use domain::ledger::admission::{Denial, ReferenceOwner};
-use domain::ledger::journal::{Purpose, Reason};
-use domain::money::Currency;
-use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Case, CaseKind, Decision, Proof, Source};
-use domain::purchase::slip::{Charge, Slip, Token, TokenKind};
-use domain::purchase::{Purchase, PurchaseKey, ReferenceScope};
-use domain::upstream::UpstreamCode;
+use domain::purchase::settle;
+use domain::{
+    AccountId, Case, CaseKind, Charge, Currency, Decision, Denial, Environment, Event, Proof,
+    Purchase, PurchaseId, PurchaseKey, Purpose, Reason, ReferenceOwner, ReferenceScope, Slip,
+    Source, State, Token, TokenKind, UpstreamCode,
+};
 use std::sync::Arc;
 use store::{Change, Done, Fault, StoredReference};
 use tokio::task::JoinSet;

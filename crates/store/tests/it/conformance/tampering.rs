@@ -2,8 +2,7 @@
 
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
-use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::{Event, State};
+use domain::{Event, Reason, State};
 use expect_test::expect_file;
 use std::fs;
 use std::path::Path;

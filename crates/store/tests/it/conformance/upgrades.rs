@@ -2,8 +2,7 @@
 
 use crate::harness::postgres::Database;
 use crate::harness::world::{self, TOTAL, assert_sound, deposit, open_accounts};
-use domain::catalog::kind::Kind;
-use domain::{AccountId, Currency, Environment, Purchase, PurchaseId, PurchaseKey, State};
+use domain::{AccountId, Currency, Environment, Kind, Purchase, PurchaseId, PurchaseKey, State};
 use expect_test::expect;
 use std::path::Path;
 use std::{fs, iter};

@@ -1,13 +1,12 @@
 //! Webhooks: inserted in the commit of the step, sent in order, under a lease.
 
 use crate::harness::world::*;
-use domain::account::{AccountId, Environment};
-use domain::clock::Timestamp;
 use domain::ids::{EndpointId, first_at};
-use domain::purchase::lifecycle::{Event, State};
 use domain::purchase::settle;
-use domain::webhook::schedule::{PendingWebhook, SuccessEvent};
-use domain::{PurchaseId, PurchaseKey};
+use domain::{
+    AccountId, Environment, Event, PendingWebhook, PurchaseId, PurchaseKey, State, SuccessEvent,
+    Timestamp,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{

@@ -1,7 +1,7 @@
 //! Copies of a store in use: complete and consistent, and damage to them is found.
 
 use crate::harness::world::*;
-use domain::purchase::lifecycle::{Event, State};
+use domain::{Event, State};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! A full disk: nothing is acknowledged that is not stored, and work continues once there is space.
 
 use crate::harness::world::*;
-use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::State;
+use domain::{Reason, State};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! program holds the lock, and with a full queue.
 
 use crate::harness::world::*;
-use domain::purchase::lifecycle::{Event, State};
+use domain::{Event, State};
 use expect_test::{Expect, expect};
 use rusqlite::Connection;
 use std::time::Duration;

@@ -2,14 +2,12 @@
 
 use super::file;
 use super::postgres::Database;
-use domain::account::{AccountId, Environment, HOUSE, Role};
-use domain::ledger::admission::Denial;
-use domain::ledger::journal::{Journal, Reason};
-use domain::money::Currency;
-use domain::purchase::lifecycle::{Event, State};
-use domain::purchase::settle::{self, Decision, Move, Proof, Source};
-use domain::purchase::{Purchase, ReferenceKey, ReferenceScope};
-use domain::upstream::UpstreamCode;
+use domain::account::HOUSE;
+use domain::purchase::settle;
+use domain::{
+    AccountId, Currency, Decision, Denial, Environment, Event, Journal, Move, Proof, Purchase,
+    Reason, ReferenceKey, ReferenceScope, Role, Source, State, UpstreamCode,
+};
 pub use fixtures::{COMMISSION, NOW, TOTAL, account, bdt, purchase_key as key};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

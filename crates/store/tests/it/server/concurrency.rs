@@ -2,9 +2,7 @@
 
 use crate::harness::postgres::{Database, ask};
 use crate::harness::world::*;
-use domain::ledger::admission::Denial;
-use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::State;
+use domain::{Denial, Reason, State};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use crate::harness::pair::Pair;
 use crate::harness::world::*;
-use domain::ledger::journal::Reason;
+use domain::Reason;
 use std::time::Duration;
 use store::{Done, Fault, Store};
 use tokio::time::Instant;

@@ -3,9 +3,7 @@
 
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
-use domain::purchase::ReferenceScope;
-use domain::purchase::lifecycle::State;
-use domain::{AccountId, Currency, Environment};
+use domain::{AccountId, Currency, Environment, ReferenceScope, State};
 use std::time::Duration;
 use store::{Change, Page, Store};
 
@@ -104,6 +102,6 @@ async fn a_server_reads_no_history() {
 }
 
 async fn live_one(store: &Store) {
-    use domain::purchase::lifecycle::Event;
+    use domain::Event;
     live(store, purchase(2, 16_000_000_000, State::Sent), &[Event::Doubt, Event::Deliver]).await;
 }

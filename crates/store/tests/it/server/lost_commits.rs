@@ -3,9 +3,7 @@
 use super::proxy::{Cut, Proxy, in_pieces};
 use crate::harness::postgres::{Database, Server, url};
 use crate::harness::world::*;
-use domain::ledger::journal::Reason;
-use domain::purchase::lifecycle::State;
-use domain::{AccountId, Currency, Environment};
+use domain::{AccountId, Currency, Environment, Reason, State};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -3,10 +3,7 @@
 use crate::conformance::jobs::lease;
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
-use domain::PurchaseId;
-use domain::purchase::PurchaseKey;
-use domain::purchase::lifecycle::State;
-use domain::{AccountId, Environment};
+use domain::{AccountId, Environment, PurchaseId, PurchaseKey, State};
 use std::time::Duration;
 use store::{Change, DeadRun, Done, Fault, HaltChange, Setting, Store};
 

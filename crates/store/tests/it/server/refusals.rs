@@ -2,7 +2,7 @@
 
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
-use domain::purchase::lifecycle::{Event, State};
+use domain::{Event, State};
 use expect_test::{Expect, expect};
 
 fn check(database: &Database, statement: &str, expected: Expect) {

@@ -11,10 +11,9 @@ use super::super::ids;
 use super::{InvalidFields, PRODUCT_ID, parse, request_id, required_line, without_separators};
 use crate::wire::amount;
 use crate::wire::fields::{BOOLEAN, Field, OBJECT, RawFields, Reader, Reported, Value};
-use domain::catalog::number::Numbering;
-use domain::catalog::product::{BILL_REFERENCE_MAX, Pricing, Product, WrongAmount};
-use domain::purchase::{CUSTOMER_MOBILE, Details};
-use domain::{Currency, Money};
+use domain::catalog::product::BILL_REFERENCE_MAX;
+use domain::purchase::CUSTOMER_MOBILE;
+use domain::{Currency, Details, Money, Numbering, Pricing, Product, WrongAmount};
 use ring::digest;
 
 static AMOUNT: Field = Field::new("amount");

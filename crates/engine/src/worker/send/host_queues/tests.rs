@@ -1,10 +1,8 @@
 //! The order of sending: hosts in turn, hosts that are not trusted or that fail one at a time.
 
 use super::*;
-use domain::account::{AccountId, Environment};
 use domain::ids::EndpointId;
-use domain::webhook::schedule::PendingWebhook;
-use domain::{PurchaseId, PurchaseKey, Timestamp};
+use domain::{AccountId, Environment, PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
 use std::sync::Arc;
 use store::DueWebhook;
 

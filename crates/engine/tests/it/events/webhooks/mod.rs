@@ -6,14 +6,11 @@ mod endpoints;
 mod retries;
 
 use crate::world::*;
-use domain::account::{AccountId, Environment};
 use domain::ids::{EndpointId, KeyId};
-use domain::purchase::Purchase;
-use domain::purchase::lifecycle::State;
-use domain::upstream::BoxFuture;
-use domain::webhook::schedule::SuccessEvent;
-use domain::webhook::{Delivery, DeliveryResult, WebhookPost, WebhookSender};
-use domain::{Clock, PurchaseId, Refusal, Timestamp};
+use domain::{
+    AccountId, BoxFuture, Clock, Delivery, DeliveryResult, Environment, Purchase, PurchaseId,
+    Refusal, State, SuccessEvent, Timestamp, WebhookPost, WebhookSender,
+};
 use engine::{
     Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent, ReplayScope,
     WebhookParts, WebhookRenderer, Workers,

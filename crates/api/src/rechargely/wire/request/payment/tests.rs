@@ -2,9 +2,7 @@
 
 use super::super::tests::{body, names};
 use super::*;
-use domain::catalog::AmountRange;
-use domain::catalog::kind::Kind;
-use domain::catalog::product::{BillFormat, ProductId};
+use domain::{AmountRange, BillFormat, Kind, ProductId};
 
 const PRE_AUTH: [(&str, &str); 6] = [
     ("amount", "10"),
@@ -35,7 +33,7 @@ fn airtime() -> Product {
 
 /// Requires a name; a term of one digit is optional.
 fn school_fees() -> Product {
-    use domain::catalog::product::Field;
+    use domain::Field;
     let name = Field { format: None, length_max: 20, ..fixtures::field("studentName") };
     let term = Field { is_required: false, length_max: 20, ..fixtures::field("term") };
     let price = range(100, 500_000, Currency::USD);
