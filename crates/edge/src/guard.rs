@@ -49,15 +49,12 @@ enum Awaited {
     Close,
 }
 
-/// The steps of closing a connection.
+/// The steps of closing a connection. `Linger` reads and drops the client's last bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
     LastAnswer,
     Shutdown,
-    /// The client's last bytes are read and dropped.
-    Linger {
-        left: usize,
-    },
+    Linger { left: usize },
     Done,
 }
 

@@ -62,17 +62,12 @@ impl Refused {
     pub(super) fn raw(&self) -> Bytes {
         let summary = self.summary();
         let body = self.body(&summary);
-        let mut raw = Vec::with_capacity(512);
-        let line = format!("{:?} {}\r\n", Version::HTTP_11, summary.status);
-        raw.extend_from_slice(line.as_bytes());
+        let mut raw = format!("{:?} {}\r\n", Version::HTTP_11, summary.status).into_bytes();
         for (name, value) in self.fields() {
-            raw.extend_from_slice(name.as_str().as_bytes());
-            raw.extend_from_slice(b": ");
-            raw.extend_from_slice(value.as_bytes());
-            raw.extend_from_slice(b"\r\n");
+            raw.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
-        raw.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
-        raw.extend_from_slice(&body);
+        raw.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
+        raw.extend(body);
         raw.into()
     }
 

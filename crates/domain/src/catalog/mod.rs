@@ -80,6 +80,22 @@ pub struct AmountRange {
     pub max: Money,
 }
 
+impl AmountRange {
+    /// Whether an amount is in the range; the error is made of the bound that it violates.
+    fn check<E>(
+        &self,
+        amount: Money,
+        below: fn(Money) -> E,
+        above: fn(Money) -> E,
+    ) -> Result<(), E> {
+        match amount.minor() {
+            minor if minor < self.min.minor() => Err(below(self.min)),
+            minor if minor > self.max.minor() => Err(above(self.max)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why an operator does not sell an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutOfLimits {
@@ -172,13 +188,7 @@ impl Operator {
             ServiceType::Postpaid => self.postpaid,
         };
         let range = range.ok_or(OutOfLimits::NotSold)?;
-        if amount.minor() < range.min.minor() {
-            return Err(OutOfLimits::Below(range.min));
-        }
-        if amount.minor() > range.max.minor() {
-            return Err(OutOfLimits::Above(range.max));
-        }
-        Ok(())
+        range.check(amount, OutOfLimits::Below, OutOfLimits::Above)
     }
 }
 

@@ -95,14 +95,11 @@ pub struct Price {
 /// before plan before operator before kind, a dated rule before an undated one, then the higher id.
 /// Without a rule it is zero. `None` on overflow.
 pub fn price(rules: &[PriceRule], query: &PriceQuery<'_>) -> Option<Price> {
-    let amount = |component| match best(rules, component, query) {
+    let sum = |component| match best(rules, component, query) {
         Some(rule) => rule.apply(query.amount),
         None => Some(Money::zero(query.amount.currency())),
     };
-    Some(Price {
-        fee: amount(PriceComponent::Fee)?,
-        commission: amount(PriceComponent::Commission)?,
-    })
+    Some(Price { fee: sum(PriceComponent::Fee)?, commission: sum(PriceComponent::Commission)? })
 }
 
 fn best<'r>(

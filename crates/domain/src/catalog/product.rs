@@ -100,13 +100,7 @@ impl Pricing {
         match self {
             Pricing::Fixed(price) if amount != *price => Err(WrongAmount::Costs(*price)),
             Pricing::Fixed(_) => Ok(()),
-            Pricing::Range(range) if amount.minor() < range.min.minor() => {
-                Err(WrongAmount::Below(range.min))
-            }
-            Pricing::Range(range) if amount.minor() > range.max.minor() => {
-                Err(WrongAmount::Above(range.max))
-            }
-            Pricing::Range(_) => Ok(()),
+            Pricing::Range(range) => range.check(amount, WrongAmount::Below, WrongAmount::Above),
         }
     }
 }

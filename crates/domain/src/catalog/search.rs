@@ -95,7 +95,7 @@ fn score(query: &[QueryWord], product_words: &[(SearchField, String)]) -> Option
         let scores = product_words.iter().filter_map(|(field, word)| {
             let similarity_ppm = query_word.similarity_ppm(word)?;
             // The field decides only between equally similar words.
-            Some(similarity_ppm * SEARCH_FIELDS - field.rank())
+            Some(similarity_ppm * SEARCH_FIELDS - *field as usize)
         });
         scores.max()
     };
@@ -121,18 +121,6 @@ fn product_words(catalog: &Catalog, product: &Product) -> Vec<(SearchField, Stri
     let each =
         |(field, text): (SearchField, &str)| words(text).into_iter().map(move |w| (field, w));
     texts.into_iter().flat_map(each).collect()
-}
-
-impl SearchField {
-    const fn rank(self) -> usize {
-        match self {
-            SearchField::Title => 0,
-            SearchField::Operator => 1,
-            SearchField::Name => 2,
-            SearchField::Category => 3,
-            SearchField::Description => 4,
-        }
-    }
 }
 
 /// The words of a text in lower case: runs of letters and runs of digits, so that `1GB` equals

@@ -144,9 +144,7 @@ fn balances_after(view: &View, journal: &Journal) -> Result<Vec<(LedgerAccount, 
         add(entry.credit(), entry.amount().minor())?;
     }
     for (account, amount) in &after {
-        let Some(before) = view.balances.get(account) else {
-            continue;
-        };
+        let Some(before) = view.balances.get(account) else { continue };
         // A balance that grows is never denied: a floor stops spending, not paying back.
         if before.floor.is_some_and(|floor| *amount < floor) && *amount < before.amount {
             return Err(Denial::InsufficientBalance { available: before.amount });

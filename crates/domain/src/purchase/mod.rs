@@ -219,6 +219,13 @@ pub struct Attempt {
     pub text: Option<String>,
 }
 
+impl Attempt {
+    const fn start(number: u32, upstream: UpstreamCode, started_at: Timestamp) -> Attempt {
+        let (outcome, upstream_reference, text) = (None, None, None);
+        Attempt { number, upstream, started_at, outcome, upstream_reference, text }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -276,14 +276,7 @@ fn follow_source(
         Source::Upstream { attempt, upstream } if event == Event::Submit => {
             after.attempts = *attempt;
             after.upstream = Some(upstream.clone());
-            Some(AttemptChange::Start(Attempt {
-                number: *attempt,
-                upstream: upstream.clone(),
-                started_at: now,
-                outcome: None,
-                upstream_reference: None,
-                text: None,
-            }))
+            Some(AttemptChange::Start(Attempt::start(*attempt, upstream.clone(), now)))
         }
         Source::Upstream { attempt, upstream } => {
             after.upstream = Some(upstream.clone());
@@ -299,16 +292,8 @@ pub fn open(purchase: Purchase, now: Timestamp) -> Move {
     let float = purchase.upstream.clone().unwrap_or_else(UpstreamCode::staff);
     let journal =
         Journal::of_step(&purchase, &float, State::Quoted.funds_at(), purchase.state.funds_at());
-    let attempt = purchase.upstream.clone().map(|upstream| {
-        AttemptChange::Start(Attempt {
-            number: purchase.attempts,
-            upstream,
-            started_at: now,
-            outcome: None,
-            upstream_reference: None,
-            text: None,
-        })
-    });
+    let attempt = |upstream| AttemptChange::Start(Attempt::start(purchase.attempts, upstream, now));
+    let attempt = purchase.upstream.clone().map(attempt);
     Move {
         from_version: 0,
         from: State::Quoted,

@@ -1,4 +1,4 @@
-//! An upstream that answers as the test text and records its calls.
+//! An upstream that answers as the test scripts it, and records its calls.
 
 use super::TestClock;
 use super::outcomes::delivered;
