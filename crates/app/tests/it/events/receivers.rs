@@ -2,8 +2,8 @@
 //! else; and it accepts what Saldo sends.
 //!
 //! They verify with public libraries of Standard Webhooks (PHP by hand, as its library is not among
-//! Debian's packages). `make test` installs the libraries; without them the tests fail and name what
-//! is missing. PHP is tested where the machine has it.
+//! Debian's packages). `make test` installs the libraries; without them the tests fail and name
+//! what is missing. PHP is tested where the machine has it.
 
 use crate::http_client::Connection;
 use crate::support::{Folder, RECHARGE, recharge};
