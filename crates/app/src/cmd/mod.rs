@@ -70,7 +70,7 @@ pub(crate) enum EngineVerb {
     /// Purchases: list, show, approve, reject, settle, refund; cases that wait for staff.
     #[command(subcommand)]
     Purchase(purchase::PurchaseVerb),
-    /// Webhooks: where events are told, how that went, and telling them again.
+    /// Webhooks: where events are sent, how that went, and sending them again.
     #[command(subcommand)]
     Webhook(webhook::WebhookVerb),
     /// Logins: list, disable, enable, log out.

@@ -178,7 +178,7 @@ impl SimulatedUpstream {
             Script::LoseRequest => return wording::no_reply(),
             Script::Deliver
             | Script::RefuseNumber
-            | Script::RefuseByChance
+            | Script::RefuseAtRandom
             | Script::WorkThenDeliver
             | Script::WorkThenRefuse
             | Script::LoseReply

@@ -16,7 +16,7 @@ pub enum Script {
     /// 102: refused at once, the number is invalid.
     RefuseNumber,
     /// An ordinary sandbox number, by random choice: refused at once.
-    RefuseByChance,
+    RefuseAtRandom,
     /// 103: accepted, delivered later.
     WorkThenDeliver,
     /// 104: accepted, refused later.
@@ -77,7 +77,7 @@ impl Script {
             Environment::Sandbox => {
                 match random(seed, &[order.reference.as_bytes()]) % 100 < SUCCESS_PERCENT {
                     true => Script::Deliver,
-                    false => Script::RefuseByChance,
+                    false => Script::RefuseAtRandom,
                 }
             }
         }
@@ -88,7 +88,7 @@ impl Script {
         match self {
             Script::Deliver | Script::LoseReply | Script::Garble | Script::Mute => true,
             Script::RefuseNumber
-            | Script::RefuseByChance
+            | Script::RefuseAtRandom
             | Script::WorkThenRefuse
             | Script::LoseRequest
             | Script::Down => false,
@@ -106,7 +106,7 @@ impl Script {
             }
             Script::Deliver
             | Script::RefuseNumber
-            | Script::RefuseByChance
+            | Script::RefuseAtRandom
             | Script::LoseReply
             | Script::LoseRequest
             | Script::Garble

@@ -19,7 +19,7 @@ pub(super) fn answer(record: &Record) -> Outcome {
         },
         Script::Deliver
         | Script::RefuseNumber
-        | Script::RefuseByChance
+        | Script::RefuseAtRandom
         | Script::WorkThenDeliver
         | Script::WorkThenRefuse
         | Script::LoseRequest
@@ -39,7 +39,7 @@ pub(super) fn state(record: &Record, has_changed: bool) -> Outcome {
             Outcome::Accepted { reference: Some(transaction_number(record)) }
         }
         (Script::RefuseNumber, _) => refused("This number is not valid at the operator."),
-        (Script::RefuseByChance, _) => {
+        (Script::RefuseAtRandom, _) => {
             refused("The operator declined this recharge; the sandbox does so by chance.")
         }
         (Script::WorkThenRefuse, true) => refused("The operator could not complete this recharge."),

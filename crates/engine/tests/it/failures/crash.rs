@@ -109,8 +109,8 @@ fn after_a_crash_it_enquires_and_never_submits_again() {
             let id = world.latest();
             assert_eq!(world.state(id), State::Sent);
             world.a.answers(delivered(), answer.clone());
-            // "Not found" counts only after the grace. On SQLite it begins when this process starts;
-            // on a shared database, when another node's call must have ended.
+            // "Not found" counts only after the grace. On SQLite it begins when this process
+            // starts; on a shared database, when another node's call must have ended.
             if world.database.is_shared() && answer == Outcome::NotFound {
                 world.enquire(&world.a, 1).await;
                 world.clock.advance(ASK_AFTER);
