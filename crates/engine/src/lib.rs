@@ -281,18 +281,10 @@ impl Engine {
 
     /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log.
     pub(crate) fn unavailable(&self, fault: &Fault) -> Refusal {
-        match fault {
-            Fault::Busy => tracing::warn!(%fault, "refused for load"),
-            Fault::Database(_)
-            | Fault::Unavailable(_)
-            | Fault::Fenced
-            | Fault::Uncertain(_)
-            | Fault::DiskFull(_)
-            | Fault::Disk(_)
-            | Fault::Corrupt(_)
-            | Fault::Closed => {
-                tracing::error!(%fault, "the store could not answer");
-            }
+        if matches!(fault, Fault::Busy) {
+            tracing::warn!(%fault, "refused for load");
+        } else {
+            tracing::error!(%fault, "the store could not answer");
         }
         match fault {
             // The commit was under way: it may be on the disk.

@@ -58,25 +58,23 @@ impl Engine {
     /// rate. Wrong tokens are not counted: 256 bits cannot be guessed, and of the many clients
     /// behind one address some have expired tokens.
     pub async fn authenticate_token(&self, token: Option<&str>) -> AccessResult {
-        let holder = match token.ok_or(Refusal::TokenInvalid).and_then(|t| self.session_of(t)) {
-            Ok(holder) => holder,
-            Err(refusal) => return AccessResult::refused(refusal),
+        let counted = async {
+            let holder = token.ok_or(Refusal::TokenInvalid).and_then(|t| self.session_of(t))?;
+            if !holder.account.is_active {
+                return Err(Refusal::AccountInactive);
+            }
+            let session = holder.session;
+            let (account, environment) = (session.account, session.environment);
+            // A plan raises the limit; a customer need not have one.
+            let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
+            let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
+            let counted = self.count_call(CallerKey { account, environment }, limit).await?;
+            let caller =
+                Caller { account, environment, key: None, session: Some(session.id), plan: None };
+            let caller = counted.or_refuse().map(|_| caller);
+            Ok(AccessResult { caller, quota: Some(counted.quota) })
         };
-        if !holder.account.is_active {
-            return AccessResult::refused(Refusal::AccountInactive);
-        }
-        let session = holder.session;
-        let (account, environment) = (session.account, session.environment);
-        // A plan raises the limit; a customer need not have one.
-        let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
-        let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
-        let counted = match self.count_call(CallerKey { account, environment }, limit).await {
-            Ok(counted) => counted,
-            Err(refusal) => return AccessResult::refused(refusal),
-        };
-        let caller =
-            Caller { account, environment, key: None, session: Some(session.id), plan: None };
-        AccessResult { caller: counted.or_refuse().map(|_| caller), quota: Some(counted.quota) }
+        counted.await.unwrap_or_else(AccessResult::refused)
     }
 
     /// Ends the caller's session.

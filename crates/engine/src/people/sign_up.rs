@@ -72,13 +72,12 @@ impl Engine {
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
         };
-        match self.change_people(PeopleChange::SignUp(Box::new(sign_up))).await? {
-            PeopleDone::Written => Ok(()),
-            PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved => {
-                guess.failed(self.monotonic());
-                Err(Refusal::CodeInvalid)
-            }
+        let change = PeopleChange::SignUp(Box::new(sign_up));
+        if self.change_people(change).await? != PeopleDone::Written {
+            guess.failed(self.monotonic());
+            return Err(Refusal::CodeInvalid);
         }
+        Ok(())
     }
 
     /// Whether a mail with a code may be requested; an error says how long to wait. The site that
@@ -121,8 +120,7 @@ impl Engine {
             made_at,
             expires_at: made_at.after(limits::CODE_LIFE),
         };
-        self.change_people(PeopleChange::OfferCode(Box::new(code))).await?;
-        Ok(())
+        self.change_people(PeopleChange::OfferCode(Box::new(code))).await.map(|_| ())
     }
 }
 

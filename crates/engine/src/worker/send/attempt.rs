@@ -9,7 +9,9 @@ use crate::webhooks::{HealthChange, destination};
 use crate::{Engine, WebhookParts, limits};
 use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, retry_wait, webhook_id};
 use domain::{Delivery, DeliveryResult, Retry, Timestamp, WebhookPost};
-use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd};
+use store::{
+    Change, DeliveryAttempt, Destination, DueWebhook, EndedLease, EndpointChange, LeaseEnd,
+};
 
 /// How one try ended.
 struct TryResult {
@@ -160,7 +162,8 @@ impl Engine {
             }
         };
         self.inner.tasks.spawn(async move {
-            match engine.write_health(&address, health).await {
+            let change = EndpointChange::Health(address.clone(), health);
+            match engine.commit(Change::Endpoint(change)).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.stored(&address),
                 Err(fault) => {
                     tracing::warn!(%fault, "the health of an address could not be written");
