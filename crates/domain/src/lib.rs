@@ -55,7 +55,7 @@ pub use catalog::product::{
 pub use catalog::routing::{Path, Route};
 pub use catalog::{AmountRange, Catalog, Country, OfferForm, Operator, OutOfLimits, Service};
 pub use clock::{Clock, NoRandom, Random, Timestamp};
-pub use ids::{IdMaker, PurchaseId};
+pub use ids::{DeviceId, EndpointId, IdMaker, JournalSeq, KeyId, PurchaseId, SessionId, UserId};
 pub use ledger::admission::{Balance, Denial, Needs, PurchaseStep, ReferenceOwner, View};
 pub use ledger::journal::{Entry, Journal, LedgerAccount, Purpose, Reason};
 pub use mail::{Mail, Mailer};

@@ -8,8 +8,9 @@ use crate::accounts::keys;
 use crate::rate::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
 use domain::account::subscriber;
-use domain::ids::{KeyId, SessionId};
-use domain::{AccountId, Environment, Plan, ReferenceKey, ReferenceScope, Refusal};
+use domain::{
+    AccountId, Environment, KeyId, Plan, ReferenceKey, ReferenceScope, Refusal, SessionId,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;

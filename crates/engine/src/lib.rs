@@ -268,10 +268,15 @@ impl Engine {
     }
 
     pub(crate) fn next_id(&self) -> i64 {
-        let mut random = [0; 4];
         // Without randomness ids are still unique, only evenly spaced.
+        self.inner.ids.next(self.inner.store.node(), self.now(), self.random_or_zero())
+    }
+
+    /// A random number; 0 without randomness.
+    pub(crate) fn random_or_zero(&self) -> u32 {
+        let mut random = [0; 4];
         let _ = self.inner.random.fill(&mut random);
-        self.inner.ids.next(self.inner.store.node(), self.now(), u32::from_le_bytes(random))
+        u32::from_le_bytes(random)
     }
 
     /// The value, or the refusal that a caller gets for a fault of ours.

@@ -47,13 +47,13 @@ impl Engine {
         evidence: &str,
     ) -> Result<Purchase, Refusal> {
         let purchase = self.any_purchase(id)?;
-        match purchase.state {
-            State::Awaiting | State::InDoubt | State::WithStaff => {}
+        let (event, word) = match purchase.state {
             // Restored as held, and sent after the backup: the ledger does not have its attempts.
-            State::Held if self.is_halted() && is_delivered => {
-                let delivered = Event::DeliverLate;
-                return self.by_staff(purchase, delivered, by, "delivered", Some(evidence)).await;
-            }
+            State::Held if self.is_halted() && is_delivered => (Event::DeliverLate, "delivered"),
+            State::Awaiting | State::InDoubt | State::WithStaff => match is_delivered {
+                true => (Event::Deliver, "delivered"),
+                false => (Event::Deny, "not delivered"),
+            },
             State::Quoted
             | State::Held
             | State::Sent
@@ -61,10 +61,6 @@ impl Engine {
             | State::Failed
             | State::Rejected
             | State::Refunded => return Err(not_from_here(&purchase)),
-        }
-        let (event, word) = match is_delivered {
-            true => (Event::Deliver, "delivered"),
-            false => (Event::Deny, "not delivered"),
         };
         self.by_staff(purchase, event, by, word, Some(evidence)).await
     }

@@ -6,9 +6,9 @@ use super::keys::{self, KeyPair};
 use crate::invalid::{invalid, not_possible};
 use crate::{Engine, people};
 use domain::account::HOUSE;
-use domain::ids::{KeyId, UserId};
 use domain::{
-    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, Refusal, Role, Subscription,
+    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Refusal, Role,
+    Subscription, UserId,
 };
 use store::{Change, Setting, User};
 

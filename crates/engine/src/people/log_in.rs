@@ -10,8 +10,7 @@ use super::{device_row, email_digest, fields, lockout, too_fast};
 use crate::invalid::invalid;
 use crate::{Engine, limits};
 use domain::account::subscriber;
-use domain::ids::{DeviceId, SessionId, UserId};
-use domain::{Environment, Refusal, Role};
+use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId};
 use std::net::IpAddr;
 use store::{
     DeviceMark, NewDevice, NewSession, PeopleChange, PeopleDone, Session, User, UserHolder,

@@ -6,8 +6,7 @@
 use super::token;
 use crate::rate::CallerKey;
 use crate::{AccessResult, Caller, Engine, limits};
-use domain::ids::{SessionId, UserId};
-use domain::{Plan, Refusal, Role};
+use domain::{Plan, Refusal, Role, SessionId, UserId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -81,15 +80,17 @@ impl Engine {
     pub async fn log_out(&self, caller: &Caller) -> Result<(), Refusal> {
         let session = self.session_of_caller(caller)?.session;
         let (user, at) = (session.user, self.now());
-        self.change_people(PeopleChange::LogOut { user, session: Some(session.id), at }).await?;
-        Ok(())
+        self.change_people(PeopleChange::LogOut { user, session: Some(session.id), at })
+            .await
+            .map(|_| ())
     }
 
     /// Ends every session of the caller's login, the caller's own too.
     pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<(), Refusal> {
         let user = self.session_of_caller(caller)?.session.user;
-        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() }).await?;
-        Ok(())
+        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() })
+            .await
+            .map(|_| ())
     }
 
     /// The caller's session; `TokenInvalid` for a key pair.

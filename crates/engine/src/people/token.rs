@@ -7,8 +7,7 @@ use crate::limits;
 use crate::vault::Vault;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::ids::{SessionId, UserId};
-use domain::{Environment, Timestamp};
+use domain::{Environment, SessionId, Timestamp, UserId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 

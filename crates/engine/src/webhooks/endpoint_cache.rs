@@ -7,9 +7,10 @@
 use super::signature::Secrets;
 use crate::{Engine, limits};
 use arc_swap::ArcSwap;
-use domain::ids::EndpointId;
 use domain::webhook::schedule::OFF_AFTER;
-use domain::{AccountId, Environment, PendingWebhook, Purchase, SuccessEvent, Timestamp};
+use domain::{
+    AccountId, EndpointId, Environment, PendingWebhook, Purchase, SuccessEvent, Timestamp,
+};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

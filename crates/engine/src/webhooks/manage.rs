@@ -6,11 +6,10 @@
 use super::signature::{self, Secrets};
 use crate::Engine;
 use crate::invalid::{field_error, not_possible, refuse_if_any};
-use domain::ids::{EndpointId, KeyId};
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
-    AccountId, AddressPolicy, Environment, FieldError, Mail, PendingWebhook, PurchaseId,
-    PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
+    AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
+    PurchaseId, PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
 };
 use std::sync::Arc;
 use std::time::Duration;

@@ -136,10 +136,7 @@ impl Engine {
                 "a webhook's address has led to a place that is not public, time and again"
             );
         }
-        let mut random = [0; 4];
-        // Without randomness the tries of many webhooks coincide.
-        let _ = self.inner.random.fill(&mut random);
-        let random = u32::from_le_bytes(random);
+        let random = self.random_or_zero();
         let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
         match retry_wait(retry, now.since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
