@@ -30,29 +30,21 @@ pub enum Environment {
     Live,
 }
 
-impl Environment {
-    /// Both environments.
-    pub const ALL: [Environment; 2] = [Environment::Sandbox, Environment::Live];
-
-    /// As stored and shown: `sandbox`, `live`.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Environment::Sandbox => "sandbox",
-            Environment::Live => "live",
-        }
+// As stored and shown: `sandbox`, `live`.
+codes! {
+    Environment {
+        Sandbox => "sandbox",
+        Live => "live",
     }
+}
 
+impl Environment {
     /// The part of a key between `ok_` and the random characters: `test`, `live`.
     pub const fn key_word(self) -> &'static str {
         match self {
             Environment::Sandbox => "test",
             Environment::Live => "live",
         }
-    }
-
-    /// Reads [`Environment::code`].
-    pub fn from_code(code: &str) -> Option<Environment> {
-        Environment::ALL.into_iter().find(|e| e.code() == code)
     }
 }
 
@@ -120,22 +112,11 @@ pub enum Role {
     Customer,
 }
 
-impl Role {
-    /// All roles.
-    pub const ALL: [Role; 3] = [Role::House, Role::Merchant, Role::Customer];
-
-    /// As stored and shown.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Role::House => "house",
-            Role::Merchant => "merchant",
-            Role::Customer => "customer",
-        }
-    }
-
-    /// Reads [`Role::code`].
-    pub fn from_code(code: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|r| r.code() == code)
+codes! {
+    Role {
+        House => "house",
+        Merchant => "merchant",
+        Customer => "customer",
     }
 }
 

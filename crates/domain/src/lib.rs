@@ -5,6 +5,28 @@
 //! clocks, serialisation, SQL, HTTP. Invariant: every decision about money is a pure function of
 //! this crate.
 
+/// The words that the variants of an enum are stored and shown as.
+macro_rules! codes {
+    ($name:ident { $($variant:ident => $code:literal,)+ }) => {
+        impl $name {
+            /// All of them.
+            pub const ALL: [$name; [$($code),+].len()] = [$($name::$variant),+];
+
+            /// As stored and shown.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $($name::$variant => $code,)+
+                }
+            }
+
+            /// Reads the code.
+            pub fn from_code(code: &str) -> Option<$name> {
+                $name::ALL.into_iter().find(|one| one.code() == code)
+            }
+        }
+    };
+}
+
 pub mod account;
 pub mod catalog;
 pub mod clock;
@@ -33,7 +55,7 @@ pub use catalog::product::{
 pub use catalog::routing::{Path, Route};
 pub use catalog::{AmountRange, Catalog, Country, OfferForm, Operator, OutOfLimits, Service};
 pub use clock::{Clock, NoRandom, Random, Timestamp};
-pub use ids::{IdMaker, PurchaseId};
+pub use ids::{DeviceId, EndpointId, IdMaker, JournalSeq, KeyId, PurchaseId, SessionId, UserId};
 pub use ledger::admission::{Balance, Denial, Needs, PurchaseStep, ReferenceOwner, View};
 pub use ledger::journal::{Entry, Journal, LedgerAccount, Purpose, Reason};
 pub use mail::{Mail, Mailer};

@@ -172,31 +172,16 @@ impl Outcome {
 
     /// The slip that came with a delivery, if any.
     pub fn slip(&self) -> Option<&Slip> {
-        match self {
-            Outcome::Delivered { slip, .. } => slip.as_deref(),
-            Outcome::Accepted { .. }
-            | Outcome::Refused { .. }
-            | Outcome::NotSent { .. }
-            | Outcome::NotFound
-            | Outcome::Reversed { .. }
-            | Outcome::Unknown { .. }
-            | Outcome::Unaskable { .. } => None,
-        }
+        let Outcome::Delivered { slip, .. } = self else { return None };
+        slip.as_deref()
     }
 
     /// The upstream's own reference of the order, if it sent one.
     pub fn reference(&self) -> Option<&str> {
-        match self {
-            Outcome::Delivered { reference, .. } | Outcome::Accepted { reference } => {
-                reference.as_deref()
-            }
-            Outcome::Refused { .. }
-            | Outcome::NotSent { .. }
-            | Outcome::NotFound
-            | Outcome::Reversed { .. }
-            | Outcome::Unknown { .. }
-            | Outcome::Unaskable { .. } => None,
-        }
+        let (Outcome::Delivered { reference, .. } | Outcome::Accepted { reference }) = self else {
+            return None;
+        };
+        reference.as_deref()
     }
 }
 

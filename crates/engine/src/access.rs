@@ -8,8 +8,9 @@ use crate::accounts::keys;
 use crate::rate::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
 use domain::account::subscriber;
-use domain::ids::{KeyId, SessionId};
-use domain::{AccountId, Environment, Plan, ReferenceKey, ReferenceScope, Refusal};
+use domain::{
+    AccountId, Environment, KeyId, Plan, ReferenceKey, ReferenceScope, Refusal, SessionId,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,32 +87,32 @@ impl Engine {
         secret_key: Option<&str>,
         from: IpAddr,
     ) -> AccessResult {
-        let holder = match self.verified(open_key, secret_key) {
-            Ok(holder) => holder,
-            Err(refusal) => return AccessResult::refused(self.count_failure(refusal, from)),
+        let counted = async {
+            let holder = self.verified(open_key, secret_key);
+            let holder = holder.map_err(|refusal| self.count_failure(refusal, from))?;
+            if !holder.key.allow_list.allows(from) {
+                return Err(Refusal::AddressNotAllowed);
+            }
+            if !holder.account.is_active {
+                return Err(Refusal::AccountInactive);
+            }
+            let plan = holder.account.subscription.map_or(Plan::Starter, |s| s.plan);
+            let caller = Caller {
+                account: holder.key.account,
+                environment: holder.key.environment,
+                key: Some(holder.key.id),
+                session: None,
+                plan: Some(plan),
+            };
+            let counted = self.count_call(caller.rate_key(), plan.per_minute()).await?;
+            let has_subscription =
+                holder.account.subscription.is_some_and(|s| s.until > self.now());
+            let subscribed =
+                if has_subscription { Ok(caller) } else { Err(Refusal::NoSubscription) };
+            let caller = counted.or_refuse().and(subscribed);
+            Ok(AccessResult { caller, quota: Some(counted.quota) })
         };
-        if !holder.key.allow_list.allows(from) {
-            return AccessResult::refused(Refusal::AddressNotAllowed);
-        }
-        if !holder.account.is_active {
-            return AccessResult::refused(Refusal::AccountInactive);
-        }
-        let plan = holder.account.subscription.map_or(Plan::Starter, |s| s.plan);
-        let caller = Caller {
-            account: holder.key.account,
-            environment: holder.key.environment,
-            key: Some(holder.key.id),
-            session: None,
-            plan: Some(plan),
-        };
-        let counted = match self.count_call(caller.rate_key(), plan.per_minute()).await {
-            Ok(counted) => counted,
-            Err(refusal) => return AccessResult::refused(refusal),
-        };
-        let has_subscription = holder.account.subscription.is_some_and(|s| s.until > self.now());
-        let subscribed = if has_subscription { Ok(caller) } else { Err(Refusal::NoSubscription) };
-        let caller = counted.or_refuse().and(subscribed);
-        AccessResult { caller, quota: Some(counted.quota) }
+        counted.await.unwrap_or_else(AccessResult::refused)
     }
 
     /// Counts one call of an account, over all nodes.

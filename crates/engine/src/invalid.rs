@@ -1,8 +1,8 @@
-//! Wrong fields: how a use case reports them, all at once.
+//! Wrong fields: how a use case reports them, all at once; and other refusals.
 //!
 //! Not here: what is checked while a request is parsed (`api`).
 
-use domain::{FieldError, Refusal};
+use domain::{Currency, Denial, FieldError, Money, Refusal};
 
 /// One wrong field, with a message for people.
 pub(crate) fn field_error(field: &'static str, message: &str) -> FieldError {
@@ -28,4 +28,25 @@ pub(crate) fn blank(field: &'static str, value: &str, message: &str) -> Option<F
 pub(crate) fn refuse_if_any(errors: impl IntoIterator<Item = FieldError>) -> Result<(), Refusal> {
     let errors: Vec<FieldError> = errors.into_iter().collect();
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
+}
+
+/// The refusal of what cannot be done now.
+pub(crate) fn not_possible(because: impl Into<String>) -> Refusal {
+    Refusal::NotPossible { because: because.into() }
+}
+
+/// The refusal of money that the ledger does not move.
+pub(crate) fn denied(denial: &Denial, currency: Currency) -> Refusal {
+    match denial {
+        Denial::ReferenceUsed { .. } => Refusal::ReferenceKnown(None),
+        Denial::InsufficientBalance { available } => {
+            Refusal::InsufficientBalance { available: Money::new(*available, currency) }
+        }
+        Denial::NoLedgerAccount(_) => Refusal::NoWallet,
+        Denial::TooLarge => invalid("amount", "The amount is too large."),
+        // An id of a closed month: the clock is far behind.
+        Denial::VersionConflict { .. } | Denial::Closed => {
+            Refusal::Unavailable { retry_after_s: 1 }
+        }
+    }
 }

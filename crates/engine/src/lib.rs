@@ -268,10 +268,15 @@ impl Engine {
     }
 
     pub(crate) fn next_id(&self) -> i64 {
-        let mut random = [0; 4];
         // Without randomness ids are still unique, only evenly spaced.
+        self.inner.ids.next(self.inner.store.node(), self.now(), self.random_or_zero())
+    }
+
+    /// A random number; 0 without randomness.
+    pub(crate) fn random_or_zero(&self) -> u32 {
+        let mut random = [0; 4];
         let _ = self.inner.random.fill(&mut random);
-        self.inner.ids.next(self.inner.store.node(), self.now(), u32::from_le_bytes(random))
+        u32::from_le_bytes(random)
     }
 
     /// The value, or the refusal that a caller gets for a fault of ours.
@@ -281,18 +286,10 @@ impl Engine {
 
     /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log.
     pub(crate) fn unavailable(&self, fault: &Fault) -> Refusal {
-        match fault {
-            Fault::Busy => tracing::warn!(%fault, "refused for load"),
-            Fault::Database(_)
-            | Fault::Unavailable(_)
-            | Fault::Fenced
-            | Fault::Uncertain(_)
-            | Fault::DiskFull(_)
-            | Fault::Disk(_)
-            | Fault::Corrupt(_)
-            | Fault::Closed => {
-                tracing::error!(%fault, "the store could not answer");
-            }
+        if matches!(fault, Fault::Busy) {
+            tracing::warn!(%fault, "refused for load");
+        } else {
+            tracing::error!(%fault, "the store could not answer");
         }
         match fault {
             // The commit was under way: it may be on the disk.

@@ -4,7 +4,7 @@
 //! Invariant: the work continues when the client disconnects, and a client is answered in time even
 //! when the upstream does not answer.
 
-use crate::invalid::invalid;
+use crate::invalid::denied;
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, limits};
 use domain::purchase::settle;
@@ -87,7 +87,7 @@ impl Engine {
         let price = catalog
             .price(&query)
             .filter(|p| request.amount.plus(p.fee).is_some())
-            .ok_or_else(too_large)?;
+            .ok_or_else(|| denied(&Denial::TooLarge, request.amount.currency()))?;
         let purchase = Purchase {
             key: PurchaseKey {
                 account: request.caller.account,
@@ -159,15 +159,11 @@ impl Engine {
                 Refusal::IdempotencyRunning
             }
             Denial::ReferenceUsed { by, .. } => self.reference_known(by.purchase),
-            Denial::InsufficientBalance { available } => Refusal::InsufficientBalance {
-                available: Money::new(available, request.amount.currency()),
-            },
-            Denial::NoLedgerAccount(_) => Refusal::NoWallet,
-            Denial::TooLarge => too_large(),
-            // An id of a closed month: the clock is far behind.
-            Denial::VersionConflict { .. } | Denial::Closed => {
-                Refusal::Unavailable { retry_after_s: 1 }
-            }
+            Denial::InsufficientBalance { .. }
+            | Denial::NoLedgerAccount(_)
+            | Denial::TooLarge
+            | Denial::VersionConflict { .. }
+            | Denial::Closed => denied(&denial, request.amount.currency()),
         }
     }
 
@@ -237,10 +233,6 @@ impl Engine {
             .cloned()
             .collect()
     }
-}
-
-fn too_large() -> Refusal {
-    invalid("amount", "The amount is too large.")
 }
 
 /// How an idempotency key is used by a request.

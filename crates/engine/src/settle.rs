@@ -161,17 +161,12 @@ impl Engine {
         source: OutcomeSource,
     ) -> Result<StepResult, Fault> {
         self.log_outcome(&purchase, attempt, outcome);
-        let attempts = match outcome {
-            // What these mean depends on what was tried, and when.
-            Outcome::Accepted { .. }
-            | Outcome::Refused { .. }
-            | Outcome::NotSent { .. }
-            | Outcome::NotFound
-            | Outcome::Unknown { .. } => self.inner.store.attempts(&purchase.key)?,
-            Outcome::Delivered { .. } | Outcome::Reversed { .. } | Outcome::Unaskable { .. } => {
-                Vec::new()
-            }
-        };
+        let is_clear = matches!(
+            outcome,
+            Outcome::Delivered { .. } | Outcome::Reversed { .. } | Outcome::Unaskable { .. }
+        );
+        let key = &purchase.key;
+        let attempts = if is_clear { Vec::new() } else { self.inner.store.attempts(key)? };
         let upstream = self.upstream_of(&purchase, attempt, &attempts)?;
         let proof = Proof {
             source: Source::Upstream { attempt, upstream: upstream.clone() },

@@ -4,7 +4,7 @@
 //! table and the same writer as everything else, and their evidence is stored.
 
 use crate::Engine;
-use crate::invalid::{blank, invalid, refuse_if_any};
+use crate::invalid::{blank, invalid, not_possible, refuse_if_any};
 use crate::settle::StepResult;
 use domain::{CaseKind, Event, Proof, Purchase, PurchaseId, Refusal, Source, State};
 use store::Change;
@@ -16,10 +16,9 @@ impl Engine {
     pub async fn approve(&self, id: PurchaseId, by: &str) -> Result<Purchase, Refusal> {
         let purchase = self.any_purchase(id)?;
         if purchase.state == State::Awaiting && self.routes_left(&purchase, &[]).is_empty() {
-            let because =
-                "No upstream is routed for it: deliver it by hand, then settle it with evidence."
-                    .to_owned();
-            return Err(Refusal::NotPossible { because });
+            return Err(not_possible(
+                "No upstream is routed for it: deliver it by hand, then settle it with evidence.",
+            ));
         }
         let after = self.by_staff(purchase, Event::Approve, by, "approve", None).await?;
         self.inner.wake.notify_one();
@@ -48,25 +47,20 @@ impl Engine {
         evidence: &str,
     ) -> Result<Purchase, Refusal> {
         let purchase = self.any_purchase(id)?;
-        match purchase.state {
-            State::Awaiting | State::InDoubt | State::WithStaff => {}
+        let (event, word) = match purchase.state {
             // Restored as held, and sent after the backup: the ledger does not have its attempts.
-            State::Held if self.is_halted() && is_delivered => {
-                let delivered = Event::DeliverLate;
-                return self.by_staff(purchase, delivered, by, "delivered", Some(evidence)).await;
-            }
+            State::Held if self.is_halted() && is_delivered => (Event::DeliverLate, "delivered"),
+            State::Awaiting | State::InDoubt | State::WithStaff => match is_delivered {
+                true => (Event::Deliver, "delivered"),
+                false => (Event::Deny, "not delivered"),
+            },
             State::Quoted
             | State::Held
             | State::Sent
             | State::Delivered
             | State::Failed
             | State::Rejected
-            | State::Refunded => return Err(not_possible(&purchase)),
-        }
-        let (event, word) = if is_delivered {
-            (Event::Deliver, "delivered")
-        } else {
-            (Event::Deny, "not delivered")
+            | State::Refunded => return Err(not_from_here(&purchase)),
         };
         self.by_staff(purchase, event, by, word, Some(evidence)).await
     }
@@ -80,7 +74,7 @@ impl Engine {
     ) -> Result<Purchase, Refusal> {
         let purchase = self.any_purchase(id)?;
         if purchase.state != State::Delivered {
-            return Err(not_possible(&purchase));
+            return Err(not_from_here(&purchase));
         }
         self.by_staff(purchase, Event::Reverse, by, "refund", Some(reason)).await
     }
@@ -103,8 +97,7 @@ impl Engine {
         let cases = self.or_unavailable(self.inner.store.open_cases())?;
         if !cases.iter().any(|case| case.key == purchase.key && case.why == CaseKind::Clash.code())
         {
-            let because = "No clash case of it is open.".to_owned();
-            return Err(Refusal::NotPossible { because });
+            return Err(not_possible("No clash case of it is open."));
         }
         let proof = Proof::new(Source::Staff(by.to_owned()), "close case").with_text(evidence);
         let (key, why, at) = (purchase.key, CaseKind::Clash, self.now());
@@ -137,7 +130,7 @@ impl Engine {
             StepResult::Stepped(after) => Ok(after),
             StepResult::Unchanged(now)
             | StepResult::Impossible(now)
-            | StepResult::Denied(now, _) => Err(not_possible(&now)),
+            | StepResult::Denied(now, _) => Err(not_from_here(&now)),
         }
     }
 
@@ -147,8 +140,8 @@ impl Engine {
     }
 }
 
-fn not_possible(purchase: &Purchase) -> Refusal {
-    let because = match purchase.state {
+fn not_from_here(purchase: &Purchase) -> Refusal {
+    not_possible(match purchase.state {
         State::Quoted => "It is only quoted: no money is held.",
         State::Awaiting => "It waits for approval.",
         State::Held => "It is about to be sent.",
@@ -160,6 +153,5 @@ fn not_possible(purchase: &Purchase) -> Refusal {
         State::Failed => "It has failed, and the money is back.",
         State::Rejected => "It was rejected, and the money is back.",
         State::Refunded => "It was refunded already.",
-    };
-    Refusal::NotPossible { because: because.to_owned() }
+    })
 }

@@ -17,25 +17,13 @@ pub enum Kind {
     Bill,
 }
 
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Kind; 5] =
-        [Kind::Recharge, Kind::Offer, Kind::Banking, Kind::Bundle, Kind::Bill];
-
-    /// As stored and shown.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Kind::Recharge => "recharge",
-            Kind::Offer => "offer",
-            Kind::Banking => "banking",
-            Kind::Bundle => "bundle",
-            Kind::Bill => "bill",
-        }
-    }
-
-    /// Reads [`Kind::code`].
-    pub fn from_code(code: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|k| k.code() == code)
+codes! {
+    Kind {
+        Recharge => "recharge",
+        Offer => "offer",
+        Banking => "banking",
+        Bundle => "bundle",
+        Bill => "bill",
     }
 }
 
@@ -48,17 +36,9 @@ pub enum ServiceType {
     Postpaid,
 }
 
-impl ServiceType {
-    /// As stored and shown.
-    pub const fn code(self) -> &'static str {
-        match self {
-            ServiceType::Prepaid => "prepaid",
-            ServiceType::Postpaid => "postpaid",
-        }
-    }
-
-    /// Reads [`ServiceType::code`].
-    pub fn from_code(code: &str) -> Option<ServiceType> {
-        [ServiceType::Prepaid, ServiceType::Postpaid].into_iter().find(|s| s.code() == code)
+codes! {
+    ServiceType {
+        Prepaid => "prepaid",
+        Postpaid => "postpaid",
     }
 }

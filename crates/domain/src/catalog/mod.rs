@@ -118,23 +118,15 @@ pub enum OfferForm {
     Campaign,
 }
 
+codes! {
+    OfferForm {
+        Ticket => "ticket",
+        OfferAndTran => "offer-and-tran",
+        Campaign => "campaign",
+    }
+}
+
 impl OfferForm {
-    /// As stored.
-    pub const fn code(self) -> &'static str {
-        match self {
-            OfferForm::Ticket => "ticket",
-            OfferForm::OfferAndTran => "offer-and-tran",
-            OfferForm::Campaign => "campaign",
-        }
-    }
-
-    /// Reads [`OfferForm::code`].
-    pub fn from_code(code: &str) -> Option<OfferForm> {
-        [OfferForm::Ticket, OfferForm::OfferAndTran, OfferForm::Campaign]
-            .into_iter()
-            .find(|f| f.code() == code)
-    }
-
     /// The required identifiers; the first one identifies the offer.
     pub const fn required(self) -> &'static [&'static str] {
         match self {

@@ -38,18 +38,10 @@ pub enum PriceComponent {
     Commission,
 }
 
-impl PriceComponent {
-    /// As stored.
-    pub const fn code(self) -> &'static str {
-        match self {
-            PriceComponent::Fee => "fee",
-            PriceComponent::Commission => "commission",
-        }
-    }
-
-    /// Reads [`PriceComponent::code`].
-    pub fn from_code(code: &str) -> Option<PriceComponent> {
-        [PriceComponent::Fee, PriceComponent::Commission].into_iter().find(|c| c.code() == code)
+codes! {
+    PriceComponent {
+        Fee => "fee",
+        Commission => "commission",
     }
 }
 

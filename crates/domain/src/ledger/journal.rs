@@ -155,32 +155,14 @@ pub enum Reason {
     Withdraw,
 }
 
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Reason; 6] = [
-        Reason::Hold,
-        Reason::Settle,
-        Reason::Release,
-        Reason::Refund,
-        Reason::Deposit,
-        Reason::Withdraw,
-    ];
-
-    /// As stored.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Reason::Hold => "hold",
-            Reason::Settle => "settle",
-            Reason::Release => "release",
-            Reason::Refund => "refund",
-            Reason::Deposit => "deposit",
-            Reason::Withdraw => "withdraw",
-        }
-    }
-
-    /// Reads [`Reason::code`].
-    pub fn from_code(code: &str) -> Option<Reason> {
-        Reason::ALL.into_iter().find(|r| r.code() == code)
+codes! {
+    Reason {
+        Hold => "hold",
+        Settle => "settle",
+        Release => "release",
+        Refund => "refund",
+        Deposit => "deposit",
+        Withdraw => "withdraw",
     }
 }
 

@@ -180,21 +180,22 @@ pub enum Job {
     Notify,
 }
 
-impl State {
-    /// All states.
-    pub const ALL: [State; 10] = [
-        State::Quoted,
-        State::Awaiting,
-        State::Held,
-        State::Sent,
-        State::InDoubt,
-        State::WithStaff,
-        State::Delivered,
-        State::Failed,
-        State::Rejected,
-        State::Refunded,
-    ];
+codes! {
+    State {
+        Quoted => "quoted",
+        Awaiting => "awaiting",
+        Held => "held",
+        Sent => "sent",
+        InDoubt => "in_doubt",
+        WithStaff => "with_staff",
+        Delivered => "delivered",
+        Failed => "failed",
+        Rejected => "rejected",
+        Refunded => "refunded",
+    }
+}
 
+impl State {
     /// Where the money is.
     pub const fn funds_at(self) -> FundsAt {
         match self {
@@ -221,46 +222,14 @@ impl State {
     pub const fn is_final(self) -> bool {
         matches!(self.job(), Job::Notify)
     }
-
-    /// As stored.
-    pub const fn code(self) -> &'static str {
-        match self {
-            State::Quoted => "quoted",
-            State::Awaiting => "awaiting",
-            State::Held => "held",
-            State::Sent => "sent",
-            State::InDoubt => "in_doubt",
-            State::WithStaff => "with_staff",
-            State::Delivered => "delivered",
-            State::Failed => "failed",
-            State::Rejected => "rejected",
-            State::Refunded => "refunded",
-        }
-    }
-
-    /// Reads [`State::code`].
-    pub fn from_code(code: &str) -> Option<State> {
-        State::ALL.into_iter().find(|s| s.code() == code)
-    }
 }
 
-impl Job {
-    /// All jobs.
-    pub const ALL: [Job; 4] = [Job::Expire, Job::Submit, Job::Query, Job::Notify];
-
-    /// As stored.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Job::Expire => "expire",
-            Job::Submit => "submit",
-            Job::Query => "query",
-            Job::Notify => "tell",
-        }
-    }
-
-    /// Reads [`Job::code`].
-    pub fn from_code(code: &str) -> Option<Job> {
-        Job::ALL.into_iter().find(|j| j.code() == code)
+codes! {
+    Job {
+        Expire => "expire",
+        Submit => "submit",
+        Query => "query",
+        Notify => "tell",
     }
 }
 

@@ -51,28 +51,12 @@ pub enum ReferenceScope {
     Rechargely,
 }
 
-impl ReferenceScope {
-    /// All scopes.
-    pub const ALL: [ReferenceScope; 4] = [
-        ReferenceScope::Irecharge,
-        ReferenceScope::IrechargeKey,
-        ReferenceScope::Staff,
-        ReferenceScope::Rechargely,
-    ];
-
-    /// As stored.
-    pub const fn code(self) -> &'static str {
-        match self {
-            ReferenceScope::Irecharge => "irecharge",
-            ReferenceScope::IrechargeKey => "irecharge-key",
-            ReferenceScope::Staff => "desk",
-            ReferenceScope::Rechargely => "rechargely",
-        }
-    }
-
-    /// Reads [`ReferenceScope::code`].
-    pub fn from_code(code: &str) -> Option<ReferenceScope> {
-        ReferenceScope::ALL.into_iter().find(|s| s.code() == code)
+codes! {
+    ReferenceScope {
+        Irecharge => "irecharge",
+        IrechargeKey => "irecharge-key",
+        Staff => "desk",
+        Rechargely => "rechargely",
     }
 }
 
@@ -106,18 +90,10 @@ pub enum Decider {
     Staff,
 }
 
-impl Decider {
-    /// As stored.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Decider::Auto => "auto",
-            Decider::Staff => "staff",
-        }
-    }
-
-    /// Reads [`Decider::code`].
-    pub fn from_code(code: &str) -> Option<Decider> {
-        [Decider::Auto, Decider::Staff].into_iter().find(|d| d.code() == code)
+codes! {
+    Decider {
+        Auto => "auto",
+        Staff => "staff",
     }
 }
 

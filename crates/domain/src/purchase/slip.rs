@@ -46,18 +46,10 @@ pub struct Charge {
     pub amount: Money,
 }
 
-impl TokenKind {
-    /// As stored and shown.
-    pub const fn code(self) -> &'static str {
-        match self {
-            TokenKind::KeyChange => "KEY_CHANGE",
-            TokenKind::Credit => "CREDIT",
-        }
-    }
-
-    /// Reads [`TokenKind::code`].
-    pub fn from_code(code: &str) -> Option<TokenKind> {
-        [TokenKind::KeyChange, TokenKind::Credit].into_iter().find(|k| k.code() == code)
+codes! {
+    TokenKind {
+        KeyChange => "KEY_CHANGE",
+        Credit => "CREDIT",
     }
 }
 

@@ -39,21 +39,10 @@ pub enum SuccessEvent {
     OnAccept,
 }
 
-impl SuccessEvent {
-    /// Both settings.
-    pub const ALL: [SuccessEvent; 2] = [SuccessEvent::OnFinal, SuccessEvent::OnAccept];
-
-    /// As stored and shown.
-    pub const fn code(self) -> &'static str {
-        match self {
-            SuccessEvent::OnFinal => "on_final",
-            SuccessEvent::OnAccept => "on_accept",
-        }
-    }
-
-    /// Reads [`SuccessEvent::code`].
-    pub fn from_code(code: &str) -> Option<SuccessEvent> {
-        SuccessEvent::ALL.into_iter().find(|s| s.code() == code)
+codes! {
+    SuccessEvent {
+        OnFinal => "on_final",
+        OnAccept => "on_accept",
     }
 }
 

@@ -3,10 +3,10 @@
 //! Invariant: each booking has a reference of staff's own, and a reference is booked once.
 
 use crate::Engine;
-use crate::invalid::invalid;
+use crate::invalid::{denied, invalid};
 use domain::purchase::is_reference;
 use domain::{
-    AccountId, Denial, Environment, Journal, Money, Reason, ReferenceKey, ReferenceScope, Refusal,
+    AccountId, Environment, Journal, Money, Reason, ReferenceKey, ReferenceScope, Refusal,
 };
 use store::{Change, Done, Posting};
 
@@ -37,10 +37,8 @@ impl Engine {
             return Err(invalid("by", "Say who books it."));
         }
         if !is_reference(booking.reference) {
-            return Err(invalid(
-                "reference",
-                "A reference is 1 to 128 printable ASCII characters.",
-            ));
+            let message = "A reference is 1 to 128 printable ASCII characters.";
+            return Err(invalid("reference", message));
         }
         let journal = Journal::funding(reason, account, environment, amount)
             .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
@@ -49,19 +47,10 @@ impl Engine {
         let note = format!("{}: {}", booking.by, booking.note);
         let posting = Box::new(Posting { journal, reference, note, at: self.now() });
         let written = self.inner.store.write(Change::PostJournal(posting)).await;
-        let money = |minor| Money::new(minor, amount.currency());
-        let done = self.or_unavailable(written)?.map_err(|denial| match denial {
-            Denial::ReferenceUsed { .. } => Refusal::ReferenceKnown(None),
-            Denial::InsufficientBalance { available } => {
-                Refusal::InsufficientBalance { available: money(available) }
-            }
-            Denial::NoLedgerAccount(_) => Refusal::NoWallet,
-            Denial::TooLarge | Denial::VersionConflict { .. } | Denial::Closed => {
-                invalid("amount", "The amount is too large.")
-            }
-        })?;
+        let done = self.or_unavailable(written)?;
+        let done = done.map_err(|denial| denied(&denial, amount.currency()))?;
         // The writer answers nothing else to this change.
         let Done::Posted { available_after } = done else { return Ok(amount) };
-        Ok(money(available_after))
+        Ok(Money::new(available_after, amount.currency()))
     }
 }

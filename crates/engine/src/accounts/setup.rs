@@ -3,12 +3,12 @@
 //! Not here: who may set it up. Invariant: what belongs together is made in one commit.
 
 use super::keys::{self, KeyPair};
-use crate::invalid::invalid;
+use crate::invalid::{invalid, not_possible};
 use crate::{Engine, people};
 use domain::account::HOUSE;
-use domain::ids::{KeyId, UserId};
 use domain::{
-    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, Refusal, Role, Subscription,
+    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Refusal, Role,
+    Subscription, UserId,
 };
 use store::{Change, Setting, User};
 
@@ -102,8 +102,7 @@ impl Engine {
     ) -> Result<(KeyId, KeyPair), Refusal> {
         let holder = self.account(account)?.ok_or(Refusal::PurchaseUnknown)?;
         if holder.role == Role::Customer {
-            let because = "A customer has a login; key pairs are for merchants.".to_owned();
-            return Err(Refusal::NotPossible { because });
+            return Err(not_possible("A customer has a login; key pairs are for merchants."));
         }
         let mut setup = self.account_setup();
         let id = setup.key(account, environment, &pair)?;
@@ -156,8 +155,8 @@ impl Engine {
 
     async fn set(&self, settings: Vec<Setting>) -> Result<(), Refusal> {
         let written = self.inner.store.write(Change::Set(settings)).await;
-        let not_possible = |denial| Refusal::NotPossible { because: format!("{denial:?}") };
-        self.or_unavailable(written)?.map(|_| ()).map_err(not_possible)
+        let written = self.or_unavailable(written)?.map(|_| ());
+        written.map_err(|denial| not_possible(format!("{denial:?}")))
     }
 }
 
@@ -184,9 +183,8 @@ impl AccountSetup {
             opened_at: self.engine.now(),
         }));
         for environment in Environment::ALL {
-            let wallets =
-                new.currencies.iter().map(|currency| Setting::Wallet(id, environment, *currency));
-            self.settings.extend(wallets);
+            let wallet = |currency: &Currency| Setting::Wallet(id, environment, *currency);
+            self.settings.extend(new.currencies.iter().map(wallet));
         }
         Ok(id)
     }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here moves money or state.
 
+use crate::invalid::not_possible;
 use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, limits};
 use domain::upstream::cleaned;
@@ -76,8 +77,7 @@ impl Engine {
     ) -> Result<(Purchase, DeliveryDetails), Refusal> {
         let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         if purchase.state != State::Delivered {
-            let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
-            return Err(Refusal::NotPossible { because });
+            return Err(not_possible("Nothing was delivered, so there is nothing to send again."));
         }
         self.push_again(&purchase).await?;
         let mut delivery = self.delivery(&purchase).await?;

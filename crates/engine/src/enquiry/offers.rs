@@ -28,6 +28,14 @@ pub(crate) struct ShownOffers {
     at: Duration,
 }
 
+/// Who asks for offers, of which operator, for which number.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    caller: &'a Caller,
+    operator: &'a Operator,
+    recipient: &'a str,
+}
+
 impl Engine {
     /// What the operator offers this number now, each with the commission it earns. Refuses when
     /// no upstream that quotes offers is routed, or it does not answer.
@@ -37,10 +45,11 @@ impl Engine {
         operator: &Operator,
         recipient: &str,
     ) -> Result<Vec<(Offer, Money)>, Refusal> {
-        let offers = self.ask_for_offers(caller, operator, recipient).await?;
+        let subject = Subject { caller, operator, recipient };
+        let offers = self.ask_for_offers(subject).await?;
         let catalog = self.catalog();
         let priced = offers.iter().filter_map(|offer| {
-            let query = self.offer_query(caller, operator, recipient, offer.amount);
+            let query = self.offer_query(subject, offer.amount);
             Some((offer.clone(), catalog.price(&query)?.commission))
         });
         Ok(priced.collect())
@@ -66,11 +75,12 @@ impl Engine {
         let find = |offers: &[Offer]| {
             offers.iter().find(|o| o.identifiers.get(naming) == Some(named)).cloned()
         };
-        let shown = self.shown_offers(caller, operator, recipient);
+        let subject = Subject { caller, operator, recipient };
+        let shown = self.shown_offers(subject);
         let offer = match shown.and_then(|offers| find(&offers)) {
             Some(offer) => offer,
             None => {
-                let offers = self.ask_for_offers(caller, operator, recipient).await?;
+                let offers = self.ask_for_offers(subject).await?;
                 find(&offers).ok_or_else(|| unknown_offer(operator, given))?
             }
         };
@@ -81,31 +91,21 @@ impl Engine {
         Ok(offer)
     }
 
-    fn shown_offers(
-        &self,
-        caller: &Caller,
-        operator: &Operator,
-        recipient: &str,
-    ) -> Option<Arc<Vec<Offer>>> {
-        let shown = self.inner.offers.get(&offer_key(caller, operator, recipient))?;
+    fn shown_offers(&self, subject: Subject<'_>) -> Option<Arc<Vec<Offer>>> {
+        let shown = self.inner.offers.get(&offer_key(subject))?;
         let age = self.monotonic().saturating_sub(shown.at);
         (age < limits::OFFERS_SHOWN).then_some(shown.offers)
     }
 
-    async fn ask_for_offers(
-        &self,
-        caller: &Caller,
-        operator: &Operator,
-        recipient: &str,
-    ) -> Result<Arc<Vec<Offer>>, Refusal> {
-        let upstream = self.quoting_upstream(caller, operator, recipient).ok_or_else(|| {
-            let reason = format!("{} quotes no offers here.", operator.name);
+    async fn ask_for_offers(&self, subject: Subject<'_>) -> Result<Arc<Vec<Offer>>, Refusal> {
+        let upstream = self.quoting_upstream(subject).ok_or_else(|| {
+            let reason = format!("{} quotes no offers here.", subject.operator.name);
             Refusal::OffersUnavailable { reason }
         })?;
         let enquiry = OfferEnquiry {
-            environment: caller.environment,
-            operator: operator.code.clone(),
-            recipient: recipient.to_owned(),
+            environment: subject.caller.environment,
+            operator: subject.operator.code.clone(),
+            recipient: subject.recipient.to_owned(),
         };
         let answer = tokio::time::timeout(SUBMIT_WITHIN, upstream.offers(&enquiry)).await;
         let offers = match answer {
@@ -117,31 +117,23 @@ impl Engine {
             }
         };
         let shown = ShownOffers { offers: offers.clone(), at: self.monotonic() };
-        self.inner.offers.insert(offer_key(caller, operator, recipient), shown);
+        self.inner.offers.insert(offer_key(subject), shown);
         Ok(offers)
     }
 
     /// The first connected upstream of the route that quotes offers.
-    fn quoting_upstream(
-        &self,
-        caller: &Caller,
-        operator: &Operator,
-        recipient: &str,
-    ) -> Option<Arc<dyn Upstream>> {
-        let zero = Money::zero(self.catalog().country_of(operator)?.currency);
-        let path = self.catalog().path(&self.offer_query(caller, operator, recipient, zero));
-        let mut connected =
-            path.upstreams.iter().filter_map(|code| self.upstream_in(caller.environment, code));
+    fn quoting_upstream(&self, subject: Subject<'_>) -> Option<Arc<dyn Upstream>> {
+        let zero = Money::zero(self.catalog().country_of(subject.operator)?.currency);
+        let path = self.catalog().path(&self.offer_query(subject, zero));
+        let mut connected = path
+            .upstreams
+            .iter()
+            .filter_map(|code| self.upstream_in(subject.caller.environment, code));
         connected.find(|u| u.capabilities().quotes_offers).cloned()
     }
 
-    fn offer_query<'a>(
-        &self,
-        caller: &Caller,
-        operator: &'a Operator,
-        recipient: &'a str,
-        amount: Money,
-    ) -> PriceQuery<'a> {
+    fn offer_query<'a>(&self, subject: Subject<'a>, amount: Money) -> PriceQuery<'a> {
+        let Subject { caller, operator, recipient } = subject;
         PriceQuery {
             account: caller.account,
             plan: caller.plan,
@@ -155,7 +147,8 @@ impl Engine {
     }
 }
 
-fn offer_key(caller: &Caller, operator: &Operator, recipient: &str) -> OfferKey {
+fn offer_key(subject: Subject<'_>) -> OfferKey {
+    let Subject { caller, operator, recipient } = subject;
     let (operator, recipient) = (operator.code.clone(), recipient.to_owned());
     OfferKey { caller: caller.rate_key(), operator, recipient }
 }

@@ -10,8 +10,7 @@ use super::{device_row, email_digest, fields, lockout, too_fast};
 use crate::invalid::invalid;
 use crate::{Engine, limits};
 use domain::account::subscriber;
-use domain::ids::{DeviceId, SessionId, UserId};
-use domain::{Environment, Refusal, Role};
+use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId};
 use std::net::IpAddr;
 use store::{
     DeviceMark, NewDevice, NewSession, PeopleChange, PeopleDone, Session, User, UserHolder,
@@ -134,15 +133,10 @@ impl Engine {
         let device = self.new_device(user.id, form.push_token)?;
         let verified = user.password_hash;
         let entry = NewSession { session, verified, rehashed, device, known_device: mark };
-        match self.change_people(PeopleChange::LogIn(Box::new(entry))).await? {
-            PeopleDone::Written => {
-                Ok(AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() })
-            }
-            // The password was changed, or the login disabled, while it was verified.
-            PeopleDone::Moved | PeopleDone::CodeWrong | PeopleDone::EmailMoved => {
-                Err(Refusal::LogInFailed)
-            }
-        }
+        let done = self.change_people(PeopleChange::LogIn(Box::new(entry))).await?;
+        let token = AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() };
+        // The password was changed, or the login disabled, while it was verified.
+        if done == PeopleDone::Written { Ok(token) } else { Err(Refusal::LogInFailed) }
     }
 
     fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Refusal> {

@@ -5,8 +5,7 @@
 use super::{device_row, fields};
 use crate::Engine;
 use crate::vault::Unreadable;
-use domain::ids::{DeviceId, UserId};
-use domain::{AccountId, Refusal, Timestamp};
+use domain::{AccountId, DeviceId, Refusal, Timestamp, UserId};
 use store::{Fault, PeopleChange};
 
 /// A login, without its password.
@@ -50,15 +49,17 @@ impl Engine {
     /// Enables or disables a login; either way its sessions end. `LogInFailed` if there is none.
     pub async fn set_user_active(&self, email: &str, is_active: bool) -> Result<(), Refusal> {
         let user = self.user_named(email)?;
-        self.change_people(PeopleChange::SetActive { user, is_active, at: self.now() }).await?;
-        Ok(())
+        self.change_people(PeopleChange::SetActive { user, is_active, at: self.now() })
+            .await
+            .map(|_| ())
     }
 
     /// Ends every session of a login. `LogInFailed` if there is no such login.
     pub async fn log_user_out(&self, email: &str) -> Result<(), Refusal> {
         let user = self.user_named(email)?;
-        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() }).await?;
-        Ok(())
+        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() })
+            .await
+            .map(|_| ())
     }
 
     /// The devices of an account that get pushes. One whose token cannot be read any more (another
@@ -77,8 +78,7 @@ impl Engine {
 
     /// Forgets a device whose push token is no longer valid.
     pub async fn forget_device(&self, device: DeviceId) -> Result<(), Refusal> {
-        self.change_people(PeopleChange::ForgetDevice(device)).await?;
-        Ok(())
+        self.change_people(PeopleChange::ForgetDevice(device)).await.map(|_| ())
     }
 
     fn push_token(&self, device: &store::Device) -> Result<String, Unreadable> {

@@ -22,13 +22,13 @@ pub use manage::{PushDevice, UserView};
 pub use sign_up::SignUpForm;
 
 use crate::accounts::keys;
+use crate::invalid::not_possible;
 use crate::rate::{MinuteLimiter, whole_seconds};
 use crate::{Engine, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
-use domain::ids::{SessionId, UserId};
-use domain::{Denial, Mailer, Refusal};
+use domain::{Mailer, Refusal, SessionId, UserId};
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
@@ -36,7 +36,7 @@ use session::{CachedSession, SessionEnds};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, DeviceMark, Done, Fault, PeopleChange, PeopleDone};
+use store::{Change, DeviceMark, Done, PeopleChange, PeopleDone};
 
 /// The SHA-256 of a mail address: the key of its counts, of a fixed size whatever was typed.
 type EmailDigest = [u8; 32];
@@ -83,31 +83,19 @@ impl Engine {
     async fn change_people(&self, change: PeopleChange) -> Result<PeopleDone, Refusal> {
         let ended = EndedSessions::by(&change);
         let written = self.inner.store.write(Change::People(change)).await;
-        self.forget_sessions_of(ended, &written);
-        let not_possible = |denial| Refusal::NotPossible { because: format!("{denial:?}") };
-        let done = self.or_unavailable(written)?.map_err(not_possible)?;
+        let is_refused = |done: &Done| matches!(done, Done::People(d) if *d != PeopleDone::Written);
+        let ends = &self.inner.people.session_ends;
+        match ended {
+            EndedSessions::OfAddress if matches!(&written, Ok(Ok(done)) if is_refused(done)) => {}
+            EndedSessions::None => {}
+            EndedSessions::Of(user) => ends.end(user),
+            EndedSessions::OfAddress => ends.end_all(),
+        }
+        let done = self.or_unavailable(written)?;
+        let done = done.map_err(|denial| not_possible(format!("{denial:?}")))?;
         // The writer answers nothing else to this change; if it did, nothing would be granted.
         let Done::People(done) = done else { return Ok(PeopleDone::Moved) };
         Ok(done)
-    }
-
-    fn forget_sessions_of(
-        &self,
-        ended: EndedSessions,
-        written: &Result<Result<Done, Denial>, Fault>,
-    ) {
-        let ends = &self.inner.people.session_ends;
-        match (ended, written) {
-            (EndedSessions::None, _)
-            | (
-                EndedSessions::OfAddress,
-                Ok(Ok(Done::People(
-                    PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved,
-                ))),
-            ) => {}
-            (EndedSessions::Of(user), _) => ends.end(user),
-            (EndedSessions::OfAddress, _) => ends.end_all(),
-        }
     }
 
     /// The mark of a device for one login, if the device names itself by its push token, which is a

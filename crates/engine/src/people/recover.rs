@@ -35,16 +35,12 @@ impl Engine {
         let password_hash = self.hashed(new).await?.0;
         let (was, at) = (user.password_hash, self.now());
         let change = PeopleChange::SetPassword { user: user.id, was, password_hash, at };
-        match self.change_people(change).await? {
-            PeopleDone::Written => {
-                self.send_mail(password_changed(user.email));
-                Ok(())
-            }
+        if self.change_people(change).await? != PeopleDone::Written {
             // The password was changed while it was verified.
-            PeopleDone::Moved | PeopleDone::CodeWrong | PeopleDone::EmailMoved => {
-                Err(Refusal::LogInFailed)
-            }
+            return Err(Refusal::LogInFailed);
         }
+        self.send_mail(password_changed(user.email));
+        Ok(())
     }
 
     /// Mails a code to set a new password with, if the address is a customer's login. The answer
@@ -81,17 +77,14 @@ impl Engine {
         let guess = self.begin_code(email, from)?;
         let password_hash = self.hashed(new).await?.0;
         let email = typed.email.clone();
-        match self.change_people(PeopleChange::Reset { typed, password_hash }).await? {
-            PeopleDone::Written => {
-                self.inner.people.lockout.lift(email_digest(&email), from);
-                self.send_mail(password_changed(email));
-                Ok(())
-            }
-            PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved => {
-                guess.failed(self.monotonic());
-                Err(Refusal::CodeInvalid)
-            }
+        let change = PeopleChange::Reset { typed, password_hash };
+        if self.change_people(change).await? != PeopleDone::Written {
+            guess.failed(self.monotonic());
+            return Err(Refusal::CodeInvalid);
         }
+        self.inner.people.lockout.lift(email_digest(&email), from);
+        self.send_mail(password_changed(email));
+        Ok(())
     }
 }
 

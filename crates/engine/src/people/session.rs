@@ -6,8 +6,7 @@
 use super::token;
 use crate::rate::CallerKey;
 use crate::{AccessResult, Caller, Engine, limits};
-use domain::ids::{SessionId, UserId};
-use domain::{Plan, Refusal, Role};
+use domain::{Plan, Refusal, Role, SessionId, UserId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,40 +57,40 @@ impl Engine {
     /// rate. Wrong tokens are not counted: 256 bits cannot be guessed, and of the many clients
     /// behind one address some have expired tokens.
     pub async fn authenticate_token(&self, token: Option<&str>) -> AccessResult {
-        let holder = match token.ok_or(Refusal::TokenInvalid).and_then(|t| self.session_of(t)) {
-            Ok(holder) => holder,
-            Err(refusal) => return AccessResult::refused(refusal),
+        let counted = async {
+            let holder = token.ok_or(Refusal::TokenInvalid).and_then(|t| self.session_of(t))?;
+            if !holder.account.is_active {
+                return Err(Refusal::AccountInactive);
+            }
+            let session = holder.session;
+            let (account, environment) = (session.account, session.environment);
+            // A plan raises the limit; a customer need not have one.
+            let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
+            let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
+            let counted = self.count_call(CallerKey { account, environment }, limit).await?;
+            let caller =
+                Caller { account, environment, key: None, session: Some(session.id), plan: None };
+            let caller = counted.or_refuse().map(|_| caller);
+            Ok(AccessResult { caller, quota: Some(counted.quota) })
         };
-        if !holder.account.is_active {
-            return AccessResult::refused(Refusal::AccountInactive);
-        }
-        let session = holder.session;
-        let (account, environment) = (session.account, session.environment);
-        // A plan raises the limit; a customer need not have one.
-        let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
-        let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
-        let counted = match self.count_call(CallerKey { account, environment }, limit).await {
-            Ok(counted) => counted,
-            Err(refusal) => return AccessResult::refused(refusal),
-        };
-        let caller =
-            Caller { account, environment, key: None, session: Some(session.id), plan: None };
-        AccessResult { caller: counted.or_refuse().map(|_| caller), quota: Some(counted.quota) }
+        counted.await.unwrap_or_else(AccessResult::refused)
     }
 
     /// Ends the caller's session.
     pub async fn log_out(&self, caller: &Caller) -> Result<(), Refusal> {
         let session = self.session_of_caller(caller)?.session;
         let (user, at) = (session.user, self.now());
-        self.change_people(PeopleChange::LogOut { user, session: Some(session.id), at }).await?;
-        Ok(())
+        self.change_people(PeopleChange::LogOut { user, session: Some(session.id), at })
+            .await
+            .map(|_| ())
     }
 
     /// Ends every session of the caller's login, the caller's own too.
     pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<(), Refusal> {
         let user = self.session_of_caller(caller)?.session.user;
-        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() }).await?;
-        Ok(())
+        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() })
+            .await
+            .map(|_| ())
     }
 
     /// The caller's session; `TokenInvalid` for a key pair.

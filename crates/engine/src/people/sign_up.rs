@@ -7,8 +7,7 @@ use super::code::CodePurpose;
 use super::lockout::{CodeRefused, Guess};
 use super::{email_digest, fields, too_fast};
 use crate::{Engine, limits};
-use domain::ids::UserId;
-use domain::{AccountId, Currency, Mail, Refusal};
+use domain::{AccountId, Currency, Mail, Refusal, UserId};
 use std::net::IpAddr;
 use std::time::Duration;
 use store::{Code, EnteredCode, PendingSignUp, PeopleChange, PeopleDone};
@@ -72,13 +71,12 @@ impl Engine {
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
         };
-        match self.change_people(PeopleChange::SignUp(Box::new(sign_up))).await? {
-            PeopleDone::Written => Ok(()),
-            PeopleDone::CodeWrong | PeopleDone::EmailMoved | PeopleDone::Moved => {
-                guess.failed(self.monotonic());
-                Err(Refusal::CodeInvalid)
-            }
+        let change = PeopleChange::SignUp(Box::new(sign_up));
+        if self.change_people(change).await? != PeopleDone::Written {
+            guess.failed(self.monotonic());
+            return Err(Refusal::CodeInvalid);
         }
+        Ok(())
     }
 
     /// Whether a mail with a code may be requested; an error says how long to wait. The site that
@@ -121,8 +119,7 @@ impl Engine {
             made_at,
             expires_at: made_at.after(limits::CODE_LIFE),
         };
-        self.change_people(PeopleChange::OfferCode(Box::new(code))).await?;
-        Ok(())
+        self.change_people(PeopleChange::OfferCode(Box::new(code))).await.map(|_| ())
     }
 }
 

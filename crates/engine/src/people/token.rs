@@ -7,8 +7,7 @@ use crate::limits;
 use crate::vault::Vault;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::ids::{SessionId, UserId};
-use domain::{Environment, Timestamp};
+use domain::{Environment, SessionId, Timestamp, UserId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +101,7 @@ pub(super) fn read(vault: &Vault, text: &str, now: Timestamp) -> Option<TokenIde
     let (input, tag) = text.rsplit_once('.')?;
     let (header, claims) = input.split_once('.')?;
     // Byte for byte: `none`, `jwk`, `crit` or another `typ` is just a wrong text.
-    let key = keys_at(now_s).into_iter().find(|key| key.header() == header)?;
+    let key = keys_at(now_s).find(|key| key.header() == header)?;
     // This base64 accepts one text for each value: no padding, no bits left over at the end.
     let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
     hmac::verify(&key.derive(vault), input.as_bytes(), &tag).ok()?;
@@ -121,18 +120,10 @@ pub(super) fn read(vault: &Vault, text: &str, now: Timestamp) -> Option<TokenIde
     })
 }
 
-fn keys_at(now_s: i64) -> [SigningKey; 6] {
+fn keys_at(now_s: i64) -> impl Iterator<Item = SigningKey> {
     let period = now_s.div_euclid(PERIOD_S);
-    let key = |environment, period| SigningKey { environment, period };
-    let (live, sandbox) = (Environment::Live, Environment::Sandbox);
-    [
-        key(live, period),
-        key(sandbox, period),
-        key(live, period - 1),
-        key(sandbox, period - 1),
-        key(live, period + 1),
-        key(sandbox, period + 1),
-    ]
+    let both = |period| Environment::ALL.map(|environment| SigningKey { environment, period });
+    [period, period - 1, period + 1].into_iter().flat_map(both)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! purchase that is archived. Not here: names of files and manifests (the app's). Invariant: a
 //! month's rows are removed only after its file was audited.
 
+use crate::invalid::not_possible;
 use crate::{Engine, limits};
 use domain::upstream::cleaned;
 use domain::{AttemptRef, Month, PurchaseId, Refusal};
@@ -20,18 +21,16 @@ impl Engine {
     pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, Refusal> {
         let latest = Month::of(self.now()).previous();
         if before > latest {
-            let because = format!(
+            return Err(not_possible(format!(
                 "This month and the one before it stay: give --before {latest} or earlier."
-            );
-            return Err(Refusal::NotPossible { because });
+            )));
         }
         self.or_unavailable(self.inner.store.next_to_archive(before, self.now()))
     }
 
     /// Closes a month: nothing in it changes from then on. Refuses while a purchase in it is open.
     pub async fn close_month(&self, closing: &Closing) -> Result<(), Refusal> {
-        let done = self.archive(ArchiveChange::Close(closing.clone())).await?;
-        self.refuse_not_yet(done, closing.month)
+        self.archive_month(ArchiveChange::Close(closing.clone()), closing.month).await
     }
 
     /// Writes a closed month into a new file. Blocks.
@@ -48,15 +47,14 @@ impl Engine {
     pub async fn file_month(&self, filed: ArchiveFile, name: String) -> Result<(), Refusal> {
         let month = filed.closing.month;
         let change = ArchiveChange::File { filed: Box::new(filed), name, at: self.now() };
-        let done = self.archive(change).await?;
-        self.refuse_not_yet(done, month)
+        self.archive_month(change, month).await
     }
 
-    fn refuse_not_yet(&self, done: ArchiveDone, month: Month) -> Result<(), Refusal> {
-        match done {
+    async fn archive_month(&self, change: ArchiveChange, month: Month) -> Result<(), Refusal> {
+        match self.archive(change).await? {
             ArchiveDone::Written | ArchiveDone::More => Ok(()),
             ArchiveDone::NotYet(why) => {
-                Err(Refusal::NotPossible { because: format!("{month} stays as it is: {why}.") })
+                Err(not_possible(format!("{month} stays as it is: {why}.")))
             }
         }
     }

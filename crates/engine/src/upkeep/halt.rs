@@ -4,7 +4,7 @@
 //! restored ledger does not have. So nothing is sold and nothing is sent; enquiries and reads go
 //! on. Nothing expires either: what waited for approval may have been approved and delivered.
 
-use crate::invalid::{blank, invalid, refuse_if_any};
+use crate::invalid::{blank, invalid, not_possible, refuse_if_any};
 use crate::{Engine, limits};
 use domain::Refusal;
 use std::time::Duration;
@@ -57,8 +57,7 @@ impl Engine {
         ];
         refuse_if_any(errors.into_iter().flatten())?;
         if !self.is_halted() {
-            let because = "Nothing is halted: what is bought is sent.".to_owned();
-            return Err(Refusal::NotPossible { because });
+            return Err(not_possible("Nothing is halted: what is bought is sent."));
         }
         let (by, evidence) = (by.to_owned(), evidence.to_owned());
         self.write_halt(HaltChange::End { by, evidence, at: self.now() }).await?;
@@ -98,10 +97,8 @@ impl Engine {
                 }
                 None => {}
             }
-            tokio::select! {
-                () = tokio::time::sleep(limits::HALT_READ_EVERY) => {}
-                () = stop.cancelled() => return,
-            }
+            let wait = tokio::time::sleep(limits::HALT_READ_EVERY);
+            let Some(()) = stop.run_until_cancelled(wait).await else { return };
             if self.is_halted()
                 && let Err(fault) = self.read_halt()
             {

@@ -7,9 +7,10 @@
 use super::signature::Secrets;
 use crate::{Engine, limits};
 use arc_swap::ArcSwap;
-use domain::ids::EndpointId;
 use domain::webhook::schedule::OFF_AFTER;
-use domain::{AccountId, Environment, PendingWebhook, Purchase, SuccessEvent, Timestamp};
+use domain::{
+    AccountId, EndpointId, Environment, PendingWebhook, Purchase, SuccessEvent, Timestamp,
+};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -112,14 +113,12 @@ impl EndpointCache {
     /// The address accepted a webhook.
     pub(crate) fn accepted(&self, address: &Destination) -> HealthChange {
         let mut health = self.health.lock();
-        match health.get(address) {
-            Some(known) if known.health.off.is_none() => {
-                let was_noted = known.is_noted;
-                health.remove(address);
-                if was_noted { HealthChange::Store(None) } else { HealthChange::Nothing }
-            }
-            Some(_) | None => HealthChange::Nothing,
-        }
+        let known = health.get(address).filter(|known| known.health.off.is_none());
+        let Some(was_noted) = known.map(|known| known.is_noted) else {
+            return HealthChange::Nothing;
+        };
+        health.remove(address);
+        if was_noted { HealthChange::Store(None) } else { HealthChange::Nothing }
     }
 
     /// The address failed. A failure that passes within a minute is not worth a commit.

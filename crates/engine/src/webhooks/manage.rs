@@ -5,18 +5,17 @@
 
 use super::signature::{self, Secrets};
 use crate::Engine;
-use crate::invalid::{field_error, refuse_if_any};
-use domain::ids::{EndpointId, KeyId};
+use crate::invalid::{field_error, not_possible, refuse_if_any};
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
-    AccountId, AddressPolicy, Environment, FieldError, Mail, PendingWebhook, PurchaseId,
-    PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
+    AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
+    PurchaseId, PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, DeliveryAttempt, Destination, Done, Endpoint, EndpointChange, EndpointHealth, Fault,
-    LogPage, LoggedWebhook, ReplayScope, WebhookChange,
+    Change, DeliveryAttempt, Destination, Done, Endpoint, EndpointChange, EndpointHealth, LogPage,
+    LoggedWebhook, ReplayScope, WebhookChange,
 };
 
 /// The purpose that secrets are sealed for.
@@ -208,7 +207,6 @@ impl Engine {
     /// Sends an endpoint a webhook that reports nothing; answers its id.
     pub async fn send_test(&self, id: EndpointId) -> Result<String, Refusal> {
         let endpoint = self.endpoint(id)?;
-        let not_possible = |because: &str| Refusal::NotPossible { because: because.to_owned() };
         let parts = self.inner.webhooks.parts.as_ref();
         let parts = parts.ok_or_else(|| not_possible("Nothing carries webhooks."))?;
         let url = endpoint.url.clone();
@@ -264,15 +262,6 @@ impl Engine {
             let subject = format!("Webhooks to {host} are switched off");
             self.send_mail(Mail { to: user.email.clone(), subject, text });
         }
-    }
-
-    /// Writes the health of an address.
-    pub(crate) async fn write_health(
-        &self,
-        address: &Destination,
-        health: Option<EndpointHealth>,
-    ) -> Result<(), Fault> {
-        self.commit(Change::Endpoint(EndpointChange::Health(address.clone(), health))).await
     }
 
     /// An endpoint's secrets in clear, without those that cannot be opened.

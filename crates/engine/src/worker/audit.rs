@@ -22,10 +22,8 @@ impl Engine {
                 self.inner.audit_failure.send_replace(Some(says));
                 return;
             }
-            tokio::select! {
-                () = tokio::time::sleep(limits::AUDIT_EVERY) => {}
-                () = stop.cancelled() => return,
-            }
+            let wait = tokio::time::sleep(limits::AUDIT_EVERY);
+            let Some(()) = stop.run_until_cancelled(wait).await else { return };
         }
     }
 

@@ -56,14 +56,9 @@ impl Engine {
     async fn run_jobs(self, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(limits::JOBS_AT_ONCE));
         while !stop.is_cancelled() {
-            let idle_wait = match self.lease_jobs(&slots).await {
-                Ok(0) => self.idle_wait(),
-                Ok(_) => Duration::ZERO,
-                Err(fault) => {
-                    tracing::warn!(%fault, "no jobs could be leased");
-                    limits::SLEEP_MAX
-                }
-            };
+            let leased = self.lease_jobs(&slots).await;
+            let idle_wait = leased.map(|n| if n == 0 { self.idle_wait() } else { Duration::ZERO });
+            let idle_wait = or_longest(idle_wait, "no jobs could be leased");
             tokio::select! {
                 () = tokio::time::sleep(idle_wait) => {}
                 () = self.inner.wake.notified() => {}
@@ -84,11 +79,8 @@ impl Engine {
     /// a slow upstream delays no other job while slots are free.
     async fn lease_jobs(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
         let now = self.now();
-        if self.inner.store.next_job_due()?.is_none_or(|due| due > now) {
-            return Ok(0);
-        }
-        let limit = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
-        if limit == 0 {
+        let limit = free_slots(slots);
+        if limit == 0 || self.inner.store.next_job_due()?.is_none_or(|due| due > now) {
             return Ok(0);
         }
         let lease = Change::LeaseJobs { now, lease: limits::LEASE, limit };
@@ -111,6 +103,18 @@ impl Engine {
         }
         self.inner.wake.notify_one();
     }
+}
+
+/// The wait; after a fault, which goes to the log, the longest.
+fn or_longest(idle_wait: Result<Duration, Fault>, failed: &str) -> Duration {
+    idle_wait.unwrap_or_else(|fault| {
+        tracing::warn!(%fault, "{failed}");
+        limits::SLEEP_MAX
+    })
+}
+
+fn free_slots(slots: &Semaphore) -> u32 {
+    u32::try_from(slots.available_permits()).unwrap_or(u32::MAX)
 }
 
 impl Workers {

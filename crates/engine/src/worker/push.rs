@@ -4,8 +4,9 @@
 //! Without a push service its rows are deleted unsent. Invariant: no push reports what did not
 //! happen.
 
+use super::{free_slots, or_longest};
 use crate::{Engine, PushParts, limits};
-use domain::{Catalog, Purchase, Push, Pushed, Refusal, State, Timestamp};
+use domain::{Catalog, Purchase, Push, Pushed, Refusal, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,28 +35,19 @@ impl Engine {
     pub(super) async fn send_pushes(self, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
         while !stop.is_cancelled() {
-            let idle_wait = match self.lease_pushes(&slots).await {
-                Ok(0) if slots.available_permits() > 0 => limits::SLEEP_MAX,
-                Ok(_) => limits::SLEEP_MIN,
-                Err(fault) => {
-                    tracing::warn!(%fault, "no pushes could be leased");
-                    limits::SLEEP_MAX
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(idle_wait) => {}
-                () = stop.cancelled() => {}
-            }
+            let idle_wait = self.lease_pushes(&slots).await.map(|leased| match leased {
+                0 if free_slots(&slots) > 0 => limits::SLEEP_MAX,
+                _ => limits::SLEEP_MIN,
+            });
+            let idle_wait = or_longest(idle_wait, "no pushes could be leased");
+            stop.run_until_cancelled(tokio::time::sleep(idle_wait)).await;
         }
     }
 
     async fn lease_pushes(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
         let now = self.now();
-        if self.inner.store.next_push_due()?.is_none_or(|due| due > now) {
-            return Ok(0);
-        }
-        let limit = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
-        if limit == 0 {
+        let limit = free_slots(slots);
+        if limit == 0 || self.inner.store.next_push_due()?.is_none_or(|due| due > now) {
             return Ok(0);
         }
         let lease = Change::Push(PushChange::Lease { now, lease: limits::LEASE, limit });
@@ -105,7 +97,7 @@ impl Engine {
                 }
                 let tries = due.tries;
                 tracing::info!(%purchase, %device, reason, tries, "a push is tried again later");
-                self.put_push_off(due, until).await
+                self.commit(Change::Push(PushChange::PutOff { push: due, until })).await
             }
         }
     }
@@ -129,10 +121,6 @@ impl Engine {
 
     async fn end_push(&self, due: DuePush) -> Result<(), Fault> {
         self.commit(Change::Push(PushChange::End(due))).await
-    }
-
-    async fn put_push_off(&self, push: DuePush, until: Timestamp) -> Result<(), Fault> {
-        self.commit(Change::Push(PushChange::PutOff { push, until })).await
     }
 
     /// Sends the purchase's last push again, to every device of the account.

@@ -18,17 +18,15 @@ impl Engine {
             return Ok(());
         }
         if self.is_halted() && matches!(purchase.state, State::Awaiting | State::Held) {
-            return self.wait_for_resume(job).await;
+            let until = self.now().after(limits::HALTED_JOB_WAITS);
+            return self.commit(Change::PutOff { job, until }).await;
         }
-        let mut is_early = false;
-        let result = match purchase.state {
-            State::Quoted | State::Awaiting => self.expire(purchase).await?,
-            State::Held => return self.send(purchase).await,
-            State::Sent | State::InDoubt | State::WithStaff => {
-                let asked = self.ask(purchase).await?;
-                is_early = asked.is_early;
-                asked.result
+        let Asked { result, is_early } = match purchase.state {
+            State::Quoted | State::Awaiting => {
+                Asked { result: self.expire(purchase).await?, is_early: false }
             }
+            State::Held => return self.send(purchase).await,
+            State::Sent | State::InDoubt | State::WithStaff => self.ask(purchase).await?,
             // Its last step has removed the job.
             State::Delivered | State::Failed | State::Rejected | State::Refunded => return Ok(()),
         };
@@ -42,12 +40,6 @@ impl Engine {
             | StepResult::Impossible(purchase)
             | StepResult::Denied(purchase, _) => self.put_off(job, &purchase, is_early).await,
         }
-    }
-
-    /// Puts the job off. The end of the halt makes it due at once.
-    async fn wait_for_resume(&self, job: DueJob) -> Result<(), Fault> {
-        let until = self.now().after(limits::HALTED_JOB_WAITS);
-        self.commit(Change::PutOff { job, until }).await
     }
 
     async fn send(&self, purchase: Purchase) -> Result<(), Fault> {

@@ -9,7 +9,9 @@ use crate::webhooks::{HealthChange, destination};
 use crate::{Engine, WebhookParts, limits};
 use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, retry_wait, webhook_id};
 use domain::{Delivery, DeliveryResult, Retry, Timestamp, WebhookPost};
-use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd};
+use store::{
+    Change, DeliveryAttempt, Destination, DueWebhook, EndedLease, EndpointChange, LeaseEnd,
+};
 
 /// How one try ended.
 struct TryResult {
@@ -134,10 +136,7 @@ impl Engine {
                 "a webhook's address has led to a place that is not public, time and again"
             );
         }
-        let mut random = [0; 4];
-        // Without randomness the tries of many webhooks coincide.
-        let _ = self.inner.random.fill(&mut random);
-        let random = u32::from_le_bytes(random);
+        let random = self.random_or_zero();
         let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
         match retry_wait(retry, now.since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
@@ -160,7 +159,8 @@ impl Engine {
             }
         };
         self.inner.tasks.spawn(async move {
-            match engine.write_health(&address, health).await {
+            let change = EndpointChange::Health(address.clone(), health);
+            match engine.commit(Change::Endpoint(change)).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.stored(&address),
                 Err(fault) => {
                     tracing::warn!(%fault, "the health of an address could not be written");

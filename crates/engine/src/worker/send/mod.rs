@@ -7,6 +7,7 @@
 mod attempt;
 mod host_queues;
 
+use super::or_longest;
 use crate::{Engine, limits};
 use domain::PurchaseId;
 use domain::ids::first_at;
@@ -131,13 +132,8 @@ impl Engine {
         }
         let mut looked_at = self.monotonic();
         while !stop.is_cancelled() {
-            let idle_wait = match self.lease_webhooks_once().await {
-                Ok(idle_wait) => idle_wait,
-                Err(fault) => {
-                    tracing::warn!(%fault, "no webhooks could be leased");
-                    limits::SLEEP_MAX
-                }
-            };
+            let idle_wait = self.lease_webhooks_once().await;
+            let idle_wait = or_longest(idle_wait, "no webhooks could be leased");
             tokio::select! {
                 () = tokio::time::sleep(idle_wait) => {}
                 () = self.inner.webhooks.due.notified() => {}
@@ -209,9 +205,7 @@ impl Engine {
         self.inner.tasks.spawn(async move {
             match engine.commit(Change::Endpoint(change)).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.forget(),
-                Err(fault) => {
-                    tracing::warn!(%fault, "the trust in a host could not be written");
-                }
+                Err(fault) => tracing::warn!(%fault, "the trust in a host could not be written"),
             }
         });
     }
@@ -231,10 +225,8 @@ impl Engine {
                     limits::PRUNE_EVERY
                 }
             };
-            tokio::select! {
-                () = tokio::time::sleep(idle_wait) => {}
-                () = stop.cancelled() => return,
-            }
+            let wait = tokio::time::sleep(idle_wait);
+            let Some(()) = stop.run_until_cancelled(wait).await else { return };
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The order of sending: hosts in turn, hosts that are not trusted or that fail one at a time.
 
 use super::*;
-use domain::ids::EndpointId;
-use domain::{AccountId, Environment, PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
+use domain::{
+    AccountId, EndpointId, Environment, PendingWebhook, PurchaseId, PurchaseKey, Timestamp,
+};
 use std::sync::Arc;
 use store::DueWebhook;
 
