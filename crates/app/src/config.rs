@@ -123,11 +123,9 @@ impl Config {
         given.log.clone_from(&flags.log);
         let mut builder = Config::builder().preloaded(given).env();
         if let Some(file) = &flags.config {
-            anyhow::ensure!(
-                file.is_file(),
-                "{} is no file; give the settings' file with --config",
-                file.display()
-            );
+            let shown = file.display();
+            let is_file = file.is_file();
+            anyhow::ensure!(is_file, "{shown} is no file; give the settings' file with --config");
             builder = builder.file(file);
         }
         let config = builder.preloaded(defaults).load().context("the settings cannot be read")?;

@@ -5,7 +5,8 @@
 //! folder can open the socket. The names of the fields on the socket stay, so that versions
 //! understand each other.
 
-use crate::cmd::{self, CallerPaths, Cli, Verb};
+use crate::cmd::{self, Caller, Cli, Verb};
+use crate::files::cannot;
 use crate::output::Output;
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -55,14 +56,11 @@ impl Control {
     pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Control> {
         let path = data_dir.join(SOCKET);
         if path.exists() {
-            std::fs::remove_file(&path)
-                .with_context(|| format!("{} cannot be replaced", path.display()))?;
+            std::fs::remove_file(&path).with_context(cannot(&path, "be replaced"))?;
         }
-        let listener = UnixListener::bind(&path)
-            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let listener = UnixListener::bind(&path).with_context(cannot(&path, "be opened"))?;
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(&path, private)
-            .with_context(|| format!("{} cannot be made private", path.display()))?;
+        std::fs::set_permissions(&path, private).with_context(cannot(&path, "be made private"))?;
         Ok(Control { path, data_dir: data_dir.to_owned(), listener })
     }
 
@@ -110,8 +108,8 @@ async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> a
     let mut output = Output::default();
     let exit = match Cli::try_parse_from(&request.arguments).map(|cli| cli.verb) {
         Ok(Verb::Engine(verb)) => {
-            let paths = CallerPaths { data_dir, working_dir: request.working_dir };
-            cmd::run_on_engine(engine, &paths, verb, &mut output).await
+            let caller = Caller { engine, data_dir, working_dir: request.working_dir };
+            cmd::run_on_engine(&caller, verb, &mut output).await
         }
         Ok(_) => {
             output.say("This command needs a data folder of its own.");
@@ -122,10 +120,8 @@ async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> a
             2
         }
     };
-    let reply = serde_json::to_string(&Reply { exit, output })?;
-    write.write_all(reply.as_bytes()).await?;
-    write.write_all(b"\n").await?;
-    Ok(())
+    let reply = serde_json::to_string(&Reply { exit, output })? + "\n";
+    Ok(write.write_all(reply.as_bytes()).await?)
 }
 
 /// Sends this process's arguments to the server that has locked the folder, and prints its reply.
@@ -137,8 +133,7 @@ pub(crate) fn run_on_server(data_dir: &Path) -> anyhow::Result<ExitCode> {
     let mut stream = std::os::unix::net::UnixStream::connect(&path).with_context(unreachable)?;
     let arguments = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let request = Request { arguments, working_dir: std::env::current_dir()? };
-    let mut line = serde_json::to_string(&request)?;
-    line.push('\n');
+    let line = serde_json::to_string(&request)? + "\n";
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;

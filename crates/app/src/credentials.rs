@@ -22,7 +22,7 @@ pub(crate) struct MerchantCredentials {
     pub(crate) live: KeyCredentials,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct KeyCredentials {
     pub(crate) key: i64,
     pub(crate) open_key: String,

@@ -8,6 +8,7 @@ mod cmd;
 mod config;
 mod control;
 mod credentials;
+mod files;
 mod log;
 mod maintenance;
 mod outbound;
@@ -24,13 +25,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A command that cannot be started prints one sentence and exits with code 2.
 fn main() -> ExitCode {
-    match cmd::run(cmd::Cli::parse()) {
-        Ok(exit) => exit,
-        Err(error) => {
-            let mut output = output::Output::default();
-            output.say(format!("saldo: {error:#}"));
-            output.print();
-            ExitCode::from(2)
-        }
-    }
+    cmd::run(cmd::Cli::parse()).unwrap_or_else(|error| {
+        let mut output = output::Output::default();
+        output.say(format!("saldo: {error:#}"));
+        output.print();
+        ExitCode::from(2)
+    })
 }

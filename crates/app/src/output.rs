@@ -3,7 +3,7 @@
 //! It is collected first and printed at the end, because a server may run the command for another
 //! process, which then prints it.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 /// The collected output. The reply on the control socket contains it too; the names of its fields
 /// there stay.
@@ -16,13 +16,21 @@ pub(crate) struct Output {
 
 impl Output {
     /// Adds a line of data, which a program may read.
-    pub(crate) fn line(&mut self, line: impl std::fmt::Display) {
+    pub(crate) fn line(&mut self, line: impl Display) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.data, "{line}");
     }
 
+    /// Adds a line of data as the caller asked: the JSON, or the text for people.
+    pub(crate) fn row(&mut self, is_json: bool, json: impl Display, text: impl Display) {
+        match is_json {
+            true => self.line(json),
+            false => self.line(text),
+        }
+    }
+
     /// Adds a line for people.
-    pub(crate) fn say(&mut self, line: impl std::fmt::Display) {
+    pub(crate) fn say(&mut self, line: impl Display) {
         let _ = writeln!(self.messages, "{line}");
     }
 

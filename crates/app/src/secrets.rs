@@ -4,11 +4,12 @@
 //! it.
 
 use crate::clock::MachineRandom;
+use crate::files::{cannot, write_private};
 use anyhow::{Context as _, anyhow};
 use domain::Random as _;
 use ring::hmac;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The file of the master key in the data folder.
@@ -31,9 +32,7 @@ impl MasterKey {
                 write_private(&path, &bytes)?;
                 bytes.to_vec()
             }
-            Err(error) => {
-                return Err(error).with_context(|| format!("{} cannot be read", path.display()));
-            }
+            Err(error) => return Err(error).with_context(cannot(&path, "be read")),
         };
         let bytes = bytes.try_into().map_err(|_| {
             anyhow!("{} is not a master key (32 bytes); restore it from a backup", path.display())
@@ -53,20 +52,4 @@ impl MasterKey {
     pub(crate) fn vault(&self) -> engine::Vault {
         engine::Vault::new(&self.0)
     }
-}
-
-/// Writes a file that only its owner may read, durably. After a failure the old file is unchanged.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let new = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = || -> std::io::Result<()> {
-        let mut file = options.open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -126,14 +126,9 @@ fn limits(config: &Config) -> anyhow::Result<edge::Limits> {
 
 /// Waits until a signal, a failure of the store or `stop` ends the server; then cancels `stop`.
 async fn wait_for_end(engine: Engine, stop: CancellationToken, mut signals: Signals) -> ExitCode {
-    let signal = async {
-        tokio::select! {
-            _ = signals.terminate.recv() => {}
-            _ = signals.interrupt.recv() => {}
-        }
-    };
     let exit = tokio::select! {
-        () = signal => ExitCode::SUCCESS,
+        _ = signals.terminate.recv() => ExitCode::SUCCESS,
+        _ = signals.interrupt.recv() => ExitCode::SUCCESS,
         fault = engine.failed() => {
             tracing::error!(
                 %fault,

@@ -102,34 +102,28 @@ pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
 /// A refusal as an error of the command line.
 pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
     let text = match &refusal {
-        Refusal::Invalid(errors) => errors
-            .iter()
-            .map(|error| format!("{}: {}", error.field, error.message))
-            .collect::<Vec<_>>()
-            .join(" "),
+        Refusal::Invalid(errors) => {
+            let texts = errors.iter().map(|error| format!("{}: {}", error.field, error.message));
+            return anyhow!(texts.collect::<Vec<_>>().join(" "));
+        }
         Refusal::NotPossible { because } => {
-            format!("Not possible, and nothing was changed. {because}")
+            return anyhow!("Not possible, and nothing was changed. {because}");
         }
-        Refusal::ReferenceKnown(_) => {
-            "This reference is booked already; nothing was booked again.".to_owned()
-        }
+        Refusal::ReferenceKnown(_) => "This reference is booked already; nothing was booked again.",
         Refusal::InsufficientBalance { available } => {
-            format!("The wallet holds only {available}; nothing was booked.")
+            return anyhow!("The wallet holds only {available}; nothing was booked.");
         }
-        Refusal::NoWallet => "The account has no such wallet; nothing was booked.".to_owned(),
-        Refusal::PurchaseUnknown => "There is nothing of this number.".to_owned(),
-        Refusal::KeysInvalid => "There is no such key.".to_owned(),
-        Refusal::Halted { .. } => {
-            "Nothing is sold until `saldo resume`; nothing was changed.".to_owned()
-        }
+        Refusal::NoWallet => "The account has no such wallet; nothing was booked.",
+        Refusal::PurchaseUnknown => "There is nothing of this number.",
+        Refusal::KeysInvalid => "There is no such key.",
+        Refusal::Halted { .. } => "Nothing is sold until `saldo resume`; nothing was changed.",
         Refusal::Unavailable { .. } => {
-            "The store could not do it; the log says why. Nothing was changed.".to_owned()
+            "The store could not do it; the log says why. Nothing was changed."
         }
         Refusal::Uncertain => {
             "The store failed while it wrote: look whether it is there before you do it again."
-                .to_owned()
         }
-        Refusal::LogInFailed => "There is no such login.".to_owned(),
+        Refusal::LogInFailed => "There is no such login.",
         Refusal::KeysMissing
         | Refusal::TokenInvalid
         | Refusal::CodeInvalid
@@ -147,7 +141,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         | Refusal::OffersUnavailable { .. }
         | Refusal::IdempotencyMismatch
         | Refusal::IdempotencyRunning
-        | Refusal::IdentifiersDisagree => format!("Refused: {}.", refusal.code()),
+        | Refusal::IdentifiersDisagree => return anyhow!("Refused: {}.", refusal.code()),
     };
     anyhow!(text)
 }

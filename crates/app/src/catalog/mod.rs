@@ -45,25 +45,22 @@ pub(crate) fn demo_routes() -> anyhow::Result<Catalog> {
 
 fn read(text: &str) -> anyhow::Result<Catalog> {
     let file: CatalogFile = toml::from_str(text)?;
-    let countries = read_each(file.country, |c| format!("country {}", c.code), country)?;
-    let operators = read_each(
+    let countries = read_all(file.country, |c| format!("country {}", c.code), country)?;
+    let operators = read_all(
         file.operator,
         |o| format!("operator {} {}", o.id, o.code),
         |row| operator(row, &countries),
     )?;
-    let categories = read_each(
-        file.category,
-        |c| format!("category {} {}", c.id, c.name),
-        |row| Ok(category(row)),
-    )?;
-    let products = read_each(
+    let categories =
+        read_all(file.category, |c| format!("category {} {}", c.id, c.name), category)?;
+    let products = read_all(
         file.product,
         |p| format!("product {} {}", p.id, p.name),
         |row| product(row, &operators, &categories),
     )?;
     let catalog = Catalog {
-        prices: read_each(file.price, |p| format!("price {}", p.id), price)?,
-        routes: read_each(file.route, |r| format!("route {}", r.id), route)?,
+        prices: read_all(file.price, |p| format!("price {}", p.id), price)?,
+        routes: read_all(file.route, |r| format!("route {}", r.id), route)?,
         countries,
         operators,
         categories,
@@ -74,7 +71,7 @@ fn read(text: &str) -> anyhow::Result<Catalog> {
 }
 
 /// Converts rows; an error starts with the name of the row.
-fn read_each<R, T>(
+fn read_all<R, T>(
     rows: Vec<R>,
     name: impl Fn(&R) -> String,
     read: impl Fn(R) -> anyhow::Result<T>,
@@ -103,8 +100,7 @@ fn check_unique_ids(catalog: &Catalog) -> anyhow::Result<()> {
 fn check_unique(what: &str, names: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let mut seen = BTreeSet::new();
     for name in names {
-        ensure!(!seen.contains(&name), "{what} {name} is there twice");
-        seen.insert(name);
+        ensure!(seen.insert(name.clone()), "{what} {name} is there twice");
     }
     Ok(())
 }
@@ -117,9 +113,7 @@ fn amount(text: &str, currency: Currency) -> anyhow::Result<Money> {
     match Money::parse(text, currency) {
         Ok(money) => Ok(money),
         Err(AmountError::Zero) => Ok(Money::zero(currency)),
-        Err(error @ (AmountError::Form | AmountError::Decimals)) => {
-            Err(anyhow!("{text:?} is no amount ({error:?})"))
-        }
+        Err(error) => Err(anyhow!("{text:?} is no amount ({error:?})")),
     }
 }
 
@@ -134,18 +128,11 @@ fn country(row: CountryRow) -> anyhow::Result<Country> {
 }
 
 fn operator(row: OperatorRow, countries: &[Country]) -> anyhow::Result<Operator> {
-    let country = countries
-        .iter()
-        .find(|c| c.code == row.country)
-        .with_context(|| format!("{} is in no country", row.code))?;
-    let limits = |limits: Option<LimitsRow>| {
-        let read = |l: LimitsRow| {
-            Ok::<_, anyhow::Error>(AmountRange {
-                min: amount(&l.least, country.currency)?,
-                max: amount(&l.most, country.currency)?,
-            })
-        };
-        limits.map(read).transpose()
+    let country = countries.iter().find(|c| c.code == row.country);
+    let currency = country.with_context(|| format!("{} is in no country", row.code))?.currency;
+    let limits = |l: LimitsRow| {
+        let (min, max) = (amount(&l.least, currency)?, amount(&l.most, currency)?);
+        anyhow::Ok(AmountRange { min, max })
     };
     Ok(Operator {
         id: row.id,
@@ -156,16 +143,16 @@ fn operator(row: OperatorRow, countries: &[Country]) -> anyhow::Result<Operator>
         service: parse(&row.service, Service::from_slug)?,
         logo: row.logo,
         prefixes: row.prefixes,
-        prepaid: limits(row.prepaid)?,
-        postpaid: limits(row.postpaid)?,
+        prepaid: row.prepaid.map(limits).transpose()?,
+        postpaid: row.postpaid.map(limits).transpose()?,
         offers: row.offers.map(|form| parse(&form, OfferForm::from_code)).transpose()?,
         is_active: row.is_active,
     })
 }
 
-fn category(row: CategoryRow) -> Category {
+fn category(row: CategoryRow) -> anyhow::Result<Category> {
     let CategoryRow { id, name, description, logo } = row;
-    Category { id: CategoryId(id), name, description, logo }
+    Ok(Category { id: CategoryId(id), name, description, logo })
 }
 
 fn product(
@@ -174,17 +161,12 @@ fn product(
     categories: &[Category],
 ) -> anyhow::Result<Product> {
     let price = pricing(&row)?;
-    let category = categories
-        .iter()
-        .find(|c| c.name == row.category)
-        .with_context(|| format!("there is no category {:?}", row.category))?;
-    ensure!(
-        operators.iter().any(|o| o.code == row.operator),
-        "there is no operator {:?}",
-        row.operator
-    );
+    let category = categories.iter().find(|c| c.name == row.category);
+    let category = category.with_context(|| format!("there is no category {:?}", row.category))?;
+    let is_known = operators.iter().any(|o| o.code == row.operator);
+    ensure!(is_known, "there is no operator {:?}", row.operator);
     check_unique("field", row.fields.iter().map(|f| f.name.clone()))?;
-    let fields = read_each(row.fields, |f| format!("field {}", f.name), field)?;
+    let fields = read_all(row.fields, |f| format!("field {}", f.name), field)?;
     let line = |(label, part): (String, String)| {
         let part = parse(&part, Part::from_code)?;
         if let Part::Field(name) = &part {
@@ -203,7 +185,7 @@ fn product(
         kind: parse(&row.kind, Kind::from_code)?,
         price,
         bill: parse(&row.bill_format, BillFormat::new)?,
-        receipt: read_each(row.receipt, |(label, _)| format!("receipt line {label:?}"), line)?,
+        receipt: read_all(row.receipt, |(label, _)| format!("receipt line {label:?}"), line)?,
         fields,
         checks_bill: row.checks_bill,
         logo: row.logo,

@@ -4,20 +4,14 @@
 
 use serde::Deserialize;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct CatalogFile {
-    #[serde(default)]
     pub(super) country: Vec<CountryRow>,
-    #[serde(default)]
     pub(super) operator: Vec<OperatorRow>,
-    #[serde(default)]
     pub(super) category: Vec<CategoryRow>,
-    #[serde(default)]
     pub(super) product: Vec<ProductRow>,
-    #[serde(default)]
     pub(super) price: Vec<PriceRow>,
-    #[serde(default)]
     pub(super) route: Vec<RouteRow>,
 }
 

@@ -82,12 +82,8 @@ pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output)
     match verb {
         AccountVerb::Open { name, subscription, currency } => {
             let subscription = Some(subscription.read(engine.now())?);
-            let new = NewAccount {
-                role: Role::Merchant,
-                name: &name,
-                subscription,
-                currencies: &[currency],
-            };
+            let (role, currencies) = (Role::Merchant, &[currency]);
+            let new = NewAccount { role, name: &name, subscription, currencies };
             let id = engine.open_account(new).await.map_err(refused)?;
             output.line(id);
             output.say(format!(
@@ -102,12 +98,8 @@ pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output)
         AccountVerb::Unsubscribe { id } => {
             change(engine, id, output, |account| account.subscription = None).await?
         }
-        AccountVerb::Suspend { id } => {
-            change(engine, id, output, |account| account.is_active = false).await?
-        }
-        AccountVerb::Resume { id } => {
-            change(engine, id, output, |account| account.is_active = true).await?
-        }
+        AccountVerb::Suspend { id } => change(engine, id, output, |a| a.is_active = false).await?,
+        AccountVerb::Resume { id } => change(engine, id, output, |a| a.is_active = true).await?,
     }
     Ok(0)
 }
@@ -126,33 +118,23 @@ async fn change(
 
 fn list(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
     for account in engine.accounts()? {
-        if json {
-            output.line(serde_json::json!({
-                "id": account.id.0, "role": account.role.code(), "name": account.name,
-                "active": account.is_active, "plan": account.subscription.map(|s| s.plan.code()),
-                "per_minute": account.subscription.map(|s| s.plan.per_minute()),
-                "subscribed_until": account.subscription.map(|s| moment(s.until)),
-                "opened_at": moment(account.opened_at),
-            }));
-        } else {
-            output.line(line(&account));
-        }
+        let value = serde_json::json!({
+            "id": account.id.0, "role": account.role.code(), "name": account.name,
+            "active": account.is_active, "plan": account.subscription.map(|s| s.plan.code()),
+            "per_minute": account.subscription.map(|s| s.plan.per_minute()),
+            "subscribed_until": account.subscription.map(|s| moment(s.until)),
+            "opened_at": moment(account.opened_at),
+        });
+        output.row(json, value, line(&account));
     }
     Ok(())
 }
 
 fn line(account: &Account) -> String {
-    let plan = account.subscription.map_or_else(
-        || "no plan".to_owned(),
-        |s| {
-            format!(
-                "{}, {} a minute, until {}",
-                s.plan.code(),
-                s.plan.per_minute(),
-                moment(s.until)
-            )
-        },
-    );
+    let plan = account.subscription.map_or("no plan".to_owned(), |Subscription { plan, until }| {
+        let (code, per_minute, until) = (plan.code(), plan.per_minute(), moment(until));
+        format!("{code}, {per_minute} a minute, until {until}")
+    });
     let active = if account.is_active { "active" } else { "suspended" };
     format!("{}  {}  {}  {active}  {plan}", account.id, account.role.code(), account.name)
 }

@@ -9,15 +9,17 @@ use crate::config::{Config, Flags};
 use crate::credentials::{
     Credentials, CustomerCredentials, KeyCredentials, MerchantCredentials, StaffCredentials,
 };
+use crate::files::{cannot, write_private};
 use crate::output::Output;
-use crate::secrets::write_private;
 use crate::server::Server;
 use crate::wiring::{self, refused};
 use crate::{cmd, log};
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use domain::account::HOUSE;
 use domain::ids::KeyId;
-use domain::{AccountId, Currency, Environment, Money, Plan, Reason, Refusal, Role, Subscription};
+use domain::{
+    Account, AccountId, Currency, Environment, Money, Plan, Reason, Refusal, Role, Subscription,
+};
 use engine::{BookingNote, Engine, KeyPair, NewAccount};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -63,7 +65,7 @@ pub(crate) struct DemoArgs {
     bench_keys_file: Option<PathBuf>,
 }
 
-pub(crate) fn run(flags: &Flags, args: DemoArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
     let mut config = Config::load(flags, args.listen)?;
     config.webhooks_to_loopback |= args.webhooks_to_loopback;
     log::start(&config)?;
@@ -76,19 +78,15 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> anyhow::Result<ExitCode> {
         engine.set_catalog(catalog::demo_routes()?).await.map_err(refused)?;
         seed_accounts(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
-            let plan = Subscription {
-                plan: Plan::Enterprise { per_minute },
-                until: engine.now().after(TEN_YEARS),
-            };
-            for account in [credentials.merchant.account, credentials.customer.account] {
-                engine
-                    .change_account(AccountId(account), |account| account.subscription = Some(plan))
-                    .await
-                    .map_err(refused)?;
+            let plan = subscription(&engine, Plan::Enterprise { per_minute });
+            for id in [credentials.merchant.account, credentials.customer.account] {
+                let subscribe = |account: &mut Account| account.subscription = plan;
+                engine.change_account(AccountId(id), subscribe).await.map_err(refused)?;
             }
         }
         if let (Some(count), Some(file)) = (args.bench_accounts, &args.bench_keys_file) {
-            make_bench_accounts(&engine, count, balance, file).await?;
+            let keys = make_bench_accounts(&engine, count, balance).await?;
+            write_private(file, serde_json::to_string(&keys)?.as_bytes())?;
         }
         add_webhook_secrets(&engine, &mut credentials)?;
         let server = Server::bind(engine.clone(), &config)?;
@@ -105,11 +103,10 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> anyhow::Result<ExitCode> {
 /// The credentials of an earlier start, or new ones. New ones are on disk before accounts are
 /// created with them, so that the next start completes an interrupted one. Refuses the folder of an
 /// installation that is no demo.
-fn load_or_create_credentials(engine: &Engine, data_dir: &Path) -> anyhow::Result<Credentials> {
+fn load_or_create_credentials(engine: &Engine, data_dir: &Path) -> Result<Credentials> {
     let file = data_dir.join(CREDENTIALS_FILE);
     if file.exists() {
-        let text = std::fs::read_to_string(&file)
-            .with_context(|| format!("{} cannot be read", file.display()))?;
+        let text = std::fs::read_to_string(&file).with_context(cannot(&file, "be read"))?;
         return serde_json::from_str(&text)
             .with_context(|| format!("{} is not what the demo wrote", file.display()));
     }
@@ -124,22 +121,15 @@ fn load_or_create_credentials(engine: &Engine, data_dir: &Path) -> anyhow::Resul
     Ok(credentials)
 }
 
-fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
+fn fresh_credentials(engine: &Engine) -> Result<Credentials> {
     let password = || engine.random_text(16).map_err(refused);
-    let pair = |open_key, secret_key| KeyCredentials {
-        key: 0,
-        open_key,
-        secret_key,
-        webhook_secret: String::new(),
-    };
+    let pair = |open_key, secret_key| KeyCredentials { open_key, secret_key, ..Default::default() };
     let live = engine.fresh_pair(Environment::Live).map_err(refused)?;
     let staff = |role: &str| {
-        anyhow::Ok(StaffCredentials {
-            email: format!("{role}@demo.example"),
-            password: password()?,
-            role: role.to_owned(),
-        })
+        let (email, role) = (format!("{role}@demo.example"), role.to_owned());
+        anyhow::Ok(StaffCredentials { email, password: password()?, role })
     };
+    let staff = ["operator", "approver", "admin"].into_iter().map(staff);
     Ok(Credentials {
         base_url: String::new(),
         merchant: MerchantCredentials {
@@ -154,10 +144,7 @@ fn fresh_credentials(engine: &Engine) -> anyhow::Result<Credentials> {
             username: CUSTOMER.to_owned(),
             password: CUSTOMER_PASSWORD.to_owned(),
         },
-        staff: ["operator", "approver", "admin"]
-            .into_iter()
-            .map(staff)
-            .collect::<anyhow::Result<_>>()?,
+        staff: staff.collect::<Result<_>>()?,
     })
 }
 
@@ -166,10 +153,10 @@ async fn seed_accounts(
     engine: &Engine,
     credentials: &mut Credentials,
     balance: Money,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let currencies = ["USD", "ZWG"]
         .map(|code| Currency::from_code(code).ok_or_else(|| anyhow!("no currency {code}")));
-    let currencies = currencies.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let currencies = currencies.into_iter().collect::<Result<Vec<_>>>()?;
     if engine.holder_of(OPEN_KEY).map_err(refused)?.is_none() {
         create_accounts(engine, credentials, &currencies).await?;
     }
@@ -183,11 +170,8 @@ async fn seed_accounts(
     for environment in Environment::ALL {
         deposit_once(engine, sandbox.account, environment, balance).await?;
     }
-    let customer = engine
-        .accounts()?
-        .into_iter()
-        .find(|a| a.role == Role::Customer)
-        .context("the demo's customer is gone")?;
+    let customer = engine.accounts()?.into_iter().find(|a| a.role == Role::Customer);
+    let customer = customer.context("the demo's customer is gone")?;
     credentials.customer.account = customer.id.0;
     for environment in Environment::ALL {
         for currency in &currencies {
@@ -198,19 +182,20 @@ async fn seed_accounts(
     Ok(())
 }
 
+fn subscription(engine: &Engine, plan: Plan) -> Option<Subscription> {
+    Some(Subscription { plan, until: engine.now().after(TEN_YEARS) })
+}
+
+fn new_merchant(name: &str, subscription: Option<Subscription>) -> NewAccount<'_> {
+    NewAccount { role: Role::Merchant, name, subscription, currencies: &[Currency::BDT] }
+}
+
 async fn create_accounts(
     engine: &Engine,
     credentials: &Credentials,
     currencies: &[Currency],
-) -> anyhow::Result<()> {
-    let subscription =
-        Some(Subscription { plan: Plan::Business, until: engine.now().after(TEN_YEARS) });
-    let business = NewAccount {
-        role: Role::Merchant,
-        name: "Demo Telecom",
-        subscription,
-        currencies: &[Currency::BDT],
-    };
+) -> Result<()> {
+    let business = new_merchant("Demo Telecom", subscription(engine, Plan::Business));
     let person =
         NewAccount { role: Role::Customer, name: "Demo Customer", subscription: None, currencies };
     let Credentials { merchant, customer, staff, base_url: _ } = credentials;
@@ -237,7 +222,7 @@ async fn deposit_once(
     account: AccountId,
     environment: Environment,
     amount: Money,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let reference = format!("DEMO-START-{}", amount.currency().code());
     let note = BookingNote { reference: &reference, by: "demo", note: "play money to start with" };
     match engine.fund(Reason::Deposit, account, environment, amount, note).await {
@@ -246,7 +231,7 @@ async fn deposit_once(
     }
 }
 
-fn add_webhook_secrets(engine: &Engine, credentials: &mut Credentials) -> anyhow::Result<()> {
+fn add_webhook_secrets(engine: &Engine, credentials: &mut Credentials) -> Result<()> {
     for pair in [&mut credentials.merchant.sandbox, &mut credentials.merchant.live] {
         pair.webhook_secret = engine.webhook_secret_of(KeyId(pair.key)).map_err(refused)?;
     }
@@ -261,35 +246,19 @@ struct BenchKey {
 
 /// Creates merchants for measurements, each with a sandbox key pair and the same balance. They are
 /// created concurrently, so that they share commits.
-async fn make_bench_accounts(
-    engine: &Engine,
-    count: u32,
-    balance: Money,
-    file: &Path,
-) -> anyhow::Result<()> {
+async fn make_bench_accounts(engine: &Engine, count: u32, balance: Money) -> Result<Vec<BenchKey>> {
     let mut tasks = tokio::task::JoinSet::new();
     for number in 1..=count {
         let engine = engine.clone();
         tasks.spawn(async move { make_bench_account(&engine, number, balance).await });
     }
-    let keys = tasks.join_all().await.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    write_private(file, serde_json::to_string(&keys)?.as_bytes())
+    tasks.join_all().await.into_iter().collect()
 }
 
-async fn make_bench_account(
-    engine: &Engine,
-    number: u32,
-    balance: Money,
-) -> anyhow::Result<BenchKey> {
-    let plan = Plan::Enterprise { per_minute: u32::MAX };
-    let subscription = Some(Subscription { plan, until: engine.now().after(TEN_YEARS) });
+async fn make_bench_account(engine: &Engine, number: u32, balance: Money) -> Result<BenchKey> {
+    let subscription = subscription(engine, Plan::Enterprise { per_minute: u32::MAX });
     let name = format!("Bench {number}");
-    let new = NewAccount {
-        role: Role::Merchant,
-        name: &name,
-        subscription,
-        currencies: &[Currency::BDT],
-    };
+    let new = new_merchant(&name, subscription);
     let account = engine.open_account(new).await.map_err(refused)?;
     deposit_once(engine, account, Environment::Sandbox, balance).await?;
     let (_, pair) = engine.make_key(account, Environment::Sandbox).await.map_err(refused)?;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a secret key is printed once, when it is made.
 
-use crate::cmd::environment;
+use crate::cmd::{environment, known_account};
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::{Result, anyhow};
@@ -48,12 +48,8 @@ pub(crate) async fn run(engine: &Engine, verb: KeyVerb, output: &mut Output) -> 
                 AccountId(account) != HOUSE,
                 "account {account} is the house itself, which buys nothing"
             );
-            anyhow::ensure!(
-                engine.account(AccountId(account)).map_err(refused)?.is_some(),
-                "there is no account {account}"
-            );
-            let (id, pair) =
-                engine.make_key(AccountId(account), environment).await.map_err(refused)?;
+            let account = known_account(engine, account)?;
+            let (id, pair) = engine.make_key(account, environment).await.map_err(refused)?;
             let webhook_secret = engine.webhook_secret_of(id).map_err(refused)?;
             output.line(serde_json::json!({
                 "id": id.0, "open_key": pair.open, "secret_key": pair.secret,
@@ -68,12 +64,10 @@ pub(crate) async fn run(engine: &Engine, verb: KeyVerb, output: &mut Output) -> 
                     lines if lines.is_empty() => "anywhere".to_owned(),
                     lines => lines.join(" "),
                 };
+                let (id, open_key, tail) = (key.id, key.open_key, key.secret_tail);
+                let environment = key.environment.code();
                 output.line(format!(
-                    "{}  {}  …{}  {}  {state}  from {from}",
-                    key.id,
-                    key.open_key,
-                    key.secret_tail,
-                    key.environment.code()
+                    "{id}  {open_key}  …{tail}  {environment}  {state}  from {from}"
                 ));
             }
         }
@@ -82,18 +76,12 @@ pub(crate) async fn run(engine: &Engine, verb: KeyVerb, output: &mut Output) -> 
                 anyhow!("{:?} is no address, or a range that allows everybody", bad.0)
             })?;
             engine.change_key(&open_key, |key| key.allow_list = list).await.map_err(refused)?;
-            output.say(if ranges.is_empty() {
-                "Allowed from anywhere."
-            } else {
-                "Allowed from these only."
-            });
+            let from = if ranges.is_empty() { "anywhere" } else { "these only" };
+            output.say(format!("Allowed from {from}."));
         }
         KeyVerb::Revoke { open_key } => {
             let now = engine.now();
-            engine
-                .change_key(&open_key, |key| key.revoked_at = Some(now))
-                .await
-                .map_err(refused)?;
+            engine.change_key(&open_key, |k| k.revoked_at = Some(now)).await.map_err(refused)?;
             output.say("Revoked.");
         }
     }

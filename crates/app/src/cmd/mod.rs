@@ -18,6 +18,8 @@ mod webhook;
 use crate::config::{Config, Flags};
 use crate::output::Output;
 use crate::{control, wiring};
+use anyhow::Context as _;
+use domain::AccountId;
 use engine::Engine;
 use maintenance::{archive, backup, halt, restore, resume, verify};
 use std::path::PathBuf;
@@ -87,10 +89,10 @@ pub(crate) enum EngineVerb {
     Resume(resume::ResumeArgs),
 }
 
-/// The folders of a command that may run inside a server.
-#[derive(Clone, Debug)]
-pub(crate) struct CallerPaths {
-    /// The data folder of the server.
+/// What a command runs on, in the caller's process or inside the server.
+pub(crate) struct Caller<'a> {
+    pub(crate) engine: &'a Engine,
+    /// The data folder of the engine.
     pub(crate) data_dir: PathBuf,
     /// The working folder of the caller: paths in its arguments are relative to it.
     pub(crate) working_dir: PathBuf,
@@ -131,30 +133,26 @@ fn open_and_run(flags: &Flags, verb: EngineVerb) -> anyhow::Result<ExitCode> {
         };
         let mut output = Output::default();
         let working_dir = std::env::current_dir()?;
-        let paths = CallerPaths { data_dir: config.data_dir, working_dir };
-        let exit = run_on_engine(&engine, &paths, verb, &mut output).await;
+        let caller = Caller { engine: &engine, data_dir: config.data_dir, working_dir };
+        let exit = run_on_engine(&caller, verb, &mut output).await;
         output.print();
         Ok(ExitCode::from(exit))
     })
 }
 
 /// Runs a verb and returns its exit code; adds an error to the output.
-pub(crate) async fn run_on_engine(
-    engine: &Engine,
-    paths: &CallerPaths,
-    verb: EngineVerb,
-    output: &mut Output,
-) -> u8 {
+pub(crate) async fn run_on_engine(on: &Caller<'_>, verb: EngineVerb, output: &mut Output) -> u8 {
+    let engine = on.engine;
     let result = match verb {
-        EngineVerb::Verify(args) => verify::run(engine, paths, &args, output).await,
+        EngineVerb::Verify(args) => verify::run(on, &args, output).await,
         EngineVerb::Account(verb) => account::run(engine, verb, output).await,
         EngineVerb::Key(verb) => key::run(engine, verb, output).await,
         EngineVerb::Wallet(verb) => wallet::run(engine, verb, output).await,
         EngineVerb::Purchase(verb) => purchase::run(engine, verb, output).await,
         EngineVerb::Webhook(verb) => webhook::run(engine, verb, output).await,
         EngineVerb::User(verb) => user::run(engine, verb, output).await,
-        EngineVerb::Backup(args) => backup::run(engine, paths, &args, output).await,
-        EngineVerb::Archive(args) => archive::run(engine, paths, &args, output).await,
+        EngineVerb::Backup(args) => backup::run(on, &args, output).await,
+        EngineVerb::Archive(args) => archive::run(on, &args, output).await,
         EngineVerb::Halt(args) => halt::run(engine, &args, output).await,
         EngineVerb::Resume(args) => resume::run(engine, &args, output).await,
     };
@@ -162,6 +160,12 @@ pub(crate) async fn run_on_engine(
         output.say(format!("{error:#}"));
         1
     })
+}
+
+/// The number of an account that exists.
+fn known_account(engine: &Engine, id: i64) -> anyhow::Result<AccountId> {
+    let account = engine.account(AccountId(id)).map_err(wiring::refused)?;
+    account.map(|a| a.id).with_context(|| format!("there is no account {id}"))
 }
 
 fn environment(text: &str) -> Result<domain::Environment, String> {

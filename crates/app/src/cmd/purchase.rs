@@ -133,11 +133,7 @@ fn list(
 ) -> Result<()> {
     let read = |text: &str| State::from_code(text).with_context(|| format!("{text:?} is no state"));
     for purchase in engine.latest_purchases(state.map(read).transpose()?, limit)? {
-        if json {
-            output.line(value(&purchase));
-        } else {
-            output.line(line(&purchase));
-        }
+        output.row(json, value(&purchase), line(&purchase));
     }
     Ok(())
 }
@@ -152,29 +148,18 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> Res
     for attempt in &history.attempts {
         let outcome = attempt.outcome.as_deref().unwrap_or("nothing heard");
         let text = masked_in(attempt.text.as_deref().unwrap_or(""));
-        output.line(format!(
-            "  attempt {} at {} {}: {outcome} {text}",
-            attempt.number,
-            attempt.upstream,
-            moment(attempt.started_at)
-        ));
+        let (number, upstream, at) =
+            (attempt.number, &attempt.upstream, moment(attempt.started_at));
+        output.line(format!("  attempt {number} at {upstream} {at}: {outcome} {text}"));
     }
     for evidence in &history.evidence {
         let text = masked_in(evidence.text.as_deref().unwrap_or(""));
-        output.line(format!(
-            "  {} {} said {} {text}",
-            moment(evidence.at),
-            evidence.source,
-            evidence.word
-        ));
+        let (at, source, word) = (moment(evidence.at), &evidence.source, &evidence.word);
+        output.line(format!("  {at} {source} said {word} {text}"));
     }
     for event in &history.events {
-        output.line(format!(
-            "  event {} {} {}",
-            event.sequence,
-            event.state.code(),
-            moment(event.at)
-        ));
+        let (sequence, state, at) = (event.sequence, event.state.code(), moment(event.at));
+        output.line(format!("  event {sequence} {state} {at}"));
     }
     Ok(())
 }
@@ -201,17 +186,12 @@ fn case_line(id: PurchaseId, why: &str, opened_at: String, text: &str, json: boo
 }
 
 fn line(p: &Purchase) -> String {
+    let Purchase { key, operator, amount, reference, .. } = p;
+    let (id, state, environment) = (key.id, p.state.code(), key.environment.code());
+    let (at, recipient, kind) = (moment(p.opened_at), masked(&p.recipient), p.kind.code());
     format!(
-        "{}  {}  {}  {}  {} {} to {}  {}  ref {}",
-        p.key.id,
-        p.state.code(),
-        p.key.environment.code(),
-        moment(p.opened_at),
-        p.operator,
-        p.amount,
-        masked(&p.recipient),
-        p.kind.code(),
-        p.reference
+        "{id}  {state}  {environment}  {at}  {operator} {amount} to {recipient}  \
+         {kind}  ref {reference}"
     )
 }
 

@@ -54,15 +54,12 @@ pub(crate) async fn run(engine: &Engine, verb: UserVerb, output: &mut Output) ->
 
 fn list(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
     for user in engine.users()? {
-        if json {
-            output.line(serde_json::json!({
-                "id": user.id.0, "account": user.account.0, "email": user.email,
-                "mobile": user.mobile, "name": user.name, "role": user.role,
-                "active": user.is_active, "created_at": moment(user.created_at),
-            }));
-        } else {
-            output.line(line(&user));
-        }
+        let value = serde_json::json!({
+            "id": user.id.0, "account": user.account.0, "email": user.email,
+            "mobile": user.mobile, "name": user.name, "role": user.role,
+            "active": user.is_active, "created_at": moment(user.created_at),
+        });
+        output.row(json, value, line(&user));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a reference is booked once.
 
-use crate::cmd::{currency, environment};
+use crate::cmd::{currency, environment, known_account};
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::{Result, anyhow};
@@ -53,34 +53,23 @@ pub(crate) struct BookingArgs {
 
 pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) -> Result<u8> {
     match verb {
-        WalletVerb::Show { account, json } => show(engine, AccountId(account), json, output)?,
+        WalletVerb::Show { account, json } => show(engine, account, json, output)?,
         WalletVerb::Deposit(booking) => book(engine, Reason::Deposit, &booking, output).await?,
         WalletVerb::Withdraw(booking) => book(engine, Reason::Withdraw, &booking, output).await?,
     }
     Ok(0)
 }
 
-fn show(engine: &Engine, account: AccountId, json: bool, output: &mut Output) -> Result<()> {
-    anyhow::ensure!(
-        engine.account(account).map_err(refused)?.is_some(),
-        "there is no account {account}"
-    );
-    for wallet in engine.wallets(account)? {
-        let environment = wallet.environment.code();
-        if json {
-            output.line(serde_json::json!({
-                "environment": environment, "currency": wallet.available.currency().code(),
-                "available": wallet.available.exact(), "held": wallet.held.exact(),
-                "commission": wallet.commission.exact(),
-            }));
-        } else {
-            output.line(format!(
-                "{environment:<8} {}  held {}  commission {}",
-                wallet.available,
-                wallet.held.exact(),
-                wallet.commission.exact()
-            ));
-        }
+fn show(engine: &Engine, account: i64, json: bool, output: &mut Output) -> Result<()> {
+    for wallet in engine.wallets(known_account(engine, account)?)? {
+        let (environment, available) = (wallet.environment.code(), wallet.available);
+        let (held, commission) = (wallet.held.exact(), wallet.commission.exact());
+        let value = serde_json::json!({
+            "environment": environment, "currency": available.currency().code(),
+            "available": available.exact(), "held": held, "commission": commission,
+        });
+        let text = format!("{environment:<8} {available}  held {held}  commission {commission}");
+        output.row(json, value, text);
     }
     Ok(())
 }

@@ -192,10 +192,7 @@ pub(crate) async fn run(engine: &Engine, verb: WebhookVerb, output: &mut Output)
             let (account, since) = (AccountId(account), since.unwrap_or(Timestamp(0)));
             let page = LogPage { account, since, only_pending: pending_only, limit };
             for webhook in engine.webhook_log(page).map_err(refused)? {
-                match json {
-                    true => output.line(value(&webhook)),
-                    false => output.line(line(&webhook)),
-                }
+                output.row(json, value(&webhook), line(&webhook));
             }
         }
         WebhookVerb::Show { id, json } => show(engine, &id, json, output)?,
@@ -228,10 +225,8 @@ async fn set(engine: &Engine, changes: EndpointChanges, output: &mut Output) -> 
     let id = EndpointId(changes.endpoint);
     if changes.no_url {
         let endpoint = engine.endpoint(id).map_err(refused)?;
-        anyhow::ensure!(
-            endpoint.key.is_some(),
-            "endpoint {id} is nothing but its address; remove it"
-        );
+        let is_of_pair = endpoint.key.is_some();
+        anyhow::ensure!(is_of_pair, "endpoint {id} is nothing but its address; remove it");
     }
     let apply = |endpoint: &mut Endpoint| {
         if changes.url.is_some() || changes.no_url {
@@ -268,11 +263,7 @@ fn replay_scope(args: ReplayArgs) -> Result<ReplayScope> {
 
 fn endpoints(engine: &Engine, account: AccountId, json: bool, output: &mut Output) -> Result<()> {
     for view in engine.endpoints_of(account).map_err(refused)? {
-        if json {
-            output.line(endpoint_value(&view));
-        } else {
-            output.line(endpoint_line(&view));
-        }
+        output.row(json, endpoint_value(&view), endpoint_line(&view));
     }
     Ok(())
 }
@@ -288,12 +279,8 @@ fn endpoint_line(view: &EndpointView) -> String {
         (None, None) => "on".to_owned(),
     };
     let url = e.url.as_deref().unwrap_or("where requests say");
-    format!(
-        "{}  {}  {whose}  {url}  {events}  {}  {state}",
-        e.id,
-        e.environment.code(),
-        e.success_event.code()
-    )
+    let (id, environment, success) = (e.id, e.environment.code(), e.success_event.code());
+    format!("{id}  {environment}  {whose}  {url}  {events}  {success}  {state}")
 }
 
 fn endpoint_value(view: &EndpointView) -> Value {
@@ -332,13 +319,9 @@ fn show(engine: &Engine, id: &str, json: bool, output: &mut Output) -> Result<()
         output.line(format!("  {}", webhook.body));
         for attempt in attempts {
             let status = attempt.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
-            output.line(format!(
-                "  {}  {}  {status}  {} ms  {}",
-                moment(attempt.at),
-                attempt.verdict,
-                attempt.took_ms,
-                attempt.text
-            ));
+            let DeliveryAttempt { verdict, took_ms, text, .. } = attempt;
+            let at = moment(attempt.at);
+            output.line(format!("  {at}  {verdict}  {status}  {took_ms} ms  {text}"));
         }
     }
     Ok(())
@@ -353,15 +336,9 @@ fn attempt_value(a: &DeliveryAttempt) -> Value {
 
 fn line(w: &LoggedWebhook) -> String {
     let next = w.due_at.map_or(String::new(), |due| format!("  next try {}", moment(due)));
-    format!(
-        "{}  {}  {}  {}  to endpoint {}  {}{next}",
-        webhook_id(w.key.id, &w.event),
-        w.event,
-        moment(w.at),
-        w.state,
-        w.endpoint,
-        w.url
-    )
+    let LoggedWebhook { event, state, endpoint, url, .. } = w;
+    let (id, at) = (webhook_id(w.key.id, event), moment(w.at));
+    format!("{id}  {event}  {at}  {state}  to endpoint {endpoint}  {url}{next}")
 }
 
 fn value(w: &LoggedWebhook) -> Value {

@@ -4,9 +4,9 @@
 //! Invariants: a file under its final name is complete and flushed; the next run continues an
 //! interrupted one at the step it had reached.
 
-use super::{flush_folder, hex, unwritable};
+use super::hex;
 use crate::cmd::moment;
-use crate::secrets::write_private;
+use crate::files::{cannot, flush_folder, write_private};
 use anyhow::{Context as _, ensure};
 use domain::Month;
 use engine::Engine;
@@ -82,19 +82,18 @@ pub(crate) fn write(
     // The month is not recorded as archived, so an existing file is left from an interrupted run.
     for leftover in [&stage, &path] {
         if leftover.exists() {
-            fs::remove_file(leftover).with_context(unwritable(folder))?;
+            fs::remove_file(leftover).with_context(cannot(folder, "be written to"))?;
         }
     }
-    let filed = engine
-        .write_archive(closing, &stage, is_wanted)
-        .with_context(|| format!("{} cannot be written", stage.display()))?;
+    let filed = engine.write_archive(closing, &stage, is_wanted);
+    let filed = filed.with_context(cannot(&stage, "be written"))?;
     let audit = audit_month(&stage).context("the archive cannot be read")?;
     ensure!(
         audit.report.findings_count == 0,
         "what would be archived does not balance, and nothing was removed: {}",
         audit.report.findings.join("; ")
     );
-    fs::rename(&stage, &path).with_context(unwritable(folder))?;
+    fs::rename(&stage, &path).with_context(cannot(folder, "be written to"))?;
     let manifest = ArchiveManifest::new(&filed, &name);
     write_private(&path.with_extension("json"), &serde_json::to_vec_pretty(&manifest)?)?;
     flush_folder(folder)?;

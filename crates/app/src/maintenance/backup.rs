@@ -3,10 +3,11 @@
 //! Invariants: a folder under its final name is complete, flushed and audited; the manifest lists
 //! each file with its SHA-256. A restored database gets its final name last, and is halted before.
 
-use super::{flush_folder, hex, unwritable};
+use super::hex;
 use crate::cmd::demo::CREDENTIALS_FILE;
 use crate::cmd::moment;
-use crate::secrets::{MASTER_KEY_FILE, write_private};
+use crate::files::{cannot, flush_folder, write_private};
+use crate::secrets::MASTER_KEY_FILE;
 use crate::wiring::TRUTH_FILE;
 use anyhow::{Context as _, bail, ensure};
 use domain::Timestamp;
@@ -68,14 +69,11 @@ impl BackupManifest {
     /// One sentence for the command line.
     pub(crate) fn summary(&self) -> String {
         let bytes: u64 = self.files.values().map(|file| file.bytes).sum();
+        let BackupManifest { taken_at, journals, purchases, open, .. } = self;
         format!(
-            "The backup of {} balances: {} files, {bytes} bytes, {} journals, \
-             {} purchases ({} open).",
-            self.taken_at,
-            self.files.len(),
-            self.journals,
-            self.purchases,
-            self.open
+            "The backup of {taken_at} balances: {} files, {bytes} bytes, {journals} journals, \
+             {purchases} purchases ({open} open).",
+            self.files.len()
         )
     }
 }
@@ -95,7 +93,8 @@ pub(crate) fn take(
     ensure_empty(&to, parent)?;
     // A temporary name until the copy is complete; the folder is removed on any error.
     let prefix = format!("{}.partial-", name.to_string_lossy());
-    let stage = private_folder(&prefix).tempdir_in(parent).with_context(unwritable(parent))?;
+    let stage =
+        private_folder(&prefix).tempdir_in(parent).with_context(cannot(parent, "be written to"))?;
     let taken_at = moment(engine.now());
     let database = stage.path().join(DATABASE);
     engine.copy_store_to(&database, is_wanted).context("the database cannot be copied")?;
@@ -127,7 +126,7 @@ pub(crate) fn take(
     if let Err(error) = fs::rename(&complete, &to) {
         // Best effort: the error of the rename is returned.
         let _ = fs::remove_dir_all(&complete);
-        return Err(error).with_context(|| format!("{} cannot be put in place", to.display()));
+        return Err(error).with_context(cannot(&to, "be put in place"));
     }
     flush_folder(parent)?;
     Ok(BackupDone::Done(manifest))
@@ -138,20 +137,14 @@ fn ensure_empty(to: &Path, parent: &Path) -> anyhow::Result<()> {
     let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
     match fs::read_dir(to) {
         Ok(mut entries) => {
-            ensure!(
-                entries.next().is_none(),
-                "{} is not empty; give a folder that is not there yet",
-                to.display()
-            );
-            ensure!(
-                device(to)? == device(parent)?,
-                "{} is a file system of its own; give a folder inside it",
-                to.display()
-            );
+            let (shown, is_empty) = (to.display(), entries.next().is_none());
+            ensure!(is_empty, "{shown} is not empty; give a folder that is not there yet");
+            let is_inside = device(to)? == device(parent)?;
+            ensure!(is_inside, "{shown} is a file system of its own; give a folder inside it");
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be used", to.display())),
+        Err(error) => Err(error).with_context(cannot(to, "be used")),
     }
 }
 
@@ -236,10 +229,12 @@ fn read_manifest(from: &Path) -> anyhow::Result<BackupManifest> {
 fn empty_stage(data_dir: &Path) -> anyhow::Result<TempDir> {
     let path = data_dir.join(STAGE);
     if path.exists() {
-        fs::remove_dir_all(&path)
-            .with_context(|| format!("{} cannot be emptied", path.display()))?;
+        fs::remove_dir_all(&path).with_context(cannot(&path, "be emptied"))?;
     }
-    private_folder(STAGE).rand_bytes(0).tempdir_in(data_dir).with_context(unwritable(data_dir))
+    private_folder(STAGE)
+        .rand_bytes(0)
+        .tempdir_in(data_dir)
+        .with_context(cannot(data_dir, "be written to"))
 }
 
 fn private_folder(prefix: &str) -> tempfile::Builder<'_, '_> {
@@ -287,24 +282,18 @@ fn ensure_matches(
 
 /// Copies into a new file that only its owner may read, and flushes it.
 fn copy_private(from: &Path, to: &Path) -> anyhow::Result<FileEntry> {
-    let mut source =
-        File::open(from).with_context(|| format!("{} cannot be read", from.display()))?;
-    let mut options = OpenOptions::new();
-    let mut target = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)
-        .with_context(|| format!("{} cannot be written", to.display()))?;
+    let mut source = File::open(from).with_context(cannot(from, "be read"))?;
+    let target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+    let mut target = target.with_context(cannot(to, "be written"))?;
     let entry = read_through(&mut source, |part| target.write_all(part))
-        .with_context(|| format!("{} cannot be copied", from.display()))?;
-    target.sync_all().with_context(|| format!("{} cannot be flushed", to.display()))?;
+        .with_context(cannot(from, "be copied"))?;
+    target.sync_all().with_context(cannot(to, "be flushed"))?;
     Ok(entry)
 }
 
 fn entry_of(path: &Path) -> anyhow::Result<FileEntry> {
     let read = File::open(path).and_then(|mut file| read_through(&mut file, |_| Ok(())));
-    read.with_context(|| format!("{} cannot be read", path.display()))
+    read.with_context(cannot(path, "be read"))
 }
 
 fn read_through(

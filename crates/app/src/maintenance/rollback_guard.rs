@@ -6,7 +6,7 @@
 //! halted.
 
 use super::hex;
-use crate::secrets::write_private;
+use crate::files::{cannot, write_private};
 use crate::wiring::refused;
 use anyhow::Context as _;
 use engine::Engine;
@@ -85,12 +85,11 @@ impl RollbackGuard {
 
 fn read(path: &Path) -> anyhow::Result<Option<LastSeen>> {
     match fs::read(path) {
-        Ok(text) => Ok(Some(
-            serde_json::from_slice(&text)
-                .with_context(|| format!("{} is not what a server wrote", path.display()))?,
-        )),
+        Ok(text) => serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not what a server wrote", path.display()))
+            .map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        Err(error) => Err(error).with_context(cannot(path, "be read")),
     }
 }
 

@@ -5,7 +5,7 @@
 //! machine unencrypted; no error contains the text or the recipient of a mail.
 
 use crate::config::Config;
-use crate::secrets::write_private;
+use crate::files::{cannot, write_private};
 use anyhow::{Context as _, ensure};
 use domain::{BoxFuture, Clock, Mail, Mailer};
 use lettre::message::Mailbox;
@@ -33,22 +33,17 @@ pub(crate) fn mailer(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<A
         return Ok(Arc::new(FileMailer::new(format, &config.data_dir)));
     }
     check_url(&config.smtp_url.0)?;
-    let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&config.smtp_url.0)
-        .ok()
-        .context(
-            "smtp_url cannot be read; give one such as smtps://name:password@mail.example.org",
-        )?
-        .build();
-    Ok(Arc::new(SmtpMailer { format, transport }))
+    let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&config.smtp_url.0).ok().context(
+        "smtp_url cannot be read; give one such as smtps://name:password@mail.example.org",
+    )?;
+    Ok(Arc::new(SmtpMailer { format, transport: builder.build() }))
 }
 
 /// Refuses a URL by which mails would travel unencrypted to another machine. The error does not
 /// repeat the URL, which may contain a password.
 fn check_url(url: &str) -> anyhow::Result<()> {
-    let read: http::Uri = url
-        .parse()
-        .ok()
-        .context("smtp_url is no URL; give one such as smtps://mail.example.org")?;
+    let read = url.parse::<http::Uri>().ok();
+    let read = read.context("smtp_url is no URL; give one such as smtps://mail.example.org")?;
     let host = read.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let is_encrypted = read.scheme_str() == Some("smtps")
@@ -149,7 +144,7 @@ fn make_private(folder: &Path) -> anyhow::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(|| format!("{} cannot be made", folder.display()))
+    builder.create(folder).with_context(cannot(folder, "be made"))
 }
 
 /// Removes the oldest mails beyond [`FILES_MAX`], by their names. Other files stay.

@@ -3,13 +3,13 @@
 //! An interrupted run is continued by the next one.
 
 use super::run_copy;
-use crate::cmd::CallerPaths;
+use crate::cmd::Caller;
+use crate::files::cannot;
 use crate::maintenance::archive;
 use crate::output::Output;
 use crate::wiring::refused;
 use anyhow::{Context as _, Result};
 use domain::Month;
-use engine::Engine;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -25,15 +25,9 @@ pub(crate) struct ArchiveArgs {
     json: bool,
 }
 
-pub(crate) async fn run(
-    engine: &Engine,
-    paths: &CallerPaths,
-    args: &ArchiveArgs,
-    output: &mut Output,
-) -> Result<u8> {
-    let folder = paths.working_dir.join(&args.to);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("{} cannot be made", folder.display()))?;
+pub(crate) async fn run(on: &Caller<'_>, args: &ArchiveArgs, output: &mut Output) -> Result<u8> {
+    let (engine, folder) = (on.engine, on.working_dir.join(&args.to));
+    std::fs::create_dir_all(&folder).with_context(cannot(&folder, "be made"))?;
     // An earlier run may have archived a month without removing it from the ledger.
     engine.remove_archived().await.map_err(refused)?;
     let mut months = 0;
@@ -45,10 +39,7 @@ pub(crate) async fn run(
         engine.file_month(filed, archive::file_name(closing.month)).await.map_err(refused)?;
         engine.remove_archived().await.map_err(refused)?;
         months += 1;
-        match args.json {
-            true => output.line(serde_json::to_string(&manifest)?),
-            false => output.line(manifest.summary()),
-        }
+        output.row(args.json, serde_json::to_string(&manifest)?, manifest.summary());
     }
     if months == 0 {
         output.say(format!("Nothing before {} is left to archive.", args.before));

@@ -3,11 +3,10 @@
 //! A copy that does not balance is not kept.
 
 use super::run_copy;
-use crate::cmd::CallerPaths;
+use crate::cmd::Caller;
 use crate::maintenance::backup::{self, BackupDone};
 use crate::output::Output;
 use anyhow::Result;
-use engine::Engine;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -20,28 +19,18 @@ pub(crate) struct BackupArgs {
     json: bool,
 }
 
-pub(crate) async fn run(
-    engine: &Engine,
-    paths: &CallerPaths,
-    args: &BackupArgs,
-    output: &mut Output,
-) -> Result<u8> {
-    let (engine, data_dir) = (engine.clone(), paths.data_dir.clone());
-    let to = paths.working_dir.join(&args.to);
+pub(crate) async fn run(on: &Caller<'_>, args: &BackupArgs, output: &mut Output) -> Result<u8> {
+    let (engine, data_dir) = (on.engine.clone(), on.data_dir.clone());
+    let to = on.working_dir.join(&args.to);
     let taken = run_copy(move |is_wanted| backup::take(&engine, &data_dir, &to, is_wanted)).await?;
     let report = match taken {
         BackupDone::Done(manifest) => {
-            match args.json {
-                true => output.line(serde_json::to_string(&manifest)?),
-                false => output.line(manifest.summary()),
-            }
+            output.row(args.json, serde_json::to_string(&manifest)?, manifest.summary());
             return Ok(0);
         }
         BackupDone::Unbalanced(report) => report,
     };
-    for finding in &report.findings {
-        output.line(finding);
-    }
+    report.findings.iter().for_each(|finding| output.line(finding));
     output.say(format!(
         "{} rows of the copy lie; it was not kept. \
          Run `saldo verify`, and keep the last good backup.",

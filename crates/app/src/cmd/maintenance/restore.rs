@@ -32,11 +32,8 @@ pub(crate) fn run(flags: &Flags, args: &RestoreArgs) -> anyhow::Result<ExitCode>
     let mut output = Output::default();
     let exit = match restored {
         BackupDone::Done(manifest) => {
-            output.line(format!(
-                "{} Restored into {}.",
-                manifest.summary(),
-                config.data_dir.display()
-            ));
+            let (summary, to) = (manifest.summary(), config.data_dir.display());
+            output.line(format!("{summary} Restored into {to}."));
             output.say(
                 "It sells nothing and sends nothing upstream until `saldo resume`: \
                  purchases may have gone out after the backup, \
@@ -45,9 +42,7 @@ pub(crate) fn run(flags: &Flags, args: &RestoreArgs) -> anyhow::Result<ExitCode>
             ExitCode::SUCCESS
         }
         BackupDone::Unbalanced(report) => {
-            for finding in &report.findings {
-                output.line(finding);
-            }
+            report.findings.iter().for_each(|finding| output.line(finding));
             output.say(format!(
                 "{} rows of the backup lie; nothing was restored. Take an older backup.",
                 report.findings_count

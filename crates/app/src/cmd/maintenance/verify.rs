@@ -2,10 +2,9 @@
 //!
 //! Not here: the checks (`store`).
 
-use crate::cmd::CallerPaths;
+use crate::cmd::Caller;
 use crate::output::Output;
 use anyhow::Result;
-use engine::Engine;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -18,17 +17,11 @@ pub(crate) struct VerifyArgs {
     archive: Vec<PathBuf>,
 }
 
-pub(crate) async fn run(
-    engine: &Engine,
-    paths: &CallerPaths,
-    args: &VerifyArgs,
-    output: &mut Output,
-) -> Result<u8> {
+pub(crate) async fn run(on: &Caller<'_>, args: &VerifyArgs, output: &mut Output) -> Result<u8> {
     if !args.archive.is_empty() {
-        let files = args.archive.iter().map(|file| paths.working_dir.join(file)).collect();
-        return archives(engine, files, args.json, output).await;
+        return archives(on, args, output).await;
     }
-    let report = engine.audit().await?;
+    let report = on.engine.audit().await?;
     if args.json {
         output.line(serde_json::json!({
             "balanced": report.findings_count == 0, "journals": report.journals,
@@ -49,9 +42,7 @@ pub(crate) async fn run(
             report.journals, report.entries, report.ledger_accounts, report.purchases, report.open
         ));
     } else {
-        for finding in &report.findings {
-            output.line(finding);
-        }
+        report.findings.iter().for_each(|finding| output.line(finding));
         output.say(format!(
             "{} rows lie. Stop selling, keep the data folder as it is, \
              and compare it with the last backup.",
@@ -61,15 +52,11 @@ pub(crate) async fn run(
     Ok(u8::from(report.findings_count > 0))
 }
 
-async fn archives(
-    engine: &Engine,
-    files: Vec<PathBuf>,
-    json: bool,
-    output: &mut Output,
-) -> Result<u8> {
-    let audit = engine.audit_archives(files).await?;
+async fn archives(on: &Caller<'_>, args: &VerifyArgs, output: &mut Output) -> Result<u8> {
+    let files = args.archive.iter().map(|file| on.working_dir.join(file)).collect();
+    let audit = on.engine.audit_archives(files).await?;
     for (month, file, report) in &audit.months {
-        if json {
+        if args.json {
             output.line(serde_json::json!({
                 "month": month.to_string(), "file": file, "balanced": report.findings_count == 0,
                 "journals": report.journals, "entries": report.entries,
@@ -83,7 +70,7 @@ async fn archives(
             ));
         }
     }
-    if !json {
+    if !args.json {
         let findings = audit.months.iter().flat_map(|(_, _, report)| &report.findings);
         findings.for_each(|finding| output.line(finding));
     }
