@@ -51,13 +51,13 @@ pub(in super::super::super) struct PreAuth {
 }
 
 /// The number of the product in a body; `None` if it is missing or invalid.
-pub(in super::super::super) fn product_named(fields: &RawFields<'_>) -> Option<i64> {
+pub(crate) fn product_named(fields: &RawFields<'_>) -> Option<i64> {
     product_number(&mut Reader::new(fields)).ok()
 }
 
 /// Parses the body of `POST transactions/bill-payment/pre-auth`. Without a product the fields are
 /// checked by the rules of all products, and the product is reported.
-pub(in super::super::super) fn pre_auth(
+pub(crate) fn pre_auth(
     fields: &RawFields<'_>,
     rules: Option<ProductRules<'_>>,
 ) -> Result<PreAuth, InvalidFields> {
