@@ -366,28 +366,8 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     }
 
     fn amount(&mut self, operator: Result<&Operator, Reported>) -> Result<Money, Reported> {
-        let message = match self.reader.value(&AMOUNT)? {
-            None | Some(Value::Null) => "is required.",
-            Some(Value::Text(text)) => match self.money(text, operator) {
-                Ok(money) => return Ok(money),
-                Err(message) => message,
-            },
-            Some(Value::Number(text)) => match self.money(text, operator) {
-                Ok(money) => return Ok(money),
-                Err(message) => message,
-            },
-            Some(Value::Other(_)) => "must be a number, or a string of one.",
-        };
-        Err(self.reader.report(AMOUNT.name, message))
-    }
-
-    fn money(
-        &self,
-        text: &str,
-        operator: Result<&Operator, Reported>,
-    ) -> Result<Money, &'static str> {
         let currency = self.countries(operator).next().map_or(Currency::BDT, |c| c.currency);
-        amount::parse(text, currency)
+        amount::read(&mut self.reader, &AMOUNT, currency)
     }
 
     /// Reports an amount or a service type that the operator does not sell.

@@ -142,13 +142,7 @@ fn product(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Resu
 fn amount(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Result<Money, Reported> {
     // Without a product: two decimals, the most that any amount may have. The dollar has two.
     let currency = rules.map_or(Currency::USD, |rules| rules.product.price.currency());
-    let parsed = match reader.value(&AMOUNT)? {
-        None | Some(Value::Null) => Err("is required."),
-        Some(Value::Other(_)) => Err("must be a number, or a string of one."),
-        Some(Value::Text(text)) => amount::parse(text, currency),
-        Some(Value::Number(text)) => amount::parse(text, currency),
-    };
-    let amount = parsed.map_err(|message| reader.report(AMOUNT.name, message))?;
+    let amount = amount::read(reader, &AMOUNT, currency)?;
     let Some(rules) = rules else { return Ok(amount) };
     rules.product.price.check(amount).map(|()| amount).map_err(|error| {
         let message = match (error, rules.product.price) {
