@@ -59,8 +59,8 @@ impl IntoResponse for Answer {
 
 /// Adds the rate-limit headers: the usual `X-RateLimit-…` and the IETF's
 /// (draft-ietf-httpapi-ratelimit-headers). Resets are seconds from now.
-pub(crate) fn add_quota_headers(headers: &mut HeaderMap, quota: Quota) {
-    let Quota { limit, remaining, reset_s } = quota;
+pub(crate) fn add_quota_headers(headers: &mut HeaderMap, quota: Option<Quota>) {
+    let Some(Quota { limit, remaining, reset_s }) = quota else { return };
     headers.insert(HeaderName::from_static("x-ratelimit-limit"), limit.into());
     headers.insert(HeaderName::from_static("x-ratelimit-remaining"), remaining.into());
     headers.insert(HeaderName::from_static("x-ratelimit-reset"), reset_s.into());

@@ -4,29 +4,12 @@
 //! within the limit.
 
 use crate::limits::BODY_BYTES_MAX;
-use crate::wire::fields::{NotAnObject, RawFields};
+use crate::wire::fields::{BodyError, RawFields};
 use axum::extract::{Query, Request};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-
-/// Why a body cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyError {
-    /// Its headers do not declare plain JSON.
-    NotJson,
-    /// It is longer than [`BODY_BYTES_MAX`].
-    TooLong,
-    /// It is not a JSON object in UTF-8.
-    NotAnObject,
-}
-
-impl From<NotAnObject> for BodyError {
-    fn from(_: NotAnObject) -> BodyError {
-        BodyError::NotAnObject
-    }
-}
 
 /// Reads a body that must be JSON; returns it with the request's head.
 pub(crate) async fn read(request: Request) -> Result<(Parts, String), BodyError> {

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::Header;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
-    ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema, ServerBuilder,
+    ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
+    ServerBuilder,
 };
 
 /// Adds the errors that an operation may answer, each with its real answer as the example.
@@ -75,6 +77,38 @@ pub(crate) fn add_account_headers(response: &mut Response) {
     ] {
         add_header(response, name, kind, description);
     }
+}
+
+/// Every operation of the document.
+pub(crate) fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
+    let items = document.paths.paths.values_mut();
+    items.flat_map(|PathItem { get, post, .. }| [get, post].into_iter().flatten())
+}
+
+/// Every response of the operation, with its status.
+pub(crate) fn responses(operation: &mut Operation) -> impl Iterator<Item = (&str, &mut Response)> {
+    operation.responses.responses.iter_mut().filter_map(|(status, response)| match response {
+        RefOr::T(response) => Some((status.as_str(), response)),
+        RefOr::Ref(_) => None,
+    })
+}
+
+/// Adds the introduction, the tags and the schema of errors.
+pub(crate) fn complete<E: ToSchema>(
+    document: &mut OpenApi,
+    title: &str,
+    description: &str,
+    tags: Option<Vec<Tag>>,
+) {
+    document.info = InfoBuilder::new()
+        .title(title)
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(description))
+        .build();
+    document.tags = tags;
+    let mut schemas = vec![(E::name().into_owned(), E::schema())];
+    E::schemas(&mut schemas);
+    document.components.get_or_insert_default().schemas.extend(schemas);
 }
 
 /// Tags with their descriptions, in this order.

@@ -16,8 +16,9 @@ use http::{HeaderMap, HeaderName};
 use tracing::{field, info_span};
 
 /// An authenticated caller: the extractor of every route with keys.
-#[derive(Debug)]
 pub(super) struct Authenticated {
+    /// The engine and the settings.
+    pub api: ApiState,
     /// Account, environment and key.
     pub caller: Caller,
     quota: Option<Quota>,
@@ -26,23 +27,20 @@ pub(super) struct Authenticated {
 impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        api: &ApiState,
-    ) -> Result<Authenticated, Response> {
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
         let from = address::of_client(parts, &api.settings.trusted_proxies);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
         let access = api.engine.authenticate(open_key, secret_key, from).await;
         let quota = access.quota;
-        access.caller.map(|caller| Authenticated { caller, quota }).map_err(|refusal| {
-            tracing::info!(code = refusal.code(), %from, "access refused");
-            let mut response = refusals::answer(&ApiError::Refusal(refusal)).into_response();
-            if let Some(quota) = quota {
+        access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
+            |refusal| {
+                tracing::info!(code = refusal.code(), %from, "access refused");
+                let mut response = refusals::answer(&ApiError::Refusal(refusal)).into_response();
                 add_quota_headers(response.headers_mut(), quota);
-            }
-            response
-        })
+                response
+            },
+        )
     }
 }
 
@@ -50,8 +48,7 @@ impl Authenticated {
     /// Runs the handler's `work` in a tracing span with this `route`, and adds the account's
     /// headers to its answer.
     pub(super) async fn respond(
-        self,
-        api: &ApiState,
+        &self,
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
@@ -66,10 +63,8 @@ impl Authenticated {
         );
         let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
         let mut response = answer.into_response();
-        if let Some(quota) = self.quota {
-            add_quota_headers(response.headers_mut(), quota);
-        }
-        add_simulated_header(response.headers_mut(), &api.engine, environment);
+        add_quota_headers(response.headers_mut(), self.quota);
+        add_simulated_header(response.headers_mut(), &self.api.engine, environment);
         response
     }
 }

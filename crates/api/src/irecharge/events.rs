@@ -25,21 +25,11 @@ const TEST: &str = "webhook.test";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WebhookEvents;
 
-/// The three events of a kind of purchase.
-struct Names {
-    success: &'static str,
-    approved: &'static str,
-    rejected: &'static str,
-}
-
-const fn names(kind: Kind) -> Option<Names> {
+/// The events of a kind of purchase: its success, its approval, its rejection.
+const fn names(kind: Kind) -> Option<[&'static str; 3]> {
     match kind {
-        Kind::Recharge | Kind::Offer => {
-            Some(Names { success: EVENTS[0], approved: EVENTS[1], rejected: EVENTS[2] })
-        }
-        Kind::Banking => {
-            Some(Names { success: EVENTS[3], approved: EVENTS[4], rejected: EVENTS[5] })
-        }
+        Kind::Recharge | Kind::Offer => Some([EVENTS[0], EVENTS[1], EVENTS[2]]),
+        Kind::Banking => Some([EVENTS[3], EVENTS[4], EVENTS[5]]),
         Kind::Bundle | Kind::Bill => None,
     }
 }
@@ -52,35 +42,29 @@ impl engine::WebhookRenderer for WebhookEvents {
                 return Vec::new();
             }
         }
-        let Some(names) = names(purchase.kind) else { return Vec::new() };
-        let events: &[(&'static str, u32)] = match (purchase.state, success) {
+        let Some([accepted, approved, rejected]) = names(purchase.kind) else { return Vec::new() };
+        let events = match (purchase.state, success) {
+            (State::Quoted, SuccessEvent::OnAccept | SuccessEvent::OnFinal) => vec![],
             (
                 State::Awaiting | State::Held | State::Sent | State::InDoubt | State::WithStaff,
-                SuccessEvent::OnAccept,
-            ) => &[(names.success, 1)],
-            (State::Delivered, SuccessEvent::OnFinal) => &[(names.success, 1), (names.approved, 2)],
-            (State::Delivered, SuccessEvent::OnAccept) => &[(names.approved, 2)],
-            (State::Failed | State::Rejected, SuccessEvent::OnFinal) => &[(names.rejected, 1)],
-            (State::Failed | State::Rejected, SuccessEvent::OnAccept) => &[(names.rejected, 2)],
+                success,
+            ) => match success {
+                SuccessEvent::OnAccept => vec![(accepted, 1)],
+                SuccessEvent::OnFinal => vec![],
+            },
+            (State::Delivered, SuccessEvent::OnFinal) => vec![(accepted, 1), (approved, 2)],
+            (State::Delivered, SuccessEvent::OnAccept) => vec![(approved, 2)],
+            (State::Failed | State::Rejected, SuccessEvent::OnFinal) => vec![(rejected, 1)],
+            (State::Failed | State::Rejected, SuccessEvent::OnAccept) => vec![(rejected, 2)],
             (State::Refunded, SuccessEvent::OnFinal | SuccessEvent::OnAccept) => {
-                &[(names.rejected, 3)]
+                vec![(rejected, 3)]
             }
-            (
-                State::Quoted
-                | State::Awaiting
-                | State::Held
-                | State::Sent
-                | State::InDoubt
-                | State::WithStaff,
-                SuccessEvent::OnFinal,
-            )
-            | (State::Quoted, SuccessEvent::OnAccept) => &[],
         };
-        let render = |&(event, sequence): &(&'static str, u32)| {
+        let render = |(event, sequence)| {
             let body = event::of_purchase(event, purchase);
             RenderedEvent { event, sequence, body }
         };
-        events.iter().map(render).collect()
+        events.into_iter().map(render).collect()
     }
 
     fn render_test(&self, endpoint: &Endpoint, at: Timestamp) -> RenderedEvent {

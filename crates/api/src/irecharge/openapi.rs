@@ -5,15 +5,15 @@
 use super::BASE;
 use super::refusals::{self, ApiError, ErrorBody};
 use super::wire::request::InvalidFields;
-use crate::extract::body::BodyError;
 use crate::extract::describe;
+use crate::wire::fields::BodyError;
 use bytes::Bytes;
 use domain::{Currency, FieldError, Money, Refusal};
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::ToSchema;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Response};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::{OpenApi, RefOr, Response};
 
 /// The document's introduction: how the API works, its codes, its known quirks.
 const DESCRIPTION: &str = include_str!("openapi.md");
@@ -22,25 +22,21 @@ const OPEN_KEY: &str = "openKey";
 const SECRET_KEY: &str = "secretKey";
 
 /// The whole document, serialized once.
-pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
-    let mut document = OpenApi::default().nest(BASE, with_common_parts(api));
+pub(super) fn document(mut api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
+    for operation in describe::operations(&mut api) {
+        complete(operation, Actions::of(operation));
+    }
+    let mut document = OpenApi::default().nest(BASE, api);
     document.merge(logos);
-    document.info = InfoBuilder::new()
-        .title("Saldo billing API")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(DESCRIPTION))
-        .build();
-    document.tags = describe::tags([
+    let tags = describe::tags([
         ("Wallet", "What there is to spend."),
         ("Operators", "Who can be bought from."),
         ("Purchases", "Recharges and mobile banking."),
         ("Offers", "What an operator quotes for one number, and buying it."),
         ("Status", "How a purchase stands."),
     ]);
-    let mut components = document.components.take().unwrap_or_default();
-    let mut more = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
-    ErrorBody::schemas(&mut more);
-    components.schemas.extend(more);
+    describe::complete::<ErrorBody<'_>>(&mut document, "Saldo billing API", DESCRIPTION, tags);
+    let components = document.components.get_or_insert_default();
     let header = |name, text| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, text)))
     };
@@ -49,7 +45,6 @@ pub(super) fn document(api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
         header("X-Authorization", "The secret key of the same pair: `sk_test_…`, `sk_live_…`.");
     components.add_security_scheme(OPEN_KEY, open);
     components.add_security_scheme(SECRET_KEY, secret);
-    document.components = Some(components);
     describe::serialize(document, base_url)
 }
 
@@ -80,17 +75,7 @@ impl Actions {
     }
 }
 
-/// Adds keys, errors and headers to every operation.
-fn with_common_parts(mut api: OpenApi) -> OpenApi {
-    for item in api.paths.paths.values_mut() {
-        let PathItem { get, post, .. } = item;
-        for operation in [get, post].into_iter().flatten() {
-            complete(operation, Actions::of(operation));
-        }
-    }
-    api
-}
-
+/// Adds keys, errors and headers to an operation.
 fn complete(operation: &mut Operation, actions: Actions) {
     let both: [(&str, [&str; 0]); 2] = [(OPEN_KEY, []), (SECRET_KEY, [])];
     let requirement = both
@@ -103,10 +88,8 @@ fn complete(operation: &mut Operation, actions: Actions) {
     let errors = errors_of_every_request().into_iter().chain(errors_of_actions(actions));
     let answers = errors.map(|error| refusals::answer(&error));
     describe::add_errors(operation, answers, &ErrorBody::name());
-    for (status, response) in operation.responses.responses.iter_mut() {
-        if let RefOr::T(response) = response {
-            add_headers(status, response, actions.buy);
-        }
+    for (status, response) in describe::responses(operation) {
+        add_headers(status, response, actions.buy);
     }
 }
 

@@ -7,8 +7,7 @@ use super::limits::OFFERS_RETRY_S;
 use super::wire::request::{InvalidFields, LookupError};
 use super::wire::response::Billing;
 use crate::extract::answer::Answer;
-use crate::extract::body::BodyError;
-use crate::wire::fields::NotAnObject;
+use crate::wire::fields::BodyError;
 use crate::wire::json::InternalError;
 use domain::{FieldError, Refusal};
 use http::StatusCode;
@@ -57,12 +56,6 @@ impl From<LookupError> for ApiError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> ApiError {
         ApiError::Body(error)
-    }
-}
-
-impl From<NotAnObject> for ApiError {
-    fn from(error: NotAnObject) -> ApiError {
-        ApiError::Body(error.into())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::extract::answer::Answer;
 use crate::extract::body;
 use crate::extract::work::record_recipient;
 use crate::wire::fields::RawFields;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use domain::{
     AddressPolicy, Catalog, Country, Details, OfferForm, Operator, Purchase, ReferenceScope,
@@ -30,19 +30,15 @@ use http::Uri;
     params(forms::BalanceQuery),
     responses((status = 200, description = "The balance.", body = response::Balance)),
 )]
-pub(super) async fn balance(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    uri: Uri,
-) -> Response {
-    let caller = authenticated.caller;
+pub(super) async fn balance(authenticated: Authenticated, uri: Uri) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let currency = request::currency(&body::query(&uri), &api.engine.catalog())?;
-        let balance = api.engine.balance(&caller, currency).await?.exact();
+        let balance = api.engine.balance(caller, currency).await?.exact();
         let answer = response::Balance { balance, currency: currency.code() };
         Ok(Answer::ok(&answer)?)
     };
-    authenticated.respond(&api, "balance", work).await
+    authenticated.respond("balance", work).await
 }
 
 /// Check balance (short path)
@@ -53,12 +49,8 @@ pub(super) async fn balance(
     params(forms::BalanceQuery),
     responses((status = 200, description = "The balance.", body = response::Balance)),
 )]
-pub(super) async fn short_balance(
-    api: State<ApiState>,
-    authenticated: Authenticated,
-    uri: Uri,
-) -> Response {
-    balance(api, authenticated, uri).await
+pub(super) async fn short_balance(authenticated: Authenticated, uri: Uri) -> Response {
+    balance(authenticated, uri).await
 }
 
 /// List operators
@@ -71,16 +63,12 @@ pub(super) async fn short_balance(
     params(forms::OperatorsQuery),
     responses((status = 200, description = "The operators.", body = Vec<response::ListedOperator>)),
 )]
-pub(super) async fn operators(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    uri: Uri,
-) -> Response {
-    let caller = authenticated.caller;
+pub(super) async fn operators(authenticated: Authenticated, uri: Uri) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let filter = request::filter(&body::query(&uri))?;
         let catalog = api.engine.catalog();
-        let wallets = api.engine.balances(&caller).await?;
+        let wallets = api.engine.balances(caller).await?;
         let listed = catalog.operators.iter().filter_map(|operator| {
             let country = catalog.country_of(operator);
             let is_paid_in = |c: &Country| wallets.iter().any(|w| w.currency() == c.currency);
@@ -90,7 +78,7 @@ pub(super) async fn operators(
         });
         Ok(Answer::ok(&listed.collect::<Vec<_>>())?)
     };
-    authenticated.respond(&api, "operators", work).await
+    authenticated.respond("operators", work).await
 }
 
 /// Normal recharge
@@ -103,17 +91,13 @@ pub(super) async fn operators(
     request_body = forms::RechargeRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn recharge(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    let caller = authenticated.caller;
+pub(super) async fn recharge(authenticated: Authenticated, request: Request) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        let recharge = parse(&api, caller, request, request::recharge).await?;
-        buy(&api, recharge).await
+        let recharge = parse(api, *caller, request, request::recharge).await?;
+        buy(api, recharge).await
     };
-    authenticated.respond(&api, "recharge", work).await
+    authenticated.respond("recharge", work).await
 }
 
 /// Mobile banking
@@ -125,17 +109,13 @@ pub(super) async fn recharge(
     request_body = forms::BankingRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn banking(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    let caller = authenticated.caller;
+pub(super) async fn banking(authenticated: Authenticated, request: Request) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        let banking = parse(&api, caller, request, request::banking).await?;
-        buy(&api, banking).await
+        let banking = parse(api, *caller, request, request::banking).await?;
+        buy(api, banking).await
     };
-    authenticated.respond(&api, "banking", work).await
+    authenticated.respond("banking", work).await
 }
 
 /// List offers
@@ -147,22 +127,18 @@ pub(super) async fn banking(
     params(forms::OffersQuery),
     responses((status = 200, description = "The offers.", body = response::OffersAnswer)),
 )]
-pub(super) async fn offers(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    uri: Uri,
-) -> Response {
-    let caller = authenticated.caller;
+pub(super) async fn offers(authenticated: Authenticated, uri: Uri) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let catalog = api.engine.catalog();
         let request::OffersRequest { operator, sent_operator, recipient } =
             request::offers(&body::query(&uri), &catalog)?;
         record_recipient(&recipient);
-        let offers = api.engine.offers(&caller, operator, &recipient).await?;
+        let offers = api.engine.offers(caller, operator, &recipient).await?;
         let answer = response::OffersAnswer::of(&sent_operator, &recipient, &offers);
         Ok(Answer::ok(&answer)?)
     };
-    authenticated.respond(&api, "offers", work).await
+    authenticated.respond("offers", work).await
 }
 
 /// Buy an offer
@@ -173,38 +149,34 @@ pub(super) async fn offers(
     request_body = forms::OfferRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn buy_offer(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    let caller = authenticated.caller;
+pub(super) async fn buy_offer(authenticated: Authenticated, request: Request) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let catalog = api.engine.catalog();
         let (parts, text) = body::read(request).await?;
         let (mut offer, operator) = {
             let fields = &RawFields::from_json(&text)?;
             let idempotency = idempotency::key(&parts, &text);
-            let webhooks = webhooks(&api, &caller);
+            let webhooks = webhooks(api, caller);
             let catalog = &catalog;
-            request::offer(RawPurchase { fields, catalog, caller, webhooks, idempotency })?
+            request::offer(RawPurchase { fields, catalog, caller: *caller, webhooks, idempotency })?
         };
         record_recipient(&offer.recipient);
-        match quoted_details(&api, &offer, operator).await {
+        match quoted_details(api, &offer, operator).await {
             Ok(details) => offer.details = details,
             Err(error) => {
                 // A repeated request is answered with the first purchase, even if the offer is gone
                 // by now. Its reference is used up, so nothing is bought again.
                 let engine = &api.engine;
-                let first = engine.purchase_by_reference(&caller, offer.scope, &offer.reference);
+                let first = engine.purchase_by_reference(caller, offer.scope, &offer.reference);
                 if first.await.is_err() {
                     return Err(error);
                 }
             }
         }
-        buy(&api, offer).await
+        buy(api, offer).await
     };
-    authenticated.respond(&api, "buy_offer", work).await
+    authenticated.respond("buy_offer", work).await
 }
 
 /// Check a status
@@ -217,13 +189,9 @@ pub(super) async fn buy_offer(
     responses((status = 200, description = "The purchase as it stands.",
         body = response::StatusAnswer)),
 )]
-pub(super) async fn check_status(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    let caller = authenticated.caller;
-    authenticated.respond(&api, "check_status", status(&api, caller, request)).await
+pub(super) async fn check_status(authenticated: Authenticated, request: Request) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
+    authenticated.respond("check_status", status(api, *caller, request)).await
 }
 
 /// Check a status (POST)
@@ -236,12 +204,8 @@ pub(super) async fn check_status(
     responses((status = 200, description = "The purchase as it stands.",
         body = response::StatusAnswer)),
 )]
-pub(super) async fn post_check_status(
-    api: State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    check_status(api, authenticated, request).await
+pub(super) async fn post_check_status(authenticated: Authenticated, request: Request) -> Response {
+    check_status(authenticated, request).await
 }
 
 /// Bills are paid by product, and this dialect has no products.

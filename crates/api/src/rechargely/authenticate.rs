@@ -20,8 +20,9 @@ use std::net::IpAddr;
 use tracing::{Span, field, info_span};
 
 /// A customer with a valid access token: the extractor of the routes that need one.
-#[derive(Debug)]
 pub(super) struct Authenticated {
+    /// The engine and the settings.
+    pub api: ApiState,
     /// Account, environment and session.
     pub caller: Caller,
     /// The client's address.
@@ -31,8 +32,9 @@ pub(super) struct Authenticated {
 }
 
 /// A caller without an access token: the extractor of the public routes.
-#[derive(Debug)]
 pub(super) struct Anonymous {
+    /// The engine and the settings.
+    pub api: ApiState,
     /// The client's address.
     pub from: IpAddr,
     channel: Channel,
@@ -41,33 +43,28 @@ pub(super) struct Anonymous {
 impl FromRequestParts<ApiState> for Anonymous {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Anonymous, Response> {
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
         let channel = headers::check_duplicates(&parts.headers)
             .and_then(|()| headers::channel(&parts.headers))
             .map_err(|error| to_response(refusals::answer(&error)))?;
         let from = address::of_client(parts, &api.settings.trusted_proxies);
-        Ok(Anonymous { from, channel })
+        Ok(Anonymous { api: api.clone(), from, channel })
     }
 }
 
 impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        api: &ApiState,
-    ) -> Result<Authenticated, Response> {
-        let Anonymous { from, channel } = Anonymous::from_request_parts(parts, api).await?;
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
+        let Anonymous { api, from, channel } = Anonymous::from_request_parts(parts, api).await?;
         let token = headers::token(&parts.headers);
         let access = api.engine.authenticate_token(token).await;
         let quota = access.quota;
-        access.caller.map(|caller| Authenticated { caller, from, channel, quota }).map_err(
+        access.caller.map(|caller| Authenticated { api, caller, from, channel, quota }).map_err(
             |refusal| {
                 tracing::info!(code = refusal.code(), %from, "access refused");
                 let mut response = to_response(refusals::answer(&ApiError::Refusal(refusal)));
-                if let Some(quota) = quota {
-                    add_quota_headers(response.headers_mut(), quota);
-                }
+                add_quota_headers(response.headers_mut(), quota);
                 response
             },
         )
@@ -78,8 +75,7 @@ impl Authenticated {
     /// Runs the handler's `work` in a tracing span with this `route`, and adds the account's
     /// headers to its answer.
     pub(super) async fn respond(
-        self,
-        api: &ApiState,
+        &self,
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
@@ -95,10 +91,8 @@ impl Authenticated {
         );
         let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
         let mut response = to_response(answer);
-        if let Some(quota) = self.quota {
-            add_quota_headers(response.headers_mut(), quota);
-        }
-        add_simulated_header(response.headers_mut(), &api.engine, environment);
+        add_quota_headers(response.headers_mut(), self.quota);
+        add_simulated_header(response.headers_mut(), &self.api.engine, environment);
         response
     }
 }
@@ -106,8 +100,7 @@ impl Authenticated {
 impl Anonymous {
     /// Runs the handler's `work` in a tracing span with this `route`, and renders its answer.
     pub(super) async fn respond(
-        self,
-        api: &ApiState,
+        &self,
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
@@ -115,23 +108,22 @@ impl Anonymous {
         let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
         let mut response = to_response(answer);
         // A public route shows the live environment.
-        add_simulated_header(response.headers_mut(), &api.engine, Environment::Live);
+        add_simulated_header(response.headers_mut(), &self.api.engine, Environment::Live);
         response
     }
 
     /// As [`Anonymous::respond`], for the route `search`, whose calls are limited for each client
     /// address.
     pub(super) async fn respond_to_search(
-        self,
-        api: &ApiState,
+        &self,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
-        let quota = match api.engine.may_search(self.from) {
+        let quota = match self.api.engine.may_search(self.from) {
             Ok(quota) => quota,
             Err(refusal) => return to_response(refusals::answer(&ApiError::Refusal(refusal))),
         };
-        let mut response = self.respond(api, "search", work).await;
-        add_quota_headers(response.headers_mut(), quota);
+        let mut response = self.respond("search", work).await;
+        add_quota_headers(response.headers_mut(), Some(quota));
         response
     }
 

@@ -49,7 +49,7 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
 
 /// The routes and the document that describes them.
 fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
-    let (people, people_document) = OpenApiRouter::default()
+    let (others, mut document) = OpenApiRouter::default()
         .routes(routes!(people::authenticate))
         .routes(routes!(people::register))
         .routes(routes!(people::confirm_registration))
@@ -57,12 +57,12 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
         .routes(routes!(people::reset_password))
         .routes(routes!(people::change_password))
         .routes(routes!(people::log_out))
-        .split_for_parts();
-    let (products, products_document) = OpenApiRouter::default()
         .routes(routes!(products::search))
         .routes(routes!(products::categories))
         .routes(routes!(products::products))
         .routes(routes!(products::providers))
+        .routes(routes!(wallet::balances))
+        .routes(routes!(wallet::statement))
         .split_for_parts();
     let (payments, payments_document) = OpenApiRouter::default()
         .routes(routes!(payments::pre_auth))
@@ -71,18 +71,11 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
         .routes(routes!(payments::payment))
         .routes(routes!(payments::resend))
         .split_for_parts();
-    let (wallet, wallet_document) = OpenApiRouter::default()
-        .routes(routes!(wallet::balances))
-        .routes(routes!(wallet::statement))
-        .split_for_parts();
-    let mut document = people_document;
-    for part in [products_document, payments_document, wallet_document] {
-        document.merge(part);
-    }
+    document.merge(payments_document);
     let document = openapi::document(document, base_url);
     // CONTRACT B-01: the document's base path ends with `/v1`, and its payment paths begin with it.
     let twice = axum::Router::new().nest("/v1", payments.clone());
-    let routes = people.merge(products).merge(payments).merge(wallet).merge(twice);
+    let routes = others.merge(payments).merge(twice);
     (below_parent(routes), document)
 }
 

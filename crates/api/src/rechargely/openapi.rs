@@ -5,15 +5,15 @@
 use super::BASE;
 use super::headers::Channel;
 use super::refusals::{self, ApiError, ErrorBody};
-use crate::extract::body::BodyError;
 use crate::extract::describe;
+use crate::wire::fields::BodyError;
 use bytes::Bytes;
 use domain::{Currency, FieldError, Money, Refusal};
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::ToSchema;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Response};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::{OpenApi, RefOr, Response};
 
 /// The document's introduction: how the API works, its codes, its known quirks.
 const DESCRIPTION: &str = include_str!("openapi.md");
@@ -22,30 +22,25 @@ const DESCRIPTION: &str = include_str!("openapi.md");
 const TOKEN: &str = "bearerAuth";
 
 /// The whole document, serialized once.
-pub(super) fn document(api: OpenApi, base_url: &str) -> Bytes {
-    let mut document = OpenApi::default().nest(BASE, with_common_parts(api));
-    document.info = InfoBuilder::new()
-        .title("Saldo wallet API")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(DESCRIPTION))
-        .build();
-    document.tags = describe::tags([
+pub(super) fn document(mut api: OpenApi, base_url: &str) -> Bytes {
+    for operation in describe::operations(&mut api) {
+        complete(operation, Actions::of(operation));
+    }
+    let mut document = OpenApi::default().nest(BASE, api);
+    let tags = describe::tags([
         ("Log-in", "Who you are: access tokens, accounts, passwords."),
         ("Products", "What can be bought."),
         ("Payments", "First a price that holds (pre-auth), then the charge (auth)."),
         ("Wallet", "What there is to spend, and where it went."),
     ]);
-    let mut components = document.components.take().unwrap_or_default();
-    let mut more = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
-    ErrorBody::schemas(&mut more);
-    components.schemas.extend(more);
+    describe::complete::<ErrorBody<'_>>(&mut document, "Saldo wallet API", DESCRIPTION, tags);
+    let components = document.components.get_or_insert_default();
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some("The `accessToken` of a log-in. Expires after one hour."))
         .build();
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
-    document.components = Some(components);
     describe::serialize(document, base_url)
 }
 
@@ -98,17 +93,7 @@ impl Actions {
     }
 }
 
-/// Adds the token, the channel, errors and headers to every operation.
-fn with_common_parts(mut api: OpenApi) -> OpenApi {
-    for item in api.paths.paths.values_mut() {
-        let PathItem { get, post, .. } = item;
-        for operation in [get, post].into_iter().flatten() {
-            complete(operation, Actions::of(operation));
-        }
-    }
-    api
-}
-
+/// Adds the token, the channel, errors and headers to an operation.
 fn complete(operation: &mut Operation, actions: Actions) {
     let token: [&str; 0] = [];
     operation.security = Some(match actions.is_public {
@@ -119,10 +104,8 @@ fn complete(operation: &mut Operation, actions: Actions) {
     let errors = errors_of_every_request(actions).into_iter().chain(errors_of_actions(actions));
     let answers = errors.map(|error| refusals::answer(&error));
     describe::add_errors(operation, answers, &ErrorBody::name());
-    for (status, response) in operation.responses.responses.iter_mut() {
-        if let RefOr::T(response) = response {
-            add_headers(status, response, actions);
-        }
+    for (status, response) in describe::responses(operation) {
+        add_headers(status, response, actions);
     }
 }
 

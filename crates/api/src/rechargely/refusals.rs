@@ -6,8 +6,7 @@
 use super::limits::BILLER_RETRY_S;
 use super::wire::request::InvalidFields;
 use crate::extract::answer::Answer;
-use crate::extract::body::BodyError;
-use crate::wire::fields::NotAnObject;
+use crate::wire::fields::BodyError;
 use crate::wire::json::InternalError;
 use domain::{FieldError, Refusal};
 use http::StatusCode;
@@ -53,12 +52,6 @@ impl From<InvalidFields> for ApiError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> ApiError {
         ApiError::Body(error)
-    }
-}
-
-impl From<NotAnObject> for ApiError {
-    fn from(error: NotAnObject) -> ApiError {
-        ApiError::Body(error.into())
     }
 }
 
@@ -143,12 +136,8 @@ pub(super) fn answer(error: &ApiError) -> Answer {
                 "The header {name} came twice with different values. Nothing was charged. Send it \
                  once."
             );
-            return render(
-                "\
-                           DUPLICATE_HEADER",
-                ErrorText::new(StatusCode::BAD_REQUEST, message),
-                &[],
-            );
+            let text = ErrorText::new(StatusCode::BAD_REQUEST, message);
+            return render("DUPLICATE_HEADER", text, &[]);
         }
         ApiError::InvalidChannel => (
             "INVALID_CHANNEL",

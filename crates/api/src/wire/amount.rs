@@ -2,6 +2,7 @@
 //!
 //! Invariant: no amount passes through a float, in either direction.
 
+use super::fields::{Field, Reader, Reported, Value};
 use domain::{AmountError, Currency, Money};
 use serde::ser::{Error, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -14,6 +15,21 @@ impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.0.shortest()).map_err(S::Error::custom)?.serialize(serializer)
     }
+}
+
+/// Reads a required amount of money: a number, or a string of one.
+pub(crate) fn read(
+    reader: &mut Reader<'_, '_>,
+    field: &'static Field,
+    currency: Currency,
+) -> Result<Money, Reported> {
+    let parsed = match reader.value(field)? {
+        None | Some(Value::Null) => Err("is required."),
+        Some(Value::Text(text)) => parse(text, currency),
+        Some(Value::Number(text)) => parse(text, currency),
+        Some(Value::Other(_)) => Err("must be a number, or a string of one."),
+    };
+    parsed.map_err(|message| reader.report(field.name, message))
 }
 
 /// Parses the literal text of an amount (CONTRACT A-08). The error is a text for people.

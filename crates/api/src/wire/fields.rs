@@ -51,9 +51,16 @@ impl Eq for OtherValue<'_> {}
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RawFields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
-/// The text is not a JSON object, or is nested deeper than [`DEPTH_MAX`].
+/// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotAnObject;
+pub(crate) enum BodyError {
+    /// Its headers do not declare plain JSON.
+    NotJson,
+    /// It is longer than [`BODY_BYTES_MAX`](crate::limits::BODY_BYTES_MAX).
+    TooLong,
+    /// It is not a JSON object in UTF-8, or is nested deeper than [`DEPTH_MAX`].
+    NotAnObject,
+}
 
 /// A field and its other names.
 #[derive(Debug)]
@@ -66,11 +73,11 @@ pub(crate) struct Field {
 
 impl<'a> RawFields<'a> {
     /// Parses a JSON object. Fields keep their order and their duplicates.
-    pub(crate) fn from_json(text: &'a str) -> Result<RawFields<'a>, NotAnObject> {
+    pub(crate) fn from_json(text: &'a str) -> Result<RawFields<'a>, BodyError> {
         if !is_shallow(text) {
-            return Err(NotAnObject);
+            return Err(BodyError::NotAnObject);
         }
-        serde_json::from_str(text).map_err(|_| NotAnObject)
+        serde_json::from_str(text).map_err(|_| BodyError::NotAnObject)
     }
 
     /// The pairs of a query; a value in a query is always text.
@@ -333,7 +340,11 @@ mod tests {
             "{\"a\" 1}",
             "{a:1}",
         ] {
-            assert_eq!(RawFields::from_json(bad).map(|s| s.0), Err(NotAnObject), "{bad:?}");
+            assert_eq!(
+                RawFields::from_json(bad).map(|s| s.0),
+                Err(BodyError::NotAnObject),
+                "{bad:?}"
+            );
         }
     }
 

@@ -35,7 +35,7 @@ struct Transaction<'a> {
 }
 
 /// The event of a purchase in its current state.
-pub(in super::super) fn of_purchase(event: &str, purchase: &Purchase) -> String {
+pub(crate) fn of_purchase(event: &str, purchase: &Purchase) -> String {
     serialize(&Event {
         event,
         timestamp: rfc3339(purchase.updated_at),
@@ -56,7 +56,7 @@ fn decision(purchase: &Purchase) -> EventDecision {
 }
 
 /// The test event, about no purchase.
-pub(in super::super) fn test(event: &str, endpoint: &Endpoint, at: Timestamp) -> String {
+pub(crate) fn test(event: &str, endpoint: &Endpoint, at: Timestamp) -> String {
     serialize(&Event {
         event,
         timestamp: rfc3339(at),

@@ -34,11 +34,8 @@ pub(in super::super) struct RechargeRequest {
     reference: String,
     /// Where this purchase's events go instead of the key's address: an absolute URL, `https` in
     /// live mode. Also accepted as `recharge_webhook_url`.
-    #[schema(
-        required = false,
-        max_length = 2048,
-        example = "https://your-domain.com/webhooks/recharge"
-    )]
+    #[schema(required = false, max_length = 2048)]
+    #[schema(example = "https://your-domain.com/webhooks/recharge")]
     webhook_url: String,
 }
 

@@ -13,18 +13,18 @@ use domain::{
 };
 use engine::{Caller, Idempotency, PurchaseRequest};
 
-pub(in super::super) static OPERATOR: Field =
+pub(crate) static OPERATOR: Field =
     Field { name: "operator", aliases: &["operator_code", "operator_short"] };
-pub(in super::super) static NUMBER: Field = Field::new("number");
-pub(in super::super) static AMOUNT: Field = Field::new("amount");
-pub(in super::super) static REFERENCE: Field =
+pub(crate) static NUMBER: Field = Field::new("number");
+pub(crate) static AMOUNT: Field = Field::new("amount");
+pub(crate) static REFERENCE: Field =
     Field { name: "reference", aliases: &["client_reference", "clientReference"] };
-pub(in super::super) static SERVICE_TYPE: Field = Field::new("service_type");
-pub(in super::super) static WEBHOOK_URL: Field =
+pub(crate) static SERVICE_TYPE: Field = Field::new("service_type");
+pub(crate) static WEBHOOK_URL: Field =
     Field { name: "webhook_url", aliases: &["recharge_webhook_url"] };
-pub(in super::super) static TYPE: Field = Field::new("type");
-pub(in super::super) static ACCOUNT_TYPE: Field = Field::new("account_type");
-pub(in super::super) static TRANSACTION_ID: Field =
+pub(crate) static TYPE: Field = Field::new("type");
+pub(crate) static ACCOUNT_TYPE: Field = Field::new("account_type");
+pub(crate) static TRANSACTION_ID: Field =
     Field { name: "transaction_id", aliases: &["transactionId"] };
 static COUNTRY: Field = Field::new("country");
 static SERVICE: Field = Field::new("service");
@@ -32,7 +32,7 @@ static SEARCH: Field = Field { name: "search", aliases: &["q"] };
 static CURRENCY: Field = Field::new("currency");
 
 /// The identifiers of offers. Answers and stored details use these names.
-pub(in super::super) static IDENTIFIERS: [Field; 6] = [
+pub(crate) static IDENTIFIERS: [Field; 6] = [
     Field::new("ticketId"),
     Field { name: "offerId", aliases: &["offer_id"] },
     Field { name: "campaignId", aliases: &["campaign_id"] },
@@ -70,9 +70,7 @@ pub(in super::super) struct InvalidFields {
 }
 
 /// Parses `POST service-requests/recharge/normal`.
-pub(in super::super) fn recharge(
-    raw: RawPurchase<'_, '_>,
-) -> Result<PurchaseRequest, InvalidFields> {
+pub(crate) fn recharge(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Recharge);
     let operator = parser.operator(Service::MobileRecharge);
     let fields = parser.common(operator);
@@ -92,7 +90,7 @@ pub(in super::super) fn recharge(
 
 /// Parses `POST recharge/offers/purchase`: the request with the identifiers that were sent, and the
 /// operator that quotes the offer. The engine checks the offer's price.
-pub(in super::super) fn offer<'c>(
+pub(crate) fn offer<'c>(
     raw: RawPurchase<'_, 'c>,
 ) -> Result<(PurchaseRequest, &'c Operator), InvalidFields> {
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Offer);
@@ -108,9 +106,7 @@ pub(in super::super) fn offer<'c>(
 }
 
 /// Parses `POST service-requests/banking`.
-pub(in super::super) fn banking(
-    raw: RawPurchase<'_, '_>,
-) -> Result<PurchaseRequest, InvalidFields> {
+pub(crate) fn banking(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Banking);
     let operator = parser.operator(Service::MobileBanking);
     let fields = parser.common(operator);
@@ -141,7 +137,7 @@ pub(in super::super) struct OffersRequest<'a> {
 }
 
 /// Parses the query of `GET recharge/offers`.
-pub(in super::super) fn offers<'c>(
+pub(crate) fn offers<'c>(
     fields: &RawFields<'_>,
     catalog: &'c Catalog,
 ) -> Result<OffersRequest<'c>, InvalidFields> {
@@ -165,7 +161,7 @@ pub(in super::super) struct Filter {
 }
 
 /// Parses the query of `GET operators`.
-pub(in super::super) fn filter(fields: &RawFields<'_>) -> Result<Filter, InvalidFields> {
+pub(crate) fn filter(fields: &RawFields<'_>) -> Result<Filter, InvalidFields> {
     let mut reader = Reader::new(fields);
     let mut lowercase = |field| {
         let text = reader.text(field)?.map(str::trim).filter(|t| !t.is_empty());
@@ -181,7 +177,7 @@ pub(in super::super) fn filter(fields: &RawFields<'_>) -> Result<Filter, Invalid
 
 impl Filter {
     /// Whether an operator in this country passes.
-    pub(in super::super) fn passes(&self, operator: &Operator, country: Option<&Country>) -> bool {
+    pub(crate) fn passes(&self, operator: &Operator, country: Option<&Country>) -> bool {
         let is = |text: &str, wanted: &str| text.to_lowercase() == wanted;
         let has = |text: &str, wanted: &str| text.to_lowercase().contains(wanted);
         operator.is_active
@@ -201,7 +197,7 @@ impl Filter {
 
 /// Parses the query of `GET wallet/balance`: the wallet's currency. By default it is the currency
 /// of the country of the first operator of mobile recharge.
-pub(in super::super) fn currency(
+pub(crate) fn currency(
     fields: &RawFields<'_>,
     catalog: &Catalog,
 ) -> Result<Currency, InvalidFields> {
@@ -239,7 +235,7 @@ pub(in super::super) enum LookupError {
 }
 
 /// Parses the fields of a status check, from body and query together.
-pub(in super::super) fn lookup(fields: &RawFields<'_>) -> Result<Lookup, LookupError> {
+pub(crate) fn lookup(fields: &RawFields<'_>) -> Result<Lookup, LookupError> {
     let mut reader = Reader::new(fields);
     let reference = identifier(&mut reader, fields, &REFERENCE, |value| match value {
         Value::Text(text) if is_reference(text) => Ok(text.clone().into_owned()),
@@ -298,7 +294,7 @@ fn purchase_id(text: &str) -> Result<PurchaseId, &'static str> {
 
 impl InvalidFields {
     /// One error about one field.
-    pub(in super::super) fn one(field: &'static str, message: &str) -> InvalidFields {
+    pub(crate) fn one(field: &'static str, message: &str) -> InvalidFields {
         let field_errors = vec![FieldError { field, message: message.to_owned() }];
         InvalidFields { is_reference_missing: false, field_errors }
     }
@@ -370,28 +366,8 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     }
 
     fn amount(&mut self, operator: Result<&Operator, Reported>) -> Result<Money, Reported> {
-        let message = match self.reader.value(&AMOUNT)? {
-            None | Some(Value::Null) => "is required.",
-            Some(Value::Text(text)) => match self.money(text, operator) {
-                Ok(money) => return Ok(money),
-                Err(message) => message,
-            },
-            Some(Value::Number(text)) => match self.money(text, operator) {
-                Ok(money) => return Ok(money),
-                Err(message) => message,
-            },
-            Some(Value::Other(_)) => "must be a number, or a string of one.",
-        };
-        Err(self.reader.report(AMOUNT.name, message))
-    }
-
-    fn money(
-        &self,
-        text: &str,
-        operator: Result<&Operator, Reported>,
-    ) -> Result<Money, &'static str> {
         let currency = self.countries(operator).next().map_or(Currency::BDT, |c| c.currency);
-        amount::parse(text, currency)
+        amount::read(&mut self.reader, &AMOUNT, currency)
     }
 
     /// Reports an amount or a service type that the operator does not sell.

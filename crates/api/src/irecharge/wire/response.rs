@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 const TICKET_OFFER: &str = "__EL_RECHARGE_OFFER__";
 
 /// The document's status of a state (CONTRACT section 4).
-pub(in super::super) const fn status(state: State) -> &'static str {
+pub(crate) const fn status(state: State) -> &'static str {
     match state {
         State::Quoted | State::Awaiting | State::Held => "pending",
         State::Sent | State::InDoubt | State::WithStaff => "processing",
@@ -77,7 +77,7 @@ pub(in super::super) struct ListedOperator<'a> {
 
 impl<'a> ListedOperator<'a> {
     /// The operator's entry in the list.
-    pub(in super::super) fn of(
+    pub(crate) fn of(
         operator: &'a Operator,
         country: Option<&'a Country>,
         base_url: &str,
@@ -176,7 +176,7 @@ pub(in super::super) struct Billing<'a> {
 
 impl<'a> PurchaseAnswer<'a> {
     /// The answer about a purchase in its current state.
-    pub(in super::super) fn of(purchase: &'a Purchase) -> PurchaseAnswer<'a> {
+    pub(crate) fn of(purchase: &'a Purchase) -> PurchaseAnswer<'a> {
         let is_ticket = purchase.kind == Kind::Offer && purchase.details.contains_key("ticketId");
         let message = message(purchase);
         PurchaseAnswer {
@@ -203,7 +203,7 @@ impl<'a> Provider<'a> {
 
 impl<'a> Billing<'a> {
     /// What was booked for a purchase.
-    pub(in super::super) fn of(purchase: &'a Purchase) -> Billing<'a> {
+    pub(crate) fn of(purchase: &'a Purchase) -> Billing<'a> {
         let (recharge_type, offer_id) = match purchase.kind {
             Kind::Recharge => ("normal", None),
             Kind::Offer => ("offer", offer_id(&purchase.details)),
@@ -368,7 +368,7 @@ pub(super) struct Decision {
 
 impl<'a> StatusAnswer<'a> {
     /// The answer about a purchase in its current state.
-    pub(in super::super) fn of(purchase: &'a Purchase, catalog: &'a Catalog) -> StatusAnswer<'a> {
+    pub(crate) fn of(purchase: &'a Purchase, catalog: &'a Catalog) -> StatusAnswer<'a> {
         let status = status(purchase.state);
         let kind = match purchase.kind {
             Kind::Recharge | Kind::Offer => "recharge",
@@ -518,7 +518,7 @@ struct ListedOffer<'a> {
 
 impl<'a> OffersAnswer<'a> {
     /// The offers, each with its commission.
-    pub(in super::super) fn of(
+    pub(crate) fn of(
         operator: &'a str,
         number: &'a str,
         offers: &'a [(Offer, Money)],

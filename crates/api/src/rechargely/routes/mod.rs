@@ -13,7 +13,11 @@ use super::wire::request::InvalidFields;
 use crate::extract::answer::Answer;
 use crate::extract::body;
 use crate::wire::fields::RawFields;
-use axum::extract::Request;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
+
+/// A text in the path, which need not be UTF-8.
+type PathText = Result<Path<String>, PathRejection>;
 
 /// Reads the body and parses its fields.
 async fn parse_body<T>(

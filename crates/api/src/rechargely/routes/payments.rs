@@ -3,18 +3,16 @@
 //! Invariant: pre-auth looks the product up before it validates a field, and moves no money; only
 //! auth does, once.
 
-use super::super::ApiState;
 use super::super::authenticate::Authenticated;
 use super::super::refusals::ApiError;
 use super::super::wire::request::ProductRules;
 use super::super::wire::{forms, ids, request, response, status};
-use super::{ok, paged, parse_body};
+use super::{PathText, ok, paged, parse_body};
 use crate::extract::body;
 use crate::extract::work::record_recipient;
 use crate::wire::fields::RawFields;
 use crate::wire::json::rfc3339;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::response::Response;
 use domain::purchase::CUSTOMER_MOBILE;
 use domain::{
@@ -39,22 +37,18 @@ const TOKEN_PREFIX: &str = "preauth_";
     request_body = forms::PreAuthRequest,
     responses((status = 200, description = "A price that holds.", body = response::PreAuthAnswer)),
 )]
-pub(in super::super) async fn pre_auth(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn pre_auth(authenticated: Authenticated, request: Request) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let (_, text) = body::read(request).await?;
         let catalog = api.engine.catalog();
-        let payment = parse_payment(&catalog, caller, &RawFields::from_json(&text)?)?;
+        let payment = parse_payment(&catalog, *caller, &RawFields::from_json(&text)?)?;
         record_recipient(&payment.recipient);
         let quote = api.engine.quote(payment).await?;
         let token = format!("{TOKEN_PREFIX}{}", quote.acceptance);
         ok(&response::PreAuthAnswer::of(&quote.purchase, &token))
     };
-    authenticated.respond(&api, "pre_auth", work).await
+    authenticated.respond("pre_auth", work).await
 }
 
 /// Authorize payment
@@ -68,24 +62,20 @@ pub(in super::super) async fn pre_auth(
     responses((status = 200, description = "The payment as it stands.",
         body = response::AuthAnswer)),
 )]
-pub(in super::super) async fn auth(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn auth(authenticated: Authenticated, request: Request) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let request::Auth { pre_auth_token, request_id } =
             parse_body(request, request::auth).await?;
         let secret = pre_auth_token.strip_prefix(TOKEN_PREFIX);
         let secret = secret.ok_or(Refusal::PurchaseUnknown)?;
-        let payment = api.engine.accept(&caller, SCOPE, &request_id, secret).await?;
+        let payment = api.engine.accept(caller, SCOPE, &request_id, secret).await?;
         record_recipient(&payment.recipient);
         let delivery = api.engine.delivery(&payment).await?;
         let delivery = delivery_view(&payment, &delivery, &api.engine.catalog());
         ok(&response::AuthAnswer::of(&payment, delivery))
     };
-    authenticated.respond(&api, "auth", work).await
+    authenticated.respond("auth", work).await
 }
 
 /// List payments
@@ -96,17 +86,13 @@ pub(in super::super) async fn auth(
     params(forms::TransactionsQuery),
     responses((status = 200, description = "A page of payments.", body = response::Transactions)),
 )]
-pub(in super::super) async fn payments(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    uri: Uri,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn payments(authenticated: Authenticated, uri: Uri) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let (request::Page { limit, before }, status) = request::payments(&body::query(&uri))?;
         let states = status.map(status::Status::states).unwrap_or_default();
         let page = Page { before, limit: limit + 1 };
-        let found = api.engine.purchases_of(&caller, SCOPE, &states, page).await?;
+        let found = api.engine.purchases_of(caller, SCOPE, &states, page).await?;
         let (found, next_before) = paged(found, limit, |payment| payment.key.id.0);
         let deliveries = api.engine.deliveries(&found).await?;
         let catalog = api.engine.catalog();
@@ -114,7 +100,7 @@ pub(in super::super) async fn payments(
         let transactions = each.map(|(payment, delivery)| transaction(payment, delivery, &catalog));
         ok(&response::Transactions { transactions: transactions.collect(), next_before })
     };
-    authenticated.respond(&api, "payments", work).await
+    authenticated.respond("payments", work).await
 }
 
 /// Payment status
@@ -128,19 +114,15 @@ pub(in super::super) async fn payments(
     responses((status = 200, description = "The payment as it stands.",
         body = response::Transaction)),
 )]
-pub(in super::super) async fn payment(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request_id: Result<Path<String>, PathRejection>,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn payment(authenticated: Authenticated, request_id: PathText) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let payment = api.engine.purchase_by_reference(&caller, SCOPE, &request_id).await?;
+        let payment = api.engine.purchase_by_reference(caller, SCOPE, &request_id).await?;
         let delivery = api.engine.delivery(&payment).await?;
         ok(&transaction(&payment, &delivery, &api.engine.catalog()))
     };
-    authenticated.respond(&api, "payment", work).await
+    authenticated.respond("payment", work).await
 }
 
 /// Resend
@@ -154,19 +136,15 @@ pub(in super::super) async fn payment(
     responses((status = 200, description = "The payment as it stands.",
         body = response::Transaction)),
 )]
-pub(in super::super) async fn resend(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request_id: Result<Path<String>, PathRejection>,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn resend(authenticated: Authenticated, request_id: PathText) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let (payment, delivery) = api.engine.delivery_again(&caller, SCOPE, &request_id).await?;
+        let (payment, delivery) = api.engine.delivery_again(caller, SCOPE, &request_id).await?;
         record_recipient(&payment.recipient);
         ok(&transaction(&payment, &delivery, &api.engine.catalog()))
     };
-    authenticated.respond(&api, "resend", work).await
+    authenticated.respond("resend", work).await
 }
 
 /// Parses the payment of a pre-auth: first the product, then all fields at once.

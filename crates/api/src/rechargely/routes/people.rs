@@ -3,13 +3,12 @@
 //! Invariant: no value of a request is logged here, and no answer shows whether an address has a
 //! login.
 
-use super::super::ApiState;
 use super::super::authenticate::{Anonymous, Authenticated};
 use super::super::refusals::ApiError;
 use super::super::wire::{forms, request, response};
 use super::{ok, parse_body};
 use crate::extract::answer::Answer;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use domain::{FieldError, Refusal};
 use engine::{LogInForm, SignUpForm};
@@ -28,12 +27,8 @@ const NEW_PASSWORD_NAMES: [(&str, &str); 1] = [("password", "newPassword")];
     request_body = forms::LogInRequest,
     responses((status = 200, description = "Logged in.", body = response::LoggedIn)),
 )]
-pub(in super::super) async fn authenticate(
-    State(api): State<ApiState>,
-    anonymous: Anonymous,
-    request: Request,
-) -> Response {
-    let from = anonymous.from;
+pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Response {
+    let Anonymous { api, from, .. } = &anonymous;
     let work = async {
         let request::LogIn { username, password, fcm_token, environment } =
             parse_body(request, request::log_in).await?;
@@ -42,7 +37,7 @@ pub(in super::super) async fn authenticate(
             password: &password,
             push_token: &fcm_token,
             environment,
-            from,
+            from: *from,
         };
         let token = api.engine.log_in(log_in).await;
         let token = token.map_err(|refusal| with_wire_names(refusal, &LOG_IN_NAMES))?;
@@ -52,7 +47,7 @@ pub(in super::super) async fn authenticate(
             expires_in: token.expires_in_s,
         })
     };
-    anonymous.respond(&api, "authenticate", work).await
+    anonymous.respond("authenticate", work).await
 }
 
 /// Register
@@ -64,19 +59,15 @@ pub(in super::super) async fn authenticate(
     request_body = forms::RegisterRequest,
     responses((status = 200, description = "A mail is under way.", body = response::Done)),
 )]
-pub(in super::super) async fn register(
-    State(api): State<ApiState>,
-    anonymous: Anonymous,
-    request: Request,
-) -> Response {
-    let from = anonymous.from;
+pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response {
+    let Anonymous { api, from, .. } = &anonymous;
     let work = async {
         let registration = parse_body(request, request::registration).await?;
         let request::Registration { email, password, name, mobile } = &registration;
-        api.engine.sign_up(SignUpForm { email, mobile, password, name, from }).await?;
+        api.engine.sign_up(SignUpForm { email, mobile, password, name, from: *from }).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
     };
-    anonymous.respond(&api, "register", work).await
+    anonymous.respond("register", work).await
 }
 
 /// Confirm a registration
@@ -88,20 +79,16 @@ pub(in super::super) async fn register(
     request_body = forms::ConfirmRequest,
     responses((status = 200, description = "The account is open.", body = response::Done)),
 )]
-pub(in super::super) async fn confirm_registration(
-    State(api): State<ApiState>,
-    anonymous: Anonymous,
-    request: Request,
-) -> Response {
-    let from = anonymous.from;
+pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request) -> Response {
+    let Anonymous { api, from, .. } = &anonymous;
     let work = async {
         let request::Confirmation { email, code, password } =
             parse_body(request, request::confirmation).await?;
         let currencies = api.engine.catalog().currencies();
-        api.engine.confirm_sign_up(&email, &code, &password, &currencies, from).await?;
+        api.engine.confirm_sign_up(&email, &code, &password, &currencies, *from).await?;
         done("The account is open. Log in.")
     };
-    anonymous.respond(&api, "confirm_registration", work).await
+    anonymous.respond("confirm_registration", work).await
 }
 
 /// Forgot a password
@@ -114,18 +101,14 @@ pub(in super::super) async fn confirm_registration(
     responses((status = 200, description = "A mail is under way, if there is such a login.",
         body = response::Done)),
 )]
-pub(in super::super) async fn forgot_password(
-    State(api): State<ApiState>,
-    anonymous: Anonymous,
-    request: Request,
-) -> Response {
-    let from = anonymous.from;
+pub(crate) async fn forgot_password(anonymous: Anonymous, request: Request) -> Response {
+    let Anonymous { api, from, .. } = &anonymous;
     let work = async {
         let email = parse_body(request, request::forgotten_password).await?;
-        api.engine.forgot_password(&email, from).await?;
+        api.engine.forgot_password(&email, *from).await?;
         done("If this address has a login, a code is on its way to it. Set a new password with it.")
     };
-    anonymous.respond(&api, "forgot_password", work).await
+    anonymous.respond("forgot_password", work).await
 }
 
 /// Reset a password
@@ -136,20 +119,16 @@ pub(in super::super) async fn forgot_password(
     request_body = forms::PasswordResetRequest,
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
-pub(in super::super) async fn reset_password(
-    State(api): State<ApiState>,
-    anonymous: Anonymous,
-    request: Request,
-) -> Response {
-    let from = anonymous.from;
+pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Response {
+    let Anonymous { api, from, .. } = &anonymous;
     let work = async {
         let request::PasswordReset { email, code, new } =
             parse_body(request, request::password_reset).await?;
-        let reset = api.engine.reset_password(&email, &code, &new, from).await;
+        let reset = api.engine.reset_password(&email, &code, &new, *from).await;
         reset.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
-    anonymous.respond(&api, "reset_password", work).await
+    anonymous.respond("reset_password", work).await
 }
 
 /// Change the password
@@ -160,20 +139,16 @@ pub(in super::super) async fn reset_password(
     request_body = forms::PasswordChangeRequest,
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
-pub(in super::super) async fn change_password(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    request: Request,
-) -> Response {
-    let (caller, from) = (authenticated.caller, authenticated.from);
+pub(crate) async fn change_password(authenticated: Authenticated, request: Request) -> Response {
+    let Authenticated { api, caller, from, .. } = &authenticated;
     let work = async {
         let request::PasswordChange { current, new } =
             parse_body(request, request::password_change).await?;
-        let change = api.engine.change_password(&caller, &current, &new, from).await;
+        let change = api.engine.change_password(caller, &current, &new, *from).await;
         change.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
-    authenticated.respond(&api, "change_password", work).await
+    authenticated.respond("change_password", work).await
 }
 
 /// Log out
@@ -183,16 +158,13 @@ pub(in super::super) async fn change_password(
     post, path = "/authenticate/logout", tag = "Log-in", operation_id = "log_out",
     responses((status = 200, description = "The access token is void.", body = response::Done)),
 )]
-pub(in super::super) async fn log_out(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn log_out(authenticated: Authenticated) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        api.engine.log_out(&caller).await?;
+        api.engine.log_out(caller).await?;
         done("You are logged out.")
     };
-    authenticated.respond(&api, "log_out", work).await
+    authenticated.respond("log_out", work).await
 }
 
 fn done(message: &'static str) -> Result<Answer, ApiError> {

@@ -5,11 +5,10 @@ use super::super::authenticate::{Anonymous, Authenticated};
 use super::super::limits::FOUND_PRODUCTS_MAX;
 use super::super::refusals::ApiError;
 use super::super::wire::{forms, ids, request, response};
-use super::ok;
+use super::{PathText, ok};
 use crate::extract::body;
 use crate::logos;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::Response;
 use domain::catalog::search as catalog_search;
 use domain::{Catalog, CategoryId};
@@ -25,11 +24,8 @@ use http::Uri;
     responses((status = 200, description = "The products; an empty list where none fits.",
         body = Vec<response::ListedProduct>)),
 )]
-pub(in super::super) async fn search(
-    State(api): State<ApiState>,
-    anonymous: Anonymous,
-    uri: Uri,
-) -> Response {
+pub(crate) async fn search(anonymous: Anonymous, uri: Uri) -> Response {
+    let api = &anonymous.api;
     let work = async {
         let query = request::search(&body::query(&uri))?;
         let catalog = api.engine.catalog();
@@ -37,7 +33,7 @@ pub(in super::super) async fn search(
         let listed = found.into_iter().map(|product| api.listed(&catalog, product));
         ok(&listed.collect::<Vec<_>>())
     };
-    anonymous.respond_to_search(&api, work).await
+    anonymous.respond_to_search(work).await
 }
 
 /// List categories
@@ -48,10 +44,8 @@ pub(in super::super) async fn search(
     responses((status = 200, description = "The categories.",
         body = Vec<response::ListedCategory>)),
 )]
-pub(in super::super) async fn categories(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-) -> Response {
+pub(crate) async fn categories(authenticated: Authenticated) -> Response {
+    let api = &authenticated.api;
     let work = async {
         let catalog = api.engine.catalog();
         let listed = catalog.categories.iter().map(|category| response::ListedCategory {
@@ -62,7 +56,7 @@ pub(in super::super) async fn categories(
         });
         ok(&listed.collect::<Vec<_>>())
     };
-    authenticated.respond(&api, "categories", work).await
+    authenticated.respond("categories", work).await
 }
 
 /// List products by category
@@ -76,11 +70,8 @@ pub(in super::super) async fn categories(
     responses((status = 200, description = "The products; an empty list where there are none.",
         body = Vec<response::ListedProduct>)),
 )]
-pub(in super::super) async fn products(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    category: Result<Path<String>, PathRejection>,
-) -> Response {
+pub(crate) async fn products(authenticated: Authenticated, category: PathText) -> Response {
+    let api = &authenticated.api;
     let work = async {
         let catalog = api.engine.catalog();
         let id = category.ok().and_then(|Path(text)| ids::parse_category(&text)).map(CategoryId);
@@ -89,7 +80,7 @@ pub(in super::super) async fn products(
         let products = catalog.products.iter().filter(|product| product.category == known);
         ok(&products.map(|product| api.listed(&catalog, product)).collect::<Vec<_>>())
     };
-    authenticated.respond(&api, "products", work).await
+    authenticated.respond("products", work).await
 }
 
 /// List providers
@@ -101,11 +92,8 @@ pub(in super::super) async fn products(
         example = "econet")),
     responses((status = 200, description = "The providers.", body = Vec<response::ListedProvider>)),
 )]
-pub(in super::super) async fn providers(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    name: Result<Path<String>, PathRejection>,
-) -> Response {
+pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> Response {
+    let api = &authenticated.api;
     let work = async {
         let catalog = api.engine.catalog();
         let Path(name) = name.map_err(|_| ApiError::ProviderNotFound)?;
@@ -117,7 +105,7 @@ pub(in super::super) async fn providers(
             names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
         ok(&listed.collect::<Vec<_>>())
     };
-    authenticated.respond(&api, "providers", work).await
+    authenticated.respond("providers", work).await
 }
 
 /// The names of the operators of all products with this reference name, each once, in the order of

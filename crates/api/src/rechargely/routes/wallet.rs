@@ -1,13 +1,11 @@
 //! Balances and statements. Both are added to the document.
 
-use super::super::ApiState;
 use super::super::authenticate::Authenticated;
 use super::super::wire::{forms, ids, request, response};
 use super::{ok, paged};
 use crate::extract::body;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
-use axum::extract::State;
 use axum::response::Response;
 use domain::{Money, PurchaseId, Refusal};
 use engine::{Caller, Engine, Page, StatementLine};
@@ -23,16 +21,12 @@ use std::collections::btree_map::Entry;
     params(forms::BalanceQuery),
     responses((status = 200, description = "The wallets.", body = Vec<response::WalletBalance>)),
 )]
-pub(in super::super) async fn balances(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    uri: Uri,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn balances(authenticated: Authenticated, uri: Uri) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let balances = match request::balance(&body::query(&uri))? {
-            Some(currency) => vec![api.engine.balance(&caller, currency).await?],
-            None => api.engine.balances(&caller).await?,
+            Some(currency) => vec![api.engine.balance(caller, currency).await?],
+            None => api.engine.balances(caller).await?,
         };
         let wallet = |balance: Money| response::WalletBalance {
             currency: balance.currency().code(),
@@ -40,7 +34,7 @@ pub(in super::super) async fn balances(
         };
         ok(&balances.into_iter().map(wallet).collect::<Vec<_>>())
     };
-    authenticated.respond(&api, "balances", work).await
+    authenticated.respond("balances", work).await
 }
 
 /// Statement
@@ -51,22 +45,18 @@ pub(in super::super) async fn balances(
     params(forms::StatementQuery),
     responses((status = 200, description = "A page of movements.", body = response::Statement)),
 )]
-pub(in super::super) async fn statement(
-    State(api): State<ApiState>,
-    authenticated: Authenticated,
-    uri: Uri,
-) -> Response {
-    let caller = authenticated.caller;
+pub(crate) async fn statement(authenticated: Authenticated, uri: Uri) -> Response {
+    let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let (currency, request::Page { limit, before }) = request::statement(&body::query(&uri))?;
         let page = Page { before, limit: limit + 1 };
-        let lines = api.engine.statement(&caller, currency, page).await?;
+        let lines = api.engine.statement(caller, currency, page).await?;
         let (lines, next_before) = paged(lines, limit, |line| line.journal.0);
-        let references = references(&api.engine, &caller, &lines).await?;
+        let references = references(&api.engine, caller, &lines).await?;
         let entries = lines.into_iter().map(|line| statement_line(&line, &references)).collect();
         ok(&response::Statement { entries, next_before })
     };
-    authenticated.respond(&api, "statement", work).await
+    authenticated.respond("statement", work).await
 }
 
 /// The `transactionReference` and the `requestId` of each payment.

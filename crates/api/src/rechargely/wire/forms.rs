@@ -56,20 +56,12 @@ pub(in super::super) struct PreAuthRequest {
     #[schema(value_type = ProductSent, example = 1)]
     product_id: (),
     /// Yours, unique for ever: 1 to 128 printable ASCII characters, no space at either end.
-    #[schema(
-        min_length = 1,
-        max_length = 128,
-        pattern = "^[!-~]([ -~]{0,126}[!-~])?$",
-        example = "R-20260204-0001"
-    )]
+    #[schema(min_length = 1, max_length = 128, example = "R-20260204-0001")]
+    #[schema(pattern = "^[!-~]([ -~]{0,126}[!-~])?$")]
     request_id: String,
     /// Who or what is paid for, as the product's `billFormat` says: a phone, a meter, an account.
-    #[schema(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[ -~]*[!-~][ -~]*$",
-        example = "0771234567"
-    )]
+    #[schema(min_length = 1, max_length = 64, example = "0771234567")]
+    #[schema(pattern = "^[ -~]*[!-~][ -~]*$")]
     bill_reference: String,
     /// The customer's mobile number: in national form of the product's country, or of any country
     /// with a plus and 8 to 15 digits.
@@ -125,12 +117,8 @@ pub(in super::super) struct AuthRequest {
     #[schema(min_length = 1, max_length = 256, example = "preauth_abc123")]
     pre_auth_token: String,
     /// The same as in `pre-auth`.
-    #[schema(
-        min_length = 1,
-        max_length = 128,
-        pattern = "^[!-~]([ -~]{0,126}[!-~])?$",
-        example = "R-20260204-0001"
-    )]
+    #[schema(min_length = 1, max_length = 128, example = "R-20260204-0001")]
+    #[schema(pattern = "^[!-~]([ -~]{0,126}[!-~])?$")]
     request_id: String,
 }
 

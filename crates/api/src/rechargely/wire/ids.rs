@@ -10,23 +10,23 @@ const PRODUCT: &str = "prod_";
 const CATEGORY: &str = "cat_";
 
 /// The id of a product: `prod_001`.
-pub(in super::super) fn product(number: i64) -> String {
+pub(crate) fn product(number: i64) -> String {
     format!("{PRODUCT}{number:03}")
 }
 
 /// The id of a category: `cat_001`.
-pub(in super::super) fn category(number: i64) -> String {
+pub(crate) fn category(number: i64) -> String {
     format!("{CATEGORY}{number:03}")
 }
 
 /// Parses a product's number from digits or from its [`product`] id; `None` for anything else. 0 is
 /// valid here, but no product has it.
-pub(in super::super) fn parse_product(text: &str) -> Option<i64> {
+pub(crate) fn parse_product(text: &str) -> Option<i64> {
     parse_number(text.strip_prefix(PRODUCT).unwrap_or(text))
 }
 
 /// Parses a category's number from digits or from its [`category`] id; `None` for anything else.
-pub(in super::super) fn parse_category(text: &str) -> Option<i64> {
+pub(crate) fn parse_category(text: &str) -> Option<i64> {
     parse_number(text.strip_prefix(CATEGORY).unwrap_or(text))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn parse_number(digits: &str) -> Option<i64> {
 }
 
 /// A payment's reference: the year in which it was opened, in UTC, and its id.
-pub(in super::super) fn reference(id: PurchaseId, opened_at: Timestamp) -> String {
+pub(crate) fn reference(id: PurchaseId, opened_at: Timestamp) -> String {
     let opened_at = jiff::Timestamp::from_microsecond(opened_at.0).unwrap_or_default();
     let year = opened_at.to_zoned(TimeZone::UTC).year();
     format!("TXN-{year}-{:08}", id.0)

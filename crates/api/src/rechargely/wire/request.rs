@@ -17,7 +17,7 @@ use crate::wire::fields::{Field, RawFields, Reader, Reported};
 use domain::purchase::is_reference;
 use domain::{Currency, Environment, FieldError};
 
-pub(in super::super) static PRODUCT_ID: Field = Field::new("productId");
+pub(crate) static PRODUCT_ID: Field = Field::new("productId");
 static REQUEST_ID: Field = Field::new("requestId");
 static PRE_AUTH_TOKEN: Field = Field::new("preAuthToken");
 static USERNAME: Field = Field::new("username");
@@ -124,7 +124,7 @@ pub(in super::super) struct Page {
 }
 
 /// Parses the body of `POST transactions/bill-payment/auth`.
-pub(in super::super) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFields> {
+pub(crate) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFields> {
     parse(fields, |reader| {
         let pre_auth_token = required_line(reader, &PRE_AUTH_TOKEN, CODE_CHARS_MAX);
         let request_id = request_id(reader);
@@ -133,7 +133,7 @@ pub(in super::super) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFiel
 }
 
 /// Parses the body of `POST authenticate/customers`.
-pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
+pub(crate) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
     parse(fields, |reader| {
         let username = required_line(reader, &USERNAME, USERNAME_CHARS_MAX);
         let password = password(reader, &PASSWORD);
@@ -144,9 +144,7 @@ pub(in super::super) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidF
 }
 
 /// Parses the body of `POST register`.
-pub(in super::super) fn registration(
-    fields: &RawFields<'_>,
-) -> Result<Registration, InvalidFields> {
+pub(crate) fn registration(fields: &RawFields<'_>) -> Result<Registration, InvalidFields> {
     parse(fields, |reader| {
         let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
         let password = password(reader, &PASSWORD);
@@ -158,9 +156,7 @@ pub(in super::super) fn registration(
 }
 
 /// Parses the body of `POST register/confirm`.
-pub(in super::super) fn confirmation(
-    fields: &RawFields<'_>,
-) -> Result<Confirmation, InvalidFields> {
+pub(crate) fn confirmation(fields: &RawFields<'_>) -> Result<Confirmation, InvalidFields> {
     parse(fields, |reader| {
         let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
         let code = required_line(reader, &CODE, CODE_CHARS_MAX);
@@ -170,16 +166,12 @@ pub(in super::super) fn confirmation(
 }
 
 /// Parses the body of `POST password/forgot`: the login's e-mail address.
-pub(in super::super) fn forgotten_password(
-    fields: &RawFields<'_>,
-) -> Result<String, InvalidFields> {
+pub(crate) fn forgotten_password(fields: &RawFields<'_>) -> Result<String, InvalidFields> {
     parse(fields, |reader| required_line(reader, &EMAIL, USERNAME_CHARS_MAX))
 }
 
 /// Parses the body of `POST password/change`.
-pub(in super::super) fn password_change(
-    fields: &RawFields<'_>,
-) -> Result<PasswordChange, InvalidFields> {
+pub(crate) fn password_change(fields: &RawFields<'_>) -> Result<PasswordChange, InvalidFields> {
     parse(fields, |reader| {
         let current = password(reader, &CURRENT_PASSWORD);
         let new = password(reader, &NEW_PASSWORD);
@@ -188,9 +180,7 @@ pub(in super::super) fn password_change(
 }
 
 /// Parses the body of `POST password/reset`.
-pub(in super::super) fn password_reset(
-    fields: &RawFields<'_>,
-) -> Result<PasswordReset, InvalidFields> {
+pub(crate) fn password_reset(fields: &RawFields<'_>) -> Result<PasswordReset, InvalidFields> {
     parse(fields, |reader| {
         let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
         let code = required_line(reader, &CODE, CODE_CHARS_MAX);
@@ -200,14 +190,12 @@ pub(in super::super) fn password_reset(
 }
 
 /// Parses the query of `GET public/products/search`: the text that is searched.
-pub(in super::super) fn search(fields: &RawFields<'_>) -> Result<String, InvalidFields> {
+pub(crate) fn search(fields: &RawFields<'_>) -> Result<String, InvalidFields> {
     parse(fields, |reader| Ok(required_line(reader, &QUERY, SEARCH_CHARS_MAX)?.trim().to_owned()))
 }
 
 /// Parses the query of `GET transactions`: the page and a filter by status.
-pub(in super::super) fn payments(
-    fields: &RawFields<'_>,
-) -> Result<(Page, Option<Status>), InvalidFields> {
+pub(crate) fn payments(fields: &RawFields<'_>) -> Result<(Page, Option<Status>), InvalidFields> {
     parse(fields, |reader| {
         let page = page(reader);
         let status = status(reader);
@@ -216,14 +204,12 @@ pub(in super::super) fn payments(
 }
 
 /// Parses the query of `GET wallet/balance`: one currency; `None` for all.
-pub(in super::super) fn balance(fields: &RawFields<'_>) -> Result<Option<Currency>, InvalidFields> {
+pub(crate) fn balance(fields: &RawFields<'_>) -> Result<Option<Currency>, InvalidFields> {
     parse(fields, currency)
 }
 
 /// Parses the query of `GET wallet/statement`: the wallet's currency and the page.
-pub(in super::super) fn statement(
-    fields: &RawFields<'_>,
-) -> Result<(Currency, Page), InvalidFields> {
+pub(crate) fn statement(fields: &RawFields<'_>) -> Result<(Currency, Page), InvalidFields> {
     parse(fields, |reader| {
         let currency = currency(reader)
             .and_then(|c| c.ok_or_else(|| reader.report(CURRENCY.name, "is required.")));

@@ -112,7 +112,7 @@ pub(in super::super) struct ListedProduct<'a> {
 
 impl<'a> ListedProduct<'a> {
     /// The product's entry in a list.
-    pub(in super::super) fn of(
+    pub(crate) fn of(
         product: &'a Product,
         catalog: &'a Catalog,
         base_url: &str,
@@ -267,7 +267,7 @@ pub(in super::super) struct BillCustomer<'a> {
 
 impl<'a> PreAuthAnswer<'a> {
     /// The answer about a new quote.
-    pub(in super::super) fn of(quote: &'a Purchase, token: &'a str) -> PreAuthAnswer<'a> {
+    pub(crate) fn of(quote: &'a Purchase, token: &'a str) -> PreAuthAnswer<'a> {
         let detail = |name: &str| quote.details.get(name).map(String::as_str);
         let customer = detail(CUSTOMER_NAME)
             .map(|name| BillCustomer { name, address: detail(CUSTOMER_ADDRESS) });
@@ -344,7 +344,7 @@ pub(in super::super) struct MeterToken<'a> {
 
 impl<'a> MeterToken<'a> {
     /// The token as a slip has it.
-    pub(in super::super) fn of(token: &'a Token) -> MeterToken<'a> {
+    pub(crate) fn of(token: &'a Token) -> MeterToken<'a> {
         let (units, kind) = (token.units.as_deref(), token.kind.code());
         MeterToken { token: token.digits(), units, kind }
     }
@@ -373,10 +373,7 @@ pub(in super::super) struct DeliveryView<'a> {
 
 impl<'a> AuthAnswer<'a> {
     /// The answer about a payment in its current state.
-    pub(in super::super) fn of(
-        purchase: &'a Purchase,
-        delivery: DeliveryView<'a>,
-    ) -> AuthAnswer<'a> {
+    pub(crate) fn of(purchase: &'a Purchase, delivery: DeliveryView<'a>) -> AuthAnswer<'a> {
         let StatusText { status, response_code, response_message, message } =
             status_text(purchase.state);
         AuthAnswer {
@@ -438,7 +435,7 @@ pub(in super::super) struct BoughtProduct<'a> {
 
 impl<'a> Transaction<'a> {
     /// The payment in its current state.
-    pub(in super::super) fn of(
+    pub(crate) fn of(
         purchase: &'a Purchase,
         product: Option<BoughtProduct<'a>>,
         delivery: DeliveryView<'a>,

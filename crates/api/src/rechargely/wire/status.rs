@@ -40,7 +40,7 @@ impl Status {
         [Status::Pending, Status::Processing, Status::Completed, Status::Failed, Status::Cancelled];
 
     /// Its name in the document.
-    pub(in super::super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Status::Pending => "PENDING",
             Status::Processing => "PROCESSING",
@@ -51,18 +51,18 @@ impl Status {
     }
 
     /// Parses a name of the document, in upper or lower case.
-    pub(in super::super) fn parse(name: &str) -> Option<Status> {
+    pub(crate) fn parse(name: &str) -> Option<Status> {
         Status::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(name))
     }
 
     /// The states with this status: what a filter by status selects.
-    pub(in super::super) fn states(self) -> Vec<State> {
+    pub(crate) fn states(self) -> Vec<State> {
         State::ALL.into_iter().filter(|state| status_text(*state).status == self).collect()
     }
 }
 
 /// The match of all states: each one's status and texts.
-pub(in super::super) const fn status_text(state: State) -> StatusText {
+pub(crate) const fn status_text(state: State) -> StatusText {
     let (status, response_code, response_message, message) = match state {
         State::Quoted => (
             Status::Pending,

@@ -51,13 +51,13 @@ pub(in super::super::super) struct PreAuth {
 }
 
 /// The number of the product in a body; `None` if it is missing or invalid.
-pub(in super::super::super) fn product_named(fields: &RawFields<'_>) -> Option<i64> {
+pub(crate) fn product_named(fields: &RawFields<'_>) -> Option<i64> {
     product_number(&mut Reader::new(fields)).ok()
 }
 
 /// Parses the body of `POST transactions/bill-payment/pre-auth`. Without a product the fields are
 /// checked by the rules of all products, and the product is reported.
-pub(in super::super::super) fn pre_auth(
+pub(crate) fn pre_auth(
     fields: &RawFields<'_>,
     rules: Option<ProductRules<'_>>,
 ) -> Result<PreAuth, InvalidFields> {
@@ -142,13 +142,7 @@ fn product(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Resu
 fn amount(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Result<Money, Reported> {
     // Without a product: two decimals, the most that any amount may have. The dollar has two.
     let currency = rules.map_or(Currency::USD, |rules| rules.product.price.currency());
-    let parsed = match reader.value(&AMOUNT)? {
-        None | Some(Value::Null) => Err("is required."),
-        Some(Value::Other(_)) => Err("must be a number, or a string of one."),
-        Some(Value::Text(text)) => amount::parse(text, currency),
-        Some(Value::Number(text)) => amount::parse(text, currency),
-    };
-    let amount = parsed.map_err(|message| reader.report(AMOUNT.name, message))?;
+    let amount = amount::read(reader, &AMOUNT, currency)?;
     let Some(rules) = rules else { return Ok(amount) };
     rules.product.price.check(amount).map(|()| amount).map_err(|error| {
         let message = match (error, rules.product.price) {
