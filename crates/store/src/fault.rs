@@ -51,8 +51,8 @@ impl Fault {
         }
     }
 
-    pub(crate) fn corrupt(what: impl Into<String>) -> Fault {
-        Fault::Corrupt(what.into())
+    pub(crate) fn corrupt(what: impl ToString) -> Fault {
+        Fault::Corrupt(what.to_string())
     }
 }
 

@@ -17,6 +17,12 @@ pub(crate) struct Migration {
     pub(crate) postgres: &'static str,
 }
 
+/// A migration that changes nothing, to name in others only what they have.
+const NONE: Migration = Migration { common: "", sqlite: "", postgres: "" };
+
+/// The newest version of the schema.
+pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
 /// Every version of the schema, in ascending order.
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -24,14 +30,14 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0001_start.sqlite.sql"),
         postgres: include_str!("../migrations/0001_start.postgres.sql"),
     },
-    Migration { common: include_str!("../migrations/0002_people.sql"), sqlite: "", postgres: "" },
+    Migration { common: include_str!("../migrations/0002_people.sql"), ..NONE },
     Migration {
         common: include_str!("../migrations/0003_products.sql"),
         sqlite: include_str!("../migrations/0003_products.sqlite.sql"),
         postgres: include_str!("../migrations/0003_products.postgres.sql"),
     },
-    Migration { common: include_str!("../migrations/0004_pushes.sql"), sqlite: "", postgres: "" },
-    Migration { common: include_str!("../migrations/0005_standing.sql"), sqlite: "", postgres: "" },
+    Migration { common: include_str!("../migrations/0004_pushes.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0005_standing.sql"), ..NONE },
     Migration {
         common: include_str!("../migrations/0006_months.sql"),
         sqlite: include_str!("../migrations/0006_months.sqlite.sql"),
@@ -39,25 +45,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         common: include_str!("../migrations/0007_nodes.sql"),
-        sqlite: "",
         postgres: include_str!("../migrations/0007_nodes.postgres.sql"),
+        ..NONE
     },
-    Migration { common: include_str!("../migrations/0008_webhooks.sql"), sqlite: "", postgres: "" },
-    Migration {
-        common: "",
-        sqlite: "",
-        postgres: include_str!("../migrations/0009_pen.postgres.sql"),
-    },
-    Migration {
-        common: "",
-        sqlite: "",
-        postgres: include_str!("../migrations/0010_batches.postgres.sql"),
-    },
-    Migration {
-        common: "",
-        sqlite: "",
-        postgres: include_str!("../migrations/0011_last_commit.postgres.sql"),
-    },
+    Migration { common: include_str!("../migrations/0008_webhooks.sql"), ..NONE },
+    Migration { postgres: include_str!("../migrations/0009_pen.postgres.sql"), ..NONE },
+    Migration { postgres: include_str!("../migrations/0010_batches.postgres.sql"), ..NONE },
+    Migration { postgres: include_str!("../migrations/0011_last_commit.postgres.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.
@@ -69,40 +63,24 @@ pub(crate) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-impl From<i64> for Value<'_> {
-    fn from(n: i64) -> Self {
-        Value::Int(n)
-    }
+/// The types that become a value, each with its conversion.
+macro_rules! into_value {
+    ($($(const $n:ident,)? $from:ty, $v:ident => $value:expr;)*) => {$(
+        impl<'a $(, const $n: usize)?> From<$from> for Value<'a> {
+            fn from($v: $from) -> Self {
+                $value
+            }
+        }
+    )*};
 }
 
-impl From<u32> for Value<'_> {
-    fn from(n: u32) -> Self {
-        Value::Int(i64::from(n))
-    }
-}
-
-impl From<bool> for Value<'_> {
-    fn from(b: bool) -> Self {
-        Value::Int(i64::from(b))
-    }
-}
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(s: &'a str) -> Self {
-        Value::Text(s)
-    }
-}
-
-impl<'a> From<&'a String> for Value<'a> {
-    fn from(s: &'a String) -> Self {
-        Value::Text(s)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [u8; N]> for Value<'a> {
-    fn from(b: &'a [u8; N]) -> Self {
-        Value::Bytes(b)
-    }
+into_value! {
+    i64, n => Value::Int(n);
+    u32, n => Value::Int(i64::from(n));
+    bool, b => Value::Int(i64::from(b));
+    &'a str, s => Value::Text(s);
+    &'a String, s => Value::Text(s);
+    const N, &'a [u8; N], b => Value::Bytes(b);
 }
 
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
@@ -111,12 +89,18 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     }
 }
 
+/// The parameters of a statement.
+pub(crate) type Args<'a> = &'a [Value<'a>];
+
 /// A row of a result; columns count from 0.
 pub(crate) trait Row {
-    fn int(&self, column: usize) -> Result<i64, Fault>;
     fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault>;
     fn opt_text(&self, column: usize) -> Result<Option<&str>, Fault>;
     fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault>;
+
+    fn int(&self, column: usize) -> Result<i64, Fault> {
+        self.opt_int(column)?.ok_or_else(|| Fault::corrupt("a number is missing"))
+    }
 
     fn text(&self, column: usize) -> Result<&str, Fault> {
         self.opt_text(column)?.ok_or_else(|| Fault::corrupt("a text is missing"))
@@ -184,7 +168,7 @@ impl<'a> SetQuery<'a> {
 /// Runs statements on one connection. Placeholders must first appear in ascending order.
 pub(crate) trait Sql {
     /// Runs a statement now and returns the number of rows it changed.
-    fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault>;
+    fn execute(&mut self, sql: &'static str, args: Args<'_>) -> Result<usize, Fault>;
 
     /// Runs a statement before the next query or the commit, whichever is first. If it fails, or
     /// changes another number of rows than expected, the whole Tx fails. A statement must always be
@@ -193,17 +177,12 @@ pub(crate) trait Sql {
         &mut self,
         sql: &'static str,
         key: WriteKey,
-        values: &[Value<'_>],
+        args: Args<'_>,
         expected: Option<usize>,
     ) -> Result<(), Fault>;
 
     /// Runs a query and calls `on_row` with each row.
-    fn query(
-        &mut self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        on_row: OnRow<'_>,
-    ) -> Result<(), Fault>;
+    fn query(&mut self, sql: &'static str, args: Args<'_>, on_row: OnRow<'_>) -> Result<(), Fault>;
 
     /// Runs several queries, each with many sets of parameters, in as few round trips as possible.
     /// Each query has one FROM, and neither ORDER BY nor LIMIT.
@@ -219,11 +198,11 @@ pub(crate) trait Sql {
 pub(crate) fn first<T>(
     sql: &mut dyn Sql,
     text: &'static str,
-    values: &[Value<'_>],
+    args: Args<'_>,
     mut read: impl FnMut(&dyn Row) -> Result<T, Fault>,
 ) -> Result<Option<T>, Fault> {
     let mut found = None;
-    sql.query(text, values, &mut |row| {
+    sql.query(text, args, &mut |row| {
         if found.is_none() {
             found = Some(read(row)?);
         }
@@ -236,11 +215,11 @@ pub(crate) fn first<T>(
 pub(crate) fn all<T>(
     sql: &mut dyn Sql,
     text: &'static str,
-    values: &[Value<'_>],
+    args: Args<'_>,
     mut read: impl FnMut(&dyn Row) -> Result<T, Fault>,
 ) -> Result<Vec<T>, Fault> {
     let mut found = Vec::new();
-    sql.query(text, values, &mut |row| {
+    sql.query(text, args, &mut |row| {
         found.push(read(row)?);
         Ok(())
     })?;
@@ -261,8 +240,9 @@ pub(crate) trait WriteSql: Sql + Send {
     fn can_be_optimistic(&self) -> bool;
 
     /// Waits for the lock that writers hold, before the batch is gathered. The next `begin` that is
-    /// not optimistic uses that Tx, or returns the error of the wait.
-    fn await_lock(&mut self);
+    /// not optimistic uses that Tx, or returns the error of the wait. Where no other process
+    /// writes, there is nobody to wait for.
+    fn await_lock(&mut self) {}
 
     /// Opens a Tx that may write. Until it ends no other Tx writes. An optimistic Tx fails, by its
     /// commit at the latest, if another connection has committed since this one did, or if the
@@ -292,5 +272,5 @@ pub(crate) trait WriteSql: Sql + Send {
     fn roll_back(&mut self) -> Result<(), Fault>;
 
     /// Is called when the queue has been empty for a while: the time for maintenance.
-    fn on_idle(&mut self);
+    fn on_idle(&mut self) {}
 }

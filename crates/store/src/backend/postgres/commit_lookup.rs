@@ -6,7 +6,7 @@
 
 use super::Postgres;
 use super::server::Server;
-use super::write::{RETRY_DELAYS, TxId, WRITE_LOCK, WRITER_SETTINGS};
+use super::write::{RETRY_DELAYS_MS, TxId, WRITE_LOCK, WRITER_SETTINGS};
 use crate::fault::Fault;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,22 +27,10 @@ impl Postgres {
         let is_over = server.flag_after(LOOK_UP_TIMEOUT);
         while !is_over.load(Ordering::Acquire) {
             match find(&server, tx) {
-                Ok(Found::Committed) => return Ok(()),
-                Ok(Found::TakenOver) => {
-                    return Err(Fault::Uncertain(
-                        "the reply to a commit was lost, \
-                         and other nodes have declared this one dead since"
-                            .into(),
-                    ));
-                }
-                Ok(Found::NotCommitted) => {
-                    return Err(Fault::Unavailable(
-                        "the connection was lost before the commit".into(),
-                    ));
-                }
+                Ok(outcome) => return outcome,
                 Err(fault) => tracing::debug!(%fault, "the commit could not be looked up yet"),
             }
-            std::thread::sleep(RETRY_DELAYS[1]);
+            std::thread::sleep(Duration::from_millis(RETRY_DELAYS_MS[1]));
         }
         Err(Fault::Uncertain(
             "the reply to a commit was lost, and the database cannot be asked".into(),
@@ -50,17 +38,10 @@ impl Postgres {
     }
 }
 
-/// What became of a Tx.
-enum Found {
-    Committed,
-    NotCommitted,
-    /// The writer's row was deleted with its run: nobody can know any more.
-    TakenOver,
-}
-
 /// Looks under the writers' lock, so a Tx that was still running has ended. Commits something
-/// itself, so a synchronous standby has what was found.
-fn find(server: &Server, tx: &TxId) -> Result<Found, Fault> {
+/// itself, so a synchronous standby has what was found. The inner result is what became of the Tx;
+/// the outer one fails if that could not be found out.
+fn find(server: &Server, tx: &TxId) -> Result<Result<(), Fault>, Fault> {
     let connection = server.connect()?;
     connection.execute(WRITER_SETTINGS, LOOK_UP_TIMEOUT)?;
     connection.execute("SET lock_timeout = '2s'; BEGIN", LOOK_UP_TIMEOUT)?;
@@ -79,8 +60,12 @@ fn find(server: &Server, tx: &TxId) -> Result<Found, Fault> {
     connection.execute("COMMIT", LOOK_UP_TIMEOUT)?;
     match connection.warned.load(Ordering::Acquire) {
         true => Err(Fault::Unavailable("what was found may not be replicated".into())),
-        false if batch >= tx.batch => Ok(Found::Committed),
-        false if batch == TAKEN_OVER => Ok(Found::TakenOver),
-        false => Ok(Found::NotCommitted),
+        false if batch >= tx.batch => Ok(Ok(())),
+        // The writer's row was deleted with its run: nobody can know any more.
+        false if batch == TAKEN_OVER => Ok(Err(Fault::Uncertain(
+            "the reply to a commit was lost, and other nodes have declared this one dead since"
+                .into(),
+        ))),
+        false => Ok(Err(Fault::Unavailable("the connection was lost before the commit".into()))),
     }
 }

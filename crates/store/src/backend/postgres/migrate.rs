@@ -4,7 +4,7 @@
 //! Invariant: a lock in the database lets only one node at a time upgrade the schema.
 
 use super::server::{Connection, REPLY_TIMEOUT, Server};
-use crate::backend::{MIGRATIONS, Migration};
+use crate::backend::{MIGRATIONS, Migration, SCHEMA_VERSION};
 use crate::fault::{Fault, OpenError};
 use std::time::Duration;
 
@@ -17,28 +17,21 @@ const MIGRATE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Checks the server and upgrades the schema.
 pub(super) fn prepare(server: &Server, connection: &Connection) -> Result<(), OpenError> {
-    let broken = |fault: Fault| OpenError::Server(server.name().to_owned(), fault.to_string());
+    let broken = |fault: Fault| server.unusable(fault);
     refuse_unsafe(server, connection)?;
-    connection
-        .execute(&format!("SELECT pg_advisory_lock({SCHEMA_LOCK})"), MIGRATE_TIMEOUT)
-        .map_err(broken)?;
+    let lock = format!("SELECT pg_advisory_lock({SCHEMA_LOCK})");
+    connection.execute(&lock, MIGRATE_TIMEOUT).map_err(broken)?;
     let migrated = migrate(server, connection);
     let unlock = format!("SELECT pg_advisory_unlock({SCHEMA_LOCK})");
     migrated.and(connection.execute(&unlock, REPLY_TIMEOUT).map_err(broken))
 }
 
 fn refuse_unsafe(server: &Server, connection: &Connection) -> Result<(), OpenError> {
-    let name = || server.name().to_owned();
-    let broken = |fault: Fault| OpenError::Server(name(), fault.to_string());
-    let version = connection
-        .number("SELECT current_setting('server_version_num')::int8 / 10000")
-        .map_err(broken)?;
-    if version < MAJOR_VERSION_MIN {
-        return Err(OpenError::OldServer {
-            server: name(),
-            found: version,
-            oldest: MAJOR_VERSION_MIN,
-        });
+    let (name, broken) = (|| server.name().to_owned(), |fault: Fault| server.unusable(fault));
+    let version = "SELECT current_setting('server_version_num')::int8 / 10000";
+    let (found, oldest) = (connection.number(version).map_err(broken)?, MAJOR_VERSION_MIN);
+    if found < oldest {
+        return Err(OpenError::OldServer { server: name(), found, oldest });
     }
     let unsafe_settings =
         "SELECT coalesce(string_agg(name || '=' || setting, ', '), '') FROM pg_settings
@@ -51,23 +44,18 @@ fn refuse_unsafe(server: &Server, connection: &Connection) -> Result<(), OpenErr
 }
 
 fn migrate(server: &Server, connection: &Connection) -> Result<(), OpenError> {
-    let broken = |fault: Fault| OpenError::Server(server.name().to_owned(), fault.to_string());
-    let has_version = connection
-        .number(
-            "SELECT count(*) FROM pg_tables
-             WHERE schemaname = current_schema() AND tablename = 'schema_version'",
-        )
-        .map_err(broken)?;
-    let found = match has_version {
+    let broken = |fault: Fault| server.unusable(fault);
+    let has_version = "SELECT count(*) FROM pg_tables
+        WHERE schemaname = current_schema() AND tablename = 'schema_version'";
+    let found = match connection.number(has_version).map_err(broken)? {
         0 => 0,
         _ => connection.number("SELECT version FROM schema_version").map_err(broken)?,
     };
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(OpenError::NewerServer { server: server.name().to_owned(), found, known });
+    if found > SCHEMA_VERSION {
+        let (server, known) = (server.name().to_owned(), SCHEMA_VERSION);
+        return Err(OpenError::NewerServer { server, found, known });
     }
-    let done = usize::try_from(found).unwrap_or(0);
-    for (version, step) in (1_i64..).zip(MIGRATIONS).skip(done) {
+    for (version, step) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         connection.execute(&script(version, step), MIGRATE_TIMEOUT).map_err(|fault| {
             let _ = connection.execute("ROLLBACK", REPLY_TIMEOUT);
             broken(fault)

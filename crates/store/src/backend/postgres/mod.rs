@@ -23,7 +23,7 @@ pub use node::CatalogChanges;
 pub(crate) use node::Membership;
 pub(crate) use server::Server;
 
-use super::{OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, Value, WriteKey};
+use super::{Args, OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, WriteKey};
 use crate::fault::{Fault, OpenError};
 use errors::{fault, keeps_connection, silent};
 use pipeline::{StatementName, owned};
@@ -34,8 +34,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::{Error, RowStream};
-use value::Column;
-use wait::wait;
+use value::{Column, Owned};
 use write::WriterState;
 
 /// For a reader's reply. A read is tried twice, and even then the client gets its answer in time.
@@ -92,8 +91,7 @@ impl Postgres {
 
     /// Checks the server and upgrades the schema.
     pub(crate) fn prepare(server: &Server) -> Result<(), OpenError> {
-        let broken = |fault: Fault| OpenError::Server(server.name().to_owned(), fault.to_string());
-        let connection = server.connect().map_err(broken)?;
+        let connection = server.connect().map_err(|fault| server.unusable(fault))?;
         migrate::prepare(server, &connection)
     }
 
@@ -168,16 +166,14 @@ impl Postgres {
 }
 
 impl Sql for Postgres {
-    fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
-        self.connect()?;
+    fn execute(&mut self, sql: &'static str, args: Args<'_>) -> Result<usize, Fault> {
         self.flush()?;
-        let statement = self.prepared(sql, false)?;
-        self.send(statement, owned(values))?;
+        let statement = self.prepared(sql)?;
+        self.send(statement, owned(args))?;
         let last = self.replies.pop_back();
         self.drain()?;
         let Some(last) = last else { return Err(silent()) };
-        let reply = wait(last, self.timeout);
-        let rows = self.first_error_or(reply)?;
+        let rows = self.first_error_or(last)?;
         usize::try_from(rows).map_err(|_| Fault::corrupt("a count is out of range"))
     }
 
@@ -185,33 +181,26 @@ impl Sql for Postgres {
         &mut self,
         sql: &'static str,
         key: WriteKey,
-        values: &[Value<'_>],
+        args: Args<'_>,
         expected: Option<usize>,
     ) -> Result<(), Fault> {
-        self.plan.add(sql, key, values, expected);
+        self.plan.add(sql, key, args, expected);
         Ok(())
     }
 
-    fn query(
-        &mut self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        on_row: OnRow<'_>,
-    ) -> Result<(), Fault> {
-        self.connect()?;
+    fn query(&mut self, sql: &'static str, args: Args<'_>, on_row: OnRow<'_>) -> Result<(), Fault> {
         self.flush()?;
-        let statement = self.prepared(sql, false)?;
-        let rows = self.send_query(statement, owned(values))?;
+        let statement = self.prepared(sql)?;
+        let rows = self.send_query(statement, owned(args))?;
         self.drain()?;
         self.read(rows, &mut |row| on_row(row))
     }
 
     fn query_sets(&mut self, queries: &[SetQuery<'_>], on_row: OnSetRow<'_>) -> Result<(), Fault> {
-        self.connect()?;
         self.flush()?;
         let mut statements = Vec::with_capacity(queries.len());
         for (number, query) in queries.iter().enumerate().filter(|(_, q)| !q.values.is_empty()) {
-            statements.push((number, self.prepared(query.sql, true)?));
+            statements.push((number, self.prepared_for_sets(query.sql)?));
         }
         let mut answers = Vec::with_capacity(statements.len());
         for (number, statement) in statements {
@@ -223,6 +212,7 @@ impl Sql for Postgres {
                 }
             }
             let set_column = statement.columns().len().saturating_sub(1);
+            let columns = columns.into_iter().map(Owned::Array).collect();
             answers.push((number, set_column, self.send_query(statement, columns)?));
         }
         self.drain()?;
@@ -237,7 +227,6 @@ impl Sql for Postgres {
     }
 
     fn begin_snapshot(&mut self) -> Result<(), Fault> {
-        self.connect()?;
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[])?;
         self.is_in_tx = true;
         Ok(())

@@ -79,11 +79,7 @@ enum Signal {
 impl Membership {
     /// Joins the nodes of a database whose schema is up to date. `folder` is a data folder that
     /// this process has locked, so the run that is recorded there is over.
-    pub(crate) fn join(
-        server: &Arc<Server>,
-        folder: Option<&Path>,
-    ) -> Result<Membership, OpenError> {
-        let broken = |fault: Fault| OpenError::Server(server.name().to_owned(), fault.to_string());
+    pub(crate) fn join(server: &Arc<Server>, folder: Option<&Path>) -> Result<Self, OpenError> {
         let member = Arc::new(Member {
             server: server.clone(),
             run_and_number: AtomicI64::new(0),
@@ -95,13 +91,13 @@ impl Membership {
             changes: watch::Sender::new(CatalogChanges::default()),
         });
         let before = member.run_file.as_deref().and_then(read_run);
-        member.enter(before).map_err(broken)?;
+        member.enter(before).map_err(|fault| server.unusable(fault))?;
         let (stop, signals) = channel();
         let (renewing, notified) = (member.clone(), stop.clone());
         let thread = std::thread::Builder::new()
             .name("pg node".to_owned())
             .spawn(move || renewing.renew(&signals, &notified))
-            .map_err(|error| broken(Fault::Unavailable(error.to_string())))?;
+            .map_err(|error| server.unusable(Fault::Unavailable(error.to_string())))?;
         Ok(Membership { member, stop, thread: Some(thread) })
     }
 
@@ -168,14 +164,12 @@ impl Member {
         let connection = self.server.connect()?;
         let lease_over = self.server.flag_after(LEASE);
         let over = over.unwrap_or(0);
-        connection.execute(
-            &format!(
-                "SET lock_timeout = '5s'; BEGIN; LOCK TABLE nodes IN EXCLUSIVE MODE;
-                 DELETE FROM nodes WHERE run = {over} OR lease_until < {NOW} - 60000000
-                     AND NOT EXISTS (SELECT FROM jobs WHERE jobs.run = nodes.run)"
-            ),
-            REPLY_TIMEOUT,
-        )?;
+        let clean = format!(
+            "SET lock_timeout = '5s'; BEGIN; LOCK TABLE nodes IN EXCLUSIVE MODE;
+             DELETE FROM nodes WHERE run = {over} OR lease_until < {NOW} - 60000000
+                 AND NOT EXISTS (SELECT FROM jobs WHERE jobs.run = nodes.run)"
+        );
+        connection.execute(&clean, REPLY_TIMEOUT)?;
         let inserted = connection.number(&format!(
             "WITH r AS (SELECT nextval('runs') AS run), joined AS (
                  INSERT INTO nodes (run, number, lease_until)
@@ -207,18 +201,13 @@ impl Member {
     /// The thread: renews the lease until it is stopped, then leaves.
     fn renew(&self, signals: &Receiver<Signal>, notified: &Sender<Signal>) {
         let mut delay = Duration::ZERO;
-        loop {
-            if is_stopped(signals, delay) {
-                return self.leave();
-            }
+        while !is_stopped(signals, delay)
+            && let Err(fault) = self.renew_on_one_connection(signals, notified)
+        {
+            tracing::warn!(%fault, "this node's lease could not be renewed; trying again");
             delay = RENEW_EVERY;
-            match self.renew_on_one_connection(signals, notified) {
-                Ok(()) => return self.leave(),
-                Err(fault) => {
-                    tracing::warn!(%fault, "this node's lease could not be renewed; trying again");
-                }
-            }
         }
+        self.leave();
     }
 
     /// Renews until the thread is stopped; an error if the connection broke before.
@@ -232,10 +221,8 @@ impl Member {
         let connection = self.server.connect_listening(on_notify)?;
         // A renewal must work while the standby is away; one that is lost in a crash was a moment
         // old.
-        connection.execute(
-            "SET synchronous_commit = off; SET lock_timeout = '5s'; LISTEN saldo",
-            REPLY_TIMEOUT,
-        )?;
+        let settings = "SET synchronous_commit = off; SET lock_timeout = '5s'; LISTEN saldo";
+        connection.execute(settings, REPLY_TIMEOUT)?;
         // After a fail-over every lease may have ended. The other nodes get the time to return.
         let is_settled = self.server.flag_after(LEASE);
         loop {
@@ -262,11 +249,8 @@ impl Member {
         *self.lease_over.lock() = lease_over;
         self.keys_revision.store(get(3)?, Ordering::Release);
         *self.keys_stale.lock() = stale;
-        let mut dead = Vec::new();
-        if reports_dead {
-            let ended = list(4)?.into_iter().zip(list(5)?);
-            dead.extend(ended.map(|(run, lease_until)| DeadRun { run, lease_until }));
-        }
+        let ended = list(4)?.into_iter().zip(list(5)?).filter(|_| reports_dead);
+        let dead = ended.map(|(run, lease_until)| DeadRun { run, lease_until }).collect();
         let changes = CatalogChanges { catalog: get(1)?, halt: get(2)?, dead };
         self.changes.send_if_modified(|known| {
             // Dead runs are reported again until one node has taken them over.
@@ -280,17 +264,13 @@ impl Member {
     /// Leaves in an orderly way: what this run has left can be taken over at once.
     fn leave(&self) {
         let run = self.run();
-        let left = self.server.connect().and_then(|connection| {
-            connection.execute(
-                &format!(
-                    "SET lock_timeout = '1s'; BEGIN;
-                     DELETE FROM nodes WHERE run = {run}
-                         AND NOT EXISTS (SELECT FROM jobs WHERE run = {run});
-                     UPDATE nodes SET lease_until = 0 WHERE run = {run}; COMMIT"
-                ),
-                LEAVE_TIMEOUT,
-            )
-        });
+        let leave = format!(
+            "SET lock_timeout = '1s'; BEGIN;
+             DELETE FROM nodes WHERE run = {run}
+                 AND NOT EXISTS (SELECT FROM jobs WHERE run = {run});
+             UPDATE nodes SET lease_until = 0 WHERE run = {run}; COMMIT"
+        );
+        let left = self.server.connect().and_then(|open| open.execute(&leave, LEAVE_TIMEOUT));
         if let Err(fault) = left {
             tracing::debug!(%fault, "this node could not leave the database in an orderly way");
         }

@@ -7,10 +7,10 @@
 
 use super::errors::{is_fenced, silent};
 use super::sets::{Group, Part, combine, combined_sql, for_sets};
-use super::value::{Owned, PgRow, Sendable};
+use super::value::{Owned, PgRow};
 use super::wait::wait;
 use super::{PendingCount, PendingRows, Postgres};
-use crate::backend::Value;
+use crate::backend::Args;
 use crate::fault::Fault;
 use domain::Month;
 use futures_util::StreamExt;
@@ -18,7 +18,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement};
 
 /// Combined statements that are cached; batches need a few dozen kinds.
@@ -36,35 +35,21 @@ pub(super) enum StatementName {
 type Preparing = Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send>>;
 
 /// Copies of values, which a statement owns until it is sent.
-pub(super) fn owned(values: &[Value<'_>]) -> Vec<Owned> {
-    values.iter().map(Owned::from).collect()
+pub(super) fn owned(args: Args<'_>) -> Vec<Owned> {
+    args.iter().map(Owned::from).collect()
 }
 
 impl Postgres {
-    /// A statement for one row or for sets of rows, prepared once per connection.
-    pub(super) fn prepared(
-        &mut self,
-        sql: &'static str,
-        is_for_sets: bool,
-    ) -> Result<Statement, Fault> {
-        let address = sql.as_ptr() as usize;
-        let name = match is_for_sets {
-            true => StatementName::Sets(address),
-            false => StatementName::One(address),
-        };
-        if let Some(statement) = self.cached(&name)? {
-            return Ok(statement);
-        }
-        let text = match is_for_sets {
-            true => for_sets(sql, self.prepared(sql, false)?.params(), 1)?,
-            false => sql.to_owned(),
-        };
-        self.prepare_statement(name, text)
+    /// A statement for one row, prepared once per connection.
+    pub(super) fn prepared(&mut self, sql: &'static str) -> Result<Statement, Fault> {
+        self.prepared_as(StatementName::One(sql.as_ptr() as usize), |_| Ok(sql.to_owned()))
     }
 
-    fn cached(&self, name: &StatementName) -> Result<Option<Statement>, Fault> {
-        let connection = self.connection.as_ref().ok_or_else(silent)?;
-        Ok(connection.statements.get(name).cloned())
+    /// A statement for sets of rows, prepared once per connection.
+    pub(super) fn prepared_for_sets(&mut self, sql: &'static str) -> Result<Statement, Fault> {
+        self.prepared_as(StatementName::Sets(sql.as_ptr() as usize), |postgres| {
+            for_sets(sql, postgres.prepared(sql)?.params(), 1)
+        })
     }
 
     fn cache(&mut self, name: StatementName, statement: Statement) {
@@ -73,11 +58,20 @@ impl Postgres {
         }
     }
 
-    fn prepare_statement(&mut self, name: StatementName, text: String) -> Result<Statement, Fault> {
-        let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
+    /// The statement of this name; `text` makes its text if it must be prepared.
+    fn prepared_as(
+        &mut self,
+        name: StatementName,
+        text: impl FnOnce(&mut Postgres) -> Result<String, Fault>,
+    ) -> Result<Statement, Fault> {
+        let connection = self.connection.as_ref().ok_or_else(silent)?;
+        if let Some(statement) = connection.statements.get(&name) {
+            return Ok(statement.clone());
+        }
+        let client = connection.client.clone();
+        let text = text(self)?;
         self.drain()?;
-        let reply = wait(client.prepare(&text), self.timeout);
-        let statement = self.first_error_or(reply)?;
+        let statement = self.first_error_or(client.prepare(&text))?;
         // Which changes meet in a batch is random. When there are too many combined statements, all
         // are dropped: those in regular use come back soon.
         let is_single = |name: &StatementName| !matches!(name, StatementName::Combined(_));
@@ -115,12 +109,12 @@ impl Postgres {
         Ok(())
     }
 
-    /// The result of a statement. If it failed, the error of the first statement that failed.
+    /// Waits for the result of a statement. If it failed, the error of the first statement that failed.
     pub(super) fn first_error_or<T>(
         &mut self,
-        reply: Option<Result<T, Error>>,
+        reply: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Fault> {
-        match reply {
+        match wait(reply, self.timeout) {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => {
                 self.drain()?;
@@ -131,23 +125,17 @@ impl Postgres {
     }
 
     /// Sends a statement that changes rows, without waiting.
-    pub(super) fn send<P>(&mut self, statement: Statement, values: Vec<P>) -> Result<(), Fault>
-    where
-        P: ToSql + Sync + Send + 'static,
-    {
+    pub(super) fn send(&mut self, statement: Statement, values: Vec<Owned>) -> Result<(), Fault> {
         let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
         self.start(Box::pin(async move { client.execute_raw(&statement, values).await }))
     }
 
     /// Sends a query without waiting. Once its reply is read, the flag says whether it found a row.
-    pub(super) fn send_exists<P>(
+    pub(super) fn send_exists(
         &mut self,
         statement: Statement,
-        values: Vec<P>,
-    ) -> Result<Arc<AtomicBool>, Fault>
-    where
-        P: ToSql + Sync + Send + 'static,
-    {
+        values: Vec<Owned>,
+    ) -> Result<Arc<AtomicBool>, Fault> {
         let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
         let found = Arc::new(AtomicBool::new(false));
         let set = found.clone();
@@ -170,8 +158,9 @@ impl Postgres {
         Ok(())
     }
 
-    /// Sends all deferred rows.
+    /// Makes sure that a good connection is open, and sends all deferred rows.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        self.connect()?;
         for (statement, values) in self.ready()? {
             self.send(statement, values)?;
         }
@@ -179,7 +168,7 @@ impl Postgres {
     }
 
     /// All deferred rows as prepared statements with their values.
-    pub(super) fn ready(&mut self) -> Result<Vec<(Statement, Vec<Sendable>)>, Fault> {
+    pub(super) fn ready(&mut self) -> Result<Vec<(Statement, Vec<Owned>)>, Fault> {
         if self.plan.is_empty() {
             return Ok(Vec::new());
         }
@@ -190,11 +179,11 @@ impl Postgres {
             let mut values = Vec::new();
             let mut counts = Vec::with_capacity(groups.len());
             for group in groups {
-                counts.extend(group.expected.map(|each| Sendable::Count(each * group.rows)));
-                values.extend(group.columns.into_iter().map(Sendable::Set));
+                counts.extend(group.expected.map(|each| Owned::Int(each * group.rows)));
+                values.extend(group.columns.into_iter().map(Owned::Array));
             }
             values.append(&mut counts);
-            values.push(Sendable::Batch(batch));
+            values.push(Owned::Int(batch));
             ready.push((statement, values));
         }
         Ok(ready)
@@ -203,17 +192,14 @@ impl Postgres {
     /// The statement that executes these groups, prepared once per connection.
     fn prepared_combined(&mut self, groups: &[Group]) -> Result<Statement, Fault> {
         let parts = groups.iter().map(|g| (g.sql.as_ptr() as usize, g.month)).collect();
-        let name = StatementName::Combined(parts);
-        if let Some(statement) = self.cached(&name)? {
-            return Ok(statement);
-        }
-        let mut parts = Vec::with_capacity(groups.len());
-        for Group { sql, month, expected, .. } in groups {
-            let types = self.prepared(sql, false)?.params().to_vec();
-            parts.push(Part { sql, month: *month, types, is_counted: expected.is_some() });
-        }
-        let text = combined_sql(&parts)?;
-        self.prepare_statement(name, text)
+        self.prepared_as(StatementName::Combined(parts), |postgres| {
+            let mut parts = Vec::with_capacity(groups.len());
+            for Group { sql, month, expected, .. } in groups {
+                let types = postgres.prepared(sql)?.params().to_vec();
+                parts.push(Part { sql, month: *month, types, is_counted: expected.is_some() });
+            }
+            combined_sql(&parts)
+        })
     }
 
     /// Reads all pending replies; the first error counts.
@@ -221,13 +207,9 @@ impl Postgres {
         while let Some(reply) = self.replies.pop_front() {
             match wait(reply, self.timeout) {
                 Some(Ok(_)) => {}
-                Some(Err(error)) => {
+                Some(Err(e)) => {
                     self.replies.clear();
-                    return Err(if is_fenced(&error) {
-                        self.fenced()
-                    } else {
-                        self.failed(&error)
-                    });
+                    return Err(if is_fenced(&e) { self.fenced() } else { self.failed(&e) });
                 }
                 None => return Err(self.timed_out()),
             }
@@ -236,14 +218,11 @@ impl Postgres {
     }
 
     /// Sends a query without waiting.
-    pub(super) fn send_query<P>(
+    pub(super) fn send_query(
         &mut self,
         statement: Statement,
-        values: Vec<P>,
-    ) -> Result<PendingRows, Fault>
-    where
-        P: ToSql + Sync + Send + 'static,
-    {
+        values: Vec<Owned>,
+    ) -> Result<PendingRows, Fault> {
         let client = self.connection.as_ref().ok_or_else(silent)?.client.clone();
         let mut reply: PendingRows =
             Box::pin(async move { client.query_raw(&statement, values).await });
@@ -259,8 +238,7 @@ impl Postgres {
         rows: PendingRows,
         on_row: &mut dyn FnMut(&PgRow) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let reply = wait(rows, self.timeout);
-        let mut rows = Box::pin(self.first_error_or(reply)?);
+        let mut rows = Box::pin(self.first_error_or(rows)?);
         loop {
             match wait(rows.next(), self.timeout) {
                 Some(Some(Ok(row))) => on_row(&PgRow(row))?,
@@ -275,8 +253,6 @@ impl Postgres {
 /// Polls a future once, which makes it send; its result, if it is ready already.
 pub(super) fn poll_once<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        Poll::Ready(done) => Some(done),
-        Poll::Pending => None,
-    }
+    let Poll::Ready(done) = future.as_mut().poll(&mut context) else { return None };
+    Some(done)
 }

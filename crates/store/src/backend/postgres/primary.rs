@@ -89,7 +89,6 @@ fn one_host(all: &Config, nth: usize) -> Config {
     let mut one = Config::new();
     match all.get_hosts().get(nth) {
         Some(Host::Tcp(host)) => drop(one.host(host)),
-        #[cfg(unix)]
         Some(Host::Unix(path)) => drop(one.host_path(path)),
         None => {}
     }

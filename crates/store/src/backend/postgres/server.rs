@@ -92,6 +92,11 @@ impl Server {
         &self.name
     }
 
+    /// Why this server could not be opened.
+    pub(super) fn unusable(&self, fault: Fault) -> OpenError {
+        OpenError::Server(self.name.clone(), fault.to_string())
+    }
+
     /// Runs a task on the I/O thread.
     pub(super) fn spawn<T: Send + 'static>(
         &self,
@@ -203,33 +208,24 @@ fn serve(
 }
 
 /// Does the I/O of a connection until it ends.
-pub(super) async fn drive<T>(
+pub(super) async fn drive<T: TlsStream + Unpin>(
     mut connection: tokio_postgres::Connection<Socket, T>,
     warned: &AtomicBool,
     on_notify: &(dyn Fn() + Sync),
-) where
-    T: TlsStream + Unpin,
-{
-    loop {
-        match poll_fn(|context| connection.poll_message(context)).await {
-            Some(Ok(AsyncMessage::Notice(notice))) => {
-                tracing::warn!(
-                    severity = notice.severity(),
-                    notice = notice.message(),
-                    "PostgreSQL sent a notice"
-                );
+) {
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        match message {
+            Ok(AsyncMessage::Notice(notice)) => {
+                let (severity, text) = (notice.severity(), notice.message());
+                tracing::warn!(severity, notice = text, "PostgreSQL sent a notice");
                 // A notice means nothing here. A warning beside a COMMIT may revoke its reply.
                 if notice.parsed_severity() == Some(Severity::Warning) {
                     warned.store(true, Ordering::Release);
                 }
             }
-            Some(Ok(AsyncMessage::Notification(_))) => on_notify(),
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                tracing::debug!(%error, "a connection to PostgreSQL ended");
-                return;
-            }
-            None => return,
+            Ok(AsyncMessage::Notification(_)) => on_notify(),
+            Ok(_) => {}
+            Err(error) => return tracing::debug!(%error, "a connection to PostgreSQL ended"),
         }
     }
 }
@@ -276,7 +272,6 @@ fn name(config: &Config) -> String {
         let port = port.map_or(String::new(), |port| format!(":{port}"));
         match host {
             Host::Tcp(host) => hosts.push(format!("{host}{port}")),
-            #[cfg(unix)]
             Host::Unix(path) => hosts.push(path.display().to_string()),
         }
     }

@@ -5,7 +5,7 @@
 //! order in which they were deferred; rows of different keys may be written in any order.
 
 use super::value::Column;
-use crate::backend::{Value, WriteKey};
+use crate::backend::{Args, WriteKey};
 use crate::fault::Fault;
 use domain::{Month, PurchaseId};
 use std::collections::HashMap;
@@ -22,9 +22,9 @@ pub(super) struct Group {
     /// The month of the partition that the rows belong to, where the table has partitions.
     pub(super) month: Option<Month>,
     pub(super) columns: Vec<Column>,
-    pub(super) rows: u64,
+    pub(super) rows: i64,
     /// The number of rows that each row must change, if it is checked.
-    pub(super) expected: Option<u64>,
+    pub(super) expected: Option<i64>,
     may_repeat: bool,
 }
 
@@ -47,16 +47,16 @@ impl Plan {
         &mut self,
         sql: &'static str,
         key: WriteKey,
-        values: &[Value<'_>],
+        args: Args<'_>,
         expected: Option<usize>,
     ) {
         if key == WriteKey::Last {
             let known = self.last.iter().position(|group| group.sql == sql);
             let index = known.unwrap_or(self.last.len());
             if known.is_none() {
-                self.last.push(Group::new(sql, None, values.len(), expected));
+                self.last.push(Group::new(sql, None, args.len(), expected));
             }
-            return self.last[index].push(values);
+            return self.last[index].push(args);
         }
         let last_of_key = self.last_of_key.get(&key).copied();
         let month = month_of(sql, key);
@@ -68,10 +68,10 @@ impl Plan {
         let index = known.unwrap_or(self.groups.len());
         if index == self.groups.len() {
             self.last_of.insert(name, index);
-            self.groups.push(Group::new(sql, month, values.len(), expected));
+            self.groups.push(Group::new(sql, month, args.len(), expected));
         }
         self.last_of_key.insert(key, index);
-        self.groups[index].push(values);
+        self.groups[index].push(args);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -89,18 +89,13 @@ impl Plan {
 }
 
 impl Group {
-    fn new(
-        sql: &'static str,
-        month: Option<Month>,
-        width: usize,
-        expected: Option<usize>,
-    ) -> Group {
+    fn new(sql: &'static str, month: Option<Month>, width: usize, expected: Option<usize>) -> Self {
         Group {
             sql,
             month,
             columns: vec![Column::default(); width],
             rows: 0,
-            expected: expected.map(|n| n as u64),
+            expected: expected.map(|n| n as i64),
             may_repeat: may_repeat(sql),
         }
     }
@@ -110,9 +105,9 @@ impl Group {
         (table(self.sql), self.month)
     }
 
-    fn push(&mut self, values: &[Value<'_>]) {
+    fn push(&mut self, args: Args<'_>) {
         self.rows += 1;
-        for (column, value) in self.columns.iter_mut().zip(values) {
+        for (column, value) in self.columns.iter_mut().zip(args) {
             column.push(value);
         }
     }
@@ -198,16 +193,6 @@ fn may_repeat(sql: &str) -> bool {
     sql.starts_with("INSERT") && !sql.contains("DO UPDATE") && !sql.contains("SELECT")
 }
 
-/// The element type of an array type, for the types of our columns.
-pub(super) fn element(array: &Type) -> Option<Type> {
-    match *array {
-        Type::INT8_ARRAY => Some(Type::INT8),
-        Type::TEXT_ARRAY => Some(Type::TEXT),
-        Type::BYTEA_ARRAY => Some(Type::BYTEA),
-        _ => None,
-    }
-}
-
 /// The statement for a set of rows: each `$n` becomes a column of `unnest`ed arrays, whose
 /// parameters are numbered from `first`. A query also returns, as its last column, the number of
 /// the set's row from 1.
@@ -216,49 +201,32 @@ pub(super) fn for_sets(sql: &str, types: &[Type], first: usize) -> Result<String
     let mut arrays = Vec::with_capacity(types.len());
     let mut names = Vec::with_capacity(types.len());
     for (n, element) in (1..).zip(types) {
-        let array = match *element {
-            Type::INT8 => "int8",
-            Type::TEXT => "text",
-            Type::BYTEA => "bytea",
-            _ => return Err(broken()),
-        };
-        arrays.push(format!("${}::{array}[]", first + n - 1));
+        if ![Type::INT8, Type::TEXT, Type::BYTEA].contains(element) {
+            return Err(broken());
+        }
+        arrays.push(format!("${}::{element}[]", first + n - 1));
         names.push(format!("c{n}"));
     }
     let (arrays, names) = (arrays.join(", "), names.join(", "));
     let set = format!("unnest({arrays}) AS v({names})");
     let numbered = format!("unnest({arrays}) WITH ORDINALITY AS v({names}, nth)");
-    let text = named(sql);
-    let split = |at: &str| text.split_once(at).ok_or_else(broken);
+    // `$7` becomes `v.c7`.
+    let text = sql.replace('$', "v.c");
     if let Some((before, values)) = text.split_once("VALUES (") {
         let end = closing(values).ok_or_else(broken)?;
         let (row, rest) = (&values[..end], &values[end + 1..]);
         // Without WHERE, PostgreSQL would take ON CONFLICT for a join's ON.
         return Ok(format!("{before}SELECT {row} FROM {set} WHERE true{rest}"));
     }
-    match text.split_whitespace().next() {
-        Some("UPDATE") => {
-            let (before, rest) = split("WHERE ")?;
-            Ok(format!("{before}FROM {set} WHERE {rest}"))
-        }
-        Some("DELETE") => {
-            let (before, rest) = split("WHERE ")?;
-            Ok(format!("{before}USING {set} WHERE {rest}"))
-        }
-        Some("SELECT") => {
-            let (before, rest) = split("FROM ")?;
-            Ok(format!("{}, v.nth FROM {numbered}, {rest}", before.trim_end()))
-        }
-        _ => {
-            let (before, rest) = split("FROM ")?;
-            Ok(format!("{before}FROM {set}, {rest}"))
-        }
-    }
-}
-
-/// `$7` becomes `v.c7`.
-fn named(sql: &str) -> String {
-    sql.replace('$', "v.c")
+    let verb = text.split_whitespace().next();
+    let at = if matches!(verb, Some("UPDATE" | "DELETE")) { "WHERE " } else { "FROM " };
+    let (before, rest) = text.split_once(at).ok_or_else(broken)?;
+    Ok(match verb {
+        Some("UPDATE") => format!("{before}FROM {set} WHERE {rest}"),
+        Some("DELETE") => format!("{before}USING {set} WHERE {rest}"),
+        Some("SELECT") => format!("{}, v.nth FROM {numbered}, {rest}", before.trim_end()),
+        _ => format!("{before}FROM {set}, {rest}"),
+    })
 }
 
 /// The position of the bracket that closes one opened before the text.
@@ -278,6 +246,7 @@ fn closing(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Value;
     use expect_test::{Expect, expect};
 
     fn check(sql: &str, types: &[Type], expected: Expect) {

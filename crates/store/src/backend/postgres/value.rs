@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use bytes::{BufMut, BytesMut};
 use std::borrow::Cow;
 use std::error::Error;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 type Encoded = Result<IsNull, Box<dyn Error + Sync + Send>>;
 
@@ -19,6 +19,8 @@ pub(super) enum Owned {
     Int(i64),
     Text(String),
     Bytes(Vec<u8>),
+    /// Of a statement for sets.
+    Array(Column),
 }
 
 impl From<&Value<'_>> for Owned {
@@ -40,6 +42,7 @@ impl ToSql for Owned {
             Owned::Int(n) => out.put_i64(*n),
             Owned::Text(s) => out.put_slice(s.as_bytes()),
             Owned::Bytes(b) => out.put_slice(b),
+            Owned::Array(column) => column.encode(kind, out)?,
         }
         Ok(IsNull::No)
     }
@@ -91,51 +94,17 @@ impl Column {
         self.body.put_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
         self.body.put_slice(bytes);
     }
-}
 
-/// A parameter of a statement for sets.
-#[derive(Debug)]
-pub(super) enum Sendable {
-    Set(Column),
-    /// The number of rows that a part must change.
-    Count(u64),
-    /// The number of the batch that the statement belongs to.
-    Batch(i64),
-}
-
-impl ToSql for Sendable {
-    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
-        match self {
-            Sendable::Set(column) => column.to_sql(kind, out),
-            Sendable::Count(count) => i64::try_from(*count)?.to_sql(kind, out),
-            Sendable::Batch(batch) => batch.to_sql(kind, out),
-        }
-    }
-
-    fn accepts(_kind: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
-
-impl ToSql for Column {
-    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Encoded {
-        let element = super::sets::element(kind).ok_or("a column is sent as an array")?;
+    fn encode(&self, kind: &Type, out: &mut BytesMut) -> Result<(), &'static str> {
+        let Kind::Array(element) = kind.kind() else { return Err("a column is sent as an array") };
         out.put_i32(1); // dimensions
         out.put_i32(i32::from(self.has_null));
         out.put_u32(element.oid());
         out.put_i32(self.count);
         out.put_i32(1); // the first index
         out.put_slice(&self.body);
-        Ok(IsNull::No)
+        Ok(())
     }
-
-    fn accepts(_kind: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
 }
 
 pub(super) struct PgRow(pub(super) tokio_postgres::Row);
@@ -144,19 +113,14 @@ impl PgRow {
     fn get<'a, T: FromSql<'a>>(&'a self, column: usize) -> Result<Option<T>, Fault> {
         self.0.try_get(column).map_err(|error| match error.as_db_error() {
             Some(_) => fault(&error),
-            None => Fault::corrupt(error.to_string()),
+            None => Fault::corrupt(error),
         })
     }
 }
 
 impl Row for PgRow {
-    fn int(&self, column: usize) -> Result<i64, Fault> {
-        self.opt_int(column)?.ok_or_else(|| Fault::corrupt("a number is missing"))
-    }
-
     fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault> {
-        let is_int4 = self.0.columns().get(column).is_some_and(|c| *c.type_() == Type::INT4);
-        match is_int4 {
+        match self.0.columns().get(column).is_some_and(|c| *c.type_() == Type::INT4) {
             true => Ok(self.get::<i32>(column)?.map(i64::from)),
             false => self.get(column),
         }

@@ -41,12 +41,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
 /// A commit that takes longer is looked up over another connection.
 pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Between attempts to connect: short at first, because most interruptions are short.
-pub(super) const RETRY_DELAYS: [Duration; 4] = [
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-];
+pub(super) const RETRY_DELAYS_MS: [u64; 4] = [50, 200, 500, 1_000];
 
 /// Every statement of the writer is by key, so a plan made for an empty table stays right when the
 /// table grows. A node that freezes within a Tx loses the Tx, and with it the lock, before other
@@ -125,15 +120,10 @@ async fn read_all(replies: VecDeque<PendingCount>) -> Result<(), Option<Error>> 
 
 impl Postgres {
     /// The connection that writes for a node. The schema must be up to date.
-    pub(crate) fn writer(
-        server: &Arc<Server>,
-        member: &Arc<Member>,
-    ) -> Result<Postgres, OpenError> {
+    pub(crate) fn writer(server: &Arc<Server>, member: &Arc<Member>) -> Result<Self, OpenError> {
         let mut postgres = Postgres::new(server, WRITER_SETTINGS, WRITE_TIMEOUT);
         postgres.writer.member = Some(member.clone());
-        postgres
-            .connect_to_write()
-            .map_err(|fault| OpenError::Server(server.name().to_owned(), fault.to_string()))?;
+        postgres.connect_to_write().map_err(|fault| server.unusable(fault))?;
         Ok(postgres)
     }
 
@@ -143,8 +133,7 @@ impl Postgres {
         if self.has_good_connection() && self.writer.tx.is_some() {
             return Ok(());
         }
-        let may_reconnect = &self.writer.may_reconnect;
-        if may_reconnect.as_ref().is_some_and(|flag| !flag.load(Ordering::Acquire)) {
+        if self.writer.may_reconnect.as_ref().is_some_and(|flag| !flag.load(Ordering::Acquire)) {
             return Err(Fault::Unavailable("no connection".into()));
         }
         let before = self.writer.tx.take().map(|tx| tx.run);
@@ -161,9 +150,10 @@ impl Postgres {
             Err(fault) => {
                 tracing::warn!(%fault, server = self.server.name(), "no connection to write with");
                 self.disconnect();
-                let delay = RETRY_DELAYS[self.writer.failures.min(RETRY_DELAYS.len() - 1)];
+                let delay = RETRY_DELAYS_MS[self.writer.failures.min(RETRY_DELAYS_MS.len() - 1)];
                 self.writer.failures += 1;
-                self.writer.may_reconnect = Some(self.server.flag_after(delay));
+                let flag = self.server.flag_after(Duration::from_millis(delay));
+                self.writer.may_reconnect = Some(flag);
             }
         }
         connected
@@ -197,14 +187,12 @@ impl Postgres {
     /// under the old run.
     fn refuse_fenced(&mut self) -> Result<(), Fault> {
         let run = self.writer.member.as_ref().map(|member| member.run());
-        match &self.writer.tx {
-            Some(tx) if run != Some(tx.run) => {
-                self.disconnect();
-                (self.writer.tx, self.writer.last_batch) = (None, None);
-                Err(Fault::Fenced)
-            }
-            Some(_) | None => Ok(()),
+        if self.writer.tx.as_ref().is_some_and(|tx| run != Some(tx.run)) {
+            self.disconnect();
+            (self.writer.tx, self.writer.last_batch) = (None, None);
+            return Err(Fault::Fenced);
         }
+        Ok(())
     }
 
     /// The run of the Tx was taken over, so nothing of it is committed. Joins under a new run.
@@ -235,25 +223,21 @@ impl Postgres {
         if is_optimistic {
             return Ok(());
         }
-        let opened = self.send_begin();
-        if opened.is_err() {
-            // Otherwise an unused Tx would hold the lock.
-            self.roll_back()?;
-        }
-        opened
+        // Otherwise an unused Tx would hold the lock.
+        self.send_begin().or_else(|fault| self.roll_back().and(Err(fault)))
     }
 
     fn send_begin(&mut self) -> Result<(), Fault> {
         let Some(tx) = self.writer.tx.clone() else { return Err(silent()) };
-        let begin = self.prepared("BEGIN", false)?;
-        let lock = self.prepared(BEGIN_BATCH, false)?;
+        let begin = self.prepared("BEGIN")?;
+        let lock = self.prepared(BEGIN_BATCH)?;
         self.is_in_tx = true;
         self.send(begin, owned(&[]))?;
         let batch = tx.batch.to_string();
         self.send(lock, owned(&[Value::Text(&batch)]))?;
         if let (false, Some(last_batch)) = (self.writer.is_optimistic, self.writer.last_batch) {
             let values = owned(&[Value::Text(&tx.token), Value::Int(last_batch)]);
-            let statement = self.prepared(COMMITTED_LAST, false)?;
+            let statement = self.prepared(COMMITTED_LAST)?;
             self.writer.committed_last = Some(self.send_exists(statement, values)?);
         }
         Ok(())
@@ -287,16 +271,10 @@ impl WriteSql for Postgres {
     }
 
     fn await_lock(&mut self) {
-        let mut result = self.open_tx(false);
-        if result.is_ok() {
-            result = self.drain();
-            if result.is_err()
-                && let Err(fault) = self.roll_back()
-            {
-                result = Err(fault);
-            }
-        }
-        self.writer.lock_result = Some(result);
+        let locked = self
+            .open_tx(false)
+            .and_then(|()| self.drain().or_else(|fault| self.roll_back().and(Err(fault))));
+        self.writer.lock_result = Some(locked);
     }
 
     fn begin(&mut self, is_optimistic: bool) -> Result<(), Fault> {
@@ -332,7 +310,7 @@ impl WriteSql for Postgres {
         self.record_commit(&tx)?;
         self.connect()?;
         let statements = self.ready()?;
-        let commit = self.prepared("COMMIT", false)?;
+        let commit = self.prepared("COMMIT")?;
         if self.writer.is_optimistic {
             self.send_begin()?;
         }
@@ -354,10 +332,8 @@ impl WriteSql for Postgres {
             let commit = match (&statements, at_once) {
                 // The server has been silent for a whole timeout: no second one.
                 (Err(None), _) => None,
-                (Ok(()) | Err(Some(_)), Some(reply)) => Some(reply),
-                (Ok(()) | Err(Some(_)), None) => {
-                    tokio::time::timeout(COMMIT_TIMEOUT, committing).await.ok()
-                }
+                (_, Some(reply)) => Some(reply),
+                (_, None) => tokio::time::timeout(COMMIT_TIMEOUT, committing).await.ok(),
             };
             TxReply { statements, commit }
         });
@@ -406,10 +382,6 @@ impl WriteSql for Postgres {
             self.disconnect();
         }
         Ok(())
-    }
-
-    fn on_idle(&mut self) {
-        // The server does its own maintenance.
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Checkpointer {
     is_writers_turn: Arc<AtomicBool>,
     commits: u32,
     /// Why the writer's own checkpoint after its last commit failed.
-    failure: Option<Fault>,
+    pub(super) failure: Option<Fault>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -58,16 +58,6 @@ impl Checkpointer {
         }
         self.is_writers_turn.swap(false, Ordering::AcqRel)
     }
-
-    /// Keeps the result of the writer's checkpoint. The commit before it is durable all the same,
-    /// so a failure is reported to the next batch.
-    pub(super) fn keep_failure(&mut self, result: Result<(), Fault>) {
-        self.failure = result.err();
-    }
-
-    pub(super) fn take_failure(&mut self) -> Option<Fault> {
-        self.failure.take()
-    }
 }
 
 impl Drop for Checkpointer {
@@ -84,9 +74,7 @@ fn run(sqlite: &Sqlite, woken: &Receiver<()>, is_writers_turn: &AtomicBool) {
             tracing::warn!(%fault, "the WAL could not be checkpointed; the writer tries it");
             true
         });
-        if is_done {
-            is_writers_turn.store(true, Ordering::Release);
-        }
+        is_writers_turn.fetch_or(is_done, Ordering::Release);
     }
 }
 
@@ -103,10 +91,8 @@ fn checkpoint(sqlite: &Sqlite) -> Result<bool, Fault> {
 
 /// Runs the pragma and returns the number of pages of the WAL that are not yet in the database.
 fn pages_left(sqlite: &Sqlite, pragma: &str) -> Result<i64, Fault> {
-    let counts = sqlite
-        .connection
-        .query_row(pragma, [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
-    counts.map(|(in_wal, copied)| in_wal - copied).map_err(fault)
+    let not_copied = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
+    sqlite.connection.query_row(pragma, [], not_copied).map_err(fault)
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //!
 //! Invariant: while a [`Folder`] exists, no other process has this folder open.
 
-use super::{Checkpointer, MIGRATIONS, Sqlite};
+use super::{Checkpointer, SCHEMA_VERSION, Sqlite};
 use crate::fault::OpenError;
 use rusqlite::OpenFlags;
 use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The lock on a data folder; dropping it releases the folder.
@@ -18,38 +20,27 @@ pub(crate) struct Folder {
 impl Folder {
     /// Creates the folder if it is missing, checks its filesystem and locks it.
     pub(crate) fn lock(path: &Path) -> Result<Folder, OpenError> {
-        let unusable =
-            |error: std::io::Error| OpenError::Unusable(path.to_owned(), error.to_string());
         if !path.exists() {
-            make_private_folder(path).map_err(unusable)?;
+            make_private_folder(path).map_err(|error| unusable(path, error))?;
         }
         refuse_network(path)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path.join("saldo.lock"))
-            .map_err(unusable)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true);
+        let lock = options.open(path.join("saldo.lock")).map_err(|error| unusable(path, error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Folder { database: path.join("saldo.db"), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(unusable(error)),
+            Err(TryLockError::Error(error)) => Err(unusable(path, error)),
         }
     }
 
     /// Opens the writer's connection, upgrades the schema and starts the checkpoint thread.
     pub(crate) fn writer(&self) -> Result<Sqlite, OpenError> {
         let broken = |fault| OpenError::Database(self.database.clone(), fault);
-        make_private_file(&self.database)
-            .map_err(|error| OpenError::Unusable(self.database.clone(), error.to_string()))?;
-        let mut sqlite = Sqlite::open(
-            &self.database,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )
-        .map_err(broken)?;
-        let found = sqlite.pragma("user_version").map_err(broken)?;
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        make_private_file(&self.database).map_err(|error| unusable(&self.database, error))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let mut sqlite = Sqlite::open(&self.database, flags).map_err(broken)?;
+        let (found, known) = (sqlite.pragma("user_version").map_err(broken)?, SCHEMA_VERSION);
         if found > known {
             return Err(OpenError::Newer { path: self.database.clone(), found, known });
         }
@@ -65,39 +56,28 @@ impl Folder {
     }
 }
 
-#[cfg(unix)]
-fn make_private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
+fn unusable(path: &Path, error: io::Error) -> OpenError {
+    OpenError::Unusable(path.to_owned(), error.to_string())
+}
+
+fn make_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Creates a file that only its owner may read: it will hold phone numbers and names. SQLite gives
 /// the WAL the same mode as the database.
-#[cfg(unix)]
-pub(crate) fn make_private_file(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
+pub(crate) fn make_private_file(path: &Path) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
     File::options().write(true).create(true).truncate(false).mode(0o600).open(path).map(|_| ())
 }
 
-#[cfg(not(unix))]
-pub(crate) fn make_private_file(_path: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_private_folder(path: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(path)
-}
-
 /// Refuses network filesystems by the magic number of statfs(2), from linux/magic.h and the
 /// filesystems' own headers.
 #[cfg(target_os = "linux")]
 fn refuse_network(path: &Path) -> Result<(), OpenError> {
-    let stat = rustix::fs::statfs(path)
-        .map_err(|error| OpenError::Unusable(path.to_owned(), error.to_string()))?;
+    let stat = rustix::fs::statfs(path).map_err(|error| unusable(path, error.into()))?;
     let kind = match stat.f_type & 0xffff_ffff {
         0x6969 => "NFS",
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",

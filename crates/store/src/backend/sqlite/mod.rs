@@ -10,13 +10,14 @@ mod folder;
 pub(crate) use folder::{Folder, make_private_file};
 
 use super::{
-    MIGRATIONS, Migration, OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, Value, WriteKey, WriteSql,
+    Args, MIGRATIONS, Migration, OnRow, OnSetRow, Row, SCHEMA_VERSION, SetIndex, SetQuery, Sql,
+    Value, WriteKey, WriteSql,
 };
 use crate::fault::Fault;
 use checkpoint::Checkpointer;
 use domain::Month;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::types::FromSql;
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
@@ -76,13 +77,12 @@ impl Sqlite {
     pub(crate) fn of_any_version(path: &Path) -> Result<Sqlite, Fault> {
         let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let found = sqlite.pragma("user_version")?;
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        if found == known {
+        if found == SCHEMA_VERSION {
             return Ok(sqlite);
         }
-        if !(1..known).contains(&found) {
+        if !(1..SCHEMA_VERSION).contains(&found) {
             return Err(Fault::Database(format!(
-                "its schema is {found}; this Saldo knows {known}"
+                "its schema is {found}; this Saldo knows {SCHEMA_VERSION}"
             )));
         }
         let connection = Connection::open_in_memory().map_err(fault)?;
@@ -113,14 +113,9 @@ impl Sqlite {
              PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; \
              PRAGMA cache_size=-{CACHE_KIB};"
         );
-        self.connection.execute_batch(&set).map_err(fault)?;
-        let journal: String = self
-            .connection
-            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
-            .map_err(fault)?;
-        let settings =
-            (journal.as_str(), self.pragma("synchronous")?, self.pragma("foreign_keys")?);
-        match settings {
+        self.run_script(&set)?;
+        let journal: String = self.pragma("journal_mode")?;
+        match (journal.as_str(), self.pragma("synchronous")?, self.pragma("foreign_keys")?) {
             ("wal", 2, 1) => Ok(()),
             other => Err(Fault::Database(format!(
                 "journal_mode, synchronous, foreign_keys are {other:?} \
@@ -129,7 +124,7 @@ impl Sqlite {
         }
     }
 
-    pub(crate) fn pragma(&self, name: &str) -> Result<i64, Fault> {
+    pub(crate) fn pragma<T: FromSql>(&self, name: &str) -> Result<T, Fault> {
         self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(fault)
     }
 
@@ -137,14 +132,11 @@ impl Sqlite {
     /// table, which SQLite does with foreign keys off (sqlite.org/lang_altertable.html, 7). So
     /// foreign keys are checked before each commit.
     fn migrate(&mut self, found: i64) -> Result<(), Fault> {
-        let done = usize::try_from(found).unwrap_or(0);
-        self.connection
-            .execute_batch("PRAGMA foreign_keys=OFF; PRAGMA synchronous=FULL;")
-            .map_err(fault)?;
-        for (version, step) in (1_i64..).zip(MIGRATIONS).skip(done) {
+        self.run_script("PRAGMA foreign_keys=OFF; PRAGMA synchronous=FULL;")?;
+        for (version, step) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
             if let Err(fault) = self.migrate_to(version, step) {
                 // A failure here does not matter: the caller drops the connection.
-                let _ = self.connection.execute_batch("ROLLBACK");
+                let _ = self.run_script("ROLLBACK");
                 return Err(fault);
             }
         }
@@ -154,7 +146,7 @@ impl Sqlite {
     fn migrate_to(&mut self, version: i64, step: &Migration) -> Result<(), Fault> {
         let (common, own) = (translated(step.common), step.sqlite);
         let script = format!("BEGIN EXCLUSIVE;\n{common}\n{own}\nPRAGMA user_version={version};");
-        self.connection.execute_batch(&script).map_err(fault)?;
+        self.run_script(&script)?;
         let mut lost = self.connection.prepare("PRAGMA foreign_key_check").map_err(fault)?;
         if lost.exists([]).map_err(fault)? {
             return Err(Fault::Corrupt(format!(
@@ -162,21 +154,13 @@ impl Sqlite {
             )));
         }
         drop(lost);
-        self.connection.execute_batch("COMMIT").map_err(fault)
+        self.run_script("COMMIT")
     }
 
-    fn bound(
-        &self,
-        sql: &'static str,
-        values: &[Value<'_>],
-    ) -> Result<rusqlite::CachedStatement<'_>, Fault> {
+    fn bound(&self, sql: &'static str, args: Args<'_>) -> Result<CachedStatement<'_>, Fault> {
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
-        for (index, value) in (1..).zip(values) {
-            debug_assert_eq!(
-                statement.parameter_name(index),
-                Some(format!("${index}").as_str()),
-                "{sql}"
-            );
+        for (index, value) in (1..).zip(args) {
+            debug_assert!(statement.parameter_name(index) == Some(&*format!("${index}")), "{sql}");
             match value {
                 Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
                 Value::Int(n) => statement.raw_bind_parameter(index, n),
@@ -199,24 +183,19 @@ fn translated(common: &str) -> String {
 }
 
 impl Sql for Sqlite {
-    fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault> {
-        let mut statement = self.bound(sql, values)?;
+    fn execute(&mut self, sql: &'static str, args: Args<'_>) -> Result<usize, Fault> {
+        let mut statement = self.bound(sql, args)?;
         let done = statement.raw_execute().map_err(fault);
         #[cfg(test)]
         steps::count(&statement);
         done
     }
 
-    fn query(
-        &mut self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        on_row: OnRow<'_>,
-    ) -> Result<(), Fault> {
-        let mut statement = self.bound(sql, values)?;
+    fn query(&mut self, sql: &'static str, args: Args<'_>, on_row: OnRow<'_>) -> Result<(), Fault> {
+        let mut statement = self.bound(sql, args)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(fault)? {
-            on_row(&SqliteRow(row))?;
+            on_row(row)?;
         }
         #[cfg(test)]
         {
@@ -230,10 +209,10 @@ impl Sql for Sqlite {
         &mut self,
         sql: &'static str,
         _key: WriteKey,
-        values: &[Value<'_>],
+        args: Args<'_>,
         expected: Option<usize>,
     ) -> Result<(), Fault> {
-        match self.execute(sql, values)? {
+        match self.execute(sql, args)? {
             rows if expected.is_none_or(|expected| expected == rows) => Ok(()),
             rows => Err(Fault::corrupt(format!(
                 "a statement changed {rows} rows instead of {expected:?}: {sql}"
@@ -273,12 +252,8 @@ impl WriteSql for Sqlite {
         false
     }
 
-    fn await_lock(&mut self) {
-        // No other process writes: there is nobody to wait for.
-    }
-
     fn begin(&mut self, _is_optimistic: bool) -> Result<(), Fault> {
-        if let Some(fault) = self.checkpointer.as_mut().and_then(Checkpointer::take_failure) {
+        if let Some(fault) = self.checkpointer.as_mut().and_then(|thread| thread.failure.take()) {
             return Err(fault);
         }
         self.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
@@ -299,7 +274,8 @@ impl WriteSql for Sqlite {
         if self.checkpointer.as_mut().is_some_and(Checkpointer::committed) {
             let result = self.run_script("PRAGMA wal_checkpoint(PASSIVE)");
             if let Some(checkpointer) = &mut self.checkpointer {
-                checkpointer.keep_failure(result);
+                // The commit is durable all the same, so a failure is reported to the next batch.
+                checkpointer.failure = result.err();
             }
         }
         Ok(())
@@ -332,29 +308,17 @@ impl WriteSql for Sqlite {
     }
 }
 
-struct SqliteRow<'a>(&'a rusqlite::Row<'a>);
-
-impl SqliteRow<'_> {
-    fn value(&self, column: usize) -> Result<ValueRef<'_>, Fault> {
-        self.0.get_ref(column).map_err(fault)
-    }
-}
-
-impl Row for SqliteRow<'_> {
-    fn int(&self, column: usize) -> Result<i64, Fault> {
-        self.opt_int(column)?.ok_or_else(|| Fault::corrupt("a number is missing"))
-    }
-
+impl Row for rusqlite::Row<'_> {
     fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault> {
-        self.value(column)?.as_i64_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+        self.get_ref(column).map_err(fault)?.as_i64_or_null().map_err(Fault::corrupt)
     }
 
     fn opt_text(&self, column: usize) -> Result<Option<&str>, Fault> {
-        self.value(column)?.as_str_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+        self.get_ref(column).map_err(fault)?.as_str_or_null().map_err(Fault::corrupt)
     }
 
     fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault> {
-        self.value(column)?.as_blob_or_null().map_err(|error| Fault::corrupt(error.to_string()))
+        self.get_ref(column).map_err(fault)?.as_blob_or_null().map_err(Fault::corrupt)
     }
 }
 
