@@ -8,7 +8,11 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use crate::fault::Fault;
-use domain::Month;
+use domain::ids::{DeviceId, EndpointId, KeyId, SessionId, UserId};
+use domain::{
+    AccountId, CategoryId, Currency, Environment, Job, Kind, Month, ProductId, PurchaseId,
+    ReferenceScope, State, Timestamp, UpstreamCode,
+};
 
 /// One version of the schema: the statements that both databases run, and those of one alone.
 pub(crate) struct Migration {
@@ -69,34 +73,44 @@ pub(crate) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-impl From<i64> for Value<'_> {
-    fn from(n: i64) -> Self {
-        Value::Int(n)
-    }
+/// How values of these types become parameters.
+macro_rules! into_value {
+    ($($kind:ty, $name:ident => $value:expr;)+) => {$(
+        impl<'a> From<$kind> for Value<'a> {
+            fn from($name: $kind) -> Self {
+                $value
+            }
+        }
+    )+};
 }
 
-impl From<u32> for Value<'_> {
-    fn from(n: u32) -> Self {
-        Value::Int(i64::from(n))
-    }
-}
-
-impl From<bool> for Value<'_> {
-    fn from(b: bool) -> Self {
-        Value::Int(i64::from(b))
-    }
-}
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(s: &'a str) -> Self {
-        Value::Text(s)
-    }
-}
-
-impl<'a> From<&'a String> for Value<'a> {
-    fn from(s: &'a String) -> Self {
-        Value::Text(s)
-    }
+into_value! {
+    i64, n => Value::Int(n);
+    u32, n => Value::Int(i64::from(n));
+    bool, b => Value::Int(i64::from(b));
+    AccountId, id => Value::Int(id.0);
+    CategoryId, id => Value::Int(id.0);
+    DeviceId, id => Value::Int(id.0);
+    EndpointId, id => Value::Int(id.0);
+    KeyId, id => Value::Int(id.0);
+    ProductId, id => Value::Int(id.0);
+    PurchaseId, id => Value::Int(id.0);
+    SessionId, id => Value::Int(id.0);
+    UserId, id => Value::Int(id.0);
+    Timestamp, at => Value::Int(at.0);
+    &'a str, s => Value::Text(s);
+    &'a String, s => Value::Text(s);
+    &'a UpstreamCode, code => Value::Text(code.as_str());
+    Currency, currency => Value::Text(currency.code());
+    Environment, environment => Value::Text(environment.code());
+    Job, job => Value::Text(job.code());
+    Kind, kind => Value::Text(kind.code());
+    ReferenceScope, scope => Value::Text(scope.code());
+    State, state => Value::Text(state.code());
+    &'a Option<String>, s => s.as_deref().into();
+    &'a Option<UpstreamCode>, code => code.as_ref().into();
+    &'a [u8], b => Value::Bytes(b);
+    &'a Vec<u8>, b => Value::Bytes(b);
 }
 
 impl<'a, const N: usize> From<&'a [u8; N]> for Value<'a> {
@@ -110,6 +124,14 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
         v.map_or(Value::Null, Into::into)
     }
 }
+
+/// The parameters of a statement.
+macro_rules! values {
+    ($($value:expr),+ $(,)?) => {
+        [$($crate::backend::Value::from($value)),+]
+    };
+}
+pub(crate) use values;
 
 /// A row of a result; columns count from 0.
 pub(crate) trait Row {
@@ -185,6 +207,11 @@ impl<'a> SetQuery<'a> {
 pub(crate) trait Sql {
     /// Runs a statement now and returns the number of rows it changed.
     fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, Fault>;
+
+    /// Runs a statement now, however many rows it changes.
+    fn run(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Fault> {
+        self.execute(sql, values).map(drop)
+    }
 
     /// Runs a statement before the next query or the commit, whichever is first. If it fails, or
     /// changes another number of rows than expected, the whole Tx fails. A statement must always be
