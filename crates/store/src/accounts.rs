@@ -3,8 +3,8 @@
 //! A login is written here and read in `people`, which knows its sessions and devices too. Of a
 //! password or a secret key only a hash is stored.
 
-use crate::backend::{Sql, all, first};
-use crate::fault::Fault;
+use crate::backend::{Sql, all, first, values};
+use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::read;
 use domain::ids::UserId;
@@ -45,16 +45,15 @@ pub struct User {
 }
 
 const ACCOUNT: &str = "SELECT id, role, name, is_active, plan, per_minute, subscribed_until,
-        opened_at
-    FROM accounts WHERE id = $1";
+        opened_at FROM accounts WHERE id = $1";
 
 /// An account.
-pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>, Fault> {
-    first(sql, ACCOUNT, &[id.0.into()], read::account)
+pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>> {
+    first(sql, ACCOUNT, &values![id], read::account)
 }
 
 /// Every account, oldest first.
-pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>, Fault> {
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>> {
     all(
         sql,
         "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at
@@ -65,13 +64,12 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>, Fault> {
 }
 
 /// The pair of an open key, with its account; revoked ones too.
-pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<KeyHolder>, Fault> {
+pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<KeyHolder>> {
     let key = first(
         sql,
         "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
-             revoked_at
-         FROM keys WHERE open_key = $1",
-        &[open_key.into()],
+             revoked_at FROM keys WHERE open_key = $1",
+        &values![open_key],
         read::key,
     )?;
     let Some(key) = key else { return Ok(None) };
@@ -81,88 +79,81 @@ pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<Key
 }
 
 /// The key pairs of an account, oldest first.
-pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>, Fault> {
+pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>> {
     all(
         sql,
         "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
-             revoked_at
-         FROM keys WHERE account_id = $1 ORDER BY id",
-        &[account.0.into()],
+             revoked_at FROM keys WHERE account_id = $1 ORDER BY id",
+        &values![account],
         read::key,
     )
 }
 
 /// Inserts an account, or updates it.
-pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<(), Fault> {
+pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<()> {
     let plan = a.subscription.map(|s| s.plan);
-    sql.execute(
+    sql.run(
         "INSERT INTO accounts (id, role, name, is_active, plan, per_minute, subscribed_until,
-             opened_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name,
              is_active = excluded.is_active, plan = excluded.plan, per_minute = excluded.per_minute,
              subscribed_until = excluded.subscribed_until",
-        &[
-            a.id.0.into(),
-            a.role.code().into(),
-            (&a.name).into(),
-            a.is_active.into(),
-            plan.map(Plan::code).into(),
-            plan.map_or(0, Plan::per_minute).into(),
-            a.subscription.map(|s| s.until.0).into(),
-            a.opened_at.0.into(),
+        &values![
+            a.id,
+            a.role.code(),
+            &a.name,
+            a.is_active,
+            plan.map(Plan::code),
+            plan.map_or(0, Plan::per_minute),
+            a.subscription.map(|s| s.until.0),
+            a.opened_at
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Inserts a login, or updates it.
-pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<(), Fault> {
-    sql.execute(
+pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {
+    sql.run(
         "INSERT INTO users (id, account_id, email, mobile, name, role, password_hash, is_active,
-             created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (id) DO UPDATE SET email = excluded.email, mobile = excluded.mobile,
              name = excluded.name, role = excluded.role, password_hash = excluded.password_hash,
              is_active = excluded.is_active",
-        &[
-            u.id.0.into(),
-            u.account.0.into(),
-            (&u.email).into(),
-            u.mobile.as_ref().into(),
-            u.name.as_ref().into(),
-            (&u.role).into(),
-            (&u.password_hash).into(),
-            u.is_active.into(),
-            u.created_at.0.into(),
+        &values![
+            u.id,
+            u.account,
+            &u.email,
+            &u.mobile,
+            &u.name,
+            &u.role,
+            &u.password_hash,
+            u.is_active,
+            u.created_at
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Inserts a key pair, or updates its allow list and whether it is revoked.
-pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Result<(), Fault> {
+pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Result<()> {
     let allow_list = serde_json::to_string(&k.allow_list.lines())
         .map_err(|error| Fault::corrupt(error.to_string()))?;
-    sql.execute(
+    sql.run(
         "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail,
-             allow_list, revoked_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             allow_list, revoked_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list,
              revoked_at = excluded.revoked_at",
-        &[
-            k.id.0.into(),
-            k.account.0.into(),
-            k.environment.code().into(),
-            (&k.open_key).into(),
-            (&k.secret_digest).into(),
-            (&k.secret_tail).into(),
-            allow_list.as_str().into(),
-            k.revoked_at.map(|t| t.0).into(),
-            created_at.0.into(),
+        &values![
+            k.id,
+            k.account,
+            k.environment,
+            &k.open_key,
+            &k.secret_digest,
+            &k.secret_tail,
+            &allow_list,
+            k.revoked_at,
+            created_at
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Opens a wallet: its ledger accounts get adjacent ids, because they are used together.
@@ -171,7 +162,7 @@ pub(crate) fn open_wallet(
     owner: AccountId,
     environment: Environment,
     currency: Currency,
-) -> Result<(), Fault> {
+) -> Result<()> {
     for purpose in [Purpose::Available, Purpose::Held, Purpose::Commission] {
         ledger::open_ledger_account(sql, &LedgerAccount { owner, environment, currency, purpose })?;
     }
@@ -179,16 +170,15 @@ pub(crate) fn open_wallet(
 }
 
 /// Keeps the tag of the master key that seals this data, unless there is one.
-pub(crate) fn keep_master_key(sql: &mut dyn Sql, tag: &[u8; 32]) -> Result<(), Fault> {
-    sql.execute(
+pub(crate) fn keep_master_key(sql: &mut dyn Sql, tag: &[u8; 32]) -> Result<()> {
+    sql.run(
         "INSERT INTO marks (name, mark) VALUES ('master key', $1) ON CONFLICT DO NOTHING",
-        &[tag.into()],
-    )?;
-    Ok(())
+        &values![tag],
+    )
 }
 
 /// The tag of the master key that seals this data; `None` until one is kept.
-pub(crate) fn master_key(sql: &mut dyn Sql) -> Result<Option<[u8; 32]>, Fault> {
+pub(crate) fn master_key(sql: &mut dyn Sql) -> Result<Option<[u8; 32]>> {
     first(sql, "SELECT mark FROM marks WHERE name = 'master key'", &[], |row| {
         row.bytes(0)?.try_into().map_err(|_| Fault::corrupt("the master key's mark"))
     })
@@ -196,17 +186,15 @@ pub(crate) fn master_key(sql: &mut dyn Sql) -> Result<Option<[u8; 32]>, Fault> {
 
 /// The highest id of accounts, logins, keys, sessions, devices and endpoints: new ones go on from
 /// there.
-pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
+pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64> {
     let highest = first(
         sql,
-        "SELECT max(id) FROM (
-             SELECT coalesce(max(id), 0) AS id FROM accounts
+        "SELECT max(id) FROM (SELECT coalesce(max(id), 0) AS id FROM accounts
              UNION ALL SELECT coalesce(max(id), 0) FROM users
              UNION ALL SELECT coalesce(max(id), 0) FROM keys
              UNION ALL SELECT coalesce(max(id), 0) FROM sessions
              UNION ALL SELECT coalesce(max(id), 0) FROM devices
-             UNION ALL SELECT coalesce(max(id), 0) FROM endpoints
-         ) AS ids",
+             UNION ALL SELECT coalesce(max(id), 0) FROM endpoints) AS ids",
         &[],
         |row| row.int(0),
     )?;

@@ -5,7 +5,7 @@
 
 use crate::backend::sqlite::{Folder, Sqlite, fault, make_private_file};
 use crate::backend::{all, first};
-use crate::fault::{Fault, OpenError};
+use crate::fault::{Fault, OpenError, Result};
 use crate::store::{Location, Store};
 use crate::verify::{self, AuditReport};
 use rusqlite::backup::{Backup, StepResult};
@@ -50,7 +50,7 @@ impl Store {
     /// owner alone; answers its size in bytes. The writer goes on meanwhile; the WAL grows until
     /// the copy is done. Ends with [`Fault::Closed`] once the copy is not wanted any more. Blocks:
     /// call it off the request path.
-    pub fn copy_to(&self, file: &Path, is_wanted: &dyn Fn() -> bool) -> Result<u64, Fault> {
+    pub fn copy_to(&self, file: &Path, is_wanted: &dyn Fn() -> bool) -> Result<u64> {
         let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
         let Location::Folder(folder) = self.location() else {
             return Err(Fault::Database(
@@ -74,7 +74,7 @@ fn copy(
     file: &Path,
     flush: &File,
     is_wanted: &dyn Fn() -> bool,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let mut target =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
     // No journal: a copy that is interrupted is thrown away.
@@ -111,7 +111,7 @@ fn copy(
 
 /// Audits a database file without changing it: SQLite's own check, then the whole audit. Its schema
 /// must be this version's.
-pub fn audit_file(file: &Path) -> Result<(LedgerEnd, AuditReport), Fault> {
+pub fn audit_file(file: &Path) -> Result<(LedgerEnd, AuditReport)> {
     let mut lite = Sqlite::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let broken =
         all(&mut lite, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;

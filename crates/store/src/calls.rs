@@ -2,8 +2,8 @@
 //!
 //! Read with everything else that a batch mentions, changed in memory, written once per batch.
 
-use crate::backend::{Row, SetQuery, Sql, WriteKey};
-use crate::fault::Fault;
+use crate::backend::{Row, SetQuery, Sql, WriteKey, values};
+use crate::fault::{Fault, Result};
 use domain::{AccountId, Environment, Minute};
 use std::collections::HashMap;
 
@@ -53,7 +53,7 @@ impl CallCounts {
             2,
         );
         for (account, environment) in callers {
-            query.add(&[account.0.into(), environment.code().into()]);
+            query.add(&values![*account, *environment]);
         }
         query
     }
@@ -85,7 +85,7 @@ impl CallCounts {
     }
 
     /// Reads a row of [`CallCounts::query`].
-    pub(crate) fn read_row(&mut self, caller: Caller, row: &dyn Row) -> Result<(), Fault> {
+    pub(crate) fn read_row(&mut self, caller: Caller, row: &dyn Row) -> Result<()> {
         let broken = || Fault::corrupt("a count of calls");
         let at_s = u64::try_from(row.int(0)?).map_err(|_| broken())?;
         let minute = Minute::from_bytes(row.bytes(1)?, at_s).ok_or_else(broken)?;
@@ -103,7 +103,7 @@ impl CallCounts {
     }
 
     /// Writes the counts of the batch.
-    pub(crate) fn write(&self, sql: &mut dyn Sql) -> Result<(), Fault> {
+    pub(crate) fn write(&self, sql: &mut dyn Sql) -> Result<()> {
         for ((account, environment), minute) in &self.minutes {
             let at_s = i64::try_from(minute.at_s()).map_err(|_| Fault::corrupt("a second"))?;
             let slots = minute.to_bytes();
@@ -112,7 +112,7 @@ impl CallCounts {
                  ON CONFLICT (account_id, environment) DO UPDATE SET at_s = excluded.at_s,
                      slots = excluded.slots",
                 WriteKey::Last,
-                &[account.0.into(), environment.code().into(), at_s.into(), (&slots).into()],
+                &values![*account, *environment, at_s, &slots],
                 Some(1),
             )?;
         }

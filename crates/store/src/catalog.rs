@@ -3,8 +3,8 @@
 //! It is read whole, because it is used whole. A change notifies the other nodes, which read it
 //! again.
 
-use crate::backend::{Sql, Value, all};
-use crate::fault::Fault;
+use crate::backend::{Sql, Value, all, values};
+use crate::fault::{Fault, Result};
 use crate::read;
 use domain::{
     AmountRange, Catalog, Category, Country, Field, OfferForm, Operator, PriceRule, Pricing,
@@ -13,7 +13,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 /// Everything that prices and routes a purchase.
-pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
+pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog> {
     Ok(Catalog {
         countries: all(
             sql,
@@ -48,8 +48,7 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
         prices: all(
             sql,
             "SELECT id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat,
-                 share_ppm, least, most
-             FROM prices ORDER BY id",
+                 share_ppm, least, most FROM prices ORDER BY id",
             &[],
             read::price,
         )?,
@@ -64,45 +63,43 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog, Fault> {
 }
 
 /// Notifies every node that something of a topic has changed.
-pub(crate) fn notify_nodes(sql: &mut dyn Sql, topic: &str) -> Result<(), Fault> {
-    sql.execute("UPDATE news SET revision = revision + 1 WHERE topic = $1", &[topic.into()])
-        .map(drop)
+pub(crate) fn notify_nodes(sql: &mut dyn Sql, topic: &str) -> Result<()> {
+    sql.run("UPDATE news SET revision = revision + 1 WHERE topic = $1", &values![topic])
 }
 
-fn json(list: &[impl AsRef<str>]) -> Result<String, Fault> {
+fn json(list: &[impl AsRef<str>]) -> Result<String> {
     let list: Vec<&str> = list.iter().map(AsRef::as_ref).collect();
     serde_json::to_string(&list).map_err(|error| Fault::corrupt(error.to_string()))
 }
 
 /// Inserts a country, or replaces it.
-pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<(), Fault> {
+pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<()> {
     let length =
         i64::try_from(c.numbering.length).map_err(|_| Fault::corrupt("a number's length"))?;
-    sql.execute(
+    sql.run(
         "INSERT INTO countries (code, name, currency, calling_code, trunk, length, begins)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (code) DO UPDATE SET name = excluded.name, currency = excluded.currency,
              calling_code = excluded.calling_code, trunk = excluded.trunk, length = excluded.length,
              begins = excluded.begins",
-        &[
-            (&c.code).into(),
-            (&c.name).into(),
-            c.currency.code().into(),
-            (&c.numbering.calling_code).into(),
-            (&c.numbering.trunk).into(),
-            length.into(),
-            (&c.numbering.begins).into(),
+        &values![
+            &c.code,
+            &c.name,
+            c.currency,
+            &c.numbering.calling_code,
+            &c.numbering.trunk,
+            length,
+            &c.numbering.begins
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Inserts an operator, or replaces it.
-pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault> {
+pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<()> {
     let (aliases, prefixes) = (json(&o.aliases)?, json(&o.prefixes)?);
     let least = |limits: Option<AmountRange>| Value::from(limits.map(|l| l.min.minor()));
     let most = |limits: Option<AmountRange>| Value::from(limits.map(|l| l.max.minor()));
-    sql.execute(
+    sql.run(
         "INSERT INTO operators (id, code, aliases, name, country, service, logo, prefixes,
              prepaid_least, prepaid_most, postpaid_least, postpaid_most, offers, is_active)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -112,35 +109,33 @@ pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<(), Fault>
              prepaid_least = excluded.prepaid_least, prepaid_most = excluded.prepaid_most,
              postpaid_least = excluded.postpaid_least, postpaid_most = excluded.postpaid_most,
              offers = excluded.offers, is_active = excluded.is_active",
-        &[
-            o.id.into(),
-            (&o.code).into(),
-            aliases.as_str().into(),
-            (&o.name).into(),
-            (&o.country).into(),
-            o.service.slug().into(),
-            (&o.logo).into(),
-            prefixes.as_str().into(),
+        &values![
+            o.id,
+            &o.code,
+            &aliases,
+            &o.name,
+            &o.country,
+            o.service.slug(),
+            &o.logo,
+            &prefixes,
             least(o.prepaid),
             most(o.prepaid),
             least(o.postpaid),
             most(o.postpaid),
-            o.offers.map(OfferForm::code).into(),
-            o.is_active.into(),
+            o.offers.map(OfferForm::code),
+            o.is_active
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Inserts a category of products, or replaces it.
-pub(crate) fn set_category(sql: &mut dyn Sql, c: &Category) -> Result<(), Fault> {
-    sql.execute(
+pub(crate) fn set_category(sql: &mut dyn Sql, c: &Category) -> Result<()> {
+    sql.run(
         "INSERT INTO categories (id, name, description, logo) VALUES ($1, $2, $3, $4)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
              logo = excluded.logo",
-        &[c.id.0.into(), (&c.name).into(), (&c.description).into(), (&c.logo).into()],
-    )?;
-    Ok(())
+        &values![c.id, &c.name, &c.description, &c.logo],
+    )
 }
 
 /// A field that a product requires, in its stored form (JSON).
@@ -155,7 +150,7 @@ pub(crate) struct FieldRow {
 }
 
 /// Inserts a product, or replaces it.
-pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
+pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<()> {
     let broken = |error: serde_json::Error| Fault::corrupt(error.to_string());
     let field = |f: &Field| FieldRow {
         name: f.name.clone(),
@@ -173,7 +168,7 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
         Pricing::Fixed(price) => (Some(price), None),
         Pricing::Range(limits) => (None, Some(limits)),
     };
-    sql.execute(
+    sql.run(
         "INSERT INTO products (id, name, title, description, ref_name, operator, category_id, kind,
              currency, price, least, most, bill_format, fields, checks_bill, receipt, logo,
              is_active)
@@ -185,33 +180,32 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<(), Fault> {
              most = excluded.most, bill_format = excluded.bill_format, fields = excluded.fields,
              checks_bill = excluded.checks_bill, receipt = excluded.receipt, logo = excluded.logo,
              is_active = excluded.is_active",
-        &[
-            p.id.0.into(),
-            (&p.name).into(),
-            (&p.title).into(),
-            (&p.description).into(),
-            (&p.ref_name).into(),
-            (&p.operator).into(),
-            p.category.0.into(),
-            p.kind.code().into(),
-            p.price.currency().code().into(),
-            price.map(|m| m.minor()).into(),
-            limits.map(|l| l.min.minor()).into(),
-            limits.map(|l| l.max.minor()).into(),
-            p.bill.as_str().into(),
-            fields.as_str().into(),
-            p.checks_bill.into(),
-            receipt.as_str().into(),
-            (&p.logo).into(),
-            p.is_active.into(),
+        &values![
+            p.id,
+            &p.name,
+            &p.title,
+            &p.description,
+            &p.ref_name,
+            &p.operator,
+            p.category,
+            p.kind,
+            p.price.currency(),
+            price.map(|m| m.minor()),
+            limits.map(|l| l.min.minor()),
+            limits.map(|l| l.max.minor()),
+            p.bill.as_str(),
+            &fields,
+            p.checks_bill,
+            &receipt,
+            &p.logo,
+            p.is_active
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Inserts a price rule, or replaces it.
-pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
-    sql.execute(
+pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<()> {
+    sql.run(
         "INSERT INTO prices (id, charge, account_id, plan, operator, kind, from_at, until_at,
              currency, flat, share_ppm, least, most)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -220,48 +214,45 @@ pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<(), Fault> {
              from_at = excluded.from_at, until_at = excluded.until_at, currency = excluded.currency,
              flat = excluded.flat, share_ppm = excluded.share_ppm, least = excluded.least,
              most = excluded.most",
-        &[
-            p.id.into(),
-            p.component.code().into(),
-            p.account.map(|a| a.0).into(),
-            p.plan.as_ref().into(),
-            p.operator.as_ref().into(),
-            p.kind.map(|k| k.code()).into(),
-            p.from.map(|t| t.0).into(),
-            p.until.map(|t| t.0).into(),
-            p.flat.currency().code().into(),
-            p.flat.minor().into(),
-            p.share_ppm.into(),
-            p.min.map(|m| m.minor()).into(),
-            p.max.map(|m| m.minor()).into(),
+        &values![
+            p.id,
+            p.component.code(),
+            p.account,
+            &p.plan,
+            &p.operator,
+            p.kind,
+            p.from,
+            p.until,
+            p.flat.currency(),
+            p.flat.minor(),
+            p.share_ppm,
+            p.min.map(|m| m.minor()),
+            p.max.map(|m| m.minor())
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Inserts a route, or replaces it.
-pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<(), Fault> {
+pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<()> {
     let upstreams: Vec<&str> = r.upstreams.iter().map(UpstreamCode::as_str).collect();
     let upstreams = json(&upstreams)?;
-    sql.execute(
+    sql.run(
         "INSERT INTO routes (id, environment, operator, kind, recipient_ends, upstreams,
-             needs_approval)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+             needs_approval) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (id) DO UPDATE SET environment = excluded.environment,
              operator = excluded.operator, kind = excluded.kind,
              recipient_ends = excluded.recipient_ends, upstreams = excluded.upstreams,
              needs_approval = excluded.needs_approval",
-        &[
-            r.id.into(),
-            r.environment.code().into(),
-            r.operator.as_ref().into(),
-            r.kind.map(|k| k.code()).into(),
-            r.recipient_ends.as_ref().into(),
-            upstreams.as_str().into(),
-            r.needs_approval.into(),
+        &values![
+            r.id,
+            r.environment,
+            &r.operator,
+            r.kind,
+            &r.recipient_ends,
+            &upstreams,
+            r.needs_approval
         ],
-    )?;
-    Ok(())
+    )
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::purchases::DueJob;
 use crate::webhooks::{DuePush, DueWebhook, Endpoint, EndpointChange, PushChange, WebhookChange};
 use domain::{
     Account, AccountId, Case, CaseKind, Category, Country, Currency, Environment, Journal, Key,
-    Move, Needs, Operator, PriceRule, Product, Proof, PurchaseId, PurchaseKey, PurchaseStep,
-    ReferenceKey, Route, Slip, Timestamp, UpstreamCode,
+    Move, Needs, Operator, PriceRule, Product, Proof, Purchase, PurchaseId, PurchaseKey,
+    PurchaseStep, ReferenceKey, Route, Slip, Timestamp, UpstreamCode,
 };
 use std::time::Duration;
 
@@ -234,89 +234,68 @@ pub enum Done {
     Archive(ArchiveDone),
 }
 
-impl Change {
-    /// Whether it may be in an optimistic batch: everything that it relies on is in its
-    /// [`needs`](Change::needs), and the database rejects its rows if any of that does not hold,
-    /// such as a reference that is used up or a version that has passed.
-    pub(crate) const fn can_be_optimistic(&self) -> bool {
-        match self {
-            // Counts of calls are cached as balances are.
-            Change::Open { .. }
-            | Change::Step(_)
-            | Change::PostJournal(_)
-            | Change::GrantCalls { .. } => true,
-            Change::KeepEvidence { .. }
-            | Change::CloseCase { .. }
-            | Change::LeaseJobs { .. }
-            | Change::PutOff { .. }
-            | Change::KeepSlip { .. }
-            | Change::TakeOver { .. }
-            | Change::KeepResponse { .. }
-            | Change::Push(_)
-            | Change::Set(_)
-            | Change::People(_)
-            | Change::Halt(_)
-            | Change::Archive(_)
-            | Change::Webhook(_)
-            | Change::Endpoint(_) => false,
-        }
-    }
-
-    /// What must be true for this change, for [`domain::ledger::admission::admit`].
-    pub(crate) fn needs(&self) -> Needs<'_> {
-        match self {
-            Change::Open { reference_keys, opening, .. } => Needs {
-                reference_keys,
-                step: Some(PurchaseStep {
-                    key: opening.after.key,
-                    from_version: None,
-                    to: (opening.after.state, opening.after.version),
-                }),
-                journal: opening.journal.as_ref(),
-            },
-            Change::Step(step) => Needs {
-                reference_keys: &[],
-                step: Some(PurchaseStep {
-                    key: step.after.key,
-                    from_version: Some(step.from_version),
-                    to: (step.after.state, step.after.version),
-                }),
-                journal: step.journal.as_ref(),
-            },
-            Change::PostJournal(posting) => Needs {
-                reference_keys: std::slice::from_ref(&posting.reference),
-                step: None,
-                journal: Some(&posting.journal),
-            },
-            Change::KeepEvidence { .. }
-            | Change::CloseCase { .. }
-            | Change::LeaseJobs { .. }
-            | Change::PutOff { .. }
-            | Change::KeepSlip { .. }
-            | Change::TakeOver { .. }
-            | Change::GrantCalls { .. }
-            | Change::KeepResponse { .. }
-            | Change::Push(_)
-            | Change::Webhook(_)
-            | Change::Endpoint(_)
-            | Change::Set(_)
-            | Change::People(_)
-            | Change::Halt(_)
-            | Change::Archive(_) => Needs::default(),
-        }
-    }
-
+/// What decides whether a change is admitted.
+#[derive(Default)]
+pub(crate) struct Admission<'a> {
+    /// What must be true for it, for [`domain::ledger::admission::admit`].
+    pub(crate) needs: Needs<'a>,
     /// The purchase whose history it changes. It is refused if that purchase's month is closed.
     /// Jobs, leases and webhooks are not history.
-    pub(crate) fn purchase(&self) -> Option<PurchaseId> {
+    pub(crate) purchase: Option<PurchaseId>,
+    /// The time of its journal, if it has one.
+    pub(crate) moves_at: Option<Timestamp>,
+}
+
+impl<'a> Admission<'a> {
+    fn of_move(
+        reference_keys: &'a [ReferenceKey],
+        step: &'a Move,
+        from_version: Option<u32>,
+    ) -> Admission<'a> {
+        let Purchase { key, state, version, updated_at, .. } = step.after;
+        let to = (state, version);
+        let journal = step.journal.as_ref();
+        let step = Some(PurchaseStep { key, from_version, to });
+        let needs = Needs { reference_keys, step, journal };
+        Admission { needs, purchase: Some(key.id), moves_at: Some(updated_at) }
+    }
+}
+
+impl Change {
+    /// Whether it may be in an optimistic batch: everything that it relies on is in its
+    /// [`Admission::needs`], and the database rejects its rows if any of that does not hold, such
+    /// as a reference that is used up or a version that has passed.
+    pub(crate) const fn can_be_optimistic(&self) -> bool {
+        // Counts of calls are cached as balances are.
+        matches!(
+            self,
+            Change::Open { .. }
+                | Change::Step(_)
+                | Change::PostJournal(_)
+                | Change::GrantCalls { .. }
+        )
+    }
+
+    /// What decides whether it is admitted.
+    pub(crate) fn admission(&self) -> Admission<'_> {
         match self {
-            Change::Open { opening: step, .. } | Change::Step(step) => Some(step.after.key.id),
+            Change::Open { reference_keys, opening, .. } => {
+                Admission::of_move(reference_keys, opening, None)
+            }
+            Change::Step(step) => Admission::of_move(&[], step, Some(step.from_version)),
+            Change::PostJournal(posting) => {
+                let reference_keys = std::slice::from_ref(&posting.reference);
+                let journal = Some(&posting.journal);
+                let needs = Needs { reference_keys, step: None, journal };
+                Admission { needs, purchase: None, moves_at: Some(posting.at) }
+            }
             Change::KeepEvidence { key, .. }
             | Change::CloseCase { key, .. }
             | Change::KeepSlip { key, .. }
-            | Change::Push(PushChange::Resend { key, .. }) => Some(key.id),
-            Change::PostJournal(_)
-            | Change::LeaseJobs { .. }
+            | Change::Push(PushChange::Resend { key, .. }) => {
+                Admission { purchase: Some(key.id), ..Admission::default() }
+            }
+            Change::LeaseJobs { .. }
             | Change::PutOff { .. }
             | Change::TakeOver { .. }
             | Change::GrantCalls { .. }
@@ -329,30 +308,7 @@ impl Change {
             | Change::Set(_)
             | Change::People(_)
             | Change::Halt(_)
-            | Change::Archive(_) => None,
-        }
-    }
-
-    /// The time of its journal, if it has one.
-    pub(crate) fn moves_at(&self) -> Option<Timestamp> {
-        match self {
-            Change::Open { opening: step, .. } | Change::Step(step) => Some(step.after.updated_at),
-            Change::PostJournal(posting) => Some(posting.at),
-            Change::KeepEvidence { .. }
-            | Change::CloseCase { .. }
-            | Change::LeaseJobs { .. }
-            | Change::PutOff { .. }
-            | Change::KeepSlip { .. }
-            | Change::TakeOver { .. }
-            | Change::GrantCalls { .. }
-            | Change::KeepResponse { .. }
-            | Change::Push(_)
-            | Change::Webhook(_)
-            | Change::Endpoint(_)
-            | Change::Set(_)
-            | Change::People(_)
-            | Change::Halt(_)
-            | Change::Archive(_) => None,
+            | Change::Archive(_) => Admission::default(),
         }
     }
 }

@@ -56,6 +56,9 @@ impl Fault {
     }
 }
 
+/// What the store answers, unless it fails.
+pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
+
 /// Why a store could not be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

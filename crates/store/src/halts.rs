@@ -2,9 +2,9 @@
 //!
 //! Not here: what a halted installation still does (the engine's).
 
-use crate::backend::{Sql, first};
+use crate::backend::{Sql, first, values};
 use crate::catalog::notify_nodes;
-use crate::fault::Fault;
+use crate::fault::Result;
 use domain::Timestamp;
 
 /// Begins or ends a halt.
@@ -38,7 +38,7 @@ pub struct Halt {
 }
 
 /// The halt in force; `None` while purchases are sent upstream.
-pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>, Fault> {
+pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>> {
     first(
         sql,
         "SELECT why, begun_at FROM halts WHERE ended_at IS NULL ORDER BY seq DESC LIMIT 1",
@@ -47,26 +47,26 @@ pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>, Fault> {
     )
 }
 
-pub(crate) fn write(sql: &mut dyn Sql, change: &HaltChange) -> Result<(), Fault> {
+pub(crate) fn write(sql: &mut dyn Sql, change: &HaltChange) -> Result<()> {
     match change {
         HaltChange::Begin { why, at } => {
             sql.execute(
                 "INSERT INTO halts (seq, begun_at, why)
                  SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
-                &[at.0.into(), why.into()],
+                &values![*at, why],
             )?;
         }
         HaltChange::End { by, evidence, at } => {
             let ended = sql.execute(
                 "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3
                  WHERE ended_at IS NULL",
-                &[at.0.into(), by.into(), evidence.into()],
+                &values![*at, by, evidence],
             )?;
             if ended > 0 {
                 sql.execute(
                     "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
                      WHERE job = 'submit' AND due_at > $2",
-                    &[at.0.into(), at.0.into()],
+                    &values![*at, *at],
                 )?;
             }
         }

@@ -4,7 +4,7 @@
 
 use crate::backend::Row;
 use crate::catalog::FieldRow;
-use crate::fault::Fault;
+use crate::fault::{Fault, Result};
 use domain::ids::KeyId;
 use domain::{
     Account, AccountId, AllowList, AmountRange, BillFormat, Category, CategoryId, Country,
@@ -14,23 +14,31 @@ use domain::{
     Subscription, Timestamp, UpstreamCode,
 };
 
-fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
+fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
     read(text).ok_or_else(|| Fault::corrupt(format!("{what} {text:?}")))
 }
 
-pub(crate) fn environment(text: &str) -> Result<Environment, Fault> {
+fn parse_opt<T>(
+    what: &str,
+    text: Option<&str>,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>> {
+    text.map(|text| parse(what, text, read)).transpose()
+}
+
+pub(crate) fn environment(text: &str) -> Result<Environment> {
     parse("environment", text, Environment::from_code)
 }
 
-pub(crate) fn currency(text: &str) -> Result<Currency, Fault> {
+pub(crate) fn currency(text: &str) -> Result<Currency> {
     parse("currency", text, Currency::from_code)
 }
 
-pub(crate) fn state(text: &str) -> Result<State, Fault> {
+pub(crate) fn state(text: &str) -> Result<State> {
     parse("state", text, State::from_code)
 }
 
-pub(crate) fn list(json: &str) -> Result<Vec<String>, Fault> {
+pub(crate) fn list(json: &str) -> Result<Vec<String>> {
     serde_json::from_str(json).map_err(|error| Fault::corrupt(format!("list {json:?}: {error}")))
 }
 
@@ -49,7 +57,15 @@ macro_rules! purchase_columns {
 }
 pub(crate) use purchase_columns;
 
-pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
+/// Selects purchases for [`purchase`]; `$rest` follows the table's name.
+macro_rules! select_purchases {
+    ($rest:literal) => {
+        concat!("SELECT ", purchase_columns!(), " FROM purchases ", $rest)
+    };
+}
+pub(crate) use select_purchases;
+
+pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase> {
     let currency = currency(row.text(10)?)?;
     let money = |column| Ok::<Money, Fault>(Money::new(row.int(column)?, currency));
     let details: Details = match row.text(15)? {
@@ -78,10 +94,7 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
         attempts: row.u32(19)?,
         upstream: row.opt_text(20)?.map(UpstreamCode::new),
         text: row.opt_text(21)?.map(str::to_owned),
-        decider: row
-            .opt_text(22)?
-            .map(|text| parse("decider", text, Decider::from_code))
-            .transpose()?,
+        decider: parse_opt("decider", row.opt_text(22)?, Decider::from_code)?,
         opened_at: Timestamp(row.int(23)?),
         updated_at: Timestamp(row.int(24)?),
         delivered_at: time(row.opt_int(25)?),
@@ -89,7 +102,7 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase, Fault> {
 }
 
 /// The first three columns: the purchase's id, account and environment.
-pub(crate) fn purchase_key(row: &dyn Row) -> Result<PurchaseKey, Fault> {
+pub(crate) fn purchase_key(row: &dyn Row) -> Result<PurchaseKey> {
     Ok(PurchaseKey {
         id: PurchaseId(row.int(0)?),
         account: AccountId(row.int(1)?),
@@ -98,12 +111,9 @@ pub(crate) fn purchase_key(row: &dyn Row) -> Result<PurchaseKey, Fault> {
 }
 
 /// id, role, name, is_active, plan, per_minute, subscribed_until, opened_at
-pub(crate) fn account(row: &dyn Row) -> Result<Account, Fault> {
+pub(crate) fn account(row: &dyn Row) -> Result<Account> {
     let per_minute = row.u32(5)?;
-    let plan = row
-        .opt_text(4)?
-        .map(|text| parse("plan", text, |code| Plan::from_code(code, per_minute)))
-        .transpose()?;
+    let plan = parse_opt("plan", row.opt_text(4)?, |code| Plan::from_code(code, per_minute))?;
     let subscription =
         plan.zip(time(row.opt_int(6)?)).map(|(plan, until)| Subscription { plan, until });
     Ok(Account {
@@ -117,7 +127,7 @@ pub(crate) fn account(row: &dyn Row) -> Result<Account, Fault> {
 }
 
 /// id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at
-pub(crate) fn key(row: &dyn Row) -> Result<Key, Fault> {
+pub(crate) fn key(row: &dyn Row) -> Result<Key> {
     let lines = list(row.text(6)?)?;
     let allow_list = AllowList::parse(lines.iter().map(String::as_str))
         .map_err(|bad| Fault::corrupt(format!("range {}", bad.0)))?;
@@ -134,7 +144,7 @@ pub(crate) fn key(row: &dyn Row) -> Result<Key, Fault> {
 }
 
 /// code, name, currency, calling_code, trunk, length, begins
-pub(crate) fn country(row: &dyn Row) -> Result<Country, Fault> {
+pub(crate) fn country(row: &dyn Row) -> Result<Country> {
     Ok(Country {
         code: row.text(0)?.to_owned(),
         name: row.text(1)?.to_owned(),
@@ -150,9 +160,9 @@ pub(crate) fn country(row: &dyn Row) -> Result<Country, Fault> {
 }
 
 /// The operator's columns, then its country's currency.
-pub(crate) fn operator(row: &dyn Row) -> Result<Operator, Fault> {
+pub(crate) fn operator(row: &dyn Row) -> Result<Operator> {
     let currency = currency(row.text(14)?)?;
-    let limits = |least, most| -> Result<Option<AmountRange>, Fault> {
+    let limits = |least, most| -> Result<Option<AmountRange>> {
         let pair = row.opt_int(least)?.zip(row.opt_int(most)?);
         Ok(pair.map(|(least, most)| AmountRange {
             min: Money::new(least, currency),
@@ -170,16 +180,13 @@ pub(crate) fn operator(row: &dyn Row) -> Result<Operator, Fault> {
         prefixes: list(row.text(7)?)?,
         prepaid: limits(8, 9)?,
         postpaid: limits(10, 11)?,
-        offers: row
-            .opt_text(12)?
-            .map(|text| parse("offer form", text, OfferForm::from_code))
-            .transpose()?,
+        offers: parse_opt("offer form", row.opt_text(12)?, OfferForm::from_code)?,
         is_active: row.bool(13)?,
     })
 }
 
 /// id, name, description, logo
-pub(crate) fn category(row: &dyn Row) -> Result<Category, Fault> {
+pub(crate) fn category(row: &dyn Row) -> Result<Category> {
     Ok(Category {
         id: CategoryId(row.int(0)?),
         name: row.text(1)?.to_owned(),
@@ -190,7 +197,7 @@ pub(crate) fn category(row: &dyn Row) -> Result<Category, Fault> {
 
 /// id, name, title, description, ref_name, operator, category_id, kind, currency, price, least,
 /// most, bill_format, fields, checks_bill, receipt, logo, is_active
-pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
+pub(crate) fn product(row: &dyn Row) -> Result<Product> {
     let currency = currency(row.text(8)?)?;
     let money = |minor| Money::new(minor, currency);
     let price = match (row.opt_int(9)?, row.opt_int(10)?.zip(row.opt_int(11)?)) {
@@ -228,7 +235,7 @@ pub(crate) fn product(row: &dyn Row) -> Result<Product, Fault> {
     })
 }
 
-fn field(row: FieldRow) -> Result<Field, Fault> {
+fn field(row: FieldRow) -> Result<Field> {
     let format = row.format.map(|text| parse("bill format", &text, BillFormat::new)).transpose()?;
     let FieldRow { name, label, is_required, length_max, format: _ } = row;
     Ok(Field { name, label, is_required, format, length_max })
@@ -236,7 +243,7 @@ fn field(row: FieldRow) -> Result<Field, Fault> {
 
 /// id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm,
 /// least, most
-pub(crate) fn price(row: &dyn Row) -> Result<PriceRule, Fault> {
+pub(crate) fn price(row: &dyn Row) -> Result<PriceRule> {
     let currency = currency(row.text(8)?)?;
     let money = |minor| Money::new(minor, currency);
     Ok(PriceRule {
@@ -245,7 +252,7 @@ pub(crate) fn price(row: &dyn Row) -> Result<PriceRule, Fault> {
         account: row.opt_int(2)?.map(AccountId),
         plan: row.opt_text(3)?.map(str::to_owned),
         operator: row.opt_text(4)?.map(str::to_owned),
-        kind: row.opt_text(5)?.map(|text| parse("kind", text, Kind::from_code)).transpose()?,
+        kind: parse_opt("kind", row.opt_text(5)?, Kind::from_code)?,
         from: time(row.opt_int(6)?),
         until: time(row.opt_int(7)?),
         flat: money(row.int(9)?),
@@ -256,12 +263,12 @@ pub(crate) fn price(row: &dyn Row) -> Result<PriceRule, Fault> {
 }
 
 /// id, environment, operator, kind, recipient_ends, upstreams, needs_approval
-pub(crate) fn route(row: &dyn Row) -> Result<Route, Fault> {
+pub(crate) fn route(row: &dyn Row) -> Result<Route> {
     Ok(Route {
         id: row.int(0)?,
         environment: environment(row.text(1)?)?,
         operator: row.opt_text(2)?.map(str::to_owned),
-        kind: row.opt_text(3)?.map(|text| parse("kind", text, Kind::from_code)).transpose()?,
+        kind: parse_opt("kind", row.opt_text(3)?, Kind::from_code)?,
         recipient_ends: row.opt_text(4)?.map(str::to_owned),
         upstreams: list(row.text(5)?)?.iter().map(|code| UpstreamCode::new(code)).collect(),
         needs_approval: row.bool(6)?,

@@ -8,7 +8,7 @@ use crate::backend::postgres::{CatalogChanges, Membership, Postgres, Server};
 use crate::backend::sqlite::Folder;
 use crate::backend::{self, Sql, WriteSql};
 use crate::change::{Change, Done};
-use crate::fault::{Fault, OpenError};
+use crate::fault::{Fault, OpenError, Result};
 use crate::writer::Writer;
 use domain::Denial;
 use parking_lot::{Mutex, MutexGuard};
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// Asks for a change and waits until it is durable, or refused.
-    pub async fn write(&self, change: Change) -> Result<Result<Done, Denial>, Fault> {
+    pub async fn write(&self, change: Change) -> Result<Result<Done, Denial>> {
         match &self.writer {
             Some(writer) => writer.write(change).await,
             None => Err(Fault::Closed),
@@ -156,7 +156,7 @@ impl Store {
         &self,
         change: Change,
         timeout: Duration,
-    ) -> Result<Result<Done, Denial>, Fault> {
+    ) -> Result<Result<Done, Denial>> {
         match &self.writer {
             Some(writer) => writer.write_within(change, timeout).await,
             None => Err(Fault::Closed),
@@ -172,7 +172,7 @@ impl Store {
     }
 
     /// Whether the store answers in time: a server that is silent is not waited for.
-    pub fn ping(&self) -> Result<(), Fault> {
+    pub fn ping(&self) -> Result<()> {
         let query =
             |sql: &mut dyn Sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0)).map(|_| ());
         let Some(pinger) = &self.pinger else { return self.read(query) };
@@ -187,7 +187,7 @@ impl Store {
     }
 
     /// A connection of its own, for what takes long.
-    pub(crate) fn dedicated_reader(&self) -> Result<Reader, Fault> {
+    pub(crate) fn dedicated_reader(&self) -> Result<Reader> {
         match &self.location {
             Location::Folder(folder) => match folder.reader() {
                 Ok(lite) => Ok(Box::new(lite)),
@@ -197,10 +197,7 @@ impl Store {
         }
     }
 
-    pub(crate) fn read<T>(
-        &self,
-        read: impl Fn(&mut dyn Sql) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    pub(crate) fn read<T>(&self, read: impl Fn(&mut dyn Sql) -> Result<T>) -> Result<T> {
         self.block(|| retry_once(|| read(self.reader().as_mut())))
     }
 
@@ -227,7 +224,7 @@ impl Store {
 }
 
 /// A connection that broke while it was idle is only noticed by its next query.
-fn retry_once<T>(mut read: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+fn retry_once<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
     match read() {
         Err(Fault::Unavailable(_)) => read(),
         answer => answer,

@@ -6,7 +6,7 @@
 use super::{Archive, Closing, digest_of, every, month_in};
 use crate::backend::sqlite::Sqlite;
 use crate::backend::{Sql, all};
-use crate::fault::Fault;
+use crate::fault::{Fault, Result};
 use crate::verify::{self, AuditReport, Unchecked};
 use domain::{Month, PurchaseId};
 use std::collections::{BTreeMap, HashSet};
@@ -44,7 +44,7 @@ impl ArchivesAudit {
 }
 
 /// Audits one file: SQLite's own check, then the whole audit of its month.
-pub fn audit_month(path: &Path) -> Result<MonthAudit, Fault> {
+pub fn audit_month(path: &Path) -> Result<MonthAudit> {
     let mut file = Sqlite::of_any_version(path)?;
     let broken =
         all(&mut file, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
@@ -58,7 +58,7 @@ pub fn audit_month(path: &Path) -> Result<MonthAudit, Fault> {
 }
 
 /// Audits files, and whether they fit together and with the live ledger.
-pub(crate) fn audit_files(live: &mut dyn Sql, files: &[PathBuf]) -> Result<ArchivesAudit, Fault> {
+pub(crate) fn audit_files(live: &mut dyn Sql, files: &[PathBuf]) -> Result<ArchivesAudit> {
     let known = every(live)?;
     let (_, unchecked) = verify::audit_part(live, None)?;
     let mut found = ArchivesAudit::default();
@@ -87,7 +87,7 @@ fn compare(
     audit: &MonthAudit,
     archive: Option<&Archive>,
     findings: &mut Vec<String>,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let (name, month) = (path.display(), audit.closing.month);
     let Some(archive) = archive else {
         findings.push(format!("{name}: {month} is not archived in these books"));

@@ -5,8 +5,8 @@
 
 use super::{Closing, hash};
 use crate::backend::sqlite::{Sqlite, make_private_file};
-use crate::backend::{Row, Sql, Value, all, first};
-use crate::fault::Fault;
+use crate::backend::{Row, Sql, Value, all, first, values};
+use crate::fault::{Fault, Result};
 use ring::digest;
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
@@ -172,7 +172,7 @@ pub(crate) fn write(
     closing: &Closing,
     path: &Path,
     is_wanted: &dyn Fn() -> bool,
-) -> Result<ArchiveFile, Fault> {
+) -> Result<ArchiveFile> {
     let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
     make_private_file(path).map_err(unwritable)?;
     let mut file = Sqlite::blank(path)?;
@@ -200,7 +200,7 @@ pub(crate) fn write(
 }
 
 /// A file's size in bytes, and its SHA-256.
-pub(crate) fn digest_of(path: &Path) -> Result<(u64, [u8; 32]), Fault> {
+pub(crate) fn digest_of(path: &Path) -> Result<(u64, [u8; 32])> {
     let unreadable = |error: std::io::Error| Fault::Database(error.to_string());
     let mut file = File::open(path).map_err(unreadable)?;
     let mut sum = digest::Context::new(&digest::SHA256);
@@ -219,7 +219,7 @@ fn copy(
     file: &mut Sqlite,
     closing: &Closing,
     is_wanted: &dyn Fn() -> bool,
-) -> Result<Sums, Fault> {
+) -> Result<Sums> {
     let mut sums = begin(source, file, closing)?;
     let mut rows = 0_u64;
     for part in &PARTS {
@@ -227,13 +227,13 @@ fn copy(
             By::Ids => (closing.ids_from, closing.ids_below()),
             By::Journals => closing.journals,
         };
-        source.query(part.read, &[from.into(), to.into()], &mut |row| {
+        source.query(part.read, &values![from, to], &mut |row| {
             rows += 1;
             if rows.is_multiple_of(CHECK_EVERY) && !is_wanted() {
                 return Err(Fault::Closed);
             }
             sums.add(part.table, row)?;
-            file.execute(part.put, &values(row, part.kinds)?).map(|_| ())
+            file.run(part.put, &values(row, part.kinds)?)
         })?;
     }
     finish(source, file, &sums)?;
@@ -241,7 +241,7 @@ fn copy(
 }
 
 /// A row's values, by the letters of [`Part::kinds`].
-fn values<'a>(row: &'a dyn Row, kinds: &str) -> Result<Vec<Value<'a>>, Fault> {
+fn values<'a>(row: &'a dyn Row, kinds: &str) -> Result<Vec<Value<'a>>> {
     let value = |(column, kind)| {
         Ok(match kind {
             b'i' => row.opt_int(column)?.into(),
@@ -253,7 +253,7 @@ fn values<'a>(row: &'a dyn Row, kinds: &str) -> Result<Vec<Value<'a>>, Fault> {
 }
 
 impl Sums {
-    fn add(&mut self, table: &'static str, row: &dyn Row) -> Result<(), Fault> {
+    fn add(&mut self, table: &'static str, row: &dyn Row) -> Result<()> {
         *self.counts.entry(table).or_default() += 1;
         match table {
             // seq, account_id, environment, purchase_id, …
@@ -274,7 +274,7 @@ impl Sums {
 }
 
 /// Writes the end of the month before, and the month itself.
-fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<Sums, Fault> {
+fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<Sums> {
     file.execute("BEGIN", &[])?;
     let mut sums = Sums::default();
     let before = first(
@@ -296,7 +296,7 @@ fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<S
     if let Some(month) = before {
         source.query(
             "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
-            &[month.into()],
+            &values![month],
             &mut |row| {
                 sums.carried.insert(row.int(0)?, row.int(1)?);
                 Ok(())
@@ -304,7 +304,7 @@ fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<S
         )?;
         source.query(
             "SELECT account_id, environment, payments FROM carried_payments WHERE month = $1",
-            &[month.into()],
+            &values![month],
             &mut |row| {
                 sums.payments.insert((row.int(0)?, row.text(1)?.to_owned()), row.int(2)?);
                 Ok(())
@@ -317,37 +317,34 @@ fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<S
 }
 
 /// Writes the ledger accounts with their balances at the month's end, and commits.
-fn finish(source: &mut dyn Sql, file: &mut Sqlite, sums: &Sums) -> Result<(), Fault> {
+fn finish(source: &mut dyn Sql, file: &mut Sqlite, sums: &Sums) -> Result<()> {
     source.query(
         "SELECT id, account_id, environment, currency, purpose, upstream, floor
          FROM ledger_accounts",
         &[],
         &mut |row| {
             let id = row.int(0)?;
-            let values = [
-                id.into(),
-                row.int(1)?.into(),
-                row.text(2)?.into(),
-                row.text(3)?.into(),
-                row.text(4)?.into(),
-                row.text(5)?.into(),
-                sums.carried.get(&id).copied().unwrap_or(0).into(),
-                row.opt_int(6)?.into(),
-            ];
-            file.execute(
+            file.run(
                 "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose,
-                     upstream, balance, floor)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                &values,
+                     upstream, balance, floor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                &values![
+                    id,
+                    row.int(1)?,
+                    row.text(2)?,
+                    row.text(3)?,
+                    row.text(4)?,
+                    row.text(5)?,
+                    sums.carried.get(&id).copied().unwrap_or(0),
+                    row.opt_int(6)?
+                ],
             )
-            .map(|_| ())
         },
     )?;
-    file.execute("COMMIT", &[]).map(|_| ())
+    file.run("COMMIT", &[])
 }
 
 /// The month that a file contains, by its own record.
-pub(crate) fn month_in(file: &mut dyn Sql) -> Result<Option<Closing>, Fault> {
+pub(crate) fn month_in(file: &mut dyn Sql) -> Result<Option<Closing>> {
     let found = all(
         file,
         "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at

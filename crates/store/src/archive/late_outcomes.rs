@@ -2,8 +2,8 @@
 //!
 //! Nothing else is known of such a purchase here, not even its account: only its archive has it.
 
-use crate::backend::{Sql, all};
-use crate::fault::Fault;
+use crate::backend::{Sql, all, values};
+use crate::fault::Result;
 use domain::{PurchaseId, Timestamp};
 
 /// What an upstream reported.
@@ -24,17 +24,17 @@ pub struct LateOutcome {
 }
 
 /// Keeps what was reported; the same once more changes nothing.
-pub(super) fn keep(sql: &mut dyn Sql, late: &LateOutcome) -> Result<(), Fault> {
+pub(super) fn keep(sql: &mut dyn Sql, late: &LateOutcome) -> Result<()> {
     sql.execute(
         "INSERT INTO late_words (purchase_id, attempt, word, text, upstream_reference, at)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        &[
-            late.purchase.0.into(),
-            late.attempt.into(),
-            (&late.word).into(),
-            late.text.as_ref().into(),
-            late.upstream_reference.as_ref().into(),
-            late.at.0.into(),
+        &values![
+            late.purchase,
+            late.attempt,
+            &late.word,
+            &late.text,
+            &late.upstream_reference,
+            late.at
         ],
     )
     .map(|_| ())
@@ -47,17 +47,17 @@ pub(super) fn close(
     by: &str,
     evidence: &str,
     at: Timestamp,
-) -> Result<bool, Fault> {
+) -> Result<bool> {
     let closed = sql.execute(
         "UPDATE late_words SET closed_at = $1, closed_by = $2, evidence = $3
          WHERE purchase_id = $4 AND closed_at IS NULL",
-        &[at.0.into(), by.into(), evidence.into(), purchase.0.into()],
+        &values![at, by, evidence, purchase],
     )?;
     Ok(closed > 0)
 }
 
 /// What waits for staff, oldest first.
-pub(crate) fn open(sql: &mut dyn Sql) -> Result<Vec<LateOutcome>, Fault> {
+pub(crate) fn open(sql: &mut dyn Sql) -> Result<Vec<LateOutcome>> {
     all(
         sql,
         "SELECT purchase_id, attempt, word, text, upstream_reference, at

@@ -19,9 +19,9 @@ pub use late_outcomes::LateOutcome;
 pub(crate) use late_outcomes::open as open_late_outcomes;
 pub(crate) use next::next;
 
-use crate::backend::{Row, Sql, WriteKey, all, first};
+use crate::backend::{Row, Sql, WriteKey, all, first, values};
 use crate::change::Done;
-use crate::fault::Fault;
+use crate::fault::{Fault, Result};
 use domain::{Month, PurchaseId, Timestamp};
 use std::collections::BTreeMap;
 
@@ -117,16 +117,16 @@ pub(crate) const LAST_CLOSED: &str =
     "SELECT month, ids_below, last_journal, last_hash FROM archives
     WHERE month = (SELECT max(month) FROM archives WHERE month > $1)";
 
-pub(crate) fn month(number: i64) -> Result<Month, Fault> {
+pub(crate) fn month(number: i64) -> Result<Month> {
     Month::from_number(number).ok_or_else(|| Fault::corrupt(format!("month {number}")))
 }
 
-pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32], Fault> {
+pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32]> {
     bytes.try_into().map_err(|_| Fault::corrupt("a hash has 32 bytes"))
 }
 
 /// month, ids_below, last_journal, last_hash
-pub(crate) fn closed(row: &dyn Row) -> Result<ClosedMonth, Fault> {
+pub(crate) fn closed(row: &dyn Row) -> Result<ClosedMonth> {
     Ok(ClosedMonth {
         month: month(row.int(0)?)?,
         ids_below: row.int(1)?,
@@ -147,7 +147,7 @@ pub(crate) fn write_change(
     sql: &mut dyn Sql,
     change: &ArchiveChange,
     position: &LedgerPosition,
-) -> Result<Done, Fault> {
+) -> Result<Done> {
     match change {
         ArchiveChange::Close(closing) => close(sql, closing, position).map(Done::Archive),
         ArchiveChange::File { filed, name, at } => {
@@ -168,11 +168,7 @@ pub(crate) fn write_change(
 }
 
 /// Closes a month, unless something of it is still open. Closing it again changes nothing.
-fn close(
-    sql: &mut dyn Sql,
-    closing: &Closing,
-    position: &LedgerPosition,
-) -> Result<ArchiveDone, Fault> {
+fn close(sql: &mut dyn Sql, closing: &Closing, position: &LedgerPosition) -> Result<ArchiveDone> {
     if let Some(closed) = position.closed {
         match closed.month {
             last if last == closing.month => return Ok(ArchiveDone::Written),
@@ -196,22 +192,20 @@ fn close(
     Ok(ArchiveDone::Written)
 }
 
-fn insert_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<(), Fault> {
-    sql.execute(
+fn insert_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<()> {
+    sql.run(
         "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before,
-             last_hash, closed_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        &[
-            closing.month.number().into(),
-            closing.ids_below().into(),
-            closing.journals.0.into(),
-            closing.journals.1.into(),
-            (&closing.hashes.0).into(),
-            (&closing.hashes.1).into(),
-            closing.at.0.into(),
+             last_hash, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &values![
+            closing.month.number(),
+            closing.ids_below(),
+            closing.journals.0,
+            closing.journals.1,
+            &closing.hashes.0,
+            &closing.hashes.1,
+            closing.at
         ],
     )
-    .map(|_| ())
 }
 
 /// Records the file of a closed month, and what the month carries forward.
@@ -220,20 +214,20 @@ fn record_file(
     filed: &ArchiveFile,
     name: &str,
     at: Timestamp,
-) -> Result<ArchiveDone, Fault> {
+) -> Result<ArchiveDone> {
     let month = filed.closing.month;
     let noted = sql.execute(
         "UPDATE archives
          SET archived_at = $1, file = $2, digest = $3, journals = $4, entries = $5, purchases = $6
          WHERE month = $7 AND digest IS NULL",
-        &[
-            at.0.into(),
-            name.into(),
-            (&filed.digest).into(),
-            filed.journals.into(),
-            filed.entries.into(),
-            filed.purchases.into(),
-            month.number().into(),
+        &values![
+            at,
+            name,
+            &filed.digest,
+            filed.journals,
+            filed.entries,
+            filed.purchases,
+            month.number()
         ],
     )?;
     if noted != 1 {
@@ -241,7 +235,7 @@ fn record_file(
     }
     carry(sql, month.number(), &filed.carried, &filed.payments)?;
     // Cases are few, and in no partition.
-    sql.execute("DELETE FROM cases WHERE purchase_id < $1", &[filed.closing.ids_below().into()])?;
+    sql.execute("DELETE FROM cases WHERE purchase_id < $1", &values![filed.closing.ids_below()])?;
     Ok(ArchiveDone::Written)
 }
 
@@ -251,12 +245,12 @@ fn carry(
     month: i64,
     carried: &BTreeMap<i64, i64>,
     payments: &BTreeMap<(i64, String), i64>,
-) -> Result<(), Fault> {
+) -> Result<()> {
     for (ledger_account, balance) in carried {
         sql.defer(
             "INSERT INTO carried (month, ledger_account_id, balance) VALUES ($1, $2, $3)",
             WriteKey::LedgerAccount(*ledger_account),
-            &[month.into(), (*ledger_account).into(), (*balance).into()],
+            &values![month, *ledger_account, *balance],
             Some(1),
         )?;
     }
@@ -265,7 +259,7 @@ fn carry(
             "INSERT INTO carried_payments (month, account_id, environment, payments)
              VALUES ($1, $2, $3, $4)",
             WriteKey::Last,
-            &[month.into(), (*account).into(), environment.into(), (*count).into()],
+            &values![month, *account, environment, *count],
             Some(1),
         )?;
     }
@@ -274,7 +268,7 @@ fn carry(
 
 /// Deletes some rows of archived months: purchases with the rows that depend on them, then
 /// journals.
-fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> {
+fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone> {
     const OF_PURCHASES: [&str; 5] = [
         "DELETE FROM attempts WHERE purchase_id <= $1",
         "DELETE FROM events WHERE purchase_id <= $1",
@@ -289,14 +283,14 @@ fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> {
         sql,
         "SELECT max(id)
          FROM (SELECT id FROM purchases WHERE id < $1 ORDER BY id LIMIT $2) AS next_ones",
-        &[archived.ids_below.into(), rows.into()],
+        &values![archived.ids_below, rows],
         |row| row.opt_int(0),
     )?;
     let journals = first(
         sql,
         "SELECT max(seq)
          FROM (SELECT seq FROM journals WHERE seq <= $1 ORDER BY seq LIMIT $2) AS next_ones",
-        &[archived.last_journal.into(), rows.into()],
+        &values![archived.last_journal, rows],
         |row| row.opt_int(0),
     )?;
     let (statements, up_to) = match (purchases.flatten(), journals.flatten()) {
@@ -305,13 +299,13 @@ fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone, Fault> {
         (None, None) => return Ok(ArchiveDone::Written),
     };
     for delete in statements {
-        sql.execute(delete, &[up_to.into()])?;
+        sql.execute(delete, &values![up_to])?;
     }
     Ok(ArchiveDone::More)
 }
 
 /// The last archived month.
-pub(crate) fn archived(sql: &mut dyn Sql) -> Result<Option<ClosedMonth>, Fault> {
+pub(crate) fn archived(sql: &mut dyn Sql) -> Result<Option<ClosedMonth>> {
     first(
         sql,
         "SELECT month, ids_below, last_journal, last_hash FROM archives
@@ -337,7 +331,7 @@ pub struct Archive {
 }
 
 /// Every month that was archived, the first first.
-pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Archive>, Fault> {
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Archive>> {
     let mut ids_from = 0;
     all(
         sql,
@@ -360,7 +354,7 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Archive>, Fault> {
 }
 
 /// month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at
-pub(crate) fn closing(row: &dyn Row) -> Result<Closing, Fault> {
+pub(crate) fn closing(row: &dyn Row) -> Result<Closing> {
     let closed = closed(row)?;
     Ok(Closing {
         month: closed.month,
@@ -373,7 +367,7 @@ pub(crate) fn closing(row: &dyn Row) -> Result<Closing, Fault> {
 
 /// What of the purchases below an id is still open: jobs, cases, pushes, webhooks. Each query finds
 /// its rows by the id: the table has only what is open, or an index of it.
-fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>, Fault> {
+fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>> {
     const LOOKS: [(&str, &str); 4] = [
         ("SELECT count(*) FROM jobs WHERE purchase_id < $1", "purchases are open"),
         (
@@ -387,7 +381,7 @@ fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>, Fault
         ),
     ];
     for (count, what) in LOOKS {
-        let found = first(sql, count, &[ids_below.into()], |row| row.int(0))?.unwrap_or(0);
+        let found = first(sql, count, &values![ids_below], |row| row.int(0))?.unwrap_or(0);
         if found > 0 {
             return Ok(Some(format!("{found} {what}")));
         }

@@ -3,34 +3,25 @@
 //! Found with few queries however long the history is.
 
 use super::{ClosedMonth, Closing, closed, closing, hash, month};
-use crate::backend::{Sql, all, first};
-use crate::fault::Fault;
+use crate::backend::{Sql, all, first, values};
+use crate::fault::{Fault, Result};
 use crate::ledger::GENESIS;
 use domain::{Month, PurchaseId, Timestamp};
 
 /// The month that is next to be archived, if it is before `before`: one that is closed already, or
 /// the first that has any rows.
-pub(crate) fn next(
-    sql: &mut dyn Sql,
-    before: Month,
-    now: Timestamp,
-) -> Result<Option<Closing>, Fault> {
+pub(crate) fn next(sql: &mut dyn Sql, before: Month, now: Timestamp) -> Result<Option<Closing>> {
     sql.begin_snapshot()?;
     let found = next_in_snapshot(sql, before, now);
     sql.end_snapshot()?;
     found
 }
 
-fn next_in_snapshot(
-    sql: &mut dyn Sql,
-    before: Month,
-    now: Timestamp,
-) -> Result<Option<Closing>, Fault> {
+fn next_in_snapshot(sql: &mut dyn Sql, before: Month, now: Timestamp) -> Result<Option<Closing>> {
     let mut rows = all(
         sql,
         "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at,
-             digest
-         FROM archives ORDER BY month DESC LIMIT 2",
+             digest FROM archives ORDER BY month DESC LIMIT 2",
         &[],
         |row| Ok((closed(row)?, closing(row)?, row.opt_bytes(7)?.is_some())),
     )?
@@ -52,14 +43,14 @@ fn first_month(
     archived: Option<ClosedMonth>,
     before: Month,
     at: Timestamp,
-) -> Result<Option<Closing>, Fault> {
+) -> Result<Option<Closing>> {
     let (seq, hash_before) = archived.map_or((0, GENESIS), |c| (c.last_journal, c.last_hash));
     let ids_from = archived.map_or(0, |c| c.ids_below);
     let journal = month_at(sql, seq + 1)?;
     let purchase = first(
         sql,
         "SELECT id FROM purchases WHERE id >= $1 ORDER BY id LIMIT 1",
-        &[ids_from.into()],
+        &values![ids_from],
         |row| Ok(Month::of_id(PurchaseId(row.int(0)?))),
     )?;
     let Some(month) = [journal, purchase].into_iter().flatten().min().filter(|m| *m < before)
@@ -68,7 +59,7 @@ fn first_month(
     };
     let last = last_of(sql, month, seq)?;
     let last_hash = match last > seq {
-        true => first(sql, "SELECT hash FROM journals WHERE seq = $1", &[last.into()], |row| {
+        true => first(sql, "SELECT hash FROM journals WHERE seq = $1", &values![last], |row| {
             hash(row.bytes(0)?)
         })?
         .ok_or_else(|| Fault::corrupt(format!("journal {last} is not there")))?,
@@ -83,19 +74,19 @@ fn first_month(
     }))
 }
 
-fn month_at(sql: &mut dyn Sql, seq: i64) -> Result<Option<Month>, Fault> {
+fn month_at(sql: &mut dyn Sql, seq: i64) -> Result<Option<Month>> {
     let found =
-        first(sql, "SELECT month FROM journals WHERE seq = $1", &[seq.into()], |row| row.int(0))?;
+        first(sql, "SELECT month FROM journals WHERE seq = $1", &values![seq], |row| row.int(0))?;
     found.map(month).transpose()
 }
 
 /// The last journal of the months up to `up_to`, after the journal `seq`. Months never step back
 /// along the chain, so binary search finds it.
-fn last_of(sql: &mut dyn Sql, up_to: Month, seq: i64) -> Result<i64, Fault> {
+fn last_of(sql: &mut dyn Sql, up_to: Month, seq: i64) -> Result<i64> {
     let end = first(
         sql,
         "SELECT coalesce(max(seq), 0) FROM journals WHERE seq > $1",
-        &[seq.into()],
+        &values![seq],
         |row| row.int(0),
     )?;
     let (mut is_in, mut beyond) = (seq, end.unwrap_or(0).max(seq) + 1);

@@ -8,7 +8,11 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use crate::fault::Fault;
-use domain::Month;
+use domain::ids::{DeviceId, EndpointId, KeyId, SessionId, UserId};
+use domain::{
+    AccountId, CategoryId, Currency, Environment, Job, Kind, Month, ProductId, PurchaseId,
+    ReferenceScope, State, Timestamp, UpstreamCode,
+};
 
 /// One version of the schema: the statements that both databases run, and those of one alone.
 pub(crate) struct Migration {
@@ -63,24 +67,50 @@ pub(crate) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The types that become a value, each with its conversion.
+/// How values of these types become parameters.
 macro_rules! into_value {
-    ($($(const $n:ident,)? $from:ty, $v:ident => $value:expr;)*) => {$(
-        impl<'a $(, const $n: usize)?> From<$from> for Value<'a> {
-            fn from($v: $from) -> Self {
+    ($($kind:ty, $name:ident => $value:expr;)+) => {$(
+        impl<'a> From<$kind> for Value<'a> {
+            fn from($name: $kind) -> Self {
                 $value
             }
         }
-    )*};
+    )+};
 }
 
 into_value! {
     i64, n => Value::Int(n);
     u32, n => Value::Int(i64::from(n));
     bool, b => Value::Int(i64::from(b));
+    AccountId, id => Value::Int(id.0);
+    CategoryId, id => Value::Int(id.0);
+    DeviceId, id => Value::Int(id.0);
+    EndpointId, id => Value::Int(id.0);
+    KeyId, id => Value::Int(id.0);
+    ProductId, id => Value::Int(id.0);
+    PurchaseId, id => Value::Int(id.0);
+    SessionId, id => Value::Int(id.0);
+    UserId, id => Value::Int(id.0);
+    Timestamp, at => Value::Int(at.0);
     &'a str, s => Value::Text(s);
     &'a String, s => Value::Text(s);
-    const N, &'a [u8; N], b => Value::Bytes(b);
+    &'a UpstreamCode, code => Value::Text(code.as_str());
+    Currency, currency => Value::Text(currency.code());
+    Environment, environment => Value::Text(environment.code());
+    Job, job => Value::Text(job.code());
+    Kind, kind => Value::Text(kind.code());
+    ReferenceScope, scope => Value::Text(scope.code());
+    State, state => Value::Text(state.code());
+    &'a Option<String>, s => s.as_deref().into();
+    &'a Option<UpstreamCode>, code => code.as_ref().into();
+    &'a [u8], b => Value::Bytes(b);
+    &'a Vec<u8>, b => Value::Bytes(b);
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Value<'a> {
+    fn from(b: &'a [u8; N]) -> Self {
+        Value::Bytes(b)
+    }
 }
 
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
@@ -91,6 +121,14 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 
 /// The parameters of a statement.
 pub(crate) type Args<'a> = &'a [Value<'a>];
+
+/// Converts each expression to a parameter of a statement.
+macro_rules! values {
+    ($($value:expr),+ $(,)?) => {
+        [$($crate::backend::Value::from($value)),+]
+    };
+}
+pub(crate) use values;
 
 /// A row of a result; columns count from 0.
 pub(crate) trait Row {
@@ -169,6 +207,11 @@ impl<'a> SetQuery<'a> {
 pub(crate) trait Sql {
     /// Runs a statement now and returns the number of rows it changed.
     fn execute(&mut self, sql: &'static str, args: Args<'_>) -> Result<usize, Fault>;
+
+    /// Runs a statement now, however many rows it changes.
+    fn run(&mut self, sql: &'static str, args: Args<'_>) -> Result<(), Fault> {
+        self.execute(sql, args).map(drop)
+    }
 
     /// Runs a statement before the next query or the commit, whichever is first. If it fails, or
     /// changes another number of rows than expected, the whole Tx fails. A statement must always be

@@ -8,8 +8,8 @@
 use super::chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};
 use super::{FIND, key_of, open_ledger_account};
 use crate::archive::{ClosedMonth, LAST_CLOSED};
-use crate::backend::{Row, SetQuery, Sql, WriteKey};
-use crate::fault::Fault;
+use crate::backend::{Row, SetQuery, Sql, WriteKey, values};
+use crate::fault::{Fault, Result};
 use domain::{Balance, Journal, LedgerAccount, Month, PurchaseId, View};
 use std::collections::HashMap;
 
@@ -109,7 +109,7 @@ impl LedgerCache {
     pub(crate) fn closed_query(&self) -> SetQuery<'static> {
         let mut query = SetQuery::new(LAST_CLOSED, 1);
         if self.closed.is_none() {
-            query.add(&[0_i64.into()]);
+            query.add(&values![0_i64]);
         }
         query
     }
@@ -142,13 +142,13 @@ impl LedgerCache {
             1,
         );
         if self.chain_end.is_none() {
-            query.add(&[0_i64.into()]);
+            query.add(&values![0_i64]);
         }
         query
     }
 
     /// Caches the end of the chain from its row.
-    pub(crate) fn read_chain(&mut self, row: &dyn Row) -> Result<(), Fault> {
+    pub(crate) fn read_chain(&mut self, row: &dyn Row) -> Result<()> {
         let hash =
             <[u8; 32]>::try_from(row.bytes(1)?).map_err(|_| Fault::corrupt("a journal's hash"))?;
         let month = Month::from_number(row.int(2)?).ok_or_else(|| Fault::corrupt("a month"))?;
@@ -171,7 +171,7 @@ impl LedgerCache {
             match self.ids.get(*account) {
                 Some(id) => {
                     queries.known.push(*account);
-                    queries.by_id.add(&[(*id).into()]);
+                    queries.by_id.add(&values![*id]);
                 }
                 None => {
                     queries.unknown.push(*account);
@@ -188,7 +188,7 @@ impl LedgerCache {
         view: &mut View,
         account: &LedgerAccount,
         row: &dyn Row,
-    ) -> Result<(), Fault> {
+    ) -> Result<()> {
         self.set_balance(view, account, row.int(0)?, row.int(1)?);
         Ok(())
     }
@@ -209,7 +209,7 @@ impl LedgerCache {
         sql: &mut dyn Sql,
         view: &mut View,
         mentioned: &[&LedgerAccount],
-    ) -> Result<(), Fault> {
+    ) -> Result<()> {
         for account in mentioned {
             if !account.purpose.is_wallet() && !view.balances.contains_key(*account) {
                 let id = open_ledger_account(sql, account)?;
@@ -221,14 +221,14 @@ impl LedgerCache {
 
     /// Writes each balance that the batch changed, once, by compare-and-swap with the balance
     /// before.
-    pub(crate) fn write_balances(&self, sql: &mut dyn Sql, view: &View) -> Result<(), Fault> {
+    pub(crate) fn write_balances(&self, sql: &mut dyn Sql, view: &View) -> Result<()> {
         for (account, balance) in view.balances.iter().filter(|(_, b)| b.is_changed) {
             let id = self.id(account)?;
             let before = self.tx_balances.get(&id).copied();
             sql.defer(
                 "UPDATE ledger_accounts SET balance = $1 WHERE id = $2 AND balance = $3",
                 WriteKey::LedgerAccount(id),
-                &[balance.amount.into(), id.into(), before.into()],
+                &values![balance.amount, id, before],
                 Some(1),
             )?;
         }
@@ -241,7 +241,7 @@ impl LedgerCache {
         sql: &mut dyn Sql,
         journal: &Journal,
         head: &JournalHead<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<()> {
         let last = self.last();
         let seq = last.seq + 1;
         let month = month_of(last.month, head);
@@ -253,20 +253,19 @@ impl LedgerCache {
         let hash = hash(&last.hash, seq, journal.reason().code(), head, &lines);
         sql.defer(
             "INSERT INTO journals (seq, account_id, environment, purchase_id, reason, note, at,
-                 hash, listed, month)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                 hash, listed, month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             WriteKey::Journal(seq, month),
-            &[
-                seq.into(),
-                head.account.0.into(),
-                head.environment.code().into(),
-                head.purchase.map(|p| p.0).into(),
-                journal.reason().code().into(),
-                head.note.into(),
-                head.at.0.into(),
-                (&hash).into(),
-                head.is_listed.then_some(1_i64).into(),
-                month.number().into(),
+            &values![
+                seq,
+                head.account,
+                head.environment,
+                head.purchase,
+                journal.reason().code(),
+                head.note,
+                head.at,
+                &hash,
+                head.is_listed.then_some(1_i64),
+                month.number()
             ],
             Some(1),
         )?;
@@ -275,14 +274,7 @@ impl LedgerCache {
                 "INSERT INTO entries (journal_seq, line, debit_id, credit_id, amount, month)
                  VALUES ($1, $2, $3, $4, $5, $6)",
                 WriteKey::Journal(seq, month),
-                &[
-                    seq.into(),
-                    number.into(),
-                    line.debit.into(),
-                    line.credit.into(),
-                    line.amount.into(),
-                    month.number().into(),
-                ],
+                &values![seq, number, line.debit, line.credit, line.amount, month.number()],
                 Some(1),
             )?;
         }
@@ -303,7 +295,7 @@ impl LedgerCache {
         }
     }
 
-    fn id(&self, account: &LedgerAccount) -> Result<i64, Fault> {
+    fn id(&self, account: &LedgerAccount) -> Result<i64> {
         self.ids
             .get(account)
             .copied()

@@ -14,8 +14,8 @@ pub(crate) use statement::statement;
 pub use statement::{Page, StatementLine};
 
 use crate::archive;
-use crate::backend::{Sql, Value, first};
-use crate::fault::Fault;
+use crate::backend::{Sql, Value, first, values};
+use crate::fault::Result;
 use crate::read;
 use domain::{AccountId, Currency, Environment, LedgerAccount, Money, Purpose};
 
@@ -33,7 +33,7 @@ pub struct Wallet {
 }
 
 /// The last journal and its hash, archived or not.
-pub(crate) fn end(sql: &mut dyn Sql) -> Result<Option<(i64, [u8; 32])>, Fault> {
+pub(crate) fn end(sql: &mut dyn Sql) -> Result<Option<(i64, [u8; 32])>> {
     let last = first(
         sql,
         "SELECT seq, hash FROM journals WHERE seq = (SELECT max(seq) FROM journals)",
@@ -45,21 +45,18 @@ pub(crate) fn end(sql: &mut dyn Sql) -> Result<Option<(i64, [u8; 32])>, Fault> {
 }
 
 /// Whether the ledger has a journal with this number and hash, or has archived that number.
-pub(crate) fn has(sql: &mut dyn Sql, seq: i64, hash: &[u8; 32]) -> Result<bool, Fault> {
+pub(crate) fn has(sql: &mut dyn Sql, seq: i64, hash: &[u8; 32]) -> Result<bool> {
     if archive::archived(sql)?.is_some_and(|archived| seq <= archived.last_journal) {
         return Ok(true);
     }
-    let found = first(sql, "SELECT hash FROM journals WHERE seq = $1", &[seq.into()], |row| {
+    let found = first(sql, "SELECT hash FROM journals WHERE seq = $1", &values![seq], |row| {
         Ok(row.bytes(0)? == hash)
     })?;
     Ok(found == Some(true))
 }
 
 /// Opens a ledger account with a balance of zero, or finds it; answers its number.
-pub(crate) fn open_ledger_account(
-    sql: &mut dyn Sql,
-    account: &LedgerAccount,
-) -> Result<i64, Fault> {
+pub(crate) fn open_ledger_account(sql: &mut dyn Sql, account: &LedgerAccount) -> Result<i64> {
     if let Some((id, _)) = find(sql, account)? {
         return Ok(id);
     }
@@ -67,24 +64,23 @@ pub(crate) fn open_ledger_account(
         first(sql, "SELECT coalesce(max(id), 0) FROM ledger_accounts", &[], |row| row.int(0))?;
     let id = last.unwrap_or(0) + 1;
     let [owner, environment, currency, purpose, upstream] = key_of(account);
-    let floor = account.purpose.floor().into();
+    let floor = account.purpose.floor();
     sql.execute(
         "INSERT INTO ledger_accounts (id, account_id, environment, currency, purpose, upstream,
-             balance, floor)
-         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
-        &[id.into(), owner, environment, currency, purpose, upstream, floor],
+             balance, floor) VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
+        &values![id, owner, environment, currency, purpose, upstream, floor],
     )?;
     Ok(id)
 }
 
 /// The wallets of an account.
-pub(crate) fn wallets(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Wallet>, Fault> {
+pub(crate) fn wallets(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Wallet>> {
     let mut wallets: Vec<Wallet> = Vec::new();
     sql.query(
         "SELECT environment, currency, purpose, balance FROM ledger_accounts
          WHERE account_id = $1 AND purpose IN ('available', 'held', 'commission')
          ORDER BY environment DESC, currency, id",
-        &[account.0.into()],
+        &values![account],
         &mut |row| {
             let environment = read::environment(row.text(0)?)?;
             let currency = read::currency(row.text(1)?)?;
@@ -114,7 +110,7 @@ pub(crate) fn available(
     owner: AccountId,
     environment: Environment,
     currency: Currency,
-) -> Result<Option<Money>, Fault> {
+) -> Result<Option<Money>> {
     let account = LedgerAccount { owner, environment, currency, purpose: Purpose::Available };
     Ok(find(sql, &account)?.map(|(_, minor)| Money::new(minor, currency)))
 }
@@ -124,7 +120,7 @@ const FIND: &str = "SELECT id, balance FROM ledger_accounts
     WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = $4
         AND upstream = $5";
 
-fn find(sql: &mut dyn Sql, account: &LedgerAccount) -> Result<Option<(i64, i64)>, Fault> {
+fn find(sql: &mut dyn Sql, account: &LedgerAccount) -> Result<Option<(i64, i64)>> {
     first(sql, FIND, &key_of(account), |row| Ok((row.int(0)?, row.int(1)?)))
 }
 
@@ -140,11 +136,6 @@ fn key_of(account: &LedgerAccount) -> [Value<'_>; 5] {
         | Purpose::Funding
         | Purpose::Discrepancy => "",
     };
-    [
-        account.owner.0.into(),
-        account.environment.code().into(),
-        account.currency.code().into(),
-        account.purpose.code().into(),
-        upstream.into(),
-    ]
+    let LedgerAccount { owner, environment, currency, purpose } = account;
+    values![*owner, *environment, *currency, purpose.code(), upstream]
 }

@@ -3,8 +3,8 @@
 //! Invariant: a page is read in one snapshot, so its running balances are consistent. Lines are
 //! found by an index that purchases by key pair are not in: only logins read statements.
 
-use crate::backend::{Sql, all, first};
-use crate::fault::Fault;
+use crate::backend::{Sql, all, first, values};
+use crate::fault::{Fault, Result};
 use domain::ids::JournalSeq;
 use domain::{AccountId, Currency, Environment, Money, PurchaseId, Reason, Timestamp};
 
@@ -42,7 +42,7 @@ pub(crate) fn statement(
     environment: Environment,
     currency: Currency,
     page: Page,
-) -> Result<Option<Vec<StatementLine>>, Fault> {
+) -> Result<Option<Vec<StatementLine>>> {
     sql.begin_snapshot()?;
     let lines = in_snapshot(sql, account, environment, currency, page);
     sql.end_snapshot()?;
@@ -55,12 +55,12 @@ fn in_snapshot(
     environment: Environment,
     currency: Currency,
     page: Page,
-) -> Result<Option<Vec<StatementLine>>, Fault> {
+) -> Result<Option<Vec<StatementLine>>> {
     let wallet = first(
         sql,
         "SELECT id, balance FROM ledger_accounts
          WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = 'available'",
-        &[account.0.into(), environment.code().into(), currency.code().into()],
+        &values![account, environment, currency],
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
     let Some((wallet, balance)) = wallet else { return Ok(None) };
@@ -72,26 +72,13 @@ fn in_snapshot(
         "SELECT j.seq, j.reason, j.purchase_id,
              (SELECT CAST(sum(
                   CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) AS BIGINT)
-              FROM entries e
-              WHERE e.journal_seq = j.seq AND e.month = j.month
+              FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
                   AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
-         FROM journals j
-         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
+         FROM journals j WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
              AND (j.listed = 1 OR j.purchase_id IS NULL)
              AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
-                 AND (e.credit_id = $7 OR e.debit_id = $8))
-         ORDER BY j.seq DESC LIMIT $9",
-        &[
-            wallet.into(),
-            wallet.into(),
-            wallet.into(),
-            account.0.into(),
-            environment.code().into(),
-            before.into(),
-            wallet.into(),
-            wallet.into(),
-            page.limit.into(),
-        ],
+                 AND (e.credit_id = $7 OR e.debit_id = $8)) ORDER BY j.seq DESC LIMIT $9",
+        &values![wallet, wallet, wallet, account, environment, before, wallet, wallet, page.limit],
         |row| {
             let reason =
                 Reason::from_code(row.text(1)?).ok_or_else(|| Fault::corrupt("a reason"))?;
@@ -118,24 +105,16 @@ fn change_since(
     environment: Environment,
     wallet: i64,
     seq: i64,
-) -> Result<i64, Fault> {
+) -> Result<i64> {
     let change = first(
         sql,
         "SELECT CAST(coalesce(sum(
              CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT)
-         FROM journals j
-         JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
+         FROM journals j JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
              AND (e.credit_id = $2 OR e.debit_id = $3)
          WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6
              AND (j.listed = 1 OR j.purchase_id IS NULL)",
-        &[
-            wallet.into(),
-            wallet.into(),
-            wallet.into(),
-            account.0.into(),
-            environment.code().into(),
-            seq.into(),
-        ],
+        &values![wallet, wallet, wallet, account, environment, seq],
         |row| row.int(0),
     )?;
     Ok(change.unwrap_or(0))

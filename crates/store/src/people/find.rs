@@ -5,8 +5,8 @@
 
 use super::{Device, DeviceMark, Session, SessionHolder, UserHolder};
 use crate::accounts::{self, User};
-use crate::backend::{Row, Sql, all, first};
-use crate::fault::Fault;
+use crate::backend::{Row, Sql, all, first, values};
+use crate::fault::{Fault, Result};
 use crate::read;
 use domain::ids::{DeviceId, SessionId, UserId};
 use domain::{Account, AccountId, Timestamp};
@@ -16,13 +16,12 @@ use std::time::Duration;
 pub(super) const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// A session, ended or not, with its login's state and its account.
-pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<SessionHolder>, Fault> {
+pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<SessionHolder>> {
     let found = first(
         sql,
         "SELECT s.id, s.user_id, s.account_id, s.environment, s.opened_at, s.ends_at, s.revoked_at,
-             u.is_active
-         FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1",
-        &[id.0.into()],
+             u.is_active FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1",
+        &values![id],
         |row| {
             let session = Session {
                 id: SessionId(row.int(0)?),
@@ -49,36 +48,36 @@ macro_rules! user_columns {
 }
 
 /// A login by its address in its stored form: trimmed, in small letters.
-pub(crate) fn by_email(sql: &mut dyn Sql, email: &str) -> Result<Option<UserHolder>, Fault> {
+pub(crate) fn by_email(sql: &mut dyn Sql, email: &str) -> Result<Option<UserHolder>> {
     let select = concat!("SELECT ", user_columns!(), " FROM users WHERE email = $1");
-    let found = first(sql, select, &[email.into()], user)?;
+    let found = first(sql, select, &values![email], user)?;
     with_account(sql, found)
 }
 
 /// A login.
-pub(crate) fn by_id(sql: &mut dyn Sql, id: UserId) -> Result<Option<UserHolder>, Fault> {
+pub(crate) fn by_id(sql: &mut dyn Sql, id: UserId) -> Result<Option<UserHolder>> {
     let select = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
-    let found = first(sql, select, &[id.0.into()], user)?;
+    let found = first(sql, select, &values![id], user)?;
     with_account(sql, found)
 }
 
 /// Every login, oldest first.
-pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<User>, Fault> {
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<User>> {
     all(sql, concat!("SELECT ", user_columns!(), " FROM users ORDER BY id"), &[], user)
 }
 
-fn with_account(sql: &mut dyn Sql, user: Option<User>) -> Result<Option<UserHolder>, Fault> {
+fn with_account(sql: &mut dyn Sql, user: Option<User>) -> Result<Option<UserHolder>> {
     let Some(user) = user else { return Ok(None) };
     let account = account_of(sql, user.account, user.id)?;
     Ok(Some(UserHolder { user, account }))
 }
 
-fn account_of(sql: &mut dyn Sql, account: AccountId, user: UserId) -> Result<Account, Fault> {
+fn account_of(sql: &mut dyn Sql, account: AccountId, user: UserId) -> Result<Account> {
     accounts::by_id(sql, account)?
         .ok_or_else(|| Fault::corrupt(format!("user {user} belongs to nobody")))
 }
 
-fn user(row: &dyn Row) -> Result<User, Fault> {
+fn user(row: &dyn Row) -> Result<User> {
     Ok(User {
         id: UserId(row.int(0)?),
         account: AccountId(row.int(1)?),
@@ -99,23 +98,23 @@ pub(crate) fn known_device(
     email: &str,
     mark: &DeviceMark,
     now: Timestamp,
-) -> Result<bool, Fault> {
+) -> Result<bool> {
     let known = first(
         sql,
         "SELECT p.seen_at FROM users AS u JOIN places AS p ON p.user_id = u.id
          WHERE u.email = $1 AND p.mark = $2 AND p.seen_at >= $3",
-        &[email.into(), mark.into(), now.before(KNOWN_FOR).0.into()],
+        &values![email, mark, now.before(KNOWN_FOR)],
         |row| row.int(0),
     )?;
     Ok(known.is_some())
 }
 
 /// The devices of an account.
-pub(crate) fn devices_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Device>, Fault> {
+pub(crate) fn devices_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Device>> {
     all(
         sql,
         "SELECT id, user_id, mark, sealed FROM devices WHERE account_id = $1 ORDER BY id",
-        &[account.0.into()],
+        &values![account],
         |row| {
             Ok(Device {
                 id: DeviceId(row.int(0)?),
@@ -127,6 +126,6 @@ pub(crate) fn devices_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<De
     )
 }
 
-fn mark(bytes: &[u8]) -> Result<DeviceMark, Fault> {
+fn mark(bytes: &[u8]) -> Result<DeviceMark> {
     bytes.try_into().map_err(|_| Fault::corrupt("a mark has 32 bytes"))
 }

@@ -10,8 +10,8 @@ use super::{
     PeopleDone, Session, SignUp,
 };
 use crate::accounts::{self, User};
-use crate::backend::{Row, Sql, Value, first};
-use crate::fault::Fault;
+use crate::backend::{Row, Sql, first, values};
+use crate::fault::Result;
 use domain::ids::{DeviceId, SessionId, UserId};
 use domain::{Account, AccountId, Environment, Role, Timestamp};
 use std::time::Duration;
@@ -32,7 +32,7 @@ const KNOWN_DEVICES_MAX: i64 = 20;
 const CODES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Writes one change.
-pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDone, Fault> {
+pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDone> {
     match change {
         PeopleChange::OfferCode(code) => offer_code(sql, code),
         PeopleChange::SignUp(sign_up) => confirm(sql, sign_up),
@@ -42,7 +42,7 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
             let set = sql.execute(
                 "UPDATE users SET password_hash = $1
                  WHERE id = $2 AND password_hash = $3 AND is_active = 1",
-                &[password_hash.into(), user.0.into(), was.into()],
+                &values![password_hash, *user, was],
             )?;
             end_if(sql, set, *user, *at)
         }
@@ -53,38 +53,37 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDo
         PeopleChange::SetActive { user, is_active, at } => {
             let set = sql.execute(
                 "UPDATE users SET is_active = $1 WHERE id = $2",
-                &[(*is_active).into(), user.0.into()],
+                &values![*is_active, *user],
             )?;
             end_if(sql, set, *user, *at)
         }
         PeopleChange::ForgetDevice(device) => {
-            sql.execute("DELETE FROM devices WHERE id = $1", &[device.0.into()])?;
+            sql.execute("DELETE FROM devices WHERE id = $1", &values![*device])?;
             Ok(PeopleDone::Written)
         }
     }
 }
 
-fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
+fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone> {
     let purpose = if code.pending.is_some() { CodePurpose::SignUp } else { CodePurpose::Reset };
     let pending = code.pending.as_ref();
     prune_codes(sql, purpose, code)?;
     sql.execute(
         "INSERT INTO codes (purpose, email, digest, name, mobile, password_hash, made_at,
-             expires_at, tries)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
+             expires_at, tries) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
          ON CONFLICT (purpose, email, digest) DO UPDATE SET name = excluded.name,
              mobile = excluded.mobile, password_hash = excluded.password_hash,
              made_at = excluded.made_at, expires_at = excluded.expires_at, tries = 0,
              used_at = NULL",
-        &[
-            purpose.code().into(),
-            (&code.email).into(),
-            (&code.digest).into(),
-            pending.map(|p| &p.name).into(),
-            pending.and_then(|p| p.mobile.as_ref()).into(),
-            pending.map(|p| &p.password_hash).into(),
-            code.made_at.0.into(),
-            code.expires_at.0.into(),
+        &values![
+            purpose.code(),
+            &code.email,
+            &code.digest,
+            pending.map(|p| &p.name),
+            pending.and_then(|p| p.mobile.as_ref()),
+            pending.map(|p| &p.password_hash),
+            code.made_at,
+            code.expires_at
         ],
     )?;
     Ok(PeopleDone::Written)
@@ -92,25 +91,23 @@ fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone, Fault> {
 
 /// Before a code is added: deletes those long expired, then the oldest of its address, then the
 /// oldest of all.
-fn prune_codes(sql: &mut dyn Sql, purpose: CodePurpose, code: &Code) -> Result<(), Fault> {
+fn prune_codes(sql: &mut dyn Sql, purpose: CodePurpose, code: &Code) -> Result<()> {
     sql.execute(
         "DELETE FROM codes WHERE expires_at < $1",
-        &[code.made_at.before(CODES_KEPT).0.into()],
+        &values![code.made_at.before(CODES_KEPT)],
     )?;
     sql.execute(
-        "DELETE FROM codes
-         WHERE purpose = $1 AND email = $2 AND digest NOT IN (
+        "DELETE FROM codes WHERE purpose = $1 AND email = $2 AND digest NOT IN (
              SELECT digest FROM codes WHERE purpose = $1 AND email = $2
              ORDER BY made_at DESC, digest LIMIT $3)",
-        &[purpose.code().into(), (&code.email).into(), (CODES_PER_ADDRESS_MAX - 1).into()],
+        &values![purpose.code(), &code.email, CODES_PER_ADDRESS_MAX - 1],
     )?;
     // By an index: it costs a millisecond, and only when the table is full.
-    sql.execute(
+    sql.run(
         "DELETE FROM codes
          WHERE made_at <= (SELECT made_at FROM codes ORDER BY made_at DESC LIMIT 1 OFFSET $1)",
-        &[(CODES_MAX - 1).into()],
-    )?;
-    Ok(())
+        &values![CODES_MAX - 1],
+    )
 }
 
 /// Uses up a code and all others of its purpose and address; answers the sign-up that it confirms.
@@ -119,37 +116,31 @@ fn use_code(
     sql: &mut dyn Sql,
     purpose: CodePurpose,
     typed: &EnteredCode,
-) -> Result<Option<Option<PendingSignUp>>, Fault> {
+) -> Result<Option<Option<PendingSignUp>>> {
     let pending = first(
         sql,
         "SELECT name, mobile, password_hash FROM codes
          WHERE purpose = $1 AND email = $2 AND digest = $3 AND used_at IS NULL AND tries < $4
              AND expires_at > $5",
-        &[
-            purpose.code().into(),
-            (&typed.email).into(),
-            (&typed.digest).into(),
-            TRIES_MAX.into(),
-            typed.at.0.into(),
-        ],
+        &values![purpose.code(), &typed.email, &typed.digest, TRIES_MAX, typed.at],
         pending,
     )?;
     match pending {
         Some(_) => sql.execute(
             "UPDATE codes SET used_at = $1, name = NULL, mobile = NULL, password_hash = NULL
              WHERE purpose = $2 AND email = $3",
-            &[typed.at.0.into(), purpose.code().into(), (&typed.email).into()],
+            &values![typed.at, purpose.code(), &typed.email],
         )?,
         // Used codes count too: the time of a try must not reveal whether a valid code exists.
         None => sql.execute(
             "UPDATE codes SET tries = tries + 1 WHERE purpose = $1 AND email = $2 AND tries < $3",
-            &[purpose.code().into(), (&typed.email).into(), TRIES_MAX.into()],
+            &values![purpose.code(), &typed.email, TRIES_MAX],
         )?,
     };
     Ok(pending)
 }
 
-fn pending(row: &dyn Row) -> Result<Option<PendingSignUp>, Fault> {
+fn pending(row: &dyn Row) -> Result<Option<PendingSignUp>> {
     let Some(password_hash) = row.opt_text(2)? else { return Ok(None) };
     Ok(Some(PendingSignUp {
         name: row.opt_text(0)?.unwrap_or_default().to_owned(),
@@ -159,7 +150,7 @@ fn pending(row: &dyn Row) -> Result<Option<PendingSignUp>, Fault> {
 }
 
 /// Opens the account, its wallets and its login.
-fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone, Fault> {
+fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone> {
     let SignUp { typed, account: id, user, currencies } = sign_up;
     let Some(Some(pending)) = use_code(sql, CodePurpose::SignUp, typed)? else {
         return Ok(PeopleDone::CodeWrong);
@@ -197,7 +188,7 @@ fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone, Fault> {
     Ok(PeopleDone::Written)
 }
 
-fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<PeopleDone, Fault> {
+fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<PeopleDone> {
     if use_code(sql, CodePurpose::Reset, typed)?.is_none() {
         return Ok(PeopleDone::CodeWrong);
     }
@@ -205,18 +196,18 @@ fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<
     let user = holder.user.id;
     sql.execute(
         "UPDATE users SET password_hash = $1 WHERE id = $2",
-        &[password_hash.into(), user.0.into()],
+        &values![password_hash, user],
     )?;
     end_all(sql, user, typed.at)
 }
 
-fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<PeopleDone, Fault> {
+fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<PeopleDone> {
     let Session { id, user, account, environment, opened_at, ends_at, revoked_at: _ } = new.session;
     let hash = new.rehashed.as_ref().unwrap_or(&new.verified);
     let updated = sql.execute(
         "UPDATE users SET password_hash = $1
          WHERE id = $2 AND password_hash = $3 AND is_active = 1",
-        &[hash.into(), user.0.into(), (&new.verified).into()],
+        &values![hash, user, &new.verified],
     )?;
     if updated == 0 {
         return Ok(PeopleDone::Moved);
@@ -229,20 +220,12 @@ fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<PeopleDone, Fault> {
     sql.execute(
         "INSERT INTO sessions (id, account_id, user_id, environment, device_id, opened_at, ends_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        &[
-            id.0.into(),
-            account.0.into(),
-            user.0.into(),
-            environment.code().into(),
-            device.map(|id| id.0).into(),
-            opened_at.0.into(),
-            ends_at.0.into(),
-        ],
+        &values![id, account, user, environment, device, opened_at, ends_at],
     )?;
     // So a login has at most as many sessions as may be opened within a session's lifetime.
     sql.execute(
         "DELETE FROM sessions WHERE user_id = $1 AND (ends_at <= $2 OR revoked_at IS NOT NULL)",
-        &[user.0.into(), opened_at.0.into()],
+        &values![user, opened_at],
     )?;
     if let Some(mark) = &new.known_device {
         set_known_device(sql, user, account, mark, opened_at)?;
@@ -259,34 +242,27 @@ fn set_device(
     account: AccountId,
     device: &NewDevice,
     at: Timestamp,
-) -> Result<DeviceId, Fault> {
+) -> Result<DeviceId> {
     sql.execute(
         "DELETE FROM devices WHERE mark = $1 AND user_id <> $2",
-        &[(&device.mark).into(), user.0.into()],
+        &values![&device.mark, user],
     )?;
     sql.execute(
         "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (user_id, mark) DO UPDATE SET sealed = excluded.sealed,
              seen_at = excluded.seen_at",
-        &[
-            device.id.0.into(),
-            account.0.into(),
-            user.0.into(),
-            (&device.mark).into(),
-            Value::Bytes(&device.sealed),
-            at.0.into(),
-        ],
+        &values![device.id, account, user, &device.mark, &device.sealed, at],
     )?;
     sql.execute(
         "DELETE FROM devices WHERE user_id = $1 AND id NOT IN
              (SELECT id FROM devices WHERE user_id = $1 ORDER BY seen_at DESC, id DESC LIMIT $2)",
-        &[user.0.into(), DEVICES_MAX.into()],
+        &values![user, DEVICES_MAX],
     )?;
     let kept = first(
         sql,
         "SELECT id FROM devices WHERE user_id = $1 AND mark = $2",
-        &[user.0.into(), (&device.mark).into()],
+        &values![user, &device.mark],
         |row| row.int(0),
     )?;
     // It was deleted again only if ten devices were seen later than now, because the clock stepped
@@ -301,35 +277,29 @@ fn set_known_device(
     account: AccountId,
     mark: &DeviceMark,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     sql.execute(
         "INSERT INTO places (user_id, account_id, mark, seen_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (user_id, account_id, mark) DO UPDATE SET seen_at = excluded.seen_at",
-        &[user.0.into(), account.0.into(), mark.into(), at.0.into()],
+        &values![user, account, mark, at],
     )?;
-    sql.execute(
+    sql.run(
         "DELETE FROM places WHERE user_id = $1 AND (seen_at < $2 OR mark NOT IN
              (SELECT mark FROM places WHERE user_id = $1 ORDER BY seen_at DESC, mark LIMIT $3))",
-        &[user.0.into(), at.before(KNOWN_FOR).0.into(), KNOWN_DEVICES_MAX.into()],
-    )?;
-    Ok(())
+        &values![user, at.before(KNOWN_FOR), KNOWN_DEVICES_MAX],
+    )
 }
 
-fn end_if(
-    sql: &mut dyn Sql,
-    changed: usize,
-    user: UserId,
-    at: Timestamp,
-) -> Result<PeopleDone, Fault> {
+fn end_if(sql: &mut dyn Sql, changed: usize, user: UserId, at: Timestamp) -> Result<PeopleDone> {
     if changed == 0 { Ok(PeopleDone::Moved) } else { end_all(sql, user, at) }
 }
 
-fn end_all(sql: &mut dyn Sql, user: UserId, at: Timestamp) -> Result<PeopleDone, Fault> {
+fn end_all(sql: &mut dyn Sql, user: UserId, at: Timestamp) -> Result<PeopleDone> {
     sql.execute(
         "UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL",
-        &[at.0.into(), user.0.into()],
+        &values![at, user],
     )?;
-    sql.execute("DELETE FROM devices WHERE user_id = $1", &[user.0.into()])?;
+    sql.execute("DELETE FROM devices WHERE user_id = $1", &values![user])?;
     Ok(PeopleDone::Written)
 }
 
@@ -338,19 +308,18 @@ fn end_one(
     user: UserId,
     session: SessionId,
     at: Timestamp,
-) -> Result<PeopleDone, Fault> {
+) -> Result<PeopleDone> {
     sql.execute(
         "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND user_id = $3 AND revoked_at IS NULL",
-        &[at.0.into(), session.0.into(), user.0.into()],
+        &values![at, session, user],
     )?;
     // Unless the same device has logged in again since: it belongs to that session by now.
     sql.execute(
-        "DELETE FROM devices
-         WHERE user_id = $1
+        "DELETE FROM devices WHERE user_id = $1
              AND id IN (SELECT device_id FROM sessions WHERE id = $2 AND user_id = $1)
              AND NOT EXISTS (SELECT 1 FROM sessions AS s
                  WHERE s.user_id = $1 AND s.device_id = devices.id AND s.id > $2)",
-        &[user.0.into(), session.0.into()],
+        &values![user, session],
     )?;
     Ok(PeopleDone::Written)
 }

@@ -4,8 +4,8 @@
 //! kind.
 
 use super::key_values;
-use crate::backend::{Sql, WriteKey, all};
-use crate::fault::Fault;
+use crate::backend::{Sql, WriteKey, all, values};
+use crate::fault::Result;
 use crate::read;
 use domain::{Attempt, AttemptChange, Case, CaseKind, Proof, PurchaseKey, Timestamp, UpstreamCode};
 
@@ -41,22 +41,14 @@ pub(crate) fn change_attempt(
     key: &PurchaseKey,
     change: &AttemptChange,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     match change {
-        AttemptChange::Start(attempt) => sql.defer(
+        AttemptChange::Start(a) => sql.defer(
             "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream,
-                 started_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+                 started_at) VALUES ($1, $2, $3, $4, $5, $6)",
             WriteKey::Purchase(key.id.0),
-            &[
-                id,
-                account,
-                environment,
-                attempt.number.into(),
-                attempt.upstream.as_str().into(),
-                attempt.started_at.0.into(),
-            ],
+            &values![id, account, environment, a.number, &a.upstream, a.started_at],
             Some(1),
         ),
         AttemptChange::RecordOutcome { number, proof } => sql.defer(
@@ -65,15 +57,15 @@ pub(crate) fn change_attempt(
                  heard_at = $4
              WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND number = $8",
             WriteKey::Purchase(key.id.0),
-            &[
-                (&proof.code).into(),
-                proof.upstream_reference.as_ref().into(),
-                proof.text.as_ref().into(),
-                at.0.into(),
+            &values![
+                &proof.code,
+                &proof.upstream_reference,
+                &proof.text,
+                at,
                 id,
                 account,
                 environment,
-                (*number).into(),
+                *number
             ],
             None,
         ),
@@ -81,7 +73,7 @@ pub(crate) fn change_attempt(
 }
 
 /// The attempts of a purchase, first to last.
-pub(crate) fn attempts(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Attempt>, Fault> {
+pub(crate) fn attempts(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Attempt>> {
     all(
         sql,
         "SELECT number, upstream, started_at, outcome, upstream_reference, text
@@ -107,33 +99,32 @@ pub(crate) fn keep_evidence(
     key: &PurchaseKey,
     proof: &Proof,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     sql.defer(
         "INSERT INTO evidence (purchase_id, account_id, environment, line, at, source, attempt,
-             word, text, upstream_reference)
-         VALUES ($1, $2, $3,
+             word, text, upstream_reference) VALUES ($1, $2, $3,
              (SELECT coalesce(max(line), 0) + 1 FROM evidence
               WHERE purchase_id = $1 AND account_id = $2 AND environment = $3),
              $4, $5, $6, $7, $8, $9)",
         WriteKey::Purchase(key.id.0),
-        &[
+        &values![
             id,
             account,
             environment,
-            at.0.into(),
-            proof.source.label().as_str().into(),
-            proof.source.attempt().into(),
-            (&proof.code).into(),
-            proof.text.as_ref().into(),
-            proof.upstream_reference.as_ref().into(),
+            at,
+            proof.source.label().as_str(),
+            proof.source.attempt(),
+            &proof.code,
+            &proof.text,
+            &proof.upstream_reference
         ],
         Some(1),
     )
 }
 
 /// The evidence of a purchase, first to last.
-pub(crate) fn evidence(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Evidence>, Fault> {
+pub(crate) fn evidence(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Evidence>> {
     all(
         sql,
         "SELECT at, source, word, text FROM evidence
@@ -151,7 +142,7 @@ pub(crate) fn evidence(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Evide
 }
 
 /// The cases that are open, oldest first.
-pub(crate) fn open_cases(sql: &mut dyn Sql) -> Result<Vec<OpenCase>, Fault> {
+pub(crate) fn open_cases(sql: &mut dyn Sql) -> Result<Vec<OpenCase>> {
     all(
         sql,
         "SELECT purchase_id, account_id, environment, why, opened_at, text
@@ -174,7 +165,7 @@ pub(crate) fn open_case(
     key: &PurchaseKey,
     case: &Case,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     let text = format!(
         "{} said {}{}",
@@ -189,7 +180,7 @@ pub(crate) fn open_case(
              SET opened_at = excluded.opened_at, text = excluded.text, closed_at = NULL
              WHERE cases.closed_at IS NOT NULL",
         WriteKey::Purchase(key.id.0),
-        &[id, account, environment, case.why.code().into(), at.0.into(), text.as_str().into()],
+        &values![id, account, environment, case.why.code(), at, &text],
         None,
     )
 }
@@ -200,14 +191,14 @@ pub(crate) fn close_case(
     key: &PurchaseKey,
     why: CaseKind,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     sql.defer(
         "UPDATE cases SET closed_at = $1
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND why = $5
              AND closed_at IS NULL",
         WriteKey::Purchase(key.id.0),
-        &[at.0.into(), id, account, environment, why.code().into()],
+        &values![at, id, account, environment, why.code()],
         None,
     )
 }

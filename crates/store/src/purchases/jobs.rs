@@ -4,9 +4,9 @@
 //! the commit of each step. Who works on a job holds a lease on it, with a number that grows.
 
 use super::key_values;
-use crate::backend::{Sql, WriteKey, all, first};
+use crate::backend::{Sql, WriteKey, all, first, values};
 use crate::change::DeadRun;
-use crate::fault::Fault;
+use crate::fault::{Fault, Result};
 use crate::read;
 use crate::webhooks::pushes;
 use domain::{Job, Purchase, PurchaseKey, State, Timestamp};
@@ -45,13 +45,13 @@ pub(crate) fn enqueue(
     key: &PurchaseKey,
     job: Job,
     due: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     sql.defer(
         "INSERT INTO jobs (purchase_id, account_id, environment, job, due_at, tries, epoch, run)
          VALUES ($1, $2, $3, $4, $5, 0, 0, $6)",
         WriteKey::Purchase(key.id.0),
-        &[id, account, environment, job.code().into(), due.0.into(), run.into()],
+        &values![id, account, environment, job, due, run],
         Some(1),
     )
 }
@@ -63,7 +63,7 @@ pub(crate) fn replace(
     after: &Purchase,
     job: Job,
     due: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(&after.key);
     if job == Job::Notify {
         sql.defer(
@@ -79,32 +79,25 @@ pub(crate) fn replace(
         "UPDATE jobs SET job = $1, due_at = $2, run = $3, tries = 0, epoch = epoch + 1
          WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
         WriteKey::Purchase(after.key.id.0),
-        &[job.code().into(), due.0.into(), run.into(), id, account, environment],
+        &values![job, due, run, id, account, environment],
         None,
     )
 }
 
 /// Puts an event into the outbox.
-fn put_event(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
+fn put_event(sql: &mut dyn Sql, after: &Purchase) -> Result<()> {
     let [id, account, environment] = key_values(&after.key);
     sql.defer(
         "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at)
          VALUES ($1, $2, $3, $4, $5, $6)",
         WriteKey::Purchase(after.key.id.0),
-        &[
-            id,
-            account,
-            environment,
-            after.version.into(),
-            after.state.code().into(),
-            after.updated_at.0.into(),
-        ],
+        &values![id, account, environment, after.version, after.state, after.updated_at],
         Some(1),
     )
 }
 
 /// A purchase's events, first to last.
-pub(crate) fn events(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<OutboxEvent>, Fault> {
+pub(crate) fn events(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<OutboxEvent>> {
     all(
         sql,
         "SELECT sequence, state, at FROM events
@@ -121,7 +114,7 @@ pub(crate) fn events(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<OutboxE
 }
 
 /// When the next job is due.
-pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>, Fault> {
+pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
     Ok(first(sql, "SELECT min(due_at) FROM jobs", &[], |row| row.opt_int(0))?
         .flatten()
         .map(Timestamp))
@@ -134,15 +127,13 @@ pub(crate) fn lease(
     now: Timestamp,
     lease: Duration,
     limit: u32,
-) -> Result<Vec<DueJob>, Fault> {
+) -> Result<Vec<DueJob>> {
     let due = all(
         sql,
         "SELECT j.purchase_id, j.account_id, j.environment, j.job, j.tries, j.epoch, p.version
-         FROM jobs j
-         JOIN purchases p ON p.id = j.purchase_id AND p.account_id = j.account_id
-             AND p.environment = j.environment
-         WHERE j.due_at <= $1 ORDER BY j.due_at LIMIT $2",
-        &[now.0.into(), limit.into()],
+         FROM jobs j JOIN purchases p ON p.id = j.purchase_id AND p.account_id = j.account_id
+             AND p.environment = j.environment WHERE j.due_at <= $1 ORDER BY j.due_at LIMIT $2",
+        &values![now, limit],
         |row| {
             Ok(DueJob {
                 key: read::purchase_key(row)?,
@@ -159,7 +150,7 @@ pub(crate) fn lease(
             "UPDATE jobs SET due_at = $1, epoch = $2, run = $3
              WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
             WriteKey::Purchase(job.key.id.0),
-            &[now.after(lease).0.into(), job.epoch.into(), run.into(), id, account, environment],
+            &values![now.after(lease), job.epoch, run, id, account, environment],
             Some(1),
         )?;
     }
@@ -167,13 +158,13 @@ pub(crate) fn lease(
 }
 
 /// Puts a leased job off, unless it was leased again or is done.
-pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Result<(), Fault> {
+pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Result<()> {
     let [id, account, environment] = key_values(&job.key);
     sql.defer(
         "UPDATE jobs SET due_at = $1, tries = tries + 1
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND epoch = $5",
         WriteKey::Purchase(job.key.id.0),
-        &[until.0.into(), id, account, environment, job.epoch.into()],
+        &values![until, id, account, environment, job.epoch],
         None,
     )
 }
@@ -186,20 +177,19 @@ pub(crate) fn take_over(
     dead: &[DeadRun],
     idle: i64,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     // A run that left in an orderly way has set this itself.
     sql.execute("DELETE FROM nodes WHERE lease_until = 0", &[])?;
     for DeadRun { run, lease_until } in dead {
         sql.execute(
             "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
-            &[(*run).into(), (*lease_until).into()],
+            &values![*run, *lease_until],
         )?;
     }
-    sql.execute(
+    sql.run(
         "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
          WHERE job <> 'expire' AND due_at > $2
              AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = jobs.run AND n.run <> $3)",
-        &[now.0.into(), now.0.into(), idle.into()],
-    )?;
-    Ok(())
+        &values![now, now, idle],
+    )
 }

@@ -18,17 +18,15 @@ pub(crate) use references::{
     keep_response, kept_response, owner, owners_query, stored_reference, use_up,
 };
 
-use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first};
-use crate::fault::Fault;
+use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first, values};
+use crate::fault::{Fault, Result};
 use crate::ledger::Page;
-use crate::read::{self, purchase_columns};
-use domain::{
-    AccountId, Environment, Purchase, PurchaseId, PurchaseKey, ReferenceScope, State, UpstreamCode,
-};
+use crate::read::{self, purchase_columns, select_purchases};
+use domain::{AccountId, Environment, Purchase, PurchaseId, PurchaseKey, ReferenceScope, State};
 
 /// The values that name a purchase's rows in every table.
 pub(crate) fn key_values(key: &PurchaseKey) -> [Value<'static>; 3] {
-    [key.id.0.into(), key.account.0.into(), key.environment.code().into()]
+    values![key.id, key.account, key.environment]
 }
 
 /// Asks for the state and version of purchases.
@@ -43,83 +41,60 @@ pub(crate) fn versions_query(keys: &[PurchaseKey]) -> SetQuery<'static> {
 }
 
 /// Reads a row of [`versions_query`].
-pub(crate) fn version(row: &dyn Row) -> Result<(State, u32), Fault> {
+pub(crate) fn version(row: &dyn Row) -> Result<(State, u32)> {
     Ok((read::state(row.text(0)?)?, row.u32(1)?))
 }
 
 /// A purchase of an account.
-pub(crate) fn by_key(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Option<Purchase>, Fault> {
+pub(crate) fn by_key(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Option<Purchase>> {
     first(
         sql,
-        concat!(
-            "SELECT ",
-            purchase_columns!(),
-            " FROM purchases WHERE id = $1 AND account_id = $2 AND environment = $3"
-        ),
+        select_purchases!("WHERE id = $1 AND account_id = $2 AND environment = $3"),
         &key_values(key),
         read::purchase,
     )
 }
 
 /// A purchase of any account: for staff and for upstreams' updates, which name no account.
-pub(crate) fn by_id(sql: &mut dyn Sql, id: PurchaseId) -> Result<Option<Purchase>, Fault> {
-    first(
-        sql,
-        concat!("SELECT ", purchase_columns!(), " FROM purchases WHERE id = $1"),
-        &[id.0.into()],
-        read::purchase,
-    )
+pub(crate) fn by_id(sql: &mut dyn Sql, id: PurchaseId) -> Result<Option<Purchase>> {
+    first(sql, select_purchases!("WHERE id = $1"), &values![id], read::purchase)
 }
 
 /// For staff: the latest purchases of all accounts, at most `limit`; of one state if it is given.
-pub(crate) fn latest(
-    sql: &mut dyn Sql,
-    state: Option<State>,
-    limit: u32,
-) -> Result<Vec<Purchase>, Fault> {
+pub(crate) fn latest(sql: &mut dyn Sql, state: Option<State>, limit: u32) -> Result<Vec<Purchase>> {
     match state {
         None => all(
             sql,
-            concat!("SELECT ", purchase_columns!(), " FROM purchases ORDER BY id DESC LIMIT $1"),
-            &[limit.into()],
+            select_purchases!("ORDER BY id DESC LIMIT $1"),
+            &values![limit],
             read::purchase,
         ),
         // Open purchases are few and have a job each: found by their jobs. `id + 0` keeps the
         // database from walking the whole history in the order of ids until it has found enough.
         Some(state) if !state.is_final() => all(
             sql,
-            concat!(
-                "SELECT ",
-                purchase_columns!(),
-                " FROM purchases WHERE state = $1 AND id IN (SELECT purchase_id FROM jobs)
+            select_purchases!(
+                "WHERE state = $1 AND id IN (SELECT purchase_id FROM jobs)
                  ORDER BY id + 0 DESC LIMIT $2"
             ),
-            &[state.code().into(), limit.into()],
+            &values![state, limit],
             read::purchase,
         ),
         Some(State::Delivered) => all(
             sql,
-            concat!(
-                "SELECT ",
-                purchase_columns!(),
-                " FROM purchases WHERE state = 'delivered' ORDER BY id DESC LIMIT $1"
-            ),
-            &[limit.into()],
+            select_purchases!("WHERE state = 'delivered' ORDER BY id DESC LIMIT $1"),
+            &values![limit],
             read::purchase,
         ),
         // Other final states may be rare: found by an index of their events.
         Some(state) => all(
             sql,
-            concat!(
-                "SELECT ",
-                purchase_columns!(),
-                " FROM purchases
-                 WHERE state = $1 AND id IN (
+            select_purchases!(
+                "WHERE state = $1 AND id IN (
                      SELECT purchase_id FROM events WHERE state = $2 AND state <> 'delivered'
-                     ORDER BY purchase_id DESC LIMIT $3)
-                 ORDER BY id + 0 DESC LIMIT $4"
+                     ORDER BY purchase_id DESC LIMIT $3) ORDER BY id + 0 DESC LIMIT $4"
             ),
-            &[state.code().into(), state.code().into(), limit.into(), limit.into()],
+            &values![state, state, limit, limit],
             read::purchase,
         ),
     }
@@ -134,40 +109,37 @@ pub(crate) fn by_logins(
     scope: ReferenceScope,
     states: &[State],
     page: Page,
-) -> Result<Vec<Purchase>, Fault> {
+) -> Result<Vec<Purchase>> {
     let codes: Vec<&str> = states.iter().map(|state| state.code()).collect();
     let states = format!(",{},", codes.join(","));
     all(
         sql,
-        concat!(
-            "SELECT ",
-            purchase_columns!(),
-            " FROM purchases
-             WHERE account_id = $1 AND environment = $2 AND key_id IS NULL AND id < $3
+        select_purchases!(
+            "WHERE account_id = $1 AND environment = $2 AND key_id IS NULL AND id < $3
                  AND space = $4 AND ($5 = ',,' OR $6 LIKE '%,' || state || ',%')
              ORDER BY id DESC LIMIT $7"
         ),
-        &[
-            account.0.into(),
-            environment.code().into(),
-            page.before.unwrap_or(i64::MAX).into(),
-            scope.code().into(),
-            states.as_str().into(),
-            states.as_str().into(),
-            page.limit.into(),
+        &values![
+            account,
+            environment,
+            page.before.unwrap_or(i64::MAX),
+            scope,
+            &states,
+            &states,
+            page.limit
         ],
         read::purchase,
     )
 }
 
 /// The highest id of any purchase: new ids go on from there.
-pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64, Fault> {
+pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64> {
     Ok(first(sql, "SELECT coalesce(max(id), 0) FROM purchases", &[], |row| row.int(0))?
         .unwrap_or(0))
 }
 
 /// Inserts a new purchase.
-pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> Result<(), Fault> {
+pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> Result<()> {
     let details = details(p)?;
     let [id, account, environment] = key_values(&p.key);
     sql.defer(
@@ -178,40 +150,40 @@ pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> R
                  $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
         ),
         WriteKey::Purchase(p.key.id.0),
-        &[
+        &values![
             id,
             account,
             environment,
-            p.scope.code().into(),
-            (&p.reference).into(),
-            p.api_key.map(|k| k.0).into(),
-            p.kind.code().into(),
-            (&p.operator).into(),
-            (&p.recipient).into(),
-            p.service_type.code().into(),
-            p.amount.currency().code().into(),
-            p.amount.minor().into(),
-            p.fee.minor().into(),
-            p.commission.minor().into(),
-            available_after.into(),
-            details.as_str().into(),
-            p.webhook_url.as_ref().into(),
-            p.state.code().into(),
-            p.version.into(),
-            p.attempts.into(),
-            p.upstream.as_ref().map(UpstreamCode::as_str).into(),
-            p.text.as_ref().into(),
-            p.decider.map(|d| d.code()).into(),
-            p.opened_at.0.into(),
-            p.updated_at.0.into(),
-            p.delivered_at.map(|t| t.0).into(),
-            p.product.as_ref().into(),
+            p.scope,
+            &p.reference,
+            p.api_key,
+            p.kind,
+            &p.operator,
+            &p.recipient,
+            p.service_type.code(),
+            p.amount.currency(),
+            p.amount.minor(),
+            p.fee.minor(),
+            p.commission.minor(),
+            available_after,
+            details.as_str(),
+            &p.webhook_url,
+            p.state,
+            p.version,
+            p.attempts,
+            &p.upstream,
+            &p.text,
+            p.decider.map(|d| d.code()),
+            p.opened_at,
+            p.updated_at,
+            p.delivered_at,
+            &p.product
         ],
         Some(1),
     )
 }
 
-fn details(p: &Purchase) -> Result<String, Fault> {
+fn details(p: &Purchase) -> Result<String> {
     if p.details.is_empty() {
         return Ok("{}".to_owned());
     }
@@ -219,7 +191,7 @@ fn details(p: &Purchase) -> Result<String, Fault> {
 }
 
 /// Updates a purchase by compare-and-swap on its version.
-pub(crate) fn update(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result<(), Fault> {
+pub(crate) fn update(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result<()> {
     let [id, account, environment] = key_values(&p.key);
     sql.defer(
         "UPDATE purchases
@@ -227,19 +199,19 @@ pub(crate) fn update(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Resu
              updated_at = $7, delivered_at = $8
          WHERE id = $9 AND account_id = $10 AND environment = $11 AND version = $12",
         WriteKey::Purchase(p.key.id.0),
-        &[
-            p.state.code().into(),
-            p.version.into(),
-            p.attempts.into(),
-            p.upstream.as_ref().map(UpstreamCode::as_str).into(),
-            p.text.as_ref().into(),
-            p.decider.map(|d| d.code()).into(),
-            p.updated_at.0.into(),
-            p.delivered_at.map(|t| t.0).into(),
+        &values![
+            p.state,
+            p.version,
+            p.attempts,
+            &p.upstream,
+            &p.text,
+            p.decider.map(|d| d.code()),
+            p.updated_at,
+            p.delivered_at,
             id,
             account,
             environment,
-            from_version.into(),
+            from_version
         ],
         Some(1),
     )
@@ -250,13 +222,13 @@ pub(crate) fn set_available_after(
     sql: &mut dyn Sql,
     key: &PurchaseKey,
     available_after: i64,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     sql.defer(
         "UPDATE purchases SET available_after = $1
          WHERE id = $2 AND account_id = $3 AND environment = $4",
         WriteKey::Purchase(key.id.0),
-        &[available_after.into(), id, account, environment],
+        &values![available_after, id, account, environment],
         Some(1),
     )
 }

@@ -3,8 +3,8 @@
 //! One table, `claims`, for purchases, deposits and idempotency keys. Invariant: it is never
 //! pruned, so a reference stays used up for ever.
 
-use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first};
-use crate::fault::Fault;
+use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first, values};
+use crate::fault::{Fault, Result};
 use domain::{PurchaseId, PurchaseKey, ReferenceKey, ReferenceOwner, Timestamp};
 
 /// A reference that is used up.
@@ -27,7 +27,7 @@ pub(crate) fn owners_query<'a>(references: &[&'a ReferenceKey]) -> SetQuery<'a> 
 }
 
 /// Reads a row of [`owners_query`].
-pub(crate) fn owner(row: &dyn Row, reference: &ReferenceKey) -> Result<ReferenceOwner, Fault> {
+pub(crate) fn owner(row: &dyn Row, reference: &ReferenceKey) -> Result<ReferenceOwner> {
     Ok(ReferenceOwner { purchase: read_reference(row, reference)?.purchase })
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn owner(row: &dyn Row, reference: &ReferenceKey) -> Result<Reference
 pub(crate) fn stored_reference(
     sql: &mut dyn Sql,
     reference: &ReferenceKey,
-) -> Result<Option<StoredReference>, Fault> {
+) -> Result<Option<StoredReference>> {
     first(sql, FIND, &reference_values(reference), |row| read_reference(row, reference))
 }
 
@@ -46,14 +46,13 @@ pub(crate) fn use_up(
     purchase: Option<PurchaseId>,
     digest: Option<&[u8; 32]>,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [account, environment, scope, text] = reference_values(reference);
-    let purchase = purchase.map(|p| p.0);
     sql.defer(
         "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        WriteKey::Purchase(purchase.unwrap_or(0)),
-        &[account, environment, scope, text, purchase.into(), digest.into(), at.0.into()],
+        WriteKey::Purchase(purchase.map_or(0, |p| p.0)),
+        &values![account, environment, scope, text, purchase, digest, at],
         Some(1),
     )
 }
@@ -64,14 +63,14 @@ pub(crate) fn keep_response(
     reference: &ReferenceKey,
     status: u16,
     body: &str,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [account, environment, scope, text] = reference_values(reference);
     // Late: the same batch may use the reference up, under another key.
     sql.defer(
         "INSERT INTO replays (account_id, environment, space, reference, status, body)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         WriteKey::Last,
-        &[account, environment, scope, text, i64::from(status).into(), body.into()],
+        &values![account, environment, scope, text, i64::from(status), body],
         None,
     )
 }
@@ -80,7 +79,7 @@ pub(crate) fn keep_response(
 pub(crate) fn kept_response(
     sql: &mut dyn Sql,
     reference: &ReferenceKey,
-) -> Result<Option<(u16, String)>, Fault> {
+) -> Result<Option<(u16, String)>> {
     first(
         sql,
         "SELECT status, body FROM replays
@@ -93,7 +92,7 @@ pub(crate) fn kept_response(
     )
 }
 
-fn read_reference(row: &dyn Row, reference: &ReferenceKey) -> Result<StoredReference, Fault> {
+fn read_reference(row: &dyn Row, reference: &ReferenceKey) -> Result<StoredReference> {
     let key = |id| PurchaseKey {
         account: reference.account,
         environment: reference.environment,
@@ -107,10 +106,5 @@ fn read_reference(row: &dyn Row, reference: &ReferenceKey) -> Result<StoredRefer
 
 /// The values that name a reference.
 fn reference_values(reference: &ReferenceKey) -> [Value<'_>; 4] {
-    [
-        reference.account.0.into(),
-        reference.environment.code().into(),
-        reference.scope.code().into(),
-        (&reference.text).into(),
-    ]
+    values![reference.account, reference.environment, reference.scope, &reference.text]
 }

@@ -4,8 +4,8 @@
 //! outcome removes or replaces it.
 
 use super::key_values;
-use crate::backend::{Sql, WriteKey, first};
-use crate::fault::Fault;
+use crate::backend::{Sql, WriteKey, first, values};
+use crate::fault::{Fault, Result};
 use crate::read;
 use domain::{
     Charge, Currency, Money, Proof, PurchaseKey, Slip, Source, Timestamp, Token, TokenKind,
@@ -42,7 +42,7 @@ pub(crate) fn keep(
     upstream: &UpstreamCode,
     slip: &Slip,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     let token = |t: &Token| TokenRow {
         token: t.digits().to_owned(),
@@ -65,7 +65,7 @@ pub(crate) fn keep(
         "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         WriteKey::Purchase(key.id.0),
-        &[id, account, environment, upstream.as_str().into(), body.as_str().into(), at.0.into()],
+        &values![id, account, environment, upstream, &body, at],
         None,
     )
 }
@@ -76,7 +76,7 @@ pub(crate) fn keep_of(
     key: &PurchaseKey,
     proof: &Proof,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<()> {
     match (&proof.source, &proof.slip) {
         (Source::Upstream { upstream, .. }, Some(slip)) => keep(sql, key, upstream, slip, at),
         (Source::Upstream { .. } | Source::Staff(_) | Source::Owner | Source::Clock, _) => Ok(()),
@@ -88,18 +88,18 @@ pub(crate) fn of(
     sql: &mut dyn Sql,
     key: &PurchaseKey,
     upstream: &UpstreamCode,
-) -> Result<Option<Slip>, Fault> {
+) -> Result<Option<Slip>> {
     let [id, account, environment] = key_values(key);
     first(
         sql,
         "SELECT body FROM slips
          WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND upstream = $4",
-        &[id, account, environment, upstream.as_str().into()],
+        &values![id, account, environment, upstream],
         |row| from_json(row.text(0)?),
     )
 }
 
-fn from_json(body: &str) -> Result<Slip, Fault> {
+fn from_json(body: &str) -> Result<Slip> {
     // Tokens are worth money: an error must not quote what could not be read.
     let broken = || Fault::corrupt("a slip");
     let row: SlipRow = serde_json::from_str(body).map_err(|_| broken())?;

@@ -5,8 +5,8 @@
 
 use super::AuditReport;
 use super::start::{ChainEnd, Start};
-use crate::backend::{Sql, all};
-use crate::fault::Fault;
+use crate::backend::{Sql, all, values};
+use crate::fault::{Fault, Result};
 use crate::ledger::{JournalHead, Line, hash, month_of};
 use crate::read;
 use domain::account::HOUSE;
@@ -72,7 +72,7 @@ impl JournalSums {
 pub(super) fn ledger_accounts(
     sql: &mut dyn Sql,
     start: &Start,
-) -> Result<HashMap<i64, LedgerAccountRow>, Fault> {
+) -> Result<HashMap<i64, LedgerAccountRow>> {
     let rows = all(
         sql,
         "SELECT id, environment, currency, balance, floor, account_id, purpose, upstream
@@ -124,7 +124,7 @@ pub(super) fn check(
     report: &mut AuditReport,
     accounts: &mut HashMap<i64, LedgerAccountRow>,
     start: &Start,
-) -> Result<(HashMap<i64, JournalSums>, ChainEnd), Fault> {
+) -> Result<(HashMap<i64, JournalSums>, ChainEnd)> {
     let mut totals =
         Totals { accounts, sums: HashMap::new(), chain: start.chain, closed: &start.closed };
     let mut current: Option<JournalRows> = None;
@@ -133,7 +133,7 @@ pub(super) fn check(
              e.line, e.debit_id, e.credit_id, e.amount, j.month
          FROM journals j LEFT JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
          WHERE j.seq > $1 ORDER BY j.seq, e.line",
-        &[start.chain.seq.into()],
+        &values![start.chain.seq],
         &mut |row| {
             let seq = row.int(0)?;
             if current.as_ref().is_none_or(|journal| journal.seq != seq) {
@@ -172,7 +172,7 @@ fn check_journal(
     report: &mut AuditReport,
     totals: &mut Totals<'_>,
     journal: &JournalRows,
-) -> Result<(), Fault> {
+) -> Result<()> {
     report.journals += 1;
     let (seq, before) = (journal.seq, totals.chain);
     if seq != before.seq + 1 {
@@ -322,13 +322,13 @@ pub(super) fn check_orphans(
     sql: &mut dyn Sql,
     report: &mut AuditReport,
     start: &Start,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let lost = all(
         sql,
         "SELECT e.journal_seq, e.line FROM entries e
          LEFT JOIN journals j ON j.seq = e.journal_seq AND j.month = e.month
          WHERE e.journal_seq > $1 AND j.seq IS NULL LIMIT 100",
-        &[start.chain.seq.into()],
+        &values![start.chain.seq],
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
     for (seq, line) in lost {

@@ -15,7 +15,7 @@ pub(crate) use quick::quick;
 
 use crate::archive::Closing;
 use crate::backend::Sql;
-use crate::fault::Fault;
+use crate::fault::Result;
 use start::Start;
 use std::collections::{BTreeMap, HashMap};
 
@@ -69,7 +69,7 @@ pub(crate) struct Unchecked {
 /// Checks, in one snapshot: the hash chain, every entry, every balance against its entries and its
 /// floor, sums of zero, every purchase against its journals, its reference, its attempts, its job
 /// and its events, every payment against its reference.
-pub(crate) fn audit(sql: &mut dyn Sql) -> Result<AuditReport, Fault> {
+pub(crate) fn audit(sql: &mut dyn Sql) -> Result<AuditReport> {
     audit_part(sql, None).map(|(report, _)| report)
 }
 
@@ -78,17 +78,14 @@ pub(crate) fn audit(sql: &mut dyn Sql) -> Result<AuditReport, Fault> {
 pub(crate) fn audit_part(
     sql: &mut dyn Sql,
     month: Option<&Closing>,
-) -> Result<(AuditReport, Unchecked), Fault> {
+) -> Result<(AuditReport, Unchecked)> {
     sql.begin_snapshot()?;
     let audited = audit_snapshot(sql, month);
     sql.end_snapshot()?;
     audited
 }
 
-fn audit_snapshot(
-    sql: &mut dyn Sql,
-    month: Option<&Closing>,
-) -> Result<(AuditReport, Unchecked), Fault> {
+fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(AuditReport, Unchecked)> {
     let (mut report, mut unchecked) = (AuditReport::default(), Unchecked::default());
     let start = Start::read(sql)?;
     report.archived = start.archived;

@@ -2,8 +2,8 @@
 
 use super::start::Start;
 use super::{AuditReport, JournalSums, PurchaseSums};
-use crate::backend::{Sql, all};
-use crate::fault::Fault;
+use crate::backend::{Sql, all, values};
+use crate::fault::Result;
 use crate::read;
 use domain::{FundsAt, State};
 use std::collections::HashMap;
@@ -31,23 +31,20 @@ pub(super) fn check(
     sums: &mut HashMap<i64, JournalSums>,
     mut continued: Option<&mut PurchaseSums>,
     start: &Start,
-) -> Result<(), Fault> {
+) -> Result<()> {
     sql.query(
         "SELECT p.id, p.state, p.version, p.amount, p.fee, p.commission, p.attempts, j.job,
-             c.purchase_id,
-             (SELECT count(*) FROM attempts a WHERE a.purchase_id = p.id
+             c.purchase_id, (SELECT count(*) FROM attempts a WHERE a.purchase_id = p.id
                   AND a.account_id = p.account_id AND a.environment = p.environment),
              (SELECT count(*) FROM events e WHERE e.purchase_id = p.id
                   AND e.account_id = p.account_id AND e.environment = p.environment),
              (SELECT max(e.sequence) FROM events e WHERE e.purchase_id = p.id
                   AND e.account_id = p.account_id AND e.environment = p.environment)
-         FROM purchases p
-         LEFT JOIN jobs j ON j.purchase_id = p.id AND j.account_id = p.account_id
+         FROM purchases p LEFT JOIN jobs j ON j.purchase_id = p.id AND j.account_id = p.account_id
              AND j.environment = p.environment
          LEFT JOIN claims c ON c.account_id = p.account_id AND c.environment = p.environment
-             AND c.space = p.space AND c.reference = p.reference
-         WHERE p.id >= $1 ORDER BY p.id",
-        &[start.ids_from.into()],
+             AND c.space = p.space AND c.reference = p.reference WHERE p.id >= $1 ORDER BY p.id",
+        &values![start.ids_from],
         &mut |row| {
             let purchase = PurchaseRow {
                 id: row.int(0)?,
@@ -180,21 +177,17 @@ pub(super) fn check_orphans(
     sql: &mut dyn Sql,
     report: &mut AuditReport,
     start: &Start,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let lost = all(
         sql,
         "SELECT o.what, o.number, o.purchase_id FROM (
              SELECT 'attempt' AS what, number, purchase_id, account_id, environment FROM attempts
-             UNION ALL
-             SELECT 'event', sequence, purchase_id, account_id, environment FROM events
-             UNION ALL
-             SELECT 'job', 1, purchase_id, account_id, environment FROM jobs
-         ) o
+             UNION ALL SELECT 'event', sequence, purchase_id, account_id, environment FROM events
+             UNION ALL SELECT 'job', 1, purchase_id, account_id, environment FROM jobs) o
          LEFT JOIN purchases p ON p.id = o.purchase_id AND p.account_id = o.account_id
-             AND p.environment = o.environment
-         WHERE o.purchase_id >= $1 AND p.id IS NULL
+             AND p.environment = o.environment WHERE o.purchase_id >= $1 AND p.id IS NULL
          ORDER BY o.purchase_id, o.what, o.number LIMIT 100",
-        &[start.ids_from.into()],
+        &values![start.ids_from],
         |row| {
             let (what, number, purchase) = (row.text(0)?, row.int(1)?, row.int(2)?);
             Ok(format!("{what} {number} of purchase {purchase}: its purchase is not there"))
@@ -209,14 +202,14 @@ pub(super) fn check_references(
     sql: &mut dyn Sql,
     report: &mut AuditReport,
     start: &Start,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let dangling = all(
         sql,
         "SELECT c.space, c.reference, c.purchase_id FROM claims c
          LEFT JOIN purchases p ON p.id = c.purchase_id AND p.account_id = c.account_id
              AND p.environment = c.environment
          WHERE c.purchase_id >= $1 AND p.id IS NULL LIMIT 100",
-        &[start.ids_from.into()],
+        &values![start.ids_from],
         |row| {
             let (scope, reference, purchase) = (row.text(0)?, row.text(1)?, row.int(2)?);
             Ok(format!("reference {reference:?} ({scope}): its purchase {purchase} is not there"))
@@ -225,18 +218,15 @@ pub(super) fn check_references(
     let unbalanced = all(
         sql,
         "SELECT account_id, environment, CAST(sum(booked) AS BIGINT), CAST(sum(used) AS BIGINT)
-         FROM (
-             SELECT account_id, environment, count(*) AS booked, 0 AS used FROM journals
+         FROM (SELECT account_id, environment, count(*) AS booked, 0 AS used FROM journals
              WHERE purchase_id IS NULL AND seq > $1 GROUP BY account_id, environment
-             UNION ALL
-             SELECT account_id, environment, payments, 0 FROM carried_payments WHERE month = $2
-             UNION ALL
-             SELECT account_id, environment, 0, count(*) FROM claims
-             WHERE purchase_id IS NULL GROUP BY account_id, environment
-         ) AS both_sides
+             UNION ALL SELECT account_id, environment, payments, 0 FROM carried_payments
+             WHERE month = $2
+             UNION ALL SELECT account_id, environment, 0, count(*) FROM claims
+             WHERE purchase_id IS NULL GROUP BY account_id, environment) AS both_sides
          GROUP BY account_id, environment HAVING sum(booked) <> sum(used)
          ORDER BY account_id, environment",
-        &[start.chain.seq.into(), start.month.into()],
+        &values![start.chain.seq, start.month],
         |row| {
             let (account, environment) = (row.int(0)?, row.text(1)?);
             let (booked, used) = (row.int(2)?, row.int(3)?);

@@ -5,8 +5,8 @@
 
 use super::AuditReport;
 use crate::archive::{self, Closing};
-use crate::backend::{Sql, all, first};
-use crate::fault::Fault;
+use crate::backend::{Sql, all, first, values};
+use crate::fault::Result;
 use crate::ledger::{FIRST_MONTH, GENESIS};
 use domain::Month;
 use std::collections::{HashMap, HashSet};
@@ -37,7 +37,7 @@ pub(super) struct ChainEnd {
 }
 
 impl Start {
-    pub(super) fn read(sql: &mut dyn Sql) -> Result<Start, Fault> {
+    pub(super) fn read(sql: &mut dyn Sql) -> Result<Start> {
         let months = all(sql, "SELECT month, digest FROM archives ORDER BY month", &[], |row| {
             Ok((archive::month(row.int(0)?)?, row.opt_bytes(1)?.is_some()))
         })?;
@@ -46,13 +46,13 @@ impl Start {
         let last = first(
             sql,
             "SELECT month, ids_below, last_journal, last_hash FROM archives WHERE month = $1",
-            &[month.into()],
+            &values![month],
             archive::closed,
         )?;
         let carried = all(
             sql,
             "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
-            &[month.into()],
+            &values![month],
             |row| Ok((row.int(0)?, row.int(1)?)),
         )?;
         let genesis = ChainEnd { seq: 0, hash: GENESIS, month: FIRST_MONTH };
@@ -78,7 +78,7 @@ pub(super) fn check_bounds(
     closing: &Closing,
     start: &Start,
     end: &ChainEnd,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let month = closing.month;
     if (start.chain.seq + 1, start.chain.hash) != (closing.journals.0, closing.hashes.0) {
         report.add(format!("{month}: does not begin where the month before it ended"));
@@ -89,7 +89,7 @@ pub(super) fn check_bounds(
     let foreign = first(
         sql,
         "SELECT count(*) FROM purchases WHERE id < $1 OR id >= $2",
-        &[closing.ids_from.into(), closing.ids_below().into()],
+        &values![closing.ids_from, closing.ids_below()],
         |row| row.int(0),
     )?;
     if let Some(foreign @ 1..) = foreign {

@@ -3,8 +3,8 @@
 //! Nodes cache them and read them again when [`version`] has grown. Invariant: an endpoint's
 //! secrets are sealed before they come here.
 
-use crate::backend::{Row, Sql, Value, all, first};
-use crate::fault::Fault;
+use crate::backend::{Row, Sql, all, first, values};
+use crate::fault::{Fault, Result};
 use crate::read;
 use domain::ids::{EndpointId, KeyId};
 use domain::{AccountId, Environment, SuccessEvent, Timestamp};
@@ -73,27 +73,23 @@ pub enum EndpointChange {
 }
 
 /// Writes one change.
-pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<(), Fault> {
+pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<()> {
     match change {
         EndpointChange::Set(endpoint) => set(sql, endpoint),
         EndpointChange::Health(address, health) => set_health(sql, address, health.as_ref()),
-        EndpointChange::Trust { host, at } => {
-            let values = [host.into(), at.0.into()];
-            sql.execute(
-                "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                &values,
-            )?;
-            Ok(())
-        }
+        EndpointChange::Trust { host, at } => sql.run(
+            "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &values![host, *at],
+        ),
     }
 }
 
 /// Inserts an endpoint, or replaces it.
-pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<(), Fault> {
+pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<()> {
     let events =
         serde_json::to_string(&e.events).map_err(|error| Fault::corrupt(error.to_string()))?;
     let old = e.old_secret.as_ref();
-    sql.execute(
+    sql.run(
         "INSERT INTO endpoints (id, account_id, environment, key_id, url, events, success_event,
              secret, old_secret, old_secret_until, created_at, removed_at, changed)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
@@ -102,49 +98,47 @@ pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<(), Fault> {
              success_event = excluded.success_event, secret = excluded.secret,
              old_secret = excluded.old_secret, old_secret_until = excluded.old_secret_until,
              removed_at = excluded.removed_at, changed = excluded.changed",
-        &[
-            e.id.0.into(),
-            e.account.0.into(),
-            e.environment.code().into(),
-            e.key.map(|key| key.0).into(),
-            e.url.as_ref().into(),
-            events.as_str().into(),
-            e.success_event.code().into(),
-            e.secret.as_ref().map_or(Value::Null, |s| Value::Bytes(s)),
-            old.map_or(Value::Null, |(secret, _)| Value::Bytes(secret)),
-            old.map(|(_, until)| until.0).into(),
-            e.created_at.0.into(),
-            e.removed_at.map(|t| t.0).into(),
+        &values![
+            e.id,
+            e.account,
+            e.environment,
+            e.key,
+            &e.url,
+            &events,
+            e.success_event.code(),
+            e.secret.as_ref(),
+            old.map(|(secret, _)| secret),
+            old.map(|(_, until)| *until),
+            e.created_at,
+            e.removed_at
         ],
-    )?;
-    Ok(())
+    )
 }
 
 fn set_health(
     sql: &mut dyn Sql,
     address: &Destination,
     health: Option<&EndpointHealth>,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let off = health.and_then(|t| t.off.as_ref());
-    sql.execute(
+    sql.run(
         "INSERT INTO troubles (account_id, environment, url, since, off_at, why, changed)
          VALUES ($1, $2, $3, $4, $5, $6, (SELECT coalesce(max(changed), 0) + 1 FROM troubles))
          ON CONFLICT (account_id, environment, url) DO UPDATE SET since = excluded.since,
              off_at = excluded.off_at, why = excluded.why, changed = excluded.changed",
-        &[
-            address.account.0.into(),
-            address.environment.code().into(),
-            (&address.url).into(),
-            health.and_then(|t| t.since).map(|t| t.0).into(),
-            off.map(|(at, _)| at.0).into(),
-            off.map(|(_, why)| why).into(),
+        &values![
+            address.account,
+            address.environment,
+            &address.url,
+            health.and_then(|t| t.since),
+            off.map(|(at, _)| at.0),
+            off.map(|(_, why)| why)
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Grows with every change of an endpoint or of an address's health.
-pub(crate) fn version(sql: &mut dyn Sql) -> Result<i64, Fault> {
+pub(crate) fn version(sql: &mut dyn Sql) -> Result<i64> {
     let version = first(
         sql,
         "SELECT (SELECT coalesce(max(changed), 0) FROM endpoints)
@@ -156,18 +150,17 @@ pub(crate) fn version(sql: &mut dyn Sql) -> Result<i64, Fault> {
 }
 
 /// Every endpoint, removed ones too, oldest first.
-pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Endpoint>, Fault> {
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Endpoint>> {
     all(
         sql,
         "SELECT id, account_id, environment, key_id, url, events, success_event, secret, old_secret,
-             old_secret_until, created_at, removed_at
-         FROM endpoints ORDER BY id",
+             old_secret_until, created_at, removed_at FROM endpoints ORDER BY id",
         &[],
         endpoint,
     )
 }
 
-fn endpoint(row: &dyn Row) -> Result<Endpoint, Fault> {
+fn endpoint(row: &dyn Row) -> Result<Endpoint> {
     let old = row.opt_bytes(8)?.map(<[u8]>::to_vec);
     Ok(Endpoint {
         id: EndpointId(row.int(0)?),
@@ -186,7 +179,7 @@ fn endpoint(row: &dyn Row) -> Result<Endpoint, Fault> {
 }
 
 /// Every address that fails or is switched off.
-pub(crate) fn health(sql: &mut dyn Sql) -> Result<Vec<(Destination, EndpointHealth)>, Fault> {
+pub(crate) fn health(sql: &mut dyn Sql) -> Result<Vec<(Destination, EndpointHealth)>> {
     all(
         sql,
         "SELECT account_id, environment, url, since, off_at, why FROM troubles
@@ -206,6 +199,6 @@ pub(crate) fn health(sql: &mut dyn Sql) -> Result<Vec<(Destination, EndpointHeal
 }
 
 /// Every host that is trusted.
-pub(crate) fn hosts(sql: &mut dyn Sql) -> Result<Vec<String>, Fault> {
+pub(crate) fn hosts(sql: &mut dyn Sql) -> Result<Vec<String>> {
     all(sql, "SELECT host FROM hosts", &[], |row| Ok(row.text(0)?.to_owned()))
 }

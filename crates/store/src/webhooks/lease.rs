@@ -5,8 +5,8 @@
 //! result counts only with the epoch of the lease.
 
 use super::{DeliveryAttempt, DueWebhook, EndedLease, LeaseEnd, webhook_values};
-use crate::backend::{self, Row, SetIndex, SetQuery, Sql, WriteKey, all};
-use crate::fault::Fault;
+use crate::backend::{self, Row, SetIndex, SetQuery, Sql, WriteKey, all, values};
+use crate::fault::{Fault, Result};
 use crate::purchases::key_values;
 use crate::read;
 use domain::ids::EndpointId;
@@ -23,7 +23,7 @@ const WAITS_MIN: Duration = Duration::from_millis(200);
 type Thread = (PurchaseKey, EndpointId);
 
 /// When the next webhook is due.
-pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>, Fault> {
+pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
     let text = "SELECT min(due_at) FROM webhooks WHERE due_at IS NOT NULL";
     Ok(backend::first(sql, text, &[], |row| row.opt_int(0))?.flatten().map(Timestamp))
 }
@@ -36,7 +36,7 @@ pub(super) fn lease(
     now: Timestamp,
     lease: Duration,
     limit: u32,
-) -> Result<Vec<DueWebhook>, Fault> {
+) -> Result<Vec<DueWebhook>> {
     let until = now.after(lease);
     let mut due = all(
         sql,
@@ -44,7 +44,7 @@ pub(super) fn lease(
              owed_since, tries, refusals, epoch
          FROM webhooks WHERE due_at IS NOT NULL AND due_at <= $1
          ORDER BY due_at, purchase_id, sequence LIMIT $2",
-        &[now.0.into(), limit.into()],
+        &values![now, limit],
         |row| due_webhook(row, until),
     )?;
     due.sort_by_key(|webhook| (webhook.key, webhook.pending.endpoint, webhook.pending.sequence));
@@ -60,16 +60,7 @@ pub(super) fn lease(
                      WHERE purchase_id = $4 AND account_id = $5 AND environment = $6
                          AND endpoint_id = $7 AND event = $8",
                     WriteKey::Purchase(webhook.key.id.0),
-                    &[
-                        until.0.into(),
-                        webhook.epoch.into(),
-                        run.into(),
-                        id,
-                        account,
-                        environment,
-                        endpoint,
-                        event,
-                    ],
+                    &values![until, webhook.epoch, run, id, account, environment, endpoint, event],
                     Some(1),
                 )?;
                 leased.push(webhook);
@@ -80,7 +71,7 @@ pub(super) fn lease(
 }
 
 /// The threads that must wait, and when what they wait for is due.
-fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Timestamp>, Fault> {
+fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Timestamp>> {
     let mut query = SetQuery::new(
         "SELECT due_at, refusals FROM webhooks
          WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
@@ -93,8 +84,8 @@ fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Time
         let thread = (webhook.key, webhook.pending.endpoint);
         if last.replace(thread) != Some(thread) && webhook.pending.sequence > 1 {
             let [id, account, environment] = key_values(&webhook.key);
-            let endpoint = webhook.pending.endpoint.0.into();
-            query.add(&[id, account, environment, endpoint, webhook.pending.sequence.into()]);
+            let endpoint = webhook.pending.endpoint;
+            query.add(&values![id, account, environment, endpoint, webhook.pending.sequence]);
             asked.push(thread);
         }
     }
@@ -110,19 +101,19 @@ fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Time
     Ok(blocked)
 }
 
-fn wait(sql: &mut dyn Sql, webhook: &DueWebhook, until: Timestamp) -> Result<(), Fault> {
+fn wait(sql: &mut dyn Sql, webhook: &DueWebhook, until: Timestamp) -> Result<()> {
     let [id, account, environment, endpoint, event] = webhook_values(webhook);
     sql.defer(
         "UPDATE webhooks SET state = 'waits', due_at = $1, run = NULL
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5
              AND event = $6",
         WriteKey::Purchase(webhook.key.id.0),
-        &[until.0.into(), id, account, environment, endpoint, event],
+        &values![until, id, account, environment, endpoint, event],
         Some(1),
     )
 }
 
-fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook, Fault> {
+fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook> {
     let pending = PendingWebhook {
         event: row.text(4)?.to_owned().into(),
         sequence: row.u32(5)?,
@@ -145,7 +136,7 @@ fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook, Fault> {
 }
 
 /// Ends a lease. An attempt that was not accepted is logged in a row of its own.
-pub(super) fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<(), Fault> {
+pub(super) fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<()> {
     let webhook = &ended.webhook;
     match (ended.end, &ended.attempt) {
         (LeaseEnd::Accepted, Some(attempt)) => accept(sql, webhook, attempt)?,
@@ -167,7 +158,7 @@ pub(super) fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<(), Fault> {
     }
 }
 
-fn accept(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) -> Result<(), Fault> {
+fn accept(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) -> Result<()> {
     let [id, account, environment, endpoint, event] = webhook_values(webhook);
     sql.defer(
         "UPDATE webhooks
@@ -175,17 +166,17 @@ fn accept(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) ->
          WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND endpoint_id = $8
              AND event = $9 AND epoch = $10",
         WriteKey::Purchase(webhook.key.id.0),
-        &[
-            attempt.at.0.into(),
-            attempt.status.map(i64::from).into(),
-            attempt.took_ms.into(),
-            (&attempt.text).into(),
+        &values![
+            attempt.at,
+            attempt.status.map(i64::from),
+            attempt.took_ms,
+            &attempt.text,
             id,
             account,
             environment,
             endpoint,
             event,
-            webhook.epoch.into(),
+            webhook.epoch
         ],
         None,
     )
@@ -197,89 +188,83 @@ fn put_off(
     until: Timestamp,
     was_sent: bool,
     was_refused: bool,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment, endpoint, event] = webhook_values(webhook);
     sql.defer(
         "UPDATE webhooks SET due_at = $1, tries = tries + $2, refusals = refusals + $3, run = NULL
          WHERE purchase_id = $4 AND account_id = $5 AND environment = $6 AND endpoint_id = $7
              AND event = $8 AND epoch = $9",
         WriteKey::Purchase(webhook.key.id.0),
-        &[
-            until.0.into(),
-            was_sent.into(),
-            was_refused.into(),
+        &values![
+            until,
+            was_sent,
+            was_refused,
             id,
             account,
             environment,
             endpoint,
             event,
-            webhook.epoch.into(),
+            webhook.epoch
         ],
         None,
     )
 }
 
-fn stop(sql: &mut dyn Sql, webhook: &DueWebhook, state: &'static str) -> Result<(), Fault> {
+fn stop(sql: &mut dyn Sql, webhook: &DueWebhook, state: &'static str) -> Result<()> {
     let [id, account, environment, endpoint, event] = webhook_values(webhook);
     sql.defer(
         "UPDATE webhooks SET state = $1, due_at = NULL
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5
              AND event = $6 AND epoch = $7",
         WriteKey::Purchase(webhook.key.id.0),
-        &[state.into(), id, account, environment, endpoint, event, webhook.epoch.into()],
+        &values![state, id, account, environment, endpoint, event, webhook.epoch],
         None,
     )
 }
 
-fn log_attempt(
-    sql: &mut dyn Sql,
-    webhook: &DueWebhook,
-    attempt: &DeliveryAttempt,
-) -> Result<(), Fault> {
+fn log_attempt(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) -> Result<()> {
     let [id, account, environment, endpoint, event] = webhook_values(webhook);
     sql.defer(
         "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id, event, at,
              verdict, status, took_ms, says)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
         WriteKey::Purchase(webhook.key.id.0),
-        &[
+        &values![
             id,
             account,
             environment,
             endpoint,
             event,
-            attempt.at.0.into(),
-            (&attempt.verdict).into(),
-            attempt.status.map(i64::from).into(),
-            attempt.took_ms.into(),
-            (&attempt.text).into(),
+            attempt.at,
+            &attempt.verdict,
+            attempt.status.map(i64::from),
+            attempt.took_ms,
+            &attempt.text
         ],
         None,
     )
 }
 
 /// Makes the webhooks due that wait for this one.
-fn release(sql: &mut dyn Sql, webhook: &DueWebhook, now: Timestamp) -> Result<(), Fault> {
+fn release(sql: &mut dyn Sql, webhook: &DueWebhook, now: Timestamp) -> Result<()> {
     let [id, account, environment, endpoint, _] = webhook_values(webhook);
-    let sequence = webhook.pending.sequence.into();
     sql.defer(
         "UPDATE webhooks SET due_at = $1
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND endpoint_id = $5
              AND state = 'waits' AND sequence > $6",
         WriteKey::Purchase(webhook.key.id.0),
-        &[now.0.into(), id, account, environment, endpoint, sequence],
+        &values![now, id, account, environment, endpoint, webhook.pending.sequence],
         None,
     )
 }
 
 /// Makes webhooks due whose lease belongs to no live run, before it ends. `idle` is a live run that
 /// has not begun to work, or 0.
-pub(crate) fn take_over(sql: &mut dyn Sql, idle: i64, now: Timestamp) -> Result<(), Fault> {
-    sql.execute(
+pub(crate) fn take_over(sql: &mut dyn Sql, idle: i64, now: Timestamp) -> Result<()> {
+    sql.run(
         "UPDATE webhooks SET due_at = $1, epoch = epoch + 1, run = NULL
          WHERE due_at IS NOT NULL AND due_at > $2 AND run IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = webhooks.run AND n.run <> $3)",
-        &[now.0.into(), now.0.into(), idle.into()],
-    )?;
-    Ok(())
+        &values![now, now, idle],
+    )
 }

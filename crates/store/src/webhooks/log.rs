@@ -3,8 +3,8 @@
 //! A webhook's row has its last accepted attempt; all other attempts have rows in `webhook_tries`.
 
 use super::{DeliveryAttempt, ReplayScope};
-use crate::backend::{Row, Sql, WriteKey, all};
-use crate::fault::Fault;
+use crate::backend::{Row, Sql, WriteKey, all, values};
+use crate::fault::{Fault, Result};
 use crate::purchases::key_values;
 use crate::read;
 use domain::ids::EndpointId;
@@ -50,57 +50,50 @@ pub struct LogPage {
     pub limit: u32,
 }
 
-/// Columns of [`logged`], in its order.
-macro_rules! log_columns {
-    () => {
-        "purchase_id, account_id, environment, endpoint_id, event, sequence, url, body, at, state, \
-         due_at, tries, taken_at, status, took_ms, says"
+/// Selects webhooks for [`logged`]; `$rest` follows the table's name.
+macro_rules! select_log {
+    ($rest:literal) => {
+        concat!(
+            "SELECT purchase_id, account_id, environment, endpoint_id, event, sequence, url, body,
+                 at, state, due_at, tries, taken_at, status, took_ms, says
+             FROM webhooks ",
+            $rest
+        )
     };
 }
 
 /// The log of an account, latest first.
-pub(crate) fn log(sql: &mut dyn Sql, page: LogPage) -> Result<Vec<LoggedWebhook>, Fault> {
+pub(crate) fn log(sql: &mut dyn Sql, page: LogPage) -> Result<Vec<LoggedWebhook>> {
     all(
         sql,
-        concat!(
-            "SELECT ",
-            log_columns!(),
-            " FROM webhooks
-             WHERE account_id = $1 AND at >= $2 AND (CAST($3 AS BIGINT) = 0 OR due_at IS NOT NULL)
+        select_log!(
+            "WHERE account_id = $1 AND at >= $2 AND (CAST($3 AS BIGINT) = 0 OR due_at IS NOT NULL)
              ORDER BY at DESC LIMIT $4"
         ),
-        &[page.account.0.into(), page.since.0.into(), page.only_pending.into(), page.limit.into()],
+        &values![page.account, page.since, page.only_pending, page.limit],
         logged,
     )
 }
 
 /// The webhooks about a purchase, by endpoint and in the order of its events.
-pub(crate) fn of(sql: &mut dyn Sql, purchase: PurchaseId) -> Result<Vec<LoggedWebhook>, Fault> {
+pub(crate) fn of(sql: &mut dyn Sql, purchase: PurchaseId) -> Result<Vec<LoggedWebhook>> {
     all(
         sql,
-        concat!(
-            "SELECT ",
-            log_columns!(),
-            " FROM webhooks WHERE purchase_id = $1 ORDER BY endpoint_id, sequence"
-        ),
-        &[purchase.0.into()],
+        select_log!("WHERE purchase_id = $1 ORDER BY endpoint_id, sequence"),
+        &values![purchase],
         logged,
     )
 }
 
 /// The failed attempts of a webhook, and all attempts before a replay, oldest first.
-pub(crate) fn attempts(
-    sql: &mut dyn Sql,
-    webhook: &LoggedWebhook,
-) -> Result<Vec<DeliveryAttempt>, Fault> {
+pub(crate) fn attempts(sql: &mut dyn Sql, webhook: &LoggedWebhook) -> Result<Vec<DeliveryAttempt>> {
     let [id, account, environment] = key_values(&webhook.key);
     all(
         sql,
         "SELECT at, verdict, status, took_ms, says FROM webhook_tries
          WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
-             AND event = $5
-         ORDER BY at",
-        &[id, account, environment, webhook.endpoint.0.into(), (&webhook.event).into()],
+             AND event = $5 ORDER BY at",
+        &values![id, account, environment, webhook.endpoint, &webhook.event],
         |row| {
             Ok(DeliveryAttempt {
                 at: Timestamp(row.int(0)?),
@@ -113,7 +106,7 @@ pub(crate) fn attempts(
     )
 }
 
-fn logged(row: &dyn Row) -> Result<LoggedWebhook, Fault> {
+fn logged(row: &dyn Row) -> Result<LoggedWebhook> {
     let accepted = match row.opt_int(12)? {
         Some(at) => Some(DeliveryAttempt {
             at: Timestamp(at),
@@ -139,17 +132,13 @@ fn logged(row: &dyn Row) -> Result<LoggedWebhook, Fault> {
     })
 }
 
-fn status(stored: Option<i64>) -> Result<Option<u16>, Fault> {
+fn status(stored: Option<i64>) -> Result<Option<u16>> {
     stored.map(|s| u16::try_from(s).map_err(|_| Fault::corrupt("an HTTP status"))).transpose()
 }
 
 /// Makes webhooks pending once more, with their schedule from the start; answers how many. An
 /// accepted attempt moves to `webhook_tries` first.
-pub(super) fn replay(
-    sql: &mut dyn Sql,
-    which: &ReplayScope,
-    at: Timestamp,
-) -> Result<usize, Fault> {
+pub(super) fn replay(sql: &mut dyn Sql, which: &ReplayScope, at: Timestamp) -> Result<usize> {
     match which {
         ReplayScope::One(purchase, tail) => {
             let tail = format!("%.{tail}");
@@ -168,7 +157,7 @@ pub(super) fn replay(
                  SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0,
                      epoch = epoch + 1, run = NULL, taken_at = NULL
                  WHERE purchase_id = $3 AND event LIKE $4",
-                &[at.0.into(), at.0.into(), chosen[0], chosen[1]],
+                &values![at, at, chosen[0], chosen[1]],
             )
         }
         ReplayScope::Since(account, since, endpoint) => {
@@ -178,9 +167,7 @@ pub(super) fn replay(
                 "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id,
                      event, at, verdict, status, took_ms, says)
                  SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken',
-                     status, took_ms, says
-                 FROM webhooks
-                 WHERE account_id = $1 AND at >= $2
+                     status, took_ms, says FROM webhooks WHERE account_id = $1 AND at >= $2
                      AND (CAST($3 AS BIGINT) = 0 OR endpoint_id = $4) AND taken_at IS NOT NULL
                  ON CONFLICT DO NOTHING",
                 &chosen,
@@ -192,7 +179,7 @@ pub(super) fn replay(
                      epoch = epoch + 1, run = NULL, taken_at = NULL
                  WHERE account_id = $3 AND at >= $4
                      AND (CAST($5 AS BIGINT) = 0 OR endpoint_id = $6)",
-                &[at.0.into(), at.0.into(), account, since, endpoint, same],
+                &values![at, at, account, since, endpoint, same],
             )
         }
     }
@@ -204,13 +191,13 @@ pub(super) fn prune(
     before: Timestamp,
     before_id: PurchaseId,
     limit: u32,
-) -> Result<usize, Fault> {
+) -> Result<usize> {
     let old = all(
         sql,
         "SELECT purchase_id, account_id, environment, endpoint_id, event
          FROM webhooks WHERE purchase_id <= $1 AND at < $2 AND due_at IS NULL
          ORDER BY purchase_id LIMIT $3",
-        &[before_id.0.into(), before.0.into(), limit.into()],
+        &values![before_id, before, limit],
         |row| Ok((read::purchase_key(row)?, row.int(3)?, row.text(4)?.to_owned())),
     )?;
     for (key, endpoint, event) in &old {

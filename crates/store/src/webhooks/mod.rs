@@ -15,9 +15,9 @@ pub use log::{LogPage, LoggedWebhook};
 pub(crate) use log::{attempts, log, of};
 pub use pushes::{DuePush, PushChange};
 
-use crate::backend::{Sql, Value, WriteKey};
+use crate::backend::{Sql, Value, WriteKey, values};
 use crate::change::Done;
-use crate::fault::Fault;
+use crate::fault::Result;
 use crate::purchases::key_values;
 use domain::ids::EndpointId;
 use domain::{AccountId, PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
@@ -133,7 +133,7 @@ pub struct DeliveryAttempt {
 }
 
 /// Writes one change; `run` is the run whose worker asks for it.
-pub(crate) fn write(sql: &mut dyn Sql, run: i64, change: &WebhookChange) -> Result<Done, Fault> {
+pub(crate) fn write(sql: &mut dyn Sql, run: i64, change: &WebhookChange) -> Result<Done> {
     match change {
         WebhookChange::Lease { now, lease, limit } => {
             lease::lease(sql, run, *now, *lease, *limit).map(Done::Webhooks)
@@ -155,7 +155,7 @@ pub(crate) fn enqueue(
     run: i64,
     key: &PurchaseKey,
     pending: &PendingWebhook,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let [id, account, environment] = key_values(key);
     let state = if pending.due.is_some() { "owed" } else { "off" };
     sql.defer(
@@ -164,20 +164,20 @@ pub(crate) fn enqueue(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, $13)
          ON CONFLICT DO NOTHING",
         WriteKey::Purchase(key.id.0),
-        &[
+        &values![
             id,
             account,
             environment,
-            pending.endpoint.0.into(),
-            pending.event.as_ref().into(),
-            pending.sequence.into(),
-            (&pending.url).into(),
-            (&pending.body).into(),
-            pending.at.0.into(),
-            state.into(),
-            pending.at.0.into(),
-            pending.due.map(|due| due.0).into(),
-            pending.is_leased.then_some(run).into(),
+            pending.endpoint,
+            pending.event.as_ref(),
+            pending.sequence,
+            &pending.url,
+            &pending.body,
+            pending.at,
+            state,
+            pending.at,
+            pending.due,
+            pending.is_leased.then_some(run)
         ],
         None,
     )
@@ -187,5 +187,5 @@ pub(crate) fn enqueue(
 fn webhook_values(webhook: &DueWebhook) -> [Value<'_>; 5] {
     let [id, account, environment] = key_values(&webhook.key);
     let pending = &webhook.pending;
-    [id, account, environment, pending.endpoint.0.into(), pending.event.as_ref().into()]
+    values![id, account, environment, pending.endpoint, pending.event.as_ref()]
 }

@@ -3,9 +3,9 @@
 //! Inserted in the commit of the event, leased by a worker, deleted when the push is sent or not
 //! worth another try.
 
-use crate::backend::{Sql, WriteKey, all, first};
+use crate::backend::{Sql, WriteKey, all, first, values};
 use crate::change::Done;
-use crate::fault::Fault;
+use crate::fault::Result;
 use crate::purchases::key_values;
 use crate::read;
 use domain::ids::DeviceId;
@@ -62,7 +62,7 @@ pub struct DuePush {
 }
 
 /// Writes one change.
-pub(crate) fn write(sql: &mut dyn Sql, change: &PushChange) -> Result<Done, Fault> {
+pub(crate) fn write(sql: &mut dyn Sql, change: &PushChange) -> Result<Done> {
     match change {
         PushChange::Lease { now, lease, limit } => {
             self::lease(sql, *now, *lease, *limit).map(Done::Pushes)
@@ -75,39 +75,36 @@ pub(crate) fn write(sql: &mut dyn Sql, change: &PushChange) -> Result<Done, Faul
 
 /// Inserts a push of a purchase's new event for each device of its account. A purchase by key pair
 /// has no pushes.
-pub(crate) fn enqueue(sql: &mut dyn Sql, after: &Purchase) -> Result<(), Fault> {
+pub(crate) fn enqueue(sql: &mut dyn Sql, after: &Purchase) -> Result<()> {
     if after.api_key.is_some() {
         return Ok(());
     }
     let [id, account, environment] = key_values(&after.key);
     sql.defer(
         "INSERT INTO pushes (purchase_id, account_id, environment, sequence, device_id, due_at,
-             tries, epoch)
-         SELECT $1, $2, $3, $4, id, $5, 0, 0 FROM devices WHERE account_id = $6",
+             tries, epoch) SELECT $1, $2, $3, $4, id, $5, 0, 0 FROM devices WHERE account_id = $6",
         WriteKey::Purchase(after.key.id.0),
-        &[id, account, environment, after.version.into(), after.updated_at.0.into(), account],
+        &values![id, account, environment, after.version, after.updated_at, account],
         None,
     )
 }
 
 /// Sends the last event once more to every device for which no push is pending.
-fn resend(sql: &mut dyn Sql, key: &PurchaseKey, at: Timestamp) -> Result<(), Fault> {
+fn resend(sql: &mut dyn Sql, key: &PurchaseKey, at: Timestamp) -> Result<()> {
     let [id, account, environment] = key_values(key);
-    sql.execute(
+    sql.run(
         "INSERT INTO pushes (purchase_id, account_id, environment, sequence, device_id, due_at,
              tries, epoch)
          SELECT e.purchase_id, e.account_id, e.environment, max(e.sequence), d.id, $1, 0, 0
          FROM events e JOIN devices d ON d.account_id = e.account_id
          WHERE e.purchase_id = $2 AND e.account_id = $3 AND e.environment = $4
-         GROUP BY e.purchase_id, e.account_id, e.environment, d.id
-         ON CONFLICT DO NOTHING",
-        &[at.0.into(), id, account, environment],
-    )?;
-    Ok(())
+         GROUP BY e.purchase_id, e.account_id, e.environment, d.id ON CONFLICT DO NOTHING",
+        &values![at, id, account, environment],
+    )
 }
 
 /// When the next push is due.
-pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>, Fault> {
+pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
     Ok(first(sql, "SELECT min(due_at) FROM pushes", &[], |row| row.opt_int(0))?
         .flatten()
         .map(Timestamp))
@@ -119,16 +116,15 @@ pub(crate) fn lease(
     now: Timestamp,
     lease: Duration,
     limit: u32,
-) -> Result<Vec<DuePush>, Fault> {
+) -> Result<Vec<DuePush>> {
     let due = all(
         sql,
         "SELECT p.purchase_id, p.account_id, p.environment, p.sequence, p.device_id, p.tries,
-             p.epoch, e.state, e.at
-         FROM pushes p
+             p.epoch, e.state, e.at FROM pushes p
          JOIN events e ON e.purchase_id = p.purchase_id AND e.account_id = p.account_id
              AND e.environment = p.environment AND e.sequence = p.sequence
          WHERE p.due_at <= $1 ORDER BY p.due_at LIMIT $2",
-        &[now.0.into(), limit.into()],
+        &values![now, limit],
         |row| {
             Ok(DuePush {
                 key: read::purchase_key(row)?,
@@ -148,14 +144,14 @@ pub(crate) fn lease(
              WHERE purchase_id = $3 AND account_id = $4 AND environment = $5 AND sequence = $6
                  AND device_id = $7",
             WriteKey::Purchase(push.key.id.0),
-            &[
-                now.after(lease).0.into(),
-                push.epoch.into(),
+            &values![
+                now.after(lease),
+                push.epoch,
                 id,
                 account,
                 environment,
-                push.sequence.into(),
-                push.device.0.into(),
+                push.sequence,
+                push.device
             ],
             Some(1),
         )?;
@@ -164,35 +160,27 @@ pub(crate) fn lease(
 }
 
 /// Deletes a push, unless it was leased again.
-fn end(sql: &mut dyn Sql, push: &DuePush) -> Result<(), Fault> {
+fn end(sql: &mut dyn Sql, push: &DuePush) -> Result<()> {
     let [id, account, environment] = key_values(&push.key);
     sql.defer(
         "DELETE FROM pushes
          WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND sequence = $4
              AND device_id = $5 AND epoch = $6",
         WriteKey::Purchase(push.key.id.0),
-        &[id, account, environment, push.sequence.into(), push.device.0.into(), push.epoch.into()],
+        &values![id, account, environment, push.sequence, push.device, push.epoch],
         None,
     )
 }
 
 /// Puts a push off, unless it was leased again.
-fn put_off(sql: &mut dyn Sql, push: &DuePush, until: Timestamp) -> Result<(), Fault> {
+fn put_off(sql: &mut dyn Sql, push: &DuePush, until: Timestamp) -> Result<()> {
     let [id, account, environment] = key_values(&push.key);
     sql.defer(
         "UPDATE pushes SET due_at = $1, tries = tries + 1
          WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND sequence = $5
              AND device_id = $6 AND epoch = $7",
         WriteKey::Purchase(push.key.id.0),
-        &[
-            until.0.into(),
-            id,
-            account,
-            environment,
-            push.sequence.into(),
-            push.device.0.into(),
-            push.epoch.into(),
-        ],
+        &values![until, id, account, environment, push.sequence, push.device, push.epoch],
         None,
     )
 }

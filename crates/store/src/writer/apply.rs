@@ -5,7 +5,7 @@ use super::batch::BatchWriter;
 use crate::archive::{self, ArchiveChange, ArchiveDone, LedgerPosition};
 use crate::calls::CallQuota;
 use crate::change::{Change, Done, Posting, Setting};
-use crate::fault::Fault;
+use crate::fault::Result;
 use crate::ledger::JournalHead;
 use crate::purchases::{self, jobs, slips};
 use crate::webhooks::{self, endpoints, pushes};
@@ -14,7 +14,7 @@ use domain::{CaseKind, LedgerAccount, Move, Purpose, Reason, ReferenceKey, View}
 
 impl BatchWriter {
     /// Writes one admitted change.
-    pub(super) fn write(&mut self, change: &Change, view: &View) -> Result<Done, Fault> {
+    pub(super) fn write(&mut self, change: &Change, view: &View) -> Result<Done> {
         let run = self.sql.node_run();
         let sql = self.sql.as_mut();
         match change {
@@ -71,7 +71,7 @@ impl BatchWriter {
         digest: Option<&[u8; 32]>,
         opening: &Move,
         view: &View,
-    ) -> Result<Done, Fault> {
+    ) -> Result<Done> {
         let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
         let (key, at) = (&opening.after.key, opening.after.opened_at);
         for reference in reference_keys {
@@ -85,7 +85,7 @@ impl BatchWriter {
         Ok(Done::Opened { available_after })
     }
 
-    fn step(&mut self, step: &Move, view: &View) -> Result<Done, Fault> {
+    fn step(&mut self, step: &Move, view: &View) -> Result<Done> {
         let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
         let (after, (job, due)) = (&step.after, step.job);
         purchases::update(sql, after, step.from_version)?;
@@ -101,7 +101,7 @@ impl BatchWriter {
     }
 
     /// What every move of a purchase writes: attempt, journal, evidence, slip, case, webhooks.
-    fn write_move(&mut self, step: &Move) -> Result<(), Fault> {
+    fn write_move(&mut self, step: &Move) -> Result<()> {
         let (run, sql) = (self.sql.node_run(), self.sql.as_mut());
         let (key, at) = (&step.after.key, step.after.updated_at);
         if let Some(attempt) = &step.attempt {
@@ -130,7 +130,7 @@ impl BatchWriter {
         step.webhooks.iter().try_for_each(|pending| webhooks::enqueue(sql, run, key, pending))
     }
 
-    fn post_journal(&mut self, posting: &Posting, view: &View) -> Result<Done, Fault> {
+    fn post_journal(&mut self, posting: &Posting, view: &View) -> Result<Done> {
         let reference = &posting.reference;
         purchases::use_up(self.sql.as_mut(), reference, None, None, posting.at)?;
         // The hash covers the note as it is stored, and not every database stores a NUL.
@@ -151,7 +151,7 @@ impl BatchWriter {
         Ok(Done::Posted { available_after: wallet.map_or(0, |balance| balance.amount) })
     }
 
-    fn archive(&mut self, change: &ArchiveChange) -> Result<Done, Fault> {
+    fn archive(&mut self, change: &ArchiveChange) -> Result<Done> {
         let position = LedgerPosition { closed: self.ledger.closed(), end: self.ledger.end() };
         let done = archive::write_change(self.sql.as_mut(), change, &position)?;
         if let ArchiveChange::Close(closing) = change
@@ -163,7 +163,7 @@ impl BatchWriter {
         Ok(done)
     }
 
-    fn set_all(&mut self, settings: &[Setting]) -> Result<(), Fault> {
+    fn set_all(&mut self, settings: &[Setting]) -> Result<()> {
         settings.iter().try_for_each(|setting| self.set(setting))?;
         let mut topics: Vec<_> = settings.iter().filter_map(Setting::topic).collect();
         topics.sort_unstable();
@@ -171,7 +171,7 @@ impl BatchWriter {
         topics.into_iter().try_for_each(|topic| catalog::notify_nodes(self.sql.as_mut(), topic))
     }
 
-    fn set(&mut self, setting: &Setting) -> Result<(), Fault> {
+    fn set(&mut self, setting: &Setting) -> Result<()> {
         let sql = self.sql.as_mut();
         match setting {
             Setting::Account(account) => accounts::set_account(sql, account),
@@ -206,6 +206,6 @@ fn available(view: &View, step: &Move) -> Option<i64> {
     view.balances.get(&wallet).map(|balance| balance.amount)
 }
 
-fn written(result: Result<(), Fault>) -> Result<Done, Fault> {
+fn written(result: Result<()>) -> Result<Done> {
     result.map(|()| Done::Written)
 }

@@ -9,7 +9,7 @@ use super::{CommitAnswer, QueueLength, QueuedChange, Reply};
 use crate::backend::WriteSql;
 use crate::calls::CallCounts;
 use crate::change::Change;
-use crate::fault::Fault;
+use crate::fault::{Fault, Result};
 use crate::ledger::{LedgerCache, LedgerSavepoint};
 use domain::{Month, View};
 use std::collections::{HashSet, VecDeque};
@@ -258,7 +258,7 @@ impl BatchWriter {
     fn answer(
         &self,
         replies: Vec<Reply>,
-        results: Vec<Result<CommitAnswer, Fault>>,
+        results: Vec<Result<CommitAnswer>>,
         queue: &Receiver<QueuedChange>,
     ) {
         let mut is_fenced = false;
@@ -280,7 +280,7 @@ impl BatchWriter {
     }
 
     /// One commit for all changes, or, if that fails, one for each half.
-    fn commit_batch(&mut self, changes: &[Change]) -> Vec<Result<CommitAnswer, Fault>> {
+    fn commit_batch(&mut self, changes: &[Change]) -> Vec<Result<CommitAnswer>> {
         let fault = match self.commit_with_retries(changes) {
             Ok(Ok(answers)) => return answers.into_iter().map(Ok).collect(),
             Ok(Err(fault)) => fault,
@@ -312,10 +312,7 @@ impl BatchWriter {
 
     /// Tries again if the connection is lost before the commit. The outer error: no Tx could be
     /// opened.
-    fn commit_with_retries(
-        &mut self,
-        changes: &[Change],
-    ) -> Result<Result<Vec<CommitAnswer>, Fault>, Fault> {
+    fn commit_with_retries(&mut self, changes: &[Change]) -> Result<Result<Vec<CommitAnswer>>> {
         let mut tries = 0;
         loop {
             self.sql.begin(false)?;
@@ -330,7 +327,7 @@ impl BatchWriter {
     }
 
     /// Writes into the open Tx and commits it, or rolls it back.
-    fn commit_open_tx(&mut self, changes: &[Change]) -> Result<Vec<CommitAnswer>, Fault> {
+    fn commit_open_tx(&mut self, changes: &[Change]) -> Result<Vec<CommitAnswer>> {
         let savepoint = self.ledger.savepoint();
         let committed = self.write_and_send(changes, None).and_then(|answers| {
             self.sql.commit_result()?;
@@ -351,7 +348,7 @@ impl BatchWriter {
         &mut self,
         changes: &[Change],
         cached: Option<View>,
-    ) -> Result<Vec<CommitAnswer>, Fault> {
+    ) -> Result<Vec<CommitAnswer>> {
         let (answers, view) = self.write_batch(changes, cached)?;
         self.sql.send_commit()?;
         if !self.sql.is_sole_writer() {

@@ -10,8 +10,8 @@ use super::batch::BatchWriter;
 use crate::archive;
 use crate::backend::SetIndex;
 use crate::calls::{CallCounts, Caller};
-use crate::change::Change;
-use crate::fault::Fault;
+use crate::change::{Admission, Change};
+use crate::fault::{Fault, Result};
 use crate::ledger::BalanceQueries;
 use crate::purchases;
 use domain::ledger::admission;
@@ -31,7 +31,7 @@ struct Mentioned<'a> {
 
 impl<'a> Mentioned<'a> {
     fn add(&mut self, change: &'a Change) {
-        let needs = change.needs();
+        let needs = change.admission().needs;
         if let Change::GrantCalls { account, environment, .. } = change
             && !self.callers.contains(&(*account, *environment))
         {
@@ -56,7 +56,7 @@ impl BatchWriter {
         &mut self,
         changes: &[Change],
         cached: Option<View>,
-    ) -> Result<(Vec<CommitAnswer>, View), Fault> {
+    ) -> Result<(Vec<CommitAnswer>, View)> {
         let is_optimistic = cached.is_some();
         let mut view = match cached {
             Some(view) => view,
@@ -68,9 +68,10 @@ impl BatchWriter {
         };
         let mut answers = Vec::with_capacity(changes.len());
         for change in changes {
-            let admitted = match change.purchase() {
+            let Admission { needs, purchase, .. } = change.admission();
+            let admitted = match purchase {
                 Some(id) if self.ledger.is_closed(id) => Err(Denial::Closed),
-                _ => admission::admit(&mut view, &change.needs()),
+                _ => admission::admit(&mut view, &needs),
             };
             let answer = match admitted {
                 Ok(()) => Ok(self.write(change, &view)?),
@@ -94,7 +95,7 @@ impl BatchWriter {
         let (mut view, mut mentioned) = (View::default(), Mentioned::default());
         for change in changes {
             mentioned.add(change);
-            let needs = change.needs();
+            let needs = change.admission().needs;
             if let Some((step, from)) = needs.step.and_then(|step| Some((step, step.from_version?)))
             {
                 view.purchases.entry(step.key).or_insert((step.to.0, from));
@@ -108,7 +109,7 @@ impl BatchWriter {
 
     /// Makes the partitions of new months, and of the months after them, so that nothing has to be
     /// made when those begin.
-    fn ensure_partitions(&mut self, changes: &[Change]) -> Result<(), Fault> {
+    fn ensure_partitions(&mut self, changes: &[Change]) -> Result<()> {
         for month in self.missing_partitions(changes) {
             self.sql.ensure_partitions(month)?;
             self.sql.ensure_partitions(month.next())?;
@@ -118,8 +119,8 @@ impl BatchWriter {
     }
 
     fn missing_partitions(&self, changes: &[Change]) -> HashSet<Month> {
-        let made = changes.iter().filter_map(Change::purchase).map(Month::of_id);
-        let moved = changes.iter().filter_map(Change::moves_at).map(Month::of);
+        let made = changes.iter().filter_map(|c| c.admission().purchase).map(Month::of_id);
+        let moved = changes.iter().filter_map(|c| c.admission().moves_at).map(Month::of);
         // If the clock has stepped back, journals go on in the first month that is not closed.
         let open = self.ledger.closed().map(|closed| closed.month.next());
         let all = made.chain(moved).chain(open);
@@ -127,7 +128,7 @@ impl BatchWriter {
     }
 
     /// Loads everything that the changes mention, in one round of queries.
-    fn load(&mut self, changes: &[Change]) -> Result<View, Fault> {
+    fn load(&mut self, changes: &[Change]) -> Result<View> {
         let (mut view, mut mentioned) = (View::default(), Mentioned::default());
         changes.iter().for_each(|change| mentioned.add(change));
         let Mentioned { references, purchases, accounts, callers, .. } = &mentioned;

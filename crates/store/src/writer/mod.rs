@@ -11,7 +11,7 @@ mod load;
 
 use crate::backend::WriteSql;
 use crate::change::{Change, Done};
-use crate::fault::Fault;
+use crate::fault::{Fault, Result};
 use batch::BatchWriter;
 use domain::Denial;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const QUEUE_MAX: usize = 16_384;
 pub(crate) type CommitAnswer = Result<Done, Denial>;
 
 /// Where a change's answer goes.
-type Reply = oneshot::Sender<Result<CommitAnswer, Fault>>;
+type Reply = oneshot::Sender<Result<CommitAnswer>>;
 
 /// A change in the queue.
 struct QueuedChange {
@@ -79,7 +79,7 @@ impl Writer {
     }
 
     /// Queues a change and waits until the commit that contains it is durable, or it is refused.
-    pub(crate) async fn write(&self, change: Change) -> Result<CommitAnswer, Fault> {
+    pub(crate) async fn write(&self, change: Change) -> Result<CommitAnswer> {
         let answer = self.enqueue(change, Withdrawable::default())?;
         answer.await.map_err(|_| Fault::Closed)?
     }
@@ -90,7 +90,7 @@ impl Writer {
         &self,
         change: Change,
         timeout: Duration,
-    ) -> Result<CommitAnswer, Fault> {
+    ) -> Result<CommitAnswer> {
         let withdrawable = Withdrawable::default();
         let mut answer = self.enqueue(change, withdrawable.clone())?;
         let answered = match tokio::time::timeout(timeout, &mut answer).await {
@@ -105,7 +105,7 @@ impl Writer {
         &self,
         change: Change,
         withdrawable: Withdrawable,
-    ) -> Result<oneshot::Receiver<Result<CommitAnswer, Fault>>, Fault> {
+    ) -> Result<oneshot::Receiver<Result<CommitAnswer>>> {
         let (reply, answer) = oneshot::channel();
         // Counted before it is queued, so that the writer takes nothing that is not counted.
         let count = 1 + self.length.count.fetch_add(1, Ordering::SeqCst);
