@@ -6,7 +6,7 @@
 //! and first read is over.
 
 use crate::cpu::Processes;
-use crate::load::{self, Load, RequestKind, Target};
+use crate::load::{self, Target};
 use crate::measure::progress_line;
 use crate::postgres::Postgres;
 use crate::report::{self, Measurement, ONE_NODE, TWO_NODES};
@@ -15,6 +15,7 @@ use crate::setup::{Setup, target};
 use crate::{Args, StoreKind, fill, print_progress};
 use anyhow::Context as _;
 use domain::Clock;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -51,9 +52,7 @@ pub(crate) fn measure(args: &Args, setup: &Setup) -> anyhow::Result<Vec<Measurem
         measurements.extend(measure_in_turn(args, &nodes, clock)?);
     }
     for store in &args.stores {
-        let mut counts: Vec<u64> = std::iter::once(0).chain(args.stored.iter().copied()).collect();
-        counts.sort_unstable();
-        counts.dedup();
+        let mut counts: BTreeSet<u64> = args.stored.iter().copied().chain([0]).collect();
         counts.retain(|count| args.selects(&report::stored(store.name(), *count)));
         if args.stored.iter().any(|count| *count > 0) && !counts.is_empty() {
             let histories = histories(args, setup, scratch, *store, &counts)?;
@@ -90,7 +89,7 @@ fn histories(
     setup: &Setup,
     scratch: &Path,
     store: StoreKind,
-    counts: &[u64],
+    counts: &BTreeSet<u64>,
 ) -> anyhow::Result<Comparison> {
     let postgres = setup.postgres.as_ref().filter(|_| store == StoreKind::Postgres);
     let mut demos = Vec::new();
@@ -153,13 +152,7 @@ fn measure_in_turn(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Vec<Measurement>> {
     let connections = args.headline();
-    let load = Load {
-        kind: RequestKind::Recharge,
-        connections,
-        duration: Duration::from_secs(args.seconds),
-        threads: args.client_threads,
-        per_second: None,
-    };
+    let load = args.load(connections);
     let mut selected: Vec<(Measurement, &Variant)> = (comparison.variants.iter())
         .filter(|variant| args.selects(&variant.name))
         .map(|variant| {

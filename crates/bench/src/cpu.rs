@@ -3,7 +3,7 @@
 //! Not here: other systems than Linux; there the benchmark fails at its first measurement.
 
 use crate::load::Run;
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use std::fs;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) struct Processes {
 
 impl Processes {
     /// Takes a run, and notes in it the time that these processes spent meanwhile.
-    pub(crate) fn charge(&self, run: impl FnOnce() -> anyhow::Result<Run>) -> anyhow::Result<Run> {
+    pub(crate) fn charge(&self, run: impl FnOnce() -> Result<Run>) -> Result<Run> {
         let before = self.spent()?;
         let mut run = run()?;
         for ((before, after), cpu_us) in before.into_iter().zip(self.spent()?).zip(&mut run.cpu_us)
@@ -33,16 +33,15 @@ impl Processes {
         Ok(run)
     }
 
-    fn spent(&self) -> anyhow::Result<[Option<Duration>; 2]> {
-        let servers: Duration =
-            self.servers.iter().copied().map(time_of).sum::<anyhow::Result<Duration>>()?;
+    fn spent(&self) -> Result<[Option<Duration>; 2]> {
+        let servers: Duration = self.servers.iter().copied().map(time_of).sum::<Result<_>>()?;
         let servers = (!self.servers.is_empty()).then_some(servers);
         Ok([servers, self.database.map(time_of).transpose()?])
     }
 }
 
 /// Processor time so far of a process and of its children.
-fn time_of(process: u32) -> anyhow::Result<Duration> {
+fn time_of(process: u32) -> Result<Duration> {
     let mut ticks = ticks_of(process)?.0;
     for entry in fs::read_dir("/proc")?.flatten() {
         let id = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
@@ -57,7 +56,7 @@ fn time_of(process: u32) -> anyhow::Result<Duration> {
 }
 
 /// Ticks of a process, with those of its children that have ended; and the parent's id.
-fn ticks_of(process: u32) -> anyhow::Result<(u64, u32)> {
+fn ticks_of(process: u32) -> Result<(u64, u32)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The second field is a name in brackets, which may itself have spaces and brackets.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -68,7 +67,7 @@ fn ticks_of(process: u32) -> anyhow::Result<(u64, u32)> {
 }
 
 /// The resident memory of a process, in KiB.
-pub(crate) fn memory_kib(process: u32) -> anyhow::Result<u64> {
+pub(crate) fn memory_kib(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let word = line.and_then(|text| text.split_whitespace().next());

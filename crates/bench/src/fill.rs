@@ -6,7 +6,7 @@
 
 use crate::Installation;
 use crate::report::print_line;
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, Result, ensure};
 use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::purchase::settle;
@@ -48,11 +48,7 @@ pub struct FillArgs {
 }
 
 /// `saldo bench-fill`: fills the installation as the arguments say, and prints how long it took.
-pub fn run(
-    args: &FillArgs,
-    installation: &Installation,
-    clock: &dyn Clock,
-) -> anyhow::Result<ExitCode> {
+pub fn run(args: &FillArgs, installation: &Installation, clock: &dyn Clock) -> Result<ExitCode> {
     let began = clock.monotonic();
     fill(installation, args.purchases, args.from, clock, |_| ())?;
     let took_ms = (clock.monotonic() - began).as_millis();
@@ -69,7 +65,7 @@ pub(crate) fn fill(
     from: Option<Month>,
     clock: &dyn Clock,
     progress: impl FnMut(u64),
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let Installation { database_url, data_dir } = installation;
     let store = match database_url.as_str() {
         "" => Store::open(data_dir)?,
@@ -89,7 +85,7 @@ async fn store_purchases(
     begin: Timestamp,
     now: Timestamp,
     mut progress: impl FnMut(u64),
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let buyers = buyers(&store, begin).await?;
     let count = u64::try_from(buyers.len())?;
     let consecutive = purchases.div_ceil(count).min(CONSECUTIVE_MAX);
@@ -114,10 +110,7 @@ async fn store_purchases(
             progress(number);
         }
     }
-    while let Some(stored) = in_flight.join_next().await {
-        stored??;
-    }
-    Ok(())
+    in_flight.join_all().await.into_iter().collect()
 }
 
 /// A merchant, and the key pair that it buys with.
@@ -128,7 +121,7 @@ struct Buyer {
 }
 
 /// All merchants. In an empty installation: a new one, with the house account.
-async fn buyers(store: &Store, at: Timestamp) -> anyhow::Result<Vec<Buyer>> {
+async fn buyers(store: &Store, at: Timestamp) -> Result<Vec<Buyer>> {
     let mut buyers = Vec::new();
     for merchant in store.accounts()?.into_iter().filter(|a| a.role == Role::Merchant) {
         let keys = store.keys_of(merchant.id)?;
@@ -141,7 +134,7 @@ async fn buyers(store: &Store, at: Timestamp) -> anyhow::Result<Vec<Buyer>> {
     Ok(buyers)
 }
 
-async fn open_merchant(store: &Store, at: Timestamp) -> anyhow::Result<AccountId> {
+async fn open_merchant(store: &Store, at: Timestamp) -> Result<AccountId> {
     let subscription =
         Subscription { plan: Plan::Business, until: at.after(Duration::from_secs(1 << 30)) };
     let account = |id, role, name: &str, subscription| Account {
@@ -161,15 +154,10 @@ async fn open_merchant(store: &Store, at: Timestamp) -> anyhow::Result<AccountId
     Ok(id)
 }
 
-/// Deposits enough for this many purchases of each buyer. The reference is the same each time, so
+/// Deposits enough for `each` buyer to make so many purchases. The reference is the same each time, so
 /// that a second fill of the same installation is refused.
-async fn deposit(
-    store: &Arc<Store>,
-    buyers: &[Buyer],
-    at: Timestamp,
-    purchases: u64,
-) -> anyhow::Result<()> {
-    let total = i64::try_from(purchases)?.checked_mul(AMOUNT_MINOR + FEE_MINOR);
+async fn deposit(store: &Arc<Store>, buyers: &[Buyer], at: Timestamp, each: u64) -> Result<()> {
+    let total = i64::try_from(each)?.checked_mul(AMOUNT_MINOR + FEE_MINOR);
     let amount = Money::new(total.context("too many purchases")?, Currency::BDT);
     let mut in_flight = JoinSet::new();
     for Buyer { account, .. } in buyers.iter().copied() {
@@ -180,10 +168,7 @@ async fn deposit(
         let store = store.clone();
         in_flight.spawn(async move { write(&store, Change::PostJournal(Box::new(posting))).await });
     }
-    while let Some(booked) = in_flight.join_next().await {
-        booked??;
-    }
-    Ok(())
+    in_flight.join_all().await.into_iter().collect()
 }
 
 fn reference(account: AccountId, scope: ReferenceScope, text: String) -> ReferenceKey {
@@ -224,7 +209,7 @@ fn purchase(buyer: Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
 }
 
 /// Opens a purchase and delivers it, in two commits.
-async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> anyhow::Result<()> {
+async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> Result<()> {
     let (at, account) = (purchase.opened_at, purchase.key.account);
     let reference_keys = vec![reference(account, purchase.scope, purchase.reference.clone())];
     let opening = Box::new(settle::open(purchase.clone(), at));
@@ -239,7 +224,7 @@ async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> anyhow::Result
     }
 }
 
-async fn write(store: &Store, change: Change) -> anyhow::Result<()> {
+async fn write(store: &Store, change: Change) -> Result<()> {
     let written = store.write(change).await?;
     ensure!(written.is_ok(), "the store refuses: {written:?}");
     Ok(())

@@ -11,6 +11,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 
 /// Between the first answer and the measurement of memory.
 const IDLE_FOR: Duration = Duration::from_secs(2);
@@ -48,7 +49,7 @@ fn ask(server: &Server, timeout: Duration) -> anyhow::Result<()> {
 
 /// A store that is written to without a server: one caller, one small change at a time.
 pub(crate) struct Commits {
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     clock: Arc<dyn Clock>,
     engine: Engine,
     merchant: AccountId,
@@ -59,11 +60,8 @@ pub(crate) struct Commits {
 impl Commits {
     /// Opens the store of a demo that has no server.
     pub(crate) fn open(demo: &Demo, host: &Host) -> anyhow::Result<Commits> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .context("starting a thread to commit from")?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.context("starting a thread to commit from")?;
         let guard = runtime.enter();
         let engine = (host.open_engine)(&demo.installation())?;
         drop(guard);

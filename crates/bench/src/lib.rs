@@ -21,10 +21,12 @@ mod setup;
 use anyhow::Context as _;
 use domain::Clock;
 use engine::Engine;
+use load::{Load, RequestKind};
 use setup::Setup;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The number of connections that the targets are about (PERFORMANCE.md).
 const HEADLINE: u16 = 64;
@@ -44,13 +46,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "url")]
     keys_file: Option<PathBuf>,
     /// Which stores to measure; PostgreSQL is started from the installed programs.
-    #[arg(
-        long,
-        value_name = "STORE,…",
-        value_delimiter = ',',
-        default_value = "sqlite,postgres",
-        conflicts_with = "url"
-    )]
+    #[arg(long, value_name = "STORE,…", value_delimiter = ',', conflicts_with = "url")]
+    #[arg(default_value = "sqlite,postgres")]
     stores: Vec<StoreKind>,
     /// How many connections, one measurement each.
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "1,16,64,256",
@@ -85,12 +82,8 @@ pub struct Args {
           value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
     stored: Vec<u64>,
     /// Where the measured servers keep their data while they run: on the disk that is meant.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value_os_t = std::env::temp_dir(),
-        conflicts_with = "url"
-    )]
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    #[arg(default_value_os_t = std::env::temp_dir())]
     scratch_dir: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -107,6 +100,12 @@ impl Args {
     /// The measured number of connections that is nearest to the targets' number.
     fn headline(&self) -> u16 {
         self.connections.iter().copied().min_by_key(|n| n.abs_diff(HEADLINE)).unwrap_or(HEADLINE)
+    }
+
+    /// Recharges in a closed loop, as long and by as many threads as the arguments say.
+    fn load(&self, connections: u16) -> Load {
+        let (kind, duration) = (RequestKind::Recharge, Duration::from_secs(self.seconds));
+        Load { kind, connections, duration, threads: self.client_threads, per_second: None }
     }
 
     /// Whether `--only` selects this name.

@@ -3,7 +3,7 @@
 //!
 //! Invariant: an answer other than the expected one is an error, never a success.
 
-use crate::http_client::{Connection, Lost};
+use crate::http_client::Connection;
 use crate::servers::KeyPair;
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -27,6 +27,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const RECONNECT_DELAY: Duration = Duration::from_millis(10);
 /// Threads begin this far apart in the list of clients, so that they do not use the same ones.
 const THREAD_OFFSET: u64 = 1_000_003;
+
+type HttpRequest = Request<Full<Bytes>>;
 
 /// One account as a client: the headers of its requests.
 #[derive(Clone, Debug)]
@@ -274,7 +276,7 @@ impl Sender {
         clock.monotonic()
     }
 
-    fn request(&self, run: u64, number: u64) -> Request<Full<Bytes>> {
+    fn request(&self, run: u64, number: u64) -> HttpRequest {
         let Shared { target, load, first_client, .. } = &*self.shared;
         let count = u64::try_from(target.clients.len()).unwrap_or(1).max(1);
         let index = usize::try_from((first_client + number) % count).ok();
@@ -284,10 +286,9 @@ impl Sender {
         match load.kind {
             RequestKind::Recharge => {
                 let urls = &target.webhook_urls;
-                let webhook_url = usize::try_from(number)
-                    .ok()
-                    .and_then(|n| urls.get(n.checked_rem(urls.len())?).map(String::as_str));
-                recharge(client, number, &format!("B{run:016x}-{number}"), webhook_url)
+                let url = usize::try_from(number).ok().and_then(|n| n.checked_rem(urls.len()));
+                let url = url.and_then(|n| urls.get(n)).map(String::as_str);
+                recharge(client, number, &format!("B{run:016x}-{number}"), url)
             }
             RequestKind::Read => {
                 let path = if number.is_multiple_of(2) { BALANCE } else { STATUS };
@@ -310,20 +311,13 @@ impl Sender {
         self.tally.error(message);
         match Connection::open(&self.address).await {
             Ok(connection) => self.connection = connection,
-            Err(Lost::NotConnected(_) | Lost::Unanswered(_) | Lost::CutOff(_)) => {
-                tokio::time::sleep(RECONNECT_DELAY).await;
-            }
+            Err(_) => tokio::time::sleep(RECONNECT_DELAY).await,
         }
     }
 }
 
-fn recharge(
-    client: &Client,
-    number: u64,
-    reference: &str,
-    webhook_url: Option<&str>,
-) -> Request<Full<Bytes>> {
-    let webhook = webhook_url.map_or_else(String::new, |url| format!(r#","webhook_url":"{url}""#));
+fn recharge(client: &Client, number: u64, reference: &str, webhook: Option<&str>) -> HttpRequest {
+    let webhook = webhook.map_or_else(String::new, |url| format!(r#","webhook_url":"{url}""#));
     // 017 and five digits that vary, then the three that fix the outcome (CONTRACT section 3).
     let recipient = format!("017{:05}101", number % 100_000);
     let body = format!(

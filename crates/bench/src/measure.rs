@@ -10,7 +10,7 @@ use crate::report::{
 };
 use crate::setup::Setup;
 use crate::{Args, print_progress};
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,19 +48,13 @@ enum Action {
 }
 
 /// Takes every measurement in turn, as many rounds as the arguments ask for.
-pub(crate) fn measure(args: &Args, setup: &mut Setup) -> anyhow::Result<Vec<Measurement>> {
+pub(crate) fn measure(args: &Args, setup: &mut Setup) -> Result<Vec<Measurement>> {
     let mut plan = plan(args, setup);
     measure_footprints(args, setup)?;
     for Planned { measurement, action } in &plan {
         if let Action::ClosedLoop { target, kind, .. } = action {
             print_progress(&format!("warming up: {}", measurement.name));
-            let load = Load {
-                kind: *kind,
-                connections: 16,
-                duration: WARM_UP,
-                threads: 1,
-                per_second: None,
-            };
+            let load = Load { kind: *kind, duration: WARM_UP, threads: 1, ..args.load(16) };
             load::run(&setup.host.clock, target, load).context("warming up")?;
         }
     }
@@ -77,14 +71,11 @@ pub(crate) fn measure(args: &Args, setup: &mut Setup) -> anyhow::Result<Vec<Meas
 }
 
 /// Starts each idle demo once a round, then opens its store for the commits.
-fn measure_footprints(args: &Args, setup: &mut Setup) -> anyhow::Result<()> {
+fn measure_footprints(args: &Args, setup: &mut Setup) -> Result<()> {
     for (index, (store, demo)) in setup.idle.iter().enumerate() {
         for round in 1..=args.rounds {
-            print_progress(&format!(
-                "start {round}/{} of an idle demo on {}",
-                args.rounds,
-                store.name()
-            ));
+            let (rounds, store) = (args.rounds, store.name());
+            print_progress(&format!("start {round}/{rounds} of an idle demo on {store}"));
             let footprint = footprint::measure(demo, &*setup.host.clock)?;
             setup.footprints[index].starts.push(footprint);
         }
@@ -149,19 +140,8 @@ fn plan(args: &Args, setup: &Setup) -> Vec<Planned> {
     plan
 }
 
-fn run_once(
-    args: &Args,
-    setup: &mut Setup,
-    connections: u16,
-    action: &Action,
-) -> anyhow::Result<Run> {
-    let load = Load {
-        kind: RequestKind::Recharge,
-        connections,
-        duration: Duration::from_secs(args.seconds),
-        threads: args.client_threads,
-        per_second: None,
-    };
+fn run_once(args: &Args, setup: &mut Setup, connections: u16, action: &Action) -> Result<Run> {
+    let load = args.load(connections);
     match action {
         Action::ClosedLoop { target, kind, subject } => {
             let load = Load { kind: *kind, ..load };
@@ -202,7 +182,7 @@ fn run_once(
 
 /// Runs a load and waits for its webhooks. The result counts the webhooks that arrived, until the
 /// last one, and the time from each event to its arrival.
-fn run_webhooks(setup: &Setup, target: &Arc<Target>, load: Load) -> anyhow::Result<Run> {
+fn run_webhooks(setup: &Setup, target: &Arc<Target>, load: Load) -> Result<Run> {
     let (clock, receiver) = (&setup.host.clock, &setup.receiver);
     let began = clock.monotonic();
     drop(receiver.take());

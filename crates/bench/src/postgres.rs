@@ -5,7 +5,7 @@
 
 use crate::load::Run;
 use crate::servers::Child;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, Result, ensure};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -39,7 +39,7 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     /// Starts a server in this folder. If root starts it, the data becomes `nobody`'s.
-    pub(crate) fn start(folder: &Path) -> anyhow::Result<Postgres> {
+    pub(crate) fn start(folder: &Path) -> Result<Postgres> {
         let programs = programs()?;
         let is_root = fs::metadata("/proc/self")?.uid() == 0;
         let data = folder.join("data");
@@ -74,12 +74,12 @@ impl Postgres {
         Ok(postgres)
     }
 
-    fn wait(&mut self, log: &Path) -> anyhow::Result<()> {
+    fn wait(&mut self, log: &Path) -> Result<()> {
         let mut waited = Duration::ZERO;
         while run(&mut self.client("pg_isready")).is_err() {
             let log_text = || fs::read_to_string(log).unwrap_or_default();
-            anyhow::ensure!(!self.child.has_ended(), "PostgreSQL ended: {}", log_text());
-            anyhow::ensure!(waited < START_TIMEOUT, "PostgreSQL does not answer: {}", log_text());
+            ensure!(!self.child.has_ended(), "PostgreSQL ended: {}", log_text());
+            ensure!(waited < START_TIMEOUT, "PostgreSQL does not answer: {}", log_text());
             std::thread::sleep(CHECK_EVERY);
             waited += CHECK_EVERY;
         }
@@ -97,34 +97,27 @@ impl Postgres {
     }
 
     /// Creates an empty database and returns its address.
-    pub(crate) fn database(&self, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn database(&self, name: &str) -> Result<String> {
         run(self.client("createdb").arg(name))?;
         Ok(format!("postgres://saldo@127.0.0.1:{}/{name}?sslmode=disable", self.port))
     }
 
     /// Does at once what a database that was just filled would otherwise do while it is measured:
     /// collect statistics, set hint bits, and write dirty pages.
-    pub(crate) fn settle(&self, name: &str) -> anyhow::Result<()> {
+    pub(crate) fn settle(&self, name: &str) -> Result<()> {
         run(self.client("vacuumdb").args(["--analyze", "--quiet", name]))?;
-        run(self.client("psql").args(["--quiet", "--command", "CHECKPOINT", name]))?;
-        Ok(())
+        run(self.client("psql").args(["--quiet", "--command", "CHECKPOINT", name])).map(drop)
     }
 
     /// Creates and fills pgbench's database: 100,000 accounts for each step of the scale.
-    pub(crate) fn fill(&mut self, scale: u32) -> anyhow::Result<()> {
+    pub(crate) fn fill(&mut self, scale: u32) -> Result<()> {
         self.scale = scale;
         run(self.client("createdb").arg(PGBENCH))?;
-        run(self.client("pgbench").args(["-i", "-q", "-s", &scale.to_string(), PGBENCH]))?;
-        Ok(())
+        run(self.client("pgbench").args(["-i", "-q", "-s", &scale.to_string(), PGBENCH])).map(drop)
     }
 
     /// Runs pgbench's TPC-B-like load as it is, or with one hot row.
-    pub(crate) fn pgbench(
-        &self,
-        is_hot: bool,
-        connections: u16,
-        seconds: u64,
-    ) -> anyhow::Result<Run> {
+    pub(crate) fn pgbench(&self, is_hot: bool, connections: u16, seconds: u64) -> Result<Run> {
         let mut command = self.client("pgbench");
         command.args(["-n", "-j", "2", "-c", &connections.to_string()]);
         command.args(["-T", &seconds.to_string()]);
@@ -134,9 +127,8 @@ impl Postgres {
         let output = run(command.arg(PGBENCH))?;
         let number = |before: &str| {
             let line = output.lines().find_map(|line| line.strip_prefix(before));
-            let word = line.and_then(|text| text.split_whitespace().next());
-            word.and_then(thousandths)
-                .with_context(|| format!("pgbench gave no {before:?}: {output}"))
+            let found = line.and_then(|text| thousandths(text.split_whitespace().next()?));
+            found.with_context(|| format!("pgbench gave no {before:?}: {output}"))
         };
         let successes = number("number of transactions actually processed: ")? / 1000;
         let elapsed_us = successes.saturating_mul(1_000_000_000) / number("tps = ")?.max(1);
@@ -164,22 +156,19 @@ fn version(output: &str) -> String {
 }
 
 /// Runs a program and returns its stdout. If it fails, the error has its stderr.
-fn run(command: &mut Command) -> anyhow::Result<String> {
+fn run(command: &mut Command) -> Result<String> {
     let name = PathBuf::from(command.get_program());
     let output = command.output().with_context(|| format!("running {}", name.display()))?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}", errors.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The folder of the server's programs, of the newest version first. Debian keeps them outside
 /// PATH.
-fn programs() -> anyhow::Result<PathBuf> {
-    let mut found: Vec<PathBuf> = Vec::new();
-    for version in fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
-        found.push(version.path());
-    }
+fn programs() -> Result<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = versions.map(|version| version.path()).collect();
     found.sort_by_key(|path| {
         let version = path.file_name().and_then(|name| name.to_str());
         std::cmp::Reverse(version.and_then(|version| version.parse::<u32>().ok()))

@@ -179,14 +179,9 @@ pub(crate) fn median(mut values: Vec<u64>) -> u64 {
     values.get((values.len().max(1) - 1) / 2).copied().unwrap_or(0)
 }
 
-fn figure(
-    target: &'static str,
-    what: String,
-    thousandths: u64,
-    unit: &'static str,
-    goal: Goal,
-) -> Figure {
-    Figure { target, what, thousandths, unit, goal }
+/// A figure of `n` thousandths of the unit.
+fn figure(target: &'static str, what: String, n: u64, unit: &'static str, goal: Goal) -> Figure {
+    Figure { target, what, thousandths: n, unit, goal }
 }
 
 /// The figures that are computed from lines, as far as those were measured.
@@ -217,33 +212,28 @@ fn ratios(lines: &[Line], headline: u16) -> Vec<Figure> {
     }
     for store in ["SQLite", "PostgreSQL"] {
         rate("8", &format!("{store} reads"), BASELINE, Goal::AtLeast(350, 600));
-    }
-    for store in ["SQLite", "PostgreSQL"] {
         let (webhooks, spread) = (format!("{store} webhooks"), format!("{store} spread"));
         rate("9", &webhooks, &spread, Goal::AtLeast(600, 1_000));
     }
     for store in ["SQLite", "PostgreSQL"] {
-        let unhurried = find(&format!("{store} webhooks, unhurried"), headline);
-        if let Some(p99_us) = unhurried.and_then(|line| line.p99_us) {
+        let of_store = |what: &str, n| find(&format!("{store} {what}"), n);
+        let p50 = |what: &str, n| of_store(what, n).and_then(|line| line.p50_us);
+        let p99 = |what: &str, n| of_store(what, n).and_then(|line| line.p99_us);
+        if let Some(p99_us) = p99("webhooks, unhurried", headline) {
             let what = format!("{store}: event to delivery, unhurried: p99");
             found.push(figure("9", what, p99_us, "ms", Goal::AtMost(16_000, 16_000)));
         }
-        let beside =
-            |what: &str| find(&format!("{store} {what}"), headline).and_then(|line| line.p50_us);
-        if let (Some(slow), Some(other)) = (beside(BESIDE_SLOW), beside(BESIDE_ANOTHER)) {
-            let what =
-                format!("{store}: event to delivery, beside a slow receiver ÷ a fast one: p50");
-            let goal = Goal::AtMost(1_100, 1_000);
-            found.push(figure("9", what, slow * 1000 / other.max(1), "", goal));
-        }
-        let (paced, commit) = (format!("{store} paced"), format!("{store} commit"));
-        let p99 = |name: &str, n| find(name, n).and_then(|line| line.p99_us);
-        if let (Some(a), Some(b)) = (p99(&paced, headline), p99(&commit, 1)) {
-            let what = format!("p99 of {paced} ÷ p99 of {commit}");
-            let goal = Goal::AtMost(5_000, 2_000);
-            found.push(figure("7", what, a * 1000 / b.max(1), "", goal));
-        }
-        if let Some(p50_us) = find(&format!("{store} spread"), ALONE).and_then(|line| line.p50_us) {
+        let mut ratio = |target, what: String, over: Option<u64>, under: Option<u64>, goal| {
+            if let (Some(over), Some(under)) = (over, under) {
+                found.push(figure(target, what, over * 1000 / under.max(1), "", goal));
+            }
+        };
+        let what = format!("{store}: event to delivery, beside a slow receiver ÷ a fast one: p50");
+        let (slow, other) = (p50(BESIDE_SLOW, headline), p50(BESIDE_ANOTHER, headline));
+        ratio("9", what, slow, other, Goal::AtMost(1_100, 1_000));
+        let what = format!("p99 of {store} paced ÷ p99 of {store} commit");
+        ratio("7", what, p99("paced", headline), p99("commit", 1), Goal::AtMost(5_000, 2_000));
+        if let Some(p50_us) = p50("spread", ALONE) {
             let what = format!("{store} spread, {ALONE} connections: p50");
             found.push(figure("10b", what, p50_us, "ms", Goal::AtMost(2_000, 1_000)));
         }
@@ -259,21 +249,10 @@ fn footprint_figures(footprints: &Footprints) -> [Figure; 2] {
     let store = &footprints.store;
     let start = median_of(|footprint| footprint.first_answer_us);
     let memory = mib(median_of(|footprint| footprint.memory_kib));
+    let goals = [Goal::AtMost(40_000, 20_000), Goal::AtMost(100_000, 50_000)];
     [
-        figure(
-            "10",
-            format!("{store}: memory at rest"),
-            memory,
-            "MiB",
-            Goal::AtMost(40_000, 20_000),
-        ),
-        figure(
-            "10",
-            format!("{store}: start to first answer"),
-            start,
-            "ms",
-            Goal::AtMost(100_000, 50_000),
-        ),
+        figure("10", format!("{store}: memory at rest"), memory, "MiB", goals[0]),
+        figure("10", format!("{store}: start to first answer"), start, "ms", goals[1]),
     ]
 }
 

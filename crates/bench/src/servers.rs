@@ -4,8 +4,9 @@
 //! Invariant: the measured servers take no setting from the environment of `saldo bench`.
 
 use crate::Installation;
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -29,10 +30,9 @@ pub(crate) struct KeyPair {
 impl KeyPair {
     /// As long as a real pair, for the baseline endpoint, which does not check it.
     pub(crate) fn placeholder() -> KeyPair {
-        KeyPair {
-            open_key: format!("ok_test_{}", "0".repeat(24)),
-            secret_key: format!("sk_test_{}", "0".repeat(48)),
-        }
+        let open_key = format!("ok_test_{}", "0".repeat(24));
+        let secret_key = format!("sk_test_{}", "0".repeat(48));
+        KeyPair { open_key, secret_key }
     }
 }
 
@@ -91,7 +91,7 @@ impl Server {
 }
 
 /// Starts the baseline endpoint.
-pub(crate) fn start_baseline() -> anyhow::Result<Server> {
+pub(crate) fn start_baseline() -> Result<Server> {
     let mut process = this_executable()?
         .args(["bench", "--bare"])
         .stdin(Stdio::null())
@@ -121,7 +121,7 @@ impl Drop for ScratchDir {
 }
 
 impl ScratchDir {
-    pub(crate) fn new(parent: &Path) -> anyhow::Result<ScratchDir> {
+    pub(crate) fn new(parent: &Path) -> Result<ScratchDir> {
         let path = parent.join(format!("saldo-bench-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
         Ok(ScratchDir(path))
@@ -148,7 +148,7 @@ impl ScratchDir {
 }
 
 /// A demo installation: where its data is, and the settings of its servers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Demo {
     folder: PathBuf,
     database_url: Option<String>,
@@ -171,10 +171,8 @@ impl Demo {
 
     /// Another node of this demo, on the same database, with a folder of its own. `files` are
     /// copied from this node's data folder; it must have run before.
-    pub(crate) fn another_node(&self, folder: PathBuf, files: &[&str]) -> anyhow::Result<Demo> {
-        let (database_url, simulator_file) =
-            (self.database_url.clone(), self.simulator_file.clone());
-        let node = Demo { folder, database_url, wallets: 0, simulator_file };
+    pub(crate) fn another_node(&self, folder: PathBuf, files: &[&str]) -> Result<Demo> {
+        let node = Demo { folder, wallets: 0, ..self.clone() };
         fs::create_dir_all(node.data_dir())?;
         for name in files.iter().copied() {
             fs::copy(self.data_dir().join(name), node.data_dir().join(name))
@@ -193,17 +191,17 @@ impl Demo {
     }
 
     /// The key pairs of its accounts, after its first start.
-    pub(crate) fn keys(&self) -> anyhow::Result<Vec<KeyPair>> {
+    pub(crate) fn keys(&self) -> Result<Vec<KeyPair>> {
         keys(&self.folder.join("keys.json"))
     }
 
     /// The demo merchant's keys, after its first start.
-    pub(crate) fn merchant_keys(&self) -> anyhow::Result<KeyPair> {
+    pub(crate) fn merchant_keys(&self) -> Result<KeyPair> {
         merchant_keys(&self.folder.join("credentials.json"))
     }
 
     /// Starts a server on it and waits until it listens. The first start creates its accounts.
-    pub(crate) fn start(&self) -> anyhow::Result<Server> {
+    pub(crate) fn start(&self) -> Result<Server> {
         fs::create_dir_all(&self.folder)?;
         let credentials_file = self.folder.join("credentials.json");
         let log = self.folder.join("server.log");
@@ -215,7 +213,7 @@ impl Demo {
         Ok(Server { child, address })
     }
 
-    fn command(&self, credentials_file: &Path) -> anyhow::Result<Command> {
+    fn command(&self, credentials_file: &Path) -> Result<Command> {
         let mut command = this_executable()?;
         command.args(["demo", "--listen", "127.0.0.1:0"]);
         command.args(["--requests-per-minute", "100000000", "--balance", "999999999"]);
@@ -241,20 +239,12 @@ impl Demo {
 }
 
 /// Waits for the credentials file, which is written when the server listens. Returns its address.
-fn wait_until_listening(
-    child: &mut Child,
-    credentials_file: &Path,
-    log: &Path,
-) -> anyhow::Result<String> {
-    #[derive(Deserialize)]
-    struct Credentials {
-        base_url: String,
-    }
+fn wait_until_listening(child: &mut Child, credentials: &Path, log: &Path) -> Result<String> {
     let mut waited = Duration::ZERO;
     while waited < START_TIMEOUT {
-        if let Ok(text) = fs::read_to_string(credentials_file) {
-            let credentials: Credentials = serde_json::from_str(&text)?;
-            return address_of(&credentials.base_url);
+        if let Ok(text) = fs::read_to_string(credentials) {
+            let credentials: Value = serde_json::from_str(&text)?;
+            return address_of(credentials["base_url"].as_str().context("no base_url")?);
         }
         if child.has_ended() {
             let log_text = fs::read_to_string(log).unwrap_or_default();
@@ -267,7 +257,7 @@ fn wait_until_listening(
 }
 
 /// Host and port of an `http://` URL.
-pub(crate) fn address_of(url: &str) -> anyhow::Result<String> {
+pub(crate) fn address_of(url: &str) -> Result<String> {
     let uri: http::Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
     anyhow::ensure!(uri.scheme_str() == Some("http"), "{url}: the bench speaks plain http only");
     let authority = uri.authority().context("the URL names no host")?;
@@ -276,31 +266,27 @@ pub(crate) fn address_of(url: &str) -> anyhow::Result<String> {
 }
 
 /// Reads the demo merchant's sandbox keys.
-pub(crate) fn merchant_keys(credentials_file: &Path) -> anyhow::Result<KeyPair> {
-    #[derive(Deserialize)]
-    struct Credentials {
-        merchant: Merchant,
-    }
-    #[derive(Deserialize)]
-    struct Merchant {
-        sandbox: KeyPair,
-    }
-    let text = fs::read_to_string(credentials_file)
-        .with_context(|| format!("reading {}", credentials_file.display()))?;
-    let credentials: Credentials = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not a credentials file", credentials_file.display()))?;
-    Ok(credentials.merchant.sandbox)
+pub(crate) fn merchant_keys(file: &Path) -> Result<KeyPair> {
+    let parse = |text: &str| {
+        let credentials: Value = serde_json::from_str(text)?;
+        KeyPair::deserialize(&credentials["merchant"]["sandbox"])
+    };
+    parse(&read(file)?).with_context(|| format!("{} is not a credentials file", file.display()))
 }
 
 /// Reads the key pairs of many accounts.
-pub(crate) fn keys(file: &Path) -> anyhow::Result<Vec<KeyPair>> {
-    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} holds no key pairs", file.display()))
+pub(crate) fn keys(file: &Path) -> Result<Vec<KeyPair>> {
+    serde_json::from_str(&read(file)?)
+        .with_context(|| format!("{} holds no key pairs", file.display()))
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
 }
 
 /// This executable as a command, without the Saldo settings in our environment: those are meant for
 /// the user's own installation.
-fn this_executable() -> anyhow::Result<Command> {
+fn this_executable() -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("finding this executable")?);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SALDO_") {

@@ -49,6 +49,12 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// Of an unknown store, and on a server that was already running.
+    const fn new(spread: Option<Arc<Target>>, hot: Arc<Target>) -> Subject {
+        let (store, server, webhooks, commits) = (None, None, None, None);
+        Subject { store, server, spread, hot, webhooks, commits, spread_peak_per_second: 0 }
+    }
+
     /// A figure's name, after the store's name if that is known.
     pub(crate) fn named(&self, what: &str) -> String {
         self.store.map_or_else(|| what.to_owned(), |store| format!("{} {what}", store.name()))
@@ -126,15 +132,8 @@ impl Setup {
             beside_another: with_webhooks(Some(&self.receiver.second_url)),
             beside_slow: with_webhooks(Some(&self.receiver.slow_url)),
         });
-        self.subjects.push(Subject {
-            store: Some(store),
-            server: Some(server),
-            spread: Some(spread),
-            hot,
-            webhooks,
-            commits: None,
-            spread_peak_per_second: 0,
-        });
+        let (store, server) = (Some(store), Some(server));
+        self.subjects.push(Subject { store, server, webhooks, ..Subject::new(Some(spread), hot) });
         Ok(())
     }
 
@@ -207,15 +206,7 @@ fn running_subject(args: &Args, credentials_file: &Path) -> anyhow::Result<Subje
     let keys = args.keys_file.as_deref().map(servers::keys).transpose()?;
     let spread = keys.map(|keys| target(&addresses, &keys)).transpose()?;
     let hot = target(&addresses, &[servers::merchant_keys(credentials_file)?])?;
-    Ok(Subject {
-        store: None,
-        server: None,
-        spread,
-        hot,
-        webhooks: None,
-        commits: None,
-        spread_peak_per_second: 0,
-    })
+    Ok(Subject::new(spread, hot))
 }
 
 /// A target at these addresses with one client for each key pair, and without webhooks.

@@ -35,6 +35,7 @@ const LINE_HEIGHT: u64 = 16;
 /// Distinct on white and on black, also with red-green colour blindness.
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#7a7a7a"];
 
+const MIDDLE: &str = "text-anchor=\"middle\"";
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}\
      .title{font-size:16px;font-weight:600}.back{fill:#fff}.grid{stroke:#d0d7de}\
      .axis{stroke:#57606a}polyline{fill:none;stroke-width:2.5}\
@@ -65,27 +66,19 @@ impl Graph {
         for value in (0..=top / step).map(|n| n * step) {
             let y = y_of(value, top);
             let class = if value == 0 { "axis" } else { "grid" };
-            let (beside, below, value) = (LEFT - 8, y + 4, grouped(value));
+            let label = text(LEFT - 8, y + 4, "text-anchor=\"end\"", &grouped(value));
             let _ = writeln!(
                 out,
-                "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>\
-                 <text x=\"{beside}\" y=\"{below}\" text-anchor=\"end\">{value}</text>"
+                "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>{label}"
             );
         }
         for (n, x_value) in self.x_values.iter().enumerate() {
-            let (x, y, label) = (self.x_of(n), HEIGHT - BOTTOM + 20, escaped(x_value));
-            let _ =
-                writeln!(out, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>");
+            let label = text(self.x_of(n), HEIGHT - BOTTOM + 20, MIDDLE, x_value);
+            let _ = writeln!(out, "{label}");
         }
-        let (middle, under) = (LEFT.midpoint(right), HEIGHT - 18);
-        let _ = writeln!(
-            out,
-            "<text x=\"{middle}\" y=\"{under}\" text-anchor=\"middle\">{}</text>\
-             <text x=\"16\" y=\"{}\">{}</text>",
-            escaped(self.x_label),
-            TOP - 8,
-            escaped(self.y_label)
-        );
+        let x_label = text(LEFT.midpoint(right), HEIGHT - 18, MIDDLE, self.x_label);
+        let (y, y_label) = (TOP - 8, escaped(self.y_label));
+        let _ = writeln!(out, "{x_label}<text x=\"16\" y=\"{y}\">{y_label}</text>");
     }
 
     fn lines(&self, out: &mut String, top: u64) {
@@ -114,9 +107,8 @@ impl Graph {
         for (y, series, colour) in names {
             let y = (y + 4).max(free);
             free = y + LINE_HEIGHT;
-            let (x, name) = (WIDTH - RIGHT + 12, escaped(&series.name));
-            let _ =
-                writeln!(out, "<text x=\"{x}\" y=\"{y}\" style=\"fill:{colour}\">{name}</text>");
+            let style = format!("style=\"fill:{colour}\"");
+            let _ = writeln!(out, "{}", text(WIDTH - RIGHT + 12, y, &style, &series.name));
         }
     }
 
@@ -156,6 +148,10 @@ pub(super) fn grouped(value: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+fn text(x: u64, y: u64, attribute: &str, content: &str) -> String {
+    format!("<text x=\"{x}\" y=\"{y}\" {attribute}>{}</text>", escaped(content))
 }
 
 fn escaped(text: &str) -> String {

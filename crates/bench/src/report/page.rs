@@ -5,6 +5,7 @@
 use super::graph::{Graph, Series, grouped};
 use super::{HEAD, Line, Report, cells, figure_cells, sentence, stored_of};
 use anyhow::Context as _;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -57,9 +58,7 @@ fn figures(report: &Report) -> anyhow::Result<String> {
 /// Recharges per second by the number of connections.
 fn throughput(report: &Report) -> Option<Graph> {
     let drawn = |line: &&Line| DRAWN.contains(&line.name.as_str());
-    let mut counts: Vec<u16> = report.lines.iter().filter(drawn).map(|l| l.connections).collect();
-    counts.sort_unstable();
-    counts.dedup();
+    let counts: BTreeSet<u16> = report.lines.iter().filter(drawn).map(|l| l.connections).collect();
     let value = |name: &str, n: u16| {
         let line = report.lines.iter().find(|l| l.name == name && l.connections == n);
         line.map(|line| line.per_second)
@@ -83,13 +82,10 @@ fn throughput(report: &Report) -> Option<Graph> {
 /// Time per recharge by the number of stored purchases.
 fn stored(report: &Report) -> Option<Graph> {
     let count = |line: &Line| stored_of(&line.name).map(|(_, count)| count);
-    let mut counts: Vec<u64> = report.lines.iter().filter_map(count).collect();
-    counts.sort_unstable();
-    counts.dedup();
+    let counts: BTreeSet<u64> = report.lines.iter().filter_map(count).collect();
     let cost = |store: &str, count: u64| {
-        let line =
-            report.lines.iter().find(|line| stored_of(&line.name) == Some((store, count)))?;
-        Some(1_000_000 / line.per_second.max(1))
+        let line = report.lines.iter().find(|l| stored_of(&l.name) == Some((store, count)));
+        line.map(|line| 1_000_000 / line.per_second.max(1))
     };
     let series = ["SQLite", "PostgreSQL"].map(|store| Series {
         name: format!("{store} spread"),

@@ -144,14 +144,12 @@ impl RequestError {
 
 /// Sends a request once and reads the response, up to [`RESPONSE_BYTES_MAX`].
 pub async fn send(request: RequestBuilder) -> Result<HttpResponse, RequestError> {
-    let mut response = match request.send().await {
-        Ok(response) => response,
+    let mut response = request.send().await.map_err(|error| {
         // The request could not be built, or the connection could not be opened.
-        Err(error) if error.is_builder() || error.is_connect() => {
-            return Err(RequestError::NotSent { reason: reason(error) });
-        }
-        Err(error) => return Err(RequestError::Unknown { reason: reason(error) }),
-    };
+        let is_unsent = error.is_builder() || error.is_connect();
+        let reason = reason(error);
+        if is_unsent { RequestError::NotSent { reason } } else { RequestError::Unknown { reason } }
+    })?;
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let body = read_body(response, RESPONSE_BYTES_MAX).await?;
@@ -161,19 +159,15 @@ pub async fn send(request: RequestBuilder) -> Result<HttpResponse, RequestError>
 /// Reads a body; closes the connection on one that is longer than `bytes_max`.
 pub async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, RequestError> {
     let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => {
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) => {
-                let reason = format!("an answer of more than {bytes_max} bytes");
-                return Err(RequestError::Unknown { reason });
-            }
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(RequestError::Unknown { reason: reason(error) }),
+    let cut_off = |error| RequestError::Unknown { reason: reason(error) };
+    while let Some(chunk) = response.chunk().await.map_err(cut_off)? {
+        if body.len() + chunk.len() > bytes_max {
+            let reason = format!("an answer of more than {bytes_max} bytes");
+            return Err(RequestError::Unknown { reason });
         }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }
 
 /// The wait that a response asks for in `Retry-After` (RFC 9110, 10.2.3: seconds, or a date).

@@ -7,9 +7,8 @@ use super::response::{RetryLater, code_or_empty};
 use super::service_account::ServiceAccount;
 use crate::http::{self, HttpResponse};
 use domain::Clock;
-use reqwest::Client;
-use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,10 +127,8 @@ impl AccessTokenCache {
     fn read_error(&self, response: &HttpResponse) -> RetryLater {
         let error: Option<TokenError> = serde_json::from_slice(&response.body).ok();
         let code = error.as_ref().map_or("", |error| code_or_empty(&error.error));
-        let reason = format!(
-            "no access token: the token endpoint answered {} {code}",
-            response.status.as_u16()
-        );
+        let status = response.status.as_u16();
+        let reason = format!("no access token: the token endpoint answered {status} {code}");
         let after = http::retry_after(&response.headers, self.clock.now());
         RetryLater { reason: reason.trim_end().to_owned(), after }
     }

@@ -86,34 +86,25 @@ impl Fcm {
     pub fn open(settings: FcmSettings) -> Result<Fcm, FcmOpenError> {
         let FcmSettings { account, api_base, timeout, extra_ca_pem, clock } = settings;
         let mut send_url = http::parse_endpoint(&api_base)?;
-        send_url.path_segments_mut().map_err(|()| EndpointError::NotAUrl)?.pop_if_empty().extend([
-            "v1",
-            "projects",
-            account.project_id(),
-            "messages:send",
-        ]);
+        let not_a_url = |()| EndpointError::NotAUrl;
+        let path = ["v1", "projects", account.project_id(), "messages:send"];
+        send_url.path_segments_mut().map_err(not_a_url)?.pop_if_empty().extend(path);
         let client = http::client(timeout, extra_ca_pem.as_deref())?;
         let access_tokens = AccessTokenCache::new(client.clone(), account, Arc::clone(&clock));
         Ok(Fcm { client, send_url, access_tokens, timeout, clock })
     }
 
-    async fn deliver(&self, push: &Push) -> Pushed {
+    async fn deliver(&self, push: &Push) -> Result<Pushed, RetryLater> {
         let request = SendRequest::of(push);
-        let token = match self.access_tokens.token(None).await {
-            Ok(token) => token,
-            Err(retry) => return retry.into(),
-        };
+        let token = self.access_tokens.token(None).await?;
         if let SendResult::Done(pushed) = self.send(&request, &token).await {
-            return pushed;
+            return Ok(pushed);
         }
         // Google may revoke a token before it expires: send once more, with a new token.
-        let token = match self.access_tokens.token(Some(&token)).await {
-            Ok(token) => token,
-            Err(retry) => return retry.into(),
-        };
+        let token = self.access_tokens.token(Some(&token)).await?;
         match self.send(&request, &token).await {
-            SendResult::Done(pushed) => pushed,
-            SendResult::AccessTokenRejected(retry) => retry.into(),
+            SendResult::Done(pushed) => Ok(pushed),
+            SendResult::AccessTokenRejected(retry) => Err(retry),
         }
     }
 
@@ -139,7 +130,7 @@ impl Pusher for Fcm {
             // One timeout for all: a push takes up to four exchanges, and may wait until another
             // push has fetched the access token.
             match tokio::time::timeout(self.timeout, self.deliver(push)).await {
-                Ok(pushed) => pushed,
+                Ok(pushed) => pushed.unwrap_or_else(Pushed::from),
                 Err(_) => RetryLater::because("no answer from FCM in time").into(),
             }
         })

@@ -97,10 +97,8 @@ impl ServiceAccount {
             exp: seconds(now.after(ASSERTION_LIFETIME)),
         };
         let mut assertion = format!("{}.{}", encode(&header)?, encode(&claims)?);
-        let signature = signer(self.key.as_ref())
-            .ok_or(SigningError)?
-            .sign(assertion.as_bytes())
-            .map_err(|_| SigningError)?;
+        let signer = signer(self.key.as_ref()).ok_or(SigningError)?;
+        let signature = signer.sign(assertion.as_bytes()).map_err(|_| SigningError)?;
         assertion.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut assertion);
         Ok(assertion)
@@ -150,11 +148,8 @@ fn project_id(object: &Map<String, Value>) -> Result<String, ServiceAccountError
     let id = text(object, "project_id")?;
     let is_plain = id.starts_with(|c: char| c.is_ascii_alphanumeric())
         && id.chars().all(|c| c.is_ascii_alphanumeric() || ['-', '.', ':'].contains(&c));
-    if is_plain {
-        Ok(id)
-    } else {
-        Err(ServiceAccountError::Field { field: "project_id", problem: "is not a project's name" })
-    }
+    let (field, problem) = ("project_id", "is not a project's name");
+    if is_plain { Ok(id) } else { Err(ServiceAccountError::Field { field, problem }) }
 }
 
 /// A key of the TLS library: it has its own random source, so none is needed as an argument. A

@@ -59,11 +59,8 @@ pub(super) fn slip(record: &Record) -> Option<Slip> {
         return None;
     }
     let paid = record.amount;
-    let zero = Money::zero(paid.currency());
-    let arrears = match has_arrears(&record.recipient) {
-        true => paid.share(ARREARS_PPM)?,
-        false => zero,
-    };
+    let arrears_ppm = if has_arrears(&record.recipient) { ARREARS_PPM } else { 0 };
+    let arrears = paid.share(arrears_ppm)?;
     let levied = paid.minus(arrears)?;
     let levy = levied.share(LEVY_PPM)?;
     let energy = levied.minus(levy)?;
@@ -85,18 +82,13 @@ pub(super) fn slip(record: &Record) -> Option<Slip> {
         ],
         _ => vec![token(1, Some(whole.clone()), TokenKind::Credit)?],
     };
-    let charge = |label: &str, amount| Charge { label: label.to_owned(), amount };
     let mut slip = Slip::of_tokens(tokens);
     slip.units = Some(whole);
     slip.tariff = Some("Domestic prepaid".to_owned());
-    slip.charges = [
-        charge("Energy", energy),
-        charge("RE levy (6%)", levy),
-        charge("Arrears recovered (20%)", arrears),
-    ]
-    .into_iter()
-    .filter(|charge| charge.amount.is_positive())
-    .collect();
+    let parts = [("Energy", energy), ("RE levy (6%)", levy), ("Arrears recovered (20%)", arrears)];
+    let charged = parts.into_iter().filter(|(_, amount)| amount.is_positive());
+    let charges = charged.map(|(label, amount)| Charge { label: label.to_owned(), amount });
+    slip.charges = charges.collect();
     Some(slip)
 }
 

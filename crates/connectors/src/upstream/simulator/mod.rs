@@ -75,6 +75,13 @@ impl SimulatorSettings {
             callback_secret: None,
         }
     }
+
+    const fn delay_of(&self, change: LateChange) -> Duration {
+        match change {
+            LateChange::WorkDone => self.work_duration,
+            LateChange::Contradiction => self.contradiction_delay,
+        }
+    }
 }
 
 /// A source of simulated upstreams that share one truth log.
@@ -98,10 +105,8 @@ impl Simulator {
             runtime,
         });
         for (record, has_changed) in late {
-            let due = shared
-                .change_due(&record)
-                .filter(|due| !has_changed || now.since(*due) < RESEND_AGE_MAX);
-            if let Some(due) = due {
+            let is_sent = |due: &Timestamp| !has_changed || now.since(*due) < RESEND_AGE_MAX;
+            if let Some(due) = shared.change_due(&record).filter(is_sent) {
                 shared.send_update_after(due.since(now), record);
             }
         }
@@ -173,19 +178,11 @@ impl Upstream for SimulatedUpstream {
 impl SimulatedUpstream {
     fn accept(&self, order: &Order) -> Outcome {
         let script = self.script(order);
-        match script {
-            Script::Down => return wording::connection_refused(&self.code),
-            Script::LoseRequest => return wording::no_reply(),
-            Script::Deliver
-            | Script::RefuseNumber
-            | Script::RefuseAtRandom
-            | Script::WorkThenDeliver
-            | Script::WorkThenRefuse
-            | Script::LoseReply
-            | Script::DeliverThenReverse
-            | Script::Garble
-            | Script::Mute
-            | Script::RefuseThenDeliver => {}
+        if script == Script::Down {
+            return wording::connection_refused(&self.code);
+        }
+        if script == Script::LoseRequest {
+            return wording::no_reply();
         }
         let record = Record::of(order, &self.code, script, self.shared.settings.clock.now());
         let accepted = self.shared.truth_log.lock().accept(&record);
@@ -230,15 +227,6 @@ impl SimulatedUpstream {
 
     fn script(&self, order: &Order) -> Script {
         Script::of(self.shared.settings.seed, order, self.position)
-    }
-}
-
-impl SimulatorSettings {
-    const fn delay_of(&self, change: LateChange) -> Duration {
-        match change {
-            LateChange::WorkDone => self.work_duration,
-            LateChange::Contradiction => self.contradiction_delay,
-        }
     }
 }
 

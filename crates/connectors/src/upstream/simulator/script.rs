@@ -72,15 +72,9 @@ impl Script {
     }
 
     fn of_ordinary(seed: u64, order: &Order) -> Script {
-        match order.environment {
-            Environment::Live => Script::Deliver,
-            Environment::Sandbox => {
-                match random(seed, &[order.reference.as_bytes()]) % 100 < SUCCESS_PERCENT {
-                    true => Script::Deliver,
-                    false => Script::RefuseAtRandom,
-                }
-            }
-        }
+        let is_refused = order.environment == Environment::Sandbox
+            && random(seed, &[order.reference.as_bytes()]) % 100 >= SUCCESS_PERCENT;
+        if is_refused { Script::RefuseAtRandom } else { Script::Deliver }
     }
 
     /// Whether the end customer is credited, before or after the late change.

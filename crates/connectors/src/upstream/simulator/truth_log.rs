@@ -99,15 +99,10 @@ pub fn read_truth(path: &Path) -> io::Result<Vec<Record>> {
 
 impl Record {
     /// The record of an order that this upstream accepts at this time.
-    pub(super) fn of(
-        order: &Order,
-        upstream: &UpstreamCode,
-        script: Script,
-        at: Timestamp,
-    ) -> Record {
+    pub(super) fn of(order: &Order, code: &UpstreamCode, script: Script, at: Timestamp) -> Record {
         Record {
             attempt: order.attempt,
-            upstream: upstream.clone(),
+            upstream: code.clone(),
             environment: order.environment,
             operator: order.operator.clone(),
             kind: order.kind,
@@ -162,13 +157,10 @@ impl TruthLog {
     /// recorded, or the next read of the file will find it.
     pub(super) fn accept(&mut self, record: &Record) -> io::Result<bool> {
         let line = self.write(|entries| {
-            Some(match entries.by_attempt.contains_key(&record.attempt) {
-                true => {
-                    let record = Record { credited: false, ..record.clone() };
-                    Line { event: Event::Repeated, record }
-                }
-                false => Line { event: Event::Accepted, record: record.clone() },
-            })
+            let is_known = entries.by_attempt.contains_key(&record.attempt);
+            let event = if is_known { Event::Repeated } else { Event::Accepted };
+            let credited = record.credited && !is_known;
+            Some(Line { event, record: Record { credited, ..record.clone() } })
         })?;
         Ok(line.is_some_and(|line| line.event == Event::Accepted))
     }

@@ -12,21 +12,14 @@ use std::io;
 
 /// The first answer to a submitted order.
 pub(super) fn answer(record: &Record) -> Outcome {
-    match record.script {
-        Script::LoseReply | Script::Mute => no_reply(),
-        Script::Garble => Outcome::Unknown {
-            reason: "The reply cannot be read: it begins with \"<html><head><title>502\".".into(),
-        },
-        Script::Deliver
-        | Script::RefuseNumber
-        | Script::RefuseAtRandom
-        | Script::WorkThenDeliver
-        | Script::WorkThenRefuse
-        | Script::LoseRequest
-        | Script::DeliverThenReverse
-        | Script::Down
-        | Script::RefuseThenDeliver => state(record, false),
+    if matches!(record.script, Script::LoseReply | Script::Mute) {
+        return no_reply();
     }
+    if record.script == Script::Garble {
+        let reason = "The reply cannot be read: it begins with \"<html><head><title>502\".".into();
+        return Outcome::Unknown { reason };
+    }
+    state(record, false)
 }
 
 /// The state of a recorded order: the answer to an enquiry, and the content of a status update.
@@ -92,17 +85,11 @@ fn delivered_text(record: &Record, reference: &str) -> String {
         Kind::Bill => "Payment",
     };
     let currency = record.amount.currency();
-    let (short, long) = match currency == Currency::BDT {
-        true => ("Tk", "TAKA"),
-        false => (currency.code(), currency.code()),
-    };
-    // Operators write a number without its trunk prefix.
-    let number = match record.kind {
-        Kind::Bill => record.recipient.as_str(),
-        Kind::Recharge | Kind::Offer | Kind::Banking | Kind::Bundle => {
-            record.recipient.strip_prefix('0').unwrap_or(&record.recipient)
-        }
-    };
+    let code = currency.code();
+    let (short, long) = if currency == Currency::BDT { ("Tk", "TAKA") } else { (code, code) };
+    // Operators write a number without its trunk prefix; a bill's reference is not a number.
+    let number = record.recipient.strip_prefix('0').filter(|_| record.kind != Kind::Bill);
+    let number = number.unwrap_or(&record.recipient);
     let amount = record.amount.shortest();
     let float_minor = 500_000 + i64::from(random_of(record, b"float") as u32 % 9_500_000);
     let float = Money::new(float_minor, currency).exact();
