@@ -154,7 +154,7 @@ async fn open_merchant(store: &Store, at: Timestamp) -> Result<AccountId> {
     Ok(id)
 }
 
-/// Deposits enough for `each` buyer to make so many purchases. The reference is the same each time, so
+/// Deposits enough for each buyer to make `each` purchases. The reference is the same each time, so
 /// that a second fill of the same installation is refused.
 async fn deposit(store: &Arc<Store>, buyers: &[Buyer], at: Timestamp, each: u64) -> Result<()> {
     let total = i64::try_from(each)?.checked_mul(AMOUNT_MINOR + FEE_MINOR);

@@ -4,7 +4,7 @@
 //! Invariant: the work continues when the client disconnects, and a client is answered in time even
 //! when the upstream does not answer.
 
-use crate::invalid::denied;
+use crate::refusals::denied;
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, limits};
 use domain::purchase::settle;

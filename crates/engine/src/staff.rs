@@ -4,7 +4,7 @@
 //! table and the same writer as everything else, and their evidence is stored.
 
 use crate::Engine;
-use crate::invalid::{blank, invalid, not_possible, refuse_if_any};
+use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
 use crate::settle::StepResult;
 use domain::{CaseKind, Event, Proof, Purchase, PurchaseId, Refusal, Source, State};
 use store::Change;

@@ -258,8 +258,8 @@ impl Store {
     }
 
     /// Writes a closed month into a new file: flushed, and read-only from then on. The writer goes
-    /// on meanwhile. Ends with [`crate::Fault::Closed`] once the file is not wanted any more. Blocks:
-    /// call it off the request path.
+    /// on meanwhile. Ends with [`crate::Fault::Closed`] once the file is not wanted any more.
+    /// Blocks: call it off the request path.
     pub fn write_archive(
         &self,
         closing: &Closing,

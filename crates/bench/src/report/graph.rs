@@ -67,10 +67,9 @@ impl Graph {
             let y = y_of(value, top);
             let class = if value == 0 { "axis" } else { "grid" };
             let label = text(LEFT - 8, y + 4, "text-anchor=\"end\"", &grouped(value));
-            let _ = writeln!(
-                out,
-                "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>{label}"
-            );
+            let (x, y) =
+                (format!("x1=\"{LEFT}\" x2=\"{right}\""), format!("y1=\"{y}\" y2=\"{y}\""));
+            let _ = writeln!(out, "<line class=\"{class}\" {x} {y}/>{label}");
         }
         for (n, x_value) in self.x_values.iter().enumerate() {
             let label = text(self.x_of(n), HEIGHT - BOTTOM + 20, MIDDLE, x_value);

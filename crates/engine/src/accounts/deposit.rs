@@ -3,7 +3,7 @@
 //! Invariant: each booking has a reference of staff's own, and a reference is booked once.
 
 use crate::Engine;
-use crate::invalid::{denied, invalid};
+use crate::refusals::{denied, invalid};
 use domain::purchase::is_reference;
 use domain::{
     AccountId, Environment, Journal, Money, Reason, ReferenceKey, ReferenceScope, Refusal,

@@ -3,7 +3,7 @@
 //! Not here: who may set it up. Invariant: what belongs together is made in one commit.
 
 use super::keys::{self, KeyPair};
-use crate::invalid::{invalid, not_possible};
+use crate::refusals::{invalid, not_possible};
 use crate::{Engine, people};
 use domain::account::HOUSE;
 use domain::{

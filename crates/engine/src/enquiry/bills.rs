@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here moves money or state.
 
-use crate::invalid::not_possible;
+use crate::refusals::not_possible;
 use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, limits};
 use domain::upstream::cleaned;

@@ -3,8 +3,8 @@
 //! Invariant: an offer is bought with exactly the identifiers and the amount that the operator
 //! quoted.
 
-use crate::invalid::{field_error, refuse_if_any};
 use crate::rate::CallerKey;
+use crate::refusals::{field_error, refuse_if_any};
 use crate::{Caller, Engine, limits};
 use domain::purchase::settle::SUBMIT_WITHIN;
 use domain::{

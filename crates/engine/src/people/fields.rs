@@ -2,7 +2,7 @@
 //!
 //! Invariant: a mail address is stored and compared as [`address`] returns it, everywhere.
 
-use crate::invalid::{field_error, refuse_if_any, unless};
+use crate::refusals::{field_error, refuse_if_any, unless};
 use domain::{FieldError, Refusal};
 
 /// RFC 5321, 4.5.3.1: a path has 256 octets, with its brackets.

@@ -7,7 +7,7 @@
 use super::password::PasswordCheck;
 use super::token::{self, TokenIdentity};
 use super::{device_row, email_digest, fields, lockout, too_fast};
-use crate::invalid::invalid;
+use crate::refusals::invalid;
 use crate::{Engine, limits};
 use domain::account::subscriber;
 use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId};

@@ -22,8 +22,8 @@ pub use manage::{PushDevice, UserView};
 pub use sign_up::SignUpForm;
 
 use crate::accounts::keys;
-use crate::invalid::not_possible;
 use crate::rate::{MinuteLimiter, whole_seconds};
+use crate::refusals::not_possible;
 use crate::{Engine, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -5,7 +5,7 @@
 
 use super::signature::{self, Secrets};
 use crate::Engine;
-use crate::invalid::{field_error, not_possible, refuse_if_any};
+use crate::refusals::{field_error, not_possible, refuse_if_any};
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
     AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,

@@ -235,7 +235,7 @@ async fn a_closed_case_stays_closed_when_the_upstream_repeats_its_update() {
     setup.server.stop();
     setup.server = setup.folder.start_with(&["--log", "debug"]);
     let started = Instant::now();
-    while !setup.server.log().contains("an upstream said") {
+    while !setup.server.log().contains("an outcome of an upstream") {
         assert!(started.elapsed() < SOON, "the update is not repeated");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,4 +1,4 @@
-//! Wrong fields: how a use case reports them, all at once; and other refusals.
+//! Refusals: wrong fields, reported all at once, and what the store's denials mean to the caller.
 //!
 //! Not here: what is checked while a request is parsed (`api`).
 
