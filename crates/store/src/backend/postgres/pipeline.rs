@@ -109,7 +109,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Waits for the result of a statement; on failure, the error of the first statement that failed.
+    /// Waits for the result of a statement; on failure, the error of the first one that failed.
     pub(super) fn first_error_or<T>(
         &mut self,
         reply: impl Future<Output = Result<T, Error>>,
