@@ -39,6 +39,7 @@ pub mod purchase;
 pub mod push;
 pub mod rate;
 pub mod refusal;
+pub mod retry;
 pub mod upstream;
 pub mod webhook;
 
@@ -56,7 +57,11 @@ pub use catalog::routing::{Path, Route};
 pub use catalog::{AmountRange, Catalog, Country, OfferForm, Operator, OutOfLimits, Service};
 pub use clock::{Clock, NoRandom, Random, Timestamp};
 pub use ids::{DeviceId, EndpointId, IdMaker, JournalSeq, KeyId, PurchaseId, SessionId, UserId};
-pub use ledger::admission::{Balance, Denial, Needs, PurchaseStep, ReferenceOwner, View};
+pub use ledger::admission::{Balance, Needs, PurchaseStep, ReferenceOwner, View};
+pub use ledger::denial::{
+    Denial, DeniedBy, MoneyDenial, MonthClosed, OpeningDenied, PostingDenied, StepDenied,
+    UsedReference,
+};
 pub use ledger::journal::{Entry, Journal, LedgerAccount, Purpose, Reason};
 pub use mail::{Mail, Mailer};
 pub use money::{AmountError, Currency, Money};

@@ -7,8 +7,10 @@
 use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
 use domain::upstream::cleaned;
-use domain::{AttemptRef, Callback, CallbackRead, Proof, Purchase, Source, UpstreamCode};
-use store::{Change, Fault};
+use domain::{
+    AttemptRef, Callback, CallbackRead, MonthClosed, Proof, Purchase, Source, UpstreamCode,
+};
+use store::{Fault, KeepEvidence};
 
 /// The result of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +120,10 @@ impl Engine {
         }
         let source = Source::Upstream { attempt: attempt.number, upstream: code.clone() };
         let proof = Proof::new(source, WORD).with_text(&text);
-        let change = Change::KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
-        self.commit(change).await
+        let keep = KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
+        match self.inner.store.write(keep).await? {
+            Ok(()) => Ok(()),
+            Err(MonthClosed) => self.keep_late_outcome(attempt, WORD, Some(&text), None).await,
+        }
     }
 }

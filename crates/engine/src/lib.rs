@@ -10,6 +10,7 @@ mod enquiry;
 mod in_flight;
 pub mod limits;
 mod lookup;
+mod moves;
 mod parts;
 mod people;
 mod purchase;
@@ -53,11 +54,12 @@ use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
 use rate::{Allowances, CallerKey, MinuteLimiter};
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Fault, Halt, Setting, Store};
+use store::{Commit, Fault, Halt, SetAll, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -97,6 +99,8 @@ struct Inner {
     updates: Mutex<Option<mpsc::Receiver<StatusUpdate>>>,
     /// A job may be due.
     wake: Notify,
+    /// A push may be due.
+    push_due: Notify,
     tasks: TaskTracker,
 }
 
@@ -144,6 +148,7 @@ impl Engine {
             running: Mutex::new(HashSet::new()),
             updates: Mutex::new(Some(updates)),
             wake: Notify::new(),
+            push_due: Notify::new(),
             tasks: TaskTracker::new(),
         };
         let engine = Engine { inner: Arc::new(inner) };
@@ -158,7 +163,7 @@ impl Engine {
         if let Some(known) = self.inner.store.master_key()? {
             return Ok(known == mark);
         }
-        self.commit(Change::Set(vec![Setting::MasterKey(mark)])).await?;
+        self.commit(SetAll(vec![Setting::MasterKey(mark)])).await?;
         Ok(self.inner.store.master_key()? == Some(mark))
     }
 
@@ -219,9 +224,12 @@ impl Engine {
         working.await.unwrap_or(Err(Fault::Closed))
     }
 
-    /// Commits a change that the writer never denies: it needs no money, reference or version.
-    pub(crate) async fn commit(&self, change: Change) -> Result<(), Fault> {
-        self.inner.store.write(change).await.map(|_| ())
+    /// Commits a change that nothing can refuse.
+    pub(crate) async fn commit<C: Commit<Denied = Infallible>>(
+        &self,
+        commit: C,
+    ) -> Result<C::Done, Fault> {
+        self.inner.store.commit(commit).await
     }
 
     /// Reads the catalog again and swaps it in.

@@ -4,16 +4,17 @@
 //! Invariant: the work continues when the client disconnects, and a client is answered in time even
 //! when the upstream does not answer.
 
+use crate::moves::Moved;
 use crate::refusals::denied;
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, limits};
 use domain::purchase::settle;
 use domain::{
-    Denial, Money, Path, PriceQuery, Purchase, PurchaseId, PurchaseKey, ReferenceKey,
-    ReferenceScope, Refusal, State, UpstreamCode,
+    Money, MoneyDenial, OpeningDenied, Path, PriceQuery, Purchase, PurchaseId, PurchaseKey,
+    ReferenceKey, ReferenceScope, Refusal, State, UpstreamCode,
 };
 use std::pin::pin;
-use store::{Change, Done};
+use store::{KeepResponse, OpenPurchase};
 
 impl Engine {
     /// Buys: holds the money, sends the order to an upstream (or leaves it to staff), waits for the
@@ -87,7 +88,7 @@ impl Engine {
         let price = catalog
             .price(&query)
             .filter(|p| request.amount.plus(p.fee).is_some())
-            .ok_or_else(|| denied(&Denial::TooLarge, request.amount.currency()))?;
+            .ok_or_else(|| denied(&MoneyDenial::TooLarge, request.amount.currency()))?;
         let purchase = Purchase {
             key: PurchaseKey {
                 account: request.caller.account,
@@ -126,44 +127,32 @@ impl Engine {
     pub(crate) async fn open_purchase(
         &self,
         request: &PurchaseRequest,
-        mut purchase: Purchase,
+        purchase: Purchase,
     ) -> Result<Purchase, Refusal> {
         let mut reference_keys = vec![request.reference_key()];
         let idempotency = request.idempotency.as_ref();
         reference_keys.extend(idempotency.map(|i| request.caller.reference(i.scope, &i.key)));
-        let mut opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
-        self.or_unavailable(self.enqueue_webhooks(&mut opening))?;
-        let webhooks = opening.webhooks.clone();
+        let opened_at = purchase.opened_at;
+        let opening = Box::new(settle::open(purchase, opened_at));
         let digest = idempotency.map(|i| i.digest).or(request.digest);
-        let attempt = purchase.latest_attempt();
-        if let Some(attempt) = attempt {
-            self.inner.in_flight.begin(attempt, self.monotonic());
-        }
-        let open = Change::Open { reference_keys, digest, opening };
-        let written = self.inner.store.write_within(open, limits::BEGUN_WITHIN).await;
-        if let (Some(attempt), false) = (attempt, matches!(written, Ok(Ok(_)))) {
-            self.inner.in_flight.cancel(attempt);
-        }
-        let written = self.or_unavailable(written)?;
-        let done = written.map_err(|denial| self.denied(request, denial))?;
-        // The writer answers nothing else to this change.
-        let Done::Opened { available_after } = done else { return Ok(purchase) };
-        self.dispatch_webhooks(purchase.key, webhooks);
+        let open = |opening| OpenPurchase { reference_keys, digest, opening };
+        let written = self.commit_move(opening, Some(limits::BEGUN_WITHIN), open).await;
+        let opened =
+            self.or_unavailable(written)?.map_err(|denied| self.refused(request, denied))?;
+        let Moved { mut purchase, done: available_after } = opened;
         purchase.available_after = Money::new(available_after, purchase.amount.currency());
         Ok(purchase)
     }
 
-    fn denied(&self, request: &PurchaseRequest, denial: Denial) -> Refusal {
-        match denial {
-            Denial::ReferenceUsed { reference, .. } if reference.scope != request.scope => {
+    fn refused(&self, request: &PurchaseRequest, why: OpeningDenied) -> Refusal {
+        match why {
+            OpeningDenied::ReferenceUsed(used) if used.reference.scope != request.scope => {
                 Refusal::IdempotencyRunning
             }
-            Denial::ReferenceUsed { by, .. } => self.reference_known(by.purchase),
-            Denial::InsufficientBalance { .. }
-            | Denial::NoLedgerAccount(_)
-            | Denial::TooLarge
-            | Denial::VersionConflict { .. }
-            | Denial::Closed => denied(&denial, request.amount.currency()),
+            OpeningDenied::ReferenceUsed(used) => self.reference_known(used.by.purchase),
+            OpeningDenied::Money(why) => denied(&why, request.amount.currency()),
+            // An id of a closed month: the clock is far behind.
+            OpeningDenied::Closed => Refusal::Unavailable { retry_after_s: 1 },
         }
     }
 
@@ -195,7 +184,7 @@ impl Engine {
         replay: Replay,
     ) {
         let reference = caller.reference(scope, key);
-        let change = Change::KeepResponse { reference, status: replay.status, body: replay.body };
+        let change = KeepResponse { reference, status: replay.status, body: replay.body };
         // Without it a replay renders the purchase in its current state.
         if let Err(fault) = self.commit(change).await {
             tracing::warn!(%fault, "the first answer to an idempotency key could not be stored");

@@ -4,6 +4,7 @@
 //! Invariant: acceptance and expiry are both steps from the version that was read, so exactly one
 //! of them wins.
 
+use crate::refusals::denied;
 use crate::request::PurchaseRequest;
 use crate::settle::StepResult;
 use crate::{Caller, Engine, limits};
@@ -12,10 +13,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::purchase::settle::QUOTE_VALID_FOR;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
 use domain::{
-    Denial, Event, Money, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal,
-    Source, State, Timestamp,
+    Event, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal, Source, State,
+    Timestamp,
 };
-use store::{Change, Fault, Setting};
+use store::{Fault, SetAll, Setting};
 use subtle::ConstantTimeEq;
 
 /// The stored word of the evidence of an acceptance.
@@ -80,7 +81,7 @@ impl Engine {
             return Ok(());
         }
         let wallet = Setting::Wallet(caller.account, caller.environment, currency);
-        self.or_unavailable(self.commit(Change::Set(vec![wallet])).await)
+        self.or_unavailable(self.commit(SetAll(vec![wallet])).await)
     }
 
     /// The quote that the same request got before; `None` while the reference is free.
@@ -170,13 +171,8 @@ impl Engine {
                 self.or_unavailable(self.send_held(held).await)
             }
             StepResult::Unchanged(now) => Ok(now),
-            StepResult::Denied(now, Denial::InsufficientBalance { available }) => {
-                Err(Refusal::InsufficientBalance {
-                    available: Money::new(available, now.amount.currency()),
-                })
-            }
-            StepResult::Denied(_, _) => Err(Refusal::NoWallet),
-            StepResult::Impossible(now) => self.called_off(now),
+            StepResult::Denied(now, why) => Err(denied(&why, now.amount.currency())),
+            StepResult::Impossible(now) | StepResult::Closed(now) => self.called_off(now),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Not here: what is checked while a request is parsed (`api`).
 
-use domain::{Currency, Denial, FieldError, Money, Refusal};
+use domain::{Currency, FieldError, Money, MoneyDenial, Refusal};
 
 /// One wrong field, with a message for people.
 pub(crate) fn field_error(field: &'static str, message: &str) -> FieldError {
@@ -36,17 +36,17 @@ pub(crate) fn not_possible(because: impl Into<String>) -> Refusal {
 }
 
 /// The refusal of money that the ledger does not move.
-pub(crate) fn denied(denial: &Denial, currency: Currency) -> Refusal {
+pub(crate) fn denied(denial: &MoneyDenial, currency: Currency) -> Refusal {
     match denial {
-        Denial::ReferenceUsed { .. } => Refusal::ReferenceKnown(None),
-        Denial::InsufficientBalance { available } => {
+        MoneyDenial::InsufficientBalance { available } => {
             Refusal::InsufficientBalance { available: Money::new(*available, currency) }
         }
-        Denial::NoLedgerAccount(_) => Refusal::NoWallet,
-        Denial::TooLarge => invalid("amount", "The amount is too large."),
-        // An id of a closed month: the clock is far behind.
-        Denial::VersionConflict { .. } | Denial::Closed => {
-            Refusal::Unavailable { retry_after_s: 1 }
-        }
+        MoneyDenial::NoLedgerAccount(_) => Refusal::NoWallet,
+        MoneyDenial::TooLarge => invalid("amount", "The amount is too large."),
     }
+}
+
+/// The refusal of what would change a purchase whose month is closed.
+pub(crate) fn month_closed() -> Refusal {
+    not_possible("Its month is closed and archived: nothing of it changes any more.")
 }

@@ -10,11 +10,11 @@ use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Attempt, AttemptRef, Case, Decision, Denial, Event, Outcome, OutcomeContext, Proof, Purchase,
-    PurchaseKey, Source, State, Timestamp, UpstreamCode,
+    Attempt, AttemptRef, Case, Decision, Event, MoneyDenial, MonthClosed, Outcome, OutcomeContext,
+    Proof, Purchase, PurchaseKey, Source, State, StepDenied, Timestamp, UpstreamCode,
 };
 use std::time::Duration;
-use store::{Change, Fault};
+use store::{Fault, KeepEvidence, TakeStep};
 
 /// The result of an event, with the purchase in its current state.
 #[derive(Debug)]
@@ -26,7 +26,9 @@ pub(crate) enum StepResult {
     /// The event cannot happen in this state; nothing was written.
     Impossible(Purchase),
     /// The money for the step is not there; nothing was written.
-    Denied(Purchase, Denial),
+    Denied(Purchase, MoneyDenial),
+    /// The purchase's month is closed; nothing was written.
+    Closed(Purchase),
 }
 
 impl StepResult {
@@ -35,7 +37,8 @@ impl StepResult {
             StepResult::Stepped(purchase)
             | StepResult::Unchanged(purchase)
             | StepResult::Impossible(purchase)
-            | StepResult::Denied(purchase, _) => purchase,
+            | StepResult::Denied(purchase, _)
+            | StepResult::Closed(purchase) => purchase,
         }
     }
 }
@@ -120,7 +123,8 @@ impl Engine {
         if self.is_halted() {
             return Ok(None);
         }
-        let tried = self.tried(&purchase.key)?;
+        let key = purchase.key;
+        let tried = self.tried(&key)?;
         let (event, proof) = match self.routes_left(&purchase, &tried).into_iter().next() {
             Some(upstream) => {
                 let source = Source::Upstream { attempt: purchase.attempts + 1, upstream };
@@ -132,24 +136,16 @@ impl Engine {
             }
         };
         // Not decided again after a lost race: the winner submits.
-        let Decision::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
+        let Decision::Move(step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
-        self.enqueue_webhooks(&mut step)?;
-        let (after, webhooks) = (step.after.clone(), step.webhooks.clone());
-        let attempt = after.latest_attempt().filter(|_| event == Event::Submit);
-        if let Some(attempt) = attempt {
-            self.inner.in_flight.begin(attempt, self.monotonic());
+        match self.commit_move(step, None, TakeStep).await? {
+            Ok(moved) => Ok(Some(moved.purchase)),
+            Err(denied) => {
+                tracing::debug!(purchase = %key.id, ?denied, "an attempt was not recorded");
+                Ok(None)
+            }
         }
-        let written = self.inner.store.write(Change::Step(step)).await;
-        if let (Some(attempt), false) = (attempt, matches!(written, Ok(Ok(_)))) {
-            self.inner.in_flight.cancel(attempt);
-        }
-        if written?.is_err() {
-            return Ok(None);
-        }
-        self.dispatch_webhooks(after.key, webhooks);
-        Ok(Some(after))
     }
 
     /// Applies an outcome of an attempt to its purchase.
@@ -177,7 +173,8 @@ impl Engine {
         };
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
-        self.take_step(purchase, |purchase| {
+        let closed = AttemptRef { purchase: purchase.key.id, number: attempt };
+        let result = self.take_step(purchase, |purchase| {
             let standing = OutcomeContext {
                 // Not by the attempt's number: an earlier attempt that turned out delivered counts,
                 // not the latest one. No upstream gets a purchase twice, so its code identifies the
@@ -190,8 +187,15 @@ impl Engine {
             let event = event_of(outcome, standing)?;
             let is_hopeless = self.is_hopeless(event, started_at, source);
             Some((if is_hopeless { Event::Escalate } else { event }, proof.clone()))
-        })
-        .await
+        });
+        let result = result.await?;
+        // The month was closed meanwhile: the outcome is kept for staff, as for any archived
+        // purchase.
+        if let StepResult::Closed(_) = result {
+            let (text, reference) = (outcome.text(), outcome.reference());
+            self.keep_late_outcome(closed, outcome.code(), text, reference).await?;
+        }
+        Ok(result)
     }
 
     fn log_outcome(&self, purchase: &Purchase, attempt: u32, outcome: &Outcome) {
@@ -287,7 +291,7 @@ impl Engine {
             };
             let slip = proof.slip.clone();
             let (id, state) = (purchase.key.id, purchase.state.code());
-            let mut step = match settle::decide(&purchase, event, proof, self.now()) {
+            let step = match settle::decide(&purchase, event, proof, self.now()) {
                 Decision::Move(step) => step,
                 Decision::Stay => {
                     self.keep_late_slip(&purchase, slip.as_deref()).await?;
@@ -299,20 +303,15 @@ impl Engine {
                     return Ok(StepResult::Impossible(purchase));
                 }
             };
-            self.enqueue_webhooks(&mut step)?;
-            let (after, webhooks) = (step.after.clone(), step.webhooks.clone());
-            match self.inner.store.write(Change::Step(step)).await? {
-                Ok(_) => {
-                    let to = after.state.code();
+            match self.commit_move(step, None, TakeStep).await? {
+                Ok(moved) => {
+                    let to = moved.purchase.state.code();
                     tracing::debug!(purchase = %id, from = state, to, "a step");
-                    self.dispatch_webhooks(after.key, webhooks);
-                    if after.state.is_final() {
-                        self.inner.in_flight.forget_all(after.key.id, after.attempts);
-                    }
-                    return Ok(StepResult::Stepped(after));
+                    return Ok(StepResult::Stepped(moved.purchase));
                 }
-                Err(Denial::VersionConflict { .. }) => purchase = self.read_again(&purchase.key)?,
-                Err(denial) => return Ok(StepResult::Denied(purchase, denial)),
+                Err(StepDenied::VersionConflict) => purchase = self.read_again(&purchase.key)?,
+                Err(StepDenied::Money(why)) => return Ok(StepResult::Denied(purchase, why)),
+                Err(StepDenied::Closed) => return Ok(StepResult::Closed(purchase)),
             }
         }
         Err(Fault::Busy)
@@ -333,15 +332,17 @@ impl Engine {
         if is_known {
             return Ok(StepResult::Unchanged(purchase));
         }
+        let said = proof.code.clone();
+        let evidence = KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };
+        if let Err(MonthClosed) = self.inner.store.write(evidence).await? {
+            return Ok(StepResult::Closed(purchase));
+        }
         tracing::error!(
             purchase = %purchase.key.id,
             state = purchase.state.code(),
-            said = proof.code,
+            said,
             "an outcome contradicts the ledger: a case for staff"
         );
-        let change =
-            Change::KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };
-        self.commit(change).await?;
         Ok(StepResult::Unchanged(purchase))
     }
 

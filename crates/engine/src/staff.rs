@@ -4,10 +4,10 @@
 //! table and the same writer as everything else, and their evidence is stored.
 
 use crate::Engine;
-use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
+use crate::refusals::{blank, invalid, month_closed, not_possible, refuse_if_any};
 use crate::settle::StepResult;
-use domain::{CaseKind, Event, Proof, Purchase, PurchaseId, Refusal, Source, State};
-use store::Change;
+use domain::{CaseKind, Event, MonthClosed, Proof, Purchase, PurchaseId, Refusal, Source, State};
+use store::CloseCase;
 
 impl Engine {
     /// Lets a purchase that waits for approval go out to its upstream. Refuses one that does not
@@ -101,7 +101,8 @@ impl Engine {
         }
         let proof = Proof::new(Source::Staff(by.to_owned()), "close case").with_text(evidence);
         let (key, why, at) = (purchase.key, CaseKind::Clash, self.now());
-        self.or_unavailable(self.commit(Change::CloseCase { key, why, proof, at }).await)
+        let closed = self.inner.store.write(CloseCase { key, why, proof, at }).await;
+        self.or_unavailable(closed)?.map_err(|MonthClosed| month_closed())
     }
 
     async fn by_staff(
@@ -131,6 +132,7 @@ impl Engine {
             StepResult::Unchanged(now)
             | StepResult::Impossible(now)
             | StepResult::Denied(now, _) => Err(not_from_here(&now)),
+            StepResult::Closed(_) => Err(month_closed()),
         }
     }
 

@@ -8,9 +8,10 @@ mod accounts;
 mod archive;
 mod backend;
 mod backup;
+mod caches;
 mod calls;
 mod catalog;
-mod change;
+mod commit;
 mod fault;
 #[cfg(test)]
 mod growth;
@@ -19,7 +20,9 @@ mod ledger;
 mod people;
 mod purchases;
 mod queries;
+mod queue;
 mod read;
+mod settings;
 mod store;
 mod verify;
 mod webhooks;
@@ -27,24 +30,31 @@ mod writer;
 
 pub use accounts::{KeyHolder, User};
 pub use archive::{
-    Archive, ArchiveChange, ArchiveDone, ArchiveFile, ArchivesAudit, Closing, LateOutcome,
-    MonthAudit, audit_month,
+    Archive, ArchiveDone, ArchiveFile, ArchivesAudit, CloseLateOutcomes, CloseMonth, Closing,
+    KeepLateOutcome, LateOutcome, MonthAudit, PruneArchived, RecordFile, audit_month,
 };
 pub use backend::postgres::CatalogChanges;
 pub use backup::{HeldFolder, LedgerEnd, audit_file};
-pub use calls::CallGrant;
-pub use change::{Change, DeadRun, Done, Posting, Setting};
+pub use calls::{CallGrant, GrantCalls};
+pub use commit::Commit;
 pub use fault::{Fault, OpenError};
-pub use halts::{Halt, HaltChange};
-pub use ledger::{Page, StatementLine, Wallet};
+pub use halts::{BeginHalt, EndHalts, Halt};
+pub use ledger::{Page, Posting, StatementLine, Wallet};
 pub use people::{
-    Code, CodeDigest, Device, DeviceMark, EnteredCode, NewDevice, NewSession, PendingSignUp,
-    PeopleChange, PeopleDone, Session, SessionHolder, SignUp, UserHolder,
+    Code, CodeDigest, CodeDone, Device, DeviceMark, EnteredCode, ForgetDevice, LogOut, LoginDone,
+    NewDevice, NewSession, OfferCode, PendingSignUp, ResetPassword, Session, SessionHolder,
+    SetActive, SetPassword, SignUp, UserHolder,
 };
-pub use purchases::{DueJob, Evidence, OpenCase, OutboxEvent, StoredReference};
+pub use purchases::{
+    CloseCase, DueJob, Evidence, Jobs, KeepEvidence, KeepResponse, KeepSlip, OpenCase,
+    OpenPurchase, OutboxEvent, StoredReference, TakeStep,
+};
+pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
+pub use settings::{SetAll, Setting};
 pub use store::Store;
 pub use verify::AuditReport;
 pub use webhooks::{
-    DeliveryAttempt, Destination, DuePush, DueWebhook, EndedLease, Endpoint, EndpointChange,
-    EndpointHealth, LeaseEnd, LogPage, LoggedWebhook, PushChange, ReplayScope, WebhookChange,
+    DeliveryAttempt, Destination, DuePush, DueWebhook, EndPush, EndedLease, Endpoint,
+    EndpointHealth, EnqueueWebhook, LeaseEnd, LogPage, LoggedWebhook, PruneWebhooks, Pushes,
+    ReplayScope, ReplayWebhooks, ResendPushes, SetEndpoint, SetEndpointHealth, TrustHost, Webhooks,
 };

@@ -14,11 +14,11 @@ use crate::halts::Halt;
 use crate::ledger::{Page, StatementLine, Wallet};
 use crate::people::{Device, DeviceMark, SessionHolder, UserHolder};
 use crate::purchases::{Evidence, OpenCase, OutboxEvent, StoredReference, jobs, slips};
+use crate::queue::{self, Queue};
 use crate::store::{Location, Store};
 use crate::verify::AuditReport;
 use crate::webhooks::{
     DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, endpoints,
-    pushes,
 };
 use crate::{accounts, archive, catalog, halts, ledger, people, purchases, verify, webhooks};
 use domain::ids::{SessionId, UserId};
@@ -193,19 +193,9 @@ impl Store {
         self.read(|sql| ledger::has(sql, seq, hash))
     }
 
-    /// When the next job is due; `None` without jobs.
-    pub fn next_job_due(&self) -> Result<Option<Timestamp>> {
-        self.read(jobs::next_due)
-    }
-
-    /// When the next push is due; `None` without pushes.
-    pub fn next_push_due(&self) -> Result<Option<Timestamp>> {
-        self.read(pushes::next_due)
-    }
-
-    /// When the next webhook is due; `None` if none is pending.
-    pub fn next_webhook_due(&self) -> Result<Option<Timestamp>> {
-        self.read(webhooks::next_due)
+    /// When the next row of a queue is due; `None` if none is.
+    pub fn next_due<Q: Queue>(&self) -> Result<Option<Timestamp>> {
+        self.read(queue::next_due::<Q>)
     }
 
     /// The webhooks of an account, latest first.

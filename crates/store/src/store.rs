@@ -7,11 +7,11 @@
 use crate::backend::postgres::{CatalogChanges, Membership, Postgres, Server};
 use crate::backend::sqlite::Folder;
 use crate::backend::{self, Sql, WriteSql};
-use crate::change::{Change, Done};
+use crate::commit::Commit;
 use crate::fault::{Fault, OpenError, Result};
 use crate::writer::Writer;
-use domain::Denial;
 use parking_lot::{Mutex, MutexGuard};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -141,24 +141,30 @@ impl Store {
         self.membership.as_ref().map(Membership::changes)
     }
 
-    /// Asks for a change and waits until it is durable, or refused.
-    pub async fn write(&self, change: Change) -> Result<Result<Done, Denial>> {
+    /// Commits a change: waits until it is durable, or refused.
+    pub async fn write<C: Commit>(&self, commit: C) -> Result<Result<C::Done, C::Denied>> {
         match &self.writer {
-            Some(writer) => writer.write(change).await,
+            Some(writer) => writer.write(commit).await,
             None => Err(Fault::Closed),
         }
+    }
+
+    /// As [`Store::write`], for a change that nothing can refuse.
+    pub async fn commit<C: Commit<Denied = Infallible>>(&self, commit: C) -> Result<C::Done> {
+        let Ok(done) = self.write(commit).await?;
+        Ok(done)
     }
 
     /// As [`Store::write`], for callers with a time limit: a change that the writer has not begun
     /// with when `timeout` is over is withdrawn, and nothing of it is stored ([`Fault::Busy`]).
     /// Needs a runtime with timers.
-    pub async fn write_within(
+    pub async fn write_within<C: Commit>(
         &self,
-        change: Change,
+        commit: C,
         timeout: Duration,
-    ) -> Result<Result<Done, Denial>> {
+    ) -> Result<Result<C::Done, C::Denied>> {
         match &self.writer {
-            Some(writer) => writer.write_within(change, timeout).await,
+            Some(writer) => writer.write_within(commit, timeout).await,
             None => Err(Fault::Closed),
         }
     }

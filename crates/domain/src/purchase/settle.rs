@@ -9,6 +9,7 @@ use crate::ledger::journal::Journal;
 use crate::purchase::lifecycle::{self, Event, Job, State, Step};
 use crate::purchase::slip::Slip;
 use crate::purchase::{Attempt, Decider, Purchase};
+use crate::retry::ENQUIRIES;
 use crate::upstream::UpstreamCode;
 use crate::webhook::schedule::PendingWebhook;
 use std::sync::Arc;
@@ -28,17 +29,6 @@ pub const QUOTE_VALID_FOR: Duration = Duration::from_secs(15 * 60);
 pub const SUBMIT_BY_REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// After this time in doubt a case for staff opens; enquiries go on, at longer intervals.
 pub const DOUBT_BEFORE_STAFF: Duration = Duration::from_secs(24 * 3600);
-
-/// The wait before the next enquiry, after `tries` enquiries (RELIABILITY 1.4, rule 5).
-pub const fn ask_again_after(tries: u32) -> Duration {
-    Duration::from_secs(match tries {
-        0 => 5,
-        1 => 15,
-        2 => 60,
-        3..=7 => 5 * 60,
-        _ => 30 * 60,
-    })
-}
 
 /// Where an event comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,8 +181,8 @@ pub fn due(state: State, now: Timestamp) -> (Job, Timestamp) {
         State::Quoted => QUOTE_VALID_FOR,
         State::Awaiting => APPROVE_WITHIN,
         State::Sent => ASK_AFTER,
-        State::InDoubt => ask_again_after(0),
-        State::WithStaff => ask_again_after(u32::MAX),
+        State::InDoubt => ENQUIRIES.wait(0),
+        State::WithStaff => ENQUIRIES.longest(),
         State::Held | State::Delivered | State::Failed | State::Rejected | State::Refunded => {
             Duration::ZERO
         }

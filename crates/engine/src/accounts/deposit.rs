@@ -6,9 +6,10 @@ use crate::Engine;
 use crate::refusals::{denied, invalid};
 use domain::purchase::is_reference;
 use domain::{
-    AccountId, Environment, Journal, Money, Reason, ReferenceKey, ReferenceScope, Refusal,
+    AccountId, Environment, Journal, Money, PostingDenied, Reason, ReferenceKey, ReferenceScope,
+    Refusal,
 };
-use store::{Change, Done, Posting};
+use store::Posting;
 
 /// What staff write on a booking.
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +46,12 @@ impl Engine {
         let (scope, text) = (ReferenceScope::Staff, booking.reference.to_owned());
         let reference = ReferenceKey { account, environment, scope, text };
         let note = format!("{}: {}", booking.by, booking.note);
-        let posting = Box::new(Posting { journal, reference, note, at: self.now() });
-        let written = self.inner.store.write(Change::PostJournal(posting)).await;
-        let done = self.or_unavailable(written)?;
-        let done = done.map_err(|denial| denied(&denial, amount.currency()))?;
-        // The writer answers nothing else to this change.
-        let Done::Posted { available_after } = done else { return Ok(amount) };
+        let posting = Posting { journal, reference, note, at: self.now() };
+        let written = self.inner.store.write(posting).await;
+        let available_after = self.or_unavailable(written)?.map_err(|why| match why {
+            PostingDenied::ReferenceUsed(_) => Refusal::ReferenceKnown(None),
+            PostingDenied::Money(why) => denied(&why, amount.currency()),
+        })?;
         Ok(Money::new(available_after, amount.currency()))
     }
 }

@@ -10,7 +10,7 @@ use domain::{
     Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Refusal, Role,
     Subscription, UserId,
 };
-use store::{Change, Setting, User};
+use store::{SetAll, Setting, User};
 
 /// An account that is to be opened, with a wallet in each currency and environment.
 #[derive(Clone, Debug)]
@@ -154,9 +154,7 @@ impl Engine {
     }
 
     async fn set(&self, settings: Vec<Setting>) -> Result<(), Refusal> {
-        let written = self.inner.store.write(Change::Set(settings)).await;
-        let written = self.or_unavailable(written)?.map(|_| ());
-        written.map_err(|denial| not_possible(format!("{denial:?}")))
+        self.or_unavailable(self.commit(SetAll(settings)).await)
     }
 }
 

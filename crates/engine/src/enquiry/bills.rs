@@ -7,9 +7,10 @@ use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, limits};
 use domain::upstream::cleaned;
 use domain::{
-    BillAnswer, BillCustomer, BillEnquiry, Purchase, ReferenceScope, Refusal, Slip, State,
+    BillAnswer, BillCustomer, BillEnquiry, MonthClosed, Purchase, ReferenceScope, Refusal, Slip,
+    State,
 };
-use store::{Change, Fault, Store};
+use store::{Fault, KeepSlip, Store};
 
 impl Engine {
     /// Asks the upstreams of the request's route, in order, whom the bill reference belongs to, if
@@ -102,7 +103,11 @@ impl Engine {
     ) -> Result<(), Fault> {
         let (Some(upstream), Some(slip)) = (purchase.upstream.clone(), slip) else { return Ok(()) };
         let slip = Box::new(slip.clone());
-        self.commit(Change::KeepSlip { key: purchase.key, upstream, slip, at: self.now() }).await
+        let keep = KeepSlip { key: purchase.key, upstream, slip, at: self.now() };
+        if let Err(MonthClosed) = self.inner.store.write(keep).await? {
+            tracing::warn!(purchase = %purchase.key.id, "a slip came after its month was closed");
+        }
+        Ok(())
     }
 }
 

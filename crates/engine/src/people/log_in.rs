@@ -12,9 +12,7 @@ use crate::{Engine, limits};
 use domain::account::subscriber;
 use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId};
 use std::net::IpAddr;
-use store::{
-    DeviceMark, NewDevice, NewSession, PeopleChange, PeopleDone, Session, User, UserHolder,
-};
+use store::{DeviceMark, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
 
 /// The form of a log-in.
 #[derive(Clone, Copy)]
@@ -133,10 +131,10 @@ impl Engine {
         let device = self.new_device(user.id, form.push_token)?;
         let verified = user.password_hash;
         let entry = NewSession { session, verified, rehashed, device, known_device: mark };
-        let done = self.change_people(PeopleChange::LogIn(Box::new(entry))).await?;
+        let done = self.or_unavailable(self.commit(entry).await)?;
         let token = AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() };
         // The password was changed, or the login disabled, while it was verified.
-        if done == PeopleDone::Written { Ok(token) } else { Err(Refusal::LogInFailed) }
+        if done == LoginDone::Written { Ok(token) } else { Err(Refusal::LogInFailed) }
     }
 
     fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Refusal> {

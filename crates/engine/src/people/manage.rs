@@ -6,7 +6,7 @@ use super::{device_row, fields};
 use crate::Engine;
 use crate::vault::Unreadable;
 use domain::{AccountId, DeviceId, Refusal, Timestamp, UserId};
-use store::{Fault, PeopleChange};
+use store::{Fault, ForgetDevice, LogOut, LoginDone, SetActive};
 
 /// A login, without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,17 +49,17 @@ impl Engine {
     /// Enables or disables a login; either way its sessions end. `LogInFailed` if there is none.
     pub async fn set_user_active(&self, email: &str, is_active: bool) -> Result<(), Refusal> {
         let user = self.user_named(email)?;
-        self.change_people(PeopleChange::SetActive { user, is_active, at: self.now() })
-            .await
-            .map(|_| ())
+        let set = SetActive { user, is_active, at: self.now() };
+        match self.end_sessions(user, set).await? {
+            LoginDone::Written => Ok(()),
+            LoginDone::Moved => Err(Refusal::LogInFailed),
+        }
     }
 
     /// Ends every session of a login. `LogInFailed` if there is no such login.
     pub async fn log_user_out(&self, email: &str) -> Result<(), Refusal> {
         let user = self.user_named(email)?;
-        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() })
-            .await
-            .map(|_| ())
+        self.end_sessions(user, LogOut { user, session: None, at: self.now() }).await
     }
 
     /// The devices of an account that get pushes. One whose token cannot be read any more (another
@@ -78,7 +78,7 @@ impl Engine {
 
     /// Forgets a device whose push token is no longer valid.
     pub async fn forget_device(&self, device: DeviceId) -> Result<(), Refusal> {
-        self.change_people(PeopleChange::ForgetDevice(device)).await.map(|_| ())
+        self.or_unavailable(self.commit(ForgetDevice(device)).await)
     }
 
     fn push_token(&self, device: &store::Device) -> Result<String, Unreadable> {

@@ -9,7 +9,7 @@ use super::{email_digest, fields};
 use crate::{Caller, Engine};
 use domain::{Mail, Refusal, Role};
 use std::net::IpAddr;
-use store::{PeopleChange, PeopleDone};
+use store::{CodeDone, LoginDone, ResetPassword, SetPassword};
 
 impl Engine {
     /// Sets a new password by the current one. Refuses a wrong current one (`LogInFailed`; it
@@ -34,8 +34,8 @@ impl Engine {
         drop(guess);
         let password_hash = self.hashed(new).await?.0;
         let (was, at) = (user.password_hash, self.now());
-        let change = PeopleChange::SetPassword { user: user.id, was, password_hash, at };
-        if self.change_people(change).await? != PeopleDone::Written {
+        let set = SetPassword { user: user.id, was, password_hash, at };
+        if self.end_sessions(user.id, set).await? != LoginDone::Written {
             // The password was changed while it was verified.
             return Err(Refusal::LogInFailed);
         }
@@ -77,8 +77,12 @@ impl Engine {
         let guess = self.begin_code(email, from)?;
         let password_hash = self.hashed(new).await?.0;
         let email = typed.email.clone();
-        let change = PeopleChange::Reset { typed, password_hash };
-        if self.change_people(change).await? != PeopleDone::Written {
+        let written = self.commit(ResetPassword { typed, password_hash }).await;
+        // Whose sessions it ended only the commit knows. After a fault it may be written.
+        if !matches!(written, Ok(CodeDone::CodeWrong | CodeDone::EmailMoved)) {
+            self.inner.people.session_ends.end_all();
+        }
+        if self.or_unavailable(written)? != CodeDone::Written {
             guess.failed(self.monotonic());
             return Err(Refusal::CodeInvalid);
         }

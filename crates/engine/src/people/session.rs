@@ -10,7 +10,7 @@ use domain::{Plan, Refusal, Role, SessionId, UserId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{PeopleChange, SessionHolder};
+use store::{LogOut, SessionHolder};
 
 /// A session as it was last read.
 #[derive(Clone)]
@@ -80,17 +80,13 @@ impl Engine {
     pub async fn log_out(&self, caller: &Caller) -> Result<(), Refusal> {
         let session = self.session_of_caller(caller)?.session;
         let (user, at) = (session.user, self.now());
-        self.change_people(PeopleChange::LogOut { user, session: Some(session.id), at })
-            .await
-            .map(|_| ())
+        self.end_sessions(user, LogOut { user, session: Some(session.id), at }).await
     }
 
     /// Ends every session of the caller's login, the caller's own too.
     pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<(), Refusal> {
         let user = self.session_of_caller(caller)?.session.user;
-        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() })
-            .await
-            .map(|_| ())
+        self.end_sessions(user, LogOut { user, session: None, at: self.now() }).await
     }
 
     /// The caller's session; `TokenInvalid` for a key pair.

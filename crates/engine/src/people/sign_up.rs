@@ -10,7 +10,7 @@ use crate::{Engine, limits};
 use domain::{AccountId, Currency, Mail, Refusal, UserId};
 use std::net::IpAddr;
 use std::time::Duration;
-use store::{Code, EnteredCode, PendingSignUp, PeopleChange, PeopleDone};
+use store::{Code, CodeDone, EnteredCode, OfferCode, PendingSignUp};
 
 /// The form of a sign-up.
 #[derive(Clone, Copy)]
@@ -71,8 +71,7 @@ impl Engine {
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
         };
-        let change = PeopleChange::SignUp(Box::new(sign_up));
-        if self.change_people(change).await? != PeopleDone::Written {
+        if self.or_unavailable(self.commit(sign_up).await)? != CodeDone::Written {
             guess.failed(self.monotonic());
             return Err(Refusal::CodeInvalid);
         }
@@ -119,7 +118,7 @@ impl Engine {
             made_at,
             expires_at: made_at.after(limits::CODE_LIFE),
         };
-        self.change_people(PeopleChange::OfferCode(Box::new(code))).await.map(|_| ())
+        self.or_unavailable(self.commit(OfferCode(code)).await)
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{CallGrant, Change, Done};
+use store::{CallGrant, GrantCalls};
 use tokio::sync::Notify;
 
 /// The shares of this node by caller. No [`super::Counters`]: a share with a question under way
@@ -154,13 +154,13 @@ impl Engine {
             let calls = share.wants(limit, is_spent);
             share.used = 0;
             let taken_s = share.taken_s;
-            Change::GrantCalls { account, environment, limit, calls, unused, taken_s, now_s }
+            GrantCalls { account, environment, limit, calls, unused, taken_s, now_s }
         };
-        let answer = self.inner.store.write(change).await;
+        let answer = self.commit(change).await;
         let (now, mut shares) = (self.monotonic(), self.inner.allowances.shares.lock());
         let share = shares.entry(caller).or_default();
         match answer {
-            Ok(Ok(Done::Calls(CallGrant { granted, left, reset_s }))) => {
+            Ok(CallGrant { granted, left, reset_s }) => {
                 if now >= share.until {
                     share.left = 0;
                 }
@@ -172,8 +172,8 @@ impl Engine {
                     share.none_until = now + limits::NO_CALLS_KEPT.min(reset);
                 }
             }
-            other => {
-                tracing::warn!(?other, "calls could not be counted over all nodes");
+            Err(fault) => {
+                tracing::warn!(%fault, "calls could not be counted over all nodes");
                 share.failed = Some(now);
             }
         }

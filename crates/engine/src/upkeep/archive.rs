@@ -8,10 +8,11 @@ use crate::refusals::not_possible;
 use crate::{Engine, limits};
 use domain::upstream::cleaned;
 use domain::{AttemptRef, Month, PurchaseId, Refusal};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use store::{
-    Archive, ArchiveChange, ArchiveDone, ArchiveFile, ArchivesAudit, Change, Closing, Done, Fault,
-    LateOutcome, Store,
+    Archive, ArchiveDone, ArchiveFile, ArchivesAudit, CloseLateOutcomes, CloseMonth, Closing,
+    Commit, Fault, KeepLateOutcome, LateOutcome, PruneArchived, RecordFile, Store,
 };
 
 impl Engine {
@@ -30,7 +31,7 @@ impl Engine {
 
     /// Closes a month: nothing in it changes from then on. Refuses while a purchase in it is open.
     pub async fn close_month(&self, closing: &Closing) -> Result<(), Refusal> {
-        self.archive_month(ArchiveChange::Close(closing.clone()), closing.month).await
+        self.archive_month(CloseMonth(closing.clone()), closing.month).await
     }
 
     /// Writes a closed month into a new file. Blocks.
@@ -46,13 +47,17 @@ impl Engine {
     /// Records that a file contains a month: the live ledger begins after it.
     pub async fn file_month(&self, filed: ArchiveFile, name: String) -> Result<(), Refusal> {
         let month = filed.closing.month;
-        let change = ArchiveChange::File { filed: Box::new(filed), name, at: self.now() };
-        self.archive_month(change, month).await
+        let record = RecordFile { filed: Box::new(filed), name, at: self.now() };
+        self.archive_month(record, month).await
     }
 
-    async fn archive_month(&self, change: ArchiveChange, month: Month) -> Result<(), Refusal> {
-        match self.archive(change).await? {
-            ArchiveDone::Written | ArchiveDone::More => Ok(()),
+    async fn archive_month(
+        &self,
+        change: impl Commit<Done = ArchiveDone, Denied = Infallible>,
+        month: Month,
+    ) -> Result<(), Refusal> {
+        match self.or_unavailable(self.commit(change).await)? {
+            ArchiveDone::Written => Ok(()),
             ArchiveDone::NotYet(why) => {
                 Err(not_possible(format!("{month} stays as it is: {why}.")))
             }
@@ -72,19 +77,9 @@ impl Engine {
                 }
             }
         }
-        while self.archive(ArchiveChange::Prune { rows: limits::ARCHIVE_ROWS }).await?
-            == ArchiveDone::More
-        {}
+        let prune = PruneArchived { rows: limits::ARCHIVE_ROWS };
+        while self.or_unavailable(self.commit(prune).await)? {}
         Ok(())
-    }
-
-    async fn archive(&self, change: ArchiveChange) -> Result<ArchiveDone, Refusal> {
-        let written = self.inner.store.write(Change::Archive(change)).await;
-        // The writer denies no such change, and answers nothing else to it.
-        let Ok(Done::Archive(done)) = self.or_unavailable(written)? else {
-            return Ok(ArchiveDone::Written);
-        };
-        Ok(done)
     }
 
     /// Every archived month, oldest first.
@@ -115,11 +110,6 @@ impl Engine {
         text: Option<&str>,
         reference: Option<&str>,
     ) -> Result<(), Fault> {
-        tracing::error!(
-            %attempt,
-            said = code,
-            "an upstream sent an update of an archived purchase: a case for staff"
-        );
         let late = LateOutcome {
             purchase: attempt.purchase,
             attempt: attempt.number,
@@ -128,7 +118,13 @@ impl Engine {
             upstream_reference: reference.map(cleaned),
             at: self.now(),
         };
-        self.commit(Change::Archive(ArchiveChange::KeepLateOutcome(late))).await
+        self.commit(KeepLateOutcome(late)).await?;
+        tracing::error!(
+            %attempt,
+            said = code,
+            "an upstream sent an update of an archived purchase: a case for staff"
+        );
+        Ok(())
     }
 
     /// Closes what upstreams said about an archived purchase; `false` if they said nothing.
@@ -139,7 +135,7 @@ impl Engine {
         evidence: &str,
     ) -> Result<bool, Refusal> {
         let (by, evidence) = (by.to_owned(), evidence.to_owned());
-        let close = ArchiveChange::CloseLateOutcomes { purchase, by, evidence, at: self.now() };
-        Ok(self.archive(close).await? == ArchiveDone::Written)
+        let close = CloseLateOutcomes { purchase, by, evidence, at: self.now() };
+        self.or_unavailable(self.commit(close).await)
     }
 }

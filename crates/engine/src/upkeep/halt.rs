@@ -7,8 +7,9 @@
 use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
 use crate::{Engine, limits};
 use domain::Refusal;
+use std::convert::Infallible;
 use std::time::Duration;
-use store::{Change, Fault, Halt, HaltChange};
+use store::{BeginHalt, Commit, EndHalts, Fault, Halt};
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
@@ -33,7 +34,7 @@ impl Engine {
         if why.trim().is_empty() {
             return Err(invalid("why", "Say why."));
         }
-        self.write_halt(HaltChange::Begin { why: why.trim().to_owned(), at: self.now() }).await
+        self.write_halt(BeginHalt { why: why.trim().to_owned(), at: self.now() }).await
     }
 
     /// The number and hash of the last journal, to be kept outside the database; `None` before the
@@ -60,13 +61,16 @@ impl Engine {
             return Err(not_possible("Nothing is halted: what is bought is sent."));
         }
         let (by, evidence) = (by.to_owned(), evidence.to_owned());
-        self.write_halt(HaltChange::End { by, evidence, at: self.now() }).await?;
+        self.write_halt(EndHalts { by, evidence, at: self.now() }).await?;
         self.inner.wake.notify_one();
         Ok(())
     }
 
-    async fn write_halt(&self, change: HaltChange) -> Result<(), Refusal> {
-        let written = self.commit(Change::Halt(change)).await;
+    async fn write_halt(
+        &self,
+        halt: impl Commit<Done = (), Denied = Infallible>,
+    ) -> Result<(), Refusal> {
+        let written = self.commit(halt).await;
         self.or_unavailable(written.and_then(|()| self.read_halt()))
     }
 

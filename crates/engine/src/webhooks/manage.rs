@@ -11,11 +11,12 @@ use domain::{
     AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
     PurchaseId, PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
 };
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, DeliveryAttempt, Destination, Done, Endpoint, EndpointChange, EndpointHealth, LogPage,
-    LoggedWebhook, ReplayScope, WebhookChange,
+    Commit, DeliveryAttempt, Destination, Endpoint, EndpointHealth, EnqueueWebhook, LogPage,
+    LoggedWebhook, ReplayScope, ReplayWebhooks, SetEndpoint, SetEndpointHealth,
 };
 
 /// The purpose that secrets are sealed for.
@@ -61,7 +62,7 @@ impl Engine {
         };
         self.check_endpoint(&endpoint)?;
         let secret = self.give_secret(&mut endpoint)?;
-        self.write_endpoint(EndpointChange::Set(endpoint)).await?;
+        self.write_endpoint(SetEndpoint(endpoint)).await?;
         Ok((id, secret))
     }
 
@@ -110,7 +111,7 @@ impl Engine {
         let mut endpoint = self.endpoint(id)?;
         change(&mut endpoint);
         self.check_endpoint(&endpoint)?;
-        self.write_endpoint(EndpointChange::Set(endpoint.clone())).await?;
+        self.write_endpoint(SetEndpoint(endpoint.clone())).await?;
         Ok(endpoint)
     }
 
@@ -123,7 +124,7 @@ impl Engine {
         let old = endpoint.secret.take().filter(|_| !keep.is_zero());
         endpoint.old_secret = old.map(|secret| (secret, until));
         let secret = self.give_secret(&mut endpoint)?;
-        self.write_endpoint(EndpointChange::Set(endpoint)).await?;
+        self.write_endpoint(SetEndpoint(endpoint)).await?;
         Ok(secret)
     }
 
@@ -132,7 +133,7 @@ impl Engine {
         let endpoint = self.endpoint(id)?;
         let Some(address) = destination_of(&endpoint) else { return Ok(()) };
         self.inner.webhooks.endpoint_cache.switch_on(&address);
-        self.write_endpoint(EndpointChange::Health(address, None)).await
+        self.write_endpoint(SetEndpointHealth(address, None)).await
     }
 
     /// The endpoints of an account that were not removed, oldest first.
@@ -168,7 +169,7 @@ impl Engine {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         for mut endpoint in endpoints.into_iter().filter(|e| e.secret.is_none()) {
             self.give_secret(&mut endpoint)?;
-            self.write_endpoint(EndpointChange::Set(endpoint)).await?;
+            self.write_endpoint(SetEndpoint(endpoint)).await?;
         }
         Ok(())
     }
@@ -194,14 +195,9 @@ impl Engine {
 
     /// Sends some webhooks again, byte for byte, as if they had just happened; answers how many.
     pub async fn replay_webhooks(&self, which: ReplayScope) -> Result<usize, Refusal> {
-        let change = WebhookChange::Replay { which, at: self.now() };
-        let written = self.inner.store.write(Change::Webhook(change)).await;
+        let replayed = self.commit(ReplayWebhooks { which, at: self.now() }).await;
         self.inner.webhooks.due.notify_one();
-        match self.or_unavailable(written)? {
-            Ok(Done::Counted(count)) => Ok(count),
-            // The writer denies no such change, and answers nothing else to it.
-            Ok(_) | Err(_) => Ok(0),
-        }
+        self.or_unavailable(replayed)
     }
 
     /// Sends an endpoint a webhook that reports nothing; answers its id.
@@ -229,8 +225,7 @@ impl Engine {
             is_leased: false,
         });
         let id = webhook_id(key.id, &webhook.event);
-        let change = Change::Webhook(WebhookChange::Enqueue(key, webhook));
-        self.or_unavailable(self.commit(change).await)?;
+        self.or_unavailable(self.commit(EnqueueWebhook(key, webhook)).await)?;
         self.inner.webhooks.due.notify_one();
         Ok(id)
     }
@@ -312,8 +307,11 @@ impl Engine {
         refuse_if_any(errors)
     }
 
-    async fn write_endpoint(&self, change: EndpointChange) -> Result<(), Refusal> {
-        let written = self.commit(Change::Endpoint(change)).await;
+    async fn write_endpoint(
+        &self,
+        change: impl Commit<Done = (), Denied = Infallible>,
+    ) -> Result<(), Refusal> {
+        let written = self.commit(change).await;
         self.inner.webhooks.endpoint_cache.forget();
         self.or_unavailable(written)
     }

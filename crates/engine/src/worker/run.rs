@@ -4,9 +4,9 @@
 
 use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
-use domain::purchase::settle::ask_again_after;
+use domain::retry::ENQUIRIES;
 use domain::{Outcome, Purchase, State};
-use store::{Change, DueJob, Fault};
+use store::{DueJob, Fault, Jobs, PutOff};
 
 impl Engine {
     /// Does what the purchase requires, unless it has taken a step since the job was leased: then
@@ -19,7 +19,7 @@ impl Engine {
         }
         if self.is_halted() && matches!(purchase.state, State::Awaiting | State::Held) {
             let until = self.now().after(limits::HALTED_JOB_WAITS);
-            return self.commit(Change::PutOff { job, until }).await;
+            return self.commit(PutOff::<Jobs> { due: job, until }).await;
         }
         let Asked { result, is_early } = match purchase.state {
             State::Quoted | State::Awaiting => {
@@ -38,7 +38,8 @@ impl Engine {
             StepResult::Stepped(_) => Ok(()),
             StepResult::Unchanged(purchase)
             | StepResult::Impossible(purchase)
-            | StepResult::Denied(purchase, _) => self.put_off(job, &purchase, is_early).await,
+            | StepResult::Denied(purchase, _)
+            | StepResult::Closed(purchase) => self.put_off(job, &purchase, is_early).await,
         }
     }
 
@@ -69,11 +70,11 @@ impl Engine {
         // When the grace period is over, "never received" is an answer: then ask, whatever the
         // schedule says. It may have ended since the upstream was asked.
         let wait = match self.grace_left(purchase) {
-            Some(left) if is_early => ask_again_after(tries).min(left.max(limits::ASK_AGAIN_MIN)),
-            Some(_) | None => ask_again_after(tries),
+            Some(left) if is_early => ENQUIRIES.wait(tries).min(left.max(limits::ASK_AGAIN_MIN)),
+            Some(_) | None => ENQUIRIES.wait(tries),
         };
         let until = self.now().after(wait);
-        self.commit(Change::PutOff { job, until }).await
+        self.commit(PutOff::<Jobs> { due: job, until }).await
     }
 }
 

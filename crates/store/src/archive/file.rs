@@ -310,9 +310,9 @@ fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<S
                 Ok(())
             },
         )?;
-        super::carry(file, month, &sums.carried, &sums.payments)?;
+        super::write::carry(file, month, &sums.carried, &sums.payments)?;
     }
-    super::insert_closing(file, closing)?;
+    super::write::insert_closing(file, closing)?;
     Ok(sums)
 }
 

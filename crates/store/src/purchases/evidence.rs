@@ -3,11 +3,73 @@
 //! Invariant: a line of evidence is only ever added. A purchase has at most one open case of each
 //! kind.
 
-use super::key_values;
+use super::{key_values, slips};
 use crate::backend::{Sql, WriteKey, all, values};
+use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::Result;
 use crate::read;
-use domain::{Attempt, AttemptChange, Case, CaseKind, Proof, PurchaseKey, Timestamp, UpstreamCode};
+use domain::{
+    Attempt, AttemptChange, Case, CaseKind, MonthClosed, Proof, PurchaseKey, Timestamp,
+    UpstreamCode,
+};
+
+/// Evidence that moves nothing; with a case if staff must look into it.
+#[derive(Clone, Debug)]
+pub struct KeepEvidence {
+    /// The purchase that the evidence is about.
+    pub key: PurchaseKey,
+    /// The evidence.
+    pub proof: Proof,
+    /// The case that opens for staff.
+    pub case: Option<Case>,
+    /// When the evidence came in.
+    pub at: Timestamp,
+}
+
+/// Closes a purchase's case, with what was found.
+#[derive(Clone, Debug)]
+pub struct CloseCase {
+    /// The purchase of the case.
+    pub key: PurchaseKey,
+    /// The kind of the case: a purchase has at most one open case of each kind.
+    pub why: CaseKind,
+    /// Who closes it, and what was found.
+    pub proof: Proof,
+    /// When it is closed.
+    pub at: Timestamp,
+}
+
+impl Commit for KeepEvidence {
+    type Done = ();
+    type Denied = MonthClosed;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        CommitNeeds::open_month(self.key.id)
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        keep_evidence(tx.sql, &self.key, &self.proof, self.at)?;
+        slips::keep_of(tx.sql, &self.key, &self.proof, self.at)?;
+        match &self.case {
+            Some(case) => open_case(tx.sql, &self.key, case, self.at),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Commit for CloseCase {
+    type Done = ();
+    type Denied = MonthClosed;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        CommitNeeds::open_month(self.key.id)
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        keep_evidence(tx.sql, &self.key, &self.proof, self.at)?;
+        close_case(tx.sql, &self.key, self.why, self.at)
+    }
+}
 
 /// A line of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]

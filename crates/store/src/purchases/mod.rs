@@ -5,18 +5,19 @@
 
 mod evidence;
 pub(crate) mod jobs;
+mod moves;
 mod references;
 pub(crate) mod slips;
 
-pub use evidence::{Evidence, OpenCase};
+pub use evidence::{CloseCase, Evidence, KeepEvidence, OpenCase};
 pub(crate) use evidence::{
     attempts, change_attempt, close_case, evidence, keep_evidence, open_case, open_cases,
 };
-pub use jobs::{DueJob, OutboxEvent};
-pub use references::StoredReference;
-pub(crate) use references::{
-    keep_response, kept_response, owner, owners_query, stored_reference, use_up,
-};
+pub use jobs::{DueJob, Jobs, OutboxEvent};
+pub use moves::{OpenPurchase, TakeStep};
+pub use references::{KeepResponse, StoredReference};
+pub(crate) use references::{kept_response, owner, owners_query, stored_reference, use_up};
+pub use slips::KeepSlip;
 
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first, values};
 use crate::fault::{Fault, Result};

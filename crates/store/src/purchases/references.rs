@@ -4,8 +4,38 @@
 //! pruned, so a reference stays used up for ever.
 
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first, values};
+use crate::commit::{Commit, Tx};
 use crate::fault::{Fault, Result};
 use domain::{PurchaseId, PurchaseKey, ReferenceKey, ReferenceOwner, Timestamp};
+use std::convert::Infallible;
+
+/// Keeps the first response to a request with an idempotency key.
+#[derive(Clone, Debug)]
+pub struct KeepResponse {
+    /// The key, used up by its purchase.
+    pub reference: ReferenceKey,
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, to the byte.
+    pub body: String,
+}
+
+impl Commit for KeepResponse {
+    type Done = ();
+    type Denied = Infallible;
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let [account, environment, scope, text] = reference_values(&self.reference);
+        // Late: the same batch may use the reference up, under another key.
+        tx.sql.defer(
+            "INSERT INTO replays (account_id, environment, space, reference, status, body)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            WriteKey::Last,
+            &values![account, environment, scope, text, i64::from(self.status), &self.body],
+            None,
+        )
+    }
+}
 
 /// A reference that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,24 +84,6 @@ pub(crate) fn use_up(
         WriteKey::Purchase(purchase.map_or(0, |p| p.0)),
         &values![account, environment, scope, text, purchase, digest, at],
         Some(1),
-    )
-}
-
-/// Keeps the first response to a request with an idempotency key.
-pub(crate) fn keep_response(
-    sql: &mut dyn Sql,
-    reference: &ReferenceKey,
-    status: u16,
-    body: &str,
-) -> Result<()> {
-    let [account, environment, scope, text] = reference_values(reference);
-    // Late: the same batch may use the reference up, under another key.
-    sql.defer(
-        "INSERT INTO replays (account_id, environment, space, reference, status, body)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        WriteKey::Last,
-        &values![account, environment, scope, text, i64::from(status), body],
-        None,
     )
 }
 

@@ -9,9 +9,7 @@ use crate::webhooks::{HealthChange, destination};
 use crate::{Engine, WebhookParts, limits};
 use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, retry_wait, webhook_id};
 use domain::{Delivery, DeliveryResult, Retry, Timestamp, WebhookPost};
-use store::{
-    Change, DeliveryAttempt, Destination, DueWebhook, EndedLease, EndpointChange, LeaseEnd,
-};
+use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd, SetEndpointHealth};
 
 /// How one try ended.
 struct TryResult {
@@ -159,8 +157,7 @@ impl Engine {
             }
         };
         self.inner.tasks.spawn(async move {
-            let change = EndpointChange::Health(address.clone(), health);
-            match engine.commit(Change::Endpoint(change)).await {
+            match engine.commit(SetEndpointHealth(address.clone(), health)).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.stored(&address),
                 Err(fault) => {
                     tracing::warn!(%fault, "the health of an address could not be written");

@@ -9,8 +9,8 @@
 use super::errors::{fault, silent};
 use super::server::{Connection, REPLY_TIMEOUT, Server};
 use super::wait::wait;
-use crate::change::DeadRun;
 use crate::fault::{Fault, OpenError};
+use crate::queue::DeadRun;
 use parking_lot::Mutex;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
