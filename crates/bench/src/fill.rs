@@ -15,10 +15,11 @@ use domain::{
     Kind, Money, Month, Plan, Proof, Purchase, PurchaseId, PurchaseKey, Reason, ReferenceKey,
     ReferenceScope, Role, ServiceType, Source, State, Subscription, Timestamp, UpstreamCode,
 };
+use std::fmt::Debug;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Posting, Setting, Store};
+use store::{Commit, OpenPurchase, Posting, SetAll, Setting, Store, TakeStep};
 use tokio::task::JoinSet;
 
 /// Purchases in flight: several batches of the writer, so that it never waits.
@@ -150,7 +151,7 @@ async fn open_merchant(store: &Store, at: Timestamp) -> Result<AccountId> {
     let merchant = account(id, Role::Merchant, "History", Some(subscription));
     let mut settings = vec![Setting::Account(house), Setting::Account(merchant)];
     settings.extend(Environment::ALL.map(|e| Setting::Wallet(id, e, Currency::BDT)));
-    write(store, Change::Set(settings)).await?;
+    store.commit(SetAll(settings)).await?;
     Ok(id)
 }
 
@@ -166,7 +167,7 @@ async fn deposit(store: &Arc<Store>, buyers: &[Buyer], at: Timestamp, each: u64)
         let reference = reference(account, ReferenceScope::Staff, "FILL".to_owned());
         let posting = Posting { journal, reference, note: "bench-fill".to_owned(), at };
         let store = store.clone();
-        in_flight.spawn(async move { write(&store, Change::PostJournal(Box::new(posting))).await });
+        in_flight.spawn(async move { write(&store, posting).await });
     }
     in_flight.join_all().await.into_iter().collect()
 }
@@ -213,19 +214,18 @@ async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> Result<()> {
     let (at, account) = (purchase.opened_at, purchase.key.account);
     let reference_keys = vec![reference(account, purchase.scope, purchase.reference.clone())];
     let opening = Box::new(settle::open(purchase.clone(), at));
-    write(&store, Change::Open { reference_keys, digest: None, opening }).await?;
+    write(&store, OpenPurchase { reference_keys, digest: None, opening }).await?;
     let source = Source::Upstream { attempt: 1, upstream: UpstreamCode::new(UPSTREAM) };
     let proof = Proof::new(source, "delivered").with_text("Recharge of 10 Tk was successful.");
     match settle::decide(&purchase, Event::Deliver, proof, at) {
-        Decision::Move(step) => write(&store, Change::Step(step)).await,
+        Decision::Move(step) => write(&store, TakeStep(step)).await,
         Decision::Stay | Decision::Clash(_) | Decision::Impossible => {
             anyhow::bail!("a sent purchase cannot be delivered")
         }
     }
 }
 
-async fn write(store: &Store, change: Change) -> Result<()> {
-    let written = store.write(change).await?;
-    ensure!(written.is_ok(), "the store refuses: {written:?}");
-    Ok(())
+async fn write<C: Commit<Denied: Debug>>(store: &Store, commit: C) -> Result<()> {
+    let written = store.write(commit).await?;
+    written.map(drop).map_err(|denied| anyhow::anyhow!("the store refuses: {denied:?}"))
 }
