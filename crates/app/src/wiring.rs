@@ -10,8 +10,8 @@ use crate::outbound::{mail, push, webhook_sender};
 use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
-use domain::{Catalog, Clock, Listener, Refusal, Upstream, UpstreamCode};
-use engine::{Engine, Parts};
+use domain::{Catalog, Clock, Listener, Permitted, Refusal, Upstream, UpstreamCode};
+use engine::{Engine, Parts, Permit};
 use std::sync::Arc;
 use store::{OpenError, Store};
 
@@ -58,23 +58,26 @@ fn simulated_upstreams(
     Ok((0..).zip(SIMULATED).map(upstream).collect())
 }
 
+/// Who does what every start does, in the record of acts.
+const START: &str = "start";
+
 /// Creates what every installation has, if it is missing: the house account and the built-in
 /// catalogs.
 pub(crate) async fn seed_catalog(engine: &Engine) -> anyhow::Result<()> {
     anyhow::ensure!(
-        engine.has_right_master_key().await?,
+        engine.has_right_master_key(machine(engine, START)?).await?,
         "master.key in the data folder is not the one that this data was sealed with; \
          put the right one back from a backup"
     );
-    engine.open_house("House").await.map_err(refused)?;
-    engine.give_missing_secrets().await.map_err(refused)?;
+    engine.open_house(machine(engine, START)?, "House").await.map_err(refused)?;
+    engine.give_missing_secrets(machine(engine, START)?).await.map_err(refused)?;
     // Country by country: a country that is there may have been changed, and stays as it is.
     for mut catalog in [catalog::bangladesh()?, catalog::zimbabwe()?] {
         let known = engine.catalog();
         let is_known = |code: &String| known.countries.iter().any(|c| c.code == *code);
         if !catalog.countries.iter().any(|country| is_known(&country.code)) {
             remove_conflicts(&mut catalog, &known);
-            engine.set_catalog(catalog).await.map_err(refused)?;
+            engine.set_catalog(machine(engine, START)?, catalog).await.map_err(refused)?;
         }
     }
     Ok(())
@@ -97,6 +100,11 @@ fn remove_conflicts(catalog: &mut Catalog, known: &Catalog) {
 /// Whether another process has locked the data folder.
 pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref::<OpenError>(), Some(OpenError::Locked(_)))
+}
+
+/// The permit of somebody on the command line, with the name that they gave, if any.
+pub(crate) fn machine<A: Permitted>(engine: &Engine, by: &str) -> anyhow::Result<Permit<A>> {
+    engine.permit_machine(by).map_err(refused)
 }
 
 /// A refusal as an error of the command line.

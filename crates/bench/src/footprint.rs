@@ -79,11 +79,14 @@ impl Commits {
         while now - began < duration {
             self.count += 1;
             let reference = format!("COMMIT-{}", self.count);
-            let note = BookingNote { reference: &reference, by: "bench", note: "" };
+            let note = BookingNote { reference: &reference, note: "" };
+            let permit = self.engine.permit_machine("bench");
+            let permit = permit.map_err(|refusal| anyhow!("no permit: {refusal:?}"))?;
             let (account, environment) = (self.merchant, Environment::Sandbox);
             let sent = self.clock.monotonic();
             let amount = Money::new(1, Currency::BDT);
-            let funded = self.engine.fund(Reason::Deposit, account, environment, amount, note);
+            let funded =
+                self.engine.fund(permit, Reason::Deposit, account, environment, amount, note);
             let funded = self.runtime.block_on(funded);
             funded.map_err(|refusal| anyhow!("the deposit is refused: {refusal:?}"))?;
             now = self.clock.monotonic();

@@ -28,6 +28,7 @@ macro_rules! codes {
 }
 
 pub mod account;
+pub mod acts;
 pub mod catalog;
 pub mod clock;
 pub mod ids;
@@ -46,6 +47,7 @@ pub mod webhook;
 pub use account::{
     Account, AccountId, AllowList, BadRange, Environment, Key, Plan, Role, Subscription,
 };
+pub use acts::{Act, Grant, Holder, Permitted, Rule, act};
 pub use catalog::kind::{Kind, ServiceType};
 pub use catalog::number::{NotANumber, Numbering};
 pub use catalog::pricing::{Price, PriceComponent, PriceQuery, PriceRule};

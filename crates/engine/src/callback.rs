@@ -121,7 +121,7 @@ impl Engine {
         let source = Source::Upstream { attempt: attempt.number, upstream: code.clone() };
         let proof = Proof::new(source, WORD).with_text(&text);
         let keep = KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
-        match self.inner.store.write(keep).await? {
+        match self.write(&self.work(), keep, None).await? {
             Ok(()) => Ok(()),
             Err(MonthClosed) => self.keep_late_outcome(attempt, WORD, Some(&text), None).await,
         }

@@ -13,6 +13,7 @@ mod lookup;
 mod moves;
 mod parts;
 mod people;
+mod permits;
 mod purchase;
 mod quote;
 mod rate;
@@ -32,12 +33,13 @@ pub use enquiry::DeliveryDetails;
 pub use lookup::PurchaseHistory;
 pub use parts::{Parts, PushParts, WebhookParts};
 pub use people::{AccessToken, LogInForm, PushDevice, SignUpForm, UserView};
+pub use permits::Permit;
 pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, Page,
-    ReplayScope, StatementLine,
+    ActRecord, DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook,
+    Page, ReplayScope, StatementLine,
 };
 pub use vault::{Unreadable, Vault};
 pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
@@ -47,19 +49,20 @@ use access::CachedKey;
 use arc_swap::ArcSwap;
 use domain::{
     Catalog, Clock, Environment, IdMaker, Random, ReferenceKey, Refusal, StatusUpdate, Timestamp,
-    Upstream, UpstreamCode,
+    Upstream, UpstreamCode, act,
 };
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
+use permits::Changed;
 use quick_cache::sync::Cache;
 use rate::{Allowances, CallerKey, MinuteLimiter};
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Commit, Fault, Halt, SetAll, Setting, Store};
+use store::{Fault, Halt, SetAll, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -158,12 +161,13 @@ impl Engine {
 
     /// Whether this is the master key that the store's data is sealed with. An installation without
     /// one adopts it.
-    pub async fn has_right_master_key(&self) -> Result<bool, Fault> {
+    pub async fn has_right_master_key(&self, permit: Permit<act::Maintain>) -> Result<bool, Fault> {
         let mark = self.inner.vault.tag("mark", b"master key");
         if let Some(known) = self.inner.store.master_key()? {
             return Ok(known == mark);
         }
-        self.commit(SetAll(vec![Setting::MasterKey(mark)])).await?;
+        let changed = Changed::new("master key", json!(null), json!({ "adopted": true }));
+        self.commit_act(&permit, SetAll(vec![Setting::MasterKey(mark)]), changed).await?;
         Ok(self.inner.store.master_key()? == Some(mark))
     }
 
@@ -222,14 +226,6 @@ impl Engine {
         let engine = self.clone();
         let working = tokio::task::spawn_blocking(move || work(&engine.inner.store));
         working.await.unwrap_or(Err(Fault::Closed))
-    }
-
-    /// Commits a change that nothing can refuse.
-    pub(crate) async fn commit<C: Commit<Denied = Infallible>>(
-        &self,
-        commit: C,
-    ) -> Result<C::Done, Fault> {
-        self.inner.store.commit(commit).await
     }
 
     /// Reads the catalog again and swaps it in.

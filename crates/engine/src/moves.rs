@@ -4,7 +4,7 @@
 //! in flight before it is on record, and what was committed is handed on. Not here: which move is
 //! made (`settle`, `purchase`).
 
-use crate::Engine;
+use crate::{Engine, Permit};
 use domain::{AttemptChange, AttemptRef, Move, Purchase};
 use std::time::Duration;
 use store::{Commit, Fault};
@@ -20,8 +20,9 @@ pub(crate) struct Moved<T> {
 impl Engine {
     /// Commits a move; `within` is how long the writer may take to begin with it. On a fault of the
     /// webhooks' receivers the move is not made.
-    pub(crate) async fn commit_move<C: Commit>(
+    pub(crate) async fn commit_move<A, C: Commit>(
         &self,
+        permit: &Permit<A>,
         mut step: Box<Move>,
         within: Option<Duration>,
         commit: impl FnOnce(Box<Move>) -> C,
@@ -31,12 +32,7 @@ impl Engine {
         let starts = matches!(step.attempt, Some(AttemptChange::Start(_)));
         let draft = purchase.latest_attempt().filter(|_| starts);
         let draft = draft.map(|attempt| AttemptDraft::begin(self, attempt));
-        let commit = commit(step);
-        let written = match within {
-            Some(timeout) => self.inner.store.write_within(commit, timeout).await?,
-            None => self.inner.store.write(commit).await?,
-        };
-        let done = match written {
+        let done = match self.write(permit, commit(step), within).await? {
             Ok(done) => done,
             Err(denied) => return Ok(Err(denied)),
         };

@@ -5,13 +5,13 @@
 //! when the upstream does not answer.
 
 use crate::moves::Moved;
-use crate::refusals::denied;
+use crate::refusals::{denied, not_possible};
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
-use crate::{Caller, Engine, limits};
+use crate::{Caller, Engine, Permit, limits};
 use domain::purchase::settle;
 use domain::{
     Money, MoneyDenial, OpeningDenied, Path, PriceQuery, Purchase, PurchaseId, PurchaseKey,
-    ReferenceKey, ReferenceScope, Refusal, State, UpstreamCode,
+    ReferenceKey, ReferenceScope, Refusal, State, UpstreamCode, act,
 };
 use std::pin::pin;
 use store::{KeepResponse, OpenPurchase};
@@ -19,7 +19,12 @@ use store::{KeepResponse, OpenPurchase};
 impl Engine {
     /// Buys: holds the money, sends the order to an upstream (or leaves it to staff), waits for the
     /// outcome, settles.
-    pub async fn purchase(&self, request: PurchaseRequest) -> Result<PurchaseOutcome, Refusal> {
+    pub async fn purchase(
+        &self,
+        permit: Permit<act::Buy>,
+        request: PurchaseRequest,
+    ) -> Result<PurchaseOutcome, Refusal> {
+        self.check_permit(&permit, &request.caller)?;
         let _running = match &request.idempotency {
             Some(idempotency) => match self.first_use(&request.caller, idempotency)? {
                 KeyUse::First(running) => Some(running),
@@ -42,7 +47,7 @@ impl Engine {
         // is sent and settled all the same.
         let engine = self.clone();
         let opening = self.inner.tasks.spawn(async move {
-            let opened = engine.open_purchase(&request, purchase).await?;
+            let opened = engine.open_purchase(&permit, &request, purchase).await?;
             let driven = (opened.state == State::Sent).then(|| {
                 let (engine, sent) = (engine.clone(), opened.clone());
                 engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
@@ -62,6 +67,18 @@ impl Engine {
             () = &mut timeout => opened,
         };
         Ok(PurchaseOutcome::Bought(Box::new(settled)))
+    }
+
+    /// Refuses a permit that was made for another caller.
+    pub(crate) fn check_permit(
+        &self,
+        permit: &Permit<act::Buy>,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
+        match permit.is_of(caller) {
+            true => Ok(()),
+            false => Err(not_possible("The permit is of another caller.")),
+        }
     }
 
     /// Refuses while the installation is halted. A reference that is used up is refused as such, so
@@ -126,6 +143,7 @@ impl Engine {
     /// says.
     pub(crate) async fn open_purchase(
         &self,
+        permit: &Permit<act::Buy>,
         request: &PurchaseRequest,
         purchase: Purchase,
     ) -> Result<Purchase, Refusal> {
@@ -136,7 +154,7 @@ impl Engine {
         let opening = Box::new(settle::open(purchase, opened_at));
         let digest = idempotency.map(|i| i.digest).or(request.digest);
         let open = |opening| OpenPurchase { reference_keys, digest, opening };
-        let written = self.commit_move(opening, Some(limits::BEGUN_WITHIN), open).await;
+        let written = self.commit_move(permit, opening, Some(limits::BEGUN_WITHIN), open).await;
         let opened =
             self.or_unavailable(written)?.map_err(|denied| self.refused(request, denied))?;
         let Moved { mut purchase, done: available_after } = opened;
@@ -186,7 +204,7 @@ impl Engine {
         let reference = caller.reference(scope, key);
         let change = KeepResponse { reference, status: replay.status, body: replay.body };
         // Without it a replay renders the purchase in its current state.
-        if let Err(fault) = self.commit(change).await {
+        if let Err(fault) = self.commit(&self.work(), change).await {
             tracing::warn!(%fault, "the first answer to an idempotency key could not be stored");
         }
     }

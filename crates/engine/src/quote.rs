@@ -7,16 +7,16 @@
 use crate::refusals::denied;
 use crate::request::PurchaseRequest;
 use crate::settle::StepResult;
-use crate::{Caller, Engine, limits};
+use crate::{Caller, Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::purchase::settle::QUOTE_VALID_FOR;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
 use domain::{
     Event, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal, Source, State,
-    Timestamp,
+    Timestamp, act,
 };
-use store::{Fault, SetAll, Setting};
+use store::{Fault, SetAll, Setting, TakeStep};
 use subtle::ConstantTimeEq;
 
 /// The stored word of the evidence of an acceptance.
@@ -38,13 +38,18 @@ impl Engine {
     /// product wants it, the operator is asked for the bill reference first: refuses one that it
     /// does not know, and when it cannot be asked. The same reference with the same digest gets
     /// the same quote while it is valid; otherwise the reference is refused as known.
-    pub async fn quote(&self, mut request: PurchaseRequest) -> Result<Quote, Refusal> {
+    pub async fn quote(
+        &self,
+        permit: Permit<act::Buy>,
+        mut request: PurchaseRequest,
+    ) -> Result<Quote, Refusal> {
+        self.check_permit(&permit, &request.caller)?;
         if let Some(quote) = self.quoted_before(&request).await? {
             return Ok(quote);
         }
         self.may_sell()?;
         self.count_quote(&request.caller)?;
-        self.open_missing_wallet(&request).await?;
+        self.open_missing_wallet(&permit, &request).await?;
         // These details come from the operator only, never from the request.
         request.details.retain(|name, _| name != CUSTOMER_NAME && name != CUSTOMER_ADDRESS);
         if let Some(customer) = self.look_up(&request).await? {
@@ -53,7 +58,7 @@ impl Engine {
             request.details.extend(address);
         }
         let (purchase, _) = self.draft(&request)?;
-        match self.open_purchase(&request, purchase).await {
+        match self.open_purchase(&permit, &request, purchase).await {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // The same request was sent twice at once, and the other one was first.
             Err(known @ Refusal::ReferenceKnown(_)) => {
@@ -73,7 +78,11 @@ impl Engine {
     }
 
     /// A product may be sold in a currency that was not there when its customer signed up.
-    async fn open_missing_wallet(&self, request: &PurchaseRequest) -> Result<(), Refusal> {
+    async fn open_missing_wallet(
+        &self,
+        permit: &Permit<act::Buy>,
+        request: &PurchaseRequest,
+    ) -> Result<(), Refusal> {
         let (caller, currency) = (&request.caller, request.amount.currency());
         let known = self.inner.store.available(caller.account, caller.environment, currency);
         let is_login = caller.session.is_some();
@@ -81,7 +90,7 @@ impl Engine {
             return Ok(());
         }
         let wallet = Setting::Wallet(caller.account, caller.environment, currency);
-        self.or_unavailable(self.commit(SetAll(vec![wallet])).await)
+        self.or_unavailable(self.commit(permit, SetAll(vec![wallet])).await)
     }
 
     /// The quote that the same request got before; `None` while the reference is free.
@@ -117,6 +126,7 @@ impl Engine {
     /// secret is answered like an unknown reference.
     pub async fn accept(
         &self,
+        permit: Permit<act::Buy>,
         caller: &Caller,
         scope: ReferenceScope,
         reference: &str,
@@ -127,14 +137,20 @@ impl Engine {
         if !bool::from(right.as_bytes().ct_eq(acceptance.as_bytes())) {
             return Err(Refusal::PurchaseUnknown);
         }
-        self.authorise(caller, purchase.key.id).await
+        self.authorise(permit, caller, purchase.key.id).await
     }
 
     /// Accepts a quote: holds the money in the commit that checks it, then sends. A second
     /// acceptance returns the purchase in its current state and charges nothing. Refuses when the
     /// money is short (the quote stays open), while the installation is halted, and when the quote
     /// has expired or was called off.
-    pub async fn authorise(&self, caller: &Caller, id: PurchaseId) -> Result<Purchase, Refusal> {
+    pub async fn authorise(
+        &self,
+        permit: Permit<act::Buy>,
+        caller: &Caller,
+        id: PurchaseId,
+    ) -> Result<Purchase, Refusal> {
+        self.check_permit(&permit, caller)?;
         let purchase = self.purchase_by_id(caller, id).await?;
         let key = purchase.key;
         let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;
@@ -143,7 +159,8 @@ impl Engine {
         }
         // A task of its own: if the client disconnects, what is held is sent all the same.
         let engine = self.clone();
-        let paying = self.inner.tasks.spawn(async move { engine.hold_and_send(purchase).await });
+        let paying =
+            self.inner.tasks.spawn(async move { engine.hold_and_send(permit, purchase).await });
         match tokio::time::timeout(limits::ACCEPTANCE_WITHIN, paying).await {
             Ok(paid) => paid.unwrap_or(Err(Refusal::Uncertain)),
             Err(_) => {
@@ -153,14 +170,19 @@ impl Engine {
         }
     }
 
-    async fn hold_and_send(&self, quote: Purchase) -> Result<Purchase, Refusal> {
+    async fn hold_and_send(
+        &self,
+        permit: Permit<act::Buy>,
+        quote: Purchase,
+    ) -> Result<Purchase, Refusal> {
         let key = quote.key;
         let proof = Proof::new(Source::Owner, ACCEPTED);
         // As for a purchase without a quote: staff decide first if the route says so, or if there
         // is no route.
         let is_for_staff = self.needs_staff(&quote);
         let event = if is_for_staff { Event::RequestApproval } else { Event::Authorise };
-        let result = self.take_step(quote, |_| Some((event, proof.clone()))).await;
+        let decide = |_: &Purchase| Some((event, proof.clone()));
+        let result = self.take_step(&permit, quote, decide, TakeStep).await;
         match self.or_unavailable(result)? {
             StepResult::Stepped(_) => {
                 // Read again for the wallet's balance after the hold.
@@ -212,6 +234,6 @@ impl Engine {
         let proof = Proof::new(Source::Clock, "expire");
         let waited = purchase.state;
         let expire = |now: &Purchase| (now.state == waited).then(|| (Event::Expire, proof.clone()));
-        self.take_step(purchase, expire).await
+        self.take_step(&self.work(), purchase, expire, TakeStep).await
     }
 }

@@ -4,17 +4,18 @@
 //! by compare-and-swap; the loser of a race decides again from the purchase's new state. Invariant:
 //! an upstream is called only after its attempt is on record, and never with a Tx open.
 
-use crate::{Engine, limits};
+use crate::{Engine, Permit, limits};
 use domain::catalog::number::masked;
 use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Attempt, AttemptRef, Case, Decision, Event, MoneyDenial, MonthClosed, Outcome, OutcomeContext,
-    Proof, Purchase, PurchaseKey, Source, State, StepDenied, Timestamp, UpstreamCode,
+    Attempt, AttemptRef, Case, Decision, Event, MoneyDenial, MonthClosed, Move, Outcome,
+    OutcomeContext, Proof, Purchase, PurchaseKey, Source, State, StepDenied, Timestamp,
+    UpstreamCode,
 };
 use std::time::Duration;
-use store::{Fault, KeepEvidence, TakeStep};
+use store::{Commit, Fault, KeepEvidence, TakeStep};
 
 /// The result of an event, with the purchase in its current state.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl Engine {
         let Decision::Move(step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
-        match self.commit_move(step, None, TakeStep).await? {
+        match self.commit_move(&self.work(), step, None, TakeStep).await? {
             Ok(moved) => Ok(Some(moved.purchase)),
             Err(denied) => {
                 tracing::debug!(purchase = %key.id, ?denied, "an attempt was not recorded");
@@ -174,7 +175,7 @@ impl Engine {
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
         let closed = AttemptRef { purchase: purchase.key.id, number: attempt };
-        let result = self.take_step(purchase, |purchase| {
+        let decide = |purchase: &Purchase| {
             let standing = OutcomeContext {
                 // Not by the attempt's number: an earlier attempt that turned out delivered counts,
                 // not the latest one. No upstream gets a purchase twice, so its code identifies the
@@ -187,8 +188,8 @@ impl Engine {
             let event = event_of(outcome, standing)?;
             let is_hopeless = self.is_hopeless(event, started_at, source);
             Some((if is_hopeless { Event::Escalate } else { event }, proof.clone()))
-        });
-        let result = result.await?;
+        };
+        let result = self.take_step(&self.work(), purchase, decide, TakeStep).await?;
         // The month was closed meanwhile: the outcome is kept for staff, as for any archived
         // purchase.
         if let StepResult::Closed(_) = result {
@@ -279,11 +280,14 @@ impl Engine {
     }
 
     /// Takes the step that `decide` asks for. After a lost race `decide` is called again with the
-    /// purchase's new state; `None`: no event happened.
-    pub(crate) async fn take_step(
+    /// purchase's new state; `None`: no event happened. `commit` is [`TakeStep`], or that with the
+    /// record of an act.
+    pub(crate) async fn take_step<A, C: Commit<Denied = StepDenied>>(
         &self,
+        permit: &Permit<A>,
         mut purchase: Purchase,
         decide: impl Fn(&Purchase) -> Option<(Event, Proof)>,
+        commit: impl Fn(Box<Move>) -> C,
     ) -> Result<StepResult, Fault> {
         for _ in 0..limits::RACES_MAX {
             let Some((event, proof)) = decide(&purchase) else {
@@ -303,7 +307,7 @@ impl Engine {
                     return Ok(StepResult::Impossible(purchase));
                 }
             };
-            match self.commit_move(step, None, TakeStep).await? {
+            match self.commit_move(permit, step, None, &commit).await? {
                 Ok(moved) => {
                     let to = moved.purchase.state.code();
                     tracing::debug!(purchase = %id, from = state, to, "a step");
@@ -334,7 +338,7 @@ impl Engine {
         }
         let said = proof.code.clone();
         let evidence = KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };
-        if let Err(MonthClosed) = self.inner.store.write(evidence).await? {
+        if let Err(MonthClosed) = self.write(&self.work(), evidence, None).await? {
             return Ok(StepResult::Closed(purchase));
         }
         tracing::error!(

@@ -5,6 +5,7 @@
 //! here can make one.
 
 mod accounts;
+mod acts;
 mod archive;
 mod backend;
 mod backup;
@@ -29,6 +30,7 @@ mod webhooks;
 mod writer;
 
 pub use accounts::{KeyHolder, User};
+pub use acts::{ActRecord, Recorded};
 pub use archive::{
     Archive, ArchiveDone, ArchiveFile, ArchivesAudit, CloseLateOutcomes, CloseMonth, Closing,
     KeepLateOutcome, LateOutcome, MonthAudit, PruneArchived, RecordFile, audit_month,

@@ -4,6 +4,7 @@
 //! do not; they say so. All of them block for the time of a query.
 
 use crate::accounts::{KeyHolder, User};
+use crate::acts::ActRecord;
 use crate::archive::{
     Archive, ArchiveFile, ArchivesAudit, ClosedMonth, Closing, LAST_CLOSED, LateOutcome,
 };
@@ -20,7 +21,7 @@ use crate::verify::AuditReport;
 use crate::webhooks::{
     DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, endpoints,
 };
-use crate::{accounts, archive, catalog, halts, ledger, people, purchases, verify, webhooks};
+use crate::{accounts, acts, archive, catalog, halts, ledger, people, purchases, verify, webhooks};
 use domain::ids::{SessionId, UserId};
 use domain::{
     Account, AccountId, Attempt, Catalog, Currency, Environment, Key, Money, Month, Purchase,
@@ -191,6 +192,11 @@ impl Store {
     /// Whether this journal is in the ledger, or may be in an archive.
     pub fn has_journal(&self, seq: i64, hash: &[u8; 32]) -> Result<bool> {
         self.read(|sql| ledger::has(sql, seq, hash))
+    }
+
+    /// The latest acts of people and of the command line, latest first; of one object, or of all.
+    pub fn acts(&self, object: Option<&str>, limit: u32) -> Result<Vec<ActRecord>> {
+        self.read(|sql| acts::latest(sql, object, limit))
     }
 
     /// When the next row of a queue is due; `None` if none is.

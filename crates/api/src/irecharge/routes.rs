@@ -242,7 +242,8 @@ async fn parse(
 async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiError> {
     let caller = request.caller;
     let key = request.idempotency.as_ref().map(|i| i.key.clone());
-    match api.engine.purchase(request).await? {
+    let permit = api.engine.permit(&caller)?;
+    match api.engine.purchase(permit, request).await? {
         PurchaseOutcome::Bought(purchase) => {
             let answer = bought(&purchase)?;
             if let Some(key) = key {

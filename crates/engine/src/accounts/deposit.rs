@@ -2,13 +2,15 @@
 //!
 //! Invariant: each booking has a reference of staff's own, and a reference is booked once.
 
-use crate::Engine;
+use crate::permits::Changed;
 use crate::refusals::{denied, invalid};
+use crate::{Engine, Permit};
 use domain::purchase::is_reference;
 use domain::{
     AccountId, Environment, Journal, Money, PostingDenied, Reason, ReferenceKey, ReferenceScope,
-    Refusal,
+    Refusal, act,
 };
+use serde_json::json;
 use store::Posting;
 
 /// What staff write on a booking.
@@ -16,8 +18,6 @@ use store::Posting;
 pub struct BookingNote<'a> {
     /// The number of the bank's or the cash receipt.
     pub reference: &'a str,
-    /// The person who books it.
-    pub by: &'a str,
     /// The reason, in their words.
     pub note: &'a str,
 }
@@ -28,15 +28,14 @@ impl Engine {
     /// than is available.
     pub async fn fund(
         &self,
+        permit: Permit<act::BookMoney>,
         reason: Reason,
         account: AccountId,
         environment: Environment,
         amount: Money,
         booking: BookingNote<'_>,
     ) -> Result<Money, Refusal> {
-        if booking.by.trim().is_empty() {
-            return Err(invalid("by", "Say who books it."));
-        }
+        let by = permit.by("Say who books it.")?;
         if !is_reference(booking.reference) {
             let message = "A reference is 1 to 128 printable ASCII characters.";
             return Err(invalid("reference", message));
@@ -45,9 +44,21 @@ impl Engine {
             .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
         let (scope, text) = (ReferenceScope::Staff, booking.reference.to_owned());
         let reference = ReferenceKey { account, environment, scope, text };
-        let note = format!("{}: {}", booking.by, booking.note);
+        let note = format!("{by}: {}", booking.note);
+        let changed = Changed::new(
+            format_args!("wallet of account {account}"),
+            json!(null),
+            json!({
+                "reason": reason.code(),
+                "environment": environment.code(),
+                "amount": amount.to_string(),
+                "reference": booking.reference,
+                "note": booking.note,
+            }),
+        );
         let posting = Posting { journal, reference, note, at: self.now() };
-        let written = self.inner.store.write(posting).await;
+        let posting = self.recorded(&permit, posting, [changed], |_| true);
+        let written = self.write(&permit, posting, None).await;
         let available_after = self.or_unavailable(written)?.map_err(|why| match why {
             PostingDenied::ReferenceUsed(_) => Refusal::ReferenceKnown(None),
             PostingDenied::Money(why) => denied(&why, amount.currency()),

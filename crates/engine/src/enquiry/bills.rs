@@ -4,11 +4,11 @@
 
 use crate::refusals::not_possible;
 use crate::request::PurchaseRequest;
-use crate::{Caller, Engine, limits};
+use crate::{Caller, Engine, Permit, limits};
 use domain::upstream::cleaned;
 use domain::{
     BillAnswer, BillCustomer, BillEnquiry, MonthClosed, Purchase, ReferenceScope, Refusal, Slip,
-    State,
+    State, act,
 };
 use store::{Fault, KeepSlip, Store};
 
@@ -72,6 +72,7 @@ impl Engine {
     /// account's devices get their push again. Refuses what is not delivered.
     pub async fn delivery_again(
         &self,
+        permit: Permit<act::ReplayWebhooks>,
         caller: &Caller,
         scope: ReferenceScope,
         reference: &str,
@@ -80,7 +81,7 @@ impl Engine {
         if purchase.state != State::Delivered {
             return Err(not_possible("Nothing was delivered, so there is nothing to send again."));
         }
-        self.push_again(&purchase).await?;
+        self.push_again(&permit, &purchase).await?;
         let mut delivery = self.delivery(&purchase).await?;
         // Only what is bought by product name can have a slip.
         if let (None, Some(attempt), Some(_)) =
@@ -104,7 +105,7 @@ impl Engine {
         let (Some(upstream), Some(slip)) = (purchase.upstream.clone(), slip) else { return Ok(()) };
         let slip = Box::new(slip.clone());
         let keep = KeepSlip { key: purchase.key, upstream, slip, at: self.now() };
-        if let Err(MonthClosed) = self.inner.store.write(keep).await? {
+        if let Err(MonthClosed) = self.write(&self.work(), keep, None).await? {
             tracing::warn!(purchase = %purchase.key.id, "a slip came after its month was closed");
         }
         Ok(())

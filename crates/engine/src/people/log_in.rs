@@ -8,9 +8,9 @@ use super::password::PasswordCheck;
 use super::token::{self, TokenIdentity};
 use super::{device_row, email_digest, fields, lockout, too_fast};
 use crate::refusals::invalid;
-use crate::{Engine, limits};
+use crate::{Engine, Permit, limits};
 use domain::account::subscriber;
-use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId};
+use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId, act};
 use std::net::IpAddr;
 use store::{DeviceMark, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
 
@@ -50,7 +50,11 @@ impl Engine {
     /// Opens a session of a customer's login. Refuses an unknown address, a wrong password and a
     /// login that is not a customer's alike (`LogInFailed`), a disabled login or account
     /// (`AccountInactive`), and too many failures, log-ins a minute or log-ins at once (`TooFast`).
-    pub async fn log_in(&self, form: LogInForm<'_>) -> Result<AccessToken, Refusal> {
+    pub async fn log_in(
+        &self,
+        permit: Permit<act::EnterBySecret>,
+        form: LogInForm<'_>,
+    ) -> Result<AccessToken, Refusal> {
         if form.push_token.len() > limits::PUSH_TOKEN_BYTES {
             return Err(invalid("push_token", "A push token has at most 4096 bytes."));
         }
@@ -73,7 +77,7 @@ impl Engine {
         }
         // If hashing again is refused now, a later log-in does it.
         let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
-        self.open_session(user, form, device, rehashed.map(|hash| hash.0)).await
+        self.open_session(&permit, user, form, device, rehashed.map(|hash| hash.0)).await
     }
 
     /// Begins a guess at a password, on the device of this mark. Refuses (`TooFast`) while the
@@ -109,6 +113,7 @@ impl Engine {
 
     async fn open_session(
         &self,
+        permit: &Permit<act::EnterBySecret>,
         user: User,
         form: LogInForm<'_>,
         mark: Option<DeviceMark>,
@@ -131,7 +136,7 @@ impl Engine {
         let device = self.new_device(user.id, form.push_token)?;
         let verified = user.password_hash;
         let entry = NewSession { session, verified, rehashed, device, known_device: mark };
-        let done = self.or_unavailable(self.commit(entry).await)?;
+        let done = self.or_unavailable(self.commit(permit, entry).await)?;
         let token = AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() };
         // The password was changed, or the login disabled, while it was verified.
         if done == LoginDone::Written { Ok(token) } else { Err(Refusal::LogInFailed) }

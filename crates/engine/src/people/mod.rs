@@ -23,7 +23,7 @@ pub use sign_up::SignUpForm;
 
 use crate::accounts::keys;
 use crate::rate::{MinuteLimiter, whole_seconds};
-use crate::{Engine, limits};
+use crate::{Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
@@ -80,12 +80,13 @@ impl Engine {
 
     /// Commits a change that ends sessions of a login: they are refused on this node when it
     /// returns, even after a fault, when nobody knows whether it is written.
-    async fn end_sessions<C: Commit<Denied = Infallible>>(
+    async fn end_sessions<A, C: Commit<Denied = Infallible>>(
         &self,
+        permit: &Permit<A>,
         user: UserId,
         change: C,
     ) -> Result<C::Done, Refusal> {
-        let written = self.commit(change).await;
+        let written = self.commit(permit, change).await;
         self.inner.people.session_ends.end(user);
         self.or_unavailable(written)
     }

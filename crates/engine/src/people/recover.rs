@@ -6,8 +6,10 @@
 use super::code::CodePurpose;
 use super::password::PasswordCheck;
 use super::{email_digest, fields};
-use crate::{Caller, Engine};
-use domain::{Mail, Refusal, Role};
+use crate::permits::Changed;
+use crate::{Caller, Engine, Permit};
+use domain::{Mail, Refusal, Role, act};
+use serde_json::json;
 use std::net::IpAddr;
 use store::{CodeDone, LoginDone, ResetPassword, SetPassword};
 
@@ -16,6 +18,7 @@ impl Engine {
     /// counts as a failed log-in), and a new one that is too easy (field `password`).
     pub async fn change_password(
         &self,
+        permit: Permit<act::ManageOwnLogin>,
         caller: &Caller,
         current: &str,
         new: &str,
@@ -35,7 +38,13 @@ impl Engine {
         let password_hash = self.hashed(new).await?.0;
         let (was, at) = (user.password_hash, self.now());
         let set = SetPassword { user: user.id, was, password_hash, at };
-        if self.end_sessions(user.id, set).await? != LoginDone::Written {
+        let changed = Changed::new(
+            format_args!("login {}", user.id),
+            json!(null),
+            json!({ "password": "changed", "sessions": "ended" }),
+        );
+        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
+        if self.end_sessions(&permit, user.id, set).await? != LoginDone::Written {
             // The password was changed while it was verified.
             return Err(Refusal::LogInFailed);
         }
@@ -45,7 +54,12 @@ impl Engine {
 
     /// Mails a code to set a new password with, if the address is a customer's login. The answer
     /// is the same if it is not, or if too many mails were requested.
-    pub async fn forgot_password(&self, email: &str, from: IpAddr) -> Result<(), Refusal> {
+    pub async fn forgot_password(
+        &self,
+        permit: Permit<act::EnterBySecret>,
+        email: &str,
+        from: IpAddr,
+    ) -> Result<(), Refusal> {
         let email = fields::address(email);
         if !fields::is_address(&email) || self.may_request_mail(&email, from).is_err() {
             return Ok(());
@@ -53,7 +67,7 @@ impl Engine {
         let is_customer = self.user_of(&email)?.is_some_and(|h| h.account.role == Role::Customer);
         let code = self.fresh_code()?;
         // For an unknown address too: the code is sent to nobody, and the work is the same.
-        self.offer_code(CodePurpose::Reset, &email, &code, None).await?;
+        self.offer_code(&permit, CodePurpose::Reset, &email, &code, None).await?;
         if is_customer {
             self.send_mail(reset_mail(email, &code));
         }
@@ -67,6 +81,7 @@ impl Engine {
     /// (`TooFast`).
     pub async fn reset_password(
         &self,
+        permit: Permit<act::EnterBySecret>,
         email: &str,
         code: &str,
         new: &str,
@@ -77,7 +92,14 @@ impl Engine {
         let guess = self.begin_code(email, from)?;
         let password_hash = self.hashed(new).await?.0;
         let email = typed.email.clone();
-        let written = self.commit(ResetPassword { typed, password_hash }).await;
+        let changed = Changed::new(
+            "login by a mailed code",
+            json!(null),
+            json!({ "email": email, "password": "changed", "sessions": "ended" }),
+        );
+        let reset = ResetPassword { typed, password_hash };
+        let reset = self.recorded(&permit, reset, [changed], |done| *done == CodeDone::Written);
+        let written = self.commit(&permit, reset).await;
         // Whose sessions it ended only the commit knows. After a fault it may be written.
         if !matches!(written, Ok(CodeDone::CodeWrong | CodeDone::EmailMoved)) {
             self.inner.people.session_ends.end_all();

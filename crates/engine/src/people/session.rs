@@ -4,9 +4,11 @@
 //! the node that ends it and within a second on the others; calls count for the session's account.
 
 use super::token;
+use crate::permits::Changed;
 use crate::rate::CallerKey;
-use crate::{AccessResult, Caller, Engine, limits};
-use domain::{Plan, Refusal, Role, SessionId, UserId};
+use crate::{AccessResult, Caller, Engine, Permit, limits};
+use domain::{Plan, Refusal, Role, SessionId, UserId, act};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -77,16 +79,35 @@ impl Engine {
     }
 
     /// Ends the caller's session.
-    pub async fn log_out(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub async fn log_out(
+        &self,
+        permit: Permit<act::ManageOwnLogin>,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
         let session = self.session_of_caller(caller)?.session;
         let (user, at) = (session.user, self.now());
-        self.end_sessions(user, LogOut { user, session: Some(session.id), at }).await
+        let changed = Changed::new(
+            format_args!("login {user}"),
+            json!(null),
+            json!({ "session": session.id.0, "ended": true }),
+        );
+        let end = LogOut { user, session: Some(session.id), at };
+        let end = self.recorded(&permit, end, [changed], |()| true);
+        self.end_sessions(&permit, user, end).await
     }
 
     /// Ends every session of the caller's login, the caller's own too.
-    pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub async fn log_out_everywhere(
+        &self,
+        permit: Permit<act::ManageOwnLogin>,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
         let user = self.session_of_caller(caller)?.session.user;
-        self.end_sessions(user, LogOut { user, session: None, at: self.now() }).await
+        let after = json!({ "sessions": "ended" });
+        let changed = Changed::new(format_args!("login {user}"), json!(null), after);
+        let end = LogOut { user, session: None, at: self.now() };
+        let end = self.recorded(&permit, end, [changed], |()| true);
+        self.end_sessions(&permit, user, end).await
     }
 
     /// The caller's session; `TokenInvalid` for a key pair.

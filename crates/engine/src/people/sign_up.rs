@@ -6,8 +6,10 @@
 use super::code::CodePurpose;
 use super::lockout::{CodeRefused, Guess};
 use super::{email_digest, fields, too_fast};
-use crate::{Engine, limits};
-use domain::{AccountId, Currency, Mail, Refusal, UserId};
+use crate::permits::Changed;
+use crate::{Engine, Permit, limits};
+use domain::{AccountId, Currency, Mail, Refusal, UserId, act};
+use serde_json::json;
 use std::net::IpAddr;
 use std::time::Duration;
 use store::{Code, CodeDone, EnteredCode, OfferCode, PendingSignUp};
@@ -32,7 +34,11 @@ impl Engine {
     /// a code of its own. An address that has a login already gets a mail that says so; the answer
     /// is the same. Refuses wrong fields (`email`, `mobile`, `name`, `password`), and too many
     /// mails to one address or from one network (`TooFast`).
-    pub async fn sign_up(&self, form: SignUpForm<'_>) -> Result<(), Refusal> {
+    pub async fn sign_up(
+        &self,
+        permit: Permit<act::EnterBySecret>,
+        form: SignUpForm<'_>,
+    ) -> Result<(), Refusal> {
         let email = fields::address(form.email);
         let name = form.name.trim();
         fields::check_sign_up(&email, form.mobile, name, form.password)?;
@@ -44,7 +50,8 @@ impl Engine {
         let mobile = (!form.mobile.is_empty()).then(|| form.mobile.to_owned());
         let pending = Some(PendingSignUp { name, mobile, password_hash });
         // For a known address too: the code is sent to nobody, and the work is the same.
-        self.offer_code(CodePurpose::SignUp(form.password), &email, &code, pending).await?;
+        self.offer_code(&permit, CodePurpose::SignUp(form.password), &email, &code, pending)
+            .await?;
         self.send_mail(match is_known {
             true => known_mail(email),
             false => confirmation_mail(email, form.mobile, &code),
@@ -58,6 +65,7 @@ impl Engine {
     /// a sign-up with another password (`CodeInvalid`); and many tries of codes (`TooFast`).
     pub async fn confirm_sign_up(
         &self,
+        permit: Permit<act::EnterBySecret>,
         email: &str,
         code: &str,
         password: &str,
@@ -71,7 +79,13 @@ impl Engine {
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
         };
-        if self.or_unavailable(self.commit(sign_up).await)? != CodeDone::Written {
+        let changed = Changed::new(
+            format_args!("account {}", sign_up.account),
+            json!(null),
+            json!({ "login": sign_up.user.0, "email": sign_up.typed.email }),
+        );
+        let sign_up = self.recorded(&permit, sign_up, [changed], |done| *done == CodeDone::Written);
+        if self.or_unavailable(self.commit(&permit, sign_up).await)? != CodeDone::Written {
             guess.failed(self.monotonic());
             return Err(Refusal::CodeInvalid);
         }
@@ -105,6 +119,7 @@ impl Engine {
 
     pub(super) async fn offer_code(
         &self,
+        permit: &Permit<act::EnterBySecret>,
         purpose: CodePurpose<'_>,
         email: &str,
         code: &str,
@@ -118,7 +133,7 @@ impl Engine {
             made_at,
             expires_at: made_at.after(limits::CODE_LIFE),
         };
-        self.or_unavailable(self.commit(OfferCode(code)).await)
+        self.or_unavailable(self.commit(permit, OfferCode(code)).await)
     }
 }
 

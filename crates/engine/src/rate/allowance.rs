@@ -156,7 +156,7 @@ impl Engine {
             let taken_s = share.taken_s;
             GrantCalls { account, environment, limit, calls, unused, taken_s, now_s }
         };
-        let answer = self.commit(change).await;
+        let answer = self.commit(&self.work(), change).await;
         let (now, mut shares) = (self.monotonic(), self.inner.allowances.shares.lock());
         let share = shares.entry(caller).or_default();
         match answer {

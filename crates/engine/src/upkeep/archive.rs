@@ -4,10 +4,12 @@
 //! purchase that is archived. Not here: names of files and manifests (the app's). Invariant: a
 //! month's rows are removed only after its file was audited.
 
+use crate::permits::Changed;
 use crate::refusals::not_possible;
-use crate::{Engine, limits};
+use crate::{Engine, Permit, limits};
 use domain::upstream::cleaned;
-use domain::{AttemptRef, Month, PurchaseId, Refusal};
+use domain::{AttemptRef, Month, PurchaseId, Refusal, act};
+use serde_json::json;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use store::{
@@ -30,8 +32,12 @@ impl Engine {
     }
 
     /// Closes a month: nothing in it changes from then on. Refuses while a purchase in it is open.
-    pub async fn close_month(&self, closing: &Closing) -> Result<(), Refusal> {
-        self.archive_month(CloseMonth(closing.clone()), closing.month).await
+    pub async fn close_month(
+        &self,
+        permit: Permit<act::Maintain>,
+        closing: &Closing,
+    ) -> Result<(), Refusal> {
+        self.archive_month(&permit, CloseMonth(closing.clone()), closing.month, "closed").await
     }
 
     /// Writes a closed month into a new file. Blocks.
@@ -45,18 +51,29 @@ impl Engine {
     }
 
     /// Records that a file contains a month: the live ledger begins after it.
-    pub async fn file_month(&self, filed: ArchiveFile, name: String) -> Result<(), Refusal> {
+    pub async fn file_month(
+        &self,
+        permit: Permit<act::Maintain>,
+        filed: ArchiveFile,
+        name: String,
+    ) -> Result<(), Refusal> {
         let month = filed.closing.month;
         let record = RecordFile { filed: Box::new(filed), name, at: self.now() };
-        self.archive_month(record, month).await
+        self.archive_month(&permit, record, month, "archived").await
     }
 
     async fn archive_month(
         &self,
+        permit: &Permit<act::Maintain>,
         change: impl Commit<Done = ArchiveDone, Denied = Infallible>,
         month: Month,
+        word: &str,
     ) -> Result<(), Refusal> {
-        match self.or_unavailable(self.commit(change).await)? {
+        let after = json!({ "state": word });
+        let changed = Changed::new(format_args!("month {month}"), json!(null), after);
+        let is_written = |done: &ArchiveDone| *done == ArchiveDone::Written;
+        let change = self.recorded(permit, change, [changed], is_written);
+        match self.or_unavailable(self.commit(permit, change).await)? {
             ArchiveDone::Written => Ok(()),
             ArchiveDone::NotYet(why) => {
                 Err(not_possible(format!("{month} stays as it is: {why}.")))
@@ -66,7 +83,7 @@ impl Engine {
 
     /// Removes the rows of archived months from the live tables, a few in each commit, so that
     /// purchases made meanwhile hardly wait. If it is interrupted, the next call completes it.
-    pub async fn remove_archived(&self) -> Result<(), Refusal> {
+    pub async fn remove_archived(&self, permit: Permit<act::Maintain>) -> Result<(), Refusal> {
         for tries_left in (0..limits::DROP_TRIES).rev() {
             match self.blocking(Store::drop_archived).await {
                 Ok(()) => break,
@@ -78,7 +95,7 @@ impl Engine {
             }
         }
         let prune = PruneArchived { rows: limits::ARCHIVE_ROWS };
-        while self.or_unavailable(self.commit(prune).await)? {}
+        while self.or_unavailable(self.commit(&permit, prune).await)? {}
         Ok(())
     }
 
@@ -118,7 +135,7 @@ impl Engine {
             upstream_reference: reference.map(cleaned),
             at: self.now(),
         };
-        self.commit(KeepLateOutcome(late)).await?;
+        self.commit(&self.work(), KeepLateOutcome(late)).await?;
         tracing::error!(
             %attempt,
             said = code,
@@ -130,12 +147,19 @@ impl Engine {
     /// Closes what upstreams said about an archived purchase; `false` if they said nothing.
     pub(crate) async fn close_late_outcomes(
         &self,
+        permit: &Permit<act::SettleDoubt>,
         purchase: PurchaseId,
         by: &str,
         evidence: &str,
     ) -> Result<bool, Refusal> {
+        let changed = Changed::new(
+            format_args!("purchase {purchase}"),
+            json!({ "case": "late outcome" }),
+            json!({ "case": "closed", "evidence": evidence }),
+        );
         let (by, evidence) = (by.to_owned(), evidence.to_owned());
         let close = CloseLateOutcomes { purchase, by, evidence, at: self.now() };
-        self.or_unavailable(self.commit(close).await)
+        let close = self.recorded(permit, close, [changed], |was_open| *was_open);
+        self.or_unavailable(self.commit(permit, close).await)
     }
 }

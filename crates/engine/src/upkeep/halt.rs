@@ -4,9 +4,11 @@
 //! restored ledger does not have. So nothing is sold and nothing is sent; enquiries and reads go
 //! on. Nothing expires either: what waited for approval may have been approved and delivered.
 
+use crate::permits::Changed;
 use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
-use crate::{Engine, limits};
-use domain::Refusal;
+use crate::{Engine, Permit, limits};
+use domain::{Permitted, Refusal, act};
+use serde_json::json;
 use std::convert::Infallible;
 use std::time::Duration;
 use store::{BeginHalt, Commit, EndHalts, Fault, Halt};
@@ -30,11 +32,13 @@ impl Engine {
 
     /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`].
     /// Refuses a blank reason.
-    pub async fn begin_halt(&self, why: &str) -> Result<(), Refusal> {
+    pub async fn begin_halt(&self, permit: Permit<act::Freeze>, why: &str) -> Result<(), Refusal> {
         if why.trim().is_empty() {
             return Err(invalid("why", "Say why."));
         }
-        self.write_halt(BeginHalt { why: why.trim().to_owned(), at: self.now() }).await
+        let begin = BeginHalt { why: why.trim().to_owned(), at: self.now() };
+        let changed = Changed::new("installation", json!({}), json!({ "halted": why.trim() }));
+        self.write_halt(&permit, begin, changed).await
     }
 
     /// The number and hash of the last journal, to be kept outside the database; `None` before the
@@ -51,26 +55,30 @@ impl Engine {
 
     /// Ends the halt: from now on purchases are sold again, and held ones are sent. Stores who
     /// decided it, and the evidence. Refuses blanks, and if there is no halt.
-    pub async fn resume(&self, by: &str, evidence: &str) -> Result<(), Refusal> {
-        let errors = [
-            blank("by", by, "Say who decides."),
-            blank("evidence", evidence, "Say what was looked into."),
-        ];
-        refuse_if_any(errors.into_iter().flatten())?;
-        if !self.is_halted() {
+    pub async fn resume(
+        &self,
+        permit: Permit<act::Unfreeze>,
+        evidence: &str,
+    ) -> Result<(), Refusal> {
+        let by = permit.by("Say who decides.")?.to_owned();
+        refuse_if_any(blank("evidence", evidence, "Say what was looked into."))?;
+        let Some(halt) = self.halt() else {
             return Err(not_possible("Nothing is halted: what is bought is sent."));
-        }
-        let (by, evidence) = (by.to_owned(), evidence.to_owned());
-        self.write_halt(EndHalts { by, evidence, at: self.now() }).await?;
+        };
+        let end = EndHalts { by, evidence: evidence.to_owned(), at: self.now() };
+        let (before, after) = (json!({ "halted": halt.why }), json!({ "evidence": evidence }));
+        self.write_halt(&permit, end, Changed::new("installation", before, after)).await?;
         self.inner.wake.notify_one();
         Ok(())
     }
 
-    async fn write_halt(
+    async fn write_halt<A: Permitted>(
         &self,
+        permit: &Permit<A>,
         halt: impl Commit<Done = (), Denied = Infallible>,
+        changed: Changed,
     ) -> Result<(), Refusal> {
-        let written = self.commit(halt).await;
+        let written = self.commit_act(permit, halt, changed).await;
         self.or_unavailable(written.and_then(|()| self.read_halt()))
     }
 

@@ -4,13 +4,15 @@
 //! its endpoint's row.
 
 use super::signature::{self, Secrets};
-use crate::Engine;
+use crate::permits::Changed;
 use crate::refusals::{field_error, not_possible, refuse_if_any};
+use crate::{Engine, Permit};
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
     AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
-    PurchaseId, PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
+    Permitted, PurchaseId, PurchaseKey, Refusal, SuccessEvent, WebhookAddress, act,
 };
+use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,7 @@ impl Engine {
     /// that webhooks cannot go to, and events that do not exist.
     pub async fn add_endpoint(
         &self,
+        permit: Permit<act::ManageEndpoints>,
         new: NewEndpoint<'_>,
     ) -> Result<(EndpointId, String), Refusal> {
         self.account(new.account)?.ok_or(Refusal::PurchaseUnknown)?;
@@ -62,7 +65,8 @@ impl Engine {
         };
         self.check_endpoint(&endpoint)?;
         let secret = self.give_secret(&mut endpoint)?;
-        self.write_endpoint(SetEndpoint(endpoint)).await?;
+        let changed = Changed::new(format_args!("endpoint {id}"), json!(null), shown(&endpoint));
+        self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         Ok((id, secret))
     }
 
@@ -104,36 +108,52 @@ impl Engine {
     /// [`Engine::add_endpoint`] refuses.
     pub async fn change_endpoint(
         &self,
+        permit: Permit<act::ManageEndpoints>,
         id: EndpointId,
         change: impl FnOnce(&mut Endpoint),
     ) -> Result<Endpoint, Refusal> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
+        let before = shown(&endpoint);
         change(&mut endpoint);
         self.check_endpoint(&endpoint)?;
-        self.write_endpoint(SetEndpoint(endpoint.clone())).await?;
+        let changed = Changed::new(format_args!("endpoint {id}"), before, shown(&endpoint));
+        self.write_endpoint(&permit, SetEndpoint(endpoint.clone()), changed).await?;
         Ok(endpoint)
     }
 
     /// Replaces an endpoint's secret. The old one signs beside the new one for `keep`, a week at
     /// most.
-    pub async fn rotate_secret(&self, id: EndpointId, keep: Duration) -> Result<String, Refusal> {
+    pub async fn rotate_secret(
+        &self,
+        permit: Permit<act::ManageEndpoints>,
+        id: EndpointId,
+        keep: Duration,
+    ) -> Result<String, Refusal> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
         let until = self.now().after(keep.min(OLD_SECRET_MAX));
         let old = endpoint.secret.take().filter(|_| !keep.is_zero());
         endpoint.old_secret = old.map(|secret| (secret, until));
         let secret = self.give_secret(&mut endpoint)?;
-        self.write_endpoint(SetEndpoint(endpoint)).await?;
+        let after = json!({ "secret": "new", "old_until": until.0 });
+        let changed = Changed::new(format_args!("endpoint {id}"), json!(null), after);
+        self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         Ok(secret)
     }
 
     /// Switches an endpoint's address on again.
-    pub async fn switch_on(&self, id: EndpointId) -> Result<(), Refusal> {
+    pub async fn switch_on(
+        &self,
+        permit: Permit<act::ManageEndpoints>,
+        id: EndpointId,
+    ) -> Result<(), Refusal> {
         let endpoint = self.endpoint(id)?;
         let Some(address) = destination_of(&endpoint) else { return Ok(()) };
         self.inner.webhooks.endpoint_cache.switch_on(&address);
-        self.write_endpoint(SetEndpointHealth(address, None)).await
+        let (before, after) = (json!({ "on": false }), json!({ "on": true }));
+        let changed = Changed::new(format_args!("endpoint {id}"), before, after);
+        self.write_endpoint(&permit, SetEndpointHealth(address, None), changed).await
     }
 
     /// The endpoints of an account that were not removed, oldest first.
@@ -165,11 +185,13 @@ impl Engine {
     }
 
     /// Makes the missing secrets of key pairs that are older than webhooks.
-    pub async fn give_missing_secrets(&self) -> Result<(), Refusal> {
+    pub async fn give_missing_secrets(&self, permit: Permit<act::Maintain>) -> Result<(), Refusal> {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         for mut endpoint in endpoints.into_iter().filter(|e| e.secret.is_none()) {
             self.give_secret(&mut endpoint)?;
-            self.write_endpoint(SetEndpoint(endpoint)).await?;
+            let object = format!("endpoint {}", endpoint.id);
+            let changed = Changed::new(object, json!(null), json!({ "secret": "new" }));
+            self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         }
         Ok(())
     }
@@ -194,14 +216,28 @@ impl Engine {
     }
 
     /// Sends some webhooks again, byte for byte, as if they had just happened; answers how many.
-    pub async fn replay_webhooks(&self, which: ReplayScope) -> Result<usize, Refusal> {
-        let replayed = self.commit(ReplayWebhooks { which, at: self.now() }).await;
+    pub async fn replay_webhooks(
+        &self,
+        permit: Permit<act::ReplayWebhooks>,
+        which: ReplayScope,
+    ) -> Result<usize, Refusal> {
+        let object = match &which {
+            ReplayScope::One(purchase, _) => format!("purchase {purchase}"),
+            ReplayScope::Since(account, ..) => format!("account {account}"),
+        };
+        let changed = Changed::new(object, json!(null), json!({ "webhooks": "replayed" }));
+        let replay = ReplayWebhooks { which, at: self.now() };
+        let replayed = self.commit_act(&permit, replay, changed).await;
         self.inner.webhooks.due.notify_one();
         self.or_unavailable(replayed)
     }
 
     /// Sends an endpoint a webhook that reports nothing; answers its id.
-    pub async fn send_test(&self, id: EndpointId) -> Result<String, Refusal> {
+    pub async fn send_test(
+        &self,
+        permit: Permit<act::ReplayWebhooks>,
+        id: EndpointId,
+    ) -> Result<String, Refusal> {
         let endpoint = self.endpoint(id)?;
         let parts = self.inner.webhooks.parts.as_ref();
         let parts = parts.ok_or_else(|| not_possible("Nothing carries webhooks."))?;
@@ -225,7 +261,11 @@ impl Engine {
             is_leased: false,
         });
         let id = webhook_id(key.id, &webhook.event);
-        self.or_unavailable(self.commit(EnqueueWebhook(key, webhook)).await)?;
+        let endpoint = webhook.endpoint;
+        let after = json!({ "test": "sent" });
+        let changed = Changed::new(format_args!("endpoint {endpoint}"), json!(null), after);
+        let sent = self.commit_act(&permit, EnqueueWebhook(key, webhook), changed).await;
+        self.or_unavailable(sent)?;
         self.inner.webhooks.due.notify_one();
         Ok(id)
     }
@@ -307,11 +347,13 @@ impl Engine {
         refuse_if_any(errors)
     }
 
-    async fn write_endpoint(
+    async fn write_endpoint<A: Permitted>(
         &self,
+        permit: &Permit<A>,
         change: impl Commit<Done = (), Denied = Infallible>,
+        changed: Changed,
     ) -> Result<(), Refusal> {
-        let written = self.commit(change).await;
+        let written = self.commit_act(permit, change, changed).await;
         self.inner.webhooks.endpoint_cache.forget();
         self.or_unavailable(written)
     }
@@ -320,6 +362,18 @@ impl Engine {
 fn destination_of(endpoint: &Endpoint) -> Option<Destination> {
     let (account, environment) = (endpoint.account, endpoint.environment);
     endpoint.url.clone().map(|url| Destination { account, environment, url })
+}
+
+/// An endpoint in the record of acts, without its secrets.
+fn shown(endpoint: &Endpoint) -> Value {
+    json!({
+        "account": endpoint.account.0,
+        "environment": endpoint.environment.code(),
+        "url": endpoint.url,
+        "events": endpoint.events,
+        "success_event": endpoint.success_event.code(),
+        "removed": endpoint.removed_at.is_some(),
+    })
 }
 
 /// The row that an endpoint's secrets are sealed for.

@@ -52,7 +52,7 @@ impl Engine {
     /// Makes due what `dead` runs left; at the start of the workers also what this run wrote
     /// before.
     pub(super) async fn take_over(&self, dead: Vec<DeadRun>, is_start: bool) -> Result<(), Fault> {
-        self.commit(TakeOver { dead, is_start, now: self.now() }).await?;
+        self.commit(&self.work(), TakeOver { dead, is_start, now: self.now() }).await?;
         self.inner.wake.notify_one();
         self.inner.push_due.notify_one();
         self.inner.webhooks.due.notify_one();

@@ -6,12 +6,12 @@
 
 use super::queue::{QueueHandler, Slots};
 use crate::refusals::month_closed;
-use crate::{Engine, PushParts, limits};
+use crate::{Engine, Permit, PushParts, limits};
 use domain::retry::PUSH_TRIES;
-use domain::{Catalog, MonthClosed, Purchase, Push, Pushed, Refusal, State};
+use domain::{Catalog, MonthClosed, Purchase, Push, Pushed, Refusal, State, act};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{DuePush, EndPush, Fault, Pushes, PutOff, ResendPushes};
+use store::{DuePush, EndPush, Fault, ForgetDevice, Pushes, PutOff, ResendPushes};
 use tokio::sync::Notify;
 
 /// What a device shows.
@@ -76,7 +76,7 @@ impl Engine {
             Pushed::Unregistered { reason } => {
                 tracing::info!(%purchase, %device, reason, "a device is gone, and forgotten");
                 self.end_push(due).await?;
-                let _ = self.forget_device(device).await;
+                let _ = self.commit(&self.work(), ForgetDevice(device)).await;
                 Ok(())
             }
             Pushed::Refused { reason } => {
@@ -92,7 +92,7 @@ impl Engine {
                 }
                 let tries = due.tries;
                 tracing::info!(%purchase, %device, reason, tries, "a push is tried again later");
-                self.commit(PutOff::<Pushes> { due, until }).await
+                self.commit(&self.work(), PutOff::<Pushes> { due, until }).await
             }
         }
     }
@@ -115,13 +115,17 @@ impl Engine {
     }
 
     async fn end_push(&self, due: DuePush) -> Result<(), Fault> {
-        self.commit(EndPush(due)).await
+        self.commit(&self.work(), EndPush(due)).await
     }
 
     /// Sends the purchase's last push again, to every device of the account.
-    pub(crate) async fn push_again(&self, purchase: &Purchase) -> Result<(), Refusal> {
+    pub(crate) async fn push_again(
+        &self,
+        permit: &Permit<act::ReplayWebhooks>,
+        purchase: &Purchase,
+    ) -> Result<(), Refusal> {
         let again = ResendPushes { key: purchase.key, at: self.now() };
-        let written = self.or_unavailable(self.inner.store.write(again).await)?;
+        let written = self.or_unavailable(self.write(permit, again, None).await)?;
         self.inner.push_due.notify_one();
         written.map_err(|MonthClosed| month_closed())
     }

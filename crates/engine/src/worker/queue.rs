@@ -65,7 +65,7 @@ impl Engine {
             }
             Some(_) => {}
         }
-        let due = self.commit(Lease::<H::Queue>::new(now, H::LEASE, room)).await?;
+        let due = self.commit(&self.work(), Lease::<H::Queue>::new(now, H::LEASE, room)).await?;
         if due.is_empty() {
             // What is due must wait for something else, or another node was faster.
             return Ok(limits::SLEEP_MIN);

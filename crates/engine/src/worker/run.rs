@@ -19,7 +19,7 @@ impl Engine {
         }
         if self.is_halted() && matches!(purchase.state, State::Awaiting | State::Held) {
             let until = self.now().after(limits::HALTED_JOB_WAITS);
-            return self.commit(PutOff::<Jobs> { due: job, until }).await;
+            return self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await;
         }
         let Asked { result, is_early } = match purchase.state {
             State::Quoted | State::Awaiting => {
@@ -74,7 +74,7 @@ impl Engine {
             Some(_) | None => ENQUIRIES.wait(tries),
         };
         let until = self.now().after(wait);
-        self.commit(PutOff::<Jobs> { due: job, until }).await
+        self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await
     }
 }
 

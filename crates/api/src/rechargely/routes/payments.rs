@@ -44,7 +44,7 @@ pub(crate) async fn pre_auth(authenticated: Authenticated, request: Request) -> 
         let catalog = api.engine.catalog();
         let payment = parse_payment(&catalog, *caller, &RawFields::from_json(&text)?)?;
         record_recipient(&payment.recipient);
-        let quote = api.engine.quote(payment).await?;
+        let quote = api.engine.quote(api.engine.permit(caller)?, payment).await?;
         let token = format!("{TOKEN_PREFIX}{}", quote.acceptance);
         ok(&response::PreAuthAnswer::of(&quote.purchase, &token))
     };
@@ -69,7 +69,8 @@ pub(crate) async fn auth(authenticated: Authenticated, request: Request) -> Resp
             parse_body(request, request::auth).await?;
         let secret = pre_auth_token.strip_prefix(TOKEN_PREFIX);
         let secret = secret.ok_or(Refusal::PurchaseUnknown)?;
-        let payment = api.engine.accept(caller, SCOPE, &request_id, secret).await?;
+        let permit = api.engine.permit(caller)?;
+        let payment = api.engine.accept(permit, caller, SCOPE, &request_id, secret).await?;
         record_recipient(&payment.recipient);
         let delivery = api.engine.delivery(&payment).await?;
         let delivery = delivery_view(&payment, &delivery, &api.engine.catalog());
@@ -140,7 +141,9 @@ pub(crate) async fn resend(authenticated: Authenticated, request_id: PathText) -
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let (payment, delivery) = api.engine.delivery_again(caller, SCOPE, &request_id).await?;
+        let permit = api.engine.permit(caller)?;
+        let (payment, delivery) =
+            api.engine.delivery_again(permit, caller, SCOPE, &request_id).await?;
         record_recipient(&payment.recipient);
         ok(&transaction(&payment, &delivery, &api.engine.catalog()))
     };

@@ -39,7 +39,7 @@ pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Resp
             environment,
             from: *from,
         };
-        let token = api.engine.log_in(log_in).await;
+        let token = api.engine.log_in(api.engine.permit_anybody()?, log_in).await;
         let token = token.map_err(|refusal| with_wire_names(refusal, &LOG_IN_NAMES))?;
         ok(&response::LoggedIn {
             access_token: &token.text,
@@ -64,7 +64,8 @@ pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response
     let work = async {
         let registration = parse_body(request, request::registration).await?;
         let request::Registration { email, password, name, mobile } = &registration;
-        api.engine.sign_up(SignUpForm { email, mobile, password, name, from: *from }).await?;
+        let form = SignUpForm { email, mobile, password, name, from: *from };
+        api.engine.sign_up(api.engine.permit_anybody()?, form).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
     };
     anonymous.respond("register", work).await
@@ -85,7 +86,8 @@ pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request)
         let request::Confirmation { email, code, password } =
             parse_body(request, request::confirmation).await?;
         let currencies = api.engine.catalog().currencies();
-        api.engine.confirm_sign_up(&email, &code, &password, &currencies, *from).await?;
+        let permit = api.engine.permit_anybody()?;
+        api.engine.confirm_sign_up(permit, &email, &code, &password, &currencies, *from).await?;
         done("The account is open. Log in.")
     };
     anonymous.respond("confirm_registration", work).await
@@ -105,7 +107,7 @@ pub(crate) async fn forgot_password(anonymous: Anonymous, request: Request) -> R
     let Anonymous { api, from, .. } = &anonymous;
     let work = async {
         let email = parse_body(request, request::forgotten_password).await?;
-        api.engine.forgot_password(&email, *from).await?;
+        api.engine.forgot_password(api.engine.permit_anybody()?, &email, *from).await?;
         done("If this address has a login, a code is on its way to it. Set a new password with it.")
     };
     anonymous.respond("forgot_password", work).await
@@ -124,7 +126,8 @@ pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Re
     let work = async {
         let request::PasswordReset { email, code, new } =
             parse_body(request, request::password_reset).await?;
-        let reset = api.engine.reset_password(&email, &code, &new, *from).await;
+        let permit = api.engine.permit_anybody()?;
+        let reset = api.engine.reset_password(permit, &email, &code, &new, *from).await;
         reset.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
@@ -144,7 +147,8 @@ pub(crate) async fn change_password(authenticated: Authenticated, request: Reque
     let work = async {
         let request::PasswordChange { current, new } =
             parse_body(request, request::password_change).await?;
-        let change = api.engine.change_password(caller, &current, &new, *from).await;
+        let permit = api.engine.permit(caller)?;
+        let change = api.engine.change_password(permit, caller, &current, &new, *from).await;
         change.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
@@ -161,7 +165,7 @@ pub(crate) async fn change_password(authenticated: Authenticated, request: Reque
 pub(crate) async fn log_out(authenticated: Authenticated) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        api.engine.log_out(caller).await?;
+        api.engine.log_out(api.engine.permit(caller)?, caller).await?;
         done("You are logged out.")
     };
     authenticated.respond("log_out", work).await

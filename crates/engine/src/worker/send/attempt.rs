@@ -157,7 +157,7 @@ impl Engine {
             }
         };
         self.inner.tasks.spawn(async move {
-            match engine.commit(SetEndpointHealth(address.clone(), health)).await {
+            match engine.commit(&engine.work(), SetEndpointHealth(address.clone(), health)).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.stored(&address),
                 Err(fault) => {
                     tracing::warn!(%fault, "the health of an address could not be written");

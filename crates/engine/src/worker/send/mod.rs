@@ -173,7 +173,7 @@ impl Engine {
     async fn write_end(&self, ended: EndedLease) {
         let purchase = ended.webhook.key.id;
         let is_due_later = matches!(ended.end, LeaseEnd::PutOff { .. }) || ended.release.is_some();
-        if let Err(fault) = self.commit(ended).await {
+        if let Err(fault) = self.commit(&self.work(), ended).await {
             tracing::warn!(
                 %fault,
                 %purchase,
@@ -188,7 +188,7 @@ impl Engine {
     fn write_trust(&self, trust: TrustHost) {
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            match engine.commit(trust).await {
+            match engine.commit(&engine.work(), trust).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.forget(),
                 Err(fault) => tracing::warn!(%fault, "the trust in a host could not be written"),
             }
@@ -201,14 +201,15 @@ impl Engine {
             let before = self.now().before(limits::WEBHOOKS_KEPT);
             let before_id = PurchaseId(first_at(before));
             let limit = limits::WEBHOOKS_PRUNED;
-            let idle_wait = match self.commit(PruneWebhooks { before, before_id, limit }).await {
-                Ok(count) if count >= limit as usize => limits::SLEEP_MAX,
-                Ok(_) => limits::PRUNE_EVERY,
-                Err(fault) => {
-                    tracing::warn!(%fault, "old webhooks could not be deleted");
-                    limits::PRUNE_EVERY
-                }
-            };
+            let idle_wait =
+                match self.commit(&self.work(), PruneWebhooks { before, before_id, limit }).await {
+                    Ok(count) if count >= limit as usize => limits::SLEEP_MAX,
+                    Ok(_) => limits::PRUNE_EVERY,
+                    Err(fault) => {
+                        tracing::warn!(%fault, "old webhooks could not be deleted");
+                        limits::PRUNE_EVERY
+                    }
+                };
             let wait = tokio::time::sleep(idle_wait);
             let Some(()) = stop.run_until_cancelled(wait).await else { return };
         }

@@ -1,0 +1,435 @@
+//! Who may do what: one table of acts and holders.
+//!
+//! An act is something that a person, a program or the installation itself does. Its rule names who
+//! may do it, and how. Not here: who asks (the engine finds out, and alone makes a permit). A new
+//! act does not compile until it has a rule.
+
+use crate::account::Environment;
+
+/// Something that changes or shows what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Read purchases, webhooks and the log of requests.
+    SeePurchases,
+    /// Buy in the sandbox, and run samples.
+    BuyInSandbox,
+    /// Buy with real money: one, in bulk, or on a schedule.
+    BuyLive,
+    /// Make key pairs and change who may use them.
+    ManageKeys,
+    /// Revoke a key pair.
+    RevokeKeys,
+    /// Make, change and remove endpoints of webhooks, and their secrets.
+    ManageEndpoints,
+    /// Send webhooks and pushes once more.
+    ReplayWebhooks,
+    /// Read statements.
+    SeeMoney,
+    /// Ask for a deposit, or to be paid out.
+    RequestMoney,
+    /// Invite people, give roles, disable logins.
+    ManagePeople,
+    /// Change one's own password, end one's own sessions.
+    ManageOwnLogin,
+    /// Sign up, log in, have a password reset.
+    EnterBySecret,
+    /// Let a purchase go out that waits for staff, or call it off.
+    DecideApproval,
+    /// Settle a doubt with evidence, or close a case.
+    SettleDoubt,
+    /// Reverse a delivered purchase.
+    ReversePurchase,
+    /// Book money in or out of a wallet.
+    BookMoney,
+    /// Change products, prices and routes.
+    SetCatalog,
+    /// Change the credentials of upstreams.
+    SetCredentials,
+    /// Check what somebody else has decided about money, prices or credentials.
+    CheckDecision,
+    /// Open accounts, change their plan.
+    ManageAccounts,
+    /// Stop at once: halt the installation, freeze an account, pause an upstream.
+    Freeze,
+    /// Undo what was stopped.
+    Unfreeze,
+    /// Read the record of acts.
+    SeeAudit,
+    /// See the pages of an account as its owner sees them.
+    ViewAs,
+    /// Keep the installation: its master key, missing secrets, the archive.
+    Maintain,
+    /// What workers do by themselves: submit, enquire, settle, send.
+    Work,
+}
+
+/// Who may hold the permit for an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// The owner of a merchant's account.
+    Owner,
+    /// A developer of a merchant.
+    Developer,
+    /// Somebody of a merchant who looks after the money.
+    Finance,
+    /// Staff who help customers.
+    StaffSupport,
+    /// Staff who make decisions about purchases.
+    StaffOperator,
+    /// Staff who check decisions of others.
+    StaffApprover,
+    /// Staff who look after the money.
+    StaffFinance,
+    /// Staff who look after logins and rights.
+    StaffSecurity,
+    /// A program with a key pair.
+    ApiKey,
+    /// A consumer with a session.
+    Customer,
+    /// The account that an account belongs to.
+    ParentAccount,
+    /// Somebody on the command line of the machine.
+    Machine,
+    /// A worker of this installation.
+    Worker,
+    /// Anybody: what counts is the secret that comes with the act.
+    Anybody,
+}
+
+/// How a holder may do an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Not at all.
+    No,
+    /// Whenever it likes.
+    Yes,
+    /// After it has shown its second factor again.
+    StepUp,
+    /// It makes the decision, somebody else checks it, both after their second factor.
+    TwoPeople,
+}
+
+/// The rule of an act: who may do it, and how. Who is not named may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whenever they like.
+    pub yes: &'static [Holder],
+    /// After a second factor.
+    pub step_up: &'static [Holder],
+    /// With a second person.
+    pub two_people: &'static [Holder],
+    /// In these environments.
+    pub environments: &'static [Environment],
+}
+
+const NOBODY: &[Holder] = &[];
+
+/// The rule of an act (UI.md 6.3).
+pub const fn rule(act: Act) -> Rule {
+    use Holder::{
+        Anybody, ApiKey, Customer, Developer, Finance, Machine, Owner, ParentAccount,
+        StaffApprover, StaffFinance, StaffOperator, StaffSecurity, StaffSupport, Worker,
+    };
+    let (yes, step_up, two_people): (&[Holder], &[Holder], &[Holder]) = match act {
+        Act::SeePurchases => (
+            &[
+                Owner,
+                Developer,
+                Finance,
+                StaffSupport,
+                StaffOperator,
+                StaffApprover,
+                StaffFinance,
+                StaffSecurity,
+                ApiKey,
+                Customer,
+                ParentAccount,
+                Machine,
+            ],
+            NOBODY,
+            NOBODY,
+        ),
+        Act::BuyInSandbox => (&[Owner, Developer, ApiKey, Customer], NOBODY, NOBODY),
+        Act::BuyLive => (&[ApiKey, Customer], &[Owner, Finance], NOBODY),
+        Act::ManageKeys | Act::ManageEndpoints => (&[Owner, Developer, Machine], NOBODY, NOBODY),
+        Act::RevokeKeys => (&[Owner, Developer, StaffSecurity, Machine], NOBODY, NOBODY),
+        Act::ReplayWebhooks => {
+            (&[Owner, Developer, StaffSupport, StaffOperator, Customer, Machine], NOBODY, NOBODY)
+        }
+        Act::SeeMoney => (
+            &[
+                Owner,
+                Finance,
+                StaffSupport,
+                StaffOperator,
+                StaffApprover,
+                StaffFinance,
+                ApiKey,
+                Customer,
+                ParentAccount,
+                Machine,
+            ],
+            NOBODY,
+            NOBODY,
+        ),
+        Act::RequestMoney => (&[Owner, Finance, Customer], NOBODY, NOBODY),
+        Act::ManagePeople => (&[Machine], &[Owner], &[StaffSecurity]),
+        Act::ManageOwnLogin => (
+            &[
+                Owner,
+                Developer,
+                Finance,
+                StaffSupport,
+                StaffOperator,
+                StaffApprover,
+                StaffFinance,
+                StaffSecurity,
+                Customer,
+            ],
+            NOBODY,
+            NOBODY,
+        ),
+        Act::EnterBySecret => (&[Anybody], NOBODY, NOBODY),
+        Act::DecideApproval => (&[Machine], &[StaffOperator, StaffApprover], NOBODY),
+        Act::SettleDoubt | Act::ReversePurchase | Act::SetCatalog | Act::SetCredentials => {
+            (&[Machine], NOBODY, &[StaffOperator])
+        }
+        Act::BookMoney => (&[Machine], NOBODY, &[StaffOperator, StaffFinance]),
+        Act::CheckDecision => (NOBODY, &[StaffApprover], NOBODY),
+        Act::ManageAccounts => (&[Machine], &[StaffOperator], NOBODY),
+        Act::Freeze => (&[StaffOperator, StaffApprover, StaffSecurity, Machine], NOBODY, NOBODY),
+        Act::Unfreeze => (&[Machine], NOBODY, &[StaffOperator, StaffSecurity]),
+        Act::SeeAudit => (&[StaffApprover, StaffFinance, StaffSecurity, Machine], NOBODY, NOBODY),
+        Act::ViewAs => (&[StaffSupport, StaffOperator, StaffSecurity], NOBODY, NOBODY),
+        Act::Maintain => (&[Machine, Worker], NOBODY, NOBODY),
+        Act::Work => (&[Worker], NOBODY, NOBODY),
+    };
+    let environments: &[Environment] = match act {
+        Act::BuyInSandbox => &[Environment::Sandbox],
+        Act::BuyLive => &[Environment::Live],
+        Act::SeePurchases
+        | Act::ManageKeys
+        | Act::RevokeKeys
+        | Act::ManageEndpoints
+        | Act::ReplayWebhooks
+        | Act::SeeMoney
+        | Act::RequestMoney
+        | Act::ManagePeople
+        | Act::ManageOwnLogin
+        | Act::EnterBySecret
+        | Act::DecideApproval
+        | Act::SettleDoubt
+        | Act::ReversePurchase
+        | Act::BookMoney
+        | Act::SetCatalog
+        | Act::SetCredentials
+        | Act::CheckDecision
+        | Act::ManageAccounts
+        | Act::Freeze
+        | Act::Unfreeze
+        | Act::SeeAudit
+        | Act::ViewAs
+        | Act::Maintain
+        | Act::Work => &Environment::ALL,
+    };
+    Rule { yes, step_up, two_people, environments }
+}
+
+/// How a holder may do an act in an environment.
+pub fn grant(act: Act, holder: Holder, environment: Environment) -> Grant {
+    let rule = rule(act);
+    if !rule.environments.contains(&environment) {
+        return Grant::No;
+    }
+    let of = |holders: &[Holder]| holders.contains(&holder);
+    match (of(rule.yes), of(rule.step_up), of(rule.two_people)) {
+        (true, _, _) => Grant::Yes,
+        (false, true, _) => Grant::StepUp,
+        (false, false, true) => Grant::TwoPeople,
+        (false, false, false) => Grant::No,
+    }
+}
+
+// As stored in the record of acts.
+codes! {
+    Act {
+        SeePurchases => "see_purchases",
+        BuyInSandbox => "buy_in_sandbox",
+        BuyLive => "buy_live",
+        ManageKeys => "manage_keys",
+        RevokeKeys => "revoke_keys",
+        ManageEndpoints => "manage_endpoints",
+        ReplayWebhooks => "replay_webhooks",
+        SeeMoney => "see_money",
+        RequestMoney => "request_money",
+        ManagePeople => "manage_people",
+        ManageOwnLogin => "manage_own_login",
+        EnterBySecret => "enter_by_secret",
+        DecideApproval => "decide_approval",
+        SettleDoubt => "settle_doubt",
+        ReversePurchase => "reverse_purchase",
+        BookMoney => "book_money",
+        SetCatalog => "set_catalog",
+        SetCredentials => "set_credentials",
+        CheckDecision => "check_decision",
+        ManageAccounts => "manage_accounts",
+        Freeze => "freeze",
+        Unfreeze => "unfreeze",
+        SeeAudit => "see_audit",
+        ViewAs => "view_as",
+        Maintain => "maintain",
+        Work => "work",
+    }
+}
+
+codes! {
+    Holder {
+        Owner => "owner",
+        Developer => "developer",
+        Finance => "finance",
+        StaffSupport => "staff support",
+        StaffOperator => "staff operator",
+        StaffApprover => "staff approver",
+        StaffFinance => "staff finance",
+        StaffSecurity => "staff security",
+        ApiKey => "API key",
+        Customer => "customer",
+        ParentAccount => "parent account",
+        Machine => "machine",
+        Worker => "worker",
+        Anybody => "anybody",
+    }
+}
+
+/// An act as a type, for permits.
+pub trait Permitted: Send + Sync + 'static {
+    /// The act in an environment.
+    fn act(environment: Environment) -> Act;
+}
+
+/// The acts as types: `Permit<act::Buy>`.
+pub mod act {
+    use super::{Act, Environment, Permitted};
+
+    macro_rules! act_types {
+        ($($(#[$doc:meta])+ $name:ident;)+) => {$(
+            $(#[$doc])+
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl Permitted for $name {
+                fn act(_: Environment) -> Act {
+                    Act::$name
+                }
+            }
+        )+};
+    }
+
+    act_types! {
+        /// [`Act::ManageKeys`].
+        ManageKeys;
+        /// [`Act::RevokeKeys`].
+        RevokeKeys;
+        /// [`Act::ManageEndpoints`].
+        ManageEndpoints;
+        /// [`Act::ReplayWebhooks`].
+        ReplayWebhooks;
+        /// [`Act::ManagePeople`].
+        ManagePeople;
+        /// [`Act::ManageOwnLogin`].
+        ManageOwnLogin;
+        /// [`Act::EnterBySecret`].
+        EnterBySecret;
+        /// [`Act::DecideApproval`].
+        DecideApproval;
+        /// [`Act::SettleDoubt`].
+        SettleDoubt;
+        /// [`Act::ReversePurchase`].
+        ReversePurchase;
+        /// [`Act::BookMoney`].
+        BookMoney;
+        /// [`Act::SetCatalog`].
+        SetCatalog;
+        /// [`Act::ManageAccounts`].
+        ManageAccounts;
+        /// [`Act::Freeze`].
+        Freeze;
+        /// [`Act::Unfreeze`].
+        Unfreeze;
+        /// [`Act::Maintain`].
+        Maintain;
+        /// [`Act::Work`].
+        Work;
+    }
+
+    /// [`Act::BuyInSandbox`] or [`Act::BuyLive`].
+    #[derive(Clone, Copy, Debug)]
+    pub struct Buy;
+
+    impl Permitted for Buy {
+        fn act(environment: Environment) -> Act {
+            match environment {
+                Environment::Sandbox => Act::BuyInSandbox,
+                Environment::Live => Act::BuyLive,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect_file;
+
+    const INTRODUCTION: &str = "# Who may do what
+
+Printed by a test from `crates/domain/src/acts.rs`; do not edit by hand.
+
+A row is an act, a column is who does it. **yes**: whenever they like. **step-up**: after a second
+factor. **two**: with a second person who checks it. Blank: not at all.
+
+";
+
+    fn cell(act: Act, holder: Holder) -> &'static str {
+        let environments = rule(act).environments.iter();
+        match environments.map(|e| grant(act, holder, *e)).next().unwrap_or(Grant::No) {
+            Grant::No => "",
+            Grant::Yes => "yes",
+            Grant::StepUp => "step-up",
+            Grant::TwoPeople => "two",
+        }
+    }
+
+    #[test]
+    fn the_matrix_is_the_one_that_is_printed() {
+        let holders: Vec<&str> = Holder::ALL.iter().map(|holder| holder.code()).collect();
+        let mut table = format!("{INTRODUCTION}| act | {} |\n|---|", holders.join(" | "));
+        table.push_str(&"---|".repeat(holders.len()));
+        for act in Act::ALL {
+            let cells: Vec<&str> = Holder::ALL.iter().map(|holder| cell(act, *holder)).collect();
+            table.push_str(&format!("\n| {} | {} |", act.code(), cells.join(" | ")));
+        }
+        table.push('\n');
+        expect_file!["../../../docs/internals/acts.md"].assert_eq(&table);
+    }
+
+    #[test]
+    fn nobody_both_makes_and_checks_and_only_workers_work() {
+        for holder in Holder::ALL {
+            let grants = |act| grant(act, holder, Environment::Live);
+            let makes = [Act::SettleDoubt, Act::ReversePurchase, Act::SetCatalog, Act::BookMoney]
+                .into_iter()
+                .any(|act| grants(act) == Grant::TwoPeople);
+            assert!(!makes || grants(Act::CheckDecision) == Grant::No, "{holder:?}");
+            assert_eq!(grants(Act::Work) == Grant::Yes, holder == Holder::Worker);
+        }
+    }
+
+    #[test]
+    fn an_act_of_one_environment_is_none_in_the_other() {
+        let key = Holder::ApiKey;
+        assert_eq!(grant(Act::BuyInSandbox, key, Environment::Live), Grant::No);
+        assert_eq!(grant(Act::BuyLive, key, Environment::Live), Grant::Yes);
+        assert_eq!(grant(Act::BuyLive, Holder::Developer, Environment::Live), Grant::No);
+    }
+}
