@@ -222,7 +222,7 @@ fn permit_of<A: Permitted>(
     let act = A::act(environment);
     match grant(act, holder, environment) {
         Grant::Yes => Ok(Permit::new(actor)),
-        Grant::No | Grant::StepUp | Grant::TwoPeople => {
+        Grant::No | Grant::Masked | Grant::StepUp | Grant::TwoPeople => {
             let (holder, act) = (holder.code(), act.code());
             Err(not_possible(format!("The act {act} is not for the holder {holder}.")))
         }

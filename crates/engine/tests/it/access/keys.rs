@@ -81,7 +81,7 @@ async fn refusals_have_a_fixed_order() {
     let access = enter(&world, &pair.open, &pair.secret).await;
     assert_eq!((access.caller.unwrap_err(), access.quota), (Refusal::AccountInactive, None));
     let list = AllowList::parse(["10.0.1.0/24"]).unwrap();
-    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    world.engine.allow_addresses(&pair.open, list).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
     assert_eq!(access.caller.unwrap_err(), Refusal::AddressNotAllowed);
     let access = enter(&world, &pair.open, &other.secret).await;
@@ -110,13 +110,12 @@ async fn a_change_applies_at_once() {
     world.engine.change_account(world.merchant, |a| a.is_active = true).await.unwrap();
     assert!(is_allowed().await);
     let list = AllowList::parse(["10.0.0.7"]).unwrap();
-    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    world.engine.allow_addresses(&pair.open, list).await.unwrap();
     assert!(is_allowed().await);
-    let now = world.engine.now();
-    world.engine.change_key(&pair.open, |k| k.revoked_at = Some(now)).await.unwrap();
+    world.engine.revoke_key(&pair.open).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
     assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
-    let nobody = world.engine.change_key("ok_live_?", |_| ()).await;
+    let nobody = world.engine.revoke_key("ok_live_?").await;
     assert_eq!(nobody.unwrap_err(), Refusal::KeysInvalid);
 }
 

@@ -2,14 +2,13 @@
 
 use crate::world::*;
 use domain::{Outcome, Purchase, PurchaseId, Refusal, State};
-use engine::Engine;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 type Answer = Result<Purchase, Refusal>;
 
-async fn decide(engine: Engine, id: PurchaseId, how: usize) -> (usize, Answer) {
+async fn decide(engine: TestEngine, id: PurchaseId, how: usize) -> (usize, Answer) {
     let answer = match how {
         0 => engine.approve(id, "rahim").await,
         1 => engine.reject(id, "karim", "no").await,

@@ -147,7 +147,7 @@ async fn a_slip_survives_a_doubt_and_a_clash() {
 #[tokio::test]
 async fn a_statement_lists_the_wallets_entries_by_page() {
     let world = world().await;
-    let caller = Caller { key: None, ..world.caller() };
+    let caller = Caller { key: None, session: Some(domain::ids::SessionId(1)), ..world.caller() };
     let login = |reference| engine::PurchaseRequest { caller, ..world.request(reference, TO_A) };
     world.engine.purchase(login("L1")).await.unwrap();
     world.a.answers(refused(), unknown());

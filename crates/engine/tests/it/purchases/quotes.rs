@@ -77,7 +77,7 @@ async fn without_enough_money_the_quote_stays_open() {
     let short = world.engine.authorise(&caller, quote.key.id).await.unwrap_err();
     assert_eq!(short, Refusal::InsufficientBalance { available: bdt(START) });
     assert_eq!((world.state(quote.key.id), world.a.count(Call::Submit)), (State::Quoted, 0));
-    let note = BookingNote { reference: "more", by: "rahim", note: "paid in" };
+    let note = BookingNote { reference: "more", note: "paid in" };
     let (account, environment) = (world.merchant, caller.environment);
     world.engine.fund(Reason::Deposit, account, environment, bdt(FEE), note).await.unwrap();
     let accepted = world.engine.authorise(&caller, quote.key.id).await.unwrap();
@@ -230,7 +230,12 @@ async fn an_acceptance_answers_the_final_state() {
 #[tokio::test]
 async fn the_rate_of_quotes_is_limited() {
     let world = world().await;
-    let caller = engine::Caller { key: None, plan: None, ..world.caller() };
+    let caller = engine::Caller {
+        key: None,
+        session: Some(domain::ids::SessionId(1)),
+        plan: None,
+        ..world.caller()
+    };
     world.engine.change_account(world.merchant, |a| a.subscription = None).await.unwrap();
     let quote = |n: u32| {
         let request = PurchaseRequest {

@@ -4,12 +4,14 @@
 mod clock;
 mod database;
 mod outcomes;
+mod permitted;
 mod upstream;
 
 pub use clock::{CountingRandom, TestClock};
 pub use database::TestDatabase;
 pub use fixtures::{AMOUNT, COMMISSION, FEE, NOW, TOTAL, bdt, details};
 pub use outcomes::*;
+pub use permitted::TestEngine;
 pub use upstream::{Call, GRACE, Reply, ScriptedUpstream};
 
 use domain::account::HOUSE;
@@ -42,7 +44,7 @@ pub const TO_A_AFTER_APPROVAL: &str = "01712345678";
 pub const TO_NOBODY: &str = "01712345679";
 
 pub struct World {
-    pub engine: Engine,
+    pub engine: TestEngine,
     pub clock: Arc<TestClock>,
     pub a: Arc<ScriptedUpstream>,
     pub b: Arc<ScriptedUpstream>,
@@ -105,9 +107,9 @@ pub fn started_on(
     let [a, b, c] = ["a", "b", "c"].map(|code| ScriptedUpstream::new(code, clock.clone()));
     parts.upstreams = [&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>).into();
     let listener = parts.listener();
-    let engine = Engine::open(parts).unwrap();
+    let engine = TestEngine(Engine::open(parts).unwrap());
     for upstream in [&a, &b, &c] {
-        upstream.watch(Some(engine.clone()));
+        upstream.watch(Some(engine.0.clone()));
     }
     World { engine, clock, a, b, c, merchant: AccountId(0), database, listener }
 }
@@ -123,7 +125,7 @@ impl World {
         };
         let account = self.engine.open_account(new).await.unwrap();
         for environment in Environment::ALL {
-            let note = BookingNote { reference: "start", by: "rahim", note: "to begin with" };
+            let note = BookingNote { reference: "start", note: "to begin with" };
             self.engine
                 .fund(Reason::Deposit, account, environment, bdt(START), note)
                 .await
