@@ -4,7 +4,7 @@
 //! state; journal and job follow from it. Invariants: doubt never moves money; once a submit is on
 //! record, the order is never submitted again without a definite refusal.
 
-use crate::upstream::Outcome;
+use crate::outcome::{Answer, Outcome};
 
 /// The state of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -269,28 +269,33 @@ pub struct OutcomeContext {
 pub const fn event_of(outcome: &Outcome, context: OutcomeContext) -> Option<Event> {
     if !context.is_current {
         return match outcome {
-            Outcome::Delivered { .. } => Some(Event::DeliverLate),
-            Outcome::Accepted { .. }
-            | Outcome::Refused { .. }
+            Outcome::Answered(Answer::Delivered { .. }) => Some(Event::DeliverLate),
+            Outcome::Answered(
+                Answer::Accepted { .. }
+                | Answer::Refused { .. }
+                | Answer::Unknown { .. }
+                | Answer::Unaskable { .. },
+            )
             | Outcome::NotSent { .. }
             | Outcome::NotFound
-            | Outcome::Reversed { .. }
-            | Outcome::Unknown { .. }
-            | Outcome::Unaskable { .. } => None,
+            | Outcome::Reversed { .. } => None,
         };
     }
     let elsewhere = if context.routes_left > 0 { Event::Reroute } else { Event::Refuse };
     Some(match outcome {
-        Outcome::Delivered { .. } => Event::Deliver,
-        Outcome::Accepted { .. } => Event::Acknowledge,
-        Outcome::Refused { try_elsewhere: false, .. } => Event::Refuse,
-        Outcome::Refused { try_elsewhere: true, .. } | Outcome::NotSent { .. } => elsewhere,
+        Outcome::Answered(answer) => match answer {
+            Answer::Delivered { .. } => Event::Deliver,
+            Answer::Accepted { .. } => Event::Acknowledge,
+            Answer::Refused { try_elsewhere: false, .. } => Event::Refuse,
+            Answer::Refused { try_elsewhere: true, .. } => elsewhere,
+            Answer::Unknown { .. } => Event::Doubt,
+            Answer::Unaskable { .. } => Event::Escalate,
+        },
+        Outcome::NotSent { .. } => elsewhere,
         // The upstream may not have stored yet what it was just sent.
         Outcome::NotFound if !context.grace_is_over => Event::Doubt,
         Outcome::NotFound => elsewhere,
         Outcome::Reversed { .. } => Event::Reverse,
-        Outcome::Unknown { .. } => Event::Doubt,
-        Outcome::Unaskable { .. } => Event::Escalate,
     })
 }
 
@@ -447,15 +452,15 @@ request is refused.
     fn outcomes() -> Vec<Outcome> {
         let text = String::new;
         vec![
-            Outcome::Delivered { reference: None, text: None, slip: None },
-            Outcome::Accepted { reference: None },
-            Outcome::Refused { reason: text(), try_elsewhere: false },
-            Outcome::Refused { reason: text(), try_elsewhere: true },
+            Outcome::Answered(Answer::Delivered { reference: None, text: None, slip: None }),
+            Outcome::Answered(Answer::Accepted { reference: None }),
+            Outcome::Answered(Answer::Refused { reason: text(), try_elsewhere: false }),
+            Outcome::Answered(Answer::Refused { reason: text(), try_elsewhere: true }),
+            Outcome::Answered(Answer::Unknown { reason: text() }),
+            Outcome::Answered(Answer::Unaskable { reason: text() }),
             Outcome::NotSent { reason: text() },
             Outcome::NotFound,
             Outcome::Reversed { reason: text() },
-            Outcome::Unknown { reason: text() },
-            Outcome::Unaskable { reason: text() },
         ]
     }
 

@@ -187,7 +187,7 @@ pub struct Attempt {
     pub upstream: UpstreamCode,
     /// The time of its commit, before the first byte is sent.
     pub started_at: Timestamp,
-    /// The latest outcome ([`crate::upstream::Outcome::code`]); none as long as there is none.
+    /// The latest outcome ([`crate::outcome::Outcome::code`]); none as long as there is none.
     pub outcome: Option<String>,
     /// The upstream's own reference of the order.
     pub upstream_reference: Option<String>,

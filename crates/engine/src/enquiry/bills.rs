@@ -7,7 +7,7 @@ use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, limits};
 use domain::upstream::cleaned;
 use domain::{
-    BillAnswer, BillCustomer, BillEnquiry, Purchase, ReferenceScope, Refusal, Slip, State,
+    BillAnswer, BillCustomer, BillEnquiry, Outcome, Purchase, ReferenceScope, Refusal, Slip, State,
 };
 use store::{Change, Fault, Store};
 
@@ -86,7 +86,7 @@ impl Engine {
             (&delivery.slip, delivery.attempt, &purchase.product)
         {
             // Only the slip of the answer counts: an upstream may have forgotten the rest.
-            let outcome = self.enquire_about(&purchase, attempt).await;
+            let outcome = Outcome::from(self.enquire_about(&purchase, attempt).await);
             self.or_unavailable(self.keep_late_slip(&purchase, outcome.slip()).await)?;
             delivery = self.delivery(&purchase).await?;
         }
