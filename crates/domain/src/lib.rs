@@ -63,11 +63,11 @@ pub use mail::{Mail, Mailer};
 pub use money::{AmountError, Currency, Money};
 pub use month::{Month, NotAMonth};
 pub use outcome::{Answer, EnquiryOutcome, Outcome, SubmitOutcome};
-pub use purchase::lifecycle::{Event, FundsAt, Job, OutcomeContext, State, Step};
+pub use purchase::lifecycle::{Event, FundsAt, Job, Opening, OutcomeContext, State, Step};
 pub use purchase::settle::{AttemptChange, Case, CaseKind, Decision, Move, Proof, Source};
 pub use purchase::slip::{Charge, Slip, Token, TokenKind};
 pub use purchase::{
-    Attempt, Decider, Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope,
+    Attempt, Decider, Details, Purchase, PurchaseDraft, PurchaseKey, ReferenceKey, ReferenceScope,
 };
 pub use push::{Push, Pushed, Pusher};
 pub use rate::Minute;

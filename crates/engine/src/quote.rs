@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::purchase::settle::QUOTE_VALID_FOR;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
 use domain::{
-    Denial, Event, Money, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal,
-    Source, State, Timestamp,
+    Denial, Event, Money, Opening, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope,
+    Refusal, Source, State, Timestamp,
 };
 use store::{Change, Fault, Setting};
 use subtle::ConstantTimeEq;
@@ -51,8 +51,8 @@ impl Engine {
             let address = customer.address.map(|address| (CUSTOMER_ADDRESS.to_owned(), address));
             request.details.extend(address);
         }
-        let (purchase, _) = self.draft(&request)?;
-        match self.open_purchase(&request, purchase).await {
+        let (draft, _) = self.draft(&request)?;
+        match self.open_purchase(&request, draft, Opening::Quoted).await {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // The same request was sent twice at once, and the other one was first.
             Err(known @ Refusal::ReferenceKnown(_)) => {
