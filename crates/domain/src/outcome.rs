@@ -162,12 +162,13 @@ impl Outcome {
 
     /// The upstream's own reference of the order, if it sent one.
     pub fn reference(&self) -> Option<&str> {
-        let Outcome::Answered(Answer::Delivered { reference, .. } | Answer::Accepted { reference }) =
-            self
-        else {
-            return None;
-        };
-        reference.as_deref()
+        let Outcome::Answered(answer) = self else { return None };
+        match answer {
+            Answer::Delivered { reference, .. } | Answer::Accepted { reference } => {
+                reference.as_deref()
+            }
+            Answer::Refused { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The business object: a purchase, its references, its attempts.
 //!
-//! A purchase is a value as read from the store. Invariant: only [`settle`] opens one, from a draft,
-//! and only a step that it decided changes it.
+//! A purchase is a value as read from the store. Invariant: only [`settle`] opens one, from a
+//! draft, and only a step that it decided changes it.
 
 pub mod lifecycle;
 pub mod settle;
