@@ -12,8 +12,8 @@ use domain::ids::KeyId;
 use domain::purchase::settle;
 use domain::{
     Account, AccountId, Clock, Currency, Decision, Details, Environment, Event, IdMaker, Journal,
-    Kind, Money, Month, Plan, Proof, Purchase, PurchaseId, PurchaseKey, Reason, ReferenceKey,
-    ReferenceScope, Role, ServiceType, Source, State, Subscription, Timestamp, UpstreamCode,
+    Kind, Money, Month, Opening, Plan, Proof, PurchaseDraft, PurchaseId, PurchaseKey, Reason,
+    ReferenceKey, ReferenceScope, Role, ServiceType, Source, Subscription, Timestamp, UpstreamCode,
 };
 use std::fmt::Debug;
 use std::process::ExitCode;
@@ -101,7 +101,7 @@ async fn store_purchases(
         let id = PurchaseId(ids.next(NODE, at, 0));
         let buyer = usize::try_from((number - 1) / consecutive % count)?;
         let buyer = buyers.get(buyer).copied().context("nobody buys")?;
-        in_flight.spawn(store_purchase(store.clone(), purchase(buyer, id, at)));
+        in_flight.spawn(store_purchase(store.clone(), draft(buyer, id, at)));
         if in_flight.len() >= IN_FLIGHT_MAX
             && let Some(stored) = in_flight.join_next().await
         {
@@ -176,12 +176,12 @@ fn reference(account: AccountId, scope: ReferenceScope, text: String) -> Referen
     ReferenceKey { account, environment: ENVIRONMENT, scope, text }
 }
 
-fn purchase(buyer: Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
+fn draft(buyer: Buyer, id: PurchaseId, at: Timestamp) -> PurchaseDraft {
     // References as `saldo bench` makes them, in scattered order: in the index, new references then
     // fall among the old ones, as those of real callers do.
     let scattered = id.0.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let taka = |minor| Money::new(minor, Currency::BDT);
-    Purchase {
+    PurchaseDraft {
         key: PurchaseKey { account: buyer.account, environment: ENVIRONMENT, id },
         scope: ReferenceScope::Irecharge,
         reference: format!("B{scattered:016x}-{id}"),
@@ -194,26 +194,18 @@ fn purchase(buyer: Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
         amount: taka(AMOUNT_MINOR),
         fee: taka(FEE_MINOR),
         commission: taka(150),
-        available_after: taka(0),
         details: Details::new(),
         webhook_url: None,
-        state: State::Sent,
-        version: 1,
-        attempts: 1,
-        upstream: Some(UpstreamCode::new(UPSTREAM)),
-        text: None,
-        decider: None,
         opened_at: at,
-        updated_at: at,
-        delivered_at: None,
     }
 }
 
 /// Opens a purchase and delivers it, in two commits.
-async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> Result<()> {
+async fn store_purchase(store: Arc<Store>, draft: PurchaseDraft) -> Result<()> {
+    let opening = Box::new(settle::open(draft, Opening::Sent(UpstreamCode::new(UPSTREAM))));
+    let purchase = opening.after.clone();
     let (at, account) = (purchase.opened_at, purchase.key.account);
     let reference_keys = vec![reference(account, purchase.scope, purchase.reference.clone())];
-    let opening = Box::new(settle::open(purchase.clone(), at));
     write(&store, OpenPurchase { reference_keys, digest: None, opening }).await?;
     let source = Source::Upstream { attempt: 1, upstream: UpstreamCode::new(UPSTREAM) };
     let proof = Proof::new(source, "delivered").with_text("Recharge of 10 Tk was successful.");

@@ -36,6 +36,7 @@ pub mod ledger;
 pub mod mail;
 pub mod money;
 pub mod month;
+pub mod outcome;
 pub mod purchase;
 pub mod push;
 pub mod rate;
@@ -68,19 +69,20 @@ pub use ledger::journal::{Entry, Journal, LedgerAccount, Purpose, Reason};
 pub use mail::{Mail, Mailer};
 pub use money::{AmountError, Currency, Money};
 pub use month::{Month, NotAMonth};
-pub use purchase::lifecycle::{Event, FundsAt, Job, OutcomeContext, State, Step};
+pub use outcome::{Answer, EnquiryOutcome, Outcome, SubmitOutcome};
+pub use purchase::lifecycle::{Event, FundsAt, Job, Opening, OutcomeContext, State, Step};
 pub use purchase::settle::{AttemptChange, Case, CaseKind, Decision, Move, Proof, Source};
 pub use purchase::slip::{Charge, Slip, Token, TokenKind};
 pub use purchase::{
-    Attempt, Decider, Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope,
+    Attempt, Decider, Details, Purchase, PurchaseDraft, PurchaseKey, ReferenceKey, ReferenceScope,
 };
 pub use push::{Push, Pushed, Pusher};
 pub use rate::Minute;
 pub use refusal::{FieldError, Refusal};
 pub use upstream::{
     AttemptRef, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback, CallbackRead,
-    Capabilities, Listener, NoOffers, Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Upstream,
-    UpstreamCode,
+    Capabilities, Listener, NoOffers, Offer, OfferEnquiry, Order, Reversals, StatusUpdate,
+    Upstream, UpstreamCode,
 };
 pub use webhook::schedule::{PendingWebhook, Retry, SuccessEvent};
 pub use webhook::{

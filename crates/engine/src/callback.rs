@@ -68,7 +68,7 @@ impl Engine {
         }
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            let outcome = engine.enquire_at(&purchase, attempt.number, &code).await;
+            let outcome = engine.enquire_at(&purchase, attempt.number, &code).await.into();
             let (number, source) = (attempt.number, OutcomeSource::Enquiry);
             if let Err(fault) = engine.apply_outcome(purchase, number, &outcome, source).await {
                 tracing::warn!(

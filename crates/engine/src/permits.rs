@@ -128,9 +128,9 @@ impl Engine {
     /// The permit of a caller of the API: a key pair or a customer's session. Refuses an act that
     /// its holder may not do.
     pub fn permit<A: Permitted>(&self, caller: &Caller) -> Result<Permit<A>, Refusal> {
-        let (holder, actor) = match (caller.key, caller.session) {
-            (Some(key), _) => (Holder::ApiKey, Actor::Key(caller.account, key)),
-            (None, Some(session)) => (Holder::Customer, Actor::Session(caller.account, session)),
+        let (holder, actor) = match (caller.session, caller.key) {
+            (Some(session), _) => (Holder::Customer, Actor::Session(caller.account, session)),
+            (None, Some(key)) => (Holder::ApiKey, Actor::Key(caller.account, key)),
             (None, None) => return Err(Refusal::TokenInvalid),
         };
         permit_of(holder, actor, caller.environment)

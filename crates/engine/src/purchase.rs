@@ -10,8 +10,8 @@ use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, Permit, limits};
 use domain::purchase::settle;
 use domain::{
-    Money, MoneyDenial, OpeningDenied, Path, PriceQuery, Purchase, PurchaseId, PurchaseKey,
-    ReferenceKey, ReferenceScope, Refusal, State, UpstreamCode, act,
+    Money, MoneyDenial, Opening, OpeningDenied, Path, PriceQuery, Purchase, PurchaseDraft,
+    PurchaseId, PurchaseKey, ReferenceKey, ReferenceScope, Refusal, State, UpstreamCode, act,
 };
 use std::pin::pin;
 use store::{KeepResponse, OpenPurchase};
@@ -33,21 +33,19 @@ impl Engine {
             None => None,
         };
         self.may_buy(&request)?;
-        let (mut purchase, path) = self.draft(&request)?;
+        let (draft, path) = self.draft(&request)?;
         let environment = request.caller.environment;
-        match path.upstreams.iter().find(|code| self.upstream_in(environment, code).is_some()) {
-            Some(first) if !path.needs_approval => {
-                purchase.state = State::Sent;
-                purchase.attempts = 1;
-                purchase.upstream = Some(first.clone());
-            }
-            Some(_) | None => purchase.state = State::Awaiting,
-        }
+        let is_connected = |code: &UpstreamCode| self.upstream_in(environment, code).is_some();
+        let first = path.upstreams.into_iter().find(is_connected);
+        let opening = match first.filter(|_| !path.needs_approval) {
+            Some(first) => Opening::Sent(first),
+            None => Opening::Awaiting,
+        };
         // A task of its own: if the client disconnects, even during the commit, what is on record
         // is sent and settled all the same.
         let engine = self.clone();
         let opening = self.inner.tasks.spawn(async move {
-            let opened = engine.open_purchase(&permit, &request, purchase).await?;
+            let opened = engine.open_purchase(&permit, &request, draft, opening).await?;
             let driven = (opened.state == State::Sent).then(|| {
                 let (engine, sent) = (engine.clone(), opened.clone());
                 engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
@@ -97,8 +95,11 @@ impl Engine {
         Refusal::ReferenceKnown(first.map(Box::new))
     }
 
-    /// A purchase as it would be opened, priced and routed; nothing is stored.
-    pub(crate) fn draft(&self, request: &PurchaseRequest) -> Result<(Purchase, Path), Refusal> {
+    /// A purchase before it opens, priced and routed; nothing is stored.
+    pub(crate) fn draft(
+        &self,
+        request: &PurchaseRequest,
+    ) -> Result<(PurchaseDraft, Path), Refusal> {
         let now = self.now();
         let catalog = self.catalog();
         let query = request.price_query(now);
@@ -106,7 +107,7 @@ impl Engine {
             .price(&query)
             .filter(|p| request.amount.plus(p.fee).is_some())
             .ok_or_else(|| denied(&MoneyDenial::TooLarge, request.amount.currency()))?;
-        let purchase = Purchase {
+        let draft = PurchaseDraft {
             key: PurchaseKey {
                 account: request.caller.account,
                 environment: request.caller.environment,
@@ -123,20 +124,11 @@ impl Engine {
             amount: request.amount,
             fee: price.fee,
             commission: price.commission,
-            available_after: Money::zero(request.amount.currency()),
             details: request.details.clone(),
             webhook_url: request.webhook_url.clone(),
-            state: State::Quoted,
-            version: 1,
-            attempts: 0,
-            upstream: None,
-            text: None,
-            decider: None,
             opened_at: now,
-            updated_at: now,
-            delivered_at: None,
         };
-        Ok((purchase, catalog.path(&query)))
+        Ok((draft, catalog.path(&query)))
     }
 
     /// Opens a purchase: from here on its reference is used up, and its money is where its state
@@ -145,13 +137,13 @@ impl Engine {
         &self,
         permit: &Permit<act::Buy>,
         request: &PurchaseRequest,
-        purchase: Purchase,
+        draft: PurchaseDraft,
+        opening: Opening,
     ) -> Result<Purchase, Refusal> {
         let mut reference_keys = vec![request.reference_key()];
         let idempotency = request.idempotency.as_ref();
         reference_keys.extend(idempotency.map(|i| request.caller.reference(i.scope, &i.key)));
-        let opened_at = purchase.opened_at;
-        let opening = Box::new(settle::open(purchase, opened_at));
+        let opening = Box::new(settle::open(draft, opening));
         let digest = idempotency.map(|i| i.digest).or(request.digest);
         let open = |opening| OpenPurchase { reference_keys, digest, opening };
         let written = self.commit_move(permit, opening, Some(limits::BEGUN_WITHIN), open).await;

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::purchase::settle::QUOTE_VALID_FOR;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
 use domain::{
-    Event, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal, Source, State,
-    Timestamp, act,
+    Event, Opening, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal,
+    Source, State, Timestamp, act,
 };
 use store::{Fault, SetAll, Setting, TakeStep};
 use subtle::ConstantTimeEq;
@@ -57,8 +57,8 @@ impl Engine {
             let address = customer.address.map(|address| (CUSTOMER_ADDRESS.to_owned(), address));
             request.details.extend(address);
         }
-        let (purchase, _) = self.draft(&request)?;
-        match self.open_purchase(&permit, &request, purchase).await {
+        let (draft, _) = self.draft(&request)?;
+        match self.open_purchase(&permit, &request, draft, Opening::Quoted).await {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // The same request was sent twice at once, and the other one was first.
             Err(known @ Refusal::ReferenceKnown(_)) => {

@@ -10,9 +10,9 @@ use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Attempt, AttemptRef, Case, Decision, Event, MoneyDenial, MonthClosed, Move, Outcome,
-    OutcomeContext, Proof, Purchase, PurchaseKey, Source, State, StepDenied, Timestamp,
-    UpstreamCode,
+    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, MoneyDenial, MonthClosed,
+    Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State, StepDenied,
+    SubmitOutcome, Timestamp, UpstreamCode,
 };
 use std::time::Duration;
 use store::{Commit, Fault, KeepEvidence, TakeStep};
@@ -60,7 +60,7 @@ impl Engine {
     /// it stays where it is, and its job is still due.
     pub(crate) async fn drive(&self, mut purchase: Purchase) -> Purchase {
         loop {
-            let outcome = self.submit(&purchase).await;
+            let outcome = Outcome::from(self.submit(&purchase).await);
             let (sent, attempt) = (purchase.clone(), purchase.attempts);
             purchase = match self
                 .apply_outcome(sent, attempt, &outcome, OutcomeSource::Submit)
@@ -94,7 +94,7 @@ impl Engine {
     /// Calls the upstream of the latest attempt, which is on record. An answer that takes too long
     /// is unknown. An attempt whose record took too long is not sent any more, because an enquiry
     /// about it may be due soon.
-    async fn submit(&self, purchase: &Purchase) -> Outcome {
+    async fn submit(&self, purchase: &Purchase) -> SubmitOutcome {
         let order = purchase.order(purchase.attempts);
         let environment = purchase.key.environment;
         let may_call = self.inner.in_flight.may_call(order.attempt, self.monotonic())
@@ -105,13 +105,14 @@ impl Engine {
         let upstream =
             purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
         let Some(upstream) = upstream else {
-            return Outcome::NotSent { reason: "the upstream is not connected".to_owned() };
+            return SubmitOutcome::NotSent { reason: "the upstream is not connected".to_owned() };
         };
         if !may_call {
-            return Outcome::NotSent { reason: "the store took too long to record it".to_owned() };
+            let reason = "the store took too long to record it".to_owned();
+            return SubmitOutcome::NotSent { reason };
         }
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await;
-        answer.unwrap_or_else(|_| Outcome::Unknown { reason: "no answer within 20 s".to_owned() })
+        answer.unwrap_or_else(|_| unknown("no answer within 20 s").into())
     }
 
     /// Records the next attempt of a held purchase, at the first upstream that was not tried.
@@ -160,7 +161,8 @@ impl Engine {
         self.log_outcome(&purchase, attempt, outcome);
         let is_clear = matches!(
             outcome,
-            Outcome::Delivered { .. } | Outcome::Reversed { .. } | Outcome::Unaskable { .. }
+            Outcome::Answered(Answer::Delivered { .. } | Answer::Unaskable { .. })
+                | Outcome::Reversed { .. }
         );
         let key = &purchase.key;
         let attempts = if is_clear { Vec::new() } else { self.inner.store.attempts(key)? };
@@ -351,10 +353,10 @@ impl Engine {
     }
 
     /// Asks the deciding upstream for the outcome of an attempt.
-    pub(crate) async fn enquire_about(&self, purchase: &Purchase, attempt: u32) -> Outcome {
+    pub(crate) async fn enquire_about(&self, purchase: &Purchase, attempt: u32) -> EnquiryOutcome {
         match &purchase.upstream {
             Some(code) => self.enquire_at(purchase, attempt, code).await,
-            None => Outcome::Unknown { reason: "no upstream has it".to_owned() },
+            None => unknown("no upstream has it").into(),
         }
     }
 
@@ -364,17 +366,18 @@ impl Engine {
         purchase: &Purchase,
         attempt: u32,
         code: &UpstreamCode,
-    ) -> Outcome {
+    ) -> EnquiryOutcome {
         let Some(upstream) = self.upstream_in(purchase.key.environment, code) else {
-            return Outcome::Unknown { reason: "the upstream is not connected".to_owned() };
+            return unknown("the upstream is not connected").into();
         };
         let order = purchase.order(attempt);
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.enquire(&order)).await;
-        answer.unwrap_or_else(|_| {
-            let reason = "no answer to the enquiry within 20 s".to_owned();
-            Outcome::Unknown { reason }
-        })
+        answer.unwrap_or_else(|_| unknown("no answer to the enquiry within 20 s").into())
     }
+}
+
+fn unknown(reason: &str) -> Answer {
+    Answer::Unknown { reason: reason.to_owned() }
 }
 
 /// A call in flight; it ends when this is dropped.

@@ -7,8 +7,8 @@ use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, Permit, limits};
 use domain::upstream::cleaned;
 use domain::{
-    BillAnswer, BillCustomer, BillEnquiry, MonthClosed, Purchase, ReferenceScope, Refusal, Slip,
-    State, act,
+    BillAnswer, BillCustomer, BillEnquiry, MonthClosed, Outcome, Purchase, ReferenceScope, Refusal,
+    Slip, State, act,
 };
 use store::{Fault, KeepSlip, Store};
 
@@ -88,7 +88,7 @@ impl Engine {
             (&delivery.slip, delivery.attempt, &purchase.product)
         {
             // Only the slip of the answer counts: an upstream may have forgotten the rest.
-            let outcome = self.enquire_about(&purchase, attempt).await;
+            let outcome = Outcome::from(self.enquire_about(&purchase, attempt).await);
             self.or_unavailable(self.keep_late_slip(&purchase, outcome.slip()).await)?;
             delivery = self.delivery(&purchase).await?;
         }

@@ -5,7 +5,7 @@
 use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
 use domain::retry::ENQUIRIES;
-use domain::{Outcome, Purchase, State};
+use domain::{EnquiryOutcome, Purchase, State};
 use store::{DueJob, Fault, Jobs, PutOff};
 
 impl Engine {
@@ -60,9 +60,10 @@ impl Engine {
         let is_early = self.grace_left(&purchase).is_some_and(|left| !left.is_zero());
         let attempt = purchase.attempts;
         let outcome = self.enquire_about(&purchase, attempt).await;
+        let is_early = is_early && outcome == EnquiryOutcome::NotFound;
         let source = OutcomeSource::Enquiry;
-        let result = self.apply_outcome(purchase, attempt, &outcome, source).await?;
-        Ok(Asked { result, is_early: is_early && outcome == Outcome::NotFound })
+        let result = self.apply_outcome(purchase, attempt, &outcome.into(), source).await?;
+        Ok(Asked { result, is_early })
     }
 
     async fn put_off(&self, job: DueJob, purchase: &Purchase, is_early: bool) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 //! because time passed.
 
 use crate::world::*;
-use domain::{Outcome, Refusal, State};
+use domain::{Refusal, State};
 use expect_test::expect;
 use std::time::Duration;
 
@@ -46,8 +46,7 @@ async fn a_doubt_of_a_day_goes_to_staff_and_nothing_is_refunded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepted_for_a_day_goes_to_staff_too() {
     let world = world().await;
-    let accepted = Outcome::Accepted { reference: None };
-    world.a.answers(accepted.clone(), accepted);
+    world.a.answers(accepted(), accepted());
     let id = world.buy("R1", TO_A).await.key.id;
     world.clock.advance(DAY / 2);
     world.enquire(&world.a, 1).await;

@@ -4,7 +4,7 @@
 use crate::world::*;
 use domain::purchase::settle;
 use domain::{
-    AttemptRef, Decision, Event, Outcome, Proof, PurchaseId, Source, State, StatusUpdate,
+    AttemptRef, Decision, EnquiryOutcome, Event, Proof, PurchaseId, Source, State, StatusUpdate,
     UpstreamCode,
 };
 use expect_test::{expect, expect_file};
@@ -72,7 +72,7 @@ async fn updates_about_unknown_attempts_change_nothing() {
     let workers = world.engine.start_workers().await.unwrap();
     let awaiting = world.buy("R1", TO_A_AFTER_APPROVAL).await.key.id;
     let delivered_one = world.buy("R2", TO_A).await.key.id;
-    for (_, outcome) in outcomes() {
+    for (_, outcome) in enquiry_outcomes() {
         world.report(PurchaseId(404), 1, outcome.clone());
         world.report(awaiting, 0, outcome.clone());
         world.report(awaiting, 1, outcome.clone());
@@ -95,13 +95,12 @@ async fn a_late_delivery_moves_no_money() {
     let world = world().await;
     let workers = world.engine.start_workers().await.unwrap();
     let mut out = String::new();
-    for (name, second) in outcomes() {
+    for (name, second) in submit_outcomes() {
         world.a.on_submit(|_| Reply::With(elsewhere()));
         world.b.answers(second, unknown());
         let id = world.buy(name, TO_A_B).await.key.id;
         let before = world.state(id);
-        for quiet in [refused(), not_sent(), unknown(), unaskable(), reversed(), Outcome::NotFound]
-        {
+        for quiet in [refused(), unknown(), unaskable(), reversed(), EnquiryOutcome::NotFound] {
             world.report(id, 1, quiet);
         }
         world.all_reports_processed(&format!("Z1 {name}")).await;
@@ -124,8 +123,6 @@ async fn a_late_delivery_moves_no_money() {
         refused: failed, clash
         elsewhere: failed, clash
         not_sent: failed, clash
-        not_found: in_doubt, clash
-        reversed: failed, clash
         unknown: in_doubt, clash
         unaskable: with_staff, clash and doubt
     "#]]
@@ -138,8 +135,8 @@ async fn an_update_may_overtake_the_reply() {
     let world = world().await;
     let workers = world.engine.start_workers().await.unwrap();
     let mut out = String::new();
-    for (m, (update_name, update)) in outcomes().into_iter().enumerate() {
-        for (n, (name, answer)) in (m * 9..).zip(outcomes()) {
+    for (m, (update_name, update)) in enquiry_outcomes().into_iter().enumerate() {
+        for (n, (name, answer)) in (m * 7..).zip(submit_outcomes()) {
             let gate = world.a.submits_wait(answer);
             let request = world.request(&format!("{update_name}~{name}"), TO_A);
             let engine = world.engine.clone();

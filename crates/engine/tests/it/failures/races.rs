@@ -1,7 +1,7 @@
 //! Concurrent decisions: one of them takes effect, and only its caller is told that it did.
 
 use crate::world::*;
-use domain::{Outcome, Purchase, PurchaseId, Refusal, State};
+use domain::{EnquiryOutcome, Purchase, PurchaseId, Refusal, State};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -181,7 +181,7 @@ async fn what_is_in_doubt_is_settled_once() {
     }
     let mut deciders = JoinSet::new();
     for (n, id) in ids.iter().enumerate() {
-        let updates: [Outcome; 3] = [delivered(), reversed(), refused()];
+        let updates: [EnquiryOutcome; 3] = [delivered(), reversed(), refused()];
         world.report(*id, 1, updates[n % 3].clone());
         deciders.spawn(decide(world.engine.clone(), *id, 2 + n % 2));
         deciders.spawn(decide(world.engine.clone(), *id, 3 - n % 2));

@@ -2,7 +2,7 @@
 //! those orders.
 
 use crate::world::*;
-use domain::{AttemptRef, Environment, Outcome, Purchase, Reason, State};
+use domain::{AttemptRef, EnquiryOutcome, Environment, Purchase, Reason, State};
 use engine::BookingNote;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ fn unreliable(upstream: &ScriptedUpstream) -> Arc<Mutex<UpstreamLedger>> {
     upstream.on_enquire(move |order| {
         Reply::With(match read.lock().unwrap().credited.contains(&order.attempt) {
             true => delivered(),
-            false => Outcome::NotFound,
+            false => EnquiryOutcome::NotFound,
         })
     });
     ledger

@@ -2,7 +2,7 @@
 //! staff resume it.
 
 use crate::world::*;
-use domain::{Outcome, Refusal, State};
+use domain::{EnquiryOutcome, Refusal, State};
 use std::time::Duration;
 use store::BeginHalt;
 
@@ -63,7 +63,7 @@ async fn what_was_sent_is_enquired_about_and_what_is_held_waits() {
     world.a.on_enquire(move |order| {
         Reply::With(match order.attempt.purchase == delivered_since {
             true => delivered(),
-            false => Outcome::NotFound,
+            false => EnquiryOutcome::NotFound,
         })
     });
     assert_eq!(world.engine.approve(approved, "rahim").await.unwrap().state, State::Held);

@@ -68,8 +68,7 @@ async fn without_an_upstream_it_is_settled_by_hand() {
 #[tokio::test]
 async fn staff_cannot_decide_what_was_sent() {
     let world = world().await;
-    let accepted = domain::upstream::Outcome::Accepted { reference: None };
-    world.a.answers(accepted, unknown());
+    world.a.answers(accepted(), unknown());
     let id = world.buy("R1", TO_A).await.key.id;
     for is_delivered in [true, false] {
         let answer = world.engine.settle_by_staff(id, is_delivered, "rahim", "x").await;

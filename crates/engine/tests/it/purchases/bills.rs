@@ -2,8 +2,8 @@
 
 use crate::world::*;
 use domain::{
-    BillAnswer, BillCustomer, Charge, Kind, Outcome, Purchase, ReferenceScope, Refusal, Slip,
-    State, Token, TokenKind,
+    Answer, BillAnswer, BillCustomer, Charge, Kind, Purchase, ReferenceScope, Refusal, Slip, State,
+    Token, TokenKind,
 };
 use engine::{Caller, Page, Quote};
 
@@ -27,8 +27,8 @@ fn slip(kinds: &[TokenKind]) -> Slip {
     slip
 }
 
-fn delivered_with(slip: Option<Slip>) -> Outcome {
-    Outcome::Delivered { reference: None, text: None, slip: slip.map(Box::new) }
+fn delivered_with<T: From<Answer>>(slip: Option<Slip>) -> T {
+    Answer::Delivered { reference: None, text: None, slip: slip.map(Box::new) }.into()
 }
 
 async fn accept(world: &World, quote: Quote) -> Purchase {

@@ -1,7 +1,7 @@
 //! A purchase without incidents, and refusals before anything is sent.
 
 use crate::world::*;
-use domain::{AccountId, Currency, Environment, Kind, Money, Outcome, Refusal, State};
+use domain::{AccountId, Answer, Currency, Environment, Kind, Money, Refusal, State};
 use engine::{Caller, PurchaseRequest};
 use expect_test::expect;
 
@@ -122,7 +122,8 @@ async fn an_upstreams_text_is_cleaned() {
         ("", None),
     ] {
         let text = Some(given.to_owned());
-        world.a.answers(Outcome::Delivered { reference: None, text, slip: None }, unknown());
+        let delivered = Answer::Delivered { reference: None, text, slip: None };
+        world.a.answers(delivered.into(), unknown());
         let bought = world.buy(&format!("R{}", given.len()), TO_A).await;
         assert_eq!(bought.text.as_deref(), kept, "{given}");
     }

@@ -17,8 +17,8 @@ pub use upstream::{Call, GRACE, Reply, ScriptedUpstream};
 use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::{
-    AccountId, AttemptRef, Catalog, Currency, Details, Environment, Kind, Listener, Mailer,
-    Outcome, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Refusal, Role, Route, ServiceType,
+    AccountId, AttemptRef, Catalog, Currency, Details, EnquiryOutcome, Environment, Kind, Listener,
+    Mailer, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Refusal, Role, Route, ServiceType,
     State, StatusUpdate, Upstream,
 };
 use engine::{
@@ -267,7 +267,7 @@ impl World {
     }
 
     /// An upstream reports an outcome that it was not asked for.
-    pub fn report(&self, id: PurchaseId, number: u32, outcome: Outcome) {
+    pub fn report(&self, id: PurchaseId, number: u32, outcome: EnquiryOutcome) {
         let attempt = AttemptRef { purchase: id, number };
         self.listener.on_update(StatusUpdate { attempt, outcome });
     }

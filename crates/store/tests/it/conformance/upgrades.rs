@@ -149,11 +149,6 @@ async fn continues(store: &Store) {
         kind: Kind::Bill,
         product: Some("power".to_owned()),
         state: State::Quoted,
-        attempts: 0,
-        upstream: None,
-        version: 1,
-        delivered_at: None,
-        decider: None,
         ..first.clone()
     };
     let opened = store.write(world::open(bill.clone())).await.unwrap();

@@ -2,7 +2,6 @@
 
 use crate::harness::world::*;
 use domain::ids::{EndpointId, first_at};
-use domain::purchase::settle;
 use domain::{
     AccountId, Environment, Event, PendingWebhook, PurchaseId, PurchaseKey, State, SuccessEvent,
     Timestamp,
@@ -332,7 +331,7 @@ pub async fn a_step_that_loses_its_race_sends_nothing(world: World) {
     let answers = write_all(store, vec![Change::Step(won), Change::Step(lost)]).await;
     assert!(matches!(answers[..], [Ok(Ok(Done::Written)), Ok(Err(_))]), "{answers:?}");
     assert_eq!(events(&lease(store, 0).await), [(1, "approved")]);
-    let mut opening = settle::open(purchase(2, 2, State::Sent), NOW);
+    let mut opening = fixtures::opening(purchase(2, 2, State::Sent));
     opening.webhooks = vec![pending("success", 1, Some(NOW))];
     let Change::Open { reference_keys, digest, .. } = open(purchase(2, 2, State::Sent)) else {
         panic!()

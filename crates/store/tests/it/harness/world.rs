@@ -158,8 +158,7 @@ pub fn open(purchase: Purchase) -> Change {
         scope: purchase.scope,
         text: purchase.reference.clone(),
     }];
-    let at = purchase.opened_at;
-    Change::Open { reference_keys, digest: None, opening: Box::new(settle::open(purchase, at)) }
+    Change::Open { reference_keys, digest: None, opening: Box::new(fixtures::opening(purchase)) }
 }
 
 pub fn upstream_says(purchase: &Purchase, event: &str) -> Proof {
