@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     const REFERENCE: Optional =
-        Optional::new(const { &Field::text("reference").aliases(&["client_reference"]) });
+        Listed(const { &Field::text("reference").aliases(&["client_reference"]) });
 
     fn read(text: &str) -> Result<Option<String>, Vec<(&'static str, String)>> {
         let fields = RawFields::from_json(text).unwrap();

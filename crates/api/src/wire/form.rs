@@ -7,9 +7,7 @@
 use serde_json::Value;
 use std::ops::Deref;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{
-    AnyOfBuilder, KnownFormat, ObjectBuilder, RefBuilder, SchemaFormat, Type,
-};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, RefBuilder, SchemaFormat, Type};
 use utoipa::openapi::{self, RefOr, Schema};
 
 /// A field and its rules, as far as a schema can say them. An empty text says nothing.
@@ -42,28 +40,17 @@ pub(crate) enum Kind {
     Integer { min: i64, max: i64 },
     /// An object of texts.
     Object,
-    /// What a schema with a name says.
-    Named(&'static NamedSchema),
+    /// What the schema of this name says.
+    Named(&'static str, Values),
 }
 
-/// A schema that fields share.
-#[derive(Debug)]
-pub(crate) struct NamedSchema {
-    /// Its name in the document.
-    pub name: &'static str,
-    /// What it is, for people.
-    pub description: &'static str,
-    /// The values that fit.
-    pub values: Values,
-}
-
-/// The values of a schema.
+/// The values of a schema with a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Values {
-    /// These strings and no others.
-    Codes(fn() -> Vec<&'static str>),
-    /// Whatever fits one of these.
-    AnyOf(fn() -> Vec<ObjectBuilder>),
+    /// These strings and no others. What they are, for people.
+    Codes(fn() -> Vec<&'static str>, &'static str),
+    /// What fits this schema, in JSON.
+    Fitting(&'static str),
 }
 
 impl Field {
@@ -103,29 +90,29 @@ impl Field {
         Field { default, ..self }
     }
 
-    /// The field with these words, in a request of its own.
-    pub(crate) const fn says(self, description: &'static str) -> Field {
-        Field { description, ..self }
-    }
-
     /// The field with an example: a text, or the JSON of any other value.
     pub(crate) const fn example(self, example: &'static str) -> Field {
         Field { example, ..self }
     }
 
+    /// The field with these words for people, if there are any.
+    pub(crate) const fn says(self, words: &'static str) -> Field {
+        Field { description: if words.is_empty() { self.description } else { words }, ..self }
+    }
+
     /// This name, if it is one of the field's.
     pub(crate) fn known_name(&self, name: &str) -> Option<&'static str> {
-        if self.name == name {
-            return Some(self.name);
-        }
-        self.aliases.iter().find(|alias| **alias == name).copied()
+        let mut all = self.aliases.iter().chain([&self.name]);
+        all.find(|known| **known == name).copied()
     }
 
     /// The strings that are its only values; none if it has others.
     pub(crate) fn codes(&self) -> Vec<&'static str> {
-        match self.named().map(|named| named.values) {
-            Some(Values::Codes(codes)) => codes(),
-            Some(Values::AnyOf(_)) | None => Vec::new(),
+        match self.kind {
+            Kind::Named(_, Values::Codes(codes, _)) => codes(),
+            Kind::Text | Kind::Password | Kind::Integer { .. } | Kind::Object | Kind::Named(..) => {
+                Vec::new()
+            }
         }
     }
 
@@ -134,58 +121,33 @@ impl Field {
         matches!(self.kind, Kind::Integer { min, max } if (min..=max).contains(&number))
     }
 
-    /// The schema with a name that says its values.
-    fn named(&self) -> Option<&'static NamedSchema> {
-        match self.kind {
-            Kind::Named(named) => Some(named),
-            Kind::Text | Kind::Password | Kind::Integer { .. } | Kind::Object => None,
-        }
-    }
-
     /// One of its values in JSON.
     fn json(&self, text: &'static str) -> Option<Value> {
-        let is_text = matches!(self.kind, Kind::Text | Kind::Password) || !self.codes().is_empty();
-        match is_text {
-            true => said(text).map(Value::from),
-            false => said(text).and_then(|text| serde_json::from_str(text).ok()),
+        match self.kind {
+            Kind::Text | Kind::Password | Kind::Named(_, Values::Codes(..)) => {
+                Some(text.into()).filter(|_| !text.is_empty())
+            }
+            Kind::Integer { .. } | Kind::Object | Kind::Named(_, Values::Fitting(_)) => {
+                serde_json::from_str(text).ok()
+            }
         }
     }
 
-    fn full_description(&self) -> String {
+    /// The description, with the other names.
+    fn words(&self) -> String {
+        let words = self.description.trim_start();
         match self.aliases {
-            [] => self.description.to_owned(),
-            all => format!("{} Also accepted as `{}`.", self.description, all.join("`, `")),
+            [] => words.to_owned(),
+            all => format!("{words} Also accepted as `{}`.", all.join("`, `")),
         }
     }
 
-    /// Its schema in a body: a reference if the schema has a name.
-    fn property(&self) -> RefOr<Schema> {
-        let description = Some(self.full_description());
-        let Some(NamedSchema { name, .. }) = self.named() else {
-            return with_example(self.plain().description(description), self.json(self.example));
-        };
-        let reference = RefBuilder::new().ref_location_from_schema_name(*name);
-        reference.description(description).default(self.json(self.default)).into()
-    }
-
-    fn parameter(&self, is_required: bool) -> Parameter {
-        let schema = self.named().map_or_else(|| self.plain().into(), NamedSchema::schema);
-        ParameterBuilder::new()
-            .name(self.name)
-            .parameter_in(ParameterIn::Query)
-            .description(Some(self.full_description()))
-            .required(if is_required { openapi::Required::True } else { openapi::Required::False })
-            .schema(Some(schema))
-            .example(self.json(self.example))
-            .build()
-    }
-
-    /// Its schema without words, if the schema has no name.
-    fn plain(&self) -> ObjectBuilder {
+    /// Its schema, with these words and this example if it has no name.
+    fn schema(&self, words: Option<String>, example: Option<Value>) -> RefOr<Schema> {
         let of = |kind| ObjectBuilder::new().schema_type(kind);
         let format = |format| Some(SchemaFormat::KnownFormat(format));
         let schema = match self.kind {
-            Kind::Text | Kind::Named(_) => of(Type::String),
+            Kind::Text => of(Type::String),
             Kind::Password => of(Type::String).format(format(KnownFormat::Password)),
             Kind::Integer { min, max } => {
                 let is_short = i32::try_from(max).is_ok();
@@ -197,48 +159,29 @@ impl Field {
             Kind::Object => of(Type::Object)
                 .additional_properties(Some(of(Type::String)))
                 .property_names(Some(of(Type::String).build())),
+            Kind::Named(_, Values::Codes(codes, what)) => {
+                return of(Type::String).enum_values(Some(codes())).description(Some(what)).into();
+            }
+            Kind::Named(_, Values::Fitting(json)) => {
+                return serde_json::from_str(json).unwrap_or_default();
+            }
         };
-        schema
+        let mut schema = schema
             .min_length((self.length_min > 0).then_some(self.length_min))
             .max_length((self.length_max < usize::MAX).then_some(self.length_max))
-            .pattern(said(self.pattern))
+            .pattern(Some(self.pattern).filter(|pattern| !pattern.is_empty()))
             .default(self.json(self.default))
+            .description(words)
+            .build();
+        // The keyword that every reader of the document knows; OpenAPI 3.1 has `examples` too.
+        schema.example = example;
+        schema.into()
     }
 }
 
-/// The schema with `example`, which all readers of these documents know. In OpenAPI 3.1 it is the
-/// old one of two keywords, so the builder has no method for it that is not deprecated.
-fn with_example(schema: ObjectBuilder, example: Option<Value>) -> RefOr<Schema> {
-    let mut schema = schema.build();
-    schema.example = example;
-    schema.into()
-}
-
-/// The text, if there is one.
-fn said(text: &'static str) -> Option<&'static str> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
-impl NamedSchema {
-    fn schema(&self) -> RefOr<Schema> {
-        match self.values {
-            Values::Codes(codes) => ObjectBuilder::new()
-                .schema_type(Type::String)
-                .enum_values(Some(codes()))
-                .description(Some(self.description))
-                .into(),
-            Values::AnyOf(schemas) => schemas()
-                .into_iter()
-                .fold(AnyOfBuilder::new(), AnyOfBuilder::item)
-                .description(Some(self.description))
-                .into(),
-        }
-    }
-}
-
-/// A field that a request lists: made by [`form!`] only. The reader takes no other.
+/// A field that a request lists: made by [`form!`] only, and the only kind that is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Listed<const IS_REQUIRED: bool>(&'static Field);
+pub(crate) struct Listed<const IS_REQUIRED: bool>(pub &'static Field);
 
 /// A field that must be sent.
 pub(crate) type Required = Listed<true>;
@@ -246,14 +189,9 @@ pub(crate) type Required = Listed<true>;
 pub(crate) type Optional = Listed<false>;
 
 impl<const IS_REQUIRED: bool> Listed<IS_REQUIRED> {
-    /// The field as a part of a request.
-    pub(crate) const fn new(field: &'static Field) -> Listed<IS_REQUIRED> {
-        Listed(field)
-    }
-
-    /// The field for the document.
-    pub(crate) const fn entry(self) -> Entry {
-        Entry { field: self.0, is_required: IS_REQUIRED }
+    /// The field, and whether it must be sent.
+    pub(crate) const fn entry(self) -> (&'static Field, bool) {
+        (self.0, IS_REQUIRED)
     }
 }
 
@@ -265,99 +203,114 @@ impl<const IS_REQUIRED: bool> Deref for Listed<IS_REQUIRED> {
     }
 }
 
-/// A field of a request, and whether it must be sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    field: &'static Field,
-    is_required: bool,
-}
-
 /// The body or the query of a request, as the document describes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     /// What it is, for people.
-    pub description: &'static str,
-    /// Its fields, in the order of the document.
-    pub entries: &'static [Entry],
+    pub words: &'static str,
+    /// Its fields, in the order of the document, and whether each must be sent.
+    pub fields: &'static [(&'static Field, bool)],
     /// Its example in JSON; empty: the examples of its fields.
     pub example: &'static str,
 }
 
 impl Form {
-    /// The schema of the body.
+    /// The schema of the body. A field whose schema has a name refers to it.
     pub(crate) fn schema(&self) -> RefOr<Schema> {
-        let described = ObjectBuilder::new().description(Some(self.description));
-        let object = self.entries.iter().fold(described, |object, entry| {
-            let object = object.property(entry.field.name, entry.field.property());
-            if entry.is_required { object.required(entry.field.name) } else { object }
-        });
-        with_example(object, Some(self.example()))
+        let mut object = ObjectBuilder::new().description(Some(self.words.trim_start())).build();
+        for (field, is_required) in self.fields {
+            let words = Some(field.words());
+            let property = match field.kind {
+                Kind::Named(name, _) => RefBuilder::new()
+                    .ref_location_from_schema_name(name)
+                    .description(words)
+                    .default(field.json(field.default))
+                    .into(),
+                Kind::Text | Kind::Password | Kind::Integer { .. } | Kind::Object => {
+                    field.schema(words, field.json(field.example))
+                }
+            };
+            object.properties.insert(field.name.to_owned(), property);
+            object.required.extend(is_required.then(|| field.name.to_owned()));
+        }
+        let examples = self.fields.iter().map(|(f, _)| (f.name.to_owned(), f.json(f.example)));
+        let examples = examples.filter_map(|(name, example)| Some((name, example?)));
+        let example = serde_json::from_str(self.example);
+        object.example = Some(example.unwrap_or_else(|_| Value::Object(examples.collect())));
+        object.into()
     }
 
-    fn example(&self) -> Value {
-        serde_json::from_str(self.example).unwrap_or_else(|_| {
-            let fields = self.entries.iter().map(|entry| entry.field);
-            let examples = fields.filter_map(|f| Some((f.name.to_owned(), f.json(f.example)?)));
-            Value::Object(examples.collect())
-        })
-    }
-
-    /// The schemas with names that the fields use.
+    /// The schemas with names to which the fields refer.
     pub(crate) fn named_schemas(&self) -> impl Iterator<Item = (String, RefOr<Schema>)> {
-        let named = self.entries.iter().filter_map(|entry| entry.field.named());
-        named.map(|named| (named.name.to_owned(), named.schema()))
+        self.fields.iter().filter_map(|(field, _)| match field.kind {
+            Kind::Named(name, _) => Some((name.to_owned(), field.schema(None, None))),
+            Kind::Text | Kind::Password | Kind::Integer { .. } | Kind::Object => None,
+        })
     }
 
     /// The parameters of the query.
     pub(crate) fn parameters(&self) -> Vec<Parameter> {
-        self.entries.iter().map(|entry| entry.field.parameter(entry.is_required)).collect()
+        let parameter = |(field, is_required): &(&Field, bool)| {
+            use openapi::Required::{False, True};
+            ParameterBuilder::new()
+                .name(field.name)
+                .parameter_in(ParameterIn::Query)
+                .description(Some(field.words()))
+                .required(if *is_required { True } else { False })
+                .schema(Some(field.schema(None, None)))
+                .example(field.json(field.example))
+                .build()
+        };
+        self.fields.iter().map(parameter).collect()
     }
 }
 
-/// Declares a request: a struct with a member for each field. `FIELDS` is what a parser reads, and
-/// the document is built from the same list. A member that no parser reads is dead code, and the
-/// compiler says so.
+/// Declares a request: a struct with a member for each field, and what the document says of it,
+/// from the same list. A parser reads the members of `FIELDS`; one that no parser reads is dead
+/// code, and the compiler says so. The comments are the words of the document.
 macro_rules! form {
-    ($name:ident: $description:literal $(example $example:literal)? {
-        $($member:ident: $listed:ident = $field:expr),+ $(,)?
+    ($(#[doc = $words:literal])+ $name:ident $(= $example:literal)? {
+        $($(#[doc = $says:literal])* $member:ident: $listed:ident = $field:expr,)+
     }) => {
-        #[doc = $description]
+        $(#[doc = $words])+
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $name { $(pub(super) $member: $listed),+ }
 
         impl $name {
             /// The fields, to be read.
-            pub(super) const FIELDS: $name =
-                $name { $($member: $listed::new(const { &$field })),+ };
+            pub(super) const FIELDS: $name = $name {
+                $($member: $crate::wire::form::Listed(const { &$field.says(concat!($($says),*)) })),+
+            };
 
             const FORM: $crate::wire::form::Form = $crate::wire::form::Form {
-                description: $description,
-                entries: &[$($listed::new(const { &$field }).entry()),+],
-                example: concat!("" $(, $example)?),
+                words: concat!($($words),+),
+                fields: &[$({
+                    let field: $listed =
+                        $crate::wire::form::Listed(const { &$field.says(concat!($($says),*)) });
+                    field.entry()
+                }),+],
+                example: concat!($($example)?),
             };
         }
 
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                Self::FORM.schema()
-            }
-        }
+        const _: () = {
+            use utoipa::openapi::path::{Parameter, ParameterIn};
+            use utoipa::openapi::{RefOr, Schema};
 
-        impl utoipa::ToSchema for $name {
-            fn schemas(
-                all: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>,
-            ) {
-                all.extend(Self::FORM.named_schemas());
+            impl utoipa::PartialSchema for $name {
+                fn schema() -> RefOr<Schema> { Self::FORM.schema() }
             }
-        }
-
-        impl utoipa::IntoParams for $name {
-            fn into_params(
-                _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-            ) -> Vec<utoipa::openapi::path::Parameter> {
-                Self::FORM.parameters()
+            impl utoipa::ToSchema for $name {
+                fn schemas(all: &mut Vec<(String, RefOr<Schema>)>) {
+                    all.extend(Self::FORM.named_schemas());
+                }
             }
-        }
+            impl utoipa::IntoParams for $name {
+                fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                    Self::FORM.parameters()
+                }
+            }
+        };
     };
 }
 pub(crate) use form;

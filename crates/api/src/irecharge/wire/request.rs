@@ -20,7 +20,7 @@ use domain::{
     Operator, OutOfLimits, PurchaseId, ReferenceScope, Service, ServiceType, WebhookAddress,
 };
 use engine::{Caller, Idempotency, PurchaseRequest};
-use fields::{AMOUNT, Common, OPERATOR, SERVICE_TYPE, WEBHOOK_URL, common};
+use fields::{AMOUNT, OPERATOR, SERVICE_TYPE, WEBHOOK_URL};
 
 /// A purchase request before parsing, with what it is validated against.
 #[derive(Debug)]
@@ -48,14 +48,15 @@ pub(in super::super) struct InvalidFields {
 
 /// Parses `POST service-requests/recharge/normal`.
 pub(crate) fn recharge(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
-    let form = RechargeRequest::FIELDS;
+    let RechargeRequest { operator, number, amount, reference, webhook_url, service_type } =
+        RechargeRequest::FIELDS;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Recharge);
-    let operator = parser.operator(form.operator, Service::MobileRecharge);
-    let fields = parser.common(&common!(form), operator);
+    let operator = parser.operator(operator, Service::MobileRecharge);
+    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
     let service_type = parser
         .reader
-        .or_default(form.service_type)
-        .and_then(|code| parser.reader.code(&form.service_type, code, ServiceType::from_code));
+        .or_default(service_type)
+        .and_then(|code| parser.reader.code(&service_type, code, ServiceType::from_code));
     if let (Ok(operator), Ok(amount), Ok(service_type)) = (operator, fields.amount, service_type) {
         parser.check_limits(operator, amount, service_type);
     }
@@ -69,9 +70,10 @@ pub(crate) fn offer<'c>(
     raw: RawPurchase<'_, 'c>,
 ) -> Result<(PurchaseRequest, &'c Operator), InvalidFields> {
     let form = OfferRequest::FIELDS;
+    let OfferRequest { operator, number, amount, reference, webhook_url, .. } = form;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Offer);
-    let operator = parser.operator(form.operator, Service::MobileRecharge);
-    let fields = parser.common(&common!(form), operator);
+    let operator = parser.operator(operator, Service::MobileRecharge);
+    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
     let details = operator.and_then(|o| parser.offer_form(o));
     let details = details.and_then(|offers| parser.identifiers(form, offers));
     let catalog = raw.catalog;
@@ -84,18 +86,19 @@ pub(crate) fn offer<'c>(
 
 /// Parses `POST service-requests/banking`.
 pub(crate) fn banking(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
-    let form = BankingRequest::FIELDS;
+    let BankingRequest { operator, number, amount, reference, webhook_url, way, account_type } =
+        BankingRequest::FIELDS;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Banking);
-    let operator = parser.operator(form.operator, Service::MobileBanking);
-    let fields = parser.common(&common!(form), operator);
+    let operator = parser.operator(operator, Service::MobileBanking);
+    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
     if let (Ok(operator), Ok(amount)) = (operator, fields.amount) {
         parser.check_limits(operator, amount, ServiceType::Prepaid);
     }
-    let way = parser.reader.required(form.way).and_then(|text| parser.one_of(&form.way, text));
-    let account = parser.reader.or_default(form.account_type);
-    let account = account.and_then(|text| parser.one_of(&form.account_type, text));
-    let details = way.and_then(|way| {
-        let both = [(form.way.name, way), (form.account_type.name, account?)];
+    let kind = parser.reader.required(way).and_then(|text| parser.one_of(&way, text));
+    let account = parser.reader.or_default(account_type);
+    let account = account.and_then(|text| parser.one_of(&account_type, text));
+    let details = kind.and_then(|kind| {
+        let both = [(way.name, kind), (account_type.name, account?)];
         Ok(both.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
     });
     parser.finish(raw, operator, Fields { details, ..fields })
@@ -295,6 +298,17 @@ struct Fields {
     details: Result<Details, Reported>,
 }
 
+/// What every request for a purchase lists. The operator is not here: it is read first.
+struct Common {
+    number: Required,
+    amount: Required,
+    reference: Required,
+    webhook_url: Optional,
+}
+
+/// The operator, unless there is an error about it.
+type Found<'c> = Result<&'c Operator, Reported>;
+
 /// Parses the fields of one purchase.
 struct Parser<'c, 's, 'a> {
     reader: Reader<'s, 'a>,
@@ -309,7 +323,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     }
 
     /// The fields of all purchases; service type and details have their defaults.
-    fn common(&mut self, form: &Common, operator: Result<&'c Operator, Reported>) -> Fields {
+    fn common(&mut self, form: Common, operator: Found<'c>) -> Fields {
         Fields {
             recipient: self.recipient(form.number, operator),
             amount: self.amount(form.amount, operator),
@@ -320,7 +334,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
         }
     }
 
-    fn operator(&mut self, field: Required, service: Service) -> Result<&'c Operator, Reported> {
+    fn operator(&mut self, field: Required, service: Service) -> Found<'c> {
         let name = self.reader.required(field)?;
         self.catalog.operator(service, name).ok_or(()).map_err(|()| {
             let message = format!("names no operator of {}; see GET operators.", service.slug());
@@ -329,19 +343,12 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     }
 
     /// The operator's country; all countries if the operator is unknown.
-    fn countries(
-        &self,
-        operator: Result<&Operator, Reported>,
-    ) -> impl Iterator<Item = &'c Country> {
+    fn countries(&self, operator: Found<'_>) -> impl Iterator<Item = &'c Country> {
         let code = operator.ok().map(|o| o.country.clone());
         self.catalog.countries.iter().filter(move |c| code.as_ref().is_none_or(|o| *o == c.code))
     }
 
-    fn recipient(
-        &mut self,
-        field: Required,
-        operator: Result<&Operator, Reported>,
-    ) -> Result<String, Reported> {
+    fn recipient(&mut self, field: Required, operator: Found<'_>) -> Result<String, Reported> {
         let text = self.reader.required(field)?;
         let national = self.countries(operator).find_map(|c| c.numbering.national(text).ok());
         national.ok_or(()).map_err(|()| {
@@ -349,11 +356,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
         })
     }
 
-    fn amount(
-        &mut self,
-        field: Required,
-        operator: Result<&Operator, Reported>,
-    ) -> Result<Money, Reported> {
+    fn amount(&mut self, field: Required, operator: Found<'_>) -> Result<Money, Reported> {
         let currency = self.countries(operator).next().map_or(Currency::BDT, |c| c.currency);
         amount::read(&mut self.reader, field, currency)
     }
@@ -444,7 +447,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     fn finish(
         mut self,
         raw: RawPurchase<'_, '_>,
-        operator: Result<&Operator, Reported>,
+        operator: Found<'_>,
         fields: Fields,
     ) -> Result<PurchaseRequest, InvalidFields> {
         if let Ok(Some(url)) = &fields.webhook_url

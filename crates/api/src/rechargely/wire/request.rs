@@ -185,11 +185,9 @@ pub(crate) fn payments(fields: &RawFields<'_>) -> Result<(Page, Option<Status>),
     parse(fields, |reader| {
         let form = TransactionsQuery::FIELDS;
         let page = page(reader, form.limit, form.before);
-        let status = match reader.text(form.status) {
-            Ok(Some(name)) => reader.code(&form.status, name, Status::parse).map(Some),
-            Ok(None) => Ok(None),
-            Err(Reported) => Err(Reported),
-        };
+        let status = reader.text(form.status).and_then(|name| {
+            name.map(|name| reader.code(&form.status, name, Status::parse)).transpose()
+        });
         Ok((page?, status?))
     })
 }
@@ -270,11 +268,9 @@ fn currency(reader: &mut Reader<'_, '_>, field: &Field, code: &str) -> Result<Cu
 fn page(reader: &mut Reader<'_, '_>, limit: Optional, before: Optional) -> Result<Page, Reported> {
     let message = format!("must be 1 to {PAGE_LINES_MAX}.");
     let lines = reader.or_default(limit).and_then(|text| number(reader, &limit, text, &message));
-    let id = match reader.text(before) {
-        Ok(Some(text)) => number(reader, &before, text, "must be a nextBefore of ours.").map(Some),
-        Ok(None) => Ok(None),
-        Err(Reported) => Err(Reported),
-    };
+    let message = "must be a nextBefore of ours.";
+    let id = reader.text(before);
+    let id = id.and_then(|t| t.map(|text| number(reader, &before, text, message)).transpose());
     Ok(Page { limit: lines?, before: id? })
 }
 
