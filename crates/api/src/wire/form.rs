@@ -24,6 +24,7 @@ pub(crate) struct Field {
     /// The value that it has if it is not sent.
     pub default: &'static str,
     kind: Kind,
+    schema_name: &'static str,
     description: &'static str,
     pattern: &'static str,
     example: &'static str,
@@ -40,13 +41,6 @@ pub(crate) enum Kind {
     Integer { min: i64, max: i64 },
     /// An object of texts.
     Object,
-    /// What the schema of this name says.
-    Named(&'static str, Values),
-}
-
-/// The values of a schema with a name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Values {
     /// These strings and no others. What they are, for people.
     Codes(fn() -> Vec<&'static str>, &'static str),
     /// What fits this schema, in JSON.
@@ -62,12 +56,18 @@ impl Field {
     /// A field of this kind.
     pub(crate) const fn of(kind: Kind, name: &'static str) -> Field {
         let (length_min, length_max, aliases) = (0, usize::MAX, &[]);
-        let (default, description, pattern, example) = ("", "", "", "");
+        let (schema_name, description, pattern, default, example) = ("", "", "", "", "");
         #[rustfmt::skip]
         let field = Field {
-            name, aliases, length_min, length_max, default, kind, description, pattern, example,
+            name, aliases, length_min, length_max, default, kind, schema_name, description, pattern,
+            example,
         };
         field
+    }
+
+    /// The field with a name for its schema: a body refers to it, so that other bodies may too.
+    pub(crate) const fn named(self, schema_name: &'static str) -> Field {
+        Field { schema_name, ..self }
     }
 
     /// The field with other names.
@@ -108,12 +108,7 @@ impl Field {
 
     /// The strings that are its only values; none if it has others.
     pub(crate) fn codes(&self) -> Vec<&'static str> {
-        match self.kind {
-            Kind::Named(_, Values::Codes(codes, _)) => codes(),
-            Kind::Text | Kind::Password | Kind::Integer { .. } | Kind::Object | Kind::Named(..) => {
-                Vec::new()
-            }
-        }
+        if let Kind::Codes(codes, _) = self.kind { codes() } else { Vec::new() }
     }
 
     /// Whether the number is in the field's limits.
@@ -124,10 +119,10 @@ impl Field {
     /// One of its values in JSON.
     fn json(&self, text: &'static str) -> Option<Value> {
         match self.kind {
-            Kind::Text | Kind::Password | Kind::Named(_, Values::Codes(..)) => {
+            Kind::Text | Kind::Password | Kind::Codes(..) => {
                 Some(text.into()).filter(|_| !text.is_empty())
             }
-            Kind::Integer { .. } | Kind::Object | Kind::Named(_, Values::Fitting(_)) => {
+            Kind::Integer { .. } | Kind::Object | Kind::Fitting(_) => {
                 serde_json::from_str(text).ok()
             }
         }
@@ -142,7 +137,7 @@ impl Field {
         }
     }
 
-    /// Its schema, with these words and this example if it has no name.
+    /// Its schema; codes and what fits a schema have words of their own.
     fn schema(&self, words: Option<String>, example: Option<Value>) -> RefOr<Schema> {
         let of = |kind| ObjectBuilder::new().schema_type(kind);
         let format = |format| Some(SchemaFormat::KnownFormat(format));
@@ -159,12 +154,10 @@ impl Field {
             Kind::Object => of(Type::Object)
                 .additional_properties(Some(of(Type::String)))
                 .property_names(Some(of(Type::String).build())),
-            Kind::Named(_, Values::Codes(codes, what)) => {
+            Kind::Codes(codes, what) => {
                 return of(Type::String).enum_values(Some(codes())).description(Some(what)).into();
             }
-            Kind::Named(_, Values::Fitting(json)) => {
-                return serde_json::from_str(json).unwrap_or_default();
-            }
+            Kind::Fitting(json) => return serde_json::from_str(json).unwrap_or_default(),
         };
         let mut schema = schema
             .min_length((self.length_min > 0).then_some(self.length_min))
@@ -220,15 +213,13 @@ impl Form {
         let mut object = ObjectBuilder::new().description(Some(self.words.trim_start())).build();
         for (field, is_required) in self.fields {
             let words = Some(field.words());
-            let property = match field.kind {
-                Kind::Named(name, _) => RefBuilder::new()
+            let property = match field.schema_name {
+                "" => field.schema(words, field.json(field.example)),
+                name => RefBuilder::new()
                     .ref_location_from_schema_name(name)
                     .description(words)
                     .default(field.json(field.default))
                     .into(),
-                Kind::Text | Kind::Password | Kind::Integer { .. } | Kind::Object => {
-                    field.schema(words, field.json(field.example))
-                }
             };
             object.properties.insert(field.name.to_owned(), property);
             object.required.extend(is_required.then(|| field.name.to_owned()));
@@ -242,10 +233,8 @@ impl Form {
 
     /// The schemas with names to which the fields refer.
     pub(crate) fn named_schemas(&self) -> impl Iterator<Item = (String, RefOr<Schema>)> {
-        self.fields.iter().filter_map(|(field, _)| match field.kind {
-            Kind::Named(name, _) => Some((name.to_owned(), field.schema(None, None))),
-            Kind::Text | Kind::Password | Kind::Integer { .. } | Kind::Object => None,
-        })
+        let named = self.fields.iter().filter(|(field, _)| !field.schema_name.is_empty());
+        named.map(|(field, _)| (field.schema_name.to_owned(), field.schema(None, None)))
     }
 
     /// The parameters of the query.
@@ -265,13 +254,13 @@ impl Form {
     }
 }
 
-/// Declares a request: a struct with a member for each field, and what the document says of it,
-/// from the same list. A parser reads the members of `FIELDS`; one that no parser reads is dead
+/// Declares requests: for each a struct with a member for each field, and what the document says of
+/// it, from the same list. A parser reads the members of `FIELDS`; one that no parser reads is dead
 /// code, and the compiler says so. The comments are the words of the document.
 macro_rules! form {
-    ($(#[doc = $words:literal])+ $name:ident $(= $example:literal)? {
+    ($($(#[doc = $words:literal])+ $name:ident $(= $example:literal)? {
         $($(#[doc = $says:literal])* $member:ident: $listed:ident = $field:expr,)+
-    }) => {
+    })+) => {$(
         $(#[doc = $words])+
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $name { $(pub(super) $member: $listed),+ }
@@ -311,6 +300,105 @@ macro_rules! form {
                 }
             }
         };
-    };
+    )+};
 }
 pub(crate) use form;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+    use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+    form! {
+        /// A request
+        /// of every kind.
+        SampleRequest {
+            /// Whose.
+            text: Required = Field::text("text").aliases(&["also", "and"]).length(1, 9),
+            password: Optional = Field::of(Kind::Password, "password").says("Own words."),
+            number: Optional = Field::of(Kind::Integer { min: 1, max: 9 }, "number").default("3"),
+            object: Required = Field::of(Kind::Object, "object").example("{}"),
+            code: Optional = Field::of(Kind::Codes(|| vec!["a", "b"], "Which."), "code")
+                .named("Code").default("a").example("b"),
+            fitting: Required = Field::of(Kind::Fitting(r#"{"type":"boolean"}"#), "fitting")
+                .named("Fitting").example("true"),
+        }
+    }
+
+    #[test]
+    fn a_request_is_described_as_it_is_read() {
+        let SampleRequest { text, password, number, object, code, fitting } = SampleRequest::FIELDS;
+        let names = [text.name, object.name, fitting.name, password.name, number.name, code.name];
+        assert_eq!(names, ["text", "object", "fitting", "password", "number", "code"]);
+        assert_eq!((code.codes(), code.default), (vec!["a", "b"], "a"));
+        assert!(number.has(9) && !number.has(10) && !number.has(0));
+        let mut named = Vec::new();
+        SampleRequest::schemas(&mut named);
+        let query = SampleRequest::into_params(|| None);
+        let query: Vec<_> = query.iter().map(|p| serde_json::to_string(p).unwrap()).collect();
+        let body = serde_json::to_string_pretty(&SampleRequest::schema()).unwrap();
+        let named = serde_json::to_string(&named).unwrap();
+        expect![[r##"
+            {
+              "type": "object",
+              "description": "A request of every kind.",
+              "required": [
+                "text",
+                "object",
+                "fitting"
+              ],
+              "properties": {
+                "text": {
+                  "type": "string",
+                  "description": "Whose. Also accepted as `also`, `and`.",
+                  "maxLength": 9,
+                  "minLength": 1
+                },
+                "password": {
+                  "type": "string",
+                  "format": "password",
+                  "description": "Own words."
+                },
+                "number": {
+                  "type": "integer",
+                  "format": "int32",
+                  "description": "",
+                  "default": 3,
+                  "maximum": 9,
+                  "minimum": 1
+                },
+                "object": {
+                  "type": "object",
+                  "description": "",
+                  "additionalProperties": {
+                    "type": "string"
+                  },
+                  "propertyNames": {
+                    "type": "string"
+                  },
+                  "example": {}
+                },
+                "code": {
+                  "$ref": "#/components/schemas/Code",
+                  "default": "a"
+                },
+                "fitting": {
+                  "$ref": "#/components/schemas/Fitting"
+                }
+              },
+              "example": {
+                "code": "b",
+                "fitting": true,
+                "object": {}
+              }
+            }
+            [["Code",{"type":"string","description":"Which.","enum":["a","b"]}],["Fitting",{"type":"boolean"}]]
+            {"name":"text","in":"query","description":"Whose. Also accepted as `also`, `and`.","required":true,"schema":{"type":"string","maxLength":9,"minLength":1}}
+            {"name":"password","in":"query","description":"Own words.","required":false,"schema":{"type":"string","format":"password"}}
+            {"name":"number","in":"query","description":"","required":false,"schema":{"type":"integer","format":"int32","default":3,"maximum":9,"minimum":1}}
+            {"name":"object","in":"query","description":"","required":true,"schema":{"type":"object","additionalProperties":{"type":"string"},"propertyNames":{"type":"string"}},"example":{}}
+            {"name":"code","in":"query","description":"","required":false,"schema":{"type":"string","description":"Which.","enum":["a","b"]},"example":"b"}
+            {"name":"fitting","in":"query","description":"","required":true,"schema":{"type":"boolean"},"example":true}"##]].assert_eq(&format!("{body}\n{named}\n{}", query.join("\n")));
+    }
+}

@@ -3,14 +3,13 @@
 //!
 //! Not here: the rules that a schema cannot say.
 
-use crate::wire::form::{Field, Kind, Optional, Required, Values, form};
+use crate::wire::form::{Field, Kind, Optional, Required, form};
 use domain::ServiceType;
 
 pub(super) const OPERATOR: Field =
     Field::text("operator").aliases(&["operator_code", "operator_short"]);
 const NUMBER: Field = Field::text("number").example("01712345678");
-pub(super) const AMOUNT: Field =
-    Field::of(Kind::Named("Amount", Values::Fitting(AMOUNT_SENT)), "amount");
+pub(super) const AMOUNT: Field = Field::of(Kind::Fitting(AMOUNT_SENT), "amount").named("Amount");
 const AMOUNT_SENT: &str = r#"{"description": "A JSON number or a string of one.", "oneOf": [
     {"type": "number", "format": "double", "description": "As a number."},
     {"type": "string", "description": "As a string."}]}"#;
@@ -18,23 +17,23 @@ const REFERENCE: Field = Field::text("reference")
     .aliases(&["client_reference", "clientReference"])
     .length(1, 128)
     .says("As for a recharge.");
-const SERVICE_TYPES: Values = Values::Codes(
+const SERVICE_TYPES: Kind = Kind::Codes(
     || ServiceType::ALL.map(ServiceType::code).into(),
     "Whether the customer pays before or after use.",
 );
 pub(super) const SERVICE_TYPE: Field =
-    Field::of(Kind::Named("ServiceType", SERVICE_TYPES), "service_type");
+    Field::of(SERVICE_TYPES, "service_type").named("ServiceType");
 pub(super) const WEBHOOK_URL: Field = Field::text("webhook_url")
     .aliases(&["recharge_webhook_url"])
     .length(0, 2048)
     .says("As for a recharge.");
 /// The types of mobile banking (CONTRACT A-16).
-const TYPES: Values = Values::Codes(
+const TYPES: Kind = Kind::Codes(
     || vec!["cash_in", "cash_out", "send_money", "payment"],
     "Ways of paying by mobile banking.",
 );
-const ACCOUNT_TYPES: Values =
-    Values::Codes(|| vec!["personal", "agent"], "Kinds of mobile-banking accounts.");
+const ACCOUNT_TYPES: Kind =
+    Kind::Codes(|| vec!["personal", "agent"], "Kinds of mobile-banking accounts.");
 
 form! {
     /// A recharge of an amount that the customer chose.
@@ -56,9 +55,7 @@ form! {
         /// in live mode.
         webhook_url: Optional = WEBHOOK_URL.example("https://your-domain.com/webhooks/recharge"),
     }
-}
 
-form! {
     /// An offer, as `GET recharge/offers` listed it. Send `operator`, `number`, `amount` and the
     /// identifiers that the offer has.
     OfferRequest {
@@ -84,9 +81,7 @@ form! {
             .example("4891011729527520112"),
         webhook_url: Optional = WEBHOOK_URL,
     }
-}
 
-form! {
     /// A payment by mobile banking.
     BankingRequest {
         /// A code or name of the service `mobile-banking`, in any case.
@@ -96,16 +91,14 @@ form! {
         /// How much, as for a recharge.
         amount: Required = AMOUNT.example("500"),
         /// What is to be done.
-        way: Required = Field::of(Kind::Named("BankingType", TYPES), "type").example("send_money"),
+        way: Required = Field::of(TYPES, "type").named("BankingType").example("send_money"),
         /// Whose account it is: `personal` (default) or `agent`.
-        account_type: Optional = Field::of(Kind::Named("AccountType", ACCOUNT_TYPES), "account_type")
+        account_type: Optional = Field::of(ACCOUNT_TYPES, "account_type").named("AccountType")
             .default("personal").example("personal"),
         reference: Required = REFERENCE.example("BANK-0001"),
         webhook_url: Optional = WEBHOOK_URL,
     }
-}
 
-form! {
     /// Names a purchase, by one identifier or by several that agree.
     StatusRequest = r#"{"transaction_id":1}"# {
         /// Your reference.
@@ -114,9 +107,7 @@ form! {
         transaction_id: Optional = Field::of(Kind::Integer { min: 0, max: i64::MAX }, "transaction_id")
             .aliases(&["transactionId"]),
     }
-}
 
-form! {
     /// Which operators.
     OperatorsQuery {
         /// Country by name or code, in any case.
@@ -126,9 +117,7 @@ form! {
         /// Part of an operator's name, code or alias, in any case.
         search: Optional = Field::text("search").aliases(&["q"]).example("robi"),
     }
-}
 
-form! {
     /// Whose offers.
     OffersQuery {
         /// The customer's mobile number.
@@ -136,9 +125,7 @@ form! {
         /// gp, robi/rb, airtel/at, banglalink/bl.
         operator: Required = OPERATOR.example("banglalink"),
     }
-}
 
-form! {
     /// Which wallet.
     BalanceQuery {
         /// Added to the document: ISO 4217 code of another wallet of the account.

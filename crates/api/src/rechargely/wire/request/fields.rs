@@ -8,7 +8,7 @@ use super::super::super::limits::{
     PASSWORD_BYTES_MAX, SEARCH_CHARS_MAX, USERNAME_CHARS_MAX,
 };
 use super::super::status::Status;
-use crate::wire::form::{Field, Kind, Optional, Required, Values, form};
+use crate::wire::form::{Field, Kind, Optional, Required, form};
 use domain::Environment;
 use domain::catalog::product::BILL_REFERENCE_MAX;
 use domain::purchase::CUSTOMER_MOBILE;
@@ -17,22 +17,22 @@ use domain::purchase::CUSTOMER_MOBILE;
 /// (CONTRACT A-21).
 const NUMBER_MAX: i64 = 9_007_199_254_740_991;
 
-const AMOUNT: Values = Values::Fitting(
+const AMOUNT: Kind = Kind::Fitting(
     r#"{"description": "As a number, or as a string of one.", "anyOf": [
     {"type": "integer", "minimum": 1, "maximum": 999999999},
     {"type": "number", "exclusiveMinimum": 0, "maximum": 999999999,
         "description": "With at most 2 decimals."},
     {"type": "string", "pattern": "^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,2})?$"}]}"#,
 );
-const PRODUCT: Values = Values::Fitting(
+const PRODUCT: Kind = Kind::Fitting(
     r#"{"description": "As a number, or as a string.", "anyOf": [
     {"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(prod_)?[0-9]{1,20}$"}]}"#,
 );
-const ENVIRONMENTS: Values = Values::Codes(
+const ENVIRONMENTS: Kind = Kind::Codes(
     || [Environment::Live, Environment::Sandbox].map(Environment::code).into(),
     "Which of the two worlds a token is for.",
 );
-const STATUSES: Values = Values::Codes(
+const STATUSES: Kind = Kind::Codes(
     || Status::ALL.map(Status::as_str).into(),
     "A payment's status as the document knows it.",
 );
@@ -77,19 +77,17 @@ form! {
             .example("firebase_token_here"),
         /// Added to the document. Where to: `live` (default) or `sandbox`, whose money is play
         /// money.
-        environment: Optional = Field::of(Kind::Named("Environment", ENVIRONMENTS), "environment")
+        environment: Optional = Field::of(ENVIRONMENTS, "environment").named("Environment")
             .default("live"),
     }
-}
 
-form! {
     /// What is to be paid.
     PreAuthRequest {
         /// How much, in the product's currency, as a number or a string of one: at most 9 digits
         /// and 2 decimals, more than 0. A `FIXED` product takes its `productPrice` only.
-        amount: Required = Field::of(Kind::Named("PaidAmount", AMOUNT), "amount").example("10"),
+        amount: Required = Field::of(AMOUNT, "amount").named("PaidAmount").example("10"),
         /// The product: its `productId` (1), that number as a string, or its `id` (`prod_001`).
-        product_id: Required = Field::of(Kind::Named("ProductSent", PRODUCT), "productId")
+        product_id: Required = Field::of(PRODUCT, "productId").named("ProductSent")
             .example("1"),
         /// Yours, unique for ever: 1 to 128 printable ASCII characters, no space at either end.
         request_id: Required = REQUEST_ID,
@@ -104,9 +102,7 @@ form! {
         /// What the product's `fields` ask for: strings, numbers, true or false. `{}` for nothing.
         additional_data: Required = Field::of(Kind::Object, "additionalData").example("{}"),
     }
-}
 
-form! {
     /// Which quote is accepted.
     AuthRequest {
         /// From the answer to `pre-auth`.
@@ -114,9 +110,7 @@ form! {
         /// The same as in `pre-auth`.
         request_id: Required = REQUEST_ID,
     }
-}
 
-form! {
     /// Who wants an account.
     RegisterRequest {
         /// What the login will be: a code is sent there.
@@ -129,9 +123,7 @@ form! {
         mobile: Optional = Field::text("mobile").aliases(&[CUSTOMER_MOBILE])
             .length(0, MOBILE_CHARS_MAX).example("0771234567"),
     }
-}
 
-form! {
     /// The code that was sent by mail.
     ConfirmRequest {
         email: Required = EMAIL,
@@ -139,60 +131,46 @@ form! {
         /// The password that was registered: a code is good beside it only.
         password: Required = password("password"),
     }
-}
 
-form! {
     /// A new password for the old one.
     PasswordChangeRequest {
         /// The old one.
         current_password: Required = password("currentPassword"),
         new_password: Required = NEW_PASSWORD,
     }
-}
 
-form! {
     /// Whose password is forgotten.
     PasswordForgotRequest {
         email: Required = EMAIL,
     }
-}
 
-form! {
     /// A new password for a code that was sent by mail.
     PasswordResetRequest {
         email: Required = EMAIL,
         code: Required = CODE,
         new_password: Required = NEW_PASSWORD,
     }
-}
 
-form! {
     /// What is looked for.
     SearchQuery {
         /// Part of a product's name or description, in any case.
         query: Required = text("query", SEARCH_CHARS_MAX).example("airtime"),
     }
-}
 
-form! {
     /// Which page of payments.
     TransactionsQuery {
         limit: Optional = LIMIT,
         before: Optional = BEFORE,
         /// Only these.
-        status: Optional = Field::of(Kind::Named("Status", STATUSES), "status"),
+        status: Optional = Field::of(STATUSES, "status").named("Status"),
     }
-}
 
-form! {
     /// Which wallet.
     BalanceQuery {
         /// ISO 4217; all wallets unless you say so.
         currency: Optional = CURRENCY,
     }
-}
 
-form! {
     /// Which page of which wallet.
     StatementQuery {
         currency: Required = CURRENCY,
