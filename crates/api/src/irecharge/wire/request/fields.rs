@@ -27,6 +27,7 @@ pub(super) const WEBHOOK_URL: Field = Field::text("webhook_url")
     .aliases(&["recharge_webhook_url"])
     .length(0, 2048)
     .says("As for a recharge.");
+const ID: Kind = Kind::Integer { min: 0, max: i64::MAX };
 /// The types of mobile banking (CONTRACT A-16).
 const TYPES: Kind = Kind::Codes(
     || vec!["cash_in", "cash_out", "send_money", "payment"],
@@ -104,8 +105,7 @@ form! {
         /// Your reference.
         reference: Optional = REFERENCE.example("BILL-20260204-0001"),
         /// The id that the purchase's answer gave, as a number or a string of digits.
-        transaction_id: Optional = Field::of(Kind::Integer { min: 0, max: i64::MAX }, "transaction_id")
-            .aliases(&["transactionId"]),
+        transaction_id: Optional = Field::of(ID, "transaction_id").aliases(&["transactionId"]),
     }
 
     /// Which operators.
