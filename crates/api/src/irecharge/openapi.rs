@@ -263,6 +263,7 @@ mod tests {
             let name = part.split('"').next().unwrap();
             assert!(schemas.contains_key(name), "{name}");
         }
+        assert_eq!(schemas["Amount"]["oneOf"].as_array().map(Vec::len), Some(2));
         for (name, schema) in schemas {
             for (field, description) in schema["properties"].as_object().into_iter().flatten() {
                 let described = description.to_string();
