@@ -6,7 +6,7 @@
 use super::super::authenticate::Authenticated;
 use super::super::refusals::ApiError;
 use super::super::wire::request::ProductRules;
-use super::super::wire::{forms, ids, request, response, status};
+use super::super::wire::{ids, request, response, status};
 use super::{PathText, ok, paged, parse_body};
 use crate::extract::body;
 use crate::extract::work::record_recipient;
@@ -34,7 +34,7 @@ const TOKEN_PREFIX: &str = "preauth_";
 /// `preAuthToken` while the price holds. Also served under `/v1/transactions/…` behind the base.
 #[utoipa::path(
     post, path = "/transactions/bill-payment/pre-auth", tag = "Payments", operation_id = "pre_auth",
-    request_body = forms::PreAuthRequest,
+    request_body = request::PreAuthRequest,
     responses((status = 200, description = "A price that holds.", body = response::PreAuthAnswer)),
 )]
 pub(crate) async fn pre_auth(authenticated: Authenticated, request: Request) -> Response {
@@ -58,7 +58,7 @@ pub(crate) async fn pre_auth(authenticated: Authenticated, request: Request) -> 
 /// charge. Also served under `/v1/transactions/…` behind the base.
 #[utoipa::path(
     post, path = "/transactions/bill-payment/auth", tag = "Payments", operation_id = "auth",
-    request_body = forms::AuthRequest,
+    request_body = request::AuthRequest,
     responses((status = 200, description = "The payment as it stands.",
         body = response::AuthAnswer)),
 )]
@@ -84,7 +84,7 @@ pub(crate) async fn auth(authenticated: Authenticated, request: Request) -> Resp
 /// Added to the document. Your payments, newest first, a page at a time.
 #[utoipa::path(
     get, path = "/transactions", tag = "Payments", operation_id = "payments",
-    params(forms::TransactionsQuery),
+    params(request::TransactionsQuery),
     responses((status = 200, description = "A page of payments.", body = response::Transactions)),
 )]
 pub(crate) async fn payments(authenticated: Authenticated, uri: Uri) -> Response {

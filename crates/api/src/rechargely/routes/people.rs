@@ -5,7 +5,7 @@
 
 use super::super::authenticate::{Anonymous, Authenticated};
 use super::super::refusals::ApiError;
-use super::super::wire::{forms, request, response};
+use super::super::wire::{request, response};
 use super::{ok, parse_body};
 use crate::extract::answer::Answer;
 use axum::extract::Request;
@@ -24,7 +24,7 @@ const NEW_PASSWORD_NAMES: [(&str, &str); 1] = [("password", "newPassword")];
 /// `fcmToken` is where pushes about payments go; empty for nowhere.
 #[utoipa::path(
     post, path = "/authenticate/customers", tag = "Log-in", operation_id = "authenticate",
-    request_body = forms::LogInRequest,
+    request_body = request::LogInRequest,
     responses((status = 200, description = "Logged in.", body = response::LoggedIn)),
 )]
 pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Response {
@@ -56,7 +56,7 @@ pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Resp
 /// confirmed with it. The answer is the same whether or not the address has a login already.
 #[utoipa::path(
     post, path = "/register", tag = "Log-in", operation_id = "register",
-    request_body = forms::RegisterRequest,
+    request_body = request::RegisterRequest,
     responses((status = 200, description = "A mail is under way.", body = response::Done)),
 )]
 pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response {
@@ -77,7 +77,7 @@ pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response
 /// in.
 #[utoipa::path(
     post, path = "/register/confirm", tag = "Log-in", operation_id = "confirm_registration",
-    request_body = forms::ConfirmRequest,
+    request_body = request::ConfirmRequest,
     responses((status = 200, description = "The account is open.", body = response::Done)),
 )]
 pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request) -> Response {
@@ -99,7 +99,7 @@ pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request)
 /// or not the address has a login.
 #[utoipa::path(
     post, path = "/password/forgot", tag = "Log-in", operation_id = "forgot_password",
-    request_body = forms::PasswordForgotRequest,
+    request_body = request::PasswordForgotRequest,
     responses((status = 200, description = "A mail is under way, if there is such a login.",
         body = response::Done)),
 )]
@@ -118,7 +118,7 @@ pub(crate) async fn forgot_password(anonymous: Anonymous, request: Request) -> R
 /// Added to the document. Sets a new password by the mailed code and ends every session.
 #[utoipa::path(
     post, path = "/password/reset", tag = "Log-in", operation_id = "reset_password",
-    request_body = forms::PasswordResetRequest,
+    request_body = request::PasswordResetRequest,
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
 pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Response {
@@ -139,7 +139,7 @@ pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Re
 /// Added to the document. Sets a new password by the old one and ends every session, this one too.
 #[utoipa::path(
     post, path = "/password/change", tag = "Log-in", operation_id = "change_password",
-    request_body = forms::PasswordChangeRequest,
+    request_body = request::PasswordChangeRequest,
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
 pub(crate) async fn change_password(authenticated: Authenticated, request: Request) -> Response {

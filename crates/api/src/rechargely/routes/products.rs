@@ -4,7 +4,7 @@ use super::super::ApiState;
 use super::super::authenticate::{Anonymous, Authenticated};
 use super::super::limits::FOUND_PRODUCTS_MAX;
 use super::super::refusals::ApiError;
-use super::super::wire::{forms, ids, request, response};
+use super::super::wire::{ids, request, response};
 use super::{PathText, ok};
 use crate::extract::body;
 use crate::logos;
@@ -20,7 +20,7 @@ use http::Uri;
 /// forgiven. No access token is needed. At most 30 searches a minute from one address.
 #[utoipa::path(
     get, path = "/public/products/search", tag = "Products", operation_id = "search",
-    params(forms::SearchQuery),
+    params(request::SearchQuery),
     responses((status = 200, description = "The products; an empty list where none fits.",
         body = Vec<response::ListedProduct>)),
 )]

@@ -1,7 +1,7 @@
 //! Balances and statements. Both are added to the document.
 
 use super::super::authenticate::Authenticated;
-use super::super::wire::{forms, ids, request, response};
+use super::super::wire::{ids, request, response};
 use super::{ok, paged};
 use crate::extract::body;
 use crate::wire::amount::Amount;
@@ -18,7 +18,7 @@ use std::collections::btree_map::Entry;
 /// Added to the document. What each wallet can spend, by currency; or one of them.
 #[utoipa::path(
     get, path = "/wallet/balance", tag = "Wallet", operation_id = "balances",
-    params(forms::BalanceQuery),
+    params(request::BalanceQuery),
     responses((status = 200, description = "The wallets.", body = Vec<response::WalletBalance>)),
 )]
 pub(crate) async fn balances(authenticated: Authenticated, uri: Uri) -> Response {
@@ -42,7 +42,7 @@ pub(crate) async fn balances(authenticated: Authenticated, uri: Uri) -> Response
 /// Added to the document. What changed the balance of one wallet, newest first.
 #[utoipa::path(
     get, path = "/wallet/statement", tag = "Wallet", operation_id = "statement",
-    params(forms::StatementQuery),
+    params(request::StatementQuery),
     responses((status = 200, description = "A page of movements.", body = response::Statement)),
 )]
 pub(crate) async fn statement(authenticated: Authenticated, uri: Uri) -> Response {

@@ -1,5 +1,6 @@
 //! Requests that are accepted and requests that are refused, as tables.
 
+use super::super::super::limits::FCM_TOKEN_CHARS_MAX;
 use super::*;
 
 /// A body of `fields`, with those of `instead` replaced or added; an empty value removes a field.
