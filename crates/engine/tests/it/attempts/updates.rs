@@ -9,7 +9,7 @@ use domain::{
 };
 use expect_test::{expect, expect_file};
 use std::time::Duration;
-use store::Change;
+use store::TakeStep;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_settles_and_its_repeat_changes_nothing() {
@@ -190,7 +190,7 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
         let proof = Proof::new(source, "x");
         let Decision::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
         now = step.after.clone();
-        store.write(Change::Step(step)).await.unwrap().unwrap();
+        store.write(TakeStep(step)).await.unwrap().unwrap();
     }
     let mut world = started_on(store, database, clock, Services::default());
     world.merchant = merchant;

@@ -4,7 +4,7 @@
 use crate::world::*;
 use domain::{Outcome, Refusal, State};
 use std::time::Duration;
-use store::{Change, Done, HaltChange};
+use store::BeginHalt;
 
 /// Restarts the installation, halted.
 async fn halted(world: World) -> World {
@@ -12,8 +12,7 @@ async fn halted(world: World) -> World {
     until(|| database.is_free()).await;
     let store = database.open();
     let why = "restored from the backup of yesterday".to_owned();
-    let begin = HaltChange::Begin { why, at: NOW };
-    assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
+    store.commit(BeginHalt { why, at: NOW }).await.unwrap();
     World { merchant, ..started_on(store, database, clock, Services::default()) }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::collections::HashSet;
-use store::{Change, Done, HaltChange};
+use store::BeginHalt;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_go_to_the_addresses_that_asked_for_them() {
@@ -200,8 +200,7 @@ async fn a_halted_installation_sends_nothing() {
     let (database, clock, merchant) = webhooks.world.closed();
     until(|| database.is_free()).await;
     let store = database.open();
-    let begin = HaltChange::Begin { why: "restored".to_owned(), at: NOW };
-    assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
+    store.commit(BeginHalt { why: "restored".to_owned(), at: NOW }).await.unwrap();
     let sender = ScriptedSender::new(clock.clone());
     let world = World { merchant, ..started_on(store, database, clock, services(&sender)) };
     let workers = world.engine.start_workers().await.unwrap();
