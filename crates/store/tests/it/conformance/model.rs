@@ -193,7 +193,7 @@ fn taken(used: &UsedReference) -> Expected {
 fn short(why: &MoneyDenial) -> Expected {
     match why {
         MoneyDenial::InsufficientBalance { available } => Expected::Short(*available),
-        other => panic!("{other:?}"),
+        MoneyDenial::NoLedgerAccount(_) | MoneyDenial::TooLarge => panic!("{why:?}"),
     }
 }
 

@@ -8,9 +8,10 @@ use store::{Commit, Fault, Store};
 pub type Answer<C> = Result<Result<<C as Commit>::Done, <C as Commit>::Denied>, Fault>;
 
 type Answering<'s, A> = Pin<Box<dyn Future<Output = Result<A, Fault>> + 's>>;
+type Write<A> = dyn FnOnce(&Store) -> Answering<'_, A>;
 
 /// A change of any kind, whose answer is read as an `A`.
-pub struct AnyChange<A>(Box<dyn FnOnce(&Store) -> Answering<'_, A>>);
+pub struct AnyChange<A>(Box<Write<A>>);
 
 impl<A> AnyChange<A> {
     pub fn new<C: Commit>(
