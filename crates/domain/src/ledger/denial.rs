@@ -128,3 +128,66 @@ impl DeniedBy for MonthClosed {
         (denial == Denial::Closed).then_some(MonthClosed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountId, Environment};
+    use crate::purchase::ReferenceScope;
+
+    fn used() -> UsedReference {
+        let reference = ReferenceKey {
+            account: AccountId(2),
+            environment: Environment::Live,
+            scope: ReferenceScope::Staff,
+            text: "BANK-1".to_owned(),
+        };
+        UsedReference { reference, by: ReferenceOwner { purchase: None } }
+    }
+
+    const SHORT: MoneyDenial = MoneyDenial::InsufficientBalance { available: 7 };
+
+    /// What a kind of change makes of each denial, in the order of the enum.
+    fn taken<D: DeniedBy>() -> [Option<D>; 4] {
+        let all = [
+            Denial::ReferenceUsed(used()),
+            Denial::Money(SHORT),
+            Denial::VersionConflict,
+            Denial::Closed,
+        ];
+        all.map(D::from_denial)
+    }
+
+    #[test]
+    fn each_kind_of_change_takes_its_own_denials_alone() {
+        assert_eq!(
+            taken::<OpeningDenied>(),
+            [
+                Some(OpeningDenied::ReferenceUsed(used())),
+                Some(OpeningDenied::Money(SHORT)),
+                None,
+                Some(OpeningDenied::Closed),
+            ]
+        );
+        assert_eq!(
+            taken::<StepDenied>(),
+            [
+                None,
+                Some(StepDenied::Money(SHORT)),
+                Some(StepDenied::VersionConflict),
+                Some(StepDenied::Closed),
+            ]
+        );
+        assert_eq!(
+            taken::<PostingDenied>(),
+            [
+                Some(PostingDenied::ReferenceUsed(used())),
+                Some(PostingDenied::Money(SHORT)),
+                None,
+                None,
+            ]
+        );
+        assert_eq!(taken::<MonthClosed>(), [None, None, None, Some(MonthClosed)]);
+        assert_eq!(taken::<Infallible>(), [None, None, None, None]);
+    }
+}

@@ -120,7 +120,7 @@ fn what_belongs_in_one_place_is_there_only() {
             assert!(!is_there || is_allowed, "{name} has {needle:?}: {why}");
         }
     };
-    only("Change::Step(", "crates/engine/src", &["settle.rs"], "only settle steps a purchase");
+    only("TakeStep", "crates/engine/src", &["settle.rs"], "only settle steps a purchase");
     only("settle::decide(", "crates/engine/src", &["settle.rs"], "only settle decides a step");
     only("simulator", "crates/engine/src", &[], "the engine knows no upstream by name");
     only("irecharge", "crates/engine/src", &[], "the engine knows no dialect");

@@ -12,8 +12,7 @@ async fn halted(world: World) -> World {
     until(|| database.is_free()).await;
     let store = database.open();
     let why = "restored from the backup of yesterday".to_owned();
-    let begin = BeginHalt { why, at: NOW };
-    store.commit(begin).await.unwrap();
+    store.commit(BeginHalt { why, at: NOW }).await.unwrap();
     World { merchant, ..started_on(store, database, clock, Services::default()) }
 }
 

@@ -6,7 +6,7 @@ use domain::{AccountId, Currency, Environment, Kind, Purchase, PurchaseId, Purch
 use expect_test::expect;
 use std::path::Path;
 use std::{fs, iter};
-use store::{Change, Done, Setting, Store};
+use store::{SetAll, Setting, Store};
 
 /// Creates the schema of a version in an empty database, as that version did.
 fn create_schema(database: &Database, version: usize) {
@@ -70,7 +70,7 @@ async fn a_demo_of_the_first_version() {
     continues(&store).await;
     // Foreign keys are in force again.
     let orphan = Setting::Wallet(AccountId(99), Environment::Live, Currency::USD);
-    assert!(store.write(Change::Set(vec![orphan])).await.is_err());
+    assert!(store.commit(SetAll(vec![orphan])).await.is_err());
 }
 
 /// The same rows in a PostgreSQL database with the schema of the first version: they move into the
@@ -101,7 +101,7 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     create_schema(&database, 10);
     database.sql("UPDATE pen SET token = 'former', batch = 7");
     drop(Store::connect(&database.url()).unwrap());
-    assert_eq!(database.sql("SELECT version FROM schema_version"), ["11"]);
+    assert_eq!(database.sql("SELECT version FROM schema_version"), ["12"]);
     assert_eq!(database.sql("SELECT (to_regclass('pen') IS NULL)::text"), ["true"]);
     let row = "SELECT id || ' ' || token || ' ' || batch FROM last_commit";
     assert_eq!(database.sql(row), ["1 former 7"]);
@@ -121,17 +121,19 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     assert_sound(&store);
 }
 
-/// SQLite has no such table: only the version changes.
+/// SQLite has no such table. Pushes get the column `run`.
 #[tokio::test]
-async fn a_folder_of_version_10_becomes_version_11() {
+async fn a_folder_of_version_10_becomes_version_12() {
     let world = world::sqlite().await;
     deposit(&world.store, 2, TOTAL, "in").await;
     let folder = world.closed();
     let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
-    sql.execute_batch("PRAGMA user_version=10").unwrap();
+    sql.execute_batch("ALTER TABLE pushes DROP COLUMN run; PRAGMA user_version=10").unwrap();
     assert_sound(&Store::open(folder.path()).unwrap());
     let version = sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 11);
+    assert_eq!(version.unwrap(), 12);
+    let run = sql.query_row("SELECT count(run) FROM pushes", [], |row| row.get::<_, i64>(0));
+    assert_eq!(run.unwrap(), 0);
 }
 
 async fn continues(store: &Store) {
@@ -152,7 +154,7 @@ async fn continues(store: &Store) {
         ..first.clone()
     };
     let opened = store.write(world::open(bill.clone())).await.unwrap();
-    assert_eq!(opened, Ok(Done::Opened { available_after: 0 }));
+    assert_eq!(opened, Ok(0));
     assert_eq!(store.purchase(&bill.key).unwrap().unwrap().product, bill.product);
     assert_eq!(store.audit().unwrap().findings_count, 0);
 }

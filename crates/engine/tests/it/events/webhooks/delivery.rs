@@ -209,8 +209,7 @@ async fn a_halted_installation_sends_nothing() {
     let (database, clock, merchant) = webhooks.world.closed();
     until(|| database.is_free()).await;
     let store = database.open();
-    let begin = BeginHalt { why: "restored".to_owned(), at: NOW };
-    store.commit(begin).await.unwrap();
+    store.commit(BeginHalt { why: "restored".to_owned(), at: NOW }).await.unwrap();
     let sender = ScriptedSender::new(clock.clone());
     let world = World { merchant, ..started_on(store, database, clock, services(&sender)) };
     let workers = world.engine.start_workers().await.unwrap();
