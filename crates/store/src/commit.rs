@@ -31,6 +31,23 @@ pub trait Commit: Send + 'static {
     fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Done>;
 }
 
+/// Implements [`Commit`] for a change that nothing can refuse: `unrefused!(Change, Done, |change,
+/// tx| …)`.
+macro_rules! unrefused {
+    ($change:ty, $done:ty, |$this:ident, $tx:ident| $write:expr) => {
+        impl $crate::commit::Commit for $change {
+            type Done = $done;
+            type Denied = std::convert::Infallible;
+
+            fn apply(&self, $tx: &mut $crate::commit::Tx<'_>) -> $crate::fault::Result<$done> {
+                let $this = self;
+                $write
+            }
+        }
+    };
+}
+pub(crate) use unrefused;
+
 /// What decides whether a change is admitted, and with which others it can share a Tx.
 #[derive(Default)]
 pub struct CommitNeeds<'a> {

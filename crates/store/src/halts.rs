@@ -4,10 +4,9 @@
 
 use crate::backend::{Sql, first, values};
 use crate::catalog::notify_nodes;
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::Timestamp;
-use std::convert::Infallible;
 
 /// Begins a halt: nothing is sent upstream from now on.
 #[derive(Clone, Debug)]
@@ -48,38 +47,28 @@ pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>> {
     )
 }
 
-impl Commit for BeginHalt {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        tx.sql.run(
-            "INSERT INTO halts (seq, begun_at, why)
+unrefused!(BeginHalt, (), |change, tx| {
+    tx.sql.run(
+        "INSERT INTO halts (seq, begun_at, why)
              SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
-            &values![self.at, &self.why],
-        )?;
-        // A halt is for all nodes, whichever one it was asked of.
-        notify_nodes(tx.sql, "halt")
-    }
-}
+        &values![change.at, &change.why],
+    )?;
+    // A halt is for all nodes, whichever one it was asked of.
+    notify_nodes(tx.sql, "halt")
+});
 
-impl Commit for EndHalts {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let ended = tx.sql.execute(
-            "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3
+unrefused!(EndHalts, (), |change, tx| {
+    let ended = tx.sql.execute(
+        "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3
              WHERE ended_at IS NULL",
-            &values![self.at, &self.by, &self.evidence],
-        )?;
-        if ended > 0 {
-            tx.sql.run(
-                "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
+        &values![change.at, &change.by, &change.evidence],
+    )?;
+    if ended > 0 {
+        tx.sql.run(
+            "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
                  WHERE job = 'submit' AND due_at > $2",
-                &values![self.at, self.at],
-            )?;
-        }
-        notify_nodes(tx.sql, "halt")
+            &values![change.at, change.at],
+        )?;
     }
-}
+    notify_nodes(tx.sql, "halt")
+});

@@ -6,7 +6,7 @@
 //! lease. Not here: what each kind of work has besides (`purchases::jobs`, `webhooks`).
 
 use crate::backend::{Sql, Value, WriteKey, first, values};
-use crate::commit::{Commit, Tx};
+use crate::commit::{Commit, Tx, unrefused};
 use crate::fault::Result;
 use crate::purchases::jobs::Jobs;
 use crate::webhooks::{Pushes, Webhooks};
@@ -186,22 +186,17 @@ pub struct DeadRun {
     pub lease_until: i64,
 }
 
-impl Commit for TakeOver {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        // A run that left in an orderly way has set this itself.
-        tx.sql.run("DELETE FROM nodes WHERE lease_until = 0", &[])?;
-        for DeadRun { run, lease_until } in &self.dead {
-            tx.sql.run(
-                "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
-                &values![*run, *lease_until],
-            )?;
-        }
-        take_over(tx.sql, if self.is_start { tx.run } else { 0 }, self.now)
+unrefused!(TakeOver, (), |change, tx| {
+    // A run that left in an orderly way has set this itself.
+    tx.sql.run("DELETE FROM nodes WHERE lease_until = 0", &[])?;
+    for DeadRun { run, lease_until } in &change.dead {
+        tx.sql.run(
+            "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
+            &values![*run, *lease_until],
+        )?;
     }
-}
+    take_over(tx.sql, if change.is_start { tx.run } else { 0 }, change.now)
+});
 
 /// Makes everything due that no live run works on. `idle` is a live run that has not begun to work,
 /// or 0.

@@ -3,14 +3,13 @@
 use crate::accounts::{self, User};
 use crate::backend::Sql;
 use crate::catalog;
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::webhooks::{Endpoint, endpoints};
 use domain::{
     Account, AccountId, Category, Country, Currency, Environment, Key, Operator, PriceRule,
     Product, Route, Timestamp,
 };
-use std::convert::Infallible;
 
 /// Sets rows that are not money, each made or replaced whole: all of them or none.
 #[derive(Clone, Debug)]
@@ -83,15 +82,10 @@ impl Setting {
     }
 }
 
-impl Commit for SetAll {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        self.0.iter().try_for_each(|setting| setting.write(tx.sql))?;
-        let mut topics: Vec<_> = self.0.iter().filter_map(Setting::topic).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        topics.into_iter().try_for_each(|topic| catalog::notify_nodes(tx.sql, topic))
-    }
-}
+unrefused!(SetAll, (), |change, tx| {
+    change.0.iter().try_for_each(|setting| setting.write(tx.sql))?;
+    let mut topics: Vec<_> = change.0.iter().filter_map(Setting::topic).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics.into_iter().try_for_each(|topic| catalog::notify_nodes(tx.sql, topic))
+});

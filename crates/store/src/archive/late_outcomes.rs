@@ -3,10 +3,9 @@
 //! Nothing else is known of such a purchase here, not even its account: only its archive has it.
 
 use crate::backend::{Sql, all, values};
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::{PurchaseId, Timestamp};
-use std::convert::Infallible;
 
 /// What an upstream reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,40 +42,30 @@ pub struct CloseLateOutcomes {
     pub at: Timestamp,
 }
 
-impl Commit for KeepLateOutcome {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let late = &self.0;
-        tx.sql.run(
-            "INSERT INTO late_words (purchase_id, attempt, word, text, upstream_reference, at)
+unrefused!(KeepLateOutcome, (), |change, tx| {
+    let late = &change.0;
+    tx.sql.run(
+        "INSERT INTO late_words (purchase_id, attempt, word, text, upstream_reference, at)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-            &values![
-                late.purchase,
-                late.attempt,
-                &late.word,
-                &late.text,
-                &late.upstream_reference,
-                late.at
-            ],
-        )
-    }
-}
+        &values![
+            late.purchase,
+            late.attempt,
+            &late.word,
+            &late.text,
+            &late.upstream_reference,
+            late.at
+        ],
+    )
+});
 
-impl Commit for CloseLateOutcomes {
-    type Done = bool;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<bool> {
-        let closed = tx.sql.execute(
-            "UPDATE late_words SET closed_at = $1, closed_by = $2, evidence = $3
+unrefused!(CloseLateOutcomes, bool, |change, tx| {
+    let closed = tx.sql.execute(
+        "UPDATE late_words SET closed_at = $1, closed_by = $2, evidence = $3
              WHERE purchase_id = $4 AND closed_at IS NULL",
-            &values![self.at, &self.by, &self.evidence, self.purchase],
-        )?;
-        Ok(closed > 0)
-    }
-}
+        &values![change.at, &change.by, &change.evidence, change.purchase],
+    )?;
+    Ok(closed > 0)
+});
 
 /// What waits for staff, oldest first.
 pub(crate) fn open(sql: &mut dyn Sql) -> Result<Vec<LateOutcome>> {

@@ -2,7 +2,7 @@
 
 use super::{ArchiveFile, Closing, archived};
 use crate::backend::{Sql, WriteKey, first, values};
-use crate::commit::{Commit, CommitNeeds, Tx};
+use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::Result;
 use domain::{Month, Timestamp};
 use std::collections::BTreeMap;
@@ -93,38 +93,33 @@ pub(super) fn insert_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<()>
     )
 }
 
-impl Commit for RecordFile {
-    type Done = ArchiveDone;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<ArchiveDone> {
-        let filed = &self.filed;
-        let month = filed.closing.month;
-        let noted = tx.sql.execute(
-            "UPDATE archives
+unrefused!(RecordFile, ArchiveDone, |change, tx| {
+    let filed = &change.filed;
+    let month = filed.closing.month;
+    let noted = tx.sql.execute(
+        "UPDATE archives
              SET archived_at = $1, file = $2, digest = $3, journals = $4, entries = $5,
                  purchases = $6
              WHERE month = $7 AND digest IS NULL",
-            &values![
-                self.at,
-                &self.name,
-                &filed.digest,
-                filed.journals,
-                filed.entries,
-                filed.purchases,
-                month.number()
-            ],
-        )?;
-        if noted != 1 {
-            return Ok(ArchiveDone::NotYet(format!("{month} is not closed, or archived already")));
-        }
-        carry(tx.sql, month.number(), &filed.carried, &filed.payments)?;
-        // Cases are few, and in no partition.
-        let below = filed.closing.ids_below();
-        tx.sql.run("DELETE FROM cases WHERE purchase_id < $1", &values![below])?;
-        Ok(ArchiveDone::Written)
+        &values![
+            change.at,
+            &change.name,
+            &filed.digest,
+            filed.journals,
+            filed.entries,
+            filed.purchases,
+            month.number()
+        ],
+    )?;
+    if noted != 1 {
+        return Ok(ArchiveDone::NotYet(format!("{month} is not closed, or archived already")));
     }
-}
+    carry(tx.sql, month.number(), &filed.carried, &filed.payments)?;
+    // Cases are few, and in no partition.
+    let below = filed.closing.ids_below();
+    tx.sql.run("DELETE FROM cases WHERE purchase_id < $1", &values![below])?;
+    Ok(ArchiveDone::Written)
+});
 
 /// Writes what a month carries forward.
 pub(super) fn carry(
@@ -153,46 +148,41 @@ pub(super) fn carry(
     Ok(())
 }
 
-impl Commit for PruneArchived {
-    type Done = bool;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<bool> {
-        const OF_PURCHASES: [&str; 5] = [
-            "DELETE FROM attempts WHERE purchase_id <= $1",
-            "DELETE FROM events WHERE purchase_id <= $1",
-            "DELETE FROM evidence WHERE purchase_id <= $1",
-            "DELETE FROM slips WHERE purchase_id <= $1",
-            "DELETE FROM purchases WHERE id <= $1",
-        ];
-        const OF_JOURNALS: [&str; 2] =
-            ["DELETE FROM entries WHERE journal_seq <= $1", "DELETE FROM journals WHERE seq <= $1"];
-        let Some(archived) = archived(tx.sql)? else { return Ok(false) };
-        let purchases = first(
-            tx.sql,
-            "SELECT max(id)
+unrefused!(PruneArchived, bool, |change, tx| {
+    const OF_PURCHASES: [&str; 5] = [
+        "DELETE FROM attempts WHERE purchase_id <= $1",
+        "DELETE FROM events WHERE purchase_id <= $1",
+        "DELETE FROM evidence WHERE purchase_id <= $1",
+        "DELETE FROM slips WHERE purchase_id <= $1",
+        "DELETE FROM purchases WHERE id <= $1",
+    ];
+    const OF_JOURNALS: [&str; 2] =
+        ["DELETE FROM entries WHERE journal_seq <= $1", "DELETE FROM journals WHERE seq <= $1"];
+    let Some(archived) = archived(tx.sql)? else { return Ok(false) };
+    let purchases = first(
+        tx.sql,
+        "SELECT max(id)
              FROM (SELECT id FROM purchases WHERE id < $1 ORDER BY id LIMIT $2) AS next_ones",
-            &values![archived.ids_below, self.rows],
-            |row| row.opt_int(0),
-        )?;
-        let journals = first(
-            tx.sql,
-            "SELECT max(seq)
+        &values![archived.ids_below, change.rows],
+        |row| row.opt_int(0),
+    )?;
+    let journals = first(
+        tx.sql,
+        "SELECT max(seq)
              FROM (SELECT seq FROM journals WHERE seq <= $1 ORDER BY seq LIMIT $2) AS next_ones",
-            &values![archived.last_journal, self.rows],
-            |row| row.opt_int(0),
-        )?;
-        let (statements, up_to) = match (purchases.flatten(), journals.flatten()) {
-            (Some(id), _) => (&OF_PURCHASES[..], id),
-            (None, Some(seq)) => (&OF_JOURNALS[..], seq),
-            (None, None) => return Ok(false),
-        };
-        for delete in statements {
-            tx.sql.run(delete, &values![up_to])?;
-        }
-        Ok(true)
+        &values![archived.last_journal, change.rows],
+        |row| row.opt_int(0),
+    )?;
+    let (statements, up_to) = match (purchases.flatten(), journals.flatten()) {
+        (Some(id), _) => (&OF_PURCHASES[..], id),
+        (None, Some(seq)) => (&OF_JOURNALS[..], seq),
+        (None, None) => return Ok(false),
+    };
+    for delete in statements {
+        tx.sql.run(delete, &values![up_to])?;
     }
-}
+    Ok(true)
+});
 
 /// What of the purchases below an id is still open: jobs, cases, pushes, webhooks. Each query finds
 /// its rows by the id: the table has only what is open, or an index of it.

@@ -11,11 +11,10 @@ use super::{
 };
 use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, first, values};
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::ids::{DeviceId, SessionId, UserId};
 use domain::{Account, AccountId, Environment, Role, Timestamp};
-use std::convert::Infallible;
 use std::time::Duration;
 
 /// Tries of a code, from wherever they come; its column's CHECK has the same number. Ten times what
@@ -85,89 +84,45 @@ pub struct SetActive {
 #[derive(Clone, Copy, Debug)]
 pub struct ForgetDevice(pub DeviceId);
 
-impl Commit for OfferCode {
-    type Done = ();
-    type Denied = Infallible;
+unrefused!(OfferCode, (), |change, tx| offer_code(tx.sql, &change.0));
 
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        offer_code(tx.sql, &self.0)
-    }
-}
+unrefused!(SignUp, CodeDone, |change, tx| confirm(tx.sql, change));
 
-impl Commit for SignUp {
-    type Done = CodeDone;
-    type Denied = Infallible;
+unrefused!(ResetPassword, CodeDone, |change, tx| reset(
+    tx.sql,
+    &change.typed,
+    &change.password_hash
+));
 
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<CodeDone> {
-        confirm(tx.sql, self)
-    }
-}
+unrefused!(NewSession, LoginDone, |change, tx| log_in(tx.sql, change));
 
-impl Commit for ResetPassword {
-    type Done = CodeDone;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<CodeDone> {
-        reset(tx.sql, &self.typed, &self.password_hash)
-    }
-}
-
-impl Commit for NewSession {
-    type Done = LoginDone;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<LoginDone> {
-        log_in(tx.sql, self)
-    }
-}
-
-impl Commit for SetPassword {
-    type Done = LoginDone;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<LoginDone> {
-        let set = tx.sql.execute(
-            "UPDATE users SET password_hash = $1
+unrefused!(SetPassword, LoginDone, |change, tx| {
+    let set = tx.sql.execute(
+        "UPDATE users SET password_hash = $1
              WHERE id = $2 AND password_hash = $3 AND is_active = 1",
-            &values![&self.password_hash, self.user, &self.was],
-        )?;
-        end_if(tx.sql, set, self.user, self.at)
+        &values![&change.password_hash, change.user, &change.was],
+    )?;
+    end_if(tx.sql, set, change.user, change.at)
+});
+
+unrefused!(LogOut, (), |change, tx| {
+    match change.session {
+        None => end_all(tx.sql, change.user, change.at),
+        Some(session) => end_one(tx.sql, change.user, session, change.at),
     }
-}
+});
 
-impl Commit for LogOut {
-    type Done = ();
-    type Denied = Infallible;
+unrefused!(SetActive, LoginDone, |change, tx| {
+    let set = tx.sql.execute(
+        "UPDATE users SET is_active = $1 WHERE id = $2",
+        &values![change.is_active, change.user],
+    )?;
+    end_if(tx.sql, set, change.user, change.at)
+});
 
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        match self.session {
-            None => end_all(tx.sql, self.user, self.at),
-            Some(session) => end_one(tx.sql, self.user, session, self.at),
-        }
-    }
-}
-
-impl Commit for SetActive {
-    type Done = LoginDone;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<LoginDone> {
-        let set = tx.sql.execute(
-            "UPDATE users SET is_active = $1 WHERE id = $2",
-            &values![self.is_active, self.user],
-        )?;
-        end_if(tx.sql, set, self.user, self.at)
-    }
-}
-
-impl Commit for ForgetDevice {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        tx.sql.run("DELETE FROM devices WHERE id = $1", &values![self.0])
-    }
-}
+unrefused!(ForgetDevice, (), |change, tx| tx
+    .sql
+    .run("DELETE FROM devices WHERE id = $1", &values![change.0]));
 
 fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<()> {
     let purpose = if code.pending.is_some() { CodePurpose::SignUp } else { CodePurpose::Reset };

@@ -4,10 +4,9 @@
 //! pruned, so a reference stays used up for ever.
 
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first, values};
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use domain::{PurchaseId, PurchaseKey, ReferenceKey, ReferenceOwner, Timestamp};
-use std::convert::Infallible;
 
 /// Keeps the first response to a request with an idempotency key.
 #[derive(Clone, Debug)]
@@ -20,22 +19,17 @@ pub struct KeepResponse {
     pub body: String,
 }
 
-impl Commit for KeepResponse {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let [account, environment, scope, text] = reference_values(&self.reference);
-        // Late: the same batch may use the reference up, under another key.
-        tx.sql.defer(
-            "INSERT INTO replays (account_id, environment, space, reference, status, body)
+unrefused!(KeepResponse, (), |change, tx| {
+    let [account, environment, scope, text] = reference_values(&change.reference);
+    // Late: the same batch may use the reference up, under another key.
+    tx.sql.defer(
+        "INSERT INTO replays (account_id, environment, space, reference, status, body)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-            WriteKey::Last,
-            &values![account, environment, scope, text, i64::from(self.status), &self.body],
-            None,
-        )
-    }
-}
+        WriteKey::Last,
+        &values![account, environment, scope, text, i64::from(change.status), &change.body],
+        None,
+    )
+});
 
 /// A reference that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

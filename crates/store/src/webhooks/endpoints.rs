@@ -4,12 +4,11 @@
 //! secrets are sealed before they come here.
 
 use crate::backend::{Row, Sql, all, first, values};
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use crate::read;
 use domain::ids::{EndpointId, KeyId};
 use domain::{AccountId, Environment, SuccessEvent, Timestamp};
-use std::convert::Infallible;
 
 /// A place that an account's events are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,35 +74,16 @@ pub struct TrustHost {
     pub at: Timestamp,
 }
 
-impl Commit for SetEndpoint {
-    type Done = ();
-    type Denied = Infallible;
+unrefused!(SetEndpoint, (), |change, tx| set(tx.sql, &change.0));
 
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        set(tx.sql, &self.0)
-    }
-}
+unrefused!(SetEndpointHealth, (), |change, tx| set_health(tx.sql, &change.0, change.1.as_ref()));
 
-impl Commit for SetEndpointHealth {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        set_health(tx.sql, &self.0, self.1.as_ref())
-    }
-}
-
-impl Commit for TrustHost {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        tx.sql.run(
-            "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            &values![&self.host, self.at],
-        )
-    }
-}
+unrefused!(TrustHost, (), |change, tx| {
+    tx.sql.run(
+        "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        &values![&change.host, change.at],
+    )
+});
 
 /// Inserts an endpoint, or replaces it.
 pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<()> {

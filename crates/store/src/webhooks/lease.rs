@@ -6,7 +6,7 @@
 
 use super::{DeliveryAttempt, DueWebhook, EndedLease, LeaseEnd, webhook_values};
 use crate::backend::{Row, SetIndex, SetQuery, Sql, Value, WriteKey, all, values};
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use crate::purchases::key_values;
 use crate::queue::{DueRow, Queue, Statements, statements};
@@ -15,7 +15,6 @@ use domain::ids::EndpointId;
 use domain::webhook::schedule::BLOCKING_REFUSALS_MAX;
 use domain::{PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,14 +149,7 @@ fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook> {
     })
 }
 
-impl Commit for EndedLease {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        end(tx.sql, self)
-    }
-}
+unrefused!(EndedLease, (), |change, tx| end(tx.sql, change));
 
 /// Ends a lease. An attempt that was not accepted is logged in a row of its own.
 fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<()> {

@@ -18,12 +18,11 @@ pub(crate) use log::{attempts, log, of};
 pub use pushes::{DuePush, EndPush, Pushes, ResendPushes};
 
 use crate::backend::{Sql, Value, WriteKey, values};
-use crate::commit::{Commit, Tx};
+use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::purchases::key_values;
 use domain::ids::EndpointId;
 use domain::{AccountId, PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
-use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Makes webhooks pending once more, with the bodies that they had and their schedule from the
@@ -52,32 +51,16 @@ pub struct PruneWebhooks {
 #[derive(Clone, Debug)]
 pub struct EnqueueWebhook(pub PurchaseKey, pub Arc<PendingWebhook>);
 
-impl Commit for ReplayWebhooks {
-    type Done = usize;
-    type Denied = Infallible;
+unrefused!(ReplayWebhooks, usize, |change, tx| log::replay(tx.sql, &change.which, change.at));
 
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<usize> {
-        log::replay(tx.sql, &self.which, self.at)
-    }
-}
+unrefused!(PruneWebhooks, usize, |change, tx| log::prune(
+    tx.sql,
+    change.before,
+    change.before_id,
+    change.limit
+));
 
-impl Commit for PruneWebhooks {
-    type Done = usize;
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<usize> {
-        log::prune(tx.sql, self.before, self.before_id, self.limit)
-    }
-}
-
-impl Commit for EnqueueWebhook {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        enqueue(tx.sql, tx.run, &self.0, &self.1)
-    }
-}
+unrefused!(EnqueueWebhook, (), |change, tx| enqueue(tx.sql, tx.run, &change.0, &change.1));
 
 /// Which webhooks are replayed.
 #[derive(Clone, Debug)]

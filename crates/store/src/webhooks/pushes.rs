@@ -4,14 +4,13 @@
 //! worth another try.
 
 use crate::backend::{Sql, Value, WriteKey, all, values};
-use crate::commit::{Commit, CommitNeeds, Tx};
+use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::Result;
 use crate::purchases::key_values;
 use crate::queue::{DueRow, Queue, Statements, statements};
 use crate::read;
 use domain::ids::DeviceId;
 use domain::{MonthClosed, Purchase, PurchaseId, PurchaseKey, State, Timestamp};
-use std::convert::Infallible;
 
 /// Ends a push that is sent, or not worth another try; nothing happens if it was leased again
 /// since.
@@ -119,23 +118,18 @@ impl DueRow for DuePush {
     }
 }
 
-impl Commit for EndPush {
-    type Done = ();
-    type Denied = Infallible;
-
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let EndPush(push) = self;
-        let [id, account, environment] = key_values(&push.key);
-        tx.sql.defer(
-            "DELETE FROM pushes
+unrefused!(EndPush, (), |change, tx| {
+    let EndPush(push) = change;
+    let [id, account, environment] = key_values(&push.key);
+    tx.sql.defer(
+        "DELETE FROM pushes
              WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND sequence = $4
                  AND device_id = $5 AND epoch = $6",
-            WriteKey::Purchase(push.key.id.0),
-            &values![id, account, environment, push.sequence, push.device, push.epoch],
-            None,
-        )
-    }
-}
+        WriteKey::Purchase(push.key.id.0),
+        &values![id, account, environment, push.sequence, push.device, push.epoch],
+        None,
+    )
+});
 
 impl Commit for ResendPushes {
     type Done = ();
