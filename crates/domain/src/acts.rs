@@ -126,117 +126,73 @@ pub struct Rule {
     pub environments: &'static [Environment],
 }
 
-const NOBODY: &[Holder] = &[];
-
 /// The rule of an act (UI.md 6.3).
+#[rustfmt::skip]
 pub const fn rule(act: Act) -> Rule {
-    use Holder::{
-        Anybody, ApiKey, Customer, Developer, Finance, Machine, Owner, ParentAccount,
-        StaffApprover, StaffFinance, StaffOperator, StaffSecurity, StaffSupport, Worker,
+    use Holder::*;
+    let rule = Rule {
+        yes: &[], masked: &[], step_up: &[], two_people: &[], environments: &Environment::ALL,
     };
-    let (yes, step_up, two_people): (&[Holder], &[Holder], &[Holder]) = match act {
-        Act::SeePurchases => (
-            &[
-                Owner,
-                Developer,
-                Finance,
-                StaffOperator,
-                StaffApprover,
-                StaffFinance,
-                ApiKey,
-                Customer,
-                ParentAccount,
-                Machine,
-            ],
-            NOBODY,
-            NOBODY,
-        ),
-        Act::BuyInSandbox => (&[Owner, Developer, ApiKey, Customer], NOBODY, NOBODY),
-        Act::BuyLive => (&[ApiKey, Customer], &[Owner, Finance], NOBODY),
-        Act::ManageKeys | Act::ManageEndpoints => (&[Owner, Developer, Machine], NOBODY, NOBODY),
-        Act::RevokeKeys => (&[Owner, Developer, StaffSecurity, Machine], NOBODY, NOBODY),
-        Act::ReplayWebhooks => {
-            (&[Owner, Developer, StaffSupport, StaffOperator, Customer, Machine], NOBODY, NOBODY)
-        }
-        Act::SeeMoney => (
-            &[
-                Owner,
-                Finance,
-                StaffSupport,
-                StaffOperator,
-                StaffApprover,
-                StaffFinance,
-                ApiKey,
-                Customer,
-                ParentAccount,
-                Machine,
-            ],
-            NOBODY,
-            NOBODY,
-        ),
-        Act::RequestMoney => (&[Owner, Finance, Customer], NOBODY, NOBODY),
-        Act::ManagePeople => (&[Machine], &[Owner], &[StaffSecurity]),
-        Act::ManageOwnLogin => (
-            &[
-                Owner,
-                Developer,
-                Finance,
-                StaffSupport,
-                StaffOperator,
-                StaffApprover,
-                StaffFinance,
-                StaffSecurity,
-                Customer,
-            ],
-            NOBODY,
-            NOBODY,
-        ),
-        Act::EnterBySecret => (&[Anybody], NOBODY, NOBODY),
-        Act::DecideApproval => (&[Machine], &[StaffOperator, StaffApprover], NOBODY),
-        Act::SettleDoubt | Act::ReversePurchase | Act::SetCatalog | Act::SetCredentials => {
-            (&[Machine], NOBODY, &[StaffOperator])
-        }
-        Act::BookMoney => (&[Machine], NOBODY, &[StaffOperator, StaffFinance]),
-        Act::CheckDecision => (NOBODY, &[StaffApprover], NOBODY),
-        Act::ManageAccounts => (&[Machine], &[StaffOperator], NOBODY),
-        Act::Freeze => (&[StaffOperator, StaffApprover, StaffSecurity, Machine], NOBODY, NOBODY),
-        Act::Unfreeze => (&[Machine], NOBODY, &[StaffOperator, StaffSecurity]),
-        Act::SeeAudit => (&[StaffApprover, StaffFinance, StaffSecurity, Machine], NOBODY, NOBODY),
-        Act::ViewAs => (&[StaffSupport, StaffOperator, StaffSecurity], NOBODY, NOBODY),
-        Act::Maintain => (&[Machine, Worker], NOBODY, NOBODY),
-        Act::Work => (&[Worker], NOBODY, NOBODY),
-    };
-    let environments: &[Environment] = match act {
-        Act::BuyInSandbox => &[Environment::Sandbox],
-        Act::BuyLive => &[Environment::Live],
-        Act::SeePurchases
-        | Act::ManageKeys
-        | Act::RevokeKeys
-        | Act::ManageEndpoints
-        | Act::ReplayWebhooks
-        | Act::SeeMoney
-        | Act::RequestMoney
-        | Act::ManagePeople
-        | Act::ManageOwnLogin
-        | Act::EnterBySecret
-        | Act::DecideApproval
-        | Act::SettleDoubt
-        | Act::ReversePurchase
-        | Act::BookMoney
-        | Act::SetCatalog
-        | Act::SetCredentials
-        | Act::CheckDecision
-        | Act::ManageAccounts
-        | Act::Freeze
-        | Act::Unfreeze
-        | Act::SeeAudit
-        | Act::ViewAs
-        | Act::Maintain
-        | Act::Work => &Environment::ALL,
-    };
-    let masked: &[Holder] =
-        if matches!(act, Act::SeePurchases) { &[StaffSupport, StaffSecurity] } else { NOBODY };
-    Rule { yes, masked, step_up, two_people, environments }
+    match act {
+        Act::SeePurchases => Rule {
+            yes: &[Owner, Developer, Finance, StaffOperator, StaffApprover, StaffFinance, ApiKey,
+                Customer, ParentAccount, Machine],
+            masked: &[StaffSupport, StaffSecurity],
+            ..rule
+        },
+        Act::BuyInSandbox => Rule {
+            yes: &[Owner, Developer, ApiKey, Customer],
+            environments: &[Environment::Sandbox],
+            ..rule
+        },
+        Act::BuyLive => Rule {
+            yes: &[ApiKey, Customer],
+            step_up: &[Owner, Finance],
+            environments: &[Environment::Live],
+            ..rule
+        },
+        Act::ManageKeys | Act::ManageEndpoints => Rule {
+            yes: &[Owner, Developer, Machine], ..rule
+        },
+        Act::RevokeKeys => Rule { yes: &[Owner, Developer, StaffSecurity, Machine], ..rule },
+        Act::ReplayWebhooks => Rule {
+            yes: &[Owner, Developer, StaffSupport, StaffOperator, Customer, Machine], ..rule
+        },
+        Act::SeeMoney => Rule {
+            yes: &[Owner, Finance, StaffSupport, StaffOperator, StaffApprover, StaffFinance, ApiKey,
+                Customer, ParentAccount, Machine],
+            ..rule
+        },
+        Act::RequestMoney => Rule { yes: &[Owner, Finance, Customer], ..rule },
+        Act::ManagePeople => Rule {
+            yes: &[Machine], step_up: &[Owner], two_people: &[StaffSecurity], ..rule
+        },
+        Act::ManageOwnLogin => Rule {
+            yes: &[Owner, Developer, Finance, StaffSupport, StaffOperator, StaffApprover,
+                StaffFinance, StaffSecurity, Customer],
+            ..rule
+        },
+        Act::EnterBySecret => Rule { yes: &[Anybody], ..rule },
+        Act::DecideApproval => Rule {
+            yes: &[Machine], step_up: &[StaffOperator, StaffApprover], ..rule
+        },
+        Act::SettleDoubt | Act::ReversePurchase | Act::SetCatalog | Act::SetCredentials => Rule {
+            yes: &[Machine], two_people: &[StaffOperator], ..rule
+        },
+        Act::BookMoney => Rule {
+            yes: &[Machine], two_people: &[StaffOperator, StaffFinance], ..rule
+        },
+        Act::CheckDecision => Rule { step_up: &[StaffApprover], ..rule },
+        Act::ManageAccounts => Rule { yes: &[Machine], step_up: &[StaffOperator], ..rule },
+        Act::Freeze => Rule { yes: &[StaffOperator, StaffApprover, StaffSecurity, Machine], ..rule },
+        Act::Unfreeze => Rule {
+            yes: &[Machine], two_people: &[StaffOperator, StaffSecurity], ..rule
+        },
+        Act::SeeAudit => Rule { yes: &[StaffApprover, StaffFinance, StaffSecurity, Machine], ..rule },
+        Act::ViewAs => Rule { yes: &[StaffSupport, StaffOperator, StaffSecurity], ..rule },
+        Act::Maintain => Rule { yes: &[Machine, Worker], ..rule },
+        Act::Work => Rule { yes: &[Worker], ..rule },
+    }
 }
 
 /// How a holder may do an act in an environment.

@@ -27,12 +27,12 @@ mod webhooks;
 mod worker;
 
 pub use access::{AccessResult, Caller};
-pub use accounts::{AccountSetup, BookingNote, KeyPair, NewAccount};
+pub use accounts::{AccountSetup, Booking, KeyPair, NewAccount};
 pub use callback::CallbackResult;
 pub use enquiry::DeliveryDetails;
 pub use lookup::PurchaseHistory;
 pub use parts::{Parts, PushParts, WebhookParts};
-pub use people::{AccessToken, LogInForm, PushDevice, SignUpForm, UserView};
+pub use people::{AccessToken, Confirmation, LogInForm, PushDevice, SignUpForm, UserView};
 pub use permits::Permit;
 pub use quote::Quote;
 pub use rate::Quota;

@@ -20,7 +20,7 @@ use domain::ids::KeyId;
 use domain::{
     Account, AccountId, Currency, Environment, Money, Plan, Reason, Refusal, Role, Subscription,
 };
-use engine::{BookingNote, Engine, KeyPair, NewAccount};
+use engine::{Booking, Engine, KeyPair, NewAccount};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -230,9 +230,16 @@ async fn deposit_once(
     amount: Money,
 ) -> Result<()> {
     let reference = format!("DEMO-START-{}", amount.currency().code());
-    let note = BookingNote { reference: &reference, note: "play money to start with" };
+    let booking = Booking {
+        reason: Reason::Deposit,
+        account,
+        environment,
+        amount,
+        reference: &reference,
+        note: "play money to start with",
+    };
     let permit = machine(engine, DEMO)?;
-    match engine.fund(permit, Reason::Deposit, account, environment, amount, note).await {
+    match engine.fund(permit, booking).await {
         Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),
     }

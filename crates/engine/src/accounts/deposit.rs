@@ -13,9 +13,17 @@ use domain::{
 use serde_json::json;
 use store::Posting;
 
-/// What staff write on a booking.
+/// A booking of money by staff.
 #[derive(Clone, Copy, Debug)]
-pub struct BookingNote<'a> {
+pub struct Booking<'a> {
+    /// Paid in (`Deposit`) or out (`Withdraw`).
+    pub reason: Reason,
+    /// The account.
+    pub account: AccountId,
+    /// The environment of the wallet.
+    pub environment: Environment,
+    /// How much, in the wallet's currency; more than zero.
+    pub amount: Money,
     /// The number of the bank's or the cash receipt.
     pub reference: &'a str,
     /// The reason, in their words.
@@ -23,18 +31,14 @@ pub struct BookingNote<'a> {
 }
 
 impl Engine {
-    /// Books money paid in (`Deposit`) or out (`Withdraw`); answers what the wallet can spend after
-    /// it. Refuses a reference that was used, a wallet that does not exist, and paying out more
-    /// than is available.
+    /// Books money paid in or out; answers what the wallet can spend after it. Refuses a reference
+    /// that was used, a wallet that does not exist, and paying out more than is available.
     pub async fn fund(
         &self,
         permit: Permit<act::BookMoney>,
-        reason: Reason,
-        account: AccountId,
-        environment: Environment,
-        amount: Money,
-        booking: BookingNote<'_>,
+        booking: Booking<'_>,
     ) -> Result<Money, Refusal> {
+        let Booking { reason, account, environment, amount, .. } = booking;
         let by = permit.by("Say who books it.")?;
         if !is_reference(booking.reference) {
             let message = "A reference is 1 to 128 printable ASCII characters.";

@@ -19,7 +19,7 @@ mod token;
 pub(crate) use fields::address;
 pub use log_in::{AccessToken, LogInForm};
 pub use manage::{PushDevice, UserView};
-pub use sign_up::SignUpForm;
+pub use sign_up::{Confirmation, SignUpForm};
 
 use crate::accounts::keys;
 use crate::rate::{MinuteLimiter, whole_seconds};

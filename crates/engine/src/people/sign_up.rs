@@ -29,6 +29,21 @@ pub struct SignUpForm<'a> {
     pub from: IpAddr,
 }
 
+/// The code of a sign-up, as it was typed.
+#[derive(Clone, Copy)]
+pub struct Confirmation<'a> {
+    /// The address that the code was mailed to.
+    pub email: &'a str,
+    /// The code.
+    pub code: &'a str,
+    /// The password of the sign-up.
+    pub password: &'a str,
+    /// The currencies of the wallets that open.
+    pub currencies: &'a [Currency],
+    /// The client's address (proxies already resolved).
+    pub from: IpAddr,
+}
+
 impl Engine {
     /// Stores a sign-up and mails its code. The newest three sign-ups of an address wait, each with
     /// a code of its own. An address that has a login already gets a mail that says so; the answer
@@ -66,12 +81,9 @@ impl Engine {
     pub async fn confirm_sign_up(
         &self,
         permit: Permit<act::EnterBySecret>,
-        email: &str,
-        code: &str,
-        password: &str,
-        currencies: &[Currency],
-        from: IpAddr,
+        confirmation: Confirmation<'_>,
     ) -> Result<(), Refusal> {
+        let Confirmation { email, code, password, currencies, from } = confirmation;
         let guess = self.begin_code(email, from)?;
         let sign_up = store::SignUp {
             typed: self.typed(CodePurpose::SignUp(password), email, code),

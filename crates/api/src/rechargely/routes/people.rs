@@ -11,7 +11,7 @@ use crate::extract::answer::Answer;
 use axum::extract::Request;
 use axum::response::Response;
 use domain::{FieldError, Refusal};
-use engine::{LogInForm, SignUpForm};
+use engine::{Confirmation, LogInForm, SignUpForm};
 
 /// The engine's names of fields, and their names in the body of a log-in.
 const LOG_IN_NAMES: [(&str, &str); 2] = [("email", "username"), ("push_token", "fcmToken")];
@@ -87,7 +87,14 @@ pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request)
             parse_body(request, request::confirmation).await?;
         let currencies = api.engine.catalog().currencies();
         let permit = api.engine.permit_anybody()?;
-        api.engine.confirm_sign_up(permit, &email, &code, &password, &currencies, *from).await?;
+        let confirmation = Confirmation {
+            email: &email,
+            code: &code,
+            password: &password,
+            currencies: &currencies,
+            from: *from,
+        };
+        api.engine.confirm_sign_up(permit, confirmation).await?;
         done("The account is open. Log in.")
     };
     anonymous.respond("confirm_registration", work).await

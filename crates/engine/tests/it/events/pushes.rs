@@ -9,7 +9,7 @@ use domain::{
     BoxFuture, Catalog, Environment, Kind, Purchase, Push, Pushed, Pusher, Reason, ReferenceScope,
     State,
 };
-use engine::{BookingNote, Caller, LogInForm, PurchaseRequest, PushParts, PushRenderer, PushText};
+use engine::{Caller, LogInForm, PurchaseRequest, PushParts, PushRenderer, PushText};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ async fn anna(phones: &[&str], pusher: &Arc<ScriptedPusher>) -> (World, Caller) 
         caller = Some(log_in(&world, phone).await);
     }
     let caller = caller.unwrap();
-    let note = BookingNote { reference: "in", note: "" };
+    let note = Note { reference: "in", note: "" };
     let (account, environment) = (caller.account, caller.environment);
     world.engine.fund(Reason::Deposit, account, environment, bdt(START), note).await.unwrap();
     (world, caller)
@@ -215,7 +215,7 @@ async fn without_a_push_service_no_push_stays_pending() {
         ..world.caller()
     };
     let environment = caller.environment;
-    let note = BookingNote { reference: "in", note: "" };
+    let note = Note { reference: "in", note: "" };
     world.engine.fund(Reason::Deposit, account, environment, bdt(START), note).await.unwrap();
     buy(&world, caller, "R1").await;
     assert_eq!(pending(&world), 1);

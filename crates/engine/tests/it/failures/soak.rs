@@ -3,7 +3,6 @@
 
 use crate::world::*;
 use domain::{AttemptRef, EnquiryOutcome, Environment, Purchase, Reason, State};
-use engine::BookingNote;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
@@ -52,7 +51,7 @@ fn unreliable(upstream: &ScriptedUpstream) -> Arc<Mutex<UpstreamLedger>> {
 async fn lost_replies_are_never_refunded_nor_sent_again() {
     let world = Arc::new(world().await);
     let (account, environment) = (world.merchant, Environment::Live);
-    let note = BookingNote { reference: "more", note: "soak" };
+    let note = Note { reference: "more", note: "soak" };
     world.engine.fund(Reason::Deposit, account, environment, bdt(10_000_000), note).await.unwrap();
     let ledger = unreliable(&world.a);
     let is_credited = |purchase: &Purchase| {

@@ -112,7 +112,7 @@ async fn staff_book_a_deposit_once() {
     let world = world().await;
     let (account, environment) = (world.merchant, Environment::Live);
     let fund = async |reason, minor, reference| {
-        let note = engine::BookingNote { reference, note: "bank" };
+        let note = Note { reference, note: "bank" };
         world.engine.fund(reason, account, environment, bdt(minor), note).await
     };
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Ok(bdt(START + 500)));

@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::{Reason, ReferenceScope, Refusal, State};
-use engine::{BookingNote, PurchaseRequest};
+use engine::PurchaseRequest;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -77,7 +77,7 @@ async fn without_enough_money_the_quote_stays_open() {
     let short = world.engine.authorise(&caller, quote.key.id).await.unwrap_err();
     assert_eq!(short, Refusal::InsufficientBalance { available: bdt(START) });
     assert_eq!((world.state(quote.key.id), world.a.count(Call::Submit)), (State::Quoted, 0));
-    let note = BookingNote { reference: "more", note: "paid in" };
+    let note = Note { reference: "more", note: "paid in" };
     let (account, environment) = (world.merchant, caller.environment);
     world.engine.fund(Reason::Deposit, account, environment, bdt(FEE), note).await.unwrap();
     let accepted = world.engine.authorise(&caller, quote.key.id).await.unwrap();

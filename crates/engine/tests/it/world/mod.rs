@@ -11,7 +11,7 @@ pub use clock::{CountingRandom, TestClock};
 pub use database::TestDatabase;
 pub use fixtures::{AMOUNT, COMMISSION, FEE, NOW, TOTAL, bdt, details};
 pub use outcomes::*;
-pub use permitted::TestEngine;
+pub use permitted::{Note, TestEngine};
 pub use upstream::{Call, GRACE, Reply, ScriptedUpstream};
 
 use domain::account::HOUSE;
@@ -22,8 +22,8 @@ use domain::{
     State, StatusUpdate, Upstream,
 };
 use engine::{
-    BookingNote, Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts,
-    Vault, WebhookParts, Workers,
+    Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts, Vault,
+    WebhookParts, Workers,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl World {
         };
         let account = self.engine.open_account(new).await.unwrap();
         for environment in Environment::ALL {
-            let note = BookingNote { reference: "start", note: "to begin with" };
+            let note = Note { reference: "start", note: "to begin with" };
             self.engine
                 .fund(Reason::Deposit, account, environment, bdt(START), note)
                 .await

@@ -6,8 +6,8 @@ use domain::{
     Purchase, PurchaseId, Reason, ReferenceScope, Refusal,
 };
 use engine::{
-    AccessToken, AccountSetup, BookingNote, Caller, DeliveryDetails, Endpoint, Engine, KeyPair,
-    LogInForm, NewAccount, NewEndpoint, Permit, PurchaseOutcome, PurchaseRequest, Quote,
+    AccessToken, AccountSetup, Booking, Caller, Confirmation, DeliveryDetails, Endpoint, Engine,
+    KeyPair, LogInForm, NewAccount, NewEndpoint, Permit, PurchaseOutcome, PurchaseRequest, Quote,
     ReplayScope, SignUpForm,
 };
 use std::net::IpAddr;
@@ -16,6 +16,12 @@ use std::time::Duration;
 use store::{ArchiveFile, Closing};
 
 type Refused<T> = Result<T, Refusal>;
+
+/// What is written on a booking.
+pub struct Note<'a> {
+    pub reference: &'a str,
+    pub note: &'a str,
+}
 
 #[derive(Clone)]
 pub struct TestEngine(pub Engine);
@@ -108,9 +114,11 @@ impl TestEngine {
         account: AccountId,
         environment: Environment,
         amount: Money,
-        booking: BookingNote<'_>,
+        booking: Note<'_>,
     ) -> Refused<Money> {
-        self.0.fund(self.machine(), reason, account, environment, amount, booking).await
+        let Note { reference, note } = booking;
+        let booking = Booking { reason, account, environment, amount, reference, note };
+        self.0.fund(self.machine(), booking).await
     }
 
     pub async fn open_house(&self, name: &str) -> Refused<()> {
@@ -222,7 +230,8 @@ impl TestEngine {
         currencies: &[Currency],
         from: IpAddr,
     ) -> Refused<()> {
-        self.0.confirm_sign_up(self.anybody(), email, code, password, currencies, from).await
+        let confirmation = Confirmation { email, code, password, currencies, from };
+        self.0.confirm_sign_up(self.anybody(), confirmation).await
     }
 
     pub async fn log_in(&self, form: LogInForm<'_>) -> Refused<AccessToken> {
