@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -21,6 +22,7 @@ use super::refuse::Refused;
 /// The socket `S` of one connection.
 pub(super) struct Guard<S> {
     socket: S,
+    from: IpAddr,
     limits: Arc<Limits>,
     framing: Framing,
     /// Bytes that were read and not yet passed on; empty as long as requests arrive complete.
@@ -59,9 +61,10 @@ enum Closing {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(socket: S, limits: Arc<Limits>) -> Self {
+    pub(super) fn new(socket: S, from: IpAddr, limits: Arc<Limits>) -> Self {
         Self {
             socket,
+            from,
             limits,
             framing: Framing::default(),
             pending: BytesMut::new(),
@@ -185,6 +188,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             } else if guard.is_read_closed {
                 // hyper wants to read the refused head: it has answered everything before.
                 if let Some(refused) = guard.refused.take() {
+                    refused.count(guard.from);
                     guard.last_answer = refused.raw();
                 }
                 break;

@@ -57,6 +57,7 @@ pub async fn serve(
     let abort = CancellationToken::new();
     while let Some((stream, peer)) = accept(&listener, &stop).await {
         let Some(slot) = slots.take(peer.ip(), &limits) else {
+            Refused::TooManyConnections.count(peer.ip());
             reject(stream, &full);
             continue;
         };
@@ -73,8 +74,9 @@ pub async fn serve(
     drop(listener);
     tasks.close();
     if timeout(drain, tasks.wait()).await.is_err() {
-        tracing::warn!(connections = tasks.len(), "connections were cut off at the end of a drain");
+        let connections = tasks.len();
         abort.cancel();
+        tracing::warn!(connections, "connections were cut off at the end of a drain");
     }
     Ok(())
 }
@@ -99,7 +101,7 @@ async fn accept(
         match accepted {
             Ok(accepted) => return Some(accepted),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(target: "counted", code = %error, "not accepted");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -114,7 +116,7 @@ async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     limits: Arc<Limits>,
     signals: Signals,
 ) {
-    let socket = TokioIo::new(Guard::new(stream, Arc::clone(&limits)));
+    let socket = TokioIo::new(Guard::new(stream, peer.ip(), Arc::clone(&limits)));
     let buffer_bytes = limits.head_bytes.saturating_add(BUFFER_BYTES_MIN);
     let service = service_fn(move |request| {
         let (router, limits) = (router.clone(), Arc::clone(&limits));

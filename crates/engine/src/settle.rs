@@ -303,12 +303,12 @@ impl Engine {
             let (after, webhooks) = (step.after.clone(), step.webhooks.clone());
             match self.inner.store.write(Change::Step(step)).await? {
                 Ok(_) => {
-                    let to = after.state.code();
-                    tracing::debug!(purchase = %id, from = state, to, "a step");
                     self.dispatch_webhooks(after.key, webhooks);
                     if after.state.is_final() {
                         self.inner.in_flight.forget_all(after.key.id, after.attempts);
                     }
+                    let to = after.state.code();
+                    tracing::debug!(purchase = %id, from = state, to, "a step");
                     return Ok(StepResult::Stepped(after));
                 }
                 Err(Denial::VersionConflict { .. }) => purchase = self.read_again(&purchase.key)?,
@@ -333,15 +333,16 @@ impl Engine {
         if is_known {
             return Ok(StepResult::Unchanged(purchase));
         }
-        tracing::error!(
-            purchase = %purchase.key.id,
-            state = purchase.state.code(),
-            said = proof.code,
-            "an outcome contradicts the ledger: a case for staff"
-        );
+        let said = proof.code.clone();
         let change =
             Change::KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };
         self.commit(change).await?;
+        tracing::error!(
+            purchase = %purchase.key.id,
+            state = purchase.state.code(),
+            said,
+            "an outcome contradicts the ledger: a case for staff"
+        );
         Ok(StepResult::Unchanged(purchase))
     }
 

@@ -35,8 +35,9 @@ impl FromRequestParts<ApiState> for Authenticated {
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
             |refusal| {
-                tracing::info!(code = refusal.code(), %from, "access refused");
-                let mut response = refusals::answer(&ApiError::Refusal(refusal)).into_response();
+                let answer = refusals::answer(&ApiError::Refusal(refusal));
+                answer.count_refusal(from);
+                let mut response = answer.into_response();
                 add_quota_headers(response.headers_mut(), quota);
                 response
             },

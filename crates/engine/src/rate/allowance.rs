@@ -173,8 +173,8 @@ impl Engine {
                 }
             }
             other => {
-                tracing::warn!(?other, "calls could not be counted over all nodes");
                 share.failed = Some(now);
+                tracing::warn!(?other, "calls could not be counted over all nodes");
             }
         }
         (share.is_asking, share.waiting) = (false, 0);

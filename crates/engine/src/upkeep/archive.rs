@@ -115,11 +115,6 @@ impl Engine {
         text: Option<&str>,
         reference: Option<&str>,
     ) -> Result<(), Fault> {
-        tracing::error!(
-            %attempt,
-            said = code,
-            "an upstream sent an update of an archived purchase: a case for staff"
-        );
         let late = LateOutcome {
             purchase: attempt.purchase,
             attempt: attempt.number,
@@ -128,7 +123,13 @@ impl Engine {
             upstream_reference: reference.map(cleaned),
             at: self.now(),
         };
-        self.commit(Change::Archive(ArchiveChange::KeepLateOutcome(late))).await
+        self.commit(Change::Archive(ArchiveChange::KeepLateOutcome(late))).await?;
+        tracing::error!(
+            %attempt,
+            said = code,
+            "an upstream sent an update of an archived purchase: a case for staff"
+        );
+        Ok(())
     }
 
     /// Closes what upstreams said about an archived purchase; `false` if they said nothing.

@@ -113,8 +113,22 @@ impl Folder {
         Some(running)
     }
 
+    /// Starts the demo with its log going there instead of into the file, and waits until it
+    /// listens.
+    pub fn start_logging_to(&self, log: Stdio, flags: &[&str]) -> Server {
+        let credentials_file = self.path("credentials.json");
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let running = self.run_logging_to(log, "demo", &[&file_flags[..], flags].concat());
+        Starting { running, credentials_file }.listening()
+    }
+
     /// Starts a verb that serves this folder, on a free port.
     fn run(&self, verb: &str, flags: &[&str]) -> Running {
+        let log = OpenOptions::new().create(true).append(true).open(self.path("server.log"));
+        self.run_logging_to(log.unwrap().into(), verb, flags)
+    }
+
+    fn run_logging_to(&self, stderr: Stdio, verb: &str, flags: &[&str]) -> Running {
         let log = self.path("server.log");
         let log_from = fs::metadata(&log).map_or(0, |file| usize::try_from(file.len()).unwrap());
         let child = self
@@ -126,7 +140,7 @@ impl Folder {
             .env("SALDO_CONNECTIONS_PER_ADDRESS", "1000")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(OpenOptions::new().create(true).append(true).open(&log).unwrap())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         Running { process: Process(child), log, log_from }
