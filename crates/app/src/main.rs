@@ -26,6 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A command that cannot be started prints one sentence and exits with code 2.
 fn main() -> ExitCode {
     let _flush = log::FlushAtEnd;
+    files::make_private();
     cmd::run(cmd::Cli::parse()).unwrap_or_else(|error| {
         let mut output = output::Output::default();
         output.say_lines(format!("saldo: {error:#}"));

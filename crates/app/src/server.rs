@@ -1,7 +1,7 @@
 //! The server: the APIs and pages behind the edge, the workers, the control socket, and a shutdown
 //! that completes the requests in progress.
 
-use crate::config::Config;
+use crate::config::{Config, Forwarded};
 use crate::control::Control;
 use crate::maintenance::RollbackGuard;
 use anyhow::Context as _;
@@ -68,6 +68,10 @@ impl Server {
         let settings = api::Settings {
             base_url: self.base_url.clone(),
             trusted_proxies: config.trusted_proxies()?,
+            forwarded_header: match config.forwarded_header {
+                Forwarded::XForwardedFor => api::ForwardedHeader::XForwardedFor,
+                Forwarded::Forwarded => api::ForwardedHeader::Forwarded,
+            },
             webhooks_to_loopback: config.webhooks_to_loopback,
         };
         let router = Router::new()

@@ -32,7 +32,7 @@ impl Engine {
         let (attempt, text) = match upstream.read_callback(callback) {
             CallbackRead::NotOffered => return CallbackResult::UnknownUpstream,
             CallbackRead::Forged { reason } => {
-                // Anybody can send one: the log counts them, and has the reasons where it is verbose.
+                // Anybody can send one: the log counts them; their reasons are for `debug`.
                 tracing::warn!(
                     target: "counted", status = 401_u16, code = "CALLBACK_FORGED",
                     "a callback was refused"

@@ -284,6 +284,14 @@ mod tests {
         fn query_sets(&mut self, _: &[SetQuery<'_>], _: OnSetRow<'_>) -> Result<()> {
             unreachable!()
         }
+
+        fn begin_snapshot(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn end_snapshot(&mut self) -> Result<()> {
+            unreachable!()
+        }
     }
 
     impl WriteSql for Panicking {

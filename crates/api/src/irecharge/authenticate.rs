@@ -28,7 +28,7 @@ impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        let from = address::of_client(parts, &api.settings.trusted_proxies);
+        let from = address::of_client(parts, &api.settings);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
         let access = api.engine.authenticate(open_key, secret_key, from).await;

@@ -44,7 +44,7 @@ impl FromRequestParts<ApiState> for Anonymous {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        let from = address::of_client(parts, &api.settings.trusted_proxies);
+        let from = address::of_client(parts, &api.settings);
         let channel = headers::check_duplicates(&parts.headers)
             .and_then(|()| headers::channel(&parts.headers))
             .map_err(|error| refuse(&error, from))?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// The text with every character escaped that a terminal might obey or that ends a line: controls
 /// (C0, DEL, C1), line and paragraph separators, and what changes the direction of writing. The
-/// escapes are JSON's, so that JSON stays the same JSON. Joiners stay: Bengali is written with them.
+/// escapes are JSON's, so that JSON stays the same JSON. Joiners stay: Bengali needs them.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

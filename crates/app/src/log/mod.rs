@@ -90,7 +90,7 @@ impl Drop for FlushAtEnd {
 
 fn stderr() -> &'static LineWriter {
     STDERR.get_or_init(|| {
-        // A descriptor of its own: the lock on the usual one would be held as long as a write takes.
+        // A descriptor of its own: the usual one is locked for as long as a write takes.
         match io::stderr().as_fd().try_clone_to_owned() {
             Ok(stderr) => LineWriter::start(File::from(stderr), lost_lines),
             Err(_) => LineWriter::start(io::sink(), lost_lines),

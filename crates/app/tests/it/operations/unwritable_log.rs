@@ -4,6 +4,7 @@
 use crate::support::{
     Client, Folder, RECHARGE, Server, UNLIMITED, assert_exit, describe, recharge,
 };
+use http::Method;
 use serde_json::Value;
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _, pipe};
@@ -49,7 +50,7 @@ async fn late_successes_open_cases(folder: &Folder, server: Server) {
 #[tokio::test]
 async fn late_successes_open_cases_while_nobody_reads_the_log() {
     let folder = Folder::new();
-    let (_unread, mut full) = pipe().unwrap();
+    let (_reader, mut full) = pipe().unwrap();
     full.write_all(&[b'x'; PIPE_BYTES]).unwrap();
     let server = folder.start_logging_to(full.into(), &NOISY);
     late_successes_open_cases(&folder, server).await;
@@ -81,6 +82,42 @@ async fn late_successes_open_cases_after_the_log_was_closed() {
     reader.read_exact(&mut [0; 100]).unwrap();
     drop(reader);
     late_successes_open_cases(&folder, server).await;
+}
+
+/// Neither the database nor the log can be written any more. The writer ends, and the process with
+/// it: it is not a server that answers 503 for ever and cannot be stopped.
+#[tokio::test]
+async fn a_writer_that_ends_ends_the_process_although_the_log_is_full() {
+    let folder = Folder::new();
+    if folder.by_database("sqlite", "postgresql") != "sqlite" {
+        // There the database's files are not the server's.
+        return;
+    }
+    let room = 2_000_000;
+    std::fs::write(folder.path("server.log"), vec![b'\n'; room]).unwrap();
+    // No file can grow beyond that: a write fails.
+    let limit = format!("trap '' XFSZ; prlimit --fsize={room}:unlimited --pid $$");
+    let server = folder.start_after(&limit, &UNLIMITED);
+    let mut client = server.sandbox().await;
+    let mut sold = 0;
+    while let Ok(reply) = client
+        .try_send(Method::POST, RECHARGE, recharge("01712345101", 10, &format!("ROOM-{sold}")))
+        .await
+        && reply.status() == 200
+    {
+        sold += 1;
+        assert!(sold < 20_000, "the database never fills its room");
+    }
+    assert_eq!(server.ended().code(), Some(3));
+    // With room again everything acknowledged is there.
+    let server = folder.start();
+    let mut client = server.sandbox().await;
+    assert_eq!(client.status("ROOM-0").await["status"], "success");
+    assert_eq!(client.status(&format!("ROOM-{}", sold - 1)).await["status"], "success");
+    let reply = client.post(RECHARGE, recharge("01712345101", 10, "AFTER")).await;
+    assert_eq!(reply.status(), 200, "{reply:?}");
+    server.stop();
+    folder.verify();
 }
 
 /// Requests without keys, with wrong ones and in no form, in plenty: the log has a line a second

@@ -118,21 +118,44 @@ impl Folder {
     pub fn start_logging_to(&self, log: Stdio, flags: &[&str]) -> Server {
         let credentials_file = self.path("credentials.json");
         let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
-        let running = self.run_logging_to(log, "demo", &[&file_flags[..], flags].concat());
+        let flags = [&file_flags[..], flags].concat();
+        let running = self.run_command(self.command(), log, "demo", &flags);
+        Starting { running, credentials_file }.listening()
+    }
+
+    /// Starts the demo from a shell that runs `first` before, and waits until it listens.
+    pub fn start_after(&self, first: &str, flags: &[&str]) -> Server {
+        let command_line = format!("{first}; exec \"$@\"");
+        let saldo = self.command();
+        let mut command = Command::new("sh");
+        command.args(["-c", &command_line, "sh"]).arg(saldo.get_program());
+        command.envs(saldo.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let credentials_file = self.path("credentials.json");
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let flags = [&file_flags[..], flags].concat();
+        let running = self.run_command(command, self.log().into(), "demo", &flags);
         Starting { running, credentials_file }.listening()
     }
 
     /// Starts a verb that serves this folder, on a free port.
     fn run(&self, verb: &str, flags: &[&str]) -> Running {
-        let log = OpenOptions::new().create(true).append(true).open(self.path("server.log"));
-        self.run_logging_to(log.unwrap().into(), verb, flags)
+        self.run_command(self.command(), self.log().into(), verb, flags)
     }
 
-    fn run_logging_to(&self, stderr: Stdio, verb: &str, flags: &[&str]) -> Running {
+    fn log(&self) -> File {
+        OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap()
+    }
+
+    fn run_command(
+        &self,
+        mut command: Command,
+        stderr: Stdio,
+        verb: &str,
+        flags: &[&str],
+    ) -> Running {
         let log = self.path("server.log");
         let log_from = fs::metadata(&log).map_or(0, |file| usize::try_from(file.len()).unwrap());
-        let child = self
-            .command()
+        let child = command
             .args([verb, "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(self.data_dir())
             .args(flags)
