@@ -1,6 +1,7 @@
 //! Files of the installation: private, durable, and with errors that name the path.
 
-use crate::secrets::MASTER_KEY_FILE;
+use crate::cmd::demo::CREDENTIALS_FILE;
+use crate::wiring::TRUTH_FILE;
 use anyhow::Context as _;
 use rustix::fs::Mode;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -34,15 +35,25 @@ pub(crate) fn make_private() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Closes the files of a data folder that an earlier version or another umask left open to others.
-/// The master key stays as it is: somebody must ask who has read it.
+/// What this process keeps in a data folder, without the master key: if others could read that,
+/// somebody must ask who has.
+const DATA_FILES: [&str; 8] = [
+    "saldo.db",
+    "saldo.db-wal",
+    "saldo.db-shm",
+    "saldo.lock",
+    "node.run",
+    "books-seen.json",
+    TRUTH_FILE,
+    CREDENTIALS_FILE,
+];
+
+/// Closes the files of a data folder that an earlier version left open to others.
 pub(crate) fn close_to_others(data_dir: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(data_dir).with_context(cannot(data_dir, "be read"))? {
-        let entry = entry.with_context(cannot(data_dir, "be read"))?;
-        let metadata = entry.metadata().with_context(cannot(&entry.path(), "be read"))?;
-        let is_open = metadata.is_file() && metadata.mode() & 0o077 != 0;
-        if is_open && entry.file_name() != MASTER_KEY_FILE {
-            let path = entry.path();
+    for path in DATA_FILES.map(|name| data_dir.join(name)) {
+        let is_open = fs::symlink_metadata(&path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o077 != 0);
+        if is_open {
             fs::set_permissions(&path, Permissions::from_mode(0o600))
                 .with_context(cannot(&path, "be closed to other users"))?;
         }
