@@ -3,7 +3,7 @@
 //! A copy is one snapshot: its pages are read in one reading Tx, which in WAL mode does not block
 //! the writer. Not here: what else belongs to a backup (keys, a manifest), which is the app's.
 
-use crate::backend::sqlite::{Folder, Sqlite, fault, make_private_file};
+use crate::backend::sqlite::{Folder, Sqlite, ensure_alone, fault, make_private_file};
 use crate::backend::{all, first};
 use crate::fault::{Fault, OpenError, Result};
 use crate::store::{Location, Store};
@@ -35,13 +35,18 @@ pub struct LedgerEnd {
 /// A data folder that no other Saldo process can use until this is dropped.
 #[derive(Debug)]
 pub struct HeldFolder {
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl HeldFolder {
     /// Makes the folder if need be and locks it; refuses what [`Store::open`] refuses.
     pub fn take(path: &Path) -> Result<HeldFolder, OpenError> {
-        Ok(HeldFolder { _folder: Folder::lock(path)? })
+        Ok(HeldFolder { folder: Folder::lock(path)? })
+    }
+
+    /// Opens the database in it, as [`Store::open`] does.
+    pub fn open(self) -> Result<Store, OpenError> {
+        Store::open_held(self.folder)
     }
 }
 
@@ -61,6 +66,7 @@ impl Store {
         if file.exists() {
             return Err(Fault::Database(format!("{} is there already", file.display())));
         }
+        ensure_alone(file).map_err(|error| Fault::Database(error.to_string()))?;
         make_private_file(file).map_err(unwritable)?;
         let flush = File::open(file).map_err(unwritable)?;
         copy(source.connection(), file, &flush, is_wanted)?;

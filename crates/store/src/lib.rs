@@ -31,6 +31,7 @@ pub use archive::{
     MonthAudit, audit_month,
 };
 pub use backend::postgres::CatalogChanges;
+pub use backend::sqlite::ensure_alone;
 pub use backup::{HeldFolder, LedgerEnd, audit_file};
 pub use calls::CallGrant;
 pub use change::{Change, DeadRun, Done, Posting, Setting};

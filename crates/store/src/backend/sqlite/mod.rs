@@ -7,6 +7,7 @@
 mod checkpoint;
 mod folder;
 
+pub use folder::ensure_alone;
 pub(crate) use folder::{Folder, make_private_file};
 
 use super::{
