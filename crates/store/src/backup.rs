@@ -3,8 +3,8 @@
 //! A copy is one snapshot: its pages are read in one reading Tx, which in WAL mode does not block
 //! the writer. Not here: what else belongs to a backup (keys, a manifest), which is the app's.
 
+use crate::backend::first;
 use crate::backend::sqlite::{Folder, Sqlite, ensure_alone, fault, make_private_file};
-use crate::backend::{all, first};
 use crate::fault::{Fault, OpenError, Result};
 use crate::store::{Location, Store};
 use crate::verify::{self, AuditReport};
@@ -18,8 +18,6 @@ const STEP_PAGES: i32 = 256;
 /// Steps between two flushes of the copy. One flush of everything at the end would delay the
 /// writer's own flushes on the same disk.
 const FLUSH_EVERY: usize = 8;
-/// Findings of SQLite's own check that are kept.
-const FINDINGS_KEPT: usize = 20;
 
 /// What identifies the state of a ledger, besides the counts of its audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,17 +113,10 @@ fn copy(
     }
 }
 
-/// Audits a database file without changing it: SQLite's own check, then the whole audit. Its schema
-/// must be this version's.
+/// Audits a database file without changing it. Its schema must be this version's.
 pub fn audit_file(file: &Path) -> Result<(LedgerEnd, AuditReport)> {
-    let mut lite = Sqlite::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let broken =
-        all(&mut lite, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
-    let mut report = verify::audit(&mut lite)?;
-    for finding in broken.into_iter().filter(|finding| finding != "ok").take(FINDINGS_KEPT) {
-        report.findings_count += 1;
-        report.findings.push(format!("the database's own check: {finding}"));
-    }
+    let mut lite = Sqlite::auditor(file)?;
+    let report = verify::audit(&mut lite)?;
     let last =
         first(&mut lite, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
             Ok((row.int(0)?, row.bytes(1)?.iter().map(|byte| format!("{byte:02x}")).collect()))

@@ -193,7 +193,7 @@ impl Store {
     /// A connection of its own, for what takes long.
     pub(crate) fn dedicated_reader(&self) -> Result<Reader> {
         match &self.location {
-            Location::Folder(folder) => match folder.reader() {
+            Location::Folder(folder) => match folder.auditor() {
                 Ok(lite) => Ok(Box::new(lite)),
                 Err(error) => Err(Fault::Database(error.to_string())),
             },

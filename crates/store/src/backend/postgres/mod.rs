@@ -24,7 +24,7 @@ pub use node::CatalogChanges;
 pub(crate) use node::Membership;
 pub(crate) use server::Server;
 
-use super::{Args, OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, WriteKey};
+use super::{Args, OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, WriteKey, all};
 use crate::fault::{Fault, OpenError};
 use errors::{fault, keeps_connection, silent};
 use pipeline::{StatementName, owned};
@@ -246,5 +246,12 @@ impl Sql for Postgres {
             Some(_) => self.execute("COMMIT", &[]).map(|_| ()),
             None => Err(Fault::Unavailable("the connection was lost".into())),
         }
+    }
+
+    /// Constraints of the database keep references whole.
+    fn own_check(&mut self, _with_references: bool) -> Result<Vec<String>, Fault> {
+        all(self, "SELECT line FROM own_check() AS line LIMIT 100", &[], |row| {
+            Ok(row.text(0)?.to_owned())
+        })
     }
 }

@@ -57,6 +57,12 @@ impl Folder {
         Ok(sqlite)
     }
 
+    /// Opens a connection for the audit.
+    pub(crate) fn auditor(&self) -> Result<Sqlite, OpenError> {
+        Sqlite::auditor(&self.database)
+            .map_err(|fault| OpenError::Database(self.database.clone(), fault))
+    }
+
     /// Opens a read-only connection.
     pub(crate) fn reader(&self) -> Result<Sqlite, OpenError> {
         Sqlite::open(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)

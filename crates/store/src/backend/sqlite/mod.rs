@@ -12,7 +12,7 @@ pub(crate) use folder::{Folder, make_private_file};
 
 use super::{
     Args, MIGRATIONS, Migration, OnRow, OnSetRow, Row, SCHEMA_VERSION, SetIndex, SetQuery, Sql,
-    Value, WriteKey, WriteSql,
+    Value, WriteKey, WriteSql, all,
 };
 use crate::fault::Fault;
 use checkpoint::Checkpointer;
@@ -55,6 +55,15 @@ impl Sqlite {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         let sqlite = Sqlite { checkpointer: None, connection };
         sqlite.set_lock_timeout(BUSY_TIMEOUT)?;
+        Ok(sqlite)
+    }
+
+    /// A connection for the audit, which changes nothing. It is opened as one that could write,
+    /// because SQLite does not even read the CHECK constraints of a schema that is opened read-only,
+    /// and its own check would pass whatever they forbid.
+    pub(crate) fn auditor(path: &Path) -> Result<Sqlite, Fault> {
+        let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        sqlite.run_script("PRAGMA query_only=ON;")?;
         Ok(sqlite)
     }
 
@@ -236,6 +245,27 @@ impl Sql for Sqlite {
 
     fn end_snapshot(&mut self) -> Result<(), Fault> {
         self.execute("COMMIT", &[]).map(|_| ())
+    }
+
+    fn own_check(&mut self, with_references: bool) -> Result<Vec<String>, Fault> {
+        let mut found =
+            all(self, "PRAGMA integrity_check(100)", &[], |row| Ok(row.text(0)?.to_owned()))?;
+        found.retain(|line| line != "ok");
+        if !with_references {
+            return Ok(found);
+        }
+        // A row that refers to nothing is no damage to SQLite, so its own check does not tell.
+        let lost = all(
+            self,
+            "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2",
+            &[],
+            |row| {
+                let (table, parent, rows) = (row.text(0)?, row.text(1)?, row.int(2)?);
+                Ok(format!("{rows} rows of {table} refer to rows of {parent} that are not there"))
+            },
+        )?;
+        found.extend(lost);
+        Ok(found)
     }
 }
 

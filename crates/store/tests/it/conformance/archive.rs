@@ -38,7 +38,7 @@ pub fn paid_in(account: i64, minor: i64, text: &str, at: Timestamp) -> Change {
 /// Makes the step that an event causes, at this time.
 pub async fn steps(store: &Store, purchase: &Purchase, event: Event, at: Timestamp) -> Answer {
     let now = store.purchase(&purchase.key).unwrap().unwrap();
-    let proof = upstream_says(&now, "heard");
+    let proof = upstream_says(&now, outcome_of(event));
     let decided = settle::decide(&now, event, proof, at);
     let Decision::Move(step) = decided else { panic!("{decided:?}") };
     store.write(Change::Step(step)).await
@@ -132,7 +132,7 @@ pub async fn what_a_clock_far_behind_writes_is_of_the_open_month(world: World) {
 }
 
 /// Archives the next month into the folder; returns the file.
-async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
+pub async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
     let closing = store.next_to_archive(before, NOW).unwrap().unwrap();
     assert_eq!(close(store, &closing).await, ArchiveDone::Written);
     let name = format!("{}.db", closing.month);
@@ -147,7 +147,7 @@ async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
 
 /// Removes archived rows, one at a time where there are no partitions. The audit finds nothing at
 /// any point in between.
-async fn remove(world: &World) {
+pub async fn remove(world: &World) {
     world.assert_sound();
     world.store.drop_archived().unwrap();
     let prune = || Change::Archive(ArchiveChange::Prune { rows: 1 });
