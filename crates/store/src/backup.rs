@@ -6,6 +6,7 @@
 use crate::backend::first;
 use crate::backend::sqlite::{Folder, Sqlite, ensure_alone, fault, make_private_file};
 use crate::fault::{Fault, OpenError, Result};
+use crate::halts::{self, Halt};
 use crate::store::{Location, Store};
 use crate::verify::{self, AuditReport};
 use rusqlite::backup::{Backup, StepResult};
@@ -42,9 +43,13 @@ impl HeldFolder {
         Ok(HeldFolder { folder: Folder::lock(path)? })
     }
 
-    /// Opens the database in it, as [`Store::open`] does.
-    pub fn open(self) -> Result<Store, OpenError> {
-        Store::open_held(self.folder)
+    /// Audits the database in it where it lies, with whatever lies beside it, as a server would
+    /// find it; reads the halt in force, too.
+    pub fn audit(&self) -> Result<(LedgerEnd, AuditReport, Option<Halt>)> {
+        let opened = self.folder.auditor();
+        let mut lite = opened.map_err(|error| Fault::Database(error.to_string()))?;
+        let (ending, report) = audited(&mut lite)?;
+        Ok((ending, report, halts::current(&mut lite)?))
     }
 }
 
@@ -115,10 +120,13 @@ fn copy(
 
 /// Audits a database file without changing it. Its schema must be this version's.
 pub fn audit_file(file: &Path) -> Result<(LedgerEnd, AuditReport)> {
-    let mut lite = Sqlite::auditor(file)?;
-    let report = verify::audit(&mut lite)?;
+    audited(&mut Sqlite::auditor(file)?)
+}
+
+fn audited(lite: &mut Sqlite) -> Result<(LedgerEnd, AuditReport)> {
+    let report = verify::audit(lite)?;
     let last =
-        first(&mut lite, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
+        first(lite, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
             Ok((row.int(0)?, row.bytes(1)?.iter().map(|byte| format!("{byte:02x}")).collect()))
         })?;
     let (last_journal, last_hash) = last.unwrap_or_default();

@@ -52,16 +52,12 @@ pub(crate) enum Location {
 impl Store {
     /// Opens the data folder, making it if need be; refuses one that another process holds.
     pub fn open(folder: &Path) -> Result<Store, OpenError> {
-        Store::open_held(Folder::lock(folder)?)
-    }
-
-    pub(crate) fn open_held(held: Folder) -> Result<Store, OpenError> {
+        let held = Folder::lock(folder)?;
         let sql = held.writer()?;
         let reader = |_| held.reader().map(|lite| Box::new(lite) as Reader);
         let readers = (0..READERS_OF_A_FILE).map(reader).collect::<Result<Vec<_>, _>>()?;
-        let path = held.path().to_owned();
         Store::start(sql, readers, Location::Folder(held)).map_err(|error| {
-            OpenError::Unusable(path, format!("no thread for the writer: {error}"))
+            OpenError::Unusable(folder.to_owned(), format!("no thread for the writer: {error}"))
         })
     }
 

@@ -1,8 +1,8 @@
 //! A backup: a folder with a copy of the database, the keys beside it, and a manifest.
 //!
 //! Invariants: a folder under its final name is complete, flushed and audited; the manifest lists
-//! each file with its SHA-256. A restored database gets its final name last, beside no log of another
-//! one; it is halted before, and read once more after.
+//! each file with its SHA-256. A restored database gets its final name last, beside no log of
+//! another one; it is halted before, and read once more after.
 
 use super::hex;
 use crate::cmd::demo::CREDENTIALS_FILE;
@@ -189,7 +189,7 @@ pub(crate) async fn restore(
             .with_context(|| format!("{name} cannot be put in place"))?;
     }
     flush_folder(data_dir)?;
-    if let Err(error) = check_in_place(held, &manifest, &report, &why) {
+    if let Err(error) = check_in_place(&held, &manifest, &why) {
         // Into the stage, which is removed: nothing is sold from a database like that.
         fs::rename(&database, stage.path().join(DATABASE))
             .with_context(cannot(&database, "be taken back"))?;
@@ -200,23 +200,15 @@ pub(crate) async fn restore(
 
 /// Reads the database once more under its final name, as a server will: it must be what was checked
 /// before, and halted.
-fn check_in_place(
-    held: HeldFolder,
-    manifest: &BackupManifest,
-    checked: &AuditReport,
-    why: &str,
-) -> anyhow::Result<()> {
-    let store = held.open()?;
-    // Without journals the end is that of the last archive, which the manifest does not name.
-    let ends_as_it_should = match store.ledger_end()? {
-        Some((_, hash)) if checked.journals > 0 => hex(&hash) == manifest.last_hash,
-        Some(_) | None => checked.journals == 0,
-    };
+fn check_in_place(held: &HeldFolder, manifest: &BackupManifest, why: &str) -> anyhow::Result<()> {
+    let (ending, report, halt) = held.audit().context("the restored database cannot be read")?;
     ensure!(
-        ends_as_it_should && store.audit()? == *checked,
-        "the database is not the one that was checked any more; nothing was restored: try again"
+        report.findings_count == 0,
+        "the database is not the one that was checked any more ({}); nothing was restored: try \
+         again",
+        report.findings.join("; ")
     );
-    let halt = store.halt()?;
+    ensure_matches(manifest, &ending, &report)?;
     ensure!(
         halt.is_some_and(|halt| halt.why == why),
         "the restored installation is not halted; nothing was restored: try again"

@@ -132,7 +132,8 @@ const PARTS: [Part; 9] = [
     Part {
         table: "claims",
         read: "SELECT c.account_id, c.environment, c.space, c.reference, c.purchase_id, c.digest, \
-               c.at, c.row_digest FROM purchases p JOIN claims c ON c.account_id = p.account_id AND \
+               c.at, c.row_digest FROM purchases p JOIN claims c \
+               ON c.account_id = p.account_id AND \
                c.environment = p.environment AND c.space = p.space AND c.reference = p.reference \
                WHERE p.id >= $1 AND p.id < $2 ORDER BY p.id",
         put: "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, \

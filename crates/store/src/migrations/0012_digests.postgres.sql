@@ -13,8 +13,9 @@ BEGIN
     FOR t IN SELECT c.oid::regclass::text AS name, c.relkind = 'i' AS is_index FROM pg_class c
              JOIN pg_am a ON a.oid = c.relam AND a.amname IN ('heap', 'btree')
              WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'i')
-             AND (SELECT count(*) FROM pg_proc p WHERE p.proname IN ('bt_index_check', 'verify_heapam')
-                  AND has_function_privilege(p.oid, 'EXECUTE')) >= 2 ORDER BY 1 LOOP
+             AND (SELECT count(DISTINCT p.proname) FROM pg_proc p
+                  WHERE p.proname IN ('bt_index_check', 'verify_heapam') AND pg_function_is_visible(p.oid)
+                  AND has_function_privilege(p.oid, 'EXECUTE')) = 2 ORDER BY 1 LOOP
         BEGIN
             IF t.is_index THEN
                 EXECUTE format('SELECT bt_index_check(%L::regclass, true)', t.name);

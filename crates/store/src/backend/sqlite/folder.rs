@@ -34,11 +34,6 @@ impl Folder {
         }
     }
 
-    /// The folder.
-    pub(crate) fn path(&self) -> &Path {
-        self.database.parent().unwrap_or(&self.database)
-    }
-
     /// Opens the writer's connection, upgrades the schema and starts the checkpoint thread.
     pub(crate) fn writer(&self) -> Result<Sqlite, OpenError> {
         let broken = |fault| OpenError::Database(self.database.clone(), fault);

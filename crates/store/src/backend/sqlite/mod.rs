@@ -58,9 +58,9 @@ impl Sqlite {
         Ok(sqlite)
     }
 
-    /// A connection for the audit, which changes nothing. It is opened as one that could write,
-    /// because SQLite does not even read the CHECK constraints of a schema that is opened read-only,
-    /// and its own check would pass whatever they forbid.
+    /// A connection for the audit, which changes nothing. It is opened as one that could write:
+    /// SQLite does not even read the CHECK constraints of a schema that is opened read-only, and
+    /// its own check would pass whatever they forbid.
     pub(crate) fn auditor(path: &Path) -> Result<Sqlite, Fault> {
         let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         sqlite.run_script("PRAGMA query_only=ON;")?;
@@ -85,6 +85,7 @@ impl Sqlite {
     /// Opens a file of this or an older schema version for reading, without changing it. An older
     /// one is copied into memory and upgraded there.
     pub(crate) fn of_any_version(path: &Path) -> Result<Sqlite, Fault> {
+        ensure_alone(path).map_err(|error| Fault::Database(error.to_string()))?;
         let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let found = sqlite.pragma("user_version")?;
         if found == SCHEMA_VERSION {

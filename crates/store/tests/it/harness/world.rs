@@ -178,7 +178,13 @@ pub fn outcome_of(event: Event) -> &'static str {
         Event::Escalate => "unaskable",
         Event::Acknowledge => "accepted",
         Event::Reverse => "reversed",
-        other => panic!("no outcome means {other:?}"),
+        Event::Authorise
+        | Event::RequestApproval
+        | Event::Approve
+        | Event::Reject
+        | Event::Expire
+        | Event::Submit
+        | Event::Deny => panic!("no outcome means {event:?}"),
     }
 }
 

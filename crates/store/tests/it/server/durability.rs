@@ -5,8 +5,9 @@ use super::proxy::{Cut, Proxy};
 use crate::harness::postgres::{Database, Server, url};
 use crate::harness::world::*;
 use domain::Reason;
+use std::fs;
 use std::time::Duration;
-use store::{Done, Fault, Store};
+use store::{AuditReport, Done, Fault, Store};
 
 /// A reconnect, or what a setting of the whole server needs to be noticed, is over by then.
 const SOON: Duration = Duration::from_secs(3);
@@ -104,4 +105,51 @@ async fn a_server_that_stops_to_flush_is_noticed_without_a_reconnect() {
         recovers(&store, &format!("after {setting}")).await;
     }
     assert_sound(&store);
+}
+
+/// A page of a table or an index that was damaged on the disk: the audit says so, or fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_page_is_found() {
+    let server = Server::own();
+    let store = Store::connect(&server.url("migrated")).unwrap();
+    open_accounts(&store, 1).await;
+    for n in 0..50 {
+        pay(&store, &format!("in {n}")).await.unwrap();
+    }
+    assert_sound(&store);
+    server.sql("migrated", "CREATE EXTENSION amcheck");
+    assert_sound(&store);
+    server.sql("postgres", "CHECKPOINT");
+    for name in ["claims", "claims_once", "ledger_accounts"] {
+        let file = server.sql("migrated", &format!("SELECT pg_relation_filepath('{name}')"));
+        let file = server.data().join(&file[0]);
+        let whole = fs::read(&file).unwrap();
+        let mut damaged = whole.clone();
+        // Behind the header of the first page of rows, which the server reads without a word.
+        let from = if name == "claims_once" { 8_192 } else { 0 };
+        damaged[from + 7_000..from + 8_000].fill(0xA5);
+        fs::write(&file, damaged).unwrap();
+        // The server forgets what it has in memory.
+        server.kill();
+        server.wait();
+        let seen = audit(&store).await;
+        assert!(seen.as_ref().map_or(true, |r| r.findings_count > 0), "{name}: {seen:?}");
+        fs::write(&file, whole).unwrap();
+        server.kill();
+        server.wait();
+        assert_eq!(audit(&store).await.unwrap().findings, Vec::<String>::new(), "{name}");
+    }
+}
+
+/// The audit, once the server is there again.
+async fn audit(store: &Store) -> Result<AuditReport, Fault> {
+    let started = tokio::time::Instant::now();
+    loop {
+        match store.audit() {
+            Err(Fault::Unavailable(_)) if started.elapsed() < 3 * SOON => {
+                tokio::time::sleep(SHORT).await;
+            }
+            audited => return audited,
+        }
+    }
 }
