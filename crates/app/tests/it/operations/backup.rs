@@ -293,6 +293,9 @@ async fn a_log_of_another_database_is_never_replayed() {
     let away = folder.path("away");
     fs::create_dir(&away).unwrap();
     fs::rename(data.join("saldo.db"), away.join("saldo.db")).unwrap();
+    // The simulator's memory goes with it: a restore overwrites no other installation's.
+    let truth = "simulator-truth.jsonl";
+    fs::rename(data.join(truth), away.join(truth)).unwrap();
     let wal = fs::read(data.join("saldo.db-wal")).unwrap();
     assert!(!wal.is_empty());
 
