@@ -36,6 +36,7 @@ pub use archive::{
     KeepLateOutcome, LateOutcome, MonthAudit, PruneArchived, RecordFile, audit_month,
 };
 pub use backend::postgres::CatalogChanges;
+pub use backend::sqlite::ensure_alone;
 pub use backup::{HeldFolder, LedgerEnd, audit_file};
 pub use calls::{CallGrant, GrantCalls};
 pub use commit::Commit;
