@@ -30,8 +30,10 @@ const BEGIN_BATCH: &str =
 const FENCE: &str = "UPDATE writers SET batch = $1 WHERE token = $2";
 /// Whether this connection made the last commit.
 const COMMITTED_LAST: &str = "SELECT batch FROM last_commit WHERE token = $1 AND batch = $2";
-/// Records the last commit in a Tx that has read the current state.
-const SET_LAST_COMMIT: &str = "UPDATE last_commit SET batch = $1, token = $2 WHERE id = $3";
+/// Records the last commit in a Tx that has read the current state. Makes the row again if somebody
+/// has deleted it.
+const SET_LAST_COMMIT: &str = "INSERT INTO last_commit (batch, token, id) VALUES ($1, $2, $3)
+    ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, token = excluded.token";
 /// Records the last commit in an optimistic Tx: only if the one before was this connection's.
 const ADVANCE_LAST_COMMIT: &str =
     "UPDATE last_commit SET batch = $1 WHERE token = $2 AND batch = $3";
