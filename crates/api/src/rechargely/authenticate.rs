@@ -61,9 +61,10 @@ impl FromRequestParts<ApiState> for Authenticated {
         let access = api.engine.authenticate_token(token).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api, caller, from, channel, quota }).map_err(
-            |refusal| {
-                tracing::info!(code = refusal.code(), %from, "access refused");
-                let mut response = to_response(refusals::answer(&ApiError::Refusal(refusal)));
+            |refused| {
+                let error = ApiError::from(refused);
+                tracing::info!(code = error.code, %from, "access refused");
+                let mut response = to_response(refusals::answer(&error));
                 add_quota_headers(response.headers_mut(), quota);
                 response
             },
@@ -89,7 +90,7 @@ impl Authenticated {
             session = session.map(|s| s.0),
             number = field::Empty,
         );
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = to_response(answer);
         add_quota_headers(response.headers_mut(), self.quota);
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);
@@ -105,7 +106,7 @@ impl Anonymous {
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let span = self.span(route);
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = to_response(answer);
         // A public route shows the live environment.
         add_simulated_header(response.headers_mut(), &self.api.engine, Environment::Live);
@@ -120,7 +121,7 @@ impl Anonymous {
     ) -> Response {
         let quota = match self.api.engine.may_search(self.from) {
             Ok(quota) => quota,
-            Err(refusal) => return to_response(refusals::answer(&ApiError::Refusal(refusal))),
+            Err(too_fast) => return to_response(refusals::answer(&too_fast.into())),
         };
         let mut response = self.respond("search", work).await;
         add_quota_headers(response.headers_mut(), Some(quota));

@@ -17,9 +17,8 @@ use crate::{cmd, log};
 use anyhow::{Context as _, Result, anyhow};
 use domain::account::HOUSE;
 use domain::ids::KeyId;
-use domain::{
-    Account, AccountId, Currency, Environment, Money, Plan, Reason, Refusal, Role, Subscription,
-};
+use domain::refusal::StaffRefused;
+use domain::{Account, AccountId, Currency, Environment, Money, Plan, Reason, Role, Subscription};
 use engine::{BookingNote, Engine, KeyPair, NewAccount};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -233,7 +232,7 @@ async fn deposit_once(
     let note = BookingNote { reference: &reference, note: "play money to start with" };
     let permit = machine(engine, DEMO)?;
     match engine.fund(permit, Reason::Deposit, account, environment, amount, note).await {
-        Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
+        Ok(_) | Err(StaffRefused::ReferenceKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),
     }
 }

@@ -7,7 +7,8 @@
 use crate::limits;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use domain::{Random, Refusal};
+use domain::Random;
+use domain::refusal::{BusyRefused, TooFast, Unavailable};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -58,16 +59,16 @@ impl Hasher {
         &self,
         password: &str,
         random: &dyn Random,
-    ) -> Result<Hashed, Refusal> {
+    ) -> Result<Hashed, BusyRefused> {
         let mut salt = [0; SALT_BYTES];
-        random.fill(&mut salt).map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        random.fill(&mut salt).map_err(|_| Unavailable { retry_after_s: 5 })?;
         let password = password.to_owned();
         let hash = move || {
             let argon2 = argon2()?;
             let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt).ok()?;
             Some(Hashed(hash.to_string()))
         };
-        self.run(hash).await?.ok_or(Refusal::Unavailable { retry_after_s: 5 })
+        Ok(self.run(hash).await?.ok_or(Unavailable { retry_after_s: 5 })?)
     }
 
     /// Verifies against a stored hash. Without one it takes the same time, and the answer is
@@ -76,7 +77,7 @@ impl Hasher {
         &self,
         password: &str,
         stored: Option<&str>,
-    ) -> Result<PasswordCheck, Refusal> {
+    ) -> Result<PasswordCheck, BusyRefused> {
         let password = password.to_owned();
         let stored = stored.unwrap_or(NO_LOGIN).to_owned();
         self.run(move || check(&password, &stored)).await
@@ -85,17 +86,17 @@ impl Hasher {
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let full = |_| Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
+    ) -> Result<T, BusyRefused> {
+        let full = |_| TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
         let queued = self.queue.clone().try_acquire_owned().map_err(full)?;
-        let broken = Refusal::Unavailable { retry_after_s: 5 };
+        let broken = Unavailable { retry_after_s: 5 };
         let slot = self.slots.clone().acquire_owned().await.map_err(|_| broken.clone())?;
         let hashing = tokio::task::spawn_blocking(move || {
             let done = work();
             drop((slot, queued));
             done
         });
-        hashing.await.map_err(|_| broken)
+        Ok(hashing.await.map_err(|_| broken)?)
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
         while hasher.queue.available_permits() > 0 || hasher.slots.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let refused = Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
+        let refused = TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S }.into();
         assert_eq!(hasher.verify("x", None).await, Err(refused));
         tasks.pop().unwrap().abort();
         while hasher.queue.available_permits() == 0 {

@@ -2,8 +2,8 @@
 
 use crate::world::*;
 use domain::{
-    Answer, BillAnswer, BillCustomer, Charge, Kind, Purchase, ReferenceScope, Refusal, Slip, State,
-    Token, TokenKind,
+    Answer, BillAnswer, BillCustomer, Charge, Kind, Purchase, ReferenceScope, Slip, State, Token,
+    TokenKind,
 };
 use engine::{Caller, Page, Quote};
 
@@ -39,10 +39,10 @@ async fn accept(world: &World, quote: Quote) -> Purchase {
 async fn a_price_is_quoted_only_for_a_known_bill_reference() {
     let world = world().await;
     let unknown = world.engine.quote(world.bill("Q1", METER)).await.unwrap_err();
-    assert_eq!(unknown, Refusal::BillUnknown);
+    assert_eq!(unknown, BillUnknown.into());
     world.a.on_look_up(|_| down());
     let down = world.engine.quote(world.bill("Q1", METER)).await.unwrap_err();
-    assert!(matches!(down, Refusal::BillUnavailable { .. }), "{down:?}");
+    assert!(matches!(down, QuoteRefused::BillUnavailable(_)), "{down:?}");
     // Neither used up the reference.
     world.a.on_look_up(|enquiry| known(&format!("{} <b>\u{7}", enquiry.recipient)));
     let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_slip_is_stored_with_its_delivery_and_shown_again() {
     let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
     let early =
         world.engine.delivery_again(&world.caller(), ReferenceScope::Rechargely, "Q1").await;
-    assert!(matches!(early, Err(Refusal::NotPossible { .. })), "{early:?}");
+    assert!(matches!(early, Err(ResendRefused::NotPossible(_))), "{early:?}");
     let bought = accept(&world, quote).await;
     assert_eq!(world.engine.delivery(&bought).await.unwrap().slip, Some(mine.clone()));
     let kinds: Vec<_> = mine.tokens().iter().map(|t| t.kind).collect();
@@ -94,7 +94,7 @@ async fn a_slip_is_stored_with_its_delivery_and_shown_again() {
     assert_eq!((world.a.count(Call::Submit), world.a.count(Call::Enquire)), (1, 0));
     let other = world.caller_of(world.account("other").await);
     let theirs = world.engine.delivery_again(&other, ReferenceScope::Rechargely, "Q1").await;
-    assert_eq!(theirs.unwrap_err(), Refusal::PurchaseUnknown);
+    assert_eq!(theirs.unwrap_err(), PurchaseUnknown.into());
     world.assert_sound().await;
 }
 
@@ -175,7 +175,7 @@ async fn a_statement_lists_the_wallets_entries_by_page() {
     assert_eq!([first, rest].concat(), all);
     let dollars =
         world.engine.statement(&caller, domain::Currency::USD, Page { before: None, limit: 9 });
-    assert_eq!(dollars.await.unwrap_err(), Refusal::NoWallet);
+    assert_eq!(dollars.await.unwrap_err(), NoWallet.into());
     let page = Page { before: None, limit: 10 };
     let listed = |states: &'static [State]| {
         world.engine.purchases_of(&caller, ReferenceScope::Irecharge, states, page)
