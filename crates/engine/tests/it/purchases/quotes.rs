@@ -99,6 +99,12 @@ async fn a_quote_belongs_to_its_account() {
     );
 }
 
+/// The state of the purchase that used the reference up.
+fn state_of_first(refused: QuoteRefused) -> Option<State> {
+    let QuoteRefused::ReferenceKnown(ReferenceKnown { first }) = refused else { return None };
+    first.map(|purchase| purchase.state)
+}
+
 #[tokio::test]
 async fn a_repeated_request_gets_its_quote_and_another_one_none() {
     let world = world().await;
@@ -116,9 +122,7 @@ async fn a_repeated_request_gets_its_quote_and_another_one_none() {
     let id = first.purchase.key.id;
     world.engine.authorise(&world.caller(), id).await.unwrap();
     let late = world.engine.quote(request()).await.unwrap_err();
-    assert!(
-        matches!(late, QuoteRefused::ReferenceKnown(ReferenceKnown { first: Some(p) }) if p.state == State::Delivered)
-    );
+    assert_eq!(state_of_first(late), Some(State::Delivered));
     let second =
         world.engine.quote(PurchaseRequest { reference: "Q2".into(), ..request() }).await.unwrap();
     world.clock.advance(QUARTER);
@@ -127,9 +131,7 @@ async fn a_repeated_request_gets_its_quote_and_another_one_none() {
         .quote(PurchaseRequest { reference: "Q2".into(), ..request() })
         .await
         .unwrap_err();
-    assert!(
-        matches!(over, QuoteRefused::ReferenceKnown(ReferenceKnown { first: Some(p) }) if p.state == State::Rejected)
-    );
+    assert_eq!(state_of_first(over), Some(State::Rejected));
     assert_eq!(world.state(second.purchase.key.id), State::Rejected);
 }
 
