@@ -11,7 +11,8 @@ use crate::outbound::{mail, push, webhook_sender};
 use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
-use domain::{Catalog, Clock, Listener, Permitted, Refusal, Upstream, UpstreamCode};
+use domain::refusal::{InsufficientBalance, Invalid, NotPossible, StaffRefused};
+use domain::{Catalog, Clock, Listener, Permitted, Refused as _, Upstream, UpstreamCode};
 use engine::{Engine, Parts, Permit};
 use std::sync::Arc;
 use store::{OpenError, Store};
@@ -111,48 +112,32 @@ pub(crate) fn machine<A: Permitted>(engine: &Engine, by: &str) -> anyhow::Result
 }
 
 /// A refusal as an error of the command line.
-pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
-    let text = match &refusal {
-        Refusal::Invalid(errors) => {
+pub(crate) fn refused(refusal: impl Into<StaffRefused>) -> anyhow::Error {
+    let text = match refusal.into() {
+        StaffRefused::Invalid(Invalid { errors }) => {
             let texts = errors.iter().map(|error| format!("{}: {}", error.field, error.message));
             return anyhow!(texts.collect::<Vec<_>>().join(" "));
         }
-        Refusal::NotPossible { because } => {
+        StaffRefused::NotPossible(NotPossible { because }) => {
             return anyhow!("Not possible, and nothing was changed. {because}");
         }
-        Refusal::ReferenceKnown(_) => "This reference is booked already; nothing was booked again.",
-        Refusal::InsufficientBalance { available } => {
+        StaffRefused::ReferenceKnown(_) => {
+            "This reference is booked already; nothing was booked again."
+        }
+        StaffRefused::InsufficientBalance(InsufficientBalance { available }) => {
             return anyhow!("The wallet holds only {available}; nothing was booked.");
         }
-        Refusal::NoWallet => "The account has no such wallet; nothing was booked.",
-        Refusal::PurchaseUnknown => "There is nothing of this number.",
-        Refusal::KeysInvalid => "There is no such key.",
-        Refusal::Halted { .. } => "Nothing is sold until `saldo resume`; nothing was changed.",
-        Refusal::Unavailable { .. } => {
+        StaffRefused::NoWallet(_) => "The account has no such wallet; nothing was booked.",
+        StaffRefused::PurchaseUnknown(_) => "There is nothing of this number.",
+        StaffRefused::KeysInvalid(_) => "There is no such key.",
+        StaffRefused::Unavailable(_) => {
             "The store could not do it; the log says why. Nothing was changed."
         }
-        Refusal::Uncertain => {
+        StaffRefused::Uncertain(_) => {
             "The store failed while it wrote: look whether it is there before you do it again."
         }
-        Refusal::LogInFailed => "There is no such login.",
-        Refusal::KeysMissing
-        | Refusal::TokenInvalid
-        | Refusal::CodeInvalid
-        | Refusal::ProductUnknown
-        | Refusal::BillUnknown
-        | Refusal::BillUnavailable { .. }
-        | Refusal::QuoteExpired
-        | Refusal::AddressNotAllowed
-        | Refusal::AccountInactive
-        | Refusal::NoSubscription
-        | Refusal::TooFast { .. }
-        | Refusal::ReferenceMissing
-        | Refusal::OfferUnknown
-        | Refusal::OfferAmount { .. }
-        | Refusal::OffersUnavailable { .. }
-        | Refusal::IdempotencyMismatch
-        | Refusal::IdempotencyRunning
-        | Refusal::IdentifiersDisagree => return anyhow!("Refused: {}.", refusal.code()),
+        StaffRefused::LogInFailed(_) => "There is no such login.",
+        StaffRefused::TooFast(busy) => return anyhow!("Refused: {}.", busy.code()),
     };
     anyhow!(text)
 }

@@ -78,7 +78,7 @@ pub use purchase::{
 };
 pub use push::{Push, Pushed, Pusher};
 pub use rate::Minute;
-pub use refusal::{FieldError, Refusal};
+pub use refusal::{FieldError, Refused};
 pub use upstream::{
     AttemptRef, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback, CallbackRead,
     Capabilities, Listener, NoOffers, Offer, OfferEnquiry, Order, Reversals, StatusUpdate,

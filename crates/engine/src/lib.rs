@@ -47,9 +47,10 @@ pub use worker::{PushRenderer, PushText, Workers};
 
 use access::CachedKey;
 use arc_swap::ArcSwap;
+use domain::refusal::{StoreRefused, Unavailable, Uncertain};
 use domain::{
-    Catalog, Clock, Environment, IdMaker, Random, ReferenceKey, Refusal, StatusUpdate, Timestamp,
-    Upstream, UpstreamCode, act,
+    Catalog, Clock, Environment, IdMaker, Random, ReferenceKey, StatusUpdate, Timestamp, Upstream,
+    UpstreamCode, act,
 };
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
@@ -284,13 +285,13 @@ impl Engine {
     }
 
     /// The value, or the refusal that a caller gets for a fault of ours.
-    pub(crate) fn or_unavailable<T>(&self, result: Result<T, Fault>) -> Result<T, Refusal> {
+    pub(crate) fn or_unavailable<T>(&self, result: Result<T, Fault>) -> Result<T, StoreRefused> {
         result.map_err(|fault| self.unavailable(&fault))
     }
 
     /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log, which
     /// counts it (the target `counted`), because every request may meet it.
-    pub(crate) fn unavailable(&self, fault: &Fault) -> Refusal {
+    pub(crate) fn unavailable(&self, fault: &Fault) -> StoreRefused {
         if matches!(fault, Fault::Busy) {
             tracing::warn!(target: "counted", code = %fault, "refused for load");
         } else {
@@ -298,13 +299,13 @@ impl Engine {
         }
         match fault {
             // The commit was under way: it may be on the disk.
-            Fault::Disk(_) | Fault::Closed | Fault::Uncertain(_) => Refusal::Uncertain,
+            Fault::Disk(_) | Fault::Closed | Fault::Uncertain(_) => Uncertain.into(),
             Fault::Busy
             | Fault::Database(_)
             | Fault::Unavailable(_)
             | Fault::Fenced
             | Fault::DiskFull(_)
-            | Fault::Corrupt(_) => Refusal::Unavailable { retry_after_s: 2 },
+            | Fault::Corrupt(_) => Unavailable { retry_after_s: 2 }.into(),
         }
     }
 }

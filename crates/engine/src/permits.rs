@@ -39,7 +39,8 @@
 use crate::refusals::{invalid, not_possible};
 use crate::{Caller, Engine};
 use domain::acts::grant;
-use domain::{AccountId, Environment, Grant, Holder, KeyId, Permitted, Refusal, SessionId, act};
+use domain::refusal::{Invalid, NotPossible};
+use domain::{AccountId, Environment, Grant, Holder, KeyId, Permitted, SessionId, act};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -87,7 +88,7 @@ impl<A: Permitted> Permit<A> {
     }
 
     /// The name of the person on the command line; refuses a blank one.
-    pub(crate) fn by(&self, message: &str) -> Result<&str, Refusal> {
+    pub(crate) fn by(&self, message: &str) -> Result<&str, Invalid> {
         match &self.held_by {
             PermitHolder::Machine(by) if !by.is_empty() => Ok(by),
             PermitHolder::Machine(_)
@@ -127,25 +128,27 @@ impl Changed {
 impl Engine {
     /// The permit of a caller of the API: a key pair or a customer's session. Refuses an act that
     /// its holder may not do.
-    pub fn permit<A: Permitted>(&self, caller: &Caller) -> Result<Permit<A>, Refusal> {
+    pub fn permit<A: Permitted>(&self, caller: &Caller) -> Result<Permit<A>, NotPossible> {
         let (holder, held_by) = match (caller.session, caller.key) {
             (Some(session), _) => {
                 (Holder::Customer, PermitHolder::Session(caller.account, session))
             }
             (None, Some(key)) => (Holder::ApiKey, PermitHolder::Key(caller.account, key)),
-            (None, None) => return Err(Refusal::TokenInvalid),
+            (None, None) => {
+                return Err(not_possible("The caller has neither key pair nor session."));
+            }
         };
         permit_of(holder, held_by, caller.environment)
     }
 
     /// The permit of somebody on the command line of this machine; `by` is their name, as free
     /// text, and may be blank where nobody is asked for one.
-    pub fn permit_machine<A: Permitted>(&self, by: &str) -> Result<Permit<A>, Refusal> {
+    pub fn permit_machine<A: Permitted>(&self, by: &str) -> Result<Permit<A>, NotPossible> {
         permit_of(Holder::Machine, PermitHolder::Machine(by.trim().to_owned()), Environment::Live)
     }
 
     /// The permit of anybody, for what a secret of its own allows: to sign up, to log in.
-    pub fn permit_anybody<A: Permitted>(&self) -> Result<Permit<A>, Refusal> {
+    pub fn permit_anybody<A: Permitted>(&self) -> Result<Permit<A>, NotPossible> {
         permit_of(Holder::Anybody, PermitHolder::Anybody, Environment::Live)
     }
 
@@ -220,7 +223,7 @@ fn permit_of<A: Permitted>(
     holder: Holder,
     held_by: PermitHolder,
     environment: Environment,
-) -> Result<Permit<A>, Refusal> {
+) -> Result<Permit<A>, NotPossible> {
     let act = A::act(environment);
     match grant(act, holder, environment) {
         Grant::Yes => Ok(Permit::new(held_by)),

@@ -5,13 +5,17 @@
 //! when the upstream does not answer.
 
 use crate::moves::Moved;
-use crate::refusals::{denied, not_possible};
+use crate::refusals::{denied, not_possible, too_large};
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::{Caller, Engine, Permit, limits};
 use domain::purchase::settle;
+use domain::refusal::{
+    BuyRefused, IdempotencyMismatch, IdempotencyRunning, Invalid, NotPossible, ReferenceKnown,
+    StoreRefused, Unavailable, Uncertain,
+};
 use domain::{
-    Money, MoneyDenial, Opening, OpeningDenied, Path, PriceQuery, Purchase, PurchaseDraft,
-    PurchaseId, PurchaseKey, ReferenceKey, ReferenceScope, Refusal, State, UpstreamCode, act,
+    Money, Opening, OpeningDenied, Path, PriceQuery, Purchase, PurchaseDraft, PurchaseId,
+    PurchaseKey, ReferenceKey, ReferenceScope, State, UpstreamCode, act,
 };
 use std::pin::pin;
 use store::{KeepResponse, OpenPurchase};
@@ -23,7 +27,7 @@ impl Engine {
         &self,
         permit: Permit<act::Buy>,
         request: PurchaseRequest,
-    ) -> Result<PurchaseOutcome, Refusal> {
+    ) -> Result<PurchaseOutcome, BuyRefused> {
         self.check_permit(&permit, &request.caller)?;
         let _running = match &request.idempotency {
             Some(idempotency) => match self.first_use(&request.caller, idempotency)? {
@@ -46,17 +50,18 @@ impl Engine {
         let engine = self.clone();
         let opening = self.inner.tasks.spawn(async move {
             let opened = engine.open_purchase(&permit, &request, draft, opening).await?;
+            let opened = opened.map_err(|denied| engine.refused(&request, denied))?;
             let driven = (opened.state == State::Sent).then(|| {
                 let (engine, sent) = (engine.clone(), opened.clone());
                 engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
             });
-            Ok((opened, driven))
+            Ok::<_, BuyRefused>((opened, driven))
         });
         let mut timeout = pin!(tokio::time::sleep(limits::ANSWER_WITHIN));
         let (opened, driven) = tokio::select! {
             biased;
-            opened = opening => opened.map_err(|_| Refusal::Uncertain)??,
-            () = &mut timeout => return Err(Refusal::Uncertain),
+            opened = opening => opened.map_err(|_| Uncertain)??,
+            () = &mut timeout => return Err(Uncertain.into()),
         };
         let Some(driven) = driven else { return Ok(PurchaseOutcome::Bought(Box::new(opened))) };
         let settled = tokio::select! {
@@ -72,7 +77,7 @@ impl Engine {
         &self,
         permit: &Permit<act::Buy>,
         caller: &Caller,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NotPossible> {
         match permit.is_of(caller) {
             true => Ok(()),
             false => Err(not_possible("The permit is of another caller.")),
@@ -81,32 +86,32 @@ impl Engine {
 
     /// Refuses while the installation is halted. A reference that is used up is refused as such, so
     /// that its client knows that there is nothing to wait for.
-    fn may_buy(&self, request: &PurchaseRequest) -> Result<(), Refusal> {
+    fn may_buy(&self, request: &PurchaseRequest) -> Result<(), BuyRefused> {
         let Err(halted) = self.may_sell() else { return Ok(()) };
         let stored = self.inner.store.stored_reference(&request.reference_key());
         match self.or_unavailable(stored)? {
-            None => Err(halted),
-            Some(stored) => Err(self.reference_known(stored.purchase)),
+            None => Err(halted.into()),
+            Some(stored) => Err(self.reference_known(stored.purchase).into()),
         }
     }
 
-    fn reference_known(&self, key: Option<PurchaseKey>) -> Refusal {
+    pub(crate) fn reference_known(&self, key: Option<PurchaseKey>) -> ReferenceKnown {
         let first = key.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
-        Refusal::ReferenceKnown(first.map(Box::new))
+        ReferenceKnown { first: first.map(Box::new) }
     }
 
     /// A purchase before it opens, priced and routed; nothing is stored.
     pub(crate) fn draft(
         &self,
         request: &PurchaseRequest,
-    ) -> Result<(PurchaseDraft, Path), Refusal> {
+    ) -> Result<(PurchaseDraft, Path), Invalid> {
         let now = self.now();
         let catalog = self.catalog();
         let query = request.price_query(now);
         let price = catalog
             .price(&query)
             .filter(|p| request.amount.plus(p.fee).is_some())
-            .ok_or_else(|| denied(&MoneyDenial::TooLarge, request.amount.currency()))?;
+            .ok_or_else(too_large)?;
         let draft = PurchaseDraft {
             key: PurchaseKey {
                 account: request.caller.account,
@@ -139,7 +144,7 @@ impl Engine {
         request: &PurchaseRequest,
         draft: PurchaseDraft,
         opening: Opening,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Result<Purchase, OpeningDenied>, StoreRefused> {
         let mut reference_keys = vec![request.reference_key()];
         let idempotency = request.idempotency.as_ref();
         reference_keys.extend(idempotency.map(|i| request.caller.reference(i.scope, &i.key)));
@@ -147,38 +152,38 @@ impl Engine {
         let digest = idempotency.map(|i| i.digest).or(request.digest);
         let open = |opening| OpenPurchase { reference_keys, digest, opening };
         let written = self.commit_move(permit, opening, Some(limits::BEGUN_WITHIN), open).await;
-        let opened =
-            self.or_unavailable(written)?.map_err(|denied| self.refused(request, denied))?;
-        let Moved { mut purchase, done: available_after } = opened;
-        purchase.available_after = Money::new(available_after, purchase.amount.currency());
-        Ok(purchase)
+        let with_balance = |Moved { mut purchase, done: available_after }: Moved<i64>| {
+            purchase.available_after = Money::new(available_after, purchase.amount.currency());
+            purchase
+        };
+        Ok(self.or_unavailable(written)?.map(with_balance))
     }
 
-    fn refused(&self, request: &PurchaseRequest, why: OpeningDenied) -> Refusal {
+    fn refused(&self, request: &PurchaseRequest, why: OpeningDenied) -> BuyRefused {
         match why {
             OpeningDenied::ReferenceUsed(used) if used.reference.scope != request.scope => {
-                Refusal::IdempotencyRunning
+                IdempotencyRunning.into()
             }
-            OpeningDenied::ReferenceUsed(used) => self.reference_known(used.by.purchase),
-            OpeningDenied::Money(why) => denied(&why, request.amount.currency()),
+            OpeningDenied::ReferenceUsed(used) => self.reference_known(used.by.purchase).into(),
+            OpeningDenied::Money(why) => denied(&why, request.amount.currency()).into(),
             // An id of a closed month: the clock is far behind.
-            OpeningDenied::Closed => Refusal::Unavailable { retry_after_s: 1 },
+            OpeningDenied::Closed => Unavailable { retry_after_s: 1 }.into(),
         }
     }
 
     /// Whether this idempotency key is new; else the outcome of its first use.
-    fn first_use(&self, caller: &Caller, idempotency: &Idempotency) -> Result<KeyUse, Refusal> {
+    fn first_use(&self, caller: &Caller, idempotency: &Idempotency) -> Result<KeyUse, BuyRefused> {
         let reference = caller.reference(idempotency.scope, &idempotency.key);
-        let running = Running::begin(self, reference.clone()).ok_or(Refusal::IdempotencyRunning)?;
+        let running = Running::begin(self, reference.clone()).ok_or(IdempotencyRunning)?;
         let stored = self.or_unavailable(self.inner.store.stored_reference(&reference))?;
         let Some(stored) = stored else { return Ok(KeyUse::First(running)) };
         if stored.digest != Some(idempotency.digest) {
-            return Err(Refusal::IdempotencyMismatch);
+            return Err(IdempotencyMismatch.into());
         }
-        let key = stored.purchase.ok_or(Refusal::PurchaseUnknown)?;
+        let key = stored.purchase.ok_or(ReferenceKnown { first: None })?;
         let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
         // Archived: the key is used up, and its purchase cannot be shown any more.
-        let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let purchase = purchase.ok_or(ReferenceKnown { first: None })?;
         let replay = self.or_unavailable(self.inner.store.kept_response(&reference))?;
         let replay = replay.map(|(status, body)| Replay { status, body });
         let purchase = Box::new(purchase);

@@ -12,8 +12,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::purchase::settle::QUOTE_VALID_FOR;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
+use domain::refusal::{
+    AcceptRefused, MoneyRefused, NoWallet, PurchaseUnknown, QuoteExpired, QuoteRefused,
+    ReferenceKnown, StoreRefused, Unavailable, Uncertain,
+};
 use domain::{
-    Event, Opening, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal,
+    Event, Opening, OpeningDenied, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope,
     Source, State, Timestamp, act,
 };
 use store::{Fault, SetAll, Setting, TakeStep};
@@ -42,7 +46,7 @@ impl Engine {
         &self,
         permit: Permit<act::Buy>,
         mut request: PurchaseRequest,
-    ) -> Result<Quote, Refusal> {
+    ) -> Result<Quote, QuoteRefused> {
         self.check_permit(&permit, &request.caller)?;
         if let Some(quote) = self.quoted_before(&request).await? {
             return Ok(quote);
@@ -58,23 +62,33 @@ impl Engine {
             request.details.extend(address);
         }
         let (draft, _) = self.draft(&request)?;
-        match self.open_purchase(&permit, &request, draft, Opening::Quoted).await {
+        match self.open_purchase(&permit, &request, draft, Opening::Quoted).await? {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // The same request was sent twice at once, and the other one was first.
-            Err(known @ Refusal::ReferenceKnown(_)) => {
-                self.quoted_before(&request).await?.ok_or(known)
+            Err(OpeningDenied::ReferenceUsed(used)) => {
+                let known = self.reference_known(used.by.purchase);
+                Ok(self.quoted_before(&request).await?.ok_or(known)?)
             }
-            Err(refusal) => Err(refusal),
+            Err(OpeningDenied::Money(why)) => Err(match denied(&why, request.amount.currency()) {
+                MoneyRefused::NoWallet(none) => none.into(),
+                MoneyRefused::Invalid(invalid) => invalid.into(),
+                MoneyRefused::InsufficientBalance(_) => {
+                    self.unavailable(&Fault::Corrupt("a quote held money".into())).into()
+                }
+            }),
+            // An id of a closed month: the clock is far behind.
+            Err(OpeningDenied::Closed) => Err(Unavailable { retry_after_s: 1 }.into()),
         }
     }
 
     /// Quotes are free, and each uses up a reference: their number a minute is limited.
-    fn count_quote(&self, caller: &Caller) -> Result<(), Refusal> {
-        let account = self.account(caller.account)?.ok_or(Refusal::NoWallet)?;
+    fn count_quote(&self, caller: &Caller) -> Result<(), QuoteRefused> {
+        let account = self.account(caller.account)?.ok_or(NoWallet)?;
         let plan = account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
         let limit = plan.map_or(limits::QUOTES_A_MINUTE, Plan::per_minute);
         let counted = self.inner.quotes.take(caller.rate_key(), limit, self.monotonic());
-        counted.or_refuse().map(|_| ())
+        counted.or_refuse()?;
+        Ok(())
     }
 
     /// A product may be sold in a currency that was not there when its customer signed up.
@@ -82,7 +96,7 @@ impl Engine {
         &self,
         permit: &Permit<act::Buy>,
         request: &PurchaseRequest,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let (caller, currency) = (&request.caller, request.amount.currency());
         let known = self.inner.store.available(caller.account, caller.environment, currency);
         let is_login = caller.session.is_some();
@@ -94,18 +108,21 @@ impl Engine {
     }
 
     /// The quote that the same request got before; `None` while the reference is free.
-    async fn quoted_before(&self, request: &PurchaseRequest) -> Result<Option<Quote>, Refusal> {
+    async fn quoted_before(
+        &self,
+        request: &PurchaseRequest,
+    ) -> Result<Option<Quote>, QuoteRefused> {
         let stored = self.inner.store.stored_reference(&request.reference_key());
         let Some(stored) = self.or_unavailable(stored)? else { return Ok(None) };
-        let key = stored.purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let key = stored.purchase.ok_or(ReferenceKnown { first: None })?;
         let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
         // Archived: the reference is used up, and its purchase cannot be shown any more.
-        let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let purchase = purchase.ok_or(ReferenceKnown { first: None })?;
         let is_same = stored.digest.is_some() && stored.digest == request.digest;
         let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;
         match purchase.state == State::Quoted && is_same {
             true => Ok(Some(self.as_quote(purchase))),
-            false => Err(Refusal::ReferenceKnown(Some(Box::new(purchase)))),
+            false => Err(ReferenceKnown { first: Some(Box::new(purchase)) }.into()),
         }
     }
 
@@ -131,11 +148,11 @@ impl Engine {
         scope: ReferenceScope,
         reference: &str,
         acceptance: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, AcceptRefused> {
         let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         let right = self.acceptance(&purchase.key);
         if !bool::from(right.as_bytes().ct_eq(acceptance.as_bytes())) {
-            return Err(Refusal::PurchaseUnknown);
+            return Err(PurchaseUnknown.into());
         }
         self.authorise(permit, caller, purchase.key.id).await
     }
@@ -149,7 +166,7 @@ impl Engine {
         permit: Permit<act::Buy>,
         caller: &Caller,
         id: PurchaseId,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, AcceptRefused> {
         self.check_permit(&permit, caller)?;
         let purchase = self.purchase_by_id(caller, id).await?;
         let key = purchase.key;
@@ -162,10 +179,10 @@ impl Engine {
         let paying =
             self.inner.tasks.spawn(async move { engine.hold_and_send(permit, purchase).await });
         match tokio::time::timeout(limits::ACCEPTANCE_WITHIN, paying).await {
-            Ok(paid) => paid.unwrap_or(Err(Refusal::Uncertain)),
+            Ok(paid) => paid.unwrap_or(Err(Uncertain.into())),
             Err(_) => {
                 let now = self.or_unavailable(self.read_again(&key))?;
-                if now.state == State::Quoted { Err(Refusal::Uncertain) } else { Ok(now) }
+                if now.state == State::Quoted { Err(Uncertain.into()) } else { Ok(now) }
             }
         }
     }
@@ -174,7 +191,7 @@ impl Engine {
         &self,
         permit: Permit<act::Buy>,
         quote: Purchase,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, AcceptRefused> {
         let key = quote.key;
         let proof = Proof::new(Source::Owner, ACCEPTED);
         // As for a purchase without a quote: staff decide first if the route says so, or if there
@@ -190,21 +207,21 @@ impl Engine {
                 if is_for_staff {
                     return Ok(held);
                 }
-                self.or_unavailable(self.send_held(held).await)
+                Ok(self.or_unavailable(self.send_held(held).await)?)
             }
             StepResult::Unchanged(now) => Ok(now),
-            StepResult::Denied(now, why) => Err(denied(&why, now.amount.currency())),
+            StepResult::Denied(now, why) => Err(denied(&why, now.amount.currency()).into()),
             StepResult::Impossible(now) | StepResult::Closed(now) => self.called_off(now),
         }
     }
 
     /// The answer for a quote that cannot be accepted any more: it has expired, unless it was
     /// accepted in time and staff called the purchase off.
-    fn called_off(&self, purchase: Purchase) -> Result<Purchase, Refusal> {
+    fn called_off(&self, purchase: Purchase) -> Result<Purchase, AcceptRefused> {
         let evidence = self.or_unavailable(self.inner.store.evidence(&purchase.key))?;
         match evidence.iter().any(|said| said.word == ACCEPTED) {
             true => Ok(purchase),
-            false => Err(Refusal::QuoteExpired),
+            false => Err(QuoteExpired.into()),
         }
     }
 

@@ -7,9 +7,9 @@ use crate::permits::Changed;
 use crate::refusals::{blank, month_closed, not_possible, refuse_if_any};
 use crate::settle::StepResult;
 use crate::{Engine, Permit};
+use domain::refusal::{NotPossible, PurchaseUnknown, StaffRefused};
 use domain::{
-    CaseKind, Event, MonthClosed, Move, Permitted, Proof, Purchase, PurchaseId, Refusal, Source,
-    State, act,
+    CaseKind, Event, MonthClosed, Move, Permitted, Proof, Purchase, PurchaseId, Source, State, act,
 };
 use serde_json::json;
 use store::{CloseCase, TakeStep};
@@ -22,12 +22,12 @@ impl Engine {
         &self,
         permit: Permit<act::DecideApproval>,
         id: PurchaseId,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         if purchase.state == State::Awaiting && self.routes_left(&purchase, &[]).is_empty() {
-            return Err(not_possible(
-                "No upstream is routed for it: deliver it by hand, then settle it with evidence.",
-            ));
+            let because =
+                "No upstream is routed for it: deliver it by hand, then settle it with evidence.";
+            return Err(not_possible(because).into());
         }
         let after = self.by_staff(permit, purchase, Event::Approve, "approve", None).await?;
         self.inner.wake.notify_one();
@@ -40,7 +40,7 @@ impl Engine {
         permit: Permit<act::DecideApproval>,
         id: PurchaseId,
         reason: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         self.by_staff(permit, purchase, Event::Reject, "reject", Some(reason)).await
     }
@@ -54,7 +54,7 @@ impl Engine {
         id: PurchaseId,
         is_delivered: bool,
         evidence: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         let (event, word) = match purchase.state {
             // Restored as held, and sent after the backup: the ledger does not have its attempts.
@@ -69,7 +69,7 @@ impl Engine {
             | State::Delivered
             | State::Failed
             | State::Rejected
-            | State::Refunded => return Err(not_from_here(&purchase)),
+            | State::Refunded => return Err(not_from_here(&purchase).into()),
         };
         self.by_staff(permit, purchase, event, word, Some(evidence)).await
     }
@@ -80,10 +80,10 @@ impl Engine {
         permit: Permit<act::ReversePurchase>,
         id: PurchaseId,
         reason: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         if purchase.state != State::Delivered {
-            return Err(not_from_here(&purchase));
+            return Err(not_from_here(&purchase).into());
         }
         self.by_staff(permit, purchase, Event::Reverse, "refund", Some(reason)).await
     }
@@ -95,7 +95,7 @@ impl Engine {
         permit: Permit<act::SettleDoubt>,
         id: PurchaseId,
         evidence: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         let message = "Say who closes it, and what was found.";
         let by = permit.by(message)?;
         refuse_if_any(blank("evidence", evidence, message))?;
@@ -106,7 +106,7 @@ impl Engine {
         let cases = self.or_unavailable(self.inner.store.open_cases())?;
         if !cases.iter().any(|case| case.key == purchase.key && case.why == CaseKind::Clash.code())
         {
-            return Err(not_possible("No clash case of it is open."));
+            return Err(not_possible("No clash case of it is open.").into());
         }
         let proof = Proof::new(Source::Staff(by.to_owned()), "close case").with_text(evidence);
         let (key, why, at) = (purchase.key, CaseKind::Clash, self.now());
@@ -118,7 +118,7 @@ impl Engine {
         let close = CloseCase { key, why, proof, at };
         let close = self.recorded(&permit, close, [changed], |()| true);
         let closed = self.write(&permit, close, None).await;
-        self.or_unavailable(closed)?.map_err(|MonthClosed| month_closed())
+        Ok(self.or_unavailable(closed)?.map_err(|MonthClosed| month_closed())?)
     }
 
     async fn by_staff<A: Permitted>(
@@ -128,7 +128,7 @@ impl Engine {
         event: Event,
         word: &str,
         text: Option<&str>,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let by = permit.by("Say who decides.")?;
         refuse_if_any(text.and_then(|t| blank("evidence", t, "Say what shows it, or why.")))?;
         let proof = Proof {
@@ -156,18 +156,18 @@ impl Engine {
             StepResult::Stepped(after) => Ok(after),
             StepResult::Unchanged(now)
             | StepResult::Impossible(now)
-            | StepResult::Denied(now, _) => Err(not_from_here(&now)),
-            StepResult::Closed(_) => Err(month_closed()),
+            | StepResult::Denied(now, _) => Err(not_from_here(&now).into()),
+            StepResult::Closed(_) => Err(month_closed().into()),
         }
     }
 
     /// A purchase of any account.
-    fn any_purchase(&self, id: PurchaseId) -> Result<Purchase, Refusal> {
-        self.or_unavailable(self.inner.store.any_purchase(id))?.ok_or(Refusal::PurchaseUnknown)
+    fn any_purchase(&self, id: PurchaseId) -> Result<Purchase, StaffRefused> {
+        Ok(self.or_unavailable(self.inner.store.any_purchase(id))?.ok_or(PurchaseUnknown)?)
     }
 }
 
-fn not_from_here(purchase: &Purchase) -> Refusal {
+fn not_from_here(purchase: &Purchase) -> NotPossible {
     not_possible(match purchase.state {
         State::Quoted => "It is only quoted: no money is held.",
         State::Awaiting => "It waits for approval.",

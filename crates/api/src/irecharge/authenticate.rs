@@ -34,8 +34,8 @@ impl FromRequestParts<ApiState> for Authenticated {
         let access = api.engine.authenticate(open_key, secret_key, from).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
-            |refusal| {
-                let answer = refusals::answer(&ApiError::Refusal(refusal));
+            |refused| {
+                let answer = refusals::answer(&ApiError::from(refused));
                 answer.count_refusal(from);
                 let mut response = answer.into_response();
                 add_quota_headers(response.headers_mut(), quota);
@@ -62,7 +62,7 @@ impl Authenticated {
             key = key.map(|k| k.0),
             number = field::Empty,
         );
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = answer.into_response();
         add_quota_headers(response.headers_mut(), self.quota);
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);

@@ -14,9 +14,10 @@ use crate::extract::work::record_recipient;
 use crate::wire::fields::RawFields;
 use axum::extract::Request;
 use axum::response::Response;
+use domain::refusal::PurchaseUnknown;
 use domain::{
     AddressPolicy, Catalog, Country, Details, OfferForm, Operator, Purchase, ReferenceScope,
-    Refusal, Service,
+    Service,
 };
 use engine::{Caller, PurchaseOutcome, PurchaseRequest, Replay};
 use http::Uri;
@@ -301,10 +302,10 @@ async fn status(api: &ApiState, caller: Caller, request: Request) -> Result<Answ
     };
     let found = match (by_reference, by_id) {
         (Some(one), Some(other)) if one.key != other.key => {
-            return Err(Refusal::IdentifiersDisagree.into());
+            return Err(ApiError::identifiers_disagree());
         }
         (Some(found), _) | (None, Some(found)) => found,
-        (None, None) => return Err(Refusal::PurchaseUnknown.into()),
+        (None, None) => return Err(PurchaseUnknown.into()),
     };
     let catalog: &Catalog = &engine.catalog();
     Ok(Answer::ok(&response::StatusAnswer::of(&found, catalog))?)

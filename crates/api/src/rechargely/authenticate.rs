@@ -61,8 +61,8 @@ impl FromRequestParts<ApiState> for Authenticated {
         let access = api.engine.authenticate_token(token).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api, caller, from, channel, quota }).map_err(
-            |refusal| {
-                let mut response = refuse(&ApiError::Refusal(refusal), from);
+            |refused| {
+                let mut response = refuse(&ApiError::from(refused), from);
                 add_quota_headers(response.headers_mut(), quota);
                 response
             },
@@ -88,7 +88,7 @@ impl Authenticated {
             session = session.map(|s| s.0),
             number = field::Empty,
         );
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = to_response(answer);
         add_quota_headers(response.headers_mut(), self.quota);
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);
@@ -104,7 +104,7 @@ impl Anonymous {
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let span = self.span(route);
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         if answer.status.is_client_error() {
             answer.count_refusal(self.from);
         }
@@ -122,7 +122,7 @@ impl Anonymous {
     ) -> Response {
         let quota = match self.api.engine.may_search(self.from) {
             Ok(quota) => quota,
-            Err(refusal) => return refuse(&ApiError::Refusal(refusal), self.from),
+            Err(too_fast) => return refuse(&too_fast.into(), self.from),
         };
         let mut response = self.respond("search", work).await;
         add_quota_headers(response.headers_mut(), Some(quota));

@@ -63,6 +63,12 @@ pub(crate) enum BodyError {
     NotAnObject,
 }
 
+impl BodyError {
+    /// All of them.
+    pub(crate) const ALL: [BodyError; 3] =
+        [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong];
+}
+
 impl<'a> RawFields<'a> {
     /// Parses a JSON object. Fields keep their order and their duplicates.
     pub(crate) fn from_json(text: &'a str) -> Result<RawFields<'a>, BodyError> {

@@ -17,9 +17,8 @@ use crate::{cmd, log};
 use anyhow::{Context as _, Result, anyhow};
 use domain::account::HOUSE;
 use domain::ids::KeyId;
-use domain::{
-    Account, AccountId, Currency, Environment, Money, Plan, Reason, Refusal, Role, Subscription,
-};
+use domain::refusal::StaffRefused;
+use domain::{Account, AccountId, Currency, Environment, Money, Plan, Reason, Role, Subscription};
 use engine::{Booking, Engine, KeyPair, NewAccount};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -240,7 +239,7 @@ async fn deposit_once(
     };
     let permit = machine(engine, DEMO)?;
     match engine.fund(permit, booking).await {
-        Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
+        Ok(_) | Err(StaffRefused::ReferenceKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),
     }
 }

@@ -6,9 +6,10 @@ use crate::permits::Changed;
 use crate::refusals::{denied, invalid};
 use crate::{Engine, Permit};
 use domain::purchase::is_reference;
+use domain::refusal::{ReferenceKnown, StaffRefused};
 use domain::{
     AccountId, Environment, Journal, Money, PostingDenied, Reason, ReferenceKey, ReferenceScope,
-    Refusal, act,
+    act,
 };
 use serde_json::json;
 use store::Posting;
@@ -37,12 +38,12 @@ impl Engine {
         &self,
         permit: Permit<act::BookMoney>,
         booking: Booking<'_>,
-    ) -> Result<Money, Refusal> {
+    ) -> Result<Money, StaffRefused> {
         let Booking { reason, account, environment, amount, .. } = booking;
         let by = permit.by("Say who books it.")?;
         if !is_reference(booking.reference) {
             let message = "A reference is 1 to 128 printable ASCII characters.";
-            return Err(invalid("reference", message));
+            return Err(invalid("reference", message).into());
         }
         let journal = Journal::funding(reason, account, environment, amount)
             .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
@@ -64,8 +65,8 @@ impl Engine {
         let posting = self.recorded(&permit, posting, [changed], |_| true);
         let written = self.write(&permit, posting, None).await;
         let available_after = self.or_unavailable(written)?.map_err(|why| match why {
-            PostingDenied::ReferenceUsed(_) => Refusal::ReferenceKnown(None),
-            PostingDenied::Money(why) => denied(&why, amount.currency()),
+            PostingDenied::ReferenceUsed(_) => StaffRefused::from(ReferenceKnown { first: None }),
+            PostingDenied::Money(why) => denied(&why, amount.currency()).into(),
         })?;
         Ok(Money::new(available_after, amount.currency()))
     }

@@ -7,9 +7,12 @@ use crate::permits::Changed;
 use crate::refusals::{invalid, not_possible};
 use crate::{Engine, Permit, people};
 use domain::account::HOUSE;
+use domain::refusal::{
+    BusyRefused, KeysInvalid, PurchaseUnknown, StaffRefused, StoreRefused, Unavailable,
+};
 use domain::{
-    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Permitted, Refusal,
-    Role, Subscription, UserId, act,
+    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Permitted, Role,
+    Subscription, UserId, act,
 };
 use serde_json::{Value, json};
 use store::{SetAll, Setting, User};
@@ -33,7 +36,7 @@ impl Engine {
         &self,
         permit: Permit<act::Maintain>,
         name: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         if self.account(HOUSE)?.is_some() {
             return Ok(());
         }
@@ -54,7 +57,7 @@ impl Engine {
         &self,
         permit: Permit<act::ManageAccounts>,
         new: NewAccount<'_>,
-    ) -> Result<AccountId, Refusal> {
+    ) -> Result<AccountId, StaffRefused> {
         let mut setup = self.account_setup(permit);
         let id = setup.account(&new)?;
         setup.commit().await?;
@@ -73,9 +76,9 @@ impl Engine {
         permit: Permit<act::ManageAccounts>,
         id: AccountId,
         change: impl FnOnce(&mut Account),
-    ) -> Result<Account, Refusal> {
+    ) -> Result<Account, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
-        let mut account = self.account(id)?.ok_or(Refusal::PurchaseUnknown)?;
+        let mut account = self.account(id)?.ok_or(PurchaseUnknown)?;
         let before = shown(&account);
         change(&mut account);
         let changed = Changed::new(format_args!("account {id}"), before, shown(&account));
@@ -86,7 +89,7 @@ impl Engine {
     }
 
     /// An account by its id.
-    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Refusal> {
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, StoreRefused> {
         self.or_unavailable(self.inner.store.account(id))
     }
 
@@ -96,15 +99,15 @@ impl Engine {
         permit: Permit<act::ManageKeys>,
         account: AccountId,
         environment: Environment,
-    ) -> Result<(KeyId, KeyPair), Refusal> {
+    ) -> Result<(KeyId, KeyPair), StaffRefused> {
         let pair = self.fresh_pair(environment)?;
         self.adopt_key(permit, account, environment, pair).await
     }
 
     /// A new pair that is not stored yet and belongs to no account.
-    pub fn fresh_pair(&self, environment: Environment) -> Result<KeyPair, Refusal> {
+    pub fn fresh_pair(&self, environment: Environment) -> Result<KeyPair, Unavailable> {
         keys::make(environment, self.inner.random.as_ref())
-            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
+            .map_err(|_| Unavailable { retry_after_s: 5 })
     }
 
     /// Stores a pair that was made before. Refuses a customer's account, and a pair of another
@@ -115,10 +118,11 @@ impl Engine {
         account: AccountId,
         environment: Environment,
         pair: KeyPair,
-    ) -> Result<(KeyId, KeyPair), Refusal> {
-        let holder = self.account(account)?.ok_or(Refusal::PurchaseUnknown)?;
+    ) -> Result<(KeyId, KeyPair), StaffRefused> {
+        let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
         if holder.role == Role::Customer {
-            return Err(not_possible("A customer has a login; key pairs are for merchants."));
+            let because = "A customer has a login; key pairs are for merchants.";
+            return Err(not_possible(because).into());
         }
         let (id, settings, changed) = self.new_key(account, environment, &pair)?;
         self.set(&permit, settings.into(), vec![changed]).await?;
@@ -126,7 +130,7 @@ impl Engine {
     }
 
     /// The key pair of an open key, if it exists.
-    pub fn holder_of(&self, open_key: &str) -> Result<Option<Key>, Refusal> {
+    pub fn holder_of(&self, open_key: &str) -> Result<Option<Key>, StoreRefused> {
         let read = self.or_unavailable(self.inner.store.key_holder(open_key))?;
         Ok(read.map(|holder| holder.key))
     }
@@ -136,7 +140,7 @@ impl Engine {
         &self,
         permit: Permit<act::RevokeKeys>,
         open_key: &str,
-    ) -> Result<Key, Refusal> {
+    ) -> Result<Key, StaffRefused> {
         let now = self.now();
         self.edit_key(&permit, open_key, |key| key.revoked_at = Some(now)).await
     }
@@ -147,7 +151,7 @@ impl Engine {
         permit: Permit<act::ManageKeys>,
         open_key: &str,
         allow_list: AllowList,
-    ) -> Result<Key, Refusal> {
+    ) -> Result<Key, StaffRefused> {
         self.edit_key(&permit, open_key, |key| key.allow_list = allow_list).await
     }
 
@@ -156,9 +160,9 @@ impl Engine {
         permit: &Permit<A>,
         open_key: &str,
         change: impl FnOnce(&mut Key),
-    ) -> Result<Key, Refusal> {
+    ) -> Result<Key, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
-        let mut key = self.holder_of(open_key)?.ok_or(Refusal::KeysInvalid)?;
+        let mut key = self.holder_of(open_key)?.ok_or(KeysInvalid)?;
         let before = shown_key(&key);
         change(&mut key);
         let changed = Changed::new(format_args!("key {}", key.id), before, shown_key(&key));
@@ -173,7 +177,7 @@ impl Engine {
         &self,
         permit: Permit<act::SetCatalog>,
         catalog: Catalog,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let after = json!({
             "countries": catalog.countries.len(),
             "operators": catalog.operators.len(),
@@ -196,9 +200,9 @@ impl Engine {
     }
 
     /// Random letters and digits, for a generated password.
-    pub fn random_text(&self, length: usize) -> Result<String, Refusal> {
+    pub fn random_text(&self, length: usize) -> Result<String, Unavailable> {
         keys::random_text(length, self.inner.random.as_ref())
-            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
+            .map_err(|_| Unavailable { retry_after_s: 5 })
     }
 
     async fn set<A: Permitted>(
@@ -206,7 +210,7 @@ impl Engine {
         permit: &Permit<A>,
         settings: Vec<Setting>,
         changed: Vec<Changed>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let set = self.recorded(permit, SetAll(settings), changed, |()| true);
         self.or_unavailable(self.commit(permit, set).await)
     }
@@ -218,12 +222,12 @@ impl Engine {
         account: AccountId,
         environment: Environment,
         pair: &KeyPair,
-    ) -> Result<(KeyId, [Setting; 2], Changed), Refusal> {
+    ) -> Result<(KeyId, [Setting; 2], Changed), StaffRefused> {
         let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
         let word = format!("_{}_", environment.key_word());
         let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
         if !is_well_formed || !is_of_here {
-            return Err(Refusal::KeysInvalid);
+            return Err(KeysInvalid.into());
         }
         let id = KeyId(self.next_id());
         let key = Key {
@@ -253,9 +257,9 @@ pub struct AccountSetup {
 impl AccountSetup {
     /// Adds an account, with a wallet in each of its currencies and both environments. Refuses one
     /// without a name.
-    pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, Refusal> {
+    pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, StaffRefused> {
         if new.name.trim().is_empty() {
-            return Err(invalid("name", "An account needs a name."));
+            return Err(invalid("name", "An account needs a name.").into());
         }
         let id = AccountId(self.engine.next_id());
         let account = Account {
@@ -283,7 +287,7 @@ impl AccountSetup {
         account: AccountId,
         environment: Environment,
         pair: &KeyPair,
-    ) -> Result<KeyId, Refusal> {
+    ) -> Result<KeyId, StaffRefused> {
         let (id, settings, changed) = self.engine.new_key(account, environment, pair)?;
         self.settings.extend(settings);
         self.changed.push(changed);
@@ -297,7 +301,7 @@ impl AccountSetup {
         email: &str,
         role: &str,
         password: &str,
-    ) -> Result<UserId, Refusal> {
+    ) -> Result<UserId, BusyRefused> {
         let password_hash = self.engine.hashed(password).await?.0;
         let id = UserId(self.engine.next_id());
         let (email, created_at) = (people::address(email), self.engine.now());
@@ -318,7 +322,7 @@ impl AccountSetup {
     }
 
     /// Makes all of it in one commit.
-    pub async fn commit(self) -> Result<(), Refusal> {
+    pub async fn commit(self) -> Result<(), StoreRefused> {
         self.engine.set(&self.permit, self.settings, self.changed).await
     }
 }

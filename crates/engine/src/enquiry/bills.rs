@@ -5,10 +5,11 @@
 use crate::refusals::not_possible;
 use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, Permit, limits};
+use domain::refusal::{BillUnavailable, BillUnknown, QuoteRefused, ResendRefused, StoreRefused};
 use domain::upstream::cleaned;
 use domain::{
-    BillAnswer, BillCustomer, BillEnquiry, MonthClosed, Outcome, Purchase, ReferenceScope, Refusal,
-    Slip, State, act,
+    BillAnswer, BillCustomer, BillEnquiry, MonthClosed, Outcome, Purchase, ReferenceScope, Slip,
+    State, act,
 };
 use store::{Fault, KeepSlip, Store};
 
@@ -20,7 +21,7 @@ impl Engine {
     pub(crate) async fn look_up(
         &self,
         request: &PurchaseRequest,
-    ) -> Result<Option<BillCustomer>, Refusal> {
+    ) -> Result<Option<BillCustomer>, QuoteRefused> {
         let catalog = self.catalog();
         let product = request.product.as_deref().and_then(|name| catalog.product_by_name(name));
         let Some(product) = product.filter(|product| product.checks_bill) else {
@@ -41,19 +42,19 @@ impl Engine {
             let answer = upstream.look_up(&enquiry);
             match tokio::time::timeout(limits::LOOK_UP_WITHIN, answer).await {
                 Ok(BillAnswer::Known(customer)) => return Ok(Some(printable(customer))),
-                Ok(BillAnswer::Unknown) => return Err(Refusal::BillUnknown),
+                Ok(BillAnswer::Unknown) => return Err(BillUnknown.into()),
                 Ok(BillAnswer::Unavailable { reason }) => unavailable = Some(reason),
                 Err(_) => unavailable = Some("no answer in time".to_owned()),
             }
         }
         let Some(reason) = unavailable else { return Ok(None) };
         tracing::warn!(operator = request.operator, reason, "a bill could not be looked up");
-        Err(Refusal::BillUnavailable { reason })
+        Err(BillUnavailable { reason }.into())
     }
 
     /// What a delivery brought; empty while the purchase is open, and once it was reversed.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
-    pub async fn delivery(&self, purchase: &Purchase) -> Result<DeliveryDetails, Refusal> {
+    pub async fn delivery(&self, purchase: &Purchase) -> Result<DeliveryDetails, StoreRefused> {
         self.or_unavailable(delivery_of(&self.inner.store, purchase))
     }
 
@@ -61,7 +62,7 @@ impl Engine {
     pub async fn deliveries(
         &self,
         purchases: &[Purchase],
-    ) -> Result<Vec<DeliveryDetails>, Refusal> {
+    ) -> Result<Vec<DeliveryDetails>, StoreRefused> {
         let purchases = purchases.to_vec();
         let read = move |store: &Store| purchases.iter().map(|p| delivery_of(store, p)).collect();
         self.or_unavailable(self.blocking(read).await)
@@ -76,10 +77,11 @@ impl Engine {
         caller: &Caller,
         scope: ReferenceScope,
         reference: &str,
-    ) -> Result<(Purchase, DeliveryDetails), Refusal> {
+    ) -> Result<(Purchase, DeliveryDetails), ResendRefused> {
         let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         if purchase.state != State::Delivered {
-            return Err(not_possible("Nothing was delivered, so there is nothing to send again."));
+            let because = "Nothing was delivered, so there is nothing to send again.";
+            return Err(not_possible(because).into());
         }
         self.push_again(&permit, &purchase).await?;
         let mut delivery = self.delivery(&purchase).await?;

@@ -10,7 +10,10 @@ use super::{device_row, email_digest, fields, lockout, too_fast};
 use crate::refusals::invalid;
 use crate::{Engine, Permit, limits};
 use domain::account::subscriber;
-use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId, act};
+use domain::refusal::{
+    AccountInactive, BusyRefused, LogInFailed, LogInRefused, StoreRefused, Unavailable,
+};
+use domain::{DeviceId, Environment, Role, SessionId, UserId, act};
 use std::net::IpAddr;
 use store::{DeviceMark, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
 
@@ -54,9 +57,9 @@ impl Engine {
         &self,
         permit: Permit<act::EnterBySecret>,
         form: LogInForm<'_>,
-    ) -> Result<AccessToken, Refusal> {
+    ) -> Result<AccessToken, LogInRefused> {
         if form.push_token.len() > limits::PUSH_TOKEN_BYTES {
-            return Err(invalid("push_token", "A push token has at most 4096 bytes."));
+            return Err(invalid("push_token", "A push token has at most 4096 bytes.").into());
         }
         let email = fields::address(form.email);
         let device = self.device_mark(&email, form.push_token);
@@ -70,12 +73,12 @@ impl Engine {
             (PasswordCheck::Right { is_stale }, Some(holder)) => (holder, is_stale),
             (PasswordCheck::Right { .. } | PasswordCheck::Wrong, _) => {
                 guess.failed(self.monotonic());
-                return Err(Refusal::LogInFailed);
+                return Err(LogInFailed.into());
             }
         };
         drop(guess);
         if !user.is_active || !account.is_active {
-            return Err(Refusal::AccountInactive);
+            return Err(AccountInactive.into());
         }
         // If hashing again is refused now, a later log-in does it.
         let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
@@ -89,7 +92,7 @@ impl Engine {
         email: &str,
         from: IpAddr,
         known_device: Option<DeviceMark>,
-    ) -> Result<lockout::Guess<'_>, Refusal> {
+    ) -> Result<lockout::Guess<'_>, BusyRefused> {
         let (people, email, now) = (&self.inner.people, email_digest(email), self.monotonic());
         let guess = people.lockout.begin(email, from, known_device, now).map_err(too_fast)?;
         // After the lockout, so that a locked client takes nothing from the minute that others
@@ -106,13 +109,13 @@ impl Engine {
         &self,
         email: &str,
         device: Option<DeviceMark>,
-    ) -> Result<Option<DeviceMark>, Refusal> {
+    ) -> Result<Option<DeviceMark>, StoreRefused> {
         let Some(mark) = device else { return Ok(None) };
         let is_known = self.inner.store.known_device(email, &mark, self.now());
         Ok(self.or_unavailable(is_known)?.then_some(mark))
     }
 
-    pub(super) fn user_of(&self, email: &str) -> Result<Option<UserHolder>, Refusal> {
+    pub(super) fn user_of(&self, email: &str) -> Result<Option<UserHolder>, StoreRefused> {
         self.or_unavailable(self.inner.store.user_of(email))
     }
 
@@ -123,7 +126,7 @@ impl Engine {
         form: LogInForm<'_>,
         mark: Option<DeviceMark>,
         rehashed: Option<String>,
-    ) -> Result<AccessToken, Refusal> {
+    ) -> Result<AccessToken, LogInRefused> {
         let now = self.now();
         let session = Session {
             id: SessionId(self.next_id()),
@@ -137,17 +140,17 @@ impl Engine {
         let environment = form.environment;
         let identity = TokenIdentity { environment, user: user.id, session: session.id };
         let text = token::write(&self.inner.vault, &identity, now)
-            .ok_or(Refusal::Unavailable { retry_after_s: 5 })?;
+            .ok_or(Unavailable { retry_after_s: 5 })?;
         let device = self.new_device(user.id, form.push_token)?;
         let verified = user.password_hash;
         let entry = NewSession { session, verified, rehashed, device, known_device: mark };
         let done = self.or_unavailable(self.commit(permit, entry).await)?;
         let token = AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() };
         // The password was changed, or the login disabled, while it was verified.
-        if done == LoginDone::Written { Ok(token) } else { Err(Refusal::LogInFailed) }
+        if done == LoginDone::Written { Ok(token) } else { Err(LogInFailed.into()) }
     }
 
-    fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Refusal> {
+    fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Unavailable> {
         if push_token.is_empty() {
             return Ok(None);
         }
@@ -156,7 +159,7 @@ impl Engine {
         let mark = vault.tag("push token", push_token.as_bytes());
         let row = device_row(user, &mark);
         let sealed = vault.seal("push token", &row, push_token.as_bytes(), random);
-        let sealed = sealed.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        let sealed = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
         Ok(Some(NewDevice { id, mark, sealed }))
     }
 }

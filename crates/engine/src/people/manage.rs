@@ -6,7 +6,8 @@ use super::{device_row, fields};
 use crate::permits::Changed;
 use crate::vault::Unreadable;
 use crate::{Engine, Permit};
-use domain::{AccountId, DeviceId, Refusal, Timestamp, UserId, act};
+use domain::refusal::{LogInFailed, StaffRefused};
+use domain::{AccountId, DeviceId, Timestamp, UserId, act};
 use serde_json::json;
 use store::{Fault, LogOut, LoginDone, SetActive};
 
@@ -54,7 +55,7 @@ impl Engine {
         permit: Permit<act::ManagePeople>,
         email: &str,
         is_active: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         let UserView { id: user, is_active: was_active, .. } = self.user_named(email)?;
         let (before, after) = (json!({ "active": was_active }), json!({ "active": is_active }));
         let changed = Changed::new(format_args!("login {user}"), before, after);
@@ -62,7 +63,7 @@ impl Engine {
         let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
         match self.end_sessions(&permit, user, set).await? {
             LoginDone::Written => Ok(()),
-            LoginDone::Moved => Err(Refusal::LogInFailed),
+            LoginDone::Moved => Err(LogInFailed.into()),
         }
     }
 
@@ -71,13 +72,13 @@ impl Engine {
         &self,
         permit: Permit<act::ManagePeople>,
         email: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         let user = self.user_named(email)?.id;
         let after = json!({ "sessions": "ended" });
         let changed = Changed::new(format_args!("login {user}"), json!(null), after);
         let end = LogOut { user, session: None, at: self.now() };
         let end = self.recorded(&permit, end, [changed], |()| true);
-        self.end_sessions(&permit, user, end).await
+        Ok(self.end_sessions(&permit, user, end).await?)
     }
 
     /// The devices of an account that get pushes. One whose token cannot be read any more (another
@@ -100,9 +101,9 @@ impl Engine {
         String::from_utf8(text).map_err(|_| Unreadable)
     }
 
-    fn user_named(&self, email: &str) -> Result<UserView, Refusal> {
+    fn user_named(&self, email: &str) -> Result<UserView, StaffRefused> {
         let holder = self.user_of(&fields::address(email))?;
-        holder.map(|h| h.user.into()).ok_or(Refusal::LogInFailed)
+        Ok(holder.map(|h| h.user.into()).ok_or(LogInFailed)?)
     }
 }
 

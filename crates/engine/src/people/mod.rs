@@ -27,7 +27,8 @@ use crate::{Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
-use domain::{Mailer, Refusal, SessionId, UserId};
+use domain::refusal::{BusyRefused, StoreRefused, TooFast};
+use domain::{Mailer, SessionId, UserId};
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
@@ -74,7 +75,7 @@ impl People {
 
 impl Engine {
     /// A password's hash, through the bounded queue.
-    pub(crate) async fn hashed(&self, password: &str) -> Result<Hashed, Refusal> {
+    pub(crate) async fn hashed(&self, password: &str) -> Result<Hashed, BusyRefused> {
         self.inner.people.hasher.hash(password, self.inner.random.as_ref()).await
     }
 
@@ -85,7 +86,7 @@ impl Engine {
         permit: &Permit<A>,
         user: UserId,
         change: C,
-    ) -> Result<C::Done, Refusal> {
+    ) -> Result<C::Done, StoreRefused> {
         let written = self.commit(permit, change).await;
         self.inner.people.session_ends.end(user);
         self.or_unavailable(written)
@@ -119,6 +120,6 @@ fn device_row(user: UserId, mark: &DeviceMark) -> String {
     format!("device of {user}: {}", URL_SAFE_NO_PAD.encode(mark))
 }
 
-fn too_fast(wait: Duration) -> Refusal {
-    Refusal::TooFast { retry_after_s: whole_seconds(wait) }
+fn too_fast(wait: Duration) -> TooFast {
+    TooFast { retry_after_s: whole_seconds(wait) }
 }

@@ -8,7 +8,8 @@
 use crate::limits;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use domain::{Random, Refusal};
+use domain::Random;
+use domain::refusal::{BusyRefused, TooFast, Unavailable};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -71,16 +72,16 @@ impl Hasher {
         &self,
         password: &str,
         random: &dyn Random,
-    ) -> Result<Hashed, Refusal> {
+    ) -> Result<Hashed, BusyRefused> {
         let mut salt = [0; SALT_BYTES];
-        random.fill(&mut salt).map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        random.fill(&mut salt).map_err(|_| Unavailable { retry_after_s: 5 })?;
         let password = password.to_owned();
         let hash = move || {
             let argon2 = argon2()?;
             let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt).ok()?;
             Some(Hashed(hash.to_string()))
         };
-        self.run(QueueShare::Unknown, hash).await?.ok_or(Refusal::Unavailable { retry_after_s: 5 })
+        Ok(self.run(QueueShare::Unknown, hash).await?.ok_or(Unavailable { retry_after_s: 5 })?)
     }
 
     /// Verifies against a stored hash. Without one it takes the same time, and the answer is
@@ -90,7 +91,7 @@ impl Hasher {
         share: QueueShare,
         password: &str,
         stored: Option<&str>,
-    ) -> Result<PasswordCheck, Refusal> {
+    ) -> Result<PasswordCheck, BusyRefused> {
         let password = password.to_owned();
         let stored = stored.unwrap_or(NO_LOGIN).to_owned();
         self.run(share, move || check(&password, &stored)).await
@@ -100,14 +101,14 @@ impl Hasher {
         &self,
         share: QueueShare,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let full = |_| Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
+    ) -> Result<T, BusyRefused> {
+        let full = |_| TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
         let queue = match share {
             QueueShare::Known => &self.known,
             QueueShare::Unknown => &self.unknown,
         };
         let queued = queue.clone().try_acquire_owned().map_err(full)?;
-        let broken = Refusal::Unavailable { retry_after_s: 5 };
+        let broken = Unavailable { retry_after_s: 5 };
         let slot = self.slots.clone().acquire_owned().await.map_err(|_| broken.clone())?;
         let (done, is_done) = oneshot::channel();
         // A thread of its own, because its priority cannot be raised again.
@@ -119,7 +120,7 @@ impl Hasher {
         };
         let thread = std::thread::Builder::new().name("hash".to_owned()).spawn(hash);
         thread.map_err(|_| broken.clone())?;
-        is_done.await.map_err(|_| broken)
+        Ok(is_done.await.map_err(|_| broken)?)
     }
 }
 
@@ -211,7 +212,7 @@ mod tests {
         while hasher.unknown.available_permits() > 0 || hasher.slots.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let refused = Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
+        let refused = BusyRefused::from(TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S });
         let verify = async |share| hasher.verify(share, "x", None).await;
         assert_eq!(verify(QueueShare::Unknown).await, Err(refused.clone()));
         // A flood of strangers leaves the others their places, and they are bounded too.

@@ -8,7 +8,10 @@ use super::password::{PasswordCheck, QueueShare};
 use super::{email_digest, fields};
 use crate::permits::Changed;
 use crate::{Caller, Engine, Permit};
-use domain::{Mail, Refusal, Role, act};
+use domain::refusal::{
+    CodeInvalid, LogInFailed, PasswordRefused, ResetRefused, StoreRefused, TokenInvalid,
+};
+use domain::{Mail, Role, act};
 use serde_json::json;
 use std::net::IpAddr;
 use store::{CodeDone, LoginDone, ResetPassword, SetPassword};
@@ -23,17 +26,17 @@ impl Engine {
         current: &str,
         new: &str,
         from: IpAddr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), PasswordRefused> {
         let id = self.session_of_caller(caller)?.session.user;
         let holder = self.or_unavailable(self.inner.store.user(id))?;
-        let user = holder.ok_or(Refusal::TokenInvalid)?.user;
+        let user = holder.ok_or(TokenInvalid)?.user;
         fields::check_password(&user.email, new)?;
         let guess = self.begin_guess(&user.email, from, None)?;
         let hasher = &self.inner.people.hasher;
         let check = hasher.verify(QueueShare::Known, current, Some(&user.password_hash)).await?;
         if check == PasswordCheck::Wrong {
             guess.failed(self.monotonic());
-            return Err(Refusal::LogInFailed);
+            return Err(LogInFailed.into());
         }
         drop(guess);
         let password_hash = self.hashed(new).await?.0;
@@ -47,7 +50,7 @@ impl Engine {
         let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
         if self.end_sessions(&permit, user.id, set).await? != LoginDone::Written {
             // The password was changed while it was verified.
-            return Err(Refusal::LogInFailed);
+            return Err(LogInFailed.into());
         }
         self.send_mail(password_changed(user.email));
         Ok(())
@@ -60,7 +63,7 @@ impl Engine {
         permit: Permit<act::EnterBySecret>,
         email: &str,
         from: IpAddr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let email = fields::address(email);
         if !fields::is_address(&email) || self.may_request_mail(&email, from).is_err() {
             return Ok(());
@@ -87,7 +90,7 @@ impl Engine {
         code: &str,
         new: &str,
         from: IpAddr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ResetRefused> {
         let typed = self.typed(CodePurpose::Reset, email, code);
         fields::check_password(&typed.email, new)?;
         let guess = self.begin_code(email, from)?;
@@ -107,7 +110,7 @@ impl Engine {
         }
         if self.or_unavailable(written)? != CodeDone::Written {
             guess.failed(self.monotonic());
-            return Err(Refusal::CodeInvalid);
+            return Err(CodeInvalid.into());
         }
         self.inner.people.lockout.lift(email_digest(&email), from);
         self.send_mail(password_changed(email));

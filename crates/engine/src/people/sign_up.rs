@@ -8,7 +8,8 @@ use super::lockout::{CodeRefused, Guess};
 use super::{email_digest, fields, too_fast};
 use crate::permits::Changed;
 use crate::{Engine, Permit, limits};
-use domain::{AccountId, Currency, Mail, Refusal, UserId, act};
+use domain::refusal::{CodeInvalid, ConfirmRefused, SignUpRefused, StoreRefused};
+use domain::{AccountId, Currency, Mail, UserId, act};
 use serde_json::json;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Engine {
         &self,
         permit: Permit<act::EnterBySecret>,
         form: SignUpForm<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), SignUpRefused> {
         let email = fields::address(form.email);
         let name = form.name.trim();
         fields::check_sign_up(&email, form.mobile, name, form.password)?;
@@ -82,7 +83,7 @@ impl Engine {
         &self,
         permit: Permit<act::EnterBySecret>,
         confirmation: Confirmation<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConfirmRefused> {
         let Confirmation { email, code, password, currencies, from } = confirmation;
         let guess = self.begin_code(email, from)?;
         let sign_up = store::SignUp {
@@ -99,7 +100,7 @@ impl Engine {
         let sign_up = self.recorded(&permit, sign_up, [changed], |done| *done == CodeDone::Written);
         if self.or_unavailable(self.commit(&permit, sign_up).await)? != CodeDone::Written {
             guess.failed(self.monotonic());
-            return Err(Refusal::CodeInvalid);
+            return Err(CodeInvalid.into());
         }
         Ok(())
     }
@@ -114,12 +115,16 @@ impl Engine {
     }
 
     /// Begins a try of a code. Refuses after five wrong ones from this site.
-    pub(super) fn begin_code(&self, email: &str, from: IpAddr) -> Result<Guess<'_>, Refusal> {
+    pub(super) fn begin_code(
+        &self,
+        email: &str,
+        from: IpAddr,
+    ) -> Result<Guess<'_>, ConfirmRefused> {
         let email = email_digest(&fields::address(email));
         let guess = self.inner.people.lockout.begin_code(email, from, self.monotonic());
         guess.map_err(|refused| match refused {
-            CodeRefused::UsedUp => Refusal::CodeInvalid,
-            CodeRefused::Wait(wait) => too_fast(wait),
+            CodeRefused::UsedUp => CodeInvalid.into(),
+            CodeRefused::Wait(wait) => too_fast(wait).into(),
         })
     }
 
@@ -136,7 +141,7 @@ impl Engine {
         email: &str,
         code: &str,
         pending: Option<PendingSignUp>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let made_at = self.now();
         let code = Code {
             email: email.to_owned(),

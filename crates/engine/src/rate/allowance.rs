@@ -6,8 +6,8 @@
 
 use super::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
-use domain::Refusal;
 use domain::rate::MINUTE_S;
+use domain::refusal::Unavailable;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::pin::pin;
@@ -99,7 +99,7 @@ impl Engine {
         &self,
         caller: CallerKey,
         limit: u32,
-    ) -> Result<Counted, Refusal> {
+    ) -> Result<Counted, Unavailable> {
         if limit == 0 {
             let quota = Quota { limit, remaining: 0, reset_s: MINUTE_S };
             return Ok(Counted { quota, passes: false });
@@ -119,7 +119,7 @@ impl Engine {
                         self.ask_ahead(caller, limit);
                         return Ok(Counted { quota, passes: true });
                     }
-                    ShareAnswer::Failed => return Err(Refusal::Unavailable { retry_after_s: 1 }),
+                    ShareAnswer::Failed => return Err(Unavailable { retry_after_s: 1 }),
                     ShareAnswer::Wait { answered, must_ask } => {
                         if must_ask {
                             self.ask_ahead(caller, limit);
@@ -132,7 +132,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = answered => {}
-                () = &mut timeout => return Err(Refusal::Unavailable { retry_after_s: 1 }),
+                () = &mut timeout => return Err(Unavailable { retry_after_s: 1 }),
             }
             has_waited = true;
         }

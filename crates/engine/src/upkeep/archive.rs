@@ -7,8 +7,9 @@
 use crate::permits::Changed;
 use crate::refusals::not_possible;
 use crate::{Engine, Permit, limits};
+use domain::refusal::{StaffRefused, StoreRefused};
 use domain::upstream::cleaned;
-use domain::{AttemptRef, Month, PurchaseId, Refusal, act};
+use domain::{AttemptRef, Month, PurchaseId, act};
 use serde_json::json;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -21,14 +22,15 @@ impl Engine {
     /// The next month to archive, if there is one before `before`. The current month and the one
     /// before it stay: an upstream may still be asked about their purchases, staff may refund them,
     /// their webhooks may be due.
-    pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, Refusal> {
+    pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, StaffRefused> {
         let latest = Month::of(self.now()).previous();
         if before > latest {
-            return Err(not_possible(format!(
+            let because = format!(
                 "This month and the one before it stay: give --before {latest} or earlier."
-            )));
+            );
+            return Err(not_possible(because).into());
         }
-        self.or_unavailable(self.inner.store.next_to_archive(before, self.now()))
+        Ok(self.or_unavailable(self.inner.store.next_to_archive(before, self.now()))?)
     }
 
     /// Closes a month: nothing in it changes from then on. Refuses while a purchase in it is open.
@@ -36,7 +38,7 @@ impl Engine {
         &self,
         permit: Permit<act::Maintain>,
         closing: &Closing,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         self.archive_month(&permit, CloseMonth(closing.clone()), closing.month, "closed").await
     }
 
@@ -56,7 +58,7 @@ impl Engine {
         permit: Permit<act::Maintain>,
         filed: ArchiveFile,
         name: String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         let month = filed.closing.month;
         let record = RecordFile { filed: Box::new(filed), name, at: self.now() };
         self.archive_month(&permit, record, month, "archived").await
@@ -68,7 +70,7 @@ impl Engine {
         change: impl Commit<Done = ArchiveDone, Denied = Infallible>,
         month: Month,
         word: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         let after = json!({ "state": word });
         let changed = Changed::new(format_args!("month {month}"), json!(null), after);
         let is_written = |done: &ArchiveDone| *done == ArchiveDone::Written;
@@ -76,14 +78,14 @@ impl Engine {
         match self.or_unavailable(self.commit(permit, change).await)? {
             ArchiveDone::Written => Ok(()),
             ArchiveDone::NotYet(why) => {
-                Err(not_possible(format!("{month} stays as it is: {why}.")))
+                Err(not_possible(format!("{month} stays as it is: {why}.")).into())
             }
         }
     }
 
     /// Removes the rows of archived months from the live tables, a few in each commit, so that
     /// purchases made meanwhile hardly wait. If it is interrupted, the next call completes it.
-    pub async fn remove_archived(&self, permit: Permit<act::Maintain>) -> Result<(), Refusal> {
+    pub async fn remove_archived(&self, permit: Permit<act::Maintain>) -> Result<(), StoreRefused> {
         for tries_left in (0..limits::DROP_TRIES).rev() {
             match self.blocking(Store::drop_archived).await {
                 Ok(()) => break,
@@ -151,7 +153,7 @@ impl Engine {
         purchase: PurchaseId,
         by: &str,
         evidence: &str,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, StoreRefused> {
         let changed = Changed::new(
             format_args!("purchase {purchase}"),
             json!({ "case": "late outcome" }),

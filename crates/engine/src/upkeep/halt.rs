@@ -7,7 +7,8 @@
 use crate::permits::Changed;
 use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
 use crate::{Engine, Permit, limits};
-use domain::{Permitted, Refusal, act};
+use domain::refusal::{Halted, StaffRefused, StoreRefused};
+use domain::{Permitted, act};
 use serde_json::json;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -25,20 +26,24 @@ impl Engine {
     }
 
     /// Refuses while the installation is halted.
-    pub(crate) fn may_sell(&self) -> Result<(), Refusal> {
+    pub(crate) fn may_sell(&self) -> Result<(), Halted> {
         let retry_after_s = limits::HALTED_RETRY_AFTER_S;
-        if self.is_halted() { Err(Refusal::Halted { retry_after_s }) } else { Ok(()) }
+        if self.is_halted() { Err(Halted { retry_after_s }) } else { Ok(()) }
     }
 
     /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`].
     /// Refuses a blank reason.
-    pub async fn begin_halt(&self, permit: Permit<act::Freeze>, why: &str) -> Result<(), Refusal> {
+    pub async fn begin_halt(
+        &self,
+        permit: Permit<act::Freeze>,
+        why: &str,
+    ) -> Result<(), StaffRefused> {
         if why.trim().is_empty() {
-            return Err(invalid("why", "Say why."));
+            return Err(invalid("why", "Say why.").into());
         }
         let begin = BeginHalt { why: why.trim().to_owned(), at: self.now() };
         let changed = Changed::new("installation", json!({}), json!({ "halted": why.trim() }));
-        self.write_halt(&permit, begin, changed).await
+        Ok(self.write_halt(&permit, begin, changed).await?)
     }
 
     /// The number and hash of the last journal, to be kept outside the database; `None` before the
@@ -59,11 +64,11 @@ impl Engine {
         &self,
         permit: Permit<act::Unfreeze>,
         evidence: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         let by = permit.by("Say who decides.")?.to_owned();
         refuse_if_any(blank("evidence", evidence, "Say what was looked into."))?;
         let Some(halt) = self.halt() else {
-            return Err(not_possible("Nothing is halted: what is bought is sent."));
+            return Err(not_possible("Nothing is halted: what is bought is sent.").into());
         };
         let end = EndHalts { by, evidence: evidence.to_owned(), at: self.now() };
         let (before, after) = (json!({ "halted": halt.why }), json!({ "evidence": evidence }));
@@ -77,7 +82,7 @@ impl Engine {
         permit: &Permit<A>,
         halt: impl Commit<Done = (), Denied = Infallible>,
         changed: Changed,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let written = self.commit_act(permit, halt, changed).await;
         self.or_unavailable(written.and_then(|()| self.read_halt()))
     }

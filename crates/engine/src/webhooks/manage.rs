@@ -7,10 +7,13 @@ use super::signature::{self, Secrets};
 use crate::permits::Changed;
 use crate::refusals::{field_error, not_possible, refuse_if_any};
 use crate::{Engine, Permit};
+use domain::refusal::{
+    Invalid, KeysInvalid, PurchaseUnknown, StaffRefused, StoreRefused, Unavailable,
+};
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
     AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
-    Permitted, PurchaseId, PurchaseKey, Refusal, SuccessEvent, WebhookAddress, act,
+    Permitted, PurchaseId, PurchaseKey, SuccessEvent, WebhookAddress, act,
 };
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -55,8 +58,8 @@ impl Engine {
         &self,
         permit: Permit<act::ManageEndpoints>,
         new: NewEndpoint<'_>,
-    ) -> Result<(EndpointId, String), Refusal> {
-        self.account(new.account)?.ok_or(Refusal::PurchaseUnknown)?;
+    ) -> Result<(EndpointId, String), StaffRefused> {
+        self.account(new.account)?.ok_or(PurchaseUnknown)?;
         let id = EndpointId(self.next_id());
         let mut endpoint = Endpoint {
             url: Some(new.url.to_owned()),
@@ -76,7 +79,7 @@ impl Engine {
         key: KeyId,
         account: AccountId,
         environment: Environment,
-    ) -> Result<Endpoint, Refusal> {
+    ) -> Result<Endpoint, Unavailable> {
         let blank = self.blank_endpoint(EndpointId(key.0), account, environment);
         let mut endpoint = Endpoint { key: Some(key), ..blank };
         self.give_secret(&mut endpoint)?;
@@ -111,7 +114,7 @@ impl Engine {
         permit: Permit<act::ManageEndpoints>,
         id: EndpointId,
         change: impl FnOnce(&mut Endpoint),
-    ) -> Result<Endpoint, Refusal> {
+    ) -> Result<Endpoint, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
         let before = shown(&endpoint);
@@ -129,7 +132,7 @@ impl Engine {
         permit: Permit<act::ManageEndpoints>,
         id: EndpointId,
         keep: Duration,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
         let until = self.now().after(keep.min(OLD_SECRET_MAX));
@@ -147,17 +150,17 @@ impl Engine {
         &self,
         permit: Permit<act::ManageEndpoints>,
         id: EndpointId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StaffRefused> {
         let endpoint = self.endpoint(id)?;
         let Some(address) = destination_of(&endpoint) else { return Ok(()) };
         self.inner.webhooks.endpoint_cache.switch_on(&address);
         let (before, after) = (json!({ "on": false }), json!({ "on": true }));
         let changed = Changed::new(format_args!("endpoint {id}"), before, after);
-        self.write_endpoint(&permit, SetEndpointHealth(address, None), changed).await
+        Ok(self.write_endpoint(&permit, SetEndpointHealth(address, None), changed).await?)
     }
 
     /// The endpoints of an account that were not removed, oldest first.
-    pub fn endpoints_of(&self, account: AccountId) -> Result<Vec<EndpointView>, Refusal> {
+    pub fn endpoints_of(&self, account: AccountId) -> Result<Vec<EndpointView>, StoreRefused> {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         // Brings the health of addresses up to date, which other nodes may have changed.
         self.or_unavailable(self.cached_endpoints())?;
@@ -171,21 +174,24 @@ impl Engine {
     }
 
     /// An endpoint that was not removed.
-    pub fn endpoint(&self, id: EndpointId) -> Result<Endpoint, Refusal> {
+    pub fn endpoint(&self, id: EndpointId) -> Result<Endpoint, StaffRefused> {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         let found = endpoints.into_iter().find(|e| e.id == id && e.removed_at.is_none());
-        found.ok_or(Refusal::PurchaseUnknown)
+        Ok(found.ok_or(PurchaseUnknown)?)
     }
 
     /// The secret that signs the webhooks of a key pair, to be shown with a new pair.
-    pub fn webhook_secret_of(&self, key: KeyId) -> Result<String, Refusal> {
+    pub fn webhook_secret_of(&self, key: KeyId) -> Result<String, StaffRefused> {
         let endpoint = self.endpoint(EndpointId(key.0))?;
-        let secret = self.opened_secrets(&endpoint).current.ok_or(Refusal::KeysInvalid)?;
+        let secret = self.opened_secrets(&endpoint).current.ok_or(KeysInvalid)?;
         Ok(signature::shown(&secret))
     }
 
     /// Makes the missing secrets of key pairs that are older than webhooks.
-    pub async fn give_missing_secrets(&self, permit: Permit<act::Maintain>) -> Result<(), Refusal> {
+    pub async fn give_missing_secrets(
+        &self,
+        permit: Permit<act::Maintain>,
+    ) -> Result<(), StoreRefused> {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         for mut endpoint in endpoints.into_iter().filter(|e| e.secret.is_none()) {
             self.give_secret(&mut endpoint)?;
@@ -197,7 +203,7 @@ impl Engine {
     }
 
     /// The webhooks of an account, latest first.
-    pub fn webhook_log(&self, page: LogPage) -> Result<Vec<LoggedWebhook>, Refusal> {
+    pub fn webhook_log(&self, page: LogPage) -> Result<Vec<LoggedWebhook>, StoreRefused> {
         self.or_unavailable(self.inner.store.webhook_log(page))
     }
 
@@ -205,7 +211,7 @@ impl Engine {
     pub fn webhooks_of(
         &self,
         purchase: PurchaseId,
-    ) -> Result<Vec<(LoggedWebhook, Vec<DeliveryAttempt>)>, Refusal> {
+    ) -> Result<Vec<(LoggedWebhook, Vec<DeliveryAttempt>)>, StoreRefused> {
         let webhooks = self.or_unavailable(self.inner.store.webhooks_of(purchase))?;
         let with_tries = |webhook: LoggedWebhook| {
             let mut tries = self.or_unavailable(self.inner.store.webhook_attempts(&webhook))?;
@@ -220,7 +226,7 @@ impl Engine {
         &self,
         permit: Permit<act::ReplayWebhooks>,
         which: ReplayScope,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, StoreRefused> {
         let object = match &which {
             ReplayScope::One(purchase, _) => format!("purchase {purchase}"),
             ReplayScope::Since(account, ..) => format!("account {account}"),
@@ -237,7 +243,7 @@ impl Engine {
         &self,
         permit: Permit<act::ReplayWebhooks>,
         id: EndpointId,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, StaffRefused> {
         let endpoint = self.endpoint(id)?;
         let parts = self.inner.webhooks.parts.as_ref();
         let parts = parts.ok_or_else(|| not_possible("Nothing carries webhooks."))?;
@@ -317,16 +323,16 @@ impl Engine {
     }
 
     /// Gives an endpoint a new secret; answers it as it is shown to people.
-    fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Refusal> {
+    fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Unavailable> {
         let random = self.inner.random.as_ref();
-        let no_random = |_| Refusal::Unavailable { retry_after_s: 5 };
+        let no_random = |_| Unavailable { retry_after_s: 5 };
         let secret = signature::fresh(random).map_err(no_random)?;
         let sealed = self.inner.vault.seal(SEALED_FOR, &endpoint_row(endpoint), &secret, random);
         endpoint.secret = Some(sealed.map_err(no_random)?);
         Ok(signature::shown(&secret))
     }
 
-    fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), Refusal> {
+    fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), Invalid> {
         let parts = self.inner.webhooks.parts.as_ref();
         let known = parts.map_or(&[][..], |parts| parts.renderer.event_names());
         let unknown = endpoint.events.iter().filter(|event| !known.contains(&event.as_str()));
@@ -349,7 +355,7 @@ impl Engine {
         permit: &Permit<A>,
         change: impl Commit<Done = (), Denied = Infallible>,
         changed: Changed,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let written = self.commit_act(permit, change, changed).await;
         self.inner.webhooks.endpoint_cache.forget();
         self.or_unavailable(written)

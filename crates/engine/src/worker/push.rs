@@ -7,8 +7,9 @@
 use super::queue::{QueueHandler, Slots};
 use crate::refusals::month_closed;
 use crate::{Engine, Permit, PushParts, limits};
+use domain::refusal::ResendRefused;
 use domain::retry::PUSH_TRIES;
-use domain::{Catalog, MonthClosed, Purchase, Push, Pushed, Refusal, State, act};
+use domain::{Catalog, MonthClosed, Purchase, Push, Pushed, State, act};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{DuePush, EndPush, Fault, ForgetDevice, Pushes, PutOff, ResendPushes};
@@ -126,10 +127,10 @@ impl Engine {
         &self,
         permit: &Permit<act::ReplayWebhooks>,
         purchase: &Purchase,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ResendRefused> {
         let again = ResendPushes { key: purchase.key, at: self.now() };
         let written = self.or_unavailable(self.write(permit, again, None).await)?;
         self.inner.push_due.notify_one();
-        written.map_err(|MonthClosed| month_closed())
+        Ok(written.map_err(|MonthClosed| month_closed())?)
     }
 }

@@ -15,8 +15,9 @@ use crate::wire::json::rfc3339;
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use domain::purchase::CUSTOMER_MOBILE;
+use domain::refusal::PurchaseUnknown;
 use domain::{
-    Catalog, Product, ProductId, Purchase, ReceiptContext, ReferenceScope, Refusal, ServiceType,
+    Catalog, Product, ProductId, Purchase, ReceiptContext, ReferenceScope, ServiceType,
     State as PurchaseState,
 };
 use engine::{Caller, DeliveryDetails, Page, PurchaseRequest};
@@ -68,7 +69,7 @@ pub(crate) async fn auth(authenticated: Authenticated, request: Request) -> Resp
         let request::Auth { pre_auth_token, request_id } =
             parse_body(request, request::auth).await?;
         let secret = pre_auth_token.strip_prefix(TOKEN_PREFIX);
-        let secret = secret.ok_or(Refusal::PurchaseUnknown)?;
+        let secret = secret.ok_or(PurchaseUnknown)?;
         let permit = api.engine.permit(caller)?;
         let payment = api.engine.accept(permit, caller, SCOPE, &request_id, secret).await?;
         record_recipient(&payment.recipient);
@@ -118,7 +119,7 @@ pub(crate) async fn payments(authenticated: Authenticated, uri: Uri) -> Response
 pub(crate) async fn payment(authenticated: Authenticated, request_id: PathText) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
+        let Path(request_id) = request_id.map_err(|_| PurchaseUnknown)?;
         let payment = api.engine.purchase_by_reference(caller, SCOPE, &request_id).await?;
         let delivery = api.engine.delivery(&payment).await?;
         ok(&transaction(&payment, &delivery, &api.engine.catalog()))
@@ -140,7 +141,7 @@ pub(crate) async fn payment(authenticated: Authenticated, request_id: PathText) 
 pub(crate) async fn resend(authenticated: Authenticated, request_id: PathText) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
+        let Path(request_id) = request_id.map_err(|_| PurchaseUnknown)?;
         let permit = api.engine.permit(caller)?;
         let (payment, delivery) =
             api.engine.delivery_again(permit, caller, SCOPE, &request_id).await?;
@@ -157,12 +158,14 @@ fn parse_payment(
     fields: &RawFields<'_>,
 ) -> Result<PurchaseRequest, ApiError> {
     let rules = match request::product_named(fields) {
-        Some(number) => Some(product_rules(catalog, number).ok_or(Refusal::ProductUnknown)?),
+        Some(number) => {
+            Some(product_rules(catalog, number).ok_or_else(ApiError::product_not_found)?)
+        }
         None => None,
     };
     let payment = request::pre_auth(fields, rules)?;
     // Never `None` here: without a product `pre_auth` refuses the fields.
-    let ProductRules { product, .. } = rules.ok_or(Refusal::ProductUnknown)?;
+    let ProductRules { product, .. } = rules.ok_or_else(ApiError::product_not_found)?;
     let mut details = payment.details;
     details.insert(CUSTOMER_MOBILE.to_owned(), payment.customer_mobile);
     Ok(PurchaseRequest {

@@ -10,7 +10,6 @@ use super::{ok, parse_body};
 use crate::extract::answer::Answer;
 use axum::extract::Request;
 use axum::response::Response;
-use domain::{FieldError, Refusal};
 use engine::{Confirmation, LogInForm, SignUpForm};
 
 /// The engine's names of fields, and their names in the body of a log-in.
@@ -40,7 +39,7 @@ pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Resp
             from: *from,
         };
         let token = api.engine.log_in(api.engine.permit_anybody()?, log_in).await;
-        let token = token.map_err(|refusal| with_wire_names(refusal, &LOG_IN_NAMES))?;
+        let token = token.map_err(|refused| ApiError::from(refused).renamed(&LOG_IN_NAMES))?;
         ok(&response::LoggedIn {
             access_token: &token.text,
             token_type: "Bearer",
@@ -135,7 +134,7 @@ pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Re
             parse_body(request, request::password_reset).await?;
         let permit = api.engine.permit_anybody()?;
         let reset = api.engine.reset_password(permit, &email, &code, &new, *from).await;
-        reset.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
+        reset.map_err(|refused| ApiError::from(refused).renamed(&NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
     anonymous.respond("reset_password", work).await
@@ -156,7 +155,7 @@ pub(crate) async fn change_password(authenticated: Authenticated, request: Reque
             parse_body(request, request::password_change).await?;
         let permit = api.engine.permit(caller)?;
         let change = api.engine.change_password(permit, caller, &current, &new, *from).await;
-        change.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
+        change.map_err(|refused| ApiError::from(refused).renamed(&NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
     authenticated.respond("change_password", work).await
@@ -182,32 +181,25 @@ fn done(message: &'static str) -> Result<Answer, ApiError> {
     ok(&response::Done { message })
 }
 
-/// The refusal with the names of fields that the body uses.
-fn with_wire_names(refusal: Refusal, names: &[(&str, &'static str)]) -> Refusal {
-    let Refusal::Invalid(field_errors) = refusal else { return refusal };
-    let rename = |error: FieldError| {
-        let names = names.iter().find(|(engine, _)| *engine == error.field);
-        FieldError { field: names.map_or(error.field, |(_, wire)| *wire), ..error }
-    };
-    Refusal::Invalid(field_errors.into_iter().map(rename).collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::refusals::answer;
     use super::*;
+    use domain::FieldError;
+    use domain::refusal::{CodeInvalid, Invalid};
 
     #[test]
     fn field_errors_name_the_bodys_own_fields() {
-        let refusal = |fields: &[&'static str]| {
+        let error = |fields: &[&'static str]| {
             let error = |field: &&'static str| FieldError { field, message: "x".into() };
-            Refusal::Invalid(fields.iter().map(error).collect())
+            ApiError::from(Invalid { errors: fields.iter().map(error).collect() })
         };
-        let renamed = with_wire_names(refusal(&["push_token", "email", "other"]), &LOG_IN_NAMES);
-        assert_eq!(renamed, refusal(&["fcmToken", "username", "other"]));
-        assert_eq!(
-            with_wire_names(refusal(&["password"]), &NEW_PASSWORD_NAMES),
-            refusal(&["newPassword"])
-        );
-        assert_eq!(with_wire_names(Refusal::CodeInvalid, &LOG_IN_NAMES), Refusal::CodeInvalid);
+        let check = |sent: ApiError, names, expected: ApiError| {
+            assert_eq!(answer(&sent.renamed(names)), answer(&expected));
+        };
+        let named = error(&["fcmToken", "username", "other"]);
+        check(error(&["push_token", "email", "other"]), &LOG_IN_NAMES[..], named);
+        check(error(&["password"]), &NEW_PASSWORD_NAMES, error(&["newPassword"]));
+        check(CodeInvalid.into(), &LOG_IN_NAMES, CodeInvalid.into());
     }
 }

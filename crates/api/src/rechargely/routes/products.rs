@@ -75,8 +75,9 @@ pub(crate) async fn products(authenticated: Authenticated, category: PathText) -
     let work = async {
         let catalog = api.engine.catalog();
         let id = category.ok().and_then(|Path(text)| ids::parse_category(&text)).map(CategoryId);
-        let known =
-            id.filter(|id| catalog.category(*id).is_some()).ok_or(ApiError::CategoryNotFound)?;
+        let known = id
+            .filter(|id| catalog.category(*id).is_some())
+            .ok_or_else(ApiError::category_not_found)?;
         let products = catalog.products.iter().filter(|product| product.category == known);
         ok(&products.map(|product| api.listed(&catalog, product)).collect::<Vec<_>>())
     };
@@ -96,10 +97,10 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
     let api = &authenticated.api;
     let work = async {
         let catalog = api.engine.catalog();
-        let Path(name) = name.map_err(|_| ApiError::ProviderNotFound)?;
+        let Path(name) = name.map_err(|_| ApiError::provider_not_found())?;
         let names = providers_of(&catalog, &name);
         if names.is_empty() {
-            return Err(ApiError::ProviderNotFound);
+            return Err(ApiError::provider_not_found());
         }
         let listed =
             names.into_iter().map(|provider_name| response::ListedProvider { provider_name });

@@ -7,7 +7,8 @@ use crate::extract::body;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
 use axum::response::Response;
-use domain::{Money, PurchaseId, Refusal};
+use domain::refusal::FindRefused;
+use domain::{Money, PurchaseId};
 use engine::{Caller, Engine, Page, StatementLine};
 use http::Uri;
 use std::collections::BTreeMap;
@@ -67,7 +68,7 @@ async fn references(
     engine: &Engine,
     caller: &Caller,
     lines: &[StatementLine],
-) -> Result<References, Refusal> {
+) -> Result<References, FindRefused> {
     let mut references = References::new();
     for id in lines.iter().filter_map(|line| line.purchase) {
         if let Entry::Vacant(entry) = references.entry(id) {

@@ -1,12 +1,12 @@
 //! Concurrent decisions: one of them takes effect, and only its caller is told that it did.
 
 use crate::world::*;
-use domain::{EnquiryOutcome, Purchase, PurchaseId, Refusal, State};
+use domain::{EnquiryOutcome, Purchase, PurchaseId, State};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-type Answer = Result<Purchase, Refusal>;
+type Answer = Result<Purchase, StaffRefused>;
 
 async fn decide(engine: TestEngine, id: PurchaseId, how: usize) -> (usize, Answer) {
     let answer = match how {
@@ -40,7 +40,7 @@ async fn what_awaits_approval_is_decided_once() {
         match decided.unwrap() {
             (how, Ok(after)) => won.push((after.key.id, how)),
             (_, Err(refusal)) => {
-                assert!(matches!(refusal, Refusal::NotPossible { .. }), "{refusal:?}");
+                assert!(matches!(refusal, StaffRefused::NotPossible(_)), "{refusal:?}");
             }
         }
     }
@@ -128,7 +128,7 @@ async fn what_was_approved_does_not_expire() {
                     assert_eq!(world.state(after.key.id), State::Delivered, "{summary}");
                 }
                 Err(refusal) => {
-                    assert!(matches!(refusal, Refusal::NotPossible { .. }), "{refusal:?}");
+                    assert!(matches!(refusal, StaffRefused::NotPossible(_)), "{refusal:?}");
                 }
             }
         }
@@ -191,7 +191,7 @@ async fn what_is_in_doubt_is_settled_once() {
     }
     while let Some(decided) = deciders.join_next().await {
         let (_, answer) = decided.unwrap();
-        let is_refused = matches!(answer, Err(Refusal::NotPossible { .. }));
+        let is_refused = matches!(answer, Err(StaffRefused::NotPossible(_)));
         assert!(answer.is_ok() || is_refused, "{answer:?}");
     }
     world.all_reports_processed("Z").await;
@@ -231,7 +231,9 @@ async fn a_reference_is_charged_and_sent_once() {
                     winners += 1;
                     ids.push(bought(Ok(outcome)).key.id);
                 }
-                Err(Refusal::ReferenceKnown(Some(first))) => ids.push(first.key.id),
+                Err(BuyRefused::ReferenceKnown(ReferenceKnown { first: Some(first) })) => {
+                    ids.push(first.key.id);
+                }
                 Err(other) => panic!("{other:?}"),
             }
         }

@@ -1,7 +1,8 @@
 //! The record of acts: each act of a person is recorded in its own commit, and nothing else is.
 
 use crate::world::*;
-use domain::{Act, Environment, Refusal, act};
+use domain::refusal::{BuyRefused, NotPossible};
+use domain::{Act, Environment, act};
 use engine::{ActRecord, Permit};
 
 fn acts(world: &World, object: &str) -> Vec<ActRecord> {
@@ -45,15 +46,15 @@ async fn keys_accounts_and_money_are_recorded_without_secrets() {
 async fn a_holder_gets_permits_by_the_table_alone() {
     let world = world().await;
     let caller = world.caller();
-    let buys: Result<Permit<act::Buy>, Refusal> = world.engine.permit(&caller);
+    let buys: Result<Permit<act::Buy>, NotPossible> = world.engine.permit(&caller);
     assert!(buys.is_ok());
-    let decides: Result<Permit<act::DecideApproval>, Refusal> = world.engine.permit(&caller);
-    assert!(matches!(decides, Err(Refusal::NotPossible { .. })), "{decides:?}");
-    let sells: Result<Permit<act::Buy>, Refusal> = world.engine.permit_machine("rahim");
-    assert!(matches!(sells, Err(Refusal::NotPossible { .. })), "{sells:?}");
+    let decides: Result<Permit<act::DecideApproval>, NotPossible> = world.engine.permit(&caller);
+    assert!(decides.is_err(), "{decides:?}");
+    let sells: Result<Permit<act::Buy>, NotPossible> = world.engine.permit_machine("rahim");
+    assert!(sells.is_err(), "{sells:?}");
     // A permit is of its caller.
     let other = world.caller_of(world.account("other").await);
     let request = world.request("R1", TO_A);
     let strange = world.engine.0.purchase(world.engine.permit(&other).unwrap(), request).await;
-    assert!(matches!(strange, Err(Refusal::NotPossible { .. })), "{strange:?}");
+    assert!(matches!(strange, Err(BuyRefused::NotPossible(_))), "{strange:?}");
 }

@@ -9,6 +9,7 @@ mod upstream;
 
 pub use clock::{CountingRandom, TestClock};
 pub use database::TestDatabase;
+pub use domain::refusal::*;
 pub use fixtures::{AMOUNT, COMMISSION, FEE, NOW, TOTAL, bdt, details};
 pub use outcomes::*;
 pub use permitted::{Note, TestEngine};
@@ -18,8 +19,8 @@ use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::{
     AccountId, AttemptRef, Catalog, Currency, Details, EnquiryOutcome, Environment, Kind, Listener,
-    Mailer, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Refusal, Role, Route, ServiceType,
-    State, StatusUpdate, Upstream,
+    Mailer, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Role, Route, ServiceType, State,
+    StatusUpdate, Upstream,
 };
 use engine::{
     Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts, Vault,
@@ -186,7 +187,7 @@ impl World {
     pub fn spawn_purchase(
         &self,
         request: PurchaseRequest,
-    ) -> JoinHandle<Result<PurchaseOutcome, Refusal>> {
+    ) -> JoinHandle<Result<PurchaseOutcome, BuyRefused>> {
         let engine = self.engine.clone();
         tokio::spawn(async move { engine.purchase(request).await })
     }
@@ -305,7 +306,7 @@ impl World {
     }
 }
 
-pub fn bought(outcome: Result<PurchaseOutcome, Refusal>) -> Purchase {
+pub fn bought(outcome: Result<PurchaseOutcome, BuyRefused>) -> Purchase {
     match outcome.unwrap() {
         PurchaseOutcome::Bought(purchase) => *purchase,
         PurchaseOutcome::Repeated { purchase, .. } => panic!("bought before: {purchase:?}"),

@@ -9,7 +9,7 @@ use crate::world::*;
 use domain::ids::{EndpointId, KeyId};
 use domain::{
     AccountId, BoxFuture, Clock, Delivery, DeliveryResult, Environment, Purchase, PurchaseId,
-    Refusal, State, SuccessEvent, Timestamp, WebhookPost, WebhookSender,
+    State, SuccessEvent, Timestamp, WebhookPost, WebhookSender,
 };
 use engine::{
     Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent, ReplayScope,
