@@ -12,6 +12,7 @@ mod backup;
 mod caches;
 mod calls;
 mod catalog;
+mod clock;
 mod commit;
 mod fault;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use archive::{
 pub use backend::postgres::CatalogChanges;
 pub use backup::{HeldFolder, LedgerEnd, audit_file};
 pub use calls::{CallGrant, GrantCalls};
+pub use clock::{ClockJump, ClockRecord, NoteTime, RecordClockJump, ServerTime};
 pub use commit::Commit;
 pub use fault::{Fault, OpenError};
 pub use halts::{BeginHalt, EndHalts, Halt};

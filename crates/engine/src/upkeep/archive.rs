@@ -22,7 +22,7 @@ impl Engine {
     /// before it stay: an upstream may still be asked about their purchases, staff may refund them,
     /// their webhooks may be due.
     pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, Refusal> {
-        let latest = Month::of(self.now()).previous();
+        let latest = Month::of(self.proven_now()).previous();
         if before > latest {
             return Err(not_possible(format!(
                 "This month and the one before it stay: give --before {latest} or earlier."

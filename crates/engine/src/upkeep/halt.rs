@@ -24,10 +24,17 @@ impl Engine {
         self.inner.halt.read().is_some()
     }
 
-    /// Refuses while the installation is halted.
+    /// Refuses while the installation is halted, and while the clock is too far off to file
+    /// anything by it.
     pub(crate) fn may_sell(&self) -> Result<(), Refusal> {
         let retry_after_s = limits::HALTED_RETRY_AFTER_S;
-        if self.is_halted() { Err(Refusal::Halted { retry_after_s }) } else { Ok(()) }
+        if self.is_halted() {
+            return Err(Refusal::Halted { retry_after_s });
+        }
+        match self.inner.clock.is_far_off() {
+            true => Err(Refusal::Unavailable { retry_after_s: limits::CLOCK_RETRY_AFTER_S }),
+            false => Ok(()),
+        }
     }
 
     /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`].

@@ -58,6 +58,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { postgres: include_str!("../migrations/0011_last_commit.postgres.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0012_push_runs.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0013_acts.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0014_clock.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.
