@@ -3,10 +3,10 @@
 //! It advances with the monotonic clock, and follows the wall clock while the two agree within a
 //! few seconds. When the wall clock jumps, time goes on without it; the wall clock is adopted once
 //! it has agreed with itself for a minute. Not here: the commits that an adoption needs (`mod.rs`).
-//! Invariant: time goes back only by an adoption, which is recorded first.
+//! Invariant: time goes back only by an adoption.
 
 use domain::{Clock, Timestamp};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{ClockJump, ClockRecord};
@@ -24,7 +24,6 @@ const REST: i64 = 3600 * 1_000_000;
 pub(crate) struct GuardedClock {
     source: Arc<dyn Clock>,
     state: Mutex<State>,
-    jumps: RwLock<Arc<KnownJumps>>,
 }
 
 /// The moves of time that this node knows.
@@ -59,6 +58,7 @@ struct State {
     behind: Option<i64>,
     /// A move that happened at the start and is not stored yet, and whether due times move too.
     unstored: Option<StartJump>,
+    known: Arc<KnownJumps>,
 }
 
 /// A move of time at the start.
@@ -138,6 +138,12 @@ impl State {
         self.told = self.told.saturating_add(by);
         (self.stray, self.behind) = (None, None);
     }
+
+    fn push(&mut self, jump: ClockJump) {
+        let mut jumps = self.known.jumps.clone();
+        jumps.push(jump);
+        self.known = Arc::new(KnownJumps { jumps, last: self.known.last });
+    }
 }
 
 impl GuardedClock {
@@ -153,6 +159,7 @@ impl GuardedClock {
             stray: None,
             behind: None,
             unstored: None,
+            known: Arc::default(),
         };
         let newest = newest_journal(&record);
         if let Some(last) = record.noted.map(|at| at.0).max(newest) {
@@ -173,8 +180,8 @@ impl GuardedClock {
         }
         let mut known = KnownJumps { jumps: record.jumps, last: record.last_jump };
         known.jumps.extend(state.unstored.map(|start| start.jump));
-        let clock =
-            GuardedClock { source, state: Mutex::new(state), jumps: RwLock::new(Arc::new(known)) };
+        state.known = Arc::new(known);
+        let clock = GuardedClock { source, state: Mutex::new(state) };
         clock.now();
         clock
     }
@@ -194,8 +201,14 @@ impl GuardedClock {
         self.look(|state, _| state.is_far_off()).1
     }
 
-    pub(super) fn jumps(&self) -> Arc<KnownJumps> {
-        self.jumps.read().clone()
+    /// The time, and the moves that led to it.
+    pub(super) fn now_with_jumps(&self) -> (Timestamp, Arc<KnownJumps>) {
+        self.look(|state, _| state.known.clone())
+    }
+
+    /// The number of the last move that is stored, as far as it is known here.
+    pub(super) fn last_jump(&self) -> i64 {
+        self.state.lock().known.last
     }
 
     /// A move that happened at the start and is not stored yet.
@@ -212,33 +225,41 @@ impl GuardedClock {
         }
     }
 
-    /// The move that is due: the wall clock has agreed with itself for long enough.
-    pub(super) fn adoption(&self) -> Option<ClockJump> {
-        self.look(State::adoption).1
+    /// Adopts a wall clock that has agreed with itself for long enough. The move must be stored at
+    /// once: what is written from now on goes by the new time.
+    pub(super) fn adopt(&self) -> Option<ClockJump> {
+        self.now();
+        let mut state = self.state.lock();
+        let jump = state.adoption(self.source.monotonic())?;
+        state.jump(jump);
+        state.push(jump);
+        Some(jump)
     }
 
-    /// Makes a move that is stored as number `last`.
-    pub(super) fn adopt(&self, jump: ClockJump, last: i64) {
-        let mut jumps = self.jumps().jumps.clone();
-        jumps.push(jump);
-        *self.jumps.write() = Arc::new(KnownJumps { jumps, last });
-        self.state.lock().jump(jump);
+    /// The last move could not be stored: time goes on as if it had not been made.
+    pub(super) fn take_back(&self, jump: ClockJump) {
+        let mut state = self.state.lock();
+        state.jump(ClockJump { from: jump.to, to: jump.from });
+        let mut jumps = state.known.jumps.clone();
+        jumps.pop();
+        state.known = Arc::new(KnownJumps { jumps, last: state.known.last });
     }
 
-    /// The move at the start is stored, as number `last`.
+    /// The last move is stored, under this number.
     pub(super) fn stored(&self, last: i64) {
-        let jumps = self.jumps().jumps.clone();
-        *self.jumps.write() = Arc::new(KnownJumps { jumps, last });
-        self.state.lock().unstored = None;
+        let mut state = self.state.lock();
+        let jumps = state.known.jumps.clone();
+        state.known = Arc::new(KnownJumps { jumps, last });
+        state.unstored = None;
     }
 
     /// Learns of moves that other nodes have made, and makes the last one too if the wall clock
     /// says the same.
     pub(super) fn learn(&self, record: ClockRecord) {
-        let is_new = record.last_jump > self.jumps().last;
-        let last = record.jumps.last().copied().filter(|_| is_new);
-        *self.jumps.write() = Arc::new(KnownJumps { jumps: record.jumps, last: record.last_jump });
         let mut state = self.state.lock();
+        let is_new = record.last_jump > state.known.last;
+        let last = record.jumps.last().copied().filter(|_| is_new);
+        state.known = Arc::new(KnownJumps { jumps: record.jumps, last: record.last_jump });
         state.unstored = None;
         let wanted = state.stray.as_ref().map(|stray| stray.offset.saturating_sub(state.offset));
         if let (Some(jump), Some(wanted)) = (last, wanted)

@@ -29,22 +29,22 @@ impl Engine {
     /// The time that passed since a stored moment. Time during which no node ran, and a jump of the
     /// clock, count for an hour at most. Whatever ends by time alone is judged by this.
     pub(crate) fn elapsed_since(&self, then: Timestamp) -> Duration {
-        let now = self.now();
-        passed::passed(&self.inner.clock.jumps().jumps, then, now)
+        let (now, known) = self.inner.clock.now_with_jumps();
+        passed::passed(&known.jumps, then, now)
     }
 
     /// The present time for what cannot be undone: it leaves out where the clock jumped within the
     /// last day.
     pub(crate) fn proven_now(&self) -> Timestamp {
-        let now = self.now();
-        passed::proven(&self.inner.clock.jumps().jumps, now, limits::CLOCK_PROVEN_AFTER)
+        let (now, known) = self.inner.clock.now_with_jumps();
+        passed::proven(&known.jumps, now, limits::CLOCK_PROVEN_AFTER)
     }
 
     /// Stores where time was moved at the start. Before anything is leased: what is due moves too.
     pub(crate) async fn store_start_of_clock(&self) -> Result<(), Fault> {
         let clock = &self.inner.clock;
         if let Some(start) = clock.unstored() {
-            let known = clock.jumps().last;
+            let known = clock.last_jump();
             let record = RecordClockJump { jump: start.jump, known, moves_due: start.moves_due };
             match self.commit(&self.work(), record).await? {
                 true => clock.stored(known + 1),
@@ -58,7 +58,7 @@ impl Engine {
     /// Follows the clock: adopts it after a jump, notes the time, and learns what other nodes have
     /// adopted.
     pub(crate) async fn watch_clock(self, stop: CancellationToken) {
-        let mut noted = self.monotonic();
+        let (mut noted, mut is_failing) = (self.monotonic(), false);
         loop {
             let wait = tokio::time::sleep(limits::CLOCK_READ_EVERY);
             let Some(()) = stop.run_until_cancelled(wait).await else { return };
@@ -72,9 +72,11 @@ impl Engine {
                 }
                 Ok::<(), Fault>(())
             };
-            if let Err(fault) = watched.await {
-                tracing::warn!(%fault, "the time could not be read or noted; tried again soon");
+            let result = watched.await;
+            if let (Err(fault), false) = (&result, is_failing) {
+                tracing::warn!(%fault, "the time could not be read or noted; tried each second");
             }
+            is_failing = result.is_err();
         }
     }
 
@@ -87,22 +89,28 @@ impl Engine {
         if self.inner.follows_server_clock {
             clock.server_says(now, asked, self.monotonic());
         }
-        if last_jump > clock.jumps().last {
+        if last_jump > clock.last_jump() {
             clock.learn(self.inner.store.clock_record()?);
         }
         Ok(())
     }
 
+    /// Adopts the clock if it is steady. What is written meanwhile goes by the new time already,
+    /// and is queued behind the commit that moves what is due.
     async fn adopt_clock(&self) -> Result<(), Fault> {
         let clock = &self.inner.clock;
-        let Some(jump) = clock.adoption() else { return Ok(()) };
-        let known = clock.jumps().last;
+        let known = clock.last_jump();
+        let Some(jump) = clock.adopt() else { return Ok(()) };
         let record = RecordClockJump { jump, known, moves_due: true };
-        if !self.commit(&self.work(), record).await? {
-            clock.learn(self.inner.store.clock_record()?);
-            return Ok(());
+        match self.commit(&self.work(), record).await {
+            Ok(true) => clock.stored(known + 1),
+            // Another node was faster.
+            Ok(false) => clock.learn(self.inner.store.clock_record()?),
+            Err(fault) => {
+                clock.take_back(jump);
+                return Err(fault);
+            }
         }
-        clock.adopt(jump, known + 1);
         let seconds = (jump.to.0 - jump.from.0) / 1_000_000;
         tracing::warn!(seconds, "time was moved to the clock, and what is due moved with it");
         self.inner.wake.notify_one();

@@ -100,7 +100,7 @@ async fn a_start_with_another_clock_ends_nothing() {
     a_moment().await;
     assert_eq!((world.state(waits), world.state(doubt)), (State::Awaiting, State::InDoubt));
     // Each jump counts for an hour at most.
-    world.clock.advance(Duration::from_secs(22 * 3600));
+    world.clock.advance(Duration::from_secs(23 * 3600));
     until(|| world.state(waits) == State::Rejected).await;
     stop(workers).await;
     world.assert_sound().await;
@@ -198,7 +198,7 @@ async fn a_start_years_behind_or_ahead_sells_nothing_and_settles() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_accepted_clock_sells_and_stays_accepted() {
-    for seconds in [-40 * YEAR, -DAY, 2 * YEAR] {
+    for seconds in [-40 * YEAR, -3 * DAY, 2 * YEAR] {
         let world = world().await;
         let waits = world.buy("R1", TO_A_AFTER_APPROVAL).await.key.id;
         world.work_until(|| true).await;
@@ -278,7 +278,12 @@ async fn a_node_ahead_uses_up_nobodys_calls() {
     world.clock.advance(Duration::from_secs(12));
     world.clock.jump(-7 * DAY);
     world.clock.advance(Duration::from_secs(61));
-    assert_eq!(calls(&world, 130).await, 120);
+    // Each node may be off by a fortieth of the limit.
+    for _ in 0..2 {
+        let passed = calls(&world, 130).await;
+        assert!((117..=123).contains(&passed), "{passed}");
+        world.clock.advance(Duration::from_secs(61));
+    }
     world.assert_sound().await;
 }
 
