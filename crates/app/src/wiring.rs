@@ -24,6 +24,11 @@ const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 
 /// Opens the engine on the data folder with all its parts; does not start its workers.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
+    open_to_serve(config, false)
+}
+
+/// As [`open`]; the operator may have said that the clock is right.
+pub(crate) fn open_to_serve(config: &Config, is_clock_accepted: bool) -> anyhow::Result<Engine> {
     let data_dir = &config.data_dir;
     let store = match config.database_url.0.as_str() {
         "" => Store::open(data_dir)?,
@@ -35,6 +40,8 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
     let vault = master.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineRandom::new()), vault);
+    parts.follows_server_clock = true;
+    parts.is_clock_accepted = is_clock_accepted;
     parts.mailer = Some(mail::mailer(config, clock.clone())?);
     parts.push = push::parts(config, clock.clone())?;
     parts.webhooks = Some(webhook_sender::parts(config, clock.clone())?);

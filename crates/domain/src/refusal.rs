@@ -226,18 +226,20 @@ use_cases! {
     /// Why a caller's session is not ended.
     SessionRefused from StoreRefused { TokenInvalid, Unavailable, Uncertain }
 
+    /// Why nothing is sold for now.
+    SellingRefused { Unavailable, Halted }
     /// Why something is not bought.
-    BuyRefused from StoreRefused, MoneyRefused {
+    BuyRefused from StoreRefused, MoneyRefused, SellingRefused {
         Invalid, NoWallet, ReferenceKnown, InsufficientBalance, IdempotencyMismatch,
         IdempotencyRunning, NotPossible, Unavailable, Halted, Uncertain
     }
     /// Why something is not quoted.
-    QuoteRefused from StoreRefused {
+    QuoteRefused from StoreRefused, SellingRefused {
         Invalid, BillUnknown, BillUnavailable, ReferenceKnown, NotPossible, NoWallet, TooFast,
         Unavailable, Halted, Uncertain
     }
     /// Why a quote is not accepted.
-    AcceptRefused from StoreRefused, MoneyRefused, FindRefused {
+    AcceptRefused from StoreRefused, MoneyRefused, FindRefused, SellingRefused {
         Invalid, PurchaseUnknown, QuoteExpired, NotPossible, InsufficientBalance, NoWallet,
         Unavailable, Halted, Uncertain
     }

@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod callback;
+mod clock;
 mod enquiry;
 mod in_flight;
 pub mod limits;
@@ -47,10 +48,10 @@ pub use worker::{PushRenderer, PushText, Workers};
 
 use access::CachedKey;
 use arc_swap::ArcSwap;
+use clock::{ClockStart, GuardedClock};
 use domain::refusal::{StoreRefused, Unavailable, Uncertain};
 use domain::{
-    Catalog, Clock, Environment, IdMaker, Random, ReferenceKey, StatusUpdate, Timestamp, Upstream,
-    UpstreamCode, act,
+    Catalog, Environment, IdMaker, Random, ReferenceKey, StatusUpdate, Upstream, UpstreamCode, act,
 };
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
@@ -62,7 +63,6 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use store::{Fault, Halt, SetAll, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -75,7 +75,9 @@ pub struct Engine {
 
 struct Inner {
     store: Store,
-    clock: Arc<dyn Clock>,
+    clock: GuardedClock,
+    /// The wall clock is the database server's.
+    follows_server_clock: bool,
     random: Arc<dyn Random>,
     vault: Vault,
     ids: IdMaker,
@@ -120,6 +122,14 @@ impl Engine {
         let Parts {
             store, clock, random, vault, upstreams, mailer, push, webhooks, updates, ..
         } = parts;
+        let follows_server_clock = parts.follows_server_clock && store.is_shared();
+        let server_time = if follows_server_clock { store.server_time()? } else { None };
+        let start = ClockStart {
+            record: store.clock_record()?,
+            server_now: server_time.map(|time| time.now),
+            is_accepted: parts.is_clock_accepted,
+        };
+        let clock = GuardedClock::start(clock, start);
         let catalog = Arc::new(store.catalog()?);
         let halt = RwLock::new(store.halt()?);
         let ids = IdMaker::new(store.highest_id()?);
@@ -133,6 +143,7 @@ impl Engine {
             halt,
             settings_lock: tokio::sync::Mutex::new(()),
             clock,
+            follows_server_clock,
             random,
             vault,
             ids,
@@ -175,11 +186,6 @@ impl Engine {
     /// The current catalog. A change replaces it as a whole.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.snapshot.load().catalog.clone()
-    }
-
-    /// The wall clock's time.
-    pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
     }
 
     /// Whether purchases of this environment are fulfilled by a simulator.
@@ -265,11 +271,6 @@ impl Engine {
     /// A connected upstream, whatever environment it may be used in.
     pub(crate) fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
         self.inner.upstreams.get(code)
-    }
-
-    /// A clock that never steps back.
-    pub(crate) fn monotonic(&self) -> Duration {
-        self.inner.clock.monotonic()
     }
 
     pub(crate) fn next_id(&self) -> i64 {

@@ -93,6 +93,14 @@ pub const HALTED_RETRY_AFTER_S: u64 = 300;
 pub const HALT_READ_EVERY: Duration = Duration::from_secs(1);
 /// While halted: between two warnings.
 pub const HALT_WARNED_EVERY: Duration = Duration::from_secs(3600);
+/// How often the clock is looked at, and other nodes' moves of time are read.
+pub const CLOCK_READ_EVERY: Duration = Duration::from_secs(1);
+/// How often the time is noted: after a restart behind the clock, time goes on from there.
+pub const CLOCK_NOTED_EVERY: Duration = Duration::from_secs(10);
+/// What cannot be undone goes by a clock that has jumped only after this.
+pub const CLOCK_PROVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// While the clock is far off: when a buyer should try again.
+pub const CLOCK_RETRY_AFTER_S: u64 = 60;
 /// Between two quick audits.
 pub const AUDIT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Archived purchases, or journals, removed from the live tables in one commit: a few milliseconds

@@ -238,8 +238,8 @@ impl Engine {
     /// Expires a quote whose time is over, even if its job has not run yet; returns any other
     /// purchase unchanged.
     async fn expire_if_over(&self, purchase: Purchase) -> Result<Purchase, Fault> {
-        let is_over = self.now() >= purchase.opened_at.after(QUOTE_VALID_FOR);
-        match purchase.state == State::Quoted && is_over {
+        let is_over = || self.elapsed_since(purchase.opened_at) >= QUOTE_VALID_FOR;
+        match purchase.state == State::Quoted && is_over() {
             true => Ok(self.expire(purchase).await?.purchase()),
             false => Ok(purchase),
         }

@@ -244,7 +244,7 @@ impl Engine {
         started_at: Option<Timestamp>,
         source: OutcomeSource,
     ) -> bool {
-        let waited = started_at.map(|at| self.now().since(at));
+        let waited = started_at.map(|at| self.elapsed_since(at));
         matches!(event, Event::Doubt | Event::Acknowledge)
             && source == OutcomeSource::Enquiry
             && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)

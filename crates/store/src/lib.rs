@@ -10,6 +10,7 @@ mod backend;
 mod backup;
 mod caches;
 mod calls;
+mod clock;
 mod commit;
 mod fault;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use backend::postgres::CatalogChanges;
 pub use backend::sqlite::ensure_alone;
 pub use backup::{HeldFolder, LedgerEnd, audit_file};
 pub use calls::{CallGrant, GrantCalls};
+pub use clock::{ClockJump, ClockRecord, NoteTime, RecordClockJump, ServerTime};
 pub use commit::Commit;
 pub use fault::{Fault, OpenError};
 pub use halts::{BeginHalt, EndHalts, Halt};

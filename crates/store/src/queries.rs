@@ -10,6 +10,7 @@ use crate::archive::{
 };
 use crate::backend::postgres::Postgres;
 use crate::backend::{self, Sql, values};
+use crate::clock::{ClockRecord, ServerTime};
 use crate::fault::Result;
 use crate::halts::Halt;
 use crate::ledger::{Page, StatementLine, Wallet};
@@ -21,7 +22,9 @@ use crate::verify::AuditReport;
 use crate::webhooks::{
     DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, endpoints,
 };
-use crate::{accounts, acts, archive, catalog, halts, ledger, people, purchases, verify, webhooks};
+use crate::{
+    accounts, acts, archive, catalog, clock, halts, ledger, people, purchases, verify, webhooks,
+};
 use domain::ids::{SessionId, UserId};
 use domain::{
     Account, AccountId, Attempt, Catalog, Currency, Environment, Key, Money, Month, Purchase,
@@ -177,6 +180,19 @@ impl Store {
     /// The cases that wait for staff, oldest first.
     pub fn open_cases(&self) -> Result<Vec<OpenCase>> {
         self.read(purchases::open_cases)
+    }
+
+    /// What is stored about the installation's time.
+    pub fn clock_record(&self) -> Result<ClockRecord> {
+        self.read(clock::record)
+    }
+
+    /// The database server's clock; `None` where the database is a file.
+    pub fn server_time(&self) -> Result<Option<ServerTime>> {
+        match self.location() {
+            Location::Folder(_) => Ok(None),
+            Location::Server(_) => self.read(clock::server_time).map(Some),
+        }
     }
 
     /// The halt in force; `None` while purchases are sent upstream.

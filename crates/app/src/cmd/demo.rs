@@ -46,6 +46,9 @@ pub(crate) struct DemoArgs {
     /// Listen here [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// The clock is right, however far it is from what is stored: sell by it.
+    #[arg(long)]
+    accept_clock: bool,
     /// Write keys and passwords to this file, once the server listens.
     #[arg(long, value_name = "FILE")]
     credentials_file: Option<PathBuf>,
@@ -71,7 +74,7 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
     config.webhooks_to_loopback |= args.webhooks_to_loopback;
     log::start(&config)?;
     cmd::serve::runtime()?.block_on(async {
-        let engine = wiring::open(&config)?;
+        let engine = wiring::open_to_serve(&config, args.accept_clock)?;
         let balance = Money::parse(&args.balance, Currency::BDT)
             .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
         let mut credentials = load_or_create_credentials(&engine, &config.data_dir)?;

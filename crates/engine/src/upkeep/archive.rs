@@ -23,7 +23,7 @@ impl Engine {
     /// before it stay: an upstream may still be asked about their purchases, staff may refund them,
     /// their webhooks may be due.
     pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, StaffRefused> {
-        let latest = Month::of(self.now()).previous();
+        let latest = Month::of(self.proven_now()).previous();
         if before > latest {
             let because = format!(
                 "This month and the one before it stay: give --before {latest} or earlier."

@@ -7,7 +7,7 @@
 use crate::permits::Changed;
 use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
 use crate::{Engine, Permit, limits};
-use domain::refusal::{Halted, StaffRefused, StoreRefused};
+use domain::refusal::{Halted, SellingRefused, StaffRefused, StoreRefused, Unavailable};
 use domain::{Permitted, act};
 use serde_json::json;
 use std::convert::Infallible;
@@ -25,10 +25,17 @@ impl Engine {
         self.inner.halt.read().is_some()
     }
 
-    /// Refuses while the installation is halted.
-    pub(crate) fn may_sell(&self) -> Result<(), Halted> {
+    /// Refuses while the installation is halted, and while the clock is too far off to file
+    /// anything by it.
+    pub(crate) fn may_sell(&self) -> Result<(), SellingRefused> {
         let retry_after_s = limits::HALTED_RETRY_AFTER_S;
-        if self.is_halted() { Err(Halted { retry_after_s }) } else { Ok(()) }
+        if self.is_halted() {
+            return Err(Halted { retry_after_s }.into());
+        }
+        match self.inner.clock.is_far_off() {
+            true => Err(Unavailable { retry_after_s: limits::CLOCK_RETRY_AFTER_S }.into()),
+            false => Ok(()),
+        }
     }
 
     /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`].

@@ -38,6 +38,7 @@ impl Engine {
     /// before it had workers: every attempt without an outcome is asked about, unless its call is
     /// in flight.
     pub async fn start_workers(&self) -> Result<Workers, Fault> {
+        self.store_start_of_clock().await?;
         self.take_over(Vec::new(), true).await?;
         let stop = CancellationToken::new();
         let loops = TaskTracker::new();
@@ -51,6 +52,7 @@ impl Engine {
             loops.spawn(self.clone().watch_endpoints(stop.clone()));
         }
         loops.spawn(self.clone().prune_webhooks(stop.clone()));
+        loops.spawn(self.clone().watch_clock(stop.clone()));
         loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_at_intervals(stop.clone()));
         loops.spawn(self.clone().watch_other_nodes(stop.clone()));

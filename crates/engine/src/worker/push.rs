@@ -86,9 +86,9 @@ impl Engine {
                 Ok(())
             }
             Pushed::Later { reason, after } => {
-                let until =
-                    self.now().after(PUSH_TRIES.wait(due.tries).max(after.unwrap_or_default()));
-                if until >= due.at.after(limits::PUSH_VALID_FOR) {
+                let wait = PUSH_TRIES.wait(due.tries).max(after.unwrap_or_default());
+                let until = self.now().after(wait);
+                if self.elapsed_since(due.at) + wait >= limits::PUSH_VALID_FOR {
                     self.end_push(due).await?;
                     tracing::warn!(%purchase, %device, reason, "a push is given up: it is too old");
                     return Ok(());

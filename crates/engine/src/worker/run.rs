@@ -4,8 +4,10 @@
 
 use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
+use domain::purchase::settle;
 use domain::retry::ENQUIRIES;
 use domain::{EnquiryOutcome, Purchase, State};
+use std::time::Duration;
 use store::{DueJob, Fault, Jobs, PutOff};
 
 impl Engine {
@@ -23,6 +25,11 @@ impl Engine {
         }
         let Asked { result, is_early } = match purchase.state {
             State::Quoted | State::Awaiting => {
+                let left = self.left_to_wait(&purchase);
+                if !left.is_zero() {
+                    let until = self.now().after(left);
+                    return self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await;
+                }
                 Asked { result: self.expire(purchase).await?, is_early: false }
             }
             State::Held => return self.send(purchase).await,
@@ -41,6 +48,14 @@ impl Engine {
             | StepResult::Denied(purchase, _)
             | StepResult::Closed(purchase) => self.put_off(job, &purchase, is_early).await,
         }
+    }
+
+    /// How long a purchase still waits in its state, by the time that passed. That its job is due
+    /// says little: the clock may have jumped.
+    fn left_to_wait(&self, purchase: &Purchase) -> Duration {
+        let since = purchase.updated_at;
+        let wait = settle::due(purchase.state, since).1.since(since);
+        wait.saturating_sub(self.elapsed_since(since))
     }
 
     async fn send(&self, purchase: Purchase) -> Result<(), Fault> {

@@ -63,6 +63,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0014_digests.postgres.sql"),
         ..NONE
     },
+    Migration { common: include_str!("../migrations/0015_clock.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.

@@ -7,6 +7,7 @@ mod archive;
 mod backup;
 #[cfg(feature = "bench")]
 mod bench;
+mod clocks;
 mod command_line;
 mod control;
 mod folders;

@@ -44,10 +44,18 @@ impl Folder {
     /// The binary, with the URL of this installation's database.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_saldo"));
+        command.env("SALDO_TEST_CLOCK_FILE", self.path("clock"));
         if let Some(url) = &self.url {
             command.env("SALDO_DATABASE_URL", url);
         }
         command
+    }
+
+    /// From now on the clock of this installation's machine is off by so many seconds.
+    pub fn shift_clock(&self, seconds: i64) {
+        let next = self.path("clock.next");
+        fs::write(&next, seconds.to_string()).unwrap();
+        fs::rename(next, self.path("clock")).unwrap();
     }
 
     /// Runs statements on the database itself; the first column of the last one's rows, as text.

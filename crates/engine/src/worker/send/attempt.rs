@@ -7,7 +7,7 @@ use super::WebhookSeries;
 use super::host_queues::SeriesCounts;
 use crate::webhooks::{HealthChange, destination};
 use crate::{Engine, WebhookParts, limits};
-use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, retry_wait, webhook_id};
+use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, OFF_AFTER, retry_wait, webhook_id};
 use domain::{Delivery, DeliveryResult, Retry, Timestamp, WebhookPost};
 use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd, SetEndpointHealth};
 
@@ -124,7 +124,11 @@ impl Engine {
             DeliveryResult::Failed => (None, delivery.status.is_some_and(is_refusal)),
             DeliveryResult::Blocked => (None, false),
         };
-        self.write_health_change(address, cache.failed(address, now, parts.time_divisor));
+        let off_after = OFF_AFTER / parts.time_divisor.max(1);
+        self.write_health_change(
+            address,
+            cache.failed(address, now, off_after, |since| self.elapsed_since(since)),
+        );
         let tries = webhook.tries + 1;
         let (account, purchase) = (webhook.key.account, webhook.key.id);
         if delivery.result == DeliveryResult::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
@@ -136,7 +140,7 @@ impl Engine {
         }
         let random = self.random_or_zero();
         let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
-        match retry_wait(retry, now.since(webhook.pending_since)) {
+        match retry_wait(retry, self.elapsed_since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
             None => LeaseEnd::GivenUp,
         }

@@ -201,7 +201,7 @@ impl Engine {
     /// Deletes the log of a month ago, a few rows at a time.
     pub(in crate::worker) async fn prune_webhooks(self, stop: CancellationToken) {
         loop {
-            let before = self.now().before(limits::WEBHOOKS_KEPT);
+            let before = self.proven_now().before(limits::WEBHOOKS_KEPT);
             let before_id = PurchaseId(first_at(before));
             let limit = limits::WEBHOOKS_PRUNED;
             let idle_wait =

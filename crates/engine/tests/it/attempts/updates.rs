@@ -171,8 +171,6 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
     let (database, clock, _) = prepared.closed();
     until(|| database.is_free()).await;
     let store = database.open();
-    // Its job is due later than now, so that no worker submits it during the test.
-    let later = NOW.after(Duration::from_secs(3600));
     let mut now = store.purchase(&quote.key).unwrap().unwrap();
     for (event, attempt, upstream) in [
         (Event::Authorise, 0, ""),
@@ -185,15 +183,20 @@ async fn the_attempt_that_delivered_is_the_one_that_counts() {
         let source =
             if attempt == 0 { Source::Owner } else { Source::Upstream { attempt, upstream } };
         let proof = Proof::new(source, "x");
-        let Decision::Move(step) = settle::decide(&now, event, proof, later) else { panic!() };
+        let Decision::Move(step) = settle::decide(&now, event, proof, NOW) else { panic!() };
         now = step.after.clone();
         store.write(TakeStep(step)).await.unwrap().unwrap();
     }
     let mut world = started_on(store, database, clock, Services::default());
     world.merchant = merchant;
     let id = quote.key.id;
-    // A start makes every job due, except those that expire a purchase.
-    world.database.sql(&format!("UPDATE jobs SET job = 'expire' WHERE purchase_id = {}", id.0));
+    // Its job is due later than now, so that no worker submits it during the test. A start makes
+    // every job due, except those that expire a purchase.
+    let later = NOW.after(Duration::from_secs(3600)).0;
+    world.database.sql(&format!(
+        "UPDATE jobs SET job = 'expire', due_at = {later} WHERE purchase_id = {}",
+        id.0
+    ));
     let workers = world.engine.start_workers().await.unwrap();
     assert_eq!(world.state(id), State::Held);
     let updates = [

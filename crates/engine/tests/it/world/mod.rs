@@ -66,6 +66,7 @@ pub struct Services {
     pub mailer: Option<Arc<dyn Mailer>>,
     pub push: Option<PushParts>,
     pub webhooks: Option<WebhookParts>,
+    pub is_clock_accepted: bool,
 }
 
 /// As [`world`], with these services.
@@ -105,6 +106,7 @@ pub fn started_on(
     let mut parts = Parts::new(store, clock.clone(), random, Vault::new(&[7; 32]));
     (parts.mailer, parts.push, parts.webhooks) =
         (services.mailer, services.push, services.webhooks);
+    parts.is_clock_accepted = services.is_clock_accepted;
     let [a, b, c] = ["a", "b", "c"].map(|code| ScriptedUpstream::new(code, clock.clone()));
     parts.upstreams = [&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>).into();
     let listener = parts.listener();

@@ -103,7 +103,7 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     create_schema(&database, 10);
     database.sql("UPDATE pen SET token = 'former', batch = 7");
     drop(Store::connect(&database.url()).unwrap());
-    assert_eq!(database.sql("SELECT version FROM schema_version"), ["14"]);
+    assert_eq!(database.sql("SELECT version FROM schema_version"), ["15"]);
     assert_eq!(database.sql("SELECT (to_regclass('pen') IS NULL)::text"), ["true"]);
     let row = "SELECT id || ' ' || token || ' ' || batch FROM last_commit";
     assert_eq!(database.sql(row), ["1 former 7"]);
@@ -139,13 +139,14 @@ async fn a_folder_of_version_10_gets_digests() {
         "ALTER TABLE purchases DROP COLUMN row_digest; ALTER TABLE claims DROP COLUMN row_digest;
          ALTER TABLE attempts DROP COLUMN row_digest;
          ALTER TABLE attempts DROP COLUMN outcome_digest; ALTER TABLE pushes DROP COLUMN run;
-         DROP TABLE acts; PRAGMA user_version=10;",
+         DROP TABLE acts; DROP TABLE clock_jumps; DROP TABLE clock_notes;
+         PRAGMA user_version=10;",
     )
     .unwrap();
     let store = Store::open(folder.path()).unwrap();
     assert_sound(&store);
     let version = sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 14);
+    assert_eq!(version.unwrap(), 15);
     let run = sql.query_row("SELECT count(run) FROM pushes", [], |row| row.get::<_, i64>(0));
     assert_eq!(run.unwrap(), 0);
     let old = store.purchase(&world::key(2, 1)).unwrap().unwrap();

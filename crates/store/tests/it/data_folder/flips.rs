@@ -54,6 +54,8 @@ const OTHER_ROWS: &str = "
         NULL, NULL, 5, NULL, 2);
     INSERT INTO troubles VALUES (2, 'live', 'https://a.example', 5, 9, 'down', 1);
     INSERT INTO hosts VALUES ('a.example', 5);
+    INSERT OR REPLACE INTO clock_notes VALUES (1, 5);
+    INSERT INTO clock_jumps VALUES (1, 5, 9);
     INSERT INTO acts VALUES (1, 5, 'machine: rahim', 'decide_approval', 'purchase 7',
         '{\"state\":\"awaiting\"}', '{\"state\":\"held\"}');";
 /// Rows about the purchases that are there.

@@ -3,6 +3,7 @@
 
 mod delivery;
 mod endpoints;
+mod jumps;
 mod retries;
 
 use crate::world::*;
