@@ -48,8 +48,8 @@ pub(crate) struct ClockStart {
 struct State {
     /// Time minus monotonic time.
     offset: i64,
-    /// The latest time that was told.
-    told: i64,
+    /// The latest time that was answered.
+    latest: i64,
     /// The wall clock minus monotonic time, where the database server has the wall clock.
     server_offset: Option<i64>,
     /// A wall clock that does not agree.
@@ -87,7 +87,7 @@ impl State {
     /// Looks at both clocks; answers the time.
     fn look(&mut self, wall: i64, monotonic: Duration) -> (i64, Seen) {
         let mono = micros(monotonic);
-        let time = self.told.max(mono.saturating_add(self.offset));
+        let time = self.latest.max(mono.saturating_add(self.offset));
         let by = wall.saturating_sub(time);
         if self.behind.is_some_and(|newest| wall >= newest.saturating_sub(FOLLOWED)) {
             self.behind = None;
@@ -95,14 +95,14 @@ impl State {
         let seen = if by.abs() <= FOLLOWED {
             // Time stands still until a wall clock that is a little behind has caught up.
             self.offset = wall.saturating_sub(mono);
-            self.told = time.max(wall);
+            self.latest = time.max(wall);
             match self.stray.take() {
                 Some(_) => Seen::Agrees,
                 None => Seen::Nothing,
             }
         } else {
             self.offset = time.saturating_sub(mono);
-            self.told = time;
+            self.latest = time;
             let offset = wall.saturating_sub(mono);
             match &mut self.stray {
                 Some(stray) if offset.saturating_sub(stray.offset).abs() <= FOLLOWED => {
@@ -115,7 +115,7 @@ impl State {
                 }
             }
         };
-        (self.told, seen)
+        (self.latest, seen)
     }
 
     /// Whether the wall clock is too far off for anything to be sold.
@@ -129,13 +129,13 @@ impl State {
         let stray = self.stray.as_ref().filter(|_| !self.is_far_off())?;
         let is_steady = monotonic.saturating_sub(stray.since) >= ADOPTED_AFTER;
         let to = Timestamp(micros(monotonic).saturating_add(stray.offset));
-        is_steady.then_some(ClockJump { from: Timestamp(self.told), to })
+        is_steady.then_some(ClockJump { from: Timestamp(self.latest), to })
     }
 
     fn jump(&mut self, jump: ClockJump) {
         let by = jump.to.0.saturating_sub(jump.from.0);
         self.offset = self.offset.saturating_add(by);
-        self.told = self.told.saturating_add(by);
+        self.latest = self.latest.saturating_add(by);
         (self.stray, self.behind) = (None, None);
     }
 
@@ -154,7 +154,7 @@ impl GuardedClock {
         let record = start.record;
         let mut state = State {
             offset: wall.saturating_sub(mono),
-            told: wall,
+            latest: wall,
             server_offset: start.server_now.map(|now| now.0.saturating_sub(mono)),
             stray: None,
             behind: None,
@@ -168,12 +168,12 @@ impl GuardedClock {
             let is_behind = newest.is_some_and(|newest| wall < newest.saturating_sub(FOLLOWED));
             let is_usable = start.is_accepted || !(is_behind || ahead > AHEAD_MAX);
             if !is_usable {
-                (state.offset, state.told) = (last.saturating_sub(mono), last);
+                (state.offset, state.latest) = (last.saturating_sub(mono), last);
                 state.behind = newest.filter(|_| is_behind);
             } else if ahead < -FOLLOWED {
                 state.unstored = Some(start_jump(last, wall, true));
             } else if ahead < 0 {
-                state.told = last;
+                state.latest = last;
             } else if wall.saturating_sub(ran_until) > REST {
                 state.unstored = Some(start_jump(ran_until, wall, false));
             }
@@ -265,7 +265,7 @@ impl GuardedClock {
         if let (Some(jump), Some(wanted)) = (last, wanted)
             && wanted.saturating_sub(jump.to.0 - jump.from.0).abs() <= FOLLOWED
         {
-            let (from, to) = (state.told, state.told.saturating_add(wanted));
+            let (from, to) = (state.latest, state.latest.saturating_add(wanted));
             state.jump(ClockJump { from: Timestamp(from), to: Timestamp(to) });
         }
     }
