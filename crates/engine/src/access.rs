@@ -4,6 +4,11 @@
 //! pair and a revoked pair get one and the same answer (RELIABILITY K3), and the environment is
 //! that of the stored pair.
 
+mod permits;
+
+pub(crate) use permits::Changed;
+pub use permits::Permit;
+
 use crate::accounts::keys;
 use crate::rate::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};

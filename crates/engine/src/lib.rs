@@ -8,13 +8,10 @@ mod accounts;
 mod callback;
 mod clock;
 mod enquiry;
-mod in_flight;
 pub mod limits;
 mod lookup;
-mod moves;
 mod parts;
 mod people;
-mod permits;
 mod purchase;
 mod quote;
 mod rate;
@@ -27,6 +24,7 @@ mod vault;
 mod webhooks;
 mod worker;
 
+pub use access::Permit;
 pub use access::{AccessResult, Caller};
 pub use accounts::{AccountSetup, Booking, KeyPair, NewAccount};
 pub use callback::CallbackResult;
@@ -34,7 +32,6 @@ pub use enquiry::DeliveryDetails;
 pub use lookup::PurchaseHistory;
 pub use parts::{Parts, PushParts, WebhookParts};
 pub use people::{AccessToken, Confirmation, LogInForm, PushDevice, SignUpForm, UserView};
-pub use permits::Permit;
 pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
@@ -47,6 +44,7 @@ pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
 pub use worker::{PushRenderer, PushText, Workers};
 
 use access::CachedKey;
+use access::Changed;
 use arc_swap::ArcSwap;
 use clock::{ClockStart, GuardedClock};
 use domain::refusal::{StoreRefused, Unavailable, Uncertain};
@@ -55,7 +53,6 @@ use domain::{
 };
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
-use permits::Changed;
 use quick_cache::sync::Cache;
 use rate::{Allowances, CallerKey, MinuteLimiter};
 use serde_json::json;
@@ -93,7 +90,7 @@ struct Inner {
     offers: Cache<OfferKey, ShownOffers>,
     /// Idempotency keys that are being worked on.
     running: Mutex<HashSet<ReferenceKey>>,
-    in_flight: in_flight::InFlight,
+    in_flight: settle::in_flight::InFlight,
     push: Option<PushParts>,
     webhooks: webhooks::Webhooks,
     /// What the audit found wrong.
@@ -133,7 +130,7 @@ impl Engine {
         let catalog = Arc::new(store.catalog()?);
         let halt = RwLock::new(store.halt()?);
         let ids = IdMaker::new(store.highest_id()?);
-        let in_flight = in_flight::InFlight::new(clock.monotonic(), store.is_shared());
+        let in_flight = settle::in_flight::InFlight::new(clock.monotonic(), store.is_shared());
         let inner = Inner {
             store,
             in_flight,

@@ -4,9 +4,9 @@
 //! Invariant: the work continues when the client disconnects, and a client is answered in time even
 //! when the upstream does not answer.
 
-use crate::moves::Moved;
 use crate::refusals::{denied, not_possible, too_large};
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
+use crate::settle::moves::Moved;
 use crate::{Caller, Engine, Permit, limits};
 use domain::purchase::settle;
 use domain::refusal::{

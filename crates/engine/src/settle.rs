@@ -4,6 +4,9 @@
 //! by compare-and-swap; the loser of a race decides again from the purchase's new state. Invariant:
 //! an upstream is called only after its attempt is on record, and never with a Tx open.
 
+pub(crate) mod in_flight;
+pub(crate) mod moves;
+
 use crate::{Engine, Permit, limits};
 use domain::catalog::number::masked;
 use domain::purchase::lifecycle::event_of;

@@ -3,7 +3,7 @@
 //! Not here: who may decide what (the dialect's). Invariant: staff move money only by the same
 //! table and the same writer as everything else, and their evidence is stored.
 
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::refusals::{blank, month_closed, not_possible, refuse_if_any};
 use crate::settle::StepResult;
 use crate::{Engine, Permit};

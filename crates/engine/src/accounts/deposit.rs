@@ -2,7 +2,7 @@
 //!
 //! Invariant: each booking has a reference of staff's own, and a reference is booked once.
 
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::refusals::{denied, invalid};
 use crate::{Engine, Permit};
 use domain::purchase::is_reference;

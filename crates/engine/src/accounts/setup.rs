@@ -3,7 +3,7 @@
 //! Not here: who may set it up. Invariant: what belongs together is made in one commit.
 
 use super::keys::{self, KeyPair};
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::refusals::{invalid, not_possible};
 use crate::{Engine, Permit, people};
 use domain::account::HOUSE;

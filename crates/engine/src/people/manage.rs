@@ -3,7 +3,7 @@
 //! Not here: who may manage them (the dialect's). Invariant: a disabled login has no session.
 
 use super::{device_row, fields};
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::vault::Unreadable;
 use crate::{Engine, Permit};
 use domain::refusal::{LogInFailed, StaffRefused};

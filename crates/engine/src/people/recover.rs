@@ -6,7 +6,7 @@
 use super::code::CodePurpose;
 use super::password::{PasswordCheck, QueueShare};
 use super::{email_digest, fields};
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::{Caller, Engine, Permit};
 use domain::refusal::{
     CodeInvalid, LogInFailed, PasswordRefused, ResetRefused, StoreRefused, TokenInvalid,

@@ -4,7 +4,7 @@
 //! the node that ends it and within a second on the others; calls count for the session's account.
 
 use super::token;
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::rate::CallerKey;
 use crate::{AccessResult, Caller, Engine, Permit, limits};
 use domain::refusal::{AccountInactive, SessionRefused, StoreRefused, TokenInvalid, TokenRefused};

@@ -6,7 +6,7 @@
 use super::code::CodePurpose;
 use super::lockout::{CodeRefused, Guess};
 use super::{email_digest, fields, too_fast};
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::{Engine, Permit, limits};
 use domain::refusal::{CodeInvalid, ConfirmRefused, SignUpRefused, StoreRefused};
 use domain::{AccountId, Currency, Mail, UserId, act};

@@ -4,7 +4,7 @@
 //! purchase that is archived. Not here: names of files and manifests (the app's). Invariant: a
 //! month's rows are removed only after its file was audited.
 
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::refusals::not_possible;
 use crate::{Engine, Permit, limits};
 use domain::refusal::{StaffRefused, StoreRefused};

@@ -4,7 +4,7 @@
 //! restored ledger does not have. So nothing is sold and nothing is sent; enquiries and reads go
 //! on. Nothing expires either: what waited for approval may have been approved and delivered.
 
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
 use crate::{Engine, Permit, limits};
 use domain::refusal::{Halted, SellingRefused, StaffRefused, StoreRefused, Unavailable};

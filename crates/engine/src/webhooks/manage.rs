@@ -4,7 +4,7 @@
 //! its endpoint's row.
 
 use super::signature::{self, Secrets};
-use crate::permits::Changed;
+use crate::access::Changed;
 use crate::refusals::{field_error, not_possible, refuse_if_any};
 use crate::{Engine, Permit};
 use domain::refusal::{
