@@ -4,13 +4,14 @@
 //! by compare-and-swap; the loser of a race decides again from the purchase's new state. Invariant:
 //! an upstream is called only after its attempt is on record, and never with a Tx open.
 
+use crate::moves::Moved;
 use crate::{Engine, Permit, limits};
 use domain::catalog::number::masked;
 use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, MoneyDenial, MonthClosed,
+    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money, MoneyDenial, MonthClosed,
     Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State, StepDenied,
     SubmitOutcome, Timestamp, UpstreamCode,
 };
@@ -142,7 +143,7 @@ impl Engine {
             return Ok(None);
         };
         match self.commit_move(&self.work(), step, None, TakeStep).await? {
-            Ok(moved) => Ok(Some(moved.purchase)),
+            Ok(moved) => Ok(Some(after(moved))),
             Err(denied) => {
                 tracing::debug!(purchase = %key.id, ?denied, "an attempt was not recorded");
                 Ok(None)
@@ -284,7 +285,7 @@ impl Engine {
     /// Takes the step that `decide` asks for. After a lost race `decide` is called again with the
     /// purchase's new state; `None`: no event happened. `commit` is [`TakeStep`], or that with the
     /// record of an act.
-    pub(crate) async fn take_step<A, C: Commit<Denied = StepDenied>>(
+    pub(crate) async fn take_step<A, C: Commit<Done = Option<i64>, Denied = StepDenied>>(
         &self,
         permit: &Permit<A>,
         mut purchase: Purchase,
@@ -313,7 +314,7 @@ impl Engine {
                 Ok(moved) => {
                     let to = moved.purchase.state.code();
                     tracing::debug!(purchase = %id, from = state, to, "a step");
-                    return Ok(StepResult::Stepped(moved.purchase));
+                    return Ok(StepResult::Stepped(after(moved)));
                 }
                 Err(StepDenied::VersionConflict) => purchase = self.read_again(&purchase.key)?,
                 Err(StepDenied::Money(why)) => return Ok(StepResult::Denied(purchase, why)),
@@ -378,6 +379,15 @@ impl Engine {
 
 fn unknown(reason: &str) -> Answer {
     Answer::Unknown { reason: reason.to_owned() }
+}
+
+/// The purchase after a step, with what its wallet had available then if the step changed that.
+fn after(moved: Moved<Option<i64>>) -> Purchase {
+    let Moved { mut purchase, done } = moved;
+    if let Some(available) = done {
+        purchase.available_after = Money::new(available, purchase.amount.currency());
+    }
+    purchase
 }
 
 /// A call in flight; it ends when this is dropped.
