@@ -6,6 +6,7 @@
 use crate::catalog;
 use crate::clock::{MachineClock, MachineRandom};
 use crate::config::Config;
+use crate::files;
 use crate::outbound::{mail, push, webhook_sender};
 use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow};
@@ -27,7 +28,9 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
         "" => Store::open(data_dir)?,
         url => Store::connect_node(url, data_dir)?,
     };
-    let master = MasterKey::of(data_dir)?;
+    files::close_to_others(data_dir)?;
+    let is_data_sealed = store.master_key().context("the store cannot be read")?.is_some();
+    let master = MasterKey::of(data_dir, is_data_sealed)?;
     let vault = master.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineRandom::new()), vault);

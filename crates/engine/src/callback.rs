@@ -34,7 +34,12 @@ impl Engine {
         let (attempt, text) = match upstream.read_callback(callback) {
             CallbackRead::NotOffered => return CallbackResult::UnknownUpstream,
             CallbackRead::Forged { reason } => {
-                tracing::warn!(upstream = name, reason, "a callback was refused");
+                // Anybody can send one: the log counts them; their reasons are for `debug`.
+                tracing::warn!(
+                    target: "counted", status = 401_u16, code = "CALLBACK_FORGED",
+                    "a callback was refused"
+                );
+                tracing::debug!(upstream = name, reason, "a callback was refused");
                 return CallbackResult::Forged;
             }
             CallbackRead::Genuine { attempt, text: says } => (attempt, says),

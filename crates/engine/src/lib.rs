@@ -288,12 +288,13 @@ impl Engine {
         result.map_err(|fault| self.unavailable(&fault))
     }
 
-    /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log.
+    /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log, which
+    /// counts it (the target `counted`), because every request may meet it.
     pub(crate) fn unavailable(&self, fault: &Fault) -> Refusal {
         if matches!(fault, Fault::Busy) {
-            tracing::warn!(%fault, "refused for load");
+            tracing::warn!(target: "counted", code = %fault, "refused for load");
         } else {
-            tracing::error!(%fault, "the store could not answer");
+            tracing::error!(target: "counted", code = %fault, "the store could not answer");
         }
         match fault {
             // The commit was under way: it may be on the disk.

@@ -148,6 +148,9 @@ pub const PUSH_TOKEN_BYTES: usize = 4096;
 pub const HASHES_AT_ONCE: usize = 2;
 /// Requests that wait for a hash: a second's work. Further ones are answered 429.
 pub const HASHES_WAITING: usize = 20;
+/// Hashes for known devices and sessions, running or waiting, beside those of everybody else: a
+/// flood of strangers leaves them half a second's work.
+pub const HASHES_OF_KNOWN: usize = 12;
 /// When to try again after that.
 pub const HASHES_FULL_RETRY_S: u64 = 2;
 /// Log-ins a minute of one mail address that are hashed, right ones too, and as many on each known

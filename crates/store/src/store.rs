@@ -169,7 +169,8 @@ impl Store {
         }
     }
 
-    /// Resolves when the disk has failed: the process should end and be started anew.
+    /// Resolves when the disk has failed or the writer has panicked: the process should end and be
+    /// started anew.
     pub async fn failed(&self) -> Fault {
         match &self.writer {
             Some(writer) => writer.failed().await,
@@ -177,8 +178,18 @@ impl Store {
         }
     }
 
-    /// Whether the store answers in time: a server that is silent is not waited for.
+    /// Whether the writer's thread runs. Once it has ended, by a panic too, nothing is written any
+    /// more, and [`Store::failed`] resolves.
+    pub fn writer_is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Whether the store answers in time, and can write: a server that is silent is not waited for.
+    /// [`Fault::Closed`] once the writer has ended.
     pub fn ping(&self) -> Result<()> {
+        if !self.writer_is_alive() {
+            return Err(Fault::Closed);
+        }
         let query =
             |sql: &mut dyn Sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0)).map(|_| ());
         let Some(pinger) = &self.pinger else { return self.read(query) };
@@ -245,5 +256,109 @@ impl Drop for Store {
         {
             tracing::error!("the writer panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{Args, OnRow, OnSetRow, SetQuery, WriteKey};
+    use crate::queue::TakeOver;
+    use domain::{Month, Timestamp};
+
+    /// A writer's connection whose first Tx panics.
+    struct Panicking;
+
+    impl Sql for Panicking {
+        fn execute(&mut self, _: &'static str, _: Args<'_>) -> Result<usize> {
+            unreachable!()
+        }
+
+        fn defer(
+            &mut self,
+            _: &'static str,
+            _: WriteKey,
+            _: Args<'_>,
+            _: Option<usize>,
+        ) -> Result<()> {
+            unreachable!()
+        }
+
+        fn query(&mut self, _: &'static str, _: Args<'_>, _: OnRow<'_>) -> Result<()> {
+            unreachable!()
+        }
+
+        fn query_sets(&mut self, _: &[SetQuery<'_>], _: OnSetRow<'_>) -> Result<()> {
+            unreachable!()
+        }
+
+        fn begin_snapshot(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn end_snapshot(&mut self) -> Result<()> {
+            unreachable!()
+        }
+    }
+
+    impl WriteSql for Panicking {
+        fn is_sole_writer(&self) -> bool {
+            true
+        }
+
+        fn node_run(&self) -> i64 {
+            0
+        }
+
+        fn can_be_optimistic(&self) -> bool {
+            false
+        }
+
+        fn begin(&mut self, _: bool) -> Result<()> {
+            panic!("the writer's thread ends here")
+        }
+
+        fn committed_last(&mut self) -> Result<bool> {
+            unreachable!()
+        }
+
+        fn ensure_partitions(&mut self, _: Month) -> Result<()> {
+            unreachable!()
+        }
+
+        fn send_commit(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn await_commit(&mut self, _: &dyn Fn() -> bool) -> bool {
+            unreachable!()
+        }
+
+        fn commit_result(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn roll_back(&mut self) -> Result<()> {
+            unreachable!()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_panics_fails_the_store_and_its_ping() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Folder::lock(folder.path()).unwrap();
+        drop(held.writer().unwrap());
+        let readers = vec![Box::new(held.reader().unwrap()) as Reader];
+        let store = Store::start(Panicking, readers, Location::Folder(held)).unwrap();
+        assert!(store.writer_is_alive() && store.ping().is_ok());
+        let change = || TakeOver { dead: Vec::new(), is_start: false, now: Timestamp(1) };
+        assert!(matches!(store.write(change()).await, Err(Fault::Closed)));
+        assert!(matches!(store.failed().await, Fault::Closed));
+        // The thread ends a moment after it has let go of its queue.
+        while store.writer_is_alive() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(store.ping(), Err(Fault::Closed)));
+        assert!(matches!(store.write(change()).await, Err(Fault::Closed)));
     }
 }

@@ -28,15 +28,16 @@ impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        let from = address::of_client(parts, &api.settings.trusted_proxies);
+        let from = address::of_client(parts, &api.settings);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
         let access = api.engine.authenticate(open_key, secret_key, from).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
             |refusal| {
-                tracing::info!(code = refusal.code(), %from, "access refused");
-                let mut response = refusals::answer(&ApiError::Refusal(refusal)).into_response();
+                let answer = refusals::answer(&ApiError::Refusal(refusal));
+                answer.count_refusal(from);
+                let mut response = answer.into_response();
                 add_quota_headers(response.headers_mut(), quota);
                 response
             },

@@ -285,7 +285,7 @@ async fn make_bench_account(engine: &Engine, number: u32, balance: Money) -> Res
 fn greet(credentials: &Credentials) {
     let Credentials { base_url: url, merchant, customer, staff: _ } = credentials;
     let mut output = Output::default();
-    output.say(format!(
+    output.say_lines(format!(
         "
 Saldo is serving {url}. Everything in this demo is simulated, the live environment too.
 
@@ -331,5 +331,5 @@ Stop with Ctrl-C; everything is kept.
         customer.username,
         customer.password,
     ));
-    output.print();
+    output.print_from_server();
 }

@@ -138,8 +138,7 @@ fn open_and_run(flags: &Flags, verb: EngineVerb) -> anyhow::Result<ExitCode> {
         let working_dir = std::env::current_dir()?;
         let caller = Caller { engine: &engine, data_dir: config.data_dir, working_dir };
         let exit = run_on_engine(&caller, verb, &mut output).await;
-        output.print();
-        Ok(ExitCode::from(exit))
+        Ok(output.print(exit))
     })
 }
 

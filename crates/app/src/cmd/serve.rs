@@ -11,6 +11,7 @@ use domain::Environment;
 use engine::Engine;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct ServeArgs {
@@ -40,9 +41,14 @@ pub(crate) fn run(flags: &Flags, args: ServeArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// A runtime with one thread for each core.
+/// A runtime with one thread for each core, in a process that SIGHUP does not end.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let inside = runtime.enter();
+    // A terminal that closes ends no server. Once a signal has a handler, it has it for good.
+    let _ = signal(SignalKind::hangup())?;
+    drop(inside);
+    Ok(runtime)
 }
 
 fn greet(engine: &Engine, base_url: &str) -> anyhow::Result<()> {
@@ -54,6 +60,6 @@ fn greet(engine: &Engine, base_url: &str) -> anyhow::Result<()> {
              then saldo key make, then saldo wallet deposit.",
         );
     }
-    output.print();
+    output.print_from_server();
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! time and get the same answer. Only a right password learns that its login or account is
 //! disabled.
 
-use super::password::PasswordCheck;
+use super::password::{PasswordCheck, QueueShare};
 use super::token::{self, TokenIdentity};
 use super::{device_row, email_digest, fields, lockout, too_fast};
 use crate::refusals::invalid;
@@ -60,10 +60,12 @@ impl Engine {
         }
         let email = fields::address(form.email);
         let device = self.device_mark(&email, form.push_token);
-        let guess = self.begin_guess(&email, form.from, device)?;
+        let known_device = self.known_device(&email, device)?;
+        let guess = self.begin_guess(&email, form.from, known_device)?;
         let holder = self.user_of(&email)?.filter(|h| h.account.role == Role::Customer);
         let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
-        let check = self.inner.people.hasher.verify(form.password, stored).await?;
+        let share = known_device.map_or(QueueShare::Unknown, |_| QueueShare::Known);
+        let check = self.inner.people.hasher.verify(share, form.password, stored).await?;
         let (UserHolder { user, account }, is_stale) = match (check, holder) {
             (PasswordCheck::Right { is_stale }, Some(holder)) => (holder, is_stale),
             (PasswordCheck::Right { .. } | PasswordCheck::Wrong, _) => {
@@ -80,18 +82,14 @@ impl Engine {
         self.open_session(&permit, user, form, device, rehashed.map(|hash| hash.0)).await
     }
 
-    /// Begins a guess at a password, on the device of this mark. Refuses (`TooFast`) while the
-    /// address or the network is locked, and past the log-ins of a minute.
+    /// Begins a guess at a password, on this known device if it is one. Refuses (`TooFast`) while
+    /// the address or the network is locked, and past the log-ins of a minute.
     pub(super) fn begin_guess(
         &self,
         email: &str,
         from: IpAddr,
-        device: Option<DeviceMark>,
+        known_device: Option<DeviceMark>,
     ) -> Result<lockout::Guess<'_>, Refusal> {
-        let known_device = match device {
-            Some(mark) if self.is_known_device(email, &mark)? => Some(mark),
-            Some(_) | None => None,
-        };
         let (people, email, now) = (&self.inner.people, email_digest(email), self.monotonic());
         let guess = people.lockout.begin(email, from, known_device, now).map_err(too_fast)?;
         // After the lockout, so that a locked client takes nothing from the minute that others
@@ -103,8 +101,15 @@ impl Engine {
         Ok(guess)
     }
 
-    fn is_known_device(&self, email: &str, mark: &DeviceMark) -> Result<bool, Refusal> {
-        self.or_unavailable(self.inner.store.known_device(email, mark, self.now()))
+    /// The device, if the login was used on it lately.
+    fn known_device(
+        &self,
+        email: &str,
+        device: Option<DeviceMark>,
+    ) -> Result<Option<DeviceMark>, Refusal> {
+        let Some(mark) = device else { return Ok(None) };
+        let is_known = self.inner.store.known_device(email, &mark, self.now());
+        Ok(self.or_unavailable(is_known)?.then_some(mark))
     }
 
     pub(super) fn user_of(&self, email: &str) -> Result<Option<UserHolder>, Refusal> {

@@ -4,7 +4,7 @@
 //! the caller's own too.
 
 use super::code::CodePurpose;
-use super::password::PasswordCheck;
+use super::password::{PasswordCheck, QueueShare};
 use super::{email_digest, fields};
 use crate::permits::Changed;
 use crate::{Caller, Engine, Permit};
@@ -29,7 +29,8 @@ impl Engine {
         let user = holder.ok_or(Refusal::TokenInvalid)?.user;
         fields::check_password(&user.email, new)?;
         let guess = self.begin_guess(&user.email, from, None)?;
-        let check = self.inner.people.hasher.verify(current, Some(&user.password_hash)).await?;
+        let hasher = &self.inner.people.hasher;
+        let check = hasher.verify(QueueShare::Known, current, Some(&user.password_hash)).await?;
         if check == PasswordCheck::Wrong {
             guess.failed(self.monotonic());
             return Err(Refusal::LogInFailed);

@@ -173,8 +173,8 @@ impl Engine {
                 }
             }
             Err(fault) => {
-                tracing::warn!(%fault, "calls could not be counted over all nodes");
                 share.failed = Some(now);
+                tracing::warn!(%fault, "calls could not be counted over all nodes");
             }
         }
         (share.is_asking, share.waiting) = (false, 0);

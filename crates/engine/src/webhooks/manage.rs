@@ -273,19 +273,10 @@ impl Engine {
     /// Mails the account's users that an address of theirs was switched off.
     pub(crate) fn mail_switch_off(&self, address: &Destination, why: &str) {
         let environment = address.environment.code();
-        tracing::warn!(
-            account = %address.account,
-            environment,
-            why,
-            "an address of webhooks was switched off"
-        );
-        let users = match self.inner.store.users() {
-            Ok(users) => users,
-            Err(fault) => {
-                tracing::warn!(%fault, "the users of its account could not be informed");
-                return;
-            }
-        };
+        let users = self.inner.store.users().unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "the users of an account could not be informed");
+            Vec::new()
+        });
         for user in users.iter().filter(|u| u.account == address.account && u.is_active) {
             let host = host_of(&address.url);
             let text = format!(
@@ -297,6 +288,12 @@ impl Engine {
             let subject = format!("Webhooks to {host} are switched off");
             self.send_mail(Mail { to: user.email.clone(), subject, text });
         }
+        tracing::warn!(
+            account = %address.account,
+            environment,
+            why,
+            "an address of webhooks was switched off"
+        );
     }
 
     /// An endpoint's secrets in clear, without those that cannot be opened.

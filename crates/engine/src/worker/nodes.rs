@@ -40,11 +40,11 @@ impl Engine {
         }
         if !latest.dead.is_empty() && applied.dead != latest.dead {
             let runs: Vec<i64> = latest.dead.iter().map(|dead| dead.run).collect();
+            self.take_over(latest.dead.clone(), false).await?;
             tracing::warn!(
                 ?runs,
-                "nodes have not renewed their lease: what they left is taken over"
+                "nodes have not renewed their lease: what they left was taken over"
             );
-            self.take_over(latest.dead.clone(), false).await?;
         }
         Ok(())
     }

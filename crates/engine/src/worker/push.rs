@@ -74,25 +74,28 @@ impl Engine {
         match pushed {
             Pushed::Accepted => self.end_push(due).await,
             Pushed::Unregistered { reason } => {
-                tracing::info!(%purchase, %device, reason, "a device is gone, and forgotten");
                 self.end_push(due).await?;
                 let _ = self.commit(&self.work(), ForgetDevice(device)).await;
+                tracing::info!(%purchase, %device, reason, "a device is gone, and forgotten");
                 Ok(())
             }
             Pushed::Refused { reason } => {
+                self.end_push(due).await?;
                 tracing::warn!(%purchase, %device, reason, "a push was refused for good");
-                self.end_push(due).await
+                Ok(())
             }
             Pushed::Later { reason, after } => {
                 let until =
                     self.now().after(PUSH_TRIES.wait(due.tries).max(after.unwrap_or_default()));
                 if until >= due.at.after(limits::PUSH_VALID_FOR) {
+                    self.end_push(due).await?;
                     tracing::warn!(%purchase, %device, reason, "a push is given up: it is too old");
-                    return self.end_push(due).await;
+                    return Ok(());
                 }
                 let tries = due.tries;
+                self.commit(&self.work(), PutOff::<Pushes> { due, until }).await?;
                 tracing::info!(%purchase, %device, reason, tries, "a push is tried again later");
-                self.commit(&self.work(), PutOff::<Pushes> { due, until }).await
+                Ok(())
             }
         }
     }

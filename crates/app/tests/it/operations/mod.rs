@@ -13,4 +13,5 @@ mod folders;
 mod logs;
 mod restored;
 mod staff;
+mod unwritable_log;
 mod users;

@@ -138,10 +138,7 @@ impl Engine {
         let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
         match retry_wait(retry, now.since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
-            None => {
-                tracing::warn!(%account, %purchase, "a webhook is given up; it can be replayed");
-                LeaseEnd::GivenUp
-            }
+            None => LeaseEnd::GivenUp,
         }
     }
 

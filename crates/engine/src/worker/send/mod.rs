@@ -171,7 +171,8 @@ impl Engine {
     }
 
     async fn write_end(&self, ended: EndedLease) {
-        let purchase = ended.webhook.key.id;
+        let (account, purchase) = (ended.webhook.key.account, ended.webhook.key.id);
+        let is_given_up = matches!(ended.end, LeaseEnd::GivenUp);
         let is_due_later = matches!(ended.end, LeaseEnd::PutOff { .. }) || ended.release.is_some();
         if let Err(fault) = self.commit(&self.work(), ended).await {
             tracing::warn!(
@@ -179,6 +180,8 @@ impl Engine {
                 %purchase,
                 "the result of a webhook could not be written; it is due again after its lease"
             );
+        } else if is_given_up {
+            tracing::warn!(%account, %purchase, "a webhook is given up; it can be replayed");
         }
         if is_due_later {
             self.inner.webhooks.due.notify_one();

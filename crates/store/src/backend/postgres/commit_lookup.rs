@@ -22,8 +22,8 @@ impl Postgres {
     /// writes now.
     pub(super) fn look_up(&mut self, tx: &TxId) -> Result<(), Fault> {
         let server = self.server.clone();
-        tracing::warn!(server = server.name(), "the reply to a commit was lost; it is looked up");
         self.disconnect();
+        tracing::warn!(server = server.name(), "the reply to a commit was lost; it is looked up");
         let is_over = server.flag_after(LOOK_UP_TIMEOUT);
         while !is_over.load(Ordering::Acquire) {
             match find(&server, tx) {

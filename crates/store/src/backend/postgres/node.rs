@@ -150,12 +150,13 @@ impl Member {
         if self.run() != run {
             return Ok(());
         }
+        self.enter(None)?;
         tracing::warn!(
             run,
-            "this node was away for too long and joins under a new run; \
+            "this node was away for too long and has joined under a new run; \
              what it was about to write is not written"
         );
-        self.enter(None)
+        Ok(())
     }
 
     /// Inserts a new run. `over` is a run that is known to be over: its row is deleted here, and

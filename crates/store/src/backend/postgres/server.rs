@@ -217,11 +217,11 @@ pub(super) async fn drive<T: TlsStream + Unpin>(
         match message {
             Ok(AsyncMessage::Notice(notice)) => {
                 let (severity, text) = (notice.severity(), notice.message());
-                tracing::warn!(severity, notice = text, "PostgreSQL sent a notice");
                 // A notice means nothing here. A warning beside a COMMIT may revoke its reply.
                 if notice.parsed_severity() == Some(Severity::Warning) {
                     warned.store(true, Ordering::Release);
                 }
+                tracing::warn!(severity, notice = text, "PostgreSQL sent a notice");
             }
             Ok(AsyncMessage::Notification(_)) => on_notify(),
             Ok(_) => {}

@@ -148,12 +148,12 @@ impl Postgres {
                 }
             }
             Err(fault) => {
-                tracing::warn!(%fault, server = self.server.name(), "no connection to write with");
                 self.disconnect();
                 let delay = RETRY_DELAYS_MS[self.writer.failures.min(RETRY_DELAYS_MS.len() - 1)];
                 self.writer.failures += 1;
                 let flag = self.server.flag_after(Duration::from_millis(delay));
                 self.writer.may_reconnect = Some(flag);
+                tracing::warn!(%fault, server = self.server.name(), "no connection to write with");
             }
         }
         connected

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Folder {
     database: PathBuf,
-    _lock: File,
+    /// The locks on the folder itself and on the file in it, which may be deleted meanwhile.
+    _locks: [File; 2],
 }
 
 impl Folder {
@@ -24,14 +25,20 @@ impl Folder {
             make_private_folder(path).map_err(|error| unusable(path, error))?;
         }
         refuse_network(path)?;
+        let locked = |opened: io::Result<File>| {
+            let file = opened.map_err(|error| unusable(path, error))?;
+            match file.try_lock() {
+                Ok(()) => Ok(file),
+                Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+                Err(TryLockError::Error(error)) => Err(unusable(path, error)),
+            }
+        };
+        let folder = locked(File::open(path))?;
+        // Earlier versions lock this file alone.
         let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        let lock = options.open(path.join("saldo.lock")).map_err(|error| unusable(path, error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Folder { database: path.join("saldo.db"), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(unusable(path, error)),
-        }
+        options.create(true).truncate(false).read(true).write(true).mode(0o600);
+        let file = locked(options.open(path.join("saldo.lock")))?;
+        Ok(Folder { database: path.join("saldo.db"), _locks: [folder, file] })
     }
 
     /// Opens the writer's connection, upgrades the schema and starts the checkpoint thread.
