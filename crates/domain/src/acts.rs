@@ -184,11 +184,15 @@ pub const fn rule(act: Act) -> Rule {
         },
         Act::CheckDecision => Rule { step_up: &[StaffApprover], ..rule },
         Act::ManageAccounts => Rule { yes: &[Machine], step_up: &[StaffOperator], ..rule },
-        Act::Freeze => Rule { yes: &[StaffOperator, StaffApprover, StaffSecurity, Machine], ..rule },
+        Act::Freeze => Rule {
+            yes: &[StaffOperator, StaffApprover, StaffSecurity, Machine], ..rule
+        },
         Act::Unfreeze => Rule {
             yes: &[Machine], two_people: &[StaffOperator, StaffSecurity], ..rule
         },
-        Act::SeeAudit => Rule { yes: &[StaffApprover, StaffFinance, StaffSecurity, Machine], ..rule },
+        Act::SeeAudit => Rule {
+            yes: &[StaffApprover, StaffFinance, StaffSecurity, Machine], ..rule
+        },
         Act::ViewAs => Rule { yes: &[StaffSupport, StaffOperator, StaffSecurity], ..rule },
         Act::Maintain => Rule { yes: &[Machine, Worker], ..rule },
         Act::Work => Rule { yes: &[Worker], ..rule },

@@ -17,7 +17,7 @@
 //!
 //! ```compile_fail,E0451
 //! fn forged() -> engine::Permit<domain::act::Buy> {
-//!     engine::Permit { actor: todo!(), act: Default::default() }
+//!     engine::Permit { held_by: todo!(), act: Default::default() }
 //! }
 //! ```
 //!
@@ -51,13 +51,13 @@ use store::{ActRecord, Commit, Fault, Recorded};
 /// [`Engine::permit_anybody`], and used up by the act.
 #[derive(Debug)]
 pub struct Permit<A> {
-    actor: Actor,
+    held_by: PermitHolder,
     act: PhantomData<fn() -> A>,
 }
 
 /// Who does an act.
 #[derive(Clone, Debug)]
-enum Actor {
+enum PermitHolder {
     Key(AccountId, KeyId),
     Session(AccountId, SessionId),
     /// On the command line, with the name that was given; it may be blank.
@@ -66,46 +66,46 @@ enum Actor {
     Anybody,
 }
 
-impl Display for Actor {
+impl Display for PermitHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Actor::Key(account, key) => write!(f, "key {key} of account {account}"),
-            Actor::Session(account, session) => {
+            PermitHolder::Key(account, key) => write!(f, "key {key} of account {account}"),
+            PermitHolder::Session(account, session) => {
                 write!(f, "session {session} of account {account}")
             }
-            Actor::Machine(by) if by.is_empty() => write!(f, "machine"),
-            Actor::Machine(by) => write!(f, "machine: {by}"),
-            Actor::Worker => write!(f, "worker"),
-            Actor::Anybody => write!(f, "anybody"),
+            PermitHolder::Machine(by) if by.is_empty() => write!(f, "machine"),
+            PermitHolder::Machine(by) => write!(f, "machine: {by}"),
+            PermitHolder::Worker => write!(f, "worker"),
+            PermitHolder::Anybody => write!(f, "anybody"),
         }
     }
 }
 
 impl<A: Permitted> Permit<A> {
-    const fn new(actor: Actor) -> Permit<A> {
-        Permit { actor, act: PhantomData }
+    const fn new(held_by: PermitHolder) -> Permit<A> {
+        Permit { held_by, act: PhantomData }
     }
 
     /// The name of the person on the command line; refuses a blank one.
     pub(crate) fn by(&self, message: &str) -> Result<&str, Refusal> {
-        match &self.actor {
-            Actor::Machine(by) if !by.is_empty() => Ok(by),
-            Actor::Machine(_)
-            | Actor::Key(..)
-            | Actor::Session(..)
-            | Actor::Worker
-            | Actor::Anybody => Err(invalid("by", message)),
+        match &self.held_by {
+            PermitHolder::Machine(by) if !by.is_empty() => Ok(by),
+            PermitHolder::Machine(_)
+            | PermitHolder::Key(..)
+            | PermitHolder::Session(..)
+            | PermitHolder::Worker
+            | PermitHolder::Anybody => Err(invalid("by", message)),
         }
     }
 
     /// Whether it was made for this caller.
     pub(crate) fn is_of(&self, caller: &Caller) -> bool {
-        match self.actor {
-            Actor::Key(account, key) => (account, Some(key)) == (caller.account, caller.key),
-            Actor::Session(account, session) => {
+        match self.held_by {
+            PermitHolder::Key(account, key) => (account, Some(key)) == (caller.account, caller.key),
+            PermitHolder::Session(account, session) => {
                 (account, Some(session)) == (caller.account, caller.session)
             }
-            Actor::Machine(_) | Actor::Worker | Actor::Anybody => false,
+            PermitHolder::Machine(_) | PermitHolder::Worker | PermitHolder::Anybody => false,
         }
     }
 }
@@ -128,28 +128,30 @@ impl Engine {
     /// The permit of a caller of the API: a key pair or a customer's session. Refuses an act that
     /// its holder may not do.
     pub fn permit<A: Permitted>(&self, caller: &Caller) -> Result<Permit<A>, Refusal> {
-        let (holder, actor) = match (caller.session, caller.key) {
-            (Some(session), _) => (Holder::Customer, Actor::Session(caller.account, session)),
-            (None, Some(key)) => (Holder::ApiKey, Actor::Key(caller.account, key)),
+        let (holder, held_by) = match (caller.session, caller.key) {
+            (Some(session), _) => {
+                (Holder::Customer, PermitHolder::Session(caller.account, session))
+            }
+            (None, Some(key)) => (Holder::ApiKey, PermitHolder::Key(caller.account, key)),
             (None, None) => return Err(Refusal::TokenInvalid),
         };
-        permit_of(holder, actor, caller.environment)
+        permit_of(holder, held_by, caller.environment)
     }
 
     /// The permit of somebody on the command line of this machine; `by` is their name, as free
     /// text, and may be blank where nobody is asked for one.
     pub fn permit_machine<A: Permitted>(&self, by: &str) -> Result<Permit<A>, Refusal> {
-        permit_of(Holder::Machine, Actor::Machine(by.trim().to_owned()), Environment::Live)
+        permit_of(Holder::Machine, PermitHolder::Machine(by.trim().to_owned()), Environment::Live)
     }
 
     /// The permit of anybody, for what a secret of its own allows: to sign up, to log in.
     pub fn permit_anybody<A: Permitted>(&self) -> Result<Permit<A>, Refusal> {
-        permit_of(Holder::Anybody, Actor::Anybody, Environment::Live)
+        permit_of(Holder::Anybody, PermitHolder::Anybody, Environment::Live)
     }
 
     /// The permit of this installation's workers, for the steps that purchases require.
     pub(crate) const fn work(&self) -> Permit<act::Work> {
-        Permit::new(Actor::Worker)
+        Permit::new(PermitHolder::Worker)
     }
 
     /// Commits a change that nothing can refuse.
@@ -198,7 +200,7 @@ impl Engine {
         let text = |value: Value| (!value.is_null()).then(|| value.to_string());
         let record = |Changed { object, before, after }| ActRecord {
             at,
-            actor: permit.actor.to_string(),
+            done_by: permit.held_by.to_string(),
             act: A::act(Environment::Live),
             object,
             before: text(before),
@@ -216,12 +218,12 @@ impl Engine {
 
 fn permit_of<A: Permitted>(
     holder: Holder,
-    actor: Actor,
+    held_by: PermitHolder,
     environment: Environment,
 ) -> Result<Permit<A>, Refusal> {
     let act = A::act(environment);
     match grant(act, holder, environment) {
-        Grant::Yes => Ok(Permit::new(actor)),
+        Grant::Yes => Ok(Permit::new(held_by)),
         Grant::No | Grant::Masked | Grant::StepUp | Grant::TwoPeople => {
             let (holder, act) = (holder.code(), act.code());
             Err(not_possible(format!("The act {act} is not for the holder {holder}.")))

@@ -11,9 +11,9 @@ use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money, MoneyDenial, MonthClosed,
-    Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State, StepDenied,
-    SubmitOutcome, Timestamp, UpstreamCode,
+    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money, MoneyDenial,
+    MonthClosed, Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State,
+    StepDenied, SubmitOutcome, Timestamp, UpstreamCode,
 };
 use std::time::Duration;
 use store::{Commit, Fault, KeepEvidence, TakeStep};

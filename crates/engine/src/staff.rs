@@ -96,8 +96,9 @@ impl Engine {
         id: PurchaseId,
         evidence: &str,
     ) -> Result<(), Refusal> {
-        let by = permit.by("Say who closes it.")?;
-        refuse_if_any(blank("evidence", evidence, "Say what was found."))?;
+        let message = "Say who closes it, and what was found.";
+        let by = permit.by(message)?;
+        refuse_if_any(blank("evidence", evidence, message))?;
         if self.close_late_outcomes(&permit, id, by, evidence).await? {
             return Ok(());
         }

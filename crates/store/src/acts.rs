@@ -14,7 +14,7 @@ pub struct ActRecord {
     /// When it was done.
     pub at: Timestamp,
     /// Who did it: `machine: rahim`, `session 17 of account 3`.
-    pub actor: String,
+    pub done_by: String,
     /// What was done.
     pub act: Act,
     /// To what: `purchase 12`, `account 3`.
@@ -57,11 +57,11 @@ impl<C: Commit> Commit for Recorded<C> {
 
 fn insert(sql: &mut dyn Sql, record: &ActRecord) -> Result<()> {
     sql.run(
-        "INSERT INTO acts (seq, at, actor, act, object, before, after)
+        "INSERT INTO acts (seq, at, done_by, act, object, before, after)
          SELECT coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6 FROM acts",
         &values![
             record.at,
-            &record.actor,
+            &record.done_by,
             record.act.code(),
             &record.object,
             &record.before,
@@ -79,13 +79,13 @@ pub(crate) fn latest(
     let object = object.unwrap_or_default();
     all(
         sql,
-        "SELECT at, actor, act, object, before, after FROM acts
+        "SELECT at, done_by, act, object, before, after FROM acts
          WHERE $1 = '' OR object = $2 ORDER BY seq DESC LIMIT $3",
         &values![object, object, limit],
         |row| {
             Ok(ActRecord {
                 at: Timestamp(row.int(0)?),
-                actor: row.text(1)?.to_owned(),
+                done_by: row.text(1)?.to_owned(),
                 act: Act::from_code(row.text(2)?).ok_or_else(|| Fault::corrupt("an act"))?,
                 object: row.text(3)?.to_owned(),
                 before: row.opt_text(4)?.map(str::to_owned),

@@ -37,9 +37,10 @@ const FILL: &str = "
         FROM n;
     INSERT INTO purchases SELECT id, 2, 'live', 'rechargely', 'R' || n, NULL, 'recharge', 'GP',
         '01712345678', 'prepaid', 'BDT', 1000, 50, 150, 0, '{}', NULL, state, 2, 1, 'sim', NULL,
-        NULL, at, at, NULL, NULL FROM n;
-    INSERT INTO claims SELECT 2, 'live', 'rechargely', 'R' || n, id, NULL, at FROM n;
-    INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL FROM n;
+        NULL, at, at, NULL, NULL, x'00' FROM n;
+    INSERT INTO claims SELECT 2, 'live', 'rechargely', 'R' || n, id, NULL, at, x'00' FROM n;
+    INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL, x'00', x'00'
+        FROM n;
     INSERT INTO events SELECT id, 2, 'live', 2, state, at, NULL FROM n WHERE state <> 'sent';
     INSERT INTO evidence SELECT id, 2, 'live', 1, at, 'staff', NULL, 'seen', NULL, NULL
         FROM n WHERE n % 10 = 0;

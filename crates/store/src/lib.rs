@@ -4,14 +4,12 @@
 //! acknowledged before it is durable; no network call happens while a Tx is open, because nothing
 //! here can make one.
 
-mod accounts;
 mod acts;
 mod archive;
 mod backend;
 mod backup;
 mod caches;
 mod calls;
-mod catalog;
 mod commit;
 mod fault;
 #[cfg(test)]
@@ -29,13 +27,13 @@ mod verify;
 mod webhooks;
 mod writer;
 
-pub use accounts::{KeyHolder, User};
 pub use acts::{ActRecord, Recorded};
 pub use archive::{
     Archive, ArchiveDone, ArchiveFile, ArchivesAudit, CloseLateOutcomes, CloseMonth, Closing,
     KeepLateOutcome, LateOutcome, MonthAudit, PruneArchived, RecordFile, audit_month,
 };
 pub use backend::postgres::CatalogChanges;
+pub use backend::sqlite::ensure_alone;
 pub use backup::{HeldFolder, LedgerEnd, audit_file};
 pub use calls::{CallGrant, GrantCalls};
 pub use commit::Commit;
@@ -52,7 +50,9 @@ pub use purchases::{
     OpenPurchase, OutboxEvent, StoredReference, TakeStep,
 };
 pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
+pub use settings::accounts::{KeyHolder, User};
 pub use settings::{SetAll, Setting};
+use settings::{accounts, catalog};
 pub use store::Store;
 pub use verify::AuditReport;
 pub use webhooks::{

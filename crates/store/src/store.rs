@@ -206,7 +206,7 @@ impl Store {
     /// A connection of its own, for what takes long.
     pub(crate) fn dedicated_reader(&self) -> Result<Reader> {
         match &self.location {
-            Location::Folder(folder) => match folder.reader() {
+            Location::Folder(folder) => match folder.auditor() {
                 Ok(lite) => Ok(Box::new(lite)),
                 Err(error) => Err(Fault::Database(error.to_string())),
             },
@@ -294,6 +294,10 @@ mod tests {
 
         fn begin_snapshot(&mut self) -> Result<()> {
             unreachable!()
+        }
+
+        fn own_check(&mut self, _: bool) -> Result<Vec<String>, Fault> {
+            Ok(Vec::new())
         }
 
         fn end_snapshot(&mut self) -> Result<()> {

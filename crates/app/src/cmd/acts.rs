@@ -21,14 +21,14 @@ pub(crate) struct ActsArgs {
 
 pub(crate) fn run(engine: &Engine, args: &ActsArgs, output: &mut Output) -> Result<u8> {
     for act in engine.acts(args.object.as_deref(), args.limit)? {
-        let ActRecord { at, actor, act, object, before, after } = act;
+        let ActRecord { at, done_by, act, object, before, after } = act;
         let value = json!({
-            "at": moment(at), "actor": actor, "act": act.code(), "object": object,
+            "at": moment(at), "by": done_by, "act": act.code(), "object": object,
             "before": parsed(before.as_deref()), "after": parsed(after.as_deref()),
         });
         let text = |state: Option<String>| state.unwrap_or_else(|| "-".to_owned());
         let line = format!(
-            "{}  {actor}  {}  {object}  {} => {}",
+            "{}  {done_by}  {}  {object}  {} => {}",
             moment(at),
             act.code(),
             text(before),

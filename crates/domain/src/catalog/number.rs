@@ -93,8 +93,7 @@ mod tests {
     use super::*;
 
     fn bangladesh() -> Numbering {
-        let [calling_code, trunk, begins] =
-            ["880", "0", "13,14,15,16,17,18,19"].map(str::to_owned);
+        let [calling_code, trunk, begins] = ["880", "0", "13,14,15,16,17,18,19"].map(str::to_owned);
         Numbering { calling_code, trunk, length: 10, begins }
     }
 

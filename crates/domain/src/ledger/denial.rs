@@ -1,7 +1,7 @@
 //! Why changes are refused: in general, and by the kind of change.
 //!
-//! A change names the denials that can happen to it, so its caller matches no others. Not here: when
-//! a change is refused (`admission`).
+//! A change names the denials that can happen to it, so its caller matches no others. Not here:
+//! when a change is refused (`admission`).
 
 use crate::ledger::admission::ReferenceOwner;
 use crate::ledger::journal::LedgerAccount;

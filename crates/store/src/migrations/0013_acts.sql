@@ -3,7 +3,7 @@
 CREATE TABLE acts (
     seq        BIGINT NOT NULL PRIMARY KEY,
     at         BIGINT NOT NULL,
-    actor      TEXT   NOT NULL,
+    done_by    TEXT   NOT NULL,
     act        TEXT   NOT NULL,
     object     TEXT   NOT NULL,
     before     TEXT,

@@ -3,6 +3,7 @@
 //! One table, `claims`, for purchases, deposits and idempotency keys. Invariant: it is never
 //! pruned, so a reference stays used up for ever.
 
+use super::digest;
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first, values};
 use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
@@ -72,11 +73,13 @@ pub(crate) fn use_up(
     at: Timestamp,
 ) -> Result<()> {
     let [account, environment, scope, text] = reference_values(reference);
+    let row = values![account, environment, scope, text, purchase, digest, at];
+    let row_digest = digest::of_values(&row);
     sql.defer(
-        "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at,
+             row_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         WriteKey::Purchase(purchase.map_or(0, |p| p.0)),
-        &values![account, environment, scope, text, purchase, digest, at],
+        &values![account, environment, scope, text, purchase, digest, at, &row_digest],
         Some(1),
     )
 }

@@ -279,7 +279,7 @@ impl BatchWriter {
             }
         };
         if changes == 1 || !fault.may_be_one_change() {
-            tracing::error!(%fault, changes, "a commit failed; none of its changes is acknowledged");
+            tracing::error!(%fault, changes, "a commit failed; its changes are not acknowledged");
             return vec![Err(fault); changes];
         }
         tracing::warn!(%fault, changes, "a commit failed; its changes are tried in halves");

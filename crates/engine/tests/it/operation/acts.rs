@@ -16,7 +16,7 @@ async fn what_staff_decide_is_recorded_with_before_and_after() {
     world.engine.approve(id, "rahim").await.unwrap();
     let recorded = acts(&world, &format!("purchase {id}"));
     let [approved] = recorded.as_slice() else { panic!("{recorded:?}") };
-    assert_eq!((approved.actor.as_str(), approved.act), ("machine: rahim", Act::DecideApproval));
+    assert_eq!((approved.done_by.as_str(), approved.act), ("machine: rahim", Act::DecideApproval));
     assert_eq!(approved.before.as_deref(), Some(r#"{"state":"awaiting"}"#));
     assert!(approved.after.as_ref().unwrap().contains(r#""state":"held""#), "{approved:?}");
     // What is refused is not recorded.

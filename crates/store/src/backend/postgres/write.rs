@@ -73,6 +73,13 @@ pub(super) struct WriterState {
     may_reconnect: Option<Arc<AtomicBool>>,
 }
 
+impl WriterState {
+    /// Whether this is a connection that writes.
+    pub(super) const fn is_writer(&self) -> bool {
+        self.member.is_some()
+    }
+}
+
 /// What a Tx leaves in the database, so that its commit can be looked up.
 #[derive(Clone, Debug)]
 pub(super) struct TxId {

@@ -44,6 +44,9 @@ impl Folder {
     /// Opens the writer's connection, upgrades the schema and starts the checkpoint thread.
     pub(crate) fn writer(&self) -> Result<Sqlite, OpenError> {
         let broken = |fault| OpenError::Database(self.database.clone(), fault);
+        if !self.database.exists() {
+            ensure_alone(&self.database)?;
+        }
         make_private_file(&self.database).map_err(|error| unusable(&self.database, error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut sqlite = Sqlite::open(&self.database, flags).map_err(broken)?;
@@ -54,6 +57,12 @@ impl Folder {
         sqlite.migrate(found).and_then(|()| sqlite.prepare_to_write()).map_err(broken)?;
         sqlite.checkpointer = Some(Checkpointer::start(&self.database).map_err(broken)?);
         Ok(sqlite)
+    }
+
+    /// Opens a connection for the audit.
+    pub(crate) fn auditor(&self) -> Result<Sqlite, OpenError> {
+        Sqlite::auditor(&self.database)
+            .map_err(|fault| OpenError::Database(self.database.clone(), fault))
     }
 
     /// Opens a read-only connection.
@@ -69,6 +78,20 @@ fn unusable(path: &Path, error: io::Error) -> OpenError {
 
 fn make_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Refuses a name for a new database beside which a log of another one is left. SQLite would replay
+/// that log over the new file, or delete it, and with it the last commits of the one that it
+/// belongs to.
+pub fn ensure_alone(database: &Path) -> Result<(), OpenError> {
+    let left_over = ["-wal", "-shm", "-journal"].into_iter().find_map(|end| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(end);
+        // Not `exists`: a dangling link would be followed, too.
+        let path = PathBuf::from(name);
+        path.symlink_metadata().is_ok().then_some(path)
+    });
+    left_over.map_or(Ok(()), |path| Err(OpenError::LeftOver(path)))
 }
 
 /// Creates a file that only its owner may read: it will hold phone numbers and names. SQLite gives

@@ -45,7 +45,7 @@ pub async fn steps(
     at: Timestamp,
 ) -> Answer<TakeStep> {
     let now = store.purchase(&purchase.key).unwrap().unwrap();
-    let proof = upstream_says(&now, "heard");
+    let proof = upstream_says(&now, outcome_of(event));
     let decided = settle::decide(&now, event, proof, at);
     let Decision::Move(step) = decided else { panic!("{decided:?}") };
     store.write(TakeStep(step)).await
@@ -137,7 +137,7 @@ pub async fn what_a_clock_far_behind_writes_is_of_the_open_month(world: World) {
 }
 
 /// Archives the next month into the folder; returns the file.
-async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
+pub async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
     let closing = store.next_to_archive(before, NOW).unwrap().unwrap();
     assert_eq!(close(store, &closing).await, ArchiveDone::Written);
     let name = format!("{}.db", closing.month);
@@ -152,7 +152,7 @@ async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
 
 /// Removes archived rows, one at a time where there are no partitions. The audit finds nothing at
 /// any point in between.
-async fn remove(world: &World) {
+pub async fn remove(world: &World) {
     world.assert_sound();
     world.store.drop_archived().unwrap();
     while done(&world.store, PruneArchived { rows: 1 }).await {

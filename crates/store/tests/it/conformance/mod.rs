@@ -3,7 +3,7 @@
 //! Each test of the list runs once on each backend, in a world of its own. A new backend is a
 //! module of `on_every_backend!` and a constructor in `harness/world.rs`.
 
-mod archive;
+pub mod archive;
 mod batches;
 mod catalog;
 pub mod jobs;

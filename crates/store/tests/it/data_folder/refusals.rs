@@ -33,7 +33,7 @@ async fn the_database_refuses_what_the_rules_forbid() {
     check(&sql, "UPDATE claims SET reference = 'other'", expect!["a used reference stays used"]);
     check(
         &sql,
-        "INSERT INTO claims SELECT account_id, environment, space, reference, 9, NULL, 0
+        "INSERT INTO claims SELECT account_id, environment, space, reference, 9, NULL, 0, x'00'
          FROM claims LIMIT 1",
         expect![
             "UNIQUE constraint failed: claims.account_id, claims.environment, claims.space, \

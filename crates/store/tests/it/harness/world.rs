@@ -169,6 +169,25 @@ pub fn upstream_says(purchase: &Purchase, event: &str) -> Proof {
     Proof { upstream_reference: Some("U1".to_owned()), ..proof }
 }
 
+/// The code of an outcome that means this event.
+pub fn outcome_of(event: Event) -> &'static str {
+    match event {
+        Event::Deliver | Event::DeliverLate => "delivered",
+        Event::Refuse | Event::Reroute => "refused",
+        Event::Doubt => "unknown",
+        Event::Escalate => "unaskable",
+        Event::Acknowledge => "accepted",
+        Event::Reverse => "reversed",
+        Event::Authorise
+        | Event::RequestApproval
+        | Event::Approve
+        | Event::Reject
+        | Event::Expire
+        | Event::Submit
+        | Event::Deny => panic!("no outcome means {event:?}"),
+    }
+}
+
 pub fn staff_say(event: &str) -> Proof {
     Proof::new(Source::Staff("rahim".to_owned()), event).with_text("seen on the portal")
 }
@@ -191,7 +210,7 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
         | Event::Reverse
             if purchase.attempts > 0 =>
         {
-            upstream_says(purchase, "heard")
+            upstream_says(purchase, outcome_of(event))
         }
         Event::Authorise | Event::RequestApproval => {
             Proof { source: Source::Owner, ..staff_say("authorise") }

@@ -1,11 +1,13 @@
 //! Rows that are not money: accounts, logins, wallets, keys, endpoints, the catalog.
 
-use crate::accounts::{self, User};
+pub(crate) mod accounts;
+pub(crate) mod catalog;
+
 use crate::backend::Sql;
-use crate::catalog;
 use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::webhooks::{Endpoint, endpoints};
+use accounts::User;
 use domain::{
     Account, AccountId, Category, Country, Currency, Environment, Key, Operator, PriceRule,
     Product, Route, Timestamp,
