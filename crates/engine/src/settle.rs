@@ -7,15 +7,16 @@
 pub(crate) mod in_flight;
 pub(crate) mod moves;
 
+use self::moves::Moved;
 use crate::{Engine, Permit, limits};
 use domain::catalog::number::masked;
 use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, MoneyDenial, MonthClosed,
-    Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State, StepDenied,
-    SubmitOutcome, Timestamp, UpstreamCode,
+    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money, MoneyDenial,
+    MonthClosed, Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State,
+    StepDenied, SubmitOutcome, Timestamp, UpstreamCode,
 };
 use std::time::Duration;
 use store::{Commit, Fault, KeepEvidence, TakeStep};
@@ -145,7 +146,7 @@ impl Engine {
             return Ok(None);
         };
         match self.commit_move(&self.work(), step, None, TakeStep).await? {
-            Ok(moved) => Ok(Some(moved.purchase)),
+            Ok(moved) => Ok(Some(after(moved))),
             Err(denied) => {
                 tracing::debug!(purchase = %key.id, ?denied, "an attempt was not recorded");
                 Ok(None)
@@ -287,7 +288,7 @@ impl Engine {
     /// Takes the step that `decide` asks for. After a lost race `decide` is called again with the
     /// purchase's new state; `None`: no event happened. `commit` is [`TakeStep`], or that with the
     /// record of an act.
-    pub(crate) async fn take_step<A, C: Commit<Denied = StepDenied>>(
+    pub(crate) async fn take_step<A, C: Commit<Done = Option<i64>, Denied = StepDenied>>(
         &self,
         permit: &Permit<A>,
         mut purchase: Purchase,
@@ -316,7 +317,7 @@ impl Engine {
                 Ok(moved) => {
                     let to = moved.purchase.state.code();
                     tracing::debug!(purchase = %id, from = state, to, "a step");
-                    return Ok(StepResult::Stepped(moved.purchase));
+                    return Ok(StepResult::Stepped(after(moved)));
                 }
                 Err(StepDenied::VersionConflict) => purchase = self.read_again(&purchase.key)?,
                 Err(StepDenied::Money(why)) => return Ok(StepResult::Denied(purchase, why)),
@@ -381,6 +382,15 @@ impl Engine {
 
 fn unknown(reason: &str) -> Answer {
     Answer::Unknown { reason: reason.to_owned() }
+}
+
+/// The purchase after a step, with what its wallet had available then if the step changed that.
+fn after(moved: Moved<Option<i64>>) -> Purchase {
+    let Moved { mut purchase, done } = moved;
+    if let Some(available) = done {
+        purchase.available_after = Money::new(available, purchase.amount.currency());
+    }
+    purchase
 }
 
 /// A call in flight; it ends when this is dropped.

@@ -149,7 +149,7 @@ impl Engine {
                 json!({ "state": step.from.code() }),
                 json!({ "state": step.after.state.code(), "decision": word, "evidence": text }),
             );
-            self.recorded(&permit, TakeStep(step), [changed], |()| true)
+            self.recorded(&permit, TakeStep(step), [changed], |_| true)
         };
         let taken = self.take_step(&permit, purchase, decide, commit).await;
         match self.or_unavailable(taken)? {

@@ -157,7 +157,7 @@ pub(super) async fn buy_offer(authenticated: Authenticated, request: Request) ->
         let (parts, text) = body::read(request).await?;
         let (mut offer, operator) = {
             let fields = &RawFields::from_json(&text)?;
-            let idempotency = idempotency::key(&parts, &text);
+            let idempotency = idempotency::key(&parts);
             let webhooks = webhooks(api, caller);
             let catalog = &catalog;
             request::offer(RawPurchase { fields, catalog, caller: *caller, webhooks, idempotency })?
@@ -230,7 +230,7 @@ async fn parse(
     parse: impl FnOnce(RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields>,
 ) -> Result<PurchaseRequest, ApiError> {
     let (parts, text) = body::read(request).await?;
-    let idempotency = idempotency::key(&parts, &text);
+    let idempotency = idempotency::key(&parts);
     let fields = &RawFields::from_json(&text)?;
     let catalog = &api.engine.catalog();
     let webhooks = webhooks(api, &caller);

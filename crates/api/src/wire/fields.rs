@@ -95,17 +95,21 @@ impl<'a> RawFields<'a> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
-    /// Every value of the field but `null`, with the name under which it was sent.
+    /// Every value of the field but `null`, with the name under which it was sent. An empty text
+    /// counts as not sent where the field may be left out, or another of its names has a value
+    /// (CONTRACT A-38).
     pub(crate) fn all<'s, const IS_REQUIRED: bool>(
         &'s self,
         field: Listed<IS_REQUIRED>,
     ) -> impl Iterator<Item = (&'static str, &'s Value<'a>)> {
-        self.0.iter().filter_map(move |(name, value)| match value {
-            Value::Null => None,
-            Value::Text(_) | Value::Number(_) | Value::Other(_) => {
-                field.known_name(name).map(|name| (name, value))
-            }
-        })
+        let is_empty = |value: &Value<'_>| matches!(value, Value::Text(text) if text.is_empty());
+        let sent = move |(name, value): &'s (Cow<'a, str>, Value<'a>)| {
+            let name = field.known_name(name).filter(|_| *value != Value::Null)?;
+            Some((name, value))
+        };
+        let has_value = self.0.iter().filter_map(sent).any(|(_, value)| !is_empty(value));
+        let may_be_empty = IS_REQUIRED && !has_value;
+        self.0.iter().filter_map(sent).filter(move |(_, value)| may_be_empty || !is_empty(value))
     }
 }
 
@@ -302,6 +306,8 @@ mod tests {
             (r#"{"client_reference":"a"}"#, Some("a")),
             (r#"{"reference":"a","client_reference":"a"}"#, Some("a")),
             (r#"{"reference":"a","client_reference":null}"#, Some("a")),
+            (r#"{"reference":"a","client_reference":""}"#, Some("a")),
+            (r#"{"reference":""}"#, None),
             (r#"{"reference":"a","reference":"a"}"#, Some("a")),
             (r#"{"reference":"a","reference":"\u0061"}"#, Some("a")),
             (r#"{"ref\u0065rence":"a"}"#, Some("a")),

@@ -23,7 +23,8 @@ pub struct OpenPurchase {
     pub opening: Box<Move>,
 }
 
-/// A purchase's next step: state by compare-and-swap, journal, attempt, job, event.
+/// A purchase's next step: state by compare-and-swap, journal, attempt, job, event. Answers the
+/// wallet's available minor units right after a step that changes them.
 #[derive(Clone, Debug)]
 pub struct TakeStep(pub Box<Move>);
 
@@ -51,25 +52,27 @@ impl Commit for OpenPurchase {
 }
 
 impl Commit for TakeStep {
-    type Done = ();
+    type Done = Option<i64>;
     type Denied = StepDenied;
 
     fn needs(&self) -> CommitNeeds<'_> {
         CommitNeeds::of_move(&[], &self.0, Some(self.0.from_version))
     }
 
-    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<i64>> {
         let step = &*self.0;
         let (after, (job, due)) = (&step.after, step.job);
         update(tx.sql, after, step.from_version)?;
         jobs::replace(tx.sql, tx.run, after, job, due)?;
-        if let Some(available) = available(tx, step) {
+        let available_after = available(tx, step);
+        if let Some(available) = available_after {
             set_available_after(tx.sql, &after.key, available)?;
         }
         if step.from == State::WithStaff {
             close_case(tx.sql, &after.key, CaseKind::Doubt, after.updated_at)?;
         }
-        write_move(tx, step)
+        write_move(tx, step)?;
+        Ok(available_after)
     }
 }
 
@@ -103,9 +106,10 @@ fn write_move(tx: &mut Tx<'_>, step: &Move) -> Result<()> {
 }
 
 /// What a purchase's account can spend right after this change was admitted; `None` unless the
-/// change holds money.
+/// change holds money or gives it back.
 fn available(tx: &Tx<'_>, step: &Move) -> Option<i64> {
-    step.journal.as_ref().filter(|journal| journal.reason() == Reason::Hold)?;
+    let moves = [Reason::Hold, Reason::Release, Reason::Refund];
+    step.journal.as_ref().filter(|journal| moves.contains(&journal.reason()))?;
     let purchase = &step.after;
     let wallet = LedgerAccount {
         owner: purchase.key.account,

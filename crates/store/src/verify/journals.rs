@@ -49,6 +49,8 @@ pub(crate) struct JournalSums {
     pub(super) float: OneOf,
     /// What the wallet had available right after the hold.
     pub(super) available_after: i128,
+    /// The same right after its money came back, if it did.
+    pub(super) available_returned: Option<i128>,
 }
 
 /// The number of a ledger account that several entries must name alike.
@@ -97,6 +99,7 @@ impl JournalSums {
         if other.reasons[0] > 0 {
             self.available_after = other.available_after;
         }
+        self.available_returned = other.available_returned.or(self.available_returned);
         self
     }
 
@@ -124,6 +127,7 @@ impl JournalSums {
                 }
                 (2, _) => {
                     self.wallet.add(to);
+                    self.available_returned = accounts.get(&to).map(|a| a.computed);
                     &mut self.released
                 }
                 (1, Some(Purpose::Float(_))) => {
@@ -135,6 +139,7 @@ impl JournalSums {
                 (3, Some(Purpose::Float(_))) => {
                     self.float.add(to);
                     self.wallet.add(from);
+                    self.available_returned = accounts.get(&from).map(|a| a.computed);
                     &mut self.refunded[0]
                 }
                 (3, Some(Purpose::Fees)) => {

@@ -19,7 +19,8 @@ pub(crate) struct PurchaseRow {
     version: i64,
     /// Amount, fee and commission.
     price: [i64; 3],
-    /// What its wallet had available right after the hold; zero without one.
+    /// What its wallet had available right after the hold, or after the money came back; zero
+    /// without a hold.
     available_after: i64,
     /// Whether the balance of its wallet is what its entries make: then they also tell what was
     /// left at any time.
@@ -178,10 +179,13 @@ pub(crate) fn check_journals(report: &mut AuditReport, p: &PurchaseRow, sums: &J
     if !sums.float.is_only(p.float) {
         report.add(format!("purchase {id}: its journals use the float of another upstream"));
     }
-    let available = if sums.reasons[0] > 0 { sums.available_after } else { 0 };
-    if p.is_wallet_sound && available != i128::from(p.available_after) {
+    let held = if sums.reasons[0] > 0 { sums.available_after } else { 0 };
+    // In a row from before it was renewed, it is still what was left after the hold.
+    let known = [Some(held), sums.available_returned];
+    if p.is_wallet_sound && !known.contains(&Some(i128::from(p.available_after))) {
+        let available = sums.available_returned.unwrap_or(held);
         report.add(format!(
-            "purchase {id}: says that {} was left after its hold; it was {available}",
+            "purchase {id}: says that {} was left in its wallet; it was {available}",
             p.available_after
         ));
     }

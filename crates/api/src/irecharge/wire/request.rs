@@ -10,6 +10,7 @@ pub(in super::super) use fields::{
     StatusRequest,
 };
 
+use super::super::idempotency;
 use super::super::limits::IDENTIFIER_BYTES_MAX;
 use crate::wire::amount;
 use crate::wire::fields::{RawFields, Reader, Reported, Value};
@@ -19,7 +20,7 @@ use domain::{
     AddressPolicy, Catalog, Country, Currency, Details, FieldError, Kind, Money, OfferForm,
     Operator, OutOfLimits, PurchaseId, ReferenceScope, Service, ServiceType, WebhookAddress,
 };
-use engine::{Caller, Idempotency, PurchaseRequest};
+use engine::{Caller, PurchaseRequest};
 use fields::{AMOUNT, OPERATOR, SERVICE_TYPE, WEBHOOK_URL};
 
 /// A purchase request before parsing, with what it is validated against.
@@ -34,7 +35,7 @@ pub(in super::super) struct RawPurchase<'s, 'c> {
     /// The addresses to which its webhooks may go.
     pub webhooks: AddressPolicy,
     /// The idempotency key, or the error about it.
-    pub idempotency: Result<Option<Idempotency>, FieldError>,
+    pub idempotency: Result<Option<String>, FieldError>,
 }
 
 /// The errors of a request's fields.
@@ -56,7 +57,7 @@ pub(crate) fn recharge(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, Inva
     let service_type = parser
         .reader
         .or_default(service_type)
-        .and_then(|code| parser.reader.code(&service_type, code, ServiceType::from_code));
+        .and_then(|code| parser.reader.code(&service_type, code, service_type_of));
     if let (Ok(operator), Ok(amount), Ok(service_type)) = (operator, fields.amount, service_type) {
         parser.check_limits(operator, amount, service_type);
     }
@@ -336,7 +337,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
 
     fn operator(&mut self, field: Required, service: Service) -> Found<'c> {
         let name = self.reader.required(field)?;
-        self.catalog.operator(service, name).ok_or(()).map_err(|()| {
+        self.catalog.operator(service, name.trim()).ok_or(()).map_err(|()| {
             let message = format!("names no operator of {}; see GET operators.", service.slug());
             self.reader.report(field.name, &message)
         })
@@ -438,7 +439,8 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     /// One of the field's codes.
     fn one_of(&mut self, field: &Field, text: &str) -> Result<&'static str, Reported> {
         let allowed = field.codes();
-        allowed.iter().find(|a| **a == text).copied().ok_or(()).map_err(|()| {
+        let text = text.trim();
+        allowed.iter().find(|a| a.eq_ignore_ascii_case(text)).copied().ok_or(()).map_err(|()| {
             self.reader.report(field.name, &format!("must be one of {}.", allowed.join(", ")))
         })
     }
@@ -475,16 +477,25 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
                 reference: fields.reference?,
                 details: fields.details?,
                 webhook_url: fields.webhook_url?,
-                idempotency: idempotency?,
+                idempotency: None,
             })
         };
-        request().map_err(|Reported| invalid)
+        let with_key = |request: PurchaseRequest| {
+            let key = idempotency?.map(|key| idempotency::of_request(key, &request));
+            Ok(PurchaseRequest { idempotency: key, ..request })
+        };
+        request().and_then(with_key).map_err(|Reported| invalid)
     }
 
     fn into_error(self) -> InvalidFields {
         let is_reference_missing = self.is_reference_missing;
         InvalidFields { is_reference_missing, field_errors: self.reader.into_errors() }
     }
+}
+
+/// A service type in any case, with blanks around it.
+fn service_type_of(code: &str) -> Option<ServiceType> {
+    ServiceType::from_code(&code.trim().to_ascii_lowercase())
 }
 
 fn is_identifier(text: &str) -> bool {

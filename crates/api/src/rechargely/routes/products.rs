@@ -86,10 +86,11 @@ pub(crate) async fn products(authenticated: Authenticated, category: PathText) -
 
 /// List providers
 ///
-/// Who delivers the products of this reference name, each once.
+/// Who delivers the products of this reference name, product name or category, each once.
 #[utoipa::path(
     get, path = "/products/providers/{name}", tag = "Products", operation_id = "providers",
-    params(("name" = String, Path, description = "The `refName` of a product, in any case.",
+    params(("name" = String, Path, description = "The `refName` or the name of a product, \
+            or the name of a category, in any case.",
         example = "econet")),
     responses((status = 200, description = "The providers.", body = Vec<response::ListedProvider>)),
 )]
@@ -109,11 +110,16 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
     authenticated.respond("providers", work).await
 }
 
-/// The names of the operators of all products with this reference name, each once, in the order of
-/// the products.
-fn providers_of<'c>(catalog: &'c Catalog, ref_name: &str) -> Vec<&'c str> {
+/// The names of the operators of all products with this reference name, name or category, each once,
+/// in the order of the products (CONTRACT B-21).
+fn providers_of<'c>(catalog: &'c Catalog, name: &str) -> Vec<&'c str> {
+    let is_meant = |product: &domain::catalog::product::Product| {
+        let category = catalog.category(product.category).map(|category| &category.name);
+        let names = [Some(&product.ref_name), Some(&product.name), category];
+        names.into_iter().flatten().any(|known| known.eq_ignore_ascii_case(name))
+    };
     let mut names = Vec::new();
-    for product in catalog.products.iter().filter(|p| p.ref_name.eq_ignore_ascii_case(ref_name)) {
+    for product in catalog.products.iter().filter(|product| is_meant(product)) {
         let operator = catalog.operator_by_code(&product.operator);
         let name = operator.map_or(product.operator.as_str(), |operator| operator.name.as_str());
         if !names.contains(&name) {

@@ -49,7 +49,7 @@ pub async fn many_clients_are_each_answered_and_the_ledger_balances(world: World
                 let event = [Event::Deliver, Event::Refuse, Event::Doubt, Event::Acknowledge]
                     [n as usize % 4];
                 if let Some(next) = step(&now, event) {
-                    assert_eq!(store.write(TakeStep(next)).await.unwrap(), Ok(()));
+                    assert!(store.write(TakeStep(next)).await.unwrap().is_ok());
                 }
                 left += if event == Event::Refuse { TOTAL } else { 0 };
                 if n % 5 == 0 {

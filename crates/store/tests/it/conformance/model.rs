@@ -170,7 +170,7 @@ fn opening(opens: OpenPurchase) -> AnyChange<Expected> {
 
 fn stepping(step: Box<Move>) -> AnyChange<Expected> {
     AnyChange::new(TakeStep(step), |answer| match answer {
-        Ok(()) => Expected::Written,
+        Ok(_) => Expected::Written,
         Err(StepDenied::VersionConflict) => Expected::Moved,
         Err(StepDenied::Money(why)) => short(&why),
         Err(StepDenied::Closed) => panic!("no month is closed"),
