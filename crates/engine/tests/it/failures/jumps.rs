@@ -240,7 +240,26 @@ async fn smaller_jumps_never_stop_sales() {
     world.assert_sound().await;
 }
 
-/// Time is told in order while the wall clock is off by a little, and is the wall clock's again.
+/// A month that is closed stays closed, so a clock that was ahead for an hour closes none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jump_closes_no_month() {
+    let world = world().await;
+    world.buy("R1", TO_A).await;
+    let workers = world.engine.start_workers().await.unwrap();
+    world.clock.jump(100 * DAY);
+    adopted(&world).await;
+    let month = Month::of(world.engine.now()).previous();
+    let refused = world.engine.next_to_archive(month).map(|_| ());
+    assert!(matches!(refused, Err(Refusal::NotPossible { .. })), "{refused:?}");
+    // A day later it was no slip.
+    world.clock.advance(Duration::from_secs(24 * 3600));
+    let month = Month::of(world.engine.now()).previous();
+    assert_eq!(world.engine.next_to_archive(month).unwrap().unwrap().month, Month::of(NOW));
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+/// Time is in order while the wall clock is off by a little, and is the wall clock's again.
 #[tokio::test]
 async fn a_little_off_is_followed_without_a_step_back() {
     let world = world().await;
