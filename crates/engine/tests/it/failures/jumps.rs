@@ -240,6 +240,28 @@ async fn smaller_jumps_never_stop_sales() {
     world.assert_sound().await;
 }
 
+/// A battery dies while the machine runs. It is not followed, so being right again is no jump.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_falls_back_by_years_is_not_followed() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    let month = newest_month(&world);
+    world.clock.jump(-40 * YEAR);
+    for n in 0..2 {
+        assert_eq!(world.buy(&format!("R{n}"), TO_A).await.state, State::Delivered);
+        a_moment().await;
+        world.clock.advance(Duration::from_secs(120));
+        a_moment().await;
+    }
+    let opened = world.buy("S", TO_A).await.opened_at;
+    assert_eq!(opened, NOW.after(Duration::from_secs(240)));
+    world.clock.jump(40 * YEAR);
+    assert_eq!(world.buy("T", TO_A).await.state, State::Delivered);
+    assert_eq!((world.engine.now(), newest_month(&world)), (world.clock.now(), month));
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
 /// A month that is closed stays closed, so a clock that was ahead for an hour closes none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_jump_closes_no_month() {
