@@ -95,8 +95,11 @@ pub const HALT_READ_EVERY: Duration = Duration::from_secs(1);
 pub const HALT_WARNED_EVERY: Duration = Duration::from_secs(3600);
 /// How often the clock is looked at, and other nodes' moves of time are read.
 pub const CLOCK_READ_EVERY: Duration = Duration::from_secs(1);
-/// How often the time is noted: after a restart behind the clock, time goes on from there.
-pub const CLOCK_NOTED_EVERY: Duration = Duration::from_secs(10);
+/// How often the time is noted: after a restart with a wrong clock, time goes on from there. An idle
+/// writer tidies up between two notes.
+pub const CLOCK_NOTED_EVERY: Duration = Duration::from_secs(25);
+/// At a stop the time is noted if that takes no longer.
+pub const CLOCK_NOTED_WITHIN: Duration = Duration::from_secs(1);
 /// What cannot be undone goes by a clock that has jumped only after this.
 pub const CLOCK_PROVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// While the clock is far off: when a buyer should try again.

@@ -15,8 +15,8 @@ use store::{ClockJump, ClockRecord};
 const FOLLOWED: i64 = 5_000_000;
 /// A wall clock that has jumped is adopted once it has agreed with itself for this long.
 const ADOPTED_AFTER: Duration = Duration::from_secs(60);
-/// A wall clock that is further ahead is not adopted, and nothing new is sold.
-const AHEAD_MAX: i64 = 365 * 24 * 3600 * 1_000_000;
+/// A wall clock that is further off is not adopted; if it is ahead, nothing new is sold.
+const OFF_MAX: i64 = 365 * 24 * 3600 * 1_000_000;
 /// Time during which no node ran is recorded if it was longer.
 const REST: i64 = 3600 * 1_000_000;
 
@@ -121,15 +121,16 @@ impl State {
     /// Whether the wall clock is too far off for anything to be sold.
     fn is_far_off(&self) -> bool {
         let ahead = self.stray.as_ref().map_or(0, |s| s.offset.saturating_sub(self.offset));
-        self.behind.is_some() || ahead > AHEAD_MAX
+        self.behind.is_some() || ahead > OFF_MAX
     }
 
     /// The move to a wall clock that has agreed with itself for long enough.
     fn adoption(&self, monotonic: Duration) -> Option<ClockJump> {
         let stray = self.stray.as_ref().filter(|_| !self.is_far_off())?;
         let is_steady = monotonic.saturating_sub(stray.since) >= ADOPTED_AFTER;
+        let is_near = stray.offset.saturating_sub(self.offset).abs() <= OFF_MAX;
         let to = Timestamp(micros(monotonic).saturating_add(stray.offset));
-        is_steady.then_some(ClockJump { from: Timestamp(self.latest), to })
+        (is_steady && is_near).then_some(ClockJump { from: Timestamp(self.latest), to })
     }
 
     fn jump(&mut self, jump: ClockJump) {
@@ -166,7 +167,7 @@ impl GuardedClock {
             let ran_until = record.noted.map_or(last, |at| at.0);
             let ahead = wall.saturating_sub(last);
             let is_behind = newest.is_some_and(|newest| wall < newest.saturating_sub(FOLLOWED));
-            let is_usable = start.is_accepted || !(is_behind || ahead > AHEAD_MAX);
+            let is_usable = start.is_accepted || !(is_behind || ahead.abs() > OFF_MAX);
             if !is_usable {
                 (state.offset, state.latest) = (last.saturating_sub(mono), last);
                 state.behind = newest.filter(|_| is_behind);
@@ -287,6 +288,10 @@ impl GuardedClock {
                 seconds = by / 1_000_000,
                 "the clock is behind the newest journal, or more than a year ahead: nothing new is \
                  sold until it is put right; if it is right, start again with --accept-clock"
+            ),
+            Seen::Jumped { by } if by < -OFF_MAX => tracing::error!(
+                seconds = by / 1_000_000,
+                "the clock has jumped back by more than a year: time goes on without it"
             ),
             Seen::Jumped { by } => tracing::error!(
                 seconds = by / 1_000_000,

@@ -61,7 +61,7 @@ impl Engine {
         let (mut noted, mut is_failing) = (self.monotonic(), false);
         loop {
             let wait = tokio::time::sleep(limits::CLOCK_READ_EVERY);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
+            let Some(()) = stop.run_until_cancelled(wait).await else { break };
             let watched = async {
                 self.read_server_time()?;
                 self.adopt_clock().await?;
@@ -78,6 +78,9 @@ impl Engine {
             }
             is_failing = result.is_err();
         }
+        let note = async { self.commit(&self.work(), NoteTime(self.now())).await };
+        // Without it time goes on from the note before.
+        let _ = tokio::time::timeout(limits::CLOCK_NOTED_WITHIN, note).await;
     }
 
     fn read_server_time(&self) -> Result<(), Fault> {

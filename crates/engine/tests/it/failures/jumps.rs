@@ -241,7 +241,48 @@ async fn smaller_jumps_never_stop_sales() {
     world.assert_sound().await;
 }
 
-/// Time is told in order while the wall clock is off by a little, and is the wall clock's again.
+/// A battery dies while the machine runs. It is not followed, so being right again is no jump.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_falls_back_by_years_is_not_followed() {
+    let world = world().await;
+    let workers = world.engine.start_workers().await.unwrap();
+    let month = newest_month(&world);
+    world.clock.jump(-40 * YEAR);
+    for n in 0..2 {
+        assert_eq!(world.buy(&format!("R{n}"), TO_A).await.state, State::Delivered);
+        a_moment().await;
+        world.clock.advance(Duration::from_secs(120));
+        a_moment().await;
+    }
+    let opened = world.buy("S", TO_A).await.opened_at;
+    assert_eq!(opened, NOW.after(Duration::from_secs(240)));
+    world.clock.jump(40 * YEAR);
+    assert_eq!(world.buy("T", TO_A).await.state, State::Delivered);
+    assert_eq!((world.engine.now(), newest_month(&world)), (world.clock.now(), month));
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+/// A month that is closed stays closed, so a clock that was ahead for an hour closes none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jump_closes_no_month() {
+    let world = world().await;
+    world.buy("R1", TO_A).await;
+    let workers = world.engine.start_workers().await.unwrap();
+    world.clock.jump(100 * DAY);
+    adopted(&world).await;
+    let month = Month::of(world.engine.now()).previous();
+    let refused = world.engine.next_to_archive(month).map(|_| ());
+    assert!(matches!(refused, Err(Refusal::NotPossible { .. })), "{refused:?}");
+    // A day later it was no slip.
+    world.clock.advance(Duration::from_secs(24 * 3600));
+    let month = Month::of(world.engine.now()).previous();
+    assert_eq!(world.engine.next_to_archive(month).unwrap().unwrap().month, Month::of(NOW));
+    stop(workers).await;
+    world.assert_sound().await;
+}
+
+/// Time is in order while the wall clock is off by a little, and is the wall clock's again.
 #[tokio::test]
 async fn a_little_off_is_followed_without_a_step_back() {
     let world = world().await;
