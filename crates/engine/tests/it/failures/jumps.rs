@@ -2,6 +2,7 @@
 //! two nodes; it is years off at a start.
 
 use crate::world::*;
+use domain::refusal::StaffRefused;
 use domain::{Clock, EnquiryOutcome, Month, State};
 use std::fmt::Debug;
 use std::time::Duration;
@@ -273,7 +274,7 @@ async fn a_jump_closes_no_month() {
     adopted(&world).await;
     let month = Month::of(world.engine.now()).previous();
     let refused = world.engine.next_to_archive(month).map(|_| ());
-    assert!(matches!(refused, Err(Refusal::NotPossible { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(StaffRefused::NotPossible(_))), "{refused:?}");
     // A day later it was no slip.
     world.clock.advance(Duration::from_secs(24 * 3600));
     let month = Month::of(world.engine.now()).previous();
