@@ -95,8 +95,8 @@ pub const HALT_READ_EVERY: Duration = Duration::from_secs(1);
 pub const HALT_WARNED_EVERY: Duration = Duration::from_secs(3600);
 /// How often the clock is looked at, and other nodes' moves of time are read.
 pub const CLOCK_READ_EVERY: Duration = Duration::from_secs(1);
-/// How often the time is noted: after a restart with a wrong clock, time goes on from there. An idle
-/// writer tidies up between two notes.
+/// How often the time is noted: after a restart with a wrong clock, time goes on from there. An
+/// idle writer tidies up between two notes.
 pub const CLOCK_NOTED_EVERY: Duration = Duration::from_secs(25);
 /// At a stop the time is noted if that takes no longer.
 pub const CLOCK_NOTED_WITHIN: Duration = Duration::from_secs(1);

@@ -110,8 +110,8 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
     authenticated.respond("providers", work).await
 }
 
-/// The names of the operators of all products with this reference name, name or category, each once,
-/// in the order of the products (CONTRACT B-21).
+/// The names of the operators of all products with this reference name, name or category, each
+/// once, in the order of the products (CONTRACT B-21).
 fn providers_of<'c>(catalog: &'c Catalog, name: &str) -> Vec<&'c str> {
     let is_meant = |product: &domain::catalog::product::Product| {
         let category = catalog.category(product.category).map(|category| &category.name);

@@ -154,8 +154,8 @@ impl Member {
         self.enter(None)?;
         tracing::warn!(
             run,
-            "this node was away for too long and has joined under a new run; \
-             what it was about to write is not written"
+            "this node was away for too long; it joins under a new run, \
+             and what it was about to write is not written"
         );
         Ok(())
     }

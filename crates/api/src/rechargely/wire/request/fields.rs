@@ -48,7 +48,7 @@ const EMAIL: Field = text("email", USERNAME_CHARS_MAX)
 const NEW_PASSWORD: Field = password("newPassword").says("The new one.").example("yourNewPassword");
 const CODE: Field = text("code", CODE_CHARS_MAX).says("From the mail.").example("7K2M4-9XQ0B");
 const CURRENCY: Field =
-    Field::text("currency").pattern("^[A-Za-z]{3}$").says("ISO 4217.").example("USD");
+    Field::text("currency").pattern("^([A-Za-z]{3})?$").says("ISO 4217.").example("USD");
 const LIMIT: Field = Field::of(Kind::Integer { min: 1, max: PAGE_LINES_MAX }, "limit")
     .says("At most so many: 1 to 100, 20 unless you say so.")
     .default(PAGE_LINES)
