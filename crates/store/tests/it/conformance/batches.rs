@@ -147,9 +147,9 @@ pub async fn a_batch_sees_its_own_changes(world: World) {
     ];
     let answers = write_any(store, changes).await;
     let answers: Vec<String> = answers.into_iter().map(Result::unwrap).collect();
-    let deposited = format!("Ok({TOTAL})");
+    let (deposited, returned) = (format!("Ok({TOTAL})"), format!("Ok(Some({TOTAL}))"));
     let short = "Err(Money(InsufficientBalance { available: 0 }))";
-    assert_eq!(answers, [short, &deposited, "Ok(0)", short, "Ok(())", "Ok(())", "Ok(0)", short]);
+    assert_eq!(answers, [short, &deposited, "Ok(0)", short, "Ok(None)", &returned, "Ok(0)", short]);
     assert_eq!(world.assert_sound().journals, 5);
 }
 

@@ -246,15 +246,23 @@ fn is_seen(file: &Path) -> bool {
     audit_file(file).map_or(true, |(_, report)| report.findings_count > 0)
 }
 
-/// Every value of every row, in each table's own order.
+/// Tables whose rows can be lost with a whole page unseen: nothing else says that there was a slip,
+/// and an upstream is asked for it again.
+const MAY_LOSE_ROWS: [&str; 1] = ["slips"];
+
+/// Every value of every row that may not be missed, in each table's own order.
 fn contents(file: &Path) -> Vec<String> {
     let sql = Connection::open(file).unwrap();
-    let mut found = Vec::new();
+    let (listed, mut found) = (listed(), Vec::new());
     let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
-    for table in texts(&sql, tables) {
-        let names = texts(&sql, &format!("SELECT name FROM pragma_table_info('{table}')"));
+    for table in texts(&sql, tables).into_iter().filter(|t| !MAY_LOSE_ROWS.contains(&t.as_str())) {
+        let mut names = texts(&sql, &format!("SELECT name FROM pragma_table_info('{table}')"));
+        names.retain(|name| !listed.contains_key(format!("{table}.{name}").as_str()));
         let quoted: Vec<String> = names.iter().map(|name| format!("quote({name})")).collect();
-        found.extend(texts(&sql, &format!("SELECT {} FROM {table}", quoted.join(" || ',' || "))));
+        if !quoted.is_empty() {
+            let values = quoted.join(" || ',' || ");
+            found.extend(texts(&sql, &format!("SELECT {values} FROM {table}")));
+        }
     }
     found
 }
@@ -360,7 +368,8 @@ async fn a_damaged_page_is_found() {
             let mut bytes = whole.clone();
             bytes[place.clone()].copy_from_slice(&damage);
             fs::write(&file, bytes).unwrap();
-            // Two pages of empty indexes, say, may differ in unused bytes alone.
+            // Two pages of empty indexes may differ in unused bytes alone, two of one shape in what
+            // may be missed.
             let is_as_good = || name == "another page" && contents(&file) == before;
             if !is_seen(&file) && !is_as_good() {
                 missed.push(format!("page {} of {pages}: {name}", page + 1));
