@@ -25,8 +25,8 @@ impl Setup {
         Setup { folder, server, client, number: format!("01712345{ends}") }
     }
 
-    /// Recharges 10; gives the answer's `billing`. The balance in it is what is left after the hold,
-    /// or after the money came back.
+    /// Recharges 10; gives the answer's `billing`. The balance in it is what is left after the
+    /// hold, or after the money came back.
     async fn recharge(&mut self) -> Value {
         let reply = self.client.post(RECHARGE, recharge(&self.number, 10, "S-1")).await;
         assert_eq!(reply.status(), 200, "{reply:?}");
