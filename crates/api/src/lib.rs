@@ -20,10 +20,23 @@ use ipnet::IpNet;
 pub struct Settings {
     /// The public base URL, without a slash at the end: `https://saldo.example`.
     pub base_url: String,
-    /// Proxies whose `X-Forwarded-For` is trusted.
+    /// Proxies that are trusted to say whom they forward.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say it.
+    pub forwarded_header: ForwardedHeader,
     /// Whether webhooks may go to loopback addresses: for tests and demos.
     pub webhooks_to_loopback: bool,
+}
+
+/// The header from which the client's address is read behind a trusted proxy; the other one is
+/// ignored, because a client may have written it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For: 203.0.113.7`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded: for=203.0.113.7` (RFC 7239).
+    Forwarded,
 }
 
 /// The routes of all dialects and of upstreams' callbacks.

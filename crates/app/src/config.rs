@@ -26,9 +26,12 @@ pub(crate) struct Config {
     /// The address under which clients reach the server; empty: the one that it listens on.
     #[config(env = "SALDO_BASE_URL")]
     pub(crate) base_url: String,
-    /// Proxies whose X-Forwarded-For is trusted.
+    /// Proxies that are trusted to say whom they forward.
     #[config(env = "SALDO_TRUSTED_PROXIES", parse_env = confique::env::parse::list_by_comma)]
     trusted_proxies: Vec<String>,
+    /// The header in which they say it.
+    #[config(env = "SALDO_FORWARDED_HEADER")]
+    pub(crate) forwarded_header: Forwarded,
     /// Webhooks may go to this machine.
     #[config(env = "SALDO_WEBHOOKS_TO_LOOPBACK")]
     pub(crate) webhooks_to_loopback: bool,
@@ -81,6 +84,14 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(…)")
     }
+}
+
+/// The header in which trusted proxies say whom they forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Forwarded {
+    XForwardedFor,
+    Forwarded,
 }
 
 /// `Text` for people, `Json` for programs.

@@ -116,7 +116,7 @@ async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> a
             2
         }
         Err(error) => {
-            output.say(error);
+            output.say_lines(error);
             2
         }
     };
@@ -139,6 +139,5 @@ pub(crate) fn run_on_server(data_dir: &Path) -> anyhow::Result<ExitCode> {
     BufReader::new(stream).read_line(&mut answer)?;
     let reply: Reply =
         serde_json::from_str(&answer).context("the server hung up before it answered")?;
-    reply.output.print();
-    Ok(ExitCode::from(reply.exit))
+    Ok(reply.output.print(reply.exit))
 }

@@ -1,8 +1,12 @@
 //! Files of the installation: private, durable, and with errors that name the path.
 
+use crate::cmd::demo::CREDENTIALS_FILE;
+use crate::wiring::TRUTH_FILE;
 use anyhow::Context as _;
-use std::fs::{self, File, OpenOptions};
+use rustix::fs::Mode;
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// The text of an error about a file: "PATH cannot be read".
@@ -24,6 +28,37 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         fs::rename(&new, path)
     };
     write().with_context(cannot(path, "be written"))
+}
+
+/// From now on every file and folder that this process makes is for its owner only.
+pub(crate) fn make_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// What this process keeps in a data folder, without the master key: if others could read that,
+/// somebody must ask who has.
+const DATA_FILES: [&str; 8] = [
+    "saldo.db",
+    "saldo.db-wal",
+    "saldo.db-shm",
+    "saldo.lock",
+    "node.run",
+    "books-seen.json",
+    TRUTH_FILE,
+    CREDENTIALS_FILE,
+];
+
+/// Closes the files of a data folder that an earlier version left open to others.
+pub(crate) fn close_to_others(data_dir: &Path) -> anyhow::Result<()> {
+    for path in DATA_FILES.map(|name| data_dir.join(name)) {
+        let is_open = fs::symlink_metadata(&path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o077 != 0);
+        if is_open {
+            fs::set_permissions(&path, Permissions::from_mode(0o600))
+                .with_context(cannot(&path, "be closed to other users"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a folder durable.

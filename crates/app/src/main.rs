@@ -25,10 +25,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A command that cannot be started prints one sentence and exits with code 2.
 fn main() -> ExitCode {
+    let _flush = log::FlushAtEnd;
+    files::make_private();
     cmd::run(cmd::Cli::parse()).unwrap_or_else(|error| {
         let mut output = output::Output::default();
-        output.say(format!("saldo: {error:#}"));
-        output.print();
+        output.say_lines(format!("saldo: {error:#}"));
+        output.print_from_server();
         ExitCode::from(2)
     })
 }

@@ -10,6 +10,7 @@ use domain::Random as _;
 use ring::hmac;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// The file of the master key in the data folder.
@@ -19,12 +20,28 @@ pub(crate) const MASTER_KEY_FILE: &str = "master.key";
 pub(crate) struct MasterKey([u8; 32]);
 
 impl MasterKey {
-    /// Reads the master key of the data folder, or creates it.
-    pub(crate) fn of(data_dir: &Path) -> anyhow::Result<MasterKey> {
+    /// Reads the master key of the data folder. Refuses one that every user of the machine may
+    /// read or write. Without one it is created, unless the data was sealed with one already.
+    pub(crate) fn of(data_dir: &Path, is_data_sealed: bool) -> anyhow::Result<MasterKey> {
         let path = data_dir.join(MASTER_KEY_FILE);
         let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => {
+                let mode = fs::metadata(&path).with_context(cannot(&path, "be read"))?.mode();
+                anyhow::ensure!(
+                    mode & 0o007 == 0,
+                    "{} is open to every user of this machine; if nobody has read it, close it: \
+                     chmod 600 {0}",
+                    path.display()
+                );
+                bytes
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                anyhow::ensure!(
+                    !is_data_sealed,
+                    "{} is missing, and this data was sealed with it; put it back from a backup \
+                     or another node",
+                    path.display()
+                );
                 let mut bytes = [0; 32];
                 MachineRandom::new()
                     .fill(&mut bytes)

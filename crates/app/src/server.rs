@@ -1,7 +1,7 @@
 //! The server: the APIs and pages behind the edge, the workers, the control socket, and a shutdown
 //! that completes the requests in progress.
 
-use crate::config::Config;
+use crate::config::{Config, Forwarded};
 use crate::control::Control;
 use crate::maintenance::RollbackGuard;
 use anyhow::Context as _;
@@ -68,6 +68,10 @@ impl Server {
         let settings = api::Settings {
             base_url: self.base_url.clone(),
             trusted_proxies: config.trusted_proxies()?,
+            forwarded_header: match config.forwarded_header {
+                Forwarded::XForwardedFor => api::ForwardedHeader::XForwardedFor,
+                Forwarded::Forwarded => api::ForwardedHeader::Forwarded,
+            },
             webhooks_to_loopback: config.webhooks_to_loopback,
         };
         let router = Router::new()
@@ -126,26 +130,25 @@ fn limits(config: &Config) -> anyhow::Result<edge::Limits> {
 
 /// Waits until a signal, a failure of the store or `stop` ends the server; then cancels `stop`.
 async fn wait_for_end(engine: Engine, stop: CancellationToken, mut signals: Signals) -> ExitCode {
-    let exit = tokio::select! {
-        _ = signals.terminate.recv() => ExitCode::SUCCESS,
-        _ = signals.interrupt.recv() => ExitCode::SUCCESS,
-        fault = engine.failed() => {
-            tracing::error!(
-                %fault,
-                "the server ends: start it again once the disk is well, then run `saldo verify`"
-            );
-            ExitCode::from(3)
-        }
-        () = stop.cancelled() => ExitCode::SUCCESS,
+    let failed = tokio::select! {
+        _ = signals.terminate.recv() => None,
+        _ = signals.interrupt.recv() => None,
+        fault = engine.failed() => Some(fault),
+        () = stop.cancelled() => None,
     };
     stop.cancel();
-    exit
+    let Some(fault) = failed else { return ExitCode::SUCCESS };
+    tracing::error!(
+        %fault,
+        "the server ends: start it again once the disk is well, then run `saldo verify`"
+    );
+    ExitCode::from(3)
 }
 
 /// The `Retry-After` of a failed health check, in seconds.
 const RETRY_AFTER_S: &str = "1";
 
-/// `GET /healthz`: 200 if the store answers, otherwise 503.
+/// `GET /healthz`: 200 if the store answers and can write, otherwise 503.
 fn health(engine: Engine) -> Router {
     Router::new().route("/healthz", get(is_healthy)).with_state(engine)
 }
@@ -154,7 +157,7 @@ async fn is_healthy(State(engine): State<Engine>) -> Response {
     match engine.ping() {
         Ok(()) => "ok\n".into_response(),
         Err(fault) => {
-            tracing::error!(%fault, "not healthy");
+            tracing::error!(target: "counted", status = 503_u16, code = %fault, "not healthy");
             let retry_after = [(header::RETRY_AFTER, RETRY_AFTER_S)];
             let text = "the store does not answer\n";
             (StatusCode::SERVICE_UNAVAILABLE, retry_after, text).into_response()

@@ -6,12 +6,14 @@
 use crate::catalog;
 use crate::clock::{MachineClock, MachineRandom};
 use crate::config::Config;
+use crate::files;
 use crate::outbound::{mail, push, webhook_sender};
 use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
-use domain::{Catalog, Clock, Listener, Refusal, Upstream, UpstreamCode};
-use engine::{Engine, Parts};
+use domain::refusal::{InsufficientBalance, Invalid, NotPossible, StaffRefused};
+use domain::{Catalog, Clock, Listener, Permitted, Refused as _, Upstream, UpstreamCode};
+use engine::{Engine, Parts, Permit};
 use std::sync::Arc;
 use store::{OpenError, Store};
 
@@ -22,15 +24,24 @@ const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 
 /// Opens the engine on the data folder with all its parts; does not start its workers.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
+    open_to_serve(config, false)
+}
+
+/// As [`open`]; the operator may have said that the clock is right.
+pub(crate) fn open_to_serve(config: &Config, is_clock_accepted: bool) -> anyhow::Result<Engine> {
     let data_dir = &config.data_dir;
     let store = match config.database_url.0.as_str() {
         "" => Store::open(data_dir)?,
         url => Store::connect_node(url, data_dir)?,
     };
-    let master = MasterKey::of(data_dir)?;
+    files::close_to_others(data_dir)?;
+    let is_data_sealed = store.master_key().context("the store cannot be read")?.is_some();
+    let master = MasterKey::of(data_dir, is_data_sealed)?;
     let vault = master.vault();
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineRandom::new()), vault);
+    parts.follows_server_clock = true;
+    parts.is_clock_accepted = is_clock_accepted;
     parts.mailer = Some(mail::mailer(config, clock.clone())?);
     parts.push = push::parts(config, clock.clone())?;
     parts.webhooks = Some(webhook_sender::parts(config, clock.clone())?);
@@ -58,23 +69,26 @@ fn simulated_upstreams(
     Ok((0..).zip(SIMULATED).map(upstream).collect())
 }
 
+/// Who does what every start does, in the record of acts.
+const START: &str = "start";
+
 /// Creates what every installation has, if it is missing: the house account and the built-in
 /// catalogs.
 pub(crate) async fn seed_catalog(engine: &Engine) -> anyhow::Result<()> {
     anyhow::ensure!(
-        engine.has_right_master_key().await?,
+        engine.has_right_master_key(machine(engine, START)?).await?,
         "master.key in the data folder is not the one that this data was sealed with; \
          put the right one back from a backup"
     );
-    engine.open_house("House").await.map_err(refused)?;
-    engine.give_missing_secrets().await.map_err(refused)?;
+    engine.open_house(machine(engine, START)?, "House").await.map_err(refused)?;
+    engine.give_missing_secrets(machine(engine, START)?).await.map_err(refused)?;
     // Country by country: a country that is there may have been changed, and stays as it is.
     for mut catalog in [catalog::bangladesh()?, catalog::zimbabwe()?] {
         let known = engine.catalog();
         let is_known = |code: &String| known.countries.iter().any(|c| c.code == *code);
         if !catalog.countries.iter().any(|country| is_known(&country.code)) {
             remove_conflicts(&mut catalog, &known);
-            engine.set_catalog(catalog).await.map_err(refused)?;
+            engine.set_catalog(machine(engine, START)?, catalog).await.map_err(refused)?;
         }
     }
     Ok(())
@@ -99,49 +113,38 @@ pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref::<OpenError>(), Some(OpenError::Locked(_)))
 }
 
+/// The permit of somebody on the command line, with the name that they gave, if any.
+pub(crate) fn machine<A: Permitted>(engine: &Engine, by: &str) -> anyhow::Result<Permit<A>> {
+    engine.permit_machine(by).map_err(refused)
+}
+
 /// A refusal as an error of the command line.
-pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
-    let text = match &refusal {
-        Refusal::Invalid(errors) => {
+pub(crate) fn refused(refusal: impl Into<StaffRefused>) -> anyhow::Error {
+    let text = match refusal.into() {
+        StaffRefused::Invalid(Invalid { errors }) => {
             let texts = errors.iter().map(|error| format!("{}: {}", error.field, error.message));
             return anyhow!(texts.collect::<Vec<_>>().join(" "));
         }
-        Refusal::NotPossible { because } => {
+        StaffRefused::NotPossible(NotPossible { because }) => {
             return anyhow!("Not possible, and nothing was changed. {because}");
         }
-        Refusal::ReferenceKnown(_) => "This reference is booked already; nothing was booked again.",
-        Refusal::InsufficientBalance { available } => {
+        StaffRefused::ReferenceKnown(_) => {
+            "This reference is booked already; nothing was booked again."
+        }
+        StaffRefused::InsufficientBalance(InsufficientBalance { available }) => {
             return anyhow!("The wallet holds only {available}; nothing was booked.");
         }
-        Refusal::NoWallet => "The account has no such wallet; nothing was booked.",
-        Refusal::PurchaseUnknown => "There is nothing of this number.",
-        Refusal::KeysInvalid => "There is no such key.",
-        Refusal::Halted { .. } => "Nothing is sold until `saldo resume`; nothing was changed.",
-        Refusal::Unavailable { .. } => {
+        StaffRefused::NoWallet(_) => "The account has no such wallet; nothing was booked.",
+        StaffRefused::PurchaseUnknown(_) => "There is nothing of this number.",
+        StaffRefused::KeysInvalid(_) => "There is no such key.",
+        StaffRefused::Unavailable(_) => {
             "The store could not do it; the log says why. Nothing was changed."
         }
-        Refusal::Uncertain => {
+        StaffRefused::Uncertain(_) => {
             "The store failed while it wrote: look whether it is there before you do it again."
         }
-        Refusal::LogInFailed => "There is no such login.",
-        Refusal::KeysMissing
-        | Refusal::TokenInvalid
-        | Refusal::CodeInvalid
-        | Refusal::ProductUnknown
-        | Refusal::BillUnknown
-        | Refusal::BillUnavailable { .. }
-        | Refusal::QuoteExpired
-        | Refusal::AddressNotAllowed
-        | Refusal::AccountInactive
-        | Refusal::NoSubscription
-        | Refusal::TooFast { .. }
-        | Refusal::ReferenceMissing
-        | Refusal::OfferUnknown
-        | Refusal::OfferAmount { .. }
-        | Refusal::OffersUnavailable { .. }
-        | Refusal::IdempotencyMismatch
-        | Refusal::IdempotencyRunning
-        | Refusal::IdentifiersDisagree => return anyhow!("Refused: {}.", refusal.code()),
+        StaffRefused::LogInFailed(_) => "There is no such login.",
+        StaffRefused::TooFast(busy) => return anyhow!("Refused: {}.", busy.code()),
     };
     anyhow!(text)
 }

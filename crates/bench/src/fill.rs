@@ -12,13 +12,14 @@ use domain::ids::KeyId;
 use domain::purchase::settle;
 use domain::{
     Account, AccountId, Clock, Currency, Decision, Details, Environment, Event, IdMaker, Journal,
-    Kind, Money, Month, Plan, Proof, Purchase, PurchaseId, PurchaseKey, Reason, ReferenceKey,
-    ReferenceScope, Role, ServiceType, Source, State, Subscription, Timestamp, UpstreamCode,
+    Kind, Money, Month, Opening, Plan, Proof, PurchaseDraft, PurchaseId, PurchaseKey, Reason,
+    ReferenceKey, ReferenceScope, Role, ServiceType, Source, Subscription, Timestamp, UpstreamCode,
 };
+use std::fmt::Debug;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Posting, Setting, Store};
+use store::{Commit, OpenPurchase, Posting, SetAll, Setting, Store, TakeStep};
 use tokio::task::JoinSet;
 
 /// Purchases in flight: several batches of the writer, so that it never waits.
@@ -100,7 +101,7 @@ async fn store_purchases(
         let id = PurchaseId(ids.next(NODE, at, 0));
         let buyer = usize::try_from((number - 1) / consecutive % count)?;
         let buyer = buyers.get(buyer).copied().context("nobody buys")?;
-        in_flight.spawn(store_purchase(store.clone(), purchase(buyer, id, at)));
+        in_flight.spawn(store_purchase(store.clone(), draft(buyer, id, at)));
         if in_flight.len() >= IN_FLIGHT_MAX
             && let Some(stored) = in_flight.join_next().await
         {
@@ -150,7 +151,7 @@ async fn open_merchant(store: &Store, at: Timestamp) -> Result<AccountId> {
     let merchant = account(id, Role::Merchant, "History", Some(subscription));
     let mut settings = vec![Setting::Account(house), Setting::Account(merchant)];
     settings.extend(Environment::ALL.map(|e| Setting::Wallet(id, e, Currency::BDT)));
-    write(store, Change::Set(settings)).await?;
+    store.commit(SetAll(settings)).await?;
     Ok(id)
 }
 
@@ -166,7 +167,7 @@ async fn deposit(store: &Arc<Store>, buyers: &[Buyer], at: Timestamp, each: u64)
         let reference = reference(account, ReferenceScope::Staff, "FILL".to_owned());
         let posting = Posting { journal, reference, note: "bench-fill".to_owned(), at };
         let store = store.clone();
-        in_flight.spawn(async move { write(&store, Change::PostJournal(Box::new(posting))).await });
+        in_flight.spawn(async move { write(&store, posting).await });
     }
     in_flight.join_all().await.into_iter().collect()
 }
@@ -175,12 +176,12 @@ fn reference(account: AccountId, scope: ReferenceScope, text: String) -> Referen
     ReferenceKey { account, environment: ENVIRONMENT, scope, text }
 }
 
-fn purchase(buyer: Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
+fn draft(buyer: Buyer, id: PurchaseId, at: Timestamp) -> PurchaseDraft {
     // References as `saldo bench` makes them, in scattered order: in the index, new references then
     // fall among the old ones, as those of real callers do.
     let scattered = id.0.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let taka = |minor| Money::new(minor, Currency::BDT);
-    Purchase {
+    PurchaseDraft {
         key: PurchaseKey { account: buyer.account, environment: ENVIRONMENT, id },
         scope: ReferenceScope::Irecharge,
         reference: format!("B{scattered:016x}-{id}"),
@@ -193,39 +194,30 @@ fn purchase(buyer: Buyer, id: PurchaseId, at: Timestamp) -> Purchase {
         amount: taka(AMOUNT_MINOR),
         fee: taka(FEE_MINOR),
         commission: taka(150),
-        available_after: taka(0),
         details: Details::new(),
         webhook_url: None,
-        state: State::Sent,
-        version: 1,
-        attempts: 1,
-        upstream: Some(UpstreamCode::new(UPSTREAM)),
-        text: None,
-        decider: None,
         opened_at: at,
-        updated_at: at,
-        delivered_at: None,
     }
 }
 
 /// Opens a purchase and delivers it, in two commits.
-async fn store_purchase(store: Arc<Store>, purchase: Purchase) -> Result<()> {
+async fn store_purchase(store: Arc<Store>, draft: PurchaseDraft) -> Result<()> {
+    let opening = Box::new(settle::open(draft, Opening::Sent(UpstreamCode::new(UPSTREAM))));
+    let purchase = opening.after.clone();
     let (at, account) = (purchase.opened_at, purchase.key.account);
     let reference_keys = vec![reference(account, purchase.scope, purchase.reference.clone())];
-    let opening = Box::new(settle::open(purchase.clone(), at));
-    write(&store, Change::Open { reference_keys, digest: None, opening }).await?;
+    write(&store, OpenPurchase { reference_keys, digest: None, opening }).await?;
     let source = Source::Upstream { attempt: 1, upstream: UpstreamCode::new(UPSTREAM) };
     let proof = Proof::new(source, "delivered").with_text("Recharge of 10 Tk was successful.");
     match settle::decide(&purchase, Event::Deliver, proof, at) {
-        Decision::Move(step) => write(&store, Change::Step(step)).await,
+        Decision::Move(step) => write(&store, TakeStep(step)).await,
         Decision::Stay | Decision::Clash(_) | Decision::Impossible => {
             anyhow::bail!("a sent purchase cannot be delivered")
         }
     }
 }
 
-async fn write(store: &Store, change: Change) -> Result<()> {
-    let written = store.write(change).await?;
-    ensure!(written.is_ok(), "the store refuses: {written:?}");
-    Ok(())
+async fn write<C: Commit<Denied: Debug>>(store: &Store, commit: C) -> Result<()> {
+    let written = store.write(commit).await?;
+    written.map(drop).map_err(|denied| anyhow::anyhow!("the store refuses: {denied:?}"))
 }

@@ -6,7 +6,7 @@ use crate::servers::{Demo, Server};
 use crate::{Host, cpu};
 use anyhow::{Context as _, anyhow};
 use domain::{AccountId, Clock, Currency, Environment, Money, Reason, Role};
-use engine::{BookingNote, Engine};
+use engine::{Booking, Engine};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -79,11 +79,18 @@ impl Commits {
         while now - began < duration {
             self.count += 1;
             let reference = format!("COMMIT-{}", self.count);
-            let note = BookingNote { reference: &reference, by: "bench", note: "" };
-            let (account, environment) = (self.merchant, Environment::Sandbox);
+            let booking = Booking {
+                reason: Reason::Deposit,
+                account: self.merchant,
+                environment: Environment::Sandbox,
+                amount: Money::new(1, Currency::BDT),
+                reference: &reference,
+                note: "",
+            };
+            let permit = self.engine.permit_machine("bench");
+            let permit = permit.map_err(|refusal| anyhow!("no permit: {refusal:?}"))?;
             let sent = self.clock.monotonic();
-            let amount = Money::new(1, Currency::BDT);
-            let funded = self.engine.fund(Reason::Deposit, account, environment, amount, note);
+            let funded = self.engine.fund(permit, booking);
             let funded = self.runtime.block_on(funded);
             funded.map_err(|refusal| anyhow!("the deposit is refused: {refusal:?}"))?;
             now = self.clock.monotonic();

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -124,6 +125,8 @@ impl ScratchDir {
     pub(crate) fn new(parent: &Path) -> Result<ScratchDir> {
         let path = parent.join(format!("saldo-bench-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
+        // PostgreSQL's own user must reach its folder, whatever the umask.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         Ok(ScratchDir(path))
     }
 

@@ -28,6 +28,7 @@ macro_rules! codes {
 }
 
 pub mod account;
+pub mod acts;
 pub mod catalog;
 pub mod clock;
 pub mod ids;
@@ -35,16 +36,19 @@ pub mod ledger;
 pub mod mail;
 pub mod money;
 pub mod month;
+pub mod outcome;
 pub mod purchase;
 pub mod push;
 pub mod rate;
 pub mod refusal;
+pub mod retry;
 pub mod upstream;
 pub mod webhook;
 
 pub use account::{
     Account, AccountId, AllowList, BadRange, Environment, Key, Plan, Role, Subscription,
 };
+pub use acts::{Act, Grant, Holder, Permitted, Rule, act};
 pub use catalog::kind::{Kind, ServiceType};
 pub use catalog::number::{NotANumber, Numbering};
 pub use catalog::pricing::{Price, PriceComponent, PriceQuery, PriceRule};
@@ -56,24 +60,29 @@ pub use catalog::routing::{Path, Route};
 pub use catalog::{AmountRange, Catalog, Country, OfferForm, Operator, OutOfLimits, Service};
 pub use clock::{Clock, NoRandom, Random, Timestamp};
 pub use ids::{DeviceId, EndpointId, IdMaker, JournalSeq, KeyId, PurchaseId, SessionId, UserId};
-pub use ledger::admission::{Balance, Denial, Needs, PurchaseStep, ReferenceOwner, View};
+pub use ledger::admission::{Balance, Needs, PurchaseStep, ReferenceOwner, View};
+pub use ledger::denial::{
+    Denial, DeniedBy, MoneyDenial, MonthClosed, OpeningDenied, PostingDenied, StepDenied,
+    UsedReference,
+};
 pub use ledger::journal::{Entry, Journal, LedgerAccount, Purpose, Reason};
 pub use mail::{Mail, Mailer};
 pub use money::{AmountError, Currency, Money};
 pub use month::{Month, NotAMonth};
-pub use purchase::lifecycle::{Event, FundsAt, Job, OutcomeContext, State, Step};
+pub use outcome::{Answer, EnquiryOutcome, Outcome, SubmitOutcome};
+pub use purchase::lifecycle::{Event, FundsAt, Job, Opening, OutcomeContext, State, Step};
 pub use purchase::settle::{AttemptChange, Case, CaseKind, Decision, Move, Proof, Source};
 pub use purchase::slip::{Charge, Slip, Token, TokenKind};
 pub use purchase::{
-    Attempt, Decider, Details, Purchase, PurchaseKey, ReferenceKey, ReferenceScope,
+    Attempt, Decider, Details, Purchase, PurchaseDraft, PurchaseKey, ReferenceKey, ReferenceScope,
 };
 pub use push::{Push, Pushed, Pusher};
 pub use rate::Minute;
-pub use refusal::{FieldError, Refusal};
+pub use refusal::{FieldError, Refused};
 pub use upstream::{
     AttemptRef, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback, CallbackRead,
-    Capabilities, Listener, NoOffers, Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Upstream,
-    UpstreamCode,
+    Capabilities, Listener, NoOffers, Offer, OfferEnquiry, Order, Reversals, StatusUpdate,
+    Upstream, UpstreamCode,
 };
 pub use webhook::schedule::{PendingWebhook, Retry, SuccessEvent};
 pub use webhook::{

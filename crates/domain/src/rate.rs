@@ -28,8 +28,14 @@ impl Minute {
     }
 
     /// Moves the window's end to `now_s` and drops calls older than a minute. An earlier second
-    /// changes nothing.
+    /// changes nothing, unless it is a minute earlier or more: then the clock was ahead, and all
+    /// calls count from now on.
     pub fn advance(&mut self, now_s: u64) {
+        if self.at_s > now_s.saturating_add(MINUTE_S) {
+            let sum = self.sum;
+            *self = Minute { sum, ..Minute::new(now_s) };
+            self.slots[Minute::slot(now_s)] = sum;
+        }
         let passed = now_s.saturating_sub(self.at_s).min(MINUTE_S);
         for step in 1..=passed {
             let slot = &mut self.slots[Minute::slot(now_s - passed + step)];
@@ -123,6 +129,19 @@ mod tests {
                 prop_assert_eq!(kept.as_ref(), Some(&minute));
             }
         }
+    }
+
+    /// The clock was a week ahead for one call.
+    #[test]
+    fn a_clock_that_was_ahead_counts_for_a_minute() {
+        let mut minute = Minute::new(100);
+        assert_eq!(minute.take(2, 5), 2);
+        minute.advance(100 + 7 * 86_400);
+        assert_eq!(minute.take(1, 5), 1);
+        minute.advance(110);
+        assert_eq!((minute.left(5), minute.at_s()), (4, 110));
+        minute.advance(170);
+        assert_eq!(minute.left(5), 5);
     }
 
     #[test]

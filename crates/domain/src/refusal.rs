@@ -1,10 +1,23 @@
-//! Refusals: the values that say why a request was not done.
+//! Refusals: the values that say why a request was not done, and the use cases that they belong to.
+//!
+//! Each refusal is a type of its own, with its code and an example for documents. Each use case has
+//! an enum of the refusals that can happen there: `?` widens one of them, or the enum of a narrower
+//! use case, and does not compile for what cannot happen. A dialect turns each single refusal into
+//! its own error once, and the enums follow by `widen`.
+//!
+//! A quote that was not accepted in time is no answer to a request for a quote:
+//!
+//! ```compile_fail,E0277
+//! use domain::refusal::{QuoteExpired, QuoteRefused};
+//! fn quote() -> Result<(), QuoteRefused> {
+//!     Err(QuoteExpired)?
+//! }
+//! ```
 //!
 //! Not here: faults, which are our own failures (`store`). Invariant: a refusal charges nothing,
-//! stores nothing and uses up no reference; only after [`Refusal::Uncertain`] that is not known.
-//! Each dialect translates refusals in one `match`.
+//! stores nothing and uses up no reference; only after [`Uncertain`] that is not known.
 
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::purchase::Purchase;
 
 /// An invalid field of a request.
@@ -16,126 +29,252 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// Why a request was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// No key pair was sent.
-    KeysMissing,
-    /// Unknown, revoked or mismatched keys: one refusal for all.
-    KeysInvalid,
-    /// No access token, or one that is expired, forged or revoked: one refusal for all.
-    TokenInvalid,
-    /// Unknown user, wrong password, or a user without access here: one refusal for all.
-    LogInFailed,
-    /// A one-time code that is wrong, used or expired: one refusal for all.
-    CodeInvalid,
-    /// The key may not be used from this address.
-    AddressNotAllowed,
-    /// The account is switched off.
-    AccountInactive,
-    /// The account has no subscription, or it has expired.
-    NoSubscription,
-    /// More calls than the plan allows.
-    TooFast {
-        /// Seconds until the next call may succeed.
-        retry_after_s: u64,
-    },
-    /// All invalid fields.
-    Invalid(Vec<FieldError>),
-    /// No reference was sent.
-    ReferenceMissing,
-    /// The reference is used up, by this purchase if there is one.
-    ReferenceKnown(Option<Box<Purchase>>),
-    /// The wallet's balance is less than amount and fee.
-    InsufficientBalance {
-        /// The wallet's available balance.
-        available: Money,
-    },
-    /// The account has no wallet in this currency and environment.
-    NoWallet,
-    /// No such product is sold.
-    ProductUnknown,
-    /// The operator has no customer with this bill reference.
-    BillUnknown,
-    /// The enquiry about the bill reference failed for now; nothing was quoted.
-    BillUnavailable {
-        /// For people.
-        reason: String,
-    },
-    /// The quote was not accepted in time, or was cancelled.
-    QuoteExpired,
-    /// The operator quotes no such offer for this number now.
-    OfferUnknown,
-    /// The offer has another price.
-    OfferAmount {
-        /// Its price.
-        costs: Money,
-    },
-    /// The operator's offers are not available for now; nothing was bought.
-    OffersUnavailable {
-        /// For people.
-        reason: String,
-    },
-    /// The same idempotency key came with another body.
-    IdempotencyMismatch,
-    /// A request with the same idempotency key is in progress.
-    IdempotencyRunning,
-    /// No such purchase of this account and environment.
-    PurchaseUnknown,
-    /// Two identifiers of the request belong to different purchases.
-    IdentifiersDisagree,
-    /// The purchase's state does not allow the action.
-    NotPossible {
-        /// The reason, for people.
-        because: String,
-    },
-    /// Our store failed during the write: it is not known whether the request was stored. The
-    /// caller may repeat it with the same reference; it is never charged twice.
-    Uncertain,
-    /// Selling is halted until staff resume it; nothing was charged.
-    Halted {
-        /// Seconds until the next call may succeed.
-        retry_after_s: u64,
-    },
-    /// Our store is not available for now; nothing was charged.
-    Unavailable {
-        /// Seconds until the next call may succeed.
-        retry_after_s: u64,
-    },
+/// A refusal, or the enum of a use case's refusals.
+pub trait Refused: Sized {
+    /// The stable code that programs decide by; each dialect documents it.
+    fn code(&self) -> &'static str;
+
+    /// One of each, for documents and tests.
+    fn examples() -> Vec<Self>;
 }
 
-impl Refusal {
-    /// The stable code that programs decide by; each dialect documents it.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Refusal::KeysMissing => "MISSING_API_KEYS",
-            Refusal::KeysInvalid => "INVALID_API_KEYS",
-            Refusal::TokenInvalid => "TOKEN_INVALID",
-            Refusal::LogInFailed => "LOGIN_FAILED",
-            Refusal::CodeInvalid => "CODE_INVALID",
-            Refusal::AddressNotAllowed => "IP_NOT_WHITELISTED",
-            Refusal::AccountInactive => "ACCOUNT_INACTIVE",
-            Refusal::NoSubscription => "NO_ACTIVE_SUBSCRIPTION",
-            Refusal::TooFast { .. } => "RATE_LIMIT_EXCEEDED",
-            Refusal::Invalid(_) => "VALIDATION_ERROR",
-            Refusal::ReferenceMissing => "REFERENCE_REQUIRED",
-            Refusal::ReferenceKnown(_) => "DUPLICATE_REFERENCE",
-            Refusal::InsufficientBalance { .. } => "INSUFFICIENT_BALANCE",
-            Refusal::NoWallet => "NO_WALLET",
-            Refusal::ProductUnknown => "PRODUCT_NOT_FOUND",
-            Refusal::BillUnknown => "BILL_REFERENCE_NOT_FOUND",
-            Refusal::BillUnavailable { .. } => "BILLER_UNAVAILABLE",
-            Refusal::QuoteExpired => "QUOTE_EXPIRED",
-            Refusal::OfferUnknown => "OFFER_NOT_FOUND",
-            Refusal::OfferAmount { .. } => "OFFER_AMOUNT_MISMATCH",
-            Refusal::OffersUnavailable { .. } => "OFFERS_UNAVAILABLE",
-            Refusal::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
-            Refusal::IdempotencyRunning => "IDEMPOTENCY_RUNNING",
-            Refusal::PurchaseUnknown => "TRANSACTION_NOT_FOUND",
-            Refusal::IdentifiersDisagree => "IDENTIFIER_MISMATCH",
-            Refusal::NotPossible { .. } => "NOT_POSSIBLE",
-            Refusal::Uncertain => "OUTCOME_UNKNOWN",
-            Refusal::Halted { .. } | Refusal::Unavailable { .. } => "TEMPORARILY_UNAVAILABLE",
+/// Declares single refusals: name, code, and fields, each with the value of the example.
+macro_rules! refusals {
+    (@type [$($attribute:tt)+] $name:ident) => {
+        $($attribute)+
+        pub struct $name;
+    };
+    (@type [$($attribute:tt)+] $name:ident { $($field:tt)+ }) => {
+        $($attribute)+
+        pub struct $name { $($field)+ }
+    };
+    ($(
+        $(#[$doc:meta])+
+        $name:ident = $code:literal
+        $({ $($(#[$about:meta])+ $field:ident: $type:ty = $example:expr,)+ })?;
+    )+) => {$(
+        refusals!(
+            @type [$(#[$doc])+ #[derive(Clone, Debug, PartialEq, Eq)]]
+            $name $({ $($(#[$about])+ pub $field: $type,)+ })?
+        );
+
+        impl Refused for $name {
+            fn code(&self) -> &'static str {
+                $code
+            }
+
+            fn examples() -> Vec<$name> {
+                vec![$name $({ $($field: $example,)+ })?]
+            }
         }
+    )+};
+}
+
+/// Declares the refusals of use cases: an enum of single refusals, `from` those of narrower ones.
+macro_rules! use_cases {
+    ($(
+        $(#[$doc:meta])+
+        $name:ident $(from $($narrow:ident),+)? { $($one:ident),+ }
+    )+) => {$(
+        $(#[$doc])+
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = concat!("See [`struct@", stringify!($one), "`].")] $one($one),)+
+        }
+
+        impl $name {
+            /// The same refusal as a type that has a place for each of these.
+            pub fn widen<W: $(From<$one> +)+>(self) -> W {
+                match self {
+                    $($name::$one(one) => one.into(),)+
+                }
+            }
+        }
+
+        impl Refused for $name {
+            fn code(&self) -> &'static str {
+                match self {
+                    $($name::$one(one) => one.code(),)+
+                }
+            }
+
+            fn examples() -> Vec<$name> {
+                let mut all = Vec::new();
+                $(all.extend($one::examples().into_iter().map($name::$one));)+
+                all
+            }
+        }
+
+        $(impl From<$one> for $name {
+            fn from(one: $one) -> $name {
+                $name::$one(one)
+            }
+        })+
+
+        $($(impl From<$narrow> for $name {
+            fn from(narrow: $narrow) -> $name {
+                narrow.widen()
+            }
+        })+)?
+    )+};
+}
+
+refusals! {
+    /// No key pair was sent.
+    KeysMissing = "MISSING_API_KEYS";
+    /// Unknown, revoked or mismatched keys: one refusal for all.
+    KeysInvalid = "INVALID_API_KEYS";
+    /// No access token, or one that is expired, forged or revoked: one refusal for all.
+    TokenInvalid = "TOKEN_INVALID";
+    /// Unknown user, wrong password, or a user without access here: one refusal for all.
+    LogInFailed = "LOGIN_FAILED";
+    /// A one-time code that is wrong, used or expired: one refusal for all.
+    CodeInvalid = "CODE_INVALID";
+    /// The key may not be used from this address.
+    AddressNotAllowed = "IP_NOT_WHITELISTED";
+    /// The account is switched off.
+    AccountInactive = "ACCOUNT_INACTIVE";
+    /// The account has no subscription, or it has expired.
+    NoSubscription = "NO_ACTIVE_SUBSCRIPTION";
+    /// More calls than the plan allows.
+    TooFast = "RATE_LIMIT_EXCEEDED" {
+        /// Seconds until the next call may succeed.
+        retry_after_s: u64 = 13,
+    };
+    /// Fields are missing or wrong.
+    Invalid = "VALIDATION_ERROR" {
+        /// All invalid fields.
+        errors: Vec<FieldError> =
+            vec![FieldError { field: "amount", message: "must be more than 0.".to_owned() }],
+    };
+    /// The reference is used up.
+    ReferenceKnown = "DUPLICATE_REFERENCE" {
+        /// By this purchase, if there is one.
+        first: Option<Box<Purchase>> = None,
+    };
+    /// The wallet's balance is less than amount and fee.
+    InsufficientBalance = "INSUFFICIENT_BALANCE" {
+        /// The wallet's available balance.
+        available: Money = Money::new(1_234, Currency::USD),
+    };
+    /// The account has no wallet in this currency and environment.
+    NoWallet = "NO_WALLET";
+    /// The operator has no customer with this bill reference.
+    BillUnknown = "BILL_REFERENCE_NOT_FOUND";
+    /// The enquiry about the bill reference failed for now; nothing was quoted.
+    BillUnavailable = "BILLER_UNAVAILABLE" {
+        /// For people.
+        reason: String = String::new(),
+    };
+    /// The quote was not accepted in time, or was cancelled.
+    QuoteExpired = "QUOTE_EXPIRED";
+    /// The operator quotes no such offer for this number now.
+    OfferUnknown = "OFFER_NOT_FOUND";
+    /// The offer has another price.
+    OfferAmount = "OFFER_AMOUNT_MISMATCH" {
+        /// Its price.
+        costs: Money = Money::new(6_800, Currency::BDT),
+    };
+    /// The operator's offers are not available for now; nothing was bought.
+    OffersUnavailable = "OFFERS_UNAVAILABLE" {
+        /// For people.
+        reason: String = String::new(),
+    };
+    /// The same idempotency key came with another body.
+    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH";
+    /// A request with the same idempotency key is in progress.
+    IdempotencyRunning = "IDEMPOTENCY_RUNNING";
+    /// No such purchase of this account and environment.
+    PurchaseUnknown = "TRANSACTION_NOT_FOUND";
+    /// The state of the purchase, or the permit, does not allow the action.
+    NotPossible = "NOT_POSSIBLE" {
+        /// The reason, for people.
+        because: String = "The permit is of another caller.".to_owned(),
+    };
+    /// Our store failed during the write: it is not known whether the request was stored. The
+    /// caller may repeat it with the same reference; it is never charged twice.
+    Uncertain = "OUTCOME_UNKNOWN";
+    /// Selling is halted until staff resume it; nothing was charged.
+    Halted = "TEMPORARILY_UNAVAILABLE" {
+        /// Seconds until the next call may succeed.
+        retry_after_s: u64 = 300,
+    };
+    /// Our store is not available for now; nothing was charged.
+    Unavailable = "TEMPORARILY_UNAVAILABLE" {
+        /// Seconds until the next call may succeed.
+        retry_after_s: u64 = 2,
+    };
+}
+
+use_cases! {
+    /// Why the store did not read or write something.
+    StoreRefused { Unavailable, Uncertain }
+    /// Why the ledger does not move money.
+    MoneyRefused { InsufficientBalance, NoWallet, Invalid }
+    /// Why a password is not hashed or compared.
+    BusyRefused from StoreRefused { TooFast, Unavailable, Uncertain }
+
+    /// Why a key pair gives no access.
+    KeyPairRefused from StoreRefused {
+        KeysMissing, KeysInvalid, NoSubscription, AddressNotAllowed, AccountInactive, TooFast,
+        Unavailable, Uncertain
+    }
+    /// Why an access token gives no access.
+    TokenRefused from StoreRefused, SessionRefused {
+        TokenInvalid, AccountInactive, TooFast, Unavailable, Uncertain
+    }
+    /// Why a caller's session is not ended.
+    SessionRefused from StoreRefused { TokenInvalid, Unavailable, Uncertain }
+
+    /// Why nothing is sold for now.
+    SellingRefused { Unavailable, Halted }
+    /// Why something is not bought.
+    BuyRefused from StoreRefused, MoneyRefused, SellingRefused {
+        Invalid, NoWallet, ReferenceKnown, InsufficientBalance, IdempotencyMismatch,
+        IdempotencyRunning, NotPossible, Unavailable, Halted, Uncertain
+    }
+    /// Why something is not quoted.
+    QuoteRefused from StoreRefused, SellingRefused {
+        Invalid, BillUnknown, BillUnavailable, ReferenceKnown, NotPossible, NoWallet, TooFast,
+        Unavailable, Halted, Uncertain
+    }
+    /// Why a quote is not accepted.
+    AcceptRefused from StoreRefused, MoneyRefused, FindRefused, SellingRefused {
+        Invalid, PurchaseUnknown, QuoteExpired, NotPossible, InsufficientBalance, NoWallet,
+        Unavailable, Halted, Uncertain
+    }
+    /// Why a purchase is not shown.
+    FindRefused from StoreRefused { PurchaseUnknown, Unavailable, Uncertain }
+    /// Why a delivery is not sent again.
+    ResendRefused from StoreRefused, FindRefused {
+        PurchaseUnknown, NotPossible, Unavailable, Uncertain
+    }
+    /// Why a wallet is not shown.
+    WalletRefused from StoreRefused { NoWallet, Unavailable, Uncertain }
+    /// Why an offer is not found.
+    OfferRefused { Invalid, OffersUnavailable, OfferUnknown, OfferAmount }
+
+    /// Why a log-in opens no session.
+    LogInRefused from StoreRefused, BusyRefused {
+        Invalid, LogInFailed, AccountInactive, TooFast, Unavailable, Uncertain
+    }
+    /// Why a sign-up is not taken.
+    SignUpRefused from StoreRefused, BusyRefused { Invalid, TooFast, Unavailable, Uncertain }
+    /// Why a sign-up is not confirmed.
+    ConfirmRefused from StoreRefused { CodeInvalid, TooFast, Unavailable, Uncertain }
+    /// Why a password is not set by a code.
+    ResetRefused from StoreRefused, BusyRefused, ConfirmRefused {
+        Invalid, CodeInvalid, TooFast, Unavailable, Uncertain
+    }
+    /// Why a password is not set by the current one.
+    PasswordRefused from StoreRefused, BusyRefused, SessionRefused {
+        Invalid, TokenInvalid, LogInFailed, TooFast, Unavailable, Uncertain
+    }
+
+    /// Why the command line does not do something: decide about a purchase, book money, set up
+    /// accounts, logins and endpoints, halt, archive.
+    StaffRefused from StoreRefused, MoneyRefused, BusyRefused {
+        Invalid, NotPossible, ReferenceKnown, InsufficientBalance, NoWallet, PurchaseUnknown,
+        KeysInvalid, LogInFailed, TooFast, Unavailable, Uncertain
     }
 }

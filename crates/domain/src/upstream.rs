@@ -1,15 +1,15 @@
 //! The contract of an upstream: what the engine requests of a connector, and its possible answers.
 //!
-//! Not here: any connector. Invariant: an unknown result is an [`Outcome`], never an error that
-//! could lead to a refund. A refusal is definite only if nothing was written to the socket, or if
-//! the connector lists exactly that reply as a refusal.
+//! Not here: any connector; what an upstream can say about an attempt ([`crate::outcome`]).
+//! Invariant: a refusal is definite only if nothing was written to the socket, or if the connector
+//! lists exactly that reply as a refusal.
 
 use crate::account::Environment;
 use crate::catalog::kind::{Kind, ServiceType};
 use crate::ids::PurchaseId;
 use crate::money::Money;
+use crate::outcome::{EnquiryOutcome, SubmitOutcome};
 use crate::purchase::Details;
-use crate::purchase::slip::Slip;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -93,98 +93,6 @@ pub struct Order {
     pub reference: String,
 }
 
-/// The result of one attempt, as far as it is known from the upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Delivered to the end customer.
-    Delivered {
-        /// The upstream's own reference of the order.
-        reference: Option<String>,
-        /// The upstream's text for the end customer, without anything about our float.
-        text: Option<String>,
-        /// What the end customer keeps: tokens and the like.
-        slip: Option<Box<Slip>>,
-    },
-    /// The upstream has the order and processes it.
-    Accepted {
-        /// The upstream's own reference of the order.
-        reference: Option<String>,
-    },
-    /// Definitely not delivered, and never will be.
-    Refused {
-        /// For people.
-        reason: String,
-        /// Whether another upstream could still deliver: the cause lies with this upstream, not
-        /// with the order.
-        try_elsewhere: bool,
-    },
-    /// Nothing was written to the socket: definitely not received.
-    NotSent {
-        /// For staff.
-        reason: String,
-    },
-    /// The upstream does not know the order; believed only after its grace period.
-    NotFound,
-    /// The order was delivered, and then reversed.
-    Reversed {
-        /// For people.
-        reason: String,
-    },
-    /// No answer, or one that we cannot read.
-    Unknown {
-        /// The error, or the unreadable answer.
-        reason: String,
-    },
-    /// No answer, and the upstream offers no enquiry: only staff can find out.
-    Unaskable {
-        /// For staff.
-        reason: String,
-    },
-}
-
-impl Outcome {
-    /// As stored.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Outcome::Delivered { .. } => "delivered",
-            Outcome::Accepted { .. } => "accepted",
-            Outcome::Refused { .. } => "refused",
-            Outcome::NotSent { .. } => "not_sent",
-            Outcome::NotFound => "not_found",
-            Outcome::Reversed { .. } => "reversed",
-            Outcome::Unknown { .. } => "unknown",
-            Outcome::Unaskable { .. } => "unaskable",
-        }
-    }
-
-    /// The text or reason that came with it, if any.
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Outcome::Delivered { text, .. } => text.as_deref(),
-            Outcome::Refused { reason, .. }
-            | Outcome::NotSent { reason }
-            | Outcome::Reversed { reason }
-            | Outcome::Unknown { reason }
-            | Outcome::Unaskable { reason } => Some(reason),
-            Outcome::Accepted { .. } | Outcome::NotFound => None,
-        }
-    }
-
-    /// The slip that came with a delivery, if any.
-    pub fn slip(&self) -> Option<&Slip> {
-        let Outcome::Delivered { slip, .. } = self else { return None };
-        slip.as_deref()
-    }
-
-    /// The upstream's own reference of the order, if it sent one.
-    pub fn reference(&self) -> Option<&str> {
-        let (Outcome::Delivered { reference, .. } | Outcome::Accepted { reference }) = self else {
-            return None;
-        };
-        reference.as_deref()
-    }
-}
-
 /// What an upstream offers; constant while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -194,9 +102,25 @@ pub struct Capabilities {
     pub quotes_offers: bool,
     /// It answers whose bill reference it is, before anything is paid.
     pub looks_up_bills: bool,
+    /// It may reverse a delivery later, and then says so.
+    pub reverses_deliveries: bool,
     /// Nothing real is delivered; our answers about its purchases say so.
     pub is_simulated: bool,
 }
+
+impl Capabilities {
+    /// What [`EnquiryOutcome::Reversed`] needs; `None`: this upstream cannot say *reversed*.
+    pub const fn reversals(&self) -> Option<Reversals> {
+        match self.reverses_deliveries {
+            true => Some(Reversals(())),
+            false => None,
+        }
+    }
+}
+
+/// Shows that an upstream reverses deliveries; only [`Capabilities::reversals`] makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reversals(());
 
 /// An offer that an operator quotes for one number at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,7 +205,7 @@ pub struct StatusUpdate {
     /// The attempt that it is about.
     pub attempt: AttemptRef,
     /// The reported result.
-    pub outcome: Outcome,
+    pub outcome: EnquiryOutcome,
 }
 
 /// An HTTP request to our callback address; its sender is not verified yet.
@@ -366,10 +290,10 @@ pub trait Upstream: Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// Sends the order, once: no retries. The attempt is already on record.
-    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome>;
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome>;
 
     /// Queries the outcome of an order that may have been sent. Read-only.
-    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome>;
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, EnquiryOutcome>;
 
     /// Queries whose bill reference it is. Read-only.
     fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer>;

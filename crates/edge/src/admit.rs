@@ -33,15 +33,15 @@ pub(super) async fn answer(
     let mut answer = match timeout(limits.answer_timeout, handled).await {
         Ok(Ok(Ok(answer))) => answer,
         Ok(Ok(Err(refused))) => {
-            tracing::debug!(%peer, ?refused, "a request was refused at the edge");
+            refused.count(peer.ip());
             refused.answer()
         }
         Ok(Err(_)) => {
-            tracing::error!(%peer, "a handler panicked");
+            Refused::HandlerPanicked.count(peer.ip());
             Refused::HandlerPanicked.answer()
         }
         Err(_) => {
-            tracing::warn!(%peer, "a handler exceeded its timeout");
+            Refused::AnswerTimeout.count(peer.ip());
             Refused::AnswerTimeout.answer()
         }
     };

@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::Client;
 use super::framing::Framing;
 use super::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT, Limits, WRITE_BYTES_MIN};
 use super::refuse::Refused;
@@ -21,6 +22,7 @@ use super::refuse::Refused;
 /// The socket `S` of one connection.
 pub(super) struct Guard<S> {
     socket: S,
+    client: Client,
     limits: Arc<Limits>,
     framing: Framing,
     /// Bytes that were read and not yet passed on; empty as long as requests arrive complete.
@@ -59,9 +61,10 @@ enum Closing {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(socket: S, limits: Arc<Limits>) -> Self {
+    pub(super) fn new(socket: S, client: Client, limits: Arc<Limits>) -> Self {
         Self {
             socket,
+            client,
             limits,
             framing: Framing::default(),
             pending: BytesMut::new(),
@@ -185,6 +188,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             } else if guard.is_read_closed {
                 // hyper wants to read the refused head: it has answered everything before.
                 if let Some(refused) = guard.refused.take() {
+                    refused.count(guard.client.peer.ip());
                     guard.last_answer = refused.raw();
                 }
                 break;
@@ -193,9 +197,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 if buf.filled().len() == start {
                     guard.is_read_closed = true;
                 } else {
+                    guard.client.slot.works();
                     guard.filter(buf, start);
                 }
             } else {
+                if matches!(guard.awaited(), Some(Awaited::FirstByte | Awaited::NextHead)) {
+                    guard.client.slot.is_idle();
+                }
                 ready!(guard.poll_read_timeout(cx));
             }
         }

@@ -35,7 +35,7 @@ pub use limits::{HEAD_LINES_MAX, Limits, WRITE_BYTES_MIN};
 use guard::Guard;
 use limits::{ACCEPT_PAUSE, BUFFER_BYTES_MIN};
 use refuse::Refused;
-use slots::Slots;
+use slots::{SlotUse, Slots};
 
 /// Serves `router` on `listener` until `stop`; each request carries `ConnectInfo<SocketAddr>`.
 ///
@@ -56,15 +56,17 @@ pub async fn serve(
     let tasks = TaskTracker::new();
     let abort = CancellationToken::new();
     while let Some((stream, peer)) = accept(&listener, &stop).await {
-        let Some(slot) = slots.take(peer.ip(), &limits) else {
+        let signals = Signals { stop: stop.child_token(), abort: abort.child_token() };
+        let Some(slot) = slots.take(peer.ip(), &limits, &signals.stop) else {
+            Refused::TooManyConnections.count(peer.ip());
             reject(stream, &full);
             continue;
         };
-        let signals = Signals { stop: stop.child_token(), abort: abort.child_token() };
+        let client = Client { peer, slot: slot.user() };
         let (router, limits) = (router.clone(), Arc::clone(&limits));
         tasks.spawn(async move {
             match stream.set_nodelay(true) {
-                Ok(()) => serve_connection(stream, router, peer, limits, signals).await,
+                Ok(()) => serve_connection(stream, router, client, limits, signals).await,
                 Err(error) => tracing::debug!(%peer, %error, "a connection ended at once"),
             }
             drop(slot);
@@ -73,10 +75,17 @@ pub async fn serve(
     drop(listener);
     tasks.close();
     if timeout(drain, tasks.wait()).await.is_err() {
-        tracing::warn!(connections = tasks.len(), "connections were cut off at the end of a drain");
+        let connections = tasks.len();
         abort.cancel();
+        tracing::warn!(connections, "connections were cut off at the end of a drain");
     }
     Ok(())
+}
+
+/// The other end of a connection, and the slot that it uses.
+struct Client {
+    peer: SocketAddr,
+    slot: SlotUse,
 }
 
 /// How the server ends a connection: `stop` after the request in progress, `abort` at once.
@@ -99,7 +108,7 @@ async fn accept(
         match accepted {
             Ok(accepted) => return Some(accepted),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(target: "counted", code = %error, "not accepted");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -110,11 +119,12 @@ async fn accept(
 async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     router: Router,
-    peer: SocketAddr,
+    client: Client,
     limits: Arc<Limits>,
     signals: Signals,
 ) {
-    let socket = TokioIo::new(Guard::new(stream, Arc::clone(&limits)));
+    let peer = client.peer;
+    let socket = TokioIo::new(Guard::new(stream, client, Arc::clone(&limits)));
     let buffer_bytes = limits.head_bytes.saturating_add(BUFFER_BYTES_MIN);
     let service = service_fn(move |request| {
         let (router, limits) = (router.clone(), Arc::clone(&limits));

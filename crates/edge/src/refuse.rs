@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 use serde::Serialize;
+use std::net::IpAddr;
 
 use super::limits::Limits;
 
@@ -47,6 +48,18 @@ impl Refused {
 
     pub(super) fn body_too_large(limits: &Limits) -> Self {
         Self::BodyTooLarge { bytes_max: limits.body_bytes }
+    }
+
+    /// Counts this refusal of a client at `from` for the log, which says once a second how many
+    /// there were of each (the target `counted`): anybody can cause them in plenty.
+    pub(super) fn count(&self, from: IpAddr) {
+        let Summary { status, code, .. } = self.summary();
+        let status = status.as_u16();
+        if self.has_run_a_handler() {
+            tracing::error!(target: "counted", status, code, %from, "no answer of a handler");
+        } else {
+            tracing::info!(target: "counted", status, code, %from, "refused at the edge");
+        }
     }
 
     /// The answer for hyper to send.

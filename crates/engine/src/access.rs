@@ -4,13 +4,20 @@
 //! pair and a revoked pair get one and the same answer (RELIABILITY K3), and the environment is
 //! that of the stored pair.
 
+mod permits;
+
+pub(crate) use permits::Changed;
+pub use permits::Permit;
+
 use crate::accounts::keys;
 use crate::rate::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
 use domain::account::subscriber;
-use domain::{
-    AccountId, Environment, KeyId, Plan, ReferenceKey, ReferenceScope, Refusal, SessionId,
+use domain::refusal::{
+    AccountInactive, AddressNotAllowed, KeyPairRefused, KeysInvalid, KeysMissing, NoSubscription,
+    StoreRefused, TooFast, Unavailable,
 };
+use domain::{AccountId, Environment, KeyId, Plan, ReferenceKey, ReferenceScope, SessionId};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,16 +53,16 @@ impl Caller {
 
 /// The result of authenticating a request.
 #[derive(Debug)]
-pub struct AccessResult {
+pub struct AccessResult<R> {
     /// The caller, or why the request is refused.
-    pub caller: Result<Caller, Refusal>,
+    pub caller: Result<Caller, R>,
     /// For the headers about the rate limit; `None` if the request was refused before it was
     /// counted.
     pub quota: Option<Quota>,
 }
 
-impl AccessResult {
-    pub(crate) const fn refused(refusal: Refusal) -> AccessResult {
+impl<R> AccessResult<R> {
+    pub(crate) const fn refused(refusal: R) -> AccessResult<R> {
         AccessResult { caller: Err(refusal), quota: None }
     }
 }
@@ -86,15 +93,15 @@ impl Engine {
         open_key: Option<&str>,
         secret_key: Option<&str>,
         from: IpAddr,
-    ) -> AccessResult {
+    ) -> AccessResult<KeyPairRefused> {
         let counted = async {
             let holder = self.verified(open_key, secret_key);
             let holder = holder.map_err(|refusal| self.count_failure(refusal, from))?;
             if !holder.key.allow_list.allows(from) {
-                return Err(Refusal::AddressNotAllowed);
+                return Err(AddressNotAllowed.into());
             }
             if !holder.account.is_active {
-                return Err(Refusal::AccountInactive);
+                return Err(AccountInactive.into());
             }
             let plan = holder.account.subscription.map_or(Plan::Starter, |s| s.plan);
             let caller = Caller {
@@ -107,9 +114,8 @@ impl Engine {
             let counted = self.count_call(caller.rate_key(), plan.per_minute()).await?;
             let has_subscription =
                 holder.account.subscription.is_some_and(|s| s.until > self.now());
-            let subscribed =
-                if has_subscription { Ok(caller) } else { Err(Refusal::NoSubscription) };
-            let caller = counted.or_refuse().and(subscribed);
+            let subscribed = if has_subscription { Ok(caller) } else { Err(NoSubscription.into()) };
+            let caller = counted.or_refuse().map_err(KeyPairRefused::from).and(subscribed);
             Ok(AccessResult { caller, quota: Some(counted.quota) })
         };
         counted.await.unwrap_or_else(AccessResult::refused)
@@ -120,7 +126,7 @@ impl Engine {
         &self,
         caller: CallerKey,
         limit: u32,
-    ) -> Result<Counted, Refusal> {
+    ) -> Result<Counted, Unavailable> {
         match self.inner.store.is_shared() {
             true => self.take_shared_call(caller, limit).await,
             false => Ok(self.inner.calls.take(caller, limit, self.monotonic())),
@@ -128,7 +134,7 @@ impl Engine {
     }
 
     /// Counts a search without a login, by address. Refuses (`TooFast`) past the limit.
-    pub fn may_search(&self, from: IpAddr) -> Result<Quota, Refusal> {
+    pub fn may_search(&self, from: IpAddr) -> Result<Quota, TooFast> {
         let (limit, now) = (limits::SEARCHES_A_MINUTE, self.monotonic());
         self.inner.searches.take(subscriber(from), limit, now).or_refuse()
     }
@@ -137,15 +143,15 @@ impl Engine {
         &self,
         open_key: Option<&str>,
         secret_key: Option<&str>,
-    ) -> Result<Arc<KeyHolder>, Refusal> {
+    ) -> Result<Arc<KeyHolder>, KeyPairRefused> {
         let (Some(open), Some(secret)) = (open_key, secret_key) else {
-            return Err(Refusal::KeysMissing);
+            return Err(KeysMissing.into());
         };
         if open.is_empty() || secret.is_empty() {
-            return Err(Refusal::KeysMissing);
+            return Err(KeysMissing.into());
         }
         if !keys::is_open_key(open) || !keys::is_secret_key(secret) {
-            return Err(Refusal::KeysInvalid);
+            return Err(KeysInvalid.into());
         }
         let holder = self.key_holder(open)?;
         let digest = keys::digest_of(secret);
@@ -154,11 +160,11 @@ impl Engine {
         let fits = bool::from(digest.ct_eq(&stored));
         match holder {
             Some(holder) if fits && holder.key.revoked_at.is_none() => Ok(holder),
-            Some(_) | None => Err(Refusal::KeysInvalid),
+            Some(_) | None => Err(KeysInvalid.into()),
         }
     }
 
-    fn key_holder(&self, open_key: &str) -> Result<Option<Arc<KeyHolder>>, Refusal> {
+    fn key_holder(&self, open_key: &str) -> Result<Option<Arc<KeyHolder>>, StoreRefused> {
         let (now, revision) = (self.inner.clock.monotonic(), self.inner.store.keys_revision());
         if let Some(cached) = self.inner.keys.get(open_key)
             && cached.is_fresh(now, revision)
@@ -174,12 +180,12 @@ impl Engine {
 
     /// Slows down whoever guesses keys. Only failures are counted: a right pair is never refused
     /// because somebody behind the same address guesses.
-    fn count_failure(&self, refusal: Refusal, from: IpAddr) -> Refusal {
-        if refusal != Refusal::KeysInvalid {
+    fn count_failure(&self, refusal: KeyPairRefused, from: IpAddr) -> KeyPairRefused {
+        if refusal != KeysInvalid.into() {
             return refusal;
         }
         let (limit, now) = (limits::FAILURES_A_MINUTE, self.monotonic());
         let counted = self.inner.failures.take(subscriber(from), limit, now);
-        counted.or_refuse().err().unwrap_or(refusal)
+        counted.or_refuse().err().map_or(refusal, KeyPairRefused::from)
     }
 }

@@ -7,8 +7,10 @@
 use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
 use domain::upstream::cleaned;
-use domain::{AttemptRef, Callback, CallbackRead, Proof, Purchase, Source, UpstreamCode};
-use store::{Change, Fault};
+use domain::{
+    AttemptRef, Callback, CallbackRead, MonthClosed, Proof, Purchase, Source, UpstreamCode,
+};
+use store::{Fault, KeepEvidence};
 
 /// The result of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,12 @@ impl Engine {
         let (attempt, text) = match upstream.read_callback(callback) {
             CallbackRead::NotOffered => return CallbackResult::UnknownUpstream,
             CallbackRead::Forged { reason } => {
-                tracing::warn!(upstream = name, reason, "a callback was refused");
+                // Anybody can send one: the log counts them; their reasons are for `debug`.
+                tracing::warn!(
+                    target: "counted", status = 401_u16, code = "CALLBACK_FORGED",
+                    "a callback was refused"
+                );
+                tracing::debug!(upstream = name, reason, "a callback was refused");
                 return CallbackResult::Forged;
             }
             CallbackRead::Genuine { attempt, text: says } => (attempt, says),
@@ -66,7 +73,7 @@ impl Engine {
         }
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            let outcome = engine.enquire_at(&purchase, attempt.number, &code).await;
+            let outcome = engine.enquire_at(&purchase, attempt.number, &code).await.into();
             let (number, source) = (attempt.number, OutcomeSource::Enquiry);
             if let Err(fault) = engine.apply_outcome(purchase, number, &outcome, source).await {
                 tracing::warn!(
@@ -118,7 +125,10 @@ impl Engine {
         }
         let source = Source::Upstream { attempt: attempt.number, upstream: code.clone() };
         let proof = Proof::new(source, WORD).with_text(&text);
-        let change = Change::KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
-        self.commit(change).await
+        let keep = KeepEvidence { key: purchase.key, proof, case: None, at: self.now() };
+        match self.write(&self.work(), keep, None).await? {
+            Ok(()) => Ok(()),
+            Err(MonthClosed) => self.keep_late_outcome(attempt, WORD, Some(&text), None).await,
+        }
     }
 }

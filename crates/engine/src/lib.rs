@@ -6,8 +6,8 @@
 mod access;
 mod accounts;
 mod callback;
+mod clock;
 mod enquiry;
-mod in_flight;
 pub mod limits;
 mod lookup;
 mod parts;
@@ -24,40 +24,43 @@ mod vault;
 mod webhooks;
 mod worker;
 
+pub use access::Permit;
 pub use access::{AccessResult, Caller};
-pub use accounts::{AccountSetup, BookingNote, KeyPair, NewAccount};
+pub use accounts::{AccountSetup, Booking, KeyPair, NewAccount};
 pub use callback::CallbackResult;
 pub use enquiry::DeliveryDetails;
 pub use lookup::PurchaseHistory;
 pub use parts::{Parts, PushParts, WebhookParts};
-pub use people::{AccessToken, LogInForm, PushDevice, SignUpForm, UserView};
+pub use people::{AccessToken, Confirmation, LogInForm, PushDevice, SignUpForm, UserView};
 pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, Page,
-    ReplayScope, StatementLine,
+    ActRecord, DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook,
+    Page, ReplayScope, StatementLine,
 };
 pub use vault::{Unreadable, Vault};
 pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
 pub use worker::{PushRenderer, PushText, Workers};
 
 use access::CachedKey;
+use access::Changed;
 use arc_swap::ArcSwap;
+use clock::{ClockStart, GuardedClock};
+use domain::refusal::{StoreRefused, Unavailable, Uncertain};
 use domain::{
-    Catalog, Clock, Environment, IdMaker, Random, ReferenceKey, Refusal, StatusUpdate, Timestamp,
-    Upstream, UpstreamCode,
+    Catalog, Environment, IdMaker, Random, ReferenceKey, StatusUpdate, Upstream, UpstreamCode, act,
 };
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
 use rate::{Allowances, CallerKey, MinuteLimiter};
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-use store::{Change, Fault, Halt, Setting, Store};
+use store::{Fault, Halt, SetAll, Setting, Store};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -69,7 +72,9 @@ pub struct Engine {
 
 struct Inner {
     store: Store,
-    clock: Arc<dyn Clock>,
+    clock: GuardedClock,
+    /// The wall clock is the database server's.
+    follows_server_clock: bool,
     random: Arc<dyn Random>,
     vault: Vault,
     ids: IdMaker,
@@ -85,7 +90,7 @@ struct Inner {
     offers: Cache<OfferKey, ShownOffers>,
     /// Idempotency keys that are being worked on.
     running: Mutex<HashSet<ReferenceKey>>,
-    in_flight: in_flight::InFlight,
+    in_flight: settle::in_flight::InFlight,
     push: Option<PushParts>,
     webhooks: webhooks::Webhooks,
     /// What the audit found wrong.
@@ -97,6 +102,8 @@ struct Inner {
     updates: Mutex<Option<mpsc::Receiver<StatusUpdate>>>,
     /// A job may be due.
     wake: Notify,
+    /// A push may be due.
+    push_due: Notify,
     tasks: TaskTracker,
 }
 
@@ -112,10 +119,18 @@ impl Engine {
         let Parts {
             store, clock, random, vault, upstreams, mailer, push, webhooks, updates, ..
         } = parts;
+        let follows_server_clock = parts.follows_server_clock && store.is_shared();
+        let server_time = if follows_server_clock { store.server_time()? } else { None };
+        let start = ClockStart {
+            record: store.clock_record()?,
+            server_now: server_time.map(|time| time.now),
+            is_accepted: parts.is_clock_accepted,
+        };
+        let clock = GuardedClock::start(clock, start);
         let catalog = Arc::new(store.catalog()?);
         let halt = RwLock::new(store.halt()?);
         let ids = IdMaker::new(store.highest_id()?);
-        let in_flight = in_flight::InFlight::new(clock.monotonic(), store.is_shared());
+        let in_flight = settle::in_flight::InFlight::new(clock.monotonic(), store.is_shared());
         let inner = Inner {
             store,
             in_flight,
@@ -125,6 +140,7 @@ impl Engine {
             halt,
             settings_lock: tokio::sync::Mutex::new(()),
             clock,
+            follows_server_clock,
             random,
             vault,
             ids,
@@ -144,6 +160,7 @@ impl Engine {
             running: Mutex::new(HashSet::new()),
             updates: Mutex::new(Some(updates)),
             wake: Notify::new(),
+            push_due: Notify::new(),
             tasks: TaskTracker::new(),
         };
         let engine = Engine { inner: Arc::new(inner) };
@@ -153,23 +170,19 @@ impl Engine {
 
     /// Whether this is the master key that the store's data is sealed with. An installation without
     /// one adopts it.
-    pub async fn has_right_master_key(&self) -> Result<bool, Fault> {
+    pub async fn has_right_master_key(&self, permit: Permit<act::Maintain>) -> Result<bool, Fault> {
         let mark = self.inner.vault.tag("mark", b"master key");
         if let Some(known) = self.inner.store.master_key()? {
             return Ok(known == mark);
         }
-        self.commit(Change::Set(vec![Setting::MasterKey(mark)])).await?;
+        let changed = Changed::new("master key", json!(null), json!({ "adopted": true }));
+        self.commit_act(&permit, SetAll(vec![Setting::MasterKey(mark)]), changed).await?;
         Ok(self.inner.store.master_key()? == Some(mark))
     }
 
     /// The current catalog. A change replaces it as a whole.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.snapshot.load().catalog.clone()
-    }
-
-    /// The wall clock's time.
-    pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
     }
 
     /// Whether purchases of this environment are fulfilled by a simulator.
@@ -219,11 +232,6 @@ impl Engine {
         working.await.unwrap_or(Err(Fault::Closed))
     }
 
-    /// Commits a change that the writer never denies: it needs no money, reference or version.
-    pub(crate) async fn commit(&self, change: Change) -> Result<(), Fault> {
-        self.inner.store.write(change).await.map(|_| ())
-    }
-
     /// Reads the catalog again and swaps it in.
     pub(crate) fn reload(&self) -> Result<(), Fault> {
         self.swap(Arc::new(self.inner.store.catalog()?));
@@ -262,11 +270,6 @@ impl Engine {
         self.inner.upstreams.get(code)
     }
 
-    /// A clock that never steps back.
-    pub(crate) fn monotonic(&self) -> Duration {
-        self.inner.clock.monotonic()
-    }
-
     pub(crate) fn next_id(&self) -> i64 {
         // Without randomness ids are still unique, only evenly spaced.
         self.inner.ids.next(self.inner.store.node(), self.now(), self.random_or_zero())
@@ -280,26 +283,27 @@ impl Engine {
     }
 
     /// The value, or the refusal that a caller gets for a fault of ours.
-    pub(crate) fn or_unavailable<T>(&self, result: Result<T, Fault>) -> Result<T, Refusal> {
+    pub(crate) fn or_unavailable<T>(&self, result: Result<T, Fault>) -> Result<T, StoreRefused> {
         result.map_err(|fault| self.unavailable(&fault))
     }
 
-    /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log.
-    pub(crate) fn unavailable(&self, fault: &Fault) -> Refusal {
+    /// The refusal that a caller gets for a fault of ours; the fault itself goes to the log, which
+    /// counts it (the target `counted`), because every request may meet it.
+    pub(crate) fn unavailable(&self, fault: &Fault) -> StoreRefused {
         if matches!(fault, Fault::Busy) {
-            tracing::warn!(%fault, "refused for load");
+            tracing::warn!(target: "counted", code = %fault, "refused for load");
         } else {
-            tracing::error!(%fault, "the store could not answer");
+            tracing::error!(target: "counted", code = %fault, "the store could not answer");
         }
         match fault {
             // The commit was under way: it may be on the disk.
-            Fault::Disk(_) | Fault::Closed | Fault::Uncertain(_) => Refusal::Uncertain,
+            Fault::Disk(_) | Fault::Closed | Fault::Uncertain(_) => Uncertain.into(),
             Fault::Busy
             | Fault::Database(_)
             | Fault::Unavailable(_)
             | Fault::Fenced
             | Fault::DiskFull(_)
-            | Fault::Corrupt(_) => Refusal::Unavailable { retry_after_s: 2 },
+            | Fault::Corrupt(_) => Unavailable { retry_after_s: 2 }.into(),
         }
     }
 }

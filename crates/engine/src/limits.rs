@@ -93,6 +93,17 @@ pub const HALTED_RETRY_AFTER_S: u64 = 300;
 pub const HALT_READ_EVERY: Duration = Duration::from_secs(1);
 /// While halted: between two warnings.
 pub const HALT_WARNED_EVERY: Duration = Duration::from_secs(3600);
+/// How often the clock is looked at, and other nodes' moves of time are read.
+pub const CLOCK_READ_EVERY: Duration = Duration::from_secs(1);
+/// How often the time is noted: after a restart with a wrong clock, time goes on from there. An
+/// idle writer tidies up between two notes.
+pub const CLOCK_NOTED_EVERY: Duration = Duration::from_secs(25);
+/// At a stop the time is noted if that takes no longer.
+pub const CLOCK_NOTED_WITHIN: Duration = Duration::from_secs(1);
+/// What cannot be undone goes by a clock that has jumped only after this.
+pub const CLOCK_PROVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// While the clock is far off: when a buyer should try again.
+pub const CLOCK_RETRY_AFTER_S: u64 = 60;
 /// Between two quick audits.
 pub const AUDIT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Archived purchases, or journals, removed from the live tables in one commit: a few milliseconds
@@ -148,6 +159,9 @@ pub const PUSH_TOKEN_BYTES: usize = 4096;
 pub const HASHES_AT_ONCE: usize = 2;
 /// Requests that wait for a hash: a second's work. Further ones are answered 429.
 pub const HASHES_WAITING: usize = 20;
+/// Hashes for known devices and sessions, running or waiting, beside those of everybody else: a
+/// flood of strangers leaves them half a second's work.
+pub const HASHES_OF_KNOWN: usize = 12;
 /// When to try again after that.
 pub const HASHES_FULL_RETRY_S: u64 = 2;
 /// Log-ins a minute of one mail address that are hashed, right ones too, and as many on each known

@@ -3,9 +3,10 @@
 //! Invariant: nothing here changes anything.
 
 use crate::{Caller, Engine};
+use domain::refusal::{FindRefused, NoWallet, PurchaseUnknown, StoreRefused, WalletRefused};
 use domain::{
     Account, AccountId, Attempt, Currency, Key, Money, Purchase, PurchaseId, PurchaseKey,
-    ReferenceScope, Refusal, State,
+    ReferenceScope, State,
 };
 use store::{Evidence, Fault, OpenCase, OutboxEvent, Page, StatementLine, Wallet};
 
@@ -25,14 +26,18 @@ pub struct PurchaseHistory {
 impl Engine {
     /// The account's available money in a currency. Refuses if there is no such wallet.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
-    pub async fn balance(&self, caller: &Caller, currency: Currency) -> Result<Money, Refusal> {
+    pub async fn balance(
+        &self,
+        caller: &Caller,
+        currency: Currency,
+    ) -> Result<Money, WalletRefused> {
         let read = self.inner.store.available(caller.account, caller.environment, currency);
-        self.or_unavailable(read)?.ok_or(Refusal::NoWallet)
+        Ok(self.or_unavailable(read)?.ok_or(NoWallet)?)
     }
 
     /// What each wallet of the account can spend, by currency code.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
-    pub async fn balances(&self, caller: &Caller) -> Result<Vec<Money>, Refusal> {
+    pub async fn balances(&self, caller: &Caller) -> Result<Vec<Money>, StoreRefused> {
         let wallets = self.or_unavailable(self.inner.store.wallets(caller.account))?;
         let mut balances: Vec<Money> = wallets
             .into_iter()
@@ -49,11 +54,11 @@ impl Engine {
         caller: &Caller,
         currency: Currency,
         page: Page,
-    ) -> Result<Vec<StatementLine>, Refusal> {
+    ) -> Result<Vec<StatementLine>, WalletRefused> {
         let (account, environment) = (caller.account, caller.environment);
         let read =
             self.blocking(move |store| store.statement(account, environment, currency, page)).await;
-        self.or_unavailable(read)?.ok_or(Refusal::NoWallet)
+        Ok(self.or_unavailable(read)?.ok_or(NoWallet)?)
     }
 
     /// The account's purchases of one scope, latest first; of these states, or of all if there are
@@ -64,7 +69,7 @@ impl Engine {
         scope: ReferenceScope,
         states: &[State],
         page: Page,
-    ) -> Result<Vec<Purchase>, Refusal> {
+    ) -> Result<Vec<Purchase>, StoreRefused> {
         let (account, environment) = (caller.account, caller.environment);
         let states = states.to_vec();
         let read = self
@@ -79,12 +84,12 @@ impl Engine {
         caller: &Caller,
         scope: ReferenceScope,
         reference: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, FindRefused> {
         let stored = self.inner.store.stored_reference(&caller.reference(scope, reference));
         let key = self
             .or_unavailable(stored)?
             .and_then(|stored| stored.purchase)
-            .ok_or(Refusal::PurchaseUnknown)?;
+            .ok_or(PurchaseUnknown)?;
         self.purchase_of_key(&key)
     }
 
@@ -94,13 +99,13 @@ impl Engine {
         &self,
         caller: &Caller,
         id: PurchaseId,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, FindRefused> {
         let (account, environment) = (caller.account, caller.environment);
         self.purchase_of_key(&PurchaseKey { account, environment, id })
     }
 
-    fn purchase_of_key(&self, key: &PurchaseKey) -> Result<Purchase, Refusal> {
-        self.or_unavailable(self.inner.store.purchase(key))?.ok_or(Refusal::PurchaseUnknown)
+    fn purchase_of_key(&self, key: &PurchaseKey) -> Result<Purchase, FindRefused> {
+        Ok(self.or_unavailable(self.inner.store.purchase(key))?.ok_or(PurchaseUnknown)?)
     }
 
     /// For staff: the latest purchases of all accounts, at most `limit`; of one state if given.

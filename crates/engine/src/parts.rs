@@ -25,6 +25,10 @@ pub struct Parts {
     pub push: Option<PushParts>,
     /// Sends webhooks; without it no webhook is written.
     pub webhooks: Option<WebhookParts>,
+    /// The database server's clock counts, not this machine's, where there is a database server.
+    pub follows_server_clock: bool,
+    /// The operator says that the clock is right, however far it is from what is stored.
+    pub is_clock_accepted: bool,
     pub(crate) updates: mpsc::Receiver<StatusUpdate>,
     update_sender: mpsc::Sender<StatusUpdate>,
 }
@@ -67,6 +71,8 @@ impl Parts {
             mailer: None,
             push: None,
             webhooks: None,
+            follows_server_clock: false,
+            is_clock_accepted: false,
             updates,
             update_sender,
         }

@@ -4,21 +4,31 @@
 //! Invariant: the work continues when the client disconnects, and a client is answered in time even
 //! when the upstream does not answer.
 
-use crate::refusals::denied;
+use crate::refusals::{denied, not_possible, too_large};
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
-use crate::{Caller, Engine, limits};
+use crate::settle::moves::Moved;
+use crate::{Caller, Engine, Permit, limits};
 use domain::purchase::settle;
+use domain::refusal::{
+    BuyRefused, IdempotencyMismatch, IdempotencyRunning, Invalid, NotPossible, ReferenceKnown,
+    StoreRefused, Unavailable, Uncertain,
+};
 use domain::{
-    Denial, Money, Path, PriceQuery, Purchase, PurchaseId, PurchaseKey, ReferenceKey,
-    ReferenceScope, Refusal, State, UpstreamCode,
+    Money, Opening, OpeningDenied, Path, PriceQuery, Purchase, PurchaseDraft, PurchaseId,
+    PurchaseKey, ReferenceKey, ReferenceScope, State, UpstreamCode, act,
 };
 use std::pin::pin;
-use store::{Change, Done};
+use store::{KeepResponse, OpenPurchase};
 
 impl Engine {
     /// Buys: holds the money, sends the order to an upstream (or leaves it to staff), waits for the
     /// outcome, settles.
-    pub async fn purchase(&self, request: PurchaseRequest) -> Result<PurchaseOutcome, Refusal> {
+    pub async fn purchase(
+        &self,
+        permit: Permit<act::Buy>,
+        request: PurchaseRequest,
+    ) -> Result<PurchaseOutcome, BuyRefused> {
+        self.check_permit(&permit, &request.caller)?;
         let _running = match &request.idempotency {
             Some(idempotency) => match self.first_use(&request.caller, idempotency)? {
                 KeyUse::First(running) => Some(running),
@@ -27,32 +37,31 @@ impl Engine {
             None => None,
         };
         self.may_buy(&request)?;
-        let (mut purchase, path) = self.draft(&request)?;
+        let (draft, path) = self.draft(&request)?;
         let environment = request.caller.environment;
-        match path.upstreams.iter().find(|code| self.upstream_in(environment, code).is_some()) {
-            Some(first) if !path.needs_approval => {
-                purchase.state = State::Sent;
-                purchase.attempts = 1;
-                purchase.upstream = Some(first.clone());
-            }
-            Some(_) | None => purchase.state = State::Awaiting,
-        }
+        let is_connected = |code: &UpstreamCode| self.upstream_in(environment, code).is_some();
+        let first = path.upstreams.into_iter().find(is_connected);
+        let opening = match first.filter(|_| !path.needs_approval) {
+            Some(first) => Opening::Sent(first),
+            None => Opening::Awaiting,
+        };
         // A task of its own: if the client disconnects, even during the commit, what is on record
         // is sent and settled all the same.
         let engine = self.clone();
         let opening = self.inner.tasks.spawn(async move {
-            let opened = engine.open_purchase(&request, purchase).await?;
+            let opened = engine.open_purchase(&permit, &request, draft, opening).await?;
+            let opened = opened.map_err(|denied| engine.refused(&request, denied))?;
             let driven = (opened.state == State::Sent).then(|| {
                 let (engine, sent) = (engine.clone(), opened.clone());
                 engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
             });
-            Ok((opened, driven))
+            Ok::<_, BuyRefused>((opened, driven))
         });
         let mut timeout = pin!(tokio::time::sleep(limits::ANSWER_WITHIN));
         let (opened, driven) = tokio::select! {
             biased;
-            opened = opening => opened.map_err(|_| Refusal::Uncertain)??,
-            () = &mut timeout => return Err(Refusal::Uncertain),
+            opened = opening => opened.map_err(|_| Uncertain)??,
+            () = &mut timeout => return Err(Uncertain.into()),
         };
         let Some(driven) = driven else { return Ok(PurchaseOutcome::Bought(Box::new(opened))) };
         let settled = tokio::select! {
@@ -63,32 +72,47 @@ impl Engine {
         Ok(PurchaseOutcome::Bought(Box::new(settled)))
     }
 
-    /// Refuses while the installation is halted. A reference that is used up is refused as such, so
-    /// that its client knows that there is nothing to wait for.
-    fn may_buy(&self, request: &PurchaseRequest) -> Result<(), Refusal> {
-        let Err(halted) = self.may_sell() else { return Ok(()) };
-        let stored = self.inner.store.stored_reference(&request.reference_key());
-        match self.or_unavailable(stored)? {
-            None => Err(halted),
-            Some(stored) => Err(self.reference_known(stored.purchase)),
+    /// Refuses a permit that was made for another caller.
+    pub(crate) fn check_permit(
+        &self,
+        permit: &Permit<act::Buy>,
+        caller: &Caller,
+    ) -> Result<(), NotPossible> {
+        match permit.is_of(caller) {
+            true => Ok(()),
+            false => Err(not_possible("The permit is of another caller.")),
         }
     }
 
-    fn reference_known(&self, key: Option<PurchaseKey>) -> Refusal {
-        let first = key.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
-        Refusal::ReferenceKnown(first.map(Box::new))
+    /// Refuses while the installation is halted. A reference that is used up is refused as such, so
+    /// that its client knows that there is nothing to wait for.
+    fn may_buy(&self, request: &PurchaseRequest) -> Result<(), BuyRefused> {
+        let Err(halted) = self.may_sell() else { return Ok(()) };
+        let stored = self.inner.store.stored_reference(&request.reference_key());
+        match self.or_unavailable(stored)? {
+            None => Err(halted.into()),
+            Some(stored) => Err(self.reference_known(stored.purchase).into()),
+        }
     }
 
-    /// A purchase as it would be opened, priced and routed; nothing is stored.
-    pub(crate) fn draft(&self, request: &PurchaseRequest) -> Result<(Purchase, Path), Refusal> {
+    pub(crate) fn reference_known(&self, key: Option<PurchaseKey>) -> ReferenceKnown {
+        let first = key.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
+        ReferenceKnown { first: first.map(Box::new) }
+    }
+
+    /// A purchase before it opens, priced and routed; nothing is stored.
+    pub(crate) fn draft(
+        &self,
+        request: &PurchaseRequest,
+    ) -> Result<(PurchaseDraft, Path), Invalid> {
         let now = self.now();
         let catalog = self.catalog();
         let query = request.price_query(now);
         let price = catalog
             .price(&query)
             .filter(|p| request.amount.plus(p.fee).is_some())
-            .ok_or_else(|| denied(&Denial::TooLarge, request.amount.currency()))?;
-        let purchase = Purchase {
+            .ok_or_else(too_large)?;
+        let draft = PurchaseDraft {
             key: PurchaseKey {
                 account: request.caller.account,
                 environment: request.caller.environment,
@@ -105,81 +129,61 @@ impl Engine {
             amount: request.amount,
             fee: price.fee,
             commission: price.commission,
-            available_after: Money::zero(request.amount.currency()),
             details: request.details.clone(),
             webhook_url: request.webhook_url.clone(),
-            state: State::Quoted,
-            version: 1,
-            attempts: 0,
-            upstream: None,
-            text: None,
-            decider: None,
             opened_at: now,
-            updated_at: now,
-            delivered_at: None,
         };
-        Ok((purchase, catalog.path(&query)))
+        Ok((draft, catalog.path(&query)))
     }
 
     /// Opens a purchase: from here on its reference is used up, and its money is where its state
     /// says.
     pub(crate) async fn open_purchase(
         &self,
+        permit: &Permit<act::Buy>,
         request: &PurchaseRequest,
-        mut purchase: Purchase,
-    ) -> Result<Purchase, Refusal> {
+        draft: PurchaseDraft,
+        opening: Opening,
+    ) -> Result<Result<Purchase, OpeningDenied>, StoreRefused> {
         let mut reference_keys = vec![request.reference_key()];
         let idempotency = request.idempotency.as_ref();
         reference_keys.extend(idempotency.map(|i| request.caller.reference(i.scope, &i.key)));
-        let mut opening = Box::new(settle::open(purchase.clone(), purchase.opened_at));
-        self.or_unavailable(self.enqueue_webhooks(&mut opening))?;
-        let webhooks = opening.webhooks.clone();
+        let opening = Box::new(settle::open(draft, opening));
         let digest = idempotency.map(|i| i.digest).or(request.digest);
-        let attempt = purchase.latest_attempt();
-        if let Some(attempt) = attempt {
-            self.inner.in_flight.begin(attempt, self.monotonic());
-        }
-        let open = Change::Open { reference_keys, digest, opening };
-        let written = self.inner.store.write_within(open, limits::BEGUN_WITHIN).await;
-        if let (Some(attempt), false) = (attempt, matches!(written, Ok(Ok(_)))) {
-            self.inner.in_flight.cancel(attempt);
-        }
-        let written = self.or_unavailable(written)?;
-        let done = written.map_err(|denial| self.denied(request, denial))?;
-        // The writer answers nothing else to this change.
-        let Done::Opened { available_after } = done else { return Ok(purchase) };
-        self.dispatch_webhooks(purchase.key, webhooks);
-        purchase.available_after = Money::new(available_after, purchase.amount.currency());
-        Ok(purchase)
+        let open = |opening| OpenPurchase { reference_keys, digest, opening };
+        let written = self.commit_move(permit, opening, Some(limits::BEGUN_WITHIN), open).await;
+        let with_balance = |Moved { mut purchase, done: available_after }: Moved<i64>| {
+            purchase.available_after = Money::new(available_after, purchase.amount.currency());
+            purchase
+        };
+        Ok(self.or_unavailable(written)?.map(with_balance))
     }
 
-    fn denied(&self, request: &PurchaseRequest, denial: Denial) -> Refusal {
-        match denial {
-            Denial::ReferenceUsed { reference, .. } if reference.scope != request.scope => {
-                Refusal::IdempotencyRunning
+    fn refused(&self, request: &PurchaseRequest, why: OpeningDenied) -> BuyRefused {
+        match why {
+            OpeningDenied::ReferenceUsed(used) if used.reference.scope != request.scope => {
+                IdempotencyRunning.into()
             }
-            Denial::ReferenceUsed { by, .. } => self.reference_known(by.purchase),
-            Denial::InsufficientBalance { .. }
-            | Denial::NoLedgerAccount(_)
-            | Denial::TooLarge
-            | Denial::VersionConflict { .. }
-            | Denial::Closed => denied(&denial, request.amount.currency()),
+            OpeningDenied::ReferenceUsed(used) => self.reference_known(used.by.purchase).into(),
+            OpeningDenied::Money(why) => denied(&why, request.amount.currency()).into(),
+            // An id of a closed month: the clock is far behind.
+            OpeningDenied::Closed => Unavailable { retry_after_s: 1 }.into(),
         }
     }
 
     /// Whether this idempotency key is new; else the outcome of its first use.
-    fn first_use(&self, caller: &Caller, idempotency: &Idempotency) -> Result<KeyUse, Refusal> {
+    fn first_use(&self, caller: &Caller, idempotency: &Idempotency) -> Result<KeyUse, BuyRefused> {
         let reference = caller.reference(idempotency.scope, &idempotency.key);
-        let running = Running::begin(self, reference.clone()).ok_or(Refusal::IdempotencyRunning)?;
+        let running = Running::begin(self, reference.clone()).ok_or(IdempotencyRunning)?;
         let stored = self.or_unavailable(self.inner.store.stored_reference(&reference))?;
         let Some(stored) = stored else { return Ok(KeyUse::First(running)) };
         if stored.digest != Some(idempotency.digest) {
-            return Err(Refusal::IdempotencyMismatch);
+            return Err(IdempotencyMismatch.into());
         }
-        let key = stored.purchase.ok_or(Refusal::PurchaseUnknown)?;
+        let key = stored.purchase.ok_or(ReferenceKnown { first: None })?;
         let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
         // Archived: the key is used up, and its purchase cannot be shown any more.
-        let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let purchase = purchase.ok_or(ReferenceKnown { first: None })?;
         let replay = self.or_unavailable(self.inner.store.kept_response(&reference))?;
         let replay = replay.map(|(status, body)| Replay { status, body });
         let purchase = Box::new(purchase);
@@ -195,9 +199,9 @@ impl Engine {
         replay: Replay,
     ) {
         let reference = caller.reference(scope, key);
-        let change = Change::KeepResponse { reference, status: replay.status, body: replay.body };
+        let change = KeepResponse { reference, status: replay.status, body: replay.body };
         // Without it a replay renders the purchase in its current state.
-        if let Err(fault) = self.commit(change).await {
+        if let Err(fault) = self.commit(&self.work(), change).await {
             tracing::warn!(%fault, "the first answer to an idempotency key could not be stored");
         }
     }

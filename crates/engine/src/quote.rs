@@ -4,18 +4,23 @@
 //! Invariant: acceptance and expiry are both steps from the version that was read, so exactly one
 //! of them wins.
 
+use crate::refusals::denied;
 use crate::request::PurchaseRequest;
 use crate::settle::StepResult;
-use crate::{Caller, Engine, limits};
+use crate::{Caller, Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::purchase::settle::QUOTE_VALID_FOR;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
-use domain::{
-    Denial, Event, Money, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope, Refusal,
-    Source, State, Timestamp,
+use domain::refusal::{
+    AcceptRefused, MoneyRefused, NoWallet, PurchaseUnknown, QuoteExpired, QuoteRefused,
+    ReferenceKnown, StoreRefused, Unavailable, Uncertain,
 };
-use store::{Change, Fault, Setting};
+use domain::{
+    Event, Opening, OpeningDenied, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope,
+    Source, State, Timestamp, act,
+};
+use store::{Fault, SetAll, Setting, TakeStep};
 use subtle::ConstantTimeEq;
 
 /// The stored word of the evidence of an acceptance.
@@ -37,13 +42,18 @@ impl Engine {
     /// product wants it, the operator is asked for the bill reference first: refuses one that it
     /// does not know, and when it cannot be asked. The same reference with the same digest gets
     /// the same quote while it is valid; otherwise the reference is refused as known.
-    pub async fn quote(&self, mut request: PurchaseRequest) -> Result<Quote, Refusal> {
+    pub async fn quote(
+        &self,
+        permit: Permit<act::Buy>,
+        mut request: PurchaseRequest,
+    ) -> Result<Quote, QuoteRefused> {
+        self.check_permit(&permit, &request.caller)?;
         if let Some(quote) = self.quoted_before(&request).await? {
             return Ok(quote);
         }
         self.may_sell()?;
         self.count_quote(&request.caller)?;
-        self.open_missing_wallet(&request).await?;
+        self.open_missing_wallet(&permit, &request).await?;
         // These details come from the operator only, never from the request.
         request.details.retain(|name, _| name != CUSTOMER_NAME && name != CUSTOMER_ADDRESS);
         if let Some(customer) = self.look_up(&request).await? {
@@ -51,28 +61,42 @@ impl Engine {
             let address = customer.address.map(|address| (CUSTOMER_ADDRESS.to_owned(), address));
             request.details.extend(address);
         }
-        let (purchase, _) = self.draft(&request)?;
-        match self.open_purchase(&request, purchase).await {
+        let (draft, _) = self.draft(&request)?;
+        match self.open_purchase(&permit, &request, draft, Opening::Quoted).await? {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // The same request was sent twice at once, and the other one was first.
-            Err(known @ Refusal::ReferenceKnown(_)) => {
-                self.quoted_before(&request).await?.ok_or(known)
+            Err(OpeningDenied::ReferenceUsed(used)) => {
+                let known = self.reference_known(used.by.purchase);
+                Ok(self.quoted_before(&request).await?.ok_or(known)?)
             }
-            Err(refusal) => Err(refusal),
+            Err(OpeningDenied::Money(why)) => Err(match denied(&why, request.amount.currency()) {
+                MoneyRefused::NoWallet(none) => none.into(),
+                MoneyRefused::Invalid(invalid) => invalid.into(),
+                MoneyRefused::InsufficientBalance(_) => {
+                    self.unavailable(&Fault::Corrupt("a quote held money".into())).into()
+                }
+            }),
+            // An id of a closed month: the clock is far behind.
+            Err(OpeningDenied::Closed) => Err(Unavailable { retry_after_s: 1 }.into()),
         }
     }
 
     /// Quotes are free, and each uses up a reference: their number a minute is limited.
-    fn count_quote(&self, caller: &Caller) -> Result<(), Refusal> {
-        let account = self.account(caller.account)?.ok_or(Refusal::NoWallet)?;
+    fn count_quote(&self, caller: &Caller) -> Result<(), QuoteRefused> {
+        let account = self.account(caller.account)?.ok_or(NoWallet)?;
         let plan = account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
         let limit = plan.map_or(limits::QUOTES_A_MINUTE, Plan::per_minute);
         let counted = self.inner.quotes.take(caller.rate_key(), limit, self.monotonic());
-        counted.or_refuse().map(|_| ())
+        counted.or_refuse()?;
+        Ok(())
     }
 
     /// A product may be sold in a currency that was not there when its customer signed up.
-    async fn open_missing_wallet(&self, request: &PurchaseRequest) -> Result<(), Refusal> {
+    async fn open_missing_wallet(
+        &self,
+        permit: &Permit<act::Buy>,
+        request: &PurchaseRequest,
+    ) -> Result<(), StoreRefused> {
         let (caller, currency) = (&request.caller, request.amount.currency());
         let known = self.inner.store.available(caller.account, caller.environment, currency);
         let is_login = caller.session.is_some();
@@ -80,22 +104,25 @@ impl Engine {
             return Ok(());
         }
         let wallet = Setting::Wallet(caller.account, caller.environment, currency);
-        self.or_unavailable(self.commit(Change::Set(vec![wallet])).await)
+        self.or_unavailable(self.commit(permit, SetAll(vec![wallet])).await)
     }
 
     /// The quote that the same request got before; `None` while the reference is free.
-    async fn quoted_before(&self, request: &PurchaseRequest) -> Result<Option<Quote>, Refusal> {
+    async fn quoted_before(
+        &self,
+        request: &PurchaseRequest,
+    ) -> Result<Option<Quote>, QuoteRefused> {
         let stored = self.inner.store.stored_reference(&request.reference_key());
         let Some(stored) = self.or_unavailable(stored)? else { return Ok(None) };
-        let key = stored.purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let key = stored.purchase.ok_or(ReferenceKnown { first: None })?;
         let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
         // Archived: the reference is used up, and its purchase cannot be shown any more.
-        let purchase = purchase.ok_or(Refusal::ReferenceKnown(None))?;
+        let purchase = purchase.ok_or(ReferenceKnown { first: None })?;
         let is_same = stored.digest.is_some() && stored.digest == request.digest;
         let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;
         match purchase.state == State::Quoted && is_same {
             true => Ok(Some(self.as_quote(purchase))),
-            false => Err(Refusal::ReferenceKnown(Some(Box::new(purchase)))),
+            false => Err(ReferenceKnown { first: Some(Box::new(purchase)) }.into()),
         }
     }
 
@@ -116,24 +143,31 @@ impl Engine {
     /// secret is answered like an unknown reference.
     pub async fn accept(
         &self,
+        permit: Permit<act::Buy>,
         caller: &Caller,
         scope: ReferenceScope,
         reference: &str,
         acceptance: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, AcceptRefused> {
         let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         let right = self.acceptance(&purchase.key);
         if !bool::from(right.as_bytes().ct_eq(acceptance.as_bytes())) {
-            return Err(Refusal::PurchaseUnknown);
+            return Err(PurchaseUnknown.into());
         }
-        self.authorise(caller, purchase.key.id).await
+        self.authorise(permit, caller, purchase.key.id).await
     }
 
     /// Accepts a quote: holds the money in the commit that checks it, then sends. A second
     /// acceptance returns the purchase in its current state and charges nothing. Refuses when the
     /// money is short (the quote stays open), while the installation is halted, and when the quote
     /// has expired or was called off.
-    pub async fn authorise(&self, caller: &Caller, id: PurchaseId) -> Result<Purchase, Refusal> {
+    pub async fn authorise(
+        &self,
+        permit: Permit<act::Buy>,
+        caller: &Caller,
+        id: PurchaseId,
+    ) -> Result<Purchase, AcceptRefused> {
+        self.check_permit(&permit, caller)?;
         let purchase = self.purchase_by_id(caller, id).await?;
         let key = purchase.key;
         let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;
@@ -142,24 +176,30 @@ impl Engine {
         }
         // A task of its own: if the client disconnects, what is held is sent all the same.
         let engine = self.clone();
-        let paying = self.inner.tasks.spawn(async move { engine.hold_and_send(purchase).await });
+        let paying =
+            self.inner.tasks.spawn(async move { engine.hold_and_send(permit, purchase).await });
         match tokio::time::timeout(limits::ACCEPTANCE_WITHIN, paying).await {
-            Ok(paid) => paid.unwrap_or(Err(Refusal::Uncertain)),
+            Ok(paid) => paid.unwrap_or(Err(Uncertain.into())),
             Err(_) => {
                 let now = self.or_unavailable(self.read_again(&key))?;
-                if now.state == State::Quoted { Err(Refusal::Uncertain) } else { Ok(now) }
+                if now.state == State::Quoted { Err(Uncertain.into()) } else { Ok(now) }
             }
         }
     }
 
-    async fn hold_and_send(&self, quote: Purchase) -> Result<Purchase, Refusal> {
+    async fn hold_and_send(
+        &self,
+        permit: Permit<act::Buy>,
+        quote: Purchase,
+    ) -> Result<Purchase, AcceptRefused> {
         let key = quote.key;
         let proof = Proof::new(Source::Owner, ACCEPTED);
         // As for a purchase without a quote: staff decide first if the route says so, or if there
         // is no route.
         let is_for_staff = self.needs_staff(&quote);
         let event = if is_for_staff { Event::RequestApproval } else { Event::Authorise };
-        let result = self.take_step(quote, |_| Some((event, proof.clone()))).await;
+        let decide = |_: &Purchase| Some((event, proof.clone()));
+        let result = self.take_step(&permit, quote, decide, TakeStep).await;
         match self.or_unavailable(result)? {
             StepResult::Stepped(_) => {
                 // Read again for the wallet's balance after the hold.
@@ -167,26 +207,21 @@ impl Engine {
                 if is_for_staff {
                     return Ok(held);
                 }
-                self.or_unavailable(self.send_held(held).await)
+                Ok(self.or_unavailable(self.send_held(held).await)?)
             }
             StepResult::Unchanged(now) => Ok(now),
-            StepResult::Denied(now, Denial::InsufficientBalance { available }) => {
-                Err(Refusal::InsufficientBalance {
-                    available: Money::new(available, now.amount.currency()),
-                })
-            }
-            StepResult::Denied(_, _) => Err(Refusal::NoWallet),
-            StepResult::Impossible(now) => self.called_off(now),
+            StepResult::Denied(now, why) => Err(denied(&why, now.amount.currency()).into()),
+            StepResult::Impossible(now) | StepResult::Closed(now) => self.called_off(now),
         }
     }
 
     /// The answer for a quote that cannot be accepted any more: it has expired, unless it was
     /// accepted in time and staff called the purchase off.
-    fn called_off(&self, purchase: Purchase) -> Result<Purchase, Refusal> {
+    fn called_off(&self, purchase: Purchase) -> Result<Purchase, AcceptRefused> {
         let evidence = self.or_unavailable(self.inner.store.evidence(&purchase.key))?;
         match evidence.iter().any(|said| said.word == ACCEPTED) {
             true => Ok(purchase),
-            false => Err(Refusal::QuoteExpired),
+            false => Err(QuoteExpired.into()),
         }
     }
 
@@ -203,8 +238,8 @@ impl Engine {
     /// Expires a quote whose time is over, even if its job has not run yet; returns any other
     /// purchase unchanged.
     async fn expire_if_over(&self, purchase: Purchase) -> Result<Purchase, Fault> {
-        let is_over = self.now() >= purchase.opened_at.after(QUOTE_VALID_FOR);
-        match purchase.state == State::Quoted && is_over {
+        let is_over = || self.elapsed_since(purchase.opened_at) >= QUOTE_VALID_FOR;
+        match purchase.state == State::Quoted && is_over() {
             true => Ok(self.expire(purchase).await?.purchase()),
             false => Ok(purchase),
         }
@@ -216,6 +251,6 @@ impl Engine {
         let proof = Proof::new(Source::Clock, "expire");
         let waited = purchase.state;
         let expire = |now: &Purchase| (now.state == waited).then(|| (Event::Expire, proof.clone()));
-        self.take_step(purchase, expire).await
+        self.take_step(&self.work(), purchase, expire, TakeStep).await
     }
 }

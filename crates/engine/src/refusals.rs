@@ -2,7 +2,8 @@
 //!
 //! Not here: what is checked while a request is parsed (`api`).
 
-use domain::{Currency, Denial, FieldError, Money, Refusal};
+use domain::refusal::{InsufficientBalance, Invalid, MoneyRefused, NoWallet, NotPossible};
+use domain::{Currency, FieldError, Money, MoneyDenial};
 
 /// One wrong field, with a message for people.
 pub(crate) fn field_error(field: &'static str, message: &str) -> FieldError {
@@ -10,8 +11,8 @@ pub(crate) fn field_error(field: &'static str, message: &str) -> FieldError {
 }
 
 /// The refusal of a request with one wrong field.
-pub(crate) fn invalid(field: &'static str, message: &str) -> Refusal {
-    Refusal::Invalid(vec![field_error(field, message)])
+pub(crate) fn invalid(field: &'static str, message: &str) -> Invalid {
+    Invalid { errors: vec![field_error(field, message)] }
 }
 
 /// An error unless the field is right.
@@ -25,28 +26,33 @@ pub(crate) fn blank(field: &'static str, value: &str, message: &str) -> Option<F
 }
 
 /// Refuses if there is any error.
-pub(crate) fn refuse_if_any(errors: impl IntoIterator<Item = FieldError>) -> Result<(), Refusal> {
+pub(crate) fn refuse_if_any(errors: impl IntoIterator<Item = FieldError>) -> Result<(), Invalid> {
     let errors: Vec<FieldError> = errors.into_iter().collect();
-    if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
+    if errors.is_empty() { Ok(()) } else { Err(Invalid { errors }) }
 }
 
 /// The refusal of what cannot be done now.
-pub(crate) fn not_possible(because: impl Into<String>) -> Refusal {
-    Refusal::NotPossible { because: because.into() }
+pub(crate) fn not_possible(because: impl Into<String>) -> NotPossible {
+    NotPossible { because: because.into() }
 }
 
 /// The refusal of money that the ledger does not move.
-pub(crate) fn denied(denial: &Denial, currency: Currency) -> Refusal {
+pub(crate) fn denied(denial: &MoneyDenial, currency: Currency) -> MoneyRefused {
     match denial {
-        Denial::ReferenceUsed { .. } => Refusal::ReferenceKnown(None),
-        Denial::InsufficientBalance { available } => {
-            Refusal::InsufficientBalance { available: Money::new(*available, currency) }
+        MoneyDenial::InsufficientBalance { available } => {
+            InsufficientBalance { available: Money::new(*available, currency) }.into()
         }
-        Denial::NoLedgerAccount(_) => Refusal::NoWallet,
-        Denial::TooLarge => invalid("amount", "The amount is too large."),
-        // An id of a closed month: the clock is far behind.
-        Denial::VersionConflict { .. } | Denial::Closed => {
-            Refusal::Unavailable { retry_after_s: 1 }
-        }
+        MoneyDenial::NoLedgerAccount(_) => NoWallet.into(),
+        MoneyDenial::TooLarge => too_large().into(),
     }
+}
+
+/// The refusal of a sum that is beyond every balance.
+pub(crate) fn too_large() -> Invalid {
+    invalid("amount", "The amount is too large.")
+}
+
+/// The refusal of what would change a purchase whose month is closed.
+pub(crate) fn month_closed() -> NotPossible {
+    not_possible("Its month is closed and archived: nothing of it changes any more.")
 }

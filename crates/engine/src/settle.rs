@@ -4,17 +4,22 @@
 //! by compare-and-swap; the loser of a race decides again from the purchase's new state. Invariant:
 //! an upstream is called only after its attempt is on record, and never with a Tx open.
 
-use crate::{Engine, limits};
+pub(crate) mod in_flight;
+pub(crate) mod moves;
+
+use self::moves::Moved;
+use crate::{Engine, Permit, limits};
 use domain::catalog::number::masked;
 use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Attempt, AttemptRef, Case, Decision, Denial, Event, Outcome, OutcomeContext, Proof, Purchase,
-    PurchaseKey, Source, State, Timestamp, UpstreamCode,
+    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money, MoneyDenial,
+    MonthClosed, Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State,
+    StepDenied, SubmitOutcome, Timestamp, UpstreamCode,
 };
 use std::time::Duration;
-use store::{Change, Fault};
+use store::{Commit, Fault, KeepEvidence, TakeStep};
 
 /// The result of an event, with the purchase in its current state.
 #[derive(Debug)]
@@ -26,7 +31,9 @@ pub(crate) enum StepResult {
     /// The event cannot happen in this state; nothing was written.
     Impossible(Purchase),
     /// The money for the step is not there; nothing was written.
-    Denied(Purchase, Denial),
+    Denied(Purchase, MoneyDenial),
+    /// The purchase's month is closed; nothing was written.
+    Closed(Purchase),
 }
 
 impl StepResult {
@@ -35,7 +42,8 @@ impl StepResult {
             StepResult::Stepped(purchase)
             | StepResult::Unchanged(purchase)
             | StepResult::Impossible(purchase)
-            | StepResult::Denied(purchase, _) => purchase,
+            | StepResult::Denied(purchase, _)
+            | StepResult::Closed(purchase) => purchase,
         }
     }
 }
@@ -56,7 +64,7 @@ impl Engine {
     /// it stays where it is, and its job is still due.
     pub(crate) async fn drive(&self, mut purchase: Purchase) -> Purchase {
         loop {
-            let outcome = self.submit(&purchase).await;
+            let outcome = Outcome::from(self.submit(&purchase).await);
             let (sent, attempt) = (purchase.clone(), purchase.attempts);
             purchase = match self
                 .apply_outcome(sent, attempt, &outcome, OutcomeSource::Submit)
@@ -90,7 +98,7 @@ impl Engine {
     /// Calls the upstream of the latest attempt, which is on record. An answer that takes too long
     /// is unknown. An attempt whose record took too long is not sent any more, because an enquiry
     /// about it may be due soon.
-    async fn submit(&self, purchase: &Purchase) -> Outcome {
+    async fn submit(&self, purchase: &Purchase) -> SubmitOutcome {
         let order = purchase.order(purchase.attempts);
         let environment = purchase.key.environment;
         let may_call = self.inner.in_flight.may_call(order.attempt, self.monotonic())
@@ -101,13 +109,14 @@ impl Engine {
         let upstream =
             purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
         let Some(upstream) = upstream else {
-            return Outcome::NotSent { reason: "the upstream is not connected".to_owned() };
+            return SubmitOutcome::NotSent { reason: "the upstream is not connected".to_owned() };
         };
         if !may_call {
-            return Outcome::NotSent { reason: "the store took too long to record it".to_owned() };
+            let reason = "the store took too long to record it".to_owned();
+            return SubmitOutcome::NotSent { reason };
         }
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await;
-        answer.unwrap_or_else(|_| Outcome::Unknown { reason: "no answer within 20 s".to_owned() })
+        answer.unwrap_or_else(|_| unknown("no answer within 20 s").into())
     }
 
     /// Records the next attempt of a held purchase, at the first upstream that was not tried.
@@ -120,7 +129,8 @@ impl Engine {
         if self.is_halted() {
             return Ok(None);
         }
-        let tried = self.tried(&purchase.key)?;
+        let key = purchase.key;
+        let tried = self.tried(&key)?;
         let (event, proof) = match self.routes_left(&purchase, &tried).into_iter().next() {
             Some(upstream) => {
                 let source = Source::Upstream { attempt: purchase.attempts + 1, upstream };
@@ -132,24 +142,16 @@ impl Engine {
             }
         };
         // Not decided again after a lost race: the winner submits.
-        let Decision::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
+        let Decision::Move(step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
-        self.enqueue_webhooks(&mut step)?;
-        let (after, webhooks) = (step.after.clone(), step.webhooks.clone());
-        let attempt = after.latest_attempt().filter(|_| event == Event::Submit);
-        if let Some(attempt) = attempt {
-            self.inner.in_flight.begin(attempt, self.monotonic());
+        match self.commit_move(&self.work(), step, None, TakeStep).await? {
+            Ok(moved) => Ok(Some(after(moved))),
+            Err(denied) => {
+                tracing::debug!(purchase = %key.id, ?denied, "an attempt was not recorded");
+                Ok(None)
+            }
         }
-        let written = self.inner.store.write(Change::Step(step)).await;
-        if let (Some(attempt), false) = (attempt, matches!(written, Ok(Ok(_)))) {
-            self.inner.in_flight.cancel(attempt);
-        }
-        if written?.is_err() {
-            return Ok(None);
-        }
-        self.dispatch_webhooks(after.key, webhooks);
-        Ok(Some(after))
     }
 
     /// Applies an outcome of an attempt to its purchase.
@@ -163,7 +165,8 @@ impl Engine {
         self.log_outcome(&purchase, attempt, outcome);
         let is_clear = matches!(
             outcome,
-            Outcome::Delivered { .. } | Outcome::Reversed { .. } | Outcome::Unaskable { .. }
+            Outcome::Answered(Answer::Delivered { .. } | Answer::Unaskable { .. })
+                | Outcome::Reversed { .. }
         );
         let key = &purchase.key;
         let attempts = if is_clear { Vec::new() } else { self.inner.store.attempts(key)? };
@@ -177,7 +180,8 @@ impl Engine {
         };
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
-        self.take_step(purchase, |purchase| {
+        let closed = AttemptRef { purchase: purchase.key.id, number: attempt };
+        let decide = |purchase: &Purchase| {
             let standing = OutcomeContext {
                 // Not by the attempt's number: an earlier attempt that turned out delivered counts,
                 // not the latest one. No upstream gets a purchase twice, so its code identifies the
@@ -190,8 +194,15 @@ impl Engine {
             let event = event_of(outcome, standing)?;
             let is_hopeless = self.is_hopeless(event, started_at, source);
             Some((if is_hopeless { Event::Escalate } else { event }, proof.clone()))
-        })
-        .await
+        };
+        let result = self.take_step(&self.work(), purchase, decide, TakeStep).await?;
+        // The month was closed meanwhile: the outcome is kept for staff, as for any archived
+        // purchase.
+        if let StepResult::Closed(_) = result {
+            let (text, reference) = (outcome.text(), outcome.reference());
+            self.keep_late_outcome(closed, outcome.code(), text, reference).await?;
+        }
+        Ok(result)
     }
 
     fn log_outcome(&self, purchase: &Purchase, attempt: u32, outcome: &Outcome) {
@@ -237,7 +248,7 @@ impl Engine {
         started_at: Option<Timestamp>,
         source: OutcomeSource,
     ) -> bool {
-        let waited = started_at.map(|at| self.now().since(at));
+        let waited = started_at.map(|at| self.elapsed_since(at));
         matches!(event, Event::Doubt | Event::Acknowledge)
             && source == OutcomeSource::Enquiry
             && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)
@@ -275,11 +286,14 @@ impl Engine {
     }
 
     /// Takes the step that `decide` asks for. After a lost race `decide` is called again with the
-    /// purchase's new state; `None`: no event happened.
-    pub(crate) async fn take_step(
+    /// purchase's new state; `None`: no event happened. `commit` is [`TakeStep`], or that with the
+    /// record of an act.
+    pub(crate) async fn take_step<A, C: Commit<Done = Option<i64>, Denied = StepDenied>>(
         &self,
+        permit: &Permit<A>,
         mut purchase: Purchase,
         decide: impl Fn(&Purchase) -> Option<(Event, Proof)>,
+        commit: impl Fn(Box<Move>) -> C,
     ) -> Result<StepResult, Fault> {
         for _ in 0..limits::RACES_MAX {
             let Some((event, proof)) = decide(&purchase) else {
@@ -287,7 +301,7 @@ impl Engine {
             };
             let slip = proof.slip.clone();
             let (id, state) = (purchase.key.id, purchase.state.code());
-            let mut step = match settle::decide(&purchase, event, proof, self.now()) {
+            let step = match settle::decide(&purchase, event, proof, self.now()) {
                 Decision::Move(step) => step,
                 Decision::Stay => {
                     self.keep_late_slip(&purchase, slip.as_deref()).await?;
@@ -299,20 +313,15 @@ impl Engine {
                     return Ok(StepResult::Impossible(purchase));
                 }
             };
-            self.enqueue_webhooks(&mut step)?;
-            let (after, webhooks) = (step.after.clone(), step.webhooks.clone());
-            match self.inner.store.write(Change::Step(step)).await? {
-                Ok(_) => {
-                    let to = after.state.code();
+            match self.commit_move(permit, step, None, &commit).await? {
+                Ok(moved) => {
+                    let to = moved.purchase.state.code();
                     tracing::debug!(purchase = %id, from = state, to, "a step");
-                    self.dispatch_webhooks(after.key, webhooks);
-                    if after.state.is_final() {
-                        self.inner.in_flight.forget_all(after.key.id, after.attempts);
-                    }
-                    return Ok(StepResult::Stepped(after));
+                    return Ok(StepResult::Stepped(after(moved)));
                 }
-                Err(Denial::VersionConflict { .. }) => purchase = self.read_again(&purchase.key)?,
-                Err(denial) => return Ok(StepResult::Denied(purchase, denial)),
+                Err(StepDenied::VersionConflict) => purchase = self.read_again(&purchase.key)?,
+                Err(StepDenied::Money(why)) => return Ok(StepResult::Denied(purchase, why)),
+                Err(StepDenied::Closed) => return Ok(StepResult::Closed(purchase)),
             }
         }
         Err(Fault::Busy)
@@ -333,23 +342,25 @@ impl Engine {
         if is_known {
             return Ok(StepResult::Unchanged(purchase));
         }
+        let said = proof.code.clone();
+        let evidence = KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };
+        if let Err(MonthClosed) = self.write(&self.work(), evidence, None).await? {
+            return Ok(StepResult::Closed(purchase));
+        }
         tracing::error!(
             purchase = %purchase.key.id,
             state = purchase.state.code(),
-            said = proof.code,
+            said,
             "an outcome contradicts the ledger: a case for staff"
         );
-        let change =
-            Change::KeepEvidence { key: purchase.key, proof, case: Some(case), at: self.now() };
-        self.commit(change).await?;
         Ok(StepResult::Unchanged(purchase))
     }
 
     /// Asks the deciding upstream for the outcome of an attempt.
-    pub(crate) async fn enquire_about(&self, purchase: &Purchase, attempt: u32) -> Outcome {
+    pub(crate) async fn enquire_about(&self, purchase: &Purchase, attempt: u32) -> EnquiryOutcome {
         match &purchase.upstream {
             Some(code) => self.enquire_at(purchase, attempt, code).await,
-            None => Outcome::Unknown { reason: "no upstream has it".to_owned() },
+            None => unknown("no upstream has it").into(),
         }
     }
 
@@ -359,17 +370,27 @@ impl Engine {
         purchase: &Purchase,
         attempt: u32,
         code: &UpstreamCode,
-    ) -> Outcome {
+    ) -> EnquiryOutcome {
         let Some(upstream) = self.upstream_in(purchase.key.environment, code) else {
-            return Outcome::Unknown { reason: "the upstream is not connected".to_owned() };
+            return unknown("the upstream is not connected").into();
         };
         let order = purchase.order(attempt);
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.enquire(&order)).await;
-        answer.unwrap_or_else(|_| {
-            let reason = "no answer to the enquiry within 20 s".to_owned();
-            Outcome::Unknown { reason }
-        })
+        answer.unwrap_or_else(|_| unknown("no answer to the enquiry within 20 s").into())
     }
+}
+
+fn unknown(reason: &str) -> Answer {
+    Answer::Unknown { reason: reason.to_owned() }
+}
+
+/// The purchase after a step, with what its wallet had available then if the step changed that.
+fn after(moved: Moved<Option<i64>>) -> Purchase {
+    let Moved { mut purchase, done } = moved;
+    if let Some(available) = done {
+        purchase.available_after = Money::new(available, purchase.amount.currency());
+    }
+    purchase
 }
 
 /// A call in flight; it ends when this is dropped.

@@ -3,24 +3,33 @@
 //! Not here: who may decide what (the dialect's). Invariant: staff move money only by the same
 //! table and the same writer as everything else, and their evidence is stored.
 
-use crate::Engine;
-use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
+use crate::access::Changed;
+use crate::refusals::{blank, month_closed, not_possible, refuse_if_any};
 use crate::settle::StepResult;
-use domain::{CaseKind, Event, Proof, Purchase, PurchaseId, Refusal, Source, State};
-use store::Change;
+use crate::{Engine, Permit};
+use domain::refusal::{NotPossible, PurchaseUnknown, StaffRefused};
+use domain::{
+    CaseKind, Event, MonthClosed, Move, Permitted, Proof, Purchase, PurchaseId, Source, State, act,
+};
+use serde_json::json;
+use store::{CloseCase, TakeStep};
 
 impl Engine {
     /// Lets a purchase that waits for approval go out to its upstream. Refuses one that does not
     /// wait, or that no upstream is routed for: that one is delivered by hand and settled with
     /// evidence.
-    pub async fn approve(&self, id: PurchaseId, by: &str) -> Result<Purchase, Refusal> {
+    pub async fn approve(
+        &self,
+        permit: Permit<act::DecideApproval>,
+        id: PurchaseId,
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         if purchase.state == State::Awaiting && self.routes_left(&purchase, &[]).is_empty() {
-            return Err(not_possible(
-                "No upstream is routed for it: deliver it by hand, then settle it with evidence.",
-            ));
+            let because =
+                "No upstream is routed for it: deliver it by hand, then settle it with evidence.";
+            return Err(not_possible(because).into());
         }
-        let after = self.by_staff(purchase, Event::Approve, by, "approve", None).await?;
+        let after = self.by_staff(permit, purchase, Event::Approve, "approve", None).await?;
         self.inner.wake.notify_one();
         Ok(after)
     }
@@ -28,12 +37,12 @@ impl Engine {
     /// Calls off what was not sent; the money goes back. Refuses what was sent.
     pub async fn reject(
         &self,
+        permit: Permit<act::DecideApproval>,
         id: PurchaseId,
-        by: &str,
         reason: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
-        self.by_staff(purchase, Event::Reject, by, "reject", Some(reason)).await
+        self.by_staff(permit, purchase, Event::Reject, "reject", Some(reason)).await
     }
 
     /// Settles with evidence what no upstream can or will answer: delivered (the money is spent) or
@@ -41,11 +50,11 @@ impl Engine {
     /// installation is halted, a held purchase may be settled as delivered too.
     pub async fn settle_by_staff(
         &self,
+        permit: Permit<act::SettleDoubt>,
         id: PurchaseId,
         is_delivered: bool,
-        by: &str,
         evidence: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         let (event, word) = match purchase.state {
             // Restored as held, and sent after the backup: the ledger does not have its attempts.
@@ -60,60 +69,68 @@ impl Engine {
             | State::Delivered
             | State::Failed
             | State::Rejected
-            | State::Refunded => return Err(not_from_here(&purchase)),
+            | State::Refunded => return Err(not_from_here(&purchase).into()),
         };
-        self.by_staff(purchase, event, by, word, Some(evidence)).await
+        self.by_staff(permit, purchase, event, word, Some(evidence)).await
     }
 
     /// Reverses a delivered purchase by a new journal; the commission is clawed back.
     pub async fn refund(
         &self,
+        permit: Permit<act::ReversePurchase>,
         id: PurchaseId,
-        by: &str,
         reason: &str,
-    ) -> Result<Purchase, Refusal> {
+    ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         if purchase.state != State::Delivered {
-            return Err(not_from_here(&purchase));
+            return Err(not_from_here(&purchase).into());
         }
-        self.by_staff(purchase, Event::Reverse, by, "refund", Some(reason)).await
+        self.by_staff(permit, purchase, Event::Reverse, "refund", Some(reason)).await
     }
 
     /// Closes the clash cases of a purchase, with what staff found out. Moves no money: a
     /// difference is booked by a journal of its own. Refuses when there is no such case.
     pub async fn close_case(
         &self,
+        permit: Permit<act::SettleDoubt>,
         id: PurchaseId,
-        by: &str,
         evidence: &str,
-    ) -> Result<(), Refusal> {
-        if by.trim().is_empty() || evidence.trim().is_empty() {
-            return Err(invalid("evidence", "Say who closes it, and what was found."));
-        }
-        if self.close_late_outcomes(id, by, evidence).await? {
+    ) -> Result<(), StaffRefused> {
+        let message = "Say who closes it, and what was found.";
+        let by = permit.by(message)?;
+        refuse_if_any(blank("evidence", evidence, message))?;
+        if self.close_late_outcomes(&permit, id, by, evidence).await? {
             return Ok(());
         }
         let purchase = self.any_purchase(id)?;
         let cases = self.or_unavailable(self.inner.store.open_cases())?;
         if !cases.iter().any(|case| case.key == purchase.key && case.why == CaseKind::Clash.code())
         {
-            return Err(not_possible("No clash case of it is open."));
+            return Err(not_possible("No clash case of it is open.").into());
         }
         let proof = Proof::new(Source::Staff(by.to_owned()), "close case").with_text(evidence);
         let (key, why, at) = (purchase.key, CaseKind::Clash, self.now());
-        self.or_unavailable(self.commit(Change::CloseCase { key, why, proof, at }).await)
+        let changed = Changed::new(
+            format_args!("purchase {id}"),
+            json!({ "case": why.code() }),
+            json!({ "case": "closed", "evidence": evidence }),
+        );
+        let close = CloseCase { key, why, proof, at };
+        let close = self.recorded(&permit, close, [changed], |()| true);
+        let closed = self.write(&permit, close, None).await;
+        Ok(self.or_unavailable(closed)?.map_err(|MonthClosed| month_closed())?)
     }
 
-    async fn by_staff(
+    async fn by_staff<A: Permitted>(
         &self,
+        permit: Permit<A>,
         purchase: Purchase,
         event: Event,
-        by: &str,
         word: &str,
         text: Option<&str>,
-    ) -> Result<Purchase, Refusal> {
-        let no_text = text.and_then(|t| blank("evidence", t, "Say what shows it, or why."));
-        refuse_if_any([blank("by", by, "Say who decides."), no_text].into_iter().flatten())?;
+    ) -> Result<Purchase, StaffRefused> {
+        let by = permit.by("Say who decides.")?;
+        refuse_if_any(text.and_then(|t| blank("evidence", t, "Say what shows it, or why.")))?;
         let proof = Proof {
             text: text.map(str::to_owned),
             ..Proof::new(Source::Staff(by.to_owned()), word)
@@ -126,21 +143,31 @@ impl Engine {
             let is_as_seen = now.state == seen || (is_doubt(now.state) && is_doubt(seen));
             is_as_seen.then(|| (event, proof.clone()))
         };
-        match self.or_unavailable(self.take_step(purchase, decide).await)? {
+        let commit = |step: Box<Move>| {
+            let changed = Changed::new(
+                format_args!("purchase {}", step.after.key.id),
+                json!({ "state": step.from.code() }),
+                json!({ "state": step.after.state.code(), "decision": word, "evidence": text }),
+            );
+            self.recorded(&permit, TakeStep(step), [changed], |_| true)
+        };
+        let taken = self.take_step(&permit, purchase, decide, commit).await;
+        match self.or_unavailable(taken)? {
             StepResult::Stepped(after) => Ok(after),
             StepResult::Unchanged(now)
             | StepResult::Impossible(now)
-            | StepResult::Denied(now, _) => Err(not_from_here(&now)),
+            | StepResult::Denied(now, _) => Err(not_from_here(&now).into()),
+            StepResult::Closed(_) => Err(month_closed().into()),
         }
     }
 
     /// A purchase of any account.
-    fn any_purchase(&self, id: PurchaseId) -> Result<Purchase, Refusal> {
-        self.or_unavailable(self.inner.store.any_purchase(id))?.ok_or(Refusal::PurchaseUnknown)
+    fn any_purchase(&self, id: PurchaseId) -> Result<Purchase, StaffRefused> {
+        Ok(self.or_unavailable(self.inner.store.any_purchase(id))?.ok_or(PurchaseUnknown)?)
     }
 }
 
-fn not_from_here(purchase: &Purchase) -> Refusal {
+fn not_from_here(purchase: &Purchase) -> NotPossible {
     not_possible(match purchase.state {
         State::Quoted => "It is only quoted: no money is held.",
         State::Awaiting => "It waits for approval.",

@@ -3,9 +3,10 @@
 //! A copy is one snapshot: its pages are read in one reading Tx, which in WAL mode does not block
 //! the writer. Not here: what else belongs to a backup (keys, a manifest), which is the app's.
 
-use crate::backend::sqlite::{Folder, Sqlite, fault, make_private_file};
-use crate::backend::{all, first};
+use crate::backend::first;
+use crate::backend::sqlite::{Folder, Sqlite, ensure_alone, fault, make_private_file};
 use crate::fault::{Fault, OpenError, Result};
+use crate::halts::{self, Halt};
 use crate::store::{Location, Store};
 use crate::verify::{self, AuditReport};
 use rusqlite::backup::{Backup, StepResult};
@@ -18,8 +19,6 @@ const STEP_PAGES: i32 = 256;
 /// Steps between two flushes of the copy. One flush of everything at the end would delay the
 /// writer's own flushes on the same disk.
 const FLUSH_EVERY: usize = 8;
-/// Findings of SQLite's own check that are kept.
-const FINDINGS_KEPT: usize = 20;
 
 /// What identifies the state of a ledger, besides the counts of its audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +34,22 @@ pub struct LedgerEnd {
 /// A data folder that no other Saldo process can use until this is dropped.
 #[derive(Debug)]
 pub struct HeldFolder {
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl HeldFolder {
     /// Makes the folder if need be and locks it; refuses what [`Store::open`] refuses.
     pub fn take(path: &Path) -> Result<HeldFolder, OpenError> {
-        Ok(HeldFolder { _folder: Folder::lock(path)? })
+        Ok(HeldFolder { folder: Folder::lock(path)? })
+    }
+
+    /// Audits the database in it where it lies, with whatever lies beside it, as a server would
+    /// find it; reads the halt in force, too.
+    pub fn audit(&self) -> Result<(LedgerEnd, AuditReport, Option<Halt>)> {
+        let opened = self.folder.auditor();
+        let mut lite = opened.map_err(|error| Fault::Database(error.to_string()))?;
+        let (ending, report) = audited(&mut lite)?;
+        Ok((ending, report, halts::current(&mut lite)?))
     }
 }
 
@@ -61,6 +69,7 @@ impl Store {
         if file.exists() {
             return Err(Fault::Database(format!("{} is there already", file.display())));
         }
+        ensure_alone(file).map_err(|error| Fault::Database(error.to_string()))?;
         make_private_file(file).map_err(unwritable)?;
         let flush = File::open(file).map_err(unwritable)?;
         copy(source.connection(), file, &flush, is_wanted)?;
@@ -109,19 +118,15 @@ fn copy(
     }
 }
 
-/// Audits a database file without changing it: SQLite's own check, then the whole audit. Its schema
-/// must be this version's.
+/// Audits a database file without changing it. Its schema must be this version's.
 pub fn audit_file(file: &Path) -> Result<(LedgerEnd, AuditReport)> {
-    let mut lite = Sqlite::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let broken =
-        all(&mut lite, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
-    let mut report = verify::audit(&mut lite)?;
-    for finding in broken.into_iter().filter(|finding| finding != "ok").take(FINDINGS_KEPT) {
-        report.findings_count += 1;
-        report.findings.push(format!("the database's own check: {finding}"));
-    }
+    audited(&mut Sqlite::auditor(file)?)
+}
+
+fn audited(lite: &mut Sqlite) -> Result<(LedgerEnd, AuditReport)> {
+    let report = verify::audit(lite)?;
     let last =
-        first(&mut lite, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
+        first(lite, "SELECT seq, hash FROM journals ORDER BY seq DESC LIMIT 1", &[], |row| {
             Ok((row.int(0)?, row.bytes(1)?.iter().map(|byte| format!("{byte:02x}")).collect()))
         })?;
     let (last_journal, last_hash) = last.unwrap_or_default();

@@ -3,9 +3,11 @@
 //! Read with everything else that a batch mentions, changed in memory, written once per batch.
 
 use crate::backend::{Row, SetQuery, Sql, WriteKey, values};
+use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::{Fault, Result};
 use domain::{AccountId, Environment, Minute};
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 /// The account that calls, and the environment that it calls.
 pub(crate) type Caller = (AccountId, Environment);
@@ -21,16 +23,37 @@ pub struct CallGrant {
     pub reset_s: u64,
 }
 
-/// A node's request for calls.
-pub(crate) struct CallQuota {
+/// Takes calls of an account's minute in advance, counted over all nodes.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantCalls {
+    /// The caller.
+    pub account: AccountId,
+    /// The environment that is called.
+    pub environment: Environment,
     /// Calls a minute.
-    pub(crate) limit: u32,
+    pub limit: u32,
     /// How many calls are wanted.
-    pub(crate) calls: u32,
-    /// How many of the calls taken in the second `taken_s` were not made.
-    pub(crate) unused: u32,
-    pub(crate) taken_s: u64,
-    pub(crate) now_s: u64,
+    pub calls: u32,
+    /// How many of the calls taken before were not made.
+    pub unused: u32,
+    /// The second in which those were taken.
+    pub taken_s: u64,
+    /// The present time, in seconds.
+    pub now_s: u64,
+}
+
+impl Commit for GrantCalls {
+    type Done = CallGrant;
+    type Denied = Infallible;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        let caller = Some((self.account, self.environment));
+        CommitNeeds { caller, is_optimistic: true, ..CommitNeeds::default() }
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<CallGrant> {
+        Ok(tx.calls.grant(self))
+    }
 }
 
 /// Callers in the cache: some 10 MB. Past that it is cleared.
@@ -94,7 +117,8 @@ impl CallCounts {
     }
 
     /// Grants as many calls as the minute has left.
-    pub(crate) fn grant(&mut self, caller: Caller, quota: &CallQuota) -> CallGrant {
+    fn grant(&mut self, quota: &GrantCalls) -> CallGrant {
+        let caller = (quota.account, quota.environment);
         let minute = self.minutes.entry(caller).or_insert_with(|| Minute::new(quota.now_s));
         minute.give_back(quota.unused, quota.taken_s);
         minute.advance(quota.now_s);

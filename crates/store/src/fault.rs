@@ -91,6 +91,13 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// A log of a database that is not there any more.
+    #[error(
+        "{path} is left from another database, and has its last commits: move it to where that \
+         database is now, or out of this folder, and try again",
+        path = .0.display()
+    )]
+    LeftOver(PathBuf),
     /// The folder is on a network filesystem, which may lose locks and flushes.
     #[error(
         "{path} lies on a network filesystem ({kind}), where a committed recharge could be lost; \

@@ -7,8 +7,9 @@ use crate::backend::Sql;
 use crate::backend::sqlite::{Sqlite, steps};
 use crate::fault::Fault;
 use crate::ledger::{self, Page};
-use crate::purchases::{self, jobs};
-use crate::webhooks::pushes;
+use crate::purchases::{self, Jobs, jobs};
+use crate::queue;
+use crate::webhooks::Pushes;
 use crate::{accounts, archive, halts, verify};
 use domain::{
     AccountId, Currency, Environment, Month, PurchaseId, PurchaseKey, ReferenceKey, ReferenceScope,
@@ -36,9 +37,10 @@ const FILL: &str = "
         FROM n;
     INSERT INTO purchases SELECT id, 2, 'live', 'rechargely', 'R' || n, NULL, 'recharge', 'GP',
         '01712345678', 'prepaid', 'BDT', 1000, 50, 150, 0, '{}', NULL, state, 2, 1, 'sim', NULL,
-        NULL, at, at, NULL, NULL FROM n;
-    INSERT INTO claims SELECT 2, 'live', 'rechargely', 'R' || n, id, NULL, at FROM n;
-    INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL FROM n;
+        NULL, at, at, NULL, NULL, x'00' FROM n;
+    INSERT INTO claims SELECT 2, 'live', 'rechargely', 'R' || n, id, NULL, at, x'00' FROM n;
+    INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL, x'00', x'00'
+        FROM n;
     INSERT INTO events SELECT id, 2, 'live', 2, state, at, NULL FROM n WHERE state <> 'sent';
     INSERT INTO evidence SELECT id, 2, 'live', 1, at, 'staff', NULL, 'seen', NULL, NULL
         FROM n WHERE n % 10 = 0;
@@ -73,14 +75,14 @@ fn named(text: &str) -> ReferenceKey {
 
 /// The queries of workers, dialects and staff, and how many rows each answers.
 const QUERIES: &[(&str, usize, Query)] = &[
-    ("when a job is due", 1, |sql, _| Ok(jobs::next_due(sql)?.into_iter().count())),
+    ("when a job is due", 1, |sql, _| Ok(queue::next_due::<Jobs>(sql)?.into_iter().count())),
     ("jobs that are due", 10, |sql, _| {
-        Ok(jobs::lease(sql, 0, NOW, Duration::from_secs(30), 64)?.len())
+        Ok(queue::lease::<Jobs>(sql, 0, NOW, NOW.after(Duration::from_secs(30)), 64)?.len())
     }),
-    ("what dead runs left", 0, |sql, _| jobs::take_over(sql, &[], 0, NOW).map(|()| 0)),
-    ("when a push is due", 0, |sql, _| Ok(pushes::next_due(sql)?.into_iter().count())),
+    ("what dead runs left", 0, |sql, _| queue::take_over(sql, 0, NOW).map(|()| 0)),
+    ("when a push is due", 0, |sql, _| Ok(queue::next_due::<Pushes>(sql)?.into_iter().count())),
     ("pushes that are due", 0, |sql, _| {
-        Ok(pushes::lease(sql, NOW, Duration::from_secs(30), 64)?.len())
+        Ok(queue::lease::<Pushes>(sql, 0, NOW, NOW.after(Duration::from_secs(30)), 64)?.len())
     }),
     ("open cases", 1, |sql, _| Ok(purchases::open_cases(sql)?.len())),
     ("late outcomes", 0, |sql, _| Ok(archive::open_late_outcomes(sql)?.len())),

@@ -4,28 +4,28 @@
 
 use crate::backend::{Sql, first, values};
 use crate::catalog::notify_nodes;
+use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::Timestamp;
 
-/// Begins or ends a halt.
+/// Begins a halt: nothing is sent upstream from now on.
 #[derive(Clone, Debug)]
-pub enum HaltChange {
-    /// Nothing is sent upstream from now on.
-    Begin {
-        /// The reason, shown to staff.
-        why: String,
-        /// When it begins.
-        at: Timestamp,
-    },
-    /// Every halt ends, and jobs that wait to be sent are due; nothing happens without a halt.
-    End {
-        /// Who decided it.
-        by: String,
-        /// Why it is safe to go on.
-        evidence: String,
-        /// When it ends.
-        at: Timestamp,
-    },
+pub struct BeginHalt {
+    /// The reason, shown to staff.
+    pub why: String,
+    /// When it begins.
+    pub at: Timestamp,
+}
+
+/// Ends every halt, and makes jobs due that wait to be sent; nothing happens without a halt.
+#[derive(Clone, Debug)]
+pub struct EndHalts {
+    /// Who decided it.
+    pub by: String,
+    /// Why it is safe to go on.
+    pub evidence: String,
+    /// When they end.
+    pub at: Timestamp,
 }
 
 /// A halt in force.
@@ -47,30 +47,28 @@ pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>> {
     )
 }
 
-pub(crate) fn write(sql: &mut dyn Sql, change: &HaltChange) -> Result<()> {
-    match change {
-        HaltChange::Begin { why, at } => {
-            sql.execute(
-                "INSERT INTO halts (seq, begun_at, why)
-                 SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
-                &values![*at, why],
-            )?;
-        }
-        HaltChange::End { by, evidence, at } => {
-            let ended = sql.execute(
-                "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3
-                 WHERE ended_at IS NULL",
-                &values![*at, by, evidence],
-            )?;
-            if ended > 0 {
-                sql.execute(
-                    "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
-                     WHERE job = 'submit' AND due_at > $2",
-                    &values![*at, *at],
-                )?;
-            }
-        }
-    }
+unrefused!(BeginHalt, (), |change, tx| {
+    tx.sql.run(
+        "INSERT INTO halts (seq, begun_at, why)
+             SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
+        &values![change.at, &change.why],
+    )?;
     // A halt is for all nodes, whichever one it was asked of.
-    notify_nodes(sql, "halt")
-}
+    notify_nodes(tx.sql, "halt")
+});
+
+unrefused!(EndHalts, (), |change, tx| {
+    let ended = tx.sql.execute(
+        "UPDATE halts SET ended_at = $1, ended_by = $2, evidence = $3
+             WHERE ended_at IS NULL",
+        &values![change.at, &change.by, &change.evidence],
+    )?;
+    if ended > 0 {
+        tx.sql.run(
+            "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
+                 WHERE job = 'submit' AND due_at > $2",
+            &values![change.at, change.at],
+        )?;
+    }
+    notify_nodes(tx.sql, "halt")
+});

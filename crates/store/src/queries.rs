@@ -4,23 +4,27 @@
 //! do not; they say so. All of them block for the time of a query.
 
 use crate::accounts::{KeyHolder, User};
+use crate::acts::ActRecord;
 use crate::archive::{
     Archive, ArchiveFile, ArchivesAudit, ClosedMonth, Closing, LAST_CLOSED, LateOutcome,
 };
 use crate::backend::postgres::Postgres;
 use crate::backend::{self, Sql, values};
+use crate::clock::{ClockRecord, ServerTime};
 use crate::fault::Result;
 use crate::halts::Halt;
 use crate::ledger::{Page, StatementLine, Wallet};
 use crate::people::{Device, DeviceMark, SessionHolder, UserHolder};
 use crate::purchases::{Evidence, OpenCase, OutboxEvent, StoredReference, jobs, slips};
+use crate::queue::{self, Queue};
 use crate::store::{Location, Store};
 use crate::verify::AuditReport;
 use crate::webhooks::{
     DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, endpoints,
-    pushes,
 };
-use crate::{accounts, archive, catalog, halts, ledger, people, purchases, verify, webhooks};
+use crate::{
+    accounts, acts, archive, catalog, clock, halts, ledger, people, purchases, verify, webhooks,
+};
 use domain::ids::{SessionId, UserId};
 use domain::{
     Account, AccountId, Attempt, Catalog, Currency, Environment, Key, Money, Month, Purchase,
@@ -178,6 +182,19 @@ impl Store {
         self.read(purchases::open_cases)
     }
 
+    /// What is stored about the installation's time.
+    pub fn clock_record(&self) -> Result<ClockRecord> {
+        self.read(clock::record)
+    }
+
+    /// The database server's clock; `None` where the database is a file.
+    pub fn server_time(&self) -> Result<Option<ServerTime>> {
+        match self.location() {
+            Location::Folder(_) => Ok(None),
+            Location::Server(_) => self.read(clock::server_time).map(Some),
+        }
+    }
+
     /// The halt in force; `None` while purchases are sent upstream.
     pub fn halt(&self) -> Result<Option<Halt>> {
         self.read(halts::current)
@@ -193,19 +210,14 @@ impl Store {
         self.read(|sql| ledger::has(sql, seq, hash))
     }
 
-    /// When the next job is due; `None` without jobs.
-    pub fn next_job_due(&self) -> Result<Option<Timestamp>> {
-        self.read(jobs::next_due)
+    /// The latest acts of people and of the command line, latest first; of one object, or of all.
+    pub fn acts(&self, object: Option<&str>, limit: u32) -> Result<Vec<ActRecord>> {
+        self.read(|sql| acts::latest(sql, object, limit))
     }
 
-    /// When the next push is due; `None` without pushes.
-    pub fn next_push_due(&self) -> Result<Option<Timestamp>> {
-        self.read(pushes::next_due)
-    }
-
-    /// When the next webhook is due; `None` if none is pending.
-    pub fn next_webhook_due(&self) -> Result<Option<Timestamp>> {
-        self.read(webhooks::next_due)
+    /// When the next row of a queue is due; `None` if none is.
+    pub fn next_due<Q: Queue>(&self) -> Result<Option<Timestamp>> {
+        self.read(queue::next_due::<Q>)
     }
 
     /// The webhooks of an account, latest first.

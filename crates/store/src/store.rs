@@ -7,11 +7,11 @@
 use crate::backend::postgres::{CatalogChanges, Membership, Postgres, Server};
 use crate::backend::sqlite::Folder;
 use crate::backend::{self, Sql, WriteSql};
-use crate::change::{Change, Done};
+use crate::commit::Commit;
 use crate::fault::{Fault, OpenError, Result};
 use crate::writer::Writer;
-use domain::Denial;
 use parking_lot::{Mutex, MutexGuard};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -141,29 +141,36 @@ impl Store {
         self.membership.as_ref().map(Membership::changes)
     }
 
-    /// Asks for a change and waits until it is durable, or refused.
-    pub async fn write(&self, change: Change) -> Result<Result<Done, Denial>> {
+    /// Commits a change: waits until it is durable, or refused.
+    pub async fn write<C: Commit>(&self, commit: C) -> Result<Result<C::Done, C::Denied>> {
         match &self.writer {
-            Some(writer) => writer.write(change).await,
+            Some(writer) => writer.write(commit).await,
             None => Err(Fault::Closed),
         }
+    }
+
+    /// As [`Store::write`], for a change that nothing can refuse.
+    pub async fn commit<C: Commit<Denied = Infallible>>(&self, commit: C) -> Result<C::Done> {
+        let Ok(done) = self.write(commit).await?;
+        Ok(done)
     }
 
     /// As [`Store::write`], for callers with a time limit: a change that the writer has not begun
     /// with when `timeout` is over is withdrawn, and nothing of it is stored ([`Fault::Busy`]).
     /// Needs a runtime with timers.
-    pub async fn write_within(
+    pub async fn write_within<C: Commit>(
         &self,
-        change: Change,
+        commit: C,
         timeout: Duration,
-    ) -> Result<Result<Done, Denial>> {
+    ) -> Result<Result<C::Done, C::Denied>> {
         match &self.writer {
-            Some(writer) => writer.write_within(change, timeout).await,
+            Some(writer) => writer.write_within(commit, timeout).await,
             None => Err(Fault::Closed),
         }
     }
 
-    /// Resolves when the disk has failed: the process should end and be started anew.
+    /// Resolves when the disk has failed or the writer has panicked: the process should end and be
+    /// started anew.
     pub async fn failed(&self) -> Fault {
         match &self.writer {
             Some(writer) => writer.failed().await,
@@ -171,8 +178,18 @@ impl Store {
         }
     }
 
-    /// Whether the store answers in time: a server that is silent is not waited for.
+    /// Whether the writer's thread runs. Once it has ended, by a panic too, nothing is written any
+    /// more, and [`Store::failed`] resolves.
+    pub fn writer_is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Whether the store answers in time, and can write: a server that is silent is not waited for.
+    /// [`Fault::Closed`] once the writer has ended.
     pub fn ping(&self) -> Result<()> {
+        if !self.writer_is_alive() {
+            return Err(Fault::Closed);
+        }
         let query =
             |sql: &mut dyn Sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0)).map(|_| ());
         let Some(pinger) = &self.pinger else { return self.read(query) };
@@ -189,7 +206,7 @@ impl Store {
     /// A connection of its own, for what takes long.
     pub(crate) fn dedicated_reader(&self) -> Result<Reader> {
         match &self.location {
-            Location::Folder(folder) => match folder.reader() {
+            Location::Folder(folder) => match folder.auditor() {
                 Ok(lite) => Ok(Box::new(lite)),
                 Err(error) => Err(Fault::Database(error.to_string())),
             },
@@ -239,5 +256,113 @@ impl Drop for Store {
         {
             tracing::error!("the writer panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{Args, OnRow, OnSetRow, SetQuery, WriteKey};
+    use crate::queue::TakeOver;
+    use domain::{Month, Timestamp};
+
+    /// A writer's connection whose first Tx panics.
+    struct Panicking;
+
+    impl Sql for Panicking {
+        fn execute(&mut self, _: &'static str, _: Args<'_>) -> Result<usize> {
+            unreachable!()
+        }
+
+        fn defer(
+            &mut self,
+            _: &'static str,
+            _: WriteKey,
+            _: Args<'_>,
+            _: Option<usize>,
+        ) -> Result<()> {
+            unreachable!()
+        }
+
+        fn query(&mut self, _: &'static str, _: Args<'_>, _: OnRow<'_>) -> Result<()> {
+            unreachable!()
+        }
+
+        fn query_sets(&mut self, _: &[SetQuery<'_>], _: OnSetRow<'_>) -> Result<()> {
+            unreachable!()
+        }
+
+        fn begin_snapshot(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn own_check(&mut self, _: bool) -> Result<Vec<String>, Fault> {
+            Ok(Vec::new())
+        }
+
+        fn end_snapshot(&mut self) -> Result<()> {
+            unreachable!()
+        }
+    }
+
+    impl WriteSql for Panicking {
+        fn is_sole_writer(&self) -> bool {
+            true
+        }
+
+        fn node_run(&self) -> i64 {
+            0
+        }
+
+        fn can_be_optimistic(&self) -> bool {
+            false
+        }
+
+        fn begin(&mut self, _: bool) -> Result<()> {
+            panic!("the writer's thread ends here")
+        }
+
+        fn committed_last(&mut self) -> Result<bool> {
+            unreachable!()
+        }
+
+        fn ensure_partitions(&mut self, _: Month) -> Result<()> {
+            unreachable!()
+        }
+
+        fn send_commit(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn await_commit(&mut self, _: &dyn Fn() -> bool) -> bool {
+            unreachable!()
+        }
+
+        fn commit_result(&mut self) -> Result<()> {
+            unreachable!()
+        }
+
+        fn roll_back(&mut self) -> Result<()> {
+            unreachable!()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_panics_fails_the_store_and_its_ping() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Folder::lock(folder.path()).unwrap();
+        drop(held.writer().unwrap());
+        let readers = vec![Box::new(held.reader().unwrap()) as Reader];
+        let store = Store::start(Panicking, readers, Location::Folder(held)).unwrap();
+        assert!(store.writer_is_alive() && store.ping().is_ok());
+        let change = || TakeOver { dead: Vec::new(), is_start: false, now: Timestamp(1) };
+        assert!(matches!(store.write(change()).await, Err(Fault::Closed)));
+        assert!(matches!(store.failed().await, Fault::Closed));
+        // The thread ends a moment after it has let go of its queue.
+        while store.writer_is_alive() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(store.ping(), Err(Fault::Closed)));
+        assert!(matches!(store.write(change()).await, Err(Fault::Closed)));
     }
 }

@@ -7,6 +7,7 @@ use engine::{Engine, Quota, Replay};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// The answer of a handler, in any dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,13 @@ impl Answer {
     pub(crate) fn replay(first: Replay) -> Answer {
         let status = StatusCode::from_u16(first.status).unwrap_or(StatusCode::OK);
         Answer { is_replay: true, ..Answer::stored(status, first.body) }
+    }
+
+    /// Counts this refusal of a client at `from` for the log, which says once a second how many
+    /// there were of each (the target `counted`): anybody can cause them in plenty.
+    pub(crate) fn count_refusal(&self, from: IpAddr) {
+        let (status, code) = (self.status.as_u16(), self.code.unwrap_or("no code"));
+        tracing::info!(target: "counted", status, code, %from, "access refused");
     }
 
     fn stored(status: StatusCode, body: String) -> Answer {

@@ -20,8 +20,8 @@ use utoipa::openapi::{
     ServerBuilder,
 };
 
-/// Adds the errors that an operation may answer, each with its real answer as the example.
-/// `schema` is the name of their common body.
+/// Adds the errors that an operation may answer, each with its real answer as the example; of two
+/// with one code, the first. `schema` is the name of their common body.
 pub(crate) fn add_errors(
     operation: &mut Operation,
     answers: impl Iterator<Item = Answer>,
@@ -29,7 +29,10 @@ pub(crate) fn add_errors(
 ) {
     let mut errors: BTreeMap<u16, Vec<Answer>> = BTreeMap::new();
     for answer in answers {
-        errors.entry(answer.status.as_u16()).or_default().push(answer);
+        let same_status = errors.entry(answer.status.as_u16()).or_default();
+        if !same_status.iter().any(|known| known.code == answer.code) {
+            same_status.push(answer);
+        }
     }
     for (status, answers) in errors {
         let response = RefOr::T(error(&answers, schema));
@@ -134,4 +137,29 @@ pub(crate) fn serve(document: Bytes) -> axum::response::Response {
         (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     ];
     (headers, document).into_response()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    /// Compares the codes of a document's errors with the table in its introduction; `elsewhere`
+    /// are those that no operation answers.
+    pub(crate) fn assert_lists_every_code(document: &Value, text: &str, elsewhere: &[&str]) {
+        let mut answered: BTreeSet<&str> = elsewhere.iter().copied().collect();
+        for item in document["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                for response in operation["responses"].as_object().unwrap().values() {
+                    let examples = &response["content"]["application/json"]["examples"];
+                    answered.extend(examples.as_object().into_iter().flatten().map(|(c, _)| &**c));
+                }
+            }
+        }
+        // A row of the table: `| 422 | `NO_WALLET` | no wallet in this currency |`.
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | `"));
+        let errors = rows.filter(|(status, _)| status.parse::<u16>().is_ok());
+        let listed: BTreeSet<_> = errors.map(|(_, rest)| rest.split('`').next().unwrap()).collect();
+        assert_eq!(answered, listed);
+    }
 }

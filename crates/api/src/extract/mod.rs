@@ -7,4 +7,5 @@ pub(crate) mod address;
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod describe;
+pub(crate) mod error;
 pub(crate) mod work;

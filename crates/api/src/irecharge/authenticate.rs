@@ -28,15 +28,16 @@ impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        let from = address::of_client(parts, &api.settings.trusted_proxies);
+        let from = address::of_client(parts, &api.settings);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
         let access = api.engine.authenticate(open_key, secret_key, from).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
-            |refusal| {
-                tracing::info!(code = refusal.code(), %from, "access refused");
-                let mut response = refusals::answer(&ApiError::Refusal(refusal)).into_response();
+            |refused| {
+                let answer = refusals::answer(&ApiError::from(refused));
+                answer.count_refusal(from);
+                let mut response = answer.into_response();
                 add_quota_headers(response.headers_mut(), quota);
                 response
             },
@@ -61,7 +62,7 @@ impl Authenticated {
             key = key.map(|k| k.0),
             number = field::Empty,
         );
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = answer.into_response();
         add_quota_headers(response.headers_mut(), self.quota);
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);

@@ -2,12 +2,12 @@
 
 use domain::purchase::is_reference;
 use domain::{FieldError, ReferenceScope};
-use engine::Idempotency;
+use engine::{Idempotency, PurchaseRequest};
 use http::request::Parts;
 use ring::digest;
 
-/// The key with the digest of its request; an error if the key is invalid.
-pub(super) fn key(parts: &Parts, body: &str) -> Result<Option<Idempotency>, FieldError> {
+/// The key, if one was sent; an error if it is invalid.
+pub(super) fn key(parts: &Parts) -> Result<Option<String>, FieldError> {
     let error = |text: &str| FieldError { field: "Idempotency-Key", message: text.to_owned() };
     let mut values = parts.headers.get_all("idempotency-key").iter();
     let Some(first) = values.next() else { return Ok(None) };
@@ -16,21 +16,32 @@ pub(super) fn key(parts: &Parts, body: &str) -> Result<Option<Idempotency>, Fiel
     }
     let key = first.to_str().ok().filter(|k| is_reference(k));
     let key = key.ok_or_else(|| error("must be 1 to 128 printable ASCII characters."))?;
-    let digest = digest_of(parts, body);
-    Ok(Some(Idempotency { scope: ReferenceScope::IrechargeKey, key: key.to_owned(), digest }))
+    Ok(Some(key.to_owned()))
 }
 
-/// SHA-256 of method, path and body.
-fn digest_of(parts: &Parts, body: &str) -> [u8; 32] {
+/// The key with the digest of its request as it was parsed: the order of its fields, white space
+/// and `10.0` for `10` make no difference (CONTRACT A-39).
+pub(super) fn of_request(key: String, request: &PurchaseRequest) -> Idempotency {
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in [parts.method.as_str(), parts.uri.path()] {
+    let mut add = |part: &str| {
+        context.update(&part.len().to_be_bytes());
         context.update(part.as_bytes());
-        context.update(b"\n");
+    };
+    add(request.kind.code());
+    add(&request.operator);
+    add(&request.recipient);
+    add(request.service_type.code());
+    add(request.amount.currency().code());
+    add(&request.amount.minor().to_string());
+    add(&request.reference);
+    add(request.webhook_url.as_deref().unwrap_or_default());
+    for (name, value) in &request.details {
+        add(name);
+        add(value);
     }
-    context.update(body.as_bytes());
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    bytes
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    Idempotency { scope: ReferenceScope::IrechargeKey, key, digest }
 }
 
 #[cfg(test)]
@@ -38,22 +49,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_the_digest_of_its_request() {
-        let read = |keys: &[&str], body: &str| {
+    fn a_key_is_read_once() {
+        let read = |keys: &[&str]| {
             let mut request = http::Request::post("/api/billing/x");
             for key in keys {
                 request = request.header("idempotency-key", *key);
             }
-            let (parts, ()) = request.body(()).unwrap().into_parts();
-            key(&parts, body)
+            key(&request.body(()).unwrap().into_parts().0)
         };
-        assert_eq!(read(&[], "{}"), Ok(None));
-        let first = read(&["k 1"], "{}").unwrap().unwrap();
-        assert_eq!((first.key.as_str(), first.scope), ("k 1", ReferenceScope::IrechargeKey));
-        assert_eq!(read(&["k 1", "k 1"], "{}").unwrap().unwrap(), first);
-        assert_ne!(read(&["k 1"], "{ }").unwrap().unwrap().digest, first.digest);
-        assert!(read(&["k 1", "k 2"], "{}").is_err());
-        assert!(read(&[""], "{}").is_err());
-        assert!(read(&[&"k".repeat(129)], "{}").is_err());
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["k 1"]), Ok(Some("k 1".to_owned())));
+        assert_eq!(read(&["k 1", "k 1"]), read(&["k 1"]));
+        assert!(read(&["k 1", "k 2"]).is_err());
+        assert!(read(&[""]).is_err());
+        assert!(read(&[&"k".repeat(129)]).is_err());
     }
 }

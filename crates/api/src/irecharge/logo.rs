@@ -25,5 +25,5 @@ use axum::response::{IntoResponse, Response};
 )]
 pub(super) async fn logo(Path(file): Path<String>) -> Response {
     logos::image(&file)
-        .unwrap_or_else(|| refusals::answer(&ApiError::RouteNotFound).into_response())
+        .unwrap_or_else(|| refusals::answer(&ApiError::route_not_found()).into_response())
 }

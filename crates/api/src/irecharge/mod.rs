@@ -63,7 +63,7 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
     let (logos, logos_document) =
         OpenApiRouter::default().routes(routes!(logo::logo)).split_for_parts();
     let api = api
-        .method_not_allowed_fallback(async || refusals::answer(&ApiError::MethodNotAllowed))
+        .method_not_allowed_fallback(async || refusals::answer(&ApiError::method_not_allowed()))
         .fallback(route_not_found);
     let document = openapi::document(api_document, logos_document, base_url);
     // A nested router does not match its own path with a slash at the end.
@@ -74,5 +74,5 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
 }
 
 async fn route_not_found() -> Answer {
-    refusals::answer(&ApiError::RouteNotFound)
+    refusals::answer(&ApiError::route_not_found())
 }

@@ -6,9 +6,14 @@ use super::BASE;
 use super::refusals::{self, ApiError, ErrorBody};
 use super::wire::request::InvalidFields;
 use crate::extract::describe;
+use crate::extract::error::examples;
 use crate::wire::fields::BodyError;
 use bytes::Bytes;
-use domain::{Currency, FieldError, Money, Refusal};
+use domain::Refused as _;
+use domain::refusal::{
+    BuyRefused, FindRefused, Invalid, KeyPairRefused, OfferRefused, OffersUnavailable,
+    StoreRefused, WalletRefused,
+};
 use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -16,7 +21,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, Securi
 use utoipa::openapi::{OpenApi, RefOr, Response};
 
 /// The document's introduction: how the API works, its codes, its known quirks.
-const DESCRIPTION: &str = include_str!("openapi.md");
+pub(super) const DESCRIPTION: &str = include_str!("openapi.md");
 
 const OPEN_KEY: &str = "openKey";
 const SECRET_KEY: &str = "secretKey";
@@ -24,7 +29,7 @@ const SECRET_KEY: &str = "secretKey";
 /// The whole document, serialized once.
 pub(super) fn document(mut api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
     for operation in describe::operations(&mut api) {
-        complete(operation, Actions::of(operation));
+        complete(operation);
     }
     let mut document = OpenApi::default().nest(BASE, api);
     document.merge(logos);
@@ -48,107 +53,53 @@ pub(super) fn document(mut api: OpenApi, logos: OpenApi, base_url: &str) -> Byte
     describe::serialize(document, base_url)
 }
 
-/// What an operation does, as far as its errors and headers depend on it.
-#[derive(Clone, Copy, Default)]
-struct Actions {
-    read_body: bool,
-    buy: bool,
-    quote: bool,
-    check_status: bool,
-    show_balance: bool,
-}
-
-impl Actions {
-    fn of(operation: &Operation) -> Actions {
-        let nothing = Actions::default();
-        let buys = Actions { read_body: true, buy: true, ..nothing };
-        match operation.operation_id.as_deref() {
-            Some("recharge" | "banking") => buys,
-            Some("buy_offer") => Actions { quote: true, ..buys },
-            Some("offers") => Actions { quote: true, ..nothing },
-            Some("check_status" | "post_check_status") => {
-                Actions { read_body: true, check_status: true, ..nothing }
-            }
-            Some("balance" | "wallet_balance") => Actions { show_balance: true, ..nothing },
-            Some(_) | None => nothing,
-        }
-    }
-}
-
 /// Adds keys, errors and headers to an operation.
-fn complete(operation: &mut Operation, actions: Actions) {
+fn complete(operation: &mut Operation) {
     let both: [(&str, [&str; 0]); 2] = [(OPEN_KEY, []), (SECRET_KEY, [])];
     let requirement = both
         .into_iter()
         .fold(SecurityRequirement::default(), |all, (name, scopes)| all.add(name, scopes));
     operation.security = Some(vec![requirement]);
-    if actions.buy {
+    let id = operation.operation_id.clone().unwrap_or_default();
+    let (buys, errors) = (is_purchase(&id), errors_of(&id));
+    if buys {
         operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
     }
-    let errors = errors_of_every_request().into_iter().chain(errors_of_actions(actions));
-    let answers = errors.map(|error| refusals::answer(&error));
-    describe::add_errors(operation, answers, &ErrorBody::name());
+    describe::add_errors(operation, errors.iter().map(refusals::answer), &ErrorBody::name());
     for (status, response) in describe::responses(operation) {
-        add_headers(status, response, actions.buy);
+        add_headers(status, response, buys);
     }
 }
 
-/// The errors that are possible before a field is read, or at any time.
-fn errors_of_every_request() -> Vec<ApiError> {
-    let refusals = [
-        Refusal::KeysMissing,
-        Refusal::KeysInvalid,
-        Refusal::NoSubscription,
-        Refusal::AddressNotAllowed,
-        Refusal::AccountInactive,
-        Refusal::TooFast { retry_after_s: 13 },
-        Refusal::Unavailable { retry_after_s: 1 },
-        Refusal::Uncertain,
-    ];
-    refusals
-        .into_iter()
-        .map(ApiError::Refusal)
-        .chain([ApiError::MethodNotAllowed, ApiError::Internal])
-        .collect()
+fn is_purchase(operation: &str) -> bool {
+    matches!(operation, "recharge" | "banking" | "buy_offer")
 }
 
-/// The errors that are possible after the fields are read.
-fn errors_of_actions(actions: Actions) -> Vec<ApiError> {
-    let Actions { read_body, buy, quote, check_status, show_balance } = actions;
-    let field_error = FieldError { field: "amount", message: "must be more than 0.".into() };
-    let mut refusals = vec![Refusal::Invalid(vec![field_error.clone()])];
-    if check_status {
-        refusals.extend([Refusal::PurchaseUnknown, Refusal::IdentifiersDisagree]);
+/// The errors that an operation may answer: those of every request, then of its own use cases.
+fn errors_of(operation: &str) -> Vec<ApiError> {
+    let mut all = examples::<KeyPairRefused, _>();
+    all.extend([ApiError::method_not_allowed(), ApiError::internal()]);
+    all.extend(examples::<Invalid, _>());
+    let is_status_check = operation.ends_with("check_status");
+    if is_purchase(operation) {
+        let field_errors = Invalid::examples().into_iter().flat_map(|one| one.errors).collect();
+        all.push(InvalidFields { is_reference_missing: true, field_errors }.into());
+        all.extend(examples::<BuyRefused, _>());
     }
-    if buy || show_balance {
-        refusals.push(Refusal::NoWallet);
+    if is_status_check {
+        all.push(ApiError::identifiers_disagree());
     }
-    if quote {
-        refusals.push(Refusal::OffersUnavailable { reason: String::new() });
+    if is_purchase(operation) || is_status_check {
+        all.extend(BodyError::ALL.map(ApiError::from));
     }
-    if buy && quote {
-        let costs = Money::new(6_800, Currency::BDT);
-        refusals.extend([Refusal::OfferUnknown, Refusal::OfferAmount { costs }]);
-    }
-    if buy {
-        refusals.extend([
-            Refusal::ReferenceKnown(None),
-            Refusal::InsufficientBalance { available: Money::zero(Currency::BDT) },
-            Refusal::IdempotencyMismatch,
-            Refusal::IdempotencyRunning,
-        ]);
-    }
-    let mut all: Vec<ApiError> = refusals.into_iter().map(ApiError::Refusal).collect();
-    if buy {
-        all.push(ApiError::Fields(InvalidFields {
-            is_reference_missing: true,
-            field_errors: vec![field_error],
-        }));
-    }
-    if read_body {
-        let errors = [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong];
-        all.extend(errors.map(ApiError::Body));
-    }
+    all.extend(match operation {
+        "recharge" | "banking" => vec![],
+        "buy_offer" => examples::<OfferRefused, _>(),
+        "offers" => examples::<OffersUnavailable, _>(),
+        "balance" | "wallet_balance" => examples::<WalletRefused, _>(),
+        "check_status" | "post_check_status" => examples::<FindRefused, _>(),
+        _ => examples::<StoreRefused, _>(),
+    });
     all
 }
 
@@ -180,6 +131,7 @@ fn idempotency_key() -> Parameter {
 #[cfg(test)]
 mod tests {
     use super::super::described;
+    use crate::extract::describe;
     use serde_json::Value;
 
     fn document() -> Value {
@@ -263,6 +215,7 @@ mod tests {
             let name = part.split('"').next().unwrap();
             assert!(schemas.contains_key(name), "{name}");
         }
+        assert_eq!(schemas["Amount"]["oneOf"].as_array().map(Vec::len), Some(2));
         for (name, schema) in schemas {
             for (field, description) in schema["properties"].as_object().into_iter().flatten() {
                 let described = description.to_string();
@@ -276,45 +229,10 @@ mod tests {
         }
     }
 
-    /// The forms document exactly the fields and aliases that are read.
     #[test]
-    fn forms_name_the_fields_that_are_read() {
-        use super::super::wire::request;
-        let document = document();
-        let check = |form: &str, fields: &[&crate::wire::fields::Field]| {
-            let schema = &document["components"]["schemas"][form]["properties"];
-            let mut documented: Vec<_> = schema.as_object().unwrap().keys().cloned().collect();
-            let mut read: Vec<_> = fields.iter().map(|f| f.name.to_owned()).collect();
-            documented.sort();
-            read.sort();
-            assert_eq!(documented, read, "{form}");
-            for field in fields {
-                for alias in field.aliases {
-                    let text = schema[field.name]["description"].as_str().unwrap_or_default();
-                    assert!(text.contains(alias), "{form}.{}: {alias}", field.name);
-                }
-            }
-        };
-        let common = [
-            &request::OPERATOR,
-            &request::NUMBER,
-            &request::AMOUNT,
-            &request::REFERENCE,
-            &request::WEBHOOK_URL,
-        ];
-        let with = |more: &[&'static _]| [&common[..], more].concat();
-        check("RechargeRequest", &with(&[&request::SERVICE_TYPE]));
-        check("OfferRequest", &with(&request::IDENTIFIERS.iter().collect::<Vec<_>>()));
-        check("BankingRequest", &with(&[&request::TYPE, &request::ACCOUNT_TYPE]));
-        check("StatusRequest", &[&request::REFERENCE, &request::TRANSACTION_ID]);
-    }
-
-    #[test]
-    fn every_code_is_listed() {
+    fn the_errors_are_listed() {
         let text = super::DESCRIPTION;
-        for code in super::super::refusals::CODES {
-            assert!(text.contains(&format!("`{code}`")), "{code}");
-        }
+        describe::tests::assert_lists_every_code(&document(), text, &["ROUTE_NOT_FOUND"]);
         assert!(text.contains("Known quirks"));
     }
 }

@@ -7,16 +7,17 @@ use super::authenticate::Authenticated;
 use super::idempotency;
 use super::refusals::ApiError;
 use super::wire::request::{self, InvalidFields, RawPurchase};
-use super::wire::{forms, response};
+use super::wire::response;
 use crate::extract::answer::Answer;
 use crate::extract::body;
 use crate::extract::work::record_recipient;
 use crate::wire::fields::RawFields;
 use axum::extract::Request;
 use axum::response::Response;
+use domain::refusal::PurchaseUnknown;
 use domain::{
     AddressPolicy, Catalog, Country, Details, OfferForm, Operator, Purchase, ReferenceScope,
-    Refusal, Service,
+    Service,
 };
 use engine::{Caller, PurchaseOutcome, PurchaseRequest, Replay};
 use http::Uri;
@@ -27,7 +28,7 @@ use http::Uri;
 /// endpoint under a shorter path.
 #[utoipa::path(
     get, path = "/wallet/balance", tag = "Wallet", operation_id = "wallet_balance",
-    params(forms::BalanceQuery),
+    params(request::BalanceQuery),
     responses((status = 200, description = "The balance.", body = response::Balance)),
 )]
 pub(super) async fn balance(authenticated: Authenticated, uri: Uri) -> Response {
@@ -46,7 +47,7 @@ pub(super) async fn balance(authenticated: Authenticated, uri: Uri) -> Response 
 /// The same as `wallet/balance`.
 #[utoipa::path(
     get, path = "/balance", tag = "Wallet", operation_id = "balance",
-    params(forms::BalanceQuery),
+    params(request::BalanceQuery),
     responses((status = 200, description = "The balance.", body = response::Balance)),
 )]
 pub(super) async fn short_balance(authenticated: Authenticated, uri: Uri) -> Response {
@@ -60,7 +61,7 @@ pub(super) async fn short_balance(authenticated: Authenticated, uri: Uri) -> Res
 /// an empty list.
 #[utoipa::path(
     get, path = "/operators", tag = "Operators", operation_id = "operators",
-    params(forms::OperatorsQuery),
+    params(request::OperatorsQuery),
     responses((status = 200, description = "The operators.", body = Vec<response::ListedOperator>)),
 )]
 pub(super) async fn operators(authenticated: Authenticated, uri: Uri) -> Response {
@@ -88,7 +89,7 @@ pub(super) async fn operators(authenticated: Authenticated, uri: Uri) -> Respons
 /// status; do not send it again under another reference.
 #[utoipa::path(
     post, path = "/service-requests/recharge/normal", tag = "Purchases", operation_id = "recharge",
-    request_body = forms::RechargeRequest,
+    request_body = request::RechargeRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
 pub(super) async fn recharge(authenticated: Authenticated, request: Request) -> Response {
@@ -106,7 +107,7 @@ pub(super) async fn recharge(authenticated: Authenticated, request: Request) -> 
 /// usual first status.
 #[utoipa::path(
     post, path = "/service-requests/banking", tag = "Purchases", operation_id = "banking",
-    request_body = forms::BankingRequest,
+    request_body = request::BankingRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
 pub(super) async fn banking(authenticated: Authenticated, request: Request) -> Response {
@@ -124,7 +125,7 @@ pub(super) async fn banking(authenticated: Authenticated, request: Request) -> R
 /// wants to hear again.
 #[utoipa::path(
     get, path = "/recharge/offers", tag = "Offers", operation_id = "offers",
-    params(forms::OffersQuery),
+    params(request::OffersQuery),
     responses((status = 200, description = "The offers.", body = response::OffersAnswer)),
 )]
 pub(super) async fn offers(authenticated: Authenticated, uri: Uri) -> Response {
@@ -146,7 +147,7 @@ pub(super) async fn offers(authenticated: Authenticated, uri: Uri) -> Response {
 /// As a normal recharge, for an offer of `GET recharge/offers` at exactly its amount.
 #[utoipa::path(
     post, path = "/recharge/offers/purchase", tag = "Offers", operation_id = "buy_offer",
-    request_body = forms::OfferRequest,
+    request_body = request::OfferRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
 pub(super) async fn buy_offer(authenticated: Authenticated, request: Request) -> Response {
@@ -156,7 +157,7 @@ pub(super) async fn buy_offer(authenticated: Authenticated, request: Request) ->
         let (parts, text) = body::read(request).await?;
         let (mut offer, operator) = {
             let fields = &RawFields::from_json(&text)?;
-            let idempotency = idempotency::key(&parts, &text);
+            let idempotency = idempotency::key(&parts);
             let webhooks = webhooks(api, caller);
             let catalog = &catalog;
             request::offer(RawPurchase { fields, catalog, caller: *caller, webhooks, idempotency })?
@@ -185,7 +186,7 @@ pub(super) async fn buy_offer(authenticated: Authenticated, request: Request) ->
 /// one that does not exist.
 #[utoipa::path(
     get, path = "/transactions/status/check", tag = "Status", operation_id = "check_status",
-    params(forms::StatusRequest),
+    params(request::StatusRequest),
     responses((status = 200, description = "The purchase as it stands.",
         body = response::StatusAnswer)),
 )]
@@ -199,8 +200,8 @@ pub(super) async fn check_status(authenticated: Authenticated, request: Request)
 /// The same, with the identifiers in a JSON body; they may stand in the query as well.
 #[utoipa::path(
     post, path = "/transactions/status/check", tag = "Status", operation_id = "post_check_status",
-    params(forms::StatusRequest),
-    request_body = forms::StatusRequest,
+    params(request::StatusRequest),
+    request_body = request::StatusRequest,
     responses((status = 200, description = "The purchase as it stands.",
         body = response::StatusAnswer)),
 )]
@@ -229,7 +230,7 @@ async fn parse(
     parse: impl FnOnce(RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields>,
 ) -> Result<PurchaseRequest, ApiError> {
     let (parts, text) = body::read(request).await?;
-    let idempotency = idempotency::key(&parts, &text);
+    let idempotency = idempotency::key(&parts);
     let fields = &RawFields::from_json(&text)?;
     let catalog = &api.engine.catalog();
     let webhooks = webhooks(api, &caller);
@@ -242,7 +243,8 @@ async fn parse(
 async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiError> {
     let caller = request.caller;
     let key = request.idempotency.as_ref().map(|i| i.key.clone());
-    match api.engine.purchase(request).await? {
+    let permit = api.engine.permit(&caller)?;
+    match api.engine.purchase(permit, request).await? {
         PurchaseOutcome::Bought(purchase) => {
             let answer = bought(&purchase)?;
             if let Some(key) = key {
@@ -300,10 +302,10 @@ async fn status(api: &ApiState, caller: Caller, request: Request) -> Result<Answ
     };
     let found = match (by_reference, by_id) {
         (Some(one), Some(other)) if one.key != other.key => {
-            return Err(Refusal::IdentifiersDisagree.into());
+            return Err(ApiError::identifiers_disagree());
         }
         (Some(found), _) | (None, Some(found)) => found,
-        (None, None) => return Err(Refusal::PurchaseUnknown.into()),
+        (None, None) => return Err(PurchaseUnknown.into()),
     };
     let catalog: &Catalog = &engine.catalog();
     Ok(Answer::ok(&response::StatusAnswer::of(&found, catalog))?)

@@ -44,10 +44,10 @@ impl FromRequestParts<ApiState> for Anonymous {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
+        let from = address::of_client(parts, &api.settings);
         let channel = headers::check_duplicates(&parts.headers)
             .and_then(|()| headers::channel(&parts.headers))
-            .map_err(|error| to_response(refusals::answer(&error)))?;
-        let from = address::of_client(parts, &api.settings.trusted_proxies);
+            .map_err(|error| refuse(&error, from))?;
         Ok(Anonymous { api: api.clone(), from, channel })
     }
 }
@@ -61,9 +61,8 @@ impl FromRequestParts<ApiState> for Authenticated {
         let access = api.engine.authenticate_token(token).await;
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api, caller, from, channel, quota }).map_err(
-            |refusal| {
-                tracing::info!(code = refusal.code(), %from, "access refused");
-                let mut response = to_response(refusals::answer(&ApiError::Refusal(refusal)));
+            |refused| {
+                let mut response = refuse(&ApiError::from(refused), from);
                 add_quota_headers(response.headers_mut(), quota);
                 response
             },
@@ -89,7 +88,7 @@ impl Authenticated {
             session = session.map(|s| s.0),
             number = field::Empty,
         );
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = to_response(answer);
         add_quota_headers(response.headers_mut(), self.quota);
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);
@@ -105,7 +104,10 @@ impl Anonymous {
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let span = self.span(route);
-        let answer = work::answer(work, span, ApiError::Internal, refusals::answer).await;
+        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
+        if answer.status.is_client_error() {
+            answer.count_refusal(self.from);
+        }
         let mut response = to_response(answer);
         // A public route shows the live environment.
         add_simulated_header(response.headers_mut(), &self.api.engine, Environment::Live);
@@ -120,7 +122,7 @@ impl Anonymous {
     ) -> Response {
         let quota = match self.api.engine.may_search(self.from) {
             Ok(quota) => quota,
-            Err(refusal) => return to_response(refusals::answer(&ApiError::Refusal(refusal))),
+            Err(too_fast) => return refuse(&too_fast.into(), self.from),
         };
         let mut response = self.respond("search", work).await;
         add_quota_headers(response.headers_mut(), Some(quota));
@@ -130,6 +132,12 @@ impl Anonymous {
     fn span(&self, route: &'static str) -> Span {
         info_span!("rechargely", route, channel = self.channel.as_str(), from = %self.from)
     }
+}
+
+fn refuse(error: &ApiError, from: IpAddr) -> Response {
+    let answer = refusals::answer(error);
+    answer.count_refusal(from);
+    to_response(answer)
 }
 
 /// The response; a 401 has the header `WWW-Authenticate` (RFC 9110, 15.5.2).

@@ -51,7 +51,7 @@ pub(super) fn check_duplicates(headers: &HeaderMap) -> Result<(), ApiError> {
         let mut values = headers.get_all(header).iter();
         let Some(first) = values.next() else { continue };
         if values.any(|other| other != first) {
-            return Err(ApiError::DuplicateHeader(name));
+            return Err(ApiError::duplicate_header(name));
         }
     }
     Ok(())
@@ -63,7 +63,7 @@ pub(super) fn channel(headers: &HeaderMap) -> Result<Channel, ApiError> {
     let name = value.as_bytes().trim_ascii();
     let is_named = |channel: &Channel| channel.as_str().as_bytes().eq_ignore_ascii_case(name);
     let channel = Channel::ALL.into_iter().find(is_named);
-    channel.ok_or(ApiError::InvalidChannel)
+    channel.ok_or_else(ApiError::invalid_channel)
 }
 
 /// The bearer token; `None` if the header is missing or is not a bearer token.
@@ -124,7 +124,8 @@ mod tests {
             |name, first, second| check_duplicates(&headers(&[(name, first), (name, second)]));
         for name in ["content-type", "authorization", "x-channel-id"] {
             assert!(twice(name, "a", "a").is_ok(), "{name}");
-            assert!(matches!(twice(name, "a", "b"), Err(ApiError::DuplicateHeader(_))), "{name}");
+            let refused = twice(name, "a", "b").unwrap_err();
+            assert_eq!(refused.code, "DUPLICATE_HEADER", "{name}");
         }
         assert!(twice("accept", "a", "b").is_ok());
     }

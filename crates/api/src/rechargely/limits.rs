@@ -30,11 +30,11 @@ pub(super) const CODE_CHARS_MAX: usize = 256;
 /// Characters of a search.
 pub(super) const SEARCH_CHARS_MAX: usize = 64;
 
-/// Lines of a page by default.
-pub(super) const PAGE_LINES: u32 = 20;
+/// Lines of a page by default, as a query says it.
+pub(super) const PAGE_LINES: &str = "20";
 
 /// Lines of a page at most: the limit of one answer's cost.
-pub(super) const PAGE_LINES_MAX: u32 = 100;
+pub(super) const PAGE_LINES_MAX: i64 = 100;
 
 /// `Retry-After` when a biller did not answer, in seconds.
 pub(super) const BILLER_RETRY_S: u64 = 5;

@@ -82,7 +82,7 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
 /// The routes at their path; any other path below [`PARENT`] gets an error of this dialect.
 fn below_parent(routes: axum::Router<ApiState>) -> axum::Router<ApiState> {
     let routes = routes
-        .method_not_allowed_fallback(async || refusals::answer(&ApiError::MethodNotAllowed))
+        .method_not_allowed_fallback(async || refusals::answer(&ApiError::method_not_allowed()))
         .fallback(route_not_found);
     // A nested router does not match its own path with a slash at the end.
     axum::Router::new()
@@ -94,5 +94,5 @@ fn below_parent(routes: axum::Router<ApiState>) -> axum::Router<ApiState> {
 }
 
 async fn route_not_found() -> Answer {
-    refusals::answer(&ApiError::RouteNotFound)
+    refusals::answer(&ApiError::route_not_found())
 }

@@ -6,9 +6,15 @@ use super::BASE;
 use super::headers::Channel;
 use super::refusals::{self, ApiError, ErrorBody};
 use crate::extract::describe;
+use crate::extract::error::examples;
 use crate::wire::fields::BodyError;
 use bytes::Bytes;
-use domain::{Currency, FieldError, Money, Refusal};
+use domain::FieldError;
+use domain::refusal::{
+    AcceptRefused, ConfirmRefused, FindRefused, Invalid, LogInRefused, NotPossible,
+    PasswordRefused, QuoteRefused, ResendRefused, ResetRefused, SessionRefused, SignUpRefused,
+    StoreRefused, TokenRefused, TooFast, WalletRefused,
+};
 use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -16,7 +22,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{OpenApi, RefOr, Response};
 
 /// The document's introduction: how the API works, its codes, its known quirks.
-const DESCRIPTION: &str = include_str!("openapi.md");
+pub(super) const DESCRIPTION: &str = include_str!("openapi.md");
 
 /// The name of the access token's security scheme.
 const TOKEN: &str = "bearerAuth";
@@ -24,7 +30,7 @@ const TOKEN: &str = "bearerAuth";
 /// The whole document, serialized once.
 pub(super) fn document(mut api: OpenApi, base_url: &str) -> Bytes {
     for operation in describe::operations(&mut api) {
-        complete(operation, Actions::of(operation));
+        complete(operation);
     }
     let mut document = OpenApi::default().nest(BASE, api);
     let tags = describe::tags([
@@ -44,166 +50,117 @@ pub(super) fn document(mut api: OpenApi, base_url: &str) -> Bytes {
     describe::serialize(document, base_url)
 }
 
-/// What an operation does, as far as its errors and headers depend on it.
-#[derive(Clone, Copy, Default)]
-struct Actions {
-    is_public: bool,
-    read_fields: bool,
-    read_body: bool,
-    log_in: bool,
-    type_code: bool,
-    quote: bool,
-    charge: bool,
-    find_payment: bool,
-    send_again: bool,
-    find_category: bool,
-    find_provider: bool,
-    show_wallet: bool,
+/// Who may call an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Who has an access token.
+    Token,
+    /// Everybody.
+    Public,
+    /// Everybody; calls are counted for each client address.
+    Counted,
 }
 
-impl Actions {
-    fn of(operation: &Operation) -> Actions {
-        let nothing = Actions::default();
-        let body = Actions { read_fields: true, read_body: true, ..nothing };
-        let query = Actions { read_fields: true, ..nothing };
-        let open = Actions { is_public: true, ..body };
-        match operation.operation_id.as_deref() {
-            Some("authenticate") => Actions { log_in: true, ..open },
-            Some("register" | "forgot_password") => open,
-            Some("confirm_registration" | "reset_password") => Actions { type_code: true, ..open },
-            Some("change_password") => Actions { log_in: true, ..body },
-            Some("search") => Actions { is_public: true, ..query },
-            Some("products") => Actions { find_category: true, ..nothing },
-            Some("providers") => Actions { find_provider: true, ..nothing },
-            Some("pre_auth") => Actions { quote: true, ..body },
-            Some("auth") => Actions { charge: true, find_payment: true, ..body },
-            Some("payments") => query,
-            Some("payment") => Actions { find_payment: true, ..nothing },
-            Some("resend") => Actions { find_payment: true, send_again: true, ..nothing },
-            Some("balances" | "statement") => Actions { show_wallet: true, ..query },
-            Some(_) | None => nothing,
+impl Access {
+    fn of(operation: &str) -> Access {
+        match operation {
+            "search" => Access::Counted,
+            "authenticate"
+            | "register"
+            | "confirm_registration"
+            | "forgot_password"
+            | "reset_password" => Access::Public,
+            _ => Access::Token,
         }
     }
 }
 
-impl Actions {
-    /// Whether it is the public search, whose calls are counted for each client address.
-    const fn is_search(self) -> bool {
-        self.is_public && !self.read_body
-    }
-}
-
 /// Adds the token, the channel, errors and headers to an operation.
-fn complete(operation: &mut Operation, actions: Actions) {
+fn complete(operation: &mut Operation) {
+    let id = operation.operation_id.clone().unwrap_or_default();
+    let access = Access::of(&id);
     let token: [&str; 0] = [];
-    operation.security = Some(match actions.is_public {
-        true => vec![SecurityRequirement::default()],
-        false => vec![SecurityRequirement::new(TOKEN, token)],
+    operation.security = Some(match access {
+        Access::Token => vec![SecurityRequirement::new(TOKEN, token)],
+        Access::Public | Access::Counted => vec![SecurityRequirement::default()],
     });
     operation.parameters.get_or_insert_default().push(RefOr::T(channel()));
-    let errors = errors_of_every_request(actions).into_iter().chain(errors_of_actions(actions));
-    let answers = errors.map(|error| refusals::answer(&error));
-    describe::add_errors(operation, answers, &ErrorBody::name());
+    let mut errors = vec![ApiError::duplicate_header("X-Channel-Id"), ApiError::invalid_channel()];
+    errors.extend([ApiError::method_not_allowed(), ApiError::internal()]);
+    if access == Access::Token {
+        errors.extend(examples::<TokenRefused, _>());
+    }
+    if operation.request_body.is_some() {
+        errors.extend(BodyError::ALL.map(ApiError::from));
+    }
+    errors.extend(errors_of(&id));
+    describe::add_errors(operation, errors.iter().map(refusals::answer), &ErrorBody::name());
     for (status, response) in describe::responses(operation) {
-        add_headers(status, response, actions);
+        add_headers(status, response, access);
     }
 }
 
-/// The errors that are possible before a field is read, or at any time.
-fn errors_of_every_request(actions: Actions) -> Vec<ApiError> {
-    let mut all = vec![
-        ApiError::DuplicateHeader("X-Channel-Id"),
-        ApiError::InvalidChannel,
-        ApiError::MethodNotAllowed,
-        ApiError::Internal,
-    ];
-    let mut refusals =
-        vec![Refusal::TooFast { retry_after_s: 13 }, Refusal::Unavailable { retry_after_s: 2 }];
-    if !actions.is_public {
-        refusals.extend([Refusal::TokenInvalid, Refusal::AccountInactive]);
-    }
-    all.extend(refusals.into_iter().map(ApiError::Refusal));
-    all
-}
+/// The example of what is not possible: the engine's own words.
+const NOT_DELIVERED: &str = "Nothing was delivered, so there is nothing to send again.";
 
-/// The errors that are possible after the fields are read.
-fn errors_of_actions(actions: Actions) -> Vec<ApiError> {
-    let Actions { read_fields, read_body, log_in, type_code, quote, charge, .. } = actions;
-    let mut refusals = Vec::new();
-    if read_fields {
-        refusals.push(Refusal::Invalid(vec![sample_field_error(actions)]));
-    }
-    if log_in {
-        refusals.push(Refusal::LogInFailed);
-    }
-    // With a token this error is possible before the fields are read, and already listed.
-    if log_in && actions.is_public {
-        refusals.push(Refusal::AccountInactive);
-    }
-    if type_code {
-        refusals.push(Refusal::CodeInvalid);
-    }
-    if quote {
-        refusals.extend([
-            Refusal::ProductUnknown,
-            Refusal::BillUnknown,
-            Refusal::BillUnavailable { reason: String::new() },
-            Refusal::ReferenceKnown(None),
-        ]);
-    }
-    if charge {
-        let available = Money::new(1_234, Currency::USD);
-        refusals.extend([Refusal::InsufficientBalance { available }, Refusal::QuoteExpired]);
-    }
-    if quote || charge || actions.send_again {
-        refusals.push(Refusal::Uncertain);
-    }
-    if actions.send_again {
-        let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
-        refusals.push(Refusal::NotPossible { because });
-    }
-    if actions.find_payment {
-        refusals.push(Refusal::PurchaseUnknown);
-    }
-    if quote || charge || actions.show_wallet {
-        refusals.push(Refusal::NoWallet);
-    }
-    let mut all: Vec<ApiError> = refusals.into_iter().map(ApiError::Refusal).collect();
-    if actions.find_category {
-        all.push(ApiError::CategoryNotFound);
-    }
-    if actions.find_provider {
-        all.push(ApiError::ProviderNotFound);
-    }
-    if read_body {
-        all.extend(
-            [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong].map(ApiError::Body),
-        );
-    }
+/// The errors that belong to an operation's own fields and use cases.
+fn errors_of(operation: &str) -> Vec<ApiError> {
+    let field_error = sample_field_error(operation);
+    let mut all: Vec<ApiError> =
+        field_error.into_iter().map(|error| Invalid { errors: vec![error] }.into()).collect();
+    // Beside those of a use case.
+    all.extend(match operation {
+        "pre_auth" => vec![ApiError::product_not_found()],
+        "products" => vec![ApiError::category_not_found()],
+        "providers" => vec![ApiError::provider_not_found()],
+        "resend" => vec![NotPossible { because: NOT_DELIVERED.to_owned() }.into()],
+        // A movement's payment is looked up.
+        "statement" => examples::<FindRefused, _>(),
+        _ => vec![],
+    });
+    all.extend(match operation {
+        "authenticate" => examples::<LogInRefused, _>(),
+        "register" => examples::<SignUpRefused, _>(),
+        "confirm_registration" => examples::<ConfirmRefused, _>(),
+        "reset_password" => examples::<ResetRefused, _>(),
+        "change_password" => examples::<PasswordRefused, _>(),
+        "log_out" => examples::<SessionRefused, _>(),
+        "search" => examples::<TooFast, _>(),
+        "pre_auth" => examples::<QuoteRefused, _>(),
+        "auth" => examples::<AcceptRefused, _>(),
+        "payment" => examples::<FindRefused, _>(),
+        "resend" => examples::<ResendRefused, _>(),
+        "balances" | "statement" => examples::<WalletRefused, _>(),
+        "forgot_password" | "payments" => examples::<StoreRefused, _>(),
+        _ => vec![],
+    });
     all
 }
 
 /// An error that the operation may answer about one of its fields.
-fn sample_field_error(actions: Actions) -> FieldError {
-    let (field, message) = match actions {
-        Actions { quote: true, .. } => ("amount", "must be more than 0."),
-        Actions { charge: true, .. } => ("preAuthToken", "is required."),
-        Actions { log_in: true, is_public: true, .. } => ("fcmToken", "is required."),
-        Actions { log_in: true, .. } => ("newPassword", "A password has 8 to 128 characters."),
-        Actions { type_code: true, .. } => ("code", "is required."),
-        Actions { read_body: true, .. } => ("email", "is required."),
-        Actions { is_public: true, .. } => ("query", "is required."),
-        Actions { show_wallet: true, .. } => ("currency", "must be an ISO 4217 code, like USD."),
-        Actions { .. } => ("limit", "must be 1 to 100."),
+fn sample_field_error(operation: &str) -> Option<FieldError> {
+    let (field, message) = match operation {
+        "authenticate" => ("fcmToken", "is required."),
+        "register" | "forgot_password" => ("email", "is required."),
+        "confirm_registration" | "reset_password" => ("code", "is required."),
+        "change_password" => ("newPassword", "A password has 8 to 128 characters."),
+        "search" => ("query", "is required."),
+        "pre_auth" => ("amount", "must be more than 0."),
+        "auth" => ("preAuthToken", "is required."),
+        "payments" => ("limit", "must be 1 to 100."),
+        "balances" | "statement" => ("currency", "must be an ISO 4217 code, like USD."),
+        _ => return None,
     };
-    FieldError { field, message: message.to_owned() }
+    Some(FieldError { field, message: message.to_owned() })
 }
 
-fn add_headers(status: &str, response: &mut Response, actions: Actions) {
-    if !actions.is_public && !matches!(status, "401" | "405" | "500") {
-        describe::add_account_headers(response);
-    }
-    if actions.is_search() && status == "200" {
+fn add_headers(status: &str, response: &mut Response, access: Access) {
+    let is_counted = match access {
+        Access::Token => !matches!(status, "401" | "405" | "500"),
+        Access::Counted => status == "200",
+        Access::Public => false,
+    };
+    if is_counted {
         describe::add_account_headers(response);
     }
     describe::add_header(response, "Cache-Control", Type::String, "`no-store`.");
@@ -229,16 +186,17 @@ fn channel() -> Parameter {
 #[cfg(test)]
 mod tests {
     use super::super::wire::request;
+    use crate::extract::describe;
     use crate::wire::fields::RawFields;
     use serde_json::Value;
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_code_is_listed() {
+    fn the_errors_are_listed() {
+        let (_, document) = super::super::described("");
+        let document: Value = serde_json::from_slice(&document).unwrap();
         let text = super::DESCRIPTION;
-        for code in super::super::refusals::CODES {
-            assert!(text.contains(&format!("`{code}`")), "{code}");
-        }
+        describe::tests::assert_lists_every_code(&document, text, &["ROUTE_NOT_FOUND"]);
         assert!(text.contains("Known quirks"));
     }
 
@@ -256,9 +214,12 @@ mod tests {
                 ids.push(id);
                 let is_public = operation["security"] == serde_json::json!([{}]);
                 let responses = operation["responses"].as_object().unwrap();
-                for status in ["200", "400", "405", "429", "500", "503"] {
+                for status in ["200", "400", "405", "500"] {
                     assert!(responses.contains_key(status), "{method} {path} {status}");
                 }
+                // Too many mails are not told from none; a search reads nothing from the store.
+                assert_eq!(responses.contains_key("429"), id != "forgot_password", "{id}");
+                assert_eq!(responses.contains_key("503"), id != "search", "{id}");
                 assert!(is_public || responses.contains_key("401"), "{method} {path}");
                 for (status, response) in responses {
                     let content = &response["content"]["application/json"];
@@ -272,7 +233,7 @@ mod tests {
         let text = document.to_string();
         for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();
-            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+            assert!(document["components"]["schemas"][name]["description"].is_string(), "{name}");
         }
     }
 

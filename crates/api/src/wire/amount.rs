@@ -2,7 +2,8 @@
 //!
 //! Invariant: no amount passes through a float, in either direction.
 
-use super::fields::{Field, Reader, Reported, Value};
+use super::fields::{Reader, Reported, Value};
+use super::form::Required;
 use domain::{AmountError, Currency, Money};
 use serde::ser::{Error, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -20,7 +21,7 @@ impl Serialize for Amount {
 /// Reads a required amount of money: a number, or a string of one.
 pub(crate) fn read(
     reader: &mut Reader<'_, '_>,
-    field: &'static Field,
+    field: Required,
     currency: Currency,
 ) -> Result<Money, Reported> {
     let parsed = match reader.value(field)? {

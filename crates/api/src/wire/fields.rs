@@ -1,8 +1,9 @@
-//! The fields of a request, a JSON object or a query, before any rule is applied to them.
+//! The fields of a request, a JSON object or a query, read by their declarations.
 //!
 //! A field may have several names; contradictions between them are errors. No field of a dialect is
 //! here, and no rule of one. Invariant: a number stays the literal text that was sent.
 
+use super::form::{Field, Listed, Optional, Required};
 use crate::limits::DEPTH_MAX;
 use domain::FieldError;
 use serde::Deserialize;
@@ -62,13 +63,10 @@ pub(crate) enum BodyError {
     NotAnObject,
 }
 
-/// A field and its other names.
-#[derive(Debug)]
-pub(crate) struct Field {
-    /// Its first documented name: errors use it.
-    pub name: &'static str,
-    /// Its other documented names.
-    pub aliases: &'static [&'static str],
+impl BodyError {
+    /// All of them.
+    pub(crate) const ALL: [BodyError; 3] =
+        [BodyError::NotAnObject, BodyError::NotJson, BodyError::TooLong];
 }
 
 impl<'a> RawFields<'a> {
@@ -97,32 +95,21 @@ impl<'a> RawFields<'a> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
-    /// Every value of the field but `null`, with the name under which it was sent.
-    pub(crate) fn all<'s>(
+    /// Every value of the field but `null`, with the name under which it was sent. An empty text
+    /// counts as not sent where the field may be left out, or another of its names has a value
+    /// (CONTRACT A-38).
+    pub(crate) fn all<'s, const IS_REQUIRED: bool>(
         &'s self,
-        field: &'static Field,
+        field: Listed<IS_REQUIRED>,
     ) -> impl Iterator<Item = (&'static str, &'s Value<'a>)> {
-        self.0.iter().filter_map(|(name, value)| match value {
-            Value::Null => None,
-            Value::Text(_) | Value::Number(_) | Value::Other(_) => {
-                field.known_name(name).map(|name| (name, value))
-            }
-        })
-    }
-}
-
-impl Field {
-    /// A field with one name.
-    pub(crate) const fn new(name: &'static str) -> Field {
-        Field { name, aliases: &[] }
-    }
-
-    /// This name, if it is one of the field's.
-    fn known_name(&self, name: &str) -> Option<&'static str> {
-        if self.name == name {
-            return Some(self.name);
-        }
-        self.aliases.iter().find(|alias| **alias == name).copied()
+        let is_empty = |value: &Value<'_>| matches!(value, Value::Text(text) if text.is_empty());
+        let sent = move |(name, value): &'s (Cow<'a, str>, Value<'a>)| {
+            let name = field.known_name(name).filter(|_| *value != Value::Null)?;
+            Some((name, value))
+        };
+        let has_value = self.0.iter().filter_map(sent).any(|(_, value)| !is_empty(value));
+        let may_be_empty = IS_REQUIRED && !has_value;
+        self.0.iter().filter_map(sent).filter(move |(_, value)| may_be_empty || !is_empty(value))
     }
 }
 
@@ -229,9 +216,9 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     /// The field's value, under any of its names. Values that differ are an error about each name
     /// under which they were sent.
-    pub(crate) fn value(
+    pub(crate) fn value<const IS_REQUIRED: bool>(
         &mut self,
-        field: &'static Field,
+        field: Listed<IS_REQUIRED>,
     ) -> Result<Option<&'s Value<'a>>, Reported> {
         let fields = self.fields;
         let mut all = fields.all(field);
@@ -250,21 +237,47 @@ impl<'s, 'a> Reader<'s, 'a> {
         }
     }
 
-    /// An optional string.
-    pub(crate) fn text(&mut self, field: &'static Field) -> Result<Option<&'s str>, Reported> {
+    /// A string that may be left out.
+    pub(crate) fn text(&mut self, field: Optional) -> Result<Option<&'s str>, Reported> {
+        self.string(field)
+    }
+
+    /// A string that may be left out; its default then.
+    pub(crate) fn or_default(&mut self, field: Optional) -> Result<&'s str, Reported> {
+        Ok(self.string(field)?.unwrap_or(field.default))
+    }
+
+    /// A string that must be sent.
+    pub(crate) fn required(&mut self, field: Required) -> Result<&'s str, Reported> {
+        self.string(field)?.ok_or_else(|| self.report(field.name, "is required."))
+    }
+
+    /// What this value of a field with codes means; the error lists the codes.
+    pub(crate) fn code<T>(
+        &mut self,
+        field: &Field,
+        text: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Reported> {
+        parse(text).ok_or_else(|| {
+            let codes = field.codes().join(", ");
+            let (others, last) = codes.rsplit_once(", ").unwrap_or_default();
+            self.report(field.name, &format!("must be {others} or {last}."))
+        })
+    }
+
+    /// A string, if it was sent: for a rule of one's own about a required one that was not.
+    pub(crate) fn string<const IS_REQUIRED: bool>(
+        &mut self,
+        field: Listed<IS_REQUIRED>,
+    ) -> Result<Option<&'s str>, Reported> {
         let found = match self.value(field)? {
-            None => return Ok(None),
+            None | Some(Value::Null) => return Ok(None),
             Some(Value::Text(text)) => return Ok(Some(text)),
-            Some(Value::Null) => return Ok(None),
             Some(Value::Number(_)) => "a number",
             Some(Value::Other(other)) => other.kind,
         };
         Err(self.report(field.name, &format!("must be a string, not {found}.")))
-    }
-
-    /// A required string.
-    pub(crate) fn required(&mut self, field: &'static Field) -> Result<&'s str, Reported> {
-        self.text(field)?.ok_or(()).map_err(|()| self.report(field.name, "is required."))
     }
 }
 
@@ -272,12 +285,13 @@ impl<'s, 'a> Reader<'s, 'a> {
 mod tests {
     use super::*;
 
-    static REFERENCE: Field = Field { name: "reference", aliases: &["client_reference"] };
+    const REFERENCE: Optional =
+        Listed(const { &Field::text("reference").aliases(&["client_reference"]) });
 
     fn read(text: &str) -> Result<Option<String>, Vec<(&'static str, String)>> {
         let fields = RawFields::from_json(text).unwrap();
         let mut reader = Reader::new(&fields);
-        let found = reader.text(&REFERENCE).map(|t| t.map(str::to_owned));
+        let found = reader.text(REFERENCE).map(|t| t.map(str::to_owned));
         found.map_err(|Reported| {
             reader.into_errors().into_iter().map(|c| (c.field, c.message)).collect::<Vec<_>>()
         })
@@ -292,6 +306,8 @@ mod tests {
             (r#"{"client_reference":"a"}"#, Some("a")),
             (r#"{"reference":"a","client_reference":"a"}"#, Some("a")),
             (r#"{"reference":"a","client_reference":null}"#, Some("a")),
+            (r#"{"reference":"a","client_reference":""}"#, Some("a")),
+            (r#"{"reference":""}"#, None),
             (r#"{"reference":"a","reference":"a"}"#, Some("a")),
             (r#"{"reference":"a","reference":"\u0061"}"#, Some("a")),
             (r#"{"ref\u0065rence":"a"}"#, Some("a")),

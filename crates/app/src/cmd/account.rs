@@ -4,7 +4,7 @@
 
 use crate::cmd::{currency, moment};
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result};
 use domain::account::HOUSE;
 use domain::{Account, AccountId, Currency, Plan, Role, Subscription, Timestamp};
@@ -84,7 +84,7 @@ pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output)
             let subscription = Some(subscription.read(engine.now())?);
             let (role, currencies) = (Role::Merchant, &[currency]);
             let new = NewAccount { role, name: &name, subscription, currencies };
-            let id = engine.open_account(new).await.map_err(refused)?;
+            let id = engine.open_account(machine(engine, "")?, new).await.map_err(refused)?;
             output.line(id);
             output.say(format!(
                 "Account {id} is open. Next: saldo key make --account {id} --environment sandbox"
@@ -111,7 +111,10 @@ async fn change(
     change: impl FnOnce(&mut Account),
 ) -> Result<()> {
     anyhow::ensure!(AccountId(id) != HOUSE, "account {id} is the house itself");
-    let account = engine.change_account(AccountId(id), change).await.map_err(refused)?;
+    let account = engine
+        .change_account(machine(engine, "")?, AccountId(id), change)
+        .await
+        .map_err(refused)?;
     output.line(line(&account));
     Ok(())
 }

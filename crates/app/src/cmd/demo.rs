@@ -12,15 +12,14 @@ use crate::credentials::{
 use crate::files::{cannot, write_private};
 use crate::output::Output;
 use crate::server::Server;
-use crate::wiring::{self, refused};
+use crate::wiring::{self, machine, refused};
 use crate::{cmd, log};
 use anyhow::{Context as _, Result, anyhow};
 use domain::account::HOUSE;
 use domain::ids::KeyId;
-use domain::{
-    Account, AccountId, Currency, Environment, Money, Plan, Reason, Refusal, Role, Subscription,
-};
-use engine::{BookingNote, Engine, KeyPair, NewAccount};
+use domain::refusal::StaffRefused;
+use domain::{Account, AccountId, Currency, Environment, Money, Plan, Reason, Role, Subscription};
+use engine::{Booking, Engine, KeyPair, NewAccount};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,6 +30,8 @@ use std::time::Duration;
 const OPEN_KEY: &str = "ok_test_SaldoDemoSaldoDemoSaldoD";
 const SECRET_KEY: &str = "sk_test_SaldoDemoSaldoDemoSaldoDemoSaldoDemoSaldoD2vwVsO";
 /// The customer of every demo: public, and valid for play money only.
+/// Who sets the demo up, in the record of acts.
+const DEMO: &str = "demo";
 const CUSTOMER: &str = "customer@demo.example";
 const CUSTOMER_PASSWORD: &str = "saldo-demo-customer";
 /// How long the subscriptions of the demo last.
@@ -45,6 +46,9 @@ pub(crate) struct DemoArgs {
     /// Listen here [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// The clock is right, however far it is from what is stored: sell by it.
+    #[arg(long)]
+    accept_clock: bool,
     /// Write keys and passwords to this file, once the server listens.
     #[arg(long, value_name = "FILE")]
     credentials_file: Option<PathBuf>,
@@ -70,18 +74,22 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
     config.webhooks_to_loopback |= args.webhooks_to_loopback;
     log::start(&config)?;
     cmd::serve::runtime()?.block_on(async {
-        let engine = wiring::open(&config)?;
+        let engine = wiring::open_to_serve(&config, args.accept_clock)?;
         let balance = Money::parse(&args.balance, Currency::BDT)
             .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
         let mut credentials = load_or_create_credentials(&engine, &config.data_dir)?;
         wiring::seed_catalog(&engine).await?;
-        engine.set_catalog(catalog::demo_routes()?).await.map_err(refused)?;
+        engine
+            .set_catalog(machine(&engine, DEMO)?, catalog::demo_routes()?)
+            .await
+            .map_err(refused)?;
         seed_accounts(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
             let plan = subscription(&engine, Plan::Enterprise { per_minute });
             for id in [credentials.merchant.account, credentials.customer.account] {
                 let subscribe = |account: &mut Account| account.subscription = plan;
-                engine.change_account(AccountId(id), subscribe).await.map_err(refused)?;
+                let permit = machine(&engine, DEMO)?;
+                engine.change_account(permit, AccountId(id), subscribe).await.map_err(refused)?;
             }
         }
         if let (Some(count), Some(file)) = (args.bench_accounts, &args.bench_keys_file) {
@@ -199,7 +207,7 @@ async fn create_accounts(
     let person =
         NewAccount { role: Role::Customer, name: "Demo Customer", subscription: None, currencies };
     let Credentials { merchant, customer, staff, base_url: _ } = credentials;
-    let mut setup = engine.account_setup();
+    let mut setup = engine.account_setup(machine(engine, DEMO)?);
     let account = setup.account(&business).map_err(refused)?;
     for (environment, keys) in
         [(Environment::Sandbox, &merchant.sandbox), (Environment::Live, &merchant.live)]
@@ -224,9 +232,17 @@ async fn deposit_once(
     amount: Money,
 ) -> Result<()> {
     let reference = format!("DEMO-START-{}", amount.currency().code());
-    let note = BookingNote { reference: &reference, by: "demo", note: "play money to start with" };
-    match engine.fund(Reason::Deposit, account, environment, amount, note).await {
-        Ok(_) | Err(Refusal::ReferenceKnown(_)) => Ok(()),
+    let booking = Booking {
+        reason: Reason::Deposit,
+        account,
+        environment,
+        amount,
+        reference: &reference,
+        note: "play money to start with",
+    };
+    let permit = machine(engine, DEMO)?;
+    match engine.fund(permit, booking).await {
+        Ok(_) | Err(StaffRefused::ReferenceKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),
     }
 }
@@ -259,16 +275,19 @@ async fn make_bench_account(engine: &Engine, number: u32, balance: Money) -> Res
     let subscription = subscription(engine, Plan::Enterprise { per_minute: u32::MAX });
     let name = format!("Bench {number}");
     let new = new_merchant(&name, subscription);
-    let account = engine.open_account(new).await.map_err(refused)?;
+    let account = engine.open_account(machine(engine, DEMO)?, new).await.map_err(refused)?;
     deposit_once(engine, account, Environment::Sandbox, balance).await?;
-    let (_, pair) = engine.make_key(account, Environment::Sandbox).await.map_err(refused)?;
+    let (_, pair) = engine
+        .make_key(machine(engine, DEMO)?, account, Environment::Sandbox)
+        .await
+        .map_err(refused)?;
     Ok(BenchKey { open_key: pair.open, secret_key: pair.secret })
 }
 
 fn greet(credentials: &Credentials) {
     let Credentials { base_url: url, merchant, customer, staff: _ } = credentials;
     let mut output = Output::default();
-    output.say(format!(
+    output.say_lines(format!(
         "
 Saldo is serving {url}. Everything in this demo is simulated, the live environment too.
 
@@ -314,5 +333,5 @@ Stop with Ctrl-C; everything is kept.
         customer.username,
         customer.password,
     ));
-    output.print();
+    output.print_from_server();
 }

@@ -4,7 +4,7 @@
 
 use crate::cmd::{environment, known_account};
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::{Result, anyhow};
 use domain::account::HOUSE;
 use domain::{AccountId, AllowList, Environment};
@@ -49,7 +49,10 @@ pub(crate) async fn run(engine: &Engine, verb: KeyVerb, output: &mut Output) -> 
                 "account {account} is the house itself, which buys nothing"
             );
             let account = known_account(engine, account)?;
-            let (id, pair) = engine.make_key(account, environment).await.map_err(refused)?;
+            let (id, pair) = engine
+                .make_key(machine(engine, "")?, account, environment)
+                .await
+                .map_err(refused)?;
             let webhook_secret = engine.webhook_secret_of(id).map_err(refused)?;
             output.line(serde_json::json!({
                 "id": id.0, "open_key": pair.open, "secret_key": pair.secret,
@@ -75,13 +78,13 @@ pub(crate) async fn run(engine: &Engine, verb: KeyVerb, output: &mut Output) -> 
             let list = AllowList::parse(ranges.iter().map(String::as_str)).map_err(|bad| {
                 anyhow!("{:?} is no address, or a range that allows everybody", bad.0)
             })?;
-            engine.change_key(&open_key, |key| key.allow_list = list).await.map_err(refused)?;
+            let permit = machine(engine, "")?;
+            engine.allow_addresses(permit, &open_key, list).await.map_err(refused)?;
             let from = if ranges.is_empty() { "anywhere" } else { "these only" };
             output.say(format!("Allowed from {from}."));
         }
         KeyVerb::Revoke { open_key } => {
-            let now = engine.now();
-            engine.change_key(&open_key, |k| k.revoked_at = Some(now)).await.map_err(refused)?;
+            engine.revoke_key(machine(engine, "")?, &open_key).await.map_err(refused)?;
             output.say("Revoked.");
         }
     }

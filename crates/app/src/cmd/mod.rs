@@ -4,6 +4,7 @@
 //! server has locked it, run inside that server. The other verbs start something of their own.
 
 mod account;
+mod acts;
 #[cfg(feature = "bench")]
 mod bench;
 pub(crate) mod demo;
@@ -78,6 +79,8 @@ pub(crate) enum EngineVerb {
     /// Logins: list, disable, enable, log out.
     #[command(subcommand)]
     User(user::UserVerb),
+    /// Who did what: each act of staff, customers and this command line.
+    Acts(acts::ActsArgs),
     /// Copy everything into a new folder, while the server serves, and audit the copy.
     Backup(backup::BackupArgs),
     /// Move closed months into files, while the server serves.
@@ -135,8 +138,7 @@ fn open_and_run(flags: &Flags, verb: EngineVerb) -> anyhow::Result<ExitCode> {
         let working_dir = std::env::current_dir()?;
         let caller = Caller { engine: &engine, data_dir: config.data_dir, working_dir };
         let exit = run_on_engine(&caller, verb, &mut output).await;
-        output.print();
-        Ok(ExitCode::from(exit))
+        Ok(output.print(exit))
     })
 }
 
@@ -151,6 +153,7 @@ pub(crate) async fn run_on_engine(on: &Caller<'_>, verb: EngineVerb, output: &mu
         EngineVerb::Purchase(verb) => purchase::run(engine, verb, output).await,
         EngineVerb::Webhook(verb) => webhook::run(engine, verb, output).await,
         EngineVerb::User(verb) => user::run(engine, verb, output).await,
+        EngineVerb::Acts(args) => acts::run(engine, &args, output),
         EngineVerb::Backup(args) => backup::run(on, &args, output).await,
         EngineVerb::Archive(args) => archive::run(on, &args, output).await,
         EngineVerb::Halt(args) => halt::run(engine, &args, output).await,

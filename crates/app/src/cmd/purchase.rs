@@ -4,7 +4,7 @@
 
 use crate::cmd::moment;
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result};
 use domain::catalog::number::{masked, masked_in};
 use domain::{Purchase, PurchaseId, State};
@@ -108,16 +108,24 @@ pub(crate) async fn run(engine: &Engine, verb: PurchaseVerb, output: &mut Output
             return Ok(0);
         }
         PurchaseVerb::Close { id, by, evidence } => {
-            engine.close_case(PurchaseId(id), &by, &evidence).await.map_err(refused)?;
+            let permit = machine(engine, &by)?;
+            engine.close_case(permit, PurchaseId(id), &evidence).await.map_err(refused)?;
             output.say(format!("The case of purchase {id} is closed."));
             return Ok(0);
         }
-        PurchaseVerb::Approve { id, by } => engine.approve(PurchaseId(id), &by).await,
-        PurchaseVerb::Reject(d) => engine.reject(PurchaseId(d.id), &d.by, &d.reason).await,
-        PurchaseVerb::Settle { id, delivered, by, evidence, not_delivered: _ } => {
-            engine.settle_by_staff(PurchaseId(id), delivered, &by, &evidence).await
+        PurchaseVerb::Approve { id, by } => {
+            engine.approve(machine(engine, &by)?, PurchaseId(id)).await
         }
-        PurchaseVerb::Refund(d) => engine.refund(PurchaseId(d.id), &d.by, &d.reason).await,
+        PurchaseVerb::Reject(d) => {
+            engine.reject(machine(engine, &d.by)?, PurchaseId(d.id), &d.reason).await
+        }
+        PurchaseVerb::Settle { id, delivered, by, evidence, not_delivered: _ } => {
+            let permit = machine(engine, &by)?;
+            engine.settle_by_staff(permit, PurchaseId(id), delivered, &evidence).await
+        }
+        PurchaseVerb::Refund(d) => {
+            engine.refund(machine(engine, &d.by)?, PurchaseId(d.id), &d.reason).await
+        }
     };
     let purchase = decided.map_err(refused)?;
     output.line(line(&purchase));

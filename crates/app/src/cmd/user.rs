@@ -4,7 +4,7 @@
 
 use crate::cmd::moment;
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::Result;
 use engine::{Engine, UserView};
 
@@ -37,15 +37,15 @@ pub(crate) async fn run(engine: &Engine, verb: UserVerb, output: &mut Output) ->
     match verb {
         UserVerb::List { json } => list(engine, json, output)?,
         UserVerb::Disable { email } => {
-            engine.set_user_active(&email, false).await.map_err(refused)?;
+            engine.set_user_active(machine(engine, "")?, &email, false).await.map_err(refused)?;
             output.say("Kept out from now on.");
         }
         UserVerb::Enable { email } => {
-            engine.set_user_active(&email, true).await.map_err(refused)?;
+            engine.set_user_active(machine(engine, "")?, &email, true).await.map_err(refused)?;
             output.say("Let in again.");
         }
         UserVerb::LogOut { email } => {
-            engine.log_user_out(&email).await.map_err(refused)?;
+            engine.log_user_out(machine(engine, "")?, &email).await.map_err(refused)?;
             output.say("Logged out everywhere.");
         }
     }

@@ -4,10 +4,10 @@
 
 use crate::cmd::{currency, environment, known_account};
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::{Result, anyhow};
 use domain::{AccountId, Currency, Environment, Money, Reason};
-use engine::{BookingNote, Engine};
+use engine::{Booking, Engine};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum WalletVerb {
@@ -82,10 +82,16 @@ async fn book(
 ) -> Result<()> {
     let amount = Money::parse(&booking.amount, booking.currency)
         .map_err(|_| anyhow!("--amount is a number from 0.01 to 999999999.99, such as 1500.00"))?;
-    let note = BookingNote { reference: &booking.reference, by: &booking.by, note: &booking.note };
-    let (account, environment) = (AccountId(booking.account), booking.environment);
-    let available =
-        engine.fund(reason, account, environment, amount, note).await.map_err(refused)?;
+    let permit = machine(engine, &booking.by)?;
+    let funded = Booking {
+        reason,
+        account: AccountId(booking.account),
+        environment: booking.environment,
+        amount,
+        reference: &booking.reference,
+        note: &booking.note,
+    };
+    let available = engine.fund(permit, funded).await.map_err(refused)?;
     output.line(available.exact());
     output.say(format!(
         "Booked {amount}; account {} can now spend {available} ({}).",

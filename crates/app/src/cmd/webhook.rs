@@ -5,7 +5,7 @@
 
 use crate::cmd::{environment, moment};
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result};
 use domain::ids::EndpointId;
 use domain::webhook::schedule::{parse_webhook_id, webhook_id};
@@ -171,7 +171,8 @@ pub(crate) async fn run(engine: &Engine, verb: WebhookVerb, output: &mut Output)
         WebhookVerb::Add { account, environment, url, event } => {
             let account = AccountId(account);
             let new = NewEndpoint { account, environment, url: &url, events: event };
-            let (id, secret) = engine.add_endpoint(new).await.map_err(refused)?;
+            let (id, secret) =
+                engine.add_endpoint(machine(engine, "")?, new).await.map_err(refused)?;
             output.line(json!({ "id": id.0, "webhook_secret": secret }));
             output.say("Keep the secret now: it is not shown again.");
         }
@@ -180,11 +181,16 @@ pub(crate) async fn run(engine: &Engine, verb: WebhookVerb, output: &mut Output)
             let now = engine.now();
             let endpoint = ensure_of_account(engine, EndpointId(endpoint))?;
             let remove = |e: &mut Endpoint| e.removed_at = Some(now);
-            engine.change_endpoint(endpoint, remove).await.map_err(refused)?;
+            engine
+                .change_endpoint(machine(engine, "")?, endpoint, remove)
+                .await
+                .map_err(refused)?;
             output.say("Removed: it is told nothing more.");
         }
         WebhookVerb::Rotate { endpoint, keep_old: GracePeriod(keep) } => {
-            let secret = engine.rotate_secret(EndpointId(endpoint), keep).await.map_err(refused)?;
+            let permit = machine(engine, "")?;
+            let rotated = engine.rotate_secret(permit, EndpointId(endpoint), keep).await;
+            let secret = rotated.map_err(refused)?;
             output.line(json!({ "id": endpoint, "webhook_secret": secret }));
             output.say("Keep the secret now: it is not shown again.");
         }
@@ -197,12 +203,17 @@ pub(crate) async fn run(engine: &Engine, verb: WebhookVerb, output: &mut Output)
         }
         WebhookVerb::Show { id, json } => show(engine, &id, json, output)?,
         WebhookVerb::Replay(args) => {
-            let count = engine.replay_webhooks(replay_scope(args)?).await.map_err(refused)?;
+            let permit = machine(engine, "")?;
+            let replayed = engine.replay_webhooks(permit, replay_scope(args)?).await;
+            let count = replayed.map_err(refused)?;
             anyhow::ensure!(count > 0, "there is nothing to tell again");
             output.say(format!("{count} to be told again."));
         }
         WebhookVerb::Test { endpoint } => {
-            let id = engine.send_test(EndpointId(endpoint)).await.map_err(refused)?;
+            let id = engine
+                .send_test(machine(engine, "")?, EndpointId(endpoint))
+                .await
+                .map_err(refused)?;
             output.line(json!({ "webhook": id }));
             output.say(format!("On its way: see saldo webhook show {id}"));
         }
@@ -239,9 +250,9 @@ async fn set(engine: &Engine, changes: EndpointChanges, output: &mut Output) -> 
             endpoint.success_event = success_event;
         }
     };
-    engine.change_endpoint(id, apply).await.map_err(refused)?;
+    engine.change_endpoint(machine(engine, "")?, id, apply).await.map_err(refused)?;
     if changes.on {
-        engine.switch_on(id).await.map_err(refused)?;
+        engine.switch_on(machine(engine, "")?, id).await.map_err(refused)?;
     }
     output.say("Set.");
     Ok(())

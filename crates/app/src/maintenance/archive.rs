@@ -13,7 +13,7 @@ use engine::Engine;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
-use store::{ArchiveFile, Closing, audit_month};
+use store::{ArchiveFile, Closing, audit_month, ensure_alone};
 
 /// The description of an archive file, stored beside it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,11 +80,14 @@ pub(crate) fn write(
     let path = folder.join(&name);
     let stage = folder.join(format!("{name}.partial"));
     // The month is not recorded as archived, so an existing file is left from an interrupted run.
-    for leftover in [&stage, &path] {
+    let journal = folder.join(format!("{name}.partial-journal"));
+    for leftover in [&stage, &journal, &path] {
         if leftover.exists() {
             fs::remove_file(leftover).with_context(cannot(folder, "be written to"))?;
         }
     }
+    ensure_alone(&stage)?;
+    ensure_alone(&path)?;
     let filed = engine.write_archive(closing, &stage, is_wanted);
     let filed = filed.with_context(cannot(&stage, "be written"))?;
     let audit = audit_month(&stage).context("the archive cannot be read")?;

@@ -1,7 +1,8 @@
 //! A backup: a folder with a copy of the database, the keys beside it, and a manifest.
 //!
 //! Invariants: a folder under its final name is complete, flushed and audited; the manifest lists
-//! each file with its SHA-256. A restored database gets its final name last, and is halted before.
+//! each file with its SHA-256. A restored database gets its final name last, beside no log of
+//! another one; it is halted before, and read once more after.
 
 use super::hex;
 use crate::cmd::demo::CREDENTIALS_FILE;
@@ -19,7 +20,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use store::{AuditReport, Change, HaltChange, HeldFolder, LedgerEnd, Store, audit_file};
+use store::{AuditReport, BeginHalt, HeldFolder, LedgerEnd, Store, audit_file, ensure_alone};
 use tempfile::TempDir;
 
 const DATABASE: &str = "saldo.db";
@@ -163,13 +164,15 @@ pub(crate) async fn restore(
         "{} holds an installation already; give an empty folder with --data-dir",
         data_dir.display()
     );
-    let _held = HeldFolder::take(data_dir)?;
+    let held = HeldFolder::take(data_dir)?;
+    ensure_alone(&database)?;
     let stage = empty_stage(data_dir)?;
     for (name, entry) in &manifest.files {
         copy_checked(&from.join(name), &stage.path().join(name), entry)?;
         ensure_same_or_missing(&data_dir.join(name), entry)?;
     }
-    let report = halt_and_audit(stage.path(), &manifest, now).await?;
+    let why = format!("restored from the backup of {}", manifest.taken_at);
+    let report = halt_and_audit(stage.path(), &manifest, &why, now).await?;
     if report.findings_count > 0 {
         return Ok(BackupDone::Unbalanced(report));
     }
@@ -177,17 +180,45 @@ pub(crate) async fn restore(
     let beside = manifest.files.keys().map(String::as_str).filter(|name| *name != DATABASE);
     for name in beside.chain([DATABASE]) {
         flush_folder(data_dir)?;
+        if name == DATABASE {
+            ensure_alone(&database)?;
+        }
         fs::rename(stage.path().join(name), data_dir.join(name))
             .with_context(|| format!("{name} cannot be put in place"))?;
     }
     flush_folder(data_dir)?;
+    if let Err(error) = check_in_place(&held, &manifest, &why) {
+        // Into the stage, which is removed: nothing is sold from a database like that.
+        fs::rename(&database, stage.path().join(DATABASE))
+            .with_context(cannot(&database, "be taken back"))?;
+        return Err(error);
+    }
     Ok(BackupDone::Done(manifest))
+}
+
+/// Reads the database once more under its final name, as a server will: it must be what was checked
+/// before, and halted.
+fn check_in_place(held: &HeldFolder, manifest: &BackupManifest, why: &str) -> anyhow::Result<()> {
+    let (ending, report, halt) = held.audit().context("the restored database cannot be read")?;
+    ensure!(
+        report.findings_count == 0,
+        "the database is not the one that was checked any more ({}); nothing was restored: try \
+         again",
+        report.findings.join("; ")
+    );
+    ensure_matches(manifest, &ending, &report)?;
+    ensure!(
+        halt.is_some_and(|halt| halt.why == why),
+        "the restored installation is not halted; nothing was restored: try again"
+    );
+    Ok(())
 }
 
 /// Audits the copied database and halts it. Afterwards it is one file, without a WAL.
 async fn halt_and_audit(
     stage: &Path,
     manifest: &BackupManifest,
+    why: &str,
     now: Timestamp,
 ) -> anyhow::Result<AuditReport> {
     // Opening it migrates the schema of an older Saldo.
@@ -197,10 +228,7 @@ async fn halt_and_audit(
         return Ok(report);
     }
     ensure_matches(manifest, &ending, &report)?;
-    let why = format!("restored from the backup of {}", manifest.taken_at);
-    let halted = store.write(Change::Halt(HaltChange::Begin { why, at: now })).await?;
-    // The writer has no reason to deny it: this change has no condition.
-    ensure!(halted.is_ok(), "the restored installation cannot be halted");
+    store.commit(BeginHalt { why: why.to_owned(), at: now }).await?;
     drop(store);
     let wal = stage.join(format!("{DATABASE}-wal"));
     ensure!(fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0, "{} is not empty", wal.display());

@@ -7,7 +7,7 @@
 
 use super::hex;
 use crate::files::{cannot, write_private};
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::Context as _;
 use engine::Engine;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ impl RollbackGuard {
                  they were put back from a backup",
                 seen.journal
             );
-            engine.begin_halt(&why).await.map_err(refused)?;
+            engine.begin_halt(machine(engine, "start")?, &why).await.map_err(refused)?;
         }
         let mut guard = RollbackGuard { engine: engine.clone(), path, last_seen };
         guard.record()?;

@@ -13,7 +13,7 @@ pub struct Numbering {
     pub trunk: String,
     /// The number of digits after the trunk prefix.
     pub length: usize,
-    /// The first of those digits: `1`.
+    /// The first of those digits, several with commas between: `7`, or `13,14,15`.
     pub begins: String,
 }
 
@@ -22,30 +22,43 @@ pub struct Numbering {
 pub struct NotANumber;
 
 impl Numbering {
-    /// Reads `+8801712345678`, `8801712345678`, `01712345678` or `1712345678`, with ASCII spaces,
-    /// hyphens and brackets anywhere, into `01712345678`. Anything else is refused.
+    /// Reads `+8801712345678`, `008801712345678`, `8801712345678`, `01712345678` or `1712345678`,
+    /// with ASCII spaces, hyphens and brackets anywhere, in Latin or Bangla digits, into
+    /// `01712345678` (CONTRACT A-40, B-22a). Anything else is refused.
     pub fn national(&self, text: &str) -> Result<String, NotANumber> {
-        if text.len() > 32 {
+        if text.chars().count() > 32 {
             return Err(NotANumber);
         }
-        let (text, is_international) = match text.trim_start_matches(' ').strip_prefix('+') {
-            Some(rest) => (rest, true),
-            None => (text, false),
-        };
-        let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect();
+        let text = text.trim_start_matches(' ');
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        let digits: String = digits
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '-' | '(' | ')'))
+            .map(latin_digit)
+            .collect();
         if !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NotANumber);
         }
-        let is_national = |n: &&str| n.len() == self.length && n.starts_with(&self.begins);
+        let abroad = digits.strip_prefix("00").filter(|_| !text.starts_with('+'));
+        let is_international = text.starts_with('+') || abroad.is_some();
+        let digits = abroad.unwrap_or(&digits);
+        let begins = |n: &str| self.begins.split(',').any(|begin| n.starts_with(begin.trim()));
+        let is_national = |n: &&str| n.len() == self.length && begins(n);
         let without_code = digits.strip_prefix(&self.calling_code).filter(is_national);
         let national = match is_international {
             true => without_code,
             false => without_code
                 .or_else(|| digits.strip_prefix(&self.trunk).filter(is_national))
-                .or_else(|| Some(digits.as_str()).filter(is_national)),
+                .or_else(|| Some(digits).filter(is_national)),
         };
         national.map(|n| format!("{}{n}", self.trunk)).ok_or(NotANumber)
     }
+}
+
+/// A Bangla digit as a Latin one; any other character as it is.
+fn latin_digit(c: char) -> char {
+    let digit = u32::from(c).checked_sub(u32::from('০')).filter(|digit| *digit < 10);
+    digit.and_then(|digit| char::from_digit(digit, 10)).unwrap_or(c)
 }
 
 /// For logs and pages: `017****5678`. A number of up to eight characters is hidden entirely.
@@ -80,7 +93,8 @@ mod tests {
     use super::*;
 
     fn bangladesh() -> Numbering {
-        Numbering { calling_code: "880".into(), trunk: "0".into(), length: 10, begins: "1".into() }
+        let [calling_code, trunk, begins] = ["880", "0", "13,14,15,16,17,18,19"].map(str::to_owned);
+        Numbering { calling_code, trunk, length: 10, begins }
     }
 
     #[test]
@@ -93,6 +107,10 @@ mod tests {
             "+880 1712-345678",
             "(017) 1234 5678",
             " +8801712345678",
+            "008801712345678",
+            "00880 1712-345678",
+            "০১৭১২৩৪৫৬৭৮",
+            "+৮৮০১৭১২৩৪৫৬৭৮",
         ] {
             assert_eq!(bangladesh().national(text), Ok("01712345678".into()), "{text}");
         }
@@ -109,7 +127,12 @@ mod tests {
             "+01712345678",
             "++8801712345678",
             "880 01712345678",
-            "০১৭১২৩৪৫৬৭৮",
+            "০১০১২৩৪৫৬৭৮",
+            "01012345678",
+            "01112345678",
+            "01212345678",
+            "+008801712345678",
+            "00008801712345678",
             "０１７１２３４５６７８",
             "01712345678\n",
             "01712345678\0",

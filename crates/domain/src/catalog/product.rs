@@ -7,7 +7,7 @@ use crate::catalog::AmountRange;
 use crate::catalog::kind::Kind;
 use crate::catalog::number::Numbering;
 use crate::money::{Currency, Money};
-use crate::purchase::slip::Slip;
+use crate::purchase::slip::{Slip, Token, TokenKind};
 use crate::purchase::{CUSTOMER_NAME, Details, Purchase};
 
 /// Identifies a category; the catalog's author chooses it.
@@ -325,8 +325,7 @@ impl Product {
                 Part::Time => context.time.map(str::to_owned),
                 Part::Field(name) => detail(name),
                 Part::Tokens => {
-                    let tokens = slip.map_or(&[][..], Slip::tokens);
-                    lines.extend(tokens.iter().map(|token| (label.clone(), token.grouped())));
+                    lines.extend(slip.into_iter().flat_map(|slip| token_lines(label, slip)));
                     None
                 }
                 Part::Charges => {
@@ -352,6 +351,27 @@ impl Product {
             false => self.bill.read(text),
         }
     }
+}
+
+/// A line for each token, in the order in which they are entered. The label is the product's word
+/// with the kind before it, and a number where there are several of a kind: `Key change token 1`,
+/// `Credit token`.
+fn token_lines(label: &str, slip: &Slip) -> Vec<(String, String)> {
+    let tokens = slip.tokens();
+    let word = label.to_lowercase();
+    let line = |(index, token): (usize, &Token)| {
+        let of_kind = |tokens: &[Token]| tokens.iter().filter(|t| t.kind == token.kind).count();
+        let kind = match token.kind {
+            TokenKind::KeyChange => "Key change",
+            TokenKind::Credit => "Credit",
+        };
+        let number = match of_kind(tokens) {
+            1 => String::new(),
+            _ => format!(" {}", of_kind(&tokens[..=index])),
+        };
+        (format!("{kind} {word}{number}"), token.grouped())
+    };
+    tokens.iter().enumerate().map(line).collect()
 }
 
 #[cfg(test)]
@@ -404,6 +424,16 @@ mod tests {
             assert_eq!(range.check(usd(minor)), expected, "{minor}");
         }
         assert_eq!((fixed.currency(), range.currency()), (Currency::USD, Currency::USD));
+    }
+
+    #[test]
+    fn each_token_says_its_kind() {
+        let token = |digit: &str, kind| Token::new(&digit.repeat(20), None, kind).unwrap();
+        let [one, two] = ["1", "2"].map(|digit| token(digit, TokenKind::KeyChange));
+        let slip = Slip::of_tokens(vec![one, two, token("3", TokenKind::Credit)]);
+        let labels: Vec<String> =
+            token_lines("Token", &slip).into_iter().map(|(label, _)| label).collect();
+        assert_eq!(labels, ["Key change token 1", "Key change token 2", "Credit token"]);
     }
 
     #[test]

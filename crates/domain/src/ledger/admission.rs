@@ -5,6 +5,7 @@
 //! a batch see earlier ones. Invariants: a reference is used once, no balance falls below its
 //! floor, a purchase takes one step from each version, the sum of all balances is constant.
 
+use crate::ledger::denial::{Denial, MoneyDenial, UsedReference};
 use crate::ledger::journal::{Journal, LedgerAccount};
 use crate::purchase::lifecycle::State;
 use crate::purchase::{PurchaseKey, ReferenceKey};
@@ -61,48 +62,22 @@ pub struct ReferenceOwner {
     pub purchase: Option<PurchaseKey>,
 }
 
-/// Why a change was not admitted. No part of it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denial {
-    /// A reference is used up.
-    ReferenceUsed {
-        /// The first such reference of the change.
-        reference: ReferenceKey,
-        /// What used it up.
-        by: ReferenceOwner,
-    },
-    /// A balance would fall below its floor.
-    InsufficientBalance {
-        /// The balance, in minor units.
-        available: i64,
-    },
-    /// A ledger account does not exist.
-    NoLedgerAccount(Box<LedgerAccount>),
-    /// The purchase has another version, or does not exist.
-    VersionConflict {
-        /// Its state and version.
-        now: Option<(State, u32)>,
-    },
-    /// A sum would exceed the range of 64 bits.
-    TooLarge,
-    /// The purchase belongs to a closed month: it cannot change any more.
-    Closed,
-}
-
 /// Decides on one change and, if it is admitted, applies it to the view.
 pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
     for reference in needs.reference_keys {
         if let Some(by) = view.used.get(reference) {
-            return Err(Denial::ReferenceUsed { reference: reference.clone(), by: *by });
+            let used = UsedReference { reference: reference.clone(), by: *by };
+            return Err(Denial::ReferenceUsed(used));
         }
     }
     if let Some(step) = &needs.step {
         let now = view.purchases.get(&step.key).copied();
         if now.map(|(_, version)| version) != step.from_version {
-            return Err(Denial::VersionConflict { now });
+            return Err(Denial::VersionConflict);
         }
     }
-    let changed = needs.journal.map(|journal| balances_after(view, journal)).transpose()?;
+    let changed = needs.journal.map(|journal| balances_after(view, journal)).transpose();
+    let changed = changed.map_err(Denial::Money)?;
     // After this point the change is admitted: everything below must succeed.
     for (account, amount) in changed.into_iter().flatten() {
         if let Some(balance) = view.balances.get_mut(&account) {
@@ -121,18 +96,21 @@ pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
 }
 
 /// The balances after a journal, if all its ledger accounts exist and none falls below its floor.
-fn balances_after(view: &View, journal: &Journal) -> Result<Vec<(LedgerAccount, i64)>, Denial> {
+fn balances_after(
+    view: &View,
+    journal: &Journal,
+) -> Result<Vec<(LedgerAccount, i64)>, MoneyDenial> {
     let mut after: Vec<(LedgerAccount, i64)> = Vec::with_capacity(4);
-    let mut add = |account: &LedgerAccount, delta: i64| -> Result<(), Denial> {
+    let mut add = |account: &LedgerAccount, delta: i64| -> Result<(), MoneyDenial> {
         let known = after.iter().position(|(a, _)| a == account);
         let before = match known {
             Some(i) => after[i].1,
             None => {
-                let missing = || Denial::NoLedgerAccount(Box::new(account.clone()));
+                let missing = || MoneyDenial::NoLedgerAccount(Box::new(account.clone()));
                 view.balances.get(account).ok_or_else(missing)?.amount
             }
         };
-        let amount = before.checked_add(delta).ok_or(Denial::TooLarge)?;
+        let amount = before.checked_add(delta).ok_or(MoneyDenial::TooLarge)?;
         match known {
             Some(i) => after[i].1 = amount,
             None => after.push((account.clone(), amount)),
@@ -147,7 +125,7 @@ fn balances_after(view: &View, journal: &Journal) -> Result<Vec<(LedgerAccount, 
         let Some(before) = view.balances.get(account) else { continue };
         // A balance that grows is never denied: a floor stops spending, not paying back.
         if before.floor.is_some_and(|floor| *amount < floor) && *amount < before.amount {
-            return Err(Denial::InsufficientBalance { available: before.amount });
+            return Err(MoneyDenial::InsufficientBalance { available: before.amount });
         }
     }
     Ok(after)
@@ -277,16 +255,17 @@ mod tests {
                         prop_assert_eq!(&before.purchases, &view.purchases);
                         prop_assert_eq!(&before.used, &view.used);
                         match denial {
-                            Denial::InsufficientBalance { available } => {
+                            Denial::Money(MoneyDenial::InsufficientBalance { available }) => {
                                 prop_assert!(!proposal.is_deposit && available < proposal.amount);
                             }
-                            Denial::ReferenceUsed { .. } => {
+                            Denial::ReferenceUsed(_) => {
                                 prop_assert!(won.contains_key(&proposal.reference));
                             }
-                            Denial::VersionConflict { now } => {
-                                prop_assert_ne!(now.map(|(_, v)| v), step.from_version);
+                            Denial::VersionConflict => {
+                                let now = before.purchases.get(&step.key);
+                                prop_assert_ne!(now.map(|(_, v)| *v), step.from_version);
                             }
-                            Denial::NoLedgerAccount(_) | Denial::TooLarge | Denial::Closed => {
+                            Denial::Money(_) | Denial::Closed => {
                                 prop_assert!(false, "{proposal:?}");
                             }
                         }
@@ -320,8 +299,9 @@ mod tests {
     #[test]
     fn a_missing_wallet_and_an_overflow_are_denied() {
         let missing = admit_journal(&mut view(&[0]), &funding(Reason::Deposit, 9, 5));
-        assert_eq!(missing, Err(Denial::NoLedgerAccount(Box::new(wallet(9)))));
+        let denial = MoneyDenial::NoLedgerAccount(Box::new(wallet(9)));
+        assert_eq!(missing, Err(Denial::Money(denial)));
         let overflow = admit_journal(&mut view(&[0, i64::MAX]), &funding(Reason::Deposit, 2, 5));
-        assert_eq!(overflow, Err(Denial::TooLarge));
+        assert_eq!(overflow, Err(Denial::Money(MoneyDenial::TooLarge)));
     }
 }

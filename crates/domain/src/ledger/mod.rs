@@ -3,4 +3,5 @@
 //! Not here: rows and hashes (`store`). Invariant: an unbalanced journal cannot be built.
 
 pub mod admission;
+pub mod denial;
 pub mod journal;

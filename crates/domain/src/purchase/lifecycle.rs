@@ -1,10 +1,11 @@
-//! The lifecycle of a purchase: ten states, fifteen events, one table.
+//! The lifecycle of a purchase: three openings, ten states, fifteen events, one table.
 //!
 //! A state determines where the money is and which job is required. A step names only the next
 //! state; journal and job follow from it. Invariants: doubt never moves money; once a submit is on
 //! record, the order is never submitted again without a definite refusal.
 
-use crate::upstream::Outcome;
+use crate::outcome::{Answer, Outcome};
+use crate::upstream::UpstreamCode;
 
 /// The state of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +31,17 @@ pub enum State {
     Rejected,
     /// Delivered and then reversed; a new journal returned the money to the wallet.
     Refunded,
+}
+
+/// How a purchase opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// With a price only; the customer has yet to accept it.
+    Quoted,
+    /// The money is held, and staff must approve.
+    Awaiting,
+    /// The money is held, and the first attempt goes on record, at this upstream.
+    Sent(UpstreamCode),
 }
 
 /// What happens to a purchase.
@@ -78,6 +90,15 @@ pub enum Step {
     Clash,
     /// The event cannot happen in this state: the request is refused, or an alarm is raised.
     Impossible,
+}
+
+/// How the table is entered: the state that a purchase opens in.
+pub const fn first_state(opening: &Opening) -> State {
+    match opening {
+        Opening::Quoted => State::Quoted,
+        Opening::Awaiting => State::Awaiting,
+        Opening::Sent(_) => State::Sent,
+    }
 }
 
 /// The table. A new state or event does not compile until every pair has a cell.
@@ -269,28 +290,33 @@ pub struct OutcomeContext {
 pub const fn event_of(outcome: &Outcome, context: OutcomeContext) -> Option<Event> {
     if !context.is_current {
         return match outcome {
-            Outcome::Delivered { .. } => Some(Event::DeliverLate),
-            Outcome::Accepted { .. }
-            | Outcome::Refused { .. }
+            Outcome::Answered(Answer::Delivered { .. }) => Some(Event::DeliverLate),
+            Outcome::Answered(
+                Answer::Accepted { .. }
+                | Answer::Refused { .. }
+                | Answer::Unknown { .. }
+                | Answer::Unaskable { .. },
+            )
             | Outcome::NotSent { .. }
             | Outcome::NotFound
-            | Outcome::Reversed { .. }
-            | Outcome::Unknown { .. }
-            | Outcome::Unaskable { .. } => None,
+            | Outcome::Reversed { .. } => None,
         };
     }
     let elsewhere = if context.routes_left > 0 { Event::Reroute } else { Event::Refuse };
     Some(match outcome {
-        Outcome::Delivered { .. } => Event::Deliver,
-        Outcome::Accepted { .. } => Event::Acknowledge,
-        Outcome::Refused { try_elsewhere: false, .. } => Event::Refuse,
-        Outcome::Refused { try_elsewhere: true, .. } | Outcome::NotSent { .. } => elsewhere,
+        Outcome::Answered(answer) => match answer {
+            Answer::Delivered { .. } => Event::Deliver,
+            Answer::Accepted { .. } => Event::Acknowledge,
+            Answer::Refused { try_elsewhere: false, .. } => Event::Refuse,
+            Answer::Refused { try_elsewhere: true, .. } => elsewhere,
+            Answer::Unknown { .. } => Event::Doubt,
+            Answer::Unaskable { .. } => Event::Escalate,
+        },
+        Outcome::NotSent { .. } => elsewhere,
         // The upstream may not have stored yet what it was just sent.
         Outcome::NotFound if !context.grace_is_over => Event::Doubt,
         Outcome::NotFound => elsewhere,
         Outcome::Reversed { .. } => Event::Reverse,
-        Outcome::Unknown { .. } => Event::Doubt,
-        Outcome::Unaskable { .. } => Event::Escalate,
     })
 }
 
@@ -306,6 +332,10 @@ mod tests {
                 check(state, event, step(state, event));
             }
         }
+    }
+
+    fn openings() -> [Opening; 3] {
+        [Opening::Quoted, Opening::Awaiting, Opening::Sent(UpstreamCode::new("a"))]
     }
 
     const INTRODUCTION: &str = "# The lifecycle of a purchase
@@ -333,7 +363,10 @@ request is refused.
     /// docs/lifecycle.md is this table; `UPDATE_EXPECT=1 cargo test -p domain` prints it again.
     #[test]
     fn the_documentation_shows_this_table() {
-        let mut out = format!("{INTRODUCTION}| state | money at | job |");
+        let [quoted, awaiting, sent] = openings().map(|opening| first_state(&opening));
+        let opens =
+            format!("A purchase opens as **{quoted:?}**, **{awaiting:?}** or **{sent:?}**.");
+        let mut out = format!("{INTRODUCTION}{opens}\n\n| state | money at | job |");
         for event in Event::ALL {
             out += &format!(" {event:?} |");
         }
@@ -415,6 +448,28 @@ request is refused.
         });
     }
 
+    /// The states that events lead to from these, and these.
+    fn reachable(mut seen: Vec<State>) -> Vec<State> {
+        let mut i = 0;
+        while i < seen.len() {
+            for event in Event::ALL {
+                if let Step::To(to) = step(seen[i], event)
+                    && !seen.contains(&to)
+                {
+                    seen.push(to);
+                }
+            }
+            i += 1;
+        }
+        seen
+    }
+
+    #[test]
+    fn every_state_is_reached_from_an_opening() {
+        let seen = reachable(openings().iter().map(first_state).collect());
+        assert!(State::ALL.iter().all(|state| seen.contains(state)), "{seen:?}");
+    }
+
     #[test]
     fn open_states_can_close_and_closed_ones_stay() {
         each(|from, event, step| {
@@ -425,18 +480,7 @@ request is refused.
             }
         });
         for start in State::ALL.into_iter().filter(|s| !s.is_final()) {
-            let mut seen = vec![start];
-            let mut i = 0;
-            while i < seen.len() {
-                for event in Event::ALL {
-                    if let Step::To(to) = step(seen[i], event)
-                        && !seen.contains(&to)
-                    {
-                        seen.push(to);
-                    }
-                }
-                i += 1;
-            }
+            let seen = reachable(vec![start]);
             assert!(
                 seen.contains(&State::Delivered)
                     && (seen.contains(&State::Failed) || seen.contains(&State::Rejected))
@@ -447,15 +491,15 @@ request is refused.
     fn outcomes() -> Vec<Outcome> {
         let text = String::new;
         vec![
-            Outcome::Delivered { reference: None, text: None, slip: None },
-            Outcome::Accepted { reference: None },
-            Outcome::Refused { reason: text(), try_elsewhere: false },
-            Outcome::Refused { reason: text(), try_elsewhere: true },
+            Outcome::Answered(Answer::Delivered { reference: None, text: None, slip: None }),
+            Outcome::Answered(Answer::Accepted { reference: None }),
+            Outcome::Answered(Answer::Refused { reason: text(), try_elsewhere: false }),
+            Outcome::Answered(Answer::Refused { reason: text(), try_elsewhere: true }),
+            Outcome::Answered(Answer::Unknown { reason: text() }),
+            Outcome::Answered(Answer::Unaskable { reason: text() }),
             Outcome::NotSent { reason: text() },
             Outcome::NotFound,
             Outcome::Reversed { reason: text() },
-            Outcome::Unknown { reason: text() },
-            Outcome::Unaskable { reason: text() },
         ]
     }
 
@@ -489,13 +533,16 @@ request is refused.
         /// For any sequence of events: the money is where the state says, it leaves the wallet
         /// once and returns at most once.
         #[test]
-        fn any_history_is_sound(events in proptest::collection::vec(0..Event::ALL.len(), 0..60)) {
-            let mut state = State::Quoted;
-            let mut left_wallet = 0;
+        fn any_history_is_sound(
+            opening in 0..3_usize,
+            events in proptest::collection::vec(0..Event::ALL.len(), 0..60),
+        ) {
+            let is_in_wallet = |state: State| state.funds_at() == FundsAt::Wallet;
+            let mut state = first_state(&openings()[opening]);
+            let mut left_wallet = u32::from(!is_in_wallet(state));
             let mut came_back = 0;
             for event in events.into_iter().map(|i| Event::ALL[i]) {
                 if let Step::To(to) = step(state, event) {
-                    let is_in_wallet = |state: State| state.funds_at() == FundsAt::Wallet;
                     left_wallet += u32::from(is_in_wallet(state) && !is_in_wallet(to));
                     came_back += u32::from(!is_in_wallet(state) && is_in_wallet(to));
                     state = to;

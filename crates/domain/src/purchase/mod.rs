@@ -1,7 +1,7 @@
 //! The business object: a purchase, its references, its attempts.
 //!
-//! A purchase is a value as read from the store. Invariant: only a step that [`settle`] decided
-//! changes it.
+//! A purchase is a value as read from the store. Invariant: only [`settle`] opens one, from a
+//! draft, and only a step that it decided changes it.
 
 pub mod lifecycle;
 pub mod settle;
@@ -97,6 +97,41 @@ codes! {
     }
 }
 
+/// What is known of a purchase before it opens; it has no state yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchaseDraft {
+    /// Account, environment and id.
+    pub key: PurchaseKey,
+    /// The scope of its reference.
+    pub scope: ReferenceScope,
+    /// The account's own reference.
+    pub reference: String,
+    /// The key pair of the request; none if a user buys it in a session.
+    pub api_key: Option<KeyId>,
+    /// Recharge, offer, banking, bundle or bill.
+    pub kind: Kind,
+    /// The operator's code.
+    pub operator: String,
+    /// The product's name, if it is bought by name.
+    pub product: Option<String>,
+    /// The end customer: a number in national form, or a bill reference.
+    pub recipient: String,
+    /// Prepaid or postpaid.
+    pub service_type: ServiceType,
+    /// What the end customer gets.
+    pub amount: Money,
+    /// What the account pays on top.
+    pub fee: Money,
+    /// What the account earns at delivery.
+    pub commission: Money,
+    /// Further fields of an offer or a payment.
+    pub details: Details,
+    /// The endpoint of its events, if the request named one.
+    pub webhook_url: Option<String>,
+    /// The time of its pricing, and of its first commit.
+    pub opened_at: Timestamp,
+}
+
 /// A purchase in one of its versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
@@ -187,7 +222,7 @@ pub struct Attempt {
     pub upstream: UpstreamCode,
     /// The time of its commit, before the first byte is sent.
     pub started_at: Timestamp,
-    /// The latest outcome ([`crate::upstream::Outcome::code`]); none as long as there is none.
+    /// The latest outcome ([`crate::outcome::Outcome::code`]); none as long as there is none.
     pub outcome: Option<String>,
     /// The upstream's own reference of the order.
     pub upstream_reference: Option<String>,

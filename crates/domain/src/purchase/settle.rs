@@ -1,14 +1,16 @@
-//! Decides one step of one purchase: from its current version and an event to everything that the
-//! step's commit writes.
+//! Decides one step of one purchase: from its current version and an event, or from a draft and its
+//! opening, to everything that the step's commit writes.
 //!
 //! The next state comes from the lifecycle table, journal and job follow from the state. Not here:
 //! writing (store), learning of events (engine). Invariant: only this module creates a [`Move`].
 
 use crate::clock::Timestamp;
 use crate::ledger::journal::Journal;
-use crate::purchase::lifecycle::{self, Event, Job, State, Step};
+use crate::money::Money;
+use crate::purchase::lifecycle::{self, Event, FundsAt, Job, Opening, State, Step};
 use crate::purchase::slip::Slip;
-use crate::purchase::{Attempt, Decider, Purchase};
+use crate::purchase::{Attempt, Decider, Purchase, PurchaseDraft};
+use crate::retry::ENQUIRIES;
 use crate::upstream::UpstreamCode;
 use crate::webhook::schedule::PendingWebhook;
 use std::sync::Arc;
@@ -28,17 +30,6 @@ pub const QUOTE_VALID_FOR: Duration = Duration::from_secs(15 * 60);
 pub const SUBMIT_BY_REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// After this time in doubt a case for staff opens; enquiries go on, at longer intervals.
 pub const DOUBT_BEFORE_STAFF: Duration = Duration::from_secs(24 * 3600);
-
-/// The wait before the next enquiry, after `tries` enquiries (RELIABILITY 1.4, rule 5).
-pub const fn ask_again_after(tries: u32) -> Duration {
-    Duration::from_secs(match tries {
-        0 => 5,
-        1 => 15,
-        2 => 60,
-        3..=7 => 5 * 60,
-        _ => 30 * 60,
-    })
-}
 
 /// Where an event comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,9 +113,9 @@ pub enum AttemptChange {
 /// Everything that one commit writes for one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// The version before the step; if another one is stored, the step is denied.
+    /// The version before the step; if another one is stored, the step is denied. 0: it opens.
     pub from_version: u32,
-    /// The state before the step.
+    /// The state before the step; if it opens, the first one.
     pub from: State,
     /// The purchase after the step.
     pub after: Purchase,
@@ -191,8 +182,8 @@ pub fn due(state: State, now: Timestamp) -> (Job, Timestamp) {
         State::Quoted => QUOTE_VALID_FOR,
         State::Awaiting => APPROVE_WITHIN,
         State::Sent => ASK_AFTER,
-        State::InDoubt => ask_again_after(0),
-        State::WithStaff => ask_again_after(u32::MAX),
+        State::InDoubt => ENQUIRIES.wait(0),
+        State::WithStaff => ENQUIRIES.longest(),
         State::Held | State::Delivered | State::Failed | State::Rejected | State::Refunded => {
             Duration::ZERO
         }
@@ -286,24 +277,120 @@ fn follow_source(
     }
 }
 
-/// The first commit of a new purchase: its journal and job follow from its state. If it opens as
-/// `Sent`, the commit contains the first attempt: on record before the first byte is sent.
-pub fn open(purchase: Purchase, now: Timestamp) -> Move {
-    let float = purchase.upstream.clone().unwrap_or_else(UpstreamCode::staff);
-    let journal =
-        Journal::of_step(&purchase, &float, State::Quoted.funds_at(), purchase.state.funds_at());
-    let attempt = |upstream| AttemptChange::Start(Attempt::start(purchase.attempts, upstream, now));
-    let attempt = purchase.upstream.clone().map(attempt);
+/// The first commit of a new purchase: its state comes from the lifecycle table, journal and job
+/// follow from the state. If it opens as sent, the commit contains the first attempt: on record
+/// before the first byte is sent.
+pub fn open(draft: PurchaseDraft, opening: Opening) -> Move {
+    let state = lifecycle::first_state(&opening);
+    let now = draft.opened_at;
+    let upstream = match opening {
+        Opening::Sent(upstream) => Some(upstream),
+        Opening::Quoted | Opening::Awaiting => None,
+    };
+    let attempt = upstream.clone().map(|upstream| Attempt::start(1, upstream, now));
+    let float = upstream.clone().unwrap_or_else(UpstreamCode::staff);
+    let after = Purchase {
+        key: draft.key,
+        scope: draft.scope,
+        reference: draft.reference,
+        api_key: draft.api_key,
+        kind: draft.kind,
+        operator: draft.operator,
+        product: draft.product,
+        recipient: draft.recipient,
+        service_type: draft.service_type,
+        amount: draft.amount,
+        fee: draft.fee,
+        commission: draft.commission,
+        available_after: Money::zero(draft.amount.currency()),
+        details: draft.details,
+        webhook_url: draft.webhook_url,
+        state,
+        version: 1,
+        attempts: u32::from(attempt.is_some()),
+        upstream,
+        text: None,
+        decider: None,
+        opened_at: now,
+        updated_at: now,
+        delivered_at: None,
+    };
+    let journal = Journal::of_step(&after, &float, FundsAt::Wallet, state.funds_at());
     Move {
         from_version: 0,
-        from: State::Quoted,
-        job: due(purchase.state, now),
-        after: purchase,
+        from: state,
+        job: due(state, now),
+        after,
         journal,
-        attempt,
+        attempt: attempt.map(AttemptChange::Start),
         case: None,
         evidence: None,
         slip: None,
         webhooks: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountId, Environment};
+    use crate::catalog::kind::{Kind, ServiceType};
+    use crate::ids::PurchaseId;
+    use crate::money::Currency;
+    use crate::purchase::{Details, PurchaseKey, ReferenceScope};
+    use expect_test::expect;
+    use std::fmt::Write as _;
+
+    fn draft() -> PurchaseDraft {
+        let taka = |minor| Money::new(minor, Currency::BDT);
+        let key = PurchaseKey {
+            account: AccountId(2),
+            environment: Environment::Live,
+            id: PurchaseId(7),
+        };
+        PurchaseDraft {
+            key,
+            scope: ReferenceScope::Irecharge,
+            reference: "R7".to_owned(),
+            api_key: None,
+            kind: Kind::Recharge,
+            operator: "GP".to_owned(),
+            product: None,
+            recipient: "01712345678".to_owned(),
+            service_type: ServiceType::Prepaid,
+            amount: taka(1_000),
+            fee: taka(50),
+            commission: taka(150),
+            details: Details::new(),
+            webhook_url: None,
+            opened_at: Timestamp(0),
+        }
+    }
+
+    /// State, version, attempts, upstream; job and its wait; what is held; the attempt.
+    #[test]
+    fn each_opening_has_its_first_commit() {
+        let mut out = String::new();
+        for opening in
+            [Opening::Quoted, Opening::Awaiting, Opening::Sent(UpstreamCode::new("simulator-a"))]
+        {
+            let Move { after, journal, job, attempt, .. } = open(draft(), opening);
+            let upstream = after.upstream.as_ref().map_or("none", UpstreamCode::as_str);
+            let state = (after.state, after.version, after.attempts);
+            let entries = journal.map_or(0, |journal| journal.entries().len());
+            let wait_s = job.1.since(after.opened_at).as_secs();
+            writeln!(out, "{state:?} {upstream}, {:?} {wait_s} s, {entries} entries", job.0)
+                .unwrap();
+            if let Some(AttemptChange::Start(attempt)) = attempt {
+                writeln!(out, "    attempt {} {}", attempt.number, attempt.upstream).unwrap();
+            }
+        }
+        expect![[r#"
+            (Quoted, 1, 0) none, Expire 900 s, 0 entries
+            (Awaiting, 1, 0) none, Expire 86400 s, 1 entries
+            (Sent, 1, 1) simulator-a, Query 25 s, 1 entries
+                attempt 1 simulator-a
+        "#]]
+        .assert_eq(&out);
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::ids::{EndpointId, PurchaseId};
+use crate::retry::WEBHOOK_TRIES;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -65,20 +66,6 @@ pub const OFF_AFTER: Duration = Duration::from_secs(5 * 24 * 3600);
 /// After this many refusals (4xx), a webhook no longer blocks the later ones of its purchase.
 pub const BLOCKING_REFUSALS_MAX: u32 = 3;
 
-/// The wait after `tries` failed tries, without the random part (RELIABILITY P8).
-const fn base_wait(tries: u32) -> Duration {
-    const HOUR: u64 = 3600;
-    Duration::from_secs(match tries {
-        0 | 1 => 5,
-        2 => 5 * 60,
-        3 => 30 * 60,
-        4 => 2 * HOUR,
-        5 => 5 * HOUR,
-        6 | 7 => 10 * HOUR,
-        _ => 24 * HOUR,
-    })
-}
-
 /// What the wait before a retry depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -99,7 +86,7 @@ pub fn retry_wait(retry: Retry, pending_for: Duration) -> Option<Duration> {
     if pending_for >= GIVEN_UP_AFTER / time_divisor {
         return None;
     }
-    let base = base_wait(retry.tries) / time_divisor;
+    let base = WEBHOOK_TRIES.wait(retry.tries.saturating_sub(1)) / time_divisor;
     let spread = base * (800 + retry.random % 401) / 1000;
     Some(retry.retry_after.map_or(spread, |requested| requested.clamp(spread, base * 2)))
 }

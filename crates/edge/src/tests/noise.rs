@@ -16,7 +16,8 @@ use super::payloads::payloads;
 use super::requests::frame;
 use super::server::{rest_of, router, summary, text};
 use crate::framing::Framing;
-use crate::{Limits, Signals, serve_connection};
+use crate::slots::SlotUse;
+use crate::{Client, Limits, Signals, serve_connection};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -117,7 +118,7 @@ fn requests(bytes: &[u8]) -> Vec<String> {
 async fn converse(bytes: Vec<u8>) -> (Vec<u8>, Vec<String>) {
     let (mut client, server) = tokio::io::duplex(1 << 20);
     let signals = Signals { stop: CancellationToken::new(), abort: CancellationToken::new() };
-    let peer = ([127, 0, 0, 1], 1).into();
+    let other_end = Client { peer: ([127, 0, 0, 1], 1).into(), slot: SlotUse::default() };
     let served = Arc::new(Mutex::new(Vec::new()));
     let record = {
         let served = Arc::clone(&served);
@@ -135,7 +136,7 @@ async fn converse(bytes: Vec<u8>) -> (Vec<u8>, Vec<String>) {
         rest_of(&mut client).await
     };
     let (answers, ()) =
-        tokio::join!(exchange, serve_connection(server, router, peer, limits, signals));
+        tokio::join!(exchange, serve_connection(server, router, other_end, limits, signals));
     let served = served.lock().clone();
     (answers, served)
 }

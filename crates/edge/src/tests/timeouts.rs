@@ -86,13 +86,13 @@ async fn a_connection_without_a_slot_is_rejected_until_one_is_free() {
     let edge = Edge::start(Limits { connections_per_address: 2, ..Limits::default() }).await;
     let (mut one, mut two) = (edge.connect().await, edge.connect().await);
     for client in [&mut one, &mut two] {
-        client.write_all(&get_of("/")).await.unwrap();
-        assert_eq!(answer_of(client).await, "200 ok");
+        client.write_all(&get_of("/gate")).await.unwrap();
     }
+    edge.entered.acquire_many(2).await.unwrap().forget();
     let refusal = rest_of(&mut edge.connect().await).await;
     assert_eq!(summary(&refusal), "503 TOO_MANY_CONNECTIONS");
     assert!(text(&refusal).contains("retry-after: 5\r\n"));
-    drop(one);
+    edge.gate.add_permits(1);
     let mut answers = String::new();
     for _ in 0..200 {
         answers = edge.exchange(&get_of("/")).await;
@@ -102,4 +102,32 @@ async fn a_connection_without_a_slot_is_rejected_until_one_is_free() {
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(answers, "200 ok");
+}
+
+/// More idle connections than slots: each new client is served, and those that were idle for
+/// longest are closed. A connection with a request in progress is not.
+#[tokio::test]
+async fn idle_connections_give_up_their_slots() {
+    let edge = Edge::start(Limits { connections: 20, ..Limits::default() }).await;
+    let mut busy = edge.connect().await;
+    busy.write_all(&get_of("/gate")).await.unwrap();
+    edge.entered.acquire().await.unwrap().forget();
+    let mut idle = Vec::new();
+    for n in 0..60 {
+        let mut client = edge.connect().await;
+        // Every second one keeps its connection after an answer, the others say nothing.
+        if n % 2 == 0 {
+            client.write_all(&get_of("/")).await.unwrap();
+            assert_eq!(answer_of(&mut client).await, "200 ok", "client {n}");
+        }
+        idle.push(client);
+    }
+    for client in &mut idle[..40] {
+        assert_eq!(rest_of(client).await, b"", "closed without a word");
+    }
+    let newest = idle.last_mut().unwrap();
+    newest.write_all(&get_of("/")).await.unwrap();
+    assert_eq!(answer_of(newest).await, "200 ok");
+    edge.gate.add_permits(1);
+    assert_eq!(answer_of(&mut busy).await, "200 open");
 }

@@ -6,6 +6,6 @@ mod deposit;
 pub(crate) mod keys;
 mod setup;
 
-pub use deposit::BookingNote;
+pub use deposit::Booking;
 pub use keys::KeyPair;
 pub use setup::{AccountSetup, NewAccount};

@@ -3,14 +3,19 @@
 //! Not here: who may set it up. Invariant: what belongs together is made in one commit.
 
 use super::keys::{self, KeyPair};
+use crate::access::Changed;
 use crate::refusals::{invalid, not_possible};
-use crate::{Engine, people};
+use crate::{Engine, Permit, people};
 use domain::account::HOUSE;
-use domain::{
-    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Refusal, Role,
-    Subscription, UserId,
+use domain::refusal::{
+    BusyRefused, KeysInvalid, PurchaseUnknown, StaffRefused, StoreRefused, Unavailable,
 };
-use store::{Change, Setting, User};
+use domain::{
+    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Permitted, Role,
+    Subscription, UserId, act,
+};
+use serde_json::{Value, json};
+use store::{SetAll, Setting, User};
 
 /// An account that is to be opened, with a wallet in each currency and environment.
 #[derive(Clone, Debug)]
@@ -27,7 +32,11 @@ pub struct NewAccount<'a> {
 
 impl Engine {
     /// Opens the house account unless it exists: it owns fees, floats and funding.
-    pub async fn open_house(&self, name: &str) -> Result<(), Refusal> {
+    pub async fn open_house(
+        &self,
+        permit: Permit<act::Maintain>,
+        name: &str,
+    ) -> Result<(), StoreRefused> {
         if self.account(HOUSE)?.is_some() {
             return Ok(());
         }
@@ -39,101 +48,144 @@ impl Engine {
             subscription: None,
             opened_at: self.now(),
         };
-        self.set(vec![Setting::Account(house)]).await
+        let changed = Changed::new(format_args!("account {HOUSE}"), json!(null), shown(&house));
+        self.set(&permit, vec![Setting::Account(house)], vec![changed]).await
     }
 
     /// Opens an account with its wallets, in one commit.
-    pub async fn open_account(&self, new: NewAccount<'_>) -> Result<AccountId, Refusal> {
-        let mut setup = self.account_setup();
+    pub async fn open_account(
+        &self,
+        permit: Permit<act::ManageAccounts>,
+        new: NewAccount<'_>,
+    ) -> Result<AccountId, StaffRefused> {
+        let mut setup = self.account_setup(permit);
         let id = setup.account(&new)?;
         setup.commit().await?;
         Ok(id)
     }
 
     /// Begins a set-up; [`AccountSetup::commit`] makes all of it, or nothing.
-    pub fn account_setup(&self) -> AccountSetup {
-        AccountSetup { engine: self.clone(), settings: Vec::new() }
+    pub fn account_setup(&self, permit: Permit<act::ManageAccounts>) -> AccountSetup {
+        AccountSetup { engine: self.clone(), permit, settings: Vec::new(), changed: Vec::new() }
     }
 
     /// Changes an account: its name, its subscription, whether it is active. The change applies to
     /// its calls within a second.
     pub async fn change_account(
         &self,
+        permit: Permit<act::ManageAccounts>,
         id: AccountId,
         change: impl FnOnce(&mut Account),
-    ) -> Result<Account, Refusal> {
+    ) -> Result<Account, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
-        let mut account = self.account(id)?.ok_or(Refusal::PurchaseUnknown)?;
+        let mut account = self.account(id)?.ok_or(PurchaseUnknown)?;
+        let before = shown(&account);
         change(&mut account);
-        self.set(vec![Setting::Account(account.clone())]).await?;
+        let changed = Changed::new(format_args!("account {id}"), before, shown(&account));
+        self.set(&permit, vec![Setting::Account(account.clone())], vec![changed]).await?;
         self.inner.keys.clear();
         self.inner.people.forget_sessions();
         Ok(account)
     }
 
     /// An account by its id.
-    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Refusal> {
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, StoreRefused> {
         self.or_unavailable(self.inner.store.account(id))
     }
 
     /// Makes a key pair; the secret is in the answer and nowhere else.
     pub async fn make_key(
         &self,
+        permit: Permit<act::ManageKeys>,
         account: AccountId,
         environment: Environment,
-    ) -> Result<(KeyId, KeyPair), Refusal> {
+    ) -> Result<(KeyId, KeyPair), StaffRefused> {
         let pair = self.fresh_pair(environment)?;
-        self.adopt_key(account, environment, pair).await
+        self.adopt_key(permit, account, environment, pair).await
     }
 
     /// A new pair that is not stored yet and belongs to no account.
-    pub fn fresh_pair(&self, environment: Environment) -> Result<KeyPair, Refusal> {
+    pub fn fresh_pair(&self, environment: Environment) -> Result<KeyPair, Unavailable> {
         keys::make(environment, self.inner.random.as_ref())
-            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
+            .map_err(|_| Unavailable { retry_after_s: 5 })
     }
 
     /// Stores a pair that was made before. Refuses a customer's account, and a pair of another
     /// shape, with a wrong checksum, or of the other environment.
     pub async fn adopt_key(
         &self,
+        permit: Permit<act::ManageKeys>,
         account: AccountId,
         environment: Environment,
         pair: KeyPair,
-    ) -> Result<(KeyId, KeyPair), Refusal> {
-        let holder = self.account(account)?.ok_or(Refusal::PurchaseUnknown)?;
+    ) -> Result<(KeyId, KeyPair), StaffRefused> {
+        let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
         if holder.role == Role::Customer {
-            return Err(not_possible("A customer has a login; key pairs are for merchants."));
+            let because = "A customer has a login; key pairs are for merchants.";
+            return Err(not_possible(because).into());
         }
-        let mut setup = self.account_setup();
-        let id = setup.key(account, environment, &pair)?;
-        setup.commit().await?;
+        let (id, settings, changed) = self.new_key(account, environment, &pair)?;
+        self.set(&permit, settings.into(), vec![changed]).await?;
         Ok((id, pair))
     }
 
     /// The key pair of an open key, if it exists.
-    pub fn holder_of(&self, open_key: &str) -> Result<Option<Key>, Refusal> {
+    pub fn holder_of(&self, open_key: &str) -> Result<Option<Key>, StoreRefused> {
         let read = self.or_unavailable(self.inner.store.key_holder(open_key))?;
         Ok(read.map(|holder| holder.key))
     }
 
-    /// Changes who may use a pair, where its events go, or revokes it. On this node the change
-    /// applies at once.
-    pub async fn change_key(
+    /// Revokes a pair: it is refused from now on, on this node at once.
+    pub async fn revoke_key(
         &self,
+        permit: Permit<act::RevokeKeys>,
+        open_key: &str,
+    ) -> Result<Key, StaffRefused> {
+        let now = self.now();
+        self.edit_key(&permit, open_key, |key| key.revoked_at = Some(now)).await
+    }
+
+    /// Changes from which addresses a pair may be used. On this node the change applies at once.
+    pub async fn allow_addresses(
+        &self,
+        permit: Permit<act::ManageKeys>,
+        open_key: &str,
+        allow_list: AllowList,
+    ) -> Result<Key, StaffRefused> {
+        self.edit_key(&permit, open_key, |key| key.allow_list = allow_list).await
+    }
+
+    async fn edit_key<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
         open_key: &str,
         change: impl FnOnce(&mut Key),
-    ) -> Result<Key, Refusal> {
+    ) -> Result<Key, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
-        let mut key = self.holder_of(open_key)?.ok_or(Refusal::KeysInvalid)?;
+        let mut key = self.holder_of(open_key)?.ok_or(KeysInvalid)?;
+        let before = shown_key(&key);
         change(&mut key);
-        self.set(vec![Setting::Key(key.clone(), self.now())]).await?;
+        let changed = Changed::new(format_args!("key {}", key.id), before, shown_key(&key));
+        self.set(permit, vec![Setting::Key(key.clone(), self.now())], vec![changed]).await?;
         self.inner.keys.remove(open_key);
         Ok(key)
     }
 
     /// Makes or replaces countries, operators, products, prices and routes, and swaps the catalog
     /// in.
-    pub async fn set_catalog(&self, catalog: Catalog) -> Result<(), Refusal> {
+    pub async fn set_catalog(
+        &self,
+        permit: Permit<act::SetCatalog>,
+        catalog: Catalog,
+    ) -> Result<(), StoreRefused> {
+        let after = json!({
+            "countries": catalog.countries.len(),
+            "operators": catalog.operators.len(),
+            "products": catalog.products.len(),
+            "prices": catalog.prices.len(),
+            "routes": catalog.routes.len(),
+        });
+        let changed = Changed::new("catalog", json!(null), after);
         let settings = catalog
             .countries
             .into_iter()
@@ -143,45 +195,84 @@ impl Engine {
             .chain(catalog.products.into_iter().map(Setting::Product))
             .chain(catalog.prices.into_iter().map(Setting::Price))
             .chain(catalog.routes.into_iter().map(Setting::Route));
-        self.set(settings.collect()).await?;
+        self.set(&permit, settings.collect(), vec![changed]).await?;
         self.or_unavailable(self.reload())
     }
 
     /// Random letters and digits, for a generated password.
-    pub fn random_text(&self, length: usize) -> Result<String, Refusal> {
+    pub fn random_text(&self, length: usize) -> Result<String, Unavailable> {
         keys::random_text(length, self.inner.random.as_ref())
-            .map_err(|_| Refusal::Unavailable { retry_after_s: 5 })
+            .map_err(|_| Unavailable { retry_after_s: 5 })
     }
 
-    async fn set(&self, settings: Vec<Setting>) -> Result<(), Refusal> {
-        let written = self.inner.store.write(Change::Set(settings)).await;
-        let written = self.or_unavailable(written)?.map(|_| ());
-        written.map_err(|denial| not_possible(format!("{denial:?}")))
+    async fn set<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
+        settings: Vec<Setting>,
+        changed: Vec<Changed>,
+    ) -> Result<(), StoreRefused> {
+        let set = self.recorded(permit, SetAll(settings), changed, |()| true);
+        self.or_unavailable(self.commit(permit, set).await)
+    }
+
+    /// A new key pair with its endpoint, as rows. Refuses a pair of another shape, with a wrong
+    /// checksum, or of the other environment.
+    fn new_key(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        pair: &KeyPair,
+    ) -> Result<(KeyId, [Setting; 2], Changed), StaffRefused> {
+        let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
+        let word = format!("_{}_", environment.key_word());
+        let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
+        if !is_well_formed || !is_of_here {
+            return Err(KeysInvalid.into());
+        }
+        let id = KeyId(self.next_id());
+        let key = Key {
+            id,
+            account,
+            environment,
+            open_key: pair.open.clone(),
+            secret_digest: keys::digest_of(&pair.secret),
+            secret_tail: pair.secret[pair.secret.len() - 4..].to_owned(),
+            allow_list: AllowList::default(),
+            revoked_at: None,
+        };
+        let changed = Changed::new(format_args!("key {id}"), json!(null), shown_key(&key));
+        let endpoint = self.endpoint_of_key(id, account, environment)?;
+        Ok((id, [Setting::Key(key, self.now()), Setting::Endpoint(endpoint)], changed))
     }
 }
 
 /// Accounts, keys and logins that are made in one commit: all of them, or none.
 pub struct AccountSetup {
     engine: Engine,
+    permit: Permit<act::ManageAccounts>,
     settings: Vec<Setting>,
+    changed: Vec<Changed>,
 }
 
 impl AccountSetup {
     /// Adds an account, with a wallet in each of its currencies and both environments. Refuses one
     /// without a name.
-    pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, Refusal> {
+    pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, StaffRefused> {
         if new.name.trim().is_empty() {
-            return Err(invalid("name", "An account needs a name."));
+            return Err(invalid("name", "An account needs a name.").into());
         }
         let id = AccountId(self.engine.next_id());
-        self.settings.push(Setting::Account(Account {
+        let account = Account {
             id,
             role: new.role,
             name: new.name.to_owned(),
             is_active: true,
             subscription: new.subscription,
             opened_at: self.engine.now(),
-        }));
+        };
+        let opened = Changed::new(format_args!("account {id}"), json!(null), shown(&account));
+        self.changed.push(opened);
+        self.settings.push(Setting::Account(account));
         for environment in Environment::ALL {
             let wallet = |currency: &Currency| Setting::Wallet(id, environment, *currency);
             self.settings.extend(new.currencies.iter().map(wallet));
@@ -196,27 +287,10 @@ impl AccountSetup {
         account: AccountId,
         environment: Environment,
         pair: &KeyPair,
-    ) -> Result<KeyId, Refusal> {
-        let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
-        let word = format!("_{}_", environment.key_word());
-        let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
-        if !is_well_formed || !is_of_here {
-            return Err(Refusal::KeysInvalid);
-        }
-        let id = KeyId(self.engine.next_id());
-        let key = Key {
-            id,
-            account,
-            environment,
-            open_key: pair.open.clone(),
-            secret_digest: keys::digest_of(&pair.secret),
-            secret_tail: pair.secret[pair.secret.len() - 4..].to_owned(),
-            allow_list: AllowList::default(),
-            revoked_at: None,
-        };
-        self.settings.push(Setting::Key(key, self.engine.now()));
-        let endpoint = self.engine.endpoint_of_key(id, account, environment)?;
-        self.settings.push(Setting::Endpoint(endpoint));
+    ) -> Result<KeyId, StaffRefused> {
+        let (id, settings, changed) = self.engine.new_key(account, environment, pair)?;
+        self.settings.extend(settings);
+        self.changed.push(changed);
         Ok(id)
     }
 
@@ -227,10 +301,12 @@ impl AccountSetup {
         email: &str,
         role: &str,
         password: &str,
-    ) -> Result<UserId, Refusal> {
+    ) -> Result<UserId, BusyRefused> {
         let password_hash = self.engine.hashed(password).await?.0;
         let id = UserId(self.engine.next_id());
         let (email, created_at) = (people::address(email), self.engine.now());
+        let after = json!({ "account": account.0, "email": email, "role": role });
+        self.changed.push(Changed::new(format_args!("login {id}"), json!(null), after));
         self.settings.push(Setting::User(User {
             id,
             account,
@@ -246,7 +322,29 @@ impl AccountSetup {
     }
 
     /// Makes all of it in one commit.
-    pub async fn commit(self) -> Result<(), Refusal> {
-        self.engine.set(self.settings).await
+    pub async fn commit(self) -> Result<(), StoreRefused> {
+        self.engine.set(&self.permit, self.settings, self.changed).await
     }
+}
+
+/// An account in the record of acts.
+fn shown(account: &Account) -> Value {
+    json!({
+        "name": account.name,
+        "role": account.role.code(),
+        "active": account.is_active,
+        "plan": account.subscription.map(|s| s.plan.code()),
+        "until": account.subscription.map(|s| s.until.0),
+    })
+}
+
+/// A key pair in the record of acts, without its secret.
+fn shown_key(key: &Key) -> Value {
+    json!({
+        "account": key.account.0,
+        "environment": key.environment.code(),
+        "open_key": key.open_key,
+        "allow_list": key.allow_list.lines(),
+        "revoked": key.revoked_at.is_some(),
+    })
 }

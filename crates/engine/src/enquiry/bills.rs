@@ -4,12 +4,14 @@
 
 use crate::refusals::not_possible;
 use crate::request::PurchaseRequest;
-use crate::{Caller, Engine, limits};
+use crate::{Caller, Engine, Permit, limits};
+use domain::refusal::{BillUnavailable, BillUnknown, QuoteRefused, ResendRefused, StoreRefused};
 use domain::upstream::cleaned;
 use domain::{
-    BillAnswer, BillCustomer, BillEnquiry, Purchase, ReferenceScope, Refusal, Slip, State,
+    BillAnswer, BillCustomer, BillEnquiry, MonthClosed, Outcome, Purchase, ReferenceScope, Slip,
+    State, act,
 };
-use store::{Change, Fault, Store};
+use store::{Fault, KeepSlip, Store};
 
 impl Engine {
     /// Asks the upstreams of the request's route, in order, whom the bill reference belongs to, if
@@ -19,7 +21,7 @@ impl Engine {
     pub(crate) async fn look_up(
         &self,
         request: &PurchaseRequest,
-    ) -> Result<Option<BillCustomer>, Refusal> {
+    ) -> Result<Option<BillCustomer>, QuoteRefused> {
         let catalog = self.catalog();
         let product = request.product.as_deref().and_then(|name| catalog.product_by_name(name));
         let Some(product) = product.filter(|product| product.checks_bill) else {
@@ -40,19 +42,19 @@ impl Engine {
             let answer = upstream.look_up(&enquiry);
             match tokio::time::timeout(limits::LOOK_UP_WITHIN, answer).await {
                 Ok(BillAnswer::Known(customer)) => return Ok(Some(printable(customer))),
-                Ok(BillAnswer::Unknown) => return Err(Refusal::BillUnknown),
+                Ok(BillAnswer::Unknown) => return Err(BillUnknown.into()),
                 Ok(BillAnswer::Unavailable { reason }) => unavailable = Some(reason),
                 Err(_) => unavailable = Some("no answer in time".to_owned()),
             }
         }
         let Some(reason) = unavailable else { return Ok(None) };
         tracing::warn!(operator = request.operator, reason, "a bill could not be looked up");
-        Err(Refusal::BillUnavailable { reason })
+        Err(BillUnavailable { reason }.into())
     }
 
     /// What a delivery brought; empty while the purchase is open, and once it was reversed.
     #[expect(clippy::unused_async, reason = "a store over a network will be waited for here")]
-    pub async fn delivery(&self, purchase: &Purchase) -> Result<DeliveryDetails, Refusal> {
+    pub async fn delivery(&self, purchase: &Purchase) -> Result<DeliveryDetails, StoreRefused> {
         self.or_unavailable(delivery_of(&self.inner.store, purchase))
     }
 
@@ -60,7 +62,7 @@ impl Engine {
     pub async fn deliveries(
         &self,
         purchases: &[Purchase],
-    ) -> Result<Vec<DeliveryDetails>, Refusal> {
+    ) -> Result<Vec<DeliveryDetails>, StoreRefused> {
         let purchases = purchases.to_vec();
         let read = move |store: &Store| purchases.iter().map(|p| delivery_of(store, p)).collect();
         self.or_unavailable(self.blocking(read).await)
@@ -71,22 +73,24 @@ impl Engine {
     /// account's devices get their push again. Refuses what is not delivered.
     pub async fn delivery_again(
         &self,
+        permit: Permit<act::ReplayWebhooks>,
         caller: &Caller,
         scope: ReferenceScope,
         reference: &str,
-    ) -> Result<(Purchase, DeliveryDetails), Refusal> {
+    ) -> Result<(Purchase, DeliveryDetails), ResendRefused> {
         let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         if purchase.state != State::Delivered {
-            return Err(not_possible("Nothing was delivered, so there is nothing to send again."));
+            let because = "Nothing was delivered, so there is nothing to send again.";
+            return Err(not_possible(because).into());
         }
-        self.push_again(&purchase).await?;
+        self.push_again(&permit, &purchase).await?;
         let mut delivery = self.delivery(&purchase).await?;
         // Only what is bought by product name can have a slip.
         if let (None, Some(attempt), Some(_)) =
             (&delivery.slip, delivery.attempt, &purchase.product)
         {
             // Only the slip of the answer counts: an upstream may have forgotten the rest.
-            let outcome = self.enquire_about(&purchase, attempt).await;
+            let outcome = Outcome::from(self.enquire_about(&purchase, attempt).await);
             self.or_unavailable(self.keep_late_slip(&purchase, outcome.slip()).await)?;
             delivery = self.delivery(&purchase).await?;
         }
@@ -102,7 +106,11 @@ impl Engine {
     ) -> Result<(), Fault> {
         let (Some(upstream), Some(slip)) = (purchase.upstream.clone(), slip) else { return Ok(()) };
         let slip = Box::new(slip.clone());
-        self.commit(Change::KeepSlip { key: purchase.key, upstream, slip, at: self.now() }).await
+        let keep = KeepSlip { key: purchase.key, upstream, slip, at: self.now() };
+        if let Err(MonthClosed) = self.write(&self.work(), keep, None).await? {
+            tracing::warn!(purchase = %purchase.key.id, "a slip came after its month was closed");
+        }
+        Ok(())
     }
 }
 

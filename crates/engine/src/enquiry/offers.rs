@@ -7,8 +7,9 @@ use crate::rate::CallerKey;
 use crate::refusals::{field_error, refuse_if_any};
 use crate::{Caller, Engine, limits};
 use domain::purchase::settle::SUBMIT_WITHIN;
+use domain::refusal::{OfferAmount, OfferRefused, OfferUnknown, OffersUnavailable};
 use domain::{
-    Details, FieldError, Kind, Money, Offer, OfferEnquiry, Operator, PriceQuery, Refusal, Upstream,
+    Details, FieldError, Kind, Money, Offer, OfferEnquiry, Operator, PriceQuery, Upstream,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl Engine {
         caller: &Caller,
         operator: &Operator,
         recipient: &str,
-    ) -> Result<Vec<(Offer, Money)>, Refusal> {
+    ) -> Result<Vec<(Offer, Money)>, OffersUnavailable> {
         let subject = Subject { caller, operator, recipient };
         let offers = self.ask_for_offers(subject).await?;
         let catalog = self.catalog();
@@ -66,12 +67,12 @@ impl Engine {
         recipient: &str,
         given: &Details,
         amount: Money,
-    ) -> Result<Offer, Refusal> {
+    ) -> Result<Offer, OfferRefused> {
         let naming = operator
             .offers
             .and_then(|form| form.required().first().copied())
-            .ok_or(Refusal::OfferUnknown)?;
-        let named = given.get(naming).ok_or(Refusal::OfferUnknown)?;
+            .ok_or(OfferUnknown)?;
+        let named = given.get(naming).ok_or(OfferUnknown)?;
         let find = |offers: &[Offer]| {
             offers.iter().find(|o| o.identifiers.get(naming) == Some(named)).cloned()
         };
@@ -86,7 +87,7 @@ impl Engine {
         };
         refuse_if_any(contradictions(operator, given, &offer))?;
         if offer.amount != amount {
-            return Err(Refusal::OfferAmount { costs: offer.amount });
+            return Err(OfferAmount { costs: offer.amount }.into());
         }
         Ok(offer)
     }
@@ -97,10 +98,13 @@ impl Engine {
         (age < limits::OFFERS_SHOWN).then_some(shown.offers)
     }
 
-    async fn ask_for_offers(&self, subject: Subject<'_>) -> Result<Arc<Vec<Offer>>, Refusal> {
+    async fn ask_for_offers(
+        &self,
+        subject: Subject<'_>,
+    ) -> Result<Arc<Vec<Offer>>, OffersUnavailable> {
         let upstream = self.quoting_upstream(subject).ok_or_else(|| {
             let reason = format!("{} quotes no offers here.", subject.operator.name);
-            Refusal::OffersUnavailable { reason }
+            OffersUnavailable { reason }
         })?;
         let enquiry = OfferEnquiry {
             environment: subject.caller.environment,
@@ -110,10 +114,10 @@ impl Engine {
         let answer = tokio::time::timeout(SUBMIT_WITHIN, upstream.offers(&enquiry)).await;
         let offers = match answer {
             Ok(Ok(offers)) => Arc::new(offers),
-            Ok(Err(none)) => return Err(Refusal::OffersUnavailable { reason: none.reason }),
+            Ok(Err(none)) => return Err(OffersUnavailable { reason: none.reason }),
             Err(_) => {
                 let reason = "The operator did not answer in time.".to_owned();
-                return Err(Refusal::OffersUnavailable { reason });
+                return Err(OffersUnavailable { reason });
             }
         };
         let shown = ShownOffers { offers: offers.clone(), at: self.monotonic() };
@@ -155,7 +159,7 @@ fn offer_key(subject: Subject<'_>) -> OfferKey {
 
 /// The refusal of an offer that was not shown. If identifiers are missing, they are named: without
 /// the offer they cannot be filled in.
-fn unknown_offer(operator: &Operator, given: &Details) -> Refusal {
+fn unknown_offer(operator: &Operator, given: &Details) -> OfferRefused {
     let required = operator.offers.map_or(&[][..], |form| form.required());
     let missing = required.iter().filter(|field| !given.contains_key(**field)).map(|field| {
         let message = format!(
@@ -164,7 +168,7 @@ fn unknown_offer(operator: &Operator, given: &Details) -> Refusal {
         );
         field_error(field, &message)
     });
-    refuse_if_any(missing).err().unwrap_or(Refusal::OfferUnknown)
+    refuse_if_any(missing).err().map_or(OfferUnknown.into(), OfferRefused::from)
 }
 
 /// Identifiers that were sent and are not the offer's.

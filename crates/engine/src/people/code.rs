@@ -4,7 +4,7 @@
 //! a code is in one mail and nowhere else; its tag is stored, which only the vault can compute.
 
 use crate::Engine;
-use domain::Refusal;
+use domain::refusal::Unavailable;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 10;
@@ -20,10 +20,10 @@ pub(super) enum CodePurpose<'a> {
 
 impl Engine {
     /// A new code, as it is mailed: `7K2M4-9XQ0B`.
-    pub(super) fn fresh_code(&self) -> Result<String, Refusal> {
+    pub(super) fn fresh_code(&self) -> Result<String, Unavailable> {
         let mut random = [0; LENGTH];
         let filled = self.inner.random.fill(&mut random);
-        filled.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        filled.map_err(|_| Unavailable { retry_after_s: 5 })?;
         let mut code: String =
             random.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
         code.insert(LENGTH / 2, '-');

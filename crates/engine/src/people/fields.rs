@@ -3,7 +3,8 @@
 //! Invariant: a mail address is stored and compared as [`address`] returns it, everywhere.
 
 use crate::refusals::{field_error, refuse_if_any, unless};
-use domain::{FieldError, Refusal};
+use domain::FieldError;
+use domain::refusal::Invalid;
 
 /// RFC 5321, 4.5.3.1: a path has 256 octets, with its brackets.
 const EMAIL_BYTES_MAX: usize = 254;
@@ -49,7 +50,7 @@ pub(super) fn check_sign_up(
     mobile: &str,
     name: &str,
     password: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), Invalid> {
     let is_mobile = mobile.bytes().all(|b| b.is_ascii_digit())
         && (mobile.is_empty() || MOBILE_DIGITS.contains(&mobile.len()));
     let is_name = name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
@@ -63,7 +64,7 @@ pub(super) fn check_sign_up(
 }
 
 /// Refuses what may not be the password of an address.
-pub(super) fn check_password(email: &str, password: &str) -> Result<(), Refusal> {
+pub(super) fn check_password(email: &str, password: &str) -> Result<(), Invalid> {
     refuse_if_any(password_error(email, password))
 }
 
@@ -120,8 +121,7 @@ mod tests {
     fn named(email: &str, mobile: &str, password: &str) -> Vec<&'static str> {
         match check_sign_up(&address(email), mobile, "A", password) {
             Ok(()) => Vec::new(),
-            Err(Refusal::Invalid(errors)) => errors.iter().map(|e| e.field).collect(),
-            Err(other) => panic!("{other:?}"),
+            Err(Invalid { errors }) => errors.iter().map(|e| e.field).collect(),
         }
     }
 

@@ -4,17 +4,18 @@
 //! time and get the same answer. Only a right password learns that its login or account is
 //! disabled.
 
-use super::password::PasswordCheck;
+use super::password::{PasswordCheck, QueueShare};
 use super::token::{self, TokenIdentity};
 use super::{device_row, email_digest, fields, lockout, too_fast};
 use crate::refusals::invalid;
-use crate::{Engine, limits};
+use crate::{Engine, Permit, limits};
 use domain::account::subscriber;
-use domain::{DeviceId, Environment, Refusal, Role, SessionId, UserId};
-use std::net::IpAddr;
-use store::{
-    DeviceMark, NewDevice, NewSession, PeopleChange, PeopleDone, Session, User, UserHolder,
+use domain::refusal::{
+    AccountInactive, BusyRefused, LogInFailed, LogInRefused, StoreRefused, Unavailable,
 };
+use domain::{DeviceId, Environment, Role, SessionId, UserId, act};
+use std::net::IpAddr;
+use store::{DeviceMark, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
 
 /// The form of a log-in.
 #[derive(Clone, Copy)]
@@ -52,44 +53,46 @@ impl Engine {
     /// Opens a session of a customer's login. Refuses an unknown address, a wrong password and a
     /// login that is not a customer's alike (`LogInFailed`), a disabled login or account
     /// (`AccountInactive`), and too many failures, log-ins a minute or log-ins at once (`TooFast`).
-    pub async fn log_in(&self, form: LogInForm<'_>) -> Result<AccessToken, Refusal> {
+    pub async fn log_in(
+        &self,
+        permit: Permit<act::EnterBySecret>,
+        form: LogInForm<'_>,
+    ) -> Result<AccessToken, LogInRefused> {
         if form.push_token.len() > limits::PUSH_TOKEN_BYTES {
-            return Err(invalid("push_token", "A push token has at most 4096 bytes."));
+            return Err(invalid("push_token", "A push token has at most 4096 bytes.").into());
         }
         let email = fields::address(form.email);
         let device = self.device_mark(&email, form.push_token);
-        let guess = self.begin_guess(&email, form.from, device)?;
+        let known_device = self.known_device(&email, device)?;
+        let guess = self.begin_guess(&email, form.from, known_device)?;
         let holder = self.user_of(&email)?.filter(|h| h.account.role == Role::Customer);
         let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
-        let check = self.inner.people.hasher.verify(form.password, stored).await?;
+        let share = known_device.map_or(QueueShare::Unknown, |_| QueueShare::Known);
+        let check = self.inner.people.hasher.verify(share, form.password, stored).await?;
         let (UserHolder { user, account }, is_stale) = match (check, holder) {
             (PasswordCheck::Right { is_stale }, Some(holder)) => (holder, is_stale),
             (PasswordCheck::Right { .. } | PasswordCheck::Wrong, _) => {
                 guess.failed(self.monotonic());
-                return Err(Refusal::LogInFailed);
+                return Err(LogInFailed.into());
             }
         };
         drop(guess);
         if !user.is_active || !account.is_active {
-            return Err(Refusal::AccountInactive);
+            return Err(AccountInactive.into());
         }
         // If hashing again is refused now, a later log-in does it.
         let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
-        self.open_session(user, form, device, rehashed.map(|hash| hash.0)).await
+        self.open_session(&permit, user, form, device, rehashed.map(|hash| hash.0)).await
     }
 
-    /// Begins a guess at a password, on the device of this mark. Refuses (`TooFast`) while the
-    /// address or the network is locked, and past the log-ins of a minute.
+    /// Begins a guess at a password, on this known device if it is one. Refuses (`TooFast`) while
+    /// the address or the network is locked, and past the log-ins of a minute.
     pub(super) fn begin_guess(
         &self,
         email: &str,
         from: IpAddr,
-        device: Option<DeviceMark>,
-    ) -> Result<lockout::Guess<'_>, Refusal> {
-        let known_device = match device {
-            Some(mark) if self.is_known_device(email, &mark)? => Some(mark),
-            Some(_) | None => None,
-        };
+        known_device: Option<DeviceMark>,
+    ) -> Result<lockout::Guess<'_>, BusyRefused> {
         let (people, email, now) = (&self.inner.people, email_digest(email), self.monotonic());
         let guess = people.lockout.begin(email, from, known_device, now).map_err(too_fast)?;
         // After the lockout, so that a locked client takes nothing from the minute that others
@@ -101,21 +104,29 @@ impl Engine {
         Ok(guess)
     }
 
-    fn is_known_device(&self, email: &str, mark: &DeviceMark) -> Result<bool, Refusal> {
-        self.or_unavailable(self.inner.store.known_device(email, mark, self.now()))
+    /// The device, if the login was used on it lately.
+    fn known_device(
+        &self,
+        email: &str,
+        device: Option<DeviceMark>,
+    ) -> Result<Option<DeviceMark>, StoreRefused> {
+        let Some(mark) = device else { return Ok(None) };
+        let is_known = self.inner.store.known_device(email, &mark, self.now());
+        Ok(self.or_unavailable(is_known)?.then_some(mark))
     }
 
-    pub(super) fn user_of(&self, email: &str) -> Result<Option<UserHolder>, Refusal> {
+    pub(super) fn user_of(&self, email: &str) -> Result<Option<UserHolder>, StoreRefused> {
         self.or_unavailable(self.inner.store.user_of(email))
     }
 
     async fn open_session(
         &self,
+        permit: &Permit<act::EnterBySecret>,
         user: User,
         form: LogInForm<'_>,
         mark: Option<DeviceMark>,
         rehashed: Option<String>,
-    ) -> Result<AccessToken, Refusal> {
+    ) -> Result<AccessToken, LogInRefused> {
         let now = self.now();
         let session = Session {
             id: SessionId(self.next_id()),
@@ -129,17 +140,17 @@ impl Engine {
         let environment = form.environment;
         let identity = TokenIdentity { environment, user: user.id, session: session.id };
         let text = token::write(&self.inner.vault, &identity, now)
-            .ok_or(Refusal::Unavailable { retry_after_s: 5 })?;
+            .ok_or(Unavailable { retry_after_s: 5 })?;
         let device = self.new_device(user.id, form.push_token)?;
         let verified = user.password_hash;
         let entry = NewSession { session, verified, rehashed, device, known_device: mark };
-        let done = self.change_people(PeopleChange::LogIn(Box::new(entry))).await?;
+        let done = self.or_unavailable(self.commit(permit, entry).await)?;
         let token = AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() };
         // The password was changed, or the login disabled, while it was verified.
-        if done == PeopleDone::Written { Ok(token) } else { Err(Refusal::LogInFailed) }
+        if done == LoginDone::Written { Ok(token) } else { Err(LogInFailed.into()) }
     }
 
-    fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Refusal> {
+    fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Unavailable> {
         if push_token.is_empty() {
             return Ok(None);
         }
@@ -148,7 +159,7 @@ impl Engine {
         let mark = vault.tag("push token", push_token.as_bytes());
         let row = device_row(user, &mark);
         let sealed = vault.seal("push token", &row, push_token.as_bytes(), random);
-        let sealed = sealed.map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        let sealed = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
         Ok(Some(NewDevice { id, mark, sealed }))
     }
 }

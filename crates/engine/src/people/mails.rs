@@ -63,11 +63,11 @@ impl Engine {
     pub(crate) fn send_mail(&self, mail: Mail) {
         let mails = &self.inner.people.mails;
         let Some(mailer) = mails.mailer.clone() else {
-            tracing::warn!(subject = mail.subject, "there is no mailer; a mail was dropped");
+            tracing::warn!(target: "counted", code = mail.subject, "there is no mailer; dropped");
             return;
         };
         let Ok(waiting) = mails.waiting.clone().try_acquire_owned() else {
-            tracing::warn!(subject = mail.subject, "too many mails wait; one was dropped");
+            tracing::warn!(target: "counted", code = mail.subject, "too many mails wait; dropped");
             return;
         };
         let slots = mails.slots.clone();

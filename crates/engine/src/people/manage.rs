@@ -3,10 +3,13 @@
 //! Not here: who may manage them (the dialect's). Invariant: a disabled login has no session.
 
 use super::{device_row, fields};
-use crate::Engine;
+use crate::access::Changed;
 use crate::vault::Unreadable;
-use domain::{AccountId, DeviceId, Refusal, Timestamp, UserId};
-use store::{Fault, PeopleChange};
+use crate::{Engine, Permit};
+use domain::refusal::{LogInFailed, StaffRefused};
+use domain::{AccountId, DeviceId, Timestamp, UserId, act};
+use serde_json::json;
+use store::{Fault, LogOut, LoginDone, SetActive};
 
 /// A login, without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,19 +50,35 @@ impl Engine {
     }
 
     /// Enables or disables a login; either way its sessions end. `LogInFailed` if there is none.
-    pub async fn set_user_active(&self, email: &str, is_active: bool) -> Result<(), Refusal> {
-        let user = self.user_named(email)?;
-        self.change_people(PeopleChange::SetActive { user, is_active, at: self.now() })
-            .await
-            .map(|_| ())
+    pub async fn set_user_active(
+        &self,
+        permit: Permit<act::ManagePeople>,
+        email: &str,
+        is_active: bool,
+    ) -> Result<(), StaffRefused> {
+        let UserView { id: user, is_active: was_active, .. } = self.user_named(email)?;
+        let (before, after) = (json!({ "active": was_active }), json!({ "active": is_active }));
+        let changed = Changed::new(format_args!("login {user}"), before, after);
+        let set = SetActive { user, is_active, at: self.now() };
+        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
+        match self.end_sessions(&permit, user, set).await? {
+            LoginDone::Written => Ok(()),
+            LoginDone::Moved => Err(LogInFailed.into()),
+        }
     }
 
     /// Ends every session of a login. `LogInFailed` if there is no such login.
-    pub async fn log_user_out(&self, email: &str) -> Result<(), Refusal> {
-        let user = self.user_named(email)?;
-        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() })
-            .await
-            .map(|_| ())
+    pub async fn log_user_out(
+        &self,
+        permit: Permit<act::ManagePeople>,
+        email: &str,
+    ) -> Result<(), StaffRefused> {
+        let user = self.user_named(email)?.id;
+        let after = json!({ "sessions": "ended" });
+        let changed = Changed::new(format_args!("login {user}"), json!(null), after);
+        let end = LogOut { user, session: None, at: self.now() };
+        let end = self.recorded(&permit, end, [changed], |()| true);
+        Ok(self.end_sessions(&permit, user, end).await?)
     }
 
     /// The devices of an account that get pushes. One whose token cannot be read any more (another
@@ -76,20 +95,15 @@ impl Engine {
         Ok(read.collect())
     }
 
-    /// Forgets a device whose push token is no longer valid.
-    pub async fn forget_device(&self, device: DeviceId) -> Result<(), Refusal> {
-        self.change_people(PeopleChange::ForgetDevice(device)).await.map(|_| ())
-    }
-
     fn push_token(&self, device: &store::Device) -> Result<String, Unreadable> {
         let row = device_row(device.user, &device.mark);
         let text = self.inner.vault.open("push token", &row, &device.sealed)?;
         String::from_utf8(text).map_err(|_| Unreadable)
     }
 
-    fn user_named(&self, email: &str) -> Result<UserId, Refusal> {
+    fn user_named(&self, email: &str) -> Result<UserView, StaffRefused> {
         let holder = self.user_of(&fields::address(email))?;
-        holder.map(|h| h.user.id).ok_or(Refusal::LogInFailed)
+        Ok(holder.map(|h| h.user.into()).ok_or(LogInFailed)?)
     }
 }
 

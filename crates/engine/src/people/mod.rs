@@ -19,24 +19,25 @@ mod token;
 pub(crate) use fields::address;
 pub use log_in::{AccessToken, LogInForm};
 pub use manage::{PushDevice, UserView};
-pub use sign_up::SignUpForm;
+pub use sign_up::{Confirmation, SignUpForm};
 
 use crate::accounts::keys;
 use crate::rate::{MinuteLimiter, whole_seconds};
-use crate::refusals::not_possible;
-use crate::{Engine, limits};
+use crate::{Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
-use domain::{Mailer, Refusal, SessionId, UserId};
+use domain::refusal::{BusyRefused, StoreRefused, TooFast};
+use domain::{Mailer, SessionId, UserId};
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
 use session::{CachedSession, SessionEnds};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, DeviceMark, Done, PeopleChange, PeopleDone};
+use store::{Commit, DeviceMark};
 
 /// The SHA-256 of a mail address: the key of its counts, of a fixed size whatever was typed.
 type EmailDigest = [u8; 32];
@@ -74,28 +75,21 @@ impl People {
 
 impl Engine {
     /// A password's hash, through the bounded queue.
-    pub(crate) async fn hashed(&self, password: &str) -> Result<Hashed, Refusal> {
+    pub(crate) async fn hashed(&self, password: &str) -> Result<Hashed, BusyRefused> {
         self.inner.people.hasher.hash(password, self.inner.random.as_ref()).await
     }
 
-    /// Writes a change of logins. The sessions that it ended are refused on this node when it
-    /// returns.
-    async fn change_people(&self, change: PeopleChange) -> Result<PeopleDone, Refusal> {
-        let ended = EndedSessions::by(&change);
-        let written = self.inner.store.write(Change::People(change)).await;
-        let is_refused = |done: &Done| matches!(done, Done::People(d) if *d != PeopleDone::Written);
-        let ends = &self.inner.people.session_ends;
-        match ended {
-            EndedSessions::OfAddress if matches!(&written, Ok(Ok(done)) if is_refused(done)) => {}
-            EndedSessions::None => {}
-            EndedSessions::Of(user) => ends.end(user),
-            EndedSessions::OfAddress => ends.end_all(),
-        }
-        let done = self.or_unavailable(written)?;
-        let done = done.map_err(|denial| not_possible(format!("{denial:?}")))?;
-        // The writer answers nothing else to this change; if it did, nothing would be granted.
-        let Done::People(done) = done else { return Ok(PeopleDone::Moved) };
-        Ok(done)
+    /// Commits a change that ends sessions of a login: they are refused on this node when it
+    /// returns, even after a fault, when nobody knows whether it is written.
+    async fn end_sessions<A, C: Commit<Denied = Infallible>>(
+        &self,
+        permit: &Permit<A>,
+        user: UserId,
+        change: C,
+    ) -> Result<C::Done, StoreRefused> {
+        let written = self.commit(permit, change).await;
+        self.inner.people.session_ends.end(user);
+        self.or_unavailable(written)
     }
 
     /// The mark of a device for one login, if the device names itself by its push token, which is a
@@ -103,30 +97,6 @@ impl Engine {
     fn device_mark(&self, email: &str, push_token: &str) -> Option<DeviceMark> {
         let input = format!("{email}\n{push_token}");
         (!push_token.is_empty()).then(|| self.inner.vault.tag("place device", input.as_bytes()))
-    }
-}
-
-/// The sessions that a change may end.
-#[derive(Clone, Copy)]
-enum EndedSessions {
-    None,
-    Of(UserId),
-    /// Those of the login with this address, which only the commit knows.
-    OfAddress,
-}
-
-impl EndedSessions {
-    const fn by(change: &PeopleChange) -> EndedSessions {
-        match change {
-            PeopleChange::OfferCode(_)
-            | PeopleChange::SignUp(_)
-            | PeopleChange::LogIn(_)
-            | PeopleChange::ForgetDevice(_) => EndedSessions::None,
-            PeopleChange::SetPassword { user, .. }
-            | PeopleChange::LogOut { user, .. }
-            | PeopleChange::SetActive { user, .. } => EndedSessions::Of(*user),
-            PeopleChange::Reset { .. } => EndedSessions::OfAddress,
-        }
     }
 }
 
@@ -150,6 +120,6 @@ fn device_row(user: UserId, mark: &DeviceMark) -> String {
     format!("device of {user}: {}", URL_SAFE_NO_PAD.encode(mark))
 }
 
-fn too_fast(wait: Duration) -> Refusal {
-    Refusal::TooFast { retry_after_s: whole_seconds(wait) }
+fn too_fast(wait: Duration) -> TooFast {
+    TooFast { retry_after_s: whole_seconds(wait) }
 }

@@ -1,15 +1,17 @@
 //! Passwords as Argon2id, a bounded number at a time.
 //!
 //! A hash costs 19 MiB and tens of milliseconds on purpose. Two at a time leave the ledger its
-//! cores, and a flood is refused, not queued (RELIABILITY K7). Invariant: a slot is free only when
+//! cores, and a flood is refused, not queued (RELIABILITY K7). Whoever can show that they are no
+//! stranger has places in the queue that a flood does not take. Invariant: a slot is free only when
 //! its thread has finished hashing, even if the client has disconnected.
 
 use crate::limits;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use domain::{Random, Refusal};
+use domain::Random;
+use domain::refusal::{BusyRefused, TooFast, Unavailable};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// OWASP's password storage cheat sheet, Argon2id: m=19 MiB, t=2, p=1.
 const MEMORY_KIB: u32 = 19_456;
@@ -37,18 +39,30 @@ pub(super) enum PasswordCheck {
     Wrong,
 }
 
+/// Whose places in the queue a request takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QueueShare {
+    /// Of a known device of the login, or of a session.
+    Known,
+    /// Of everybody else.
+    Unknown,
+}
+
 /// Hashes and verifies, two at a time.
 pub(crate) struct Hasher {
-    /// Requests that hash or wait for a slot.
-    queue: Arc<Semaphore>,
+    /// Requests that hash or wait for a slot, of each share.
+    known: Arc<Semaphore>,
+    unknown: Arc<Semaphore>,
+    /// In the order of their arrival, whatever the share.
     slots: Arc<Semaphore>,
 }
 
 impl Hasher {
     pub(super) fn new() -> Hasher {
-        let queue = limits::HASHES_AT_ONCE + limits::HASHES_WAITING;
+        let unknown = limits::HASHES_AT_ONCE + limits::HASHES_WAITING;
         Hasher {
-            queue: Arc::new(Semaphore::new(queue)),
+            known: Arc::new(Semaphore::new(limits::HASHES_OF_KNOWN)),
+            unknown: Arc::new(Semaphore::new(unknown)),
             slots: Arc::new(Semaphore::new(limits::HASHES_AT_ONCE)),
         }
     }
@@ -58,45 +72,64 @@ impl Hasher {
         &self,
         password: &str,
         random: &dyn Random,
-    ) -> Result<Hashed, Refusal> {
+    ) -> Result<Hashed, BusyRefused> {
         let mut salt = [0; SALT_BYTES];
-        random.fill(&mut salt).map_err(|_| Refusal::Unavailable { retry_after_s: 5 })?;
+        random.fill(&mut salt).map_err(|_| Unavailable { retry_after_s: 5 })?;
         let password = password.to_owned();
         let hash = move || {
             let argon2 = argon2()?;
             let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt).ok()?;
             Some(Hashed(hash.to_string()))
         };
-        self.run(hash).await?.ok_or(Refusal::Unavailable { retry_after_s: 5 })
+        Ok(self.run(QueueShare::Unknown, hash).await?.ok_or(Unavailable { retry_after_s: 5 })?)
     }
 
     /// Verifies against a stored hash. Without one it takes the same time, and the answer is
     /// `Wrong`.
     pub(super) async fn verify(
         &self,
+        share: QueueShare,
         password: &str,
         stored: Option<&str>,
-    ) -> Result<PasswordCheck, Refusal> {
+    ) -> Result<PasswordCheck, BusyRefused> {
         let password = password.to_owned();
         let stored = stored.unwrap_or(NO_LOGIN).to_owned();
-        self.run(move || check(&password, &stored)).await
+        self.run(share, move || check(&password, &stored)).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        share: QueueShare,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let full = |_| Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
-        let queued = self.queue.clone().try_acquire_owned().map_err(full)?;
-        let broken = Refusal::Unavailable { retry_after_s: 5 };
+    ) -> Result<T, BusyRefused> {
+        let full = |_| TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
+        let queue = match share {
+            QueueShare::Known => &self.known,
+            QueueShare::Unknown => &self.unknown,
+        };
+        let queued = queue.clone().try_acquire_owned().map_err(full)?;
+        let broken = Unavailable { retry_after_s: 5 };
         let slot = self.slots.clone().acquire_owned().await.map_err(|_| broken.clone())?;
-        let hashing = tokio::task::spawn_blocking(move || {
-            let done = work();
+        let (done, is_done) = oneshot::channel();
+        // A thread of its own, because its priority cannot be raised again.
+        let hash = move || {
+            give_way();
+            // The client may have disconnected.
+            let _ = done.send(work());
             drop((slot, queued));
-            done
-        });
-        hashing.await.map_err(|_| broken)
+        };
+        let thread = std::thread::Builder::new().name("hash".to_owned()).spawn(hash);
+        thread.map_err(|_| broken.clone())?;
+        Ok(is_done.await.map_err(|_| broken)?)
     }
+}
+
+/// Gives this thread a tenth of the share that others have in a core, if both want it: who buys
+/// does not wait for who logs in.
+fn give_way() {
+    // Where it is not possible, hashing is as urgent as everything else.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 fn argon2() -> Option<Argon2<'static>> {
@@ -141,7 +174,9 @@ mod tests {
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$BQUFBQUFBQUFBQUFBQUFBQ$"),
             "{hash}"
         );
-        let verify = async |password, stored| hasher.verify(password, stored).await.unwrap();
+        let verify = async |password, stored| {
+            hasher.verify(QueueShare::Unknown, password, stored).await.unwrap()
+        };
         assert_eq!(
             verify("a fine one", Some(&hash)).await,
             PasswordCheck::Right { is_stale: false }
@@ -170,16 +205,29 @@ mod tests {
         for _ in 0..22 {
             let (hasher, gate) = (hasher.clone(), gate.clone());
             tasks.push(tokio::spawn(async move {
-                hasher.run(move || gate.lock().unwrap().recv().unwrap()).await
+                let wait = move || gate.lock().unwrap().recv().unwrap();
+                hasher.run(QueueShare::Unknown, wait).await
             }));
         }
-        while hasher.queue.available_permits() > 0 || hasher.slots.available_permits() > 0 {
+        while hasher.unknown.available_permits() > 0 || hasher.slots.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let refused = Refusal::TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S };
-        assert_eq!(hasher.verify("x", None).await, Err(refused));
+        let refused = BusyRefused::from(TooFast { retry_after_s: limits::HASHES_FULL_RETRY_S });
+        let verify = async |share| hasher.verify(share, "x", None).await;
+        assert_eq!(verify(QueueShare::Unknown).await, Err(refused.clone()));
+        // A flood of strangers leaves the others their places, and they are bounded too.
+        let known: Vec<_> = (0..limits::HASHES_OF_KNOWN)
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.verify(QueueShare::Known, "x", None).await })
+            })
+            .collect();
+        while hasher.known.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(verify(QueueShare::Known).await, Err(refused));
         tasks.pop().unwrap().abort();
-        while hasher.queue.available_permits() == 0 {
+        while hasher.unknown.available_permits() == 0 {
             tokio::task::yield_now().await;
         }
         for task in &tasks {
@@ -189,9 +237,22 @@ mod tests {
         assert_eq!(hasher.slots.available_permits(), 0, "two threads still hash");
         go.send(()).unwrap();
         go.send(()).unwrap();
-        while hasher.queue.available_permits() < 22 {
+        while hasher.unknown.available_permits() < 22 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(hasher.verify("x", None).await, Ok(PasswordCheck::Wrong));
+        assert_eq!(verify(QueueShare::Unknown).await, Ok(PasswordCheck::Wrong));
+        for one in known {
+            assert_eq!(one.await.unwrap(), Ok(PasswordCheck::Wrong));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_hash_gives_way_and_nothing_else_does() {
+        let hasher = Hasher::new();
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let before = nice();
+        assert_eq!(hasher.run(QueueShare::Unknown, nice).await, Ok(10));
+        assert_eq!(nice(), before);
     }
 }

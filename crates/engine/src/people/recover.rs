@@ -4,40 +4,53 @@
 //! the caller's own too.
 
 use super::code::CodePurpose;
-use super::password::PasswordCheck;
+use super::password::{PasswordCheck, QueueShare};
 use super::{email_digest, fields};
-use crate::{Caller, Engine};
-use domain::{Mail, Refusal, Role};
+use crate::access::Changed;
+use crate::{Caller, Engine, Permit};
+use domain::refusal::{
+    CodeInvalid, LogInFailed, PasswordRefused, ResetRefused, StoreRefused, TokenInvalid,
+};
+use domain::{Mail, Role, act};
+use serde_json::json;
 use std::net::IpAddr;
-use store::{PeopleChange, PeopleDone};
+use store::{CodeDone, LoginDone, ResetPassword, SetPassword};
 
 impl Engine {
     /// Sets a new password by the current one. Refuses a wrong current one (`LogInFailed`; it
     /// counts as a failed log-in), and a new one that is too easy (field `password`).
     pub async fn change_password(
         &self,
+        permit: Permit<act::ManageOwnLogin>,
         caller: &Caller,
         current: &str,
         new: &str,
         from: IpAddr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), PasswordRefused> {
         let id = self.session_of_caller(caller)?.session.user;
         let holder = self.or_unavailable(self.inner.store.user(id))?;
-        let user = holder.ok_or(Refusal::TokenInvalid)?.user;
+        let user = holder.ok_or(TokenInvalid)?.user;
         fields::check_password(&user.email, new)?;
         let guess = self.begin_guess(&user.email, from, None)?;
-        let check = self.inner.people.hasher.verify(current, Some(&user.password_hash)).await?;
+        let hasher = &self.inner.people.hasher;
+        let check = hasher.verify(QueueShare::Known, current, Some(&user.password_hash)).await?;
         if check == PasswordCheck::Wrong {
             guess.failed(self.monotonic());
-            return Err(Refusal::LogInFailed);
+            return Err(LogInFailed.into());
         }
         drop(guess);
         let password_hash = self.hashed(new).await?.0;
         let (was, at) = (user.password_hash, self.now());
-        let change = PeopleChange::SetPassword { user: user.id, was, password_hash, at };
-        if self.change_people(change).await? != PeopleDone::Written {
+        let set = SetPassword { user: user.id, was, password_hash, at };
+        let changed = Changed::new(
+            format_args!("login {}", user.id),
+            json!(null),
+            json!({ "password": "changed", "sessions": "ended" }),
+        );
+        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
+        if self.end_sessions(&permit, user.id, set).await? != LoginDone::Written {
             // The password was changed while it was verified.
-            return Err(Refusal::LogInFailed);
+            return Err(LogInFailed.into());
         }
         self.send_mail(password_changed(user.email));
         Ok(())
@@ -45,7 +58,12 @@ impl Engine {
 
     /// Mails a code to set a new password with, if the address is a customer's login. The answer
     /// is the same if it is not, or if too many mails were requested.
-    pub async fn forgot_password(&self, email: &str, from: IpAddr) -> Result<(), Refusal> {
+    pub async fn forgot_password(
+        &self,
+        permit: Permit<act::EnterBySecret>,
+        email: &str,
+        from: IpAddr,
+    ) -> Result<(), StoreRefused> {
         let email = fields::address(email);
         if !fields::is_address(&email) || self.may_request_mail(&email, from).is_err() {
             return Ok(());
@@ -53,7 +71,7 @@ impl Engine {
         let is_customer = self.user_of(&email)?.is_some_and(|h| h.account.role == Role::Customer);
         let code = self.fresh_code()?;
         // For an unknown address too: the code is sent to nobody, and the work is the same.
-        self.offer_code(CodePurpose::Reset, &email, &code, None).await?;
+        self.offer_code(&permit, CodePurpose::Reset, &email, &code, None).await?;
         if is_customer {
             self.send_mail(reset_mail(email, &code));
         }
@@ -67,20 +85,32 @@ impl Engine {
     /// (`TooFast`).
     pub async fn reset_password(
         &self,
+        permit: Permit<act::EnterBySecret>,
         email: &str,
         code: &str,
         new: &str,
         from: IpAddr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ResetRefused> {
         let typed = self.typed(CodePurpose::Reset, email, code);
         fields::check_password(&typed.email, new)?;
         let guess = self.begin_code(email, from)?;
         let password_hash = self.hashed(new).await?.0;
         let email = typed.email.clone();
-        let change = PeopleChange::Reset { typed, password_hash };
-        if self.change_people(change).await? != PeopleDone::Written {
+        let changed = Changed::new(
+            "login by a mailed code",
+            json!(null),
+            json!({ "email": email, "password": "changed", "sessions": "ended" }),
+        );
+        let reset = ResetPassword { typed, password_hash };
+        let reset = self.recorded(&permit, reset, [changed], |done| *done == CodeDone::Written);
+        let written = self.commit(&permit, reset).await;
+        // Whose sessions it ended only the commit knows. After a fault it may be written.
+        if !matches!(written, Ok(CodeDone::CodeWrong | CodeDone::EmailMoved)) {
+            self.inner.people.session_ends.end_all();
+        }
+        if self.or_unavailable(written)? != CodeDone::Written {
             guess.failed(self.monotonic());
-            return Err(Refusal::CodeInvalid);
+            return Err(CodeInvalid.into());
         }
         self.inner.people.lockout.lift(email_digest(&email), from);
         self.send_mail(password_changed(email));

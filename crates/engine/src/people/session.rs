@@ -4,13 +4,16 @@
 //! the node that ends it and within a second on the others; calls count for the session's account.
 
 use super::token;
+use crate::access::Changed;
 use crate::rate::CallerKey;
-use crate::{AccessResult, Caller, Engine, limits};
-use domain::{Plan, Refusal, Role, SessionId, UserId};
+use crate::{AccessResult, Caller, Engine, Permit, limits};
+use domain::refusal::{AccountInactive, SessionRefused, StoreRefused, TokenInvalid, TokenRefused};
+use domain::{Plan, Role, SessionId, UserId, act};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{PeopleChange, SessionHolder};
+use store::{LogOut, SessionHolder};
 
 /// A session as it was last read.
 #[derive(Clone)]
@@ -56,11 +59,11 @@ impl Engine {
     /// Authenticates by an access token: checks, in this order, token, session, login, account and
     /// rate. Wrong tokens are not counted: 256 bits cannot be guessed, and of the many clients
     /// behind one address some have expired tokens.
-    pub async fn authenticate_token(&self, token: Option<&str>) -> AccessResult {
+    pub async fn authenticate_token(&self, token: Option<&str>) -> AccessResult<TokenRefused> {
         let counted = async {
-            let holder = token.ok_or(Refusal::TokenInvalid).and_then(|t| self.session_of(t))?;
+            let holder = self.session_of(token.ok_or(TokenInvalid)?)?;
             if !holder.account.is_active {
-                return Err(Refusal::AccountInactive);
+                return Err(AccountInactive.into());
             }
             let session = holder.session;
             let (account, environment) = (session.account, session.environment);
@@ -70,47 +73,66 @@ impl Engine {
             let counted = self.count_call(CallerKey { account, environment }, limit).await?;
             let caller =
                 Caller { account, environment, key: None, session: Some(session.id), plan: None };
-            let caller = counted.or_refuse().map(|_| caller);
+            let caller = counted.or_refuse().map(|_| caller).map_err(TokenRefused::from);
             Ok(AccessResult { caller, quota: Some(counted.quota) })
         };
         counted.await.unwrap_or_else(AccessResult::refused)
     }
 
     /// Ends the caller's session.
-    pub async fn log_out(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub async fn log_out(
+        &self,
+        permit: Permit<act::ManageOwnLogin>,
+        caller: &Caller,
+    ) -> Result<(), SessionRefused> {
         let session = self.session_of_caller(caller)?.session;
         let (user, at) = (session.user, self.now());
-        self.change_people(PeopleChange::LogOut { user, session: Some(session.id), at })
-            .await
-            .map(|_| ())
+        let changed = Changed::new(
+            format_args!("login {user}"),
+            json!(null),
+            json!({ "session": session.id.0, "ended": true }),
+        );
+        let end = LogOut { user, session: Some(session.id), at };
+        let end = self.recorded(&permit, end, [changed], |()| true);
+        Ok(self.end_sessions(&permit, user, end).await?)
     }
 
     /// Ends every session of the caller's login, the caller's own too.
-    pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub async fn log_out_everywhere(
+        &self,
+        permit: Permit<act::ManageOwnLogin>,
+        caller: &Caller,
+    ) -> Result<(), SessionRefused> {
         let user = self.session_of_caller(caller)?.session.user;
-        self.change_people(PeopleChange::LogOut { user, session: None, at: self.now() })
-            .await
-            .map(|_| ())
+        let after = json!({ "sessions": "ended" });
+        let changed = Changed::new(format_args!("login {user}"), json!(null), after);
+        let end = LogOut { user, session: None, at: self.now() };
+        let end = self.recorded(&permit, end, [changed], |()| true);
+        Ok(self.end_sessions(&permit, user, end).await?)
     }
 
     /// The caller's session; `TokenInvalid` for a key pair.
-    pub(super) fn session_of_caller(&self, caller: &Caller) -> Result<SessionHolder, Refusal> {
-        let session = caller.session.ok_or(Refusal::TokenInvalid)?;
+    pub(super) fn session_of_caller(
+        &self,
+        caller: &Caller,
+    ) -> Result<SessionHolder, SessionRefused> {
+        let session = caller.session.ok_or(TokenInvalid)?;
         let read = self.or_unavailable(self.inner.store.session(session))?;
-        read.filter(|holder| holder.session.account == caller.account).ok_or(Refusal::TokenInvalid)
+        let held = read.filter(|holder| holder.session.account == caller.account);
+        Ok(held.ok_or(TokenInvalid)?)
     }
 
-    fn session_of(&self, token: &str) -> Result<Arc<SessionHolder>, Refusal> {
+    fn session_of(&self, token: &str) -> Result<Arc<SessionHolder>, SessionRefused> {
         let now = self.now();
-        let token = token::read(&self.inner.vault, token, now).ok_or(Refusal::TokenInvalid)?;
+        let token = token::read(&self.inner.vault, token, now).ok_or(TokenInvalid)?;
         let holder = self.session_holder(token.user, token.session)?;
-        let holder = holder.ok_or(Refusal::TokenInvalid)?;
+        let holder = holder.ok_or(TokenInvalid)?;
         let session = &holder.session;
         let is_same = (session.user, session.environment) == (token.user, token.environment);
         let is_active =
             session.revoked_at.is_none() && session.ends_at > now && holder.is_user_active;
         let is_customer = holder.account.role == Role::Customer;
-        if is_same && is_active && is_customer { Ok(holder) } else { Err(Refusal::TokenInvalid) }
+        if is_same && is_active && is_customer { Ok(holder) } else { Err(TokenInvalid.into()) }
     }
 
     /// A session by its id, from memory if it is fresh there.
@@ -118,7 +140,7 @@ impl Engine {
         &self,
         user: UserId,
         id: SessionId,
-    ) -> Result<Option<Arc<SessionHolder>>, Refusal> {
+    ) -> Result<Option<Arc<SessionHolder>>, StoreRefused> {
         let people = &self.inner.people;
         // Before the read: if the session ends while it is read, the cached copy is not used.
         let (ends, now) = (people.session_ends.count(user), self.monotonic());

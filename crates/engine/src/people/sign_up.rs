@@ -6,11 +6,14 @@
 use super::code::CodePurpose;
 use super::lockout::{CodeRefused, Guess};
 use super::{email_digest, fields, too_fast};
-use crate::{Engine, limits};
-use domain::{AccountId, Currency, Mail, Refusal, UserId};
+use crate::access::Changed;
+use crate::{Engine, Permit, limits};
+use domain::refusal::{CodeInvalid, ConfirmRefused, SignUpRefused, StoreRefused};
+use domain::{AccountId, Currency, Mail, UserId, act};
+use serde_json::json;
 use std::net::IpAddr;
 use std::time::Duration;
-use store::{Code, EnteredCode, PendingSignUp, PeopleChange, PeopleDone};
+use store::{Code, CodeDone, EnteredCode, OfferCode, PendingSignUp};
 
 /// The form of a sign-up.
 #[derive(Clone, Copy)]
@@ -27,12 +30,31 @@ pub struct SignUpForm<'a> {
     pub from: IpAddr,
 }
 
+/// The code of a sign-up, as it was typed.
+#[derive(Clone, Copy)]
+pub struct Confirmation<'a> {
+    /// The address that the code was mailed to.
+    pub email: &'a str,
+    /// The code.
+    pub code: &'a str,
+    /// The password of the sign-up.
+    pub password: &'a str,
+    /// The currencies of the wallets that open.
+    pub currencies: &'a [Currency],
+    /// The client's address (proxies already resolved).
+    pub from: IpAddr,
+}
+
 impl Engine {
     /// Stores a sign-up and mails its code. The newest three sign-ups of an address wait, each with
     /// a code of its own. An address that has a login already gets a mail that says so; the answer
     /// is the same. Refuses wrong fields (`email`, `mobile`, `name`, `password`), and too many
     /// mails to one address or from one network (`TooFast`).
-    pub async fn sign_up(&self, form: SignUpForm<'_>) -> Result<(), Refusal> {
+    pub async fn sign_up(
+        &self,
+        permit: Permit<act::EnterBySecret>,
+        form: SignUpForm<'_>,
+    ) -> Result<(), SignUpRefused> {
         let email = fields::address(form.email);
         let name = form.name.trim();
         fields::check_sign_up(&email, form.mobile, name, form.password)?;
@@ -44,7 +66,8 @@ impl Engine {
         let mobile = (!form.mobile.is_empty()).then(|| form.mobile.to_owned());
         let pending = Some(PendingSignUp { name, mobile, password_hash });
         // For a known address too: the code is sent to nobody, and the work is the same.
-        self.offer_code(CodePurpose::SignUp(form.password), &email, &code, pending).await?;
+        self.offer_code(&permit, CodePurpose::SignUp(form.password), &email, &code, pending)
+            .await?;
         self.send_mail(match is_known {
             true => known_mail(email),
             false => confirmation_mail(email, form.mobile, &code),
@@ -58,12 +81,10 @@ impl Engine {
     /// a sign-up with another password (`CodeInvalid`); and many tries of codes (`TooFast`).
     pub async fn confirm_sign_up(
         &self,
-        email: &str,
-        code: &str,
-        password: &str,
-        currencies: &[Currency],
-        from: IpAddr,
-    ) -> Result<(), Refusal> {
+        permit: Permit<act::EnterBySecret>,
+        confirmation: Confirmation<'_>,
+    ) -> Result<(), ConfirmRefused> {
+        let Confirmation { email, code, password, currencies, from } = confirmation;
         let guess = self.begin_code(email, from)?;
         let sign_up = store::SignUp {
             typed: self.typed(CodePurpose::SignUp(password), email, code),
@@ -71,10 +92,15 @@ impl Engine {
             user: UserId(self.next_id()),
             currencies: currencies.to_vec(),
         };
-        let change = PeopleChange::SignUp(Box::new(sign_up));
-        if self.change_people(change).await? != PeopleDone::Written {
+        let changed = Changed::new(
+            format_args!("account {}", sign_up.account),
+            json!(null),
+            json!({ "login": sign_up.user.0, "email": sign_up.typed.email }),
+        );
+        let sign_up = self.recorded(&permit, sign_up, [changed], |done| *done == CodeDone::Written);
+        if self.or_unavailable(self.commit(&permit, sign_up).await)? != CodeDone::Written {
             guess.failed(self.monotonic());
-            return Err(Refusal::CodeInvalid);
+            return Err(CodeInvalid.into());
         }
         Ok(())
     }
@@ -89,12 +115,16 @@ impl Engine {
     }
 
     /// Begins a try of a code. Refuses after five wrong ones from this site.
-    pub(super) fn begin_code(&self, email: &str, from: IpAddr) -> Result<Guess<'_>, Refusal> {
+    pub(super) fn begin_code(
+        &self,
+        email: &str,
+        from: IpAddr,
+    ) -> Result<Guess<'_>, ConfirmRefused> {
         let email = email_digest(&fields::address(email));
         let guess = self.inner.people.lockout.begin_code(email, from, self.monotonic());
         guess.map_err(|refused| match refused {
-            CodeRefused::UsedUp => Refusal::CodeInvalid,
-            CodeRefused::Wait(wait) => too_fast(wait),
+            CodeRefused::UsedUp => CodeInvalid.into(),
+            CodeRefused::Wait(wait) => too_fast(wait).into(),
         })
     }
 
@@ -106,11 +136,12 @@ impl Engine {
 
     pub(super) async fn offer_code(
         &self,
+        permit: &Permit<act::EnterBySecret>,
         purpose: CodePurpose<'_>,
         email: &str,
         code: &str,
         pending: Option<PendingSignUp>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StoreRefused> {
         let made_at = self.now();
         let code = Code {
             email: email.to_owned(),
@@ -119,7 +150,7 @@ impl Engine {
             made_at,
             expires_at: made_at.after(limits::CODE_LIFE),
         };
-        self.change_people(PeopleChange::OfferCode(Box::new(code))).await.map(|_| ())
+        self.or_unavailable(self.commit(permit, OfferCode(code)).await)
     }
 }
 

@@ -6,14 +6,14 @@
 
 use super::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
-use domain::Refusal;
 use domain::rate::MINUTE_S;
+use domain::refusal::Unavailable;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{CallGrant, Change, Done};
+use store::{CallGrant, GrantCalls};
 use tokio::sync::Notify;
 
 /// The shares of this node by caller. No [`super::Counters`]: a share with a question under way
@@ -99,7 +99,7 @@ impl Engine {
         &self,
         caller: CallerKey,
         limit: u32,
-    ) -> Result<Counted, Refusal> {
+    ) -> Result<Counted, Unavailable> {
         if limit == 0 {
             let quota = Quota { limit, remaining: 0, reset_s: MINUTE_S };
             return Ok(Counted { quota, passes: false });
@@ -119,7 +119,7 @@ impl Engine {
                         self.ask_ahead(caller, limit);
                         return Ok(Counted { quota, passes: true });
                     }
-                    ShareAnswer::Failed => return Err(Refusal::Unavailable { retry_after_s: 1 }),
+                    ShareAnswer::Failed => return Err(Unavailable { retry_after_s: 1 }),
                     ShareAnswer::Wait { answered, must_ask } => {
                         if must_ask {
                             self.ask_ahead(caller, limit);
@@ -132,7 +132,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = answered => {}
-                () = &mut timeout => return Err(Refusal::Unavailable { retry_after_s: 1 }),
+                () = &mut timeout => return Err(Unavailable { retry_after_s: 1 }),
             }
             has_waited = true;
         }
@@ -154,13 +154,13 @@ impl Engine {
             let calls = share.wants(limit, is_spent);
             share.used = 0;
             let taken_s = share.taken_s;
-            Change::GrantCalls { account, environment, limit, calls, unused, taken_s, now_s }
+            GrantCalls { account, environment, limit, calls, unused, taken_s, now_s }
         };
-        let answer = self.inner.store.write(change).await;
+        let answer = self.commit(&self.work(), change).await;
         let (now, mut shares) = (self.monotonic(), self.inner.allowances.shares.lock());
         let share = shares.entry(caller).or_default();
         match answer {
-            Ok(Ok(Done::Calls(CallGrant { granted, left, reset_s }))) => {
+            Ok(CallGrant { granted, left, reset_s }) => {
                 if now >= share.until {
                     share.left = 0;
                 }
@@ -172,9 +172,9 @@ impl Engine {
                     share.none_until = now + limits::NO_CALLS_KEPT.min(reset);
                 }
             }
-            other => {
-                tracing::warn!(?other, "calls could not be counted over all nodes");
+            Err(fault) => {
                 share.failed = Some(now);
+                tracing::warn!(%fault, "calls could not be counted over all nodes");
             }
         }
         (share.is_asking, share.waiting) = (false, 0);

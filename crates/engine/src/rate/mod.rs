@@ -14,7 +14,8 @@ pub(crate) use counters::{Counter, Counters};
 pub(crate) use minute::MinuteLimiter;
 pub(crate) use window::{Window, WindowLimiter};
 
-use domain::{AccountId, Environment, Refusal};
+use domain::refusal::TooFast;
+use domain::{AccountId, Environment};
 use std::time::Duration;
 
 /// What remains of the calls of this minute.
@@ -46,11 +47,11 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// The quota, or `TooFast` until the oldest call leaves the minute.
-    pub(crate) fn or_refuse(self) -> Result<Quota, Refusal> {
+    pub(crate) fn or_refuse(self) -> Result<Quota, TooFast> {
         if self.passes {
             return Ok(self.quota);
         }
-        Err(Refusal::TooFast { retry_after_s: self.quota.reset_s.max(1) })
+        Err(TooFast { retry_after_s: self.quota.reset_s.max(1) })
     }
 }
 

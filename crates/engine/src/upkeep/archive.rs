@@ -4,33 +4,42 @@
 //! purchase that is archived. Not here: names of files and manifests (the app's). Invariant: a
 //! month's rows are removed only after its file was audited.
 
+use crate::access::Changed;
 use crate::refusals::not_possible;
-use crate::{Engine, limits};
+use crate::{Engine, Permit, limits};
+use domain::refusal::{StaffRefused, StoreRefused};
 use domain::upstream::cleaned;
-use domain::{AttemptRef, Month, PurchaseId, Refusal};
+use domain::{AttemptRef, Month, PurchaseId, act};
+use serde_json::json;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use store::{
-    Archive, ArchiveChange, ArchiveDone, ArchiveFile, ArchivesAudit, Change, Closing, Done, Fault,
-    LateOutcome, Store,
+    Archive, ArchiveDone, ArchiveFile, ArchivesAudit, CloseLateOutcomes, CloseMonth, Closing,
+    Commit, Fault, KeepLateOutcome, LateOutcome, PruneArchived, RecordFile, Store,
 };
 
 impl Engine {
     /// The next month to archive, if there is one before `before`. The current month and the one
     /// before it stay: an upstream may still be asked about their purchases, staff may refund them,
     /// their webhooks may be due.
-    pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, Refusal> {
-        let latest = Month::of(self.now()).previous();
+    pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, StaffRefused> {
+        let latest = Month::of(self.proven_now()).previous();
         if before > latest {
-            return Err(not_possible(format!(
+            let because = format!(
                 "This month and the one before it stay: give --before {latest} or earlier."
-            )));
+            );
+            return Err(not_possible(because).into());
         }
-        self.or_unavailable(self.inner.store.next_to_archive(before, self.now()))
+        Ok(self.or_unavailable(self.inner.store.next_to_archive(before, self.now()))?)
     }
 
     /// Closes a month: nothing in it changes from then on. Refuses while a purchase in it is open.
-    pub async fn close_month(&self, closing: &Closing) -> Result<(), Refusal> {
-        self.archive_month(ArchiveChange::Close(closing.clone()), closing.month).await
+    pub async fn close_month(
+        &self,
+        permit: Permit<act::Maintain>,
+        closing: &Closing,
+    ) -> Result<(), StaffRefused> {
+        self.archive_month(&permit, CloseMonth(closing.clone()), closing.month, "closed").await
     }
 
     /// Writes a closed month into a new file. Blocks.
@@ -44,24 +53,39 @@ impl Engine {
     }
 
     /// Records that a file contains a month: the live ledger begins after it.
-    pub async fn file_month(&self, filed: ArchiveFile, name: String) -> Result<(), Refusal> {
+    pub async fn file_month(
+        &self,
+        permit: Permit<act::Maintain>,
+        filed: ArchiveFile,
+        name: String,
+    ) -> Result<(), StaffRefused> {
         let month = filed.closing.month;
-        let change = ArchiveChange::File { filed: Box::new(filed), name, at: self.now() };
-        self.archive_month(change, month).await
+        let record = RecordFile { filed: Box::new(filed), name, at: self.now() };
+        self.archive_month(&permit, record, month, "archived").await
     }
 
-    async fn archive_month(&self, change: ArchiveChange, month: Month) -> Result<(), Refusal> {
-        match self.archive(change).await? {
-            ArchiveDone::Written | ArchiveDone::More => Ok(()),
+    async fn archive_month(
+        &self,
+        permit: &Permit<act::Maintain>,
+        change: impl Commit<Done = ArchiveDone, Denied = Infallible>,
+        month: Month,
+        word: &str,
+    ) -> Result<(), StaffRefused> {
+        let after = json!({ "state": word });
+        let changed = Changed::new(format_args!("month {month}"), json!(null), after);
+        let is_written = |done: &ArchiveDone| *done == ArchiveDone::Written;
+        let change = self.recorded(permit, change, [changed], is_written);
+        match self.or_unavailable(self.commit(permit, change).await)? {
+            ArchiveDone::Written => Ok(()),
             ArchiveDone::NotYet(why) => {
-                Err(not_possible(format!("{month} stays as it is: {why}.")))
+                Err(not_possible(format!("{month} stays as it is: {why}.")).into())
             }
         }
     }
 
     /// Removes the rows of archived months from the live tables, a few in each commit, so that
     /// purchases made meanwhile hardly wait. If it is interrupted, the next call completes it.
-    pub async fn remove_archived(&self) -> Result<(), Refusal> {
+    pub async fn remove_archived(&self, permit: Permit<act::Maintain>) -> Result<(), StoreRefused> {
         for tries_left in (0..limits::DROP_TRIES).rev() {
             match self.blocking(Store::drop_archived).await {
                 Ok(()) => break,
@@ -72,19 +96,9 @@ impl Engine {
                 }
             }
         }
-        while self.archive(ArchiveChange::Prune { rows: limits::ARCHIVE_ROWS }).await?
-            == ArchiveDone::More
-        {}
+        let prune = PruneArchived { rows: limits::ARCHIVE_ROWS };
+        while self.or_unavailable(self.commit(&permit, prune).await)? {}
         Ok(())
-    }
-
-    async fn archive(&self, change: ArchiveChange) -> Result<ArchiveDone, Refusal> {
-        let written = self.inner.store.write(Change::Archive(change)).await;
-        // The writer denies no such change, and answers nothing else to it.
-        let Ok(Done::Archive(done)) = self.or_unavailable(written)? else {
-            return Ok(ArchiveDone::Written);
-        };
-        Ok(done)
     }
 
     /// Every archived month, oldest first.
@@ -115,11 +129,6 @@ impl Engine {
         text: Option<&str>,
         reference: Option<&str>,
     ) -> Result<(), Fault> {
-        tracing::error!(
-            %attempt,
-            said = code,
-            "an upstream sent an update of an archived purchase: a case for staff"
-        );
         let late = LateOutcome {
             purchase: attempt.purchase,
             attempt: attempt.number,
@@ -128,18 +137,31 @@ impl Engine {
             upstream_reference: reference.map(cleaned),
             at: self.now(),
         };
-        self.commit(Change::Archive(ArchiveChange::KeepLateOutcome(late))).await
+        self.commit(&self.work(), KeepLateOutcome(late)).await?;
+        tracing::error!(
+            %attempt,
+            said = code,
+            "an upstream sent an update of an archived purchase: a case for staff"
+        );
+        Ok(())
     }
 
     /// Closes what upstreams said about an archived purchase; `false` if they said nothing.
     pub(crate) async fn close_late_outcomes(
         &self,
+        permit: &Permit<act::SettleDoubt>,
         purchase: PurchaseId,
         by: &str,
         evidence: &str,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, StoreRefused> {
+        let changed = Changed::new(
+            format_args!("purchase {purchase}"),
+            json!({ "case": "late outcome" }),
+            json!({ "case": "closed", "evidence": evidence }),
+        );
         let (by, evidence) = (by.to_owned(), evidence.to_owned());
-        let close = ArchiveChange::CloseLateOutcomes { purchase, by, evidence, at: self.now() };
-        Ok(self.archive(close).await? == ArchiveDone::Written)
+        let close = CloseLateOutcomes { purchase, by, evidence, at: self.now() };
+        let close = self.recorded(permit, close, [changed], |was_open| *was_open);
+        self.or_unavailable(self.commit(permit, close).await)
     }
 }

@@ -4,11 +4,15 @@
 //! restored ledger does not have. So nothing is sold and nothing is sent; enquiries and reads go
 //! on. Nothing expires either: what waited for approval may have been approved and delivered.
 
+use crate::access::Changed;
 use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
-use crate::{Engine, limits};
-use domain::Refusal;
+use crate::{Engine, Permit, limits};
+use domain::refusal::{Halted, SellingRefused, StaffRefused, StoreRefused, Unavailable};
+use domain::{Permitted, act};
+use serde_json::json;
+use std::convert::Infallible;
 use std::time::Duration;
-use store::{Change, Fault, Halt, HaltChange};
+use store::{BeginHalt, Commit, EndHalts, Fault, Halt};
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
@@ -21,19 +25,32 @@ impl Engine {
         self.inner.halt.read().is_some()
     }
 
-    /// Refuses while the installation is halted.
-    pub(crate) fn may_sell(&self) -> Result<(), Refusal> {
+    /// Refuses while the installation is halted, and while the clock is too far off to file
+    /// anything by it.
+    pub(crate) fn may_sell(&self) -> Result<(), SellingRefused> {
         let retry_after_s = limits::HALTED_RETRY_AFTER_S;
-        if self.is_halted() { Err(Refusal::Halted { retry_after_s }) } else { Ok(()) }
+        if self.is_halted() {
+            return Err(Halted { retry_after_s }.into());
+        }
+        match self.inner.clock.is_far_off() {
+            true => Err(Unavailable { retry_after_s: limits::CLOCK_RETRY_AFTER_S }.into()),
+            false => Ok(()),
+        }
     }
 
     /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`].
     /// Refuses a blank reason.
-    pub async fn begin_halt(&self, why: &str) -> Result<(), Refusal> {
+    pub async fn begin_halt(
+        &self,
+        permit: Permit<act::Freeze>,
+        why: &str,
+    ) -> Result<(), StaffRefused> {
         if why.trim().is_empty() {
-            return Err(invalid("why", "Say why."));
+            return Err(invalid("why", "Say why.").into());
         }
-        self.write_halt(HaltChange::Begin { why: why.trim().to_owned(), at: self.now() }).await
+        let begin = BeginHalt { why: why.trim().to_owned(), at: self.now() };
+        let changed = Changed::new("installation", json!({}), json!({ "halted": why.trim() }));
+        Ok(self.write_halt(&permit, begin, changed).await?)
     }
 
     /// The number and hash of the last journal, to be kept outside the database; `None` before the
@@ -50,23 +67,30 @@ impl Engine {
 
     /// Ends the halt: from now on purchases are sold again, and held ones are sent. Stores who
     /// decided it, and the evidence. Refuses blanks, and if there is no halt.
-    pub async fn resume(&self, by: &str, evidence: &str) -> Result<(), Refusal> {
-        let errors = [
-            blank("by", by, "Say who decides."),
-            blank("evidence", evidence, "Say what was looked into."),
-        ];
-        refuse_if_any(errors.into_iter().flatten())?;
-        if !self.is_halted() {
-            return Err(not_possible("Nothing is halted: what is bought is sent."));
-        }
-        let (by, evidence) = (by.to_owned(), evidence.to_owned());
-        self.write_halt(HaltChange::End { by, evidence, at: self.now() }).await?;
+    pub async fn resume(
+        &self,
+        permit: Permit<act::Unfreeze>,
+        evidence: &str,
+    ) -> Result<(), StaffRefused> {
+        let by = permit.by("Say who decides.")?.to_owned();
+        refuse_if_any(blank("evidence", evidence, "Say what was looked into."))?;
+        let Some(halt) = self.halt() else {
+            return Err(not_possible("Nothing is halted: what is bought is sent.").into());
+        };
+        let end = EndHalts { by, evidence: evidence.to_owned(), at: self.now() };
+        let (before, after) = (json!({ "halted": halt.why }), json!({ "evidence": evidence }));
+        self.write_halt(&permit, end, Changed::new("installation", before, after)).await?;
         self.inner.wake.notify_one();
         Ok(())
     }
 
-    async fn write_halt(&self, change: HaltChange) -> Result<(), Refusal> {
-        let written = self.commit(Change::Halt(change)).await;
+    async fn write_halt<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
+        halt: impl Commit<Done = (), Denied = Infallible>,
+        changed: Changed,
+    ) -> Result<(), StoreRefused> {
+        let written = self.commit_act(permit, halt, changed).await;
         self.or_unavailable(written.and_then(|()| self.read_halt()))
     }
 

@@ -7,7 +7,6 @@
 use super::signature::Secrets;
 use crate::{Engine, limits};
 use arc_swap::ArcSwap;
-use domain::webhook::schedule::OFF_AFTER;
 use domain::{
     AccountId, EndpointId, Environment, PendingWebhook, Purchase, SuccessEvent, Timestamp,
 };
@@ -15,6 +14,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use store::{Destination, Endpoint, EndpointHealth, Fault};
 
 /// Keeps the latest snapshot, and the health of addresses.
@@ -121,12 +121,14 @@ impl EndpointCache {
         if was_noted { HealthChange::Store(None) } else { HealthChange::Nothing }
     }
 
-    /// The address failed. A failure that passes within a minute is not worth a commit.
+    /// The address failed. It is switched off once it has failed for `off_after`. A failure that
+    /// passes within a minute is not worth a commit.
     pub(crate) fn failed(
         &self,
         address: &Destination,
         now: Timestamp,
-        time_divisor: u32,
+        off_after: Duration,
+        elapsed_since: impl Fn(Timestamp) -> Duration,
     ) -> HealthChange {
         let mut health = self.health.lock();
         if health.len() >= limits::FAILING_KNOWN && !health.contains_key(address) {
@@ -141,13 +143,14 @@ impl EndpointCache {
         if known.health.off.is_some() {
             return HealthChange::Nothing;
         }
-        if now.since(since) >= OFF_AFTER / time_divisor.max(1) {
+        let failing_for = elapsed_since(since);
+        if failing_for >= off_after {
             let why = "it has done nothing but fail for five days";
             known.health.off = Some((now, why.to_owned()));
             (known.is_noted, known.is_stored) = (true, false);
             return HealthChange::SwitchedOff(known.health.clone());
         }
-        if known.is_noted || now.since(since) < limits::FAILING_STORED_AFTER {
+        if known.is_noted || failing_for < limits::FAILING_STORED_AFTER {
             return HealthChange::Nothing;
         }
         known.is_noted = true;
@@ -313,7 +316,7 @@ mod tests {
             begins.recv().unwrap();
             let other = scope.spawn(move || cache.current(|| version(8)));
             // Time for the other to return too early.
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
             go_on.send(()).unwrap();
             assert_eq!(reader.join().unwrap().unwrap().version, 7);
             assert_eq!(other.join().unwrap().unwrap().version, 7);

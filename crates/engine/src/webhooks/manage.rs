@@ -4,18 +4,24 @@
 //! its endpoint's row.
 
 use super::signature::{self, Secrets};
-use crate::Engine;
+use crate::access::Changed;
 use crate::refusals::{field_error, not_possible, refuse_if_any};
+use crate::{Engine, Permit};
+use domain::refusal::{
+    Invalid, KeysInvalid, PurchaseUnknown, StaffRefused, StoreRefused, Unavailable,
+};
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
     AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
-    PurchaseId, PurchaseKey, Refusal, SuccessEvent, WebhookAddress,
+    Permitted, PurchaseId, PurchaseKey, SuccessEvent, WebhookAddress, act,
 };
+use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, DeliveryAttempt, Destination, Done, Endpoint, EndpointChange, EndpointHealth, LogPage,
-    LoggedWebhook, ReplayScope, WebhookChange,
+    Commit, DeliveryAttempt, Destination, Endpoint, EndpointHealth, EnqueueWebhook, LogPage,
+    LoggedWebhook, ReplayScope, ReplayWebhooks, SetEndpoint, SetEndpointHealth,
 };
 
 /// The purpose that secrets are sealed for.
@@ -50,9 +56,10 @@ impl Engine {
     /// that webhooks cannot go to, and events that do not exist.
     pub async fn add_endpoint(
         &self,
+        permit: Permit<act::ManageEndpoints>,
         new: NewEndpoint<'_>,
-    ) -> Result<(EndpointId, String), Refusal> {
-        self.account(new.account)?.ok_or(Refusal::PurchaseUnknown)?;
+    ) -> Result<(EndpointId, String), StaffRefused> {
+        self.account(new.account)?.ok_or(PurchaseUnknown)?;
         let id = EndpointId(self.next_id());
         let mut endpoint = Endpoint {
             url: Some(new.url.to_owned()),
@@ -61,7 +68,8 @@ impl Engine {
         };
         self.check_endpoint(&endpoint)?;
         let secret = self.give_secret(&mut endpoint)?;
-        self.write_endpoint(EndpointChange::Set(endpoint)).await?;
+        let changed = Changed::new(format_args!("endpoint {id}"), json!(null), shown(&endpoint));
+        self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         Ok((id, secret))
     }
 
@@ -71,7 +79,7 @@ impl Engine {
         key: KeyId,
         account: AccountId,
         environment: Environment,
-    ) -> Result<Endpoint, Refusal> {
+    ) -> Result<Endpoint, Unavailable> {
         let blank = self.blank_endpoint(EndpointId(key.0), account, environment);
         let mut endpoint = Endpoint { key: Some(key), ..blank };
         self.give_secret(&mut endpoint)?;
@@ -103,40 +111,56 @@ impl Engine {
     /// [`Engine::add_endpoint`] refuses.
     pub async fn change_endpoint(
         &self,
+        permit: Permit<act::ManageEndpoints>,
         id: EndpointId,
         change: impl FnOnce(&mut Endpoint),
-    ) -> Result<Endpoint, Refusal> {
+    ) -> Result<Endpoint, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
+        let before = shown(&endpoint);
         change(&mut endpoint);
         self.check_endpoint(&endpoint)?;
-        self.write_endpoint(EndpointChange::Set(endpoint.clone())).await?;
+        let changed = Changed::new(format_args!("endpoint {id}"), before, shown(&endpoint));
+        self.write_endpoint(&permit, SetEndpoint(endpoint.clone()), changed).await?;
         Ok(endpoint)
     }
 
     /// Replaces an endpoint's secret. The old one signs beside the new one for `keep`, a week at
     /// most.
-    pub async fn rotate_secret(&self, id: EndpointId, keep: Duration) -> Result<String, Refusal> {
+    pub async fn rotate_secret(
+        &self,
+        permit: Permit<act::ManageEndpoints>,
+        id: EndpointId,
+        keep: Duration,
+    ) -> Result<String, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut endpoint = self.endpoint(id)?;
         let until = self.now().after(keep.min(OLD_SECRET_MAX));
         let old = endpoint.secret.take().filter(|_| !keep.is_zero());
         endpoint.old_secret = old.map(|secret| (secret, until));
         let secret = self.give_secret(&mut endpoint)?;
-        self.write_endpoint(EndpointChange::Set(endpoint)).await?;
+        let after = json!({ "secret": "new", "old_until": until.0 });
+        let changed = Changed::new(format_args!("endpoint {id}"), json!(null), after);
+        self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         Ok(secret)
     }
 
     /// Switches an endpoint's address on again.
-    pub async fn switch_on(&self, id: EndpointId) -> Result<(), Refusal> {
+    pub async fn switch_on(
+        &self,
+        permit: Permit<act::ManageEndpoints>,
+        id: EndpointId,
+    ) -> Result<(), StaffRefused> {
         let endpoint = self.endpoint(id)?;
         let Some(address) = destination_of(&endpoint) else { return Ok(()) };
         self.inner.webhooks.endpoint_cache.switch_on(&address);
-        self.write_endpoint(EndpointChange::Health(address, None)).await
+        let (before, after) = (json!({ "on": false }), json!({ "on": true }));
+        let changed = Changed::new(format_args!("endpoint {id}"), before, after);
+        Ok(self.write_endpoint(&permit, SetEndpointHealth(address, None), changed).await?)
     }
 
     /// The endpoints of an account that were not removed, oldest first.
-    pub fn endpoints_of(&self, account: AccountId) -> Result<Vec<EndpointView>, Refusal> {
+    pub fn endpoints_of(&self, account: AccountId) -> Result<Vec<EndpointView>, StoreRefused> {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         // Brings the health of addresses up to date, which other nodes may have changed.
         self.or_unavailable(self.cached_endpoints())?;
@@ -150,31 +174,36 @@ impl Engine {
     }
 
     /// An endpoint that was not removed.
-    pub fn endpoint(&self, id: EndpointId) -> Result<Endpoint, Refusal> {
+    pub fn endpoint(&self, id: EndpointId) -> Result<Endpoint, StaffRefused> {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         let found = endpoints.into_iter().find(|e| e.id == id && e.removed_at.is_none());
-        found.ok_or(Refusal::PurchaseUnknown)
+        Ok(found.ok_or(PurchaseUnknown)?)
     }
 
     /// The secret that signs the webhooks of a key pair, to be shown with a new pair.
-    pub fn webhook_secret_of(&self, key: KeyId) -> Result<String, Refusal> {
+    pub fn webhook_secret_of(&self, key: KeyId) -> Result<String, StaffRefused> {
         let endpoint = self.endpoint(EndpointId(key.0))?;
-        let secret = self.opened_secrets(&endpoint).current.ok_or(Refusal::KeysInvalid)?;
+        let secret = self.opened_secrets(&endpoint).current.ok_or(KeysInvalid)?;
         Ok(signature::shown(&secret))
     }
 
     /// Makes the missing secrets of key pairs that are older than webhooks.
-    pub async fn give_missing_secrets(&self) -> Result<(), Refusal> {
+    pub async fn give_missing_secrets(
+        &self,
+        permit: Permit<act::Maintain>,
+    ) -> Result<(), StoreRefused> {
         let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
         for mut endpoint in endpoints.into_iter().filter(|e| e.secret.is_none()) {
             self.give_secret(&mut endpoint)?;
-            self.write_endpoint(EndpointChange::Set(endpoint)).await?;
+            let object = format!("endpoint {}", endpoint.id);
+            let changed = Changed::new(object, json!(null), json!({ "secret": "new" }));
+            self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         }
         Ok(())
     }
 
     /// The webhooks of an account, latest first.
-    pub fn webhook_log(&self, page: LogPage) -> Result<Vec<LoggedWebhook>, Refusal> {
+    pub fn webhook_log(&self, page: LogPage) -> Result<Vec<LoggedWebhook>, StoreRefused> {
         self.or_unavailable(self.inner.store.webhook_log(page))
     }
 
@@ -182,7 +211,7 @@ impl Engine {
     pub fn webhooks_of(
         &self,
         purchase: PurchaseId,
-    ) -> Result<Vec<(LoggedWebhook, Vec<DeliveryAttempt>)>, Refusal> {
+    ) -> Result<Vec<(LoggedWebhook, Vec<DeliveryAttempt>)>, StoreRefused> {
         let webhooks = self.or_unavailable(self.inner.store.webhooks_of(purchase))?;
         let with_tries = |webhook: LoggedWebhook| {
             let mut tries = self.or_unavailable(self.inner.store.webhook_attempts(&webhook))?;
@@ -193,19 +222,28 @@ impl Engine {
     }
 
     /// Sends some webhooks again, byte for byte, as if they had just happened; answers how many.
-    pub async fn replay_webhooks(&self, which: ReplayScope) -> Result<usize, Refusal> {
-        let change = WebhookChange::Replay { which, at: self.now() };
-        let written = self.inner.store.write(Change::Webhook(change)).await;
+    pub async fn replay_webhooks(
+        &self,
+        permit: Permit<act::ReplayWebhooks>,
+        which: ReplayScope,
+    ) -> Result<usize, StoreRefused> {
+        let object = match &which {
+            ReplayScope::One(purchase, _) => format!("purchase {purchase}"),
+            ReplayScope::Since(account, ..) => format!("account {account}"),
+        };
+        let changed = Changed::new(object, json!(null), json!({ "webhooks": "replayed" }));
+        let replay = ReplayWebhooks { which, at: self.now() };
+        let replayed = self.commit_act(&permit, replay, changed).await;
         self.inner.webhooks.due.notify_one();
-        match self.or_unavailable(written)? {
-            Ok(Done::Counted(count)) => Ok(count),
-            // The writer denies no such change, and answers nothing else to it.
-            Ok(_) | Err(_) => Ok(0),
-        }
+        self.or_unavailable(replayed)
     }
 
     /// Sends an endpoint a webhook that reports nothing; answers its id.
-    pub async fn send_test(&self, id: EndpointId) -> Result<String, Refusal> {
+    pub async fn send_test(
+        &self,
+        permit: Permit<act::ReplayWebhooks>,
+        id: EndpointId,
+    ) -> Result<String, StaffRefused> {
         let endpoint = self.endpoint(id)?;
         let parts = self.inner.webhooks.parts.as_ref();
         let parts = parts.ok_or_else(|| not_possible("Nothing carries webhooks."))?;
@@ -229,8 +267,11 @@ impl Engine {
             is_leased: false,
         });
         let id = webhook_id(key.id, &webhook.event);
-        let change = Change::Webhook(WebhookChange::Enqueue(key, webhook));
-        self.or_unavailable(self.commit(change).await)?;
+        let endpoint = webhook.endpoint;
+        let after = json!({ "test": "sent" });
+        let changed = Changed::new(format_args!("endpoint {endpoint}"), json!(null), after);
+        let sent = self.commit_act(&permit, EnqueueWebhook(key, webhook), changed).await;
+        self.or_unavailable(sent)?;
         self.inner.webhooks.due.notify_one();
         Ok(id)
     }
@@ -238,19 +279,10 @@ impl Engine {
     /// Mails the account's users that an address of theirs was switched off.
     pub(crate) fn mail_switch_off(&self, address: &Destination, why: &str) {
         let environment = address.environment.code();
-        tracing::warn!(
-            account = %address.account,
-            environment,
-            why,
-            "an address of webhooks was switched off"
-        );
-        let users = match self.inner.store.users() {
-            Ok(users) => users,
-            Err(fault) => {
-                tracing::warn!(%fault, "the users of its account could not be informed");
-                return;
-            }
-        };
+        let users = self.inner.store.users().unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "the users of an account could not be informed");
+            Vec::new()
+        });
         for user in users.iter().filter(|u| u.account == address.account && u.is_active) {
             let host = host_of(&address.url);
             let text = format!(
@@ -262,6 +294,12 @@ impl Engine {
             let subject = format!("Webhooks to {host} are switched off");
             self.send_mail(Mail { to: user.email.clone(), subject, text });
         }
+        tracing::warn!(
+            account = %address.account,
+            environment,
+            why,
+            "an address of webhooks was switched off"
+        );
     }
 
     /// An endpoint's secrets in clear, without those that cannot be opened.
@@ -285,16 +323,16 @@ impl Engine {
     }
 
     /// Gives an endpoint a new secret; answers it as it is shown to people.
-    fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Refusal> {
+    fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Unavailable> {
         let random = self.inner.random.as_ref();
-        let no_random = |_| Refusal::Unavailable { retry_after_s: 5 };
+        let no_random = |_| Unavailable { retry_after_s: 5 };
         let secret = signature::fresh(random).map_err(no_random)?;
         let sealed = self.inner.vault.seal(SEALED_FOR, &endpoint_row(endpoint), &secret, random);
         endpoint.secret = Some(sealed.map_err(no_random)?);
         Ok(signature::shown(&secret))
     }
 
-    fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), Refusal> {
+    fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), Invalid> {
         let parts = self.inner.webhooks.parts.as_ref();
         let known = parts.map_or(&[][..], |parts| parts.renderer.event_names());
         let unknown = endpoint.events.iter().filter(|event| !known.contains(&event.as_str()));
@@ -312,8 +350,13 @@ impl Engine {
         refuse_if_any(errors)
     }
 
-    async fn write_endpoint(&self, change: EndpointChange) -> Result<(), Refusal> {
-        let written = self.commit(Change::Endpoint(change)).await;
+    async fn write_endpoint<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
+        change: impl Commit<Done = (), Denied = Infallible>,
+        changed: Changed,
+    ) -> Result<(), StoreRefused> {
+        let written = self.commit_act(permit, change, changed).await;
         self.inner.webhooks.endpoint_cache.forget();
         self.or_unavailable(written)
     }
@@ -322,6 +365,18 @@ impl Engine {
 fn destination_of(endpoint: &Endpoint) -> Option<Destination> {
     let (account, environment) = (endpoint.account, endpoint.environment);
     endpoint.url.clone().map(|url| Destination { account, environment, url })
+}
+
+/// An endpoint in the record of acts, without its secrets.
+fn shown(endpoint: &Endpoint) -> Value {
+    json!({
+        "account": endpoint.account.0,
+        "environment": endpoint.environment.code(),
+        "url": endpoint.url,
+        "events": endpoint.events,
+        "success_event": endpoint.success_event.code(),
+        "removed": endpoint.removed_at.is_some(),
+    })
 }
 
 /// The row that an endpoint's secrets are sealed for.

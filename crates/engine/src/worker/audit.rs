@@ -15,11 +15,11 @@ impl Engine {
             };
             if !found.is_empty() {
                 let says = found.join("; ");
+                self.inner.audit_failure.send_replace(Some(says.clone()));
                 tracing::error!(
                     says,
                     "the ledger does not balance: selling stops; run `saldo verify`"
                 );
-                self.inner.audit_failure.send_replace(Some(says));
                 return;
             }
             let wait = tokio::time::sleep(limits::AUDIT_EVERY);

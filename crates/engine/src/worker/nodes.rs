@@ -4,7 +4,7 @@
 //! second later.
 
 use crate::{Engine, limits};
-use store::{CatalogChanges, Change, DeadRun, Fault};
+use store::{CatalogChanges, DeadRun, Fault, TakeOver};
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
@@ -40,11 +40,11 @@ impl Engine {
         }
         if !latest.dead.is_empty() && applied.dead != latest.dead {
             let runs: Vec<i64> = latest.dead.iter().map(|dead| dead.run).collect();
+            self.take_over(latest.dead.clone(), false).await?;
             tracing::warn!(
                 ?runs,
-                "nodes have not renewed their lease: what they left is taken over"
+                "nodes have not renewed their lease: what they left was taken over"
             );
-            self.take_over(latest.dead.clone(), false).await?;
         }
         Ok(())
     }
@@ -52,8 +52,9 @@ impl Engine {
     /// Makes due what `dead` runs left; at the start of the workers also what this run wrote
     /// before.
     pub(super) async fn take_over(&self, dead: Vec<DeadRun>, is_start: bool) -> Result<(), Fault> {
-        self.commit(Change::TakeOver { dead, is_start, now: self.now() }).await?;
+        self.commit(&self.work(), TakeOver { dead, is_start, now: self.now() }).await?;
         self.inner.wake.notify_one();
+        self.inner.push_due.notify_one();
         self.inner.webhooks.due.notify_one();
         Ok(())
     }

@@ -4,15 +4,16 @@
 //! Without a push service its rows are deleted unsent. Invariant: no push reports what did not
 //! happen.
 
-use super::{free_slots, or_longest};
-use crate::{Engine, PushParts, limits};
-use domain::{Catalog, Purchase, Push, Pushed, Refusal, State};
+use super::queue::{QueueHandler, Slots};
+use crate::refusals::month_closed;
+use crate::{Engine, Permit, PushParts, limits};
+use domain::refusal::ResendRefused;
+use domain::retry::PUSH_TRIES;
+use domain::{Catalog, MonthClosed, Purchase, Push, Pushed, State, act};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Done, DuePush, Fault, PushChange};
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use store::{DuePush, EndPush, Fault, ForgetDevice, Pushes, PutOff, ResendPushes};
+use tokio::sync::Notify;
 
 /// What a device shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,44 +32,38 @@ pub trait PushRenderer: Send + Sync {
     fn render(&self, purchase: &Purchase, state: State, catalog: &Catalog) -> Option<PushText>;
 }
 
+/// Pushes, one for each event and device.
+pub(super) struct PushHandler(pub(super) Slots);
+
+impl QueueHandler for PushHandler {
+    type Queue = Pushes;
+
+    const NAME: &'static str = "pushes";
+    const LEASE: Duration = limits::LEASE;
+
+    fn wake(engine: &Engine) -> &Notify {
+        &engine.inner.push_due
+    }
+
+    fn room(&self, _: &Engine) -> u32 {
+        self.0.room()
+    }
+
+    async fn take(&self, engine: &Engine, due: Vec<DuePush>) {
+        let push = |engine: Engine, due: DuePush| async move {
+            if let Err(fault) = engine.push(due).await {
+                tracing::warn!(
+                    %fault,
+                    purchase = %due.key.id,
+                    "the result of a push could not be written; it is due again after its lease"
+                );
+            }
+        };
+        self.0.run_each::<PushHandler, _>(engine, due, push).await;
+    }
+}
+
 impl Engine {
-    pub(super) async fn send_pushes(self, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(limits::PUSHES_AT_ONCE));
-        while !stop.is_cancelled() {
-            let idle_wait = self.lease_pushes(&slots).await.map(|leased| match leased {
-                0 if free_slots(&slots) > 0 => limits::SLEEP_MAX,
-                _ => limits::SLEEP_MIN,
-            });
-            let idle_wait = or_longest(idle_wait, "no pushes could be leased");
-            stop.run_until_cancelled(tokio::time::sleep(idle_wait)).await;
-        }
-    }
-
-    async fn lease_pushes(&self, slots: &Arc<Semaphore>) -> Result<usize, Fault> {
-        let now = self.now();
-        let limit = free_slots(slots);
-        if limit == 0 || self.inner.store.next_push_due()?.is_none_or(|due| due > now) {
-            return Ok(0);
-        }
-        let lease = Change::Push(PushChange::Lease { now, lease: limits::LEASE, limit });
-        let Ok(Done::Pushes(due)) = self.inner.store.write(lease).await? else { return Ok(0) };
-        for push in &due {
-            let Ok(slot) = slots.clone().acquire_owned().await else { break };
-            let (engine, push) = (self.clone(), *push);
-            self.inner.tasks.spawn(async move {
-                if let Err(fault) = engine.push(push).await {
-                    tracing::warn!(
-                        %fault,
-                        purchase = %push.key.id,
-                        "the result of a push could not be written; it is due again after its lease"
-                    );
-                }
-                drop(slot);
-            });
-        }
-        Ok(due.len())
-    }
-
     /// Sends one push; it ends as sent, given up, or put off.
     async fn push(&self, due: DuePush) -> Result<(), Fault> {
         let Some(parts) = &self.inner.push else { return self.end_push(due).await };
@@ -80,24 +75,28 @@ impl Engine {
         match pushed {
             Pushed::Accepted => self.end_push(due).await,
             Pushed::Unregistered { reason } => {
-                tracing::info!(%purchase, %device, reason, "a device is gone, and forgotten");
                 self.end_push(due).await?;
-                let _ = self.forget_device(device).await;
+                let _ = self.commit(&self.work(), ForgetDevice(device)).await;
+                tracing::info!(%purchase, %device, reason, "a device is gone, and forgotten");
                 Ok(())
             }
             Pushed::Refused { reason } => {
+                self.end_push(due).await?;
                 tracing::warn!(%purchase, %device, reason, "a push was refused for good");
-                self.end_push(due).await
+                Ok(())
             }
             Pushed::Later { reason, after } => {
-                let until = self.now().after(retry_wait(due.tries).max(after.unwrap_or_default()));
-                if until >= due.at.after(limits::PUSH_VALID_FOR) {
+                let wait = PUSH_TRIES.wait(due.tries).max(after.unwrap_or_default());
+                let until = self.now().after(wait);
+                if self.elapsed_since(due.at) + wait >= limits::PUSH_VALID_FOR {
+                    self.end_push(due).await?;
                     tracing::warn!(%purchase, %device, reason, "a push is given up: it is too old");
-                    return self.end_push(due).await;
+                    return Ok(());
                 }
                 let tries = due.tries;
+                self.commit(&self.work(), PutOff::<Pushes> { due, until }).await?;
                 tracing::info!(%purchase, %device, reason, tries, "a push is tried again later");
-                self.commit(Change::Push(PushChange::PutOff { push: due, until })).await
+                Ok(())
             }
         }
     }
@@ -120,23 +119,18 @@ impl Engine {
     }
 
     async fn end_push(&self, due: DuePush) -> Result<(), Fault> {
-        self.commit(Change::Push(PushChange::End(due))).await
+        self.commit(&self.work(), EndPush(due)).await
     }
 
     /// Sends the purchase's last push again, to every device of the account.
-    pub(crate) async fn push_again(&self, purchase: &Purchase) -> Result<(), Refusal> {
-        let again = PushChange::Resend { key: purchase.key, at: self.now() };
-        self.or_unavailable(self.commit(Change::Push(again)).await)
+    pub(crate) async fn push_again(
+        &self,
+        permit: &Permit<act::ReplayWebhooks>,
+        purchase: &Purchase,
+    ) -> Result<(), ResendRefused> {
+        let again = ResendPushes { key: purchase.key, at: self.now() };
+        let written = self.or_unavailable(self.write(permit, again, None).await)?;
+        self.inner.push_due.notify_one();
+        Ok(written.map_err(|MonthClosed| month_closed())?)
     }
-}
-
-/// How long to wait before a push is tried again, after `tries` failures.
-const fn retry_wait(tries: u32) -> Duration {
-    Duration::from_secs(match tries {
-        0 => 10,
-        1 => 60,
-        2 => 5 * 60,
-        3 => 30 * 60,
-        _ => 2 * 3600,
-    })
 }

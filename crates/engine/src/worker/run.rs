@@ -4,9 +4,11 @@
 
 use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
-use domain::purchase::settle::ask_again_after;
-use domain::{Outcome, Purchase, State};
-use store::{Change, DueJob, Fault};
+use domain::purchase::settle;
+use domain::retry::ENQUIRIES;
+use domain::{EnquiryOutcome, Purchase, State};
+use std::time::Duration;
+use store::{DueJob, Fault, Jobs, PutOff};
 
 impl Engine {
     /// Does what the purchase requires, unless it has taken a step since the job was leased: then
@@ -19,10 +21,15 @@ impl Engine {
         }
         if self.is_halted() && matches!(purchase.state, State::Awaiting | State::Held) {
             let until = self.now().after(limits::HALTED_JOB_WAITS);
-            return self.commit(Change::PutOff { job, until }).await;
+            return self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await;
         }
         let Asked { result, is_early } = match purchase.state {
             State::Quoted | State::Awaiting => {
+                let left = self.left_to_wait(&purchase);
+                if !left.is_zero() {
+                    let until = self.now().after(left);
+                    return self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await;
+                }
                 Asked { result: self.expire(purchase).await?, is_early: false }
             }
             State::Held => return self.send(purchase).await,
@@ -38,8 +45,17 @@ impl Engine {
             StepResult::Stepped(_) => Ok(()),
             StepResult::Unchanged(purchase)
             | StepResult::Impossible(purchase)
-            | StepResult::Denied(purchase, _) => self.put_off(job, &purchase, is_early).await,
+            | StepResult::Denied(purchase, _)
+            | StepResult::Closed(purchase) => self.put_off(job, &purchase, is_early).await,
         }
+    }
+
+    /// How long a purchase still waits in its state, by the time that passed. That its job is due
+    /// says little: the clock may have jumped.
+    fn left_to_wait(&self, purchase: &Purchase) -> Duration {
+        let since = purchase.updated_at;
+        let wait = settle::due(purchase.state, since).1.since(since);
+        wait.saturating_sub(self.elapsed_since(since))
     }
 
     async fn send(&self, purchase: Purchase) -> Result<(), Fault> {
@@ -59,9 +75,10 @@ impl Engine {
         let is_early = self.grace_left(&purchase).is_some_and(|left| !left.is_zero());
         let attempt = purchase.attempts;
         let outcome = self.enquire_about(&purchase, attempt).await;
+        let is_early = is_early && outcome == EnquiryOutcome::NotFound;
         let source = OutcomeSource::Enquiry;
-        let result = self.apply_outcome(purchase, attempt, &outcome, source).await?;
-        Ok(Asked { result, is_early: is_early && outcome == Outcome::NotFound })
+        let result = self.apply_outcome(purchase, attempt, &outcome.into(), source).await?;
+        Ok(Asked { result, is_early })
     }
 
     async fn put_off(&self, job: DueJob, purchase: &Purchase, is_early: bool) -> Result<(), Fault> {
@@ -69,11 +86,11 @@ impl Engine {
         // When the grace period is over, "never received" is an answer: then ask, whatever the
         // schedule says. It may have ended since the upstream was asked.
         let wait = match self.grace_left(purchase) {
-            Some(left) if is_early => ask_again_after(tries).min(left.max(limits::ASK_AGAIN_MIN)),
-            Some(_) | None => ask_again_after(tries),
+            Some(left) if is_early => ENQUIRIES.wait(tries).min(left.max(limits::ASK_AGAIN_MIN)),
+            Some(_) | None => ENQUIRIES.wait(tries),
         };
         let until = self.now().after(wait);
-        self.commit(Change::PutOff { job, until }).await
+        self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await
     }
 }
 

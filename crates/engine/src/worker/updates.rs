@@ -4,7 +4,7 @@
 
 use crate::Engine;
 use crate::settle::OutcomeSource;
-use domain::StatusUpdate;
+use domain::{AttemptRef, Outcome, StatusUpdate};
 use store::Fault;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,23 +23,23 @@ impl Engine {
                 () = stop.cancelled() => None,
             };
             let Some(update) = update else { return };
-            if let Err(fault) = self.apply_update(&update).await {
+            let StatusUpdate { attempt, outcome } = update;
+            if let Err(fault) = self.apply_update(attempt, &outcome.into()).await {
                 tracing::warn!(
                     %fault,
-                    attempt = %update.attempt,
+                    %attempt,
                     "an upstream's update could not be applied; the upstream will be asked"
                 );
             }
         }
     }
 
-    async fn apply_update(&self, update: &StatusUpdate) -> Result<(), Fault> {
-        let StatusUpdate { attempt, outcome } = update;
+    async fn apply_update(&self, attempt: AttemptRef, outcome: &Outcome) -> Result<(), Fault> {
         if self.is_archived(attempt.purchase)? {
             let (text, reference) = (outcome.text(), outcome.reference());
-            return self.keep_late_outcome(*attempt, outcome.code(), text, reference).await;
+            return self.keep_late_outcome(attempt, outcome.code(), text, reference).await;
         }
-        let Some(purchase) = self.purchase_of_attempt(*attempt, None)? else { return Ok(()) };
+        let Some(purchase) = self.purchase_of_attempt(attempt, None)? else { return Ok(()) };
         let source = OutcomeSource::Update;
         self.apply_outcome(purchase, attempt.number, outcome, source).await.map(|_| ())
     }

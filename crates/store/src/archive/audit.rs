@@ -4,16 +4,13 @@
 //! checks themselves (`verify/`), which are those of the live ledger.
 
 use super::{Archive, Closing, digest_of, every, month_in};
+use crate::backend::Sql;
 use crate::backend::sqlite::Sqlite;
-use crate::backend::{Sql, all};
 use crate::fault::{Fault, Result};
 use crate::verify::{self, AuditReport, Unchecked};
 use domain::{Month, PurchaseId};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-
-/// Findings of SQLite's own check that are kept.
-const FINDINGS_KEPT: usize = 20;
 
 /// The audit of one file.
 pub struct MonthAudit {
@@ -43,17 +40,12 @@ impl ArchivesAudit {
     }
 }
 
-/// Audits one file: SQLite's own check, then the whole audit of its month.
+/// Audits one file.
 pub fn audit_month(path: &Path) -> Result<MonthAudit> {
     let mut file = Sqlite::of_any_version(path)?;
-    let broken =
-        all(&mut file, "PRAGMA integrity_check(20)", &[], |row| Ok(row.text(0)?.to_owned()))?;
     let closing = month_in(&mut file)?
         .ok_or_else(|| Fault::Corrupt("it does not say which month it has".to_owned()))?;
-    let (mut report, unchecked) = verify::audit_part(&mut file, Some(&closing))?;
-    for finding in broken.into_iter().filter(|finding| finding != "ok").take(FINDINGS_KEPT) {
-        report.add(format!("the database's own check: {finding}"));
-    }
+    let (report, unchecked) = verify::audit_part(&mut file, Some(&closing))?;
     Ok(MonthAudit { closing, report, unchecked })
 }
 

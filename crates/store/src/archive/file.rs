@@ -81,19 +81,19 @@ const PARTS: [Part; 9] = [
         "id, account_id, environment, space, reference, key_id, kind, operator, recipient, \
          service_type, currency, amount, fee, commission, available_after, details, webhook_url, \
          state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, \
-         product",
+         product, row_digest",
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27",
-        "iitttitttttiiiitttiitttiiit",
+         $20, $21, $22, $23, $24, $25, $26, $27, $28",
+        "iitttitttttiiiitttiitttiiitb",
         "id >= $1 AND id < $2 ORDER BY id"
     ),
     part!(
         Ids,
         "attempts",
         "purchase_id, account_id, environment, number, upstream, started_at, outcome, \
-         upstream_reference, text, heard_at",
-        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
-        "iititittti",
+         upstream_reference, text, heard_at, row_digest, outcome_digest",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12",
+        "iitititttibb",
         "purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, number"
     ),
     part!(
@@ -132,12 +132,13 @@ const PARTS: [Part; 9] = [
     Part {
         table: "claims",
         read: "SELECT c.account_id, c.environment, c.space, c.reference, c.purchase_id, c.digest, \
-               c.at FROM purchases p JOIN claims c ON c.account_id = p.account_id AND \
+               c.at, c.row_digest FROM purchases p JOIN claims c \
+               ON c.account_id = p.account_id AND \
                c.environment = p.environment AND c.space = p.space AND c.reference = p.reference \
                WHERE p.id >= $1 AND p.id < $2 ORDER BY p.id",
         put: "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, \
-              at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        kinds: "itttibi",
+              at, row_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        kinds: "itttibib",
         by: By::Ids,
     },
     part!(
@@ -310,9 +311,9 @@ fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<S
                 Ok(())
             },
         )?;
-        super::carry(file, month, &sums.carried, &sums.payments)?;
+        super::write::carry(file, month, &sums.carried, &sums.payments)?;
     }
-    super::insert_closing(file, closing)?;
+    super::write::insert_closing(file, closing)?;
     Ok(sums)
 }
 

@@ -3,6 +3,7 @@
 //! Nothing else is known of such a purchase here, not even its account: only its archive has it.
 
 use crate::backend::{Sql, all, values};
+use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::{PurchaseId, Timestamp};
 
@@ -23,11 +24,29 @@ pub struct LateOutcome {
     pub at: Timestamp,
 }
 
-/// Keeps what was reported; the same once more changes nothing.
-pub(super) fn keep(sql: &mut dyn Sql, late: &LateOutcome) -> Result<()> {
-    sql.execute(
+/// Keeps what was reported, once, for staff; the same once more changes nothing.
+#[derive(Clone, Debug)]
+pub struct KeepLateOutcome(pub LateOutcome);
+
+/// Closes what upstreams reported about a purchase: staff have looked into it. Answers whether
+/// anything was open.
+#[derive(Clone, Debug)]
+pub struct CloseLateOutcomes {
+    /// The purchase.
+    pub purchase: PurchaseId,
+    /// Who looked into it.
+    pub by: String,
+    /// What was found.
+    pub evidence: String,
+    /// When it is closed.
+    pub at: Timestamp,
+}
+
+unrefused!(KeepLateOutcome, (), |change, tx| {
+    let late = &change.0;
+    tx.sql.run(
         "INSERT INTO late_words (purchase_id, attempt, word, text, upstream_reference, at)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         &values![
             late.purchase,
             late.attempt,
@@ -37,24 +56,16 @@ pub(super) fn keep(sql: &mut dyn Sql, late: &LateOutcome) -> Result<()> {
             late.at
         ],
     )
-    .map(|_| ())
-}
+});
 
-/// Closes what was reported about a purchase; answers whether anything was open.
-pub(super) fn close(
-    sql: &mut dyn Sql,
-    purchase: PurchaseId,
-    by: &str,
-    evidence: &str,
-    at: Timestamp,
-) -> Result<bool> {
-    let closed = sql.execute(
+unrefused!(CloseLateOutcomes, bool, |change, tx| {
+    let closed = tx.sql.execute(
         "UPDATE late_words SET closed_at = $1, closed_by = $2, evidence = $3
-         WHERE purchase_id = $4 AND closed_at IS NULL",
-        &values![at, by, evidence, purchase],
+             WHERE purchase_id = $4 AND closed_at IS NULL",
+        &values![change.at, &change.by, &change.evidence, change.purchase],
     )?;
     Ok(closed > 0)
-}
+});
 
 /// What waits for staff, oldest first.
 pub(crate) fn open(sql: &mut dyn Sql) -> Result<Vec<LateOutcome>> {

@@ -10,55 +10,20 @@ mod audit;
 mod file;
 mod late_outcomes;
 mod next;
+mod write;
 
 pub(crate) use audit::audit_files;
 pub use audit::{ArchivesAudit, MonthAudit, audit_month};
 pub use file::ArchiveFile;
 pub(crate) use file::{digest_of, month_in, write};
-pub use late_outcomes::LateOutcome;
 pub(crate) use late_outcomes::open as open_late_outcomes;
+pub use late_outcomes::{CloseLateOutcomes, KeepLateOutcome, LateOutcome};
 pub(crate) use next::next;
+pub use write::{ArchiveDone, CloseMonth, PruneArchived, RecordFile};
 
-use crate::backend::{Row, Sql, WriteKey, all, first, values};
-use crate::change::Done;
+use crate::backend::{Row, Sql, all, first};
 use crate::fault::{Fault, Result};
-use domain::{Month, PurchaseId, Timestamp};
-use std::collections::BTreeMap;
-
-/// A change of months that are over.
-#[derive(Clone, Debug)]
-pub enum ArchiveChange {
-    /// Closes a month.
-    Close(Closing),
-    /// Records the file of a closed month: complete, flushed and audited. The live ledger begins
-    /// after it.
-    File {
-        /// Its content.
-        filed: Box<ArchiveFile>,
-        /// The file's name.
-        name: String,
-        /// When it is recorded.
-        at: Timestamp,
-    },
-    /// Deletes rows of archived months.
-    Prune {
-        /// About so many purchases, or journals, at a time.
-        rows: u32,
-    },
-    /// Keeps what an upstream reported about an archived purchase, once, for staff.
-    KeepLateOutcome(LateOutcome),
-    /// Closes what upstreams reported about a purchase: staff have looked into it.
-    CloseLateOutcomes {
-        /// The purchase.
-        purchase: PurchaseId,
-        /// Who looked into it.
-        by: String,
-        /// What was found.
-        evidence: String,
-        /// When it is closed.
-        at: Timestamp,
-    },
-}
+use domain::{Month, Timestamp};
 
 /// A month that is to be closed or was, and its place in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,17 +54,6 @@ impl Closing {
             last_hash: self.hashes.1,
         }
     }
-}
-
-/// The result of a change of months.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ArchiveDone {
-    /// The change is written, or was before.
-    Written,
-    /// It cannot be done yet, and why; nothing was written.
-    NotYet(String),
-    /// Rows were deleted, and there are more.
-    More,
 }
 
 /// The end of a closed month.
@@ -133,175 +87,6 @@ pub(crate) fn closed(row: &dyn Row) -> Result<ClosedMonth> {
         last_journal: row.int(2)?,
         last_hash: hash(row.bytes(3)?)?,
     })
-}
-
-/// The end of the ledger, as the writer knows it.
-pub(crate) struct LedgerPosition {
-    pub(crate) closed: Option<ClosedMonth>,
-    /// The last journal that is not archived, and its month.
-    pub(crate) end: Option<(i64, Month)>,
-}
-
-/// Writes one change.
-pub(crate) fn write_change(
-    sql: &mut dyn Sql,
-    change: &ArchiveChange,
-    position: &LedgerPosition,
-) -> Result<Done> {
-    match change {
-        ArchiveChange::Close(closing) => close(sql, closing, position).map(Done::Archive),
-        ArchiveChange::File { filed, name, at } => {
-            record_file(sql, filed, name, *at).map(Done::Archive)
-        }
-        ArchiveChange::Prune { rows } => prune(sql, *rows).map(Done::Archive),
-        ArchiveChange::KeepLateOutcome(late) => {
-            late_outcomes::keep(sql, late).map(|()| Done::Written)
-        }
-        ArchiveChange::CloseLateOutcomes { purchase, by, evidence, at } => {
-            let was_open = late_outcomes::close(sql, *purchase, by, evidence, *at)?;
-            Ok(Done::Archive(match was_open {
-                true => ArchiveDone::Written,
-                false => ArchiveDone::NotYet("nothing was said about it".to_owned()),
-            }))
-        }
-    }
-}
-
-/// Closes a month, unless something of it is still open. Closing it again changes nothing.
-fn close(sql: &mut dyn Sql, closing: &Closing, position: &LedgerPosition) -> Result<ArchiveDone> {
-    if let Some(closed) = position.closed {
-        match closed.month {
-            last if last == closing.month => return Ok(ArchiveDone::Written),
-            last if last > closing.month => {
-                return Ok(ArchiveDone::NotYet(format!("{last} is closed already")));
-            }
-            _ => {}
-        }
-    }
-    // A journal of this month has followed the one that was its last.
-    let has_grown =
-        |(seq, month): (i64, Month)| month <= closing.month && seq != closing.journals.1;
-    if position.end.is_some_and(has_grown) {
-        return Ok(ArchiveDone::NotYet("journals are still written in it".to_owned()));
-    }
-    if let Some(why) = still_open(sql, closing.ids_below())? {
-        return Ok(ArchiveDone::NotYet(why));
-    }
-    // After this point the closing must succeed: nothing below may refuse.
-    insert_closing(sql, closing)?;
-    Ok(ArchiveDone::Written)
-}
-
-fn insert_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<()> {
-    sql.run(
-        "INSERT INTO archives (month, ids_below, first_journal, last_journal, hash_before,
-             last_hash, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        &values![
-            closing.month.number(),
-            closing.ids_below(),
-            closing.journals.0,
-            closing.journals.1,
-            &closing.hashes.0,
-            &closing.hashes.1,
-            closing.at
-        ],
-    )
-}
-
-/// Records the file of a closed month, and what the month carries forward.
-fn record_file(
-    sql: &mut dyn Sql,
-    filed: &ArchiveFile,
-    name: &str,
-    at: Timestamp,
-) -> Result<ArchiveDone> {
-    let month = filed.closing.month;
-    let noted = sql.execute(
-        "UPDATE archives
-         SET archived_at = $1, file = $2, digest = $3, journals = $4, entries = $5, purchases = $6
-         WHERE month = $7 AND digest IS NULL",
-        &values![
-            at,
-            name,
-            &filed.digest,
-            filed.journals,
-            filed.entries,
-            filed.purchases,
-            month.number()
-        ],
-    )?;
-    if noted != 1 {
-        return Ok(ArchiveDone::NotYet(format!("{month} is not closed, or archived already")));
-    }
-    carry(sql, month.number(), &filed.carried, &filed.payments)?;
-    // Cases are few, and in no partition.
-    sql.execute("DELETE FROM cases WHERE purchase_id < $1", &values![filed.closing.ids_below()])?;
-    Ok(ArchiveDone::Written)
-}
-
-/// Writes what a month carries forward.
-fn carry(
-    sql: &mut dyn Sql,
-    month: i64,
-    carried: &BTreeMap<i64, i64>,
-    payments: &BTreeMap<(i64, String), i64>,
-) -> Result<()> {
-    for (ledger_account, balance) in carried {
-        sql.defer(
-            "INSERT INTO carried (month, ledger_account_id, balance) VALUES ($1, $2, $3)",
-            WriteKey::LedgerAccount(*ledger_account),
-            &values![month, *ledger_account, *balance],
-            Some(1),
-        )?;
-    }
-    for ((account, environment), count) in payments {
-        sql.defer(
-            "INSERT INTO carried_payments (month, account_id, environment, payments)
-             VALUES ($1, $2, $3, $4)",
-            WriteKey::Last,
-            &values![month, *account, environment, *count],
-            Some(1),
-        )?;
-    }
-    Ok(())
-}
-
-/// Deletes some rows of archived months: purchases with the rows that depend on them, then
-/// journals.
-fn prune(sql: &mut dyn Sql, rows: u32) -> Result<ArchiveDone> {
-    const OF_PURCHASES: [&str; 5] = [
-        "DELETE FROM attempts WHERE purchase_id <= $1",
-        "DELETE FROM events WHERE purchase_id <= $1",
-        "DELETE FROM evidence WHERE purchase_id <= $1",
-        "DELETE FROM slips WHERE purchase_id <= $1",
-        "DELETE FROM purchases WHERE id <= $1",
-    ];
-    const OF_JOURNALS: [&str; 2] =
-        ["DELETE FROM entries WHERE journal_seq <= $1", "DELETE FROM journals WHERE seq <= $1"];
-    let Some(archived) = archived(sql)? else { return Ok(ArchiveDone::Written) };
-    let purchases = first(
-        sql,
-        "SELECT max(id)
-         FROM (SELECT id FROM purchases WHERE id < $1 ORDER BY id LIMIT $2) AS next_ones",
-        &values![archived.ids_below, rows],
-        |row| row.opt_int(0),
-    )?;
-    let journals = first(
-        sql,
-        "SELECT max(seq)
-         FROM (SELECT seq FROM journals WHERE seq <= $1 ORDER BY seq LIMIT $2) AS next_ones",
-        &values![archived.last_journal, rows],
-        |row| row.opt_int(0),
-    )?;
-    let (statements, up_to) = match (purchases.flatten(), journals.flatten()) {
-        (Some(id), _) => (&OF_PURCHASES[..], id),
-        (None, Some(seq)) => (&OF_JOURNALS[..], seq),
-        (None, None) => return Ok(ArchiveDone::Written),
-    };
-    for delete in statements {
-        sql.execute(delete, &values![up_to])?;
-    }
-    Ok(ArchiveDone::More)
 }
 
 /// The last archived month.
@@ -363,28 +148,4 @@ pub(crate) fn closing(row: &dyn Row) -> Result<Closing> {
         ids_from: 0,
         at: Timestamp(row.int(6)?),
     })
-}
-
-/// What of the purchases below an id is still open: jobs, cases, pushes, webhooks. Each query finds
-/// its rows by the id: the table has only what is open, or an index of it.
-fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>> {
-    const LOOKS: [(&str, &str); 4] = [
-        ("SELECT count(*) FROM jobs WHERE purchase_id < $1", "purchases are open"),
-        (
-            "SELECT count(*) FROM cases WHERE closed_at IS NULL AND purchase_id < $1",
-            "cases wait for staff",
-        ),
-        ("SELECT count(*) FROM pushes WHERE purchase_id < $1", "pushes wait to be told"),
-        (
-            "SELECT count(*) FROM webhooks WHERE due_at IS NOT NULL AND purchase_id < $1",
-            "webhooks wait to be told",
-        ),
-    ];
-    for (count, what) in LOOKS {
-        let found = first(sql, count, &values![ids_below], |row| row.int(0))?.unwrap_or(0);
-        if found > 0 {
-            return Ok(Some(format!("{found} {what}")));
-        }
-    }
-    Ok(None)
 }

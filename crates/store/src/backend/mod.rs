@@ -56,11 +56,19 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { postgres: include_str!("../migrations/0009_pen.postgres.sql"), ..NONE },
     Migration { postgres: include_str!("../migrations/0010_batches.postgres.sql"), ..NONE },
     Migration { postgres: include_str!("../migrations/0011_last_commit.postgres.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0012_push_runs.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0013_acts.sql"), ..NONE },
+    Migration {
+        sqlite: include_str!("../migrations/0014_digests.sqlite.sql"),
+        postgres: include_str!("../migrations/0014_digests.postgres.sql"),
+        ..NONE
+    },
+    Migration { common: include_str!("../migrations/0015_clock.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     Null,
     Int(i64),
     Text(&'a str),
@@ -120,7 +128,7 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 }
 
 /// The parameters of a statement.
-pub(crate) type Args<'a> = &'a [Value<'a>];
+pub type Args<'a> = &'a [Value<'a>];
 
 /// Converts each expression to a parameter of a statement.
 macro_rules! values {
@@ -131,7 +139,7 @@ macro_rules! values {
 pub(crate) use values;
 
 /// A row of a result; columns count from 0.
-pub(crate) trait Row {
+pub trait Row {
     fn opt_int(&self, column: usize) -> Result<Option<i64>, Fault>;
     fn opt_text(&self, column: usize) -> Result<Option<&str>, Fault>;
     fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Fault>;
@@ -158,14 +166,14 @@ pub(crate) trait Row {
 }
 
 /// Is called with each row of a result.
-pub(crate) type OnRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), Fault>;
+pub type OnRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), Fault>;
 
 /// Is called with each row of the results of several queries.
-pub(crate) type OnSetRow<'a> = &'a mut dyn FnMut(SetIndex, &dyn Row) -> Result<(), Fault>;
+pub type OnSetRow<'a> = &'a mut dyn FnMut(SetIndex, &dyn Row) -> Result<(), Fault>;
 
 /// Which query, and which of its sets of parameters, a row belongs to; both count from 0.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SetIndex {
+pub struct SetIndex {
     pub(crate) query: usize,
     pub(crate) set: usize,
 }
@@ -173,7 +181,7 @@ pub(crate) struct SetIndex {
 /// What a deferred row belongs to: rows of one key are written in the order in which they were
 /// deferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum WriteKey {
+pub enum WriteKey {
     Purchase(i64),
     /// By its number, with the month whose partition has its rows.
     Journal(i64, Month),
@@ -183,7 +191,7 @@ pub(crate) enum WriteKey {
 }
 
 /// A query with several sets of parameters.
-pub(crate) struct SetQuery<'a> {
+pub struct SetQuery<'a> {
     pub(crate) sql: &'static str,
     /// Parameters in one set.
     pub(crate) width: usize,
@@ -204,7 +212,7 @@ impl<'a> SetQuery<'a> {
 }
 
 /// Runs statements on one connection. Placeholders must first appear in ascending order.
-pub(crate) trait Sql {
+pub trait Sql {
     /// Runs a statement now and returns the number of rows it changed.
     fn execute(&mut self, sql: &'static str, args: Args<'_>) -> Result<usize, Fault>;
 
@@ -235,6 +243,11 @@ pub(crate) trait Sql {
     fn begin_snapshot(&mut self) -> Result<(), Fault>;
 
     fn end_snapshot(&mut self) -> Result<(), Fault>;
+
+    /// The database's own check of all its pages, rows and indexes, outside a Tx: what it finds
+    /// wrong, at most some hundred lines; empty: nothing. A month in its own file lacks rows that
+    /// others refer to, so there it is not `with_references`.
+    fn own_check(&mut self, with_references: bool) -> Result<Vec<String>, Fault>;
 }
 
 /// The first row of a result, converted by `read`.

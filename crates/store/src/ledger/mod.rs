@@ -6,10 +6,12 @@
 
 mod cache;
 mod chain;
+mod posting;
 mod statement;
 
 pub(crate) use cache::{BalanceQueries, LedgerCache, LedgerSavepoint};
 pub(crate) use chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};
+pub use posting::Posting;
 pub(crate) use statement::statement;
 pub use statement::{Page, StatementLine};
 

@@ -8,7 +8,7 @@ mod find;
 mod write;
 
 pub(crate) use find::{by_email, by_id, devices_of, every, known_device, session};
-pub(crate) use write::write;
+pub use write::{ForgetDevice, LogOut, OfferCode, ResetPassword, SetActive, SetPassword};
 
 use crate::accounts::User;
 use domain::ids::{DeviceId, SessionId, UserId};
@@ -19,64 +19,22 @@ pub type CodeDigest = [u8; 32];
 /// A digest that identifies a device, which only the vault can compute.
 pub type DeviceMark = [u8; 32];
 
-/// A change of logins.
-#[derive(Clone, Debug)]
-pub enum PeopleChange {
-    /// Stores a code. Of each purpose and address the last three are valid.
-    OfferCode(Box<Code>),
-    /// Opens the account and the login of a pending sign-up, and uses its code up.
-    SignUp(Box<SignUp>),
-    /// Sets the password by a code, uses the code up and ends every session.
-    Reset {
-        /// The code that was entered.
-        typed: EnteredCode,
-        /// The new password, hashed.
-        password_hash: String,
-    },
-    /// Opens a session.
-    LogIn(Box<NewSession>),
-    /// Sets the password and ends every session; nothing happens if the stored hash is not `was`.
-    SetPassword {
-        /// The login.
-        user: UserId,
-        /// The hash that was verified.
-        was: String,
-        /// The new password, hashed.
-        password_hash: String,
-        /// When it happens.
-        at: Timestamp,
-    },
-    /// Ends one session, or all of a login, and deletes the devices that came with them.
-    LogOut {
-        /// The login.
-        user: UserId,
-        /// The session; none: all.
-        session: Option<SessionId>,
-        /// When it happens.
-        at: Timestamp,
-    },
-    /// Activates or deactivates a login; either way its sessions end.
-    SetActive {
-        /// The login.
-        user: UserId,
-        /// Whether it may log in.
-        is_active: bool,
-        /// When it happens.
-        at: Timestamp,
-    },
-    /// Deletes a device that cannot receive pushes any more.
-    ForgetDevice(DeviceId),
-}
-
-/// The result of a change of logins.
+/// The result of a change that a code allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeopleDone {
+pub enum CodeDone {
     /// The change is written.
     Written,
     /// The code is wrong, used, expired or was tried too often; the try is counted.
     CodeWrong,
     /// The code was right, but its address has a login by now, or has none any more.
     EmailMoved,
+}
+
+/// The result of a change of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginDone {
+    /// The change is written.
+    Written,
     /// The login's password or state has changed since it was read; nothing was written.
     Moved,
 }
@@ -137,7 +95,8 @@ pub struct EnteredCode {
     pub at: Timestamp,
 }
 
-/// A sign-up that its code confirms.
+/// A sign-up that its code confirms: opens the account, its wallets and its login, and uses the
+/// code up.
 #[derive(Clone, Debug)]
 pub struct SignUp {
     /// The code that was entered.

@@ -6,11 +6,12 @@
 
 use super::find::{KNOWN_FOR, by_email};
 use super::{
-    Code, CodePurpose, DeviceMark, EnteredCode, NewDevice, NewSession, PendingSignUp, PeopleChange,
-    PeopleDone, Session, SignUp,
+    Code, CodeDone, CodePurpose, DeviceMark, EnteredCode, LoginDone, NewDevice, NewSession,
+    PendingSignUp, Session, SignUp,
 };
 use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, first, values};
+use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::ids::{DeviceId, SessionId, UserId};
 use domain::{Account, AccountId, Environment, Role, Timestamp};
@@ -31,44 +32,103 @@ const KNOWN_DEVICES_MAX: i64 = 20;
 /// A code is kept this long after it expired, so that a late try can still be answered.
 const CODES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// Writes one change.
-pub(crate) fn write(sql: &mut dyn Sql, change: &PeopleChange) -> Result<PeopleDone> {
-    match change {
-        PeopleChange::OfferCode(code) => offer_code(sql, code),
-        PeopleChange::SignUp(sign_up) => confirm(sql, sign_up),
-        PeopleChange::Reset { typed, password_hash } => reset(sql, typed, password_hash),
-        PeopleChange::LogIn(new) => log_in(sql, new),
-        PeopleChange::SetPassword { user, was, password_hash, at } => {
-            let set = sql.execute(
-                "UPDATE users SET password_hash = $1
-                 WHERE id = $2 AND password_hash = $3 AND is_active = 1",
-                &values![password_hash, *user, was],
-            )?;
-            end_if(sql, set, *user, *at)
-        }
-        PeopleChange::LogOut { user, session: None, at } => end_all(sql, *user, *at),
-        PeopleChange::LogOut { user, session: Some(session), at } => {
-            end_one(sql, *user, *session, *at)
-        }
-        PeopleChange::SetActive { user, is_active, at } => {
-            let set = sql.execute(
-                "UPDATE users SET is_active = $1 WHERE id = $2",
-                &values![*is_active, *user],
-            )?;
-            end_if(sql, set, *user, *at)
-        }
-        PeopleChange::ForgetDevice(device) => {
-            sql.execute("DELETE FROM devices WHERE id = $1", &values![*device])?;
-            Ok(PeopleDone::Written)
-        }
-    }
+/// Stores a code. Of each purpose and address the last three are valid.
+#[derive(Clone, Debug)]
+pub struct OfferCode(pub Code);
+
+/// Sets the password by a code, uses the code up and ends every session.
+#[derive(Clone, Debug)]
+pub struct ResetPassword {
+    /// The code that was entered.
+    pub typed: EnteredCode,
+    /// The new password, hashed.
+    pub password_hash: String,
 }
 
-fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone> {
+/// Sets the password and ends every session; nothing happens if the stored hash is not `was`.
+#[derive(Clone, Debug)]
+pub struct SetPassword {
+    /// The login.
+    pub user: UserId,
+    /// The hash that was verified.
+    pub was: String,
+    /// The new password, hashed.
+    pub password_hash: String,
+    /// When it happens.
+    pub at: Timestamp,
+}
+
+/// Ends one session, or all of a login, and deletes the devices that came with them.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOut {
+    /// The login.
+    pub user: UserId,
+    /// The session; none: all.
+    pub session: Option<SessionId>,
+    /// When it happens.
+    pub at: Timestamp,
+}
+
+/// Activates or deactivates a login; either way its sessions end.
+#[derive(Clone, Copy, Debug)]
+pub struct SetActive {
+    /// The login.
+    pub user: UserId,
+    /// Whether it may log in.
+    pub is_active: bool,
+    /// When it happens.
+    pub at: Timestamp,
+}
+
+/// Deletes a device that cannot receive pushes any more.
+#[derive(Clone, Copy, Debug)]
+pub struct ForgetDevice(pub DeviceId);
+
+unrefused!(OfferCode, (), |change, tx| offer_code(tx.sql, &change.0));
+
+unrefused!(SignUp, CodeDone, |change, tx| confirm(tx.sql, change));
+
+unrefused!(ResetPassword, CodeDone, |change, tx| reset(
+    tx.sql,
+    &change.typed,
+    &change.password_hash
+));
+
+unrefused!(NewSession, LoginDone, |change, tx| log_in(tx.sql, change));
+
+unrefused!(SetPassword, LoginDone, |change, tx| {
+    let set = tx.sql.execute(
+        "UPDATE users SET password_hash = $1
+             WHERE id = $2 AND password_hash = $3 AND is_active = 1",
+        &values![&change.password_hash, change.user, &change.was],
+    )?;
+    end_if(tx.sql, set, change.user, change.at)
+});
+
+unrefused!(LogOut, (), |change, tx| {
+    match change.session {
+        None => end_all(tx.sql, change.user, change.at),
+        Some(session) => end_one(tx.sql, change.user, session, change.at),
+    }
+});
+
+unrefused!(SetActive, LoginDone, |change, tx| {
+    let set = tx.sql.execute(
+        "UPDATE users SET is_active = $1 WHERE id = $2",
+        &values![change.is_active, change.user],
+    )?;
+    end_if(tx.sql, set, change.user, change.at)
+});
+
+unrefused!(ForgetDevice, (), |change, tx| tx
+    .sql
+    .run("DELETE FROM devices WHERE id = $1", &values![change.0]));
+
+fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<()> {
     let purpose = if code.pending.is_some() { CodePurpose::SignUp } else { CodePurpose::Reset };
     let pending = code.pending.as_ref();
     prune_codes(sql, purpose, code)?;
-    sql.execute(
+    sql.run(
         "INSERT INTO codes (purpose, email, digest, name, mobile, password_hash, made_at,
              expires_at, tries) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
          ON CONFLICT (purpose, email, digest) DO UPDATE SET name = excluded.name,
@@ -85,8 +145,7 @@ fn offer_code(sql: &mut dyn Sql, code: &Code) -> Result<PeopleDone> {
             code.made_at,
             code.expires_at
         ],
-    )?;
-    Ok(PeopleDone::Written)
+    )
 }
 
 /// Before a code is added: deletes those long expired, then the oldest of its address, then the
@@ -150,13 +209,13 @@ fn pending(row: &dyn Row) -> Result<Option<PendingSignUp>> {
 }
 
 /// Opens the account, its wallets and its login.
-fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone> {
+fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<CodeDone> {
     let SignUp { typed, account: id, user, currencies } = sign_up;
     let Some(Some(pending)) = use_code(sql, CodePurpose::SignUp, typed)? else {
-        return Ok(PeopleDone::CodeWrong);
+        return Ok(CodeDone::CodeWrong);
     };
     if by_email(sql, &typed.email)?.is_some() {
-        return Ok(PeopleDone::EmailMoved);
+        return Ok(CodeDone::EmailMoved);
     }
     // After this point the sign-up must succeed: nothing below may refuse.
     let account = Account {
@@ -185,23 +244,24 @@ fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<PeopleDone> {
         created_at: typed.at,
     };
     accounts::set_user(sql, &user)?;
-    Ok(PeopleDone::Written)
+    Ok(CodeDone::Written)
 }
 
-fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<PeopleDone> {
+fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<CodeDone> {
     if use_code(sql, CodePurpose::Reset, typed)?.is_none() {
-        return Ok(PeopleDone::CodeWrong);
+        return Ok(CodeDone::CodeWrong);
     }
-    let Some(holder) = by_email(sql, &typed.email)? else { return Ok(PeopleDone::EmailMoved) };
+    let Some(holder) = by_email(sql, &typed.email)? else { return Ok(CodeDone::EmailMoved) };
     let user = holder.user.id;
     sql.execute(
         "UPDATE users SET password_hash = $1 WHERE id = $2",
         &values![password_hash, user],
     )?;
-    end_all(sql, user, typed.at)
+    end_all(sql, user, typed.at)?;
+    Ok(CodeDone::Written)
 }
 
-fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<PeopleDone> {
+fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<LoginDone> {
     let Session { id, user, account, environment, opened_at, ends_at, revoked_at: _ } = new.session;
     let hash = new.rehashed.as_ref().unwrap_or(&new.verified);
     let updated = sql.execute(
@@ -210,7 +270,7 @@ fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<PeopleDone> {
         &values![hash, user, &new.verified],
     )?;
     if updated == 0 {
-        return Ok(PeopleDone::Moved);
+        return Ok(LoginDone::Moved);
     }
     // After this point the log-in must succeed: nothing below may refuse.
     let device = match &new.device {
@@ -230,7 +290,7 @@ fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<PeopleDone> {
     if let Some(mark) = &new.known_device {
         set_known_device(sql, user, account, mark, opened_at)?;
     }
-    Ok(PeopleDone::Written)
+    Ok(LoginDone::Written)
 }
 
 /// Inserts a device, or updates it; answers its id. A device belongs to one login: on a phone that
@@ -290,36 +350,33 @@ fn set_known_device(
     )
 }
 
-fn end_if(sql: &mut dyn Sql, changed: usize, user: UserId, at: Timestamp) -> Result<PeopleDone> {
-    if changed == 0 { Ok(PeopleDone::Moved) } else { end_all(sql, user, at) }
+fn end_if(sql: &mut dyn Sql, changed: usize, user: UserId, at: Timestamp) -> Result<LoginDone> {
+    if changed == 0 {
+        return Ok(LoginDone::Moved);
+    }
+    end_all(sql, user, at)?;
+    Ok(LoginDone::Written)
 }
 
-fn end_all(sql: &mut dyn Sql, user: UserId, at: Timestamp) -> Result<PeopleDone> {
-    sql.execute(
+fn end_all(sql: &mut dyn Sql, user: UserId, at: Timestamp) -> Result<()> {
+    sql.run(
         "UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL",
         &values![at, user],
     )?;
-    sql.execute("DELETE FROM devices WHERE user_id = $1", &values![user])?;
-    Ok(PeopleDone::Written)
+    sql.run("DELETE FROM devices WHERE user_id = $1", &values![user])
 }
 
-fn end_one(
-    sql: &mut dyn Sql,
-    user: UserId,
-    session: SessionId,
-    at: Timestamp,
-) -> Result<PeopleDone> {
-    sql.execute(
+fn end_one(sql: &mut dyn Sql, user: UserId, session: SessionId, at: Timestamp) -> Result<()> {
+    sql.run(
         "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND user_id = $3 AND revoked_at IS NULL",
         &values![at, session, user],
     )?;
     // Unless the same device has logged in again since: it belongs to that session by now.
-    sql.execute(
+    sql.run(
         "DELETE FROM devices WHERE user_id = $1
              AND id IN (SELECT device_id FROM sessions WHERE id = $2 AND user_id = $1)
              AND NOT EXISTS (SELECT 1 FROM sessions AS s
                  WHERE s.user_id = $1 AND s.device_id = devices.id AND s.id > $2)",
         &values![user, session],
-    )?;
-    Ok(PeopleDone::Written)
+    )
 }

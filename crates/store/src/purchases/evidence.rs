@@ -3,11 +3,73 @@
 //! Invariant: a line of evidence is only ever added. A purchase has at most one open case of each
 //! kind.
 
-use super::key_values;
+use super::{digest, key_values, slips};
 use crate::backend::{Sql, WriteKey, all, values};
+use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::Result;
 use crate::read;
-use domain::{Attempt, AttemptChange, Case, CaseKind, Proof, PurchaseKey, Timestamp, UpstreamCode};
+use domain::{
+    Attempt, AttemptChange, Case, CaseKind, MonthClosed, Proof, PurchaseKey, Timestamp,
+    UpstreamCode,
+};
+
+/// Evidence that moves nothing; with a case if staff must look into it.
+#[derive(Clone, Debug)]
+pub struct KeepEvidence {
+    /// The purchase that the evidence is about.
+    pub key: PurchaseKey,
+    /// The evidence.
+    pub proof: Proof,
+    /// The case that opens for staff.
+    pub case: Option<Case>,
+    /// When the evidence came in.
+    pub at: Timestamp,
+}
+
+/// Closes a purchase's case, with what was found.
+#[derive(Clone, Debug)]
+pub struct CloseCase {
+    /// The purchase of the case.
+    pub key: PurchaseKey,
+    /// The kind of the case: a purchase has at most one open case of each kind.
+    pub why: CaseKind,
+    /// Who closes it, and what was found.
+    pub proof: Proof,
+    /// When it is closed.
+    pub at: Timestamp,
+}
+
+impl Commit for KeepEvidence {
+    type Done = ();
+    type Denied = MonthClosed;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        CommitNeeds::open_month(self.key.id)
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        keep_evidence(tx.sql, &self.key, &self.proof, self.at)?;
+        slips::keep_of(tx.sql, &self.key, &self.proof, self.at)?;
+        match &self.case {
+            Some(case) => open_case(tx.sql, &self.key, case, self.at),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Commit for CloseCase {
+    type Done = ();
+    type Denied = MonthClosed;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        CommitNeeds::open_month(self.key.id)
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        keep_evidence(tx.sql, &self.key, &self.proof, self.at)?;
+        close_case(tx.sql, &self.key, self.why, self.at)
+    }
+}
 
 /// A line of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,31 +106,43 @@ pub(crate) fn change_attempt(
 ) -> Result<()> {
     let [id, account, environment] = key_values(key);
     match change {
-        AttemptChange::Start(a) => sql.defer(
-            "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream,
-                 started_at) VALUES ($1, $2, $3, $4, $5, $6)",
-            WriteKey::Purchase(key.id.0),
-            &values![id, account, environment, a.number, &a.upstream, a.started_at],
-            Some(1),
-        ),
-        AttemptChange::RecordOutcome { number, proof } => sql.defer(
-            "UPDATE attempts
-             SET outcome = $1, upstream_reference = coalesce($2, upstream_reference), text = $3,
-                 heard_at = $4
-             WHERE purchase_id = $5 AND account_id = $6 AND environment = $7 AND number = $8",
-            WriteKey::Purchase(key.id.0),
-            &values![
-                &proof.code,
-                &proof.upstream_reference,
-                &proof.text,
-                at,
-                id,
-                account,
-                environment,
-                *number
-            ],
-            None,
-        ),
+        AttemptChange::Start(a) => {
+            let start = values![id, account, environment, a.number, &a.upstream, a.started_at];
+            let digest = digest::of_values(&start);
+            let [id, account, environment, number, upstream, started_at] = start;
+            sql.defer(
+                "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream,
+                     started_at, row_digest) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                WriteKey::Purchase(key.id.0),
+                &values![id, account, environment, number, upstream, started_at, &digest],
+                Some(1),
+            )
+        }
+        AttemptChange::RecordOutcome { number, proof } => {
+            let (reference, text) = (&proof.upstream_reference, &proof.text);
+            let outcome =
+                values![id, account, environment, *number, &proof.code, reference, text, at];
+            let digest = digest::of_values(&outcome);
+            sql.defer(
+                "UPDATE attempts
+                 SET outcome = $1, upstream_reference = coalesce($2, upstream_reference),
+                     text = $3, heard_at = $4, outcome_digest = $5
+                 WHERE purchase_id = $6 AND account_id = $7 AND environment = $8 AND number = $9",
+                WriteKey::Purchase(key.id.0),
+                &values![
+                    &proof.code,
+                    reference,
+                    text,
+                    at,
+                    &digest,
+                    id,
+                    account,
+                    environment,
+                    *number
+                ],
+                None,
+            )
+        }
     }
 }
 

@@ -1,16 +1,15 @@
 //! Jobs that open purchases require, and the events that are put into the outbox.
 //!
 //! Invariant: an open purchase has exactly one job, a final one has none; the job is replaced in
-//! the commit of each step. Who works on a job holds a lease on it, with a number that grows.
+//! the commit of each step.
 
 use super::key_values;
-use crate::backend::{Sql, WriteKey, all, first, values};
-use crate::change::DeadRun;
+use crate::backend::{Sql, Value, WriteKey, all, values};
 use crate::fault::{Fault, Result};
+use crate::queue::{DueRow, Queue, Statements, statements};
 use crate::read;
 use crate::webhooks::pushes;
-use domain::{Job, Purchase, PurchaseKey, State, Timestamp};
-use std::time::Duration;
+use domain::{Job, Purchase, PurchaseId, PurchaseKey, State, Timestamp};
 
 /// A job that was leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,83 +112,54 @@ pub(crate) fn events(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<OutboxE
     )
 }
 
-/// When the next job is due.
-pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
-    Ok(first(sql, "SELECT min(due_at) FROM jobs", &[], |row| row.opt_int(0))?
-        .flatten()
-        .map(Timestamp))
-}
+/// The queue of jobs. The job *expire* keeps its time when its run ends; all others are taken over
+/// with their tries counted from 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs;
 
-/// Leases jobs that are due.
-pub(crate) fn lease(
-    sql: &mut dyn Sql,
-    run: i64,
-    now: Timestamp,
-    lease: Duration,
-    limit: u32,
-) -> Result<Vec<DueJob>> {
-    let due = all(
-        sql,
-        "SELECT j.purchase_id, j.account_id, j.environment, j.job, j.tries, j.epoch, p.version
-         FROM jobs j JOIN purchases p ON p.id = j.purchase_id AND p.account_id = j.account_id
-             AND p.environment = j.environment WHERE j.due_at <= $1 ORDER BY j.due_at LIMIT $2",
-        &values![now, limit],
-        |row| {
-            Ok(DueJob {
-                key: read::purchase_key(row)?,
-                job: Job::from_code(row.text(3)?).ok_or_else(|| Fault::corrupt("a job"))?,
-                version: row.u32(6)?,
-                tries: row.u32(4)?,
-                epoch: row.int(5)? + 1,
-            })
-        },
-    )?;
-    for job in &due {
-        let [id, account, environment] = key_values(&job.key);
-        sql.defer(
-            "UPDATE jobs SET due_at = $1, epoch = $2, run = $3
-             WHERE purchase_id = $4 AND account_id = $5 AND environment = $6",
-            WriteKey::Purchase(job.key.id.0),
-            &values![now.after(lease), job.epoch, run, id, account, environment],
-            Some(1),
-        )?;
+impl Queue for Jobs {
+    type Due = DueJob;
+
+    const STATEMENTS: Statements = statements!(
+        "jobs",
+        "purchase_id = $5 AND account_id = $6 AND environment = $7",
+        "purchase_id = $3 AND account_id = $4 AND environment = $5",
+        lease "",
+        put_off "",
+        take_over "tries = 0" where "job <> 'expire'"
+    );
+
+    fn due(sql: &mut dyn Sql, now: Timestamp, _: Timestamp, limit: u32) -> Result<Vec<DueJob>> {
+        all(
+            sql,
+            "SELECT j.purchase_id, j.account_id, j.environment, j.job, j.tries, j.epoch, p.version
+             FROM jobs j JOIN purchases p ON p.id = j.purchase_id AND p.account_id = j.account_id
+                 AND p.environment = j.environment
+             WHERE j.due_at <= $1 ORDER BY j.due_at LIMIT $2",
+            &values![now, limit],
+            |row| {
+                Ok(DueJob {
+                    key: read::purchase_key(row)?,
+                    job: Job::from_code(row.text(3)?).ok_or_else(|| Fault::corrupt("a job"))?,
+                    version: row.u32(6)?,
+                    tries: row.u32(4)?,
+                    epoch: row.int(5)? + 1,
+                })
+            },
+        )
     }
-    Ok(due)
 }
 
-/// Puts a leased job off, unless it was leased again or is done.
-pub(crate) fn put_off(sql: &mut dyn Sql, job: &DueJob, until: Timestamp) -> Result<()> {
-    let [id, account, environment] = key_values(&job.key);
-    sql.defer(
-        "UPDATE jobs SET due_at = $1, tries = tries + 1
-         WHERE purchase_id = $2 AND account_id = $3 AND environment = $4 AND epoch = $5",
-        WriteKey::Purchase(job.key.id.0),
-        &values![until, id, account, environment, job.epoch],
-        None,
-    )
-}
-
-/// Removes runs whose lease has ended, and makes jobs due that no live run works on, with their
-/// tries counted from 0. `idle` is a live run that has not begun to work, or 0. The job *expire*
-/// keeps its time.
-pub(crate) fn take_over(
-    sql: &mut dyn Sql,
-    dead: &[DeadRun],
-    idle: i64,
-    now: Timestamp,
-) -> Result<()> {
-    // A run that left in an orderly way has set this itself.
-    sql.execute("DELETE FROM nodes WHERE lease_until = 0", &[])?;
-    for DeadRun { run, lease_until } in dead {
-        sql.execute(
-            "DELETE FROM nodes WHERE run = $1 AND lease_until = $2",
-            &values![*run, *lease_until],
-        )?;
+impl DueRow for DueJob {
+    fn purchase(&self) -> PurchaseId {
+        self.key.id
     }
-    sql.run(
-        "UPDATE jobs SET due_at = $1, tries = 0, epoch = epoch + 1
-         WHERE job <> 'expire' AND due_at > $2
-             AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = jobs.run AND n.run <> $3)",
-        &values![now, now, idle],
-    )
+
+    fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    fn key(&self) -> Vec<Value<'_>> {
+        key_values(&self.key).to_vec()
+    }
 }

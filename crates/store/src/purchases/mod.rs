@@ -3,26 +3,30 @@
 //! Every query on an account's rows names the account and the environment. Those for staff, and for
 //! upstreams' updates, which name no account, say so.
 
+pub(crate) mod digest;
 mod evidence;
 pub(crate) mod jobs;
+mod moves;
 mod references;
 pub(crate) mod slips;
 
-pub use evidence::{Evidence, OpenCase};
+pub use evidence::{CloseCase, Evidence, KeepEvidence, OpenCase};
 pub(crate) use evidence::{
     attempts, change_attempt, close_case, evidence, keep_evidence, open_case, open_cases,
 };
-pub use jobs::{DueJob, OutboxEvent};
-pub use references::StoredReference;
-pub(crate) use references::{
-    keep_response, kept_response, owner, owners_query, stored_reference, use_up,
-};
+pub use jobs::{DueJob, Jobs, OutboxEvent};
+pub use moves::{OpenPurchase, TakeStep};
+pub use references::{KeepResponse, StoredReference};
+pub(crate) use references::{kept_response, owner, owners_query, stored_reference, use_up};
+pub use slips::KeepSlip;
 
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first, values};
 use crate::fault::{Fault, Result};
 use crate::ledger::Page;
 use crate::read::{self, purchase_columns, select_purchases};
+use digest::Digest;
 use domain::{AccountId, Environment, Purchase, PurchaseId, PurchaseKey, ReferenceScope, State};
+use std::borrow::Cow;
 
 /// The values that name a purchase's rows in every table.
 pub(crate) fn key_values(key: &PurchaseKey) -> [Value<'static>; 3] {
@@ -138,66 +142,90 @@ pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64> {
         .unwrap_or(0))
 }
 
+/// The kinds of [`purchase_columns`] for the digest of a purchase. `available_after` is left out:
+/// it is written by itself, and the journals confirm it.
+pub(crate) const DIGEST_KINDS: &str = "iitttitttttiii-tttiitttiiit";
+
 /// Inserts a new purchase.
 pub(crate) fn insert(sql: &mut dyn Sql, p: &Purchase, available_after: i64) -> Result<()> {
     let details = details(p)?;
-    let [id, account, environment] = key_values(&p.key);
+    let row = row_values(p, available_after, &details);
+    let digest = row_digest(&row);
+    let mut all = row.to_vec();
+    all.push((&digest).into());
     sql.defer(
         concat!(
             "INSERT INTO purchases (",
             purchase_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                 $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
+            ", row_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                 $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)"
         ),
         WriteKey::Purchase(p.key.id.0),
-        &values![
-            id,
-            account,
-            environment,
-            p.scope,
-            &p.reference,
-            p.api_key,
-            p.kind,
-            &p.operator,
-            &p.recipient,
-            p.service_type.code(),
-            p.amount.currency(),
-            p.amount.minor(),
-            p.fee.minor(),
-            p.commission.minor(),
-            available_after,
-            details.as_str(),
-            &p.webhook_url,
-            p.state,
-            p.version,
-            p.attempts,
-            &p.upstream,
-            &p.text,
-            p.decider.map(|d| d.code()),
-            p.opened_at,
-            p.updated_at,
-            p.delivered_at,
-            &p.product
-        ],
+        &all,
         Some(1),
     )
 }
 
-fn details(p: &Purchase) -> Result<String> {
+/// The values of [`purchase_columns`].
+fn row_values<'a>(p: &'a Purchase, available_after: i64, details: &'a str) -> [Value<'a>; 27] {
+    let [id, account, environment] = key_values(&p.key);
+    values![
+        id,
+        account,
+        environment,
+        p.scope,
+        &p.reference,
+        p.api_key,
+        p.kind,
+        &p.operator,
+        &p.recipient,
+        p.service_type.code(),
+        p.amount.currency(),
+        p.amount.minor(),
+        p.fee.minor(),
+        p.commission.minor(),
+        available_after,
+        details,
+        &p.webhook_url,
+        p.state,
+        p.version,
+        p.attempts,
+        &p.upstream,
+        &p.text,
+        p.decider.map(|d| d.code()),
+        p.opened_at,
+        p.updated_at,
+        p.delivered_at,
+        &p.product
+    ]
+}
+
+/// The digest of [`row_values`].
+fn row_digest(row: &[Value<'_>; 27]) -> Digest {
+    let kinds = DIGEST_KINDS.bytes();
+    let covered = row.iter().zip(kinds).filter(|(_, kind)| *kind != b'-');
+    digest::of(covered.map(|(value, _)| *value))
+}
+
+fn details(p: &Purchase) -> Result<Cow<'static, str>> {
     if p.details.is_empty() {
-        return Ok("{}".to_owned());
+        return Ok(Cow::Borrowed("{}"));
     }
-    serde_json::to_string(&p.details).map_err(|error| Fault::corrupt(error.to_string()))
+    serde_json::to_string(&p.details)
+        .map(Cow::Owned)
+        .map_err(|error| Fault::corrupt(error.to_string()))
 }
 
 /// Updates a purchase by compare-and-swap on its version.
 pub(crate) fn update(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result<()> {
     let [id, account, environment] = key_values(&p.key);
+    let details = details(p)?;
+    let digest = row_digest(&row_values(p, p.available_after.minor(), &details));
     sql.defer(
         "UPDATE purchases
          SET state = $1, version = $2, attempts = $3, upstream = $4, text = $5, decider = $6,
-             updated_at = $7, delivered_at = $8
-         WHERE id = $9 AND account_id = $10 AND environment = $11 AND version = $12",
+             updated_at = $7, delivered_at = $8, row_digest = $9
+         WHERE id = $10 AND account_id = $11 AND environment = $12 AND version = $13",
         WriteKey::Purchase(p.key.id.0),
         &values![
             p.state,
@@ -208,6 +236,7 @@ pub(crate) fn update(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Resu
             p.decider.map(|d| d.code()),
             p.updated_at,
             p.delivered_at,
+            &digest,
             id,
             account,
             environment,

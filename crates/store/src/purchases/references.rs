@@ -3,9 +3,34 @@
 //! One table, `claims`, for purchases, deposits and idempotency keys. Invariant: it is never
 //! pruned, so a reference stays used up for ever.
 
+use super::digest;
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first, values};
+use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use domain::{PurchaseId, PurchaseKey, ReferenceKey, ReferenceOwner, Timestamp};
+
+/// Keeps the first response to a request with an idempotency key.
+#[derive(Clone, Debug)]
+pub struct KeepResponse {
+    /// The key, used up by its purchase.
+    pub reference: ReferenceKey,
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, to the byte.
+    pub body: String,
+}
+
+unrefused!(KeepResponse, (), |change, tx| {
+    let [account, environment, scope, text] = reference_values(&change.reference);
+    // Late: the same batch may use the reference up, under another key.
+    tx.sql.defer(
+        "INSERT INTO replays (account_id, environment, space, reference, status, body)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        WriteKey::Last,
+        &values![account, environment, scope, text, i64::from(change.status), &change.body],
+        None,
+    )
+});
 
 /// A reference that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,30 +73,14 @@ pub(crate) fn use_up(
     at: Timestamp,
 ) -> Result<()> {
     let [account, environment, scope, text] = reference_values(reference);
+    let row = values![account, environment, scope, text, purchase, digest, at];
+    let row_digest = digest::of_values(&row);
     sql.defer(
-        "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO claims (account_id, environment, space, reference, purchase_id, digest, at,
+             row_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         WriteKey::Purchase(purchase.map_or(0, |p| p.0)),
-        &values![account, environment, scope, text, purchase, digest, at],
+        &values![account, environment, scope, text, purchase, digest, at, &row_digest],
         Some(1),
-    )
-}
-
-/// Keeps the first response to a request with an idempotency key.
-pub(crate) fn keep_response(
-    sql: &mut dyn Sql,
-    reference: &ReferenceKey,
-    status: u16,
-    body: &str,
-) -> Result<()> {
-    let [account, environment, scope, text] = reference_values(reference);
-    // Late: the same batch may use the reference up, under another key.
-    sql.defer(
-        "INSERT INTO replays (account_id, environment, space, reference, status, body)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        WriteKey::Last,
-        &values![account, environment, scope, text, i64::from(status), body],
-        None,
     )
 }
 

@@ -5,13 +5,40 @@
 
 use super::key_values;
 use crate::backend::{Sql, WriteKey, first, values};
+use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::{Fault, Result};
 use crate::read;
 use domain::{
-    Charge, Currency, Money, Proof, PurchaseKey, Slip, Source, Timestamp, Token, TokenKind,
-    UpstreamCode,
+    Charge, Currency, Money, MonthClosed, Proof, PurchaseKey, Slip, Source, Timestamp, Token,
+    TokenKind, UpstreamCode,
 };
 use serde::{Deserialize, Serialize};
+
+/// Keeps a slip that an upstream gave apart from the outcome that decided.
+#[derive(Clone, Debug)]
+pub struct KeepSlip {
+    /// The purchase that the slip is about.
+    pub key: PurchaseKey,
+    /// The upstream that gave it.
+    pub upstream: UpstreamCode,
+    /// The slip.
+    pub slip: Box<Slip>,
+    /// When it was given.
+    pub at: Timestamp,
+}
+
+impl Commit for KeepSlip {
+    type Done = ();
+    type Denied = MonthClosed;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        CommitNeeds::open_month(self.key.id)
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        keep(tx.sql, &self.key, &self.upstream, &self.slip, self.at)
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 struct SlipRow {

@@ -15,23 +15,70 @@ use std::collections::{HashMap, HashSet};
 
 /// A ledger account as stored, and its balance as its entries make it.
 pub(super) struct LedgerAccountRow {
-    owner: AccountId,
-    purpose: Purpose,
+    pub(super) owner: AccountId,
+    pub(super) purpose: Purpose,
     /// Environment and currency: the balances of one pool sum to zero.
-    pool: String,
+    pub(super) pool: String,
     stored: i64,
     floor: Option<i64>,
     computed: i128,
 }
 
-/// What the journals of one purchase add up to.
+impl LedgerAccountRow {
+    /// Whether its balance is what its entries make.
+    pub(super) fn is_sound(&self) -> bool {
+        i128::from(self.stored) == self.computed
+    }
+}
+
+/// What the journals of one purchase add up to. All amounts are minor units.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct JournalSums {
     /// The number of journals by reason: hold, settle, release, refund.
     pub(super) reasons: [u8; 4],
+    /// How many of them statements list.
+    pub(super) listed: u8,
     pub(super) held: i64,
-    /// Amount, fee and commission as they were settled.
+    pub(super) released: i64,
+    /// Amount, fee and commission as they were settled, and as they were refunded.
     pub(super) settled: [i64; 3],
+    pub(super) refunded: [i64; 3],
+    /// The wallet's ledger account that was held from, and that money went back to.
+    pub(super) wallet: OneOf,
+    /// The float that was settled to, and refunded from.
+    pub(super) float: OneOf,
+    /// What the wallet had available right after the hold.
+    pub(super) available_after: i128,
+    /// The same right after its money came back, if it did.
+    pub(super) available_returned: Option<i128>,
+}
+
+/// The number of a ledger account that several entries must name alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OneOf {
+    #[default]
+    None,
+    One(i64),
+    Several,
+}
+
+impl OneOf {
+    fn and(self, other: OneOf) -> OneOf {
+        match (self, other) {
+            (OneOf::None, one) | (one, OneOf::None) => one,
+            (one, other) if one == other => one,
+            _ => OneOf::Several,
+        }
+    }
+
+    fn add(&mut self, id: i64) {
+        *self = self.and(OneOf::One(id));
+    }
+
+    /// Whether no entry names another ledger account than this one.
+    pub(super) fn is_only(self, id: Option<i64>) -> bool {
+        self == OneOf::None || id.is_some_and(|id| self == OneOf::One(id))
+    }
 }
 
 impl JournalSums {
@@ -40,10 +87,19 @@ impl JournalSums {
         for (count, more) in self.reasons.iter_mut().zip(other.reasons) {
             *count = count.saturating_add(more);
         }
-        for (part, more) in self.settled.iter_mut().zip(other.settled) {
+        let parts = self.settled.iter_mut().chain(&mut self.refunded);
+        for (part, more) in parts.zip(other.settled.into_iter().chain(other.refunded)) {
             *part = part.saturating_add(more);
         }
+        self.listed = self.listed.saturating_add(other.listed);
         self.held = self.held.saturating_add(other.held);
+        self.released = self.released.saturating_add(other.released);
+        self.wallet = self.wallet.and(other.wallet);
+        self.float = self.float.and(other.float);
+        if other.reasons[0] > 0 {
+            self.available_after = other.available_after;
+        }
+        self.available_returned = other.available_returned.or(self.available_returned);
         self
     }
 
@@ -56,12 +112,41 @@ impl JournalSums {
             Some(Reason::Deposit | Reason::Withdraw) | None => return,
         };
         self.reasons[slot] = self.reasons[slot].saturating_add(1);
+        self.listed = self.listed.saturating_add(u8::from(journal.is_listed));
         for line in &journal.lines {
-            let part = match (slot, accounts.get(&line.credit).map(|a| &a.purpose)) {
-                (0, _) => &mut self.held,
-                (1, Some(Purpose::Float(_))) => &mut self.settled[0],
+            // The sides of a refund are those of a settlement the other way round.
+            let (from, to) = match slot {
+                3 => (line.credit, line.debit),
+                _ => (line.debit, line.credit),
+            };
+            let part = match (slot, accounts.get(&to).map(|a| &a.purpose)) {
+                (0, _) => {
+                    self.wallet.add(from);
+                    self.available_after = accounts.get(&from).map_or(0, |a| a.computed);
+                    &mut self.held
+                }
+                (2, _) => {
+                    self.wallet.add(to);
+                    self.available_returned = accounts.get(&to).map(|a| a.computed);
+                    &mut self.released
+                }
+                (1, Some(Purpose::Float(_))) => {
+                    self.float.add(to);
+                    &mut self.settled[0]
+                }
                 (1, Some(Purpose::Fees)) => &mut self.settled[1],
                 (1, Some(Purpose::Commission)) => &mut self.settled[2],
+                (3, Some(Purpose::Float(_))) => {
+                    self.float.add(to);
+                    self.wallet.add(from);
+                    self.available_returned = accounts.get(&from).map(|a| a.computed);
+                    &mut self.refunded[0]
+                }
+                (3, Some(Purpose::Fees)) => {
+                    self.wallet.add(from);
+                    &mut self.refunded[1]
+                }
+                (3, Some(Purpose::Commission)) => &mut self.refunded[2],
                 (_, _) => continue,
             };
             *part = part.saturating_add(line.amount);
@@ -106,6 +191,8 @@ struct JournalRows {
     at: Timestamp,
     month: i64,
     hash: Vec<u8>,
+    /// Whether statements list it, because a login bought it.
+    is_listed: bool,
     lines: Vec<Line>,
     is_numbered: bool,
 }
@@ -130,7 +217,8 @@ pub(super) fn check(
     let mut current: Option<JournalRows> = None;
     sql.query(
         "SELECT j.seq, j.account_id, j.environment, j.purchase_id, j.reason, j.note, j.at, j.hash,
-             e.line, e.debit_id, e.credit_id, e.amount, j.month
+             e.line, e.debit_id, e.credit_id, e.amount, j.month,
+             j.listed
          FROM journals j LEFT JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
          WHERE j.seq > $1 ORDER BY j.seq, e.line",
         &values![start.chain.seq],
@@ -150,6 +238,7 @@ pub(super) fn check(
                     at: Timestamp(row.int(6)?),
                     month: row.int(12)?,
                     hash: row.bytes(7)?.to_vec(),
+                    is_listed: row.opt_int(13)? == Some(1),
                     lines: Vec::new(),
                     is_numbered: true,
                 });
@@ -215,8 +304,14 @@ fn check_journal(
         month: month.unwrap_or(due),
     };
     check_entries(report, totals.accounts, journal);
-    if let Some(purchase) = journal.purchase {
-        totals.sums.entry(purchase).or_default().add(totals.accounts, journal);
+    match journal.purchase {
+        Some(purchase) => {
+            totals.sums.entry(purchase).or_default().add(totals.accounts, journal);
+        }
+        None if journal.is_listed => {
+            report.add(format!("journal {seq}: is listed as a login's purchase, and is none"));
+        }
+        None => {}
     }
     Ok(())
 }
@@ -288,7 +383,7 @@ pub(super) fn check_balances(report: &mut AuditReport, accounts: &HashMap<i64, L
     ids.sort();
     for id in ids {
         let Some(account) = accounts.get(id) else { continue };
-        if i128::from(account.stored) != account.computed {
+        if !account.is_sound() {
             report.add(format!(
                 "ledger account {id} ({}): stores a balance of {}, its entries make {}",
                 account.pool, account.stored, account.computed

@@ -1,11 +1,15 @@
 //! Checks of purchases: against their journals, references, attempts, jobs and events.
 
+use super::journals::LedgerAccountRow;
 use super::start::Start;
 use super::{AuditReport, JournalSums, PurchaseSums};
-use crate::backend::{Sql, all, values};
+use crate::backend::{Row, Sql, all, values};
 use crate::fault::Result;
+use crate::purchases::DIGEST_KINDS;
+use crate::purchases::digest::{self, NO_DIGEST};
 use crate::read;
-use domain::{FundsAt, State};
+use domain::account::HOUSE;
+use domain::{AccountId, FundsAt, Purpose, State, UpstreamCode};
 use std::collections::HashMap;
 
 /// A purchase's row, and what the other tables have of it.
@@ -15,12 +19,32 @@ pub(crate) struct PurchaseRow {
     version: i64,
     /// Amount, fee and commission.
     price: [i64; 3],
+    /// What its wallet had available right after the hold, or after the money came back; zero
+    /// without a hold.
+    available_after: i64,
+    /// Whether the balance of its wallet is what its entries make: then they also tell what was
+    /// left at any time.
+    is_wallet_sound: bool,
+    /// The ledger accounts that its money goes through: its wallet, and its upstream's float.
+    /// `None`: there is no such ledger account.
+    wallet: Option<i64>,
+    float: Option<i64>,
+    /// Whether a login made it: then statements list its journals.
+    is_by_login: bool,
+    /// Whether its row is as its digest says, or from before there were digests.
+    is_as_written: bool,
     /// As counted in the row, and as found.
     attempts: [i64; 2],
     job: Option<String>,
     reference_owner: Option<i64>,
     /// The number of events, and the last one's sequence.
     events: (i64, Option<i64>),
+}
+
+/// The part of the ledger that is audited, as far as it was read.
+pub(super) struct Audited<'a> {
+    pub(super) accounts: &'a HashMap<i64, LedgerAccountRow>,
+    pub(super) start: &'a Start,
 }
 
 /// Checks every purchase, and takes its sums out of `sums`. Those that may have more journals in a
@@ -30,10 +54,16 @@ pub(super) fn check(
     report: &mut AuditReport,
     sums: &mut HashMap<i64, JournalSums>,
     mut continued: Option<&mut PurchaseSums>,
-    start: &Start,
+    audited: &Audited<'_>,
 ) -> Result<()> {
+    let Audited { accounts, start } = audited;
+    let ids = ids_of(accounts);
     sql.query(
-        "SELECT p.id, p.state, p.version, p.amount, p.fee, p.commission, p.attempts, j.job,
+        "SELECT p.id, p.account_id, p.environment, p.space, p.reference, p.key_id, p.kind,
+             p.operator, p.recipient, p.service_type, p.currency, p.amount, p.fee, p.commission,
+             p.available_after, p.details, p.webhook_url, p.state, p.version, p.attempts,
+             p.upstream, p.text, p.decider, p.opened_at, p.updated_at, p.delivered_at, p.product,
+             p.row_digest, j.job,
              c.purchase_id, (SELECT count(*) FROM attempts a WHERE a.purchase_id = p.id
                   AND a.account_id = p.account_id AND a.environment = p.environment),
              (SELECT count(*) FROM events e WHERE e.purchase_id = p.id
@@ -46,16 +76,9 @@ pub(super) fn check(
              AND c.space = p.space AND c.reference = p.reference WHERE p.id >= $1 ORDER BY p.id",
         &values![start.ids_from],
         &mut |row| {
-            let purchase = PurchaseRow {
-                id: row.int(0)?,
-                state: read::state(row.text(1)?)?,
-                version: row.int(2)?,
-                price: [row.int(3)?, row.int(4)?, row.int(5)?],
-                attempts: [row.int(6)?, row.int(9)?],
-                job: row.opt_text(7)?.map(str::to_owned),
-                reference_owner: row.opt_int(8)?,
-                events: (row.int(10)?, row.opt_int(11)?),
-            };
+            let mut purchase = PurchaseRow::read(row, &ids)?;
+            let wallet = purchase.wallet.and_then(|id| accounts.get(&id));
+            purchase.is_wallet_sound = wallet.is_some_and(LedgerAccountRow::is_sound);
             report.purchases += 1;
             report.open += u64::from(!purchase.state.is_final());
             // What is left in `sums` at the end belongs to no purchase.
@@ -77,6 +100,40 @@ pub(super) fn check(
         report.add(format!("purchase {id}: has journals, but is not there"));
     }
     Ok(())
+}
+
+/// The number of each ledger account, by its pool, owner and purpose.
+type AccountIds<'a> = HashMap<(&'a str, AccountId, &'a Purpose), i64>;
+
+fn ids_of(accounts: &HashMap<i64, LedgerAccountRow>) -> AccountIds<'_> {
+    accounts.iter().map(|(id, a)| ((a.pool.as_str(), a.owner, &a.purpose), *id)).collect()
+}
+
+impl PurchaseRow {
+    /// The columns of a purchase, its digest, its job, its reference's purchase, the number of its
+    /// attempts and of its events, and the last event.
+    fn read(row: &dyn Row, ids: &AccountIds<'_>) -> Result<PurchaseRow> {
+        let (pool, owner) = (format!("{} {}", row.text(2)?, row.text(10)?), AccountId(row.int(1)?));
+        let upstream = row.opt_text(20)?.map_or_else(UpstreamCode::staff, UpstreamCode::new);
+        let digest = row.bytes(27)?;
+        let find = |owner, purpose| ids.get(&(pool.as_str(), owner, &purpose)).copied();
+        Ok(PurchaseRow {
+            id: row.int(0)?,
+            state: read::state(row.text(17)?)?,
+            version: row.int(18)?,
+            price: [row.int(11)?, row.int(12)?, row.int(13)?],
+            available_after: row.int(14)?,
+            is_wallet_sound: false,
+            wallet: find(owner, Purpose::Available),
+            float: find(HOUSE, Purpose::Float(upstream)),
+            is_by_login: row.opt_int(5)?.is_none(),
+            is_as_written: digest == NO_DIGEST || digest == digest::of_row(row, 0, DIGEST_KINDS)?,
+            attempts: [row.int(19)?, row.int(30)?],
+            job: row.opt_text(28)?.map(str::to_owned),
+            reference_owner: row.opt_int(29)?,
+            events: (row.int(31)?, row.opt_int(32)?),
+        })
+    }
 }
 
 /// Whether a purchase does not have all journals of its state yet.
@@ -107,6 +164,39 @@ pub(crate) fn check_journals(report: &mut AuditReport, p: &PurchaseRow, sums: &J
             p.price, sums.settled
         ));
     }
+    if sums.reasons[2] > 0 && sums.released != total {
+        report.add(format!("purchase {id}: costs {total} but {} was released", sums.released));
+    }
+    if sums.reasons[3] > 0 && sums.refunded != p.price {
+        report.add(format!(
+            "purchase {id}: amount, fee and commission are {:?} but {:?} were refunded",
+            p.price, sums.refunded
+        ));
+    }
+    if !sums.wallet.is_only(p.wallet) {
+        report.add(format!("purchase {id}: its journals move the money of another wallet"));
+    }
+    if !sums.float.is_only(p.float) {
+        report.add(format!("purchase {id}: its journals use the float of another upstream"));
+    }
+    let held = if sums.reasons[0] > 0 { sums.available_after } else { 0 };
+    // In a row from before it was renewed, it is still what was left after the hold.
+    let known = [Some(held), sums.available_returned];
+    if p.is_wallet_sound && !known.contains(&Some(i128::from(p.available_after))) {
+        let available = sums.available_returned.unwrap_or(held);
+        report.add(format!(
+            "purchase {id}: says that {} was left in its wallet; it was {available}",
+            p.available_after
+        ));
+    }
+    let journals = sums.reasons.iter().fold(0, |sum: u8, count| sum.saturating_add(*count));
+    let listed = if p.is_by_login { journals } else { 0 };
+    if sums.listed != listed {
+        report.add(format!(
+            "purchase {id}: {} of its journals are listed for its login, not {listed}",
+            sums.listed
+        ));
+    }
     if p.state.funds_at() == FundsAt::Hold && sums.reasons[0] == 0 {
         report.add(format!("purchase {id}: is {state} without a hold"));
     }
@@ -135,6 +225,9 @@ const fn journals_of(state: State, was_held: bool) -> [u8; 4] {
 /// Checks that a purchase's reference, attempts, job and events are those of its state.
 fn check_rows(report: &mut AuditReport, p: &PurchaseRow) {
     let (id, state) = (p.id, p.state.code());
+    if !p.is_as_written {
+        report.add(format!("purchase {id}: its digest does not fit its row, which was changed"));
+    }
     if p.reference_owner != Some(id) {
         report.add(format!("purchase {id}: its reference is not claimed for it"));
     }

@@ -4,6 +4,7 @@
 //! secrets are sealed before they come here.
 
 use crate::backend::{Row, Sql, all, first, values};
+use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use crate::read;
 use domain::ids::{EndpointId, KeyId};
@@ -56,33 +57,33 @@ pub struct EndpointHealth {
     pub off: Option<(Timestamp, String)>,
 }
 
-/// A change of endpoints, or of what is known of addresses and hosts.
+/// Inserts an endpoint, or replaces it whole.
 #[derive(Clone, Debug)]
-pub enum EndpointChange {
-    /// Inserts an endpoint, or replaces it whole.
-    Set(Endpoint),
-    /// Sets the health of an address; none: it works.
-    Health(Destination, Option<EndpointHealth>),
-    /// Trusts a host: it has accepted enough webhooks.
-    Trust {
-        /// Host and port.
-        host: String,
-        /// Since when it is trusted.
-        at: Timestamp,
-    },
+pub struct SetEndpoint(pub Endpoint);
+
+/// Sets the health of an address; none: it works.
+#[derive(Clone, Debug)]
+pub struct SetEndpointHealth(pub Destination, pub Option<EndpointHealth>);
+
+/// Trusts a host: it has accepted enough webhooks.
+#[derive(Clone, Debug)]
+pub struct TrustHost {
+    /// Host and port.
+    pub host: String,
+    /// Since when it is trusted.
+    pub at: Timestamp,
 }
 
-/// Writes one change.
-pub(crate) fn write(sql: &mut dyn Sql, change: &EndpointChange) -> Result<()> {
-    match change {
-        EndpointChange::Set(endpoint) => set(sql, endpoint),
-        EndpointChange::Health(address, health) => set_health(sql, address, health.as_ref()),
-        EndpointChange::Trust { host, at } => sql.run(
-            "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            &values![host, *at],
-        ),
-    }
-}
+unrefused!(SetEndpoint, (), |change, tx| set(tx.sql, &change.0));
+
+unrefused!(SetEndpointHealth, (), |change, tx| set_health(tx.sql, &change.0, change.1.as_ref()));
+
+unrefused!(TrustHost, (), |change, tx| {
+    tx.sql.run(
+        "INSERT INTO hosts (host, verified_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        &values![&change.host, change.at],
+    )
+});
 
 /// Inserts an endpoint, or replaces it.
 pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<()> {

@@ -5,13 +5,15 @@
 //! result counts only with the epoch of the lease.
 
 use super::{DeliveryAttempt, DueWebhook, EndedLease, LeaseEnd, webhook_values};
-use crate::backend::{self, Row, SetIndex, SetQuery, Sql, WriteKey, all, values};
+use crate::backend::{Row, SetIndex, SetQuery, Sql, Value, WriteKey, all, values};
+use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use crate::purchases::key_values;
+use crate::queue::{DueRow, Queue, Statements, statements};
 use crate::read;
 use domain::ids::EndpointId;
 use domain::webhook::schedule::BLOCKING_REFUSALS_MAX;
-use domain::{PendingWebhook, PurchaseKey, Timestamp};
+use domain::{PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,52 +24,64 @@ const WAITS_MIN: Duration = Duration::from_millis(200);
 /// The webhooks of one purchase for one endpoint, which are sent in order.
 type Thread = (PurchaseKey, EndpointId);
 
-/// When the next webhook is due.
-pub(crate) fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
-    let text = "SELECT min(due_at) FROM webhooks WHERE due_at IS NOT NULL";
-    Ok(backend::first(sql, text, &[], |row| row.opt_int(0))?.flatten().map(Timestamp))
-}
+/// The queue of webhooks. One that must wait for an earlier one is put off until that is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Webhooks;
 
-/// Leases webhooks that are due, in order. One that must wait for an earlier one is put off until
-/// that is due.
-pub(super) fn lease(
-    sql: &mut dyn Sql,
-    run: i64,
-    now: Timestamp,
-    lease: Duration,
-    limit: u32,
-) -> Result<Vec<DueWebhook>> {
-    let until = now.after(lease);
-    let mut due = all(
-        sql,
-        "SELECT purchase_id, account_id, environment, endpoint_id, event, sequence, url, body, at,
-             owed_since, tries, refusals, epoch
-         FROM webhooks WHERE due_at IS NOT NULL AND due_at <= $1
-         ORDER BY due_at, purchase_id, sequence LIMIT $2",
-        &values![now, limit],
-        |row| due_webhook(row, until),
-    )?;
-    due.sort_by_key(|webhook| (webhook.key, webhook.pending.endpoint, webhook.pending.sequence));
-    let blocked = blocked(sql, &due)?;
-    let mut leased = Vec::with_capacity(due.len());
-    for webhook in due {
-        match blocked.get(&(webhook.key, webhook.pending.endpoint)) {
-            Some(blocker) => wait(sql, &webhook, *blocker.max(&now.after(WAITS_MIN)))?,
-            None => {
-                let [id, account, environment, endpoint, event] = webhook_values(&webhook);
-                sql.defer(
-                    "UPDATE webhooks SET state = 'owed', due_at = $1, epoch = $2, run = $3
-                     WHERE purchase_id = $4 AND account_id = $5 AND environment = $6
-                         AND endpoint_id = $7 AND event = $8",
-                    WriteKey::Purchase(webhook.key.id.0),
-                    &values![until, webhook.epoch, run, id, account, environment, endpoint, event],
-                    Some(1),
-                )?;
-                leased.push(webhook);
+impl Queue for Webhooks {
+    type Due = DueWebhook;
+
+    const STATEMENTS: Statements = statements!(
+        "webhooks",
+        "purchase_id = $5 AND account_id = $6 AND environment = $7 AND endpoint_id = $8
+         AND event = $9",
+        "purchase_id = $3 AND account_id = $4 AND environment = $5 AND endpoint_id = $6
+         AND event = $7",
+        lease ", state = 'owed'",
+        put_off ", run = NULL",
+        take_over "run = NULL" where "run IS NOT NULL"
+    );
+
+    fn due(
+        sql: &mut dyn Sql,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueWebhook>> {
+        let mut due = all(
+            sql,
+            "SELECT purchase_id, account_id, environment, endpoint_id, event, sequence, url, body,
+                 at, owed_since, tries, refusals, epoch
+             FROM webhooks WHERE due_at IS NOT NULL AND due_at <= $1
+             ORDER BY due_at, purchase_id, sequence LIMIT $2",
+            &values![now, limit],
+            |row| due_webhook(row, until),
+        )?;
+        due.sort_by_key(|due| (due.key, due.pending.endpoint, due.pending.sequence));
+        let blocked = blocked(sql, &due)?;
+        let mut free = Vec::with_capacity(due.len());
+        for webhook in due {
+            match blocked.get(&(webhook.key, webhook.pending.endpoint)) {
+                Some(blocker) => wait(sql, &webhook, *blocker.max(&now.after(WAITS_MIN)))?,
+                None => free.push(webhook),
             }
         }
+        Ok(free)
     }
-    Ok(leased)
+}
+
+impl DueRow for DueWebhook {
+    fn purchase(&self) -> PurchaseId {
+        self.key.id
+    }
+
+    fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    fn key(&self) -> Vec<Value<'_>> {
+        webhook_values(self).to_vec()
+    }
 }
 
 /// The threads that must wait, and when what they wait for is due.
@@ -135,8 +149,10 @@ fn due_webhook(row: &dyn Row, until: Timestamp) -> Result<DueWebhook> {
     })
 }
 
+unrefused!(EndedLease, (), |change, tx| end(tx.sql, change));
+
 /// Ends a lease. An attempt that was not accepted is logged in a row of its own.
-pub(super) fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<()> {
+fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<()> {
     let webhook = &ended.webhook;
     match (ended.end, &ended.attempt) {
         (LeaseEnd::Accepted, Some(attempt)) => accept(sql, webhook, attempt)?,
@@ -255,16 +271,5 @@ fn release(sql: &mut dyn Sql, webhook: &DueWebhook, now: Timestamp) -> Result<()
         WriteKey::Purchase(webhook.key.id.0),
         &values![now, id, account, environment, endpoint, webhook.pending.sequence],
         None,
-    )
-}
-
-/// Makes webhooks due whose lease belongs to no live run, before it ends. `idle` is a live run that
-/// has not begun to work, or 0.
-pub(crate) fn take_over(sql: &mut dyn Sql, idle: i64, now: Timestamp) -> Result<()> {
-    sql.run(
-        "UPDATE webhooks SET due_at = $1, epoch = epoch + 1, run = NULL
-         WHERE due_at IS NOT NULL AND due_at > $2 AND run IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.run = webhooks.run AND n.run <> $3)",
-        &values![now, now, idle],
     )
 }

@@ -9,54 +9,58 @@ mod lease;
 mod log;
 pub(crate) mod pushes;
 
-pub use endpoints::{Destination, Endpoint, EndpointChange, EndpointHealth};
-pub(crate) use lease::{next_due, take_over};
+pub use endpoints::{
+    Destination, Endpoint, EndpointHealth, SetEndpoint, SetEndpointHealth, TrustHost,
+};
+pub use lease::Webhooks;
 pub use log::{LogPage, LoggedWebhook};
 pub(crate) use log::{attempts, log, of};
-pub use pushes::{DuePush, PushChange};
+pub use pushes::{DuePush, EndPush, Pushes, ResendPushes};
 
 use crate::backend::{Sql, Value, WriteKey, values};
-use crate::change::Done;
+use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::purchases::key_values;
 use domain::ids::EndpointId;
 use domain::{AccountId, PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// A change of webhooks.
+/// Makes webhooks pending once more, with the bodies that they had and their schedule from the
+/// start. Answers how many.
 #[derive(Clone, Debug)]
-pub enum WebhookChange {
-    /// Leases webhooks that are due.
-    Lease {
-        /// The present time.
-        now: Timestamp,
-        /// The duration of the lease.
-        lease: Duration,
-        /// At most this many.
-        limit: u32,
-    },
-    /// Ends a lease with its result; nothing happens if the webhook was leased again since.
-    End(Box<EndedLease>),
-    /// Enqueues a webhook that no step of a purchase enqueued.
-    Enqueue(PurchaseKey, Arc<PendingWebhook>),
-    /// Makes webhooks pending once more, with the bodies that they had.
-    Replay {
-        /// Which webhooks.
-        which: ReplayScope,
-        /// When they are due.
-        at: Timestamp,
-    },
-    /// Deletes webhooks that are older than `before` and not pending.
-    Prune {
-        /// Only webhooks of events before this time.
-        before: Timestamp,
-        /// The highest id that a purchase of that time has.
-        before_id: PurchaseId,
-        /// At most this many.
-        limit: u32,
-    },
+pub struct ReplayWebhooks {
+    /// Which webhooks.
+    pub which: ReplayScope,
+    /// When they are due.
+    pub at: Timestamp,
 }
+
+/// Deletes webhooks that are older than `before` and not pending, with their attempts. Answers how
+/// many.
+#[derive(Clone, Copy, Debug)]
+pub struct PruneWebhooks {
+    /// Only webhooks of events before this time.
+    pub before: Timestamp,
+    /// The highest id that a purchase of that time has.
+    pub before_id: PurchaseId,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Enqueues a webhook that no step of a purchase enqueued.
+#[derive(Clone, Debug)]
+pub struct EnqueueWebhook(pub PurchaseKey, pub Arc<PendingWebhook>);
+
+unrefused!(ReplayWebhooks, usize, |change, tx| log::replay(tx.sql, &change.which, change.at));
+
+unrefused!(PruneWebhooks, usize, |change, tx| log::prune(
+    tx.sql,
+    change.before,
+    change.before_id,
+    change.limit
+));
+
+unrefused!(EnqueueWebhook, (), |change, tx| enqueue(tx.sql, tx.run, &change.0, &change.1));
 
 /// Which webhooks are replayed.
 #[derive(Clone, Debug)]
@@ -86,7 +90,7 @@ pub struct DueWebhook {
     pub until: Timestamp,
 }
 
-/// The result of a lease.
+/// The result of a lease; nothing happens if the webhook was leased again since.
 #[derive(Clone, Debug)]
 pub struct EndedLease {
     /// The webhook, as it was leased.
@@ -130,23 +134,6 @@ pub struct DeliveryAttempt {
     pub took_ms: u32,
     /// The beginning of the response, or why there is none.
     pub text: String,
-}
-
-/// Writes one change; `run` is the run whose worker asks for it.
-pub(crate) fn write(sql: &mut dyn Sql, run: i64, change: &WebhookChange) -> Result<Done> {
-    match change {
-        WebhookChange::Lease { now, lease, limit } => {
-            lease::lease(sql, run, *now, *lease, *limit).map(Done::Webhooks)
-        }
-        WebhookChange::End(ended) => lease::end(sql, ended).map(|()| Done::Written),
-        WebhookChange::Enqueue(key, pending) => {
-            enqueue(sql, run, key, pending).map(|()| Done::Written)
-        }
-        WebhookChange::Replay { which, at } => log::replay(sql, which, *at).map(Done::Counted),
-        WebhookChange::Prune { before, before_id, limit } => {
-            log::prune(sql, *before, *before_id, *limit).map(Done::Counted)
-        }
-    }
 }
 
 /// Inserts a webhook; one that is in hand has a lease of `run` already.

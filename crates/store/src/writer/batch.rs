@@ -1,18 +1,19 @@
-//! The writer's thread: gathers batches, commits them, answers their callers.
+//! The writer's thread: gathers batches, judges and commits them, answers their callers.
 //!
 //! A batch with reads is committed before the next one begins. An optimistic batch, where the
 //! database allows one, reads nothing and is sent without waiting; one more may follow before its
 //! result is known. If a commit fails, its batch is tried again in halves, so that in the end each
 //! bad change fails alone.
 
-use super::{CommitAnswer, QueueLength, QueuedChange, Reply};
+use super::QueueLength;
 use crate::backend::WriteSql;
-use crate::calls::CallCounts;
-use crate::change::Change;
+use crate::caches::Caches;
+use crate::commit::{QueuedCommit, Tx};
 use crate::fault::{Fault, Result};
-use crate::ledger::{LedgerCache, LedgerSavepoint};
-use domain::{Month, View};
-use std::collections::{HashSet, VecDeque};
+use crate::ledger::LedgerSavepoint;
+use domain::ledger::admission;
+use domain::{Denial, View};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -33,16 +34,12 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 /// After this long without work the writer's connection tidies up.
 const IDLE_AFTER: Duration = Duration::from_secs(20);
 
-/// Changes, and where their answers go, in the same order.
-struct Batch {
-    changes: Vec<Change>,
-    replies: Vec<Reply>,
-}
+type Batch = Vec<Box<dyn QueuedCommit>>;
+type Queue = Receiver<Box<dyn QueuedCommit>>;
 
 /// A batch whose commit was sent, and whose result is not known yet.
 struct InFlight {
     batch: Batch,
-    answers: Vec<CommitAnswer>,
     /// The ledger before it.
     savepoint: LedgerSavepoint,
 }
@@ -76,11 +73,8 @@ impl Backoff {
 
 /// The state of the writer's thread.
 pub(super) struct BatchWriter {
-    pub(super) sql: Box<dyn WriteSql>,
-    pub(super) ledger: LedgerCache,
-    /// Months that have partitions, the month after each too.
-    pub(super) partitions: HashSet<Month>,
-    pub(super) calls: CallCounts,
+    sql: Box<dyn WriteSql>,
+    caches: Caches,
     backoff: Backoff,
     /// The oldest first.
     in_flight: VecDeque<InFlight>,
@@ -96,9 +90,7 @@ impl BatchWriter {
     ) -> BatchWriter {
         BatchWriter {
             sql,
-            ledger: LedgerCache::default(),
-            partitions: HashSet::new(),
-            calls: CallCounts::default(),
+            caches: Caches::default(),
             backoff: Backoff::default(),
             in_flight: VecDeque::new(),
             queue_length,
@@ -106,7 +98,7 @@ impl BatchWriter {
         }
     }
 
-    pub(super) fn run(mut self, queue: &Receiver<QueuedChange>) {
+    pub(super) fn run(mut self, queue: &Queue) {
         let mut was_busy = true;
         while self.fail.borrow().is_none() {
             if self.await_oldest() {
@@ -137,15 +129,14 @@ impl BatchWriter {
                 self.sql.await_lock();
             }
             let batch = self.gather(first, queue);
-            if batch.changes.is_empty() {
+            if batch.is_empty() {
                 self.roll_back();
                 continue;
             }
             let unsent = if must_read { Some(batch) } else { self.send_optimistic(batch) };
             if let Some(batch) = unsent {
                 self.complete_all(queue);
-                let results = self.commit_batch(&batch.changes);
-                self.answer(batch.replies, results, queue);
+                self.commit_and_answer(batch, queue);
             }
         }
         tracing::error!(
@@ -154,16 +145,15 @@ impl BatchWriter {
     }
 
     /// The changes that are queued, without those that were withdrawn.
-    fn gather(&self, first: QueuedChange, queue: &Receiver<QueuedChange>) -> Batch {
-        let (mut changes, mut replies) = (Vec::with_capacity(64), Vec::with_capacity(64));
+    fn gather(&self, first: Box<dyn QueuedCommit>, queue: &Queue) -> Batch {
+        let mut batch = Vec::with_capacity(64);
         for queued in std::iter::once(first).chain(queue.try_iter()).take(BATCH_MAX) {
             self.queue_length.count.fetch_sub(1, Ordering::SeqCst);
-            if queued.withdrawable.is_first() {
-                changes.push(queued.change);
-                replies.push(queued.reply);
+            if queued.begin() {
+                batch.push(queued);
             }
         }
-        Batch { changes, replies }
+        batch
     }
 
     /// Waits until the result of the oldest commit in flight is known, or a batch may follow it;
@@ -172,7 +162,7 @@ impl BatchWriter {
     fn await_oldest(&mut self) -> bool {
         let Some(oldest) = self.in_flight.front() else { return false };
         let enough = match self.in_flight.len() {
-            1 => oldest.batch.changes.len().div_ceil(SHARE_OF_THE_LAST),
+            1 => oldest.batch.len().div_ceil(SHARE_OF_THE_LAST),
             _ => usize::MAX,
         };
         self.queue_length.wake_at.store(enough, Ordering::SeqCst);
@@ -182,22 +172,23 @@ impl BatchWriter {
 
     /// Sends an optimistic batch, and does not wait for its commit. Gives the batch back if it
     /// needs reads.
-    fn send_optimistic(&mut self, batch: Batch) -> Option<Batch> {
-        if !batch.changes.iter().all(Change::can_be_optimistic) {
+    fn send_optimistic(&mut self, mut batch: Batch) -> Option<Batch> {
+        let needs: Vec<_> = batch.iter().map(|queued| queued.needs()).collect();
+        let Some(view) = self.caches.view(&needs) else {
+            drop(needs);
             return Some(batch);
-        }
-        let Some(view) = self.view_from_cache(&batch.changes) else { return Some(batch) };
-        let savepoint = self.ledger.savepoint();
-        let sent =
-            self.sql.begin(true).and_then(|()| self.write_and_send(&batch.changes, Some(view)));
+        };
+        drop(needs);
+        let savepoint = self.caches.ledger.savepoint();
+        let sent = self.sql.begin(true).and_then(|()| self.write_and_send(&mut batch, Some(view)));
         match sent {
-            Ok(answers) => {
-                self.in_flight.push_back(InFlight { batch, answers, savepoint });
+            Ok(()) => {
+                self.in_flight.push_back(InFlight { batch, savepoint });
                 None
             }
             Err(fault) => {
                 tracing::debug!(%fault, "an optimistic batch was not sent; it is done with reads");
-                self.forget_uncommitted(savepoint, true);
+                self.caches.forget_uncommitted(savepoint, true);
                 if fault.may_be_one_change() {
                     self.backoff.optimistic_failed();
                 }
@@ -214,7 +205,7 @@ impl BatchWriter {
         }
     }
 
-    fn complete_all(&mut self, queue: &Receiver<QueuedChange>) {
+    fn complete_all(&mut self, queue: &Queue) {
         while !self.in_flight.is_empty() {
             self.complete_oldest(queue);
         }
@@ -222,12 +213,11 @@ impl BatchWriter {
 
     /// Takes the result of the oldest commit. If it failed, the one that was sent after it fails
     /// too: both are waited for and done again with reads, in their order.
-    fn complete_oldest(&mut self, queue: &Receiver<QueuedChange>) {
+    fn complete_oldest(&mut self, queue: &Queue) {
         let Some(oldest) = self.in_flight.pop_front() else { return };
         let Err(fault) = self.sql.commit_result() else {
             self.backoff.optimistic_succeeded();
-            let results = oldest.answers.into_iter().map(Ok).collect();
-            return self.answer(oldest.batch.replies, results, queue);
+            return answer_all(oldest.batch, &Ok(()));
         };
         tracing::debug!(%fault, "an optimistic batch was rejected; it is done again with reads");
         let savepoint = oldest.savepoint;
@@ -236,75 +226,64 @@ impl BatchWriter {
             match self.sql.commit_result() {
                 // It is committed only after the one before it, so that one is committed too, as
                 // its look-up shows.
-                Ok(()) => {
-                    let results = next.answers.into_iter().map(Ok).collect();
-                    self.answer(next.batch.replies, results, queue);
-                }
+                Ok(()) => answer_all(next.batch, &Ok(())),
                 Err(fault) => failed.push((next.batch, fault)),
             }
         }
-        self.forget_uncommitted(savepoint, true);
+        self.caches.forget_uncommitted(savepoint, true);
         self.backoff.optimistic_failed();
         for (batch, fault) in failed {
             let may_be_tried = fault.may_be_one_change() || matches!(fault, Fault::Unavailable(_));
-            let results = match may_be_tried {
-                true => self.commit_batch(&batch.changes),
-                false => batch.changes.iter().map(|_| Err(fault.clone())).collect(),
-            };
-            self.answer(batch.replies, results, queue);
+            if may_be_tried {
+                self.commit_and_answer(batch, queue);
+            } else {
+                let results = vec![Err(fault); batch.len()];
+                self.answer(batch, results, queue);
+            }
         }
     }
 
-    fn answer(
-        &self,
-        replies: Vec<Reply>,
-        results: Vec<Result<CommitAnswer>>,
-        queue: &Receiver<QueuedChange>,
-    ) {
+    fn commit_and_answer(&mut self, mut batch: Batch, queue: &Queue) {
+        let results = self.commit_batch(&mut batch);
+        self.answer(batch, results, queue);
+    }
+
+    fn answer(&self, batch: Batch, results: Vec<Result<()>>, queue: &Queue) {
         let mut is_fenced = false;
-        for (reply, result) in replies.into_iter().zip(results) {
+        for (queued, result) in batch.into_iter().zip(results) {
             if let Err(fault @ Fault::Disk(_)) = &result {
                 self.fail.send_replace(Some(fault.clone()));
             }
             is_fenced |= matches!(result, Err(Fault::Fenced));
-            // The caller may have gone away; what is committed stays committed.
-            let _ = reply.send(result);
+            queued.answer(result);
         }
         if is_fenced {
             // Queued before this node was declared dead: other nodes may have decided since.
-            for QueuedChange { reply, .. } in queue.try_iter() {
-                self.queue_length.count.fetch_sub(1, Ordering::SeqCst);
-                let _ = reply.send(Err(Fault::Fenced));
-            }
+            let queued: Batch = queue.try_iter().collect();
+            self.queue_length.count.fetch_sub(queued.len(), Ordering::SeqCst);
+            answer_all(queued, &Err(Fault::Fenced));
         }
     }
 
     /// One commit for all changes, or, if that fails, one for each half.
-    fn commit_batch(&mut self, changes: &[Change]) -> Vec<Result<CommitAnswer>> {
-        let fault = match self.commit_with_retries(changes) {
-            Ok(Ok(answers)) => return answers.into_iter().map(Ok).collect(),
+    fn commit_batch(&mut self, batch: &mut [Box<dyn QueuedCommit>]) -> Vec<Result<()>> {
+        let changes = batch.len();
+        let fault = match self.commit_with_retries(batch) {
+            Ok(Ok(())) => return vec![Ok(()); changes],
             Ok(Err(fault)) => fault,
             // If no Tx can be opened (another program holds the lock, the server is away), none
             // could be for any half: one wait for all changes, not one for each.
             Err(fault) => {
-                tracing::error!(
-                    %fault, changes = changes.len(), "no Tx could be opened; nothing was stored"
-                );
-                return changes.iter().map(|_| Err(fault.clone())).collect();
+                tracing::error!(%fault, changes, "no Tx could be opened; nothing was stored");
+                return vec![Err(fault); changes];
             }
         };
-        if changes.len() == 1 || !fault.may_be_one_change() {
-            tracing::error!(
-                %fault,
-                changes = changes.len(),
-                "a commit failed; none of its changes is acknowledged"
-            );
-            return changes.iter().map(|_| Err(fault.clone())).collect();
+        if changes == 1 || !fault.may_be_one_change() {
+            tracing::error!(%fault, changes, "a commit failed; its changes are not acknowledged");
+            return vec![Err(fault); changes];
         }
-        tracing::warn!(
-            %fault, changes = changes.len(), "a commit failed; its changes are tried in halves"
-        );
-        let (first, second) = changes.split_at(changes.len() / 2);
+        tracing::warn!(%fault, changes, "a commit failed; its changes are tried in halves");
+        let (first, second) = batch.split_at_mut(changes / 2);
         let mut results = self.commit_batch(first);
         results.extend(self.commit_batch(second));
         results
@@ -312,12 +291,12 @@ impl BatchWriter {
 
     /// Tries again if the connection is lost before the commit. The outer error: no Tx could be
     /// opened.
-    fn commit_with_retries(&mut self, changes: &[Change]) -> Result<Result<Vec<CommitAnswer>>> {
+    fn commit_with_retries(&mut self, batch: &mut [Box<dyn QueuedCommit>]) -> Result<Result<()>> {
         let mut tries = 0;
         loop {
             self.sql.begin(false)?;
             tries += 1;
-            match self.commit_open_tx(changes) {
+            match self.commit_open_tx(batch) {
                 Err(Fault::Unavailable(why)) if tries < TRIES_MAX => {
                     tracing::warn!(why, "a Tx was lost before its commit; it is tried again");
                 }
@@ -327,14 +306,12 @@ impl BatchWriter {
     }
 
     /// Writes into the open Tx and commits it, or rolls it back.
-    fn commit_open_tx(&mut self, changes: &[Change]) -> Result<Vec<CommitAnswer>> {
-        let savepoint = self.ledger.savepoint();
-        let committed = self.write_and_send(changes, None).and_then(|answers| {
-            self.sql.commit_result()?;
-            Ok(answers)
-        });
+    fn commit_open_tx(&mut self, batch: &mut [Box<dyn QueuedCommit>]) -> Result<()> {
+        let savepoint = self.caches.ledger.savepoint();
+        let sent = self.write_and_send(batch, None);
+        let committed = sent.and_then(|()| self.sql.commit_result());
         if committed.is_err() {
-            self.forget_uncommitted(savepoint, false);
+            self.caches.forget_uncommitted(savepoint, false);
             self.sql
                 .roll_back()
                 .map_err(|fault| Fault::Disk(format!("a roll-back failed: {fault}")))?;
@@ -346,24 +323,53 @@ impl BatchWriter {
     /// `cached` is the view of an optimistic Tx.
     fn write_and_send(
         &mut self,
-        changes: &[Change],
+        batch: &mut [Box<dyn QueuedCommit>],
         cached: Option<View>,
-    ) -> Result<Vec<CommitAnswer>> {
-        let (answers, view) = self.write_batch(changes, cached)?;
+    ) -> Result<()> {
+        let view = self.write(batch, cached)?;
         self.sql.send_commit()?;
         if !self.sql.is_sole_writer() {
-            self.ledger.keep_balances(&view);
-            self.calls.keep();
+            self.caches.keep(&view);
         }
-        Ok(answers)
+        Ok(())
     }
 
-    /// Drops what a Tx that was not committed has put into the caches.
-    fn forget_uncommitted(&mut self, savepoint: LedgerSavepoint, was_optimistic: bool) {
-        self.ledger.roll_back_to(savepoint);
-        self.calls.forget();
-        if !was_optimistic {
-            self.partitions.clear();
+    /// Judges the changes and writes those that are admitted. An optimistic batch never denies a
+    /// change: a denial writes no row, so the database could not expose a stale cache.
+    fn write(&mut self, batch: &mut [Box<dyn QueuedCommit>], cached: Option<View>) -> Result<View> {
+        let is_optimistic = cached.is_some();
+        let mut view = match cached {
+            Some(view) => view,
+            None => {
+                let needs: Vec<_> = batch.iter().map(|queued| queued.needs()).collect();
+                self.caches.load(self.sql.as_mut(), &needs)?
+            }
+        };
+        let run = self.sql.node_run();
+        let Caches { ledger, calls, .. } = &mut self.caches;
+        for queued in batch {
+            let needs = queued.needs();
+            let admitted = match needs.purchase {
+                Some(id) if ledger.is_closed(id) => Err(Denial::Closed),
+                Some(_) | None => admission::admit(&mut view, &needs.admission),
+            };
+            match admitted {
+                Ok(()) => {
+                    let sql = self.sql.as_mut();
+                    queued.apply(&mut Tx { sql, ledger, calls, view: &view, run })?;
+                }
+                Err(denial) if is_optimistic => {
+                    let why = format!("an optimistic batch would deny a change: {denial:?}");
+                    return Err(Fault::corrupt(why));
+                }
+                Err(denial) => queued.deny(denial)?,
+            }
         }
+        self.caches.write_totals(self.sql.as_mut(), &view)?;
+        Ok(view)
     }
+}
+
+fn answer_all(batch: Batch, committed: &Result<()>) {
+    batch.into_iter().for_each(|queued| queued.answer(committed.clone()));
 }

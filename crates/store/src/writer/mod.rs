@@ -2,20 +2,18 @@
 //!
 //! While one commit is on its way to the disk, or another node writes, the next batch gathers; one
 //! flush then serves hundreds of purchases. Here are the queue and the callers' side of it; `batch`
-//! has the thread and its commits, `load` reads and judges, `apply` writes one change. Invariant:
-//! nobody is answered before the commit that contains the change is durable.
+//! has the thread and its commits. Not here: any kind of change (each is beside its SQL), and what
+//! a batch needs to be judged (`caches`). Invariant: nobody is answered before the commit that
+//! contains the change is durable.
 
-mod apply;
 mod batch;
-mod load;
 
 use crate::backend::WriteSql;
-use crate::change::{Change, Done};
+use crate::commit::{Answer, Commit, Queued, QueuedCommit, Withdrawable};
 use crate::fault::{Fault, Result};
 use batch::BatchWriter;
-use domain::Denial;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
@@ -24,29 +22,6 @@ use tokio::sync::{oneshot, watch};
 /// Changes that may queue: some seconds of work. More are refused at once, rather than answered too
 /// late.
 const QUEUE_MAX: usize = 16_384;
-
-/// Admitted or denied.
-pub(crate) type CommitAnswer = Result<Done, Denial>;
-
-/// Where a change's answer goes.
-type Reply = oneshot::Sender<Result<CommitAnswer>>;
-
-/// A change in the queue.
-struct QueuedChange {
-    change: Change,
-    reply: Reply,
-    withdrawable: Withdrawable,
-}
-
-/// Decides whether the writer begins with a change or its caller withdraws it: the first one wins.
-#[derive(Clone, Default)]
-struct Withdrawable(Arc<AtomicBool>);
-
-impl Withdrawable {
-    fn is_first(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
-    }
-}
 
 /// How many changes are queued, and at how many the writer's thread is woken.
 #[derive(Default)]
@@ -58,7 +33,7 @@ struct QueueLength {
 /// The callers' side of the writer: cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    queue: SyncSender<QueuedChange>,
+    queue: SyncSender<Box<dyn QueuedCommit>>,
     length: Arc<QueueLength>,
     thread: Thread,
     failed: watch::Receiver<Option<Fault>>,
@@ -79,20 +54,16 @@ impl Writer {
     }
 
     /// Queues a change and waits until the commit that contains it is durable, or it is refused.
-    pub(crate) async fn write(&self, change: Change) -> Result<CommitAnswer> {
-        let answer = self.enqueue(change, Withdrawable::default())?;
+    pub(crate) async fn write<C: Commit>(&self, commit: C) -> Answer<C> {
+        let answer = self.enqueue(commit, Withdrawable::default())?;
         answer.await.map_err(|_| Fault::Closed)?
     }
 
     /// The same, if the writer begins with the change before `timeout` is over; else the change is
     /// withdrawn.
-    pub(crate) async fn write_within(
-        &self,
-        change: Change,
-        timeout: Duration,
-    ) -> Result<CommitAnswer> {
+    pub(crate) async fn write_within<C: Commit>(&self, commit: C, timeout: Duration) -> Answer<C> {
         let withdrawable = Withdrawable::default();
-        let mut answer = self.enqueue(change, withdrawable.clone())?;
+        let mut answer = self.enqueue(commit, withdrawable.clone())?;
         let answered = match tokio::time::timeout(timeout, &mut answer).await {
             Ok(answered) => answered,
             Err(_) if withdrawable.is_first() => return Err(Fault::Busy),
@@ -101,15 +72,20 @@ impl Writer {
         answered.map_err(|_| Fault::Closed)?
     }
 
-    fn enqueue(
+    fn enqueue<C: Commit>(
         &self,
-        change: Change,
+        commit: C,
         withdrawable: Withdrawable,
-    ) -> Result<oneshot::Receiver<Result<CommitAnswer>>> {
-        let (reply, answer) = oneshot::channel();
+    ) -> Result<oneshot::Receiver<Answer<C>>> {
+        let (queued, answer) = Queued::new(commit, withdrawable);
+        self.send(queued)?;
+        Ok(answer)
+    }
+
+    fn send(&self, queued: Box<dyn QueuedCommit>) -> Result<()> {
         // Counted before it is queued, so that the writer takes nothing that is not counted.
         let count = 1 + self.length.count.fetch_add(1, Ordering::SeqCst);
-        self.queue.try_send(QueuedChange { change, reply, withdrawable }).map_err(|error| {
+        self.queue.try_send(queued).map_err(|error| {
             self.length.count.fetch_sub(1, Ordering::SeqCst);
             match error {
                 TrySendError::Full(_) => Fault::Busy,
@@ -119,7 +95,7 @@ impl Writer {
         if count == self.length.wake_at.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
-        Ok(answer)
+        Ok(())
     }
 
     /// Resolves when the writer has stopped because the disk failed; the process should end.

@@ -3,47 +3,25 @@
 //! Depends on the catalog and the caller, not on the engine. Invariant: every field of a parsed
 //! request is valid, and an error names every invalid field.
 
+mod fields;
+
+pub(in super::super) use fields::{
+    BalanceQuery, BankingRequest, OfferRequest, OffersQuery, OperatorsQuery, RechargeRequest,
+    StatusRequest,
+};
+
+use super::super::idempotency;
 use super::super::limits::IDENTIFIER_BYTES_MAX;
 use crate::wire::amount;
-use crate::wire::fields::{Field, RawFields, Reader, Reported, Value};
+use crate::wire::fields::{RawFields, Reader, Reported, Value};
+use crate::wire::form::{Field, Optional, Required};
 use domain::purchase::is_reference;
 use domain::{
     AddressPolicy, Catalog, Country, Currency, Details, FieldError, Kind, Money, OfferForm,
     Operator, OutOfLimits, PurchaseId, ReferenceScope, Service, ServiceType, WebhookAddress,
 };
-use engine::{Caller, Idempotency, PurchaseRequest};
-
-pub(crate) static OPERATOR: Field =
-    Field { name: "operator", aliases: &["operator_code", "operator_short"] };
-pub(crate) static NUMBER: Field = Field::new("number");
-pub(crate) static AMOUNT: Field = Field::new("amount");
-pub(crate) static REFERENCE: Field =
-    Field { name: "reference", aliases: &["client_reference", "clientReference"] };
-pub(crate) static SERVICE_TYPE: Field = Field::new("service_type");
-pub(crate) static WEBHOOK_URL: Field =
-    Field { name: "webhook_url", aliases: &["recharge_webhook_url"] };
-pub(crate) static TYPE: Field = Field::new("type");
-pub(crate) static ACCOUNT_TYPE: Field = Field::new("account_type");
-pub(crate) static TRANSACTION_ID: Field =
-    Field { name: "transaction_id", aliases: &["transactionId"] };
-static COUNTRY: Field = Field::new("country");
-static SERVICE: Field = Field::new("service");
-static SEARCH: Field = Field { name: "search", aliases: &["q"] };
-static CURRENCY: Field = Field::new("currency");
-
-/// The identifiers of offers. Answers and stored details use these names.
-pub(crate) static IDENTIFIERS: [Field; 6] = [
-    Field::new("ticketId"),
-    Field { name: "offerId", aliases: &["offer_id"] },
-    Field { name: "campaignId", aliases: &["campaign_id"] },
-    Field { name: "sessionContext", aliases: &["session_context"] },
-    Field { name: "tranId", aliases: &["tran_id"] },
-    Field { name: "optInKeyword", aliases: &["opt_in_keyword"] },
-];
-
-/// The types of mobile banking (CONTRACT A-16).
-const TYPES: [&str; 4] = ["cash_in", "cash_out", "send_money", "payment"];
-const ACCOUNT_TYPES: [&str; 2] = ["personal", "agent"];
+use engine::{Caller, PurchaseRequest};
+use fields::{AMOUNT, OPERATOR, SERVICE_TYPE, WEBHOOK_URL};
 
 /// A purchase request before parsing, with what it is validated against.
 #[derive(Debug)]
@@ -57,7 +35,7 @@ pub(in super::super) struct RawPurchase<'s, 'c> {
     /// The addresses to which its webhooks may go.
     pub webhooks: AddressPolicy,
     /// The idempotency key, or the error about it.
-    pub idempotency: Result<Option<Idempotency>, FieldError>,
+    pub idempotency: Result<Option<String>, FieldError>,
 }
 
 /// The errors of a request's fields.
@@ -71,16 +49,15 @@ pub(in super::super) struct InvalidFields {
 
 /// Parses `POST service-requests/recharge/normal`.
 pub(crate) fn recharge(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
+    let RechargeRequest { operator, number, amount, reference, webhook_url, service_type } =
+        RechargeRequest::FIELDS;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Recharge);
-    let operator = parser.operator(Service::MobileRecharge);
-    let fields = parser.common(operator);
-    let service_type = match parser.reader.text(&SERVICE_TYPE) {
-        Ok(None) => Ok(ServiceType::Prepaid),
-        Ok(Some(code)) => ServiceType::from_code(code)
-            .ok_or(())
-            .map_err(|()| parser.reader.report(SERVICE_TYPE.name, "must be prepaid or postpaid.")),
-        Err(Reported) => Err(Reported),
-    };
+    let operator = parser.operator(operator, Service::MobileRecharge);
+    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
+    let service_type = parser
+        .reader
+        .or_default(service_type)
+        .and_then(|code| parser.reader.code(&service_type, code, service_type_of));
     if let (Ok(operator), Ok(amount), Ok(service_type)) = (operator, fields.amount, service_type) {
         parser.check_limits(operator, amount, service_type);
     }
@@ -93,10 +70,13 @@ pub(crate) fn recharge(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, Inva
 pub(crate) fn offer<'c>(
     raw: RawPurchase<'_, 'c>,
 ) -> Result<(PurchaseRequest, &'c Operator), InvalidFields> {
+    let form = OfferRequest::FIELDS;
+    let OfferRequest { operator, number, amount, reference, webhook_url, .. } = form;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Offer);
-    let operator = parser.operator(Service::MobileRecharge);
-    let fields = parser.common(operator);
-    let details = operator.and_then(|o| parser.offer_form(o)).and_then(|f| parser.identifiers(f));
+    let operator = parser.operator(operator, Service::MobileRecharge);
+    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
+    let details = operator.and_then(|o| parser.offer_form(o));
+    let details = details.and_then(|offers| parser.identifiers(form, offers));
     let catalog = raw.catalog;
     let request = parser.finish(raw, operator, Fields { details, ..fields })?;
     match catalog.operator_by_code(&request.operator) {
@@ -107,19 +87,19 @@ pub(crate) fn offer<'c>(
 
 /// Parses `POST service-requests/banking`.
 pub(crate) fn banking(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
+    let BankingRequest { operator, number, amount, reference, webhook_url, way, account_type } =
+        BankingRequest::FIELDS;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Banking);
-    let operator = parser.operator(Service::MobileBanking);
-    let fields = parser.common(operator);
+    let operator = parser.operator(operator, Service::MobileBanking);
+    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
     if let (Ok(operator), Ok(amount)) = (operator, fields.amount) {
         parser.check_limits(operator, amount, ServiceType::Prepaid);
     }
-    let kind = parser.reader.required(&TYPE).and_then(|t| parser.one_of(&TYPE, t, &TYPES));
-    let account = match parser.reader.text(&ACCOUNT_TYPE) {
-        Ok(text) => parser.one_of(&ACCOUNT_TYPE, text.unwrap_or(ACCOUNT_TYPES[0]), &ACCOUNT_TYPES),
-        Err(Reported) => Err(Reported),
-    };
+    let kind = parser.reader.required(way).and_then(|text| parser.one_of(&way, text));
+    let account = parser.reader.or_default(account_type);
+    let account = account.and_then(|text| parser.one_of(&account_type, text));
     let details = kind.and_then(|kind| {
-        let both = [(TYPE.name, kind), (ACCOUNT_TYPE.name, account?)];
+        let both = [(way.name, kind), (account_type.name, account?)];
         Ok(both.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
     });
     parser.finish(raw, operator, Fields { details, ..fields })
@@ -141,11 +121,13 @@ pub(crate) fn offers<'c>(
     fields: &RawFields<'_>,
     catalog: &'c Catalog,
 ) -> Result<OffersRequest<'c>, InvalidFields> {
+    let form = OffersQuery::FIELDS;
     let mut parser = Parser::new(fields, catalog, Kind::Offer);
-    let operator = parser.operator(Service::MobileRecharge);
-    let recipient = parser.recipient(operator);
+    let operator = parser.operator(form.operator, Service::MobileRecharge);
+    let recipient = parser.recipient(form.number, operator);
     let operator = operator.and_then(|o| parser.offer_form(o).map(|_| o));
-    let sent_operator = parser.reader.text(&OPERATOR).ok().flatten().unwrap_or_default().to_owned();
+    let sent_operator = parser.reader.string(form.operator).ok().flatten();
+    let sent_operator = sent_operator.unwrap_or_default().to_owned();
     match (operator, recipient) {
         (Ok(operator), Ok(recipient)) => Ok(OffersRequest { operator, sent_operator, recipient }),
         (Err(Reported), _) | (_, Err(Reported)) => Err(parser.into_error()),
@@ -167,7 +149,8 @@ pub(crate) fn filter(fields: &RawFields<'_>) -> Result<Filter, InvalidFields> {
         let text = reader.text(field)?.map(str::trim).filter(|t| !t.is_empty());
         Ok::<_, Reported>(text.map(str::to_lowercase))
     };
-    match (lowercase(&COUNTRY), lowercase(&SERVICE), lowercase(&SEARCH)) {
+    let form = OperatorsQuery::FIELDS;
+    match (lowercase(form.country), lowercase(form.service), lowercase(form.search)) {
         (Ok(country), Ok(service), Ok(search)) => Ok(Filter { country, service, search }),
         (Err(Reported), _, _) | (_, Err(Reported), _) | (_, _, Err(Reported)) => {
             Err(InvalidFields::of(reader))
@@ -202,11 +185,11 @@ pub(crate) fn currency(
     catalog: &Catalog,
 ) -> Result<Currency, InvalidFields> {
     let mut reader = Reader::new(fields);
-    match reader.text(&CURRENCY) {
+    let field = BalanceQuery::FIELDS.currency;
+    match reader.text(field) {
         Ok(None) => Ok(default_currency(catalog)),
-        Ok(Some(code)) => Currency::from_code(code).ok_or_else(|| {
-            InvalidFields::one(CURRENCY.name, "must be an ISO 4217 code, like BDT.")
-        }),
+        Ok(Some(code)) => Currency::from_code(code)
+            .ok_or_else(|| InvalidFields::one(field.name, "must be an ISO 4217 code, like BDT.")),
         Err(Reported) => Err(InvalidFields::of(reader)),
     }
 }
@@ -236,20 +219,21 @@ pub(in super::super) enum LookupError {
 
 /// Parses the fields of a status check, from body and query together.
 pub(crate) fn lookup(fields: &RawFields<'_>) -> Result<Lookup, LookupError> {
+    let form = StatusRequest::FIELDS;
     let mut reader = Reader::new(fields);
-    let reference = identifier(&mut reader, fields, &REFERENCE, |value| match value {
+    let reference = identifier(&mut reader, fields, form.reference, |value| match value {
         Value::Text(text) if is_reference(text) => Ok(text.clone().into_owned()),
         Value::Text(_) => Err(REFERENCE_FORM),
         Value::Null | Value::Number(_) | Value::Other(_) => Err("must be a string."),
     });
-    let id = identifier(&mut reader, fields, &TRANSACTION_ID, |value| match value {
+    let id = identifier(&mut reader, fields, form.transaction_id, |value| match value {
         Value::Text(text) => purchase_id(text),
         Value::Number(text) => purchase_id(text),
         Value::Null | Value::Other(_) => Err(ID_FORM),
     });
     match (reference?, id?) {
         (Ok(None), Ok(None)) => {
-            reader.report(REFERENCE.name, "is required, unless transaction_id is sent.");
+            reader.report(form.reference.name, "is required, unless transaction_id is sent.");
             Err(LookupError::Fields(InvalidFields::of(reader)))
         }
         (Ok(reference), Ok(id)) => Ok(Lookup { reference, id }),
@@ -267,7 +251,7 @@ const ID_FORM: &str = "must be a whole number, or a string of its digits.";
 fn identifier<T: PartialEq>(
     reader: &mut Reader<'_, '_>,
     fields: &RawFields<'_>,
-    field: &'static Field,
+    field: Optional,
     parse: impl Fn(&Value<'_>) -> Result<T, &'static str>,
 ) -> Result<Result<Option<T>, Reported>, LookupError> {
     let mut found: Option<T> = None;
@@ -315,6 +299,17 @@ struct Fields {
     details: Result<Details, Reported>,
 }
 
+/// What every request for a purchase lists. The operator is not here: it is read first.
+struct Common {
+    number: Required,
+    amount: Required,
+    reference: Required,
+    webhook_url: Optional,
+}
+
+/// The operator, unless there is an error about it.
+type Found<'c> = Result<&'c Operator, Reported>;
+
 /// Parses the fields of one purchase.
 struct Parser<'c, 's, 'a> {
     reader: Reader<'s, 'a>,
@@ -329,45 +324,42 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     }
 
     /// The fields of all purchases; service type and details have their defaults.
-    fn common(&mut self, operator: Result<&'c Operator, Reported>) -> Fields {
+    fn common(&mut self, form: Common, operator: Found<'c>) -> Fields {
         Fields {
-            recipient: self.recipient(operator),
-            amount: self.amount(operator),
-            reference: self.reference(),
-            webhook_url: self.reader.text(&WEBHOOK_URL).map(|u| u.map(str::to_owned)),
+            recipient: self.recipient(form.number, operator),
+            amount: self.amount(form.amount, operator),
+            reference: self.reference(form.reference),
+            webhook_url: self.reader.text(form.webhook_url).map(|u| u.map(str::to_owned)),
             service_type: Ok(ServiceType::Prepaid),
             details: Ok(Details::new()),
         }
     }
 
-    fn operator(&mut self, service: Service) -> Result<&'c Operator, Reported> {
-        let name = self.reader.required(&OPERATOR)?;
-        self.catalog.operator(service, name).ok_or(()).map_err(|()| {
+    fn operator(&mut self, field: Required, service: Service) -> Found<'c> {
+        let name = self.reader.required(field)?;
+        self.catalog.operator(service, name.trim()).ok_or(()).map_err(|()| {
             let message = format!("names no operator of {}; see GET operators.", service.slug());
-            self.reader.report(OPERATOR.name, &message)
+            self.reader.report(field.name, &message)
         })
     }
 
     /// The operator's country; all countries if the operator is unknown.
-    fn countries(
-        &self,
-        operator: Result<&Operator, Reported>,
-    ) -> impl Iterator<Item = &'c Country> {
+    fn countries(&self, operator: Found<'_>) -> impl Iterator<Item = &'c Country> {
         let code = operator.ok().map(|o| o.country.clone());
         self.catalog.countries.iter().filter(move |c| code.as_ref().is_none_or(|o| *o == c.code))
     }
 
-    fn recipient(&mut self, operator: Result<&Operator, Reported>) -> Result<String, Reported> {
-        let text = self.reader.required(&NUMBER)?;
+    fn recipient(&mut self, field: Required, operator: Found<'_>) -> Result<String, Reported> {
+        let text = self.reader.required(field)?;
         let national = self.countries(operator).find_map(|c| c.numbering.national(text).ok());
         national.ok_or(()).map_err(|()| {
-            self.reader.report(NUMBER.name, "must be a mobile number, for example 01712345678.")
+            self.reader.report(field.name, "must be a mobile number, for example 01712345678.")
         })
     }
 
-    fn amount(&mut self, operator: Result<&Operator, Reported>) -> Result<Money, Reported> {
+    fn amount(&mut self, field: Required, operator: Found<'_>) -> Result<Money, Reported> {
         let currency = self.countries(operator).next().map_or(Currency::BDT, |c| c.currency);
-        amount::read(&mut self.reader, &AMOUNT, currency)
+        amount::read(&mut self.reader, field, currency)
     }
 
     /// Reports an amount or a service type that the operator does not sell.
@@ -389,14 +381,14 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
         self.reader.report(AMOUNT.name, &message);
     }
 
-    fn reference(&mut self) -> Result<String, Reported> {
-        match self.reader.text(&REFERENCE)? {
+    fn reference(&mut self, field: Required) -> Result<String, Reported> {
+        match self.reader.string(field)? {
             None | Some("") => {
                 self.is_reference_missing = true;
-                Err(self.reader.report(REFERENCE.name, "is required."))
+                Err(self.reader.report(field.name, "is required."))
             }
             Some(text) if is_reference(text) => Ok(text.to_owned()),
-            Some(_) => Err(self.reader.report(REFERENCE.name, REFERENCE_FORM)),
+            Some(_) => Err(self.reader.report(field.name, REFERENCE_FORM)),
         }
     }
 
@@ -410,11 +402,15 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
 
     /// The identifiers of this operator's offers that were sent. The one that names the offer is
     /// required (CONTRACT A-31).
-    fn identifiers(&mut self, form: OfferForm) -> Result<Details, Reported> {
-        let required = form.required();
+    fn identifiers(&mut self, form: OfferRequest, offers: OfferForm) -> Result<Details, Reported> {
+        let required = offers.required();
         let mut details = Ok(Details::new());
-        for field in &IDENTIFIERS {
-            let is_optional = form == OfferForm::Campaign && field.name == "optInKeyword";
+        let OfferRequest { ticket_id, offer_id, campaign_id, session_context, .. } = form;
+        let OfferRequest { tran_id, opt_in_keyword, .. } = form;
+        let all = [ticket_id, offer_id, campaign_id, session_context, tran_id, opt_in_keyword];
+        for field in all {
+            let is_optional =
+                offers == OfferForm::Campaign && field.name == form.opt_in_keyword.name;
             if !is_optional && !required.contains(&field.name) {
                 continue;
             }
@@ -440,13 +436,11 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
         details
     }
 
-    fn one_of(
-        &mut self,
-        field: &'static Field,
-        text: &str,
-        allowed: &[&'static str],
-    ) -> Result<&'static str, Reported> {
-        allowed.iter().find(|a| **a == text).copied().ok_or(()).map_err(|()| {
+    /// One of the field's codes.
+    fn one_of(&mut self, field: &Field, text: &str) -> Result<&'static str, Reported> {
+        let allowed = field.codes();
+        let text = text.trim();
+        allowed.iter().find(|a| a.eq_ignore_ascii_case(text)).copied().ok_or(()).map_err(|()| {
             self.reader.report(field.name, &format!("must be one of {}.", allowed.join(", ")))
         })
     }
@@ -455,7 +449,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     fn finish(
         mut self,
         raw: RawPurchase<'_, '_>,
-        operator: Result<&Operator, Reported>,
+        operator: Found<'_>,
         fields: Fields,
     ) -> Result<PurchaseRequest, InvalidFields> {
         if let Ok(Some(url)) = &fields.webhook_url
@@ -483,16 +477,25 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
                 reference: fields.reference?,
                 details: fields.details?,
                 webhook_url: fields.webhook_url?,
-                idempotency: idempotency?,
+                idempotency: None,
             })
         };
-        request().map_err(|Reported| invalid)
+        let with_key = |request: PurchaseRequest| {
+            let key = idempotency?.map(|key| idempotency::of_request(key, &request));
+            Ok(PurchaseRequest { idempotency: key, ..request })
+        };
+        request().and_then(with_key).map_err(|Reported| invalid)
     }
 
     fn into_error(self) -> InvalidFields {
         let is_reference_missing = self.is_reference_missing;
         InvalidFields { is_reference_missing, field_errors: self.reader.into_errors() }
     }
+}
+
+/// A service type in any case, with blanks around it.
+fn service_type_of(code: &str) -> Option<ServiceType> {
+    ServiceType::from_code(&code.trim().to_ascii_lowercase())
 }
 
 fn is_identifier(text: &str) -> bool {

@@ -219,11 +219,19 @@ impl<'a> Billing<'a> {
             number: &purchase.recipient,
             amount: Amount(purchase.amount),
             fee: Amount(purchase.fee),
-            commission: Amount(purchase.commission),
+            commission: Amount(commission(purchase)),
             remaining_balance: Amount(purchase.available_after),
             transaction_id: purchase.key.id.0,
             offer_id,
         }
+    }
+}
+
+/// What a purchase earns, or would at delivery: nothing once it has failed (CONTRACT A-18).
+fn commission(purchase: &Purchase) -> Money {
+    match is_success(purchase.state) {
+        true => purchase.commission,
+        false => Money::zero(purchase.commission.currency()),
     }
 }
 
@@ -383,7 +391,7 @@ impl<'a> StatusAnswer<'a> {
             is_final: purchase.state.is_final(),
             amount: Amount(purchase.amount),
             fee: Amount(purchase.fee),
-            commission: Amount(purchase.commission),
+            commission: Amount(commission(purchase)),
             service: ServiceSummary { kind, status, number: &purchase.recipient },
             operator: OperatorSummary {
                 code: &purchase.operator,

@@ -6,7 +6,7 @@
 use super::super::authenticate::Authenticated;
 use super::super::refusals::ApiError;
 use super::super::wire::request::ProductRules;
-use super::super::wire::{forms, ids, request, response, status};
+use super::super::wire::{ids, request, response, status};
 use super::{PathText, ok, paged, parse_body};
 use crate::extract::body;
 use crate::extract::work::record_recipient;
@@ -15,8 +15,9 @@ use crate::wire::json::rfc3339;
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use domain::purchase::CUSTOMER_MOBILE;
+use domain::refusal::PurchaseUnknown;
 use domain::{
-    Catalog, Product, ProductId, Purchase, ReceiptContext, ReferenceScope, Refusal, ServiceType,
+    Catalog, Product, ProductId, Purchase, ReceiptContext, ReferenceScope, ServiceType,
     State as PurchaseState,
 };
 use engine::{Caller, DeliveryDetails, Page, PurchaseRequest};
@@ -34,7 +35,7 @@ const TOKEN_PREFIX: &str = "preauth_";
 /// `preAuthToken` while the price holds. Also served under `/v1/transactions/…` behind the base.
 #[utoipa::path(
     post, path = "/transactions/bill-payment/pre-auth", tag = "Payments", operation_id = "pre_auth",
-    request_body = forms::PreAuthRequest,
+    request_body = request::PreAuthRequest,
     responses((status = 200, description = "A price that holds.", body = response::PreAuthAnswer)),
 )]
 pub(crate) async fn pre_auth(authenticated: Authenticated, request: Request) -> Response {
@@ -44,7 +45,7 @@ pub(crate) async fn pre_auth(authenticated: Authenticated, request: Request) -> 
         let catalog = api.engine.catalog();
         let payment = parse_payment(&catalog, *caller, &RawFields::from_json(&text)?)?;
         record_recipient(&payment.recipient);
-        let quote = api.engine.quote(payment).await?;
+        let quote = api.engine.quote(api.engine.permit(caller)?, payment).await?;
         let token = format!("{TOKEN_PREFIX}{}", quote.acceptance);
         ok(&response::PreAuthAnswer::of(&quote.purchase, &token))
     };
@@ -58,7 +59,7 @@ pub(crate) async fn pre_auth(authenticated: Authenticated, request: Request) -> 
 /// charge. Also served under `/v1/transactions/…` behind the base.
 #[utoipa::path(
     post, path = "/transactions/bill-payment/auth", tag = "Payments", operation_id = "auth",
-    request_body = forms::AuthRequest,
+    request_body = request::AuthRequest,
     responses((status = 200, description = "The payment as it stands.",
         body = response::AuthAnswer)),
 )]
@@ -68,8 +69,9 @@ pub(crate) async fn auth(authenticated: Authenticated, request: Request) -> Resp
         let request::Auth { pre_auth_token, request_id } =
             parse_body(request, request::auth).await?;
         let secret = pre_auth_token.strip_prefix(TOKEN_PREFIX);
-        let secret = secret.ok_or(Refusal::PurchaseUnknown)?;
-        let payment = api.engine.accept(caller, SCOPE, &request_id, secret).await?;
+        let secret = secret.ok_or(PurchaseUnknown)?;
+        let permit = api.engine.permit(caller)?;
+        let payment = api.engine.accept(permit, caller, SCOPE, &request_id, secret).await?;
         record_recipient(&payment.recipient);
         let delivery = api.engine.delivery(&payment).await?;
         let delivery = delivery_view(&payment, &delivery, &api.engine.catalog());
@@ -83,7 +85,7 @@ pub(crate) async fn auth(authenticated: Authenticated, request: Request) -> Resp
 /// Added to the document. Your payments, newest first, a page at a time.
 #[utoipa::path(
     get, path = "/transactions", tag = "Payments", operation_id = "payments",
-    params(forms::TransactionsQuery),
+    params(request::TransactionsQuery),
     responses((status = 200, description = "A page of payments.", body = response::Transactions)),
 )]
 pub(crate) async fn payments(authenticated: Authenticated, uri: Uri) -> Response {
@@ -117,7 +119,7 @@ pub(crate) async fn payments(authenticated: Authenticated, uri: Uri) -> Response
 pub(crate) async fn payment(authenticated: Authenticated, request_id: PathText) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
+        let Path(request_id) = request_id.map_err(|_| PurchaseUnknown)?;
         let payment = api.engine.purchase_by_reference(caller, SCOPE, &request_id).await?;
         let delivery = api.engine.delivery(&payment).await?;
         ok(&transaction(&payment, &delivery, &api.engine.catalog()))
@@ -139,8 +141,10 @@ pub(crate) async fn payment(authenticated: Authenticated, request_id: PathText) 
 pub(crate) async fn resend(authenticated: Authenticated, request_id: PathText) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        let Path(request_id) = request_id.map_err(|_| Refusal::PurchaseUnknown)?;
-        let (payment, delivery) = api.engine.delivery_again(caller, SCOPE, &request_id).await?;
+        let Path(request_id) = request_id.map_err(|_| PurchaseUnknown)?;
+        let permit = api.engine.permit(caller)?;
+        let (payment, delivery) =
+            api.engine.delivery_again(permit, caller, SCOPE, &request_id).await?;
         record_recipient(&payment.recipient);
         ok(&transaction(&payment, &delivery, &api.engine.catalog()))
     };
@@ -154,12 +158,14 @@ fn parse_payment(
     fields: &RawFields<'_>,
 ) -> Result<PurchaseRequest, ApiError> {
     let rules = match request::product_named(fields) {
-        Some(number) => Some(product_rules(catalog, number).ok_or(Refusal::ProductUnknown)?),
+        Some(number) => {
+            Some(product_rules(catalog, number).ok_or_else(ApiError::product_not_found)?)
+        }
         None => None,
     };
     let payment = request::pre_auth(fields, rules)?;
     // Never `None` here: without a product `pre_auth` refuses the fields.
-    let ProductRules { product, .. } = rules.ok_or(Refusal::ProductUnknown)?;
+    let ProductRules { product, .. } = rules.ok_or_else(ApiError::product_not_found)?;
     let mut details = payment.details;
     details.insert(CUSTOMER_MOBILE.to_owned(), payment.customer_mobile);
     Ok(PurchaseRequest {

@@ -5,13 +5,12 @@
 
 use super::super::authenticate::{Anonymous, Authenticated};
 use super::super::refusals::ApiError;
-use super::super::wire::{forms, request, response};
+use super::super::wire::{request, response};
 use super::{ok, parse_body};
 use crate::extract::answer::Answer;
 use axum::extract::Request;
 use axum::response::Response;
-use domain::{FieldError, Refusal};
-use engine::{LogInForm, SignUpForm};
+use engine::{Confirmation, LogInForm, SignUpForm};
 
 /// The engine's names of fields, and their names in the body of a log-in.
 const LOG_IN_NAMES: [(&str, &str); 2] = [("email", "username"), ("push_token", "fcmToken")];
@@ -24,7 +23,7 @@ const NEW_PASSWORD_NAMES: [(&str, &str); 1] = [("password", "newPassword")];
 /// `fcmToken` is where pushes about payments go; empty for nowhere.
 #[utoipa::path(
     post, path = "/authenticate/customers", tag = "Log-in", operation_id = "authenticate",
-    request_body = forms::LogInRequest,
+    request_body = request::LogInRequest,
     responses((status = 200, description = "Logged in.", body = response::LoggedIn)),
 )]
 pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Response {
@@ -39,8 +38,8 @@ pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Resp
             environment,
             from: *from,
         };
-        let token = api.engine.log_in(log_in).await;
-        let token = token.map_err(|refusal| with_wire_names(refusal, &LOG_IN_NAMES))?;
+        let token = api.engine.log_in(api.engine.permit_anybody()?, log_in).await;
+        let token = token.map_err(|refused| ApiError::from(refused).renamed(&LOG_IN_NAMES))?;
         ok(&response::LoggedIn {
             access_token: &token.text,
             token_type: "Bearer",
@@ -56,7 +55,7 @@ pub(crate) async fn authenticate(anonymous: Anonymous, request: Request) -> Resp
 /// confirmed with it. The answer is the same whether or not the address has a login already.
 #[utoipa::path(
     post, path = "/register", tag = "Log-in", operation_id = "register",
-    request_body = forms::RegisterRequest,
+    request_body = request::RegisterRequest,
     responses((status = 200, description = "A mail is under way.", body = response::Done)),
 )]
 pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response {
@@ -64,7 +63,8 @@ pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response
     let work = async {
         let registration = parse_body(request, request::registration).await?;
         let request::Registration { email, password, name, mobile } = &registration;
-        api.engine.sign_up(SignUpForm { email, mobile, password, name, from: *from }).await?;
+        let form = SignUpForm { email, mobile, password, name, from: *from };
+        api.engine.sign_up(api.engine.permit_anybody()?, form).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
     };
     anonymous.respond("register", work).await
@@ -76,7 +76,7 @@ pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response
 /// in.
 #[utoipa::path(
     post, path = "/register/confirm", tag = "Log-in", operation_id = "confirm_registration",
-    request_body = forms::ConfirmRequest,
+    request_body = request::ConfirmRequest,
     responses((status = 200, description = "The account is open.", body = response::Done)),
 )]
 pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request) -> Response {
@@ -85,7 +85,15 @@ pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request)
         let request::Confirmation { email, code, password } =
             parse_body(request, request::confirmation).await?;
         let currencies = api.engine.catalog().currencies();
-        api.engine.confirm_sign_up(&email, &code, &password, &currencies, *from).await?;
+        let permit = api.engine.permit_anybody()?;
+        let confirmation = Confirmation {
+            email: &email,
+            code: &code,
+            password: &password,
+            currencies: &currencies,
+            from: *from,
+        };
+        api.engine.confirm_sign_up(permit, confirmation).await?;
         done("The account is open. Log in.")
     };
     anonymous.respond("confirm_registration", work).await
@@ -97,7 +105,7 @@ pub(crate) async fn confirm_registration(anonymous: Anonymous, request: Request)
 /// or not the address has a login.
 #[utoipa::path(
     post, path = "/password/forgot", tag = "Log-in", operation_id = "forgot_password",
-    request_body = forms::PasswordForgotRequest,
+    request_body = request::PasswordForgotRequest,
     responses((status = 200, description = "A mail is under way, if there is such a login.",
         body = response::Done)),
 )]
@@ -105,7 +113,7 @@ pub(crate) async fn forgot_password(anonymous: Anonymous, request: Request) -> R
     let Anonymous { api, from, .. } = &anonymous;
     let work = async {
         let email = parse_body(request, request::forgotten_password).await?;
-        api.engine.forgot_password(&email, *from).await?;
+        api.engine.forgot_password(api.engine.permit_anybody()?, &email, *from).await?;
         done("If this address has a login, a code is on its way to it. Set a new password with it.")
     };
     anonymous.respond("forgot_password", work).await
@@ -116,7 +124,7 @@ pub(crate) async fn forgot_password(anonymous: Anonymous, request: Request) -> R
 /// Added to the document. Sets a new password by the mailed code and ends every session.
 #[utoipa::path(
     post, path = "/password/reset", tag = "Log-in", operation_id = "reset_password",
-    request_body = forms::PasswordResetRequest,
+    request_body = request::PasswordResetRequest,
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
 pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Response {
@@ -124,8 +132,9 @@ pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Re
     let work = async {
         let request::PasswordReset { email, code, new } =
             parse_body(request, request::password_reset).await?;
-        let reset = api.engine.reset_password(&email, &code, &new, *from).await;
-        reset.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
+        let permit = api.engine.permit_anybody()?;
+        let reset = api.engine.reset_password(permit, &email, &code, &new, *from).await;
+        reset.map_err(|refused| ApiError::from(refused).renamed(&NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
     anonymous.respond("reset_password", work).await
@@ -136,7 +145,7 @@ pub(crate) async fn reset_password(anonymous: Anonymous, request: Request) -> Re
 /// Added to the document. Sets a new password by the old one and ends every session, this one too.
 #[utoipa::path(
     post, path = "/password/change", tag = "Log-in", operation_id = "change_password",
-    request_body = forms::PasswordChangeRequest,
+    request_body = request::PasswordChangeRequest,
     responses((status = 200, description = "The password is set.", body = response::Done)),
 )]
 pub(crate) async fn change_password(authenticated: Authenticated, request: Request) -> Response {
@@ -144,8 +153,9 @@ pub(crate) async fn change_password(authenticated: Authenticated, request: Reque
     let work = async {
         let request::PasswordChange { current, new } =
             parse_body(request, request::password_change).await?;
-        let change = api.engine.change_password(caller, &current, &new, *from).await;
-        change.map_err(|refusal| with_wire_names(refusal, &NEW_PASSWORD_NAMES))?;
+        let permit = api.engine.permit(caller)?;
+        let change = api.engine.change_password(permit, caller, &current, &new, *from).await;
+        change.map_err(|refused| ApiError::from(refused).renamed(&NEW_PASSWORD_NAMES))?;
         done("The password is changed and every device is logged out. Log in again.")
     };
     authenticated.respond("change_password", work).await
@@ -161,7 +171,7 @@ pub(crate) async fn change_password(authenticated: Authenticated, request: Reque
 pub(crate) async fn log_out(authenticated: Authenticated) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
-        api.engine.log_out(caller).await?;
+        api.engine.log_out(api.engine.permit(caller)?, caller).await?;
         done("You are logged out.")
     };
     authenticated.respond("log_out", work).await
@@ -171,32 +181,25 @@ fn done(message: &'static str) -> Result<Answer, ApiError> {
     ok(&response::Done { message })
 }
 
-/// The refusal with the names of fields that the body uses.
-fn with_wire_names(refusal: Refusal, names: &[(&str, &'static str)]) -> Refusal {
-    let Refusal::Invalid(field_errors) = refusal else { return refusal };
-    let rename = |error: FieldError| {
-        let names = names.iter().find(|(engine, _)| *engine == error.field);
-        FieldError { field: names.map_or(error.field, |(_, wire)| *wire), ..error }
-    };
-    Refusal::Invalid(field_errors.into_iter().map(rename).collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::refusals::answer;
     use super::*;
+    use domain::FieldError;
+    use domain::refusal::{CodeInvalid, Invalid};
 
     #[test]
     fn field_errors_name_the_bodys_own_fields() {
-        let refusal = |fields: &[&'static str]| {
+        let error = |fields: &[&'static str]| {
             let error = |field: &&'static str| FieldError { field, message: "x".into() };
-            Refusal::Invalid(fields.iter().map(error).collect())
+            ApiError::from(Invalid { errors: fields.iter().map(error).collect() })
         };
-        let renamed = with_wire_names(refusal(&["push_token", "email", "other"]), &LOG_IN_NAMES);
-        assert_eq!(renamed, refusal(&["fcmToken", "username", "other"]));
-        assert_eq!(
-            with_wire_names(refusal(&["password"]), &NEW_PASSWORD_NAMES),
-            refusal(&["newPassword"])
-        );
-        assert_eq!(with_wire_names(Refusal::CodeInvalid, &LOG_IN_NAMES), Refusal::CodeInvalid);
+        let check = |sent: ApiError, names, expected: ApiError| {
+            assert_eq!(answer(&sent.renamed(names)), answer(&expected));
+        };
+        let named = error(&["fcmToken", "username", "other"]);
+        check(error(&["push_token", "email", "other"]), &LOG_IN_NAMES[..], named);
+        check(error(&["password"]), &NEW_PASSWORD_NAMES, error(&["newPassword"]));
+        check(CodeInvalid.into(), &LOG_IN_NAMES, CodeInvalid.into());
     }
 }

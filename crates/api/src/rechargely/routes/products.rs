@@ -4,7 +4,7 @@ use super::super::ApiState;
 use super::super::authenticate::{Anonymous, Authenticated};
 use super::super::limits::FOUND_PRODUCTS_MAX;
 use super::super::refusals::ApiError;
-use super::super::wire::{forms, ids, request, response};
+use super::super::wire::{ids, request, response};
 use super::{PathText, ok};
 use crate::extract::body;
 use crate::logos;
@@ -20,7 +20,7 @@ use http::Uri;
 /// forgiven. No access token is needed. At most 30 searches a minute from one address.
 #[utoipa::path(
     get, path = "/public/products/search", tag = "Products", operation_id = "search",
-    params(forms::SearchQuery),
+    params(request::SearchQuery),
     responses((status = 200, description = "The products; an empty list where none fits.",
         body = Vec<response::ListedProduct>)),
 )]
@@ -75,8 +75,9 @@ pub(crate) async fn products(authenticated: Authenticated, category: PathText) -
     let work = async {
         let catalog = api.engine.catalog();
         let id = category.ok().and_then(|Path(text)| ids::parse_category(&text)).map(CategoryId);
-        let known =
-            id.filter(|id| catalog.category(*id).is_some()).ok_or(ApiError::CategoryNotFound)?;
+        let known = id
+            .filter(|id| catalog.category(*id).is_some())
+            .ok_or_else(ApiError::category_not_found)?;
         let products = catalog.products.iter().filter(|product| product.category == known);
         ok(&products.map(|product| api.listed(&catalog, product)).collect::<Vec<_>>())
     };
@@ -85,10 +86,11 @@ pub(crate) async fn products(authenticated: Authenticated, category: PathText) -
 
 /// List providers
 ///
-/// Who delivers the products of this reference name, each once.
+/// Who delivers the products of this reference name, product name or category, each once.
 #[utoipa::path(
     get, path = "/products/providers/{name}", tag = "Products", operation_id = "providers",
-    params(("name" = String, Path, description = "The `refName` of a product, in any case.",
+    params(("name" = String, Path, description = "The `refName` or the name of a product, \
+            or the name of a category, in any case.",
         example = "econet")),
     responses((status = 200, description = "The providers.", body = Vec<response::ListedProvider>)),
 )]
@@ -96,10 +98,10 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
     let api = &authenticated.api;
     let work = async {
         let catalog = api.engine.catalog();
-        let Path(name) = name.map_err(|_| ApiError::ProviderNotFound)?;
+        let Path(name) = name.map_err(|_| ApiError::provider_not_found())?;
         let names = providers_of(&catalog, &name);
         if names.is_empty() {
-            return Err(ApiError::ProviderNotFound);
+            return Err(ApiError::provider_not_found());
         }
         let listed =
             names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
@@ -108,11 +110,16 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
     authenticated.respond("providers", work).await
 }
 
-/// The names of the operators of all products with this reference name, each once, in the order of
-/// the products.
-fn providers_of<'c>(catalog: &'c Catalog, ref_name: &str) -> Vec<&'c str> {
+/// The names of the operators of all products with this reference name, name or category, each
+/// once, in the order of the products (CONTRACT B-21).
+fn providers_of<'c>(catalog: &'c Catalog, name: &str) -> Vec<&'c str> {
+    let is_meant = |product: &domain::catalog::product::Product| {
+        let category = catalog.category(product.category).map(|category| &category.name);
+        let names = [Some(&product.ref_name), Some(&product.name), category];
+        names.into_iter().flatten().any(|known| known.eq_ignore_ascii_case(name))
+    };
     let mut names = Vec::new();
-    for product in catalog.products.iter().filter(|p| p.ref_name.eq_ignore_ascii_case(ref_name)) {
+    for product in catalog.products.iter().filter(|product| is_meant(product)) {
         let operator = catalog.operator_by_code(&product.operator);
         let name = operator.map_or(product.operator.as_str(), |operator| operator.name.as_str());
         if !names.contains(&name) {

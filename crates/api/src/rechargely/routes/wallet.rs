@@ -1,13 +1,14 @@
 //! Balances and statements. Both are added to the document.
 
 use super::super::authenticate::Authenticated;
-use super::super::wire::{forms, ids, request, response};
+use super::super::wire::{ids, request, response};
 use super::{ok, paged};
 use crate::extract::body;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
 use axum::response::Response;
-use domain::{Money, PurchaseId, Refusal};
+use domain::refusal::FindRefused;
+use domain::{Money, PurchaseId};
 use engine::{Caller, Engine, Page, StatementLine};
 use http::Uri;
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::collections::btree_map::Entry;
 /// Added to the document. What each wallet can spend, by currency; or one of them.
 #[utoipa::path(
     get, path = "/wallet/balance", tag = "Wallet", operation_id = "balances",
-    params(forms::BalanceQuery),
+    params(request::BalanceQuery),
     responses((status = 200, description = "The wallets.", body = Vec<response::WalletBalance>)),
 )]
 pub(crate) async fn balances(authenticated: Authenticated, uri: Uri) -> Response {
@@ -42,7 +43,7 @@ pub(crate) async fn balances(authenticated: Authenticated, uri: Uri) -> Response
 /// Added to the document. What changed the balance of one wallet, newest first.
 #[utoipa::path(
     get, path = "/wallet/statement", tag = "Wallet", operation_id = "statement",
-    params(forms::StatementQuery),
+    params(request::StatementQuery),
     responses((status = 200, description = "A page of movements.", body = response::Statement)),
 )]
 pub(crate) async fn statement(authenticated: Authenticated, uri: Uri) -> Response {
@@ -67,7 +68,7 @@ async fn references(
     engine: &Engine,
     caller: &Caller,
     lines: &[StatementLine],
-) -> Result<References, Refusal> {
+) -> Result<References, FindRefused> {
     let mut references = References::new();
     for id in lines.iter().filter_map(|line| line.purchase) {
         if let Entry::Vacant(entry) = references.entry(id) {

@@ -1,9 +1,8 @@
 //! The requests and responses of the rechargely document.
 //!
-//! `request` parses bodies and queries, `response` renders answers, `status` has the texts of a
-//! payment's states, `ids` the public ids, `forms` documents the bodies of requests.
+//! `request` declares and parses bodies and queries, `response` renders answers, `status` has the
+//! texts of a payment's states, `ids` the public ids.
 
-pub(super) mod forms;
 pub(super) mod ids;
 pub(super) mod request;
 pub(super) mod response;

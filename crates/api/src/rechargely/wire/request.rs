@@ -3,45 +3,23 @@
 //! Does not depend on the engine; the rules that depend on a product are in `payment`. Invariant:
 //! every field of a parsed request is valid, and an error names every invalid field.
 
+mod fields;
 mod payment;
 
+pub(in super::super) use fields::{
+    AuthRequest, BalanceQuery, ConfirmRequest, LogInRequest, PasswordChangeRequest,
+    PasswordForgotRequest, PasswordResetRequest, PreAuthRequest, RegisterRequest, SearchQuery,
+    StatementQuery, TransactionsQuery,
+};
 pub(in super::super) use payment::{ProductRules, pre_auth, product_named};
 
-use super::super::limits::{
-    CODE_CHARS_MAX, FCM_TOKEN_CHARS_MAX, PAGE_LINES, PAGE_LINES_MAX, PASSWORD_BYTES_MAX,
-    SEARCH_CHARS_MAX, USERNAME_CHARS_MAX,
-};
+use super::super::limits::PAGE_LINES_MAX;
 use super::ids;
 use super::status::Status;
-use crate::wire::fields::{Field, RawFields, Reader, Reported};
+use crate::wire::fields::{RawFields, Reader, Reported};
+use crate::wire::form::{Field, Optional, Required};
 use domain::purchase::is_reference;
 use domain::{Currency, Environment, FieldError};
-
-pub(crate) static PRODUCT_ID: Field = Field::new("productId");
-static REQUEST_ID: Field = Field::new("requestId");
-static PRE_AUTH_TOKEN: Field = Field::new("preAuthToken");
-static USERNAME: Field = Field::new("username");
-static PASSWORD: Field = Field::new("password");
-static FCM_TOKEN: Field = Field::new("fcmToken");
-/// Added to the document.
-static ENVIRONMENT: Field = Field::new("environment");
-/// Added to the document, whose log-in calls it `username`.
-static EMAIL: Field = Field { name: "email", aliases: &["username"] };
-/// Added to the document, whose payments call it `customerMobile`.
-static MOBILE: Field = Field { name: "mobile", aliases: &["customerMobile"] };
-static NAME: Field = Field::new("name");
-static CODE: Field = Field::new("code");
-static CURRENT_PASSWORD: Field = Field::new("currentPassword");
-static NEW_PASSWORD: Field = Field::new("newPassword");
-static QUERY: Field = Field::new("query");
-static CURRENCY: Field = Field::new("currency");
-static LIMIT: Field = Field::new("limit");
-/// The largest integer that every client can represent, 2^53 - 1. Our ids are not larger
-/// (CONTRACT A-21).
-const NUMBER_MAX: i64 = 9_007_199_254_740_991;
-
-static BEFORE: Field = Field::new("before");
-static STATUS: Field = Field::new("status");
 
 /// The errors of a request's fields: one or more about each invalid field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,8 +104,9 @@ pub(in super::super) struct Page {
 /// Parses the body of `POST transactions/bill-payment/auth`.
 pub(crate) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFields> {
     parse(fields, |reader| {
-        let pre_auth_token = required_line(reader, &PRE_AUTH_TOKEN, CODE_CHARS_MAX);
-        let request_id = request_id(reader);
+        let form = AuthRequest::FIELDS;
+        let pre_auth_token = required_line(reader, form.pre_auth_token);
+        let request_id = request_id(reader, form.request_id);
         Ok(Auth { pre_auth_token: pre_auth_token?, request_id: request_id? })
     })
 }
@@ -135,10 +114,12 @@ pub(crate) fn auth(fields: &RawFields<'_>) -> Result<Auth, InvalidFields> {
 /// Parses the body of `POST authenticate/customers`.
 pub(crate) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
     parse(fields, |reader| {
-        let username = required_line(reader, &USERNAME, USERNAME_CHARS_MAX);
-        let password = password(reader, &PASSWORD);
-        let fcm_token = fcm_token(reader);
-        let environment = environment(reader)?;
+        let form = LogInRequest::FIELDS;
+        let username = required_line(reader, form.username);
+        let password = password(reader, form.password);
+        let fcm_token = fcm_token(reader, form.fcm_token);
+        let code = reader.or_default(form.environment)?;
+        let environment = reader.code(&form.environment, code, Environment::from_code)?;
         Ok(LogIn { username: username?, password: password?, fcm_token: fcm_token?, environment })
     })
 }
@@ -146,10 +127,11 @@ pub(crate) fn log_in(fields: &RawFields<'_>) -> Result<LogIn, InvalidFields> {
 /// Parses the body of `POST register`.
 pub(crate) fn registration(fields: &RawFields<'_>) -> Result<Registration, InvalidFields> {
     parse(fields, |reader| {
-        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
-        let password = password(reader, &PASSWORD);
-        let name = reader.text(&NAME).map(|name| name.unwrap_or_default().to_owned());
-        let mobile = reader.text(&MOBILE)?;
+        let form = RegisterRequest::FIELDS;
+        let email = required_line(reader, form.email);
+        let password = password(reader, form.password);
+        let name = reader.text(form.name).map(|name| name.unwrap_or_default().to_owned());
+        let mobile = reader.text(form.mobile)?;
         let mobile = without_separators(mobile.unwrap_or_default());
         Ok(Registration { email: email?, password: password?, name: name?, mobile })
     })
@@ -158,23 +140,25 @@ pub(crate) fn registration(fields: &RawFields<'_>) -> Result<Registration, Inval
 /// Parses the body of `POST register/confirm`.
 pub(crate) fn confirmation(fields: &RawFields<'_>) -> Result<Confirmation, InvalidFields> {
     parse(fields, |reader| {
-        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
-        let code = required_line(reader, &CODE, CODE_CHARS_MAX);
-        let password = password(reader, &PASSWORD);
+        let form = ConfirmRequest::FIELDS;
+        let email = required_line(reader, form.email);
+        let code = required_line(reader, form.code);
+        let password = password(reader, form.password);
         Ok(Confirmation { email: email?, code: code?, password: password? })
     })
 }
 
 /// Parses the body of `POST password/forgot`: the login's e-mail address.
 pub(crate) fn forgotten_password(fields: &RawFields<'_>) -> Result<String, InvalidFields> {
-    parse(fields, |reader| required_line(reader, &EMAIL, USERNAME_CHARS_MAX))
+    parse(fields, |reader| required_line(reader, PasswordForgotRequest::FIELDS.email))
 }
 
 /// Parses the body of `POST password/change`.
 pub(crate) fn password_change(fields: &RawFields<'_>) -> Result<PasswordChange, InvalidFields> {
     parse(fields, |reader| {
-        let current = password(reader, &CURRENT_PASSWORD);
-        let new = password(reader, &NEW_PASSWORD);
+        let form = PasswordChangeRequest::FIELDS;
+        let current = password(reader, form.current_password);
+        let new = password(reader, form.new_password);
         Ok(PasswordChange { current: current?, new: new? })
     })
 }
@@ -182,38 +166,47 @@ pub(crate) fn password_change(fields: &RawFields<'_>) -> Result<PasswordChange, 
 /// Parses the body of `POST password/reset`.
 pub(crate) fn password_reset(fields: &RawFields<'_>) -> Result<PasswordReset, InvalidFields> {
     parse(fields, |reader| {
-        let email = required_line(reader, &EMAIL, USERNAME_CHARS_MAX);
-        let code = required_line(reader, &CODE, CODE_CHARS_MAX);
-        let new = password(reader, &NEW_PASSWORD);
+        let form = PasswordResetRequest::FIELDS;
+        let email = required_line(reader, form.email);
+        let code = required_line(reader, form.code);
+        let new = password(reader, form.new_password);
         Ok(PasswordReset { email: email?, code: code?, new: new? })
     })
 }
 
 /// Parses the query of `GET public/products/search`: the text that is searched.
 pub(crate) fn search(fields: &RawFields<'_>) -> Result<String, InvalidFields> {
-    parse(fields, |reader| Ok(required_line(reader, &QUERY, SEARCH_CHARS_MAX)?.trim().to_owned()))
+    let query = SearchQuery::FIELDS.query;
+    parse(fields, |reader| Ok(required_line(reader, query)?.trim().to_owned()))
 }
 
 /// Parses the query of `GET transactions`: the page and a filter by status.
 pub(crate) fn payments(fields: &RawFields<'_>) -> Result<(Page, Option<Status>), InvalidFields> {
     parse(fields, |reader| {
-        let page = page(reader);
-        let status = status(reader);
+        let form = TransactionsQuery::FIELDS;
+        let page = page(reader, form.limit, form.before);
+        let status = reader.text(form.status).and_then(|name| {
+            name.map(|name| reader.code(&form.status, name, Status::parse)).transpose()
+        });
         Ok((page?, status?))
     })
 }
 
 /// Parses the query of `GET wallet/balance`: one currency; `None` for all.
 pub(crate) fn balance(fields: &RawFields<'_>) -> Result<Option<Currency>, InvalidFields> {
-    parse(fields, currency)
+    parse(fields, |reader| {
+        let field = BalanceQuery::FIELDS.currency;
+        reader.text(field)?.map(|code| currency(reader, &field, code)).transpose()
+    })
 }
 
 /// Parses the query of `GET wallet/statement`: the wallet's currency and the page.
 pub(crate) fn statement(fields: &RawFields<'_>) -> Result<(Currency, Page), InvalidFields> {
     parse(fields, |reader| {
-        let currency = currency(reader)
-            .and_then(|c| c.ok_or_else(|| reader.report(CURRENCY.name, "is required.")));
-        let page = page(reader);
+        let form = StatementQuery::FIELDS;
+        let currency =
+            reader.required(form.currency).and_then(|code| currency(reader, &form.currency, code));
+        let page = page(reader, form.limit, form.before);
         Ok((currency?, page?))
     })
 }
@@ -228,12 +221,9 @@ fn parse<T>(
 }
 
 /// A required text of one line that is not blank.
-fn required_line(
-    reader: &mut Reader<'_, '_>,
-    field: &'static Field,
-    chars_max: usize,
-) -> Result<String, Reported> {
+fn required_line(reader: &mut Reader<'_, '_>, field: Required) -> Result<String, Reported> {
     let text = reader.required(field)?;
+    let chars_max = field.length_max;
     let is_line = !text.trim().is_empty()
         && text.chars().nth(chars_max).is_none()
         && !text.chars().any(char::is_control);
@@ -241,19 +231,19 @@ fn required_line(
     is_line.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &message))
 }
 
-/// A required password: its length is the only rule here.
-fn password(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<String, Reported> {
+/// A required password: its length in bytes is the only rule here.
+fn password(reader: &mut Reader<'_, '_>, field: Required) -> Result<String, Reported> {
     let text = reader.required(field)?;
-    let fits = (1..=PASSWORD_BYTES_MAX).contains(&text.len());
-    let message = format!("must be 1 to {PASSWORD_BYTES_MAX} bytes long.");
+    let bytes_max = field.length_max;
+    let fits = (1..=bytes_max).contains(&text.len());
+    let message = format!("must be 1 to {bytes_max} bytes long.");
     fits.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &message))
 }
 
-fn request_id(reader: &mut Reader<'_, '_>) -> Result<String, Reported> {
-    let text = reader.required(&REQUEST_ID)?;
+fn request_id(reader: &mut Reader<'_, '_>, field: Required) -> Result<String, Reported> {
+    let text = reader.required(field)?;
     let message = "must be 1 to 128 printable ASCII characters without a space at either end.";
-    let is_reference = is_reference(text);
-    is_reference.then(|| text.to_owned()).ok_or_else(|| reader.report(REQUEST_ID.name, message))
+    is_reference(text).then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, message))
 }
 
 /// A phone number without the separators between its digits.
@@ -261,55 +251,40 @@ fn without_separators(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect()
 }
 
-fn fcm_token(reader: &mut Reader<'_, '_>) -> Result<String, Reported> {
-    let text = reader.required(&FCM_TOKEN)?;
-    let is_short = text.chars().nth(FCM_TOKEN_CHARS_MAX).is_none();
-    let message =
-        format!("must be at most {FCM_TOKEN_CHARS_MAX} characters long; empty is allowed.");
-    is_short.then(|| text.to_owned()).ok_or_else(|| reader.report(FCM_TOKEN.name, &message))
+fn fcm_token(reader: &mut Reader<'_, '_>, field: Required) -> Result<String, Reported> {
+    let text = reader.required(field)?;
+    let chars_max = field.length_max;
+    let is_short = text.chars().nth(chars_max).is_none();
+    let message = format!("must be at most {chars_max} characters long; empty is allowed.");
+    is_short.then(|| text.to_owned()).ok_or_else(|| reader.report(field.name, &message))
 }
 
-fn environment(reader: &mut Reader<'_, '_>) -> Result<Environment, Reported> {
-    let Some(code) = reader.text(&ENVIRONMENT)? else { return Ok(Environment::Live) };
-    let environment = Environment::ALL.into_iter().find(|e| e.code() == code);
-    environment.ok_or_else(|| reader.report(ENVIRONMENT.name, "must be live or sandbox."))
-}
-
-fn status(reader: &mut Reader<'_, '_>) -> Result<Option<Status>, Reported> {
-    let Some(name) = reader.text(&STATUS)? else { return Ok(None) };
-    let message = "must be PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED.";
-    Status::parse(name).map(Some).ok_or_else(|| reader.report(STATUS.name, message))
-}
-
-fn currency(reader: &mut Reader<'_, '_>) -> Result<Option<Currency>, Reported> {
-    let Some(code) = reader.text(&CURRENCY)? else { return Ok(None) };
+fn currency(reader: &mut Reader<'_, '_>, field: &Field, code: &str) -> Result<Currency, Reported> {
     let currency = Currency::from_code(&code.to_ascii_uppercase());
     let message = "must be an ISO 4217 code, like USD.";
-    currency.map(Some).ok_or_else(|| reader.report(CURRENCY.name, message))
+    currency.ok_or_else(|| reader.report(field.name, message))
 }
 
-fn page(reader: &mut Reader<'_, '_>) -> Result<Page, Reported> {
-    let limit = number(reader, &LIMIT).and_then(|limit| match limit {
-        None => Ok(PAGE_LINES),
-        Some(limit) => {
-            let message = format!("must be 1 to {PAGE_LINES_MAX}.");
-            let limit = u32::try_from(limit).ok().filter(|l| (1..=PAGE_LINES_MAX).contains(l));
-            limit.ok_or_else(|| reader.report(LIMIT.name, &message))
-        }
-    });
-    let before = number(reader, &BEFORE).and_then(|before| match before {
-        Some(before) if before > NUMBER_MAX => {
-            Err(reader.report(BEFORE.name, "must be a nextBefore of ours."))
-        }
-        before => Ok(before),
-    });
-    Ok(Page { limit: limit?, before: before? })
+fn page(reader: &mut Reader<'_, '_>, limit: Optional, before: Optional) -> Result<Page, Reported> {
+    let message = format!("must be 1 to {PAGE_LINES_MAX}.");
+    let lines = reader.or_default(limit).and_then(|text| number(reader, &limit, text, &message));
+    let message = "must be a nextBefore of ours.";
+    let id = reader.text(before);
+    let id = id.and_then(|t| t.map(|text| number(reader, &before, text, message)).transpose());
+    Ok(Page { limit: lines?, before: id? })
 }
 
-fn number(reader: &mut Reader<'_, '_>, field: &'static Field) -> Result<Option<i64>, Reported> {
-    let Some(text) = reader.text(field)? else { return Ok(None) };
+/// A whole number in the field's limits.
+fn number<T: TryFrom<i64>>(
+    reader: &mut Reader<'_, '_>,
+    field: &Field,
+    text: &str,
+    out_of_limits: &str,
+) -> Result<T, Reported> {
     let number = ids::parse_number(text);
-    number.map(Some).ok_or_else(|| reader.report(field.name, "must be a whole number."))
+    let number = number.ok_or_else(|| reader.report(field.name, "must be a whole number."))?;
+    let in_limits = T::try_from(number).ok().filter(|_| field.has(number));
+    in_limits.ok_or_else(|| reader.report(field.name, out_of_limits))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::cmd::Caller;
 use crate::files::cannot;
 use crate::maintenance::archive;
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result};
 use domain::Month;
 use std::path::PathBuf;
@@ -29,15 +29,18 @@ pub(crate) async fn run(on: &Caller<'_>, args: &ArchiveArgs, output: &mut Output
     let (engine, folder) = (on.engine, on.working_dir.join(&args.to));
     std::fs::create_dir_all(&folder).with_context(cannot(&folder, "be made"))?;
     // An earlier run may have archived a month without removing it from the ledger.
-    engine.remove_archived().await.map_err(refused)?;
+    engine.remove_archived(machine(engine, "")?).await.map_err(refused)?;
     let mut months = 0;
     while let Some(closing) = engine.next_to_archive(args.before).map_err(refused)? {
-        engine.close_month(&closing).await.map_err(refused)?;
+        engine.close_month(machine(engine, "")?, &closing).await.map_err(refused)?;
         let (writer, month, to) = (engine.clone(), closing.clone(), folder.clone());
         let (filed, manifest) =
             run_copy(move |is_wanted| archive::write(&writer, &month, &to, is_wanted)).await?;
-        engine.file_month(filed, archive::file_name(closing.month)).await.map_err(refused)?;
-        engine.remove_archived().await.map_err(refused)?;
+        engine
+            .file_month(machine(engine, "")?, filed, archive::file_name(closing.month))
+            .await
+            .map_err(refused)?;
+        engine.remove_archived(machine(engine, "")?).await.map_err(refused)?;
         months += 1;
         output.row(args.json, serde_json::to_string(&manifest)?, manifest.summary());
     }

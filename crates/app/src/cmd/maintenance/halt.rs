@@ -3,7 +3,7 @@
 //! For a database that was restored by other means than `saldo restore`.
 
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::Result;
 use engine::Engine;
 
@@ -15,7 +15,7 @@ pub(crate) struct HaltArgs {
 }
 
 pub(crate) async fn run(engine: &Engine, args: &HaltArgs, output: &mut Output) -> Result<u8> {
-    engine.begin_halt(&args.why).await.map_err(refused)?;
+    engine.begin_halt(machine(engine, "")?, &args.why).await.map_err(refused)?;
     output.say("Nothing is sold and nothing is sent upstream until `saldo resume`.");
     Ok(0)
 }

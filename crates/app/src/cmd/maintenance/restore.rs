@@ -39,7 +39,7 @@ pub(crate) fn run(flags: &Flags, args: &RestoreArgs) -> anyhow::Result<ExitCode>
                  purchases may have gone out after the backup, \
                  so compare the upstreams' statements first (docs/operate.md).",
             );
-            ExitCode::SUCCESS
+            0
         }
         BackupDone::Unbalanced(report) => {
             report.findings.iter().for_each(|finding| output.line(finding));
@@ -47,9 +47,8 @@ pub(crate) fn run(flags: &Flags, args: &RestoreArgs) -> anyhow::Result<ExitCode>
                 "{} rows of the backup lie; nothing was restored. Take an older backup.",
                 report.findings_count
             ));
-            ExitCode::from(1)
+            1
         }
     };
-    output.print();
-    Ok(exit)
+    Ok(output.print(exit))
 }

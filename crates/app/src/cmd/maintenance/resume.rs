@@ -3,7 +3,7 @@
 //! Not here: what a halt stops (`engine`).
 
 use crate::output::Output;
-use crate::wiring::refused;
+use crate::wiring::{machine, refused};
 use anyhow::Result;
 use engine::Engine;
 
@@ -18,7 +18,7 @@ pub(crate) struct ResumeArgs {
 }
 
 pub(crate) async fn run(engine: &Engine, args: &ResumeArgs, output: &mut Output) -> Result<u8> {
-    engine.resume(&args.by, &args.evidence).await.map_err(refused)?;
+    engine.resume(machine(engine, &args.by)?, &args.evidence).await.map_err(refused)?;
     output.say("What is bought is sold and sent again.");
     Ok(0)
 }

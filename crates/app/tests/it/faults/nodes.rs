@@ -77,6 +77,28 @@ fn signal(server: &Server, signal: &str) {
     assert!(sent.success());
 }
 
+/// One of two nodes is a week ahead: it calls, and rejects nothing; then its clock is put right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_a_week_ahead_changes_nothing_for_the_others() {
+    let nodes = TwoNodes::new(&["--requests-per-minute", "60"]);
+    let one = nodes.start(0);
+    nodes.folders[1].shift_clock(7 * 24 * 3600);
+    let ahead = nodes.start(1);
+    let (mut right, mut wrong) = (one.sandbox().await, ahead.sandbox().await);
+    let bought = wrong.post(RECHARGE, recharge("01712345105", 10, "R-105")).await.json();
+    assert_eq!(bought["billing"]["status"], "pending", "{bought}");
+    sleep(Duration::from_secs(3)).await;
+    nodes.folders[1].shift_clock(0);
+    for _ in 0..5 {
+        assert_eq!(right.status("R-105").await["status"], "pending");
+    }
+    let at = "SELECT max(abs(at - extract(epoch FROM now()) * 1000000))::int8 FROM journals";
+    assert!(nodes.count(at) < 60_000_000, "a journal is filed {} µs off", nodes.count(at));
+    ahead.stop();
+    one.stop();
+    nodes.verify();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_nodes_purchases_are_settled_by_the_other_within_fifteen_seconds() {
     let nodes = TwoNodes::new(&UNLIMITED);

@@ -2,6 +2,8 @@
 
 use crate::postgres::Database;
 use crate::support::{Consumer, Folder, RECHARGE, assert_exit, recharge};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,6 +30,8 @@ async fn a_demo_on_postgresql_sells_and_survives_a_kill() {
     assert_eq!(doubt["billing"]["status"], "processing", "{doubt}");
     // A command on another folder is a node beside the server.
     let other = tempfile::tempdir().unwrap();
+    let key = |folder: &Path| folder.join("master.key");
+    fs::copy(key(&folder.data_dir()), key(other.path())).unwrap();
     assert_exit(&folder.saldo_in(other.path(), &["verify"]), 0, "");
 
     server.kill();

@@ -278,6 +278,63 @@ async fn an_incomplete_backup_is_refused() {
     assert_exit(&restore(&Folder::new(), &from), 0, "");
 }
 
+/// A killed server leaves its WAL. Beside it no other database gets the name: the log would be
+/// replayed over the copy, or deleted.
+#[tokio::test]
+async fn a_log_of_another_database_is_never_replayed() {
+    let (folder, from) = stopped().await;
+    let server = folder.start();
+    let mut client = server.sandbox().await;
+    for number in 0..20 {
+        assert_eq!(buy(&mut client, "101", &format!("LATER-{number}")).await, "success");
+    }
+    server.kill();
+    let data = folder.data_dir();
+    let away = folder.path("away");
+    fs::create_dir(&away).unwrap();
+    fs::rename(data.join("saldo.db"), away.join("saldo.db")).unwrap();
+    // The simulator's memory goes with it: a restore overwrites no other installation's.
+    let truth = "simulator-truth.jsonl";
+    fs::rename(data.join(truth), away.join(truth)).unwrap();
+    let wal = fs::read(data.join("saldo.db-wal")).unwrap();
+    assert!(!wal.is_empty());
+
+    assert_one_sentence(&restore(&folder, &from), "saldo.db-wal");
+    assert!(!data.join("saldo.db").exists() && !data.join("restoring").exists());
+    assert_eq!(fs::read(data.join("saldo.db-wal")).unwrap(), wal, "the log was touched");
+
+    for end in ["-wal", "-shm"] {
+        let name = format!("saldo.db{end}");
+        fs::rename(data.join(&name), away.join(&name)).unwrap();
+    }
+    for end in ["-wal", "-shm", "-journal"] {
+        let left_over = data.join(format!("saldo.db{end}"));
+        fs::write(&left_over, &wal).unwrap();
+        assert_one_sentence(&restore(&folder, &from), &format!("saldo.db{end}"));
+        fs::remove_file(left_over).unwrap();
+    }
+    assert_exit(&restore(&folder, &from), 0, "saldo resume");
+    folder.verify();
+    assert_eq!(purchases(&folder).into_keys().collect::<Vec<_>>(), ["R-1"]);
+    assert_halted_after_start(&folder).await;
+    // Moved together, the database that lay here has all that was bought.
+    let together = Folder::new();
+    fs::create_dir_all(together.data_dir()).unwrap();
+    for name in ["saldo.db", "saldo.db-wal", "saldo.db-shm"] {
+        fs::copy(away.join(name), together.data_dir().join(name)).unwrap();
+    }
+    fs::copy(data.join("master.key"), together.data_dir().join("master.key")).unwrap();
+    assert_eq!(purchases(&together).len(), 21);
+}
+
+async fn assert_halted_after_start(folder: &Folder) {
+    let server = folder.start();
+    let body = recharge("01712345101", 10, "NEW");
+    let refused = send_once(&server, Method::POST, RECHARGE, body).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    server.stop();
+}
+
 /// An interrupted restore can be repeated; the key of another installation is never overwritten.
 #[tokio::test]
 async fn an_interrupted_restore_can_be_repeated() {

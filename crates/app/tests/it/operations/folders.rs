@@ -3,8 +3,12 @@
 
 use super::command_line::assert_one_sentence;
 use crate::support::{Folder, RECHARGE, UNLIMITED, note, recharge};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const START: i64 = 700_000;
 /// Amount and fee of a recharge of 10.
@@ -107,7 +111,87 @@ fn another_master_key_is_refused() {
     let file = folder.data_dir().join("master.key");
     let right = std::fs::read(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
+    // A missing one is not replaced: the right one could not be put back beside it.
+    for verb in ["demo", "verify"] {
+        let output = match verb {
+            "demo" => refused(verb, &folder),
+            verb => folder.saldo(&[verb]),
+        };
+        assert_one_sentence(&output, "master.key is missing");
+        assert!(!file.exists(), "{verb}");
+    }
+    let write_key = |key: &[u8], mode: u32| {
+        std::fs::write(&file, key).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+    };
+    write_key(&[7; 32], 0o600);
     assert_one_sentence(&refused("demo", &folder), "master.key");
-    std::fs::write(&file, &right).unwrap();
+    // One that every user of the machine can read is no secret.
+    write_key(&right, 0o644);
+    assert_one_sentence(&refused("demo", &folder), "chmod 600");
+    write_key(&right, 0o640);
     folder.start().stop();
+}
+
+/// Every file of the data folder, and its mode.
+fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = std::fs::symlink_metadata(&path).unwrap();
+        if metadata.is_dir() {
+            found.extend(modes(&path));
+        }
+        found.push((path, metadata.permissions().mode() & 0o777));
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_file_is_private_whatever_the_umask() {
+    for umask in ["000", "022", "0277"] {
+        let folder = Folder::new();
+        let server = folder.start_after(&format!("umask {umask}"), &UNLIMITED);
+        let mut client = server.sandbox().await;
+        let reply = client.post(RECHARGE, recharge("01712345106", 10, "D-1")).await;
+        assert_eq!(reply.status(), 200, "{reply:?}");
+        // The file of the last journal is written after some seconds.
+        let seen = folder.data_dir().join("books-seen.json");
+        let started = Instant::now();
+        while !seen.exists() {
+            assert!(started.elapsed() < Duration::from_secs(30), "no {}", seen.display());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let modes = modes(&folder.data_dir());
+        assert!(modes.len() >= 6, "{modes:?}");
+        for (path, mode) in modes {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode, expected, "umask {umask}: {}", path.display());
+        }
+        server.stop();
+    }
+}
+
+/// What an earlier version left open is closed at the next start.
+#[test]
+fn files_that_were_open_to_others_are_closed() {
+    let folder = Folder::new();
+    folder.start().stop();
+    let lock = folder.data_dir().join("saldo.lock");
+    std::fs::set_permissions(&lock, Permissions::from_mode(0o644)).unwrap();
+    folder.start().stop();
+    assert_eq!(std::fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Whoever deletes the lock's file does not get a second server on the same data.
+#[test]
+fn a_deleted_lock_file_lets_no_second_server_in() {
+    let folder = Folder::new();
+    let server = folder.serve();
+    std::fs::remove_file(folder.data_dir().join("saldo.lock")).unwrap();
+    assert!(folder.try_serve().is_none(), "a second server");
+    // Commands still find the server.
+    folder.saldo_ok(&["account", "open", "--name", "Shop"]);
+    server.stop();
+    folder.verify();
 }

@@ -7,10 +7,12 @@ mod archive;
 mod backup;
 #[cfg(feature = "bench")]
 mod bench;
+mod clocks;
 mod command_line;
 mod control;
 mod folders;
 mod logs;
 mod restored;
 mod staff;
+mod unwritable_log;
 mod users;

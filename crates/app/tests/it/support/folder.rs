@@ -44,10 +44,18 @@ impl Folder {
     /// The binary, with the URL of this installation's database.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_saldo"));
+        command.env("SALDO_TEST_CLOCK_FILE", self.path("clock"));
         if let Some(url) = &self.url {
             command.env("SALDO_DATABASE_URL", url);
         }
         command
+    }
+
+    /// From now on the clock of this installation's machine is off by so many seconds.
+    pub fn shift_clock(&self, seconds: i64) {
+        let next = self.path("clock.next");
+        fs::write(&next, seconds.to_string()).unwrap();
+        fs::rename(next, self.path("clock")).unwrap();
     }
 
     /// Runs statements on the database itself; the first column of the last one's rows, as text.
@@ -113,12 +121,49 @@ impl Folder {
         Some(running)
     }
 
+    /// Starts the demo with its log going there instead of into the file, and waits until it
+    /// listens.
+    pub fn start_logging_to(&self, log: Stdio, flags: &[&str]) -> Server {
+        let credentials_file = self.path("credentials.json");
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let flags = [&file_flags[..], flags].concat();
+        let running = self.run_command(self.command(), log, "demo", &flags);
+        Starting { running, credentials_file }.listening()
+    }
+
+    /// Starts the demo from a shell that runs `first` before, and waits until it listens.
+    pub fn start_after(&self, first: &str, flags: &[&str]) -> Server {
+        let command_line = format!("{first}; exec \"$@\"");
+        let saldo = self.command();
+        let mut command = Command::new("sh");
+        command.args(["-c", &command_line, "sh"]).arg(saldo.get_program());
+        command.envs(saldo.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let credentials_file = self.path("credentials.json");
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let flags = [&file_flags[..], flags].concat();
+        let running = self.run_command(command, self.log().into(), "demo", &flags);
+        Starting { running, credentials_file }.listening()
+    }
+
     /// Starts a verb that serves this folder, on a free port.
     fn run(&self, verb: &str, flags: &[&str]) -> Running {
+        self.run_command(self.command(), self.log().into(), verb, flags)
+    }
+
+    fn log(&self) -> File {
+        OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap()
+    }
+
+    fn run_command(
+        &self,
+        mut command: Command,
+        stderr: Stdio,
+        verb: &str,
+        flags: &[&str],
+    ) -> Running {
         let log = self.path("server.log");
         let log_from = fs::metadata(&log).map_or(0, |file| usize::try_from(file.len()).unwrap());
-        let child = self
-            .command()
+        let child = command
             .args([verb, "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(self.data_dir())
             .args(flags)
@@ -126,7 +171,7 @@ impl Folder {
             .env("SALDO_CONNECTIONS_PER_ADDRESS", "1000")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(OpenOptions::new().create(true).append(true).open(&log).unwrap())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         Running { process: Process(child), log, log_from }

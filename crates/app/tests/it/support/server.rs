@@ -37,8 +37,13 @@ pub struct Running {
 impl Running {
     /// Asks it to stop (SIGTERM) and does not wait.
     pub fn ask_to_stop(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
         // `kill` is built into every shell; the standard library knows SIGKILL only.
-        let kill = format!("kill -TERM {}", self.process.0.id());
+        let kill = format!("kill -{name} {}", self.process.0.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
@@ -148,6 +153,11 @@ impl Server {
     /// Asks it to stop (SIGTERM) and does not wait.
     pub fn ask_to_stop(&self) {
         self.running.ask_to_stop();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        self.running.signal(name);
     }
 
     /// Waits for the end of a server that was asked to stop.

@@ -120,7 +120,12 @@ fn what_belongs_in_one_place_is_there_only() {
             assert!(!is_there || is_allowed, "{name} has {needle:?}: {why}");
         }
     };
-    only("Change::Step(", "crates/engine/src", &["settle.rs"], "only settle steps a purchase");
+    let steps = ["settle.rs", "quote.rs", "staff.rs"];
+    only("TakeStep", "crates/engine/src", &steps, "a step goes through settle's take_step");
+    let permits = ["permits.rs"];
+    for write in ["store.write(", "store.write_within(", "store.commit("] {
+        only(write, "crates/engine/src", &permits, "the engine commits with a permit");
+    }
     only("settle::decide(", "crates/engine/src", &["settle.rs"], "only settle decides a step");
     only("simulator", "crates/engine/src", &[], "the engine knows no upstream by name");
     only("irecharge", "crates/engine/src", &[], "the engine knows no dialect");

@@ -19,8 +19,9 @@ pub use script::Script;
 pub use truth_log::{RETENTION, Record, Truth, read_truth};
 
 use domain::{
-    BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock, Listener,
-    NoOffers, Offer, OfferEnquiry, Order, Outcome, StatusUpdate, Timestamp, Upstream, UpstreamCode,
+    BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock,
+    EnquiryOutcome, Listener, NoOffers, Offer, OfferEnquiry, Order, StatusUpdate, SubmitOutcome,
+    Timestamp, Upstream, UpstreamCode,
 };
 use offers::Offers;
 use parking_lot::Mutex;
@@ -76,6 +77,16 @@ impl SimulatorSettings {
         }
     }
 
+    const fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            not_found_final_after: self.not_found_final_after,
+            quotes_offers: true,
+            looks_up_bills: true,
+            reverses_deliveries: true,
+            is_simulated: true,
+        }
+    }
+
     const fn delay_of(&self, change: LateChange) -> Duration {
         match change {
             LateChange::WorkDone => self.work_duration,
@@ -83,6 +94,9 @@ impl SimulatorSettings {
         }
     }
 }
+
+/// How far apart the clocks of two nodes may be.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// A source of simulated upstreams that share one truth log.
 #[derive(Clone)]
@@ -107,7 +121,8 @@ impl Simulator {
         for (record, has_changed) in late {
             let is_sent = |due: &Timestamp| !has_changed || now.since(*due) < RESEND_AGE_MAX;
             if let Some(due) = shared.change_due(&record).filter(is_sent) {
-                shared.send_update_after(due.since(now), record);
+                let wait = due.since(now).min(due.since(record.at));
+                shared.send_update_after(wait, record);
             }
         }
         Ok(Simulator { shared })
@@ -137,19 +152,14 @@ impl Upstream for SimulatedUpstream {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            not_found_final_after: self.shared.settings.not_found_final_after,
-            quotes_offers: true,
-            looks_up_bills: true,
-            is_simulated: true,
-        }
+        self.shared.settings.capabilities()
     }
 
-    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {
         Box::pin(async move { self.accept(order) })
     }
 
-    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, EnquiryOutcome> {
         Box::pin(async move { self.state(order) })
     }
 
@@ -176,19 +186,19 @@ impl Upstream for SimulatedUpstream {
 }
 
 impl SimulatedUpstream {
-    fn accept(&self, order: &Order) -> Outcome {
+    fn accept(&self, order: &Order) -> SubmitOutcome {
         let script = self.script(order);
         if script == Script::Down {
             return wording::connection_refused(&self.code);
         }
         if script == Script::LoseRequest {
-            return wording::no_reply();
+            return wording::no_reply().into();
         }
         let record = Record::of(order, &self.code, script, self.shared.settings.clock.now());
         let accepted = self.shared.truth_log.lock().accept(&record);
         match accepted {
             Ok(true) => {
-                let answer = wording::answer(&record);
+                let answer = wording::answer(&record, &self.shared.settings.capabilities());
                 if let Some(change) = script.late_change() {
                     let delay = self.shared.settings.delay_of(change);
                     self.shared.send_update_after(delay, record);
@@ -196,33 +206,36 @@ impl SimulatedUpstream {
                 answer
             }
             // Like real upstreams: a repeated order gets the state of the first one.
-            Ok(false) => self.state(order),
-            Err(error) => wording::truth_file_failed(&error),
+            Ok(false) => wording::to_submit(self.state(order)),
+            Err(error) => wording::truth_file_failed(&error).into(),
         }
     }
 
-    fn state(&self, order: &Order) -> Outcome {
+    fn state(&self, order: &Order) -> EnquiryOutcome {
         let script = self.script(order);
         if script == Script::Mute {
-            return wording::unaskable();
+            return wording::unaskable().into();
         }
         let mut truth_log = self.shared.truth_log.lock();
         let (script, at, has_changed) = match truth_log.entry(order.attempt) {
             Ok(Some(entry)) => (entry.script, entry.at, entry.has_changed),
-            Ok(None) => return Outcome::NotFound,
-            Err(error) => return wording::truth_file_failed(&error),
+            Ok(None) => return EnquiryOutcome::NotFound,
+            Err(error) => return wording::truth_file_failed(&error).into(),
         };
         let record = Record::of(order, &self.code, script, at);
         let now = self.shared.settings.clock.now();
-        let is_due = self.shared.change_due(&record).is_some_and(|due| due <= now);
+        // What was accepted in the future was accepted before the clock was put right.
+        let is_due = |due| due <= now || at > now.after(SKEW);
+        let is_due = self.shared.change_due(&record).is_some_and(is_due);
         if is_due
             && !has_changed
             && let Err(error) = truth_log.change(&record)
         {
-            return wording::truth_file_failed(&error);
+            return wording::truth_file_failed(&error).into();
         }
         drop(truth_log);
-        wording::state(&record, has_changed || is_due)
+        let capabilities = self.shared.settings.capabilities();
+        wording::state(&record, has_changed || is_due, &capabilities)
     }
 
     fn script(&self, order: &Order) -> Script {
@@ -268,7 +281,7 @@ impl SharedState {
             );
             return;
         }
-        let outcome = wording::state(record, true);
+        let outcome = wording::state(record, true, &self.settings.capabilities());
         self.settings.listener.on_update(StatusUpdate { attempt: record.attempt, outcome });
     }
 }

@@ -4,7 +4,10 @@
 use super::*;
 use crate::manual_clock::ManualClock;
 use domain::upstream::cleaned;
-use domain::{AttemptRef, Currency, Details, Environment, Kind, Money, PurchaseId, ServiceType};
+use domain::{
+    Answer, AttemptRef, Currency, Details, Environment, Kind, Money, Outcome, PurchaseId,
+    ServiceType,
+};
 use expect_test::expect;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -54,8 +57,12 @@ impl World {
     /// The status updates since the last call.
     fn take_updates(&self) -> Vec<String> {
         let updates = std::mem::take(&mut *self.updates.0.lock());
-        updates.iter().map(|u| format!("{} {}", u.attempt, u.outcome.code())).collect()
+        updates.into_iter().map(|u| format!("{} {}", u.attempt, code(u.outcome))).collect()
     }
+}
+
+fn code(outcome: impl Into<Outcome>) -> &'static str {
+    outcome.into().code()
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -94,10 +101,11 @@ async fn course(ends: &str, position: usize) -> String {
             let is_credited = simulator.truth().unwrap().credited.contains(&order.attempt);
             format!("{}{}", outcome.code(), if is_credited { "+" } else { "" })
         };
-        let mut course = format!("{ends} {position} {:10} :", shown(upstream.submit(&order).await));
+        let mut course =
+            format!("{ends} {position} {:10} :", shown(upstream.submit(&order).await.into()));
         for seconds in [0, 2, 2, 2] {
             world.pass(SECOND * seconds).await;
-            write!(course, " {:10}", shown(upstream.enquire(&order).await)).unwrap();
+            write!(course, " {:10}", shown(upstream.enquire(&order).await.into())).unwrap();
         }
         courses.push(format!("{course} : {}", world.take_updates().join(" ")));
     }
@@ -136,7 +144,13 @@ async fn refusals_are_definite() {
     let simulator = world.open(None);
     for (id, number) in [(1, "01712345102"), (2, "01712345112")] {
         let outcome = upstream(&simulator, 0).submit(&order(id, number)).await;
-        assert!(matches!(outcome, Outcome::Refused { try_elsewhere: false, .. }), "{outcome:?}");
+        assert!(
+            matches!(
+                outcome,
+                SubmitOutcome::Answered(Answer::Refused { try_elsewhere: false, .. })
+            ),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -146,14 +160,14 @@ async fn texts_contain_our_float_until_they_are_cleaned() {
     let simulator = world.open(None);
     let upstream = upstream(&simulator, 0);
     let text = |outcome: Outcome| outcome.text().unwrap().to_owned();
-    let recharge = text(upstream.submit(&order(7, "01614031175")).await);
+    let recharge = text(upstream.submit(&order(7, "01614031175")).await.into());
     let cash = Order { kind: Kind::Banking, ..order(8, "01614031101") };
     let dollars = Order { amount: Money::new(1_050, Currency::USD), ..order(9, "0771234101") };
     let lines = [
         cleaned(&recharge),
         recharge.clone(),
-        text(upstream.submit(&cash).await),
-        text(upstream.submit(&dollars).await),
+        text(upstream.submit(&cash).await.into()),
+        text(upstream.submit(&dollars).await.into()),
     ];
     expect![[r#"
         Recharge of 68 Tk to 1614031175 was successful.
@@ -171,7 +185,7 @@ async fn texts_contain_our_float_until_they_are_cleaned() {
     .assert_eq(&lines.map(|line| line.replace(". ", ".\n  ") + "\n").concat());
     // An enquiry returns the same transaction number as the answer.
     let again = upstream.enquire(&order(7, "01614031175")).await;
-    assert_eq!(text(again), recharge);
+    assert_eq!(text(again.into()), recharge);
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,9 +262,9 @@ async fn an_incomplete_last_line_is_removed_at_start() {
         assert_eq!(read_truth(&path).unwrap().len(), 1, "{length}");
         let after = world.open(Some(&path));
         assert_eq!(std::fs::read(&path).unwrap(), complete, "{length}");
-        assert_eq!(upstream(&after, 0).enquire(&orders[0]).await.code(), "delivered");
-        assert_eq!(upstream(&after, 0).enquire(&orders[1]).await, Outcome::NotFound);
-        assert_eq!(upstream(&after, 0).submit(&orders[2]).await.code(), "delivered");
+        assert_eq!(code(upstream(&after, 0).enquire(&orders[0]).await), "delivered");
+        assert_eq!(upstream(&after, 0).enquire(&orders[1]).await, EnquiryOutcome::NotFound);
+        assert_eq!(code(upstream(&after, 0).submit(&orders[2]).await), "delivered");
         assert_eq!(read_truth(&path).unwrap().len(), 2, "{length}");
     }
 }
@@ -290,11 +304,14 @@ async fn old_orders_without_a_pending_change_are_dropped_at_start() {
         read_truth(&path).unwrap().iter().map(|r| r.attempt.to_string()).collect()
     };
     assert_eq!(kept(), ["S8-1", "S2-1"]);
-    assert_eq!(upstream(&second, 0).enquire(&order(1, "01712345101")).await, Outcome::NotFound);
+    assert_eq!(
+        upstream(&second, 0).enquire(&order(1, "01712345101")).await,
+        EnquiryOutcome::NotFound
+    );
     // The first simulator is still open, like another process: it switches to the new file.
     upstream(&first, 0).submit(&order(3, "01712345101")).await;
     assert_eq!(kept(), ["S8-1", "S2-1", "S3-1"]);
-    assert_eq!(upstream(&second, 0).enquire(&order(3, "01712345101")).await.code(), "delivered");
+    assert_eq!(code(upstream(&second, 0).enquire(&order(3, "01712345101")).await), "delivered");
 }
 
 #[tokio::test]
@@ -304,14 +321,26 @@ async fn simulators_that_share_a_file_are_one_upstream() {
     let world = World::new();
     let (a, b) = (world.open(Some(&path)), world.open(Some(&path)));
     let order = order(6, "01712345106");
-    assert_eq!(upstream(&a, 0).submit(&order).await.code(), "unknown");
-    assert_eq!(upstream(&b, 0).enquire(&order).await.code(), "delivered");
-    assert_eq!(upstream(&b, 1).submit(&order).await.code(), "delivered");
+    assert_eq!(code(upstream(&a, 0).submit(&order).await), "unknown");
+    assert_eq!(code(upstream(&b, 0).enquire(&order).await), "delivered");
+    assert_eq!(code(upstream(&b, 1).submit(&order).await), "delivered");
     assert_eq!(a.truth().unwrap().repeats, 1);
     assert_eq!(a.truth().unwrap(), b.truth().unwrap());
     let records = read_truth(&path).unwrap();
     assert_eq!((records.len(), records[0].repeats), (1, 1));
     assert_eq!(records[0].upstream, UpstreamCode::new("simulator-a"));
+}
+
+#[tokio::test]
+async fn an_order_that_was_reversed_is_not_answered_at_a_repeated_submit() {
+    let world = World::new();
+    let simulator = world.open(None);
+    let upstream = upstream(&simulator, 0);
+    let order = order(8, "01712345108");
+    assert_eq!(code(upstream.submit(&order).await), "delivered");
+    world.skip(SECOND * 10);
+    assert_eq!(code(upstream.submit(&order).await), "unknown");
+    assert_eq!(code(upstream.enquire(&order).await), "reversed");
 }
 
 #[tokio::test]
@@ -339,7 +368,7 @@ async fn one_of_sixty_four_concurrent_orders_is_credited() {
         tasks.push(tokio::spawn(async move {
             for id in 0..20 {
                 let outcome = upstream.submit(&order(id, "01712345101")).await;
-                assert_eq!(outcome.code(), "delivered");
+                assert_eq!(code(outcome), "delivered");
             }
         }));
     }
@@ -358,8 +387,8 @@ async fn a_full_disk_is_an_unknown_outcome_and_records_nothing() {
     let full = Path::new("/dev/full");
     let simulator = world.open(Some(full));
     let order = order(1, "01712345101");
-    assert_eq!(upstream(&simulator, 0).submit(&order).await.code(), "unknown");
-    assert_eq!(upstream(&simulator, 0).enquire(&order).await, Outcome::NotFound);
+    assert_eq!(code(upstream(&simulator, 0).submit(&order).await), "unknown");
+    assert_eq!(upstream(&simulator, 0).enquire(&order).await, EnquiryOutcome::NotFound);
     assert_eq!(simulator.truth().unwrap(), Truth::default());
 }
 

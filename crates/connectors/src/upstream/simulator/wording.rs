@@ -7,29 +7,46 @@ use super::bills;
 use super::random::random;
 use super::script::Script;
 use super::truth_log::Record;
-use domain::{Currency, Kind, Money, Outcome, UpstreamCode};
+use domain::{
+    Answer, Capabilities, Currency, EnquiryOutcome, Kind, Money, SubmitOutcome, UpstreamCode,
+};
 use std::io;
 
 /// The first answer to a submitted order.
-pub(super) fn answer(record: &Record) -> Outcome {
+pub(super) fn answer(record: &Record, capabilities: &Capabilities) -> SubmitOutcome {
     if matches!(record.script, Script::LoseReply | Script::Mute) {
-        return no_reply();
+        return no_reply().into();
     }
     if record.script == Script::Garble {
         let reason = "The reply cannot be read: it begins with \"<html><head><title>502\".".into();
-        return Outcome::Unknown { reason };
+        return Answer::Unknown { reason }.into();
     }
-    state(record, false)
+    to_submit(state(record, false, capabilities))
+}
+
+/// A state as the answer to a submit.
+pub(super) fn to_submit(state: EnquiryOutcome) -> SubmitOutcome {
+    match state {
+        EnquiryOutcome::Answered(answer) => answer.into(),
+        EnquiryOutcome::NotFound | EnquiryOutcome::Reversed { .. } => {
+            let reason = "Only an enquiry can tell the state of this order.".into();
+            Answer::Unknown { reason }.into()
+        }
+    }
 }
 
 /// The state of a recorded order: the answer to an enquiry, and the content of a status update.
-pub(super) fn state(record: &Record, has_changed: bool) -> Outcome {
-    match (record.script, has_changed) {
+pub(super) fn state(
+    record: &Record,
+    has_changed: bool,
+    capabilities: &Capabilities,
+) -> EnquiryOutcome {
+    let answer = match (record.script, has_changed) {
         (Script::Deliver | Script::LoseReply | Script::Garble, _)
         | (Script::WorkThenDeliver | Script::RefuseThenDeliver, true)
         | (Script::DeliverThenReverse, false) => delivered(record),
         (Script::WorkThenDeliver | Script::WorkThenRefuse, false) => {
-            Outcome::Accepted { reference: Some(transaction_number(record)) }
+            Answer::Accepted { reference: Some(transaction_number(record)) }
         }
         (Script::RefuseNumber, _) => refused("This number is not valid at the operator."),
         (Script::RefuseAtRandom, _) => {
@@ -37,44 +54,51 @@ pub(super) fn state(record: &Record, has_changed: bool) -> Outcome {
         }
         (Script::WorkThenRefuse, true) => refused("The operator could not complete this recharge."),
         (Script::RefuseThenDeliver, false) => refused("The operator reported a failure."),
-        (Script::DeliverThenReverse, true) => {
-            Outcome::Reversed { reason: "The operator took this recharge back.".into() }
-        }
+        (Script::DeliverThenReverse, true) => return reversed(capabilities),
         (Script::Mute, _) => unaskable(),
-        (Script::LoseRequest | Script::Down, _) => Outcome::NotFound,
+        (Script::LoseRequest | Script::Down, _) => return EnquiryOutcome::NotFound,
+    };
+    answer.into()
+}
+
+fn reversed(capabilities: &Capabilities) -> EnquiryOutcome {
+    let reason = "The operator took this recharge back.".into();
+    match capabilities.reversals() {
+        Some(reversals) => EnquiryOutcome::Reversed { reason, reversals },
+        None => Answer::Unknown { reason }.into(),
     }
 }
 
 /// No reply was received.
-pub(super) fn no_reply() -> Outcome {
-    Outcome::Unknown { reason: "The connection ended without a reply.".into() }
+pub(super) fn no_reply() -> Answer {
+    Answer::Unknown { reason: "The connection ended without a reply.".into() }
 }
 
 /// Nothing was sent.
-pub(super) fn connection_refused(code: &UpstreamCode) -> Outcome {
-    Outcome::NotSent { reason: format!("{code} refused the connection.") }
+pub(super) fn connection_refused(code: &UpstreamCode) -> SubmitOutcome {
+    SubmitOutcome::NotSent { reason: format!("{code} refused the connection.") }
 }
 
 /// There is no way to ask about the order.
-pub(super) fn unaskable() -> Outcome {
-    Outcome::Unaskable { reason: "The upstream cannot be asked about this order.".into() }
+pub(super) fn unaskable() -> Answer {
+    Answer::Unaskable { reason: "The upstream cannot be asked about this order.".into() }
 }
 
 /// The truth file failed. The order may or may not be in it: an enquiry will find out.
-pub(super) fn truth_file_failed(error: &io::Error) -> Outcome {
+pub(super) fn truth_file_failed(error: &io::Error) -> Answer {
     tracing::error!(%error, "the simulator's truth file cannot be read or written");
-    Outcome::Unknown { reason: "The simulator's truth file fails.".into() }
+    Answer::Unknown { reason: "The simulator's truth file fails.".into() }
 }
 
-fn refused(reason: &str) -> Outcome {
-    Outcome::Refused { reason: reason.into(), try_elsewhere: false }
+fn refused(reason: &str) -> Answer {
+    Answer::Refused { reason: reason.into(), try_elsewhere: false }
 }
 
-fn delivered(record: &Record) -> Outcome {
+fn delivered(record: &Record) -> Answer {
     let reference = transaction_number(record);
     let text = delivered_text(record, &reference);
     let slip = bills::slip(record).map(Box::new);
-    Outcome::Delivered { reference: Some(reference), text: Some(text), slip }
+    Answer::Delivered { reference: Some(reference), text: Some(text), slip }
 }
 
 fn delivered_text(record: &Record, reference: &str) -> String {

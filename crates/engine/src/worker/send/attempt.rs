@@ -7,11 +7,9 @@ use super::WebhookSeries;
 use super::host_queues::SeriesCounts;
 use crate::webhooks::{HealthChange, destination};
 use crate::{Engine, WebhookParts, limits};
-use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, retry_wait, webhook_id};
+use domain::webhook::schedule::{BLOCKING_REFUSALS_MAX, OFF_AFTER, retry_wait, webhook_id};
 use domain::{Delivery, DeliveryResult, Retry, Timestamp, WebhookPost};
-use store::{
-    Change, DeliveryAttempt, Destination, DueWebhook, EndedLease, EndpointChange, LeaseEnd,
-};
+use store::{DeliveryAttempt, Destination, DueWebhook, EndedLease, LeaseEnd, SetEndpointHealth};
 
 /// How one try ended.
 struct TryResult {
@@ -74,7 +72,9 @@ impl Engine {
                 return unsent(later);
             }
         };
-        if at.after(limits::WEBHOOK_WITHIN) >= webhook.until {
+        // A lease that lasts longer than a lease is from before a step back of the clock.
+        let is_over = at.after(limits::WEBHOOK_WITHIN) >= webhook.until;
+        if is_over || webhook.until > at.after(limits::WEBHOOK_LEASE) {
             return None;
         }
         let id = webhook_id(webhook.key.id, &webhook.pending.event);
@@ -126,7 +126,11 @@ impl Engine {
             DeliveryResult::Failed => (None, delivery.status.is_some_and(is_refusal)),
             DeliveryResult::Blocked => (None, false),
         };
-        self.write_health_change(address, cache.failed(address, now, parts.time_divisor));
+        let off_after = OFF_AFTER / parts.time_divisor.max(1);
+        self.write_health_change(
+            address,
+            cache.failed(address, now, off_after, |since| self.elapsed_since(since)),
+        );
         let tries = webhook.tries + 1;
         let (account, purchase) = (webhook.key.account, webhook.key.id);
         if delivery.result == DeliveryResult::Blocked && tries == limits::BLOCKED_UNTIL_ALARM {
@@ -138,12 +142,9 @@ impl Engine {
         }
         let random = self.random_or_zero();
         let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
-        match retry_wait(retry, now.since(webhook.pending_since)) {
+        match retry_wait(retry, self.elapsed_since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
-            None => {
-                tracing::warn!(%account, %purchase, "a webhook is given up; it can be replayed");
-                LeaseEnd::GivenUp
-            }
+            None => LeaseEnd::GivenUp,
         }
     }
 
@@ -159,8 +160,7 @@ impl Engine {
             }
         };
         self.inner.tasks.spawn(async move {
-            let change = EndpointChange::Health(address.clone(), health);
-            match engine.commit(Change::Endpoint(change)).await {
+            match engine.commit(&engine.work(), SetEndpointHealth(address.clone(), health)).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.stored(&address),
                 Err(fault) => {
                     tracing::warn!(%fault, "the health of an address could not be written");

@@ -7,7 +7,7 @@
 mod attempt;
 mod host_queues;
 
-use super::or_longest;
+use super::queue::QueueHandler;
 use crate::{Engine, limits};
 use domain::PurchaseId;
 use domain::ids::first_at;
@@ -15,8 +15,8 @@ use domain::webhook::schedule::host_of;
 use host_queues::{HostQueues, QueueFull, SeriesCounts};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use store::{Change, Done, DueWebhook, EndedLease, EndpointChange, Fault, LeaseEnd, WebhookChange};
-use tokio::sync::mpsc;
+use store::{DueWebhook, EndedLease, LeaseEnd, PruneWebhooks, TrustHost, Webhooks};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Webhooks of one purchase for one endpoint, in their order.
@@ -32,13 +32,36 @@ pub(crate) enum QueueEvent {
     Done { host: String, counts: SeriesCounts },
 }
 
+/// Webhooks that no step of this node has just enqueued.
+pub(super) struct WebhookHandler;
+
+impl QueueHandler for WebhookHandler {
+    type Queue = Webhooks;
+
+    const NAME: &'static str = "webhooks";
+    const LEASE: Duration = limits::WEBHOOK_LEASE;
+
+    fn wake(engine: &Engine) -> &Notify {
+        &engine.inner.webhooks.due
+    }
+
+    fn room(&self, engine: &Engine) -> u32 {
+        let waiting = engine.inner.webhooks.waiting.load(Ordering::Relaxed);
+        let has_room = waiting < limits::WEBHOOKS_WAITING / 2 && !engine.is_halted();
+        if has_room { limits::WEBHOOKS_LEASED_MAX } else { 0 }
+    }
+
+    async fn take(&self, engine: &Engine, due: Vec<DueWebhook>) {
+        // The receiver is gone only when the process ends.
+        let _ = engine.inner.webhooks.queue_events.send(QueueEvent::Leased(due)).await;
+    }
+}
+
 impl Engine {
     /// Queues webhooks by host, and sends them as hosts take turns.
     pub(super) async fn send_webhooks(self, stop: CancellationToken) {
         let events = self.inner.webhooks.queue_receiver.lock().take();
-        let Some(mut events) = events.filter(|_| self.inner.webhooks.parts.is_some()) else {
-            return;
-        };
+        let Some(mut events) = events else { return };
         let mut queues = HostQueues::default();
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         loop {
@@ -60,7 +83,12 @@ impl Engine {
                     let _ = engine.inner.webhooks.queue_events.send(done).await;
                 });
             }
-            self.inner.webhooks.waiting.store(queues.waiting(), Ordering::Relaxed);
+            let waiting = queues.waiting();
+            let before = self.inner.webhooks.waiting.swap(waiting, Ordering::Relaxed);
+            let half = limits::WEBHOOKS_WAITING / 2;
+            if before >= half && waiting < half {
+                self.inner.webhooks.due.notify_one();
+            }
         }
     }
 
@@ -89,7 +117,7 @@ impl Engine {
             }
             QueueEvent::Done { host, counts } => {
                 if queues.finish(&host, counts) {
-                    self.write_trust(EndpointChange::Trust { host, at: self.now() });
+                    self.write_trust(TrustHost { host, at: self.now() });
                 }
             }
         }
@@ -125,57 +153,15 @@ impl Engine {
         }
     }
 
-    /// Leases what is due, as there is room.
-    pub(in crate::worker) async fn lease_webhooks(self, stop: CancellationToken) {
-        if self.inner.webhooks.parts.is_none() {
-            return;
-        }
-        let mut looked_at = self.monotonic();
-        while !stop.is_cancelled() {
-            let idle_wait = self.lease_webhooks_once().await;
-            let idle_wait = or_longest(idle_wait, "no webhooks could be leased");
-            tokio::select! {
-                () = tokio::time::sleep(idle_wait) => {}
-                () = self.inner.webhooks.due.notified() => {}
-                () = stop.cancelled() => return,
-            }
-            let now = self.monotonic();
-            if now.saturating_sub(looked_at) >= limits::ENDPOINTS_CACHED {
-                looked_at = now;
-                if let Err(fault) = self.look_for_changed_endpoints() {
-                    tracing::warn!(%fault, "changes of endpoints could not be read");
-                }
+    /// Reads again, each second, which endpoints other nodes have changed.
+    pub(in crate::worker) async fn watch_endpoints(self, stop: CancellationToken) {
+        loop {
+            let wait = tokio::time::sleep(limits::ENDPOINTS_CACHED);
+            let Some(()) = stop.run_until_cancelled(wait).await else { return };
+            if let Err(fault) = self.look_for_changed_endpoints() {
+                tracing::warn!(%fault, "changes of endpoints could not be read");
             }
         }
-    }
-
-    /// Answers how long to wait before the next lease.
-    async fn lease_webhooks_once(&self) -> Result<Duration, Fault> {
-        let now = self.now();
-        if self.is_halted() {
-            return Ok(limits::SLEEP_MAX);
-        }
-        match self.inner.store.next_webhook_due()? {
-            None => return Ok(limits::SLEEP_MAX),
-            Some(due) if due > now => {
-                return Ok(due.since(now).clamp(limits::SLEEP_MIN, limits::SLEEP_MAX));
-            }
-            Some(_) => {}
-        }
-        let waiting = self.inner.webhooks.waiting.load(Ordering::Relaxed);
-        if waiting >= limits::WEBHOOKS_WAITING / 2 {
-            return Ok(limits::SLEEP_MIN * 10);
-        }
-        let (lease, limit) = (limits::WEBHOOK_LEASE, limits::WEBHOOKS_LEASED_MAX);
-        let change = Change::Webhook(WebhookChange::Lease { now, lease, limit });
-        let Ok(Done::Webhooks(due)) = self.inner.store.write(change).await? else {
-            return Ok(limits::SLEEP_MAX);
-        };
-        if !due.is_empty() {
-            // The receiver is gone only when the process ends.
-            let _ = self.inner.webhooks.queue_events.send(QueueEvent::Leased(due)).await;
-        }
-        Ok(limits::SLEEP_MIN)
     }
 
     /// Writes the result of a webhook in a task of its own, so that the next one need not wait.
@@ -185,25 +171,27 @@ impl Engine {
     }
 
     async fn write_end(&self, ended: EndedLease) {
-        let purchase = ended.webhook.key.id;
+        let (account, purchase) = (ended.webhook.key.account, ended.webhook.key.id);
+        let is_given_up = matches!(ended.end, LeaseEnd::GivenUp);
         let is_due_later = matches!(ended.end, LeaseEnd::PutOff { .. }) || ended.release.is_some();
-        let change = Change::Webhook(WebhookChange::End(Box::new(ended)));
-        if let Err(fault) = self.commit(change).await {
+        if let Err(fault) = self.commit(&self.work(), ended).await {
             tracing::warn!(
                 %fault,
                 %purchase,
                 "the result of a webhook could not be written; it is due again after its lease"
             );
+        } else if is_given_up {
+            tracing::warn!(%account, %purchase, "a webhook is given up; it can be replayed");
         }
         if is_due_later {
             self.inner.webhooks.due.notify_one();
         }
     }
 
-    fn write_trust(&self, change: EndpointChange) {
+    fn write_trust(&self, trust: TrustHost) {
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
-            match engine.commit(Change::Endpoint(change)).await {
+            match engine.commit(&engine.work(), trust).await {
                 Ok(()) => engine.inner.webhooks.endpoint_cache.forget(),
                 Err(fault) => tracing::warn!(%fault, "the trust in a host could not be written"),
             }
@@ -213,18 +201,18 @@ impl Engine {
     /// Deletes the log of a month ago, a few rows at a time.
     pub(in crate::worker) async fn prune_webhooks(self, stop: CancellationToken) {
         loop {
-            let before = self.now().before(limits::WEBHOOKS_KEPT);
+            let before = self.proven_now().before(limits::WEBHOOKS_KEPT);
             let before_id = PurchaseId(first_at(before));
             let limit = limits::WEBHOOKS_PRUNED;
-            let prune = WebhookChange::Prune { before, before_id, limit };
-            let idle_wait = match self.inner.store.write(Change::Webhook(prune)).await {
-                Ok(Ok(Done::Counted(count))) if count >= limit as usize => limits::SLEEP_MAX,
-                Ok(_) => limits::PRUNE_EVERY,
-                Err(fault) => {
-                    tracing::warn!(%fault, "old webhooks could not be deleted");
-                    limits::PRUNE_EVERY
-                }
-            };
+            let idle_wait =
+                match self.commit(&self.work(), PruneWebhooks { before, before_id, limit }).await {
+                    Ok(count) if count >= limit as usize => limits::SLEEP_MAX,
+                    Ok(_) => limits::PRUNE_EVERY,
+                    Err(fault) => {
+                        tracing::warn!(%fault, "old webhooks could not be deleted");
+                        limits::PRUNE_EVERY
+                    }
+                };
             let wait = tokio::time::sleep(idle_wait);
             let Some(()) = stop.run_until_cancelled(wait).await else { return };
         }

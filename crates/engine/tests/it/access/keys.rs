@@ -1,14 +1,14 @@
 //! Key pairs: keys, address, account, rate and subscription are checked in this order.
 
 use crate::world::*;
-use domain::{AllowList, Environment, Plan, Refusal, Subscription};
+use domain::{AllowList, Environment, Plan, Subscription};
 use engine::{AccessResult, KeyPair};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
-async fn enter(world: &World, open: &str, secret: &str) -> AccessResult {
+async fn enter(world: &World, open: &str, secret: &str) -> AccessResult<KeyPairRefused> {
     world.engine.authenticate(Some(open), Some(secret), HERE).await
 }
 
@@ -52,7 +52,7 @@ async fn every_invalid_pair_gets_the_same_refusal() {
         let access = enter(&world, open, secret).await;
         assert_eq!(
             (access.caller.unwrap_err(), access.quota),
-            (Refusal::KeysInvalid, None),
+            (KeysInvalid.into(), None),
             "{open}"
         );
     }
@@ -60,7 +60,7 @@ async fn every_invalid_pair_gets_the_same_refusal() {
         [(None, None), (Some(live.open.as_str()), None), (Some(""), Some("")), (None, Some("x"))]
     {
         let access = world.engine.authenticate(open, secret, HERE).await;
-        assert_eq!(access.caller.unwrap_err(), Refusal::KeysMissing);
+        assert_eq!(access.caller.unwrap_err(), KeysMissing.into());
     }
 }
 
@@ -73,19 +73,19 @@ async fn refusals_have_a_fixed_order() {
     let expired = Some(Subscription { plan: Plan::Enterprise { per_minute: 1 }, until: NOW });
     world.engine.change_account(world.merchant, |a| a.subscription = expired).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!(access.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(access.caller.unwrap_err(), NoSubscription.into());
     assert_eq!(access.quota.unwrap().remaining, 0);
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!(access.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 60 });
+    assert_eq!(access.caller.unwrap_err(), TooFast { retry_after_s: 60 }.into());
     world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!((access.caller.unwrap_err(), access.quota), (Refusal::AccountInactive, None));
+    assert_eq!((access.caller.unwrap_err(), access.quota), (AccountInactive.into(), None));
     let list = AllowList::parse(["10.0.1.0/24"]).unwrap();
-    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    world.engine.allow_addresses(&pair.open, list).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!(access.caller.unwrap_err(), Refusal::AddressNotAllowed);
+    assert_eq!(access.caller.unwrap_err(), AddressNotAllowed.into());
     let access = enter(&world, &pair.open, &other.secret).await;
-    assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
+    assert_eq!(access.caller.unwrap_err(), KeysInvalid.into());
     // An account without a subscription has the smallest plan's limit, and may call nothing.
     let none = world.engine.make_key(world.account("none").await, Environment::Live).await.unwrap();
     let key = world.engine.keys_of(world.merchant).unwrap();
@@ -94,7 +94,7 @@ async fn refusals_have_a_fixed_order() {
     let account = access.caller.unwrap().account;
     world.engine.change_account(account, |a| a.subscription = None).await.unwrap();
     let access = enter(&world, &none.1.open, &none.1.secret).await;
-    assert_eq!(access.caller.unwrap_err(), Refusal::NoSubscription);
+    assert_eq!(access.caller.unwrap_err(), NoSubscription.into());
     assert_eq!(access.quota.unwrap().limit, 60);
 }
 
@@ -110,14 +110,13 @@ async fn a_change_applies_at_once() {
     world.engine.change_account(world.merchant, |a| a.is_active = true).await.unwrap();
     assert!(is_allowed().await);
     let list = AllowList::parse(["10.0.0.7"]).unwrap();
-    world.engine.change_key(&pair.open, |k| k.allow_list = list).await.unwrap();
+    world.engine.allow_addresses(&pair.open, list).await.unwrap();
     assert!(is_allowed().await);
-    let now = world.engine.now();
-    world.engine.change_key(&pair.open, |k| k.revoked_at = Some(now)).await.unwrap();
+    world.engine.revoke_key(&pair.open).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
-    let nobody = world.engine.change_key("ok_live_?", |_| ()).await;
-    assert_eq!(nobody.unwrap_err(), Refusal::KeysInvalid);
+    assert_eq!(access.caller.unwrap_err(), KeysInvalid.into());
+    let nobody = world.engine.revoke_key("ok_live_?").await;
+    assert_eq!(nobody.unwrap_err(), KeysInvalid.into());
 }
 
 #[tokio::test]
@@ -134,7 +133,7 @@ async fn the_rate_is_counted_by_account_and_environment() {
         assert!(enter(&world, &pair.open, &pair.secret).await.caller.is_ok(), "{n}");
     }
     let access = enter(&world, &two.open, &two.secret).await;
-    assert_eq!(access.caller.unwrap_err(), Refusal::TooFast { retry_after_s: 48 });
+    assert_eq!(access.caller.unwrap_err(), TooFast { retry_after_s: 48 }.into());
     assert!(enter(&world, &test.open, &test.secret).await.caller.is_ok());
     world.clock.advance(Duration::from_secs(48));
     assert!(enter(&world, &one.open, &one.secret).await.caller.is_ok());
@@ -148,10 +147,10 @@ async fn guesses_are_slowed_down() {
     let other = other_pair(&world).await;
     for _ in 0..20 {
         let access = enter(&world, &pair.open, &other.secret).await;
-        assert_eq!(access.caller.unwrap_err(), Refusal::KeysInvalid);
+        assert_eq!(access.caller.unwrap_err(), KeysInvalid.into());
     }
     let access = enter(&world, &pair.open, &other.secret).await;
-    assert!(matches!(access.caller, Err(Refusal::TooFast { .. })), "{access:?}");
+    assert!(matches!(access.caller, Err(KeyPairRefused::TooFast(_))), "{access:?}");
     assert!(enter(&world, &pair.open, &pair.secret).await.caller.is_ok());
 }
 

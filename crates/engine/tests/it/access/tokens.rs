@@ -3,7 +3,7 @@
 //! Many rows are signed with the right key, which this file derives by the standard alone.
 
 use crate::world::*;
-use domain::{Clock as _, Environment, Refusal, Role};
+use domain::{Clock as _, Environment, Role};
 use engine::{LogInForm, NewAccount};
 use ring::{hkdf, hmac};
 use serde_json::{Value, json};
@@ -317,7 +317,7 @@ async fn forged_tokens_are_refused() {
     assert!(rows.len() >= 60, "{}", rows.len());
     for (n, (what, token)) in rows.iter().enumerate() {
         assert_ne!(token, &good, "{what} is no forgery");
-        assert_eq!(enter(token).await, Err(Refusal::TokenInvalid), "{what}: {token}");
+        assert_eq!(enter(token).await, Err(TokenInvalid.into()), "{what}: {token}");
         if n % 10 == 0 {
             assert!(enter(&good).await.is_ok(), "after {what}");
         }

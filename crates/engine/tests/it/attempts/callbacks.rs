@@ -2,7 +2,7 @@
 //! one changes nothing.
 
 use crate::world::*;
-use domain::{Callback, Outcome, State};
+use domain::{Callback, State};
 use engine::CallbackResult;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn a_forged_callback_changes_nothing() {
 #[tokio::test]
 async fn the_number_of_stored_callbacks_is_bounded() {
     let world = world().await;
-    world.a.answers(unknown(), Outcome::Accepted { reference: None });
+    world.a.answers(unknown(), accepted());
     let id = world.buy("R1", TO_A).await.key.id;
     for n in 0..100 {
         world

@@ -2,7 +2,7 @@
 //! because time passed.
 
 use crate::world::*;
-use domain::{Outcome, Refusal, State};
+use domain::State;
 use expect_test::expect;
 use std::time::Duration;
 
@@ -46,8 +46,7 @@ async fn a_doubt_of_a_day_goes_to_staff_and_nothing_is_refunded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepted_for_a_day_goes_to_staff_too() {
     let world = world().await;
-    let accepted = Outcome::Accepted { reference: None };
-    world.a.answers(accepted.clone(), accepted);
+    world.a.answers(accepted(), accepted());
     let id = world.buy("R1", TO_A).await.key.id;
     world.clock.advance(DAY / 2);
     world.enquire(&world.a, 1).await;
@@ -97,13 +96,13 @@ async fn staff_settle_a_doubt_once() {
     assert_eq!(world.engine.open_cases().unwrap(), []);
     for is_delivered in [true, false] {
         let again = world.engine.settle_by_staff(id, is_delivered, "karim", "no").await;
-        assert!(matches!(again, Err(Refusal::NotPossible { .. })), "{again:?}");
+        assert!(matches!(again, Err(StaffRefused::NotPossible(_))), "{again:?}");
     }
     let refunded = world.engine.refund(id, "rahim", "the customer complained").await.unwrap();
     assert_eq!((refunded.state, world.wallet()), (State::Refunded, (START, 0, 0)));
     assert_eq!((world.house_balance("float", "a"), world.house_balance("fees", "")), (0, 0));
     let again = world.engine.refund(id, "rahim", "again").await;
-    assert!(matches!(again, Err(Refusal::NotPossible { .. })), "{again:?}");
+    assert!(matches!(again, Err(StaffRefused::NotPossible(_))), "{again:?}");
     assert_eq!(world.summary(id).lines().filter(|l| l.starts_with("staff")).count(), 2);
     world.assert_sound().await;
 }

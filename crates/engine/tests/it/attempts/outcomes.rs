@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// The purchase's reference is the script: `unknown~refused` is unknown at the submit, refused at
 /// an enquiry.
-fn scripted(order: &Order, turn: usize) -> Reply {
+fn scripted<T: Clone>(order: &Order, turn: usize, outcomes: &[(&str, T)]) -> Reply<T> {
     let wanted = order.reference.split('~').nth(turn).unwrap();
-    let (_, outcome) = outcomes().into_iter().find(|(name, _)| *name == wanted).unwrap();
-    Reply::With(outcome)
+    let (_, outcome) = outcomes.iter().find(|(name, _)| *name == wanted).unwrap();
+    Reply::With(outcome.clone())
 }
 
 fn money(world: &World, account: AccountId) -> String {
@@ -27,11 +27,11 @@ fn money(world: &World, account: AccountId) -> String {
 /// Buys once for each pair of outcomes, enquires once after `wait`, and prints the results.
 async fn check(recipient: &str, wait: Duration, expected: Expect) {
     let world = world().await;
-    world.a.on_submit(|order| scripted(order, 0));
-    world.a.on_enquire(|order| scripted(order, 1));
+    world.a.on_submit(|order| scripted(order, 0, &submit_outcomes()));
+    world.a.on_enquire(|order| scripted(order, 1, &enquiry_outcomes()));
     let mut rows = Vec::new();
-    for (first, _) in outcomes() {
-        for (later, _) in outcomes() {
+    for (first, _) in submit_outcomes() {
+        for (later, _) in enquiry_outcomes() {
             let account = world.account(&format!("{first}~{later}")).await;
             let caller = world.caller_of(account);
             let request =
@@ -64,52 +64,38 @@ async fn one_upstream_before_its_grace() {
         TO_A,
         Duration::from_secs(30),
         expect![[r#"
-        delivered: delivered spent
-        accepted: sent held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found in_doubt a held
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        refused: failed back
-        elsewhere: failed back
-        not_sent: failed back
-        not_found: in_doubt held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found in_doubt a held
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        reversed: failed back
-        unknown: in_doubt held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found in_doubt a held
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        unaskable: with_staff held
-            delivered delivered a spent
-            accepted  with_staff a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found with_staff a held
-            reversed  failed a back
-            unknown   with_staff a held
-            unaskable with_staff a held
-    "#]],
+            delivered: delivered spent
+            accepted: sent held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found in_doubt a held
+                reversed  failed a back
+                unknown   in_doubt a held
+                unaskable with_staff a held
+            refused: failed back
+            elsewhere: failed back
+            not_sent: failed back
+            unknown: in_doubt held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found in_doubt a held
+                reversed  failed a back
+                unknown   in_doubt a held
+                unaskable with_staff a held
+            unaskable: with_staff held
+                delivered delivered a spent
+                accepted  with_staff a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found with_staff a held
+                reversed  failed a back
+                unknown   with_staff a held
+                unaskable with_staff a held
+        "#]],
     )
     .await;
 }
@@ -120,52 +106,38 @@ async fn one_upstream_after_its_grace() {
         TO_A,
         GRACE,
         expect![[r#"
-        delivered: delivered spent
-        accepted: sent held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found failed a back
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        refused: failed back
-        elsewhere: failed back
-        not_sent: failed back
-        not_found: in_doubt held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found failed a back
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        reversed: failed back
-        unknown: in_doubt held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found failed a back
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        unaskable: with_staff held
-            delivered delivered a spent
-            accepted  with_staff a held
-            refused   failed a back
-            elsewhere failed a back
-            not_sent  failed a back
-            not_found failed a back
-            reversed  failed a back
-            unknown   with_staff a held
-            unaskable with_staff a held
-    "#]],
+            delivered: delivered spent
+            accepted: sent held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found failed a back
+                reversed  failed a back
+                unknown   in_doubt a held
+                unaskable with_staff a held
+            refused: failed back
+            elsewhere: failed back
+            not_sent: failed back
+            unknown: in_doubt held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found failed a back
+                reversed  failed a back
+                unknown   in_doubt a held
+                unaskable with_staff a held
+            unaskable: with_staff held
+                delivered delivered a spent
+                accepted  with_staff a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found failed a back
+                reversed  failed a back
+                unknown   with_staff a held
+                unaskable with_staff a held
+        "#]],
     )
     .await;
 }
@@ -177,52 +149,38 @@ async fn two_upstreams_after_the_grace() {
         TO_A_B,
         GRACE,
         expect![[r#"
-        delivered: delivered spent
-        accepted: sent held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere delivered b spent
-            not_sent  delivered b spent
-            not_found delivered b spent
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        refused: failed back
-        elsewhere: delivered spent
-        not_sent: delivered spent
-        not_found: in_doubt held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere delivered b spent
-            not_sent  delivered b spent
-            not_found delivered b spent
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        reversed: failed back
-        unknown: in_doubt held
-            delivered delivered a spent
-            accepted  sent a held
-            refused   failed a back
-            elsewhere delivered b spent
-            not_sent  delivered b spent
-            not_found delivered b spent
-            reversed  failed a back
-            unknown   in_doubt a held
-            unaskable with_staff a held
-        unaskable: with_staff held
-            delivered delivered a spent
-            accepted  with_staff a held
-            refused   failed a back
-            elsewhere delivered b spent
-            not_sent  delivered b spent
-            not_found delivered b spent
-            reversed  failed a back
-            unknown   with_staff a held
-            unaskable with_staff a held
-    "#]],
+            delivered: delivered spent
+            accepted: sent held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere delivered b spent
+                not_found delivered b spent
+                reversed  failed a back
+                unknown   in_doubt a held
+                unaskable with_staff a held
+            refused: failed back
+            elsewhere: delivered spent
+            not_sent: delivered spent
+            unknown: in_doubt held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere delivered b spent
+                not_found delivered b spent
+                reversed  failed a back
+                unknown   in_doubt a held
+                unaskable with_staff a held
+            unaskable: with_staff held
+                delivered delivered a spent
+                accepted  with_staff a held
+                refused   failed a back
+                elsewhere delivered b spent
+                not_found delivered b spent
+                reversed  failed a back
+                unknown   with_staff a held
+                unaskable with_staff a held
+        "#]],
     )
     .await;
 }

@@ -2,7 +2,7 @@
 //! once.
 
 use crate::world::*;
-use domain::{Outcome, State};
+use domain::{EnquiryOutcome, State};
 use expect_test::expect;
 use std::time::Duration;
 
@@ -69,10 +69,35 @@ async fn a_doubt_is_never_rerouted() {
     world.assert_sound().await;
 }
 
+/// The upstream has the order, and its connection fails whenever it is asked, also long after its
+/// grace. It is neither refunded nor sent to another upstream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_fails_while_it_is_asked_leaves_doubt() {
+    let world = world().await;
+    world.a.answers(unknown(), not_asked());
+    let one = world.buy("R1", TO_A).await.key.id;
+    let two = world.buy("R2", TO_A_B).await.key.id;
+    for _ in 0..3 {
+        world.clock.advance(GRACE);
+        world.enquire(&world.a, 2).await;
+    }
+    for id in [one, two] {
+        let summary = world.summary(id);
+        assert_eq!(summary, "in_doubt v2\nattempt 1 a unknown: no answer\n");
+    }
+    assert_eq!(world.wallet(), (START - 2 * TOTAL, 2 * TOTAL, 0));
+    assert_eq!(world.b.count(Call::Submit), 0);
+    world.a.answers(unknown(), delivered());
+    world.clock.advance(GRACE);
+    world.enquire(&world.a, 2).await;
+    assert_eq!(world.wallet(), (START - 2 * TOTAL, 0, 2 * COMMISSION));
+    world.assert_sound().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn not_found_counts_only_after_the_grace() {
     let world = world().await;
-    world.a.answers(unknown(), Outcome::NotFound);
+    world.a.answers(unknown(), EnquiryOutcome::NotFound);
     let one = world.buy("R1", TO_A).await.key.id;
     let two = world.buy("R2", TO_A_B).await.key.id;
     world.clock.advance(GRACE - Duration::from_micros(1));
@@ -90,7 +115,7 @@ async fn not_found_counts_only_after_the_grace() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn not_found_counts_soon_after_the_grace() {
     let world = world().await;
-    world.a.answers(unknown(), Outcome::NotFound);
+    world.a.answers(unknown(), EnquiryOutcome::NotFound);
     let (step, soon) = (Duration::from_millis(1), Duration::from_secs(1));
     let workers = world.engine.start_workers().await.unwrap();
     let mut bought = Vec::new();

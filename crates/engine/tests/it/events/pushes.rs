@@ -9,7 +9,7 @@ use domain::{
     BoxFuture, Catalog, Environment, Kind, Purchase, Push, Pushed, Pusher, Reason, ReferenceScope,
     State,
 };
-use engine::{BookingNote, Caller, LogInForm, PurchaseRequest, PushParts, PushRenderer, PushText};
+use engine::{Caller, LogInForm, PurchaseRequest, PushParts, PushRenderer, PushText};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ async fn anna(phones: &[&str], pusher: &Arc<ScriptedPusher>) -> (World, Caller) 
         caller = Some(log_in(&world, phone).await);
     }
     let caller = caller.unwrap();
-    let note = BookingNote { reference: "in", by: "rahim", note: "" };
+    let note = Note { reference: "in", note: "" };
     let (account, environment) = (caller.account, caller.environment);
     world.engine.fund(Reason::Deposit, account, environment, bdt(START), note).await.unwrap();
     (world, caller)
@@ -207,9 +207,15 @@ async fn without_a_push_service_no_push_stays_pending() {
         "INSERT INTO devices (id, account_id, user_id, mark, sealed, seen_at)
          SELECT 1, account_id, id, {mark}, {sealed}, 0 FROM users WHERE account_id = {account}"
     ));
-    let caller = Caller { account, key: None, plan: None, ..world.caller() };
+    let caller = Caller {
+        account,
+        key: None,
+        session: Some(domain::ids::SessionId(1)),
+        plan: None,
+        ..world.caller()
+    };
     let environment = caller.environment;
-    let note = BookingNote { reference: "in", by: "rahim", note: "" };
+    let note = Note { reference: "in", note: "" };
     world.engine.fund(Reason::Deposit, account, environment, bdt(START), note).await.unwrap();
     buy(&world, caller, "R1").await;
     assert_eq!(pending(&world), 1);

@@ -2,7 +2,7 @@
 //! upstream has is neither sent to another nor refunded.
 
 use crate::world::*;
-use domain::{Outcome, State};
+use domain::{EnquiryOutcome, State};
 use std::time::Duration;
 
 /// The wall clock jumps (NTP, a resumed machine) while the submit is in flight.
@@ -10,7 +10,7 @@ use std::time::Duration;
 async fn a_jump_of_the_clock_sends_nothing_twice() {
     let world = world().await;
     let gate = world.a.submits_wait(delivered());
-    world.a.on_enquire(|_| Reply::With(Outcome::NotFound));
+    world.a.on_enquire(|_| Reply::With(EnquiryOutcome::NotFound));
     let buying = world.spawn_purchase(world.request("R1", TO_A_B));
     until(|| world.a.count(Call::Submit) == 1).await;
     let id = world.latest();
@@ -30,7 +30,7 @@ async fn a_jump_of_the_clock_sends_nothing_twice() {
 async fn a_jump_of_the_clock_refunds_nothing() {
     let world = world().await;
     let gate = world.a.submits_wait(delivered());
-    world.a.on_enquire(|_| Reply::With(Outcome::NotFound));
+    world.a.on_enquire(|_| Reply::With(EnquiryOutcome::NotFound));
     let buying = world.spawn_purchase(world.request("R1", TO_A));
     until(|| world.a.count(Call::Submit) == 1).await;
     let id = world.latest();
@@ -51,7 +51,7 @@ async fn a_commit_that_stalls_sends_nothing_late() {
     let world = world().await;
     world.a.on_submit(|_| Reply::With(delivered()));
     world.b.on_submit(|_| Reply::With(delivered()));
-    world.a.on_enquire(|_| Reply::With(Outcome::NotFound));
+    world.a.on_enquire(|_| Reply::With(EnquiryOutcome::NotFound));
     let workers = world.engine.start_workers().await.unwrap();
     let blocked = world.database.block_commits();
     let buying = world.spawn_purchase(world.request("R1", TO_A_B));

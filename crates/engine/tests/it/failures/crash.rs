@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::purchase::settle::ASK_AFTER;
-use domain::{Outcome, State};
+use domain::{EnquiryOutcome, State};
 use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -82,13 +82,13 @@ async fn an_upstream_that_never_answers_leaves_doubt() {
 #[test]
 fn after_a_crash_it_enquires_and_never_submits_again() {
     let almost = GRACE - Duration::from_micros(1);
-    let answers: [(Outcome, Duration, State); 6] = [
+    let answers: [(EnquiryOutcome, Duration, State); 6] = [
         (delivered(), Duration::ZERO, State::Delivered),
         (refused(), Duration::ZERO, State::Failed),
         (unknown(), Duration::ZERO, State::InDoubt),
-        (Outcome::NotFound, Duration::ZERO, State::InDoubt),
-        (Outcome::NotFound, almost, State::InDoubt),
-        (Outcome::NotFound, GRACE, State::Failed),
+        (EnquiryOutcome::NotFound, Duration::ZERO, State::InDoubt),
+        (EnquiryOutcome::NotFound, almost, State::InDoubt),
+        (EnquiryOutcome::NotFound, GRACE, State::Failed),
     ];
     for (answer, quiet, end) in answers {
         let process = tokio::runtime::Runtime::new().unwrap();
@@ -111,7 +111,7 @@ fn after_a_crash_it_enquires_and_never_submits_again() {
             world.a.answers(delivered(), answer.clone());
             // "Not found" counts only after the grace. On SQLite it begins when this process
             // starts; on a shared database, when another node's call must have ended.
-            if world.database.is_shared() && answer == Outcome::NotFound {
+            if world.database.is_shared() && answer == EnquiryOutcome::NotFound {
                 world.enquire(&world.a, 1).await;
                 world.clock.advance(ASK_AFTER);
             }

@@ -2,5 +2,6 @@
 
 mod clock;
 mod crash;
+mod jumps;
 mod races;
 mod soak;

@@ -1,15 +1,14 @@
 //! Concurrent decisions: one of them takes effect, and only its caller is told that it did.
 
 use crate::world::*;
-use domain::{Outcome, Purchase, PurchaseId, Refusal, State};
-use engine::Engine;
+use domain::{EnquiryOutcome, Purchase, PurchaseId, State};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-type Answer = Result<Purchase, Refusal>;
+type Answer = Result<Purchase, StaffRefused>;
 
-async fn decide(engine: Engine, id: PurchaseId, how: usize) -> (usize, Answer) {
+async fn decide(engine: TestEngine, id: PurchaseId, how: usize) -> (usize, Answer) {
     let answer = match how {
         0 => engine.approve(id, "rahim").await,
         1 => engine.reject(id, "karim", "no").await,
@@ -41,7 +40,7 @@ async fn what_awaits_approval_is_decided_once() {
         match decided.unwrap() {
             (how, Ok(after)) => won.push((after.key.id, how)),
             (_, Err(refusal)) => {
-                assert!(matches!(refusal, Refusal::NotPossible { .. }), "{refusal:?}");
+                assert!(matches!(refusal, StaffRefused::NotPossible(_)), "{refusal:?}");
             }
         }
     }
@@ -129,7 +128,7 @@ async fn what_was_approved_does_not_expire() {
                     assert_eq!(world.state(after.key.id), State::Delivered, "{summary}");
                 }
                 Err(refusal) => {
-                    assert!(matches!(refusal, Refusal::NotPossible { .. }), "{refusal:?}");
+                    assert!(matches!(refusal, StaffRefused::NotPossible(_)), "{refusal:?}");
                 }
             }
         }
@@ -182,7 +181,7 @@ async fn what_is_in_doubt_is_settled_once() {
     }
     let mut deciders = JoinSet::new();
     for (n, id) in ids.iter().enumerate() {
-        let updates: [Outcome; 3] = [delivered(), reversed(), refused()];
+        let updates: [EnquiryOutcome; 3] = [delivered(), reversed(), refused()];
         world.report(*id, 1, updates[n % 3].clone());
         deciders.spawn(decide(world.engine.clone(), *id, 2 + n % 2));
         deciders.spawn(decide(world.engine.clone(), *id, 3 - n % 2));
@@ -192,7 +191,7 @@ async fn what_is_in_doubt_is_settled_once() {
     }
     while let Some(decided) = deciders.join_next().await {
         let (_, answer) = decided.unwrap();
-        let is_refused = matches!(answer, Err(Refusal::NotPossible { .. }));
+        let is_refused = matches!(answer, Err(StaffRefused::NotPossible(_)));
         assert!(answer.is_ok() || is_refused, "{answer:?}");
     }
     world.all_reports_processed("Z").await;
@@ -232,7 +231,9 @@ async fn a_reference_is_charged_and_sent_once() {
                     winners += 1;
                     ids.push(bought(Ok(outcome)).key.id);
                 }
-                Err(Refusal::ReferenceKnown(Some(first))) => ids.push(first.key.id),
+                Err(BuyRefused::ReferenceKnown(ReferenceKnown { first: Some(first) })) => {
+                    ids.push(first.key.id);
+                }
                 Err(other) => panic!("{other:?}"),
             }
         }

@@ -2,8 +2,7 @@
 //! those orders.
 
 use crate::world::*;
-use domain::{AttemptRef, Environment, Outcome, Purchase, Reason, State};
-use engine::BookingNote;
+use domain::{AttemptRef, EnquiryOutcome, Environment, Purchase, Reason, State};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
@@ -42,7 +41,7 @@ fn unreliable(upstream: &ScriptedUpstream) -> Arc<Mutex<UpstreamLedger>> {
     upstream.on_enquire(move |order| {
         Reply::With(match read.lock().unwrap().credited.contains(&order.attempt) {
             true => delivered(),
-            false => Outcome::NotFound,
+            false => EnquiryOutcome::NotFound,
         })
     });
     ledger
@@ -52,7 +51,7 @@ fn unreliable(upstream: &ScriptedUpstream) -> Arc<Mutex<UpstreamLedger>> {
 async fn lost_replies_are_never_refunded_nor_sent_again() {
     let world = Arc::new(world().await);
     let (account, environment) = (world.merchant, Environment::Live);
-    let note = BookingNote { reference: "more", by: "rahim", note: "soak" };
+    let note = Note { reference: "more", note: "soak" };
     world.engine.fund(Reason::Deposit, account, environment, bdt(10_000_000), note).await.unwrap();
     let ledger = unreliable(&world.a);
     let is_credited = |purchase: &Purchase| {

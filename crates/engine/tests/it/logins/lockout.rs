@@ -25,26 +25,26 @@ async fn nobody_locks_anna_out() {
         answers.push(refusals);
     }
     assert_eq!(answers[0], answers[1]);
-    let locked = |s| Refusal::TooFast { retry_after_s: s };
-    assert_eq!(answers[0][9..12], [Refusal::LogInFailed, locked(1799), locked(1798)]);
+    let locked = |s| LogInRefused::from(TooFast { retry_after_s: s });
+    assert_eq!(answers[0][9..12], [LogInFailed.into(), locked(1799), locked(1798)]);
     // The right password is locked too, without her phone and on another one.
-    assert!(matches!(log_in(engine, PASSWORD, at(50)).await, Err(Refusal::TooFast { .. })));
+    assert!(matches!(log_in(engine, PASSWORD, at(50)).await, Err(LogInRefused::TooFast(_))));
     let other = engine.log_in(request(ANNA, PASSWORD, "another-phone", at(1))).await;
-    assert!(matches!(other, Err(Refusal::TooFast { .. })));
+    assert!(matches!(other, Err(LogInRefused::TooFast(_))));
     // Her own network is locked as others are, and the answer reveals no more.
     for email in [ANNA, "nobody@example.org"] {
         let neighbour = engine.log_in(request(email, "a wrong guess", "", at(1))).await;
-        assert!(matches!(neighbour, Err(Refusal::TooFast { .. })), "{email}: {neighbour:?}");
+        assert!(matches!(neighbour, Err(LogInRefused::TooFast(_))), "{email}: {neighbour:?}");
     }
     // Her phone is not locked, from any network, in the same minute.
     assert!(on_phone(PASSWORD, 50).await.is_ok());
     // Her phone has ten guesses of its own.
     world.clock.advance(minutes(1));
     for _ in 0..10 {
-        assert_eq!(on_phone("a wrong guess", 50).await, Err(Refusal::LogInFailed));
+        assert_eq!(on_phone("a wrong guess", 50).await, Err(LogInFailed.into()));
     }
     world.clock.advance(minutes(1));
-    assert!(matches!(on_phone(PASSWORD, 50).await, Err(Refusal::TooFast { .. })));
+    assert!(matches!(on_phone(PASSWORD, 50).await, Err(LogInRefused::TooFast(_))));
     world.clock.advance(minutes(30));
     assert!(log_in(engine, PASSWORD, at(51)).await.is_ok());
 }
@@ -56,15 +56,15 @@ async fn a_reset_unlocks() {
     let (world, mailer) = with_anna(None).await;
     let engine = &world.engine;
     for _ in 0..10 {
-        assert_eq!(log_in(engine, "a wrong guess", at(1)).await, Err(Refusal::LogInFailed));
+        assert_eq!(log_in(engine, "a wrong guess", at(1)).await, Err(LogInFailed.into()));
     }
     world.clock.advance(minutes(2));
-    let locked = Err(Refusal::TooFast { retry_after_s: 28 * 60 });
+    let locked = Err(TooFast { retry_after_s: 28 * 60 }.into());
     assert_eq!(log_in(engine, PASSWORD, at(1)).await, locked);
     engine.forgot_password(ANNA, at(1)).await.unwrap();
     let code = mailer.code(2).await;
     let wrong = engine.reset_password(ANNA, "AAAAAAAAAA", NEW, at(1)).await;
-    assert_eq!(wrong, Err(Refusal::CodeInvalid));
+    assert_eq!(wrong, Err(CodeInvalid.into()));
     assert_eq!(log_in(engine, PASSWORD, at(1)).await, locked, "a wrong code unlocks nothing");
     engine.reset_password(ANNA, &code, NEW, at(1)).await.unwrap();
     assert!(log_in(engine, NEW, at(1)).await.is_ok());
@@ -79,7 +79,7 @@ async fn valid_passwords_are_limited_too() {
     for n in 0..10 {
         assert!(log_in(engine, PASSWORD, at(n)).await.is_ok(), "{n}");
     }
-    let wait = Refusal::TooFast { retry_after_s: 60 };
+    let wait = LogInRefused::from(TooFast { retry_after_s: 60 });
     assert_eq!(log_in(engine, PASSWORD, at(10)).await, Err(wait.clone()));
     let mut setup = engine.account_setup();
     for n in 0..4 {
@@ -112,9 +112,13 @@ async fn a_flood_of_guesses_is_not_checked() {
         tasks.spawn(async move { log_in(&engine, "a wrong guess", from).await.unwrap_err() });
     }
     let answers = tasks.join_all().await;
-    let checked = answers.iter().filter(|r| **r == Refusal::LogInFailed).count();
+    let checked = answers.iter().filter(|r| **r == LogInFailed.into()).count();
     assert!((1..=10).contains(&checked), "{checked} of 500 were checked");
-    assert!(answers.iter().all(|r| matches!(r, Refusal::LogInFailed | Refusal::TooFast { .. })));
+    assert!(
+        answers
+            .iter()
+            .all(|r| matches!(r, LogInRefused::LogInFailed(_) | LogInRefused::TooFast(_)))
+    );
     let on_phone = world.engine.log_in(request(ANNA, PASSWORD, PUSH, at(1))).await;
     assert!(on_phone.is_ok(), "{on_phone:?}");
     // Guesses at many logins: what does not fit into the queue is refused at once.
@@ -127,6 +131,6 @@ async fn a_flood_of_guesses_is_not_checked() {
         });
     }
     let answers = tasks.join_all().await;
-    assert!(answers.contains(&Err(Refusal::TooFast { retry_after_s: 2 })), "{answers:?}");
-    assert!(answers.contains(&Err(Refusal::LogInFailed)));
+    assert!(answers.contains(&Err(TooFast { retry_after_s: 2 }.into())), "{answers:?}");
+    assert!(answers.contains(&Err(LogInFailed.into())));
 }

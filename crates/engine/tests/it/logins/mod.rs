@@ -5,8 +5,8 @@ mod sessions;
 mod sign_up;
 
 use crate::world::*;
-use domain::{AccountId, BoxFuture, Currency, Environment, Mail, Mailer, Refusal};
-use engine::{Caller, Engine, LogInForm, PushParts, SignUpForm};
+use domain::{AccountId, BoxFuture, Currency, Environment, Mail, Mailer};
+use engine::{Caller, LogInForm, PushParts, SignUpForm};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -77,7 +77,7 @@ pub async fn with_anna(push: Option<PushParts>) -> (World, Arc<TestMailer>) {
     (world, mailer)
 }
 
-async fn sign_up(engine: &Engine, email: &str, from: IpAddr) -> Result<(), Refusal> {
+async fn sign_up(engine: &TestEngine, email: &str, from: IpAddr) -> Result<(), SignUpRefused> {
     let form =
         SignUpForm { email, mobile: "0771234567", password: PASSWORD, name: "Anna Moyo", from };
     engine.sign_up(form).await
@@ -93,10 +93,10 @@ fn request<'a>(
     LogInForm { email, password, push_token, environment: Environment::Live, from }
 }
 
-async fn log_in(engine: &Engine, password: &str, from: IpAddr) -> Result<String, Refusal> {
+async fn log_in(engine: &TestEngine, password: &str, from: IpAddr) -> Result<String, LogInRefused> {
     engine.log_in(request(ANNA, password, "", from)).await.map(|token| token.text)
 }
 
-async fn enter(engine: &Engine, token: &str) -> Result<Caller, Refusal> {
+async fn enter(engine: &TestEngine, token: &str) -> Result<Caller, TokenRefused> {
     engine.authenticate_token(Some(token)).await.caller
 }

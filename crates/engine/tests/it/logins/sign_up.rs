@@ -11,12 +11,12 @@ async fn from_sign_up_to_log_out() {
     let engine = &world.engine;
     sign_up(engine, " Anna@Example.ORG ", at(1)).await.unwrap();
     let code = mailer.code(1).await;
-    assert_eq!(log_in(engine, PASSWORD, at(1)).await, Err(Refusal::LogInFailed), "not yet");
+    assert_eq!(log_in(engine, PASSWORD, at(1)).await, Err(LogInFailed.into()), "not yet");
     let currencies = ["USD", "ZWG"].map(|code| Currency::from_code(code).unwrap());
     let typed = code.to_lowercase().replace('-', " ");
     engine.confirm_sign_up("ANNA@example.org", &typed, PASSWORD, &currencies, at(1)).await.unwrap();
     let again = engine.confirm_sign_up(ANNA, &code, PASSWORD, &currencies, at(1)).await;
-    assert_eq!(again, Err(Refusal::CodeInvalid));
+    assert_eq!(again, Err(CodeInvalid.into()));
     let user = engine.users().unwrap().pop().unwrap();
     assert_eq!((user.email.as_str(), user.mobile.as_deref()), (ANNA, Some("0771234567")));
     let account = engine.account(user.account).unwrap().unwrap();
@@ -39,7 +39,7 @@ async fn from_sign_up_to_log_out() {
         let devices = engine.devices_of(user.account).unwrap();
         assert_eq!((devices.len(), devices[0].push_token.as_str()), (1, PUSH));
         engine.log_out(&caller).await.unwrap();
-        assert_eq!(enter(engine, &token.text).await, Err(Refusal::TokenInvalid));
+        assert_eq!(enter(engine, &token.text).await, Err(TokenInvalid.into()));
         assert_eq!(engine.devices_of(user.account).unwrap().len(), 0, "it gets no more pushes");
     }
     world.assert_sound().await;
@@ -56,7 +56,7 @@ async fn a_sign_up_does_not_reveal_who_has_an_account() {
     assert!(!mail.text.contains("code"), "{}", mail.text);
     // That sign-up cannot be confirmed.
     let guess = world.engine.confirm_sign_up(ANNA, "0000000000", PASSWORD, &[], at(2)).await;
-    assert_eq!(guess, Err(Refusal::CodeInvalid));
+    assert_eq!(guess, Err(CodeInvalid.into()));
     assert_eq!(world.engine.users().unwrap().len(), 1);
     assert!(log_in(&world.engine, PASSWORD, at(2)).await.is_ok());
 }
@@ -65,12 +65,14 @@ async fn a_sign_up_does_not_reveal_who_has_an_account() {
 async fn wrong_fields_are_named_and_nothing_is_sent() {
     let (world, mailer) = world_with_mailer(None).await;
     let form = SignUpForm { email: "x", mobile: "1", password: "short", name: "", from: at(1) };
-    let Err(Refusal::Invalid(errors)) = world.engine.sign_up(form).await else { panic!() };
+    let Err(SignUpRefused::Invalid(Invalid { errors })) = world.engine.sign_up(form).await else {
+        panic!()
+    };
     let fields: Vec<_> = errors.iter().map(|e| e.field).collect();
     assert_eq!(fields, ["email", "mobile", "password"]);
     let long = "x".repeat(4097);
     let request = request(ANNA, PASSWORD, &long, at(1));
-    assert!(matches!(world.engine.log_in(request).await, Err(Refusal::Invalid(_))));
+    assert!(matches!(world.engine.log_in(request).await, Err(LogInRefused::Invalid(_))));
     assert_eq!(mailer.count(), 0);
 }
 
@@ -105,13 +107,9 @@ async fn other_clients_cannot_invalidate_a_code() {
     sign_up(engine, ANNA, at(1)).await.unwrap();
     let code = mailer.code(1).await;
     for _ in 0..5 {
-        assert_eq!(confirm("AAAAA-AAAAA", 66).await, Err(Refusal::CodeInvalid));
+        assert_eq!(confirm("AAAAA-AAAAA", 66).await, Err(CodeInvalid.into()));
     }
-    assert_eq!(
-        confirm(&code, 66).await,
-        Err(Refusal::CodeInvalid),
-        "no tries left for that network"
-    );
+    assert_eq!(confirm(&code, 66).await, Err(CodeInvalid.into()), "no tries left for that network");
     let form = SignUpForm { email: ANNA, mobile: "", password: NEW, name: "", from: at(66) };
     for n in 0..2 {
         engine.sign_up(form).await.unwrap();
@@ -128,7 +126,7 @@ async fn other_clients_cannot_invalidate_a_code() {
     }
     mailer.code(5).await;
     for _ in 0..5 {
-        assert_eq!(reset("AAAAA-AAAAA", 67).await, Err(Refusal::CodeInvalid));
+        assert_eq!(reset("AAAAA-AAAAA", 67).await, Err(CodeInvalid.into()));
     }
     assert_eq!(reset(&code, 1).await, Ok(()));
     until(|| mailer.count() == 6).await;
@@ -136,7 +134,7 @@ async fn other_clients_cannot_invalidate_a_code() {
     for n in 70..80 {
         wait = sign_up(engine, ANNA, at(n)).await;
     }
-    assert_eq!(wait, Err(Refusal::TooFast { retry_after_s: 3600 }));
+    assert_eq!(wait, Err(TooFast { retry_after_s: 3600 }.into()));
     until(|| mailer.count() == 6 + 5).await;
 }
 
@@ -146,7 +144,7 @@ async fn mails_are_limited_by_network_too() {
     for n in 0..10 {
         sign_up(&world.engine, &format!("u{n}@example.org"), at(1)).await.unwrap();
     }
-    let wait = Err(Refusal::TooFast { retry_after_s: 3600 });
+    let wait = Err(TooFast { retry_after_s: 3600 }.into());
     assert_eq!(sign_up(&world.engine, "u10@example.org", at(1)).await, wait);
     // A forgotten password has the same answer either way; it gets no mail.
     assert_eq!(world.engine.forgot_password("u1@example.org", at(1)).await, Ok(()));
@@ -213,7 +211,7 @@ async fn an_address_has_one_login() {
     setup.user(account, "ANNA@example.org", "owner", NEW).await.unwrap();
     setup.commit().await.unwrap();
     let late = engine.confirm_sign_up(ANNA, &code, PASSWORD, &[], at(1)).await;
-    assert_eq!(late, Err(Refusal::CodeInvalid));
+    assert_eq!(late, Err(CodeInvalid.into()));
     assert!(log_in(engine, NEW, at(1)).await.is_ok());
     let mut setup = engine.account_setup();
     setup.user(account, " Anna@EXAMPLE.org", "owner", NEW).await.unwrap();
@@ -232,6 +230,6 @@ async fn nobody_confirms_another_persons_password() {
     world.engine.sign_up(form).await.unwrap();
     let newer = mailer.code(2).await;
     let confirmed = world.engine.confirm_sign_up(ANNA, &newer, PASSWORD, &[], at(1)).await;
-    assert_eq!(confirmed, Err(Refusal::CodeInvalid));
+    assert_eq!(confirmed, Err(CodeInvalid.into()));
     assert!(world.engine.users().unwrap().iter().all(|user| user.email != ANNA));
 }

@@ -2,7 +2,7 @@
 //! on its purchases reach staff.
 
 use crate::world::*;
-use domain::{Callback, Month, Refusal};
+use domain::{Callback, Month};
 use engine::CallbackResult;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     let workers = world.engine.start_workers().await.unwrap();
     let first = world.buy("R1", TO_A).await;
     let quote = world.engine.quote(world.bill("Q1", "41234563101")).await;
-    assert_eq!(quote.unwrap_err().code(), Refusal::BillUnknown.code());
+    assert_eq!(quote.unwrap_err().code(), BillUnknown.code());
     world.clock.advance(400 * DAY);
     assert!(world.engine.purchase(world.request("R1", TO_A)).await.is_err());
     let folder = tempfile::tempdir().unwrap();
@@ -38,10 +38,10 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     assert_eq!((report.archived, report.purchases), (1, 0));
     // The purchase is gone; its reference is still used up.
     let again = world.engine.purchase(world.request("R1", TO_A)).await.unwrap_err();
-    assert_eq!(again, Refusal::ReferenceKnown(None));
+    assert_eq!(again, ReferenceKnown { first: None }.into());
     let (caller, scope) = (world.caller(), domain::purchase::ReferenceScope::Irecharge);
     let read = world.engine.purchase_by_reference(&caller, scope, "R1").await;
-    assert_eq!(read.unwrap_err(), Refusal::PurchaseUnknown);
+    assert_eq!(read.unwrap_err(), PurchaseUnknown.into());
     let now = world.buy("R2", TO_A).await;
     assert!(now.key.id > first.key.id);
 
@@ -56,7 +56,7 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     world.engine.close_case(first.key.id, "rahim", "on the statement").await.unwrap();
     assert!(world.engine.late_outcomes().unwrap().is_empty());
     let unknown = world.engine.close_case(first.key.id, "rahim", "again").await.unwrap_err();
-    assert_eq!(unknown, Refusal::PurchaseUnknown);
+    assert_eq!(unknown, PurchaseUnknown.into());
 
     // A callback does the same.
     let text = format!("genuine S{}-1 taken back", first.key.id);
@@ -78,7 +78,7 @@ async fn this_month_and_the_previous_one_stay() {
     world.buy("R1", TO_A).await;
     let this = Month::of(world.engine.now());
     let refused = world.engine.next_to_archive(this).unwrap_err();
-    assert!(matches!(refused, Refusal::NotPossible { .. }), "{refused:?}");
+    assert!(matches!(refused, StaffRefused::NotPossible(_)), "{refused:?}");
     assert_eq!(world.engine.next_to_archive(this.previous()).unwrap(), None);
 }
 
@@ -94,9 +94,7 @@ async fn an_open_purchase_keeps_its_month() {
     let refused = world.engine.close_month(&closing).await.unwrap_err();
     assert_eq!(
         refused,
-        Refusal::NotPossible {
-            because: "2026-04 stays as it is: 1 purchases are open.".to_owned()
-        }
+        NotPossible { because: "2026-04 stays as it is: 1 purchases are open.".to_owned() }.into()
     );
     let settled = world.engine.settle_by_staff(open.key.id, true, "rahim", "on the statement");
     settled.await.unwrap();

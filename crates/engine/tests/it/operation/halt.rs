@@ -2,9 +2,9 @@
 //! staff resume it.
 
 use crate::world::*;
-use domain::{Outcome, Refusal, State};
+use domain::{EnquiryOutcome, State};
 use std::time::Duration;
-use store::{Change, Done, HaltChange};
+use store::BeginHalt;
 
 /// Restarts the installation, halted.
 async fn halted(world: World) -> World {
@@ -12,13 +12,12 @@ async fn halted(world: World) -> World {
     until(|| database.is_free()).await;
     let store = database.open();
     let why = "restored from the backup of yesterday".to_owned();
-    let begin = HaltChange::Begin { why, at: NOW };
-    assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
+    store.commit(BeginHalt { why, at: NOW }).await.unwrap();
     World { merchant, ..started_on(store, database, clock, Services::default()) }
 }
 
-fn is_halted<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> bool {
-    matches!(answer, Err(Refusal::Halted { retry_after_s: 300 }))
+fn is_halted<T, R: From<Halted> + PartialEq>(answer: Result<T, R>) -> bool {
+    answer.is_err_and(|refused| refused == Halted { retry_after_s: 300 }.into())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,16 +33,16 @@ async fn nothing_is_sold_until_staff_resume() {
     assert!(is_halted(engine.authorise(&world.caller(), quote.purchase.key.id).await));
     // What was bought before can be read.
     let again = engine.purchase(world.request("R1", TO_A)).await.unwrap_err();
-    assert_eq!(again, Refusal::ReferenceKnown(Some(Box::new(known))));
+    assert_eq!(again, ReferenceKnown { first: Some(Box::new(known)) }.into());
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
 
     for (by, evidence) in [("", "the statement"), ("rahim", " ")] {
-        assert!(matches!(engine.resume(by, evidence).await, Err(Refusal::Invalid(_))));
+        assert!(matches!(engine.resume(by, evidence).await, Err(StaffRefused::Invalid(_))));
     }
     assert!(is_halted(engine.purchase(world.request("R2", TO_A)).await));
     engine.resume("rahim", "nothing on a's statement").await.unwrap();
     let twice = engine.resume("karim", "again").await;
-    assert!(matches!(twice, Err(Refusal::NotPossible { .. })), "{twice:?}");
+    assert!(matches!(twice, Err(StaffRefused::NotPossible(_))), "{twice:?}");
     assert_eq!(world.buy("R2", TO_A).await.state, State::Delivered);
     let accepted = engine.authorise(&world.caller(), quote.purchase.key.id).await.unwrap();
     assert_eq!(accepted.state, State::Delivered);
@@ -63,7 +62,7 @@ async fn what_was_sent_is_enquired_about_and_what_is_held_waits() {
     world.a.on_enquire(move |order| {
         Reply::With(match order.attempt.purchase == delivered_since {
             true => delivered(),
-            false => Outcome::NotFound,
+            false => EnquiryOutcome::NotFound,
         })
     });
     assert_eq!(world.engine.approve(approved, "rahim").await.unwrap().state, State::Held);
@@ -99,10 +98,10 @@ async fn staff_settle_what_is_held_only_during_a_halt() {
     let id = world.buy("R1", TO_A_AFTER_APPROVAL).await.key.id;
     world.engine.approve(id, "rahim").await.unwrap();
     let early = world.engine.settle_by_staff(id, true, "karim", "line 7").await;
-    assert!(matches!(early, Err(Refusal::NotPossible { .. })), "{early:?}");
+    assert!(matches!(early, Err(StaffRefused::NotPossible(_))), "{early:?}");
     let world = halted(world).await;
     let denied = world.engine.settle_by_staff(id, false, "karim", "no line").await;
-    assert!(matches!(denied, Err(Refusal::NotPossible { .. })), "{denied:?}");
+    assert!(matches!(denied, Err(StaffRefused::NotPossible(_))), "{denied:?}");
     world.engine.settle_by_staff(id, true, "karim", "line 7").await.unwrap();
     world.assert_sound().await;
 }

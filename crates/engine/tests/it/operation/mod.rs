@@ -1,5 +1,6 @@
 //! A running installation: its workers, its archive, a halt, deposits by staff.
 
+mod acts;
 mod archive;
 mod halt;
 mod workers;

@@ -108,17 +108,17 @@ async fn a_dead_upstream_delays_no_other() {
 
 #[tokio::test]
 async fn staff_book_a_deposit_once() {
-    use domain::{Environment, Reason, Refusal};
+    use domain::{Environment, Reason};
     let world = world().await;
     let (account, environment) = (world.merchant, Environment::Live);
     let fund = async |reason, minor, reference| {
-        let note = engine::BookingNote { reference, by: "rahim", note: "bank" };
+        let note = Note { reference, note: "bank" };
         world.engine.fund(reason, account, environment, bdt(minor), note).await
     };
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Ok(bdt(START + 500)));
-    assert_eq!(fund(Reason::Deposit, 500, "B1").await, Err(Refusal::ReferenceKnown(None)));
+    assert_eq!(fund(Reason::Deposit, 500, "B1").await, Err(ReferenceKnown { first: None }.into()));
     assert_eq!(fund(Reason::Withdraw, 500, "B2").await, Ok(bdt(START)));
-    let short = Err(Refusal::InsufficientBalance { available: bdt(START) });
+    let short = Err(InsufficientBalance { available: bdt(START) }.into());
     assert_eq!(fund(Reason::Withdraw, START + 1, "B3").await, short);
     for (reason, minor, reference) in [
         (Reason::Deposit, 0, "B4"),

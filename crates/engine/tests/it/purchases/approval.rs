@@ -1,11 +1,11 @@
 //! Purchases that await approval: approved, rejected, settled by hand, or expired.
 
 use crate::world::*;
-use domain::{Decider, Refusal, State};
+use domain::{Decider, State};
 use std::time::Duration;
 
-fn is_not_possible<T>(answer: &Result<T, Refusal>) -> bool {
-    matches!(answer, Err(Refusal::NotPossible { .. }))
+fn is_not_possible<T>(answer: &Result<T, StaffRefused>) -> bool {
+    matches!(answer, Err(StaffRefused::NotPossible(_)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,8 +68,7 @@ async fn without_an_upstream_it_is_settled_by_hand() {
 #[tokio::test]
 async fn staff_cannot_decide_what_was_sent() {
     let world = world().await;
-    let accepted = domain::upstream::Outcome::Accepted { reference: None };
-    world.a.answers(accepted, unknown());
+    world.a.answers(accepted(), unknown());
     let id = world.buy("R1", TO_A).await.key.id;
     for is_delivered in [true, false] {
         let answer = world.engine.settle_by_staff(id, is_delivered, "rahim", "x").await;
@@ -78,7 +77,7 @@ async fn staff_cannot_decide_what_was_sent() {
     assert!(is_not_possible(&world.engine.reject(id, "rahim", "x").await));
     assert!(is_not_possible(&world.engine.refund(id, "rahim", "x").await));
     let nobody = world.engine.approve(domain::PurchaseId(404), "rahim").await;
-    assert_eq!(nobody.unwrap_err(), Refusal::PurchaseUnknown);
+    assert_eq!(nobody.unwrap_err(), PurchaseUnknown.into());
     assert_eq!(world.state(id), State::Sent);
     world.assert_sound().await;
 }

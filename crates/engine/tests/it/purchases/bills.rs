@@ -2,8 +2,8 @@
 
 use crate::world::*;
 use domain::{
-    BillAnswer, BillCustomer, Charge, Kind, Outcome, Purchase, ReferenceScope, Refusal, Slip,
-    State, Token, TokenKind,
+    Answer, BillAnswer, BillCustomer, Charge, Kind, Purchase, ReferenceScope, Slip, State, Token,
+    TokenKind,
 };
 use engine::{Caller, Page, Quote};
 
@@ -27,22 +27,27 @@ fn slip(kinds: &[TokenKind]) -> Slip {
     slip
 }
 
-fn delivered_with(slip: Option<Slip>) -> Outcome {
-    Outcome::Delivered { reference: None, text: None, slip: slip.map(Box::new) }
+fn delivered_with<T: From<Answer>>(slip: Option<Slip>) -> T {
+    Answer::Delivered { reference: None, text: None, slip: slip.map(Box::new) }.into()
 }
 
 async fn accept(world: &World, quote: Quote) -> Purchase {
     world.engine.authorise(&world.caller(), quote.purchase.key.id).await.unwrap()
 }
 
+/// The same caller with a login instead of a key pair.
+fn logged_in(caller: Caller) -> Caller {
+    Caller { key: None, session: Some(domain::ids::SessionId(1)), ..caller }
+}
+
 #[tokio::test]
 async fn a_price_is_quoted_only_for_a_known_bill_reference() {
     let world = world().await;
     let unknown = world.engine.quote(world.bill("Q1", METER)).await.unwrap_err();
-    assert_eq!(unknown, Refusal::BillUnknown);
+    assert_eq!(unknown, BillUnknown.into());
     world.a.on_look_up(|_| down());
     let down = world.engine.quote(world.bill("Q1", METER)).await.unwrap_err();
-    assert!(matches!(down, Refusal::BillUnavailable { .. }), "{down:?}");
+    assert!(matches!(down, QuoteRefused::BillUnavailable(_)), "{down:?}");
     // Neither used up the reference.
     world.a.on_look_up(|enquiry| known(&format!("{} <b>\u{7}", enquiry.recipient)));
     let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
@@ -76,9 +81,10 @@ async fn a_slip_is_stored_with_its_delivery_and_shown_again() {
     let mine = slip(&[Credit, KeyChange, KeyChange]);
     world.a.answers(delivered_with(Some(mine.clone())), unknown());
     let quote = world.engine.quote(world.bill("Q1", METER)).await.unwrap();
-    let early =
-        world.engine.delivery_again(&world.caller(), ReferenceScope::Rechargely, "Q1").await;
-    assert!(matches!(early, Err(Refusal::NotPossible { .. })), "{early:?}");
+    let customer = logged_in(world.caller());
+    let early = world.engine.delivery_again(&customer, ReferenceScope::Rechargely, "Q1").await;
+    let because = "Nothing was delivered, so there is nothing to send again.".to_owned();
+    assert_eq!(early.unwrap_err(), NotPossible { because }.into());
     let bought = accept(&world, quote).await;
     assert_eq!(world.engine.delivery(&bought).await.unwrap().slip, Some(mine.clone()));
     let kinds: Vec<_> = mine.tokens().iter().map(|t| t.kind).collect();
@@ -86,15 +92,15 @@ async fn a_slip_is_stored_with_its_delivery_and_shown_again() {
     for _ in 0..3 {
         let again = world
             .engine
-            .delivery_again(&world.caller(), ReferenceScope::Rechargely, "Q1")
+            .delivery_again(&logged_in(world.caller()), ReferenceScope::Rechargely, "Q1")
             .await
             .unwrap();
         assert_eq!((again.0, again.1.slip), (bought.clone(), Some(mine.clone())));
     }
     assert_eq!((world.a.count(Call::Submit), world.a.count(Call::Enquire)), (1, 0));
-    let other = world.caller_of(world.account("other").await);
+    let other = logged_in(world.caller_of(world.account("other").await));
     let theirs = world.engine.delivery_again(&other, ReferenceScope::Rechargely, "Q1").await;
-    assert_eq!(theirs.unwrap_err(), Refusal::PurchaseUnknown);
+    assert_eq!(theirs.unwrap_err(), PurchaseUnknown.into());
     world.assert_sound().await;
 }
 
@@ -108,7 +114,7 @@ async fn a_missing_slip_is_enquired_for_once() {
     for _ in 0..2 {
         let (_, again) = world
             .engine
-            .delivery_again(&world.caller(), ReferenceScope::Rechargely, "Q1")
+            .delivery_again(&logged_in(world.caller()), ReferenceScope::Rechargely, "Q1")
             .await
             .unwrap();
         assert_eq!(again.slip, Some(slip(&[TokenKind::Credit])));
@@ -147,7 +153,7 @@ async fn a_slip_survives_a_doubt_and_a_clash() {
 #[tokio::test]
 async fn a_statement_lists_the_wallets_entries_by_page() {
     let world = world().await;
-    let caller = Caller { key: None, ..world.caller() };
+    let caller = logged_in(world.caller());
     let login = |reference| engine::PurchaseRequest { caller, ..world.request(reference, TO_A) };
     world.engine.purchase(login("L1")).await.unwrap();
     world.a.answers(refused(), unknown());
@@ -175,7 +181,7 @@ async fn a_statement_lists_the_wallets_entries_by_page() {
     assert_eq!([first, rest].concat(), all);
     let dollars =
         world.engine.statement(&caller, domain::Currency::USD, Page { before: None, limit: 9 });
-    assert_eq!(dollars.await.unwrap_err(), Refusal::NoWallet);
+    assert_eq!(dollars.await.unwrap_err(), NoWallet.into());
     let page = Page { before: None, limit: 10 };
     let listed = |states: &'static [State]| {
         world.engine.purchases_of(&caller, ReferenceScope::Irecharge, states, page)

@@ -2,7 +2,7 @@
 //! key is refused.
 
 use crate::world::*;
-use domain::{ReferenceScope, Refusal, State};
+use domain::{ReferenceScope, State};
 use engine::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use tokio::task::JoinSet;
 
@@ -37,11 +37,14 @@ async fn another_request_under_the_same_key_is_refused() {
     bought(world.engine.purchase(keyed(&world, "R1", "K1", 1)).await);
     for reference in ["R1", "R2"] {
         let answer = world.engine.purchase(keyed(&world, reference, "K1", 2)).await;
-        assert_eq!(answer.unwrap_err(), Refusal::IdempotencyMismatch);
+        assert_eq!(answer.unwrap_err(), IdempotencyMismatch.into());
     }
     // Another key with a used reference is an ordinary duplicate.
     let answer = world.engine.purchase(keyed(&world, "R1", "K2", 1)).await;
-    assert!(matches!(answer, Err(Refusal::ReferenceKnown(Some(_)))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(BuyRefused::ReferenceKnown(ReferenceKnown { first: Some(_) }))),
+        "{answer:?}"
+    );
     // That key is still free, and the same key of another account is another key.
     bought(world.engine.purchase(keyed(&world, "R2", "K2", 3)).await);
     let other = world.caller_of(world.account("other").await);
@@ -60,7 +63,7 @@ async fn a_refused_request_leaves_its_key_free() {
     let world = world().await;
     let dear = PurchaseRequest { amount: bdt(START), ..keyed(&world, "R1", "K1", 1) };
     let answer = world.engine.purchase(dear).await.unwrap_err();
-    assert_eq!(answer, Refusal::InsufficientBalance { available: bdt(START) });
+    assert_eq!(answer, InsufficientBalance { available: bdt(START) }.into());
     bought(world.engine.purchase(keyed(&world, "R1", "K1", 2)).await);
 }
 
@@ -71,7 +74,7 @@ async fn during_the_first_request_the_others_are_refused() {
     let first = world.spawn_purchase(keyed(&world, "R1", "K1", 1));
     until(|| world.a.count(Call::Submit) == 1).await;
     let second = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await;
-    assert_eq!(second.unwrap_err(), Refusal::IdempotencyRunning);
+    assert_eq!(second.unwrap_err(), IdempotencyRunning.into());
     gate.add_permits(1);
     assert_eq!(bought(first.await.unwrap()).state, State::Delivered);
 }
@@ -90,7 +93,7 @@ async fn of_many_at_once_one_buys() {
         while let Some(outcome) = buyers.join_next().await {
             match outcome.unwrap() {
                 Ok(PurchaseOutcome::Bought(_)) => winners += 1,
-                Ok(PurchaseOutcome::Repeated { .. }) | Err(Refusal::IdempotencyRunning) => {}
+                Ok(PurchaseOutcome::Repeated { .. }) | Err(BuyRefused::IdempotencyRunning(_)) => {}
                 other => panic!("{other:?}"),
             }
         }

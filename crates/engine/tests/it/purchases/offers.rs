@@ -1,7 +1,7 @@
 //! Offers: what an operator quotes, and the identifiers that a purchase of one must have.
 
 use crate::world::*;
-use domain::{NoOffers, Offer, Refusal, Service};
+use domain::{NoOffers, Offer, Service};
 use std::time::Duration;
 
 fn offer(id: &str, minor: i64) -> Offer {
@@ -25,8 +25,12 @@ async fn resolve(world: &World, operator: &str, given: &[(&str, &str)], minor: i
     let given = details(given);
     match world.engine.offer(&world.caller(), operator, TO_A, &given, bdt(minor)).await {
         Ok(found) => format!("{:?}", found.identifiers.values().collect::<Vec<_>>()),
-        Err(Refusal::Invalid(errors)) => errors.iter().map(|e| e.message.as_str()).collect(),
-        Err(refusal) => format!("{refusal:?}"),
+        Err(OfferRefused::Invalid(Invalid { errors })) => {
+            errors.iter().map(|e| e.message.as_str()).collect()
+        }
+        Err(OfferRefused::OfferUnknown(unknown)) => format!("{unknown:?}"),
+        Err(OfferRefused::OfferAmount(amount)) => format!("{amount:?}"),
+        Err(OfferRefused::OffersUnavailable(none)) => format!("{none:?}"),
     }
 }
 
@@ -41,7 +45,7 @@ async fn offers_are_listed_with_their_commission() {
     assert_eq!(earned, [("1 GB", 102), ("2 GB", 1)]);
     *world.a.offers.lock().unwrap() = Err(NoOffers { reason: "busy".to_owned() });
     let none = world.engine.offers(&world.caller(), gp, TO_A).await.unwrap_err();
-    assert_eq!(none, Refusal::OffersUnavailable { reason: "busy".to_owned() });
+    assert_eq!(none, OffersUnavailable { reason: "busy".to_owned() });
     let nobody = world.engine.offers(&world.caller(), gp, TO_NOBODY).await.unwrap_err();
     assert_eq!(nobody.code(), "OFFERS_UNAVAILABLE");
 }

@@ -1,7 +1,7 @@
 //! A purchase without incidents, and refusals before anything is sent.
 
 use crate::world::*;
-use domain::{AccountId, Currency, Environment, Kind, Money, Outcome, Refusal, State};
+use domain::{AccountId, Answer, Currency, Environment, Kind, Money, State};
 use engine::{Caller, PurchaseRequest};
 use expect_test::expect;
 
@@ -58,13 +58,13 @@ async fn a_refused_request_leaves_no_trace() {
     let world = world().await;
     let dear = PurchaseRequest { amount: bdt(START), ..world.request("R1", TO_A) };
     let refusal = world.engine.purchase(dear.clone()).await.unwrap_err();
-    assert_eq!(refusal, Refusal::InsufficientBalance { available: bdt(START) });
+    assert_eq!(refusal, InsufficientBalance { available: bdt(START) }.into());
     let dollars =
         PurchaseRequest { amount: Money::new(AMOUNT, Currency::USD), ..world.request("R1", TO_A) };
-    assert_eq!(world.engine.purchase(dollars).await.unwrap_err(), Refusal::NoWallet);
+    assert_eq!(world.engine.purchase(dollars).await.unwrap_err(), NoWallet.into());
     let nobody =
         PurchaseRequest { caller: world.caller_of(AccountId(404)), ..world.request("R1", TO_A) };
-    assert_eq!(world.engine.purchase(nobody).await.unwrap_err(), Refusal::NoWallet);
+    assert_eq!(world.engine.purchase(nobody).await.unwrap_err(), NoWallet.into());
     let endless = PurchaseRequest { amount: bdt(i64::MAX), ..world.request("R1", TO_A) };
     let refusal = world.engine.purchase(endless).await.unwrap_err();
     assert_eq!(refusal.code(), "VALIDATION_ERROR");
@@ -72,7 +72,7 @@ async fn a_refused_request_leaves_no_trace() {
     assert_eq!(world.wallet(), (START, 0, 0));
     let first = world.buy("R1", TO_A).await;
     let known = world.engine.purchase(world.request("R1", TO_A)).await.unwrap_err();
-    assert_eq!(known, Refusal::ReferenceKnown(Some(Box::new(first))));
+    assert_eq!(known, ReferenceKnown { first: Some(Box::new(first)) }.into());
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
     assert_eq!(world.assert_sound().await.purchases, 1);
 }
@@ -93,7 +93,7 @@ async fn sandbox_and_live_are_separate() {
         let found = world.engine.purchase_by_reference(&caller, scope, "R1").await.unwrap();
         assert_eq!(&found, own);
         let hidden = world.engine.purchase_by_id(&caller, other.key.id).await;
-        assert_eq!(hidden.unwrap_err(), Refusal::PurchaseUnknown);
+        assert_eq!(hidden.unwrap_err(), PurchaseUnknown.into());
     }
     world.assert_sound().await;
 }
@@ -104,11 +104,11 @@ async fn another_accounts_purchase_is_unknown() {
     let other = world.caller_of(world.account("other").await);
     let bought = world.buy("R1", TO_A).await;
     let by_id = world.engine.purchase_by_id(&other, bought.key.id).await;
-    assert_eq!(by_id.unwrap_err(), Refusal::PurchaseUnknown);
+    assert_eq!(by_id.unwrap_err(), PurchaseUnknown.into());
     let by_name = world.engine.purchase_by_reference(&other, bought.scope, "R1").await;
-    assert_eq!(by_name.unwrap_err(), Refusal::PurchaseUnknown);
+    assert_eq!(by_name.unwrap_err(), PurchaseUnknown.into());
     assert_eq!(world.engine.balance(&other, Currency::BDT).await, Ok(bdt(START)));
-    assert_eq!(world.engine.balance(&other, Currency::USD).await, Err(Refusal::NoWallet));
+    assert_eq!(world.engine.balance(&other, Currency::USD).await, Err(NoWallet.into()));
 }
 
 /// An upstream's text is cleaned for customers; a sentence with our float's balance is removed.
@@ -122,7 +122,8 @@ async fn an_upstreams_text_is_cleaned() {
         ("", None),
     ] {
         let text = Some(given.to_owned());
-        world.a.answers(Outcome::Delivered { reference: None, text, slip: None }, unknown());
+        let delivered = Answer::Delivered { reference: None, text, slip: None };
+        world.a.answers(delivered.into(), unknown());
         let bought = world.buy(&format!("R{}", given.len()), TO_A).await;
         assert_eq!(bought.text.as_deref(), kept, "{given}");
     }

@@ -1,8 +1,8 @@
 //! Quotes: a price that is valid for a quarter of an hour, and its acceptance.
 
 use crate::world::*;
-use domain::{Reason, ReferenceScope, Refusal, State};
-use engine::{BookingNote, PurchaseRequest};
+use domain::{Reason, ReferenceScope, State};
+use engine::PurchaseRequest;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -60,10 +60,10 @@ async fn a_quote_expires_whether_or_not_a_worker_runs() {
     world.clock.advance(Duration::from_secs(1));
     // It has expired although no worker has run.
     let late = world.engine.authorise(&world.caller(), unswept).await;
-    assert_eq!(late.unwrap_err(), Refusal::QuoteExpired);
+    assert_eq!(late.unwrap_err(), QuoteExpired.into());
     world.work_until(|| world.state(swept) == State::Rejected).await;
     let late = world.engine.authorise(&world.caller(), swept).await;
-    assert_eq!(late.unwrap_err(), Refusal::QuoteExpired);
+    assert_eq!(late.unwrap_err(), QuoteExpired.into());
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
     world.assert_sound().await;
 }
@@ -75,9 +75,9 @@ async fn without_enough_money_the_quote_stays_open() {
     let quote = world.engine.quote(request).await.unwrap().purchase;
     let caller = world.caller();
     let short = world.engine.authorise(&caller, quote.key.id).await.unwrap_err();
-    assert_eq!(short, Refusal::InsufficientBalance { available: bdt(START) });
+    assert_eq!(short, InsufficientBalance { available: bdt(START) }.into());
     assert_eq!((world.state(quote.key.id), world.a.count(Call::Submit)), (State::Quoted, 0));
-    let note = BookingNote { reference: "more", by: "rahim", note: "paid in" };
+    let note = Note { reference: "more", note: "paid in" };
     let (account, environment) = (world.merchant, caller.environment);
     world.engine.fund(Reason::Deposit, account, environment, bdt(FEE), note).await.unwrap();
     let accepted = world.engine.authorise(&caller, quote.key.id).await.unwrap();
@@ -91,9 +91,18 @@ async fn a_quote_belongs_to_its_account() {
     let quote = world.engine.quote(world.request("Q1", TO_A)).await.unwrap().purchase;
     let other = world.caller_of(world.account("other").await);
     let answer = world.engine.authorise(&other, quote.key.id).await;
-    assert_eq!(answer.unwrap_err(), Refusal::PurchaseUnknown);
+    assert_eq!(answer.unwrap_err(), PurchaseUnknown.into());
     let again = world.engine.quote(world.request("Q1", TO_A)).await.unwrap_err();
-    assert!(matches!(again, Refusal::ReferenceKnown(Some(_))), "{again:?}");
+    assert!(
+        matches!(again, QuoteRefused::ReferenceKnown(ReferenceKnown { first: Some(_) })),
+        "{again:?}"
+    );
+}
+
+/// The state of the purchase that used the reference up.
+fn state_of_first(refused: QuoteRefused) -> Option<State> {
+    let QuoteRefused::ReferenceKnown(ReferenceKnown { first }) = refused else { return None };
+    first.map(|purchase| purchase.state)
 }
 
 #[tokio::test]
@@ -105,12 +114,15 @@ async fn a_repeated_request_gets_its_quote_and_another_one_none() {
     assert_eq!(first.acceptance.len(), 43);
     for digest in [Some([2; 32]), None] {
         let other = world.engine.quote(PurchaseRequest { digest, ..request() }).await.unwrap_err();
-        assert!(matches!(other, Refusal::ReferenceKnown(Some(_))), "{other:?}");
+        assert!(
+            matches!(other, QuoteRefused::ReferenceKnown(ReferenceKnown { first: Some(_) })),
+            "{other:?}"
+        );
     }
     let id = first.purchase.key.id;
     world.engine.authorise(&world.caller(), id).await.unwrap();
     let late = world.engine.quote(request()).await.unwrap_err();
-    assert!(matches!(late, Refusal::ReferenceKnown(Some(p)) if p.state == State::Delivered));
+    assert_eq!(state_of_first(late), Some(State::Delivered));
     let second =
         world.engine.quote(PurchaseRequest { reference: "Q2".into(), ..request() }).await.unwrap();
     world.clock.advance(QUARTER);
@@ -119,7 +131,7 @@ async fn a_repeated_request_gets_its_quote_and_another_one_none() {
         .quote(PurchaseRequest { reference: "Q2".into(), ..request() })
         .await
         .unwrap_err();
-    assert!(matches!(over, Refusal::ReferenceKnown(Some(p)) if p.state == State::Rejected));
+    assert_eq!(state_of_first(over), Some(State::Rejected));
     assert_eq!(world.state(second.purchase.key.id), State::Rejected);
 }
 
@@ -155,7 +167,7 @@ async fn a_quote_is_accepted_with_its_own_secret_only() {
     ] {
         let answer =
             world.engine.accept(caller, ReferenceScope::Irecharge, reference, secret).await;
-        assert_eq!(answer.unwrap_err(), Refusal::PurchaseUnknown, "{reference} {secret}");
+        assert_eq!(answer.unwrap_err(), PurchaseUnknown.into(), "{reference} {secret}");
     }
     assert_eq!(world.wallet(), (START, 0, 0));
     let accepted =
@@ -195,10 +207,7 @@ async fn of_acceptance_and_expiry_exactly_one_wins() {
             match answer {
                 Ok(_) => paid += 1,
                 Err(refusal) => {
-                    assert_eq!(
-                        (refusal, world.state(id)),
-                        (Refusal::QuoteExpired, State::Rejected)
-                    );
+                    assert_eq!((refusal, world.state(id)), (QuoteExpired.into(), State::Rejected));
                     expired += 1;
                 }
             }
@@ -230,7 +239,12 @@ async fn an_acceptance_answers_the_final_state() {
 #[tokio::test]
 async fn the_rate_of_quotes_is_limited() {
     let world = world().await;
-    let caller = engine::Caller { key: None, plan: None, ..world.caller() };
+    let caller = engine::Caller {
+        key: None,
+        session: Some(domain::ids::SessionId(1)),
+        plan: None,
+        ..world.caller()
+    };
     world.engine.change_account(world.merchant, |a| a.subscription = None).await.unwrap();
     let quote = |n: u32| {
         let request = PurchaseRequest {
@@ -244,7 +258,7 @@ async fn the_rate_of_quotes_is_limited() {
         quote(n).await.unwrap();
     }
     let refused = quote(20).await.unwrap_err();
-    assert!(matches!(refused, Refusal::TooFast { .. }), "{refused:?}");
+    assert!(matches!(refused, QuoteRefused::TooFast(_)), "{refused:?}");
     // A repeated request is no new quote.
     quote(0).await.unwrap();
     world.clock.advance(Duration::from_secs(61));

@@ -9,11 +9,18 @@ use std::time::Duration;
 pub struct TestClock {
     micros: AtomicI64,
     micros_per_read: AtomicI64,
+    /// How far the wall clock is off.
+    jumped: AtomicI64,
 }
 
 impl TestClock {
     pub fn advance(&self, span: Duration) {
         self.micros.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// The wall clock jumps by so many seconds; no time passes.
+    pub fn jump(&self, seconds: i64) {
+        self.jumped.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
     /// From now on every read of the clock advances it by `span`.
@@ -25,7 +32,7 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        NOW.after(self.monotonic())
+        Timestamp(NOW.after(self.monotonic()).0 + self.jumped.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Duration {

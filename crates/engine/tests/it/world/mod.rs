@@ -4,24 +4,27 @@
 mod clock;
 mod database;
 mod outcomes;
+mod permitted;
 mod upstream;
 
 pub use clock::{CountingRandom, TestClock};
 pub use database::TestDatabase;
+pub use domain::refusal::*;
 pub use fixtures::{AMOUNT, COMMISSION, FEE, NOW, TOTAL, bdt, details};
 pub use outcomes::*;
+pub use permitted::{Note, TestEngine};
 pub use upstream::{Call, GRACE, Reply, ScriptedUpstream};
 
 use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::{
-    AccountId, AttemptRef, Catalog, Currency, Details, Environment, Kind, Listener, Mailer,
-    Outcome, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Refusal, Role, Route, ServiceType,
-    State, StatusUpdate, Upstream,
+    AccountId, AttemptRef, Catalog, Currency, Details, EnquiryOutcome, Environment, Kind, Listener,
+    Mailer, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Role, Route, ServiceType, State,
+    StatusUpdate, Upstream,
 };
 use engine::{
-    BookingNote, Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts,
-    Vault, WebhookParts, Workers,
+    Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts, Vault,
+    WebhookParts, Workers,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,7 +45,7 @@ pub const TO_A_AFTER_APPROVAL: &str = "01712345678";
 pub const TO_NOBODY: &str = "01712345679";
 
 pub struct World {
-    pub engine: Engine,
+    pub engine: TestEngine,
     pub clock: Arc<TestClock>,
     pub a: Arc<ScriptedUpstream>,
     pub b: Arc<ScriptedUpstream>,
@@ -63,6 +66,7 @@ pub struct Services {
     pub mailer: Option<Arc<dyn Mailer>>,
     pub push: Option<PushParts>,
     pub webhooks: Option<WebhookParts>,
+    pub is_clock_accepted: bool,
 }
 
 /// As [`world`], with these services.
@@ -102,12 +106,13 @@ pub fn started_on(
     let mut parts = Parts::new(store, clock.clone(), random, Vault::new(&[7; 32]));
     (parts.mailer, parts.push, parts.webhooks) =
         (services.mailer, services.push, services.webhooks);
+    parts.is_clock_accepted = services.is_clock_accepted;
     let [a, b, c] = ["a", "b", "c"].map(|code| ScriptedUpstream::new(code, clock.clone()));
     parts.upstreams = [&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>).into();
     let listener = parts.listener();
-    let engine = Engine::open(parts).unwrap();
+    let engine = TestEngine(Engine::open(parts).unwrap());
     for upstream in [&a, &b, &c] {
-        upstream.watch(Some(engine.clone()));
+        upstream.watch(Some(engine.0.clone()));
     }
     World { engine, clock, a, b, c, merchant: AccountId(0), database, listener }
 }
@@ -123,7 +128,7 @@ impl World {
         };
         let account = self.engine.open_account(new).await.unwrap();
         for environment in Environment::ALL {
-            let note = BookingNote { reference: "start", by: "rahim", note: "to begin with" };
+            let note = Note { reference: "start", note: "to begin with" };
             self.engine
                 .fund(Reason::Deposit, account, environment, bdt(START), note)
                 .await
@@ -184,7 +189,7 @@ impl World {
     pub fn spawn_purchase(
         &self,
         request: PurchaseRequest,
-    ) -> JoinHandle<Result<PurchaseOutcome, Refusal>> {
+    ) -> JoinHandle<Result<PurchaseOutcome, BuyRefused>> {
         let engine = self.engine.clone();
         tokio::spawn(async move { engine.purchase(request).await })
     }
@@ -265,7 +270,7 @@ impl World {
     }
 
     /// An upstream reports an outcome that it was not asked for.
-    pub fn report(&self, id: PurchaseId, number: u32, outcome: Outcome) {
+    pub fn report(&self, id: PurchaseId, number: u32, outcome: EnquiryOutcome) {
         let attempt = AttemptRef { purchase: id, number };
         self.listener.on_update(StatusUpdate { attempt, outcome });
     }
@@ -303,7 +308,7 @@ impl World {
     }
 }
 
-pub fn bought(outcome: Result<PurchaseOutcome, Refusal>) -> Purchase {
+pub fn bought(outcome: Result<PurchaseOutcome, BuyRefused>) -> Purchase {
     match outcome.unwrap() {
         PurchaseOutcome::Bought(purchase) => *purchase,
         PurchaseOutcome::Repeated { purchase, .. } => panic!("bought before: {purchase:?}"),

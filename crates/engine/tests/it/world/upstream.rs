@@ -4,7 +4,8 @@ use super::TestClock;
 use super::outcomes::delivered;
 use domain::{
     AttemptRef, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock,
-    NoOffers, Offer, OfferEnquiry, Order, Outcome, State, Timestamp, Upstream, UpstreamCode,
+    EnquiryOutcome, NoOffers, Offer, OfferEnquiry, Order, State, SubmitOutcome, Timestamp,
+    Upstream, UpstreamCode,
 };
 use engine::Engine;
 use fixtures::NOW;
@@ -17,16 +18,24 @@ use tokio::sync::Semaphore;
 /// "Not found" is final once this has passed since the submit.
 pub const GRACE: Duration = Duration::from_secs(60);
 
+pub const CAPABILITIES: Capabilities = Capabilities {
+    not_found_final_after: GRACE,
+    quotes_offers: true,
+    looks_up_bills: true,
+    reverses_deliveries: true,
+    is_simulated: true,
+};
+
 /// How a scripted upstream answers a call.
-pub enum Reply {
-    With(Outcome),
+pub enum Reply<T> {
+    With(T),
     Never,
     Panic,
     /// With this outcome, once the semaphore gives a permit.
-    After(Arc<Semaphore>, Outcome),
+    After(Arc<Semaphore>, T),
 }
 
-type Script = Arc<dyn Fn(&Order) -> Reply + Send + Sync>;
+type Script<T> = Arc<dyn Fn(&Order) -> Reply<T> + Send + Sync>;
 type BillScript = Arc<dyn Fn(&BillEnquiry) -> BillAnswer + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,8 +46,8 @@ pub enum Call {
 
 pub struct ScriptedUpstream {
     code: UpstreamCode,
-    on_submit: Mutex<Script>,
-    on_enquire: Mutex<Script>,
+    on_submit: Mutex<Script<SubmitOutcome>>,
+    on_enquire: Mutex<Script<EnquiryOutcome>>,
     on_look_up: Mutex<BillScript>,
     pub offers: Mutex<Result<Vec<Offer>, NoOffers>>,
     calls: Mutex<Vec<(Call, AttemptRef, Timestamp)>>,
@@ -50,11 +59,10 @@ pub struct ScriptedUpstream {
 impl ScriptedUpstream {
     /// Delivers every order, knows no bill and quotes no offer.
     pub(super) fn new(code: &str, clock: Arc<TestClock>) -> Arc<ScriptedUpstream> {
-        let deliver: Script = Arc::new(|_| Reply::With(delivered()));
         Arc::new(ScriptedUpstream {
             code: UpstreamCode::new(code),
-            on_submit: Mutex::new(deliver.clone()),
-            on_enquire: Mutex::new(deliver),
+            on_submit: Mutex::new(Arc::new(|_| Reply::With(delivered()))),
+            on_enquire: Mutex::new(Arc::new(|_| Reply::With(delivered()))),
             on_look_up: Mutex::new(Arc::new(|_| BillAnswer::Unknown)),
             offers: Mutex::new(Ok(Vec::new())),
             calls: Mutex::default(),
@@ -64,11 +72,17 @@ impl ScriptedUpstream {
         })
     }
 
-    pub fn on_submit(&self, script: impl Fn(&Order) -> Reply + Send + Sync + 'static) {
+    pub fn on_submit(
+        &self,
+        script: impl Fn(&Order) -> Reply<SubmitOutcome> + Send + Sync + 'static,
+    ) {
         *self.on_submit.lock().unwrap() = Arc::new(script);
     }
 
-    pub fn on_enquire(&self, script: impl Fn(&Order) -> Reply + Send + Sync + 'static) {
+    pub fn on_enquire(
+        &self,
+        script: impl Fn(&Order) -> Reply<EnquiryOutcome> + Send + Sync + 'static,
+    ) {
         *self.on_enquire.lock().unwrap() = Arc::new(script);
     }
 
@@ -76,13 +90,13 @@ impl ScriptedUpstream {
         *self.on_look_up.lock().unwrap() = Arc::new(script);
     }
 
-    pub fn answers(&self, submit: Outcome, enquiry: Outcome) {
+    pub fn answers(&self, submit: SubmitOutcome, enquiry: EnquiryOutcome) {
         self.on_submit(move |_| Reply::With(submit.clone()));
         self.on_enquire(move |_| Reply::With(enquiry.clone()));
     }
 
     /// Submits wait for a permit of the returned semaphore, then have this outcome.
-    pub fn submits_wait(&self, outcome: Outcome) -> Arc<Semaphore> {
+    pub fn submits_wait(&self, outcome: SubmitOutcome) -> Arc<Semaphore> {
         let gate = Arc::new(Semaphore::new(0));
         let permits = gate.clone();
         self.on_submit(move |_| Reply::After(permits.clone(), outcome.clone()));
@@ -132,7 +146,7 @@ impl ScriptedUpstream {
         }
     }
 
-    async fn reply(&self, reply: Reply) -> Outcome {
+    async fn reply<T>(&self, reply: Reply<T>) -> T {
         match reply {
             Reply::With(outcome) => outcome,
             Reply::Never => future::pending().await,
@@ -151,22 +165,17 @@ impl Upstream for ScriptedUpstream {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            not_found_final_after: GRACE,
-            quotes_offers: true,
-            looks_up_bills: true,
-            is_simulated: true,
-        }
+        CAPABILITIES
     }
 
-    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
+    fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {
         self.record(Call::Submit, order);
         self.check_record(order);
         let script = self.on_submit.lock().unwrap().clone();
         Box::pin(async move { self.reply(script(order)).await })
     }
 
-    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
+    fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, EnquiryOutcome> {
         self.record(Call::Enquire, order);
         let script = self.on_enquire.lock().unwrap().clone();
         Box::pin(async move { self.reply(script(order)).await })

@@ -5,6 +5,7 @@
 //! begun.
 
 use super::Postgres;
+use super::durability;
 use super::server::Server;
 use super::write::{RETRY_DELAYS_MS, TxId, WRITE_LOCK, WRITER_SETTINGS};
 use crate::fault::Fault;
@@ -22,8 +23,8 @@ impl Postgres {
     /// writes now.
     pub(super) fn look_up(&mut self, tx: &TxId) -> Result<(), Fault> {
         let server = self.server.clone();
-        tracing::warn!(server = server.name(), "the reply to a commit was lost; it is looked up");
         self.disconnect();
+        tracing::warn!(server = server.name(), "the reply to a commit was lost; it is looked up");
         let is_over = server.flag_after(LOOK_UP_TIMEOUT);
         while !is_over.load(Ordering::Acquire) {
             match find(&server, tx) {
@@ -44,6 +45,7 @@ impl Postgres {
 fn find(server: &Server, tx: &TxId) -> Result<Result<(), Fault>, Fault> {
     let connection = server.connect()?;
     connection.execute(WRITER_SETTINGS, LOOK_UP_TIMEOUT)?;
+    durability::require(&connection, LOOK_UP_TIMEOUT)?;
     connection.execute("SET lock_timeout = '2s'; BEGIN", LOOK_UP_TIMEOUT)?;
     connection.execute(WRITE_LOCK, LOOK_UP_TIMEOUT)?;
     let batch = connection.number(&format!(

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a lock in the database lets only one node at a time upgrade the schema.
 
+use super::durability;
 use super::server::{Connection, REPLY_TIMEOUT, Server};
 use crate::backend::{MIGRATIONS, Migration, SCHEMA_VERSION};
 use crate::fault::{Fault, OpenError};
@@ -33,11 +34,7 @@ fn refuse_unsafe(server: &Server, connection: &Connection) -> Result<(), OpenErr
     if found < oldest {
         return Err(OpenError::OldServer { server: name(), found, oldest });
     }
-    let unsafe_settings =
-        "SELECT coalesce(string_agg(name || '=' || setting, ', '), '') FROM pg_settings
-        WHERE (name IN ('fsync', 'full_page_writes') AND setting = 'off')
-           OR (name = 'synchronous_commit' AND setting NOT IN ('on', 'remote_apply'))";
-    match connection.text(unsafe_settings, REPLY_TIMEOUT).map_err(broken)? {
+    match durability::lacking(connection, REPLY_TIMEOUT).map_err(broken)? {
         found if found.is_empty() => Ok(()),
         found => Err(OpenError::NotDurable(name(), found)),
     }

@@ -7,6 +7,7 @@
 //! connection.
 
 mod commit_lookup;
+mod durability;
 mod errors;
 mod migrate;
 mod node;
@@ -23,7 +24,7 @@ pub use node::CatalogChanges;
 pub(crate) use node::Membership;
 pub(crate) use server::Server;
 
-use super::{Args, OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, WriteKey};
+use super::{Args, OnRow, OnSetRow, Row, SetIndex, SetQuery, Sql, WriteKey, all};
 use crate::fault::{Fault, OpenError};
 use errors::{fault, keeps_connection, silent};
 use pipeline::{StatementName, owned};
@@ -99,6 +100,7 @@ impl Postgres {
     /// block the drop, and the drop blocks everybody who comes after it, so it gives up soon.
     pub(crate) fn drop_archived(server: &Server) -> Result<(), Fault> {
         let connection = server.connect()?;
+        durability::require(&connection, REPLY_TIMEOUT)?;
         connection.execute("BEGIN; SET LOCAL lock_timeout = '100ms'", REPLY_TIMEOUT)?;
         let dropped = connection.number(
             "SELECT coalesce((SELECT drop_month(month) FROM archives
@@ -133,13 +135,19 @@ impl Postgres {
             return Err(Fault::Unavailable("the connection was lost".into()));
         }
         let connection = self.server.connect_within(CONNECT_TIMEOUT.min(self.timeout))?;
-        connection.execute(self.settings, REPLY_TIMEOUT.min(self.timeout))?;
+        let timeout = REPLY_TIMEOUT.min(self.timeout);
+        connection.execute(self.settings, timeout)?;
+        if self.writer.is_writer() {
+            durability::require(&connection, timeout)?;
+            self.server.set_durable(true);
+        }
         self.connection = Some(connection);
         self.prepare_again()
     }
 
     fn has_good_connection(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| self.server.is_good(connection))
+            && (self.server.is_durable() || !self.writer.is_writer())
     }
 
     /// Drops the connection and everything that was sent or deferred on it.
@@ -238,5 +246,12 @@ impl Sql for Postgres {
             Some(_) => self.execute("COMMIT", &[]).map(|_| ()),
             None => Err(Fault::Unavailable("the connection was lost".into())),
         }
+    }
+
+    /// Constraints of the database keep references whole.
+    fn own_check(&mut self, _with_references: bool) -> Result<Vec<String>, Fault> {
+        all(self, "SELECT line FROM own_check() AS line LIMIT 100", &[], |row| {
+            Ok(row.text(0)?.to_owned())
+        })
     }
 }

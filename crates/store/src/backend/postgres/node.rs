@@ -6,11 +6,12 @@
 //! new run before it can write. Leases end by the database's clock. Not here: what a take-over
 //! does. Invariant: a run's number is never given twice.
 
+use super::durability::{self, SERVER_SETTINGS_OFF};
 use super::errors::{fault, silent};
 use super::server::{Connection, REPLY_TIMEOUT, Server};
 use super::wait::wait;
-use crate::change::DeadRun;
 use crate::fault::{Fault, OpenError};
+use crate::queue::DeadRun;
 use parking_lot::Mutex;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -150,18 +151,21 @@ impl Member {
         if self.run() != run {
             return Ok(());
         }
+        self.enter(None)?;
         tracing::warn!(
             run,
-            "this node was away for too long and joins under a new run; \
-             what it was about to write is not written"
+            "this node was away for too long; it joins under a new run, \
+             and what it was about to write is not written"
         );
-        self.enter(None)
+        Ok(())
     }
 
     /// Inserts a new run. `over` is a run that is known to be over: its row is deleted here, and
     /// what it left becomes due at the start. Rows of dead runs that left nothing are deleted too.
     fn enter(&self, over: Option<i64>) -> Result<(), Fault> {
         let connection = self.server.connect()?;
+        // A run's number must never be given twice.
+        durability::require(&connection, REPLY_TIMEOUT)?;
         let lease_over = self.server.flag_after(LEASE);
         let over = over.unwrap_or(0);
         let clean = format!(
@@ -243,6 +247,13 @@ impl Member {
         let row = reply.ok_or_else(silent)?.map_err(|error| fault(&error))?;
         let get = |n: usize| row.try_get::<_, i64>(n).map_err(|error| fault(&error));
         let list = |n: usize| row.try_get::<_, Vec<i64>>(n).map_err(|error| fault(&error));
+        if get(6)? > 0 && self.server.is_durable() {
+            tracing::error!(
+                server = self.server.name(),
+                "fsync or full_page_writes is off: nothing is written until it is on again"
+            );
+        }
+        self.server.set_durable(get(6)? == 0);
         if get(0)? == 0 {
             return self.rejoin(run);
         }
@@ -288,7 +299,8 @@ fn renew_sql() -> String {
                 (SELECT coalesce(max(revision), 0) FROM news WHERE topic = 'catalog'),
                 (SELECT coalesce(max(revision), 0) FROM news WHERE topic = 'halt'),
                 (SELECT coalesce(max(revision), 0) FROM news WHERE topic = 'keys'),
-                coalesce(array_agg(run), '{{}}'), coalesce(array_agg(lease_until), '{{}}')
+                coalesce(array_agg(run), '{{}}'), coalesce(array_agg(lease_until), '{{}}'),
+                {SERVER_SETTINGS_OFF}
          FROM nodes WHERE lease_until < {NOW} AND run <> $1",
         LEASE.as_micros()
     )

@@ -36,6 +36,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Server {
     hosts: Vec<Config>,
     newest: NewestPrimary,
+    /// Whether the server kept what it acknowledged when its settings were last read.
+    is_durable: AtomicBool,
     tls: Tls,
     name: String,
     io: Handle,
@@ -84,7 +86,8 @@ impl Server {
             .map_err(|_| OpenError::Server(name.clone(), "no thread for its I/O".to_owned()))?;
         let (alive, stop, thread) = (Some(alive), Some(stop), Some(thread));
         let (hosts, newest) = (primary::hosts(&config), NewestPrimary::default());
-        Ok(Server { hosts, newest, tls, name, io, alive, stop, thread })
+        let is_durable = AtomicBool::new(true);
+        Ok(Server { hosts, newest, is_durable, tls, name, io, alive, stop, thread })
     }
 
     /// Hosts and database, for messages; without the password.
@@ -149,6 +152,17 @@ impl Server {
             timeline: opened.identity.timeline,
             statements: HashMap::new(),
         })
+    }
+
+    /// Whether the settings that were read last keep what is committed. While they do not, no
+    /// connection that writes is used; a new one reads them again.
+    pub(super) fn is_durable(&self) -> bool {
+        self.is_durable.load(Ordering::Acquire)
+    }
+
+    /// Notes what a connection has read of the settings.
+    pub(super) fn set_durable(&self, is_durable: bool) {
+        self.is_durable.store(is_durable, Ordering::Release);
     }
 
     /// Whether a connection is open, as far as this side knows, and leads to the newest primary
@@ -217,11 +231,11 @@ pub(super) async fn drive<T: TlsStream + Unpin>(
         match message {
             Ok(AsyncMessage::Notice(notice)) => {
                 let (severity, text) = (notice.severity(), notice.message());
-                tracing::warn!(severity, notice = text, "PostgreSQL sent a notice");
                 // A notice means nothing here. A warning beside a COMMIT may revoke its reply.
                 if notice.parsed_severity() == Some(Severity::Warning) {
                     warned.store(true, Ordering::Release);
                 }
+                tracing::warn!(severity, notice = text, "PostgreSQL sent a notice");
             }
             Ok(AsyncMessage::Notification(_)) => on_notify(),
             Ok(_) => {}

@@ -30,8 +30,10 @@ const BEGIN_BATCH: &str =
 const FENCE: &str = "UPDATE writers SET batch = $1 WHERE token = $2";
 /// Whether this connection made the last commit.
 const COMMITTED_LAST: &str = "SELECT batch FROM last_commit WHERE token = $1 AND batch = $2";
-/// Records the last commit in a Tx that has read the current state.
-const SET_LAST_COMMIT: &str = "UPDATE last_commit SET batch = $1, token = $2 WHERE id = $3";
+/// Records the last commit in a Tx that has read the current state. Makes the row again if somebody
+/// has deleted it.
+const SET_LAST_COMMIT: &str = "INSERT INTO last_commit (batch, token, id) VALUES ($1, $2, $3)
+    ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, token = excluded.token";
 /// Records the last commit in an optimistic Tx: only if the one before was this connection's.
 const ADVANCE_LAST_COMMIT: &str =
     "UPDATE last_commit SET batch = $1 WHERE token = $2 AND batch = $3";
@@ -71,6 +73,13 @@ pub(super) struct WriterState {
     failures: usize,
     /// True once the delay after a failed attempt is over.
     may_reconnect: Option<Arc<AtomicBool>>,
+}
+
+impl WriterState {
+    /// Whether this is a connection that writes.
+    pub(super) const fn is_writer(&self) -> bool {
+        self.member.is_some()
+    }
 }
 
 /// What a Tx leaves in the database, so that its commit can be looked up.
@@ -148,12 +157,12 @@ impl Postgres {
                 }
             }
             Err(fault) => {
-                tracing::warn!(%fault, server = self.server.name(), "no connection to write with");
                 self.disconnect();
                 let delay = RETRY_DELAYS_MS[self.writer.failures.min(RETRY_DELAYS_MS.len() - 1)];
                 self.writer.failures += 1;
                 let flag = self.server.flag_after(Duration::from_millis(delay));
                 self.writer.may_reconnect = Some(flag);
+                tracing::warn!(%fault, server = self.server.name(), "no connection to write with");
             }
         }
         connected

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Folder {
     database: PathBuf,
-    _lock: File,
+    /// The locks on the folder itself and on the file in it, which may be deleted meanwhile.
+    _locks: [File; 2],
 }
 
 impl Folder {
@@ -24,19 +25,28 @@ impl Folder {
             make_private_folder(path).map_err(|error| unusable(path, error))?;
         }
         refuse_network(path)?;
+        let locked = |opened: io::Result<File>| {
+            let file = opened.map_err(|error| unusable(path, error))?;
+            match file.try_lock() {
+                Ok(()) => Ok(file),
+                Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+                Err(TryLockError::Error(error)) => Err(unusable(path, error)),
+            }
+        };
+        let folder = locked(File::open(path))?;
+        // Earlier versions lock this file alone.
         let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        let lock = options.open(path.join("saldo.lock")).map_err(|error| unusable(path, error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Folder { database: path.join("saldo.db"), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(unusable(path, error)),
-        }
+        options.create(true).truncate(false).read(true).write(true).mode(0o600);
+        let file = locked(options.open(path.join("saldo.lock")))?;
+        Ok(Folder { database: path.join("saldo.db"), _locks: [folder, file] })
     }
 
     /// Opens the writer's connection, upgrades the schema and starts the checkpoint thread.
     pub(crate) fn writer(&self) -> Result<Sqlite, OpenError> {
         let broken = |fault| OpenError::Database(self.database.clone(), fault);
+        if !self.database.exists() {
+            ensure_alone(&self.database)?;
+        }
         make_private_file(&self.database).map_err(|error| unusable(&self.database, error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut sqlite = Sqlite::open(&self.database, flags).map_err(broken)?;
@@ -47,6 +57,12 @@ impl Folder {
         sqlite.migrate(found).and_then(|()| sqlite.prepare_to_write()).map_err(broken)?;
         sqlite.checkpointer = Some(Checkpointer::start(&self.database).map_err(broken)?);
         Ok(sqlite)
+    }
+
+    /// Opens a connection for the audit.
+    pub(crate) fn auditor(&self) -> Result<Sqlite, OpenError> {
+        Sqlite::auditor(&self.database)
+            .map_err(|fault| OpenError::Database(self.database.clone(), fault))
     }
 
     /// Opens a read-only connection.
@@ -62,6 +78,20 @@ fn unusable(path: &Path, error: io::Error) -> OpenError {
 
 fn make_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Refuses a name for a new database beside which a log of another one is left. SQLite would replay
+/// that log over the new file, or delete it, and with it the last commits of the one that it
+/// belongs to.
+pub fn ensure_alone(database: &Path) -> Result<(), OpenError> {
+    let left_over = ["-wal", "-shm", "-journal"].into_iter().find_map(|end| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(end);
+        // Not `exists`: a dangling link would be followed, too.
+        let path = PathBuf::from(name);
+        path.symlink_metadata().is_ok().then_some(path)
+    });
+    left_over.map_or(Ok(()), |path| Err(OpenError::LeftOver(path)))
 }
 
 /// Creates a file that only its owner may read: it will hold phone numbers and names. SQLite gives

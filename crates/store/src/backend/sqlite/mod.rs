@@ -7,11 +7,12 @@
 mod checkpoint;
 mod folder;
 
+pub use folder::ensure_alone;
 pub(crate) use folder::{Folder, make_private_file};
 
 use super::{
     Args, MIGRATIONS, Migration, OnRow, OnSetRow, Row, SCHEMA_VERSION, SetIndex, SetQuery, Sql,
-    Value, WriteKey, WriteSql,
+    Value, WriteKey, WriteSql, all,
 };
 use crate::fault::Fault;
 use checkpoint::Checkpointer;
@@ -57,6 +58,15 @@ impl Sqlite {
         Ok(sqlite)
     }
 
+    /// A connection for the audit, which changes nothing. It is opened as one that could write:
+    /// SQLite does not even read the CHECK constraints of a schema that is opened read-only, and
+    /// its own check would pass whatever they forbid.
+    pub(crate) fn auditor(path: &Path) -> Result<Sqlite, Fault> {
+        let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        sqlite.run_script("PRAGMA query_only=ON;")?;
+        Ok(sqlite)
+    }
+
     /// A new database in an empty file that is filled once: without durability and without foreign
     /// keys. If the process ends before the file is complete, the file must be thrown away.
     pub(crate) fn blank(path: &Path) -> Result<Sqlite, Fault> {
@@ -75,6 +85,7 @@ impl Sqlite {
     /// Opens a file of this or an older schema version for reading, without changing it. An older
     /// one is copied into memory and upgraded there.
     pub(crate) fn of_any_version(path: &Path) -> Result<Sqlite, Fault> {
+        ensure_alone(path).map_err(|error| Fault::Database(error.to_string()))?;
         let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let found = sqlite.pragma("user_version")?;
         if found == SCHEMA_VERSION {
@@ -235,6 +246,27 @@ impl Sql for Sqlite {
 
     fn end_snapshot(&mut self) -> Result<(), Fault> {
         self.execute("COMMIT", &[]).map(|_| ())
+    }
+
+    fn own_check(&mut self, with_references: bool) -> Result<Vec<String>, Fault> {
+        let mut found =
+            all(self, "PRAGMA integrity_check(100)", &[], |row| Ok(row.text(0)?.to_owned()))?;
+        found.retain(|line| line != "ok");
+        if !with_references {
+            return Ok(found);
+        }
+        // A row that refers to nothing is no damage to SQLite, so its own check does not tell.
+        let lost = all(
+            self,
+            "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2",
+            &[],
+            |row| {
+                let (table, parent, rows) = (row.text(0)?, row.text(1)?, row.int(2)?);
+                Ok(format!("{rows} rows of {table} refer to rows of {parent} that are not there"))
+            },
+        )?;
+        found.extend(lost);
+        Ok(found)
     }
 }
 

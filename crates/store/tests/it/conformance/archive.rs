@@ -3,12 +3,14 @@
 use crate::harness::world::*;
 use domain::purchase::settle;
 use domain::{
-    AccountId, Decision, Denial, Environment, Event, Journal, Month, Purchase, Reason,
-    ReferenceScope, State, Timestamp,
+    AccountId, Decision, Environment, Event, Journal, Month, MonthClosed, OpeningDenied, Purchase,
+    Reason, ReferenceScope, State, StepDenied, Timestamp,
 };
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use store::{
-    ArchiveChange, ArchiveDone, Change, Closing, Done, LateOutcome, Posting, Store, audit_month,
+    ArchiveDone, CloseLateOutcomes, CloseMonth, Closing, Commit, KeepEvidence, KeepLateOutcome,
+    LateOutcome, Posting, PruneArchived, RecordFile, Store, TakeStep, audit_month,
 };
 
 pub fn month(text: &str) -> Month {
@@ -27,31 +29,34 @@ pub fn bought(account: i64, in_month: Month, n: i64, state: State) -> Purchase {
     Purchase { opened_at: at, updated_at: at, ..purchase(account, id, state) }
 }
 
-pub fn paid_in(account: i64, minor: i64, text: &str, at: Timestamp) -> Change {
+pub fn paid_in(account: i64, minor: i64, text: &str, at: Timestamp) -> Posting {
     let journal =
         Journal::funding(Reason::Deposit, AccountId(account), Environment::Live, bdt(minor))
             .unwrap();
     let reference = reference(account, ReferenceScope::Staff, text);
-    Change::PostJournal(Box::new(Posting { journal, reference, note: format!("paper {text}"), at }))
+    Posting { journal, reference, note: format!("paper {text}"), at }
 }
 
 /// Makes the step that an event causes, at this time.
-pub async fn steps(store: &Store, purchase: &Purchase, event: Event, at: Timestamp) -> Answer {
+pub async fn steps(
+    store: &Store,
+    purchase: &Purchase,
+    event: Event,
+    at: Timestamp,
+) -> Answer<TakeStep> {
     let now = store.purchase(&purchase.key).unwrap().unwrap();
-    let proof = upstream_says(&now, "heard");
+    let proof = upstream_says(&now, outcome_of(event));
     let decided = settle::decide(&now, event, proof, at);
     let Decision::Move(step) = decided else { panic!("{decided:?}") };
-    store.write(Change::Step(step)).await
+    store.write(TakeStep(step)).await
 }
 
-pub async fn done(store: &Store, change: Change) -> Done {
+pub async fn done<C: Commit<Denied: Debug>>(store: &Store, change: C) -> C::Done {
     store.write(change).await.unwrap().unwrap()
 }
 
 pub async fn close(store: &Store, closing: &Closing) -> ArchiveDone {
-    let closed = done(store, Change::Archive(ArchiveChange::Close(closing.clone()))).await;
-    let Done::Archive(done) = closed else { panic!("{closed:?}") };
-    done
+    done(store, CloseMonth(closing.clone())).await
 }
 
 /// April and May, each with a delivered, a failed and a refunded purchase.
@@ -104,12 +109,12 @@ pub async fn a_closed_month_changes_no_more(world: World) {
     assert_eq!(close(store, &closing).await, ArchiveDone::Written);
     let at = day(may, 25);
     let of_april = bought(2, april, 1, State::Sent);
-    assert_eq!(steps(store, &of_april, Event::Reverse, at).await.unwrap(), Err(Denial::Closed));
+    assert_eq!(steps(store, &of_april, Event::Reverse, at).await.unwrap(), Err(StepDenied::Closed));
     let proof = upstream_says(&of_april, "delivered");
-    let update = Change::KeepEvidence { key: of_april.key, proof, case: None, at };
-    assert_eq!(store.write(update).await.unwrap(), Err(Denial::Closed));
+    let update = KeepEvidence { key: of_april.key, proof, case: None, at };
+    assert_eq!(store.write(update).await.unwrap(), Err(MonthClosed));
     let new = bought(2, april, 77, State::Sent);
-    assert_eq!(store.write(open(new)).await.unwrap(), Err(Denial::Closed));
+    assert_eq!(store.write(open(new)).await.unwrap(), Err(OpeningDenied::Closed));
     // Later purchases can still change.
     let of_may = bought(2, may, 1, State::Sent);
     steps(store, &of_may, Event::Reverse, at).await.unwrap().unwrap();
@@ -117,7 +122,7 @@ pub async fn a_closed_month_changes_no_more(world: World) {
     // The month is still closed after a restart.
     let world = world.reopened();
     let refused = steps(&world.store, &of_april, Event::Reverse, at).await.unwrap();
-    assert_eq!(refused, Err(Denial::Closed));
+    assert_eq!(refused, Err(StepDenied::Closed));
     world.assert_sound();
 }
 
@@ -132,7 +137,7 @@ pub async fn what_a_clock_far_behind_writes_is_of_the_open_month(world: World) {
 }
 
 /// Archives the next month into the folder; returns the file.
-async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
+pub async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
     let closing = store.next_to_archive(before, NOW).unwrap().unwrap();
     assert_eq!(close(store, &closing).await, ArchiveDone::Written);
     let name = format!("{}.db", closing.month);
@@ -140,18 +145,17 @@ async fn archive(store: &Store, before: Month, folder: &Path) -> PathBuf {
     let filed = store.write_archive(&closing, &file, &|| true).unwrap();
     let audit = audit_month(&file).unwrap();
     assert_eq!((audit.report.findings_count, &audit.report.findings), (0, &Vec::new()));
-    let noted = Change::Archive(ArchiveChange::File { filed: Box::new(filed), name, at: NOW });
-    assert_eq!(done(store, noted).await, Done::Archive(ArchiveDone::Written));
+    let noted = RecordFile { filed: Box::new(filed), name, at: NOW };
+    assert_eq!(done(store, noted).await, ArchiveDone::Written);
     file
 }
 
 /// Removes archived rows, one at a time where there are no partitions. The audit finds nothing at
 /// any point in between.
-async fn remove(world: &World) {
+pub async fn remove(world: &World) {
     world.assert_sound();
     world.store.drop_archived().unwrap();
-    let prune = || Change::Archive(ArchiveChange::Prune { rows: 1 });
-    while done(&world.store, prune()).await == Done::Archive(ArchiveDone::More) {
+    while done(&world.store, PruneArchived { rows: 1 }).await {
         world.assert_sound();
     }
 }
@@ -190,7 +194,7 @@ pub async fn an_archived_month_is_in_its_file_and_nowhere_else(world: World) {
     let used = bought(2, april, 1, State::Sent);
     let again = Purchase { reference: used.reference, ..again };
     let refused = store.write(open(again)).await.unwrap();
-    assert!(matches!(refused, Err(Denial::ReferenceUsed { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(OpeningDenied::ReferenceUsed(_))), "{refused:?}");
 
     let world = world.reopened();
     let store = &world.store;
@@ -229,20 +233,18 @@ pub async fn an_update_about_an_archived_purchase_waits_for_staff(world: World) 
         at: NOW,
     };
     for _ in 0..3 {
-        done(store, Change::Archive(ArchiveChange::KeepLateOutcome(said.clone()))).await;
+        done(store, KeepLateOutcome(said.clone())).await;
     }
     assert_eq!(store.late_outcomes().unwrap(), [said]);
-    let close = || ArchiveChange::CloseLateOutcomes {
+    let close = || CloseLateOutcomes {
         purchase,
         by: "rahim".to_owned(),
         evidence: "on the statement".to_owned(),
         at: NOW,
     };
-    let closed = done(store, Change::Archive(close())).await;
-    assert_eq!(closed, Done::Archive(ArchiveDone::Written));
+    assert!(done(store, close()).await);
     assert_eq!(store.late_outcomes().unwrap(), []);
-    let again = done(store, Change::Archive(close())).await;
-    assert!(matches!(again, Done::Archive(ArchiveDone::NotYet(_))), "{again:?}");
+    assert!(!done(store, close()).await, "nothing is open any more");
     world.assert_sound();
 }
 

@@ -2,13 +2,15 @@
 
 use crate::harness::world::*;
 use domain::ids::UserId;
-use domain::{AccountId, Denial, Event, Purchase, Reason, ReferenceOwner, State};
+use domain::{AccountId, Event, OpeningDenied, Purchase, Reason, ReferenceOwner, State};
+use std::fmt::Debug;
+use std::iter;
 use std::sync::Arc;
-use store::{Change, Done, Fault, Setting, User};
+use store::{Commit, Fault, KeepEvidence, SetAll, Setting, TakeStep, User};
 use tokio::task::JoinSet;
 
-fn user(id: i64, email: &str) -> Change {
-    Change::Set(vec![Setting::User(User {
+fn user(id: i64, email: &str) -> SetAll {
+    SetAll(vec![Setting::User(User {
         id: UserId(id),
         account: AccountId(2),
         email: email.to_owned(),
@@ -19,6 +21,11 @@ fn user(id: i64, email: &str) -> Change {
         is_active: true,
         created_at: NOW,
     })])
+}
+
+/// A change whose answer is read as text.
+fn shown<C: Commit<Done: Debug, Denied: Debug>>(change: C) -> AnyChange<String> {
+    AnyChange::new(change, |answer| format!("{answer:?}"))
 }
 
 /// 64 merchants deposit, buy and settle at once; some of them also send invalid changes.
@@ -36,13 +43,13 @@ pub async fn many_clients_are_each_answered_and_the_ledger_balances(world: World
                 let id = merchant * 1_000 + n;
                 let opened = store.write(open(purchase(merchant, id, State::Sent))).await.unwrap();
                 left -= TOTAL;
-                assert_eq!(opened, Ok(Done::Opened { available_after: left }));
+                assert_eq!(opened, Ok(left));
                 let now = store.purchase(&key(merchant, id)).unwrap().unwrap();
                 assert_eq!(now.available_after, bdt(left));
                 let event = [Event::Deliver, Event::Refuse, Event::Doubt, Event::Acknowledge]
                     [n as usize % 4];
                 if let Some(next) = step(&now, event) {
-                    assert_eq!(store.write(Change::Step(next)).await.unwrap(), Ok(Done::Written));
+                    assert!(store.write(TakeStep(next)).await.unwrap().is_ok());
                 }
                 left += if event == Event::Refuse { TOTAL } else { 0 };
                 if n % 5 == 0 {
@@ -52,7 +59,7 @@ pub async fn many_clients_are_each_answered_and_the_ledger_balances(world: World
                 let again = store.write(open(purchase(merchant, id, State::Sent))).await.unwrap();
                 let by = ReferenceOwner { purchase: Some(key(merchant, id)) };
                 assert!(
-                    matches!(again, Err(Denial::ReferenceUsed { by: b, .. }) if b == by),
+                    matches!(&again, Err(OpeningDenied::ReferenceUsed(used)) if used.by == by),
                     "{again:?}"
                 );
             }
@@ -69,29 +76,21 @@ pub async fn many_clients_are_each_answered_and_the_ledger_balances(world: World
 /// The other changes queue while the writer commits the first one, so they share a commit.
 pub async fn a_bad_change_does_not_sink_its_batch(world: World) {
     let store = &world.store;
-    let mut changes = vec![user(10, "taken@example.org")];
+    let mut changes = vec![shown(user(10, "taken@example.org"))];
     for n in 0..40 {
-        changes.push(fund(Reason::Deposit, 2, 100, &format!("in {n}")));
+        changes.push(shown(fund(Reason::Deposit, 2, 100, &format!("in {n}"))));
     }
-    changes.insert(11, user(11, "taken@example.org"));
-    changes.insert(22, user(12, ""));
-    let lost = key(2, 999);
-    changes.insert(
-        33,
-        Change::KeepEvidence { key: lost, proof: staff_say("who?"), case: None, at: NOW },
-    );
-    let answers = write_all(store, changes).await;
+    changes.insert(11, shown(user(11, "taken@example.org")));
+    changes.insert(22, shown(user(12, "")));
+    let lost = KeepEvidence { key: key(2, 999), proof: staff_say("who?"), case: None, at: NOW };
+    changes.insert(33, shown(lost));
+    let answers = write_any(store, changes).await;
     let failed: Vec<usize> =
         (0..).zip(&answers).filter(|(_, a)| a.is_err()).map(|(i, _)| i).collect();
     assert_eq!(failed, [11, 22, 33]);
-    let booked: Vec<i64> = answers
-        .iter()
-        .filter_map(|a| match a {
-            Ok(Ok(Done::Posted { available_after })) => Some(*available_after),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(booked, (1..=40).map(|n| n * 100).collect::<Vec<_>>());
+    let written: Vec<String> = answers.into_iter().flatten().collect();
+    let booked = (1..=40).map(|n| format!("Ok({})", n * 100));
+    assert_eq!(written, iter::once("Ok(())".to_owned()).chain(booked).collect::<Vec<_>>());
     assert_eq!(wallet(store, 2), (4_000, 0, 0));
     assert_eq!(world.assert_sound().journals, 40);
 }
@@ -136,35 +135,21 @@ pub async fn a_batch_sees_its_own_changes(world: World) {
     let deliver = step(&sent, Event::Deliver).unwrap();
     let reverse = step(&deliver.after, Event::Reverse).unwrap();
     let first = open(Purchase { reference: "X".to_owned(), ..purchase(2, 9, State::Awaiting) });
-    let answers = write_all(
-        store,
-        vec![
-            first,
-            fund(Reason::Deposit, 2, TOTAL, "in"),
-            open(sent),
-            open(purchase(2, 2, State::Sent)),
-            Change::Step(deliver),
-            Change::Step(reverse),
-            fund(Reason::Withdraw, 2, TOTAL, "out"),
-            fund(Reason::Withdraw, 2, 1, "out again"),
-        ],
-    )
-    .await;
-    let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-    let short = Err(Denial::InsufficientBalance { available: 0 });
-    assert_eq!(
-        answers,
-        [
-            short.clone(),
-            Ok(Done::Posted { available_after: TOTAL }),
-            Ok(Done::Opened { available_after: 0 }),
-            short.clone(),
-            Ok(Done::Written),
-            Ok(Done::Written),
-            Ok(Done::Posted { available_after: 0 }),
-            short,
-        ]
-    );
+    let changes = vec![
+        shown(first),
+        shown(fund(Reason::Deposit, 2, TOTAL, "in")),
+        shown(open(sent)),
+        shown(open(purchase(2, 2, State::Sent))),
+        shown(TakeStep(deliver)),
+        shown(TakeStep(reverse)),
+        shown(fund(Reason::Withdraw, 2, TOTAL, "out")),
+        shown(fund(Reason::Withdraw, 2, 1, "out again")),
+    ];
+    let answers = write_any(store, changes).await;
+    let answers: Vec<String> = answers.into_iter().map(Result::unwrap).collect();
+    let (deposited, returned) = (format!("Ok({TOTAL})"), format!("Ok(Some({TOTAL}))"));
+    let short = "Err(Money(InsufficientBalance { available: 0 }))";
+    assert_eq!(answers, [short, &deposited, "Ok(0)", short, "Ok(None)", &returned, "Ok(0)", short]);
     assert_eq!(world.assert_sound().journals, 5);
 }
 

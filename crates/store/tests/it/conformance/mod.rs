@@ -3,13 +3,14 @@
 //! Each test of the list runs once on each backend, in a world of its own. A new backend is a
 //! module of `on_every_backend!` and a constructor in `harness/world.rs`.
 
-mod archive;
+pub mod archive;
 mod batches;
 mod catalog;
 pub mod jobs;
 mod model;
 mod people;
 mod purchases;
+pub mod pushes;
 mod tampering;
 mod upgrades;
 mod webhooks;
@@ -74,6 +75,8 @@ on_every_backend![
     people::a_device_is_one_logins_and_old_ones_go,
     people::a_device_is_known_for_ninety_days,
     people::an_address_is_one_logins,
+    pushes::a_run_that_died_loses_its_push_before_the_lease_ends,
+    pushes::a_push_that_was_put_off_keeps_its_time,
     webhooks::webhooks_of_a_step_are_sent_once_and_in_order,
     webhooks::a_later_event_waits_for_the_one_before,
     webhooks::a_waiting_webhook_is_due_once_the_one_before_is_accepted,

@@ -3,12 +3,13 @@
 use crate::harness::world::*;
 use domain::purchase::settle;
 use domain::{
-    AccountId, Case, CaseKind, Charge, Currency, Decision, Denial, Environment, Event, Proof,
-    Purchase, PurchaseId, PurchaseKey, Purpose, Reason, ReferenceOwner, ReferenceScope, Slip,
-    Source, State, Token, TokenKind, UpstreamCode,
+    AccountId, Case, CaseKind, Charge, Currency, Decision, Environment, Event, MoneyDenial,
+    OpeningDenied, PostingDenied, Proof, Purchase, PurchaseId, PurchaseKey, Purpose, Reason,
+    ReferenceOwner, ReferenceScope, Slip, Source, State, StepDenied, Token, TokenKind,
+    UpstreamCode, UsedReference,
 };
 use std::sync::Arc;
-use store::{Change, Done, Fault, StoredReference};
+use store::{Fault, KeepEvidence, KeepResponse, KeepSlip, OpenPurchase, StoredReference, TakeStep};
 use tokio::task::JoinSet;
 
 pub async fn a_reference_has_one_winner(world: World) {
@@ -19,14 +20,14 @@ pub async fn a_reference_has_one_winner(world: World) {
         .map(open)
         .collect();
     let answers = write_all(store, changes).await;
-    let won = (0..).zip(&answers).filter(|(_, a)| matches!(a, Ok(Ok(Done::Opened { .. }))));
+    let won = (0..).zip(&answers).filter(|(_, a)| matches!(a, Ok(Ok(_))));
     let winners: Vec<i64> = won.map(|(n, _)| 100 + n).collect();
     assert_eq!(winners.len(), 1);
     let winner = key(2, winners[0]);
-    let denied = Denial::ReferenceUsed {
+    let denied = OpeningDenied::ReferenceUsed(UsedReference {
         reference: reference(2, ReferenceScope::Irecharge, "ONE"),
         by: ReferenceOwner { purchase: Some(winner) },
-    };
+    });
     assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Err(d)) if *d == denied)).count(), 63);
     let stored_reference =
         store.stored_reference(&reference(2, ReferenceScope::Irecharge, "ONE")).unwrap();
@@ -51,8 +52,8 @@ pub async fn exactly_what_is_affordable_is_opened(world: World) {
     let mut short = 0;
     while let Some(answer) = buyers.join_next().await {
         match answer.unwrap() {
-            Ok(Done::Opened { available_after }) => left.push(available_after),
-            Err(Denial::InsufficientBalance { available }) => {
+            Ok(available_after) => left.push(available_after),
+            Err(OpeningDenied::Money(MoneyDenial::InsufficientBalance { available })) => {
                 assert_eq!(available, TOTAL - 1);
                 short += 1;
             }
@@ -72,16 +73,17 @@ pub async fn a_version_is_left_once(world: World) {
     let sent = live(store, purchase(2, 7, State::Sent), &[]).await;
     let rivals = [Event::Deliver, Event::Refuse, Event::Doubt, Event::Escalate];
     let changes =
-        (0..64).map(|n| Change::Step(step(&sent, rivals[n % 4]).unwrap())).collect::<Vec<_>>();
+        (0..64).map(|n| TakeStep(step(&sent, rivals[n % 4]).unwrap())).collect::<Vec<_>>();
     let answers = write_all(store, changes).await;
-    let won: Vec<_> = answers.iter().filter(|a| matches!(a, Ok(Ok(Done::Written)))).collect();
+    let won: Vec<_> = answers.iter().filter(|a| matches!(a, Ok(Ok(_)))).collect();
     assert_eq!(won.len(), 1);
     let now = store.purchase(&sent.key).unwrap().unwrap();
-    let moved = Denial::VersionConflict { now: Some((now.state, 2)) };
-    assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Err(d)) if *d == moved)).count(), 63);
+    assert_eq!(now.version, 2);
+    let is_moved = |a: &&Answer<TakeStep>| matches!(a, Ok(Err(StepDenied::VersionConflict)));
+    assert_eq!(answers.iter().filter(is_moved).count(), 63);
     let unknown = Purchase { key: key(2, 404), ..sent };
-    let answer = store.write(Change::Step(step(&unknown, Event::Deliver).unwrap())).await.unwrap();
-    assert_eq!(answer, Err(Denial::VersionConflict { now: None }));
+    let answer = store.write(TakeStep(step(&unknown, Event::Deliver).unwrap())).await.unwrap();
+    assert_eq!(answer, Err(StepDenied::VersionConflict));
     world.assert_sound();
 }
 
@@ -89,15 +91,13 @@ pub async fn a_payment_is_booked_once(world: World) {
     let store = &world.store;
     let deposits = (0..32).map(|_| fund(Reason::Deposit, 2, 500, "BANK-1")).collect();
     let answers = write_all(store, deposits).await;
-    assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Ok(Done::Posted { .. })))).count(), 1);
+    assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Ok(_)))).count(), 1);
     assert_eq!(wallet(store, 2), (500, 0, 0));
     // The reference cannot be used for a withdrawal either; another account may use the same text.
     let again = store.write(fund(Reason::Withdraw, 2, 500, "BANK-1")).await.unwrap();
     let by = ReferenceOwner { purchase: None };
-    assert_eq!(
-        again,
-        Err(Denial::ReferenceUsed { reference: reference(2, ReferenceScope::Staff, "BANK-1"), by })
-    );
+    let used = UsedReference { reference: reference(2, ReferenceScope::Staff, "BANK-1"), by };
+    assert_eq!(again, Err(PostingDenied::ReferenceUsed(used)));
     assert_eq!(deposit(store, 3, 700, "BANK-1").await, 700);
     world.assert_sound();
 }
@@ -105,15 +105,16 @@ pub async fn a_payment_is_booked_once(world: World) {
 pub async fn a_payment_needs_a_wallet_and_stays_in_range(world: World) {
     let store = &world.store;
     let unknown = store.write(fund(Reason::Deposit, 99, 1, "x")).await.unwrap();
-    assert!(
-        matches!(&unknown, Err(Denial::NoLedgerAccount(a)) if a.purpose == Purpose::Available),
-        "{unknown:?}"
-    );
+    let Err(PostingDenied::Money(MoneyDenial::NoLedgerAccount(account))) = unknown else {
+        panic!("{unknown:?}")
+    };
+    assert_eq!(account.purpose, Purpose::Available);
     assert_eq!(deposit(store, 2, i64::MAX - 10, "much").await, i64::MAX - 10);
     let more = store.write(fund(Reason::Deposit, 2, 11, "more")).await.unwrap();
-    assert_eq!(more, Err(Denial::TooLarge));
+    assert_eq!(more, Err(PostingDenied::Money(MoneyDenial::TooLarge)));
     let out = store.write(fund(Reason::Withdraw, 3, 1, "out")).await.unwrap();
-    assert_eq!(out, Err(Denial::InsufficientBalance { available: 0 }));
+    let short = MoneyDenial::InsufficientBalance { available: 0 };
+    assert_eq!(out, Err(PostingDenied::Money(short)));
     let report = world.assert_sound();
     assert_eq!(report.journals, 1);
 }
@@ -122,25 +123,23 @@ pub async fn a_first_answer_is_kept_for_ever(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
     let asked = reference(2, ReferenceScope::IrechargeKey, "K-1");
-    let remember = |status, body: &str| Change::KeepResponse {
+    let remember = |status, body: &str| KeepResponse {
         reference: asked.clone(),
         status,
         body: body.to_owned(),
     };
     // No purchase has used this key yet, so no answer can be kept for it.
-    assert!(matches!(store.write(remember(200, "{}")).await, Err(Fault::Database(_))));
+    assert!(matches!(store.commit(remember(200, "{}")).await, Err(Fault::Database(_))));
     let digest = Some([7; 32]);
-    let Change::Open { mut reference_keys, opening, .. } = open(purchase(2, 1, State::Sent)) else {
-        panic!()
-    };
-    reference_keys.push(asked.clone());
-    store.write(Change::Open { reference_keys, digest, opening }).await.unwrap().unwrap();
+    let mut opens = open(purchase(2, 1, State::Sent));
+    opens.reference_keys.push(asked.clone());
+    store.write(OpenPurchase { digest, ..opens }).await.unwrap().unwrap();
     let by = Some(StoredReference { purchase: Some(key(2, 1)), digest });
     assert_eq!(store.stored_reference(&asked).unwrap(), by);
     assert_eq!(store.stored_reference(&reference(2, ReferenceScope::Irecharge, "R1")).unwrap(), by);
     assert_eq!(store.kept_response(&asked).unwrap(), None);
-    store.write(remember(200, "{\"a\": \"é\"}")).await.unwrap().unwrap();
-    store.write(remember(500, "later")).await.unwrap().unwrap();
+    store.commit(remember(200, "{\"a\": \"é\"}")).await.unwrap();
+    store.commit(remember(500, "later")).await.unwrap();
     assert_eq!(store.kept_response(&asked).unwrap(), Some((200, "{\"a\": \"é\"}".to_owned())));
     let world = world.reopened();
     assert_eq!(
@@ -154,7 +153,7 @@ pub async fn a_second_doubt_opens_its_case_again(world: World) {
     deposit(store, 2, 100 * TOTAL, "in").await;
     let take = async |event| {
         let now = store.purchase(&key(2, 1)).unwrap().unwrap();
-        store.write(Change::Step(step(&now, event).unwrap())).await.unwrap().unwrap();
+        store.write(TakeStep(step(&now, event).unwrap())).await.unwrap().unwrap();
         let cases = store.open_cases().unwrap();
         cases.iter().map(|case| case.why.clone()).collect::<Vec<_>>().join(",")
     };
@@ -167,7 +166,7 @@ pub async fn a_second_doubt_opens_its_case_again(world: World) {
     let said = upstream_says(&store.purchase(&key(2, 1)).unwrap().unwrap(), "delivered");
     for _ in 0..3 {
         let case = Some(Case { why: CaseKind::Clash, proof: said.clone() });
-        let keep = Change::KeepEvidence { key: key(2, 1), proof: said.clone(), case, at: NOW };
+        let keep = KeepEvidence { key: key(2, 1), proof: said.clone(), case, at: NOW };
         store.write(keep).await.unwrap().unwrap();
     }
     let cases = store.open_cases().unwrap();
@@ -199,7 +198,8 @@ pub async fn environments_and_accounts_do_not_meet(world: World) {
     let of_another = Purchase { reference: "R1".to_owned(), ..purchase(3, 6, State::Sent) };
     for purchase in [sandbox, of_another] {
         let answer = store.write(open(purchase)).await.unwrap();
-        assert_eq!(answer, Err(Denial::InsufficientBalance { available: 0 }));
+        let short = MoneyDenial::InsufficientBalance { available: 0 };
+        assert_eq!(answer, Err(OpeningDenied::Money(short)));
     }
     assert_eq!(store.available(AccountId(2), Environment::Live, Currency::USD).unwrap(), None);
     assert_eq!(wallet(store, 3), (0, 0, 0));
@@ -213,24 +213,22 @@ pub async fn a_hold_at_acceptance_stores_the_remaining_balance(world: World) {
     live(store, purchase(2, 1, State::Quoted), &[]).await;
     live(store, purchase(2, 2, State::Sent), &[]).await;
     let quoted = store.purchase(&key(2, 1)).unwrap().unwrap();
-    store.write(Change::Step(step(&quoted, Event::Authorise).unwrap())).await.unwrap().unwrap();
+    store.write(TakeStep(step(&quoted, Event::Authorise).unwrap())).await.unwrap().unwrap();
     assert_eq!(store.purchase(&key(2, 1)).unwrap().unwrap().available_after, bdt(TOTAL));
 }
 
 /// Upstreams may send a NUL, which PostgreSQL refuses in a text.
 pub async fn a_nul_in_a_text_stops_nothing(world: World) {
     let store = &world.store;
-    let Change::PostJournal(mut posting) = fund(Reason::Deposit, 2, 2 * TOTAL, "in") else {
-        panic!()
-    };
+    let mut posting = fund(Reason::Deposit, 2, 2 * TOTAL, "in");
     posting.note = "pa\0per".to_owned();
-    store.write(Change::PostJournal(posting)).await.unwrap().unwrap();
+    store.write(posting).await.unwrap().unwrap();
     let sent = live(store, purchase(2, 1, State::Sent), &[]).await;
     let proof = upstream_says(&sent, "delivered").with_text("don\0e");
     let Decision::Move(delivers) = settle::decide(&sent, Event::Deliver, proof, NOW) else {
         panic!("it delivers");
     };
-    store.write(Change::Step(delivers)).await.unwrap().unwrap();
+    store.write(TakeStep(delivers)).await.unwrap().unwrap();
     let said = store.attempts(&key(2, 1)).unwrap()[0].text.clone().unwrap();
     assert_eq!(said.replace(['\0', '\u{fffd}'], "?"), "don?e");
     world.assert_sound();
@@ -255,17 +253,17 @@ pub async fn a_slip_is_stored_with_its_evidence(world: World) {
         panic!("it delivers");
     };
     assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), None);
-    store.write(Change::Step(delivers)).await.unwrap().unwrap();
+    store.write(TakeStep(delivers)).await.unwrap().unwrap();
     assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), Some(slip("1")));
     // Another upstream's slip is stored beside it, and later slips replace neither.
     let other = UpstreamCode::new("other");
     let source = Source::Upstream { attempt: 1, upstream: other.clone() };
     let proof = Proof { slip: Some(Box::new(slip("2"))), ..Proof::new(source, "delivered") };
-    let keep = Change::KeepEvidence { key: key(2, 1), proof, case: None, at: NOW };
+    let keep = KeepEvidence { key: key(2, 1), proof, case: None, at: NOW };
     store.write(keep).await.unwrap().unwrap();
     for (upstream, digit) in [(&sim, "3"), (&other, "4")] {
         let (upstream, slip) = (upstream.clone(), Box::new(slip(digit)));
-        let later = Change::KeepSlip { key: key(2, 1), upstream, slip, at: NOW };
+        let later = KeepSlip { key: key(2, 1), upstream, slip, at: NOW };
         store.write(later).await.unwrap().unwrap();
     }
     assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), Some(slip("1")));

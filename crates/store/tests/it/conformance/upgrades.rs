@@ -2,11 +2,13 @@
 
 use crate::harness::postgres::Database;
 use crate::harness::world::{self, TOTAL, assert_sound, deposit, open_accounts};
-use domain::{AccountId, Currency, Environment, Kind, Purchase, PurchaseId, PurchaseKey, State};
+use domain::{
+    AccountId, Currency, Environment, Event, Kind, Purchase, PurchaseId, PurchaseKey, State,
+};
 use expect_test::expect;
 use std::path::Path;
 use std::{fs, iter};
-use store::{Change, Done, Setting, Store};
+use store::{SetAll, Setting, Store, TakeStep};
 
 /// Creates the schema of a version in an empty database, as that version did.
 fn create_schema(database: &Database, version: usize) {
@@ -70,7 +72,7 @@ async fn a_demo_of_the_first_version() {
     continues(&store).await;
     // Foreign keys are in force again.
     let orphan = Setting::Wallet(AccountId(99), Environment::Live, Currency::USD);
-    assert!(store.write(Change::Set(vec![orphan])).await.is_err());
+    assert!(store.commit(SetAll(vec![orphan])).await.is_err());
 }
 
 /// The same rows in a PostgreSQL database with the schema of the first version: they move into the
@@ -101,7 +103,7 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     create_schema(&database, 10);
     database.sql("UPDATE pen SET token = 'former', batch = 7");
     drop(Store::connect(&database.url()).unwrap());
-    assert_eq!(database.sql("SELECT version FROM schema_version"), ["11"]);
+    assert_eq!(database.sql("SELECT version FROM schema_version"), ["15"]);
     assert_eq!(database.sql("SELECT (to_regclass('pen') IS NULL)::text"), ["true"]);
     let row = "SELECT id || ' ' || token || ' ' || batch FROM last_commit";
     assert_eq!(database.sql(row), ["1 former 7"]);
@@ -121,17 +123,40 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     assert_sound(&store);
 }
 
-/// SQLite has no such table: only the version changes.
+/// Rows from before there were digests are as sound as before, get theirs with the next step, and
+/// new ones have one.
 #[tokio::test]
-async fn a_folder_of_version_10_becomes_version_11() {
+async fn a_folder_of_version_10_gets_digests() {
     let world = world::sqlite().await;
-    deposit(&world.store, 2, TOTAL, "in").await;
+    deposit(&world.store, 2, 9 * TOTAL, "in").await;
+    for id in 1..=3 {
+        world::live(&world.store, world::purchase(2, id, State::Sent), &[]).await;
+    }
     let folder = world.closed();
-    let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
-    sql.execute_batch("PRAGMA user_version=10").unwrap();
-    assert_sound(&Store::open(folder.path()).unwrap());
+    let file = folder.path().join("saldo.db");
+    let sql = rusqlite::Connection::open(&file).unwrap();
+    sql.execute_batch(
+        "ALTER TABLE purchases DROP COLUMN row_digest; ALTER TABLE claims DROP COLUMN row_digest;
+         ALTER TABLE attempts DROP COLUMN row_digest;
+         ALTER TABLE attempts DROP COLUMN outcome_digest; ALTER TABLE pushes DROP COLUMN run;
+         DROP TABLE acts; DROP TABLE clock_jumps; DROP TABLE clock_notes;
+         PRAGMA user_version=10;",
+    )
+    .unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    assert_sound(&store);
     let version = sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 11);
+    assert_eq!(version.unwrap(), 15);
+    let run = sql.query_row("SELECT count(run) FROM pushes", [], |row| row.get::<_, i64>(0));
+    assert_eq!(run.unwrap(), 0);
+    let old = store.purchase(&world::key(2, 1)).unwrap().unwrap();
+    let step = world::step(&old, Event::Deliver).unwrap();
+    store.write(TakeStep(step)).await.unwrap().unwrap();
+    world::live(&store, world::purchase(2, 4, State::Sent), &[Event::Deliver]).await;
+    assert_sound(&store);
+    drop(store);
+    let with_digest = "SELECT group_concat(id) FROM purchases WHERE length(row_digest) = 16";
+    assert_eq!(sql.query_row(with_digest, [], |row| row.get::<_, String>(0)).unwrap(), "1,4");
 }
 
 async fn continues(store: &Store) {
@@ -149,15 +174,10 @@ async fn continues(store: &Store) {
         kind: Kind::Bill,
         product: Some("power".to_owned()),
         state: State::Quoted,
-        attempts: 0,
-        upstream: None,
-        version: 1,
-        delivered_at: None,
-        decider: None,
         ..first.clone()
     };
     let opened = store.write(world::open(bill.clone())).await.unwrap();
-    assert_eq!(opened, Ok(Done::Opened { available_after: 0 }));
+    assert_eq!(opened, Ok(0));
     assert_eq!(store.purchase(&bill.key).unwrap().unwrap().product, bill.product);
     assert_eq!(store.audit().unwrap().findings_count, 0);
 }

@@ -2,7 +2,6 @@
 
 use crate::harness::world::*;
 use domain::ids::{EndpointId, first_at};
-use domain::purchase::settle;
 use domain::{
     AccountId, Environment, Event, PendingWebhook, PurchaseId, PurchaseKey, State, SuccessEvent,
     Timestamp,
@@ -10,8 +9,10 @@ use domain::{
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
-    Change, DeliveryAttempt, Destination, Done, DueWebhook, EndedLease, Endpoint, EndpointChange,
-    EndpointHealth, LeaseEnd, LogPage, LoggedWebhook, ReplayScope, Setting, Store, WebhookChange,
+    DeliveryAttempt, Destination, DueWebhook, EndedLease, Endpoint, EndpointHealth, EnqueueWebhook,
+    Lease, LeaseEnd, LogPage, LoggedWebhook, OpenPurchase, PruneWebhooks, ReplayScope,
+    ReplayWebhooks, SetEndpoint, SetEndpointHealth, Setting, Store, TakeOver, TakeStep, TrustHost,
+    Webhooks,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -35,20 +36,17 @@ async fn delivered(store: &Store, id: i64, webhooks: Vec<Arc<PendingWebhook>>) -
     let sent = live(store, purchase(2, id, State::Sent), &[]).await;
     let mut step = step(&sent, Event::Deliver).unwrap();
     step.webhooks = webhooks;
-    store.write(Change::Step(step)).await.unwrap().unwrap();
+    store.write(TakeStep(step)).await.unwrap().unwrap();
     sent.key
 }
 
-async fn write(store: &Store, change: WebhookChange) -> Done {
-    store.write(Change::Webhook(change)).await.unwrap().unwrap()
+async fn lease(store: &Store, after_s: u64) -> Vec<DueWebhook> {
+    let now = NOW.after(seconds(after_s));
+    store.commit(Lease::<Webhooks>::new(now, LEASE, 100)).await.unwrap()
 }
 
-async fn lease(store: &Store, after_s: u64) -> Vec<DueWebhook> {
-    let change =
-        WebhookChange::Lease { now: NOW.after(seconds(after_s)), lease: LEASE, limit: 100 };
-    let done = write(store, change).await;
-    let Done::Webhooks(due) = done else { panic!("{done:?}") };
-    due
+async fn enqueue(store: &Store, key: PurchaseKey, webhook: Arc<PendingWebhook>) {
+    store.commit(EnqueueWebhook(key, webhook)).await.unwrap();
 }
 
 fn events(due: &[DueWebhook]) -> Vec<(i64, &str)> {
@@ -74,7 +72,7 @@ async fn end(store: &Store, webhook: &DueWebhook, end: LeaseEnd, after_s: u64) {
         attempt: tried(after_s, verdict),
         release: is_over.then(|| NOW.after(seconds(after_s))),
     };
-    assert_eq!(write(store, WebhookChange::End(Box::new(ended))).await, Done::Written);
+    store.commit(ended).await.unwrap();
 }
 
 const fn put_off(until_s: u64, refused: bool) -> LeaseEnd {
@@ -93,11 +91,11 @@ fn state(event: &str, state: &str, tries: u32) -> (String, String, u32) {
 pub async fn webhooks_of_a_step_are_sent_once_and_in_order(world: World) {
     let store = &world.store;
     deposit(store, 2, 100 * TOTAL, "in").await;
-    assert_eq!(store.next_webhook_due().unwrap(), None);
+    assert_eq!(store.next_due::<Webhooks>().unwrap(), None);
     let due = Some(NOW.after(LEASE));
     delivered(store, 1, vec![pending("success", 1, due), pending("approved", 2, due)]).await;
     delivered(store, 2, Vec::new()).await;
-    assert_eq!(store.next_webhook_due().unwrap(), due);
+    assert_eq!(store.next_due::<Webhooks>().unwrap(), due);
     assert_eq!(lease(store, 29).await, []);
     let due = lease(store, 30).await;
     assert_eq!(events(&due), [(1, "success"), (1, "approved")]);
@@ -105,11 +103,11 @@ pub async fn webhooks_of_a_step_are_sent_once_and_in_order(world: World) {
     assert_eq!(lease(store, 59).await, [], "under a lease");
     end(store, &due[0], LeaseEnd::Accepted, 31).await;
     end(store, &due[1], LeaseEnd::Accepted, 31).await;
-    assert_eq!(store.next_webhook_due().unwrap(), None);
+    assert_eq!(store.next_due::<Webhooks>().unwrap(), None);
     assert_eq!(states(store, 1), [state("success", "taken", 0), state("approved", "taken", 0)]);
     // The same event cannot be inserted again: it was sent.
-    write(store, WebhookChange::Enqueue(key(2, 1), pending("success", 1, Some(NOW)))).await;
-    assert_eq!(store.next_webhook_due().unwrap(), None);
+    enqueue(store, key(2, 1), pending("success", 1, Some(NOW))).await;
+    assert_eq!(store.next_due::<Webhooks>().unwrap(), None);
     world.assert_sound();
 }
 
@@ -122,18 +120,16 @@ pub async fn a_later_event_waits_for_the_one_before(world: World) {
     let first = lease(store, 0).await;
     end(store, &first[0], put_off(300, false), 1).await;
     end(store, &first[1], put_off(300, false), 1).await;
-    write(store, WebhookChange::Enqueue(key, pending("rejected", 3, Some(NOW.after(seconds(60))))))
-        .await;
+    enqueue(store, key, pending("rejected", 3, Some(NOW.after(seconds(60))))).await;
     assert_eq!(lease(store, 60).await, []);
     assert_eq!(states(store, 1)[2], state("rejected", "waits", 0));
-    assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(300))));
+    assert_eq!(store.next_due::<Webhooks>().unwrap(), Some(NOW.after(seconds(300))));
     let again = lease(store, 300).await;
     assert_eq!(events(&again), [(1, "success"), (1, "approved"), (1, "rejected")]);
     assert_eq!((again[0].tries, again[0].epoch), (1, 2));
     // A waiting webhook is due as soon as the one before it was accepted.
     end(store, &again[2], put_off(900, false), 301).await;
-    write(store, WebhookChange::Enqueue(key, pending("later", 4, Some(NOW.after(seconds(310))))))
-        .await;
+    enqueue(store, key, pending("later", 4, Some(NOW.after(seconds(310))))).await;
     assert_eq!(lease(store, 310).await, []);
     end(store, &again[0], LeaseEnd::Accepted, 311).await;
     end(store, &again[1], LeaseEnd::Accepted, 311).await;
@@ -146,7 +142,7 @@ pub async fn a_waiting_webhook_is_due_once_the_one_before_is_accepted(world: Wor
     deposit(store, 2, 100 * TOTAL, "in").await;
     let key = delivered(store, 1, vec![pending("success", 1, Some(NOW))]).await;
     let first = lease(store, 0).await;
-    write(store, WebhookChange::Enqueue(key, pending("approved", 2, Some(NOW)))).await;
+    enqueue(store, key, pending("approved", 2, Some(NOW))).await;
     assert_eq!(lease(store, 1).await, [], "the first is under a lease");
     end(store, &first[0], LeaseEnd::Accepted, 2).await;
     assert_eq!(events(&lease(store, 2).await), [(1, "approved")]);
@@ -162,7 +158,7 @@ pub async fn after_three_refusals_later_events_do_not_wait(world: World) {
         end(store, &due[0], put_off(n * 100 + 100, true), n * 100).await;
         if n == 0 {
             let webhook = pending("approved", 2, Some(NOW.after(seconds(150))));
-            write(store, WebhookChange::Enqueue(key, webhook)).await;
+            enqueue(store, key, webhook).await;
         }
         if n == 1 {
             assert_eq!(lease(store, 150).await, []);
@@ -179,7 +175,7 @@ pub async fn a_webhook_whose_lease_was_lost_cannot_be_ended(world: World) {
     let lost = lease(store, 0).await;
     let held = lease(store, 30).await;
     end(store, &lost[0], put_off(9_999, true), 31).await;
-    assert_eq!(store.next_webhook_due().unwrap(), Some(NOW.after(seconds(60))));
+    assert_eq!(store.next_due::<Webhooks>().unwrap(), Some(NOW.after(seconds(60))));
     end(store, &held[0], LeaseEnd::GivenUp, 32).await;
     end(store, &lost[0], LeaseEnd::Accepted, 33).await;
     assert_eq!(states(store, 1), [state("success", "given_up", 0)]);
@@ -195,9 +191,8 @@ pub async fn a_start_makes_leased_webhooks_due(world: World) {
     end(store, &held[0], put_off(20, false), 0).await;
     // A live run keeps its leases. A data folder has only one process, so there the lease is over.
     let is_listed = world.count("nodes") > 0;
-    let take_over =
-        Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW.after(seconds(1)) };
-    store.write(take_over).await.unwrap().unwrap();
+    let now = NOW.after(seconds(1));
+    store.commit(TakeOver { dead: Vec::new(), is_start: false, now }).await.unwrap();
     let due = lease(store, 1).await;
     assert_eq!(events(&due), if is_listed { Vec::new() } else { vec![(1, "success")] });
     // A webhook that was put off is under no lease and keeps its time.
@@ -219,9 +214,7 @@ pub async fn a_replay_sends_again_and_keeps_the_log(world: World) {
     end(store, &due[2], LeaseEnd::Accepted, 0).await;
     end(store, &due[3], LeaseEnd::Off, 0).await;
     let kept_response = async |which, s| {
-        let done = write(store, WebhookChange::Replay { which, at: NOW.after(seconds(s)) }).await;
-        let Done::Counted(count) = done else { panic!("{done:?}") };
-        count
+        store.commit(ReplayWebhooks { which, at: NOW.after(seconds(s)) }).await.unwrap()
     };
     assert_eq!(kept_response(ReplayScope::One(PurchaseId(2), "success".to_owned()), 10).await, 1);
     let again = lease(store, 10).await;
@@ -257,9 +250,7 @@ pub async fn the_log_is_pruned_after_its_time(world: World) {
     let prune = async |now: Timestamp, limit| {
         let before = now.before(month);
         let before_id = PurchaseId(first_at(before.after(seconds(1))));
-        let done = write(store, WebhookChange::Prune { before, before_id, limit }).await;
-        let Done::Counted(count) = done else { panic!("{done:?}") };
-        count
+        store.commit(PruneWebhooks { before, before_id, limit }).await.unwrap()
     };
     assert_eq!(prune(NOW.after(month), 10).await, 0);
     let later = NOW.after(month).after(seconds(1));
@@ -292,8 +283,7 @@ pub async fn endpoints_and_their_health_are_read_back(world: World) {
     assert_eq!(store.endpoints().unwrap(), [endpoint.clone()]);
     endpoint.removed_at = Some(NOW);
     endpoint.old_secret = None;
-    let change = Change::Endpoint(EndpointChange::Set(endpoint.clone()));
-    store.write(change).await.unwrap().unwrap();
+    store.commit(SetEndpoint(endpoint.clone())).await.unwrap();
     assert_eq!(store.endpoints().unwrap(), [endpoint]);
     let address = Destination {
         account: AccountId(2),
@@ -305,8 +295,7 @@ pub async fn endpoints_and_their_health_are_read_back(world: World) {
     let failing = EndpointHealth { since: Some(NOW), off: None };
     let off = EndpointHealth { since: None, off: Some((NOW, "gone".to_owned())) };
     for health in [Some(failing), Some(off), None] {
-        let noted = EndpointChange::Health(address.clone(), health.clone());
-        store.write(Change::Endpoint(noted)).await.unwrap().unwrap();
+        store.commit(SetEndpointHealth(address.clone(), health.clone())).await.unwrap();
         let expected: Vec<_> = health.map(|t| (address.clone(), t)).into_iter().collect();
         assert_eq!(store.endpoint_health().unwrap(), expected);
         let version = store.endpoints_version().unwrap();
@@ -314,8 +303,8 @@ pub async fn endpoints_and_their_health_are_read_back(world: World) {
         last = version;
     }
     for _ in 0..2 {
-        let trust = EndpointChange::Trust { host: "hooks.example".to_owned(), at: NOW };
-        store.write(Change::Endpoint(trust)).await.unwrap().unwrap();
+        let trust = TrustHost { host: "hooks.example".to_owned(), at: NOW };
+        store.commit(trust).await.unwrap();
     }
     assert_eq!(store.trusted_hosts().unwrap(), ["hooks.example"]);
 }
@@ -329,15 +318,13 @@ pub async fn a_step_that_loses_its_race_sends_nothing(world: World) {
     let mut lost = step(&sent, Event::Refuse).unwrap();
     won.webhooks = vec![pending("approved", 1, Some(NOW))];
     lost.webhooks = vec![pending("rejected", 1, Some(NOW))];
-    let answers = write_all(store, vec![Change::Step(won), Change::Step(lost)]).await;
-    assert!(matches!(answers[..], [Ok(Ok(Done::Written)), Ok(Err(_))]), "{answers:?}");
+    let answers = write_all(store, vec![TakeStep(won), TakeStep(lost)]).await;
+    assert!(matches!(answers[..], [Ok(Ok(_)), Ok(Err(_))]), "{answers:?}");
     assert_eq!(events(&lease(store, 0).await), [(1, "approved")]);
-    let mut opening = settle::open(purchase(2, 2, State::Sent), NOW);
+    let mut opening = fixtures::opening(purchase(2, 2, State::Sent));
     opening.webhooks = vec![pending("success", 1, Some(NOW))];
-    let Change::Open { reference_keys, digest, .. } = open(purchase(2, 2, State::Sent)) else {
-        panic!()
-    };
+    let opens = open(purchase(2, 2, State::Sent));
     let opening = Box::new(opening);
-    store.write(Change::Open { reference_keys, digest, opening }).await.unwrap().unwrap();
+    store.write(OpenPurchase { opening, ..opens }).await.unwrap().unwrap();
     assert_eq!(events(&lease(store, 0).await), [(2, "success")]);
 }

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use store::{Change, Done, Fault, Store};
+use store::{Fault, Store, TakeOver};
 
 /// A filesystem of a few MiB in memory; gone when it is dropped.
 struct SmallDisk {
@@ -74,7 +74,7 @@ async fn a_full_disk_refuses_and_recovers() {
         for n in 0..400 {
             let deposit = fund(Reason::Deposit, 2, 1, &format!("{round} {n}"));
             match store.write(deposit).await {
-                Ok(Ok(Done::Posted { available_after })) => {
+                Ok(Ok(available_after)) => {
                     acknowledged += 1;
                     assert_eq!(available_after, acknowledged);
                 }
@@ -91,11 +91,7 @@ async fn a_full_disk_refuses_and_recovers() {
         store.ping().unwrap();
         fs::remove_file(filler).unwrap();
         let answer = store.write(fund(Reason::Deposit, 2, 1, &format!("{round} after"))).await;
-        assert_eq!(
-            answer.unwrap(),
-            Ok(Done::Posted { available_after: acknowledged + 1 }),
-            "round {round}"
-        );
+        assert_eq!(answer.unwrap(), Ok(acknowledged + 1), "round {round}");
         booked = acknowledged + 1;
         assert_sound(&store);
         drop(store);
@@ -103,10 +99,7 @@ async fn a_full_disk_refuses_and_recovers() {
     }
     let store = open_on(&disk.at);
     let sent = store.write(open(purchase(2, 1, State::Sent))).await.unwrap();
-    assert_eq!(sent, Ok(Done::Opened { available_after: booked - TOTAL }));
-    let _ = store
-        .write(Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW })
-        .await
-        .unwrap();
+    assert_eq!(sent, Ok(booked - TOTAL));
+    store.commit(TakeOver { dead: Vec::new(), is_start: false, now: NOW }).await.unwrap();
     assert_sound(&store);
 }

@@ -2,5 +2,6 @@
 
 mod backup;
 mod disk_full;
+mod flips;
 mod opening;
 mod refusals;

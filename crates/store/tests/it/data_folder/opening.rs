@@ -66,6 +66,24 @@ fn a_folder_that_is_made_is_private() {
     assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
+/// A new database never gets a name beside which a log of another one is left.
+#[tokio::test]
+async fn a_log_that_is_left_over() {
+    for end in ["-wal", "-shm", "-journal"] {
+        let root = tempfile::tempdir().unwrap();
+        let left_over = root.path().join(format!("saldo.db{end}"));
+        fs::write(&left_over, "of another one").unwrap();
+        let error = Store::open(root.path()).err().expect("it opened").to_string();
+        assert!(error.contains(&format!("saldo.db{end} is left from another")), "{error}");
+        assert_eq!(fs::read_to_string(&left_over).unwrap(), "of another one");
+        let world = world::sqlite().await;
+        assert!(world.store.copy_to(&root.path().join("saldo.db"), &|| true).is_err());
+        assert!(!root.path().join("saldo.db").exists());
+        fs::remove_file(&left_over).unwrap();
+        drop(Store::open(root.path()).unwrap());
+    }
+}
+
 #[tokio::test]
 async fn data_of_a_newer_version() {
     let folder = world::sqlite().await.closed();
@@ -75,7 +93,7 @@ async fn data_of_a_newer_version() {
     check(
         folder.path(),
         expect![
-            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 11); \
+            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 15); \
              start that version, or a newer one"
         ],
     );

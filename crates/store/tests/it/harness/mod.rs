@@ -2,6 +2,7 @@
 //!
 //! The tests of `engine` and `app` include `file.rs`, `postgres.rs` and `pair.rs` by path.
 
+pub mod at_once;
 pub mod file;
 #[expect(dead_code, reason = "the app's tests use the rest")]
 pub mod pair;

@@ -111,6 +111,11 @@ impl Server {
         self.port
     }
 
+    /// The server's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     /// Enables TLS with this certificate and key.
     pub fn encrypt(&self, certificate: &str, key: &str) {
         let data = self.folder.join("data");

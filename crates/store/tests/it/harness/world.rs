@@ -1,17 +1,18 @@
 //! A store with the house and merchants, and builders of purchases, their steps and payments.
 
+pub use super::at_once::*;
 use super::file;
 use super::postgres::Database;
 use domain::account::HOUSE;
 use domain::purchase::settle;
 use domain::{
-    AccountId, Currency, Decision, Denial, Environment, Event, Journal, Move, Proof, Purchase,
-    Reason, ReferenceKey, ReferenceScope, Role, Source, State, UpstreamCode,
+    AccountId, Currency, Decision, Environment, Event, Journal, Move, Proof, Purchase, Reason,
+    ReferenceKey, ReferenceScope, Role, Source, State, UpstreamCode,
 };
 pub use fixtures::{COMMISSION, NOW, TOTAL, account, bdt, purchase_key as key};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use store::{Change, Done, Fault, Posting, Setting, Store, Wallet};
+use store::{OpenPurchase, Posting, SetAll, Setting, Store, TakeStep, Wallet};
 
 pub struct World {
     pub store: Store,
@@ -129,7 +130,7 @@ pub async fn open_accounts(store: &Store, merchants: i64) {
 }
 
 pub async fn set(store: &Store, setting: Setting) {
-    assert_eq!(store.write(Change::Set(vec![setting])).await.unwrap(), Ok(Done::Written));
+    store.commit(SetAll(vec![setting])).await.unwrap();
 }
 
 pub const fn seconds(s: u64) -> Duration {
@@ -151,15 +152,14 @@ pub fn purchase(account: i64, id: i64, state: State) -> Purchase {
 }
 
 /// Opens `purchase` under its own reference.
-pub fn open(purchase: Purchase) -> Change {
+pub fn open(purchase: Purchase) -> OpenPurchase {
     let reference_keys = vec![ReferenceKey {
         account: purchase.key.account,
         environment: purchase.key.environment,
         scope: purchase.scope,
         text: purchase.reference.clone(),
     }];
-    let at = purchase.opened_at;
-    Change::Open { reference_keys, digest: None, opening: Box::new(settle::open(purchase, at)) }
+    OpenPurchase { reference_keys, digest: None, opening: Box::new(fixtures::opening(purchase)) }
 }
 
 pub fn upstream_says(purchase: &Purchase, event: &str) -> Proof {
@@ -167,6 +167,25 @@ pub fn upstream_says(purchase: &Purchase, event: &str) -> Proof {
     let source = Source::Upstream { attempt: purchase.attempts, upstream };
     let proof = Proof::new(source, event).with_text(&format!("{event}, says the upstream"));
     Proof { upstream_reference: Some("U1".to_owned()), ..proof }
+}
+
+/// The code of an outcome that means this event.
+pub fn outcome_of(event: Event) -> &'static str {
+    match event {
+        Event::Deliver | Event::DeliverLate => "delivered",
+        Event::Refuse | Event::Reroute => "refused",
+        Event::Doubt => "unknown",
+        Event::Escalate => "unaskable",
+        Event::Acknowledge => "accepted",
+        Event::Reverse => "reversed",
+        Event::Authorise
+        | Event::RequestApproval
+        | Event::Approve
+        | Event::Reject
+        | Event::Expire
+        | Event::Submit
+        | Event::Deny => panic!("no outcome means {event:?}"),
+    }
 }
 
 pub fn staff_say(event: &str) -> Proof {
@@ -191,7 +210,7 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
         | Event::Reverse
             if purchase.attempts > 0 =>
         {
-            upstream_says(purchase, "heard")
+            upstream_says(purchase, outcome_of(event))
         }
         Event::Authorise | Event::RequestApproval => {
             Proof { source: Source::Owner, ..staff_say("authorise") }
@@ -215,33 +234,29 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
     }
 }
 
-pub fn fund(reason: Reason, account: i64, minor: i64, text: &str) -> Change {
+pub fn fund(reason: Reason, account: i64, minor: i64, text: &str) -> Posting {
     let journal =
         Journal::funding(reason, AccountId(account), Environment::Live, bdt(minor)).unwrap();
-    Change::PostJournal(Box::new(Posting {
+    Posting {
         journal,
         reference: reference(account, ReferenceScope::Staff, text),
         note: format!("paper {text}"),
         at: NOW,
-    }))
+    }
 }
 
 pub async fn deposit(store: &Store, account: i64, minor: i64, text: &str) -> i64 {
-    match store.write(fund(Reason::Deposit, account, minor, text)).await.unwrap() {
-        Ok(Done::Posted { available_after }) => available_after,
-        other => panic!("{other:?}"),
-    }
+    store.write(fund(Reason::Deposit, account, minor, text)).await.unwrap().unwrap()
 }
 
 /// Opens a purchase and makes the steps of `events`; returns the purchase after them.
 pub async fn live(store: &Store, opens: Purchase, events: &[Event]) -> Purchase {
     let key = opens.key;
-    let opened = store.write(open(opens)).await.unwrap();
-    assert!(matches!(opened, Ok(Done::Opened { .. })), "{opened:?}");
+    store.write(open(opens)).await.unwrap().unwrap();
     for event in events {
         let now = store.purchase(&key).unwrap().unwrap();
         let next = step(&now, *event).unwrap_or_else(|| panic!("{:?} {event:?}", now.state));
-        assert_eq!(store.write(Change::Step(next)).await.unwrap(), Ok(Done::Written));
+        store.write(TakeStep(next)).await.unwrap().unwrap();
     }
     store.purchase(&key).unwrap().unwrap()
 }
@@ -252,28 +267,4 @@ pub fn wallet(store: &Store, account: i64) -> (i64, i64, i64) {
     let is_live = |w: &&Wallet| w.environment == Environment::Live;
     let wallet = wallets.iter().find(is_live).unwrap();
     (wallet.available.minor(), wallet.held.minor(), wallet.commission.minor())
-}
-
-pub type Answer = Result<Result<Done, Denial>, Fault>;
-
-/// Queues all changes in this order and returns their answers in this order.
-pub async fn write_all(store: &Store, changes: Vec<Change>) -> Vec<Answer> {
-    let mut waiting: Vec<_> = changes.into_iter().map(|c| Box::pin(store.write(c))).collect();
-    // A change is queued when its future is first polled. All are polled before one is awaited.
-    let mut done: Vec<Option<Answer>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (future, answer) in waiting.iter_mut().zip(&mut done) {
-            if answer.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *answer = Some(ready);
-            }
-        }
-        match done.iter().all(Option::is_some) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

@@ -2,11 +2,11 @@
 
 use crate::harness::postgres::{Database, ask};
 use crate::harness::world::*;
-use domain::{Denial, Reason, State};
+use domain::{PostingDenied, Reason, State};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Done, Fault, Store};
+use store::{Fault, Store};
 use tokio::task::JoinSet;
 
 /// Two nodes write at once: one hash chain, no reference used twice, no balance below zero.
@@ -63,8 +63,8 @@ async fn batches_behind_a_failed_commit_are_run_again() {
     let (mut booked, mut known) = (0, 0);
     while let Some(answer) = payers.join_next().await {
         match answer.unwrap() {
-            Ok(Ok(Done::Posted { .. })) => booked += 1,
-            Ok(Err(Denial::ReferenceUsed { .. })) => known += 1,
+            Ok(Ok(_)) => booked += 1,
+            Ok(Err(PostingDenied::ReferenceUsed(_))) => known += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -89,7 +89,7 @@ async fn changes_that_arrive_during_the_wait_share_one_batch() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     while let Some(answer) = payers.join_next().await {
-        assert!(matches!(answer.unwrap(), Ok(Ok(Done::Posted { .. }))));
+        assert!(matches!(answer.unwrap(), Ok(Ok(_))));
     }
     other.join().unwrap();
     assert_eq!(storage.database().sql("SELECT batch FROM writers"), ["1"]);

@@ -4,7 +4,7 @@ use crate::harness::pair::Pair;
 use crate::harness::world::*;
 use domain::Reason;
 use std::time::Duration;
-use store::{Done, Fault, Store};
+use store::{Fault, Store};
 use tokio::time::Instant;
 
 /// Deposits one minor unit, as soon as a server is available; returns the balance.
@@ -12,7 +12,7 @@ async fn deposited(store: &Store, text: &str) -> i64 {
     let began = Instant::now();
     loop {
         match store.write(fund(Reason::Deposit, 2, 1, text)).await {
-            Ok(Ok(Done::Posted { available_after })) => return available_after,
+            Ok(Ok(available_after)) => return available_after,
             Err(Fault::Unavailable(_)) if began.elapsed() < Duration::from_secs(30) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

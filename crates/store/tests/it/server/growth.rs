@@ -5,7 +5,7 @@ use crate::harness::postgres::Database;
 use crate::harness::world::*;
 use domain::{AccountId, Currency, Environment, ReferenceScope, State};
 use std::time::Duration;
-use store::{Change, Page, Store};
+use store::{Jobs, Lease, Page, Pushes, Store, TakeOver};
 
 /// Finished purchases over three months. The server has no statistics of them, as in a new
 /// database.
@@ -64,8 +64,8 @@ async fn a_server_reads_no_history() {
     let key = store.latest_purchases(None, 1).unwrap()[0].key;
     store.open_cases().unwrap();
     store.late_outcomes().unwrap();
-    store.next_job_due().unwrap();
-    store.next_push_due().unwrap();
+    store.next_due::<Jobs>().unwrap();
+    store.next_due::<Pushes>().unwrap();
     store.highest_id().unwrap();
     store.quick_audit().unwrap();
     store.purchase(&key).unwrap().unwrap();
@@ -87,13 +87,8 @@ async fn a_server_reads_no_history() {
     // The writer too: a purchase from its hold to its end, and jobs.
     deposit(&store, 2, 10 * TOTAL, "in").await;
     live_one(&store).await;
-    store
-        .write(Change::TakeOver { dead: Vec::new(), is_start: false, now: NOW })
-        .await
-        .unwrap()
-        .unwrap();
-    let lease = Change::LeaseJobs { now: NOW, lease: Duration::from_secs(30), limit: 64 };
-    store.write(lease).await.unwrap().unwrap();
+    store.commit(TakeOver { dead: Vec::new(), is_start: false, now: NOW }).await.unwrap();
+    store.commit(Lease::<Jobs>::new(NOW, Duration::from_secs(30), 64)).await.unwrap();
     drop(store);
     let (scanned_now, fetched_now) = rows_read(storage.database());
     let (scanned, fetched) = (scanned_now - scanned, fetched_now - fetched);

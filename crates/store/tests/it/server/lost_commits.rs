@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{Done, Fault, Store};
+use store::{Fault, Store};
 use tokio::task::JoinSet;
 
 /// The server is killed under load, several times: every acknowledged deposit is there, and work
@@ -31,7 +31,7 @@ async fn a_killed_server_loses_nothing() {
                 }
                 let text = format!("{merchant} {n}");
                 match store.write(fund(Reason::Deposit, merchant, 1, &text)).await {
-                    Ok(Ok(Done::Posted { .. })) => {
+                    Ok(Ok(_)) => {
                         acknowledged.lock().unwrap().insert(text, merchant);
                     }
                     Err(Fault::Unavailable(_)) => {
@@ -108,7 +108,7 @@ async fn a_lost_reply_to_commit_is_looked_up() {
         for answer in write_all(&store, deposits).await {
             booked += 1;
             // A batch that was not committed is run again.
-            assert_eq!(answer.unwrap(), Ok(Done::Posted { available_after: booked }), "{cut:?}");
+            assert_eq!(answer.unwrap(), Ok(booked), "{cut:?}");
         }
         assert_eq!(proxy.cuts.load(Ordering::SeqCst), round + 1, "{cut:?}");
         // A Tx that was looked up and not found may still be on its way: it must not commit later,

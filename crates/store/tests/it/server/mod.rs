@@ -1,6 +1,7 @@
 //! PostgreSQL: opening, several nodes, lost connections, a fail-over, the growth of a history.
 
 mod concurrency;
+mod durability;
 mod fail_over;
 mod growth;
 mod lost_commits;

@@ -1,11 +1,12 @@
 //! Several nodes on one database: leases, fencing, take-over, changes that reach the other nodes.
 
 use crate::conformance::jobs::lease;
+use crate::conformance::pushes;
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
 use domain::{AccountId, Environment, PurchaseId, PurchaseKey, State};
 use std::time::Duration;
-use store::{Change, DeadRun, Done, Fault, HaltChange, Setting, Store};
+use store::{BeginHalt, DeadRun, Fault, Setting, Store, TakeOver};
 
 /// Two nodes of a database with a merchant that has money.
 async fn two() -> (Database, Store, Store) {
@@ -28,7 +29,7 @@ async fn take_over(database: &Database, by: &Store, dead: &Store) -> i64 {
     while database.sql(&is_there) != ["0"] {
         database.sql(&format!("UPDATE nodes SET lease_until = 5 WHERE run = {run}"));
         let dead = vec![DeadRun { run, lease_until: 5 }];
-        by.write(Change::TakeOver { dead, is_start: false, now: NOW }).await.unwrap().unwrap();
+        by.commit(TakeOver { dead, is_start: false, now: NOW }).await.unwrap();
     }
     run
 }
@@ -42,13 +43,25 @@ async fn jobs_of_a_dead_node_become_due_and_those_of_a_live_one_do_not() {
     assert_eq!(lease(&other, Duration::ZERO, 10).await, []);
     // A node that has renewed its lease since is not dead.
     let dead = vec![DeadRun { run: run_of(&database, &one), lease_until: 5 }];
-    other.write(Change::TakeOver { dead, is_start: false, now: NOW }).await.unwrap().unwrap();
+    other.commit(TakeOver { dead, is_start: false, now: NOW }).await.unwrap();
     assert_eq!(lease(&other, Duration::ZERO, 10).await, []);
 
     take_over(&database, &other, &one).await;
     let due: Vec<_> =
         lease(&other, Duration::ZERO, 10).await.iter().map(|job| job.key.id).collect();
     assert_eq!(due, [PurchaseId(1)], "not the other node's own jobs, nor those with a later time");
+}
+
+/// What its lease says does not matter: the node is dead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_of_a_dead_node_is_taken_over() {
+    let (database, one, other) = two().await;
+    pushes::pushed(&one).await;
+    assert_eq!(pushes::lease(&one, 0).await.len(), 1);
+    other.commit(TakeOver { dead: Vec::new(), is_start: false, now: NOW }).await.unwrap();
+    assert_eq!(pushes::lease(&other, 0).await, [], "the node lives");
+    take_over(&database, &other, &one).await;
+    assert_eq!(pushes::lease(&other, 0).await.len(), 1);
 }
 
 /// Only what the node's own run wrote becomes due.
@@ -59,8 +72,7 @@ async fn what_a_node_wrote_before_its_workers_started_becomes_due() {
     other.write(open(purchase(2, 2, State::Sent))).await.unwrap().unwrap();
     one.write(open(purchase(2, 3, State::Awaiting))).await.unwrap().unwrap();
     for (is_start, due) in [(false, vec![]), (true, vec![PurchaseId(1)])] {
-        let take_over = Change::TakeOver { dead: Vec::new(), is_start, now: NOW };
-        one.write(take_over).await.unwrap().unwrap();
+        one.commit(TakeOver { dead: Vec::new(), is_start, now: NOW }).await.unwrap();
         let leased = lease(&one, Duration::ZERO, 10).await;
         assert_eq!(leased.iter().map(|job| job.key.id).collect::<Vec<_>>(), due);
     }
@@ -75,8 +87,7 @@ async fn a_node_declared_dead_cannot_write_before_it_has_rejoined() {
     let key =
         PurchaseKey { id: PurchaseId(1), account: AccountId(2), environment: Environment::Live };
     assert_eq!(other.purchase(&key).unwrap(), None);
-    let opened = one.write(open(purchase(2, 1, State::Sent))).await.unwrap();
-    assert!(matches!(opened, Ok(Done::Opened { .. })), "{opened:?}");
+    one.write(open(purchase(2, 1, State::Sent))).await.unwrap().unwrap();
     let now = run_of(&database, &one);
     assert!(now > run, "{now} after {run}");
     assert_ne!(one.node(), other.node());
@@ -111,8 +122,7 @@ async fn changes_reach_the_other_node_within_a_second() {
     let mut news = other.catalog_changes().unwrap();
     let before = news.borrow_and_update().clone();
     let within = Duration::from_secs(1);
-    let begin = HaltChange::Begin { why: "restored".to_owned(), at: NOW };
-    one.write(Change::Halt(begin)).await.unwrap().unwrap();
+    one.commit(BeginHalt { why: "restored".to_owned(), at: NOW }).await.unwrap();
     let received = tokio::time::timeout(within, news.wait_for(|news| news.halt > before.halt));
     received.await.unwrap().unwrap();
     set(&one, Setting::Category(fixtures::category())).await;

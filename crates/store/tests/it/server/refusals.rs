@@ -95,3 +95,16 @@ async fn a_statement_without_its_batch_is_refused() {
     let counted = "SELECT refuse_count('purchases', 2, 3)";
     check(sql, counted, expect!["a statement changed 2 rows of purchases instead of 3"]);
 }
+
+/// Somebody has deleted the one row of `last_commit`: the next commit makes it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_row_of_the_last_commit_is_made_again() {
+    let world = postgresql().await;
+    assert_eq!(deposit(&world.store, 2, TOTAL, "in 1").await, TOTAL);
+    world.execute("DELETE FROM last_commit");
+    for n in 2..=4 {
+        assert_eq!(deposit(&world.store, 2, TOTAL, &format!("in {n}")).await, n * TOTAL);
+    }
+    assert_eq!(world.count("last_commit"), 1);
+    world.assert_sound();
+}

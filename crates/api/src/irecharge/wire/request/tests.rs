@@ -115,11 +115,13 @@ fn operators_go_by_many_names() {
         ("teletalk", "TT"),
         ("sk", "SK"),
         ("skitto", "SK"),
+        (" gp", "GP"),
+        ("Robi  ", "RB"),
     ] {
         let request = recharged(&[("operator", &format!("\"{name}\""))]).unwrap();
         assert_eq!(request.operator, code, "{name}");
     }
-    for name in [r#""""#, r#"" gp""#, r#""bkash""#, r#""vodafone""#, "1", "null", "[\"gp\"]", ""] {
+    for name in [r#""""#, r#""bkash""#, r#""vodafone""#, "1", "null", "[\"gp\"]", ""] {
         let invalid = recharged(&[("operator", name)]).unwrap_err();
         assert_eq!(invalid_fields(&invalid), ["operator"], "{name}");
     }
@@ -234,6 +236,8 @@ fn numbers_have_one_form_and_look_alikes_are_refused() {
         "+8801712345678",
         "+880 1712-345678",
         "(017) 1234 5678",
+        "008801712345678",
+        "০১৭১২৩৪৫৬৭৮",
     ] {
         let request = recharged(&[("number", &format!("\"{number}\""))]).unwrap();
         assert_eq!(request.recipient, "01712345678");
@@ -244,7 +248,8 @@ fn numbers_have_one_form_and_look_alikes_are_refused() {
         r#""0171234567""#,
         r#""017123456789""#,
         r#""02712345678""#,
-        r#""০১৭১২৩৪৫৬৭৮""#,
+        r#""01012345678""#,
+        r#""০১২১২৩৪৫৬৭৮""#,
         r#""０１７１２３４５６７８""#,
         r#""01712345678\n""#,
         r#""01712345678\u0000""#,
@@ -264,6 +269,39 @@ fn numbers_have_one_form_and_look_alikes_are_refused() {
     ] {
         let invalid = recharged(&[("number", number)]).unwrap_err();
         assert_eq!(invalid_fields(&invalid), ["number"], "{number}");
+    }
+}
+
+/// CONTRACT A-38: what is empty counts as not sent; and codes are read in any case.
+#[test]
+fn empty_optional_fields_are_not_sent() {
+    let sent = recharged(&[("webhook_url", r#""""#), ("service_type", r#""""#)]).unwrap();
+    assert_eq!((sent.webhook_url, sent.service_type), (None, ServiceType::Prepaid));
+    let aliased = recharged(&[("operator_code", r#""""#), ("clientReference", r#""""#)]).unwrap();
+    assert_eq!((aliased.operator.as_str(), aliased.reference.as_str()), ("GP", "BILL-026401"));
+    for code in ["PREPAID", " prepaid ", "Prepaid"] {
+        let sent = recharged(&[("service_type", &format!("\"{code}\""))]).unwrap();
+        assert_eq!(sent.service_type, ServiceType::Prepaid, "{code}");
+    }
+}
+
+/// CONTRACT A-39.
+#[test]
+fn an_idempotency_key_belongs_to_the_parsed_request() {
+    let digest = |text: &str| {
+        let request = parse(text, Environment::Live, recharge).unwrap();
+        idempotency::of_request("k".to_owned(), &request).digest
+    };
+    let first = digest(
+        r#"{"operator":"gp","number":"01712345678","amount":10,"reference":"R","service_type":""}"#,
+    );
+    let same = r#" {"reference":"R", "amount":"10.0", "number":"+8801712345678","operator":"GP"}"#;
+    assert_eq!(digest(same), first);
+    for other in [r#""amount":11"#, r#""number":"01712345679""#, r#""reference":"S""#] {
+        let (name, _) = other.split_once(':').unwrap();
+        let rest: Vec<&str> =
+            same.trim_matches([' ', '{', '}']).split(',').filter(|f| !f.contains(name)).collect();
+        assert_ne!(digest(&format!("{{{},{other}}}", rest.join(","))), first, "{other}");
     }
 }
 
@@ -483,11 +521,11 @@ fn a_status_check_takes_every_name() {
     check("{}", &[("reference", "a"), ("reference", "b")], Err(None));
     check("{}", &[], Err(Some(&["reference"])));
     check(r#"{"reference":null,"transaction_id":null}"#, &[], Err(Some(&["reference"])));
+    check(r#"{"reference":"","transaction_id":""}"#, &[], Err(Some(&["reference"])));
+    check(r#"{"reference":"R"}"#, &[("transaction_id", "")], both(Some("R"), None));
     check(r#"{"reference":5}"#, &[], Err(Some(&["reference"])));
     check("{}", &[("client_reference", " a")], Err(Some(&["client_reference"])));
-    for id in
-        ["1.0", "1e3", "-1", "true", "[1]", r#""""#, r#""x""#, r#"" 1""#, r#""+1""#, r#""１""#]
-    {
+    for id in ["1.0", "1e3", "-1", "true", "[1]", r#""x""#, r#"" 1""#, r#""+1""#, r#""１""#] {
         check(&format!(r#"{{"transaction_id":{id}}}"#), &[], Err(Some(&["transaction_id"])));
     }
 }

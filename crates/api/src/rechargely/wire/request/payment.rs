@@ -4,22 +4,16 @@
 //! parsed payment has the product's currency, a valid amount, its bill format and its fields.
 
 use super::super::super::limits::{
-    ADDITIONAL_FIELDS_MAX, ADDITIONAL_NAME_CHARS_MAX, ADDITIONAL_VALUE_CHARS_MAX, MOBILE_CHARS_MAX,
-    MOBILE_DIGITS,
+    ADDITIONAL_FIELDS_MAX, ADDITIONAL_NAME_CHARS_MAX, ADDITIONAL_VALUE_CHARS_MAX, MOBILE_DIGITS,
 };
 use super::super::ids;
-use super::{InvalidFields, PRODUCT_ID, parse, request_id, required_line, without_separators};
+use super::{InvalidFields, PreAuthRequest, parse, request_id, required_line, without_separators};
 use crate::wire::amount;
-use crate::wire::fields::{BOOLEAN, Field, OBJECT, RawFields, Reader, Reported, Value};
-use domain::catalog::product::BILL_REFERENCE_MAX;
-use domain::purchase::CUSTOMER_MOBILE;
+use crate::wire::fields::{BOOLEAN, OBJECT, RawFields, Reader, Reported, Value};
 use domain::{Currency, Details, Money, Numbering, Pricing, Product, WrongAmount};
 use ring::digest;
 
-static AMOUNT: Field = Field::new("amount");
-static BILL_REFERENCE: Field = Field::new("billReference");
-static MOBILE: Field = Field::new(CUSTOMER_MOBILE);
-static ADDITIONAL_DATA: Field = Field::new("additionalData");
+const FORM: PreAuthRequest = PreAuthRequest::FIELDS;
 
 /// A product with what the rules of the fields depend on.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +58,7 @@ pub(crate) fn pre_auth(
     parse(fields, |reader| {
         let amount = amount(reader, rules);
         let product = product(reader, rules);
-        let request_id = request_id(reader);
+        let request_id = request_id(reader, FORM.request_id);
         let bill_reference = bill_reference(reader, rules);
         let customer_mobile = mobile(reader, rules);
         // All other fields are read, so an error may end the parsing here.
@@ -116,14 +110,14 @@ impl Meaning<'_> {
 
 /// The product's number: a number, a string of digits, or `prod_…` (CONTRACT B-04).
 fn product_number(reader: &mut Reader<'_, '_>) -> Result<i64, Reported> {
-    let number = match reader.value(&PRODUCT_ID)? {
-        None | Some(Value::Null) => return Err(reader.report(PRODUCT_ID.name, "is required.")),
+    let number = match reader.value(FORM.product_id)? {
+        None | Some(Value::Null) => return Err(reader.report(FORM.product_id.name, "is required.")),
         Some(Value::Text(text)) => ids::parse_product(text),
         Some(Value::Number(text)) => ids::parse_number(text),
         Some(Value::Other(_)) => None,
     };
     let message = "must be the productId (1) or the id (\"prod_001\") of a product.";
-    number.ok_or_else(|| reader.report(PRODUCT_ID.name, message))
+    number.ok_or_else(|| reader.report(FORM.product_id.name, message))
 }
 
 fn product(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Result<i64, Reported> {
@@ -131,10 +125,10 @@ fn product(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Resu
     match rules {
         Some(ProductRules { is_inactive: true, .. }) => {
             let message = "names a product that is not sold now (INACTIVE); choose another one.";
-            Err(reader.report(PRODUCT_ID.name, message))
+            Err(reader.report(FORM.product_id.name, message))
         }
         Some(ProductRules { product, .. }) if product.id.0 == number => Ok(number),
-        Some(_) | None => Err(reader.report(PRODUCT_ID.name, "names no product.")),
+        Some(_) | None => Err(reader.report(FORM.product_id.name, "names no product.")),
     }
 }
 
@@ -142,7 +136,7 @@ fn product(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Resu
 fn amount(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Result<Money, Reported> {
     // Without a product: two decimals, the most that any amount may have. The dollar has two.
     let currency = rules.map_or(Currency::USD, |rules| rules.product.price.currency());
-    let amount = amount::read(reader, &AMOUNT, currency)?;
+    let amount = amount::read(reader, FORM.amount, currency)?;
     let Some(rules) = rules else { return Ok(amount) };
     rules.product.price.check(amount).map(|()| amount).map_err(|error| {
         let message = match (error, rules.product.price) {
@@ -153,7 +147,7 @@ fn amount(reader: &mut Reader<'_, '_>, rules: Option<ProductRules<'_>>) -> Resul
             (WrongAmount::Below(least), Pricing::Fixed(_)) => format!("must be at least {least}."),
             (WrongAmount::Above(most), Pricing::Fixed(_)) => format!("must be at most {most}."),
         };
-        reader.report(AMOUNT.name, &message)
+        reader.report(FORM.amount.name, &message)
     })
 }
 
@@ -161,13 +155,13 @@ fn bill_reference(
     reader: &mut Reader<'_, '_>,
     rules: Option<ProductRules<'_>>,
 ) -> Result<String, Reported> {
-    let text = required_line(reader, &BILL_REFERENCE, BILL_REFERENCE_MAX)?;
+    let text = required_line(reader, FORM.bill_reference)?;
     let Some(ProductRules { product, numbering, .. }) = rules else { return Ok(text) };
     product.bill_reference(&text, numbering).ok_or_else(|| {
         let format = product.bill.as_str();
         let message =
             format!("must look like {format}, X being a digit: the product's billFormat.");
-        reader.report(BILL_REFERENCE.name, &message)
+        reader.report(FORM.bill_reference.name, &message)
     })
 }
 
@@ -177,13 +171,13 @@ fn mobile(
     reader: &mut Reader<'_, '_>,
     rules: Option<ProductRules<'_>>,
 ) -> Result<String, Reported> {
-    let text = reader.required(&MOBILE)?;
+    let text = reader.required(FORM.customer_mobile)?;
     if let Some(national) = rules.and_then(|rules| rules.numbering.national(text).ok()) {
         return Ok(national);
     }
     let plain = without_separators(text);
     let is_number = |digits: &str| {
-        text.len() <= MOBILE_CHARS_MAX
+        text.len() <= FORM.customer_mobile.length_max
             && MOBILE_DIGITS.contains(&digits.len())
             && digits.bytes().all(|b| b.is_ascii_digit())
     };
@@ -193,13 +187,13 @@ fn mobile(
     };
     let message = "must be a mobile number: 0771234567, or in international form with a plus.";
     let is_valid = digits.is_some_and(is_number);
-    is_valid.then_some(plain).ok_or_else(|| reader.report(MOBILE.name, message))
+    is_valid.then_some(plain).ok_or_else(|| reader.report(FORM.customer_mobile.name, message))
 }
 
 /// `additionalData`: an object of plain values, each kept as text.
 fn additional(reader: &mut Reader<'_, '_>, fields: &RawFields<'_>) -> Result<Details, Reported> {
     let mut found: Option<Details> = None;
-    for (name, value) in fields.all(&ADDITIONAL_DATA) {
+    for (name, value) in fields.all(FORM.additional_data) {
         let parsed = match value {
             Value::Other(other) if other.kind == OBJECT => flat_object(other.raw),
             Value::Null | Value::Text(_) | Value::Number(_) | Value::Other(_) => {
@@ -216,7 +210,7 @@ fn additional(reader: &mut Reader<'_, '_>, fields: &RawFields<'_>) -> Result<Det
         }
     }
     let message = "is required; send {} if there is nothing to say.";
-    found.ok_or_else(|| reader.report(ADDITIONAL_DATA.name, message))
+    found.ok_or_else(|| reader.report(FORM.additional_data.name, message))
 }
 
 /// The product's own fields of `additionalData`; any other is ignored.
@@ -228,7 +222,7 @@ fn details(
     let Some(rules) = rules else { return Ok(Details::new()) };
     rules.product.read_fields(additional).map_err(|errors| {
         for (name, message) in errors {
-            reader.report(ADDITIONAL_DATA.name, &format!("{name} {message}"));
+            reader.report(FORM.additional_data.name, &format!("{name} {message}"));
         }
         Reported
     })

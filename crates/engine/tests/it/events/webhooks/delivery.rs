@@ -2,7 +2,7 @@
 
 use super::*;
 use std::collections::HashSet;
-use store::{Change, Done, HaltChange};
+use store::BeginHalt;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_go_to_the_addresses_that_asked_for_them() {
@@ -41,7 +41,11 @@ async fn events_go_to_the_addresses_that_asked_for_them() {
     );
     // Purchases of another account or environment are not sent to these addresses.
     let other = webhooks.world.account("other").await;
-    let caller = Caller { key: None, ..webhooks.world.caller_of(other) };
+    let caller = Caller {
+        key: None,
+        session: Some(domain::ids::SessionId(1)),
+        ..webhooks.world.caller_of(other)
+    };
     bought(
         webhooks
             .world
@@ -49,7 +53,12 @@ async fn events_go_to_the_addresses_that_asked_for_them() {
             .purchase(PurchaseRequest { caller, ..webhooks.request("R4", TO_A, None) })
             .await,
     );
-    let caller = Caller { environment: Environment::Sandbox, key: None, ..webhooks.world.caller() };
+    let caller = Caller {
+        environment: Environment::Sandbox,
+        key: None,
+        session: Some(domain::ids::SessionId(1)),
+        ..webhooks.world.caller()
+    };
     bought(
         webhooks
             .world
@@ -200,8 +209,7 @@ async fn a_halted_installation_sends_nothing() {
     let (database, clock, merchant) = webhooks.world.closed();
     until(|| database.is_free()).await;
     let store = database.open();
-    let begin = HaltChange::Begin { why: "restored".to_owned(), at: NOW };
-    assert_eq!(store.write(Change::Halt(begin)).await.unwrap(), Ok(Done::Written));
+    store.commit(BeginHalt { why: "restored".to_owned(), at: NOW }).await.unwrap();
     let sender = ScriptedSender::new(clock.clone());
     let world = World { merchant, ..started_on(store, database, clock, services(&sender)) };
     let workers = world.engine.start_workers().await.unwrap();

@@ -76,10 +76,10 @@ async fn a_wrong_endpoint_is_refused_and_a_removed_one_gets_nothing() {
         events: vec![event.to_owned()],
     };
     let refused = webhooks.world.engine.add_endpoint(new(HOOK, "x.unheard")).await;
-    assert!(matches!(refused, Err(Refusal::Invalid(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StaffRefused::Invalid(_))), "{refused:?}");
     let refused =
         webhooks.world.engine.add_endpoint(new("ftp://hooks.example/", "x.success")).await;
-    assert!(matches!(refused, Err(Refusal::Invalid(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StaffRefused::Invalid(_))), "{refused:?}");
     let nobody = NewEndpoint { account: AccountId(99), ..new(HOOK, "x.success") };
     assert!(webhooks.world.engine.add_endpoint(nobody).await.is_err());
     let id = webhooks.endpoint(HOOK, &[]).await;

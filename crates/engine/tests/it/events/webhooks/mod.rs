@@ -3,13 +3,14 @@
 
 mod delivery;
 mod endpoints;
+mod jumps;
 mod retries;
 
 use crate::world::*;
 use domain::ids::{EndpointId, KeyId};
 use domain::{
     AccountId, BoxFuture, Clock, Delivery, DeliveryResult, Environment, Purchase, PurchaseId,
-    Refusal, State, SuccessEvent, Timestamp, WebhookPost, WebhookSender,
+    State, SuccessEvent, Timestamp, WebhookPost, WebhookSender,
 };
 use engine::{
     Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent, ReplayScope,

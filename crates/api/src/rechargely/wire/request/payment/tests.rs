@@ -2,6 +2,7 @@
 
 use super::super::tests::{body, names};
 use super::*;
+use domain::catalog::product::BILL_REFERENCE_MAX;
 use domain::{AmountRange, BillFormat, Kind, ProductId};
 
 const PRE_AUTH: [(&str, &str); 6] = [

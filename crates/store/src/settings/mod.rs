@@ -1,0 +1,93 @@
+//! Rows that are not money: accounts, logins, wallets, keys, endpoints, the catalog.
+
+pub(crate) mod accounts;
+pub(crate) mod catalog;
+
+use crate::backend::Sql;
+use crate::commit::unrefused;
+use crate::fault::Result;
+use crate::webhooks::{Endpoint, endpoints};
+use accounts::User;
+use domain::{
+    Account, AccountId, Category, Country, Currency, Environment, Key, Operator, PriceRule,
+    Product, Route, Timestamp,
+};
+
+/// Sets rows that are not money, each made or replaced whole: all of them or none.
+#[derive(Clone, Debug)]
+pub struct SetAll(pub Vec<Setting>);
+
+/// A row that is not money.
+#[derive(Clone, Debug)]
+pub enum Setting {
+    /// An account.
+    Account(Account),
+    /// A login.
+    User(User),
+    /// A wallet: three ledger accounts of an account.
+    Wallet(AccountId, Environment, Currency),
+    /// A key pair, and when it was made.
+    Key(Key, Timestamp),
+    /// An endpoint that events are sent to.
+    Endpoint(Endpoint),
+    /// The tag of the master key; the first one stays.
+    MasterKey([u8; 32]),
+    /// A country.
+    Country(Country),
+    /// An operator.
+    Operator(Operator),
+    /// A category of products.
+    Category(Category),
+    /// A product.
+    Product(Product),
+    /// A price rule.
+    Price(PriceRule),
+    /// A route.
+    Route(Route),
+}
+
+impl Setting {
+    /// The topic under which other nodes are notified of it; `None`: they are not.
+    const fn topic(&self) -> Option<&'static str> {
+        match self {
+            Setting::Country(_)
+            | Setting::Operator(_)
+            | Setting::Category(_)
+            | Setting::Product(_)
+            | Setting::Price(_)
+            | Setting::Route(_) => Some("catalog"),
+            Setting::Account(_) | Setting::Key(..) => Some("keys"),
+            Setting::User(_)
+            | Setting::Wallet(..)
+            | Setting::Endpoint(_)
+            | Setting::MasterKey(_) => None,
+        }
+    }
+
+    fn write(&self, sql: &mut dyn Sql) -> Result<()> {
+        match self {
+            Setting::Account(account) => accounts::set_account(sql, account),
+            Setting::User(user) => accounts::set_user(sql, user),
+            Setting::Wallet(account, environment, currency) => {
+                accounts::open_wallet(sql, *account, *environment, *currency)
+            }
+            Setting::Key(key, created_at) => accounts::set_key(sql, key, *created_at),
+            Setting::Endpoint(endpoint) => endpoints::set(sql, endpoint),
+            Setting::MasterKey(tag) => accounts::keep_master_key(sql, tag),
+            Setting::Country(country) => catalog::set_country(sql, country),
+            Setting::Operator(operator) => catalog::set_operator(sql, operator),
+            Setting::Category(category) => catalog::set_category(sql, category),
+            Setting::Product(product) => catalog::set_product(sql, product),
+            Setting::Price(price) => catalog::set_price(sql, price),
+            Setting::Route(route) => catalog::set_route(sql, route),
+        }
+    }
+}
+
+unrefused!(SetAll, (), |change, tx| {
+    change.0.iter().try_for_each(|setting| setting.write(tx.sql))?;
+    let mut topics: Vec<_> = change.0.iter().filter_map(Setting::topic).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics.into_iter().try_for_each(|topic| catalog::notify_nodes(tx.sql, topic))
+});

@@ -1,0 +1,75 @@
+//! Checks of digests over rows: of attempts and of references.
+//!
+//! Those of purchases are checked with the rest of a purchase. Rows from before there were digests
+//! have none.
+
+use super::AuditReport;
+use super::start::Start;
+use crate::backend::{Sql, values};
+use crate::fault::Result;
+use crate::purchases::digest::{self, NO_DIGEST};
+
+/// Checks each attempt, as it was started and as its last outcome was recorded.
+pub(super) fn check_attempts(
+    sql: &mut dyn Sql,
+    report: &mut AuditReport,
+    start: &Start,
+) -> Result<()> {
+    sql.query(
+        "SELECT row_digest, outcome_digest, purchase_id, account_id, environment, number, upstream,
+             started_at, purchase_id, account_id, environment, number, outcome, upstream_reference,
+             text, heard_at
+         FROM attempts WHERE purchase_id >= $1 ORDER BY purchase_id, number",
+        &values![start.ids_from],
+        &mut |row| {
+            let (started, outcome) = (row.bytes(0)?, row.bytes(1)?);
+            let is_as_started =
+                started == NO_DIGEST || started == digest::of_row(row, 2, "iititi")?;
+            let is_as_recorded = match outcome {
+                // From before there were digests, or without an outcome.
+                NO_DIGEST if started == NO_DIGEST => true,
+                NO_DIGEST => {
+                    row.opt_text(12)?.is_none()
+                        && row.opt_text(13)?.is_none()
+                        && row.opt_text(14)?.is_none()
+                        && row.opt_int(15)?.is_none()
+                }
+                // An outcome without a reference leaves that of the one before.
+                _ => {
+                    outcome == digest::of_row(row, 8, "iitittti")?
+                        || outcome == digest::of_row(row, 8, "iitit0ti")?
+                }
+            };
+            if !is_as_started || !is_as_recorded {
+                let (purchase, number) = (row.int(2)?, row.int(5)?);
+                report.add(format!(
+                    "attempt {number} of purchase {purchase}: its digest does not fit its row, \
+                     which was changed"
+                ));
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Checks each reference that is used up.
+pub(super) fn check_references(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
+    sql.query(
+        "SELECT row_digest, account_id, environment, space, reference, purchase_id, digest, at
+         FROM claims",
+        &[],
+        &mut |row| {
+            let stored = row.bytes(0)?;
+            if stored != NO_DIGEST && stored != digest::of_row(row, 1, "itttibi")? {
+                report.add(format!(
+                    "reference {:?} ({}) of account {}: its digest does not fit its row, which was \
+                     changed",
+                    row.text(4)?,
+                    row.text(3)?,
+                    row.int(1)?
+                ));
+            }
+            Ok(())
+        },
+    )
+}
