@@ -19,7 +19,7 @@ test: tools
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo nextest run --workspace --locked --no-fail-fast
 	SALDO_TEST_DATABASE=postgresql cargo nextest run --profile postgresql -p engine -p app --locked --no-fail-fast
-	cargo test -p engine --doc --locked --quiet
+	cargo test -p domain -p engine --doc --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
 # What is quick enough to run before every commit: formatting, lints, unit tests, the store on SQLite.

@@ -5,6 +5,14 @@
 //! `domain::acts`. Invariant: an act of a person, or of somebody on the command line, is recorded
 //! in its own commit.
 //!
+//! With its permit, an act compiles (so that what follows fails for its own reason):
+//!
+//! ```
+//! async fn approve(engine: &engine::Engine, permit: engine::Permit<domain::act::DecideApproval>) {
+//!     let _ = engine.approve(permit, domain::PurchaseId(1)).await;
+//! }
+//! ```
+//!
 //! Without a permit nothing is approved:
 //!
 //! ```compile_fail,E0061
@@ -16,8 +24,8 @@
 //! Nobody else can make one:
 //!
 //! ```compile_fail,E0451
-//! fn forged() -> engine::Permit<domain::act::Buy> {
-//!     engine::Permit { held_by: todo!(), act: Default::default() }
+//! fn forged(permit: engine::Permit<domain::act::Buy>) -> engine::Permit<domain::act::Buy> {
+//!     engine::Permit { act: Default::default(), ..permit }
 //! }
 //! ```
 //!
