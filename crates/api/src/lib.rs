@@ -12,6 +12,8 @@ mod logos;
 pub mod rechargely;
 mod wire;
 
+pub use extract::describe::{Document, DocumentedError};
+
 use engine::Engine;
 use ipnet::IpNet;
 
@@ -26,6 +28,10 @@ pub struct Settings {
     pub forwarded_header: ForwardedHeader,
     /// Whether webhooks may go to loopback addresses: for tests and demos.
     pub webhooks_to_loopback: bool,
+    /// Origins whose pages may call the wallet API from a browser: `https://shop.example`.
+    pub wallet_origins: Vec<String>,
+    /// What the server answers before a dialect sees a request, for the documents.
+    pub server_errors: Vec<DocumentedError>,
 }
 
 /// The header from which the client's address is read behind a trusted proxy; the other one is
@@ -39,10 +45,15 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
+/// The client's address of a request that may have passed proxies.
+pub fn client_address(parts: &http::request::Parts, settings: &Settings) -> std::net::IpAddr {
+    extract::address::of_client(parts, settings)
+}
+
 /// The routes of all dialects and of upstreams' callbacks.
 pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     axum::Router::new()
         .merge(irecharge::router(engine.clone(), settings.clone()))
-        .merge(rechargely::router(engine.clone(), settings))
-        .merge(callbacks::router(engine))
+        .merge(rechargely::router(engine.clone(), settings.clone()))
+        .merge(callbacks::router(engine, settings.into()))
 }

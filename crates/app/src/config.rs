@@ -32,12 +32,18 @@ pub(crate) struct Config {
     /// The header in which they say it.
     #[config(env = "SALDO_FORWARDED_HEADER")]
     pub(crate) forwarded_header: Forwarded,
+    /// Origins whose pages may call the wallet API from a browser.
+    #[config(env = "SALDO_WALLET_ORIGINS", parse_env = confique::env::parse::list_by_comma)]
+    pub(crate) wallet_origins: Vec<String>,
     /// Webhooks may go to this machine.
     #[config(env = "SALDO_WEBHOOKS_TO_LOOPBACK")]
     pub(crate) webhooks_to_loopback: bool,
     /// Addresses and ranges that webhooks never go to.
     #[config(env = "SALDO_WEBHOOKS_NEVER_TO", parse_env = confique::env::parse::list_by_comma)]
     webhooks_never_to: Vec<String>,
+    /// Connectors may call this machine.
+    #[config(env = "SALDO_CONNECTORS_TO_LOOPBACK")]
+    pub(crate) connectors_to_loopback: bool,
     /// The divisor of the waits between the attempts of a webhook, for tests.
     #[config(env = "SALDO_WEBHOOK_TIME_DIVISOR")]
     webhook_time_divisor: u32,
@@ -50,6 +56,9 @@ pub(crate) struct Config {
     /// The sender of mails.
     #[config(env = "SALDO_MAIL_FROM")]
     pub(crate) mail_from: String,
+    /// Who may sign up as a merchant.
+    #[config(env = "SALDO_SIGN_UP")]
+    pub(crate) sign_up: SignUpRule,
     /// The file of the Firebase service account; empty: no pushes.
     #[config(env = "SALDO_FCM_SERVICE_ACCOUNT")]
     pub(crate) fcm_service_account: PathBuf,
@@ -92,6 +101,18 @@ impl std::fmt::Debug for Secret {
 pub(crate) enum Forwarded {
     XForwardedFor,
     Forwarded,
+}
+
+/// Who may sign up as a merchant on the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SignUpRule {
+    /// Everybody; the sandbox works at once.
+    Open,
+    /// Nobody by themselves.
+    Invitation,
+    /// Everybody, but even the sandbox waits for staff.
+    Approval,
 }
 
 /// `Text` for people, `Json` for programs.
@@ -137,9 +158,17 @@ impl Config {
             let shown = file.display();
             let is_file = file.is_file();
             anyhow::ensure!(is_file, "{shown} is no file; give the settings' file with --config");
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("{shown} cannot be read"))?;
+            // What is no TOML is named below, with its place.
+            let given: toml::Table = toml::from_str(&text).unwrap_or_default();
+            check_names(&shown.to_string(), given.keys().map(String::as_str), &names()?)?;
             builder = builder.file(file);
         }
+        check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let config = builder.preloaded(defaults).load().context("the settings cannot be read")?;
+        check_base_url(&config.base_url)?;
+        config.wallet_origins.iter().try_for_each(|origin| check_origin(origin))?;
         config.trusted_proxies()?;
         config.webhooks_never_to()?;
         Ok(config)
@@ -161,6 +190,76 @@ impl Config {
     }
 }
 
+/// The former name of a setting, which the defaults do not list.
+const FORMER: &str = "webhook_haste";
+/// What begins like a setting in the environment and is none: for tests, and what Kubernetes gives
+/// every process beside a service called `saldo`.
+const NO_SETTINGS: [&str; 5] =
+    ["SALDO_TEST_", "SALDO_SEED", "SALDO_TRIAL_", "SALDO_SERVICE_", "SALDO_PORT"];
+
+/// Every setting's name in a file.
+fn names() -> anyhow::Result<Vec<String>> {
+    let defaults: toml::Table = toml::from_str(DEFAULTS)?;
+    Ok(defaults.keys().cloned().chain([FORMER.to_owned()]).collect())
+}
+
+/// Refuses a variable that begins like a setting and is none.
+fn check_environment(given: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let known: Vec<String> =
+        names()?.iter().map(|name| format!("SALDO_{}", name.to_uppercase())).collect();
+    let is_ours = |name: &String| {
+        name.starts_with("SALDO_") && !NO_SETTINGS.iter().any(|other| name.starts_with(other))
+    };
+    let ours: Vec<String> = given.filter(is_ours).collect();
+    check_names("the environment", ours.iter().map(String::as_str), &known)
+}
+
+/// Refuses a name that is no setting: nobody would read its value. Says which one was meant.
+fn check_names<'a>(
+    source: &str,
+    mut given: impl Iterator<Item = &'a str>,
+    known: &[String],
+) -> anyhow::Result<()> {
+    let Some(unknown) = given.find(|name| !known.iter().any(|known| known == name)) else {
+        return Ok(());
+    };
+    let likeness = |name: &String| strsim::jaro_winkler(name, unknown);
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = nearest.map(String::as_str).unwrap_or_default();
+    anyhow::bail!("{source}: there is no setting {unknown}; did you mean {nearest}?")
+}
+
+/// Refuses an address that is not absolute: links in answers would lead nowhere.
+fn check_base_url(url: &str) -> anyhow::Result<()> {
+    let read = url.parse::<http::Uri>().ok();
+    let is_absolute = |uri: &http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+    };
+    anyhow::ensure!(
+        url.is_empty() || read.as_ref().is_some_and(is_absolute),
+        "base_url: {url:?} is no address with its scheme; write it as https://saldo.example"
+    );
+    Ok(())
+}
+
+/// Refuses what no browser sends as an origin: it would never match.
+fn check_origin(origin: &str) -> anyhow::Result<()> {
+    let uri = origin.parse::<http::Uri>().ok();
+    let plain = uri.as_ref().and_then(|uri| {
+        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+        Some(format!("{scheme}://{}", uri.authority()?.as_str().to_ascii_lowercase()))
+    });
+    anyhow::ensure!(
+        plain.as_deref() == Some(origin),
+        "wallet_origins: {origin:?} is no origin; write scheme, host and, where it is not the \
+         usual one, port: https://shop.example, in small letters, without a path or a slash at \
+         the end"
+    );
+    Ok(())
+}
+
 fn ranges(setting: &str, texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
     let read = |text: &String| {
         let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
@@ -179,6 +278,64 @@ mod tests {
         let config = Config::load(&flags, None).unwrap();
         assert_eq!(config.data_dir, PathBuf::from("/x"));
         assert_eq!((config.connections, config.log_format), (1000, LogFormat::Text));
+    }
+
+    fn refusal(result: anyhow::Result<()>) -> String {
+        result.map_or_else(|error| format!("{error:#}"), |()| "none".to_owned())
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_the_nearest_known_one() {
+        let given = |names: &[&str]| {
+            refusal(check_environment(names.iter().map(|name| (*name).to_owned())))
+        };
+        assert_eq!(
+            given(&["PATH", "SALDO_LISTEN_ADDRESS"]),
+            "the environment: there is no setting SALDO_LISTEN_ADDRESS; did you mean SALDO_LISTEN?"
+        );
+        assert_eq!(given(&["SALDO_WEBHOOK_HASTE", "SALDO_TEST_DATABASE", "SALDO_PORT"]), "none");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("saldo.toml");
+        let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        std::fs::write(&file, "drain = 5\n").unwrap();
+        let refused = refusal(Config::load(&flags, None).map(|_| ()));
+        assert!(refused.ends_with("there is no setting drain; did you mean drain_s?"), "{refused}");
+    }
+
+    /// Each setting is in the defaults, and its variable is its name in capitals.
+    #[test]
+    fn every_setting_is_known_by_its_name() {
+        let names = names().unwrap();
+        let meta = <Config as confique::Config>::META;
+        for field in meta.fields {
+            let confique::meta::FieldKind::Leaf { env, .. } = field.kind else { panic!() };
+            let name = env.unwrap().trim_start_matches("SALDO_").to_lowercase();
+            assert!(names.contains(&name), "{name}");
+        }
+        assert_eq!(meta.fields.len(), names.len());
+    }
+
+    #[test]
+    fn a_base_url_has_a_scheme() {
+        for good in ["", "http://localhost:8080", "https://saldo.example/", "https://[::1]:8443/x"]
+        {
+            assert_eq!(refusal(check_base_url(good)), "none", "{good}");
+        }
+        for bad in
+            ["saldo.example", "//saldo.example", "localhost:8080", "ftp://x", "https://x?a=b"]
+        {
+            assert!(refusal(check_base_url(bad)).contains("https://saldo.example"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_send_it() {
+        for good in ["https://shop.example", "http://localhost:3000", "https://[::1]:8443"] {
+            assert_eq!(refusal(check_origin(good)), "none", "{good}");
+        }
+        for bad in ["*", "null", "shop.example", "https://shop.example/", "https://Shop.example"] {
+            assert!(refusal(check_origin(bad)).contains("is no origin"), "{bad}");
+        }
     }
 
     #[test]

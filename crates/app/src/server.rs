@@ -1,16 +1,18 @@
 //! The server: the APIs and pages behind the edge, the workers, the control socket, and a shutdown
 //! that completes the requests in progress.
 
-use crate::config::{Config, Forwarded};
+use crate::config::{Config, Forwarded, SignUpRule};
 use crate::control::Control;
 use crate::maintenance::RollbackGuard;
+use crate::outbound::mail;
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::map_request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use engine::Engine;
-use http::{StatusCode, header};
+use http::{StatusCode, Uri, header};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -41,7 +43,7 @@ impl Server {
             format!("{} cannot be listened on; give another address with --listen", config.listen)
         })?;
         let base_url = match config.base_url.as_str() {
-            "" => format!("http://{}", listener.local_addr()?),
+            "" => format!("http://{}", reachable(listener.local_addr()?)),
             url => url.trim_end_matches('/').to_owned(),
         };
         let control = Control::open(&config.data_dir)?;
@@ -58,7 +60,7 @@ impl Server {
     }
 
     /// Serves until SIGTERM or SIGINT (exit code 0), or until the store fails (exit code 3).
-    pub(crate) async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, config: &Config, pages: Pages) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
         let commands = tokio::spawn(self.control.serve(self.engine.clone(), stop.clone()));
         // Before the workers can send anything.
@@ -73,12 +75,16 @@ impl Server {
                 Forwarded::Forwarded => api::ForwardedHeader::Forwarded,
             },
             webhooks_to_loopback: config.webhooks_to_loopback,
+            wallet_origins: config.wallet_origins.clone(),
+            server_errors: edge::errors(&limits(config)?).into_iter().map(documented).collect(),
         };
+        let api = api::router(self.engine.clone(), settings.clone());
         let router = Router::new()
-            .merge(api::router(self.engine.clone(), settings))
-            .merge(web::router(self.engine.clone(), self.base_url.clone()))
+            .merge(api.clone())
+            .merge(web_pages(self.engine.clone(), settings, api, pages, config, stop.clone()))
             .merge(health(self.engine.clone()))
             .fallback(not_found);
+        let router = with_slashes_at_the_end(router);
         let drain = Duration::from_secs(config.drain_s);
         let exit = tokio::spawn(wait_for_end(self.engine.clone(), stop.clone(), self.signals));
         tracing::info!(url = self.base_url, "listening");
@@ -94,12 +100,102 @@ impl Server {
     }
 }
 
+/// Whose pages they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Of an installation: staff have a second factor.
+    Real,
+    /// Of a demo: everybody may read its mails.
+    Demo,
+}
+
+/// The pages for people.
+fn web_pages(
+    engine: Engine,
+    settings: api::Settings,
+    api: Router,
+    pages: Pages,
+    config: &Config,
+    stop: CancellationToken,
+) -> Router {
+    let base_url = settings.base_url.clone();
+    let documents = [api::irecharge::document(&settings), api::rechargely::document(&settings)];
+    let documents = documents.map(|document| web::ApiDocument {
+        openapi: document.openapi,
+        errors: document.errors.into_iter().map(listed).collect(),
+    });
+    let data_dir = config.data_dir.clone();
+    let has_mails = pages == Pages::Demo && config.smtp_url.0.is_empty();
+    let settings = web::Settings {
+        base_url,
+        is_stopping: Box::new(move || stop.is_cancelled()),
+        client_address: Box::new(move |parts: &_| api::client_address(parts, &settings)),
+        sign_up: match config.sign_up {
+            SignUpRule::Open => web::SignUp::Open,
+            SignUpRule::Invitation => web::SignUp::ByInvitation,
+            SignUpRule::Approval => web::SignUp::ByApproval,
+        },
+        staff_need_factor: pages == Pages::Real,
+        mails: has_mails.then(|| -> Box<dyn Fn() -> _ + Send + Sync> {
+            Box::new(move || mail::latest(&data_dir))
+        }),
+        documents,
+        api,
+    };
+    web::router(engine, settings).0
+}
+
+fn listed(error: api::DocumentedError) -> web::ListedError {
+    let api::DocumentedError { status, code, message, advice } = error;
+    web::ListedError { status, code, message, advice }
+}
+
+fn documented(error: edge::EdgeError) -> api::DocumentedError {
+    let edge::EdgeError { status, code, message, advice } = error;
+    api::DocumentedError { status, code, message: message.to_owned(), advice }
+}
+
+/// Serves each path with a slash at its end as well.
+fn with_slashes_at_the_end(router: Router) -> Router {
+    let trim = async |mut request: Request| {
+        if let Some(uri) = without_slash_at_the_end(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        request
+    };
+    // The layer runs before this router's fallback looks at the path.
+    Router::new().fallback_service(router).layer(map_request(trim))
+}
+
+/// The same address without the slash at the end of its path, if there is one.
+fn without_slash_at_the_end(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}").parse(),
+        None => path.parse(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path_and_query.ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 async fn not_found() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
         "Nothing is served here. The APIs are under /api/billing and /api/wallet/v1, \
          their reference at /docs.\n",
     )
+}
+
+/// The address by which this machine reaches a listener on `address`: `0.0.0.0` is no address that
+/// a client can open.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Connections that may wait to be accepted: enough for a burst of clients.
@@ -161,6 +257,36 @@ async fn is_healthy(State(engine): State<Engine>) -> Response {
             let retry_after = [(header::RETRY_AFTER, RETRY_AFTER_S)];
             let text = "the store does not answer\n";
             (StatusCode::SERVICE_UNAVAILABLE, retry_after, text).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_client_is_sent_to_an_unspecified_address() {
+        for (listens, reached) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:80", "[::1]:80"),
+            ("10.0.0.7:80", "10.0.0.7:80"),
+        ] {
+            assert_eq!(reachable(listens.parse().unwrap()).to_string(), reached);
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_is_removed_from_the_path_only() {
+        for (sent, served) in [
+            ("/", None),
+            ("/docs", None),
+            ("/docs/", Some("/docs")),
+            ("/docs/?a=b/", Some("/docs?a=b/")),
+            ("/x?a=/", None),
+        ] {
+            let trimmed = without_slash_at_the_end(&sent.parse().unwrap());
+            assert_eq!(trimmed.map(|uri| uri.to_string()).as_deref(), served, "{sent}");
         }
     }
 }

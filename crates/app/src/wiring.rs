@@ -5,13 +5,15 @@
 
 use crate::catalog;
 use crate::clock::{MachineClock, MachineRandom};
+use crate::cmd::moment;
 use crate::config::Config;
 use crate::files;
+use crate::outbound::connectors::Connectors;
 use crate::outbound::{mail, push, webhook_sender};
 use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
-use domain::refusal::{InsufficientBalance, Invalid, NotPossible, StaffRefused};
+use domain::refusal::{InsufficientBalance, Invalid, NotPossible, PaymentKnown, StaffRefused};
 use domain::{Catalog, Clock, Listener, Permitted, Refused as _, Upstream, UpstreamCode};
 use engine::{Engine, Parts, Permit};
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub(crate) fn open_to_serve(config: &Config, is_clock_accepted: bool) -> anyhow:
     parts.mailer = Some(mail::mailer(config, clock.clone())?);
     parts.push = push::parts(config, clock.clone())?;
     parts.webhooks = Some(webhook_sender::parts(config, clock.clone())?);
+    let connectors = Connectors::new(config, clock.clone(), parts.listener())?;
+    parts.connectors = Some(Arc::new(connectors));
     parts.upstreams = simulated_upstreams(config, &master, clock, parts.listener())?;
     Engine::open(parts).context("the store cannot be read")
 }
@@ -128,8 +132,12 @@ pub(crate) fn refused(refusal: impl Into<StaffRefused>) -> anyhow::Error {
         StaffRefused::NotPossible(NotPossible { because }) => {
             return anyhow!("Not possible, and nothing was changed. {because}");
         }
-        StaffRefused::ReferenceKnown(_) => {
-            "This reference is booked already; nothing was booked again."
+        StaffRefused::PaymentKnown(PaymentKnown { account, at }) => {
+            return anyhow!(
+                "A payment with this reference is booked already, for account {account} on {}; \
+                 nothing was booked again.",
+                moment(at)
+            );
         }
         StaffRefused::InsufficientBalance(InsufficientBalance { available }) => {
             return anyhow!("The wallet holds only {available}; nothing was booked.");

@@ -11,15 +11,16 @@ use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::purchase::settle;
 use domain::{
-    Account, AccountId, Clock, Currency, Decision, Details, Environment, Event, IdMaker, Journal,
-    Kind, Money, Month, Opening, Plan, Proof, PurchaseDraft, PurchaseId, PurchaseKey, Reason,
-    ReferenceKey, ReferenceScope, Role, ServiceType, Source, Subscription, Timestamp, UpstreamCode,
+    Account, AccountId, Clock, Currency, Day, Decision, Details, DuplicatePolicy, Environment,
+    Event, Journal, Kind, Money, Month, Opening, PaymentKey, Plan, Proof, PurchaseDraft,
+    PurchaseId, PurchaseKey, PurchaseNumber, Rail, Reason, ReferenceKey, ReferenceScope, Role,
+    Sequence, ServiceType, Source, Subscription, Timestamp, UpstreamCode,
 };
 use std::fmt::Debug;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Commit, OpenPurchase, Posting, SetAll, Setting, Store, TakeStep};
+use store::{Commit, OpenPurchase, Posting, SetAll, Setting, Store, TakeNumbers, TakeStep};
 use tokio::task::JoinSet;
 
 /// Purchases in flight: several batches of the writer, so that it never waits.
@@ -29,8 +30,6 @@ const IN_FLIGHT_MAX: usize = 4_096;
 const CONSECUTIVE_MAX: u64 = 1_000;
 /// After how many purchases the progress is reported.
 const PROGRESS_EVERY: u64 = 10_000;
-/// The node in the purchases' ids. No server is that node, so no server makes the same ids.
-const NODE: u8 = 31;
 const ENVIRONMENT: Environment = Environment::Sandbox;
 const UPSTREAM: &str = "simulator-a";
 /// The price of each purchase with its fee, in minor units.
@@ -92,13 +91,13 @@ async fn store_purchases(
     let consecutive = purchases.div_ceil(count).min(CONSECUTIVE_MAX);
     let each_max = purchases.div_ceil(consecutive * count) * consecutive;
     deposit(&store, &buyers, begin, each_max).await?;
-    let ids = IdMaker::new(0);
+    let mut ids = Ids::default();
     let step = now.since(begin) / u32::try_from(purchases.min(u64::from(u32::MAX)))?;
     let mut at = begin;
     let mut in_flight = JoinSet::new();
     for number in 1..=purchases {
         at = at.after(step);
-        let id = PurchaseId(ids.next(NODE, at, 0));
+        let id = ids.next(&store, at, purchases + 1 - number).await?;
         let buyer = usize::try_from((number - 1) / consecutive % count)?;
         let buyer = buyers.get(buyer).copied().context("nobody buys")?;
         in_flight.spawn(store_purchase(store.clone(), draft(buyer, id, at)));
@@ -112,6 +111,34 @@ async fn store_purchases(
         }
     }
     in_flight.join_all().await.into_iter().collect()
+}
+
+/// Numbers of the sequence, taken for a day at a time.
+#[derive(Default)]
+pub(crate) struct Ids {
+    day: Option<Day>,
+    next: i64,
+    end: i64,
+}
+
+impl Ids {
+    /// The id of a purchase at this time; `left` says how many will follow with it.
+    pub(crate) async fn next(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        left: u64,
+    ) -> Result<PurchaseId> {
+        if self.next == self.end || self.day.is_none_or(|day| day < Day::of(at)) {
+            let count = u32::try_from(left.min(CONSECUTIVE_MAX))?;
+            let taken = store.commit(TakeNumbers { of: Sequence::Purchase, count, at }).await?;
+            let end = taken.first + i64::from(count);
+            *self = Ids { day: Some(taken.day), next: taken.first, end };
+        }
+        let (day, number) = (self.day.unwrap_or(Day::of(at)), PurchaseNumber(self.next));
+        self.next += 1;
+        Ok(PurchaseId::given_on(day, number))
+    }
 }
 
 /// A merchant, and the key pair that it buys with.
@@ -136,17 +163,23 @@ async fn buyers(store: &Store, at: Timestamp) -> Result<Vec<Buyer>> {
 }
 
 async fn open_merchant(store: &Store, at: Timestamp) -> Result<AccountId> {
-    let subscription =
-        Subscription { plan: Plan::Business, until: at.after(Duration::from_secs(1 << 30)) };
+    let subscription = Subscription {
+        plan: Plan::Business,
+        until: at.after(Duration::from_secs(1 << 30)),
+        since: at,
+    };
     let account = |id, role, name: &str, subscription| Account {
         id,
         role,
         name: name.to_owned(),
         is_active: true,
         subscription,
+        approved_at: Some(at),
+        duplicates: DuplicatePolicy::default(),
         opened_at: at,
     };
-    let id = AccountId(2);
+    let take = TakeNumbers { of: Sequence::Account, count: 1, at };
+    let id = AccountId(store.commit(take).await?.first);
     let house = account(HOUSE, Role::House, "House", None);
     let merchant = account(id, Role::Merchant, "History", Some(subscription));
     let mut settings = vec![Setting::Account(house), Setting::Account(merchant)];
@@ -164,8 +197,11 @@ async fn deposit(store: &Arc<Store>, buyers: &[Buyer], at: Timestamp, each: u64)
     for Buyer { account, .. } in buyers.iter().copied() {
         let journal = Journal::funding(Reason::Deposit, account, ENVIRONMENT, amount)
             .context("this cannot be paid in")?;
-        let reference = reference(account, ReferenceScope::Staff, "FILL".to_owned());
-        let posting = Posting { journal, reference, note: "bench-fill".to_owned(), at };
+        let rail = Rail::parse("manual").context("no such rail")?;
+        let payment = PaymentKey::new(ENVIRONMENT, rail, &format!("FILL-{account}"));
+        let payment = payment.context("this is no reference")?;
+        let note = "bench-fill".to_owned();
+        let posting = Posting { journal, account, payment, note, at };
         let store = store.clone();
         in_flight.spawn(async move { write(&store, posting).await });
     }
@@ -217,7 +253,8 @@ async fn store_purchase(store: Arc<Store>, draft: PurchaseDraft) -> Result<()> {
     }
 }
 
-async fn write<C: Commit<Denied: Debug>>(store: &Store, commit: C) -> Result<()> {
+/// Commits a change that must not be refused.
+pub(crate) async fn write<C: Commit<Denied: Debug>>(store: &Store, commit: C) -> Result<()> {
     let written = store.write(commit).await?;
     written.map(drop).map_err(|denied| anyhow::anyhow!("the store refuses: {denied:?}"))
 }

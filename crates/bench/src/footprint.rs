@@ -84,6 +84,7 @@ impl Commits {
                 account: self.merchant,
                 environment: Environment::Sandbox,
                 amount: Money::new(1, Currency::BDT),
+                rail: "manual",
                 reference: &reference,
                 note: "",
             };

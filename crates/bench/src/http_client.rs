@@ -68,7 +68,7 @@ impl Connection {
 
     /// Sends one request and waits for the complete answer. The target is a path with its query.
     pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> Result<Answer, Lost> {
-        request.headers_mut().insert(header::HOST, self.host.clone());
+        request.headers_mut().entry(header::HOST).or_insert_with(|| self.host.clone());
         self.sender.ready().await.map_err(Lost::Unanswered)?;
         let answer = self.sender.send_request(request).await.map_err(Lost::Unanswered)?;
         let (head, body) = answer.into_parts();

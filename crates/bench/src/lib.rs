@@ -9,6 +9,7 @@ mod comparison;
 mod cpu;
 pub mod fill;
 mod footprint;
+pub mod history;
 mod http_client;
 mod load;
 mod measure;

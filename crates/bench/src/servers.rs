@@ -218,7 +218,7 @@ impl Demo {
 
     fn command(&self, credentials_file: &Path) -> Result<Command> {
         let mut command = this_executable()?;
-        command.args(["demo", "--listen", "127.0.0.1:0"]);
+        command.args(["demo", "--without-history", "--listen", "127.0.0.1:0"]);
         command.args(["--requests-per-minute", "100000000", "--balance", "999999999"]);
         command.arg("--webhooks-to-loopback");
         let keys_file = self.folder.join("keys.json");

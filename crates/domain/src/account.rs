@@ -5,6 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::ids::KeyId;
+use crate::month::months_after;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -99,6 +100,33 @@ pub struct Subscription {
     pub plan: Plan,
     /// Its end, exclusive.
     pub until: Timestamp,
+    /// Its first moment, from which its months are counted.
+    pub since: Timestamp,
+}
+
+/// The most months that a subscription is counted over: two hundred years.
+const MONTHS_MAX: i64 = 2_400;
+
+impl Subscription {
+    /// A plan for so many calendar months from `now`; added to what is left of the subscription
+    /// `before`, if anything is. Months are counted from the first day: a subscription that began
+    /// on 31 January ends on the last of February, and a month later on 31 March.
+    pub fn extended(
+        before: Option<Subscription>,
+        plan: Plan,
+        months: u32,
+        now: Timestamp,
+    ) -> Subscription {
+        let left = before.filter(|before| before.until > now);
+        let Some(Subscription { until, since, .. }) = left else {
+            return Subscription { plan, until: months_after(now, months.into()), since: now };
+        };
+        let passed = (0..MONTHS_MAX).find(|passed| months_after(since, *passed) >= until);
+        // One that did not end after whole months is counted from its end on.
+        let whole = passed.filter(|passed| months_after(since, *passed) == until);
+        let (since, passed) = whole.map_or((until, 0), |passed| (since, passed));
+        Subscription { plan, until: months_after(since, passed + i64::from(months)), since }
+    }
 }
 
 /// What kind of customer an account is.
@@ -120,6 +148,27 @@ codes! {
     }
 }
 
+/// What happens to the same sale again: the same recipient, operator and amount within two minutes
+/// under another reference (CONTRACT A-42).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DuplicatePolicy {
+    /// Nothing.
+    Off,
+    /// It is sold, and the answer names the earlier reference.
+    #[default]
+    Mark,
+    /// It is refused, unless the request allows it.
+    Refuse,
+}
+
+codes! {
+    DuplicatePolicy {
+        Off => "off",
+        Mark => "mark",
+        Refuse => "refuse",
+    }
+}
+
 /// A business or person that holds wallets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -131,8 +180,12 @@ pub struct Account {
     pub name: String,
     /// An inactive account is refused everything (403).
     pub is_active: bool,
-    /// Without one, every call is refused (402).
+    /// Without one, nothing is sold to its key pairs (402).
     pub subscription: Option<Subscription>,
+    /// When staff approved it: without, nothing is sold for real money.
+    pub approved_at: Option<Timestamp>,
+    /// What happens to the same sale again.
+    pub duplicates: DuplicatePolicy,
     /// The time of its creation.
     pub opened_at: Timestamp,
 }
@@ -211,6 +264,30 @@ impl AllowList {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subscription_is_extended_by_calendar_months_from_its_first_day() {
+        let at = |month: &str, day: i64| {
+            let month: crate::month::Month = month.parse().unwrap();
+            Timestamp(month.starts_at().0 + (day - 1) * 86_400_000_000 + 3_600_000_000)
+        };
+        let extended =
+            |before, months, now| Subscription::extended(before, Plan::Starter, months, now);
+        let first = extended(None, 1, at("2026-01", 31));
+        assert_eq!(first.until, at("2026-02", 28));
+        // What is left stays, and the day comes back.
+        let second = extended(Some(first), 1, at("2026-02", 10));
+        assert_eq!(second.until, at("2026-03", 31));
+        assert_eq!(extended(Some(second), 23, at("2026-02", 10)).until, at("2028-02", 29));
+        // What has ended gives nothing, and begins anew.
+        let late = extended(Some(second), 12, at("2026-04", 15));
+        assert_eq!((late.since, late.until), (at("2026-04", 15), at("2027-04", 15)));
+        // One of 30 days a month, as they were sold before: from its end on.
+        let before = Subscription { until: at("2026-05", 30), since: at("2026-05", 30), ..first };
+        assert_eq!(extended(Some(before), 1, at("2026-05", 1)).until, at("2026-06", 30));
+        let before = Subscription { since: at("2026-01", 2), ..before };
+        assert_eq!(extended(Some(before), 9, at("2026-05", 1)).until, at("2027-02", 28));
+    }
 
     #[test]
     fn a_subscribers_addresses_count_as_one() {

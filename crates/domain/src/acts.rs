@@ -4,11 +4,13 @@
 //! may do it, and how. Not here: who asks (the engine finds out, and alone makes a permit). A new
 //! act does not compile until it has a rule.
 
-use crate::account::Environment;
+use crate::account::{Environment, Role};
 
 /// Something that changes or shows what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
+    /// Read what is for everybody: the documents, the forms to get in.
+    SeePublic,
     /// Read purchases, webhooks and the log of requests.
     SeePurchases,
     /// Buy in the sandbox, and run samples.
@@ -25,6 +27,8 @@ pub enum Act {
     ReplayWebhooks,
     /// Read statements.
     SeeMoney,
+    /// Report that a delivery was not received.
+    ReportPurchase,
     /// Ask for a deposit, or to be paid out.
     RequestMoney,
     /// Invite people, give roles, disable logins.
@@ -82,6 +86,8 @@ pub enum Holder {
     StaffFinance,
     /// Staff who look after logins and rights.
     StaffSecurity,
+    /// Staff who give roles; neither maker nor checker.
+    StaffOwner,
     /// A program with a key pair.
     ApiKey,
     /// A consumer with a session.
@@ -94,6 +100,36 @@ pub enum Holder {
     Worker,
     /// Anybody: what counts is the secret that comes with the act.
     Anybody,
+}
+
+impl Holder {
+    /// What a login may do, by the role of its account and the login's own: `owner`, `developer`,
+    /// `finance` of a merchant, `support`, `operator`, `approver`, `finance`, `security`, `owner`
+    /// of the house, `owner` of a customer. None: nothing.
+    pub fn of_login(account: Role, login: &str) -> Option<Holder> {
+        match (account, login) {
+            (Role::House, "support") => Some(Holder::StaffSupport),
+            (Role::House, "operator") => Some(Holder::StaffOperator),
+            (Role::House, "approver") => Some(Holder::StaffApprover),
+            (Role::House, "finance") => Some(Holder::StaffFinance),
+            (Role::House, "security") => Some(Holder::StaffSecurity),
+            (Role::House, "owner") => Some(Holder::StaffOwner),
+            (Role::Merchant, "owner") => Some(Holder::Owner),
+            (Role::Merchant, "developer") => Some(Holder::Developer),
+            (Role::Merchant, "finance") => Some(Holder::Finance),
+            (Role::Customer, "owner") => Some(Holder::Customer),
+            (Role::House | Role::Merchant | Role::Customer, _) => None,
+        }
+    }
+
+    /// The roles that a login of such an account can have.
+    pub const fn roles_of(account: Role) -> &'static [&'static str] {
+        match account {
+            Role::House => &["owner", "support", "operator", "approver", "finance", "security"],
+            Role::Merchant => &["owner", "developer", "finance"],
+            Role::Customer => &["owner"],
+        }
+    }
 }
 
 /// How a holder may do an act.
@@ -163,16 +199,17 @@ pub const fn rule(act: Act) -> Rule {
                 Customer, ParentAccount, Machine],
             ..rule
         },
+        Act::ReportPurchase => Rule { yes: &[Owner, Developer, Finance], ..rule },
         Act::RequestMoney => Rule { yes: &[Owner, Finance, Customer], ..rule },
         Act::ManagePeople => Rule {
-            yes: &[Machine], step_up: &[Owner], two_people: &[StaffSecurity], ..rule
+            yes: &[Machine], step_up: &[Owner, StaffOwner], two_people: &[StaffSecurity], ..rule
         },
         Act::ManageOwnLogin => Rule {
             yes: &[Owner, Developer, Finance, StaffSupport, StaffOperator, StaffApprover,
-                StaffFinance, StaffSecurity, Customer],
+                StaffFinance, StaffSecurity, StaffOwner, Customer],
             ..rule
         },
-        Act::EnterBySecret => Rule { yes: &[Anybody], ..rule },
+        Act::EnterBySecret | Act::SeePublic => Rule { yes: &[Anybody], ..rule },
         Act::DecideApproval => Rule {
             yes: &[Machine], step_up: &[StaffOperator, StaffApprover], ..rule
         },
@@ -191,7 +228,7 @@ pub const fn rule(act: Act) -> Rule {
             yes: &[Machine], two_people: &[StaffOperator, StaffSecurity], ..rule
         },
         Act::SeeAudit => Rule {
-            yes: &[StaffApprover, StaffFinance, StaffSecurity, Machine], ..rule
+            yes: &[StaffApprover, StaffFinance, StaffSecurity, StaffOwner, Machine], ..rule
         },
         Act::ViewAs => Rule { yes: &[StaffSupport, StaffOperator, StaffSecurity], ..rule },
         Act::Maintain => Rule { yes: &[Machine, Worker], ..rule },
@@ -219,6 +256,7 @@ pub fn grant(act: Act, holder: Holder, environment: Environment) -> Grant {
 // As stored in the record of acts.
 codes! {
     Act {
+        SeePublic => "see_public",
         SeePurchases => "see_purchases",
         BuyInSandbox => "buy_in_sandbox",
         BuyLive => "buy_live",
@@ -227,6 +265,7 @@ codes! {
         ManageEndpoints => "manage_endpoints",
         ReplayWebhooks => "replay_webhooks",
         SeeMoney => "see_money",
+        ReportPurchase => "report_purchase",
         RequestMoney => "request_money",
         ManagePeople => "manage_people",
         ManageOwnLogin => "manage_own_login",
@@ -258,6 +297,7 @@ codes! {
         StaffApprover => "staff approver",
         StaffFinance => "staff finance",
         StaffSecurity => "staff security",
+        StaffOwner => "staff owner",
         ApiKey => "API key",
         Customer => "customer",
         ParentAccount => "parent account",
@@ -300,6 +340,8 @@ pub mod act {
         ManageEndpoints;
         /// [`Act::ReplayWebhooks`].
         ReplayWebhooks;
+        /// [`Act::ReportPurchase`].
+        ReportPurchase;
         /// [`Act::ManagePeople`].
         ManagePeople;
         /// [`Act::ManageOwnLogin`].
@@ -316,6 +358,8 @@ pub mod act {
         BookMoney;
         /// [`Act::SetCatalog`].
         SetCatalog;
+        /// [`Act::SetCredentials`].
+        SetCredentials;
         /// [`Act::ManageAccounts`].
         ManageAccounts;
         /// [`Act::Freeze`].

@@ -46,26 +46,31 @@ pub mod upstream;
 pub mod webhook;
 
 pub use account::{
-    Account, AccountId, AllowList, BadRange, Environment, Key, Plan, Role, Subscription,
+    Account, AccountId, AllowList, BadRange, DuplicatePolicy, Environment, Key, Plan, Role,
+    Subscription,
 };
 pub use acts::{Act, Grant, Holder, Permitted, Rule, act};
 pub use catalog::kind::{Kind, ServiceType};
 pub use catalog::number::{NotANumber, Numbering};
-pub use catalog::pricing::{Price, PriceComponent, PriceQuery, PriceRule};
+pub use catalog::pricing::{Price, PriceComponent, PriceQuery, PriceRule, best_rule};
 pub use catalog::product::{
     BillFormat, Category, CategoryId, Field, Part, Pricing, Product, ProductId, ReceiptContext,
     ReceiptLine, WrongAmount,
 };
-pub use catalog::routing::{Path, Route};
+pub use catalog::routing::{PassedOver, Path, Route};
 pub use catalog::{AmountRange, Catalog, Country, OfferForm, Operator, OutOfLimits, Service};
 pub use clock::{Clock, NoRandom, Random, Timestamp};
-pub use ids::{DeviceId, EndpointId, IdMaker, JournalSeq, KeyId, PurchaseId, SessionId, UserId};
+pub use ids::{
+    Day, DeviceId, EndpointId, JournalSeq, KeyId, PurchaseId, PurchaseNumber, Sequence, SessionId,
+    UserId,
+};
 pub use ledger::admission::{Balance, Needs, PurchaseStep, ReferenceOwner, View};
 pub use ledger::denial::{
     Denial, DeniedBy, MoneyDenial, MonthClosed, OpeningDenied, PostingDenied, StepDenied,
     UsedReference,
 };
 pub use ledger::journal::{Entry, Journal, LedgerAccount, Purpose, Reason};
+pub use ledger::payment::{PaymentKey, PaymentOwner, Rail};
 pub use mail::{Mail, Mailer};
 pub use money::{AmountError, Currency, Money};
 pub use month::{Month, NotAMonth};
@@ -80,9 +85,9 @@ pub use push::{Push, Pushed, Pusher};
 pub use rate::Minute;
 pub use refusal::{FieldError, Refused};
 pub use upstream::{
-    AttemptRef, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback, CallbackRead,
-    Capabilities, Listener, NoOffers, Offer, OfferEnquiry, Order, Reversals, StatusUpdate,
-    Upstream, UpstreamCode,
+    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback,
+    CallbackRead, Capabilities, Exchange, Listener, NoOffers, Offer, OfferEnquiry, Order,
+    Reversals, StatusUpdate, Upstream, UpstreamCode,
 };
 pub use webhook::schedule::{PendingWebhook, Retry, SuccessEvent};
 pub use webhook::{

@@ -17,10 +17,13 @@ pub struct Money {
 /// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmountError {
-    /// Not of the form `^(0|[1-9][0-9]{0,8})(\.[0-9]{1,2})?$` (CONTRACT A-08).
+    /// Not of the form `^(0|[1-9][0-9]{0,8})(\.[0-9]{1,2})?$` (CONTRACT A-08), with as many
+    /// decimals as the currency has if it has more than two.
     Form,
     /// The amount is zero.
     Zero,
+    /// More than nine digits before the point.
+    TooLarge,
     /// More decimals than the currency has; an amount is never rounded.
     Decimals,
 }
@@ -39,6 +42,16 @@ impl Money {
     /// Zero, in this currency.
     pub const fn zero(currency: Currency) -> Money {
         Money { minor: 0, currency }
+    }
+
+    /// The smallest amount: 0.01, 0.001 or 1.
+    pub const fn smallest(currency: Currency) -> Money {
+        Money { minor: 1, currency }
+    }
+
+    /// The largest amount that [`Money::parse`] reads: 999999999.99, 999999999.999 or 999999999.
+    pub fn largest(currency: Currency) -> Money {
+        Money { minor: 1_000_000_000 * 10_i64.pow(decimals(currency)) - 1, currency }
     }
 
     /// The amount in minor units.
@@ -64,11 +77,14 @@ impl Money {
             None => (text, None),
         };
         let is_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-        let whole_ok =
-            is_digits(whole) && whole.len() <= 9 && (whole == "0" || !whole.starts_with('0'));
-        let fraction_ok = fraction.is_none_or(|f| is_digits(f) && f.len() <= 2);
+        let whole_ok = is_digits(whole) && (whole == "0" || !whole.starts_with('0'));
+        let digits_max = (decimals(currency) as usize).max(2);
+        let fraction_ok = fraction.is_none_or(|f| is_digits(f) && f.len() <= digits_max);
         if !whole_ok || !fraction_ok {
             return Err(AmountError::Form);
+        }
+        if whole.len() > 9 {
+            return Err(AmountError::TooLarge);
         }
         let decimals = decimals(currency);
         let fraction = fraction.unwrap_or("");
@@ -158,39 +174,51 @@ mod tests {
             assert_eq!(Money::parse(text, BDT), Ok(Money::new(minor, BDT)), "{text}");
         }
         let bad = [
-            "",
-            " ",
-            "-1",
-            "+1",
-            "1e2",
-            "1E2",
-            "01",
-            "00",
-            "1.",
-            ".5",
-            "1.234",
-            "1,5",
-            " 1",
-            "1 ",
-            "NaN",
-            "Infinity",
-            "9007199254740993",
-            "10000000000",
-            "٠١",
-            "１０",
-            "1_000",
-            "0x10",
-            "1.-1",
-            "1..1",
-            "\u{0}1",
+            "", " ", "-1", "+1", "1e2", "1E2", "01", "00", "1.", ".5", "1.234", "1,5", " 1", "1 ",
+            "NaN", "Infinity", "٠١", "１０", "1_000", "0x10", "1.-1", "1..1", "\u{0}1",
         ];
         for text in bad {
             assert_eq!(Money::parse(text, BDT), Err(AmountError::Form), "{text}");
+        }
+        for text in ["1000000000", "1234567890.12", "9007199254740993"] {
+            assert_eq!(Money::parse(text, BDT), Err(AmountError::TooLarge), "{text}");
         }
         assert_eq!(Money::parse("0", BDT), Err(AmountError::Zero));
         assert_eq!(Money::parse("0.00", BDT), Err(AmountError::Zero));
         assert_eq!(Money::parse("10.5", Currency::XOF), Err(AmountError::Decimals));
         assert_eq!(Money::parse("10", Currency::XOF), Ok(Money::new(10, Currency::XOF)));
+    }
+
+    /// Currencies with three decimals, and with none (ISO 4217).
+    #[test]
+    fn each_currency_has_its_own_decimals() {
+        let parse = |text, code| Money::parse(text, Currency::from_code(code).unwrap());
+        for (text, code, minor) in [
+            ("18.605", "KWD", 18_605),
+            ("18.6", "KWD", 18_600),
+            ("0.001", "KWD", 1),
+            ("999999999.999", "KWD", 999_999_999_999),
+            ("10", "JPY", 10),
+            ("1", "JPY", 1),
+            ("999999999", "JPY", 999_999_999),
+        ] {
+            let currency = Currency::from_code(code).unwrap();
+            let money = Money::new(minor, currency);
+            assert_eq!(parse(text, code), Ok(money), "{text} {code}");
+            assert_eq!(Money::parse(&money.exact(), currency), Ok(money));
+            assert_eq!(money.shortest(), text);
+        }
+        assert_eq!(parse("18.6055", "KWD"), Err(AmountError::Form));
+        assert_eq!(parse("0.000", "KWD"), Err(AmountError::Zero));
+        assert_eq!(parse("10.5", "JPY"), Err(AmountError::Decimals));
+        assert_eq!(parse("10.0", "JPY"), Err(AmountError::Decimals));
+        let bounds = |code| {
+            let currency = Currency::from_code(code).unwrap();
+            (Money::smallest(currency).exact(), Money::largest(currency).exact())
+        };
+        assert_eq!(bounds("KWD"), ("0.001".to_owned(), "999999999.999".to_owned()));
+        assert_eq!(bounds("BDT"), ("0.01".to_owned(), "999999999.99".to_owned()));
+        assert_eq!(bounds("JPY"), ("1".to_owned(), "999999999".to_owned()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Month {
         Month { count: (era * 400 + year) * 12 + month + 2 }
     }
 
-    /// The month in which a purchase's id was generated.
+    /// The month in which a purchase's number was given.
     pub const fn of_id(id: PurchaseId) -> Month {
         Month::of(ids::made_at(id))
     }
@@ -66,6 +66,12 @@ impl Month {
         Month { count: self.count - 1 }
     }
 
+    /// As many months later; earlier, if it is below zero.
+    #[must_use]
+    pub const fn plus(self, months: i64) -> Month {
+        Month { count: self.count + months }
+    }
+
     /// Its first moment.
     pub const fn starts_at(self) -> Timestamp {
         let count = self.count - 2;
@@ -79,6 +85,28 @@ impl Month {
     pub const fn first_id(self) -> i64 {
         ids::first_at(self.starts_at())
     }
+
+    /// The same among the ids of before there were numbers.
+    pub const fn first_old_id(self) -> i64 {
+        ids::first_old_at(self.starts_at())
+    }
+}
+
+/// The same time of the same day so many months later; of the month's last day, if it has no such
+/// day (31 January and one month: 28 or 29 February).
+pub fn months_after(at: Timestamp, months: i64) -> Timestamp {
+    let month = Month::of(at);
+    let since = at.0 - month.starts_at().0;
+    let to = month.plus(months);
+    let last_day = (to.next().starts_at().0 - to.starts_at().0) / DAY_MICROS - 1;
+    let day = (since / DAY_MICROS).min(last_day);
+    Timestamp(to.starts_at().0 + day * DAY_MICROS + since % DAY_MICROS)
+}
+
+/// The day of a moment, in UTC: `2026-11-30`.
+pub fn day(at: Timestamp) -> String {
+    let month = Month::of(at);
+    format!("{month}-{:02}", (at.0 - month.starts_at().0) / DAY_MICROS + 1)
 }
 
 impl std::fmt::Display for Month {
@@ -159,7 +187,7 @@ mod tests {
         let april: Month = "2026-04".parse().unwrap();
         assert_eq!(Month::of_id(PurchaseId(april.first_id())), april);
         assert_eq!(Month::of_id(PurchaseId(april.first_id() - 1)), april.previous());
-        assert_eq!("2026-01".parse::<Month>().unwrap().first_id(), 0);
+        assert_eq!("2026-01".parse::<Month>().unwrap().first_old_id(), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! lead to a refund; only a submit can be *not sent*, because an enquiry whose connection failed
 //! says nothing about the order; only an upstream that reverses deliveries can say *reversed*.
 
+use crate::money::Money;
 use crate::purchase::slip::Slip;
 use crate::upstream::Reversals;
 
@@ -19,6 +20,9 @@ pub enum Answer {
         text: Option<String>,
         /// What the end customer keeps: tokens and the like.
         slip: Option<Box<Slip>>,
+        /// What the upstream took from our float for it, in the float's currency; none: it does
+        /// not say, and the amount itself is booked.
+        cost: Option<Money>,
     },
     /// The upstream has the order and processes it.
     Accepted {
@@ -32,6 +36,13 @@ pub enum Answer {
         /// Whether another upstream could still deliver: the cause lies with this upstream, not
         /// with the order.
         try_elsewhere: bool,
+    },
+    /// Refused, because the upstream has lately had, or still has, an order like this one. If an
+    /// earlier attempt of the purchase was written off, that one was perhaps delivered: staff must
+    /// find out. For a first attempt it is a refusal of the order.
+    RefusedAsRepeat {
+        /// For people.
+        reason: String,
     },
     /// No answer, or one that we cannot read.
     Unknown {
@@ -131,6 +142,7 @@ impl Outcome {
             Outcome::Answered(Answer::Delivered { .. }) => "delivered",
             Outcome::Answered(Answer::Accepted { .. }) => "accepted",
             Outcome::Answered(Answer::Refused { .. }) => "refused",
+            Outcome::Answered(Answer::RefusedAsRepeat { .. }) => "refused_as_repeat",
             Outcome::Answered(Answer::Unknown { .. }) => "unknown",
             Outcome::Answered(Answer::Unaskable { .. }) => "unaskable",
             Outcome::NotSent { .. } => "not_sent",
@@ -145,6 +157,7 @@ impl Outcome {
             Outcome::Answered(Answer::Delivered { text, .. }) => text.as_deref(),
             Outcome::Answered(
                 Answer::Refused { reason, .. }
+                | Answer::RefusedAsRepeat { reason }
                 | Answer::Unknown { reason }
                 | Answer::Unaskable { reason },
             )
@@ -160,6 +173,23 @@ impl Outcome {
         slip.as_deref()
     }
 
+    /// What a delivery cost us at the upstream, if it says so.
+    pub const fn cost(&self) -> Option<Money> {
+        match self {
+            Outcome::Answered(Answer::Delivered { cost, .. }) => *cost,
+            Outcome::Answered(
+                Answer::Accepted { .. }
+                | Answer::Refused { .. }
+                | Answer::RefusedAsRepeat { .. }
+                | Answer::Unknown { .. }
+                | Answer::Unaskable { .. },
+            )
+            | Outcome::NotSent { .. }
+            | Outcome::NotFound
+            | Outcome::Reversed { .. } => None,
+        }
+    }
+
     /// The upstream's own reference of the order, if it sent one.
     pub fn reference(&self) -> Option<&str> {
         let Outcome::Answered(answer) = self else { return None };
@@ -167,7 +197,10 @@ impl Outcome {
             Answer::Delivered { reference, .. } | Answer::Accepted { reference } => {
                 reference.as_deref()
             }
-            Answer::Refused { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => None,
+            Answer::Refused { .. }
+            | Answer::RefusedAsRepeat { .. }
+            | Answer::Unknown { .. }
+            | Answer::Unaskable { .. } => None,
         }
     }
 }
@@ -175,7 +208,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::Capabilities;
+    use crate::upstream::{AskedBy, Capabilities};
     use expect_test::expect;
     use std::fmt::Write as _;
     use std::time::Duration;
@@ -183,14 +216,19 @@ mod tests {
     const fn capabilities(reverses_deliveries: bool) -> Capabilities {
         Capabilities {
             not_found_final_after: Duration::ZERO,
+            not_found_gap: Duration::ZERO,
+            enquiries: crate::retry::ENQUIRIES,
             quotes_offers: false,
             looks_up_bills: false,
             reverses_deliveries,
             is_simulated: true,
+            asked_by: AskedBy::OurReference,
+            tells_balance: false,
+            calls_back: false,
         }
     }
 
-    fn answers() -> [Answer; 5] {
+    fn answers() -> [Answer; 6] {
         let some = |text: &str| Some(text.to_owned());
         let reason = || "why".to_owned();
         [
@@ -198,9 +236,11 @@ mod tests {
                 reference: some("R1"),
                 text: some("done"),
                 slip: Some(Box::new(Slip::of_tokens(Vec::new()))),
+                cost: None,
             },
             Answer::Accepted { reference: some("R2") },
             Answer::Refused { reason: reason(), try_elsewhere: true },
+            Answer::RefusedAsRepeat { reason: reason() },
             Answer::Unknown { reason: reason() },
             Answer::Unaskable { reason: reason() },
         ]
@@ -224,6 +264,7 @@ mod tests {
             delivered Some("done") Some("R1") slip
             accepted None Some("R2")
             refused Some("why") None
+            refused_as_repeat Some("why") None
             unknown Some("why") None
             unaskable Some("why") None
             not_sent Some("connection refused") None
@@ -241,6 +282,7 @@ mod tests {
             delivered Some("done") Some("R1") slip
             accepted None Some("R2")
             refused Some("why") None
+            refused_as_repeat Some("why") None
             unknown Some("why") None
             unaskable Some("why") None
             not_found None None

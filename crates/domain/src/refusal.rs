@@ -17,8 +17,11 @@
 //! Not here: faults, which are our own failures (`store`). Invariant: a refusal charges nothing,
 //! stores nothing and uses up no reference; only after [`Uncertain`] that is not known.
 
+use crate::account::AccountId;
+use crate::clock::Timestamp;
 use crate::money::{Currency, Money};
 use crate::purchase::Purchase;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,10 +134,15 @@ refusals! {
     /// A one-time code that is wrong, used or expired: one refusal for all.
     CodeInvalid = "CODE_INVALID";
     /// The key may not be used from this address.
-    AddressNotAllowed = "IP_NOT_WHITELISTED";
+    AddressNotAllowed = "IP_NOT_WHITELISTED" {
+        /// The address that the request came from.
+        seen: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
+    };
     /// The account is switched off.
     AccountInactive = "ACCOUNT_INACTIVE";
-    /// The account has no subscription, or it has expired.
+    /// Staff have not approved the account: nothing is sold for real money.
+    AccountNotApproved = "ACCOUNT_NOT_APPROVED";
+    /// The account has no subscription, or it has expired: nothing is sold to it (CONTRACT A-41).
     NoSubscription = "NO_ACTIVE_SUBSCRIPTION";
     /// More calls than the plan allows.
     TooFast = "RATE_LIMIT_EXCEEDED" {
@@ -152,6 +160,18 @@ refusals! {
         /// By this purchase, if there is one.
         first: Option<Box<Purchase>> = None,
     };
+    /// The payment with this reference is booked already.
+    PaymentKnown = "PAYMENT_KNOWN" {
+        /// The account that it was booked for.
+        account: AccountId = AccountId(2),
+        /// When it was booked.
+        at: Timestamp = Timestamp(0),
+    };
+    /// The same was sold a moment ago, and the account refuses that (CONTRACT A-42).
+    PossibleDuplicate = "POSSIBLE_DUPLICATE" {
+        /// The reference of the earlier sale.
+        earlier: String = "BILL-026401".to_owned(),
+    };
     /// The wallet's balance is less than amount and fee.
     InsufficientBalance = "INSUFFICIENT_BALANCE" {
         /// The wallet's available balance.
@@ -166,6 +186,10 @@ refusals! {
         /// For people.
         reason: String = String::new(),
     };
+    /// No upstream is set up to deliver it, and no route leaves it to staff.
+    NoRoute = "NO_ROUTE";
+    /// The product, or its operator, was switched off after it was quoted.
+    NotSold = "NOT_SOLD_ANY_MORE";
     /// The quote was not accepted in time, or was cancelled.
     QuoteExpired = "QUOTE_EXPIRED";
     /// The operator quotes no such offer for this number now.
@@ -199,6 +223,11 @@ refusals! {
         /// Seconds until the next call may succeed.
         retry_after_s: u64 = 300,
     };
+    /// Every upstream of the route is paused, failing, full or short of float; nothing was charged.
+    UpstreamUnavailable = "UPSTREAM_UNAVAILABLE" {
+        /// Seconds until the next call may succeed.
+        retry_after_s: u64 = 60,
+    };
     /// Our store is not available for now; nothing was charged.
     Unavailable = "TEMPORARILY_UNAVAILABLE" {
         /// Seconds until the next call may succeed.
@@ -216,8 +245,8 @@ use_cases! {
 
     /// Why a key pair gives no access.
     KeyPairRefused from StoreRefused {
-        KeysMissing, KeysInvalid, NoSubscription, AddressNotAllowed, AccountInactive, TooFast,
-        Unavailable, Uncertain
+        KeysMissing, KeysInvalid, AddressNotAllowed, AccountInactive, TooFast, Unavailable,
+        Uncertain
     }
     /// Why an access token gives no access.
     TokenRefused from StoreRefused, SessionRefused {
@@ -228,20 +257,23 @@ use_cases! {
 
     /// Why nothing is sold for now.
     SellingRefused { Unavailable, Halted }
+    /// Why a purchase is not priced and numbered.
+    DraftRefused { Invalid, Unavailable }
     /// Why something is not bought.
-    BuyRefused from StoreRefused, MoneyRefused, SellingRefused {
-        Invalid, NoWallet, ReferenceKnown, InsufficientBalance, IdempotencyMismatch,
-        IdempotencyRunning, NotPossible, Unavailable, Halted, Uncertain
+    BuyRefused from StoreRefused, MoneyRefused, SellingRefused, DraftRefused {
+        AccountNotApproved, NoSubscription, Invalid, NoWallet, ReferenceKnown, PossibleDuplicate,
+        InsufficientBalance, IdempotencyMismatch, IdempotencyRunning, NoRoute, NotPossible,
+        UpstreamUnavailable, Unavailable, Halted, Uncertain
     }
     /// Why something is not quoted.
-    QuoteRefused from StoreRefused, SellingRefused {
-        Invalid, BillUnknown, BillUnavailable, ReferenceKnown, NotPossible, NoWallet, TooFast,
-        Unavailable, Halted, Uncertain
+    QuoteRefused from StoreRefused, SellingRefused, DraftRefused {
+        AccountNotApproved, Invalid, BillUnknown, BillUnavailable, ReferenceKnown, NoRoute,
+        NotPossible, NoWallet, TooFast, Unavailable, Halted, Uncertain
     }
     /// Why a quote is not accepted.
     AcceptRefused from StoreRefused, MoneyRefused, FindRefused, SellingRefused {
-        Invalid, PurchaseUnknown, QuoteExpired, NotPossible, InsufficientBalance, NoWallet,
-        Unavailable, Halted, Uncertain
+        AccountNotApproved, Invalid, PurchaseUnknown, QuoteExpired, NotSold, NoRoute, NotPossible,
+        InsufficientBalance, NoWallet, UpstreamUnavailable, Unavailable, Halted, Uncertain
     }
     /// Why a purchase is not shown.
     FindRefused from StoreRefused { PurchaseUnknown, Unavailable, Uncertain }
@@ -251,8 +283,12 @@ use_cases! {
     }
     /// Why a wallet is not shown.
     WalletRefused from StoreRefused { NoWallet, Unavailable, Uncertain }
+    /// Why offers are not listed.
+    OffersRefused { NoSubscription, NoRoute, OffersUnavailable }
     /// Why an offer is not found.
-    OfferRefused { Invalid, OffersUnavailable, OfferUnknown, OfferAmount }
+    OfferRefused from OffersRefused {
+        NoSubscription, Invalid, NoRoute, OffersUnavailable, OfferUnknown, OfferAmount
+    }
 
     /// Why a log-in opens no session.
     LogInRefused from StoreRefused, BusyRefused {
@@ -274,7 +310,7 @@ use_cases! {
     /// Why the command line does not do something: decide about a purchase, book money, set up
     /// accounts, logins and endpoints, halt, archive.
     StaffRefused from StoreRefused, MoneyRefused, BusyRefused {
-        Invalid, NotPossible, ReferenceKnown, InsufficientBalance, NoWallet, PurchaseUnknown,
+        Invalid, NotPossible, PaymentKnown, InsufficientBalance, NoWallet, PurchaseUnknown,
         KeysInvalid, LogInFailed, TooFast, Unavailable, Uncertain
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The waits after the first failures, one after the other; the last one is for all further ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetrySchedule(&'static [Duration]);
 
 const fn seconds(s: u64) -> Duration {
@@ -46,6 +46,11 @@ pub const PUSH_TRIES: RetrySchedule = RetrySchedule(&[
 ]);
 
 impl RetrySchedule {
+    /// These waits, shortest first; at least one.
+    pub const fn new(waits: &'static [Duration]) -> RetrySchedule {
+        RetrySchedule(waits)
+    }
+
     /// The wait before the next try, after `tries` waits.
     pub fn wait(self, tries: u32) -> Duration {
         let last = self.0.len().saturating_sub(1);

@@ -6,11 +6,14 @@
 
 use crate::account::Environment;
 use crate::catalog::kind::{Kind, ServiceType};
-use crate::ids::PurchaseId;
+use crate::clock::Timestamp;
+use crate::ids::PurchaseNumber;
 use crate::money::Money;
 use crate::outcome::{EnquiryOutcome, SubmitOutcome};
 use crate::purchase::Details;
+use crate::retry::RetrySchedule;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +49,7 @@ impl std::fmt::Display for UpstreamCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptRef {
     /// The purchase that the attempt should fulfil.
-    pub purchase: PurchaseId,
+    pub purchase: PurchaseNumber,
     /// Counts the purchase's attempts from 1.
     pub number: u32,
 }
@@ -56,7 +59,7 @@ impl AttemptRef {
     pub fn parse(text: &str) -> Option<AttemptRef> {
         let (purchase, number) = text.strip_prefix('S')?.split_once('-')?;
         Some(AttemptRef {
-            purchase: PurchaseId(purchase.parse().ok()?),
+            purchase: PurchaseNumber(purchase.parse().ok()?),
             number: number.parse().ok()?,
         })
     }
@@ -91,6 +94,33 @@ pub struct Order {
     pub details: Details,
     /// The account's reference: it seeds the sandbox's random outcomes (CONTRACT A-30).
     pub reference: String,
+    /// The operator's country, ISO 3166: `BD`; none if the catalog has the operator no longer.
+    pub country: Option<String>,
+    /// The recipient as `+8801712345678`, if it is a mobile number of that country.
+    pub international: Option<String>,
+    /// The upstream's own reference of this attempt, if it gave one.
+    pub upstream_reference: Option<String>,
+    /// The upstream once said that it has this order: *not found* would contradict that.
+    pub is_acknowledged: bool,
+}
+
+/// What an upstream can be asked by about one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// By our attempt's reference: an order whose reply was lost can be asked about.
+    OurReference,
+    /// By the upstream's own reference only: after a lost reply there is none.
+    TheirReference,
+    /// It cannot be asked: staff find out.
+    Nothing,
+}
+
+codes! {
+    AskedBy {
+        OurReference => "our-reference",
+        TheirReference => "their-reference",
+        Nothing => "nothing",
+    }
 }
 
 /// What an upstream offers; constant while the program runs.
@@ -98,6 +128,10 @@ pub struct Order {
 pub struct Capabilities {
     /// The grace period: only this long after a submit is "not found" believed.
     pub not_found_final_after: Duration,
+    /// "Not found" counts only if it is said twice, at least this long apart.
+    pub not_found_gap: Duration,
+    /// When it is asked about an order without an outcome.
+    pub enquiries: RetrySchedule,
     /// It quotes offers for one number.
     pub quotes_offers: bool,
     /// It answers whose bill reference it is, before anything is paid.
@@ -106,7 +140,16 @@ pub struct Capabilities {
     pub reverses_deliveries: bool,
     /// Nothing real is delivered; our answers about its purchases say so.
     pub is_simulated: bool,
+    /// What it is asked by about an order whose outcome is not known.
+    pub asked_by: AskedBy,
+    /// It tells what our prepaid money there is.
+    pub tells_balance: bool,
+    /// It calls us about orders.
+    pub calls_back: bool,
 }
+
+/// Between two answers "not found" that count, unless an upstream's own facts say otherwise.
+pub const NOT_FOUND_GAP: Duration = Duration::from_secs(60);
 
 impl Capabilities {
     /// What [`EnquiryOutcome::Reversed`] needs; `None`: this upstream cannot say *reversed*.
@@ -199,6 +242,20 @@ pub struct BillCustomer {
     pub amount_due: Option<Money>,
 }
 
+/// What an upstream says about our prepaid balance there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BalanceAnswer {
+    /// It cannot be asked.
+    NotOffered,
+    /// What is left of what we paid.
+    Reported(Money),
+    /// No answer for now; a retry is safe.
+    Unavailable {
+        /// For people.
+        reason: String,
+    },
+}
+
 /// An outcome that an upstream reports on its own, at any time, perhaps more than once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusUpdate {
@@ -211,6 +268,14 @@ pub struct StatusUpdate {
 /// An HTTP request to our callback address; its sender is not verified yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Callback {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// What follows `/callbacks/<upstream>/`; may be a secret.
+    pub path: String,
+    /// The raw query, without its question mark.
+    pub query: String,
+    /// The sender's address, as far as it is known.
+    pub peer: Option<IpAddr>,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     /// At most as long as the edge admits.
@@ -218,17 +283,26 @@ pub struct Callback {
 }
 
 impl Callback {
+    /// A POST to the upstream's own callback address, from a sender whose address is not known.
+    pub fn post(headers: Vec<(String, String)>, body: Vec<u8>) -> Callback {
+        let (method, path, query) = ("POST".to_owned(), String::new(), String::new());
+        Callback { method, path, query, peer: None, headers, body }
+    }
+
     /// A header's first value; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Shows neither header values (they may contain a secret) nor the body (a customer's number).
+/// Shows neither path, query and header values (they may contain a secret) nor the body (a
+/// customer's number).
 impl std::fmt::Debug for Callback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("Callback")
+            .field("method", &self.method)
+            .field("peer", &self.peer)
             .field("headers", &names)
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
@@ -254,8 +328,28 @@ pub enum CallbackRead {
     },
 }
 
-/// Receives status updates of upstreams. A lost update does no harm: an enquiry finds the outcome.
+/// A request to an upstream about an attempt, and what came back: for staff, for some weeks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The attempt that it was about.
+    pub attempt: AttemptRef,
+    /// The upstream.
+    pub upstream: UpstreamCode,
+    /// What was asked, in the connector's words: `submit`, `query`.
+    pub step: String,
+    /// When the request was sent.
+    pub sent_at: Timestamp,
+    /// Method, address and body, short and without secrets.
+    pub request: String,
+    /// Status and body, or why there are none; short and without secrets.
+    pub reply: String,
+}
+
+/// Receives what connectors report. A lost update does no harm: an enquiry finds the outcome.
 pub trait Listener: Send + Sync {
+    /// Keeps what was sent and came back; must not block. A lost one is missed by staff only.
+    fn on_exchange(&self, exchange: Exchange);
+
     /// Passes an update on; must not block.
     fn on_update(&self, update: StatusUpdate);
 }
@@ -298,6 +392,11 @@ pub trait Upstream: Send + Sync {
     /// Queries whose bill reference it is. Read-only.
     fn look_up<'a>(&'a self, enquiry: &'a BillEnquiry) -> BoxFuture<'a, BillAnswer>;
 
+    /// Queries our prepaid balance. Read-only.
+    fn balance(&self) -> BoxFuture<'_, BalanceAnswer> {
+        Box::pin(async { BalanceAnswer::NotOffered })
+    }
+
     /// Reads a callback and verifies its sender.
     fn read_callback(&self, callback: &Callback) -> CallbackRead;
 
@@ -327,7 +426,7 @@ mod tests {
 
     #[test]
     fn parsing_an_attempts_reference_reverses_writing() {
-        let attempt = AttemptRef { purchase: PurchaseId(8_123_456_789), number: 2 };
+        let attempt = AttemptRef { purchase: PurchaseNumber(8_123_456_789), number: 2 };
         assert_eq!(attempt.to_string(), "S8123456789-2");
         assert_eq!(AttemptRef::parse("S8123456789-2"), Some(attempt));
         for bad in ["", "S", "8-1", "S8", "S8-", "S-1", "S8-1-1", "S8-x"] {

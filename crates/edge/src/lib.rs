@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use limits::{HEAD_LINES_MAX, Limits, WRITE_BYTES_MIN};
+pub use refuse::{EdgeError, errors};
 
 use guard::Guard;
 use limits::{ACCEPT_PAUSE, BUFFER_BYTES_MIN};

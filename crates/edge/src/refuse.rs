@@ -37,7 +37,48 @@ pub(super) enum Refused {
     HandlerPanicked,
 }
 
+/// An answer of the edge, for documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeError {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable.
+    pub code: &'static str,
+    /// What happened, as it is answered.
+    pub message: &'static str,
+    /// What is wrong, what it means for the money, and what to do next.
+    pub advice: String,
+}
+
+/// Every answer of the edge under these limits, by status.
+pub fn errors(limits: &Limits) -> Vec<EdgeError> {
+    let mut all: Vec<EdgeError> = Refused::all(limits).iter().map(Refused::described).collect();
+    all.sort_by_key(|error| error.status);
+    all
+}
+
 impl Refused {
+    /// One of each.
+    pub(super) fn all(limits: &Limits) -> [Refused; 10] {
+        [
+            Self::body_too_large(limits),
+            Self::head_too_large(limits),
+            Self::uri_too_long(limits),
+            Self::UnsupportedEncoding,
+            Self::MethodNotAllowed,
+            Self::BadFraming("The request is no HTTP/1.1 that every server reads in the same way"),
+            Self::RequestTimeout,
+            Self::TooManyConnections,
+            Self::AnswerTimeout,
+            Self::HandlerPanicked,
+        ]
+    }
+
+    fn described(&self) -> EdgeError {
+        let Summary { status, code, message } = self.summary();
+        EdgeError { status: status.as_u16(), code, message, advice: self.error() }
+    }
+
     pub(super) fn head_too_large(limits: &Limits) -> Self {
         Self::HeadTooLarge { bytes_max: limits.head_bytes, lines_max: limits.head_lines }
     }
@@ -154,7 +195,15 @@ impl Refused {
     }
 
     fn error(&self) -> String {
-        let (what, remedy) = match self {
+        let (what, remedy) = self.reason_and_remedy();
+        match self.has_run_a_handler() {
+            true => unknown(&what),
+            false => format!("{what}. Nothing was charged. {remedy}"),
+        }
+    }
+
+    fn reason_and_remedy(&self) -> (String, &'static str) {
+        match self {
             Self::BodyTooLarge { bytes_max } => {
                 (format!("The body has more than {bytes_max} bytes"), "Send it in smaller parts.")
             }
@@ -185,13 +234,12 @@ impl Refused {
                 "Reuse the connections you have, or try again in some seconds.",
             ),
             Self::AnswerTimeout => {
-                return unknown("The server was not done with the request in time");
+                ("The server was not done with the request in time".to_owned(), "")
             }
             Self::HandlerPanicked => {
-                return unknown("The server failed while it worked on the request");
+                ("The server failed while it worked on the request".to_owned(), "")
             }
-        };
-        format!("{what}. Nothing was charged. {remedy}")
+        }
     }
 }
 
@@ -217,4 +265,35 @@ struct Shape<'a> {
     message: &'a str,
     error: &'a str,
     code: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new one belongs into the list.
+    const fn place(refused: &Refused) -> usize {
+        match refused {
+            Refused::BodyTooLarge { .. } => 0,
+            Refused::HeadTooLarge { .. } => 1,
+            Refused::UriTooLong { .. } => 2,
+            Refused::UnsupportedEncoding => 3,
+            Refused::MethodNotAllowed => 4,
+            Refused::BadFraming(_) => 5,
+            Refused::RequestTimeout => 6,
+            Refused::TooManyConnections => 7,
+            Refused::AnswerTimeout => 8,
+            Refused::HandlerPanicked => 9,
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_listed_for_documents() {
+        let all = Refused::all(&Limits::default());
+        let places: Vec<usize> = all.iter().map(place).collect();
+        assert_eq!(places, (0..10).collect::<Vec<_>>());
+        let errors = errors(&Limits::default());
+        assert_eq!(errors.len(), all.len());
+        assert!(errors.iter().any(|e| e.status == 414 && e.advice.contains("4096 bytes")));
+    }
 }

@@ -1,11 +1,14 @@
-//! Authentication of a key pair: keys, address, account, rate, subscription, in this order.
+//! Authentication of a key pair: keys, address, account, rate, in this order; then, for what is
+//! sold, the subscription.
 //!
 //! Not here: logins and their tokens (`people`). Invariant: an unknown key, a wrong secret, a mixed
 //! pair and a revoked pair get one and the same answer (RELIABILITY K3), and the environment is
 //! that of the stored pair.
 
+mod pages;
 mod permits;
 
+pub use pages::PageCaller;
 pub(crate) use permits::Changed;
 pub use permits::Permit;
 
@@ -17,7 +20,10 @@ use domain::refusal::{
     AccountInactive, AddressNotAllowed, KeyPairRefused, KeysInvalid, KeysMissing, NoSubscription,
     StoreRefused, TooFast, Unavailable,
 };
-use domain::{AccountId, Environment, KeyId, Plan, ReferenceKey, ReferenceScope, SessionId};
+use domain::{
+    AccountId, DuplicatePolicy, Environment, Holder, KeyId, Plan, ReferenceKey, ReferenceScope,
+    SessionId, UserId,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +41,25 @@ pub struct Caller {
     pub key: Option<KeyId>,
     /// The session of a login; none for a key pair.
     pub session: Option<SessionId>,
-    /// The plan of the account's subscription; none for a customer.
+    /// The plan of the account's subscription; none for a customer, and once it has expired.
     pub plan: Option<Plan>,
+    /// The person of a session of the pages; none for the API.
+    pub person: Option<Person>,
+    /// Whether its account may buy for real money.
+    pub is_approved: bool,
+    /// What happens to the same sale again.
+    pub duplicates: DuplicatePolicy,
+}
+
+/// A person who is logged in on the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The login.
+    pub user: UserId,
+    /// What the login may do.
+    pub holder: Holder,
+    /// Whether the second factor (without one: the password) was shown a moment ago.
+    pub is_proved: bool,
 }
 
 impl Caller {
@@ -86,8 +109,8 @@ impl CachedKey {
 }
 
 impl Engine {
-    /// Authenticates by a key pair: checks, in this order, keys, address, account, rate and
-    /// subscription (CONTRACT A-24). `from` is the client's address (proxies already resolved).
+    /// Authenticates by a key pair: checks, in this order, keys, address, account and rate
+    /// (CONTRACT A-24). `from` is the client's address (proxies already resolved).
     pub async fn authenticate(
         &self,
         open_key: Option<&str>,
@@ -98,27 +121,36 @@ impl Engine {
             let holder = self.verified(open_key, secret_key);
             let holder = holder.map_err(|refusal| self.count_failure(refusal, from))?;
             if !holder.key.allow_list.allows(from) {
-                return Err(AddressNotAllowed.into());
+                return Err(AddressNotAllowed { seen: from }.into());
             }
             if !holder.account.is_active {
                 return Err(AccountInactive.into());
             }
-            let plan = holder.account.subscription.map_or(Plan::Starter, |s| s.plan);
+            let subscription = holder.account.subscription;
+            let per_minute = subscription.map_or(Plan::Starter, |s| s.plan).per_minute();
             let caller = Caller {
                 account: holder.key.account,
                 environment: holder.key.environment,
                 key: Some(holder.key.id),
                 session: None,
-                plan: Some(plan),
+                plan: subscription.filter(|s| s.until > self.now()).map(|s| s.plan),
+                person: None,
+                is_approved: holder.account.approved_at.is_some(),
+                duplicates: holder.account.duplicates,
             };
-            let counted = self.count_call(caller.rate_key(), plan.per_minute()).await?;
-            let has_subscription =
-                holder.account.subscription.is_some_and(|s| s.until > self.now());
-            let subscribed = if has_subscription { Ok(caller) } else { Err(NoSubscription.into()) };
-            let caller = counted.or_refuse().map_err(KeyPairRefused::from).and(subscribed);
+            let counted = self.count_call(caller.rate_key(), per_minute).await?;
+            let caller = counted.or_refuse().map(|_| caller).map_err(KeyPairRefused::from);
             Ok(AccessResult { caller, quota: Some(counted.quota) })
         };
         counted.await.unwrap_or_else(AccessResult::refused)
+    }
+
+    /// Refuses to sell to a key pair without a subscription (CONTRACT A-41).
+    pub fn is_subscribed(&self, caller: &Caller) -> Result<(), NoSubscription> {
+        match caller.key.is_some() && caller.plan.is_none() {
+            true => Err(NoSubscription),
+            false => Ok(()),
+        }
     }
 
     /// Counts one call of an account, over all nodes.

@@ -1,8 +1,8 @@
 //! Callbacks: an upstream calls us about an attempt.
 //!
 //! A callback decides nothing: its text is stored as evidence, and the upstream is asked at once
-//! (RELIABILITY O6). Invariant: a callback whose sender its connector cannot verify changes
-//! nothing.
+//! (RELIABILITY O6). Invariants: a callback is on record before it is acknowledged; one whose
+//! sender its connector cannot verify changes nothing.
 
 use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
@@ -15,8 +15,10 @@ use store::{Fault, KeepEvidence};
 /// The result of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackResult {
-    /// Genuine. The enquiry that follows runs in a task of its own.
+    /// Genuine, and kept. The enquiry that follows runs in a task of its own.
     Accepted,
+    /// Genuine, but it could not be kept: the upstream should send it again.
+    NotKept,
     /// Its sender could not be verified.
     Forged,
     /// No upstream of this name sends callbacks.
@@ -50,6 +52,7 @@ impl Engine {
                 %attempt,
                 "a callback could not be stored; the upstream will be asked when its job is due"
             );
+            return CallbackResult::NotKept;
         }
         CallbackResult::Accepted
     }
@@ -93,7 +96,10 @@ impl Engine {
         attempt: AttemptRef,
         code: Option<&UpstreamCode>,
     ) -> Result<Option<Purchase>, Fault> {
-        let purchase = self.inner.store.any_purchase(attempt.purchase)?;
+        let purchase = match self.purchase_id(attempt.purchase)? {
+            Some(id) => self.inner.store.any_purchase(id)?,
+            None => None,
+        };
         let is_known = match (&purchase, code) {
             (None, _) => false,
             (Some(purchase), None) => (1..=purchase.attempts).contains(&attempt.number),

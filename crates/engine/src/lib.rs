@@ -10,6 +10,8 @@ mod clock;
 mod enquiry;
 pub mod limits;
 mod lookup;
+mod merchant;
+mod numbers;
 mod parts;
 mod people;
 mod purchase;
@@ -20,24 +22,35 @@ mod request;
 mod settle;
 mod staff;
 mod upkeep;
+mod upstreams;
 mod vault;
 mod webhooks;
 mod worker;
 
+pub use access::PageCaller;
 pub use access::Permit;
-pub use access::{AccessResult, Caller};
-pub use accounts::{AccountSetup, Booking, KeyPair, NewAccount};
+pub use access::{AccessResult, Caller, Person};
+pub use accounts::{AccountSetup, Booking, CatalogChange, CommissionPaid, KeyPair, NewAccount};
 pub use callback::CallbackResult;
 pub use enquiry::DeliveryDetails;
-pub use lookup::PurchaseHistory;
+pub use lookup::{AccountPrice, PurchaseHistory};
+pub use merchant::{Activity, NOT_RECEIVED, OperatorSpeed};
 pub use parts::{Parts, PushParts, WebhookParts};
-pub use people::{AccessToken, Confirmation, LogInForm, PushDevice, SignUpForm, UserView};
+pub use people::{
+    AccessToken, Confirmation, FactorOffer, Invitation, Invite, JoinForm, LogInForm, LogInStep,
+    MerchantForm, PersonCookie, PersonLogIn, PersonSession, PushDevice, SignUpForm, UserView,
+};
 pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    ActRecord, DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook,
-    Page, ReplayScope, StatementLine,
+    ActRecord, DeliveryAttempt, DeliveryFilter, Destination, Door, Endpoint, EndpointHealth,
+    ListedSession, LogPage, LoggedWebhook, Page, Payment, PurchaseFilter, ReplayScope,
+    StatementLine, StoredUpstream, Wallet,
+};
+pub use upstreams::{
+    ConnectorFactory, FloatView, NewUpstream, TriedUpstream, UpstreamChange, UpstreamSettings,
+    UpstreamView,
 };
 pub use vault::{Unreadable, Vault};
 pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
@@ -48,15 +61,13 @@ use access::Changed;
 use arc_swap::ArcSwap;
 use clock::{ClockStart, GuardedClock};
 use domain::refusal::{StoreRefused, Unavailable, Uncertain};
-use domain::{
-    Catalog, Environment, IdMaker, Random, ReferenceKey, StatusUpdate, Upstream, UpstreamCode, act,
-};
+use domain::{Catalog, Environment, Exchange, Random, ReferenceKey, StatusUpdate, act};
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
 use rate::{Allowances, CallerKey, MinuteLimiter};
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -77,9 +88,9 @@ struct Inner {
     follows_server_clock: bool,
     random: Arc<dyn Random>,
     vault: Vault,
-    ids: IdMaker,
+    numbers: numbers::Numbers,
     snapshot: ArcSwap<Snapshot>,
-    upstreams: HashMap<UpstreamCode, Arc<dyn Upstream>>,
+    upstreams: upstreams::Registry,
     keys: Cache<String, CachedKey>,
     calls: MinuteLimiter<CallerKey>,
     allowances: Allowances,
@@ -93,6 +104,10 @@ struct Inner {
     in_flight: settle::in_flight::InFlight,
     push: Option<PushParts>,
     webhooks: webhooks::Webhooks,
+    /// The sales of the last minutes.
+    sales: purchase::RecentSales,
+    /// What was refused because it has no route, so that the log says it once.
+    unrouted: Mutex<HashSet<purchase::Unrouted>>,
     /// What the audit found wrong.
     audit_failure: watch::Sender<Option<String>>,
     halt: RwLock<Option<Halt>>,
@@ -100,6 +115,7 @@ struct Inner {
     settings_lock: tokio::sync::Mutex<()>,
     /// Until the workers take it.
     updates: Mutex<Option<mpsc::Receiver<StatusUpdate>>>,
+    exchanges: Mutex<Option<mpsc::Receiver<Exchange>>>,
     /// A job may be due.
     wake: Notify,
     /// A push may be due.
@@ -117,7 +133,7 @@ impl Engine {
     /// An engine on these parts, with the catalog read from the store. No workers run yet.
     pub fn open(parts: Parts) -> Result<Engine, Fault> {
         let Parts {
-            store, clock, random, vault, upstreams, mailer, push, webhooks, updates, ..
+            store, clock, random, vault, mailer, push, webhooks, updates, exchanges, ..
         } = parts;
         let follows_server_clock = parts.follows_server_clock && store.is_shared();
         let server_time = if follows_server_clock { store.server_time()? } else { None };
@@ -128,8 +144,9 @@ impl Engine {
         };
         let clock = GuardedClock::start(clock, start);
         let catalog = Arc::new(store.catalog()?);
+        let upstreams = upstreams::Registry::new(parts.upstreams, parts.connectors);
+        upstreams.load(store.upstreams()?, &vault);
         let halt = RwLock::new(store.halt()?);
-        let ids = IdMaker::new(store.highest_id()?);
         let in_flight = settle::in_flight::InFlight::new(clock.monotonic(), store.is_shared());
         let inner = Inner {
             store,
@@ -143,12 +160,12 @@ impl Engine {
             follows_server_clock,
             random,
             vault,
-            ids,
+            numbers: numbers::Numbers::default(),
             snapshot: ArcSwap::from_pointee(Snapshot {
                 catalog: catalog.clone(),
                 simulated: HashSet::new(),
             }),
-            upstreams: upstreams.into_iter().map(|u| (u.code().clone(), u)).collect(),
+            upstreams,
             keys: Cache::new(limits::KEYS_CACHED),
             calls: MinuteLimiter::new(limits::CALLERS_COUNTED),
             allowances: Allowances::default(),
@@ -158,7 +175,10 @@ impl Engine {
             people: people::People::new(mailer),
             offers: Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
+            sales: purchase::RecentSales::default(),
+            unrouted: Mutex::new(HashSet::new()),
             updates: Mutex::new(Some(updates)),
+            exchanges: Mutex::new(Some(exchanges)),
             wake: Notify::new(),
             push_due: Notify::new(),
             tasks: TaskTracker::new(),
@@ -232,8 +252,9 @@ impl Engine {
         working.await.unwrap_or(Err(Fault::Closed))
     }
 
-    /// Reads the catalog again and swaps it in.
+    /// Reads the catalog and the upstreams again and swaps them in.
     pub(crate) fn reload(&self) -> Result<(), Fault> {
+        self.reload_upstreams()?;
         self.swap(Arc::new(self.inner.store.catalog()?));
         Ok(())
     }
@@ -247,32 +268,8 @@ impl Engine {
                 .any(|u| u.capabilities().is_simulated)
         };
         let simulated = Environment::ALL.into_iter().filter(simulated).collect();
+        self.inner.unrouted.lock().clear();
         self.inner.snapshot.store(Arc::new(Snapshot { catalog, simulated }));
-    }
-
-    /// An upstream of a route. The sandbox gets simulated upstreams only (RELIABILITY P10),
-    /// whatever a route says.
-    pub(crate) fn upstream_in(
-        &self,
-        environment: Environment,
-        code: &UpstreamCode,
-    ) -> Option<&Arc<dyn Upstream>> {
-        let upstream = self.upstream(code)?;
-        let fits = match environment {
-            Environment::Sandbox => upstream.capabilities().is_simulated,
-            Environment::Live => true,
-        };
-        fits.then_some(upstream)
-    }
-
-    /// A connected upstream, whatever environment it may be used in.
-    pub(crate) fn upstream(&self, code: &UpstreamCode) -> Option<&Arc<dyn Upstream>> {
-        self.inner.upstreams.get(code)
-    }
-
-    pub(crate) fn next_id(&self) -> i64 {
-        // Without randomness ids are still unique, only evenly spaced.
-        self.inner.ids.next(self.inner.store.node(), self.now(), self.random_or_zero())
     }
 
     /// A random number; 0 without randomness.

@@ -85,6 +85,14 @@ pub const SLEEP_MIN: Duration = Duration::from_millis(5);
 pub const RACES_MAX: u32 = 8;
 /// Status updates that may wait; further ones are dropped, and the upstream is asked.
 pub const UPDATES_WAITING: usize = 10_000;
+/// Exchanges with upstreams that may wait to be kept; further ones are dropped.
+pub const EXCHANGES_WAITING: usize = 1_000;
+/// Exchanges kept in one commit: a few milliseconds of the writer.
+pub const EXCHANGES_AT_ONCE: usize = 32;
+/// How long exchanges are kept.
+pub const EXCHANGES_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Exchanges deleted in one commit.
+pub const EXCHANGES_PRUNED: u32 = 200;
 /// While halted: how long a job waits that would send, or call off, something.
 pub const HALTED_JOB_WAITS: Duration = Duration::from_secs(60);
 /// While halted: when a buyer should try again. Staff have to look first.
@@ -104,6 +112,8 @@ pub const CLOCK_NOTED_WITHIN: Duration = Duration::from_secs(1);
 pub const CLOCK_PROVEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// While the clock is far off: when a buyer should try again.
 pub const CLOCK_RETRY_AFTER_S: u64 = 60;
+/// Between two looks for commission that is due.
+pub const COMMISSION_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Between two quick audits.
 pub const AUDIT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Archived purchases, or journals, removed from the live tables in one commit: a few milliseconds
@@ -119,6 +129,14 @@ pub const KEY_CACHED: Duration = Duration::from_secs(1);
 pub const KEY_KEPT: Duration = Duration::from_secs(60);
 /// Verified keys in memory.
 pub const KEYS_CACHED: usize = 20_000;
+/// The same sale again within this is a possible duplicate (CONTRACT A-42).
+pub const SAME_SALE_WITHIN: Duration = Duration::from_secs(120);
+/// Recent sales in memory, some 250 bytes each: two minutes of some hundreds a second.
+pub const SALES_KEPT: usize = 100_000;
+/// How often the latest sales of other nodes are read.
+pub const SALES_READ_EVERY: Duration = Duration::from_secs(1);
+/// Purchases that are read then, and once after a start.
+pub const SALES_READ: u32 = 500;
 /// Offers that were shown are kept this long.
 pub const OFFERS_SHOWN: Duration = Duration::from_secs(15 * 60);
 /// Numbers whose offers are kept.
@@ -148,6 +166,30 @@ pub const NO_CALLS_KEPT: Duration = Duration::from_secs(1);
 pub const CUSTOMER_CALLS_A_MINUTE: u32 = 120;
 /// The life of an access token and its session (the seed's hour).
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+/// A session of the pages ends when it was not used for so long (ASVS V7.3.1).
+pub const PERSON_IDLE: Duration = Duration::from_secs(15 * 60);
+/// The life of a session of the pages, however much it is used (ASVS V7.3.2).
+pub const PERSON_LIFE: Duration = Duration::from_secs(12 * 3600);
+/// A cookie is renewed when it is older: so idle time is known to the minute, at few headers.
+pub const COOKIE_RENEWED: Duration = Duration::from_secs(60);
+/// What asks for a second factor again is allowed for so long after it (RELIABILITY K13).
+pub const PROOF_LIFE: Duration = Duration::from_secs(5 * 60);
+/// From the password to the second factor.
+pub const STEP_LIFE: Duration = Duration::from_secs(5 * 60);
+/// From a mail to its code, where it is no secret of a login: to confirm an address, to join.
+pub const MAIL_CODE_LIFE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// The subscription that comes with a sign-up: a year, to try at leisure.
+pub const FIRST_PLAN: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Play money of a new sandbox, in minor units: as much as the demo's merchant starts with.
+pub const PLAY_MONEY_MINOR: i64 = 700_000;
+/// Recovery codes of a second factor (RELIABILITY K13).
+pub const RECOVERY_CODES: usize = 10;
+/// Bytes of a second factor's secret: as many as SHA-1 makes (RFC 4226, 4).
+pub const FACTOR_BYTES: usize = 20;
+/// People who may be invited to an account at once.
+pub const INVITATIONS_MAX: usize = 20;
+/// A browser's name of itself, as a list of sessions shows it.
+pub const AGENT_CHARS: usize = 200;
 /// A session is trusted this long before it is read again: what another node ends, ends within it
 /// (RELIABILITY K10).
 pub const SESSION_CACHED: Duration = Duration::from_secs(1);
@@ -207,3 +249,45 @@ pub const MAILS_WAITING: usize = 100;
 pub const MAILS_AT_ONCE: usize = 4;
 /// A mail that the mail server has not accepted by then is given up.
 pub const MAIL_WITHIN: Duration = Duration::from_secs(60);
+
+/// Calls of the last minute decide about a breaker.
+pub const BREAKER_WINDOW: Duration = Duration::from_secs(60);
+/// Fewer calls than this say nothing about an upstream.
+pub const BREAKER_CALLS_MIN: usize = 20;
+/// Calls that are remembered for a breaker: some seconds of a busy upstream are as good as a
+/// minute.
+pub const CALLS_REMEMBERED: usize = 10_000;
+/// An open breaker lets an order through after this, and after twice as long each time it fails.
+pub const BREAKER_WAIT: Duration = Duration::from_secs(10);
+/// But never after more than this: an upstream that is back must be found.
+pub const BREAKER_WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+/// While another order probes an upstream: when a buyer should try again.
+pub const BREAKER_RETRY_MIN: Duration = Duration::from_secs(2);
+/// While all slots are taken: when a buyer should try again.
+pub const SLOTS_RETRY: Duration = Duration::from_secs(1);
+/// While every upstream is paused or its float is low: staff have to act first.
+pub const PAUSED_RETRY: Duration = Duration::from_secs(60);
+/// An order whose call never ended was lost with its task: much longer than a commit and a call.
+pub const ORDER_LOST_AFTER: Duration = Duration::from_secs(120);
+/// Between two looks for such orders.
+pub const LOST_ORDERS_SOUGHT_EVERY: Duration = Duration::from_secs(10);
+/// Staff wait at most this long for an upstream's balance.
+pub const TRY_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at all floats.
+pub const FLOATS_READ_EVERY: Duration = Duration::from_secs(2);
+/// An upstream is asked for our balance so often: some block accounts that ask more (a panel: once
+/// in ten minutes).
+pub const BALANCE_ASKED_EVERY: Duration = Duration::from_secs(10 * 60);
+/// Numbers of a sequence that a node takes at once at most: what is left of them is lost when it
+/// stops.
+pub const NUMBERS_AT_ONCE: u32 = 4_096;
+/// Numbers that last shorter than this are taken in larger blocks, so that a busy node takes them
+/// about once a second.
+pub const NUMBERS_LAST_MIN: Duration = Duration::from_secs(1);
+/// Numbers that last longer than this are taken one by one.
+pub const NUMBERS_LAST_MAX: Duration = Duration::from_secs(30);
+/// A day.
+pub const A_DAY: Duration = Duration::from_secs(24 * 3600);
+/// Until when staff answer a report that a delivery was not received: operators need up to two
+/// working days for an answer of their own.
+pub const REPORT_ANSWERED_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);

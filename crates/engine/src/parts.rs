@@ -3,10 +3,13 @@
 //! Not here: which connectors there are. Invariant: an engine has all its parts before it does
 //! anything; none is added later.
 
+use crate::upstreams::ConnectorFactory;
 use crate::webhooks::WebhookRenderer;
 use crate::worker::PushRenderer;
 use crate::{Vault, limits};
-use domain::{Clock, Listener, Mailer, Pusher, Random, StatusUpdate, Upstream, WebhookSender};
+use domain::{
+    Clock, Exchange, Listener, Mailer, Pusher, Random, StatusUpdate, Upstream, WebhookSender,
+};
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::mpsc;
@@ -17,8 +20,10 @@ pub struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) vault: Vault,
-    /// The connectors to upstreams, each with a code of its own.
+    /// The upstreams that are built in, each with a code of its own.
     pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// Makes connectors to the upstreams that staff set up; without it there are none.
+    pub connectors: Option<Arc<dyn ConnectorFactory>>,
     /// Sends mails; without it mails are dropped with a warning.
     pub mailer: Option<Arc<dyn Mailer>>,
     /// Sends pushes; without it none is sent.
@@ -31,6 +36,8 @@ pub struct Parts {
     pub is_clock_accepted: bool,
     pub(crate) updates: mpsc::Receiver<StatusUpdate>,
     update_sender: mpsc::Sender<StatusUpdate>,
+    pub(crate) exchanges: mpsc::Receiver<Exchange>,
+    exchange_sender: mpsc::Sender<Exchange>,
 }
 
 /// The push service, and what renders its texts.
@@ -62,12 +69,14 @@ impl Parts {
         vault: Vault,
     ) -> Parts {
         let (update_sender, updates) = mpsc::channel(limits::UPDATES_WAITING);
+        let (exchange_sender, exchanges) = mpsc::channel(limits::EXCHANGES_WAITING);
         Parts {
             store,
             clock,
             random,
             vault,
             upstreams: Vec::new(),
+            connectors: None,
             mailer: None,
             push: None,
             webhooks: None,
@@ -75,21 +84,31 @@ impl Parts {
             is_clock_accepted: false,
             updates,
             update_sender,
+            exchanges,
+            exchange_sender,
         }
     }
 
     /// The listener that queues unasked messages of upstreams for the engine made of these parts.
     pub fn listener(&self) -> Arc<dyn Listener> {
-        Arc::new(ChannelListener { updates: self.update_sender.clone() })
+        let (updates, exchanges) = (self.update_sender.clone(), self.exchange_sender.clone());
+        Arc::new(ChannelListener { updates, exchanges })
     }
 }
 
-/// Queues status updates for the engine's worker.
+/// Queues status updates and exchanges for the engine's workers.
 struct ChannelListener {
     updates: mpsc::Sender<StatusUpdate>,
+    exchanges: mpsc::Sender<Exchange>,
 }
 
 impl Listener for ChannelListener {
+    fn on_exchange(&self, exchange: Exchange) {
+        if let Err(error) = self.exchanges.try_send(exchange) {
+            tracing::debug!(%error, "an exchange with an upstream is not kept");
+        }
+    }
+
     fn on_update(&self, update: StatusUpdate) {
         if let Err(error) = self.updates.try_send(update) {
             tracing::warn!(%error, "an upstream's message was dropped; the upstream will be asked");

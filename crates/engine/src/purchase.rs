@@ -4,21 +4,36 @@
 //! Invariant: the work continues when the client disconnects, and a client is answered in time even
 //! when the upstream does not answer.
 
+mod duplicates;
+mod routes;
+
+pub(crate) use duplicates::RecentSales;
+pub(crate) use routes::Unrouted;
+
 use crate::refusals::{denied, not_possible, too_large};
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::settle::moves::Moved;
+use crate::upstreams::Choosing;
 use crate::{Caller, Engine, Permit, limits};
 use domain::purchase::settle;
 use domain::refusal::{
-    BuyRefused, IdempotencyMismatch, IdempotencyRunning, Invalid, NotPossible, ReferenceKnown,
-    StoreRefused, Unavailable, Uncertain,
+    AccountNotApproved, BuyRefused, DraftRefused, IdempotencyMismatch, IdempotencyRunning,
+    NotPossible, ReferenceKnown, StoreRefused, Unavailable, Uncertain,
 };
 use domain::{
-    Money, Opening, OpeningDenied, Path, PriceQuery, Purchase, PurchaseDraft, PurchaseId,
-    PurchaseKey, ReferenceKey, ReferenceScope, State, UpstreamCode, act,
+    AttemptChange, AttemptRef, Environment, Money, Opening, OpeningDenied, PassedOver, Purchase,
+    PurchaseDraft, PurchaseKey, ReferenceKey, ReferenceScope, State, act,
 };
 use std::pin::pin;
 use store::{KeepResponse, OpenPurchase};
+
+/// Refuses to sell for real money to an account that staff have not approved.
+pub(crate) fn check_approved(caller: &Caller) -> Result<(), AccountNotApproved> {
+    match caller.environment == Environment::Live && !caller.is_approved {
+        true => Err(AccountNotApproved),
+        false => Ok(()),
+    }
+}
 
 impl Engine {
     /// Buys: holds the money, sends the order to an upstream (or leaves it to staff), waits for the
@@ -29,6 +44,8 @@ impl Engine {
         request: PurchaseRequest,
     ) -> Result<PurchaseOutcome, BuyRefused> {
         self.check_permit(&permit, &request.caller)?;
+        check_approved(&request.caller)?;
+        self.is_subscribed(&request.caller)?;
         let _running = match &request.idempotency {
             Some(idempotency) => match self.first_use(&request.caller, idempotency)? {
                 KeyUse::First(running) => Some(running),
@@ -36,24 +53,37 @@ impl Engine {
             },
             None => None,
         };
-        self.may_buy(&request)?;
-        let (draft, path) = self.draft(&request)?;
-        let environment = request.caller.environment;
-        let is_connected = |code: &UpstreamCode| self.upstream_in(environment, code).is_some();
-        let first = path.upstreams.into_iter().find(is_connected);
-        let opening = match first.filter(|_| !path.needs_approval) {
-            Some(first) => Opening::Sent(first),
-            None => Opening::Awaiting,
+        let begins_as = self.may_buy(&request)?;
+        let draft = self.draft(&request).await?;
+        let sale = self.note_sale(&request)?;
+        let possible_duplicate_of = sale.as_ref().and_then(|sale| sale.possible_duplicate_of());
+        let (opening, passed_over) = match self.opening(&request, &draft, begins_as) {
+            Ok(opening) => opening,
+            Err(refused) => {
+                self.forget_sale(sale);
+                return Err(refused);
+            }
         };
         // A task of its own: if the client disconnects, even during the commit, what is on record
         // is sent and settled all the same.
         let engine = self.clone();
+        let opened_as = OpenedAs { draft, opening, passed_over };
         let opening = self.inner.tasks.spawn(async move {
-            let opened = engine.open_purchase(&permit, &request, draft, opening).await?;
-            let opened = opened.map_err(|denied| engine.refused(&request, denied))?;
+            let opened = engine.open_purchase(&permit, &request, opened_as).await?;
+            let opened = match opened {
+                Ok(opened) => opened,
+                Err(denied) => {
+                    engine.forget_sale(sale);
+                    return Err(engine.refused(&request, denied));
+                }
+            };
             let driven = (opened.state == State::Sent).then(|| {
                 let (engine, sent) = (engine.clone(), opened.clone());
-                engine.inner.tasks.clone().spawn(async move { engine.drive(sent).await })
+                engine.inner.tasks.clone().spawn(async move {
+                    let settled = engine.drive(sent).await;
+                    engine.forget_failed_sale(sale, settled.state);
+                    settled
+                })
             });
             Ok::<_, BuyRefused>((opened, driven))
         });
@@ -63,13 +93,36 @@ impl Engine {
             opened = opening => opened.map_err(|_| Uncertain)??,
             () = &mut timeout => return Err(Uncertain.into()),
         };
-        let Some(driven) = driven else { return Ok(PurchaseOutcome::Bought(Box::new(opened))) };
-        let settled = tokio::select! {
-            biased;
-            settled = driven => settled.unwrap_or(opened),
-            () = &mut timeout => opened,
+        let settled = match driven {
+            None => opened,
+            Some(driven) => tokio::select! {
+                biased;
+                settled = driven => settled.unwrap_or(opened),
+                () = &mut timeout => opened,
+            },
         };
-        Ok(PurchaseOutcome::Bought(Box::new(settled)))
+        Ok(PurchaseOutcome::Bought { purchase: Box::new(settled), possible_duplicate_of })
+    }
+
+    /// How a purchase opens: sent to an upstream, with those that were passed over before it, or
+    /// waiting for staff. Refuses, before any money moves, when every upstream of its route is
+    /// passed over; a reference that is used up is refused as such.
+    fn opening(
+        &self,
+        request: &PurchaseRequest,
+        draft: &PurchaseDraft,
+        begins_as: Opening,
+    ) -> Result<(Opening, Vec<PassedOver>), BuyRefused> {
+        if !matches!(begins_as, Opening::Sent(_)) {
+            return Ok((begins_as, Vec::new()));
+        }
+        let path = self.catalog().path(&request.price_query(draft.opened_at));
+        let attempt = AttemptRef { purchase: draft.key.id.number(), number: 1 };
+        let (environment, amount) = (draft.key.environment, draft.amount);
+        match self.choose(&path.upstreams, Choosing { attempt, environment, amount }) {
+            Ok(chosen) => Ok((Opening::Sent(chosen.upstream), chosen.passed_over)),
+            Err(none) => Err(self.known_or(request, none.refusal().into())),
+        }
     }
 
     /// Refuses a permit that was made for another caller.
@@ -84,14 +137,22 @@ impl Engine {
         }
     }
 
-    /// Refuses while the installation is halted. A reference that is used up is refused as such, so
-    /// that its client knows that there is nothing to wait for.
-    fn may_buy(&self, request: &PurchaseRequest) -> Result<(), BuyRefused> {
-        let Err(halted) = self.may_sell() else { return Ok(()) };
+    /// How the purchase begins. Refuses while the installation is halted, and what nothing is set
+    /// up to deliver. A reference that is used up is refused as such, so that its client knows that
+    /// there is nothing to wait for.
+    fn may_buy(&self, request: &PurchaseRequest) -> Result<Opening, BuyRefused> {
+        let routed = || Ok(self.first_step(&request.price_query(self.now()))?);
+        let selling = self.may_sell().map_err(BuyRefused::from).and_then(|()| routed());
+        selling.map_err(|refused| self.known_or(request, refused))
+    }
+
+    /// The refusal of a reference that is used up, or else this one.
+    fn known_or(&self, request: &PurchaseRequest, refused: BuyRefused) -> BuyRefused {
         let stored = self.inner.store.stored_reference(&request.reference_key());
-        match self.or_unavailable(stored)? {
-            None => Err(halted.into()),
-            Some(stored) => Err(self.reference_known(stored.purchase).into()),
+        match self.or_unavailable(stored) {
+            Ok(None) => refused,
+            Ok(Some(stored)) => self.reference_known(stored.purchase).into(),
+            Err(unavailable) => unavailable.into(),
         }
     }
 
@@ -100,23 +161,25 @@ impl Engine {
         ReferenceKnown { first: first.map(Box::new) }
     }
 
-    /// A purchase before it opens, priced and routed; nothing is stored.
-    pub(crate) fn draft(
+    /// A purchase before it opens, priced and numbered; nothing of it is stored.
+    pub(crate) async fn draft(
         &self,
         request: &PurchaseRequest,
-    ) -> Result<(PurchaseDraft, Path), Invalid> {
+    ) -> Result<PurchaseDraft, DraftRefused> {
         let now = self.now();
-        let catalog = self.catalog();
-        let query = request.price_query(now);
-        let price = catalog
-            .price(&query)
+        let price = self
+            .catalog()
+            .price(&request.price_query(now))
             .filter(|p| request.amount.plus(p.fee).is_some())
             .ok_or_else(too_large)?;
-        let draft = PurchaseDraft {
+        let numbered = self.or_unavailable(self.next_purchase().await);
+        // Nothing of the purchase is stored yet, whatever became of its number.
+        let id = numbered.map_err(|_| Unavailable { retry_after_s: 1 })?;
+        Ok(PurchaseDraft {
             key: PurchaseKey {
                 account: request.caller.account,
                 environment: request.caller.environment,
-                id: PurchaseId(self.next_id()),
+                id,
             },
             scope: request.scope,
             reference: request.reference.clone(),
@@ -132,8 +195,7 @@ impl Engine {
             details: request.details.clone(),
             webhook_url: request.webhook_url.clone(),
             opened_at: now,
-        };
-        Ok((draft, catalog.path(&query)))
+        })
     }
 
     /// Opens a purchase: from here on its reference is used up, and its money is where its state
@@ -142,13 +204,17 @@ impl Engine {
         &self,
         permit: &Permit<act::Buy>,
         request: &PurchaseRequest,
-        draft: PurchaseDraft,
-        opening: Opening,
+        opened_as: OpenedAs,
     ) -> Result<Result<Purchase, OpeningDenied>, StoreRefused> {
+        let OpenedAs { draft, opening, passed_over } = opened_as;
         let mut reference_keys = vec![request.reference_key()];
         let idempotency = request.idempotency.as_ref();
         reference_keys.extend(idempotency.map(|i| request.caller.reference(i.scope, &i.key)));
-        let opening = Box::new(settle::open(draft, opening));
+        let id = draft.key.id;
+        let mut opening = Box::new(settle::open(draft, opening));
+        if let Some(AttemptChange::Start(attempt)) = &mut opening.attempt {
+            attempt.passed_over = passed_over;
+        }
         let digest = idempotency.map(|i| i.digest).or(request.digest);
         let open = |opening| OpenPurchase { reference_keys, digest, opening };
         let written = self.commit_move(permit, opening, Some(limits::BEGUN_WITHIN), open).await;
@@ -156,7 +222,11 @@ impl Engine {
             purchase.available_after = Money::new(available_after, purchase.amount.currency());
             purchase
         };
-        Ok(self.or_unavailable(written)?.map(with_balance))
+        let opened = self.or_unavailable(written)?;
+        if opened.is_err() {
+            self.give_back(id).await;
+        }
+        Ok(opened.map(with_balance))
     }
 
     fn refused(&self, request: &PurchaseRequest, why: OpeningDenied) -> BuyRefused {
@@ -205,38 +275,14 @@ impl Engine {
             tracing::warn!(%fault, "the first answer to an idempotency key could not be stored");
         }
     }
+}
 
-    /// Whether staff decide about a purchase before it is sent.
-    pub(crate) fn needs_staff(&self, purchase: &Purchase) -> bool {
-        self.path_of(purchase).needs_approval || self.routes_left(purchase, &[]).is_empty()
-    }
-
-    fn path_of(&self, purchase: &Purchase) -> Path {
-        self.catalog().path(&PriceQuery {
-            account: purchase.key.account,
-            plan: None,
-            environment: purchase.key.environment,
-            operator: &purchase.operator,
-            kind: purchase.kind,
-            recipient: &purchase.recipient,
-            amount: purchase.amount,
-            at: self.now(),
-        })
-    }
-
-    /// The connected upstreams of a purchase's route that were not tried yet.
-    pub(crate) fn routes_left(
-        &self,
-        purchase: &Purchase,
-        tried: &[UpstreamCode],
-    ) -> Vec<UpstreamCode> {
-        let path = self.path_of(purchase);
-        let environment = purchase.key.environment;
-        path.left(tried)
-            .filter(|code| self.upstream_in(environment, code).is_some())
-            .cloned()
-            .collect()
-    }
+/// How a purchase opens.
+pub(crate) struct OpenedAs {
+    pub(crate) draft: PurchaseDraft,
+    pub(crate) opening: Opening,
+    /// The upstreams before the one that it is sent to.
+    pub(crate) passed_over: Vec<PassedOver>,
 }
 
 /// How an idempotency key is used by a request.

@@ -4,21 +4,23 @@
 //! Invariant: acceptance and expiry are both steps from the version that was read, so exactly one
 //! of them wins.
 
+use crate::purchase::{OpenedAs, check_approved};
 use crate::refusals::denied;
 use crate::request::PurchaseRequest;
 use crate::settle::StepResult;
+use crate::upstreams::Choosing;
 use crate::{Caller, Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::purchase::settle::QUOTE_VALID_FOR;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
 use domain::refusal::{
-    AcceptRefused, MoneyRefused, NoWallet, PurchaseUnknown, QuoteExpired, QuoteRefused,
+    AcceptRefused, MoneyRefused, NoWallet, NotSold, PurchaseUnknown, QuoteExpired, QuoteRefused,
     ReferenceKnown, StoreRefused, Unavailable, Uncertain,
 };
 use domain::{
-    Event, Opening, OpeningDenied, Plan, Proof, Purchase, PurchaseId, PurchaseKey, ReferenceScope,
-    Source, State, Timestamp, act,
+    AttemptRef, Event, Opening, OpeningDenied, Plan, Proof, Purchase, PurchaseKey, PurchaseNumber,
+    ReferenceScope, Source, State, Timestamp, act,
 };
 use store::{Fault, SetAll, Setting, TakeStep};
 use subtle::ConstantTimeEq;
@@ -48,10 +50,12 @@ impl Engine {
         mut request: PurchaseRequest,
     ) -> Result<Quote, QuoteRefused> {
         self.check_permit(&permit, &request.caller)?;
+        check_approved(&request.caller)?;
         if let Some(quote) = self.quoted_before(&request).await? {
             return Ok(quote);
         }
         self.may_sell()?;
+        self.first_step(&request.price_query(self.now()))?;
         self.count_quote(&request.caller)?;
         self.open_missing_wallet(&permit, &request).await?;
         // These details come from the operator only, never from the request.
@@ -61,8 +65,9 @@ impl Engine {
             let address = customer.address.map(|address| (CUSTOMER_ADDRESS.to_owned(), address));
             request.details.extend(address);
         }
-        let (draft, _) = self.draft(&request)?;
-        match self.open_purchase(&permit, &request, draft, Opening::Quoted).await? {
+        let draft = self.draft(&request).await?;
+        let opened_as = OpenedAs { draft, opening: Opening::Quoted, passed_over: Vec::new() };
+        match self.open_purchase(&permit, &request, opened_as).await? {
             Ok(purchase) => Ok(self.as_quote(purchase)),
             // The same request was sent twice at once, and the other one was first.
             Err(OpeningDenied::ReferenceUsed(used)) => {
@@ -154,25 +159,28 @@ impl Engine {
         if !bool::from(right.as_bytes().ct_eq(acceptance.as_bytes())) {
             return Err(PurchaseUnknown.into());
         }
-        self.authorise(permit, caller, purchase.key.id).await
+        self.authorise(permit, caller, purchase.key.id.number()).await
     }
 
     /// Accepts a quote: holds the money in the commit that checks it, then sends. A second
     /// acceptance returns the purchase in its current state and charges nothing. Refuses when the
-    /// money is short (the quote stays open), while the installation is halted, and when the quote
-    /// has expired or was called off.
+    /// money is short (the quote stays open), while the installation is halted, when its product is
+    /// not sold any more or nothing can deliver it, and when the quote has expired or was called
+    /// off.
     pub async fn authorise(
         &self,
         permit: Permit<act::Buy>,
         caller: &Caller,
-        id: PurchaseId,
+        id: PurchaseNumber,
     ) -> Result<Purchase, AcceptRefused> {
         self.check_permit(&permit, caller)?;
+        check_approved(caller)?;
         let purchase = self.purchase_by_id(caller, id).await?;
         let key = purchase.key;
         let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;
         if purchase.state == State::Quoted {
             self.may_sell()?;
+            self.is_still_sold(&purchase)?;
         }
         // A task of its own: if the client disconnects, what is held is sent all the same.
         let engine = self.clone();
@@ -187,6 +195,16 @@ impl Engine {
         }
     }
 
+    /// Refuses a quote whose product or operator was switched off after it.
+    fn is_still_sold(&self, quote: &Purchase) -> Result<(), NotSold> {
+        let catalog = self.catalog();
+        let operator = catalog.operator_by_code(&quote.operator);
+        let product = quote.product.as_deref().map(|name| catalog.product_by_name(name));
+        let is_sold = operator.is_some_and(|operator| operator.is_active)
+            && product.is_none_or(|product| product.is_some_and(|product| product.is_active));
+        if is_sold { Ok(()) } else { Err(NotSold) }
+    }
+
     async fn hold_and_send(
         &self,
         permit: Permit<act::Buy>,
@@ -194,10 +212,18 @@ impl Engine {
     ) -> Result<Purchase, AcceptRefused> {
         let key = quote.key;
         let proof = Proof::new(Source::Owner, ACCEPTED);
-        // As for a purchase without a quote: staff decide first if the route says so, or if there
-        // is no route.
-        let is_for_staff = self.needs_staff(&quote);
+        // As for a purchase without a quote: staff decide first if the route says so.
+        let is_for_staff =
+            quote.state == State::Quoted && self.next_step(&quote)? == Opening::Awaiting;
         let event = if is_for_staff { Event::RequestApproval } else { Event::Authorise };
+        if !is_for_staff && quote.state == State::Quoted {
+            // Before any money moves: the quote stays open.
+            let routes = self.routes_left(&quote, &[]);
+            let attempt = AttemptRef { purchase: key.id.number(), number: 1 };
+            let (environment, amount) = (key.environment, quote.amount);
+            let order = Choosing { attempt, environment, amount };
+            self.has_choice(&routes, order).map_err(|none| none.refusal())?;
+        }
         let decide = |_: &Purchase| Some((event, proof.clone()));
         let result = self.take_step(&permit, quote, decide, TakeStep).await;
         match self.or_unavailable(result)? {

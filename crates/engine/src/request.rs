@@ -35,6 +35,8 @@ pub struct PurchaseRequest {
     pub webhook_url: Option<String>,
     /// SHA-256 of what the request means: the same reference with another digest is refused.
     pub digest: Option<[u8; 32]>,
+    /// Whether it may be the same sale again (CONTRACT A-42).
+    pub allow_duplicate: bool,
     /// The idempotency key and the digest of the request's body, if a key came with it.
     pub idempotency: Option<Idempotency>,
 }
@@ -51,6 +53,7 @@ impl PurchaseRequest {
             environment: self.caller.environment,
             operator: &self.operator,
             kind: self.kind,
+            product: self.product.as_deref(),
             recipient: &self.recipient,
             amount: self.amount,
             at,
@@ -81,8 +84,13 @@ pub struct Replay {
 /// The result of a [`PurchaseRequest`].
 #[derive(Clone, Debug)]
 pub enum PurchaseOutcome {
-    /// Bought now; the purchase after the upstream's first answer.
-    Bought(Box<Purchase>),
+    /// Bought now.
+    Bought {
+        /// The purchase after the upstream's first answer.
+        purchase: Box<Purchase>,
+        /// The reference of an earlier purchase that looks the same (CONTRACT A-42).
+        possible_duplicate_of: Option<String>,
+    },
     /// Bought before, under the same idempotency key.
     Repeated {
         /// The purchase in its current state.

@@ -4,19 +4,22 @@
 //! by compare-and-swap; the loser of a race decides again from the purchase's new state. Invariant:
 //! an upstream is called only after its attempt is on record, and never with a Tx open.
 
+mod doubt;
 pub(crate) mod in_flight;
 pub(crate) mod moves;
 
+use self::doubt::NotFoundWorth;
 use self::moves::Moved;
+use crate::upstreams::{CallEnd, Choosing};
 use crate::{Engine, Permit, limits};
 use domain::catalog::number::masked;
 use domain::purchase::lifecycle::event_of;
 use domain::purchase::settle;
 use domain::upstream::cleaned;
 use domain::{
-    Answer, Attempt, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money, MoneyDenial,
-    MonthClosed, Move, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey, Source, State,
-    StepDenied, SubmitOutcome, Timestamp, UpstreamCode,
+    Answer, Attempt, AttemptChange, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money,
+    MoneyDenial, MonthClosed, Move, Order, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey,
+    Source, State, StepDenied, SubmitOutcome, Timestamp, UpstreamCode,
 };
 use std::time::Duration;
 use store::{Commit, Fault, KeepEvidence, TakeStep};
@@ -99,7 +102,7 @@ impl Engine {
     /// is unknown. An attempt whose record took too long is not sent any more, because an enquiry
     /// about it may be due soon.
     async fn submit(&self, purchase: &Purchase) -> SubmitOutcome {
-        let order = purchase.order(purchase.attempts);
+        let order = self.order(purchase, purchase.attempts);
         let environment = purchase.key.environment;
         let may_call = self.inner.in_flight.may_call(order.attempt, self.monotonic())
             && self.inner.store.holds_lease();
@@ -108,6 +111,7 @@ impl Engine {
         let _call = OpenCall { engine: self, attempt: order.attempt };
         let upstream =
             purchase.upstream.as_ref().and_then(|code| self.upstream_in(environment, code));
+        let mut place = OpenPlace { engine: self, purchase, attempt: order.attempt, end: None };
         let Some(upstream) = upstream else {
             return SubmitOutcome::NotSent { reason: "the upstream is not connected".to_owned() };
         };
@@ -116,7 +120,9 @@ impl Engine {
             return SubmitOutcome::NotSent { reason };
         }
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await;
-        answer.unwrap_or_else(|_| unknown("no answer within 20 s").into())
+        let answer = answer.unwrap_or_else(|_| unknown("no answer within 20 s").into());
+        place.end = Some(end_of(&answer));
+        answer
     }
 
     /// Records the next attempt of a held purchase, at the first upstream that was not tried.
@@ -131,20 +137,37 @@ impl Engine {
         }
         let key = purchase.key;
         let tried = self.tried(&key)?;
-        let (event, proof) = match self.routes_left(&purchase, &tried).into_iter().next() {
-            Some(upstream) => {
-                let source = Source::Upstream { attempt: purchase.attempts + 1, upstream };
+        let routes = self.routes_left(&purchase, &tried);
+        let number = purchase.attempts + 1;
+        let attempt = AttemptRef { purchase: key.id.number(), number };
+        let order = Choosing { attempt, environment: key.environment, amount: purchase.amount };
+        let mut passed_over = Vec::new();
+        let (event, proof) = match self.choose(&routes, order) {
+            Ok(chosen) => {
+                passed_over = chosen.passed_over;
+                let source = Source::Upstream { attempt: number, upstream: chosen.upstream };
                 (Event::Submit, Proof::new(source, "submit"))
             }
-            None => {
+            // Nothing was sent yet: it waits until one of them takes orders.
+            Err(_) if purchase.attempts == 0 && !routes.is_empty() => return Ok(None),
+            Err(none) if routes.is_empty() || none.passed_over.is_empty() => {
                 let proof = Proof::new(Source::Clock, "no_route");
                 (Event::Refuse, proof.with_text("no upstream is left to try"))
             }
+            // The earlier attempts were definitely refused, so the money may go back.
+            Err(none) => {
+                let proof = Proof::new(Source::Clock, "no_route");
+                let text = format!("no upstream is left to try ({})", none.text());
+                (Event::Refuse, proof.with_text(&text))
+            }
         };
         // Not decided again after a lost race: the winner submits.
-        let Decision::Move(step) = settle::decide(&purchase, event, proof, self.now()) else {
+        let Decision::Move(mut step) = settle::decide(&purchase, event, proof, self.now()) else {
             return Ok(None);
         };
+        if let Some(AttemptChange::Start(attempt)) = &mut step.attempt {
+            attempt.passed_over = passed_over;
+        }
         match self.commit_move(&self.work(), step, None, TakeStep).await? {
             Ok(moved) => Ok(Some(after(moved))),
             Err(denied) => {
@@ -166,21 +189,40 @@ impl Engine {
         let is_clear = matches!(
             outcome,
             Outcome::Answered(Answer::Delivered { .. } | Answer::Unaskable { .. })
-                | Outcome::Reversed { .. }
         );
         let key = &purchase.key;
         let attempts = if is_clear { Vec::new() } else { self.inner.store.attempts(key)? };
         let upstream = self.upstream_of(&purchase, attempt, &attempts)?;
+        let closed = AttemptRef { purchase: purchase.key.id.number(), number: attempt };
         let proof = Proof {
             source: Source::Upstream { attempt, upstream: upstream.clone() },
             code: outcome.code().to_owned(),
             text: outcome.text().map(cleaned).filter(|text| !text.is_empty()),
             upstream_reference: outcome.reference().map(cleaned),
             slip: outcome.slip().cloned().map(Box::new),
+            cost: match outcome {
+                // It gives back what it took.
+                Outcome::Reversed { .. } => cost_of(&attempts, &upstream),
+                Outcome::Answered(_) | Outcome::NotSent { .. } | Outcome::NotFound => {
+                    outcome.cost()
+                }
+            },
+        };
+        let is_answer = source != OutcomeSource::Submit;
+        if is_answer && matches!(outcome, Outcome::Answered(Answer::Delivered { .. })) {
+            self.delivered_after_all(&upstream, closed);
+        }
+        if matches!(outcome, Outcome::Answered(Answer::Accepted { .. })) {
+            self.keep_acknowledgement(&purchase, closed, proof.clone()).await?;
+        }
+        let worth = match attempts.iter().find(|a| a.number == attempt) {
+            Some(asked) if *outcome == Outcome::NotFound => {
+                self.not_found_worth(&purchase, asked).await?
+            }
+            Some(_) | None => NotFoundWorth::Early,
         };
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
-        let closed = AttemptRef { purchase: purchase.key.id, number: attempt };
         let decide = |purchase: &Purchase| {
             let standing = OutcomeContext {
                 // Not by the attempt's number: an earlier attempt that turned out delivered counts,
@@ -188,14 +230,22 @@ impl Engine {
                 // attempt.
                 is_current: purchase.upstream.as_ref() == Some(&upstream)
                     && !matches!(purchase.state, State::Held | State::Rejected),
-                grace_is_over: self.grace_is_over(purchase, attempt, &upstream),
+                grace_is_over: worth == NotFoundWorth::Counts
+                    && self.grace_is_over(purchase, attempt, &upstream),
+                is_repeat: attempt > 1,
                 routes_left: self.routes_left(purchase, &tried).len(),
             };
             let event = event_of(outcome, standing)?;
-            let is_hopeless = self.is_hopeless(event, started_at, source);
-            Some((if is_hopeless { Event::Escalate } else { event }, proof.clone()))
+            let is_for_staff = self.is_hopeless(event, started_at, source)
+                || (event == Event::Doubt && worth == NotFoundWorth::Contradiction);
+            Some((if is_for_staff { Event::Escalate } else { event }, proof.clone()))
         };
         let result = self.take_step(&self.work(), purchase, decide, TakeStep).await?;
+        if let StepResult::Stepped(after) = &result
+            && after.state == State::Delivered
+        {
+            self.note_spent(&upstream, proof.cost.unwrap_or(after.amount));
+        }
         // The month was closed meanwhile: the outcome is kept for staff, as for any archived
         // purchase.
         if let StepResult::Closed(_) = result {
@@ -219,7 +269,7 @@ impl Engine {
     /// Whether "never received" counts: the upstream has had time to know, counted from when no
     /// call of ours was in flight any more.
     fn grace_is_over(&self, purchase: &Purchase, number: u32, upstream: &UpstreamCode) -> bool {
-        let attempt = AttemptRef { purchase: purchase.key.id, number };
+        let attempt = AttemptRef { purchase: purchase.key.id.number(), number };
         self.grace_of(purchase, attempt, upstream).is_some_and(|left| left.is_zero())
             && !self.inner.in_flight.is_open(attempt)
     }
@@ -235,7 +285,7 @@ impl Engine {
         attempt: AttemptRef,
         upstream: &UpstreamCode,
     ) -> Option<Duration> {
-        let upstream = self.upstream_in(purchase.key.environment, upstream)?;
+        let upstream = self.upstream_to_ask(purchase.key.environment, upstream)?;
         let idle_for = self.inner.in_flight.idle_for(attempt, self.monotonic());
         Some(upstream.capabilities().not_found_final_after.saturating_sub(idle_for))
     }
@@ -327,6 +377,12 @@ impl Engine {
         Err(Fault::Busy)
     }
 
+    /// What the upstream took for a delivered purchase, if it said so.
+    pub(crate) fn cost_of_delivery(&self, purchase: &Purchase) -> Result<Option<Money>, Fault> {
+        let Some(upstream) = &purchase.upstream else { return Ok(None) };
+        Ok(cost_of(&self.inner.store.attempts(&purchase.key)?, upstream))
+    }
+
     pub(crate) fn read_again(&self, key: &PurchaseKey) -> Result<Purchase, Fault> {
         let read = self.inner.store.purchase(key)?;
         read.ok_or_else(|| Fault::Corrupt(format!("purchase {} is gone", key.id)))
@@ -356,6 +412,14 @@ impl Engine {
         Ok(StepResult::Unchanged(purchase))
     }
 
+    /// The order of an attempt, with the country of its operator.
+    fn order(&self, purchase: &Purchase, attempt: u32) -> Order {
+        let catalog = self.catalog();
+        let operator = catalog.operators.iter().find(|one| one.code == purchase.operator);
+        let country = operator.and_then(|operator| catalog.country_of(operator));
+        purchase.order(attempt, country)
+    }
+
     /// Asks the deciding upstream for the outcome of an attempt.
     pub(crate) async fn enquire_about(&self, purchase: &Purchase, attempt: u32) -> EnquiryOutcome {
         match &purchase.upstream {
@@ -371,12 +435,51 @@ impl Engine {
         attempt: u32,
         code: &UpstreamCode,
     ) -> EnquiryOutcome {
-        let Some(upstream) = self.upstream_in(purchase.key.environment, code) else {
+        let Some(upstream) = self.upstream_to_ask(purchase.key.environment, code) else {
             return unknown("the upstream is not connected").into();
         };
-        let order = purchase.order(attempt);
+        let mut order = self.order(purchase, attempt);
+        match self.inner.store.attempts(&purchase.key) {
+            Ok(attempts) => acknowledge(&mut order, &attempts),
+            Err(fault) => {
+                tracing::warn!(%fault, attempt = %order.attempt, "an attempt cannot be read");
+                return unknown("the attempt's record cannot be read").into();
+            }
+        }
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.enquire(&order)).await;
         answer.unwrap_or_else(|_| unknown("no answer to the enquiry within 20 s").into())
+    }
+}
+
+/// Puts what the upstream has said about the attempt into its order.
+fn acknowledge(order: &mut Order, attempts: &[Attempt]) {
+    let Some(attempt) = attempts.iter().find(|one| one.number == order.attempt.number) else {
+        return;
+    };
+    order.upstream_reference.clone_from(&attempt.upstream_reference);
+    let outcome = attempt.outcome.as_deref();
+    order.is_acknowledged = attempt.upstream_reference.is_some()
+        || matches!(outcome, Some("accepted" | "delivered" | "reversed"));
+}
+
+/// What the upstream took for the attempt that was delivered, as it is stored.
+fn cost_of(attempts: &[Attempt], upstream: &UpstreamCode) -> Option<Money> {
+    attempts.iter().find(|a| a.upstream == *upstream).and_then(|a| a.cost)
+}
+
+/// What a submit's answer says about the upstream's health.
+const fn end_of(answer: &SubmitOutcome) -> CallEnd {
+    match answer {
+        SubmitOutcome::NotSent { .. }
+        | SubmitOutcome::Answered(Answer::Unknown { .. } | Answer::Unaskable { .. }) => {
+            CallEnd::Failed
+        }
+        SubmitOutcome::Answered(
+            Answer::Delivered { .. }
+            | Answer::Accepted { .. }
+            | Answer::Refused { .. }
+            | Answer::RefusedAsRepeat { .. },
+        ) => CallEnd::Answered,
     }
 }
 
@@ -391,6 +494,24 @@ fn after(moved: Moved<Option<i64>>) -> Purchase {
         purchase.available_after = Money::new(available, purchase.amount.currency());
     }
     purchase
+}
+
+/// The place of an order at its upstream; given back when this is dropped.
+struct OpenPlace<'a> {
+    engine: &'a Engine,
+    purchase: &'a Purchase,
+    attempt: AttemptRef,
+    /// None: the order was not sent, or its task ended within the call.
+    end: Option<CallEnd>,
+}
+
+impl Drop for OpenPlace<'_> {
+    fn drop(&mut self) {
+        if let Some(code) = &self.purchase.upstream {
+            let end = self.end.unwrap_or(CallEnd::Cancelled);
+            self.engine.end_call(code, self.attempt, end);
+        }
+    }
 }
 
 /// A call in flight; it ends when this is dropped.

@@ -9,7 +9,8 @@ use crate::settle::StepResult;
 use crate::{Engine, Permit};
 use domain::refusal::{NotPossible, PurchaseUnknown, StaffRefused};
 use domain::{
-    CaseKind, Event, MonthClosed, Move, Permitted, Proof, Purchase, PurchaseId, Source, State, act,
+    CaseKind, Event, MonthClosed, Move, Permitted, Proof, Purchase, PurchaseNumber, Source, State,
+    act,
 };
 use serde_json::json;
 use store::{CloseCase, TakeStep};
@@ -21,7 +22,7 @@ impl Engine {
     pub async fn approve(
         &self,
         permit: Permit<act::DecideApproval>,
-        id: PurchaseId,
+        id: PurchaseNumber,
     ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
         if purchase.state == State::Awaiting && self.routes_left(&purchase, &[]).is_empty() {
@@ -38,7 +39,7 @@ impl Engine {
     pub async fn reject(
         &self,
         permit: Permit<act::DecideApproval>,
-        id: PurchaseId,
+        id: PurchaseNumber,
         reason: &str,
     ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
@@ -51,7 +52,7 @@ impl Engine {
     pub async fn settle_by_staff(
         &self,
         permit: Permit<act::SettleDoubt>,
-        id: PurchaseId,
+        id: PurchaseNumber,
         is_delivered: bool,
         evidence: &str,
     ) -> Result<Purchase, StaffRefused> {
@@ -78,7 +79,7 @@ impl Engine {
     pub async fn refund(
         &self,
         permit: Permit<act::ReversePurchase>,
-        id: PurchaseId,
+        id: PurchaseNumber,
         reason: &str,
     ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
@@ -93,7 +94,7 @@ impl Engine {
     pub async fn close_case(
         &self,
         permit: Permit<act::SettleDoubt>,
-        id: PurchaseId,
+        id: PurchaseNumber,
         evidence: &str,
     ) -> Result<(), StaffRefused> {
         let message = "Say who closes it, and what was found.";
@@ -131,7 +132,13 @@ impl Engine {
     ) -> Result<Purchase, StaffRefused> {
         let by = permit.by("Say who decides.")?;
         refuse_if_any(text.and_then(|t| blank("evidence", t, "Say what shows it, or why.")))?;
+        let cost = match event == Event::Reverse {
+            // What the upstream took is what it is expected to give back.
+            true => self.or_unavailable(self.cost_of_delivery(&purchase))?,
+            false => None,
+        };
         let proof = Proof {
+            cost,
             text: text.map(str::to_owned),
             ..Proof::new(Source::Staff(by.to_owned()), word)
         };
@@ -162,7 +169,8 @@ impl Engine {
     }
 
     /// A purchase of any account.
-    fn any_purchase(&self, id: PurchaseId) -> Result<Purchase, StaffRefused> {
+    fn any_purchase(&self, id: PurchaseNumber) -> Result<Purchase, StaffRefused> {
+        let id = self.or_unavailable(self.purchase_id(id))?.ok_or(PurchaseUnknown)?;
         Ok(self.or_unavailable(self.inner.store.any_purchase(id))?.ok_or(PurchaseUnknown)?)
     }
 }

@@ -5,13 +5,13 @@
 //! begins, and what becomes of one that failed (`writer`).
 
 use crate::archive;
-use crate::backend::{SetIndex, WriteSql};
+use crate::backend::{Partition, SetIndex, WriteSql};
 use crate::calls::{CallCounts, Caller};
 use crate::commit::CommitNeeds;
 use crate::fault::Result;
-use crate::ledger::{BalanceQueries, LedgerCache, LedgerSavepoint};
+use crate::ledger::{self, BalanceQueries, LedgerCache, LedgerSavepoint};
 use crate::purchases;
-use domain::{LedgerAccount, Month, PurchaseKey, ReferenceKey, View};
+use domain::{LedgerAccount, Month, PaymentKey, PurchaseKey, ReferenceKey, View};
 use std::collections::HashSet;
 
 /// The writer's caches.
@@ -19,14 +19,15 @@ use std::collections::HashSet;
 pub(crate) struct Caches {
     pub(crate) ledger: LedgerCache,
     pub(crate) calls: CallCounts,
-    /// Months that have partitions, the month after each too.
-    partitions: HashSet<Month>,
+    /// Partitions that are there, those of the month after each too.
+    partitions: HashSet<Partition>,
 }
 
 /// What the changes of a batch mention.
 #[derive(Default)]
 struct Mentioned<'a> {
     references: Vec<&'a ReferenceKey>,
+    payments: Vec<&'a PaymentKey>,
     purchases: Vec<PurchaseKey>,
     accounts: Vec<&'a LedgerAccount>,
     callers: Vec<Caller>,
@@ -51,6 +52,7 @@ impl<'a> Mentioned<'a> {
         self.reads_ledger_end |= needs.reads_ledger_end;
         let needs = &needs.admission;
         self.references.extend(needs.reference_keys);
+        self.payments.extend(needs.payment.map(|(key, _)| key));
         let step = needs.step.as_ref().filter(|step| step.from_version.is_some());
         self.purchases.extend(step.map(|step| step.key));
         let entries = needs.journal.map_or(&[][..], |journal| journal.entries());
@@ -93,7 +95,7 @@ impl Caches {
     ) -> Result<View> {
         let mut view = View::default();
         let mentioned = Mentioned::of(batch);
-        let Mentioned { references, purchases, accounts, callers, .. } = &mentioned;
+        let Mentioned { references, payments, purchases, accounts, callers, .. } = &mentioned;
         self.calls.begin();
         self.ledger.begin(sql.is_sole_writer());
         let BalanceQueries { known, unknown, by_id, by_name } =
@@ -106,13 +108,14 @@ impl Caches {
             self.ledger.chain_query(),
             self.ledger.closed_query(),
             CallCounts::query(callers),
+            ledger::payments_query(payments),
         ];
         if accounts.is_empty() && !mentioned.reads_ledger_end {
             queries[4].values.clear();
         }
         let is_closed_queried = !queries[5].values.is_empty();
         let mut closed = None;
-        let (ledger, calls) = (&mut self.ledger, &mut self.calls);
+        let (cache, calls) = (&mut self.ledger, &mut self.calls);
         sql.query_sets(&queries, &mut |SetIndex { query, set }, row| {
             match query {
                 0 => {
@@ -120,16 +123,20 @@ impl Caches {
                     view.used.insert(references[set].clone(), owner);
                 }
                 1 => drop(view.purchases.insert(purchases[set], purchases::version(row)?)),
-                2 => ledger.read_balance(&mut view, known[set], row)?,
-                3 => ledger.read_balance(&mut view, unknown[set], row)?,
-                4 => ledger.read_chain(row)?,
+                2 => cache.read_balance(&mut view, known[set], row)?,
+                3 => cache.read_balance(&mut view, unknown[set], row)?,
+                4 => cache.read_chain(row)?,
                 5 => closed = Some(archive::closed(row)?),
-                _ => calls.read_row(callers[set], row)?,
+                6 => calls.read_row(callers[set], row)?,
+                _ => {
+                    let owner = ledger::payment_owner(row)?;
+                    view.payments.insert(payments[set].clone(), owner);
+                }
             }
             Ok(())
         })?;
         if is_closed_queried {
-            ledger.set_closed(closed);
+            self.ledger.set_closed(closed);
         }
         if !sql.committed_last()? {
             self.ledger.forget_balances();
@@ -147,21 +154,23 @@ impl Caches {
         sql: &mut dyn WriteSql,
         batch: &[CommitNeeds<'_>],
     ) -> Result<()> {
-        for month in self.missing_partitions(batch) {
-            sql.ensure_partitions(month)?;
-            sql.ensure_partitions(month.next())?;
-            self.partitions.insert(month);
+        for partition in self.missing_partitions(batch) {
+            sql.ensure_partitions(partition)?;
+            if !partition.is_old {
+                sql.ensure_partitions(Partition::of(partition.month.next()))?;
+            }
+            self.partitions.insert(partition);
         }
         Ok(())
     }
 
-    fn missing_partitions(&self, batch: &[CommitNeeds<'_>]) -> HashSet<Month> {
-        let made = batch.iter().filter_map(|needs| needs.purchase).map(Month::of_id);
+    fn missing_partitions(&self, batch: &[CommitNeeds<'_>]) -> HashSet<Partition> {
+        let made = batch.iter().filter_map(|needs| needs.purchase).map(Partition::of_purchase);
         let moved = batch.iter().filter_map(|needs| needs.moves_at).map(Month::of);
         // If the clock has stepped back, journals go on in the first month that is not closed.
         let open = self.ledger.closed().map(|closed| closed.month.next());
-        let all = made.chain(moved).chain(open);
-        all.filter(|month| !self.partitions.contains(month)).collect()
+        let all = made.chain(moved.chain(open).map(Partition::of));
+        all.filter(|partition| !self.partitions.contains(partition)).collect()
     }
 
     /// Writes what the batch has changed as a whole: balances and counts of calls, each once.

@@ -80,7 +80,7 @@ impl<'a> CommitNeeds<'a> {
         let journal = step.journal.as_ref();
         let step = Some(PurchaseStep { key, from_version, to });
         CommitNeeds {
-            admission: Needs { reference_keys, step, journal },
+            admission: Needs { reference_keys, step, journal, ..Needs::default() },
             purchase: Some(key.id),
             moves_at: Some(updated_at),
             is_optimistic: true,

@@ -6,14 +6,14 @@
 use crate::backend::Sql;
 use crate::backend::sqlite::{Sqlite, steps};
 use crate::fault::Fault;
-use crate::ledger::{self, Page};
-use crate::purchases::{self, Jobs, jobs};
+use crate::ledger::{self, Balance, Page, StatementOf};
+use crate::purchases::{self, Jobs, PurchaseFilter, jobs};
 use crate::queue;
 use crate::webhooks::Pushes;
-use crate::{accounts, archive, halts, verify};
+use crate::{archive, halts, numbers, verify};
 use domain::{
-    AccountId, Currency, Environment, Month, PurchaseId, PurchaseKey, ReferenceKey, ReferenceScope,
-    State, Timestamp,
+    AccountId, Currency, Environment, Kind, Month, PurchaseId, PurchaseKey, ReferenceKey,
+    ReferenceScope, State, Timestamp,
 };
 use std::time::Duration;
 
@@ -23,14 +23,15 @@ const LONG: i64 = 50_000;
 /// Of COUNT purchases the last ten are open, the one before is refunded, one in each hundredth part
 /// failed, and the first has an open case.
 const FILL: &str = "
-    INSERT INTO accounts VALUES (1, 'house', 'House', 1, NULL, 0, NULL, 5),
+    INSERT INTO accounts (id, role, name, is_active, plan, per_minute, subscribed_until, opened_at)
+        VALUES (1, 'house', 'House', 1, NULL, 0, NULL, 5),
         (2, 'customer', 'Customer', 1, NULL, 0, NULL, 5);
     INSERT INTO ledger_accounts VALUES (1, 2, 'live', 'BDT', 'available', '', 0, 0),
         (2, 2, 'live', 'BDT', 'held', '', 10500, 0),
         (3, 1, 'live', 'BDT', 'funding', '', -10500, NULL);
     CREATE TEMPORARY TABLE n AS
         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < COUNT)
-        SELECT n, ((n * 7776000000 / COUNT) << 12) + n AS id,
+        SELECT n, ((20454 + n * 90 / COUNT) << 37) + n AS id,
             1767225600000000 + n * 7776000000000 / COUNT AS at,
             CASE WHEN n > COUNT - 10 THEN 'sent' WHEN n = COUNT - 10 THEN 'refunded'
                 WHEN n * 100 % COUNT = 0 THEN 'failed' ELSE 'delivered' END AS state
@@ -39,8 +40,8 @@ const FILL: &str = "
         '01712345678', 'prepaid', 'BDT', 1000, 50, 150, 0, '{}', NULL, state, 2, 1, 'sim', NULL,
         NULL, at, at, NULL, NULL, x'00' FROM n;
     INSERT INTO claims SELECT 2, 'live', 'rechargely', 'R' || n, id, NULL, at, x'00' FROM n;
-    INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL, x'00', x'00'
-        FROM n;
+    INSERT INTO attempts SELECT id, 2, 'live', 1, 'sim', at, NULL, NULL, NULL, NULL, x'00', x'00',
+        NULL, NULL, NULL FROM n;
     INSERT INTO events SELECT id, 2, 'live', 2, state, at, NULL FROM n WHERE state <> 'sent';
     INSERT INTO evidence SELECT id, 2, 'live', 1, at, 'staff', NULL, 'seen', NULL, NULL
         FROM n WHERE n % 10 = 0;
@@ -52,6 +53,7 @@ const FILL: &str = "
         CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
     INSERT INTO entries SELECT n, 1, 1, 2, 1050,
         CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
+    INSERT INTO purchase_days SELECT id >> 37, min(n) FROM n GROUP BY id >> 37;
     DROP TABLE n;";
 
 fn filled(count: i64) -> (tempfile::TempDir, Sqlite) {
@@ -101,8 +103,9 @@ const QUERIES: &[(&str, usize, Query)] = &[
     ("the latest with staff", 0, |sql, _| {
         Ok(purchases::latest(sql, Some(State::WithStaff), 20)?.len())
     }),
-    ("the highest id", 0, |sql, _| purchases::highest_id(sql).map(|_| 0)),
-    ("the highest id of accounts", 0, |sql, _| accounts::highest_id(sql).map(|_| 0)),
+    ("the id of a number", 1, |sql, key| {
+        Ok(numbers::id_of(sql, key.id.number())?.into_iter().count())
+    }),
     ("the quick audit", 0, |sql, _| Ok(verify::quick(sql)?.len())),
     ("a reference", 1, |sql, _| {
         Ok(purchases::stored_reference(sql, &named("R500"))?.into_iter().count())
@@ -113,16 +116,50 @@ const QUERIES: &[(&str, usize, Query)] = &[
     ("events", 1, |sql, key| Ok(jobs::events(sql, &key)?.len())),
     ("evidence", 0, |sql, key| purchases::evidence(sql, &key).map(|_| 0)),
     ("a statement", 20, |sql, _| {
-        let lines = ledger::statement(sql, ACCOUNT, LIVE, Currency::BDT, PAGE)?;
-        Ok(lines.unwrap_or_default().len())
+        let (account, environment, balance) = (ACCOUNT, LIVE, Balance::Available);
+        let of = StatementOf { account, environment, currency: Currency::BDT, balance };
+        Ok(ledger::statement(sql, of, PAGE)?.unwrap_or_default().len())
     }),
     ("a customer's purchases", 20, |sql, _| {
         let scope = ReferenceScope::Rechargely;
         Ok(purchases::by_logins(sql, ACCOUNT, LIVE, scope, &[], PAGE)?.len())
     }),
+    ("a merchant's list", 20, |sql, _| listed(sql, &PurchaseFilter::default())),
+    ("a list of an operator and a kind", 20, |sql, _| {
+        let (operator, kind) = (Some("GP".to_owned()), Some(Kind::Recharge));
+        listed(sql, &PurchaseFilter { operator, kind, ..Default::default() })
+    }),
+    ("a list of another operator", 0, |sql, _| {
+        listed(sql, &PurchaseFilter { operator: Some("SK".to_owned()), ..Default::default() })
+    }),
+    ("a list of a recipient", 20, |sql, _| {
+        let recipient = Some("01712345678".to_owned());
+        listed(sql, &PurchaseFilter { recipient, ..Default::default() })
+    }),
+    ("a list of a reference", 1, |sql, _| {
+        listed(sql, &PurchaseFilter { reference: Some("R500".to_owned()), ..Default::default() })
+    }),
+    ("a list of the delivered", 20, |sql, _| listed(sql, &in_states(&[State::Delivered]))),
+    ("a list of the failed", 20, |sql, _| listed(sql, &in_states(&[State::Failed]))),
+    ("a list of the rejected", 0, |sql, _| listed(sql, &in_states(&[State::Rejected]))),
+    ("a list of the open", 10, |sql, _| {
+        listed(sql, &in_states(&[State::Sent, State::InDoubt, State::WithStaff]))
+    }),
+    ("a list of a minute", 0, |sql, _| {
+        let (since, until) = (Some(NOW), Some(NOW.after(Duration::from_secs(60))));
+        listed(sql, &PurchaseFilter { since, until, ..Default::default() })
+    }),
     ("a halt", 0, |sql, _| Ok(halts::current(sql)?.into_iter().count())),
     ("what is closed", 0, |sql, _| Ok(archive::archived(sql)?.into_iter().count())),
 ];
+
+fn in_states(states: &[State]) -> PurchaseFilter {
+    PurchaseFilter { states: states.to_vec(), ..Default::default() }
+}
+
+fn listed(sql: &mut dyn Sql, filter: &PurchaseFilter) -> Result<usize, Fault> {
+    Ok(purchases::list(sql, ACCOUNT, LIVE, filter, PAGE)?.len())
+}
 
 #[test]
 fn regular_queries_cost_the_same_whatever_the_history() {

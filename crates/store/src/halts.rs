@@ -8,6 +8,9 @@ use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::Timestamp;
 
+/// More purchases than any installation opens between a backup and its restore.
+const NUMBERS_SKIPPED: i64 = 1_000_000;
+
 /// Begins a halt: nothing is sent upstream from now on.
 #[derive(Clone, Debug)]
 pub struct BeginHalt {
@@ -52,6 +55,12 @@ unrefused!(BeginHalt, (), |change, tx| {
         "INSERT INTO halts (seq, begun_at, why)
              SELECT coalesce(max(seq), 0) + 1, $1, $2 FROM halts",
         &values![change.at, &change.why],
+    )?;
+    // Numbers that were given after the backup was taken may be known outside: they are not given
+    // again.
+    tx.sql.run(
+        "UPDATE sequences SET last = last + $1 WHERE name = 'purchase'",
+        &values![NUMBERS_SKIPPED],
     )?;
     // A halt is for all nodes, whichever one it was asked of.
     notify_nodes(tx.sql, "halt")

@@ -17,6 +17,7 @@ mod fault;
 mod growth;
 mod halts;
 mod ledger;
+mod numbers;
 mod people;
 mod purchases;
 mod queries;
@@ -30,8 +31,9 @@ mod writer;
 
 pub use acts::{ActRecord, Recorded};
 pub use archive::{
-    Archive, ArchiveDone, ArchiveFile, ArchivesAudit, CloseLateOutcomes, CloseMonth, Closing,
-    KeepLateOutcome, LateOutcome, MonthAudit, PruneArchived, RecordFile, audit_month,
+    Archive, ArchiveDone, ArchiveFile, ArchivedPurchase, ArchivesAudit, CloseLateOutcomes,
+    CloseMonth, Closing, KeepLateOutcome, LateOutcome, MonthAudit, PruneArchived, RecordFile,
+    archived_purchase, audit_month, find_archived,
 };
 pub use backend::postgres::CatalogChanges;
 pub use backend::sqlite::ensure_alone;
@@ -41,24 +43,38 @@ pub use clock::{ClockJump, ClockRecord, NoteTime, RecordClockJump, ServerTime};
 pub use commit::Commit;
 pub use fault::{Fault, OpenError};
 pub use halts::{BeginHalt, EndHalts, Halt};
-pub use ledger::{Page, Posting, StatementLine, Wallet};
+pub use ledger::{
+    Balance, CommissionRule, DueCommission, Page, Payment, Posting, SetCommissionRule,
+    StatementLine, StatementOf, Wallet,
+};
+pub use numbers::{TakeNumbers, TakenNumbers};
 pub use people::{
-    Code, CodeDigest, CodeDone, Device, DeviceMark, EnteredCode, ForgetDevice, LogOut, LoginDone,
-    NewDevice, NewSession, OfferCode, PendingSignUp, ResetPassword, Session, SessionHolder,
-    SetActive, SetPassword, SignUp, UserHolder,
+    Code, CodeDigest, CodeDone, ConfirmEmail, ConfirmFactor, Device, DeviceMark, Door, EnteredCode,
+    ForgetDevice, GivePassword, JoinAccount, JoinDone, ListedSession, LogOut, Login, LoginDone,
+    MailCode, MailCodePurpose, NewDevice, NewSession, OfferCode, OfferFactor, OfferMailCode,
+    OpenMerchant, PendingSignUp, ProveSession, RemoveFactor, ResetPassword, SecondFactor, Session,
+    SessionHolder, SetActive, SetLanguage, SetPassword, SetRole, SignUp, UseFactor, UserHolder,
+    WithdrawMailCode,
 };
 pub use purchases::{
-    CloseCase, DueJob, Evidence, Jobs, KeepEvidence, KeepResponse, KeepSlip, OpenCase,
-    OpenPurchase, OutboxEvent, StoredReference, TakeStep,
+    CloseCase, DueJob, Evidence, Jobs, KeepAcknowledgement, KeepEvidence, KeepExchanges,
+    KeepResponse, KeepSlip, OpenCase, OpenPurchase, OutboxEvent, PruneExchanges, PurchaseFilter,
+    PurchaseOwners, StoredReference, TakeStep,
 };
 pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
 pub use settings::accounts::{KeyHolder, User};
+pub use settings::floats::{
+    AddSpending, AskBalance, FundUpstream, HourSpent, KeepBalance, LedgerFloat, NoteFloatLevel,
+    ReportedBalance,
+};
+pub use settings::upstreams::{SetUpstream, StoredUpstream, UpstreamMaps, UpstreamSet};
 pub use settings::{SetAll, Setting};
-use settings::{accounts, catalog};
+use settings::{accounts, catalog, floats, upstreams};
 pub use store::Store;
 pub use verify::AuditReport;
 pub use webhooks::{
-    DeliveryAttempt, Destination, DuePush, DueWebhook, EndPush, EndedLease, Endpoint,
-    EndpointHealth, EnqueueWebhook, LeaseEnd, LogPage, LoggedWebhook, PruneWebhooks, Pushes,
-    ReplayScope, ReplayWebhooks, ResendPushes, SetEndpoint, SetEndpointHealth, TrustHost, Webhooks,
+    DeliveryAttempt, DeliveryFilter, Destination, DuePush, DueWebhook, EndPush, EndedLease,
+    Endpoint, EndpointHealth, EnqueueWebhook, LeaseEnd, LogPage, LoggedWebhook, PruneWebhooks,
+    Pushes, ReplayScope, ReplayWebhooks, ResendPushes, SetEndpoint, SetEndpointHealth, TrustHost,
+    Webhooks,
 };

@@ -13,22 +13,33 @@ use crate::backend::{self, Sql, values};
 use crate::clock::{ClockRecord, ServerTime};
 use crate::fault::Result;
 use crate::halts::Halt;
-use crate::ledger::{Page, StatementLine, Wallet};
-use crate::people::{Device, DeviceMark, SessionHolder, UserHolder};
-use crate::purchases::{Evidence, OpenCase, OutboxEvent, StoredReference, jobs, slips};
+use crate::ledger::{
+    CommissionRule, DueCommission, Page, Payment, StatementLine, StatementOf, Wallet,
+};
+use crate::people::{
+    Device, DeviceMark, ListedSession, MailCode, SecondFactor, SessionHolder, UserHolder,
+};
+use crate::purchases::{
+    Evidence, OpenCase, OutboxEvent, PurchaseFilter, PurchaseOwners, StoredReference, jobs, slips,
+};
 use crate::queue::{self, Queue};
+use crate::settings::floats::{LedgerFloat, ReportedBalance};
+use crate::settings::upstreams::StoredUpstream;
 use crate::store::{Location, Store};
 use crate::verify::AuditReport;
 use crate::webhooks::{
-    DeliveryAttempt, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook, endpoints,
+    DeliveryAttempt, DeliveryFilter, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook,
+    endpoints,
 };
 use crate::{
-    accounts, acts, archive, catalog, clock, halts, ledger, people, purchases, verify, webhooks,
+    accounts, acts, archive, catalog, clock, floats, halts, ledger, numbers, people, purchases,
+    upstreams, verify, webhooks,
 };
-use domain::ids::{SessionId, UserId};
+use domain::ids::{KeyId, SessionId, UserId};
 use domain::{
-    Account, AccountId, Attempt, Catalog, Currency, Environment, Key, Money, Month, Purchase,
-    PurchaseId, PurchaseKey, ReferenceKey, ReferenceScope, Slip, State, Timestamp, UpstreamCode,
+    Account, AccountId, Attempt, Catalog, Currency, Environment, Exchange, Key, Money, Month,
+    Purchase, PurchaseId, PurchaseKey, PurchaseNumber, ReferenceKey, ReferenceScope, Slip, State,
+    Timestamp, UpstreamCode,
 };
 use std::path::{Path, PathBuf};
 
@@ -41,6 +52,36 @@ impl Store {
     /// Everything that prices and routes a purchase.
     pub fn catalog(&self) -> Result<Catalog> {
         self.read(catalog::whole)
+    }
+
+    /// Every upstream that staff have set up, removed ones too, by code.
+    pub fn upstreams(&self) -> Result<Vec<StoredUpstream>> {
+        self.read(upstreams::every)
+    }
+
+    /// How many open purchases have their latest attempt at this upstream.
+    pub fn open_attempts_at(&self, code: &UpstreamCode) -> Result<u32> {
+        self.read(|sql| upstreams::open_attempts(sql, code))
+    }
+
+    /// What upstreams last said about our balances there.
+    pub fn reported_balances(&self) -> Result<Vec<ReportedBalance>> {
+        self.read(floats::reported)
+    }
+
+    /// Our own count of every float.
+    pub fn ledger_floats(&self) -> Result<Vec<LedgerFloat>> {
+        self.read(floats::ledger)
+    }
+
+    /// The floats that were ever paid into.
+    pub fn funded_floats(&self) -> Result<Vec<(UpstreamCode, Currency)>> {
+        self.read(floats::funded)
+    }
+
+    /// What was spent at an upstream, by hour since 1970, oldest first, in minor units.
+    pub fn hours_spent(&self, code: &UpstreamCode, currency: Currency) -> Result<Vec<(i64, i64)>> {
+        self.read(|sql| floats::hours(sql, code, currency))
     }
 
     /// An account.
@@ -76,6 +117,36 @@ impl Store {
     /// Every login, oldest first.
     pub fn users(&self) -> Result<Vec<User>> {
         self.read(people::every)
+    }
+
+    /// The logins of an account, oldest first.
+    pub fn users_of(&self, account: AccountId) -> Result<Vec<User>> {
+        self.read(|sql| people::of_account(sql, account))
+    }
+
+    /// The second factor of a login, whether it counts yet or not.
+    pub fn factor_of(&self, user: UserId) -> Result<Option<SecondFactor>> {
+        self.read(|sql| people::factor_of(sql, user))
+    }
+
+    /// How many recovery codes of a login are not used yet.
+    pub fn recovery_left(&self, user: UserId) -> Result<i64> {
+        self.read(|sql| people::recovery_left(sql, user))
+    }
+
+    /// The codes by which people may still join an account.
+    pub fn invitations(&self, account: AccountId, now: Timestamp) -> Result<Vec<MailCode>> {
+        self.read(|sql| people::invitations(sql, account, now))
+    }
+
+    /// The open sessions of a login, newest first.
+    pub fn open_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<ListedSession>> {
+        self.read(|sql| people::open_sessions(sql, user, now))
+    }
+
+    /// The sealed secrets of an account's sandbox keys, by key.
+    pub fn key_secrets(&self, account: AccountId) -> Result<Vec<(KeyId, Vec<u8>)>> {
+        self.read(|sql| accounts::key_secrets(sql, account))
     }
 
     /// A session, ended or not, with its login's state and its account.
@@ -123,9 +194,25 @@ impl Store {
         self.read(|sql| purchases::by_key(sql, key))
     }
 
+    /// The id of a purchase's number, whether there is such a purchase or not; `None` for what can
+    /// be no number.
+    pub fn purchase_id(&self, number: PurchaseNumber) -> Result<Option<PurchaseId>> {
+        self.read(|sql| numbers::id_of(sql, number))
+    }
+
     /// A purchase by its id alone: for staff and for upstreams' updates, which name no account.
     pub fn any_purchase(&self, id: PurchaseId) -> Result<Option<Purchase>> {
         self.read(|sql| purchases::by_id(sql, id))
+    }
+
+    /// For staff: the purchases that pass a filter, latest first.
+    pub fn find_purchases(
+        &self,
+        of: PurchaseOwners<'_>,
+        filter: &PurchaseFilter,
+        page: Page,
+    ) -> Result<Vec<Purchase>> {
+        self.read(|sql| purchases::find(sql, of, filter, page))
     }
 
     /// For staff: the latest purchases of all accounts, at most `limit`; of one state, or of all.
@@ -146,15 +233,41 @@ impl Store {
         self.read(|sql| purchases::by_logins(sql, account, environment, scope, states, page))
     }
 
-    /// What changed a wallet's available money, latest first; `None` without such a wallet.
-    pub fn statement(
+    /// The purchases of an account that pass a filter, latest first.
+    pub fn list_purchases(
         &self,
         account: AccountId,
         environment: Environment,
-        currency: Currency,
+        filter: &PurchaseFilter,
         page: Page,
-    ) -> Result<Option<Vec<StatementLine>>> {
-        self.read(|sql| ledger::statement(sql, account, environment, currency, page))
+    ) -> Result<Vec<Purchase>> {
+        self.read(|sql| purchases::list(sql, account, environment, filter, page))
+    }
+
+    /// What changed a wallet's balance, latest first; `None` without such a wallet.
+    pub fn statement(&self, of: StatementOf, page: Page) -> Result<Option<Vec<StatementLine>>> {
+        self.read(|sql| ledger::statement(sql, of, page))
+    }
+
+    /// The rules by which an account's commission is paid out, a currency each.
+    pub fn commission_rules(&self, account: AccountId) -> Result<Vec<CommissionRule>> {
+        self.read(|sql| ledger::commission_rules(sql, account))
+    }
+
+    /// The commission that is due by the rules and was not paid out on this day (`2026-11-30`), of
+    /// all accounts.
+    pub fn due_commission(&self, day: &str) -> Result<Vec<DueCommission>> {
+        self.read(|sql| ledger::due_commission(sql, day))
+    }
+
+    /// The payments into and out of an account's wallets before a moment, latest first.
+    pub fn payments_of(
+        &self,
+        account: AccountId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Payment>> {
+        self.read(|sql| ledger::payments_of(sql, account, before, limit))
     }
 
     /// What an upstream gave with a purchase for the end customer to keep.
@@ -175,6 +288,11 @@ impl Store {
     /// The evidence of a purchase, first to last.
     pub fn evidence(&self, key: &PurchaseKey) -> Result<Vec<Evidence>> {
         self.read(|sql| purchases::evidence(sql, key))
+    }
+
+    /// For staff: what was sent to upstreams about a purchase and what came back, first to last.
+    pub fn exchanges(&self, id: PurchaseId) -> Result<Vec<Exchange>> {
+        self.read(|sql| purchases::exchanges(sql, id))
     }
 
     /// The cases that wait for staff, oldest first.
@@ -225,6 +343,16 @@ impl Store {
         self.read(|sql| webhooks::log(sql, page))
     }
 
+    /// The webhooks of an account in an environment that pass a filter, latest first.
+    pub fn deliveries(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        filter: &DeliveryFilter,
+    ) -> Result<Vec<LoggedWebhook>> {
+        self.read(|sql| webhooks::deliveries(sql, account, environment, filter))
+    }
+
     /// The webhooks about a purchase, in the order of its events.
     pub fn webhooks_of(&self, purchase: PurchaseId) -> Result<Vec<LoggedWebhook>> {
         self.read(|sql| webhooks::of(sql, purchase))
@@ -253,14 +381,6 @@ impl Store {
     /// Every host that may be sent many webhooks at once.
     pub fn trusted_hosts(&self) -> Result<Vec<String>> {
         self.read(endpoints::hosts)
-    }
-
-    /// The highest id ever given: new ones go on from there.
-    pub fn highest_id(&self) -> Result<i64> {
-        self.read(|sql| {
-            let archived = last_closed(sql)?.map_or(0, |closed| closed.ids_below);
-            Ok(purchases::highest_id(sql)?.max(accounts::highest_id(sql)?).max(archived))
-        })
     }
 
     /// The month that is next to be archived, if it is before `before`. Blocks, though not for

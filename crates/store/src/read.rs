@@ -8,10 +8,10 @@ use crate::fault::{Fault, Result};
 use domain::ids::KeyId;
 use domain::{
     Account, AccountId, AllowList, AmountRange, BillFormat, Category, CategoryId, Country,
-    Currency, Decider, Details, Environment, Field, Key, Kind, Money, Numbering, OfferForm,
-    Operator, Part, Plan, PriceComponent, PriceRule, Pricing, Product, ProductId, Purchase,
-    PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope, Role, Route, Service, ServiceType, State,
-    Subscription, Timestamp, UpstreamCode,
+    Currency, Decider, Details, DuplicatePolicy, Environment, Field, Key, Kind, Money, Numbering,
+    OfferForm, Operator, Part, Plan, PriceComponent, PriceRule, Pricing, Product, ProductId,
+    Purchase, PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope, Role, Route, Service,
+    ServiceType, State, Subscription, Timestamp, UpstreamCode,
 };
 
 fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
@@ -110,12 +110,19 @@ pub(crate) fn purchase_key(row: &dyn Row) -> Result<PurchaseKey> {
     })
 }
 
-/// id, role, name, is_active, plan, per_minute, subscribed_until, opened_at
+/// id, role, name, is_active, plan, per_minute, subscribed_until, opened_at, approved_at,
+/// duplicates
 pub(crate) fn account(row: &dyn Row) -> Result<Account> {
     let per_minute = row.u32(5)?;
     let plan = parse_opt("plan", row.opt_text(4)?, |code| Plan::from_code(code, per_minute))?;
-    let subscription =
-        plan.zip(time(row.opt_int(6)?)).map(|(plan, until)| Subscription { plan, until });
+    let subscription = plan.zip(time(row.opt_int(6)?)).map(|(plan, until)| Subscription {
+        plan,
+        until,
+        since: until,
+    });
+    // From before months were counted from the first day: they are counted from the end.
+    let since = time(row.opt_int(9)?);
+    let subscription = subscription.map(|s| Subscription { since: since.unwrap_or(s.until), ..s });
     Ok(Account {
         id: AccountId(row.int(0)?),
         role: parse("role", row.text(1)?, Role::from_code)?,
@@ -123,6 +130,8 @@ pub(crate) fn account(row: &dyn Row) -> Result<Account> {
         is_active: row.bool(3)?,
         subscription,
         opened_at: Timestamp(row.int(7)?),
+        approved_at: time(row.opt_int(8)?),
+        duplicates: parse("duplicates", row.text(10)?, DuplicatePolicy::from_code)?,
     })
 }
 
@@ -272,5 +281,7 @@ pub(crate) fn route(row: &dyn Row) -> Result<Route> {
         recipient_ends: row.opt_text(4)?.map(str::to_owned),
         upstreams: list(row.text(5)?)?.iter().map(|code| UpstreamCode::new(code)).collect(),
         needs_approval: row.bool(6)?,
+        product: row.opt_text(7)?.map(str::to_owned),
+        account: row.opt_int(8)?.map(AccountId),
     })
 }

@@ -113,8 +113,8 @@ impl Store {
         })
     }
 
-    /// This node's number among those that work with the same database, 0 to 31: a part of every
-    /// id that it makes. It changes if the node was declared dead and joined anew.
+    /// This node's number among those that work with the same database, 0 to 31. It changes if the
+    /// node was declared dead and joined anew.
     pub fn node(&self) -> u8 {
         self.membership.as_ref().map_or(0, |membership| membership.member().number())
     }
@@ -262,9 +262,9 @@ impl Drop for Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Args, OnRow, OnSetRow, SetQuery, WriteKey};
+    use crate::backend::{Args, OnRow, OnSetRow, Partition, SetQuery, WriteKey};
     use crate::queue::TakeOver;
-    use domain::{Month, Timestamp};
+    use domain::Timestamp;
 
     /// A writer's connection whose first Tx panics.
     struct Panicking;
@@ -326,7 +326,7 @@ mod tests {
             unreachable!()
         }
 
-        fn ensure_partitions(&mut self, _: Month) -> Result<()> {
+        fn ensure_partitions(&mut self, _: Partition) -> Result<()> {
             unreachable!()
         }
 

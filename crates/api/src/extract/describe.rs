@@ -11,13 +11,14 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::external_docs::ExternalDocs;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
-    ServerBuilder,
+    ContactBuilder, ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+    Schema, ServerBuilder,
 };
 
 /// Adds the errors that an operation may answer, each with its real answer as the example; of two
@@ -96,22 +97,88 @@ pub(crate) fn responses(operation: &mut Operation) -> impl Iterator<Item = (&str
     })
 }
 
-/// Adds the introduction, the tags and the schema of errors.
+/// Adds the title, one line about the API, the tags, and the schema of errors with their codes.
 pub(crate) fn complete<E: ToSchema>(
     document: &mut OpenApi,
-    title: &str,
-    description: &str,
+    [title, line]: [&str; 2],
     tags: Option<Vec<Tag>>,
+    errors: &[DocumentedError],
 ) {
     document.info = InfoBuilder::new()
         .title(title)
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(description))
+        .description(Some(line))
         .build();
     document.tags = tags;
-    let mut schemas = vec![(E::name().into_owned(), E::schema())];
-    E::schemas(&mut schemas);
+    add_schema::<E>(document);
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    if let Some(RefOr::T(Schema::Object(error))) = schemas.get_mut(&*E::name())
+        && let Some(RefOr::T(Schema::Object(code))) = error.properties.get_mut("code")
+    {
+        code.enum_values = Some(errors.iter().map(|error| error.code.into()).collect());
+    }
+}
+
+/// Adds a type's schema, and those that it refers to.
+pub(crate) fn add_schema<S: ToSchema>(document: &mut OpenApi) {
+    let mut schemas = vec![(S::name().into_owned(), S::schema())];
+    S::schemas(&mut schemas);
     document.components.get_or_insert_default().schemas.extend(schemas);
+}
+
+/// What a dialect says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    /// The OpenAPI 3.1 document, in JSON.
+    pub openapi: Bytes,
+    /// Every error that the dialect may answer, by status.
+    pub errors: Vec<DocumentedError>,
+}
+
+/// An error that a dialect may answer, as its documents list it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentedError {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable: programs decide by it.
+    pub code: &'static str,
+    /// What happened, as it is answered.
+    pub message: String,
+    /// What it means for the money and what to do next; empty where the message says it.
+    pub advice: String,
+}
+
+impl DocumentedError {
+    /// The errors of these answers and the server's own by status, each code once. The body's
+    /// `error` is the advice.
+    pub(crate) fn list(
+        answers: impl Iterator<Item = Answer>,
+        server_errors: &[DocumentedError],
+    ) -> Vec<DocumentedError> {
+        let mut all: Vec<DocumentedError> = Vec::new();
+        for answer in answers {
+            let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+            let Some(code) = answer.code else { continue };
+            if !all.iter().any(|known| known.code == code) {
+                let status = answer.status.as_u16();
+                let (message, advice) = (text("message"), text("error"));
+                all.push(DocumentedError { status, code, message, advice });
+            }
+        }
+        for error in server_errors {
+            if !all.iter().any(|known| known.code == error.code) {
+                all.push(error.clone());
+            }
+        }
+        all.sort_by_key(|error| error.status);
+        all
+    }
+}
+
+/// A string that has only these values.
+pub(crate) fn one_of<const N: usize>(values: [&str; N]) -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values)).build().into()
 }
 
 /// Tags with their descriptions, in this order.
@@ -124,6 +191,10 @@ pub(crate) fn tags<const N: usize>(tags: [(&str, &str); N]) -> Option<Vec<Tag>> 
 pub(crate) fn serialize(mut document: OpenApi, base_url: &str) -> Bytes {
     if !base_url.is_empty() {
         document.servers = Some(vec![ServerBuilder::new().url(base_url).build()]);
+        let docs = format!("{base_url}/docs");
+        let contact = ContactBuilder::new().name(Some("Support")).url(Some(&docs)).build();
+        document.info.contact = Some(contact);
+        document.external_docs = Some(ExternalDocs::new(docs));
     }
     // A document of plain values can always be serialized.
     serde_json::to_vec(&document).unwrap_or_default().into()
@@ -141,25 +212,61 @@ pub(crate) fn serve(document: Bytes) -> axum::response::Response {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use std::collections::BTreeSet;
 
-    /// Compares the codes of a document's errors with the table in its introduction; `elsewhere`
-    /// are those that no operation answers.
-    pub(crate) fn assert_lists_every_code(document: &Value, text: &str, elsewhere: &[&str]) {
+    /// The list of codes is complete: it has those of all operations, and `elsewhere`, which no
+    /// operation answers.
+    pub(crate) fn assert_lists_every_code(document: &Value, elsewhere: &[&str]) {
         let mut answered: BTreeSet<&str> = elsewhere.iter().copied().collect();
-        for item in document["paths"].as_object().unwrap().values() {
-            for operation in item.as_object().unwrap().values() {
-                for response in operation["responses"].as_object().unwrap().values() {
-                    let examples = &response["content"]["application/json"]["examples"];
-                    answered.extend(examples.as_object().into_iter().flatten().map(|(c, _)| &**c));
+        for operation in operations(document) {
+            for response in operation["responses"].as_object().unwrap().values() {
+                let examples = &response["content"]["application/json"]["examples"];
+                answered.extend(examples.as_object().into_iter().flatten().map(|(c, _)| &**c));
+            }
+        }
+        let codes = &document["components"]["schemas"]["Error"]["properties"]["code"]["enum"];
+        let listed = codes.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(answered, listed);
+    }
+
+    /// What generators of clients stumble over: a long introduction, an optional log-in where there
+    /// is none, times and statuses that are plain strings.
+    pub(crate) fn assert_fit_for_generators(document: &Value) {
+        let info = &document["info"];
+        let line = info["description"].as_str().unwrap();
+        assert!(line.len() < 200 && !line.contains('\n'), "{line}");
+        assert_eq!(info["contact"]["url"], "https://saldo.example/docs");
+        let mut ids = BTreeSet::new();
+        for operation in operations(document) {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id), "{id} twice");
+            assert!(operation["security"].is_array(), "{id}");
+            assert_ne!(operation["security"], json!([{}]), "{id}: public is an empty list");
+        }
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+                let at = format!("{name}.{field}: {property}");
+                let is_time = ["At", "_at"].iter().any(|end| field.ends_with(end));
+                if is_time || ["at", "timestamp"].contains(&&**field) {
+                    assert_eq!(property["format"], "date-time", "{at}");
+                }
+                if ["status", "rechargeType", "code", "responseCode"].contains(&&**field)
+                    && name != "OperatorSummary"
+                    && !name.ends_with("Request")
+                {
+                    let reference =
+                        property["$ref"].as_str().map(|r| r.rsplit('/').next().unwrap());
+                    let schemas = &document["components"]["schemas"];
+                    let values = reference.map_or(property, |name| &schemas[name]);
+                    assert!(values["enum"].is_array(), "{at}");
                 }
             }
         }
-        // A row of the table: `| 422 | `NO_WALLET` | no wallet in this currency |`.
-        let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | `"));
-        let errors = rows.filter(|(status, _)| status.parse::<u16>().is_ok());
-        let listed: BTreeSet<_> = errors.map(|(_, rest)| rest.split('`').next().unwrap()).collect();
-        assert_eq!(answered, listed);
+    }
+
+    fn operations(document: &Value) -> impl Iterator<Item = &Value> {
+        let items = document["paths"].as_object().unwrap().values();
+        items.flat_map(|item| item.as_object().unwrap().values())
     }
 }

@@ -10,7 +10,7 @@ use crate::extract::answer::{Answer, add_quota_headers, add_simulated_header};
 use crate::extract::work;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use engine::{Caller, Quota};
+use engine::{Caller, PageCaller, Quota};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use tracing::{field, info_span};
@@ -31,7 +31,10 @@ impl FromRequestParts<ApiState> for Authenticated {
         let from = address::of_client(parts, &api.settings);
         let open_key = key(&parts.headers, "x-open-key");
         let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
-        let access = api.engine.authenticate(open_key, secret_key, from).await;
+        let access = match parts.extensions.get::<PageCaller>() {
+            Some(from_pages) => api.engine.admit_from_pages(*from_pages).await,
+            None => api.engine.authenticate(open_key, secret_key, from).await,
+        };
         let quota = access.quota;
         access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
             |refused| {
@@ -45,7 +48,28 @@ impl FromRequestParts<ApiState> for Authenticated {
     }
 }
 
+/// An authenticated caller with a subscription: the extractor of every route that sells, and of
+/// the offers (CONTRACT A-41).
+pub(super) struct Subscribed(pub Authenticated);
+
+impl FromRequestParts<ApiState> for Subscribed {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
+        let authenticated = Authenticated::from_request_parts(parts, api).await?;
+        match authenticated.api.engine.is_subscribed(&authenticated.caller) {
+            Ok(()) => Ok(Subscribed(authenticated)),
+            Err(none) => Err(authenticated.refuse(none.into())),
+        }
+    }
+}
+
 impl Authenticated {
+    /// The answer of an error, with the account's headers.
+    fn refuse(&self, error: ApiError) -> Response {
+        self.with_headers(refusals::answer(&error))
+    }
+
     /// Runs the handler's `work` in a tracing span with this `route`, and adds the account's
     /// headers to its answer.
     pub(super) async fn respond(
@@ -53,7 +77,7 @@ impl Authenticated {
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
-        let Caller { account, environment, key, session: _, plan: _ } = self.caller;
+        let Caller { account, environment, key, .. } = self.caller;
         let span = info_span!(
             "irecharge",
             route,
@@ -62,9 +86,13 @@ impl Authenticated {
             key = key.map(|k| k.0),
             number = field::Empty,
         );
-        let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
+        self.with_headers(work::answer(work, span, ApiError::internal(), refusals::answer).await)
+    }
+
+    fn with_headers(&self, answer: Answer) -> Response {
         let mut response = answer.into_response();
         add_quota_headers(response.headers_mut(), self.quota);
+        let environment = self.caller.environment;
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);
         response
     }

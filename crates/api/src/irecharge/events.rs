@@ -9,7 +9,7 @@ use domain::{Kind, Purchase, ReferenceScope, State, SuccessEvent, Timestamp};
 use engine::{Endpoint, RenderedEvent};
 
 /// Every event of this dialect.
-const EVENTS: [&str; 7] = [
+pub(super) const EVENTS: [&str; 7] = [
     "billing.recharge.success",
     "billing.recharge.approved",
     "billing.recharge.rejected",
@@ -20,6 +20,23 @@ const EVENTS: [&str; 7] = [
 ];
 /// Sent only when an account asks for a test; it is about no purchase.
 const TEST: &str = "webhook.test";
+
+/// When each event is sent, for people.
+pub(super) fn words(event: &str) -> &'static str {
+    match event {
+        "billing.recharge.success" => "A recharge or an offer was delivered.",
+        "billing.recharge.approved" => {
+            "The same delivery was approved, by the operator's word or by staff."
+        }
+        "billing.recharge.rejected" => {
+            "A recharge or an offer failed, was called off or was taken back."
+        }
+        "billing.banking.success" => "Mobile banking was done.",
+        "billing.banking.approved" => "The same was approved, by the operator's word or by staff.",
+        "billing.banking.rejected" => "Mobile banking failed, was called off or was taken back.",
+        _ => "You asked for a test; it is about no purchase.",
+    }
+}
 
 /// Renders the events of purchases that were made in this dialect; other purchases have none.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,8 +2,8 @@
 
 use domain::ids::KeyId;
 use domain::{
-    AccountId, Catalog, Decider, Environment, OfferForm, Operator, Plan, Purchase, PurchaseKey,
-    Service, State, Timestamp,
+    AccountId, Catalog, Decider, DuplicatePolicy, Environment, OfferForm, Operator, Plan, Purchase,
+    PurchaseKey, Service, State, Timestamp,
 };
 use engine::Caller;
 pub(crate) use fixtures::bdt;
@@ -16,6 +16,9 @@ pub(crate) const fn caller(environment: Environment) -> Caller {
         key: Some(KeyId(3)),
         session: None,
         plan: Some(Plan::Business),
+        person: None,
+        is_approved: true,
+        duplicates: DuplicatePolicy::Mark,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The irecharge dialect: the API that resellers call with a key pair, under `/api/billing`.
 //!
-//! It follows the document in the seed literally; `openapi` lists the points that the document
-//! leaves open as *Known quirks*. Invariant: keys, address, account, rate and subscription are
-//! checked before a field is read, and only [`Engine::purchase`] moves money.
+//! It follows the document in the seed literally; the guide on the pages lists the points that the
+//! document leaves open as *Known quirks*. Invariant: keys, address, account, rate and, for what is
+//! sold, subscription are checked before a field is read, and only [`Engine::purchase`] moves
+//! money.
 
 mod authenticate;
 mod events;
@@ -10,6 +11,7 @@ mod events;
 pub(crate) mod fixture;
 mod idempotency;
 mod limits;
+mod lists;
 mod logo;
 mod openapi;
 mod refusals;
@@ -20,9 +22,8 @@ pub use crate::Settings;
 pub use events::WebhookEvents;
 
 use crate::extract::answer::Answer;
-use crate::extract::describe;
+use crate::extract::describe::{self, Document};
 use axum::routing::{any, get};
-use bytes::Bytes;
 use engine::Engine;
 use refusals::ApiError;
 use std::sync::Arc;
@@ -41,15 +42,20 @@ struct ApiState {
 
 /// The API, its operators' logos and its OpenAPI document.
 pub fn router(engine: Engine, settings: Settings) -> axum::Router {
-    let (routes, document) = described(&settings.base_url);
+    let (routes, Document { openapi, .. }) = described(&settings);
     let api = ApiState { engine, settings: Arc::new(settings) };
     routes
         .with_state(api)
-        .route("/openapi/irecharge.json", get(async move || describe::serve(document)))
+        .route("/openapi/irecharge.json", get(async move || describe::serve(openapi)))
+}
+
+/// The dialect's OpenAPI document and its errors, for the pages about it.
+pub fn document(settings: &Settings) -> Document {
+    described(settings).1
 }
 
 /// The routes and the document that describes them.
-fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
+fn described(settings: &Settings) -> (axum::Router<ApiState>, Document) {
     let (api, api_document) = OpenApiRouter::default()
         .routes(routes!(routes::balance))
         .routes(routes!(routes::short_balance))
@@ -59,13 +65,17 @@ fn described(base_url: &str) -> (axum::Router<ApiState>, Bytes) {
         .routes(routes!(routes::buy_offer))
         .routes(routes!(routes::banking))
         .routes(routes!(routes::check_status, routes::post_check_status))
+        .routes(routes!(lists::transactions))
+        .routes(routes!(lists::statement))
+        .routes(routes!(lists::commission))
+        .routes(routes!(lists::prices))
         .split_for_parts();
     let (logos, logos_document) =
         OpenApiRouter::default().routes(routes!(logo::logo)).split_for_parts();
     let api = api
         .method_not_allowed_fallback(async || refusals::answer(&ApiError::method_not_allowed()))
         .fallback(route_not_found);
-    let document = openapi::document(api_document, logos_document, base_url);
+    let document = openapi::document(api_document, logos_document, settings);
     // A nested router does not match its own path with a slash at the end.
     let slash = format!("{BASE}/");
     let routes =

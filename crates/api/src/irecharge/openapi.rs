@@ -3,34 +3,40 @@
 //! The examples of errors are real answers: they come from `refusals`.
 
 use super::BASE;
+use super::events;
 use super::refusals::{self, ApiError, ErrorBody};
+use super::wire::event::Event;
 use super::wire::request::InvalidFields;
-use crate::extract::describe;
+use crate::Settings;
+use crate::extract::describe::{self, Document, DocumentedError};
 use crate::extract::error::examples;
 use crate::wire::fields::BodyError;
-use bytes::Bytes;
 use domain::Refused as _;
 use domain::refusal::{
-    BuyRefused, FindRefused, Invalid, KeyPairRefused, OfferRefused, OffersUnavailable,
+    BuyRefused, FindRefused, Invalid, KeyPairRefused, NoSubscription, OfferRefused, OffersRefused,
     StoreRefused, WalletRefused,
 };
 use utoipa::ToSchema;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
+    Paths, PathsBuilder,
+};
+use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{OpenApi, RefOr, Response};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponsesBuilder};
 
-/// The document's introduction: how the API works, its codes, its known quirks.
-pub(super) const DESCRIPTION: &str = include_str!("openapi.md");
+/// The document in one line. The guide is on the pages at `/docs`.
+const LINE: &str = "Sell mobile recharges, data offers and mobile banking from a prepaid wallet.";
 
 const OPEN_KEY: &str = "openKey";
 const SECRET_KEY: &str = "secretKey";
 
 /// The whole document, serialized once.
-pub(super) fn document(mut api: OpenApi, logos: OpenApi, base_url: &str) -> Bytes {
-    for operation in describe::operations(&mut api) {
-        complete(operation);
-    }
+pub(super) fn document(mut api: OpenApi, mut logos: OpenApi, settings: &Settings) -> Document {
+    let mut errors: Vec<_> = describe::operations(&mut api).flat_map(complete).collect();
+    errors.push(ApiError::route_not_found());
+    describe::operations(&mut logos).for_each(|logo| logo.security = Some(vec![]));
     let mut document = OpenApi::default().nest(BASE, api);
     document.merge(logos);
     let tags = describe::tags([
@@ -39,8 +45,14 @@ pub(super) fn document(mut api: OpenApi, logos: OpenApi, base_url: &str) -> Byte
         ("Purchases", "Recharges and mobile banking."),
         ("Offers", "What an operator quotes for one number, and buying it."),
         ("Status", "How a purchase stands."),
+        ("Lists", "Purchases, movements of money, prices: added to the document."),
     ]);
-    describe::complete::<ErrorBody<'_>>(&mut document, "Saldo billing API", DESCRIPTION, tags);
+    let errors =
+        DocumentedError::list(errors.iter().map(refusals::answer), &settings.server_errors);
+    let texts = ["Saldo billing API", LINE];
+    describe::complete::<ErrorBody<'_>>(&mut document, texts, tags, &errors);
+    describe::add_schema::<Event<'_>>(&mut document);
+    document.webhooks = Some(webhooks());
     let components = document.components.get_or_insert_default();
     let header = |name, text| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, text)))
@@ -50,11 +62,11 @@ pub(super) fn document(mut api: OpenApi, logos: OpenApi, base_url: &str) -> Byte
         header("X-Authorization", "The secret key of the same pair: `sk_test_…`, `sk_live_…`.");
     components.add_security_scheme(OPEN_KEY, open);
     components.add_security_scheme(SECRET_KEY, secret);
-    describe::serialize(document, base_url)
+    Document { openapi: describe::serialize(document, &settings.base_url), errors }
 }
 
-/// Adds keys, errors and headers to an operation.
-fn complete(operation: &mut Operation) {
+/// Adds keys, errors and headers to an operation; gives the errors.
+fn complete(operation: &mut Operation) -> Vec<ApiError> {
     let both: [(&str, [&str; 0]); 2] = [(OPEN_KEY, []), (SECRET_KEY, [])];
     let requirement = both
         .into_iter()
@@ -69,6 +81,7 @@ fn complete(operation: &mut Operation) {
     for (status, response) in describe::responses(operation) {
         add_headers(status, response, buys);
     }
+    errors
 }
 
 fn is_purchase(operation: &str) -> bool {
@@ -86,6 +99,9 @@ fn errors_of(operation: &str) -> Vec<ApiError> {
         all.push(InvalidFields { is_reference_missing: true, field_errors }.into());
         all.extend(examples::<BuyRefused, _>());
     }
+    if is_purchase(operation) || operation == "offers" {
+        all.extend(examples::<NoSubscription, _>());
+    }
     if is_status_check {
         all.push(ApiError::identifiers_disagree());
     }
@@ -95,8 +111,8 @@ fn errors_of(operation: &str) -> Vec<ApiError> {
     all.extend(match operation {
         "recharge" | "banking" => vec![],
         "buy_offer" => examples::<OfferRefused, _>(),
-        "offers" => examples::<OffersUnavailable, _>(),
-        "balance" | "wallet_balance" => examples::<WalletRefused, _>(),
+        "offers" => examples::<OffersRefused, _>(),
+        "balance" | "wallet_balance" | "statement" | "commission" => examples::<WalletRefused, _>(),
         "check_status" | "post_check_status" => examples::<FindRefused, _>(),
         _ => examples::<StoreRefused, _>(),
     });
@@ -116,6 +132,50 @@ fn add_headers(status: &str, response: &mut Response, buys: bool) {
     }
 }
 
+/// The webhooks: what each event's body is, and what may be answered.
+fn webhooks() -> Paths {
+    let schema = RefOr::Ref(Ref::from_schema_name(Event::name()));
+    let webhook = |event: &'static str| {
+        let example = serde_json::to_value(Event::example(event)).ok();
+        let content = ContentBuilder::new().schema(Some(schema.clone())).example(example).build();
+        let body = RequestBodyBuilder::new()
+            .content("application/json", content)
+            .required(Some(Required::True));
+        let responses = [
+            ("2XX", "Received. Answer within 15 seconds."),
+            ("410", "Send nothing more to this address."),
+            ("default", "Sent again later, for three days."),
+        ];
+        let responses = responses.map(|(status, text)| (status, Response::new(text)));
+        let operation = OperationBuilder::new()
+            .operation_id(Some(format!("on_{}", event.replace('.', "_"))))
+            .summary(Some(events::words(event)))
+            .parameters(Some(WEBHOOK_HEADERS.map(|(name, text)| {
+                let schema = ObjectBuilder::new().schema_type(Type::String);
+                ParameterBuilder::new()
+                    .name(name)
+                    .parameter_in(ParameterIn::Header)
+                    .required(Required::True)
+                    .description(Some(text))
+                    .schema(Some(schema))
+                    .build()
+            })))
+            .request_body(Some(body.build()))
+            .responses(ResponsesBuilder::new().responses_from_iter(responses).build());
+        (event, PathItem::new(HttpMethod::Post, operation.build()))
+    };
+    let all = events::EVENTS.into_iter().map(webhook);
+    all.fold(PathsBuilder::new(), |paths, (name, item)| paths.path(name, item)).build()
+}
+
+/// The headers of a webhook.
+const WEBHOOK_HEADERS: [(&str, &str); 4] = [
+    ("webhook-id", "The event's name: the same whenever it is sent again."),
+    ("webhook-timestamp", "When this attempt was made, in seconds since 1970."),
+    ("webhook-signature", "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`."),
+    ("saldo-sequence", "Counts the events of one purchase from 1."),
+];
+
 fn idempotency_key() -> Parameter {
     ParameterBuilder::new()
         .name("Idempotency-Key")
@@ -131,11 +191,14 @@ fn idempotency_key() -> Parameter {
 #[cfg(test)]
 mod tests {
     use super::super::described;
+    use crate::Settings;
     use crate::extract::describe;
     use serde_json::Value;
 
     fn document() -> Value {
-        serde_json::from_slice(&described("https://saldo.example").1).unwrap()
+        let base_url = "https://saldo.example".to_owned();
+        let settings = Settings { base_url, ..Settings::default() };
+        serde_json::from_slice(&described(&settings).1.openapi).unwrap()
     }
 
     #[test]
@@ -153,10 +216,14 @@ mod tests {
             found,
             [
                 "get /api/billing/balance",
+                "get /api/billing/commission",
                 "get /api/billing/operators",
+                "get /api/billing/prices",
                 "get /api/billing/recharge/offers",
+                "get /api/billing/transactions",
                 "get /api/billing/transactions/status/check",
                 "get /api/billing/wallet/balance",
+                "get /api/billing/wallet/statement",
                 "get /operator_logo/{file}",
                 "post /api/billing/recharge/offers/purchase",
                 "post /api/billing/service-requests/banking",
@@ -173,7 +240,7 @@ mod tests {
             for (method, operation) in item.as_object().unwrap() {
                 let at = format!("{method} {path}");
                 if path.starts_with("/operator_logo") {
-                    assert_eq!(operation["security"], serde_json::json!([{}]), "{at}");
+                    assert_eq!(operation["security"], serde_json::json!([]), "{at}");
                     continue;
                 }
                 let keys = serde_json::json!([{"openKey": [], "secretKey": []}]);
@@ -186,12 +253,13 @@ mod tests {
                     .collect();
                 let is_status = path.ends_with("/check");
                 let expected: &[&str] = match (method.as_str(), is_status) {
-                    ("get", false) => {
+                    ("get", false) if path.ends_with("/offers") => {
                         &["200", "401", "402", "403", "405", "422", "429", "500", "503"]
                     }
+                    ("get", false) => &["200", "401", "403", "405", "422", "429", "500", "503"],
                     (_, true) => &[
-                        "200", "400", "401", "402", "403", "404", "405", "413", "415", "422",
-                        "429", "500", "503",
+                        "200", "400", "401", "403", "404", "405", "413", "415", "422", "429",
+                        "500", "503",
                     ],
                     _ => &[
                         "200", "400", "401", "402", "403", "405", "409", "413", "415", "422",
@@ -231,8 +299,36 @@ mod tests {
 
     #[test]
     fn the_errors_are_listed() {
-        let text = super::DESCRIPTION;
-        describe::tests::assert_lists_every_code(&document(), text, &["ROUTE_NOT_FOUND"]);
-        assert!(text.contains("Known quirks"));
+        describe::tests::assert_lists_every_code(&document(), &["ROUTE_NOT_FOUND"]);
+    }
+
+    #[test]
+    fn it_is_fit_for_generators_of_clients() {
+        describe::tests::assert_fit_for_generators(&document());
+    }
+
+    /// Each event has an example that fits its schema's fields.
+    #[test]
+    fn the_webhooks_are_described() {
+        let document = document();
+        let webhooks = document["webhooks"].as_object().unwrap();
+        let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
+        let mut known = super::events::EVENTS;
+        known.sort_unstable();
+        assert_eq!(names, known);
+        let fields = &document["components"]["schemas"]["WebhookEvent"]["properties"];
+        for (name, item) in webhooks {
+            let operation = &item["post"];
+            let content = &operation["requestBody"]["content"]["application/json"];
+            assert_eq!(content["example"]["event"], name.as_str());
+            for field in content["example"].as_object().unwrap().keys() {
+                assert!(fields[field].is_object(), "{name}: {field}");
+            }
+            assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{name}");
+        }
+        let rejected = &webhooks["billing.recharge.rejected"]["post"]["requestBody"];
+        let rejected = &rejected["content"]["application/json"]["example"];
+        assert_eq!(rejected["transaction"]["status"], "failed");
+        assert_eq!(rejected["decision"]["action"], "rejected");
     }
 }

@@ -11,16 +11,18 @@ use crate::extract::error::{error_texts, use_case_errors};
 use crate::wire::fields::BodyError;
 use crate::wire::json::InternalError;
 use domain::refusal::{
-    AccountInactive, AddressNotAllowed, BuyRefused, FindRefused, Halted, IdempotencyMismatch,
-    IdempotencyRunning, InsufficientBalance, Invalid, KeyPairRefused, KeysInvalid, KeysMissing,
-    NoSubscription, NoWallet, NotPossible, OfferAmount, OfferRefused, OfferUnknown,
-    OffersUnavailable, PurchaseUnknown, ReferenceKnown, StoreRefused, TooFast, Unavailable,
-    Uncertain, WalletRefused,
+    AccountInactive, AccountNotApproved, AddressNotAllowed, BuyRefused, FindRefused, Halted,
+    IdempotencyMismatch, IdempotencyRunning, InsufficientBalance, Invalid, KeyPairRefused,
+    KeysInvalid, KeysMissing, NoRoute, NoSubscription, NoWallet, NotPossible, OfferAmount,
+    OfferRefused, OfferUnknown, OffersRefused, OffersUnavailable, PossibleDuplicate,
+    PurchaseUnknown, ReferenceKnown, StoreRefused, TooFast, Unavailable, Uncertain,
+    UpstreamUnavailable, WalletRefused,
 };
 use domain::{FieldError, Purchase, Refused as _};
 use http::StatusCode;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use utoipa::ToSchema;
 
 /// An error as it is answered.
@@ -34,6 +36,8 @@ pub(super) struct ApiError {
     retry_after_s: Option<u64>,
     field_errors: Vec<FieldError>,
     first: Option<Box<Purchase>>,
+    ip: Option<IpAddr>,
+    earlier: Option<String>,
 }
 
 impl ApiError {
@@ -43,9 +47,17 @@ impl ApiError {
         message: impl Into<Cow<'static, str>>,
         error: impl Into<Cow<'static, str>>,
     ) -> ApiError {
-        let (message, error) = (message.into(), error.into());
-        let (retry_after_s, field_errors, first) = (None, Vec::new(), None);
-        ApiError { code, status, message, error, retry_after_s, field_errors, first }
+        ApiError {
+            code,
+            status,
+            message: message.into(),
+            error: error.into(),
+            retry_after_s: None,
+            field_errors: Vec::new(),
+            first: None,
+            ip: None,
+            earlier: None,
+        }
     }
 
     fn after(self, seconds: u64) -> ApiError {
@@ -54,6 +66,14 @@ impl ApiError {
 
     fn about(self, field_errors: Vec<FieldError>) -> ApiError {
         ApiError { field_errors, ..self }
+    }
+
+    fn seen_at(self, ip: IpAddr) -> ApiError {
+        ApiError { ip: Some(ip), ..self }
+    }
+
+    fn like(self, earlier: String) -> ApiError {
+        ApiError { earlier: Some(earlier), ..self }
     }
 
     fn showing(self, first: Option<Box<Purchase>>) -> ApiError {
@@ -121,13 +141,18 @@ error_texts! { ApiError:
         "Invalid API credentials.",
         "Nothing was charged. X-Open-Key and X-Authorization must be one pair, complete, of \
          one environment, and not revoked.";
-    AddressNotAllowed => FORBIDDEN,
+    AddressNotAllowed { seen } => FORBIDDEN,
         "Your IP address is not whitelisted",
         "Nothing was charged. Add your server's IP address to the key's whitelist in the \
-         developer dashboard.";
+         developer dashboard."
+        => seen_at(seen);
     AccountInactive => FORBIDDEN,
         "Your account is inactive.",
         "Nothing was charged. Ask support to activate the account.";
+    AccountNotApproved => FORBIDDEN,
+        "Your account is not approved for live mode yet.",
+        "Nothing was charged and the reference is not used up. Confirm your e-mail on the \
+         dashboard; then support approves the account. The sandbox works.";
     NoSubscription => PAYMENT_REQUIRED,
         "No active API subscription found.",
         "Nothing was charged and the reference is not used up. Subscribe to a package, then \
@@ -149,6 +174,11 @@ error_texts! { ApiError:
         "Nothing was charged this time. The first purchase with this reference counts: check \
          its status before you send another."
         => showing(first);
+    PossibleDuplicate { earlier } => UNPROCESSABLE_ENTITY,
+        format!("The same sale was made a moment ago under the reference {earlier}."),
+        "Nothing was charged and the reference is not used up. If it is meant to be sold again, \
+         send it with allow_duplicate: true."
+        => like(earlier);
     InsufficientBalance { .. } => PAYMENT_REQUIRED,
         "Insufficient balance",
         "Your account balance is insufficient for this transaction";
@@ -156,6 +186,10 @@ error_texts! { ApiError:
         "Your account has no wallet in this currency.",
         "Nothing was charged and the reference is not used up. Ask support to open one, or \
          choose an operator whose currency you hold.";
+    NoRoute => UNPROCESSABLE_ENTITY,
+        "Nothing is set up to deliver this.",
+        "Nothing was charged and the reference is not used up. Sending it again does not help: \
+         ask support, who see in their log what is missing, or choose another operator.";
     OfferUnknown => UNPROCESSABLE_ENTITY,
         "The operator does not quote this offer for this number now.",
         "Nothing was charged and the reference is not used up. Fetch the offers again and \
@@ -196,6 +230,11 @@ error_texts! { ApiError:
          sent before. This request charged nothing and used up no reference. Send the same \
          request again later with the same reference."
         => after(retry_after_s);
+    UpstreamUnavailable { retry_after_s } => SERVICE_UNAVAILABLE,
+        "No upstream can take this order for now.",
+        "Nothing was charged and the reference is not used up. Send the same request again with \
+         the same reference, or another one."
+        => after(retry_after_s);
     Unavailable { retry_after_s } => SERVICE_UNAVAILABLE,
         "The service is temporarily unavailable.",
         "Nothing was charged and the reference is not used up. Send the same request again \
@@ -204,7 +243,8 @@ error_texts! { ApiError:
 }
 
 use_case_errors! { ApiError:
-    KeyPairRefused, BuyRefused, OfferRefused, FindRefused, WalletRefused, StoreRefused
+    KeyPairRefused, BuyRefused, OffersRefused, OfferRefused, FindRefused, WalletRefused,
+    StoreRefused
 }
 
 /// A missing reference has its own message, even if other fields are invalid too.
@@ -285,22 +325,32 @@ pub(super) struct ErrorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     billing: Option<Billing<'a>>,
+    /// Added to the document, on `IP_NOT_WHITELISTED`: the address that the request came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, nullable = false, example = "203.0.113.7")]
+    ip: Option<IpAddr>,
+    /// Added to the document, on `POSSIBLE_DUPLICATE`: the reference of the earlier purchase.
+    #[serde(rename = "possibleDuplicateOf", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "BILL-026400")]
+    possible_duplicate_of: Option<&'a str>,
 }
 
 /// The answer of an error.
 pub(super) fn answer(error: &ApiError) -> Answer {
-    let ApiError { code, status, message, error, retry_after_s, field_errors, first } = error;
+    let ApiError { code, status, message, retry_after_s, .. } = error;
     let mut errors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for field_error in field_errors {
+    for field_error in &error.field_errors {
         errors.entry(field_error.field).or_default().push(&field_error.message);
     }
     let body = ErrorBody {
         success: false,
         message: Cow::Borrowed(message),
-        error: Cow::Borrowed(error),
+        error: Cow::Borrowed(&error.error),
         code,
         errors,
-        billing: first.as_deref().map(Billing::of),
+        billing: error.first.as_deref().map(Billing::of),
+        ip: error.ip,
+        possible_duplicate_of: error.earlier.as_deref(),
     };
     // Texts and integers can always be serialized.
     let body = serde_json::to_string(&body).unwrap_or_default();

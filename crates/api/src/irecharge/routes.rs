@@ -3,7 +3,7 @@
 //! Their doc comments and attributes are the texts of the OpenAPI document.
 
 use super::ApiState;
-use super::authenticate::Authenticated;
+use super::authenticate::{Authenticated, Subscribed};
 use super::idempotency;
 use super::refusals::ApiError;
 use super::wire::request::{self, InvalidFields, RawPurchase};
@@ -12,6 +12,7 @@ use crate::extract::answer::Answer;
 use crate::extract::body;
 use crate::extract::work::record_recipient;
 use crate::wire::fields::RawFields;
+use crate::wire::json::InternalError;
 use axum::extract::Request;
 use axum::response::Response;
 use domain::refusal::PurchaseUnknown;
@@ -92,7 +93,7 @@ pub(super) async fn operators(authenticated: Authenticated, uri: Uri) -> Respons
     request_body = request::RechargeRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn recharge(authenticated: Authenticated, request: Request) -> Response {
+pub(super) async fn recharge(Subscribed(authenticated): Subscribed, request: Request) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let recharge = parse(api, *caller, request, request::recharge).await?;
@@ -110,7 +111,7 @@ pub(super) async fn recharge(authenticated: Authenticated, request: Request) -> 
     request_body = request::BankingRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn banking(authenticated: Authenticated, request: Request) -> Response {
+pub(super) async fn banking(Subscribed(authenticated): Subscribed, request: Request) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let banking = parse(api, *caller, request, request::banking).await?;
@@ -128,7 +129,7 @@ pub(super) async fn banking(authenticated: Authenticated, request: Request) -> R
     params(request::OffersQuery),
     responses((status = 200, description = "The offers.", body = response::OffersAnswer)),
 )]
-pub(super) async fn offers(authenticated: Authenticated, uri: Uri) -> Response {
+pub(super) async fn offers(Subscribed(authenticated): Subscribed, uri: Uri) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let catalog = api.engine.catalog();
@@ -150,7 +151,7 @@ pub(super) async fn offers(authenticated: Authenticated, uri: Uri) -> Response {
     request_body = request::OfferRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn buy_offer(authenticated: Authenticated, request: Request) -> Response {
+pub(super) async fn buy_offer(Subscribed(authenticated): Subscribed, request: Request) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let catalog = api.engine.catalog();
@@ -210,7 +211,7 @@ pub(super) async fn post_check_status(authenticated: Authenticated, request: Req
 }
 
 /// Bills are paid by product, and this dialect has no products.
-const fn is_sold_here(service: Service) -> bool {
+pub(super) const fn is_sold_here(service: Service) -> bool {
     match service {
         Service::MobileRecharge | Service::MobileBanking => true,
         Service::BillPayment => false,
@@ -245,8 +246,8 @@ async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiErro
     let key = request.idempotency.as_ref().map(|i| i.key.clone());
     let permit = api.engine.permit(&caller)?;
     match api.engine.purchase(permit, request).await? {
-        PurchaseOutcome::Bought(purchase) => {
-            let answer = bought(&purchase)?;
+        PurchaseOutcome::Bought { purchase, possible_duplicate_of } => {
+            let answer = bought(&purchase, possible_duplicate_of.as_deref())?;
             if let Some(key) = key {
                 let first = Replay { status: answer.status.as_u16(), body: answer.body.clone() };
                 api.engine.remember(&caller, ReferenceScope::IrechargeKey, &key, first).await;
@@ -255,13 +256,13 @@ async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiErro
         }
         PurchaseOutcome::Repeated { replay: Some(first), purchase: _ } => Ok(Answer::replay(first)),
         PurchaseOutcome::Repeated { replay: None, purchase } => {
-            Ok(Answer { is_replay: true, ..bought(&purchase)? })
+            Ok(Answer { is_replay: true, ..bought(&purchase, None)? })
         }
     }
 }
 
-fn bought(purchase: &Purchase) -> Result<Answer, ApiError> {
-    Ok(Answer::ok(&response::PurchaseAnswer::of(purchase))?)
+fn bought(purchase: &Purchase, duplicate_of: Option<&str>) -> Result<Answer, InternalError> {
+    Answer::ok(&response::PurchaseAnswer::of(purchase).possibly_again(duplicate_of))
 }
 
 /// Every identifier that the operator requires for the requested offer, at the offer's price.

@@ -78,7 +78,7 @@ impl Authenticated {
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
-        let Caller { account, environment, key: _, session, plan: _ } = self.caller;
+        let Caller { account, environment, session, .. } = self.caller;
         let span = info_span!(
             "rechargely",
             route,

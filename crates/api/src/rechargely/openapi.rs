@@ -5,10 +5,11 @@
 use super::BASE;
 use super::headers::Channel;
 use super::refusals::{self, ApiError, ErrorBody};
-use crate::extract::describe;
+use super::wire::request::InvalidFields;
+use crate::Settings;
+use crate::extract::describe::{self, Document, DocumentedError};
 use crate::extract::error::examples;
 use crate::wire::fields::BodyError;
-use bytes::Bytes;
 use domain::FieldError;
 use domain::refusal::{
     AcceptRefused, ConfirmRefused, FindRefused, Invalid, LogInRefused, NotPossible,
@@ -21,17 +22,16 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr, Response};
 
-/// The document's introduction: how the API works, its codes, its known quirks.
-pub(super) const DESCRIPTION: &str = include_str!("openapi.md");
+/// The document in one line. The guide is on the pages at `/docs`.
+const LINE: &str = "Pay for airtime, data, electricity and other bills from your own wallet.";
 
 /// The name of the access token's security scheme.
 const TOKEN: &str = "bearerAuth";
 
 /// The whole document, serialized once.
-pub(super) fn document(mut api: OpenApi, base_url: &str) -> Bytes {
-    for operation in describe::operations(&mut api) {
-        complete(operation);
-    }
+pub(super) fn document(mut api: OpenApi, settings: &Settings) -> Document {
+    let mut errors: Vec<_> = describe::operations(&mut api).flat_map(complete).collect();
+    errors.push(ApiError::route_not_found());
     let mut document = OpenApi::default().nest(BASE, api);
     let tags = describe::tags([
         ("Log-in", "Who you are: access tokens, accounts, passwords."),
@@ -39,7 +39,10 @@ pub(super) fn document(mut api: OpenApi, base_url: &str) -> Bytes {
         ("Payments", "First a price that holds (pre-auth), then the charge (auth)."),
         ("Wallet", "What there is to spend, and where it went."),
     ]);
-    describe::complete::<ErrorBody<'_>>(&mut document, "Saldo wallet API", DESCRIPTION, tags);
+    let errors =
+        DocumentedError::list(errors.iter().map(refusals::answer), &settings.server_errors);
+    let texts = ["Saldo wallet API", LINE];
+    describe::complete::<ErrorBody<'_>>(&mut document, texts, tags, &errors);
     let components = document.components.get_or_insert_default();
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -47,7 +50,7 @@ pub(super) fn document(mut api: OpenApi, base_url: &str) -> Bytes {
         .description(Some("The `accessToken` of a log-in. Expires after one hour."))
         .build();
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
-    describe::serialize(document, base_url)
+    Document { openapi: describe::serialize(document, &settings.base_url), errors }
 }
 
 /// Who may call an operation.
@@ -75,14 +78,14 @@ impl Access {
     }
 }
 
-/// Adds the token, the channel, errors and headers to an operation.
-fn complete(operation: &mut Operation) {
+/// Adds the token, the channel, errors and headers to an operation; gives the errors.
+fn complete(operation: &mut Operation) -> Vec<ApiError> {
     let id = operation.operation_id.clone().unwrap_or_default();
     let access = Access::of(&id);
     let token: [&str; 0] = [];
     operation.security = Some(match access {
         Access::Token => vec![SecurityRequirement::new(TOKEN, token)],
-        Access::Public | Access::Counted => vec![SecurityRequirement::default()],
+        Access::Public | Access::Counted => vec![],
     });
     operation.parameters.get_or_insert_default().push(RefOr::T(channel()));
     let mut errors = vec![ApiError::duplicate_header("X-Channel-Id"), ApiError::invalid_channel()];
@@ -98,6 +101,7 @@ fn complete(operation: &mut Operation) {
     for (status, response) in describe::responses(operation) {
         add_headers(status, response, access);
     }
+    errors
 }
 
 /// The example of what is not possible: the engine's own words.
@@ -108,6 +112,10 @@ fn errors_of(operation: &str) -> Vec<ApiError> {
     let field_error = sample_field_error(operation);
     let mut all: Vec<ApiError> =
         field_error.into_iter().map(|error| Invalid { errors: vec![error] }.into()).collect();
+    all.extend(required_field(operation).map(|field| {
+        let field_errors = vec![FieldError { field, message: "is required.".to_owned() }];
+        ApiError::from(InvalidFields { is_any_missing: true, field_errors })
+    }));
     // Beside those of a use case.
     all.extend(match operation {
         "pre_auth" => vec![ApiError::product_not_found()],
@@ -137,16 +145,31 @@ fn errors_of(operation: &str) -> Vec<ApiError> {
     all
 }
 
+/// A field that the operation requires.
+fn required_field(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "authenticate" => "fcmToken",
+        "register" | "forgot_password" => "email",
+        "confirm_registration" | "reset_password" => "code",
+        "change_password" => "newPassword",
+        "search" => "query",
+        "pre_auth" => "amount",
+        "auth" => "preAuthToken",
+        "statement" => "currency",
+        _ => return None,
+    })
+}
+
 /// An error that the operation may answer about one of its fields.
 fn sample_field_error(operation: &str) -> Option<FieldError> {
     let (field, message) = match operation {
-        "authenticate" => ("fcmToken", "is required."),
-        "register" | "forgot_password" => ("email", "is required."),
-        "confirm_registration" | "reset_password" => ("code", "is required."),
+        "authenticate" => ("fcmToken", "must be a string, not a number."),
+        "register" | "forgot_password" => ("email", "must be a string, not a number."),
+        "confirm_registration" | "reset_password" => ("code", "must be a string, not a number."),
         "change_password" => ("newPassword", "A password has 8 to 128 characters."),
-        "search" => ("query", "is required."),
+        "search" => ("query", "must be 1 to 100 characters, without control characters."),
         "pre_auth" => ("amount", "must be more than 0."),
-        "auth" => ("preAuthToken", "is required."),
+        "auth" => ("preAuthToken", "must be a string, not a number."),
         "payments" => ("limit", "must be 1 to 100."),
         "balances" | "statement" => ("currency", "must be an ISO 4217 code, like USD."),
         _ => return None,
@@ -186,25 +209,29 @@ fn channel() -> Parameter {
 #[cfg(test)]
 mod tests {
     use super::super::wire::request;
+    use crate::Settings;
     use crate::extract::describe;
     use crate::wire::fields::RawFields;
     use serde_json::Value;
     use std::collections::BTreeSet;
 
+    fn document() -> Value {
+        let base_url = "https://saldo.example".to_owned();
+        let settings = Settings { base_url, ..Settings::default() };
+        serde_json::from_slice(&super::super::document(&settings).openapi).unwrap()
+    }
+
     #[test]
-    fn the_errors_are_listed() {
-        let (_, document) = super::super::described("");
-        let document: Value = serde_json::from_slice(&document).unwrap();
-        let text = super::DESCRIPTION;
-        describe::tests::assert_lists_every_code(&document, text, &["ROUTE_NOT_FOUND"]);
-        assert!(text.contains("Known quirks"));
+    fn the_errors_are_listed_and_it_is_fit_for_generators_of_clients() {
+        let document = document();
+        describe::tests::assert_lists_every_code(&document, &["ROUTE_NOT_FOUND"]);
+        describe::tests::assert_fit_for_generators(&document);
     }
 
     /// Every operation lists its answers, each with a schema and every error with an example.
     #[test]
     fn every_operation_is_described_completely() {
-        let (_, document) = super::super::described("https://saldo.example");
-        let document: Value = serde_json::from_slice(&document).unwrap();
+        let document = document();
         let mut ids = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             assert!(path.starts_with("/api/wallet/v1/"), "{path}");
@@ -212,7 +239,7 @@ mod tests {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(!ids.contains(&id), "{id}");
                 ids.push(id);
-                let is_public = operation["security"] == serde_json::json!([{}]);
+                let is_public = operation["security"] == serde_json::json!([]);
                 let responses = operation["responses"].as_object().unwrap();
                 for status in ["200", "400", "405", "500"] {
                     assert!(responses.contains_key(status), "{method} {path} {status}");
@@ -240,8 +267,7 @@ mod tests {
     /// The forms require exactly the fields whose absence is an error.
     #[test]
     fn forms_require_the_required_fields() {
-        let (_, document) = super::super::described("");
-        let document: Value = serde_json::from_slice(&document).unwrap();
+        let document = document();
         let none = RawFields::default();
         for (form, error) in [
             ("LogInRequest", request::log_in(&none).err()),
@@ -253,7 +279,8 @@ mod tests {
             ("PasswordForgotRequest", request::forgotten_password(&none).err()),
             ("PasswordResetRequest", request::password_reset(&none).err()),
         ] {
-            let missing: BTreeSet<_> = error.unwrap().0.iter().map(|c| c.field).collect();
+            let missing: BTreeSet<_> =
+                error.unwrap().field_errors.iter().map(|c| c.field).collect();
             let required = &document["components"]["schemas"][form]["required"];
             let required = required.as_array().unwrap().iter();
             assert_eq!(required.map(|f| f.as_str().unwrap()).collect::<BTreeSet<_>>(), missing);

@@ -10,11 +10,12 @@ use crate::extract::error::{error_texts, use_case_errors};
 use crate::wire::fields::BodyError;
 use crate::wire::json::InternalError;
 use domain::refusal::{
-    AcceptRefused, AccountInactive, BillUnavailable, BillUnknown, CodeInvalid, ConfirmRefused,
-    FindRefused, Halted, InsufficientBalance, Invalid, LogInFailed, LogInRefused, NoWallet,
-    NotPossible, PasswordRefused, PurchaseUnknown, QuoteExpired, QuoteRefused, ReferenceKnown,
-    ResendRefused, ResetRefused, SessionRefused, SignUpRefused, StoreRefused, TokenInvalid,
-    TokenRefused, TooFast, Unavailable, Uncertain, WalletRefused,
+    AcceptRefused, AccountInactive, AccountNotApproved, BillUnavailable, BillUnknown, CodeInvalid,
+    ConfirmRefused, FindRefused, Halted, InsufficientBalance, Invalid, LogInFailed, LogInRefused,
+    NoRoute, NoWallet, NotPossible, NotSold, PasswordRefused, PurchaseUnknown, QuoteExpired,
+    QuoteRefused, ReferenceKnown, ResendRefused, ResetRefused, SessionRefused, SignUpRefused,
+    StoreRefused, TokenInvalid, TokenRefused, TooFast, Unavailable, Uncertain, UpstreamUnavailable,
+    WalletRefused,
 };
 use domain::{FieldError, Refused as _};
 use http::StatusCode;
@@ -146,6 +147,8 @@ error_texts! { ApiError:
         "The username or the password is wrong. Correct them, or ask for a new password.";
     AccountInactive => FORBIDDEN,
         "Your account is inactive. Nothing was charged. Contact support to activate it.";
+    AccountNotApproved => FORBIDDEN,
+        "Your account is not approved for live mode yet. Nothing was charged. Contact support.";
     PurchaseUnknown => NOT_FOUND,
         "You have no such payment. Nothing was charged. Check the requestId and the \
          preAuthToken: they must belong together.";
@@ -170,6 +173,12 @@ error_texts! { ApiError:
             "The wallet holds {available}, which is less than amount and fee. Nothing was \
              charged. Top the wallet up and authorize the payment again before it expires."
         );
+    NoRoute => UNPROCESSABLE_ENTITY,
+        "Nothing is set up to deliver this. Nothing was charged and the requestId is not used up. \
+         Sending it again does not help: ask support, or choose another product.";
+    NotSold => UNPROCESSABLE_ENTITY,
+        "This product is not sold any more. Nothing was charged. Start a new payment for another \
+         product.";
     NoWallet => UNPROCESSABLE_ENTITY,
         "You have no wallet in this currency. Nothing was charged. Choose a product whose \
          currency you hold.";
@@ -194,6 +203,10 @@ error_texts! { ApiError:
          what was sent before. This request charged nothing. Send the same request again later \
          with the same requestId."
         => after(retry_after_s);
+    UpstreamUnavailable { retry_after_s } => SERVICE_UNAVAILABLE,
+        "No upstream can take this order for now. Nothing was charged. Send the same request \
+         again."
+        => after(retry_after_s);
     Unavailable { retry_after_s } => SERVICE_UNAVAILABLE,
         "The service is temporarily unavailable. Nothing was charged. Send the same request \
          again."
@@ -206,9 +219,14 @@ use_case_errors! { ApiError:
     StoreRefused
 }
 
+/// 400 if a required field was not sent, else 422 (CONTRACT B-05a).
 impl From<InvalidFields> for ApiError {
-    fn from(InvalidFields(errors): InvalidFields) -> ApiError {
-        Invalid { errors }.into()
+    fn from(invalid: InvalidFields) -> ApiError {
+        let error = ApiError::from(Invalid { errors: invalid.field_errors });
+        match invalid.is_any_missing {
+            true => ApiError { status: StatusCode::BAD_REQUEST, ..error },
+            false => error,
+        }
     }
 }
 
@@ -253,7 +271,7 @@ pub(super) struct ErrorBody<'a> {
     /// Added to the document. Stable: decide by this.
     #[schema(example = "INSUFFICIENT_BALANCE")]
     code: &'a str,
-    /// Added to the document, on 422: every wrong field with its complaints.
+    /// Added to the document, on 400 and 422: every wrong field with its complaints.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     errors: BTreeMap<&'a str, Vec<&'a str>>,

@@ -25,7 +25,7 @@ pub(crate) fn read(
     currency: Currency,
 ) -> Result<Money, Reported> {
     let parsed = match reader.value(field)? {
-        None | Some(Value::Null) => Err("is required."),
+        None | Some(Value::Null) => return Err(reader.report_missing(field.name, "is required.")),
         Some(Value::Text(text)) => parse(text, currency),
         Some(Value::Number(text)) => parse(text, currency),
         Some(Value::Other(_)) => Err("must be a number, or a string of one."),
@@ -40,6 +40,7 @@ pub(crate) fn parse(text: &str, currency: Currency) -> Result<Money, &'static st
             "must be a plain decimal number: up to 9 digits, at most 2 decimals, no sign, \
              exponent or space."
         }
+        AmountError::TooLarge => "is too large: at most 9 digits before the point.",
         AmountError::Zero => "must be more than 0.",
         AmountError::Decimals => "has more decimals than the currency.",
     })

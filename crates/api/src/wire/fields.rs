@@ -186,6 +186,7 @@ fn text_of(raw: &str) -> Value<'_> {
 pub(crate) struct Reader<'s, 'a> {
     fields: &'s RawFields<'a>,
     field_errors: Vec<FieldError>,
+    is_any_missing: bool,
 }
 
 /// Proof that the [`Reader`] has recorded an error about this field.
@@ -195,12 +196,23 @@ pub(crate) struct Reported;
 impl<'s, 'a> Reader<'s, 'a> {
     /// A reader of these fields, without errors so far.
     pub(crate) fn new(fields: &'s RawFields<'a>) -> Reader<'s, 'a> {
-        Reader { fields, field_errors: Vec::new() }
+        Reader { fields, field_errors: Vec::new(), is_any_missing: false }
     }
 
     /// Records an error about a field.
     pub(crate) fn report(&mut self, field: &'static str, message: &str) -> Reported {
         self.record(FieldError { field, message: message.to_owned() })
+    }
+
+    /// Records that a required field was not sent.
+    pub(crate) fn report_missing(&mut self, field: &'static str, message: &str) -> Reported {
+        self.is_any_missing = true;
+        self.report(field, message)
+    }
+
+    /// Whether a required field was not sent.
+    pub(crate) fn is_any_missing(&self) -> bool {
+        self.is_any_missing
     }
 
     /// Every recorded error.
@@ -249,7 +261,23 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     /// A string that must be sent.
     pub(crate) fn required(&mut self, field: Required) -> Result<&'s str, Reported> {
-        self.string(field)?.ok_or_else(|| self.report(field.name, "is required."))
+        self.string(field)?.ok_or_else(|| self.report_missing(field.name, "is required."))
+    }
+
+    /// A boolean that may be left out: false then. As a text too, as a query has it.
+    pub(crate) fn boolean(&mut self, field: Optional) -> Result<bool, Reported> {
+        let sent = match self.value(field)? {
+            None | Some(Value::Null) => return Ok(false),
+            Some(Value::Text(text)) => text.as_ref(),
+            Some(Value::Other(other)) => other.raw,
+            Some(Value::Number(text)) => text,
+        };
+        let read = match sent {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        };
+        read.ok_or_else(|| self.report(field.name, "must be true or false."))
     }
 
     /// What this value of a field with codes means; the error lists the codes.

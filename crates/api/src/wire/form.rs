@@ -244,7 +244,11 @@ impl Form {
                 .parameter_in(ParameterIn::Query)
                 .description(Some(field.words()))
                 .required(if *is_required { True } else { False })
-                .schema(Some(field.schema(None, None)))
+                .schema(Some(match is_required {
+                    true => field.schema(None, None),
+                    // An empty one counts as not sent (CONTRACT A-38).
+                    false => Field { length_min: 0, ..**field }.schema(None, None),
+                }))
                 .example(field.json(field.example))
                 .build()
         };

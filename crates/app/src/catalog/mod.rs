@@ -7,12 +7,16 @@
 mod rows;
 #[cfg(test)]
 mod tests;
+mod write;
+
+pub(crate) use write::write;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use domain::{
-    AmountError, AmountRange, BillFormat, Catalog, Category, CategoryId, Country, Currency,
-    Environment, Field, Kind, Money, Numbering, OfferForm, Operator, Part, PriceComponent,
-    PriceRule, Pricing, Product, ProductId, ReceiptLine, Route, Service, UpstreamCode,
+    AccountId, AmountError, AmountRange, BillFormat, Catalog, Category, CategoryId, Country,
+    Currency, Environment, Field, Kind, Money, Numbering, OfferForm, Operator, Part,
+    PriceComponent, PriceRule, Pricing, Product, ProductId, ReceiptLine, Route, Service, Timestamp,
+    UpstreamCode,
 };
 use rows::{
     CatalogFile, CategoryRow, CountryRow, FieldRow, LimitsRow, NumberingRow, OperatorRow, PriceRow,
@@ -38,25 +42,43 @@ pub(crate) fn zimbabwe() -> anyhow::Result<Catalog> {
     read(ZIMBABWE).context("the catalog of Zimbabwe")
 }
 
+/// The built-in catalogs.
+pub(crate) fn built_in() -> anyhow::Result<[Catalog; 2]> {
+    Ok([bangladesh()?, zimbabwe()?])
+}
+
+/// A catalog file's rows over what is there: a row may name an operator or a category that the file
+/// does not have.
+pub(crate) fn read_over(text: &str, known: &Catalog) -> anyhow::Result<Catalog> {
+    read_with(text, known)
+}
+
 /// The demo's routes of the live environment: they lead to the simulator.
 pub(crate) fn demo_routes() -> anyhow::Result<Catalog> {
     read(DEMO_ROUTES).context("the demo's routes")
 }
 
 fn read(text: &str) -> anyhow::Result<Catalog> {
+    read_with(text, &Catalog::default())
+}
+
+fn read_with(text: &str, known: &Catalog) -> anyhow::Result<Catalog> {
     let file: CatalogFile = toml::from_str(text)?;
     let countries = read_all(file.country, |c| format!("country {}", c.code), country)?;
     let operators = read_all(
         file.operator,
         |o| format!("operator {} {}", o.id, o.code),
-        |row| operator(row, &countries),
+        |row| operator(row, &[&countries[..], &known.countries].concat()),
     )?;
     let categories =
         read_all(file.category, |c| format!("category {} {}", c.id, c.name), category)?;
     let products = read_all(
         file.product,
         |p| format!("product {} {}", p.id, p.name),
-        |row| product(row, &operators, &categories),
+        |row| {
+            let operators = [&operators[..], &known.operators].concat();
+            product(row, &operators, &[&categories[..], &known.categories].concat())
+        },
     )?;
     let catalog = Catalog {
         prices: read_all(file.price, |p| format!("price {}", p.id), price)?,
@@ -211,6 +233,12 @@ fn pricing(row: &ProductRow) -> anyhow::Result<Pricing> {
     }
 }
 
+fn moment(text: &str) -> anyhow::Result<Timestamp> {
+    let at: jiff::Timestamp =
+        text.parse().with_context(|| format!("{text:?} is not a moment of RFC 3339"))?;
+    Ok(Timestamp(at.as_microsecond()))
+}
+
 fn field(row: FieldRow) -> anyhow::Result<Field> {
     let format = row.format.map(|format| parse(&format, BillFormat::new)).transpose()?;
     let length = format.as_ref().map_or(FIELD_LENGTH_MAX, |format| format.as_str().len());
@@ -229,12 +257,12 @@ fn price(row: PriceRow) -> anyhow::Result<PriceRule> {
     Ok(PriceRule {
         id: row.id,
         component: parse(&row.charge, PriceComponent::from_code)?,
-        account: None,
+        account: row.account.map(AccountId),
         plan: row.plan,
         operator: row.operator,
         kind: row.kind.map(|kind| parse(&kind, Kind::from_code)).transpose()?,
-        from: None,
-        until: None,
+        from: row.from.map(|text| moment(&text)).transpose()?,
+        until: row.until.map(|text| moment(&text)).transpose()?,
         flat: optional(row.flat)?.unwrap_or(Money::zero(currency)),
         share_ppm: row.share_ppm,
         min: optional(row.least)?,
@@ -249,6 +277,8 @@ fn route(row: RouteRow) -> anyhow::Result<Route> {
         operator: row.operator,
         kind: row.kind.map(|kind| parse(&kind, Kind::from_code)).transpose()?,
         recipient_ends: row.recipient_ends,
+        product: row.product,
+        account: row.account.map(AccountId),
         upstreams: row.upstreams.iter().map(|code| UpstreamCode::new(code)).collect(),
         needs_approval: row.needs_approval,
     })

@@ -171,7 +171,8 @@ fn all_catalogs_together_route_every_product() {
         for (environment, recipient, needs_approval) in [
             (Environment::Sandbox, "0771234567", false),
             (Environment::Sandbox, "0771234105", true),
-            (Environment::Live, "0771234105", false),
+            (Environment::Live, "0771234567", false),
+            (Environment::Live, "0771234105", true),
         ] {
             let query = PriceQuery {
                 account: AccountId(7),
@@ -179,6 +180,7 @@ fn all_catalogs_together_route_every_product() {
                 environment,
                 operator: &product.operator,
                 kind: product.kind,
+                product: Some(&product.name),
                 recipient,
                 amount: usd(100),
                 at: Timestamp(0),

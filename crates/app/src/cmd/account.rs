@@ -7,12 +7,8 @@ use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result};
 use domain::account::HOUSE;
-use domain::{Account, AccountId, Currency, Plan, Role, Subscription, Timestamp};
+use domain::{Account, AccountId, Currency, DuplicatePolicy, Plan, Role, Subscription};
 use engine::{Engine, NewAccount};
-use std::time::Duration;
-
-/// A subscription is sold by months of 30 days.
-const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum AccountVerb {
@@ -33,7 +29,8 @@ pub(crate) enum AccountVerb {
         #[arg(long)]
         json: bool,
     },
-    /// Give an account a plan for some months from now.
+    /// Give an account a plan for some months more: after what is left, or from now on. The plan
+    /// changes at once.
     Subscribe {
         /// Which account.
         id: i64,
@@ -45,6 +42,17 @@ pub(crate) enum AccountVerb {
         /// Which account.
         id: i64,
     },
+    /// Let an account sell for real money. Its owner has confirmed the e-mail address.
+    Approve {
+        /// Which account.
+        id: i64,
+        /// Who approves it.
+        #[arg(long)]
+        by: String,
+        /// What was checked: a licence, a contract, a call.
+        #[arg(long)]
+        evidence: String,
+    },
     /// Stop an account: its calls are refused.
     Suspend {
         /// Which account.
@@ -54,6 +62,16 @@ pub(crate) enum AccountVerb {
     Resume {
         /// Which account.
         id: i64,
+    },
+    /// Say what happens to the same sale again: the same recipient, operator and amount within two
+    /// minutes under another reference.
+    Duplicates {
+        /// Which account.
+        id: i64,
+        /// off; mark: the answer names the earlier reference; refuse: unless the request has
+        /// "allow_duplicate": true.
+        #[arg(value_parser = duplicates)]
+        policy: DuplicatePolicy,
     },
 }
 
@@ -65,23 +83,23 @@ pub(crate) struct SubscriptionArgs {
     /// Calls a minute of the enterprise plan.
     #[arg(long, default_value_t = 600)]
     per_minute: u32,
-    /// For how many months.
+    /// For how many calendar months.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=120))]
     months: u32,
 }
 
 impl SubscriptionArgs {
-    fn read(&self, now: Timestamp) -> Result<Subscription> {
-        let plan = Plan::from_code(&self.plan, self.per_minute)
-            .context("--plan is starter, business or enterprise")?;
-        Ok(Subscription { plan, until: now.after(MONTH.saturating_mul(self.months)) })
+    fn plan(&self) -> Result<Plan> {
+        Plan::from_code(&self.plan, self.per_minute)
+            .context("--plan is starter, business or enterprise")
     }
 }
 
 pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output) -> Result<u8> {
     match verb {
         AccountVerb::Open { name, subscription, currency } => {
-            let subscription = Some(subscription.read(engine.now())?);
+            let (plan, months) = (subscription.plan()?, subscription.months);
+            let subscription = Some(Subscription::extended(None, plan, months, engine.now()));
             let (role, currencies) = (Role::Merchant, &[currency]);
             let new = NewAccount { role, name: &name, subscription, currencies };
             let id = engine.open_account(machine(engine, "")?, new).await.map_err(refused)?;
@@ -92,16 +110,33 @@ pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output)
         }
         AccountVerb::List { json } => list(engine, json, output)?,
         AccountVerb::Subscribe { id, subscription } => {
-            let subscription = Some(subscription.read(engine.now())?);
-            change(engine, id, output, |account| account.subscription = subscription).await?;
+            let (plan, months, now) = (subscription.plan()?, subscription.months, engine.now());
+            let extend = |account: &mut Account| {
+                let before = account.subscription;
+                account.subscription = Some(Subscription::extended(before, plan, months, now));
+            };
+            change(engine, id, output, extend).await?;
         }
         AccountVerb::Unsubscribe { id } => {
             change(engine, id, output, |account| account.subscription = None).await?
         }
+        AccountVerb::Approve { id, by, evidence } => {
+            let permit = machine(engine, &by)?;
+            let account =
+                engine.approve_account(permit, AccountId(id), &evidence).await.map_err(refused)?;
+            output.line(line(&account));
+        }
         AccountVerb::Suspend { id } => change(engine, id, output, |a| a.is_active = false).await?,
         AccountVerb::Resume { id } => change(engine, id, output, |a| a.is_active = true).await?,
+        AccountVerb::Duplicates { id, policy } => {
+            change(engine, id, output, |account| account.duplicates = policy).await?
+        }
     }
     Ok(0)
+}
+
+fn duplicates(text: &str) -> Result<DuplicatePolicy, String> {
+    DuplicatePolicy::from_code(text).ok_or_else(|| "off, mark or refuse".to_owned())
 }
 
 async fn change(
@@ -123,9 +158,11 @@ fn list(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
     for account in engine.accounts()? {
         let value = serde_json::json!({
             "id": account.id.0, "role": account.role.code(), "name": account.name,
-            "active": account.is_active, "plan": account.subscription.map(|s| s.plan.code()),
+            "active": account.is_active, "approved": account.approved_at.is_some(),
+            "plan": account.subscription.map(|s| s.plan.code()),
             "per_minute": account.subscription.map(|s| s.plan.per_minute()),
             "subscribed_until": account.subscription.map(|s| moment(s.until)),
+            "duplicates": account.duplicates.code(),
             "opened_at": moment(account.opened_at),
         });
         output.row(json, value, line(&account));
@@ -134,10 +171,16 @@ fn list(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
 }
 
 fn line(account: &Account) -> String {
-    let plan = account.subscription.map_or("no plan".to_owned(), |Subscription { plan, until }| {
+    let plan = account.subscription.map_or("no plan".to_owned(), |subscription| {
+        let Subscription { plan, until, since: _ } = subscription;
         let (code, per_minute, until) = (plan.code(), plan.per_minute(), moment(until));
         format!("{code}, {per_minute} a minute, until {until}")
     });
-    let active = if account.is_active { "active" } else { "suspended" };
-    format!("{}  {}  {}  {active}  {plan}", account.id, account.role.code(), account.name)
+    let active = match (account.is_active, account.approved_at) {
+        (true, Some(_)) => "active",
+        (true, None) => "sandbox only",
+        (false, _) => "suspended",
+    };
+    let (id, role, duplicates) = (account.id, account.role.code(), account.duplicates.code());
+    format!("{id}  {role}  {}  {active}  {plan}  duplicates {duplicates}", account.name)
 }

@@ -5,21 +5,26 @@
 //! secrets are random.
 
 use crate::catalog;
+use crate::clock::MachineClock;
 use crate::config::{Config, Flags};
 use crate::credentials::{
     Credentials, CustomerCredentials, KeyCredentials, MerchantCredentials, StaffCredentials,
 };
 use crate::files::{cannot, write_private};
 use crate::output::Output;
-use crate::server::Server;
+use crate::server::{Pages, Server};
 use crate::wiring::{self, machine, refused};
 use crate::{cmd, log};
 use anyhow::{Context as _, Result, anyhow};
+use bench::Installation;
 use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::refusal::StaffRefused;
-use domain::{Account, AccountId, Currency, Environment, Money, Plan, Reason, Role, Subscription};
-use engine::{Booking, Engine, KeyPair, NewAccount};
+use domain::{
+    Account, AccountId, AmountError, Currency, Environment, Money, Plan, Reason, Role, Route,
+    Subscription, Timestamp,
+};
+use engine::{Booking, Engine, KeyPair, NewAccount, Payment};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +41,8 @@ const CUSTOMER: &str = "customer@demo.example";
 const CUSTOMER_PASSWORD: &str = "saldo-demo-customer";
 /// How long the subscriptions of the demo last.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// Payments of one account that are looked through for those of an older version's demo.
+const PAYMENTS_MAX: u32 = 1_000;
 /// The product id of ZETDC's prepaid electricity in USD (catalog/zimbabwe.toml).
 const METER_PRODUCT: i64 = 21;
 /// The file of the demo's secrets. A data folder that has it belongs to a demo.
@@ -55,12 +62,18 @@ pub(crate) struct DemoArgs {
     /// Let webhooks go to this machine.
     #[arg(long)]
     webhooks_to_loopback: bool,
+    /// Let connectors call this machine, by plain http too: for development.
+    #[arg(long)]
+    connectors_to_loopback: bool,
     /// Put the demo's merchant and customer on the Enterprise plan with this many calls a minute.
     #[arg(long, value_name = "N")]
     requests_per_minute: Option<u32>,
     /// What the merchant starts with in each environment.
     #[arg(long, value_name = "AMOUNT", default_value = "7000.00")]
     balance: String,
+    /// Begin without the three merchants that have a history.
+    #[arg(long)]
+    without_history: bool,
     /// Make this many more merchants, for measuring.
     #[arg(long, value_name = "N", hide = true, requires = "bench_keys_file")]
     bench_accounts: Option<u32>,
@@ -72,17 +85,24 @@ pub(crate) struct DemoArgs {
 pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
     let mut config = Config::load(flags, args.listen)?;
     config.webhooks_to_loopback |= args.webhooks_to_loopback;
+    config.connectors_to_loopback |= args.connectors_to_loopback;
     log::start(&config)?;
     cmd::serve::runtime()?.block_on(async {
+        if !args.without_history && !config.data_dir.join(CREDENTIALS_FILE).exists() {
+            let (database_url, data_dir) = (config.database_url.0.clone(), config.data_dir.clone());
+            let installation = Installation { database_url, data_dir };
+            bench::history::write_once(&installation, &MachineClock::new()).await?;
+        }
         let engine = wiring::open_to_serve(&config, args.accept_clock)?;
-        let balance = Money::parse(&args.balance, Currency::BDT)
-            .map_err(|_| anyhow!("--balance is a number above zero, such as 7000.00"))?;
+        let balance = Money::parse(&args.balance, Currency::BDT).map_err(no_balance)?;
         let mut credentials = load_or_create_credentials(&engine, &config.data_dir)?;
         wiring::seed_catalog(&engine).await?;
-        engine
-            .set_catalog(machine(&engine, DEMO)?, catalog::demo_routes()?)
-            .await
-            .map_err(refused)?;
+        // Once: a route that was set since then stays.
+        let is_routed = |route: &Route| route.environment == Environment::Live;
+        if !engine.catalog().routes.iter().any(is_routed) {
+            let routes = catalog::demo_routes()?;
+            engine.set_catalog(machine(&engine, DEMO)?, routes).await.map_err(refused)?;
+        }
         seed_accounts(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
             let plan = subscription(&engine, Plan::Enterprise { per_minute });
@@ -100,11 +120,13 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
         let server = Server::bind(engine.clone(), &config)?;
         drop(engine);
         server.base_url().clone_into(&mut credentials.base_url);
+        // The first one had no ids yet; now it is complete, wherever it is read.
+        write_credentials(&config.data_dir.join(CREDENTIALS_FILE), &credentials)?;
         if let Some(file) = &args.credentials_file {
-            write_private(file, serde_json::to_string_pretty(&credentials)?.as_bytes())?;
+            write_credentials(file, &credentials)?;
         }
         greet(&credentials);
-        server.run(&config).await
+        server.run(&config, Pages::Demo).await
     })
 }
 
@@ -119,14 +141,29 @@ fn load_or_create_credentials(engine: &Engine, data_dir: &Path) -> Result<Creden
             .with_context(|| format!("{} is not what the demo wrote", file.display()));
     }
     anyhow::ensure!(
-        engine.accounts()?.is_empty(),
+        bench::history::is_history(&engine.accounts()?),
         "{} is an installation of its own, where a demo would sell what is only simulated; \
          give the demo another folder with --data-dir",
         data_dir.display()
     );
     let credentials = fresh_credentials(engine)?;
-    write_private(&file, serde_json::to_string_pretty(&credentials)?.as_bytes())?;
+    write_credentials(&file, &credentials)?;
     Ok(credentials)
+}
+
+fn write_credentials(file: &Path, credentials: &Credentials) -> Result<()> {
+    write_private(file, serde_json::to_string_pretty(credentials)?.as_bytes())
+}
+
+/// What is wrong with `--balance`.
+fn no_balance(error: AmountError) -> anyhow::Error {
+    let wrong = match error {
+        AmountError::TooLarge => "is too large: at most 999999999.99",
+        AmountError::Zero => "is not above zero",
+        AmountError::Decimals => "has more decimals than the currency",
+        AmountError::Form => "is no plain number with at most two decimals",
+    };
+    anyhow!("--balance {wrong}; give one such as 7000.00")
 }
 
 fn fresh_credentials(engine: &Engine) -> Result<Credentials> {
@@ -137,7 +174,7 @@ fn fresh_credentials(engine: &Engine) -> Result<Credentials> {
         let (email, role) = (format!("{role}@demo.example"), role.to_owned());
         anyhow::Ok(StaffCredentials { email, password: password()?, role })
     };
-    let staff = ["operator", "approver", "admin"].into_iter().map(staff);
+    let staff = ["operator", "approver", "owner"].into_iter().map(staff);
     Ok(Credentials {
         base_url: String::new(),
         merchant: MerchantCredentials {
@@ -191,7 +228,8 @@ async fn seed_accounts(
 }
 
 fn subscription(engine: &Engine, plan: Plan) -> Option<Subscription> {
-    Some(Subscription { plan, until: engine.now().after(TEN_YEARS) })
+    let since = engine.now();
+    Some(Subscription { plan, until: since.after(TEN_YEARS), since })
 }
 
 fn new_merchant(name: &str, subscription: Option<Subscription>) -> NewAccount<'_> {
@@ -208,15 +246,15 @@ async fn create_accounts(
         NewAccount { role: Role::Customer, name: "Demo Customer", subscription: None, currencies };
     let Credentials { merchant, customer, staff, base_url: _ } = credentials;
     let mut setup = engine.account_setup(machine(engine, DEMO)?);
-    let account = setup.account(&business).map_err(refused)?;
+    let account = setup.account(&business).await.map_err(refused)?;
     for (environment, keys) in
         [(Environment::Sandbox, &merchant.sandbox), (Environment::Live, &merchant.live)]
     {
         let pair = KeyPair { open: keys.open_key.clone(), secret: keys.secret_key.clone() };
-        setup.key(account, environment, &pair).map_err(refused)?;
+        setup.key(account, environment, &pair).await.map_err(refused)?;
     }
     setup.user(account, &merchant.email, "owner", &merchant.password).await.map_err(refused)?;
-    let account = setup.account(&person).map_err(refused)?;
+    let account = setup.account(&person).await.map_err(refused)?;
     setup.user(account, &customer.username, "owner", &customer.password).await.map_err(refused)?;
     for StaffCredentials { email, password, role } in staff {
         setup.user(HOUSE, email, role, password).await.map_err(refused)?;
@@ -231,18 +269,28 @@ async fn deposit_once(
     environment: Environment,
     amount: Money,
 ) -> Result<()> {
-    let reference = format!("DEMO-START-{}", amount.currency().code());
+    // Installations from before references were unique in the house have it without the account.
+    let former = format!("DEMO-START-{}", amount.currency().code());
+    let payments = engine.payments_of(account, Timestamp(i64::MAX), PAYMENTS_MAX);
+    let is_former = |payment: &Payment| {
+        payment.environment == environment && payment.reference.split(' ').next() == Some(&former)
+    };
+    if payments.map_err(refused)?.iter().any(is_former) {
+        return Ok(());
+    }
+    let reference = format!("{former}-{account}");
     let booking = Booking {
         reason: Reason::Deposit,
         account,
         environment,
         amount,
+        rail: "manual",
         reference: &reference,
         note: "play money to start with",
     };
     let permit = machine(engine, DEMO)?;
     match engine.fund(permit, booking).await {
-        Ok(_) | Err(StaffRefused::ReferenceKnown(_)) => Ok(()),
+        Ok(_) | Err(StaffRefused::PaymentKnown(_)) => Ok(()),
         Err(refusal) => Err(refused(refusal)),
     }
 }
@@ -285,13 +333,18 @@ async fn make_bench_account(engine: &Engine, number: u32, balance: Money) -> Res
 }
 
 fn greet(credentials: &Credentials) {
-    let Credentials { base_url: url, merchant, customer, staff: _ } = credentials;
+    let Credentials { base_url: url, merchant, customer, staff } = credentials;
+    let one = |one: &StaffCredentials| format!("{}, password {}", one.email, one.password);
+    let staff = staff.iter().map(one).collect::<Vec<_>>().join("\n             ");
     let mut output = Output::default();
     output.say_lines(format!(
         "
 Saldo is serving {url}. Everything in this demo is simulated, the live environment too.
 
-  Reference  {url}/docs
+  Dashboard  {url}/dashboard/log-in, {}, password {}
+  Staff      {url}/admin/log-in, {}
+  Mails      {url}/demo/mails
+  Reference  {url}/docs/reference
   Merchant   {}, sandbox keys below, live keys in {CREDENTIALS_FILE} of the data folder
   Customer   {}, password {}, with USD and ZWG
 
@@ -302,29 +355,33 @@ Buy a recharge as the merchant:
     -H 'X-Authorization: {}' \\
     -H 'Content-Type: application/json' \\
     -d '{{\"operator\": \"gp\", \"number\": \"01712345101\", \"amount\": 10, \
-\"reference\": \"FIRST-1\"}}'
+\"reference\": \"FIRST-'$(date +%s)'\"}}'
 
 Buy electricity as the customer: log in, ask for a price, accept it, and read the token:
 
   TOKEN=$(curl -s {url}/api/wallet/v1/authenticate/customers \\
     -H 'Content-Type: application/json' \\
     -d '{{\"username\": \"{}\", \"password\": \"{}\", \"fcmToken\": \"\"}}' | cut -d '\"' -f 4)
+  ID=FIRST-$(date +%s)
   QUOTE=$(curl -s {url}/api/wallet/v1/v1/transactions/bill-payment/pre-auth \\
     -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' \
 -H 'Content-Type: application/json' \\
-    -d '{{\"amount\": 10, \"productId\": {METER_PRODUCT}, \"requestId\": \"FIRST-2\", \
+    -d '{{\"amount\": 10, \"productId\": {METER_PRODUCT}, \"requestId\": \"'$ID'\", \
 \"billReference\": \"41234563101\",
          \"customerMobile\": \"0771234567\", \"additionalData\": {{}}}}' \
 | grep -o 'preauth_[A-Za-z0-9_-]*')
   curl {url}/api/wallet/v1/v1/transactions/bill-payment/auth \\
     -H \"Authorization: Bearer $TOKEN\" -H 'X-Channel-Id: WEB' \
 -H 'Content-Type: application/json' \\
-    -d \"{{\\\"preAuthToken\\\": \\\"$QUOTE\\\", \\\"requestId\\\": \\\"FIRST-2\\\"}}\"
+    -d \"{{\\\"preAuthToken\\\": \\\"$QUOTE\\\", \\\"requestId\\\": \\\"$ID\\\"}}\"
 
 The last three digits of the number or meter choose what happens: \
 101 delivers, 102 is refused, 106 loses the answer.
 Stop with Ctrl-C; everything is kept.
 ",
+        merchant.email,
+        merchant.password,
+        staff,
         merchant.email,
         customer.username,
         customer.password,

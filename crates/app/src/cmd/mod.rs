@@ -7,11 +7,15 @@ mod account;
 mod acts;
 #[cfg(feature = "bench")]
 mod bench;
+mod catalog;
+mod commission;
 pub(crate) mod demo;
 mod key;
 mod maintenance;
 mod purchase;
 mod serve;
+mod trial;
+mod upstream;
 mod user;
 mod wallet;
 mod webhook;
@@ -20,11 +24,13 @@ use crate::config::{Config, Flags};
 use crate::output::Output;
 use crate::{control, wiring};
 use anyhow::Context as _;
+use catalog::{operator, price, product, route};
 use domain::AccountId;
 use engine::Engine;
 use maintenance::{archive, backup, halt, restore, resume, verify};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use trial::{check, simulate};
 
 /// Saldo: sell mobile recharge, data offers, mobile banking and bill payments from prepaid wallets.
 #[derive(clap::Parser, Debug)]
@@ -50,6 +56,8 @@ pub(crate) enum Verb {
     #[cfg(feature = "bench")]
     #[command(hide = true)]
     BenchFill(::bench::fill::FillArgs),
+    /// Serve a simulated upstream with its real wire format: for trials and tests.
+    Simulate(simulate::SimulateArgs),
     /// Put a backup in place of an installation; it sends nothing upstream until `saldo resume`.
     Restore(restore::RestoreArgs),
     #[command(flatten)]
@@ -61,24 +69,45 @@ pub(crate) enum Verb {
 pub(crate) enum EngineVerb {
     /// Audit the ledger: exit 0 and a line of figures, or exit 1 and the rows that lie.
     Verify(verify::VerifyArgs),
-    /// Accounts: open, list, subscribe, suspend, resume.
+    /// Accounts: open, list, approve, subscribe, suspend, resume, duplicates.
     #[command(subcommand)]
     Account(account::AccountVerb),
     /// Key pairs: make, list, allow addresses, revoke.
     #[command(subcommand)]
     Key(key::KeyVerb),
-    /// Wallets: show, deposit, withdraw.
+    /// Wallets: show, payments, deposit, withdraw.
     #[command(subcommand)]
     Wallet(wallet::WalletVerb),
+    /// Commission: pay out, rule.
+    #[command(subcommand)]
+    Commission(commission::CommissionVerb),
     /// Purchases: list, show, approve, reject, settle, refund; cases that wait for staff.
     #[command(subcommand)]
     Purchase(purchase::PurchaseVerb),
+    /// Upstreams: add, change, map, try, fund, pause, remove; what is left there.
+    #[command(subcommand)]
+    Upstream(upstream::UpstreamVerb),
     /// Webhooks: where events are sent, how that went, and sending them again.
     #[command(subcommand)]
     Webhook(webhook::WebhookVerb),
-    /// Logins: list, disable, enable, log out.
+    /// Logins: list, make, reset, role, disable, enable, log out.
     #[command(subcommand)]
     User(user::UserVerb),
+    /// The catalog: import, export, compare with this version's files.
+    #[command(subcommand)]
+    Catalog(catalog::CatalogVerb),
+    /// Operators: set, list, show, switch off.
+    #[command(subcommand)]
+    Operator(operator::OperatorVerb),
+    /// Products: set, list, show, switch off.
+    #[command(subcommand)]
+    Product(product::ProductVerb),
+    /// Fees and commissions: set, list, show, remove.
+    #[command(subcommand)]
+    Price(price::PriceVerb),
+    /// Routes: set, list, show, remove.
+    #[command(subcommand)]
+    Route(route::RouteVerb),
     /// Who did what: each act of staff, customers and this command line.
     Acts(acts::ActsArgs),
     /// Copy everything into a new folder, while the server serves, and audit the copy.
@@ -101,6 +130,13 @@ pub(crate) struct Caller<'a> {
     pub(crate) working_dir: PathBuf,
 }
 
+impl Caller<'_> {
+    /// Files as the caller named them.
+    fn files(&self, named: &[PathBuf]) -> Vec<PathBuf> {
+        named.iter().map(|file| self.working_dir.join(file)).collect()
+    }
+}
+
 /// Runs the verb and returns its exit code.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let flags = cli.flags;
@@ -111,7 +147,13 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(args) => bench::run(&args),
         #[cfg(feature = "bench")]
         Verb::BenchFill(args) => bench::fill(&flags, &args),
+        Verb::Simulate(args) => simulate::run(&args),
         Verb::Restore(args) => restore::run(&flags, &args),
+        Verb::Engine(EngineVerb::Upstream(upstream::UpstreamVerb::Check(args))) => {
+            let mut output = Output::default();
+            let exit = check::run(&args, &std::env::current_dir()?, &mut output)?;
+            Ok(output.print(exit))
+        }
         Verb::Engine(verb) => open_and_run(&flags, verb),
     }
 }
@@ -150,9 +192,16 @@ pub(crate) async fn run_on_engine(on: &Caller<'_>, verb: EngineVerb, output: &mu
         EngineVerb::Account(verb) => account::run(engine, verb, output).await,
         EngineVerb::Key(verb) => key::run(engine, verb, output).await,
         EngineVerb::Wallet(verb) => wallet::run(engine, verb, output).await,
-        EngineVerb::Purchase(verb) => purchase::run(engine, verb, output).await,
+        EngineVerb::Commission(verb) => commission::run(engine, verb, output).await,
+        EngineVerb::Purchase(verb) => purchase::run(on, verb, output).await,
+        EngineVerb::Upstream(verb) => upstream::run(on, verb, output).await,
         EngineVerb::Webhook(verb) => webhook::run(engine, verb, output).await,
         EngineVerb::User(verb) => user::run(engine, verb, output).await,
+        EngineVerb::Catalog(verb) => catalog::run(on, verb, output).await,
+        EngineVerb::Operator(verb) => operator::run(on, verb, output).await,
+        EngineVerb::Product(verb) => product::run(on, verb, output).await,
+        EngineVerb::Price(verb) => price::run(on, verb, output).await,
+        EngineVerb::Route(verb) => route::run(on, verb, output).await,
         EngineVerb::Acts(args) => acts::run(engine, &args, output),
         EngineVerb::Backup(args) => backup::run(on, &args, output).await,
         EngineVerb::Archive(args) => archive::run(on, &args, output).await,
@@ -175,13 +224,44 @@ fn environment(text: &str) -> Result<domain::Environment, String> {
     domain::Environment::from_code(text).ok_or_else(|| "sandbox or live".to_owned())
 }
 
+fn kind(text: &str) -> Result<domain::Kind, String> {
+    let said = "recharge, offer, banking, bundle or bill";
+    domain::Kind::from_code(text).ok_or_else(|| said.to_owned())
+}
+
 fn currency(text: &str) -> Result<domain::Currency, String> {
-    domain::Currency::from_code(text).ok_or_else(|| "an ISO 4217 code, such as BDT".to_owned())
+    // Gold, special drawing rights and codes for tests have no smallest unit.
+    let is_money = |currency: &domain::Currency| currency.exponent().is_some();
+    let currency = domain::Currency::from_code(text).filter(is_money);
+    currency.ok_or_else(|| "an ISO 4217 code of money, such as BDT".to_owned())
 }
 
 /// RFC 3339 in UTC.
 pub(crate) fn moment(at: domain::Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| at.0.to_string(), |t| t.to_string())
+}
+
+/// Reads an amount in a currency; the error says what its amounts are like.
+fn parsed_amount(
+    flag: &str,
+    text: &str,
+    currency: domain::Currency,
+) -> anyhow::Result<domain::Money> {
+    use domain::Money;
+    Money::parse(text, currency).map_err(|_| {
+        let (least, most) = (Money::smallest(currency).exact(), Money::largest(currency).exact());
+        let decimals = domain::money::decimals(currency);
+        let such = Money::new(1_500 * 10_i64.pow(decimals), currency).exact();
+        let code = currency.code();
+        anyhow::anyhow!("{flag} is a number from {least} to {most} in {code}, such as {such}")
+    })
+}
+
+/// Reads RFC 3339.
+fn instant(text: &str) -> Result<domain::Timestamp, String> {
+    let read = text.parse::<jiff::Timestamp>();
+    let said = "a moment such as 2026-11-30T10:00:00Z";
+    read.map(|at| domain::Timestamp(at.as_microsecond())).map_err(|_| said.to_owned())
 }
 
 #[cfg(test)]

@@ -2,33 +2,27 @@
 //!
 //! Invariant: a line for people masks phone numbers; JSON has them in full.
 
-use crate::cmd::moment;
+use crate::cmd::{Caller, environment, instant, known_account, moment};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use domain::catalog::number::{masked, masked_in};
-use domain::{Purchase, PurchaseId, State};
-use engine::{Engine, PurchaseHistory};
+use domain::{Attempt, Environment, Purchase, PurchaseId, PurchaseNumber, State, Timestamp};
+use engine::{Engine, Page, PurchaseFilter, PurchaseHistory};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum PurchaseVerb {
-    /// List the latest purchases.
-    List {
-        /// Only those in this state: awaiting, in_doubt, with_staff, delivered, …
-        #[arg(long)]
-        state: Option<String>,
-        /// At most this many.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// Print JSON, a line each, with whole numbers.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one, with its attempts, evidence and events.
+    /// List purchases, latest first.
+    List(ListArgs),
+    /// Show one, with its attempts, evidence, events and tokens.
     Show {
-        /// Which.
-        id: i64,
+        /// Its number, or its reference.
+        which: String,
+        /// Look into these archive files too.
+        #[arg(long, value_name = "FILE", num_args = 1..)]
+        archive: Vec<PathBuf>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -82,6 +76,47 @@ pub(crate) enum PurchaseVerb {
 }
 
 #[derive(clap::Args, Debug)]
+pub(crate) struct ListArgs {
+    /// Only those in this state: awaiting, in_doubt, with_staff, delivered, … May be given several
+    /// times.
+    #[arg(long)]
+    state: Vec<String>,
+    /// Only with this reference.
+    #[arg(long)]
+    reference: Option<String>,
+    /// Only to this number, meter or other recipient, in national form.
+    #[arg(long)]
+    recipient: Option<String>,
+    /// Only of this account.
+    #[arg(long)]
+    account: Option<i64>,
+    /// Only in this environment: sandbox or live.
+    #[arg(long, value_parser = environment)]
+    environment: Option<Environment>,
+    /// Only of this operator.
+    #[arg(long)]
+    operator: Option<String>,
+    /// Only from this moment on: 2026-11-30T10:00:00Z
+    #[arg(long, value_parser = instant)]
+    since: Option<Timestamp>,
+    /// Only before this moment.
+    #[arg(long, value_parser = instant)]
+    until: Option<Timestamp>,
+    /// At most this many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Only what comes after this one in the list: the last number of the page before.
+    #[arg(long, value_name = "ID")]
+    after: Option<i64>,
+    /// Look into these archive files too.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    archive: Vec<PathBuf>,
+    /// Print JSON, a line each, with whole numbers.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args, Debug)]
 pub(crate) struct DecisionArgs {
     /// Which.
     id: i64,
@@ -93,14 +128,15 @@ pub(crate) struct DecisionArgs {
     reason: String,
 }
 
-pub(crate) async fn run(engine: &Engine, verb: PurchaseVerb, output: &mut Output) -> Result<u8> {
+pub(crate) async fn run(on: &Caller<'_>, verb: PurchaseVerb, output: &mut Output) -> Result<u8> {
+    let engine = on.engine;
     let decided = match verb {
-        PurchaseVerb::List { state, limit, json } => {
-            list(engine, state.as_deref(), limit, json, output)?;
+        PurchaseVerb::List(args) => {
+            list(on, args, output)?;
             return Ok(0);
         }
-        PurchaseVerb::Show { id, json } => {
-            show(engine, PurchaseId(id), json, output)?;
+        PurchaseVerb::Show { which, archive, json } => {
+            show(engine, &which, &on.files(&archive), json, output)?;
             return Ok(0);
         }
         PurchaseVerb::Cases { json } => {
@@ -109,22 +145,22 @@ pub(crate) async fn run(engine: &Engine, verb: PurchaseVerb, output: &mut Output
         }
         PurchaseVerb::Close { id, by, evidence } => {
             let permit = machine(engine, &by)?;
-            engine.close_case(permit, PurchaseId(id), &evidence).await.map_err(refused)?;
+            engine.close_case(permit, PurchaseNumber(id), &evidence).await.map_err(refused)?;
             output.say(format!("The case of purchase {id} is closed."));
             return Ok(0);
         }
         PurchaseVerb::Approve { id, by } => {
-            engine.approve(machine(engine, &by)?, PurchaseId(id)).await
+            engine.approve(machine(engine, &by)?, PurchaseNumber(id)).await
         }
         PurchaseVerb::Reject(d) => {
-            engine.reject(machine(engine, &d.by)?, PurchaseId(d.id), &d.reason).await
+            engine.reject(machine(engine, &d.by)?, PurchaseNumber(d.id), &d.reason).await
         }
         PurchaseVerb::Settle { id, delivered, by, evidence, not_delivered: _ } => {
             let permit = machine(engine, &by)?;
-            engine.settle_by_staff(permit, PurchaseId(id), delivered, &evidence).await
+            engine.settle_by_staff(permit, PurchaseNumber(id), delivered, &evidence).await
         }
         PurchaseVerb::Refund(d) => {
-            engine.refund(machine(engine, &d.by)?, PurchaseId(d.id), &d.reason).await
+            engine.refund(machine(engine, &d.by)?, PurchaseNumber(d.id), &d.reason).await
         }
     };
     let purchase = decided.map_err(refused)?;
@@ -132,22 +168,60 @@ pub(crate) async fn run(engine: &Engine, verb: PurchaseVerb, output: &mut Output
     Ok(0)
 }
 
-fn list(
-    engine: &Engine,
-    state: Option<&str>,
-    limit: u32,
-    json: bool,
-    output: &mut Output,
-) -> Result<()> {
-    let read = |text: &str| State::from_code(text).with_context(|| format!("{text:?} is no state"));
-    for purchase in engine.latest_purchases(state.map(read).transpose()?, limit)? {
-        output.row(json, value(&purchase), line(&purchase));
+fn list(on: &Caller<'_>, args: ListArgs, output: &mut Output) -> Result<()> {
+    let read =
+        |text: &String| State::from_code(text).with_context(|| format!("{text:?} is no state"));
+    let filter = PurchaseFilter {
+        states: args.state.iter().map(read).collect::<Result<_>>()?,
+        operator: args.operator.map(|operator| operator.trim().to_ascii_uppercase()),
+        recipient: args.recipient,
+        reference: args.reference,
+        since: args.since,
+        until: args.until,
+        ..PurchaseFilter::default()
+    };
+    let account = args.account.map(|id| known_account(on.engine, id)).transpose()?;
+    let page = Page { before: args.after, limit: args.limit };
+    let archives = on.files(&args.archive);
+    let found = on.engine.find_purchases(account, args.environment, &filter, page, &archives)?;
+    for purchase in found {
+        output.row(args.json, value(&purchase), line(&purchase));
     }
     Ok(())
 }
 
-fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> Result<()> {
-    let history = engine.history(id)?.with_context(|| format!("there is no purchase {id}"))?;
+/// The number of a purchase that is called so: by its number, else by its reference.
+fn named(engine: &Engine, which: &str, archives: &[PathBuf]) -> Result<PurchaseNumber> {
+    let filter = PurchaseFilter { reference: Some(which.to_owned()), ..PurchaseFilter::default() };
+    let page = Page { before: None, limit: 10 };
+    let found = engine.find_purchases(None, None, &filter, page, archives)?;
+    match found.as_slice() {
+        [] => bail!("there is no purchase {which}"),
+        [one] => Ok(one.key.id.number()),
+        several => {
+            let numbers: Vec<String> = several.iter().map(|p| p.key.id.to_string()).collect();
+            bail!("several have this reference: {}; give a number", numbers.join(", "))
+        }
+    }
+}
+
+fn show(
+    engine: &Engine,
+    which: &str,
+    archives: &[PathBuf],
+    json: bool,
+    output: &mut Output,
+) -> Result<()> {
+    let known = |number| match engine.history(number)? {
+        Some(history) => anyhow::Ok(Some(history)),
+        None => Ok(engine.archived_history(archives, number)?),
+    };
+    let by_number = which.parse().ok().map(PurchaseNumber).map(known).transpose()?.flatten();
+    let history = match by_number {
+        Some(history) => history,
+        None => known(named(engine, which, archives)?)?
+            .with_context(|| format!("there is no purchase {which}"))?,
+    };
     if json {
         output.line(history_value(&history));
         return Ok(());
@@ -158,16 +232,33 @@ fn show(engine: &Engine, id: PurchaseId, json: bool, output: &mut Output) -> Res
         let text = masked_in(attempt.text.as_deref().unwrap_or(""));
         let (number, upstream, at) =
             (attempt.number, &attempt.upstream, moment(attempt.started_at));
+        for passed in &attempt.passed_over {
+            output.line(format!("  {} was passed over: {}", passed.upstream, passed.why));
+        }
         output.line(format!("  attempt {number} at {upstream} {at}: {outcome} {text}"));
+        if let Some(cost) = attempt.cost {
+            output.line(format!("  it cost us {cost} there"));
+        }
     }
     for evidence in &history.evidence {
         let text = masked_in(evidence.text.as_deref().unwrap_or(""));
         let (at, source, word) = (moment(evidence.at), &evidence.source, &evidence.word);
         output.line(format!("  {at} {source} said {word} {text}"));
     }
+    for exchange in &history.exchanges {
+        let (at, number) = (moment(exchange.sent_at), exchange.attempt.number);
+        let (upstream, step) = (&exchange.upstream, &exchange.step);
+        let request = masked_in(&exchange.request);
+        output.line(format!("  {at} attempt {number} {step} to {upstream}: {request}"));
+        output.line(format!("  {at} {upstream} answered: {}", masked_in(&exchange.reply)));
+    }
     for event in &history.events {
         let (sequence, state, at) = (event.sequence, event.state.code(), moment(event.at));
         output.line(format!("  event {sequence} {state} {at}"));
+    }
+    for token in history.slip.iter().flat_map(|slip| slip.tokens()) {
+        let units = token.units.as_ref().map_or(String::new(), |units| format!(", {units} units"));
+        output.line(format!("  token ({}) {}{units}", token.kind.code(), token.digits()));
     }
     Ok(())
 }
@@ -187,7 +278,8 @@ fn cases(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {
 
 fn case_line(id: PurchaseId, why: &str, opened_at: String, text: &str, json: bool) -> String {
     if json {
-        let case = json!({ "purchase": id.0, "why": why, "opened_at": opened_at, "text": text });
+        let case =
+            json!({ "purchase": id.number().0, "why": why, "opened_at": opened_at, "text": text });
         return case.to_string();
     }
     format!("{id}  {why}  {opened_at}  {}", masked_in(text))
@@ -205,13 +297,20 @@ fn line(p: &Purchase) -> String {
 
 fn value(p: &Purchase) -> Value {
     json!({
-        "id": p.key.id.0, "account": p.key.account.0, "environment": p.key.environment.code(),
+        "id": p.key.id.number().0, "account": p.key.account.0,
+         "environment": p.key.environment.code(),
         "reference": p.reference, "state": p.state.code(), "kind": p.kind.code(),
         "operator": p.operator, "recipient": p.recipient, "currency": p.amount.currency().code(),
         "amount": p.amount.exact(), "fee": p.fee.exact(), "commission": p.commission.exact(),
         "attempts": p.attempts, "upstream": p.upstream.as_ref().map(|u| u.as_str()),
         "opened_at": moment(p.opened_at), "updated_at": moment(p.updated_at),
     })
+}
+
+/// The upstreams before the attempt's, and what each was passed over for.
+fn passed_over(attempt: &Attempt) -> Vec<Value> {
+    let each = attempt.passed_over.iter();
+    each.map(|p| json!({ "upstream": p.upstream.as_str(), "why": p.why })).collect()
 }
 
 fn history_value(history: &PurchaseHistory) -> Value {
@@ -224,6 +323,9 @@ fn history_value(history: &PurchaseHistory) -> Value {
                 "number": a.number, "upstream": a.upstream.as_str(),
                 "started_at": moment(a.started_at), "outcome": a.outcome,
                 "upstream_reference": a.upstream_reference, "text": a.text,
+                "cost": a.cost.map(|cost| cost.exact()),
+                "cost_currency": a.cost.map(|cost| cost.currency().code()),
+                "passed_over": passed_over(a),
             })
         })
         .collect();
@@ -232,6 +334,27 @@ fn history_value(history: &PurchaseHistory) -> Value {
         .iter()
         .map(|e| json!({ "at": moment(e.at), "source": e.source, "word": e.word, "text": e.text }))
         .collect();
+    value["exchanges"] = history
+        .exchanges
+        .iter()
+        .map(|e| {
+            json!({
+                "attempt": e.attempt.number, "upstream": e.upstream.as_str(), "step": e.step,
+                "at": moment(e.sent_at), "request": e.request, "reply": e.reply,
+            })
+        })
+        .collect();
+    value["slip"] = history.slip.as_ref().map_or(Value::Null, |slip| {
+        let tokens = slip.tokens().iter().map(|token| {
+            json!({ "kind": token.kind.code(), "token": token.digits(), "units": token.units })
+        });
+        let charges = slip.charges.iter();
+        let charges = charges.map(|c| json!({ "label": c.label, "amount": c.amount.exact() }));
+        json!({
+            "tokens": tokens.collect::<Vec<_>>(), "units": slip.units, "tariff": slip.tariff,
+            "charges": charges.collect::<Vec<_>>(),
+        })
+    });
     value["events"] = history
         .events
         .iter()

@@ -4,12 +4,16 @@
 
 use crate::cmd::demo::CREDENTIALS_FILE;
 use crate::config::{Config, Flags};
+use crate::files::{cannot, write_private};
+use crate::outbound::mail;
 use crate::output::Output;
-use crate::server::Server;
+use crate::server::{Pages, Server};
 use crate::{log, wiring};
+use anyhow::Context as _;
 use domain::Environment;
 use engine::Engine;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,10 +25,14 @@ pub(crate) struct ServeArgs {
     /// The clock is right, however far it is from what is stored: sell by it.
     #[arg(long)]
     accept_clock: bool,
+    /// Let connectors call this machine, by plain http too: for development.
+    #[arg(long)]
+    connectors_to_loopback: bool,
 }
 
 pub(crate) fn run(flags: &Flags, args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let config = Config::load(flags, args.listen)?;
+    let mut config = Config::load(flags, args.listen)?;
+    config.connectors_to_loopback |= args.connectors_to_loopback;
     log::start(&config)?;
     runtime()?.block_on(async {
         let engine = wiring::open_to_serve(&config, args.accept_clock)?;
@@ -38,9 +46,11 @@ pub(crate) fn run(flags: &Flags, args: ServeArgs) -> anyhow::Result<ExitCode> {
         );
         wiring::seed_catalog(&engine).await?;
         let server = Server::bind(engine.clone(), &config)?;
+        warn(&config);
         greet(&engine, server.base_url())?;
+        first_owner(&engine, server.base_url(), &config.data_dir).await?;
         drop(engine);
-        server.run(&config).await
+        server.run(&config, Pages::Real).await
     })
 }
 
@@ -54,6 +64,58 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(runtime)
 }
 
+/// The file of the first owner's link.
+const FIRST_OWNER_FILE: &str = "first-owner-link.txt";
+
+/// As long as the staff have no owner, each start prints a link that makes one.
+async fn first_owner(engine: &Engine, base_url: &str, data_dir: &Path) -> anyhow::Result<()> {
+    let file = data_dir.join(FIRST_OWNER_FILE);
+    let code = engine.first_owner_code(wiring::machine(engine, "start")?).await;
+    let Some(code) = code.map_err(wiring::refused)? else {
+        if file.exists() {
+            std::fs::remove_file(&file).with_context(cannot(&file, "be removed"))?;
+        }
+        return Ok(());
+    };
+    let link = format!("{base_url}/admin/join?first=yes&code={code}");
+    write_private(&file, format!("{link}\n").as_bytes())?;
+    let mut output = Output::default();
+    output.say(format!(
+        "The staff have no owner yet. This link makes one, once, within 30 minutes; it is in {} \
+        too:\n\
+         {link}",
+        file.display()
+    ));
+    output.print_from_server();
+    Ok(())
+}
+
+/// What an operator should know before the first customer comes.
+fn warn(config: &Config) {
+    if is_in_clear(config.listen.ip()) {
+        tracing::warn!(
+            listen = %config.listen,
+            "plain HTTP on a public address: keys, passwords and tokens can be read on the way; \
+             listen on 127.0.0.1 and put a proxy with TLS in front (docs/operate.md, Deploy)"
+        );
+    }
+    if config.smtp_url.0.is_empty() {
+        tracing::warn!(
+            folder = %config.data_dir.join(mail::FOLDER).display(),
+            "no smtp_url: codes to confirm a sign-up or to set a new password are sent to nobody; \
+             each mail is written to a file (docs/operate.md, Mail)"
+        );
+    }
+}
+
+/// Whether what is sent to this address may travel over networks of others.
+const fn is_in_clear(listen: IpAddr) -> bool {
+    match listen {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_private() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unique_local() && !ip.is_unicast_link_local(),
+    }
+}
+
 fn greet(engine: &Engine, base_url: &str) -> anyhow::Result<()> {
     let mut output = Output::default();
     output.say(format!("Saldo serves {base_url} (reference: {base_url}/docs)."));
@@ -65,4 +127,24 @@ fn greet(engine: &Engine, base_url: &str) -> anyhow::Result<()> {
     }
     output.print_from_server();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_in_clear;
+
+    #[test]
+    fn a_public_address_differs_from_others() {
+        for (listen, expected) in [
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("10.1.2.3", false),
+            ("fd00::7", false),
+            ("0.0.0.0", true),
+            ("::", true),
+            ("203.0.113.7", true),
+        ] {
+            assert_eq!(is_in_clear(listen.parse().unwrap()), expected, "{listen}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! `saldo user`: lists logins, disables and enables them, and ends their sessions.
+//! `saldo user`: makes logins, gives them roles and passwords, keeps them out, ends their sessions.
 //!
 //! Not here: signing up and logging in (`engine`).
 
-use crate::cmd::moment;
+use crate::cmd::{known_account, moment};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::Result;
@@ -15,6 +15,31 @@ pub(crate) enum UserVerb {
         /// Print JSON, a line each.
         #[arg(long)]
         json: bool,
+    },
+    /// Make a login of an account; its password is printed once.
+    Make {
+        /// Its e-mail address.
+        #[arg(long)]
+        email: String,
+        /// Whose people it belongs to; 1 is the house.
+        #[arg(long)]
+        account: i64,
+        /// Of a merchant: owner, developer or finance. Of the house: owner, support, operator,
+        /// approver, finance or security.
+        #[arg(long, default_value = "owner")]
+        role: String,
+    },
+    /// Give a login a new password, which is printed once; its sessions end.
+    Reset {
+        /// Its e-mail address.
+        email: String,
+    },
+    /// Give a login another role; its sessions end.
+    Role {
+        /// Its e-mail address.
+        email: String,
+        /// As with `make`.
+        role: String,
     },
     /// Keep a login out; its sessions end at once.
     Disable {
@@ -36,6 +61,27 @@ pub(crate) enum UserVerb {
 pub(crate) async fn run(engine: &Engine, verb: UserVerb, output: &mut Output) -> Result<u8> {
     match verb {
         UserVerb::List { json } => list(engine, json, output)?,
+        UserVerb::Make { email, account, role } => {
+            let account = known_account(engine, account)?;
+            let permit = machine(engine, "")?;
+            let made = engine.make_user(permit, account, &email, &role).await;
+            let (id, password) = made.map_err(refused)?;
+            output.line(password);
+            output.say(format!(
+                "Login {id} of account {account} is made. The line above is its password: it is \
+                 not shown again."
+            ));
+        }
+        UserVerb::Reset { email } => {
+            let given = engine.give_password(machine(engine, "")?, &email).await;
+            output.line(given.map_err(refused)?);
+            output.say("The line above is the new password: it is not shown again.");
+        }
+        UserVerb::Role { email, role } => {
+            let set = engine.set_user_role(machine(engine, "")?, &email, &role).await;
+            set.map_err(refused)?;
+            output.say("Changed, and logged out everywhere.");
+        }
         UserVerb::Disable { email } => {
             engine.set_user_active(machine(engine, "")?, &email, false).await.map_err(refused)?;
             output.say("Kept out from now on.");

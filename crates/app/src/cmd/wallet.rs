@@ -1,13 +1,13 @@
 //! `saldo wallet`: shows the wallets of an account, and books deposits and withdrawals.
 //!
-//! Invariant: a reference is booked once.
+//! Invariant: a payment is booked once, by its rail and reference.
 
-use crate::cmd::{currency, environment, known_account};
+use crate::cmd::{currency, environment, instant, known_account, moment, parsed_amount};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
-use anyhow::{Result, anyhow};
-use domain::{AccountId, Currency, Environment, Money, Reason};
-use engine::{Booking, Engine};
+use anyhow::Result;
+use domain::{AccountId, Currency, Environment, Reason, Timestamp};
+use engine::{Booking, Engine, Payment};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum WalletVerb {
@@ -16,6 +16,21 @@ pub(crate) enum WalletVerb {
         /// Whose.
         #[arg(long)]
         account: i64,
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what was paid in and out of an account's wallets, latest first.
+    Payments {
+        /// Whose.
+        #[arg(long)]
+        account: i64,
+        /// Only what was booked before this: 2026-11-30T10:00:00Z
+        #[arg(long, value_parser = instant)]
+        before: Option<Timestamp>,
+        /// At most this many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
         /// Print JSON, a line each.
         #[arg(long)]
         json: bool,
@@ -40,7 +55,11 @@ pub(crate) struct BookingArgs {
     /// In what.
     #[arg(long, default_value = "BDT", value_parser = currency)]
     currency: Currency,
-    /// The bank's or the receipt's number: the same one is never booked twice.
+    /// How the money came or went: manual, bkash, nagad, bank, …
+    #[arg(long, default_value = "manual")]
+    rail: String,
+    /// The TrxID, or the bank's or the receipt's number. Nobody's wallet gets the same one of a
+    /// rail twice; capitals and blanks do not count.
     #[arg(long)]
     reference: String,
     /// Who books it.
@@ -54,6 +73,22 @@ pub(crate) struct BookingArgs {
 pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) -> Result<u8> {
     match verb {
         WalletVerb::Show { account, json } => show(engine, account, json, output)?,
+        WalletVerb::Payments { account, before, limit, json } => {
+            let account = known_account(engine, account)?;
+            let before = before.unwrap_or(Timestamp(i64::MAX));
+            for payment in engine.payments_of(account, before, limit).map_err(refused)? {
+                let journal = payment.journal.map(|journal| journal.0);
+                let value = serde_json::json!({
+                    "at": moment(payment.at), "environment": payment.environment.code(),
+                    "rail": payment.rail, "reference": payment.reference, "journal": journal,
+                });
+                let Payment { rail, reference, .. } = &payment;
+                let (at, environment) = (moment(payment.at), payment.environment.code());
+                let journal = journal.map_or("-".to_owned(), |journal| journal.to_string());
+                let text = format!("{at}  {environment:<8} {rail}  {reference}  journal {journal}");
+                output.row(json, value, text);
+            }
+        }
         WalletVerb::Deposit(booking) => book(engine, Reason::Deposit, &booking, output).await?,
         WalletVerb::Withdraw(booking) => book(engine, Reason::Withdraw, &booking, output).await?,
     }
@@ -61,14 +96,22 @@ pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) 
 }
 
 fn show(engine: &Engine, account: i64, json: bool, output: &mut Output) -> Result<()> {
-    for wallet in engine.wallets(known_account(engine, account)?)? {
+    let account = known_account(engine, account)?;
+    let rules = engine.commission_rules(account).map_err(refused)?;
+    for wallet in engine.wallets(account)? {
+        let rule = rules.iter().find(|r| r.least.currency() == wallet.available.currency());
+        let paid_from = rule.map(|rule| rule.least.exact());
         let (environment, available) = (wallet.environment.code(), wallet.available);
         let (held, commission) = (wallet.held.exact(), wallet.commission.exact());
         let value = serde_json::json!({
             "environment": environment, "currency": available.currency().code(),
             "available": available.exact(), "held": held, "commission": commission,
+            "commission_paid_from": paid_from,
         });
-        let text = format!("{environment:<8} {available}  held {held}  commission {commission}");
+        let paid = paid_from.map_or("by hand".to_owned(), |least| format!("daily from {least}"));
+        let text = format!(
+            "{environment:<8} {available}  held {held}  commission {commission}, paid out {paid}"
+        );
         output.row(json, value, text);
     }
     Ok(())
@@ -80,14 +123,14 @@ async fn book(
     booking: &BookingArgs,
     output: &mut Output,
 ) -> Result<()> {
-    let amount = Money::parse(&booking.amount, booking.currency)
-        .map_err(|_| anyhow!("--amount is a number from 0.01 to 999999999.99, such as 1500.00"))?;
+    let amount = parsed_amount("--amount", &booking.amount, booking.currency)?;
     let permit = machine(engine, &booking.by)?;
     let funded = Booking {
         reason,
         account: AccountId(booking.account),
         environment: booking.environment,
         amount,
+        rail: &booking.rail,
         reference: &booking.reference,
         note: &booking.note,
     };

@@ -9,7 +9,7 @@ use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result};
 use domain::ids::EndpointId;
 use domain::webhook::schedule::{parse_webhook_id, webhook_id};
-use domain::{AccountId, Environment, PurchaseId, SuccessEvent, Timestamp};
+use domain::{AccountId, Environment, PurchaseNumber, SuccessEvent, Timestamp};
 use engine::{
     DeliveryAttempt, Endpoint, EndpointView, Engine, LogPage, LoggedWebhook, NewEndpoint,
     ReplayScope,
@@ -312,7 +312,7 @@ fn show(engine: &Engine, id: &str, json: bool, output: &mut Output) -> Result<()
         Some((purchase, tail)) => (purchase, Some(tail)),
         None => {
             let id = id.parse().with_context(|| format!("{id:?} is no purchase and no event"))?;
-            (PurchaseId(id), None)
+            (PurchaseNumber(id), None)
         }
     };
     let mut webhooks = engine.webhooks_of(purchase).map_err(refused)?;
@@ -348,13 +348,14 @@ fn attempt_value(a: &DeliveryAttempt) -> Value {
 fn line(w: &LoggedWebhook) -> String {
     let next = w.due_at.map_or(String::new(), |due| format!("  next try {}", moment(due)));
     let LoggedWebhook { event, state, endpoint, url, .. } = w;
-    let (id, at) = (webhook_id(w.key.id, event), moment(w.at));
+    let (id, at) = (webhook_id(w.key.id.number(), event), moment(w.at));
     format!("{id}  {event}  {at}  {state}  to endpoint {endpoint}  {url}{next}")
 }
 
 fn value(w: &LoggedWebhook) -> Value {
     json!({
-        "webhook": webhook_id(w.key.id, &w.event), "event": w.event, "purchase": w.key.id.0,
+        "webhook": webhook_id(w.key.id.number(), &w.event), "event": w.event,
+        "purchase": w.key.id.number().0,
         "sequence": w.sequence, "account": w.key.account.0,
         "environment": w.key.environment.code(), "endpoint": w.endpoint.0, "url": w.url,
         "at": moment(w.at), "state": w.state, "next_try_at": w.due_at.map(moment),

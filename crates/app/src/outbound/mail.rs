@@ -7,6 +7,8 @@
 use crate::config::Config;
 use crate::files::{cannot, write_private};
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::{BoxFuture, Clock, Mail, Mailer};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
@@ -19,7 +21,7 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The folder of mails in the data folder.
-const FOLDER: &str = "mail";
+pub(crate) const FOLDER: &str = "mail";
 /// How many files are kept, the newest ones: a client without a login can cause mails too.
 const FILES_MAX: usize = 1_000;
 
@@ -137,6 +139,70 @@ impl Mailer for FileMailer {
             written.map_err(|_| "it was not written".to_owned())?.map_err(|e| format!("{e:#}"))
         })
     }
+}
+
+/// How many mails a demo shows.
+const SHOWN_MAX: usize = 20;
+
+/// The latest mails in the data folder, newest first. What cannot be read is left out.
+pub(crate) fn latest(data_dir: &Path) -> Vec<web::ShownMail> {
+    let Ok(files) = std::fs::read_dir(data_dir.join(FOLDER)) else { return Vec::new() };
+    let mut mails: Vec<_> = files.flatten().filter_map(|file| written_at(&file.path())).collect();
+    mails.sort_unstable_by(|one, other| other.cmp(one));
+    let latest = mails.into_iter().take(SHOWN_MAX);
+    latest.filter_map(|(_, path)| shown(&std::fs::read_to_string(path).ok()?)).collect()
+}
+
+/// A mail that [`FileMailer`] wrote, as people read it.
+fn shown(message: &str) -> Option<web::ShownMail> {
+    let (head, body) = message.split_once("\r\n\r\n")?;
+    let head = head.replace("\r\n ", " ");
+    let field = |name: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(decoded_words(line.trim()))
+    };
+    let encoding = field("Content-Transfer-Encoding:").unwrap_or_default();
+    let text = match encoding.as_str() {
+        "base64" => {
+            let packed: String = body.chars().filter(|c| !c.is_whitespace()).collect();
+            String::from_utf8(STANDARD.decode(packed).ok()?).ok()?
+        }
+        "quoted-printable" => unquoted(body)?,
+        _ => body.to_owned(),
+    };
+    Some(web::ShownMail { to: field("To:")?, subject: field("Subject:")?, text })
+}
+
+/// A field's text, whose words may be encoded (RFC 2047, in base 64: as lettre writes them).
+fn decoded_words(text: &str) -> String {
+    let word = |word: &str| {
+        let packed = word.strip_prefix("=?utf-8?b?")?.strip_suffix("?=")?;
+        String::from_utf8(STANDARD.decode(packed).ok()?).ok()
+    };
+    let is_encoded = text.starts_with("=?utf-8?b?");
+    let words = text.split(' ').map(|part| word(part).unwrap_or_else(|| part.to_owned()));
+    words.collect::<Vec<_>>().join(if is_encoded { "" } else { " " })
+}
+
+/// Quoted-printable (RFC 2045, 6.7).
+fn unquoted(body: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let joined = body.replace("=\r\n", "");
+    let mut rest = joined.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match digits.filter(|_| *first == b'=').and_then(|d| u8::from_str_radix(d, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..)?;
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn make_private(folder: &Path) -> anyhow::Result<()> {

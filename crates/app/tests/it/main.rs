@@ -19,4 +19,5 @@ mod pair;
 mod postgres;
 mod support;
 mod tidy;
+mod web;
 mod wire;

@@ -5,7 +5,7 @@
 //! if one address of a host is not public, no packet is sent to any of them.
 
 mod lookup;
-mod public_resolver;
+pub(crate) mod public_resolver;
 #[cfg(test)]
 mod tests;
 

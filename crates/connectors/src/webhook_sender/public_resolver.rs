@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 /// Resolves names by `lookup` and rejects those with an address that is not public or is denied.
 #[derive(Clone)]
-pub(super) struct PublicResolver {
-    pub(super) lookup: Arc<dyn HostLookup>,
-    pub(super) allow_loopback: bool,
-    pub(super) denied_networks: Arc<[IpNet]>,
+pub(crate) struct PublicResolver {
+    pub(crate) lookup: Arc<dyn HostLookup>,
+    pub(crate) allow_loopback: bool,
+    pub(crate) denied_networks: Arc<[IpNet]>,
 }
 
 /// A name has an address that is not public or is denied.
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads, or may lead, to an address that is not public")]
-pub(super) struct NotPublic;
+pub(crate) struct NotPublic;
 
 /// A name has no address.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ impl Resolve for PublicResolver {
                 tracing::info!(
                     host = name.as_str(),
                     %address,
-                    "a webhook is blocked: its host has an address that is not allowed"
+                    "a request is blocked: its host has an address that is not allowed"
                 );
                 return Err(NotPublic.into());
             }

@@ -1,7 +1,8 @@
-//! The webhook sender in a network namespace: where its packets go.
+//! The webhook sender in a network namespace: where its packets go. The connectors to upstreams:
+//! their cases, and each fault over a real socket.
 //!
-//! Not here: what a connector does with responses (unit tests beside its source). Needs Linux,
-//! `unshare` and `ip`.
+//! Not here: what a push does with responses (unit tests beside its source). The namespace needs
+//! Linux, `unshare` and `ip`.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,3 +12,4 @@
 )]
 
 mod namespace;
+mod upstreams;

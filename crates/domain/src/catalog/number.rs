@@ -53,6 +53,13 @@ impl Numbering {
         };
         national.map(|n| format!("{}{n}", self.trunk)).ok_or(NotANumber)
     }
+
+    /// Any usual spelling as `+8801712345678` (E.164); none if it is no mobile number here.
+    pub fn international(&self, text: &str) -> Option<String> {
+        let national = self.national(text).ok()?;
+        let digits = national.strip_prefix(&self.trunk)?;
+        Some(format!("+{}{digits}", self.calling_code))
+    }
 }
 
 /// A Bangla digit as a Latin one; any other character as it is.
@@ -113,6 +120,8 @@ mod tests {
             "+৮৮০১৭১২৩৪৫৬৭৮",
         ] {
             assert_eq!(bangladesh().national(text), Ok("01712345678".into()), "{text}");
+            let international = bangladesh().international(text);
+            assert_eq!(international.as_deref(), Some("+8801712345678"), "{text}");
         }
     }
 

@@ -21,6 +21,8 @@ pub struct PriceQuery<'a> {
     pub operator: &'a str,
     /// Recharge, offer, banking, bundle or bill.
     pub kind: Kind,
+    /// The product's name, if it is bought by name. Only routes depend on it.
+    pub product: Option<&'a str>,
     /// Only routes depend on it.
     pub recipient: &'a str,
     /// Without fee.
@@ -87,14 +89,16 @@ pub struct Price {
 /// before plan before operator before kind, a dated rule before an undated one, then the higher id.
 /// Without a rule it is zero. `None` on overflow.
 pub fn price(rules: &[PriceRule], query: &PriceQuery<'_>) -> Option<Price> {
-    let sum = |component| match best(rules, component, query) {
+    let sum = |component| match best_rule(rules, component, query) {
         Some(rule) => rule.apply(query.amount),
         None => Some(Money::zero(query.amount.currency())),
     };
     Some(Price { fee: sum(PriceComponent::Fee)?, commission: sum(PriceComponent::Commission)? })
 }
 
-fn best<'r>(
+/// The rule that decides a component of a price: of those that apply, the most specific one. The
+/// amount of the query counts for its currency only. `None`: nothing is paid, or earned.
+pub fn best_rule<'r>(
     rules: &'r [PriceRule],
     component: PriceComponent,
     query: &PriceQuery<'_>,
@@ -103,6 +107,18 @@ fn best<'r>(
 }
 
 impl PriceRule {
+    /// Whether two rules hold for the same purchases: a new one takes the place of the other.
+    pub fn has_conditions_of(&self, other: &PriceRule) -> bool {
+        self.component == other.component
+            && self.account == other.account
+            && self.plan == other.plan
+            && self.operator == other.operator
+            && self.kind == other.kind
+            && self.from == other.from
+            && self.until == other.until
+            && self.flat.currency() == other.flat.currency()
+    }
+
     fn applies(&self, query: &PriceQuery<'_>) -> bool {
         self.flat.currency() == query.amount.currency()
             && self.account.is_none_or(|a| a == query.account)
@@ -167,6 +183,7 @@ mod tests {
             environment: Environment::Sandbox,
             operator: "GP",
             kind,
+            product: None,
             recipient: "01712345678",
             amount: bdt(amount),
             at: Timestamp(1_000),

@@ -1,9 +1,10 @@
 //! Which upstreams may fulfil a purchase, in which order, and whether staff approve first.
 //!
 //! Routes are data of the catalog. Not here: the current health of upstreams. A purchase without a
-//! route waits for staff, who deliver it by hand (CONTRACT A-16).
+//! route is refused (CONTRACT A-46); one whose route needs approval waits for staff, who may
+//! deliver it by hand.
 
-use crate::account::Environment;
+use crate::account::{AccountId, Environment};
 use crate::catalog::kind::Kind;
 use crate::catalog::pricing::PriceQuery;
 use crate::upstream::UpstreamCode;
@@ -19,6 +20,10 @@ pub struct Route {
     pub operator: Option<String>,
     /// For this kind of purchase only.
     pub kind: Option<Kind>,
+    /// For this product only, by its name.
+    pub product: Option<String>,
+    /// For this account only.
+    pub account: Option<AccountId>,
     /// For recipients with these last digits only (the sandbox numbers of CONTRACT section 3).
     pub recipient_ends: Option<String>,
     /// The upstreams to try, in this order.
@@ -30,14 +35,23 @@ pub struct Route {
 /// How a purchase is fulfilled: what a route gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path {
-    /// The upstreams to try, in this order; empty: staff deliver by hand.
+    /// The upstreams to try, in this order; empty with approval: staff deliver by hand.
     pub upstreams: Vec<UpstreamCode>,
     /// Staff must approve before anything is sent.
     pub needs_approval: bool,
 }
 
-/// The path of the most specific route that applies: recipient before operator before kind, then
-/// the higher id.
+/// An upstream of a route that did not get an attempt, although it came before the one that did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Which upstream.
+    pub upstream: UpstreamCode,
+    /// Why: `paused`, `breaker open`, `slots full`, `float too low`, …
+    pub why: String,
+}
+
+/// The path of the most specific route that applies: recipient before account before product before
+/// operator before kind, then the higher id.
 pub fn path(routes: &[Route], query: &PriceQuery<'_>) -> Path {
     let best = routes.iter().filter(|r| r.applies(query)).max_by_key(|r| r.rank());
     best.map_or_else(Path::default, |r| Path {
@@ -58,18 +72,36 @@ impl Route {
         self.environment == query.environment
             && self.operator.as_deref().is_none_or(|o| o == query.operator)
             && self.kind.is_none_or(|k| k == query.kind)
+            && self.product.as_deref().is_none_or(|p| query.product == Some(p))
+            && self.account.is_none_or(|a| a == query.account)
             && self.recipient_ends.as_deref().is_none_or(|end| query.recipient.ends_with(end))
     }
 
-    const fn rank(&self) -> (bool, bool, bool, i64) {
-        (self.recipient_ends.is_some(), self.operator.is_some(), self.kind.is_some(), self.id)
+    const fn rank(&self) -> (bool, bool, bool, bool, bool, i64) {
+        (
+            self.recipient_ends.is_some(),
+            self.account.is_some(),
+            self.product.is_some(),
+            self.operator.is_some(),
+            self.kind.is_some(),
+            self.id,
+        )
+    }
+
+    /// Whether two routes hold for the same purchases: a new one takes the place of the other.
+    pub fn has_conditions_of(&self, other: &Route) -> bool {
+        self.environment == other.environment
+            && self.operator == other.operator
+            && self.kind == other.kind
+            && self.product == other.product
+            && self.account == other.account
+            && self.recipient_ends == other.recipient_ends
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::AccountId;
     use crate::clock::Timestamp;
     use crate::money::{Currency, Money};
 
@@ -79,6 +111,8 @@ mod tests {
             environment: Environment::Sandbox,
             operator: None,
             kind: None,
+            product: None,
+            account: None,
             recipient_ends: None,
             upstreams: vec![UpstreamCode::new(upstream)],
             needs_approval: false,
@@ -92,6 +126,7 @@ mod tests {
             environment: Environment::Sandbox,
             operator: "GP",
             kind,
+            product: Some("Cake"),
             recipient,
             amount: Money::new(1_000, Currency::BDT),
             at: Timestamp(0),
@@ -104,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_route_wins_and_without_one_staff_deliver() {
+    fn the_most_specific_route_wins_and_without_one_there_is_no_path() {
         let routes = [
             Route { environment: Environment::Live, ..route(9, "live") },
             Route { kind: Some(Kind::Recharge), ..route(1, "any") },
@@ -129,5 +164,18 @@ mod tests {
             .0,
             "gp"
         );
+    }
+
+    #[test]
+    fn a_route_may_hold_for_a_product_or_an_account() {
+        let mut routes = vec![
+            Route { operator: Some("GP".into()), ..route(9, "operator") },
+            Route { product: Some("Cake".into()), ..route(1, "product") },
+            Route { product: Some("Pie".into()), ..route(2, "other") },
+            Route { account: Some(AccountId(8)), ..route(3, "stranger") },
+        ];
+        assert_eq!(path_of(&routes, "01700000001", Kind::Bundle).0, "product");
+        routes.push(Route { account: Some(AccountId(7)), ..route(4, "account") });
+        assert_eq!(path_of(&routes, "01700000001", Kind::Bundle).0, "account");
     }
 }

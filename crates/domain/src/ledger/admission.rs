@@ -6,7 +6,8 @@
 //! floor, a purchase takes one step from each version, the sum of all balances is constant.
 
 use crate::ledger::denial::{Denial, MoneyDenial, UsedReference};
-use crate::ledger::journal::{Journal, LedgerAccount};
+use crate::ledger::journal::{Journal, LedgerAccount, Reason};
+use crate::ledger::payment::{PaymentKey, PaymentOwner};
 use crate::purchase::lifecycle::State;
 use crate::purchase::{PurchaseKey, ReferenceKey};
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use std::collections::HashMap;
 pub struct Needs<'a> {
     /// References that it uses up: all must be unused.
     pub reference_keys: &'a [ReferenceKey],
+    /// The payment that it books: its key must be free in the whole house.
+    pub payment: Option<(&'a PaymentKey, PaymentOwner)>,
     /// The version that a purchase must still have, and its next state and version.
     pub step: Option<PurchaseStep>,
     /// The money that it moves; no balance may fall below its floor.
@@ -49,6 +52,8 @@ pub struct Balance {
 pub struct View {
     /// Those mentioned references that are used up.
     pub used: HashMap<ReferenceKey, ReferenceOwner>,
+    /// Those mentioned payments that are booked.
+    pub payments: HashMap<PaymentKey, PaymentOwner>,
     /// State and version of the mentioned purchases.
     pub purchases: HashMap<PurchaseKey, (State, u32)>,
     /// The mentioned ledger accounts that exist.
@@ -58,7 +63,7 @@ pub struct View {
 /// What used up a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReferenceOwner {
-    /// `None`: a deposit or withdrawal.
+    /// `None`: a deposit or withdrawal of an older version.
     pub purchase: Option<PurchaseKey>,
 }
 
@@ -69,6 +74,9 @@ pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
             let used = UsedReference { reference: reference.clone(), by: *by };
             return Err(Denial::ReferenceUsed(used));
         }
+    }
+    if let Some(owner) = needs.payment.and_then(|(key, _)| view.payments.get(key)) {
+        return Err(Denial::PaymentKnown(*owner));
     }
     if let Some(step) = &needs.step {
         let now = view.purchases.get(&step.key).copied();
@@ -88,6 +96,9 @@ pub fn admit(view: &mut View, needs: &Needs<'_>) -> Result<(), Denial> {
     let purchase = needs.step.map(|step| step.key);
     for reference in needs.reference_keys {
         view.used.insert(reference.clone(), ReferenceOwner { purchase });
+    }
+    if let Some((key, owner)) = needs.payment {
+        view.payments.insert(key.clone(), owner);
     }
     if let Some(step) = &needs.step {
         view.purchases.insert(step.key, step.to);
@@ -123,8 +134,12 @@ fn balances_after(
     }
     for (account, amount) in &after {
         let Some(before) = view.balances.get(account) else { continue };
+        // A commission may be clawed back after it was paid out, but no more is paid out than is
+        // there.
+        let is_paid_out = journal.reason() == Reason::Commission;
+        let floor = before.floor.or_else(|| is_paid_out.then_some(0));
         // A balance that grows is never denied: a floor stops spending, not paying back.
-        if before.floor.is_some_and(|floor| *amount < floor) && *amount < before.amount {
+        if floor.is_some_and(|floor| *amount < floor) && *amount < before.amount {
             return Err(MoneyDenial::InsufficientBalance { available: before.amount });
         }
     }
@@ -135,8 +150,10 @@ fn balances_after(
 mod tests {
     use super::*;
     use crate::account::{AccountId, Environment};
+    use crate::clock::Timestamp;
     use crate::ids::PurchaseId;
-    use crate::ledger::journal::{Purpose, Reason};
+    use crate::ledger::journal::Purpose;
+    use crate::ledger::payment::Rail;
     use crate::money::{Currency, Money};
     use crate::purchase::ReferenceScope;
     use proptest::prelude::*;
@@ -243,6 +260,7 @@ mod tests {
                     reference_keys: &reference_keys,
                     step: Some(step),
                     journal: Some(&journal),
+                    ..Needs::default()
                 };
                 match admit(&mut view, &needs) {
                     Ok(()) => {
@@ -265,7 +283,7 @@ mod tests {
                                 let now = before.purchases.get(&step.key);
                                 prop_assert_ne!(now.map(|(_, v)| *v), step.from_version);
                             }
-                            Denial::Money(_) | Denial::Closed => {
+                            Denial::Money(_) | Denial::Closed | Denial::PaymentKnown(_) => {
                                 prop_assert!(false, "{proposal:?}");
                             }
                         }
@@ -294,6 +312,25 @@ mod tests {
                 (0..n + extra).filter(|_| admit_journal(&mut view, &journal).is_ok()).count();
             prop_assert_eq!(admitted, n);
         }
+    }
+
+    #[test]
+    fn a_payment_is_booked_once_in_the_whole_house() {
+        let mut view = view(&[0, 0, 0]);
+        let key = |typed| {
+            PaymentKey::new(Environment::Live, Rail::parse("bkash").unwrap(), typed).unwrap()
+        };
+        let mut book = |owner, typed| {
+            let journal = funding(Reason::Deposit, owner, 5);
+            let (key, at) = (key(typed), Timestamp(owner));
+            let payment = Some((&key, PaymentOwner { account: AccountId(owner), at }));
+            admit(&mut view, &Needs { payment, journal: Some(&journal), ..Needs::default() })
+        };
+        let first = PaymentOwner { account: AccountId(2), at: Timestamp(2) };
+        assert_eq!(book(2, "DKT5A1B2C3"), Ok(()));
+        assert_eq!(book(3, "DKT5A1B2C3"), Err(Denial::PaymentKnown(first)));
+        assert_eq!(book(3, "dkt5 a1b2c3"), Err(Denial::PaymentKnown(first)));
+        assert_eq!(book(3, "DKT5A1B2C4"), Ok(()));
     }
 
     #[test]

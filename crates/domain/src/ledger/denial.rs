@@ -5,6 +5,7 @@
 
 use crate::ledger::admission::ReferenceOwner;
 use crate::ledger::journal::LedgerAccount;
+use crate::ledger::payment::PaymentOwner;
 use crate::purchase::ReferenceKey;
 use std::convert::Infallible;
 
@@ -13,6 +14,8 @@ use std::convert::Infallible;
 pub enum Denial {
     /// A reference is used up.
     ReferenceUsed(UsedReference),
+    /// The payment is booked already.
+    PaymentKnown(PaymentOwner),
     /// The money cannot move.
     Money(MoneyDenial),
     /// The purchase has another version, or does not exist.
@@ -69,8 +72,8 @@ pub enum StepDenied {
 /// Why a payment cannot be booked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostingDenied {
-    /// Its reference is used up.
-    ReferenceUsed(UsedReference),
+    /// It is booked already, for this account or another.
+    Known(PaymentOwner),
     /// The money cannot move.
     Money(MoneyDenial),
 }
@@ -97,7 +100,7 @@ impl DeniedBy for OpeningDenied {
             Denial::ReferenceUsed(used) => Some(OpeningDenied::ReferenceUsed(used)),
             Denial::Money(why) => Some(OpeningDenied::Money(why)),
             Denial::Closed => Some(OpeningDenied::Closed),
-            Denial::VersionConflict => None,
+            Denial::VersionConflict | Denial::PaymentKnown(_) => None,
         }
     }
 }
@@ -108,7 +111,7 @@ impl DeniedBy for StepDenied {
             Denial::VersionConflict => Some(StepDenied::VersionConflict),
             Denial::Money(why) => Some(StepDenied::Money(why)),
             Denial::Closed => Some(StepDenied::Closed),
-            Denial::ReferenceUsed(_) => None,
+            Denial::ReferenceUsed(_) | Denial::PaymentKnown(_) => None,
         }
     }
 }
@@ -116,9 +119,9 @@ impl DeniedBy for StepDenied {
 impl DeniedBy for PostingDenied {
     fn from_denial(denial: Denial) -> Option<PostingDenied> {
         match denial {
-            Denial::ReferenceUsed(used) => Some(PostingDenied::ReferenceUsed(used)),
+            Denial::PaymentKnown(owner) => Some(PostingDenied::Known(owner)),
             Denial::Money(why) => Some(PostingDenied::Money(why)),
-            Denial::VersionConflict | Denial::Closed => None,
+            Denial::ReferenceUsed(_) | Denial::VersionConflict | Denial::Closed => None,
         }
     }
 }
@@ -133,24 +136,27 @@ impl DeniedBy for MonthClosed {
 mod tests {
     use super::*;
     use crate::account::{AccountId, Environment};
+    use crate::clock::Timestamp;
     use crate::purchase::ReferenceScope;
 
     fn used() -> UsedReference {
         let reference = ReferenceKey {
             account: AccountId(2),
             environment: Environment::Live,
-            scope: ReferenceScope::Staff,
+            scope: ReferenceScope::Irecharge,
             text: "BANK-1".to_owned(),
         };
         UsedReference { reference, by: ReferenceOwner { purchase: None } }
     }
 
+    const OWNER: PaymentOwner = PaymentOwner { account: AccountId(2), at: Timestamp(5) };
     const SHORT: MoneyDenial = MoneyDenial::InsufficientBalance { available: 7 };
 
     /// What a kind of change makes of each denial, in the order of the enum.
-    fn taken<D: DeniedBy>() -> [Option<D>; 4] {
+    fn taken<D: DeniedBy>() -> [Option<D>; 5] {
         let all = [
             Denial::ReferenceUsed(used()),
+            Denial::PaymentKnown(OWNER),
             Denial::Money(SHORT),
             Denial::VersionConflict,
             Denial::Closed,
@@ -164,6 +170,7 @@ mod tests {
             taken::<OpeningDenied>(),
             [
                 Some(OpeningDenied::ReferenceUsed(used())),
+                None,
                 Some(OpeningDenied::Money(SHORT)),
                 None,
                 Some(OpeningDenied::Closed),
@@ -173,6 +180,7 @@ mod tests {
             taken::<StepDenied>(),
             [
                 None,
+                None,
                 Some(StepDenied::Money(SHORT)),
                 Some(StepDenied::VersionConflict),
                 Some(StepDenied::Closed),
@@ -181,13 +189,14 @@ mod tests {
         assert_eq!(
             taken::<PostingDenied>(),
             [
-                Some(PostingDenied::ReferenceUsed(used())),
+                None,
+                Some(PostingDenied::Known(OWNER)),
                 Some(PostingDenied::Money(SHORT)),
                 None,
                 None,
             ]
         );
-        assert_eq!(taken::<MonthClosed>(), [None, None, None, Some(MonthClosed)]);
-        assert_eq!(taken::<Infallible>(), [None, None, None, None]);
+        assert_eq!(taken::<MonthClosed>(), [None, None, None, None, Some(MonthClosed)]);
+        assert_eq!(taken::<Infallible>(), [None, None, None, None, None]);
     }
 }

@@ -21,7 +21,8 @@ pub enum Purpose {
     Commission,
     /// Our prepaid balance at an upstream.
     Float(UpstreamCode),
-    /// Fees that the house earned.
+    /// What the house earned: fees, and the difference between an amount and what the upstream took
+    /// for it.
     Fees,
     /// Commission that the house granted.
     CommissionExpense,
@@ -153,6 +154,8 @@ pub enum Reason {
     Deposit,
     /// Money paid out.
     Withdraw,
+    /// Commission paid out to the wallet that earned it.
+    Commission,
 }
 
 codes! {
@@ -163,6 +166,21 @@ codes! {
         Refund => "refund",
         Deposit => "deposit",
         Withdraw => "withdraw",
+        Commission => "commission",
+    }
+}
+
+/// What must be put right in a float that the amount was booked to, if its upstream took `cost`:
+/// whether more was taken than is booked, and how much.
+fn corrections(amount: Money, cost: Option<Money>) -> Vec<(bool, Money)> {
+    match cost.filter(|cost| cost.is_positive()) {
+        None => Vec::new(),
+        Some(cost) if cost.currency() == amount.currency() => {
+            let difference = cost.minor() - amount.minor();
+            vec![(difference > 0, Money::new(difference.abs(), amount.currency()))]
+        }
+        // The float is in another currency: nothing was taken in ours.
+        Some(cost) => vec![(false, amount), (true, cost)],
     }
 }
 
@@ -202,18 +220,60 @@ impl Journal {
         let (debit, credit) = match reason {
             Reason::Deposit => (funding, wallet),
             Reason::Withdraw => (wallet, funding),
-            Reason::Hold | Reason::Settle | Reason::Release | Reason::Refund => return None,
+            Reason::Hold
+            | Reason::Settle
+            | Reason::Release
+            | Reason::Refund
+            | Reason::Commission => return None,
         };
         Some(Journal { reason, entries: vec![Entry::new(debit, credit, amount)?] })
     }
 
-    /// The journal of a purchase's step that moves its money; `None` if none moves. Delivery uses
-    /// the float at `upstream`. Commission is granted at delivery and clawed back by a refund.
+    /// The journal that pays an account's commission out to its wallet. `None` unless the amount is
+    /// positive. It is admitted only while so much commission is there.
+    pub fn commission(
+        account: AccountId,
+        environment: Environment,
+        amount: Money,
+    ) -> Option<Journal> {
+        let at = |purpose| LedgerAccount {
+            owner: account,
+            environment,
+            currency: amount.currency(),
+            purpose,
+        };
+        let entry = Entry::new(at(Purpose::Commission), at(Purpose::Available), amount)?;
+        Some(Journal { reason: Reason::Commission, entries: vec![entry] })
+    }
+
+    /// The journal of what was paid to an upstream, into our float there. `None` unless the amount
+    /// is positive.
+    pub fn float_funding(
+        upstream: UpstreamCode,
+        environment: Environment,
+        amount: Money,
+    ) -> Option<Journal> {
+        let float = LedgerAccount {
+            owner: HOUSE,
+            environment,
+            currency: amount.currency(),
+            purpose: Purpose::Float(upstream),
+        };
+        let funding = LedgerAccount { purpose: Purpose::Funding, ..float.clone() };
+        let entries = vec![Entry::new(float, funding, amount)?];
+        Some(Journal { reason: Reason::Withdraw, entries })
+    }
+
+    /// The journal of a purchase's step that moves its money from one place to the other; `None` if
+    /// none moves. Delivery uses the float at `upstream`: the amount, put right by what the
+    /// upstream says that it took, where it says so. Commission is granted at delivery and clawed
+    /// back by a refund.
     pub fn of_step(
         purchase: &Purchase,
         upstream: &UpstreamCode,
         from: FundsAt,
         to: FundsAt,
+        cost: Option<Money>,
     ) -> Option<Journal> {
         let reason = match (from, to) {
             (_, FundsAt::Hold) => Reason::Hold,
@@ -258,6 +318,25 @@ impl Journal {
             entries.extend(Entry::new(expense, earned, purchase.commission));
         } else if from == FundsAt::Spent {
             entries.extend(Entry::new(earned, expense, purchase.commission));
+        }
+        let of_house = |purpose: Purpose, currency| LedgerAccount {
+            owner: HOUSE,
+            environment: purchase.key.environment,
+            currency,
+            purpose,
+        };
+        for (more_taken, difference) in corrections(purchase.amount, cost) {
+            let currency = difference.currency();
+            let float = of_house(Purpose::Float(upstream.clone()), currency);
+            let margin = of_house(Purpose::Fees, currency);
+            // What a delivery took more comes back more with its refund.
+            let is_to_float = match (from, to) {
+                (_, FundsAt::Spent) => more_taken,
+                (FundsAt::Spent, _) => !more_taken,
+                (_, _) => continue,
+            };
+            let (debit, credit) = if is_to_float { (margin, float) } else { (float, margin) };
+            entries.extend(Entry::new(debit, credit, difference));
         }
         (!entries.is_empty()).then_some(Journal { reason, entries })
     }

@@ -5,3 +5,4 @@
 pub mod admission;
 pub mod denial;
 pub mod journal;
+pub mod payment;

@@ -282,6 +282,8 @@ pub struct OutcomeContext {
     pub is_current: bool,
     /// The upstream's grace period is over, so "not found" is believed.
     pub grace_is_over: bool,
+    /// An earlier attempt of the purchase was written off.
+    pub is_repeat: bool,
     /// The number of upstreams of the route that have not been tried.
     pub routes_left: usize,
 }
@@ -294,6 +296,7 @@ pub const fn event_of(outcome: &Outcome, context: OutcomeContext) -> Option<Even
             Outcome::Answered(
                 Answer::Accepted { .. }
                 | Answer::Refused { .. }
+                | Answer::RefusedAsRepeat { .. }
                 | Answer::Unknown { .. }
                 | Answer::Unaskable { .. },
             )
@@ -309,6 +312,9 @@ pub const fn event_of(outcome: &Outcome, context: OutcomeContext) -> Option<Even
             Answer::Accepted { .. } => Event::Acknowledge,
             Answer::Refused { try_elsewhere: false, .. } => Event::Refuse,
             Answer::Refused { try_elsewhere: true, .. } => elsewhere,
+            // An attempt that was written off was perhaps delivered: nothing is refunded.
+            Answer::RefusedAsRepeat { .. } if context.is_repeat => Event::Escalate,
+            Answer::RefusedAsRepeat { .. } => Event::Refuse,
             Answer::Unknown { .. } => Event::Doubt,
             Answer::Unaskable { .. } => Event::Escalate,
         },
@@ -491,10 +497,16 @@ request is refused.
     fn outcomes() -> Vec<Outcome> {
         let text = String::new;
         vec![
-            Outcome::Answered(Answer::Delivered { reference: None, text: None, slip: None }),
+            Outcome::Answered(Answer::Delivered {
+                reference: None,
+                text: None,
+                slip: None,
+                cost: None,
+            }),
             Outcome::Answered(Answer::Accepted { reference: None }),
             Outcome::Answered(Answer::Refused { reason: text(), try_elsewhere: false }),
             Outcome::Answered(Answer::Refused { reason: text(), try_elsewhere: true }),
+            Outcome::Answered(Answer::RefusedAsRepeat { reason: text() }),
             Outcome::Answered(Answer::Unknown { reason: text() }),
             Outcome::Answered(Answer::Unaskable { reason: text() }),
             Outcome::NotSent { reason: text() },
@@ -506,12 +518,11 @@ request is refused.
     #[test]
     fn no_outcome_is_impossible() {
         for outcome in &outcomes() {
-            for (is_current, grace_is_over, routes_left) in [true, false]
-                .iter()
-                .flat_map(|a| [true, false].map(|b| (*a, b)))
-                .flat_map(|(a, b)| [0, 1].map(|c| (a, b, c)))
-            {
-                let context = OutcomeContext { is_current, grace_is_over, routes_left };
+            for bits in 0..16_usize {
+                let is = |bit: usize| bits & (1 << bit) != 0;
+                let (is_current, routes_left) = (is(0), usize::from(is(1)));
+                let (grace_is_over, is_repeat) = (is(2), is(3));
+                let context = OutcomeContext { is_current, grace_is_over, is_repeat, routes_left };
                 for state in State::ALL {
                     // An outcome is about an attempt: before Held there is none, and in Held none
                     // is current.

@@ -4,11 +4,14 @@
 //! draft, and only a step that it decided changes it.
 
 pub mod lifecycle;
+pub mod sandbox;
 pub mod settle;
 pub mod slip;
 
 use crate::account::{AccountId, Environment};
+use crate::catalog::Country;
 use crate::catalog::kind::{Kind, ServiceType};
+use crate::catalog::routing::PassedOver;
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, PurchaseId};
 use crate::money::Money;
@@ -193,13 +196,17 @@ impl Purchase {
 
     /// Our reference of the latest attempt, if there is one.
     pub fn latest_attempt(&self) -> Option<AttemptRef> {
-        (self.attempts > 0).then_some(AttemptRef { purchase: self.key.id, number: self.attempts })
+        (self.attempts > 0)
+            .then_some(AttemptRef { purchase: self.key.id.number(), number: self.attempts })
     }
 
-    /// The order to an upstream for attempt `number`.
-    pub fn order(&self, number: u32) -> Order {
+    /// The order to an upstream for attempt `number`. The country is the operator's, as the catalog
+    /// has it.
+    pub fn order(&self, number: u32, country: Option<&Country>) -> Order {
+        let is_bill = self.kind == Kind::Bill;
+        let numbering = country.filter(|_| !is_bill).map(|country| &country.numbering);
         Order {
-            attempt: AttemptRef { purchase: self.key.id, number },
+            attempt: AttemptRef { purchase: self.key.id.number(), number },
             environment: self.key.environment,
             operator: self.operator.clone(),
             product: self.product.clone(),
@@ -209,6 +216,10 @@ impl Purchase {
             service_type: self.service_type,
             details: self.details.clone(),
             reference: self.reference.clone(),
+            country: country.map(|country| country.code.clone()),
+            international: numbering.and_then(|form| form.international(&self.recipient)),
+            upstream_reference: None,
+            is_acknowledged: false,
         }
     }
 }
@@ -228,12 +239,26 @@ pub struct Attempt {
     pub upstream_reference: Option<String>,
     /// The text or reason that came with the outcome.
     pub text: Option<String>,
+    /// The upstreams of the route that came before this one, and what each was passed over for.
+    pub passed_over: Vec<PassedOver>,
+    /// What the upstream took for it, if it said so.
+    pub cost: Option<Money>,
 }
 
 impl Attempt {
     const fn start(number: u32, upstream: UpstreamCode, started_at: Timestamp) -> Attempt {
-        let (outcome, upstream_reference, text) = (None, None, None);
-        Attempt { number, upstream, started_at, outcome, upstream_reference, text }
+        let (outcome, upstream_reference, text, cost) = (None, None, None, None);
+        let passed_over = Vec::new();
+        Attempt {
+            number,
+            upstream,
+            started_at,
+            outcome,
+            upstream_reference,
+            text,
+            passed_over,
+            cost,
+        }
     }
 }
 

@@ -82,12 +82,15 @@ pub struct Proof {
     pub upstream_reference: Option<String>,
     /// The slip of a delivery.
     pub slip: Option<Box<Slip>>,
+    /// What the upstream took from our float for the attempt, or gave back; none: the amount.
+    pub cost: Option<Money>,
 }
 
 impl Proof {
     /// A proof without text, reference or slip.
     pub fn new(source: Source, code: &str) -> Proof {
-        Proof { source, code: code.to_owned(), text: None, upstream_reference: None, slip: None }
+        let (text, upstream_reference, slip, cost) = (None, None, None, None);
+        Proof { source, code: code.to_owned(), text, upstream_reference, slip, cost }
     }
 
     /// The same proof with this text.
@@ -227,7 +230,8 @@ pub fn decide(purchase: &Purchase, event: Event, proof: Proof, now: Timestamp) -
         after.decider = Some(Decider::Staff);
     }
     let float = after.upstream.clone().unwrap_or_else(UpstreamCode::staff);
-    let journal = Journal::of_step(&after, &float, purchase.state.funds_at(), to.funds_at());
+    let (from, cost) = (purchase.state.funds_at(), proof.cost);
+    let journal = Journal::of_step(&after, &float, from, to.funds_at(), cost);
     let case =
         (to == State::WithStaff).then(|| Case { why: CaseKind::Doubt, proof: proof.clone() });
     let slip = proof.slip.clone();
@@ -315,7 +319,7 @@ pub fn open(draft: PurchaseDraft, opening: Opening) -> Move {
         updated_at: now,
         delivered_at: None,
     };
-    let journal = Journal::of_step(&after, &float, FundsAt::Wallet, state.funds_at());
+    let journal = Journal::of_step(&after, &float, FundsAt::Wallet, state.funds_at(), None);
     Move {
         from_version: 0,
         from: state,

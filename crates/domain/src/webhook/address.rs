@@ -92,6 +92,26 @@ impl WebhookAddress {
     }
 }
 
+/// One spelling of a URL, to compare it with others: scheme and host in lower case, the host
+/// without a final dot, no default port, and a path. What is no http or https URL stays as it is.
+pub fn canonical(url: &str) -> String {
+    let Some((is_https, authority)) = split(url) else { return url.to_owned() };
+    let (scheme, default_port) = match is_https {
+        true => ("https", HTTPS_PORTS[0]),
+        false => ("http", HTTP_PORT),
+    };
+    let (host, given) = match authority.rfind(':').filter(|_| !authority.ends_with(']')) {
+        Some(at) => (&authority[..at], port(&authority[at + 1..])),
+        None => (authority, None),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let port =
+        given.filter(|port| *port != default_port).map_or(String::new(), |p| format!(":{p}"));
+    let after = url.find("://").map_or("", |at| &url[at + 3 + authority.len()..]);
+    let path = if after.starts_with('/') { "" } else { "/" };
+    format!("{scheme}://{host}{port}{path}{after}")
+}
+
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>')
 }
@@ -226,6 +246,33 @@ mod tests {
             assert!(parse(bad, Live).is_err(), "{bad}");
             assert!(parse(bad, Sandbox).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn one_receiver_has_one_spelling() {
+        for (one, spellings) in [
+            (
+                "https://example.com/",
+                &["https://EXAMPLE.com", "HTTPS://example.com:443/", "https://example.com./"][..],
+            ),
+            ("http://localhost/Hook", &["http://LOCALHOST:80/Hook", "http://localhost.:0080/Hook"]),
+            ("https://example.com:8443/?A=b", &["https://Example.com:8443?A=b"]),
+            ("http://[::1]:9000/a:443", &["HTTP://[::1]:9000/a:443"]),
+        ] {
+            for spelling in spellings {
+                assert_eq!(super::canonical(spelling), one, "{spelling}");
+            }
+            assert_eq!(super::canonical(one), one);
+        }
+        for (one, other) in [
+            ("https://example.com/a", "https://example.com/A"),
+            ("https://example.com/a", "https://example.com/a/"),
+            ("https://example.com/", "http://example.com/"),
+            ("https://example.com/", "https://example.com:8443/"),
+        ] {
+            assert_ne!(super::canonical(one), super::canonical(other));
+        }
+        assert_eq!(super::canonical("where requests say"), "where requests say");
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub mod schedule;
 mod address;
 mod public;
 
-pub use address::{AddressPolicy, WebhookAddress};
+pub use address::{AddressPolicy, WebhookAddress, canonical};
 pub use public::is_public;
 
 use crate::account::Environment;

@@ -4,7 +4,7 @@
 //! commit of its step; a later state of the purchase does not change it.
 
 use crate::clock::Timestamp;
-use crate::ids::{EndpointId, PurchaseId};
+use crate::ids::{EndpointId, PurchaseNumber};
 use crate::retry::WEBHOOK_TRIES;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -48,15 +48,15 @@ codes! {
 }
 
 /// A webhook's id, the same at every try: a receiver recognises a repeat by it.
-pub fn webhook_id(purchase: PurchaseId, event: &str) -> String {
+pub fn webhook_id(purchase: PurchaseNumber, event: &str) -> String {
     let tail = event.rsplit('.').next().unwrap_or(event);
     format!("evt_{purchase}_{tail}")
 }
 
 /// Parses [`webhook_id`]: the purchase and the last part of the event's name.
-pub fn parse_webhook_id(text: &str) -> Option<(PurchaseId, &str)> {
+pub fn parse_webhook_id(text: &str) -> Option<(PurchaseNumber, &str)> {
     let (purchase, tail) = text.strip_prefix("evt_")?.split_once('_')?;
-    Some((PurchaseId(purchase.parse().ok()?), tail))
+    Some((PurchaseNumber(purchase.parse().ok()?), tail))
 }
 
 /// A webhook that has been pending for this time is not tried again.
@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn parsing_an_id_reverses_writing() {
-        let id = webhook_id(PurchaseId(12), "billing.recharge.approved");
+        let id = webhook_id(PurchaseNumber(12), "billing.recharge.approved");
         assert_eq!(id, "evt_12_approved");
-        assert_eq!(parse_webhook_id(&id), Some((PurchaseId(12), "approved")));
+        assert_eq!(parse_webhook_id(&id), Some((PurchaseNumber(12), "approved")));
         for bad in ["", "evt_", "evt_12", "evt_x_approved", "12_approved"] {
             assert_eq!(parse_webhook_id(bad), None, "{bad}");
         }

@@ -9,7 +9,7 @@
 //!
 //! ```
 //! async fn approve(engine: &engine::Engine, permit: engine::Permit<domain::act::DecideApproval>) {
-//!     let _ = engine.approve(permit, domain::PurchaseId(1)).await;
+//!     let _ = engine.approve(permit, domain::PurchaseNumber(1)).await;
 //! }
 //! ```
 //!
@@ -17,7 +17,7 @@
 //!
 //! ```compile_fail,E0061
 //! async fn approve(engine: &engine::Engine) {
-//!     let _ = engine.approve(domain::PurchaseId(1)).await;
+//!     let _ = engine.approve(domain::PurchaseNumber(1)).await;
 //! }
 //! ```
 //!
@@ -33,14 +33,14 @@
 //!
 //! ```compile_fail,E0308
 //! async fn approve(engine: &engine::Engine, permit: engine::Permit<domain::act::Buy>) {
-//!     let _ = engine.approve(permit, domain::PurchaseId(1)).await;
+//!     let _ = engine.approve(permit, domain::PurchaseNumber(1)).await;
 //! }
 //! ```
 //!
 //! ```compile_fail,E0382
 //! async fn twice(engine: &engine::Engine, permit: engine::Permit<domain::act::DecideApproval>) {
-//!     let _ = engine.approve(permit, domain::PurchaseId(1)).await;
-//!     let _ = engine.approve(permit, domain::PurchaseId(2)).await;
+//!     let _ = engine.approve(permit, domain::PurchaseNumber(1)).await;
+//!     let _ = engine.approve(permit, domain::PurchaseNumber(2)).await;
 //! }
 //! ```
 
@@ -48,7 +48,7 @@ use crate::refusals::{invalid, not_possible};
 use crate::{Caller, Engine};
 use domain::acts::grant;
 use domain::refusal::{Invalid, NotPossible};
-use domain::{AccountId, Environment, Grant, Holder, KeyId, Permitted, SessionId, act};
+use domain::{AccountId, Environment, Grant, Holder, KeyId, Permitted, SessionId, UserId, act};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -69,6 +69,8 @@ pub struct Permit<A> {
 enum PermitHolder {
     Key(AccountId, KeyId),
     Session(AccountId, SessionId),
+    /// On the pages.
+    Person(AccountId, UserId, SessionId),
     /// On the command line, with the name that was given; it may be blank.
     Machine(String),
     Worker,
@@ -81,6 +83,9 @@ impl Display for PermitHolder {
             PermitHolder::Key(account, key) => write!(f, "key {key} of account {account}"),
             PermitHolder::Session(account, session) => {
                 write!(f, "session {session} of account {account}")
+            }
+            PermitHolder::Person(account, user, session) => {
+                write!(f, "login {user} of account {account}, session {session}")
             }
             PermitHolder::Machine(by) if by.is_empty() => write!(f, "machine"),
             PermitHolder::Machine(by) => write!(f, "machine: {by}"),
@@ -102,6 +107,7 @@ impl<A: Permitted> Permit<A> {
             PermitHolder::Machine(_)
             | PermitHolder::Key(..)
             | PermitHolder::Session(..)
+            | PermitHolder::Person(..)
             | PermitHolder::Worker
             | PermitHolder::Anybody => Err(invalid("by", message)),
         }
@@ -111,7 +117,7 @@ impl<A: Permitted> Permit<A> {
     pub(crate) fn is_of(&self, caller: &Caller) -> bool {
         match self.held_by {
             PermitHolder::Key(account, key) => (account, Some(key)) == (caller.account, caller.key),
-            PermitHolder::Session(account, session) => {
+            PermitHolder::Session(account, session) | PermitHolder::Person(account, _, session) => {
                 (account, Some(session)) == (caller.account, caller.session)
             }
             PermitHolder::Machine(_) | PermitHolder::Worker | PermitHolder::Anybody => false,
@@ -134,9 +140,17 @@ impl Changed {
 }
 
 impl Engine {
-    /// The permit of a caller of the API: a key pair or a customer's session. Refuses an act that
-    /// its holder may not do.
+    /// The permit of a caller: a key pair, a customer's session, or a person on the pages. Refuses
+    /// an act that its holder may not do, or only after a second factor that was not shown.
     pub fn permit<A: Permitted>(&self, caller: &Caller) -> Result<Permit<A>, NotPossible> {
+        if let (Some(person), Some(session)) = (caller.person, caller.session) {
+            let held_by = PermitHolder::Person(caller.account, person.user, session);
+            let granted = grant(A::act(caller.environment), person.holder, caller.environment);
+            if granted == Grant::StepUp && person.is_proved {
+                return Ok(Permit::new(held_by));
+            }
+            return permit_of(person.holder, held_by, caller.environment);
+        }
         let (holder, held_by) = match (caller.session, caller.key) {
             (Some(session), _) => {
                 (Holder::Customer, PermitHolder::Session(caller.account, session))

@@ -1,18 +1,17 @@
 //! Money in and out of wallets, booked by staff.
 //!
-//! Invariant: each booking has a reference of staff's own, and a reference is booked once.
+//! Invariant: each booking has the reference of a payment, and a payment is booked once in the
+//! whole house, for each rail and environment.
 
 use crate::access::Changed;
 use crate::refusals::{denied, invalid};
 use crate::{Engine, Permit};
-use domain::purchase::is_reference;
-use domain::refusal::{ReferenceKnown, StaffRefused};
+use domain::refusal::{PaymentKnown, StaffRefused, StoreRefused};
 use domain::{
-    AccountId, Environment, Journal, Money, PostingDenied, Reason, ReferenceKey, ReferenceScope,
-    act,
+    AccountId, Environment, Journal, Money, PaymentKey, PostingDenied, Rail, Reason, Timestamp, act,
 };
 use serde_json::json;
-use store::Posting;
+use store::{Payment, Posting};
 
 /// A booking of money by staff.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +24,19 @@ pub struct Booking<'a> {
     pub environment: Environment,
     /// How much, in the wallet's currency; more than zero.
     pub amount: Money,
-    /// The number of the bank's or the cash receipt.
+    /// How the money came or went: `manual`, `bkash`, `bank`.
+    pub rail: &'a str,
+    /// The number that the rail gave: a TrxID, that of a bank or of a receipt. Case and blanks do
+    /// not count.
     pub reference: &'a str,
     /// The reason, in their words.
     pub note: &'a str,
 }
 
 impl Engine {
-    /// Books money paid in or out; answers what the wallet can spend after it. Refuses a reference
-    /// that was used, a wallet that does not exist, and paying out more than is available.
+    /// Books money paid in or out; answers what the wallet can spend after it. Refuses a payment
+    /// that is booked, for this account or another (`PaymentKnown`), a wallet that does not exist,
+    /// and paying out more than is available.
     pub async fn fund(
         &self,
         permit: Permit<act::BookMoney>,
@@ -41,14 +44,14 @@ impl Engine {
     ) -> Result<Money, StaffRefused> {
         let Booking { reason, account, environment, amount, .. } = booking;
         let by = permit.by("Say who books it.")?;
-        if !is_reference(booking.reference) {
-            let message = "A reference is 1 to 128 printable ASCII characters.";
-            return Err(invalid("reference", message).into());
-        }
+        let rail = Rail::parse(booking.rail).ok_or_else(|| {
+            invalid("rail", "A rail is 1 to 32 letters, digits and hyphens, such as bkash.")
+        })?;
+        let payment = PaymentKey::new(environment, rail, booking.reference).ok_or_else(|| {
+            invalid("reference", "A reference is 1 to 128 printable ASCII characters.")
+        })?;
         let journal = Journal::funding(reason, account, environment, amount)
             .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
-        let (scope, text) = (ReferenceScope::Staff, booking.reference.to_owned());
-        let reference = ReferenceKey { account, environment, scope, text };
         let note = format!("{by}: {}", booking.note);
         let changed = Changed::new(
             format_args!("wallet of account {account}"),
@@ -57,17 +60,31 @@ impl Engine {
                 "reason": reason.code(),
                 "environment": environment.code(),
                 "amount": amount.to_string(),
-                "reference": booking.reference,
+                "rail": payment.rail().as_str(),
+                "reference": payment.reference(),
                 "note": booking.note,
             }),
         );
-        let posting = Posting { journal, reference, note, at: self.now() };
+        let posting = Posting { journal, account, payment, note, at: self.now() };
         let posting = self.recorded(&permit, posting, [changed], |_| true);
         let written = self.write(&permit, posting, None).await;
         let available_after = self.or_unavailable(written)?.map_err(|why| match why {
-            PostingDenied::ReferenceUsed(_) => StaffRefused::from(ReferenceKnown { first: None }),
+            PostingDenied::Known(owner) => {
+                StaffRefused::from(PaymentKnown { account: owner.account, at: owner.at })
+            }
             PostingDenied::Money(why) => denied(&why, amount.currency()).into(),
         })?;
         Ok(Money::new(available_after, amount.currency()))
+    }
+
+    /// The payments into and out of an account's wallets that were booked before a moment, latest
+    /// first, at most `limit`.
+    pub fn payments_of(
+        &self,
+        account: AccountId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Payment>, StoreRefused> {
+        self.or_unavailable(self.inner.store.payments_of(account, before, limit))
     }
 }

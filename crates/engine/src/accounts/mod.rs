@@ -2,10 +2,14 @@
 //!
 //! Not here: logins of consumers (`people`), webhook endpoints (`webhooks`), who may decide this.
 
+mod catalog;
+mod commission;
 mod deposit;
 pub(crate) mod keys;
 mod setup;
 
+pub use catalog::CatalogChange;
+pub use commission::CommissionPaid;
 pub use deposit::Booking;
 pub use keys::KeyPair;
 pub use setup::{AccountSetup, NewAccount};

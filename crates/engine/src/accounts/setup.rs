@@ -11,11 +11,14 @@ use domain::refusal::{
     BusyRefused, KeysInvalid, PurchaseUnknown, StaffRefused, StoreRefused, Unavailable,
 };
 use domain::{
-    Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Permitted, Role,
-    Subscription, UserId, act,
+    Account, AccountId, AllowList, Catalog, Currency, DuplicatePolicy, Environment, Key, KeyId,
+    Permitted, Role, Subscription, UserId, act,
 };
 use serde_json::{Value, json};
 use store::{SetAll, Setting, User};
+
+/// The purpose under which secrets of sandbox keys are sealed.
+const KEY_SECRET: &str = "sandbox key";
 
 /// An account that is to be opened, with a wallet in each currency and environment.
 #[derive(Clone, Debug)]
@@ -46,6 +49,8 @@ impl Engine {
             name: name.to_owned(),
             is_active: true,
             subscription: None,
+            approved_at: Some(self.now()),
+            duplicates: DuplicatePolicy::default(),
             opened_at: self.now(),
         };
         let changed = Changed::new(format_args!("account {HOUSE}"), json!(null), shown(&house));
@@ -59,7 +64,7 @@ impl Engine {
         new: NewAccount<'_>,
     ) -> Result<AccountId, StaffRefused> {
         let mut setup = self.account_setup(permit);
-        let id = setup.account(&new)?;
+        let id = setup.account(&new).await?;
         setup.commit().await?;
         Ok(id)
     }
@@ -77,11 +82,26 @@ impl Engine {
         id: AccountId,
         change: impl FnOnce(&mut Account),
     ) -> Result<Account, StaffRefused> {
+        self.change_account_noting(permit, id, json!(null), change).await
+    }
+
+    /// As [`Engine::change_account`], with a note for the record of acts.
+    pub(crate) async fn change_account_noting(
+        &self,
+        permit: Permit<act::ManageAccounts>,
+        id: AccountId,
+        note: Value,
+        change: impl FnOnce(&mut Account),
+    ) -> Result<Account, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut account = self.account(id)?.ok_or(PurchaseUnknown)?;
         let before = shown(&account);
         change(&mut account);
-        let changed = Changed::new(format_args!("account {id}"), before, shown(&account));
+        let mut after = shown(&account);
+        if !note.is_null() {
+            after["note"] = note;
+        }
+        let changed = Changed::new(format_args!("account {id}"), before, after);
         self.set(&permit, vec![Setting::Account(account.clone())], vec![changed]).await?;
         self.inner.keys.clear();
         self.inner.people.forget_sessions();
@@ -104,6 +124,20 @@ impl Engine {
         self.adopt_key(permit, account, environment, pair).await
     }
 
+    /// The sandbox key pairs of an account that are valid and whose secrets are kept, oldest first:
+    /// for samples that carry the reader's own keys.
+    pub fn sandbox_pairs(&self, account: AccountId) -> Result<Vec<(KeyId, KeyPair)>, StoreRefused> {
+        let keys = self.or_unavailable(self.inner.store.keys_of(account))?;
+        let secrets = self.or_unavailable(self.inner.store.key_secrets(account))?;
+        let pair = |(id, sealed): (KeyId, Vec<u8>)| {
+            let key = keys.iter().find(|key| key.id == id && key.revoked_at.is_none())?;
+            let secret = self.inner.vault.open(KEY_SECRET, &format!("key {id}"), &sealed).ok()?;
+            let secret = String::from_utf8(secret).ok()?;
+            Some((id, KeyPair { open: key.open_key.clone(), secret }))
+        };
+        Ok(secrets.into_iter().filter_map(pair).collect())
+    }
+
     /// A new pair that is not stored yet and belongs to no account.
     pub fn fresh_pair(&self, environment: Environment) -> Result<KeyPair, Unavailable> {
         keys::make(environment, self.inner.random.as_ref())
@@ -124,8 +158,8 @@ impl Engine {
             let because = "A customer has a login; key pairs are for merchants.";
             return Err(not_possible(because).into());
         }
-        let (id, settings, changed) = self.new_key(account, environment, &pair)?;
-        self.set(&permit, settings.into(), vec![changed]).await?;
+        let (id, settings, changed) = self.new_key(account, environment, &pair).await?;
+        self.set(&permit, settings, vec![changed]).await?;
         Ok((id, pair))
     }
 
@@ -205,7 +239,7 @@ impl Engine {
             .map_err(|_| Unavailable { retry_after_s: 5 })
     }
 
-    async fn set<A: Permitted>(
+    pub(super) async fn set<A: Permitted>(
         &self,
         permit: &Permit<A>,
         settings: Vec<Setting>,
@@ -217,19 +251,20 @@ impl Engine {
 
     /// A new key pair with its endpoint, as rows. Refuses a pair of another shape, with a wrong
     /// checksum, or of the other environment.
-    fn new_key(
+    pub(crate) async fn new_key(
         &self,
         account: AccountId,
         environment: Environment,
         pair: &KeyPair,
-    ) -> Result<(KeyId, [Setting; 2], Changed), StaffRefused> {
+    ) -> Result<(KeyId, Vec<Setting>, Changed), StaffRefused> {
         let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
         let word = format!("_{}_", environment.key_word());
         let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
         if !is_well_formed || !is_of_here {
             return Err(KeysInvalid.into());
         }
-        let id = KeyId(self.next_id());
+        let id = self.or_unavailable(self.next_key().await)?;
+        let endpoint = self.or_unavailable(self.next_endpoint().await)?;
         let key = Key {
             id,
             account,
@@ -241,8 +276,16 @@ impl Engine {
             revoked_at: None,
         };
         let changed = Changed::new(format_args!("key {id}"), json!(null), shown_key(&key));
-        let endpoint = self.endpoint_of_key(id, account, environment)?;
-        Ok((id, [Setting::Key(key, self.now()), Setting::Endpoint(endpoint)], changed))
+        let endpoint = self.endpoint_of_key(endpoint, id, account, environment)?;
+        let mut settings = vec![Setting::Key(key, self.now()), Setting::Endpoint(endpoint)];
+        if environment == Environment::Sandbox {
+            let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
+            let row = format!("key {id}");
+            let sealed = vault.seal(KEY_SECRET, &row, pair.secret.as_bytes(), random);
+            let sealed = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
+            settings.push(Setting::KeySecret(id, account, sealed));
+        }
+        Ok((id, settings, changed))
     }
 }
 
@@ -257,17 +300,20 @@ pub struct AccountSetup {
 impl AccountSetup {
     /// Adds an account, with a wallet in each of its currencies and both environments. Refuses one
     /// without a name.
-    pub fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, StaffRefused> {
+    pub async fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, StaffRefused> {
         if new.name.trim().is_empty() {
             return Err(invalid("name", "An account needs a name.").into());
         }
-        let id = AccountId(self.engine.next_id());
+        let id = self.engine.or_unavailable(self.engine.next_account().await)?;
         let account = Account {
             id,
             role: new.role,
             name: new.name.to_owned(),
             is_active: true,
             subscription: new.subscription,
+            // Staff open it, so they have looked at it.
+            approved_at: Some(self.engine.now()),
+            duplicates: DuplicatePolicy::default(),
             opened_at: self.engine.now(),
         };
         let opened = Changed::new(format_args!("account {id}"), json!(null), shown(&account));
@@ -282,13 +328,13 @@ impl AccountSetup {
 
     /// Adds a key pair, and its endpoint for webhooks. Refuses a pair of another shape, with a
     /// wrong checksum, or of the other environment.
-    pub fn key(
+    pub async fn key(
         &mut self,
         account: AccountId,
         environment: Environment,
         pair: &KeyPair,
     ) -> Result<KeyId, StaffRefused> {
-        let (id, settings, changed) = self.engine.new_key(account, environment, pair)?;
+        let (id, settings, changed) = self.engine.new_key(account, environment, pair).await?;
         self.settings.extend(settings);
         self.changed.push(changed);
         Ok(id)
@@ -303,7 +349,7 @@ impl AccountSetup {
         password: &str,
     ) -> Result<UserId, BusyRefused> {
         let password_hash = self.engine.hashed(password).await?.0;
-        let id = UserId(self.engine.next_id());
+        let id = self.engine.or_unavailable(self.engine.next_user().await)?;
         let (email, created_at) = (people::address(email), self.engine.now());
         let after = json!({ "account": account.0, "email": email, "role": role });
         self.changed.push(Changed::new(format_args!("login {id}"), json!(null), after));
@@ -317,6 +363,8 @@ impl AccountSetup {
             password_hash,
             is_active: true,
             created_at,
+            confirmed_at: Some(created_at),
+            language: "en".to_owned(),
         }));
         Ok(id)
     }
@@ -333,8 +381,10 @@ fn shown(account: &Account) -> Value {
         "name": account.name,
         "role": account.role.code(),
         "active": account.is_active,
+        "approved": account.approved_at.is_some(),
         "plan": account.subscription.map(|s| s.plan.code()),
         "until": account.subscription.map(|s| s.until.0),
+        "duplicates": account.duplicates.code(),
     })
 }
 

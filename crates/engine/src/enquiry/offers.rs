@@ -7,7 +7,7 @@ use crate::rate::CallerKey;
 use crate::refusals::{field_error, refuse_if_any};
 use crate::{Caller, Engine, limits};
 use domain::purchase::settle::SUBMIT_WITHIN;
-use domain::refusal::{OfferAmount, OfferRefused, OfferUnknown, OffersUnavailable};
+use domain::refusal::{OfferAmount, OfferRefused, OfferUnknown, OffersRefused, OffersUnavailable};
 use domain::{
     Details, FieldError, Kind, Money, Offer, OfferEnquiry, Operator, PriceQuery, Upstream,
 };
@@ -39,13 +39,13 @@ struct Subject<'a> {
 
 impl Engine {
     /// What the operator offers this number now, each with the commission it earns. Refuses when
-    /// no upstream that quotes offers is routed, or it does not answer.
+    /// no upstream that quotes offers is routed, and when it does not answer.
     pub async fn offers(
         &self,
         caller: &Caller,
         operator: &Operator,
         recipient: &str,
-    ) -> Result<Vec<(Offer, Money)>, OffersUnavailable> {
+    ) -> Result<Vec<(Offer, Money)>, OffersRefused> {
         let subject = Subject { caller, operator, recipient };
         let offers = self.ask_for_offers(subject).await?;
         let catalog = self.catalog();
@@ -98,13 +98,11 @@ impl Engine {
         (age < limits::OFFERS_SHOWN).then_some(shown.offers)
     }
 
-    async fn ask_for_offers(
-        &self,
-        subject: Subject<'_>,
-    ) -> Result<Arc<Vec<Offer>>, OffersUnavailable> {
+    async fn ask_for_offers(&self, subject: Subject<'_>) -> Result<Arc<Vec<Offer>>, OffersRefused> {
+        self.is_subscribed(subject.caller)?;
         let upstream = self.quoting_upstream(subject).ok_or_else(|| {
-            let reason = format!("{} quotes no offers here.", subject.operator.name);
-            OffersUnavailable { reason }
+            let Subject { caller, operator, .. } = subject;
+            self.no_route(caller.environment, &operator.code, Kind::Offer)
         })?;
         let enquiry = OfferEnquiry {
             environment: subject.caller.environment,
@@ -114,10 +112,10 @@ impl Engine {
         let answer = tokio::time::timeout(SUBMIT_WITHIN, upstream.offers(&enquiry)).await;
         let offers = match answer {
             Ok(Ok(offers)) => Arc::new(offers),
-            Ok(Err(none)) => return Err(OffersUnavailable { reason: none.reason }),
+            Ok(Err(none)) => return Err(OffersUnavailable { reason: none.reason }.into()),
             Err(_) => {
                 let reason = "The operator did not answer in time.".to_owned();
-                return Err(OffersUnavailable { reason });
+                return Err(OffersUnavailable { reason }.into());
             }
         };
         let shown = ShownOffers { offers: offers.clone(), at: self.monotonic() };
@@ -133,7 +131,7 @@ impl Engine {
             .upstreams
             .iter()
             .filter_map(|code| self.upstream_in(subject.caller.environment, code));
-        connected.find(|u| u.capabilities().quotes_offers).cloned()
+        connected.find(|u| u.capabilities().quotes_offers)
     }
 
     fn offer_query<'a>(&self, subject: Subject<'a>, amount: Money) -> PriceQuery<'a> {
@@ -144,6 +142,7 @@ impl Engine {
             environment: caller.environment,
             operator: &operator.code,
             kind: Kind::Offer,
+            product: None,
             recipient,
             amount,
             at: self.now(),

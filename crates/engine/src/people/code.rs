@@ -3,6 +3,7 @@
 //! Fifty random bits in Crockford's base 32 (no I, L, O, U), fifty tries, half an hour. Invariant:
 //! a code is in one mail and nowhere else; its tag is stored, which only the vault can compute.
 
+use super::password::prepared;
 use crate::Engine;
 use domain::refusal::Unavailable;
 
@@ -41,13 +42,14 @@ impl Engine {
             CodePurpose::SignUp(password) => ("code sign-up", password),
             CodePurpose::Reset => ("code reset", ""),
         };
+        let password = prepared(password);
         let input = format!("{email}\n{}\n{password}", normalised(code));
         self.inner.vault.tag(purpose, input.as_bytes())
     }
 }
 
 /// The code that was meant, from what was typed: lower case, spaces, O for 0, I and L for 1.
-fn normalised(typed: &str) -> String {
+pub(super) fn normalised(typed: &str) -> String {
     let meant = typed.chars().filter(|c| !matches!(c, ' ' | '-' | '\t' | '\r' | '\n'));
     // One more than a code has, so that a longer text differs.
     let meant = meant.take(LENGTH + 1).map(|c| match c.to_ascii_uppercase() {

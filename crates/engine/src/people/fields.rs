@@ -2,6 +2,7 @@
 //!
 //! Invariant: a mail address is stored and compared as [`address`] returns it, everywhere.
 
+use super::password::prepared;
 use crate::refusals::{field_error, refuse_if_any, unless};
 use domain::FieldError;
 use domain::refusal::Invalid;
@@ -55,7 +56,7 @@ pub(super) fn check_sign_up(
         && (mobile.is_empty() || MOBILE_DIGITS.contains(&mobile.len()));
     let is_name = name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
     let errors = [
-        unless(is_address(email), "email", "Give an e-mail address, such as name@example.org."),
+        email_error(email),
         unless(is_mobile, "mobile", "Give the number in national form: 6 to 15 digits."),
         unless(is_name, "name", "Give a name of at most 100 characters."),
         password_error(email, password),
@@ -68,7 +69,12 @@ pub(super) fn check_password(email: &str, password: &str) -> Result<(), Invalid>
     refuse_if_any(password_error(email, password))
 }
 
-fn password_error(email: &str, password: &str) -> Option<FieldError> {
+pub(super) fn email_error(email: &str) -> Option<FieldError> {
+    unless(is_address(email), "email", "Give an e-mail address, such as name@example.org.")
+}
+
+pub(super) fn password_error(email: &str, password: &str) -> Option<FieldError> {
+    let password = prepared(password);
     let lower = password.trim().to_lowercase();
     let local = email.split('@').next().unwrap_or_default();
     let message = if !PASSWORD_CHARS.contains(&password.chars().count()) {

@@ -13,9 +13,9 @@ use domain::account::subscriber;
 use domain::refusal::{
     AccountInactive, BusyRefused, LogInFailed, LogInRefused, StoreRefused, Unavailable,
 };
-use domain::{DeviceId, Environment, Role, SessionId, UserId, act};
+use domain::{Environment, Role, UserId, act};
 use std::net::IpAddr;
-use store::{DeviceMark, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
+use store::{DeviceMark, Door, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
 
 /// The form of a log-in.
 #[derive(Clone, Copy)]
@@ -105,7 +105,7 @@ impl Engine {
     }
 
     /// The device, if the login was used on it lately.
-    fn known_device(
+    pub(super) fn known_device(
         &self,
         email: &str,
         device: Option<DeviceMark>,
@@ -129,32 +129,46 @@ impl Engine {
     ) -> Result<AccessToken, LogInRefused> {
         let now = self.now();
         let session = Session {
-            id: SessionId(self.next_id()),
+            id: self.or_unavailable(self.next_session().await)?,
             user: user.id,
             account: user.account,
             environment: form.environment,
             opened_at: now,
             ends_at: now.after(limits::TOKEN_LIFE),
             revoked_at: None,
+            door: Door::Api,
+            proved_at: None,
         };
         let environment = form.environment;
         let identity = TokenIdentity { environment, user: user.id, session: session.id };
         let text = token::write(&self.inner.vault, &identity, now)
             .ok_or(Unavailable { retry_after_s: 5 })?;
-        let device = self.new_device(user.id, form.push_token)?;
+        let device = self.new_device(user.id, form.push_token).await?;
         let verified = user.password_hash;
-        let entry = NewSession { session, verified, rehashed, device, known_device: mark };
+        let entry = NewSession {
+            session,
+            verified,
+            rehashed,
+            device,
+            known_device: mark,
+            agent: None,
+            address: Some(form.from.to_string()),
+        };
         let done = self.or_unavailable(self.commit(permit, entry).await)?;
         let token = AccessToken { text, expires_in_s: limits::TOKEN_LIFE.as_secs() };
         // The password was changed, or the login disabled, while it was verified.
         if done == LoginDone::Written { Ok(token) } else { Err(LogInFailed.into()) }
     }
 
-    fn new_device(&self, user: UserId, push_token: &str) -> Result<Option<NewDevice>, Unavailable> {
+    async fn new_device(
+        &self,
+        user: UserId,
+        push_token: &str,
+    ) -> Result<Option<NewDevice>, StoreRefused> {
         if push_token.is_empty() {
             return Ok(None);
         }
-        let id = DeviceId(self.next_id());
+        let id = self.or_unavailable(self.next_device().await)?;
         let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
         let mark = vault.tag("push token", push_token.as_bytes());
         let row = device_row(user, &mark);

@@ -4,12 +4,16 @@
 
 use super::{device_row, fields};
 use crate::access::Changed;
+use crate::refusals::{field_error, not_possible, refuse_if_any, unless};
 use crate::vault::Unreadable;
 use crate::{Engine, Permit};
-use domain::refusal::{LogInFailed, StaffRefused};
-use domain::{AccountId, DeviceId, Timestamp, UserId, act};
+use domain::refusal::{LogInFailed, PurchaseUnknown, StaffRefused};
+use domain::{AccountId, DeviceId, FieldError, Holder, Role, Timestamp, UserId, act};
 use serde_json::json;
-use store::{Fault, LogOut, LoginDone, SetActive};
+use store::{Fault, GivePassword, LogOut, LoginDone, SetActive, SetAll, SetRole, Setting};
+
+/// Of a password that is made for somebody: 119 random bits.
+const PASSWORD_CHARS: usize = 20;
 
 /// A login, without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,96 @@ impl Engine {
     /// Every login, oldest first.
     pub fn users(&self) -> Result<Vec<UserView>, Fault> {
         Ok(self.inner.store.users()?.into_iter().map(UserView::from).collect())
+    }
+
+    /// Makes a login of an account, with a password that is in the answer and nowhere else. Refuses
+    /// an account that does not exist, a role that its logins cannot have, what is no address, and
+    /// an address that has a login.
+    pub async fn make_user(
+        &self,
+        permit: Permit<act::ManagePeople>,
+        account: AccountId,
+        email: &str,
+        role: &str,
+    ) -> Result<(UserId, String), StaffRefused> {
+        let email = fields::address(email);
+        let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
+        let errors = [
+            unless(
+                fields::is_address(&email),
+                "email",
+                "Give an address, such as name@example.org.",
+            ),
+            role_error(holder.role, role),
+        ];
+        refuse_if_any(errors.into_iter().flatten())?;
+        let _lock = self.inner.settings_lock.lock().await;
+        if self.user_of(&email)?.is_some() {
+            return Err(not_possible("This address has a login already.").into());
+        }
+        let password = self.random_text(PASSWORD_CHARS)?;
+        let numbered = self.next_user().await;
+        let (id, at) = (self.or_unavailable(numbered)?, self.now());
+        let user = store::User {
+            id,
+            account,
+            email: email.clone(),
+            mobile: None,
+            name: None,
+            role: role.to_owned(),
+            password_hash: self.hashed(&password).await?.0,
+            is_active: true,
+            created_at: at,
+            confirmed_at: Some(at),
+            language: "en".to_owned(),
+        };
+        let after = json!({ "account": account.0, "email": email, "role": role });
+        let changed = Changed::new(format_args!("login {id}"), json!(null), after);
+        let set = SetAll(vec![Setting::User(user)]);
+        self.or_unavailable(self.commit_act(&permit, set, changed).await)?;
+        Ok((id, password))
+    }
+
+    /// Gives a login another role; its sessions end. Refuses a role that logins of its account
+    /// cannot have, and to leave an account without an active owner.
+    pub async fn set_user_role(
+        &self,
+        permit: Permit<act::ManagePeople>,
+        email: &str,
+        role: &str,
+    ) -> Result<(), StaffRefused> {
+        let UserView { id: user, account, role: was, .. } = self.user_named(email)?;
+        let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
+        refuse_if_any(role_error(holder.role, role))?;
+        let (before, after) = (json!({ "role": was }), json!({ "role": role }));
+        let changed = Changed::new(format_args!("login {user}"), before, after);
+        let set = SetRole { user, role: role.to_owned(), at: self.now() };
+        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
+        match self.end_sessions(&permit, user, set).await? {
+            LoginDone::Written => Ok(()),
+            LoginDone::Moved => {
+                Err(not_possible("An account keeps an owner: make another one first.").into())
+            }
+        }
+    }
+
+    /// Gives a login a new password, which is in the answer and nowhere else; its sessions end.
+    pub async fn give_password(
+        &self,
+        permit: Permit<act::ManagePeople>,
+        email: &str,
+    ) -> Result<String, StaffRefused> {
+        let user = self.user_named(email)?.id;
+        let password = self.random_text(PASSWORD_CHARS)?;
+        let password_hash = self.hashed(&password).await?.0;
+        let after = json!({ "password": "changed", "sessions": "ended" });
+        let changed = Changed::new(format_args!("login {user}"), json!(null), after);
+        let set = GivePassword { user, password_hash, at: self.now() };
+        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
+        match self.end_sessions(&permit, user, set).await? {
+            LoginDone::Written => Ok(password),
+            LoginDone::Moved => Err(LogInFailed.into()),
+        }
     }
 
     /// Enables or disables a login; either way its sessions end. `LogInFailed` if there is none.
@@ -113,4 +207,11 @@ impl From<store::User> for UserView {
             user;
         UserView { id, account, email, mobile, name, role, is_active, created_at }
     }
+}
+
+/// Wrong, unless logins of such an account can have the role.
+fn role_error(account: Role, role: &str) -> Option<FieldError> {
+    let known = Holder::roles_of(account);
+    let message = format!("A role is one of: {}.", known.join(", "));
+    (!known.contains(&role)).then(|| field_error("role", &message))
 }

@@ -10,6 +10,7 @@ mod lockout;
 mod log_in;
 mod mails;
 mod manage;
+mod pages;
 mod password;
 mod recover;
 mod session;
@@ -19,6 +20,10 @@ mod token;
 pub(crate) use fields::address;
 pub use log_in::{AccessToken, LogInForm};
 pub use manage::{PushDevice, UserView};
+pub use pages::{
+    FactorOffer, Invitation, Invite, JoinForm, LogInStep, MerchantForm, PersonCookie, PersonLogIn,
+    PersonSession,
+};
 pub use sign_up::{Confirmation, SignUpForm};
 
 use crate::accounts::keys;

@@ -4,14 +4,19 @@
 //! cores, and a flood is refused, not queued (RELIABILITY K7). Whoever can show that they are no
 //! stranger has places in the queue that a flood does not take. Invariant: a slot is free only when
 //! its thread has finished hashing, even if the client has disconnected.
+//!
+//! A password is hashed as RFC 8265 (OpaqueString) prepares it, so that one that is composed
+//! otherwise on another keyboard is the same.
 
 use crate::limits;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use domain::Random;
 use domain::refusal::{BusyRefused, TooFast, Unavailable};
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// OWASP's password storage cheat sheet, Argon2id: m=19 MiB, t=2, p=1.
 const MEMORY_KIB: u32 = 19_456;
@@ -33,10 +38,24 @@ pub(crate) struct Hashed(pub(crate) String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PasswordCheck {
     Right {
-        /// Hashed with other parameters than the current ones.
+        /// Hashed with other parameters than the current ones, or as it was typed.
         is_stale: bool,
     },
     Wrong,
+}
+
+/// The password that was meant: other spaces than the ASCII one become that one, and characters are
+/// composed (RFC 8265, 4.2.2; case and width stay).
+pub(super) fn prepared(password: &str) -> Cow<'_, str> {
+    // Of these, White_Space has more than Unicode's spaces (Zs): line breaks and the tab stay.
+    let is_other_space = |c: char| {
+        c.is_whitespace() && !c.is_control() && c != ' ' && !matches!(c, '\u{2028}' | '\u{2029}')
+    };
+    if !password.contains(is_other_space) && is_nfc(password) {
+        return Cow::Borrowed(password);
+    }
+    let spaced = password.chars().map(|c| if is_other_space(c) { ' ' } else { c });
+    Cow::Owned(spaced.nfc().collect())
 }
 
 /// Whose places in the queue a request takes.
@@ -78,6 +97,7 @@ impl Hasher {
         let password = password.to_owned();
         let hash = move || {
             let argon2 = argon2()?;
+            let password = prepared(&password);
             let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt).ok()?;
             Some(Hashed(hash.to_string()))
         };
@@ -142,8 +162,16 @@ fn check(password: &str, stored: &str) -> PasswordCheck {
         tracing::error!("a stored password hash cannot be read");
         return PasswordCheck::Wrong;
     };
-    if Argon2::default().verify_password(password.as_bytes(), &hash).is_err() {
-        return PasswordCheck::Wrong;
+    let is = |password: &str| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok();
+    let meant = prepared(password);
+    if !is(&meant) {
+        // Older hashes are of what was typed, to the byte.
+        let is_as_typed = meant != password && is(password);
+        return if is_as_typed {
+            PasswordCheck::Right { is_stale: true }
+        } else {
+            PasswordCheck::Wrong
+        };
     }
     let is_current = Params::try_from(&hash)
         .is_ok_and(|p| (p.m_cost(), p.t_cost(), p.p_cost()) == (MEMORY_KIB, PASSES, LANES));
@@ -192,6 +220,34 @@ mod tests {
             verify("a fine one", Some(&weak)).await,
             PasswordCheck::Right { is_stale: true }
         );
+    }
+
+    /// What looks the same is the same, and an older hash of the bytes still is.
+    #[tokio::test]
+    async fn a_password_is_the_same_however_it_is_composed() {
+        let hasher = Hasher::new();
+        for (one, other) in [
+            ("P\u{e2}t\u{e9} de campagne", "Pa\u{302}te\u{301} de campagne"),
+            ("\u{9ac}\u{9af}\u{9bc}\u{9b8} 12345", "\u{9ac}\u{9df}\u{9b8} 12345"),
+            ("a fine one", "a\u{a0}fine\u{3000}one"),
+        ] {
+            let hash = hasher.hash(one, &Same).await.unwrap().0;
+            let right = PasswordCheck::Right { is_stale: false };
+            for typed in [one, other] {
+                let check = hasher.verify(QueueShare::Unknown, typed, Some(&hash)).await;
+                assert_eq!(check, Ok(right), "{typed}");
+            }
+            let older = argon2().unwrap();
+            let older = older.hash_password_with_salt(other.as_bytes(), &[1; 16]).unwrap();
+            let check = hasher.verify(QueueShare::Unknown, other, Some(&older.to_string())).await;
+            let is_stale = prepared(other) != other;
+            assert_eq!(check, Ok(PasswordCheck::Right { is_stale }), "{other}");
+        }
+        for (one, other) in [("Password one", "password one"), ("line\none", "line one")] {
+            let hash = hasher.hash(one, &Same).await.unwrap().0;
+            let check = hasher.verify(QueueShare::Unknown, other, Some(&hash)).await;
+            assert_eq!(check, Ok(PasswordCheck::Wrong), "{other}");
+        }
     }
 
     /// Two hash, twenty wait, the next is refused. A client that disconnects frees its place in the

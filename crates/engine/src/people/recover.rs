@@ -4,6 +4,7 @@
 //! the caller's own too.
 
 use super::code::CodePurpose;
+use super::pages::letters::Letters;
 use super::password::{PasswordCheck, QueueShare};
 use super::{email_digest, fields};
 use crate::access::Changed;
@@ -11,7 +12,7 @@ use crate::{Caller, Engine, Permit};
 use domain::refusal::{
     CodeInvalid, LogInFailed, PasswordRefused, ResetRefused, StoreRefused, TokenInvalid,
 };
-use domain::{Mail, Role, act};
+use domain::{Mail, act};
 use serde_json::json;
 use std::net::IpAddr;
 use store::{CodeDone, LoginDone, ResetPassword, SetPassword};
@@ -56,8 +57,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Mails a code to set a new password with, if the address is a customer's login. The answer
-    /// is the same if it is not, or if too many mails were requested.
+    /// Mails a code to set a new password with, if the address is a login's. The answer is the same
+    /// if it is not, or if too many mails were requested.
     pub async fn forgot_password(
         &self,
         permit: Permit<act::EnterBySecret>,
@@ -68,12 +69,12 @@ impl Engine {
         if !fields::is_address(&email) || self.may_request_mail(&email, from).is_err() {
             return Ok(());
         }
-        let is_customer = self.user_of(&email)?.is_some_and(|h| h.account.role == Role::Customer);
+        let known = self.user_of(&email)?;
         let code = self.fresh_code()?;
         // For an unknown address too: the code is sent to nobody, and the work is the same.
         self.offer_code(&permit, CodePurpose::Reset, &email, &code, None).await?;
-        if is_customer {
-            self.send_mail(reset_mail(email, &code));
+        if let Some(holder) = known {
+            self.send_mail(Letters::of(&holder.user.language).reset(email, &code));
         }
         Ok(())
     }
@@ -116,15 +117,6 @@ impl Engine {
         self.send_mail(password_changed(email));
         Ok(())
     }
-}
-
-fn reset_mail(to: String, code: &str) -> Mail {
-    let text = format!(
-        "Somebody, we hope you, wants a new password for this address.\n\nYour code: {code}\n\n\
-         Type it where you asked for it, within 30 minutes.\n\
-         If it was not you, do nothing: your password stays.\n"
-    );
-    Mail { to, subject: "Your code for a new password".to_owned(), text }
 }
 
 fn password_changed(to: String) -> Mail {

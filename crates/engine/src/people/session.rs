@@ -8,12 +8,12 @@ use crate::access::Changed;
 use crate::rate::CallerKey;
 use crate::{AccessResult, Caller, Engine, Permit, limits};
 use domain::refusal::{AccountInactive, SessionRefused, StoreRefused, TokenInvalid, TokenRefused};
-use domain::{Plan, Role, SessionId, UserId, act};
+use domain::{DuplicatePolicy, Plan, Role, SessionId, UserId, act};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{LogOut, SessionHolder};
+use store::{Door, LogOut, SessionHolder};
 
 /// A session as it was last read.
 #[derive(Clone)]
@@ -71,8 +71,16 @@ impl Engine {
             let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
             let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
             let counted = self.count_call(CallerKey { account, environment }, limit).await?;
-            let caller =
-                Caller { account, environment, key: None, session: Some(session.id), plan: None };
+            let caller = Caller {
+                account,
+                environment,
+                key: None,
+                session: Some(session.id),
+                plan: None,
+                person: None,
+                is_approved: holder.account.approved_at.is_some(),
+                duplicates: DuplicatePolicy::Off,
+            };
             let caller = counted.or_refuse().map(|_| caller).map_err(TokenRefused::from);
             Ok(AccessResult { caller, quota: Some(counted.quota) })
         };
@@ -130,13 +138,13 @@ impl Engine {
         let session = &holder.session;
         let is_same = (session.user, session.environment) == (token.user, token.environment);
         let is_active =
-            session.revoked_at.is_none() && session.ends_at > now && holder.is_user_active;
-        let is_customer = holder.account.role == Role::Customer;
+            session.revoked_at.is_none() && session.ends_at > now && holder.login.is_active;
+        let is_customer = holder.account.role == Role::Customer && session.door == Door::Api;
         if is_same && is_active && is_customer { Ok(holder) } else { Err(TokenInvalid.into()) }
     }
 
     /// A session by its id, from memory if it is fresh there.
-    fn session_holder(
+    pub(super) fn session_holder(
         &self,
         user: UserId,
         id: SessionId,

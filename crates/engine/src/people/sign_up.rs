@@ -9,7 +9,7 @@ use super::{email_digest, fields, too_fast};
 use crate::access::Changed;
 use crate::{Engine, Permit, limits};
 use domain::refusal::{CodeInvalid, ConfirmRefused, SignUpRefused, StoreRefused};
-use domain::{AccountId, Currency, Mail, UserId, act};
+use domain::{Currency, Mail, act};
 use serde_json::json;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -88,8 +88,8 @@ impl Engine {
         let guess = self.begin_code(email, from)?;
         let sign_up = store::SignUp {
             typed: self.typed(CodePurpose::SignUp(password), email, code),
-            account: AccountId(self.next_id()),
-            user: UserId(self.next_id()),
+            account: self.or_unavailable(self.next_account().await)?,
+            user: self.or_unavailable(self.next_user().await)?,
             currencies: currencies.to_vec(),
         };
         let changed = Changed::new(

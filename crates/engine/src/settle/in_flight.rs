@@ -5,7 +5,7 @@
 //! when this node first asks about it. Invariant: only the monotonic clock counts.
 
 use domain::purchase::settle::{ASK_AFTER, SUBMIT_WITHIN};
-use domain::{AttemptRef, PurchaseId};
+use domain::{AttemptRef, PurchaseNumber};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl InFlight {
     }
 
     /// Forgets every attempt of a purchase that is final: nobody will ask about it.
-    pub(crate) fn forget_all(&self, purchase: PurchaseId, attempts: u32) {
+    pub(crate) fn forget_all(&self, purchase: PurchaseNumber, attempts: u32) {
         let mut calls = self.calls.lock();
         for number in 1..=attempts {
             calls.remove(&AttemptRef { purchase, number });
@@ -125,7 +125,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn attempt() -> AttemptRef {
-        AttemptRef { purchase: PurchaseId(1), number: 1 }
+        AttemptRef { purchase: PurchaseNumber(1), number: 1 }
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
         in_flight.begin(attempt(), SECOND);
         assert!(!in_flight.may_call(attempt(), SECOND + SEND_WITHIN));
         assert_eq!(in_flight.idle_for(attempt(), 100 * SECOND), Duration::ZERO);
-        in_flight.forget_all(PurchaseId(1), 1);
+        in_flight.forget_all(PurchaseNumber(1), 1);
         assert!(!in_flight.is_open(attempt()));
         assert_eq!(in_flight.idle_for(attempt(), 100 * SECOND), 100 * SECOND);
     }

@@ -4,8 +4,9 @@
 //! in flight before it is on record, and what was committed is handed on. Not here: which move is
 //! made (`settle`, `purchase`).
 
+use crate::upstreams::CallEnd;
 use crate::{Engine, Permit};
-use domain::{AttemptChange, AttemptRef, Move, Purchase};
+use domain::{AttemptChange, AttemptRef, Move, Purchase, UpstreamCode};
 use std::time::Duration;
 use store::{Commit, Fault};
 
@@ -31,7 +32,8 @@ impl Engine {
         let (purchase, webhooks) = (step.after.clone(), step.webhooks.clone());
         let starts = matches!(step.attempt, Some(AttemptChange::Start(_)));
         let draft = purchase.latest_attempt().filter(|_| starts);
-        let draft = draft.map(|attempt| AttemptDraft::begin(self, attempt));
+        let draft = draft.zip(purchase.upstream.clone());
+        let draft = draft.map(|(attempt, upstream)| AttemptDraft::begin(self, attempt, upstream));
         let done = match self.write(permit, commit(step), within).await? {
             Ok(done) => done,
             Err(denied) => return Ok(Err(denied)),
@@ -41,7 +43,7 @@ impl Engine {
         }
         self.dispatch_webhooks(purchase.key, webhooks);
         if purchase.state.is_final() {
-            self.inner.in_flight.forget_all(purchase.key.id, purchase.attempts);
+            self.inner.in_flight.forget_all(purchase.key.id.number(), purchase.attempts);
             if purchase.api_key.is_none() {
                 self.inner.push_due.notify_one();
             }
@@ -54,13 +56,14 @@ impl Engine {
 struct AttemptDraft<'a> {
     engine: &'a Engine,
     attempt: AttemptRef,
+    upstream: UpstreamCode,
     is_recorded: bool,
 }
 
 impl AttemptDraft<'_> {
-    fn begin(engine: &Engine, attempt: AttemptRef) -> AttemptDraft<'_> {
+    fn begin(engine: &Engine, attempt: AttemptRef, upstream: UpstreamCode) -> AttemptDraft<'_> {
         engine.inner.in_flight.begin(attempt, engine.monotonic());
-        AttemptDraft { engine, attempt, is_recorded: false }
+        AttemptDraft { engine, attempt, upstream, is_recorded: false }
     }
 
     fn recorded(mut self) {
@@ -72,6 +75,7 @@ impl Drop for AttemptDraft<'_> {
     fn drop(&mut self) {
         if !self.is_recorded {
             self.engine.inner.in_flight.cancel(self.attempt);
+            self.engine.end_call(&self.upstream, self.attempt, CallEnd::Cancelled);
         }
     }
 }

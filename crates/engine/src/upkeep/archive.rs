@@ -9,7 +9,7 @@ use crate::refusals::not_possible;
 use crate::{Engine, Permit, limits};
 use domain::refusal::{StaffRefused, StoreRefused};
 use domain::upstream::cleaned;
-use domain::{AttemptRef, Month, PurchaseId, act};
+use domain::{AttemptRef, Month, PurchaseNumber, act};
 use serde_json::json;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,8 @@ impl Engine {
         self.inner.store.late_outcomes()
     }
 
-    pub(crate) fn is_archived(&self, id: PurchaseId) -> Result<bool, Fault> {
+    pub(crate) fn is_archived(&self, number: PurchaseNumber) -> Result<bool, Fault> {
+        let Some(id) = self.purchase_id(number)? else { return Ok(false) };
         self.inner.store.is_closed(id)
     }
 
@@ -129,8 +130,9 @@ impl Engine {
         text: Option<&str>,
         reference: Option<&str>,
     ) -> Result<(), Fault> {
+        let Some(purchase) = self.purchase_id(attempt.purchase)? else { return Ok(()) };
         let late = LateOutcome {
-            purchase: attempt.purchase,
+            purchase,
             attempt: attempt.number,
             word: code.to_owned(),
             text: text.map(cleaned).filter(|text| !text.is_empty()),
@@ -150,10 +152,13 @@ impl Engine {
     pub(crate) async fn close_late_outcomes(
         &self,
         permit: &Permit<act::SettleDoubt>,
-        purchase: PurchaseId,
+        number: PurchaseNumber,
         by: &str,
         evidence: &str,
     ) -> Result<bool, StoreRefused> {
+        let Some(purchase) = self.or_unavailable(self.purchase_id(number))? else {
+            return Ok(false);
+        };
         let changed = Changed::new(
             format_args!("purchase {purchase}"),
             json!({ "case": "late outcome" }),

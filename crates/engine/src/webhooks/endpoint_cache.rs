@@ -8,7 +8,7 @@ use super::signature::Secrets;
 use crate::{Engine, limits};
 use arc_swap::ArcSwap;
 use domain::{
-    AccountId, EndpointId, Environment, PendingWebhook, Purchase, SuccessEvent, Timestamp,
+    AccountId, EndpointId, Environment, KeyId, PendingWebhook, Purchase, SuccessEvent, Timestamp,
 };
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -31,6 +31,7 @@ pub(crate) struct EndpointCache {
 #[derive(Default)]
 pub(crate) struct EndpointSnapshot {
     by_id: HashMap<EndpointId, Arc<OpenedEndpoint>>,
+    of_key: HashMap<KeyId, Arc<OpenedEndpoint>>,
     of_account: HashMap<(AccountId, Environment), Vec<Arc<OpenedEndpoint>>>,
     trusted_hosts: HashSet<String>,
     version: i64,
@@ -187,6 +188,11 @@ impl EndpointSnapshot {
         self.by_id.get(&id).filter(|opened| opened.endpoint.removed_at.is_none())
     }
 
+    /// The endpoint of a key pair.
+    fn endpoint_of(&self, key: KeyId) -> Option<&Arc<OpenedEndpoint>> {
+        self.of_key.get(&key).filter(|opened| opened.endpoint.removed_at.is_none())
+    }
+
     /// Whether many webhooks may be in flight to a host.
     pub(crate) fn trusts(&self, host: &str) -> bool {
         self.trusted_hosts.contains(host)
@@ -194,18 +200,18 @@ impl EndpointSnapshot {
 
     /// When the purchases of a key pair are reported as a success.
     pub(crate) fn success_event(&self, purchase: &Purchase) -> SuccessEvent {
-        let key = purchase.api_key.and_then(|key| self.endpoint(EndpointId(key.0)));
+        let key = purchase.api_key.and_then(|key| self.endpoint_of(key));
         key.map_or_else(SuccessEvent::default, |opened| opened.endpoint.success_event)
     }
 
     /// The endpoints that a purchase's events go to, each with the address: its key pair's own
-    /// endpoint, at the request's address if it has one (CONTRACT A-29), and the account's; no
-    /// address twice.
+    /// endpoint, at the request's address if it has one (CONTRACT A-29), and the account's. Two may
+    /// have one address, perhaps in two spellings.
     pub(crate) fn receivers<'a>(
         &'a self,
         purchase: &'a Purchase,
     ) -> Vec<(&'a Arc<OpenedEndpoint>, &'a str)> {
-        let own = purchase.api_key.and_then(|key| self.endpoint(EndpointId(key.0)));
+        let own = purchase.api_key.and_then(|key| self.endpoint_of(key));
         let own = own.filter(|opened| opened.endpoint.account == purchase.key.account);
         let mut receivers: Vec<(&Arc<OpenedEndpoint>, &str)> = Vec::new();
         if let Some(opened) = own
@@ -215,9 +221,7 @@ impl EndpointSnapshot {
         }
         let account = (purchase.key.account, purchase.key.environment);
         for opened in self.of_account.get(&account).into_iter().flatten() {
-            if let Some(url) = &opened.endpoint.url
-                && receivers.iter().all(|(_, other)| other != url)
-            {
+            if let Some(url) = &opened.endpoint.url {
                 receivers.push((opened, url));
             }
         }
@@ -267,6 +271,9 @@ impl Engine {
             if row.removed_at.is_none() && row.key.is_none() {
                 let account = (row.account, row.environment);
                 snapshot.of_account.entry(account).or_default().push(opened.clone());
+            }
+            if let Some(key) = row.key {
+                snapshot.of_key.insert(key, opened.clone());
             }
             snapshot.by_id.insert(row.id, opened.clone());
         }

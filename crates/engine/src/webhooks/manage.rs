@@ -13,7 +13,7 @@ use domain::refusal::{
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
     AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
-    Permitted, PurchaseId, PurchaseKey, SuccessEvent, WebhookAddress, act,
+    Permitted, PurchaseKey, PurchaseNumber, SuccessEvent, WebhookAddress, act,
 };
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -60,7 +60,7 @@ impl Engine {
         new: NewEndpoint<'_>,
     ) -> Result<(EndpointId, String), StaffRefused> {
         self.account(new.account)?.ok_or(PurchaseUnknown)?;
-        let id = EndpointId(self.next_id());
+        let id = self.or_unavailable(self.next_endpoint().await)?;
         let mut endpoint = Endpoint {
             url: Some(new.url.to_owned()),
             events: new.events,
@@ -76,11 +76,12 @@ impl Engine {
     /// The endpoint that goes with a new key pair.
     pub(crate) fn endpoint_of_key(
         &self,
+        id: EndpointId,
         key: KeyId,
         account: AccountId,
         environment: Environment,
     ) -> Result<Endpoint, Unavailable> {
-        let blank = self.blank_endpoint(EndpointId(key.0), account, environment);
+        let blank = self.blank_endpoint(id, account, environment);
         let mut endpoint = Endpoint { key: Some(key), ..blank };
         self.give_secret(&mut endpoint)?;
         Ok(endpoint)
@@ -182,7 +183,9 @@ impl Engine {
 
     /// The secret that signs the webhooks of a key pair, to be shown with a new pair.
     pub fn webhook_secret_of(&self, key: KeyId) -> Result<String, StaffRefused> {
-        let endpoint = self.endpoint(EndpointId(key.0))?;
+        let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
+        let is_its = |e: &Endpoint| e.key == Some(key) && e.removed_at.is_none();
+        let endpoint = endpoints.into_iter().find(is_its).ok_or(PurchaseUnknown)?;
         let secret = self.opened_secrets(&endpoint).current.ok_or(KeysInvalid)?;
         Ok(signature::shown(&secret))
     }
@@ -210,8 +213,11 @@ impl Engine {
     /// The webhooks about a purchase, each with its tries, the accepted one last.
     pub fn webhooks_of(
         &self,
-        purchase: PurchaseId,
+        number: PurchaseNumber,
     ) -> Result<Vec<(LoggedWebhook, Vec<DeliveryAttempt>)>, StoreRefused> {
+        let Some(purchase) = self.or_unavailable(self.purchase_id(number))? else {
+            return Ok(Vec::new());
+        };
         let webhooks = self.or_unavailable(self.inner.store.webhooks_of(purchase))?;
         let with_tries = |webhook: LoggedWebhook| {
             let mut tries = self.or_unavailable(self.inner.store.webhook_attempts(&webhook))?;
@@ -254,7 +260,7 @@ impl Engine {
         let key = PurchaseKey {
             account: endpoint.account,
             environment: endpoint.environment,
-            id: PurchaseId(self.next_id()),
+            id: self.or_unavailable(self.next_purchase().await)?,
         };
         let webhook = Arc::new(PendingWebhook {
             event: event.event.into(),
@@ -266,7 +272,7 @@ impl Engine {
             due: Some(now),
             is_leased: false,
         });
-        let id = webhook_id(key.id, &webhook.event);
+        let id = webhook_id(key.id.number(), &webhook.event);
         let endpoint = webhook.endpoint;
         let after = json!({ "test": "sent" });
         let changed = Changed::new(format_args!("endpoint {endpoint}"), json!(null), after);

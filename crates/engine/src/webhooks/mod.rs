@@ -14,6 +14,7 @@ pub(crate) use endpoint_cache::{HealthChange, destination};
 
 use crate::worker::QueueEvent;
 use crate::{Engine, WebhookParts, limits};
+use domain::webhook::canonical;
 use domain::{Move, PendingWebhook, Purchase, PurchaseKey, SuccessEvent, Timestamp};
 use endpoint_cache::{EndpointCache, wants};
 use parking_lot::Mutex;
@@ -91,9 +92,17 @@ impl Engine {
         let events = parts.renderer.render(purchase, endpoints.success_event(purchase));
         let (now, at) = (self.now(), purchase.updated_at);
         let mut webhooks = Vec::new();
+        // Who is there in two spellings, or by two endpoints, gets each event once.
+        let mut sent: Vec<(String, &str)> = Vec::new();
         for (receiver, url) in receivers {
-            let wanted = events.iter().filter(|event| wants(&receiver.endpoint, event.event));
-            let first = wanted.clone().next().map_or(0, |event| event.sequence);
+            let one = canonical(url);
+            let is_new = |event: &str| sent.iter().all(|(to, name)| (to, *name) != (&one, event));
+            let wanted: Vec<_> = events
+                .iter()
+                .filter(|event| wants(&receiver.endpoint, event.event) && is_new(event.event))
+                .collect();
+            sent.extend(wanted.iter().map(|event| (one.clone(), event.event)));
+            let first = wanted.first().map_or(0, |event| event.sequence);
             // No event can be pending before the first one: this node sends it, from memory.
             let is_leased = first == 1;
             let due = if is_leased { now.after(limits::WEBHOOK_LEASE) } else { now };

@@ -5,6 +5,8 @@
 //! without an outcome is asked about, never sent again.
 
 mod audit;
+mod commission;
+mod exchanges;
 mod nodes;
 mod push;
 mod queue;
@@ -40,6 +42,7 @@ impl Engine {
     pub async fn start_workers(&self) -> Result<Workers, Fault> {
         self.store_start_of_clock().await?;
         self.take_over(Vec::new(), true).await?;
+        self.note_stored_sales().await?;
         let stop = CancellationToken::new();
         let loops = TaskTracker::new();
         let jobs = JobHandler(Slots::new(limits::JOBS_AT_ONCE));
@@ -53,9 +56,16 @@ impl Engine {
         }
         loops.spawn(self.clone().prune_webhooks(stop.clone()));
         loops.spawn(self.clone().watch_clock(stop.clone()));
+        loops.spawn(self.clone().watch_floats(stop.clone()));
         loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_at_intervals(stop.clone()));
+        loops.spawn(self.clone().pay_commission_by_rule(stop.clone()));
         loops.spawn(self.clone().watch_other_nodes(stop.clone()));
+        loops.spawn(self.clone().prune_exchanges(stop.clone()));
+        let exchanges = self.inner.exchanges.lock().take();
+        if let Some(exchanges) = exchanges {
+            loops.spawn(self.clone().keep_exchanges(exchanges, stop.clone()));
+        }
         let updates = self.inner.updates.lock().take();
         if let Some(updates) = updates {
             loops.spawn(self.clone().apply_updates(updates, stop.clone()));

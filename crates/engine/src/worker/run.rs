@@ -5,7 +5,7 @@
 use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
 use domain::purchase::settle;
-use domain::retry::ENQUIRIES;
+use domain::retry::{ENQUIRIES, RetrySchedule};
 use domain::{EnquiryOutcome, Purchase, State};
 use std::time::Duration;
 use store::{DueJob, Fault, Jobs, PutOff};
@@ -72,10 +72,9 @@ impl Engine {
         if purchase.latest_attempt().is_some_and(|attempt| self.inner.in_flight.is_open(attempt)) {
             return Ok(Asked { result: StepResult::Unchanged(purchase), is_early: true });
         }
-        let is_early = self.grace_left(&purchase).is_some_and(|left| !left.is_zero());
         let attempt = purchase.attempts;
         let outcome = self.enquire_about(&purchase, attempt).await;
-        let is_early = is_early && outcome == EnquiryOutcome::NotFound;
+        let is_early = outcome == EnquiryOutcome::NotFound;
         let source = OutcomeSource::Enquiry;
         let result = self.apply_outcome(purchase, attempt, &outcome.into(), source).await?;
         Ok(Asked { result, is_early })
@@ -83,20 +82,32 @@ impl Engine {
 
     async fn put_off(&self, job: DueJob, purchase: &Purchase, is_early: bool) -> Result<(), Fault> {
         let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries + 1 };
-        // When the grace period is over, "never received" is an answer: then ask, whatever the
-        // schedule says. It may have ended since the upstream was asked.
-        let wait = match self.grace_left(purchase) {
-            Some(left) if is_early => ENQUIRIES.wait(tries).min(left.max(limits::ASK_AGAIN_MIN)),
-            Some(_) | None => ENQUIRIES.wait(tries),
+        let schedule = self.enquiries_of(purchase);
+        let counts_in = match is_early && purchase.state != State::WithStaff {
+            true => self.not_found_counts_in(purchase)?,
+            false => None,
         };
+        // When "never received" can count, ask, whatever the schedule says.
+        let wait = schedule.wait(tries);
+        let wait = counts_in.map_or(wait, |left| wait.min(left.max(limits::ASK_AGAIN_MIN)));
         let until = self.now().after(wait);
         self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await
+    }
+}
+
+impl Engine {
+    /// When the upstream of the latest attempt is asked about it.
+    fn enquiries_of(&self, purchase: &Purchase) -> RetrySchedule {
+        let environment = purchase.key.environment;
+        let upstream = purchase.upstream.as_ref();
+        let upstream = upstream.and_then(|code| self.upstream_to_ask(environment, code));
+        upstream.map_or(ENQUIRIES, |upstream| upstream.capabilities().enquiries)
     }
 }
 
 /// The result of an enquiry.
 struct Asked {
     result: StepResult,
-    /// The upstream answered "never received" before that counts.
+    /// The upstream answered "never received", which may count later.
     is_early: bool,
 }

@@ -14,4 +14,5 @@ mod operation;
 #[path = "../../../store/tests/it/harness/postgres.rs"]
 mod postgres;
 mod purchases;
+mod upstreams;
 mod world;

@@ -114,11 +114,14 @@ fn check_together(
     }
     let mut report = AuditReport::default();
     for (id, more) in later_sums {
-        let month = Month::of_id(PurchaseId(id));
+        let purchase = PurchaseId(id);
+        let month = Month::of_id(purchase);
         let Some((_, audit)) = months.get_mut(&month) else { continue };
         match audit.unchecked.continued.get_mut(&id) {
             Some((_, sums)) => *sums = sums.plus(&more),
-            None => report.add(format!("purchase {id}: journals after {month} are one too many")),
+            None => {
+                report.add(format!("purchase {purchase}: journals after {month} are one too many"))
+            }
         }
     }
     let given: HashSet<Month> = months.keys().copied().collect();

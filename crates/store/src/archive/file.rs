@@ -91,9 +91,10 @@ const PARTS: [Part; 9] = [
         Ids,
         "attempts",
         "purchase_id, account_id, environment, number, upstream, started_at, outcome, \
-         upstream_reference, text, heard_at, row_digest, outcome_digest",
-        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12",
-        "iitititttibb",
+         upstream_reference, text, heard_at, row_digest, outcome_digest, passed_over, \
+         cost_currency, cost",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15",
+        "iitititttibbtti",
         "purchase_id >= $1 AND purchase_id < $2 ORDER BY purchase_id, number"
     ),
     part!(
@@ -225,7 +226,7 @@ fn copy(
     let mut rows = 0_u64;
     for part in &PARTS {
         let (from, to) = match part.by {
-            By::Ids => (closing.ids_from, closing.ids_below()),
+            By::Ids => (closing.ids_from, closing.ids_below),
             By::Journals => closing.journals,
         };
         source.query(part.read, &values![from, to], &mut |row| {

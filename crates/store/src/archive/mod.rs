@@ -10,6 +10,7 @@ mod audit;
 mod file;
 mod late_outcomes;
 mod next;
+mod search;
 mod write;
 
 pub(crate) use audit::audit_files;
@@ -19,6 +20,7 @@ pub(crate) use file::{digest_of, month_in, write};
 pub(crate) use late_outcomes::open as open_late_outcomes;
 pub use late_outcomes::{CloseLateOutcomes, KeepLateOutcome, LateOutcome};
 pub(crate) use next::next;
+pub use search::{ArchivedPurchase, archived_purchase, find_archived};
 pub use write::{ArchiveDone, CloseMonth, PruneArchived, RecordFile};
 
 use crate::backend::{Row, Sql, all, first};
@@ -34,22 +36,19 @@ pub struct Closing {
     pub journals: (i64, i64),
     /// The hash before its first journal, and the hash of its last.
     pub hashes: ([u8; 32], [u8; 32]),
-    /// The ids of its purchases are at least this.
+    /// The ids of its purchases are at least this, and below the other one.
     pub ids_from: i64,
+    /// The end of the ids of its purchases.
+    pub ids_below: i64,
     /// When it was, or is, closed.
     pub at: Timestamp,
 }
 
 impl Closing {
-    /// The ids of its purchases are below this.
-    pub const fn ids_below(&self) -> i64 {
-        self.month.next().first_id()
-    }
-
     pub(crate) const fn as_closed(&self) -> ClosedMonth {
         ClosedMonth {
             month: self.month,
-            ids_below: self.ids_below(),
+            ids_below: self.ids_below,
             last_journal: self.journals.1,
             last_hash: self.hashes.1,
         }
@@ -126,7 +125,7 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Archive>> {
         &[],
         |row| {
             let closing = Closing { ids_from, ..closing(row)? };
-            ids_from = closing.ids_below();
+            ids_from = closing.ids_below;
             Ok(Archive {
                 closing,
                 file: row.text(7)?.to_owned(),
@@ -146,6 +145,7 @@ pub(crate) fn closing(row: &dyn Row) -> Result<Closing> {
         journals: (row.int(4)?, closed.last_journal),
         hashes: (hash(row.bytes(5)?)?, closed.last_hash),
         ids_from: 0,
+        ids_below: closed.ids_below,
         at: Timestamp(row.int(6)?),
     })
 }

@@ -6,6 +6,7 @@ use super::{ClosedMonth, Closing, closed, closing, hash, month};
 use crate::backend::{Sql, all, first, values};
 use crate::fault::{Fault, Result};
 use crate::ledger::GENESIS;
+use domain::ids::FIRST_NUMBERED;
 use domain::{Month, PurchaseId, Timestamp};
 
 /// The month that is next to be archived, if it is before `before`: one that is closed already, or
@@ -70,8 +71,22 @@ fn first_month(
         journals: (seq + 1, last),
         hashes: (hash_before, last_hash),
         ids_from,
+        ids_below: ids_below(sql, month)?,
         at,
     }))
+}
+
+/// Below which id the purchases of a month and of those before are: below the ids of the month
+/// after it, and if that was before there were numbers, below its ids of before.
+fn ids_below(sql: &mut dyn Sql, month: Month) -> Result<i64> {
+    let next_old = month.next().first_old_id();
+    let has_later_old = first(
+        sql,
+        "SELECT 1 FROM purchases WHERE id >= $1 AND id < $2 LIMIT 1",
+        &values![next_old, FIRST_NUMBERED],
+        |row| row.int(0),
+    )?;
+    Ok(has_later_old.map_or(month.next().first_id(), |_| next_old))
 }
 
 fn month_at(sql: &mut dyn Sql, seq: i64) -> Result<Option<Month>> {

@@ -66,7 +66,7 @@ impl Commit for CloseMonth {
         if tx.ledger.end().is_some_and(has_grown) {
             return Ok(ArchiveDone::NotYet("journals are still written in it".to_owned()));
         }
-        if let Some(why) = still_open(tx.sql, closing.ids_below())? {
+        if let Some(why) = still_open(tx.sql, closing.ids_below)? {
             return Ok(ArchiveDone::NotYet(why));
         }
         // After this point the closing must succeed: nothing below may refuse.
@@ -83,7 +83,7 @@ pub(super) fn insert_closing(sql: &mut dyn Sql, closing: &Closing) -> Result<()>
              last_hash, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &values![
             closing.month.number(),
-            closing.ids_below(),
+            closing.ids_below,
             closing.journals.0,
             closing.journals.1,
             &closing.hashes.0,
@@ -116,7 +116,7 @@ unrefused!(RecordFile, ArchiveDone, |change, tx| {
     }
     carry(tx.sql, month.number(), &filed.carried, &filed.payments)?;
     // Cases are few, and in no partition.
-    let below = filed.closing.ids_below();
+    let below = filed.closing.ids_below;
     tx.sql.run("DELETE FROM cases WHERE purchase_id < $1", &values![below])?;
     Ok(ArchiveDone::Written)
 });

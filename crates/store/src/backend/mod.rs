@@ -64,6 +64,27 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ..NONE
     },
     Migration { common: include_str!("../migrations/0015_clock.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0016_pages.sql"), ..NONE },
+    Migration {
+        common: include_str!("../migrations/0017_payments.sql"),
+        sqlite: include_str!("../migrations/0017_payments.sqlite.sql"),
+        postgres: include_str!("../migrations/0017_payments.postgres.sql"),
+    },
+    Migration { common: include_str!("../migrations/0018_lists.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0019_exchanges.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0020_routes.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0021_upstreams.sql"), ..NONE },
+    Migration {
+        common: include_str!("../migrations/0022_numbers.sql"),
+        postgres: include_str!("../migrations/0022_numbers.postgres.sql"),
+        ..NONE
+    },
+    Migration {
+        common: include_str!("../migrations/0023_commission.sql"),
+        sqlite: include_str!("../migrations/0023_commission.sqlite.sql"),
+        ..NONE
+    },
+    Migration { common: include_str!("../migrations/0024_duplicates.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.
@@ -176,6 +197,26 @@ pub type OnSetRow<'a> = &'a mut dyn FnMut(SetIndex, &dyn Row) -> Result<(), Faul
 pub struct SetIndex {
     pub(crate) query: usize,
     pub(crate) set: usize,
+}
+
+/// The part of the tables by month that a row belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Partition {
+    pub(crate) month: Month,
+    /// Whether it is for purchases with an id of before there were numbers.
+    pub(crate) is_old: bool,
+}
+
+impl Partition {
+    /// The one of a month's rows: of its journals, and of purchases with a number.
+    pub(crate) const fn of(month: Month) -> Partition {
+        Partition { month, is_old: false }
+    }
+
+    /// The one of a purchase.
+    pub(crate) const fn of_purchase(id: PurchaseId) -> Partition {
+        Partition { month: Month::of_id(id), is_old: !id.is_numbered() }
+    }
 }
 
 /// What a deferred row belongs to: rows of one key are written in the order in which they were
@@ -309,8 +350,8 @@ pub(crate) trait WriteSql: Sql + Send {
     /// optimistic, after its first queries.
     fn committed_last(&mut self) -> Result<bool, Fault>;
 
-    /// Creates the partitions for rows of this month, where the database has partitions.
-    fn ensure_partitions(&mut self, month: Month) -> Result<(), Fault>;
+    /// Creates the partitions for these rows, where the database has partitions.
+    fn ensure_partitions(&mut self, partition: Partition) -> Result<(), Fault>;
 
     /// Sends the COMMIT of the open Tx. After an error nothing of the Tx is committed, and
     /// `roll_back` ends it.

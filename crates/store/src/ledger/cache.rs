@@ -235,13 +235,13 @@ impl LedgerCache {
         Ok(())
     }
 
-    /// Appends a journal and its entries to the chain.
+    /// Appends a journal and its entries to the chain; answers the journal's number.
     pub(crate) fn append(
         &mut self,
         sql: &mut dyn Sql,
         journal: &Journal,
         head: &JournalHead<'_>,
-    ) -> Result<()> {
+    ) -> Result<i64> {
         let last = self.last();
         let seq = last.seq + 1;
         let month = month_of(last.month, head);
@@ -279,7 +279,7 @@ impl LedgerCache {
             )?;
         }
         self.chain_end = Some(ChainEnd { seq, hash, month });
-        Ok(())
+        Ok(seq)
     }
 
     /// The last journal: as it was read before the batch was judged. If its row is archived, or

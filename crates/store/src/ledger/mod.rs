@@ -6,14 +6,18 @@
 
 mod cache;
 mod chain;
+mod commission;
 mod posting;
 mod statement;
 
 pub(crate) use cache::{BalanceQueries, LedgerCache, LedgerSavepoint};
 pub(crate) use chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};
-pub use posting::Posting;
+pub use commission::{CommissionRule, DueCommission, SetCommissionRule};
+pub(crate) use commission::{commission_rules, due_commission};
+pub use posting::{Payment, Posting};
+pub(crate) use posting::{payment_owner, payments_of, payments_query};
 pub(crate) use statement::statement;
-pub use statement::{Page, StatementLine};
+pub use statement::{Balance, Page, StatementLine, StatementOf};
 
 use crate::archive;
 use crate::backend::{Sql, Value, first, values};

@@ -1,18 +1,29 @@
-//! Money paid into or out of a wallet.
+//! Payments: money paid into or out of a wallet, each booked once in the whole house.
+//!
+//! Invariants: a payment's row names its journal, and the journal's note, which the chain covers,
+//! begins with the payment's rail and reference. Rows are only added.
 
 use super::JournalHead;
+use crate::backend::{Row, SetQuery, Sql, WriteKey, all, values};
 use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::Result;
-use crate::purchases;
-use domain::{Journal, Needs, PostingDenied, ReferenceKey, Timestamp};
+use crate::purchases::digest;
+use crate::read;
+use domain::ids::JournalSeq;
+use domain::{
+    AccountId, Environment, Journal, Needs, PaymentKey, PaymentOwner, PostingDenied, Purpose,
+    Timestamp,
+};
 
 /// Money paid into or out of a wallet. Answers the wallet's available minor units right after.
 #[derive(Clone, Debug)]
 pub struct Posting {
     /// The movement of money.
     pub journal: Journal,
-    /// Staff's own reference: the same payment is never booked twice.
-    pub reference: ReferenceKey,
+    /// Whose wallet it is.
+    pub account: AccountId,
+    /// The same payment is never booked twice, for whomever.
+    pub payment: PaymentKey,
     /// Who booked it and why.
     pub note: String,
     /// When it is booked.
@@ -24,10 +35,11 @@ impl Commit for Posting {
     type Denied = PostingDenied;
 
     fn needs(&self) -> CommitNeeds<'_> {
-        let reference_keys = std::slice::from_ref(&self.reference);
+        let owner = PaymentOwner { account: self.account, at: self.at };
+        let payment = Some((&self.payment, owner));
         let journal = Some(&self.journal);
         CommitNeeds {
-            admission: Needs { reference_keys, step: None, journal },
+            admission: Needs { payment, journal, ..Needs::default() },
             moves_at: Some(self.at),
             is_optimistic: true,
             ..CommitNeeds::default()
@@ -35,22 +47,95 @@ impl Commit for Posting {
     }
 
     fn apply(&self, tx: &mut Tx<'_>) -> Result<i64> {
-        purchases::use_up(tx.sql, &self.reference, None, None, self.at)?;
+        let (rail, reference) = (self.payment.rail().as_str(), self.payment.reference());
         // The hash covers the note as it is stored, and not every database stores a NUL.
-        let note = self.note.replace('\0', "\u{fffd}");
+        let note = format!("{rail} {reference}: {}", self.note.replace('\0', "\u{fffd}"));
+        let environment = self.payment.environment();
         let head = JournalHead {
-            account: self.reference.account,
-            environment: self.reference.environment,
+            account: self.account,
+            environment,
             purchase: None,
             note: Some(&note),
             at: self.at,
             is_listed: false,
         };
-        tx.ledger.append(tx.sql, &self.journal, &head)?;
+        let seq = tx.ledger.append(tx.sql, &self.journal, &head)?;
+        let row = values![environment, rail, reference, self.account, seq, self.at];
+        let row_digest = digest::of_values(&row);
+        let [environment, rail, reference, account, seq, at] = row;
+        tx.sql.defer(
+            "INSERT INTO payments (environment, rail, reference, account_id, journal_seq, at,
+                 row_digest) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            // After its journal, and in any order with other payments.
+            WriteKey::Last,
+            &[environment, rail, reference, account, seq, at, (&row_digest).into()],
+            Some(1),
+        )?;
         let mut mentioned = self.journal.entries().iter().flat_map(|e| [e.debit(), e.credit()]);
         let wallet = mentioned
-            .find(|account| account.purpose.is_wallet())
+            .find(|account| account.purpose == Purpose::Available)
             .and_then(|account| tx.view.balances.get(account));
         Ok(wallet.map_or(0, |balance| balance.amount))
     }
+}
+
+/// A payment that is booked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// Where it was booked.
+    pub environment: Environment,
+    /// How the money came or went.
+    pub rail: String,
+    /// Its reference. One from before references were unique in the house may have a number behind
+    /// a blank: then another payment has that reference.
+    pub reference: String,
+    /// Whose wallet it was booked to.
+    pub account: AccountId,
+    /// Its journal; none if that is not known any more.
+    pub journal: Option<JournalSeq>,
+    /// When it was booked.
+    pub at: Timestamp,
+}
+
+/// Asks which payments are booked.
+pub(crate) fn payments_query<'a>(keys: &[&'a PaymentKey]) -> SetQuery<'a> {
+    let mut query = SetQuery::new(
+        "SELECT account_id, at FROM payments
+         WHERE environment = $1 AND rail = $2 AND reference = $3",
+        3,
+    );
+    for key in keys {
+        query.add(&values![key.environment(), key.rail().as_str(), key.reference()]);
+    }
+    query
+}
+
+/// Reads a row of [`payments_query`].
+pub(crate) fn payment_owner(row: &dyn Row) -> Result<PaymentOwner> {
+    Ok(PaymentOwner { account: AccountId(row.int(0)?), at: Timestamp(row.int(1)?) })
+}
+
+/// The payments of an account that were booked before a moment, latest first, at most `limit`.
+pub(crate) fn payments_of(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<Payment>> {
+    all(
+        sql,
+        "SELECT environment, rail, reference, account_id, journal_seq, at FROM payments
+         WHERE account_id = $1 AND at < $2 ORDER BY at DESC, reference LIMIT $3",
+        &values![account, before, limit],
+        |row| {
+            Ok(Payment {
+                environment: read::environment(row.text(0)?)?,
+                rail: row.text(1)?.to_owned(),
+                reference: row.text(2)?.to_owned(),
+                account: AccountId(row.int(3)?),
+                journal: row.opt_int(4)?.map(JournalSeq),
+                at: Timestamp(row.int(5)?),
+            })
+        },
+    )
 }

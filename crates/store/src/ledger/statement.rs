@@ -17,6 +17,24 @@ pub struct Page {
     pub limit: u32,
 }
 
+/// Which balance of a wallet a statement is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// What can be spent.
+    Available,
+    /// The commission that was earned and not yet paid out.
+    Commission,
+}
+
+impl Balance {
+    const fn purpose(self) -> &'static str {
+        match self {
+            Balance::Available => "available",
+            Balance::Commission => "commission",
+        }
+    }
+}
+
 /// One line of a wallet's statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementLine {
@@ -26,41 +44,50 @@ pub struct StatementLine {
     pub reason: Reason,
     /// The purchase that it was for, if any.
     pub purchase: Option<PurchaseId>,
-    /// By how much the available money changed.
+    /// By how much the balance changed.
     pub change: Money,
-    /// The available money afterwards.
+    /// The balance afterwards.
     pub available_after: Money,
     /// When the journal was posted.
     pub at: Timestamp,
 }
 
-/// The statement of a customer's wallet: what changed its available money. `None` without such a
-/// wallet.
+/// Whose statement is asked for, and of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatementOf {
+    /// The owner of the wallet.
+    pub account: AccountId,
+    /// The wallet's environment.
+    pub environment: Environment,
+    /// The wallet's currency.
+    pub currency: Currency,
+    /// Its available money, or its commission.
+    pub balance: Balance,
+}
+
+/// The statement of a wallet: what changed one of its balances. `None` without such a wallet.
 pub(crate) fn statement(
     sql: &mut dyn Sql,
-    account: AccountId,
-    environment: Environment,
-    currency: Currency,
+    of: StatementOf,
     page: Page,
 ) -> Result<Option<Vec<StatementLine>>> {
     sql.begin_snapshot()?;
-    let lines = in_snapshot(sql, account, environment, currency, page);
+    let lines = in_snapshot(sql, of, page);
     sql.end_snapshot()?;
     lines
 }
 
 fn in_snapshot(
     sql: &mut dyn Sql,
-    account: AccountId,
-    environment: Environment,
-    currency: Currency,
+    of: StatementOf,
     page: Page,
 ) -> Result<Option<Vec<StatementLine>>> {
+    let StatementOf { account, environment, currency, balance } = of;
     let wallet = first(
         sql,
         "SELECT id, balance FROM ledger_accounts
-         WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = 'available'",
-        &values![account, environment, currency],
+         WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = $4",
+        &values![account, environment, currency, balance.purpose()],
         |row| Ok((row.int(0)?, row.int(1)?)),
     )?;
     let Some((wallet, balance)) = wallet else { return Ok(None) };
@@ -75,7 +102,6 @@ fn in_snapshot(
               FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
                   AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
          FROM journals j WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
-             AND (j.listed = 1 OR j.purchase_id IS NULL)
              AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
                  AND (e.credit_id = $7 OR e.debit_id = $8)) ORDER BY j.seq DESC LIMIT $9",
         &values![wallet, wallet, wallet, account, environment, before, wallet, wallet, page.limit],
@@ -98,7 +124,7 @@ fn in_snapshot(
     Ok(Some(rows))
 }
 
-/// By how much the journals from `seq` on changed a wallet's available money.
+/// By how much the journals from `seq` on changed a wallet's balance.
 fn change_since(
     sql: &mut dyn Sql,
     account: AccountId,
@@ -112,8 +138,7 @@ fn change_since(
              CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT)
          FROM journals j JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
              AND (e.credit_id = $2 OR e.debit_id = $3)
-         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6
-             AND (j.listed = 1 OR j.purchase_id IS NULL)",
+         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6",
         &values![wallet, wallet, wallet, account, environment, seq],
         |row| row.int(0),
     )?;

@@ -3,7 +3,7 @@
 //! Not here: whether a login may use a session. Invariant: an address is looked up in its stored
 //! form.
 
-use super::{Device, DeviceMark, Session, SessionHolder, UserHolder};
+use super::{Device, DeviceMark, Door, Login, Session, SessionHolder, UserHolder};
 use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, all, first, values};
 use crate::fault::{Fault, Result};
@@ -20,7 +20,10 @@ pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<Session
     let found = first(
         sql,
         "SELECT s.id, s.user_id, s.account_id, s.environment, s.opened_at, s.ends_at, s.revoked_at,
-             u.is_active FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1",
+             s.door, s.proved_at, u.is_active, u.email, u.name, u.role, u.language,
+             u.confirmed_at, (SELECT count(*) FROM second_factors AS f
+                 WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)
+         FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1",
         &values![id],
         |row| {
             let session = Session {
@@ -31,19 +34,35 @@ pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<Session
                 opened_at: Timestamp(row.int(4)?),
                 ends_at: Timestamp(row.int(5)?),
                 revoked_at: row.opt_int(6)?.map(Timestamp),
+                door: door(row.text(7)?)?,
+                proved_at: row.opt_int(8)?.map(Timestamp),
             };
-            Ok((session, row.bool(7)?))
+            let login = Login {
+                is_active: row.bool(9)?,
+                email: row.text(10)?.to_owned(),
+                name: row.opt_text(11)?.map(str::to_owned),
+                role: row.text(12)?.to_owned(),
+                language: row.text(13)?.to_owned(),
+                is_confirmed: row.opt_int(14)?.is_some(),
+                has_second_factor: row.int(15)? > 0,
+            };
+            Ok((session, login))
         },
     )?;
-    let Some((session, is_user_active)) = found else { return Ok(None) };
+    let Some((session, login)) = found else { return Ok(None) };
     let account = account_of(sql, session.account, session.user)?;
-    Ok(Some(SessionHolder { session, is_user_active, account }))
+    Ok(Some(SessionHolder { session, login, account }))
+}
+
+pub(super) fn door(text: &str) -> Result<Door> {
+    Door::from_code(text).ok_or_else(|| Fault::corrupt(format!("door {text:?}")))
 }
 
 /// Columns of [`user`], in its order.
 macro_rules! user_columns {
     () => {
-        "id, account_id, email, mobile, name, role, password_hash, is_active, created_at"
+        "id, account_id, email, mobile, name, role, password_hash, is_active, created_at, \
+         confirmed_at, language"
     };
 }
 
@@ -59,6 +78,13 @@ pub(crate) fn by_id(sql: &mut dyn Sql, id: UserId) -> Result<Option<UserHolder>>
     let select = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
     let found = first(sql, select, &values![id], user)?;
     with_account(sql, found)
+}
+
+/// The logins of an account, oldest first.
+pub(crate) fn of_account(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<User>> {
+    let select =
+        concat!("SELECT ", user_columns!(), " FROM users WHERE account_id = $1 ORDER BY id");
+    all(sql, select, &values![account], user)
 }
 
 /// Every login, oldest first.
@@ -88,6 +114,8 @@ fn user(row: &dyn Row) -> Result<User> {
         password_hash: row.text(6)?.to_owned(),
         is_active: row.bool(7)?,
         created_at: Timestamp(row.int(8)?),
+        confirmed_at: row.opt_int(9)?.map(Timestamp),
+        language: row.text(10)?.to_owned(),
     })
 }
 

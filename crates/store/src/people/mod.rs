@@ -5,10 +5,19 @@
 //! by the vault, or sealed.
 
 mod find;
+mod pages;
 mod write;
 
-pub(crate) use find::{by_email, by_id, devices_of, every, known_device, session};
-pub use write::{ForgetDevice, LogOut, OfferCode, ResetPassword, SetActive, SetPassword};
+pub(crate) use find::{by_email, by_id, devices_of, every, known_device, of_account, session};
+pub use pages::{
+    ConfirmEmail, ConfirmFactor, JoinAccount, JoinDone, ListedSession, MailCode, MailCodePurpose,
+    OfferFactor, OfferMailCode, OpenMerchant, ProveSession, RemoveFactor, SecondFactor,
+    SetLanguage, SetRole, UseFactor, WithdrawMailCode,
+};
+pub(crate) use pages::{factor_of, invitations, open_sessions, recovery_left};
+pub use write::{
+    ForgetDevice, GivePassword, LogOut, OfferCode, ResetPassword, SetActive, SetPassword,
+};
 
 use crate::accounts::User;
 use domain::ids::{DeviceId, SessionId, UserId};
@@ -122,6 +131,10 @@ pub struct NewSession {
     pub device: Option<NewDevice>,
     /// The tag under which the device becomes a known device, if it identifies itself.
     pub known_device: Option<DeviceMark>,
+    /// The browser that it is opened in, as it names itself.
+    pub agent: Option<String>,
+    /// The client's address.
+    pub address: Option<String>,
 }
 
 /// A device that comes with a log-in.
@@ -152,15 +165,65 @@ pub struct Session {
     pub ends_at: Timestamp,
     /// When it was ended before its time.
     pub revoked_at: Option<Timestamp>,
+    /// Where it was opened, and is valid.
+    pub door: Door,
+    /// When it last showed its second factor, or the password where there is none.
+    pub proved_at: Option<Timestamp>,
 }
 
-/// A session with its login's state and its account.
+/// Where a session is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// At the API, by an access token.
+    Api,
+    /// On a merchant's pages.
+    Dashboard,
+    /// On the staff's pages.
+    Admin,
+}
+
+impl Door {
+    /// As stored: `api`, `dashboard`, `admin`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Door::Api => "api",
+            Door::Dashboard => "dashboard",
+            Door::Admin => "admin",
+        }
+    }
+
+    /// Reads [`Door::code`].
+    pub fn from_code(code: &str) -> Option<Door> {
+        [Door::Api, Door::Dashboard, Door::Admin].into_iter().find(|door| door.code() == code)
+    }
+}
+
+/// A session's login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Whether it may log in.
+    pub is_active: bool,
+    /// The address that it logs in with.
+    pub email: String,
+    /// The person's name.
+    pub name: Option<String>,
+    /// What it may do in its account.
+    pub role: String,
+    /// The language of its pages and mails.
+    pub language: String,
+    /// Whether its address is confirmed.
+    pub is_confirmed: bool,
+    /// Whether it has a second factor.
+    pub has_second_factor: bool,
+}
+
+/// A session with its login and its account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionHolder {
     /// The session.
     pub session: Session,
-    /// Whether its login is active.
-    pub is_user_active: bool,
+    /// Its login.
+    pub login: Login,
     /// Its account.
     pub account: Account,
 }

@@ -14,7 +14,7 @@ use crate::backend::{Row, Sql, first, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::ids::{DeviceId, SessionId, UserId};
-use domain::{Account, AccountId, Environment, Role, Timestamp};
+use domain::{Account, AccountId, DuplicatePolicy, Environment, Role, Timestamp};
 use std::time::Duration;
 
 /// Tries of a code, from wherever they come; its column's CHECK has the same number. Ten times what
@@ -80,6 +80,17 @@ pub struct SetActive {
     pub at: Timestamp,
 }
 
+/// Sets a password without the one before, and ends every session.
+#[derive(Clone, Debug)]
+pub struct GivePassword {
+    /// The login.
+    pub user: UserId,
+    /// The new password, hashed.
+    pub password_hash: String,
+    /// When it happens.
+    pub at: Timestamp,
+}
+
 /// Deletes a device that cannot receive pushes any more.
 #[derive(Clone, Copy, Debug)]
 pub struct ForgetDevice(pub DeviceId);
@@ -116,6 +127,14 @@ unrefused!(SetActive, LoginDone, |change, tx| {
     let set = tx.sql.execute(
         "UPDATE users SET is_active = $1 WHERE id = $2",
         &values![change.is_active, change.user],
+    )?;
+    end_if(tx.sql, set, change.user, change.at)
+});
+
+unrefused!(GivePassword, LoginDone, |change, tx| {
+    let set = tx.sql.execute(
+        "UPDATE users SET password_hash = $1 WHERE id = $2",
+        &values![&change.password_hash, change.user],
     )?;
     end_if(tx.sql, set, change.user, change.at)
 });
@@ -224,6 +243,8 @@ fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<CodeDone> {
         name: pending.name.clone(),
         is_active: true,
         subscription: None,
+        approved_at: Some(typed.at),
+        duplicates: DuplicatePolicy::default(),
         opened_at: typed.at,
     };
     accounts::set_account(sql, &account)?;
@@ -242,6 +263,8 @@ fn confirm(sql: &mut dyn Sql, sign_up: &SignUp) -> Result<CodeDone> {
         password_hash: pending.password_hash,
         is_active: true,
         created_at: typed.at,
+        confirmed_at: Some(typed.at),
+        language: "en".to_owned(),
     };
     accounts::set_user(sql, &user)?;
     Ok(CodeDone::Written)
@@ -262,7 +285,7 @@ fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<
 }
 
 fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<LoginDone> {
-    let Session { id, user, account, environment, opened_at, ends_at, revoked_at: _ } = new.session;
+    let Session { id, user, account, environment, opened_at, ends_at, .. } = new.session;
     let hash = new.rehashed.as_ref().unwrap_or(&new.verified);
     let updated = sql.execute(
         "UPDATE users SET password_hash = $1
@@ -278,9 +301,22 @@ fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<LoginDone> {
         None => None,
     };
     sql.execute(
-        "INSERT INTO sessions (id, account_id, user_id, environment, device_id, opened_at, ends_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        &values![id, account, user, environment, device, opened_at, ends_at],
+        "INSERT INTO sessions (id, account_id, user_id, environment, device_id, opened_at, ends_at,
+             door, proved_at, agent, address)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &values![
+            id,
+            account,
+            user,
+            environment,
+            device,
+            opened_at,
+            ends_at,
+            new.session.door.code(),
+            new.session.proved_at,
+            &new.agent,
+            &new.address
+        ],
     )?;
     // So a login has at most as many sessions as may be opened within a session's lifetime.
     sql.execute(
@@ -350,7 +386,12 @@ fn set_known_device(
     )
 }
 
-fn end_if(sql: &mut dyn Sql, changed: usize, user: UserId, at: Timestamp) -> Result<LoginDone> {
+pub(super) fn end_if(
+    sql: &mut dyn Sql,
+    changed: usize,
+    user: UserId,
+    at: Timestamp,
+) -> Result<LoginDone> {
     if changed == 0 {
         return Ok(LoginDone::Moved);
     }

@@ -6,11 +6,11 @@
 use super::{digest, key_values, slips};
 use crate::backend::{Sql, WriteKey, all, values};
 use crate::commit::{Commit, CommitNeeds, Tx};
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::read;
 use domain::{
-    Attempt, AttemptChange, Case, CaseKind, MonthClosed, Proof, PurchaseKey, Timestamp,
-    UpstreamCode,
+    Attempt, AttemptChange, Case, CaseKind, Money, MonthClosed, PassedOver, Proof, PurchaseKey,
+    Timestamp, UpstreamCode,
 };
 
 /// Evidence that moves nothing; with a case if staff must look into it.
@@ -24,6 +24,48 @@ pub struct KeepEvidence {
     pub case: Option<Case>,
     /// When the evidence came in.
     pub at: Timestamp,
+}
+
+/// Keeps that an upstream has acknowledged an order, and its reference of it. The purchase takes no
+/// step.
+#[derive(Clone, Debug)]
+pub struct KeepAcknowledgement {
+    /// The purchase of the order.
+    pub key: PurchaseKey,
+    /// What the upstream said about which attempt.
+    pub proof: Proof,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+impl Commit for KeepAcknowledgement {
+    type Done = ();
+    type Denied = MonthClosed;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        CommitNeeds::open_month(self.key.id)
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        keep_evidence(tx.sql, &self.key, &self.proof, self.at)?;
+        let [id, account, environment] = key_values(&self.key);
+        let (code, reference, text) =
+            (&self.proof.code, &self.proof.upstream_reference, &self.proof.text);
+        let number = self.proof.source.attempt();
+        let outcome = values![id, account, environment, number, code, reference, text, self.at];
+        let digest = digest::of_values(&outcome);
+        // An outcome that decided stays.
+        tx.sql.defer(
+            "UPDATE attempts
+             SET outcome = $1, upstream_reference = coalesce($2, upstream_reference),
+                 text = $3, heard_at = $4, outcome_digest = $5
+             WHERE purchase_id = $6 AND account_id = $7 AND environment = $8 AND number = $9
+                 AND (outcome IS NULL OR outcome IN ('unknown', 'accepted'))",
+            WriteKey::Purchase(self.key.id.0),
+            &values![code, reference, text, self.at, &digest, id, account, environment, number],
+            None,
+        )
+    }
 }
 
 /// Closes a purchase's case, with what was found.
@@ -110,11 +152,21 @@ pub(crate) fn change_attempt(
             let start = values![id, account, environment, a.number, &a.upstream, a.started_at];
             let digest = digest::of_values(&start);
             let [id, account, environment, number, upstream, started_at] = start;
+            let passed_over = passed_over(a)?;
             sql.defer(
                 "INSERT INTO attempts (purchase_id, account_id, environment, number, upstream,
-                     started_at, row_digest) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                     started_at, row_digest, passed_over) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 WriteKey::Purchase(key.id.0),
-                &values![id, account, environment, number, upstream, started_at, &digest],
+                &values![
+                    id,
+                    account,
+                    environment,
+                    number,
+                    upstream,
+                    started_at,
+                    &digest,
+                    &passed_over
+                ],
                 Some(1),
             )
         }
@@ -122,12 +174,14 @@ pub(crate) fn change_attempt(
             let (reference, text) = (&proof.upstream_reference, &proof.text);
             let outcome =
                 values![id, account, environment, *number, &proof.code, reference, text, at];
-            let digest = digest::of_values(&outcome);
+            let cost = proof.cost.map(|cost| values![cost.currency(), cost.minor()]);
+            let digest =
+                digest::of_values(&[&outcome[..], cost.as_slice().as_flattened()].concat());
             sql.defer(
                 "UPDATE attempts
                  SET outcome = $1, upstream_reference = coalesce($2, upstream_reference),
-                     text = $3, heard_at = $4, outcome_digest = $5
-                 WHERE purchase_id = $6 AND account_id = $7 AND environment = $8 AND number = $9",
+                     text = $3, heard_at = $4, outcome_digest = $5, cost_currency = $6, cost = $7
+                 WHERE purchase_id = $8 AND account_id = $9 AND environment = $10 AND number = $11",
                 WriteKey::Purchase(key.id.0),
                 &values![
                     &proof.code,
@@ -135,6 +189,8 @@ pub(crate) fn change_attempt(
                     text,
                     at,
                     &digest,
+                    proof.cost.map(|cost| cost.currency()),
+                    proof.cost.map(|cost| cost.minor()),
                     id,
                     account,
                     environment,
@@ -146,12 +202,32 @@ pub(crate) fn change_attempt(
     }
 }
 
+/// The upstreams that were passed over, as JSON; none if there are none, as usual.
+fn passed_over(attempt: &Attempt) -> Result<Option<String>> {
+    if attempt.passed_over.is_empty() {
+        return Ok(None);
+    }
+    let pairs: Vec<(&str, &str)> =
+        attempt.passed_over.iter().map(|p| (p.upstream.as_str(), p.why.as_str())).collect();
+    let json = serde_json::to_string(&pairs).map_err(|error| Fault::corrupt(error.to_string()))?;
+    Ok(Some(json))
+}
+
+fn read_passed_over(json: &str) -> Result<Vec<PassedOver>> {
+    let pairs: Vec<(String, String)> =
+        serde_json::from_str(json).map_err(|error| Fault::corrupt(error.to_string()))?;
+    let passed =
+        |(code, why): (String, String)| PassedOver { upstream: UpstreamCode::new(&code), why };
+    Ok(pairs.into_iter().map(passed).collect())
+}
+
 /// The attempts of a purchase, first to last.
 pub(crate) fn attempts(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Attempt>> {
     all(
         sql,
-        "SELECT number, upstream, started_at, outcome, upstream_reference, text
-         FROM attempts WHERE purchase_id = $1 AND account_id = $2 AND environment = $3
+        "SELECT number, upstream, started_at, outcome, upstream_reference, text, passed_over,
+             cost_currency, cost FROM attempts WHERE purchase_id = $1 AND account_id = $2 AND
+             environment = $3
          ORDER BY number",
         &key_values(key),
         |row| {
@@ -162,6 +238,13 @@ pub(crate) fn attempts(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Attem
                 outcome: row.opt_text(3)?.map(str::to_owned),
                 upstream_reference: row.opt_text(4)?.map(str::to_owned),
                 text: row.opt_text(5)?.map(str::to_owned),
+                passed_over: row.opt_text(6)?.map_or(Ok(Vec::new()), read_passed_over)?,
+                cost: match (row.opt_text(7)?, row.opt_int(8)?) {
+                    (Some(currency), Some(cost)) => {
+                        Some(Money::new(cost, read::currency(currency)?))
+                    }
+                    (_, _) => None,
+                },
             })
         },
     )

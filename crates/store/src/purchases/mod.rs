@@ -5,16 +5,25 @@
 
 pub(crate) mod digest;
 mod evidence;
+mod exchanges;
+mod find;
 pub(crate) mod jobs;
+mod list;
 mod moves;
 mod references;
 pub(crate) mod slips;
 
-pub use evidence::{CloseCase, Evidence, KeepEvidence, OpenCase};
+pub use evidence::{CloseCase, Evidence, KeepAcknowledgement, KeepEvidence, OpenCase};
 pub(crate) use evidence::{
     attempts, change_attempt, close_case, evidence, keep_evidence, open_case, open_cases,
 };
+pub(crate) use exchanges::exchanges;
+pub use exchanges::{KeepExchanges, PruneExchanges};
+pub use find::PurchaseOwners;
+pub(crate) use find::{find, latest as latest_of};
 pub use jobs::{DueJob, Jobs, OutboxEvent};
+pub use list::PurchaseFilter;
+pub(crate) use list::list;
 pub use moves::{OpenPurchase, TakeStep};
 pub use references::{KeepResponse, StoredReference};
 pub(crate) use references::{kept_response, owner, owners_query, stored_reference, use_up};
@@ -134,12 +143,6 @@ pub(crate) fn by_logins(
         ],
         read::purchase,
     )
-}
-
-/// The highest id of any purchase: new ids go on from there.
-pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64> {
-    Ok(first(sql, "SELECT coalesce(max(id), 0) FROM purchases", &[], |row| row.int(0))?
-        .unwrap_or(0))
 }
 
 /// The kinds of [`purchase_columns`] for the digest of a purchase. `available_after` is left out:

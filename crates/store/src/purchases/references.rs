@@ -1,6 +1,7 @@
 //! References that are used up, and the responses that are kept with them.
 //!
-//! One table, `claims`, for purchases, deposits and idempotency keys. Invariant: it is never
+//! One table, `claims`, for purchases and idempotency keys; those of payments from before they had
+//! a table of their own are in it too. Invariant: it is never
 //! pruned, so a reference stays used up for ever.
 
 use super::digest;
@@ -35,7 +36,7 @@ unrefused!(KeepResponse, (), |change, tx| {
 /// A reference that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredReference {
-    /// The purchase that used it; none: a deposit.
+    /// The purchase that used it; none: a deposit of an older version.
     pub purchase: Option<PurchaseKey>,
     /// The digest of the request that used it.
     pub digest: Option<[u8; 32]>,

@@ -7,7 +7,7 @@ use crate::backend::{Sql, all, first, values};
 use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::read;
-use domain::ids::UserId;
+use domain::ids::{KeyId, UserId};
 use domain::{
     Account, AccountId, Currency, Environment, Key, LedgerAccount, Plan, Purpose, Timestamp,
 };
@@ -42,10 +42,14 @@ pub struct User {
     pub is_active: bool,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When its address was confirmed.
+    pub confirmed_at: Option<Timestamp>,
+    /// The language of its mails and pages: `en`, `bn`.
+    pub language: String,
 }
 
 const ACCOUNT: &str = "SELECT id, role, name, is_active, plan, per_minute, subscribed_until,
-        opened_at FROM accounts WHERE id = $1";
+        opened_at, approved_at, subscribed_since, duplicates FROM accounts WHERE id = $1";
 
 /// An account.
 pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>> {
@@ -56,8 +60,8 @@ pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>>
 pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>> {
     all(
         sql,
-        "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at
-         FROM accounts ORDER BY id",
+        "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at,
+             approved_at, subscribed_since, duplicates FROM accounts ORDER BY id",
         &[],
         read::account,
     )
@@ -94,10 +98,12 @@ pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<()> {
     let plan = a.subscription.map(|s| s.plan);
     sql.run(
         "INSERT INTO accounts (id, role, name, is_active, plan, per_minute, subscribed_until,
-             opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             opened_at, approved_at, subscribed_since, duplicates)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (id) DO UPDATE SET role = excluded.role, name = excluded.name,
              is_active = excluded.is_active, plan = excluded.plan, per_minute = excluded.per_minute,
-             subscribed_until = excluded.subscribed_until",
+             subscribed_until = excluded.subscribed_until, approved_at = excluded.approved_at,
+             subscribed_since = excluded.subscribed_since, duplicates = excluded.duplicates",
         &values![
             a.id,
             a.role.code(),
@@ -106,7 +112,10 @@ pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<()> {
             plan.map(Plan::code),
             plan.map_or(0, Plan::per_minute),
             a.subscription.map(|s| s.until.0),
-            a.opened_at
+            a.opened_at,
+            a.approved_at,
+            a.subscription.map(|s| s.since.0),
+            a.duplicates.code()
         ],
     )
 }
@@ -115,10 +124,12 @@ pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<()> {
 pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {
     sql.run(
         "INSERT INTO users (id, account_id, email, mobile, name, role, password_hash, is_active,
-             created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             created_at, confirmed_at, language)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (id) DO UPDATE SET email = excluded.email, mobile = excluded.mobile,
              name = excluded.name, role = excluded.role, password_hash = excluded.password_hash,
-             is_active = excluded.is_active",
+             is_active = excluded.is_active, confirmed_at = excluded.confirmed_at,
+             language = excluded.language",
         &values![
             u.id,
             u.account,
@@ -128,7 +139,9 @@ pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {
             &u.role,
             &u.password_hash,
             u.is_active,
-            u.created_at
+            u.created_at,
+            u.confirmed_at,
+            &u.language
         ],
     )
 }
@@ -153,6 +166,30 @@ pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Resu
             k.revoked_at,
             created_at
         ],
+    )
+}
+
+/// Keeps the sealed secret of a sandbox key.
+pub(crate) fn keep_key_secret(
+    sql: &mut dyn Sql,
+    key: KeyId,
+    account: AccountId,
+    sealed: &[u8],
+) -> Result<()> {
+    sql.run(
+        "INSERT INTO key_secrets (key_id, account_id, sealed) VALUES ($1, $2, $3)
+         ON CONFLICT (key_id) DO UPDATE SET sealed = excluded.sealed",
+        &values![key, account, sealed],
+    )
+}
+
+/// The sealed secrets of an account's sandbox keys.
+pub(crate) fn key_secrets(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<(KeyId, Vec<u8>)>> {
+    all(
+        sql,
+        "SELECT key_id, sealed FROM key_secrets WHERE account_id = $1 ORDER BY key_id",
+        &values![account],
+        |row| Ok((KeyId(row.int(0)?), row.bytes(1)?.to_vec())),
     )
 }
 
@@ -182,21 +219,4 @@ pub(crate) fn master_key(sql: &mut dyn Sql) -> Result<Option<[u8; 32]>> {
     first(sql, "SELECT mark FROM marks WHERE name = 'master key'", &[], |row| {
         row.bytes(0)?.try_into().map_err(|_| Fault::corrupt("the master key's mark"))
     })
-}
-
-/// The highest id of accounts, logins, keys, sessions, devices and endpoints: new ones go on from
-/// there.
-pub(crate) fn highest_id(sql: &mut dyn Sql) -> Result<i64> {
-    let highest = first(
-        sql,
-        "SELECT max(id) FROM (SELECT coalesce(max(id), 0) AS id FROM accounts
-             UNION ALL SELECT coalesce(max(id), 0) FROM users
-             UNION ALL SELECT coalesce(max(id), 0) FROM keys
-             UNION ALL SELECT coalesce(max(id), 0) FROM sessions
-             UNION ALL SELECT coalesce(max(id), 0) FROM devices
-             UNION ALL SELECT coalesce(max(id), 0) FROM endpoints) AS ids",
-        &[],
-        |row| row.int(0),
-    )?;
-    Ok(highest.unwrap_or(0))
 }

@@ -54,7 +54,8 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog> {
         )?,
         routes: all(
             sql,
-            "SELECT id, environment, operator, kind, recipient_ends, upstreams, needs_approval
+            "SELECT id, environment, operator, kind, recipient_ends, upstreams, needs_approval,
+                 product, account_id
              FROM routes ORDER BY id",
             &[],
             read::route,
@@ -238,11 +239,12 @@ pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<()> {
     let upstreams = json(&upstreams)?;
     sql.run(
         "INSERT INTO routes (id, environment, operator, kind, recipient_ends, upstreams,
-             needs_approval) VALUES ($1, $2, $3, $4, $5, $6, $7)
+             needs_approval, product, account_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (id) DO UPDATE SET environment = excluded.environment,
              operator = excluded.operator, kind = excluded.kind,
              recipient_ends = excluded.recipient_ends, upstreams = excluded.upstreams,
-             needs_approval = excluded.needs_approval",
+             needs_approval = excluded.needs_approval, product = excluded.product,
+             account_id = excluded.account_id",
         &values![
             r.id,
             r.environment,
@@ -250,9 +252,21 @@ pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<()> {
             r.kind,
             &r.recipient_ends,
             &upstreams,
-            r.needs_approval
+            r.needs_approval,
+            &r.product,
+            r.account
         ],
     )
+}
+
+/// Removes a route.
+pub(crate) fn remove_route(sql: &mut dyn Sql, id: i64) -> Result<()> {
+    sql.run("DELETE FROM routes WHERE id = $1", &values![id])
+}
+
+/// Removes a price rule. Purchases keep the price that they were sold at.
+pub(crate) fn remove_price(sql: &mut dyn Sql, id: i64) -> Result<()> {
+    sql.run("DELETE FROM prices WHERE id = $1", &values![id])
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 pub(crate) mod accounts;
 pub(crate) mod catalog;
+pub(crate) mod floats;
+pub(crate) mod upstreams;
 
 use crate::backend::Sql;
 use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::webhooks::{Endpoint, endpoints};
 use accounts::User;
+use domain::ids::KeyId;
 use domain::{
     Account, AccountId, Category, Country, Currency, Environment, Key, Operator, PriceRule,
     Product, Route, Timestamp,
@@ -28,6 +31,8 @@ pub enum Setting {
     Wallet(AccountId, Environment, Currency),
     /// A key pair, and when it was made.
     Key(Key, Timestamp),
+    /// The sealed secret of a sandbox key.
+    KeySecret(KeyId, AccountId, Vec<u8>),
     /// An endpoint that events are sent to.
     Endpoint(Endpoint),
     /// The tag of the master key; the first one stays.
@@ -44,6 +49,10 @@ pub enum Setting {
     Price(PriceRule),
     /// A route.
     Route(Route),
+    /// A route is there no longer.
+    NoRoute(i64),
+    /// A price rule is there no longer.
+    NoPrice(i64),
 }
 
 impl Setting {
@@ -55,16 +64,19 @@ impl Setting {
             | Setting::Category(_)
             | Setting::Product(_)
             | Setting::Price(_)
-            | Setting::Route(_) => Some("catalog"),
+            | Setting::Route(_)
+            | Setting::NoRoute(_)
+            | Setting::NoPrice(_) => Some("catalog"),
             Setting::Account(_) | Setting::Key(..) => Some("keys"),
             Setting::User(_)
             | Setting::Wallet(..)
+            | Setting::KeySecret(..)
             | Setting::Endpoint(_)
             | Setting::MasterKey(_) => None,
         }
     }
 
-    fn write(&self, sql: &mut dyn Sql) -> Result<()> {
+    pub(crate) fn write(&self, sql: &mut dyn Sql) -> Result<()> {
         match self {
             Setting::Account(account) => accounts::set_account(sql, account),
             Setting::User(user) => accounts::set_user(sql, user),
@@ -72,6 +84,9 @@ impl Setting {
                 accounts::open_wallet(sql, *account, *environment, *currency)
             }
             Setting::Key(key, created_at) => accounts::set_key(sql, key, *created_at),
+            Setting::KeySecret(key, account, sealed) => {
+                accounts::keep_key_secret(sql, *key, *account, sealed)
+            }
             Setting::Endpoint(endpoint) => endpoints::set(sql, endpoint),
             Setting::MasterKey(tag) => accounts::keep_master_key(sql, tag),
             Setting::Country(country) => catalog::set_country(sql, country),
@@ -80,6 +95,8 @@ impl Setting {
             Setting::Product(product) => catalog::set_product(sql, product),
             Setting::Price(price) => catalog::set_price(sql, price),
             Setting::Route(route) => catalog::set_route(sql, route),
+            Setting::NoRoute(id) => catalog::remove_route(sql, *id),
+            Setting::NoPrice(id) => catalog::remove_price(sql, *id),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks of digests over rows: of attempts and of references.
+//! Checks of digests over rows: of attempts, of references and of payments.
 //!
 //! Those of purchases are checked with the rest of a purchase. Rows from before there were digests
 //! have none.
@@ -8,6 +8,7 @@ use super::start::Start;
 use crate::backend::{Sql, values};
 use crate::fault::Result;
 use crate::purchases::digest::{self, NO_DIGEST};
+use domain::PurchaseId;
 
 /// Checks each attempt, as it was started and as its last outcome was recorded.
 pub(super) fn check_attempts(
@@ -18,7 +19,7 @@ pub(super) fn check_attempts(
     sql.query(
         "SELECT row_digest, outcome_digest, purchase_id, account_id, environment, number, upstream,
              started_at, purchase_id, account_id, environment, number, outcome, upstream_reference,
-             text, heard_at
+             text, heard_at, cost_currency, cost
          FROM attempts WHERE purchase_id >= $1 ORDER BY purchase_id, number",
         &values![start.ids_from],
         &mut |row| {
@@ -35,13 +36,17 @@ pub(super) fn check_attempts(
                         && row.opt_int(15)?.is_none()
                 }
                 // An outcome without a reference leaves that of the one before.
+                _ if row.opt_int(17)?.is_some() => {
+                    outcome == digest::of_row(row, 8, "iititttiti")?
+                        || outcome == digest::of_row(row, 8, "iitit0titi")?
+                }
                 _ => {
                     outcome == digest::of_row(row, 8, "iitittti")?
                         || outcome == digest::of_row(row, 8, "iitit0ti")?
                 }
             };
             if !is_as_started || !is_as_recorded {
-                let (purchase, number) = (row.int(2)?, row.int(5)?);
+                let (purchase, number) = (PurchaseId(row.int(2)?), row.int(5)?);
                 report.add(format!(
                     "attempt {number} of purchase {purchase}: its digest does not fit its row, \
                      which was changed"
@@ -67,6 +72,28 @@ pub(super) fn check_references(sql: &mut dyn Sql, report: &mut AuditReport) -> R
                     row.text(4)?,
                     row.text(3)?,
                     row.int(1)?
+                ));
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Checks each payment that is booked.
+pub(super) fn check_payments(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
+    sql.query(
+        "SELECT row_digest, environment, rail, reference, account_id, journal_seq, at FROM payments
+         ORDER BY environment, rail, reference",
+        &[],
+        &mut |row| {
+            let stored = row.bytes(0)?;
+            if stored != NO_DIGEST && stored != digest::of_row(row, 1, "tttiii")? {
+                report.add(format!(
+                    "payment {} ({}) of account {}: its digest does not fit its row, which was \
+                     changed",
+                    row.text(3)?,
+                    row.text(2)?,
+                    row.int(4)?
                 ));
             }
             Ok(())

@@ -109,7 +109,7 @@ impl JournalSums {
             Some(Reason::Settle) => 1,
             Some(Reason::Release) => 2,
             Some(Reason::Refund) => 3,
-            Some(Reason::Deposit | Reason::Withdraw) | None => return,
+            Some(Reason::Deposit | Reason::Withdraw | Reason::Commission) | None => return,
         };
         self.reasons[slot] = self.reasons[slot].saturating_add(1);
         self.listed = self.listed.saturating_add(u8::from(journal.is_listed));
@@ -119,6 +119,11 @@ impl JournalSums {
                 3 => (line.credit, line.debit),
                 _ => (line.debit, line.credit),
             };
+            // What a float is put right by is between the house's own accounts.
+            let purpose_of = |id| accounts.get(id).map(|account| &account.purpose);
+            if matches!(purpose_of(&from), Some(Purpose::Float(_) | Purpose::Fees)) {
+                continue;
+            }
             let part = match (slot, accounts.get(&to).map(|a| &a.purpose)) {
                 (0, _) => {
                     self.wallet.add(from);
@@ -362,13 +367,27 @@ const fn may_move(reason: Reason, from: &Purpose, to: &Purpose) -> bool {
         Reason::Hold => matches!((from, to), (Available, Held)),
         Reason::Release => matches!((from, to), (Held, Available)),
         Reason::Settle => {
-            matches!((from, to), (Held, Float(_) | Fees) | (CommissionExpense, Commission))
+            matches!(
+                (from, to),
+                (Held, Float(_) | Fees)
+                    | (CommissionExpense, Commission)
+                    | (Fees, Float(_))
+                    | (Float(_), Fees)
+            )
         }
         Reason::Refund => {
-            matches!((from, to), (Float(_) | Fees, Available) | (Commission, CommissionExpense))
+            matches!(
+                (from, to),
+                (Float(_) | Fees, Available)
+                    | (Commission, CommissionExpense)
+                    | (Fees, Float(_))
+                    | (Float(_), Fees)
+            )
         }
         Reason::Deposit => matches!((from, to), (Funding, Available)),
-        Reason::Withdraw => matches!((from, to), (Available, Funding)),
+        // Out of a wallet, or out of the house into a float.
+        Reason::Withdraw => matches!((from, to), (Available | Float(_), Funding)),
+        Reason::Commission => matches!((from, to), (Commission, Available)),
     }
 }
 

@@ -7,6 +7,7 @@
 mod agreements;
 mod digests;
 mod journals;
+mod numbers;
 mod purchases;
 mod quick;
 mod start;
@@ -109,6 +110,7 @@ fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(AuditRe
     agreements::check(sql, &mut report, &start)?;
     digests::check_attempts(sql, &mut report, &start)?;
     digests::check_references(sql, &mut report)?;
+    digests::check_payments(sql, &mut report)?;
     match month {
         Some(closing) => start::check_bounds(sql, &mut report, closing, &start, &end)?,
         None => {

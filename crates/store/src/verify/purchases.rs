@@ -9,7 +9,7 @@ use crate::purchases::DIGEST_KINDS;
 use crate::purchases::digest::{self, NO_DIGEST};
 use crate::read;
 use domain::account::HOUSE;
-use domain::{AccountId, FundsAt, Purpose, State, UpstreamCode};
+use domain::{AccountId, FundsAt, PurchaseId, Purpose, State, UpstreamCode};
 use std::collections::HashMap;
 
 /// A purchase's row, and what the other tables have of it.
@@ -97,6 +97,7 @@ pub(super) fn check(
     let mut lost: Vec<&i64> = sums.keys().filter(|id| **id >= start.ids_from).collect();
     lost.sort();
     for id in lost {
+        let id = PurchaseId(*id);
         report.add(format!("purchase {id}: has journals, but is not there"));
     }
     Ok(())
@@ -147,7 +148,7 @@ fn may_continue(p: &PurchaseRow, sums: &JournalSums) -> bool {
 
 /// Checks that a purchase's journals are those of its state and its price.
 pub(crate) fn check_journals(report: &mut AuditReport, p: &PurchaseRow, sums: &JournalSums) {
-    let (id, state) = (p.id, p.state.code());
+    let (id, state) = (PurchaseId(p.id), p.state.code());
     if sums.reasons != journals_of(p.state, sums.reasons[0] > 0) {
         report.add(format!(
             "purchase {id}: is {state} but its journals are (hold, settle, release, refund) {:?}",
@@ -224,11 +225,11 @@ const fn journals_of(state: State, was_held: bool) -> [u8; 4] {
 
 /// Checks that a purchase's reference, attempts, job and events are those of its state.
 fn check_rows(report: &mut AuditReport, p: &PurchaseRow) {
-    let (id, state) = (p.id, p.state.code());
+    let (id, state) = (PurchaseId(p.id), p.state.code());
     if !p.is_as_written {
         report.add(format!("purchase {id}: its digest does not fit its row, which was changed"));
     }
-    if p.reference_owner != Some(id) {
+    if p.reference_owner != Some(p.id) {
         report.add(format!("purchase {id}: its reference is not claimed for it"));
     }
     let [counted, found] = p.attempts;
@@ -282,7 +283,8 @@ pub(super) fn check_orphans(
          ORDER BY o.purchase_id, o.what, o.number LIMIT 100",
         &values![start.ids_from],
         |row| {
-            let (what, number, purchase) = (row.text(0)?, row.int(1)?, row.int(2)?);
+            let (what, number) = (row.text(0)?, row.int(1)?);
+            let purchase = PurchaseId(row.int(2)?);
             Ok(format!("{what} {number} of purchase {purchase}: its purchase is not there"))
         },
     )?;
@@ -304,7 +306,8 @@ pub(super) fn check_references(
          WHERE c.purchase_id >= $1 AND p.id IS NULL LIMIT 100",
         &values![start.ids_from],
         |row| {
-            let (scope, reference, purchase) = (row.text(0)?, row.text(1)?, row.int(2)?);
+            let (scope, reference) = (row.text(0)?, row.text(1)?);
+            let purchase = PurchaseId(row.int(2)?);
             Ok(format!("reference {reference:?} ({scope}): its purchase {purchase} is not there"))
         },
     )?;
@@ -315,8 +318,8 @@ pub(super) fn check_references(
              WHERE purchase_id IS NULL AND seq > $1 GROUP BY account_id, environment
              UNION ALL SELECT account_id, environment, payments, 0 FROM carried_payments
              WHERE month = $2
-             UNION ALL SELECT account_id, environment, 0, count(*) FROM claims
-             WHERE purchase_id IS NULL GROUP BY account_id, environment) AS both_sides
+             UNION ALL SELECT account_id, environment, 0, count(*) FROM payments
+             GROUP BY account_id, environment) AS both_sides
          GROUP BY account_id, environment HAVING sum(booked) <> sum(used)
          ORDER BY account_id, environment",
         &values![start.chain.seq, start.month],
@@ -324,8 +327,8 @@ pub(super) fn check_references(
             let (account, environment) = (row.int(0)?, row.text(1)?);
             let (booked, used) = (row.int(2)?, row.int(3)?);
             Ok(format!(
-                "account {account} ({environment}): {booked} payments are booked, {used} papers \
-                 are used"
+                "account {account} ({environment}): {booked} payments are in journals, \
+                 {used} are on record"
             ))
         },
     )?;

@@ -89,7 +89,7 @@ pub(super) fn check_bounds(
     let foreign = first(
         sql,
         "SELECT count(*) FROM purchases WHERE id < $1 OR id >= $2",
-        &values![closing.ids_from, closing.ids_below()],
+        &values![closing.ids_from, closing.ids_below],
         |row| row.int(0),
     )?;
     if let Some(foreign @ 1..) = foreign {

@@ -5,10 +5,11 @@
 use super::{DeliveryAttempt, ReplayScope};
 use crate::backend::{Row, Sql, WriteKey, all, values};
 use crate::fault::{Fault, Result};
+use crate::numbers;
 use crate::purchases::key_values;
 use crate::read;
 use domain::ids::EndpointId;
-use domain::{AccountId, PurchaseId, PurchaseKey, Timestamp};
+use domain::{AccountId, Environment, PurchaseId, PurchaseKey, Timestamp};
 
 /// A webhook of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,21 @@ pub struct LogPage {
     pub limit: u32,
 }
 
+/// Which webhooks of an account are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// In this state: `owed`, `waits`, `taken`, `given_up`, `off`; empty: in any.
+    pub state: String,
+    /// Of this event; empty: of any.
+    pub event: String,
+    /// Only events until then.
+    pub until: Option<Timestamp>,
+    /// Of the last moment of that, so many are left out: they were shown.
+    pub skipped: u32,
+    /// At most this many, latest first.
+    pub limit: u32,
+}
+
 /// Selects webhooks for [`logged`]; `$rest` follows the table's name.
 macro_rules! select_log {
     ($rest:literal) => {
@@ -73,6 +89,44 @@ pub(crate) fn log(sql: &mut dyn Sql, page: LogPage) -> Result<Vec<LoggedWebhook>
         &values![page.account, page.since, page.only_pending, page.limit],
         logged,
     )
+}
+
+const DELIVERIES: &str = select_log!(
+    "WHERE account_id = $1 AND environment = $2 AND at <= $3 AND ($4 = '' OR state = $5)
+         AND ($6 = '' OR event = $7)
+     ORDER BY at DESC, purchase_id DESC, event DESC, endpoint_id DESC LIMIT $8"
+);
+/// The same for webhooks that were not accepted, which have an index of their own.
+const NOT_ACCEPTED: &str = select_log!(
+    "WHERE account_id = $1 AND environment = $2 AND state = $3
+         AND (state = 'given_up' OR state = 'off') AND at <= $4 AND ($5 = '' OR event = $6)
+     ORDER BY at DESC, purchase_id DESC, event DESC, endpoint_id DESC LIMIT $7"
+);
+
+/// The webhooks of an account in an environment that pass a filter, latest first.
+pub(crate) fn deliveries(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    environment: Environment,
+    filter: &DeliveryFilter,
+) -> Result<Vec<LoggedWebhook>> {
+    let DeliveryFilter { state, event, until, skipped, limit } = filter;
+    let until = until.map_or(i64::MAX, |until| until.0);
+    let limit = limit.saturating_add(*skipped);
+    let mut found = match state.as_str() {
+        "given_up" | "off" => {
+            let args = values![account, environment, state, until, event, event, limit];
+            all(sql, NOT_ACCEPTED, &args, logged)?
+        }
+        _ => {
+            let args = values![account, environment, until, state, state, event, event, limit];
+            all(sql, DELIVERIES, &args, logged)?
+        }
+    };
+    let is_shown = |webhook: &LoggedWebhook| webhook.at.0 == until;
+    let shown = found.iter().take_while(|webhook| is_shown(webhook)).count();
+    found.drain(..shown.min(usize::try_from(*skipped).unwrap_or(usize::MAX)));
+    Ok(found)
 }
 
 /// The webhooks about a purchase, by endpoint and in the order of its events.
@@ -140,7 +194,8 @@ fn status(stored: Option<i64>) -> Result<Option<u16>> {
 /// accepted attempt moves to `webhook_tries` first.
 pub(super) fn replay(sql: &mut dyn Sql, which: &ReplayScope, at: Timestamp) -> Result<usize> {
     match which {
-        ReplayScope::One(purchase, tail) => {
+        ReplayScope::One(number, tail) => {
+            let Some(purchase) = numbers::id_of(sql, *number)? else { return Ok(0) };
             let tail = format!("%.{tail}");
             let chosen = [purchase.0.into(), tail.as_str().into()];
             sql.execute(
@@ -221,4 +276,26 @@ pub(super) fn prune(
         )?;
     }
     Ok(old.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::sqlite::Sqlite;
+
+    #[test]
+    fn deliveries_are_listed_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let lite = Sqlite::blank(&folder.path().join("plans.db")).unwrap();
+        for (text, index) in [
+            (DELIVERIES, "webhooks_of_account (account_id=? AND at<?)"),
+            (NOT_ACCEPTED, "webhooks_not_accepted (account_id=? AND environment=? AND state=?"),
+        ] {
+            let explained = format!("EXPLAIN QUERY PLAN {text}");
+            let mut statement = lite.connection().prepare(&explained).unwrap();
+            let mut rows = statement.raw_query();
+            let plan: String = rows.next().unwrap().unwrap().get(3).unwrap();
+            assert!(plan.contains(index), "{text}: {plan}");
+        }
+    }
 }

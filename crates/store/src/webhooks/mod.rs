@@ -13,8 +13,8 @@ pub use endpoints::{
     Destination, Endpoint, EndpointHealth, SetEndpoint, SetEndpointHealth, TrustHost,
 };
 pub use lease::Webhooks;
-pub use log::{LogPage, LoggedWebhook};
-pub(crate) use log::{attempts, log, of};
+pub use log::{DeliveryFilter, LogPage, LoggedWebhook};
+pub(crate) use log::{attempts, deliveries, log, of};
 pub use pushes::{DuePush, EndPush, Pushes, ResendPushes};
 
 use crate::backend::{Sql, Value, WriteKey, values};
@@ -22,7 +22,7 @@ use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::purchases::key_values;
 use domain::ids::EndpointId;
-use domain::{AccountId, PendingWebhook, PurchaseId, PurchaseKey, Timestamp};
+use domain::{AccountId, PendingWebhook, PurchaseId, PurchaseKey, PurchaseNumber, Timestamp};
 use std::sync::Arc;
 
 /// Makes webhooks pending once more, with the bodies that they had and their schedule from the
@@ -66,7 +66,7 @@ unrefused!(EnqueueWebhook, (), |change, tx| enqueue(tx.sql, tx.run, &change.0, &
 #[derive(Clone, Debug)]
 pub enum ReplayScope {
     /// One event of a purchase, by the last word of its name, to every endpoint it was for.
-    One(PurchaseId, String),
+    One(PurchaseNumber, String),
     /// All of an account since then; of one endpoint, or of all.
     Since(AccountId, Timestamp, Option<EndpointId>),
 }

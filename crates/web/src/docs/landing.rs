@@ -1,70 +1,62 @@
-//! The landing page: what this server is, its links, and which environments are simulated.
-//!
-//! Not here: the template's text (`landing.html`). Invariant: every inserted text is escaped.
+//! The landing page: what this server is, the way for each kind of reader, and which environments
+//! are simulated.
 
+use crate::parts::{Code, Markup};
+use crate::view::View;
+use crate::words::Words;
+use askama::Template;
+use axum::response::Response;
 use domain::Environment;
-use engine::Engine;
 
-const TEMPLATE: &str = include_str!("landing.html");
+#[derive(Template)]
+#[template(path = "docs/landing.html")]
+struct Landing<'a> {
+    words: Words,
+    simulated: &'a str,
+    reseller: Markup,
+    search: Markup,
+    log_in: Markup,
+}
 
 /// The current page: since the start, an environment may have got a real upstream.
-pub(super) fn html(engine: &Engine, base_url: &str) -> String {
-    let [sandbox, live] = Environment::ALL.map(|e| engine.is_simulated(e));
-    render(base_url, notice(sandbox, live))
+pub(super) async fn show(view: View) -> Response {
+    let words = view.words;
+    let [sandbox, live] = Environment::ALL.map(|e| view.site.engine.is_simulated(e));
+    let base_url = &view.site.settings.base_url;
+    let code = |id: &str, text: &str| Markup::of(&Code::new(words, id, "curl", text));
+    let page = Landing {
+        words,
+        simulated: notice(words, sandbox, live),
+        reseller: code(
+            "first-balance",
+            &format!(
+                "curl {base_url}/api/billing/wallet/balance \\\n  \
+                 -H 'X-Open-Key: ok_test_YOUR_OPEN_KEY' \\\n  \
+                 -H 'X-Authorization: sk_test_YOUR_SECRET_KEY'"
+            ),
+        ),
+        search: code(
+            "first-search",
+            &format!("curl '{base_url}/api/wallet/v1/public/products/search?query=airtime'"),
+        ),
+        log_in: code(
+            "first-log-in",
+            &format!(
+                "curl {base_url}/api/wallet/v1/authenticate/customers \\\n  \
+                 -H 'Content-Type: application/json' \\\n  \
+                 -d '{{\"username\": \"YOUR_EMAIL\", \"password\": \"YOUR_PASSWORD\", \
+                 \"fcmToken\": \"\", \"environment\": \"sandbox\"}}'"
+            ),
+        ),
+    };
+    view.page(words.t("landing.title"), &page)
 }
 
-fn render(base_url: &str, notice: &str) -> String {
-    TEMPLATE
-        .replace("{{base_url}}", &escaped(base_url))
-        .replace("{{simulated}}", notice)
-        .replace("{{version}}", env!("CARGO_PKG_VERSION"))
-}
-
-const fn notice(sandbox: bool, live: bool) -> &'static str {
+fn notice(words: Words, sandbox: bool, live: bool) -> &'static str {
     match (sandbox, live) {
-        (true, true) => {
-            "<p class=\"notice\"><strong>Purchases are simulated.</strong> In the sandbox and in \
-             live mode: no phone is charged, and no real money moves.</p>"
-        }
-        (false, true) => {
-            "<p class=\"notice\"><strong>Live purchases are simulated.</strong> No phone is \
-             charged, and no real money moves.</p>"
-        }
-        (true, false) => {
-            "<p class=\"notice\"><strong>Sandbox purchases are simulated.</strong> Live purchases \
-             are real.</p>"
-        }
+        (true, true) => words.t("landing.all-simulated"),
+        (false, true) => words.t("landing.live-simulated"),
+        (true, false) => words.t("landing.sandbox-simulated"),
         (false, false) => "",
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            _ => safe.push(c),
-        }
-    }
-    safe
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_has_its_base_url_and_the_notice() {
-        let page = render("https://saldo.example", notice(true, true));
-        assert!(page.contains("curl https://saldo.example/api/billing/wallet/balance"));
-        assert!(page.contains("curl 'https://saldo.example/api/wallet/v1/public/"));
-        assert!(page.contains("Purchases are simulated."));
-        assert!(!page.contains("{{"));
-        assert!(!render("", notice(false, false)).contains("simulated"));
-        assert!(render("\"><script>", "").contains("curl &quot;&gt;&lt;script&gt;/api"));
     }
 }

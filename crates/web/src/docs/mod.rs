@@ -1,160 +1,231 @@
-//! The landing page, the interactive API reference, and their files.
+//! What everybody may read: the landing page, the documents, the offer explorer, the reference, the
+//! files of pages.
 //!
-//! All files are compiled into the program. Invariants: no page loads anything from another host,
-//! and its Content-Security-Policy enforces that; no page of ours has an inline script or style.
+//! Invariant: these pages show nobody's data, except the reader's own sandbox.
 
+pub(crate) mod facts;
+mod fields;
+mod guide;
 mod landing;
+mod llms;
+mod mails;
+mod offers;
+mod postman;
+mod reference;
+mod run;
+mod sample;
 
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
-};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use bytes::Bytes;
-use engine::Engine;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use std::io::Write;
-use std::sync::{Arc, LazyLock};
+use crate::area::Area;
+use crate::files;
+use crate::frame::{self, MenuItem};
+use crate::parts::{Code, CodeTab, Markup};
+use crate::view::{Known, Problem, View};
+use crate::words::Words;
+use askama::Template;
+use axum::extract::{Path, Query};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse as _, Response};
+use domain::{Act, Environment};
+use guide::markdown::{self, Heading};
+use guide::{GUIDES, Guide, Piece, Reader};
+use sample::{Keys, SampleLanguage};
+use serde::Deserialize;
 
-/// The policy of our own pages: only our style sheet and pictures.
-const STRICT: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
-                      form-action 'none'; frame-ancestors 'none'";
-
-/// The policy of the reference: Scalar adds inline styles, and calls this server only.
-const REFERENCE: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                         img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
-                         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const HTML: &str = "text/html; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-
-const AN_HOUR: &str = "public, max-age=3600";
-
-/// The bundle's URL contains its version, so it never changes.
-const BUNDLE: &str = "public, max-age=31536000, immutable";
-
-/// Scalar's bundle, plain and compressed; built at the first request.
-static SCALAR: LazyLock<Option<Scalar>> = LazyLock::new(Scalar::load);
-
-struct Scalar {
-    plain: Bytes,
-    gzipped: Bytes,
+pub(crate) fn pages(area: &mut Area) {
+    area.get("/", Act::SeePublic, landing::show);
+    area.get("/docs", Act::SeePublic, start);
+    area.get("/docs/", Act::SeePublic, start);
+    area.get("/docs.md", Act::SeePublic, start_text);
+    area.get("/docs/offers", Act::SeePublic, offers::show);
+    area.get("/docs/run", Act::SeePublic, run::show);
+    area.post("/docs/run", Act::BuyInSandbox, run::run);
+    area.get("/docs/reference", Act::SeePublic, reference::show);
+    area.get("/docs/scalar.js", Act::SeePublic, reference::bundle);
+    area.get("/docs/saldo.postman_collection.json", Act::SeePublic, postman);
+    area.get("/docs/{name}", Act::SeePublic, named);
+    area.get("/llms.txt", Act::SeePublic, llms);
+    area.get("/files/{name}", Act::SeePublic, files::serve);
+    area.get("/preferences", Act::SeePublic, frame::prefer);
+    area.get("/demo/mails", Act::SeePublic, mails::show);
+    #[cfg(debug_assertions)]
+    area.get("/parts", Act::SeePublic, crate::parts::page::show);
 }
 
-/// The routes of the landing page, the reference and their files.
-pub(crate) fn router(engine: Engine, base_url: String) -> axum::Router {
-    let base_url: Arc<str> = base_url.into();
-    let landing = async move || page(STRICT, landing::html(&engine, &base_url));
-    axum::Router::new()
-        .route("/", get(landing))
-        .route("/docs", get(async || page(REFERENCE, include_str!("reference.html"))))
-        .route("/docs/start.js", get(async || file(SCRIPT, include_str!("start.js"))))
-        .route("/docs/scalar.js", get(scalar))
-        .route("/docs/saldo.css", get(async || file("text/css", include_str!("saldo.css"))))
-        .route("/docs/saldo.svg", get(async || file("image/svg+xml", include_str!("saldo.svg"))))
+/// The menu of the public pages.
+pub(crate) fn menu(view: &Known) -> Vec<MenuItem> {
+    let words = view.words;
+    vec![
+        MenuItem::new(view, "/docs".to_owned(), words.t("docs.menu")),
+        MenuItem::new(view, "/docs/offers".to_owned(), words.t("docs.offers")),
+        MenuItem::new(view, "/docs/reference".to_owned(), words.t("docs.reference")),
+    ]
 }
 
-fn page(policy: &'static str, html: impl Into<String>) -> Response {
-    let headers = [
-        (CONTENT_TYPE, HTML),
-        (CACHE_CONTROL, "no-cache"),
-        (CONTENT_SECURITY_POLICY, policy),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, html.into()).into_response()
+/// What the address of a guide asks for.
+#[derive(Default, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    lang: String,
 }
 
-fn file(kind: &'static str, text: &'static str) -> Response {
+async fn start(view: View, Query(asked): Query<Asked>) -> Response {
+    page(&view, GUIDES[0], &asked)
+}
+
+async fn start_text(view: View) -> Response {
+    text("text/markdown; charset=utf-8", GUIDES[0].text(&view.site.facts))
+}
+
+/// A guide as a page, or with `.md` as text.
+async fn named(
+    view: View,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let (stem, is_text) = match name.strip_suffix(".md") {
+        Some(stem) => (stem, true),
+        None => (name.as_str(), false),
+    };
+    let mut others = GUIDES[1..].iter();
+    let guide = *others.find(|guide| guide.name == stem).ok_or(Problem::NotFound)?;
+    Ok(match is_text {
+        true => text("text/markdown; charset=utf-8", guide.text(&view.site.facts)),
+        false => page(&view, guide, &asked),
+    })
+}
+
+async fn llms(view: View) -> Response {
+    text("text/plain; charset=utf-8", llms::list(&view.site.facts))
+}
+
+async fn postman(view: View) -> Response {
+    text("application/json", postman::collection(&view.site.facts))
+}
+
+/// A text that everybody may keep for an hour.
+fn text(kind: &'static str, text: String) -> Response {
     let headers = [
         (CONTENT_TYPE, kind),
-        (CACHE_CONTROL, AN_HOUR),
-        (CONTENT_SECURITY_POLICY, STRICT),
+        (CACHE_CONTROL, "public, max-age=3600"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, text).into_response()
 }
 
-async fn scalar(headers: HeaderMap) -> Response {
-    // The first call compresses the bundle, which would block the other requests of this thread.
-    let ready = tokio::task::spawn_blocking(|| SCALAR.as_ref()).await;
-    let Ok(Some(Scalar { plain, gzipped })) = ready else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let fixed = |name: HeaderName, value| (name, HeaderValue::from_static(value));
-    let shared = [
-        fixed(CONTENT_TYPE, SCRIPT),
-        fixed(CACHE_CONTROL, BUNDLE),
-        fixed(VARY, "accept-encoding"),
-        fixed(X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    match accepts_gzip(&headers) {
-        true => (shared, [fixed(CONTENT_ENCODING, "gzip")], gzipped.clone()).into_response(),
-        false => (shared, plain.clone()).into_response(),
-    }
+#[derive(Template)]
+#[template(path = "docs/guide.html")]
+struct GuidePage<'a> {
+    words: Words,
+    menu: Markup,
+    title: &'a str,
+    is_translated: bool,
+    markdown: String,
+    headings: Vec<Heading>,
+    body: Markup,
 }
 
-/// Whether Accept-Encoding lists gzip without `q=0`.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"))
-            && !parts.any(|p| matches!(p, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    })
-}
-
-impl Scalar {
-    fn load() -> Option<Scalar> {
-        let plain = Bytes::from(scalar_api_reference::get_asset("scalar.js")?);
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let gzipped = encoder.write_all(&plain).and_then(|()| encoder.finish()).ok()?;
-        Some(Scalar { plain, gzipped: gzipped.into() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_is_sent_only_if_it_is_accepted() {
-        for (line, expected) in [
-            ("", false),
-            ("gzip", true),
-            ("GZIP", true),
-            ("br, gzip;q=0.5", true),
-            ("gzip;q=0", false),
-            ("gzip; q=0.000, br", false),
-            ("br", false),
-            ("*", false),
-            ("x-gzip", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, line.parse().unwrap());
-            assert_eq!(accepts_gzip(&headers), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn the_bundle_is_compiled_in() {
-        let scalar = SCALAR.as_ref().unwrap();
-        assert!(scalar.plain.len() > 1_000_000 && scalar.gzipped.len() < scalar.plain.len() / 2);
-    }
-
-    /// Our pages work under their policies, and refer to no other host.
-    #[test]
-    fn pages_refer_to_no_other_host() {
-        for html in [include_str!("reference.html"), include_str!("landing.html")] {
-            assert!(!html.contains("style=") && !html.contains("<style"), "inline style");
-            assert!(!html.contains("onclick") && !html.contains("<script>"), "inline script");
-            for address in html.split(['"', ' ']).filter(|w| w.contains("//")) {
-                assert!(address.starts_with("{{"), "{address}");
+fn page(view: &View, guide: Guide, asked: &Asked) -> Response {
+    let language = SampleLanguage::of(&asked.lang);
+    let reader = Reader { keys: keys_of(view), language };
+    let (mut body, mut headings) = (String::new(), Vec::new());
+    for piece in guide.pieces(&view.site.facts, &reader) {
+        match piece {
+            Piece::Markdown(text) => {
+                let (html, more) = markdown::render(&text);
+                body.push_str(&html.0);
+                headings.extend(more);
+            }
+            Piece::Code { id, language, text } => {
+                body.push_str(&Markup::of(&Code::new(view.words, &id, language, &text)).0);
+            }
+            Piece::InLanguages { id, text } => {
+                let code = Code::new(view.words, &id, language.name(), &text);
+                let path = guide.path();
+                let href = |one: SampleLanguage| format!("{path}?lang={}#{id}", one.code());
+                body.push_str(&Markup::of(&Code { tabs: tabs(language, href), ..code }).0);
+            }
+            Piece::Run(operation) => {
+                let run = RunLink { words: view.words, operation: &operation };
+                body.push_str(&Markup::of(&run).0);
             }
         }
-        assert!(!include_str!("saldo.css").contains("url("));
     }
+    let title = view.words.t(guide.keys[0]);
+    let page = GuidePage {
+        words: view.words,
+        menu: menu_of(view, guide.name),
+        title,
+        is_translated: view.words.language == crate::words::Language::English,
+        markdown: format!("{}.md", guide.path()),
+        headings,
+        body: Markup(body),
+    };
+    view.page(title, &page)
+}
+
+/// The way from a sample to where it can be run.
+#[derive(Template)]
+#[template(
+    source = "<p><a class=\"button\" href=\"/docs/run?operation={{ operation }}\">\
+              {{ words.t(\"run.open\") }}</a></p>",
+    ext = "html"
+)]
+struct RunLink<'a> {
+    words: Words,
+    operation: &'a str,
+}
+
+/// A tab for each language of the samples.
+fn tabs(current: SampleLanguage, href: impl Fn(SampleLanguage) -> String) -> Vec<CodeTab> {
+    let tab = |language: SampleLanguage| CodeTab {
+        label: language.name().to_owned(),
+        href: href(language),
+        is_current: language == current,
+    };
+    SampleLanguage::ALL.into_iter().map(tab).collect()
+}
+
+/// The keys in the samples: the open key of the reader's sandbox. Its secret was shown once, when
+/// it was made, and is not kept.
+fn keys_of(view: &View) -> Keys {
+    let keys = Keys::default();
+    let Some(session) = &view.session else { return keys };
+    let all = view.site.engine.keys_of(session.account).unwrap_or_default();
+    let mut usable = all
+        .into_iter()
+        .filter(|key| key.environment == Environment::Sandbox && key.revoked_at.is_none());
+    match usable.next() {
+        Some(key) => Keys { open_key: key.open_key, ..keys },
+        None => keys,
+    }
+}
+
+struct Entry {
+    href: String,
+    label: String,
+    is_current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "docs/menu.html")]
+struct DocsMenu {
+    words: Words,
+    entries: Vec<Entry>,
+}
+
+/// The menu beside every document; `current` is the end of a page's address.
+fn menu_of(view: &View, current: &str) -> Markup {
+    let words = view.words;
+    let guides = GUIDES.map(|guide| (guide.name, guide.path(), words.t(guide.keys[0])));
+    let others = [
+        ("offers", "/docs/offers".to_owned(), words.t("docs.offers")),
+        ("run", "/docs/run".to_owned(), words.t("docs.run")),
+        ("reference", "/docs/reference".to_owned(), words.t("docs.reference")),
+    ];
+    let entries = guides.into_iter().chain(others).map(|(name, href, label)| Entry {
+        href,
+        label: label.to_owned(),
+        is_current: name == current,
+    });
+    Markup::of(&DocsMenu { words, entries: entries.collect() })
 }

@@ -1,8 +1,8 @@
 //! Every error, as it is sent.
 
 use super::super::fixture::{bdt, purchase};
-use super::super::openapi::DESCRIPTION;
 use super::*;
+use crate::Settings;
 use domain::State;
 use expect_test::expect_file;
 
@@ -11,8 +11,9 @@ fn refusals() -> Vec<ApiError> {
     vec![
         KeysMissing.into(),
         KeysInvalid.into(),
-        AddressNotAllowed.into(),
+        AddressNotAllowed { seen: IpAddr::from([203, 0, 113, 7]) }.into(),
         AccountInactive.into(),
+        AccountNotApproved.into(),
         NoSubscription.into(),
         TooFast { retry_after_s: 13 }.into(),
         Invalid {
@@ -26,8 +27,10 @@ fn refusals() -> Vec<ApiError> {
         ApiError::reference_missing(),
         ReferenceKnown { first: None }.into(),
         ReferenceKnown { first: Some(Box::new(purchase(State::Failed))) }.into(),
+        PossibleDuplicate { earlier: "BILL-026401".into() }.into(),
         InsufficientBalance { available: bdt(12_345) }.into(),
         NoWallet.into(),
+        NoRoute.into(),
         OfferUnknown.into(),
         OfferAmount { costs: bdt(6_850) }.into(),
         OffersUnavailable { reason: "secret".into() }.into(),
@@ -50,7 +53,8 @@ fn shown(error: &ApiError) -> String {
     }
     assert_eq!(body["success"], false);
     assert_eq!(body["code"].as_str(), answer.code);
-    assert!(DESCRIPTION.contains(&format!("`{}`", answer.code.unwrap())), "{body}");
+    let mut listed = super::super::document(&Settings::default()).errors.into_iter();
+    assert!(listed.any(|listed| Some(listed.code) == answer.code), "{body}");
     let retry = answer.retry_after_s.map_or_else(String::new, |s| format!(" after {s} s"));
     format!("{}{retry} {}\n", answer.status.as_u16(), answer.body)
 }

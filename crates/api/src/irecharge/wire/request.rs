@@ -18,7 +18,7 @@ use crate::wire::form::{Field, Optional, Required};
 use domain::purchase::is_reference;
 use domain::{
     AddressPolicy, Catalog, Country, Currency, Details, FieldError, Kind, Money, OfferForm,
-    Operator, OutOfLimits, PurchaseId, ReferenceScope, Service, ServiceType, WebhookAddress,
+    Operator, OutOfLimits, PurchaseNumber, ReferenceScope, Service, ServiceType, WebhookAddress,
 };
 use engine::{Caller, PurchaseRequest};
 use fields::{AMOUNT, OPERATOR, SERVICE_TYPE, WEBHOOK_URL};
@@ -49,11 +49,13 @@ pub(in super::super) struct InvalidFields {
 
 /// Parses `POST service-requests/recharge/normal`.
 pub(crate) fn recharge(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
-    let RechargeRequest { operator, number, amount, reference, webhook_url, service_type } =
-        RechargeRequest::FIELDS;
+    let form = RechargeRequest::FIELDS;
+    let RechargeRequest { operator, number, amount, reference, webhook_url, .. } = form;
+    let RechargeRequest { service_type, allow_duplicate, .. } = form;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Recharge);
     let operator = parser.operator(operator, Service::MobileRecharge);
-    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
+    let fields =
+        parser.common(Common { number, amount, reference, webhook_url, allow_duplicate }, operator);
     let service_type = parser
         .reader
         .or_default(service_type)
@@ -72,9 +74,11 @@ pub(crate) fn offer<'c>(
 ) -> Result<(PurchaseRequest, &'c Operator), InvalidFields> {
     let form = OfferRequest::FIELDS;
     let OfferRequest { operator, number, amount, reference, webhook_url, .. } = form;
+    let allow_duplicate = form.allow_duplicate;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Offer);
     let operator = parser.operator(operator, Service::MobileRecharge);
-    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
+    let fields =
+        parser.common(Common { number, amount, reference, webhook_url, allow_duplicate }, operator);
     let details = operator.and_then(|o| parser.offer_form(o));
     let details = details.and_then(|offers| parser.identifiers(form, offers));
     let catalog = raw.catalog;
@@ -87,11 +91,13 @@ pub(crate) fn offer<'c>(
 
 /// Parses `POST service-requests/banking`.
 pub(crate) fn banking(raw: RawPurchase<'_, '_>) -> Result<PurchaseRequest, InvalidFields> {
-    let BankingRequest { operator, number, amount, reference, webhook_url, way, account_type } =
-        BankingRequest::FIELDS;
+    let form = BankingRequest::FIELDS;
+    let BankingRequest { operator, number, amount, reference, webhook_url, .. } = form;
+    let BankingRequest { way, account_type, allow_duplicate, .. } = form;
     let mut parser = Parser::new(raw.fields, raw.catalog, Kind::Banking);
     let operator = parser.operator(operator, Service::MobileBanking);
-    let fields = parser.common(Common { number, amount, reference, webhook_url }, operator);
+    let fields =
+        parser.common(Common { number, amount, reference, webhook_url, allow_duplicate }, operator);
     if let (Ok(operator), Ok(amount)) = (operator, fields.amount) {
         parser.check_limits(operator, amount, ServiceType::Prepaid);
     }
@@ -194,7 +200,8 @@ pub(crate) fn currency(
     }
 }
 
-fn default_currency(catalog: &Catalog) -> Currency {
+/// The currency of the country of the first operator of mobile recharge.
+pub(crate) fn default_currency(catalog: &Catalog) -> Currency {
     let first = catalog.operators.iter().find(|o| o.service == Service::MobileRecharge);
     first.and_then(|o| catalog.country_of(o)).map_or(Currency::BDT, |c| c.currency)
 }
@@ -205,7 +212,7 @@ pub(in super::super) struct Lookup {
     /// The reference of the purchase.
     pub reference: Option<String>,
     /// The id of the purchase.
-    pub id: Option<PurchaseId>,
+    pub id: Option<PurchaseNumber>,
 }
 
 /// Why the identifiers of a status check were refused.
@@ -267,11 +274,11 @@ fn identifier<T: PartialEq>(
     Ok(Ok(found))
 }
 
-fn purchase_id(text: &str) -> Result<PurchaseId, &'static str> {
+fn purchase_id(text: &str) -> Result<PurchaseNumber, &'static str> {
     let is_digits = (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     match is_digits {
         // An id beyond 64 bits belongs to no purchase: it is answered like any unknown id.
-        true => Ok(PurchaseId(text.parse().unwrap_or(i64::MAX))),
+        true => Ok(PurchaseNumber(text.parse().unwrap_or(i64::MAX))),
         false => Err(ID_FORM),
     }
 }
@@ -288,13 +295,14 @@ impl InvalidFields {
     }
 }
 
-/// The parsed fields of a purchase. All purchases have the first four; of the last two each kind of
+/// The parsed fields of a purchase. All purchases have the first five; of the last two each kind of
 /// purchase reads its own.
 struct Fields {
     recipient: Result<String, Reported>,
     amount: Result<Money, Reported>,
     reference: Result<String, Reported>,
     webhook_url: Result<Option<String>, Reported>,
+    allow_duplicate: Result<bool, Reported>,
     service_type: Result<ServiceType, Reported>,
     details: Result<Details, Reported>,
 }
@@ -305,6 +313,7 @@ struct Common {
     amount: Required,
     reference: Required,
     webhook_url: Optional,
+    allow_duplicate: Optional,
 }
 
 /// The operator, unless there is an error about it.
@@ -330,6 +339,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
             amount: self.amount(form.amount, operator),
             reference: self.reference(form.reference),
             webhook_url: self.reader.text(form.webhook_url).map(|u| u.map(str::to_owned)),
+            allow_duplicate: self.reader.boolean(form.allow_duplicate),
             service_type: Ok(ServiceType::Prepaid),
             details: Ok(Details::new()),
         }
@@ -477,6 +487,7 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
                 reference: fields.reference?,
                 details: fields.details?,
                 webhook_url: fields.webhook_url?,
+                allow_duplicate: fields.allow_duplicate?,
                 idempotency: None,
             })
         };

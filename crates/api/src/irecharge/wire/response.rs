@@ -3,6 +3,9 @@
 //! Every field is named here, so no other field can leak. Invariant: amounts are rendered from
 //! integer minor units.
 
+use super::status::{
+    DecisionAction, DecisionMode, PurchaseStatus, RechargeType, ServiceKind, is_success, status,
+};
 use crate::logos;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
@@ -14,32 +17,6 @@ use utoipa::ToSchema;
 
 /// `billing.offerId` of every offer of Robi and Airtel (CONTRACT A-33).
 const TICKET_OFFER: &str = "__EL_RECHARGE_OFFER__";
-
-/// The document's status of a state (CONTRACT section 4).
-pub(crate) const fn status(state: State) -> &'static str {
-    match state {
-        State::Quoted | State::Awaiting | State::Held => "pending",
-        State::Sent | State::InDoubt | State::WithStaff => "processing",
-        State::Delivered => "success",
-        State::Failed => "failed",
-        State::Rejected => "rejected",
-        State::Refunded => "reversed",
-    }
-}
-
-/// The field `success` of a state (CONTRACT A-11).
-const fn is_success(state: State) -> bool {
-    match state {
-        State::Quoted
-        | State::Awaiting
-        | State::Held
-        | State::Sent
-        | State::InDoubt
-        | State::WithStaff
-        | State::Delivered => true,
-        State::Failed | State::Rejected | State::Refunded => false,
-    }
-}
 
 /// The wallet's balance.
 #[derive(Debug, serde::Serialize, ToSchema)]
@@ -144,12 +121,10 @@ pub(in super::super) struct Billing<'a> {
     /// Your reference.
     #[schema(example = "BILL-026401")]
     reference: &'a str,
-    /// `pending`, `processing`, `success`, `failed`, `rejected` or `reversed`.
-    #[schema(example = "success")]
-    status: &'static str,
-    /// `normal`, `offer` or `banking`.
-    #[schema(example = "normal")]
-    recharge_type: &'static str,
+    /// How it stands. `pending` and `processing` are not final.
+    status: PurchaseStatus,
+    /// What was bought.
+    recharge_type: RechargeType,
     /// The customer's number in national form.
     #[schema(example = "01712345678")]
     number: &'a str,
@@ -172,6 +147,11 @@ pub(in super::super) struct Billing<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "OFF32071")]
     offer_id: Option<&'a str>,
+    /// Added to the document, only in the answer to a purchase: the reference of an earlier one for
+    /// the same number, operator and amount within two minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "BILL-026400")]
+    possible_duplicate_of: Option<&'a str>,
 }
 
 impl<'a> PurchaseAnswer<'a> {
@@ -185,6 +165,12 @@ impl<'a> PurchaseAnswer<'a> {
             message,
             billing: Billing::of(purchase),
         }
+    }
+
+    /// The answer with the reference of an earlier purchase that looks the same.
+    pub(crate) fn possibly_again(self, duplicate_of: Option<&'a str>) -> PurchaseAnswer<'a> {
+        let billing = Billing { possible_duplicate_of: duplicate_of, ..self.billing };
+        PurchaseAnswer { billing, ..self }
     }
 }
 
@@ -205,12 +191,12 @@ impl<'a> Billing<'a> {
     /// What was booked for a purchase.
     pub(crate) fn of(purchase: &'a Purchase) -> Billing<'a> {
         let (recharge_type, offer_id) = match purchase.kind {
-            Kind::Recharge => ("normal", None),
-            Kind::Offer => ("offer", offer_id(&purchase.details)),
-            Kind::Banking => ("banking", None),
-            // Bought in another dialect; this document defines no word for them.
-            Kind::Bundle => ("bundle", None),
-            Kind::Bill => ("bill", None),
+            Kind::Recharge => (RechargeType::Normal, None),
+            Kind::Offer => (RechargeType::Offer, offer_id(&purchase.details)),
+            Kind::Banking => (RechargeType::Banking, None),
+            // Bought in another dialect; the document defines no word for them.
+            Kind::Bundle => (RechargeType::Bundle, None),
+            Kind::Bill => (RechargeType::Bill, None),
         };
         Billing {
             reference: &purchase.reference,
@@ -221,8 +207,9 @@ impl<'a> Billing<'a> {
             fee: Amount(purchase.fee),
             commission: Amount(commission(purchase)),
             remaining_balance: Amount(purchase.available_after),
-            transaction_id: purchase.key.id.0,
+            transaction_id: purchase.key.id.number().0,
             offer_id,
+            possible_duplicate_of: None,
         }
     }
 }
@@ -297,16 +284,15 @@ pub(in super::super) struct StatusAnswer<'a> {
 /// A purchase as it stands.
 #[derive(Debug, serde::Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Transaction<'a> {
+pub(in super::super) struct Transaction<'a> {
     /// Its id. Below 2^53.
     #[schema(example = 1_300_225_600_001_i64)]
     transaction_id: i64,
     /// Your reference.
     #[schema(example = "BILL-20260204-0001")]
     reference: &'a str,
-    /// `pending`, `processing`, `success`, `failed`, `rejected` or `reversed`.
-    #[schema(example = "success")]
-    status: &'static str,
+    /// How it stands. `pending` and `processing` are not final.
+    status: PurchaseStatus,
     /// True for success, failed, rejected and reversed. A success may still be reversed.
     #[schema(example = true)]
     is_final: bool,
@@ -330,13 +316,13 @@ struct Transaction<'a> {
     #[schema(nullable = false, example = "awaiting_upstream_confirmation")]
     detail: Option<&'static str>,
     /// When it was accepted; UTC.
-    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
     created_at: String,
     /// When it last changed; UTC.
-    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
     updated_at: String,
     /// When it was delivered; UTC; null until then.
-    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
     approved_at: Option<String>,
 }
 
@@ -344,11 +330,9 @@ struct Transaction<'a> {
 struct ServiceSummary<'a> {
     /// `recharge` (offers too) or `banking`.
     #[serde(rename = "type")]
-    #[schema(example = "recharge")]
-    kind: &'static str,
+    kind: ServiceKind,
     /// As `data.status`.
-    #[schema(example = "success")]
-    status: &'static str,
+    status: PurchaseStatus,
     /// The customer's number in national form.
     #[schema(example = "01712345678")]
     number: &'a str,
@@ -366,26 +350,33 @@ struct OperatorSummary<'a> {
 
 #[derive(Debug, serde::Serialize, ToSchema)]
 pub(super) struct Decision {
-    /// `auto` or `admin`; null while undecided.
-    #[schema(example = "auto")]
-    pub(super) mode: Option<&'static str>,
-    /// Added to the document: `approved`, `rejected` or `reversed`; null while undecided.
-    #[schema(example = "approved")]
-    pub(super) action: Option<&'static str>,
+    /// Null while undecided.
+    pub(super) mode: Option<DecisionMode>,
+    /// Added to the document. Null while undecided.
+    pub(super) action: Option<DecisionAction>,
 }
 
 impl<'a> StatusAnswer<'a> {
     /// The answer about a purchase in its current state.
     pub(crate) fn of(purchase: &'a Purchase, catalog: &'a Catalog) -> StatusAnswer<'a> {
+        let data = Transaction::of(purchase, catalog);
+        let message = "Transaction status fetched successfully.";
+        StatusAnswer { success: true, message, data }
+    }
+}
+
+impl<'a> Transaction<'a> {
+    /// The purchase in its current state.
+    pub(crate) fn of(purchase: &'a Purchase, catalog: &'a Catalog) -> Transaction<'a> {
         let status = status(purchase.state);
         let kind = match purchase.kind {
-            Kind::Recharge | Kind::Offer => "recharge",
-            Kind::Banking => "banking",
-            Kind::Bundle | Kind::Bill => "bill",
+            Kind::Recharge | Kind::Offer => ServiceKind::Recharge,
+            Kind::Banking => ServiceKind::Banking,
+            Kind::Bundle | Kind::Bill => ServiceKind::Bill,
         };
         let operator = catalog.operator_by_code(&purchase.operator);
-        let data = Transaction {
-            transaction_id: purchase.key.id.0,
+        Transaction {
+            transaction_id: purchase.key.id.number().0,
             reference: &purchase.reference,
             status,
             is_final: purchase.state.is_final(),
@@ -402,9 +393,7 @@ impl<'a> StatusAnswer<'a> {
             created_at: rfc3339(purchase.opened_at),
             updated_at: rfc3339(purchase.updated_at),
             approved_at: purchase.delivered_at.map(rfc3339),
-        };
-        let message = "Transaction status fetched successfully.";
-        StatusAnswer { success: true, message, data }
+        }
     }
 }
 
@@ -417,13 +406,13 @@ impl Decision {
             | State::Sent
             | State::InDoubt
             | State::WithStaff => return Decision { mode: None, action: None },
-            State::Delivered => "approved",
-            State::Failed | State::Rejected => "rejected",
-            State::Refunded => "reversed",
+            State::Delivered => DecisionAction::Approved,
+            State::Failed | State::Rejected => DecisionAction::Rejected,
+            State::Refunded => DecisionAction::Reversed,
         };
         let mode = match purchase.decider {
-            Some(Decider::Auto) | None => "auto",
-            Some(Decider::Staff) => "admin",
+            Some(Decider::Auto) | None => DecisionMode::Auto,
+            Some(Decider::Staff) => DecisionMode::Admin,
         };
         Decision { mode: Some(mode), action: Some(action) }
     }

@@ -1,7 +1,7 @@
 //! Every error, as it is sent.
 
-use super::super::openapi::DESCRIPTION;
 use super::*;
+use crate::Settings;
 use domain::{Currency, Money};
 use expect_test::expect_file;
 
@@ -12,6 +12,7 @@ fn refusals() -> Vec<ApiError> {
         TokenInvalid.into(),
         LogInFailed.into(),
         AccountInactive.into(),
+        AccountNotApproved.into(),
         ApiError::product_not_found(),
         PurchaseUnknown.into(),
         ReferenceKnown { first: None }.into(),
@@ -28,6 +29,13 @@ fn refusals() -> Vec<ApiError> {
         BillUnknown.into(),
         InsufficientBalance { available: usd(1_234) }.into(),
         NoWallet.into(),
+        NoRoute.into(),
+        NotSold.into(),
+        InvalidFields {
+            is_any_missing: true,
+            field_errors: vec![field_error("requestId", "is required.")],
+        }
+        .into(),
         CodeInvalid.into(),
         TooFast { retry_after_s: 13 }.into(),
         BillUnavailable { reason: "secret".into() }.into(),
@@ -42,7 +50,8 @@ fn shown(error: &ApiError) -> String {
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     assert!(body["message"].as_str().is_some_and(|t| t.ends_with('.')), "{body}");
     assert_eq!(body["code"].as_str(), answer.code);
-    assert!(DESCRIPTION.contains(&format!("`{}`", answer.code.unwrap())), "{body}");
+    let mut listed = super::super::document(&Settings::default()).errors.into_iter();
+    assert!(listed.any(|listed| Some(listed.code) == answer.code), "{body}");
     let after = answer.retry_after_s.map_or(String::new(), |s| format!(" after {s} s"));
     assert!(!body.to_string().contains("secret"));
     format!("{}{after} {}\n", answer.status.as_u16(), answer.body)

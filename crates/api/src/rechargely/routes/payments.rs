@@ -95,7 +95,7 @@ pub(crate) async fn payments(authenticated: Authenticated, uri: Uri) -> Response
         let states = status.map(status::Status::states).unwrap_or_default();
         let page = Page { before, limit: limit + 1 };
         let found = api.engine.purchases_of(caller, SCOPE, &states, page).await?;
-        let (found, next_before) = paged(found, limit, |payment| payment.key.id.0);
+        let (found, next_before) = paged(found, limit, |payment| payment.key.id.number().0);
         let deliveries = api.engine.deliveries(&found).await?;
         let catalog = api.engine.catalog();
         let each = found.iter().zip(&deliveries);
@@ -181,6 +181,7 @@ fn parse_payment(
         details,
         webhook_url: None,
         digest: Some(payment.digest),
+        allow_duplicate: false,
         idempotency: None,
     })
 }

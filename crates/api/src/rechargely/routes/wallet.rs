@@ -72,7 +72,7 @@ async fn references(
     let mut references = References::new();
     for id in lines.iter().filter_map(|line| line.purchase) {
         if let Entry::Vacant(entry) = references.entry(id) {
-            let payment = engine.purchase_by_id(caller, id).await?;
+            let payment = engine.purchase_by_id(caller, id.number()).await?;
             entry.insert((ids::reference(id, payment.opened_at), payment.reference));
         }
     }

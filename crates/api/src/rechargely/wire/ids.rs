@@ -41,7 +41,7 @@ pub(super) fn parse_number(digits: &str) -> Option<i64> {
 pub(crate) fn reference(id: PurchaseId, opened_at: Timestamp) -> String {
     let opened_at = jiff::Timestamp::from_microsecond(opened_at.0).unwrap_or_default();
     let year = opened_at.to_zoned(TimeZone::UTC).year();
-    format!("TXN-{year}-{:08}", id.0)
+    format!("TXN-{year}-{:08}", id.number().0)
 }
 
 #[cfg(test)]

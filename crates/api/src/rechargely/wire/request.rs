@@ -21,9 +21,14 @@ use crate::wire::form::{Field, Optional, Required};
 use domain::purchase::is_reference;
 use domain::{Currency, Environment, FieldError};
 
-/// The errors of a request's fields: one or more about each invalid field.
+/// The errors of a request's fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct InvalidFields(pub Vec<FieldError>);
+pub(in super::super) struct InvalidFields {
+    /// A required field was not sent: this has a status of its own (CONTRACT B-05a).
+    pub is_any_missing: bool,
+    /// One error or more about each invalid field.
+    pub field_errors: Vec<FieldError>,
+}
 
 /// The body of `POST transactions/bill-payment/auth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +222,10 @@ fn parse<T>(
     read: impl FnOnce(&mut Reader<'_, '_>) -> Result<T, Reported>,
 ) -> Result<T, InvalidFields> {
     let mut reader = Reader::new(fields);
-    read(&mut reader).map_err(|Reported| InvalidFields(reader.into_errors()))
+    read(&mut reader).map_err(|Reported| InvalidFields {
+        is_any_missing: reader.is_any_missing(),
+        field_errors: reader.into_errors(),
+    })
 }
 
 /// A required text of one line that is not blank.

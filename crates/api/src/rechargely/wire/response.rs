@@ -5,12 +5,14 @@
 
 use super::ids;
 use super::status::{Status, StatusText, status_text};
+use crate::extract::describe;
 use crate::logos;
 use crate::wire::amount::Amount;
 use crate::wire::json::rfc3339;
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_NAME};
 use domain::{AmountRange, BillFormat, Catalog, Field, Money, Pricing, Product, Purchase, Token};
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 
 /// The answer to a log-in.
 #[derive(Debug, serde::Serialize, ToSchema)]
@@ -217,7 +219,7 @@ pub(in super::super) struct ListedProvider<'a> {
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct PreAuthAnswer<'a> {
     /// `200`.
-    #[schema(example = "200")]
+    #[schema(schema_with = response_codes)]
     response_code: &'static str,
     /// For people.
     #[schema(example = "Payment initiated successfully")]
@@ -243,7 +245,7 @@ pub(in super::super) struct PreAuthAnswer<'a> {
     #[schema(example = "USD")]
     currency: &'static str,
     /// Added: until when it can be authorized; UTC.
-    #[schema(example = "2026-02-05T19:57:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:57:34.000000Z")]
     expires_at: String,
     /// Added, where the biller was asked: whom the bill reference belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -252,6 +254,10 @@ pub(in super::super) struct PreAuthAnswer<'a> {
     /// Added: what it means for the money, and what to do next.
     #[schema(example = "Nothing is charged yet. Authorize the payment before it expires.")]
     message: &'static str,
+}
+
+fn response_codes() -> Schema {
+    describe::one_of(["200", "202", "422", "409"])
 }
 
 /// Whom the biller knows by a bill reference.
@@ -296,7 +302,7 @@ impl<'a> PreAuthAnswer<'a> {
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct AuthAnswer<'a> {
     /// `200` done, `202` in progress, `422` failed, `409` cancelled. Always a string.
-    #[schema(example = "200")]
+    #[schema(schema_with = response_codes)]
     response_code: &'static str,
     /// For people.
     #[schema(example = "Payment authorized successfully")]
@@ -408,13 +414,13 @@ pub(in super::super) struct Transaction<'a> {
     #[schema(example = "0771234567")]
     bill_reference: &'a str,
     /// When it was initiated; UTC.
-    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
     created_at: String,
     /// When it last changed; UTC.
-    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
     updated_at: String,
     /// When it was delivered; UTC; null until then.
-    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
     completed_at: Option<String>,
 }
 
@@ -442,7 +448,7 @@ impl<'a> Transaction<'a> {
     ) -> Transaction<'a> {
         Transaction {
             answer: AuthAnswer::of(purchase, delivery),
-            id: purchase.key.id.0,
+            id: purchase.key.id.number().0,
             product,
             bill_reference: &purchase.recipient,
             created_at: rfc3339(purchase.opened_at),
@@ -516,7 +522,7 @@ pub(in super::super) struct StatementLine {
     #[schema(nullable = false, example = "R-20260204-0001")]
     pub request_id: Option<String>,
     /// When; UTC.
-    #[schema(example = "2026-02-05T19:42:34.000000Z")]
+    #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
     pub at: String,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::support::{Client, Folder, RECHARGE, recharge};
 use connectors::upstream::simulator::{SIGNATURE_HEADER, signed_callback};
-use domain::{AttemptRef, PurchaseId};
+use domain::{AttemptRef, PurchaseNumber};
 use ring::hmac;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn a_signed_callback_leads_to_a_query_and_a_forged_one_is_refused() {
     let reply = client.post(RECHARGE, recharge("01712345106", 10, "R1")).await;
     let billing = reply.json()["billing"].clone();
     let id = billing["transactionId"].as_i64().unwrap();
-    let attempt = AttemptRef { purchase: PurchaseId(id), number: 1 };
+    let attempt = AttemptRef { purchase: PurchaseNumber(id), number: 1 };
     assert_eq!(call(&mut client, &[0; 32], attempt).await, 401);
     let show = || {
         let id = id.to_string();
@@ -42,7 +42,9 @@ async fn a_signed_callback_leads_to_a_query_and_a_forged_one_is_refused() {
     client.becomes("R1", "success", Duration::from_secs(10)).await;
     assert!(evidence(show()), "{}", show());
     assert_eq!(client.post("/callbacks/nobody", "{}").await.status(), 404);
-    assert_eq!(client.get("/callbacks/simulator-a").await.status(), 405);
+    // A GET is a callback too, here one without a signature.
+    assert_eq!(client.get("/callbacks/simulator-a").await.status(), 401);
+    assert_eq!(client.get("/callbacks/simulator-a/x/y?z=1").await.status(), 401);
     assert_eq!(client.post("/callbacks/simulator-a", vec![b' '; 70_000]).await.status(), 413);
     server.stop();
     folder.verify();

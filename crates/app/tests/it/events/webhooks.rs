@@ -202,9 +202,9 @@ async fn a_410_switches_an_endpoint_off_until_it_is_switched_on() {
     folder.saldo_ok(&["webhook", "set", &key, "--on", "--url", &receiver.url("/own")]);
     assert_eq!(endpoint()["off_at"], Value::Null);
     for (arguments, message) in [
-        (&["webhook", "show", "evt_1_success"][..], "nobody is told anything of it"),
-        (&["webhook", "replay", "evt_1_success"], "there is nothing to tell again"),
-        (&["webhook", "test", "1"], "There is nothing of this number."),
+        (&["webhook", "show", "evt_999_success"][..], "nobody is told anything of it"),
+        (&["webhook", "replay", "evt_999_success"], "there is nothing to tell again"),
+        (&["webhook", "test", "999"], "There is nothing of this number."),
         (&["webhook", "remove", &key], "a key pair's own"),
     ] {
         assert_exit(&folder.saldo(arguments), 1, message);

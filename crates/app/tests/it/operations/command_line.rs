@@ -269,9 +269,76 @@ async fn commands_work_beside_the_running_server() {
     let failed = folder.saldo_json(&["purchase", "list", "--state", "failed", "--json"]);
     assert_eq!(failed.len(), 1, "{failed:?}");
     assert_eq!(failed[0]["reference"], "L-2");
+    for filter in [["--reference", "L-2"], ["--recipient", "01712345102"], ["--state", "failed"]] {
+        let found = folder.saldo_json(&[&["purchase", "list", "--json"][..], &filter].concat());
+        assert_eq!((found.len(), &found[0]["reference"]), (1, &failed[0]["reference"]));
+    }
+    let last = all[0]["id"].to_string();
+    let next = folder.saldo_json(&["purchase", "list", "--json", "--after", &last]);
+    assert_eq!((next.len(), &next[0]["id"]), (1, &all[1]["id"]));
+    let shown = folder.saldo_json(&["purchase", "show", "L-2", "--json"]);
+    assert_eq!(shown[0]["id"], failed[0]["id"]);
     let accounts = folder.saldo_json(&["account", "list", "--json"]);
     assert!(!accounts.is_empty());
-    let unknown = folder.saldo(&["purchase", "show", "1", "--json"]);
+    let unknown = folder.saldo(&["purchase", "show", "999", "--json"]);
     assert!(!unknown.status.success(), "{}", describe(&unknown));
     server.stop();
+}
+
+/// A name that nobody reads is refused, with the nearest known one.
+#[test]
+fn unknown_names_are_refused() {
+    let folder = Folder::new();
+    let output = folder.saldo(&["serve", "--lisen", "127.0.0.1:0"]);
+    assert_exit(&output, 2, "");
+    let said = describe(&output);
+    assert!(said.contains("--lisen") && said.contains("'--listen'"), "{said}");
+    let file = folder.path("saldo.toml");
+    std::fs::write(&file, "smtp = \"x\"\n").unwrap();
+    let output = folder.saldo(&["serve", "--config", file.to_str().unwrap()]);
+    assert_one_sentence(&output, "there is no setting smtp; did you mean smtp_url?");
+    std::fs::write(&file, "base_url = \"saldo.example\"\n").unwrap();
+    let output = folder.saldo(&["serve", "--config", file.to_str().unwrap()]);
+    assert_one_sentence(&output, "https://saldo.example");
+    let mut command = folder.command();
+    command.args(["verify", "--data-dir"]).arg(folder.data_dir()).env("SALDO_LISTN", "x");
+    assert_one_sentence(&command.output().unwrap(), "saldo_listn; did you mean saldo_listen?");
+}
+
+/// What is too large is not called "not above zero".
+#[test]
+fn a_balance_that_is_refused_says_why() {
+    let folder = Folder::new();
+    for (balance, says) in [
+        ("1000000000", "--balance is too large"),
+        ("0", "--balance is not above zero"),
+        ("10.001", "--balance is no plain number"),
+    ] {
+        let output = folder.saldo(&["demo", "--listen", "127.0.0.1:0", "--balance", balance]);
+        assert_one_sentence(&output, says);
+    }
+}
+
+/// Both files of credentials are complete once the server listens.
+#[test]
+fn the_credentials_are_complete_wherever_they_are_written() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let written = std::fs::read_to_string(folder.path("credentials.json")).unwrap();
+    let kept = std::fs::read_to_string(folder.data_dir().join("demo-credentials.json")).unwrap();
+    assert_eq!(kept, written);
+    assert!(!kept.contains(": 0") && !kept.contains("\"\""), "{kept}");
+    server.stop();
+}
+
+/// What a newcomer must know stands in the log of a start.
+#[test]
+fn a_start_says_what_is_not_sent() {
+    let folder = Folder::new();
+    let running = folder.serve();
+    let log = running.log();
+    assert!(log.contains("no smtp_url"), "{log}");
+    assert!(!log.contains("plain HTTP on a public address"), "{log}");
+    assert!(!log.contains("0.0.0.0"), "{log}");
+    running.stop();
 }

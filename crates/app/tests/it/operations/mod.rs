@@ -13,6 +13,7 @@ mod control;
 mod folders;
 mod logs;
 mod restored;
+mod setup;
 mod staff;
 mod unwritable_log;
 mod users;

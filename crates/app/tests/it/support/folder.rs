@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// Flags for a rate limit that no test reaches.
 pub const UNLIMITED: [&str; 2] = ["--requests-per-minute", "100000000"];
 
+/// Tests count what they made themselves.
+const CLEAN: &str = "--without-history";
+
 /// One installation: a data folder, its credentials file, its log, and, with
 /// `SALDO_TEST_DATABASE=postgresql`, its PostgreSQL database instead of one in the folder.
 pub struct Folder {
@@ -97,9 +100,17 @@ impl Folder {
     pub fn spawn(&self, flags: &[&str]) -> Starting {
         let credentials_file = self.path("credentials.json");
         let _ = fs::remove_file(&credentials_file);
-        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap(), CLEAN];
         let running = self.run("demo", &[&file_flags[..], flags].concat());
         Starting { running, credentials_file }
+    }
+
+    /// Starts the demo as users do, with its merchants that have a history.
+    pub fn start_with_history(&self) -> Server {
+        let credentials_file = self.path("credentials.json");
+        let flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let running = self.run("demo", &flags);
+        Starting { running, credentials_file }.listening()
     }
 
     /// Starts `serve` and waits until it listens; it writes no credentials file.
@@ -125,7 +136,7 @@ impl Folder {
     /// listens.
     pub fn start_logging_to(&self, log: Stdio, flags: &[&str]) -> Server {
         let credentials_file = self.path("credentials.json");
-        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap(), CLEAN];
         let flags = [&file_flags[..], flags].concat();
         let running = self.run_command(self.command(), log, "demo", &flags);
         Starting { running, credentials_file }.listening()
@@ -139,7 +150,7 @@ impl Folder {
         command.args(["-c", &command_line, "sh"]).arg(saldo.get_program());
         command.envs(saldo.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let credentials_file = self.path("credentials.json");
-        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap()];
+        let file_flags = ["--credentials-file", credentials_file.to_str().unwrap(), CLEAN];
         let flags = [&file_flags[..], flags].concat();
         let running = self.run_command(command, self.log().into(), "demo", &flags);
         Starting { running, credentials_file }.listening()

@@ -171,9 +171,9 @@ async fn a_suspended_account_is_refused_until_it_is_resumed() {
     setup.end();
 }
 
-/// The demo's customer has no subscription.
+/// The demo's customer has no subscription (CONTRACT A-41).
 #[tokio::test]
-async fn without_a_subscription_payment_is_required() {
+async fn without_a_subscription_nothing_is_sold_and_the_rest_answers() {
     let mut setup = Setup::new("").await;
     let make = ["key", "make", "--environment", "live", "--account"];
     let customer = setup.account("customer");
@@ -184,8 +184,21 @@ async fn without_a_subscription_payment_is_required() {
     setup.folder.saldo_ok(&["account", "unsubscribe", &merchant]);
     let keys: Keys = serde_json::from_value(pair).unwrap();
     setup.client = Client::open(&setup.server.address, &keys).await;
-    let refused = setup.client.get(BALANCE).await;
-    refused.assert_refused(402, "NO_ACTIVE_SUBSCRIPTION");
+    for path in [
+        BALANCE,
+        "/api/billing/operators",
+        "/api/billing/transactions/status/check?reference=SUB-0",
+    ] {
+        let status = setup.client.get(path).await.status();
+        assert!(matches!(status, 200 | 404), "{path} {status}");
+    }
+    let offers = "/api/billing/recharge/offers?operator=gp&number=01712345101";
+    setup.client.get(offers).await.assert_refused(402, "NO_ACTIVE_SUBSCRIPTION");
+    // Before the fields are read (CONTRACT A-24).
+    for path in [RECHARGE, "/api/billing/service-requests/banking"] {
+        let wrong = setup.client.post(path, "{}").await;
+        wrong.assert_refused(402, "NO_ACTIVE_SUBSCRIPTION");
+    }
     let bought = setup.client.post(RECHARGE, recharge("01712345101", 10, "SUB-1")).await;
     bought.assert_refused(402, "NO_ACTIVE_SUBSCRIPTION");
     let plan = ["--plan", "starter", "--months", "1"];

@@ -4,10 +4,14 @@
 
 mod access;
 mod contract;
+pub mod docs;
 mod limits;
+mod lists;
 mod logins;
+mod origins;
 mod pages;
 mod rechargely;
+mod refused;
 mod same_ledger;
 mod samples;
 mod sandbox;

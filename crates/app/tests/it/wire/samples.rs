@@ -25,7 +25,7 @@ fn with_keys(server: &Server, sample: &str) -> String {
 }
 
 /// Runs a program that the machine must have; gives its stdout.
-fn run(folder: &Folder, program: &str, package: &str, arguments: &[&str]) -> String {
+pub fn run(folder: &Folder, program: &str, package: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .env("CURL_HOME", folder.path(""))

@@ -27,7 +27,7 @@ pub fn signed_callback(secret: &[u8; 32], attempt: AttemptRef, status: &str) -> 
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    Callback { headers: vec![(SIGNATURE_HEADER.to_owned(), hex)], body }
+    Callback::post(vec![(SIGNATURE_HEADER.to_owned(), hex)], body)
 }
 
 /// Verifies and parses a callback. Without a secret no callbacks are offered.
@@ -61,17 +61,17 @@ fn decode_hex(hex: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::PurchaseId;
+    use domain::PurchaseNumber;
 
     #[test]
     fn only_a_signed_callback_is_genuine() {
         let secret = [7; 32];
-        let attempt = AttemptRef { purchase: PurchaseId(12), number: 1 };
+        let attempt = AttemptRef { purchase: PurchaseNumber(12), number: 1 };
         let genuine = signed_callback(&secret, attempt, "delivered");
         let says = "delivered".to_owned();
         assert_eq!(read(Some(&secret), &genuine), CallbackRead::Genuine { attempt, text: says });
         assert_eq!(read(None, &genuine), CallbackRead::NotOffered);
-        let with = |headers, body: &[u8]| Callback { headers, body: body.to_vec() };
+        let with = |headers, body: &[u8]| Callback::post(headers, body.to_vec());
         let signature = |text: &str| vec![(SIGNATURE_HEADER.to_owned(), text.to_owned())];
         let right = genuine.header(SIGNATURE_HEADER).unwrap();
         for forged in [

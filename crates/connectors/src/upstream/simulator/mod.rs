@@ -12,6 +12,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 mod truth_log;
+pub mod wire;
 mod wording;
 
 pub use callback::{SIGNATURE_HEADER, signed_callback};
@@ -19,7 +20,7 @@ pub use script::Script;
 pub use truth_log::{RETENTION, Record, Truth, read_truth};
 
 use domain::{
-    BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock,
+    AskedBy, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock,
     EnquiryOutcome, Listener, NoOffers, Offer, OfferEnquiry, Order, StatusUpdate, SubmitOutcome,
     Timestamp, Upstream, UpstreamCode,
 };
@@ -80,10 +81,15 @@ impl SimulatorSettings {
     const fn capabilities(&self) -> Capabilities {
         Capabilities {
             not_found_final_after: self.not_found_final_after,
+            not_found_gap: self.not_found_final_after,
+            enquiries: domain::retry::ENQUIRIES,
             quotes_offers: true,
             looks_up_bills: true,
             reverses_deliveries: true,
             is_simulated: true,
+            asked_by: AskedBy::OurReference,
+            tells_balance: false,
+            calls_back: self.callback_secret.is_some(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! texts of the outcomes, and the times.
 
 use super::random::random;
+use domain::purchase::sandbox::SandboxNumber;
 use domain::{Environment, Order};
 use serde::{Deserialize, Serialize};
 
@@ -53,21 +54,22 @@ const SUCCESS_PERCENT: u64 = 80;
 impl Script {
     /// The script of an order at the upstream with this position in the route.
     pub(super) fn of(seed: u64, order: &Order, position: usize) -> Script {
-        let bytes = order.recipient.as_bytes();
-        match &bytes[bytes.len().saturating_sub(3)..] {
-            b"101" | b"105" => Script::Deliver,
-            b"102" => Script::RefuseNumber,
-            b"103" => Script::WorkThenDeliver,
-            b"104" => Script::WorkThenRefuse,
-            b"106" => Script::LoseReply,
-            b"107" => Script::LoseRequest,
-            b"108" => Script::DeliverThenReverse,
-            b"109" => Script::Garble,
-            b"110" if position == 0 => Script::Down,
-            b"110" => Script::Deliver,
-            b"111" => Script::Mute,
-            b"112" => Script::RefuseThenDeliver,
-            _ => Script::of_ordinary(seed, order),
+        let Some(number) = SandboxNumber::of(&order.recipient) else {
+            return Script::of_ordinary(seed, order);
+        };
+        match number {
+            SandboxNumber::Success | SandboxNumber::Approval => Script::Deliver,
+            SandboxNumber::Refused => Script::RefuseNumber,
+            SandboxNumber::LateSuccess => Script::WorkThenDeliver,
+            SandboxNumber::LateRefusal => Script::WorkThenRefuse,
+            SandboxNumber::ReplyLost => Script::LoseReply,
+            SandboxNumber::RequestLost => Script::LoseRequest,
+            SandboxNumber::TakenBack => Script::DeliverThenReverse,
+            SandboxNumber::Garbled => Script::Garble,
+            SandboxNumber::FirstRouteDown if position == 0 => Script::Down,
+            SandboxNumber::FirstRouteDown => Script::Deliver,
+            SandboxNumber::Mute => Script::Mute,
+            SandboxNumber::Contradiction => Script::RefuseThenDeliver,
         }
     }
 

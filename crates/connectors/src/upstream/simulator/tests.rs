@@ -5,8 +5,8 @@ use super::*;
 use crate::manual_clock::ManualClock;
 use domain::upstream::cleaned;
 use domain::{
-    Answer, AttemptRef, Currency, Details, Environment, Kind, Money, Outcome, PurchaseId,
-    ServiceType,
+    Answer, AttemptRef, Currency, Details, Environment, Exchange, Kind, Money, Outcome,
+    PurchaseNumber, ServiceType,
 };
 use expect_test::expect;
 use std::fmt::Write as _;
@@ -22,6 +22,8 @@ struct World {
 struct Updates(Mutex<Vec<StatusUpdate>>);
 
 impl Listener for Updates {
+    fn on_exchange(&self, _exchange: Exchange) {}
+
     fn on_update(&self, update: StatusUpdate) {
         self.0.lock().push(update);
     }
@@ -69,7 +71,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn order(id: i64, recipient: &str) -> Order {
     Order {
-        attempt: AttemptRef { purchase: PurchaseId(id), number: 1 },
+        attempt: AttemptRef { purchase: PurchaseNumber(id), number: 1 },
         environment: Environment::Sandbox,
         operator: "GP".into(),
         product: None,
@@ -79,6 +81,10 @@ fn order(id: i64, recipient: &str) -> Order {
         service_type: ServiceType::Prepaid,
         details: Details::new(),
         reference: "BILL-026401".into(),
+        country: Some("BD".into()),
+        international: None,
+        upstream_reference: None,
+        is_acknowledged: false,
     }
 }
 
@@ -353,7 +359,7 @@ async fn a_purchase_credited_by_two_attempts_is_found() {
     upstream(&simulator, 0).submit(&order(8, "01712345106")).await;
     assert_eq!(simulator.truth().unwrap().credited_twice(), []);
     upstream(&simulator, 1).submit(&second).await;
-    assert_eq!(simulator.truth().unwrap().credited_twice(), [PurchaseId(7)]);
+    assert_eq!(simulator.truth().unwrap().credited_twice(), [PurchaseNumber(7)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@
 
 use super::script::Script;
 use domain::{
-    AttemptRef, Currency, Environment, Kind, Money, Order, PurchaseId, Timestamp, UpstreamCode,
+    AttemptRef, Currency, Environment, Kind, Money, Order, PurchaseNumber, Timestamp, UpstreamCode,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -66,8 +66,8 @@ impl Truth {
     }
 
     /// The purchases with more than one credited attempt: there must be none.
-    pub fn credited_twice(&self) -> Vec<PurchaseId> {
-        let mut times: BTreeMap<PurchaseId, u32> = BTreeMap::new();
+    pub fn credited_twice(&self) -> Vec<PurchaseNumber> {
+        let mut times: BTreeMap<PurchaseNumber, u32> = BTreeMap::new();
         for attempt in &self.credited {
             *times.entry(attempt.purchase).or_default() += 1;
         }

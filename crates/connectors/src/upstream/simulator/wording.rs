@@ -98,7 +98,7 @@ fn delivered(record: &Record) -> Answer {
     let reference = transaction_number(record);
     let text = delivered_text(record, &reference);
     let slip = bills::slip(record).map(Box::new);
-    Answer::Delivered { reference: Some(reference), text: Some(text), slip }
+    Answer::Delivered { reference: Some(reference), text: Some(text), slip, cost: None }
 }
 
 fn delivered_text(record: &Record, reference: &str) -> String {

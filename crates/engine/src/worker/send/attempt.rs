@@ -77,7 +77,7 @@ impl Engine {
         if is_over || webhook.until > at.after(limits::WEBHOOK_LEASE) {
             return None;
         }
-        let id = webhook_id(webhook.key.id, &webhook.pending.event);
+        let id = webhook_id(webhook.key.id.number(), &webhook.pending.event);
         let Some(signature) = endpoint.secrets.sign(&id, at, &webhook.pending.body) else {
             return unsent(later);
         };

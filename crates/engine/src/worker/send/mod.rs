@@ -202,7 +202,8 @@ impl Engine {
     pub(in crate::worker) async fn prune_webhooks(self, stop: CancellationToken) {
         loop {
             let before = self.proven_now().before(limits::WEBHOOKS_KEPT);
-            let before_id = PurchaseId(first_at(before));
+            // Of the day itself too: its ids do not tell the time.
+            let before_id = PurchaseId(first_at(before.after(limits::A_DAY)));
             let limit = limits::WEBHOOKS_PRUNED;
             let idle_wait =
                 match self.commit(&self.work(), PruneWebhooks { before, before_id, limit }).await {

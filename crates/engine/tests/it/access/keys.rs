@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::{AllowList, Environment, Plan, Subscription};
-use engine::{AccessResult, KeyPair};
+use engine::{AccessResult, KeyPair, PurchaseRequest};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -70,11 +70,12 @@ async fn refusals_have_a_fixed_order() {
     let world = world().await;
     let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
     let other = other_pair(&world).await;
-    let expired = Some(Subscription { plan: Plan::Enterprise { per_minute: 1 }, until: NOW });
+    let expired =
+        Some(Subscription { plan: Plan::Enterprise { per_minute: 1 }, until: NOW, since: NOW });
     world.engine.change_account(world.merchant, |a| a.subscription = expired).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!(access.caller.unwrap_err(), NoSubscription.into());
-    assert_eq!(access.quota.unwrap().remaining, 0);
+    let refused = world.engine.is_subscribed(&access.caller.unwrap());
+    assert_eq!((refused, access.quota.unwrap().remaining), (Err(NoSubscription), 0));
     let access = enter(&world, &pair.open, &pair.secret).await;
     assert_eq!(access.caller.unwrap_err(), TooFast { retry_after_s: 60 }.into());
     world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
@@ -83,10 +84,10 @@ async fn refusals_have_a_fixed_order() {
     let list = AllowList::parse(["10.0.1.0/24"]).unwrap();
     world.engine.allow_addresses(&pair.open, list).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!(access.caller.unwrap_err(), AddressNotAllowed.into());
+    assert_eq!(access.caller.unwrap_err(), AddressNotAllowed { seen: HERE }.into());
     let access = enter(&world, &pair.open, &other.secret).await;
     assert_eq!(access.caller.unwrap_err(), KeysInvalid.into());
-    // An account without a subscription has the smallest plan's limit, and may call nothing.
+    // An account without a subscription has the smallest plan's limit, and buys nothing.
     let none = world.engine.make_key(world.account("none").await, Environment::Live).await.unwrap();
     let key = world.engine.keys_of(world.merchant).unwrap();
     assert_eq!(key.len(), 1);
@@ -94,8 +95,14 @@ async fn refusals_have_a_fixed_order() {
     let account = access.caller.unwrap().account;
     world.engine.change_account(account, |a| a.subscription = None).await.unwrap();
     let access = enter(&world, &none.1.open, &none.1.secret).await;
-    assert_eq!(access.caller.unwrap_err(), NoSubscription.into());
     assert_eq!(access.quota.unwrap().limit, 60);
+    let caller = access.caller.unwrap();
+    let bought =
+        world.engine.purchase(PurchaseRequest { caller, ..world.request("R1", TO_A) }).await;
+    assert_eq!(bought.unwrap_err(), NoSubscription.into());
+    let catalog = world.engine.catalog();
+    let offers = world.engine.offers(&caller, &catalog.operators[0], TO_A).await;
+    assert_eq!(offers.unwrap_err(), NoSubscription.into());
 }
 
 /// A change of a key or account applies from the next call on, although pairs are cached.

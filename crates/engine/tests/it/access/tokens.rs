@@ -178,10 +178,10 @@ fn claims(forger: &Forger) -> Vec<(String, String)> {
         ("aud of the sandbox", forger.with_claim("aud", json!("customers:sandbox"))),
         ("aud of staff", forger.with_claim("aud", json!("staff:live"))),
         ("aud a list", forger.with_claim("aud", json!(["customers:live"]))),
-        ("sub another", forger.with_claim("sub", json!("1"))),
+        ("sub another", forger.with_claim("sub", json!("2"))),
         ("sub a number", forger.with_claim("sub", json!(1))),
         ("sub no number", forger.with_claim("sub", json!("1 OR 1=1"))),
-        ("sid another", forger.with_claim("sid", json!("1"))),
+        ("sid another", forger.with_claim("sid", json!("2"))),
         ("sid too large", forger.with_claim("sid", json!("99999999999999999999"))),
         ("expired now", times(now - 3600, now - 3600, now)),
         ("expired long ago", times(now - 9000, now - 9000, now - 5400)),
@@ -281,7 +281,7 @@ async fn forged_tokens_are_refused() {
     let new =
         NewAccount { role: Role::Customer, name: "Anna", subscription: None, currencies: &[] };
     let mut setup = world.engine.account_setup();
-    let account = setup.account(&new).unwrap();
+    let account = setup.account(&new).await.unwrap();
     setup.user(account, EMAIL, "owner", PASSWORD).await.unwrap();
     setup.commit().await.unwrap();
     let from = IpAddr::from([192, 0, 2, 1]);

@@ -7,7 +7,7 @@ use engine::CallbackResult;
 use std::time::Duration;
 
 fn callback(text: &str) -> Callback {
-    Callback { headers: Vec::new(), body: text.as_bytes().to_vec() }
+    Callback::post(Vec::new(), text.as_bytes().to_vec())
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_callback_triggers_an_enquiry_and_decides_nothing() {
     world.a.answers(unknown(), delivered());
     assert_eq!(world.engine.receive_callback("a", &genuine).await, CallbackResult::Accepted);
     until(|| world.state(id) == State::Delivered).await;
-    let history = world.engine.history(id).unwrap().unwrap();
+    let history = world.engine.history(id.number()).unwrap().unwrap();
     let kept: Vec<_> = history.evidence.iter().filter(|e| e.word == "callback").collect();
     assert_eq!(kept.len(), 1, "a repeat is stored once: {kept:?}");
     assert_eq!(kept[0].text.as_deref(), Some("delivered."));
@@ -71,6 +71,6 @@ async fn the_number_of_stored_callbacks_is_bounded() {
             .receive_callback("a", &callback(&format!("genuine S{id}-1 working {n}")))
             .await;
     }
-    let history = world.engine.history(id).unwrap().unwrap();
+    let history = world.engine.history(id.number()).unwrap().unwrap();
     assert!(history.evidence.len() <= 60, "{}", history.evidence.len());
 }

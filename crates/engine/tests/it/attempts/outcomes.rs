@@ -70,7 +70,7 @@ async fn one_upstream_before_its_grace() {
                 accepted  sent a held
                 refused   failed a back
                 elsewhere failed a back
-                not_found in_doubt a held
+                not_found with_staff a held
                 reversed  failed a back
                 unknown   in_doubt a held
                 unaskable with_staff a held
@@ -112,7 +112,7 @@ async fn one_upstream_after_its_grace() {
                 accepted  sent a held
                 refused   failed a back
                 elsewhere failed a back
-                not_found failed a back
+                not_found with_staff a held
                 reversed  failed a back
                 unknown   in_doubt a held
                 unaskable with_staff a held
@@ -124,7 +124,7 @@ async fn one_upstream_after_its_grace() {
                 accepted  sent a held
                 refused   failed a back
                 elsewhere failed a back
-                not_found failed a back
+                not_found in_doubt a held
                 reversed  failed a back
                 unknown   in_doubt a held
                 unaskable with_staff a held
@@ -133,7 +133,7 @@ async fn one_upstream_after_its_grace() {
                 accepted  with_staff a held
                 refused   failed a back
                 elsewhere failed a back
-                not_found failed a back
+                not_found with_staff a held
                 reversed  failed a back
                 unknown   with_staff a held
                 unaskable with_staff a held
@@ -155,7 +155,7 @@ async fn two_upstreams_after_the_grace() {
                 accepted  sent a held
                 refused   failed a back
                 elsewhere delivered b spent
-                not_found delivered b spent
+                not_found with_staff a held
                 reversed  failed a back
                 unknown   in_doubt a held
                 unaskable with_staff a held
@@ -167,7 +167,7 @@ async fn two_upstreams_after_the_grace() {
                 accepted  sent a held
                 refused   failed a back
                 elsewhere delivered b spent
-                not_found delivered b spent
+                not_found in_doubt a held
                 reversed  failed a back
                 unknown   in_doubt a held
                 unaskable with_staff a held
@@ -176,7 +176,7 @@ async fn two_upstreams_after_the_grace() {
                 accepted  with_staff a held
                 refused   failed a back
                 elsewhere delivered b spent
-                not_found delivered b spent
+                not_found with_staff a held
                 reversed  failed a back
                 unknown   with_staff a held
                 unaskable with_staff a held

@@ -2,7 +2,7 @@
 //! once.
 
 use crate::world::*;
-use domain::{EnquiryOutcome, State};
+use domain::{Catalog, EnquiryOutcome, Route, State};
 use expect_test::expect;
 use std::time::Duration;
 
@@ -106,6 +106,10 @@ async fn not_found_counts_only_after_the_grace() {
     assert_eq!(world.b.count(Call::Submit), 0);
     world.clock.advance(Duration::from_micros(1));
     world.enquire(&world.a, 2).await;
+    // It must be said twice.
+    assert_eq!((world.state(one), world.state(two)), (State::InDoubt, State::InDoubt));
+    world.clock.advance(Duration::from_secs(1));
+    world.enquire(&world.a, 2).await;
     assert_eq!((world.state(one), world.state(two)), (State::Failed, State::Delivered));
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
     world.assert_sound().await;
@@ -130,15 +134,54 @@ async fn not_found_counts_soon_after_the_grace() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     world.clock.advance_per_read(Duration::ZERO);
     world.clock.advance(soon);
-    until(|| bought.iter().all(|id| world.state(*id) == State::Failed)).await;
+    until(|| {
+        world.clock.advance(step);
+        bought.iter().all(|id| world.state(*id) == State::Failed)
+    })
+    .await;
     stop(workers).await;
     world.assert_sound().await;
 }
 
-/// An upstream that a route names and that does not exist is skipped.
+/// An upstream that a route names and that does not exist is skipped (CONTRACT A-46).
 #[tokio::test]
-async fn a_purchase_without_an_upstream_waits_for_staff() {
+async fn what_nothing_can_deliver_is_refused_and_the_reference_stays_free() {
     let world = world().await;
+    let nowhere = world.engine.purchase(world.request("R1", TO_NOBODY)).await;
+    assert_eq!(nowhere.unwrap_err(), NoRoute.into());
+    let quoted = world.engine.quote(world.bill("B1", TO_NOBODY)).await;
+    assert_eq!(quoted.unwrap_err(), NoRoute.into());
+    assert_eq!(world.wallet(), (START, 0, 0));
+    assert_eq!(world.buy("R1", TO_A).await.state, State::Delivered);
+    // A reference that is used up is refused as such.
+    let known = world.engine.purchase(world.request("R1", TO_NOBODY)).await;
+    assert_eq!(known.unwrap_err().code(), "DUPLICATE_REFERENCE");
+    world.assert_sound().await;
+}
+
+/// Its route may be taken away after a quote.
+#[tokio::test]
+async fn a_quote_without_a_route_is_not_accepted() {
+    let world = world().await;
+    let quote = world.engine.quote(world.request("Q1", TO_A)).await.unwrap();
+    let routes = catalog().routes.into_iter();
+    let gone = routes.map(|route| Route { upstreams: Vec::new(), ..route }).collect();
+    world.engine.set_catalog(Catalog { routes: gone, ..catalog() }).await.unwrap();
+    let caller = world.caller();
+    let id = quote.purchase.key.id;
+    let refused = world.engine.authorise(&caller, id).await;
+    assert_eq!(refused.unwrap_err(), NoRoute.into());
+    assert_eq!((world.wallet(), world.state(id)), ((START, 0, 0), State::Quoted));
+    world.engine.set_catalog(catalog()).await.unwrap();
+    assert_eq!(world.engine.authorise(&caller, id).await.unwrap().state, State::Delivered);
+    world.assert_sound().await;
+}
+
+/// Without an upstream staff deliver by hand, where the route says that staff decide.
+#[tokio::test]
+async fn a_purchase_for_staff_without_an_upstream_is_settled_by_hand() {
+    let world = world().await;
+    world.leave_to_staff().await;
     let bought = world.buy("R1", TO_NOBODY).await;
     assert_eq!((bought.state, bought.attempts), (State::Awaiting, 0));
     assert_eq!(world.wallet(), (START - TOTAL, TOTAL, 0));

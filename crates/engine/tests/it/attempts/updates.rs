@@ -4,8 +4,8 @@
 use crate::world::*;
 use domain::purchase::settle;
 use domain::{
-    AttemptRef, Decision, EnquiryOutcome, Event, Proof, PurchaseId, Source, State, StatusUpdate,
-    UpstreamCode,
+    AttemptRef, Decision, EnquiryOutcome, Event, Proof, PurchaseId, PurchaseNumber, Source, State,
+    StatusUpdate, UpstreamCode,
 };
 use expect_test::{expect, expect_file};
 use std::time::Duration;
@@ -246,7 +246,7 @@ async fn a_flood_of_updates_is_dropped() {
     world.a.answers(unknown(), delivered());
     let id = world.buy("R1", TO_A).await.key.id;
     for n in 0..12_000 {
-        let attempt = AttemptRef { purchase: PurchaseId(n), number: 9 };
+        let attempt = AttemptRef { purchase: PurchaseNumber(n), number: 9 };
         world.listener.on_update(StatusUpdate { attempt, outcome: delivered() });
     }
     world.report(id, 1, delivered());

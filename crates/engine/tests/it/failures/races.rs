@@ -197,7 +197,7 @@ async fn what_is_in_doubt_is_settled_once() {
     world.all_reports_processed("Z").await;
     let mut spent = 1;
     for id in &ids {
-        let history = world.engine.history(*id).unwrap().unwrap();
+        let history = world.engine.history(id.number()).unwrap().unwrap();
         let state = history.purchase.state;
         assert!(state.is_final(), "{}", world.summary(*id));
         spent += i64::from(state == State::Delivered);

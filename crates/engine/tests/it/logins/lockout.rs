@@ -85,7 +85,7 @@ async fn valid_passwords_are_limited_too() {
     for n in 0..4 {
         let new =
             NewAccount { role: Role::Customer, name: "N", subscription: None, currencies: &[] };
-        let account = setup.account(&new).unwrap();
+        let account = setup.account(&new).await.unwrap();
         setup.user(account, &format!("u{n}@example.org"), "owner", PASSWORD).await.unwrap();
     }
     setup.commit().await.unwrap();

@@ -1,6 +1,7 @@
 //! Logins of consumers: sign-up, lockout, sessions. Here is what these tests share.
 
 mod lockout;
+mod made;
 mod sessions;
 mod sign_up;
 

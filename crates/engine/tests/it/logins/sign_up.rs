@@ -207,7 +207,7 @@ async fn an_address_has_one_login() {
     let new =
         NewAccount { role: Role::Customer, name: "Other", subscription: None, currencies: &[] };
     let mut setup = engine.account_setup();
-    let account = setup.account(&new).unwrap();
+    let account = setup.account(&new).await.unwrap();
     setup.user(account, "ANNA@example.org", "owner", NEW).await.unwrap();
     setup.commit().await.unwrap();
     let late = engine.confirm_sign_up(ANNA, &code, PASSWORD, &[], at(1)).await;

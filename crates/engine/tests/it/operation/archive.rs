@@ -6,10 +6,10 @@ use domain::{Callback, Month};
 use engine::CallbackResult;
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Archives every month but this one and the previous one.
-async fn archive(world: &World, folder: &std::path::Path) -> Vec<Month> {
+pub async fn archive(world: &World, folder: &std::path::Path) -> Vec<Month> {
     let before = Month::of(world.engine.now()).previous();
     let mut months = Vec::new();
     while let Some(closing) = world.engine.next_to_archive(before).unwrap() {
@@ -60,7 +60,7 @@ async fn a_reference_is_refused_after_four_hundred_days() {
 
     // A callback does the same.
     let text = format!("genuine S{}-1 taken back", first.key.id);
-    let callback = Callback { headers: Vec::new(), body: text.into_bytes() };
+    let callback = Callback::post(Vec::new(), text.into_bytes());
     for _ in 0..3 {
         assert_eq!(world.engine.receive_callback("a", &callback).await, CallbackResult::Accepted);
     }

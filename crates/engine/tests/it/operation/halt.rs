@@ -60,7 +60,7 @@ async fn what_was_sent_is_enquired_about_and_what_is_held_waits() {
     let approved = world.buy("R4", TO_A_AFTER_APPROVAL).await.key.id;
     let world = halted(world).await;
     world.a.on_enquire(move |order| {
-        Reply::With(match order.attempt.purchase == delivered_since {
+        Reply::With(match order.attempt.purchase == delivered_since.number() {
             true => delivered(),
             false => EnquiryOutcome::NotFound,
         })

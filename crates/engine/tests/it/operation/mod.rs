@@ -2,5 +2,7 @@
 
 mod acts;
 mod archive;
+mod commission;
+mod find;
 mod halt;
 mod workers;

@@ -1,7 +1,7 @@
 //! The workers: they run side by side and survive a connector's bug. Also deposits by staff.
 
 use crate::world::*;
-use domain::State;
+use domain::{Clock as _, State};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -116,7 +116,15 @@ async fn staff_book_a_deposit_once() {
         world.engine.fund(reason, account, environment, bdt(minor), note).await
     };
     assert_eq!(fund(Reason::Deposit, 500, "B1").await, Ok(bdt(START + 500)));
-    assert_eq!(fund(Reason::Deposit, 500, "B1").await, Err(ReferenceKnown { first: None }.into()));
+    let known = || PaymentKnown { account, at: world.clock.now() };
+    for typed in ["B1", "b1", " B 1"] {
+        assert_eq!(fund(Reason::Deposit, 500, typed).await, Err(known().into()), "{typed}");
+    }
+    // Nor for anybody else, and the refusal says who has it.
+    let other = world.account("Other").await;
+    let theirs = Note { reference: "b1", note: "bank" };
+    let again = world.engine.fund(Reason::Deposit, other, environment, bdt(500), theirs).await;
+    assert_eq!(again, Err(known().into()));
     assert_eq!(fund(Reason::Withdraw, 500, "B2").await, Ok(bdt(START)));
     let short = Err(InsufficientBalance { available: bdt(START) }.into());
     assert_eq!(fund(Reason::Withdraw, START + 1, "B3").await, short);
@@ -124,7 +132,7 @@ async fn staff_book_a_deposit_once() {
         (Reason::Deposit, 0, "B4"),
         (Reason::Deposit, -5, "B5"),
         (Reason::Hold, 5, "B6"),
-        (Reason::Deposit, 5, " B7"),
+        (Reason::Deposit, 5, "B7\u{9f3}"),
         (Reason::Deposit, i64::MAX, "B8"),
     ] {
         let refusal = fund(reason, minor, reference).await.unwrap_err();

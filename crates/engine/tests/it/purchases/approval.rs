@@ -57,6 +57,7 @@ async fn what_is_not_decided_expires_after_a_day() {
 #[tokio::test]
 async fn without_an_upstream_it_is_settled_by_hand() {
     let world = world().await;
+    world.leave_to_staff().await;
     let id = world.buy("R1", TO_NOBODY).await.key.id;
     assert!(is_not_possible(&world.engine.approve(id, "rahim").await));
     assert_eq!(world.state(id), State::Awaiting);

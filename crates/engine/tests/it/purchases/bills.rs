@@ -28,7 +28,7 @@ fn slip(kinds: &[TokenKind]) -> Slip {
 }
 
 fn delivered_with<T: From<Answer>>(slip: Option<Slip>) -> T {
-    Answer::Delivered { reference: None, text: None, slip: slip.map(Box::new) }.into()
+    Answer::Delivered { reference: None, text: None, slip: slip.map(Box::new), cost: None }.into()
 }
 
 async fn accept(world: &World, quote: Quote) -> Purchase {

@@ -92,7 +92,7 @@ async fn of_many_at_once_one_buys() {
         let mut winners = 0;
         while let Some(outcome) = buyers.join_next().await {
             match outcome.unwrap() {
-                Ok(PurchaseOutcome::Bought(_)) => winners += 1,
+                Ok(PurchaseOutcome::Bought { .. }) => winners += 1,
                 Ok(PurchaseOutcome::Repeated { .. }) | Err(BuyRefused::IdempotencyRunning(_)) => {}
                 other => panic!("{other:?}"),
             }

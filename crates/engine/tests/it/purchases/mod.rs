@@ -2,7 +2,9 @@
 
 mod approval;
 pub mod bills;
+mod duplicates;
 mod idempotency;
+mod numbers;
 mod offers;
 mod purchase;
 pub mod quotes;

@@ -31,6 +31,8 @@ async fn resolve(world: &World, operator: &str, given: &[(&str, &str)], minor: i
         Err(OfferRefused::OfferUnknown(unknown)) => format!("{unknown:?}"),
         Err(OfferRefused::OfferAmount(amount)) => format!("{amount:?}"),
         Err(OfferRefused::OffersUnavailable(none)) => format!("{none:?}"),
+        Err(OfferRefused::NoRoute(none)) => format!("{none:?}"),
+        Err(OfferRefused::NoSubscription(none)) => format!("{none:?}"),
     }
 }
 
@@ -45,9 +47,9 @@ async fn offers_are_listed_with_their_commission() {
     assert_eq!(earned, [("1 GB", 102), ("2 GB", 1)]);
     *world.a.offers.lock().unwrap() = Err(NoOffers { reason: "busy".to_owned() });
     let none = world.engine.offers(&world.caller(), gp, TO_A).await.unwrap_err();
-    assert_eq!(none, OffersUnavailable { reason: "busy".to_owned() });
+    assert_eq!(none, OffersUnavailable { reason: "busy".to_owned() }.into());
     let nobody = world.engine.offers(&world.caller(), gp, TO_NOBODY).await.unwrap_err();
-    assert_eq!(nobody.code(), "OFFERS_UNAVAILABLE");
+    assert_eq!(nobody, NoRoute.into());
 }
 
 #[tokio::test]

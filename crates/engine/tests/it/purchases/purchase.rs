@@ -92,7 +92,7 @@ async fn sandbox_and_live_are_separate() {
         let scope = own.scope;
         let found = world.engine.purchase_by_reference(&caller, scope, "R1").await.unwrap();
         assert_eq!(&found, own);
-        let hidden = world.engine.purchase_by_id(&caller, other.key.id).await;
+        let hidden = world.engine.purchase_by_id(&caller, other.key.id.number()).await;
         assert_eq!(hidden.unwrap_err(), PurchaseUnknown.into());
     }
     world.assert_sound().await;
@@ -103,7 +103,7 @@ async fn another_accounts_purchase_is_unknown() {
     let world = world().await;
     let other = world.caller_of(world.account("other").await);
     let bought = world.buy("R1", TO_A).await;
-    let by_id = world.engine.purchase_by_id(&other, bought.key.id).await;
+    let by_id = world.engine.purchase_by_id(&other, bought.key.id.number()).await;
     assert_eq!(by_id.unwrap_err(), PurchaseUnknown.into());
     let by_name = world.engine.purchase_by_reference(&other, bought.scope, "R1").await;
     assert_eq!(by_name.unwrap_err(), PurchaseUnknown.into());
@@ -122,7 +122,7 @@ async fn an_upstreams_text_is_cleaned() {
         ("", None),
     ] {
         let text = Some(given.to_owned());
-        let delivered = Answer::Delivered { reference: None, text, slip: None };
+        let delivered = Answer::Delivered { reference: None, text, slip: None, cost: None };
         world.a.answers(delivered.into(), unknown());
         let bought = world.buy(&format!("R{}", given.len()), TO_A).await;
         assert_eq!(bought.text.as_deref(), kept, "{given}");

@@ -1,7 +1,8 @@
 //! Quotes: a price that is valid for a quarter of an hour, and its acceptance.
 
+use crate::purchases::bills::known;
 use crate::world::*;
-use domain::{Reason, ReferenceScope, State};
+use domain::{Catalog, Operator, Product, Reason, ReferenceScope, State};
 use engine::PurchaseRequest;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -263,4 +264,31 @@ async fn the_rate_of_quotes_is_limited() {
     quote(0).await.unwrap();
     world.clock.advance(Duration::from_secs(61));
     quote(20).await.unwrap();
+}
+
+/// Nothing is charged for what was switched off after its quote.
+#[tokio::test]
+async fn what_is_not_sold_any_more_is_not_accepted() {
+    let world = world().await;
+    world.a.on_look_up(|_| known("T. Moyo"));
+    let quote = world.engine.quote(world.bill("B1", TO_A)).await.unwrap().purchase;
+    let off = |product: Product| Product { is_active: false, ..product };
+    let closed = |operator: Operator| Operator { is_active: false, ..operator };
+    let Catalog { products, operators, .. } = catalog();
+    for changed in [
+        Catalog { products: products.into_iter().map(off).collect(), ..catalog() },
+        Catalog { operators: operators.into_iter().map(closed).collect(), ..catalog() },
+    ] {
+        world.engine.set_catalog(changed).await.unwrap();
+        let refused = world.engine.authorise(&world.caller(), quote.key.id).await;
+        assert_eq!(refused.unwrap_err(), NotSold.into());
+        assert_eq!((world.wallet(), world.state(quote.key.id)), ((START, 0, 0), State::Quoted));
+        world.engine.set_catalog(catalog()).await.unwrap();
+    }
+    let accepted = world.engine.authorise(&world.caller(), quote.key.id).await.unwrap();
+    assert_eq!(accepted.state, State::Delivered);
+    // What was accepted before is answered as it stands.
+    world.engine.set_catalog(Catalog { products: vec![], ..catalog() }).await.unwrap();
+    let again = world.engine.authorise(&world.caller(), quote.key.id).await.unwrap();
+    assert_eq!(again.state, State::Delivered);
 }

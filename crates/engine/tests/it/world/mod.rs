@@ -13,14 +13,14 @@ pub use domain::refusal::*;
 pub use fixtures::{AMOUNT, COMMISSION, FEE, NOW, TOTAL, bdt, details};
 pub use outcomes::*;
 pub use permitted::{Note, TestEngine};
-pub use upstream::{Call, GRACE, Reply, ScriptedUpstream};
+pub use upstream::{Call, GRACE, Reply, ScriptedFactory, ScriptedUpstream};
 
 use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::{
-    AccountId, AttemptRef, Catalog, Currency, Details, EnquiryOutcome, Environment, Kind, Listener,
-    Mailer, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Role, Route, ServiceType, State,
-    StatusUpdate, Upstream,
+    AccountId, AttemptRef, Catalog, Currency, Details, DuplicatePolicy, EnquiryOutcome,
+    Environment, Kind, Listener, Mailer, Plan, Purchase, PurchaseId, Reason, ReferenceScope, Role,
+    Route, ServiceType, State, StatusUpdate, Upstream,
 };
 use engine::{
     Caller, Engine, NewAccount, Parts, PurchaseOutcome, PurchaseRequest, PushParts, Vault,
@@ -51,6 +51,7 @@ pub struct World {
     pub b: Arc<ScriptedUpstream>,
     pub c: Arc<ScriptedUpstream>,
     pub merchant: AccountId,
+    pub factory: Arc<ScriptedFactory>,
     pub database: Arc<TestDatabase>,
     pub listener: Arc<dyn Listener>,
 }
@@ -109,12 +110,14 @@ pub fn started_on(
     parts.is_clock_accepted = services.is_clock_accepted;
     let [a, b, c] = ["a", "b", "c"].map(|code| ScriptedUpstream::new(code, clock.clone()));
     parts.upstreams = [&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>).into();
+    let factory = ScriptedFactory::new(clock.clone());
+    parts.connectors = Some(factory.clone());
     let listener = parts.listener();
     let engine = TestEngine(Engine::open(parts).unwrap());
     for upstream in [&a, &b, &c] {
         upstream.watch(Some(engine.0.clone()));
     }
-    World { engine, clock, a, b, c, merchant: AccountId(0), database, listener }
+    World { engine, clock, a, b, c, factory, merchant: AccountId(0), database, listener }
 }
 
 impl World {
@@ -128,13 +131,21 @@ impl World {
         };
         let account = self.engine.open_account(new).await.unwrap();
         for environment in Environment::ALL {
-            let note = Note { reference: "start", note: "to begin with" };
+            let reference = format!("start {account}");
+            let note = Note { reference: &reference, note: "to begin with" };
             self.engine
                 .fund(Reason::Deposit, account, environment, bdt(START), note)
                 .await
                 .unwrap();
         }
         account
+    }
+
+    /// From now on staff decide about every purchase.
+    pub async fn leave_to_staff(&self) {
+        let routes = catalog().routes.into_iter();
+        let routes = routes.map(|route| Route { needs_approval: true, ..route }).collect();
+        self.engine.set_catalog(Catalog { routes, ..catalog() }).await.unwrap();
     }
 
     pub fn caller(&self) -> Caller {
@@ -148,6 +159,9 @@ impl World {
             key: Some(KeyId(1)),
             session: None,
             plan: Some(Plan::Business),
+            person: None,
+            is_approved: true,
+            duplicates: DuplicatePolicy::Mark,
         }
     }
 
@@ -165,6 +179,7 @@ impl World {
             details: Details::new(),
             webhook_url: None,
             digest: None,
+            allow_duplicate: false,
             idempotency: None,
         }
     }
@@ -185,6 +200,14 @@ impl World {
         bought(self.engine.purchase(self.request(reference, recipient)).await)
     }
 
+    /// Buys once, and is refused once, so that the number of the next purchase is there already:
+    /// no commit is needed for it.
+    pub async fn keep_a_number(&self, recipient: &str) {
+        self.buy("kept", recipient).await;
+        let again = self.engine.purchase(self.request("kept", recipient)).await;
+        assert!(again.is_err(), "{again:?}");
+    }
+
     /// Buys in a task of its own.
     pub fn spawn_purchase(
         &self,
@@ -201,7 +224,7 @@ impl World {
 
     /// The purchase as it is stored now.
     pub fn stored(&self, id: PurchaseId) -> Purchase {
-        self.engine.history(id).unwrap().unwrap().purchase
+        self.engine.history(id.number()).unwrap().unwrap().purchase
     }
 
     pub fn state(&self, id: PurchaseId) -> State {
@@ -232,7 +255,7 @@ impl World {
 
     /// A purchase's record as text: state, attempts, evidence, events, open cases.
     pub fn summary(&self, id: PurchaseId) -> String {
-        let history = self.engine.history(id).unwrap().unwrap();
+        let history = self.engine.history(id.number()).unwrap().unwrap();
         let mut out = format!("{} v{}\n", history.purchase.state.code(), history.purchase.version);
         for a in &history.attempts {
             let text = a.text.as_ref().map_or(String::new(), |t| format!(": {t}"));
@@ -271,7 +294,7 @@ impl World {
 
     /// An upstream reports an outcome that it was not asked for.
     pub fn report(&self, id: PurchaseId, number: u32, outcome: EnquiryOutcome) {
-        let attempt = AttemptRef { purchase: id, number };
+        let attempt = AttemptRef { purchase: id.number(), number };
         self.listener.on_update(StatusUpdate { attempt, outcome });
     }
 
@@ -310,7 +333,7 @@ impl World {
 
 pub fn bought(outcome: Result<PurchaseOutcome, BuyRefused>) -> Purchase {
     match outcome.unwrap() {
-        PurchaseOutcome::Bought(purchase) => *purchase,
+        PurchaseOutcome::Bought { purchase, .. } => *purchase,
         PurchaseOutcome::Repeated { purchase, .. } => panic!("bought before: {purchase:?}"),
     }
 }
@@ -329,8 +352,10 @@ pub async fn stop(workers: Workers) {
     workers.stop(Duration::from_secs(20)).await;
 }
 
-fn catalog() -> Catalog {
+pub fn catalog() -> Catalog {
     let to = |id, digit: &str, upstreams: &[&str]| Route {
+        product: None,
+        account: None,
         recipient_ends: Some(digit.to_owned()),
         ..fixtures::route(id, upstreams)
     };

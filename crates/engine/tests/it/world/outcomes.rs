@@ -6,7 +6,13 @@ use domain::{Answer, EnquiryOutcome, SubmitOutcome};
 
 pub fn delivered<T: From<Answer>>() -> T {
     let text = "Recharge is successful. Your new balance is 6814.64 TAKA.".to_owned();
-    Answer::Delivered { reference: Some("R26".to_owned()), text: Some(text), slip: None }.into()
+    Answer::Delivered {
+        reference: Some("R26".to_owned()),
+        text: Some(text),
+        slip: None,
+        cost: None,
+    }
+    .into()
 }
 
 pub fn accepted<T: From<Answer>>() -> T {

@@ -4,12 +4,12 @@ use domain::ids::EndpointId;
 use domain::refusal::*;
 use domain::{
     Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Money, Permitted,
-    Purchase, PurchaseId, Reason, ReferenceScope,
+    Purchase, PurchaseId, Reason, ReferenceScope, UpstreamCode, UserId,
 };
 use engine::{
-    AccessToken, AccountSetup, Booking, Caller, Confirmation, DeliveryDetails, Endpoint, Engine,
-    KeyPair, LogInForm, NewAccount, NewEndpoint, Permit, PurchaseOutcome, PurchaseRequest, Quote,
-    ReplayScope, SignUpForm,
+    AccessToken, AccountSetup, Booking, Caller, CommissionPaid, Confirmation, DeliveryDetails,
+    Endpoint, Engine, FloatView, KeyPair, LogInForm, NewAccount, NewEndpoint, NewUpstream, Permit,
+    PurchaseOutcome, PurchaseRequest, Quote, ReplayScope, SignUpForm, UpstreamChange,
 };
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -71,7 +71,7 @@ impl TestEngine {
         caller: &Caller,
         id: PurchaseId,
     ) -> Result<Purchase, AcceptRefused> {
-        self.0.authorise(self.permit(caller)?, caller, id).await
+        self.0.authorise(self.permit(caller)?, caller, id.number()).await
     }
 
     pub async fn delivery_again(
@@ -84,11 +84,11 @@ impl TestEngine {
     }
 
     pub async fn approve(&self, id: PurchaseId, by: &str) -> Staff<Purchase> {
-        self.0.approve(self.by(by), id).await
+        self.0.approve(self.by(by), id.number()).await
     }
 
     pub async fn reject(&self, id: PurchaseId, by: &str, reason: &str) -> Staff<Purchase> {
-        self.0.reject(self.by(by), id, reason).await
+        self.0.reject(self.by(by), id.number(), reason).await
     }
 
     pub async fn settle_by_staff(
@@ -98,15 +98,15 @@ impl TestEngine {
         by: &str,
         evidence: &str,
     ) -> Staff<Purchase> {
-        self.0.settle_by_staff(self.by(by), id, is_delivered, evidence).await
+        self.0.settle_by_staff(self.by(by), id.number(), is_delivered, evidence).await
     }
 
     pub async fn refund(&self, id: PurchaseId, by: &str, reason: &str) -> Staff<Purchase> {
-        self.0.refund(self.by(by), id, reason).await
+        self.0.refund(self.by(by), id.number(), reason).await
     }
 
     pub async fn close_case(&self, id: PurchaseId, by: &str, evidence: &str) -> Staff<()> {
-        self.0.close_case(self.by(by), id, evidence).await
+        self.0.close_case(self.by(by), id.number(), evidence).await
     }
 
     pub async fn resume(&self, by: &str, evidence: &str) -> Staff<()> {
@@ -122,8 +122,63 @@ impl TestEngine {
         booking: Note<'_>,
     ) -> Staff<Money> {
         let Note { reference, note } = booking;
-        let booking = Booking { reason, account, environment, amount, reference, note };
+        let rail = "manual";
+        let booking = Booking { reason, account, environment, amount, rail, reference, note };
         self.0.fund(self.machine(), booking).await
+    }
+
+    pub async fn add_upstream(&self, new: NewUpstream) -> Staff<()> {
+        self.0.add_upstream(self.machine(), new).await
+    }
+
+    pub async fn change_upstream(&self, code: &str, change: UpstreamChange) -> Staff<()> {
+        self.0.change_upstream(self.machine(), &UpstreamCode::new(code), change).await
+    }
+
+    pub async fn pause_upstream(&self, code: &str) -> Staff<()> {
+        self.0.pause_upstream(self.machine(), &UpstreamCode::new(code), "it is slow").await
+    }
+
+    pub async fn resume_upstream(&self, code: &str) -> Staff<()> {
+        self.0.resume_upstream(self.machine(), &UpstreamCode::new(code)).await
+    }
+
+    pub async fn remove_upstream(&self, code: &str) -> Staff<()> {
+        self.0.remove_upstream(self.machine(), &UpstreamCode::new(code)).await
+    }
+
+    pub async fn fund_upstream(&self, code: &str, amount: Money, ref_: &str) -> Staff<FloatView> {
+        self.0.fund_upstream(self.machine(), &UpstreamCode::new(code), amount, ref_).await
+    }
+
+    pub async fn pay_commission(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        currency: Currency,
+    ) -> Staff<CommissionPaid> {
+        self.0.pay_commission(self.machine(), account, environment, currency).await
+    }
+
+    pub async fn set_commission_rule(&self, account: AccountId, least: Money) -> Staff<()> {
+        self.0.set_commission_rule(self.machine(), account, least).await
+    }
+
+    pub async fn make_user(
+        &self,
+        account: AccountId,
+        email: &str,
+        role: &str,
+    ) -> Staff<(UserId, String)> {
+        self.0.make_user(self.machine(), account, email, role).await
+    }
+
+    pub async fn set_user_role(&self, email: &str, role: &str) -> Staff<()> {
+        self.0.set_user_role(self.machine(), email, role).await
+    }
+
+    pub async fn give_password(&self, email: &str) -> Staff<String> {
+        self.0.give_password(self.machine(), email).await
     }
 
     pub async fn open_house(&self, name: &str) -> Result<(), StoreRefused> {

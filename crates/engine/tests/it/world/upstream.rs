@@ -3,11 +3,11 @@
 use super::TestClock;
 use super::outcomes::delivered;
 use domain::{
-    AttemptRef, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead, Capabilities, Clock,
-    EnquiryOutcome, NoOffers, Offer, OfferEnquiry, Order, State, SubmitOutcome, Timestamp,
-    Upstream, UpstreamCode,
+    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead,
+    Capabilities, Clock, EnquiryOutcome, NoOffers, Offer, OfferEnquiry, Order, State,
+    SubmitOutcome, Timestamp, Upstream, UpstreamCode,
 };
-use engine::Engine;
+use engine::{ConnectorFactory, Engine, UpstreamSettings};
 use fixtures::NOW;
 use std::collections::HashMap;
 use std::future;
@@ -20,10 +20,15 @@ pub const GRACE: Duration = Duration::from_secs(60);
 
 pub const CAPABILITIES: Capabilities = Capabilities {
     not_found_final_after: GRACE,
+    not_found_gap: Duration::ZERO,
+    enquiries: domain::retry::ENQUIRIES,
     quotes_offers: true,
     looks_up_bills: true,
     reverses_deliveries: true,
     is_simulated: true,
+    asked_by: AskedBy::OurReference,
+    tells_balance: false,
+    calls_back: true,
 };
 
 /// How a scripted upstream answers a call.
@@ -50,6 +55,9 @@ pub struct ScriptedUpstream {
     on_enquire: Mutex<Script<EnquiryOutcome>>,
     on_look_up: Mutex<BillScript>,
     pub offers: Mutex<Result<Vec<Offer>, NoOffers>>,
+    pub balance: Mutex<BalanceAnswer>,
+    /// What it is like; [`CAPABILITIES`] unless a test changes it.
+    pub capabilities: Mutex<Capabilities>,
     calls: Mutex<Vec<(Call, AttemptRef, Timestamp)>>,
     violations: Mutex<Vec<String>>,
     engine: Mutex<Option<Engine>>,
@@ -65,6 +73,8 @@ impl ScriptedUpstream {
             on_enquire: Mutex::new(Arc::new(|_| Reply::With(delivered()))),
             on_look_up: Mutex::new(Arc::new(|_| BillAnswer::Unknown)),
             offers: Mutex::new(Ok(Vec::new())),
+            balance: Mutex::new(BalanceAnswer::NotOffered),
+            capabilities: Mutex::new(CAPABILITIES),
             calls: Mutex::default(),
             violations: Mutex::default(),
             engine: Mutex::default(),
@@ -165,7 +175,12 @@ impl Upstream for ScriptedUpstream {
     }
 
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        *self.capabilities.lock().unwrap()
+    }
+
+    fn balance(&self) -> BoxFuture<'_, BalanceAnswer> {
+        let answer = self.balance.lock().unwrap().clone();
+        Box::pin(async move { answer })
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {
@@ -205,5 +220,41 @@ impl Upstream for ScriptedUpstream {
     fn offers<'a>(&'a self, _: &'a OfferEnquiry) -> BoxFuture<'a, Result<Vec<Offer>, NoOffers>> {
         let offers = self.offers.lock().unwrap().clone();
         Box::pin(async move { offers })
+    }
+}
+
+/// Makes scripted upstreams of what staff set up: the kind is `scripted`, and needs the secret
+/// `key`.
+pub struct ScriptedFactory {
+    clock: Arc<TestClock>,
+    made: Mutex<HashMap<UpstreamCode, Arc<ScriptedUpstream>>>,
+    /// The settings of each connector that was made, oldest first.
+    pub settings: Mutex<Vec<UpstreamSettings>>,
+}
+
+impl ScriptedFactory {
+    pub(super) fn new(clock: Arc<TestClock>) -> Arc<ScriptedFactory> {
+        Arc::new(ScriptedFactory { clock, made: Mutex::default(), settings: Mutex::default() })
+    }
+
+    /// The upstream of this code, which all connectors of that code share.
+    pub fn upstream(&self, code: &str) -> Arc<ScriptedUpstream> {
+        let mut made = self.made.lock().unwrap();
+        let new = || ScriptedUpstream::new(code, self.clock.clone());
+        made.entry(UpstreamCode::new(code)).or_insert_with(new).clone()
+    }
+}
+
+impl ConnectorFactory for ScriptedFactory {
+    fn open(&self, settings: UpstreamSettings) -> Result<Arc<dyn Upstream>, String> {
+        if settings.kind != "scripted" {
+            return Err(format!("There is no kind {}.", settings.kind));
+        }
+        if !settings.secrets.contains_key("key") {
+            return Err("The secret key is missing.".to_owned());
+        }
+        let upstream = self.upstream(settings.code.as_str());
+        self.settings.lock().unwrap().push(settings);
+        Ok(upstream)
     }
 }

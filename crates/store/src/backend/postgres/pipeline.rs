@@ -10,9 +10,8 @@ use super::sets::{Group, Part, combine, combined_sql, for_sets};
 use super::value::{Owned, PgRow};
 use super::wait::wait;
 use super::{PendingCount, PendingRows, Postgres};
-use crate::backend::Args;
+use crate::backend::{Args, Partition};
 use crate::fault::Fault;
-use domain::Month;
 use futures_util::StreamExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,12 +23,12 @@ use tokio_postgres::{Error, Statement};
 const COMBINED_MAX: usize = 256;
 
 /// Identifies a prepared statement by the address of its text: for one row, for sets of rows, or
-/// several sets with the months of their partitions.
+/// several sets with their partitions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum StatementName {
     One(usize),
     Sets(usize),
-    Combined(Vec<(usize, Option<Month>)>),
+    Combined(Vec<(usize, Option<Partition>)>),
 }
 
 type Preparing = Pin<Box<dyn Future<Output = Result<Statement, Error>> + Send>>;
@@ -191,12 +190,17 @@ impl Postgres {
 
     /// The statement that executes these groups, prepared once per connection.
     fn prepared_combined(&mut self, groups: &[Group]) -> Result<Statement, Fault> {
-        let parts = groups.iter().map(|g| (g.sql.as_ptr() as usize, g.month)).collect();
+        let parts = groups.iter().map(|g| (g.sql.as_ptr() as usize, g.partition)).collect();
         self.prepared_as(StatementName::Combined(parts), |postgres| {
             let mut parts = Vec::with_capacity(groups.len());
-            for Group { sql, month, expected, .. } in groups {
+            for Group { sql, partition, expected, .. } in groups {
                 let types = postgres.prepared(sql)?.params().to_vec();
-                parts.push(Part { sql, month: *month, types, is_counted: expected.is_some() });
+                parts.push(Part {
+                    sql,
+                    partition: *partition,
+                    types,
+                    is_counted: expected.is_some(),
+                });
             }
             combined_sql(&parts)
         })

@@ -5,9 +5,9 @@
 //! order in which they were deferred; rows of different keys may be written in any order.
 
 use super::value::Column;
-use crate::backend::{Args, WriteKey};
+use crate::backend::{Args, Partition, WriteKey};
 use crate::fault::Fault;
-use domain::{Month, PurchaseId};
+use domain::PurchaseId;
 use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
@@ -19,8 +19,8 @@ const BY_MONTH: [&str; 5] = ["purchases", "attempts", "events", "journals", "ent
 /// The rows for which one statement will run.
 pub(super) struct Group {
     pub(super) sql: &'static str,
-    /// The month of the partition that the rows belong to, where the table has partitions.
-    pub(super) month: Option<Month>,
+    /// The partition that the rows belong to, where the table has partitions.
+    pub(super) partition: Option<Partition>,
     pub(super) columns: Vec<Column>,
     pub(super) rows: i64,
     /// The number of rows that each row must change, if it is checked.
@@ -34,8 +34,8 @@ pub(super) struct Plan {
     groups: Vec<Group>,
     /// Groups that are sent after all others.
     last: Vec<Group>,
-    /// The last group of each statement and month, by the address of the statement's text.
-    last_of: HashMap<(usize, Option<Month>), usize>,
+    /// The last group of each statement and partition, by the address of the statement's text.
+    last_of: HashMap<(usize, Option<Partition>), usize>,
     /// The last group that each key is in.
     last_of_key: HashMap<WriteKey, usize>,
 }
@@ -59,8 +59,8 @@ impl Plan {
             return self.last[index].push(args);
         }
         let last_of_key = self.last_of_key.get(&key).copied();
-        let month = month_of(sql, key);
-        let name = (sql.as_ptr() as usize, month);
+        let partition = partition_of(sql, key);
+        let name = (sql.as_ptr() as usize, partition);
         let known = self.last_of.get(&name).copied().filter(|last| {
             let group = &self.groups[*last];
             last_of_key.is_none_or(|of_key| of_key < *last || (of_key == *last && group.may_repeat))
@@ -68,7 +68,7 @@ impl Plan {
         let index = known.unwrap_or(self.groups.len());
         if index == self.groups.len() {
             self.last_of.insert(name, index);
-            self.groups.push(Group::new(sql, month, args.len(), expected));
+            self.groups.push(Group::new(sql, partition, args.len(), expected));
         }
         self.last_of_key.insert(key, index);
         self.groups[index].push(args);
@@ -89,10 +89,15 @@ impl Plan {
 }
 
 impl Group {
-    fn new(sql: &'static str, month: Option<Month>, width: usize, expected: Option<usize>) -> Self {
+    fn new(
+        sql: &'static str,
+        partition: Option<Partition>,
+        width: usize,
+        expected: Option<usize>,
+    ) -> Self {
         Group {
             sql,
-            month,
+            partition,
             columns: vec![Column::default(); width],
             rows: 0,
             expected: expected.map(|n| n as i64),
@@ -101,8 +106,8 @@ impl Group {
     }
 
     /// The table, or the partition, that it changes.
-    fn target(&self) -> (&'static str, Option<Month>) {
-        (table(self.sql), self.month)
+    fn target(&self) -> (&'static str, Option<Partition>) {
+        (table(self.sql), self.partition)
     }
 
     fn push(&mut self, args: Args<'_>) {
@@ -128,27 +133,27 @@ pub(super) fn combine(groups: Vec<Group>) -> Vec<Vec<Group>> {
     statements
 }
 
-/// The month of the partition for a row, if its table is written by partition.
-fn month_of(sql: &str, key: WriteKey) -> Option<Month> {
-    let month = match key {
-        WriteKey::Purchase(id) => Month::of_id(PurchaseId(id)),
-        WriteKey::Journal(_, month) => month,
+/// The partition for a row, if its table is written by partition.
+fn partition_of(sql: &str, key: WriteKey) -> Option<Partition> {
+    let partition = match key {
+        WriteKey::Purchase(id) => Partition::of_purchase(PurchaseId(id)),
+        WriteKey::Journal(_, month) => Partition::of(month),
         WriteKey::LedgerAccount(_) | WriteKey::Last => return None,
     };
-    BY_MONTH.contains(&table(sql)).then_some(month)
+    BY_MONTH.contains(&table(sql)).then_some(partition)
 }
 
-/// The same statement on a month's partition.
-fn on_partition(sql: &str, month: Option<Month>) -> String {
-    let Some(month) = month else { return sql.to_owned() };
-    let whole = table(sql);
-    sql.replacen(whole, &format!("{whole}_{}", month.number()), 1)
+/// The same statement on a partition.
+fn on_partition(sql: &str, partition: Option<Partition>) -> String {
+    let Some(Partition { month, is_old }) = partition else { return sql.to_owned() };
+    let (whole, before) = (table(sql), if is_old { "old_" } else { "" });
+    sql.replacen(whole, &format!("{before}{whole}_{}", month.number()), 1)
 }
 
 /// A statement that is combined with others.
 pub(super) struct Part<'a> {
     pub(super) sql: &'a str,
-    pub(super) month: Option<Month>,
+    pub(super) partition: Option<Partition>,
     /// Of its parameters.
     pub(super) types: Vec<Type>,
     /// Whether the number of rows that it changes is checked.
@@ -168,8 +173,8 @@ fn table(sql: &str) -> &str {
 pub(super) fn combined_sql(parts: &[Part<'_>]) -> Result<String, Fault> {
     let (mut steps, mut results, mut first) = (Vec::new(), Vec::new(), 1);
     let mut count = 1 + parts.iter().map(|part| part.types.len()).sum::<usize>();
-    for (n, Part { sql, month, types, is_counted }) in (1..).zip(parts) {
-        let text = for_sets(&on_partition(sql, *month), types, first)?;
+    for (n, Part { sql, partition, types, is_counted }) in (1..).zip(parts) {
+        let text = for_sets(&on_partition(sql, *partition), types, first)?;
         steps.push(format!("w{n} AS ({text} RETURNING 1)"));
         first += types.len();
         if *is_counted {
@@ -247,6 +252,7 @@ fn closing(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::backend::Value;
+    use domain::{Day, PurchaseNumber};
     use expect_test::{Expect, expect};
 
     fn check(sql: &str, types: &[Type], expected: Expect) {
@@ -324,8 +330,13 @@ mod tests {
             parts.iter().map(|part| part.iter().map(|group| group.sql).collect()).collect();
         assert_eq!(parts, [[OPEN, ENQUEUE], [STEP, END]]);
         let parts = [
-            Part { sql: STEP, month: None, types: vec![Type::INT8, Type::INT8], is_counted: true },
-            Part { sql: END, month: None, types: vec![Type::INT8], is_counted: false },
+            Part {
+                sql: STEP,
+                partition: None,
+                types: vec![Type::INT8, Type::INT8],
+                is_counted: true,
+            },
+            Part { sql: END, partition: None, types: vec![Type::INT8], is_counted: false },
         ];
         let both = combined_sql(&parts);
         expect![
@@ -344,20 +355,24 @@ mod tests {
         const OPEN: &str = "INSERT INTO purchases (id) VALUES ($1)";
         const ENQUEUE: &str = "INSERT INTO jobs (id) VALUES ($1)";
         let mut plan = Plan::default();
-        let january = i64::from(20) << 40;
-        for (sql, id) in [(OPEN, 1), (ENQUEUE, 1), (OPEN, january), (ENQUEUE, january), (OPEN, 2)] {
+        let march = i64::from(20) << 40;
+        let april = PurchaseId::given_on(Day(20_560), PurchaseNumber(7)).0;
+        for (sql, id) in
+            [(OPEN, 1), (ENQUEUE, 1), (OPEN, march), (ENQUEUE, march), (OPEN, 2), (OPEN, april)]
+        {
             plan.add(sql, WriteKey::Purchase(id), &[Value::Int(id)], None);
         }
         let groups: Vec<_> =
-            plan.take().iter().map(|g| (on_partition(g.sql, g.month), g.rows)).collect();
+            plan.take().iter().map(|g| (on_partition(g.sql, g.partition), g.rows)).collect();
         let of = |text: &str, rows| (text.to_owned(), rows);
         assert_eq!(
             groups,
             [
-                of("INSERT INTO purchases_202601 (id) VALUES ($1)", 2),
+                of("INSERT INTO old_purchases_202601 (id) VALUES ($1)", 2),
                 of(ENQUEUE, 1),
-                of("INSERT INTO purchases_202603 (id) VALUES ($1)", 1),
+                of("INSERT INTO old_purchases_202603 (id) VALUES ($1)", 1),
                 of(ENQUEUE, 1),
+                of("INSERT INTO purchases_202604 (id) VALUES ($1)", 1),
             ]
         );
     }

@@ -9,9 +9,8 @@ use super::pipeline::{owned, poll_once};
 use super::server::{REPLY_TIMEOUT, Server};
 use super::wait::wait_unless;
 use super::{PendingCount, Postgres};
-use crate::backend::{Sql, Value, WriteKey, WriteSql, first};
+use crate::backend::{Partition, Sql, Value, WriteKey, WriteSql, first, values};
 use crate::fault::{Fault, OpenError};
-use domain::Month;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -296,9 +295,9 @@ impl WriteSql for Postgres {
         }
     }
 
-    fn ensure_partitions(&mut self, month: Month) -> Result<(), Fault> {
-        let number = month.number().into();
-        let created = first(self, "SELECT make_room($1)", &[number], |row| row.int(0))?;
+    fn ensure_partitions(&mut self, Partition { month, is_old }: Partition) -> Result<(), Fault> {
+        let which = values![month.number(), is_old];
+        let created = first(self, "SELECT make_room($1, $2)", &which, |row| row.int(0))?;
         if let Some(partitions @ 1..) = created {
             tracing::info!(%month, partitions, "a month has its partitions");
         }

@@ -11,12 +11,11 @@ pub use folder::ensure_alone;
 pub(crate) use folder::{Folder, make_private_file};
 
 use super::{
-    Args, MIGRATIONS, Migration, OnRow, OnSetRow, Row, SCHEMA_VERSION, SetIndex, SetQuery, Sql,
-    Value, WriteKey, WriteSql, all,
+    Args, MIGRATIONS, Migration, OnRow, OnSetRow, Partition, Row, SCHEMA_VERSION, SetIndex,
+    SetQuery, Sql, Value, WriteKey, WriteSql, all,
 };
 use crate::fault::Fault;
 use checkpoint::Checkpointer;
-use domain::Month;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use std::path::Path;
@@ -295,7 +294,7 @@ impl WriteSql for Sqlite {
         Ok(true)
     }
 
-    fn ensure_partitions(&mut self, _month: Month) -> Result<(), Fault> {
+    fn ensure_partitions(&mut self, _: Partition) -> Result<(), Fault> {
         // SQLite has one table for all months.
         Ok(())
     }

@@ -3,14 +3,14 @@
 use crate::harness::world::*;
 use domain::purchase::settle;
 use domain::{
-    AccountId, Decision, Environment, Event, Journal, Month, MonthClosed, OpeningDenied, Purchase,
-    Reason, ReferenceScope, State, StepDenied, Timestamp,
+    AccountId, Day, Decision, Environment, Event, Journal, Month, MonthClosed, OpeningDenied,
+    Purchase, PurchaseId, PurchaseNumber, Reason, Sequence, State, StepDenied, Timestamp,
 };
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use store::{
     ArchiveDone, CloseLateOutcomes, CloseMonth, Closing, Commit, KeepEvidence, KeepLateOutcome,
-    LateOutcome, Posting, PruneArchived, RecordFile, Store, TakeStep, audit_month,
+    LateOutcome, Posting, PruneArchived, RecordFile, Store, TakeNumbers, TakeStep, audit_month,
 };
 
 pub fn month(text: &str) -> Month {
@@ -22,10 +22,31 @@ pub fn day(month: Month, days: i64) -> Timestamp {
     Timestamp(month.starts_at().0 + days * 86_400_000_000)
 }
 
+/// The numbers of a month that a test may use begin after this.
+fn number_before(month: Month) -> i64 {
+    (month.number() - 202_604) * 100
+}
+
+/// Gives the numbers of April, May and June.
+pub async fn give_numbers(store: &Store) {
+    let april = month("2026-04");
+    for month in [april, april.next(), april.next().next()] {
+        let take = TakeNumbers { of: Sequence::Purchase, count: 100, at: day(month, 10) };
+        assert_eq!(store.commit(take).await.unwrap().first, number_before(month) + 1);
+    }
+}
+
 /// The `n`th purchase of a month, opened on its 10th day.
 pub fn bought(account: i64, in_month: Month, n: i64, state: State) -> Purchase {
     let at = day(in_month, 10);
-    let id = in_month.first_id() + ((10 * 86_400_000) << 12) + n;
+    let id = PurchaseId::given_on(Day::of(at), PurchaseNumber(number_before(in_month) + n)).0;
+    Purchase { opened_at: at, updated_at: at, ..purchase(account, id, state) }
+}
+
+/// The same, from before there were numbers.
+pub fn bought_before(account: i64, in_month: Month, n: i64, state: State) -> Purchase {
+    let at = day(in_month, 10);
+    let id = in_month.first_old_id() + ((10 * 86_400_000) << 12) + n;
     Purchase { opened_at: at, updated_at: at, ..purchase(account, id, state) }
 }
 
@@ -33,8 +54,8 @@ pub fn paid_in(account: i64, minor: i64, text: &str, at: Timestamp) -> Posting {
     let journal =
         Journal::funding(Reason::Deposit, AccountId(account), Environment::Live, bdt(minor))
             .unwrap();
-    let reference = reference(account, ReferenceScope::Staff, text);
-    Posting { journal, reference, note: format!("paper {text}"), at }
+    let payment = payment(account, text);
+    Posting { journal, account: AccountId(account), payment, note: format!("paper {text}"), at }
 }
 
 /// Makes the step that an event causes, at this time.
@@ -62,6 +83,7 @@ pub async fn close(store: &Store, closing: &Closing) -> ArchiveDone {
 /// April and May, each with a delivered, a failed and a refunded purchase.
 pub async fn two_months(store: &Store) -> (Month, Month) {
     let (april, may) = (month("2026-04"), month("2026-05"));
+    give_numbers(store).await;
     for month in [april, may] {
         let (at, soon) = (day(month, 9), day(month, 11));
         done(store, paid_in(2, 100 * TOTAL, &format!("{month}"), at)).await;
@@ -213,6 +235,37 @@ pub async fn an_archived_month_is_in_its_file_and_nowhere_else(world: World) {
     world.assert_sound();
     let names: Vec<_> = store.archives().unwrap().into_iter().map(|a| a.file).collect();
     assert_eq!(names, ["2026-04.db", "2026-05.db"]);
+}
+
+/// In the month of the upgrade purchases have ids of before and numbers; the months before it have
+/// only the former, those after it only the latter.
+pub async fn months_with_ids_of_before_are_archived_too(world: World) {
+    let store = &world.store;
+    let (april, may) = (month("2026-04"), month("2026-05"));
+    give_numbers(store).await;
+    done(store, paid_in(2, 100 * TOTAL, "in", day(april, 9))).await;
+    let sold = [
+        bought_before(2, april, 1, State::Sent),
+        bought_before(2, may, 2, State::Sent),
+        bought(2, may, 3, State::Sent),
+        bought(2, may.next(), 4, State::Sent),
+    ];
+    for purchase in &sold {
+        live(store, purchase.clone(), &[Event::Deliver]).await;
+    }
+    let latest = store.latest_purchases(None, 9).unwrap();
+    let latest: Vec<_> = latest.iter().rev().map(|p| p.key).collect();
+    assert_eq!(latest, sold.each_ref().map(|p| p.key));
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for left in [3, 1] {
+        files.push(archive(store, may.next(), folder.path()).await);
+        remove(&world).await;
+        assert_eq!(world.assert_sound().purchases, left);
+    }
+    assert_eq!(sound(store, &files), 0);
+    let closed = sold.each_ref().map(|p| store.is_closed(p.key.id).unwrap());
+    assert_eq!(closed, [true, true, true, false]);
 }
 
 pub async fn an_update_about_an_archived_purchase_waits_for_staff(world: World) {

@@ -20,6 +20,8 @@ fn user(id: i64, email: &str) -> SetAll {
         password_hash: "$argon2id$".to_owned(),
         is_active: true,
         created_at: NOW,
+        confirmed_at: Some(NOW),
+        language: "en".to_owned(),
     })])
 }
 
@@ -121,7 +123,6 @@ pub async fn everything_is_there_after_a_restart(world: World) {
     assert_eq!((before.1[0].1.len(), before.1[0].2.len(), before.1[3].2.len()), (2, 1, 2));
     let world = world.reopened();
     assert_eq!(all(&world), before);
-    assert_eq!(world.store.highest_id().unwrap(), 4);
     // The hash chain continues from its last journal.
     deposit(&world.store, 2, 1, "after").await;
     let world = world.reopened();

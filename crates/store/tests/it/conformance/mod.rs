@@ -7,7 +7,9 @@ pub mod archive;
 mod batches;
 mod catalog;
 pub mod jobs;
+mod lists;
 mod model;
+mod numbers;
 mod people;
 mod purchases;
 pub mod pushes;
@@ -42,15 +44,18 @@ on_every_backend![
     batches::everything_is_there_after_a_restart,
     batches::a_batch_sees_its_own_changes,
     batches::an_audit_beside_the_writer_sees_whole_commits,
+    lists::each_filter_finds_what_it_names,
     purchases::a_reference_has_one_winner,
     purchases::exactly_what_is_affordable_is_opened,
     purchases::a_version_is_left_once,
     purchases::a_payment_is_booked_once,
+    purchases::a_payment_is_one_accounts_in_the_whole_house,
     purchases::a_payment_needs_a_wallet_and_stays_in_range,
     purchases::a_first_answer_is_kept_for_ever,
     purchases::a_second_doubt_opens_its_case_again,
     purchases::environments_and_accounts_do_not_meet,
     purchases::a_nul_in_a_text_stops_nothing,
+    purchases::exchanges_are_kept_for_staff,
     purchases::a_slip_is_stored_with_its_evidence,
     purchases::a_hold_at_acceptance_stores_the_remaining_balance,
     jobs::a_job_has_one_holder_until_its_lease_ends,
@@ -64,6 +69,9 @@ on_every_backend![
     archive::a_closed_month_changes_no_more,
     archive::a_month_is_closed_once_nothing_of_it_is_open,
     archive::what_a_clock_far_behind_writes_is_of_the_open_month,
+    archive::months_with_ids_of_before_are_archived_too,
+    numbers::a_number_is_given_once,
+    numbers::a_number_tells_its_purchase,
     people::a_confirmed_sign_up_is_an_account,
     people::a_code_is_of_its_purpose_and_is_tried_fifty_times,
     people::the_newest_three_codes_count_until_one_is_used,

@@ -3,13 +3,16 @@
 use crate::harness::world::*;
 use domain::purchase::settle;
 use domain::{
-    AccountId, Case, CaseKind, Charge, Currency, Decision, Environment, Event, MoneyDenial,
-    OpeningDenied, PostingDenied, Proof, Purchase, PurchaseId, PurchaseKey, Purpose, Reason,
-    ReferenceOwner, ReferenceScope, Slip, Source, State, StepDenied, Token, TokenKind,
-    UpstreamCode, UsedReference,
+    AccountId, AttemptRef, Case, CaseKind, Charge, Currency, Decision, Environment, Event,
+    Exchange, MoneyDenial, OpeningDenied, PaymentOwner, PostingDenied, Proof, Purchase, PurchaseId,
+    PurchaseKey, Purpose, Reason, ReferenceOwner, ReferenceScope, Slip, Source, State, StepDenied,
+    Timestamp, Token, TokenKind, UpstreamCode, UsedReference,
 };
 use std::sync::Arc;
-use store::{Fault, KeepEvidence, KeepResponse, KeepSlip, OpenPurchase, StoredReference, TakeStep};
+use store::{
+    Fault, KeepEvidence, KeepExchanges, KeepResponse, KeepSlip, OpenPurchase, Posting,
+    PruneExchanges, StoredReference, TakeStep,
+};
 use tokio::task::JoinSet;
 
 pub async fn a_reference_has_one_winner(world: World) {
@@ -93,12 +96,38 @@ pub async fn a_payment_is_booked_once(world: World) {
     let answers = write_all(store, deposits).await;
     assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Ok(_)))).count(), 1);
     assert_eq!(wallet(store, 2), (500, 0, 0));
-    // The reference cannot be used for a withdrawal either; another account may use the same text.
+    // Not for a withdrawal either.
+    let first = PaymentOwner { account: AccountId(2), at: NOW };
     let again = store.write(fund(Reason::Withdraw, 2, 500, "BANK-1")).await.unwrap();
-    let by = ReferenceOwner { purchase: None };
-    let used = UsedReference { reference: reference(2, ReferenceScope::Staff, "BANK-1"), by };
-    assert_eq!(again, Err(PostingDenied::ReferenceUsed(used)));
+    assert_eq!(again, Err(PostingDenied::Known(first)));
     assert_eq!(deposit(store, 3, 700, "BANK-1").await, 700);
+    world.assert_sound();
+}
+
+/// A TrxID credits one account, however it is typed, in one commit with others and alone.
+pub async fn a_payment_is_one_accounts_in_the_whole_house(world: World) {
+    let store = &world.store;
+    let paid = |account, rail, typed| Posting {
+        payment: payment_of(rail, typed),
+        ..fund(Reason::Deposit, account, 500, "")
+    };
+    let first = PaymentOwner { account: AccountId(2), at: NOW };
+    assert_eq!(store.write(paid(2, "bkash", "DKT5A1B2C3")).await.unwrap(), Ok(500));
+    for typed in ["DKT5A1B2C3", "dkt5a1b2c3", " DKT5 A1B2C3 "] {
+        let other = store.write(paid(3, "bkash", typed)).await.unwrap();
+        assert_eq!(other, Err(PostingDenied::Known(first)), "{typed}");
+    }
+    let rivals = (0..32).map(|n| paid(2 + n % 2, "bkash", "DKT5A1B2C4")).collect();
+    let answers = write_all(store, rivals).await;
+    assert_eq!(answers.iter().filter(|a| matches!(a, Ok(Ok(_)))).count(), 1);
+    assert_eq!(wallet(store, 2).0 + wallet(store, 3).0, 1000);
+    // Another rail's numbers are its own.
+    assert!(store.write(paid(3, "nagad", "DKT5A1B2C3")).await.unwrap().is_ok());
+    let listed = store.payments_of(AccountId(2), Timestamp(i64::MAX), 10).unwrap();
+    let first = listed.iter().find(|p| p.reference == "DKT5A1B2C3").unwrap();
+    assert_eq!((first.rail.as_str(), first.journal.map(|j| j.0)), ("bkash", Some(1)));
+    assert_eq!(store.payments_of(AccountId(2), NOW, 10).unwrap(), Vec::new());
+    let world = world.reopened();
     world.assert_sound();
 }
 
@@ -269,4 +298,35 @@ pub async fn a_slip_is_stored_with_its_evidence(world: World) {
     assert_eq!(store.slip(&key(2, 1), &sim).unwrap(), Some(slip("1")));
     assert_eq!(store.slip(&key(2, 1), &other).unwrap(), Some(slip("2")));
     assert_eq!(store.slip(&key(3, 1), &sim).unwrap(), None);
+}
+
+/// What was sent to an upstream is kept once, no more of an attempt than staff read, and goes when
+/// it is old.
+pub async fn exchanges_are_kept_for_staff(world: World) {
+    let exchange = |number, sent_at, step: &str| Exchange {
+        attempt: AttemptRef { purchase: PurchaseId(7).number(), number },
+        upstream: UpstreamCode::new("a"),
+        step: step.to_owned(),
+        sent_at: Timestamp(sent_at),
+        request: "POST https://a.example".to_owned(),
+        reply: "HTTP 200".to_owned(),
+    };
+    let (first, second) = (exchange(1, 5, "submit"), exchange(2, 9, "query"));
+    let keep = KeepExchanges(vec![second.clone(), first.clone(), first.clone()]);
+    world.store.write(keep.clone()).await.unwrap().unwrap();
+    world.store.write(keep).await.unwrap().unwrap();
+    let kept = |id| world.store.exchanges(PurchaseId(id)).unwrap();
+    assert_eq!((kept(7), kept(8)), (vec![first, second.clone()], Vec::new()));
+
+    let many = (0..60).map(|n| exchange(1, 100 + n, "query")).collect();
+    world.store.write(KeepExchanges(many)).await.unwrap().unwrap();
+    let of_first = kept(7).iter().filter(|one| one.attempt.number == 1).count();
+    assert_eq!(of_first, 40);
+
+    let prune = PruneExchanges { before: Timestamp(9), limit: 10 };
+    assert_eq!(world.store.write(prune).await.unwrap().unwrap(), 1);
+    assert_eq!(kept(7)[0], second);
+    let some = PruneExchanges { before: Timestamp(1_000), limit: 10 };
+    assert_eq!(world.store.write(some).await.unwrap().unwrap(), 10);
+    assert_eq!(kept(7).len(), 30);
 }

@@ -76,7 +76,7 @@ fn tamper_with_database(ledger: &Database, statements: &str) -> Audited {
     Store::connect(&copy.url()).unwrap().audit()
 }
 
-const TAMPERINGS: [(&str, &str); 50] = [
+const TAMPERINGS: [(&str, &str); 53] = [
     ("an entry's amount", "UPDATE entries SET amount = amount + 1 WHERE journal_seq = 1"),
     (
         "an entry's sides swapped",
@@ -169,7 +169,15 @@ const TAMPERINGS: [(&str, &str); 50] = [
         "DELETE FROM purchases WHERE id = 15; DELETE FROM jobs WHERE purchase_id = 15",
     ),
     ("a claim deleted", "DELETE FROM claims WHERE reference = 'R12'"),
-    ("a deposit's claim deleted", "DELETE FROM claims WHERE space = 'desk' AND account_id = 3"),
+    ("a payment deleted", "DELETE FROM payments WHERE account_id = 3"),
+    ("a payment's account", "UPDATE payments SET account_id = 2 WHERE account_id = 3"),
+    ("a payment's reference", "UPDATE payments SET reference = 'OTHER' WHERE account_id = 3"),
+    (
+        "two payments' journals swapped",
+        "UPDATE payments SET journal_seq = 99 WHERE journal_seq = 1; \
+      UPDATE payments SET journal_seq = 1 WHERE journal_seq = 2; \
+      UPDATE payments SET journal_seq = 2 WHERE journal_seq = 99",
+    ),
     ("a job deleted", "DELETE FROM jobs WHERE purchase_id = 13"),
     ("a job that sends again", "UPDATE jobs SET job = 'submit' WHERE purchase_id = 13"),
     (
@@ -198,14 +206,14 @@ const TAMPERINGS: [(&str, &str); 50] = [
 #[tokio::test]
 async fn every_tampering_is_found_and_named() {
     let table = found_in(&sound_ledger(sqlite().await).await);
-    expect_file!["./tampering.txt"].assert_eq(&table);
+    expect_file!["./data/tampering.txt"].assert_eq(&table);
 }
 
 /// The audit reports the same for both databases.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tampering_on_postgresql_is_found_and_named() {
     let table = found_in(&sound_ledger(postgresql().await).await);
-    expect_file!["./tampering.txt"].assert_eq(&table);
+    expect_file!["./data/tampering.txt"].assert_eq(&table);
 }
 
 fn found_in(ledger: &Storage) -> String {

@@ -3,16 +3,16 @@
 use crate::harness::world::*;
 use domain::ids::{EndpointId, first_at};
 use domain::{
-    AccountId, Environment, Event, PendingWebhook, PurchaseId, PurchaseKey, State, SuccessEvent,
-    Timestamp,
+    AccountId, Environment, Event, PendingWebhook, PurchaseId, PurchaseKey, PurchaseNumber,
+    Sequence, State, SuccessEvent, Timestamp,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use store::{
     DeliveryAttempt, Destination, DueWebhook, EndedLease, Endpoint, EndpointHealth, EnqueueWebhook,
     Lease, LeaseEnd, LogPage, LoggedWebhook, OpenPurchase, PruneWebhooks, ReplayScope,
-    ReplayWebhooks, SetEndpoint, SetEndpointHealth, Setting, Store, TakeOver, TakeStep, TrustHost,
-    Webhooks,
+    ReplayWebhooks, SetEndpoint, SetEndpointHealth, Setting, Store, TakeNumbers, TakeOver,
+    TakeStep, TrustHost, Webhooks,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -216,7 +216,10 @@ pub async fn a_replay_sends_again_and_keeps_the_log(world: World) {
     let kept_response = async |which, s| {
         store.commit(ReplayWebhooks { which, at: NOW.after(seconds(s)) }).await.unwrap()
     };
-    assert_eq!(kept_response(ReplayScope::One(PurchaseId(2), "success".to_owned()), 10).await, 1);
+    assert_eq!(
+        kept_response(ReplayScope::One(PurchaseNumber(2), "success".to_owned()), 10).await,
+        1
+    );
     let again = lease(store, 10).await;
     assert_eq!(events(&again), [(1, "x.success"), (2, "x.success")]);
     assert_eq!((again[1].tries, again[1].pending_since), (0, NOW.after(seconds(10))));
@@ -239,6 +242,8 @@ pub async fn the_log_is_pruned_after_its_time(world: World) {
     let store = &world.store;
     deposit(store, 2, 1_000 * TOTAL, "in").await;
     let month = seconds(30 * 24 * 3600);
+    let take = TakeNumbers { of: Sequence::Purchase, count: 5, at: NOW };
+    assert_eq!(store.commit(take).await.unwrap().first, 1);
     let first_id = first_at(NOW);
     for n in 1..=5 {
         delivered(store, first_id + n, vec![pending("success", 1, Some(NOW))]).await;
@@ -249,7 +254,7 @@ pub async fn the_log_is_pruned_after_its_time(world: World) {
     }
     let prune = async |now: Timestamp, limit| {
         let before = now.before(month);
-        let before_id = PurchaseId(first_at(before.after(seconds(1))));
+        let before_id = PurchaseId(first_at(before.after(seconds(24 * 3600))));
         store.commit(PruneWebhooks { before, before_id, limit }).await.unwrap()
     };
     assert_eq!(prune(NOW.after(month), 10).await, 0);

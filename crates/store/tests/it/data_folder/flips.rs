@@ -4,11 +4,12 @@
 //! The tables and columns come from the schema, so a new one is covered by itself. What is missed
 //! is listed in `unconfirmed.txt`, each with its reason.
 
-use crate::conformance::archive::{archive, bought, day, month, paid_in, remove, steps};
+use crate::conformance::archive::{
+    archive, bought, day, give_numbers, month, paid_in, remove, steps,
+};
 use crate::harness::world::*;
 use domain::{
-    AccountId, Currency, Environment, Event, Journal, Money, Purchase, Reason, ReferenceScope,
-    State, UpstreamCode,
+    AccountId, Currency, Environment, Event, Journal, Money, Purchase, Reason, State, UpstreamCode,
 };
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -24,7 +25,8 @@ const VALUES_MAX: usize = 3;
 /// Rows of tables that no money goes through, as the programs that own them write them.
 const OTHER_ROWS: &str = "
     INSERT INTO users VALUES (21, 2, 'a@example.org', 'customer', '$argon2id$a', 5, '01712345678',
-        'Rahim', 1), (22, 3, 'b@example.org', 'customer', '$argon2id$b', 5, NULL, NULL, 1);
+        'Rahim', 1, 5, 'en'), (22, 3, 'b@example.org', 'customer', '$argon2id$b', 5, NULL, NULL, 1,
+        NULL, 'bn');
     INSERT INTO keys VALUES (31, 2, 'live', 'ok_live_a', zeroblob(32), 'aaaa', '[]', NULL, 5),
         (32, 3, 'live', 'ok_live_b', zeroblob(32), 'bbbb', '[]', 9, 5);
     INSERT INTO countries VALUES ('BD', 'Bangladesh', 'BDT', '880', '0', 11, '1'),
@@ -36,9 +38,14 @@ const OTHER_ROWS: &str = "
         'BDT', 5000, NULL, NULL, 'digits', '[]', 0, '[]', 'p.svg', 1);
     INSERT INTO prices VALUES (1, 'fee', 2, 'business', 'GP', 'recharge', 1, 2, 'BDT', 50, 0, 10,
         90);
-    INSERT INTO routes VALUES (1, 'live', 'GP', 'recharge', '01', '[\"sim\"]', 0);
-    INSERT INTO sessions VALUES (41, 2, 21, 'live', 51, 5, 9, NULL), (42, 3, 22, 'live', NULL, 5, 9,
-        7);
+    INSERT INTO routes VALUES (1, 'live', 'GP', 'recharge', '01', '[\"sim\"]', 0, 'gp-1gb', 2);
+    INSERT INTO sessions VALUES (41, 2, 21, 'live', 51, 5, 9, NULL, 'api', NULL, NULL, NULL),
+        (42, 3, 22, 'live', NULL, 5, 9, 7, 'dashboard', 5, 'Firefox', '192.0.2.1');
+    INSERT INTO second_factors VALUES (21, 'totp', x'01', 7, 5, 6);
+    INSERT INTO recovery_codes VALUES (21, zeroblob(32), NULL), (21, randomblob(32), 7);
+    INSERT INTO mail_codes VALUES (zeroblob(32), 'join', 'd@example.org', 2, 'developer', 5, 9,
+        NULL), (randomblob(32), 'confirm', 'a@example.org', 3, 'owner', 5, 9, 7);
+    INSERT INTO key_secrets VALUES (31, 2, x'01'), (32, 3, x'02');
     INSERT INTO devices VALUES (51, 2, 21, zeroblob(32), x'01', 5);
     INSERT INTO places VALUES (21, 2, zeroblob(32), 5), (22, 3, zeroblob(32), 6);
     INSERT INTO codes VALUES ('sign_up', 'c@example.org', zeroblob(32), 'C', '017', '$argon2id$c',
@@ -56,6 +63,16 @@ const OTHER_ROWS: &str = "
     INSERT INTO hosts VALUES ('a.example', 5);
     INSERT OR REPLACE INTO clock_notes VALUES (1, 5);
     INSERT INTO clock_jumps VALUES (1, 5, 9);
+    INSERT INTO commission_rules VALUES (2, 'BDT', 100), (3, 'BDT', 200);
+    INSERT INTO upstreams VALUES ('u', 'irecharge', 'live', 'https://u.example', '[]', '', '{}',
+        '[]', x'01', 5, 'BDT', 10, 5, 'slow', 5, 5, 9, 1), ('v', 'reloadly', 'live',
+        'https://v.example', '[]', '', '{}', '[]', x'02', NULL, NULL, NULL, NULL, NULL, 6,
+        6, NULL, 2);
+    INSERT INTO upstream_balances VALUES ('u', 'BDT', 5, 6, 7), ('v', 'BDT', 6, 7, 8);
+    INSERT INTO upstream_watch VALUES ('u', 5, 'low'), ('v', 6, 'fine');
+    INSERT INTO upstream_floats VALUES ('u', 'BDT'), ('v', 'BDT');
+    INSERT INTO upstream_hours VALUES ('u', 'BDT', 5, 6), ('v', 'BDT', 6, 7);
+    INSERT INTO exchanges VALUES (7, 1, 5, 'U7', 'submit', 'POST https://u.example', 'HTTP 200');
     INSERT INTO acts VALUES (1, 5, 'machine: rahim', 'decide_approval', 'purchase 7',
         '{\"state\":\"awaiting\"}', '{\"state\":\"held\"}');";
 /// Rows about the purchases that are there.
@@ -78,8 +95,8 @@ async fn pay_in_dollars(store: &Store, minor: i64) {
     let amount = Money::new(minor, Currency::USD);
     let (account, live) = (AccountId(2), Environment::Live);
     let journal = Journal::funding(Reason::Deposit, account, live, amount).unwrap();
-    let reference = reference(2, ReferenceScope::Staff, "dollars");
-    let posting = Posting { journal, reference, note: "paper".to_owned(), at: NOW };
+    let payment = payment(2, "dollars");
+    let posting = Posting { journal, account, payment, note: "paper".to_owned(), at: NOW };
     store.write(posting).await.unwrap().unwrap();
 }
 
@@ -101,6 +118,7 @@ async fn some_of_everything(root: &Path) -> PathBuf {
     let store = &world.store;
     set(store, Setting::Wallet(AccountId(2), Environment::Live, Currency::USD)).await;
     let (april, may) = (month("2026-04"), month("2026-05"));
+    give_numbers(store).await;
     for account in [2, 3] {
         let text = format!("April {account}");
         store.write(paid_in(account, 900 * TOTAL, &text, day(april, 3))).await.unwrap().unwrap();

@@ -185,7 +185,8 @@ impl Server {
         // The partitions of the months that most tests write to.
         server.sql(
             TEMPLATE,
-            "SELECT make_room(202601), make_room(202602), make_room(202604), make_room(202605)",
+            "SELECT make_room(202601, 0), make_room(202602, 0), make_room(202604, 0), \
+             make_room(202605, 0)",
         );
         // Written last: with this file the server is ready.
         fs::write(folder.join("port"), server.port.to_string()).unwrap();

@@ -6,8 +6,8 @@ use super::postgres::Database;
 use domain::account::HOUSE;
 use domain::purchase::settle;
 use domain::{
-    AccountId, Currency, Decision, Environment, Event, Journal, Move, Proof, Purchase, Reason,
-    ReferenceKey, ReferenceScope, Role, Source, State, UpstreamCode,
+    AccountId, Currency, Decision, Environment, Event, Journal, Move, PaymentKey, Proof, Purchase,
+    Rail, Reason, ReferenceKey, ReferenceScope, Role, Source, State, UpstreamCode,
 };
 pub use fixtures::{COMMISSION, NOW, TOTAL, account, bdt, purchase_key as key};
 use std::path::{Path, PathBuf};
@@ -234,12 +234,22 @@ pub fn step(purchase: &Purchase, event: Event) -> Option<Box<Move>> {
     }
 }
 
+/// The key of a payment of an account, which no other account's payment has.
+pub fn payment(account: i64, text: &str) -> PaymentKey {
+    payment_of("manual", &format!("{account}-{text}"))
+}
+
+pub fn payment_of(rail: &str, reference: &str) -> PaymentKey {
+    PaymentKey::new(Environment::Live, Rail::parse(rail).unwrap(), reference).unwrap()
+}
+
 pub fn fund(reason: Reason, account: i64, minor: i64, text: &str) -> Posting {
     let journal =
         Journal::funding(reason, AccountId(account), Environment::Live, bdt(minor)).unwrap();
     Posting {
         journal,
-        reference: reference(account, ReferenceScope::Staff, text),
+        account: AccountId(account),
+        payment: payment(account, text),
         note: format!("paper {text}"),
         at: NOW,
     }

@@ -64,7 +64,7 @@ async fn batches_behind_a_failed_commit_are_run_again() {
     while let Some(answer) = payers.join_next().await {
         match answer.unwrap() {
             Ok(Ok(_)) => booked += 1,
-            Ok(Err(PostingDenied::ReferenceUsed(_))) => known += 1,
+            Ok(Err(PostingDenied::Known(_))) => known += 1,
             other => panic!("{other:?}"),
         }
     }

@@ -125,13 +125,13 @@ async fn a_damaged_page_is_found() {
     server.sql("migrated", "CREATE EXTENSION amcheck");
     assert_sound(&store);
     server.sql("postgres", "CHECKPOINT");
-    for name in ["claims", "claims_once", "ledger_accounts"] {
+    for name in ["payments", "payments_pkey", "ledger_accounts"] {
         let file = server.sql("migrated", &format!("SELECT pg_relation_filepath('{name}')"));
         let file = server.data().join(&file[0]);
         let whole = fs::read(&file).unwrap();
         let mut damaged = whole.clone();
         // Behind the header of the first page of rows, which the server reads without a word.
-        let from = if name == "claims_once" { 8_192 } else { 0 };
+        let from = if name == "payments_pkey" { 8_192 } else { 0 };
         damaged[from + 7_000..from + 8_000].fill(0xA5);
         fs::write(&file, damaged).unwrap();
         // The server forgets what it has in memory.

@@ -3,14 +3,17 @@
 
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
-use domain::{AccountId, Currency, Environment, ReferenceScope, State};
+use domain::{AccountId, Currency, Environment, Kind, ReferenceScope, State, Timestamp};
 use std::time::Duration;
-use store::{Jobs, Lease, Page, Pushes, Store, TakeOver};
+use store::{Balance, Jobs, Lease, Page, PurchaseFilter, Pushes, StatementOf, Store, TakeOver};
 
 /// Finished purchases over three months. The server has no statistics of them, as in a new
 /// database.
 const HISTORY: &str = "
-    SELECT make_room(202601), make_room(202602), make_room(202603);
+    SELECT make_room(202601, 0), make_room(202602, 0), make_room(202603, 0),
+        make_room(202604, 0);
+    SELECT make_room(202601, 1), make_room(202602, 1), make_room(202603, 1),
+        make_room(202604, 1);
     SET session_replication_role = replica;
     CREATE TEMPORARY TABLE n AS SELECT n, ((n * 7776000000 / 100000) << 12) + n AS id,
         1767225600000000 + n * 7776000000000 / 100000 AS at,
@@ -66,7 +69,7 @@ async fn a_server_reads_no_history() {
     store.late_outcomes().unwrap();
     store.next_due::<Jobs>().unwrap();
     store.next_due::<Pushes>().unwrap();
-    store.highest_id().unwrap();
+    store.purchase_id(key.id.number()).unwrap().unwrap();
     store.quick_audit().unwrap();
     store.purchase(&key).unwrap().unwrap();
     store.any_purchase(key.id).unwrap().unwrap();
@@ -75,11 +78,21 @@ async fn a_server_reads_no_history() {
     store.evidence(&key).unwrap();
     let page = Page { before: None, limit: 20 };
     let (account, live) = (AccountId(2), Environment::Live);
-    assert_eq!(store.statement(account, live, Currency::BDT, page).unwrap().unwrap().len(), 20);
+    let of = StatementOf {
+        account,
+        environment: live,
+        currency: Currency::BDT,
+        balance: Balance::Available,
+    };
+    assert_eq!(store.statement(of, page).unwrap().unwrap().len(), 20);
     assert_eq!(
         store.purchases_of(account, live, ReferenceScope::Rechargely, &[], page).unwrap().len(),
         20
     );
+    for (filter, count) in filters() {
+        let listed = store.list_purchases(account, live, &filter, page).unwrap();
+        assert_eq!(listed.len(), count, "{filter:?}");
+    }
     assert!(
         store.stored_reference(&reference(2, ReferenceScope::Rechargely, "H5")).unwrap().is_some()
     );
@@ -94,6 +107,25 @@ async fn a_server_reads_no_history() {
     let (scanned, fetched) = (scanned_now - scanned, fetched_now - fetched);
     assert!(fetched > 100, "the counters have not moved: {fetched}");
     assert!(scanned < 1_000 && fetched < 5_000, "scanned {scanned} rows, fetched {fetched}");
+}
+
+/// One filter of each kind, and how many purchases of the history it finds on a page.
+fn filters() -> Vec<(PurchaseFilter, usize)> {
+    let all = PurchaseFilter::default;
+    let text = |text: &str| Some(text.to_owned());
+    vec![
+        (all(), 20),
+        (PurchaseFilter { operator: text("GP"), kind: Some(Kind::Recharge), ..all() }, 20),
+        (PurchaseFilter { operator: text("SK"), ..all() }, 0),
+        (PurchaseFilter { recipient: text("01712345678"), ..all() }, 20),
+        (PurchaseFilter { recipient: text("01700000000"), ..all() }, 0),
+        (PurchaseFilter { reference: text("H500"), ..all() }, 1),
+        (PurchaseFilter { states: vec![State::Delivered], ..all() }, 20),
+        (PurchaseFilter { states: vec![State::Failed], ..all() }, 0),
+        (PurchaseFilter { states: vec![State::Sent, State::InDoubt], ..all() }, 0),
+        (PurchaseFilter { since: Some(NOW), ..all() }, 0),
+        (PurchaseFilter { until: Some(Timestamp(1_770_000_000_000_000)), ..all() }, 20),
+    ]
 }
 
 async fn live_one(store: &Store) {

@@ -4,9 +4,12 @@ use crate::conformance::jobs::lease;
 use crate::conformance::pushes;
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
-use domain::{AccountId, Environment, PurchaseId, PurchaseKey, State};
+use domain::{AccountId, Environment, PurchaseId, PurchaseKey, Sequence, State};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
-use store::{BeginHalt, DeadRun, Fault, Setting, Store, TakeOver};
+use store::{BeginHalt, DeadRun, Fault, Setting, Store, TakeNumbers, TakeOver};
+use tokio::task::JoinSet;
 
 /// Two nodes of a database with a merchant that has money.
 async fn two() -> (Database, Store, Store) {
@@ -50,6 +53,27 @@ async fn jobs_of_a_dead_node_become_due_and_those_of_a_live_one_do_not() {
     let due: Vec<_> =
         lease(&other, Duration::ZERO, 10).await.iter().map(|job| job.key.id).collect();
     assert_eq!(due, [PurchaseId(1)], "not the other node's own jobs, nor those with a later time");
+}
+
+/// Numbers are of the house, whichever node takes them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_give_no_number_twice() {
+    let (_database, one, other) = two().await;
+    let (one, other) = (Arc::new(one), Arc::new(other));
+    let mut taking = JoinSet::new();
+    for (node, count) in [(&one, 3), (&other, 7)] {
+        for of in [Sequence::Purchase, Sequence::Session].repeat(20) {
+            let node = node.clone();
+            taking.spawn(async move {
+                let taken = node.commit(TakeNumbers { of, count, at: NOW }).await.unwrap();
+                (taken.first..taken.first + i64::from(count)).map(move |n| (of.code(), n))
+            });
+        }
+    }
+    let given: Vec<_> = taking.join_all().await.into_iter().flatten().collect();
+    let different: BTreeSet<_> = given.iter().copied().collect();
+    assert_eq!((given.len(), different.len()), (400, 400));
+    assert_eq!(different.last(), Some(&("session", 200)));
 }
 
 /// What its lease says does not matter: the node is dead.

@@ -27,6 +27,13 @@ pub(super) const WEBHOOK_URL: Field = Field::text("webhook_url")
     .aliases(&["recharge_webhook_url"])
     .length(0, 2048)
     .says("As for a recharge.");
+/// Added to the document (CONTRACT A-42).
+const ALLOW_DUPLICATE: Field = Field::of(
+    Kind::Fitting(r#"{"type": "boolean", "description": "true or false."}"#),
+    "allow_duplicate",
+)
+.named("AllowDuplicate")
+.says("Added to the document: sell it although it looks like the sale of a moment ago.");
 const ID: Kind = Kind::Integer { min: 0, max: i64::MAX };
 /// The types of mobile banking (CONTRACT A-16).
 const TYPES: Kind = Kind::Codes(
@@ -55,6 +62,7 @@ form! {
         /// Where this purchase's events go instead of the key's address: an absolute URL, `https`
         /// in live mode.
         webhook_url: Optional = WEBHOOK_URL.example("https://your-domain.com/webhooks/recharge"),
+        allow_duplicate: Optional = ALLOW_DUPLICATE,
     }
 
     /// An offer, as `GET recharge/offers` listed it. Send `operator`, `number`, `amount` and the
@@ -81,6 +89,7 @@ form! {
         tran_id: Optional = Field::text("tranId").aliases(&["tran_id"])
             .example("4891011729527520112"),
         webhook_url: Optional = WEBHOOK_URL,
+        allow_duplicate: Optional = ALLOW_DUPLICATE,
     }
 
     /// A payment by mobile banking.
@@ -98,6 +107,7 @@ form! {
             .default("personal").example("personal"),
         reference: Required = REFERENCE.example("BANK-0001"),
         webhook_url: Optional = WEBHOOK_URL,
+        allow_duplicate: Optional = ALLOW_DUPLICATE,
     }
 
     /// Names a purchase, by one identifier or by several that agree.

@@ -493,7 +493,7 @@ fn the_default_wallet_is_of_the_first_operators_country() {
 #[test]
 fn a_status_check_takes_every_name() {
     let both = |reference: Option<&str>, id: Option<i64>| {
-        Ok(Lookup { reference: reference.map(str::to_owned), id: id.map(PurchaseId) })
+        Ok(Lookup { reference: reference.map(str::to_owned), id: id.map(PurchaseNumber) })
     };
     let check = |text: &str, pairs: &[(&str, &str)], expected: Result<Lookup, Option<&[&str]>>| {
         let found = lookup(&RawFields::from_json(text).unwrap().and(query(pairs)));

@@ -111,7 +111,9 @@ impl Meaning<'_> {
 /// The product's number: a number, a string of digits, or `prod_…` (CONTRACT B-04).
 fn product_number(reader: &mut Reader<'_, '_>) -> Result<i64, Reported> {
     let number = match reader.value(FORM.product_id)? {
-        None | Some(Value::Null) => return Err(reader.report(FORM.product_id.name, "is required.")),
+        None | Some(Value::Null) => {
+            return Err(reader.report_missing(FORM.product_id.name, "is required."));
+        }
         Some(Value::Text(text)) => ids::parse_product(text),
         Some(Value::Number(text)) => ids::parse_number(text),
         Some(Value::Other(_)) => None,
@@ -210,7 +212,7 @@ fn additional(reader: &mut Reader<'_, '_>, fields: &RawFields<'_>) -> Result<Det
         }
     }
     let message = "is required; send {} if there is nothing to say.";
-    found.ok_or_else(|| reader.report(FORM.additional_data.name, message))
+    found.ok_or_else(|| reader.report_missing(FORM.additional_data.name, message))
 }
 
 /// The product's own fields of `additionalData`; any other is ignored.

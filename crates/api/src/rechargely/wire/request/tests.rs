@@ -12,7 +12,7 @@ pub(super) fn body(fields: &[(&str, &str)], instead: &[(&str, &str)]) -> String 
 }
 
 pub(super) fn names(error: &InvalidFields) -> Vec<&'static str> {
-    let mut fields: Vec<_> = error.0.iter().map(|c| c.field).collect();
+    let mut fields: Vec<_> = error.field_errors.iter().map(|c| c.field).collect();
     fields.sort_unstable();
     fields.dedup();
     fields
@@ -115,4 +115,16 @@ fn queries_are_validated() {
     for bad in [&[][..], &[("query", "")], &[("query", " ")], &[("query", &"x".repeat(65))]] {
         assert_eq!(names(&search(&query(bad)).unwrap_err()), ["query"]);
     }
+}
+
+/// CONTRACT B-05a.
+#[test]
+fn a_missing_field_and_a_wrong_one_differ() {
+    let is_missing =
+        |text: &str| auth(&RawFields::from_json(text).unwrap()).unwrap_err().is_any_missing;
+    assert!(is_missing(r#"{"requestId":"R1"}"#));
+    assert!(is_missing(r#"{"requestId":"","preAuthToken":null}"#));
+    assert!(!is_missing(r#"{"requestId":"","preAuthToken":"x"}"#));
+    assert!(!is_missing(r#"{"requestId":"R1","preAuthToken":""}"#));
+    assert!(!is_missing(r#"{"requestId":"R1","preAuthToken":7}"#));
 }

@@ -199,7 +199,7 @@ impl WebhookWorld {
 
     /// The log of a purchase: event, state and number of tries of each webhook.
     fn log(&self, id: PurchaseId) -> Vec<String> {
-        let webhooks = self.world.engine.webhooks_of(id).unwrap();
+        let webhooks = self.world.engine.webhooks_of(id.number()).unwrap();
         webhooks
             .iter()
             .map(|(w, tries)| format!("{} {} {}", w.event, w.state, tries.len()))

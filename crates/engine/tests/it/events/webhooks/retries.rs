@@ -37,7 +37,7 @@ async fn retries_go_on_for_three_days() {
     assert_eq!(webhooks.log(id), [format!("x.rejected given_up {tries}")]);
     // A replay sends it again.
     webhooks.sender.always(Response::Status(200));
-    let which = ReplayScope::One(id, "rejected".to_owned());
+    let which = ReplayScope::One(id.number(), "rejected".to_owned());
     assert_eq!(webhooks.world.engine.replay_webhooks(which).await.unwrap(), 1);
     until(|| webhooks.pending() == 0).await;
     stop(workers).await;

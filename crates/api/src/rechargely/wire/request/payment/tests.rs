@@ -216,7 +216,8 @@ fn a_products_own_fields_are_kept_and_the_others_ignored() {
     let kept: Vec<_> = kept.iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(kept, ["studentName=T. Moyo", "term=1"]);
     let invalid = parse(r#"{"term":"first"}"#).unwrap_err();
-    let errors: Vec<_> = invalid.0.iter().map(|c| (c.field, c.message.as_str())).collect();
+    let errors: Vec<_> =
+        invalid.field_errors.iter().map(|c| (c.field, c.message.as_str())).collect();
     assert_eq!(
         errors,
         [
@@ -235,7 +236,7 @@ fn a_price_is_enforced_and_an_inactive_product_is_not_sold() {
         let parsed = parse_for(product, &[("amount", amount)]);
         parsed
             .map(|payment| payment.amount.to_string())
-            .map_err(|invalid| invalid.0[0].message.clone())
+            .map_err(|invalid| invalid.field_errors[0].message.clone())
     };
     let bundle = fixed(150, Currency::USD);
     assert_eq!(check(&bundle, "1.5"), Ok("1.50 USD".into()));

@@ -1,0 +1,188 @@
+//! `saldo catalog`, `operator`, `product`, `price`, `route`: what is sold, at what price, through
+//! whom.
+//!
+//! Each change counts for the next purchase, on all nodes. Not here: what a change may be
+//! (`domain::Catalog::faults`).
+
+pub(crate) mod operator;
+pub(crate) mod price;
+pub(crate) mod product;
+pub(crate) mod route;
+
+use crate::catalog;
+use crate::cmd::Caller;
+use crate::output::Output;
+use crate::wiring::{machine, refused};
+use anyhow::{Context as _, Result};
+use domain::Catalog;
+use engine::{CatalogChange, Engine};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum CatalogVerb {
+    /// Make or replace the rows of a file; all of them, or none if one is wrong.
+    Import {
+        /// A catalog file, as `export` writes it.
+        file: PathBuf,
+        /// Only tell what it would change.
+        #[arg(long)]
+        dry_run: bool,
+        /// Who does it.
+        #[arg(long, default_value = "")]
+        by: String,
+    },
+    /// Write the whole catalog as a file.
+    Export {
+        /// Write it here instead of to the terminal.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Tell what this version's built-in files would change here.
+    Diff {
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take over what `diff` tells.
+    Apply {
+        /// Who does it.
+        #[arg(long, default_value = "")]
+        by: String,
+    },
+}
+
+/// Who does it, and where the words go.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ByArgs {
+    /// Who does it.
+    #[arg(long, default_value = "")]
+    pub(crate) by: String,
+}
+
+pub(crate) async fn run(on: &Caller<'_>, verb: CatalogVerb, output: &mut Output) -> Result<u8> {
+    let engine = on.engine;
+    match verb {
+        CatalogVerb::Import { file, dry_run, by } => {
+            let path = on.working_dir.join(file);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("{} cannot be read", path.display()))?;
+            let known = engine.catalog();
+            let set = catalog::read_over(&text, &known)
+                .with_context(|| format!("{}, nothing was changed", path.display()))?;
+            let lines = differences(&known, &set);
+            for line in &lines {
+                output.row(false, Value::Null, line.text());
+            }
+            if !dry_run && !lines.is_empty() {
+                change(engine, &by, CatalogChange { set, ..CatalogChange::default() }).await?;
+            }
+            let what = if dry_run { "would change" } else { "changed" };
+            output.say(format!("{} rows {what}.", lines.len()));
+        }
+        CatalogVerb::Export { to } => {
+            let text = catalog::write(&engine.catalog())?;
+            match to {
+                None => output.line(text.trim_end().to_owned()),
+                Some(path) => {
+                    let path = on.working_dir.join(path);
+                    std::fs::write(&path, text)
+                        .with_context(|| format!("{} cannot be written", path.display()))?;
+                    output.say(format!("Written to {}.", path.display()));
+                }
+            }
+        }
+        CatalogVerb::Diff { json } => {
+            for line in differences(&engine.catalog(), &built_in()?) {
+                output.row(json, line.value(), line.text());
+            }
+        }
+        CatalogVerb::Apply { by } => {
+            let set = built_in()?;
+            let lines = differences(&engine.catalog(), &set);
+            if !lines.is_empty() {
+                change(engine, &by, CatalogChange { set, ..CatalogChange::default() }).await?;
+            }
+            output.say(format!("{} rows changed.", lines.len()));
+        }
+    }
+    Ok(0)
+}
+
+/// Makes a change; refused with all its faults.
+pub(crate) async fn change(engine: &Engine, by: &str, change: CatalogChange) -> Result<()> {
+    engine.change_catalog(machine(engine, by)?, change).await.map_err(refused)
+}
+
+/// The change that sets these rows.
+pub(crate) fn set(rows: Catalog) -> CatalogChange {
+    CatalogChange { set: rows, ..CatalogChange::default() }
+}
+
+/// The number of a new row.
+pub(crate) fn next_id(ids: impl Iterator<Item = i64>) -> i64 {
+    ids.max().unwrap_or_default() + 1
+}
+
+/// The files of this version, without the ids that an installation may have given to rows of its
+/// own: routes and prices.
+fn built_in() -> Result<Catalog> {
+    let mut all = Catalog::default();
+    for one in catalog::built_in()? {
+        all.countries.extend(one.countries);
+        all.operators.extend(one.operators);
+        all.categories.extend(one.categories);
+        all.products.extend(one.products);
+    }
+    Ok(all)
+}
+
+/// A row that a change makes or replaces.
+struct Difference {
+    row: String,
+    is_new: bool,
+}
+
+impl Difference {
+    fn text(&self) -> String {
+        format!("{} {}", if self.is_new { "new    " } else { "changed" }, self.row)
+    }
+
+    fn value(&self) -> Value {
+        json!({ "row": self.row, "change": if self.is_new { "new" } else { "changed" } })
+    }
+}
+
+fn differences(known: &Catalog, new: &Catalog) -> Vec<Difference> {
+    let mut all = Vec::new();
+    let mut compare = |row: String, known: Option<bool>| match known {
+        Some(true) => {}
+        Some(false) => all.push(Difference { row, is_new: false }),
+        None => all.push(Difference { row, is_new: true }),
+    };
+    for row in &new.countries {
+        let known = known.countries.iter().find(|one| one.code == row.code);
+        compare(format!("country {}", row.code), known.map(|one| one == row));
+    }
+    for row in &new.operators {
+        let known = known.operators.iter().find(|one| one.id == row.id);
+        compare(format!("operator {}", row.code), known.map(|one| one == row));
+    }
+    for row in &new.categories {
+        let known = known.categories.iter().find(|one| one.id == row.id);
+        compare(format!("category {}", row.name), known.map(|one| one == row));
+    }
+    for row in &new.products {
+        let known = known.products.iter().find(|one| one.id == row.id);
+        compare(format!("product {}", row.name), known.map(|one| one == row));
+    }
+    for row in &new.prices {
+        let known = known.prices.iter().find(|one| one.id == row.id);
+        compare(format!("price {}", row.id), known.map(|one| one == row));
+    }
+    for row in &new.routes {
+        let known = known.routes.iter().find(|one| one.id == row.id);
+        compare(format!("route {}", row.id), known.map(|one| one == row));
+    }
+    all
+}

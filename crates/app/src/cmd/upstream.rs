@@ -1,0 +1,430 @@
+//! `saldo upstream`: sets up the upstreams that orders go to, and tells what is left there.
+//!
+//! Invariant: a secret is read from a file, because the command line is seen by everybody on the
+//! machine; it is never printed.
+
+use crate::cmd::trial::check::{self, CheckArgs};
+use crate::cmd::{Caller, currency, environment, moment};
+use crate::output::Output;
+use crate::wiring::{machine, refused};
+use anyhow::{Context as _, Result, anyhow, bail};
+use domain::{BalanceAnswer, Currency, Environment, Money, UpstreamCode};
+use engine::{FloatView, NewUpstream, UpstreamChange, UpstreamView};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A secret or a file of settings is not larger.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum UpstreamVerb {
+    /// Add an upstream. Routes may name it at once, on all nodes.
+    Add(AddArgs),
+    /// List all, built-in ones too.
+    List {
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one: its settings, the names of its secrets, how it does.
+    Show {
+        /// Which.
+        code: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change one, without a stop.
+    Set(SetArgs),
+    /// Say what the upstream calls one of our operators, products or offers.
+    Map(MapArgs),
+    /// Run a file of cases through a connector, or a generic file's own. Nothing is sent; no data
+    /// folder is needed.
+    Check(CheckArgs),
+    /// Ask it what buys nothing: our balance there, and an order that it never got.
+    Try {
+        /// Which.
+        code: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Book what we paid to it.
+    Fund(FundArgs),
+    /// Tell what is left there: as we count it, and as it says.
+    Balance {
+        /// Which.
+        code: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send it no new orders; those that it has are still asked about.
+    Pause {
+        /// Which.
+        code: String,
+        /// Who decides.
+        #[arg(long)]
+        by: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Send it orders again.
+    Resume(DecidedArgs),
+    /// Remove one that has no open orders.
+    Remove(DecidedArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct DecidedArgs {
+    /// Which.
+    code: String,
+    /// Who decides.
+    #[arg(long)]
+    by: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct AddArgs {
+    /// Its name, which routes use: a to z, 0 to 9 and hyphens.
+    #[arg(long)]
+    code: String,
+    /// Which connector: irecharge, reloadly, generic, …
+    #[arg(long)]
+    kind: String,
+    /// Whose orders it gets: sandbox or live. This cannot be changed later.
+    #[arg(long, value_parser = environment)]
+    environment: Environment,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct SetArgs {
+    /// Which.
+    code: String,
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// It is still the same account there: "not found" counts for the orders of before, too.
+    #[arg(long)]
+    same_account: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct SettingArgs {
+    /// Where it is called; https, but for this machine.
+    #[arg(long)]
+    url: Option<String>,
+    /// A further host that may be called; may be given several times.
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    /// A secret, in a file; may be given several times.
+    #[arg(long, value_name = "NAME=@FILE")]
+    secret: Vec<String>,
+    /// The connector's own settings.
+    #[arg(long, value_name = "TOML")]
+    file: Option<PathBuf>,
+    /// At most this many orders on their way to it; 0: any number.
+    #[arg(long, value_name = "N")]
+    calls_at_once: Option<u32>,
+    /// Tell staff once less than this is left there.
+    #[arg(long, value_name = "AMOUNT")]
+    alert_below: Option<String>,
+    /// Send it no orders once less than this is left there.
+    #[arg(long, value_name = "AMOUNT")]
+    stop_below: Option<String>,
+    /// The currency of these amounts.
+    #[arg(long, default_value = "BDT", value_parser = currency)]
+    currency: Currency,
+    /// Who does it.
+    #[arg(long, default_value = "")]
+    by: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct MapArgs {
+    /// Which.
+    code: String,
+    /// What is mapped: operator, product or offer.
+    #[arg(long, default_value = "operator")]
+    map: String,
+    /// OURS=THEIRS, or OURS= to forget it; may be given several times.
+    #[arg(required = true, value_name = "OURS=THEIRS")]
+    names: Vec<String>,
+    /// Who does it.
+    #[arg(long, default_value = "")]
+    by: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct FundArgs {
+    /// Which.
+    code: String,
+    /// How much: 1500.00
+    #[arg(long)]
+    amount: String,
+    /// In what.
+    #[arg(long, default_value = "BDT", value_parser = currency)]
+    currency: Currency,
+    /// The number of the transfer: the same one is never booked twice.
+    #[arg(long)]
+    reference: String,
+    /// Who books it.
+    #[arg(long)]
+    by: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(on: &Caller<'_>, verb: UpstreamVerb, output: &mut Output) -> Result<u8> {
+    let engine = on.engine;
+    match verb {
+        UpstreamVerb::Check(args) => return check::run(&args, &on.working_dir, output),
+        UpstreamVerb::Add(args) => {
+            let (code, by) = (args.code.clone(), args.settings.by.clone());
+            let new = NewUpstream {
+                code: args.code,
+                kind: args.kind,
+                environment: args.environment,
+                settings: change(on, args.settings, false)?,
+            };
+            engine.add_upstream(machine(engine, &by)?, new).await.map_err(refused)?;
+            output.say(format!("The upstream {code} is set up; a route can name it."));
+        }
+        UpstreamVerb::List { json } => {
+            for view in engine.upstreams().map_err(refused)? {
+                output.row(json, value(&view), line(&view));
+            }
+        }
+        UpstreamVerb::Show { code, json } => show(on, &code, json, output)?,
+        UpstreamVerb::Set(args) => {
+            let (permit, code) = (machine(engine, &args.settings.by)?, args.code);
+            let change = change(on, args.settings, args.same_account)?;
+            let set = engine.change_upstream(permit, &UpstreamCode::new(&code), change).await;
+            set.map_err(refused)?;
+            output.say(format!("The upstream {code} is changed."));
+        }
+        UpstreamVerb::Map(args) => map(on, &args, output).await?,
+        UpstreamVerb::Try { code, json } => return try_out(on, &code, json, output).await,
+        UpstreamVerb::Fund(args) => fund(on, &args, output).await?,
+        UpstreamVerb::Balance { code, json } => balance(on, &code, json, output).await?,
+        UpstreamVerb::Pause { code, by, reason } => {
+            let (permit, upstream) = (machine(engine, &by)?, UpstreamCode::new(&code));
+            engine.pause_upstream(permit, &upstream, &reason).await.map_err(refused)?;
+            output.say(format!("The upstream {code} gets no new orders."));
+        }
+        UpstreamVerb::Resume(DecidedArgs { code, by }) => {
+            let (permit, upstream) = (machine(engine, &by)?, UpstreamCode::new(&code));
+            engine.resume_upstream(permit, &upstream).await.map_err(refused)?;
+            output.say(format!("The upstream {code} gets orders again."));
+        }
+        UpstreamVerb::Remove(DecidedArgs { code, by }) => {
+            let (permit, upstream) = (machine(engine, &by)?, UpstreamCode::new(&code));
+            engine.remove_upstream(permit, &upstream).await.map_err(refused)?;
+            output.say(format!("The upstream {code} is removed."));
+        }
+    }
+    Ok(0)
+}
+
+/// The settings that were given; files are read from the caller's folder.
+fn change(on: &Caller<'_>, args: SettingArgs, is_same_account: bool) -> Result<UpstreamChange> {
+    let level =
+        |text: Option<String>| text.map(|text| amount(&text, args.currency, "a level")).transpose();
+    let mut secrets = BTreeMap::new();
+    for given in &args.secret {
+        let (name, file) = given
+            .split_once("=@")
+            .with_context(|| "--secret is NAME=@FILE: a command line is no place for a secret")?;
+        let text = read(&on.working_dir, Path::new(file))?;
+        secrets.insert(name.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    let own = args.file.as_deref().map(|file| read(&on.working_dir, file)).transpose()?;
+    Ok(UpstreamChange {
+        url: args.url,
+        hosts: (!args.host.is_empty()).then_some(args.host),
+        own,
+        secrets,
+        calls_at_once: args.calls_at_once,
+        float_alert: level(args.alert_below)?,
+        float_stop: level(args.stop_below)?,
+        is_same_account,
+    })
+}
+
+fn read(folder: &Path, file: &Path) -> Result<String> {
+    let path = folder.join(file);
+    let length = std::fs::metadata(&path)
+        .with_context(|| format!("{} cannot be read", path.display()))?
+        .len();
+    anyhow::ensure!(length <= FILE_BYTES_MAX, "{} is too large", path.display());
+    std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn amount(text: &str, currency: Currency, what: &str) -> Result<Money> {
+    if text.trim_end_matches(['0', '.']).is_empty() {
+        return Ok(Money::zero(currency));
+    }
+    Money::parse(text, currency)
+        .map_err(|_| anyhow!("{what} is a number up to 999999999.99, such as 1500.00"))
+}
+
+fn found(on: &Caller<'_>, code: &str) -> Result<UpstreamView> {
+    let all = on.engine.upstreams().map_err(refused)?;
+    let view = all.into_iter().find(|view| view.code.as_str() == code);
+    view.with_context(|| format!("there is no upstream {code}"))
+}
+
+fn show(on: &Caller<'_>, code: &str, json: bool, output: &mut Output) -> Result<()> {
+    let view = found(on, code)?;
+    if json {
+        output.line(value(&view));
+        return Ok(());
+    }
+    output.line(line(&view));
+    let Some(stored) = &view.stored else { return Ok(()) };
+    output.line(format!("  url      {}", stored.url));
+    for host in &stored.hosts {
+        output.line(format!("  host     {host}"));
+    }
+    for name in &stored.secret_names {
+        output.line(format!("  secret   {name}"));
+    }
+    for (map, names) in &stored.maps {
+        for (ours, theirs) in names {
+            output.line(format!("  {map:<8} {ours} = {theirs}"));
+        }
+    }
+    stored.settings.lines().for_each(|own| output.line(format!("  | {own}")));
+    Ok(())
+}
+
+async fn map(on: &Caller<'_>, args: &MapArgs, output: &mut Output) -> Result<()> {
+    if !["operator", "product", "offer"].contains(&args.map.as_str()) {
+        bail!("--map is operator, product or offer");
+    }
+    let upstream = UpstreamCode::new(&args.code);
+    for name in &args.names {
+        let (ours, theirs) =
+            name.split_once('=').with_context(|| format!("{name:?} is not OURS=THEIRS"))?;
+        let theirs = Some(theirs).filter(|theirs| !theirs.is_empty());
+        let permit = machine(on.engine, &args.by)?;
+        let mapped = on.engine.map_upstream(permit, &upstream, &args.map, ours, theirs).await;
+        mapped.map_err(refused)?;
+    }
+    output.say(format!("The upstream {} knows {} of ours now.", args.code, args.names.len()));
+    Ok(())
+}
+
+async fn try_out(on: &Caller<'_>, code: &str, json: bool, output: &mut Output) -> Result<u8> {
+    let tried = on.engine.try_upstream(&UpstreamCode::new(code)).await.map_err(refused)?;
+    let balance = match &tried.balance {
+        BalanceAnswer::NotOffered => "it tells no balance".to_owned(),
+        BalanceAnswer::Reported(balance) => format!("balance {balance}"),
+        BalanceAnswer::Unavailable { reason } => format!("no balance: {reason}"),
+    };
+    let (outcome, text) = (&tried.enquiry.0, tried.enquiry.1.as_deref().unwrap_or_default());
+    let reported = match &tried.balance {
+        BalanceAnswer::Reported(balance) => Some(balance.exact()),
+        BalanceAnswer::NotOffered | BalanceAnswer::Unavailable { .. } => None,
+    };
+    let answers = tried.is_answer || matches!(tried.balance, BalanceAnswer::Reported(_));
+    let value =
+        json!({ "answers": answers, "balance": reported, "enquiry": outcome, "text": text });
+    let enquiry = format!("asked about an order that it never got: {outcome} {text}");
+    output.row(json, value, format!("{code}  {balance}; {enquiry}"));
+    Ok(u8::from(!answers))
+}
+
+async fn fund(on: &Caller<'_>, args: &FundArgs, output: &mut Output) -> Result<()> {
+    let paid = amount(&args.amount, args.currency, "--amount")?;
+    let permit = machine(on.engine, &args.by)?;
+    let code = UpstreamCode::new(&args.code);
+    let funded = on.engine.fund_upstream(permit, &code, paid, &args.reference).await;
+    let float = funded.map_err(refused)?;
+    output.row(args.json, float_value(Some(&float)), float.ours.exact());
+    output.say(format!("Booked {paid}; {} should be left at {}.", float.ours, args.code));
+    Ok(())
+}
+
+async fn balance(on: &Caller<'_>, code: &str, json: bool, output: &mut Output) -> Result<()> {
+    let float = on.engine.upstream_float(&UpstreamCode::new(code)).await.map_err(refused)?;
+    let text = match &float {
+        None => format!("{code}  nothing is known"),
+        Some(float) => {
+            let reported = |money: Option<Money>| money.map_or("?".to_owned(), |m| m.to_string());
+            let hours = float.hours_left.map_or("?".to_owned(), |hours| hours.to_string());
+            format!(
+                "{code}  ours {}  theirs {}  difference {}  hours left {hours}",
+                float.ours,
+                reported(float.theirs),
+                reported(float.difference)
+            )
+        }
+    };
+    output.row(json, float_value(float.as_ref()), text);
+    if let Some(reason) = float.and_then(|float| float.unavailable) {
+        output.say(format!("It could not be asked: {reason}"));
+    }
+    Ok(())
+}
+
+fn float_value(float: Option<&FloatView>) -> Value {
+    let exact = |money: Option<Money>| money.map(|m| m.exact());
+    json!({
+        "currency": float.map(|f| f.ours.currency().code()),
+        "ours": float.map(|f| f.ours.exact()),
+        "theirs": exact(float.and_then(|f| f.theirs)),
+        "difference": exact(float.and_then(|f| f.difference)),
+        "hours_left": float.and_then(|f| f.hours_left),
+        "reported_at": float.and_then(|f| f.reported_at).map(moment),
+    })
+}
+
+fn line(view: &UpstreamView) -> String {
+    let UpstreamView { code, stored, open_attempts, calls, .. } = view;
+    let (kind, environment) = match stored {
+        Some(stored) => (stored.kind.as_str(), stored.environment.code()),
+        None => ("built in", "both"),
+    };
+    format!("{code}  {kind}  {environment}  {}  open {open_attempts}  calls {calls}", state(view))
+}
+
+fn state(view: &UpstreamView) -> &'static str {
+    let is_paused = view.stored.as_ref().is_some_and(|stored| stored.paused.is_some());
+    match (view.is_connected, is_paused, view.is_breaker_open) {
+        (false, ..) => "unusable",
+        (true, true, _) => "paused",
+        (true, false, true) => "breaker open",
+        (true, false, false) => "ready",
+    }
+}
+
+fn value(view: &UpstreamView) -> Value {
+    let stored = view.stored.as_ref();
+    let level = |minor: fn(&engine::StoredUpstream) -> Option<i64>| {
+        let stored = stored?;
+        Some(Money::new(minor(stored)?, stored.float_currency?).exact())
+    };
+    json!({
+        "code": view.code.as_str(),
+        "kind": stored.map_or("built in", |s| s.kind.as_str()),
+        "environment": stored.map(|s| s.environment.code()),
+        "state": state(view),
+        "paused": stored.and_then(|s| s.paused.as_deref()),
+        "url": stored.map(|s| s.url.as_str()),
+        "hosts": stored.map(|s| s.hosts.as_slice()),
+        "secrets": stored.map(|s| s.secret_names.as_slice()),
+        "maps": stored.map(|s| &s.maps),
+        "calls_at_once": stored.and_then(|s| s.calls_at_once),
+        "float_currency": stored.and_then(|s| s.float_currency).map(|c| c.code()),
+        "alert_below": level(|s| s.float_alert),
+        "stop_below": level(|s| s.float_stop),
+        "added_at": stored.map(|s| moment(s.created_at)),
+        "open": view.open_attempts,
+        "calls": view.calls,
+    })
+}

@@ -1,0 +1,162 @@
+//! The catalog is set up by verbs beside a running server, and each change counts at once.
+
+use crate::support::{Folder, assert_exit, recharge};
+
+/// A route, an operator, a price: each verb changes what the next purchase gets.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_verb_sets_the_next_purchase_gets() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut client = server.sandbox().await;
+    let path = "/api/billing/service-requests/recharge/normal";
+    client.post(path, recharge("01712345101", 10, "c-1")).await;
+
+    // Staff approve from now on; the route that the catalog seeded for all recharges is replaced.
+    folder.saldo_ok(&[
+        "route",
+        "set",
+        "--environment",
+        "sandbox",
+        "--operator",
+        "gp",
+        "--kind",
+        "recharge",
+        "--upstreams",
+        "simulator-b",
+        "--needs-approval",
+        "--recipient-ends",
+        "101",
+    ]);
+    let held = client.post(path, recharge("01712345101", 10, "c-2")).await.json();
+    assert_eq!(held["billing"]["status"], "pending", "{held}");
+    let routes = folder.saldo_json(&["route", "list", "--json"]);
+    let set = routes.iter().find(|r| r["recipient_ends"] == "101" && r["operator"] == "GP");
+    let id = set.unwrap()["id"].to_string();
+    folder.saldo_ok(&["route", "off", &id, "--by", "Mina"]);
+    let sold = client.post(path, recharge("01712345101", 10, "c-3")).await.json();
+    assert_eq!(sold["billing"]["status"], "success", "{sold}");
+
+    folder.saldo_ok(&[
+        "price",
+        "set",
+        "--charge",
+        "fee",
+        "--operator",
+        "GP",
+        "--kind",
+        "recharge",
+        "--flat",
+        "0.25",
+        "--percent",
+        "1",
+    ]);
+    let priced = client.post(path, recharge("01712345101", 10, "c-4")).await.json();
+    assert_eq!(priced["billing"]["fee"].to_string(), "0.35", "{priced}");
+
+    folder.saldo_ok(&["operator", "set", "GP", "--prepaid", "20-500"]);
+    let refused = client.post(path, recharge("01712345101", 10, "c-5")).await;
+    assert_eq!(refused.status(), 422);
+    folder.saldo_ok(&["operator", "off", "grameenphone"]);
+    let refused = client.post(path, recharge("01712345101", 50, "c-6")).await;
+    assert_eq!(refused.status(), 422);
+    folder.saldo_ok(&["operator", "set", "GP"]);
+    let sold = client.post(path, recharge("01712345101", 50, "c-6")).await.json();
+    assert_eq!(sold["billing"]["status"], "success", "{sold}");
+
+    let acts = folder.saldo_json(&["acts", "--json"]);
+    let removal = acts.iter().find(|act| act.to_string().contains(&format!("route {id}")));
+    assert!(removal.is_some(), "{acts:?}");
+    server.stop();
+    folder.verify();
+}
+
+/// A change that cannot be sold is refused with its reason, and nothing is changed.
+#[test]
+fn a_wrong_change_is_refused_with_its_reason() {
+    let folder = Folder::new();
+    folder.start().stop();
+    let before = folder.saldo_ok(&["catalog", "export"]).stdout;
+    let route = ["route", "set", "--environment", "live", "--upstreams"];
+    for (arguments, says) in [
+        ([&route[..], &["nobody"]].concat(), "no upstream nobody"),
+        ([&route[..], &["simulator-a", "--operator", "nobody"]].concat(), "no operator nobody"),
+        ([&route[..], &["simulator-a", "--product", "nothing"]].concat(), "no product"),
+        ([&route[..], &["simulator-a,simulator-a"]].concat(), "twice"),
+        (vec!["route", "set", "--environment", "live"], "leads nowhere"),
+        (vec!["route", "off", "987654"], "no such route"),
+        (
+            vec![
+                "price",
+                "set",
+                "--charge",
+                "fee",
+                "--flat",
+                "1",
+                "--operator",
+                "GP",
+                "--currency",
+                "KWD",
+            ],
+            "not in KWD",
+        ),
+        (vec!["price", "set", "--charge", "fee"], "--flat"),
+        (
+            vec!["operator", "set", "NEW", "--country", "XX", "--service", "mobile-recharge"],
+            "no country XX",
+        ),
+        (vec!["operator", "set", "GP", "--prepaid", "500-20"], "smaller one first"),
+        (vec!["product", "set", "Nothing", "--operator", "GP"], "is new"),
+    ] {
+        let output = folder.saldo(&arguments);
+        assert_exit(&output, 1, says);
+    }
+    assert_eq!(folder.saldo_ok(&["catalog", "export"]).stdout, before);
+}
+
+/// What is exported is imported again without a difference, and a changed file changes its rows.
+#[test]
+fn an_exported_catalog_is_a_file_to_import() {
+    let folder = Folder::new();
+    folder.start().stop();
+    let path = folder.path("catalog.toml");
+    let file = path.to_str().unwrap();
+    folder.saldo_ok(&["catalog", "export", "--to", file]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_exit(&folder.saldo(&["catalog", "import", file]), 0, "0 rows changed");
+    assert_exit(&folder.saldo(&["catalog", "apply"]), 0, "0 rows changed");
+    assert!(text.contains("name = \"Grameenphone\""), "{text}");
+    let changed = text.replacen("name = \"Grameenphone\"", "name = \"GP Limited\"", 1);
+    std::fs::write(&path, changed).unwrap();
+    assert_exit(&folder.saldo(&["catalog", "import", file, "--dry-run"]), 0, "operator GP");
+    let name = |folder: &Folder| {
+        folder.saldo_json(&["operator", "show", "GP", "--json"]).remove(0)["name"].clone()
+    };
+    assert_eq!(name(&folder), "Grameenphone");
+    assert_exit(&folder.saldo(&["catalog", "import", file]), 0, "1 rows changed");
+    assert_eq!(name(&folder), "GP Limited");
+    let differs = folder.saldo_json(&["catalog", "diff", "--json"]);
+    assert_eq!(differs.len(), 1, "{differs:?}");
+    folder.saldo_ok(&["catalog", "apply", "--by", "Mina"]);
+    assert_eq!(name(&folder), "Grameenphone");
+    // A product of a new category, at a fixed price.
+    folder.saldo_ok(&[
+        "product",
+        "set",
+        "Night Pack",
+        "--operator",
+        "gp",
+        "--category",
+        "Packs",
+        "--kind",
+        "bundle",
+        "--currency",
+        "BDT",
+        "--price",
+        "49",
+    ]);
+    let shown = folder.saldo_json(&["product", "show", "night pack", "--json"]).remove(0);
+    assert_eq!((shown["price"].as_str(), shown["operator"].as_str()), (Some("49.00"), Some("GP")));
+    folder.saldo_ok(&["product", "off", "Night Pack"]);
+    let shown = folder.saldo_json(&["product", "show", "Night Pack", "--json"]).remove(0);
+    assert_eq!(shown["is_active"], false);
+}

@@ -1,0 +1,5 @@
+//! Set-up by verbs: the catalog, upstreams, and trials of connectors without a data folder.
+
+mod catalog;
+mod trial;
+mod upstreams;

@@ -1,0 +1,159 @@
+//! Rechargely as a server: log-in, pre-auth, auth. It has nothing to ask with, as the document
+//! says.
+//!
+//! A pre-auth moves nothing; an auth decides by the last digits of the bill reference. A
+//! `requestId` is charged once: a second auth is refused as a duplicate.
+
+use super::{
+    Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
+    garbage, json, money_of, order, text_of,
+};
+use crate::upstream::simulator::script::Script;
+use domain::{Answer, AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Order};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const TOKEN_PREFIX: &str = "simulated.";
+
+struct RechargelyService {
+    book: Book,
+    tokens: AtomicU64,
+    /// By the token of the pre-auth.
+    quotes: Mutex<BTreeMap<String, Order>>,
+}
+
+pub(super) fn open(settings: ServiceSettings) -> io::Result<Box<dyn SimulatedService>> {
+    let (book, tokens) = (Book::open(settings, "rechargely")?, AtomicU64::new(0));
+    Ok(Box::new(RechargelyService { book, tokens, quotes: Mutex::default() }))
+}
+
+impl SimulatedService for RechargelyService {
+    fn answer(&self, call: &SimulatedCall) -> SimulatedReply {
+        let is = |end: &str| call.method == "POST" && call.path.ends_with(end);
+        if is("/authenticate/customers") {
+            return self.log_in(call);
+        }
+        if !self.is_logged_in(call) {
+            return refused(401, "Token expired");
+        }
+        if is("/transactions/bill-payment/pre-auth") {
+            return self.pre_auth(call);
+        }
+        if is("/transactions/bill-payment/auth") {
+            return self.auth(call);
+        }
+        refused(404, "Not found")
+    }
+
+    fn may_be_lost(&self, call: &SimulatedCall) -> bool {
+        call.path.ends_with("auth")
+    }
+}
+
+impl RechargelyService {
+    fn log_in(&self, call: &SimulatedCall) -> SimulatedReply {
+        let body = call.json();
+        let is_given = |name| text_of(&body, name).is_some_and(|text| !text.is_empty());
+        if !["username", "password", "fcmToken"].into_iter().all(is_given) {
+            return refused(401, "Invalid credentials");
+        }
+        let number = self.tokens.fetch_add(1, Ordering::SeqCst);
+        json(200, &json!({ "accessToken": format!("{TOKEN_PREFIX}{number}") }))
+    }
+
+    /// Tokens of an earlier process are not valid any more.
+    fn is_logged_in(&self, call: &SimulatedCall) -> bool {
+        let token = call.header("authorization").strip_prefix("Bearer ");
+        let number = token.and_then(|token| token.strip_prefix(TOKEN_PREFIX)?.parse::<u64>().ok());
+        number.is_some_and(|number| number < self.tokens.load(Ordering::SeqCst))
+    }
+
+    fn pre_auth(&self, call: &SimulatedCall) -> SimulatedReply {
+        let body = call.json();
+        let fields = (
+            text_of(&body, "requestId").and_then(|text| AttemptRef::parse(&text)),
+            text_of(&body, "productId"),
+            text_of(&body, "billReference"),
+            money_of(&body, "amount", Currency::USD).filter(|amount| amount.is_positive()),
+        );
+        let (Some(attempt), Some(product), Some(bill), Some(amount)) = fields else {
+            return refused(422, "Some fields are missing or wrong");
+        };
+        if self.book.find(&attempt.to_string()).is_some() {
+            return refused(409, "Duplicate requestId");
+        }
+        let order = order(
+            attempt,
+            Environment::Live,
+            Bought { kind: Kind::Bill, operator: &product },
+            &bill,
+            amount,
+        );
+        let token = format!("preauth_{attempt}");
+        self.quotes.lock().insert(token.clone(), order);
+        let body = json!({
+            "responseCode": "200",
+            "responseMessage": "Payment initiated successfully",
+            "preAuthToken": token,
+            "requestId": attempt.to_string(),
+            "status": "PENDING",
+        });
+        json(200, &body)
+    }
+
+    fn auth(&self, call: &SimulatedCall) -> SimulatedReply {
+        let token = text_of(&call.json(), "preAuthToken").unwrap_or_default();
+        let Some(order) = self.quotes.lock().remove(&token) else {
+            return refused(409, "Duplicate or unknown payment");
+        };
+        match self.book.place(order) {
+            Placed::New(booked, state) => reply(&booked, &state),
+            Placed::Used => refused(409, "Duplicate requestId"),
+            Placed::NotRead(Script::Down) => refused(502, "Upstream unavailable"),
+            Placed::NotRead(_) => SimulatedReply::Nothing,
+            Placed::Broken => refused(500, "Internal error"),
+        }
+    }
+}
+
+fn reply(booked: &Booked, state: &EnquiryOutcome) -> SimulatedReply {
+    match booked.script {
+        Script::LoseReply | Script::Mute => return SimulatedReply::Nothing,
+        Script::Garble => return garbage(),
+        Script::Deliver
+        | Script::RefuseNumber
+        | Script::RefuseAtRandom
+        | Script::WorkThenDeliver
+        | Script::WorkThenRefuse
+        | Script::LoseRequest
+        | Script::DeliverThenReverse
+        | Script::Down
+        | Script::RefuseThenDeliver => {}
+    }
+    let (status, text) = match state {
+        EnquiryOutcome::Answered(Answer::Delivered { .. }) => {
+            ("COMPLETED", "Payment authorized successfully")
+        }
+        EnquiryOutcome::Answered(Answer::Refused { .. } | Answer::RefusedAsRepeat { .. })
+        | EnquiryOutcome::Reversed { .. } => ("FAILED", "Declined"),
+        EnquiryOutcome::Answered(
+            Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. },
+        )
+        | EnquiryOutcome::NotFound => ("PROCESSING", "Processing"),
+    };
+    let body = json!({
+        "responseCode": "200",
+        "responseMessage": text,
+        "transactionReference": format!("TXN-{}", booked.theirs()),
+        "status": status,
+        "requestId": booked.order.attempt.to_string(),
+    });
+    json(200, &body)
+}
+
+fn refused(status: u16, message: &str) -> SimulatedReply {
+    json(status, &json!({ "message": message }))
+}

@@ -1,0 +1,338 @@
+//! Reloadly as a server: tokens, top-ups, utilities, reports, status, balance.
+//!
+//! One address is all of its hosts. A used reference is refused; a refusal before the operator
+//! leaves no trace; a number cannot be recharged again within the window; operator 1213 fails.
+
+use super::{
+    Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
+    garbage, json, money_of, number, order, text_of,
+};
+use crate::upstream::simulator::script::Script;
+use domain::{Answer, AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Money};
+use serde_json::{Value, json};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Fails after long work, as in the sandbox.
+const FAILING_OPERATOR: &str = "1213";
+/// The life of a sandbox's token, in seconds.
+const TOKEN_SECONDS: u64 = 3600;
+const TOKEN_PREFIX: &str = "simulated.";
+
+struct ReloadlyService {
+    book: Book,
+    tokens: AtomicU64,
+}
+
+pub(super) fn open(settings: ServiceSettings) -> io::Result<Box<dyn SimulatedService>> {
+    let book = Book::open(settings, "reloadly")?;
+    Ok(Box::new(ReloadlyService { book, tokens: AtomicU64::new(0) }))
+}
+
+impl SimulatedService for ReloadlyService {
+    fn answer(&self, call: &SimulatedCall) -> SimulatedReply {
+        if call.path == "/oauth/token" {
+            return self.token(call);
+        }
+        if !self.is_authorized(call) {
+            return refused(401, "INVALID_TOKEN", call);
+        }
+        let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+        match (call.method.as_str(), parts.as_slice()) {
+            ("POST", ["topups-async"]) => self.top_up(call, false),
+            ("POST", ["topups"]) => self.top_up(call, true),
+            ("POST", ["pay"]) => self.pay(call),
+            ("GET", ["topups", "reports", "transactions"]) => {
+                self.report(call, "customIdentifier", Kind::Recharge)
+            }
+            ("GET", ["topups", "reports", "transactions", theirs]) => match self.theirs(theirs) {
+                Some(booked) => json(200, &row(&booked, &self.book.state(&booked))),
+                None => refused(404, "TRANSACTION_NOT_FOUND", call),
+            },
+            ("GET", ["topups", theirs, "status"]) => self.status(call, theirs),
+            ("GET", ["transactions"]) => self.report(call, "referenceId", Kind::Bill),
+            ("GET", ["transaction", theirs]) => self.status(call, theirs),
+            ("GET", ["accounts", "balance"]) => {
+                let balance = number(Money::new(self.book.float_minor(), Currency::USD));
+                let body = json!({
+                    "balance": balance,
+                    "currencyCode": "USD",
+                    "currencyName": "US Dollar",
+                    "updatedAt": "2026-10-08 13:12:44",
+                });
+                json(200, &body)
+            }
+            _ => json(404, &json!({ "status": 404, "error": "Not Found", "path": call.path })),
+        }
+    }
+
+    fn may_be_lost(&self, call: &SimulatedCall) -> bool {
+        call.path != "/oauth/token"
+    }
+}
+
+impl ReloadlyService {
+    fn token(&self, call: &SimulatedCall) -> SimulatedReply {
+        let body = call.json();
+        let is_given = |name| text_of(&body, name).is_some_and(|text| !text.is_empty());
+        if !["client_id", "client_secret", "audience"].into_iter().all(is_given) {
+            return refused(401, "INVALID_CREDENTIALS", call);
+        }
+        let number = self.tokens.fetch_add(1, Ordering::SeqCst);
+        let body = json!({
+            "access_token": format!("{TOKEN_PREFIX}{number}"),
+            "scope": "send-topups",
+            "expires_in": TOKEN_SECONDS,
+            "token_type": "Bearer",
+        });
+        json(200, &body)
+    }
+
+    /// Tokens of an earlier process are not valid any more.
+    fn is_authorized(&self, call: &SimulatedCall) -> bool {
+        let token = call.header("authorization").strip_prefix("Bearer ");
+        let number = token.and_then(|token| token.strip_prefix(TOKEN_PREFIX)?.parse::<u64>().ok());
+        number.is_some_and(|number| number < self.tokens.load(Ordering::SeqCst))
+    }
+
+    fn top_up(&self, call: &SimulatedCall, waits: bool) -> SimulatedReply {
+        let body = call.json();
+        let phone = body.get("recipientPhone").cloned().unwrap_or_default();
+        let country = text_of(&phone, "countryCode").unwrap_or_default();
+        let is_local = body.get("useLocalAmount").and_then(Value::as_bool).unwrap_or(false);
+        let currency = if is_local { currency_of(&country) } else { Currency::USD };
+        let fields = (
+            text_of(&body, "customIdentifier").and_then(|text| AttemptRef::parse(&text)),
+            text_of(&body, "operatorId"),
+            text_of(&phone, "number"),
+            money_of(&body, "amount", currency).filter(|amount| amount.is_positive()),
+        );
+        let (Some(attempt), Some(operator), Some(recipient), Some(amount)) = fields else {
+            return refused(400, "INVALID_INPUT_PROVIDED", call);
+        };
+        if operator == FAILING_OPERATOR {
+            return refused(400, "TRANSACTION_CANNOT_BE_PROCESSED_AT_THE_MOMENT", call);
+        }
+        let order = order(
+            attempt,
+            Environment::Live,
+            Bought { kind: Kind::Recharge, operator: &operator },
+            &recipient,
+            amount,
+        );
+        if self.book.find(&attempt.to_string()).is_none() && self.book.is_recent(&order) {
+            return refused(400, "PHONE_RECENTLY_RECHARGED", call);
+        }
+        if recipient.ends_with("102") {
+            return refused(400, "INVALID_RECIPIENT_PHONE", call);
+        }
+        match self.book.place(order) {
+            Placed::New(booked, state) => lost_or(&booked, || match waits {
+                true => json(200, &row(&booked, &state)),
+                false => json(200, &json!({ "transactionId": booked.theirs() })),
+            }),
+            placed @ (Placed::Used | Placed::NotRead(_) | Placed::Broken) => {
+                self.not_placed(call, &placed, "CUSTOM_IDENTIFIER_ALREADY_USED")
+            }
+        }
+    }
+
+    fn pay(&self, call: &SimulatedCall) -> SimulatedReply {
+        let body = call.json();
+        let is_local = body.get("useLocalAmount").and_then(Value::as_bool).unwrap_or(false);
+        let currency = if is_local { Currency::NGN } else { Currency::USD };
+        let fields = (
+            text_of(&body, "referenceId").and_then(|text| AttemptRef::parse(&text)),
+            text_of(&body, "billerId"),
+            text_of(&body, "subscriberAccountNumber"),
+            money_of(&body, "amount", currency).filter(|amount| amount.is_positive()),
+        );
+        let (Some(attempt), Some(biller), Some(account), Some(amount)) = fields else {
+            return refused(400, "INVALID_INPUT_PROVIDED", call);
+        };
+        let order = order(
+            attempt,
+            Environment::Live,
+            Bought { kind: Kind::Bill, operator: &biller },
+            &account,
+            amount,
+        );
+        match self.book.place(order) {
+            Placed::New(booked, _) => lost_or(&booked, || {
+                let body = json!({
+                    "id": booked.theirs(),
+                    "status": "PROCESSING",
+                    "referenceId": booked.order.attempt.to_string(),
+                    "code": "PAYMENT_PROCESSING_IN_PROGRESS",
+                    "message": "The payment is being processed",
+                });
+                json(200, &body)
+            }),
+            placed @ (Placed::Used | Placed::NotRead(_) | Placed::Broken) => {
+                self.not_placed(call, &placed, "REFERENCE_ID_ALREADY_USED")
+            }
+        }
+    }
+
+    fn not_placed(&self, call: &SimulatedCall, placed: &Placed, used: &str) -> SimulatedReply {
+        match placed {
+            Placed::Used => refused(400, used, call),
+            Placed::NotRead(Script::Down) => {
+                refused(503, "OPERATOR_UNAVAILABLE_OR_CURRENTLY_INACTIVE", call)
+            }
+            Placed::NotRead(_) => SimulatedReply::Nothing,
+            Placed::New(..) | Placed::Broken => refused(500, "INTERNAL_ERROR", call),
+        }
+    }
+
+    fn theirs(&self, theirs: &str) -> Option<Booked> {
+        self.book.find_theirs(theirs)
+    }
+
+    fn status(&self, call: &SimulatedCall, theirs: &str) -> SimulatedReply {
+        let Some(booked) = self.theirs(theirs) else {
+            return refused(404, "TRANSACTION_NOT_FOUND", call);
+        };
+        if booked.script == Script::Mute {
+            return refused(500, "INTERNAL_ERROR", call);
+        }
+        json(200, &wrapped(&booked, &self.book.state(&booked)))
+    }
+
+    fn report(&self, call: &SimulatedCall, name: &str, kind: Kind) -> SimulatedReply {
+        // The search ignores case.
+        let reference = call.value(name).unwrap_or_default().to_uppercase();
+        let found = self.book.find(&reference).filter(|booked| booked.order.kind == kind);
+        if found.as_ref().is_some_and(|booked| booked.script == Script::Mute) {
+            return refused(500, "INTERNAL_ERROR", call);
+        }
+        let rows: Vec<Value> = found
+            .iter()
+            .map(|booked| {
+                let state = self.book.state(booked);
+                if kind == Kind::Bill { wrapped(booked, &state) } else { row(booked, &state) }
+            })
+            .collect();
+        let count = rows.len();
+        let body = json!({
+            "content": rows,
+            "totalElements": count,
+            "totalPages": count,
+            "last": true,
+            "number": 1,
+            "size": 200,
+        });
+        json(200, &body)
+    }
+}
+
+fn currency_of(country: &str) -> Currency {
+    match country {
+        "BD" => Currency::BDT,
+        "NG" => Currency::NGN,
+        "ZM" => Currency::ZMW,
+        "KE" => Currency::KES,
+        _ => Currency::USD,
+    }
+}
+
+fn lost_or(booked: &Booked, reply: impl FnOnce() -> SimulatedReply) -> SimulatedReply {
+    match booked.script {
+        Script::LoseReply | Script::Mute => SimulatedReply::Nothing,
+        Script::Garble => garbage(),
+        Script::Deliver
+        | Script::RefuseNumber
+        | Script::RefuseAtRandom
+        | Script::WorkThenDeliver
+        | Script::WorkThenRefuse
+        | Script::LoseRequest
+        | Script::DeliverThenReverse
+        | Script::Down
+        | Script::RefuseThenDeliver => reply(),
+    }
+}
+
+fn status_of(state: &EnquiryOutcome) -> &'static str {
+    match state {
+        EnquiryOutcome::Answered(answer) => match answer {
+            Answer::Delivered { .. } => "SUCCESSFUL",
+            Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => "FAILED",
+            Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => {
+                "PROCESSING"
+            }
+        },
+        EnquiryOutcome::NotFound => "PROCESSING",
+        EnquiryOutcome::Reversed { .. } => "REFUNDED",
+    }
+}
+
+/// A transaction as a report shows it.
+fn row(booked: &Booked, state: &EnquiryOutcome) -> Value {
+    let status = status_of(state);
+    let (order, code) = (&booked.order, booked.order.amount.currency().code());
+    let is_done = status == "SUCCESSFUL";
+    let nothing = Money::zero(order.amount.currency());
+    let mut row = json!({
+        "transactionId": booked.theirs(),
+        "status": status,
+        "operatorTransactionId": null,
+        "customIdentifier": order.attempt.to_string(),
+        "recipientPhone": order.recipient,
+        "operatorId": order.operator.parse::<u64>().unwrap_or_default(),
+        "requestedAmount": number(order.amount),
+        "requestedAmountCurrencyCode": code,
+        "deliveredAmount": number(if is_done { order.amount } else { nothing }),
+        "deliveredAmountCurrencyCode": code,
+        "pinDetail": null,
+        "balanceInfo": null,
+    });
+    if is_done && order.amount.currency() == Currency::USD {
+        row["balanceInfo"] = json!({ "cost": number(order.amount), "currencyCode": "USD" });
+    }
+    row
+}
+
+/// A transaction as a status call shows it, and as utilities do everywhere.
+fn wrapped(booked: &Booked, state: &EnquiryOutcome) -> Value {
+    let status = status_of(state);
+    if booked.order.kind != Kind::Bill {
+        let transaction = match status {
+            "SUCCESSFUL" | "FAILED" => row(booked, state),
+            // Not yet, or taken back.
+            _ => Value::Null,
+        };
+        return json!({
+            "code": null, "message": null, "status": status, "transaction": transaction
+        });
+    }
+    let (order, code) = (&booked.order, booked.order.amount.currency().code());
+    let token = format!("{:020}", booked.theirs());
+    let token = (status == "SUCCESSFUL").then_some(token);
+    json!({
+        "code": format!("PAYMENT_{status}"),
+        "message": null,
+        "transaction": {
+            "id": booked.theirs(),
+            "status": status,
+            "referenceId": order.attempt.to_string(),
+            "amount": number(order.amount),
+            "amountCurrencyCode": code,
+            "billDetails": {
+                "pinDetails": { "token": token, "info1": null, "info2": null, "info3": null },
+                "subscriberDetails": { "accountNumber": order.recipient },
+            },
+        },
+    })
+}
+
+fn refused(status: u16, code: &str, call: &SimulatedCall) -> SimulatedReply {
+    let body = json!({
+        "timeStamp": "2026-10-08 09:12:44",
+        "message": code.replace('_', " ").to_lowercase(),
+        "path": call.path,
+        "errorCode": code,
+        "infoLink": null,
+        "details": [],
+    });
+    json(status, &body)
+}

@@ -1,0 +1,206 @@
+//! Changes of the catalog while it is used: operators, products, prices, routes.
+//!
+//! Not here: the files that seed it (`app`). Invariants: a change that would add a fault is refused
+//! and nothing is changed; a change counts for the next purchase, on all nodes; each row that
+//! changes is in the record of acts.
+
+use crate::access::Changed;
+use crate::refusals::not_possible;
+use crate::{Engine, Permit};
+use domain::refusal::StaffRefused;
+use domain::{Catalog, Operator, PriceRule, Pricing, Product, Route, UpstreamCode, act};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use store::Setting;
+
+/// Rows to make or replace, and rows to remove.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogChange {
+    /// Each row by its id (a country by its code).
+    pub set: Catalog,
+    /// Routes to remove, by id.
+    pub removed_routes: Vec<i64>,
+    /// Price rules to remove, by id. Purchases keep the price that they were sold at.
+    pub removed_prices: Vec<i64>,
+}
+
+impl CatalogChange {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.set == Catalog::default()
+            && self.removed_routes.is_empty()
+            && self.removed_prices.is_empty()
+    }
+
+    /// The catalog with this change in it.
+    pub fn applied_to(&self, catalog: &Catalog) -> Catalog {
+        let mut after = catalog.clone();
+        merge(&mut after.countries, &self.set.countries, |one, other| one.code == other.code);
+        merge(&mut after.operators, &self.set.operators, |one, other| one.id == other.id);
+        merge(&mut after.categories, &self.set.categories, |one, other| one.id == other.id);
+        merge(&mut after.products, &self.set.products, |one, other| one.id == other.id);
+        merge(&mut after.prices, &self.set.prices, |one, other| one.id == other.id);
+        merge(&mut after.routes, &self.set.routes, |one, other| one.id == other.id);
+        after.routes.retain(|route| !self.removed_routes.contains(&route.id));
+        after.prices.retain(|price| !self.removed_prices.contains(&price.id));
+        after
+    }
+}
+
+fn merge<T: Clone>(rows: &mut Vec<T>, new: &[T], is_same: fn(&T, &T) -> bool) {
+    for row in new {
+        match rows.iter_mut().find(|known| is_same(known, row)) {
+            Some(known) => *known = row.clone(),
+            None => rows.push(row.clone()),
+        }
+    }
+}
+
+impl Engine {
+    /// Makes a change, if it adds no fault. Refuses it with all faults otherwise, and when it
+    /// removes what is not there.
+    pub async fn change_catalog(
+        &self,
+        permit: Permit<act::SetCatalog>,
+        change: CatalogChange,
+    ) -> Result<(), StaffRefused> {
+        let _lock = self.inner.settings_lock.lock().await;
+        self.or_unavailable(self.reload())?;
+        let before = self.catalog();
+        let is_known = |id: &i64| before.routes.iter().any(|route| route.id == *id);
+        let is_priced = |id: &i64| before.prices.iter().any(|price| price.id == *id);
+        if !change.removed_routes.iter().all(is_known) {
+            return Err(not_possible("There is no such route.").into());
+        }
+        if !change.removed_prices.iter().all(is_priced) {
+            return Err(not_possible("There is no such price.").into());
+        }
+        let after = change.applied_to(&before);
+        let has_upstream =
+            |environment, code: &UpstreamCode| self.upstream_in(environment, code).is_some();
+        let known: BTreeSet<String> = before.faults(&has_upstream).into_iter().collect();
+        let faults: Vec<String> = after
+            .faults(&has_upstream)
+            .into_iter()
+            .filter(|fault| !known.contains(fault))
+            .collect();
+        if !faults.is_empty() {
+            return Err(not_possible(faults.join("; ") + ".").into());
+        }
+        let changed = changed_rows(&before, &after);
+        let set = change.set;
+        let settings = (set.countries.into_iter().map(Setting::Country))
+            .chain(set.operators.into_iter().map(Setting::Operator))
+            .chain(set.categories.into_iter().map(Setting::Category))
+            .chain(set.products.into_iter().map(Setting::Product))
+            .chain(set.prices.into_iter().map(Setting::Price))
+            .chain(set.routes.into_iter().map(Setting::Route))
+            .chain(change.removed_routes.into_iter().map(Setting::NoRoute))
+            .chain(change.removed_prices.into_iter().map(Setting::NoPrice));
+        self.set(&permit, settings.collect(), changed).await?;
+        Ok(self.or_unavailable(self.reload())?)
+    }
+}
+
+/// One record for each row that differs.
+fn changed_rows(before: &Catalog, after: &Catalog) -> Vec<Changed> {
+    let mut all = Vec::new();
+    let operator = |row: &Operator| (format!("operator {}", row.code), shown_operator(row));
+    differing(&before.operators, &after.operators, operator, &mut all);
+    let product = |row: &Product| (format!("product {}", row.name), shown_product(row));
+    differing(&before.products, &after.products, product, &mut all);
+    let price = |row: &PriceRule| (format!("price {}", row.id), shown_price(row));
+    differing(&before.prices, &after.prices, price, &mut all);
+    let route = |row: &Route| (format!("route {}", row.id), shown_route(row));
+    differing(&before.routes, &after.routes, route, &mut all);
+    let countries = (before.countries.len(), after.countries.len());
+    let categories = (before.categories.len(), after.categories.len());
+    if before.countries != after.countries || before.categories != after.categories {
+        let shown =
+            |countries, categories| json!({ "countries": countries, "categories": categories });
+        let (was, is) = (shown(countries.0, categories.0), shown(countries.1, categories.1));
+        all.push(Changed::new("catalog", was, is));
+    }
+    all
+}
+
+fn differing<T: PartialEq>(
+    before: &[T],
+    after: &[T],
+    shown: impl Fn(&T) -> (String, Value),
+    all: &mut Vec<Changed>,
+) {
+    let named = |rows: &[T]| rows.iter().map(&shown).collect::<std::collections::BTreeMap<_, _>>();
+    let (was, is) = (named(before), named(after));
+    for name in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
+        let of = |rows: &std::collections::BTreeMap<String, Value>| {
+            rows.get(name).cloned().unwrap_or(Value::Null)
+        };
+        if was.get(name) != is.get(name) {
+            all.push(Changed::new(name, of(&was), of(&is)));
+        }
+    }
+}
+
+fn shown_operator(row: &Operator) -> Value {
+    let limits = |range: Option<domain::AmountRange>| {
+        range.map(|range| format!("{}-{}", range.min.exact(), range.max.exact()))
+    };
+    json!({
+        "name": row.name,
+        "country": row.country,
+        "service": row.service.slug(),
+        "aliases": row.aliases,
+        "prefixes": row.prefixes,
+        "prepaid": limits(row.prepaid),
+        "postpaid": limits(row.postpaid),
+        "offers": row.offers.map(domain::OfferForm::code),
+        "is_active": row.is_active,
+    })
+}
+
+fn shown_product(row: &Product) -> Value {
+    let price = match row.price {
+        Pricing::Fixed(price) => price.exact(),
+        Pricing::Range(range) => format!("{}-{}", range.min.exact(), range.max.exact()),
+    };
+    json!({
+        "operator": row.operator,
+        "kind": row.kind.code(),
+        "title": row.title,
+        "currency": row.price.currency().code(),
+        "price": price,
+        "bill_format": row.bill.as_str(),
+        "is_active": row.is_active,
+    })
+}
+
+fn shown_price(row: &PriceRule) -> Value {
+    json!({
+        "charge": row.component.code(),
+        "account": row.account.map(|account| account.0),
+        "plan": row.plan,
+        "operator": row.operator,
+        "kind": row.kind.map(domain::Kind::code),
+        "currency": row.flat.currency().code(),
+        "flat": row.flat.exact(),
+        "share_ppm": row.share_ppm,
+        "least": row.min.map(domain::Money::exact),
+        "most": row.max.map(domain::Money::exact),
+        "from": row.from.map(|at| at.0),
+        "until": row.until.map(|at| at.0),
+    })
+}
+
+fn shown_route(row: &Route) -> Value {
+    json!({
+        "environment": row.environment.code(),
+        "operator": row.operator,
+        "kind": row.kind.map(domain::Kind::code),
+        "product": row.product,
+        "account": row.account.map(|account| account.0),
+        "recipient_ends": row.recipient_ends,
+        "upstreams": row.upstreams.iter().map(UpstreamCode::as_str).collect::<Vec<_>>(),
+        "needs_approval": row.needs_approval,
+    })
+}

@@ -1,0 +1,143 @@
+//! Commission is paid out to the wallet that earned it: by hand, or by the rule of its account.
+//!
+//! Invariant: an account's commission in one environment and currency is paid out once a day (UTC)
+//! at most, by whichever node or person is first: the day is the payment's reference.
+
+use crate::access::Changed;
+use crate::refusals::{denied, invalid, not_possible};
+use crate::{Engine, Permit};
+use domain::month::day;
+use domain::refusal::{MoneyRefused, NoWallet, PurchaseUnknown, StaffRefused, StoreRefused};
+use domain::{
+    AccountId, Currency, Environment, Journal, Money, PaymentKey, PostingDenied, Timestamp, act,
+};
+use serde_json::json;
+use store::{CommissionRule, DueCommission, Fault, Posting, SetCommissionRule};
+
+/// What became of a pay-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommissionPaid {
+    /// So much was paid out, and so much can be spent after it.
+    Paid {
+        /// The commission.
+        amount: Money,
+        /// What the wallet can spend.
+        available: Money,
+    },
+    /// It was paid out earlier on this day; nothing was paid again.
+    PaidBefore(Timestamp),
+    /// There is nothing to pay out.
+    Nothing,
+}
+
+impl Engine {
+    /// Pays an account's whole commission out to its wallet, unless that was done today. Refuses an
+    /// account without such a wallet, and a blank name.
+    pub async fn pay_commission(
+        &self,
+        permit: Permit<act::BookMoney>,
+        account: AccountId,
+        environment: Environment,
+        currency: Currency,
+    ) -> Result<CommissionPaid, StaffRefused> {
+        let by = permit.by("Say who pays it out.")?.to_owned();
+        let wallets = self.or_unavailable(self.inner.store.wallets(account))?;
+        let is_asked = |wallet: &&store::Wallet| {
+            wallet.environment == environment && wallet.available.currency() == currency
+        };
+        let amount = wallets.iter().find(is_asked).ok_or(NoWallet)?.commission;
+        let Some(posting) =
+            self.commission_posting(&DueCommission { account, environment, amount }, &by)
+        else {
+            return Ok(CommissionPaid::Nothing);
+        };
+        let changed = Changed::new(
+            format_args!("wallet of account {account}"),
+            json!(null),
+            json!({
+                "reason": posting.journal.reason().code(),
+                "environment": environment.code(),
+                "amount": amount.to_string(),
+                "reference": posting.payment.reference(),
+            }),
+        );
+        let posting = self.recorded(&permit, posting, [changed], |_| true);
+        let written = self.or_unavailable(self.write(&permit, posting, None).await)?;
+        Ok(paid(amount, written)?)
+    }
+
+    /// Sets how much commission is paid out by itself, once a day; zero: none.
+    pub async fn set_commission_rule(
+        &self,
+        permit: Permit<act::ManageAccounts>,
+        account: AccountId,
+        least: Money,
+    ) -> Result<(), StaffRefused> {
+        self.account(account)?.ok_or(PurchaseUnknown)?;
+        if least.minor() < 0 {
+            return Err(invalid("least", "The amount must not be below zero.").into());
+        }
+        let currency = least.currency();
+        let wallets = self.or_unavailable(self.inner.store.wallets(account))?;
+        if !wallets.iter().any(|wallet| wallet.available.currency() == currency) {
+            return Err(not_possible("The account has no wallet in this currency.").into());
+        }
+        let before = self.commission_rules(account)?.into_iter();
+        let before = before.map(|rule| rule.least).find(|l| l.currency() == currency);
+        let (before, after) = (before.map(|l| l.to_string()), least.to_string());
+        let changed = Changed::new(
+            format_args!("account {account}"),
+            json!({ "commission_paid_from": before }),
+            json!({ "commission_paid_from": least.is_positive().then_some(after) }),
+        );
+        let set = match least.is_positive() {
+            true => SetCommissionRule::Pay(CommissionRule { account, least }),
+            false => SetCommissionRule::Never(account, least),
+        };
+        Ok(self.or_unavailable(self.commit_act(&permit, set, changed).await)?)
+    }
+
+    /// The rules by which an account's commission is paid out, a currency each.
+    pub fn commission_rules(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<CommissionRule>, StoreRefused> {
+        self.or_unavailable(self.inner.store.commission_rules(account))
+    }
+
+    /// Pays out what is due by the rules. What cannot be paid now is due again the next time.
+    pub(crate) async fn pay_due_commission(&self) -> Result<(), Fault> {
+        let permit = self.work();
+        for due in self.inner.store.due_commission(&day(self.now()))? {
+            let Some(posting) = self.commission_posting(&due, "by rule") else { continue };
+            // Another node was first, or the commission has become less: the next time decides.
+            let written = self.write(&permit, posting, None).await?;
+            if let Err(why) = paid(due.amount, written) {
+                tracing::info!(account = %due.account, ?why, "a commission is not paid out yet");
+            }
+        }
+        Ok(())
+    }
+
+    fn commission_posting(&self, due: &DueCommission, by: &str) -> Option<Posting> {
+        let DueCommission { account, environment, amount } = *due;
+        let journal = Journal::commission(account, environment, amount)?;
+        let at = self.now();
+        let payment = PaymentKey::commission(environment, account, amount.currency(), &day(at));
+        Some(Posting { journal, account, payment, note: by.to_owned(), at })
+    }
+}
+
+fn paid(
+    amount: Money,
+    written: Result<i64, PostingDenied>,
+) -> Result<CommissionPaid, MoneyRefused> {
+    let currency = amount.currency();
+    match written {
+        Ok(available) => {
+            Ok(CommissionPaid::Paid { amount, available: Money::new(available, currency) })
+        }
+        Err(PostingDenied::Known(owner)) => Ok(CommissionPaid::PaidBefore(owner.at)),
+        Err(PostingDenied::Money(why)) => Err(denied(&why, currency)),
+    }
+}

@@ -1,0 +1,350 @@
+//! Sign-up of merchants, the confirmation of their address, and their approval by staff.
+//!
+//! Invariants: the sandbox works at once, with play money; nothing is sold for real money before
+//! staff approved the account, and they cannot before its owner's address is confirmed. The answer
+//! to a sign-up does not show whether the address has a login: it opens a sandbox either way.
+
+use super::letters::Letters;
+use super::person::{PersonCookie, PersonLogIn};
+use crate::access::Changed;
+use crate::people::{fields, too_fast};
+use crate::refusals::{field_error, invalid, not_possible, refuse_if_any};
+use crate::{Caller, Engine, Permit, limits};
+use domain::account::HOUSE;
+use domain::refusal::{
+    CodeInvalid, ConfirmRefused, PurchaseUnknown, SignUpRefused, StaffRefused, StoreRefused,
+    Unavailable,
+};
+use domain::{
+    Account, AccountId, DuplicatePolicy, Environment, FieldError, Journal, Money, PaymentKey, Plan,
+    Rail, Reason, Role, Subscription, Timestamp, UserId, act,
+};
+use serde_json::json;
+use std::net::IpAddr;
+use store::{
+    ConfirmEmail, Door, LoginDone, MailCode, MailCodePurpose, OfferMailCode, OpenMerchant, Posting,
+    SetLanguage, Setting, User,
+};
+
+/// The longest name of a business.
+const NAME_CHARS: usize = 100;
+/// The rail on which play money comes.
+const PLAY_RAIL: &str = "play";
+
+/// The form of a merchant's sign-up.
+#[derive(Clone, Copy)]
+pub struct MerchantForm<'a> {
+    /// The business's name.
+    pub business: &'a str,
+    /// The mail address of its first login.
+    pub email: &'a str,
+    /// The password.
+    pub password: &'a str,
+    /// The code of the country whose currency its wallets are in.
+    pub country: &'a str,
+    /// The language of its pages and mails: `en`, `bn`.
+    pub language: &'a str,
+    /// Whether the account waits for staff before even the sandbox works.
+    pub is_waiting: bool,
+    /// The browser, as it names itself.
+    pub agent: &'a str,
+    /// What the browser keeps to be known again; empty: nothing.
+    pub device: &'a str,
+    /// The client's address (proxies already resolved).
+    pub from: IpAddr,
+}
+
+impl Engine {
+    /// Opens a merchant's account with its first login, a sandbox key pair and play money, mails a
+    /// code to confirm the address, and logs in. An address that has a login gets a mail that says
+    /// so, and its sign-up a sandbox that is lost with the session. Refuses wrong fields
+    /// (`business`, `email`, `password`, `country`) and too many mails (`TooFast`). No cookie: the
+    /// account waits for staff.
+    pub async fn sign_up_merchant(
+        &self,
+        permit: Permit<act::EnterBySecret>,
+        form: MerchantForm<'_>,
+    ) -> Result<Option<PersonCookie>, SignUpRefused> {
+        let email = fields::address(form.email);
+        let catalog = self.catalog();
+        let country = catalog.countries.iter().find(|country| country.code == form.country);
+        let errors = [
+            name_error(form.business),
+            fields::email_error(&email),
+            fields::password_error(&email, form.password),
+            country.is_none().then(|| field_error("country", "Choose a country of the list.")),
+        ];
+        refuse_if_any(errors.into_iter().flatten())?;
+        let Some(country) = country else {
+            return Err(invalid("country", "Choose a country of the list.").into());
+        };
+        self.may_request_mail(&email, form.from).map_err(too_fast)?;
+        let password_hash = self.hashed(form.password).await?.0;
+        let (code, now) = (self.fresh_code()?, self.now());
+        let account = merchant(self.or_unavailable(self.next_account().await)?, &form, now);
+        let user = User {
+            account: account.id,
+            email: email.clone(),
+            password_hash,
+            language: form.language.to_owned(),
+            ..owner(self.or_unavailable(self.next_user().await)?, now)
+        };
+        let mut settings: Vec<Setting> = Environment::ALL
+            .map(|environment| Setting::Wallet(account.id, environment, country.currency))
+            .into();
+        let pair = self.fresh_pair(Environment::Sandbox)?;
+        let (_, key, _) = self
+            .new_key(account.id, Environment::Sandbox, &pair)
+            .await
+            .map_err(|_| Unavailable { retry_after_s: 5 })?;
+        settings.extend(key);
+        let confirm = self.mail_code(
+            MailCodePurpose::Confirm,
+            Joining { account: account.id, email: &email, role: "owner" },
+            &code,
+        );
+        let changed = Changed::new(
+            format_args!("account {}", account.id),
+            json!(null),
+            json!({ "name": account.name, "login": user.id.0, "by": "sign-up" }),
+        );
+        let opened =
+            OpenMerchant { account: account.clone(), user: user.clone(), settings, code: confirm };
+        let opened = self.recorded(&permit, opened, [changed], |_| true);
+        let is_known = self.or_unavailable(self.commit(&permit, opened).await)?;
+        let letters = Letters::of(form.language);
+        self.send_mail(match is_known {
+            true => letters.known(email),
+            false => letters.confirm(email, &account.name, &code),
+        });
+        let play_money = Money::new(limits::PLAY_MONEY_MINOR, country.currency);
+        self.book_play_money(&permit, account.id, play_money, now).await?;
+        if form.is_waiting {
+            return Ok(None);
+        }
+        let log_in = PersonLogIn {
+            door: Door::Dashboard,
+            email: form.email,
+            password: form.password,
+            agent: form.agent,
+            device: form.device,
+            from: form.from,
+        };
+        let cookie = self.open_person_session(&permit, user, log_in, None).await;
+        Ok(Some(cookie.map_err(|_| Unavailable { retry_after_s: 5 })?))
+    }
+
+    async fn book_play_money(
+        &self,
+        permit: &Permit<act::EnterBySecret>,
+        account: AccountId,
+        amount: Money,
+        at: Timestamp,
+    ) -> Result<(), StoreRefused> {
+        let environment = Environment::Sandbox;
+        let Some(journal) = Journal::funding(Reason::Deposit, account, environment, amount) else {
+            return Ok(());
+        };
+        // Both are well formed.
+        let payment = Rail::parse(PLAY_RAIL)
+            .and_then(|rail| PaymentKey::new(environment, rail, &format!("SANDBOX-{account}")));
+        let Some(payment) = payment else { return Ok(()) };
+        let note = "play money to start with".to_owned();
+        let posting = Posting { journal, account, payment, note, at };
+        // The wallet is new and the reference its own, so nothing refuses it.
+        let _ = self.or_unavailable(self.write(permit, posting, None).await)?;
+        Ok(())
+    }
+
+    /// Confirms the caller's address by the mailed code. Refuses a wrong, used or old code
+    /// (`CodeInvalid`) and too many tries (`TooFast`).
+    pub async fn confirm_email(
+        &self,
+        permit: Permit<act::ManageOwnLogin>,
+        caller: &Caller,
+        code: &str,
+        from: IpAddr,
+    ) -> Result<(), ConfirmRefused> {
+        let user = self.own_user(caller)?.ok_or(CodeInvalid)?;
+        let guess = self.begin_code(&user.email, from)?;
+        let digest = self.mail_digest(MailCodePurpose::Confirm, &user.email, code);
+        let changed = Changed::new(
+            format_args!("login {}", user.id),
+            json!({ "confirmed": user.confirmed_at.is_some() }),
+            json!({ "confirmed": true }),
+        );
+        let confirm = ConfirmEmail { user: user.id, digest, at: self.now() };
+        let confirm =
+            self.recorded(&permit, confirm, [changed], |done| *done == LoginDone::Written);
+        match self.end_sessions(&permit, user.id, confirm).await? {
+            LoginDone::Written => Ok(()),
+            LoginDone::Moved => {
+                guess.failed(self.monotonic());
+                Err(CodeInvalid.into())
+            }
+        }
+    }
+
+    /// Mails the code anew. Refuses too many mails (`TooFast`).
+    pub async fn send_confirmation(
+        &self,
+        permit: Permit<act::ManageOwnLogin>,
+        caller: &Caller,
+        from: IpAddr,
+    ) -> Result<(), SignUpRefused> {
+        let Some(user) = self.own_user(caller)? else { return Ok(()) };
+        if user.confirmed_at.is_some() || user.email.contains(' ') {
+            return Ok(());
+        }
+        self.may_request_mail(&user.email, from).map_err(too_fast)?;
+        let code = self.fresh_code()?;
+        let account = self.account(user.account)?.map_or(String::new(), |account| account.name);
+        let joining = Joining { account: user.account, email: &user.email, role: &user.role };
+        let offer = OfferMailCode(self.mail_code(MailCodePurpose::Confirm, joining, &code));
+        self.or_unavailable(self.commit(&permit, offer).await)?;
+        self.send_mail(Letters::of(&user.language).confirm(user.email, &account, &code));
+        Ok(())
+    }
+
+    /// Lets an account sell for real money, with what was checked as text. Refuses (`NotPossible`)
+    /// the house, and an account whose owner has not confirmed the address; `Invalid` without a
+    /// name or evidence. What waited for staff is activated.
+    pub async fn approve_account(
+        &self,
+        permit: Permit<act::ManageAccounts>,
+        id: AccountId,
+        evidence: &str,
+    ) -> Result<Account, StaffRefused> {
+        let by = permit.by("Say who approves it.")?.to_owned();
+        if evidence.trim().is_empty() {
+            return Err(invalid("evidence", "Say what was checked.").into());
+        }
+        if id == HOUSE {
+            return Err(not_possible("This account is the house itself.").into());
+        }
+        let owners = self.or_unavailable(self.inner.store.users_of(id))?;
+        let is_confirmed = owners.iter().all(|user| user.confirmed_at.is_some());
+        let account = self.account(id)?.ok_or(PurchaseUnknown)?;
+        if account.approved_at.is_none() && !is_confirmed {
+            return Err(not_possible("Its owner has not confirmed the e-mail address yet.").into());
+        }
+        let (now, evidence) = (self.now(), evidence.trim().to_owned());
+        let approve = |account: &mut Account| {
+            account.approved_at = Some(now);
+            account.is_active = true;
+        };
+        let note = json!({ "by": by, "evidence": evidence });
+        let approved = self.change_account_noting(permit, id, note, approve).await?;
+        for user in owners.into_iter().filter(|user| user.role == "owner") {
+            self.send_mail(Letters::of(&user.language).approved(user.email, &approved.name));
+        }
+        Ok(approved)
+    }
+
+    /// Sets the language of the caller's pages and mails: `en`, `bn`.
+    pub async fn set_language(
+        &self,
+        permit: Permit<act::ManageOwnLogin>,
+        caller: &Caller,
+        language: &str,
+    ) -> Result<(), StoreRefused> {
+        let Some(person) = caller.person else { return Ok(()) };
+        let set = SetLanguage { user: person.user, language: language.to_owned() };
+        self.end_sessions(&permit, person.user, set).await
+    }
+
+    /// The login of a caller on the pages.
+    pub(in crate::people) fn own_user(
+        &self,
+        caller: &Caller,
+    ) -> Result<Option<User>, StoreRefused> {
+        let Some(person) = caller.person else { return Ok(None) };
+        let holder = self.or_unavailable(self.inner.store.user(person.user))?;
+        Ok(holder.map(|holder| holder.user).filter(|user| user.account == caller.account))
+    }
+
+    /// A code of a mail as it is stored.
+    pub(in crate::people) fn mail_code(
+        &self,
+        purpose: MailCodePurpose,
+        joining: Joining<'_>,
+        code: &str,
+    ) -> MailCode {
+        let made_at = self.now();
+        let life = match purpose {
+            MailCodePurpose::Confirm | MailCodePurpose::Join => limits::MAIL_CODE_LIFE,
+            MailCodePurpose::FirstOwner => limits::CODE_LIFE,
+        };
+        MailCode {
+            digest: self.mail_digest(purpose, joining.email, code),
+            purpose,
+            email: joining.email.to_owned(),
+            account: joining.account,
+            role: joining.role.to_owned(),
+            made_at,
+            expires_at: made_at.after(life),
+        }
+    }
+
+    pub(in crate::people) fn mail_digest(
+        &self,
+        purpose: MailCodePurpose,
+        email: &str,
+        code: &str,
+    ) -> [u8; 32] {
+        let code = crate::people::code::normalised(code);
+        let input = format!("{}\n{email}\n{code}", purpose.code());
+        self.inner.vault.tag("mail code", input.as_bytes())
+    }
+}
+
+/// For whom a code of a mail is.
+#[derive(Clone, Copy)]
+pub(in crate::people) struct Joining<'a> {
+    pub(in crate::people) account: AccountId,
+    pub(in crate::people) email: &'a str,
+    pub(in crate::people) role: &'a str,
+}
+
+/// A merchant as it signs up: active unless staff decide first, and not approved.
+fn merchant(id: AccountId, form: &MerchantForm<'_>, now: Timestamp) -> Account {
+    Account {
+        id,
+        role: Role::Merchant,
+        name: form.business.trim().to_owned(),
+        is_active: !form.is_waiting,
+        subscription: Some(Subscription {
+            plan: Plan::Starter,
+            until: now.after(limits::FIRST_PLAN),
+            since: now,
+        }),
+        approved_at: None,
+        duplicates: DuplicatePolicy::default(),
+        opened_at: now,
+    }
+}
+
+/// The first login of an account whose address is not confirmed yet; the rest is the form's.
+fn owner(id: UserId, now: Timestamp) -> User {
+    User {
+        id,
+        account: AccountId(0),
+        email: String::new(),
+        mobile: None,
+        name: None,
+        role: "owner".to_owned(),
+        password_hash: String::new(),
+        is_active: true,
+        created_at: now,
+        confirmed_at: None,
+        language: String::new(),
+    }
+}
+
+fn name_error(name: &str) -> Option<FieldError> {
+    let name = name.trim();
+    let is_name = !name.is_empty()
+        && name.chars().count() <= NAME_CHARS
+        && !name.chars().any(char::is_control);
+    (!is_name).then(|| field_error("business", "Give the name of your business."))
+}

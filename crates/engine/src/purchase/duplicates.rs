@@ -1,0 +1,226 @@
+//! The same sale again: the same recipient, operator and amount within two minutes, under another
+//! reference (CONTRACT A-42).
+//!
+//! A node keeps its recent sales in memory, so a purchase waits for no query. What other nodes
+//! sold, and this one before it started, is read in the background, the latest purchases in the
+//! order of their primary key. So what two nodes sell within the same second is not compared: this
+//! is a warning for people who press a button twice, not what keeps money right.
+
+use super::PurchaseRequest;
+use crate::{Engine, limits};
+use domain::refusal::{BuyRefused, PossibleDuplicate};
+use domain::{
+    AccountId, DuplicatePolicy, Environment, Kind, Purchase, ReferenceKey, ReferenceScope, State,
+};
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+use store::Fault;
+
+/// What makes two sales the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct SaleKey {
+    account: AccountId,
+    environment: Environment,
+    scope: ReferenceScope,
+    kind: Kind,
+    operator: String,
+    recipient: String,
+    /// In minor units; an operator sells in one currency.
+    amount: i64,
+}
+
+/// A sale of the last minutes.
+#[derive(Clone, Debug)]
+struct Sale {
+    reference: String,
+    at: Duration,
+}
+
+/// The recent sales that this node knows.
+#[derive(Default)]
+pub(crate) struct RecentSales(Mutex<Window>);
+
+#[derive(Default)]
+struct Window {
+    sales: HashMap<SaleKey, Sale>,
+    /// In the order in which they were noted, so that the oldest are forgotten first.
+    order: VecDeque<(Duration, SaleKey)>,
+    /// When the store's latest purchases were read.
+    read_at: Option<Duration>,
+}
+
+/// A sale that was noted before its purchase opens.
+pub(crate) struct NotedSale {
+    key: SaleKey,
+    reference: String,
+    /// What it took the place of.
+    before: Option<Sale>,
+    possible_duplicate_of: Option<String>,
+}
+
+impl NotedSale {
+    /// The reference of the earlier sale that looks the same.
+    pub(crate) fn possible_duplicate_of(&self) -> Option<String> {
+        self.possible_duplicate_of.clone()
+    }
+}
+
+impl Engine {
+    /// Notes a sale before its purchase opens, and finds the earlier one that looks the same; none
+    /// if the account does not want to know. Refuses it, if the account wants that and the request
+    /// does not allow it.
+    pub(crate) fn note_sale(
+        &self,
+        request: &PurchaseRequest,
+    ) -> Result<Option<NotedSale>, BuyRefused> {
+        let policy = request.caller.duplicates;
+        if policy == DuplicatePolicy::Off {
+            return Ok(None);
+        }
+        self.read_sales();
+        let now = self.monotonic();
+        let key = SaleKey::of(request);
+        let sale = Sale { reference: request.reference.clone(), at: now };
+        let before = self.inner.sales.0.lock().note(&key, sale, now);
+        let earlier = before.as_ref().map(|sale| sale.reference.clone());
+        let earlier = earlier.filter(|earlier| *earlier != request.reference);
+        let is_refused = policy == DuplicatePolicy::Refuse && !request.allow_duplicate;
+        // Only a refusal is worth a query: the earlier sale may have failed meanwhile.
+        let earlier = earlier.filter(|earlier| !is_refused || self.stands(request, earlier));
+        let (reference, possible_duplicate_of) = (request.reference.clone(), earlier.clone());
+        let noted = NotedSale { key, reference, before, possible_duplicate_of };
+        match earlier {
+            Some(earlier) if is_refused => {
+                self.forget_sale(Some(noted));
+                Err(self.known_or(request, PossibleDuplicate { earlier }.into()))
+            }
+            Some(_) | None => Ok(Some(noted)),
+        }
+    }
+
+    /// Forgets a sale whose purchase was not opened; the earlier one counts again.
+    pub(crate) fn forget_sale(&self, noted: Option<NotedSale>) {
+        let Some(NotedSale { key, reference, before, .. }) = noted else { return };
+        let mut window = self.inner.sales.0.lock();
+        if window.sales.get(&key).is_some_and(|sale| sale.reference == reference) {
+            match before {
+                Some(before) => window.sales.insert(key, before),
+                None => window.sales.remove(&key),
+            };
+        }
+    }
+
+    /// Forgets a sale that failed: it is repeated with reason.
+    pub(crate) fn forget_failed_sale(&self, noted: Option<NotedSale>, state: State) {
+        if !may_be_delivered(state) {
+            self.forget_sale(noted);
+        }
+    }
+
+    /// Whether the earlier sale may have been delivered.
+    fn stands(&self, request: &PurchaseRequest, reference: &str) -> bool {
+        let key: ReferenceKey = request.caller.reference(request.scope, reference);
+        let stored = self.inner.store.stored_reference(&key).ok().flatten();
+        let purchase = stored.and_then(|stored| stored.purchase);
+        let purchase = purchase.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
+        // Its commit may still be under way.
+        purchase.is_none_or(|purchase| may_be_delivered(purchase.state))
+    }
+
+    /// Where other nodes sell too: reads the latest purchases in the background, if that is due.
+    fn read_sales(&self) {
+        if !self.inner.store.is_shared() {
+            return;
+        }
+        let now = self.monotonic();
+        {
+            let mut window = self.inner.sales.0.lock();
+            let age = window.read_at.map(|at| now.saturating_sub(at));
+            if age.is_some_and(|age| age < limits::SALES_READ_EVERY) {
+                return;
+            }
+            window.read_at = Some(now);
+        }
+        let engine = self.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(fault) = engine.note_stored_sales().await {
+                tracing::debug!(%fault, "the latest sales could not be read");
+            }
+        });
+    }
+
+    /// Reads the latest purchases: what was sold before a start, or by other nodes.
+    pub(crate) async fn note_stored_sales(&self) -> Result<(), Fault> {
+        let latest =
+            self.blocking(|store| store.latest_purchases(None, limits::SALES_READ)).await?;
+        let now = self.monotonic();
+        let mut window = self.inner.sales.0.lock();
+        for purchase in latest.into_iter().rev().filter(|p| may_be_delivered(p.state)) {
+            let age = self.elapsed_since(purchase.opened_at);
+            let key = SaleKey::of_purchase(&purchase);
+            let is_known = window.sales.contains_key(&key);
+            if age < limits::SAME_SALE_WITHIN && !is_known {
+                let sale = Sale { reference: purchase.reference, at: now.saturating_sub(age) };
+                window.note(&key, sale, now);
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn may_be_delivered(state: State) -> bool {
+    match state {
+        State::Quoted | State::Failed | State::Rejected | State::Refunded => false,
+        State::Awaiting
+        | State::Held
+        | State::Sent
+        | State::InDoubt
+        | State::WithStaff
+        | State::Delivered => true,
+    }
+}
+
+impl Window {
+    /// Notes a sale; answers the one that it takes the place of, if that is recent.
+    fn note(&mut self, key: &SaleKey, sale: Sale, now: Duration) -> Option<Sale> {
+        let is_over = |at: Duration| now.saturating_sub(at) >= limits::SAME_SALE_WITHIN;
+        while let Some((at, oldest)) = self.order.front()
+            && (is_over(*at) || self.order.len() >= limits::SALES_KEPT)
+        {
+            // A later sale with the same key has a place of its own in the order.
+            if self.sales.get(oldest).is_some_and(|sale| sale.at <= *at) {
+                self.sales.remove(oldest);
+            }
+            self.order.pop_front();
+        }
+        self.order.push_back((sale.at, key.clone()));
+        self.sales.insert(key.clone(), sale).filter(|before| !is_over(before.at))
+    }
+}
+
+impl SaleKey {
+    fn of(request: &PurchaseRequest) -> SaleKey {
+        SaleKey {
+            account: request.caller.account,
+            environment: request.caller.environment,
+            scope: request.scope,
+            kind: request.kind,
+            operator: request.operator.clone(),
+            recipient: request.recipient.clone(),
+            amount: request.amount.minor(),
+        }
+    }
+
+    fn of_purchase(purchase: &Purchase) -> SaleKey {
+        SaleKey {
+            account: purchase.key.account,
+            environment: purchase.key.environment,
+            scope: purchase.scope,
+            kind: purchase.kind,
+            operator: purchase.operator.clone(),
+            recipient: purchase.recipient.clone(),
+            amount: purchase.amount.minor(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Alerts to staff when a float has crossed a level: a mail to each login of the house, and a
+//! signed webhook to its endpoints, which is tried again like any other.
+//!
+//! Invariant: it is called once for each crossing, by the node that noted it first.
+
+use crate::Engine;
+use domain::account::HOUSE;
+use domain::webhook::schedule::webhook_id;
+use domain::{EndpointId, Mail, Money, PendingWebhook, PurchaseKey, Timestamp};
+use serde_json::json;
+use std::sync::Arc;
+use store::{EnqueueWebhook, Fault, StoredUpstream};
+
+/// The event's name.
+const EVENT: &str = "upstream.float";
+
+impl Engine {
+    /// Tells staff at which level the float of an upstream is now: `enough`, `low`, `empty`.
+    pub(super) async fn alert_staff(
+        &self,
+        upstream: &StoredUpstream,
+        level: &'static str,
+        left: Money,
+    ) -> Result<(), Fault> {
+        let code = &upstream.code;
+        tracing::warn!(upstream = %code, level, %left, "the float of an upstream crossed a level");
+        self.mail_staff(upstream, level, left)?;
+        let at = self.now();
+        for endpoint in self.inner.store.endpoints()? {
+            let is_wanted =
+                endpoint.events.is_empty() || endpoint.events.iter().any(|e| e == EVENT);
+            let is_here = endpoint.account == HOUSE
+                && endpoint.environment == upstream.environment
+                && endpoint.removed_at.is_none();
+            let Some(url) = endpoint.url.filter(|_| is_wanted && is_here) else { continue };
+            let id = self.next_purchase().await?;
+            let key = PurchaseKey { account: HOUSE, environment: upstream.environment, id };
+            let body = json!({
+                "id": webhook_id(id.number(), EVENT),
+                "event": EVENT,
+                "data": {
+                    "upstream": code.as_str(),
+                    "environment": upstream.environment.code(),
+                    "level": level,
+                    "left": left.exact(),
+                    "currency": left.currency().code(),
+                },
+            });
+            let webhook = pending(endpoint.id, url, body.to_string(), at);
+            self.commit(&self.work(), EnqueueWebhook(key, Arc::new(webhook))).await?;
+        }
+        self.inner.webhooks.due.notify_one();
+        Ok(())
+    }
+
+    fn mail_staff(&self, upstream: &StoredUpstream, level: &str, left: Money) -> Result<(), Fault> {
+        let (code, environment) = (&upstream.code, upstream.environment.code());
+        let what = match level {
+            "empty" => "It gets no orders until there is more.",
+            "low" => "Pay in soon.",
+            _ => "That is enough again.",
+        };
+        for user in self.inner.store.users()?.iter().filter(|u| u.account == HOUSE && u.is_active) {
+            self.send_mail(Mail {
+                to: user.email.clone(),
+                subject: format!("Saldo: the float at {code} is {level}"),
+                text: format!(
+                    "At the upstream {code} ({environment}) {left} are left. {what}\n\n\
+                     saldo upstream balance {code} tells more.\n"
+                ),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn pending(endpoint: EndpointId, url: String, body: String, at: Timestamp) -> PendingWebhook {
+    PendingWebhook {
+        event: EVENT.into(),
+        sequence: 1,
+        endpoint,
+        url,
+        body,
+        at,
+        due: Some(at),
+        is_leased: false,
+    }
+}

@@ -1,0 +1,445 @@
+//! Upstreams as staff manage them: added, changed, mapped, paused, tried, removed.
+//!
+//! Invariant: a secret is sealed before it is stored, and never shown; an upstream that has open
+//! attempts is not removed, and keeps its kind and environment.
+
+use super::{SEALED_FOR, settings_of};
+use crate::access::Changed;
+use crate::refusals::{invalid, not_possible, refuse_if_any, unless};
+use crate::{Engine, Permit, limits};
+use domain::refusal::{Invalid, StaffRefused, Unavailable};
+use domain::{
+    AddressPolicy, AttemptRef, BalanceAnswer, Currency, Details, EnquiryOutcome, Environment, Kind,
+    Money, Order, Outcome, Permitted, PurchaseNumber, ServiceType, Timestamp, UpstreamCode,
+    WebhookAddress, act,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use store::{SetUpstream, StoredUpstream, UpstreamSet};
+
+/// The longest code: routes and ledger accounts repeat it.
+const CODE_CHARS_MAX: usize = 32;
+/// The most secrets, hosts and bytes of settings: far more than any connector needs.
+const NAMES_MAX: usize = 32;
+const SETTINGS_BYTES_MAX: usize = 64 * 1024;
+
+/// An upstream that is to be added.
+#[derive(Clone)]
+pub struct NewUpstream {
+    /// Its name: small letters, digits and hyphens.
+    pub code: String,
+    /// Which connector it has.
+    pub kind: String,
+    /// Whose orders it may get; fixed for good.
+    pub environment: Environment,
+    /// The rest, which can be changed later; an URL is required.
+    pub settings: UpstreamChange,
+}
+
+/// What is to be changed in an upstream; `None` and empty: it stays.
+#[derive(Clone, Default)]
+pub struct UpstreamChange {
+    /// Where it is called.
+    pub url: Option<String>,
+    /// The hosts that may be called besides the URL's.
+    pub hosts: Option<Vec<String>>,
+    /// The connector's own settings, as TOML.
+    pub own: Option<String>,
+    /// Secrets that are set, by name; others stay.
+    pub secrets: BTreeMap<String, String>,
+    /// How many orders may be on their way to it; 0: any number.
+    pub calls_at_once: Option<u32>,
+    /// Below this float staff are told.
+    pub float_alert: Option<Money>,
+    /// Below this float it gets no orders.
+    pub float_stop: Option<Money>,
+    /// It is still the same account there, so "not found" counts for earlier attempts too.
+    pub is_same_account: bool,
+}
+
+/// An upstream as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamView {
+    /// Its name.
+    pub code: UpstreamCode,
+    /// As it is stored; none: it is built in.
+    pub stored: Option<StoredUpstream>,
+    /// It can be called: its settings are sound.
+    pub is_connected: bool,
+    /// This node sends it no orders for a while, because its calls failed.
+    pub is_breaker_open: bool,
+    /// Orders of this node on their way to it.
+    pub calls: usize,
+    /// Open purchases that have their latest attempt there.
+    pub open_attempts: u32,
+}
+
+/// What an upstream answered when it was tried. Nothing was bought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriedUpstream {
+    /// Our balance there.
+    pub balance: BalanceAnswer,
+    /// What it says about an order that it never got: its code, and its text.
+    pub enquiry: (String, Option<String>),
+    /// Whether that is an answer, rather than none.
+    pub is_answer: bool,
+}
+
+impl Engine {
+    /// Adds an upstream: routes may use it at once, on all nodes. Refuses a name that is taken, an
+    /// address that may not be called, and settings of which no connector can be made.
+    pub async fn add_upstream(
+        &self,
+        permit: Permit<act::SetCredentials>,
+        new: NewUpstream,
+    ) -> Result<(), StaffRefused> {
+        let code = UpstreamCode::new(&new.code);
+        let is_plain = new.code.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        let is_sized = (1..=CODE_CHARS_MAX).contains(&new.code.len());
+        let is_free = code != UpstreamCode::staff() && !self.inner.upstreams.is_built_in(&code);
+        refuse_if_any(
+            [
+                unless(is_plain && is_sized, "code", "A code is 1 to 32 of a to z, 0 to 9 and -."),
+                unless(is_free, "code", "This name is Saldo's own."),
+                unless(new.settings.url.is_some(), "url", "An upstream needs an URL."),
+            ]
+            .into_iter()
+            .flatten(),
+        )?;
+        let now = self.now();
+        let blank = StoredUpstream {
+            code: code.clone(),
+            kind: new.kind,
+            environment: new.environment,
+            url: String::new(),
+            hosts: Vec::new(),
+            settings: String::new(),
+            maps: BTreeMap::new(),
+            secret_names: Vec::new(),
+            secrets: Vec::new(),
+            calls_at_once: None,
+            float_currency: None,
+            float_alert: None,
+            float_stop: None,
+            paused: None,
+            account_since: now,
+            created_at: now,
+            removed_at: None,
+            revision: 0,
+        };
+        // One that was removed may be added again, unless it still has orders.
+        let is_taken = self.stored_upstream(&code).is_ok_and(|known| known.removed_at.is_none());
+        if is_taken {
+            return Err(not_possible("There is an upstream of this code already.").into());
+        }
+        let upstream = self.changed_upstream(blank, BTreeMap::new(), new.settings, now)?;
+        let changed = Changed::new(object(&code), json!(null), shown(&upstream));
+        self.store_upstream(&permit, upstream, true, changed).await
+    }
+
+    /// Changes an upstream's address, settings, secrets or limits, without a stop. Refuses what
+    /// [`Engine::add_upstream`] refuses.
+    pub async fn change_upstream(
+        &self,
+        permit: Permit<act::SetCredentials>,
+        code: &UpstreamCode,
+        change: UpstreamChange,
+    ) -> Result<(), StaffRefused> {
+        let _lock = self.inner.settings_lock.lock().await;
+        let stored = self.stored_upstream(code)?;
+        let secrets = super::opened(&self.inner.vault, &stored).map_err(not_possible)?;
+        let (before, now) = (shown(&stored), self.now());
+        let names: Vec<String> = change.secrets.keys().cloned().collect();
+        let upstream = self.changed_upstream(stored, secrets, change, now)?;
+        let mut after = shown(&upstream);
+        after["secrets_set"] = json!(names);
+        let changed = Changed::new(object(code), before, after);
+        self.store_upstream(&permit, upstream, false, changed).await
+    }
+
+    /// Maps one of our names to the upstream's, or ends that. `map`: `operator`, `product`, …
+    pub async fn map_upstream(
+        &self,
+        permit: Permit<act::SetCatalog>,
+        code: &UpstreamCode,
+        map: &str,
+        ours: &str,
+        theirs: Option<&str>,
+    ) -> Result<(), StaffRefused> {
+        let message = "Neither our name nor theirs may be blank.";
+        let is_named = !ours.trim().is_empty() && theirs.is_none_or(|t| !t.trim().is_empty());
+        refuse_if_any(unless(is_named, "map", message))?;
+        let (map, ours, theirs) = (map.to_owned(), ours.to_owned(), theirs.map(str::to_owned));
+        self.edit_upstream(permit, code, move |upstream| {
+            let names = upstream.maps.entry(map.clone()).or_default();
+            match theirs {
+                Some(theirs) => drop(names.insert(ours, theirs)),
+                None => drop(names.remove(&ours)),
+            }
+            if names.is_empty() {
+                upstream.maps.remove(&map);
+            }
+        })
+        .await
+    }
+
+    /// Sends an upstream no new orders, on all nodes; those that it has are still asked about.
+    pub async fn pause_upstream(
+        &self,
+        permit: Permit<act::Freeze>,
+        code: &UpstreamCode,
+        reason: &str,
+    ) -> Result<(), StaffRefused> {
+        let why = "Say why.";
+        refuse_if_any(unless(!reason.trim().is_empty(), "reason", why))?;
+        let paused = Some(reason.trim().to_owned());
+        self.edit_upstream(permit, code, |upstream| upstream.paused = paused).await
+    }
+
+    /// Lets a paused upstream have orders again.
+    pub async fn resume_upstream(
+        &self,
+        permit: Permit<act::Unfreeze>,
+        code: &UpstreamCode,
+    ) -> Result<(), StaffRefused> {
+        self.edit_upstream(permit, code, |upstream| upstream.paused = None).await
+    }
+
+    /// Removes an upstream. Refuses while an order is open there. What raced with the removal, and
+    /// what turns up later, is still asked about: its row stays.
+    pub async fn remove_upstream(
+        &self,
+        permit: Permit<act::SetCredentials>,
+        code: &UpstreamCode,
+    ) -> Result<(), StaffRefused> {
+        let _lock = self.inner.settings_lock.lock().await;
+        let mut upstream = self.stored_upstream(code)?;
+        let before = shown(&upstream);
+        upstream.removed_at = Some(self.now());
+        let changed = Changed::new(object(code), before, json!(null));
+        self.store_upstream(&permit, upstream, true, changed).await
+    }
+
+    /// Tries an upstream without buying anything: asks for the balance, and about an order that it
+    /// never got.
+    pub async fn try_upstream(&self, code: &UpstreamCode) -> Result<TriedUpstream, StaffRefused> {
+        let connected = self.inner.upstreams.get(code).ok_or_else(unknown_upstream)?;
+        let connector = connected.connector.clone();
+        let connector = connector
+            .ok_or_else(|| not_possible("It cannot be called: its settings are wrong."))?;
+        let environment = connected.row.as_ref().map_or(Environment::Sandbox, |r| r.environment);
+        let order = never_sent(environment, connected.row.as_ref());
+        let within = limits::TRY_WITHIN;
+        let balance = tokio::time::timeout(within, connector.balance()).await;
+        let balance = balance.unwrap_or_else(|_| BalanceAnswer::Unavailable {
+            reason: "no answer in time".to_owned(),
+        });
+        let enquiry = tokio::time::timeout(within, connector.enquire(&order)).await;
+        let Ok(enquiry) = enquiry else {
+            let enquiry = ("unknown".to_owned(), Some("no answer in time".to_owned()));
+            return Ok(TriedUpstream { balance, enquiry, is_answer: false });
+        };
+        let is_answer = matches!(enquiry, EnquiryOutcome::NotFound);
+        let enquiry = Outcome::from(enquiry);
+        let enquiry = (enquiry.code().to_owned(), enquiry.text().map(str::to_owned));
+        Ok(TriedUpstream { balance, enquiry, is_answer })
+    }
+
+    /// Every upstream that is built in or set up, by code; removed ones not.
+    pub fn upstreams(&self) -> Result<Vec<UpstreamView>, StaffRefused> {
+        let map = self.inner.upstreams.current.load();
+        let mut views = Vec::new();
+        for (code, connected) in map.iter() {
+            if connected.row.as_ref().is_some_and(|row| row.removed_at.is_some()) {
+                continue;
+            }
+            let open = self.or_unavailable(self.inner.store.open_attempts_at(code))?;
+            let (is_breaker_open, calls) = connected.health.shown();
+            views.push(UpstreamView {
+                code: code.clone(),
+                stored: connected.row.clone(),
+                is_connected: connected.connector.is_some(),
+                is_breaker_open,
+                calls,
+                open_attempts: open,
+            });
+        }
+        views.sort_by(|a, b| a.code.cmp(&b.code));
+        Ok(views)
+    }
+
+    async fn edit_upstream<A: Permitted>(
+        &self,
+        permit: Permit<A>,
+        code: &UpstreamCode,
+        edit: impl FnOnce(&mut StoredUpstream),
+    ) -> Result<(), StaffRefused> {
+        let _lock = self.inner.settings_lock.lock().await;
+        let mut upstream = self.stored_upstream(code)?;
+        let before = shown(&upstream);
+        edit(&mut upstream);
+        let secrets = super::opened(&self.inner.vault, &upstream).map_err(not_possible)?;
+        self.check_connector(&upstream, secrets)?;
+        let changed = Changed::new(object(code), before, shown(&upstream));
+        self.store_upstream(&permit, upstream, false, changed).await
+    }
+
+    /// The row of an upstream that was set up and not removed.
+    pub(super) fn stored_upstream(
+        &self,
+        code: &UpstreamCode,
+    ) -> Result<StoredUpstream, StaffRefused> {
+        if self.inner.upstreams.is_built_in(code) {
+            return Err(not_possible("It is built in: there is nothing to set.").into());
+        }
+        let rows = self.or_unavailable(self.inner.store.upstreams())?;
+        let row = rows.into_iter().find(|row| row.code == *code && row.removed_at.is_none());
+        Ok(row.ok_or_else(unknown_upstream)?)
+    }
+
+    /// The row with a change applied; its secrets are sealed.
+    fn changed_upstream(
+        &self,
+        mut row: StoredUpstream,
+        mut secrets: BTreeMap<String, String>,
+        change: UpstreamChange,
+        now: Timestamp,
+    ) -> Result<StoredUpstream, StaffRefused> {
+        let is_moved = change.url.is_some() || change.own.is_some() || !change.secrets.is_empty();
+        if is_moved && !change.is_same_account {
+            row.account_since = now;
+        }
+        if let Some(url) = change.url {
+            row.url = checked_url(url)?;
+        }
+        row.hosts = change.hosts.unwrap_or(row.hosts);
+        row.settings = change.own.unwrap_or(row.settings);
+        row.calls_at_once = match change.calls_at_once {
+            Some(0) => None,
+            Some(calls) => Some(calls),
+            None => row.calls_at_once,
+        };
+        for (level, stored) in
+            [(change.float_alert, &mut row.float_alert), (change.float_stop, &mut row.float_stop)]
+        {
+            let Some(level) = level else { continue };
+            row.float_currency = Some(one_currency(row.float_currency, level)?);
+            *stored = Some(level.minor());
+        }
+        secrets.extend(change.secrets);
+        let is_short = secrets.len().max(row.hosts.len()) <= NAMES_MAX;
+        refuse_if_any(
+            [
+                unless(is_short, "secret", "There are too many."),
+                unless(row.settings.len() <= SETTINGS_BYTES_MAX, "file", "It is too long."),
+            ]
+            .into_iter()
+            .flatten(),
+        )?;
+        self.check_connector(&row, secrets.clone())?;
+        row.secret_names = secrets.keys().cloned().collect();
+        let text = serde_json::to_vec(&secrets).map_err(|_| Unavailable { retry_after_s: 5 })?;
+        let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
+        let sealed = vault.seal(SEALED_FOR, row.code.as_str(), &text, random);
+        row.secrets = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
+        Ok(row)
+    }
+
+    /// Refuses settings of which no connector can be made.
+    fn check_connector(
+        &self,
+        row: &StoredUpstream,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<(), Invalid> {
+        let made = self.inner.upstreams.make(settings_of(row, secrets));
+        made.map(drop).map_err(|reason| invalid("upstream", &reason))
+    }
+
+    async fn store_upstream<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
+        upstream: StoredUpstream,
+        if_unused: bool,
+        changed: Changed,
+    ) -> Result<(), StaffRefused> {
+        let set = SetUpstream { upstream, if_unused };
+        let set = self.recorded(permit, set, [changed], |set| *set == UpstreamSet::Stored);
+        let set = self.commit(permit, set).await;
+        match self.or_unavailable(set)? {
+            UpstreamSet::Stored => Ok(self.or_unavailable(self.reload())?),
+            UpstreamSet::Changed => {
+                Err(not_possible("Somebody else has changed it just now: look again.").into())
+            }
+            UpstreamSet::InUse(open) => Err(not_possible(format!(
+                "It has {open} open orders, and must be asked about them: pause it, and wait or \
+                 settle them."
+            ))
+            .into()),
+        }
+    }
+}
+
+fn object(code: &UpstreamCode) -> String {
+    format!("upstream {code}")
+}
+
+fn unknown_upstream() -> domain::refusal::NotPossible {
+    not_possible("There is no such upstream.")
+}
+
+/// Where connectors may be told to call. Whether this machine may be called is judged when a
+/// connection is made.
+fn checked_url(url: String) -> Result<String, Invalid> {
+    let allowed = AddressPolicy { environment: Environment::Live, allow_loopback: true };
+    match WebhookAddress::parse(&url, allowed) {
+        Ok(_) => Ok(url),
+        Err(why) => Err(invalid("url", &format!("It {why}"))),
+    }
+}
+
+fn one_currency(known: Option<Currency>, level: Money) -> Result<Currency, Invalid> {
+    let message = "The levels of a float are of one currency, and not below zero.";
+    let is_one = known.is_none_or(|known| known == level.currency());
+    match is_one && level.minor() >= 0 {
+        true => Ok(level.currency()),
+        false => Err(invalid("float", message)),
+    }
+}
+
+/// An order that no upstream ever got: ids begin far above.
+fn never_sent(environment: Environment, row: Option<&StoredUpstream>) -> Order {
+    let operators = row.and_then(|row| row.maps.get("operator"));
+    let operator = operators.and_then(|map| map.keys().next()).cloned().unwrap_or_default();
+    Order {
+        attempt: AttemptRef { purchase: PurchaseNumber(0), number: 1 },
+        environment,
+        country: None,
+        operator,
+        product: None,
+        kind: Kind::Recharge,
+        recipient: String::new(),
+        international: None,
+        amount: Money::zero(Currency::USD),
+        service_type: ServiceType::Prepaid,
+        details: Details::new(),
+        reference: String::new(),
+        upstream_reference: None,
+        is_acknowledged: false,
+    }
+}
+
+/// What the record of acts shows: no secret, only the names.
+fn shown(upstream: &StoredUpstream) -> Value {
+    json!({
+        "kind": upstream.kind,
+        "environment": upstream.environment.code(),
+        "url": upstream.url,
+        "hosts": upstream.hosts,
+        "maps": upstream.maps,
+        "secrets": upstream.secret_names,
+        "calls_at_once": upstream.calls_at_once,
+        "float_alert": upstream.float_alert,
+        "float_stop": upstream.float_stop,
+        "paused": upstream.paused,
+    })
+}

@@ -1,0 +1,131 @@
+//! Floats: what is paid, what deliveries cost, what the upstream tells; the ledger adds up.
+
+use super::{TO_X, TO_X_B, world_with_x};
+use crate::world::*;
+use domain::{Answer, BalanceAnswer, Currency, Money, Refused as _, State, UpstreamCode};
+use engine::UpstreamChange;
+
+fn at_cost<T: From<Answer>>(cost: Money) -> T {
+    Answer::Delivered { reference: None, text: None, slip: None, cost: Some(cost) }.into()
+}
+
+fn usd(minor: i64) -> Money {
+    Money::new(minor, Currency::USD)
+}
+
+#[tokio::test]
+async fn each_delivery_books_what_it_cost_and_a_refund_gives_that_back() {
+    let world = world_with_x().await;
+    let x = world.factory.upstream("x");
+    let float = world.engine.fund_upstream("x", bdt(100_000), "BANK-1").await.unwrap();
+    assert_eq!(float.ours, bdt(100_000));
+    x.answers(at_cost(bdt(AMOUNT - 30)), unknown());
+    let cheap = world.buy("R1", TO_X).await;
+    assert_eq!(world.house_balance("float", "x"), -(100_000 - AMOUNT + 30));
+    assert_eq!(world.house_balance("fees", ""), FEE + 30);
+    x.answers(at_cost(bdt(AMOUNT + 20)), unknown());
+    world.buy("R2", TO_X).await;
+    assert_eq!(world.house_balance("fees", ""), 2 * FEE + 30 - 20);
+    world.assert_sound().await;
+    world.engine.refund(cheap.key.id, "rahim", "wrong number").await.unwrap();
+    assert_eq!(world.house_balance("float", "x"), -(100_000 - AMOUNT - 20));
+    assert_eq!(world.house_balance("fees", ""), FEE - 20);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_float_in_another_currency_is_spent_in_its_own() {
+    let world = world_with_x().await;
+    let x = world.factory.upstream("x");
+    world.engine.fund_upstream("x", usd(5_000), "BANK-1").await.unwrap();
+    x.answers(at_cost(usd(95)), unknown());
+    let bought = world.buy("R1", TO_X).await;
+    let history = world.engine.history(bought.key.id.number()).unwrap().unwrap();
+    assert_eq!(history.attempts[0].cost, Some(usd(95)));
+    let balance = |currency: &str| {
+        let sum = format!(
+            "SELECT balance FROM ledger_accounts WHERE purpose = 'float' AND upstream = 'x'
+             AND currency = '{currency}'"
+        );
+        world.database.sql(&sum).first().map_or(0, |text| text.parse::<i64>().unwrap())
+    };
+    assert_eq!((balance("USD"), balance("BDT")), (-(5_000 - 95), 0));
+    world.assert_sound().await;
+    world.engine.refund(bought.key.id, "rahim", "wrong number").await.unwrap();
+    assert_eq!((balance("USD"), balance("BDT")), (-5_000, 0));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_payment_is_booked_once() {
+    let world = world_with_x().await;
+    world.engine.fund_upstream("x", bdt(100), "BANK-1").await.unwrap();
+    let again = world.engine.fund_upstream("x", bdt(100), "BANK-1").await.unwrap_err();
+    assert_eq!(again.code(), "PAYMENT_KNOWN");
+    assert_eq!(world.house_balance("float", "x"), -100);
+    let nothing = world.engine.fund_upstream("x", bdt(0), "BANK-2").await.unwrap_err();
+    assert_eq!(nothing.code(), "VALIDATION_ERROR");
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn ours_and_theirs_and_their_difference() {
+    let world = world_with_x().await;
+    let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
+    assert_eq!(world.engine.upstream_float(&code).await.unwrap(), None);
+    world.engine.fund_upstream("x", bdt(100_000), "BANK-1").await.unwrap();
+    *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(99_000));
+    world.buy("R1", TO_X).await;
+    let float = world.engine.upstream_float(&code).await.unwrap().unwrap();
+    assert_eq!(float.ours, bdt(100_000 - AMOUNT));
+    assert_eq!(float.theirs, Some(bdt(99_000)));
+    assert_eq!(float.difference, Some(bdt(AMOUNT - 1_000)));
+    let reason = "maintenance".to_owned();
+    *x.balance.lock().unwrap() = BalanceAnswer::Unavailable { reason: reason.clone() };
+    let float = world.engine.upstream_float(&code).await.unwrap().unwrap();
+    assert_eq!((float.theirs, float.unavailable), (Some(bdt(99_000)), Some(reason)));
+}
+
+/// Unknown passes nothing over; known and too low does, before money moves.
+#[tokio::test]
+async fn a_float_that_is_known_and_too_low_is_passed_over() {
+    let world = world_with_x().await;
+    assert_eq!(world.buy("R1", TO_X_B).await.upstream, Some(UpstreamCode::new("x")));
+    world.engine.fund_upstream("x", bdt(3 * AMOUNT - 1), "BANK-1").await.unwrap();
+    // What was delivered before is counted: less than two are left.
+    assert_eq!(world.buy("R2", TO_X_B).await.upstream, Some(UpstreamCode::new("x")));
+    world.engine.fund_upstream("x", bdt(1), "BANK-2").await.unwrap();
+    assert_eq!(world.buy("R3", TO_X_B).await.upstream, Some(UpstreamCode::new("x")));
+    world.engine.fund_upstream("x", bdt(AMOUNT - 1), "BANK-3").await.unwrap();
+    let bought = world.buy("R4", TO_X_B).await;
+    assert_eq!(bought.upstream, Some(UpstreamCode::new("b")));
+    let history = world.engine.history(bought.key.id.number()).unwrap().unwrap();
+    assert_eq!(history.attempts[0].passed_over[0].why, "float too low");
+    world.assert_sound().await;
+}
+
+/// The watcher pauses what is empty, resumes it once there is money again, and each node knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_float_pauses_its_upstream_until_it_is_filled() {
+    let world = world_with_x().await;
+    let change = UpstreamChange { float_stop: Some(bdt(500)), ..UpstreamChange::default() };
+    world.engine.change_upstream("x", change).await.unwrap();
+    world.engine.fund_upstream("x", bdt(AMOUNT + 500), "BANK-1").await.unwrap();
+    let paused = || {
+        let views = world.engine.upstreams().unwrap();
+        views.into_iter().find_map(|v| v.stored).unwrap().paused
+    };
+    assert_eq!(world.buy("R1", TO_X).await.state, State::Delivered);
+    world.work_until(|| paused().is_some()).await;
+    assert!(paused().unwrap().starts_with("float: "), "{:?}", paused());
+    let refused = world.engine.purchase(world.request("R2", TO_X)).await.unwrap_err();
+    assert_eq!(refused.code(), "UPSTREAM_UNAVAILABLE");
+    world.engine.fund_upstream("x", bdt(100_000), "BANK-2").await.unwrap();
+    assert_eq!(paused(), None);
+    assert_eq!(world.buy("R2", TO_X).await.state, State::Delivered);
+    // What staff have paused stays paused.
+    world.engine.pause_upstream("x").await.unwrap();
+    world.engine.fund_upstream("x", bdt(100_000), "BANK-3").await.unwrap();
+    assert_eq!(paused().as_deref(), Some("it is slow"));
+    world.assert_sound().await;
+}

@@ -1,0 +1,306 @@
+//! The purchases of an account as its people look for them: filtered, latest first.
+//!
+//! Each filter is served by an index. `purchases_lists` has the purchases of an account by operator
+//! and kind: a list over all of them merges those few ranges, so one index serves the whole list,
+//! an operator and a kind. Open purchases are found by their jobs, failed ones by their events. Not
+//! here: lists for staff over all accounts (`find`).
+
+use super::{by_key, stored_reference};
+use crate::backend::{Sql, Value, all, first, values};
+use crate::fault::Result;
+use crate::ledger::Page;
+use crate::read::{self, purchase_columns};
+use domain::ids::first_at;
+use domain::{
+    AccountId, Environment, Kind, Purchase, ReferenceKey, ReferenceScope, State, Timestamp,
+};
+use std::time::Duration;
+
+/// Ids are never before their purchase's time, but may be after it: the maker of ids does not
+/// follow a clock that is set back.
+const IDS_AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Which purchases of an account are listed; by default all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PurchaseFilter {
+    /// In one of these states; empty: in any.
+    pub states: Vec<State>,
+    /// Of this operator, by its code.
+    pub operator: Option<String>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// For this recipient, in national form.
+    pub recipient: Option<String>,
+    /// With this reference: at most one purchase of each dialect.
+    pub reference: Option<String>,
+    /// Opened at this time or later.
+    pub since: Option<Timestamp>,
+    /// Opened before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl PurchaseFilter {
+    /// Whether a purchase passes.
+    pub fn passes(&self, p: &Purchase) -> bool {
+        (self.states.is_empty() || self.states.contains(&p.state))
+            && self.operator.as_ref().is_none_or(|operator| *operator == p.operator)
+            && self.kind.is_none_or(|kind| kind == p.kind)
+            && self.recipient.as_ref().is_none_or(|recipient| *recipient == p.recipient)
+            && self.reference.as_ref().is_none_or(|reference| *reference == p.reference)
+            && self.since.is_none_or(|since| p.opened_at >= since)
+            && self.until.is_none_or(|until| p.opened_at < until)
+    }
+
+    /// The state of which an index knows every purchase, if the filter asks for one only.
+    pub(super) fn rare_state(&self) -> Option<State> {
+        match self.states[..] {
+            [state] if state.is_final() && state != State::Delivered => Some(state),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_of_open_ones(&self) -> bool {
+        !self.states.is_empty() && self.states.iter().all(|state| !state.is_final())
+    }
+}
+
+/// A filter with the values that its statements share.
+pub(super) struct Query<'a> {
+    account: AccountId,
+    environment: Environment,
+    filter: &'a PurchaseFilter,
+    /// The codes of its states, between commas.
+    pub(super) states: String,
+    /// Only ids from here on, and only ids below.
+    pub(super) ids: (i64, i64),
+    /// Opened from here on, and before.
+    pub(super) times: (i64, i64),
+    limit: u32,
+}
+
+impl<'a> Query<'a> {
+    pub(super) fn of(
+        account: AccountId,
+        environment: Environment,
+        filter: &'a PurchaseFilter,
+        page: Page,
+    ) -> Query<'a> {
+        let codes: Vec<&str> = filter.states.iter().map(|state| state.code()).collect();
+        let until_id = filter.until.map_or(i64::MAX, |until| first_at(until.after(IDS_AHEAD_MAX)));
+        Query {
+            account,
+            environment,
+            filter,
+            states: format!(",{},", codes.join(",")),
+            ids: (filter.since.map_or(0, first_at), page.before.unwrap_or(i64::MAX).min(until_id)),
+            times: (filter.since.map_or(0, |at| at.0), filter.until.map_or(i64::MAX, |at| at.0)),
+            limit: page.limit,
+        }
+    }
+}
+
+/// The purchases of an account that pass a filter, latest first.
+pub(crate) fn list(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    environment: Environment,
+    filter: &PurchaseFilter,
+    page: Page,
+) -> Result<Vec<Purchase>> {
+    let query = Query::of(account, environment, filter, page);
+    match filter {
+        PurchaseFilter { reference: Some(reference), .. } => query.by_reference(sql, reference),
+        PurchaseFilter { recipient: Some(recipient), .. } => query.by_recipient(sql, recipient),
+        _ => match filter.rare_state() {
+            Some(state) => query.by_events(sql, state),
+            None if filter.is_of_open_ones() => query.by_jobs(sql),
+            None => query.by_operator_and_kind(sql),
+        },
+    }
+}
+
+/// Lists purchases; `$from` and `$and` say by which index. Columns that another table has too are
+/// never named without a purchase's own.
+macro_rules! list_text {
+    ($from:literal, $and:literal) => {
+        concat!("SELECT ", purchase_columns!(), " FROM ", $from, $and)
+    };
+}
+
+const BY_OPERATOR_AND_KIND: &str = list_text!(
+    "purchases ",
+    "WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind = $4 AND id >= $5
+         AND id < $6 AND opened_at >= $7 AND opened_at < $8
+         AND ($9 = ',,' OR $10 LIKE '%,' || state || ',%') ORDER BY id DESC LIMIT $11"
+);
+const BY_RECIPIENT: &str = list_text!(
+    "purchases ",
+    "WHERE account_id = $1 AND environment = $2 AND recipient = $3 AND id >= $4 AND id < $5
+         AND opened_at >= $6 AND opened_at < $7 AND ($8 = ',,' OR $9 LIKE '%,' || state || ',%')
+         AND ($10 = '' OR operator = $11) AND ($12 = '' OR kind = $13)
+     ORDER BY id DESC LIMIT $14"
+);
+const BY_EVENTS: &str = list_text!(
+    "(SELECT purchase_id AS found FROM events WHERE account_id = $1 AND environment = $2
+          AND state = $3 AND state <> 'delivered' AND purchase_id >= $4 AND purchase_id < $5) AS e
+     CROSS JOIN purchases ",
+    "WHERE id = found AND account_id = $6 AND environment = $7 AND opened_at >= $8
+         AND opened_at < $9 AND ($10 = ',,' OR $11 LIKE '%,' || state || ',%')
+         AND ($12 = '' OR operator = $13) AND ($14 = '' OR kind = $15)
+     ORDER BY found DESC LIMIT $16"
+);
+const BY_JOBS: &str = list_text!(
+    "(SELECT purchase_id AS found FROM jobs WHERE account_id = $1 AND environment = $2
+          AND purchase_id >= $3 AND purchase_id < $4) AS j CROSS JOIN purchases ",
+    "WHERE id = found AND account_id = $5 AND environment = $6 AND opened_at >= $7
+         AND opened_at < $8 AND ($9 = ',,' OR $10 LIKE '%,' || state || ',%')
+         AND ($11 = '' OR operator = $12) AND ($13 = '' OR kind = $14)
+     ORDER BY found DESC LIMIT $15"
+);
+/// The next kind that an account bought from an operator. Two statements find the next pair:
+/// SQLite seeks by the first column only of a comparison of rows.
+const NEXT_KIND: &str = "SELECT operator, kind FROM purchases
+    WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind > $4
+    ORDER BY kind LIMIT 1";
+/// The first kind that an account bought from the next operator.
+const NEXT_OPERATOR: &str = "SELECT operator, kind FROM purchases
+    WHERE account_id = $1 AND environment = $2 AND operator > $3
+    ORDER BY operator, kind LIMIT 1";
+
+impl Query<'_> {
+    fn by_reference(&self, sql: &mut dyn Sql, reference: &str) -> Result<Vec<Purchase>> {
+        let mut found = Vec::new();
+        for scope in [ReferenceScope::Irecharge, ReferenceScope::Rechargely] {
+            let (account, environment) = (self.account, self.environment);
+            let text = reference.to_owned();
+            let key = ReferenceKey { account, environment, scope, text };
+            let key = stored_reference(sql, &key)?.and_then(|stored| stored.purchase);
+            let purchase = key.map(|key| by_key(sql, &key)).transpose()?.flatten();
+            let is_in_page = |p: &Purchase| p.key.id.0 >= self.ids.0 && p.key.id.0 < self.ids.1;
+            found.extend(purchase.filter(|p| is_in_page(p) && self.filter.passes(p)));
+        }
+        found.sort_by_key(|purchase| std::cmp::Reverse(purchase.key.id));
+        Ok(found)
+    }
+
+    fn by_recipient(&self, sql: &mut dyn Sql, recipient: &str) -> Result<Vec<Purchase>> {
+        let mut args = values![self.account, self.environment, recipient].to_vec();
+        args.extend(values![self.ids.0, self.ids.1]);
+        self.add_rest(&mut args);
+        all(sql, BY_RECIPIENT, &args, read::purchase)
+    }
+
+    fn by_events(&self, sql: &mut dyn Sql, state: State) -> Result<Vec<Purchase>> {
+        let mut args = values![self.account, self.environment, state].to_vec();
+        args.extend(values![self.ids.0, self.ids.1, self.account, self.environment]);
+        self.add_rest(&mut args);
+        all(sql, BY_EVENTS, &args, read::purchase)
+    }
+
+    fn by_jobs(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
+        let mut args = values![self.account, self.environment, self.ids.0, self.ids.1].to_vec();
+        args.extend(values![self.account, self.environment]);
+        self.add_rest(&mut args);
+        all(sql, BY_JOBS, &args, read::purchase)
+    }
+
+    /// Times, states, operator, kind and limit, as the statements have them.
+    fn add_rest<'a>(&'a self, args: &mut Vec<Value<'a>>) {
+        let operator = self.filter.operator.as_deref().unwrap_or_default();
+        let kind = self.filter.kind.map_or("", Kind::code);
+        args.extend(values![self.times.0, self.times.1, &self.states, &self.states]);
+        args.extend(values![operator, operator, kind, kind, self.limit]);
+    }
+
+    /// Merges the purchases of each operator and kind. Each range is read only as far as it has
+    /// later ones than the page that was found so far.
+    fn by_operator_and_kind(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
+        let mut found: Vec<Purchase> = Vec::new();
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        for (operator, kind) in self.pairs(sql)? {
+            let is_full = found.len() >= limit;
+            let earliest = found.last().filter(|_| is_full).map_or(0, |p| p.key.id.0);
+            let args = values![
+                self.account,
+                self.environment,
+                &operator,
+                &kind,
+                self.ids.0.max(earliest),
+                self.ids.1,
+                self.times.0,
+                self.times.1,
+                &self.states,
+                &self.states,
+                self.limit
+            ];
+            found.extend(all(sql, BY_OPERATOR_AND_KIND, &args, read::purchase)?);
+            found.sort_by_key(|purchase| std::cmp::Reverse(purchase.key.id));
+            found.truncate(limit);
+        }
+        Ok(found)
+    }
+
+    /// The operators and kinds of the account's purchases that the filter lets through.
+    fn pairs(&self, sql: &mut dyn Sql) -> Result<Vec<(String, String)>> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        let mut last = (String::new(), String::new());
+        let read_pair =
+            |row: &dyn crate::backend::Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
+        loop {
+            let args = values![self.account, self.environment, &last.0, &last.1];
+            let pair = match first(sql, NEXT_KIND, &args, read_pair)? {
+                Some(pair) => pair,
+                None => match first(sql, NEXT_OPERATOR, &args[..3], read_pair)? {
+                    Some(pair) => pair,
+                    None => return Ok(pairs),
+                },
+            };
+            let filter = self.filter;
+            let is_wanted = filter.operator.as_ref().is_none_or(|operator| *operator == pair.0)
+                && filter.kind.is_none_or(|kind| kind.code() == pair.1);
+            if is_wanted {
+                pairs.push(pair.clone());
+            }
+            last = pair;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::sqlite::Sqlite;
+
+    /// What SQLite's plan of a statement says.
+    fn plan(lite: &Sqlite, text: &str) -> String {
+        let explained = format!("EXPLAIN QUERY PLAN {text}");
+        let mut statement = lite.connection().prepare(&explained).unwrap();
+        let mut rows = statement.raw_query();
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            lines.push(row.get::<_, String>(3).unwrap());
+        }
+        lines.join("; ")
+    }
+
+    #[test]
+    fn each_filter_has_its_index_and_nothing_is_sorted() {
+        let folder = tempfile::tempdir().unwrap();
+        let lite = Sqlite::blank(&folder.path().join("plans.db")).unwrap();
+        for (text, index) in [
+            (BY_OPERATOR_AND_KIND, "purchases_lists (account_id=? AND environment=? AND operator"),
+            (BY_RECIPIENT, "purchases_of_recipient (account_id=? AND environment=? AND recipient"),
+            (BY_EVENTS, "events_of_account (account_id=? AND environment=? AND state=?"),
+            (BY_JOBS, "jobs USING PRIMARY KEY (purchase_id>? AND purchase_id<?)"),
+            (
+                NEXT_KIND,
+                "purchases_lists (account_id=? AND environment=? AND operator=? AND kind>?",
+            ),
+            (NEXT_OPERATOR, "purchases_lists (account_id=? AND environment=? AND operator>?"),
+        ] {
+            let plan = plan(&lite, text);
+            assert!(plan.contains(index), "{text}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN "), "{text}: {plan}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Floats: what upstreams say about our prepaid balances, and how fast we spend them.
+//!
+//! Not here: our own count, which is the ledger's. What is here is never booked: it is compared,
+//! and decides only whether an upstream gets new orders.
+
+use crate::backend::{Sql, all, first, values};
+use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
+use crate::fault::Result;
+use crate::ledger::Posting;
+use crate::read;
+use domain::{Currency, Environment, Money, PostingDenied, Timestamp, UpstreamCode};
+
+/// Hours of spending that are kept: two weeks and a day.
+const HOURS_KEPT: i64 = 15 * 24;
+
+/// Books what was paid to an upstream; from then on our own count of that float is known.
+#[derive(Clone, Debug)]
+pub struct FundUpstream {
+    /// The movement of money.
+    pub posting: Posting,
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// Of the payment.
+    pub currency: Currency,
+}
+
+impl Commit for FundUpstream {
+    type Done = ();
+    type Denied = PostingDenied;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        CommitNeeds { is_optimistic: false, ..self.posting.needs() }
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        self.posting.apply(tx)?;
+        tx.sql.run(
+            "INSERT INTO upstream_floats (code, currency) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &values![&self.code, self.currency],
+        )
+    }
+}
+
+/// Keeps what an upstream said about our balance there.
+#[derive(Clone, Debug)]
+pub struct KeepBalance {
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// What it said.
+    pub balance: Money,
+    /// Our own count at that moment, in the same currency.
+    pub ours: Money,
+    /// When.
+    pub at: Timestamp,
+}
+
+unrefused!(KeepBalance, (), |change, tx| {
+    let KeepBalance { code, balance, ours, at } = change;
+    tx.sql.run(
+        "INSERT INTO upstream_balances (code, currency, balance, ours, reported_at)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (code) DO UPDATE SET currency = excluded.currency,
+             balance = excluded.balance, ours = excluded.ours, reported_at = excluded.reported_at",
+        &values![code, balance.currency(), balance.minor(), ours.minor(), *at],
+    )
+});
+
+/// Notes that an upstream is asked for its balance now; answers whether this node may ask. Some
+/// upstreams block an account that asks often, so of several nodes one asks.
+#[derive(Clone, Debug)]
+pub struct AskBalance {
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// Only if it was not asked after this.
+    pub unless_since: Timestamp,
+    /// Now.
+    pub at: Timestamp,
+}
+
+unrefused!(AskBalance, bool, |change, tx| {
+    let asked = first(
+        tx.sql,
+        "SELECT asked_at FROM upstream_watch WHERE code = $1",
+        &values![&change.code],
+        |row| row.int(0),
+    )?;
+    // One that was asked in the future was asked before the clock was put right.
+    let is_recent = |at: i64| at > change.unless_since.0 && at <= change.at.0;
+    if asked.is_some_and(is_recent) {
+        return Ok(false);
+    }
+    tx.sql.run(
+        "INSERT INTO upstream_watch (code, asked_at, level) VALUES ($1, $2, '')
+         ON CONFLICT (code) DO UPDATE SET asked_at = excluded.asked_at",
+        &values![&change.code, change.at],
+    )?;
+    Ok(true)
+});
+
+/// Notes at which level a float is; answers whether that is news, so that of several nodes one
+/// tells staff, once.
+#[derive(Clone, Debug)]
+pub struct NoteFloatLevel {
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// `enough`, `low` or `empty`.
+    pub level: &'static str,
+}
+
+unrefused!(NoteFloatLevel, bool, |change, tx| {
+    let before = first(
+        tx.sql,
+        "SELECT level FROM upstream_watch WHERE code = $1",
+        &values![&change.code],
+        |row| Ok(row.text(0)?.to_owned()),
+    )?;
+    if before.as_deref() == Some(change.level) {
+        return Ok(false);
+    }
+    tx.sql.run(
+        "INSERT INTO upstream_watch (code, asked_at, level) VALUES ($1, 0, $2)
+         ON CONFLICT (code) DO UPDATE SET level = excluded.level",
+        &values![&change.code, change.level],
+    )?;
+    // A float that was never low needs no message that it is enough.
+    Ok(change.level != "enough" || before.is_some_and(|level| !level.is_empty()))
+});
+
+/// Adds to what was spent at upstreams, hour by hour, and forgets what is old.
+#[derive(Clone, Debug)]
+pub struct AddSpending(pub Vec<HourSpent>);
+
+/// What was spent at an upstream in one hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HourSpent {
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// The hour, counted from 1970.
+    pub hour: i64,
+    /// How much.
+    pub spent: Money,
+}
+
+unrefused!(AddSpending, (), |change, tx| {
+    for HourSpent { code, hour, spent } in &change.0 {
+        tx.sql.run(
+            "INSERT INTO upstream_hours (code, currency, hour, spent) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (code, currency, hour) DO UPDATE
+                 SET spent = upstream_hours.spent + excluded.spent",
+            &values![code, spent.currency(), *hour, spent.minor()],
+        )?;
+        tx.sql.run(
+            "DELETE FROM upstream_hours WHERE code = $1 AND hour < $2",
+            &values![code, hour - HOURS_KEPT],
+        )?;
+    }
+    Ok(())
+});
+
+/// What an upstream said about our balance there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedBalance {
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// What it said.
+    pub balance: Money,
+    /// Our own count at that moment.
+    pub ours: Money,
+    /// When.
+    pub reported_at: Timestamp,
+}
+
+/// Our own count of a float, in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerFloat {
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// Sandbox and live never share one.
+    pub environment: Environment,
+    /// What is left of what we paid, less what was delivered.
+    pub ours: Money,
+}
+
+/// What upstreams last said.
+pub(crate) fn reported(sql: &mut dyn Sql) -> Result<Vec<ReportedBalance>> {
+    let rows =
+        "SELECT code, currency, balance, ours, reported_at FROM upstream_balances ORDER BY code";
+    all(sql, rows, &[], |row| {
+        let currency = read::currency(row.text(1)?)?;
+        Ok(ReportedBalance {
+            code: UpstreamCode::new(row.text(0)?),
+            balance: Money::new(row.int(2)?, currency),
+            ours: Money::new(row.int(3)?, currency),
+            reported_at: Timestamp(row.int(4)?),
+        })
+    })
+}
+
+/// Our own count of every float.
+pub(crate) fn ledger(sql: &mut dyn Sql) -> Result<Vec<LedgerFloat>> {
+    all(
+        sql,
+        "SELECT upstream, environment, currency, balance FROM ledger_accounts
+         WHERE purpose = 'float' ORDER BY upstream, environment, currency",
+        &[],
+        |row| {
+            Ok(LedgerFloat {
+                code: UpstreamCode::new(row.text(0)?),
+                environment: read::environment(row.text(1)?)?,
+                // A balance is what we owe: a float is the other way round.
+                ours: Money::new(-row.int(3)?, read::currency(row.text(2)?)?),
+            })
+        },
+    )
+}
+
+/// What was spent at an upstream, by hour, oldest first.
+pub(crate) fn hours(
+    sql: &mut dyn Sql,
+    code: &UpstreamCode,
+    currency: Currency,
+) -> Result<Vec<(i64, i64)>> {
+    all(
+        sql,
+        "SELECT hour, spent FROM upstream_hours WHERE code = $1 AND currency = $2 ORDER BY hour",
+        &values![code, currency],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )
+}
+
+/// The floats that were ever paid into: of those our own count is known.
+pub(crate) fn funded(sql: &mut dyn Sql) -> Result<Vec<(UpstreamCode, Currency)>> {
+    all(sql, "SELECT code, currency FROM upstream_floats ORDER BY code, currency", &[], |row| {
+        Ok((UpstreamCode::new(row.text(0)?), read::currency(row.text(1)?)?))
+    })
+}

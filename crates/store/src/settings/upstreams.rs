@@ -1,0 +1,205 @@
+//! The upstreams that staff have set up: rows in, rows out.
+//!
+//! A change notifies the other nodes under the topic of the catalog, because a route and its
+//! upstreams are read together. Invariant: a row that somebody else has changed meanwhile is not
+//! overwritten, and an upstream with open attempts is not removed.
+
+use super::catalog::notify_nodes;
+use crate::backend::{Row, Sql, all, first, values};
+use crate::commit::unrefused;
+use crate::fault::{Fault, Result};
+use crate::read;
+use domain::{Currency, Environment, Timestamp, UpstreamCode};
+use std::collections::BTreeMap;
+
+/// Our names for things, and the upstream's: `operator` → `GP` → `17`.
+pub type UpstreamMaps = BTreeMap<String, BTreeMap<String, String>>;
+
+/// An upstream as it is set up.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredUpstream {
+    /// Its name, which routes use.
+    pub code: UpstreamCode,
+    /// Which connector it has: `reloadly`.
+    pub kind: String,
+    /// Whose orders it may get.
+    pub environment: Environment,
+    /// Where it is called.
+    pub url: String,
+    /// The hosts that may be called.
+    pub hosts: Vec<String>,
+    /// The connector's own settings, as TOML.
+    pub settings: String,
+    /// Our names and theirs.
+    pub maps: UpstreamMaps,
+    /// The names of its secrets.
+    pub secret_names: Vec<String>,
+    /// The secrets by name, sealed.
+    pub secrets: Vec<u8>,
+    /// How many orders may be on their way to it; none: any number.
+    pub calls_at_once: Option<u32>,
+    /// The float's currency, once somebody has set a level.
+    pub float_currency: Option<Currency>,
+    /// Below this float staff are told.
+    pub float_alert: Option<i64>,
+    /// Below this float it gets no orders.
+    pub float_stop: Option<i64>,
+    /// Why it gets no new orders; none: it gets them.
+    pub paused: Option<String>,
+    /// What it says about older attempts is not evidence that it never had them: it was another
+    /// account.
+    pub account_since: Timestamp,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was removed: it gets no orders, and is asked about those that it has.
+    pub removed_at: Option<Timestamp>,
+    /// Counts its changes from 1.
+    pub revision: i64,
+}
+
+/// Shows no secret, sealed or not.
+impl std::fmt::Debug for StoredUpstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let StoredUpstream { code, kind, environment, url, revision, .. } = self;
+        write!(f, "StoredUpstream({code} {kind} {} {url} {revision})", environment.code())
+    }
+}
+
+/// Inserts an upstream, or replaces it whole.
+#[derive(Clone, Debug)]
+pub struct SetUpstream {
+    /// The row; its revision is the one that was read, 0 for a new one.
+    pub upstream: StoredUpstream,
+    /// Whether it must have no open attempt.
+    pub if_unused: bool,
+}
+
+/// What became of [`SetUpstream`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamSet {
+    /// It is stored.
+    Stored,
+    /// Somebody else has changed it meanwhile, or has added it; nothing was written.
+    Changed,
+    /// It has open attempts; nothing was written.
+    InUse(u32),
+}
+
+unrefused!(SetUpstream, UpstreamSet, |change, tx| {
+    let upstream = &change.upstream;
+    let stored = first(
+        tx.sql,
+        "SELECT revision, removed_at FROM upstreams WHERE code = $1",
+        &values![&upstream.code],
+        |row| Ok((row.int(0)?, row.opt_int(1)?)),
+    )?;
+    let is_as_read = match stored {
+        None => upstream.revision == 0,
+        Some((_, Some(_))) if upstream.revision == 0 => true,
+        Some((revision, _)) => revision == upstream.revision,
+    };
+    if !is_as_read {
+        return Ok(UpstreamSet::Changed);
+    }
+    let open = open_attempts(tx.sql, &upstream.code)?;
+    if change.if_unused && open > 0 {
+        return Ok(UpstreamSet::InUse(open));
+    }
+    set(tx.sql, upstream, stored.map_or(0, |(revision, _)| revision) + 1)?;
+    notify_nodes(tx.sql, "catalog")?;
+    Ok(UpstreamSet::Stored)
+});
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Fault::corrupt(error.to_string()))
+}
+
+fn set(sql: &mut dyn Sql, u: &StoredUpstream, revision: i64) -> Result<()> {
+    let (hosts, maps, names) = (json(&u.hosts)?, json(&u.maps)?, json(&u.secret_names)?);
+    sql.run(
+        "INSERT INTO upstreams (code, kind, environment, url, hosts, settings, maps, secret_names,
+             secrets, calls_at_once, float_currency, float_alert, float_stop, paused, account_since,
+             created_at, removed_at, revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+         ON CONFLICT (code) DO UPDATE SET kind = excluded.kind, environment = excluded.environment,
+             url = excluded.url, hosts = excluded.hosts, settings = excluded.settings,
+             maps = excluded.maps, secret_names = excluded.secret_names, secrets = excluded.secrets,
+             calls_at_once = excluded.calls_at_once, float_currency = excluded.float_currency,
+             float_alert = excluded.float_alert, float_stop = excluded.float_stop,
+             paused = excluded.paused, account_since = excluded.account_since,
+             created_at = excluded.created_at, removed_at = excluded.removed_at,
+             revision = excluded.revision",
+        &values![
+            &u.code,
+            &u.kind,
+            u.environment,
+            &u.url,
+            &hosts,
+            &u.settings,
+            &maps,
+            &names,
+            &u.secrets,
+            u.calls_at_once,
+            u.float_currency,
+            u.float_alert,
+            u.float_stop,
+            &u.paused,
+            u.account_since,
+            u.created_at,
+            u.removed_at,
+            revision
+        ],
+    )
+}
+
+/// Every upstream, removed ones too, by code.
+pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<StoredUpstream>> {
+    all(
+        sql,
+        "SELECT code, kind, environment, url, hosts, settings, maps, secret_names, secrets,
+             calls_at_once, float_currency, float_alert, float_stop, paused, account_since,
+             created_at, removed_at, revision FROM upstreams ORDER BY code",
+        &[],
+        upstream,
+    )
+}
+
+fn upstream(row: &dyn Row) -> Result<StoredUpstream> {
+    let maps = serde_json::from_str(row.text(6)?);
+    Ok(StoredUpstream {
+        code: UpstreamCode::new(row.text(0)?),
+        kind: row.text(1)?.to_owned(),
+        environment: read::environment(row.text(2)?)?,
+        url: row.text(3)?.to_owned(),
+        hosts: read::list(row.text(4)?)?,
+        settings: row.text(5)?.to_owned(),
+        maps: maps.map_err(|error| Fault::corrupt(error.to_string()))?,
+        secret_names: read::list(row.text(7)?)?,
+        secrets: row.bytes(8)?.to_vec(),
+        calls_at_once: row
+            .opt_int(9)?
+            .map(|n| u32::try_from(n).map_err(|_| Fault::corrupt("a limit of calls")))
+            .transpose()?,
+        float_currency: row.opt_text(10)?.map(read::currency).transpose()?,
+        float_alert: row.opt_int(11)?,
+        float_stop: row.opt_int(12)?,
+        paused: row.opt_text(13)?.map(str::to_owned),
+        account_since: Timestamp(row.int(14)?),
+        created_at: Timestamp(row.int(15)?),
+        removed_at: row.opt_int(16)?.map(Timestamp),
+        revision: row.int(17)?,
+    })
+}
+
+/// How many open purchases have their latest attempt at this upstream.
+pub(crate) fn open_attempts(sql: &mut dyn Sql, code: &UpstreamCode) -> Result<u32> {
+    let open = first(
+        sql,
+        "SELECT count(*) FROM jobs j JOIN purchases p ON p.id = j.purchase_id
+             AND p.account_id = j.account_id AND p.environment = j.environment
+         WHERE p.upstream = $1 AND p.state IN ('sent', 'in_doubt', 'with_staff')",
+        &values![code],
+        |row| row.u32(0),
+    )?;
+    Ok(open.unwrap_or(0))
+}

@@ -1,0 +1,42 @@
+//! Sequences, and that each purchase's number was given on the day that its id tells.
+//!
+//! A sequence that ends too early would give numbers twice; a day that is wrong would hide the
+//! purchases of its numbers. Not here: other ids (the database's keys).
+
+use super::AuditReport;
+use crate::backend::{Sql, all, values};
+use crate::fault::Result;
+use domain::{PurchaseId, Sequence};
+
+/// The end of each sequence, and the highest number of a purchase: the low 37 bits of ids from
+/// 20454 << 37 on.
+const ENDS: &str = "SELECT s.name, s.last, coalesce(
+         (SELECT max(id & 137438953471) FROM purchases WHERE id >= 2811176354316288 AND s.name =
+         'purchase'), 0)
+     FROM sequences s";
+
+/// Purchases that their number does not lead to.
+const HIDDEN: &str = "SELECT p.id FROM purchases p
+     WHERE p.id >= $1 AND p.id >= 2811176354316288 AND p.id >> 37 <> coalesce((
+         SELECT d.day FROM purchase_days d WHERE d.first_number <= p.id & 137438953471
+         ORDER BY d.first_number DESC LIMIT 1), 0)
+     ORDER BY p.id LIMIT 100";
+
+/// Checks the sequences, and the purchases from `ids_from` on.
+pub(super) fn check(sql: &mut dyn Sql, report: &mut AuditReport, ids_from: i64) -> Result<()> {
+    let ends = all(sql, ENDS, &[], |row| Ok((row.text(0)?.to_owned(), row.int(1)?, row.int(2)?)))?;
+    for sequence in Sequence::ALL {
+        match ends.iter().find(|(name, ..)| name == sequence.code()) {
+            Some((_, last, highest)) if last >= highest => {}
+            Some((name, last, highest)) => {
+                report.add(format!("sequence {name}: ends at {last}, but {highest} is in use"));
+            }
+            None => report.add(format!("sequence {}: is not there", sequence.code())),
+        }
+    }
+    let hidden = all(sql, HIDDEN, &values![ids_from], |row| row.int(0).map(PurchaseId))?;
+    for id in hidden {
+        report.add(format!("purchase {id}: its number was not given on its day"));
+    }
+    Ok(())
+}

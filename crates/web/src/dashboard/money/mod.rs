@@ -1,0 +1,13 @@
+//! Money: the statement of a wallet, the commission, the account's prices.
+
+mod movements;
+mod prices;
+
+use crate::area::Area;
+use domain::Act;
+
+pub(super) fn pages(area: &mut Area) {
+    area.get_in("/statement", Act::SeeMoney, movements::statement);
+    area.get_in("/commission", Act::SeeMoney, movements::commission);
+    area.get_in("/prices", Act::SeePurchases, prices::show);
+}

@@ -1,0 +1,263 @@
+//! One's own login: second factor, password, sessions.
+//!
+//! Invariant: what changes the way in asks for the password.
+
+use super::form::Wrong;
+use super::prove::wrong_of;
+use crate::parts::{
+    Button, Cell, Column, ErrorSummary, Field, Markup, Row, Secret, Table, Zone, time_tag,
+};
+use crate::view::{Allowed, Problem, Session, View, done, go};
+use crate::words::Words;
+use askama::Template;
+use axum::extract::{Form, Path};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use domain::refusal::ResetRefused;
+use domain::{SessionId, act};
+use qrcode::QrCode;
+use qrcode::render::svg;
+use serde::Deserialize;
+
+#[derive(Default, Deserialize)]
+pub(super) struct PasswordFields {
+    #[serde(default)]
+    current: String,
+    #[serde(default)]
+    password: String,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct CodeField {
+    #[serde(default)]
+    code: String,
+}
+
+#[derive(Template)]
+#[template(path = "people/security.html")]
+struct Security<'a> {
+    words: Words,
+    summary: ErrorSummary,
+    csrf: &'a str,
+    base: String,
+    has_factor: bool,
+    left: String,
+    remove_password: Field,
+    remove: Button,
+    add_password: Field,
+    add: Button,
+    current: Field,
+    password: Field,
+    change: Button,
+    sessions: Table,
+}
+
+#[derive(Template)]
+#[template(path = "people/factor.html")]
+struct Factor<'a> {
+    words: Words,
+    summary: ErrorSummary,
+    csrf: &'a str,
+    action: String,
+    picture: String,
+    secret: Secret,
+    code: Field,
+    button: Button,
+}
+
+#[derive(Template)]
+#[template(path = "people/recovery.html")]
+struct Recovery {
+    words: Words,
+    codes: String,
+    copy: crate::parts::show::Copy,
+    base: String,
+}
+
+#[derive(Template)]
+#[template(
+    source = "<form method=\"post\" action=\"{{ action }}\"><input type=\"hidden\" name=\"csrf\" \
+              value=\"{{ csrf }}\">{{ button }}</form>",
+    ext = "html"
+)]
+struct OneButton<'a> {
+    action: String,
+    csrf: &'a str,
+    button: Button,
+}
+
+pub(super) async fn show(view: View, session: Session) -> Result<Response, Problem> {
+    page(&view, &session, &Wrong::default())
+}
+
+pub(super) async fn add_factor(
+    view: View,
+    session: Session,
+    Allowed(permit): Allowed<act::ManageOwnLogin>,
+    Form(fields): Form<PasswordFields>,
+) -> Result<Response, Problem> {
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    let engine = &view.site.engine;
+    match engine.offer_factor(permit, &caller, &fields.password, view.from).await {
+        Ok(_) => Ok(go(&view.at("/security/factor"))),
+        Err(refused) => page(&view, &session, &wrong_of(refused, "security.password-wrong")?),
+    }
+}
+
+pub(super) async fn show_factor(view: View) -> Result<Response, Problem> {
+    factor_page(&view, &Wrong::default())
+}
+
+/// The picture for apps. It is a secret of whoever is logged in, so it is stored nowhere.
+pub(super) async fn picture(view: View) -> Result<Response, Problem> {
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    let offer = view.site.engine.offered_factor(&caller).map_err(|_| Problem::Unavailable)?;
+    let offer = offer.ok_or(Problem::NotFound)?;
+    let code = QrCode::new(offer.url.as_bytes()).map_err(|_| Problem::Unavailable)?;
+    let drawn = code.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
+    let headers = [(CONTENT_TYPE, "image/svg+xml"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, drawn).into_response())
+}
+
+pub(super) async fn confirm_factor(
+    view: View,
+    Allowed(permit): Allowed<act::ManageOwnLogin>,
+    Form(fields): Form<CodeField>,
+) -> Result<Response, Problem> {
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    let engine = &view.site.engine;
+    match engine.confirm_factor(permit, &caller, &fields.code, view.from).await {
+        Ok(codes) => {
+            let words = view.words;
+            let page = Recovery {
+                words,
+                codes: codes.join("\n"),
+                copy: crate::parts::show::Copy::new(words, "codes", words.t("factor.codes")),
+                base: view.at(""),
+            };
+            Ok(view.page(words.t("factor.done"), &page))
+        }
+        Err(ResetRefused::CodeInvalid(_) | ResetRefused::Invalid(_)) => {
+            factor_page(&view, &Wrong::whole("log-in.code-failed"))
+        }
+        Err(ResetRefused::TooFast(wait)) => {
+            Err(Problem::TooMany { retry_after_s: wait.retry_after_s })
+        }
+        Err(ResetRefused::Unavailable(_) | ResetRefused::Uncertain(_)) => Err(Problem::Unavailable),
+    }
+}
+
+pub(super) async fn remove_factor(
+    view: View,
+    session: Session,
+    Allowed(permit): Allowed<act::ManageOwnLogin>,
+    Form(fields): Form<PasswordFields>,
+) -> Result<Response, Problem> {
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    let engine = &view.site.engine;
+    match engine.remove_factor(permit, &caller, &fields.password, view.from).await {
+        Ok(()) => Ok(done(&view.at("/security"), "factor-removed")),
+        Err(refused) => page(&view, &session, &wrong_of(refused, "security.password-wrong")?),
+    }
+}
+
+pub(super) async fn set_password(
+    view: View,
+    session: Session,
+    Allowed(permit): Allowed<act::ManageOwnLogin>,
+    Form(fields): Form<PasswordFields>,
+) -> Result<Response, Problem> {
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    let PasswordFields { current, password } = &fields;
+    match view.site.engine.change_password(permit, &caller, current, password, view.from).await {
+        // Every session has ended, this one too.
+        Ok(()) => Ok(done(&view.at("/log-in"), "password-set")),
+        Err(refused) => page(&view, &session, &wrong_of(refused, "security.password-wrong")?),
+    }
+}
+
+pub(super) async fn end_session(
+    view: View,
+    Allowed(permit): Allowed<act::ManageOwnLogin>,
+    Path(id): Path<i64>,
+) -> Result<Response, Problem> {
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    view.site.engine.end_own_session(permit, &caller, SessionId(id)).await?;
+    Ok(done(&view.at("/security"), "session-ended"))
+}
+
+fn factor_page(view: &View, wrong: &Wrong) -> Result<Response, Problem> {
+    let words = view.words;
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    let offer = view.site.engine.offered_factor(&caller).map_err(|_| Problem::Unavailable)?;
+    let Some(offer) = offer else { return Ok(go(&view.at("/security"))) };
+    let page = Factor {
+        words,
+        summary: wrong.summary(view, &[]),
+        csrf: &view.csrf,
+        action: view.at("/security/factor/code"),
+        picture: view.at("/security/factor.svg"),
+        secret: Secret::shown(words, "factor", words.t("factor.secret"), &offer.secret),
+        code: Field::code("code", words.t("log-in.code")).inputmode("numeric"),
+        button: Button::main(words, words.t("factor.confirm")),
+    };
+    let title = words.t("security.factor");
+    Ok(if page.summary.is_empty() { view.page(title, &page) } else { view.wrong(title, &page) })
+}
+
+fn page(view: &View, session: &Session, wrong: &Wrong) -> Result<Response, Problem> {
+    let words = view.words;
+    let caller = view.caller().ok_or(Problem::NotAllowed)?;
+    let engine = &view.site.engine;
+    let left = engine.recovery_left(&caller).map_err(|_| Problem::Unavailable)?;
+    let left = u64::try_from(left).unwrap_or(0);
+    let own = |name, label| Field::password(name, label, "current-password");
+    let password = Field::password("password", words.t("reset.password"), "new-password")
+        .hint(words.t("sign-up.password-hint"));
+    let password = wrong.mark(view, password);
+    let page = Security {
+        words,
+        summary: wrong.summary(view, &[&password]),
+        csrf: &view.csrf,
+        base: view.at("/security"),
+        has_factor: session.has_second_factor,
+        left: words.count("security.recovery-left", left),
+        remove_password: own("password", words.t("log-in.password")),
+        remove: Button::danger(words, words.t("security.factor-remove")),
+        add_password: own("password", words.t("log-in.password")),
+        add: Button::other(words, words.t("security.factor-add")),
+        current: own("current", words.t("security.current")),
+        password,
+        change: Button::other(words, words.t("security.password-set")),
+        sessions: sessions(view, session, &engine.own_sessions(&caller)?),
+    };
+    let title = words.t("frame.security");
+    Ok(if page.summary.is_empty() { view.page(title, &page) } else { view.wrong(title, &page) })
+}
+
+fn sessions(view: &View, session: &Session, open: &[engine::ListedSession]) -> Table {
+    let words = view.words;
+    let zone = Zone::DHAKA;
+    let columns = vec![
+        Column::new(words.t("security.browser")),
+        Column::new(words.t("security.address")),
+        Column::new(words.t("security.since")),
+        Column::new(words.t("security.end")),
+    ];
+    let row = |one: &engine::ListedSession| {
+        let button = Button::danger(words, words.t("security.end-button"));
+        let action = view.at(&format!("/security/sessions/{}/end", one.id));
+        let end = match one.id == session.session {
+            true => Cell::text(words.t("security.this")),
+            false => Cell::Part(Markup::of(&OneButton { action, csrf: &view.csrf, button })),
+        };
+        Row(vec![
+            Cell::text(one.agent.clone()),
+            Cell::Code(one.address.clone()),
+            Cell::Part(time_tag(words, one.opened_at, zone)),
+            end,
+        ])
+    };
+    let caption = words.with("security.sessions", &[("zone", &zone.name)]);
+    Table::new(words, &caption, columns).rows(open.iter().map(row).collect())
+}
