@@ -315,7 +315,7 @@ fn a_balance_that_is_refused_says_why() {
         ("10.001", "--balance is no plain number"),
     ] {
         let output = folder.saldo(&["demo", "--listen", "127.0.0.1:0", "--balance", balance]);
-        assert_one_sentence(&output, says);
+        assert_exit(&output, 2, says);
     }
 }
 
