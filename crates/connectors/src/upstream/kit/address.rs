@@ -13,7 +13,7 @@ use std::net::IpAddr;
 #[derive(Clone, Debug)]
 pub struct Addresses {
     base: Url,
-    /// As in [`Addresses::host`].
+    /// Each as `host` writes it: in lower case, with a port where it is not the usual one.
     hosts: Vec<String>,
     allow_loopback: bool,
     denied_networks: Vec<IpNet>,
