@@ -175,7 +175,9 @@ fn new(args: &ProductArgs, catalog: &Catalog) -> Result<Product> {
     if args.price.is_none() && args.amounts.is_none() {
         bail!("{:?} is new: give --price, or --amounts.", args.name);
     }
-    let bill = args.bill_format.as_deref().unwrap_or("XXXXXXXXXX");
+    let Some(bill) = args.bill_format.as_deref() else {
+        bail!("{:?} is new: give --bill-format, what its reference looks like.", args.name);
+    };
     Ok(Product {
         id: ProductId(next_id(catalog.products.iter().map(|product| product.id.0))),
         name: args.name.clone(),

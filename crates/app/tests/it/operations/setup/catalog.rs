@@ -153,6 +153,8 @@ fn an_exported_catalog_is_a_file_to_import() {
         "BDT",
         "--price",
         "49",
+        "--bill-format",
+        "01XXXXXXXXX",
     ]);
     let shown = folder.saldo_json(&["product", "show", "night pack", "--json"]).remove(0);
     assert_eq!((shown["price"].as_str(), shown["operator"].as_str()), (Some("49.00"), Some("GP")));
