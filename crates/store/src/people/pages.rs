@@ -395,7 +395,7 @@ fn confirm_factor(sql: &mut dyn Sql, change: &ConfirmFactor) -> Result<LoginDone
 pub(crate) fn factor_of(sql: &mut dyn Sql, user: UserId) -> Result<Option<SecondFactor>> {
     first(
         sql,
-        "SELECT sealed, last_step, confirmed_at IS NOT NULL FROM second_factors
+        "SELECT sealed, last_step, CASE WHEN confirmed_at IS NULL THEN 0 ELSE 1 END FROM second_factors
          WHERE user_id = $1 AND kind = 'totp'",
         &values![user],
         |row| {
