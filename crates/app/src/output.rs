@@ -25,6 +25,11 @@ impl Output {
         let _ = writeln!(self.data, "{}", escaped(&line.to_string()));
     }
 
+    /// Adds lines of data: a file that is printed.
+    pub(crate) fn lines(&mut self, text: &str) {
+        text.lines().for_each(|line| self.line(line));
+    }
+
     /// Adds a line of data as the caller asked: the JSON, or the text for people.
     pub(crate) fn row(&mut self, is_json: bool, json: impl Display, text: impl Display) {
         match is_json {

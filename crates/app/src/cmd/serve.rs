@@ -82,10 +82,10 @@ async fn first_owner(engine: &Engine, base_url: &str, data_dir: &Path) -> anyhow
     let mut output = Output::default();
     output.say(format!(
         "The staff have no owner yet. This link makes one, once, within 30 minutes; it is in {} \
-        too:\n\
-         {link}",
+         too:",
         file.display()
     ));
+    output.say(link);
     output.print_from_server();
     Ok(())
 }

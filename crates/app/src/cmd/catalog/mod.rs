@@ -83,7 +83,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: CatalogVerb, output: &mut Output)
         CatalogVerb::Export { to } => {
             let text = catalog::write(&engine.catalog())?;
             match to {
-                None => output.line(text.trim_end().to_owned()),
+                None => output.lines(&text),
                 Some(path) => {
                     let path = on.working_dir.join(path);
                     std::fs::write(&path, text)

@@ -338,6 +338,9 @@ fn a_start_says_what_is_not_sent() {
     let running = folder.serve();
     let log = running.log();
     assert!(log.contains("no smtp_url"), "{log}");
+    let link = folder.data_dir().join("first-owner-link.txt");
+    let link = std::fs::read_to_string(link).unwrap();
+    assert!(log.lines().any(|line| line == link.trim()), "a line that can be copied: {log}");
     assert!(!log.contains("plain HTTP on a public address"), "{log}");
     assert!(!log.contains("0.0.0.0"), "{log}");
     running.stop();

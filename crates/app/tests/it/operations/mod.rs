@@ -10,6 +10,7 @@ mod bench;
 mod clocks;
 mod command_line;
 mod control;
+mod currencies;
 mod folders;
 mod logs;
 mod restored;

@@ -122,6 +122,7 @@ fn an_exported_catalog_is_a_file_to_import() {
     let file = path.to_str().unwrap();
     folder.saldo_ok(&["catalog", "export", "--to", file]);
     let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(folder.saldo_ok(&["catalog", "export"]).stdout, text.as_bytes());
     assert_exit(&folder.saldo(&["catalog", "import", file]), 0, "0 rows changed");
     assert_exit(&folder.saldo(&["catalog", "apply"]), 0, "0 rows changed");
     assert!(text.contains("name = \"Grameenphone\""), "{text}");
