@@ -3,7 +3,7 @@
 //! A purchase, a quote and a step of a worker have records of their own. Invariant: rows are only
 //! added.
 
-use crate::backend::{Sql, all, values};
+use crate::backend::{Row, Sql, all, values};
 use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::{Fault, Result};
 use domain::{Act, Timestamp};
@@ -70,27 +70,34 @@ fn insert(sql: &mut dyn Sql, record: &ActRecord) -> Result<()> {
     )
 }
 
+macro_rules! select_acts {
+    ($rest:literal) => {
+        concat!("SELECT at, done_by, act, object, before, after FROM acts ", $rest)
+    };
+}
+
+const LATEST: &str = select_acts!("ORDER BY seq DESC LIMIT $1");
+pub(crate) const OF_OBJECT: &str = select_acts!("WHERE object = $1 ORDER BY seq DESC LIMIT $2");
+
 /// The latest acts, latest first, at most `limit`; of one object, or of all.
 pub(crate) fn latest(
     sql: &mut dyn Sql,
     object: Option<&str>,
     limit: u32,
 ) -> Result<Vec<ActRecord>> {
-    let object = object.unwrap_or_default();
-    all(
-        sql,
-        "SELECT at, done_by, act, object, before, after FROM acts
-         WHERE $1 = '' OR object = $2 ORDER BY seq DESC LIMIT $3",
-        &values![object, object, limit],
-        |row| {
-            Ok(ActRecord {
-                at: Timestamp(row.int(0)?),
-                done_by: row.text(1)?.to_owned(),
-                act: Act::from_code(row.text(2)?).ok_or_else(|| Fault::corrupt("an act"))?,
-                object: row.text(3)?.to_owned(),
-                before: row.opt_text(4)?.map(str::to_owned),
-                after: row.opt_text(5)?.map(str::to_owned),
-            })
-        },
-    )
+    match object {
+        Some(object) => all(sql, OF_OBJECT, &values![object, limit], record),
+        None => all(sql, LATEST, &values![limit], record),
+    }
+}
+
+fn record(row: &dyn Row) -> Result<ActRecord> {
+    Ok(ActRecord {
+        at: Timestamp(row.int(0)?),
+        done_by: row.text(1)?.to_owned(),
+        act: Act::from_code(row.text(2)?).ok_or_else(|| Fault::corrupt("an act"))?,
+        object: row.text(3)?.to_owned(),
+        before: row.opt_text(4)?.map(str::to_owned),
+        after: row.opt_text(5)?.map(str::to_owned),
+    })
 }

@@ -19,6 +19,7 @@ mod halts;
 mod ledger;
 mod numbers;
 mod people;
+mod plans;
 mod purchases;
 mod queries;
 mod queue;
@@ -56,6 +57,7 @@ pub use people::{
     SessionHolder, SetActive, SetLanguage, SetPassword, SetRole, SignUp, UseFactor, UserHolder,
     WithdrawMailCode,
 };
+pub use plans::{ListPlan, list_plans};
 pub use purchases::{
     CloseCase, DueJob, Evidence, Jobs, KeepAcknowledgement, KeepEvidence, KeepExchanges,
     KeepResponse, KeepSlip, OpenCase, OpenPurchase, OutboxEvent, PruneExchanges, PurchaseFilter,

@@ -7,8 +7,8 @@
 mod cache;
 mod chain;
 mod commission;
-mod posting;
-mod statement;
+pub(crate) mod posting;
+pub(crate) mod statement;
 
 pub(crate) use cache::{BalanceQueries, LedgerCache, LedgerSavepoint};
 pub(crate) use chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};

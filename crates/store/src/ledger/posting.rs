@@ -115,6 +115,10 @@ pub(crate) fn payment_owner(row: &dyn Row) -> Result<PaymentOwner> {
     Ok(PaymentOwner { account: AccountId(row.int(0)?), at: Timestamp(row.int(1)?) })
 }
 
+pub(crate) const PAYMENTS_OF: &str =
+    "SELECT environment, rail, reference, account_id, journal_seq, at FROM payments
+     WHERE account_id = $1 AND at < $2 ORDER BY at DESC, reference LIMIT $3";
+
 /// The payments of an account that were booked before a moment, latest first, at most `limit`.
 pub(crate) fn payments_of(
     sql: &mut dyn Sql,
@@ -122,20 +126,14 @@ pub(crate) fn payments_of(
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<Payment>> {
-    all(
-        sql,
-        "SELECT environment, rail, reference, account_id, journal_seq, at FROM payments
-         WHERE account_id = $1 AND at < $2 ORDER BY at DESC, reference LIMIT $3",
-        &values![account, before, limit],
-        |row| {
-            Ok(Payment {
-                environment: read::environment(row.text(0)?)?,
-                rail: row.text(1)?.to_owned(),
-                reference: row.text(2)?.to_owned(),
-                account: AccountId(row.int(3)?),
-                journal: row.opt_int(4)?.map(JournalSeq),
-                at: Timestamp(row.int(5)?),
-            })
-        },
-    )
+    all(sql, PAYMENTS_OF, &values![account, before, limit], |row| {
+        Ok(Payment {
+            environment: read::environment(row.text(0)?)?,
+            rail: row.text(1)?.to_owned(),
+            reference: row.text(2)?.to_owned(),
+            account: AccountId(row.int(3)?),
+            journal: row.opt_int(4)?.map(JournalSeq),
+            at: Timestamp(row.int(5)?),
+        })
+    })
 }

@@ -77,6 +77,14 @@ pub(crate) fn statement(
     lines
 }
 
+pub(crate) const LINES: &str = "SELECT j.seq, j.reason, j.purchase_id,
+         (SELECT CAST(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) AS BIGINT)
+          FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
+              AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
+     FROM journals j WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
+         AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
+             AND (e.credit_id = $7 OR e.debit_id = $8)) ORDER BY j.seq DESC LIMIT $9";
+
 fn in_snapshot(
     sql: &mut dyn Sql,
     of: StatementOf,
@@ -96,14 +104,7 @@ fn in_snapshot(
     let mut available_after = balance - later;
     let rows = all(
         sql,
-        "SELECT j.seq, j.reason, j.purchase_id,
-             (SELECT CAST(sum(
-                  CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) AS BIGINT)
-              FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
-                  AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
-         FROM journals j WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
-             AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
-                 AND (e.credit_id = $7 OR e.debit_id = $8)) ORDER BY j.seq DESC LIMIT $9",
+        LINES,
         &values![wallet, wallet, wallet, account, environment, before, wallet, wallet, page.limit],
         |row| {
             let reason =

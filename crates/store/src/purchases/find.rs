@@ -39,13 +39,13 @@ macro_rules! find_text {
     };
 }
 
-const BY_ID: &str = find_text!("id >= $1 AND id < $2 AND $3 = ''", "id");
+pub(crate) const BY_ID: &str = find_text!("id >= $1 AND id < $2 AND $3 = ''", "id");
 // `id + 0` keeps the database from walking the whole history in the order of ids.
-const BY_JOBS: &str = find_text!(
+pub(crate) const BY_JOBS: &str = find_text!(
     "id IN (SELECT purchase_id FROM jobs WHERE purchase_id >= $1 AND purchase_id < $2 AND $3 = '')",
     "id + 0"
 );
-const BY_EVENTS: &str = find_text!(
+pub(crate) const BY_EVENTS: &str = find_text!(
     "id IN (SELECT purchase_id FROM events WHERE purchase_id >= $1 AND purchase_id < $2
          AND state = $3 AND state <> 'delivered')",
     "id + 0"
@@ -116,31 +116,4 @@ fn of_everybody(
         page.limit
     ];
     all(sql, text, &args, read::purchase)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::sqlite::Sqlite;
-
-    #[test]
-    fn what_is_not_of_one_account_is_found_by_id_job_or_event() {
-        let folder = tempfile::tempdir().unwrap();
-        let lite = Sqlite::blank(&folder.path().join("plans.db")).unwrap();
-        for (text, index) in [
-            (BY_ID, "SEARCH purchases USING PRIMARY KEY (id>? AND id<?)"),
-            (BY_JOBS, "SEARCH jobs USING PRIMARY KEY (purchase_id>? AND purchase_id<?)"),
-            (BY_EVENTS, "events_but_deliveries (state=? AND purchase_id>? AND purchase_id<?)"),
-        ] {
-            let explained = format!("EXPLAIN QUERY PLAN {text}");
-            let mut statement = lite.connection().prepare(&explained).unwrap();
-            let mut rows = statement.raw_query();
-            let mut plan = String::new();
-            while let Some(row) = rows.next().unwrap() {
-                plan += &row.get::<_, String>(3).unwrap();
-                plan += "; ";
-            }
-            assert!(plan.contains(index) && !plan.contains("SCAN "), "{text}: {plan}");
-        }
-    }
 }

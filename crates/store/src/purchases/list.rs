@@ -127,20 +127,20 @@ macro_rules! list_text {
     };
 }
 
-const BY_OPERATOR_AND_KIND: &str = list_text!(
+pub(crate) const BY_OPERATOR_AND_KIND: &str = list_text!(
     "purchases ",
     "WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind = $4 AND id >= $5
          AND id < $6 AND opened_at >= $7 AND opened_at < $8
          AND ($9 = ',,' OR $10 LIKE '%,' || state || ',%') ORDER BY id DESC LIMIT $11"
 );
-const BY_RECIPIENT: &str = list_text!(
+pub(crate) const BY_RECIPIENT: &str = list_text!(
     "purchases ",
     "WHERE account_id = $1 AND environment = $2 AND recipient = $3 AND id >= $4 AND id < $5
          AND opened_at >= $6 AND opened_at < $7 AND ($8 = ',,' OR $9 LIKE '%,' || state || ',%')
          AND ($10 = '' OR operator = $11) AND ($12 = '' OR kind = $13)
      ORDER BY id DESC LIMIT $14"
 );
-const BY_EVENTS: &str = list_text!(
+pub(crate) const BY_EVENTS: &str = list_text!(
     "(SELECT purchase_id AS found FROM events WHERE account_id = $1 AND environment = $2
           AND state = $3 AND state <> 'delivered' AND purchase_id >= $4 AND purchase_id < $5) AS e
      CROSS JOIN purchases ",
@@ -149,7 +149,7 @@ const BY_EVENTS: &str = list_text!(
          AND ($12 = '' OR operator = $13) AND ($14 = '' OR kind = $15)
      ORDER BY found DESC LIMIT $16"
 );
-const BY_JOBS: &str = list_text!(
+pub(crate) const BY_JOBS: &str = list_text!(
     "(SELECT purchase_id AS found FROM jobs WHERE account_id = $1 AND environment = $2
           AND purchase_id >= $3 AND purchase_id < $4) AS j CROSS JOIN purchases ",
     "WHERE id = found AND account_id = $5 AND environment = $6 AND opened_at >= $7
@@ -159,11 +159,11 @@ const BY_JOBS: &str = list_text!(
 );
 /// The next kind that an account bought from an operator. Two statements find the next pair:
 /// SQLite seeks by the first column only of a comparison of rows.
-const NEXT_KIND: &str = "SELECT operator, kind FROM purchases
+pub(crate) const NEXT_KIND: &str = "SELECT operator, kind FROM purchases
     WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind > $4
     ORDER BY kind LIMIT 1";
 /// The first kind that an account bought from the next operator.
-const NEXT_OPERATOR: &str = "SELECT operator, kind FROM purchases
+pub(crate) const NEXT_OPERATOR: &str = "SELECT operator, kind FROM purchases
     WHERE account_id = $1 AND environment = $2 AND operator > $3
     ORDER BY operator, kind LIMIT 1";
 
@@ -262,45 +262,6 @@ impl Query<'_> {
                 pairs.push(pair.clone());
             }
             last = pair;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::sqlite::Sqlite;
-
-    /// What SQLite's plan of a statement says.
-    fn plan(lite: &Sqlite, text: &str) -> String {
-        let explained = format!("EXPLAIN QUERY PLAN {text}");
-        let mut statement = lite.connection().prepare(&explained).unwrap();
-        let mut rows = statement.raw_query();
-        let mut lines = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            lines.push(row.get::<_, String>(3).unwrap());
-        }
-        lines.join("; ")
-    }
-
-    #[test]
-    fn each_filter_has_its_index_and_nothing_is_sorted() {
-        let folder = tempfile::tempdir().unwrap();
-        let lite = Sqlite::blank(&folder.path().join("plans.db")).unwrap();
-        for (text, index) in [
-            (BY_OPERATOR_AND_KIND, "purchases_lists (account_id=? AND environment=? AND operator"),
-            (BY_RECIPIENT, "purchases_of_recipient (account_id=? AND environment=? AND recipient"),
-            (BY_EVENTS, "events_of_account (account_id=? AND environment=? AND state=?"),
-            (BY_JOBS, "jobs USING PRIMARY KEY (purchase_id>? AND purchase_id<?)"),
-            (
-                NEXT_KIND,
-                "purchases_lists (account_id=? AND environment=? AND operator=? AND kind>?",
-            ),
-            (NEXT_OPERATOR, "purchases_lists (account_id=? AND environment=? AND operator>?"),
-        ] {
-            let plan = plan(&lite, text);
-            assert!(plan.contains(index), "{text}: {plan}");
-            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN "), "{text}: {plan}");
         }
     }
 }

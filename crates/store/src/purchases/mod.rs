@@ -6,9 +6,9 @@
 pub(crate) mod digest;
 mod evidence;
 mod exchanges;
-mod find;
+pub(crate) mod find;
 pub(crate) mod jobs;
-mod list;
+pub(crate) mod list;
 mod moves;
 mod references;
 pub(crate) mod slips;
@@ -113,6 +113,12 @@ pub(crate) fn latest(sql: &mut dyn Sql, state: Option<State>, limit: u32) -> Res
     }
 }
 
+pub(crate) const BY_LOGINS: &str = select_purchases!(
+    "WHERE account_id = $1 AND environment = $2 AND key_id IS NULL AND id < $3 AND space = $4
+         AND ($5 = ',,' OR $6 LIKE '%,' || state || ',%')
+     ORDER BY id DESC LIMIT $7"
+);
+
 /// The purchases that an account's logins made in one dialect, latest first; of these states, or of
 /// all.
 pub(crate) fn by_logins(
@@ -127,11 +133,7 @@ pub(crate) fn by_logins(
     let states = format!(",{},", codes.join(","));
     all(
         sql,
-        select_purchases!(
-            "WHERE account_id = $1 AND environment = $2 AND key_id IS NULL AND id < $3
-                 AND space = $4 AND ($5 = ',,' OR $6 LIKE '%,' || state || ',%')
-             ORDER BY id DESC LIMIT $7"
-        ),
+        BY_LOGINS,
         &values![
             account,
             environment,

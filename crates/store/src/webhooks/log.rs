@@ -91,13 +91,13 @@ pub(crate) fn log(sql: &mut dyn Sql, page: LogPage) -> Result<Vec<LoggedWebhook>
     )
 }
 
-const DELIVERIES: &str = select_log!(
+pub(crate) const DELIVERIES: &str = select_log!(
     "WHERE account_id = $1 AND environment = $2 AND at <= $3 AND ($4 = '' OR state = $5)
          AND ($6 = '' OR event = $7)
      ORDER BY at DESC, purchase_id DESC, event DESC, endpoint_id DESC LIMIT $8"
 );
 /// The same for webhooks that were not accepted, which have an index of their own.
-const NOT_ACCEPTED: &str = select_log!(
+pub(crate) const NOT_ACCEPTED: &str = select_log!(
     "WHERE account_id = $1 AND environment = $2 AND state = $3
          AND (state = 'given_up' OR state = 'off') AND at <= $4 AND ($5 = '' OR event = $6)
      ORDER BY at DESC, purchase_id DESC, event DESC, endpoint_id DESC LIMIT $7"
@@ -276,26 +276,4 @@ pub(super) fn prune(
         )?;
     }
     Ok(old.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::sqlite::Sqlite;
-
-    #[test]
-    fn deliveries_are_listed_by_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let lite = Sqlite::blank(&folder.path().join("plans.db")).unwrap();
-        for (text, index) in [
-            (DELIVERIES, "webhooks_of_account (account_id=? AND at<?)"),
-            (NOT_ACCEPTED, "webhooks_not_accepted (account_id=? AND environment=? AND state=?"),
-        ] {
-            let explained = format!("EXPLAIN QUERY PLAN {text}");
-            let mut statement = lite.connection().prepare(&explained).unwrap();
-            let mut rows = statement.raw_query();
-            let plan: String = rows.next().unwrap().unwrap().get(3).unwrap();
-            assert!(plan.contains(index), "{text}: {plan}");
-        }
-    }
 }

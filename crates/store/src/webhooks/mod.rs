@@ -6,7 +6,7 @@
 
 pub(crate) mod endpoints;
 mod lease;
-mod log;
+pub(crate) mod log;
 pub(crate) mod pushes;
 
 pub use endpoints::{

@@ -83,3 +83,40 @@ pub async fn each_filter_finds_what_it_names(world: World) {
     assert_eq!(other, []);
     world.assert_sound();
 }
+
+/// As many rows as make an index worth its while, in the tables that lists read.
+const MANY: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO purchases SELECT r.* FROM purchases p, generate_series(1, 200) n,
+        jsonb_populate_record(p, jsonb_build_object('id', p.id + 1000 * n,
+            'recipient', 'r' || n, 'operator', 'O' || n % 7,
+            'key_id', CASE WHEN n % 2 = 0 THEN p.key_id END)) r;
+    INSERT INTO events SELECT r.* FROM events e, generate_series(1, 200) n,
+        jsonb_populate_record(e,
+            jsonb_build_object('purchase_id', e.purchase_id + 1000 * n)) r;
+    INSERT INTO jobs SELECT r.* FROM jobs j, generate_series(1, 200) n,
+        jsonb_populate_record(j,
+            jsonb_build_object('purchase_id', j.purchase_id + 1000 * n)) r;
+    INSERT INTO journals SELECT r.* FROM journals j, generate_series(1, 200) n,
+        jsonb_populate_record(j,
+            jsonb_build_object('seq', j.seq + 1000 * n, 'account_id', n % 50)) r;
+    INSERT INTO acts (seq, at, done_by, act, object)
+        SELECT n + 1000, n, 'Mina', 'key-make', 'key ' || n % 50 FROM generate_series(1, 9000) n;
+    INSERT INTO payments SELECT r.* FROM payments p, generate_series(1, 4000) n,
+        jsonb_populate_record(p, jsonb_build_object('reference', p.reference || n,
+            'journal_seq', p.journal_seq + 1000 * n, 'account_id', n % 50)) r;
+    ANALYZE";
+
+/// What a list over years of rows costs: the page, not the years.
+pub async fn each_list_has_its_index(world: World) {
+    fill(&world.store).await;
+    if world.is_on_postgresql() {
+        world.execute(MANY);
+    }
+    for plan in store::list_plans() {
+        let says = world.plan_of(plan.text);
+        let wants = if world.is_on_postgresql() { plan.in_postgresql } else { plan.in_sqlite };
+        assert!(says.contains(wants), "{}\nwants {wants}\n{says}", plan.text);
+        assert!(!says.contains("SCAN ") && !says.contains("Seq Scan"), "{}\n{says}", plan.text);
+    }
+}

@@ -45,6 +45,7 @@ on_every_backend![
     batches::a_batch_sees_its_own_changes,
     batches::an_audit_beside_the_writer_sees_whole_commits,
     lists::each_filter_finds_what_it_names,
+    lists::each_list_has_its_index,
     purchases::a_reference_has_one_winner,
     purchases::exactly_what_is_affordable_is_opened,
     purchases::a_version_is_left_once,

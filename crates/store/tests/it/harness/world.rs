@@ -88,6 +88,28 @@ impl World {
         }
     }
 
+    pub fn is_on_postgresql(&self) -> bool {
+        matches!(self.storage, Storage::Database(_))
+    }
+
+    /// The plan of a statement, whatever its parameters are. PostgreSQL would read an empty table
+    /// whole: it does so here only where no index helps.
+    pub fn plan_of(&self, statement: &str) -> String {
+        let database = match &self.storage {
+            Storage::Folder(_) => return file::plan(&self.database(), statement),
+            Storage::Database(database) => database,
+        };
+        let count = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
+        let nulls = vec!["NULL"; count].join(", ");
+        let plan = database.sql(&format!(
+            "SET plan_cache_mode = force_generic_plan; SET enable_partition_pruning = off;
+             SET enable_seqscan = off;
+             PREPARE asked AS {statement};
+             EXPLAIN EXECUTE asked ({nulls})"
+        ));
+        plan.join("\n")
+    }
+
     /// The report of the audit; the test fails if it names anything.
     pub fn assert_sound(&self) -> store::AuditReport {
         assert_sound(&self.store)

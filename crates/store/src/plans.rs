@@ -1,0 +1,103 @@
+//! The statements that list rows for people, and the index that serves each: an account may have
+//! years of them. Read by the test of plans on both databases.
+
+use crate::acts;
+use crate::ledger::{posting, statement};
+use crate::purchases::{self, find, list};
+use crate::webhooks::log;
+
+/// A statement that lists rows, and what its plan says.
+#[derive(Clone, Copy, Debug)]
+pub struct ListPlan {
+    /// The statement.
+    pub text: &'static str,
+    /// A part of SQLite's plan: the index and the terms that it is searched by.
+    pub in_sqlite: &'static str,
+    /// A part of PostgreSQL's plan: the terms of an index condition.
+    pub in_postgresql: &'static str,
+}
+
+const fn plan(
+    text: &'static str,
+    in_sqlite: &'static str,
+    in_postgresql: &'static str,
+) -> ListPlan {
+    ListPlan { text, in_sqlite, in_postgresql }
+}
+
+/// Each statement that lists purchases, money, webhooks or acts.
+pub fn list_plans() -> Vec<ListPlan> {
+    vec![
+        plan(
+            list::BY_OPERATOR_AND_KIND,
+            "purchases_lists (account_id=? AND environment=? AND operator=? AND kind=? AND id>?",
+            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND (id",
+        ),
+        plan(
+            list::BY_RECIPIENT,
+            "purchases_of_recipient (account_id=? AND environment=? AND recipient=? AND id>?",
+            "(account_id = $1) AND (environment = $2) AND (recipient = $3) AND (id >= $4)",
+        ),
+        plan(
+            list::BY_EVENTS,
+            "events_of_account (account_id=? AND environment=? AND state=?",
+            "(account_id = $1) AND (environment = $2) AND (state = $3) AND (purchase_id >= $4)",
+        ),
+        plan(
+            list::BY_JOBS,
+            "jobs USING PRIMARY KEY (purchase_id>? AND purchase_id<?)",
+            "(purchase_id >= $3) AND (purchase_id < $4)",
+        ),
+        plan(
+            list::NEXT_KIND,
+            "purchases_lists (account_id=? AND environment=? AND operator=? AND kind>?",
+            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind > $4)",
+        ),
+        plan(
+            list::NEXT_OPERATOR,
+            "purchases_lists (account_id=? AND environment=? AND operator>?",
+            "(account_id = $1) AND (environment = $2) AND (operator > $3)",
+        ),
+        plan(
+            purchases::BY_LOGINS,
+            "purchases_of_logins (account_id=? AND environment=? AND id<?",
+            "(account_id = $1) AND (environment = $2) AND (id < $3)",
+        ),
+        plan(
+            find::BY_ID,
+            "purchases USING PRIMARY KEY (id>? AND id<?)",
+            "(id >= $1) AND (id < $2)",
+        ),
+        plan(
+            find::BY_JOBS,
+            "jobs USING PRIMARY KEY (purchase_id>? AND purchase_id<?)",
+            "(purchase_id >= $1) AND (purchase_id < $2)",
+        ),
+        plan(
+            find::BY_EVENTS,
+            "events_but_deliveries (state=? AND purchase_id>? AND purchase_id<?)",
+            "(state = $3) AND (purchase_id >= $1) AND (purchase_id < $2)",
+        ),
+        plan(
+            statement::LINES,
+            "journals_of_account (account_id=? AND environment=? AND seq<?)",
+            "(account_id = $4) AND (environment = $5) AND (seq < $6)",
+        ),
+        plan(
+            posting::PAYMENTS_OF,
+            "payments_of_account (account_id=? AND at<?)",
+            "(account_id = $1) AND (at < $2)",
+        ),
+        plan(
+            log::DELIVERIES,
+            "webhooks_of_account (account_id=? AND at<?)",
+            "(account_id = $1) AND (at <= $3)",
+        ),
+        plan(
+            log::NOT_ACCEPTED,
+            "webhooks_not_accepted (account_id=? AND environment=? AND state=? AND at<?)",
+            "(account_id = $1) AND (environment = $2) AND (state = $3) AND (at <= $4)",
+        ),
+        plan(acts::OF_OBJECT, "acts_object (object=?)", "(object = $1)"),
+    ]
+}
