@@ -10,7 +10,7 @@ RECEIVERS := target/tools/receivers
 STANDARDWEBHOOKS_PYTHON := 1.1.0
 STANDARDWEBHOOKS_NODE := 1.1.1
 
-.PHONY: test quick check fmt bench tools
+.PHONY: test quick check fmt bench bench-pages tools
 
 # Formatting, lints, all tests (those that keep books on both databases), the documentation: in the order
 # in which they are quick to fail.
@@ -32,6 +32,10 @@ quick:
 # What is quick enough to run at every save.
 check:
 	cargo clippy --workspace --all-targets --locked
+
+# The dashboard's lists and searches over a million purchases, on both stores.
+bench-pages:
+	cargo run --profile dist --locked -- bench-pages
 
 fmt:
 	cargo fmt --all

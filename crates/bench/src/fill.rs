@@ -212,10 +212,30 @@ fn reference(account: AccountId, scope: ReferenceScope, text: String) -> Referen
     ReferenceKey { account, environment: ENVIRONMENT, scope, text }
 }
 
+/// The operators that sell, and how their numbers begin.
+const OPERATORS: [(&str, &str); 5] =
+    [("GP", "017"), ("RB", "018"), ("BL", "019"), ("AT", "016"), ("TT", "015")];
+/// How many numbers buy from one operator.
+const NUMBERS: u64 = 20_000;
+/// One of so many fails.
+const FAILS_EVERY: i64 = 50;
+
+fn operator(number: u64) -> (&'static str, &'static str) {
+    let nth = usize::try_from(number % 5).unwrap_or(0);
+    OPERATORS.get(nth).copied().unwrap_or(("GP", "017"))
+}
+
+/// Who got the purchase with this number.
+pub(crate) fn recipient(number: u64) -> String {
+    let (_, prefix) = operator(number);
+    format!("{prefix}{:08}", number / 5 % NUMBERS * 1_000 + 101)
+}
+
 fn draft(buyer: Buyer, id: PurchaseId, at: Timestamp) -> PurchaseDraft {
     // References as `saldo bench` makes them, in scattered order: in the index, new references then
     // fall among the old ones, as those of real callers do.
     let scattered = id.0.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let number = id.number().0.cast_unsigned();
     let taka = |minor| Money::new(minor, Currency::BDT);
     PurchaseDraft {
         key: PurchaseKey { account: buyer.account, environment: ENVIRONMENT, id },
@@ -223,9 +243,9 @@ fn draft(buyer: Buyer, id: PurchaseId, at: Timestamp) -> PurchaseDraft {
         reference: format!("B{scattered:016x}-{id}"),
         api_key: Some(buyer.key),
         kind: Kind::Recharge,
-        operator: "GP".to_owned(),
+        operator: operator(number).0.to_owned(),
         product: None,
-        recipient: "01712345101".to_owned(),
+        recipient: recipient(number),
         service_type: ServiceType::Prepaid,
         amount: taka(AMOUNT_MINOR),
         fee: taka(FEE_MINOR),
@@ -236,7 +256,7 @@ fn draft(buyer: Buyer, id: PurchaseId, at: Timestamp) -> PurchaseDraft {
     }
 }
 
-/// Opens a purchase and delivers it, in two commits.
+/// Opens a purchase and delivers it, or lets it fail now and then, in two commits.
 async fn store_purchase(store: Arc<Store>, draft: PurchaseDraft) -> Result<()> {
     let opening = Box::new(settle::open(draft, Opening::Sent(UpstreamCode::new(UPSTREAM))));
     let purchase = opening.after.clone();
@@ -244,11 +264,16 @@ async fn store_purchase(store: Arc<Store>, draft: PurchaseDraft) -> Result<()> {
     let reference_keys = vec![reference(account, purchase.scope, purchase.reference.clone())];
     write(&store, OpenPurchase { reference_keys, digest: None, opening }).await?;
     let source = Source::Upstream { attempt: 1, upstream: UpstreamCode::new(UPSTREAM) };
-    let proof = Proof::new(source, "delivered").with_text("Recharge of 10 Tk was successful.");
-    match settle::decide(&purchase, Event::Deliver, proof, at) {
+    let (event, proof) = if purchase.key.id.number().0 % FAILS_EVERY == 0 {
+        (Event::Refuse, Proof::new(source, "refused").with_text("Not a number of ours."))
+    } else {
+        let text = "Recharge of 10 Tk was successful.";
+        (Event::Deliver, Proof::new(source, "delivered").with_text(text))
+    };
+    match settle::decide(&purchase, event, proof, at) {
         Decision::Move(step) => write(&store, TakeStep(step)).await,
         Decision::Stay | Decision::Clash(_) | Decision::Impossible => {
-            anyhow::bail!("a sent purchase cannot be delivered")
+            anyhow::bail!("a sent purchase cannot be ended")
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod history;
 mod http_client;
 mod load;
 mod measure;
+pub mod pages;
 mod postgres;
 mod receiver;
 mod report;

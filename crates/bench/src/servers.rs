@@ -28,6 +28,13 @@ pub(crate) struct KeyPair {
     pub(crate) secret_key: String,
 }
 
+/// What somebody logs in with on the pages.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) email: String,
+    pub(crate) password: String,
+}
+
 impl KeyPair {
     /// As long as a real pair, for the baseline endpoint, which does not check it.
     pub(crate) fn placeholder() -> KeyPair {
@@ -201,6 +208,14 @@ impl Demo {
     /// The demo merchant's keys, after its first start.
     pub(crate) fn merchant_keys(&self) -> Result<KeyPair> {
         merchant_keys(&self.folder.join("credentials.json"))
+    }
+
+    /// The log-in of the demo's merchant, after its first start.
+    pub(crate) fn merchant_login(&self) -> Result<Login> {
+        let file = self.folder.join("credentials.json");
+        let credentials: Value = serde_json::from_str(&read(&file)?)?;
+        Login::deserialize(&credentials["merchant"])
+            .with_context(|| format!("{} is not a credentials file", file.display()))
     }
 
     /// Starts a server on it and waits until it listens. The first start creates its accounts.

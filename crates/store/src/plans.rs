@@ -3,7 +3,7 @@
 
 use crate::acts;
 use crate::ledger::{posting, statement};
-use crate::purchases::{self, find, list};
+use crate::purchases::{BY_LOGINS, find, list};
 use crate::webhooks::log;
 
 /// A statement that lists rows, and what its plan says.
@@ -27,6 +27,10 @@ const fn plan(
 
 /// Each statement that lists purchases, money, webhooks or acts.
 pub fn list_plans() -> Vec<ListPlan> {
+    [purchases(), others()].concat()
+}
+
+fn purchases() -> Vec<ListPlan> {
     vec![
         plan(
             list::BY_OPERATOR_AND_KIND,
@@ -59,7 +63,7 @@ pub fn list_plans() -> Vec<ListPlan> {
             "(account_id = $1) AND (environment = $2) AND (operator > $3)",
         ),
         plan(
-            purchases::BY_LOGINS,
+            BY_LOGINS,
             "purchases_of_logins (account_id=? AND environment=? AND id<?",
             "(account_id = $1) AND (environment = $2) AND (id < $3)",
         ),
@@ -78,6 +82,11 @@ pub fn list_plans() -> Vec<ListPlan> {
             "events_but_deliveries (state=? AND purchase_id>? AND purchase_id<?)",
             "(state = $3) AND (purchase_id >= $1) AND (purchase_id < $2)",
         ),
+    ]
+}
+
+fn others() -> Vec<ListPlan> {
+    vec![
         plan(
             statement::LINES,
             "journals_of_account (account_id=? AND environment=? AND seq<?)",

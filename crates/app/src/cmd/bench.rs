@@ -14,8 +14,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(crate) fn run(args: &bench::Args) -> anyhow::Result<ExitCode> {
+    bench::run(args, &host())
+}
+
+pub(crate) fn pages(args: &bench::pages::PagesArgs) -> anyhow::Result<ExitCode> {
+    bench::pages::run(args, &host())
+}
+
+fn host() -> Host {
     let clock = Arc::new(MachineClock::new());
-    bench::run(args, &Host { clock, open_engine, node_files: &[MASTER_KEY_FILE, CREDENTIALS_FILE] })
+    Host { clock, open_engine, node_files: &[MASTER_KEY_FILE, CREDENTIALS_FILE] }
 }
 
 fn open_engine(installation: &Installation) -> anyhow::Result<Engine> {

@@ -56,6 +56,9 @@ pub(crate) enum Verb {
     #[cfg(feature = "bench")]
     #[command(hide = true)]
     BenchFill(::bench::fill::FillArgs),
+    /// Measure the dashboard's lists over a long history.
+    #[cfg(feature = "bench")]
+    BenchPages(::bench::pages::PagesArgs),
     /// Serve a simulated upstream with its real wire format: for trials and tests.
     Simulate(simulate::SimulateArgs),
     /// Put a backup in place of an installation; it sends nothing upstream until `saldo resume`.
@@ -147,6 +150,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(args) => bench::run(&args),
         #[cfg(feature = "bench")]
         Verb::BenchFill(args) => bench::fill(&flags, &args),
+        #[cfg(feature = "bench")]
+        Verb::BenchPages(args) => bench::pages(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Restore(args) => restore::run(&flags, &args),
         Verb::Engine(EngineVerb::Upstream(upstream::UpstreamVerb::Check(args))) => {

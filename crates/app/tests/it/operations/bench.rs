@@ -105,3 +105,30 @@ fn it_measures_a_running_server() {
     server.stop();
     folder.verify();
 }
+
+#[test]
+fn each_list_is_measured_with_each_filter() {
+    let folder = Folder::new();
+    let scratch = folder.path("");
+    let few = ["bench-pages", "--purchases", "700", "--rounds", "1", "--json", "--stores"];
+    let output =
+        saldo(&[&few[..], &["sqlite", "--scratch-dir", scratch.to_str().unwrap()]].concat());
+    assert_exit(&output, 0, "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let pages: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let bytes = |name: &str| {
+        let page = pages.iter().find(|page| page["page"] == name);
+        page.unwrap_or_else(|| panic!("no {name}: {text}"))["bytes"].as_u64().unwrap()
+    };
+    // A full page is told from one without rows, so each filter is known to find its rows.
+    let nothing = bytes("a number that never bought");
+    for found in ["the latest", "older ones", "delivered", "an operator", "a kind", "a day"] {
+        assert!(bytes(found) > 3 * nothing, "{found}: {text}");
+    }
+    for found in ["failed", "a number", "a reference", "failed of an operator in a day"] {
+        assert!(bytes(found) > nothing + 400, "{found}: {text}");
+    }
+    for found in ["search: a reference", "search: an id"] {
+        assert_eq!(bytes(found), 0, "{found} leads on to its purchase: {text}");
+    }
+}

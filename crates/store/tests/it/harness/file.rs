@@ -10,18 +10,6 @@ pub fn run(file: &Path, statements: &str) -> Result<Vec<String>, String> {
     rows(file, statements).map_err(|error| error.to_string())
 }
 
-/// What SQLite's plan of a statement says.
-pub fn plan(file: &Path, statement: &str) -> String {
-    let sql = Connection::open(file).unwrap();
-    let mut explained = sql.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
-    let mut rows = explained.raw_query();
-    let mut lines = Vec::new();
-    while let Some(row) = rows.next().unwrap() {
-        lines.push(row.get::<_, String>(3).unwrap());
-    }
-    lines.join("\n")
-}
-
 fn rows(file: &Path, statements: &str) -> Result<Vec<String>, Error> {
     let sql = Connection::open(file)?;
     let mut batch = Batch::new(&sql, statements);

@@ -96,7 +96,7 @@ impl World {
     /// whole: it does so here only where no index helps.
     pub fn plan_of(&self, statement: &str) -> String {
         let database = match &self.storage {
-            Storage::Folder(_) => return file::plan(&self.database(), statement),
+            Storage::Folder(_) => return plan_in_sqlite(&self.database(), statement),
             Storage::Database(database) => database,
         };
         let count = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
@@ -130,6 +130,18 @@ impl Storage {
             Storage::Database(database) => database,
         }
     }
+}
+
+/// What SQLite's plan of a statement says.
+fn plan_in_sqlite(file: &Path, statement: &str) -> String {
+    let sql = rusqlite::Connection::open(file).unwrap();
+    let mut explained = sql.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+    let mut rows = explained.raw_query();
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        lines.push(row.get::<_, String>(3).unwrap());
+    }
+    lines.join("\n")
 }
 
 pub fn assert_sound(store: &Store) -> store::AuditReport {
