@@ -10,7 +10,7 @@ RECEIVERS := target/tools/receivers
 STANDARDWEBHOOKS_PYTHON := 1.1.0
 STANDARDWEBHOOKS_NODE := 1.1.1
 
-.PHONY: test quick check fmt bench bench-pages tools
+.PHONY: test quick check fmt bench bench-pages rig-sales rig-dead tools
 
 # Formatting, lints, all tests (those that keep books on both databases), the documentation: in the order
 # in which they are quick to fail.
@@ -45,6 +45,14 @@ fmt:
 # Writes the figures and the graphs of docs/performance.md.
 bench:
 	cargo run --profile dist --locked -- bench --stored 100000,1000000 --page docs/performance.md
+
+# Ten times as many sales at upstreams that lose answers, by a seller that is killed, as `make test` makes.
+rig-sales:
+	SALDO_TEST_SALES=20000 cargo nextest run -p app --locked --no-capture sales::
+
+# What an upstream that never answers costs the sales at another one: five minutes, on a quiet machine.
+rig-dead:
+	cargo nextest run -p app --locked --no-capture --run-ignored only dead::
 
 # What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI, standardwebhooks from PyPI
 # and npm; curl, node, Python, ip, unshare, PostgreSQL and a C compiler from Debian.

@@ -50,6 +50,9 @@ pub(crate) struct Config {
     /// `webhook_time_divisor` under its former name, which is read until 1.0.
     #[config(env = "SALDO_WEBHOOK_HASTE", layer_attr(serde(rename = "webhook_haste")))]
     former_time_divisor: Option<u32>,
+    /// The divisor of the waits between enquiries at upstreams, for tests.
+    #[config(env = "SALDO_UPSTREAM_TIME_DIVISOR")]
+    pub(crate) upstream_time_divisor: u32,
     /// The mail server; empty: mails are written to files.
     #[config(env = "SALDO_SMTP_URL")]
     pub(crate) smtp_url: Secret,

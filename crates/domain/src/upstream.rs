@@ -148,6 +148,19 @@ pub struct Capabilities {
     pub calls_back: bool,
 }
 
+impl Capabilities {
+    /// The same with each wait divided by this, at least 1: for tests.
+    pub fn with_waits_divided_by(self, time_divisor: u32) -> Capabilities {
+        let time_divisor = time_divisor.max(1);
+        Capabilities {
+            not_found_final_after: self.not_found_final_after / time_divisor,
+            not_found_gap: self.not_found_gap / time_divisor,
+            enquiries: self.enquiries.divided_by(time_divisor),
+            ..self
+        }
+    }
+}
+
 /// Between two answers "not found" that count, unless an upstream's own facts say otherwise.
 pub const NOT_FOUND_GAP: Duration = Duration::from_secs(60);
 

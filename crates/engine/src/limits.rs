@@ -75,6 +75,25 @@ pub const PRUNE_EVERY: Duration = Duration::from_secs(10 * 60);
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Between two enquiries about one attempt, at least.
 pub const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
+/// Enquiries under way at one upstream: a quarter of the jobs, so that one that hangs leaves the
+/// others theirs.
+pub const ENQUIRIES_AT_ONCE: usize = 16;
+/// A call that takes so long without an answer hangs.
+pub const HUNG_AFTER: Duration = Duration::from_secs(5);
+/// An upstream at which so many calls hung one after the other is asked one thing at a time.
+pub const HUNG_CALLS: u32 = 5;
+/// An upstream that left so many calls unanswered one after the other is silent: as many rarely get
+/// lost by chance.
+pub const SILENT_CALLS: u32 = 5;
+/// An order whose enquiry found no place at its upstream waits so long. Together with the call that
+/// had the place and [`UNANSWERED_WAIT_MAX`] less than a minute: what was lost is to be known then,
+/// once the upstream answers again.
+pub const NOT_ASKED_WAIT: Duration = Duration::from_secs(15);
+/// Between two enquiries of which the first got no answer, at most.
+pub const UNANSWERED_WAIT_MAX: Duration = Duration::from_secs(20);
+/// So many enquiries about one order may get no answer; then it is the order, not the network,
+/// and it is asked about by the schedule.
+pub const UNANSWERED_TRIES: u32 = 8;
 /// Jobs that run at once: bounds what a crash leaves half done.
 pub const JOBS_AT_ONCE: usize = 64;
 /// How long a worker waits when nothing is due: the delay that a job can have.

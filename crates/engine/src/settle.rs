@@ -119,9 +119,14 @@ impl Engine {
             let reason = "the store took too long to record it".to_owned();
             return SubmitOutcome::NotSent { reason };
         }
+        let began = self.monotonic();
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.submit(&order)).await;
         let answer = answer.unwrap_or_else(|_| unknown("no answer within 20 s").into());
-        place.end = Some(end_of(&answer));
+        let end = end_of(&answer);
+        place.end = Some(end);
+        if let Some(asking) = purchase.upstream.as_ref().and_then(|code| self.asking_at(code)) {
+            asking.heard(end == CallEnd::Answered, self.monotonic().saturating_sub(began));
+        }
         answer
     }
 
@@ -213,7 +218,7 @@ impl Engine {
             self.delivered_after_all(&upstream, closed);
         }
         if matches!(outcome, Outcome::Answered(Answer::Accepted { .. })) {
-            self.keep_acknowledgement(&purchase, closed, proof.clone()).await?;
+            self.keep_acknowledgement(&purchase, closed, proof.clone(), !is_answer).await?;
         }
         let worth = match attempts.iter().find(|a| a.number == attempt) {
             Some(asked) if *outcome == Outcome::NotFound => {

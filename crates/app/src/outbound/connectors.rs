@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub(crate) struct Connectors {
     allow_loopback: bool,
     denied_networks: Vec<IpNet>,
+    time_divisor: u32,
     clock: Arc<dyn Clock>,
     listener: Arc<dyn Listener>,
 }
@@ -29,7 +30,8 @@ impl Connectors {
             tracing::warn!("connectors may call this machine: for development only");
         }
         let denied_networks = config.webhooks_never_to()?;
-        Ok(Connectors { allow_loopback, denied_networks, clock, listener })
+        let time_divisor = config.upstream_time_divisor.max(1);
+        Ok(Connectors { allow_loopback, denied_networks, time_divisor, clock, listener })
     }
 }
 
@@ -52,6 +54,7 @@ impl ConnectorFactory for Connectors {
             allow_loopback: self.allow_loopback,
             denied_networks: self.denied_networks.clone(),
             extra_ca_pem: None,
+            time_divisor: self.time_divisor,
             clock: self.clock.clone(),
             random: Arc::new(MachineRandom::new()),
             listener: self.listener.clone(),

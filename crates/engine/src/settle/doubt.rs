@@ -90,19 +90,23 @@ impl Engine {
         Ok(Some(capabilities.not_found_gap.saturating_sub(passed)))
     }
 
-    /// Keeps that an upstream has acknowledged an order, once: after that it cannot deny it.
+    /// Keeps that an upstream has acknowledged an order, once: after that it cannot deny it. After a
+    /// submit it is then asked by its schedule, because the call is over.
     pub(super) async fn keep_acknowledgement(
         &self,
         purchase: &Purchase,
         attempt: AttemptRef,
         proof: Proof,
+        is_of_submit: bool,
     ) -> Result<(), Fault> {
         let source = proof.source.label();
         let evidence = self.inner.store.evidence(&purchase.key)?;
         if evidence.iter().any(|e| e.word == ACCEPTED && e.source == source) {
             return Ok(());
         }
-        let keep = KeepAcknowledgement { key: purchase.key, proof, at: self.now() };
+        let at = self.now();
+        let ask_at = is_of_submit.then(|| at.after(self.enquiries_of(purchase).wait(0)));
+        let keep = KeepAcknowledgement { key: purchase.key, proof, at, ask_at };
         match self.write(&self.work(), keep, None).await? {
             Ok(()) => Ok(()),
             Err(MonthClosed) => self.keep_late_outcome(attempt, ACCEPTED, None, None).await,

@@ -6,7 +6,7 @@
 
 use crate::upstreams::CallEnd;
 use crate::{Engine, Permit};
-use domain::{AttemptChange, AttemptRef, Move, Purchase, UpstreamCode};
+use domain::{AttemptChange, AttemptRef, Move, Purchase, State, UpstreamCode};
 use std::time::Duration;
 use store::{Commit, Fault};
 
@@ -29,6 +29,10 @@ impl Engine {
         commit: impl FnOnce(Box<Move>) -> C,
     ) -> Result<Result<Moved<C::Done>, C::Denied>, Fault> {
         self.enqueue_webhooks(&mut step)?;
+        if step.after.state == State::InDoubt {
+            // Each upstream has a schedule of its own, from the first enquiry on.
+            step.job.1 = step.after.updated_at.after(self.enquiries_of(&step.after).wait(0));
+        }
         let (purchase, webhooks) = (step.after.clone(), step.webhooks.clone());
         let starts = matches!(step.attempt, Some(AttemptChange::Start(_)));
         let draft = purchase.latest_attempt().filter(|_| starts);

@@ -1,7 +1,8 @@
 //! Alerts to staff when a float has crossed a level: a mail to each login of the house, and a
 //! signed webhook to its endpoints, which is tried again like any other.
 //!
-//! Invariant: it is called once for each crossing, by the node that noted it first.
+//! Invariants: the webhooks are queued in the commit that notes the crossing, so that no crash can
+//! lose them; mails are sent for each crossing once, by the node that noted it first.
 
 use crate::Engine;
 use domain::account::HOUSE;
@@ -9,22 +10,21 @@ use domain::webhook::schedule::webhook_id;
 use domain::{EndpointId, Mail, Money, PendingWebhook, PurchaseKey, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
-use store::{EnqueueWebhook, Fault, StoredUpstream};
+use store::{Fault, StoredUpstream};
 
 /// The event's name.
 const EVENT: &str = "upstream.float";
 
 impl Engine {
-    /// Tells staff at which level the float of an upstream is now: `enough`, `low`, `empty`.
-    pub(super) async fn alert_staff(
+    /// The webhooks that tell staff at which level the float of an upstream is now: `enough`,
+    /// `low`, `empty`.
+    pub(super) async fn float_alerts(
         &self,
         upstream: &StoredUpstream,
         level: &'static str,
         left: Money,
-    ) -> Result<(), Fault> {
-        let code = &upstream.code;
-        tracing::warn!(upstream = %code, level, %left, "the float of an upstream crossed a level");
-        self.mail_staff(upstream, level, left)?;
+    ) -> Result<Vec<(PurchaseKey, Arc<PendingWebhook>)>, Fault> {
+        let mut alerts = Vec::new();
         let at = self.now();
         for endpoint in self.inner.store.endpoints()? {
             let is_wanted =
@@ -39,7 +39,7 @@ impl Engine {
                 "id": webhook_id(id.number(), EVENT),
                 "event": EVENT,
                 "data": {
-                    "upstream": code.as_str(),
+                    "upstream": upstream.code.as_str(),
                     "environment": upstream.environment.code(),
                     "level": level,
                     "left": left.exact(),
@@ -47,14 +47,20 @@ impl Engine {
                 },
             });
             let webhook = pending(endpoint.id, url, body.to_string(), at);
-            self.commit(&self.work(), EnqueueWebhook(key, Arc::new(webhook))).await?;
+            alerts.push((key, Arc::new(webhook)));
         }
-        self.inner.webhooks.due.notify_one();
-        Ok(())
+        Ok(alerts)
     }
 
-    fn mail_staff(&self, upstream: &StoredUpstream, level: &str, left: Money) -> Result<(), Fault> {
+    /// Mails each login of the house at which level a float is now.
+    pub(super) fn mail_staff(
+        &self,
+        upstream: &StoredUpstream,
+        level: &str,
+        left: Money,
+    ) -> Result<(), Fault> {
         let (code, environment) = (&upstream.code, upstream.environment.code());
+        tracing::warn!(upstream = %code, level, %left, "the float of an upstream crossed a level");
         let what = match level {
             "empty" => "It gets no orders until there is more.",
             "low" => "Pay in soon.",

@@ -55,10 +55,18 @@ impl Engine {
         order: Choosing,
     ) -> Result<Chosen, NoUpstream> {
         let now = self.monotonic();
-        self.first_fit(candidates, order, |connected| match &connected.row {
-            Some(row) => connected.health.reserve(order.attempt, row.calls_at_once, now),
+        let candidates: Vec<&UpstreamCode> = candidates.into_iter().collect();
+        let take = |connected: &Connected, may_wait: bool| match &connected.row {
+            Some(row) => {
+                let may_probe = may_wait || !connected.asking.is_hanging();
+                connected.health.reserve(order.attempt, row.calls_at_once, may_probe, now)
+            }
             None => Ok(()),
-        })
+        };
+        // Whether one that hangs is back, enquiries find out. An order does, with its buyer waiting,
+        // only if it can go nowhere else.
+        let quick = self.first_fit(candidates.iter().copied(), order, |one| take(one, false));
+        quick.or_else(|_| self.first_fit(candidates, order, |one| take(one, true)))
     }
 
     /// Whether [`Engine::choose`] would find an upstream now; reserves nothing.

@@ -299,9 +299,11 @@ impl Engine {
         if !connected.health.is_new_level(level) {
             return Ok(());
         }
-        let note = NoteFloatLevel { code: row.code.clone(), level };
+        let webhooks = self.float_alerts(row, level, left).await?;
+        let note = NoteFloatLevel { code: row.code.clone(), level, webhooks };
         if self.commit(&self.work(), note).await? {
-            self.alert_staff(row, level, left).await?;
+            self.inner.webhooks.due.notify_one();
+            self.mail_staff(row, level, left)?;
         }
         connected.health.keep_level(level);
         Ok(())

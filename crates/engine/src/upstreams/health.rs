@@ -69,11 +69,13 @@ pub(super) struct Unfit {
 
 impl Health {
     /// Takes a place for an order, or says why there is none. `calls_max`: how many may be on their
-    /// way; none: any number.
+    /// way; none: any number. `may_probe`: whether this order may be the one that an open breaker
+    /// lets through.
     pub(super) fn reserve(
         &self,
         attempt: AttemptRef,
         calls_max: Option<u32>,
+        may_probe: bool,
         now: Duration,
     ) -> Result<(), Unfit> {
         let mut state = self.0.lock();
@@ -83,7 +85,7 @@ impl Health {
             let lost_after = limits::ORDER_LOST_AFTER;
             state.on_their_way.retain(|_, since| now.saturating_sub(*since) < lost_after);
         }
-        if let Some(unfit) = state.unfit(calls_max, now) {
+        if let Some(unfit) = state.unfit(calls_max, may_probe, now) {
             return Err(unfit);
         }
         if let Some(open) = &mut state.breaker {
@@ -95,7 +97,7 @@ impl Health {
 
     /// Why an order would be passed over now, if it would.
     pub(super) fn unfit(&self, calls_max: Option<u32>, now: Duration) -> Option<Unfit> {
-        self.0.lock().unfit(calls_max, now)
+        self.0.lock().unfit(calls_max, true, now)
     }
 
     /// A submit has ended, or was not made.
@@ -188,10 +190,10 @@ impl Health {
 }
 
 impl HealthState {
-    fn unfit(&self, calls_max: Option<u32>, now: Duration) -> Option<Unfit> {
+    fn unfit(&self, calls_max: Option<u32>, may_probe: bool, now: Duration) -> Option<Unfit> {
         if let Some(open) = &self.breaker {
             let left = open.until.saturating_sub(now);
-            if !left.is_zero() || open.probe.is_some() {
+            if !left.is_zero() || open.probe.is_some() || !may_probe {
                 let retry_after = left.max(limits::BREAKER_RETRY_MIN);
                 return Some(Unfit { why: "breaker open", retry_after });
             }
@@ -229,7 +231,7 @@ mod tests {
     /// Calls `count` orders from `first` on, each with this end, at this second.
     fn calls(health: &Health, first: i64, count: i64, end: CallEnd, at: u32) {
         for n in first..first + count {
-            health.reserve(attempt(n), None, at * SECOND).unwrap();
+            health.reserve(attempt(n), None, true, at * SECOND).unwrap();
             health.end(attempt(n), end, at * SECOND);
         }
     }
@@ -259,13 +261,16 @@ mod tests {
         calls(&health, 0, 20, CallEnd::Failed, 1);
         assert!(is_open(&health, 10));
         let at = 1 + u32::try_from(limits::BREAKER_WAIT.as_secs()).unwrap();
-        health.reserve(attempt(50), None, at * SECOND).unwrap();
-        assert_eq!(health.reserve(attempt(51), None, at * SECOND).unwrap_err().why, "breaker open");
+        health.reserve(attempt(50), None, true, at * SECOND).unwrap();
+        assert_eq!(
+            health.reserve(attempt(51), None, true, at * SECOND).unwrap_err().why,
+            "breaker open"
+        );
         health.end(attempt(50), CallEnd::Failed, at * SECOND);
         assert!(is_open(&health, at + 19) && !is_open(&health, at + 20));
-        health.reserve(attempt(52), None, (at + 20) * SECOND).unwrap();
+        health.reserve(attempt(52), None, true, (at + 20) * SECOND).unwrap();
         health.end(attempt(52), CallEnd::Cancelled, (at + 20) * SECOND);
-        health.reserve(attempt(53), None, (at + 20) * SECOND).unwrap();
+        health.reserve(attempt(53), None, true, (at + 20) * SECOND).unwrap();
         health.end(attempt(53), CallEnd::Answered, (at + 21) * SECOND);
         assert!(!is_open(&health, at + 21));
         calls(&health, 60, 19, CallEnd::Failed, at + 22);
@@ -285,11 +290,14 @@ mod tests {
     #[test]
     fn slots_are_given_back_and_a_lost_order_holds_none_for_ever() {
         let health = Health::default();
-        health.reserve(attempt(1), Some(1), SECOND).unwrap();
-        assert_eq!(health.reserve(attempt(2), Some(1), SECOND).unwrap_err().why, "slots full");
+        health.reserve(attempt(1), Some(1), true, SECOND).unwrap();
+        assert_eq!(
+            health.reserve(attempt(2), Some(1), true, SECOND).unwrap_err().why,
+            "slots full"
+        );
         health.end(attempt(1), CallEnd::Answered, SECOND);
-        health.reserve(attempt(2), Some(1), SECOND).unwrap();
+        health.reserve(attempt(2), Some(1), true, SECOND).unwrap();
         let later = 2 * SECOND + limits::ORDER_LOST_AFTER;
-        health.reserve(attempt(3), Some(1), later).unwrap();
+        health.reserve(attempt(3), Some(1), true, later).unwrap();
     }
 }

@@ -5,11 +5,13 @@
 //! upstream gets no orders, and can still be asked about those that it has.
 
 mod alert;
+mod asking;
 mod choice;
 mod float;
 mod health;
 mod manage;
 
+pub(crate) use asking::Asking;
 pub(crate) use choice::Choosing;
 pub use float::FloatView;
 pub(crate) use health::CallEnd;
@@ -80,6 +82,8 @@ pub(crate) struct Connected {
     row: Option<StoredUpstream>,
     /// Kept while this engine runs, whatever is changed in the row.
     health: Arc<Health>,
+    /// As long.
+    asking: Arc<Asking>,
 }
 
 impl Connected {
@@ -117,9 +121,9 @@ impl Registry {
     /// Swaps in what is stored.
     pub(crate) fn load(&self, rows: Vec<StoredUpstream>, vault: &Vault) {
         let before = self.current.load();
-        let health = |code: &UpstreamCode| match before.get(code) {
-            Some(known) => known.health.clone(),
-            None => Arc::default(),
+        let kept = |code: &UpstreamCode| match before.get(code) {
+            Some(known) => (known.health.clone(), known.asking.clone()),
+            None => (Arc::default(), Arc::default()),
         };
         let mut map = HashMap::new();
         for row in rows {
@@ -128,14 +132,14 @@ impl Registry {
                 Some(known) if known.is_made_of(&row) => known.connector.clone(),
                 Some(_) | None => self.connect(&row, vault),
             };
-            let health = health(&code);
-            map.insert(code, Arc::new(Connected { connector, row: Some(row), health }));
+            let (health, asking) = kept(&code);
+            map.insert(code, Arc::new(Connected { connector, row: Some(row), health, asking }));
         }
         for built_in in &self.built_in {
             let code = built_in.code().clone();
             let connector = Some(built_in.clone());
-            let health = health(&code);
-            map.insert(code, Arc::new(Connected { connector, row: None, health }));
+            let (health, asking) = kept(&code);
+            map.insert(code, Arc::new(Connected { connector, row: None, health, asking }));
         }
         self.current.store(Arc::new(map));
     }
@@ -231,6 +235,12 @@ impl Engine {
     /// An upstream, whatever environment it may be used in.
     pub(crate) fn upstream(&self, code: &UpstreamCode) -> Option<Arc<dyn Upstream>> {
         self.inner.upstreams.get(code)?.connector.clone()
+    }
+
+    /// The enquiries of an upstream; none for what is built in, which is simulated and never hangs.
+    pub(crate) fn asking_at(&self, code: &UpstreamCode) -> Option<Arc<Asking>> {
+        let connected = self.inner.upstreams.get(code)?;
+        connected.row.is_some().then(|| connected.asking.clone())
     }
 
     /// Since when the account at an upstream is the one that is asked; earlier attempts were made

@@ -6,9 +6,9 @@ use crate::settle::{OutcomeSource, StepResult};
 use crate::{Engine, limits};
 use domain::purchase::settle;
 use domain::retry::{ENQUIRIES, RetrySchedule};
-use domain::{EnquiryOutcome, Purchase, State};
+use domain::{Answer, EnquiryOutcome, Purchase, State};
 use std::time::Duration;
-use store::{DueJob, Fault, Jobs, PutOff};
+use store::{DueJob, Fault, Jobs, PutOff, WaitForTurn};
 
 impl Engine {
     /// Does what the purchase requires, unless it has taken a step since the job was leased: then
@@ -23,14 +23,14 @@ impl Engine {
             let until = self.now().after(limits::HALTED_JOB_WAITS);
             return self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await;
         }
-        let Asked { result, is_early } = match purchase.state {
+        let Asked { result, next } = match purchase.state {
             State::Quoted | State::Awaiting => {
                 let left = self.left_to_wait(&purchase);
                 if !left.is_zero() {
                     let until = self.now().after(left);
                     return self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await;
                 }
-                Asked { result: self.expire(purchase).await?, is_early: false }
+                Asked { result: self.expire(purchase).await?, next: NextLook::BySchedule }
             }
             State::Held => return self.send(purchase).await,
             State::Sent | State::InDoubt | State::WithStaff => self.ask(purchase).await?,
@@ -46,7 +46,7 @@ impl Engine {
             StepResult::Unchanged(purchase)
             | StepResult::Impossible(purchase)
             | StepResult::Denied(purchase, _)
-            | StepResult::Closed(purchase) => self.put_off(job, &purchase, is_early).await,
+            | StepResult::Closed(purchase) => self.put_off(job, &purchase, next).await,
         }
     }
 
@@ -67,37 +67,75 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks about the latest attempt, unless its submit is still in flight: then it is too early.
+    /// Asks about the latest attempt, unless its submit is still in flight, or as many enquiries as
+    /// may be are under way at its upstream: then it is too early.
     async fn ask(&self, purchase: Purchase) -> Result<Asked, Fault> {
         if purchase.latest_attempt().is_some_and(|attempt| self.inner.in_flight.is_open(attempt)) {
-            return Ok(Asked { result: StepResult::Unchanged(purchase), is_early: true });
+            let result = StepResult::Unchanged(purchase);
+            return Ok(Asked { result, next: NextLook::WhenItCounts });
         }
         let attempt = purchase.attempts;
+        let asking = purchase.upstream.as_ref().and_then(|code| self.asking_at(code));
+        let question = match &asking {
+            None => None,
+            Some(asking) => match asking.begin(self.monotonic()) {
+                Some(question) => Some(question),
+                None => {
+                    let result = StepResult::Unchanged(purchase);
+                    return Ok(Asked { result, next: NextLook::NotAsked });
+                }
+            },
+        };
         let outcome = self.enquire_about(&purchase, attempt).await;
-        let is_early = outcome == EnquiryOutcome::NotFound;
+        let is_unknown = matches!(outcome, EnquiryOutcome::Answered(Answer::Unknown { .. }));
+        if let Some(question) = question {
+            question.ended(!is_unknown, self.monotonic());
+        }
+        // What is built in is simulated: it is asked by its schedule alone.
+        let is_silent = asking.as_ref().map(|asking| asking.is_silent());
+        let next = match (&outcome, is_silent) {
+            (EnquiryOutcome::NotFound, _) => NextLook::WhenItCounts,
+            (_, Some(true)) if is_unknown => NextLook::Silence,
+            (_, Some(false)) if is_unknown => NextLook::Unanswered,
+            (EnquiryOutcome::Answered(_) | EnquiryOutcome::Reversed { .. }, _) => {
+                NextLook::BySchedule
+            }
+        };
         let source = OutcomeSource::Enquiry;
         let result = self.apply_outcome(purchase, attempt, &outcome.into(), source).await?;
-        Ok(Asked { result, is_early })
+        Ok(Asked { result, next })
     }
 
-    async fn put_off(&self, job: DueJob, purchase: &Purchase, is_early: bool) -> Result<(), Fault> {
-        let tries = if purchase.state == State::WithStaff { u32::MAX } else { job.tries + 1 };
+    async fn put_off(&self, due: DueJob, purchase: &Purchase, next: NextLook) -> Result<(), Fault> {
         let schedule = self.enquiries_of(purchase);
-        let counts_in = match is_early && purchase.state != State::WithStaff {
-            true => self.not_found_counts_in(purchase)?,
-            false => None,
-        };
-        // When "never received" can count, ask, whatever the schedule says.
+        let is_with_staff = purchase.state == State::WithStaff;
+        let tries = if is_with_staff { u32::MAX } else { due.tries + 1 };
         let wait = schedule.wait(tries);
-        let wait = counts_in.map_or(wait, |left| wait.min(left.max(limits::ASK_AGAIN_MIN)));
+        let soon = wait.min(schedule.scaled(limits::UNANSWERED_WAIT_MAX));
+        let wait = match next {
+            NextLook::NotAsked => {
+                let until = self.now().after(schedule.scaled(limits::NOT_ASKED_WAIT));
+                return self.commit(&self.work(), WaitForTurn { due, until }).await;
+            }
+            _ if is_with_staff => wait,
+            // When "never received" can count, ask, whatever the schedule says.
+            NextLook::WhenItCounts => match self.not_found_counts_in(purchase)? {
+                Some(left) => wait.min(left.max(limits::ASK_AGAIN_MIN)),
+                None => wait,
+            },
+            // What was lost is found soon after the upstream answers again.
+            NextLook::Silence => soon,
+            NextLook::Unanswered if tries <= limits::UNANSWERED_TRIES => soon,
+            NextLook::Unanswered | NextLook::BySchedule => wait,
+        };
         let until = self.now().after(wait);
-        self.commit(&self.work(), PutOff::<Jobs> { due: job, until }).await
+        self.commit(&self.work(), PutOff::<Jobs> { due, until }).await
     }
 }
 
 impl Engine {
     /// When the upstream of the latest attempt is asked about it.
-    fn enquiries_of(&self, purchase: &Purchase) -> RetrySchedule {
+    pub(crate) fn enquiries_of(&self, purchase: &Purchase) -> RetrySchedule {
         let environment = purchase.key.environment;
         let upstream = purchase.upstream.as_ref();
         let upstream = upstream.and_then(|code| self.upstream_to_ask(environment, code));
@@ -108,6 +146,20 @@ impl Engine {
 /// The result of an enquiry.
 struct Asked {
     result: StepResult,
-    /// The upstream answered "never received", which may count later.
-    is_early: bool,
+    next: NextLook,
+}
+
+/// When an enquiry that decided nothing is followed by another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextLook {
+    /// The upstream answered, and is not done.
+    BySchedule,
+    /// The upstream answered "never received", which may count later; or the submit is in flight.
+    WhenItCounts,
+    /// This enquiry got no answer that can be read.
+    Unanswered,
+    /// No call to this upstream gets one.
+    Silence,
+    /// As many enquiries as may be were under way.
+    NotAsked,
 }

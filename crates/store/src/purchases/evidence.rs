@@ -9,8 +9,8 @@ use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::{Fault, Result};
 use crate::read;
 use domain::{
-    Attempt, AttemptChange, Case, CaseKind, Money, MonthClosed, PassedOver, Proof, PurchaseKey,
-    Timestamp, UpstreamCode,
+    Attempt, AttemptChange, Case, CaseKind, Job, Money, MonthClosed, PassedOver, Proof,
+    PurchaseKey, Timestamp, UpstreamCode,
 };
 
 /// Evidence that moves nothing; with a case if staff must look into it.
@@ -36,6 +36,8 @@ pub struct KeepAcknowledgement {
     pub proof: Proof,
     /// When it was said.
     pub at: Timestamp,
+    /// When the upstream is asked, if its job is due later: the call has ended. `None`: as it was.
+    pub ask_at: Option<Timestamp>,
 }
 
 impl Commit for KeepAcknowledgement {
@@ -48,6 +50,17 @@ impl Commit for KeepAcknowledgement {
 
     fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
         keep_evidence(tx.sql, &self.key, &self.proof, self.at)?;
+        let [id, account, environment] = key_values(&self.key);
+        if let Some(ask_at) = self.ask_at {
+            tx.sql.defer(
+                "UPDATE jobs SET due_at = $1
+                 WHERE purchase_id = $2 AND account_id = $3 AND environment = $4
+                     AND job = $5 AND due_at > $1",
+                WriteKey::Purchase(self.key.id.0),
+                &values![ask_at, id, account, environment, Job::Query],
+                None,
+            )?;
+        }
         let [id, account, environment] = key_values(&self.key);
         let (code, reference, text) =
             (&self.proof.code, &self.proof.upstream_reference, &self.proof.text);

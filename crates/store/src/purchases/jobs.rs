@@ -5,11 +5,13 @@
 
 use super::key_values;
 use crate::backend::{Sql, Value, WriteKey, all, values};
+use crate::commit::{Commit, Tx};
 use crate::fault::{Fault, Result};
 use crate::queue::{DueRow, Queue, Statements, statements};
 use crate::read;
 use crate::webhooks::pushes;
 use domain::{Job, Purchase, PurchaseId, PurchaseKey, State, Timestamp};
+use std::convert::Infallible;
 
 /// A job that was leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,32 @@ pub struct DueJob {
     pub tries: u32,
     /// The number of the lease: a worker with an older one has lost the job.
     pub epoch: i64,
+}
+
+/// Puts off a job that could not begin, which is no try; nothing happens if it was leased again
+/// since, or is done.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitForTurn {
+    /// What was leased.
+    pub due: DueJob,
+    /// When it is due again.
+    pub until: Timestamp,
+}
+
+impl Commit for WaitForTurn {
+    type Done = ();
+    type Denied = Infallible;
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let [id, account, environment] = key_values(&self.due.key);
+        tx.sql.defer(
+            "UPDATE jobs SET due_at = $1
+             WHERE epoch = $2 AND purchase_id = $3 AND account_id = $4 AND environment = $5",
+            WriteKey::Purchase(self.due.key.id.0),
+            &values![self.until, self.due.epoch, id, account, environment],
+            None,
+        )
+    }
 }
 
 /// An event in the outbox.

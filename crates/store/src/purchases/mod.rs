@@ -21,7 +21,7 @@ pub(crate) use exchanges::exchanges;
 pub use exchanges::{KeepExchanges, PruneExchanges};
 pub use find::PurchaseOwners;
 pub(crate) use find::{find, latest as latest_of};
-pub use jobs::{DueJob, Jobs, OutboxEvent};
+pub use jobs::{DueJob, Jobs, OutboxEvent, WaitForTurn};
 pub use list::PurchaseFilter;
 pub(crate) use list::list;
 pub use moves::{OpenPurchase, TakeStep};

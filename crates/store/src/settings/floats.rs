@@ -8,7 +8,12 @@ use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::Result;
 use crate::ledger::Posting;
 use crate::read;
-use domain::{Currency, Environment, Money, PostingDenied, Timestamp, UpstreamCode};
+use crate::webhooks::enqueue;
+use domain::{
+    Currency, Environment, Money, PendingWebhook, PostingDenied, PurchaseKey, Timestamp,
+    UpstreamCode,
+};
+use std::sync::Arc;
 
 /// Hours of spending that are kept: two weeks and a day.
 const HOURS_KEPT: i64 = 15 * 24;
@@ -97,14 +102,16 @@ unrefused!(AskBalance, bool, |change, tx| {
     Ok(true)
 });
 
-/// Notes at which level a float is; answers whether that is news, so that of several nodes one
-/// tells staff, once.
+/// Notes at which level a float is, and queues the webhooks that tell so; answers whether that is
+/// news, so that of several nodes one tells staff, once. What is no news queues nothing.
 #[derive(Clone, Debug)]
 pub struct NoteFloatLevel {
     /// Which upstream.
     pub code: UpstreamCode,
     /// `enough`, `low` or `empty`.
     pub level: &'static str,
+    /// What tells staff.
+    pub webhooks: Vec<(PurchaseKey, Arc<PendingWebhook>)>,
 }
 
 unrefused!(NoteFloatLevel, bool, |change, tx| {
@@ -123,7 +130,11 @@ unrefused!(NoteFloatLevel, bool, |change, tx| {
         &values![&change.code, change.level],
     )?;
     // A float that was never low needs no message that it is enough.
-    Ok(change.level != "enough" || before.is_some_and(|level| !level.is_empty()))
+    let is_news = change.level != "enough" || before.is_some_and(|level| !level.is_empty());
+    for (key, webhook) in change.webhooks.iter().filter(|_| is_news) {
+        enqueue(tx.sql, tx.run, key, webhook)?;
+    }
+    Ok(is_news)
 });
 
 /// Adds to what was spent at upstreams, hour by hour, and forgets what is old.

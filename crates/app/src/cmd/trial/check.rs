@@ -75,6 +75,7 @@ pub(crate) fn run(args: &CheckArgs, working_dir: &Path, output: &mut Output) -> 
         allow_loopback: false,
         denied_networks: Vec::new(),
         extra_ca_pem: None,
+        time_divisor: 1,
         clock: Arc::new(MachineClock::new()),
         random: Arc::new(MachineRandom::new()),
         listener: Arc::new(NoListener),

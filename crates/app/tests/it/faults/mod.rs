@@ -5,6 +5,7 @@
 mod buyers;
 mod cut_off;
 mod database_proxy;
+mod dead;
 mod fail_over;
 mod fuzz;
 mod kills;
@@ -12,3 +13,5 @@ mod nodes;
 mod on_postgres;
 mod oracle;
 mod races;
+mod sales;
+mod tap;

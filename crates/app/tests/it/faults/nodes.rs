@@ -8,7 +8,7 @@ use super::oracle::RICH;
 use crate::http_client::{Connection, Lost};
 use crate::postgres::Database;
 use crate::support::{
-    Client, Folder, Keys, RECHARGE, Rng, STATUS, Server, UNLIMITED, note, recharge,
+    Client, Folder, Keys, RECHARGE, Rng, STATUS, Server, Simulated, UNLIMITED, note, recharge,
 };
 use connectors::upstream::simulator::read_truth;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -130,6 +130,58 @@ async fn a_change_on_one_node_applies_on_the_other_within_a_second() {
     assert_eq!(client.get(&format!("{STATUS}?reference=none")).await.status(), 401);
     one.stop();
     other.stop();
+}
+
+/// Each node reads what the other has set up: an upstream, its route, and a change of the route.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_and_a_route_that_one_node_sets_are_used_by_the_other() {
+    let nodes = TwoNodes::new(&[&UNLIMITED[..], &["--connectors-to-loopback"]].concat());
+    let (one, other) = (nodes.start(0), nodes.start(1));
+    let folder = &nodes.folders[0];
+    let truth = folder.path("irecharge.truth");
+    let simulated = Simulated::start(&["irecharge", "--truth", truth.to_str().unwrap()]);
+    let url = nodes.database.url();
+    let verb = |arguments: &[&str]| {
+        folder.saldo_ok(&[arguments, &["--database-url", &url]].concat());
+    };
+    let key = |name: &str, key: &str| {
+        fs::write(folder.path(name), key).unwrap();
+        format!("{name}=@{}", folder.path(name).display())
+    };
+    let secrets = [key("open_key", "ok_live_1"), key("secret_key", "sk_live_1")];
+    let at = format!("http://{}", simulated.address);
+    let add = ["upstream", "add", "--code", "far", "--kind", "irecharge", "--url", &at];
+    let with = ["--environment", "live", "--secret", &secrets[0], "--secret", &secrets[1]];
+    verb(&[&add[..], &with].concat());
+    let route = ["route", "set", "--environment", "live", "--kind", "recharge", "--upstreams"];
+    let mut clients = [one.live().await, other.live().await];
+    for (round, code) in ["far", "simulator-b", "far"].into_iter().enumerate() {
+        verb(&[&route[..], &[code]].concat());
+        let set = Instant::now();
+        for (node, client) in clients.iter_mut().enumerate().rev() {
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let asked = set.elapsed();
+                let reference = format!("U-{round}-{node}-{tries}");
+                let number = format!("0171{round}{node}{tries:02}678");
+                let bought = client.post(RECHARGE, recharge(&number, 10, &reference)).await.json();
+                assert_eq!(bought["billing"]["status"], "success", "{bought}");
+                let id = bought["billing"]["transactionId"].to_string();
+                let shown = folder.saldo_json(&["purchase", "show", &id, "--json"]).remove(0);
+                if shown["tries"][0]["upstream"] == code {
+                    break;
+                }
+                // The node that set it uses it at once; the other one is told.
+                assert!(node == 1 && asked < Duration::from_secs(1), "{code}: {shown}");
+            }
+        }
+    }
+    let sold = read_truth(&truth).unwrap();
+    assert!(sold.len() >= 4, "{sold:?}");
+    one.stop();
+    other.stop();
+    nodes.verify();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -115,7 +115,12 @@ impl Folder {
 
     /// Starts `serve` and waits until it listens; it writes no credentials file.
     pub fn serve(&self) -> Running {
-        let running = self.run("serve", &[]);
+        self.serve_with(&[])
+    }
+
+    /// Starts `serve` with further flags and waits until it listens.
+    pub fn serve_with(&self, flags: &[&str]) -> Running {
+        let running = self.run("serve", flags);
         let serves = |running: &Running| running.log().contains("Saldo serves").then_some(());
         running.wait_until(serves).0
     }

@@ -5,6 +5,7 @@ mod consumer;
 mod folder;
 mod rng;
 mod server;
+mod simulated;
 
 pub use client::{
     BALANCE, BANKING, Client, OFFER, RECHARGE, Reply, STATUS, minor, recharge, send_once,
@@ -12,4 +13,5 @@ pub use client::{
 pub use consumer::{Consumer, WALLET_API, anonymous};
 pub use folder::{Folder, UNLIMITED, assert_exit, describe, saldo, touch};
 pub use rng::{Rng, note};
-pub use server::{Keys, Server};
+pub use server::{Keys, Running, Server};
+pub use simulated::Simulated;

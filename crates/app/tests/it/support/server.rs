@@ -73,6 +73,13 @@ impl Running {
         drop(self.process);
     }
 
+    /// Host and port of a `serve` that listens.
+    pub fn address(&self) -> String {
+        let log = self.log();
+        let rest = log.split_once("Saldo serves http://").unwrap().1;
+        rest.split_once(' ').unwrap().0.to_owned()
+    }
+
     /// Its log so far.
     pub fn log(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();

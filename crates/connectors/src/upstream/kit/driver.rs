@@ -49,6 +49,7 @@ pub struct Connector {
     client: Client,
     limits: CallLimits,
     repeats: RefusalCounts,
+    time_divisor: u32,
     tokens: Tokens,
     submitted: Mutex<Submitted>,
     redactor: Redactor,
@@ -97,7 +98,9 @@ impl Connector {
             .pool_max_idle_per_host(0)
             .build()
             .map_err(http::ClientError::from)?;
-        let repeats = RefusalCounts::new(protocol.repeated_refusals(), settings.clock.clone());
+        let time_divisor = settings.time_divisor.max(1);
+        let rule = protocol.repeated_refusals().map(|rule| rule.with_gap_divided_by(time_divisor));
+        let repeats = RefusalCounts::new(rule, settings.clock.clone());
         Ok(Connector {
             code: settings.code,
             environment: settings.environment,
@@ -110,6 +113,7 @@ impl Connector {
                 settings.clock.clone(),
             ),
             repeats,
+            time_divisor,
             tokens: Tokens::new(settings.clock.clone()),
             submitted: Mutex::default(),
             redactor: Redactor::new(settings.secrets.into_values()),
@@ -279,7 +283,7 @@ impl Upstream for Connector {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.protocol.capabilities()
+        self.protocol.capabilities().with_waits_divided_by(self.time_divisor)
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {

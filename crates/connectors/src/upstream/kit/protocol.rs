@@ -73,6 +73,13 @@ pub struct RepeatedRefusals {
     pub gap: Duration,
 }
 
+impl RepeatedRefusals {
+    /// The same with its gap divided by this, at least 1: for tests.
+    pub(super) fn with_gap_divided_by(self, time_divisor: u32) -> RepeatedRefusals {
+        RepeatedRefusals { gap: self.gap / time_divisor.max(1), ..self }
+    }
+}
+
 /// The two pure halves of a connector: `order → request` and `reply → outcome`.
 ///
 /// Each question has a first request and a reading of replies; a reading may ask for a further

@@ -67,6 +67,9 @@ pub struct UpstreamSettings {
     pub denied_networks: Vec<IpNet>,
     /// PEM certificates of CAs to trust in addition to the public ones.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// The waits between enquiries, and before what they say counts, are divided by this; 1, but in
+    /// tests.
+    pub time_divisor: u32,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.

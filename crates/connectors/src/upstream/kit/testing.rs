@@ -36,6 +36,7 @@ pub fn settings(url: &str) -> UpstreamSettings {
         allow_loopback: false,
         denied_networks: Vec::new(),
         extra_ca_pem: None,
+        time_divisor: 1,
         clock: Arc::new(ManualClock::new()),
         random: Arc::new(Zeros),
         listener: Arc::new(NoListener),

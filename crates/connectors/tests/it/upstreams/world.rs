@@ -55,6 +55,7 @@ pub fn settings(url: &str) -> UpstreamSettings {
         allow_loopback: true,
         denied_networks: Vec::new(),
         extra_ca_pem: None,
+        time_divisor: 1,
         clock: Arc::new(Still),
         random: Arc::new(Still),
         listener: Arc::new(Still),

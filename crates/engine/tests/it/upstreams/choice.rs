@@ -126,3 +126,46 @@ async fn after_a_refusal_a_paused_upstream_is_not_tried() {
     assert!(summary.contains("no upstream is left to try (x: paused)"), "{summary}");
     world.assert_sound().await;
 }
+
+/// Calls that hang at one upstream hold nothing of another, and once its breaker is open no buyer
+/// waits for it who can be served elsewhere: enquiries find out whether it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_buyer_waits_for_an_upstream_that_hangs_once_its_breaker_is_open() {
+    let world = world_with_x().await;
+    let x = world.factory.upstream("x");
+    let gate = x.submits_wait(unknown());
+    let buying: Vec<_> =
+        (0..20).map(|n| world.spawn_purchase(world.request(&format!("R{n}"), TO_X_B))).collect();
+    until(|| x.count(Call::Submit) == 20).await;
+    assert_eq!(world.buy("B1", TO_A_B).await.state, State::Delivered);
+    world.clock.advance(Duration::from_secs(20));
+    gate.add_permits(20);
+    for task in buying {
+        assert_eq!(bought_of(task).await.state, State::InDoubt);
+    }
+    // Its wait is over, several times.
+    for n in 0..5 {
+        world.clock.advance(Duration::from_secs(60));
+        let bought = world.buy(&format!("S{n}"), TO_X_B).await;
+        assert_eq!(bought.upstream, Some(UpstreamCode::new("b")));
+        assert_eq!(passed_over(&world, bought.key.id), over("x", "breaker open"));
+    }
+    assert_eq!(x.count(Call::Submit), 20);
+    // What can go nowhere else tries it: one order at a time.
+    let alone = world.spawn_purchase(world.request("T1", TO_X));
+    until(|| x.count(Call::Submit) == 21).await;
+    let refused = world.engine.purchase(world.request("T2", TO_X)).await.unwrap_err();
+    assert_eq!(refused.code(), "UPSTREAM_UNAVAILABLE");
+    world.clock.advance(Duration::from_secs(20));
+    gate.add_permits(1);
+    assert_eq!(bought_of(alone).await.state, State::InDoubt);
+    // An enquiry is answered: the next order tries it, and it is as before.
+    x.answers(delivered(), accepted());
+    world.enquire(&x, 1).await;
+    world.clock.advance(Duration::from_secs(60));
+    for reference in ["U1", "U2"] {
+        let bought = world.buy(reference, TO_X_B).await;
+        assert_eq!(bought.upstream, Some(UpstreamCode::new("x")));
+    }
+    world.assert_sound().await;
+}

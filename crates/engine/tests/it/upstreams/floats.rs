@@ -2,8 +2,11 @@
 
 use super::{TO_X, TO_X_B, world_with_x};
 use crate::world::*;
-use domain::{Answer, BalanceAnswer, Currency, Money, Refused as _, State, UpstreamCode};
-use engine::UpstreamChange;
+use domain::account::HOUSE;
+use domain::{
+    Answer, BalanceAnswer, Currency, Environment, Money, Refused as _, State, UpstreamCode,
+};
+use engine::{NewEndpoint, UpstreamChange};
 
 fn at_cost<T: From<Answer>>(cost: Money) -> T {
     Answer::Delivered { reference: None, text: None, slip: None, cost: Some(cost) }.into()
@@ -128,4 +131,42 @@ async fn an_empty_float_pauses_its_upstream_until_it_is_filled() {
     world.engine.fund_upstream("x", bdt(100_000), "BANK-3").await.unwrap();
     assert_eq!(paused().as_deref(), Some("it is slow"));
     world.assert_sound().await;
+}
+
+/// Else a process that dies between the two would lose the alert: the crossing is no news any more.
+#[tokio::test]
+async fn the_alert_of_a_crossing_is_queued_in_the_commit_that_notes_it() {
+    let world = world_with_x().await;
+    let url = "https://staff.example.com/alerts";
+    let (environment, events) = (Environment::Live, Vec::new());
+    let endpoint = NewEndpoint { account: HOUSE, environment, url, events };
+    world.engine.add_endpoint(endpoint).await.unwrap();
+    let change = UpstreamChange { float_alert: Some(bdt(5_000)), ..UpstreamChange::default() };
+    world.engine.change_upstream("x", change).await.unwrap();
+    world.engine.fund_upstream("x", bdt(100_000), "BANK-1").await.unwrap();
+    let level = || world.database.sql("SELECT level FROM upstream_watch WHERE code = 'x'");
+    let alerts = || world.database.sql("SELECT body FROM webhooks WHERE event = 'upstream.float'");
+    assert_eq!((level(), alerts().len()), (vec!["enough".to_owned()], 0));
+    let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
+    *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(4_000));
+    world.engine.upstream_float(&code).await.unwrap();
+    // Nothing can be queued, as if the process died before it did.
+    world.database.sql(world.database.dialect(
+        "CREATE TRIGGER no_queue BEFORE INSERT ON webhooks
+         BEGIN SELECT RAISE(ABORT, 'no room'); END",
+        "CREATE FUNCTION no_queue() RETURNS trigger LANGUAGE plpgsql
+         AS 'BEGIN RAISE EXCEPTION ''no room''; END';
+         CREATE TRIGGER no_queue BEFORE INSERT ON webhooks
+         FOR EACH ROW EXECUTE FUNCTION no_queue()",
+    ));
+    world.engine.fund_upstream("x", bdt(1), "BANK-2").await.unwrap_err();
+    assert_eq!((level(), alerts().len()), (vec!["enough".to_owned()], 0));
+    world.database.sql(world.database.dialect(
+        "DROP TRIGGER no_queue",
+        "DROP TRIGGER no_queue ON webhooks; DROP FUNCTION no_queue()",
+    ));
+    world.engine.fund_upstream("x", bdt(1), "BANK-3").await.unwrap();
+    world.engine.fund_upstream("x", bdt(1), "BANK-4").await.unwrap();
+    assert_eq!((level(), alerts().len()), (vec!["low".to_owned()], 1));
+    assert!(alerts()[0].contains("\"level\":\"low\""), "{:?}", alerts());
 }

@@ -1,6 +1,7 @@
 //! Upstreams that staff set up: the registry, the choice among a route's upstreams, floats.
 
 mod choice;
+mod enquiries;
 mod floats;
 mod registry;
 

@@ -13,7 +13,7 @@ pub use domain::refusal::*;
 pub use fixtures::{AMOUNT, COMMISSION, FEE, NOW, TOTAL, bdt, details};
 pub use outcomes::*;
 pub use permitted::{Note, TestEngine};
-pub use upstream::{Call, GRACE, Reply, ScriptedFactory, ScriptedUpstream};
+pub use upstream::{CAPABILITIES, Call, GRACE, Reply, ScriptedFactory, ScriptedUpstream};
 
 use domain::account::HOUSE;
 use domain::ids::KeyId;

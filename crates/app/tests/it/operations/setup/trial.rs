@@ -1,60 +1,30 @@
 //! Verbs without a data folder: simulated upstreams, and checks of cases.
 
 use crate::operations::command_line::assert_one_sentence;
-use crate::support::{assert_exit, saldo};
+use crate::support::{Simulated, assert_exit, saldo};
 use connectors::upstream::simulator::read_truth;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-/// A running `saldo simulate`, which ends with this.
-struct Simulated {
-    child: Child,
-    address: String,
-}
-
-impl Simulated {
-    fn start(arguments: &[&str]) -> Simulated {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_saldo"))
-            .arg("simulate")
-            .args(arguments)
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit_once("http://").unwrap().1.to_owned();
-        Simulated { child, address }
-    }
-
-    /// The whole reply, or nothing if there is none.
-    fn recharge(&self, reference: &str) -> String {
-        let body = format!(
-            r#"{{"number":"01712345678","amount":10,"operator":"gp","reference":"{reference}"}}"#
-        );
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let request = format!(
-            "POST /service-requests/recharge/normal HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
-             x-open-key: ok_live_1\r\nx-authorization: sk_live_1\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut reply = String::new();
-        // A connection that was reset has no reply either.
-        let _ = stream.read_to_string(&mut reply);
-        reply
-    }
-}
-
-impl Drop for Simulated {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The whole reply, or nothing if there is none.
+fn recharge(service: &Simulated, reference: &str) -> String {
+    let body = format!(
+        r#"{{"number":"01712345678","amount":10,"operator":"gp","reference":"{reference}"}}"#
+    );
+    let mut stream = TcpStream::connect(&service.address).unwrap();
+    let request = format!(
+        "POST /service-requests/recharge/normal HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         x-open-key: ok_live_1\r\nx-authorization: sk_live_1\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    // A connection that was reset has no reply either.
+    let _ = stream.read_to_string(&mut reply);
+    reply
 }
 
 fn text(path: &Path) -> &str {
@@ -66,12 +36,12 @@ fn a_simulated_service_answers_and_records_once() {
     let folder = tempfile::tempdir().unwrap();
     let truth = folder.path().join("truth");
     let service = Simulated::start(&["irecharge", "--truth", text(&truth)]);
-    let reply = service.recharge("S7-1");
+    let reply = recharge(&service, "S7-1");
     assert!(
         reply.starts_with("HTTP/1.1 200") && reply.contains("\"status\":\"success\""),
         "{reply}"
     );
-    let again = service.recharge("S7-1");
+    let again = recharge(&service, "S7-1");
     assert!(again.contains("Reference already exists"), "{again}");
     let records = read_truth(&truth).unwrap();
     assert_eq!((records.len(), records[0].credited, records[0].repeats), (1, true, 1));
@@ -83,7 +53,7 @@ fn a_lost_reply_counts_and_a_lost_request_does_not() {
     for (flag, count) in [("--lose-replies", 1), ("--lose-requests", 0)] {
         let truth = folder.path().join(flag);
         let service = Simulated::start(&["irecharge", "--truth", text(&truth), flag, "100"]);
-        assert_eq!(service.recharge("S7-1"), "", "{flag}");
+        assert_eq!(recharge(&service, "S7-1"), "", "{flag}");
         assert_eq!(read_truth(&truth).unwrap().len(), count, "{flag}");
     }
 }

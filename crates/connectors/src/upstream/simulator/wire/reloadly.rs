@@ -9,6 +9,7 @@ use super::{
 };
 use crate::upstream::simulator::script::Script;
 use domain::{Answer, AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Money};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,12 +22,27 @@ const TOKEN_PREFIX: &str = "simulated.";
 
 struct ReloadlyService {
     book: Book,
+    /// The account's currency.
+    currency: Currency,
     tokens: AtomicU64,
 }
 
+/// What it reads of the connector's own file.
+#[derive(Deserialize)]
+struct AccountFile {
+    currency: Option<String>,
+}
+
+/// The account is in the currency that the connector's own file names, or in USD.
 pub(super) fn open(settings: ServiceSettings) -> io::Result<Box<dyn SimulatedService>> {
+    let unusable = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+    let file: AccountFile =
+        toml::from_str(&settings.file).map_err(|error| unusable(error.to_string()))?;
+    let code = file.currency.as_deref().unwrap_or("USD");
+    let currency = Currency::from_code(code);
+    let currency = currency.ok_or_else(|| unusable(format!("{code} is no currency")))?;
     let book = Book::open(settings, "reloadly")?;
-    Ok(Box::new(ReloadlyService { book, tokens: AtomicU64::new(0) }))
+    Ok(Box::new(ReloadlyService { book, currency, tokens: AtomicU64::new(0) }))
 }
 
 impl SimulatedService for ReloadlyService {
@@ -46,18 +62,18 @@ impl SimulatedService for ReloadlyService {
                 self.report(call, "customIdentifier", Kind::Recharge)
             }
             ("GET", ["topups", "reports", "transactions", theirs]) => match self.theirs(theirs) {
-                Some(booked) => json(200, &row(&booked, &self.book.state(&booked))),
+                Some(booked) => json(200, &self.row(&booked, &self.book.state(&booked))),
                 None => refused(404, "TRANSACTION_NOT_FOUND", call),
             },
             ("GET", ["topups", theirs, "status"]) => self.status(call, theirs),
             ("GET", ["transactions"]) => self.report(call, "referenceId", Kind::Bill),
             ("GET", ["transaction", theirs]) => self.status(call, theirs),
             ("GET", ["accounts", "balance"]) => {
-                let balance = number(Money::new(self.book.float_minor(), Currency::USD));
+                let balance = number(Money::new(self.book.float_minor(), self.currency));
                 let body = json!({
                     "balance": balance,
-                    "currencyCode": "USD",
-                    "currencyName": "US Dollar",
+                    "currencyCode": self.currency.code(),
+                    "currencyName": self.currency.code(),
                     "updatedAt": "2026-10-08 13:12:44",
                 });
                 json(200, &body)
@@ -100,7 +116,7 @@ impl ReloadlyService {
         let phone = body.get("recipientPhone").cloned().unwrap_or_default();
         let country = text_of(&phone, "countryCode").unwrap_or_default();
         let is_local = body.get("useLocalAmount").and_then(Value::as_bool).unwrap_or(false);
-        let currency = if is_local { currency_of(&country) } else { Currency::USD };
+        let currency = if is_local { currency_of(&country) } else { self.currency };
         let fields = (
             text_of(&body, "customIdentifier").and_then(|text| AttemptRef::parse(&text)),
             text_of(&body, "operatorId"),
@@ -128,7 +144,7 @@ impl ReloadlyService {
         }
         match self.book.place(order) {
             Placed::New(booked, state) => lost_or(&booked, || match waits {
-                true => json(200, &row(&booked, &state)),
+                true => json(200, &self.row(&booked, &state)),
                 false => json(200, &json!({ "transactionId": booked.theirs() })),
             }),
             placed @ (Placed::Used | Placed::NotRead(_) | Placed::Broken) => {
@@ -140,7 +156,7 @@ impl ReloadlyService {
     fn pay(&self, call: &SimulatedCall) -> SimulatedReply {
         let body = call.json();
         let is_local = body.get("useLocalAmount").and_then(Value::as_bool).unwrap_or(false);
-        let currency = if is_local { Currency::NGN } else { Currency::USD };
+        let currency = if is_local { Currency::NGN } else { self.currency };
         let fields = (
             text_of(&body, "referenceId").and_then(|text| AttemptRef::parse(&text)),
             text_of(&body, "billerId"),
@@ -196,7 +212,7 @@ impl ReloadlyService {
         if booked.script == Script::Mute {
             return refused(500, "INTERNAL_ERROR", call);
         }
-        json(200, &wrapped(&booked, &self.book.state(&booked)))
+        json(200, &self.wrapped(&booked, &self.book.state(&booked)))
     }
 
     fn report(&self, call: &SimulatedCall, name: &str, kind: Kind) -> SimulatedReply {
@@ -210,7 +226,11 @@ impl ReloadlyService {
             .iter()
             .map(|booked| {
                 let state = self.book.state(booked);
-                if kind == Kind::Bill { wrapped(booked, &state) } else { row(booked, &state) }
+                if kind == Kind::Bill {
+                    self.wrapped(booked, &state)
+                } else {
+                    self.row(booked, &state)
+                }
             })
             .collect();
         let count = rows.len();
@@ -223,6 +243,65 @@ impl ReloadlyService {
             "size": 200,
         });
         json(200, &body)
+    }
+
+    /// A transaction as a report shows it.
+    fn row(&self, booked: &Booked, state: &EnquiryOutcome) -> Value {
+        let status = status_of(state);
+        let (order, code) = (&booked.order, booked.order.amount.currency().code());
+        let is_done = status == "SUCCESSFUL";
+        let nothing = Money::zero(order.amount.currency());
+        let mut row = json!({
+            "transactionId": booked.theirs(),
+            "status": status,
+            "operatorTransactionId": null,
+            "customIdentifier": order.attempt.to_string(),
+            "recipientPhone": order.recipient,
+            "operatorId": order.operator.parse::<u64>().unwrap_or_default(),
+            "requestedAmount": number(order.amount),
+            "requestedAmountCurrencyCode": code,
+            "deliveredAmount": number(if is_done { order.amount } else { nothing }),
+            "deliveredAmountCurrencyCode": code,
+            "pinDetail": null,
+            "balanceInfo": null,
+        });
+        if is_done && order.amount.currency() == self.currency {
+            row["balanceInfo"] = json!({ "cost": number(order.amount), "currencyCode": code });
+        }
+        row
+    }
+
+    /// A transaction as a status call shows it, and as utilities do everywhere.
+    fn wrapped(&self, booked: &Booked, state: &EnquiryOutcome) -> Value {
+        let status = status_of(state);
+        if booked.order.kind != Kind::Bill {
+            let transaction = match status {
+                "SUCCESSFUL" | "FAILED" => self.row(booked, state),
+                // Not yet, or taken back.
+                _ => Value::Null,
+            };
+            return json!({
+                "code": null, "message": null, "status": status, "transaction": transaction
+            });
+        }
+        let (order, code) = (&booked.order, booked.order.amount.currency().code());
+        let token = format!("{:020}", booked.theirs());
+        let token = (status == "SUCCESSFUL").then_some(token);
+        json!({
+            "code": format!("PAYMENT_{status}"),
+            "message": null,
+            "transaction": {
+                "id": booked.theirs(),
+                "status": status,
+                "referenceId": order.attempt.to_string(),
+                "amount": number(order.amount),
+                "amountCurrencyCode": code,
+                "billDetails": {
+                    "pinDetails": { "token": token, "info1": null, "info2": null, "info3": null },
+                    "subscriberDetails": { "accountNumber": order.recipient },
+                },
+            },
+        })
     }
 }
 
@@ -264,65 +343,6 @@ fn status_of(state: &EnquiryOutcome) -> &'static str {
         EnquiryOutcome::NotFound => "PROCESSING",
         EnquiryOutcome::Reversed { .. } => "REFUNDED",
     }
-}
-
-/// A transaction as a report shows it.
-fn row(booked: &Booked, state: &EnquiryOutcome) -> Value {
-    let status = status_of(state);
-    let (order, code) = (&booked.order, booked.order.amount.currency().code());
-    let is_done = status == "SUCCESSFUL";
-    let nothing = Money::zero(order.amount.currency());
-    let mut row = json!({
-        "transactionId": booked.theirs(),
-        "status": status,
-        "operatorTransactionId": null,
-        "customIdentifier": order.attempt.to_string(),
-        "recipientPhone": order.recipient,
-        "operatorId": order.operator.parse::<u64>().unwrap_or_default(),
-        "requestedAmount": number(order.amount),
-        "requestedAmountCurrencyCode": code,
-        "deliveredAmount": number(if is_done { order.amount } else { nothing }),
-        "deliveredAmountCurrencyCode": code,
-        "pinDetail": null,
-        "balanceInfo": null,
-    });
-    if is_done && order.amount.currency() == Currency::USD {
-        row["balanceInfo"] = json!({ "cost": number(order.amount), "currencyCode": "USD" });
-    }
-    row
-}
-
-/// A transaction as a status call shows it, and as utilities do everywhere.
-fn wrapped(booked: &Booked, state: &EnquiryOutcome) -> Value {
-    let status = status_of(state);
-    if booked.order.kind != Kind::Bill {
-        let transaction = match status {
-            "SUCCESSFUL" | "FAILED" => row(booked, state),
-            // Not yet, or taken back.
-            _ => Value::Null,
-        };
-        return json!({
-            "code": null, "message": null, "status": status, "transaction": transaction
-        });
-    }
-    let (order, code) = (&booked.order, booked.order.amount.currency().code());
-    let token = format!("{:020}", booked.theirs());
-    let token = (status == "SUCCESSFUL").then_some(token);
-    json!({
-        "code": format!("PAYMENT_{status}"),
-        "message": null,
-        "transaction": {
-            "id": booked.theirs(),
-            "status": status,
-            "referenceId": order.attempt.to_string(),
-            "amount": number(order.amount),
-            "amountCurrencyCode": code,
-            "billDetails": {
-                "pinDetails": { "token": token, "info1": null, "info2": null, "info3": null },
-                "subscriberDetails": { "accountNumber": order.recipient },
-            },
-        },
-    })
 }
 
 fn refused(status: u16, code: &str, call: &SimulatedCall) -> SimulatedReply {
