@@ -125,7 +125,7 @@ pub enum Sequence {
     Purchase,
     /// Accounts.
     Account,
-    /// Key pairs.
+    /// Key pairs of before: now a pair has the number of its endpoint.
     Key,
     /// Logins.
     User,

@@ -5,7 +5,7 @@
 //! number is given out once; only one that nobody has seen is given back.
 
 use crate::{Engine, limits};
-use domain::ids::{DeviceId, EndpointId, KeyId, SessionId, UserId};
+use domain::ids::{DeviceId, EndpointId, SessionId, UserId};
 use domain::{AccountId, Day, PurchaseId, PurchaseNumber, Sequence};
 use std::time::Duration;
 use store::{Fault, TakeNumbers};
@@ -58,10 +58,6 @@ impl Block {
 impl Engine {
     pub(crate) async fn next_account(&self) -> Result<AccountId, Fault> {
         Ok(AccountId(self.next_number(Sequence::Account).await?.0))
-    }
-
-    pub(crate) async fn next_key(&self) -> Result<KeyId, Fault> {
-        Ok(KeyId(self.next_number(Sequence::Key).await?.0))
     }
 
     pub(crate) async fn next_user(&self) -> Result<UserId, Fault> {

@@ -263,8 +263,9 @@ impl Engine {
         if !is_well_formed || !is_of_here {
             return Err(KeysInvalid.into());
         }
-        let id = self.or_unavailable(self.next_key().await)?;
+        // One number for both: an endpoint of the account's own takes one of the endpoints' too.
         let endpoint = self.or_unavailable(self.next_endpoint().await)?;
+        let id = KeyId(endpoint.0);
         let key = Key {
             id,
             account,

@@ -254,3 +254,21 @@ async fn each_role_sees_what_is_its_own() {
         server.stop();
     }
 }
+
+/// A key pair has an endpoint with its own number; the account's other endpoints have numbers too.
+#[tokio::test]
+async fn keys_are_made_after_an_endpoint_was_added() {
+    let folder = Folder::new();
+    let server = folder.start_with(&UNLIMITED);
+    let mut person = owner(&server).await;
+    let (keys, hooks) = ("/dashboard/sandbox/keys", "/dashboard/sandbox/webhooks");
+    for round in 1..=3 {
+        let url = format!("https://hooks.example.com/{round}");
+        let added = person.submit(hooks, hooks, &[("url", &url)]).await;
+        assert_eq!(added.status(), 200, "{}", text(&added));
+        let made = person.submit(keys, keys, &[]).await;
+        assert_eq!(made.status(), 200, "{round}: {}", text(&made));
+        assert!(text(&made).contains("sk_test_"), "{}", text(&made));
+    }
+    server.stop();
+}
