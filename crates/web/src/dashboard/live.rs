@@ -1,7 +1,7 @@
 //! The stream that tells a browser which of the purchases that it shows have changed.
 //!
-//! One look a second at the versions of the named purchases, by primary key. It tells ids and
-//! nothing else; the page fetches its part anew. Invariants: ids that are not the session's are
+//! One look a second at the versions of the named purchases, by primary key. It tells ids, versions
+//! and which are final (`1042.3.final`), nothing else; the page fetches its part anew. Invariants: ids that are not the session's are
 //! dropped; a stream ends after ten minutes, with its session, once nothing is left to wait for,
 //! and when the server stops, or every drain would wait for it.
 
@@ -85,11 +85,13 @@ async fn next(mut stream: Stream) -> Option<(Result<Bytes, Infallible>, Stream)>
         stream.shown.retain(|id, _| versions.contains_key(id));
         let mut text = String::new();
         for (id, (version, state)) in versions {
-            if stream.shown.insert(id, version) != Some(version) {
+            let is_final = state.is_final();
+            if stream.shown.insert(id, version) != Some(version) || is_final {
+                let end = if is_final { ".final" } else { "" };
                 // A String takes everything.
-                let _ = write!(text, "event: purchase\ndata: {id}.{version}\n\n");
+                let _ = write!(text, "event: purchase\ndata: {id}.{version}{end}\n\n");
             }
-            if state.is_final() {
+            if is_final {
                 stream.shown.remove(&id);
             }
         }
