@@ -9,8 +9,11 @@ SCHEMATHESIS := target/tools/schemathesis
 RECEIVERS := target/tools/receivers
 STANDARDWEBHOOKS_PYTHON := 1.1.0
 STANDARDWEBHOOKS_NODE := 1.1.1
+# What looks for barriers in the pages (crates/app/tests/it/browser/crawl.rs).
+AXE := target/tools/axe
+AXE_VERSION := 4.14.1
 
-.PHONY: test quick check fmt bench bench-pages rig-sales rig-dead tools
+.PHONY: test quick check fmt bench bench-pages rig-sales rig-dead shots tools
 
 # Formatting, lints, all tests (those that keep books on both databases), the documentation: in the order
 # in which they are quick to fail.
@@ -54,8 +57,13 @@ rig-sales:
 rig-dead:
 	cargo nextest run -p app --locked --no-capture --run-ignored only dead::
 
+# Pictures of every page: target/shots/index.html.
+shots: tools
+	cargo nextest run -p app --locked --run-ignored only browser::shots
+
 # What the tests need besides cargo: nextest from crates.io, schemathesis from PyPI, standardwebhooks from PyPI
-# and npm; curl, node, Python, ip, unshare, PostgreSQL and a C compiler from Debian.
+# and npm, axe-core from npm; Chromium with its driver, curl, node, Python, ip, unshare, PostgreSQL and a C
+# compiler from Debian.
 tools:
 	@./tools/install.sh $(NEXTEST_VERSION) $(SCHEMATHESIS_VERSION) $(SCHEMATHESIS) \
-		$(RECEIVERS) $(STANDARDWEBHOOKS_PYTHON) $(STANDARDWEBHOOKS_NODE)
+		$(RECEIVERS) $(STANDARDWEBHOOKS_PYTHON) $(STANDARDWEBHOOKS_NODE) $(AXE) $(AXE_VERSION)

@@ -7,6 +7,8 @@ schemathesis=$3
 receivers=$4
 standardwebhooks_python=$5
 standardwebhooks_node=$6
+axe=$7
+axe_version=$8
 
 packages=()
 need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
@@ -18,6 +20,10 @@ need python3 python3
 # The webhook sender is tested in a network namespace of its own.
 need unshare util-linux
 [ -x /usr/sbin/ip ] || need ip iproute2
+# The pages are tried in a browser, with letters for English and Bangla.
+need chromium chromium
+need chromedriver chromium-driver
+[ -d /usr/share/fonts/truetype/noto ] || packages+=(fonts-noto-core)
 # The tests start a PostgreSQL of their own from the server programs, which Debian keeps out of the path.
 has_postgres() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 ||
@@ -61,4 +67,9 @@ fi
 if ! grep -qsF "\"version\": \"$standardwebhooks_node\"" "$receivers/node_modules/standardwebhooks/package.json"; then
     mkdir -p "$receivers"
     npm install --prefix "$receivers" --silent --no-audit --no-fund "standardwebhooks@$standardwebhooks_node"
+fi
+
+if ! grep -qsF "\"version\": \"$axe_version\"" "$axe/node_modules/axe-core/package.json"; then
+    mkdir -p "$axe"
+    npm install --prefix "$axe" --silent --no-audit --no-fund "axe-core@$axe_version"
 fi

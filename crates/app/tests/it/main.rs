@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this crate is test code")]
 
+mod browser;
 mod events;
 mod faults;
 #[path = "../../../store/tests/it/harness/file.rs"]

@@ -5,5 +5,5 @@
 mod callbacks;
 mod push;
 mod receivers;
-mod webhook_receiver;
+pub mod webhook_receiver;
 mod webhooks;

@@ -125,7 +125,7 @@ async fn a_link_from_elsewhere_brings_the_strict_cookie_at_the_second_request() 
 }
 
 /// The code of a secret at a moment (RFC 6238), by another implementation than the server's.
-fn code_at(secret: &str, seconds: u64) -> String {
+pub fn code_at(secret: &str, seconds: u64) -> String {
     let mut bits = 0_u64;
     let mut count = 0;
     let mut bytes = Vec::new();
@@ -146,7 +146,7 @@ fn code_at(secret: &str, seconds: u64) -> String {
     format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
 }
 
-fn now_s() -> u64 {
+pub fn now_s() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap()
 }
 

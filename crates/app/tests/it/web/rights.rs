@@ -34,7 +34,7 @@ impl Random for Still {
 }
 
 /// The list of the areas, from an engine of its own.
-fn routes() -> Vec<PageRoute> {
+pub fn routes() -> Vec<PageRoute> {
     let folder = tempfile::tempdir().unwrap();
     let store = store::Store::open(folder.path()).unwrap();
     let parts = Parts::new(store, Arc::new(Still), Arc::new(Still), Vault::new(&[7; 32]));

@@ -1,0 +1,220 @@
+//! The whole way of a developer who has never seen Saldo, as a person at a browser goes it: wide
+//! and on a phone, with script and without.
+
+use super::driver::Chromium;
+use super::pages::{barriers, widest, width};
+use crate::events::webhook_receiver::{Answer, Receiver};
+use crate::support::{Folder, Server, UNLIMITED};
+use crate::web::getting_in::{code_at, now_s};
+use serde_json::json;
+use std::fs;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const PASSWORD: &str = "a quiet river 7";
+/// From the landing page to a successful recharge.
+const CLICKS_MAX: usize = 7;
+const FIELDS_MAX: usize = 4;
+const SANDBOX: &str = "/dashboard/sandbox";
+
+#[tokio::test]
+async fn a_developer_gets_in_and_sells_with_script() {
+    journey(1280, true).await;
+}
+
+#[tokio::test]
+async fn a_developer_gets_in_and_sells_without_script() {
+    journey(1280, false).await;
+}
+
+#[tokio::test]
+async fn a_developer_gets_in_and_sells_on_a_phone() {
+    journey(360, true).await;
+}
+
+#[tokio::test]
+async fn a_developer_gets_in_and_sells_on_a_phone_without_script() {
+    journey(360, false).await;
+}
+
+/// Somebody on the way.
+struct Traveller {
+    browser: Chromium,
+    width: u32,
+    has_script: bool,
+}
+
+async fn journey(width: u32, has_script: bool) {
+    let folder = Folder::new();
+    let server: Server = folder.start_with(&[&UNLIMITED[..], &["--webhooks-to-loopback"]].concat());
+    let receiver = Receiver::answering(|_, _| Answer::Status(200)).await;
+    let browser = Chromium::start(&server).await;
+    browser.width(width).await;
+    let mut one = Traveller { browser, width, has_script };
+    one.browser.goto("/").await;
+    one.browser.allow_script(has_script).await;
+    one.gets_in().await;
+    one.turns_a_second_factor_on().await;
+    one.makes_a_key().await;
+    one.explores_offers().await;
+    one.adds_an_endpoint(&receiver.url("/hook")).await;
+    let reference = one.buys_and_sees_it_succeed().await;
+    one.replays(&receiver).await;
+    one.exports(&reference).await;
+    server.stop();
+}
+
+impl Traveller {
+    /// The page that is shown is sound.
+    async fn looks(&self, what: &str) {
+        if !self.has_script {
+            return;
+        }
+        let complaints = self.browser.complaints().await;
+        assert!(complaints.is_empty(), "{what}: {complaints:?}");
+        let barriers = barriers(&self.browser, &[]).await;
+        assert!(barriers.is_empty(), "{what}: {}", barriers.join("\n"));
+        let window = self.width.into();
+        let wide = width(&self.browser).await;
+        assert!(wide <= window, "{what}: {wide}: {}", widest(&self.browser, window).await);
+    }
+
+    /// Follows an entry of the menu, which is folded on a phone.
+    async fn follows_menu(&mut self, href: &str) {
+        self.browser.until(".menu").await;
+        if self.browser.is_shown(".menu:not([open]) > summary").await {
+            self.browser.click(".menu > summary").await;
+        }
+        self.browser.click(&format!(".menu a[href=\"{href}\"]")).await;
+    }
+
+    /// Signs up and makes the first recharge, in few clicks and fields.
+    async fn gets_in(&mut self) {
+        let browser = &mut self.browser;
+        browser.click("main a[href=\"/dashboard/sign-up\"]").await;
+        browser.fill("#f-business", "River Telecom").await;
+        browser.fill("#f-email", "new@example.org").await;
+        browser.fill("#f-password", PASSWORD).await;
+        browser.click("main form .button.main").await;
+        self.browser.until("form[action$=\"/first\"]").await;
+        self.looks("first recharge").await;
+        self.browser.click("form[action$=\"/first\"] .button.main").await;
+        self.browser.until(".badge.ok").await;
+        let (clicks, fields) = (self.browser.clicks, self.browser.fields);
+        assert!(clicks <= CLICKS_MAX && fields <= FIELDS_MAX, "{clicks} clicks, {fields} fields");
+        self.looks("bought").await;
+    }
+
+    async fn turns_a_second_factor_on(&mut self) {
+        self.browser.click(".account > summary").await;
+        self.browser.click(".sheet a[href=\"/dashboard/security\"]").await;
+        self.browser.fill("form[action$=\"/factor\"] input[type=password]", PASSWORD).await;
+        self.browser.click("form[action$=\"/factor\"] .button").await;
+        let secret = self.browser.text("code#factor").await.replace(' ', "");
+        self.looks("second factor").await;
+        self.browser.fill("#f-code", &code_at(&secret, now_s())).await;
+        self.browser.click("main form .button.main").await;
+        self.browser.until("#codes").await;
+        self.looks("recovery codes").await;
+        self.browser.click("main a.button.main").await;
+        self.browser.until(".tiles").await;
+        self.looks("overview").await;
+    }
+
+    async fn makes_a_key(&mut self) {
+        self.follows_menu(&format!("{SANDBOX}/keys")).await;
+        self.browser.click(&format!("form[action=\"{SANDBOX}/keys\"] .button")).await;
+        self.browser.until(".facts .secret").await;
+        let made = self.browser.text("main").await;
+        assert!(made.contains("ok_test_") && made.contains("sk_test_"), "{made}");
+        self.looks("a new key").await;
+    }
+
+    async fn explores_offers(&mut self) {
+        self.follows_menu("/docs").await;
+        self.browser.click(".beside a[href=\"/docs/offers\"]").await;
+        self.browser.click(".choices a[href*=\"operator=BL\"]").await;
+        self.browser.until("#response").await;
+        self.browser.click(".choices.wide li:nth-child(2) a").await;
+        self.browser.until("#purchase").await;
+        self.looks("offers").await;
+        self.browser.click("a.button[href^=\"/docs/run\"]").await;
+        self.browser.click("form[action=\"/docs/run\"] .button.main").await;
+        self.browser.until("#answer").await;
+        let answer = self.browser.text("section[aria-labelledby=answer] .badge").await;
+        assert!(answer.contains("HTTP 200"), "{answer}: {}", self.browser.text("main").await);
+        self.looks("an answer").await;
+        self.browser.click("section[aria-labelledby=answer] a[href*=\"/transactions/\"]").await;
+        self.browser.until(".timeline").await;
+        self.looks("a timeline").await;
+    }
+
+    async fn adds_an_endpoint(&mut self, url: &str) {
+        self.follows_menu(&format!("{SANDBOX}/webhooks")).await;
+        self.browser.click("main details.card > summary").await;
+        self.browser.fill("#f-url", url).await;
+        self.browser.click("main details.card form .button").await;
+        self.browser.until(".facts .secret").await;
+        self.looks("an endpoint's secret").await;
+    }
+
+    /// Price first; then the page says by itself that it has succeeded.
+    async fn buys_and_sees_it_succeed(&mut self) -> String {
+        self.follows_menu(&format!("{SANDBOX}/transactions")).await;
+        self.looks("transactions").await;
+        self.browser.click(&format!(".head a[href=\"{SANDBOX}/new\"]")).await;
+        self.browser.choose("#f-operator", "gp").await;
+        // Accepted, and delivered some seconds later.
+        self.browser.fill("#f-number", "01712345103").await;
+        self.browser.fill("#f-amount", "20").await;
+        self.looks("a new transaction").await;
+        self.browser.click("main form .button.main").await;
+        self.browser.until(".facts").await;
+        self.looks("its price").await;
+        self.browser.click("main form .button.main").await;
+        self.browser.until(".timeline").await;
+        assert!(!self.browser.is_shown(".badge.ok").await, "it is not delivered at once");
+        if self.has_script {
+            // What a page that is loaded anew would have lost.
+            self.browser.run("window.wasLoadedOnce = true", json!([])).await;
+            self.browser.until(".badge.ok").await;
+            let same = self.browser.run("return window.wasLoadedOnce === true", json!([])).await;
+            assert_eq!(same, true, "the page was loaded again");
+            self.looks("delivered").await;
+        } else {
+            let began = Instant::now();
+            while !self.browser.is_shown(".badge.ok").await {
+                assert!(began.elapsed() < Duration::from_secs(30), "it is not delivered");
+                self.browser.click(".small a[href*=\"/transactions/\"]").await;
+            }
+        }
+        self.browser.text("h1").await
+    }
+
+    async fn replays(&mut self, receiver: &Receiver) {
+        let before = receiver.receives(1).await.len();
+        self.follows_menu(&format!("{SANDBOX}/webhooks")).await;
+        self.looks("deliveries").await;
+        self.browser.click("form[action$=\"/webhooks/replay\"] .button").await;
+        self.browser.until(".said").await;
+        receiver.receives(before + 1).await;
+    }
+
+    async fn exports(&mut self, reference: &str) {
+        self.follows_menu(&format!("{SANDBOX}/transactions")).await;
+        self.browser.click("main a[href*=\"transactions.csv\"]").await;
+        let began = Instant::now();
+        let text = loop {
+            let files = fs::read_dir(self.browser.downloads()).into_iter().flatten().flatten();
+            let whole =
+                files.map(|file| file.path()).find(|p| p.extension().is_some_and(|e| e == "csv"));
+            if let Some(file) = whole {
+                break fs::read_to_string(file).unwrap();
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "nothing was downloaded");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        assert!(text.contains(reference), "{reference}: {text}");
+        assert_eq!(text.lines().count(), 4, "a head and three purchases: {text}");
+    }
+}
