@@ -30,7 +30,7 @@ use engine::Engine;
 use maintenance::{archive, backup, halt, restore, resume, verify};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use trial::{check, simulate};
+use trial::{check, example, simulate};
 
 /// Saldo: sell mobile recharge, data offers, mobile banking and bill payments from prepaid wallets.
 #[derive(clap::Parser, Debug)]
@@ -159,6 +159,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let exit = check::run(&args, &std::env::current_dir()?, &mut output)?;
             Ok(output.print(exit))
         }
+        Verb::Engine(EngineVerb::Upstream(upstream::UpstreamVerb::Example(args))) => {
+            let mut output = Output::default();
+            example::run(&args, &mut output);
+            Ok(output.print(0))
+        }
         Verb::Engine(verb) => open_and_run(&flags, verb),
     }
 }
@@ -195,7 +200,7 @@ pub(crate) async fn run_on_engine(on: &Caller<'_>, verb: EngineVerb, output: &mu
     let result = match verb {
         EngineVerb::Verify(args) => verify::run(on, &args, output).await,
         EngineVerb::Account(verb) => account::run(engine, verb, output).await,
-        EngineVerb::Key(verb) => key::run(engine, verb, output).await,
+        EngineVerb::Key(verb) => key::run(on, verb, output).await,
         EngineVerb::Wallet(verb) => wallet::run(engine, verb, output).await,
         EngineVerb::Commission(verb) => commission::run(engine, verb, output).await,
         EngineVerb::Purchase(verb) => purchase::run(on, verb, output).await,

@@ -11,6 +11,10 @@ use domain::{Attempt, Environment, Purchase, PurchaseId, PurchaseNumber, State, 
 use engine::{Engine, Page, PurchaseFilter, PurchaseHistory};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often a purchase that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum PurchaseVerb {
@@ -23,6 +27,9 @@ pub(crate) enum PurchaseVerb {
         /// Look into these archive files too.
         #[arg(long, value_name = "FILE", num_args = 1..)]
         archive: Vec<PathBuf>,
+        /// First wait until it is final, or until staff must decide, but not longer than this.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
+        wait: u64,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -135,8 +142,10 @@ pub(crate) async fn run(on: &Caller<'_>, verb: PurchaseVerb, output: &mut Output
             list(on, args, output)?;
             return Ok(0);
         }
-        PurchaseVerb::Show { which, archive, json } => {
-            show(engine, &which, &on.files(&archive), json, output)?;
+        PurchaseVerb::Show { which, archive, wait, json } => {
+            let archives = on.files(&archive);
+            let history = ended(engine, &which, &archives, Duration::from_secs(wait)).await?;
+            show(&history, json, output);
             return Ok(0);
         }
         PurchaseVerb::Cases { json } => {
@@ -205,26 +214,44 @@ fn named(engine: &Engine, which: &str, archives: &[PathBuf]) -> Result<PurchaseN
     }
 }
 
-fn show(
-    engine: &Engine,
-    which: &str,
-    archives: &[PathBuf],
-    json: bool,
-    output: &mut Output,
-) -> Result<()> {
+/// The history of a purchase by its number or reference, with its archives.
+fn history(engine: &Engine, which: &str, archives: &[PathBuf]) -> Result<PurchaseHistory> {
     let known = |number| match engine.history(number)? {
         Some(history) => anyhow::Ok(Some(history)),
         None => Ok(engine.archived_history(archives, number)?),
     };
     let by_number = which.parse().ok().map(PurchaseNumber).map(known).transpose()?.flatten();
-    let history = match by_number {
-        Some(history) => history,
+    match by_number {
+        Some(history) => Ok(history),
         None => known(named(engine, which, archives)?)?
-            .with_context(|| format!("there is no purchase {which}"))?,
-    };
+            .with_context(|| format!("there is no purchase {which}")),
+    }
+}
+
+/// The same, once it has ended or waits for people, or when the time is over.
+async fn ended(
+    engine: &Engine,
+    which: &str,
+    archives: &[PathBuf],
+    within: Duration,
+) -> Result<PurchaseHistory> {
+    let end = tokio::time::Instant::now() + within;
+    loop {
+        let history = history(engine, which, archives)?;
+        let state = history.purchase.state;
+        let waits_for_people =
+            matches!(state, State::Quoted | State::Awaiting | State::WithStaff);
+        if state.is_final() || waits_for_people || tokio::time::Instant::now() >= end {
+            return Ok(history);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn show(history: &PurchaseHistory, json: bool, output: &mut Output) {
     if json {
-        output.line(history_value(&history));
-        return Ok(());
+        output.line(history_value(history));
+        return;
     }
     output.line(line(&history.purchase));
     for attempt in &history.attempts {
@@ -260,7 +287,6 @@ fn show(
         let units = token.units.as_ref().map_or(String::new(), |units| format!(", {units} units"));
         output.line(format!("  token ({}) {}{units}", token.kind.code(), token.digits()));
     }
-    Ok(())
 }
 
 fn cases(engine: &Engine, json: bool, output: &mut Output) -> Result<()> {

@@ -4,6 +4,7 @@
 //! machine; it is never printed.
 
 use crate::cmd::trial::check::{self, CheckArgs};
+use crate::cmd::trial::example::{self, ExampleArgs};
 use crate::cmd::{Caller, currency, environment, moment};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
@@ -42,6 +43,8 @@ pub(crate) enum UpstreamVerb {
     /// Run a file of cases through a connector, or a generic file's own. Nothing is sent; no data
     /// folder is needed.
     Check(CheckArgs),
+    /// Print the file of a panel, to begin with; needs no data folder.
+    Example(ExampleArgs),
     /// Ask it what buys nothing: our balance there, and an order that it never got.
     Try {
         /// Which.
@@ -183,6 +186,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: UpstreamVerb, output: &mut Output
     let engine = on.engine;
     match verb {
         UpstreamVerb::Check(args) => return check::run(&args, &on.working_dir, output),
+        UpstreamVerb::Example(args) => example::run(&args, output),
         UpstreamVerb::Add(args) => {
             let (code, by) = (args.code.clone(), args.settings.by.clone());
             let new = NewUpstream {

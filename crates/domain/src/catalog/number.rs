@@ -22,6 +22,13 @@ pub struct Numbering {
 pub struct NotANumber;
 
 impl Numbering {
+    /// A number of the right form, in national form: `01300000000`. Nobody is meant by it.
+    pub fn example(&self) -> String {
+        let begins = self.begins.split(',').next().unwrap_or_default().trim();
+        let rest = self.length.saturating_sub(begins.len());
+        format!("{}{begins}{}", self.trunk, "0".repeat(rest))
+    }
+
     /// Reads `+8801712345678`, `008801712345678`, `8801712345678`, `01712345678` or `1712345678`,
     /// with ASCII spaces, hyphens and brackets anywhere, in Latin or Bangla digits, into
     /// `01712345678` (CONTRACT A-40, B-22a). Anything else is refused.
@@ -123,6 +130,12 @@ mod tests {
             let international = bangladesh().international(text);
             assert_eq!(international.as_deref(), Some("+8801712345678"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_example_is_a_number() {
+        let example = bangladesh().example();
+        assert_eq!((example.as_str(), bangladesh().national(&example)), ("01300000000", Ok(example.clone())));
     }
 
     #[test]

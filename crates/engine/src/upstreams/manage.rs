@@ -1,4 +1,4 @@
-//! Upstreams as staff manage them: added, changed, mapped, paused, tried, removed.
+//! Upstreams as staff manage them: added, changed, mapped, paused, removed.
 //!
 //! Invariant: a secret is sealed before it is stored, and never shown; an upstream that has open
 //! attempts is not removed, and keeps its kind and environment.
@@ -6,12 +6,11 @@
 use super::{SEALED_FOR, settings_of};
 use crate::access::Changed;
 use crate::refusals::{invalid, not_possible, refuse_if_any, unless};
-use crate::{Engine, Permit, limits};
+use crate::{Engine, Permit};
 use domain::refusal::{Invalid, StaffRefused, Unavailable};
 use domain::{
-    AddressPolicy, AttemptRef, BalanceAnswer, Currency, Details, EnquiryOutcome, Environment, Kind,
-    Money, Order, Outcome, Permitted, PurchaseNumber, ServiceType, Timestamp, UpstreamCode,
-    WebhookAddress, act,
+    AddressPolicy, Currency, Environment, Money, Permitted, Timestamp, UpstreamCode, WebhookAddress,
+    act,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -72,17 +71,6 @@ pub struct UpstreamView {
     pub calls: usize,
     /// Open purchases that have their latest attempt there.
     pub open_attempts: u32,
-}
-
-/// What an upstream answered when it was tried. Nothing was bought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TriedUpstream {
-    /// Our balance there.
-    pub balance: BalanceAnswer,
-    /// What it says about an order that it never got: its code, and its text.
-    pub enquiry: (String, Option<String>),
-    /// Whether that is an answer, rather than none.
-    pub is_answer: bool,
 }
 
 impl Engine {
@@ -218,31 +206,6 @@ impl Engine {
         upstream.removed_at = Some(self.now());
         let changed = Changed::new(object(code), before, json!(null));
         self.store_upstream(&permit, upstream, true, changed).await
-    }
-
-    /// Tries an upstream without buying anything: asks for the balance, and about an order that it
-    /// never got.
-    pub async fn try_upstream(&self, code: &UpstreamCode) -> Result<TriedUpstream, StaffRefused> {
-        let connected = self.inner.upstreams.get(code).ok_or_else(unknown_upstream)?;
-        let connector = connected.connector.clone();
-        let connector = connector
-            .ok_or_else(|| not_possible("It cannot be called: its settings are wrong."))?;
-        let environment = connected.row.as_ref().map_or(Environment::Sandbox, |r| r.environment);
-        let order = never_sent(environment, connected.row.as_ref());
-        let within = limits::TRY_WITHIN;
-        let balance = tokio::time::timeout(within, connector.balance()).await;
-        let balance = balance.unwrap_or_else(|_| BalanceAnswer::Unavailable {
-            reason: "no answer in time".to_owned(),
-        });
-        let enquiry = tokio::time::timeout(within, connector.enquire(&order)).await;
-        let Ok(enquiry) = enquiry else {
-            let enquiry = ("unknown".to_owned(), Some("no answer in time".to_owned()));
-            return Ok(TriedUpstream { balance, enquiry, is_answer: false });
-        };
-        let is_answer = matches!(enquiry, EnquiryOutcome::NotFound);
-        let enquiry = Outcome::from(enquiry);
-        let enquiry = (enquiry.code().to_owned(), enquiry.text().map(str::to_owned));
-        Ok(TriedUpstream { balance, enquiry, is_answer })
     }
 
     /// Every upstream that is built in or set up, by code; removed ones not.
@@ -383,7 +346,7 @@ fn object(code: &UpstreamCode) -> String {
     format!("upstream {code}")
 }
 
-fn unknown_upstream() -> domain::refusal::NotPossible {
+pub(super) fn unknown_upstream() -> domain::refusal::NotPossible {
     not_possible("There is no such upstream.")
 }
 
@@ -403,28 +366,6 @@ fn one_currency(known: Option<Currency>, level: Money) -> Result<Currency, Inval
     match is_one && level.minor() >= 0 {
         true => Ok(level.currency()),
         false => Err(invalid("float", message)),
-    }
-}
-
-/// An order that no upstream ever got: ids begin far above.
-fn never_sent(environment: Environment, row: Option<&StoredUpstream>) -> Order {
-    let operators = row.and_then(|row| row.maps.get("operator"));
-    let operator = operators.and_then(|map| map.keys().next()).cloned().unwrap_or_default();
-    Order {
-        attempt: AttemptRef { purchase: PurchaseNumber(0), number: 1 },
-        environment,
-        country: None,
-        operator,
-        product: None,
-        kind: Kind::Recharge,
-        recipient: String::new(),
-        international: None,
-        amount: Money::zero(Currency::USD),
-        service_type: ServiceType::Prepaid,
-        details: Details::new(),
-        reference: String::new(),
-        upstream_reference: None,
-        is_acknowledged: false,
     }
 }
 

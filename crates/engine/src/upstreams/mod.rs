@@ -10,12 +10,14 @@ mod choice;
 mod float;
 mod health;
 mod manage;
+mod trial;
 
 pub(crate) use asking::Asking;
 pub(crate) use choice::Choosing;
 pub use float::FloatView;
 pub(crate) use health::CallEnd;
-pub use manage::{NewUpstream, TriedUpstream, UpstreamChange, UpstreamView};
+pub use manage::{NewUpstream, UpstreamChange, UpstreamView};
+pub use trial::TriedUpstream;
 
 use crate::{Engine, Vault};
 use arc_swap::ArcSwap;

@@ -1,4 +1,5 @@
-//! Verbs that need connectors and no data folder: checks of cases, and simulated services.
+//! Verbs that need no data folder: checks of cases, examples of files, and simulated services.
 
 pub(crate) mod check;
+pub(crate) mod example;
 pub(crate) mod simulate;

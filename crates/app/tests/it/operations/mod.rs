@@ -11,6 +11,7 @@ mod clocks;
 mod command_line;
 mod control;
 mod currencies;
+mod first_sale;
 mod folders;
 mod logs;
 mod restored;

@@ -59,6 +59,19 @@ fn a_lost_reply_counts_and_a_lost_request_does_not() {
 }
 
 #[test]
+fn each_example_of_a_panel_is_a_file_that_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    for shape in ["panel-json", "panel-text", "panel-xml", "irecharge"] {
+        let printed = saldo(&["upstream", "example", shape]);
+        assert_exit(&printed, 0, "format");
+        let file = folder.path().join(format!("{shape}.toml"));
+        fs::write(&file, printed.stdout).unwrap();
+        let checked = saldo(&["upstream", "check", "--kind", "generic", "--file", text(&file)]);
+        assert_exit(&checked, 0, " passed, 0 failed");
+    }
+}
+
+#[test]
 fn an_unknown_kind_cannot_be_simulated() {
     assert_one_sentence(&saldo(&["simulate", "nobody", "--listen", "127.0.0.1:0"]), "reloadly");
 }
