@@ -239,8 +239,7 @@ async fn ended(
     loop {
         let history = history(engine, which, archives)?;
         let state = history.purchase.state;
-        let waits_for_people =
-            matches!(state, State::Quoted | State::Awaiting | State::WithStaff);
+        let waits_for_people = matches!(state, State::Quoted | State::Awaiting | State::WithStaff);
         if state.is_final() || waits_for_people || tokio::time::Instant::now() >= end {
             return Ok(history);
         }

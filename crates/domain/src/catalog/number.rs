@@ -135,7 +135,10 @@ mod tests {
     #[test]
     fn an_example_is_a_number() {
         let example = bangladesh().example();
-        assert_eq!((example.as_str(), bangladesh().national(&example)), ("01300000000", Ok(example.clone())));
+        assert_eq!(
+            (example.as_str(), bangladesh().national(&example)),
+            ("01300000000", Ok(example.clone()))
+        );
     }
 
     #[test]

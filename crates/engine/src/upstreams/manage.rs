@@ -9,8 +9,8 @@ use crate::refusals::{invalid, not_possible, refuse_if_any, unless};
 use crate::{Engine, Permit};
 use domain::refusal::{Invalid, StaffRefused, Unavailable};
 use domain::{
-    AddressPolicy, Currency, Environment, Money, Permitted, Timestamp, UpstreamCode, WebhookAddress,
-    act,
+    AddressPolicy, Currency, Environment, Money, Permitted, Timestamp, UpstreamCode,
+    WebhookAddress, act,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -83,8 +83,7 @@ fn never_sent(
         international: chosen
             .and_then(|(_, country, _)| country.numbering.international(&recipient)),
         recipient,
-        amount: chosen
-            .map_or_else(|| Money::zero(Currency::USD), |(_, _, amounts)| amounts.min),
+        amount: chosen.map_or_else(|| Money::zero(Currency::USD), |(_, _, amounts)| amounts.min),
         service_type: ServiceType::Prepaid,
         details: Details::new(),
         reference: String::new(),
