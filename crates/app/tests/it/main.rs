@@ -15,6 +15,7 @@ mod http_client;
 mod operations;
 #[path = "../../../store/tests/it/harness/pair.rs"]
 mod pair;
+mod peers;
 #[expect(dead_code, reason = "the store's tests use the rest")]
 #[path = "../../../store/tests/it/harness/postgres.rs"]
 mod postgres;

@@ -238,6 +238,13 @@ impl Rechargely {
         }
     }
 
+    /// Whether a peer has our pre-auth and not its auth: it never got the order to pay.
+    fn is_only_quoted(&self, order: &Order, payment: &PaymentReply) -> bool {
+        self.is_saldo()
+            && payment.request_id == order.attempt.to_string()
+            && (payment.status.as_str(), payment.response_code.0.as_str()) == ("PENDING", "200")
+    }
+
     fn read_payment(&self, order: &Order, payment: PaymentReply) -> Answer {
         let reference = order.attempt.to_string();
         let sent =
@@ -346,6 +353,7 @@ impl Protocol for Rechargely {
             refusal.is_some_and(|body| body.code.as_deref() == Some("TRANSACTION_NOT_FOUND"));
         Next::Done(match reply.status {
             200 => match reply.json::<PaymentReply>() {
+                Some(payment) if self.is_only_quoted(order, &payment) => EnquiryOutcome::NotFound,
                 Some(payment) => self.read_payment(order, payment).into(),
                 None => self.doubt(&reply.shown()).into(),
             },
