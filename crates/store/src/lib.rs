@@ -70,7 +70,7 @@ pub use settings::floats::{
     ReportedBalance,
 };
 pub use settings::upstreams::{SetUpstream, StoredUpstream, UpstreamMaps, UpstreamSet};
-pub use settings::{SetAll, Setting};
+pub use settings::{ReviseCatalog, SetAll, Setting};
 use settings::{accounts, catalog, floats, upstreams};
 pub use store::Store;
 pub use verify::AuditReport;

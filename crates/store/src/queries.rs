@@ -54,6 +54,12 @@ impl Store {
         self.read(catalog::whole)
     }
 
+    /// How often the catalog, or an upstream, was changed: for
+    /// [`ReviseCatalog`](crate::ReviseCatalog).
+    pub fn catalog_revision(&self) -> Result<i64> {
+        self.read(catalog::revision)
+    }
+
     /// Every upstream that staff have set up, removed ones too, by code.
     pub fn upstreams(&self) -> Result<Vec<StoredUpstream>> {
         self.read(upstreams::every)

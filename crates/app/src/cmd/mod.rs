@@ -12,6 +12,7 @@ mod commission;
 pub(crate) mod demo;
 mod key;
 mod maintenance;
+mod plan;
 mod purchase;
 mod serve;
 mod trial;
@@ -111,6 +112,9 @@ pub(crate) enum EngineVerb {
     /// Routes: set, list, show, remove.
     #[command(subcommand)]
     Route(route::RouteVerb),
+    /// Plans, which say how often an account may call, and until when: set, list, show, end.
+    #[command(subcommand)]
+    Plan(plan::PlanVerb),
     /// Who did what: each act of staff, customers and this command line.
     Acts(acts::ActsArgs),
     /// Copy everything into a new folder, while the server serves, and audit the copy.
@@ -212,6 +216,7 @@ pub(crate) async fn run_on_engine(on: &Caller<'_>, verb: EngineVerb, output: &mu
         EngineVerb::Product(verb) => product::run(on, verb, output).await,
         EngineVerb::Price(verb) => price::run(on, verb, output).await,
         EngineVerb::Route(verb) => route::run(on, verb, output).await,
+        EngineVerb::Plan(verb) => plan::run(on, verb, output).await,
         EngineVerb::Acts(args) => acts::run(engine, &args, output),
         EngineVerb::Backup(args) => backup::run(on, &args, output).await,
         EngineVerb::Archive(args) => archive::run(on, &args, output).await,

@@ -1,17 +1,18 @@
 //! Changes of the catalog while it is used: operators, products, prices, routes.
 //!
 //! Not here: the files that seed it (`app`). Invariants: a change that would add a fault is refused
-//! and nothing is changed; a change counts for the next purchase, on all nodes; each row that
-//! changes is in the record of acts.
+//! and nothing is changed; a change is made of the catalog as it is in its commit, so two at once
+//! never take one number; it counts for the next purchase, on all nodes; each row that changes is
+//! in the record of acts.
 
 use crate::access::Changed;
 use crate::refusals::not_possible;
-use crate::{Engine, Permit};
+use crate::{Engine, Permit, limits};
 use domain::refusal::StaffRefused;
 use domain::{Catalog, Operator, PriceRule, Pricing, Product, Route, UpstreamCode, act};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use store::Setting;
+use store::{ReviseCatalog, Setting};
 
 /// Rows to make or replace, and rows to remove.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +65,37 @@ impl Engine {
         permit: Permit<act::SetCatalog>,
         change: CatalogChange,
     ) -> Result<(), StaffRefused> {
+        self.revise_catalog(permit, |_| Some(change.clone())).await.map(drop)
+    }
+
+    /// Makes the change that `make` makes of the catalog: ids of new rows, and which row is meant.
+    /// If somebody else changes the catalog meanwhile, on whatever node, it is asked again. False:
+    /// it made none.
+    pub async fn revise_catalog(
+        &self,
+        permit: Permit<act::SetCatalog>,
+        mut make: impl FnMut(&Catalog) -> Option<CatalogChange>,
+    ) -> Result<bool, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
-        self.or_unavailable(self.reload())?;
+        for _ in 0..limits::RACES_MAX {
+            let seen = self.or_unavailable(self.inner.store.catalog_revision())?;
+            self.or_unavailable(self.reload())?;
+            let Some(change) = make(&self.catalog()) else { return Ok(false) };
+            if self.revised(&permit, change, seen).await? {
+                self.or_unavailable(self.reload())?;
+                return Ok(true);
+            }
+        }
+        Err(not_possible("Others change the catalog all the time: try again.").into())
+    }
+
+    /// Whether the catalog still was what it was when it was read; else nothing is changed.
+    async fn revised(
+        &self,
+        permit: &Permit<act::SetCatalog>,
+        change: CatalogChange,
+        seen: i64,
+    ) -> Result<bool, StaffRefused> {
         let before = self.catalog();
         let is_known = |id: &i64| before.routes.iter().any(|route| route.id == *id);
         let is_priced = |id: &i64| before.prices.iter().any(|price| price.id == *id);
@@ -97,8 +127,9 @@ impl Engine {
             .chain(set.routes.into_iter().map(Setting::Route))
             .chain(change.removed_routes.into_iter().map(Setting::NoRoute))
             .chain(change.removed_prices.into_iter().map(Setting::NoPrice));
-        self.set(&permit, settings.collect(), changed).await?;
-        Ok(self.or_unavailable(self.reload())?)
+        let revise = ReviseCatalog { settings: settings.collect(), seen };
+        let revise = self.recorded(permit, revise, changed, |is_revised| *is_revised);
+        Ok(self.or_unavailable(self.commit(permit, revise).await)?)
     }
 }
 

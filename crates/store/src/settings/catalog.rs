@@ -3,7 +3,7 @@
 //! It is read whole, because it is used whole. A change notifies the other nodes, which read it
 //! again.
 
-use crate::backend::{Sql, Value, all, values};
+use crate::backend::{Sql, Value, all, first, values};
 use crate::fault::{Fault, Result};
 use crate::read;
 use domain::{
@@ -66,6 +66,22 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog> {
 /// Notifies every node that something of a topic has changed.
 pub(crate) fn notify_nodes(sql: &mut dyn Sql, topic: &str) -> Result<()> {
     sql.run("UPDATE news SET revision = revision + 1 WHERE topic = $1", &values![topic])
+}
+
+/// How often the catalog, or an upstream, was changed.
+pub(crate) fn revision(sql: &mut dyn Sql) -> Result<i64> {
+    first(sql, "SELECT revision FROM news WHERE topic = 'catalog'", &[], |row| row.int(0))?
+        .ok_or_else(|| Fault::corrupt("the catalog's revision is gone"))
+}
+
+/// Notifies every node that the catalog has changed, if it has this revision. False: it has
+/// another one.
+pub(crate) fn revise(sql: &mut dyn Sql, seen: i64) -> Result<bool> {
+    let revised = sql.execute(
+        "UPDATE news SET revision = revision + 1 WHERE topic = 'catalog' AND revision = $1",
+        &values![seen],
+    )?;
+    Ok(revised == 1)
 }
 
 fn json(list: &[impl AsRef<str>]) -> Result<String> {

@@ -20,6 +20,16 @@ use domain::{
 #[derive(Clone, Debug)]
 pub struct SetAll(pub Vec<Setting>);
 
+/// Sets rows of the catalog, as [`SetAll`] does, if it has not changed since it was read. It answers
+/// whether that was so; otherwise nothing is written.
+#[derive(Clone, Debug)]
+pub struct ReviseCatalog {
+    /// The rows.
+    pub settings: Vec<Setting>,
+    /// [`Store::catalog_revision`](crate::Store::catalog_revision), read before the catalog was.
+    pub seen: i64,
+}
+
 /// A row that is not money.
 #[derive(Clone, Debug)]
 pub enum Setting {
@@ -107,4 +117,12 @@ unrefused!(SetAll, (), |change, tx| {
     topics.sort_unstable();
     topics.dedup();
     topics.into_iter().try_for_each(|topic| catalog::notify_nodes(tx.sql, topic))
+});
+
+unrefused!(ReviseCatalog, bool, |change, tx| {
+    if !catalog::revise(tx.sql, change.seen)? {
+        return Ok(false);
+    }
+    change.settings.iter().try_for_each(|setting| setting.write(tx.sql))?;
+    Ok(true)
 });

@@ -13,7 +13,7 @@ use crate::catalog;
 use crate::cmd::Caller;
 use crate::output::Output;
 use crate::wiring::{machine, refused};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use domain::Catalog;
 use engine::{CatalogChange, Engine};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ pub(crate) enum CatalogVerb {
 }
 
 /// Who does it, and where the words go.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ByArgs {
     /// Who does it.
     #[arg(long, default_value = "")]
@@ -112,6 +112,35 @@ pub(crate) async fn run(on: &Caller<'_>, verb: CatalogVerb, output: &mut Output)
 /// Makes a change; refused with all its faults.
 pub(crate) async fn change(engine: &Engine, by: &str, change: CatalogChange) -> Result<()> {
     engine.change_catalog(machine(engine, by)?, change).await.map_err(refused)
+}
+
+/// Sets the rows that `make` makes of the catalog as it is then, and gives what it gives besides.
+pub(crate) async fn set_rows<T>(
+    engine: &Engine,
+    by: &str,
+    make: impl Fn(&Catalog) -> Result<MadeRows<T>>,
+) -> Result<T> {
+    let mut made = None;
+    let revised = engine.revise_catalog(machine(engine, by)?, |catalog| {
+        let (rows, result) = match make(catalog) {
+            Ok(MadeRows { rows, shown }) => (Some(rows), Ok(shown)),
+            Err(error) => (None, Err(error)),
+        };
+        made = Some(result);
+        rows.map(set)
+    });
+    let revised = revised.await;
+    match made {
+        Some(Err(error)) => Err(error),
+        Some(Ok(shown)) => revised.map(|_| shown).map_err(refused),
+        None => Err(revised.map_or_else(refused, |_| anyhow!("Nothing was changed."))),
+    }
+}
+
+/// Rows to set, and what is said of them.
+pub(crate) struct MadeRows<T> {
+    pub(crate) rows: Catalog,
+    pub(crate) shown: T,
 }
 
 /// The change that sets these rows.

@@ -1,6 +1,6 @@
 //! `saldo operator`: who delivers to the end customer.
 
-use super::{ByArgs, change, next_id, set};
+use super::{ByArgs, MadeRows, next_id, set_rows};
 use crate::cmd::Caller;
 use crate::output::Output;
 use anyhow::{Context as _, Result, bail};
@@ -34,7 +34,7 @@ pub(crate) enum OperatorVerb {
     },
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct OperatorArgs {
     /// Its code: GP. A new one is made.
     code: String,
@@ -74,11 +74,13 @@ pub(crate) async fn run(on: &Caller<'_>, verb: OperatorVerb, output: &mut Output
     let catalog = engine.catalog();
     match verb {
         OperatorVerb::Set(args) => {
-            let by = args.by.by.clone();
-            let operator = operator(*args, &catalog)?;
-            let code = operator.code.clone();
-            let rows = Catalog { operators: vec![operator], ..Catalog::default() };
-            change(engine, &by, set(rows)).await?;
+            let make = |catalog: &Catalog| {
+                let operator = operator((*args).clone(), catalog)?;
+                let shown = operator.code.clone();
+                let rows = Catalog { operators: vec![operator], ..Catalog::default() };
+                Ok(MadeRows { rows, shown })
+            };
+            let code = set_rows(engine, &args.by.by, make).await?;
             output.say(format!("{code} is set; it is sold where a route leads."));
         }
         OperatorVerb::List { json } => {
@@ -91,10 +93,13 @@ pub(crate) async fn run(on: &Caller<'_>, verb: OperatorVerb, output: &mut Output
             output.row(json, value(operator), line(operator));
         }
         OperatorVerb::Off { code, by } => {
-            let operator = Operator { is_active: false, ..found(&catalog, &code)?.clone() };
-            let code = operator.code.clone();
-            let rows = Catalog { operators: vec![operator], ..Catalog::default() };
-            change(engine, &by.by, set(rows)).await?;
+            let make = |catalog: &Catalog| {
+                let operator = Operator { is_active: false, ..found(catalog, &code)?.clone() };
+                let shown = operator.code.clone();
+                let rows = Catalog { operators: vec![operator], ..Catalog::default() };
+                Ok(MadeRows { rows, shown })
+            };
+            let code = set_rows(engine, &by.by, make).await?;
             output.say(format!("{code} is sold no longer."));
         }
     }

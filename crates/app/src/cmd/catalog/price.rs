@@ -1,6 +1,6 @@
 //! `saldo price`: the rules for fees and commissions.
 
-use super::{ByArgs, change, next_id, set};
+use super::{ByArgs, MadeRows, change, next_id, set_rows};
 use crate::cmd::{Caller, currency, instant, kind, moment};
 use crate::output::Output;
 use anyhow::{Context as _, Result, bail};
@@ -37,7 +37,7 @@ pub(crate) enum PriceVerb {
     },
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct PriceArgs {
     /// fee (the account pays it) or commission (it earns it).
     #[arg(long)]
@@ -84,11 +84,13 @@ pub(crate) async fn run(on: &Caller<'_>, verb: PriceVerb, output: &mut Output) -
     let catalog = engine.catalog();
     match verb {
         PriceVerb::Set(args) => {
-            let by = args.by.by.clone();
-            let rule = rule(*args, &catalog)?;
-            let id = rule.id;
-            let rows = Catalog { prices: vec![rule], ..Catalog::default() };
-            change(engine, &by, set(rows)).await?;
+            let make = |catalog: &Catalog| {
+                let rule = rule((*args).clone(), catalog)?;
+                let shown = rule.id;
+                let rows = Catalog { prices: vec![rule], ..Catalog::default() };
+                Ok(MadeRows { rows, shown })
+            };
+            let id = set_rows(engine, &args.by.by, make).await?;
             output.say(format!("Price {id} is set; it holds for what is sold from now on."));
         }
         PriceVerb::List { json } => {

@@ -1,7 +1,7 @@
 //! `saldo product`: what is bought by name.
 
 use super::operator::limits;
-use super::{ByArgs, change, next_id, set};
+use super::{ByArgs, MadeRows, next_id, set_rows};
 use crate::cmd::{Caller, currency, kind};
 use crate::output::Output;
 use anyhow::{Context as _, Result, bail};
@@ -37,7 +37,7 @@ pub(crate) enum ProductVerb {
     },
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ProductArgs {
     /// Its name. A new one is made.
     name: String,
@@ -86,8 +86,10 @@ pub(crate) async fn run(on: &Caller<'_>, verb: ProductVerb, output: &mut Output)
     let catalog = engine.catalog();
     match verb {
         ProductVerb::Set(args) => {
-            let (name, by) = (args.name.clone(), args.by.by.clone());
-            change(engine, &by, set(rows(*args, &catalog)?)).await?;
+            let make = |catalog: &Catalog| {
+                Ok(MadeRows { rows: rows((*args).clone(), catalog)?, shown: args.name.clone() })
+            };
+            let name = set_rows(engine, &args.by.by, make).await?;
             output.say(format!("{name} is set; it is sold where a route leads."));
         }
         ProductVerb::List { json } => {
@@ -100,9 +102,12 @@ pub(crate) async fn run(on: &Caller<'_>, verb: ProductVerb, output: &mut Output)
             output.row(json, value(product), line(product));
         }
         ProductVerb::Off { name, by } => {
-            let product = Product { is_active: false, ..found(&catalog, &name)?.clone() };
-            let rows = Catalog { products: vec![product], ..Catalog::default() };
-            change(engine, &by.by, set(rows)).await?;
+            let make = |catalog: &Catalog| {
+                let product = Product { is_active: false, ..found(catalog, &name)?.clone() };
+                let rows = Catalog { products: vec![product], ..Catalog::default() };
+                Ok(MadeRows { rows, shown: () })
+            };
+            set_rows(engine, &by.by, make).await?;
             output.say(format!("{name} is sold no longer."));
         }
     }

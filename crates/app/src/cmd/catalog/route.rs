@@ -1,6 +1,6 @@
 //! `saldo route`: which upstreams get which purchases.
 
-use super::{change, next_id, set};
+use super::{MadeRows, change, next_id, set_rows};
 use crate::cmd::{Caller, environment, kind};
 use crate::output::Output;
 use anyhow::{Context as _, Result};
@@ -36,7 +36,7 @@ pub(crate) enum RouteVerb {
     },
 }
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RouteArgs {
     /// sandbox or live.
     #[arg(long, value_parser = environment)]
@@ -72,11 +72,13 @@ pub(crate) async fn run(on: &Caller<'_>, verb: RouteVerb, output: &mut Output) -
     let catalog = engine.catalog();
     match verb {
         RouteVerb::Set(args) => {
-            let by = args.by.clone();
-            let route = route(args, &catalog)?;
-            let id = route.id;
-            let rows = Catalog { routes: vec![route], ..Catalog::default() };
-            change(engine, &by, set(rows)).await?;
+            let make = |catalog: &Catalog| {
+                let route = route(args.clone(), catalog)?;
+                let shown = route.id;
+                let rows = Catalog { routes: vec![route], ..Catalog::default() };
+                Ok(MadeRows { rows, shown })
+            };
+            let id = set_rows(engine, &args.by, make).await?;
             output.say(format!("Route {id} is set; the next purchase uses it."));
         }
         RouteVerb::List { json } => {

@@ -10,7 +10,27 @@ use domain::{
     UpstreamCode,
 };
 use fixtures::usd;
-use store::Setting;
+use store::{ReviseCatalog, Setting};
+
+/// Of two changes that were made of one catalog, the second one is made again.
+pub async fn a_revision_is_of_the_catalog_that_was_read(world: World) {
+    let store = &world.store;
+    set(store, Setting::Country(fixtures::bangladesh())).await;
+    let seen = store.catalog_revision().unwrap();
+    let revise = |operator: Operator, seen| ReviseCatalog {
+        settings: vec![Setting::Operator(operator)],
+        seen,
+    };
+    let first = fixtures::operator(1, "GP");
+    assert!(store.commit(revise(first.clone(), seen)).await.unwrap());
+    let second = fixtures::operator(1, "BL");
+    assert!(!store.commit(revise(second, seen)).await.unwrap(), "it was made of what was before");
+    assert_eq!(store.catalog().unwrap().operators, [first]);
+    let third = fixtures::operator(2, "BL");
+    assert_eq!(store.catalog_revision().unwrap(), seen + 1);
+    assert!(store.commit(revise(third, seen + 1)).await.unwrap());
+    assert_eq!(store.catalog().unwrap().operators.len(), 2);
+}
 
 pub async fn the_catalog_is_read_back(world: World) {
     let store = &world.store;

@@ -63,6 +63,7 @@ on_every_backend![
     jobs::a_job_whose_lease_was_lost_cannot_be_put_off,
     jobs::a_start_makes_queries_due,
     jobs::a_halt_lasts_until_it_is_ended,
+    catalog::a_revision_is_of_the_catalog_that_was_read,
     catalog::the_catalog_is_read_back,
     catalog::keys_and_accounts_are_read_back,
     archive::an_archived_month_is_in_its_file_and_nowhere_else,

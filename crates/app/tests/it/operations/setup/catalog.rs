@@ -70,6 +70,85 @@ async fn what_a_verb_sets_the_next_purchase_gets() {
     folder.verify();
 }
 
+/// Verbs that run at once take numbers of their own, and set one row where they mean one.
+#[test]
+fn verbs_at_once_lose_nothing_of_each_other() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let ends: Vec<String> = (10..22).map(|n| n.to_string()).collect();
+    std::thread::scope(|scope| {
+        for ends in &ends {
+            let folder = &folder;
+            scope.spawn(move || {
+                let set = ["route", "set", "--environment", "sandbox", "--upstreams"];
+                let route = ["simulator-a", "--recipient-ends", ends];
+                folder.saldo_ok(&[&set[..], &route].concat());
+                // All of them mean the same one.
+                let fee = ["price", "set", "--charge", "fee", "--account", "2", "--flat", "1"];
+                folder.saldo_ok(&fee);
+                let new = ["--country", "BD", "--service", "mobile-recharge"];
+                let code = format!("NEW{ends}");
+                folder.saldo_ok(&[&["operator", "set", &code], &new[..]].concat());
+            });
+        }
+    });
+    let routes = folder.saldo_json(&["route", "list", "--json"]);
+    let operators = folder.saldo_json(&["operator", "list", "--json"]);
+    for ends in &ends {
+        assert_eq!(routes.iter().filter(|r| r["recipient_ends"] == **ends).count(), 1, "{ends}");
+        let code = format!("NEW{ends}");
+        assert_eq!(operators.iter().filter(|o| o["code"] == code).count(), 1, "{code}");
+    }
+    let prices = folder.saldo_json(&["price", "list", "--json"]);
+    assert_eq!(prices.iter().filter(|price| price["account"] == 2).count(), 1, "{prices:?}");
+    server.stop();
+}
+
+/// A plan counts for the next call, and without one nothing is sold (CONTRACT A-41).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_set_and_ended_at_once() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut client = server.sandbox().await;
+    let path = "/api/billing/service-requests/recharge/normal";
+    let plan = |folder: &Folder| folder.saldo_json(&["plan", "show", "2", "--json"]).remove(0);
+    let until = "2099-01-01T00:00:00Z";
+    let limit =
+        |reply: &crate::support::Reply| reply.header("x-ratelimit-limit").map(str::to_owned);
+
+    folder.saldo_ok(&["plan", "set", "2", "--plan", "business", "--until", until, "--by", "Mina"]);
+    assert_eq!(
+        (&plan(&folder)["plan"], &plan(&folder)["until"]),
+        (&"business".into(), &until.into())
+    );
+    let sold = client.post(path, recharge("01712345101", 10, "p-1")).await;
+    assert_eq!((sold.status(), limit(&sold).as_deref()), (200, Some("120")));
+    folder.saldo_ok(&["plan", "set", "2", "--plan", "enterprise", "--per-minute", "900"]);
+    let sold = client.post(path, recharge("01712345101", 10, "p-2")).await;
+    assert_eq!((sold.status(), limit(&sold).as_deref()), (200, Some("900")));
+    assert_eq!(plan(&folder)["until"], until, "the end stays");
+    folder.saldo_ok(&["plan", "off", "2", "--by", "Mina"]);
+    assert!(plan(&folder)["plan"].is_null());
+    client
+        .post(path, recharge("01712345101", 10, "p-3"))
+        .await
+        .assert_refused(402, "NO_ACTIVE_SUBSCRIPTION");
+    assert_eq!(client.get(crate::support::BALANCE).await.status(), 200);
+    for (arguments, says) in [
+        (&["--plan", "gold", "--until", until][..], "starter, business or enterprise"),
+        (&["--plan", "starter", "--per-minute", "5", "--until", until], "enterprise"),
+        (&["--plan", "starter"], "--until"),
+        (&["--plan", "starter", "--until", "2020-01-01T00:00:00Z"], "is over"),
+        (&["--until", until], "no plan yet"),
+    ] {
+        assert_exit(&folder.saldo(&[&["plan", "set", "2"], arguments].concat()), 1, says);
+    }
+    assert_exit(&folder.saldo(&["plan", "set", "1", "--plan", "starter"]), 1, "house");
+    let acts = folder.saldo_json(&["acts", "--object", "account 2", "--json"]);
+    assert!(acts.iter().any(|act| act["by"] == "machine: Mina"), "{acts:?}");
+    server.stop();
+}
+
 /// A change that cannot be sold is refused with its reason, and nothing is changed.
 #[test]
 fn a_wrong_change_is_refused_with_its_reason() {
