@@ -6,6 +6,7 @@
 use crate::clock::Timestamp;
 use crate::ids::KeyId;
 use crate::month::months_after;
+use crate::scopes::KeyScopes;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -190,6 +191,13 @@ pub struct Account {
     pub opened_at: Timestamp,
 }
 
+impl Account {
+    /// The plan of its subscription; none without one, and once it has expired.
+    pub fn plan_at(&self, now: Timestamp) -> Option<Plan> {
+        self.subscription.filter(|subscription| subscription.until > now).map(|s| s.plan)
+    }
+}
+
 /// A key pair of an account, as stored: the secret's digest only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -209,6 +217,24 @@ pub struct Key {
     pub allow_list: AllowList,
     /// A revoked pair is refused like an unknown one.
     pub revoked_at: Option<Timestamp>,
+    /// What it may be used for.
+    pub scopes: KeyScopes,
+    /// Its end, exclusive; none: it has none.
+    pub expires_at: Option<Timestamp>,
+    /// Who made it, as the record of acts names them; none: it is older than that is known.
+    pub made_by: Option<String>,
+}
+
+impl Key {
+    /// Whether it gives access at a moment.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && !self.is_over_at(now)
+    }
+
+    /// Whether its end has come.
+    pub fn is_over_at(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
 }
 
 /// The address under which a caller is counted: the /64 of an IPv6 address, because one subscriber

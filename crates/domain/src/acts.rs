@@ -342,6 +342,8 @@ pub mod act {
         ReplayWebhooks;
         /// [`Act::ReportPurchase`].
         ReportPurchase;
+        /// [`Act::RequestMoney`].
+        RequestMoney;
         /// [`Act::ManagePeople`].
         ManagePeople;
         /// [`Act::ManageOwnLogin`].

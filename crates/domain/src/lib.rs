@@ -42,6 +42,7 @@ pub mod push;
 pub mod rate;
 pub mod refusal;
 pub mod retry;
+mod scopes;
 pub mod upstream;
 pub mod webhook;
 
@@ -84,6 +85,7 @@ pub use purchase::{
 pub use push::{Push, Pushed, Pusher};
 pub use rate::Minute;
 pub use refusal::{FieldError, Refused};
+pub use scopes::{KeyScope, KeyScopes};
 pub use upstream::{
     AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback,
     CallbackRead, Capabilities, Exchange, Listener, NoOffers, Offer, OfferEnquiry, Order,

@@ -21,6 +21,7 @@ use crate::account::AccountId;
 use crate::clock::Timestamp;
 use crate::money::{Currency, Money};
 use crate::purchase::Purchase;
+use crate::scopes::KeyScope;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An invalid field of a request.
@@ -138,6 +139,13 @@ refusals! {
         /// The address that the request came from.
         seen: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
     };
+    /// The end of the key pair has come. Only who has the secret learns it.
+    KeyExpired = "API_KEY_EXPIRED";
+    /// The key pair is not for this.
+    ScopeMissing = "SCOPE_NOT_ALLOWED" {
+        /// What it would need.
+        scope: KeyScope = KeyScope::Buy,
+    };
     /// The account is switched off.
     AccountInactive = "ACCOUNT_INACTIVE";
     /// Staff have not approved the account: nothing is sold for real money.
@@ -245,8 +253,8 @@ use_cases! {
 
     /// Why a key pair gives no access.
     KeyPairRefused from StoreRefused {
-        KeysMissing, KeysInvalid, AddressNotAllowed, AccountInactive, TooFast, Unavailable,
-        Uncertain
+        KeysMissing, KeysInvalid, KeyExpired, AddressNotAllowed, ScopeMissing, AccountInactive,
+        TooFast, Unavailable, Uncertain
     }
     /// Why an access token gives no access.
     TokenRefused from StoreRefused, SessionRefused {

@@ -1,13 +1,17 @@
-//! Authentication of a key pair: keys, address, account, rate, in this order; then, for what is
-//! sold, the subscription.
+//! Authentication of a key pair: keys, its end, address, account, rate, in this order; then, for
+//! what is sold, the subscription; then the scopes of the pair.
 //!
 //! Not here: logins and their tokens (`people`). Invariant: an unknown key, a wrong secret, a mixed
 //! pair and a revoked pair get one and the same answer (RELIABILITY K3), and the environment is
 //! that of the stored pair.
 
+mod log;
+mod masking;
 mod pages;
 mod permits;
 
+pub(crate) use log::RequestLog;
+pub use log::{LoggedAs, NotedBody, RequestNote, RequestOwner, RequestStart};
 pub use pages::PageCaller;
 pub(crate) use permits::Changed;
 pub use permits::Permit;
@@ -17,12 +21,12 @@ use crate::rate::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
 use domain::account::subscriber;
 use domain::refusal::{
-    AccountInactive, AddressNotAllowed, KeyPairRefused, KeysInvalid, KeysMissing, NoSubscription,
-    StoreRefused, TooFast, Unavailable,
+    AccountInactive, AddressNotAllowed, KeyExpired, KeyPairRefused, KeysInvalid, KeysMissing,
+    NoSubscription, ScopeMissing, StoreRefused, TooFast, Unavailable,
 };
 use domain::{
-    AccountId, DuplicatePolicy, Environment, Holder, KeyId, Plan, ReferenceKey, ReferenceScope,
-    SessionId, UserId,
+    AccountId, DuplicatePolicy, Environment, Holder, Key, KeyId, KeyScope, KeyScopes, Plan,
+    ReferenceKey, ReferenceScope, SessionId, UserId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,6 +53,8 @@ pub struct Caller {
     pub is_approved: bool,
     /// What happens to the same sale again.
     pub duplicates: DuplicatePolicy,
+    /// What its key pair may be used for; all without one.
+    pub scopes: KeyScopes,
 }
 
 /// A person who is logged in on the pages.
@@ -82,11 +88,13 @@ pub struct AccessResult<R> {
     /// For the headers about the rate limit; `None` if the request was refused before it was
     /// counted.
     pub quota: Option<Quota>,
+    /// Whose request it is, for the log; none if that was not shown by right keys.
+    pub owner: Option<RequestOwner>,
 }
 
 impl<R> AccessResult<R> {
     pub(crate) const fn refused(refusal: R) -> AccessResult<R> {
-        AccessResult { caller: Err(refusal), quota: None }
+        AccessResult { caller: Err(refusal), quota: None, owner: None }
     }
 }
 
@@ -109,20 +117,28 @@ impl CachedKey {
 }
 
 impl Engine {
-    /// Authenticates by a key pair: checks, in this order, keys, address, account and rate
-    /// (CONTRACT A-24). `from` is the client's address (proxies already resolved).
+    /// Authenticates by a key pair: checks, in this order, keys, their end, address, account and
+    /// rate (CONTRACT A-24). `from` is the client's address (proxies already resolved).
     pub async fn authenticate(
         &self,
         open_key: Option<&str>,
         secret_key: Option<&str>,
         from: IpAddr,
     ) -> AccessResult<KeyPairRefused> {
+        let holder = match self.verified(open_key, secret_key) {
+            Ok(holder) => holder,
+            Err(refusal) => return AccessResult::refused(self.count_failure(refusal, from)),
+        };
+        let Key { account, environment, id, .. } = holder.key;
+        let owner = Some(RequestOwner { account, environment, key: Some(id) });
         let counted = async {
-            let holder = self.verified(open_key, secret_key);
-            let holder = holder.map_err(|refusal| self.count_failure(refusal, from))?;
+            if holder.key.is_over_at(self.now()) {
+                return Err(KeyExpired.into());
+            }
             if !holder.key.allow_list.allows(from) {
                 return Err(AddressNotAllowed { seen: from }.into());
             }
+            self.note_key_use(id, from);
             if !holder.account.is_active {
                 return Err(AccountInactive.into());
             }
@@ -133,21 +149,33 @@ impl Engine {
                 environment: holder.key.environment,
                 key: Some(holder.key.id),
                 session: None,
-                plan: subscription.filter(|s| s.until > self.now()).map(|s| s.plan),
+                plan: holder.account.plan_at(self.now()),
                 person: None,
                 is_approved: holder.account.approved_at.is_some(),
                 duplicates: holder.account.duplicates,
+                scopes: holder.key.scopes,
             };
             let counted = self.count_call(caller.rate_key(), per_minute).await?;
             let caller = counted.or_refuse().map(|_| caller).map_err(KeyPairRefused::from);
-            Ok(AccessResult { caller, quota: Some(counted.quota) })
+            Ok(AccessResult { caller, quota: Some(counted.quota), owner })
         };
-        counted.await.unwrap_or_else(AccessResult::refused)
+        let refused = |refusal| AccessResult { owner, ..AccessResult::refused(refusal) };
+        counted.await.unwrap_or_else(refused)
     }
 
-    /// Refuses to sell to a key pair without a subscription (CONTRACT A-41).
+    /// Refuses what the caller's key pair is not for.
+    pub fn is_in_scope(&self, caller: &Caller, scope: KeyScope) -> Result<(), KeyPairRefused> {
+        match caller.scopes.allows(scope) {
+            true => Ok(()),
+            false => Err(ScopeMissing { scope }.into()),
+        }
+    }
+
+    /// Refuses to sell to a merchant without a subscription, by a key pair or on the pages
+    /// (CONTRACT A-41).
     pub fn is_subscribed(&self, caller: &Caller) -> Result<(), NoSubscription> {
-        match caller.key.is_some() && caller.plan.is_none() {
+        let is_merchant = caller.key.is_some() || caller.person.is_some();
+        match is_merchant && caller.plan.is_none() {
             true => Err(NoSubscription),
             false => Ok(()),
         }

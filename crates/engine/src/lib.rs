@@ -30,23 +30,28 @@ mod worker;
 pub use access::PageCaller;
 pub use access::Permit;
 pub use access::{AccessResult, Caller, Person};
-pub use accounts::{AccountSetup, Booking, CatalogChange, CommissionPaid, KeyPair, NewAccount};
+pub use access::{LoggedAs, NotedBody, RequestNote, RequestOwner, RequestStart};
+pub use accounts::{
+    AccountSetup, Booking, CatalogChange, CommissionPaid, KeyPair, KeyTerms, NewAccount,
+};
 pub use callback::CallbackResult;
 pub use enquiry::DeliveryDetails;
 pub use lookup::{AccountPrice, PurchaseHistory};
 pub use merchant::{Activity, NOT_RECEIVED, OperatorSpeed};
 pub use parts::{Parts, PushParts, WebhookParts};
 pub use people::{
-    AccessToken, Confirmation, FactorOffer, Invitation, Invite, JoinForm, LogInForm, LogInStep,
-    MerchantForm, PersonCookie, PersonLogIn, PersonSession, PushDevice, SignUpForm, UserView,
+    AccessToken, Confirmation, FactorOffer, Invitation, Invite, JoinForm, KeptForm, LogInForm,
+    LogInStep, MerchantForm, PersonCookie, PersonLogIn, PersonSession, PushDevice, SignUpForm,
+    UserView,
 };
 pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
     ActRecord, DeliveryAttempt, DeliveryFilter, Destination, Door, Endpoint, EndpointHealth,
-    ListedSession, LogPage, LoggedWebhook, Page, Payment, PurchaseFilter, ReplayScope,
-    StatementLine, StoredUpstream, Wallet,
+    ErrorGroup, KeyUse, ListedSession, LogPage, LoggedRequest, LoggedWebhook, Page, Payment,
+    PurchaseFilter, ReplayFilter, ReplayScope, RequestFilter, StatementLine, StoredUpstream,
+    Wallet, WebhookReplay,
 };
 pub use upstreams::{
     ConnectorFactory, FloatView, NewUpstream, TriedUpstream, UpstreamChange, UpstreamSettings,
@@ -92,6 +97,8 @@ struct Inner {
     snapshot: ArcSwap<Snapshot>,
     upstreams: upstreams::Registry,
     keys: Cache<String, CachedKey>,
+    /// Uses of key pairs that are not noted yet.
+    key_uses: accounts::KeyUses,
     calls: MinuteLimiter<CallerKey>,
     allowances: Allowances,
     failures: MinuteLimiter<IpAddr>,
@@ -116,6 +123,8 @@ struct Inner {
     /// Until the workers take it.
     updates: Mutex<Option<mpsc::Receiver<StatusUpdate>>>,
     exchanges: Mutex<Option<mpsc::Receiver<Exchange>>>,
+    /// Requests that wait for their place in the log.
+    requests: access::RequestLog,
     /// A job may be due.
     wake: Notify,
     /// A push may be due.
@@ -179,6 +188,8 @@ impl Engine {
             unrouted: Mutex::new(HashSet::new()),
             updates: Mutex::new(Some(updates)),
             exchanges: Mutex::new(Some(exchanges)),
+            key_uses: accounts::KeyUses::default(),
+            requests: access::RequestLog::new(),
             wake: Notify::new(),
             push_due: Notify::new(),
             tasks: TaskTracker::new(),

@@ -310,3 +310,44 @@ pub const A_DAY: Duration = Duration::from_secs(24 * 3600);
 /// Until when staff answer a report that a delivery was not received: operators need up to two
 /// working days for an answer of their own.
 pub const REPORT_ANSWERED_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);
+/// Requests that wait to be kept in the log: some seconds of a busy node. Past that they are not
+/// kept.
+pub const REQUESTS_WAITING: usize = 2_000;
+/// Requests of the log kept in one commit: a few milliseconds of the writer.
+pub const REQUESTS_AT_ONCE: usize = 100;
+/// How long requests are gathered for one commit: people look at them seconds later.
+pub const REQUESTS_GATHERED: Duration = Duration::from_millis(200);
+/// The longest body that is noted: a queue that is full then takes some 30 MB at most.
+pub const REQUEST_BODY_BYTES: usize = 8 * 1024;
+/// What is kept of a body: enough to find what was wrong with it.
+pub const REQUEST_TEXT_BYTES: usize = 4 * 1024;
+/// What is kept of a path and of a query.
+pub const REQUEST_PATH_CHARS: usize = 500;
+/// How long requests are kept: long enough to look into what happened before a weekend.
+pub const REQUESTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Requests kept of an account and environment: a list of them reads no more than these.
+pub const REQUESTS_OF_ACCOUNT: u32 = 5_000;
+/// By so many a log may be longer before it is cut.
+pub const REQUESTS_CUT_EVERY: u32 = 200;
+/// Logs whose growth is counted; past that the counts begin anew.
+pub const LOGS_COUNTED: usize = 10_000;
+/// Requests deleted in one commit.
+pub const REQUESTS_PRUNED: u32 = 200;
+/// Kinds of errors that a page shows.
+pub const ERROR_GROUPS: u32 = 10;
+/// How long an old key pair works beside the one that takes its place at most.
+pub const KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How often the last uses of key pairs are written: people look at minutes.
+pub const KEY_USES_WRITTEN_EVERY: Duration = Duration::from_secs(10);
+/// Key pairs whose last use waits to be written; more are noted the next time.
+pub const KEY_USES_WAITING: usize = 10_000;
+/// Webhooks that one replay sends at most: an account that missed more replays the rest after it.
+pub const REPLAYED_MAX: u32 = 10_000;
+/// Webhooks sent again in one commit: a few milliseconds of the writer.
+pub const REPLAYED_AT_ONCE: u32 = 100;
+/// Between two commits of a replay, so that purchases are not delayed.
+pub const REPLAY_PAUSE: Duration = Duration::from_millis(50);
+/// How soon a node goes on with a replay that another node has left.
+pub const REPLAYS_READ_EVERY: Duration = Duration::from_secs(30);
+/// How long a form waits for a fresh password or code.
+pub const FORM_KEPT: Duration = Duration::from_secs(5 * 60);

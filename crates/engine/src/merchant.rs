@@ -9,8 +9,8 @@ use crate::{Caller, Engine, Permit, PurchaseHistory, limits};
 use domain::refusal::{FindRefused, PurchaseUnknown, ResendRefused, StoreRefused};
 use domain::webhook::schedule::parse_webhook_id;
 use domain::{
-    Case, CaseKind, Environment, Key, Kind, Money, MonthClosed, Price, PriceQuery, Proof, Purchase,
-    PurchaseKey, PurchaseNumber, Source, State, Timestamp, act,
+    AccountId, Case, CaseKind, Currency, Environment, Key, Kind, Money, MonthClosed, Price,
+    PriceQuery, Proof, Purchase, PurchaseKey, PurchaseNumber, Source, State, Timestamp, act,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -200,6 +200,19 @@ impl Engine {
             at: self.now(),
         };
         self.catalog().price(&query)
+    }
+
+    /// The currencies that an account has wallets in.
+    pub fn wallet_currencies(&self, account: AccountId) -> Result<Vec<Currency>, StoreRefused> {
+        let wallets = self.or_unavailable(self.inner.store.wallets(account))?;
+        let mut currencies = Vec::new();
+        for wallet in wallets {
+            let currency = wallet.available.currency();
+            if !currencies.contains(&currency) {
+                currencies.push(currency);
+            }
+        }
+        Ok(currencies)
     }
 
     /// The caller's key pairs in its environment, oldest first, revoked ones too.

@@ -24,6 +24,7 @@ mod purchases;
 mod queries;
 mod queue;
 mod read;
+mod requests;
 mod settings;
 mod store;
 mod verify;
@@ -64,7 +65,8 @@ pub use purchases::{
     PurchaseOwners, StoredReference, TakeStep, WaitForTurn,
 };
 pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
-pub use settings::accounts::{KeyHolder, User};
+pub use requests::{ErrorGroup, KeepRequests, LoggedRequest, PruneRequests, RequestFilter};
+pub use settings::accounts::{KeyHolder, KeyUse, NoteKeyUses, User};
 pub use settings::floats::{
     AddSpending, AskBalance, FundUpstream, HourSpent, KeepBalance, LedgerFloat, NoteFloatLevel,
     ReportedBalance,
@@ -74,6 +76,7 @@ pub use settings::{ReviseCatalog, SetAll, Setting};
 use settings::{accounts, catalog, floats, upstreams};
 pub use store::Store;
 pub use verify::AuditReport;
+pub use webhooks::replay::{BeginReplay, ContinueReplay, ReplayFilter, WebhookReplay};
 pub use webhooks::{
     DeliveryAttempt, DeliveryFilter, Destination, DuePush, DueWebhook, EndPush, EndedLease,
     Endpoint, EndpointHealth, EnqueueWebhook, LeaseEnd, LogPage, LoggedWebhook, PruneWebhooks,

@@ -4,7 +4,8 @@
 use crate::acts;
 use crate::ledger::{posting, statement};
 use crate::purchases::{BY_LOGINS, find, list};
-use crate::webhooks::log;
+use crate::requests;
+use crate::webhooks::{log, replay};
 
 /// A statement that lists rows, and what its plan says.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,7 @@ const fn plan(
     ListPlan { text, in_sqlite, in_postgresql }
 }
 
-/// Each statement that lists purchases, money, webhooks or acts.
+/// Each statement that lists purchases, money, webhooks, requests or acts.
 pub fn list_plans() -> Vec<ListPlan> {
     [purchases(), others()].concat()
 }
@@ -106,6 +107,21 @@ fn others() -> Vec<ListPlan> {
             log::NOT_ACCEPTED,
             "webhooks_not_accepted (account_id=? AND environment=? AND state=? AND at<?)",
             "(account_id = $1) AND (environment = $2) AND (state = $3) AND (at <= $4)",
+        ),
+        plan(
+            replay::NEXT,
+            "webhooks_of_account (account_id=? AND at>? AND at<?)",
+            "(account_id = $1) AND (at >= $3) AND (at <= $4)",
+        ),
+        plan(
+            requests::LIST,
+            "PRIMARY KEY (account_id=? AND environment=? AND id>? AND id<?)",
+            "(account_id = $1) AND (environment = $2) AND (id < $3) AND (id >= $4)",
+        ),
+        plan(
+            requests::ERRORS,
+            "PRIMARY KEY (account_id=? AND environment=? AND id>?)",
+            "(account_id = $1) AND (environment = $2) AND (id >= $3)",
         ),
         plan(acts::OF_OBJECT, "acts_object (object=?)", "(object = $1)"),
     ]

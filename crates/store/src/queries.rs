@@ -3,7 +3,7 @@
 //! A query on an account's rows names the account. Those for staff, and for what upstreams report,
 //! do not; they say so. All of them block for the time of a query.
 
-use crate::accounts::{KeyHolder, User};
+use crate::accounts::{KeyHolder, KeyUse, User};
 use crate::acts::ActRecord;
 use crate::archive::{
     Archive, ArchiveFile, ArchivesAudit, ClosedMonth, Closing, LAST_CLOSED, LateOutcome,
@@ -23,17 +23,19 @@ use crate::purchases::{
     Evidence, OpenCase, OutboxEvent, PurchaseFilter, PurchaseOwners, StoredReference, jobs, slips,
 };
 use crate::queue::{self, Queue};
+use crate::requests::{ErrorGroup, LoggedRequest, RequestFilter};
 use crate::settings::floats::{LedgerFloat, ReportedBalance};
 use crate::settings::upstreams::StoredUpstream;
 use crate::store::{Location, Store};
 use crate::verify::AuditReport;
+use crate::webhooks::replay::{self, WebhookReplay};
 use crate::webhooks::{
     DeliveryAttempt, DeliveryFilter, Destination, Endpoint, EndpointHealth, LogPage, LoggedWebhook,
     endpoints,
 };
 use crate::{
     accounts, acts, archive, catalog, clock, floats, halts, ledger, numbers, people, purchases,
-    upstreams, verify, webhooks,
+    requests, upstreams, verify, webhooks,
 };
 use domain::ids::{KeyId, SessionId, UserId};
 use domain::{
@@ -108,6 +110,11 @@ impl Store {
     /// The key pairs of an account, oldest first.
     pub fn keys_of(&self, account: AccountId) -> Result<Vec<Key>> {
         self.read(|sql| accounts::keys_of(sql, account))
+    }
+
+    /// The last uses of an account's key pairs.
+    pub fn key_uses(&self, account: AccountId) -> Result<Vec<(KeyId, KeyUse)>> {
+        self.read(|sql| accounts::key_uses(sql, account))
     }
 
     /// The login of an address (as it is stored: trimmed, in small letters), with its account.
@@ -299,6 +306,52 @@ impl Store {
     /// For staff: what was sent to upstreams about a purchase and what came back, first to last.
     pub fn exchanges(&self, id: PurchaseId) -> Result<Vec<Exchange>> {
         self.read(|sql| purchases::exchanges(sql, id))
+    }
+
+    /// The replays of an account's webhooks in an environment, latest first.
+    pub fn replays(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        limit: u32,
+    ) -> Result<Vec<WebhookReplay>> {
+        self.read(|sql| replay::of(sql, account, environment, limit))
+    }
+
+    /// The replays of webhooks that go on, of every account.
+    pub fn open_replays(&self) -> Result<Vec<WebhookReplay>> {
+        self.read(replay::open)
+    }
+
+    /// The requests of an account in an environment that pass a filter, latest first.
+    pub fn requests(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        filter: &RequestFilter,
+    ) -> Result<Vec<LoggedRequest>> {
+        self.read(|sql| requests::list(sql, account, environment, filter))
+    }
+
+    /// One request of an account in an environment.
+    pub fn request(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        id: i64,
+    ) -> Result<Option<LoggedRequest>> {
+        self.read(|sql| requests::one(sql, account, environment, id))
+    }
+
+    /// The errors of an account's requests since a moment, by path and code.
+    pub fn request_errors(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ErrorGroup>> {
+        self.read(|sql| requests::errors(sql, account, environment, since, limit))
     }
 
     /// The cases that wait for staff, oldest first.

@@ -8,10 +8,10 @@ use crate::fault::{Fault, Result};
 use domain::ids::KeyId;
 use domain::{
     Account, AccountId, AllowList, AmountRange, BillFormat, Category, CategoryId, Country,
-    Currency, Decider, Details, DuplicatePolicy, Environment, Field, Key, Kind, Money, Numbering,
-    OfferForm, Operator, Part, Plan, PriceComponent, PriceRule, Pricing, Product, ProductId,
-    Purchase, PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope, Role, Route, Service,
-    ServiceType, State, Subscription, Timestamp, UpstreamCode,
+    Currency, Decider, Details, DuplicatePolicy, Environment, Field, Key, KeyScope, KeyScopes,
+    Kind, Money, Numbering, OfferForm, Operator, Part, Plan, PriceComponent, PriceRule, Pricing,
+    Product, ProductId, Purchase, PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope, Role,
+    Route, Service, ServiceType, State, Subscription, Timestamp, UpstreamCode,
 };
 
 fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
@@ -149,7 +149,23 @@ pub(crate) fn key(row: &dyn Row) -> Result<Key> {
         secret_tail: row.text(5)?.to_owned(),
         allow_list,
         revoked_at: time(row.opt_int(7)?),
+        scopes: scopes(row.opt_text(8)?)?,
+        expires_at: time(row.opt_int(9)?),
+        made_by: row.opt_text(10)?.map(str::to_owned),
     })
+}
+
+/// A JSON list of codes; none: all.
+fn scopes(stored: Option<&str>) -> Result<KeyScopes> {
+    let Some(json) = stored else { return Ok(KeyScopes::ALL) };
+    let read = |code: &String| {
+        KeyScope::from_code(code).ok_or_else(|| Fault::corrupt(format!("the scope {code}")))
+    };
+    let scopes = list(json)?.iter().map(read).collect::<Result<Vec<_>>>()?;
+    match scopes.is_empty() {
+        true => Err(Fault::corrupt("a key pair without scopes")),
+        false => Ok(KeyScopes::of(scopes)),
+    }
 }
 
 /// code, name, currency, calling_code, trunk, length, begins

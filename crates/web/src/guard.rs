@@ -6,6 +6,7 @@
 
 use crate::area::AreaKind;
 use crate::frame;
+use crate::people;
 use crate::site::{Served, Site};
 use crate::view::{Known, Problem, View, go, keep};
 use crate::words::{Language, Words};
@@ -19,7 +20,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use domain::acts::{grant, rule};
 use domain::{Act, Environment, Grant, Holder};
-use engine::{Door, PersonSession};
+use engine::{Door, KeptForm, PersonSession};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -228,7 +229,12 @@ async fn admit(guarded: &Guarded, view: &View, request: Request) -> Result<Reque
         match grant(guarded.act, session.holder, environment) {
             Grant::Yes | Grant::Masked => {}
             Grant::StepUp if session.is_proved => {}
-            Grant::StepUp => return Err(prove_first(view)),
+            Grant::StepUp if is_post => {
+                // Only our own form waits for a password.
+                let request = check_token(view, request).await?;
+                return Err(keep_and_prove(view, session, request).await);
+            }
+            Grant::StepUp => return Err(go(&format!("{}?next={}", view.at("/prove"), view.path))),
             Grant::No | Grant::TwoPeople => return Err(Problem::NotAllowed.into_response()),
         }
     }
@@ -306,14 +312,23 @@ fn log_in_first(view: &View, request: &Request) -> Response {
     go(&format!("{}?next={next}", view.at("/log-in")))
 }
 
-/// The act needs a second factor that was shown a moment ago.
-fn prove_first(view: &View) -> Response {
+/// The act needs a second factor that was shown a moment ago: asks for it, and keeps the form.
+async fn keep_and_prove(view: &View, session: &PersonSession, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // It was read whole a moment ago.
+    let Ok(body) = body.collect().await else { return Problem::Unreadable.into_response() };
+    let path = parts.uri.path_and_query().map_or(view.path.as_str(), |path| path.as_str());
+    let form = KeptForm {
+        path: path.to_owned(),
+        content_type: text(&parts.headers, CONTENT_TYPE.as_str()).to_owned(),
+        body: body.to_bytes().to_vec(),
+    };
     // A form's target has no page of its own: the page that it is below has.
     let next = match view.path.strip_prefix(&view.at("/people/")) {
         Some(_) => view.at("/people"),
         None => view.path.clone(),
     };
-    go(&format!("{}?next={next}", view.at("/prove")))
+    people::ask(view, session, &form, next)
 }
 
 fn words_of(headers: &HeaderMap, session: Option<&PersonSession>) -> Words {

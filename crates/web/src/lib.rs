@@ -22,9 +22,10 @@ pub use docs::facts::{ApiDocument, ListedError};
 pub use site::{Settings, ShownMail, SignUp};
 
 use area::Area;
-use axum::Router;
+use axum::{Extension, Router};
 use engine::Engine;
 use site::Site;
+use std::sync::Arc;
 
 /// Adds an area's pages.
 type Pages = fn(&mut Area);
@@ -45,5 +46,7 @@ pub fn router(engine: Engine, settings: Settings) -> (Router, Vec<PageRoute>) {
         router = router.merge(of_area);
         routes.extend(listed);
     }
-    (router.with_state(site), routes)
+    let router = router.with_state(site);
+    let pages = people::Pages(Arc::new(router.clone()));
+    (router.layer(Extension(pages)), routes)
 }

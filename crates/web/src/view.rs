@@ -5,7 +5,7 @@
 use crate::area::AreaKind;
 use crate::frame;
 use crate::guard::Cookie;
-use crate::parts::Markup;
+use crate::parts::{Markup, Zone};
 use crate::site::Site;
 use crate::words::Words;
 use askama::Template;
@@ -15,7 +15,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::refusal::{NotPossible, StoreRefused};
-use domain::{Environment, Permitted};
+use domain::{Currency, Environment, Permitted};
 use engine::{Caller, Permit, PersonSession};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -175,6 +175,21 @@ impl Known {
         let read = self.site.engine.person_session(self.cookie.door, cookie);
         // A store that does not answer ends no session.
         read.map_or(true, |session| session.is_some())
+    }
+
+    /// The zone of the country of these currencies; without one, that of the installation's first
+    /// country.
+    pub(crate) fn zone_of(&self, currencies: &[Currency]) -> Zone {
+        let catalog = self.site.engine.catalog();
+        let country = catalog.countries.iter().find(|c| currencies.contains(&c.currency));
+        let country = country.or(catalog.countries.first());
+        country.map_or(Zone::UTC, |country| Zone::of_country(&country.code))
+    }
+
+    /// The zone of whoever is logged in: that of the country whose currency their account has.
+    pub(crate) fn own_zone(&self) -> Result<Zone, Problem> {
+        let Some(session) = &self.session else { return Ok(self.zone_of(&[])) };
+        Ok(self.zone_of(&self.site.engine.wallet_currencies(session.account)?))
     }
 
     /// An address in this area: `/keys` is `/dashboard/keys`.

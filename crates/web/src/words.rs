@@ -44,19 +44,21 @@ impl Language {
     }
 
     /// The catalog's files: one for each part of the pages.
-    const fn files(self) -> [&'static str; 4] {
+    const fn files(self) -> [&'static str; 5] {
         match self {
             Language::English => [
                 include_str!("../words/en/common.toml"),
                 include_str!("../words/en/people.toml"),
                 include_str!("../words/en/docs.toml"),
                 include_str!("../words/en/dashboard.toml"),
+                include_str!("../words/en/account.toml"),
             ],
             Language::Bangla => [
                 include_str!("../words/bn/common.toml"),
                 include_str!("../words/bn/people.toml"),
                 include_str!("../words/bn/docs.toml"),
                 include_str!("../words/bn/dashboard.toml"),
+                include_str!("../words/bn/account.toml"),
             ],
         }
     }

@@ -10,7 +10,8 @@ use crate::extract::answer::{Answer, add_quota_headers, add_simulated_header};
 use crate::extract::work;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use engine::{Caller, PageCaller, Quota};
+use domain::KeyScope;
+use engine::{Caller, PageCaller, Quota, RequestOwner};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use tracing::{field, info_span};
@@ -35,13 +36,16 @@ impl FromRequestParts<ApiState> for Authenticated {
             Some(from_pages) => api.engine.admit_from_pages(*from_pages).await,
             None => api.engine.authenticate(open_key, secret_key, from).await,
         };
-        let quota = access.quota;
+        let (quota, owner) = (access.quota, access.owner);
         access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
             |refused| {
                 let answer = refusals::answer(&ApiError::from(refused));
                 answer.count_refusal(from);
                 let mut response = answer.into_response();
                 add_quota_headers(response.headers_mut(), quota);
+                if let Some(owner) = owner {
+                    response.extensions_mut().insert(owner);
+                }
                 response
             },
         )
@@ -70,13 +74,17 @@ impl Authenticated {
         self.with_headers(refusals::answer(&error))
     }
 
-    /// Runs the handler's `work` in a tracing span with this `route`, and adds the account's
-    /// headers to its answer.
+    /// Runs the handler's `work` in a tracing span with this `route`, if the key pair has the scope,
+    /// and adds the account's headers to its answer.
     pub(super) async fn respond(
         &self,
+        scope: KeyScope,
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
+        if let Err(refused) = self.api.engine.is_in_scope(&self.caller, scope) {
+            return self.refuse(refused.into());
+        }
         let Caller { account, environment, key, .. } = self.caller;
         let span = info_span!(
             "irecharge",
@@ -94,6 +102,7 @@ impl Authenticated {
         add_quota_headers(response.headers_mut(), self.quota);
         let environment = self.caller.environment;
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);
+        response.extensions_mut().insert(RequestOwner::from(&self.caller));
         response
     }
 }

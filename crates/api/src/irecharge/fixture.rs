@@ -19,6 +19,7 @@ pub(crate) const fn caller(environment: Environment) -> Caller {
         person: None,
         is_approved: true,
         duplicates: DuplicatePolicy::Mark,
+        scopes: domain::KeyScopes::ALL,
     }
 }
 

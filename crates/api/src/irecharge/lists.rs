@@ -11,7 +11,7 @@ use crate::extract::answer::Answer;
 use crate::extract::body;
 use crate::wire::json::InternalError;
 use axum::response::Response;
-use domain::{Currency, Money};
+use domain::{Currency, KeyScope, Money};
 use engine::{Page, StatementLine};
 use http::Uri;
 
@@ -35,7 +35,7 @@ pub(super) async fn transactions(authenticated: Authenticated, uri: Uri) -> Resp
         let data = listed.iter().map(|p| response::Transaction::of(p, &catalog)).collect();
         Ok(Answer::ok(&wire::TransactionsAnswer { success: true, data, next })?)
     };
-    authenticated.respond("transactions", work).await
+    authenticated.respond(KeyScope::Read, "transactions", work).await
 }
 
 /// Statement
@@ -55,7 +55,7 @@ pub(super) async fn statement(authenticated: Authenticated, uri: Uri) -> Respons
         let lines = api.engine.statement(caller, currency, one_more(page)).await?;
         Ok(moved(balance, lines, page)?)
     };
-    authenticated.respond("statement", work).await
+    authenticated.respond(KeyScope::Money, "statement", work).await
 }
 
 /// Commission
@@ -75,7 +75,7 @@ pub(super) async fn commission(authenticated: Authenticated, uri: Uri) -> Respon
         let lines = api.engine.commission_statement(caller, currency, one_more(page)).await?;
         Ok(moved(balance, lines, page)?)
     };
-    authenticated.respond("commission", work).await
+    authenticated.respond(KeyScope::Money, "commission", work).await
 }
 
 /// Prices
@@ -93,7 +93,7 @@ pub(super) async fn prices(authenticated: Authenticated) -> Response {
         let data = prices.iter().map(ListedPrice::of).collect();
         Ok(Answer::ok(&wire::PricesAnswer { success: true, data })?)
     };
-    authenticated.respond("prices", work).await
+    authenticated.respond(KeyScope::Read, "prices", work).await
 }
 
 fn movements(

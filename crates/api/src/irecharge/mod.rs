@@ -12,6 +12,7 @@ pub(crate) mod fixture;
 mod idempotency;
 mod limits;
 mod lists;
+mod log;
 mod logo;
 mod openapi;
 mod refusals;
@@ -23,6 +24,7 @@ pub use events::WebhookEvents;
 
 use crate::extract::answer::Answer;
 use crate::extract::describe::{self, Document};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 use engine::Engine;
 use refusals::ApiError;
@@ -45,6 +47,7 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     let (routes, Document { openapi, .. }) = described(&settings);
     let api = ApiState { engine, settings: Arc::new(settings) };
     routes
+        .layer(from_fn_with_state(api.clone(), log::note))
         .with_state(api)
         .route("/openapi/irecharge.json", get(async move || describe::serve(openapi)))
 }

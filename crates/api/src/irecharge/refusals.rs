@@ -12,10 +12,10 @@ use crate::wire::fields::BodyError;
 use crate::wire::json::InternalError;
 use domain::refusal::{
     AccountInactive, AccountNotApproved, AddressNotAllowed, BuyRefused, FindRefused, Halted,
-    IdempotencyMismatch, IdempotencyRunning, InsufficientBalance, Invalid, KeyPairRefused,
-    KeysInvalid, KeysMissing, NoRoute, NoSubscription, NoWallet, NotPossible, OfferAmount,
-    OfferRefused, OfferUnknown, OffersRefused, OffersUnavailable, PossibleDuplicate,
-    PurchaseUnknown, ReferenceKnown, StoreRefused, TooFast, Unavailable, Uncertain,
+    IdempotencyMismatch, IdempotencyRunning, InsufficientBalance, Invalid, KeyExpired,
+    KeyPairRefused, KeysInvalid, KeysMissing, NoRoute, NoSubscription, NoWallet, NotPossible,
+    OfferAmount, OfferRefused, OfferUnknown, OffersRefused, OffersUnavailable, PossibleDuplicate,
+    PurchaseUnknown, ReferenceKnown, ScopeMissing, StoreRefused, TooFast, Unavailable, Uncertain,
     UpstreamUnavailable, WalletRefused,
 };
 use domain::{FieldError, Purchase, Refused as _};
@@ -146,6 +146,14 @@ error_texts! { ApiError:
         "Nothing was charged. Add your server's IP address to the key's whitelist in the \
          developer dashboard."
         => seen_at(seen);
+    KeyExpired => UNAUTHORIZED,
+        "This key pair has expired.",
+        "Nothing was charged and the reference is not used up. Send the pair that took its place, \
+         or make a new one on the dashboard.";
+    ScopeMissing { scope } => FORBIDDEN,
+        format!("This key pair is not for this: it lacks the scope {}.", scope.code()),
+        "Nothing was charged and the reference is not used up. Use another key pair, or add the \
+         scope on the dashboard.";
     AccountInactive => FORBIDDEN,
         "Your account is inactive.",
         "Nothing was charged. Ask support to activate the account.";

@@ -17,8 +17,8 @@ use axum::extract::Request;
 use axum::response::Response;
 use domain::refusal::PurchaseUnknown;
 use domain::{
-    AddressPolicy, Catalog, Country, Details, OfferForm, Operator, Purchase, ReferenceScope,
-    Service,
+    AddressPolicy, Catalog, Country, Details, KeyScope, OfferForm, Operator, Purchase,
+    ReferenceScope, Service,
 };
 use engine::{Caller, PurchaseOutcome, PurchaseRequest, Replay};
 use http::Uri;
@@ -40,7 +40,7 @@ pub(super) async fn balance(authenticated: Authenticated, uri: Uri) -> Response 
         let answer = response::Balance { balance, currency: currency.code() };
         Ok(Answer::ok(&answer)?)
     };
-    authenticated.respond("balance", work).await
+    authenticated.respond(KeyScope::Money, "balance", work).await
 }
 
 /// Check balance (short path)
@@ -80,7 +80,7 @@ pub(super) async fn operators(authenticated: Authenticated, uri: Uri) -> Respons
         });
         Ok(Answer::ok(&listed.collect::<Vec<_>>())?)
     };
-    authenticated.respond("operators", work).await
+    authenticated.respond(KeyScope::Read, "operators", work).await
 }
 
 /// Normal recharge
@@ -99,7 +99,7 @@ pub(super) async fn recharge(Subscribed(authenticated): Subscribed, request: Req
         let recharge = parse(api, *caller, request, request::recharge).await?;
         buy(api, recharge).await
     };
-    authenticated.respond("recharge", work).await
+    authenticated.respond(KeyScope::Buy, "recharge", work).await
 }
 
 /// Mobile banking
@@ -117,7 +117,7 @@ pub(super) async fn banking(Subscribed(authenticated): Subscribed, request: Requ
         let banking = parse(api, *caller, request, request::banking).await?;
         buy(api, banking).await
     };
-    authenticated.respond("banking", work).await
+    authenticated.respond(KeyScope::Buy, "banking", work).await
 }
 
 /// List offers
@@ -140,7 +140,7 @@ pub(super) async fn offers(Subscribed(authenticated): Subscribed, uri: Uri) -> R
         let answer = response::OffersAnswer::of(&sent_operator, &recipient, &offers);
         Ok(Answer::ok(&answer)?)
     };
-    authenticated.respond("offers", work).await
+    authenticated.respond(KeyScope::Read, "offers", work).await
 }
 
 /// Buy an offer
@@ -178,7 +178,7 @@ pub(super) async fn buy_offer(Subscribed(authenticated): Subscribed, request: Re
         }
         buy(api, offer).await
     };
-    authenticated.respond("buy_offer", work).await
+    authenticated.respond(KeyScope::Buy, "buy_offer", work).await
 }
 
 /// Check a status
@@ -193,7 +193,7 @@ pub(super) async fn buy_offer(Subscribed(authenticated): Subscribed, request: Re
 )]
 pub(super) async fn check_status(authenticated: Authenticated, request: Request) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
-    authenticated.respond("check_status", status(api, *caller, request)).await
+    authenticated.respond(KeyScope::Read, "check_status", status(api, *caller, request)).await
 }
 
 /// Check a status (POST)

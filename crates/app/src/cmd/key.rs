@@ -1,15 +1,16 @@
-//! `saldo key`: makes, lists, restricts and revokes the key pairs of an account.
+//! `saldo key`: makes, lists, limits, rotates and revokes the key pairs of an account.
 //!
 //! Invariant: a secret key is shown once, when it is made: printed, or written to a file.
 
-use crate::cmd::{Caller, environment, known_account};
+use crate::cmd::webhook::{GracePeriod, grace_period};
+use crate::cmd::{Caller, environment, instant, known_account, moment};
 use crate::files::{cannot, write_private};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use domain::account::HOUSE;
-use domain::{AccountId, AllowList, Environment};
-use engine::KeyPair;
+use domain::{AccountId, AllowList, Environment, Key, KeyId, KeyScope, KeyScopes, Timestamp};
+use engine::{Engine, KeyPair, KeyTerms};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -27,12 +28,34 @@ pub(crate) enum KeyVerb {
         /// and print no secret.
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
+        #[command(flatten)]
+        limits: KeyLimits,
     },
     /// List an account's pairs, without their secrets.
     List {
         /// Whose.
         #[arg(long)]
         account: i64,
+    },
+    /// Set what a pair may be used for, and until when; without a flag: for all, without an end.
+    Limit {
+        /// The open key.
+        open_key: String,
+        #[command(flatten)]
+        limits: KeyLimits,
+    },
+    /// Make a pair in the place of another, with its limits, address and webhook secret. Both work
+    /// until the overlap is over. The secret is printed once.
+    Rotate {
+        /// The open key of the old pair.
+        open_key: String,
+        /// How long the old pair works beside the new one: 0, 1h, 24h or 7d.
+        #[arg(long, value_parser = grace_period, default_value = "24h")]
+        overlap: GracePeriod,
+        /// Write open.key, secret.key and webhook.secret into this folder, for their owner only,
+        /// and print no secret.
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
     },
     /// Allow a pair from these addresses and ranges only; none: from anywhere.
     Allow {
@@ -48,10 +71,25 @@ pub(crate) enum KeyVerb {
     },
 }
 
+/// What limits a pair.
+#[derive(clap::Args, Debug)]
+pub(crate) struct KeyLimits {
+    /// What it may be used for: read, buy, money; may be given several times. None: for all.
+    #[arg(long, value_parser = scope)]
+    scope: Vec<KeyScope>,
+    /// When it ends, such as 2027-01-31T00:00:00Z. None: never.
+    #[arg(long, value_parser = instant)]
+    expires: Option<Timestamp>,
+}
+
+fn scope(text: &str) -> Result<KeyScope, String> {
+    KeyScope::from_code(text).ok_or_else(|| "read, buy or money".to_owned())
+}
+
 pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> Result<u8> {
     let engine = on.engine;
     match verb {
-        KeyVerb::Make { account, environment, to } => {
+        KeyVerb::Make { account, environment, to, limits } => {
             ensure!(
                 AccountId(account) != HOUSE,
                 "account {account} is the house itself, which buys nothing"
@@ -60,29 +98,37 @@ pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> 
             // The secret cannot be shown again: first there is a place for it.
             let folder = to.map(|to| on.working_dir.join(to));
             folder.as_deref().map(make_folder).transpose()?;
-            let (id, pair) = engine
-                .make_key(machine(engine, "")?, account, environment)
-                .await
-                .map_err(refused)?;
-            let webhook_secret = engine.webhook_secret_of(id).map_err(refused)?;
-            match folder {
-                None => {
-                    output.line(json!({
-                        "id": id.0, "open_key": pair.open, "secret_key": pair.secret,
-                        "webhook_secret": webhook_secret,
-                    }));
-                    output.say("Keep both secrets now: they will not be shown again.");
-                }
-                Some(folder) => {
-                    write_files(&folder, &pair, &webhook_secret)?;
-                    output.line(json!({ "id": id.0, "open_key": pair.open }));
-                    output.say(format!("The keys are in {}.", folder.display()));
-                }
-            }
+            let terms = KeyTerms {
+                scopes: KeyScopes::of(limits.scope),
+                expires_at: limits.expires,
+                ..KeyTerms::default()
+            };
+            let permit = machine(engine, "")?;
+            let made = engine.make_key_with(permit, account, environment, terms).await;
+            let (id, pair) = made.map_err(refused)?;
+            made_pair(engine, MadePair { id, pair, folder }, output)?;
+        }
+        KeyVerb::Limit { open_key, limits } => {
+            let (scopes, expires) = (KeyScopes::of(limits.scope), limits.expires);
+            let permit = machine(engine, "")?;
+            let key = engine.limit_key(permit, &open_key, scopes, expires).await;
+            output.say(format!("Limited: {}.", limits_of(&key.map_err(refused)?)));
+        }
+        KeyVerb::Rotate { open_key, overlap, to } => {
+            let folder = to.map(|to| on.working_dir.join(to));
+            folder.as_deref().map(make_folder).transpose()?;
+            let rotated = engine.rotate_key(machine(engine, "")?, &open_key, overlap.0).await;
+            let (id, pair) = rotated.map_err(refused)?;
+            made_pair(engine, MadePair { id, pair, folder }, output)?;
         }
         KeyVerb::List { account } => {
             for key in engine.keys_of(AccountId(account))? {
-                let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+                let state = match (key.revoked_at, key.is_over_at(engine.now())) {
+                    (Some(_), _) => "revoked",
+                    (None, true) => "expired",
+                    (None, false) => "active",
+                };
+                let limits = limits_of(&key);
                 let from = match key.allow_list.lines() {
                     lines if lines.is_empty() => "anywhere".to_owned(),
                     lines => lines.join(" "),
@@ -90,7 +136,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> 
                 let (id, open_key, tail) = (key.id, key.open_key, key.secret_tail);
                 let environment = key.environment.code();
                 output.line(format!(
-                    "{id}  {open_key}  …{tail}  {environment}  {state}  from {from}"
+                    "{id}  {open_key}  …{tail}  {environment}  {state}  from {from}  {limits}"
                 ));
             }
         }
@@ -109,6 +155,46 @@ pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> 
         }
     }
     Ok(0)
+}
+
+/// A new pair, and where its files go; none: it is printed.
+struct MadePair {
+    id: KeyId,
+    pair: KeyPair,
+    folder: Option<PathBuf>,
+}
+
+/// Prints a new pair, or writes it into its folder.
+fn made_pair(engine: &Engine, made: MadePair, output: &mut Output) -> Result<()> {
+    let MadePair { id, pair, folder } = made;
+    let webhook_secret = engine.webhook_secret_of(id).map_err(refused)?;
+    match folder {
+        None => {
+            output.line(json!({
+                "id": id.0, "open_key": pair.open, "secret_key": pair.secret,
+                "webhook_secret": webhook_secret,
+            }));
+            output.say("Keep both secrets now: they will not be shown again.");
+        }
+        Some(folder) => {
+            write_files(&folder, &pair, &webhook_secret)?;
+            output.line(json!({ "id": id.0, "open_key": pair.open }));
+            output.say(format!("The keys are in {}.", folder.display()));
+        }
+    }
+    Ok(())
+}
+
+/// What limits a pair, in words.
+fn limits_of(key: &Key) -> String {
+    let scopes = match key.scopes.is_all() {
+        true => "all scopes".to_owned(),
+        false => format!("scopes {}", key.scopes.codes().join(" ")),
+    };
+    match key.expires_at {
+        Some(end) => format!("{scopes}, until {}", moment(end)),
+        None => scopes,
+    }
 }
 
 /// The files of a pair.

@@ -138,11 +138,11 @@ pub(crate) struct ReplayArgs {
     endpoint: Option<i64>,
 }
 
-/// How long webhooks are signed with the old secret too.
+/// How long something old counts beside what takes its place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GracePeriod(Duration);
+pub(crate) struct GracePeriod(pub(crate) Duration);
 
-fn grace_period(text: &str) -> Result<GracePeriod, String> {
+pub(crate) fn grace_period(text: &str) -> Result<GracePeriod, String> {
     let hours = match text {
         "0" => 0,
         "1h" => 1,

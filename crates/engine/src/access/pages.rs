@@ -1,8 +1,10 @@
-//! Calls of the API that come from our own pages: who is logged in there needs no key.
+//! Calls of the API, and purchases, that come from our own pages: who is logged in there needs no
+//! key.
 //!
-//! Invariant: such a call passes what a call with keys passes: account, rate.
+//! Invariant: such a call passes what a call with keys passes: account, rate, and it has the
+//! account's plan as it is now.
 
-use super::{AccessResult, Caller};
+use super::{AccessResult, Caller, RequestOwner};
 use crate::Engine;
 use domain::Plan;
 use domain::refusal::{AccountInactive, KeyPairRefused, KeysInvalid};
@@ -18,18 +20,24 @@ impl Engine {
         &self,
         PageCaller(caller): PageCaller,
     ) -> AccessResult<KeyPairRefused> {
+        let owner = Some(RequestOwner::from(&caller));
         let counted = async {
             let account = self.account(caller.account)?.ok_or(KeysInvalid)?;
             if !account.is_active {
                 return Err(AccountInactive.into());
             }
-            let plan = account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
-            let caller = Caller { plan, ..caller };
-            let per_minute = plan.unwrap_or(Plan::Starter).per_minute();
+            let caller = Caller {
+                plan: account.plan_at(self.now()),
+                is_approved: account.approved_at.is_some(),
+                duplicates: account.duplicates,
+                ..caller
+            };
+            let per_minute = caller.plan.unwrap_or(Plan::Starter).per_minute();
             let counted = self.count_call(caller.rate_key(), per_minute).await?;
             let caller = counted.or_refuse().map(|_| caller).map_err(KeyPairRefused::from);
-            Ok(AccessResult { caller, quota: Some(counted.quota) })
+            Ok(AccessResult { caller, quota: Some(counted.quota), owner })
         };
-        counted.await.unwrap_or_else(AccessResult::refused)
+        let refused = |refusal| AccessResult { owner, ..AccessResult::refused(refusal) };
+        counted.await.unwrap_or_else(refused)
     }
 }

@@ -48,7 +48,9 @@ use crate::refusals::{invalid, not_possible};
 use crate::{Caller, Engine};
 use domain::acts::grant;
 use domain::refusal::{Invalid, NotPossible};
-use domain::{AccountId, Environment, Grant, Holder, KeyId, Permitted, SessionId, UserId, act};
+use domain::{
+    AccountId, Environment, Grant, Holder, KeyId, KeyScope, Permitted, SessionId, UserId, act,
+};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -113,6 +115,18 @@ impl<A: Permitted> Permit<A> {
         }
     }
 
+    /// Who does the act, for what they make: `login 5`, `machine: rahim`.
+    pub(crate) fn maker(&self) -> String {
+        match &self.held_by {
+            PermitHolder::Person(_, user, _) => format!("login {user}"),
+            PermitHolder::Key(..)
+            | PermitHolder::Session(..)
+            | PermitHolder::Machine(_)
+            | PermitHolder::Worker
+            | PermitHolder::Anybody => self.held_by.to_string(),
+        }
+    }
+
     /// Whether it was made for this caller.
     pub(crate) fn is_of(&self, caller: &Caller) -> bool {
         match self.held_by {
@@ -143,6 +157,10 @@ impl Engine {
     /// The permit of a caller: a key pair, a customer's session, or a person on the pages. Refuses
     /// an act that its holder may not do, or only after a second factor that was not shown.
     pub fn permit<A: Permitted>(&self, caller: &Caller) -> Result<Permit<A>, NotPossible> {
+        let scope = KeyScope::of_act(A::act(caller.environment));
+        if caller.key.is_some() && scope.is_some_and(|scope| !caller.scopes.allows(scope)) {
+            return Err(not_possible("The key pair is not for this."));
+        }
         if let (Some(person), Some(session)) = (caller.person, caller.session) {
             let held_by = PermitHolder::Person(caller.account, person.user, session);
             let granted = grant(A::act(caller.environment), person.holder, caller.environment);

@@ -5,11 +5,12 @@
 
 use crate::access::Changed;
 use crate::refusals::{denied, invalid, not_possible};
-use crate::{Engine, Permit};
+use crate::{Caller, Engine, Permit};
 use domain::month::day;
 use domain::refusal::{MoneyRefused, NoWallet, PurchaseUnknown, StaffRefused, StoreRefused};
 use domain::{
-    AccountId, Currency, Environment, Journal, Money, PaymentKey, PostingDenied, Timestamp, act,
+    AccountId, Currency, Environment, Journal, Money, PaymentKey, Permitted, PostingDenied,
+    Timestamp, act,
 };
 use serde_json::json;
 use store::{CommissionRule, DueCommission, Fault, Posting, SetCommissionRule};
@@ -30,6 +31,15 @@ pub enum CommissionPaid {
     Nothing,
 }
 
+/// A pay-out that is asked for.
+struct PayOut {
+    account: AccountId,
+    environment: Environment,
+    currency: Currency,
+    /// Who asks for it, for the journal's note.
+    by: String,
+}
+
 impl Engine {
     /// Pays an account's whole commission out to its wallet, unless that was done today. Refuses an
     /// account without such a wallet, and a blank name.
@@ -41,6 +51,29 @@ impl Engine {
         currency: Currency,
     ) -> Result<CommissionPaid, StaffRefused> {
         let by = permit.by("Say who pays it out.")?.to_owned();
+        let due = PayOut { account, environment, currency, by };
+        self.pay_out(&permit, due).await
+    }
+
+    /// Pays the caller's whole commission in a currency out to its wallet, unless that was done
+    /// today. Refuses an account without such a wallet.
+    pub async fn pay_own_commission(
+        &self,
+        permit: Permit<act::RequestMoney>,
+        caller: &Caller,
+        currency: Currency,
+    ) -> Result<CommissionPaid, StaffRefused> {
+        let (account, environment) = (caller.account, caller.environment);
+        let due = PayOut { account, environment, currency, by: permit.maker() };
+        self.pay_out(&permit, due).await
+    }
+
+    async fn pay_out<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
+        due: PayOut,
+    ) -> Result<CommissionPaid, StaffRefused> {
+        let PayOut { account, environment, currency, by } = due;
         let wallets = self.or_unavailable(self.inner.store.wallets(account))?;
         let is_asked = |wallet: &&store::Wallet| {
             wallet.environment == environment && wallet.available.currency() == currency
@@ -61,8 +94,8 @@ impl Engine {
                 "reference": posting.payment.reference(),
             }),
         );
-        let posting = self.recorded(&permit, posting, [changed], |_| true);
-        let written = self.or_unavailable(self.write(&permit, posting, None).await)?;
+        let posting = self.recorded(permit, posting, [changed], |_| true);
+        let written = self.or_unavailable(self.write(permit, posting, None).await)?;
         Ok(paid(amount, written)?)
     }
 
@@ -70,6 +103,25 @@ impl Engine {
     pub async fn set_commission_rule(
         &self,
         permit: Permit<act::ManageAccounts>,
+        account: AccountId,
+        least: Money,
+    ) -> Result<(), StaffRefused> {
+        self.set_rule(&permit, account, least).await
+    }
+
+    /// Sets how much of the caller's commission is paid out by itself, once a day; zero: none.
+    pub async fn set_own_commission_rule(
+        &self,
+        permit: Permit<act::RequestMoney>,
+        caller: &Caller,
+        least: Money,
+    ) -> Result<(), StaffRefused> {
+        self.set_rule(&permit, caller.account, least).await
+    }
+
+    async fn set_rule<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
         account: AccountId,
         least: Money,
     ) -> Result<(), StaffRefused> {
@@ -94,7 +146,7 @@ impl Engine {
             true => SetCommissionRule::Pay(CommissionRule { account, least }),
             false => SetCommissionRule::Never(account, least),
         };
-        Ok(self.or_unavailable(self.commit_act(&permit, set, changed).await)?)
+        Ok(self.or_unavailable(self.commit_act(permit, set, changed).await)?)
     }
 
     /// The rules by which an account's commission is paid out, a currency each.

@@ -6,10 +6,13 @@ mod catalog;
 mod commission;
 mod deposit;
 pub(crate) mod keys;
+mod pairs;
 mod setup;
 
 pub use catalog::CatalogChange;
 pub use commission::CommissionPaid;
 pub use deposit::Booking;
 pub use keys::KeyPair;
+pub use pairs::KeyTerms;
+pub(crate) use pairs::KeyUses;
 pub use setup::{AccountSetup, NewAccount};

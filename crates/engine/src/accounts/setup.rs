@@ -3,6 +3,7 @@
 //! Not here: who may set it up. Invariant: what belongs together is made in one commit.
 
 use super::keys::{self, KeyPair};
+use super::pairs::KeyTerms;
 use crate::access::Changed;
 use crate::refusals::{invalid, not_possible};
 use crate::{Engine, Permit, people};
@@ -120,22 +121,24 @@ impl Engine {
         account: AccountId,
         environment: Environment,
     ) -> Result<(KeyId, KeyPair), StaffRefused> {
-        let pair = self.fresh_pair(environment)?;
-        self.adopt_key(permit, account, environment, pair).await
+        self.make_key_with(permit, account, environment, KeyTerms::default()).await
     }
 
-    /// The sandbox key pairs of an account that are valid and whose secrets are kept, oldest first:
-    /// for samples that carry the reader's own keys.
+    /// The sandbox key pairs of an account that are valid and whose secrets are kept, those that
+    /// may do all first, then the oldest: for samples that carry the reader's own keys.
     pub fn sandbox_pairs(&self, account: AccountId) -> Result<Vec<(KeyId, KeyPair)>, StoreRefused> {
         let keys = self.or_unavailable(self.inner.store.keys_of(account))?;
         let secrets = self.or_unavailable(self.inner.store.key_secrets(account))?;
+        let now = self.now();
         let pair = |(id, sealed): (KeyId, Vec<u8>)| {
-            let key = keys.iter().find(|key| key.id == id && key.revoked_at.is_none())?;
+            let key = keys.iter().find(|key| key.id == id && key.is_valid_at(now))?;
             let secret = self.inner.vault.open(KEY_SECRET, &format!("key {id}"), &sealed).ok()?;
             let secret = String::from_utf8(secret).ok()?;
-            Some((id, KeyPair { open: key.open_key.clone(), secret }))
+            Some((key.scopes, (id, KeyPair { open: key.open_key.clone(), secret })))
         };
-        Ok(secrets.into_iter().filter_map(pair).collect())
+        let mut pairs: Vec<_> = secrets.into_iter().filter_map(pair).collect();
+        pairs.sort_by_key(|(scopes, _)| !scopes.is_all());
+        Ok(pairs.into_iter().map(|(_, pair)| pair).collect())
     }
 
     /// A new pair that is not stored yet and belongs to no account.
@@ -153,14 +156,23 @@ impl Engine {
         environment: Environment,
         pair: KeyPair,
     ) -> Result<(KeyId, KeyPair), StaffRefused> {
-        let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
-        if holder.role == Role::Customer {
-            let because = "A customer has a login; key pairs are for merchants.";
-            return Err(not_possible(because).into());
-        }
-        let (id, settings, changed) = self.new_key(account, environment, &pair).await?;
+        self.may_have_keys(account)?;
+        let terms = KeyTerms { made_by: Some(permit.maker()), ..KeyTerms::default() };
+        let (id, settings, changed) = self.new_key(account, environment, &pair, terms).await?;
         self.set(&permit, settings, vec![changed]).await?;
         Ok((id, pair))
+    }
+
+    /// Refuses a customer's account, and one that does not exist.
+    pub(super) fn may_have_keys(&self, account: AccountId) -> Result<(), StaffRefused> {
+        let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
+        match holder.role {
+            Role::Customer => {
+                let because = "A customer has a login; key pairs are for merchants.";
+                Err(not_possible(because).into())
+            }
+            Role::House | Role::Merchant => Ok(()),
+        }
     }
 
     /// The key pair of an open key, if it exists.
@@ -189,7 +201,7 @@ impl Engine {
         self.edit_key(&permit, open_key, |key| key.allow_list = allow_list).await
     }
 
-    async fn edit_key<A: Permitted>(
+    pub(super) async fn edit_key<A: Permitted>(
         &self,
         permit: &Permit<A>,
         open_key: &str,
@@ -256,6 +268,7 @@ impl Engine {
         account: AccountId,
         environment: Environment,
         pair: &KeyPair,
+        terms: KeyTerms,
     ) -> Result<(KeyId, Vec<Setting>, Changed), StaffRefused> {
         let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
         let word = format!("_{}_", environment.key_word());
@@ -273,8 +286,11 @@ impl Engine {
             open_key: pair.open.clone(),
             secret_digest: keys::digest_of(&pair.secret),
             secret_tail: pair.secret[pair.secret.len() - 4..].to_owned(),
-            allow_list: AllowList::default(),
+            allow_list: terms.allow_list,
             revoked_at: None,
+            scopes: terms.scopes,
+            expires_at: terms.expires_at,
+            made_by: terms.made_by,
         };
         let changed = Changed::new(format_args!("key {id}"), json!(null), shown_key(&key));
         let endpoint = self.endpoint_of_key(endpoint, id, account, environment)?;
@@ -335,7 +351,9 @@ impl AccountSetup {
         environment: Environment,
         pair: &KeyPair,
     ) -> Result<KeyId, StaffRefused> {
-        let (id, settings, changed) = self.engine.new_key(account, environment, pair).await?;
+        let terms = KeyTerms { made_by: Some(self.permit.maker()), ..KeyTerms::default() };
+        let made = self.engine.new_key(account, environment, pair, terms).await?;
+        let (id, settings, changed) = made;
         self.settings.extend(settings);
         self.changed.push(changed);
         Ok(id)
@@ -390,12 +408,14 @@ fn shown(account: &Account) -> Value {
 }
 
 /// A key pair in the record of acts, without its secret.
-fn shown_key(key: &Key) -> Value {
+pub(super) fn shown_key(key: &Key) -> Value {
     json!({
         "account": key.account.0,
         "environment": key.environment.code(),
         "open_key": key.open_key,
         "allow_list": key.allow_list.lines(),
         "revoked": key.revoked_at.is_some(),
+        "scopes": key.scopes.codes(),
+        "expires_at": key.expires_at.map(|end| end.0),
     })
 }

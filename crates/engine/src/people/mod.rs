@@ -20,9 +20,10 @@ mod token;
 pub(crate) use fields::address;
 pub use log_in::{AccessToken, LogInForm};
 pub use manage::{PushDevice, UserView};
+pub(crate) use pages::letters::{Letters, SwitchedOff};
 pub use pages::{
-    FactorOffer, Invitation, Invite, JoinForm, LogInStep, MerchantForm, PersonCookie, PersonLogIn,
-    PersonSession,
+    FactorOffer, Invitation, Invite, JoinForm, KeptForm, LogInStep, MerchantForm, PersonCookie,
+    PersonLogIn, PersonSession,
 };
 pub use sign_up::{Confirmation, SignUpForm};
 

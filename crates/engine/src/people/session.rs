@@ -8,7 +8,7 @@ use crate::access::Changed;
 use crate::rate::CallerKey;
 use crate::{AccessResult, Caller, Engine, Permit, limits};
 use domain::refusal::{AccountInactive, SessionRefused, StoreRefused, TokenInvalid, TokenRefused};
-use domain::{DuplicatePolicy, Plan, Role, SessionId, UserId, act};
+use domain::{DuplicatePolicy, KeyScopes, Plan, Role, SessionId, UserId, act};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +68,7 @@ impl Engine {
             let session = holder.session;
             let (account, environment) = (session.account, session.environment);
             // A plan raises the limit; a customer need not have one.
-            let plan = holder.account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
+            let plan = holder.account.plan_at(self.now());
             let limit = plan.map_or(limits::CUSTOMER_CALLS_A_MINUTE, Plan::per_minute);
             let counted = self.count_call(CallerKey { account, environment }, limit).await?;
             let caller = Caller {
@@ -80,9 +80,10 @@ impl Engine {
                 person: None,
                 is_approved: holder.account.approved_at.is_some(),
                 duplicates: DuplicatePolicy::Off,
+                scopes: KeyScopes::ALL,
             };
             let caller = counted.or_refuse().map(|_| caller).map_err(TokenRefused::from);
-            Ok(AccessResult { caller, quota: Some(counted.quota) })
+            Ok(AccessResult { caller, quota: Some(counted.quota), owner: None })
         };
         counted.await.unwrap_or_else(AccessResult::refused)
     }

@@ -5,6 +5,7 @@
 
 use super::signature::{self, Secrets};
 use crate::access::Changed;
+use crate::people::{Letters, SwitchedOff};
 use crate::refusals::{field_error, not_possible, refuse_if_any};
 use crate::{Engine, Permit};
 use domain::refusal::{
@@ -12,7 +13,7 @@ use domain::refusal::{
 };
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
-    AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Mail, PendingWebhook,
+    AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, PendingWebhook,
     Permitted, PurchaseKey, PurchaseNumber, SuccessEvent, WebhookAddress, act,
 };
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{
     Commit, DeliveryAttempt, Destination, Endpoint, EndpointHealth, EnqueueWebhook, LogPage,
-    LoggedWebhook, ReplayScope, ReplayWebhooks, SetEndpoint, SetEndpointHealth,
+    LoggedWebhook, ReplayScope, ReplayWebhooks, SetEndpoint, SetEndpointHealth, Setting,
 };
 
 /// The purpose that secrets are sealed for.
@@ -85,6 +86,31 @@ impl Engine {
         let mut endpoint = Endpoint { key: Some(key), ..blank };
         self.give_secret(&mut endpoint)?;
         Ok(endpoint)
+    }
+
+    /// Gives the endpoint of a new key pair, which is among these settings, the address, the events
+    /// and the secret of the one whose place it takes: receivers need not change.
+    pub(crate) fn take_over_endpoint(
+        &self,
+        old: KeyId,
+        settings: &mut [Setting],
+    ) -> Result<(), StoreRefused> {
+        let endpoints = self.or_unavailable(self.inner.store.endpoints())?;
+        let is_its = |e: &Endpoint| e.key == Some(old) && e.removed_at.is_none();
+        let Some(before) = endpoints.into_iter().find(is_its) else { return Ok(()) };
+        let of_new = settings.iter_mut().find_map(|setting| {
+            if let Setting::Endpoint(endpoint) = setting { Some(endpoint) } else { None }
+        });
+        let Some(new) = of_new else { return Ok(()) };
+        if let Some(secret) = self.opened_secrets(&before).current {
+            let random = self.inner.random.as_ref();
+            let sealed = self.inner.vault.seal(SEALED_FOR, &endpoint_row(new), &secret, random);
+            new.secret = Some(sealed.map_err(|_| Unavailable { retry_after_s: 5 })?);
+        }
+        new.url = before.url;
+        new.events = before.events;
+        new.success_event = before.success_event;
+        Ok(())
     }
 
     fn blank_endpoint(
@@ -282,23 +308,22 @@ impl Engine {
         Ok(id)
     }
 
-    /// Mails the account's users that an address of theirs was switched off.
+    /// Mails the account's users, each in their language, that an address of theirs was switched
+    /// off.
     pub(crate) fn mail_switch_off(&self, address: &Destination, why: &str) {
         let environment = address.environment.code();
-        let users = self.inner.store.users().unwrap_or_else(|fault| {
+        let users = self.inner.store.users_of(address.account).unwrap_or_else(|fault| {
             tracing::warn!(%fault, "the users of an account could not be informed");
             Vec::new()
         });
-        for user in users.iter().filter(|u| u.account == address.account && u.is_active) {
-            let host = host_of(&address.url);
-            let text = format!(
-                "Webhooks of your {environment} environment are no longer sent to {host}: \
-                 {why}.\n\n\
-                 They are kept for 30 days. Once the address works, have it switched on again and \
-                 what was missed replayed.\n"
-            );
-            let subject = format!("Webhooks to {host} are switched off");
-            self.send_mail(Mail { to: user.email.clone(), subject, text });
+        let host = host_of(&address.url);
+        for user in users.into_iter().filter(|user| user.is_active) {
+            let off = SwitchedOff { environment, host: &host, why };
+            let letters = Letters::of(&user.language);
+            // An address that nobody can log in with has its login's number behind it.
+            if !user.email.contains(' ') {
+                self.send_mail(letters.switched_off(user.email, off));
+            }
         }
         tracing::warn!(
             account = %address.account,

@@ -6,6 +6,7 @@
 
 mod endpoint_cache;
 mod manage;
+mod replay;
 mod signature;
 
 pub use manage::{EndpointView, NewEndpoint};
@@ -57,6 +58,8 @@ pub(crate) struct Webhooks {
     pub(crate) queue_receiver: Mutex<Option<mpsc::Receiver<QueueEvent>>>,
     /// A webhook may be due that no node has leased.
     pub(crate) due: Notify,
+    /// A replay may go on.
+    pub(crate) replays_due: Notify,
     /// How many wait in memory.
     pub(crate) waiting: AtomicUsize,
 }
@@ -70,6 +73,7 @@ impl Webhooks {
             queue_events,
             queue_receiver: Mutex::new(Some(queue_receiver)),
             due: Notify::new(),
+            replays_due: Notify::new(),
             waiting: AtomicUsize::new(0),
         }
     }

@@ -62,6 +62,10 @@ impl Engine {
         loops.spawn(self.clone().pay_commission_by_rule(stop.clone()));
         loops.spawn(self.clone().watch_other_nodes(stop.clone()));
         loops.spawn(self.clone().prune_exchanges(stop.clone()));
+        loops.spawn(self.clone().continue_replays(stop.clone()));
+        loops.spawn(self.clone().write_key_uses(stop.clone()));
+        loops.spawn(self.clone().prune_requests(stop.clone()));
+        loops.spawn(self.clone().keep_requests(stop.clone()));
         let exchanges = self.inner.exchanges.lock().take();
         if let Some(exchanges) = exchanges {
             loops.spawn(self.clone().keep_exchanges(exchanges, stop.clone()));

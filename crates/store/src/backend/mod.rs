@@ -85,6 +85,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ..NONE
     },
     Migration { common: include_str!("../migrations/0024_duplicates.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0025_requests.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0026_keys.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0027_replays.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.

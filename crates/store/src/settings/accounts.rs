@@ -3,7 +3,8 @@
 //! A login is written here and read in `people`, which knows its sessions and devices too. Of a
 //! password or a secret key only a hash is stored.
 
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, WriteKey, all, first, values};
+use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::read;
@@ -11,6 +12,7 @@ use domain::ids::{KeyId, UserId};
 use domain::{
     Account, AccountId, Currency, Environment, Key, LedgerAccount, Plan, Purpose, Timestamp,
 };
+use std::convert::Infallible;
 
 /// A key pair with its account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<Key
     let key = first(
         sql,
         "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
-             revoked_at FROM keys WHERE open_key = $1",
+             revoked_at, scopes, expires_at, made_by FROM keys WHERE open_key = $1",
         &values![open_key],
         read::key,
     )?;
@@ -87,7 +89,7 @@ pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>>
     all(
         sql,
         "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
-             revoked_at FROM keys WHERE account_id = $1 ORDER BY id",
+             revoked_at, scopes, expires_at, made_by FROM keys WHERE account_id = $1 ORDER BY id",
         &values![account],
         read::key,
     )
@@ -146,15 +148,24 @@ pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {
     )
 }
 
-/// Inserts a key pair, or updates its allow list and whether it is revoked.
+/// Inserts a key pair, or updates what limits it.
 pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Result<()> {
     let allow_list = serde_json::to_string(&k.allow_list.lines())
         .map_err(|error| Fault::corrupt(error.to_string()))?;
+    let scopes = match k.scopes.is_all() {
+        true => None,
+        false => Some(
+            serde_json::to_string(&k.scopes.codes())
+                .map_err(|error| Fault::corrupt(error.to_string()))?,
+        ),
+    };
     sql.run(
         "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail,
-             allow_list, revoked_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             allow_list, revoked_at, created_at, scopes, expires_at, made_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (id) DO UPDATE SET allow_list = excluded.allow_list,
-             revoked_at = excluded.revoked_at",
+             revoked_at = excluded.revoked_at, scopes = excluded.scopes,
+             expires_at = excluded.expires_at",
         &values![
             k.id,
             k.account,
@@ -164,8 +175,62 @@ pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Resu
             &k.secret_tail,
             &allow_list,
             k.revoked_at,
-            created_at
+            created_at,
+            &scopes,
+            k.expires_at,
+            &k.made_by
         ],
+    )
+}
+
+/// When and from where a key pair was last used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// When.
+    pub used_at: Timestamp,
+    /// The client's address.
+    pub address: String,
+}
+
+/// Notes the last uses of key pairs; an earlier one does not take the place of a later one.
+#[derive(Clone, Debug)]
+pub struct NoteKeyUses(pub Vec<(KeyId, KeyUse)>);
+
+impl Commit for NoteKeyUses {
+    type Done = ();
+    type Denied = Infallible;
+
+    fn needs(&self) -> CommitNeeds<'_> {
+        // It relies on nothing: no row of another change is touched.
+        CommitNeeds { is_optimistic: true, ..CommitNeeds::default() }
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
+        for (key, KeyUse { used_at, address }) in &self.0 {
+            tx.sql.defer(
+                "INSERT INTO key_uses (key_id, used_at, address) VALUES ($1, $2, $3)
+                 ON CONFLICT (key_id) DO UPDATE SET used_at = excluded.used_at,
+                     address = excluded.address WHERE key_uses.used_at < excluded.used_at",
+                WriteKey::Last,
+                &values![*key, *used_at, address],
+                None,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The last uses of an account's key pairs.
+pub(crate) fn key_uses(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<(KeyId, KeyUse)>> {
+    all(
+        sql,
+        "SELECT u.key_id, u.used_at, u.address FROM keys k JOIN key_uses u ON u.key_id = k.id
+         WHERE k.account_id = $1",
+        &values![account],
+        |row| {
+            let (used_at, address) = (Timestamp(row.int(1)?), row.text(2)?.to_owned());
+            Ok((KeyId(row.int(0)?), KeyUse { used_at, address }))
+        },
     )
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod endpoints;
 mod lease;
 pub(crate) mod log;
 pub(crate) mod pushes;
+pub(crate) mod replay;
 
 pub use endpoints::{
     Destination, Endpoint, EndpointHealth, SetEndpoint, SetEndpointHealth, TrustHost,

@@ -1,11 +1,11 @@
 //! What the merchants' pages share: who asks, in which zone, how queries are written.
 
-use crate::parts::Zone;
+use crate::parts::{Zone, format};
 use crate::view::{Problem, Session, View};
 use domain::acts::grant;
-use domain::refusal::{FindRefused, StaffRefused, WalletRefused};
-use domain::{Act, Currency, Environment, Grant, Purchase, Service};
-use engine::{Caller, PersonSession};
+use domain::refusal::{FindRefused, KeyPairRefused, StaffRefused, WalletRefused};
+use domain::{Act, Currency, Environment, Grant, Purchase, Service, Timestamp};
+use engine::{Caller, PageCaller, PersonSession};
 use std::fmt::Write as _;
 
 /// Rows of a page of a list.
@@ -36,9 +36,23 @@ pub(super) fn environment(view: &View) -> Environment {
 
 /// Who asks: the person, in the page's environment, on the account's plan.
 pub(super) fn caller(view: &View, session: &Session) -> Result<Caller, Problem> {
-    let account = view.site.engine.account(session.account)?;
-    let plan = account.and_then(|account| account.subscription).map(|s| s.plan);
-    Ok(Caller { plan, ..session.caller(environment(view)) })
+    Ok(session.caller(environment(view)))
+}
+
+/// Who buys, with the account as it is now; counted as a call with keys of the account is.
+pub(super) async fn buyer(view: &View, session: &Session) -> Result<Caller, Problem> {
+    let from_page = PageCaller(session.caller(environment(view)));
+    let access = view.site.engine.admit_from_pages(from_page).await;
+    access.caller.map_err(|refused| match refused {
+        KeyPairRefused::TooFast(wait) => Problem::TooMany { retry_after_s: wait.retry_after_s },
+        KeyPairRefused::AccountInactive(_)
+        | KeyPairRefused::AddressNotAllowed(_)
+        | KeyPairRefused::KeyExpired(_)
+        | KeyPairRefused::ScopeMissing(_)
+        | KeyPairRefused::KeysInvalid(_)
+        | KeyPairRefused::KeysMissing(_) => Problem::NotAllowed,
+        KeyPairRefused::Unavailable(_) | KeyPairRefused::Uncertain(_) => Problem::Unavailable,
+    })
 }
 
 /// Whether a person's role has an act, at once or after a second factor.
@@ -52,7 +66,7 @@ pub(super) fn may(session: &PersonSession, act: Act, environment: Option<Environ
 
 /// The zone of an account: that of the country whose currency it has.
 pub(super) async fn zone(view: &View, caller: &Caller) -> Result<Zone, Problem> {
-    Ok(zone_of(&currencies(view, caller).await?))
+    Ok(zone_of(view, &currencies(view, caller).await?))
 }
 
 /// The currencies of the account's wallets.
@@ -61,9 +75,9 @@ pub(super) async fn currencies(view: &View, caller: &Caller) -> Result<Vec<Curre
     Ok(balances.into_iter().map(|balance| balance.currency()).collect())
 }
 
-pub(super) fn zone_of(currencies: &[Currency]) -> Zone {
-    let is_bangladesh = currencies.is_empty() || currencies.contains(&Currency::BDT);
-    if is_bangladesh { Zone::DHAKA } else { Zone::HARARE }
+/// The zone of the country of these currencies.
+pub(super) fn zone_of(view: &View, currencies: &[Currency]) -> Zone {
+    view.zone_of(currencies)
 }
 
 /// Which services are bought by an operator and an amount.
@@ -94,6 +108,20 @@ pub(super) fn wrong_field(refused: StaffRefused) -> Result<String, Problem> {
     Err(if is_unknown { Problem::NotFound } else { Problem::Unavailable })
 }
 
+/// What somebody typed as a day or a minute in a zone; nothing typed is no time.
+pub(super) fn moment(typed: &str, zone: Zone) -> Result<Option<Timestamp>, ()> {
+    let typed = format::latin_digits(typed.trim());
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(at) = typed.parse::<jiff::Timestamp>() {
+        return Ok(Some(Timestamp(at.as_microsecond())));
+    }
+    let there = typed.parse::<jiff::civil::DateTime>().map_err(|_| ())?;
+    let at = zone.offset().to_timestamp(there).map_err(|_| ())?;
+    Ok(Some(Timestamp(at.as_microsecond())))
+}
+
 /// A query of these names and values, without the empty ones: `?a=1&b=2`, or nothing.
 pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     let mut text = String::new();
@@ -121,5 +149,16 @@ mod tests {
     fn queries_leave_out_what_is_empty() {
         assert_eq!(query(&[("a", ""), ("b", "x y"), ("c", "৳&")]), "?b=x%20y&c=%E0%A7%B3%26");
         assert_eq!(query(&[("a", "")]), "");
+    }
+
+    #[test]
+    fn a_day_is_that_of_the_zone() {
+        let micros = |typed| moment(typed, Zone::DHAKA).map(|at| at.map(|at| at.0));
+        assert_eq!(micros(""), Ok(None));
+        assert_eq!(micros("2026-11-29"), Ok(Some(1_795_888_800_000_000)));
+        assert_eq!(micros("2026-11-29 20:05"), Ok(Some(1_795_961_100_000_000)));
+        assert_eq!(micros("২০২৬-১১-২৯T20:05"), Ok(Some(1_795_961_100_000_000)));
+        assert_eq!(micros("2026-11-29T14:05:00Z"), Ok(Some(1_795_961_100_000_000)));
+        assert_eq!(micros("yesterday"), Err(()));
     }
 }

@@ -9,6 +9,7 @@ mod keys;
 mod live;
 mod money;
 mod overview;
+mod requests;
 mod search;
 mod start;
 mod transactions;
@@ -18,7 +19,8 @@ use crate::frame::MenuItem;
 use crate::people;
 use crate::view::{Known, View, go};
 use axum::response::Response;
-use domain::Act;
+use domain::{Act, Environment};
+use engine::PersonSession;
 
 pub(crate) fn pages(area: &mut Area) {
     people::pages(area);
@@ -31,6 +33,12 @@ pub(crate) fn pages(area: &mut Area) {
     money::pages(area);
     keys::pages(area);
     hooks::pages(area);
+    requests::pages(area);
+}
+
+/// Whether a person may see the secrets of the sandbox.
+pub(crate) fn may_manage_keys(session: &PersonSession) -> bool {
+    common::may(session, Act::ManageKeys, Some(Environment::Sandbox))
 }
 
 /// `/dashboard`: the sandbox's overview.
@@ -55,6 +63,7 @@ pub(crate) fn menu(view: &Known) -> Vec<MenuItem> {
         (Act::SeePurchases, "/prices", "dashboard.prices"),
         (Act::ManageKeys, "/keys", "dashboard.keys"),
         (Act::SeePurchases, "/webhooks", "dashboard.webhooks"),
+        (Act::SeePurchases, "/requests", "dashboard.requests"),
         (Act::ManageKeys, "/activity", "dashboard.activity"),
     ] {
         if common::may(session, act, view.environment) {

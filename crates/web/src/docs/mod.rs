@@ -28,6 +28,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::{Act, Environment};
 use guide::markdown::{self, Heading};
 use guide::{GUIDES, Guide, Piece, Reader};
+pub(crate) use run::{Answered, Call, call};
 use sample::{Keys, SampleLanguage};
 use serde::Deserialize;
 
@@ -190,10 +191,20 @@ fn tabs(current: SampleLanguage, href: impl Fn(SampleLanguage) -> String) -> Vec
 fn keys_of(view: &View) -> Keys {
     let keys = Keys::default();
     let Some(session) = &view.session else { return keys };
-    let all = view.site.engine.keys_of(session.account).unwrap_or_default();
+    if !crate::dashboard::may_manage_keys(session) {
+        return keys;
+    }
+    let engine = &view.site.engine;
+    let pairs = engine.sandbox_pairs(session.account).unwrap_or_default();
+    if let Some((_, pair)) = pairs.into_iter().next() {
+        return Keys { open_key: pair.open, secret_key: pair.secret };
+    }
+    // A pair from before its secret was kept.
+    let all = engine.keys_of(session.account).unwrap_or_default();
+    let now = engine.now();
     let mut usable = all
         .into_iter()
-        .filter(|key| key.environment == Environment::Sandbox && key.revoked_at.is_none());
+        .filter(|key| key.environment == Environment::Sandbox && key.is_valid_at(now));
     match usable.next() {
         Some(key) => Keys { open_key: key.open_key, ..keys },
         None => keys,

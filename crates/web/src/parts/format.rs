@@ -22,6 +22,16 @@ pub(crate) struct Zone {
 impl Zone {
     pub(crate) const DHAKA: Zone = Zone { name: "UTC+6", hours: 6 };
     pub(crate) const HARARE: Zone = Zone { name: "UTC+2", hours: 2 };
+    pub(crate) const UTC: Zone = Zone { name: "UTC", hours: 0 };
+
+    /// The zone of a country of our catalogs, by its code.
+    pub(crate) fn of_country(code: &str) -> Zone {
+        match code {
+            "BD" => Zone::DHAKA,
+            "ZW" => Zone::HARARE,
+            _ => Zone::UTC,
+        }
+    }
 
     /// How far its clocks are from UTC.
     pub(crate) const fn offset(self) -> Offset {

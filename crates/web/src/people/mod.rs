@@ -14,6 +14,7 @@ use crate::area::Area;
 use domain::Act;
 
 pub(crate) use log_in::device;
+pub(crate) use prove::{Pages, ask};
 
 /// The pages that both doors have.
 pub(crate) fn pages(area: &mut Area) {

@@ -229,15 +229,14 @@ fn page(view: &View, session: &Session, wrong: &Wrong) -> Result<Response, Probl
         current: own("current", words.t("security.current")),
         password,
         change: Button::other(words, words.t("security.password-set")),
-        sessions: sessions(view, session, &engine.own_sessions(&caller)?),
+        sessions: sessions(view, session, &engine.own_sessions(&caller)?, view.own_zone()?),
     };
     let title = words.t("frame.security");
     Ok(if page.summary.is_empty() { view.page(title, &page) } else { view.wrong(title, &page) })
 }
 
-fn sessions(view: &View, session: &Session, open: &[engine::ListedSession]) -> Table {
+fn sessions(view: &View, session: &Session, open: &[engine::ListedSession], zone: Zone) -> Table {
     let words = view.words;
-    let zone = Zone::DHAKA;
     let columns = vec![
         Column::new(words.t("security.browser")),
         Column::new(words.t("security.address")),

@@ -212,7 +212,7 @@ fn page(
             error: String::new(),
         },
         button: Button::main(words, words.t("team.invite-button")),
-        invitations: invitations(view, &engine.invitations(&caller)?),
+        invitations: invitations(view, &engine.invitations(&caller)?, view.own_zone()?),
     };
     let title = words.t("team.title");
     Ok(if page.summary.is_empty() { view.page(title, &page) } else { view.wrong(title, &page) })
@@ -262,9 +262,8 @@ fn people(view: &View, session: &Session, people: &[UserView]) -> Table {
         .rows(people.iter().map(row).collect())
 }
 
-fn invitations(view: &View, waiting: &[Invitation]) -> Table {
+fn invitations(view: &View, waiting: &[Invitation], zone: Zone) -> Table {
     let words = view.words;
-    let zone = Zone::DHAKA;
     let columns = vec![
         Column::new(words.t("log-in.email")),
         Column::new(words.t("team.role")),

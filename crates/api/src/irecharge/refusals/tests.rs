@@ -11,6 +11,8 @@ fn refusals() -> Vec<ApiError> {
     vec![
         KeysMissing.into(),
         KeysInvalid.into(),
+        KeyExpired.into(),
+        ScopeMissing { scope: domain::KeyScope::Buy }.into(),
         AddressNotAllowed { seen: IpAddr::from([203, 0, 113, 7]) }.into(),
         AccountInactive.into(),
         AccountNotApproved.into(),

@@ -188,9 +188,11 @@ async fn a_410_switches_an_endpoint_off_until_it_is_switched_on() {
     let (account, key) = merchant(&folder);
     let mut client = server.sandbox().await;
     folder.saldo_ok(&["webhook", "set", &key, "--url", &receiver.url("/gone")]);
+    folder.sql("UPDATE users SET language = 'bn' WHERE email = 'merchant@demo.example'");
     buy(&mut client, "R3", "101", None).await;
     receiver.receives(1).await;
     none_is_pending(&folder, &account).await;
+    mail_is_shown(&server, "merchant@demo.example", "ওয়েবহুক বন্ধ করা হয়েছে").await;
     buy(&mut client, "R4", "101", None).await;
     let endpoint = || {
         let listed = folder.saldo_json(&["webhook", "endpoints", "--account", &account, "--json"]);
@@ -211,6 +213,22 @@ async fn a_410_switches_an_endpoint_off_until_it_is_switched_on() {
     }
     server.stop();
     folder.verify();
+}
+
+/// Waits until the demo's page of mails has one to this address with these words: in the language
+/// of who gets it.
+async fn mail_is_shown(server: &Server, to: &str, words: &str) {
+    let mut client = Client::anonymous(&server.address).await;
+    for _ in 0..400 {
+        let reply = client.get("/demo/mails").await;
+        let html = String::from_utf8_lossy(&reply.0.body).into_owned();
+        if html.contains(to) && html.contains(words) {
+            return;
+        }
+        // A mail is written by a task of its own.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no mail to {to} says {words}");
 }
 
 /// Waits until no webhook is pending.

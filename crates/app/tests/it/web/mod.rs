@@ -4,10 +4,14 @@
 //! `crate::browser`.
 
 pub mod browser;
+mod buying;
 mod dashboard;
 mod demo;
 pub mod getting_in;
+mod keys;
 mod merchants;
+mod money;
 mod person;
+mod requests;
 pub mod rights;
 mod run;

@@ -29,6 +29,11 @@ impl Person {
         person
     }
 
+    /// Reads pages in this language from now on.
+    pub fn speak(&mut self, language: &str) {
+        self.cookies.push(("language".to_owned(), language.to_owned()));
+    }
+
     pub async fn get(&mut self, path: &str) -> Reply {
         self.send(Method::GET, path, String::new()).await
     }

@@ -157,6 +157,44 @@ impl Letters {
         };
         Mail { to, subject: subject.to_owned(), text }
     }
+
+    /// Webhooks no longer go to an address: it has failed for long, or took itself off the list.
+    pub(crate) fn switched_off(self, to: String, off: SwitchedOff<'_>) -> Mail {
+        let SwitchedOff { environment, host, why } = off;
+        let (subject, text) = match self {
+            Letters::English => (
+                format!("Webhooks to {host} are switched off"),
+                format!(
+                    "Webhooks of your {environment} environment are no longer sent to {host}: \
+                     {why}.\n\n\
+                     They are kept for 30 days. Once the address works, switch it on again on your \
+                     dashboard, under Webhooks, and send again what was missed.\n"
+                ),
+            ),
+            Letters::Bangla => (
+                format!("{host}-এ ওয়েবহুক বন্ধ করা হয়েছে"),
+                format!(
+                    "আপনার {environment} পরিবেশের ওয়েবহুক আর {host}-এ পাঠানো হচ্ছে না।\n\n\
+                     কারণ: {why}\n\n\
+                     এগুলো ৩০ দিন রাখা হয়। ঠিকানাটি আবার কাজ করলে ড্যাশবোর্ডের ওয়েবহুক পাতায় \
+                     এটি চালু করুন এবং যা \
+                     পৌঁছায়নি তা আবার পাঠান।\n"
+                ),
+            ),
+        };
+        Mail { to, subject, text }
+    }
+}
+
+/// An address that webhooks no longer go to.
+#[derive(Clone, Copy)]
+pub(crate) struct SwitchedOff<'a> {
+    /// `sandbox`, `live`.
+    pub(crate) environment: &'a str,
+    /// The address's host.
+    pub(crate) host: &'a str,
+    /// As it is stored, in English.
+    pub(crate) why: &'a str,
 }
 
 #[cfg(test)]
@@ -173,6 +211,19 @@ mod tests {
                 assert!(mail.text.contains("\nYour code: 7K2M4-9XQ0B\n"), "{}", mail.text);
             }
             assert!(letters.invite(to(), "B", "https://x/y").text.contains("\nhttps://x/y\n"));
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_switched_off_is_named_in_every_language() {
+        let off = SwitchedOff { environment: "live", host: "a.example", why: "it fails" };
+        for letters in [Letters::English, Letters::Bangla] {
+            let mail = letters.switched_off("a@b.co".to_owned(), off);
+            assert!(mail.subject.contains("a.example"), "{mail:?}");
+            for word in ["live", "a.example", "it fails", "30"] {
+                let latin = mail.text.replace("৩০", "30");
+                assert!(latin.contains(word), "{word}: {latin}");
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::letters::Letters;
 use super::person::{PersonCookie, PersonLogIn};
 use crate::access::Changed;
+use crate::accounts::KeyTerms;
 use crate::people::{fields, too_fast};
 use crate::refusals::{field_error, invalid, not_possible, refuse_if_any};
 use crate::{Caller, Engine, Permit, limits};
@@ -94,7 +95,7 @@ impl Engine {
             .into();
         let pair = self.fresh_pair(Environment::Sandbox)?;
         let (_, key, _) = self
-            .new_key(account.id, Environment::Sandbox, &pair)
+            .new_key(account.id, Environment::Sandbox, &pair, KeyTerms::default())
             .await
             .map_err(|_| Unavailable { retry_after_s: 5 })?;
         settings.extend(key);

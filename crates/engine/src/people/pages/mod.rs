@@ -5,11 +5,13 @@
 
 mod factor;
 mod join;
+mod kept;
 pub(super) mod letters;
 mod merchant;
 mod person;
 
 pub use factor::{FactorOffer, LogInStep};
 pub use join::{Invitation, Invite, JoinForm};
+pub use kept::KeptForm;
 pub use merchant::MerchantForm;
 pub use person::{PersonCookie, PersonLogIn, PersonSession};

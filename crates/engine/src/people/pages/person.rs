@@ -13,7 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::refusal::{AccountInactive, LogInFailed, LogInRefused, StoreRefused};
 use domain::{
-    AccountId, DuplicatePolicy, Environment, Holder, Role, SessionId, Timestamp, UserId, act,
+    AccountId, DuplicatePolicy, Environment, Holder, KeyScopes, Plan, Role, SessionId, Timestamp,
+    UserId, act,
 };
 use std::net::IpAddr;
 use store::{Door, LoginDone, NewSession, Session, SessionHolder, User, UserHolder};
@@ -67,6 +68,10 @@ pub struct PersonSession {
     pub account_name: String,
     /// Whether the account may sell for real money.
     pub is_approved: bool,
+    /// The plan of the account's subscription; none once it has expired.
+    pub plan: Option<Plan>,
+    /// What happens to the account's same sale again.
+    pub duplicates: DuplicatePolicy,
     /// Whether the login's address is confirmed.
     pub is_confirmed: bool,
     /// Whether the login has a second factor.
@@ -86,10 +91,11 @@ impl PersonSession {
             environment,
             key: None,
             session: Some(self.session),
-            plan: None,
+            plan: self.plan,
             person: Some(person),
             is_approved: self.is_approved,
-            duplicates: DuplicatePolicy::Mark,
+            duplicates: self.duplicates,
+            scopes: KeyScopes::ALL,
         }
     }
 }
@@ -235,6 +241,8 @@ impl Engine {
             account: account.id,
             account_name: account.name.clone(),
             is_approved: account.approved_at.is_some(),
+            plan: account.plan_at(now),
+            duplicates: account.duplicates,
             is_confirmed: login.is_confirmed,
             has_second_factor: login.has_second_factor,
             is_proved,

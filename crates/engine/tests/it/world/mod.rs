@@ -162,6 +162,7 @@ impl World {
             person: None,
             is_approved: true,
             duplicates: DuplicatePolicy::Mark,
+            scopes: domain::KeyScopes::ALL,
         }
     }
 

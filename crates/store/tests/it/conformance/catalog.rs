@@ -5,12 +5,12 @@ use domain::account::HOUSE;
 use domain::catalog::pricing;
 use domain::ids::KeyId;
 use domain::{
-    AccountId, AllowList, AmountRange, Category, CategoryId, Environment, Field, Key, Kind,
-    OfferForm, Operator, Part, PriceRule, Pricing, Product, ProductId, ReceiptLine, Role, Route,
-    UpstreamCode,
+    AccountId, AllowList, AmountRange, Category, CategoryId, Environment, Field, Key, KeyScope,
+    KeyScopes, Kind, OfferForm, Operator, Part, PriceRule, Pricing, Product, ProductId,
+    ReceiptLine, Role, Route, Timestamp, UpstreamCode,
 };
 use fixtures::usd;
-use store::{ReviseCatalog, Setting};
+use store::{KeyUse, NoteKeyUses, ReviseCatalog, Setting};
 
 /// Of two changes that were made of one catalog, the second one is made again.
 pub async fn a_revision_is_of_the_catalog_that_was_read(world: World) {
@@ -128,16 +128,31 @@ pub async fn keys_and_accounts_are_read_back(world: World) {
         secret_tail: "tail".into(),
         allow_list: AllowList::parse(["10.0.0.0/24", "2001:db8::1"]).unwrap(),
         revoked_at: None,
+        scopes: KeyScopes::of([KeyScope::Read, KeyScope::Money]),
+        expires_at: Some(NOW),
+        made_by: Some("login 7".to_owned()),
     };
     set(store, Setting::Key(key.clone(), NOW)).await;
     let holder = store.key_holder("ok_test_1").unwrap().unwrap();
     assert_eq!((&holder.key, &holder.account), (&key, &account(AccountId(2), Role::Merchant)));
     assert_eq!(store.key_holder("ok_test_2").unwrap(), None);
     // Replaced: what may change changes, what a key is stays.
-    let revoked = Key { revoked_at: Some(NOW), ..key.clone() };
+    let revoked =
+        Key { revoked_at: Some(NOW), scopes: KeyScopes::ALL, expires_at: None, ..key.clone() };
     let other = Key { secret_digest: [1; 32], environment: Environment::Live, ..revoked.clone() };
     set(store, Setting::Key(other, NOW)).await;
     assert_eq!(store.keys_of(AccountId(2)).unwrap(), [revoked]);
+    // The later of two uses counts.
+    let used = |at: i64, address: &str| {
+        let used_at = Timestamp(NOW.0 + at);
+        NoteKeyUses(vec![(KeyId(77), KeyUse { used_at, address: address.to_owned() })])
+    };
+    for note in [used(1, "192.0.2.1"), used(3, "192.0.2.3"), used(2, "192.0.2.2")] {
+        store.commit(note).await.unwrap();
+    }
+    let uses = store.key_uses(AccountId(2)).unwrap();
+    assert_eq!(uses, [(KeyId(77), used(3, "192.0.2.3").0.remove(0).1)]);
+    assert_eq!(store.key_uses(AccountId(3)).unwrap(), []);
     let ids: Vec<AccountId> = store.accounts().unwrap().iter().map(|a| a.id).collect();
     assert_eq!(ids, [HOUSE, AccountId(2), AccountId(3)]);
 }

@@ -1,9 +1,16 @@
 //! Lists of an account's purchases: each filter finds what it names, page by page.
 
 use crate::harness::world::*;
-use domain::ids::first_at;
-use domain::{AccountId, Environment, Event, Kind, Purchase, Sequence, State, Timestamp};
-use store::{Page, PurchaseFilter, Store, TakeNumbers};
+use domain::ids::{EndpointId, first_at};
+use domain::{
+    AccountId, Environment, Event, KeyId, Kind, PendingWebhook, Purchase, PurchaseId, PurchaseKey,
+    Sequence, State, Timestamp,
+};
+use std::sync::Arc;
+use store::{
+    BeginReplay, ContinueReplay, DeliveryFilter, EnqueueWebhook, KeepRequests, LoggedRequest, Page,
+    PruneRequests, PurchaseFilter, ReplayFilter, RequestFilter, Store, TakeNumbers,
+};
 
 /// Purchases of two accounts, of several operators, kinds, recipients and states.
 async fn fill(store: &Store) -> Vec<Purchase> {
@@ -105,6 +112,8 @@ const MANY: &str = "
     INSERT INTO payments SELECT r.* FROM payments p, generate_series(1, 4000) n,
         jsonb_populate_record(p, jsonb_build_object('reference', p.reference || n,
             'journal_seq', p.journal_seq + 1000 * n, 'account_id', n % 50)) r;
+    INSERT INTO requests SELECT 2 + n % 2, 'live', n, NULL, '', 'GET', '/' || n % 9, '', 200, '', 5,
+        '', '' FROM generate_series(1, 9000) n;
     ANALYZE";
 
 /// What a list over years of rows costs: the page, not the years.
@@ -119,4 +128,137 @@ pub async fn each_list_has_its_index(world: World) {
         assert!(says.contains(wants), "{}\nwants {wants}\n{says}", plan.text);
         assert!(!says.contains("SCAN ") && !says.contains("Seq Scan"), "{}\n{says}", plan.text);
     }
+}
+
+fn logged(account: i64, id: i64) -> LoggedRequest {
+    let is_error = id % 3 == 0;
+    LoggedRequest {
+        account: AccountId(account),
+        environment: Environment::Sandbox,
+        id,
+        key: (id % 2 == 0).then_some(KeyId(7)),
+        address: "192.0.2.1".to_owned(),
+        method: "GET".to_owned(),
+        path: format!("/api/billing/{}", id % 4),
+        query: "a=1".to_owned(),
+        status: if is_error { 422 } else { 200 },
+        code: if is_error { "VALIDATION_ERROR" } else { "" }.to_owned(),
+        took_us: 900,
+        sent: String::new(),
+        answered: "{}".to_owned(),
+    }
+}
+
+pub async fn a_log_of_requests_is_bounded_and_its_filters_find_what_they_name(world: World) {
+    let store = &world.store;
+    let (account, environment) = (AccountId(2), Environment::Sandbox);
+    let requests = (1..=40).map(|id| logged(2, id)).chain([logged(3, 5)]).collect();
+    let keep = KeepRequests { requests, cut: vec![(account, environment)], rows_max: 24 };
+    for _ in 0..2 {
+        store.commit(keep.clone()).await.unwrap();
+    }
+    let all = RequestFilter { limit: 100, ..RequestFilter::default() };
+    let found = |filter: &RequestFilter| -> Vec<i64> {
+        let read = store.requests(account, environment, filter).unwrap();
+        read.into_iter().map(|request| request.id).collect()
+    };
+    let kept: Vec<i64> = (17..=40).rev().collect();
+    assert_eq!(found(&all), kept);
+    assert_eq!(store.request(account, environment, 20).unwrap(), Some(logged(2, 20)));
+    assert_eq!(store.request(account, Environment::Live, 20).unwrap(), None);
+    assert_eq!(store.request(AccountId(3), environment, 20).unwrap(), None);
+    // The other account's log was not cut, and has its own.
+    assert_eq!(store.requests(AccountId(3), environment, &all).unwrap(), [logged(3, 5)]);
+    let of =
+        |fits: fn(i64) -> bool| kept.iter().copied().filter(|id| fits(*id)).collect::<Vec<_>>();
+    let filter = |change: fn(&mut RequestFilter)| {
+        let mut filter = all.clone();
+        change(&mut filter);
+        found(&filter)
+    };
+    assert_eq!(filter(|f| f.class = Some(4)), of(|id| id % 3 == 0));
+    assert_eq!(filter(|f| f.class = Some(2)), of(|id| id % 3 != 0));
+    assert_eq!(filter(|f| f.code = "VALIDATION_ERROR".into()), of(|id| id % 3 == 0));
+    assert_eq!(filter(|f| f.path = "/api/billing/1".into()), of(|id| id % 4 == 1));
+    assert_eq!(filter(|f| f.key = Some(KeyId(7))), of(|id| id % 2 == 0));
+    assert_eq!(filter(|f| f.from = Some(Timestamp(30))), of(|id| id >= 30));
+    assert_eq!(filter(|f| f.until = Some(Timestamp(30))), of(|id| id < 30));
+    assert_eq!(filter(|f| (f.before, f.limit) = (Some(30), 2)), [29, 28]);
+    let errors = store.request_errors(account, environment, Timestamp(20), 2).unwrap();
+    let shown: Vec<_> = errors.iter().map(|e| (e.path.as_str(), e.count, e.last)).collect();
+    assert_eq!(shown, [("/api/billing/3", 2, 39), ("/api/billing/0", 2, 36)]);
+    let prune = PruneRequests { before: Timestamp(20), limit: 3 };
+    let counts = [store.commit(prune).await.unwrap(), store.commit(prune).await.unwrap()];
+    assert_eq!((counts, found(&all).len()), ([3, 1], 21));
+}
+
+pub async fn a_replay_sends_each_webhook_of_its_filter_once(world: World) {
+    let store = &world.store;
+    let (account, environment) = (AccountId(2), Environment::Sandbox);
+    // Of two accounts, two endpoints and two events; several at the same moment.
+    for n in 0..24_i64 {
+        let key = PurchaseKey {
+            account: AccountId(2 + n % 2),
+            environment,
+            id: PurchaseId(first_at(NOW) + n / 4),
+        };
+        let webhook = PendingWebhook {
+            event: if n % 3 == 0 {
+                "billing.recharge.success"
+            } else {
+                "billing.recharge.approved"
+            }
+            .into(),
+            sequence: 1,
+            endpoint: EndpointId(31 + n),
+            url: "https://a.example".to_owned(),
+            body: "{}".into(),
+            at: Timestamp(NOW.0 + n / 6),
+            due: None,
+            is_leased: false,
+        };
+        store.commit(EnqueueWebhook(key, Arc::new(webhook))).await.unwrap();
+    }
+    let filter = ReplayFilter { state: "off".into(), ..ReplayFilter::default() };
+    let begin = |filter: &ReplayFilter, at: i64| BeginReplay {
+        account,
+        environment,
+        filter: filter.clone(),
+        sent_max: 9,
+        at: Timestamp(NOW.0 + at),
+    };
+    assert!(store.commit(begin(&filter, 10)).await.unwrap());
+    // One at a time.
+    assert!(!store.commit(begin(&filter, 11)).await.unwrap());
+    let id = NOW.0 + 10;
+    let step = ContinueReplay { account, environment, id, limit: 4, at: Timestamp(NOW.0 + 20) };
+    let stranger = ContinueReplay { account: AccountId(3), ..step };
+    assert!(!store.commit(stranger).await.unwrap());
+    let mut more = Vec::new();
+    for _ in 0..3 {
+        more.push(store.commit(step).await.unwrap());
+    }
+    // Twelve fit; nine are sent at most.
+    assert_eq!(more, [true, true, false]);
+    let replays = store.replays(account, environment, 10).unwrap();
+    assert_eq!((replays.len(), replays[0].sent, replays[0].ended_at), (1, 9, Some(step.at)));
+    assert_eq!(store.open_replays().unwrap(), []);
+    let in_state = |account, state: &str| {
+        let filter =
+            DeliveryFilter { state: state.into(), limit: 100, ..DeliveryFilter::default() };
+        store.deliveries(account, environment, &filter).unwrap().len()
+    };
+    assert_eq!((in_state(account, "owed"), in_state(account, "off")), (9, 3));
+    assert_eq!((in_state(AccountId(3), "owed"), in_state(AccountId(3), "off")), (0, 12));
+    // Another begins once that has ended: of one event, of an endpoint, since a moment.
+    let one = ReplayFilter {
+        event: "billing.recharge.success".into(),
+        endpoint: Some(EndpointId(31 + 18)),
+        since: Some(Timestamp(NOW.0 + 3)),
+        ..ReplayFilter::default()
+    };
+    assert!(store.commit(begin(&one, 12)).await.unwrap());
+    let step = ContinueReplay { id: NOW.0 + 12, ..step };
+    assert!(!store.commit(step).await.unwrap());
+    assert_eq!(store.replays(account, environment, 10).unwrap()[0].sent, 1);
 }

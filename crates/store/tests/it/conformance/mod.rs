@@ -46,6 +46,8 @@ on_every_backend![
     batches::an_audit_beside_the_writer_sees_whole_commits,
     lists::each_filter_finds_what_it_names,
     lists::each_list_has_its_index,
+    lists::a_log_of_requests_is_bounded_and_its_filters_find_what_they_name,
+    lists::a_replay_sends_each_webhook_of_its_filter_once,
     purchases::a_reference_has_one_winner,
     purchases::exactly_what_is_affordable_is_opened,
     purchases::a_version_is_left_once,

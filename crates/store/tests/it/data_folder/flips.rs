@@ -27,8 +27,15 @@ const OTHER_ROWS: &str = "
     INSERT INTO users VALUES (21, 2, 'a@example.org', 'customer', '$argon2id$a', 5, '01712345678',
         'Rahim', 1, 5, 'en'), (22, 3, 'b@example.org', 'customer', '$argon2id$b', 5, NULL, NULL, 1,
         NULL, 'bn');
-    INSERT INTO keys VALUES (31, 2, 'live', 'ok_live_a', zeroblob(32), 'aaaa', '[]', NULL, 5),
-        (32, 3, 'live', 'ok_live_b', zeroblob(32), 'bbbb', '[]', 9, 5);
+    INSERT INTO keys VALUES (31, 2, 'live', 'ok_live_a', zeroblob(32), 'aaaa', '[]', NULL, 5,
+        NULL, NULL, NULL), (32, 3, 'live', 'ok_live_b', zeroblob(32), 'bbbb', '[]', 9, 5,
+        '[\"read\"]', 7, 'login 22');
+    INSERT INTO key_uses VALUES (31, 5, '192.0.2.1'), (32, 6, '192.0.2.2');
+    INSERT INTO requests VALUES (2, 'live', 5, 31, '192.0.2.1', 'GET', '/api/billing/balance', '',
+        200, '', 900, '', '{}'), (3, 'live', 6, NULL, '192.0.2.2', 'POST', '/api/billing/x', 'a=1',
+        422, 'VALIDATION_ERROR', 1200, '{\"a\":1}', '{\"b\":2}');
+    INSERT INTO webhook_replays VALUES (2, 'live', 5, 'off', '', NULL, 1, 1, 0, 0, '', 0, 10, NULL),
+        (3, 'live', 6, '', 'recharge.success', 31, 2, 3, 4, 5, 'a', 6, 20, 7);
     INSERT INTO countries VALUES ('BD', 'Bangladesh', 'BDT', '880', '0', 11, '1'),
         ('US', 'United States', 'USD', '1', '', 10, '');
     INSERT INTO operators VALUES (1, 'GP', '[]', 'Grameenphone', 'BD', 'mobile-recharge', 'gp.svg',

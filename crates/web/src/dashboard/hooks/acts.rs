@@ -1,17 +1,17 @@
 //! What is done with endpoints and deliveries.
 
-use super::super::common;
-use super::list::{Asked, own_endpoints, page};
-use crate::parts::{Secret, format};
+use super::super::common::{self, moment};
+use super::list::{Asked, WrongField, own_endpoints, page};
+use crate::parts::Secret;
 use crate::view::{Allowed, Problem, Session, View, done};
 use crate::words::Words;
 use askama::Template;
 use axum::extract::{Form, Path};
 use axum::response::Response;
+use domain::act;
 use domain::refusal::StaffRefused;
 use domain::webhook::schedule::parse_webhook_id;
-use domain::{Timestamp, act};
-use engine::{Endpoint, NewEndpoint, ReplayScope};
+use engine::{Endpoint, NewEndpoint, Permit, ReplayFilter, ReplayScope};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ const KEEP_OLD: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct Sent {
     url: String,
     event: String,
+    #[serde(alias = "from")]
     since: String,
+    outcome: String,
 }
 
 #[derive(Template)]
@@ -50,7 +52,8 @@ pub(super) async fn add(
         Ok((_, secret)) => Ok(shown(&view, &secret)),
         Err(refused) => {
             let why = common::wrong_field(refused)?;
-            page(&view, &session, &Asked::default(), Some((&sent.url, &why))).await
+            let wrong = WrongField { name: "url", typed: sent.url, text: why };
+            page(&view, &session, &Asked::default(), Some(wrong)).await
         }
     }
 }
@@ -132,7 +135,7 @@ pub(super) async fn test(
     Ok(done(&view.here("/webhooks"), "test-sent"))
 }
 
-/// Everything of an endpoint since a moment.
+/// Everything of an endpoint since a moment, in the background.
 pub(super) async fn replay_since(
     view: View,
     session: Session,
@@ -141,15 +144,59 @@ pub(super) async fn replay_since(
     Form(sent): Form<Sent>,
 ) -> Result<Response, Problem> {
     let endpoint = own(&view, &session, &id)?;
-    let typed = format::latin_digits(sent.since.trim());
-    let caller = common::caller(&view, &session)?;
-    let zone = common::zone(&view, &caller).await?;
-    let there: jiff::civil::DateTime = typed.parse().map_err(|_| Problem::Unreadable)?;
-    let since = zone.offset().to_timestamp(there).map_err(|_| Problem::Unreadable)?;
-    let since = Timestamp(since.as_microsecond());
-    let which = ReplayScope::Since(session.account, since, Some(endpoint.id));
-    view.site.engine.replay_webhooks(permit, which).await?;
-    Ok(done(&view.here("/webhooks"), "replayed"))
+    let filter = ReplayFilter { endpoint: Some(endpoint.id), ..ReplayFilter::default() };
+    begin(&view, &session, permit, Begin { filter, sent, needs_since: true }).await
+}
+
+/// All that pass the filter of the list, of any endpoint, in the background.
+pub(super) async fn replay_all(
+    view: View,
+    session: Session,
+    Allowed(permit): Allowed<act::ReplayWebhooks>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Problem> {
+    let (state, event) = (sent.outcome.clone(), sent.event.clone());
+    let filter = ReplayFilter { state, event, ..ReplayFilter::default() };
+    begin(&view, &session, permit, Begin { filter, sent, needs_since: false }).await
+}
+
+/// A replay that is asked for.
+struct Begin {
+    filter: ReplayFilter,
+    sent: Sent,
+    needs_since: bool,
+}
+
+async fn begin(
+    view: &View,
+    session: &Session,
+    permit: Permit<act::ReplayWebhooks>,
+    begin: Begin,
+) -> Result<Response, Problem> {
+    let Begin { filter, sent, needs_since } = begin;
+    let words = view.words;
+    let caller = common::caller(view, session)?;
+    let zone = common::zone(view, &caller).await?;
+    let asked = Asked::of(&sent.outcome, &sent.event);
+    let wrong =
+        |text: &str| WrongField { name: "from", typed: sent.since.clone(), text: text.to_owned() };
+    let since = match moment(&sent.since, zone) {
+        Ok(None) if needs_since => Err(words.t("hooks.since-missing")),
+        Ok(since) => Ok(since),
+        Err(()) => Err(words.t("transactions.time-wrong")),
+    };
+    let since = match since {
+        Ok(since) => since,
+        Err(text) => return page(view, session, &asked, Some(wrong(text))).await,
+    };
+    let filter = ReplayFilter { since, ..filter };
+    match view.site.engine.begin_replay(permit, &caller, filter).await {
+        Ok(()) => Ok(done(&view.here("/webhooks"), "replaying")),
+        Err(StaffRefused::NotPossible(_)) => {
+            page(view, session, &asked, Some(wrong(words.t("hooks.one-replay")))).await
+        }
+        Err(refused) => Err(failed(refused)),
+    }
 }
 
 /// One event of one purchase.

@@ -1,9 +1,10 @@
 //! Endpoints and deliveries over all of them.
 
 use super::super::common::{self, ROWS, query};
+use crate::parts::format::time;
 use crate::parts::{
     Badge, Button, Cell, Column, Empty, ErrorSummary, Field, Filter, Filters, Markup, Row, Select,
-    SelectOption, Table, Tone, Zone, time_tag,
+    SelectOption, Table, Tone, Zone, number, time_tag,
 };
 use crate::view::{Problem, Session, View};
 use crate::words::Words;
@@ -13,8 +14,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{Act, Timestamp};
-use engine::{DeliveryFilter, EndpointView, LoggedWebhook};
+use engine::{DeliveryFilter, EndpointView, LoggedWebhook, WebhookReplay};
 use serde::Deserialize;
+use std::fmt::Display;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -23,6 +25,30 @@ pub(super) struct Asked {
     event: String,
     /// A time in microseconds and how many of it were shown: `1795961100000000.2`.
     before: String,
+}
+
+impl Asked {
+    /// The list of an outcome and an event.
+    pub(super) fn of(outcome: &str, event: &str) -> Asked {
+        let (outcome, event) = (outcome.to_owned(), event.to_owned());
+        Asked { outcome, event, before: String::new() }
+    }
+}
+
+/// A field that cannot be taken.
+pub(super) struct WrongField {
+    /// `url`, `from`.
+    pub(super) name: &'static str,
+    pub(super) typed: String,
+    pub(super) text: String,
+}
+
+/// The form that sends again all that pass the filter.
+struct ReplayAll {
+    outcome: String,
+    event: String,
+    since: Field,
+    button: Button,
 }
 
 #[derive(Template)]
@@ -38,6 +64,10 @@ struct Hooks<'a> {
     url: Field,
     add: Button,
     filters: Filters,
+    /// How the last replay stands; empty: there is none.
+    replay: String,
+    is_replaying: bool,
+    replay_all: Option<ReplayAll>,
     deliveries: Table,
 }
 
@@ -66,12 +96,12 @@ pub(super) async fn show(
     page(&view, &session, &asked, None).await
 }
 
-/// The page; `wrong` is an address that was refused, and why.
+/// The page; `wrong` is a field that was refused, and why.
 pub(super) async fn page(
     view: &View,
     session: &Session,
     asked: &Asked,
-    wrong: Option<(&str, &str)>,
+    wrong: Option<WrongField>,
 ) -> Result<Response, Problem> {
     let words = view.words;
     let caller = common::caller(view, session)?;
@@ -88,21 +118,39 @@ pub(super) async fn page(
     let url = Field { kind: "url", ..Field::new("url", words.t("hooks.url")) }
         .hint(words.t("keys.url-hint"))
         .inputmode("url");
-    let url = wrong.map_or(url.clone(), |(typed, why)| url.value(typed).error(why));
+    let filled = |field: Field| match &wrong {
+        Some(wrong) if wrong.name == field.name => field.value(&wrong.typed).error(&wrong.text),
+        Some(_) | None => field,
+    };
+    let url = filled(url);
+    let since = Field::new("from", words.t("hooks.since")).optional();
+    let hint = words.with("hooks.since-optional", &[("zone", &zone.name)]);
+    let since = filled(since.hint(&hint));
+    let replays = common::may(session, Act::ReplayWebhooks, view.environment);
+    let last = view.site.engine.last_replay(&caller).await?;
+    let is_empty = sent.is_empty();
     let page = Hooks {
         words,
         csrf: &view.csrf,
         here: view.here("/webhooks"),
         summary: match wrong {
-            Some(_) => ErrorSummary::of(words, &[&url]),
+            Some(_) => ErrorSummary::of(words, &[&url, &since]),
             None => ErrorSummary::default(),
         },
         endpoints: endpoints(view, session)?,
         may_manage: common::may(session, Act::ManageEndpoints, view.environment),
-        is_open: wrong.is_some(),
+        is_open: wrong.as_ref().is_some_and(|wrong| wrong.name == "url"),
         url,
         add: Button::other(words, words.t("hooks.add")),
         filters: filters(view, asked),
+        is_replaying: last.as_ref().is_some_and(|replay| replay.ended_at.is_none()),
+        replay: last.map_or_else(String::new, |replay| replay_text(words, &replay, zone)),
+        replay_all: (replays && (!is_empty || wrong.is_some())).then(|| ReplayAll {
+            outcome: asked.outcome.clone(),
+            event: asked.event.clone(),
+            since,
+            button: Button::other(words, words.t("hooks.replay-matching")),
+        }),
         deliveries: deliveries(view, session, zone, asked, sent),
     };
     let (title, status) = match wrong {
@@ -113,6 +161,22 @@ pub(super) async fn page(
         }
     };
     Ok(view.page_with(status, &title, &page))
+}
+
+/// How a replay stands, in words.
+fn replay_text(words: Words, replay: &WebhookReplay, zone: Zone) -> String {
+    let begun = time(words, Timestamp(replay.id), zone);
+    let counts = [
+        ("at", &begun as &dyn Display),
+        ("zone", &zone.name),
+        ("sent", &number(words, replay.sent)),
+        ("most", &number(words, replay.sent_max)),
+    ];
+    match replay.ended_at {
+        None => words.with("hooks.replay-going", &counts),
+        Some(_) if replay.sent >= replay.sent_max => words.with("hooks.replay-cut", &counts),
+        Some(_) => words.with("hooks.replay-done", &counts),
+    }
 }
 
 /// The endpoints of the environment that have an address.

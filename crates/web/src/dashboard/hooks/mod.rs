@@ -17,5 +17,6 @@ pub(super) fn pages(area: &mut Area) {
     area.post_in("/webhooks/{id}/secret", Act::ManageEndpoints, acts::rotate);
     area.post_in("/webhooks/{id}/test", Act::ReplayWebhooks, acts::test);
     area.post_in("/webhooks/{id}/replay", Act::ReplayWebhooks, acts::replay_since);
+    area.post_in("/webhooks/replays", Act::ReplayWebhooks, acts::replay_all);
     area.post_in("/webhooks/replay", Act::ReplayWebhooks, acts::replay_one);
 }

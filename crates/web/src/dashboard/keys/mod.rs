@@ -4,6 +4,7 @@
 //! environment of the page.
 
 mod activity;
+mod limits;
 mod list;
 mod one;
 
@@ -15,6 +16,8 @@ pub(super) fn pages(area: &mut Area) {
     area.post_in("/keys", Act::ManageKeys, list::make);
     area.get_in("/keys/{id}", Act::ManageKeys, one::show);
     area.post_in("/keys/{id}/addresses", Act::ManageKeys, one::set_addresses);
+    area.post_in("/keys/{id}/limits", Act::ManageKeys, limits::limit);
+    area.post_in("/keys/{id}/rotate", Act::ManageKeys, limits::rotate);
     area.post_in("/keys/{id}/webhook", Act::ManageEndpoints, one::set_webhook);
     area.post_in("/keys/{id}/revoke", Act::RevokeKeys, one::revoke);
     area.get_in("/activity", Act::ManageKeys, activity::show);

@@ -1,7 +1,11 @@
 //! One key pair: from where it may be used, where its events go, and its end.
 
 use super::super::common;
-use crate::parts::{Badge, Button, ErrorSummary, Field, Secret, Select, SelectOption, Tone};
+use super::limits::{self, ScopeBoxes};
+use super::list::state;
+use crate::parts::{
+    Badge, Button, ErrorSummary, Field, Markup, Secret, Select, SelectOption, Zone, time_tag,
+};
 use crate::view::{Allowed, Problem, Session, View, done};
 use crate::words::Words;
 use askama::Template;
@@ -21,6 +25,11 @@ pub(super) struct Sent {
     success: String,
 }
 
+struct Fact {
+    label: String,
+    value: Markup,
+}
+
 #[derive(Template)]
 #[template(path = "dashboard/keys/one.html")]
 struct One<'a> {
@@ -32,7 +41,12 @@ struct One<'a> {
     open: Secret,
     secret: Secret,
     state: Badge,
+    facts: Vec<Fact>,
     is_active: bool,
+    scopes: ScopeBoxes,
+    expires: Field,
+    overlap: Select,
+    rotate: Button,
     addresses: Field,
     url: Field,
     success: Select,
@@ -41,7 +55,7 @@ struct One<'a> {
 }
 
 /// What is wrong with a field: its name, what was typed, the words.
-type Wrong<'a> = (&'static str, &'a str, String);
+pub(super) type Wrong<'a> = (&'static str, &'a str, String);
 
 pub(super) async fn show(
     view: View,
@@ -49,11 +63,11 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let key = own(&view, &session, &id)?;
-    page(&view, &session, &key, None)
+    page(&view, &session, &key, None).await
 }
 
 /// The key of this number, if it is the account's and of this environment.
-fn own(view: &View, session: &Session, id: &str) -> Result<Key, Problem> {
+pub(super) fn own(view: &View, session: &Session, id: &str) -> Result<Key, Problem> {
     let caller = common::caller(view, session)?;
     let keys = view.site.engine.own_keys(&caller)?;
     keys.into_iter().find(|key| key.id.to_string() == id).ok_or(Problem::NotFound)
@@ -72,14 +86,14 @@ pub(super) async fn set_addresses(
         Ok(allowed) => allowed,
         Err(bad) => {
             let text = view.words.with("keys.address-wrong", &[("line", &bad.0)]);
-            return page(&view, &session, &key, Some(("addresses", &sent.addresses, text)));
+            return page(&view, &session, &key, Some(("addresses", &sent.addresses, text))).await;
         }
     };
     match view.site.engine.allow_addresses(permit, &key.open_key, allowed).await {
         Ok(_) => Ok(done(&view.here(&format!("/keys/{id}")), "saved")),
         Err(refused) => {
             let text = common::wrong_field(refused)?;
-            page(&view, &session, &key, Some(("addresses", &sent.addresses, text)))
+            page(&view, &session, &key, Some(("addresses", &sent.addresses, text))).await
         }
     }
 }
@@ -107,7 +121,7 @@ pub(super) async fn set_webhook(
         Ok(_) => Ok(done(&view.here(&format!("/keys/{id}")), "saved")),
         Err(refused) => {
             let text = common::wrong_field(refused)?;
-            page(&view, &session, &key, Some(("url", &sent.url, text)))
+            page(&view, &session, &key, Some(("url", &sent.url, text))).await
         }
     }
 }
@@ -135,7 +149,7 @@ fn own_endpoint(view: &View, session: &Session, key: &Key) -> Result<Option<Endp
     Ok(own.map(|view| view.endpoint))
 }
 
-fn page(
+pub(super) async fn page(
     view: &View,
     session: &Session,
     key: &Key,
@@ -154,22 +168,20 @@ fn page(
     let addresses = filled(addresses, &key.allow_list.lines().join("\n"));
     let url_field = Field { kind: "url", ..Field::new("url", words.t("keys.url")) }.optional();
     let url = filled(url_field.hint(words.t("keys.url-hint")).inputmode("url"), &url);
-    let option = |event: SuccessEvent, key: &str| SelectOption::new(event.code(), words.t(key));
-    let success = Select {
-        name: "success",
-        label: words.t("keys.success").to_owned(),
-        options: vec![
-            option(SuccessEvent::OnFinal, "keys.on-final"),
-            option(SuccessEvent::OnAccept, "keys.on-accept"),
-        ],
-        chosen: success.code().to_owned(),
-        error: String::new(),
+    let success = success_select(words, success);
+    let now = view.site.engine.now();
+    let caller = common::caller(view, session)?;
+    let zone = common::zone(view, &caller).await?;
+    let error = |name: &str| match &wrong {
+        Some((field, _, text)) if *field == name => text.clone(),
+        Some(_) | None => String::new(),
     };
-    let is_active = key.revoked_at.is_none();
-    let state = match is_active {
-        true => Badge::new(Tone::Ok, words.t("keys.active")),
-        false => Badge::new(Tone::Off, words.t("keys.revoked")),
-    };
+    let expires = filled(limits::expires(words, zone), &end_text(key, zone));
+    let overlap = overlap(words, error("overlap"));
+    let scope_error = error("scope_read");
+    let as_field = |name, error: &str| Field { name, error: error.to_owned(), ..Field::default() };
+    let boxes = as_field("scope_read", &scope_error);
+    let hours = as_field("overlap", &overlap.error);
     let is_wrong = wrong.is_some();
     let page = One {
         words,
@@ -177,13 +189,18 @@ fn page(
         all: view.here("/keys"),
         at: view.here(&format!("/keys/{}", key.id)),
         summary: match is_wrong {
-            true => ErrorSummary::of(words, &[&addresses, &url]),
+            true => ErrorSummary::of(words, &[&addresses, &url, &boxes, &expires, &hours]),
             false => ErrorSummary::default(),
         },
         open: Secret::shown(words, "open", words.t("keys.open-key"), &key.open_key),
         secret: Secret::masked("secret", &key.secret_tail),
-        state,
-        is_active,
+        state: state(words, key, now),
+        facts: facts(view, session, key, zone)?,
+        is_active: key.is_valid_at(now),
+        scopes: ScopeBoxes::new(words, key.scopes, &scope_error),
+        expires,
+        overlap,
+        rotate: Button::other(words, words.t("keys.rotate-button")),
         addresses,
         url,
         success,
@@ -195,4 +212,73 @@ fn page(
         return Ok(view.wrong(title, &page));
     }
     Ok(view.page_with(StatusCode::OK, title, &page))
+}
+
+/// Who made it, when it was last used and from where, what limits it.
+fn facts(view: &View, session: &Session, key: &Key, zone: Zone) -> Result<Vec<Fact>, Problem> {
+    let (words, engine) = (view.words, &view.site.engine);
+    let caller = common::caller(view, session)?;
+    let plain = |label: &str, value: &str| Fact {
+        label: words.t(label).to_owned(),
+        value: Markup::of(&Plain { text: value }),
+    };
+    let when = |label: &str, at| Fact {
+        label: format!("{} ({})", words.t(label), zone.name),
+        value: time_tag(words, at, zone),
+    };
+    let mut facts = vec![plain("keys.scopes", &limits::scopes_text(words, key.scopes))];
+    facts.push(match key.expires_at {
+        Some(end) => when("keys.expires", end),
+        None => plain("keys.expires", words.t("keys.no-end")),
+    });
+    match engine.key_uses(&caller)?.get(&key.id) {
+        Some(used) => {
+            facts.push(when("keys.last-used", used.used_at));
+            facts.push(plain("keys.last-from", &used.address));
+        }
+        None => facts.push(plain("keys.last-used", words.t("keys.never"))),
+    }
+    if let Some(maker) = engine.maker_of(&caller, key)? {
+        facts.push(plain("keys.made-by", &maker));
+    }
+    Ok(facts)
+}
+
+#[derive(Template)]
+#[template(source = "{{ text }}", ext = "html")]
+struct Plain<'a> {
+    text: &'a str,
+}
+
+/// A pair's end as its field takes it.
+fn end_text(key: &Key, zone: Zone) -> String {
+    let end = key.expires_at.and_then(|end| jiff::Timestamp::from_microsecond(end.0).ok());
+    let there = end.map(|end| zone.offset().to_datetime(end));
+    there.map_or_else(String::new, |there| there.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+fn overlap(words: Words, error: String) -> Select {
+    let hours =
+        [("0", "keys.overlap-none"), ("24", "keys.overlap-day"), ("168", "keys.overlap-week")];
+    Select {
+        name: "overlap",
+        label: words.t("keys.overlap").to_owned(),
+        options: hours.iter().map(|(h, key)| SelectOption::new(h, words.t(key))).collect(),
+        chosen: "24".to_owned(),
+        error,
+    }
+}
+
+fn success_select(words: Words, chosen: SuccessEvent) -> Select {
+    let option = |event: SuccessEvent, key: &str| SelectOption::new(event.code(), words.t(key));
+    Select {
+        name: "success",
+        label: words.t("keys.success").to_owned(),
+        options: vec![
+            option(SuccessEvent::OnFinal, "keys.on-final"),
+            option(SuccessEvent::OnAccept, "keys.on-accept"),
+        ],
+        chosen: chosen.code().to_owned(),
+        error: String::new(),
+    }
 }

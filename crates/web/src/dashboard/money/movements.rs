@@ -1,4 +1,5 @@
-//! What moved a wallet's available money, or its commission, with the balance after each line.
+//! What moved a wallet's available money, with the balance after each line; the commission's page
+//! has tables of the same kind.
 
 use super::super::common::{self, ROWS, query};
 use crate::parts::{Cell, Column, Empty, Row, Table, Tile, Zone, money, time_tag};
@@ -40,7 +41,7 @@ pub(super) async fn statement(
         let wallet = engine.wallet(&caller, currency).await?;
         tiles.push(tile(words, "overview.available", wallet.available));
         tiles.push(tile(words, "money.held", wallet.held));
-        let page = page(&asked);
+        let page = page_of(&asked);
         let lines = engine.statement(&caller, currency, page).await?;
         tables.push(table(&view, "/statement", currency, lines, &asked));
     }
@@ -49,27 +50,8 @@ pub(super) async fn statement(
     Ok(view.page(title, &body))
 }
 
-pub(super) async fn commission(
-    view: View,
-    session: Session,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Problem> {
-    let caller = common::caller(&view, &session)?;
-    let (words, engine) = (view.words, &view.site.engine);
-    let (mut tiles, mut tables) = (Vec::new(), Vec::new());
-    for currency in chosen(&view, &caller, &asked).await? {
-        let wallet = engine.wallet(&caller, currency).await?;
-        tiles.push(tile(words, "money.commission", wallet.commission));
-        let lines = engine.commission_statement(&caller, currency, page(&asked)).await?;
-        tables.push(table(&view, "/commission", currency, lines, &asked));
-    }
-    let title = words.t("dashboard.commission");
-    let body = Movements { title, note: words.t("money.commission-note"), tiles, tables };
-    Ok(view.page(title, &body))
-}
-
 /// The currencies that are shown: all, or the one whose page is asked for.
-async fn chosen(
+pub(super) async fn chosen(
     view: &View,
     caller: &engine::Caller,
     asked: &Asked,
@@ -81,11 +63,11 @@ async fn chosen(
     Ok(all)
 }
 
-fn page(asked: &Asked) -> Page {
+pub(super) fn page_of(asked: &Asked) -> Page {
     Page { before: asked.before.parse().ok(), limit: ROWS + 1 }
 }
 
-fn tile(words: Words, key: &str, amount: Money) -> Tile {
+pub(super) fn tile(words: Words, key: &str, amount: Money) -> Tile {
     Tile {
         label: words.t(key).to_owned(),
         value: money(words, amount),
@@ -95,7 +77,7 @@ fn tile(words: Words, key: &str, amount: Money) -> Tile {
     }
 }
 
-fn table(
+pub(super) fn table(
     view: &View,
     path: &str,
     currency: Currency,
@@ -103,7 +85,7 @@ fn table(
     asked: &Asked,
 ) -> Table {
     let words = view.words;
-    let zone = common::zone_of(&[currency]);
+    let zone = common::zone_of(view, &[currency]);
     let rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
     let has_older = lines.len() > rows;
     lines.truncate(rows);

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the reference is made with the page, so a form that is sent twice buys once.
 
+use super::super::common;
 use crate::parts::format::latin_digits;
 use crate::parts::{Badge, Button, Code, ErrorSummary, Field, Secret, Select, SelectOption, money};
 use crate::people::form::Wrong;
@@ -16,7 +17,7 @@ use domain::{
     Catalog, Currency, Environment, FieldError, Kind, Money, Operator, Purchase, ReferenceScope,
     Service, ServiceType, State, act,
 };
-use engine::{PurchaseOutcome, PurchaseRequest};
+use engine::{Caller, PurchaseOutcome, PurchaseRequest};
 use serde::Deserialize;
 
 /// A number that the sandbox always delivers to, by country: its last digits say so.
@@ -99,7 +100,14 @@ pub(super) async fn buy(
     Form(fields): Form<BuyFields>,
 ) -> Result<Response, Problem> {
     let engine = &view.site.engine;
-    let request = match request(&view, &session, &fields, &engine.catalog()) {
+    let caller = match common::buyer(&view, &session).await {
+        Ok(caller) => caller,
+        Err(Problem::TooMany { .. }) => {
+            return page(&view, &session, fields, &Wrong::whole("new.too-fast")).await;
+        }
+        Err(problem) => return Err(problem),
+    };
+    let request = match request(caller, &fields, &engine.catalog()) {
         Ok(request) => request,
         Err(wrong) => return page(&view, &session, fields, &Wrong::fields(wrong)).await,
     };
@@ -114,14 +122,16 @@ pub(super) async fn buy(
         Err(BuyRefused::InsufficientBalance(_) | BuyRefused::NoWallet(_)) => {
             page(&view, &session, fields, &Wrong::whole("first.no-money")).await
         }
+        Err(BuyRefused::NoSubscription(_)) => {
+            page(&view, &session, fields, &Wrong::whole("new.no-plan")).await
+        }
         Err(_) => Err(Problem::Unavailable),
     }
 }
 
 /// The request of the form, or every wrong field.
 fn request(
-    view: &View,
-    session: &Session,
+    caller: Caller,
     fields: &BuyFields,
     catalog: &Catalog,
 ) -> Result<PurchaseRequest, Vec<FieldError>> {
@@ -145,7 +155,7 @@ fn request(
         return Err(wrong("reference"));
     }
     Ok(PurchaseRequest {
-        caller: session.caller(view.environment.unwrap_or(Environment::Sandbox)),
+        caller,
         scope: ReferenceScope::Irecharge,
         kind: Kind::Recharge,
         operator: operator.code.clone(),

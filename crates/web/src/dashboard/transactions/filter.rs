@@ -1,10 +1,10 @@
 //! The filters of the list of purchases, as the address has them.
 
-use super::super::common::query;
+use super::super::common::{moment, query};
 use crate::parts::{Field, Filter, Filters, Select, SelectOption, Zone, format};
 use crate::view::View;
 use crate::words::Words;
-use domain::{Catalog, Kind, State, Timestamp};
+use domain::{Catalog, Kind, State};
 use engine::PurchaseFilter;
 use serde::Deserialize;
 
@@ -177,35 +177,5 @@ impl Asked {
             });
         }
         chips
-    }
-}
-
-/// What somebody typed as a day or a minute in a zone; nothing typed is no time.
-fn moment(typed: &str, zone: Zone) -> Result<Option<Timestamp>, ()> {
-    let typed = format::latin_digits(typed.trim());
-    if typed.is_empty() {
-        return Ok(None);
-    }
-    if let Ok(at) = typed.parse::<jiff::Timestamp>() {
-        return Ok(Some(Timestamp(at.as_microsecond())));
-    }
-    let there = typed.parse::<jiff::civil::DateTime>().map_err(|_| ())?;
-    let at = zone.offset().to_timestamp(there).map_err(|_| ())?;
-    Ok(Some(Timestamp(at.as_microsecond())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_is_that_of_the_zone() {
-        let micros = |typed| moment(typed, Zone::DHAKA).map(|at| at.map(|at| at.0));
-        assert_eq!(micros(""), Ok(None));
-        assert_eq!(micros("2026-11-29"), Ok(Some(1_795_888_800_000_000)));
-        assert_eq!(micros("2026-11-29 20:05"), Ok(Some(1_795_961_100_000_000)));
-        assert_eq!(micros("২০২৬-১১-২৯T20:05"), Ok(Some(1_795_961_100_000_000)));
-        assert_eq!(micros("2026-11-29T14:05:00Z"), Ok(Some(1_795_961_100_000_000)));
-        assert_eq!(micros("yesterday"), Err(()));
     }
 }

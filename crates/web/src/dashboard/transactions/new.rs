@@ -1,7 +1,8 @@
 //! A new purchase: the price first, then the purchase.
 //!
-//! The form has a reference that the server made: sent twice, it is one purchase. Invariant: what
-//! is bought is what the form of the price said; it is checked anew.
+//! The form has a reference that the server made: sent twice, it is one purchase. What was sold a
+//! moment ago is sold again only after a question. Invariant: what is bought is what the form of
+//! the price said; it is checked anew.
 
 use super::super::common;
 use crate::parts::{Button, ErrorSummary, Field, Select, SelectOption, format, money};
@@ -14,8 +15,8 @@ use axum::response::Response;
 use domain::purchase::is_reference;
 use domain::refusal::BuyRefused;
 use domain::{
-    AmountError, Catalog, Details, Environment, Kind, Money, Operator, OutOfLimits, ReferenceScope,
-    Refused as _, Service, ServiceType, act,
+    AmountError, Catalog, Details, DuplicatePolicy, Environment, Kind, Money, Operator,
+    OutOfLimits, ReferenceScope, Refused as _, Service, ServiceType, act,
 };
 use engine::{Caller, PurchaseOutcome, PurchaseRequest};
 use serde::Deserialize;
@@ -31,6 +32,21 @@ pub(super) struct Asked {
     number: String,
     amount: String,
     service: String,
+    /// `yes`: the reader was asked about the same sale a moment ago, and wants it once more.
+    again: String,
+}
+
+impl Asked {
+    fn wants_again(&self) -> bool {
+        self.again == "yes"
+    }
+}
+
+/// The same sale a moment ago.
+struct Earlier {
+    text: String,
+    reference: String,
+    href: String,
 }
 
 struct Fact {
@@ -50,6 +66,7 @@ struct New {
     summary: ErrorSummary,
     asked: Asked,
     price: Option<Vec<Fact>>,
+    earlier: Option<Earlier>,
     operator: Select,
     number: Field,
     amount: Field,
@@ -94,13 +111,20 @@ pub(super) async fn buy(
     Allowed(permit): Allowed<act::Buy>,
     Form(asked): Form<Asked>,
 ) -> Result<Response, Problem> {
-    let caller = common::caller(&view, &session)?;
+    let seen = common::caller(&view, &session)?;
+    let caller = match common::buyer(&view, &session).await {
+        Ok(caller) => ask_about_duplicates(caller),
+        Err(Problem::TooMany { .. }) => {
+            return not_bought(&view, &seen, asked, "RATE_LIMIT_EXCEEDED").await;
+        }
+        Err(problem) => return Err(problem),
+    };
     let request = match request(&view, caller, &asked) {
         Ok(request) => request,
         Err(wrong) => return refused(&view, &caller, asked, &wrong).await,
     };
     let one = |id: &domain::PurchaseId| view.here(&format!("/transactions/{id}"));
-    match view.site.engine.purchase(permit, request).await {
+    match view.site.engine.purchase(permit, request.clone()).await {
         Ok(PurchaseOutcome::Bought { purchase, .. }) => Ok(done(&one(&purchase.key.id), "bought")),
         Ok(PurchaseOutcome::Repeated { purchase, .. }) => Ok(go(&one(&purchase.key.id))),
         // The form was sent twice: both lead to the one purchase.
@@ -108,18 +132,69 @@ pub(super) async fn buy(
             Some(first) => Ok(go(&one(&first.key.id))),
             None => Ok(go(&view.here("/new"))),
         },
-        Err(refusal) => {
-            let text = why(view.words, refusal.code());
-            refused(&view, &caller, asked, &[("", text.to_owned())]).await
+        Err(BuyRefused::PossibleDuplicate(same)) => {
+            warn(&view, &request, asked, same.earlier).await
         }
+        Err(refusal) => not_bought(&view, &caller, asked, refusal.code()).await,
     }
+}
+
+/// A person is asked before the same is sold again, unless the account wants to hear nothing of it.
+fn ask_about_duplicates(caller: Caller) -> Caller {
+    let duplicates = match caller.duplicates {
+        DuplicatePolicy::Off => DuplicatePolicy::Off,
+        DuplicatePolicy::Mark | DuplicatePolicy::Refuse => DuplicatePolicy::Refuse,
+    };
+    Caller { duplicates, ..caller }
+}
+
+/// The same was sold a moment ago: asks whether it is to be sold once more.
+async fn warn(
+    view: &View,
+    request: &PurchaseRequest,
+    asked: Asked,
+    reference: String,
+) -> Result<Response, Problem> {
+    let (words, engine) = (view.words, &view.site.engine);
+    let found = engine.purchase_by_reference(&request.caller, request.scope, &reference).await;
+    let href = found.map_or_else(
+        |_| view.here("/transactions"),
+        |earlier| view.here(&format!("/transactions/{}", earlier.key.id)),
+    );
+    let again = Asked { again: "yes".to_owned(), ..asked };
+    let mut page = page(view, &request.caller, again, &[]).await?;
+    page.price = Some(facts(view, request).await?);
+    page.earlier = Some(Earlier { text: words.t("new.same-text").to_owned(), reference, href });
+    page.button = Button::main(words, words.t("new.buy-again"));
+    Ok(view.page(words.t("new.same"), &page))
+}
+
+/// The form with the reason why nothing was bought.
+async fn not_bought(
+    view: &View,
+    caller: &Caller,
+    asked: Asked,
+    code: &str,
+) -> Result<Response, Problem> {
+    let status = match code {
+        "NO_ACTIVE_SUBSCRIPTION" => StatusCode::PAYMENT_REQUIRED,
+        "RATE_LIMIT_EXCEEDED" => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let text = why(view.words, code).to_owned();
+    let page = page(view, caller, asked, &[("", text)]).await?;
+    let title = format!("{} {}", view.words.t("error.title"), view.words.t("new.title"));
+    Ok(view.page_with(status, &title, &page))
 }
 
 /// Why nothing was bought, in words.
 fn why(words: Words, code: &str) -> &str {
     match code {
         "INSUFFICIENT_BALANCE" => words.t("new.too-poor"),
+        "NO_ACTIVE_SUBSCRIPTION" => words.t("new.no-plan"),
+        "ACCOUNT_NOT_APPROVED" => words.t("new.not-approved"),
         "NO_WALLET" => words.t("new.no-wallet"),
+        "RATE_LIMIT_EXCEEDED" => words.t("new.too-fast"),
         "OUTCOME_UNKNOWN" => words.t("new.unknown"),
         "TEMPORARILY_UNAVAILABLE" => words.t("new.unavailable"),
         _ => words.t("new.refused"),
@@ -199,7 +274,7 @@ fn request(view: &View, caller: Caller, asked: &Asked) -> Result<PurchaseRequest
                 webhook_url: None,
                 digest: None,
                 idempotency: None,
-                allow_duplicate: false,
+                allow_duplicate: asked.wants_again(),
             })
         }
         _ => Err(wrong),
@@ -320,6 +395,7 @@ async fn page(view: &View, caller: &Caller, asked: Asked, wrong: &[Wrong]) -> Re
         is_sandbox: common::environment(view) == Environment::Sandbox,
         summary,
         price: None,
+        earlier: None,
         operator,
         number,
         amount,

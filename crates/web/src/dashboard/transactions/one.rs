@@ -54,7 +54,7 @@ pub(super) async fn show(
     let id = PurchaseNumber(id.parse().map_err(|_| Problem::NotFound)?);
     let history = view.site.engine.history_of(&caller, id).await?;
     let webhooks = view.site.engine.deliveries_of(&caller, id)?;
-    let zone = common::zone_of(&[history.purchase.amount.currency()]);
+    let zone = common::zone_of(&view, &[history.purchase.amount.currency()]);
     let purchase = &history.purchase;
     let timeline = TimelineOf {
         words,

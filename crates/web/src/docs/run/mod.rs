@@ -18,7 +18,7 @@ use axum::http::{Method, Request};
 use axum::response::Response;
 use domain::Environment;
 use domain::purchase::sandbox::SandboxNumber;
-use engine::PageCaller;
+use engine::{LoggedAs, PageCaller};
 use serde::Deserialize;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ const FIRST: &str = "recharge";
 const QUERY: &str = "query.";
 
 /// A request inside this process.
-pub(super) struct Call {
+pub(crate) struct Call {
     method: Method,
     /// With its query.
     path: String,
@@ -41,23 +41,25 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn get(path: String) -> Call {
+    pub(crate) fn get(path: String) -> Call {
         Call { method: Method::GET, path, body: None }
     }
 
-    pub(super) fn post(path: &str, body: String) -> Call {
+    pub(crate) fn post(path: &str, body: String) -> Call {
         Call { method: Method::POST, path: path.to_owned(), body: Some(body) }
     }
 }
 
 /// What was answered.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answered {
-    pub(super) status: u16,
+pub(crate) struct Answered {
+    pub(crate) status: u16,
     pub(super) headers: Vec<(String, String)>,
     /// The body, if it is JSON.
     pub(super) json: Value,
-    text: String,
+    pub(crate) text: String,
+    /// The request's name in the account's log.
+    pub(crate) logged_as: Option<i64>,
 }
 
 impl Answered {
@@ -68,7 +70,7 @@ impl Answered {
 
 /// Sends a request with the reader's sandbox. Without a reader, or if it cannot be sent, the answer
 /// is empty, with the status 0.
-pub(super) async fn call(view: &View, call: Call) -> Answered {
+pub(crate) async fn call(view: &View, call: Call) -> Answered {
     let Some(caller) = view.caller() else { return Answered::default() };
     if caller.environment != Environment::Sandbox {
         return Answered::default();
@@ -85,13 +87,15 @@ pub(super) async fn call(view: &View, call: Call) -> Answered {
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(view.from, 0)));
     request.extensions_mut().insert(PageCaller(caller));
     let Ok(response) = view.site.settings.api.clone().oneshot(request).await;
+    let logged_as = response.extensions().get::<LoggedAs>().map(|logged| logged.0);
     let headers = response.headers().iter().filter_map(|(name, value)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     });
     let (headers, status) = (headers.collect(), response.status().as_u16());
     let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.unwrap_or_default();
     let json = serde_json::from_slice(&bytes).unwrap_or_default();
-    Answered { status, headers, json, text: String::from_utf8_lossy(&bytes).into_owned() }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Answered { status, headers, json, text, logged_as }
 }
 
 /// A field of a query, in the form.
@@ -113,6 +117,7 @@ struct Shown {
     headers: Vec<(String, String)>,
     body: Code,
     purchase: Option<String>,
+    logged: Option<String>,
 }
 
 #[derive(Template)]
@@ -246,7 +251,7 @@ fn render(view: &View, operation: Operation<'_>, form: Filled) -> Result<Respons
 }
 
 fn shown(view: &View, operation: &Operation<'_>, answered: Answered) -> Shown {
-    let Answered { status, headers, json, text } = answered;
+    let Answered { status, headers, json, text, logged_as } = answered;
     let api = &view.site.facts.billing;
     let is_json = !json.is_null();
     let text = if is_json { fields::pretty(api, operation.answer(), &json) } else { text };
@@ -262,6 +267,7 @@ fn shown(view: &View, operation: &Operation<'_>, answered: Answered) -> Shown {
         headers,
         body: Code::new(view.words, "run-answer", "JSON", &text),
         purchase: id.map(|id| format!("/dashboard/sandbox/transactions/{id}")),
+        logged: logged_as.map(|id| format!("/dashboard/sandbox/requests/{id}")),
     }
 }
 

@@ -1,0 +1,393 @@
+//! The log of requests to the billing API: noted while a request is answered, kept later.
+//!
+//! A note costs the request a place in a queue and nothing else; masking and the commit are a
+//! worker's. Invariants: secrets are taken out before anything is stored; an account's log is
+//! bounded. What waits in the queue when the process dies is lost, and so is what comes while the
+//! queue is full: nothing is decided by the log.
+
+use super::masking::{query_without_secrets, with_numbers_masked, without_secrets};
+use crate::{Caller, Engine, limits};
+use domain::acts::grant;
+use domain::refusal::{FindRefused, PurchaseUnknown, StoreRefused};
+use domain::{AccountId, Act, Environment, Grant, KeyId, Timestamp};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use store::{ErrorGroup, KeepRequests, LoggedRequest, PruneRequests, RequestFilter};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Whose request it is, as soon as its keys were right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestOwner {
+    /// The account of the key pair, or of whoever runs it from a page.
+    pub account: AccountId,
+    /// The environment of the key pair.
+    pub environment: Environment,
+    /// The key pair; none from a page.
+    pub key: Option<KeyId>,
+}
+
+impl From<&Caller> for RequestOwner {
+    fn from(caller: &Caller) -> RequestOwner {
+        let Caller { account, environment, key, .. } = *caller;
+        RequestOwner { account, environment, key }
+    }
+}
+
+/// When a request began.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestStart {
+    at: Timestamp,
+    since: Duration,
+}
+
+/// In the extensions of an answer inside this process: the name of its request in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoggedAs(pub i64);
+
+/// A body, as far as it was read.
+#[derive(Clone, Debug, Default)]
+pub struct NotedBody {
+    /// Its beginning, at most [`NotedBody::KEPT_BYTES`].
+    pub bytes: Vec<u8>,
+    /// How long it was.
+    pub length: usize,
+}
+
+impl NotedBody {
+    /// The longest body that is kept: a longer one cannot be masked without holding it all.
+    pub const KEPT_BYTES: usize = limits::REQUEST_BODY_BYTES;
+
+    /// Adds what came.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
+        let room = NotedBody::KEPT_BYTES.saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+    }
+
+    /// As it is stored: without secrets, cut; of what is too long or no JSON only the length.
+    fn stored(&self) -> String {
+        if self.length == 0 {
+            return String::new();
+        }
+        let whole = (self.length == self.bytes.len()).then_some(&self.bytes);
+        let text = whole.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        match text.and_then(without_secrets) {
+            Some(text) if text.len() <= limits::REQUEST_TEXT_BYTES => text,
+            Some(text) => {
+                let mut end = limits::REQUEST_TEXT_BYTES;
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                format!("{}…", text.get(..end).unwrap_or_default())
+            }
+            None => format!("… {} bytes", self.length),
+        }
+    }
+}
+
+/// A request with its answer.
+#[derive(Debug)]
+pub struct RequestNote {
+    /// Whose it is.
+    pub owner: RequestOwner,
+    /// When it began.
+    pub start: RequestStart,
+    /// The client's address.
+    pub from: IpAddr,
+    /// `GET`, `POST`.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// The query; may be empty.
+    pub query: String,
+    /// Of the answer.
+    pub status: u16,
+    /// The request's body.
+    pub sent: NotedBody,
+    /// The answer's body.
+    pub answered: NotedBody,
+}
+
+/// A note in the queue.
+struct QueuedNote {
+    id: i64,
+    took: Duration,
+    note: RequestNote,
+}
+
+/// The queue of notes.
+pub(crate) struct RequestLog {
+    sender: mpsc::Sender<QueuedNote>,
+    /// Until the worker takes it.
+    receiver: Mutex<Option<mpsc::Receiver<QueuedNote>>>,
+    last: AtomicI64,
+}
+
+impl RequestLog {
+    pub(crate) fn new() -> RequestLog {
+        let (sender, receiver) = mpsc::channel(limits::REQUESTS_WAITING);
+        RequestLog { sender, receiver: Mutex::new(Some(receiver)), last: AtomicI64::new(0) }
+    }
+}
+
+impl Engine {
+    /// The present moment, for the note of a request that begins.
+    pub fn begin_request(&self) -> RequestStart {
+        RequestStart { at: self.now(), since: self.monotonic() }
+    }
+
+    /// Queues a request for the log; answers its name there. It is not kept if the queue is full.
+    pub fn note_request(&self, note: RequestNote) -> LoggedAs {
+        let log = &self.inner.requests;
+        let at = note.start.at.0;
+        let next = |last: i64| Some(at.max(last.saturating_add(1)));
+        let last = log.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let id = at.max(last.unwrap_or(0).saturating_add(1));
+        let took = self.monotonic().saturating_sub(note.start.since);
+        if log.sender.try_send(QueuedNote { id, took, note }).is_err() {
+            tracing::debug!("a request is not kept in the log: too many wait");
+        }
+        LoggedAs(id)
+    }
+
+    /// The caller's requests that pass a filter, latest first; numbers of people are masked where
+    /// the caller's role sees them so.
+    pub async fn list_requests(
+        &self,
+        caller: &Caller,
+        filter: RequestFilter,
+    ) -> Result<Vec<LoggedRequest>, StoreRefused> {
+        let (account, environment) = (caller.account, caller.environment);
+        let read = self.blocking(move |store| store.requests(account, environment, &filter)).await;
+        let is_masked = sees_masked(caller);
+        let read = self.or_unavailable(read)?;
+        Ok(read.into_iter().map(|request| shown(request, is_masked)).collect())
+    }
+
+    /// One request of the caller's; `PurchaseUnknown` also if it is of another account or
+    /// environment.
+    pub async fn logged_request(
+        &self,
+        caller: &Caller,
+        id: i64,
+    ) -> Result<LoggedRequest, FindRefused> {
+        let (account, environment) = (caller.account, caller.environment);
+        let read = self.blocking(move |store| store.request(account, environment, id)).await;
+        let found = self.or_unavailable(read)?.ok_or(PurchaseUnknown)?;
+        Ok(shown(found, sees_masked(caller)))
+    }
+
+    /// The caller's errors of the last day, by path and code, the most frequent first.
+    pub async fn request_errors(&self, caller: &Caller) -> Result<Vec<ErrorGroup>, StoreRefused> {
+        let (account, environment) = (caller.account, caller.environment);
+        let since = self.now().before(limits::A_DAY);
+        let limit = limits::ERROR_GROUPS;
+        let read =
+            self.blocking(move |store| store.request_errors(account, environment, since, limit));
+        self.or_unavailable(read.await)
+    }
+
+    /// Keeps what was noted, some of it at once, until the server stops.
+    pub(crate) async fn keep_requests(self, stop: CancellationToken) {
+        let Some(mut receiver) = self.inner.requests.receiver.lock().take() else { return };
+        let (mut batch, mut written) = (Vec::new(), HashMap::new());
+        loop {
+            // The queue comes before the stop: what was noted is still kept.
+            let count = tokio::select! {
+                biased;
+                count = receiver.recv_many(&mut batch, limits::REQUESTS_AT_ONCE) => count,
+                () = stop.cancelled() => 0,
+            };
+            if count == 0 {
+                return;
+            }
+            if count < limits::REQUESTS_AT_ONCE {
+                let wait = tokio::time::sleep(limits::REQUESTS_GATHERED);
+                let _ = stop.run_until_cancelled(wait).await;
+                while batch.len() < limits::REQUESTS_AT_ONCE
+                    && let Ok(more) = receiver.try_recv()
+                {
+                    batch.push(more);
+                }
+            }
+            let keep = cut_due(batch.drain(..).map(stored).collect(), &mut written);
+            if let Err(fault) = self.commit(&self.work(), keep).await {
+                tracing::warn!(%fault, count, "requests could not be kept in the log");
+            }
+        }
+    }
+
+    pub(crate) async fn prune_requests(self, stop: CancellationToken) {
+        loop {
+            let before = self.proven_now().before(limits::REQUESTS_KEPT);
+            let limit = limits::REQUESTS_PRUNED;
+            let prune = PruneRequests { before, limit };
+            let idle_wait = match self.commit(&self.work(), prune).await {
+                Ok(count) if count >= limit as usize => limits::SLEEP_MAX,
+                Ok(_) => limits::PRUNE_EVERY,
+                Err(fault) => {
+                    tracing::warn!(%fault, "old requests could not be deleted from the log");
+                    limits::PRUNE_EVERY
+                }
+            };
+            let wait = tokio::time::sleep(idle_wait);
+            let Some(()) = stop.run_until_cancelled(wait).await else { return };
+        }
+    }
+}
+
+/// The logs that have grown since they were cut, with how much; one that this process has not cut
+/// yet is cut at once.
+type Written = HashMap<(AccountId, Environment), u32>;
+
+/// A batch, with the logs that it is time to cut.
+fn cut_due(requests: Vec<LoggedRequest>, written: &mut Written) -> KeepRequests {
+    if written.len() > limits::LOGS_COUNTED {
+        written.clear();
+    }
+    let mut cut = Vec::new();
+    for request in &requests {
+        let whose = (request.account, request.environment);
+        let since = written.entry(whose).or_insert(limits::REQUESTS_CUT_EVERY);
+        *since += 1;
+        if *since > limits::REQUESTS_CUT_EVERY {
+            *since = 0;
+            cut.push(whose);
+        }
+    }
+    KeepRequests { requests, cut, rows_max: limits::REQUESTS_OF_ACCOUNT }
+}
+
+fn stored(queued: QueuedNote) -> LoggedRequest {
+    let QueuedNote { id, took, note } = queued;
+    let RequestNote { owner, from, method, path, query, status, sent, answered, .. } = note;
+    let code = match status {
+        400.. => code_of(&answered.bytes),
+        _ => String::new(),
+    };
+    LoggedRequest {
+        account: owner.account,
+        environment: owner.environment,
+        id,
+        key: owner.key,
+        address: from.to_string(),
+        method,
+        path: path.chars().take(limits::REQUEST_PATH_CHARS).collect(),
+        query: query_without_secrets(&query).chars().take(limits::REQUEST_PATH_CHARS).collect(),
+        status,
+        code,
+        took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        sent: sent.stored(),
+        answered: answered.stored(),
+    }
+}
+
+/// The stable code of an error's body.
+fn code_of(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Coded {
+        code: String,
+    }
+    serde_json::from_slice::<Coded>(body).map_or_else(|_| String::new(), |coded| coded.code)
+}
+
+fn sees_masked(caller: &Caller) -> bool {
+    caller.person.is_some_and(|person| {
+        grant(Act::SeePurchases, person.holder, caller.environment) != Grant::Yes
+    })
+}
+
+fn shown(request: LoggedRequest, is_masked: bool) -> LoggedRequest {
+    if !is_masked {
+        return request;
+    }
+    LoggedRequest {
+        query: with_numbers_masked(&request.query),
+        sent: with_numbers_masked(&request.sent),
+        answered: with_numbers_masked(&request.answered),
+        ..request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Person;
+    use domain::{DuplicatePolicy, Holder, KeyScopes, UserId};
+
+    fn body(text: &str) -> NotedBody {
+        let mut body = NotedBody::default();
+        body.add(text.as_bytes());
+        body
+    }
+
+    #[test]
+    fn a_body_is_kept_cut_and_without_secrets_or_not_at_all() {
+        assert_eq!(body(r#"{"pin":"1234"}"#).stored(), r#"{"pin":"***"}"#);
+        assert_eq!(body("pin=1234").stored(), "… 8 bytes");
+        assert_eq!(body("").stored(), "");
+        let long = format!("[\"{}\"]", "ক".repeat(2_000));
+        let kept = body(&long).stored();
+        assert!(kept.ends_with("ক…") && kept.len() <= limits::REQUEST_TEXT_BYTES + 3, "{kept}");
+        let endless = format!("[\"{}\"]", "x".repeat(NotedBody::KEPT_BYTES));
+        assert_eq!(body(&endless).stored(), format!("… {} bytes", endless.len()));
+    }
+
+    #[test]
+    fn support_and_security_see_numbers_masked_and_nobody_else_does() {
+        let seen_by = |person| {
+            let caller = Caller {
+                account: AccountId(2),
+                environment: Environment::Sandbox,
+                key: None,
+                session: None,
+                plan: None,
+                person,
+                is_approved: true,
+                duplicates: DuplicatePolicy::Mark,
+                scopes: KeyScopes::ALL,
+            };
+            let sent = r#"{"number":"01712345101"}"#.to_owned();
+            shown(LoggedRequest { sent, ..one() }, sees_masked(&caller)).sent
+        };
+        let person = |holder| Some(Person { user: UserId(1), holder, is_proved: false });
+        for holder in [Holder::StaffSupport, Holder::StaffSecurity] {
+            assert_eq!(seen_by(person(holder)), r#"{"number":"017******01"}"#);
+        }
+        for whole in [None, person(Holder::Developer), person(Holder::StaffOperator)] {
+            assert_eq!(seen_by(whole), r#"{"number":"01712345101"}"#);
+        }
+    }
+
+    fn one() -> LoggedRequest {
+        LoggedRequest {
+            account: AccountId(2),
+            environment: Environment::Sandbox,
+            id: 1,
+            key: None,
+            address: String::new(),
+            method: String::new(),
+            path: String::new(),
+            query: String::new(),
+            status: 200,
+            code: String::new(),
+            took_us: 0,
+            sent: String::new(),
+            answered: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_log_is_cut_at_once_and_then_now_and_then() {
+        let one = one();
+        let mut written = Written::new();
+        assert_eq!(cut_due(vec![one.clone()], &mut written).cut.len(), 1);
+        assert_eq!(cut_due(vec![one.clone()], &mut written).cut.len(), 0);
+        let many = vec![one; limits::REQUESTS_CUT_EVERY as usize];
+        assert_eq!(cut_due(many, &mut written).cut.len(), 1);
+    }
+}
