@@ -112,19 +112,21 @@ impl Engine {
         let tries = if is_with_staff { u32::MAX } else { due.tries + 1 };
         let wait = schedule.wait(tries);
         let soon = wait.min(schedule.scaled(limits::UNANSWERED_WAIT_MAX));
+        let wait_for_turn = |wait| WaitForTurn { due, until: self.now().after(wait) };
         let wait = match next {
             NextLook::NotAsked => {
-                let until = self.now().after(schedule.scaled(limits::NOT_ASKED_WAIT));
-                return self.commit(&self.work(), WaitForTurn { due, until }).await;
+                let turn = wait_for_turn(schedule.scaled(limits::NOT_ASKED_WAIT));
+                return self.commit(&self.work(), turn).await;
             }
             _ if is_with_staff => wait,
+            // What was lost is found soon after the upstream answers again. It says nothing about
+            // this order, so it is no try.
+            NextLook::Silence => return self.commit(&self.work(), wait_for_turn(soon)).await,
             // When "never received" can count, ask, whatever the schedule says.
             NextLook::WhenItCounts => match self.not_found_counts_in(purchase)? {
                 Some(left) => wait.min(left.max(limits::ASK_AGAIN_MIN)),
                 None => wait,
             },
-            // What was lost is found soon after the upstream answers again.
-            NextLook::Silence => soon,
             NextLook::Unanswered if tries <= limits::UNANSWERED_TRIES => soon,
             NextLook::Unanswered | NextLook::BySchedule => wait,
         };

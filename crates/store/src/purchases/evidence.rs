@@ -36,7 +36,7 @@ pub struct KeepAcknowledgement {
     pub proof: Proof,
     /// When it was said.
     pub at: Timestamp,
-    /// When the upstream is asked, if its job is due later: the call has ended. `None`: as it was.
+    /// When the upstream is asked, because the call has ended; `None`: as it was.
     pub ask_at: Option<Timestamp>,
 }
 
@@ -55,7 +55,7 @@ impl Commit for KeepAcknowledgement {
             tx.sql.defer(
                 "UPDATE jobs SET due_at = $1
                  WHERE purchase_id = $2 AND account_id = $3 AND environment = $4
-                     AND job = $5 AND due_at > $1",
+                     AND job = $5",
                 WriteKey::Purchase(self.key.id.0),
                 &values![ask_at, id, account, environment, Job::Query],
                 None,

@@ -151,6 +151,8 @@ struct Market {
     lives: AtomicUsize,
     sold: AtomicUsize,
     is_killed: AtomicBool,
+    /// How often both upstreams were passed over.
+    unavailable: AtomicUsize,
 }
 
 /// The last status that was answered, by reference.
@@ -168,6 +170,7 @@ async fn what_is_lost_on_the_way_is_neither_refunded_without_evidence_nor_sold_t
         lives: AtomicUsize::new(0),
         sold: AtomicUsize::new(0),
         is_killed: AtomicBool::new(false),
+        unavailable: AtomicUsize::new(0),
     });
     let mut buyers = JoinSet::new();
     for buyer in 0..CLIENTS {
@@ -187,7 +190,9 @@ async fn what_is_lost_on_the_way_is_neither_refunded_without_evidence_nor_sold_t
     }
     let statuses: Statuses = buyers.join_all().await.into_iter().flatten().collect();
     let open = shop.purchases().iter().filter(|purchase| is_open(purchase)).count();
-    note(&format!("{sales} sold after {:?}; {open} are open", began.elapsed()));
+    let unavailable = market.unavailable.load(Ordering::Relaxed);
+    let took = began.elapsed();
+    note(&format!("{sales} sold after {took:?}, {unavailable} times not; {open} are open"));
 
     // Nothing is answered for a while; then everything is.
     shop.taps.iter().for_each(|tap| tap.silence(true));
@@ -273,7 +278,11 @@ impl Market {
         match reply.status() {
             200 => Some(Some(answer["billing"]["status"].as_str().unwrap().to_owned())),
             422 if answer["code"] == "DUPLICATE_REFERENCE" => Some(None),
-            503 => None,
+            503 => {
+                self.unavailable.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_millis(200)).await;
+                None
+            }
             other => panic!("{other}: {reply:?}: {body}"),
         }
     }
@@ -297,7 +306,8 @@ async fn resolved(shop: &Shop, back: Instant, server: &Running) {
     loop {
         let open: Vec<Value> = shop.purchases().into_iter().filter(is_open).collect();
         let passed = back.elapsed();
-        let found = open.iter().filter(|p| known.contains(&p["id"].as_i64().unwrap())).count();
+        let is_known = |purchase: &&Value| known.contains(&purchase["id"].as_i64().unwrap());
+        let found = open.iter().filter(is_known).count();
         if found == 0 && !is_found {
             is_found = true;
             note(&format!("what was delivered is found {passed:?} after they answer again"));
@@ -306,8 +316,12 @@ async fn resolved(shop: &Shop, back: Instant, server: &Running) {
             note(&format!("nothing is open {passed:?} after they answer again"));
             return;
         }
-        let late =
-            || format!("{} open after {passed:?}: {}: {}", open.len(), open[0], server.log());
+        let late = || {
+            let one = open.iter().find(is_known).unwrap_or(&open[0])["id"].to_string();
+            let shown = shop.folder.saldo_ok(&["purchase", "show", &one, "--json"]).stdout;
+            let shown = String::from_utf8(shown).unwrap();
+            format!("{} open after {passed:?}: {shown}: {}", open.len(), server.log())
+        };
         assert!(
             found == 0 || passed < FOUND_WITHIN / TIME_DIVISOR + SLACK,
             "{found} of {}",
