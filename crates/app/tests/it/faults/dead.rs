@@ -5,7 +5,7 @@
 
 use super::sales::{add, open_account, text};
 use super::tap::Tap;
-use crate::support::{Client, Folder, Keys, RECHARGE, Simulated, note};
+use crate::support::{Client, Folder, Keys, RECHARGE, Running, Simulated, note};
 use http::Method;
 use serde_json::json;
 use std::fs;
@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
 
 const ROUNDS: usize = 5;
 const MEASURED: Duration = Duration::from_secs(8);
@@ -21,8 +22,12 @@ const MEASURED: Duration = Duration::from_secs(8);
 const AT_ONE: usize = 8;
 /// Buyers whose first upstream dies: enough to open its breaker at once.
 const AT_BOTH: usize = 24;
-/// Between two sales of one of these, so that they leave the machine to the others.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Each of these buys once in so long, however quick it is served: else the quicker ones would take
+/// more of the machine.
+const PERIOD: Duration = Duration::from_secs(3);
+
+/// The upstreams.
+const CODES: [&str; 2] = ["well", "ailing"];
 
 struct Sales {
     address: String,
@@ -35,7 +40,7 @@ struct Sales {
 }
 
 impl Sales {
-    async fn buy(&self, operator: &str, prefix: &str, pause: Option<Duration>) {
+    async fn buy(&self, operator: &str, prefix: &str, period: Option<Duration>) {
         let mut client = Client::open(&self.address, &self.keys).await;
         while !self.is_over.load(Ordering::Relaxed) {
             let n = self.number.fetch_add(1, Ordering::Relaxed);
@@ -48,11 +53,11 @@ impl Sales {
             let asked = Instant::now();
             let reply = client.try_send(Method::POST, RECHARGE, body.to_string()).await.unwrap();
             assert!(matches!(reply.status(), 200 | 503), "{reply:?}");
-            match pause {
+            match period {
                 None => _ = self.at_one.fetch_add(1, Ordering::Relaxed),
-                Some(pause) => {
+                Some(period) => {
                     self.at_both.lock().unwrap().push((asked, asked.elapsed()));
-                    sleep(pause).await;
+                    sleep_until(asked + period).await;
                 }
             }
         }
@@ -91,28 +96,59 @@ fn state(folder: &Folder) -> String {
     shown["state"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures for some minutes: make rig-dead"]
-async fn a_dead_upstream_and_the_sales_at_another() {
-    let folder = Folder::new();
+/// Waits until the upstream that ailed is in this state.
+async fn becomes(folder: &Folder, wanted: &str) -> Duration {
+    let began = Instant::now();
+    while state(folder) != wanted {
+        assert!(began.elapsed() < Duration::from_secs(120), "it is not {wanted}");
+        sleep(Duration::from_millis(200)).await;
+    }
+    began.elapsed()
+}
+
+/// A seller with two upstreams, and the way to each.
+async fn set_up(folder: &Folder) -> (Running, Vec<Tap>, [Simulated; 2]) {
     let panel = Path::new(env!("CARGO_MANIFEST_DIR"));
     let panel = panel.join("../../docs/upstreams/panel-json.toml");
     fs::write(folder.path("secret"), "a-secret\n").unwrap();
     let key = format!("key=@{}", text(&folder.path("secret")));
     let server = folder.serve_with(&["--connectors-to-loopback"]);
-    let simulated = ["well", "ailing"]
-        .map(|_| Simulated::start(&["generic", "--file", text(&panel), "--delay", "20"]));
+    let simulated =
+        CODES.map(|_| Simulated::start(&["generic", "--file", text(&panel), "--delay", "20"]));
     let mut taps = Vec::new();
-    for (code, simulated) in ["well", "ailing"].into_iter().zip(&simulated) {
+    for (code, simulated) in CODES.into_iter().zip(&simulated) {
         fs::copy(&panel, folder.path(&format!("{code}.toml"))).unwrap();
         let tap = Tap::to(&simulated.address).await;
-        add(&folder, code, "generic", &format!("http://{}/v1", tap.address), &["--secret", &key]);
+        let url = format!("http://{}/v1", tap.address);
+        add(folder, code, "generic", &url, &["--secret", &key]);
         taps.push(tap);
     }
     for (operator, upstreams) in [("gp", "well"), ("banglalink", "ailing,well")] {
         let route = ["route", "set", "--environment", "live", "--operator", operator];
         folder.saldo_ok(&[&route[..], &["--upstreams", upstreams]].concat());
     }
+    (server, taps, simulated)
+}
+
+fn start_buyers(sales: &Arc<Sales>) -> JoinSet<()> {
+    let mut buyers = JoinSet::new();
+    for buyer in 0..AT_ONE + AT_BOTH {
+        let sales = sales.clone();
+        buyers.spawn(async move {
+            match buyer < AT_ONE {
+                true => sales.buy("gp", "017", None).await,
+                false => sales.buy("banglalink", "019", Some(PERIOD)).await,
+            }
+        });
+    }
+    buyers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures for some minutes: make rig-dead"]
+async fn a_dead_upstream_and_the_sales_at_another() {
+    let folder = Folder::new();
+    let (server, taps, _simulated) = set_up(&folder).await;
     let sales = Arc::new(Sales {
         address: server.address(),
         keys: open_account(&folder),
@@ -121,16 +157,7 @@ async fn a_dead_upstream_and_the_sales_at_another() {
         at_both: Mutex::default(),
         is_over: AtomicBool::new(false),
     });
-    let mut buyers = tokio::task::JoinSet::new();
-    for buyer in 0..AT_ONE + AT_BOTH {
-        let sales = sales.clone();
-        buyers.spawn(async move {
-            match buyer < AT_ONE {
-                true => sales.buy("gp", "017", None).await,
-                false => sales.buy("banglalink", "019", Some(PAUSE)).await,
-            }
-        });
-    }
+    let buyers = start_buyers(&sales);
     let ailing = &taps[1];
     let (mut well, mut hanging, mut open) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -140,19 +167,15 @@ async fn a_dead_upstream_and_the_sales_at_another() {
         let before = sales.durations(began, Instant::now());
         ailing.silence(true);
         hanging.push(sales.measured().await);
-        let died = Instant::now();
-        while state(&folder) != "breaker open" {
-            assert!(died.elapsed() < Duration::from_secs(90), "the breaker stays closed");
-            sleep(Duration::from_millis(200)).await;
-        }
-        sleep(Duration::from_secs(1)).await;
+        becomes(&folder, "breaker open").await;
+        sleep(PERIOD).await;
         let (began, held) = (Instant::now(), ailing.held());
         open.push(sales.measured().await);
         let after = sales.durations(began, Instant::now());
         note(&format!(
-            "round {round}: {} a second, {} while it hangs, {} while its breaker is open; of those \
-             that may go to both, half took {:?} and 99 in 100 {:?} before, {:?} and {:?} then; {} \
-             calls tried it",
+            "round {round}: {} in {MEASURED:?}, {} while it hangs, {} while its breaker is open; \
+             of those that may go to both, half took {:?} and 99 in 100 {:?} before, {:?} and \
+             {:?} then; {} calls tried it",
             well[round],
             hanging[round],
             open[round],
@@ -163,19 +186,15 @@ async fn a_dead_upstream_and_the_sales_at_another() {
             ailing.held() - held,
         ));
         ailing.silence(false);
-        let back = Instant::now();
-        while state(&folder) != "ready" {
-            assert!(back.elapsed() < Duration::from_secs(120), "the breaker stays open");
-            sleep(Duration::from_millis(200)).await;
-        }
-        note(&format!("its breaker closed {:?} after it was back", back.elapsed()));
+        let took = becomes(&folder, "ready").await;
+        note(&format!("its breaker closed {took:?} after it was back"));
     }
     sales.is_over.store(true, Ordering::Relaxed);
     buyers.join_all().await;
     let (well, hanging, open) = (median(&mut well), median(&mut hanging), median(&mut open));
     note(&format!(
-        "medians: {well} a second while both are well; {hanging} ({} %) while one hangs; {open} \
-         ({} %) while its breaker is open",
+        "medians: {well} in {MEASURED:?} while both are well; {hanging} ({} %) while one hangs; \
+         {open} ({} %) while its breaker is open",
         100 * hanging / well,
         100 * open / well,
     ));

@@ -267,7 +267,7 @@ impl Market {
         }
         let client = kept.as_mut()?;
         let sent = client.try_send(Method::POST, RECHARGE, body.to_owned());
-        let reply = match timeout(Duration::from_secs(60), sent).await.expect("no answer") {
+        let reply = match timeout(Duration::from_secs(60), sent).await.unwrap() {
             Ok(reply) => reply,
             Err(Lost::Unanswered(_) | Lost::CutOff(_) | Lost::NotConnected(_)) => {
                 *kept = None;
