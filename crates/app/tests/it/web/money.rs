@@ -149,7 +149,7 @@ async fn a_form_that_needs_a_fresh_password_waits_and_goes_on() {
     };
     let as_fields =
         |all: &[(&'static str, String)]| -> Vec<(&'static str, String)> { all.to_vec() };
-    let mut post = async |person: &mut Person, all: Vec<(&'static str, String)>| {
+    let post = async |person: &mut Person, all: Vec<(&'static str, String)>| {
         let fields: Vec<(&str, &str)> = all.iter().map(|(n, v)| (*n, v.as_str())).collect();
         person.post(prove, &fields).await
     };
