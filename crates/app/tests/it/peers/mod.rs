@@ -75,7 +75,7 @@ impl Peers {
 
     /// Decides at the other one what waits for people there: half of it so, half of it so.
     fn decide(&self) {
-        for purchase in orders(&self.other) {
+        for purchase in purchases(&self.other) {
             let id = purchase["id"].to_string();
             let is_even = purchase["id"].as_i64().unwrap() % 2 == 0;
             let (verb, flag) = match purchase["state"].as_str().unwrap() {
@@ -92,7 +92,7 @@ impl Peers {
 
     /// What the two do not agree about yet; none: every purchase has ended at both, in one way.
     fn disagreement(&self) -> Option<String> {
-        let (sold, orders) = (purchases(&self.seller), orders(&self.other));
+        let (sold, orders) = (purchases(&self.seller), purchases(&self.other));
         for purchase in &sold {
             let number = &purchase["id"];
             let ours = format!("S{number}-{}", purchase["attempts"]);
@@ -104,9 +104,9 @@ impl Peers {
                     | ("refunded", Some("refunded"))
                     | ("failed", None | Some("failed" | "rejected" | "quoted"))
             );
-            // A number that ends so is taken back, a while after it was delivered.
-            let ends = text(&purchase["recipient"]).ends_with("108");
-            if !is_one || (ends && theirs == Some("delivered")) {
+            // It is taken back, a while after it was delivered.
+            let is_taken_back = text(&purchase["recipient"]).ends_with("108");
+            if !is_one || (is_taken_back && theirs == Some("delivered")) {
                 return Some(format!("{ours} is {state} here and {theirs:?} there"));
             }
         }
@@ -137,7 +137,7 @@ impl Peers {
         crate::support::describe(&self.seller.saldo(&["purchase", "show", number]))
     }
 
-    /// The float as the seller counts it and as the other one says, in minor units.
+    /// The float as the seller counts it, as the other one says, and the difference.
     fn float(&self) -> [String; 3] {
         let float = self.seller.saldo_json(&["upstream", "balance", "other", "--json"]).remove(0);
         ["ours", "theirs", "difference"].map(|name| text(&float[name]).to_owned())
@@ -148,11 +148,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// What was sold there; at the other one, all of it on the seller's orders.
 fn purchases(folder: &Folder) -> Vec<Value> {
     folder.saldo_json(&["purchase", "list", "--limit", "500", "--json"])
-}
-
-/// What the other one was asked to deliver.
-fn orders(folder: &Folder) -> Vec<Value> {
-    purchases(folder)
 }
