@@ -235,15 +235,21 @@ async fn ended(
     archives: &[PathBuf],
     within: Duration,
 ) -> Result<PurchaseHistory> {
-    let end = tokio::time::Instant::now() + within;
-    loop {
-        let history = history(engine, which, archives)?;
-        let state = history.purchase.state;
-        let waits_for_people = matches!(state, State::Quoted | State::Awaiting | State::WithStaff);
-        if state.is_final() || waits_for_people || tokio::time::Instant::now() >= end {
-            return Ok(history);
+    let wait = async {
+        loop {
+            let history = history(engine, which, archives)?;
+            let state = history.purchase.state;
+            let waits_for_people =
+                matches!(state, State::Quoted | State::Awaiting | State::WithStaff);
+            if state.is_final() || waits_for_people || within.is_zero() {
+                return anyhow::Ok(history);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    match tokio::time::timeout(within, wait).await {
+        Ok(ended) => ended,
+        Err(_) => history(engine, which, archives),
     }
 }
 

@@ -20,8 +20,8 @@ use domain::{
 #[derive(Clone, Debug)]
 pub struct SetAll(pub Vec<Setting>);
 
-/// Sets rows of the catalog, as [`SetAll`] does, if it has not changed since it was read. It answers
-/// whether that was so; otherwise nothing is written.
+/// Sets rows of the catalog, as [`SetAll`] does, if it has not changed since it was read. It
+/// answers whether that was so; otherwise nothing is written.
 #[derive(Clone, Debug)]
 pub struct ReviseCatalog {
     /// The rows.
