@@ -11,7 +11,8 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const PAGE: &str = include_str!("../../../../../docs/first-sale.md");
 /// A box that takes longer hangs. The longest waits for a purchase.
@@ -37,7 +38,7 @@ fn steps(page: &str) -> Vec<Step> {
         match language {
             "sh" => steps.push(Step { commands: text.join("\n"), output: Vec::new() }),
             "text" => {
-                let step = steps.last_mut().expect("an answer comes after its commands");
+                let step = steps.last_mut().unwrap_or_else(|| panic!("no commands: {text:?}"));
                 assert!(step.output.is_empty(), "two answers to {}", step.commands);
                 step.output = text;
             }
@@ -136,7 +137,8 @@ fn free_ports() -> u16 {
         let ports = *base..*base + PORTS;
         ports.into_iter().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
     };
-    (first..first + 1_000).step_by(10).find(is_free).expect("no free ports")
+    let found = (first..first + 1_000).step_by(10).find(is_free);
+    found.unwrap_or_else(|| panic!("no {PORTS} free ports in a row from {first} on"))
 }
 
 #[test]

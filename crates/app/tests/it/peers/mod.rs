@@ -7,7 +7,8 @@ mod proxy;
 use crate::support::{Folder, Server, UNLIMITED, assert_exit};
 use serde_json::Value;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Everything is settled by then: some enquiries, and a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(150);
