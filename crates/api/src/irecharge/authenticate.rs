@@ -74,8 +74,8 @@ impl Authenticated {
         self.with_headers(refusals::answer(&error))
     }
 
-    /// Runs the handler's `work` in a tracing span with this `route`, if the key pair has the scope,
-    /// and adds the account's headers to its answer.
+    /// Runs the handler's `work` in a tracing span with this `route`, if the key pair has the
+    /// scope, and adds the account's headers to its answer.
     pub(super) async fn respond(
         &self,
         scope: KeyScope,

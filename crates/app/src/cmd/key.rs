@@ -121,25 +121,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> 
             let (id, pair) = rotated.map_err(refused)?;
             made_pair(engine, MadePair { id, pair, folder }, output)?;
         }
-        KeyVerb::List { account } => {
-            for key in engine.keys_of(AccountId(account))? {
-                let state = match (key.revoked_at, key.is_over_at(engine.now())) {
-                    (Some(_), _) => "revoked",
-                    (None, true) => "expired",
-                    (None, false) => "active",
-                };
-                let limits = limits_of(&key);
-                let from = match key.allow_list.lines() {
-                    lines if lines.is_empty() => "anywhere".to_owned(),
-                    lines => lines.join(" "),
-                };
-                let (id, open_key, tail) = (key.id, key.open_key, key.secret_tail);
-                let environment = key.environment.code();
-                output.line(format!(
-                    "{id}  {open_key}  …{tail}  {environment}  {state}  from {from}  {limits}"
-                ));
-            }
-        }
+        KeyVerb::List { account } => list(engine, AccountId(account), output)?,
         KeyVerb::Allow { open_key, ranges } => {
             let list = AllowList::parse(ranges.iter().map(String::as_str)).map_err(|bad| {
                 anyhow!("{:?} is no address, or a range that allows everybody", bad.0)
@@ -155,6 +137,28 @@ pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> 
         }
     }
     Ok(0)
+}
+
+/// Lists an account's pairs.
+fn list(engine: &Engine, account: AccountId, output: &mut Output) -> Result<()> {
+    for key in engine.keys_of(account)? {
+        let state = match (key.revoked_at, key.is_over_at(engine.now())) {
+            (Some(_), _) => "revoked",
+            (None, true) => "expired",
+            (None, false) => "active",
+        };
+        let limits = limits_of(&key);
+        let from = match key.allow_list.lines() {
+            lines if lines.is_empty() => "anywhere".to_owned(),
+            lines => lines.join(" "),
+        };
+        let (id, open_key, tail) = (key.id, key.open_key, key.secret_tail);
+        let environment = key.environment.code();
+        output.line(format!(
+            "{id}  {open_key}  …{tail}  {environment}  {state}  from {from}  {limits}"
+        ));
+    }
+    Ok(())
 }
 
 /// A new pair, and where its files go; none: it is printed.

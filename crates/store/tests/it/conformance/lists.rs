@@ -232,8 +232,8 @@ pub async fn a_replay_sends_each_webhook_of_its_filter_once(world: World) {
     assert!(!store.commit(begin(&filter, 11)).await.unwrap());
     let id = NOW.0 + 10;
     let step = ContinueReplay { account, environment, id, limit: 4, at: Timestamp(NOW.0 + 20) };
-    let stranger = ContinueReplay { account: AccountId(3), ..step };
-    assert!(!store.commit(stranger).await.unwrap());
+    let of_another = ContinueReplay { account: AccountId(3), ..step };
+    assert!(!store.commit(of_another).await.unwrap());
     let mut more = Vec::new();
     for _ in 0..3 {
         more.push(store.commit(step).await.unwrap());
