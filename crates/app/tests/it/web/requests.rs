@@ -43,7 +43,7 @@ async fn requests_are_listed_by_their_filters_and_errors_are_grouped() {
     }
     client.get(&format!("{BALANCE}?currency=BDT&pin=4711")).await;
     client.post(RECHARGE, "{\"pin\":\"8822\"").await;
-    let mut stranger = Client::open(
+    let mut mixed = Client::open(
         &server.address,
         &Keys {
             secret_key: server.credentials.merchant.live.secret_key.clone(),
@@ -51,7 +51,7 @@ async fn requests_are_listed_by_their_filters_and_errors_are_grouped() {
         },
     )
     .await;
-    stranger.get(BALANCE).await.assert_refused(401, "INVALID_API_KEYS");
+    mixed.get(BALANCE).await.assert_refused(401, "INVALID_API_KEYS");
     let mut person = owner(&server).await;
     let html = log_with(&mut person, "", "INVALID_JSON").await;
     // Wrong keys fill nobody's log.
@@ -136,14 +136,14 @@ async fn a_request_is_run_again_in_the_sandbox_and_is_nobody_elses() {
         assert_eq!(reply.status(), 404, "{path}");
     }
     // Another account's owner gets the same answer.
-    let mut stranger = Browser::open(&server).await;
-    stranger.get("/dashboard/sign-up").await;
+    let mut other = Browser::open(&server).await;
+    other.get("/dashboard/sign-up").await;
     let password = "a quiet river 7";
     let fields = [("business", "River"), ("email", "river@example.org"), ("password", password)];
-    assert_eq!(stranger.post("/dashboard/sign-up", &fields).await.status, 303);
-    assert_eq!(stranger.get(&one).await.status, 404);
-    assert_eq!(stranger.post(&format!("{one}/again"), &[]).await.status, 404);
-    assert_eq!(listed(&stranger.get(LOG).await.html).len(), 0);
+    assert_eq!(other.post("/dashboard/sign-up", &fields).await.status, 303);
+    assert_eq!(other.get(&one).await.status, 404);
+    assert_eq!(other.post(&format!("{one}/again"), &[]).await.status, 404);
+    assert_eq!(listed(&other.get(LOG).await.html).len(), 0);
     server.stop();
 }
 
