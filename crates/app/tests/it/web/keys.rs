@@ -15,7 +15,8 @@ async fn owner(server: &Server) -> Person {
 /// The pair that a page shows, and its own page.
 fn made(server: &Server, html: &str) -> (Keys, String) {
     let after = |id: &str| {
-        let (_, rest) = html.split_once(&format!("id=\"{id}\">")).expect(html);
+        let found = html.split_once(&format!("id=\"{id}\">"));
+        let (_, rest) = found.unwrap_or_else(|| panic!("no {id} in {html}"));
         rest.split('<').next().unwrap().to_owned()
     };
     let pair = Keys {
