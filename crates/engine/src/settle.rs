@@ -125,7 +125,7 @@ impl Engine {
         let end = end_of(&answer);
         place.end = Some(end);
         if let Some(asking) = purchase.upstream.as_ref().and_then(|code| self.asking_at(code)) {
-            asking.heard(end == CallEnd::Answered, self.monotonic().saturating_sub(began));
+            asking.call_ended(end == CallEnd::Answered, self.monotonic().saturating_sub(began));
         }
         answer
     }

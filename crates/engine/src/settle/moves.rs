@@ -29,12 +29,12 @@ impl Engine {
         commit: impl FnOnce(Box<Move>) -> C,
     ) -> Result<Result<Moved<C::Done>, C::Denied>, Fault> {
         self.enqueue_webhooks(&mut step)?;
-        if step.after.state == State::InDoubt {
-            // Each upstream has a schedule of its own, from the first enquiry on.
+        let starts = matches!(step.attempt, Some(AttemptChange::Start(_)));
+        if matches!(step.after.state, State::InDoubt | State::Sent) && !starts {
+            // Its call is over. Each upstream has a schedule of its own, from the first enquiry on.
             step.job.1 = step.after.updated_at.after(self.enquiries_of(&step.after).wait(0));
         }
         let (purchase, webhooks) = (step.after.clone(), step.webhooks.clone());
-        let starts = matches!(step.attempt, Some(AttemptChange::Start(_)));
         let draft = purchase.latest_attempt().filter(|_| starts);
         let draft = draft.zip(purchase.upstream.clone());
         let draft = draft.map(|(attempt, upstream)| AttemptDraft::begin(self, attempt, upstream));

@@ -45,7 +45,7 @@ impl Asking {
     }
 
     /// A call took this long, with or without an answer that can be read.
-    pub(crate) fn heard(&self, is_answered: bool, took: Duration) {
+    pub(crate) fn call_ended(&self, is_answered: bool, took: Duration) {
         let mut state = self.0.lock();
         let is_hung = !is_answered && took >= limits::HUNG_AFTER;
         state.unanswered = if is_answered { 0 } else { state.unanswered.saturating_add(1) };
@@ -66,7 +66,7 @@ impl Asking {
 impl Question<'_> {
     /// It has ended.
     pub(crate) fn ended(self, is_answered: bool, now: Duration) {
-        self.asking.heard(is_answered, now.saturating_sub(self.began));
+        self.asking.call_ended(is_answered, now.saturating_sub(self.began));
     }
 }
 

@@ -133,3 +133,16 @@ async fn an_upstream_is_asked_by_its_own_schedule() {
     let due = NOW.after(Duration::from_secs(40));
     assert_eq!(due_at(&world, bought), due.0);
 }
+
+/// Also after an enquiry that was answered "accepted": it is no new attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_an_enquiry_finds_accepted_is_asked_about_by_the_schedule() {
+    let world = world_with_x().await;
+    let x = world.factory.upstream("x");
+    x.answers(unknown(), accepted());
+    let lost = world.buy("R1", TO_X).await.key.id;
+    world.clock.advance(6 * SECOND);
+    world.enquire(&x, 1).await;
+    until(|| world.state(lost) == State::Sent).await;
+    assert_eq!(due_at(&world, lost) - world.clock.now().0, 5_000_000);
+}
