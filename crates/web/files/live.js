@@ -1,7 +1,7 @@
-// Live parts: an element with `data-live` is fetched anew when a purchase that it shows has changed.
-// One tab of a browser holds the stream and tells the others, for a browser opens few connections to
-// a server; when it is closed, another one does. Without script there is *Refresh*. It knows no
-// words and no money.
+// Live parts: an element with `data-live` is fetched anew when a purchase that it shows has
+// changed. One tab of a browser holds the stream and tells the others, for a browser opens few
+// connections to a server; when it is closed, another one does. Without script there is *Refresh*.
+// It knows no words and no money.
 
 const HIDDEN_MS = 60000;
 const AGAIN_MS = 2000;
@@ -122,4 +122,6 @@ async function refresh(part) {
   const open = [...part.querySelectorAll("details")].map((one) => one.open);
   part.replaceChildren(...page.body.childNodes);
   part.querySelectorAll("details").forEach((one, at) => { one.open = open[at] ?? one.open; });
+  const told = document.querySelector("[data-told]");
+  told.textContent = told.dataset.told;
 }

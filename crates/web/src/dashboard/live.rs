@@ -1,9 +1,10 @@
 //! The stream that tells a browser which of the purchases that it shows have changed.
 //!
-//! One look a second at the versions of the named purchases, by primary key. It tells ids, versions
-//! and which are final (`1042.3.final`), nothing else; the page fetches its part anew. Invariants: ids that are not the session's are
-//! dropped; a stream ends after ten minutes, with its session, once nothing is left to wait for,
-//! and when the server stops, or every drain would wait for it.
+//! One look a second at the versions of the named purchases, by primary key. It tells ids,
+//! versions and which are final (`1042.3.final`), nothing else; the page fetches its part anew.
+//! Invariants: ids that are not the session's are dropped; a stream ends after ten minutes, with
+//! its session, once nothing is left to wait for, and when the server stops, or every drain would
+//! wait for it.
 
 use super::common;
 use crate::view::{Problem, Session, View};

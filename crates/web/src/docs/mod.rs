@@ -55,11 +55,17 @@ pub(crate) fn pages(area: &mut Area) {
 /// The menu of the public pages.
 pub(crate) fn menu(view: &Known) -> Vec<MenuItem> {
     let words = view.words;
-    vec![
-        MenuItem::new(view, "/docs".to_owned(), words.t("docs.menu")),
+    let is_elsewhere = ["/docs/offers", "/docs/reference"].contains(&&*view.path);
+    let documents = MenuItem::new(view, "/docs".to_owned(), words.t("docs.menu"));
+    let mut menu = vec![
+        MenuItem { is_current: documents.is_current && !is_elsewhere, ..documents },
         MenuItem::new(view, "/docs/offers".to_owned(), words.t("docs.offers")),
         MenuItem::new(view, "/docs/reference".to_owned(), words.t("docs.reference")),
-    ]
+    ];
+    if view.session.is_some() {
+        menu.push(MenuItem::new(view, "/dashboard".to_owned(), words.t("docs.dashboard")));
+    }
+    menu
 }
 
 /// What the address of a guide asks for.

@@ -251,7 +251,7 @@ fn sessions(view: &View, session: &Session, open: &[engine::ListedSession], zone
             false => Cell::Part(Markup::of(&OneButton { action, csrf: &view.csrf, button })),
         };
         Row(vec![
-            Cell::text(one.agent.clone()),
+            Cell::text(browser_name(&one.agent)),
             Cell::Code(one.address.clone()),
             Cell::Part(time_tag(words, one.opened_at, zone)),
             end,
@@ -259,4 +259,60 @@ fn sessions(view: &View, session: &Session, open: &[engine::ListedSession], zone
     };
     let caption = words.with("security.sessions", &[("zone", &zone.name)]);
     Table::new(words, &caption, columns).rows(open.iter().map(row).collect())
+}
+
+/// A browser by the names that its users know: `Chrome, Windows`. What says neither is shown as it
+/// named itself.
+fn browser_name(agent: &str) -> String {
+    // In this order: most browsers name others as well.
+    const BROWSERS: [(&str, &str); 7] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let named = |known: &[(&str, &'static str)]| {
+        known.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
+    };
+    match (named(&BROWSERS), named(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser}, {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) if agent.is_empty() => "–".to_owned(),
+        (None, None) => agent.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser_name;
+
+    #[test]
+    fn browsers_have_names() {
+        let chrome = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) \
+                      Chrome/131.0.0.0 Mobile Safari/537.36";
+        let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 \
+                      (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
+        for (agent, name) in [
+            (chrome, "Chrome, Android"),
+            (&chrome.replace("Mobile", "Edg/131.0"), "Edge, Android"),
+            (iphone, "Safari, iPhone"),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Firefox/132.0", "Firefox, Linux"),
+            ("curl/8.5.0", "curl/8.5.0"),
+            ("", "–"),
+        ] {
+            assert_eq!(browser_name(agent), name, "{agent}");
+        }
+    }
 }

@@ -319,7 +319,7 @@ impl Chromium {
     }
 
     /// What the browser complains of since the last time: errors, refused policies.
-    pub async fn complaints(&self) -> Vec<String> {
+    pub async fn findings(&self) -> Vec<String> {
         let entries = self.command("se/log", json!({ "type": "browser" })).await;
         let entries = entries.as_array().unwrap().iter();
         let bad =

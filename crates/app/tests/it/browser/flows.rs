@@ -70,8 +70,8 @@ impl Traveller {
         if !self.has_script {
             return;
         }
-        let complaints = self.browser.complaints().await;
-        assert!(complaints.is_empty(), "{what}: {complaints:?}");
+        let findings = self.browser.findings().await;
+        assert!(findings.is_empty(), "{what}: {findings:?}");
         let barriers = barriers(&self.browser, &[]).await;
         assert!(barriers.is_empty(), "{what}: {}", barriers.join("\n"));
         let window = self.width.into();

@@ -49,6 +49,9 @@ pub async fn demo_with_history(folder: &Folder) -> Server {
     .await;
     let add = ["webhook", "add", "--account", &account, "--environment", "sandbox", "--url"];
     folder.saldo_ok(&[&add[..], &[&receiver.url("/taken")]].concat());
+    let paid = ["wallet", "deposit", "--account", &account, "--environment", "sandbox", "--amount"];
+    let why = ["5000.00", "--reference", "IN-1", "--by", "rahim", "--note", "to show"];
+    folder.saldo_ok(&[&paid[..], &why].concat());
     let make = ["key", "make", "--account", &account, "--environment", "sandbox"];
     let made = String::from_utf8(folder.saldo_ok(&make).stdout).unwrap();
     let key = |begins: &str| {
@@ -66,7 +69,8 @@ pub async fn demo_with_history(folder: &Folder) -> Server {
         if ends % 2 == 0 {
             body["webhook_url"] = json!(receiver.url("/refused"));
         }
-        client.post(RECHARGE, body.to_string()).await;
+        let bought = client.post(RECHARGE, body.to_string()).await;
+        assert!(bought.json()["billing"]["transactionId"].is_i64(), "{bought:?}");
     }
     server
 }

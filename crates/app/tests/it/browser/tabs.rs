@@ -19,17 +19,20 @@ async fn holders(browser: &Chromium) -> (u64, u64) {
     (counts[0].as_u64().unwrap(), counts[1].as_u64().unwrap())
 }
 
-async fn hears(browser: &Chromium, tabs: &[String], id: &str) {
+async fn shows_delivered(browser: &Chromium, tabs: &[String], id: &str) {
     for tab in tabs {
         browser.show_tab(tab).await;
         browser.until(&format!("tr:has(a[href$=\"/{id}\"]) .badge.ok")).await;
+        let reported =
+            browser.run("return document.querySelector('[data-told]').textContent", json!([]));
+        assert!(reported.await.as_str().unwrap().contains("changed"), "nothing is said");
         let same = browser.run("return window.wasLoadedOnce === true", json!([])).await;
         assert_eq!(same, true, "a tab was loaded again");
     }
 }
 
 #[tokio::test]
-async fn eight_tabs_hear_of_a_change_by_one_stream() {
+async fn eight_tabs_follow_one_stream() {
     let folder = Folder::new();
     let server = folder.start_with(&UNLIMITED);
     // Both wait for staff.
@@ -56,14 +59,14 @@ async fn eight_tabs_hear_of_a_change_by_one_stream() {
         folder.saldo_ok(&["purchase", "approve", id, "--by", "rahim"]);
     };
     approve(&ids[0]);
-    hears(&browser, &tabs, &ids[0]).await;
+    shows_delivered(&browser, &tabs, &ids[0]).await;
     // The first one asked first, so it leads.
     let first = tabs.remove(0);
     browser.show_tab(&first).await;
     browser.close_tab().await;
     browser.show_tab(&tabs[0]).await;
     approve(&ids[1]);
-    hears(&browser, &tabs, &ids[1]).await;
+    shows_delivered(&browser, &tabs, &ids[1]).await;
     assert_eq!(holders(&browser).await, (1, 6));
     // Nothing is left to wait for: no stream is held open by a tab that shows what is final.
     browser.goto(LIST).await;

@@ -203,7 +203,9 @@ async fn a_key_pair_is_made_limited_and_revoked() {
     client.get("/api/billing/balance").await.assert_refused(401, "INVALID_API_KEYS");
     // Each act is in the record.
     let record = person.page("/dashboard/sandbox/activity").await;
-    assert!(record.contains("revoke_keys") && record.contains("manage_keys"), "{record}");
+    for act in ["Key pair revoked", "Keys made or changed", "203.0.113.7"] {
+        assert!(record.contains(act), "{act}: {record}");
+    }
     // Without the page's token nothing is done.
     let forged = person.post(keys, &[("csrf", "forged")]).await;
     assert_eq!(forged.status(), 403);

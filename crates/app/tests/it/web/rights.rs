@@ -2,7 +2,7 @@
 //!
 //! The routes are the areas' own list, so a new one is here by itself.
 
-use super::browser::Browser;
+use super::browser::{Browser, Page};
 use crate::support::{Folder, Server};
 use domain::acts::{Grant, Holder, grant};
 use domain::{Clock, Environment, NoRandom, Random, Role, Timestamp};
@@ -126,6 +126,7 @@ async fn every_route_is_open_to_those_whose_act_it_is_and_to_nobody_else() {
                 true => browser.get(&path).await,
                 false => browser.post_bare(&path, &[]).await,
             };
+            assert_page(route, &page);
             let is_in = *area == route.area;
             let may = matches!(granted, Grant::Yes | Grant::Masked | Grant::StepUp);
             let what = format!("{} {path} as {holder:?}: {}", route.method, page.status);
@@ -174,31 +175,43 @@ async fn every_page_has_its_headers_and_one_heading() {
             AreaKind::Admin => 2,
         };
         let page = browsers[own].get(&path).await;
-        let kind = page.headers.get("content-type").cloned().unwrap_or_default();
-        if !kind.starts_with("text/html") {
-            continue;
-        }
-        pages += 1;
-        let policy = &page.headers["content-security-policy"];
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{path}: {policy}");
-        assert_eq!(page.headers["x-content-type-options"], "nosniff", "{path}");
-        assert_eq!(page.headers["cross-origin-opener-policy"], "same-origin", "{path}");
-        if route.area != AreaKind::Public {
-            assert_eq!(page.headers["cache-control"], "no-store", "{path}");
-        }
-        // The reference is drawn by its script.
-        if route.path == "/docs/reference" {
-            continue;
-        }
-        assert!(!policy.contains("unsafe"), "{path}: {policy}");
-        assert_eq!(page.html.matches("<h1").count(), 1, "{path}: {}", page.html);
-        for inline in ["<script>", "<style", " style=", " onclick="] {
-            assert!(!page.html.contains(inline), "{path} has {inline}");
-        }
-        for form in page.html.split("<form").skip(1).filter(|f| f.contains("method=\"post\"")) {
-            assert!(form.contains("name=\"csrf\""), "{path}: {form:.200}");
+        if assert_page(route, &page) {
+            pages += 1;
         }
     }
     assert!(pages > 20, "{pages}");
     server.stop();
+}
+
+/// Headers, a title, one heading, no inline code, forms with their token: whoever asked, and
+/// whether there was something to see or a refusal. Gives whether it is a page at all.
+#[track_caller]
+fn assert_page(route: &PageRoute, page: &Page) -> bool {
+    let path = &route.path;
+    if !page.headers.get("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+        return false;
+    }
+    let policy = &page.headers["content-security-policy"];
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{path}: {policy}");
+    assert_eq!(page.headers["x-content-type-options"], "nosniff", "{path}");
+    assert_eq!(page.headers["cross-origin-opener-policy"], "same-origin", "{path}");
+    // The reference is drawn by its script.
+    if path == "/docs/reference" {
+        return true;
+    }
+    if route.area != AreaKind::Public {
+        assert_eq!(page.headers["cache-control"], "no-store", "{path}");
+    }
+    assert_eq!(page.headers["referrer-policy"], "same-origin", "{path}");
+    assert!(!policy.contains("unsafe"), "{path}: {policy}");
+    assert_eq!(page.html.matches("<h1").count(), 1, "{path}: {}", page.html);
+    let title = page.html.split("<title>").nth(1).and_then(|rest| rest.split('<').next());
+    assert!(title.is_some_and(|title| title.len() > " · Saldo".len()), "{path}: {title:?}");
+    for inline in ["<script>", "<style", " style=", " onclick=", " onload=", "javascript:"] {
+        assert!(!page.html.contains(inline), "{path} has {inline}");
+    }
+    for form in page.html.split("<form").skip(1).filter(|f| f.contains("method=\"post\"")) {
+        assert!(form.contains("name=\"csrf\""), "{path}: {form:.200}");
+    }
+    true
 }

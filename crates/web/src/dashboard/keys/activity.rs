@@ -3,9 +3,11 @@
 use super::super::common;
 use crate::parts::{Cell, Column, Empty, Markup, Row, Table, time_tag};
 use crate::view::{Problem, Session, View};
+use crate::words::Words;
 use askama::Template;
 use axum::response::Response;
 use engine::ActRecord;
+use serde_json::Value;
 
 /// Acts that are listed.
 const ACTS: u32 = 100;
@@ -37,9 +39,9 @@ pub(super) async fn show(view: View, session: Session) -> Result<Response, Probl
         Row(vec![
             Cell::Part(time_tag(words, act.at, zone)),
             Cell::text(act.done_by.clone()),
-            Cell::Code(act.act.code().to_owned()),
+            Cell::text(act_in_words(words, act.act.code())),
             Cell::text(act.object.clone()),
-            Cell::Code(act.after.clone().unwrap_or_else(|| "–".to_owned())),
+            Cell::part(&After { fields: fields(act.after.as_deref().unwrap_or_default()) }),
         ])
     };
     let caption = words.with("activity.caption", &[("zone", &zone.name)]);
@@ -49,4 +51,49 @@ pub(super) async fn show(view: View, session: Session) -> Result<Response, Probl
     let title = words.t("dashboard.activity");
     let page = Activity { title, note: words.t("activity.note"), table: Markup::of(&table) };
     Ok(view.page(title, &page))
+}
+
+/// What somebody did, in words where the catalog has some: acts that are rare here keep their code.
+fn act_in_words(words: Words, code: &str) -> String {
+    let key = format!("act.{code}");
+    match words.t(&key) {
+        text if text == key => code.to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+/// How something stands since then, a line for each field.
+#[derive(Template)]
+#[template(
+    source = "{% if fields.is_empty() %}–{% else %}<ul class=\"fields\">{% for field in fields %}\
+              <li><span class=\"soft\">{{ field.name }}</span> <code>{{ field.value }}</code></li>\
+              {% endfor %}</ul>{% endif %}",
+    ext = "html"
+)]
+struct After {
+    fields: Vec<AfterField>,
+}
+
+struct AfterField {
+    name: String,
+    value: String,
+}
+
+/// The fields of a JSON object; what is no object is one field without a name. What is empty says
+/// nothing.
+fn fields(json: &str) -> Vec<AfterField> {
+    let shown = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(all) if all.is_empty() => String::new(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    };
+    let all = match serde_json::from_str(json) {
+        Ok(Value::Object(object)) => object
+            .iter()
+            .map(|(name, value)| AfterField { name: name.replace('_', " "), value: shown(value) })
+            .collect(),
+        Ok(_) | Err(_) => vec![AfterField { name: String::new(), value: json.to_owned() }],
+    };
+    all.into_iter().filter(|field| !field.value.is_empty()).collect()
 }

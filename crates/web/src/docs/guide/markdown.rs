@@ -16,10 +16,43 @@ pub(crate) struct Heading {
 pub(crate) fn render(text: &str) -> (Markup, Vec<Heading>) {
     let mut events: Vec<Event<'_>> = Parser::new_ext(text, Options::ENABLE_TABLES).collect();
     let headings = add_ids(&mut events);
-    let framed = events.into_iter().flat_map(framed);
+    // What was HTML in the text is text before ours is added.
+    let framed = name_cells(events.into_iter().flat_map(framed).collect());
     let mut page = String::new();
-    html::push_html(&mut page, framed);
+    html::push_html(&mut page, framed.into_iter());
     (Markup(page), headings)
+}
+
+/// Each cell of a table with the name of its column: on a phone, a row is shown as a card.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other Markdown stays as it is")]
+fn name_cells(events: Vec<Event<'_>>) -> Vec<Event<'_>> {
+    let mut names: Vec<String> = Vec::new();
+    let (mut is_head, mut column) = (false, 0);
+    let named = events.into_iter().map(|event| {
+        match &event {
+            Event::Start(Tag::TableHead) => (is_head, names) = (true, Vec::new()),
+            Event::End(TagEnd::TableHead) => is_head = false,
+            Event::Start(Tag::TableRow) => column = 0,
+            Event::Start(Tag::TableCell) if is_head => names.push(String::new()),
+            Event::Text(text) | Event::Code(text) if is_head => {
+                if let Some(name) = names.last_mut() {
+                    name.push_str(text);
+                }
+            }
+            _ => {}
+        }
+        match event {
+            Event::Start(Tag::TableCell) if !is_head => {
+                let name = names.get(column).map_or("", String::as_str);
+                column += 1;
+                let name = name.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+                Event::Html(format!("<td data-label=\"{name}\">").into())
+            }
+            Event::End(TagEnd::TableCell) if !is_head => Event::Html("</td>".into()),
+            other => other,
+        }
+    });
+    named.collect()
 }
 
 /// What an event becomes: a table gets a box that scrolls, HTML becomes text.
@@ -28,7 +61,10 @@ fn framed(event: Event<'_>) -> Vec<Event<'_>> {
     let html = |text: &'static str| Event::Html(CowStr::Borrowed(text));
     match event {
         Event::Start(Tag::Table(columns)) => {
-            vec![html("<div class=\"scroll\" tabindex=\"0\">"), Event::Start(Tag::Table(columns))]
+            vec![
+                html("<div class=\"table scroll\" tabindex=\"0\">"),
+                Event::Start(Tag::Table(columns)),
+            ]
         }
         Event::End(TagEnd::Table) => vec![Event::End(TagEnd::Table), html("</div>")],
         // A block that scrolls can be reached by keyboard.
@@ -79,7 +115,8 @@ mod tests {
         let (Markup(page), headings) =
             render("## Keys, and more\n\n| a | b |\n|---|---|\n| 1 | `x|y` <b> |\n");
         assert!(page.starts_with("<h2 id=\"keys-and-more\">Keys, and more</h2>"), "{page}");
-        assert!(page.contains("<div class=\"scroll\" tabindex=\"0\"><table>"), "{page}");
+        assert!(page.contains("<div class=\"table scroll\" tabindex=\"0\"><table>"), "{page}");
+        assert!(page.contains("<th>b</th>") && page.contains("<td data-label=\"b\">"), "{page}");
         assert_eq!(
             headings,
             [Heading { id: "keys-and-more".into(), text: "Keys, and more".into() }]
