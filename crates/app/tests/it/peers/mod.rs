@@ -34,10 +34,10 @@ impl Peers {
         Peers { seller: Folder::new(), other: Folder::new() }
     }
 
-    /// Starts the seller; its waits for upstreams are a tenth.
+    /// Starts the seller; its minutes of waiting for upstreams are seconds.
     fn start_seller(&self) -> Server {
         let settings = self.seller.path("settings.toml");
-        let text = "connectors_to_loopback = true\nupstream_time_divisor = 10\n";
+        let text = "connectors_to_loopback = true\nupstream_time_divisor = 60\n";
         fs::write(&settings, text).unwrap();
         let flags = ["--config", settings.to_str().unwrap()];
         self.seller.start_with(&[&UNLIMITED[..], &flags].concat())

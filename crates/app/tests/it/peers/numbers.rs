@@ -11,7 +11,7 @@ const ENDS: [u32; 12] = [101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 
 /// Each number so often: with three, each fate of the proxy meets about four orders.
 const ROUNDS: u32 = 3;
 /// The waits for an order that is not found: divided, two seconds and one.
-const WAITS: &str = "not_found_final_after_s = 20\nnot_found_gap_s = 10\n";
+const WAITS: &str = "not_found_final_after_s = 120\nnot_found_gap_s = 60\n";
 /// Orders that are on their way at once.
 const BUYERS: u32 = 3;
 
