@@ -75,9 +75,11 @@ pub const PRUNE_EVERY: Duration = Duration::from_secs(10 * 60);
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Between two enquiries about one attempt, at least.
 pub const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
-/// Enquiries under way at one upstream: a quarter of the jobs, so that one that hangs leaves the
-/// others theirs.
-pub const ENQUIRIES_AT_ONCE: usize = 16;
+/// Enquiries under way at an upstream whose last call was answered: three quarters of the jobs, so
+/// that others have theirs if it hangs from now on.
+pub const ENQUIRIES_AT_ONCE: usize = 48;
+/// The same at one whose last call was not answered.
+pub const ENQUIRIES_AT_ONCE_IN_DOUBT: usize = 16;
 /// A call that takes so long without an answer hangs.
 pub const HUNG_AFTER: Duration = Duration::from_secs(5);
 /// An upstream at which so many calls hung one after the other is asked one thing at a time.
@@ -85,10 +87,12 @@ pub const HUNG_CALLS: u32 = 5;
 /// An upstream that left so many calls unanswered one after the other is silent: as many rarely get
 /// lost by chance.
 pub const SILENT_CALLS: u32 = 5;
-/// An order whose enquiry found no place at its upstream waits so long. Together with the call that
-/// had the place and [`UNANSWERED_WAIT_MAX`] less than a minute: what was lost is to be known then,
-/// once the upstream answers again.
-pub const NOT_ASKED_WAIT: Duration = Duration::from_secs(15);
+/// An order whose enquiry found no place at an upstream that hangs waits so long. Together with the
+/// call that had the place and [`UNANSWERED_WAIT_MAX`] less than a minute: what was lost is to be
+/// known then, once the upstream answers again.
+pub const HANGING_WAIT: Duration = Duration::from_secs(15);
+/// The same at any other upstream, where places are soon free.
+pub const FULL_WAIT: Duration = Duration::from_secs(2);
 /// Between two enquiries of which the first got no answer, at most.
 pub const UNANSWERED_WAIT_MAX: Duration = Duration::from_secs(20);
 /// So many enquiries about one order may get no answer; then it is the order, not the network,

@@ -14,6 +14,8 @@ pub(crate) struct Asking(Mutex<AskingState>);
 #[derive(Debug, Default)]
 struct AskingState {
     on_their_way: usize,
+    /// Whether the last call was answered.
+    is_answered: bool,
     /// Calls in a row without an answer that can be read.
     unanswered: u32,
     /// How many of these, in a row, took long.
@@ -36,7 +38,11 @@ impl Asking {
     /// Begins an enquiry; none: there are as many as may be.
     pub(crate) fn begin(&self, now: Duration) -> Option<Question<'_>> {
         let mut state = self.0.lock();
-        let at_once = if state.is_hanging() { 1 } else { limits::ENQUIRIES_AT_ONCE };
+        let at_once = match state.is_answered {
+            true => limits::ENQUIRIES_AT_ONCE,
+            false if state.is_hanging() => 1,
+            false => limits::ENQUIRIES_AT_ONCE_IN_DOUBT,
+        };
         if state.on_their_way >= at_once {
             return None;
         }
@@ -48,6 +54,7 @@ impl Asking {
     pub(crate) fn call_ended(&self, is_answered: bool, took: Duration) {
         let mut state = self.0.lock();
         let is_hung = !is_answered && took >= limits::HUNG_AFTER;
+        state.is_answered = is_answered;
         state.unanswered = if is_answered { 0 } else { state.unanswered.saturating_add(1) };
         state.hung = if is_hung { state.hung.saturating_add(1) } else { 0 };
     }
@@ -84,8 +91,9 @@ mod tests {
     #[test]
     fn an_upstream_that_hangs_is_asked_one_thing_at_a_time_until_it_answers() {
         let asking = Asking::default();
-        let many: Vec<_> =
-            (0..limits::ENQUIRIES_AT_ONCE).map(|_| asking.begin(Duration::ZERO).unwrap()).collect();
+        let many: Vec<_> = (0..limits::ENQUIRIES_AT_ONCE_IN_DOUBT)
+            .map(|_| asking.begin(Duration::ZERO).unwrap())
+            .collect();
         assert!(asking.begin(Duration::ZERO).is_none());
         for question in many {
             question.ended(false, limits::HUNG_AFTER);
@@ -95,7 +103,8 @@ mod tests {
         assert!(asking.begin(limits::HUNG_AFTER).is_none());
         one.ended(true, 2 * limits::HUNG_AFTER);
         assert!(!asking.is_silent());
-        let two = [asking.begin(Duration::ZERO), asking.begin(Duration::ZERO)];
-        assert!(two.iter().all(Option::is_some));
+        let many: Vec<_> =
+            (0..limits::ENQUIRIES_AT_ONCE).map(|_| asking.begin(Duration::ZERO)).collect();
+        assert!(many.iter().all(Option::is_some) && asking.begin(Duration::ZERO).is_none());
     }
 }

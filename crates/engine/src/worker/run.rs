@@ -82,7 +82,8 @@ impl Engine {
                 Some(question) => Some(question),
                 None => {
                     let result = StepResult::Unchanged(purchase);
-                    return Ok(Asked { result, next: NextLook::NotAsked });
+                    let is_hanging = asking.is_hanging();
+                    return Ok(Asked { result, next: NextLook::NotAsked { is_hanging } });
                 }
             },
         };
@@ -114,8 +115,9 @@ impl Engine {
         let soon = wait.min(schedule.scaled(limits::UNANSWERED_WAIT_MAX));
         let wait_for_turn = |wait| WaitForTurn { due, until: self.now().after(wait) };
         let wait = match next {
-            NextLook::NotAsked => {
-                let turn = wait_for_turn(schedule.scaled(limits::NOT_ASKED_WAIT));
+            NextLook::NotAsked { is_hanging } => {
+                let wait = if is_hanging { limits::HANGING_WAIT } else { limits::FULL_WAIT };
+                let turn = wait_for_turn(schedule.scaled(wait).max(limits::ASK_AGAIN_MIN));
                 return self.commit(&self.work(), turn).await;
             }
             _ if is_with_staff => wait,
@@ -163,5 +165,5 @@ enum NextLook {
     /// No call to this upstream gets one.
     Silence,
     /// As many enquiries as may be were under way.
-    NotAsked,
+    NotAsked { is_hanging: bool },
 }
