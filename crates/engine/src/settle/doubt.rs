@@ -90,8 +90,8 @@ impl Engine {
         Ok(Some(capabilities.not_found_gap.saturating_sub(passed)))
     }
 
-    /// Keeps that an upstream has acknowledged an order, once: after that it cannot deny it. After a
-    /// submit it is then asked by its schedule, because the call is over.
+    /// Keeps that an upstream has acknowledged an order, once: after that it cannot deny it. After
+    /// a submit it is then asked by its schedule, because the call is over.
     pub(super) async fn keep_acknowledgement(
         &self,
         purchase: &Purchase,

@@ -63,8 +63,8 @@ impl Engine {
             }
             None => Ok(()),
         };
-        // Whether one that hangs is back, enquiries find out. An order does, with its buyer waiting,
-        // only if it can go nowhere else.
+        // Whether one that hangs is back, enquiries find out. An order does, with its buyer
+        // waiting, only if it can go nowhere else.
         let quick = self.first_fit(candidates.iter().copied(), order, |one| take(one, false));
         quick.or_else(|_| self.first_fit(candidates, order, |one| take(one, true)))
     }

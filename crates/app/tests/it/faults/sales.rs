@@ -1,7 +1,7 @@
 //! Sales at two upstreams that lose one in five answers, by a seller that is killed meanwhile.
 //!
-//! `saldo serve`, `saldo simulate reloadly` and `saldo simulate generic` are processes of their own.
-//! The oracle is what they wrote down of whom they credited, and what left on the wire. All waits
+//! `saldo serve`, `saldo simulate reloadly` and `saldo simulate generic` are processes of their
+//! own. The oracle is what they wrote down of whom they credited, and what left on the wire. All waits
 //! for an upstream are divided by one number. `make rig-sales` sells ten times as much.
 
 use super::tap::Tap;
@@ -50,7 +50,8 @@ struct Shop {
     folder: Folder,
     keys: Keys,
     taps: [Tap; 2],
-    simulated: [Simulated; 2],
+    /// None while they start anew.
+    simulated: Option<[Simulated; 2]>,
     seed: String,
 }
 
@@ -86,15 +87,19 @@ impl Shop {
             let fund = ["upstream", "fund", code, "--amount", &amount, "--reference", code];
             folder.saldo_ok(&[&fund[..], &["--by", "Rahima"]].concat());
         }
-        (Shop { folder, keys, taps, simulated, seed }, server)
+        (Shop { folder, keys, taps, simulated: Some(simulated), seed }, server)
     }
 
     /// The upstreams lose nothing from now on.
     fn heal(&mut self) {
-        self.simulated = simulate(&self.folder, &self.seed, "0");
-        for (tap, simulated) in self.taps.iter().zip(&self.simulated) {
+        // The former ones end first: what they took after the new ones have read their file would be
+        // unknown to these.
+        self.simulated = None;
+        let simulated = simulate(&self.folder, &self.seed, "0");
+        for (tap, simulated) in self.taps.iter().zip(&simulated) {
             tap.leads_to(&simulated.address);
         }
+        self.simulated = Some(simulated);
     }
 
     fn truth(&self, upstream: usize) -> Vec<Record> {
