@@ -1,8 +1,8 @@
 //! Sales at two upstreams that lose one in five answers, by a seller that is killed meanwhile.
 //!
 //! `saldo serve`, `saldo simulate reloadly` and `saldo simulate generic` are processes of their
-//! own. The oracle is what they wrote down of whom they credited, and what left on the wire. All waits
-//! for an upstream are divided by one number. `make rig-sales` sells ten times as much.
+//! own. The oracle is what they wrote down of whom they credited, and what left on the wire. All
+//! waits for an upstream are divided by one number. `make rig-sales` sells ten times as much.
 
 use super::tap::Tap;
 use crate::http_client::Lost;
