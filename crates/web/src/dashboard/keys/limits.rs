@@ -72,6 +72,9 @@ pub(super) struct ScopeBoxes {
     boxes: Vec<ScopeBox>,
 }
 
+// A part: its template escapes what it shows.
+impl askama::filters::HtmlSafe for ScopeBoxes {}
+
 impl ScopeBoxes {
     pub(super) fn new(words: Words, ticked: KeyScopes, error: &str) -> ScopeBoxes {
         let one = |(scope, name, key): &(KeyScope, &'static str, &str)| ScopeBox {
