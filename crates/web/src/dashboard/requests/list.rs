@@ -114,14 +114,14 @@ pub(super) async fn show(
     Ok(view.page_with(status, words.t("dashboard.requests"), &page))
 }
 
-/// An HTTP status as a badge.
-pub(super) fn status(words: Words, status: u16) -> Badge {
+/// An HTTP status as a badge; a code is never translated.
+pub(super) fn status(status: u16) -> Badge {
     let tone = match status {
         ..400 => Tone::Ok,
         400..500 => Tone::Bad,
         500.. => Tone::Doubt,
     };
-    Badge::new(tone, &in_digits(words, &status.to_string()))
+    Badge::new(tone, &status.to_string())
 }
 
 /// How long a request took: milliseconds with one decimal.
@@ -162,7 +162,7 @@ fn table(
                 view.here(&format!("/requests/{}", request.id)),
                 format!("{} {}", request.method, request.path),
             ),
-            Cell::part(&status(words, request.status)),
+            Cell::part(&status(request.status)),
             Cell::Code(if request.code.is_empty() { "–".into() } else { request.code.clone() }),
             Cell::text(took(words, request.took_us)),
             Cell::Code(key_name(words, keys, request.key)),
@@ -206,7 +206,7 @@ fn groups(view: &View, errors: &[ErrorGroup], zone: Zone) -> Table {
         };
         Row(vec![
             Cell::link(view.here(&format!("/requests{}", query(&pairs))), name),
-            Cell::part(&status(words, group.status)),
+            Cell::part(&status(group.status)),
             Cell::Code(group.path.clone()),
             Cell::text(number(words, group.count)),
             Cell::Part(time_tag(words, Timestamp(group.last), zone)),

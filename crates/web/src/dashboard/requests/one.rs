@@ -138,7 +138,7 @@ async fn page(
         csrf: &view.csrf,
         all: view.here("/requests"),
         title: title.clone(),
-        badge: status(words, request.status),
+        badge: status(request.status),
         code: request.code.clone(),
         time: time_tag(words, Timestamp(request.id), zone),
         zone: zone.name,
@@ -154,7 +154,7 @@ async fn page(
         },
         button: Button::main(words, words.t("requests.again")),
         again: again.map(|answered| Again {
-            badge: status(words, answered.status),
+            badge: status(answered.status),
             body: Code::new(words, "again", "JSON", &indented(&answered.text)),
             href: answered
                 .logged_as
