@@ -395,8 +395,8 @@ fn confirm_factor(sql: &mut dyn Sql, change: &ConfirmFactor) -> Result<LoginDone
 pub(crate) fn factor_of(sql: &mut dyn Sql, user: UserId) -> Result<Option<SecondFactor>> {
     first(
         sql,
-        "SELECT sealed, last_step, CASE WHEN confirmed_at IS NULL THEN 0 ELSE 1 END FROM second_factors
-         WHERE user_id = $1 AND kind = 'totp'",
+        "SELECT sealed, last_step, CASE WHEN confirmed_at IS NULL THEN 0 ELSE 1 END
+         FROM second_factors WHERE user_id = $1 AND kind = 'totp'",
         &values![user],
         |row| {
             Ok(SecondFactor {

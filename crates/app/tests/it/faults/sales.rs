@@ -92,8 +92,8 @@ impl Shop {
 
     /// The upstreams lose nothing from now on.
     fn heal(&mut self) {
-        // The former ones end first: what they took after the new ones have read their file would be
-        // unknown to these.
+        // The former ones end first: what they took after the new ones have read their file would
+        // be unknown to these.
         self.simulated = None;
         let simulated = simulate(&self.folder, &self.seed, "0");
         for (tap, simulated) in self.taps.iter().zip(&simulated) {

@@ -9,6 +9,7 @@ mod dashboard;
 mod demo;
 pub mod getting_in;
 mod keys;
+mod leaks;
 mod merchants;
 mod money;
 mod person;
