@@ -225,6 +225,7 @@ mod tests {
             asked_by: AskedBy::OurReference,
             tells_balance: false,
             calls_back: false,
+            refusals_shown: 0,
         }
     }
 

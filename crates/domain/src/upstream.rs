@@ -146,6 +146,9 @@ pub struct Capabilities {
     pub tells_balance: bool,
     /// It calls us about orders.
     pub calls_back: bool,
+    /// So many of the first refusals of live orders are shown to staff before money goes back: what
+    /// reads its replies was written by somebody who may have misread its document. 0: none.
+    pub refusals_shown: u32,
 }
 
 impl Capabilities {

@@ -226,6 +226,7 @@ impl Engine {
             }
             Some(_) | None => NotFoundWorth::Early,
         };
+        let is_shown = self.is_shown_to_staff(&purchase, &upstream, outcome)?;
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
         let decide = |purchase: &Purchase| {
@@ -242,7 +243,8 @@ impl Engine {
             };
             let event = event_of(outcome, standing)?;
             let is_for_staff = self.is_hopeless(event, started_at, source)
-                || (event == Event::Doubt && worth == NotFoundWorth::Contradiction);
+                || (event == Event::Doubt && worth == NotFoundWorth::Contradiction)
+                || (is_shown && denies(event) && is_open(purchase.state));
             Some((if is_for_staff { Event::Escalate } else { event }, proof.clone()))
         };
         let result = self.take_step(&self.work(), purchase, decide, TakeStep).await?;
@@ -529,4 +531,14 @@ impl Drop for OpenCall<'_> {
     fn drop(&mut self) {
         self.engine.inner.in_flight.end(self.attempt, self.engine.monotonic());
     }
+}
+
+/// Whether an event sends money back, or the order elsewhere.
+const fn denies(event: Event) -> bool {
+    matches!(event, Event::Refuse | Event::Reroute)
+}
+
+/// Whether an upstream has the order, and its outcome is not known.
+const fn is_open(state: State) -> bool {
+    matches!(state, State::Sent | State::InDoubt | State::WithStaff)
 }

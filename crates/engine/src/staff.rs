@@ -9,11 +9,11 @@ use crate::settle::StepResult;
 use crate::{Engine, Permit};
 use domain::refusal::{NotPossible, PurchaseUnknown, StaffRefused};
 use domain::{
-    CaseKind, Event, MonthClosed, Move, Permitted, Proof, Purchase, PurchaseNumber, Source, State,
-    act,
+    CaseKind, Environment, Event, MonthClosed, Move, Permitted, Proof, Purchase, PurchaseNumber,
+    Source, State, UpstreamCode, act,
 };
 use serde_json::json;
-use store::{CloseCase, TakeStep};
+use store::{CloseCase, NoteRefusal, TakeStep};
 
 impl Engine {
     /// Lets a purchase that waits for approval go out to its upstream. Refuses one that does not
@@ -72,7 +72,38 @@ impl Engine {
             | State::Rejected
             | State::Refunded => return Err(not_from_here(&purchase).into()),
         };
-        self.by_staff(permit, purchase, event, word, Some(evidence)).await
+        let shown = self.shown_refusal(&purchase)?;
+        if let Some(upstream) = shown.clone().filter(|_| is_delivered) {
+            // First: were it lost, a wrong rule would go on counting.
+            self.note_refusal(upstream, false).await?;
+        }
+        let settled = self.by_staff(permit, purchase, event, word, Some(evidence)).await?;
+        if let Some(upstream) = shown.filter(|_| !is_delivered) {
+            self.note_refusal(upstream, true).await?;
+        }
+        Ok(settled)
+    }
+
+    /// The upstream whose refusal staff are about to confirm or to find wrong, if it is one whose
+    /// first refusals are shown to them.
+    fn shown_refusal(&self, purchase: &Purchase) -> Result<Option<UpstreamCode>, StaffRefused> {
+        let attempts = self.or_unavailable(self.inner.store.attempts(&purchase.key))?;
+        let Some(latest) = attempts.last() else { return Ok(None) };
+        let was_denied = matches!(latest.outcome.as_deref(), Some("refused" | "refused_as_repeat"));
+        let is_shown = purchase.key.environment == Environment::Live
+            && self.refusals_shown(purchase, &latest.upstream) > 0;
+        Ok((was_denied && is_shown).then(|| latest.upstream.clone()))
+    }
+
+    async fn note_refusal(
+        &self,
+        upstream: UpstreamCode,
+        was_refused: bool,
+    ) -> Result<(), StaffRefused> {
+        let note = NoteRefusal { upstream, was_refused };
+        let written = self.write(&self.work(), note, None).await;
+        let Ok(()) = self.or_unavailable(written)?;
+        Ok(())
     }
 
     /// Reverses a delivered purchase by a new journal; the commission is clawed back.

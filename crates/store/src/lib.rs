@@ -71,7 +71,9 @@ pub use settings::floats::{
     AddSpending, AskBalance, FundUpstream, HourSpent, KeepBalance, LedgerFloat, NoteFloatLevel,
     ReportedBalance,
 };
-pub use settings::upstreams::{SetUpstream, StoredUpstream, UpstreamMaps, UpstreamSet};
+pub use settings::upstreams::{
+    NoteRefusal, SetUpstream, StoredUpstream, UpstreamMaps, UpstreamSet,
+};
 pub use settings::{ReviseCatalog, SetAll, Setting};
 use settings::{accounts, catalog, floats, upstreams};
 pub use store::Store;

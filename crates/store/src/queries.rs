@@ -62,6 +62,11 @@ impl Store {
         self.read(catalog::revision)
     }
 
+    /// How many refusals of an upstream staff have confirmed since its settings were changed.
+    pub fn confirmed_refusals(&self, code: &UpstreamCode) -> Result<u32> {
+        self.read(|sql| upstreams::confirmed_refusals(sql, code))
+    }
+
     /// Every upstream that staff have set up, removed ones too, by code.
     pub fn upstreams(&self) -> Result<Vec<StoredUpstream>> {
         self.read(upstreams::every)

@@ -356,6 +356,7 @@ impl Protocol for Irecharge {
             asked_by: AskedBy::OurReference,
             tells_balance: true,
             calls_back: self.callback_path.is_some(),
+            refusals_shown: 0,
         }
     }
 

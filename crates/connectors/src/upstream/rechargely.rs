@@ -298,6 +298,7 @@ impl Protocol for Rechargely {
             asked_by: if self.is_saldo() { AskedBy::OurReference } else { AskedBy::Nothing },
             tells_balance: self.is_saldo() && self.own.currency.is_some(),
             calls_back: false,
+            refusals_shown: 0,
         }
     }
 

@@ -2,12 +2,14 @@
 //!
 //! It counts once the upstream's grace is over, when it was said twice, with the upstream's gap in
 //! between, by the account that got the order. After the upstream has acknowledged the order it is
-//! a contradiction, which staff must look into. Invariant: what an upstream says counts only as
+//! a contradiction, which staff must look into. A refusal counts at once, unless its upstream is one
+//! whose first refusals are shown to staff. Invariant: what an upstream says counts only as
 //! evidence that is stored, so a restart or another node decides the same.
 
 use crate::Engine;
 use domain::{
-    Attempt, AttemptRef, Capabilities, MonthClosed, Proof, Purchase, Source, UpstreamCode,
+    Answer, Attempt, AttemptRef, Capabilities, Environment, MonthClosed, Outcome, Proof, Purchase,
+    Source, UpstreamCode,
 };
 use std::time::Duration;
 use store::{Fault, KeepAcknowledgement, KeepEvidence};
@@ -63,6 +65,31 @@ impl Engine {
                 Ok(NotFoundWorth::Early)
             }
         }
+    }
+
+    /// Whether what an upstream says must be confirmed by staff before money goes back: it refuses
+    /// a live order, and is one whose first refusals are shown to them.
+    pub(super) fn is_shown_to_staff(
+        &self,
+        purchase: &Purchase,
+        upstream: &UpstreamCode,
+        outcome: &Outcome,
+    ) -> Result<bool, Fault> {
+        // "Not found" has rules of its own.
+        let is_refusal = matches!(
+            outcome,
+            Outcome::Answered(Answer::Refused { .. } | Answer::RefusedAsRepeat { .. })
+        );
+        if !is_refusal || purchase.key.environment != Environment::Live {
+            return Ok(false);
+        }
+        let shown = self.refusals_shown(purchase, upstream);
+        Ok(shown > 0 && self.inner.store.confirmed_refusals(upstream)? < shown)
+    }
+
+    /// How many first refusals of an upstream are shown to staff.
+    pub(crate) fn refusals_shown(&self, purchase: &Purchase, upstream: &UpstreamCode) -> u32 {
+        self.capabilities_at(purchase, upstream).map_or(0, |known| known.refusals_shown)
     }
 
     /// How long until "not found" could count for the latest attempt; `None`: it cannot, or there

@@ -88,6 +88,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { common: include_str!("../migrations/0025_requests.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0026_keys.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0027_replays.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0028_refusals.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.

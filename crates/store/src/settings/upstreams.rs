@@ -93,6 +93,12 @@ unrefused!(SetUpstream, UpstreamSet, |change, tx| {
         &values![&upstream.code],
         |row| Ok((row.int(0)?, row.opt_int(1)?)),
     )?;
+    let same_settings = first(
+        tx.sql,
+        "SELECT 1 FROM upstreams WHERE code = $1 AND kind = $2 AND settings = $3",
+        &values![&upstream.code, &upstream.kind, &upstream.settings],
+        |_| Ok(()),
+    )?;
     let is_as_read = match stored {
         None => upstream.revision == 0,
         Some((_, Some(_))) if upstream.revision == 0 => true,
@@ -106,9 +112,40 @@ unrefused!(SetUpstream, UpstreamSet, |change, tx| {
         return Ok(UpstreamSet::InUse(open));
     }
     set(tx.sql, upstream, stored.map_or(0, |(revision, _)| revision) + 1)?;
+    if same_settings.is_none() {
+        forget_refusals(tx.sql, &upstream.code)?;
+    }
     notify_nodes(tx.sql, "catalog")?;
     Ok(UpstreamSet::Stored)
 });
+
+/// Staff have found out about a refusal of an upstream whose refusals are shown to them.
+#[derive(Clone, Debug)]
+pub struct NoteRefusal {
+    /// The upstream.
+    pub upstream: UpstreamCode,
+    /// Whether it was one. If the order was delivered, none that was confirmed before counts.
+    pub was_refused: bool,
+}
+
+unrefused!(NoteRefusal, (), |change, tx| match change.was_refused {
+    true => tx.sql.run(
+        "INSERT INTO upstream_refusals (code, confirmed) VALUES ($1, 1)
+         ON CONFLICT (code) DO UPDATE SET confirmed = upstream_refusals.confirmed + 1",
+        &values![&change.upstream],
+    ),
+    false => forget_refusals(tx.sql, &change.upstream),
+});
+
+fn forget_refusals(sql: &mut dyn Sql, code: &UpstreamCode) -> Result<()> {
+    sql.run("DELETE FROM upstream_refusals WHERE code = $1", &values![code])
+}
+
+/// How many refusals of an upstream staff have confirmed since its settings were changed.
+pub(crate) fn confirmed_refusals(sql: &mut dyn Sql, code: &UpstreamCode) -> Result<u32> {
+    let text = "SELECT confirmed FROM upstream_refusals WHERE code = $1";
+    Ok(first(sql, text, &values![code], |row| row.u32(0))?.unwrap_or(0))
+}
 
 fn json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Fault::corrupt(error.to_string()))

@@ -240,6 +240,10 @@ impl Generic {
     }
 }
 
+/// So many refusals of live orders are shown to staff before one counts by itself: the file may be
+/// wrong about what the panel means.
+const REFUSALS_SHOWN: u32 = 20;
+
 /// A reading with the values that it rests on.
 struct Heeded {
     reading: Reading,
@@ -265,6 +269,7 @@ impl Protocol for Generic {
             asked_by: self.panel.asked_by(),
             tells_balance: self.panel.balance.is_some(),
             calls_back: self.panel.file.hook.is_some(),
+            refusals_shown: REFUSALS_SHOWN,
         }
     }
 

@@ -232,6 +232,7 @@ impl Protocol for Reloadly {
             asked_by: AskedBy::OurReference,
             tells_balance: true,
             calls_back: self.webhook_secret.is_some(),
+            refusals_shown: 0,
         }
     }
 

@@ -90,6 +90,7 @@ impl SimulatorSettings {
             asked_by: AskedBy::OurReference,
             tells_balance: false,
             calls_back: self.callback_secret.is_some(),
+            refusals_shown: 0,
         }
     }
 

@@ -4,6 +4,7 @@ mod choice;
 mod enquiries;
 mod floats;
 mod registry;
+mod shown;
 
 use crate::world::*;
 use domain::{Catalog, Environment, Route};

@@ -29,6 +29,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     asked_by: AskedBy::OurReference,
     tells_balance: false,
     calls_back: true,
+    refusals_shown: 0,
 };
 
 /// How a scripted upstream answers a call.
