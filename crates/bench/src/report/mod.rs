@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn medians_figures_and_errors_are_reported() {
-        expect_test::expect_file!["report/sample.txt"].assert_eq(&table(&sample()).unwrap());
+        expect_test::expect_file!["sample.txt"].assert_eq(&table(&sample()).unwrap());
     }
 
     #[test]

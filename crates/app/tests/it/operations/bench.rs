@@ -122,10 +122,10 @@ fn each_list_is_measured_with_each_filter() {
     };
     // A full page is told from one without rows, so each filter is known to find its rows.
     let nothing = bytes("a number that never bought");
-    for found in ["the latest", "older ones", "delivered", "an operator", "a kind", "a day"] {
+    for found in ["the latest", "older ones", "delivered", "an operator", "a kind"] {
         assert!(bytes(found) > 3 * nothing, "{found}: {text}");
     }
-    for found in ["failed", "a number", "a reference", "failed of an operator in a day"] {
+    for found in ["a day", "failed", "a number", "a reference", "failed of an operator in a day"] {
         assert!(bytes(found) > nothing + 400, "{found}: {text}");
     }
     for found in ["search: a reference", "search: an id"] {

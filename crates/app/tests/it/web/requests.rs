@@ -16,7 +16,7 @@ async fn owner(server: &Server) -> Person {
 async fn log_with(person: &mut Person, query: &str, word: &str) -> String {
     for _ in 0..400 {
         let html = person.page(&format!("{LOG}{query}")).await;
-        if html.contains(word) {
+        if html.contains(word) && !listed(&html).is_empty() {
             return html;
         }
         // What is waited for is written by another task.
