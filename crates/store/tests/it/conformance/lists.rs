@@ -112,7 +112,7 @@ const MANY: &str = "
     INSERT INTO payments SELECT r.* FROM payments p, generate_series(1, 4000) n,
         jsonb_populate_record(p, jsonb_build_object('reference', p.reference || n,
             'journal_seq', p.journal_seq + 1000 * n, 'account_id', n % 50)) r;
-    INSERT INTO requests SELECT 2 + n % 2, 'live', n, NULL, '', 'GET', '/' || n % 9, '', 200, '', 5,
+    INSERT INTO requests SELECT n % 50, 'live', n, NULL, '', 'GET', '/' || n % 9, '', 200, '', 5,
         '', '' FROM generate_series(1, 9000) n;
     ANALYZE";
 
