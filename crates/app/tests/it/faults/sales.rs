@@ -90,6 +90,19 @@ impl Shop {
         (Shop { folder, keys, taps, simulated: Some(simulated), seed }, server)
     }
 
+    /// As staff: the panel's first refusals are shown to them, and they look into its own list.
+    fn confirm_refusals(&self, open: &[Value]) {
+        let listed = self.truth(1);
+        for purchase in open.iter().filter(|purchase| purchase["state"] == "with_staff") {
+            let (id, number) = (purchase["id"].to_string(), purchase["id"].as_i64().unwrap());
+            let is_listed = listed.iter().any(|r| r.credited && r.attempt.purchase.0 == number);
+            assert!(!is_listed, "the panel delivered what it refused: {purchase}");
+            let settle = ["purchase", "settle", &id, "--not-delivered", "--by", "Mina"];
+            let evidence = ["--evidence", "not on the panel's list"];
+            self.folder.saldo_ok(&[&settle[..], &evidence].concat());
+        }
+    }
+
     /// The upstreams lose nothing from now on.
     fn heal(&mut self) {
         // The former ones end first: what they took after the new ones have read their file would
@@ -310,6 +323,7 @@ async fn resolved(shop: &Shop, back: Instant, server: &Running) {
     let mut is_found = false;
     loop {
         let open: Vec<Value> = shop.purchases().into_iter().filter(is_open).collect();
+        shop.confirm_refusals(&open);
         let passed = back.elapsed();
         let is_known = |purchase: &&Value| known.contains(&purchase["id"].as_i64().unwrap());
         let found = open.iter().filter(is_known).count();

@@ -339,7 +339,12 @@ fn a_start_says_what_is_not_sent() {
     let log = running.log();
     assert!(log.contains("no smtp_url"), "{log}");
     let link = folder.data_dir().join("first-owner-link.txt");
-    let link = std::fs::read_to_string(link).unwrap();
+    let link = (0..1_000).find_map(|_| {
+        // It is printed a moment after the first line of the log.
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::fs::read_to_string(&link).ok().filter(|link| running.log().contains(link.trim()))
+    });
+    let (link, log) = (link.unwrap(), running.log());
     assert!(log.lines().any(|line| line == link.trim()), "a line that can be copied: {log}");
     assert!(!log.contains("plain HTTP on a public address"), "{log}");
     assert!(!log.contains("0.0.0.0"), "{log}");
