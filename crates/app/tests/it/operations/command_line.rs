@@ -341,7 +341,7 @@ fn a_start_says_what_is_not_sent() {
     let link = folder.data_dir().join("first-owner-link.txt");
     let link = (0..1_000).find_map(|_| {
         // It is printed a moment after the first line of the log.
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         std::fs::read_to_string(&link).ok().filter(|link| running.log().contains(link.trim()))
     });
     let (link, log) = (link.unwrap(), running.log());
