@@ -2,8 +2,8 @@
 //!
 //! It counts once the upstream's grace is over, when it was said twice, with the upstream's gap in
 //! between, by the account that got the order. After the upstream has acknowledged the order it is
-//! a contradiction, which staff must look into. A refusal counts at once, unless its upstream is one
-//! whose first refusals are shown to staff. Invariant: what an upstream says counts only as
+//! a contradiction, which staff must look into. A refusal counts at once, unless its upstream is
+//! one whose first refusals are shown to staff. Invariant: what an upstream says counts only as
 //! evidence that is stored, so a restart or another node decides the same.
 
 use crate::Engine;
