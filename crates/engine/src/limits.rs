@@ -314,6 +314,10 @@ pub const A_DAY: Duration = Duration::from_secs(24 * 3600);
 /// Until when staff answer a report that a delivery was not received: operators need up to two
 /// working days for an answer of their own.
 pub const REPORT_ANSWERED_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);
+/// Requests of one account that its log keeps in a second; of more, a part.
+pub const REQUESTS_A_SECOND_OF_ACCOUNT: u32 = 20;
+/// Requests of all accounts that a node keeps in a second.
+pub const REQUESTS_A_SECOND: u32 = 100;
 /// Requests that wait to be kept in the log: some seconds of a busy node. Past that they are not
 /// kept.
 pub const REQUESTS_WAITING: usize = 2_000;

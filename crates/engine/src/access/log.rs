@@ -125,12 +125,45 @@ pub(crate) struct RequestLog {
     /// Until the worker takes it.
     receiver: Mutex<Option<mpsc::Receiver<QueuedNote>>>,
     last: AtomicI64,
+    kept: Mutex<KeptNow>,
+}
+
+/// How many requests of this second are kept.
+#[derive(Default)]
+struct KeptNow {
+    second: u64,
+    all: u32,
+    of_account: HashMap<AccountId, u32>,
+}
+
+impl KeptNow {
+    /// Whether one more of the account is kept: of a busy one, and of a busy node, a sample is,
+    /// because each row costs the sales a part of their commits.
+    fn takes(&mut self, account: AccountId, second: u64) -> bool {
+        if self.second != second {
+            (self.second, self.all) = (second, 0);
+            self.of_account.clear();
+        }
+        let own = self.of_account.entry(account).or_default();
+        let is_kept =
+            self.all < limits::REQUESTS_A_SECOND && *own < limits::REQUESTS_A_SECOND_OF_ACCOUNT;
+        if is_kept {
+            self.all += 1;
+            *own += 1;
+        }
+        is_kept
+    }
 }
 
 impl RequestLog {
     pub(crate) fn new() -> RequestLog {
         let (sender, receiver) = mpsc::channel(limits::REQUESTS_WAITING);
-        RequestLog { sender, receiver: Mutex::new(Some(receiver)), last: AtomicI64::new(0) }
+        RequestLog {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+            last: AtomicI64::new(0),
+            kept: Mutex::default(),
+        }
     }
 }
 
@@ -140,7 +173,8 @@ impl Engine {
         RequestStart { at: self.now(), since: self.monotonic() }
     }
 
-    /// Queues a request for the log; answers its name there. It is not kept if the queue is full.
+    /// Queues a request for the log; answers its name there. It is not kept if the queue is full,
+    /// or if many of this second are kept already.
     pub fn note_request(&self, note: RequestNote) -> LoggedAs {
         let log = &self.inner.requests;
         let at = note.start.at.0;
@@ -148,6 +182,9 @@ impl Engine {
         let last = log.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         let id = at.max(last.unwrap_or(0).saturating_add(1));
         let took = self.monotonic().saturating_sub(note.start.since);
+        if !log.kept.lock().takes(note.owner.account, self.monotonic().as_secs()) {
+            return LoggedAs(id);
+        }
         if log.sender.try_send(QueuedNote { id, took, note }).is_err() {
             tracing::debug!("a request is not kept in the log: too many wait");
         }
@@ -389,5 +426,15 @@ mod tests {
         assert_eq!(cut_due(vec![one.clone()], &mut written).cut.len(), 0);
         let many = vec![one; limits::REQUESTS_CUT_EVERY as usize];
         assert_eq!(cut_due(many, &mut written).cut.len(), 1);
+    }
+
+    #[test]
+    fn of_a_busy_account_and_a_busy_node_a_sample_is_kept() {
+        let mut kept = KeptNow::default();
+        let mut taken =
+            |account, second| (0..999).filter(|_| kept.takes(AccountId(account), second)).count();
+        assert_eq!([taken(2, 7), taken(3, 7), taken(2, 7)], [20, 20, 0]);
+        assert_eq!((4..20).map(|account| taken(account, 7)).sum::<usize>(), 60);
+        assert_eq!(taken(2, 8), 20);
     }
 }
