@@ -144,7 +144,7 @@ pub(crate) const BY_EVENTS: &str = list_text!(
     "(SELECT purchase_id AS found FROM events WHERE account_id = $1 AND environment = $2
           AND state = $3 AND state <> 'delivered' AND purchase_id >= $4 AND purchase_id < $5) AS e
      CROSS JOIN purchases ",
-    "WHERE id = found AND account_id = $6 AND environment = $7 AND opened_at >= $8
+    "WHERE id = found AND account_id + 0 = $6 AND environment || '' = $7 AND opened_at >= $8
          AND opened_at < $9 AND ($10 = ',,' OR $11 LIKE '%,' || state || ',%')
          AND ($12 = '' OR operator = $13) AND ($14 = '' OR kind = $15)
      ORDER BY found DESC LIMIT $16"
@@ -152,7 +152,7 @@ pub(crate) const BY_EVENTS: &str = list_text!(
 pub(crate) const BY_JOBS: &str = list_text!(
     "(SELECT purchase_id AS found FROM jobs WHERE account_id = $1 AND environment = $2
           AND purchase_id >= $3 AND purchase_id < $4) AS j CROSS JOIN purchases ",
-    "WHERE id = found AND account_id = $5 AND environment = $6 AND opened_at >= $7
+    "WHERE id = found AND account_id + 0 = $5 AND environment || '' = $6 AND opened_at >= $7
          AND opened_at < $8 AND ($9 = ',,' OR $10 LIKE '%,' || state || ',%')
          AND ($11 = '' OR operator = $12) AND ($13 = '' OR kind = $14)
      ORDER BY found DESC LIMIT $15"

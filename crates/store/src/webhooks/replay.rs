@@ -228,8 +228,8 @@ fn send_again(sql: &mut dyn Sql, webhook: &Chosen, at: Timestamp) -> Result<()> 
              verdict, status, took_ms, says)
          SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken', status,
              took_ms, says FROM webhooks
-         WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
-             AND event = $5 AND taken_at IS NOT NULL
+         WHERE purchase_id = $1 AND account_id + 0 = $2 AND environment || '' = $3
+             AND endpoint_id = $4 AND event = $5 AND taken_at IS NOT NULL
          ON CONFLICT DO NOTHING",
         &[id, account, environment, endpoint, event],
     )?;
@@ -237,8 +237,8 @@ fn send_again(sql: &mut dyn Sql, webhook: &Chosen, at: Timestamp) -> Result<()> 
         "UPDATE webhooks
          SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0,
              epoch = epoch + 1, run = NULL, taken_at = NULL
-         WHERE purchase_id = $3 AND account_id = $4 AND environment = $5 AND endpoint_id = $6
-             AND event = $7",
+         WHERE purchase_id = $3 AND account_id + 0 = $4 AND environment || '' = $5
+             AND endpoint_id = $6 AND event = $7",
         &[at.0.into(), at.0.into(), id, account, environment, endpoint, event],
     )
 }

@@ -3,9 +3,19 @@
 
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
-use domain::{AccountId, Currency, Environment, Kind, ReferenceScope, State, Timestamp};
+use domain::ids::EndpointId;
+use domain::{
+    AccountId, Currency, Day, Environment, Kind, PendingWebhook, Purchase, PurchaseId,
+    PurchaseNumber, ReferenceScope, State, Timestamp,
+};
+use std::sync::Arc;
 use std::time::Duration;
-use store::{Balance, Jobs, Lease, Page, PurchaseFilter, Pushes, StatementOf, Store, TakeOver};
+use store::{
+    Balance, DeliveryAttempt, EndedLease, Jobs, Lease, LeaseEnd, Page, PurchaseFilter, Pushes,
+    StatementOf, Store, TakeOver, TakeStep, Webhooks,
+};
+
+const LEASE: Duration = Duration::from_secs(30);
 
 /// Finished purchases over three months. The server has no statistics of them, as in a new
 /// database.
@@ -38,8 +48,8 @@ const READ: &str = "SELECT format('%s %s', sum(seq_tup_read)::bigint,
     WHERE relname ~ '^(purchases|attempts|events|evidence|slips|journals|entries)_'
         OR relname IN ('claims', 'cases')";
 
-/// The counters, after the store's connections have ended and so reported theirs.
-fn rows_read(database: &Database) -> (u64, u64) {
+/// Returns once the store's connections have ended and so reported their counters.
+fn await_counters(database: &Database) {
     for _ in 0..1_000 {
         let others = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'saldo'";
@@ -48,9 +58,72 @@ fn rows_read(database: &Database) -> (u64, u64) {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// The counters of [`READ`].
+fn rows_read(database: &Database) -> (u64, u64) {
+    await_counters(database);
     let read = database.sql(READ).remove(0);
     let (scanned, fetched) = read.split_once(' ').unwrap();
     (scanned.parse().unwrap(), fetched.parse().unwrap())
+}
+
+/// The indexes that were searched, of the tables that each purchase writes.
+const SEARCHED: &str = "SELECT DISTINCT regexp_replace(indexrelname, '_[0-9]+', '')
+    FROM pg_stat_user_indexes
+    WHERE idx_scan > 0 AND relname ~ '^(purchases|attempts|events|journals|entries|webhooks|jobs)'
+    ORDER BY 1";
+
+/// A month begins with empty tables, of which the server has no statistics. Nevertheless it
+/// finds the rows of a purchase by their key, not by an index that has all rows of the account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_new_month_each_row_is_found_by_its_key() {
+    use domain::Event;
+    let world = postgresql().await;
+    deposit(&world.store, 2, 100 * TOTAL, "in").await;
+    for n in 1..=20 {
+        let id = PurchaseId::given_on(Day::of(NOW), PurchaseNumber(n)).0;
+        let sent = live(&world.store, purchase(2, id, State::Sent), &[Event::Doubt]).await;
+        delivered_with_webhook(&world.store, &sent).await;
+        let due = world.store.commit(Lease::<Webhooks>::new(NOW, LEASE, 10)).await.unwrap();
+        assert_eq!(due.len(), 1);
+        for webhook in due {
+            let attempt = Some(DeliveryAttempt {
+                at: NOW,
+                verdict: "taken".to_owned(),
+                status: Some(200),
+                took_ms: 12,
+                text: String::new(),
+            });
+            let ended = EndedLease { webhook, end: LeaseEnd::Accepted, attempt, release: None };
+            world.store.commit(ended).await.unwrap();
+        }
+    }
+    let storage = world.closed();
+    await_counters(storage.database());
+    let expected = expect_test::expect![[r#"
+        attempts_pkey
+        jobs_pkey
+        journals_pkey
+        purchases_pkey
+        webhooks_due
+        webhooks_pkey"#]];
+    expected.assert_eq(&storage.database().sql(SEARCHED).join("\n"));
+}
+
+async fn delivered_with_webhook(store: &Store, sent: &Purchase) {
+    let mut step = step(sent, domain::Event::Deliver).unwrap();
+    step.webhooks = vec![Arc::new(PendingWebhook {
+        event: "transaction.success".into(),
+        sequence: 3,
+        endpoint: EndpointId(7),
+        url: "https://hooks.example/a".to_owned(),
+        body: "{}".to_owned(),
+        at: NOW,
+        due: Some(NOW),
+        is_leased: false,
+    })];
+    store.write(TakeStep(step)).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
