@@ -73,8 +73,53 @@ fn forward(mut from: TcpStream, mut to: &TcpStream) {
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// The writer prepares COMMIT once. Later it sends a Bind and an Execute of it alone, in one
-/// packet: no values, a few dozen bytes with the statement's name.
+/// The client's messages, put together again: a read may end within one, or hold several.
+#[derive(Default)]
+struct Messages {
+    bytes: Vec<u8>,
+    has_started: bool,
+    /// The name of the prepared COMMIT.
+    commit: Option<Vec<u8>>,
+}
+
+impl Messages {
+    /// The length of the message at the front, once all of it is there. Those before and including
+    /// the start-up message have no type.
+    fn length(bytes: &[u8], has_started: bool) -> Option<usize> {
+        let typed = usize::from(has_started);
+        let length = bytes.get(typed..typed + 4)?;
+        let length = typed + u32::from_be_bytes(length.try_into().unwrap()) as usize;
+        (bytes.len() >= length).then_some(length)
+    }
+
+    /// Takes the next messages to forward, and whether they are a COMMIT: its Bind, Execute and
+    /// Sync together.
+    fn next(&mut self) -> Option<(Vec<u8>, bool)> {
+        let mut length = Messages::length(&self.bytes, self.has_started)?;
+        let first = &self.bytes[..length];
+        if !self.has_started {
+            self.has_started = first[4..8] == 0x0003_0000_u32.to_be_bytes();
+            return Some((self.bytes.drain(..length).collect(), false));
+        }
+        // Parse: the statement's name, its text. Bind: the portal's name, the statement's.
+        let mut names = first[5..].split(|b| *b == 0);
+        let (name, second) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        if first[0] == b'P' && second == b"COMMIT" {
+            self.commit = Some(name.to_vec());
+        }
+        let is_commit = first[0] == b'B' && self.commit.as_deref() == Some(second);
+        while is_commit {
+            let rest = &self.bytes[length..];
+            let next = Messages::length(rest, true)?;
+            length += next;
+            if rest[0] == b'S' {
+                break;
+            }
+        }
+        Some((self.bytes.drain(..length).collect(), is_commit))
+    }
+}
+
 fn forward_commits(
     mut client: TcpStream,
     mut server: &TcpStream,
@@ -82,44 +127,35 @@ fn forward_commits(
     refuses: &AtomicBool,
     cuts: &AtomicUsize,
 ) {
-    let mut commit: Option<Vec<u8>> = None;
+    let mut messages = Messages::default();
     let mut bytes = [0; 65536];
-    while let Ok(n @ 1..) = client.read(&mut bytes) {
-        let packet = &bytes[..n];
-        // Parse: 'P', length, the statement's name, its text.
-        if let Some(at) = packet.windows(8).position(|w| w == b"\0COMMIT\0") {
-            let name = packet[..at].rsplit(|b| *b < b' ').next().unwrap();
-            commit = Some(name.to_vec());
-        }
-        let is_commit = packet[0] == b'B'
-            && commit.as_ref().is_some_and(|name| {
-                packet
-                    .windows(name.len() + 2)
-                    .any(|w| w[0] == 0 && w[w.len() - 1] == 0 && &w[1..w.len() - 1] == name)
-            });
-        let now = if is_commit { *cut.lock().unwrap() } else { Cut::Never };
-        if now != Cut::Never {
-            *cut.lock().unwrap() = Cut::Never;
-            cuts.fetch_add(1, Ordering::SeqCst);
-        }
-        match now {
-            Cut::Never => {}
-            Cut::BeforeCommit => break,
-            Cut::AfterCommit | Cut::AfterCommitAndRefuse => {
-                // From here on no reply reaches the client.
-                let _ = client.shutdown(Shutdown::Both);
-                refuses.store(now == Cut::AfterCommitAndRefuse, Ordering::SeqCst);
-                let _ = server.write_all(packet);
-                std::thread::sleep(Duration::from_millis(200));
-                break;
+    'open: while let Ok(n @ 1..) = client.read(&mut bytes) {
+        messages.bytes.extend_from_slice(&bytes[..n]);
+        while let Some((message, is_commit)) = messages.next() {
+            let now = if is_commit { *cut.lock().unwrap() } else { Cut::Never };
+            if now != Cut::Never {
+                *cut.lock().unwrap() = Cut::Never;
+                cuts.fetch_add(1, Ordering::SeqCst);
             }
-            Cut::Silence => {
-                std::thread::sleep(Duration::from_secs(60));
-                break;
+            match now {
+                Cut::Never => {}
+                Cut::BeforeCommit => break 'open,
+                Cut::AfterCommit | Cut::AfterCommitAndRefuse => {
+                    // From here on no reply reaches the client.
+                    let _ = client.shutdown(Shutdown::Both);
+                    refuses.store(now == Cut::AfterCommitAndRefuse, Ordering::SeqCst);
+                    let _ = server.write_all(&message);
+                    std::thread::sleep(Duration::from_millis(200));
+                    break 'open;
+                }
+                Cut::Silence => {
+                    std::thread::sleep(Duration::from_secs(60));
+                    break 'open;
+                }
             }
-        }
-        if server.write_all(packet).is_err() {
-            break;
+            if server.write_all(&message).is_err() {
+                break 'open;
+            }
         }
     }
     let _ = client.shutdown(Shutdown::Both);
