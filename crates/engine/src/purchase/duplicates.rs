@@ -46,8 +46,10 @@ struct Window {
     sales: HashMap<SaleKey, Sale>,
     /// In the order in which they were noted, so that the oldest are forgotten first.
     order: VecDeque<(Duration, SaleKey)>,
-    /// When the store's latest purchases were read.
+    /// When the store's latest purchases were last read.
     read_at: Option<Duration>,
+    /// One reading at a time: a slow database must have connections left for buyers.
+    is_read_now: bool,
 }
 
 /// A sale that was noted before its purchase opens.
@@ -133,20 +135,23 @@ impl Engine {
         if !self.inner.store.is_shared() {
             return;
         }
-        let now = self.monotonic();
         {
             let mut window = self.inner.sales.0.lock();
+            let now = self.monotonic();
             let age = window.read_at.map(|at| now.saturating_sub(at));
-            if age.is_some_and(|age| age < limits::SALES_READ_EVERY) {
+            if window.is_read_now || age.is_some_and(|age| age < limits::SALES_READ_EVERY) {
                 return;
             }
-            window.read_at = Some(now);
+            window.is_read_now = true;
         }
         let engine = self.clone();
         self.inner.tasks.spawn(async move {
             if let Err(fault) = engine.note_stored_sales().await {
                 tracing::debug!(%fault, "the latest sales could not be read");
             }
+            let mut window = engine.inner.sales.0.lock();
+            window.is_read_now = false;
+            window.read_at = Some(engine.monotonic());
         });
     }
 
