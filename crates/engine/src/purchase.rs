@@ -224,7 +224,7 @@ impl Engine {
         };
         let opened = self.or_unavailable(written)?;
         if opened.is_err() {
-            self.give_back(id).await;
+            self.give_back(id);
         }
         Ok(opened.map(with_balance))
     }

@@ -1,9 +1,11 @@
 //! Numbers: small from the first sale, in order, and never given twice.
 
 use crate::world::*;
-use domain::{AttemptRef, Currency, Environment, PurchaseNumber, Role};
+use domain::{AttemptRef, Currency, Environment, PurchaseNumber, Role, State};
 use engine::NewAccount;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// What a client sees of a new house are the first numbers of each kind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,6 +28,28 @@ async fn the_first_sales_have_small_numbers() {
             Ok(bought)
         );
     }
+    world.assert_sound().await;
+}
+
+/// Buyers do not stand in a line for their numbers: while nothing can be stored, the twelfth is
+/// answered as soon as the first, and the money is where it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nothing_can_be_stored_nobody_waits_for_the_buyer_before() {
+    let world = world().await;
+    world.a.answers(delivered(), delivered());
+    let blocked = world.database.block_commits();
+    let asked = Instant::now();
+    let mut buyers = JoinSet::new();
+    for n in 0..12 {
+        let (engine, request) = (world.engine.clone(), world.request(&format!("R{n}"), TO_A));
+        buyers.spawn(async move { engine.purchase(request).await });
+    }
+    let answers = buyers.join_all().await;
+    let answered = asked.elapsed();
+    blocked.release();
+    assert!(answers.iter().all(Result::is_err), "{answers:?}");
+    assert!(answered < Duration::from_secs(30), "{answered:?}");
+    assert_eq!(world.buy("after", TO_A).await.state, State::Delivered);
     world.assert_sound().await;
 }
 
