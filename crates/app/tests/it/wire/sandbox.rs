@@ -26,7 +26,7 @@ impl Setup {
     }
 
     /// Recharges 10; gives the answer's `billing`. The balance in it is what is left after the
-    /// hold, or after the money came back.
+    /// hold, or after the money came back; then nothing is earned either.
     async fn recharge(&mut self) -> Value {
         let reply = self.client.post(RECHARGE, recharge(&self.number, 10, "S-1")).await;
         assert_eq!(reply.status(), 200, "{reply:?}");
@@ -35,6 +35,7 @@ impl Setup {
         let is_good = ["success", "processing", "pending"].iter().any(|s| billing["status"] == *s);
         let left = if is_good { START - COST } else { START };
         assert_eq!(minor(&billing["remainingBalance"]), left, "{billing}");
+        assert_eq!(minor(&billing["commission"]), if is_good { 150 } else { 0 }, "{billing}");
         assert_eq!(body["success"], is_good, "{body} {billing}");
         billing
     }
