@@ -129,7 +129,12 @@ impl Engine {
                 Some(left) => wait.min(left.max(limits::ASK_AGAIN_MIN)),
                 None => wait,
             },
-            NextLook::Unanswered if tries <= limits::UNANSWERED_TRIES => soon,
+            NextLook::Unanswered
+                if self.elapsed_since(purchase.updated_at)
+                    < schedule.scaled(limits::UNANSWERED_FOR) =>
+            {
+                soon
+            }
             NextLook::Unanswered | NextLook::BySchedule => wait,
         };
         let until = self.now().after(wait);
