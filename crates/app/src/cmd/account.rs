@@ -37,7 +37,7 @@ pub(crate) enum AccountVerb {
         #[command(flatten)]
         subscription: SubscriptionArgs,
     },
-    /// End an account's plan now: calls with its keys are refused (402) until it has one again.
+    /// End an account's plan now: sales and offers are refused (402) until it has one again.
     Unsubscribe {
         /// Which account.
         id: i64,

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum KeyVerb {
-    /// Make a pair. The secret is printed once and stored nowhere.
+    /// Make a pair. The secret is printed once; that of a live pair is stored nowhere.
     Make {
         /// Whose.
         #[arg(long)]
