@@ -189,7 +189,8 @@ impl Engine {
         match tokio::time::timeout(limits::ACCEPTANCE_WITHIN, paying).await {
             Ok(paid) => paid.unwrap_or(Err(Uncertain.into())),
             Err(_) => {
-                let now = self.or_unavailable(self.read_again(&key))?;
+                // Unread, the money may be held all the same.
+                let now = self.read_again(&key).map_err(|_| Uncertain)?;
                 if now.state == State::Quoted { Err(Uncertain.into()) } else { Ok(now) }
             }
         }
@@ -227,13 +228,18 @@ impl Engine {
         let decide = |_: &Purchase| Some((event, proof.clone()));
         let result = self.take_step(&permit, quote, decide, TakeStep).await;
         match self.or_unavailable(result)? {
-            StepResult::Stepped(_) => {
+            // The money is held: from here on a fault is no refusal (CONTRACT B-08). What is not
+            // sent now is sent by its job.
+            StepResult::Stepped(held) => {
                 // Read again for the wallet's balance after the hold.
-                let held = self.or_unavailable(self.read_again(&key))?;
+                let held = self.read_again(&key).unwrap_or(held);
                 if is_for_staff {
                     return Ok(held);
                 }
-                Ok(self.or_unavailable(self.send_held(held).await)?)
+                match self.send_held(held.clone()).await {
+                    Ok(sent) => Ok(sent),
+                    Err(fault) => Ok(self.left_to_job(held, &fault)),
+                }
             }
             StepResult::Unchanged(now) => Ok(now),
             StepResult::Denied(now, why) => Err(denied(&why, now.amount.currency()).into()),

@@ -92,7 +92,8 @@ impl Engine {
         }
     }
 
-    fn left_to_job(&self, purchase: Purchase, fault: &Fault) -> Purchase {
+    /// What a purchase is answered as whose step could not be written: as it was before.
+    pub(crate) fn left_to_job(&self, purchase: Purchase, fault: &Fault) -> Purchase {
         let id = purchase.key.id;
         tracing::error!(%fault, purchase = %id, "a step could not be written; its job will run");
         purchase

@@ -292,3 +292,22 @@ async fn what_is_not_sold_any_more_is_not_accepted() {
     let again = world.engine.authorise(&world.caller(), quote.key.id).await.unwrap();
     assert_eq!(again.state, State::Delivered);
 }
+
+/// Once the money is held no fault is answered as a refusal (CONTRACT B-08): the job sends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_is_answered_although_its_attempt_cannot_be_recorded() {
+    let world = world().await;
+    let quote = world.engine.quote(world.request("Q1", TO_A)).await.unwrap().purchase;
+    let sql = |sqlite, postgresql| world.database.sql(world.database.dialect(sqlite, postgresql));
+    sql(
+        "CREATE TRIGGER no_row BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "ALTER TABLE attempts ADD CONSTRAINT no_row CHECK (number < 0) NOT VALID",
+    );
+    let held = world.engine.authorise(&world.caller(), quote.key.id).await.unwrap();
+    assert_eq!((held.state, held.available_after), (State::Held, bdt(START - TOTAL)));
+    assert_eq!(world.a.count(Call::Submit), 0);
+    sql("DROP TRIGGER no_row", "ALTER TABLE attempts DROP CONSTRAINT no_row");
+    world.work_until(|| world.state(quote.key.id) == State::Delivered).await;
+    assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    world.assert_sound().await;
+}
