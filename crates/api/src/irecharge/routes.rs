@@ -104,8 +104,8 @@ pub(super) async fn recharge(Subscribed(authenticated): Subscribed, request: Req
 
 /// Mobile banking
 ///
-/// Accepted like a recharge; decided by staff unless an upstream is connected, so `pending` is the
-/// usual first status.
+/// Accepted like a recharge. Where its route says that staff decide, as in the sandbox, its first
+/// status is `pending`.
 #[utoipa::path(
     post, path = "/service-requests/banking", tag = "Purchases", operation_id = "banking",
     request_body = request::BankingRequest,

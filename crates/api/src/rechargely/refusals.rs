@@ -99,12 +99,13 @@ impl ApiError {
         )
     }
 
-    /// No product has this reference name.
+    /// No product and no category has this name.
     pub(super) fn provider_not_found() -> ApiError {
         ApiError::new(
             "PROVIDER_NOT_FOUND",
             StatusCode::NOT_FOUND,
-            "No product goes by this reference name. Send the refName of a product.",
+            "No product and no category goes by this name. Send the refName or the name of a \
+             product, or the name of a category.",
         )
     }
 

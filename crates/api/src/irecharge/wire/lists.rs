@@ -17,10 +17,13 @@ use utoipa::ToSchema;
 /// Lines of a page: 50 unless the caller says so, 100 at most, the limit of one answer's cost.
 const LINES: &str = "50";
 const LINES_MAX: i64 = 100;
-const STATUSES: [(&str, PurchaseStatus); 6] = [
+/// What a filter by status may say; `approved` is the document's other word for success and never
+/// answered (CONTRACT A-12).
+const STATUSES: [(&str, PurchaseStatus); 7] = [
     ("pending", PurchaseStatus::Pending),
     ("processing", PurchaseStatus::Processing),
     ("success", PurchaseStatus::Success),
+    ("approved", PurchaseStatus::Success),
     ("failed", PurchaseStatus::Failed),
     ("rejected", PurchaseStatus::Rejected),
     ("reversed", PurchaseStatus::Reversed),
@@ -39,7 +42,7 @@ const CURRENCY: Field =
 form! {
     /// Which transactions.
     TransactionsQuery {
-        /// Only those that stand like this.
+        /// Only those that stand like this; `approved` is `success`.
         status: Optional = Field::of(STATUS, "status").example("success"),
         /// Operator code or name, in any case.
         operator: Optional = Field::text("operator")
@@ -204,7 +207,7 @@ pub(in super::super) struct TransactionsAnswer<'a> {
     /// The purchases, each as the status check shows it.
     pub data: Vec<Transaction<'a>>,
     /// Send it as `after` for the next page; null: this is the last one.
-    #[schema(example = 1_300_225_600_001_i64)]
+    #[schema(example = 21)]
     pub next: Option<i64>,
 }
 
@@ -247,7 +250,7 @@ pub(in super::super) struct Movement {
     #[schema(value_type = f64, example = 6989.5)]
     balance: Amount,
     /// The purchase that it belongs to; null: to none.
-    #[schema(example = 1_300_225_600_001_i64)]
+    #[schema(example = 21)]
     transaction_id: Option<i64>,
     /// When; UTC.
     #[schema(format = DateTime, example = "2026-02-05T19:42:34.000000Z")]
@@ -377,6 +380,15 @@ mod tests {
         let named: Vec<&str> = invalid.field_errors.iter().map(|e| e.field).collect();
         let all = ["status", "operator", "number", "reference", "from", "to", "after", "limit"];
         assert_eq!(named, all);
+    }
+
+    #[test]
+    fn approved_is_read_as_success() {
+        for sent in ["success", "approved", "Approved"] {
+            let query = RawFields::from_query(vec![("status".to_owned(), sent.to_owned())]);
+            let filter = transactions(&query, &fixtures::catalog()).map(|(filter, _)| filter);
+            assert_eq!(filter.map(|filter| filter.states), Ok(vec![State::Delivered]), "{sent}");
+        }
     }
 
     #[test]

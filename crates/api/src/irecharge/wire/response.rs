@@ -134,14 +134,17 @@ pub(in super::super) struct Billing<'a> {
     /// What you pay on top.
     #[schema(value_type = f64, example = 0.5)]
     fee: Amount,
-    /// What you earn at delivery; accrues to a commission balance of its own.
+    /// What you earn at delivery; accrues to a commission balance of its own. 0 once it has failed,
+    /// was rejected or was reversed.
     #[schema(value_type = f64, example = 1.5)]
     commission: Amount,
-    /// Your available balance right after amount and fee were held.
+    /// What can be spent after the step that this answer tells of: after amount and fee were held,
+    /// or after they came back.
     #[schema(value_type = f64, example = 6989.5)]
     remaining_balance: Amount,
-    /// Added to the document: the id that the status check takes. Below 2^53.
-    #[schema(example = 1_300_225_600_001_i64)]
+    /// Added to the document: the id that the status check takes. A small number; older purchases
+    /// may have one of 15 digits.
+    #[schema(example = 21)]
     transaction_id: i64,
     /// Offers only: `__EL_RECHARGE_OFFER__` for Robi and Airtel, else the id that was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -285,8 +288,8 @@ pub(in super::super) struct StatusAnswer<'a> {
 #[derive(Debug, serde::Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct Transaction<'a> {
-    /// Its id. Below 2^53.
-    #[schema(example = 1_300_225_600_001_i64)]
+    /// Its id.
+    #[schema(example = 21)]
     transaction_id: i64,
     /// Your reference.
     #[schema(example = "BILL-20260204-0001")]
@@ -302,7 +305,7 @@ pub(in super::super) struct Transaction<'a> {
     /// What you pay on top.
     #[schema(value_type = f64, example = 0.5)]
     fee: Amount,
-    /// What you earn at delivery.
+    /// What you earn at delivery; 0 once it has failed, was rejected or was reversed.
     #[schema(value_type = f64, example = 1.5)]
     commission: Amount,
     /// The request it came from.

@@ -15,7 +15,7 @@ use crate::wire::json::rfc3339;
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use domain::purchase::CUSTOMER_MOBILE;
-use domain::refusal::PurchaseUnknown;
+use domain::refusal::{PurchaseUnknown, Uncertain};
 use domain::{
     Catalog, Product, ProductId, Purchase, ReceiptContext, ReferenceScope, ServiceType,
     State as PurchaseState,
@@ -73,7 +73,8 @@ pub(crate) async fn auth(authenticated: Authenticated, request: Request) -> Resp
         let permit = api.engine.permit(caller)?;
         let payment = api.engine.accept(permit, caller, SCOPE, &request_id, secret).await?;
         record_recipient(&payment.recipient);
-        let delivery = api.engine.delivery(&payment).await?;
+        // It is charged: no refusal may say that nothing was (CONTRACT B-08).
+        let delivery = api.engine.delivery(&payment).await.map_err(|_| Uncertain)?;
         let delivery = delivery_view(&payment, &delivery, &api.engine.catalog());
         ok(&response::AuthAnswer::of(&payment, delivery))
     };

@@ -10,6 +10,7 @@ use super::{ok, parse_body};
 use crate::extract::answer::Answer;
 use axum::extract::Request;
 use axum::response::Response;
+use domain::Catalog;
 use engine::{Confirmation, LogInForm, SignUpForm};
 
 /// The engine's names of fields, and their names in the body of a log-in.
@@ -63,6 +64,7 @@ pub(crate) async fn register(anonymous: Anonymous, request: Request) -> Response
     let work = async {
         let registration = parse_body(request, request::registration).await?;
         let request::Registration { email, password, name, mobile } = &registration;
+        let mobile = &national(&api.engine.catalog(), mobile);
         let form = SignUpForm { email, mobile, password, name, from: *from };
         api.engine.sign_up(api.engine.permit_anybody()?, form).await?;
         done("A code is on its way to this address. Confirm the registration with it.")
@@ -181,12 +183,33 @@ fn done(message: &'static str) -> Result<Answer, ApiError> {
     ok(&response::Done { message })
 }
 
+/// A mobile number in national form (CONTRACT B-22a); as it was sent if it is of no country here.
+fn national(catalog: &Catalog, mobile: &str) -> String {
+    let countries = &catalog.countries;
+    let read = countries.iter().find_map(|country| country.numbering.national(mobile).ok());
+    read.unwrap_or_else(|| mobile.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::refusals::answer;
     use super::*;
     use domain::FieldError;
     use domain::refusal::{CodeInvalid, Invalid};
+
+    /// CONTRACT B-22a, for the number of a registration.
+    #[test]
+    fn a_number_is_registered_in_national_form() {
+        let catalog = fixtures::catalog();
+        let example = catalog.countries[0].numbering.example();
+        let abroad = catalog.countries[0].numbering.international(&example).unwrap();
+        for sent in [&example, &abroad, &abroad.replace('+', ""), &abroad.replace('+', "00")] {
+            assert_eq!(national(&catalog, sent), example, "{sent}");
+        }
+        for other in ["", "12345", "+499912345678"] {
+            assert_eq!(national(&catalog, other), other);
+        }
+    }
 
     #[test]
     fn field_errors_name_the_bodys_own_fields() {

@@ -99,10 +99,7 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
     let work = async {
         let catalog = api.engine.catalog();
         let Path(name) = name.map_err(|_| ApiError::provider_not_found())?;
-        let names = providers_of(&catalog, &name);
-        if names.is_empty() {
-            return Err(ApiError::provider_not_found());
-        }
+        let names = providers_of(&catalog, &name).ok_or_else(ApiError::provider_not_found)?;
         let listed =
             names.into_iter().map(|provider_name| response::ListedProvider { provider_name });
         ok(&listed.collect::<Vec<_>>())
@@ -111,12 +108,14 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
 }
 
 /// The names of the operators of all products with this reference name, name or category, each
-/// once, in the order of the products (CONTRACT B-21).
-fn providers_of<'c>(catalog: &'c Catalog, name: &str) -> Vec<&'c str> {
+/// once, in the order of the products (CONTRACT B-21). A category may have none; `None`: nothing
+/// has this name.
+fn providers_of<'c>(catalog: &'c Catalog, name: &str) -> Option<Vec<&'c str>> {
+    let is_named = |known: &String| known.eq_ignore_ascii_case(name);
+    let category = catalog.categories.iter().find(|category| is_named(&category.name));
     let is_meant = |product: &domain::catalog::product::Product| {
-        let category = catalog.category(product.category).map(|category| &category.name);
-        let names = [Some(&product.ref_name), Some(&product.name), category];
-        names.into_iter().flatten().any(|known| known.eq_ignore_ascii_case(name))
+        let is_in_category = category.is_some_and(|category| category.id == product.category);
+        is_named(&product.ref_name) || is_named(&product.name) || is_in_category
     };
     let mut names = Vec::new();
     for product in catalog.products.iter().filter(|product| is_meant(product)) {
@@ -126,7 +125,7 @@ fn providers_of<'c>(catalog: &'c Catalog, name: &str) -> Vec<&'c str> {
             names.push(name);
         }
     }
-    names
+    (category.is_some() || !names.is_empty()).then_some(names)
 }
 
 impl ApiState {
@@ -136,5 +135,22 @@ impl ApiState {
         product: &'c domain::catalog::product::Product,
     ) -> response::ListedProduct<'c> {
         response::ListedProduct::of(product, catalog, &self.settings.base_url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::providers_of;
+
+    /// CONTRACT B-21: what is known and empty is told from what is unknown.
+    #[test]
+    fn a_category_without_products_has_no_providers() {
+        let mut catalog = fixtures::catalog();
+        let category = catalog.categories[0].clone();
+        let filled = providers_of(&catalog, &category.name.to_uppercase());
+        assert!(!filled.unwrap().is_empty());
+        catalog.products.retain(|product| product.category != category.id);
+        assert_eq!(providers_of(&catalog, &category.name), Some(vec![]));
+        assert_eq!(providers_of(&catalog, "nobody"), None);
     }
 }

@@ -406,7 +406,7 @@ pub(in super::super) struct Transaction<'a> {
     #[serde(flatten)]
     answer: AuthAnswer<'a>,
     /// Its id: what `before` takes.
-    #[schema(example = 1_300_225_600_001_i64)]
+    #[schema(example = 1234)]
     id: i64,
     /// The product, if it is still in the catalog.
     product: Option<BoughtProduct<'a>>,
@@ -465,7 +465,7 @@ pub(in super::super) struct Transactions<'a> {
     /// The page.
     pub transactions: Vec<Transaction<'a>>,
     /// Send it as `before` for the next page; null: this is the last one.
-    #[schema(example = 1_300_225_600_001_i64)]
+    #[schema(example = 1234)]
     pub next_before: Option<i64>,
 }
 

@@ -55,6 +55,7 @@ async fn transactions_are_found_by_each_filter() {
     for (query, expected) in [
         ("", &["L-5", "L-4", "L-3", "L-2", "L-1"][..]),
         ("status=success", &["L-5", "L-4", "L-1"]),
+        ("status=approved", &["L-5", "L-4", "L-1"]),
         ("status=FAILED", &["L-2"]),
         ("status=pending", &["L-3"]),
         ("status=reversed", &[]),

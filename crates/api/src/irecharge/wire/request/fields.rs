@@ -48,8 +48,9 @@ form! {
     RechargeRequest {
         /// Operator code or name, in any case: gp, rb, at, bl, tt, sk.
         operator: Required = OPERATOR.example("gp"),
-        /// The customer's mobile number. `+8801…`, `8801…`, `01…` and `1…` are one number; spaces,
-        /// hyphens and brackets are ignored. It need not match the operator: numbers are portable.
+        /// The customer's mobile number. `+8801…`, `008801…`, `8801…`, `01…` and `1…` are
+        /// one number, in Latin or Bangla digits; spaces, hyphens and brackets are ignored. It need
+        /// not match the operator: numbers are portable.
         number: Required = NUMBER,
         /// How much, as a number or a string: at most 9 digits and 2 decimals, more than 0, no
         /// sign, exponent or space, within the operator's limits.

@@ -119,7 +119,8 @@ form! {
         password: Required = password("password"),
         /// How the customer is called.
         name: Optional = Field::text("name").length(0, 100).example("Tendai Moyo"),
-        /// The customer's mobile number in national form.
+        /// The customer's mobile number: in any usual form of a country that something is sold in,
+        /// else in national form.
         mobile: Optional = Field::text("mobile").aliases(&[CUSTOMER_MOBILE])
             .length(0, MOBILE_CHARS_MAX).example("0771234567"),
     }
