@@ -29,6 +29,13 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The keys that a keyboard's user needs.
 pub const TAB: char = '\u{e004}';
 pub const ENTER: char = '\u{e007}';
+pub const SPACE: char = ' ';
+pub const DOWN: char = '\u{e015}';
+pub const END: char = '\u{e010}';
+/// Deletes what is before the cursor.
+pub const DELETE: char = '\u{e003}';
+pub const SHIFT: char = '\u{e008}';
+pub const CONTROL: char = '\u{e009}';
 
 /// A browser with one window.
 pub struct Chromium {
@@ -174,6 +181,12 @@ impl Chromium {
         self.command("execute/sync", json!({ "script": script, "args": arguments })).await
     }
 
+    /// What a script gives, if no other page is loaded meanwhile.
+    pub async fn try_run(&self, script: &str, arguments: Value) -> Option<Value> {
+        let body = json!({ "script": script, "args": arguments });
+        self.attempt("execute/sync", &body).await.ok()
+    }
+
     /// What a script hands to its last argument.
     pub async fn run_until_done(&self, script: &str) -> Value {
         self.command("execute/async", json!({ "script": script, "args": [] })).await
@@ -243,9 +256,8 @@ impl Chromium {
         let look = "const one = document.querySelector(arguments[0]);
             return Boolean(one?.checkVisibility({ visibilityProperty: true })
                 && one.getClientRects().length)";
-        let body = json!({ "script": look, "args": [css] });
         // A page that loads meanwhile has nothing to see.
-        self.attempt("execute/sync", &body).await.is_ok_and(|shown| shown == true)
+        self.try_run(look, json!([css])).await.is_some_and(|shown| shown == true)
     }
 
     /// Waits until somebody can see it.
@@ -310,10 +322,19 @@ impl Chromium {
 
     /// Types where the focus is, key by key.
     pub async fn type_keys(&self, keys: &str) {
-        let presses = keys.chars().flat_map(|key| {
-            ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
-        });
-        let presses: Vec<Value> = presses.collect();
+        let presses = keys.chars().flat_map(|key| [("keyDown", key), ("keyUp", key)]);
+        self.keyboard(presses.collect()).await;
+    }
+
+    /// Types one key while another one is held down.
+    pub async fn type_with(&self, held: char, key: char) {
+        let presses = [("keyDown", held), ("keyDown", key), ("keyUp", key), ("keyUp", held)];
+        self.keyboard(presses.to_vec()).await;
+    }
+
+    async fn keyboard(&self, presses: Vec<(&str, char)>) {
+        let press = |(kind, key): &(&str, char)| json!({ "type": kind, "value": key.to_string() });
+        let presses: Vec<Value> = presses.iter().map(press).collect();
         let keyboard = json!({ "type": "key", "id": "keyboard", "actions": presses });
         self.command("actions", json!({ "actions": [keyboard] })).await;
     }

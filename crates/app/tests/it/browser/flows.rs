@@ -1,7 +1,8 @@
 //! The whole way of a developer who has never seen Saldo, as a person at a browser goes it: wide
-//! and on a phone, with script and without.
+//! and on a phone, with script and without, by mouse and by keyboard alone.
 
 use super::driver::Chromium;
+use super::hand::Hand;
 use super::pages::{barriers, widest, width};
 use crate::events::webhook_receiver::{Answer, Receiver};
 use crate::support::{Folder, Server, UNLIMITED};
@@ -19,22 +20,42 @@ const SANDBOX: &str = "/dashboard/sandbox";
 
 #[tokio::test]
 async fn a_developer_gets_in_and_sells_with_script() {
-    journey(1280, true).await;
+    journey(1280, true, Hand::Mouse).await;
 }
 
 #[tokio::test]
 async fn a_developer_gets_in_and_sells_without_script() {
-    journey(1280, false).await;
+    journey(1280, false, Hand::Mouse).await;
 }
 
 #[tokio::test]
 async fn a_developer_gets_in_and_sells_on_a_phone() {
-    journey(360, true).await;
+    journey(360, true, Hand::Mouse).await;
 }
 
 #[tokio::test]
 async fn a_developer_gets_in_and_sells_on_a_phone_without_script() {
-    journey(360, false).await;
+    journey(360, false, Hand::Mouse).await;
+}
+
+#[tokio::test]
+async fn by_keyboard_alone_with_script() {
+    journey(1280, true, Hand::Keyboard).await;
+}
+
+#[tokio::test]
+async fn by_keyboard_alone_without_script() {
+    journey(1280, false, Hand::Keyboard).await;
+}
+
+#[tokio::test]
+async fn by_keyboard_alone_in_a_small_window() {
+    journey(360, true, Hand::Keyboard).await;
+}
+
+#[tokio::test]
+async fn by_keyboard_alone_in_a_small_window_without_script() {
+    journey(360, false, Hand::Keyboard).await;
 }
 
 /// Somebody on the way.
@@ -42,15 +63,16 @@ struct Traveller {
     browser: Chromium,
     width: u32,
     has_script: bool,
+    hand: Hand,
 }
 
-async fn journey(width: u32, has_script: bool) {
+async fn journey(width: u32, has_script: bool, hand: Hand) {
     let folder = Folder::new();
     let server: Server = folder.start_with(&[&UNLIMITED[..], &["--webhooks-to-loopback"]].concat());
     let receiver = Receiver::answering(|_, _| Answer::Status(200)).await;
     let browser = Chromium::start(&server).await;
     browser.width(width).await;
-    let mut one = Traveller { browser, width, has_script };
+    let mut one = Traveller { browser, width, has_script, hand };
     one.browser.goto("/").await;
     one.browser.allow_script(has_script).await;
     one.gets_in().await;
@@ -65,9 +87,21 @@ async fn journey(width: u32, has_script: bool) {
 }
 
 impl Traveller {
-    /// The page that is shown is sound.
+    async fn press(&mut self, css: &str) {
+        self.hand.press(&mut self.browser, css).await;
+    }
+
+    async fn fill(&mut self, css: &str, text: &str) {
+        self.hand.fill(&mut self.browser, css, text).await;
+    }
+
+    async fn choose(&mut self, css: &str, value: &str) {
+        self.hand.choose(&mut self.browser, css, value).await;
+    }
+
+    /// The page that is shown is sound: looked at once, by those who come with a mouse.
     async fn looks(&self, what: &str) {
-        if !self.has_script {
+        if !self.has_script || self.hand == Hand::Keyboard {
             return;
         }
         let findings = self.browser.findings().await;
@@ -83,22 +117,21 @@ impl Traveller {
     async fn follows_menu(&mut self, href: &str) {
         self.browser.until(".menu").await;
         if self.browser.is_shown(".menu:not([open]) > summary").await {
-            self.browser.click(".menu > summary").await;
+            self.press(".menu > summary").await;
         }
-        self.browser.click(&format!(".menu a[href=\"{href}\"]")).await;
+        self.press(&format!(".menu a[href=\"{href}\"]")).await;
     }
 
     /// Signs up and makes the first recharge, in few clicks and fields.
     async fn gets_in(&mut self) {
-        let browser = &mut self.browser;
-        browser.click("main a[href=\"/dashboard/sign-up\"]").await;
-        browser.fill("#f-business", "River Telecom").await;
-        browser.fill("#f-email", "new@example.org").await;
-        browser.fill("#f-password", PASSWORD).await;
-        browser.click("main form .button.main").await;
+        self.press("main a[href=\"/dashboard/sign-up\"]").await;
+        self.fill("#f-business", "River Telecom").await;
+        self.fill("#f-email", "new@example.org").await;
+        self.fill("#f-password", PASSWORD).await;
+        self.press("main form .button.main").await;
         self.browser.until("form[action$=\"/first\"]").await;
         self.looks("first recharge").await;
-        self.browser.click("form[action$=\"/first\"] .button.main").await;
+        self.press("form[action$=\"/first\"] .button.main").await;
         self.browser.until(".badge.ok").await;
         let (clicks, fields) = (self.browser.clicks, self.browser.fields);
         assert!(clicks <= CLICKS_MAX && fields <= FIELDS_MAX, "{clicks} clicks, {fields} fields");
@@ -106,24 +139,24 @@ impl Traveller {
     }
 
     async fn turns_a_second_factor_on(&mut self) {
-        self.browser.click(".account > summary").await;
-        self.browser.click(".sheet a[href=\"/dashboard/security\"]").await;
-        self.browser.fill("form[action$=\"/factor\"] input[type=password]", PASSWORD).await;
-        self.browser.click("form[action$=\"/factor\"] .button").await;
+        self.press(".account > summary").await;
+        self.press(".sheet a[href=\"/dashboard/security\"]").await;
+        self.fill("form[action$=\"/factor\"] input[type=password]", PASSWORD).await;
+        self.press("form[action$=\"/factor\"] .button").await;
         let secret = self.browser.text("code#factor").await.replace(' ', "");
         self.looks("second factor").await;
-        self.browser.fill("#f-code", &code_at(&secret, now_s())).await;
-        self.browser.click("main form .button.main").await;
+        self.fill("#f-code", &code_at(&secret, now_s())).await;
+        self.press("main form .button.main").await;
         self.browser.until("#codes").await;
         self.looks("recovery codes").await;
-        self.browser.click("main a.button.main").await;
+        self.press("main a.button.main").await;
         self.browser.until(".tiles").await;
         self.looks("overview").await;
     }
 
     async fn makes_a_key(&mut self) {
         self.follows_menu(&format!("{SANDBOX}/keys")).await;
-        self.browser.click(&format!("form[action=\"{SANDBOX}/keys\"] .button")).await;
+        self.press(&format!("form[action=\"{SANDBOX}/keys\"] .button")).await;
         self.browser.until(".facts .secret").await;
         let made = self.browser.text("main").await;
         assert!(made.contains("ok_test_") && made.contains("sk_test_"), "{made}");
@@ -132,28 +165,28 @@ impl Traveller {
 
     async fn explores_offers(&mut self) {
         self.follows_menu("/docs").await;
-        self.browser.click(".beside a[href=\"/docs/offers\"]").await;
-        self.browser.click(".choices a[href*=\"operator=BL\"]").await;
+        self.press(".beside a[href=\"/docs/offers\"]").await;
+        self.press(".choices a[href*=\"operator=BL\"]").await;
         self.browser.until("#response").await;
-        self.browser.click(".choices.wide li:nth-child(2) a").await;
+        self.press(".choices.wide li:nth-child(2) a").await;
         self.browser.until("#purchase").await;
         self.looks("offers").await;
-        self.browser.click("a.button[href^=\"/docs/run\"]").await;
-        self.browser.click("form[action=\"/docs/run\"] .button.main").await;
+        self.press("a.button[href^=\"/docs/run\"]").await;
+        self.press("form[action=\"/docs/run\"] .button.main").await;
         self.browser.until("#answer").await;
         let answer = self.browser.text("section[aria-labelledby=answer] .badge").await;
         assert!(answer.contains("HTTP 200"), "{answer}: {}", self.browser.text("main").await);
         self.looks("an answer").await;
-        self.browser.click("section[aria-labelledby=answer] a[href*=\"/transactions/\"]").await;
+        self.press("section[aria-labelledby=answer] a[href*=\"/transactions/\"]").await;
         self.browser.until(".timeline").await;
         self.looks("a timeline").await;
     }
 
     async fn adds_an_endpoint(&mut self, url: &str) {
         self.follows_menu(&format!("{SANDBOX}/webhooks")).await;
-        self.browser.click("main details.card > summary").await;
-        self.browser.fill("#f-url", url).await;
-        self.browser.click("main details.card form .button").await;
+        self.press("main details.card > summary").await;
+        self.fill("#f-url", url).await;
+        self.press("main details.card form .button").await;
         self.browser.until(".facts .secret").await;
         self.looks("an endpoint's secret").await;
     }
@@ -162,16 +195,16 @@ impl Traveller {
     async fn buys_and_sees_it_succeed(&mut self) -> String {
         self.follows_menu(&format!("{SANDBOX}/transactions")).await;
         self.looks("transactions").await;
-        self.browser.click(&format!(".head a[href=\"{SANDBOX}/new\"]")).await;
-        self.browser.choose("#f-operator", "gp").await;
+        self.press(&format!(".head a[href=\"{SANDBOX}/new\"]")).await;
+        self.choose("#f-operator", "gp").await;
         // Accepted, and delivered some seconds later.
-        self.browser.fill("#f-number", "01712345103").await;
-        self.browser.fill("#f-amount", "20").await;
+        self.fill("#f-number", "01712345103").await;
+        self.fill("#f-amount", "20").await;
         self.looks("a new transaction").await;
-        self.browser.click("main form .button.main").await;
+        self.press("main form .button.main").await;
         self.browser.until(".facts").await;
         self.looks("its price").await;
-        self.browser.click("main form .button.main").await;
+        self.press("main form .button.main").await;
         self.browser.until(".timeline").await;
         assert!(!self.browser.is_shown(".badge.ok").await, "it is not delivered at once");
         if self.has_script {
@@ -185,7 +218,7 @@ impl Traveller {
             let began = Instant::now();
             while !self.browser.is_shown(".badge.ok").await {
                 assert!(began.elapsed() < Duration::from_secs(30), "it is not delivered");
-                self.browser.click(".small a[href*=\"/transactions/\"]").await;
+                self.press(".small a[href*=\"/transactions/\"]").await;
             }
         }
         self.browser.text("h1").await
@@ -195,14 +228,14 @@ impl Traveller {
         let before = receiver.receives(1).await.len();
         self.follows_menu(&format!("{SANDBOX}/webhooks")).await;
         self.looks("deliveries").await;
-        self.browser.click("form[action$=\"/webhooks/replay\"] .button").await;
+        self.press("form[action$=\"/webhooks/replay\"] .button").await;
         self.browser.until(".said").await;
         receiver.receives(before + 1).await;
     }
 
     async fn exports(&mut self, reference: &str) {
         self.follows_menu(&format!("{SANDBOX}/transactions")).await;
-        self.browser.click("main a[href*=\"transactions.csv\"]").await;
+        self.press("main a[href*=\"transactions.csv\"]").await;
         let began = Instant::now();
         let text = loop {
             let files = fs::read_dir(self.browser.downloads()).into_iter().flatten().flatten();

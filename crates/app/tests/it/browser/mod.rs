@@ -5,6 +5,7 @@
 mod crawl;
 mod driver;
 mod flows;
+mod hand;
 mod keyboard;
 mod pages;
 mod shots;
