@@ -11,6 +11,21 @@ const tables = `
   .scalar-app .markdown table td:not(:last-child) code { white-space: nowrap; }
 `;
 
+// Its third colour of text is too pale to be read by everybody; and where it is narrow, links under
+// the title keep their icons alone and lose their names for those who hear the page.
+const readable = `
+  .light-mode.light-mode { --scalar-color-3: #6b6b6b; }
+  .dark-mode.dark-mode { --scalar-color-3: #949494; }
+  .scalar-app .icons-only a > span {
+    display: block;
+    position: absolute;
+    inline-size: 1px;
+    block-size: 1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+  }
+`;
+
 Scalar.createApiReference("#app", {
   sources: [
     {
@@ -28,5 +43,5 @@ Scalar.createApiReference("#app", {
   showDeveloperTools: "never",
   agent: { disabled: true },
   persistAuth: false,
-  customCss: tables,
+  customCss: tables + readable,
 });

@@ -20,7 +20,7 @@ const MORE: [&str; 5] = [
     "/dashboard/live/transactions?from=yesterday",
     "/dashboard/sandbox/search?q=nothing",
 ];
-/// Drawn by a script of somebody else's, under a policy of its own.
+/// Drawn by a script of somebody else's, which makes its own styles.
 pub const REFERENCE: &str = "/docs/reference";
 /// The first frame only asks for the page again, or there is nothing to see.
 const LOGGED_OUT: [&str; 4] = ["/log-in", "/sign-up", "/reset", "/join"];
