@@ -108,18 +108,45 @@ pub(super) fn wrong_field(refused: StaffRefused) -> Result<String, Problem> {
     Err(if is_unknown { Problem::NotFound } else { Problem::Unavailable })
 }
 
-/// What somebody typed as a day or a minute in a zone; nothing typed is no time.
+/// What somebody typed as a day or a minute in a zone, as its beginning; nothing typed is no time.
 pub(super) fn moment(typed: &str, zone: Zone) -> Result<Option<Timestamp>, ()> {
+    Ok(typed_time(typed, zone)?.map(|typed| typed.begins))
+}
+
+/// The end of what somebody typed: of the whole day, or of the minute. A list to the 30th shows the
+/// 30th. An instant, which is not typed but computed, is its own end.
+pub(super) fn moment_to(typed: &str, zone: Zone) -> Result<Option<Timestamp>, ()> {
+    Ok(typed_time(typed, zone)?.map(|typed| typed.ends))
+}
+
+/// A stretch of time by its name; what is at `ends` is no longer in it.
+struct TypedTime {
+    begins: Timestamp,
+    ends: Timestamp,
+}
+
+fn typed_time(typed: &str, zone: Zone) -> Result<Option<TypedTime>, ()> {
     let typed = format::latin_digits(typed.trim());
     if typed.is_empty() {
         return Ok(None);
     }
     if let Ok(at) = typed.parse::<jiff::Timestamp>() {
-        return Ok(Some(Timestamp(at.as_microsecond())));
+        let at = Timestamp(at.as_microsecond());
+        return Ok(Some(TypedTime { begins: at, ends: at }));
     }
     let there = typed.parse::<jiff::civil::DateTime>().map_err(|_| ())?;
-    let at = zone.offset().to_timestamp(there).map_err(|_| ())?;
-    Ok(Some(Timestamp(at.as_microsecond())))
+    let length = match (typed.contains(['T', 't', ' ']), typed.matches(':').count()) {
+        (false, _) => jiff::Span::new().days(1),
+        (true, 0) => jiff::Span::new().hours(1),
+        (true, 1) => jiff::Span::new().minutes(1),
+        (true, _) => jiff::Span::new().seconds(1),
+    };
+    let at = |civil: jiff::civil::DateTime| {
+        let at = zone.offset().to_timestamp(civil).map_err(|_| ())?;
+        Ok(Timestamp(at.as_microsecond()))
+    };
+    let next = there.checked_add(length).map_err(|_| ())?;
+    Ok(Some(TypedTime { begins: at(there)?, ends: at(next)? }))
 }
 
 /// A query of these names and values, without the empty ones: `?a=1&b=2`, or nothing.
@@ -160,5 +187,25 @@ mod tests {
         assert_eq!(micros("২০২৬-১১-২৯T20:05"), Ok(Some(1_795_961_100_000_000)));
         assert_eq!(micros("2026-11-29T14:05:00Z"), Ok(Some(1_795_961_100_000_000)));
         assert_eq!(micros("yesterday"), Err(()));
+    }
+
+    #[test]
+    fn what_ends_a_list_counts_whole() {
+        let micros = |typed| moment_to(typed, Zone::DHAKA).map(|at| at.map(|at| at.0));
+        assert_eq!(micros(""), Ok(None));
+        for (typed, next) in [
+            ("2026-11-29", "2026-11-30"),
+            ("2026-12-31", "2027-01-01 00:00"),
+            ("২০২৬-১১-২৯", "2026-11-30"),
+            ("2026-11-29 23:59", "2026-11-30"),
+            ("2026-11-29T20", "2026-11-29 21:00"),
+            ("2026-11-29T20:05:59", "2026-11-29 20:06"),
+            ("2026-11-29T14:05:00Z", "2026-11-29 20:05"),
+        ] {
+            let begins = moment(next, Zone::DHAKA).map(|at| at.map(|at| at.0));
+            assert_eq!(micros(typed), begins, "{typed}");
+        }
+        assert_eq!(micros("yesterday"), Err(()));
+        assert_eq!(micros("9999-12-31"), Err(()));
     }
 }

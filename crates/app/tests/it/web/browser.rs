@@ -145,9 +145,13 @@ pub async fn mails(folder: &Folder, count: usize) -> Vec<String> {
         let files = fs::read_dir(folder.data_dir().join("mail")).into_iter().flatten().flatten();
         let mut paths: Vec<_> = files.map(|file| file.path()).collect();
         paths.sort();
-        let texts: Vec<String> =
-            paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-        if texts.len() >= count && texts.iter().all(|text| text.contains("\r\n\r\n")) {
+        // One that is still being written is about to have another name.
+        let texts: std::io::Result<Vec<String>> = paths.iter().map(fs::read_to_string).collect();
+        let is_whole = |text: &String| text.contains("\r\n\r\n");
+        if let Ok(texts) = texts
+            && texts.len() >= count
+            && texts.iter().all(is_whole)
+        {
             return texts;
         }
         // A mail is written by a task of the server's own.

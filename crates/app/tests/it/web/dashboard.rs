@@ -74,6 +74,23 @@ async fn filters_are_in_the_address_and_the_export_obeys_them() {
         let table = html.split("<tbody>").nth(1).unwrap();
         assert!(table.contains(shown) && !table.contains(hidden), "{query}: {table}");
     }
+    // The last day counts whole, as the first does, and so does the last minute: the day is that of
+    // the account's zone.
+    let all = person.get(&format!("{list}.csv")).await;
+    let times: Vec<&str> = text(&all).lines().skip(1).collect();
+    let (last, first) = (&times[0][..16], &times[1][..16]);
+    for (from, to, count) in [
+        (&first[..10], &last[..10], 2),
+        (first, last, 2),
+        (&first[..10], "", 2),
+        ("2020-01-01", "2020-01-01", 0),
+    ] {
+        let query = format!("?from={from}&to={to}");
+        let csv = person.get(&format!("{list}.csv{query}")).await;
+        assert_eq!(text(&csv).lines().count(), 1 + count, "{query}: {}", text(&csv));
+        let html = person.page(&format!("{list}{query}")).await;
+        assert_eq!(html.contains(">F-2<"), count > 0, "{query}: {html}");
+    }
     let wrong = person.get(&format!("{list}?from=yesterday")).await;
     assert_eq!(wrong.status(), 422);
     let csv = person.get(&format!("{list}.csv?state=success")).await;

@@ -2,8 +2,12 @@
 
 use super::browser::Browser;
 use super::person::{Person, text};
+use super::rights::everybody;
 use crate::support::{BALANCE, Client, Folder, Keys, RECHARGE, Server, recharge};
+use domain::acts::{Grant, Holder, grant, rule};
+use domain::{Act, Environment};
 use serde_json::Value;
+use web::AreaKind;
 
 const LOG: &str = "/dashboard/sandbox/requests";
 
@@ -72,6 +76,16 @@ async fn requests_are_listed_by_their_filters_and_errors_are_grouped() {
         assert_eq!(listed(&html).len(), count, "{query}: {html}");
     }
     assert_eq!(person.get(&format!("{LOG}?from=yesterday")).await.status(), 422);
+    // The last day counts whole; a day is that of the account's zone, six hours before UTC's.
+    let days = "SELECT id / 1000000 + 21600 FROM requests ORDER BY id";
+    let days = folder.sql(days).into_iter().map(|seconds| {
+        let at = jiff::Timestamp::from_second(seconds.parse().unwrap()).unwrap();
+        at.to_string()[..10].to_owned()
+    });
+    let days: Vec<String> = days.collect();
+    let query = format!("?from={}&to={}", days[0], days[4]);
+    let html = person.page(&format!("{LOG}{query}")).await;
+    assert_eq!(listed(&html).len(), 5, "{query}: {html}");
     // One with its bodies; secrets are nowhere, not in the database either.
     let balance = format!("{LOG}?class=2&path=%2Fapi%2Fbilling%2Fwallet%2Fbalance");
     let one = listed(&person.page(&balance).await).remove(0);
@@ -144,6 +158,54 @@ async fn a_request_is_run_again_in_the_sandbox_and_is_nobody_elses() {
     assert_eq!(other.get(&one).await.status, 404);
     assert_eq!(other.post(&format!("{one}/again"), &[]).await.status, 404);
     assert_eq!(listed(&other.get(LOG).await.html).len(), 0);
+    server.stop();
+}
+
+/// Its account's people see it whole; nobody else sees it over HTTP, least of all those of the
+/// staff who may see numbers masked only (they read it by no page of theirs).
+#[tokio::test]
+async fn the_log_is_whole_for_its_own_people_and_closed_to_staff() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut client = server.sandbox().await;
+    client.post(RECHARGE, recharge("01712345101", 10, "ROLE-1")).await;
+    let mut person = owner(&server).await;
+    let one = listed(&log_with(&mut person, "", "normal").await).remove(0);
+    let (mut whole, mut closed) = (Vec::new(), Vec::new());
+    for (holder, area, mut browser) in everybody(&folder, &server).await {
+        for path in [LOG, &*one] {
+            let page = browser.get(path).await;
+            if area == AreaKind::Dashboard {
+                assert_eq!(page.status, 200, "{holder:?} {path}");
+            } else {
+                assert_eq!(page.status, 303, "{holder:?} {path}");
+                assert!(page.location.starts_with("/dashboard/log-in"), "{}", page.location);
+                assert!(!page.html.contains("1712345101"), "{holder:?} {path}: {}", page.html);
+            }
+        }
+        let again = format!("{one}/again");
+        if area != AreaKind::Dashboard {
+            closed.push(holder);
+            assert_eq!(browser.post(&again, &[]).await.status, 303, "{holder:?}");
+            continue;
+        }
+        whole.push(holder);
+        let html = browser.get(&one).await.html;
+        assert!(
+            html.contains("01712345101") && !html.contains("017******01"),
+            "{holder:?}: {html}"
+        );
+        // Whoever may not buy is offered no second run, and gets none.
+        let may_buy = grant(Act::BuyInSandbox, holder, Environment::Sandbox) == Grant::Yes;
+        assert_eq!(html.contains("Run again"), may_buy, "{holder:?}: {html}");
+        let status = if may_buy { 200 } else { 403 };
+        assert_eq!(browser.post(&again, &[]).await.status, status, "{holder:?}");
+    }
+    whole.sort_by_key(|holder| holder.code());
+    assert_eq!(whole, [Holder::Developer, Holder::Finance, Holder::Owner]);
+    for masked in rule(Act::SeePurchases).masked {
+        assert!(closed.contains(masked), "{masked:?}: {closed:?}");
+    }
     server.stop();
 }
 

@@ -58,7 +58,7 @@ fn filled(path: &str) -> String {
 }
 
 /// Somebody of each role, logged in.
-async fn everybody(folder: &Folder, server: &Server) -> Vec<(Holder, AreaKind, Browser)> {
+pub async fn everybody(folder: &Folder, server: &Server) -> Vec<(Holder, AreaKind, Browser)> {
     let mut all = Vec::new();
     for (role, area, owner) in [
         (Role::Merchant, AreaKind::Dashboard, Browser::merchant(server).await),

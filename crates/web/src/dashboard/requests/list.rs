@@ -1,6 +1,6 @@
 //! The list of requests: filters in the address, errors of the last day by kind.
 
-use super::super::common::{self, ROWS, moment, query};
+use super::super::common::{self, ROWS, moment, moment_to, query};
 use crate::parts::format::in_digits;
 use crate::parts::{
     Badge, Cell, Column, Empty, Field, Filter, Filters, Row, Select, SelectOption, Table, Tone,
@@ -66,13 +66,14 @@ impl Asked {
     /// The filter, or the names of the fields that cannot be read.
     fn filter(&self, zone: Zone) -> Result<RequestFilter, Vec<&'static str>> {
         let mut wrong = Vec::new();
-        let mut time = |name, typed: &str| {
-            moment(typed, zone).unwrap_or_else(|()| {
+        let mut time = |name, read: Result<_, ()>| {
+            read.unwrap_or_else(|()| {
                 wrong.push(name);
                 None
             })
         };
-        let (from, until) = (time("from", &self.from), time("to", &self.to));
+        let from = time("from", moment(&self.from, zone));
+        let until = time("to", moment_to(&self.to, zone));
         let filter = RequestFilter {
             class: self.class.parse().ok().filter(|class| (1..=9).contains(class)),
             code: self.code.trim().to_owned(),

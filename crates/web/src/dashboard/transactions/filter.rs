@@ -1,6 +1,6 @@
 //! The filters of the list of purchases, as the address has them.
 
-use super::super::common::{moment, query};
+use super::super::common::{moment, moment_to, query};
 use crate::parts::{Field, Filter, Filters, Select, SelectOption, Zone, format};
 use crate::view::View;
 use crate::words::Words;
@@ -86,14 +86,14 @@ impl Asked {
         let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let states = STATES.iter().find(|(code, ..)| *code == self.state);
         let mut wrong = Vec::new();
-        let mut time = |name, typed: &str| match moment(typed, zone) {
-            Ok(at) => at,
-            Err(()) => {
+        let mut time = |name, read: Result<_, ()>| {
+            read.unwrap_or_else(|()| {
                 wrong.push(name);
                 None
-            }
+            })
         };
-        let (since, until) = (time("from", &self.from), time("to", &self.to));
+        let since = time("from", moment(&self.from, zone));
+        let until = time("to", moment_to(&self.to, zone));
         let number = format::latin_digits(&self.number);
         let national = catalog.countries.iter().find_map(|c| c.numbering.national(&number).ok());
         let filter = PurchaseFilter {
