@@ -396,6 +396,14 @@ impl Chromium {
         self.send(Method::DELETE, &target, &Value::Null).await.unwrap();
     }
 
+    /// Hides the window with all its tabs, or shows it again.
+    pub async fn minimize(&self, is_hidden: bool) {
+        match is_hidden {
+            true => self.command("window/minimize", json!({})).await,
+            false => self.command("window/rect", json!({ "x": 0, "y": 0 })).await,
+        };
+    }
+
     /// A picture of the whole page.
     pub async fn picture(&self) -> Vec<u8> {
         let params = json!({ "captureBeyondViewport": true, "format": "png" });
