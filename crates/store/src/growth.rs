@@ -125,6 +125,9 @@ const QUERIES: &[(&str, usize, Query)] = &[
         Ok(purchases::by_logins(sql, ACCOUNT, LIVE, scope, &[], PAGE)?.len())
     }),
     ("a merchant's list", 20, |sql, _| listed(sql, &PurchaseFilter::default())),
+    ("what counts are made of", 20, |sql, _| {
+        Ok(purchases::recent(sql, ACCOUNT, LIVE, Timestamp(0), PAGE.limit)?.len())
+    }),
     ("a list of an operator and a kind", 20, |sql, _| {
         let (operator, kind) = (Some("GP".to_owned()), Some(Kind::Recharge));
         listed(sql, &PurchaseFilter { operator, kind, ..Default::default() })

@@ -62,7 +62,7 @@ pub use plans::{ListPlan, list_plans};
 pub use purchases::{
     CloseCase, DueJob, Evidence, Jobs, KeepAcknowledgement, KeepEvidence, KeepExchanges,
     KeepResponse, KeepSlip, OpenCase, OpenPurchase, OutboxEvent, PruneExchanges, PurchaseFilter,
-    PurchaseOwners, StoredReference, TakeStep, WaitForTurn,
+    PurchaseOwners, RecentPurchase, StoredReference, TakeStep, WaitForTurn,
 };
 pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
 pub use requests::{ErrorGroup, KeepRequests, LoggedRequest, PruneRequests, RequestFilter};

@@ -39,6 +39,11 @@ fn purchases() -> Vec<ListPlan> {
             "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND (id",
         ),
         plan(
+            list::RECENT,
+            "purchases_lists (account_id=? AND environment=? AND operator=? AND kind=? AND id>?",
+            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND (id",
+        ),
+        plan(
             list::BY_RECIPIENT,
             "purchases_of_recipient (account_id=? AND environment=? AND recipient=? AND id>?",
             "(account_id = $1) AND (environment = $2) AND (recipient = $3) AND (id >= $4)",

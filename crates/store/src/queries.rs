@@ -20,7 +20,8 @@ use crate::people::{
     Device, DeviceMark, ListedSession, MailCode, SecondFactor, SessionHolder, UserHolder,
 };
 use crate::purchases::{
-    Evidence, OpenCase, OutboxEvent, PurchaseFilter, PurchaseOwners, StoredReference, jobs, slips,
+    Evidence, OpenCase, OutboxEvent, PurchaseFilter, PurchaseOwners, RecentPurchase,
+    StoredReference, jobs, slips,
 };
 use crate::queue::{self, Queue};
 use crate::requests::{ErrorGroup, LoggedRequest, RequestFilter};
@@ -260,6 +261,18 @@ impl Store {
         page: Page,
     ) -> Result<Vec<Purchase>> {
         self.read(|sql| purchases::list(sql, account, environment, filter, page))
+    }
+
+    /// The latest purchases of an account, opened at this time or later, in a few columns; latest
+    /// first.
+    pub fn recent_purchases(
+        &self,
+        account: AccountId,
+        environment: Environment,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<RecentPurchase>> {
+        self.read(|sql| purchases::recent(sql, account, environment, since, limit))
     }
 
     /// What changed a wallet's balance, latest first; `None` without such a wallet.

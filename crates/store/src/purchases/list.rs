@@ -6,13 +6,14 @@
 //! here: lists for staff over all accounts (`find`).
 
 use super::{by_key, stored_reference};
-use crate::backend::{Sql, Value, all, first, values};
+use crate::backend::{Row, Sql, Value, all, first, values};
 use crate::fault::Result;
 use crate::ledger::Page;
 use crate::read::{self, purchase_columns};
 use domain::ids::first_at;
 use domain::{
-    AccountId, Environment, Kind, Purchase, ReferenceKey, ReferenceScope, State, Timestamp,
+    AccountId, Environment, Kind, Money, Purchase, PurchaseId, ReferenceKey, ReferenceScope, State,
+    Timestamp,
 };
 use std::time::Duration;
 
@@ -62,6 +63,30 @@ impl PurchaseFilter {
     pub(super) fn is_of_open_ones(&self) -> bool {
         !self.states.is_empty() && self.states.iter().all(|state| !state.is_final())
     }
+}
+
+/// What counts of purchases are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentPurchase {
+    /// The purchase.
+    pub id: PurchaseId,
+    /// The operator's code.
+    pub operator: String,
+    /// Its state now.
+    pub state: State,
+    /// What was bought, without the fee.
+    pub amount: Money,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it was delivered, if it was.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// An operator and a kind that an account has bought.
+#[derive(Clone, Default)]
+struct Sold {
+    operator: String,
+    kind: String,
 }
 
 /// A filter with the values that its statements share.
@@ -119,6 +144,30 @@ pub(crate) fn list(
     }
 }
 
+/// The latest purchases of an account, opened at this time or later: what counts are made of.
+pub(crate) fn recent(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    environment: Environment,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<RecentPurchase>> {
+    let filter = PurchaseFilter { since: Some(since), ..PurchaseFilter::default() };
+    let page = Page { before: None, limit };
+    Query::of(account, environment, &filter, page).recent(sql)
+}
+
+fn recent_purchase(row: &dyn Row) -> Result<RecentPurchase> {
+    Ok(RecentPurchase {
+        id: PurchaseId(row.int(0)?),
+        operator: row.text(1)?.to_owned(),
+        state: read::state(row.text(2)?)?,
+        amount: Money::new(row.int(4)?, read::currency(row.text(3)?)?),
+        opened_at: Timestamp(row.int(5)?),
+        delivered_at: row.opt_int(6)?.map(Timestamp),
+    })
+}
+
 /// Lists purchases; `$from` and `$and` say by which index. Columns that another table has too are
 /// never named without a purchase's own.
 macro_rules! list_text {
@@ -157,6 +206,11 @@ pub(crate) const BY_JOBS: &str = list_text!(
          AND ($11 = '' OR operator = $12) AND ($13 = '' OR kind = $14)
      ORDER BY found DESC LIMIT $15"
 );
+/// What counts are made of: few columns, for many rows.
+pub(crate) const RECENT: &str = "SELECT id, operator, state, currency, amount, opened_at,
+        delivered_at
+    FROM purchases WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind = $4
+        AND id >= $5 AND opened_at >= $6 ORDER BY id DESC LIMIT $7";
 /// The next kind that an account bought from an operator. Two statements find the next pair:
 /// SQLite seeks by the first column only of a comparison of rows.
 pub(crate) const NEXT_KIND: &str = "SELECT operator, kind FROM purchases
@@ -212,20 +266,14 @@ impl Query<'_> {
         args.extend(values![operator, operator, kind, kind, self.limit]);
     }
 
-    /// Merges the purchases of each operator and kind. Each range is read only as far as it has
-    /// later ones than the page that was found so far.
     fn by_operator_and_kind(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
-        let mut found: Vec<Purchase> = Vec::new();
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        for (operator, kind) in self.pairs(sql)? {
-            let is_full = found.len() >= limit;
-            let earliest = found.last().filter(|_| is_full).map_or(0, |p| p.key.id.0);
+        let range = |sql: &mut dyn Sql, of: &Sold, earliest: i64| {
             let args = values![
                 self.account,
                 self.environment,
-                &operator,
-                &kind,
-                self.ids.0.max(earliest),
+                &of.operator,
+                &of.kind,
+                earliest,
                 self.ids.1,
                 self.times.0,
                 self.times.1,
@@ -233,35 +281,70 @@ impl Query<'_> {
                 &self.states,
                 self.limit
             ];
-            found.extend(all(sql, BY_OPERATOR_AND_KIND, &args, read::purchase)?);
-            found.sort_by_key(|purchase| std::cmp::Reverse(purchase.key.id));
+            all(sql, BY_OPERATOR_AND_KIND, &args, read::purchase)
+        };
+        self.merged(sql, range, |purchase| purchase.key.id)
+    }
+
+    fn recent(&self, sql: &mut dyn Sql) -> Result<Vec<RecentPurchase>> {
+        let range = |sql: &mut dyn Sql, of: &Sold, earliest: i64| {
+            let args = values![
+                self.account,
+                self.environment,
+                &of.operator,
+                &of.kind,
+                earliest,
+                self.times.0,
+                self.limit
+            ];
+            all(sql, RECENT, &args, recent_purchase)
+        };
+        self.merged(sql, range, |purchase| purchase.id)
+    }
+
+    /// Merges what is read of each operator and kind, latest first. Each range is read only as far
+    /// as it has later ones than the page that was found so far.
+    fn merged<T>(
+        &self,
+        sql: &mut dyn Sql,
+        range: impl Fn(&mut dyn Sql, &Sold, i64) -> Result<Vec<T>>,
+        id: impl Fn(&T) -> PurchaseId,
+    ) -> Result<Vec<T>> {
+        let mut found: Vec<T> = Vec::new();
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        for of in self.sold(sql)? {
+            let is_full = found.len() >= limit;
+            let earliest = found.last().filter(|_| is_full).map_or(0, |last| id(last).0);
+            found.extend(range(sql, &of, self.ids.0.max(earliest))?);
+            found.sort_by_key(|one| std::cmp::Reverse(id(one)));
             found.truncate(limit);
         }
         Ok(found)
     }
 
     /// The operators and kinds of the account's purchases that the filter lets through.
-    fn pairs(&self, sql: &mut dyn Sql) -> Result<Vec<(String, String)>> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        let mut last = (String::new(), String::new());
-        let read_pair =
-            |row: &dyn crate::backend::Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
+    fn sold(&self, sql: &mut dyn Sql) -> Result<Vec<Sold>> {
+        let mut all: Vec<Sold> = Vec::new();
+        let mut last = Sold::default();
+        let read_one = |row: &dyn Row| {
+            Ok(Sold { operator: row.text(0)?.to_owned(), kind: row.text(1)?.to_owned() })
+        };
         loop {
-            let args = values![self.account, self.environment, &last.0, &last.1];
-            let pair = match first(sql, NEXT_KIND, &args, read_pair)? {
-                Some(pair) => pair,
-                None => match first(sql, NEXT_OPERATOR, &args[..3], read_pair)? {
-                    Some(pair) => pair,
-                    None => return Ok(pairs),
+            let args = values![self.account, self.environment, &last.operator, &last.kind];
+            let next = match first(sql, NEXT_KIND, &args, read_one)? {
+                Some(next) => next,
+                None => match first(sql, NEXT_OPERATOR, &args[..3], read_one)? {
+                    Some(next) => next,
+                    None => return Ok(all),
                 },
             };
             let filter = self.filter;
-            let is_wanted = filter.operator.as_ref().is_none_or(|operator| *operator == pair.0)
-                && filter.kind.is_none_or(|kind| kind.code() == pair.1);
+            let is_wanted = filter.operator.as_ref().is_none_or(|code| *code == next.operator)
+                && filter.kind.is_none_or(|kind| kind.code() == next.kind);
             if is_wanted {
-                pairs.push(pair.clone());
+                all.push(next.clone());
             }
-            last = pair;
+            last = next;
         }
     }
 }

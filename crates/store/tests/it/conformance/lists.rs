@@ -9,7 +9,7 @@ use domain::{
 use std::sync::Arc;
 use store::{
     BeginReplay, ContinueReplay, DeliveryFilter, EnqueueWebhook, KeepRequests, LoggedRequest, Page,
-    PruneRequests, PurchaseFilter, ReplayFilter, RequestFilter, Store, TakeNumbers,
+    PruneRequests, PurchaseFilter, RecentPurchase, ReplayFilter, RequestFilter, Store, TakeNumbers,
 };
 
 /// Purchases of two accounts, of several operators, kinds, recipients and states.
@@ -83,6 +83,24 @@ pub async fn each_filter_finds_what_it_names(world: World) {
             }
         }
         assert_eq!(found, expected, "{filter:?}");
+    }
+    // The latest ones in a few columns are the same ones.
+    for (since, limit) in [(0, 7), (10, 7), (10, 1_000), (57, 7), (60, 7)] {
+        let since = at(since).unwrap();
+        let recent = |p: &Purchase| RecentPurchase {
+            id: p.key.id,
+            operator: p.operator.clone(),
+            state: p.state,
+            amount: p.amount,
+            opened_at: p.opened_at,
+            delivered_at: p.delivered_at,
+        };
+        let expected = all.iter().filter(|p| p.opened_at >= since).take(limit).map(recent);
+        let expected: Vec<RecentPurchase> = expected.collect();
+        let limit = u32::try_from(limit).unwrap();
+        let (account, live) = (AccountId(2), Environment::Live);
+        let found = world.store.recent_purchases(account, live, since, limit).unwrap();
+        assert_eq!(found, expected, "{since:?} {limit}");
     }
     let (account, sandbox) = (AccountId(2), Environment::Sandbox);
     let page = Page { before: None, limit: 4 };
