@@ -13,7 +13,7 @@ use askama::Template;
 use axum::extract::{Form, Path};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
-use domain::refusal::ResetRefused;
+use domain::refusal::{PasswordRefused, ResetRefused};
 use domain::{SessionId, act};
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -40,12 +40,11 @@ struct Security<'a> {
     summary: ErrorSummary,
     csrf: &'a str,
     base: String,
-    has_factor: bool,
-    left: String,
-    remove_password: Field,
-    remove: Button,
-    add_password: Field,
-    add: Button,
+    /// How it stands with the second factor, and the form that changes that.
+    factor: String,
+    factor_action: String,
+    factor_password: Field,
+    factor_button: Button,
     current: Field,
     password: Field,
     change: Button,
@@ -98,10 +97,8 @@ pub(super) async fn add_factor(
 ) -> Result<Response, Problem> {
     let caller = view.caller().ok_or(Problem::NotAllowed)?;
     let engine = &view.site.engine;
-    match engine.offer_factor(permit, &caller, &fields.password, view.from).await {
-        Ok(_) => Ok(go(&view.at("/security/factor"))),
-        Err(refused) => page(&view, &session, &wrong_of(refused, "security.password-wrong")?),
-    }
+    let offered = engine.offer_factor(permit, &caller, &fields.password, view.from).await;
+    or_page(&view, &session, offered, |_| go(&view.at("/security/factor")))
 }
 
 pub(super) async fn show_factor(view: View) -> Result<Response, Problem> {
@@ -155,10 +152,8 @@ pub(super) async fn remove_factor(
 ) -> Result<Response, Problem> {
     let caller = view.caller().ok_or(Problem::NotAllowed)?;
     let engine = &view.site.engine;
-    match engine.remove_factor(permit, &caller, &fields.password, view.from).await {
-        Ok(()) => Ok(done(&view.at("/security"), "factor-removed")),
-        Err(refused) => page(&view, &session, &wrong_of(refused, "security.password-wrong")?),
-    }
+    let removed = engine.remove_factor(permit, &caller, &fields.password, view.from).await;
+    or_page(&view, &session, removed, |()| done(&view.at("/security"), "factor-removed"))
 }
 
 pub(super) async fn set_password(
@@ -169,11 +164,10 @@ pub(super) async fn set_password(
 ) -> Result<Response, Problem> {
     let caller = view.caller().ok_or(Problem::NotAllowed)?;
     let PasswordFields { current, password } = &fields;
-    match view.site.engine.change_password(permit, &caller, current, password, view.from).await {
-        // Every session has ended, this one too.
-        Ok(()) => Ok(done(&view.at("/log-in"), "password-set")),
-        Err(refused) => page(&view, &session, &wrong_of(refused, "security.password-wrong")?),
-    }
+    let engine = &view.site.engine;
+    let changed = engine.change_password(permit, &caller, current, password, view.from).await;
+    // Every session has ended, this one too.
+    or_page(&view, &session, changed, |()| done(&view.at("/log-in"), "password-set"))
 }
 
 pub(super) async fn end_session(
@@ -184,6 +178,19 @@ pub(super) async fn end_session(
     let caller = view.caller().ok_or(Problem::NotAllowed)?;
     view.site.engine.end_own_session(permit, &caller, SessionId(id)).await?;
     Ok(done(&view.at("/security"), "session-ended"))
+}
+
+/// What follows an act that asked for the password, or the page with what was wrong.
+fn or_page<T>(
+    view: &View,
+    session: &Session,
+    outcome: Result<T, PasswordRefused>,
+    then: impl FnOnce(T) -> Response,
+) -> Result<Response, Problem> {
+    match outcome {
+        Ok(given) => Ok(then(given)),
+        Err(refused) => page(view, session, &wrong_of(refused, "security.password-wrong")?),
+    }
 }
 
 fn factor_page(view: &View, wrong: &Wrong) -> Result<Response, Problem> {
@@ -209,23 +216,28 @@ fn page(view: &View, session: &Session, wrong: &Wrong) -> Result<Response, Probl
     let words = view.words;
     let caller = view.caller().ok_or(Problem::NotAllowed)?;
     let engine = &view.site.engine;
-    let left = engine.recovery_left(&caller).map_err(|_| Problem::Unavailable)?;
-    let left = u64::try_from(left).unwrap_or(0);
     let own = |name, label| Field::password(name, label, "current-password");
     let password = Field::password("password", words.t("reset.password"), "new-password")
         .hint(words.t("sign-up.password-hint"));
     let password = wrong.mark(view, password);
+    let (factor, path, factor_button) = if session.has_second_factor {
+        let left = engine.recovery_left(&caller).map_err(|_| Problem::Unavailable)?;
+        let left = words.count("security.recovery-left", u64::try_from(left).unwrap_or(0));
+        let remove = Button::danger(words, words.t("security.factor-remove"));
+        (format!("{} {left}", words.t("security.factor-on")), "/security/factor/remove", remove)
+    } else {
+        let add = Button::other(words, words.t("security.factor-add"));
+        (words.t("security.factor-off").to_owned(), "/security/factor", add)
+    };
     let page = Security {
         words,
         summary: wrong.summary(view, &[&password]),
         csrf: &view.csrf,
         base: view.at("/security"),
-        has_factor: session.has_second_factor,
-        left: words.count("security.recovery-left", left),
-        remove_password: own("password", words.t("log-in.password")),
-        remove: Button::danger(words, words.t("security.factor-remove")),
-        add_password: own("password", words.t("log-in.password")),
-        add: Button::other(words, words.t("security.factor-add")),
+        factor,
+        factor_action: view.at(path),
+        factor_password: own("password", words.t("log-in.password")),
+        factor_button,
         current: own("current", words.t("security.current")),
         password,
         change: Button::other(words, words.t("security.password-set")),

@@ -221,7 +221,7 @@ fn page(
 fn people(view: &View, session: &Session, people: &[UserView]) -> Table {
     let words = view.words;
     let columns = vec![
-        Column::new(words.t("log-in.email")),
+        Column::wide(words.t("log-in.email")),
         Column::new(words.t("team.role")),
         Column::new(words.t("team.state")),
         Column::new(words.t("team.change")),
@@ -265,7 +265,7 @@ fn people(view: &View, session: &Session, people: &[UserView]) -> Table {
 fn invitations(view: &View, waiting: &[Invitation], zone: Zone) -> Table {
     let words = view.words;
     let columns = vec![
-        Column::new(words.t("log-in.email")),
+        Column::wide(words.t("log-in.email")),
         Column::new(words.t("team.role")),
         Column::new(words.t("team.until")),
         Column::new(words.t("team.change")),

@@ -178,23 +178,19 @@ async fn begin(
     let caller = common::caller(view, session)?;
     let zone = common::zone(view, &caller).await?;
     let asked = Asked::of(&sent.outcome, &sent.event);
-    let wrong =
-        |text: &str| WrongField { name: "from", typed: sent.since.clone(), text: text.to_owned() };
-    let since = match moment(&sent.since, zone) {
-        Ok(None) if needs_since => Err(words.t("hooks.since-missing")),
-        Ok(since) => Ok(since),
-        Err(()) => Err(words.t("transactions.time-wrong")),
+    let again = |why: &str| {
+        let (typed, text) = (sent.since.clone(), words.t(why).to_owned());
+        page(view, session, &asked, Some(WrongField { name: "from", typed, text }))
     };
-    let since = match since {
+    let since = match moment(&sent.since, zone) {
+        Ok(None) if needs_since => return again("hooks.since-missing").await,
         Ok(since) => since,
-        Err(text) => return page(view, session, &asked, Some(wrong(text))).await,
+        Err(()) => return again("transactions.time-wrong").await,
     };
     let filter = ReplayFilter { since, ..filter };
     match view.site.engine.begin_replay(permit, &caller, filter).await {
         Ok(()) => Ok(done(&view.here("/webhooks"), "replaying")),
-        Err(StaffRefused::NotPossible(_)) => {
-            page(view, session, &asked, Some(wrong(words.t("hooks.one-replay")))).await
-        }
+        Err(StaffRefused::NotPossible(_)) => again("hooks.one-replay").await,
         Err(refused) => Err(failed(refused)),
     }
 }

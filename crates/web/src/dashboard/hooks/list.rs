@@ -207,7 +207,7 @@ fn endpoints(view: &View, session: &Session) -> Result<Table, Problem> {
     let manages = common::may(session, Act::ManageEndpoints, view.environment);
     let replays = common::may(session, Act::ReplayWebhooks, view.environment);
     let columns = vec![
-        Column::new(words.t("hooks.url")),
+        Column::wide(words.t("hooks.url")),
         Column::new(words.t("hooks.events")),
         Column::new(words.t("transactions.state")),
         Column::new(words.t("hooks.acts")),

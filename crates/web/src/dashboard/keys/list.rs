@@ -55,7 +55,7 @@ async fn page(
     let now = engine.now();
     keys.sort_by_key(|key| (!key.is_valid_at(now), std::cmp::Reverse(key.id)));
     let columns = vec![
-        Column::new(words.t("keys.open-key")),
+        Column::wide(words.t("keys.open-key")),
         Column::new(words.t("keys.secret")),
         Column::new(words.t("keys.scopes")),
         Column::new(words.t("keys.addresses")),

@@ -135,13 +135,14 @@ async fn page(
     for currency in chosen(view, &caller, asked).await? {
         let wallet = engine.wallet(&caller, currency).await?;
         let rule = rules.iter().map(|rule| rule.least).find(|l| l.currency() == currency);
-        let context = match rule {
+        let rule = match rule {
             None => words.t("payout.by-hand").to_owned(),
             Some(least) if least == Money::smallest(currency) => {
                 words.t("payout.each-day").to_owned()
             }
             Some(least) => words.with("payout.each-day-from", &[("least", &money(words, least))]),
         };
+        let context = words.with("payout.rule-now", &[("rule", &rule)]);
         tiles.push(Tile { context, ..tile(words, "money.commission", wallet.commission) });
         let lines = engine.commission_statement(&caller, currency, page_of(asked)).await?;
         tables.push(table(view, "/commission", currency, lines, asked));

@@ -150,7 +150,7 @@ fn table(
     let has_older = found.len() > rows;
     found.truncate(rows);
     let columns = vec![
-        Column::new(words.t("requests.request")),
+        Column::wide(words.t("requests.request")),
         Column::new(words.t("requests.status")),
         Column::new(words.t("requests.code")),
         Column::number(words.t("requests.took")),
@@ -195,7 +195,7 @@ fn groups(view: &View, errors: &[ErrorGroup], zone: Zone) -> Table {
     let columns = vec![
         Column::new(words.t("requests.code")),
         Column::new(words.t("requests.status")),
-        Column::new(words.t("requests.path")),
+        Column::wide(words.t("requests.path")),
         Column::number(words.t("requests.count")),
         Column::new(words.t("requests.last")),
     ];

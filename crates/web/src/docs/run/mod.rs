@@ -135,6 +135,8 @@ struct Run<'a> {
     path: &'a str,
     fields: Vec<QueryField>,
     body: Option<String>,
+    /// The same for those who cannot send it.
+    sample: Option<Code>,
     shown: Option<Shown>,
 }
 
@@ -244,6 +246,7 @@ fn render(view: &View, operation: Operation<'_>, form: Filled) -> Result<Respons
         method: operation.method.to_uppercase(),
         path: operation.path,
         fields,
+        sample: body.as_ref().map(|text| Code::new(view.words, "sample", "JSON", text)),
         body,
         shown,
     };

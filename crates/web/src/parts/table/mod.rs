@@ -10,6 +10,8 @@ use askama::Template;
 pub(crate) struct Column {
     pub(crate) label: String,
     pub(crate) is_number: bool,
+    /// Of long texts: the whole width of a card on a phone.
+    pub(crate) is_wide: bool,
     /// Where the table is sorted by it; empty: it cannot be.
     pub(crate) sort: String,
     /// `ascending`, `descending`, or empty.
@@ -19,6 +21,11 @@ pub(crate) struct Column {
 impl Column {
     pub(crate) fn new(label: &str) -> Column {
         Column { label: label.to_owned(), ..Column::default() }
+    }
+
+    /// Of long texts.
+    pub(crate) fn wide(label: &str) -> Column {
+        Column { is_wide: true, ..Column::new(label) }
     }
 
     /// Right-aligned, with figures of one width.
@@ -97,8 +104,9 @@ impl Table {
         self
     }
 
-    fn is_number(&self, at: usize) -> bool {
-        self.columns.get(at).is_some_and(|column| column.is_number)
+    fn class(&self, at: usize) -> Option<&'static str> {
+        let column = self.columns.get(at)?;
+        column.is_number.then_some("number").or(column.is_wide.then_some("wide"))
     }
 
     fn label(&self, at: usize) -> &str {
