@@ -76,6 +76,8 @@ impl std::fmt::Display for AttemptRef {
 pub struct Order {
     /// Our reference, which the upstream must store with the order.
     pub attempt: AttemptRef,
+    /// When the attempt went on record, before anything was sent.
+    pub started_at: Timestamp,
     /// A sandbox order never reaches a live upstream.
     pub environment: Environment,
     /// The operator's code: `GP`.

@@ -459,11 +459,12 @@ impl Engine {
     }
 }
 
-/// Puts what the upstream has said about the attempt into its order.
+/// Puts when the attempt began, and what the upstream has said about it, into its order.
 fn acknowledge(order: &mut Order, attempts: &[Attempt]) {
     let Some(attempt) = attempts.iter().find(|one| one.number == order.attempt.number) else {
         return;
     };
+    order.started_at = attempt.started_at;
     order.upstream_reference.clone_from(&attempt.upstream_reference);
     let outcome = attempt.outcome.as_deref();
     order.is_acknowledged = attempt.upstream_reference.is_some()

@@ -282,7 +282,7 @@ fn show(history: &PurchaseHistory, json: bool, output: &mut Output) {
         let (upstream, step) = (&exchange.upstream, &exchange.step);
         let request = masked_in(&exchange.request);
         output.line(format!("  {at} attempt {number} {step} to {upstream}: {request}"));
-        output.line(format!("  {at} {upstream} answered: {}", masked_in(&exchange.reply)));
+        output.line(format!("  {at} {upstream} answered: {}", masked_reply(&exchange.reply)));
     }
     for event in &history.events {
         let (sequence, state, at) = (event.sequence, event.state.code(), moment(event.at));
@@ -291,6 +291,15 @@ fn show(history: &PurchaseHistory, json: bool, output: &mut Output) {
     for token in history.slip.iter().flat_map(|slip| slip.tokens()) {
         let units = token.units.as_ref().map_or(String::new(), |units| format!(", {units} units"));
         output.line(format!("  token ({}) {}{units}", token.kind.code(), token.digits()));
+    }
+}
+
+/// Masks the numbers in a reply. Its first line is our own: the status, the rule that has read it,
+/// the digits of its file.
+fn masked_reply(reply: &str) -> String {
+    match reply.split_once('\n') {
+        Some((ours, body)) if ours.starts_with("HTTP ") => format!("{ours}\n{}", masked_in(body)),
+        Some(_) | None => masked_in(reply),
     }
 }
 

@@ -200,13 +200,14 @@ impl Purchase {
             .then_some(AttemptRef { purchase: self.key.id.number(), number: self.attempts })
     }
 
-    /// The order to an upstream for attempt `number`. The country is the operator's, as the catalog
-    /// has it.
+    /// The order to an upstream for attempt `number`, whose record is this step of the purchase. The
+    /// country is the operator's, as the catalog has it.
     pub fn order(&self, number: u32, country: Option<&Country>) -> Order {
         let is_bill = self.kind == Kind::Bill;
         let numbering = country.filter(|_| !is_bill).map(|country| &country.numbering);
         Order {
             attempt: AttemptRef { purchase: self.key.id.number(), number },
+            started_at: self.updated_at,
             environment: self.key.environment,
             operator: self.operator.clone(),
             product: self.product.clone(),

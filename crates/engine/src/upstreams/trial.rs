@@ -7,7 +7,7 @@ use crate::{Engine, limits};
 use domain::refusal::StaffRefused;
 use domain::{
     AttemptRef, BalanceAnswer, Catalog, Currency, Details, EnquiryOutcome, Environment, Kind,
-    Money, Order, Outcome, PurchaseNumber, Service, ServiceType, UpstreamCode,
+    Money, Order, Outcome, PurchaseNumber, Service, ServiceType, Timestamp, UpstreamCode,
 };
 use store::{StoredUpstream, UpstreamMaps};
 
@@ -39,7 +39,7 @@ impl Engine {
             BalanceAnswer::Reported(balance) => Some(balance.currency()),
             BalanceAnswer::NotOffered | BalanceAnswer::Unavailable { .. } => None,
         };
-        let order = never_sent(connected.row.as_ref(), &self.catalog(), currency);
+        let order = never_sent(connected.row.as_ref(), &self.catalog(), currency, self.now());
         let enquiry = tokio::time::timeout(within, connector.enquire(&order)).await;
         let Ok(enquiry) = enquiry else {
             let enquiry = ("unknown".to_owned(), Some("no answer in time".to_owned()));
@@ -58,6 +58,7 @@ fn never_sent(
     row: Option<&StoredUpstream>,
     catalog: &Catalog,
     currency: Option<Currency>,
+    now: Timestamp,
 ) -> Order {
     let no_maps = UpstreamMaps::new();
     let map = row.map_or(&no_maps, |row| &row.maps).get("operator").filter(|map| !map.is_empty());
@@ -75,6 +76,7 @@ fn never_sent(
     let recipient = chosen.map(|(_, country, _)| country.numbering.example()).unwrap_or_default();
     Order {
         attempt: AttemptRef { purchase: PurchaseNumber(0), number: 1 },
+        started_at: now,
         environment: row.map_or(Environment::Sandbox, |row| row.environment),
         country: chosen.map(|(_, country, _)| country.code.clone()),
         operator: chosen.map(|(operator, ..)| operator.code.clone()).unwrap_or_default(),

@@ -8,7 +8,8 @@ use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::{AttemptRef, Exchange, PurchaseId, Timestamp, UpstreamCode};
 
-/// Of one attempt, at most so many exchanges are kept: the first ones, which have the submit.
+/// Of one attempt, at most so many exchanges are kept: the first ones, which have the submit, and
+/// the latest one, after which it was perhaps decided.
 const OF_ATTEMPT_MAX: i64 = 40;
 
 /// Keeps exchanges; one that is there already is not kept again.
@@ -28,27 +29,37 @@ unrefused!(KeepExchanges, (), |change, tx| {
     for exchange in &change.0 {
         let Exchange { attempt, upstream, step, sent_at, request, reply } = exchange;
         let (id, number) = (attempt.purchase.0, attempt.number);
-        tx.sql.run(
-            "INSERT INTO exchanges
+        let insert = "INSERT INTO exchanges
                  (purchase_number, attempt, sent_at, upstream, step, request, reply)
              SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT),
                  CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT)
              WHERE (SELECT count(*) FROM exchanges
                     WHERE purchase_number = $8 AND attempt = $9) < $10
-             ON CONFLICT DO NOTHING",
-            &values![
-                id,
-                number,
-                *sent_at,
-                upstream,
-                step,
-                request,
-                reply,
-                id,
-                number,
-                OF_ATTEMPT_MAX
-            ],
-        )?;
+             ON CONFLICT DO NOTHING";
+        let columns = values![
+            id,
+            number,
+            *sent_at,
+            upstream,
+            step,
+            request,
+            reply,
+            id,
+            number,
+            OF_ATTEMPT_MAX
+        ];
+        let is_kept = tx.sql.execute(insert, &columns)? > 0;
+        // It is known, or there are enough: then it takes the place of the latest one before it.
+        let make_place = "DELETE FROM exchanges
+             WHERE purchase_number = $1 AND attempt = $2 AND sent_at < $3
+                 AND (SELECT count(*) FROM exchanges
+                      WHERE purchase_number = $4 AND attempt = $5) >= $6
+                 AND sent_at = (SELECT max(sent_at) FROM exchanges
+                                WHERE purchase_number = $7 AND attempt = $8)";
+        let place = values![id, number, *sent_at, id, number, OF_ATTEMPT_MAX, id, number];
+        if !is_kept && tx.sql.execute(make_place, &place)? > 0 {
+            tx.sql.run(insert, &columns)?;
+        }
     }
     Ok(())
 });

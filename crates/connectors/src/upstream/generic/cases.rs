@@ -5,12 +5,11 @@
 
 use super::file::{CaseBefore, CaseStep, FileCase, ReplyForm, Want};
 use super::judge::{Found, Known, Reading, Sent};
-use super::panel::Panel;
-use super::request::{OrderValues, ReadyCall};
+use super::panel::{CASE_START, Panel};
+use super::request::ReadyCall;
+use super::values::OrderValues;
 use domain::purchase::Details;
-use domain::{
-    AttemptRef, Currency, Environment, Kind, Money, Order, PurchaseNumber, ServiceType, Timestamp,
-};
+use domain::{Currency, Environment, Kind, Money, Order, ServiceType};
 
 /// What became of a file's cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub(super) fn run(panel: &Panel) -> FileReport {
             return report;
         }
     };
-    let sent = match OrderValues::of(panel, &order, Timestamp(0)) {
+    let sent = match OrderValues::of(panel, &order, order.started_at) {
         Ok(values) => values.sent(),
         Err(error) => {
             report.failed.push(format!("the order of the cases cannot be written: {error}"));
@@ -73,14 +72,15 @@ fn run_case(panel: &Panel, sent: &Sent, number: usize, case: &FileCase, report: 
         report.note(is_right, || format!("{label}: without a reply everything is unknown"));
         return;
     };
-    let reading = read(call, reply.status, reply.body.as_bytes(), sent, known);
+    let body = with_reference(&reply.body, &sent.reference);
+    let reading = read(call, reply.status, body.as_bytes(), sent, known);
     let is_right = want_of(&reading.found) == case.want
         && case.rule.as_ref().is_none_or(|rule| reading.rule.as_ref() == Some(rule));
     report.note(is_right, || format!("{label}: was read as {}", described(&reading)));
     if want_of(&reading.found) == Want::Unknown {
         return;
     }
-    for hostile in hostile_replies(call, reply.body.as_str(), sent) {
+    for hostile in hostile_replies(call, &body, sent) {
         let status = hostile.status.unwrap_or(reply.status);
         let reading = read(call, status, hostile.body.as_bytes(), sent, Known::default());
         // An order that the panel says it has stays in doubt: that decides nothing.
@@ -93,6 +93,11 @@ fn run_case(panel: &Panel, sent: &Sent, number: usize, case: &FileCase, report: 
             )
         });
     }
+}
+
+/// The body of a case, in which `{reference}` stands for ours.
+pub(super) fn with_reference(body: &str, reference: &str) -> String {
+    body.replace("{reference}", reference)
 }
 
 /// What a reply to a call means.
@@ -213,7 +218,8 @@ pub(super) fn order(panel: &Panel) -> Result<Order, String> {
     let first_operator = panel.file.map.get("operator").and_then(|map| map.keys().next().cloned());
     let operator = of_file(form.and_then(|form| form.operator.as_ref())).or(first_operator);
     Ok(Order {
-        attempt: AttemptRef { purchase: PurchaseNumber(1042), number: 1 },
+        attempt: CASE_START.attempt,
+        started_at: CASE_START.started_at,
         environment: Environment::Live,
         operator: operator.unwrap_or_else(|| "OPERATOR".to_owned()),
         product: None,

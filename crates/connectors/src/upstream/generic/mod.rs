@@ -18,6 +18,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token_place;
+mod values;
 
 pub use cases::FileReport;
 
@@ -33,12 +34,13 @@ use file::{HookBody, Method, PanelFile, Take, Unit};
 use judge::{Found, Known, Reading};
 use panel::{Additions, GAP_MIN, Panel, duration};
 use read::Fields;
-use request::{OrderValues, ReadyCall, WireCall};
+use request::{ReadyCall, WireCall};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use template::{Spot, Unfit};
 use token_place::TOKEN_PLACE;
+use values::OrderValues;
 
 /// The one login of a file.
 const LOGIN: &str = "login";
@@ -137,7 +139,26 @@ impl Generic {
         Ok(request)
     }
 
+    /// What a reply means; a contradiction is logged.
     fn reading(
+        &self,
+        call: &ReadyCall,
+        reply: &WireReply,
+        order: &Order,
+        known: Known<'_>,
+    ) -> Heeded {
+        let heeded = self.judged(call, reply, order, known);
+        if let Found::Unknown { reason, is_alarm: true } = &heeded.reading.found {
+            tracing::error!(
+                attempt = %order.attempt,
+                file = %self.panel.digest,
+                "an upstream's reply contradicts itself or our order: {reason}"
+            );
+        }
+        heeded
+    }
+
+    fn judged(
         &self,
         call: &ReadyCall,
         reply: &WireReply,
@@ -152,19 +173,6 @@ impl Generic {
             Err(error) => return Heeded::unknown(&error.to_string()),
         };
         let reading = cases::read(call, reply.status, &reply.body, &sent, known);
-        if let Found::Unknown { reason, is_alarm: true } = &reading.found {
-            tracing::error!(
-                attempt = %order.attempt,
-                file = %self.panel.digest,
-                "an upstream's reply contradicts itself or our order: {reason}"
-            );
-        }
-        tracing::debug!(
-            attempt = %order.attempt,
-            file = %self.panel.digest,
-            rule = reading.rule.as_deref().unwrap_or("none"),
-            "a rule of the file decided"
-        );
         Heeded { reading, fields: call.read(&reply.body).unwrap_or_default() }
     }
 
@@ -213,11 +221,7 @@ impl Generic {
         order: &Order,
         reply: &WireReply,
     ) -> EnquiryOutcome {
-        let known = Known {
-            their_id: order.upstream_reference.as_deref(),
-            is_acknowledged: order.is_acknowledged,
-        };
-        let Heeded { reading, fields } = self.reading(call, reply, order, known);
+        let Heeded { reading, fields } = self.reading(call, reply, order, known_of(order));
         match &reading.found {
             Found::Delivered => self.delivered(&fields).into(),
             Found::Accepted => Answer::Accepted { reference: fields.get("id").cloned() }.into(),
@@ -243,6 +247,11 @@ impl Generic {
 /// So many refusals of live orders are shown to staff before one counts by itself: the file may be
 /// wrong about what the panel means.
 const REFUSALS_SHOWN: u32 = 20;
+
+/// What is known of an order when it is asked about.
+fn known_of(order: &Order) -> Known<'_> {
+    Known { their_id: order.upstream_reference.as_deref(), is_acknowledged: order.is_acknowledged }
+}
 
 /// A reading with the values that it rests on.
 struct Heeded {
@@ -445,6 +454,19 @@ impl Protocol for Generic {
 
     fn repeated_refusals(&self) -> Option<RepeatedRefusals> {
         Some(self.panel.repeated_refusals)
+    }
+
+    fn read_by(&self, order: &Order, asked: &WireRequest, reply: &WireReply) -> Option<String> {
+        let is_query = asked.step == "query";
+        let call = match asked.step {
+            "prepare" => self.panel.prepare.as_ref(),
+            _ if is_query => self.panel.query.as_ref(),
+            _ => Some(&self.panel.submit),
+        };
+        let known = if is_query { known_of(order) } else { Known::default() };
+        let reading = self.judged(call?, reply, order, known).reading;
+        let rule = reading.rule.map_or_else(|| "no rule".to_owned(), |rule| format!("rule {rule}"));
+        Some(format!("{rule} of the file with SHA-256 {}", self.panel.digest))
     }
 
     fn connection(&self) -> ConnectionNeeds {

@@ -6,10 +6,11 @@
 use super::file::{self, CallForm, Meaning, PanelFile, Rule};
 use super::judge::{Step, compiled};
 use super::request::{Named, ReadyCall, named};
-use super::template::{Spot, Template, Values};
+use super::template::{Spot, Template, Unfit};
+use super::values::AtStart;
 use crate::upstream::kit::protocol::RepeatedRefusals;
 use domain::retry::{ENQUIRIES, RetrySchedule};
-use domain::{AskedBy, AttemptRef, Currency, Timestamp};
+use domain::{AskedBy, AttemptRef, Currency, PurchaseNumber, Timestamp};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use regex::Regex;
@@ -32,7 +33,7 @@ pub(super) const GAP_MIN: Duration = Duration::from_secs(60);
 /// The maps that a place can name.
 const MAPS: [&str; 7] = ["operator", "type", "product", "kind", "currency", "country", "offer"];
 /// The other names that an order gives values.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
     "attempt",
     "reference",
     "recipient",
@@ -44,7 +45,14 @@ const NAMES: [&str; 11] = [
     "currency",
     "country",
     "now",
+    "started",
+    "nonce",
 ];
+/// The attempt of the file's cases, and when it starts: 2026-01-02 03:04:05 UTC.
+pub(super) const CASE_START: AtStart = AtStart {
+    attempt: AttemptRef { purchase: PurchaseNumber(1042), number: 1 },
+    started_at: Timestamp(1_767_323_045_000_000),
+};
 
 /// A panel whose file was read.
 pub(super) struct Panel {
@@ -238,9 +246,10 @@ impl Panel {
         self.rules().any(|rule| rule.outcome == Meaning::Reversed)
     }
 
-    /// The reference of an attempt, as the panel has it.
-    pub(super) fn reference_of(&self, attempt: AttemptRef) -> Option<String> {
-        self.reference.render(&OnlyAttempt(attempt), Spot::Plain).ok()
+    /// The reference of an attempt, as the panel has it. It is the same for ever: a time in it is
+    /// that of the attempt's record.
+    pub(super) fn reference_of(&self, attempt: &AtStart) -> Result<String, Unfit> {
+        self.reference.render(attempt, Spot::Plain)
     }
 
     /// The attempt whose reference this is.
@@ -249,7 +258,9 @@ impl Panel {
         let digits: Vec<&str> = digits.collect();
         digits.windows(2).find_map(|pair| {
             let attempt = AttemptRef::parse(&format!("S{}-{}", pair[0], pair[1]))?;
-            (self.reference_of(attempt)? == reference).then_some(attempt)
+            let values = AtStart { attempt, started_at: Timestamp(0) };
+            let pattern = compiled(&self.reference.pattern_at_any_time(&values)?).ok()?;
+            pattern.is_match(reference).then_some(attempt)
         })
     }
 
@@ -383,10 +394,21 @@ impl Panel {
             }
         }
         // An enquiry after a restart must write the same reference.
-        if self.reference.places().any(|place| place.name != "attempt")
-            || self.reference.places().count() != 1
-        {
-            return Err("[reference] template has one place: {attempt}".to_owned());
+        let (moments, others): (Vec<_>, Vec<_>) =
+            self.reference.places().partition(|place| place.is_moment());
+        if others.len() != 1 || others[0].name != "attempt" {
+            return Err(
+                "[reference] template has {attempt} once, and besides it only {now|…}".into()
+            );
+        }
+        let sample =
+            self.reference_of(&CASE_START).map_err(|error| format!("[reference] {error}"))?;
+        if self.attempt_of(&sample) != Some(CASE_START.attempt) {
+            let between = if moments.is_empty() { "" } else { ", with no digit beside it" };
+            return Err(format!(
+                "[reference] template: our attempt cannot be read back from {sample}; write it \
+                 whole{between}"
+            ));
         }
         Ok(())
     }
@@ -451,19 +473,6 @@ struct Entry<'a> {
     table: &'static str,
     call: &'a ReadyCall,
     form: &'a CallForm,
-}
-
-/// The values of a reference: the attempt alone.
-struct OnlyAttempt(AttemptRef);
-
-impl Values for OnlyAttempt {
-    fn value(&self, name: &str) -> Option<String> {
-        (name == "attempt").then(|| self.0.to_string())
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
 }
 
 /// Schedules live as long as the program: each different one is kept once.

@@ -9,8 +9,9 @@ use super::judge::minor;
 use super::panel::{Additions, Panel};
 use super::request::ReadyCall;
 use super::template::Template;
+use super::values::AtStart;
 use domain::money::decimals;
-use domain::{AttemptRef, Money};
+use domain::{AttemptRef, Money, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ pub(crate) enum ServedCall {
     /// How an order stands: by our reference, or by the panel's.
     Query {
         attempt: Option<AttemptRef>,
+        /// As it arrived.
+        reference: Option<String>,
         id: Option<String>,
     },
     /// A call that buys nothing and goes on.
@@ -39,6 +42,8 @@ pub(crate) enum ServedCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServedOrder {
     pub(crate) attempt: AttemptRef,
+    /// The attempt's, as it was sent.
+    pub(crate) reference: String,
     /// As it was sent: perhaps with its country code.
     pub(crate) recipient: String,
     pub(crate) amount: Money,
@@ -98,6 +103,7 @@ impl ServedPanel {
                 "submit" => self.order(&found).map(ServedCall::Submit),
                 "query" => Some(ServedCall::Query {
                     attempt: found.get("reference").and_then(|text| self.panel.attempt_of(text)),
+                    reference: found.get("reference").cloned(),
                     id: found.get("id").cloned(),
                 }),
                 "prepare" => Some(ServedCall::Prepare),
@@ -115,12 +121,19 @@ impl ServedPanel {
         let map = self.panel.file.map.get("operator");
         let ours = map.and_then(|map| map.iter().find(|(_, name)| Some(*name) == theirs));
         let operator = ours.map(|(ours, _)| ours.clone()).or_else(|| theirs.cloned());
+        let reference = found.get("reference")?.clone();
         Some(ServedOrder {
-            attempt: self.panel.attempt_of(found.get("reference")?)?,
+            attempt: self.panel.attempt_of(&reference)?,
+            reference,
             recipient: found.get("recipient")?.clone(),
             amount: Money::new(amount, currency),
             operator: operator.unwrap_or_default(),
         })
+    }
+
+    /// The reference of an attempt that started at this time.
+    pub(crate) fn reference_of(&self, attempt: AttemptRef, started_at: Timestamp) -> String {
+        self.panel.reference_of(&AtStart { attempt, started_at }).unwrap_or_default()
     }
 
     /// The answer of the file's case with this meaning, facts of this order; none: it has no case.
@@ -143,14 +156,14 @@ impl ServedPanel {
             Unit::Major => facts.order.amount.exact(),
             Unit::Minor => facts.order.amount.minor().to_string(),
         };
-        let reference = self.panel.reference_of(facts.order.attempt)?;
+        let reference = &facts.order.reference;
         let values = [
             (form.echo.reference.as_deref(), reference.as_str()),
             (form.echo.recipient.as_deref(), facts.order.recipient.as_str()),
             (form.echo.amount.as_deref(), amount.as_str()),
             (Some("id"), facts.id),
         ];
-        let mut body = reply.body.clone();
+        let mut body = cases::with_reference(&reply.body, reference);
         for (name, value) in values {
             if let Some(name) = name {
                 body = call.with_value(&body, name, value).unwrap_or(body);
@@ -305,9 +318,9 @@ fn gather(pattern: &str, value: &str, found: &mut BTreeMap<String, String>) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::{OrderValues, WireCall};
+    use super::super::request::WireCall;
+    use super::super::values::OrderValues;
     use super::*;
-    use domain::Timestamp;
 
     const FILES: [&str; 4] = [
         include_str!("../../../../../docs/upstreams/panel-json.toml"),
@@ -331,7 +344,8 @@ mod tests {
             let secrets = secrets.map(|name| (name.clone(), "s3cret".to_owned())).collect();
             let panel = Panel::load(text, Additions { secrets, ..Additions::default() }).unwrap();
             let order = cases::order(&panel).unwrap();
-            let mut values = OrderValues::of(&panel, &order, Timestamp(0)).unwrap();
+            let at = order.started_at;
+            let mut values = OrderValues::of(&panel, &order, at).unwrap();
             values.put("token", "token".to_owned());
             let read = |call: &ReadyCall| {
                 let wire = call.write(&values).unwrap();
@@ -347,9 +361,12 @@ mod tests {
             assert!(sold.recipient.ends_with(order.recipient.trim_start_matches('0')));
             let asked = read(panel.query.as_ref().unwrap());
             let attempt = Some(order.attempt);
-            assert_eq!(asked, Some(ServedCall::Query { attempt, id: None }));
+            let reference = Some(sold.reference.clone());
+            assert_eq!(asked, Some(ServedCall::Query { attempt, reference, id: None }));
+            let attempt = AttemptRef { number: 2, ..order.attempt };
             let other = ServedOrder {
-                attempt: AttemptRef { number: 2, ..order.attempt },
+                attempt,
+                reference: served.reference_of(attempt, at),
                 amount: Money::new(7700, panel.currency),
                 ..sold
             };

@@ -119,6 +119,10 @@ mod tests {
         fn now(&self) -> Timestamp {
             Timestamp(0)
         }
+
+        fn started_at(&self) -> Option<Timestamp> {
+            None
+        }
     }
 
     fn signed(

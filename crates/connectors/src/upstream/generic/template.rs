@@ -58,8 +58,10 @@ pub(super) enum Spot {
 pub(super) trait Values {
     /// The value of a name; `None`: this order has none.
     fn value(&self, name: &str) -> Option<String>;
-    /// When the attempt was made.
+    /// When the call is written.
     fn now(&self) -> Timestamp;
+    /// When the attempt went on record; none for a call without an order.
+    fn started_at(&self) -> Option<Timestamp>;
 }
 
 /// What `|…` does to a value.
@@ -157,6 +159,20 @@ impl Template {
         group.replace("__", ".")
     }
 
+    /// A regex for what the text writes with these values at whatever time; none if a value is
+    /// missing.
+    pub(super) fn pattern_at_any_time(&self, values: &dyn Values) -> Option<String> {
+        let mut pattern = String::from("^");
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => pattern.push_str(&regex::escape(text)),
+                Part::Place(place) if place.is_moment() => pattern.push_str(".+"),
+                Part::Place(place) => pattern.push_str(&regex::escape(&place.render(values).ok()?)),
+            }
+        }
+        Some(pattern + "$")
+    }
+
     /// Whether the whole text is one place with the filter `number`.
     pub(super) fn is_bare_number(&self) -> bool {
         matches!(&self.parts[..], [Part::Place(place)]
@@ -186,22 +202,26 @@ impl Place {
             return Err(Unfit::Malformed(format!("{{{text}}} is not a place for a value")));
         }
         let place = Place { name, arguments };
-        match place.name.as_str() {
+        if place.is_moment() {
             // Written once, so that a wrong form or zone is found when the file is loaded.
-            "now" => place.moment(Timestamp(0)).map(|_| ())?,
-            _ => {
-                let unknown = place.arguments.iter().find(|f| !FILTERS.contains(&f.as_str()));
-                if let Some(filter) = unknown {
-                    return Err(Unfit::Malformed(format!("there is no filter {filter:?}")));
-                }
-            }
+            place.moment(Timestamp(0))?;
+            return Ok(place);
         }
-        Ok(place)
+        match place.arguments.iter().find(|f| !FILTERS.contains(&f.as_str())) {
+            Some(filter) => Err(Unfit::Malformed(format!("there is no filter {filter:?}"))),
+            None => Ok(place),
+        }
+    }
+
+    /// Whether it stands for a time.
+    pub(super) fn is_moment(&self) -> bool {
+        matches!(self.name.as_str(), "now" | "started")
     }
 
     fn render(&self, values: &dyn Values) -> Result<String, Unfit> {
-        if self.name == "now" {
-            return self.moment(values.now());
+        if self.is_moment() {
+            let at = if self.name == "now" { Some(values.now()) } else { values.started_at() };
+            return self.moment(at.ok_or_else(|| Unfit::Missing(self.name.clone()))?);
         }
         let value = values.value(&self.name).filter(|value| !value.is_empty());
         let value = value.ok_or_else(|| Unfit::Missing(self.name.clone()))?;
@@ -210,7 +230,9 @@ impl Place {
 
     /// `{now|unix}`, `{now|unix_ms}`, `{now|%Y%m%d|Asia/Dhaka}`.
     fn moment(&self, at: Timestamp) -> Result<String, Unfit> {
-        let malformed = |text: &dyn std::fmt::Display| Unfit::Malformed(format!("{{now}}: {text}"));
+        let name = &self.name;
+        let malformed =
+            |text: &dyn std::fmt::Display| Unfit::Malformed(format!("{{{name}}}: {text}"));
         let form = self.arguments.first().map_or("", String::as_str);
         match form {
             "unix" => return Ok((at.0 / 1_000_000).to_string()),
@@ -277,6 +299,10 @@ mod tests {
             // 2026-11-29T20:05:00Z
             Timestamp(1_795_982_700_000_000)
         }
+
+        fn started_at(&self) -> Option<Timestamp> {
+            Some(Timestamp(1_795_982_640_000_000))
+        }
     }
 
     fn rendered(text: &str, spot: Spot) -> Result<String, Unfit> {
@@ -290,6 +316,7 @@ mod tests {
         assert_eq!(plain("{{{amount}}}").as_deref(), Ok("{10.50}"));
         assert_eq!(plain("{now|%Y-%m-%d %H:%M|Asia/Dhaka}").as_deref(), Ok("2026-11-30 02:05"));
         assert_eq!(plain("{now|unix_ms}").as_deref(), Ok("1795982700000"));
+        assert_eq!(plain("{started|%H:%M}").as_deref(), Ok("20:04"));
         assert_eq!(rendered("<a>{name}</a>", Spot::Xml).as_deref(), Ok("<a>a&lt;b&gt;&amp;</a>"));
     }
 
@@ -307,9 +334,11 @@ mod tests {
             let error = rendered(text, spot);
             assert!(matches!(error, Err(Unfit::Unwritable(_))), "{text} {spot:?} {error:?}");
         }
-        for wrong in ["{", "}", "{a b}", "{}", "{now}", "{now|%Y|No/Where}", "{amount|round}"] {
+        for wrong in ["{", "}", "{a b}", "{}", "{now}", "{now|%Y|No/Where}", "{started}"] {
             assert!(matches!(Template::parse(wrong), Err(Unfit::Malformed(_))), "{wrong}");
         }
+        let filter = Unfit::Malformed("there is no filter \"round\"".to_owned());
+        assert_eq!(Template::parse("{amount|round}"), Err(filter));
     }
 
     #[test]

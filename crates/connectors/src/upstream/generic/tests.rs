@@ -53,7 +53,12 @@ fn an_unsafe_file_is_refused() {
         (changed(JSON, "{reference}\"\noperator", "{referense}\"\noperator"), "not known"),
         (changed(JSON, "names = [\"key\"]", "names = []"), "not known"),
         (changed(JSON, "/recharge/{reference}", "/recharge/{secret.key}"), "in a path"),
-        (changed(JSON, "{attempt|alnum}", "{now|unix}"), "one place"),
+        (changed(JSON, "{attempt|alnum}", "{now|unix}"), "{attempt} once"),
+        (changed(JSON, "{attempt|alnum}", "{attempt}{reference}"), "{attempt} once"),
+        // Two attempts would have one reference.
+        (changed(JSON, "{attempt|alnum}", "{attempt|last9}"), "cannot be read back"),
+        (changed(JSON, "{attempt|alnum}", "{attempt|alnum}{now|%H%M}"), "no digit beside"),
+        (changed(JSON, "{attempt|alnum}", "{now|%Y|No/Where}{attempt|alnum}"), "{now}"),
         (
             changed(
                 JSON,

@@ -10,7 +10,7 @@ use super::settings::{Secret, UpstreamSettings, UpstreamUnusable};
 use super::wire::{Got, Lost, WireReply, WireRequest};
 use domain::{
     Answer, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, Currency, Details, Kind, Money,
-    Order, Outcome, ServiceType, SubmitOutcome,
+    Order, Outcome, ServiceType, SubmitOutcome, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -150,6 +150,7 @@ fn order_of(
     let amount = Money::parse(&order.amount, currency).map_err(|_| unreadable("the amount"))?;
     Ok(Order {
         attempt,
+        started_at: Timestamp(0),
         environment: settings.environment,
         operator: OPERATOR.to_owned(),
         product: None,

@@ -136,7 +136,7 @@ impl Connector {
         };
         let mut has_bought = false;
         for _ in 0..STEPS_MAX {
-            let sent = self.exchange(&request, Some(order.attempt)).await;
+            let sent = self.exchange(&request, Some(order)).await;
             if let (Sent::NotWritten(reason), false) = (&sent, has_bought) {
                 return not_sent(reason);
             }
@@ -155,7 +155,7 @@ impl Connector {
     async fn ask<T>(
         &self,
         first: WireRequest,
-        attempt: Option<AttemptRef>,
+        order: Option<&Order>,
         read: impl Fn(&WireRequest, &Got) -> Next<T> + Send,
     ) -> Option<T> {
         let mut request = first;
@@ -163,7 +163,7 @@ impl Connector {
             if request.buys {
                 return None;
             }
-            let got = self.exchange(&request, attempt).await.got();
+            let got = self.exchange(&request, order).await.got();
             request = match read(&request, &got) {
                 Next::Done(result) => return Some(result),
                 Next::Then(next) => *next,
@@ -174,22 +174,22 @@ impl Connector {
 
     /// Sends a request with its token. If the token is refused, which proves that nothing ran, it
     /// is sent once more with a new one.
-    /// What is about an attempt is kept for staff.
-    async fn exchange(&self, request: &WireRequest, attempt: Option<AttemptRef>) -> Sent {
+    /// What is about an order is kept for staff.
+    async fn exchange(&self, request: &WireRequest, order: Option<&Order>) -> Sent {
         let Some(login) = request.login else {
-            return self.send_kept(request, None, attempt).await;
+            return self.send_kept(request, None, order).await;
         };
         let token = match self.token(login, None).await {
             Ok(token) => token,
             Err(reason) => return Sent::NotWritten(format!("no token: {reason}")),
         };
-        let first = self.send_kept(request, Some(&token), attempt).await;
+        let first = self.send_kept(request, Some(&token), order).await;
         match &first {
             Sent::Reply(reply) if self.protocol.is_token_refused(request, reply) => {}
             Sent::Reply(_) | Sent::Lost(_) | Sent::NotWritten(_) => return first,
         }
         let Ok(fresh) = self.token(login, Some(&token)).await else { return first };
-        match self.send_kept(request, Some(&fresh), attempt).await {
+        match self.send_kept(request, Some(&fresh), order).await {
             Sent::NotWritten(_) => first,
             second @ (Sent::Reply(_) | Sent::Lost(_)) => second,
         }
@@ -207,16 +207,16 @@ impl Connector {
         }
     }
 
-    /// Sends a request once, and passes on what was sent and came back.
+    /// Sends a request once, and passes on what was sent, what came back, and how that was read.
     async fn send_kept(
         &self,
         request: &WireRequest,
         token: Option<&Token>,
-        attempt: Option<AttemptRef>,
+        order: Option<&Order>,
     ) -> Sent {
         let sent_at = self.clock.now();
         let sent = self.send(request, token).await;
-        let Some(attempt) = attempt else { return sent };
+        let Some(order) = order else { return sent };
         let secret = token.map(|token| &token.value);
         let address = match self.addresses.url(&request.path, &request.query) {
             Ok(url) => url.to_string(),
@@ -225,13 +225,16 @@ impl Connector {
         let body = String::from_utf8_lossy(&request.body);
         let reply = match &sent {
             Sent::Reply(reply) => {
-                format!("HTTP {}\n{}", reply.status, String::from_utf8_lossy(&reply.body))
+                let read_by = self.protocol.read_by(order, request, reply);
+                let read_by = read_by.map_or_else(String::new, |rule| format!(", {rule}"));
+                let body = String::from_utf8_lossy(&reply.body);
+                format!("HTTP {}{read_by}\n{body}", reply.status)
             }
             Sent::Lost(reason) => format!("no reply: {reason}"),
             Sent::NotWritten(reason) => format!("not sent: {reason}"),
         };
         self.listener.on_exchange(Exchange {
-            attempt,
+            attempt: order.attempt,
             upstream: self.code.clone(),
             step: request.step.to_owned(),
             sent_at,
@@ -298,7 +301,7 @@ impl Upstream for Connector {
             };
             let read =
                 |asked: &WireRequest, got: &Got| self.protocol.read_enquiry(order, asked, got);
-            let outcome = self.ask(first, Some(order.attempt), read).await.unwrap_or_else(|| {
+            let outcome = self.ask(first, Some(order), read).await.unwrap_or_else(|| {
                 Answer::Unknown { reason: "its replies lead nowhere".to_owned() }.into()
             });
             self.repeats.counted(order.attempt, without_contradiction(order, outcome))

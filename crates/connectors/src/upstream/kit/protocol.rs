@@ -144,6 +144,12 @@ pub trait Protocol: Send + Sync {
         None
     }
 
+    /// What has read a reply about an order, for staff: the rule of a file, and which file. None
+    /// where that is the program itself.
+    fn read_by(&self, _: &Order, _: &WireRequest, _: &WireReply) -> Option<String> {
+        None
+    }
+
     /// What its connection needs besides the settings.
     fn connection(&self) -> ConnectionNeeds {
         ConnectionNeeds::default()

@@ -72,6 +72,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn order(id: i64, recipient: &str) -> Order {
     Order {
         attempt: AttemptRef { purchase: PurchaseNumber(id), number: 1 },
+        started_at: Timestamp(0),
         environment: Environment::Sandbox,
         operator: "GP".into(),
         product: None,

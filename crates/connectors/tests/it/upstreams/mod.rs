@@ -2,6 +2,7 @@
 
 mod cases;
 mod faults;
+mod panels;
 mod peer;
 mod simulated;
 mod world;

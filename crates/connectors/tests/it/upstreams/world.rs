@@ -71,6 +71,7 @@ pub fn connector(kind: &str, url: &str, file: &str) -> Arc<dyn Upstream> {
 pub fn order(number: u32) -> Order {
     Order {
         attempt: AttemptRef { purchase: PurchaseNumber(1042), number },
+        started_at: Still.now(),
         environment: Environment::Live,
         operator: "GP".to_owned(),
         product: None,

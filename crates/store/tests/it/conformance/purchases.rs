@@ -320,8 +320,17 @@ pub async fn exchanges_are_kept_for_staff(world: World) {
 
     let many = (0..60).map(|n| exchange(1, 100 + n, "query")).collect();
     world.store.write(KeepExchanges(many)).await.unwrap().unwrap();
-    let of_first = kept(7).iter().filter(|one| one.attempt.number == 1).count();
-    assert_eq!(of_first, 40);
+    // The first ones and the latest.
+    let of_first: Vec<i64> =
+        kept(7).iter().filter(|one| one.attempt.number == 1).map(|one| one.sent_at.0).collect();
+    let expected: Vec<i64> = [5].into_iter().chain(100..138).chain([159]).collect();
+    assert_eq!(of_first, expected);
+    // What is older, and what is known, takes no place.
+    let again =
+        vec![exchange(1, 120, "query"), exchange(1, 141, "query"), exchange(1, 159, "query")];
+    world.store.write(KeepExchanges(again)).await.unwrap().unwrap();
+    let latest = kept(7).iter().map(|one| one.sent_at.0).max();
+    assert_eq!((kept(7).len(), latest), (41, Some(159)));
 
     let prune = PruneExchanges { before: Timestamp(9), limit: 10 };
     assert_eq!(world.store.write(prune).await.unwrap().unwrap(), 1);

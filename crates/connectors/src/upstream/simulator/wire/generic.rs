@@ -29,11 +29,11 @@ impl SimulatedService for PanelService {
     fn answer(&self, call: &SimulatedCall) -> SimulatedReply {
         match self.panel.read(&arrived(call)) {
             Some(ServedCall::Submit(order)) => self.sell(&order),
-            Some(ServedCall::Query { attempt, id }) => {
+            Some(ServedCall::Query { attempt, reference, id }) => {
                 let by_reference = attempt.and_then(|one| self.book.find(&one.to_string()));
                 let booked =
                     by_reference.or_else(|| id.and_then(|theirs| self.book.find_theirs(&theirs)));
-                self.tell(attempt, booked.as_ref())
+                self.tell(attempt, reference, booked.as_ref())
             }
             Some(ServedCall::Login) => sent(self.panel.log_in("simulated-token")),
             Some(ServedCall::Balance) => {
@@ -76,7 +76,7 @@ impl PanelService {
                         | Want::NotFound
                         | Want::Unknown) => vec![want, Want::Accepted],
                     };
-                    self.reply(CaseStep::Submit, &wants, &booked)
+                    self.reply(CaseStep::Submit, &wants, &booked, Some(asked.reference.clone()))
                 }
             },
             // What a panel says to a repeated reference is in no file: no answer.
@@ -84,12 +84,22 @@ impl PanelService {
         }
     }
 
-    fn tell(&self, attempt: Option<domain::AttemptRef>, booked: Option<&Booked>) -> SimulatedReply {
+    fn tell(
+        &self,
+        attempt: Option<domain::AttemptRef>,
+        reference: Option<String>,
+        booked: Option<&Booked>,
+    ) -> SimulatedReply {
         let Some(booked) = booked else {
             let Some(attempt) = attempt else { return unknown_call() };
             let amount = Money::zero(self.panel.currency());
-            let nobody =
-                ServedOrder { attempt, recipient: String::new(), amount, operator: String::new() };
+            let nobody = ServedOrder {
+                attempt,
+                reference: reference.unwrap_or_default(),
+                recipient: String::new(),
+                amount,
+                operator: String::new(),
+            };
             let facts = ReplyFacts { order: &nobody, id: "" };
             return sent(self.panel.reply(CaseStep::Query, Want::NotFound, &facts));
         };
@@ -105,13 +115,24 @@ impl PanelService {
             | Want::NotFound
             | Want::Unknown) => vec![want],
         };
-        self.reply(CaseStep::Query, &wants, booked)
+        self.reply(CaseStep::Query, &wants, booked, reference)
     }
 
-    fn reply(&self, step: CaseStep, wants: &[Want], booked: &Booked) -> SimulatedReply {
+    /// The answer with the reference as it arrived; one that was asked about by the panel's id has
+    /// the time at which it came.
+    fn reply(
+        &self,
+        step: CaseStep,
+        wants: &[Want],
+        booked: &Booked,
+        reference: Option<String>,
+    ) -> SimulatedReply {
         let id = booked.theirs().to_string();
+        let attempt = booked.order.attempt;
+        let reference = reference.unwrap_or_else(|| self.panel.reference_of(attempt, booked.at));
         let order = ServedOrder {
-            attempt: booked.order.attempt,
+            attempt,
+            reference,
             recipient: booked.order.recipient.clone(),
             amount: booked.order.amount,
             operator: booked.order.operator.clone(),

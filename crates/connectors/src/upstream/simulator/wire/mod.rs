@@ -280,6 +280,7 @@ fn order(
     let Bought { kind, operator } = bought;
     Order {
         attempt,
+        started_at: Timestamp(0),
         environment,
         operator: operator.to_owned(),
         product: None,

@@ -1,0 +1,123 @@
+//! Panels by file, each played by its own file, over a real socket.
+
+use super::world::{Reply, Server, order, settings};
+use connectors::upstream::simulator::SimulatorSettings;
+use connectors::upstream::simulator::wire::{ServiceSettings, open_service};
+use connectors::upstream::{Secret, UpstreamSettings, open};
+use domain::{
+    Callback, CallbackRead, Currency, Exchange, Listener, Money, Order, Outcome, StatusUpdate,
+    Timestamp, Upstream,
+};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const JSON: &str = include_str!("../../../../../docs/upstreams/panel-json.toml");
+
+/// Keeps what was sent and came back.
+#[derive(Default)]
+struct Kept(Mutex<Vec<Exchange>>);
+
+impl Listener for Kept {
+    fn on_exchange(&self, exchange: Exchange) {
+        self.0.lock().unwrap().push(exchange);
+    }
+
+    fn on_update(&self, _: StatusUpdate) {}
+}
+
+/// The file with one text in place of another, which must be there.
+fn changed(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1)
+}
+
+fn panel(url: &str, file: &str, kept: &Arc<Kept>) -> Arc<dyn Upstream> {
+    let mut settings = settings(url);
+    for name in ["key", "hook"] {
+        settings.secrets.insert(name.to_owned(), Secret::new("panel-key-1"));
+    }
+    let (file, listener) = (file.to_owned(), kept.clone());
+    open("generic", UpstreamSettings { file, listener, ..settings }).unwrap()
+}
+
+/// The panel of a file, played by that file.
+async fn served(file: &str) -> (Server, Arc<dyn Upstream>, Arc<Kept>) {
+    let still = settings("https://unused.example");
+    let mut simulator = SimulatorSettings::new(still.clock, still.listener);
+    simulator.work_duration = Duration::from_secs(3600);
+    let repeat_window = Duration::from_secs(120);
+    let file = file.to_owned();
+    let service =
+        ServiceSettings { simulator, repeat_window, float_units: 100, file: file.clone() };
+    let server = Server::simulated(open_service("generic", service).unwrap()).await;
+    let kept = Arc::new(Kept::default());
+    let upstream = panel(&server.url, &file, &kept);
+    (server, upstream, kept)
+}
+
+fn taka(number: u32) -> Order {
+    Order { amount: Money::new(5_000, Currency::BDT), ..order(number) }
+}
+
+async fn submit(upstream: &Arc<dyn Upstream>, order: &Order) -> String {
+    Outcome::from(upstream.submit(order).await).code().to_owned()
+}
+
+async fn ask(upstream: &Arc<dyn Upstream>, order: &Order) -> String {
+    Outcome::from(upstream.enquire(order).await).code().to_owned()
+}
+
+fn sha256(text: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn what_read_each_reply_is_kept_with_it() {
+    let (_server, upstream, kept) = served(JSON).await;
+    assert_eq!(submit(&upstream, &taka(1)).await, "delivered");
+    assert_eq!(ask(&upstream, &taka(1)).await, "delivered");
+    assert_eq!(ask(&upstream, &taka(2)).await, "not_found");
+    // What no rule knows.
+    let body = r#"{"status":"MAYBE","txid":"S1042x3"}"#.to_owned();
+    let other = Server::start(vec![("POST /recharge", vec![Reply::With(200, body)])]).await;
+    let elsewhere = panel(&other.url, JSON, &kept);
+    assert_eq!(submit(&elsewhere, &taka(3)).await, "unknown");
+    let first_lines: Vec<String> = {
+        let kept = kept.0.lock().unwrap();
+        kept.iter().map(|one| one.reply.lines().next().unwrap().to_owned()).collect()
+    };
+    let by = format!("of the file with SHA-256 {}", sha256(JSON));
+    let expected = [
+        format!("HTTP 200, rule sold {by}"),
+        format!("HTTP 200, rule q-sold {by}"),
+        format!("HTTP 404, rule q-none {by}"),
+        format!("HTTP 200, no rule {by}"),
+    ];
+    assert_eq!(first_lines, expected);
+}
+
+/// Some panels want the time in a reference. It is that of the attempt's record, which is stored.
+#[tokio::test]
+async fn a_time_in_a_reference_is_that_of_the_attempt() {
+    let form = "\"{now|%Y%m%d%H%M|Africa/Lagos}{attempt|alnum}\"";
+    let file = changed(JSON, "\"{attempt|alnum}\"", form);
+    let file = changed(&file, "max      = 20", "max      = 40");
+    let file = file.replace("\"txid\":\"S1042x1\"", "\"txid\":\"{reference}\"");
+    let (server, upstream, _) = served(&file).await;
+    // 2026-01-02 03:04:05 in London, an hour later in Lagos.
+    let order = Order { started_at: Timestamp(1_767_323_045_000_000), ..taka(1) };
+    assert_eq!(submit(&upstream, &order).await, "delivered");
+    let sent = server.requests("POST /recharge").remove(0);
+    assert!(sent.contains("\"txid\":\"202601020404S1042x1\""), "{sent}");
+    assert_eq!(ask(&upstream, &order).await, "delivered");
+    let asked = server.requests("GET /recharge/202601020404S1042x1");
+    assert_eq!(asked.len(), 1, "an enquiry writes the same one");
+    let body = br#"{"txid":"202601020404S1042x1"}"#;
+    let CallbackRead::Genuine { attempt, .. } =
+        upstream.read_callback(&Callback::post(Vec::new(), body.to_vec()))
+    else {
+        panic!("it is ours");
+    };
+    assert_eq!(attempt, order.attempt);
+}
