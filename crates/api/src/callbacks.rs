@@ -9,10 +9,11 @@ use crate::limits::BODY_BYTES_MAX;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::{MethodFilter, on};
-use domain::Callback;
+use domain::{Callback, CallbackAnswer};
 use engine::{CallbackResult, Engine};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The route of all upstreams' callbacks.
@@ -43,10 +44,10 @@ async fn receive(
     State(receiver): State<Receiver>,
     Path(path): Path<CallbackPath>,
     request: Request<Body>,
-) -> (StatusCode, &'static str) {
+) -> (StatusCode, Cow<'static, str>) {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "a callback is 64 KiB at most\n");
+        return (StatusCode::PAYLOAD_TOO_LARGE, "a callback is 64 KiB at most\n".into());
     };
     let callback = Callback {
         method: parts.method.as_str().to_owned(),
@@ -57,13 +58,16 @@ async fn receive(
         body: body.to_bytes().to_vec(),
     };
     match receiver.engine.receive_callback(&path.upstream, &callback).await {
-        CallbackResult::Accepted => (StatusCode::ACCEPTED, "heard\n"),
-        CallbackResult::NotKept => {
-            (StatusCode::SERVICE_UNAVAILABLE, "it could not be kept: send it again\n")
+        CallbackResult::Accepted(Some(CallbackAnswer { status, body })) => {
+            (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body.into())
         }
-        CallbackResult::Forged => (StatusCode::UNAUTHORIZED, "refused\n"),
+        CallbackResult::Accepted(None) => (StatusCode::ACCEPTED, "heard\n".into()),
+        CallbackResult::NotKept => {
+            (StatusCode::SERVICE_UNAVAILABLE, "it could not be kept: send it again\n".into())
+        }
+        CallbackResult::Forged => (StatusCode::UNAUTHORIZED, "refused\n".into()),
         CallbackResult::UnknownUpstream => {
-            (StatusCode::NOT_FOUND, "nobody of this name calls back\n")
+            (StatusCode::NOT_FOUND, "nobody of this name calls back\n".into())
         }
     }
 }

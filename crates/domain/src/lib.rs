@@ -88,8 +88,8 @@ pub use refusal::{FieldError, Refused};
 pub use scopes::{KeyScope, KeyScopes};
 pub use upstream::{
     AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback,
-    CallbackRead, Capabilities, Exchange, Listener, NoOffers, Offer, OfferEnquiry, Order,
-    Reversals, StatusUpdate, Upstream, UpstreamCode,
+    CallbackAnswer, CallbackRead, Capabilities, Exchange, Listener, NoOffers, Offer, OfferEnquiry,
+    Order, Reversals, StatusUpdate, Upstream, UpstreamCode,
 };
 pub use webhook::schedule::{PendingWebhook, Retry, SuccessEvent};
 pub use webhook::{

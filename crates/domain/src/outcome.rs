@@ -226,6 +226,9 @@ mod tests {
             tells_balance: false,
             calls_back: false,
             refusals_shown: 0,
+            staff_after: None,
+            balance_gap: None,
+            rechecks: &[],
         }
     }
 

@@ -151,6 +151,13 @@ pub struct Capabilities {
     /// So many of the first refusals of live orders are shown to staff before money goes back: what
     /// reads its replies was written by somebody who may have misread its document. 0: none.
     pub refusals_shown: u32,
+    /// How long an order may be in doubt before staff find out; none: as long as usual.
+    pub staff_after: Option<Duration>,
+    /// It wants to be asked for our balance no more often than this; none: it does not say.
+    pub balance_gap: Option<Duration>,
+    /// How many days after its day an order that has ended is asked about again: it may be taken
+    /// back without a word. Never divided.
+    pub rechecks: &'static [u32],
 }
 
 impl Capabilities {
@@ -161,6 +168,8 @@ impl Capabilities {
             not_found_final_after: self.not_found_final_after / time_divisor,
             not_found_gap: self.not_found_gap / time_divisor,
             enquiries: self.enquiries.divided_by(time_divisor),
+            staff_after: self.staff_after.map(|wait| wait / time_divisor),
+            balance_gap: self.balance_gap.map(|gap| gap / time_divisor),
             ..self
         }
     }
@@ -343,7 +352,18 @@ pub enum CallbackRead {
         attempt: AttemptRef,
         /// The upstream's statement, for the record.
         text: String,
+        /// What the upstream wants to hear; none: any success.
+        answer: Option<CallbackAnswer>,
     },
+}
+
+/// How a callback that was kept is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackAnswer {
+    /// A success: 2xx.
+    pub status: u16,
+    /// The whole body.
+    pub body: String,
 }
 
 /// A request to an upstream about an attempt, and what came back: for staff, for some weeks.

@@ -8,15 +8,17 @@ use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
 use domain::upstream::cleaned;
 use domain::{
-    AttemptRef, Callback, CallbackRead, MonthClosed, Proof, Purchase, Source, UpstreamCode,
+    AttemptRef, Callback, CallbackAnswer, CallbackRead, MonthClosed, Proof, Purchase, Source,
+    UpstreamCode,
 };
 use store::{Fault, KeepEvidence};
 
 /// The result of a callback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallbackResult {
-    /// Genuine, and kept. The enquiry that follows runs in a task of its own.
-    Accepted,
+    /// Genuine, and kept; with what the upstream wants to hear, if it says so. The enquiry that
+    /// follows runs in a task of its own.
+    Accepted(Option<CallbackAnswer>),
     /// Genuine, but it could not be kept: the upstream should send it again.
     NotKept,
     /// Its sender could not be verified.
@@ -33,7 +35,7 @@ impl Engine {
     pub async fn receive_callback(&self, name: &str, callback: &Callback) -> CallbackResult {
         let code = UpstreamCode::new(name);
         let Some(upstream) = self.upstream(&code) else { return CallbackResult::UnknownUpstream };
-        let (attempt, text) = match upstream.read_callback(callback) {
+        let (attempt, text, answer) = match upstream.read_callback(callback) {
             CallbackRead::NotOffered => return CallbackResult::UnknownUpstream,
             CallbackRead::Forged { reason } => {
                 // Anybody can send one: the log counts them; their reasons are for `debug`.
@@ -44,7 +46,7 @@ impl Engine {
                 tracing::debug!(upstream = name, reason, "a callback was refused");
                 return CallbackResult::Forged;
             }
-            CallbackRead::Genuine { attempt, text: says } => (attempt, says),
+            CallbackRead::Genuine { attempt, text: says, answer } => (attempt, says, answer),
         };
         if let Err(fault) = self.take_callback(code, attempt, &text).await {
             tracing::warn!(
@@ -54,7 +56,7 @@ impl Engine {
             );
             return CallbackResult::NotKept;
         }
-        CallbackResult::Accepted
+        CallbackResult::Accepted(answer)
     }
 
     async fn take_callback(

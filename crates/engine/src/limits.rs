@@ -301,6 +301,17 @@ pub const FLOATS_READ_EVERY: Duration = Duration::from_secs(2);
 /// An upstream is asked for our balance so often: some block accounts that ask more (a panel: once
 /// in ten minutes).
 pub const BALANCE_ASKED_EVERY: Duration = Duration::from_secs(10 * 60);
+/// Between two orders that have ended and are asked about again: half of the calls that a panel takes
+/// in a minute, as a rule, are left for sales.
+pub const RECHECK_EVERY: Duration = Duration::from_secs(2);
+/// Such orders that a node takes at once; what it has not asked about when it stops is left out.
+pub const RECHECKS_AT_ONCE: u32 = 20;
+/// Between two looks for such orders, when there were none.
+pub const RECHECKS_SOUGHT_EVERY: Duration = Duration::from_secs(10 * 60);
+/// One without an answer is asked about again after these times: a refusal counts when it is said
+/// twice.
+pub const RECHECKED_AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_secs(65), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60)];
 /// Numbers of a sequence that a node takes at once at most: what is left of them is lost when it
 /// stops.
 pub const NUMBERS_AT_ONCE: u32 = 4_096;

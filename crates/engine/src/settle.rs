@@ -19,7 +19,7 @@ use domain::upstream::cleaned;
 use domain::{
     Answer, Attempt, AttemptChange, AttemptRef, Case, Decision, EnquiryOutcome, Event, Money,
     MoneyDenial, MonthClosed, Move, Order, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey,
-    Source, State, StepDenied, SubmitOutcome, Timestamp, UpstreamCode,
+    Source, State, StepDenied, SubmitOutcome, UpstreamCode,
 };
 use std::time::Duration;
 use store::{Commit, Fault, KeepEvidence, TakeStep};
@@ -230,6 +230,10 @@ impl Engine {
         let is_shown = self.is_shown_to_staff(&purchase, &upstream, outcome)?;
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
         let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
+        let staff_after = self.capabilities_at(&purchase, &upstream).and_then(|c| c.staff_after);
+        let staff_after = staff_after.unwrap_or(settle::DOUBT_BEFORE_STAFF);
+        let waited = started_at.map(|at| self.elapsed_since(at));
+        let is_over = source == OutcomeSource::Enquiry && waited.is_some_and(|w| w >= staff_after);
         let decide = |purchase: &Purchase| {
             let standing = OutcomeContext {
                 // Not by the attempt's number: an earlier attempt that turned out delivered counts,
@@ -243,7 +247,7 @@ impl Engine {
                 routes_left: self.routes_left(purchase, &tried).len(),
             };
             let event = event_of(outcome, standing)?;
-            let is_for_staff = self.is_hopeless(event, started_at, source)
+            let is_for_staff = (is_over && is_doubt(event))
                 || (event == Event::Doubt && worth == NotFoundWorth::Contradiction)
                 || (is_shown && denies(event) && is_open(purchase.state));
             Some((if is_for_staff { Event::Escalate } else { event }, proof.clone()))
@@ -296,20 +300,6 @@ impl Engine {
         let upstream = self.upstream_to_ask(purchase.key.environment, upstream)?;
         let idle_for = self.inner.in_flight.idle_for(attempt, self.monotonic());
         Some(upstream.capabilities().not_found_final_after.saturating_sub(idle_for))
-    }
-
-    /// After a day of enquiries without an end, staff must find out. Time alone decides nothing: an
-    /// enquiry must have been answered, or failed, at that time.
-    fn is_hopeless(
-        &self,
-        event: Event,
-        started_at: Option<Timestamp>,
-        source: OutcomeSource,
-    ) -> bool {
-        let waited = started_at.map(|at| self.elapsed_since(at));
-        matches!(event, Event::Doubt | Event::Acknowledge)
-            && source == OutcomeSource::Enquiry
-            && waited.is_some_and(|w| w >= settle::DOUBT_BEFORE_STAFF)
     }
 
     /// The upstream that an attempt went to.
@@ -457,6 +447,12 @@ impl Engine {
         let answer = tokio::time::timeout(settle::SUBMIT_WITHIN, upstream.enquire(&order)).await;
         answer.unwrap_or_else(|_| unknown("no answer to the enquiry within 20 s").into())
     }
+}
+
+/// After a day of enquiries without an end, or as long as the upstream says, staff must find out.
+/// Time alone decides nothing: an enquiry must have been answered, or failed, at that time.
+const fn is_doubt(event: Event) -> bool {
+    matches!(event, Event::Doubt | Event::Acknowledge)
 }
 
 /// Puts when the attempt began, and what the upstream has said about it, into its order.

@@ -60,9 +60,10 @@ pub use people::{
 };
 pub use plans::{ListPlan, list_plans};
 pub use purchases::{
-    CloseCase, DueJob, Evidence, Jobs, KeepAcknowledgement, KeepEvidence, KeepExchanges,
-    KeepResponse, KeepSlip, OpenCase, OpenPurchase, OutboxEvent, PruneExchanges, PurchaseFilter,
-    PurchaseOwners, RecentPurchase, StoredReference, TakeStep, WaitForTurn,
+    CloseCase, DueJob, EndedAttempt, Evidence, Jobs, KeepAcknowledgement, KeepEvidence,
+    KeepExchanges, KeepResponse, KeepSlip, MoveRecheckMark, OpenCase, OpenPurchase, OutboxEvent,
+    PruneExchanges, PurchaseFilter, PurchaseOwners, RecentPurchase, StoredReference, TakeStep,
+    WaitForTurn,
 };
 pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
 pub use requests::{ErrorGroup, KeepRequests, LoggedRequest, PruneRequests, RequestFilter};

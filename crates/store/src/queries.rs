@@ -19,6 +19,7 @@ use crate::ledger::{
 use crate::people::{
     Device, DeviceMark, ListedSession, MailCode, SecondFactor, SessionHolder, UserHolder,
 };
+use crate::purchases::EndedAttempt;
 use crate::purchases::{
     Evidence, OpenCase, OutboxEvent, PurchaseFilter, PurchaseOwners, RecentPurchase,
     StoredReference, jobs, slips,
@@ -324,6 +325,24 @@ impl Store {
     /// For staff: what was sent to upstreams about a purchase and what came back, first to last.
     pub fn exchanges(&self, id: PurchaseId) -> Result<Vec<Exchange>> {
         self.read(|sql| purchases::exchanges(sql, id))
+    }
+
+    /// How far the orders of an upstream were asked about again so many days after; none: it was
+    /// never begun.
+    pub fn recheck_mark(&self, code: &UpstreamCode, days: u32) -> Result<Option<PurchaseId>> {
+        self.read(|sql| purchases::recheck_mark(sql, code, days))
+    }
+
+    /// The attempts at an upstream that have an outcome, of purchases between two ids (the second
+    /// one is not among them), first to last.
+    pub fn ended_attempts(
+        &self,
+        code: &UpstreamCode,
+        after: PurchaseId,
+        before: PurchaseId,
+        limit: u32,
+    ) -> Result<Vec<EndedAttempt>> {
+        self.read(|sql| purchases::ended_attempts(sql, code, after, before, limit))
     }
 
     /// The replays of an account's webhooks in an environment, latest first.

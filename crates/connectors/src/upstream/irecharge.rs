@@ -357,6 +357,10 @@ impl Protocol for Irecharge {
             tells_balance: true,
             calls_back: self.callback_path.is_some(),
             refusals_shown: 0,
+            staff_after: None,
+            balance_gap: None,
+            // A success may be taken back without a word.
+            rechecks: &[1],
         }
     }
 
@@ -473,7 +477,7 @@ impl Protocol for Irecharge {
             return forged("it cannot be read");
         };
         match AttemptRef::parse(&body.transaction.reference) {
-            Some(attempt) => CallbackRead::Genuine { attempt, text: body.event },
+            Some(attempt) => CallbackRead::Genuine { attempt, text: body.event, answer: None },
             None => forged("it names no attempt"),
         }
     }

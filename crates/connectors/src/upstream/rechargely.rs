@@ -299,6 +299,9 @@ impl Protocol for Rechargely {
             tells_balance: self.is_saldo() && self.own.currency.is_some(),
             calls_back: false,
             refusals_shown: 0,
+            staff_after: None,
+            balance_gap: None,
+            rechecks: &[],
         }
     }
 

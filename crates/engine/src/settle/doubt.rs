@@ -159,7 +159,11 @@ impl Engine {
         self.account_since(&attempt.upstream).is_none_or(|since| since <= attempt.started_at)
     }
 
-    fn capabilities_at(&self, purchase: &Purchase, code: &UpstreamCode) -> Option<Capabilities> {
+    pub(super) fn capabilities_at(
+        &self,
+        purchase: &Purchase,
+        code: &UpstreamCode,
+    ) -> Option<Capabilities> {
         let upstream = self.upstream_to_ask(purchase.key.environment, code)?;
         Some(upstream.capabilities())
     }

@@ -138,7 +138,12 @@ impl Engine {
         let connected = self.inner.upstreams.get(code);
         let connected = connected.ok_or_else(|| not_possible("There is no such upstream."))?;
         let environment = environment_of(&connected);
-        let unavailable = match self.ask_balance(code, &connected).await {
+        let asked = match self.asked_too_soon(code, &connected).await {
+            Ok(None) => self.ask_balance(code, &connected).await,
+            Ok(Some(reason)) => Ok(BalanceAnswer::Unavailable { reason }),
+            Err(fault) => Err(fault),
+        };
+        let unavailable = match asked {
             Ok(BalanceAnswer::Unavailable { reason }) => Some(reason),
             Ok(BalanceAnswer::Reported(_) | BalanceAnswer::NotOffered) => None,
             Err(fault) => return Err(self.unavailable(&fault).into()),
@@ -181,6 +186,23 @@ impl Engine {
             hours_left: left.and_then(|left| hours_left(left.minor(), &hours, hour)),
             unavailable: None,
         })
+    }
+
+    /// Why an upstream may not be asked for our balance now: it wants to be asked less often, and
+    /// was asked lately, by this node or another. None: it may, and is noted as asked.
+    pub(super) async fn asked_too_soon(
+        &self,
+        code: &UpstreamCode,
+        connected: &Connected,
+    ) -> Result<Option<String>, Fault> {
+        let known = connected.connector.as_ref().map(|connector| connector.capabilities());
+        let Some(gap) = known.and_then(|known| known.balance_gap) else { return Ok(None) };
+        let at = self.now();
+        let unless_since = Timestamp(at.0 - micros(gap));
+        let ask = AskBalance { code: code.clone(), unless_since, at };
+        let may_ask = self.commit(&self.work(), ask).await?;
+        let reason = format!("it is asked for the balance once in {} s at most", gap.as_secs());
+        Ok((!may_ask).then_some(reason))
     }
 
     /// Asks an upstream for our balance and keeps what it says.
@@ -235,11 +257,12 @@ impl Engine {
         for connected in self.inner.upstreams.set_up() {
             let Some(row) = &connected.row else { continue };
             let (at, code) = (self.now(), row.code.clone());
-            let unless_since = Timestamp(at.0 - micros(limits::BALANCE_ASKED_EVERY));
-            let is_offered =
-                connected.connector.as_ref().is_some_and(|c| c.capabilities().tells_balance);
-            let may_ask = is_offered && row.removed_at.is_none();
-            if !may_ask || !connected.health.may_ask_balance(self.monotonic()) {
+            let known = connected.connector.as_ref().map(|connector| connector.capabilities());
+            let offered = known.filter(|known| known.tells_balance && row.removed_at.is_none());
+            let Some(offered) = offered else { continue };
+            let every = limits::BALANCE_ASKED_EVERY.max(offered.balance_gap.unwrap_or_default());
+            let unless_since = Timestamp(at.0 - micros(every));
+            if !connected.health.may_ask_balance(self.monotonic(), every) {
                 continue;
             }
             let ask = AskBalance { code: code.clone(), unless_since, at };

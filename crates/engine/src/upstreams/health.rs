@@ -152,12 +152,12 @@ impl Health {
         }
     }
 
-    /// Whether this node may ask for the balance now; then not again for a while.
-    pub(super) fn may_ask_balance(&self, now: Duration) -> bool {
+    /// Whether this node may ask for the balance now; then not again for this time.
+    pub(super) fn may_ask_balance(&self, now: Duration, every: Duration) -> bool {
         let mut state = self.0.lock();
         let may_ask = now >= state.ask_from;
         if may_ask {
-            state.ask_from = now + limits::BALANCE_ASKED_EVERY;
+            state.ask_from = now + every;
         }
         may_ask
     }

@@ -111,6 +111,13 @@ impl Connected {
     }
 }
 
+/// An upstream whose orders are asked about again, so many days after.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rechecked {
+    pub(crate) code: UpstreamCode,
+    pub(crate) days: u32,
+}
+
 impl Registry {
     pub(crate) fn new(
         built_in: Vec<Arc<dyn Upstream>>,
@@ -232,6 +239,21 @@ impl Engine {
     ) -> Option<Arc<dyn Upstream>> {
         let connected = self.inner.upstreams.get(code)?;
         connected.may_answer(environment).then(|| connected.connector.clone()).flatten()
+    }
+
+    /// The upstreams whose orders are asked about again after they have ended, and how many days
+    /// after their day; removed ones too.
+    pub(crate) fn rechecked_upstreams(&self) -> Vec<Rechecked> {
+        let mut all = Vec::new();
+        for connected in self.inner.upstreams.set_up() {
+            let (Some(row), Some(connector)) = (&connected.row, &connected.connector) else {
+                continue;
+            };
+            let days = connector.capabilities().rechecks;
+            all.extend(days.iter().map(|days| Rechecked { code: row.code.clone(), days: *days }));
+        }
+        all.sort();
+        all
     }
 
     /// An upstream, whatever environment it may be used in.

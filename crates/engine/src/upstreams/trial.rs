@@ -31,10 +31,14 @@ impl Engine {
         let connector = connector
             .ok_or_else(|| not_possible("It cannot be called: its settings are wrong."))?;
         let within = limits::TRY_WITHIN;
-        let balance = tokio::time::timeout(within, connector.balance()).await;
-        let balance = balance.unwrap_or_else(|_| BalanceAnswer::Unavailable {
-            reason: "no answer in time".to_owned(),
-        });
+        let balance = match self.or_unavailable(self.asked_too_soon(code, &connected).await)? {
+            Some(reason) => BalanceAnswer::Unavailable { reason },
+            None => {
+                let answer = tokio::time::timeout(within, connector.balance()).await;
+                let reason = "no answer in time".to_owned();
+                answer.unwrap_or(BalanceAnswer::Unavailable { reason })
+            }
+        };
         let currency = match &balance {
             BalanceAnswer::Reported(balance) => Some(balance.currency()),
             BalanceAnswer::NotOffered | BalanceAnswer::Unavailable { .. } => None,

@@ -10,6 +10,7 @@ mod exchanges;
 mod nodes;
 mod push;
 mod queue;
+mod rechecks;
 mod run;
 mod send;
 mod updates;
@@ -62,6 +63,7 @@ impl Engine {
         loops.spawn(self.clone().pay_commission_by_rule(stop.clone()));
         loops.spawn(self.clone().watch_other_nodes(stop.clone()));
         loops.spawn(self.clone().prune_exchanges(stop.clone()));
+        loops.spawn(self.clone().recheck_ended(stop.clone()));
         loops.spawn(self.clone().continue_replays(stop.clone()));
         loops.spawn(self.clone().write_key_uses(stop.clone()));
         loops.spawn(self.clone().prune_requests(stop.clone()));

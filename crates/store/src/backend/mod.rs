@@ -89,6 +89,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { common: include_str!("../migrations/0026_keys.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0027_replays.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0028_refusals.sql"), ..NONE },
+    Migration { common: include_str!("../migrations/0029_rechecks.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.

@@ -10,6 +10,7 @@ pub(crate) mod find;
 pub(crate) mod jobs;
 pub(crate) mod list;
 mod moves;
+mod rechecks;
 mod references;
 pub(crate) mod slips;
 
@@ -25,6 +26,8 @@ pub use jobs::{DueJob, Jobs, OutboxEvent, WaitForTurn};
 pub use list::{PurchaseFilter, RecentPurchase};
 pub(crate) use list::{list, recent};
 pub use moves::{OpenPurchase, TakeStep};
+pub use rechecks::{EndedAttempt, MoveRecheckMark};
+pub(crate) use rechecks::{ended_attempts, mark as recheck_mark};
 pub use references::{KeepResponse, StoredReference};
 pub(crate) use references::{kept_response, owner, owners_query, stored_reference, use_up};
 pub use slips::KeepSlip;

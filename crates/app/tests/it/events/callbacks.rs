@@ -49,3 +49,35 @@ async fn a_signed_callback_leads_to_a_query_and_a_forged_one_is_refused() {
     server.stop();
     folder.verify();
 }
+
+/// The example of a panel with a secret path, and an answer of its own.
+fn panel_with_hook() -> String {
+    let example = include_str!("../../../../../docs/upstreams/panel-json.toml");
+    let hook = "[hook]\npath = \"{secret.hook}\"\nanswer = { status = 200, body = \"OK\" }";
+    let file = example.replace("names = [\"key\"]", "names = [\"key\", \"hook\"]");
+    file.replace("[hook]", hook)
+}
+
+#[tokio::test]
+async fn a_panel_hears_what_its_file_says_at_its_secret_path() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let (file, secret) = (folder.path("panel.toml"), folder.path("panel.key"));
+    std::fs::write(&file, panel_with_hook()).unwrap();
+    std::fs::write(&secret, "s3cret-path\n").unwrap();
+    let secrets = ["key", "hook"].map(|name| format!("{name}=@{}", secret.display()));
+    let at = ["upstream", "add", "--code", "panel", "--kind", "generic", "--environment", "live"];
+    let by = ["--url", "https://panel.example", "--by", "Rahima", "--secret", &secrets[0]];
+    let own = ["--secret", &secrets[1], "--file", file.to_str().unwrap()];
+    folder.saldo_ok(&[&at[..], &by, &own].concat());
+    let mut client = server.sandbox().await;
+    let body = r#"{"txid":"S1042x1"}"#;
+    let heard = client.post("/callbacks/panel/s3cret-path", body).await;
+    assert_eq!((heard.status(), &heard.0.body[..]), (200, &b"OK"[..]));
+    for wrong in ["/callbacks/panel", "/callbacks/panel/other", "/callbacks/panel/s3cret-path/x"] {
+        assert_eq!(client.post(wrong, body).await.status(), 401, "{wrong}");
+    }
+    assert_eq!(client.get("/callbacks/panel/s3cret-path").await.status(), 401, "it says POST");
+    server.stop();
+    folder.verify();
+}

@@ -385,9 +385,12 @@ pub(super) enum Encoding {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Schedule {
+    /// The waits between enquiries.
     #[serde(default)]
     pub(super) poll: Vec<String>,
+    /// How long an order may be in doubt before staff find out.
     pub(super) to_staff: Option<String>,
+    /// How long after its beginning an order that has ended is asked about again.
     #[serde(default)]
     pub(super) recheck: Vec<String>,
 }
@@ -397,6 +400,8 @@ pub(super) struct Schedule {
 #[serde(deny_unknown_fields)]
 pub(super) struct HookForm {
     pub(super) methods: Vec<Method>,
+    /// What follows our callback address: a secret that only the panel knows.
+    pub(super) path: Option<String>,
     pub(super) from: HookBody,
     pub(super) take: HookTake,
     /// The networks that it may come from.
@@ -428,7 +433,6 @@ pub(super) struct HookTake {
 pub(super) struct HookAnswer {
     pub(super) status: u16,
     #[serde(default)]
-    #[expect(dead_code, reason = "panels look at the status; the text is our own")]
     pub(super) body: String,
 }
 

@@ -27,8 +27,8 @@ use super::kit::settings::{Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::wire::{Got, WireReply, WireRequest};
 use domain::money::decimals;
 use domain::{
-    Answer, AskedBy, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities,
-    Clock, EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,
+    Answer, AskedBy, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackAnswer,
+    CallbackRead, Capabilities, Clock, EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,
 };
 use file::{HookBody, Method, PanelFile, Take, Unit};
 use judge::{Found, Known, Reading};
@@ -38,6 +38,7 @@ use request::{ReadyCall, WireCall};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use subtle::ConstantTimeEq as _;
 use template::{Spot, Unfit};
 use token_place::TOKEN_PLACE;
 use values::OrderValues;
@@ -115,6 +116,11 @@ impl Generic {
             values.put("fresh_reference", fresh);
         }
         Ok(values)
+    }
+
+    /// The values that need no order.
+    fn own(&self) -> OrderValues<'_> {
+        OrderValues::without_order(&self.panel, self.clock.now())
     }
 
     fn wire(
@@ -279,6 +285,9 @@ impl Protocol for Generic {
             tells_balance: self.panel.balance.is_some(),
             calls_back: self.panel.file.hook.is_some(),
             refusals_shown: REFUSALS_SHOWN,
+            staff_after: self.panel.staff_after,
+            balance_gap: self.panel.balance_gap,
+            rechecks: self.panel.rechecks,
         }
     }
 
@@ -365,7 +374,7 @@ impl Protocol for Generic {
 
     fn balance(&self) -> Option<WireRequest> {
         let call = self.panel.balance.as_ref()?;
-        let mut values = OrderValues::without_order(&self.panel, self.clock.now());
+        let mut values = self.own();
         values.put("token", TOKEN_PLACE.to_owned());
         values.put_own().and_then(|()| self.wire("balance", call, &values)).ok()
     }
@@ -399,6 +408,15 @@ impl Protocol for Generic {
         if !hook.methods.contains(&method) {
             return forged("not a method of the file");
         }
+        let path = self.panel.hook_path.as_ref().map(|path| path.render(&self.own(), Spot::Plain));
+        let is_path = match path {
+            None => true,
+            Some(Ok(path)) => bool::from(path.as_bytes().ct_eq(callback.path.as_bytes())),
+            Some(Err(_)) => false,
+        };
+        if !is_path {
+            return forged("not at the path of the file");
+        }
         let networks = &self.panel.hook_networks;
         let is_from_there =
             callback.peer.is_some_and(|ip| networks.iter().any(|n| n.contains(&ip)));
@@ -417,14 +435,20 @@ impl Protocol for Generic {
         let fields = read::fields(form, &take, None, body).unwrap_or_default();
         let attempt = fields.get("reference").and_then(|text| self.panel.attempt_of(text));
         match attempt {
-            Some(attempt) => CallbackRead::Genuine { attempt, text: "called back".to_owned() },
+            Some(attempt) => {
+                let answer = hook.answer.as_ref().map(|answer| CallbackAnswer {
+                    status: answer.status,
+                    body: answer.body.clone(),
+                });
+                CallbackRead::Genuine { attempt, text: "called back".to_owned(), answer }
+            }
             None => forged("it names no attempt of ours"),
         }
     }
 
     fn login(&self, _: &str) -> Option<WireRequest> {
         let call = self.panel.login.as_ref()?;
-        let mut values = OrderValues::without_order(&self.panel, self.clock.now());
+        let mut values = self.own();
         values.put_own().and_then(|()| self.wire(LOGIN, call, &values)).ok()
     }
 

@@ -30,6 +30,14 @@ const GRACE_MIN: Duration = Duration::from_secs(120);
 const GRACE_AFTER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Equal answers must be at least this long apart.
 pub(super) const GAP_MIN: Duration = Duration::from_secs(60);
+/// How long an order may be in doubt before staff find out.
+const STAFF_AFTER: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(10 * 60)..=Duration::from_secs(7 * 24 * 60 * 60);
+/// A balance that is asked for more seldom says nothing.
+const BALANCE_GAP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// After so many days an order may be asked about again: longer, panels do not know it any more.
+const RECHECKED_AFTER_DAYS: std::ops::RangeInclusive<u32> = 1..=30;
+const RECHECKS_MAX: usize = 5;
 /// The maps that a place can name.
 const MAPS: [&str; 7] = ["operator", "type", "product", "kind", "currency", "country", "offer"];
 /// The other names that an order gives values.
@@ -72,10 +80,18 @@ pub(super) struct Panel {
     pub(super) query: Option<ReadyCall>,
     pub(super) balance: Option<ReadyCall>,
     pub(super) hook_networks: Vec<IpNet>,
+    /// What callbacks have behind our address.
+    pub(super) hook_path: Option<Template>,
     /// How long after a submit *not found* counts; `None`: never.
     pub(super) grace: Option<Duration>,
     /// Longer replies are unknown.
     pub(super) body_max: usize,
+    /// How long an order may be in doubt before staff find out.
+    pub(super) staff_after: Option<Duration>,
+    /// The balance is asked for no more often.
+    pub(super) balance_gap: Option<Duration>,
+    /// An order that has ended is asked about again so many days after.
+    pub(super) rechecks: &'static [u32],
     /// When the panel is asked about an order.
     pub(super) enquiries: RetrySchedule,
     /// Panels show a failure while they try another route: one answer of an enquiry is not enough.
@@ -159,6 +175,10 @@ impl Panel {
             query: optional(Step::Query, &file.query, "query")?,
             balance: optional(Step::Prepare, &file.balance, "balance")?,
             hook_networks: networks(&file).map_err(in_table("hook"))?,
+            hook_path: hook_path(&file).map_err(in_table("hook"))?,
+            staff_after: staff_after(&file).map_err(in_table("schedule"))?,
+            balance_gap: balance_gap(&file).map_err(in_table("balance"))?,
+            rechecks: rechecks(&file).map_err(in_table("schedule"))?,
             grace: None,
             body_max: file.base.max_body.as_deref().map_or(Ok(BODY_MAX), bytes)?,
             enquiries: schedule(&file).map_err(in_table("schedule"))?,
@@ -477,11 +497,11 @@ struct Entry<'a> {
 
 /// Schedules live as long as the program: each different one is kept once.
 static SCHEDULES: Mutex<BTreeSet<&'static [Duration]>> = Mutex::new(BTreeSet::new());
+/// So do the days of rechecks.
+static RECHECKS: Mutex<BTreeSet<&'static [u32]>> = Mutex::new(BTreeSet::new());
 
 fn schedule(file: &PanelFile) -> Result<RetrySchedule, String> {
     let Some(form) = &file.schedule else { return Ok(ENQUIRIES) };
-    let others = form.to_staff.iter().chain(&form.recheck);
-    others.map(|text| duration(text)).collect::<Result<Vec<_>, _>>()?;
     let waits = form.poll.iter().map(|text| duration(text)).collect::<Result<Vec<_>, _>>()?;
     if waits.is_empty() {
         return Ok(ENQUIRIES);
@@ -489,13 +509,70 @@ fn schedule(file: &PanelFile) -> Result<RetrySchedule, String> {
     if !waits.is_sorted() || waits[0].is_zero() {
         return Err("poll: waits above zero, the shortest first".to_owned());
     }
-    let mut kept = SCHEDULES.lock();
-    if let Some(known) = kept.get(waits.as_slice()) {
-        return Ok(RetrySchedule::new(known));
+    Ok(RetrySchedule::new(kept_once(&SCHEDULES, waits)))
+}
+
+fn kept_once<T: Ord>(kept: &Mutex<BTreeSet<&'static [T]>>, list: Vec<T>) -> &'static [T] {
+    let mut kept = kept.lock();
+    if let Some(known) = kept.get(list.as_slice()) {
+        return known;
     }
-    let waits: &'static [Duration] = waits.leak();
-    kept.insert(waits);
-    Ok(RetrySchedule::new(waits))
+    let list: &'static [T] = list.leak();
+    kept.insert(list);
+    list
+}
+
+/// The days after which an order that has ended is asked about again.
+fn rechecks(file: &PanelFile) -> Result<&'static [u32], String> {
+    let texts = file.schedule.iter().flat_map(|form| &form.recheck);
+    let days = texts.map(|text| {
+        let days = text.strip_suffix('d').and_then(|count| count.parse().ok());
+        days.filter(|days| RECHECKED_AFTER_DAYS.contains(days))
+    });
+    let days: Option<Vec<u32>> = days.collect();
+    let days = days.filter(|days| days.is_sorted_by(|a, b| a < b) && days.len() <= RECHECKS_MAX);
+    match days {
+        Some(days) if days.is_empty() || file.query.is_some() => Ok(kept_once(&RECHECKS, days)),
+        Some(_) => Err("recheck needs [query]".to_owned()),
+        None => {
+            Err("recheck: up to 5 times, each of whole days: [\"1d\", \"3d\"], 30d at most".into())
+        }
+    }
+}
+
+/// How long an order is asked about before staff look for it.
+fn staff_after(file: &PanelFile) -> Result<Option<Duration>, String> {
+    let text = file.schedule.as_ref().and_then(|form| form.to_staff.as_deref());
+    match text.map(duration).transpose()? {
+        Some(wait) if !STAFF_AFTER.contains(&wait) => {
+            Err("to_staff is between 10m and 7d".to_owned())
+        }
+        wait => Ok(wait),
+    }
+}
+
+fn balance_gap(file: &PanelFile) -> Result<Option<Duration>, String> {
+    let text = file.balance.as_ref().and_then(|form| form.min_interval.as_deref());
+    match text.map(duration).transpose()? {
+        Some(gap) if gap > BALANCE_GAP_MAX => Err("min_interval is 1d at most".to_owned()),
+        gap => Ok(gap),
+    }
+}
+
+/// A path is made of secrets alone: else it is none.
+fn hook_path(file: &PanelFile) -> Result<Option<Template>, String> {
+    let Some(text) = file.hook.as_ref().and_then(|hook| hook.path.as_deref()) else {
+        return Ok(None);
+    };
+    let path = Template::parse(text).map_err(|error| error.to_string())?;
+    let is_secret = |name: &str| {
+        name.strip_prefix("secret.")
+            .is_some_and(|name| file.secrets.names.iter().any(|n| n == name))
+    };
+    match path.places().count() > 0 && path.places().all(|place| is_secret(&place.name)) {
+        true => Ok(Some(path)),
+        false => Err("path is a secret of the file: \"{secret.hook}\"".to_owned()),
+    }
 }
 
 /// The strictest of the rules: at least two answers, a minute apart.

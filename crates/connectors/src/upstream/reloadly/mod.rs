@@ -233,6 +233,9 @@ impl Protocol for Reloadly {
             tells_balance: true,
             calls_back: self.webhook_secret.is_some(),
             refusals_shown: 0,
+            staff_after: None,
+            balance_gap: None,
+            rechecks: &[],
         }
     }
 
@@ -339,7 +342,10 @@ impl Protocol for Reloadly {
             return forged("it cannot be read");
         };
         match reference_in(&body) {
-            Some(attempt) => CallbackRead::Genuine { attempt, text: "status changed".to_owned() },
+            Some(attempt) => {
+                let text = "status changed".to_owned();
+                CallbackRead::Genuine { attempt, text, answer: None }
+            }
             None => forged("it names no attempt"),
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn read(secret: Option<&[u8; 32]>, callback: &Callback) -> CallbackRe
         return forged("it cannot be read");
     };
     match AttemptRef::parse(&body.attempt) {
-        Some(attempt) => CallbackRead::Genuine { attempt, text: body.status },
+        Some(attempt) => CallbackRead::Genuine { attempt, text: body.status, answer: None },
         None => forged("it names no attempt"),
     }
 }
@@ -69,7 +69,10 @@ mod tests {
         let attempt = AttemptRef { purchase: PurchaseNumber(12), number: 1 };
         let genuine = signed_callback(&secret, attempt, "delivered");
         let says = "delivered".to_owned();
-        assert_eq!(read(Some(&secret), &genuine), CallbackRead::Genuine { attempt, text: says });
+        assert_eq!(
+            read(Some(&secret), &genuine),
+            CallbackRead::Genuine { attempt, text: says, answer: None }
+        );
         assert_eq!(read(None, &genuine), CallbackRead::NotOffered);
         let with = |headers, body: &[u8]| Callback::post(headers, body.to_vec());
         let signature = |text: &str| vec![(SIGNATURE_HEADER.to_owned(), text.to_owned())];

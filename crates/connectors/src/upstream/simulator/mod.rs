@@ -91,6 +91,9 @@ impl SimulatorSettings {
             tells_balance: false,
             calls_back: self.callback_secret.is_some(),
             refusals_shown: 0,
+            staff_after: None,
+            balance_gap: None,
+            rechecks: &[],
         }
     }
 

@@ -5,8 +5,8 @@ use connectors::upstream::simulator::SimulatorSettings;
 use connectors::upstream::simulator::wire::{ServiceSettings, open_service};
 use connectors::upstream::{Secret, UpstreamSettings, open};
 use domain::{
-    Callback, CallbackRead, Currency, Exchange, Listener, Money, Order, Outcome, StatusUpdate,
-    Timestamp, Upstream,
+    Callback, CallbackAnswer, CallbackRead, Currency, Exchange, Listener, Money, Order, Outcome,
+    StatusUpdate, Timestamp, Upstream,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -120,4 +120,41 @@ async fn a_time_in_a_reference_is_that_of_the_attempt() {
         panic!("it is ours");
     };
     assert_eq!(attempt, order.attempt);
+}
+
+#[test]
+fn a_callback_needs_the_secret_path_and_gets_the_answer_of_the_file() {
+    let hook = "methods = [\"POST\"]\npath    = \"{secret.hook}\"\nanswer  = { status = 200, body = \"OK\" }";
+    let file = changed(JSON, "methods = [\"POST\"]", hook);
+    let file = changed(&file, "names = [\"key\"]", "names = [\"key\", \"hook\"]");
+    let upstream = panel("https://panel.example", &file, &Arc::default());
+    let read = |path: &str| {
+        let body = br#"{"txid":"S1042x1"}"#.to_vec();
+        let path = path.to_owned();
+        upstream.read_callback(&Callback { path, ..Callback::post(Vec::new(), body) })
+    };
+    let CallbackRead::Genuine { attempt, answer, .. } = read("panel-key-1") else {
+        panic!("it is the secret");
+    };
+    assert_eq!(attempt, order(1).attempt);
+    assert_eq!(answer, Some(CallbackAnswer { status: 200, body: "OK".to_owned() }));
+    for wrong in ["", "panel-key-2", "panel-key-1/x"] {
+        assert!(matches!(read(wrong), CallbackRead::Forged { .. }), "{wrong}");
+    }
+}
+
+#[test]
+fn a_file_says_when_staff_are_told_and_how_often_the_balance_is_asked_for() {
+    let file = changed(
+        JSON,
+        "[schedule]\n",
+        "[schedule]\nto_staff = \"3h\"\nrecheck = [\"1d\", \"7d\"]\n",
+    );
+    let file = changed(&file, "[balance]\n", "[balance]\nmin_interval = \"30m\"\n");
+    let can = panel("https://panel.example", &file, &Arc::default()).capabilities();
+    let minutes = |count: u64| Some(Duration::from_secs(count * 60));
+    assert_eq!((can.staff_after, can.balance_gap), (minutes(180), minutes(30)));
+    assert_eq!(can.rechecks, [1, 7]);
+    let usual = panel("https://panel.example", JSON, &Arc::default()).capabilities();
+    assert_eq!((usual.staff_after, usual.balance_gap), (None, None));
 }

@@ -2,7 +2,7 @@
 //! one changes nothing.
 
 use crate::world::*;
-use domain::{Callback, State};
+use domain::{Callback, CallbackAnswer, State};
 use engine::CallbackResult;
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ async fn a_callback_triggers_an_enquiry_and_decides_nothing() {
     let id = world.buy("R1", TO_A).await.key.id;
     let genuine = callback(&format!("genuine S{id}-1 delivered. Your balance is 5 TAKA."));
     // The enquiry does not confirm it: nothing changes.
-    assert_eq!(world.engine.receive_callback("a", &genuine).await, CallbackResult::Accepted);
+    assert_eq!(world.engine.receive_callback("a", &genuine).await, CallbackResult::Accepted(None));
     until(|| world.a.count(Call::Enquire) == 1).await;
     assert_eq!(world.state(id), State::InDoubt);
     world.a.answers(unknown(), delivered());
-    assert_eq!(world.engine.receive_callback("a", &genuine).await, CallbackResult::Accepted);
+    assert_eq!(world.engine.receive_callback("a", &genuine).await, CallbackResult::Accepted(None));
     until(|| world.state(id) == State::Delivered).await;
     let history = world.engine.history(id.number()).unwrap().unwrap();
     let kept: Vec<_> = history.evidence.iter().filter(|e| e.word == "callback").collect();
@@ -32,6 +32,19 @@ async fn a_callback_triggers_an_enquiry_and_decides_nothing() {
     world.engine.receive_callback("a", &callback(&format!("genuine S{id}-1 reversed"))).await;
     until(|| world.state(id) == State::Refunded).await;
     world.assert_sound().await;
+}
+
+/// Some upstreams call again until they read a word of their own.
+#[tokio::test]
+async fn a_callback_is_answered_as_its_upstream_wants() {
+    let world = world().await;
+    world.a.answers(unknown(), unknown());
+    let id = world.buy("R1", TO_A).await.key.id;
+    let calls = callback(&format!("wants-OK S{id}-1 delivered"));
+    let answer = CallbackAnswer { status: 200, body: "OK".to_owned() };
+    let result = world.engine.receive_callback("a", &calls).await;
+    assert_eq!(result, CallbackResult::Accepted(Some(answer)));
+    until(|| world.a.count(Call::Enquire) == 1).await;
 }
 
 #[tokio::test]
@@ -52,9 +65,15 @@ async fn a_forged_callback_changes_nothing() {
         CallbackResult::UnknownUpstream
     );
     // Genuine, but about attempts that this upstream never had.
-    assert_eq!(call("b", &format!("genuine S{id}-1 delivered")).await, CallbackResult::Accepted);
-    assert_eq!(call("a", &format!("genuine S{id}-2 delivered")).await, CallbackResult::Accepted);
-    assert_eq!(call("a", "genuine S99-1 delivered").await, CallbackResult::Accepted);
+    assert_eq!(
+        call("b", &format!("genuine S{id}-1 delivered")).await,
+        CallbackResult::Accepted(None)
+    );
+    assert_eq!(
+        call("a", &format!("genuine S{id}-2 delivered")).await,
+        CallbackResult::Accepted(None)
+    );
+    assert_eq!(call("a", "genuine S99-1 delivered").await, CallbackResult::Accepted(None));
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!((world.summary(id), world.a.count(Call::Enquire)), (before, 0));
     world.assert_sound().await;

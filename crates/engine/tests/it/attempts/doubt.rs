@@ -2,7 +2,7 @@
 //! because time passed.
 
 use crate::world::*;
-use domain::State;
+use domain::{Capabilities, State};
 use expect_test::expect;
 use std::time::Duration;
 
@@ -40,6 +40,22 @@ async fn a_doubt_of_a_day_goes_to_staff_and_nothing_is_refunded() {
     .assert_eq(&world.summary(id));
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
     world.assert_sound().await;
+}
+
+/// An upstream may have its own time for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_says_when_staff_are_told() {
+    let world = world().await;
+    let staff_after = Some(DAY / 12);
+    *world.a.capabilities.lock().unwrap() = Capabilities { staff_after, ..CAPABILITIES };
+    world.a.answers(unknown(), unknown());
+    let id = world.buy("R1", TO_A).await.key.id;
+    world.clock.advance(DAY / 12 - Duration::from_secs(1));
+    world.enquire(&world.a, 1).await;
+    assert_eq!(world.state(id), State::InDoubt);
+    world.clock.advance(Duration::from_secs(1));
+    world.enquire(&world.a, 1).await;
+    assert_eq!(world.state(id), State::WithStaff);
 }
 
 /// "We are working on it" for a day is as good as no answer: staff must look at it.

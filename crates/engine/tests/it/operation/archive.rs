@@ -62,7 +62,10 @@ async fn a_reference_is_refused_after_four_hundred_days() {
     let text = format!("genuine S{}-1 taken back", first.key.id);
     let callback = Callback::post(Vec::new(), text.into_bytes());
     for _ in 0..3 {
-        assert_eq!(world.engine.receive_callback("a", &callback).await, CallbackResult::Accepted);
+        assert_eq!(
+            world.engine.receive_callback("a", &callback).await,
+            CallbackResult::Accepted(None)
+        );
     }
     let late = world.engine.late_outcomes().unwrap();
     assert_eq!((late.len(), late[0].word.as_str()), (1, "callback"));

@@ -4,9 +4,11 @@ use super::{TO_X, TO_X_B, world_with_x};
 use crate::world::*;
 use domain::account::HOUSE;
 use domain::{
-    Answer, BalanceAnswer, Currency, Environment, Money, Refused as _, State, UpstreamCode,
+    Answer, BalanceAnswer, Capabilities, Currency, Environment, Money, Refused as _, State,
+    UpstreamCode,
 };
 use engine::{NewEndpoint, UpstreamChange};
+use std::time::Duration;
 
 fn at_cost<T: From<Answer>>(cost: Money) -> T {
     Answer::Delivered { reference: None, text: None, slip: None, cost: Some(cost) }.into()
@@ -169,4 +171,25 @@ async fn the_alert_of_a_crossing_is_queued_in_the_commit_that_notes_it() {
     world.engine.fund_upstream("x", bdt(1), "BANK-4").await.unwrap();
     assert_eq!((level(), alerts().len()), (vec!["low".to_owned()], 1));
     assert!(alerts()[0].contains("\"level\":\"low\""), "{:?}", alerts());
+}
+
+/// Some panels block an account that is asked about more often, whoever asks.
+#[tokio::test]
+async fn a_balance_is_asked_for_no_more_often_than_the_upstream_wants() {
+    let world = world_with_x().await;
+    let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
+    let balance_gap = Some(Duration::from_secs(1800));
+    *x.capabilities.lock().unwrap() = Capabilities { balance_gap, ..CAPABILITIES };
+    let look = async |told: i64| {
+        *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(told));
+        let float = world.engine.upstream_float(&code).await.unwrap().unwrap();
+        (float.theirs, float.unavailable)
+    };
+    assert_eq!(look(100).await, (Some(bdt(100)), None));
+    let too_soon = "it is asked for the balance once in 1800 s at most".to_owned();
+    assert_eq!(look(90).await, (Some(bdt(100)), Some(too_soon.clone())));
+    let tried = world.engine.try_upstream(&code).await.unwrap();
+    assert_eq!(tried.balance, BalanceAnswer::Unavailable { reason: too_soon });
+    world.clock.advance(Duration::from_secs(1800));
+    assert_eq!(look(80).await, (Some(bdt(80)), None));
 }

@@ -3,6 +3,7 @@
 mod choice;
 mod enquiries;
 mod floats;
+mod rechecks;
 mod registry;
 mod shown;
 

@@ -3,9 +3,9 @@
 use super::TestClock;
 use super::outcomes::delivered;
 use domain::{
-    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead,
-    Capabilities, Clock, EnquiryOutcome, NoOffers, Offer, OfferEnquiry, Order, State,
-    SubmitOutcome, Timestamp, Upstream, UpstreamCode,
+    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, Callback,
+    CallbackAnswer, CallbackRead, Capabilities, Clock, EnquiryOutcome, NoOffers, Offer,
+    OfferEnquiry, Order, State, SubmitOutcome, Timestamp, Upstream, UpstreamCode,
 };
 use engine::{ConnectorFactory, Engine, UpstreamSettings};
 use fixtures::NOW;
@@ -30,6 +30,9 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     tells_balance: false,
     calls_back: true,
     refusals_shown: 0,
+    staff_after: None,
+    balance_gap: None,
+    rechecks: &[],
 };
 
 /// How a scripted upstream answers a call.
@@ -202,7 +205,8 @@ impl Upstream for ScriptedUpstream {
         Box::pin(async move { answer })
     }
 
-    /// The body `genuine S1-1 text` is a genuine callback; upstream c offers none.
+    /// The body `genuine S1-1 text` is a genuine callback, as is `wants-OK S1-1 text`, which wants
+    /// to hear so; upstream c offers none.
     fn read_callback(&self, callback: &Callback) -> CallbackRead {
         if self.code.as_str() == "c" {
             return CallbackRead::NotOffered;
@@ -210,9 +214,11 @@ impl Upstream for ScriptedUpstream {
         let text = String::from_utf8(callback.body.clone()).unwrap();
         let words: Vec<&str> = text.splitn(3, ' ').collect();
         match words[..] {
-            ["genuine", attempt, text] => CallbackRead::Genuine {
+            [word @ ("genuine" | "wants-OK"), attempt, text] => CallbackRead::Genuine {
                 attempt: AttemptRef::parse(attempt).unwrap(),
                 text: text.to_owned(),
+                answer: (word == "wants-OK")
+                    .then(|| CallbackAnswer { status: 200, body: "OK".to_owned() }),
             },
             _ => CallbackRead::Forged { reason: "no signature".to_owned() },
         }

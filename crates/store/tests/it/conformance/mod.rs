@@ -59,6 +59,7 @@ on_every_backend![
     purchases::environments_and_accounts_do_not_meet,
     purchases::a_nul_in_a_text_stops_nothing,
     purchases::exchanges_are_kept_for_staff,
+    purchases::what_has_ended_is_asked_about_again_by_one_node,
     purchases::a_slip_is_stored_with_its_evidence,
     purchases::a_hold_at_acceptance_stores_the_remaining_balance,
     jobs::a_job_has_one_holder_until_its_lease_ends,

@@ -10,8 +10,8 @@ use domain::{
 };
 use std::sync::Arc;
 use store::{
-    Fault, KeepEvidence, KeepExchanges, KeepResponse, KeepSlip, OpenPurchase, Posting,
-    PruneExchanges, StoredReference, TakeStep,
+    Fault, KeepEvidence, KeepExchanges, KeepResponse, KeepSlip, MoveRecheckMark, OpenPurchase,
+    Posting, PruneExchanges, StoredReference, TakeStep,
 };
 use tokio::task::JoinSet;
 
@@ -338,4 +338,40 @@ pub async fn exchanges_are_kept_for_staff(world: World) {
     let some = PruneExchanges { before: Timestamp(1_000), limit: 10 };
     assert_eq!(world.store.write(some).await.unwrap().unwrap(), 10);
     assert_eq!(kept(7).len(), 30);
+}
+
+/// Attempts without an outcome, of another upstream, and outside the ids are not among them.
+pub async fn what_has_ended_is_asked_about_again_by_one_node(world: World) {
+    let store = &world.store;
+    deposit(store, 2, 100 * TOTAL, "in").await;
+    for (id, events) in [
+        (1, &[Event::Deliver][..]),
+        (2, &[Event::Refuse]),
+        (3, &[]),
+        (4, &[Event::Deliver]),
+        (5, &[Event::Deliver]),
+    ] {
+        live(store, purchase(2, id, State::Sent), events).await;
+    }
+    let code = store.attempts(&key(2, 1)).unwrap()[0].upstream.clone();
+    let ended = |code: &UpstreamCode, after, before, limit| {
+        let found = store.ended_attempts(code, PurchaseId(after), PurchaseId(before), limit);
+        found.unwrap().iter().map(|one| (one.purchase, one.number)).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(&code, 1, 5, 10), [(key(2, 2), 1), (key(2, 4), 1)]);
+    assert_eq!(ended(&code, 0, 5, 1), [(key(2, 1), 1)]);
+    assert_eq!(ended(&UpstreamCode::new("other"), 0, 9, 10), []);
+
+    let move_mark = async |days, from: Option<i64>, to| {
+        let (from, to) = (from.map(PurchaseId), PurchaseId(to));
+        let change = MoveRecheckMark { code: code.clone(), days, from, to };
+        store.write(change).await.unwrap().unwrap()
+    };
+    assert_eq!(store.recheck_mark(&code, 1).unwrap(), None);
+    assert!(move_mark(1, None, 4).await);
+    assert!(!move_mark(1, None, 4).await, "another node has moved it");
+    assert!(move_mark(1, Some(4), 9).await);
+    assert!(move_mark(3, None, 2).await, "each wait has a mark of its own");
+    let marks = [1, 3].map(|days| store.recheck_mark(&code, days).unwrap());
+    assert_eq!(marks, [Some(PurchaseId(9)), Some(PurchaseId(2))]);
 }
