@@ -301,8 +301,8 @@ pub const FLOATS_READ_EVERY: Duration = Duration::from_secs(2);
 /// An upstream is asked for our balance so often: some block accounts that ask more (a panel: once
 /// in ten minutes).
 pub const BALANCE_ASKED_EVERY: Duration = Duration::from_secs(10 * 60);
-/// Between two orders that have ended and are asked about again: half of the calls that a panel takes
-/// in a minute, as a rule, are left for sales.
+/// Between two orders that have ended and are asked about again: half of the calls that a panel
+/// takes in a minute, as a rule, are left for sales.
 pub const RECHECK_EVERY: Duration = Duration::from_secs(2);
 /// Such orders that a node takes at once; what it has not asked about when it stops is left out.
 pub const RECHECKS_AT_ONCE: u32 = 20;

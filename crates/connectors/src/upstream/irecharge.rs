@@ -5,13 +5,12 @@
 
 use super::kit::decimal::{AnyText, Decimal};
 use super::kit::echo::{Echo, Sent};
-use super::kit::protocol::{Login, Next, Protocol, Unsendable};
+use super::kit::protocol::{Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::wire::{Got, WireReply, WireRequest, json_number};
 use domain::{
-    Answer, AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead,
-    Capabilities, Currency, Details, EnquiryOutcome, Kind, Money, NoOffers, Offer, OfferEnquiry,
-    Order, ServiceType,
+    Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
+    Details, EnquiryOutcome, Kind, Money, NoOffers, Offer, OfferEnquiry, Order, ServiceType,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -415,14 +414,6 @@ impl Protocol for Irecharge {
         Next::Done(self.read_check(order, got))
     }
 
-    fn look_up(&self, _enquiry: &BillEnquiry) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_look_up(&self, _: &BillEnquiry, _: &WireRequest, _: &Got) -> Next<BillAnswer> {
-        Next::Done(BillAnswer::Unavailable { reason: "it looks up no bills".to_owned() })
-    }
-
     fn offers(&self, enquiry: &OfferEnquiry) -> Option<WireRequest> {
         let request = WireRequest::get("offers", "/recharge/offers")
             .query("number", &enquiry.recipient)
@@ -448,22 +439,14 @@ impl Protocol for Irecharge {
     }
 
     fn read_balance(&self, asked: &WireRequest, got: &Got) -> Next<BalanceAnswer> {
-        let unavailable = |reason: String| Next::Done(BalanceAnswer::Unavailable { reason });
-        let reply = match got {
-            Ok(reply) => reply,
-            Err(lost) => return unavailable(lost.reason.clone()),
-        };
         // The document's first sample has the short path.
-        if reply.status == 404 && asked.step == "balance" {
+        if asked.step == "balance" && got.as_ref().is_ok_and(|reply| reply.status == 404) {
             return Next::then(self.with_keys(WireRequest::get("balance-short", "/balance")));
         }
-        let read = reply.json::<BalanceReply>().filter(|_| reply.status == 200);
-        let balance =
-            read.and_then(|read| read.balance.to_money_floor(Currency::from_code(&read.currency)?));
-        match balance {
-            Some(balance) => Next::Done(BalanceAnswer::Reported(balance)),
-            None => unavailable(reply.shown()),
-        }
+        Next::Done(reported_balance(got, |reply| {
+            let read = reply.json::<BalanceReply>()?;
+            read.balance.to_money_floor(Currency::from_code(&read.currency)?)
+        }))
     }
 
     fn read_callback(&self, callback: &Callback) -> CallbackRead {
@@ -480,18 +463,6 @@ impl Protocol for Irecharge {
             Some(attempt) => CallbackRead::Genuine { attempt, text: body.event, answer: None },
             None => forged("it names no attempt"),
         }
-    }
-
-    fn login(&self, _login: &str) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_login(&self, _login: &str, _reply: &WireReply) -> Result<Login, String> {
-        Err("it has keys, no login".to_owned())
-    }
-
-    fn is_token_refused(&self, _asked: &WireRequest, _reply: &WireReply) -> bool {
-        false
     }
 }
 

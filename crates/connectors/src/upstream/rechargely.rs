@@ -6,14 +6,13 @@
 
 use super::kit::decimal::{AnyText, Decimal};
 use super::kit::echo::{Echo, Sent};
-use super::kit::protocol::{Login, Next, Protocol, Unsendable};
+use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::wire::{Got, WireReply, WireRequest, json_number};
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_MOBILE, CUSTOMER_NAME};
 use domain::{
-    Answer, AskedBy, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities,
-    Currency, Details, EnquiryOutcome, Kind, Money, NoOffers, Offer, OfferEnquiry, Order, Slip,
-    Token, TokenKind,
+    Answer, AskedBy, BalanceAnswer, Capabilities, Currency, Details, EnquiryOutcome, Kind, Money,
+    Order, Slip, Token, TokenKind,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -367,49 +366,18 @@ impl Protocol for Rechargely {
         })
     }
 
-    fn look_up(&self, _enquiry: &BillEnquiry) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_look_up(&self, _: &BillEnquiry, _: &WireRequest, _: &Got) -> Next<BillAnswer> {
-        Next::Done(BillAnswer::Unavailable { reason: "it looks up no bills".to_owned() })
-    }
-
-    fn offers(&self, _enquiry: &OfferEnquiry) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_offers(&self, _enquiry: &OfferEnquiry, _got: &Got) -> Result<Vec<Offer>, NoOffers> {
-        Err(NoOffers { reason: "it quotes no offers".to_owned() })
-    }
-
     fn balance(&self) -> Option<WireRequest> {
         let is_offered = self.capabilities().tells_balance;
         is_offered.then(|| with_login(WireRequest::get("balance", "/wallet/balance")))
     }
 
     fn read_balance(&self, _asked: &WireRequest, got: &Got) -> Next<BalanceAnswer> {
-        let reply = match got {
-            Ok(reply) => reply,
-            Err(lost) => {
-                return Next::Done(BalanceAnswer::Unavailable { reason: lost.reason.clone() });
-            }
-        };
-        let wallets = reply.json::<Vec<WalletReply>>().filter(|_| reply.status == 200);
-        let wanted = self.own.currency.as_deref();
-        let wallet = wallets.and_then(|wallets| {
-            wallets.into_iter().find(|wallet| Some(wallet.currency.as_str()) == wanted)
-        });
-        let balance =
-            wallet.and_then(|wallet| wallet.balance.to_money_floor(Currency::from_code(wanted?)?));
-        Next::Done(match balance {
-            Some(balance) => BalanceAnswer::Reported(balance),
-            None => BalanceAnswer::Unavailable { reason: reply.shown() },
-        })
-    }
-
-    fn read_callback(&self, _callback: &Callback) -> CallbackRead {
-        CallbackRead::NotOffered
+        Next::Done(reported_balance(got, |reply| {
+            let wanted = self.own.currency.as_deref()?;
+            let mut wallets = reply.json::<Vec<WalletReply>>()?.into_iter();
+            let wallet = wallets.find(|wallet| wallet.currency == wanted)?;
+            wallet.balance.to_money_floor(Currency::from_code(wanted)?)
+        }))
     }
 
     fn login(&self, login: &str) -> Option<WireRequest> {
@@ -423,16 +391,8 @@ impl Protocol for Rechargely {
     }
 
     fn read_login(&self, _login: &str, reply: &WireReply) -> Result<Login, String> {
-        let read = reply.json::<LoginReply>().filter(|_| reply.status == 200);
-        let Some(read) = read.filter(|read| !read.access_token.is_empty()) else {
-            return Err(format!("the login was answered with HTTP {}", reply.status));
-        };
-        let token = Secret::new(&format!("Bearer {}", read.access_token));
-        Ok(Login { token, lifetime: TOKEN_LIFETIME })
-    }
-
-    fn is_token_refused(&self, _asked: &WireRequest, reply: &WireReply) -> bool {
-        reply.status == 401
+        let read = reply.json::<LoginReply>();
+        Login::bearer(reply, read.as_ref().map(|read| read.access_token.as_str()), TOKEN_LIFETIME)
     }
 }
 

@@ -200,8 +200,8 @@ impl Purchase {
             .then_some(AttemptRef { purchase: self.key.id.number(), number: self.attempts })
     }
 
-    /// The order to an upstream for attempt `number`, whose record is this step of the purchase. The
-    /// country is the operator's, as the catalog has it.
+    /// The order to an upstream for attempt `number`, whose record is this step of the purchase.
+    /// The country is the operator's, as the catalog has it.
     pub fn order(&self, number: u32, country: Option<&Country>) -> Order {
         let is_bill = self.kind == Kind::Bill;
         let numbering = country.filter(|_| !is_bill).map(|country| &country.numbering);

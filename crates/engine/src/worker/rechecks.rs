@@ -66,7 +66,7 @@ impl Engine {
         let Some(recheck) = waiting.or_else(|| taken.next.pop_front()) else {
             return Ok(!taken.again.is_empty());
         };
-        if self.recheck(&recheck).await? == Heard::Nothing
+        if self.recheck(&recheck).await? == AfterRecheck::AskAgain
             && let Some(wait) = limits::RECHECKED_AGAIN_AFTER.get(recheck.tries)
         {
             let from = self.monotonic() + *wait;
@@ -114,12 +114,12 @@ impl Engine {
         Ok(Vec::new())
     }
 
-    async fn recheck(&self, recheck: &Recheck) -> Result<Heard, Fault> {
+    async fn recheck(&self, recheck: &Recheck) -> Result<AfterRecheck, Fault> {
         let (key, number) = (recheck.ended.purchase, recheck.ended.number);
         let purchase = self.inner.store.purchase(&key)?;
         // What is open has a job that asks; what is archived has its own rules.
         let Some(purchase) = purchase.filter(|purchase| purchase.state.is_final()) else {
-            return Ok(Heard::Enough);
+            return Ok(AfterRecheck::Done);
         };
         let outcome = self.enquire_at(&purchase, number, &recheck.code).await;
         let is_end = match &outcome {
@@ -129,7 +129,7 @@ impl Engine {
                 Answer::Delivered { .. }
                 | Answer::Refused { .. }
                 | Answer::RefusedAsRepeat { .. } => true,
-                Answer::Unknown { .. } => return Ok(Heard::Nothing),
+                Answer::Unknown { .. } => return Ok(AfterRecheck::AskAgain),
                 Answer::Accepted { .. } | Answer::Unaskable { .. } => false,
             },
         };
@@ -138,14 +138,14 @@ impl Engine {
             tracing::debug!(%attempt, upstream = %recheck.code, "asked about again");
             self.apply_outcome(purchase, number, &outcome.into(), OutcomeSource::Enquiry).await?;
         }
-        Ok(Heard::Enough)
+        Ok(AfterRecheck::Done)
     }
 }
 
 /// Whether an enquiry is followed by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
-    Enough,
+enum AfterRecheck {
+    Done,
     /// No answer, or a refusal that counts when it is said again.
-    Nothing,
+    AskAgain,
 }

@@ -111,6 +111,11 @@ fn found<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Operator> {
     found.with_context(|| format!("There is no operator {name}."))
 }
 
+/// The code of the operator that a rule is about; none if it is about all.
+pub(super) fn code_of(catalog: &Catalog, name: Option<&str>) -> Result<Option<String>> {
+    name.map(|name| Ok(found(catalog, name)?.code.clone())).transpose()
+}
+
 fn operator(args: OperatorArgs, catalog: &Catalog) -> Result<Operator> {
     let known = catalog.operators.iter().find(|operator| operator.is_called(&args.code));
     let mut operator = match known {

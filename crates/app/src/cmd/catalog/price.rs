@@ -1,6 +1,6 @@
 //! `saldo price`: the rules for fees and commissions.
 
-use super::{ByArgs, MadeRows, change, next_id, set_rows};
+use super::{ByArgs, MadeRows, change, next_id, operator, set_rows};
 use crate::cmd::{Caller, currency, instant, kind, moment};
 use crate::output::Output;
 use anyhow::{Context as _, Result, bail};
@@ -115,13 +115,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: PriceVerb, output: &mut Output) -
 fn rule(args: PriceArgs, catalog: &Catalog) -> Result<PriceRule> {
     let component = PriceComponent::from_code(&args.charge);
     let component = component.context("--charge is fee or commission.")?;
-    let operator = match args.operator {
-        None => None,
-        Some(name) => {
-            let found = catalog.operators.iter().find(|operator| operator.is_called(&name));
-            Some(found.with_context(|| format!("There is no operator {name}."))?.code.clone())
-        }
-    };
+    let operator = operator::code_of(catalog, args.operator.as_deref())?;
     let amount = |text: Option<String>| text.map(|text| money(&text, args.currency)).transpose();
     let flat = amount(args.flat)?;
     let share_ppm = args.percent.as_deref().map(ppm).transpose()?;

@@ -1,6 +1,6 @@
 //! `saldo route`: which upstreams get which purchases.
 
-use super::{MadeRows, change, next_id, set_rows};
+use super::{ByArgs, MadeRows, change, next_id, operator, set_rows};
 use crate::cmd::{Caller, environment, kind};
 use crate::output::Output;
 use anyhow::{Context as _, Result};
@@ -30,9 +30,8 @@ pub(crate) enum RouteVerb {
     Off {
         /// Its number.
         id: i64,
-        /// Who does it.
-        #[arg(long, default_value = "")]
-        by: String,
+        #[command(flatten)]
+        by: ByArgs,
     },
 }
 
@@ -62,9 +61,8 @@ pub(crate) struct RouteArgs {
     /// Staff approve before anything is sent.
     #[arg(long)]
     needs_approval: bool,
-    /// Who does it.
-    #[arg(long, default_value = "")]
-    by: String,
+    #[command(flatten)]
+    by: ByArgs,
 }
 
 pub(crate) async fn run(on: &Caller<'_>, verb: RouteVerb, output: &mut Output) -> Result<u8> {
@@ -78,7 +76,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: RouteVerb, output: &mut Output) -
                 let rows = Catalog { routes: vec![route], ..Catalog::default() };
                 Ok(MadeRows { rows, shown })
             };
-            let id = set_rows(engine, &args.by, make).await?;
+            let id = set_rows(engine, &args.by.by, make).await?;
             output.say(format!("Route {id} is set; the next purchase uses it."));
         }
         RouteVerb::List { json } => {
@@ -93,7 +91,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: RouteVerb, output: &mut Output) -
         }
         RouteVerb::Off { id, by } => {
             let removed = CatalogChange { removed_routes: vec![id], ..CatalogChange::default() };
-            change(engine, &by, removed).await?;
+            change(engine, &by.by, removed).await?;
             output.say(format!("Route {id} is removed."));
         }
     }
@@ -101,13 +99,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: RouteVerb, output: &mut Output) -
 }
 
 fn route(args: RouteArgs, catalog: &Catalog) -> Result<Route> {
-    let operator = match args.operator {
-        None => None,
-        Some(name) => {
-            let found = catalog.operators.iter().find(|operator| operator.is_called(&name));
-            Some(found.with_context(|| format!("There is no operator {name}."))?.code.clone())
-        }
-    };
+    let operator = operator::code_of(catalog, args.operator.as_deref())?;
     let mut route = Route {
         id: next_id(catalog.routes.iter().map(|route| route.id)),
         environment: args.environment,

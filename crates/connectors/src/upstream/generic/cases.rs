@@ -59,11 +59,12 @@ pub(super) fn run(panel: &Panel) -> FileReport {
 fn run_case(panel: &Panel, sent: &Sent, number: usize, case: &FileCase, report: &mut FileReport) {
     let label = format!("case {number} ({:?}, want {:?})", case.step, case.want);
     let call = match case.step {
+        CaseStep::Prepare => panel.prepare.as_ref(),
         CaseStep::Submit => Some(&panel.submit),
         CaseStep::Query => panel.query.as_ref(),
     };
     let Some(call) = call else {
-        report.failed.push(format!("{label}: the file has no [query]"));
+        report.failed.push(format!("{label}: the file has no such call"));
         return;
     };
     let known = Known { their_id: None, is_acknowledged: case.after == Some(CaseBefore::Accepted) };
@@ -77,7 +78,8 @@ fn run_case(panel: &Panel, sent: &Sent, number: usize, case: &FileCase, report: 
     let is_right = want_of(&reading.found) == case.want
         && case.rule.as_ref().is_none_or(|rule| reading.rule.as_ref() == Some(rule));
     report.note(is_right, || format!("{label}: was read as {}", described(&reading)));
-    if want_of(&reading.found) == Want::Unknown {
+    // A preparation buys nothing: whatever it says, a failure of it is a refusal.
+    if want_of(&reading.found) == Want::Unknown || case.step == CaseStep::Prepare {
         return;
     }
     for hostile in hostile_replies(call, &body, sent) {

@@ -467,6 +467,7 @@ pub(super) struct FileCase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CaseStep {
+    Prepare,
     Submit,
     Query,
 }

@@ -17,6 +17,7 @@ mod sign;
 mod template;
 #[cfg(test)]
 mod tests;
+mod times;
 mod token_place;
 mod values;
 
@@ -27,12 +28,12 @@ use super::kit::settings::{Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::wire::{Got, WireReply, WireRequest};
 use domain::money::decimals;
 use domain::{
-    Answer, AskedBy, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackAnswer,
-    CallbackRead, Capabilities, Clock, EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,
+    Answer, AskedBy, BalanceAnswer, Callback, CallbackAnswer, CallbackRead, Capabilities, Clock,
+    EnquiryOutcome, Money, Order,
 };
 use file::{HookBody, Method, PanelFile, Take, Unit};
 use judge::{Found, Known, Reading};
-use panel::{Additions, GAP_MIN, Panel, duration};
+use panel::{Additions, Panel};
 use read::Fields;
 use request::{ReadyCall, WireCall};
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use template::{Spot, Unfit};
+use times::duration;
 use token_place::TOKEN_PLACE;
 use values::OrderValues;
 
@@ -275,7 +277,7 @@ impl Protocol for Generic {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             not_found_final_after: self.panel.grace.unwrap_or(Duration::MAX),
-            not_found_gap: GAP_MIN,
+            not_found_gap: self.panel.not_found_gap,
             enquiries: self.panel.enquiries,
             quotes_offers: false,
             looks_up_bills: false,
@@ -353,23 +355,6 @@ impl Protocol for Generic {
                 Answer::Unaskable { reason: "the file has no [query]".to_owned() }.into()
             }
         })
-    }
-
-    fn look_up(&self, _: &BillEnquiry) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_look_up(&self, _: &BillEnquiry, _: &WireRequest, _: &Got) -> Next<BillAnswer> {
-        let reason = "a generic file looks up no bills".to_owned();
-        Next::Done(BillAnswer::Unavailable { reason })
-    }
-
-    fn offers(&self, _: &OfferEnquiry) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_offers(&self, _: &OfferEnquiry, _: &Got) -> Result<Vec<Offer>, NoOffers> {
-        Err(NoOffers { reason: "a generic file quotes no offers".to_owned() })
     }
 
     fn balance(&self) -> Option<WireRequest> {
@@ -497,6 +482,7 @@ impl Protocol for Generic {
         let base = &self.panel.file.base;
         ConnectionNeeds {
             hosts: self.panel.hosts.iter().cloned().collect(),
+            connect_timeout: self.panel.connect_timeout,
             extra_ca_pem: base.ca_pem.as_ref().map(|pem| pem.clone().into_bytes()),
             in_flight_max: base.max_in_flight.and_then(|count| usize::try_from(count).ok()),
             per_minute_max: base.per_minute,

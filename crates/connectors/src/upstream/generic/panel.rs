@@ -7,12 +7,15 @@ use super::file::{self, CallForm, Meaning, PanelFile, Rule};
 use super::judge::{Step, compiled};
 use super::request::{Named, ReadyCall, named};
 use super::template::{Spot, Template, Unfit};
+use super::times::{
+    GAP_MIN, balance_gap, connect_timeout, duration, rechecks, repeated_refusals, schedule,
+    staff_after,
+};
 use super::values::AtStart;
 use crate::upstream::kit::protocol::RepeatedRefusals;
-use domain::retry::{ENQUIRIES, RetrySchedule};
+use domain::retry::RetrySchedule;
 use domain::{AskedBy, AttemptRef, Currency, PurchaseNumber, Timestamp};
 use ipnet::IpNet;
-use parking_lot::Mutex;
 use regex::Regex;
 use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,24 +23,12 @@ use std::time::Duration;
 
 /// The form of files that this program reads.
 const FORMAT: u32 = 1;
-/// As long as the connection may take to open.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// No reply is longer.
 const BODY_MAX: usize = 64 * 1024;
 /// *Not found* never counts earlier than this after a submit.
 const GRACE_MIN: Duration = Duration::from_secs(120);
 /// And never earlier than this after the submit's own time-out.
 const GRACE_AFTER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Equal answers must be at least this long apart.
-pub(super) const GAP_MIN: Duration = Duration::from_secs(60);
-/// How long an order may be in doubt before staff find out.
-const STAFF_AFTER: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(10 * 60)..=Duration::from_secs(7 * 24 * 60 * 60);
-/// A balance that is asked for more seldom says nothing.
-const BALANCE_GAP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// After so many days an order may be asked about again: longer, panels do not know it any more.
-const RECHECKED_AFTER_DAYS: std::ops::RangeInclusive<u32> = 1..=30;
-const RECHECKS_MAX: usize = 5;
 /// The maps that a place can name.
 const MAPS: [&str; 7] = ["operator", "type", "product", "kind", "currency", "country", "offer"];
 /// The other names that an order gives values.
@@ -84,6 +75,10 @@ pub(super) struct Panel {
     pub(super) hook_path: Option<Template>,
     /// How long after a submit *not found* counts; `None`: never.
     pub(super) grace: Option<Duration>,
+    /// It counts when it was said twice, so far apart.
+    pub(super) not_found_gap: Duration,
+    /// How long a connection may take to open, if the file says so.
+    pub(super) connect_timeout: Option<Duration>,
     /// Longer replies are unknown.
     pub(super) body_max: usize,
     /// How long an order may be in doubt before staff find out.
@@ -107,21 +102,6 @@ pub(super) struct Additions {
     pub(super) secrets: BTreeMap<String, String>,
     /// Our codes = theirs, by the map's name; they come before the file's.
     pub(super) maps: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-/// `10s`, `5m`, `24h`, `3d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time such as 10s, 5m, 24h or 3d");
-    let at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at)).ok_or_else(wrong)?;
-    let count: u64 = text[..at].parse().map_err(|_| wrong())?;
-    let seconds = match &text[at..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    count.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// `64KiB`, `1000`.
@@ -180,6 +160,8 @@ impl Panel {
             balance_gap: balance_gap(&file).map_err(in_table("balance"))?,
             rechecks: rechecks(&file).map_err(in_table("schedule"))?,
             grace: None,
+            not_found_gap: GAP_MIN,
+            connect_timeout: connect_timeout(&file).map_err(in_table("base"))?,
             body_max: file.base.max_body.as_deref().map_or(Ok(BODY_MAX), bytes)?,
             enquiries: schedule(&file).map_err(in_table("schedule"))?,
             repeated_refusals: repeated_refusals(&file).map_err(in_table("query"))?,
@@ -190,7 +172,9 @@ impl Panel {
         panel.check_forms()?;
         panel.check_rules()?;
         panel.check_places()?;
-        panel.grace = panel.check_grace()?;
+        if let Some(NotFoundWaits { grace, gap }) = panel.check_grace()? {
+            (panel.grace, panel.not_found_gap) = (Some(grace), gap);
+        }
         if let Some(url) = additions.url {
             panel.move_to(&base, &url).map_err(in_table("base"))?;
         }
@@ -226,13 +210,6 @@ impl Panel {
             if !self.hosts.contains(&host.to_ascii_lowercase()) {
                 return Err(format!("{}: its host {host} is not in hosts", entry.table));
             }
-        }
-        let connect =
-            self.file.base.connect_timeout.as_deref().map_or(Ok(CONNECT_MAX), duration)?;
-        if connect > CONNECT_MAX {
-            return Err(
-                "connect_timeout is 10s: a server that needs longer counts as down".to_owned()
-            );
         }
         if self.file.base.max_in_flight == Some(0) || self.file.base.per_minute == Some(0) {
             return Err("max_in_flight and per_minute are above zero".to_owned());
@@ -452,7 +429,7 @@ impl Panel {
         }
     }
 
-    fn check_grace(&self) -> Result<Option<Duration>, String> {
+    fn check_grace(&self) -> Result<Option<NotFoundWaits>, String> {
         let query = self.file.query.as_ref();
         let form = query.and_then(|query| query.not_found.as_ref());
         let says = self.rules().any(|rule| rule.outcome == Meaning::NotFound);
@@ -470,10 +447,12 @@ impl Panel {
                 .to_owned());
         }
         let gap = form.gap.as_deref().map_or(Ok(GAP_MIN), duration)?;
-        if form.repeats.is_some_and(|repeats| repeats < 2) || gap < GAP_MIN {
-            return Err("[query.not_found] needs two equal answers at least 60s apart".to_owned());
+        if form.repeats.is_some_and(|repeats| repeats != 2) || gap < GAP_MIN {
+            let text = "[query.not_found] counts two equal answers (repeats = 2), a gap of at least \
+                        60s apart";
+            return Err(text.to_owned());
         }
-        Ok(Some(grace))
+        Ok(Some(NotFoundWaits { grace, gap }))
     }
 
     /// Calls another base address than the file's, on a host that becomes a listed one.
@@ -488,75 +467,17 @@ impl Panel {
     }
 }
 
+/// When *not found* counts.
+struct NotFoundWaits {
+    grace: Duration,
+    gap: Duration,
+}
+
 /// One call of a panel.
 struct Entry<'a> {
     table: &'static str,
     call: &'a ReadyCall,
     form: &'a CallForm,
-}
-
-/// Schedules live as long as the program: each different one is kept once.
-static SCHEDULES: Mutex<BTreeSet<&'static [Duration]>> = Mutex::new(BTreeSet::new());
-/// So do the days of rechecks.
-static RECHECKS: Mutex<BTreeSet<&'static [u32]>> = Mutex::new(BTreeSet::new());
-
-fn schedule(file: &PanelFile) -> Result<RetrySchedule, String> {
-    let Some(form) = &file.schedule else { return Ok(ENQUIRIES) };
-    let waits = form.poll.iter().map(|text| duration(text)).collect::<Result<Vec<_>, _>>()?;
-    if waits.is_empty() {
-        return Ok(ENQUIRIES);
-    }
-    if !waits.is_sorted() || waits[0].is_zero() {
-        return Err("poll: waits above zero, the shortest first".to_owned());
-    }
-    Ok(RetrySchedule::new(kept_once(&SCHEDULES, waits)))
-}
-
-fn kept_once<T: Ord>(kept: &Mutex<BTreeSet<&'static [T]>>, list: Vec<T>) -> &'static [T] {
-    let mut kept = kept.lock();
-    if let Some(known) = kept.get(list.as_slice()) {
-        return known;
-    }
-    let list: &'static [T] = list.leak();
-    kept.insert(list);
-    list
-}
-
-/// The days after which an order that has ended is asked about again.
-fn rechecks(file: &PanelFile) -> Result<&'static [u32], String> {
-    let texts = file.schedule.iter().flat_map(|form| &form.recheck);
-    let days = texts.map(|text| {
-        let days = text.strip_suffix('d').and_then(|count| count.parse().ok());
-        days.filter(|days| RECHECKED_AFTER_DAYS.contains(days))
-    });
-    let days: Option<Vec<u32>> = days.collect();
-    let days = days.filter(|days| days.is_sorted_by(|a, b| a < b) && days.len() <= RECHECKS_MAX);
-    match days {
-        Some(days) if days.is_empty() || file.query.is_some() => Ok(kept_once(&RECHECKS, days)),
-        Some(_) => Err("recheck needs [query]".to_owned()),
-        None => {
-            Err("recheck: up to 5 times, each of whole days: [\"1d\", \"3d\"], 30d at most".into())
-        }
-    }
-}
-
-/// How long an order is asked about before staff look for it.
-fn staff_after(file: &PanelFile) -> Result<Option<Duration>, String> {
-    let text = file.schedule.as_ref().and_then(|form| form.to_staff.as_deref());
-    match text.map(duration).transpose()? {
-        Some(wait) if !STAFF_AFTER.contains(&wait) => {
-            Err("to_staff is between 10m and 7d".to_owned())
-        }
-        wait => Ok(wait),
-    }
-}
-
-fn balance_gap(file: &PanelFile) -> Result<Option<Duration>, String> {
-    let text = file.balance.as_ref().and_then(|form| form.min_interval.as_deref());
-    match text.map(duration).transpose()? {
-        Some(gap) if gap > BALANCE_GAP_MAX => Err("min_interval is 1d at most".to_owned()),
-        gap => Ok(gap),
-    }
 }
 
 /// A path is made of secrets alone: else it is none.
@@ -573,17 +494,6 @@ fn hook_path(file: &PanelFile) -> Result<Option<Template>, String> {
         true => Ok(Some(path)),
         false => Err("path is a secret of the file: \"{secret.hook}\"".to_owned()),
     }
-}
-
-/// The strictest of the rules: at least two answers, a minute apart.
-fn repeated_refusals(file: &PanelFile) -> Result<RepeatedRefusals, String> {
-    let mut strictest = RepeatedRefusals { times: 2, gap: GAP_MIN };
-    for rule in file.query.iter().flat_map(|query| &query.rules) {
-        strictest.times = strictest.times.max(rule.repeats.unwrap_or_default());
-        let gap = rule.gap.as_deref().map(duration).transpose()?;
-        strictest.gap = strictest.gap.max(gap.unwrap_or_default());
-    }
-    Ok(strictest)
 }
 
 fn anchored(pattern: &str) -> Result<Regex, String> {

@@ -5,10 +5,10 @@
 
 use super::file::{BodyForm, CallForm, Method, ReplyForm, SignForm, Unit};
 use super::judge::{Judge, Step};
-use super::panel::duration;
 use super::read::{Fields, Unreadable, fields};
 use super::sign::Signature;
 use super::template::{Spot, Template, Unfit, Values};
+use super::times::duration;
 use super::values::OrderValues;
 use regex::Regex;
 use reqwest::Url;

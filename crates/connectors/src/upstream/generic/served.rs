@@ -6,7 +6,7 @@
 use super::cases;
 use super::file::{CaseStep, FileCase, ReplyForm, Take, Unit, Want};
 use super::judge::minor;
-use super::panel::{Additions, Panel};
+use super::panel::{Additions, CASE_START, Panel};
 use super::request::ReadyCall;
 use super::template::Template;
 use super::values::AtStart;
@@ -32,8 +32,8 @@ pub(crate) enum ServedCall {
         reference: Option<String>,
         id: Option<String>,
     },
-    /// A call that buys nothing and goes on.
-    Prepare,
+    /// A call that buys nothing and goes on; of an order as far as it says one.
+    Prepare(ServedOrder),
     Login,
     Balance,
 }
@@ -106,11 +106,26 @@ impl ServedPanel {
                     reference: found.get("reference").cloned(),
                     id: found.get("id").cloned(),
                 }),
-                "prepare" => Some(ServedCall::Prepare),
+                "prepare" => {
+                    let order = self.order(&found).unwrap_or_else(|| self.nobody(&found));
+                    Some(ServedCall::Prepare(order))
+                }
                 "login" => Some(ServedCall::Login),
                 _ => Some(ServedCall::Balance),
             }
         })
+    }
+
+    /// What a call says of an order that it does not name.
+    fn nobody(&self, found: &BTreeMap<String, String>) -> ServedOrder {
+        let text = |name: &str| found.get(name).cloned().unwrap_or_default();
+        ServedOrder {
+            attempt: CASE_START.attempt,
+            reference: text("reference"),
+            recipient: text("recipient"),
+            amount: Money::zero(self.panel.currency),
+            operator: String::new(),
+        }
     }
 
     fn order(&self, found: &BTreeMap<String, String>) -> Option<ServedOrder> {
@@ -148,6 +163,7 @@ impl ServedPanel {
         let case = self.panel.file.cases.iter().find(is_it)?;
         let reply = case.reply.as_ref()?;
         let (call, form) = match step {
+            CaseStep::Prepare => (self.panel.prepare.as_ref()?, self.panel.file.prepare.as_ref()?),
             CaseStep::Submit => (&self.panel.submit, &self.panel.file.submit),
             CaseStep::Query => (self.panel.query.as_ref()?, self.panel.file.query.as_ref()?),
         };

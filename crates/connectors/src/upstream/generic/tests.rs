@@ -49,6 +49,8 @@ fn an_unsafe_file_is_refused() {
         (changed(TEXT, "outcome = \"accepted\"", "outcome = \"delivered\""), "cannot decide"),
         (changed(JSON, "grace = \"120s\"", "grace = \"60s\""), "at least 120s"),
         (changed(JSON, "grace = \"120s\"", "grace = \"120s\"\nrepeats = 1"), "two equal"),
+        (changed(JSON, "grace = \"120s\"", "grace = \"120s\"\nrepeats = 3"), "two equal"),
+        (changed(JSON, "[secrets]", "connect_timeout = \"20s\"\n[secrets]"), "10s at most"),
         (changed(JSON, "outcome = \"accepted\"", "outcome = \"not_found\""), "only an enquiry"),
         (changed(JSON, "{reference}\"\noperator", "{referense}\"\noperator"), "not known"),
         (changed(JSON, "names = [\"key\"]", "names = []"), "not known"),

@@ -92,7 +92,7 @@ impl Connector {
         };
         let tls = http::tls(settings.extra_ca_pem.as_deref())?;
         let client = http::builder(tls, TIMEOUT_MAX)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(needs.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
             .dns_resolver(resolver)
             // A request on a kept connection that the server is just closing is lost, or repeated.
             .pool_max_idle_per_host(0)

@@ -7,7 +7,7 @@ use super::settings::Secret;
 use super::wire::{Got, WireReply, WireRequest};
 use domain::{
     Answer, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities,
-    EnquiryOutcome, NoOffers, Offer, OfferEnquiry, Order,
+    EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,
 };
 use std::time::Duration;
 
@@ -51,6 +51,35 @@ pub struct Login {
     pub lifetime: Duration,
 }
 
+impl Login {
+    /// A login's reply that has this bearer token; without one it is refused.
+    pub fn bearer(
+        reply: &WireReply,
+        token: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<Login, String> {
+        match token.filter(|token| reply.status == 200 && !token.is_empty()) {
+            Some(token) => Ok(Login { token: Secret::new(&format!("Bearer {token}")), lifetime }),
+            None => Err(format!("the login was answered with HTTP {}", reply.status)),
+        }
+    }
+}
+
+/// A balance as `read` finds it in a whole reply.
+pub fn reported_balance(
+    got: &Got,
+    read: impl FnOnce(&WireReply) -> Option<Money>,
+) -> BalanceAnswer {
+    let reply = match got {
+        Ok(reply) => reply,
+        Err(lost) => return BalanceAnswer::Unavailable { reason: lost.reason.clone() },
+    };
+    match Some(reply).filter(|reply| reply.status == 200).and_then(read) {
+        Some(balance) => BalanceAnswer::Reported(balance),
+        None => BalanceAnswer::Unavailable { reason: reply.shown() },
+    }
+}
+
 /// What a protocol's connection needs besides its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionNeeds {
@@ -58,6 +87,8 @@ pub struct ConnectionNeeds {
     pub hosts: Vec<String>,
     /// A CA to trust in addition, as PEM.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// How long a connection may take to open, if not as long as usual.
+    pub connect_timeout: Option<Duration>,
     /// How many requests may run at one time; none: as many as there are.
     pub in_flight_max: Option<usize>,
     /// How many requests may begin in a minute; none: as many as there are.
@@ -102,21 +133,24 @@ pub trait Protocol: Send + Sync {
     fn read_enquiry(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome>;
 
     /// The first request of a look-up; none without bills.
-    fn look_up(&self, enquiry: &BillEnquiry) -> Option<WireRequest>;
+    fn look_up(&self, _: &BillEnquiry) -> Option<WireRequest> {
+        None
+    }
 
     /// Reads a reply to a look-up.
-    fn read_look_up(
-        &self,
-        enquiry: &BillEnquiry,
-        asked: &WireRequest,
-        got: &Got,
-    ) -> Next<BillAnswer>;
+    fn read_look_up(&self, _: &BillEnquiry, _: &WireRequest, _: &Got) -> Next<BillAnswer> {
+        Next::Done(BillAnswer::Unavailable { reason: "it looks up no bills".to_owned() })
+    }
 
     /// The request for offers; none without offers.
-    fn offers(&self, enquiry: &OfferEnquiry) -> Option<WireRequest>;
+    fn offers(&self, _: &OfferEnquiry) -> Option<WireRequest> {
+        None
+    }
 
     /// Reads a reply with offers.
-    fn read_offers(&self, enquiry: &OfferEnquiry, got: &Got) -> Result<Vec<Offer>, NoOffers>;
+    fn read_offers(&self, _: &OfferEnquiry, _: &Got) -> Result<Vec<Offer>, NoOffers> {
+        Err(NoOffers { reason: "it quotes no offers".to_owned() })
+    }
 
     /// The first request for the balance; none if it is not offered.
     fn balance(&self) -> Option<WireRequest>;
@@ -125,13 +159,19 @@ pub trait Protocol: Send + Sync {
     fn read_balance(&self, asked: &WireRequest, got: &Got) -> Next<BalanceAnswer>;
 
     /// Reads a callback and verifies its sender.
-    fn read_callback(&self, callback: &Callback) -> CallbackRead;
+    fn read_callback(&self, _: &Callback) -> CallbackRead {
+        CallbackRead::NotOffered
+    }
 
     /// The request that logs in; none without logins of this name.
-    fn login(&self, login: &str) -> Option<WireRequest>;
+    fn login(&self, _: &str) -> Option<WireRequest> {
+        None
+    }
 
     /// Reads the reply to a login. The error is for people and has no secret.
-    fn read_login(&self, login: &str, reply: &WireReply) -> Result<Login, String>;
+    fn read_login(&self, _: &str, _: &WireReply) -> Result<Login, String> {
+        Err("it has no logins".to_owned())
+    }
 
     /// Puts a login's token into a request that asks for it: as the authorization header, unless
     /// the upstream wants it elsewhere.
@@ -157,5 +197,7 @@ pub trait Protocol: Send + Sync {
 
     /// Whether a reply says that the token is not valid (any more), which proves that nothing ran:
     /// the request is then repeated once with a new one.
-    fn is_token_refused(&self, asked: &WireRequest, reply: &WireReply) -> bool;
+    fn is_token_refused(&self, _asked: &WireRequest, reply: &WireReply) -> bool {
+        reply.status == 401
+    }
 }

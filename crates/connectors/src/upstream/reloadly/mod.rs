@@ -7,12 +7,12 @@
 mod errors;
 mod read;
 
-use super::kit::protocol::{Login, Next, Protocol, Unsendable};
+use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::wire::{Got, WireReply, WireRequest, json_number};
 use domain::{
-    Answer, AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead,
-    Capabilities, Currency, EnquiryOutcome, Kind, NoOffers, Offer, OfferEnquiry, Order,
+    Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
+    EnquiryOutcome, Kind, Order,
 };
 use ring::hmac;
 use serde::{Deserialize, Serialize};
@@ -295,35 +295,13 @@ impl Protocol for Reloadly {
         }
     }
 
-    fn look_up(&self, _enquiry: &BillEnquiry) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_look_up(&self, _: &BillEnquiry, _: &WireRequest, _: &Got) -> Next<BillAnswer> {
-        Next::Done(BillAnswer::Unavailable { reason: "it looks up no bills".to_owned() })
-    }
-
-    fn offers(&self, _enquiry: &OfferEnquiry) -> Option<WireRequest> {
-        None
-    }
-
-    fn read_offers(&self, _enquiry: &OfferEnquiry, _got: &Got) -> Result<Vec<Offer>, NoOffers> {
-        Err(NoOffers { reason: "it quotes no offers".to_owned() })
-    }
-
     fn balance(&self) -> Option<WireRequest> {
         let path = format!("{}/accounts/balance", self.topups_url);
         Some(topups(WireRequest::get("balance", &path)))
     }
 
     fn read_balance(&self, _asked: &WireRequest, got: &Got) -> Next<BalanceAnswer> {
-        Next::Done(match got {
-            Ok(reply) => read::balance(reply).map_or_else(
-                || BalanceAnswer::Unavailable { reason: reply.shown() },
-                BalanceAnswer::Reported,
-            ),
-            Err(lost) => BalanceAnswer::Unavailable { reason: lost.reason.clone() },
-        })
+        Next::Done(reported_balance(got, read::balance))
     }
 
     fn read_callback(&self, callback: &Callback) -> CallbackRead {
@@ -367,17 +345,10 @@ impl Protocol for Reloadly {
     }
 
     fn read_login(&self, _login: &str, reply: &WireReply) -> Result<Login, String> {
-        let read = reply.json::<LoginReply>().filter(|_| reply.status == 200);
-        let Some(read) = read.filter(|read| !read.access_token.is_empty()) else {
-            return Err(format!("the login was answered with HTTP {}", reply.status));
-        };
-        let seconds = read.expires_in.and_then(|text| text.0.parse().ok());
-        let lifetime = seconds.map_or(TOKEN_LIFETIME, Duration::from_secs);
-        Ok(Login { token: Secret::new(&format!("Bearer {}", read.access_token)), lifetime })
-    }
-
-    fn is_token_refused(&self, _asked: &WireRequest, reply: &WireReply) -> bool {
-        reply.status == 401
+        let read = reply.json::<LoginReply>();
+        let said = read.as_ref().and_then(|read| read.expires_in.as_ref()?.0.parse().ok());
+        let lifetime = said.map_or(TOKEN_LIFETIME, Duration::from_secs);
+        Login::bearer(reply, read.as_ref().map(|read| read.access_token.as_str()), lifetime)
     }
 }
 

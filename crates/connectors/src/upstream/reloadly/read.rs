@@ -327,7 +327,7 @@ impl Row {
 
 /// What our money there is.
 pub(super) fn balance(reply: &WireReply) -> Option<Money> {
-    let read = reply.json::<BalanceReply>().filter(|_| reply.status == 200)?;
+    let read = reply.json::<BalanceReply>()?;
     read.balance.to_money_floor(Currency::from_code(&read.currency_code)?)
 }
 

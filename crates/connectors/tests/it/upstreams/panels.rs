@@ -124,7 +124,8 @@ async fn a_time_in_a_reference_is_that_of_the_attempt() {
 
 #[test]
 fn a_callback_needs_the_secret_path_and_gets_the_answer_of_the_file() {
-    let hook = "methods = [\"POST\"]\npath    = \"{secret.hook}\"\nanswer  = { status = 200, body = \"OK\" }";
+    let hook = "methods = [\"POST\"]\npath    = \"{secret.hook}\"\n\
+                answer  = { status = 200, body = \"OK\" }";
     let file = changed(JSON, "methods = [\"POST\"]", hook);
     let file = changed(&file, "names = [\"key\"]", "names = [\"key\", \"hook\"]");
     let upstream = panel("https://panel.example", &file, &Arc::default());
@@ -144,17 +145,71 @@ fn a_callback_needs_the_secret_path_and_gets_the_answer_of_the_file() {
 }
 
 #[test]
-fn a_file_says_when_staff_are_told_and_how_often_the_balance_is_asked_for() {
+fn a_file_says_when_staff_look_and_how_often_the_balance_is_asked_for() {
     let file = changed(
         JSON,
         "[schedule]\n",
         "[schedule]\nto_staff = \"3h\"\nrecheck = [\"1d\", \"7d\"]\n",
     );
     let file = changed(&file, "[balance]\n", "[balance]\nmin_interval = \"30m\"\n");
+    let file = changed(&file, "grace = \"120s\"", "grace = \"120s\"\ngap = \"90s\"");
     let can = panel("https://panel.example", &file, &Arc::default()).capabilities();
     let minutes = |count: u64| Some(Duration::from_secs(count * 60));
     assert_eq!((can.staff_after, can.balance_gap), (minutes(180), minutes(30)));
     assert_eq!(can.rechecks, [1, 7]);
+    assert_eq!(can.not_found_gap, Duration::from_secs(90));
     let usual = panel("https://panel.example", JSON, &Arc::default()).capabilities();
     assert_eq!((usual.staff_after, usual.balance_gap), (None, None));
+}
+
+/// A call that buys nothing comes first; what it gives is sent with the sale.
+const PREPARE: &str = r#"
+[prepare]
+method = "POST"
+path   = "/quote"
+reply  = "json"
+take   = { state = "/state", quote = "/quote" }
+body   = { json = { mobile = "{recipient}", nonce = "{nonce}" } }
+
+[[prepare.rule]]
+name    = "quoted"
+http    = [200]
+when    = { state = { eq = "OPEN" }, quote = { present = true } }
+outcome = "accepted"
+
+[[prepare.rule]]
+name    = "closed"
+http    = [200]
+when    = { state = { eq = "CLOSED" } }
+outcome = "refused"
+reason  = "the panel is closed"
+
+[[case]]
+step  = "prepare"
+reply = { status = 200, body = '{"state":"OPEN","quote":"Q-77"}' }
+want  = "accepted"
+rule  = "quoted"
+
+[[case]]
+step  = "prepare"
+reply = { status = 200, body = '{"state":"CLOSED"}' }
+want  = "refused"
+rule  = "closed"
+"#;
+
+#[tokio::test]
+async fn a_preparation_comes_before_the_sale_and_its_failure_is_a_refusal() {
+    let sale = "[submit.body.json]\nquote = \"{prepare.quote}\"\n";
+    let file = changed(JSON, "[submit.body.json]\n", sale) + PREPARE;
+    let (server, upstream, kept) = served(&file).await;
+    assert_eq!(submit(&upstream, &taka(1)).await, "delivered");
+    assert!(server.requests("POST /recharge")[0].contains("\"quote\":\"Q-77\""));
+    let first = kept.0.lock().unwrap()[0].clone();
+    assert_eq!((first.step.as_str(), first.reply.contains("rule quoted")), ("prepare", true));
+    for (status, body) in [(200, r#"{"state":"CLOSED"}"#), (500, "oops")] {
+        let server = Server::start(vec![("POST /quote", vec![Reply::With(status, body.into())])]);
+        let server = server.await;
+        let upstream = panel(&server.url, &file, &Arc::default());
+        assert_eq!(submit(&upstream, &taka(2)).await, "refused", "{body}: nothing was bought");
+    }
 }

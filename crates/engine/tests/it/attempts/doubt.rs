@@ -44,7 +44,7 @@ async fn a_doubt_of_a_day_goes_to_staff_and_nothing_is_refunded() {
 
 /// An upstream may have its own time for that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upstream_says_when_staff_are_told() {
+async fn an_upstream_says_when_staff_look() {
     let world = world().await;
     let staff_after = Some(DAY / 12);
     *world.a.capabilities.lock().unwrap() = Capabilities { staff_after, ..CAPABILITIES };

@@ -180,8 +180,8 @@ async fn a_balance_is_asked_for_no_more_often_than_the_upstream_wants() {
     let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
     let balance_gap = Some(Duration::from_secs(1800));
     *x.capabilities.lock().unwrap() = Capabilities { balance_gap, ..CAPABILITIES };
-    let look = async |told: i64| {
-        *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(told));
+    let look = async |left: i64| {
+        *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(left));
         let float = world.engine.upstream_float(&code).await.unwrap().unwrap();
         (float.theirs, float.unavailable)
     };

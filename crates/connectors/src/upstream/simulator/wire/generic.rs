@@ -3,7 +3,7 @@
 
 use super::{
     Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
-    garbage, order,
+    order, reply_or_lost,
 };
 use crate::upstream::generic::file::{CaseStep, Want};
 use crate::upstream::generic::served::{
@@ -40,7 +40,11 @@ impl SimulatedService for PanelService {
                 let left = Money::new(self.book.float_minor(), self.panel.currency());
                 sent(self.panel.balance(left))
             }
-            Some(ServedCall::Prepare) | None => unknown_call(),
+            Some(ServedCall::Prepare(order)) => {
+                let facts = ReplyFacts { order: &order, id: "1" };
+                sent(self.panel.reply(CaseStep::Prepare, Want::Accepted, &facts))
+            }
+            None => unknown_call(),
         }
     }
 
@@ -55,30 +59,11 @@ impl PanelService {
         let bought = Bought { kind: Kind::Recharge, operator: &asked.operator };
         let new = order(asked.attempt, Environment::Live, bought, &asked.recipient, asked.amount);
         match self.book.place(new) {
-            Placed::New(booked, state) => match booked.script {
-                Script::LoseReply | Script::Mute => SimulatedReply::Nothing,
-                Script::Garble => garbage(),
-                Script::Deliver
-                | Script::RefuseNumber
-                | Script::RefuseAtRandom
-                | Script::WorkThenDeliver
-                | Script::WorkThenRefuse
-                | Script::LoseRequest
-                | Script::DeliverThenReverse
-                | Script::Down
-                | Script::RefuseThenDeliver => {
-                    // A panel that never says "delivered" to a sale says that it took the order.
-                    let wants = match want_of(&state) {
-                        Want::Delivered => vec![Want::Delivered, Want::Accepted],
-                        want @ (Want::Accepted
-                        | Want::Refused
-                        | Want::Reversed
-                        | Want::NotFound
-                        | Want::Unknown) => vec![want, Want::Accepted],
-                    };
-                    self.reply(CaseStep::Submit, &wants, &booked, Some(asked.reference.clone()))
-                }
-            },
+            Placed::New(booked, state) => reply_or_lost(&booked, || {
+                // A panel that never says "delivered" to a sale says that it took the order.
+                let wants = [want_of(&state), Want::Accepted];
+                self.reply(CaseStep::Submit, &wants, &booked, Some(asked.reference.clone()))
+            }),
             // What a panel says to a repeated reference is in no file: no answer.
             Placed::Used | Placed::NotRead(_) | Placed::Broken => SimulatedReply::Nothing,
         }

@@ -4,7 +4,7 @@
 
 use super::{
     Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
-    garbage, json, money_of, number, order, text_of,
+    Standing, json, money_of, number, order, reply_or_lost, text_of,
 };
 use crate::upstream::simulator::script::Script;
 use domain::{
@@ -171,19 +171,6 @@ fn fee(booked: &Booked) -> Money {
 }
 
 fn reply(booked: &Booked, state: &EnquiryOutcome) -> SimulatedReply {
-    match booked.script {
-        Script::LoseReply | Script::Mute => return SimulatedReply::Nothing,
-        Script::Garble => return garbage(),
-        Script::Deliver
-        | Script::RefuseNumber
-        | Script::RefuseAtRandom
-        | Script::WorkThenDeliver
-        | Script::WorkThenRefuse
-        | Script::LoseRequest
-        | Script::DeliverThenReverse
-        | Script::Down
-        | Script::RefuseThenDeliver => {}
-    }
     let (status, _) = status_of(state);
     let text = match state {
         EnquiryOutcome::Answered(Answer::Delivered { text, .. }) => text.clone(),
@@ -204,21 +191,16 @@ fn reply(booked: &Booked, state: &EnquiryOutcome) -> SimulatedReply {
             "commission": 0,
         },
     });
-    json(200, &body)
+    reply_or_lost(booked, || json(200, &body))
 }
 
 /// The status, and whether it is final.
-fn status_of(state: &EnquiryOutcome) -> (&'static str, bool) {
-    match state {
-        EnquiryOutcome::Answered(answer) => match answer {
-            Answer::Delivered { .. } => ("success", true),
-            Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => ("failed", true),
-            Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => {
-                ("processing", false)
-            }
-        },
-        EnquiryOutcome::NotFound => ("processing", false),
-        EnquiryOutcome::Reversed { .. } => ("reversed", true),
+const fn status_of(state: &EnquiryOutcome) -> (&'static str, bool) {
+    match Standing::of(state) {
+        Standing::Done => ("success", true),
+        Standing::Failed => ("failed", true),
+        Standing::Working => ("processing", false),
+        Standing::TakenBack => ("reversed", true),
     }
 }
 

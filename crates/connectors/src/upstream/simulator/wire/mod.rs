@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A request to a simulated service.
@@ -294,6 +295,70 @@ fn order(
         international: None,
         upstream_reference: None,
         is_acknowledged: false,
+    }
+}
+
+/// The reply to a new order; none if its script loses it, garbage if it garbles it.
+fn reply_or_lost(booked: &Booked, reply: impl FnOnce() -> SimulatedReply) -> SimulatedReply {
+    match booked.script {
+        Script::LoseReply | Script::Mute => SimulatedReply::Nothing,
+        Script::Garble => garbage(),
+        Script::Deliver
+        | Script::RefuseNumber
+        | Script::RefuseAtRandom
+        | Script::WorkThenDeliver
+        | Script::WorkThenRefuse
+        | Script::LoseRequest
+        | Script::DeliverThenReverse
+        | Script::Down
+        | Script::RefuseThenDeliver => reply(),
+    }
+}
+
+/// How an order stands, as services show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Done,
+    Failed,
+    Working,
+    TakenBack,
+}
+
+impl Standing {
+    const fn of(state: &EnquiryOutcome) -> Standing {
+        match state {
+            EnquiryOutcome::Answered(answer) => match answer {
+                Answer::Delivered { .. } => Standing::Done,
+                Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => Standing::Failed,
+                Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => {
+                    Standing::Working
+                }
+            },
+            EnquiryOutcome::NotFound => Standing::Working,
+            EnquiryOutcome::Reversed { .. } => Standing::TakenBack,
+        }
+    }
+}
+
+/// The tokens of a service's logins. Those of an earlier process are not valid any more.
+#[derive(Default)]
+struct SimulatedTokens(AtomicU64);
+
+impl SimulatedTokens {
+    const PREFIX: &str = "simulated.";
+
+    /// A new token, if the log-in has a text in each of these fields.
+    fn log_in(&self, body: &serde_json::Value, fields: [&str; 3]) -> Option<String> {
+        let is_given = |name: &str| text_of(body, name).is_some_and(|text| !text.is_empty());
+        let is_complete = fields.into_iter().all(is_given);
+        is_complete.then(|| format!("{}{}", Self::PREFIX, self.0.fetch_add(1, Ordering::SeqCst)))
+    }
+
+    /// Whether a call has a valid one.
+    fn admit(&self, call: &SimulatedCall) -> bool {
+        let token = call.header("authorization").strip_prefix("Bearer ");
+        let number = token.and_then(|token| token.strip_prefix(Self::PREFIX)?.parse::<u64>().ok());
+        number.is_some_and(|number| number < self.0.load(Ordering::SeqCst))
     }
 }
 

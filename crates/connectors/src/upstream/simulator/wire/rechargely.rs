@@ -6,27 +6,24 @@
 
 use super::{
     Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
-    garbage, json, money_of, order, text_of,
+    SimulatedTokens, Standing, json, money_of, order, reply_or_lost, text_of,
 };
 use crate::upstream::simulator::script::Script;
-use domain::{Answer, AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Order};
+use domain::{AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Order};
 use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-const TOKEN_PREFIX: &str = "simulated.";
 
 struct RechargelyService {
     book: Book,
-    tokens: AtomicU64,
+    tokens: SimulatedTokens,
     /// By the token of the pre-auth.
     quotes: Mutex<BTreeMap<String, Order>>,
 }
 
 pub(super) fn open(settings: ServiceSettings) -> io::Result<Box<dyn SimulatedService>> {
-    let (book, tokens) = (Book::open(settings, "rechargely")?, AtomicU64::new(0));
+    let (book, tokens) = (Book::open(settings, "rechargely")?, SimulatedTokens::default());
     Ok(Box::new(RechargelyService { book, tokens, quotes: Mutex::default() }))
 }
 
@@ -36,7 +33,7 @@ impl SimulatedService for RechargelyService {
         if is("/authenticate/customers") {
             return self.log_in(call);
         }
-        if !self.is_logged_in(call) {
+        if !self.tokens.admit(call) {
             return refused(401, "Token expired");
         }
         if is("/transactions/bill-payment/pre-auth") {
@@ -55,20 +52,10 @@ impl SimulatedService for RechargelyService {
 
 impl RechargelyService {
     fn log_in(&self, call: &SimulatedCall) -> SimulatedReply {
-        let body = call.json();
-        let is_given = |name| text_of(&body, name).is_some_and(|text| !text.is_empty());
-        if !["username", "password", "fcmToken"].into_iter().all(is_given) {
-            return refused(401, "Invalid credentials");
+        match self.tokens.log_in(&call.json(), ["username", "password", "fcmToken"]) {
+            Some(token) => json(200, &json!({ "accessToken": token })),
+            None => refused(401, "Invalid credentials"),
         }
-        let number = self.tokens.fetch_add(1, Ordering::SeqCst);
-        json(200, &json!({ "accessToken": format!("{TOKEN_PREFIX}{number}") }))
-    }
-
-    /// Tokens of an earlier process are not valid any more.
-    fn is_logged_in(&self, call: &SimulatedCall) -> bool {
-        let token = call.header("authorization").strip_prefix("Bearer ");
-        let number = token.and_then(|token| token.strip_prefix(TOKEN_PREFIX)?.parse::<u64>().ok());
-        number.is_some_and(|number| number < self.tokens.load(Ordering::SeqCst))
     }
 
     fn pre_auth(&self, call: &SimulatedCall) -> SimulatedReply {
@@ -120,29 +107,10 @@ impl RechargelyService {
 }
 
 fn reply(booked: &Booked, state: &EnquiryOutcome) -> SimulatedReply {
-    match booked.script {
-        Script::LoseReply | Script::Mute => return SimulatedReply::Nothing,
-        Script::Garble => return garbage(),
-        Script::Deliver
-        | Script::RefuseNumber
-        | Script::RefuseAtRandom
-        | Script::WorkThenDeliver
-        | Script::WorkThenRefuse
-        | Script::LoseRequest
-        | Script::DeliverThenReverse
-        | Script::Down
-        | Script::RefuseThenDeliver => {}
-    }
-    let (status, text) = match state {
-        EnquiryOutcome::Answered(Answer::Delivered { .. }) => {
-            ("COMPLETED", "Payment authorized successfully")
-        }
-        EnquiryOutcome::Answered(Answer::Refused { .. } | Answer::RefusedAsRepeat { .. })
-        | EnquiryOutcome::Reversed { .. } => ("FAILED", "Declined"),
-        EnquiryOutcome::Answered(
-            Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. },
-        )
-        | EnquiryOutcome::NotFound => ("PROCESSING", "Processing"),
+    let (status, text) = match Standing::of(state) {
+        Standing::Done => ("COMPLETED", "Payment authorized successfully"),
+        Standing::Failed | Standing::TakenBack => ("FAILED", "Declined"),
+        Standing::Working => ("PROCESSING", "Processing"),
     };
     let body = json!({
         "responseCode": "200",
@@ -151,7 +119,7 @@ fn reply(booked: &Booked, state: &EnquiryOutcome) -> SimulatedReply {
         "status": status,
         "requestId": booked.order.attempt.to_string(),
     });
-    json(200, &body)
+    reply_or_lost(booked, || json(200, &body))
 }
 
 fn refused(status: u16, message: &str) -> SimulatedReply {

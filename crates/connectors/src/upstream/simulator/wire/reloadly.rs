@@ -5,26 +5,24 @@
 
 use super::{
     Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
-    garbage, json, money_of, number, order, text_of,
+    SimulatedTokens, Standing, json, money_of, number, order, reply_or_lost, text_of,
 };
 use crate::upstream::simulator::script::Script;
-use domain::{Answer, AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Money};
+use domain::{AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Money};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Fails after long work, as in the sandbox.
 const FAILING_OPERATOR: &str = "1213";
 /// The life of a sandbox's token, in seconds.
 const TOKEN_SECONDS: u64 = 3600;
-const TOKEN_PREFIX: &str = "simulated.";
 
 struct ReloadlyService {
     book: Book,
     /// The account's currency.
     currency: Currency,
-    tokens: AtomicU64,
+    tokens: SimulatedTokens,
 }
 
 /// What it reads of the connector's own file.
@@ -42,7 +40,7 @@ pub(super) fn open(settings: ServiceSettings) -> io::Result<Box<dyn SimulatedSer
     let currency = Currency::from_code(code);
     let currency = currency.ok_or_else(|| unusable(format!("{code} is no currency")))?;
     let book = Book::open(settings, "reloadly")?;
-    Ok(Box::new(ReloadlyService { book, currency, tokens: AtomicU64::new(0) }))
+    Ok(Box::new(ReloadlyService { book, currency, tokens: SimulatedTokens::default() }))
 }
 
 impl SimulatedService for ReloadlyService {
@@ -50,7 +48,7 @@ impl SimulatedService for ReloadlyService {
         if call.path == "/oauth/token" {
             return self.token(call);
         }
-        if !self.is_authorized(call) {
+        if !self.tokens.admit(call) {
             return refused(401, "INVALID_TOKEN", call);
         }
         let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
@@ -89,26 +87,17 @@ impl SimulatedService for ReloadlyService {
 
 impl ReloadlyService {
     fn token(&self, call: &SimulatedCall) -> SimulatedReply {
-        let body = call.json();
-        let is_given = |name| text_of(&body, name).is_some_and(|text| !text.is_empty());
-        if !["client_id", "client_secret", "audience"].into_iter().all(is_given) {
+        let fields = ["client_id", "client_secret", "audience"];
+        let Some(token) = self.tokens.log_in(&call.json(), fields) else {
             return refused(401, "INVALID_CREDENTIALS", call);
-        }
-        let number = self.tokens.fetch_add(1, Ordering::SeqCst);
+        };
         let body = json!({
-            "access_token": format!("{TOKEN_PREFIX}{number}"),
+            "access_token": token,
             "scope": "send-topups",
             "expires_in": TOKEN_SECONDS,
             "token_type": "Bearer",
         });
         json(200, &body)
-    }
-
-    /// Tokens of an earlier process are not valid any more.
-    fn is_authorized(&self, call: &SimulatedCall) -> bool {
-        let token = call.header("authorization").strip_prefix("Bearer ");
-        let number = token.and_then(|token| token.strip_prefix(TOKEN_PREFIX)?.parse::<u64>().ok());
-        number.is_some_and(|number| number < self.tokens.load(Ordering::SeqCst))
     }
 
     fn top_up(&self, call: &SimulatedCall, waits: bool) -> SimulatedReply {
@@ -143,7 +132,7 @@ impl ReloadlyService {
             return refused(400, "INVALID_RECIPIENT_PHONE", call);
         }
         match self.book.place(order) {
-            Placed::New(booked, state) => lost_or(&booked, || match waits {
+            Placed::New(booked, state) => reply_or_lost(&booked, || match waits {
                 true => json(200, &self.row(&booked, &state)),
                 false => json(200, &json!({ "transactionId": booked.theirs() })),
             }),
@@ -174,7 +163,7 @@ impl ReloadlyService {
             amount,
         );
         match self.book.place(order) {
-            Placed::New(booked, _) => lost_or(&booked, || {
+            Placed::New(booked, _) => reply_or_lost(&booked, || {
                 let body = json!({
                     "id": booked.theirs(),
                     "status": "PROCESSING",
@@ -315,33 +304,12 @@ fn currency_of(country: &str) -> Currency {
     }
 }
 
-fn lost_or(booked: &Booked, reply: impl FnOnce() -> SimulatedReply) -> SimulatedReply {
-    match booked.script {
-        Script::LoseReply | Script::Mute => SimulatedReply::Nothing,
-        Script::Garble => garbage(),
-        Script::Deliver
-        | Script::RefuseNumber
-        | Script::RefuseAtRandom
-        | Script::WorkThenDeliver
-        | Script::WorkThenRefuse
-        | Script::LoseRequest
-        | Script::DeliverThenReverse
-        | Script::Down
-        | Script::RefuseThenDeliver => reply(),
-    }
-}
-
-fn status_of(state: &EnquiryOutcome) -> &'static str {
-    match state {
-        EnquiryOutcome::Answered(answer) => match answer {
-            Answer::Delivered { .. } => "SUCCESSFUL",
-            Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => "FAILED",
-            Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => {
-                "PROCESSING"
-            }
-        },
-        EnquiryOutcome::NotFound => "PROCESSING",
-        EnquiryOutcome::Reversed { .. } => "REFUNDED",
+const fn status_of(state: &EnquiryOutcome) -> &'static str {
+    match Standing::of(state) {
+        Standing::Done => "SUCCESSFUL",
+        Standing::Failed => "FAILED",
+        Standing::Working => "PROCESSING",
+        Standing::TakenBack => "REFUNDED",
     }
 }
 
