@@ -108,13 +108,12 @@ impl Messages {
             self.commit = Some(name.to_vec());
         }
         let is_commit = first[0] == b'B' && self.commit.as_deref() == Some(second);
-        while is_commit {
+        // A Bind of COMMIT is followed by its Execute and Sync.
+        let mut last = if is_commit { first[0] } else { b'S' };
+        while last != b'S' {
             let rest = &self.bytes[length..];
-            let next = Messages::length(rest, true)?;
-            length += next;
-            if rest[0] == b'S' {
-                break;
-            }
+            length += Messages::length(rest, true)?;
+            last = rest[0];
         }
         Some((self.bytes.drain(..length).collect(), is_commit))
     }
