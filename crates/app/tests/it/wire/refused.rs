@@ -145,3 +145,22 @@ async fn a_refused_address_is_named() {
     assert_eq!(refused.json()["ip"], "127.0.0.1");
     server.stop();
 }
+
+/// CONTRACT B-08: what is charged and cannot be shown is not refused as if nothing were.
+#[tokio::test]
+async fn a_charge_that_cannot_be_shown_is_not_denied() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut consumer = Consumer::log_in(&server, "sandbox", "").await;
+    let quote = consumer.quote(1, "10", "0771234101", "U-1").await;
+    folder.sql("ALTER TABLE slips RENAME TO slips_away");
+    let accept = json!({ "preAuthToken": quote["preAuthToken"], "requestId": "U-1" }).to_string();
+    let path = "/api/wallet/v1/transactions/bill-payment/auth";
+    let answer = consumer.client.try_send(http::Method::POST, path, accept).await.unwrap();
+    assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("OUTCOME_UNKNOWN")));
+    folder.sql("ALTER TABLE slips_away RENAME TO slips");
+    let payment = consumer.client.get("/api/wallet/v1/transactions/U-1").await.json();
+    assert_eq!(payment["status"], "COMPLETED", "{payment}");
+    server.stop();
+    folder.verify();
+}
