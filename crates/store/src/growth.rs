@@ -208,3 +208,27 @@ fn costs(count: i64) -> Vec<i64> {
     }
     costs
 }
+
+/// Many rows are read in shares of each operator and kind, and the rest: they are the latest ones
+/// whoever sold most, and when.
+#[test]
+fn the_latest_of_many_operators_are_merged() {
+    let (_folder, mut lite) = filled(5_000);
+    for (operator, kind, of) in [
+        ("RB", "recharge", "id % 2 = 0"),
+        ("RB", "offer", "id % 7 = 0"),
+        ("BL", "recharge", "id < (SELECT max(id) - (30 << 37) FROM purchases) AND id % 3 = 0"),
+        ("TT", "recharge", "id > (SELECT max(id) - (1 << 37) FROM purchases)"),
+    ] {
+        let text = format!("UPDATE purchases SET operator='{operator}', kind='{kind}' WHERE {of}");
+        lite.connection().execute_batch(&text).unwrap();
+    }
+    for limit in [1, 99, 101, 150, 700, 4_999, 6_000] {
+        let recent = purchases::recent(&mut lite, ACCOUNT, LIVE, Timestamp(0), limit).unwrap();
+        let found: Vec<i64> = recent.iter().map(|one| one.id.0).collect();
+        let text = format!("SELECT id FROM purchases ORDER BY id DESC LIMIT {limit}");
+        let mut statement = lite.connection().prepare(&text).unwrap();
+        let ids = statement.query_map((), |row| row.get(0)).unwrap();
+        assert_eq!(found, ids.map(Result::unwrap).collect::<Vec<i64>>(), "{limit}");
+    }
+}

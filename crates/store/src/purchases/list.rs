@@ -20,6 +20,8 @@ use std::time::Duration;
 /// Ids are never before their purchase's time, but may be after it: the maker of ids does not
 /// follow a clock that is set back.
 const IDS_AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Rows that are not worth a second statement.
+const SHARE_MIN: u32 = 100;
 
 /// Which purchases of an account are listed; by default all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +89,14 @@ pub struct RecentPurchase {
 struct Sold {
     operator: String,
     kind: String,
+}
+
+/// A stretch of the purchases of one operator and kind, by their ids.
+struct Range {
+    of: Sold,
+    from: i64,
+    below: i64,
+    limit: u32,
 }
 
 /// A filter with the values that its statements share.
@@ -210,7 +220,7 @@ pub(crate) const BY_JOBS: &str = list_text!(
 pub(crate) const RECENT: &str = "SELECT id, operator, state, currency, amount, opened_at,
         delivered_at
     FROM purchases WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind = $4
-        AND id >= $5 AND opened_at >= $6 ORDER BY id DESC LIMIT $7";
+        AND id >= $5 AND id < $6 AND opened_at >= $7 ORDER BY id DESC LIMIT $8";
 /// The next kind that an account bought from an operator. Two statements find the next pair:
 /// SQLite seeks by the first column only of a comparison of rows.
 pub(crate) const NEXT_KIND: &str = "SELECT operator, kind FROM purchases
@@ -267,57 +277,77 @@ impl Query<'_> {
     }
 
     fn by_operator_and_kind(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
-        let range = |sql: &mut dyn Sql, of: &Sold, earliest: i64| {
+        let read = |sql: &mut dyn Sql, range: &Range| {
             let args = values![
                 self.account,
                 self.environment,
-                &of.operator,
-                &of.kind,
-                earliest,
-                self.ids.1,
+                &range.of.operator,
+                &range.of.kind,
+                range.from,
+                range.below,
                 self.times.0,
                 self.times.1,
                 &self.states,
                 &self.states,
-                self.limit
+                range.limit
             ];
             all(sql, BY_OPERATOR_AND_KIND, &args, read::purchase)
         };
-        self.merged(sql, range, |purchase| purchase.key.id)
+        self.merged(sql, read, |purchase| purchase.key.id)
     }
 
     fn recent(&self, sql: &mut dyn Sql) -> Result<Vec<RecentPurchase>> {
-        let range = |sql: &mut dyn Sql, of: &Sold, earliest: i64| {
+        let read = |sql: &mut dyn Sql, range: &Range| {
             let args = values![
                 self.account,
                 self.environment,
-                &of.operator,
-                &of.kind,
-                earliest,
+                &range.of.operator,
+                &range.of.kind,
+                range.from,
+                range.below,
                 self.times.0,
-                self.limit
+                range.limit
             ];
             all(sql, RECENT, &args, recent_purchase)
         };
-        self.merged(sql, range, |purchase| purchase.id)
+        self.merged(sql, read, |purchase| purchase.id)
     }
 
-    /// Merges what is read of each operator and kind, latest first. Each range is read only as far
-    /// as it has later ones than the page that was found so far.
+    /// Merges what is read of each operator and kind, latest first. Each is read only as far as it
+    /// has later ones than the page that was found so far: first its share of the page, then the
+    /// rest, which is little where all sell alike.
     fn merged<T>(
         &self,
         sql: &mut dyn Sql,
-        range: impl Fn(&mut dyn Sql, &Sold, i64) -> Result<Vec<T>>,
+        read: impl Fn(&mut dyn Sql, &Range) -> Result<Vec<T>>,
         id: impl Fn(&T) -> PurchaseId,
     ) -> Result<Vec<T>> {
-        let mut found: Vec<T> = Vec::new();
+        let sold = self.sold(sql)?;
+        let count = u32::try_from(sold.len()).unwrap_or(u32::MAX).max(1);
+        let share = self.limit.div_ceil(count).max(SHARE_MIN).min(self.limit);
+        let (from, below) = self.ids;
+        let range = |of| Range { of, from, below, limit: share };
+        let mut ranges: Vec<Range> = sold.into_iter().map(range).collect();
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        for of in self.sold(sql)? {
-            let is_full = found.len() >= limit;
-            let earliest = found.last().filter(|_| is_full).map_or(0, |last| id(last).0);
-            found.extend(range(sql, &of, self.ids.0.max(earliest))?);
-            found.sort_by_key(|one| std::cmp::Reverse(id(one)));
-            found.truncate(limit);
+        let mut found: Vec<T> = Vec::new();
+        for _ in 0..2 {
+            let mut rest = Vec::new();
+            for mut range in ranges {
+                let earliest = limit.checked_sub(1).and_then(|last| found.get(last));
+                range.from = earliest.map_or(from, |last| id(last).0.max(from));
+                if range.from >= range.below {
+                    continue;
+                }
+                let more = read(sql, &range)?;
+                let is_cut = u32::try_from(more.len()).is_ok_and(|count| count == range.limit);
+                if let Some(last) = more.last().filter(|_| is_cut) {
+                    rest.push(Range { below: id(last).0, limit: self.limit, ..range });
+                }
+                found.extend(more);
+                found.sort_by_key(|one| std::cmp::Reverse(id(one)));
+                found.truncate(limit);
+            }
+            ranges = rest;
         }
         Ok(found)
     }
