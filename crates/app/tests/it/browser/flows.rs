@@ -1,5 +1,5 @@
 //! The whole way of a developer who has never seen Saldo, as a person at a browser goes it: wide
-//! and on a phone, with script and without, by mouse and by keyboard alone.
+//! and on a phone, by mouse; and by keyboard alone, with script and without.
 
 use super::driver::Chromium;
 use super::hand::Hand;
@@ -24,18 +24,8 @@ async fn a_developer_gets_in_and_sells_with_script() {
 }
 
 #[tokio::test]
-async fn a_developer_gets_in_and_sells_without_script() {
-    journey(1280, false, Hand::Mouse).await;
-}
-
-#[tokio::test]
 async fn a_developer_gets_in_and_sells_on_a_phone() {
     journey(360, true, Hand::Mouse).await;
-}
-
-#[tokio::test]
-async fn a_developer_gets_in_and_sells_on_a_phone_without_script() {
-    journey(360, false, Hand::Mouse).await;
 }
 
 #[tokio::test]
