@@ -72,8 +72,8 @@ async fn a_panel_hears_what_its_file_says_at_its_secret_path() {
     folder.saldo_ok(&[&at[..], &by, &own].concat());
     let mut client = server.sandbox().await;
     let body = r#"{"txid":"S1042x1"}"#;
-    let heard = client.post("/callbacks/panel/s3cret-path", body).await;
-    assert_eq!((heard.status(), &heard.0.body[..]), (200, &b"OK"[..]));
+    let reply = client.post("/callbacks/panel/s3cret-path", body).await;
+    assert_eq!((reply.status(), &reply.0.body[..]), (200, &b"OK"[..]));
     for wrong in ["/callbacks/panel", "/callbacks/panel/other", "/callbacks/panel/s3cret-path/x"] {
         assert_eq!(client.post(wrong, body).await.status(), 401, "{wrong}");
     }

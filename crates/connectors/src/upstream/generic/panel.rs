@@ -448,8 +448,8 @@ impl Panel {
         }
         let gap = form.gap.as_deref().map_or(Ok(GAP_MIN), duration)?;
         if form.repeats.is_some_and(|repeats| repeats != 2) || gap < GAP_MIN {
-            let text = "[query.not_found] counts two equal answers (repeats = 2), a gap of at least \
-                        60s apart";
+            let text =
+                "[query.not_found] counts two equal answers (repeats = 2), at least 60s apart";
             return Err(text.to_owned());
         }
         Ok(Some(NotFoundWaits { grace, gap }))
