@@ -90,8 +90,8 @@ impl Shop {
         (Shop { folder, keys, taps, simulated: Some(simulated), seed }, server)
     }
 
-    /// As staff: the panel's first refusals are shown to them, and they look into its own list. What
-    /// it has not refused stays open: it may still be delivered.
+    /// As staff: the panel's first refusals are shown to them, and they look into its own list.
+    /// What it has not refused stays open: it may still be delivered.
     fn confirm_refusals(&self, open: &[Value]) {
         let listed = self.truth(1);
         let at_panel = |p: &&Value| p["state"] == "with_staff" && p["upstream"] == "panel";
