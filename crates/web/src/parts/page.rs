@@ -41,7 +41,7 @@ pub(crate) async fn show(view: View) -> Response {
         select: select(),
         buttons: vec![
             Button::main(words, "Buy"),
-            Button::other(words, "Look").sends("do", "look"),
+            Button::other(words, "Look"),
             Button::danger(words, "Revoke"),
         ],
         filters: Filters {

@@ -120,16 +120,13 @@ pub(crate) struct Select {
 /// A button that sends its form.
 #[derive(Clone, Debug, Template)]
 #[template(
-    source = "<button class=\"{{ class }}\"{% if !name.is_empty() %} name=\"{{ name }}\" \
-              value=\"{{ value }}\"{% endif %} data-sending=\"{{ sending }}\">{{ label }}</button>",
+    source = "<button class=\"{{ class }}\" data-sending=\"{{ sending }}\">{{ label }}</button>",
     ext = "html"
 )]
 pub(crate) struct Button {
     label: String,
     sending: String,
     class: &'static str,
-    name: &'static str,
-    value: String,
 }
 
 impl Button {
@@ -137,7 +134,7 @@ impl Button {
     pub(crate) fn main(words: Words, label: &str) -> Button {
         let sending = words.t("form.sending").to_owned();
         let label = label.to_owned();
-        Button { label, sending, class: "button main", name: "", value: String::new() }
+        Button { label, sending, class: "button main" }
     }
 
     /// Any other act.
@@ -148,12 +145,6 @@ impl Button {
     /// An act that takes something away.
     pub(crate) fn danger(words: Words, label: &str) -> Button {
         Button { class: "button danger", ..Button::main(words, label) }
-    }
-
-    /// Sends this value too.
-    pub(crate) fn sends(mut self, name: &'static str, value: &str) -> Button {
-        (self.name, self.value) = (name, value.to_owned());
-        self
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
+    /// For the page of all parts.
+    #[cfg(debug_assertions)]
     pub(crate) const ALL: [Tone; 7] =
         [Tone::Ok, Tone::Info, Tone::Wait, Tone::Doubt, Tone::Bad, Tone::Off, Tone::Back];
 
