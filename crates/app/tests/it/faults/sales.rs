@@ -101,8 +101,12 @@ impl Shop {
             if records.all(|r| matches!(r.script, Script::RefuseNumber | Script::WorkThenRefuse)) {
                 let settle = ["purchase", "settle", &id, "--not-delivered", "--by", "Mina"];
                 let evidence = ["--evidence", "not on the panel's list"];
-                // An enquiry may have ended the purchase meanwhile, or taken it back from staff.
-                self.folder.saldo(&[&settle[..], &evidence].concat());
+                if !self.folder.saldo(&[&settle[..], &evidence].concat()).status.success() {
+                    // An enquiry was faster: it went to the next upstream, or has ended.
+                    let show = ["purchase", "show", &id, "--json"];
+                    let now = self.folder.saldo_json(&show).remove(0);
+                    assert_ne!(now["state"], "with_staff", "staff cannot settle {now}");
+                }
             }
         }
     }
