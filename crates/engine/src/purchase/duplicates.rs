@@ -1,5 +1,5 @@
 //! The same sale again: the same recipient, operator and amount within two minutes, under another
-//! reference (CONTRACT A-42).
+//! reference, whatever was bought and in whichever dialect (CONTRACT A-42).
 //!
 //! A node keeps its recent sales in memory, so a purchase waits for no query. What other nodes
 //! sold, and this one before it started, is read in the background, the latest purchases in the
@@ -10,7 +10,7 @@ use super::PurchaseRequest;
 use crate::{Engine, limits};
 use domain::refusal::{BuyRefused, PossibleDuplicate};
 use domain::{
-    AccountId, DuplicatePolicy, Environment, Kind, Purchase, ReferenceKey, ReferenceScope, State,
+    AccountId, DuplicatePolicy, Environment, Purchase, ReferenceKey, ReferenceScope, State,
 };
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -22,8 +22,6 @@ use store::Fault;
 struct SaleKey {
     account: AccountId,
     environment: Environment,
-    scope: ReferenceScope,
-    kind: Kind,
     operator: String,
     recipient: String,
     /// In minor units; an operator sells in one currency.
@@ -33,6 +31,7 @@ struct SaleKey {
 /// A sale of the last minutes.
 #[derive(Clone, Debug)]
 struct Sale {
+    scope: ReferenceScope,
     reference: String,
     at: Duration,
 }
@@ -83,13 +82,14 @@ impl Engine {
         self.read_sales();
         let now = self.monotonic();
         let key = SaleKey::of(request);
-        let sale = Sale { reference: request.reference.clone(), at: now };
-        let before = self.inner.sales.0.lock().note(&key, sale, now);
-        let earlier = before.as_ref().map(|sale| sale.reference.clone());
-        let earlier = earlier.filter(|earlier| *earlier != request.reference);
+        let (scope, reference) = (request.scope, request.reference.clone());
+        let before = self.inner.sales.0.lock().note(&key, Sale { scope, reference, at: now }, now);
+        let is_this = |sale: &Sale| sale.scope == scope && sale.reference == request.reference;
+        let earlier = before.as_ref().filter(|sale| !is_this(sale));
         let is_refused = policy == DuplicatePolicy::Refuse && !request.allow_duplicate;
         // Only a refusal is worth a query: the earlier sale may have failed meanwhile.
         let earlier = earlier.filter(|earlier| !is_refused || self.stands(request, earlier));
+        let earlier = earlier.map(|sale| sale.reference.clone());
         let (reference, possible_duplicate_of) = (request.reference.clone(), earlier.clone());
         let noted = NotedSale { key, reference, before, possible_duplicate_of };
         match earlier {
@@ -121,8 +121,8 @@ impl Engine {
     }
 
     /// Whether the earlier sale may have been delivered.
-    fn stands(&self, request: &PurchaseRequest, reference: &str) -> bool {
-        let key: ReferenceKey = request.caller.reference(request.scope, reference);
+    fn stands(&self, request: &PurchaseRequest, earlier: &Sale) -> bool {
+        let key: ReferenceKey = request.caller.reference(earlier.scope, &earlier.reference);
         let stored = self.inner.store.stored_reference(&key).ok().flatten();
         let purchase = stored.and_then(|stored| stored.purchase);
         let purchase = purchase.and_then(|key| self.inner.store.purchase(&key).ok().flatten());
@@ -166,7 +166,8 @@ impl Engine {
             let key = SaleKey::of_purchase(&purchase);
             let is_known = window.sales.contains_key(&key);
             if age < limits::SAME_SALE_WITHIN && !is_known {
-                let sale = Sale { reference: purchase.reference, at: now.saturating_sub(age) };
+                let at = now.saturating_sub(age);
+                let sale = Sale { scope: purchase.scope, reference: purchase.reference, at };
                 window.note(&key, sale, now);
             }
         }
@@ -209,8 +210,6 @@ impl SaleKey {
         SaleKey {
             account: request.caller.account,
             environment: request.caller.environment,
-            scope: request.scope,
-            kind: request.kind,
             operator: request.operator.clone(),
             recipient: request.recipient.clone(),
             amount: request.amount.minor(),
@@ -221,8 +220,6 @@ impl SaleKey {
         SaleKey {
             account: purchase.key.account,
             environment: purchase.key.environment,
-            scope: purchase.scope,
-            kind: purchase.kind,
             operator: purchase.operator.clone(),
             recipient: purchase.recipient.clone(),
             amount: purchase.amount.minor(),

@@ -1,7 +1,7 @@
 //! The same sale again, under another reference (CONTRACT A-42).
 
 use crate::world::*;
-use domain::{DuplicatePolicy, Environment, Kind, State};
+use domain::{DuplicatePolicy, Environment, Kind, ReferenceScope, State};
 use engine::{Caller, PurchaseOutcome, PurchaseRequest};
 use std::time::Duration;
 
@@ -34,12 +34,11 @@ async fn the_same_sale_again_is_marked_for_two_minutes() {
         PurchaseRequest { recipient: TO_A_B.to_owned(), ..request("O0") },
         PurchaseRequest { operator: "RB".to_owned(), ..request("O1") },
         PurchaseRequest { amount: bdt(AMOUNT + 100), ..request("O2") },
-        PurchaseRequest { kind: Kind::Offer, ..request("O3") },
         PurchaseRequest {
             caller: Caller { environment: Environment::Sandbox, ..world.caller() },
-            ..request("O4")
+            ..request("O3")
         },
-        PurchaseRequest { caller: world.caller_of(world.account("other").await), ..request("O5") },
+        PurchaseRequest { caller: world.caller_of(world.account("other").await), ..request("O4") },
     ]
     .into_iter()
     .enumerate()
@@ -50,8 +49,13 @@ async fn the_same_sale_again_is_marked_for_two_minutes() {
     assert_eq!(buy(&world, request("R2")).await, "R1");
     // A reference that comes again is refused as such, and is no sale of its own.
     assert_eq!(buy(&world, request("R1")).await, "DUPLICATE_REFERENCE");
+    // Whatever was bought for it, and in whichever dialect.
+    let offer = PurchaseRequest { kind: Kind::Offer, ..request("R2b") };
+    assert_eq!(buy(&world, offer).await, "R2");
+    let scope = ReferenceScope::Rechargely;
+    assert_eq!(buy(&world, PurchaseRequest { scope, ..request("R2c") }).await, "R2b");
     world.clock.advance(Duration::from_secs(119));
-    assert_eq!(buy(&world, request("R3")).await, "R2");
+    assert_eq!(buy(&world, request("R3")).await, "R2c");
     world.clock.advance(Duration::from_secs(120));
     assert_eq!(buy(&world, request("R4")).await, "new");
     assert_eq!(buy(&world, with(&world, DuplicatePolicy::Off, "R5")).await, "new");
