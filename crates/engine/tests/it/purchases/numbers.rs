@@ -6,7 +6,6 @@ use engine::NewAccount;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 /// What a client sees of a new house are the first numbers of each kind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
