@@ -95,8 +95,8 @@ pub const HANGING_WAIT: Duration = Duration::from_secs(15);
 pub const FULL_WAIT: Duration = Duration::from_secs(2);
 /// Between two enquiries of which the first got no answer, at most.
 pub const UNANSWERED_WAIT_MAX: Duration = Duration::from_secs(20);
-/// For so long since an order last changed, an enquiry without an answer is soon followed by another
-/// one. After that it is the order, not the network, and it is asked about by the schedule.
+/// For so long since an order last changed, an enquiry without an answer is soon followed by
+/// another one. After that it is the order, not the network, and it is asked about by the schedule.
 pub const UNANSWERED_FOR: Duration = Duration::from_secs(30 * 60);
 /// Jobs that run at once: bounds what a crash leaves half done.
 pub const JOBS_AT_ONCE: usize = 64;

@@ -208,8 +208,14 @@ pub(crate) async fn run(on: &Caller<'_>, verb: UpstreamVerb, output: &mut Output
             let (permit, code) = (machine(engine, &args.settings.by)?, args.code);
             let change = change(on, args.settings, args.same_account)?;
             let set = engine.change_upstream(permit, &UpstreamCode::new(&code), change).await;
-            set.map_err(refused)?;
+            let waits = set.map_err(refused)?;
             output.say(format!("The upstream {code} is changed."));
+            if waits {
+                output.say(format!(
+                    "Its file is new, and decides about money: it gets no orders until another \
+                     person has looked at it.\n  saldo upstream resume {code} --by NAME"
+                ));
+            }
         }
         UpstreamVerb::Map(args) => map(on, &args, output).await?,
         UpstreamVerb::Try { code, json } => return try_out(on, &code, json, output).await,

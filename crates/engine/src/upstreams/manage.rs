@@ -21,6 +21,9 @@ const CODE_CHARS_MAX: usize = 32;
 /// The most secrets, hosts and bytes of settings: far more than any connector needs.
 const NAMES_MAX: usize = 32;
 const SETTINGS_BYTES_MAX: usize = 64 * 1024;
+/// The beginning of why an upstream is paused whose new file waits for another person; the name of
+/// the one who changed it follows.
+const NEW_FILE: &str = "a new file by ";
 
 /// An upstream that is to be added.
 #[derive(Clone)]
@@ -125,24 +128,33 @@ impl Engine {
         self.store_upstream(&permit, upstream, true, changed).await
     }
 
-    /// Changes an upstream's address, settings, secrets or limits, without a stop. Refuses what
-    /// [`Engine::add_upstream`] refuses.
+    /// Changes an upstream's address, settings, secrets or limits, without a stop. Answers whether
+    /// it waits for another person now: one whose file says what its replies mean, and gets live
+    /// orders, is paused by a new file until somebody else resumes it. Refuses what
+    /// [`Engine::add_upstream`] refuses, and such a file without a name.
     pub async fn change_upstream(
         &self,
         permit: Permit<act::SetCredentials>,
         code: &UpstreamCode,
         change: UpstreamChange,
-    ) -> Result<(), StaffRefused> {
+    ) -> Result<bool, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let stored = self.stored_upstream(code)?;
         let secrets = super::opened(&self.inner.vault, &stored).map_err(not_possible)?;
         let (before, now) = (shown(&stored), self.now());
         let names: Vec<String> = change.secrets.keys().cloned().collect();
-        let upstream = self.changed_upstream(stored, secrets, change, now)?;
+        let file_before = stored.settings.clone();
+        let mut upstream = self.changed_upstream(stored, secrets, change, now)?;
+        if upstream.settings != file_before && self.is_read_by_its_file(&upstream)? {
+            let by = permit.by("Say who changes the file: another person must look at it.")?;
+            upstream.paused = Some(format!("{NEW_FILE}{by}"));
+        }
+        let waits = file_maker(&upstream).is_some();
         let mut after = shown(&upstream);
         after["secrets_set"] = json!(names);
         let changed = Changed::new(object(code), before, after);
-        self.store_upstream(&permit, upstream, false, changed).await
+        self.store_upstream(&permit, upstream, false, changed).await?;
+        Ok(waits)
     }
 
     /// Maps one of our names to the upstream's, or ends that. `map`: `operator`, `product`, …
@@ -167,30 +179,60 @@ impl Engine {
             if names.is_empty() {
                 upstream.maps.remove(&map);
             }
+            Ok(())
         })
         .await
     }
 
     /// Sends an upstream no new orders, on all nodes; those that it has are still asked about.
+    /// Refuses one whose new file waits for another person: it gets none already.
     pub async fn pause_upstream(
         &self,
         permit: Permit<act::Freeze>,
         code: &UpstreamCode,
         reason: &str,
     ) -> Result<(), StaffRefused> {
-        let why = "Say why.";
-        refuse_if_any(unless(!reason.trim().is_empty(), "reason", why))?;
-        let paused = Some(reason.trim().to_owned());
-        self.edit_upstream(permit, code, |upstream| upstream.paused = paused).await
+        let reason = reason.trim();
+        refuse_if_any(unless(!reason.is_empty(), "reason", "Say why."))?;
+        let is_free = !reason.starts_with(NEW_FILE);
+        refuse_if_any(unless(is_free, "reason", "Say it in other words."))?;
+        let paused = Some(reason.to_owned());
+        self.edit_upstream(permit, code, |upstream| {
+            if file_maker(upstream).is_some() {
+                return Err(not_possible(
+                    "It gets no orders already: its new file waits for another person.",
+                )
+                .into());
+            }
+            upstream.paused = paused;
+            Ok(())
+        })
+        .await
     }
 
-    /// Lets a paused upstream have orders again.
+    /// Lets a paused upstream have orders again. If its new file waits for another person, refuses
+    /// the one who changed it.
     pub async fn resume_upstream(
         &self,
         permit: Permit<act::Unfreeze>,
         code: &UpstreamCode,
     ) -> Result<(), StaffRefused> {
-        self.edit_upstream(permit, code, |upstream| upstream.paused = None).await
+        let by = permit.by("Say who: its new file must be looked at by another person.");
+        let by = by.map(str::to_owned);
+        self.edit_upstream(permit, code, |upstream| {
+            if let Some(maker) = file_maker(upstream) {
+                let by = by?;
+                if by.trim().to_lowercase() == maker.trim().to_lowercase() {
+                    return Err(not_possible(format!(
+                        "{maker} changed its file: another person must look at it and resume it."
+                    ))
+                    .into());
+                }
+            }
+            upstream.paused = None;
+            Ok(())
+        })
+        .await
     }
 
     /// Removes an upstream. Refuses while an order is open there. What raced with the removal, and
@@ -235,12 +277,12 @@ impl Engine {
         &self,
         permit: Permit<A>,
         code: &UpstreamCode,
-        edit: impl FnOnce(&mut StoredUpstream),
+        edit: impl FnOnce(&mut StoredUpstream) -> Result<(), StaffRefused>,
     ) -> Result<(), StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut upstream = self.stored_upstream(code)?;
         let before = shown(&upstream);
-        edit(&mut upstream);
+        edit(&mut upstream)?;
         let secrets = super::opened(&self.inner.vault, &upstream).map_err(not_possible)?;
         self.check_connector(&upstream, secrets)?;
         let changed = Changed::new(object(code), before, shown(&upstream));
@@ -318,6 +360,14 @@ impl Engine {
         made.map(drop).map_err(|reason| invalid("upstream", &reason))
     }
 
+    /// Whether live orders are read by its file: what the file says decides about money.
+    fn is_read_by_its_file(&self, row: &StoredUpstream) -> Result<bool, StaffRefused> {
+        let secrets = super::opened(&self.inner.vault, row).map_err(not_possible)?;
+        let made = self.inner.upstreams.make(settings_of(row, secrets));
+        let made = made.map_err(|reason| invalid("upstream", &reason))?;
+        Ok(row.environment == Environment::Live && made.capabilities().refusals_shown > 0)
+    }
+
     async fn store_upstream<A: Permitted>(
         &self,
         permit: &Permit<A>,
@@ -340,6 +390,11 @@ impl Engine {
             .into()),
         }
     }
+}
+
+/// Who changed the file of an upstream that waits for another person.
+fn file_maker(upstream: &StoredUpstream) -> Option<&str> {
+    upstream.paused.as_deref()?.strip_prefix(NEW_FILE)
 }
 
 fn object(code: &UpstreamCode) -> String {

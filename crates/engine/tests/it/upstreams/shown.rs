@@ -66,8 +66,39 @@ async fn new_settings_begin_the_count_anew() {
     let own = Some("line = 2\n".to_owned());
     let other = UpstreamChange { own, ..UpstreamChange::default() };
     world.engine.change_upstream("x", other).await.unwrap();
+    world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
     let shown = world.buy("R9", TO_X).await.key.id;
     assert_eq!(world.state(shown), State::WithStaff);
+}
+
+/// One person alone may be wrong about what a panel means.
+#[tokio::test]
+async fn a_new_file_gets_no_orders_before_another_person_has_looked_at_it() {
+    let world = world_with_two_shown().await;
+    let change = |line: u32| UpstreamChange {
+        own: Some(format!("line = {line}\n")),
+        ..UpstreamChange::default()
+    };
+    let limits = UpstreamChange { calls_at_once: Some(9), ..UpstreamChange::default() };
+    assert_eq!(world.engine.change_upstream("x", limits.clone()).await, Ok(false));
+    assert_eq!(world.engine.change_upstream("x", change(2)).await, Ok(true));
+    let refused = world.engine.purchase(world.request("R1", TO_X)).await;
+    assert!(matches!(refused, Err(BuyRefused::UpstreamUnavailable(_))), "{refused:?}");
+    // Neither what else is changed or said, nor the same person, ends that.
+    assert_eq!(world.engine.change_upstream("x", limits).await, Ok(true));
+    assert!(world.engine.pause_upstream("x").await.is_err());
+    for by in ["tests", " TESTS ", ""] {
+        assert!(world.engine.resume_upstream_as("x", by).await.is_err(), "{by}");
+    }
+    assert!(world.engine.purchase(world.request("R2", TO_X)).await.is_err());
+    world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
+    world.buy("R3", TO_X).await;
+    // Where it is known what replies mean, one person is enough.
+    let x = world.factory.upstream("x");
+    *x.capabilities.lock().unwrap() = CAPABILITIES;
+    assert_eq!(world.engine.change_upstream("x", change(3)).await, Ok(false));
+    world.buy("R4", TO_X).await;
+    world.assert_sound().await;
 }
 
 /// Nor does it go elsewhere: it may have been delivered.

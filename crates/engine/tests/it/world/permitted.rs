@@ -131,7 +131,7 @@ impl TestEngine {
         self.0.add_upstream(self.machine(), new).await
     }
 
-    pub async fn change_upstream(&self, code: &str, change: UpstreamChange) -> Staff<()> {
+    pub async fn change_upstream(&self, code: &str, change: UpstreamChange) -> Staff<bool> {
         self.0.change_upstream(self.machine(), &UpstreamCode::new(code), change).await
     }
 
@@ -141,6 +141,10 @@ impl TestEngine {
 
     pub async fn resume_upstream(&self, code: &str) -> Staff<()> {
         self.0.resume_upstream(self.machine(), &UpstreamCode::new(code)).await
+    }
+
+    pub async fn resume_upstream_as(&self, code: &str, by: &str) -> Staff<()> {
+        self.0.resume_upstream(self.by(by), &UpstreamCode::new(code)).await
     }
 
     pub async fn remove_upstream(&self, code: &str) -> Staff<()> {
