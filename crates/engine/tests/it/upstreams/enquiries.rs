@@ -83,13 +83,13 @@ async fn what_was_lost_is_found_within_a_minute_after_a_silent_upstream_answers_
     x.answers(unknown(), unknown());
     let lost = world.buy("R1", TO_X).await.key.id;
     let workers = world.engine.start_workers().await.unwrap();
+    // A job that runs is due when its lease ends, after a minute.
+    let is_set = || (1..=20_000_000).contains(&(due_at(&world, lost) - world.clock.now().0));
     for n in 1..=12 {
-        // A job that runs is due when its lease ends, after a minute.
-        let is_set = || (1..=20_000_000).contains(&(due_at(&world, lost) - world.clock.now().0));
         until(|| x.count(Call::Enquire) == n && is_set()).await;
         world.clock.advance(20 * SECOND);
     }
-    until(|| x.count(Call::Enquire) == 13).await;
+    until(|| x.count(Call::Enquire) == 13 && is_set()).await;
     x.answers(delivered(), delivered());
     world.clock.advance(20 * SECOND);
     until(|| world.state(lost) == State::Delivered).await;
