@@ -278,36 +278,31 @@ impl Query<'_> {
 
     fn by_operator_and_kind(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
         let read = |sql: &mut dyn Sql, range: &Range| {
-            let args = values![
-                self.account,
-                self.environment,
-                &range.of.operator,
-                &range.of.kind,
-                range.from,
-                range.below,
-                self.times.0,
-                self.times.1,
-                &self.states,
-                &self.states,
-                range.limit
-            ];
+            let mut args = self.range_args(range);
+            args.extend(values![self.times.1, &self.states, &self.states, range.limit]);
             all(sql, BY_OPERATOR_AND_KIND, &args, read::purchase)
         };
         self.merged(sql, read, |purchase| purchase.key.id)
     }
 
+    /// The values by which both statements of a range find its rows.
+    fn range_args<'a>(&'a self, range: &'a Range) -> Vec<Value<'a>> {
+        values![
+            self.account,
+            self.environment,
+            &range.of.operator,
+            &range.of.kind,
+            range.from,
+            range.below,
+            self.times.0
+        ]
+        .to_vec()
+    }
+
     fn recent(&self, sql: &mut dyn Sql) -> Result<Vec<RecentPurchase>> {
         let read = |sql: &mut dyn Sql, range: &Range| {
-            let args = values![
-                self.account,
-                self.environment,
-                &range.of.operator,
-                &range.of.kind,
-                range.from,
-                range.below,
-                self.times.0,
-                range.limit
-            ];
+            let mut args = self.range_args(range);
+            args.extend(values![range.limit]);
             all(sql, RECENT, &args, recent_purchase)
         };
         self.merged(sql, read, |purchase| purchase.id)
