@@ -11,7 +11,7 @@ use crate::support::{Client, Folder, Keys, RECHARGE, Rng, Running, Simulated, mi
 use connectors::upstream::simulator::{Record, Script, read_truth};
 use http::Method;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,6 +44,11 @@ const FLOAT: i64 = 1_000_000;
 /// Last digits of numbers with a course of their own; the others are delivered. Once in forty each.
 const ENDINGS: [&str; 7] = ["101", "102", "103", "104", "106", "107", "109"];
 const UPSTREAMS: [&str; 2] = ["reloadly", "panel"];
+/// So many people settle at once what was refused.
+const STAFF: usize = 4;
+const LIST: [&str; 5] = ["purchase", "list", "--limit", "9999999", "--json"];
+/// Whatever is neither delivered nor failed; nothing here is quoted, rejected or refunded.
+const OPEN_STATES: [&str; 4] = ["held", "sent", "in_doubt", "with_staff"];
 
 /// A business that was set up by commands, and its two upstreams.
 struct Shop {
@@ -93,21 +98,33 @@ impl Shop {
     /// As staff: the panel's first refusals are shown to them, and they look into its own list.
     /// What it has not refused stays open: it may still be delivered.
     fn confirm_refusals(&self, open: &[Value]) {
-        let listed = self.truth(1);
+        let mut listed: HashMap<i64, Vec<Record>> = HashMap::new();
+        for record in self.truth(1) {
+            listed.entry(record.attempt.purchase.0).or_default().push(record);
+        }
+        let is_refused = |purchase: &i64| {
+            let mut records = listed.get(purchase).into_iter().flatten();
+            records.all(|r| matches!(r.script, Script::RefuseNumber | Script::WorkThenRefuse))
+        };
         let at_panel = |p: &&Value| p["state"] == "with_staff" && p["upstream"] == "panel";
-        for purchase in open.iter().filter(at_panel) {
-            let (id, number) = (purchase["id"].to_string(), purchase["id"].as_i64().unwrap());
-            let mut records = listed.iter().filter(|r| r.attempt.purchase.0 == number);
-            if records.all(|r| matches!(r.script, Script::RefuseNumber | Script::WorkThenRefuse)) {
-                let settle = ["purchase", "settle", &id, "--not-delivered", "--by", "Mina"];
-                let evidence = ["--evidence", "not on the panel's list"];
-                if !self.folder.saldo(&[&settle[..], &evidence].concat()).status.success() {
-                    // An enquiry was faster: it went to the next upstream, or has ended.
-                    let show = ["purchase", "show", &id, "--json"];
-                    let now = self.folder.saldo_json(&show).remove(0);
-                    assert_ne!(now["state"], "with_staff", "staff cannot settle {now}");
-                }
+        let refused = open.iter().filter(at_panel).map(|p| p["id"].as_i64().unwrap());
+        let refused: Vec<i64> = refused.filter(is_refused).collect();
+        // Each command is a process of its own: several people at once.
+        std::thread::scope(|scope| {
+            for some in refused.chunks(refused.len().div_ceil(STAFF).max(1)) {
+                scope.spawn(|| some.iter().for_each(|purchase| self.settle_refused(*purchase)));
             }
+        });
+    }
+
+    fn settle_refused(&self, purchase: i64) {
+        let id = purchase.to_string();
+        let settle = ["purchase", "settle", &id, "--not-delivered", "--by", "Mina"];
+        let evidence = ["--evidence", "not on the panel's list"];
+        if !self.folder.saldo(&[&settle[..], &evidence].concat()).status.success() {
+            // An enquiry was faster: it went to the next upstream, or has ended.
+            let now = self.folder.saldo_json(&["purchase", "show", &id, "--json"]).remove(0);
+            assert_ne!(now["state"], "with_staff", "staff cannot settle {now}");
         }
     }
 
@@ -129,7 +146,12 @@ impl Shop {
     }
 
     fn purchases(&self) -> Vec<Value> {
-        self.folder.saldo_json(&["purchase", "list", "--limit", "9999999", "--json"])
+        self.folder.saldo_json(&LIST)
+    }
+
+    fn open_purchases(&self) -> Vec<Value> {
+        let states = OPEN_STATES.map(|state| ["--state", state]);
+        self.folder.saldo_json(&[&LIST[..], states.as_flattened()].concat())
     }
 }
 
@@ -215,7 +237,7 @@ async fn what_is_lost_on_the_way_is_neither_refunded_without_evidence_nor_sold_t
         market.is_killed.store(false, Ordering::SeqCst);
     }
     let statuses: Statuses = buyers.join_all().await.into_iter().flatten().collect();
-    let open = shop.purchases().iter().filter(|purchase| is_open(purchase)).count();
+    let open = shop.open_purchases().len();
     let unavailable = market.unavailable.load(Ordering::Relaxed);
     let took = began.elapsed();
     note(&format!("{sales} sold after {took:?}, {unavailable} times not; {open} are open"));
@@ -314,25 +336,22 @@ impl Market {
     }
 }
 
-fn is_open(purchase: &Value) -> bool {
-    purchase["state"] != "delivered" && purchase["state"] != "failed"
-}
-
 /// Waits until every purchase is final. What an upstream has is known soon after it answers again;
 /// what it never got, within its grace and two enquiries.
 async fn resolved(shop: &Shop, back: Instant, server: &Running) {
     let foreign = if postgres::is_chosen() { FOREIGN_CALL } else { Duration::ZERO };
     // What was delivered by then; second attempts follow.
-    let known: Vec<i64> = (0..UPSTREAMS.len())
+    let known: HashSet<i64> = (0..UPSTREAMS.len())
         .flat_map(|upstream| shop.truth(upstream))
         .filter(|record| record.credited)
         .map(|record| record.attempt.purchase.0)
         .collect();
     let mut is_found = false;
+    // The time of our own staff is not the program's.
+    let mut with_staff = Duration::ZERO;
     loop {
-        let open: Vec<Value> = shop.purchases().into_iter().filter(is_open).collect();
-        shop.confirm_refusals(&open);
-        let passed = back.elapsed();
+        let passed = back.elapsed() - with_staff;
+        let open = shop.open_purchases();
         let is_known = |purchase: &&Value| known.contains(&purchase["id"].as_i64().unwrap());
         let found = open.iter().filter(is_known).count();
         if found == 0 && !is_found {
@@ -357,6 +376,9 @@ async fn resolved(shop: &Shop, back: Instant, server: &Running) {
         // Twice: what one upstream never got may go to the other.
         let never_got = (NOT_FOUND_WITHIN / TIME_DIVISOR + foreign) * 2 + SLACK;
         assert!(passed < never_got, "{}", late());
+        let staff_began = Instant::now();
+        shop.confirm_refusals(&open);
+        with_staff += staff_began.elapsed();
         sleep(Duration::from_secs(1)).await;
     }
 }
@@ -380,6 +402,7 @@ fn compare(shop: &Shop, purchases: &[Value], statuses: &Statuses, sales: usize) 
     for purchase in purchases {
         let (id, state) = (purchase["id"].as_i64().unwrap(), purchase["state"].as_str().unwrap());
         let by = credited.remove(&id).unwrap_or_default();
+        assert!(["delivered", "failed"].contains(&state), "{purchase}");
         let due = usize::from(state == "delivered");
         assert_eq!(by.len(), due, "credited by {by:?}: {purchase}");
         let before = states.insert(purchase["reference"].as_str().unwrap(), state);
