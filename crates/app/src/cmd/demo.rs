@@ -34,9 +34,9 @@ use std::time::Duration;
 /// The sandbox key pair of every demo: public, and valid for play money only.
 const OPEN_KEY: &str = "ok_test_SaldoDemoSaldoDemoSaldoD";
 const SECRET_KEY: &str = "sk_test_SaldoDemoSaldoDemoSaldoDemoSaldoDemoSaldoD2vwVsO";
-/// The customer of every demo: public, and valid for play money only.
 /// Who sets the demo up, in the record of acts.
 const DEMO: &str = "demo";
+/// The customer of every demo: public, and valid for play money only.
 const CUSTOMER: &str = "customer@demo.example";
 const CUSTOMER_PASSWORD: &str = "saldo-demo-customer";
 /// How long the subscriptions of the demo last.
@@ -309,17 +309,24 @@ struct BenchKey {
 }
 
 /// Creates merchants for measurements, each with a sandbox key pair and the same balance. They are
-/// created concurrently, so that they share commits.
+/// created concurrently, so that they share commits; their keys come in the order of their numbers,
+/// so that every measurement spreads over them alike.
 async fn make_bench_accounts(engine: &Engine, count: u32, balance: Money) -> Result<Vec<BenchKey>> {
     let mut tasks = tokio::task::JoinSet::new();
     for number in 1..=count {
         let engine = engine.clone();
         tasks.spawn(async move { make_bench_account(&engine, number, balance).await });
     }
-    tasks.join_all().await.into_iter().collect()
+    let mut made = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+    made.sort_by_key(|(account, _)| *account);
+    Ok(made.into_iter().map(|(_, key)| key).collect())
 }
 
-async fn make_bench_account(engine: &Engine, number: u32, balance: Money) -> Result<BenchKey> {
+async fn make_bench_account(
+    engine: &Engine,
+    number: u32,
+    balance: Money,
+) -> Result<(AccountId, BenchKey)> {
     let subscription = subscription(engine, Plan::Enterprise { per_minute: u32::MAX });
     let name = format!("Bench {number}");
     let new = new_merchant(&name, subscription);
@@ -329,7 +336,7 @@ async fn make_bench_account(engine: &Engine, number: u32, balance: Money) -> Res
         .make_key(machine(engine, DEMO)?, account, Environment::Sandbox)
         .await
         .map_err(refused)?;
-    Ok(BenchKey { open_key: pair.open, secret_key: pair.secret })
+    Ok((account, BenchKey { open_key: pair.open, secret_key: pair.secret }))
 }
 
 fn greet(credentials: &Credentials) {

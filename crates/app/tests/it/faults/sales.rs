@@ -359,7 +359,8 @@ async fn resolved(shop: &Shop, back: Instant, server: &Running) {
             note(&format!("what was delivered is found {passed:?} after they answer again"));
         }
         if open.is_empty() {
-            note(&format!("nothing is open {passed:?} after they answer again"));
+            let staff = format!("not counting {with_staff:?} of staff");
+            note(&format!("nothing is open {passed:?} after they answer again, {staff}"));
             return;
         }
         let late = || {
