@@ -54,6 +54,11 @@ const FILL: &str = "
     INSERT INTO entries SELECT n, 1, 1, 2, 1050,
         CAST(strftime('%Y%m', at / 1000000, 'unixepoch') AS INTEGER) FROM n;
     INSERT INTO purchase_days SELECT id >> 37, min(n) FROM n GROUP BY id >> 37;
+    INSERT INTO listed_journals SELECT account_id, environment, seq FROM journals;
+    INSERT INTO listed_purchases SELECT account_id, environment, operator, kind, id
+        FROM purchases;
+    INSERT INTO listed_recipients SELECT account_id, environment, recipient, id FROM purchases;
+    UPDATE lists SET up_to = (SELECT max(seq) FROM journals);
     DROP TABLE n;";
 
 fn filled(count: i64) -> (tempfile::TempDir, Sqlite) {

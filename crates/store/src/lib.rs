@@ -46,8 +46,8 @@ pub use commit::Commit;
 pub use fault::{Fault, OpenError};
 pub use halts::{BeginHalt, EndHalts, Halt};
 pub use ledger::{
-    Balance, CommissionRule, DueCommission, Page, Payment, Posting, SetCommissionRule,
-    StatementLine, StatementOf, Wallet,
+    AccountList, Balance, CommissionRule, DueCommission, FillList, Page, Payment, Posting,
+    SetCommissionRule, StatementLine, StatementOf, Wallet,
 };
 pub use numbers::{TakeNumbers, TakenNumbers};
 pub use people::{

@@ -35,19 +35,25 @@ fn purchases() -> Vec<ListPlan> {
     vec![
         plan(
             list::BY_OPERATOR_AND_KIND,
-            "purchases_lists (account_id=? AND environment=? AND operator=? AND kind=? AND id>?",
-            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND (id",
+            "listed_purchases USING PRIMARY KEY (account_id=? AND environment=? AND operator=? AND \
+             kind=? AND purchase_id>?",
+            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND \
+             (purchase_id",
         ),
         plan(
             list::RECENT,
-            "purchases_lists (account_id=? AND environment=? AND operator=? AND kind=? AND id>?",
-            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND (id",
+            "listed_purchases USING PRIMARY KEY (account_id=? AND environment=? AND operator=? AND \
+             kind=? AND purchase_id>?",
+            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND \
+             (purchase_id",
         ),
         plan(
             list::BY_RECIPIENT,
-            "purchases_of_recipient (account_id=? AND environment=? AND recipient=? AND id>?",
-            "(account_id = $1) AND (environment = $2) AND (recipient = $3) AND (id >= $4)",
+            "listed_recipients USING PRIMARY KEY (account_id=? AND environment=? AND recipient=? \
+             AND purchase_id>?",
+            "(account_id = $1) AND (environment = $2) AND (recipient = $3) AND (purchase_id >= $4)",
         ),
+        plan(list::LATER, "journals USING INTEGER PRIMARY KEY (rowid>?)", "(seq > $1)"),
         plan(
             list::BY_EVENTS,
             "events_of_account (account_id=? AND environment=? AND state=?",
@@ -60,12 +66,13 @@ fn purchases() -> Vec<ListPlan> {
         ),
         plan(
             list::NEXT_KIND,
-            "purchases_lists (account_id=? AND environment=? AND operator=? AND kind>?",
+            "listed_purchases USING PRIMARY KEY (account_id=? AND environment=? AND operator=? AND \
+             kind>?",
             "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind > $4)",
         ),
         plan(
             list::NEXT_OPERATOR,
-            "purchases_lists (account_id=? AND environment=? AND operator>?",
+            "listed_purchases USING PRIMARY KEY (account_id=? AND environment=? AND operator>?",
             "(account_id = $1) AND (environment = $2) AND (operator > $3)",
         ),
         plan(
@@ -95,8 +102,13 @@ fn others() -> Vec<ListPlan> {
     vec![
         plan(
             statement::LINES,
-            "journals_of_account (account_id=? AND environment=? AND seq<?)",
-            "(account_id = $4) AND (environment = $5) AND (seq < $6)",
+            "listed_journals USING PRIMARY KEY (account_id=? AND environment=? AND seq<?)",
+            "(account_id = $4) AND (environment = $5) AND (seq <= $6) AND (seq < $7)",
+        ),
+        plan(
+            statement::LATER_LINES,
+            "SEARCH j USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+            "(seq > $6) AND (seq < $7)",
         ),
         plan(
             posting::PAYMENTS_OF,

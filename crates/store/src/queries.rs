@@ -14,7 +14,7 @@ use crate::clock::{ClockRecord, ServerTime};
 use crate::fault::Result;
 use crate::halts::Halt;
 use crate::ledger::{
-    CommissionRule, DueCommission, Page, Payment, StatementLine, StatementOf, Wallet,
+    AccountList, CommissionRule, DueCommission, Page, Payment, StatementLine, StatementOf, Wallet,
 };
 use crate::people::{
     Device, DeviceMark, ListedSession, MailCode, SecondFactor, SessionHolder, UserHolder,
@@ -274,6 +274,11 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<RecentPurchase>> {
         self.read(|sql| purchases::recent(sql, account, environment, since, limit))
+    }
+
+    /// How many journals a list of accounts lacks: readers of it read so many more.
+    pub fn journals_not_listed(&self, list: AccountList) -> Result<u64> {
+        self.read(|sql| ledger::lists::lacks(sql, list))
     }
 
     /// What changed a wallet's balance, latest first; `None` without such a wallet.

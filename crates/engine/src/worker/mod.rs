@@ -67,6 +67,7 @@ impl Engine {
         loops.spawn(self.clone().continue_replays(stop.clone()));
         loops.spawn(self.clone().write_key_uses(stop.clone()));
         loops.spawn(self.clone().prune_requests(stop.clone()));
+        loops.spawn(self.clone().fill_lists(stop.clone()));
         loops.spawn(self.clone().keep_requests(stop.clone()));
         let exchanges = self.inner.exchanges.lock().take();
         if let Some(exchanges) = exchanges {

@@ -149,15 +149,24 @@ pub(super) fn carry(
 }
 
 unrefused!(PruneArchived, bool, |change, tx| {
-    const OF_PURCHASES: [&str; 5] = [
+    const OF_PURCHASES: [&str; 7] = [
+        "DELETE FROM listed_purchases
+             WHERE (account_id, environment, operator, kind, purchase_id) IN
+                 (SELECT account_id, environment, operator, kind, id FROM purchases WHERE id <= $1)",
+        "DELETE FROM listed_recipients WHERE (account_id, environment, recipient, purchase_id) IN
+             (SELECT account_id, environment, recipient, id FROM purchases WHERE id <= $1)",
         "DELETE FROM attempts WHERE purchase_id <= $1",
         "DELETE FROM events WHERE purchase_id <= $1",
         "DELETE FROM evidence WHERE purchase_id <= $1",
         "DELETE FROM slips WHERE purchase_id <= $1",
         "DELETE FROM purchases WHERE id <= $1",
     ];
-    const OF_JOURNALS: [&str; 2] =
-        ["DELETE FROM entries WHERE journal_seq <= $1", "DELETE FROM journals WHERE seq <= $1"];
+    const OF_JOURNALS: [&str; 3] = [
+        "DELETE FROM listed_journals WHERE (account_id, environment, seq) IN
+             (SELECT account_id, environment, seq FROM journals WHERE seq <= $1)",
+        "DELETE FROM entries WHERE journal_seq <= $1",
+        "DELETE FROM journals WHERE seq <= $1",
+    ];
     let Some(archived) = archived(tx.sql)? else { return Ok(false) };
     let purchases = first(
         tx.sql,

@@ -90,6 +90,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { common: include_str!("../migrations/0027_replays.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0028_refusals.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0029_rechecks.sql"), ..NONE },
+    Migration {
+        common: include_str!("../migrations/0030_listed.sql"),
+        postgres: include_str!("../migrations/0030_listed.postgres.sql"),
+        ..NONE
+    },
 ];
 
 /// A parameter of a statement.

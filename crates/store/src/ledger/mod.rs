@@ -7,6 +7,7 @@
 mod cache;
 mod chain;
 mod commission;
+pub(crate) mod lists;
 pub(crate) mod posting;
 pub(crate) mod statement;
 
@@ -14,6 +15,7 @@ pub(crate) use cache::{BalanceQueries, LedgerCache, LedgerSavepoint};
 pub(crate) use chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};
 pub use commission::{CommissionRule, DueCommission, SetCommissionRule};
 pub(crate) use commission::{commission_rules, due_commission};
+pub use lists::{AccountList, FillList};
 pub use posting::{Payment, Posting};
 pub(crate) use posting::{payment_owner, payments_of, payments_query};
 pub(crate) use statement::statement;

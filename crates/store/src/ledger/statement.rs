@@ -1,9 +1,10 @@
 //! A wallet's statement, page by page, latest first.
 //!
-//! Invariant: a page is read in one snapshot, so its running balances are consistent. Lines are
-//! found by an index that purchases by key pair are not in: only logins read statements.
+//! Invariant: a page is read in one snapshot, so its running balances are consistent. First come
+//! the journals after the end of the account's list (`lists`), then those of the list.
 
-use crate::backend::{Sql, all, first, values};
+use super::lists::{self, AccountList};
+use crate::backend::{Row, Sql, all, first, values};
 use crate::fault::{Fault, Result};
 use domain::ids::JournalSeq;
 use domain::{AccountId, Currency, Environment, Money, PurchaseId, Reason, Timestamp};
@@ -77,13 +78,38 @@ pub(crate) fn statement(
     lines
 }
 
-pub(crate) const LINES: &str = "SELECT j.seq, j.reason, j.purchase_id,
-         (SELECT CAST(sum(CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END) AS BIGINT)
-          FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
-              AND (e.credit_id = $2 OR e.debit_id = $3)), j.at
-     FROM journals j WHERE j.account_id = $4 AND j.environment = $5 AND j.seq < $6
-         AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
-             AND (e.credit_id = $7 OR e.debit_id = $8)) ORDER BY j.seq DESC LIMIT $9";
+/// Lines of journals; `$from` and `$and` say which, and `$seq` which of two equal numbers has an
+/// index in their order.
+macro_rules! lines_text {
+    ($from:literal, $and:literal, $seq:literal) => {
+        concat!(
+            "SELECT j.seq, j.reason, j.purchase_id, (SELECT CAST(sum(CASE WHEN e.credit_id = $1
+                 THEN e.amount ELSE -e.amount END) AS BIGINT)
+             FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
+                 AND (e.credit_id = $2 OR e.debit_id = $3)), j.at FROM ",
+            $from,
+            $and,
+            " AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
+                 AND (e.credit_id = $8 OR e.debit_id = $9)) ORDER BY ",
+            $seq,
+            " DESC LIMIT $10"
+        )
+    };
+}
+
+/// Those of the list.
+pub(crate) const LINES: &str = lines_text!(
+    "(SELECT seq AS found FROM listed_journals WHERE account_id = $4 AND environment = $5
+          AND seq <= $6 AND seq < $7) AS l CROSS JOIN journals j ",
+    "WHERE j.seq = found",
+    "found"
+);
+/// Those after its end.
+pub(crate) const LATER_LINES: &str = lines_text!(
+    "journals j ",
+    "WHERE j.account_id + 0 = $4 AND j.environment || '' = $5 AND j.seq > $6 AND j.seq < $7",
+    "j.seq"
+);
 
 fn in_snapshot(
     sql: &mut dyn Sql,
@@ -102,27 +128,31 @@ fn in_snapshot(
     let before = page.before.unwrap_or(i64::MAX);
     let later = change_since(sql, account, environment, wallet, before)?;
     let mut available_after = balance - later;
-    let rows = all(
-        sql,
-        LINES,
-        &values![wallet, wallet, wallet, account, environment, before, wallet, wallet, page.limit],
-        |row| {
-            let reason =
-                Reason::from_code(row.text(1)?).ok_or_else(|| Fault::corrupt("a reason"))?;
-            let change = row.int(3)?;
-            let line = StatementLine {
-                journal: JournalSeq(row.int(0)?),
-                reason,
-                purchase: row.opt_int(2)?.map(PurchaseId),
-                change: Money::new(change, currency),
-                available_after: Money::new(available_after, currency),
-                at: Timestamp(row.int(4)?),
-            };
-            available_after -= change;
-            Ok(line)
-        },
-    )?;
-    Ok(Some(rows))
+    let mut line = |row: &dyn Row| {
+        let reason = Reason::from_code(row.text(1)?).ok_or_else(|| Fault::corrupt("a reason"))?;
+        let change = row.int(3)?;
+        let line = StatementLine {
+            journal: JournalSeq(row.int(0)?),
+            reason,
+            purchase: row.opt_int(2)?.map(PurchaseId),
+            change: Money::new(change, currency),
+            available_after: Money::new(available_after, currency),
+            at: Timestamp(row.int(4)?),
+        };
+        available_after -= change;
+        Ok(line)
+    };
+    let end = lists::end(sql, AccountList::Journals)?;
+    let mut found = Vec::new();
+    for text in [LATER_LINES, LINES] {
+        let limit = page.limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        if limit > 0 {
+            let which = values![wallet, wallet, wallet, account, environment, end, before];
+            let args = [&which[..], &values![wallet, wallet, limit]].concat();
+            found.extend(all(sql, text, &args, &mut line)?);
+        }
+    }
+    Ok(Some(found))
 }
 
 /// By how much the journals from `seq` on changed a wallet's balance.
@@ -133,14 +163,22 @@ fn change_since(
     wallet: i64,
     seq: i64,
 ) -> Result<i64> {
+    let end = lists::end(sql, AccountList::Journals)?;
+    let listed = values![wallet, account, environment, seq];
+    let later = values![account, environment, end, seq, wallet, wallet];
+    let args = [&listed[..], &later].concat();
     let change = first(
         sql,
         "SELECT CAST(coalesce(sum(
              CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT)
-         FROM journals j JOIN entries e ON e.journal_seq = j.seq AND e.month = j.month
-             AND (e.credit_id = $2 OR e.debit_id = $3)
-         WHERE j.account_id = $4 AND j.environment = $5 AND j.seq >= $6",
-        &values![wallet, wallet, wallet, account, environment, seq],
+         FROM (SELECT seq AS found FROM listed_journals
+               WHERE account_id = $2 AND environment = $3 AND seq >= $4
+               UNION ALL SELECT seq FROM journals WHERE account_id + 0 = $5
+               AND environment || '' = $6 AND seq > $7 AND seq >= $8) AS l
+         CROSS JOIN journals j CROSS JOIN entries e
+         WHERE j.seq = found AND e.journal_seq = j.seq AND e.month = j.month
+             AND (e.credit_id = $9 OR e.debit_id = $10)",
+        &args,
         |row| row.int(0),
     )?;
     Ok(change.unwrap_or(0))

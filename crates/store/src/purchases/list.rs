@@ -1,14 +1,16 @@
 //! The purchases of an account as its people look for them: filtered, latest first.
 //!
-//! Each filter is served by an index. `purchases_lists` has the purchases of an account by operator
-//! and kind: a list over all of them merges those few ranges, so one index serves the whole list,
-//! an operator and a kind. Open purchases are found by their jobs, failed ones by their events. Not
-//! here: lists for staff over all accounts (`find`).
+//! Each filter is served by a key. `listed_purchases` has the purchases of an account by operator
+//! and kind: a list over all of them merges those few ranges, so one table serves the whole list,
+//! an operator and a kind; `listed_recipients` has them by recipient. Both are filled behind the
+//! journals (`ledger/lists`), so the journals after their end are read, too. Open purchases are
+//! found by their jobs, failed ones by their events. Not here: lists for staff over all accounts
+//! (`find`).
 
 use super::{by_key, stored_reference};
 use crate::backend::{Row, Sql, Value, all, first, values};
 use crate::fault::Result;
-use crate::ledger::Page;
+use crate::ledger::{AccountList, Page, lists};
 use crate::read::{self, purchase_columns};
 use domain::ids::first_at;
 use domain::{
@@ -82,6 +84,13 @@ pub struct RecentPurchase {
     pub opened_at: Timestamp,
     /// When it was delivered, if it was.
     pub delivered_at: Option<Timestamp>,
+}
+
+impl From<Purchase> for RecentPurchase {
+    fn from(p: Purchase) -> RecentPurchase {
+        let Purchase { key, operator, state, amount, opened_at, delivered_at, .. } = p;
+        RecentPurchase { id: key.id, operator, state, amount, opened_at, delivered_at }
+    }
 }
 
 /// An operator and a kind that an account has bought.
@@ -187,17 +196,31 @@ macro_rules! list_text {
 }
 
 pub(crate) const BY_OPERATOR_AND_KIND: &str = list_text!(
-    "purchases ",
-    "WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind = $4 AND id >= $5
-         AND id < $6 AND opened_at >= $7 AND opened_at < $8
-         AND ($9 = ',,' OR $10 LIKE '%,' || state || ',%') ORDER BY id DESC LIMIT $11"
+    "(SELECT purchase_id AS found FROM listed_purchases WHERE account_id = $1 AND environment = $2
+          AND operator = $3 AND kind = $4 AND purchase_id >= $5 AND purchase_id < $6) AS l
+     CROSS JOIN purchases ",
+    "WHERE id = found AND account_id + 0 = $7 AND environment || '' = $8 AND opened_at >= $9
+         AND opened_at < $10 AND ($11 = ',,' OR $12 LIKE '%,' || state || ',%')
+     ORDER BY found DESC LIMIT $13"
 );
 pub(crate) const BY_RECIPIENT: &str = list_text!(
-    "purchases ",
-    "WHERE account_id = $1 AND environment = $2 AND recipient = $3 AND id >= $4 AND id < $5
-         AND opened_at >= $6 AND opened_at < $7 AND ($8 = ',,' OR $9 LIKE '%,' || state || ',%')
-         AND ($10 = '' OR operator = $11) AND ($12 = '' OR kind = $13)
-     ORDER BY id DESC LIMIT $14"
+    "(SELECT purchase_id AS found FROM listed_recipients WHERE account_id = $1 AND environment = $2
+          AND recipient = $3 AND purchase_id >= $4 AND purchase_id < $5) AS l
+     CROSS JOIN purchases ",
+    "WHERE id = found AND account_id + 0 = $6 AND environment || '' = $7 AND opened_at >= $8
+         AND opened_at < $9 AND ($10 = ',,' OR $11 LIKE '%,' || state || ',%')
+         AND ($12 = '' OR operator = $13) AND ($14 = '' OR kind = $15)
+     ORDER BY found DESC LIMIT $16"
+);
+/// Those of the journals after the end of the list.
+pub(crate) const LATER: &str = list_text!(
+    "(SELECT purchase_id AS found FROM journals WHERE seq > $1 AND account_id + 0 = $2
+          AND environment || '' = $3 AND reason = 'hold' AND purchase_id >= $4
+          AND purchase_id < $5) AS j CROSS JOIN purchases ",
+    "WHERE id = found AND account_id + 0 = $6 AND environment || '' = $7 AND opened_at >= $8
+         AND opened_at < $9 AND ($10 = ',,' OR $11 LIKE '%,' || state || ',%')
+         AND ($12 = '' OR operator = $13) AND ($14 = '' OR kind = $15)
+         AND ($16 = '' OR recipient = $17) ORDER BY found DESC LIMIT $18"
 );
 pub(crate) const BY_EVENTS: &str = list_text!(
     "(SELECT purchase_id AS found FROM events WHERE account_id = $1 AND environment = $2
@@ -219,15 +242,18 @@ pub(crate) const BY_JOBS: &str = list_text!(
 /// What counts are made of: few columns, for many rows.
 pub(crate) const RECENT: &str = "SELECT id, operator, state, currency, amount, opened_at,
         delivered_at
-    FROM purchases WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind = $4
-        AND id >= $5 AND id < $6 AND opened_at >= $7 ORDER BY id DESC LIMIT $8";
+    FROM (SELECT purchase_id AS found FROM listed_purchases WHERE account_id = $1
+              AND environment = $2 AND operator = $3 AND kind = $4 AND purchase_id >= $5
+              AND purchase_id < $6) AS l CROSS JOIN purchases
+    WHERE id = found AND account_id + 0 = $7 AND environment || '' = $8 AND opened_at >= $9
+    ORDER BY found DESC LIMIT $10";
 /// The next kind that an account bought from an operator. Two statements find the next pair:
 /// SQLite seeks by the first column only of a comparison of rows.
-pub(crate) const NEXT_KIND: &str = "SELECT operator, kind FROM purchases
+pub(crate) const NEXT_KIND: &str = "SELECT operator, kind FROM listed_purchases
     WHERE account_id = $1 AND environment = $2 AND operator = $3 AND kind > $4
     ORDER BY kind LIMIT 1";
 /// The first kind that an account bought from the next operator.
-pub(crate) const NEXT_OPERATOR: &str = "SELECT operator, kind FROM purchases
+pub(crate) const NEXT_OPERATOR: &str = "SELECT operator, kind FROM listed_purchases
     WHERE account_id = $1 AND environment = $2 AND operator > $3
     ORDER BY operator, kind LIMIT 1";
 
@@ -248,10 +274,36 @@ impl Query<'_> {
     }
 
     fn by_recipient(&self, sql: &mut dyn Sql, recipient: &str) -> Result<Vec<Purchase>> {
+        let later = self.later(sql)?;
         let mut args = values![self.account, self.environment, recipient].to_vec();
-        args.extend(values![self.ids.0, self.ids.1]);
+        args.extend(values![self.ids.0, self.ids.1, self.account, self.environment]);
         self.add_rest(&mut args);
-        all(sql, BY_RECIPIENT, &args, read::purchase)
+        let listed = all(sql, BY_RECIPIENT, &args, read::purchase)?;
+        Ok(self.page_of([later, listed], |purchase| purchase.key.id))
+    }
+
+    /// What the journals after the end of the list have. Read before the list: what moves into it
+    /// meanwhile is found twice, and nothing is missed.
+    fn later(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
+        let end = lists::end(sql, AccountList::Purchases)?;
+        let mut args =
+            values![end, self.account, self.environment, self.ids.0, self.ids.1].to_vec();
+        args.extend(values![self.account, self.environment]);
+        self.add_rest(&mut args);
+        let limit = args.pop();
+        let recipient = self.filter.recipient.as_deref().unwrap_or_default();
+        args.extend(values![recipient, recipient]);
+        args.extend(limit);
+        all(sql, LATER, &args, read::purchase)
+    }
+
+    /// The latest of both, each once.
+    fn page_of<T>(&self, parts: [Vec<T>; 2], id: impl Fn(&T) -> PurchaseId) -> Vec<T> {
+        let mut found = parts.into_iter().flatten().collect::<Vec<T>>();
+        found.sort_by_key(|one| std::cmp::Reverse(id(one)));
+        found.dedup_by_key(|one| id(one));
+        found.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+        found
     }
 
     fn by_events(&self, sql: &mut dyn Sql, state: State) -> Result<Vec<Purchase>> {
@@ -277,12 +329,14 @@ impl Query<'_> {
     }
 
     fn by_operator_and_kind(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
+        let later = self.later(sql)?;
         let read = |sql: &mut dyn Sql, range: &Range| {
             let mut args = self.range_args(range);
             args.extend(values![self.times.1, &self.states, &self.states, range.limit]);
             all(sql, BY_OPERATOR_AND_KIND, &args, read::purchase)
         };
-        self.merged(sql, read, |purchase| purchase.key.id)
+        let listed = self.merged(sql, read, |purchase| purchase.key.id)?;
+        Ok(self.page_of([later, listed], |purchase| purchase.key.id))
     }
 
     /// The values by which both statements of a range find its rows.
@@ -294,18 +348,22 @@ impl Query<'_> {
             &range.of.kind,
             range.from,
             range.below,
+            self.account,
+            self.environment,
             self.times.0
         ]
         .to_vec()
     }
 
     fn recent(&self, sql: &mut dyn Sql) -> Result<Vec<RecentPurchase>> {
+        let later = self.later(sql)?.into_iter().map(RecentPurchase::from).collect();
         let read = |sql: &mut dyn Sql, range: &Range| {
             let mut args = self.range_args(range);
             args.extend(values![range.limit]);
             all(sql, RECENT, &args, recent_purchase)
         };
-        self.merged(sql, read, |purchase| purchase.id)
+        let listed = self.merged(sql, read, |purchase| purchase.id)?;
+        Ok(self.page_of([later, listed], |purchase| purchase.id))
     }
 
     /// Merges what is read of each operator and kind, latest first. Each is read only as far as it

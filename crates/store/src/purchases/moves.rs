@@ -4,7 +4,7 @@ use super::{insert, set_available_after, update, use_up};
 use super::{jobs, slips};
 use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::Result;
-use crate::ledger::JournalHead;
+use crate::ledger::{JournalHead, lists};
 use crate::purchases::{change_attempt, close_case, keep_evidence, open_case};
 use crate::webhooks;
 use domain::{
@@ -44,6 +44,9 @@ impl Commit for OpenPurchase {
         }
         let available_after = available(tx, opening).unwrap_or(0);
         insert(tx.sql, &opening.after, available_after)?;
+        if opening.journal.is_none() {
+            lists::add_purchase(tx.sql, &opening.after)?;
+        }
         let (job, due) = opening.job;
         jobs::enqueue(tx.sql, tx.run, key, job, due)?;
         write_move(tx, opening)?;

@@ -106,6 +106,28 @@ async fn a_dead_upstream_delays_no_other() {
     workers.stop(Duration::from_millis(50)).await;
 }
 
+/// As many journals as are listed at once, after the last one.
+const MANY_JOURNALS: &str = "INSERT INTO journals (seq, account_id, environment, purchase_id,
+        reason, note, at, hash, listed, month)
+    WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 8000)
+    SELECT j.seq + n, j.account_id, j.environment, NULL, 'deposit', NULL, j.at, j.hash, NULL,
+        j.month
+    FROM n CROSS JOIN journals j WHERE j.seq = (SELECT max(seq) FROM journals)";
+
+/// What has become much is listed; what is little is left for later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_accounts_are_filled_behind_the_journals() {
+    let world = world().await;
+    let up_to = || world.database.sql("SELECT CAST(up_to AS TEXT) FROM lists ORDER BY name");
+    world.database.sql(MANY_JOURNALS);
+    assert_eq!(up_to(), ["0", "0"]);
+    let workers = world.engine.start_workers().await.unwrap();
+    until(|| up_to() == ["8000", "8000"]).await;
+    stop(workers).await;
+    let listed = world.database.sql("SELECT CAST(count(*) AS TEXT) FROM listed_journals");
+    assert_eq!(listed, ["8000"]);
+}
+
 #[tokio::test]
 async fn staff_book_a_deposit_once() {
     use domain::{Environment, Reason};

@@ -3,13 +3,14 @@
 use crate::harness::world::*;
 use domain::ids::{EndpointId, first_at};
 use domain::{
-    AccountId, Environment, Event, KeyId, Kind, PendingWebhook, Purchase, PurchaseId, PurchaseKey,
-    Sequence, State, Timestamp,
+    AccountId, Currency, Environment, Event, KeyId, Kind, PendingWebhook, Purchase, PurchaseId,
+    PurchaseKey, Reason, Sequence, State, Timestamp,
 };
 use std::sync::Arc;
 use store::{
-    BeginReplay, ContinueReplay, DeliveryFilter, EnqueueWebhook, KeepRequests, LoggedRequest, Page,
-    PruneRequests, PurchaseFilter, RecentPurchase, ReplayFilter, RequestFilter, Store, TakeNumbers,
+    AccountList, Balance, BeginReplay, ContinueReplay, DeliveryFilter, EnqueueWebhook, FillList,
+    KeepRequests, LoggedRequest, Page, PruneRequests, PurchaseFilter, RecentPurchase, ReplayFilter,
+    RequestFilter, StatementLine, StatementOf, Store, TakeNumbers, TakeStep,
 };
 
 /// Purchases of two accounts, of several operators, kinds, recipients and states.
@@ -44,8 +45,70 @@ async fn fill(store: &Store) -> Vec<Purchase> {
     of_account
 }
 
+/// Whatever of the lists is filled, and also where purchases lie in both parts.
 pub async fn each_filter_finds_what_it_names(world: World) {
     let all = fill(&world.store).await;
+    let lines = statement_of(&world.store);
+    assert_eq!(lines.iter().filter(|line| line.reason == Reason::Hold).count(), all.len());
+    each_filter_finds(&world, &all);
+    for list in AccountList::ALL {
+        let lacks = || world.store.journals_not_listed(list).unwrap();
+        let lacked = lacks();
+        let third = u32::try_from(lacked / 3).unwrap();
+        assert!(world.store.commit(FillList { list, journals: third }).await.unwrap());
+        assert_eq!(lacks(), lacked - u64::from(third), "{list:?}");
+    }
+    each_filter_finds(&world, &all);
+    assert_eq!(statement_of(&world.store), lines);
+    for list in AccountList::ALL {
+        while world.store.commit(FillList { list, journals: 5 }).await.unwrap() {}
+        assert!(world.store.journals_not_listed(list).unwrap() < 5, "{list:?}");
+    }
+    each_filter_finds(&world, &all);
+    assert_eq!(statement_of(&world.store), lines);
+    let page = Page { before: None, limit: 4 };
+    let (account, sandbox) = (AccountId(2), Environment::Sandbox);
+    let filter = PurchaseFilter::default();
+    let other = world.store.list_purchases(account, sandbox, &filter, page).unwrap();
+    assert_eq!(other, []);
+    world.assert_sound();
+}
+
+/// A quote has no journal, and is listed nevertheless.
+pub async fn a_quote_is_listed_once(world: World) {
+    deposit(&world.store, 2, 5 * TOTAL, "in").await;
+    let id = first_at(NOW) + 1;
+    let quoted = live(&world.store, purchase(2, id, State::Quoted), &[]).await;
+    let page = Page { before: None, limit: 9 };
+    let (account, live) = (AccountId(2), Environment::Live);
+    let filter = PurchaseFilter { operator: Some(quoted.operator.clone()), ..Default::default() };
+    let listed = || world.store.list_purchases(account, live, &filter, page).unwrap();
+    assert_eq!(listed(), [quoted.clone()]);
+    let accepted = step(&quoted, Event::Authorise).unwrap();
+    world.store.write(TakeStep(accepted)).await.unwrap().unwrap();
+    assert_eq!(listed().len(), 1);
+    let list = AccountList::Purchases;
+    while world.store.commit(FillList { list, journals: 1 }).await.unwrap() {}
+    assert_eq!(listed().len(), 1);
+}
+
+/// The whole statement of account 2, in small pages.
+fn statement_of(store: &Store) -> Vec<StatementLine> {
+    let (account, environment) = (AccountId(2), Environment::Live);
+    let (currency, balance) = (Currency::BDT, Balance::Available);
+    let of = StatementOf { account, environment, currency, balance };
+    let mut lines: Vec<StatementLine> = Vec::new();
+    loop {
+        let before = lines.last().map(|last| last.journal.0);
+        let found = store.statement(of, Page { before, limit: 7 }).unwrap().unwrap();
+        if found.is_empty() {
+            return lines;
+        }
+        lines.extend(found);
+    }
+}
+
+fn each_filter_finds(world: &World, all: &[Purchase]) {
     let any = PurchaseFilter::default;
     let text = |text: &str| Some(text.to_owned());
     let at = |minutes: i64| Some(Timestamp(NOW.0 + minutes * 60_000_000));
@@ -102,11 +165,6 @@ pub async fn each_filter_finds_what_it_names(world: World) {
         let found = world.store.recent_purchases(account, live, since, limit).unwrap();
         assert_eq!(found, expected, "{since:?} {limit}");
     }
-    let (account, sandbox) = (AccountId(2), Environment::Sandbox);
-    let page = Page { before: None, limit: 4 };
-    let other = world.store.list_purchases(account, sandbox, &any(), page).unwrap();
-    assert_eq!(other, []);
-    world.assert_sound();
 }
 
 /// As many rows as make an index worth its while, in the tables that lists read.
@@ -125,6 +183,11 @@ const MANY: &str = "
     INSERT INTO journals SELECT r.* FROM journals j, generate_series(1, 200) n,
         jsonb_populate_record(j,
             jsonb_build_object('seq', j.seq + 1000 * n, 'account_id', n % 50)) r;
+    INSERT INTO listed_journals SELECT account_id, environment, seq FROM journals;
+    INSERT INTO listed_purchases SELECT account_id, environment, operator, kind, id
+        FROM purchases;
+    INSERT INTO listed_recipients SELECT account_id, environment, recipient, id FROM purchases;
+    UPDATE lists SET up_to = (SELECT max(seq) FROM journals);
     INSERT INTO acts (seq, at, done_by, act, object)
         SELECT n + 1000, n, 'Mina', 'key-make', 'key ' || n % 50 FROM generate_series(1, 9000) n;
     INSERT INTO payments SELECT r.* FROM payments p, generate_series(1, 4000) n,

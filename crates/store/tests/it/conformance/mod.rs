@@ -45,6 +45,7 @@ on_every_backend![
     batches::a_batch_sees_its_own_changes,
     batches::an_audit_beside_the_writer_sees_whole_commits,
     lists::each_filter_finds_what_it_names,
+    lists::a_quote_is_listed_once,
     lists::each_list_has_its_index,
     lists::a_log_of_requests_is_bounded_and_its_filters_find_what_they_name,
     lists::a_replay_sends_each_webhook_of_its_filter_once,

@@ -77,6 +77,10 @@ const OTHER_ROWS: &str = "
         6, NULL, 2);
     INSERT INTO upstream_balances VALUES ('u', 'BDT', 5, 6, 7), ('v', 'BDT', 6, 7, 8);
     INSERT INTO upstream_refusals VALUES ('u', 5), ('v', 6);
+    INSERT INTO listed_journals VALUES (2, 'live', 1), (3, 'live', 2);
+    INSERT INTO listed_purchases VALUES (2, 'live', 'GP', 'recharge', 1),
+        (3, 'live', 'BL', 'offer', 2);
+    INSERT INTO listed_recipients VALUES (2, 'live', '01712345678', 1), (3, 'live', '019', 2);
     INSERT INTO rechecks VALUES ('u', 1, 5), ('v', 3, 6);
     INSERT INTO upstream_watch VALUES ('u', 5, 'low'), ('v', 6, 'fine');
     INSERT INTO upstream_floats VALUES ('u', 'BDT'), ('v', 'BDT');
