@@ -2,7 +2,7 @@
 //! and on a phone, by mouse; and by keyboard alone, with script and without.
 
 use super::driver::Chromium;
-use super::hand::Hand;
+use super::input_device::InputDevice;
 use super::pages::{barriers, widest, width};
 use crate::events::webhook_receiver::{Answer, Receiver};
 use crate::support::{Folder, Server, UNLIMITED};
@@ -20,32 +20,32 @@ const SANDBOX: &str = "/dashboard/sandbox";
 
 #[tokio::test]
 async fn a_developer_gets_in_and_sells_with_script() {
-    journey(1280, true, Hand::Mouse).await;
+    journey(1280, true, InputDevice::Mouse).await;
 }
 
 #[tokio::test]
 async fn a_developer_gets_in_and_sells_on_a_phone() {
-    journey(360, true, Hand::Mouse).await;
+    journey(360, true, InputDevice::Mouse).await;
 }
 
 #[tokio::test]
 async fn by_keyboard_alone_with_script() {
-    journey(1280, true, Hand::Keyboard).await;
+    journey(1280, true, InputDevice::Keyboard).await;
 }
 
 #[tokio::test]
 async fn by_keyboard_alone_without_script() {
-    journey(1280, false, Hand::Keyboard).await;
+    journey(1280, false, InputDevice::Keyboard).await;
 }
 
 #[tokio::test]
 async fn by_keyboard_alone_in_a_small_window() {
-    journey(360, true, Hand::Keyboard).await;
+    journey(360, true, InputDevice::Keyboard).await;
 }
 
 #[tokio::test]
 async fn by_keyboard_alone_in_a_small_window_without_script() {
-    journey(360, false, Hand::Keyboard).await;
+    journey(360, false, InputDevice::Keyboard).await;
 }
 
 /// Somebody on the way.
@@ -53,16 +53,16 @@ struct Traveller {
     browser: Chromium,
     width: u32,
     has_script: bool,
-    hand: Hand,
+    device: InputDevice,
 }
 
-async fn journey(width: u32, has_script: bool, hand: Hand) {
+async fn journey(width: u32, has_script: bool, device: InputDevice) {
     let folder = Folder::new();
     let server: Server = folder.start_with(&[&UNLIMITED[..], &["--webhooks-to-loopback"]].concat());
     let receiver = Receiver::answering(|_, _| Answer::Status(200)).await;
     let browser = Chromium::start(&server).await;
     browser.width(width).await;
-    let mut one = Traveller { browser, width, has_script, hand };
+    let mut one = Traveller { browser, width, has_script, device };
     one.browser.goto("/").await;
     one.browser.allow_script(has_script).await;
     one.gets_in().await;
@@ -78,20 +78,20 @@ async fn journey(width: u32, has_script: bool, hand: Hand) {
 
 impl Traveller {
     async fn press(&mut self, css: &str) {
-        self.hand.press(&mut self.browser, css).await;
+        self.device.press(&mut self.browser, css).await;
     }
 
     async fn fill(&mut self, css: &str, text: &str) {
-        self.hand.fill(&mut self.browser, css, text).await;
+        self.device.fill(&mut self.browser, css, text).await;
     }
 
     async fn choose(&mut self, css: &str, value: &str) {
-        self.hand.choose(&mut self.browser, css, value).await;
+        self.device.choose(&mut self.browser, css, value).await;
     }
 
     /// The page that is shown is sound: looked at once, by those who come with a mouse.
     async fn looks(&self, what: &str) {
-        if !self.has_script || self.hand == Hand::Keyboard {
+        if !self.has_script || self.device == InputDevice::Keyboard {
             return;
         }
         let findings = self.browser.findings().await;

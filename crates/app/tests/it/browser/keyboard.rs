@@ -2,7 +2,7 @@
 //! whole way by keyboard is in `flows`.)
 
 use super::driver::{Chromium, DELETE, END, ENTER};
-use super::hand::{Hand, tab_to};
+use super::input_device::{InputDevice, tab_to};
 use crate::support::{Folder, UNLIMITED};
 
 async fn enter_at(browser: &Chromium, css: &str) {
@@ -38,7 +38,7 @@ async fn what_is_wrong_gets_the_focus_and_leads_to_its_field() {
     type_at(&browser, "#f-operator", "Rob").await;
     type_at(&browser, "#f-number", "12").await;
     type_at(&browser, "#f-amount", "20").await;
-    Hand::Keyboard.press(&mut browser, "main form .button.main").await;
+    InputDevice::Keyboard.press(&mut browser, "main form .button.main").await;
     // What is wrong has the focus, and leads to its field.
     browser.until(".summary:focus").await;
     enter_at(&browser, ".summary a[href=\"#f-number\"]").await;

@@ -5,7 +5,7 @@
 mod crawl;
 mod driver;
 mod flows;
-mod hand;
+mod input_device;
 mod keyboard;
 mod pages;
 mod shots;

@@ -26,17 +26,17 @@ const LOOK: &str = "const one = document.querySelector(arguments[0]);
 
 /// What a person presses and types with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hand {
+pub enum InputDevice {
     Mouse,
     Keyboard,
 }
 
-impl Hand {
+impl InputDevice {
     /// Follows a link, presses a button, opens what is folded.
     pub async fn press(self, browser: &mut Chromium, css: &str) {
         match self {
-            Hand::Mouse => browser.click(css).await,
-            Hand::Keyboard => {
+            InputDevice::Mouse => browser.click(css).await,
+            InputDevice::Keyboard => {
                 let tag = tab_to(browser, css).await;
                 // Links know Enter alone; buttons and what is folded know Space as well.
                 let key = if tag == "A" { ENTER } else { SPACE };
@@ -49,8 +49,8 @@ impl Hand {
     /// Types into a field in place of what it holds.
     pub async fn fill(self, browser: &mut Chromium, css: &str, text: &str) {
         match self {
-            Hand::Mouse => browser.fill(css, text).await,
-            Hand::Keyboard => {
+            InputDevice::Mouse => browser.fill(css, text).await,
+            InputDevice::Keyboard => {
                 tab_to(browser, css).await;
                 browser.type_with(CONTROL, 'a').await;
                 browser.type_keys(text).await;
@@ -62,8 +62,8 @@ impl Hand {
     /// Chooses from a list.
     pub async fn choose(self, browser: &mut Chromium, css: &str, value: &str) {
         match self {
-            Hand::Mouse => browser.choose(css, value).await,
-            Hand::Keyboard => {
+            InputDevice::Mouse => browser.choose(css, value).await,
+            InputDevice::Keyboard => {
                 tab_to(browser, css).await;
                 let look = "return document.activeElement.value";
                 for _ in 0..OPTIONS_MAX {
