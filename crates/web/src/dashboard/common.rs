@@ -119,6 +119,13 @@ pub(super) fn moment_to(typed: &str, zone: Zone) -> Result<Option<Timestamp>, ()
     Ok(typed_time(typed, zone)?.map(|typed| typed.ends))
 }
 
+/// Until when something holds that ends with what somebody typed: a day counts whole, a minute is
+/// where it ends.
+pub(super) fn moment_until(typed: &str, zone: Zone) -> Result<Option<Timestamp>, ()> {
+    let is_day = !typed.trim().contains(['T', 't', ' ']);
+    Ok(typed_time(typed, zone)?.map(|typed| if is_day { typed.ends } else { typed.begins }))
+}
+
 /// A stretch of time by its name; what is at `ends` is no longer in it.
 struct TypedTime {
     begins: Timestamp,
@@ -186,6 +193,23 @@ mod tests {
         assert_eq!(micros("2026-11-29 20:05"), Ok(Some(1_795_961_100_000_000)));
         assert_eq!(micros("২০২৬-১১-২৯T20:05"), Ok(Some(1_795_961_100_000_000)));
         assert_eq!(micros("2026-11-29T14:05:00Z"), Ok(Some(1_795_961_100_000_000)));
+        assert_eq!(micros("yesterday"), Err(()));
+    }
+
+    #[test]
+    fn what_holds_to_a_day_holds_on_that_day() {
+        let micros = |typed| moment_until(typed, Zone::DHAKA).map(|at| at.map(|at| at.0));
+        assert_eq!(micros(""), Ok(None));
+        for (typed, end) in [
+            ("2026-11-29", "2026-11-30 00:00"),
+            (" ২০২৬-১২-৩১ ", "2027-01-01 00:00"),
+            ("2026-11-29 20:05", "2026-11-29 20:05"),
+            ("2026-11-29 00:00", "2026-11-29"),
+            ("2026-11-29T14:05:00Z", "2026-11-29 20:05"),
+        ] {
+            let end = moment(end, Zone::DHAKA).map(|at| at.map(|at| at.0));
+            assert_eq!(micros(typed), end, "{typed}");
+        }
         assert_eq!(micros("yesterday"), Err(()));
     }
 

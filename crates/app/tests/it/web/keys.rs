@@ -44,6 +44,12 @@ async fn a_pair_does_what_its_scopes_say_until_its_end() {
     let reply = person.submit(KEYS, KEYS, &buys).await;
     assert_eq!(reply.status(), 200, "{}", text(&reply));
     let (pair, one) = made(&server, text(&reply));
+    // It works on the day that was typed, to its end in the account's zone.
+    let end = format!("SELECT expires_at FROM keys WHERE open_key = '{}'", pair.open_key);
+    let midnight: jiff::Timestamp = "2999-01-01T18:00:00Z".parse().unwrap();
+    assert_eq!(folder.sql(&end), [midnight.as_microsecond().to_string()]);
+    let html = person.page(&one).await;
+    assert!(html.contains("value=\"2999-01-01\""), "{html}");
     let mut client = Client::open(&server.address, &pair).await;
     let bought = client.post(RECHARGE, recharge("01712345101", 10, "SCOPE-1")).await;
     assert_eq!(bought.status(), 200, "{bought:?}");

@@ -1,6 +1,6 @@
 //! What limits a key pair: the fields of its scopes and its end, and its rotation.
 
-use super::super::common::{self, moment};
+use super::super::common::{self, moment_until};
 use super::list::made_page;
 use super::one::{own, page};
 use crate::parts::{Field, Zone};
@@ -49,7 +49,7 @@ impl LimitFields {
             return Err(("scope_read", words.t("keys.scope-none").to_owned()));
         }
         let wrong = || ("expires", words.t("transactions.time-wrong").to_owned());
-        let expires_at = moment(&self.expires, zone).map_err(|()| wrong())?;
+        let expires_at = moment_until(&self.expires, zone).map_err(|()| wrong())?;
         match expires_at.is_some_and(|end| end <= now) {
             true => Err(("expires", words.t("keys.expires-past").to_owned())),
             false => Ok((KeyScopes::of(scopes), expires_at)),

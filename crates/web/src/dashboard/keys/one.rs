@@ -250,11 +250,15 @@ struct Plain<'a> {
     text: &'a str,
 }
 
-/// A pair's end as its field takes it.
+/// A pair's end as its field takes it: at midnight it is the day that ends then.
 fn end_text(key: &Key, zone: Zone) -> String {
     let end = key.expires_at.and_then(|end| jiff::Timestamp::from_microsecond(end.0).ok());
-    let there = end.map(|end| zone.offset().to_datetime(end));
-    there.map_or_else(String::new, |there| there.strftime("%Y-%m-%d %H:%M").to_string())
+    let Some(there) = end.map(|end| zone.offset().to_datetime(end)) else { return String::new() };
+    let is_midnight = there.time() == jiff::civil::Time::midnight();
+    match there.date().yesterday() {
+        Ok(day) if is_midnight => day.to_string(),
+        Ok(_) | Err(_) => there.strftime("%Y-%m-%d %H:%M").to_string(),
+    }
 }
 
 fn overlap(words: Words, error: String) -> Select {
