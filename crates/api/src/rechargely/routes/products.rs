@@ -86,11 +86,11 @@ pub(crate) async fn products(authenticated: Authenticated, category: PathText) -
 
 /// List providers
 ///
-/// Who delivers the products of this reference name, product name or category, each once.
+/// Who delivers the products of this reference name, product or category, each once.
 #[utoipa::path(
     get, path = "/products/providers/{name}", tag = "Products", operation_id = "providers",
     params(("name" = String, Path, description = "The `refName` or the name of a product, \
-            or the name of a category, in any case.",
+            (`name` or `productName`), or the name of a category, in any case.",
         example = "econet")),
     responses((status = 200, description = "The providers.", body = Vec<response::ListedProvider>)),
 )]
@@ -107,15 +107,16 @@ pub(crate) async fn providers(authenticated: Authenticated, name: PathText) -> R
     authenticated.respond("providers", work).await
 }
 
-/// The names of the operators of all products with this reference name, name or category, each
-/// once, in the order of the products (CONTRACT B-21). A category may have none; `None`: nothing
-/// has this name.
+/// The names of the operators of all products with this reference name, name, title or category,
+/// each once, in the order of the products (CONTRACT B-21). A category may have none; `None`:
+/// nothing has this name.
 fn providers_of<'c>(catalog: &'c Catalog, name: &str) -> Option<Vec<&'c str>> {
     let is_named = |known: &String| known.eq_ignore_ascii_case(name);
     let category = catalog.categories.iter().find(|category| is_named(&category.name));
     let is_meant = |product: &domain::catalog::product::Product| {
         let is_in_category = category.is_some_and(|category| category.id == product.category);
-        is_named(&product.ref_name) || is_named(&product.name) || is_in_category
+        let names = [&product.ref_name, &product.name, &product.title];
+        is_in_category || names.into_iter().any(is_named)
     };
     let mut names = Vec::new();
     for product in catalog.products.iter().filter(|product| is_meant(product)) {
@@ -152,5 +153,21 @@ mod tests {
         catalog.products.retain(|product| product.category != category.id);
         assert_eq!(providers_of(&catalog, &category.name), Some(vec![]));
         assert_eq!(providers_of(&catalog, "nobody"), None);
+    }
+
+    /// What a list shows of a product finds who delivers it: `refName`, `name` and `productName`.
+    #[test]
+    fn a_product_is_found_by_each_of_its_names() {
+        let catalog = fixtures::catalog();
+        assert!(!catalog.products.is_empty());
+        for product in &catalog.products {
+            let operator = &catalog.operator_by_code(&product.operator).unwrap().name;
+            for name in [&product.ref_name, &product.name, &product.title] {
+                for name in [name.clone(), name.to_uppercase(), name.to_lowercase()] {
+                    let found = providers_of(&catalog, &name).unwrap_or_default();
+                    assert!(found.contains(&operator.as_str()), "{name}: {found:?}");
+                }
+            }
+        }
     }
 }

@@ -447,10 +447,14 @@ async fn unknown_paths(client: &mut Client) {
     ] {
         assert_refused(&client.get(&format!("{WALLET_API}{path}")).await, status, code);
     }
-    // CONTRACT B-21: a reference name, a product's name or a category's.
-    for (name, count) in
-        [("econet", 1), ("Econet_Airtime", 1), ("airtime", 3), ("Data%20Bundles", 3)]
-    {
+    // CONTRACT B-21: a reference name, a product's name or title, or a category's name.
+    for (name, count) in [
+        ("econet", 1),
+        ("Econet_Airtime", 1),
+        ("ECONET%20airtime", 1),
+        ("airtime", 3),
+        ("Data%20Bundles", 3),
+    ] {
         let listed = client.get(&format!("{WALLET_API}/products/providers/{name}")).await.json();
         let providers = listed.as_array().or(listed["data"].as_array()).unwrap();
         assert_eq!(providers.len(), count, "{name}: {listed}");
