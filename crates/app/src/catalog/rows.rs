@@ -169,7 +169,8 @@ pub(super) struct RouteRow {
     /// For this account only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) account: Option<i64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// None: staff deliver by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) upstreams: Vec<String>,
     #[serde(default)]
     pub(super) needs_approval: bool,

@@ -22,7 +22,9 @@ fn the_catalog_of_bangladesh_is_what_the_document_lists() {
         assert_eq!(catalog.operator(Service::MobileRecharge, name).unwrap().code, code);
     }
     assert!(catalog.operator(Service::MobileRecharge, "bkash").is_none());
-    assert!(catalog.routes.iter().all(|r| r.environment == Environment::Sandbox));
+    let reaches_nobody =
+        |r: &Route| r.environment == Environment::Sandbox || r.upstreams.is_empty();
+    assert!(catalog.routes.iter().all(reaches_nobody));
     assert!(demo_routes().unwrap().routes.iter().all(|r| r.environment == Environment::Live));
 }
 
@@ -189,6 +191,33 @@ fn all_catalogs_together_route_every_product() {
             assert_eq!(routing::path(&routes, &query), expected, "{}", product.name);
         }
     }
+}
+
+/// CONTRACT A-16, for an installation that has nothing of its own yet.
+#[test]
+fn mobile_banking_is_decided_by_staff_from_the_start() {
+    let catalog = bangladesh().unwrap();
+    let banks = catalog.operators.iter().filter(|o| o.service == Service::MobileBanking);
+    let mut count = 0;
+    for (bank, environment) in banks.flat_map(|o| Environment::ALL.map(|e| (o, e))) {
+        count += 1;
+        let query = PriceQuery {
+            account: AccountId(7),
+            plan: None,
+            environment,
+            operator: &bank.code,
+            kind: Kind::Banking,
+            product: None,
+            recipient: "01712345101",
+            amount: Money::new(50_000, Currency::BDT),
+            at: Timestamp(0),
+        };
+        let path = routing::path(&catalog.routes, &query);
+        assert!(path.needs_approval, "{} {}", bank.code, environment.code());
+        // By default no live order reaches an upstream.
+        assert_eq!(path.upstreams.is_empty(), environment == Environment::Live);
+    }
+    assert_eq!(count, 8, "bKash, Nagad, Rocket and Upay, in both environments");
 }
 
 #[test]

@@ -98,7 +98,9 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
         let mut credentials = load_or_create_credentials(&engine, &config.data_dir)?;
         wiring::seed_catalog(&engine).await?;
         // Once: a route that was set since then stays.
-        let is_routed = |route: &Route| route.environment == Environment::Live;
+        // What waits for staff in every new installation leads to no upstream.
+        let is_routed =
+            |route: &Route| route.environment == Environment::Live && !route.upstreams.is_empty();
         if !engine.catalog().routes.iter().any(is_routed) {
             let routes = catalog::demo_routes()?;
             engine.set_catalog(machine(&engine, DEMO)?, routes).await.map_err(refused)?;

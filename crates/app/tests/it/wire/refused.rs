@@ -1,7 +1,7 @@
 //! What is refused although it is well formed: nothing can deliver it, or it was just sold.
 
 use crate::support::{BALANCE, BANKING, Client, Consumer, Folder, RECHARGE, UNLIMITED, recharge};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const OFFERS: &str = "/api/billing/recharge/offers?operator=rb&number=01812345101";
 
@@ -48,6 +48,39 @@ async fn what_nothing_is_set_up_to_deliver_is_refused() {
     let mut client = server.sandbox().await;
     let sold = client.post(RECHARGE, recharge("01712345101", 10, "N-1")).await.json();
     assert_eq!(sold["billing"]["status"], "success", "{sold}");
+    server.stop();
+    folder.verify();
+}
+
+/// CONTRACT A-16: staff decide on mobile banking unless an upstream is routed; A-46: only without any
+/// route is it refused.
+#[tokio::test]
+async fn banking_is_decided_by_staff_unless_it_is_routed() {
+    let folder = Folder::new();
+    let server = folder.start();
+    // Without the demo's own route this is what a new installation has.
+    folder.saldo_ok(&["route", "off", "105", "--by", "rahim"]);
+    let mut live = server.live().await;
+    for client in [&mut live, &mut server.sandbox().await] {
+        let waits = client.post(BANKING, banking("K-1")).await.json();
+        assert_eq!(waits["billing"]["status"], "pending", "{waits}");
+    }
+    let set = ["route", "set", "--environment", "live", "--kind", "banking", "--upstreams"];
+    folder.saldo_ok(&[&set[..], &["simulator-a", "--by", "rahim"]].concat());
+    let other = json!({
+        "operator": "nagad", "number": "01712345101", "amount": 500, "type": "cash_in",
+        "reference": "K-2",
+    });
+    let sent = live.post(BANKING, other.to_string()).await.json();
+    assert_eq!(sent["billing"]["status"], "success", "{sent}");
+    // It took the place of the route that waits.
+    let routes = folder.saldo_json(&["route", "list", "--json"]);
+    let is_live_banking = |r: &&Value| r["environment"] == "live" && r["kind"] == "banking";
+    let banking_routes: Vec<_> = routes.iter().filter(is_live_banking).collect();
+    assert_eq!(banking_routes.len(), 1, "{banking_routes:?}");
+    let id = banking_routes[0]["id"].to_string();
+    folder.saldo_ok(&["route", "off", &id, "--by", "rahim"]);
+    live.post(BANKING, banking("K-3")).await.assert_refused(422, "NO_ROUTE");
     server.stop();
     folder.verify();
 }
@@ -112,8 +145,7 @@ async fn the_same_sale_again_is_marked_or_refused() {
         let refused = client.post(RECHARGE, recharge("01712345101", 10, "D-3")).await;
         refused.assert_refused(422, "POSSIBLE_DUPLICATE");
         assert_eq!(refused.json()["possibleDuplicateOf"], "D-2", "{refused:?}");
-        let mut wanted: serde_json::Value =
-            serde_json::from_str(&recharge("01712345101", 10, "D-3")).unwrap();
+        let mut wanted: Value = serde_json::from_str(&recharge("01712345101", 10, "D-3")).unwrap();
         wanted["allow_duplicate"] = json!(true);
         let sold = client.post(RECHARGE, wanted.to_string()).await.json();
         assert_eq!(sold["billing"]["possibleDuplicateOf"], "D-2", "{sold}");
