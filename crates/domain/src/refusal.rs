@@ -256,6 +256,11 @@ use_cases! {
         KeysMissing, KeysInvalid, KeyExpired, AddressNotAllowed, ScopeMissing, AccountInactive,
         TooFast, Unavailable, Uncertain
     }
+    /// Why a key pair does not buy.
+    BuyerRefused from StoreRefused, KeyPairRefused {
+        KeysMissing, KeysInvalid, KeyExpired, AddressNotAllowed, ScopeMissing, AccountInactive,
+        AccountNotApproved, TooFast, Unavailable, Uncertain
+    }
     /// Why an access token gives no access.
     TokenRefused from StoreRefused, SessionRefused {
         TokenInvalid, AccountInactive, TooFast, Unavailable, Uncertain

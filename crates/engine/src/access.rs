@@ -1,5 +1,6 @@
 //! Authentication of a key pair: keys, its end, address, account, rate, in this order; then, for
-//! what is sold, the subscription; then the scopes of the pair.
+//! what is sold, the subscription; then the scopes of the pair. Whoever wants to buy shows with the
+//! account that it may sell in live mode.
 //!
 //! Not here: logins and their tokens (`people`). Invariant: an unknown key, a wrong secret, a mixed
 //! pair and a revoked pair get one and the same answer (RELIABILITY K3), and the environment is
@@ -21,11 +22,12 @@ use crate::rate::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
 use domain::account::subscriber;
 use domain::refusal::{
-    AccountInactive, AddressNotAllowed, KeyExpired, KeyPairRefused, KeysInvalid, KeysMissing,
-    NoSubscription, ScopeMissing, StoreRefused, TooFast, Unavailable,
+    AccountInactive, AccountNotApproved, AddressNotAllowed, BuyerRefused, KeyExpired,
+    KeyPairRefused, KeysInvalid, KeysMissing, NoSubscription, ScopeMissing, StoreRefused, TooFast,
+    Unavailable,
 };
 use domain::{
-    AccountId, DuplicatePolicy, Environment, Holder, Key, KeyId, KeyScope, KeyScopes, Plan,
+    AccountId, DuplicatePolicy, Environment, Holder, KeyId, KeyScope, KeyScopes, Plan,
     ReferenceKey, ReferenceScope, SessionId, UserId,
 };
 use std::net::IpAddr;
@@ -73,6 +75,14 @@ impl Caller {
         CallerKey { account: self.account, environment: self.environment }
     }
 
+    /// Refuses to sell for real money to an account that staff have not approved.
+    pub(crate) fn may_buy(&self) -> Result<(), AccountNotApproved> {
+        match self.environment == Environment::Live && !self.is_approved {
+            true => Err(AccountNotApproved),
+            false => Ok(()),
+        }
+    }
+
     /// A reference, or an idempotency key, that this caller uses.
     pub(crate) fn reference(&self, scope: ReferenceScope, text: &str) -> ReferenceKey {
         let (account, environment) = (self.account, self.environment);
@@ -85,8 +95,9 @@ impl Caller {
 pub struct AccessResult<R> {
     /// The caller, or why the request is refused.
     pub caller: Result<Caller, R>,
-    /// For the headers about the rate limit; `None` if the request was refused before it was
-    /// counted.
+    /// For the headers about the rate limit: with right keys (`owner`) the account's calls, also
+    /// when the request was refused before it was counted; without them the failed authentications
+    /// of the client's address. `None` for an access token that gave no access.
     pub quota: Option<Quota>,
     /// Whose request it is, for the log; none if that was not shown by right keys.
     pub owner: Option<RequestOwner>,
@@ -125,42 +136,92 @@ impl Engine {
         secret_key: Option<&str>,
         from: IpAddr,
     ) -> AccessResult<KeyPairRefused> {
+        self.access(open_key, secret_key, from, |_| Ok(())).await
+    }
+
+    /// As [`Engine::authenticate`], of whoever wants to buy: refuses with the account, before the
+    /// rate, one that may not sell in live mode yet.
+    pub async fn authenticate_buyer(
+        &self,
+        open_key: Option<&str>,
+        secret_key: Option<&str>,
+        from: IpAddr,
+    ) -> AccessResult<BuyerRefused> {
+        self.access(open_key, secret_key, from, |caller| Ok(caller.may_buy()?)).await
+    }
+
+    /// `may` is what more is asked of the account.
+    async fn access<R: From<KeyPairRefused>>(
+        &self,
+        open_key: Option<&str>,
+        secret_key: Option<&str>,
+        from: IpAddr,
+        may: fn(&Caller) -> Result<(), R>,
+    ) -> AccessResult<R> {
         let holder = match self.verified(open_key, secret_key) {
             Ok(holder) => holder,
-            Err(refusal) => return AccessResult::refused(self.count_failure(refusal, from)),
+            Err(refusal) => {
+                let caller = Err(self.count_failure(refusal, from).into());
+                return AccessResult { caller, quota: Some(self.failures_left(from)), owner: None };
+            }
         };
-        let Key { account, environment, id, .. } = holder.key;
-        let owner = Some(RequestOwner { account, environment, key: Some(id) });
-        let counted = async {
-            if holder.key.is_over_at(self.now()) {
-                return Err(KeyExpired.into());
-            }
-            if !holder.key.allow_list.allows(from) {
-                return Err(AddressNotAllowed { seen: from }.into());
-            }
-            self.note_key_use(id, from);
-            if !holder.account.is_active {
-                return Err(AccountInactive.into());
-            }
-            let subscription = holder.account.subscription;
-            let per_minute = subscription.map_or(Plan::Starter, |s| s.plan).per_minute();
-            let caller = Caller {
-                account: holder.key.account,
-                environment: holder.key.environment,
-                key: Some(holder.key.id),
-                session: None,
-                plan: holder.account.plan_at(self.now()),
-                person: None,
-                is_approved: holder.account.approved_at.is_some(),
-                duplicates: holder.account.duplicates,
-                scopes: holder.key.scopes,
-            };
-            let counted = self.count_call(caller.rate_key(), per_minute).await?;
-            let caller = counted.or_refuse().map(|_| caller).map_err(KeyPairRefused::from);
-            Ok(AccessResult { caller, quota: Some(counted.quota), owner })
+        let subscription = holder.account.subscription;
+        let per_minute = subscription.map_or(Plan::Starter, |s| s.plan).per_minute();
+        let caller = Caller {
+            account: holder.key.account,
+            environment: holder.key.environment,
+            key: Some(holder.key.id),
+            session: None,
+            plan: holder.account.plan_at(self.now()),
+            person: None,
+            is_approved: holder.account.approved_at.is_some(),
+            duplicates: holder.account.duplicates,
+            scopes: holder.key.scopes,
         };
-        let refused = |refusal| AccessResult { owner, ..AccessResult::refused(refusal) };
-        counted.await.unwrap_or_else(refused)
+        let admitted = self.is_let_in(&holder, from).map_err(R::from).and_then(|()| may(&caller));
+        self.counted(caller, per_minute, admitted).await
+    }
+
+    /// Refuses a key pair after its end, from an address that is not on its list, and of an account
+    /// that is switched off.
+    fn is_let_in(&self, holder: &KeyHolder, from: IpAddr) -> Result<(), KeyPairRefused> {
+        if holder.key.is_over_at(self.now()) {
+            return Err(KeyExpired.into());
+        }
+        if !holder.key.allow_list.allows(from) {
+            return Err(AddressNotAllowed { seen: from }.into());
+        }
+        self.note_key_use(holder.key.id, from);
+        match holder.account.is_active {
+            true => Ok(()),
+            false => Err(AccountInactive.into()),
+        }
+    }
+
+    /// Counts the call of an admitted caller. One that is refused is not counted: whoever has
+    /// stolen keys, and is at another address, uses none of the account's calls up.
+    async fn counted<R: From<KeyPairRefused>>(
+        &self,
+        caller: Caller,
+        per_minute: u32,
+        admitted: Result<(), R>,
+    ) -> AccessResult<R> {
+        let owner = Some(RequestOwner::from(&caller));
+        let counted = match admitted {
+            Ok(()) => self.count_call(caller.rate_key(), per_minute).await,
+            Err(refusal) => {
+                let quota = Some(self.calls_left(caller.rate_key(), per_minute));
+                return AccessResult { caller: Err(refusal), quota, owner };
+            }
+        };
+        let (caller, quota) = match counted {
+            Ok(counted) => (counted.or_refuse().map(|_| caller).map_err(Into::into), counted.quota),
+            Err(unavailable) => {
+                let quota = self.calls_left(caller.rate_key(), per_minute);
+                (Err(KeyPairRefused::from(unavailable)), quota)
+            }
+        };
+        AccessResult { caller: caller.map_err(R::from), quota: Some(quota), owner }
     }
 
     /// Refuses what the caller's key pair is not for.
@@ -191,6 +252,21 @@ impl Engine {
             true => self.take_shared_call(caller, limit).await,
             false => Ok(self.inner.calls.take(caller, limit, self.monotonic())),
         }
+    }
+
+    /// What is left of an account's calls, without counting one; over several nodes as far as this
+    /// one knows.
+    fn calls_left(&self, caller: CallerKey, limit: u32) -> Quota {
+        match self.inner.store.is_shared() {
+            true => self.shared_calls_left(caller, limit),
+            false => self.inner.calls.left(&caller, limit, self.monotonic()),
+        }
+    }
+
+    /// How many failed authentications are left to an address, without counting one.
+    fn failures_left(&self, from: IpAddr) -> Quota {
+        let (limit, now) = (limits::FAILURES_A_MINUTE, self.monotonic());
+        self.inner.failures.left(&subscriber(from), limit, now)
     }
 
     /// Counts a search without a login, by address. Refuses (`TooFast`) past the limit.

@@ -17,23 +17,15 @@ use crate::upstreams::Choosing;
 use crate::{Caller, Engine, Permit, limits};
 use domain::purchase::settle;
 use domain::refusal::{
-    AccountNotApproved, BuyRefused, DraftRefused, IdempotencyMismatch, IdempotencyRunning,
-    NotPossible, ReferenceKnown, StoreRefused, Unavailable, Uncertain,
+    BuyRefused, DraftRefused, IdempotencyMismatch, IdempotencyRunning, NotPossible, ReferenceKnown,
+    StoreRefused, Unavailable, Uncertain,
 };
 use domain::{
-    AttemptChange, AttemptRef, Environment, Money, Opening, OpeningDenied, PassedOver, Purchase,
-    PurchaseDraft, PurchaseKey, ReferenceKey, ReferenceScope, State, act,
+    AttemptChange, AttemptRef, Money, Opening, OpeningDenied, PassedOver, Purchase, PurchaseDraft,
+    PurchaseKey, ReferenceKey, ReferenceScope, State, act,
 };
 use std::pin::pin;
 use store::{KeepResponse, OpenPurchase};
-
-/// Refuses to sell for real money to an account that staff have not approved.
-pub(crate) fn check_approved(caller: &Caller) -> Result<(), AccountNotApproved> {
-    match caller.environment == Environment::Live && !caller.is_approved {
-        true => Err(AccountNotApproved),
-        false => Ok(()),
-    }
-}
 
 impl Engine {
     /// Buys: holds the money, sends the order to an upstream (or leaves it to staff), waits for the
@@ -44,7 +36,7 @@ impl Engine {
         request: PurchaseRequest,
     ) -> Result<PurchaseOutcome, BuyRefused> {
         self.check_permit(&permit, &request.caller)?;
-        check_approved(&request.caller)?;
+        request.caller.may_buy()?;
         self.is_subscribed(&request.caller)?;
         let _running = match &request.idempotency {
             Some(idempotency) => match self.first_use(&request.caller, idempotency)? {

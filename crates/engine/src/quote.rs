@@ -4,7 +4,7 @@
 //! Invariant: acceptance and expiry are both steps from the version that was read, so exactly one
 //! of them wins.
 
-use crate::purchase::{OpenedAs, check_approved};
+use crate::purchase::OpenedAs;
 use crate::refusals::denied;
 use crate::request::PurchaseRequest;
 use crate::settle::StepResult;
@@ -50,7 +50,7 @@ impl Engine {
         mut request: PurchaseRequest,
     ) -> Result<Quote, QuoteRefused> {
         self.check_permit(&permit, &request.caller)?;
-        check_approved(&request.caller)?;
+        request.caller.may_buy()?;
         if let Some(quote) = self.quoted_before(&request).await? {
             return Ok(quote);
         }
@@ -174,7 +174,7 @@ impl Engine {
         id: PurchaseNumber,
     ) -> Result<Purchase, AcceptRefused> {
         self.check_permit(&permit, caller)?;
-        check_approved(caller)?;
+        caller.may_buy()?;
         let purchase = self.purchase_by_id(caller, id).await?;
         let key = purchase.key;
         let purchase = self.or_unavailable(self.expire_if_over(purchase).await)?;

@@ -65,16 +65,21 @@ impl IntoResponse for Answer {
     }
 }
 
-/// Adds the rate-limit headers: the usual `X-RateLimit-…` and the IETF's
+/// The policy of the calls that an account, or a customer, may make.
+pub(crate) const CALLS: &str = "default";
+/// The policy of the failed authentications from one address.
+pub(crate) const FAILED_AUTHENTICATIONS: &str = "failed-authentications";
+
+/// Adds the rate-limit headers of a policy: the usual `X-RateLimit-…` and the IETF's
 /// (draft-ietf-httpapi-ratelimit-headers). Resets are seconds from now.
-pub(crate) fn add_quota_headers(headers: &mut HeaderMap, quota: Option<Quota>) {
+pub(crate) fn add_quota_headers(headers: &mut HeaderMap, policy: &str, quota: Option<Quota>) {
     let Some(Quota { limit, remaining, reset_s }) = quota else { return };
     headers.insert(HeaderName::from_static("x-ratelimit-limit"), limit.into());
     headers.insert(HeaderName::from_static("x-ratelimit-remaining"), remaining.into());
     headers.insert(HeaderName::from_static("x-ratelimit-reset"), reset_s.into());
     let ietf = [
-        ("ratelimit-policy", format!("\"default\";q={limit};w=60")),
-        ("ratelimit", format!("\"default\";r={remaining};t={reset_s}")),
+        ("ratelimit-policy", format!("\"{policy}\";q={limit};w=60")),
+        ("ratelimit", format!("\"{policy}\";r={remaining};t={reset_s}")),
     ];
     for (name, value) in ietf {
         if let Ok(value) = HeaderValue::try_from(value) {

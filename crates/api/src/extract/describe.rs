@@ -67,17 +67,27 @@ pub(crate) fn add_header(response: &mut Response, name: &str, kind: Type, descri
 
 /// Describes the headers that every answer to an authenticated account has.
 pub(crate) fn add_account_headers(response: &mut Response) {
+    add_limit_headers(response, ["Calls a minute.", "Calls left."]);
+    let simulated = "`true` where purchases are played by a simulator.";
+    add_header(response, "X-Saldo-Simulated", Type::String, simulated);
+}
+
+/// Describes the headers about a rate limit: what it counts, and what is left of it.
+pub(crate) fn add_limit_headers(response: &mut Response, [limit, left]: [&str; 2]) {
     for (name, kind, description) in [
-        ("X-RateLimit-Limit", Type::Integer, "Calls a minute."),
-        ("X-RateLimit-Remaining", Type::Integer, "Calls left."),
-        ("X-RateLimit-Reset", Type::Integer, "Seconds until all calls are back."),
+        ("X-RateLimit-Limit", Type::Integer, limit),
+        ("X-RateLimit-Remaining", Type::Integer, left),
+        (
+            "X-RateLimit-Reset",
+            Type::Integer,
+            "Seconds until the oldest one counts no more; 0 if there is none.",
+        ),
         (
             "RateLimit-Policy",
             Type::String,
             "The same limit in the IETF's form: `\"default\";q=120;w=60`.",
         ),
         ("RateLimit", Type::String, "What is left, in the IETF's form: `\"default\";r=42;t=13`."),
-        ("X-Saldo-Simulated", Type::String, "`true` where purchases are played by a simulator."),
     ] {
         add_header(response, name, kind, description);
     }

@@ -6,14 +6,16 @@
 use super::ApiState;
 use super::refusals::{self, ApiError};
 use crate::extract::address;
-use crate::extract::answer::{Answer, add_quota_headers, add_simulated_header};
+use crate::extract::answer::{self, Answer, add_quota_headers, add_simulated_header};
 use crate::extract::work;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use domain::KeyScope;
-use engine::{Caller, PageCaller, Quota, RequestOwner};
+use engine::{AccessResult, Caller, PageCaller, Quota, RequestOwner};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
+use std::convert::Infallible;
+use std::net::IpAddr;
 use tracing::{field, info_span};
 
 /// An authenticated caller: the extractor of every route with keys.
@@ -29,41 +31,108 @@ impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        let from = address::of_client(parts, &api.settings);
-        let open_key = key(&parts.headers, "x-open-key");
-        let secret_key = key(&parts.headers, "x-authorization").map(without_bearer);
-        let access = match parts.extensions.get::<PageCaller>() {
-            Some(from_pages) => api.engine.admit_from_pages(*from_pages).await,
+        let Sent { open_key, secret_key, page, from } = Sent::of(parts, api);
+        let access = match page {
+            Some(page) => api.engine.admit_from_pages(page).await,
             None => api.engine.authenticate(open_key, secret_key, from).await,
         };
-        let (quota, owner) = (access.quota, access.owner);
-        access.caller.map(|caller| Authenticated { api: api.clone(), caller, quota }).map_err(
-            |refused| {
-                let answer = refusals::answer(&ApiError::from(refused));
-                answer.count_refusal(from);
-                let mut response = answer.into_response();
-                add_quota_headers(response.headers_mut(), quota);
-                if let Some(owner) = owner {
-                    response.extensions_mut().insert(owner);
-                }
-                response
-            },
-        )
+        Authenticated::of(access, api, from)
     }
 }
 
-/// An authenticated caller with a subscription: the extractor of every route that sells, and of
-/// the offers (CONTRACT A-41).
+/// An authenticated caller with a subscription: the extractor of the offers (CONTRACT A-41).
 pub(super) struct Subscribed(pub Authenticated);
 
 impl FromRequestParts<ApiState> for Subscribed {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        let authenticated = Authenticated::from_request_parts(parts, api).await?;
-        match authenticated.api.engine.is_subscribed(&authenticated.caller) {
-            Ok(()) => Ok(Subscribed(authenticated)),
-            Err(none) => Err(authenticated.refuse(none.into())),
+        Authenticated::from_request_parts(parts, api).await?.subscribed().map(Subscribed)
+    }
+}
+
+/// An authenticated caller that may buy in its environment, with a subscription: the extractor of
+/// every route that sells (CONTRACT ).
+pub(super) struct Buyer(pub Authenticated);
+
+impl FromRequestParts<ApiState> for Buyer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
+        let Sent { open_key, secret_key, page, from } = Sent::of(parts, api);
+        let access = match page {
+            Some(page) => api.engine.admit_buyer_from_pages(page).await,
+            None => api.engine.authenticate_buyer(open_key, secret_key, from).await,
+        };
+        Authenticated::of(access, api, from)?.subscribed().map(Buyer)
+    }
+}
+
+/// What the answer to a request without a route tells of the rate limit: the extractor of those
+/// answers. A call with right keys counts as any other does.
+pub(super) struct Unrouted {
+    quota: Option<Quota>,
+    owner: Option<RequestOwner>,
+}
+
+impl FromRequestParts<ApiState> for Unrouted {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Infallible> {
+        let Sent { open_key, secret_key, from, page: _ } = Sent::of(parts, api);
+        let AccessResult { quota, owner, caller: _ } =
+            api.engine.authenticate(open_key, secret_key, from).await;
+        Ok(Unrouted { quota, owner })
+    }
+}
+
+impl Unrouted {
+    /// The answer of this error.
+    pub(super) fn refuse(self, error: &ApiError) -> Response {
+        with_account(refusals::answer(error), self.quota, self.owner)
+    }
+}
+
+/// Who a request says that it is from.
+struct Sent<'p> {
+    open_key: Option<&'p str>,
+    secret_key: Option<&'p str>,
+    page: Option<PageCaller>,
+    from: IpAddr,
+}
+
+impl Sent<'_> {
+    fn of<'p>(parts: &'p Parts, api: &ApiState) -> Sent<'p> {
+        Sent {
+            open_key: key(&parts.headers, "x-open-key"),
+            secret_key: key(&parts.headers, "x-authorization").map(without_bearer),
+            page: parts.extensions.get::<PageCaller>().copied(),
+            from: address::of_client(parts, &api.settings),
+        }
+    }
+}
+
+impl Authenticated {
+    fn of<R>(access: AccessResult<R>, api: &ApiState, from: IpAddr) -> Result<Self, Response>
+    where
+        ApiError: From<R>,
+    {
+        let AccessResult { caller, quota, owner } = access;
+        match caller {
+            Ok(caller) => Ok(Authenticated { api: api.clone(), caller, quota }),
+            Err(refused) => {
+                let answer = refusals::answer(&ApiError::from(refused));
+                answer.count_refusal(from);
+                Err(with_account(answer, quota, owner))
+            }
+        }
+    }
+
+    /// Refuses an account without a subscription.
+    fn subscribed(self) -> Result<Self, Response> {
+        match self.api.engine.is_subscribed(&self.caller) {
+            Ok(()) => Ok(self),
+            Err(none) => Err(self.refuse(none.into())),
         }
     }
 }
@@ -98,13 +167,24 @@ impl Authenticated {
     }
 
     fn with_headers(&self, answer: Answer) -> Response {
-        let mut response = answer.into_response();
-        add_quota_headers(response.headers_mut(), self.quota);
+        let owner = Some(RequestOwner::from(&self.caller));
+        let mut response = with_account(answer, self.quota, owner);
         let environment = self.caller.environment;
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);
-        response.extensions_mut().insert(RequestOwner::from(&self.caller));
         response
     }
+}
+
+/// The answer with the headers about the rate limit: the account's, or without right keys that of
+/// failed authentications from the client's address (CONTRACT A-26).
+fn with_account(answer: Answer, quota: Option<Quota>, owner: Option<RequestOwner>) -> Response {
+    let mut response = answer.into_response();
+    let policy = if owner.is_some() { answer::CALLS } else { answer::FAILED_AUTHENTICATIONS };
+    add_quota_headers(response.headers_mut(), policy, quota);
+    if let Some(owner) = owner {
+        response.extensions_mut().insert(owner);
+    }
+    response
 }
 
 /// The value of a key's header; `None` if it is missing or empty. A value that is not text, or that

@@ -1,9 +1,9 @@
 //! The irecharge dialect: the API that resellers call with a key pair, under `/api/billing`.
 //!
 //! It follows the document in the seed literally; the guide on the pages lists the points that the
-//! document leaves open as *Known quirks*. Invariant: keys, address, account, rate and, for what is
-//! sold, subscription are checked before a field is read, and only [`Engine::purchase`] moves
-//! money.
+//! document leaves open as *Known quirks*. Invariants: keys, address, account, rate and, for what is
+//! sold, approval and subscription are checked before a field is read; only [`Engine::purchase`]
+//! moves money.
 
 mod authenticate;
 mod events;
@@ -22,9 +22,10 @@ mod wire;
 pub use crate::Settings;
 pub use events::WebhookEvents;
 
-use crate::extract::answer::Answer;
 use crate::extract::describe::{self, Document};
+use authenticate::Unrouted;
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use axum::routing::{any, get};
 use engine::Engine;
 use refusals::ApiError;
@@ -75,9 +76,7 @@ fn described(settings: &Settings) -> (axum::Router<ApiState>, Document) {
         .split_for_parts();
     let (logos, logos_document) =
         OpenApiRouter::default().routes(routes!(logo::logo)).split_for_parts();
-    let api = api
-        .method_not_allowed_fallback(async || refusals::answer(&ApiError::method_not_allowed()))
-        .fallback(route_not_found);
+    let api = api.method_not_allowed_fallback(method_not_allowed).fallback(route_not_found);
     let document = openapi::document(api_document, logos_document, settings);
     // A nested router does not match its own path with a slash at the end.
     let slash = format!("{BASE}/");
@@ -86,6 +85,10 @@ fn described(settings: &Settings) -> (axum::Router<ApiState>, Document) {
     (routes, document)
 }
 
-async fn route_not_found() -> Answer {
-    refusals::answer(&ApiError::route_not_found())
+async fn route_not_found(unrouted: Unrouted) -> Response {
+    unrouted.refuse(&ApiError::route_not_found())
+}
+
+async fn method_not_allowed(unrouted: Unrouted) -> Response {
+    unrouted.refuse(&ApiError::method_not_allowed())
 }

@@ -32,6 +32,13 @@ const LINE: &str = "Sell mobile recharges, data offers and mobile banking from a
 const OPEN_KEY: &str = "openKey";
 const SECRET_KEY: &str = "secretKey";
 
+/// What the headers about the limit tell of without right keys.
+const LIMITS_WITHOUT_KEYS: [&str; 2] = [
+    "Failed authentications a minute from one address (the policy `failed-authentications`); with \
+     right keys calls a minute.",
+    "Failed authentications left to this address; with right keys calls left.",
+];
+
 /// The whole document, serialized once.
 pub(super) fn document(mut api: OpenApi, mut logos: OpenApi, settings: &Settings) -> Document {
     let mut errors: Vec<_> = describe::operations(&mut api).flat_map(complete).collect();
@@ -120,8 +127,9 @@ fn errors_of(operation: &str) -> Vec<ApiError> {
 }
 
 fn add_headers(status: &str, response: &mut Response, buys: bool) {
-    if !matches!(status, "401" | "405" | "500") {
-        describe::add_account_headers(response);
+    match status {
+        "401" | "405" => describe::add_limit_headers(response, LIMITS_WITHOUT_KEYS),
+        _ => describe::add_account_headers(response),
     }
     if matches!(status, "409" | "429" | "503") {
         describe::add_header(response, "Retry-After", Type::Integer, "Seconds to wait.");

@@ -11,8 +11,8 @@ use crate::extract::error::{error_texts, use_case_errors};
 use crate::wire::fields::BodyError;
 use crate::wire::json::InternalError;
 use domain::refusal::{
-    AccountInactive, AccountNotApproved, AddressNotAllowed, BuyRefused, FindRefused, Halted,
-    IdempotencyMismatch, IdempotencyRunning, InsufficientBalance, Invalid, KeyExpired,
+    AccountInactive, AccountNotApproved, AddressNotAllowed, BuyRefused, BuyerRefused, FindRefused,
+    Halted, IdempotencyMismatch, IdempotencyRunning, InsufficientBalance, Invalid, KeyExpired,
     KeyPairRefused, KeysInvalid, KeysMissing, NoRoute, NoSubscription, NoWallet, NotPossible,
     OfferAmount, OfferRefused, OfferUnknown, OffersRefused, OffersUnavailable, PossibleDuplicate,
     PurchaseUnknown, ReferenceKnown, ScopeMissing, StoreRefused, TooFast, Unavailable, Uncertain,
@@ -251,7 +251,7 @@ error_texts! { ApiError:
 }
 
 use_case_errors! { ApiError:
-    KeyPairRefused, BuyRefused, OffersRefused, OfferRefused, FindRefused, WalletRefused,
+    KeyPairRefused, BuyerRefused, BuyRefused, OffersRefused, OfferRefused, FindRefused, WalletRefused,
     StoreRefused
 }
 

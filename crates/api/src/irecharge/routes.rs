@@ -3,7 +3,7 @@
 //! Their doc comments and attributes are the texts of the OpenAPI document.
 
 use super::ApiState;
-use super::authenticate::{Authenticated, Subscribed};
+use super::authenticate::{Authenticated, Buyer, Subscribed};
 use super::idempotency;
 use super::refusals::ApiError;
 use super::wire::request::{self, InvalidFields, RawPurchase};
@@ -93,7 +93,7 @@ pub(super) async fn operators(authenticated: Authenticated, uri: Uri) -> Respons
     request_body = request::RechargeRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn recharge(Subscribed(authenticated): Subscribed, request: Request) -> Response {
+pub(super) async fn recharge(Buyer(authenticated): Buyer, request: Request) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let recharge = parse(api, *caller, request, request::recharge).await?;
@@ -104,14 +104,14 @@ pub(super) async fn recharge(Subscribed(authenticated): Subscribed, request: Req
 
 /// Mobile banking
 ///
-/// Accepted like a recharge. Where its route says that staff decide, as in the sandbox, its first
-/// status is `pending`.
+/// Accepted like a recharge. Staff decide on it unless an upstream is set up to deliver it: then its
+/// first status is `pending`.
 #[utoipa::path(
     post, path = "/service-requests/banking", tag = "Purchases", operation_id = "banking",
     request_body = request::BankingRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn banking(Subscribed(authenticated): Subscribed, request: Request) -> Response {
+pub(super) async fn banking(Buyer(authenticated): Buyer, request: Request) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let banking = parse(api, *caller, request, request::banking).await?;
@@ -151,7 +151,7 @@ pub(super) async fn offers(Subscribed(authenticated): Subscribed, uri: Uri) -> R
     request_body = request::OfferRequest,
     responses((status = 200, description = "A purchase exists.", body = response::PurchaseAnswer)),
 )]
-pub(super) async fn buy_offer(Subscribed(authenticated): Subscribed, request: Request) -> Response {
+pub(super) async fn buy_offer(Buyer(authenticated): Buyer, request: Request) -> Response {
     let Authenticated { api, caller, .. } = &authenticated;
     let work = async {
         let catalog = api.engine.catalog();

@@ -7,7 +7,7 @@
 use super::ApiState;
 use super::headers::{self, Channel};
 use super::refusals::{self, ApiError};
-use crate::extract::answer::{Answer, add_quota_headers, add_simulated_header};
+use crate::extract::answer::{self, Answer, add_quota_headers, add_simulated_header};
 use crate::extract::{address, work};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -63,7 +63,7 @@ impl FromRequestParts<ApiState> for Authenticated {
         access.caller.map(|caller| Authenticated { api, caller, from, channel, quota }).map_err(
             |refused| {
                 let mut response = refuse(&ApiError::from(refused), from);
-                add_quota_headers(response.headers_mut(), quota);
+                add_quota_headers(response.headers_mut(), answer::CALLS, quota);
                 response
             },
         )
@@ -90,7 +90,7 @@ impl Authenticated {
         );
         let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = to_response(answer);
-        add_quota_headers(response.headers_mut(), self.quota);
+        add_quota_headers(response.headers_mut(), answer::CALLS, self.quota);
         add_simulated_header(response.headers_mut(), &self.api.engine, environment);
         response
     }
@@ -125,7 +125,7 @@ impl Anonymous {
             Err(too_fast) => return refuse(&too_fast.into(), self.from),
         };
         let mut response = self.respond("search", work).await;
-        add_quota_headers(response.headers_mut(), Some(quota));
+        add_quota_headers(response.headers_mut(), answer::CALLS, Some(quota));
         response
     }
 

@@ -4,10 +4,10 @@
 //! Invariant: such a call passes what a call with keys passes: account, rate, and it has the
 //! account's plan as it is now.
 
-use super::{AccessResult, Caller, RequestOwner};
+use super::{AccessResult, Caller};
 use crate::Engine;
 use domain::Plan;
-use domain::refusal::{AccountInactive, KeyPairRefused, KeysInvalid};
+use domain::refusal::{AccountInactive, BuyerRefused, KeyPairRefused, KeysInvalid};
 
 /// Put into the extensions of a request inside this process: who has logged in on the pages and
 /// calls the API from there. No request from outside can have it.
@@ -16,28 +16,38 @@ pub struct PageCaller(pub Caller);
 
 impl Engine {
     /// Admits a call from the pages as one with keys of the same account and environment would be.
-    pub async fn admit_from_pages(
+    pub async fn admit_from_pages(&self, from_page: PageCaller) -> AccessResult<KeyPairRefused> {
+        self.access_from_pages(from_page, |_| Ok(())).await
+    }
+
+    /// As [`Engine::admit_from_pages`], of whoever wants to buy.
+    pub async fn admit_buyer_from_pages(
         &self,
-        PageCaller(caller): PageCaller,
-    ) -> AccessResult<KeyPairRefused> {
-        let owner = Some(RequestOwner::from(&caller));
-        let counted = async {
-            let account = self.account(caller.account)?.ok_or(KeysInvalid)?;
-            if !account.is_active {
-                return Err(AccountInactive.into());
-            }
-            let caller = Caller {
-                plan: account.plan_at(self.now()),
-                is_approved: account.approved_at.is_some(),
-                duplicates: account.duplicates,
-                ..caller
-            };
-            let per_minute = caller.plan.unwrap_or(Plan::Starter).per_minute();
-            let counted = self.count_call(caller.rate_key(), per_minute).await?;
-            let caller = counted.or_refuse().map(|_| caller).map_err(KeyPairRefused::from);
-            Ok(AccessResult { caller, quota: Some(counted.quota), owner })
-        };
-        let refused = |refusal| AccessResult { owner, ..AccessResult::refused(refusal) };
-        counted.await.unwrap_or_else(refused)
+        from_page: PageCaller,
+    ) -> AccessResult<BuyerRefused> {
+        self.access_from_pages(from_page, |caller| Ok(caller.may_buy()?)).await
+    }
+
+    async fn access_from_pages<R: From<KeyPairRefused>>(
+        &self,
+        PageCaller(mut caller): PageCaller,
+        may: fn(&Caller) -> Result<(), R>,
+    ) -> AccessResult<R> {
+        let admitted = self.with_account(&mut caller).map_err(R::from);
+        let admitted = admitted.and_then(|()| may(&caller));
+        let per_minute = caller.plan.unwrap_or(Plan::Starter).per_minute();
+        self.counted(caller, per_minute, admitted).await
+    }
+
+    /// Gives the caller what its account has now. Refuses one that is switched off.
+    fn with_account(&self, caller: &mut Caller) -> Result<(), KeyPairRefused> {
+        let account = self.account(caller.account)?.ok_or(KeysInvalid)?;
+        caller.plan = account.plan_at(self.now());
+        caller.is_approved = account.approved_at.is_some();
+        caller.duplicates = account.duplicates;
+        match account.is_active {
+            true => Ok(()),
+            false => Err(AccountInactive.into()),
+        }
     }
 }

@@ -58,23 +58,18 @@ enum ShareAnswer {
 
 impl Share {
     fn answer(&mut self, limit: u32, now: Duration, has_waited: bool) -> ShareAnswer {
-        let quota = |share: &Share| Quota {
-            limit,
-            remaining: share.elsewhere.saturating_add(share.left).min(limit),
-            reset_s: share.reset_s.min(MINUTE_S),
-        };
         if self.left > 0 && now < self.until {
             self.left -= 1;
             self.used += 1;
             let is_low = self.left <= self.used / 4 && !self.is_asking && now >= self.none_until;
             if is_low && limit / limits::CALLS_AHEAD_PART > 1 {
                 self.is_asking = true;
-                return ShareAnswer::RunningLow(quota(self));
+                return ShareAnswer::RunningLow(self.quota(limit));
             }
-            return ShareAnswer::Counted(Counted { quota: quota(self), passes: true });
+            return ShareAnswer::Counted(Counted { quota: self.quota(limit), passes: true });
         }
         if now < self.none_until {
-            let quota = Quota { remaining: 0, ..quota(self) };
+            let quota = Quota { remaining: 0, ..self.quota(limit) };
             return ShareAnswer::Counted(Counted { quota, passes: false });
         }
         if has_waited && self.failed.is_some() {
@@ -83,6 +78,27 @@ impl Share {
         self.waiting += 1;
         let must_ask = !std::mem::replace(&mut self.is_asking, true);
         ShareAnswer::Wait { answered: self.answered.clone(), must_ask }
+    }
+
+    /// What is left over all nodes, as far as this one knows.
+    fn quota(&self, limit: u32) -> Quota {
+        Quota {
+            limit,
+            remaining: self.elsewhere.saturating_add(self.left).min(limit),
+            reset_s: self.reset_s.min(MINUTE_S),
+        }
+    }
+
+    /// The same without a call to count; a minute after the last answer nothing is known of calls
+    /// that still count.
+    fn known(&self, limit: u32, now: Duration) -> Quota {
+        if self.taken_s == 0 || now >= self.until + Duration::from_secs(MINUTE_S) {
+            return Quota::unused(limit);
+        }
+        match now < self.none_until {
+            true => Quota { remaining: 0, ..self.quota(limit) },
+            false => self.quota(limit),
+        }
     }
 
     /// How many to ask for: as many as wait, or as the next seconds need if they are like the last.
@@ -136,6 +152,12 @@ impl Engine {
             }
             has_waited = true;
         }
+    }
+
+    /// What is left of an account's calls over all nodes, as far as this one knows.
+    pub(crate) fn shared_calls_left(&self, caller: CallerKey, limit: u32) -> Quota {
+        let (now, shares) = (self.monotonic(), self.inner.allowances.shares.lock());
+        shares.get(&caller).map_or(Quota::unused(limit), |share| share.known(limit, now))
     }
 
     fn ask_ahead(&self, caller: CallerKey, limit: u32) {

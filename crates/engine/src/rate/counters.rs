@@ -69,11 +69,9 @@ impl<K: Eq + Hash, C: Counter> Counters<K, C> {
         count(counts.by_key.entry(key).or_insert_with(|| self.blank.clone()))
     }
 
-    /// Runs `change` on the counter of a key, if it has one.
-    pub(crate) fn change(&self, key: &K, change: impl FnOnce(&mut C)) {
-        if let Some(counter) = self.counts.lock().by_key.get_mut(key) {
-            change(counter);
-        }
+    /// Runs `change` on the counter of a key; `None` if it has none.
+    pub(crate) fn change<T>(&self, key: &K, change: impl FnOnce(&mut C) -> T) -> Option<T> {
+        self.counts.lock().by_key.get_mut(key).map(change)
     }
 
     #[cfg(test)]

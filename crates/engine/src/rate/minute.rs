@@ -40,6 +40,15 @@ impl<K: Eq + Hash> MinuteLimiter<K> {
         let uncounted = Quota { limit, remaining, reset_s: MINUTE_S };
         counted.unwrap_or(Counted { quota: uncounted, passes: limit > 0 })
     }
+
+    /// What is left to a key, without counting a call.
+    pub(crate) fn left(&self, key: &K, limit: u32, now: Duration) -> Quota {
+        let counted = self.minutes.change(key, |minute| {
+            minute.advance(now.as_secs());
+            Quota { limit, remaining: minute.left(limit), reset_s: minute.next_free_in_s() }
+        });
+        counted.unwrap_or(Quota::unused(limit))
+    }
 }
 
 #[cfg(test)]
@@ -54,8 +63,17 @@ mod tests {
             Counted { quota, passes }
         };
         let take = |s| limiter.take(1, 3, Duration::from_secs(s));
+        assert_eq!(limiter.left(&1, 3, Duration::from_secs(100)), Quota::unused(3));
         assert_eq!(take(100), counted(3, 2, 60, true));
         assert_eq!(take(130), counted(3, 1, 30, true));
+        for _ in 0..3 {
+            let left = limiter.left(&1, 3, Duration::from_secs(130));
+            assert_eq!(
+                left,
+                Quota { limit: 3, remaining: 1, reset_s: 30 },
+                "asking counts nothing"
+            );
+        }
         assert_eq!(take(130).quota.remaining, 0);
         assert_eq!(take(159), counted(3, 0, 1, false));
         assert_eq!(take(160), counted(3, 0, 30, true));

@@ -25,8 +25,15 @@ pub struct Quota {
     pub limit: u32,
     /// Calls that remain.
     pub remaining: u32,
-    /// Seconds until the oldest call leaves the sliding minute.
+    /// Seconds until the oldest call leaves the sliding minute; 0 if there is none.
     pub reset_s: u64,
+}
+
+impl Quota {
+    /// Of a minute in which nothing was counted.
+    pub(crate) const fn unused(limit: u32) -> Quota {
+        Quota { limit, remaining: limit, reset_s: 0 }
+    }
 }
 
 /// Whose calls are counted together.

@@ -1,7 +1,7 @@
 //! Sign-up of merchants, approval, people, a forgotten password, the demo's mails.
 
 use super::browser::{Browser, code_of, mails};
-use crate::support::{Client, Folder, RECHARGE, Server, describe};
+use crate::support::{BANKING, Client, Folder, OFFER, RECHARGE, STATUS, Server, describe};
 use serde_json::Value;
 
 const PASSWORD: &str = "a quiet river 7";
@@ -146,6 +146,12 @@ async fn live_is_locked_until_the_mail_is_confirmed_and_staff_approved() {
         (403, Some("ACCOUNT_NOT_APPROVED"))
     );
     assert_eq!(client.balance().await, 10_000, "no money moved");
+    // Before a body is read, as for any other fault of the account (CONTRACT A-24); the rest answers.
+    for path in [RECHARGE, BANKING, OFFER] {
+        client.post(path, "{").await.assert_refused(403, "ACCOUNT_NOT_APPROVED");
+    }
+    let unknown = client.get(&format!("{STATUS}?reference=L-1")).await;
+    unknown.assert_refused(404, "TRANSACTION_NOT_FOUND");
     let approve = ["account", "approve", &id, "--by", "rahim", "--evidence", "licence 17 seen"];
     let early = folder.saldo(&approve);
     assert!(!early.status.success());

@@ -1,6 +1,9 @@
 //! Key pairs, rate limits, idempotency keys, and the separation of the two environments.
 
-use crate::support::{BALANCE, Client, Folder, Keys, RECHARGE, STATUS, UNLIMITED, recharge};
+use crate::support::{
+    BALANCE, Client, Folder, Keys, RECHARGE, Reply, STATUS, Server, UNLIMITED, recharge,
+};
+use http::Method;
 use serde_json::json;
 
 #[tokio::test]
@@ -38,6 +41,119 @@ async fn the_business_plan_ends_at_120_a_minute() {
     assert_eq!(live.get(BALANCE).await.status(), 200);
     server.stop();
     assert!(folder.truth().is_empty());
+}
+
+/// The headers about the limit: the policy's name, its limit, and what is left.
+fn limit_of(reply: &Reply) -> (String, u64, u64) {
+    let number = |name: &str| {
+        let value = reply.header(name).unwrap_or_else(|| panic!("no {name}: {reply:?}"));
+        value.parse::<u64>().unwrap()
+    };
+    let (limit, left) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"));
+    let reset = number("x-ratelimit-reset");
+    assert!(left <= limit && reset <= 60, "{reply:?}");
+    let (policy, rest) = reply.header("ratelimit-policy").unwrap().split_once(';').unwrap();
+    assert_eq!(rest, format!("q={limit};w=60"));
+    assert_eq!(reply.header("ratelimit"), Some(&*format!("{policy};r={left};t={reset}")));
+    (policy.trim_matches('"').to_owned(), limit, left)
+}
+
+/// CONTRACT A-26: one answer of each status, in the order in which they are asked for.
+#[tokio::test]
+async fn every_answer_says_what_is_left_of_the_limit() {
+    let folder = Folder::new();
+    let server = folder.start_with(&["--balance", "50"]);
+    let mut client = server.sandbox().await;
+    let mut left = 120;
+    let nowhere = "/api/billing/nowhere";
+    let too_much = recharge("01712345101", 100, "Q-2");
+    let sent = [
+        (200, Method::GET, BALANCE, ""),
+        (200, Method::POST, RECHARGE, &recharge("01712345101", 10, "Q-1")),
+        (400, Method::POST, RECHARGE, "{"),
+        (402, Method::POST, RECHARGE, &too_much),
+        (404, Method::GET, nowhere, ""),
+        (404, Method::GET, "/api/billing/", ""),
+        (404, Method::GET, &format!("{STATUS}?reference=NONE"), ""),
+        (405, Method::DELETE, BALANCE, ""),
+        (422, Method::POST, RECHARGE, "{}"),
+    ];
+    for (status, method, path, body) in sent {
+        let reply = client.send(method, path, body.to_owned()).await.unwrap();
+        assert_eq!(reply.status(), status, "{path}: {reply:?}");
+        left -= 1;
+        assert_eq!(limit_of(&reply), ("default".to_owned(), 120, left), "{status} {path}");
+    }
+    client.set("content-type", "text/plain");
+    let reply = client.post(RECHARGE, "{}").await;
+    reply.assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
+    assert_eq!(limit_of(&reply).2, left - 1);
+    client.set("content-type", "application/json");
+    // Refused before a key is read: nobody's limit.
+    let reply = client.post(RECHARGE, " ".repeat(70_000)).await;
+    reply.assert_refused(413, "BODY_TOO_LARGE");
+    assert_eq!(reply.header("x-ratelimit-limit"), None);
+    let mut client = server.sandbox().await;
+    folder.saldo_ok(&["halt", "--why", "a drill"]);
+    let third = recharge("01712345101", 10, "Q-3");
+    let halted = client.try_send(Method::POST, RECHARGE, third).await.unwrap();
+    halted.assert_refused(503, "TEMPORARILY_UNAVAILABLE");
+    left -= 2;
+    assert_eq!(limit_of(&halted), ("default".to_owned(), 120, left));
+
+    the_keys_are_wrong(&server, left).await;
+    // What is refused for the address or the account is not counted.
+    let open_key = &server.credentials.merchant.sandbox.open_key;
+    folder.saldo_ok(&["key", "allow", open_key, "10.1.2.3"]);
+    let refused = client.get(BALANCE).await;
+    refused.assert_refused(403, "IP_NOT_WHITELISTED");
+    left -= 2;
+    assert_eq!(limit_of(&refused), ("default".to_owned(), 120, left));
+    folder.saldo_ok(&["key", "allow", open_key]);
+    let accounts = folder.saldo_json(&["account", "list", "--json"]);
+    let merchant = accounts.iter().find(|account| account["role"] == "merchant").unwrap();
+    folder.saldo_ok(&["account", "suspend", &merchant["id"].to_string()]);
+    for path in [BALANCE, BALANCE] {
+        let refused = client.get(path).await;
+        refused.assert_refused(403, "ACCOUNT_INACTIVE");
+        assert_eq!(limit_of(&refused), ("default".to_owned(), 120, left));
+    }
+    server.stop();
+}
+
+/// Without right keys the limit is that of failed authentications from one address.
+async fn the_keys_are_wrong(server: &Server, left: u64) {
+    let failed = |left| ("failed-authentications".to_owned(), 20, left);
+    let mut nobody = Client::anonymous(&server.address).await;
+    for (status, method, path) in [
+        (401, Method::GET, BALANCE),
+        (401, Method::POST, RECHARGE),
+        (404, Method::GET, "/api/billing/nowhere"),
+        (405, Method::DELETE, BALANCE),
+    ] {
+        let reply = nobody.send(method, path, "").await.unwrap();
+        assert_eq!(reply.status(), status, "{path}: {reply:?}");
+        assert_eq!(limit_of(&reply), failed(20), "without keys nothing is counted");
+    }
+    let keys = &server.credentials.merchant;
+    let wrong = Keys { secret_key: keys.live.secret_key.clone(), ..keys.sandbox.clone() };
+    let mut client = Client::open(&server.address, &wrong).await;
+    for left in (0..20).rev() {
+        // A path that does not exist counts guesses as any other does.
+        let path = if left == 10 { "/api/billing/nowhere" } else { BALANCE };
+        let reply = client.get(path).await;
+        assert_eq!(reply.status(), if left == 10 { 404 } else { 401 }, "{reply:?}");
+        assert_eq!(limit_of(&reply), failed(left));
+    }
+    let reply = client.get(BALANCE).await;
+    reply.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    assert_eq!(limit_of(&reply), failed(0));
+    // Right keys behind the same address are not slowed down.
+    let mut right = server.sandbox().await;
+    for more in 1..=2 {
+        let reply = right.get(BALANCE).await;
+        assert_eq!(limit_of(&reply), ("default".to_owned(), 120, left - more), "{reply:?}");
+    }
 }
 
 #[tokio::test]

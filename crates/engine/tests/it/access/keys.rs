@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::{AllowList, Environment, Plan, Subscription};
-use engine::{AccessResult, KeyPair, PurchaseRequest};
+use engine::{AccessResult, KeyPair, PurchaseRequest, Quota};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn every_invalid_pair_gets_the_same_refusal() {
     ] {
         let access = enter(&world, open, secret).await;
         assert_eq!(
-            (access.caller.unwrap_err(), access.quota),
+            (access.caller.unwrap_err(), access.owner),
             (KeysInvalid.into(), None),
             "{open}"
         );
@@ -78,9 +78,17 @@ async fn refusals_have_a_fixed_order() {
     assert_eq!((refused, access.quota.unwrap().remaining), (Err(NoSubscription), 0));
     let access = enter(&world, &pair.open, &pair.secret).await;
     assert_eq!(access.caller.unwrap_err(), TooFast { retry_after_s: 60 }.into());
+    // Who may not sell live yet learns it before the rate, and only when it wants to buy.
+    world.engine.change_account(world.merchant, |a| a.approved_at = None).await.unwrap();
+    let buyer = world.engine.authenticate_buyer(Some(&pair.open), Some(&pair.secret), HERE).await;
+    assert_eq!(buyer.caller.unwrap_err(), AccountNotApproved.into());
+    let access = enter(&world, &pair.open, &pair.secret).await;
+    assert_eq!(access.caller.unwrap_err(), TooFast { retry_after_s: 60 }.into());
     world.engine.change_account(world.merchant, |a| a.is_active = false).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
-    assert_eq!((access.caller.unwrap_err(), access.quota), (AccountInactive.into(), None));
+    // The refused call is not counted; its answer says what there is of the account's calls.
+    let quota = Quota { limit: 1, remaining: 0, reset_s: 60 };
+    assert_eq!((access.caller.unwrap_err(), access.quota), (AccountInactive.into(), Some(quota)));
     let list = AllowList::parse(["10.0.1.0/24"]).unwrap();
     world.engine.allow_addresses(&pair.open, list).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
@@ -152,9 +160,14 @@ async fn guesses_are_slowed_down() {
     let world = world().await;
     let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
     let other = other_pair(&world).await;
-    for _ in 0..20 {
+    // Every answer says how many guesses the address has left; without keys nothing is counted.
+    for remaining in (0..20).rev() {
         let access = enter(&world, &pair.open, &other.secret).await;
         assert_eq!(access.caller.unwrap_err(), KeysInvalid.into());
+        let left = Quota { limit: 20, remaining, reset_s: 60 };
+        assert_eq!(access.quota, Some(left));
+        let access = world.engine.authenticate(None, None, HERE).await;
+        assert_eq!((access.caller.unwrap_err(), access.quota), (KeysMissing.into(), Some(left)));
     }
     let access = enter(&world, &pair.open, &other.secret).await;
     assert!(matches!(access.caller, Err(KeyPairRefused::TooFast(_))), "{access:?}");
