@@ -17,6 +17,9 @@ pub(crate) struct Config {
     /// The address that the server listens on.
     #[config(env = "SALDO_LISTEN")]
     pub(crate) listen: SocketAddr,
+    /// The address that metrics are read at; empty: none.
+    #[config(env = "SALDO_METRICS_LISTEN")]
+    metrics_listen: String,
     /// The data folder.
     #[config(env = "SALDO_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
@@ -174,12 +177,21 @@ impl Config {
         config.wallet_origins.iter().try_for_each(|origin| check_origin(origin))?;
         config.trusted_proxies()?;
         config.webhooks_never_to()?;
+        config.metrics_listen()?;
         Ok(config)
     }
 
     /// The trusted proxies as address ranges.
     pub(crate) fn trusted_proxies(&self) -> anyhow::Result<Vec<IpNet>> {
         ranges("trusted_proxies", &self.trusted_proxies)
+    }
+
+    /// The address that metrics are read at, if any.
+    pub(crate) fn metrics_listen(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let text = self.metrics_listen.as_str();
+        let read =
+            || text.parse().with_context(|| format!("metrics_listen: {text:?} is no address"));
+        (!text.is_empty()).then(read).transpose()
     }
 
     /// The divisor of the waits between the attempts of a webhook, at least 1.

@@ -11,6 +11,7 @@ mod credentials;
 mod files;
 mod log;
 mod maintenance;
+mod metrics;
 mod outbound;
 mod output;
 mod secrets;

@@ -4,6 +4,7 @@
 use crate::config::{Config, Forwarded, SignUpRule};
 use crate::control::Control;
 use crate::maintenance::RollbackGuard;
+use crate::metrics;
 use crate::outbound::mail;
 use anyhow::Context as _;
 use axum::Router;
@@ -25,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Server {
     engine: Engine,
     listener: TcpListener,
+    /// Where metrics are read, if anywhere.
+    metrics: Option<TcpListener>,
     base_url: String,
     control: Control,
     signals: Signals,
@@ -42,6 +45,12 @@ impl Server {
         let listener = listen(config.listen).with_context(|| {
             format!("{} cannot be listened on; give another address with --listen", config.listen)
         })?;
+        let metrics = config.metrics_listen()?.map(|address| {
+            listen(address).with_context(|| {
+                format!("metrics_listen: {address} cannot be listened on; give another address")
+            })
+        });
+        let metrics = metrics.transpose()?;
         let base_url = match config.base_url.as_str() {
             "" => format!("http://{}", reachable(listener.local_addr()?)),
             url => url.trim_end_matches('/').to_owned(),
@@ -51,7 +60,7 @@ impl Server {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         };
-        Ok(Server { engine, listener, base_url, control, signals })
+        Ok(Server { engine, listener, metrics, base_url, control, signals })
     }
 
     /// The address under which clients reach the server.
@@ -88,12 +97,21 @@ impl Server {
         let drain = Duration::from_secs(config.drain_s);
         let exit = tokio::spawn(wait_for_end(self.engine.clone(), stop.clone(), self.signals));
         tracing::info!(url = self.base_url, "listening");
+        let metrics = self.metrics.map(|listener| {
+            let router = metrics::router(self.engine.clone());
+            let served =
+                edge::serve(listener, router, edge::Limits::default(), stop.clone(), drain);
+            tokio::spawn(served)
+        });
         edge::serve(self.listener, router, limits(config)?, stop.clone(), drain).await?;
         // The edge may have ended by itself: then stop everything else too.
         stop.cancel();
         workers.stop(drain).await;
         // Both end with the token; a panic of one changes nothing here.
         let _ = (commands.await, guarding.await);
+        if let Some(metrics) = metrics {
+            let _ = metrics.await;
+        }
         let exit = exit.await.unwrap_or(ExitCode::from(3));
         tracing::info!("stopped");
         Ok(exit)

@@ -44,6 +44,7 @@ pub use people::{
     LogInStep, MerchantForm, PersonCookie, PersonLogIn, PersonSession, PushDevice, SignUpForm,
     UserView,
 };
+pub use purchase::Unrouted;
 pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
@@ -113,8 +114,8 @@ struct Inner {
     webhooks: webhooks::Webhooks,
     /// The sales of the last minutes.
     sales: purchase::RecentSales,
-    /// What was refused because it has no route, so that the log says it once.
-    unrouted: Mutex<HashSet<purchase::Unrouted>>,
+    /// What was refused because it has no route: for metrics, and so that the log says it once.
+    unrouted: Mutex<purchase::UnroutedCounts>,
     /// What the audit found wrong.
     audit_failure: watch::Sender<Option<String>>,
     halt: RwLock<Option<Halt>>,
@@ -185,7 +186,7 @@ impl Engine {
             offers: Cache::new(limits::OFFERS_CACHED),
             running: Mutex::new(HashSet::new()),
             sales: purchase::RecentSales::default(),
-            unrouted: Mutex::new(HashSet::new()),
+            unrouted: Mutex::default(),
             updates: Mutex::new(Some(updates)),
             exchanges: Mutex::new(Some(exchanges)),
             key_uses: accounts::KeyUses::default(),
@@ -279,7 +280,7 @@ impl Engine {
                 .any(|u| u.capabilities().is_simulated)
         };
         let simulated = Environment::ALL.into_iter().filter(simulated).collect();
-        self.inner.unrouted.lock().clear();
+        self.inner.unrouted.lock().forget_logged();
         self.inner.snapshot.store(Arc::new(Snapshot { catalog, simulated }));
     }
 

@@ -8,7 +8,8 @@ mod duplicates;
 mod routes;
 
 pub(crate) use duplicates::RecentSales;
-pub(crate) use routes::Unrouted;
+pub use routes::Unrouted;
+pub(crate) use routes::UnroutedCounts;
 
 use crate::refusals::{denied, not_possible, too_large};
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};

@@ -1,9 +1,9 @@
 //! The irecharge dialect: the API that resellers call with a key pair, under `/api/billing`.
 //!
 //! It follows the document in the seed literally; the guide on the pages lists the points that the
-//! document leaves open as *Known quirks*. Invariants: keys, address, account, rate and, for what is
-//! sold, approval and subscription are checked before a field is read; only [`Engine::purchase`]
-//! moves money.
+//! document leaves open as *Known quirks*. Invariants: keys, address, account, rate and, for what
+//! is sold, approval and subscription are checked before a field is read; only
+//! [`Engine::purchase`] moves money.
 
 mod authenticate;
 mod events;

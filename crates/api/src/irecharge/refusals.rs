@@ -251,8 +251,8 @@ error_texts! { ApiError:
 }
 
 use_case_errors! { ApiError:
-    KeyPairRefused, BuyerRefused, BuyRefused, OffersRefused, OfferRefused, FindRefused, WalletRefused,
-    StoreRefused
+    KeyPairRefused, BuyerRefused, BuyRefused, OffersRefused, OfferRefused, FindRefused,
+    WalletRefused, StoreRefused
 }
 
 /// A missing reference has its own message, even if other fields are invalid too.

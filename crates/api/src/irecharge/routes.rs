@@ -104,8 +104,8 @@ pub(super) async fn recharge(Buyer(authenticated): Buyer, request: Request) -> R
 
 /// Mobile banking
 ///
-/// Accepted like a recharge. Staff decide on it unless an upstream is set up to deliver it: then its
-/// first status is `pending`.
+/// Accepted like a recharge. Its first status is `pending` where staff decide on it: everywhere,
+/// unless an upstream is set up to deliver it.
 #[utoipa::path(
     post, path = "/service-requests/banking", tag = "Purchases", operation_id = "banking",
     request_body = request::BankingRequest,

@@ -6,13 +6,41 @@
 use crate::Engine;
 use domain::refusal::NoRoute;
 use domain::{Environment, Kind, Opening, Path, PriceQuery, Purchase, UpstreamCode};
+use std::collections::HashMap;
 
-/// What has no route: said once in the log, until the catalog changes.
+/// What has no route. Each part is from the catalog, so there are few.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Unrouted {
-    environment: Environment,
-    operator: String,
-    kind: Kind,
+pub struct Unrouted {
+    /// Where it was to be bought.
+    pub environment: Environment,
+    /// The operator's code.
+    pub operator: String,
+    /// The kind of purchase.
+    pub kind: Kind,
+}
+
+/// What was refused because it has no route, since this process started.
+#[derive(Debug, Default)]
+pub(crate) struct UnroutedCounts(HashMap<Unrouted, UnroutedCount>);
+
+#[derive(Debug, Default)]
+struct UnroutedCount {
+    refusals: u64,
+    is_logged: bool,
+}
+
+impl UnroutedCounts {
+    /// Counts a refusal. Whether it is the first one since the catalog changed.
+    fn add(&mut self, unrouted: Unrouted) -> bool {
+        let count = self.0.entry(unrouted).or_default();
+        count.refusals += 1;
+        !std::mem::replace(&mut count.is_logged, true)
+    }
+
+    /// The catalog changed: what still has no route is said again.
+    pub(crate) fn forget_logged(&mut self) {
+        self.0.values_mut().for_each(|count| count.is_logged = false);
+    }
 }
 
 impl Engine {
@@ -34,10 +62,23 @@ impl Engine {
         self.first_step(&self.query_of(quote))
     }
 
-    /// The refusal of what has no route. The operator's log says once what to set up.
+    /// What was refused because nothing is set up to deliver it, and how often since this process
+    /// started, for metrics (CONTRACT A-46); in a fixed order.
+    pub fn unrouted(&self) -> Vec<(Unrouted, u64)> {
+        let counts = self.inner.unrouted.lock();
+        let mut all: Vec<_> =
+            counts.0.iter().map(|(what, count)| (what.clone(), count.refusals)).collect();
+        drop(counts);
+        all.sort_by_cached_key(|(what, _)| {
+            (what.environment.code(), what.kind.code(), what.operator.clone())
+        });
+        all
+    }
+
+    /// The refusal of what has no route. It is counted, and the log says once what to set up.
     pub(crate) fn no_route(&self, environment: Environment, operator: &str, kind: Kind) -> NoRoute {
         let unrouted = Unrouted { environment, operator: operator.to_owned(), kind };
-        if self.inner.unrouted.lock().insert(unrouted) {
+        if self.inner.unrouted.lock().add(unrouted) {
             tracing::warn!(
                 environment = environment.code(),
                 operator,

@@ -2,6 +2,8 @@
 
 use crate::support::{BALANCE, BANKING, Client, Consumer, Folder, RECHARGE, UNLIMITED, recharge};
 use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpListener;
 
 const OFFERS: &str = "/api/billing/recharge/offers?operator=rb&number=01812345101";
 
@@ -17,10 +19,14 @@ fn banking(reference: &str) -> String {
 #[tokio::test]
 async fn what_nothing_is_set_up_to_deliver_is_refused() {
     let folder = Folder::new();
+    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let file = folder.path("saldo.toml");
+    fs::write(&file, format!("metrics_listen = \"{metrics}\"\n")).unwrap();
     folder.start().stop();
     // Those of recharges, offers, banking and bills; the one of numbers that end in 105 stays.
     folder.sql("DELETE FROM routes WHERE id IN (1, 2, 4, 201, 202)");
-    let server = folder.start_with(&UNLIMITED);
+    let with_metrics = [&UNLIMITED[..], &["--config", file.to_str().unwrap()]].concat();
+    let server = folder.start_with(&with_metrics);
     let mut client = server.sandbox().await;
     let before = client.get(BALANCE).await.json();
     for n in 0..3 {
@@ -38,6 +44,22 @@ async fn what_nothing_is_set_up_to_deliver_is_refused() {
     let log = server.log();
     let said = log.lines().filter(|line| line.contains("nothing is set up to deliver")).count();
     assert_eq!(said, 3, "once for each: {log}");
+    let mut monitor = Client::anonymous(&metrics).await;
+    let read = monitor.get("/metrics").await;
+    assert!(read.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    let text = String::from_utf8(read.0.body.to_vec()).unwrap();
+    for line in [
+        "saldo_store_up 1",
+        "saldo_halted 0",
+        r#"saldo_no_route_refusals_total{environment="sandbox",kind="banking",operator="BK"} 3"#,
+        r#"saldo_no_route_refusals_total{environment="sandbox",kind="offer",operator="RB"} 3"#,
+        r#"saldo_no_route_refusals_total{environment="sandbox",kind="recharge",operator="GP"} 3"#,
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
+    // Nowhere else, and nothing else there.
+    assert_eq!(client.get("/metrics").await.status(), 404);
+    assert_eq!(monitor.get(BALANCE).await.status(), 404);
     server.stop();
     // With a route the same reference is sold.
     folder.sql(
@@ -52,8 +74,8 @@ async fn what_nothing_is_set_up_to_deliver_is_refused() {
     folder.verify();
 }
 
-/// CONTRACT A-16: staff decide on mobile banking unless an upstream is routed; A-46: only without any
-/// route is it refused.
+/// CONTRACT A-16: staff decide on mobile banking unless an upstream is routed; A-46: only without
+/// any route is it refused.
 #[tokio::test]
 async fn banking_is_decided_by_staff_unless_it_is_routed() {
     let folder = Folder::new();

@@ -2,7 +2,7 @@
 //! once.
 
 use crate::world::*;
-use domain::{Catalog, EnquiryOutcome, Route, State};
+use domain::{Catalog, EnquiryOutcome, Kind, Route, State};
 use expect_test::expect;
 use std::time::Duration;
 
@@ -152,6 +152,15 @@ async fn what_nothing_can_deliver_is_refused_and_the_reference_stays_free() {
     let quoted = world.engine.quote(world.bill("B1", TO_NOBODY)).await;
     assert_eq!(quoted.unwrap_err(), NoRoute.into());
     assert_eq!(world.wallet(), (START, 0, 0));
+    // Each refusal is counted, for metrics; a change of the catalog forgets none.
+    let counts = || -> Vec<(Kind, u64)> {
+        let all = world.engine.unrouted().into_iter();
+        all.map(|(unrouted, count)| (unrouted.kind, count)).collect()
+    };
+    let counted = counts();
+    assert_eq!(counted.iter().map(|(_, count)| count).sum::<u64>(), 2, "{counted:?}");
+    world.engine.set_catalog(catalog()).await.unwrap();
+    assert_eq!(counts(), counted);
     assert_eq!(world.buy("R1", TO_A).await.state, State::Delivered);
     // A reference that is used up is refused as such.
     let known = world.engine.purchase(world.request("R1", TO_NOBODY)).await;
