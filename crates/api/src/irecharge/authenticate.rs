@@ -11,6 +11,7 @@ use crate::extract::work;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use domain::KeyScope;
+use domain::refusal::KeyPairRefused;
 use engine::{AccessResult, Caller, PageCaller, Quota, RequestOwner};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
@@ -31,12 +32,8 @@ impl FromRequestParts<ApiState> for Authenticated {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        let Sent { open_key, secret_key, page, from } = Sent::of(parts, api);
-        let access = match page {
-            Some(page) => api.engine.admit_from_pages(page).await,
-            None => api.engine.authenticate(open_key, secret_key, from).await,
-        };
-        Authenticated::of(access, api, from)
+        let sent = Sent::of(parts, api);
+        Authenticated::of(sent.access(api).await, api, sent.from)
     }
 }
 
@@ -79,9 +76,7 @@ impl FromRequestParts<ApiState> for Unrouted {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Infallible> {
-        let Sent { open_key, secret_key, from, page: _ } = Sent::of(parts, api);
-        let AccessResult { quota, owner, caller: _ } =
-            api.engine.authenticate(open_key, secret_key, from).await;
+        let AccessResult { quota, owner, .. } = Sent::of(parts, api).access(api).await;
         Ok(Unrouted { quota, owner })
     }
 }
@@ -108,6 +103,13 @@ impl Sent<'_> {
             secret_key: key(&parts.headers, "x-authorization").map(without_bearer),
             page: parts.extensions.get::<PageCaller>().copied(),
             from: address::of_client(parts, &api.settings),
+        }
+    }
+
+    async fn access(&self, api: &ApiState) -> AccessResult<KeyPairRefused> {
+        match self.page {
+            Some(page) => api.engine.admit_from_pages(page).await,
+            None => api.engine.authenticate(self.open_key, self.secret_key, self.from).await,
         }
     }
 }
