@@ -89,7 +89,7 @@ pub use scopes::{KeyScope, KeyScopes};
 pub use upstream::{
     AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback,
     CallbackAnswer, CallbackRead, Capabilities, Exchange, Listener, NoOffers, Offer, OfferEnquiry,
-    Order, Reversals, StatusUpdate, Upstream, UpstreamCode,
+    Order, PauseCause, Reversals, StatusUpdate, Upstream, UpstreamCode,
 };
 pub use webhook::schedule::{PendingWebhook, Retry, SuccessEvent};
 pub use webhook::{

@@ -45,6 +45,23 @@ impl std::fmt::Display for UpstreamCode {
     }
 }
 
+/// Why an upstream gets no new orders: what ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseCause {
+    /// Staff paused it, and resume it.
+    Staff,
+    /// Its float is too low; the watcher resumes it once there is money again.
+    Float,
+    /// Its file was changed; another person looks at it and resumes it.
+    NewFile,
+}
+
+codes! { PauseCause {
+    Staff => "staff",
+    Float => "float",
+    NewFile => "new_file",
+} }
+
 /// Our own reference of one attempt, unique for ever. Upstreams are queried by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptRef {

@@ -73,7 +73,7 @@ pub use settings::floats::{
     ReportedBalance,
 };
 pub use settings::upstreams::{
-    NoteRefusal, SetUpstream, StoredUpstream, UpstreamMaps, UpstreamSet,
+    NoteRefusal, Pause, SetUpstream, StoredUpstream, UpstreamMaps, UpstreamSet,
 };
 pub use settings::{ReviseCatalog, SetAll, Setting};
 use settings::{accounts, catalog, floats, upstreams};

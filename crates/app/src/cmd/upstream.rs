@@ -415,6 +415,7 @@ fn state(view: &UpstreamView) -> &'static str {
 
 fn value(view: &UpstreamView) -> Value {
     let stored = view.stored.as_ref();
+    let pause = stored.and_then(|stored| stored.paused.as_ref());
     let level = |minor: fn(&engine::StoredUpstream) -> Option<i64>| {
         let stored = stored?;
         Some(Money::new(minor(stored)?, stored.float_currency?).exact())
@@ -424,7 +425,9 @@ fn value(view: &UpstreamView) -> Value {
         "kind": stored.map_or("built in", |s| s.kind.as_str()),
         "environment": stored.map(|s| s.environment.code()),
         "state": state(view),
-        "paused": stored.and_then(|s| s.paused.as_deref()),
+        "paused": pause.map(|pause| pause.reason.as_str()),
+        "paused_cause": pause.map(|pause| pause.cause.code()),
+        "paused_by": pause.map(|pause| pause.by.as_str()).filter(|by| !by.is_empty()),
         "url": stored.map(|s| s.url.as_str()),
         "hosts": stored.map(|s| s.hosts.as_slice()),
         "secrets": stored.map(|s| s.secret_names.as_slice()),

@@ -11,8 +11,8 @@ use crate::{Engine, Permit, limits};
 use domain::account::HOUSE;
 use domain::refusal::{PaymentKnown, StaffRefused};
 use domain::{
-    BalanceAnswer, Currency, Environment, Journal, Money, PaymentKey, PostingDenied, Rail,
-    Timestamp, UpstreamCode, act,
+    BalanceAnswer, Currency, Environment, Journal, Money, PauseCause, PaymentKey, PostingDenied,
+    Rail, Timestamp, UpstreamCode, act,
 };
 use serde_json::json;
 use std::collections::HashMap;
@@ -30,8 +30,6 @@ const HOUR_US: i64 = 3_600_000_000;
 const DAYS_LOOKED_AT: i64 = 7;
 /// A forecast goes no further.
 const HOURS_MAX: i64 = 14 * 24;
-/// The beginning of why the watcher has paused an upstream; what staff paused it leaves alone.
-const PAUSED_BY_WATCH: &str = "float: ";
 
 /// What was spent, by upstream, currency and hour, until it is stored.
 #[derive(Debug, Default)]
@@ -314,9 +312,14 @@ impl Engine {
             minor if row.float_alert.is_some_and(|alert| minor <= alert) => "low",
             _ => "enough",
         };
-        let is_paused = row.paused.as_ref().is_some_and(|why| why.starts_with(PAUSED_BY_WATCH));
+        // What staff paused stays paused.
+        let is_paused = row.paused.as_ref().is_some_and(|pause| pause.cause == PauseCause::Float);
         if (level == "empty" && row.paused.is_none()) || (level != "empty" && is_paused) {
-            let paused = (level == "empty").then(|| format!("{PAUSED_BY_WATCH}{left} left"));
+            let paused = (level == "empty").then(|| store::Pause {
+                cause: PauseCause::Float,
+                reason: format!("float: {left} left"),
+                by: String::new(),
+            });
             self.set_paused_by_watch(row, paused).await?;
         }
         if !connected.health.is_new_level(level) {
@@ -335,7 +338,7 @@ impl Engine {
     async fn set_paused_by_watch(
         &self,
         row: &store::StoredUpstream,
-        paused: Option<String>,
+        paused: Option<store::Pause>,
     ) -> Result<(), Fault> {
         let _lock = self.inner.settings_lock.lock().await;
         let upstream = store::StoredUpstream { paused, ..row.clone() };

@@ -9,21 +9,18 @@ use crate::refusals::{invalid, not_possible, refuse_if_any, unless};
 use crate::{Engine, Permit};
 use domain::refusal::{Invalid, StaffRefused, Unavailable};
 use domain::{
-    AddressPolicy, Currency, Environment, Money, Permitted, Timestamp, UpstreamCode,
+    AddressPolicy, Currency, Environment, Money, PauseCause, Permitted, Timestamp, UpstreamCode,
     WebhookAddress, act,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use store::{SetUpstream, StoredUpstream, UpstreamSet};
+use store::{Pause, SetUpstream, StoredUpstream, UpstreamSet};
 
 /// The longest code: routes and ledger accounts repeat it.
 const CODE_CHARS_MAX: usize = 32;
 /// The most secrets, hosts and bytes of settings: far more than any connector needs.
 const NAMES_MAX: usize = 32;
 const SETTINGS_BYTES_MAX: usize = 64 * 1024;
-/// The beginning of why an upstream is paused whose new file waits for another person; the name of
-/// the one who changed it follows.
-const NEW_FILE: &str = "a new file by ";
 
 /// An upstream that is to be added.
 #[derive(Clone)]
@@ -147,7 +144,8 @@ impl Engine {
         let mut upstream = self.changed_upstream(stored, secrets, change, now)?;
         if upstream.settings != file_before && self.is_read_by_its_file(&upstream)? {
             let by = permit.by("Say who changes the file: another person must look at it.")?;
-            upstream.paused = Some(format!("{NEW_FILE}{by}"));
+            let (by, reason) = (by.to_owned(), format!("a new file by {by}"));
+            upstream.paused = Some(Pause { cause: PauseCause::NewFile, reason, by });
         }
         let waits = file_maker(&upstream).is_some();
         let mut after = shown(&upstream);
@@ -194,9 +192,8 @@ impl Engine {
     ) -> Result<(), StaffRefused> {
         let reason = reason.trim();
         refuse_if_any(unless(!reason.is_empty(), "reason", "Say why."))?;
-        let is_free = !reason.starts_with(NEW_FILE);
-        refuse_if_any(unless(is_free, "reason", "Say it in other words."))?;
-        let paused = Some(reason.to_owned());
+        let by = permit.by("Say who.").unwrap_or_default().to_owned();
+        let paused = Pause { cause: PauseCause::Staff, reason: reason.to_owned(), by };
         self.edit_upstream(permit, code, |upstream| {
             if file_maker(upstream).is_some() {
                 return Err(not_possible(
@@ -204,7 +201,7 @@ impl Engine {
                 )
                 .into());
             }
-            upstream.paused = paused;
+            upstream.paused = Some(paused);
             Ok(())
         })
         .await
@@ -394,7 +391,8 @@ impl Engine {
 
 /// Who changed the file of an upstream that waits for another person.
 fn file_maker(upstream: &StoredUpstream) -> Option<&str> {
-    upstream.paused.as_deref()?.strip_prefix(NEW_FILE)
+    let pause = upstream.paused.as_ref()?;
+    (pause.cause == PauseCause::NewFile).then_some(pause.by.as_str())
 }
 
 fn object(code: &UpstreamCode) -> String {
@@ -436,6 +434,7 @@ fn shown(upstream: &StoredUpstream) -> Value {
         "calls_at_once": upstream.calls_at_once,
         "float_alert": upstream.float_alert,
         "float_stop": upstream.float_stop,
-        "paused": upstream.paused,
+        "paused": upstream.paused.as_ref().map(|pause| pause.reason.as_str()),
+        "paused_cause": upstream.paused.as_ref().map(|pause| pause.cause.code()),
     })
 }

@@ -95,6 +95,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0030_listed.postgres.sql"),
         ..NONE
     },
+    Migration { common: include_str!("../migrations/0031_pauses.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.

@@ -9,11 +9,22 @@ use crate::backend::{Row, Sql, all, first, values};
 use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use crate::read;
-use domain::{Currency, Environment, Timestamp, UpstreamCode};
+use domain::{Currency, Environment, PauseCause, Timestamp, UpstreamCode};
 use std::collections::BTreeMap;
 
 /// Our names for things, and the upstream's: `operator` → `GP` → `17`.
 pub type UpstreamMaps = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Why an upstream gets no new orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// What ends it.
+    pub cause: PauseCause,
+    /// For people.
+    pub reason: String,
+    /// Who paused it, or changed its file; empty: nobody by name.
+    pub by: String,
+}
 
 /// An upstream as it is set up.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,7 +56,7 @@ pub struct StoredUpstream {
     /// Below this float it gets no orders.
     pub float_stop: Option<i64>,
     /// Why it gets no new orders; none: it gets them.
-    pub paused: Option<String>,
+    pub paused: Option<Pause>,
     /// What it says about older attempts is not evidence that it never had them: it was another
     /// account.
     pub account_since: Timestamp,
@@ -156,8 +167,9 @@ fn set(sql: &mut dyn Sql, u: &StoredUpstream, revision: i64) -> Result<()> {
     sql.run(
         "INSERT INTO upstreams (code, kind, environment, url, hosts, settings, maps, secret_names,
              secrets, calls_at_once, float_currency, float_alert, float_stop, paused, account_since,
-             created_at, removed_at, revision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             created_at, removed_at, revision, paused_cause, paused_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+             $19, $20)
          ON CONFLICT (code) DO UPDATE SET kind = excluded.kind, environment = excluded.environment,
              url = excluded.url, hosts = excluded.hosts, settings = excluded.settings,
              maps = excluded.maps, secret_names = excluded.secret_names, secrets = excluded.secrets,
@@ -165,7 +177,8 @@ fn set(sql: &mut dyn Sql, u: &StoredUpstream, revision: i64) -> Result<()> {
              float_alert = excluded.float_alert, float_stop = excluded.float_stop,
              paused = excluded.paused, account_since = excluded.account_since,
              created_at = excluded.created_at, removed_at = excluded.removed_at,
-             revision = excluded.revision",
+             revision = excluded.revision, paused_cause = excluded.paused_cause,
+             paused_by = excluded.paused_by",
         &values![
             &u.code,
             &u.kind,
@@ -180,11 +193,13 @@ fn set(sql: &mut dyn Sql, u: &StoredUpstream, revision: i64) -> Result<()> {
             u.float_currency,
             u.float_alert,
             u.float_stop,
-            &u.paused,
+            u.paused.as_ref().map(|pause| pause.reason.as_str()),
             u.account_since,
             u.created_at,
             u.removed_at,
-            revision
+            revision,
+            u.paused.as_ref().map(|pause| pause.cause.code()),
+            u.paused.as_ref().map(|pause| pause.by.as_str())
         ],
     )
 }
@@ -195,7 +210,7 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<StoredUpstream>> {
         sql,
         "SELECT code, kind, environment, url, hosts, settings, maps, secret_names, secrets,
              calls_at_once, float_currency, float_alert, float_stop, paused, account_since,
-             created_at, removed_at, revision FROM upstreams ORDER BY code",
+             created_at, removed_at, revision, paused_cause, paused_by FROM upstreams ORDER BY code",
         &[],
         upstream,
     )
@@ -220,11 +235,20 @@ fn upstream(row: &dyn Row) -> Result<StoredUpstream> {
         float_currency: row.opt_text(10)?.map(read::currency).transpose()?,
         float_alert: row.opt_int(11)?,
         float_stop: row.opt_int(12)?,
-        paused: row.opt_text(13)?.map(str::to_owned),
+        paused: row.opt_text(13)?.map(|reason| pause(row, reason)).transpose()?,
         account_since: Timestamp(row.int(14)?),
         created_at: Timestamp(row.int(15)?),
         removed_at: row.opt_int(16)?.map(Timestamp),
         revision: row.int(17)?,
+    })
+}
+
+fn pause(row: &dyn Row, reason: &str) -> Result<Pause> {
+    let cause = row.opt_text(18)?.and_then(PauseCause::from_code);
+    Ok(Pause {
+        cause: cause.ok_or_else(|| Fault::corrupt("why an upstream is paused"))?,
+        reason: reason.to_owned(),
+        by: row.opt_text(19)?.unwrap_or_default().to_owned(),
     })
 }
 

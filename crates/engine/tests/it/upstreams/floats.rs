@@ -4,8 +4,8 @@ use super::{TO_X, TO_X_B, world_with_x};
 use crate::world::*;
 use domain::account::HOUSE;
 use domain::{
-    Answer, BalanceAnswer, Capabilities, Currency, Environment, Money, Refused as _, State,
-    UpstreamCode,
+    Answer, BalanceAnswer, Capabilities, Currency, Environment, Money, PauseCause, Refused as _,
+    State, UpstreamCode,
 };
 use engine::{NewEndpoint, UpstreamChange};
 use std::time::Duration;
@@ -122,7 +122,7 @@ async fn an_empty_float_pauses_its_upstream_until_it_is_filled() {
     };
     assert_eq!(world.buy("R1", TO_X).await.state, State::Delivered);
     world.work_until(|| paused().is_some()).await;
-    assert!(paused().unwrap().starts_with("float: "), "{:?}", paused());
+    assert_eq!(paused().unwrap().cause, PauseCause::Float, "{:?}", paused());
     let refused = world.engine.purchase(world.request("R2", TO_X)).await.unwrap_err();
     assert_eq!(refused.code(), "UPSTREAM_UNAVAILABLE");
     world.engine.fund_upstream("x", bdt(100_000), "BANK-2").await.unwrap();
@@ -131,7 +131,13 @@ async fn an_empty_float_pauses_its_upstream_until_it_is_filled() {
     // What staff have paused stays paused.
     world.engine.pause_upstream("x").await.unwrap();
     world.engine.fund_upstream("x", bdt(100_000), "BANK-3").await.unwrap();
-    assert_eq!(paused().as_deref(), Some("it is slow"));
+    let pause = paused().unwrap();
+    assert_eq!((pause.cause, &*pause.reason), (PauseCause::Staff, "it is slow"));
+    // Whatever staff say: only the watcher's own pause ends by itself.
+    world.engine.resume_upstream("x").await.unwrap();
+    world.engine.pause_upstream_for("x", "float: 0 left, they say").await.unwrap();
+    world.engine.fund_upstream("x", bdt(100_000), "BANK-4").await.unwrap();
+    assert_eq!(paused().unwrap().cause, PauseCause::Staff);
     world.assert_sound().await;
 }
 

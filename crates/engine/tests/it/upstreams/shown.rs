@@ -93,6 +93,9 @@ async fn a_new_file_gets_no_orders_before_another_person_has_looked_at_it() {
     assert!(world.engine.purchase(world.request("R2", TO_X)).await.is_err());
     world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
     world.buy("R3", TO_X).await;
+    // A reason in the same words is one like any other: who gave it may end it.
+    world.engine.pause_upstream_for("x", "a new file by Rahima").await.unwrap();
+    world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
     // Where it is known what replies mean, one person is enough.
     let x = world.factory.upstream("x");
     *x.capabilities.lock().unwrap() = CAPABILITIES;

@@ -136,7 +136,11 @@ impl TestEngine {
     }
 
     pub async fn pause_upstream(&self, code: &str) -> Staff<()> {
-        self.0.pause_upstream(self.machine(), &UpstreamCode::new(code), "it is slow").await
+        self.pause_upstream_for(code, "it is slow").await
+    }
+
+    pub async fn pause_upstream_for(&self, code: &str, reason: &str) -> Staff<()> {
+        self.0.pause_upstream(self.machine(), &UpstreamCode::new(code), reason).await
     }
 
     pub async fn resume_upstream(&self, code: &str) -> Staff<()> {

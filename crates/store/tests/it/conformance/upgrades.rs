@@ -4,8 +4,8 @@ use super::archive::{bought_before, month};
 use crate::harness::postgres::Database;
 use crate::harness::world::{self, TOTAL, assert_sound, deposit, fund, open_accounts};
 use domain::{
-    AccountId, Currency, Day, Environment, Event, Kind, PostingDenied, Purchase, PurchaseId,
-    PurchaseKey, PurchaseNumber, Reason, Sequence, State, Timestamp,
+    AccountId, Currency, Day, Environment, Event, Kind, PauseCause, PostingDenied, Purchase,
+    PurchaseId, PurchaseKey, PurchaseNumber, Reason, Sequence, State, Timestamp,
 };
 use expect_test::expect;
 use std::path::Path;
@@ -131,7 +131,7 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     create_schema(&database, 10);
     database.sql("UPDATE pen SET token = 'former', batch = 7");
     drop(Store::connect(&database.url()).unwrap());
-    assert_eq!(database.sql("SELECT version FROM schema_version"), ["30"]);
+    assert_eq!(database.sql("SELECT version FROM schema_version"), ["31"]);
     assert_eq!(database.sql("SELECT (to_regclass('pen') IS NULL)::text"), ["true"]);
     let row = "SELECT id || ' ' || token || ' ' || batch FROM last_commit";
     assert_eq!(database.sql(row), ["1 former 7"]);
@@ -184,7 +184,7 @@ async fn a_folder_of_version_10_gets_digests() {
     let store = Store::open(folder.path()).unwrap();
     assert_sound(&store);
     let version = sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 30);
+    assert_eq!(version.unwrap(), 31);
     let run = sql.query_row("SELECT count(run) FROM pushes", [], |row| row.get::<_, i64>(0));
     assert_eq!(run.unwrap(), 0);
     let old = store.purchase(&world::key(2, 1)).unwrap().unwrap();
@@ -237,6 +237,39 @@ async fn payments_of_version_16_get_their_table() {
         assert_eq!(owner.account, AccountId(2), "{typed}");
     }
     assert_sound(&store);
+}
+
+/// Why an upstream is paused, and by whom, stood in the text alone.
+#[tokio::test]
+async fn pauses_of_before_get_their_cause() {
+    let folder = world::sqlite().await.closed();
+    let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
+    sql.execute_batch(
+        "ALTER TABLE upstreams DROP COLUMN paused_cause;
+         ALTER TABLE upstreams DROP COLUMN paused_by; PRAGMA user_version=30;",
+    )
+    .unwrap();
+    let pauses = [
+        ("a", Some("a new file by Rahima Khatun"), Some((PauseCause::NewFile, "Rahima Khatun"))),
+        ("b", Some("float: 12.50 BDT left"), Some((PauseCause::Float, ""))),
+        ("c", Some("a new fileserver"), Some((PauseCause::Staff, ""))),
+        ("d", None, None),
+    ];
+    for (code, paused, _) in pauses {
+        let insert = "INSERT INTO upstreams VALUES (?1, 'irecharge', 'live', 'https://u.example',
+            '[]', '', '{}', '[]', x'01', NULL, NULL, NULL, NULL, ?2, 5, 5, NULL, 1)";
+        sql.execute(insert, rusqlite::params![code, paused]).unwrap();
+    }
+    drop(sql);
+    let store = Store::open(folder.path()).unwrap();
+    let read = store.upstreams().unwrap();
+    for ((code, reason, expected), row) in pauses.into_iter().zip(&read) {
+        assert_eq!(row.code.as_str(), code);
+        let pause = row.paused.as_ref();
+        assert_eq!(pause.map(|pause| pause.reason.as_str()), reason);
+        assert_eq!(pause.map(|pause| (pause.cause, pause.by.as_str())), expected, "{code}");
+    }
+    assert_eq!(read.len(), pauses.len());
 }
 
 /// Ids of before stay, are addressed as before, and new ones are small, later ones.
