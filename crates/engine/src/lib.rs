@@ -44,7 +44,7 @@ pub use people::{
     LogInStep, MerchantForm, PersonCookie, PersonLogIn, PersonSession, PushDevice, SignUpForm,
     UserView,
 };
-pub use purchase::Unrouted;
+pub use purchase::{KeyInUse, Unrouted};
 pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};

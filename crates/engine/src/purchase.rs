@@ -23,9 +23,11 @@ use domain::refusal::{
 };
 use domain::{
     AttemptChange, AttemptRef, Money, Opening, OpeningDenied, PassedOver, Purchase, PurchaseDraft,
-    PurchaseKey, ReferenceKey, ReferenceScope, State, act,
+    PurchaseKey, ReferenceKey, State, act,
 };
+use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use store::{KeepResponse, OpenPurchase};
 
 impl Engine {
@@ -39,9 +41,9 @@ impl Engine {
         self.check_permit(&permit, &request.caller)?;
         request.caller.may_buy()?;
         self.is_subscribed(&request.caller)?;
-        let _running = match &request.idempotency {
+        let key = match &request.idempotency {
             Some(idempotency) => match self.first_use(&request.caller, idempotency)? {
-                KeyUse::First(running) => Some(running),
+                KeyUse::First(key) => Some(key),
                 KeyUse::Repeated(outcome) => return Ok(outcome),
             },
             None => None,
@@ -94,7 +96,7 @@ impl Engine {
                 () = &mut timeout => opened,
             },
         };
-        Ok(PurchaseOutcome::Bought { purchase: Box::new(settled), possible_duplicate_of })
+        Ok(PurchaseOutcome::Bought { purchase: Box::new(settled), possible_duplicate_of, key })
     }
 
     /// How a purchase opens: sent to an upstream, with those that were passed over before it, or
@@ -224,22 +226,36 @@ impl Engine {
 
     fn refused(&self, request: &PurchaseRequest, why: OpeningDenied) -> BuyRefused {
         match why {
-            OpeningDenied::ReferenceUsed(used) if used.reference.scope != request.scope => {
-                IdempotencyRunning.into()
-            }
-            OpeningDenied::ReferenceUsed(used) => self.reference_known(used.by.purchase).into(),
+            OpeningDenied::ReferenceUsed(used) => self
+                .key_used_elsewhere(request)
+                .unwrap_or_else(|| self.reference_known(used.by.purchase).into()),
             OpeningDenied::Money(why) => denied(&why, request.amount.currency()).into(),
             // An id of a closed month: the clock is far behind.
             OpeningDenied::Closed => Unavailable { retry_after_s: 1 }.into(),
         }
     }
 
+    /// The refusal of a request whose idempotency key another one used up meanwhile, on another
+    /// node or after its client had gone. The first answer is not there yet.
+    fn key_used_elsewhere(&self, request: &PurchaseRequest) -> Option<BuyRefused> {
+        let idempotency = request.idempotency.as_ref()?;
+        let reference = request.caller.reference(idempotency.scope, &idempotency.key);
+        match self.or_unavailable(self.inner.store.stored_reference(&reference)) {
+            Ok(None) => None,
+            Ok(Some(stored)) if stored.digest == Some(idempotency.digest) => {
+                Some(IdempotencyRunning.into())
+            }
+            Ok(Some(_)) => Some(IdempotencyMismatch.into()),
+            Err(unavailable) => Some(unavailable.into()),
+        }
+    }
+
     /// Whether this idempotency key is new; else the outcome of its first use.
     fn first_use(&self, caller: &Caller, idempotency: &Idempotency) -> Result<KeyUse, BuyRefused> {
         let reference = caller.reference(idempotency.scope, &idempotency.key);
-        let running = Running::begin(self, reference.clone()).ok_or(IdempotencyRunning)?;
+        let in_use = KeyInUse::begin(self, reference.clone()).ok_or(IdempotencyRunning)?;
         let stored = self.or_unavailable(self.inner.store.stored_reference(&reference))?;
-        let Some(stored) = stored else { return Ok(KeyUse::First(running)) };
+        let Some(stored) = stored else { return Ok(KeyUse::First(in_use)) };
         if stored.digest != Some(idempotency.digest) {
             return Err(IdempotencyMismatch.into());
         }
@@ -249,19 +265,19 @@ impl Engine {
         let purchase = purchase.ok_or(ReferenceKnown { first: None })?;
         let replay = self.or_unavailable(self.inner.store.kept_response(&reference))?;
         let replay = replay.map(|(status, body)| Replay { status, body });
+        // Another node may be about to give the first answer. Past that time it was lost.
+        let answered_by = purchase.opened_at.after(limits::ANSWER_WITHIN);
+        if replay.is_none() && self.inner.store.is_shared() && self.now() < answered_by {
+            return Err(IdempotencyRunning.into());
+        }
         let purchase = Box::new(purchase);
         Ok(KeyUse::Repeated(PurchaseOutcome::Repeated { purchase, replay }))
     }
 
-    /// Stores the first answer to a request with an idempotency key, for its replays.
-    pub async fn remember(
-        &self,
-        caller: &Caller,
-        scope: ReferenceScope,
-        key: &str,
-        replay: Replay,
-    ) {
-        let reference = caller.reference(scope, key);
+    /// Stores the first answer to a request with an idempotency key, for its replays. Until then
+    /// the key is in use.
+    pub async fn remember(&self, key: KeyInUse, replay: Replay) {
+        let reference = key.0.reference.clone();
         let change = KeepResponse { reference, status: replay.status, body: replay.body };
         // Without it a replay renders the purchase in its current state.
         if let Err(fault) = self.commit(&self.work(), change).await {
@@ -280,9 +296,14 @@ pub(crate) struct OpenedAs {
 
 /// How an idempotency key is used by a request.
 enum KeyUse {
-    First(Running),
+    First(KeyInUse),
     Repeated(PurchaseOutcome),
 }
+
+/// An idempotency key whose first answer is not given yet: until then the same request is refused
+/// as running.
+#[derive(Clone)]
+pub struct KeyInUse(Arc<Running>);
 
 /// An idempotency key that is being worked on, until this is dropped.
 struct Running {
@@ -290,10 +311,16 @@ struct Running {
     reference: ReferenceKey,
 }
 
-impl Running {
-    fn begin(engine: &Engine, reference: ReferenceKey) -> Option<Running> {
+impl KeyInUse {
+    fn begin(engine: &Engine, reference: ReferenceKey) -> Option<KeyInUse> {
         let is_new = engine.inner.running.lock().insert(reference.clone());
-        is_new.then(|| Running { engine: engine.clone(), reference })
+        is_new.then(|| KeyInUse(Arc::new(Running { engine: engine.clone(), reference })))
+    }
+}
+
+impl fmt::Debug for KeyInUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyInUse").field(&self.0.reference).finish()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: a request is parsed and valid; the engine does not check its fields again.
 
 use crate::access::Caller;
+use crate::purchase::KeyInUse;
 use domain::{
     Details, Kind, Money, PriceQuery, Purchase, ReferenceKey, ReferenceScope, ServiceType,
     Timestamp,
@@ -90,6 +91,8 @@ pub enum PurchaseOutcome {
         purchase: Box<Purchase>,
         /// The reference of an earlier purchase that looks the same (CONTRACT A-42).
         possible_duplicate_of: Option<String>,
+        /// The request's idempotency key, for [`Engine::remember`](crate::Engine::remember).
+        key: Option<KeyInUse>,
     },
     /// Bought before, under the same idempotency key.
     Repeated {

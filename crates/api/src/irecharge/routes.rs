@@ -242,15 +242,13 @@ async fn parse(
 
 /// Buys. If the request has an idempotency key, the answer is stored for replays (CONTRACT A-09).
 async fn buy(api: &ApiState, request: PurchaseRequest) -> Result<Answer, ApiError> {
-    let caller = request.caller;
-    let key = request.idempotency.as_ref().map(|i| i.key.clone());
-    let permit = api.engine.permit(&caller)?;
+    let permit = api.engine.permit(&request.caller)?;
     match api.engine.purchase(permit, request).await? {
-        PurchaseOutcome::Bought { purchase, possible_duplicate_of } => {
+        PurchaseOutcome::Bought { purchase, possible_duplicate_of, key } => {
             let answer = bought(&purchase, possible_duplicate_of.as_deref())?;
             if let Some(key) = key {
                 let first = Replay { status: answer.status.as_u16(), body: answer.body.clone() };
-                api.engine.remember(&caller, ReferenceScope::IrechargeKey, &key, first).await;
+                api.engine.remember(key, first).await;
             }
             Ok(answer)
         }

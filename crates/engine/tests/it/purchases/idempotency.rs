@@ -4,6 +4,7 @@
 use crate::world::*;
 use domain::{ReferenceScope, State};
 use engine::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 const SCOPE: ReferenceScope = ReferenceScope::IrechargeKey;
@@ -16,19 +17,60 @@ fn keyed(world: &World, reference: &str, key: &str, digest: u8) -> PurchaseReque
 #[tokio::test]
 async fn the_same_request_gets_the_first_answer() {
     let world = world().await;
-    let first = bought(world.engine.purchase(keyed(&world, "R1", "K1", 1)).await);
-    let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
-    // The first answer was not stored (a crash): the purchase as it is now.
-    let PurchaseOutcome::Repeated { purchase, replay: None } = again else { panic!("{again:?}") };
-    assert_eq!(*purchase, first);
+    let first = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
+    let PurchaseOutcome::Bought { key: Some(key), .. } = first else { panic!("{first:?}") };
+    let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await;
+    assert_eq!(again.unwrap_err(), IdempotencyRunning.into(), "the first is not answered yet");
     let answer = Replay { status: 201, body: "{\"a\":1}".to_owned() };
-    world.engine.remember(&world.caller(), SCOPE, "K1", answer.clone()).await;
+    world.engine.remember(key.clone(), answer.clone()).await;
     let later = Replay { status: 500, body: "later".to_owned() };
-    world.engine.remember(&world.caller(), SCOPE, "K1", later).await;
+    world.engine.remember(key, later).await;
     let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
     let PurchaseOutcome::Repeated { replay: Some(replay), .. } = again else { panic!("{again:?}") };
     assert_eq!(replay, answer);
     assert_eq!((world.a.count(Call::Submit), world.wallet().0), (1, START - TOTAL));
+}
+
+#[tokio::test]
+async fn after_a_lost_first_answer_the_purchase_is_shown_as_it_is_now() {
+    let world = world().await;
+    let first = bought(world.engine.purchase(keyed(&world, "R1", "K1", 1)).await);
+    // On several nodes another one may still be about to answer.
+    let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await;
+    assert_eq!(again.is_err(), world.database.is_shared(), "{again:?}");
+    world.clock.advance(Duration::from_secs(25));
+    let again = world.engine.purchase(keyed(&world, "R1", "K1", 1)).await.unwrap();
+    let PurchaseOutcome::Repeated { purchase, replay: None } = again else { panic!("{again:?}") };
+    assert_eq!(*purchase, first);
+}
+
+/// Two nodes know nothing of each other's requests until they commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_on_two_nodes_buys_once_and_is_running_on_the_other() {
+    let first = world().await;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(store) = first.database.open_for_node(folder.path()) else { return };
+    let (database, clock) = (first.database.clone(), first.clock.clone());
+    let second = started_on(store, database, clock, Services::default());
+    for round in 0..20 {
+        let (reference, key) = (format!("R{round}"), format!("K{round}"));
+        let mut buyers = JoinSet::new();
+        for node in [&first, &second, &first, &second] {
+            let request = keyed(&first, &reference, &key, 1);
+            let engine = node.engine.clone();
+            buyers.spawn(async move { engine.purchase(request).await });
+        }
+        let mut winners = 0;
+        while let Some(outcome) = buyers.join_next().await {
+            match outcome.unwrap() {
+                Ok(PurchaseOutcome::Bought { .. }) => winners += 1,
+                Err(BuyRefused::IdempotencyRunning(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(winners, 1);
+    }
+    first.assert_sound().await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 use crate::file;
 use crate::postgres::{self, Database, url};
 use rusqlite::Connection;
+use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use store::Store;
@@ -26,6 +27,12 @@ impl TestDatabase {
             None => Store::open(self.folder.path()).unwrap(),
             Some(database) => Store::connect_node(&database.url(), self.folder.path()).unwrap(),
         }
+    }
+
+    /// The same database for another node, whose own files are in this folder; none in a file.
+    pub fn open_for_node(&self, folder: &Path) -> Option<Store> {
+        let database = self.postgresql.as_ref()?;
+        Some(Store::connect_node(&database.url(), folder).unwrap())
     }
 
     /// Whether no store has it open. The last task that held the engine drops the lock, which may
