@@ -210,7 +210,8 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<StoredUpstream>> {
         sql,
         "SELECT code, kind, environment, url, hosts, settings, maps, secret_names, secrets,
              calls_at_once, float_currency, float_alert, float_stop, paused, account_since,
-             created_at, removed_at, revision, paused_cause, paused_by FROM upstreams ORDER BY code",
+             created_at, removed_at, revision, paused_cause, paused_by
+         FROM upstreams ORDER BY code",
         &[],
         upstream,
     )

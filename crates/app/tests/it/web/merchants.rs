@@ -146,7 +146,7 @@ async fn live_is_locked_until_the_mail_is_confirmed_and_staff_approved() {
         (403, Some("ACCOUNT_NOT_APPROVED"))
     );
     assert_eq!(client.balance().await, 10_000, "no money moved");
-    // Before a body is read, as for any other fault of the account (CONTRACT A-24); the rest answers.
+    // Before a body is read, as other faults of the account (CONTRACT A-24); the rest answers.
     for path in [RECHARGE, BANKING, OFFER] {
         client.post(path, "{").await.assert_refused(403, "ACCOUNT_NOT_APPROVED");
     }

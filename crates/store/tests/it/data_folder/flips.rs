@@ -72,8 +72,8 @@ const OTHER_ROWS: &str = "
     INSERT INTO clock_jumps VALUES (1, 5, 9);
     INSERT INTO commission_rules VALUES (2, 'BDT', 100), (3, 'BDT', 200);
     INSERT INTO upstreams VALUES ('u', 'irecharge', 'live', 'https://u.example', '[]', '', '{}',
-        '[]', x'01', 5, 'BDT', 10, 5, 'slow', 5, 5, 9, 1, 'staff', 'rahim'), ('v', 'reloadly', 'live',
-        'https://v.example', '[]', '', '{}', '[]', x'02', NULL, NULL, NULL, NULL, NULL, 6,
+        '[]', x'01', 5, 'BDT', 10, 5, 'slow', 5, 5, 9, 1, 'staff', 'rahim'), ('v', 'reloadly',
+        'live', 'https://v.example', '[]', '', '{}', '[]', x'02', NULL, NULL, NULL, NULL, NULL, 6,
         6, NULL, 2, NULL, NULL);
     INSERT INTO upstream_balances VALUES ('u', 'BDT', 5, 6, 7), ('v', 'BDT', 6, 7, 8);
     INSERT INTO upstream_refusals VALUES ('u', 5), ('v', 6);
