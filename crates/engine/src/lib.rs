@@ -49,7 +49,7 @@ pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    ActRecord, DeliveryAttempt, DeliveryFilter, Destination, Door, Endpoint, EndpointHealth,
+    ActRecord, Audience, DeliveryAttempt, DeliveryFilter, Destination, Endpoint, EndpointHealth,
     ErrorGroup, KeyUse, ListedSession, LogPage, LoggedRequest, LoggedWebhook, Page, Payment,
     PurchaseFilter, ReplayFilter, ReplayScope, RequestFilter, StatementLine, StoredUpstream,
     Wallet, WebhookReplay,

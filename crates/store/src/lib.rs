@@ -51,12 +51,12 @@ pub use ledger::{
 };
 pub use numbers::{TakeNumbers, TakenNumbers};
 pub use people::{
-    Code, CodeDigest, CodeDone, ConfirmEmail, ConfirmFactor, Device, DeviceMark, Door, EnteredCode,
-    ForgetDevice, GivePassword, JoinAccount, JoinDone, ListedSession, LogOut, Login, LoginDone,
-    MailCode, MailCodePurpose, NewDevice, NewSession, OfferCode, OfferFactor, OfferMailCode,
-    OpenMerchant, PendingSignUp, ProveSession, RemoveFactor, ResetPassword, SecondFactor, Session,
-    SessionHolder, SetActive, SetLanguage, SetPassword, SetRole, SignUp, UseFactor, UserHolder,
-    WithdrawMailCode,
+    Audience, Code, CodeDigest, CodeDone, ConfirmEmail, ConfirmFactor, Device, DeviceMark,
+    EnteredCode, ForgetDevice, GivePassword, JoinAccount, JoinDone, ListedSession, LogOut, Login,
+    LoginDone, MailCode, MailCodePurpose, NewDevice, NewSession, OfferCode, OfferFactor,
+    OfferMailCode, OpenMerchant, PendingSignUp, ProveSession, RemoveFactor, ResetPassword,
+    SecondFactor, Session, SessionHolder, SetActive, SetLanguage, SetPassword, SetRole, SignUp,
+    UseFactor, UserHolder, WithdrawMailCode,
 };
 pub use plans::{ListPlan, list_plans};
 pub use purchases::{

@@ -212,17 +212,17 @@ pub(crate) fn problem(view: &Known, problem: Problem) -> Response {
 
 fn person(view: &Known) -> Option<PersonShown> {
     let session = view.session.as_ref()?;
-    let door = if view.area == AreaKind::Admin { "/admin" } else { "/dashboard" };
+    let base = if view.area == AreaKind::Admin { "/admin" } else { "/dashboard" };
     Some(PersonShown {
         name: session.name.clone().unwrap_or_else(|| session.email.clone()),
         email: session.email.clone(),
         account: session.account_name.clone(),
-        security: format!("{door}/security"),
+        security: format!("{base}/security"),
         people: match grant(Act::ManagePeople, session.holder, Environment::Live) {
-            Grant::Yes | Grant::StepUp => format!("{door}/people"),
+            Grant::Yes | Grant::StepUp => format!("{base}/people"),
             Grant::No | Grant::Masked | Grant::TwoPeople => String::new(),
         },
-        log_out: format!("{door}/log-out"),
+        log_out: format!("{base}/log-out"),
     })
 }
 

@@ -1,8 +1,8 @@
 //! The guard before every page: who asks, whether the form is ours, whether the act is allowed.
 //!
 //! Invariants: a POST needs the token of its browser's cookie and must not come from another site;
-//! an act that is not everybody's needs a session of the area's own door; whoever may not gets the
-//! same answer whatever the page would have been.
+//! an act that is not everybody's needs a session of the area's own audience; whoever may not gets
+//! the same answer whatever the page would have been.
 
 use crate::area::AreaKind;
 use crate::frame;
@@ -20,7 +20,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use domain::acts::{grant, rule};
 use domain::{Act, Environment, Grant, Holder};
-use engine::{Door, KeptForm, PersonSession};
+use engine::{Audience, KeptForm, PersonSession};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ const BROWSER_KNOWN_S: u32 = 90 * 24 * 3600;
 /// How the cookies of an area are called and kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookie {
-    pub(crate) door: Door,
+    pub(crate) audience: Audience,
     pub(crate) served: Served,
 }
 
@@ -57,7 +57,7 @@ impl Cookie {
     pub(crate) fn name(self, which: &str) -> String {
         let prefix = if self.served == Served::Https { "__Host-" } else { "" };
         let joint = if which.is_empty() { "" } else { "-" };
-        format!("{prefix}{}{joint}{which}", self.door.code())
+        format!("{prefix}{}{joint}{which}", self.audience.code())
     }
 
     /// The header that sets it until the browser closes.
@@ -104,11 +104,11 @@ pub(crate) async fn guard(
     let headers = request.headers();
     let host = text(headers, HOST.as_str());
     let served = guarded.site.served(host);
-    let door = match guarded.area {
-        AreaKind::Public | AreaKind::Dashboard => Door::Dashboard,
-        AreaKind::Admin => Door::Admin,
+    let audience = match guarded.area {
+        AreaKind::Public | AreaKind::Dashboard => Audience::Dashboard,
+        AreaKind::Admin => Audience::Admin,
     };
-    let cookie = Cookie { door, served };
+    let cookie = Cookie { audience, served };
     let session = match session_of(&guarded.site, cookie, headers) {
         Ok(session) => session,
         Err(problem) => return problem.into_response(),
@@ -184,7 +184,7 @@ fn session_of(
         return Ok(None);
     }
     let Some(value) = cookie.read(headers, "") else { return Ok(None) };
-    Ok(site.engine.person_session(cookie.door, &value)?)
+    Ok(site.engine.person_session(cookie.audience, &value)?)
 }
 
 /// The token of this browser's forms, and the cookie that it is derived from if it is new. The

@@ -172,7 +172,7 @@ impl Known {
     /// Whether the session that this request came with is still open.
     pub(crate) fn still_logged_in(&self) -> bool {
         let Some(cookie) = &self.session_cookie else { return false };
-        let read = self.site.engine.person_session(self.cookie.door, cookie);
+        let read = self.site.engine.person_session(self.cookie.audience, cookie);
         // A store that does not answer ends no session.
         read.map_or(true, |session| session.is_some())
     }

@@ -7,7 +7,7 @@ use super::kit::decimal::{AnyText, Decimal};
 use super::kit::echo::{Echo, Sent};
 use super::kit::protocol::{Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{Got, WireReply, WireRequest, json_number};
+use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
 use domain::{
     Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
     Details, EnquiryOutcome, Kind, Money, NoOffers, Offer, OfferEnquiry, Order, ServiceType,
@@ -267,7 +267,7 @@ impl Irecharge {
         }
     }
 
-    fn read_check(&self, order: &Order, got: &Got) -> EnquiryOutcome {
+    fn read_check(&self, order: &Order, got: &CallResult) -> EnquiryOutcome {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => return Answer::Unknown { reason: lost.reason.clone() }.into(),
@@ -387,7 +387,7 @@ impl Protocol for Irecharge {
         Ok(self.with_keys(request).buying())
     }
 
-    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<Answer> {
+    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &CallResult) -> Next<Answer> {
         if asked.step == "submit" {
             return match got {
                 Ok(reply) => self.read_first_reply(order, reply),
@@ -410,7 +410,12 @@ impl Protocol for Irecharge {
         Some(self.check("query", order))
     }
 
-    fn read_enquiry(&self, order: &Order, _asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        _asked: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome> {
         Next::Done(self.read_check(order, got))
     }
 
@@ -422,7 +427,11 @@ impl Protocol for Irecharge {
         Some(self.with_keys(request))
     }
 
-    fn read_offers(&self, enquiry: &OfferEnquiry, got: &Got) -> Result<Vec<Offer>, NoOffers> {
+    fn read_offers(
+        &self,
+        enquiry: &OfferEnquiry,
+        got: &CallResult,
+    ) -> Result<Vec<Offer>, NoOffers> {
         let no_offers = |reason: String| NoOffers { reason };
         let reply = got.as_ref().map_err(|lost| no_offers(lost.reason.clone()))?;
         let read = reply.json::<OffersReply>().filter(|_| reply.status == 200);
@@ -438,7 +447,7 @@ impl Protocol for Irecharge {
         Some(self.with_keys(WireRequest::get("balance", "/wallet/balance")))
     }
 
-    fn read_balance(&self, asked: &WireRequest, got: &Got) -> Next<BalanceAnswer> {
+    fn read_balance(&self, asked: &WireRequest, got: &CallResult) -> Next<BalanceAnswer> {
         // The document's first sample has the short path.
         if asked.step == "balance" && got.as_ref().is_ok_and(|reply| reply.status == 404) {
             return Next::then(self.with_keys(WireRequest::get("balance-short", "/balance")));

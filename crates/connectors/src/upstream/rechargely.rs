@@ -8,7 +8,7 @@ use super::kit::decimal::{AnyText, Decimal};
 use super::kit::echo::{Echo, Sent};
 use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{Got, WireReply, WireRequest, json_number};
+use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_MOBILE, CUSTOMER_NAME};
 use domain::{
     Answer, AskedBy, BalanceAnswer, Capabilities, Currency, Details, EnquiryOutcome, Kind, Money,
@@ -180,7 +180,7 @@ impl Rechargely {
         format!("{twice}/transactions{rest}")
     }
 
-    fn read_pre_auth(&self, order: &Order, got: &Got) -> Next<Answer> {
+    fn read_pre_auth(&self, order: &Order, got: &CallResult) -> Next<Answer> {
         let refused =
             |reason: String, try_elsewhere| Next::Done(Answer::Refused { reason, try_elsewhere });
         // Nothing is charged without an auth, and none was sent.
@@ -211,7 +211,7 @@ impl Rechargely {
         with_login(request).within(AUTH_TIMEOUT).buying()
     }
 
-    fn read_auth(&self, order: &Order, got: &Got) -> Answer {
+    fn read_auth(&self, order: &Order, got: &CallResult) -> Answer {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => return self.doubt(&lost.reason),
@@ -334,7 +334,7 @@ impl Protocol for Rechargely {
         Ok(with_login(WireRequest::post_json(PRE_AUTH, &path, &body)).within(PRE_AUTH_TIMEOUT))
     }
 
-    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<Answer> {
+    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &CallResult) -> Next<Answer> {
         match asked.step {
             AUTH => Next::Done(self.read_auth(order, got)),
             _ => self.read_pre_auth(order, got),
@@ -346,7 +346,12 @@ impl Protocol for Rechargely {
         self.is_saldo().then(|| with_login(WireRequest::get("query", &path)))
     }
 
-    fn read_enquiry(&self, order: &Order, _asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        _asked: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome> {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => return Next::Done(self.doubt(&lost.reason).into()),
@@ -371,7 +376,7 @@ impl Protocol for Rechargely {
         is_offered.then(|| with_login(WireRequest::get("balance", "/wallet/balance")))
     }
 
-    fn read_balance(&self, _asked: &WireRequest, got: &Got) -> Next<BalanceAnswer> {
+    fn read_balance(&self, _asked: &WireRequest, got: &CallResult) -> Next<BalanceAnswer> {
         Next::Done(reported_balance(got, |reply| {
             let wanted = self.own.currency.as_deref()?;
             let mut wallets = reply.json::<Vec<WalletReply>>()?.into_iter();

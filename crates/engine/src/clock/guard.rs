@@ -53,7 +53,7 @@ struct State {
     /// The wall clock minus monotonic time, where the database server has the wall clock.
     server_offset: Option<i64>,
     /// A wall clock that does not agree.
-    stray: Option<Stray>,
+    disagreeing: Option<DisagreeingClock>,
     /// At the start the wall clock was behind this, the newest journal.
     behind: Option<i64>,
     /// A move that happened at the start and is not stored yet, and whether due times move too.
@@ -68,7 +68,7 @@ pub(super) struct StartJump {
     pub(super) moves_due: bool,
 }
 
-struct Stray {
+struct DisagreeingClock {
     /// The wall clock minus monotonic time.
     offset: i64,
     /// Since when it has agreed with itself, in monotonic time.
@@ -77,7 +77,7 @@ struct Stray {
 
 /// What is worth a line in the log.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+enum ClockEvent {
     Nothing,
     Jumped { by: i64 },
     Agrees,
@@ -85,7 +85,7 @@ enum Seen {
 
 impl State {
     /// Looks at both clocks; answers the time.
-    fn look(&mut self, wall: i64, monotonic: Duration) -> (i64, Seen) {
+    fn look(&mut self, wall: i64, monotonic: Duration) -> (i64, ClockEvent) {
         let mono = micros(monotonic);
         let time = self.latest.max(mono.saturating_add(self.offset));
         let by = wall.saturating_sub(time);
@@ -96,22 +96,24 @@ impl State {
             // Time stands still until a wall clock that is a little behind has caught up.
             self.offset = wall.saturating_sub(mono);
             self.latest = time.max(wall);
-            match self.stray.take() {
-                Some(_) => Seen::Agrees,
-                None => Seen::Nothing,
+            match self.disagreeing.take() {
+                Some(_) => ClockEvent::Agrees,
+                None => ClockEvent::Nothing,
             }
         } else {
             self.offset = time.saturating_sub(mono);
             self.latest = time;
             let offset = wall.saturating_sub(mono);
-            match &mut self.stray {
-                Some(stray) if offset.saturating_sub(stray.offset).abs() <= FOLLOWED => {
-                    stray.offset = offset;
-                    Seen::Nothing
+            match &mut self.disagreeing {
+                Some(disagreeing)
+                    if offset.saturating_sub(disagreeing.offset).abs() <= FOLLOWED =>
+                {
+                    disagreeing.offset = offset;
+                    ClockEvent::Nothing
                 }
                 other => {
-                    *other = Some(Stray { offset, since: monotonic });
-                    Seen::Jumped { by }
+                    *other = Some(DisagreeingClock { offset, since: monotonic });
+                    ClockEvent::Jumped { by }
                 }
             }
         };
@@ -120,16 +122,16 @@ impl State {
 
     /// Whether the wall clock is too far off for anything to be sold.
     fn is_far_off(&self) -> bool {
-        let ahead = self.stray.as_ref().map_or(0, |s| s.offset.saturating_sub(self.offset));
+        let ahead = self.disagreeing.as_ref().map_or(0, |s| s.offset.saturating_sub(self.offset));
         self.behind.is_some() || ahead > OFF_MAX
     }
 
     /// The move to a wall clock that has agreed with itself for long enough.
     fn adoption(&self, monotonic: Duration) -> Option<ClockJump> {
-        let stray = self.stray.as_ref().filter(|_| !self.is_far_off())?;
-        let is_steady = monotonic.saturating_sub(stray.since) >= ADOPTED_AFTER;
-        let is_near = stray.offset.saturating_sub(self.offset).abs() <= OFF_MAX;
-        let to = Timestamp(micros(monotonic).saturating_add(stray.offset));
+        let disagreeing = self.disagreeing.as_ref().filter(|_| !self.is_far_off())?;
+        let is_steady = monotonic.saturating_sub(disagreeing.since) >= ADOPTED_AFTER;
+        let is_near = disagreeing.offset.saturating_sub(self.offset).abs() <= OFF_MAX;
+        let to = Timestamp(micros(monotonic).saturating_add(disagreeing.offset));
         (is_steady && is_near).then_some(ClockJump { from: Timestamp(self.latest), to })
     }
 
@@ -137,7 +139,7 @@ impl State {
         let by = jump.to.0.saturating_sub(jump.from.0);
         self.offset = self.offset.saturating_add(by);
         self.latest = self.latest.saturating_add(by);
-        (self.stray, self.behind) = (None, None);
+        (self.disagreeing, self.behind) = (None, None);
     }
 
     fn push(&mut self, jump: ClockJump) {
@@ -157,7 +159,7 @@ impl GuardedClock {
             offset: wall.saturating_sub(mono),
             latest: wall,
             server_offset: start.server_now.map(|now| now.0.saturating_sub(mono)),
-            stray: None,
+            disagreeing: None,
             behind: None,
             unstored: None,
             known: Arc::default(),
@@ -262,7 +264,10 @@ impl GuardedClock {
         let last = record.jumps.last().copied().filter(|_| is_new);
         state.known = Arc::new(KnownJumps { jumps: record.jumps, last: record.last_jump });
         state.unstored = None;
-        let wanted = state.stray.as_ref().map(|stray| stray.offset.saturating_sub(state.offset));
+        let wanted = state
+            .disagreeing
+            .as_ref()
+            .map(|disagreeing| disagreeing.offset.saturating_sub(state.offset));
         if let (Some(jump), Some(wanted)) = (last, wanted)
             && wanted.saturating_sub(jump.to.0 - jump.from.0).abs() <= FOLLOWED
         {
@@ -283,22 +288,22 @@ impl GuardedClock {
             (time, seen, ask(&state, monotonic), state.is_far_off())
         };
         match seen {
-            Seen::Nothing => {}
-            Seen::Jumped { by } if is_far_off => tracing::error!(
+            ClockEvent::Nothing => {}
+            ClockEvent::Jumped { by } if is_far_off => tracing::error!(
                 seconds = by / 1_000_000,
                 "the clock is behind the newest journal, or more than a year ahead: nothing new is \
                  sold until it is put right; if it is right, start again with --accept-clock"
             ),
-            Seen::Jumped { by } if by < -OFF_MAX => tracing::error!(
+            ClockEvent::Jumped { by } if by < -OFF_MAX => tracing::error!(
                 seconds = by / 1_000_000,
                 "the clock has jumped back by more than a year: time goes on without it"
             ),
-            Seen::Jumped { by } => tracing::error!(
+            ClockEvent::Jumped { by } => tracing::error!(
                 seconds = by / 1_000_000,
                 "the clock has jumped: time goes on without it until it has been steady for a \
                  minute; nothing expires by the jump"
             ),
-            Seen::Agrees => tracing::info!("the clock agrees again"),
+            ClockEvent::Agrees => tracing::info!("the clock agrees again"),
         }
         (Timestamp(time), answer)
     }

@@ -15,7 +15,7 @@ use domain::refusal::{
 };
 use domain::{Environment, Role, UserId, act};
 use std::net::IpAddr;
-use store::{DeviceMark, Door, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
+use store::{Audience, DeviceMark, LoginDone, NewDevice, NewSession, Session, User, UserHolder};
 
 /// The form of a log-in.
 #[derive(Clone, Copy)]
@@ -136,7 +136,7 @@ impl Engine {
             opened_at: now,
             ends_at: now.after(limits::TOKEN_LIFE),
             revoked_at: None,
-            door: Door::Api,
+            audience: Audience::Api,
             proved_at: None,
         };
         let environment = form.environment;

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{Door, LogOut, SessionHolder};
+use store::{Audience, LogOut, SessionHolder};
 
 /// A session as it was last read.
 #[derive(Clone)]
@@ -140,7 +140,8 @@ impl Engine {
         let is_same = (session.user, session.environment) == (token.user, token.environment);
         let is_active =
             session.revoked_at.is_none() && session.ends_at > now && holder.login.is_active;
-        let is_customer = holder.account.role == Role::Customer && session.door == Door::Api;
+        let is_customer =
+            holder.account.role == Role::Customer && session.audience == Audience::Api;
         if is_same && is_active && is_customer { Ok(holder) } else { Err(TokenInvalid.into()) }
     }
 

@@ -3,7 +3,7 @@
 //! Not here: whether a login may use a session. Invariant: an address is looked up in its stored
 //! form.
 
-use super::{Device, DeviceMark, Door, Login, Session, SessionHolder, UserHolder};
+use super::{Audience, Device, DeviceMark, Login, Session, SessionHolder, UserHolder};
 use crate::accounts::{self, User};
 use crate::backend::{Row, Sql, all, first, values};
 use crate::fault::{Fault, Result};
@@ -34,7 +34,7 @@ pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<Session
                 opened_at: Timestamp(row.int(4)?),
                 ends_at: Timestamp(row.int(5)?),
                 revoked_at: row.opt_int(6)?.map(Timestamp),
-                door: door(row.text(7)?)?,
+                audience: audience(row.text(7)?)?,
                 proved_at: row.opt_int(8)?.map(Timestamp),
             };
             let login = Login {
@@ -54,8 +54,8 @@ pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<Session
     Ok(Some(SessionHolder { session, login, account }))
 }
 
-pub(super) fn door(text: &str) -> Result<Door> {
-    Door::from_code(text).ok_or_else(|| Fault::corrupt(format!("door {text:?}")))
+pub(super) fn audience(text: &str) -> Result<Audience> {
+    Audience::from_code(text).ok_or_else(|| Fault::corrupt(format!("audience {text:?}")))
 }
 
 /// Columns of [`user`], in its order.

@@ -166,14 +166,14 @@ pub struct Session {
     /// When it was ended before its time.
     pub revoked_at: Option<Timestamp>,
     /// Where it was opened, and is valid.
-    pub door: Door,
+    pub audience: Audience,
     /// When it last showed its second factor, or the password where there is none.
     pub proved_at: Option<Timestamp>,
 }
 
 /// Where a session is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Audience {
     /// At the API, by an access token.
     Api,
     /// On a merchant's pages.
@@ -182,19 +182,21 @@ pub enum Door {
     Admin,
 }
 
-impl Door {
+impl Audience {
     /// As stored: `api`, `dashboard`, `admin`.
     pub const fn code(self) -> &'static str {
         match self {
-            Door::Api => "api",
-            Door::Dashboard => "dashboard",
-            Door::Admin => "admin",
+            Audience::Api => "api",
+            Audience::Dashboard => "dashboard",
+            Audience::Admin => "admin",
         }
     }
 
-    /// Reads [`Door::code`].
-    pub fn from_code(code: &str) -> Option<Door> {
-        [Door::Api, Door::Dashboard, Door::Admin].into_iter().find(|door| door.code() == code)
+    /// Reads [`Audience::code`].
+    pub fn from_code(code: &str) -> Option<Audience> {
+        [Audience::Api, Audience::Dashboard, Audience::Admin]
+            .into_iter()
+            .find(|audience| audience.code() == code)
     }
 }
 

@@ -452,7 +452,7 @@ pub struct ListedSession {
     /// Its id.
     pub id: SessionId,
     /// Where it is valid.
-    pub door: super::Door,
+    pub audience: super::Audience,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// When it ends.
@@ -477,7 +477,7 @@ pub(crate) fn open_sessions(
         |row| {
             Ok(ListedSession {
                 id: SessionId(row.int(0)?),
-                door: super::find::door(row.text(1)?)?,
+                audience: super::find::audience(row.text(1)?)?,
                 opened_at: Timestamp(row.int(2)?),
                 ends_at: Timestamp(row.int(3)?),
                 agent: row.opt_text(4)?.unwrap_or_default().to_owned(),

@@ -312,7 +312,7 @@ fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<LoginDone> {
             device,
             opened_at,
             ends_at,
-            new.session.door.code(),
+            new.session.audience.code(),
             new.session.proved_at,
             &new.agent,
             &new.address

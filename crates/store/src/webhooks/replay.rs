@@ -105,7 +105,7 @@ unrefused!(BeginReplay, bool, |begin, tx| {
 });
 
 /// Where a replay stands: the last webhook that it has sent.
-struct Place {
+struct Cursor {
     at: i64,
     purchase: i64,
     endpoint: i64,
@@ -115,7 +115,7 @@ struct Place {
 /// A webhook that is sent again.
 struct Chosen {
     key: PurchaseKey,
-    place: Place,
+    place: Cursor,
 }
 
 pub(crate) const NEXT: &str = "SELECT purchase_id, account_id, environment, endpoint_id, event, at
@@ -138,7 +138,7 @@ unrefused!(ContinueReplay, bool, |step, tx| {
          WHERE account_id = $1 AND environment = $2 AND id = $3 AND ended_at IS NULL",
         &which,
         |row| {
-            let place = Place {
+            let place = Cursor {
                 at: row.int(10)?,
                 purchase: row.int(11)?,
                 endpoint: row.int(12)?,
@@ -181,7 +181,7 @@ unrefused!(ContinueReplay, bool, |step, tx| {
 fn next(
     sql: &mut dyn Sql,
     replay: &WebhookReplay,
-    place: &Place,
+    place: &Cursor,
     limit: u64,
 ) -> Result<Vec<Chosen>> {
     let ReplayFilter { state, event, endpoint, since } = &replay.filter;
@@ -209,7 +209,7 @@ fn next(
     ];
     all(sql, NEXT, &args, |row| {
         let key = read::purchase_key(row)?;
-        let place = Place {
+        let place = Cursor {
             at: row.int(5)?,
             purchase: key.id.0,
             endpoint: row.int(3)?,

@@ -41,7 +41,7 @@ pub(super) async fn enter(
     }
     let (device, keep_device) = device(&view)?;
     let form = JoinForm {
-        door: view.cookie.door,
+        audience: view.cookie.audience,
         email: &fields.email,
         code: &fields.code,
         is_first_owner: is_first(&view, &fields),

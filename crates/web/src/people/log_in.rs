@@ -52,7 +52,7 @@ pub(super) async fn enter(
     }
     let (device, keep_device) = device(&view)?;
     let form = PersonLogIn {
-        door: view.cookie.door,
+        audience: view.cookie.audience,
         email: &fields.email,
         password: &fields.password,
         agent: &view.agent,
@@ -87,7 +87,7 @@ pub(super) async fn enter_code(
 ) -> Result<Response, Problem> {
     let (device, keep_device) = device(&view)?;
     let form = PersonLogIn {
-        door: view.cookie.door,
+        audience: view.cookie.audience,
         email: "",
         password: "",
         agent: &view.agent,

@@ -16,7 +16,7 @@ use domain::Act;
 pub(crate) use log_in::device;
 pub(crate) use prove::{Pages, ask};
 
-/// The pages that both doors have.
+/// The pages that both areas have.
 pub(crate) fn pages(area: &mut Area) {
     area.get("/log-in", Act::SeePublic, log_in::show);
     area.post("/log-in", Act::EnterBySecret, log_in::enter);

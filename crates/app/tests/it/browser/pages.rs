@@ -114,8 +114,8 @@ pub async fn pages(server: &Server, area: AreaKind) -> Vec<PageAt> {
     );
     let mut pages: Vec<PageAt> = Vec::new();
     for path in paths {
-        let is_door = LOGGED_OUT.iter().any(|door| path.ends_with(door));
-        let page = if is_door { nobody.get(&path).await } else { known.get(&path).await };
+        let is_log_in = LOGGED_OUT.iter().any(|end| path.ends_with(end));
+        let page = if is_log_in { nobody.get(&path).await } else { known.get(&path).await };
         let kind = page.headers.get("content-type").map_or("", String::as_str);
         let one = PageAt { area, path };
         if page.status == 200 && kind.starts_with("text/html") && !pages.contains(&one) {

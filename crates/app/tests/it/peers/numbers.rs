@@ -1,6 +1,6 @@
 //! Every number of the sandbox (CONTRACT section 3), sold by one server and delivered by another.
 
-use super::proxy::{Fate, Proxy};
+use super::proxy::{Proxy, ProxyAction};
 use super::{AddedPeer, Peers, purchases, text};
 use crate::support::{Client, Consumer, Keys, RECHARGE, Rng, UNLIMITED, minor, recharge};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 /// The last digits of the numbers that have a fixed outcome.
 const ENDS: [u32; 12] = [101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112];
-/// Each number so often: with three, each fate of the proxy meets about four orders.
+/// Each number so often: with three, each action of the proxy meets about four orders.
 const ROUNDS: u32 = 3;
 /// The waits for an order that is not found: divided, two seconds and one.
 const WAITS: &str = "not_found_final_after_s = 120\nnot_found_gap_s = 60\n";
@@ -45,8 +45,13 @@ async fn sell(client: &mut Client, ends: &str) {
 
 fn assert_mixed(proxy: &Proxy) {
     let counts = proxy.counts();
-    for fate in [Fate::RequestLost, Fate::ReplyLost, Fate::Doubled, Fate::DoubledAnswersSecond] {
-        assert!(counts.get(&fate).is_some_and(|count| *count >= 3), "{fate:?}: {counts:?}");
+    for action in [
+        ProxyAction::RequestLost,
+        ProxyAction::ReplyLost,
+        ProxyAction::Doubled,
+        ProxyAction::DoubledAnswersSecond,
+    ] {
+        assert!(counts.get(&action).is_some_and(|count| *count >= 3), "{action:?}: {counts:?}");
     }
 }
 

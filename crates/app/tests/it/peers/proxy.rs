@@ -1,7 +1,7 @@
 //! A proxy between two servers, which loses, doubles and delays messages.
 //!
 //! What becomes of a message depends on the order that it is about: the first of each kind about an
-//! order takes the next fate of a row that a seed has put into order; the same message again gets
+//! order takes the next action of a row that a seed has put into order; the same message again gets
 //! through, so that every doubt ends. Messages about no order always get through.
 
 use crate::http_client::{Answer, Connection};
@@ -26,7 +26,7 @@ const DELAY: Duration = Duration::from_millis(400);
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
+pub enum ProxyAction {
     Passes,
     /// Nobody gets it.
     RequestLost,
@@ -40,15 +40,15 @@ pub enum Fate {
 }
 
 /// A quarter is lost: with more, breakers would open.
-const ROW: [Fate; 8] = [
-    Fate::Passes,
-    Fate::RequestLost,
-    Fate::Doubled,
-    Fate::Passes,
-    Fate::ReplyLost,
-    Fate::Delayed,
-    Fate::DoubledAnswersSecond,
-    Fate::Passes,
+const ROW: [ProxyAction; 8] = [
+    ProxyAction::Passes,
+    ProxyAction::RequestLost,
+    ProxyAction::Doubled,
+    ProxyAction::Passes,
+    ProxyAction::ReplyLost,
+    ProxyAction::Delayed,
+    ProxyAction::DoubledAnswersSecond,
+    ProxyAction::Passes,
 ];
 
 /// A running proxy; it ends with this.
@@ -60,14 +60,14 @@ pub struct Proxy {
 
 struct Shared {
     to: String,
-    drawn: Mutex<Drawn>,
+    state: Mutex<ProxyState>,
 }
 
-struct Drawn {
+struct ProxyState {
     rng: Rng,
-    row: Vec<Fate>,
+    row: Vec<ProxyAction>,
     known: HashSet<String>,
-    counts: BTreeMap<Fate, usize>,
+    counts: BTreeMap<ProxyAction, usize>,
 }
 
 impl Proxy {
@@ -76,15 +76,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (row, known, counts) = (Vec::new(), HashSet::new(), BTreeMap::new());
-        let drawn = Mutex::new(Drawn { rng, row, known, counts });
-        let shared = Arc::new(Shared { to: to.to_owned(), drawn });
+        let state = Mutex::new(ProxyState { rng, row, known, counts });
+        let shared = Arc::new(Shared { to: to.to_owned(), state });
         let task = tokio::spawn(accept(listener, shared.clone()));
         Proxy { address, shared, task }
     }
 
-    /// How many messages about orders had each fate.
-    pub fn counts(&self) -> BTreeMap<Fate, usize> {
-        self.shared.drawn.lock().unwrap().counts.clone()
+    /// How many messages about orders had each action.
+    pub fn counts(&self) -> BTreeMap<ProxyAction, usize> {
+        self.shared.state.lock().unwrap().counts.clone()
     }
 }
 
@@ -94,10 +94,10 @@ impl Drop for Proxy {
     }
 }
 
-impl Drawn {
-    fn fate_of(&mut self, message: Option<String>) -> Fate {
+impl ProxyState {
+    fn action_of(&mut self, message: Option<String>) -> ProxyAction {
         let Some(message) = message.filter(|message| self.known.insert(message.clone())) else {
-            return Fate::Passes;
+            return ProxyAction::Passes;
         };
         if self.row.is_empty() {
             let mut left = ROW.to_vec();
@@ -106,9 +106,9 @@ impl Drawn {
                 self.row.push(left.swap_remove(next));
             }
         }
-        let fate = self.row.pop().unwrap_or_else(|| panic!("{message}: the row is empty"));
-        *self.counts.entry(fate).or_default() += 1;
-        fate
+        let action = self.row.pop().unwrap_or_else(|| panic!("{message}: the row is empty"));
+        *self.counts.entry(action).or_default() += 1;
+        action
     }
 }
 
@@ -133,22 +133,24 @@ async fn pass(
 ) -> io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let fate = shared.drawn.lock().unwrap().fate_of(message(&parts, &body));
+    let action = shared.state.lock().unwrap().action_of(message(&parts, &body));
     let lost = || io::Error::from(io::ErrorKind::ConnectionReset);
     let to = &shared.to;
-    let answer = match fate {
-        Fate::Passes => forward(to, &parts, &body).await?,
-        Fate::RequestLost => return Err(lost()),
-        Fate::ReplyLost => {
+    let answer = match action {
+        ProxyAction::Passes => forward(to, &parts, &body).await?,
+        ProxyAction::RequestLost => return Err(lost()),
+        ProxyAction::ReplyLost => {
             forward(to, &parts, &body).await?;
             return Err(lost());
         }
-        Fate::Delayed => {
+        ProxyAction::Delayed => {
             tokio::time::sleep(DELAY).await;
             forward(to, &parts, &body).await?
         }
-        Fate::Doubled => tokio::join!(forward(to, &parts, &body), forward(to, &parts, &body)).0?,
-        Fate::DoubledAnswersSecond => {
+        ProxyAction::Doubled => {
+            tokio::join!(forward(to, &parts, &body), forward(to, &parts, &body)).0?
+        }
+        ProxyAction::DoubledAnswersSecond => {
             forward(to, &parts, &body).await?;
             forward(to, &parts, &body).await?
         }

@@ -23,7 +23,7 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     assert_eq!(wrong.status, 422);
     assert!(wrong.html.contains("<title>Error: "), "{}", wrong.html);
     assert!(!wrong.html.contains("wrong-password"), "a password is never sent back");
-    // Unknown, and right behind another door.
+    // Unknown, and right for another area.
     for (email, password) in [("nobody@example.org", "x"), (of_staff[0], of_staff[1])] {
         let answer = try_log_in(&server, email, password).await;
         let same = answer.without_tokens().replace(email, &merchant.email);
@@ -35,13 +35,13 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_session_is_its_own_doors_and_ends_with_the_log_out() {
+async fn a_session_is_its_own_areas_and_ends_with_the_log_out() {
     let folder = Folder::new();
     let server = folder.start();
     let mut browser = Browser::merchant(&server).await;
     assert_eq!(browser.visit("/dashboard").await.status, 200);
     assert_eq!(browser.get("/admin").await.location, "/admin/log-in?next=/admin");
-    // Its cookie at the other door, and with any character changed.
+    // Its cookie in the other area, and with any character changed.
     let cookie = browser.cookies["dashboard"].clone();
     let mut other = Browser::open(&server).await;
     other.cookies.insert("admin".to_owned(), cookie.clone());

@@ -25,7 +25,7 @@ pub use cases::FileReport;
 
 use super::kit::protocol::{ConnectionNeeds, Login, Next, Protocol, RepeatedRefusals, Unsendable};
 use super::kit::settings::{Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{Got, WireReply, WireRequest};
+use super::kit::wire::{CallResult, WireReply, WireRequest};
 use domain::money::decimals;
 use domain::{
     Answer, AskedBy, BalanceAnswer, Callback, CallbackAnswer, CallbackRead, Capabilities, Clock,
@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
-use template::{Spot, Unfit};
+use template::{EscapeContext, Unfit};
 use times::duration;
 use token_place::TOKEN_PLACE;
 use values::OrderValues;
@@ -114,7 +114,7 @@ impl Generic {
         let mut values = OrderValues::of(&self.panel, order, self.clock.now())?;
         values.put("token", TOKEN_PLACE.to_owned());
         if let Some(form) = self.panel.fresh_reference() {
-            let fresh = form.render(&values, Spot::Plain)?;
+            let fresh = form.render(&values, EscapeContext::Plain)?;
             values.put("fresh_reference", fresh);
         }
         Ok(values)
@@ -301,7 +301,7 @@ impl Protocol for Generic {
         written.map_err(|error| Unsendable::because(error.to_string()))
     }
 
-    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<Answer> {
+    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &CallResult) -> Next<Answer> {
         let is_preparing = asked.step == "prepare";
         let reply = match got {
             Ok(reply) => reply,
@@ -347,7 +347,12 @@ impl Protocol for Generic {
         }
     }
 
-    fn read_enquiry(&self, order: &Order, _: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        _: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome> {
         Next::Done(match (got, &self.panel.query) {
             (Ok(reply), Some(call)) => self.enquiry_outcome(call, order, reply),
             (Err(lost), _) => Answer::Unknown { reason: lost.reason.clone() }.into(),
@@ -364,7 +369,7 @@ impl Protocol for Generic {
         values.put_own().and_then(|()| self.wire("balance", call, &values)).ok()
     }
 
-    fn read_balance(&self, _: &WireRequest, got: &Got) -> Next<BalanceAnswer> {
+    fn read_balance(&self, _: &WireRequest, got: &CallResult) -> Next<BalanceAnswer> {
         let unavailable = |reason: &str| BalanceAnswer::Unavailable { reason: reason.to_owned() };
         let (Ok(reply), Some(call)) = (got, &self.panel.balance) else {
             return Next::Done(unavailable("no reply"));
@@ -393,7 +398,11 @@ impl Protocol for Generic {
         if !hook.methods.contains(&method) {
             return forged("not a method of the file");
         }
-        let path = self.panel.hook_path.as_ref().map(|path| path.render(&self.own(), Spot::Plain));
+        let path = self
+            .panel
+            .hook_path
+            .as_ref()
+            .map(|path| path.render(&self.own(), EscapeContext::Plain));
         let is_path = match path {
             None => true,
             Some(Ok(path)) => bool::from(path.as_bytes().ct_eq(callback.path.as_bytes())),

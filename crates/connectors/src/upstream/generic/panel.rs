@@ -6,7 +6,7 @@
 use super::file::{self, CallForm, Meaning, PanelFile, Rule};
 use super::judge::{Step, compiled};
 use super::request::{Named, ReadyCall, named};
-use super::template::{Spot, Template, Unfit};
+use super::template::{EscapeContext, Template, Unfit};
 use super::times::{
     GAP_MIN, balance_gap, connect_timeout, duration, rechecks, repeated_refusals, schedule,
     staff_after,
@@ -246,7 +246,7 @@ impl Panel {
     /// The reference of an attempt, as the panel has it. It is the same for ever: a time in it is
     /// that of the attempt's record.
     pub(super) fn reference_of(&self, attempt: &AtStart) -> Result<String, Unfit> {
-        self.reference.render(attempt, Spot::Plain)
+        self.reference.render(attempt, EscapeContext::Plain)
     }
 
     /// The attempt whose reference this is.

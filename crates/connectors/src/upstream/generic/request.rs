@@ -7,7 +7,7 @@ use super::file::{BodyForm, CallForm, Method, ReplyForm, SignForm, Unit};
 use super::judge::{Judge, Step};
 use super::read::{Fields, Unreadable, fields};
 use super::sign::Signature;
-use super::template::{Spot, Template, Unfit, Values};
+use super::template::{EscapeContext, Template, Unfit, Values};
 use super::times::duration;
 use super::values::OrderValues;
 use regex::Regex;
@@ -245,7 +245,7 @@ impl ReadyCall {
             values.put("sign", signature);
         }
         let mut url = self.base.clone();
-        let path = self.path.render(&values, Spot::Path)?;
+        let path = self.path.render(&values, EscapeContext::Path)?;
         url.set_path(&format!(
             "{}/{}",
             url.path().trim_end_matches('/'),
@@ -254,12 +254,12 @@ impl ReadyCall {
         if !self.query.is_empty() {
             let mut query = url.query_pairs_mut();
             for named in &self.query {
-                query.append_pair(&named.name, &named.text.render(&values, Spot::Line)?);
+                query.append_pair(&named.name, &named.text.render(&values, EscapeContext::Line)?);
             }
         }
         let mut headers = Vec::new();
         for named in &self.headers {
-            let value = named.text.render(&values, Spot::Header)?;
+            let value = named.text.render(&values, EscapeContext::Header)?;
             headers.push(Header { name: named.name.clone(), value });
         }
         let is_typed = self.headers.iter().any(|h| h.name.eq_ignore_ascii_case("content-type"));
@@ -312,12 +312,12 @@ impl ReadyBody {
         match self {
             ReadyBody::Empty => Ok(String::new()),
             ReadyBody::Json(json) => json.write(values),
-            ReadyBody::Xml(text) => text.render(values, Spot::Xml),
-            ReadyBody::Text(text) => text.render(values, Spot::Line),
+            ReadyBody::Xml(text) => text.render(values, EscapeContext::Xml),
+            ReadyBody::Text(text) => text.render(values, EscapeContext::Line),
             ReadyBody::Form(fields) => {
                 let mut form = url::form_urlencoded::Serializer::new(String::new());
                 for named in fields {
-                    form.append_pair(&named.name, &named.text.render(values, Spot::Line)?);
+                    form.append_pair(&named.name, &named.text.render(values, EscapeContext::Line)?);
                 }
                 Ok(form.finish())
             }
@@ -386,8 +386,10 @@ impl ReadyJson {
             serde_json::to_string(text).map_err(|error| Unfit::Unwritable(error.to_string()))
         };
         match self {
-            ReadyJson::Text(text) if text.is_bare_number() => text.render(values, Spot::Plain),
-            ReadyJson::Text(text) => quoted(&text.render(values, Spot::Plain)?),
+            ReadyJson::Text(text) if text.is_bare_number() => {
+                text.render(values, EscapeContext::Plain)
+            }
+            ReadyJson::Text(text) => quoted(&text.render(values, EscapeContext::Plain)?),
             ReadyJson::Literal(text) => Ok(text.clone()),
             ReadyJson::List(items) => {
                 let items = items.iter().map(|item| item.write(values));

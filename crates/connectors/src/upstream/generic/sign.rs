@@ -1,7 +1,7 @@
 //! Signatures of requests: hashes and keyed hashes, as panels want them.
 
 use super::file::{Algorithm, Encoding, KeyForm, SignForm};
-use super::template::{Spot, Template, Unfit, Values};
+use super::template::{EscapeContext, Template, Unfit, Values};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -42,9 +42,9 @@ impl Signature {
 
     /// The signature over this order's values; `{body}` is among them.
     pub(super) fn sign(&self, values: &dyn Values) -> Result<String, Unfit> {
-        let message = self.message.render(values, Spot::Plain)?;
+        let message = self.message.render(values, EscapeContext::Plain)?;
         let key = match &self.key {
-            Some(key) => self.key_bytes(&key.render(values, Spot::Plain)?)?,
+            Some(key) => self.key_bytes(&key.render(values, EscapeContext::Plain)?)?,
             None => Vec::new(),
         };
         let bytes = digest(self.algorithm, &key, message.as_bytes());

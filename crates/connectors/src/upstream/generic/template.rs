@@ -15,12 +15,12 @@ pub(super) struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    Place(Place),
+    Placeholder(Placeholder),
 }
 
 /// One `{name|filter|…}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Placeholder {
     pub(super) name: String,
     arguments: Vec<String>,
 }
@@ -41,7 +41,7 @@ pub(super) enum Unfit {
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spot {
+pub(super) enum EscapeContext {
     /// As it is: a form's or a query's value, which its writer escapes; a message to sign.
     Plain,
     /// One segment of a path.
@@ -118,7 +118,7 @@ impl Template {
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
-            parts.push(Part::Place(Place::parse(&rest[at + 1..at + end])?));
+            parts.push(Part::Placeholder(Placeholder::parse(&rest[at + 1..at + end])?));
             rest = &rest[at + end + 1..];
         }
         literal.push_str(rest);
@@ -129,9 +129,9 @@ impl Template {
     }
 
     /// The places, in order.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn places(&self) -> impl Iterator<Item = &Placeholder> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Place(place) => Some(place),
+            Part::Placeholder(place) => Some(place),
             Part::Literal(_) => None,
         })
     }
@@ -144,8 +144,8 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => pattern.push_str(&regex::escape(text)),
-                Part::Place(place) if seen.contains(&&place.name) => pattern.push_str(".*"),
-                Part::Place(place) => {
+                Part::Placeholder(place) if seen.contains(&&place.name) => pattern.push_str(".*"),
+                Part::Placeholder(place) => {
                     seen.push(&place.name);
                     pattern.push_str(&format!("(?P<{}>.*)", place.name.replace('.', "__")));
                 }
@@ -166,8 +166,10 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => pattern.push_str(&regex::escape(text)),
-                Part::Place(place) if place.is_moment() => pattern.push_str(".+"),
-                Part::Place(place) => pattern.push_str(&regex::escape(&place.render(values).ok()?)),
+                Part::Placeholder(place) if place.is_moment() => pattern.push_str(".+"),
+                Part::Placeholder(place) => {
+                    pattern.push_str(&regex::escape(&place.render(values).ok()?))
+                }
             }
         }
         Some(pattern + "$")
@@ -175,25 +177,31 @@ impl Template {
 
     /// Whether the whole text is one place with the filter `number`.
     pub(super) fn is_bare_number(&self) -> bool {
-        matches!(&self.parts[..], [Part::Place(place)]
+        matches!(&self.parts[..], [Part::Placeholder(place)]
             if place.arguments.last().is_some_and(|filter| filter == "number"))
     }
 
     /// The text with its values.
-    pub(super) fn render(&self, values: &dyn Values, spot: Spot) -> Result<String, Unfit> {
+    pub(super) fn render(
+        &self,
+        values: &dyn Values,
+        context: EscapeContext,
+    ) -> Result<String, Unfit> {
         let mut text = String::new();
         for part in &self.parts {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
-                Part::Place(place) => text.push_str(&escaped(place.render(values)?, place, spot)?),
+                Part::Placeholder(place) => {
+                    text.push_str(&escaped(place.render(values)?, place, context)?)
+                }
             }
         }
         Ok(text)
     }
 }
 
-impl Place {
-    fn parse(text: &str) -> Result<Place, Unfit> {
+impl Placeholder {
+    fn parse(text: &str) -> Result<Placeholder, Unfit> {
         let mut pieces = text.split('|').map(str::to_owned);
         let name = pieces.next().unwrap_or_default();
         let arguments: Vec<String> = pieces.collect();
@@ -201,7 +209,7 @@ impl Place {
         if name.is_empty() || !name.chars().all(is_name) {
             return Err(Unfit::Malformed(format!("{{{text}}} is not a place for a value")));
         }
-        let place = Place { name, arguments };
+        let place = Placeholder { name, arguments };
         if place.is_moment() {
             // Written once, so that a wrong form or zone is found when the file is loaded.
             place.moment(Timestamp(0))?;
@@ -249,25 +257,25 @@ impl Place {
     }
 }
 
-/// A value as it is written at its spot.
-fn escaped(value: String, place: &Place, spot: Spot) -> Result<String, Unfit> {
+/// A value as it is written in its context.
+fn escaped(value: String, place: &Placeholder, context: EscapeContext) -> Result<String, Unfit> {
     let unwritable = || Unfit::Unwritable(place.name.clone());
-    match spot {
-        Spot::Plain => Ok(value),
-        Spot::Path => {
+    match context {
+        EscapeContext::Plain => Ok(value),
+        EscapeContext::Path => {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             let is_dots = value.chars().all(|c| c == '.');
             (value.chars().all(is_plain) && !is_dots).then_some(value).ok_or_else(unwritable)
         }
-        Spot::Header => {
+        EscapeContext::Header => {
             let is_visible = |b: u8| (0x20..0x7f).contains(&b);
             value.bytes().all(is_visible).then_some(value).ok_or_else(unwritable)
         }
-        Spot::Line => {
+        EscapeContext::Line => {
             let has_control = value.chars().any(char::is_control);
             (!has_control).then_some(value).ok_or_else(unwritable)
         }
-        Spot::Xml => {
+        EscapeContext::Xml => {
             if value.chars().any(char::is_control) {
                 return Err(unwritable());
             }
@@ -305,34 +313,37 @@ mod tests {
         }
     }
 
-    fn rendered(text: &str, spot: Spot) -> Result<String, Unfit> {
-        Template::parse(text)?.render(&One, spot)
+    fn rendered(text: &str, context: EscapeContext) -> Result<String, Unfit> {
+        Template::parse(text)?.render(&One, context)
     }
 
     #[test]
     fn values_stand_in_their_places() {
-        let plain = |text| rendered(text, Spot::Plain);
+        let plain = |text| rendered(text, EscapeContext::Plain);
         assert_eq!(plain("x-{attempt|alnum|lower}-y").as_deref(), Ok("x-s1042x1-y"));
         assert_eq!(plain("{{{amount}}}").as_deref(), Ok("{10.50}"));
         assert_eq!(plain("{now|%Y-%m-%d %H:%M|Asia/Dhaka}").as_deref(), Ok("2026-11-30 02:05"));
         assert_eq!(plain("{now|unix_ms}").as_deref(), Ok("1795982700000"));
         assert_eq!(plain("{started|%H:%M}").as_deref(), Ok("20:04"));
-        assert_eq!(rendered("<a>{name}</a>", Spot::Xml).as_deref(), Ok("<a>a&lt;b&gt;&amp;</a>"));
+        assert_eq!(
+            rendered("<a>{name}</a>", EscapeContext::Xml).as_deref(),
+            Ok("<a>a&lt;b&gt;&amp;</a>")
+        );
     }
 
     #[test]
     fn what_has_no_value_or_does_not_fit_stops() {
-        assert_eq!(rendered("{id}", Spot::Plain), Err(Unfit::Missing("id".to_owned())));
-        for (text, spot) in [
-            ("{note}", Spot::Header),
-            ("{note}", Spot::Line),
-            ("{note}", Spot::Xml),
-            ("{name}", Spot::Path),
-            ("{up}", Spot::Path),
-            ("{attempt|number}", Spot::Plain),
+        assert_eq!(rendered("{id}", EscapeContext::Plain), Err(Unfit::Missing("id".to_owned())));
+        for (text, context) in [
+            ("{note}", EscapeContext::Header),
+            ("{note}", EscapeContext::Line),
+            ("{note}", EscapeContext::Xml),
+            ("{name}", EscapeContext::Path),
+            ("{up}", EscapeContext::Path),
+            ("{attempt|number}", EscapeContext::Plain),
         ] {
-            let error = rendered(text, spot);
-            assert!(matches!(error, Err(Unfit::Unwritable(_))), "{text} {spot:?} {error:?}");
+            let error = rendered(text, context);
+            assert!(matches!(error, Err(Unfit::Unwritable(_))), "{text} {context:?} {error:?}");
         }
         for wrong in ["{", "}", "{a b}", "{}", "{now}", "{now|%Y|No/Where}", "{started}"] {
             assert!(matches!(Template::parse(wrong), Err(Unfit::Malformed(_))), "{wrong}");

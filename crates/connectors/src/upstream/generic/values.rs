@@ -6,7 +6,7 @@
 use super::file::{AmountForm, RecipientStyle, Unit};
 use super::judge::{Sent, minor};
 use super::panel::{Panel, hex};
-use super::template::{Spot, Unfit, Values};
+use super::template::{EscapeContext, Unfit, Values};
 use domain::money::decimals;
 use domain::{AttemptRef, Order, Timestamp};
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ impl<'a> OrderValues<'a> {
         values.put("amount", amount(&panel.file.amount, order)?);
         values.put("nonce", values.nonce());
         for named in &panel.values {
-            let value = named.text.render(&values, Spot::Plain)?;
+            let value = named.text.render(&values, EscapeContext::Plain)?;
             values.put(&named.name, value);
         }
         Ok(values)
@@ -102,7 +102,7 @@ impl<'a> OrderValues<'a> {
     pub(super) fn put_own(&mut self) -> Result<(), Unfit> {
         self.put("nonce", self.nonce());
         for named in &self.panel.values {
-            match named.text.render(self, Spot::Plain) {
+            match named.text.render(self, EscapeContext::Plain) {
                 Ok(value) => self.put(&named.name, value),
                 Err(Unfit::Missing(_)) => {}
                 Err(error) => return Err(error),

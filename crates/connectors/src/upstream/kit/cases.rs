@@ -7,7 +7,7 @@ use super::super::kind_of;
 use super::driver::without_contradiction;
 use super::protocol::{Next, Protocol};
 use super::settings::{Secret, UpstreamSettings, UpstreamUnusable};
-use super::wire::{Got, Lost, WireReply, WireRequest};
+use super::wire::{CallResult, Lost, WireReply, WireRequest};
 use domain::{
     Answer, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, Currency, Details, Kind, Money,
     Order, Outcome, ServiceType, SubmitOutcome, Timestamp,
@@ -185,7 +185,13 @@ fn found(protocol: &dyn Protocol, order: &Order, case: &Case) -> String {
     }
 }
 
-fn submit(protocol: &dyn Protocol, order: &Order, step: &str, case: &Case, got: Got) -> String {
+fn submit(
+    protocol: &dyn Protocol,
+    order: &Order,
+    step: &str,
+    case: &Case,
+    got: CallResult,
+) -> String {
     if case.response.fault.as_deref() == Some("connect-refused") {
         return Outcome::from(SubmitOutcome::NotSent { reason: String::new() }).code().to_owned();
     }
@@ -195,14 +201,14 @@ fn submit(protocol: &dyn Protocol, order: &Order, step: &str, case: &Case, got: 
     if is_token_refused(protocol, &asked, &got) {
         return "retry-once".to_owned();
     }
-    let read = |asked: &WireRequest, got: &Got| protocol.read_submit(order, asked, got);
+    let read = |asked: &WireRequest, got: &CallResult| protocol.read_submit(order, asked, got);
     match end_of(asked, got, read) {
         End::Result(answer) => outcome_word(&Outcome::from(SubmitOutcome::from(answer))),
         End::GoesOn(step) => format!("go on to {step}"),
     }
 }
 
-fn enquiry(protocol: &dyn Protocol, order: &Order, got: Got) -> String {
+fn enquiry(protocol: &dyn Protocol, order: &Order, got: CallResult) -> String {
     let Some(asked) = protocol.enquiry(order) else {
         let outcome = Outcome::Answered(Answer::Unaskable { reason: String::new() });
         return outcome.code().to_owned();
@@ -210,16 +216,16 @@ fn enquiry(protocol: &dyn Protocol, order: &Order, got: Got) -> String {
     if is_token_refused(protocol, &asked, &got) {
         return "retry-once".to_owned();
     }
-    let read = |asked: &WireRequest, got: &Got| protocol.read_enquiry(order, asked, got);
+    let read = |asked: &WireRequest, got: &CallResult| protocol.read_enquiry(order, asked, got);
     match end_of(asked, got, read) {
         End::Result(outcome) => outcome_word(&Outcome::from(without_contradiction(order, outcome))),
         End::GoesOn(step) => format!("go on to {step}"),
     }
 }
 
-fn balance(protocol: &dyn Protocol, got: Got) -> String {
+fn balance(protocol: &dyn Protocol, got: CallResult) -> String {
     let Some(asked) = protocol.balance() else { return "not offered".to_owned() };
-    let read = |asked: &WireRequest, got: &Got| protocol.read_balance(asked, got);
+    let read = |asked: &WireRequest, got: &CallResult| protocol.read_balance(asked, got);
     match end_of(asked, got, read) {
         End::Result(BalanceAnswer::Reported(balance)) => balance.to_string(),
         End::Result(BalanceAnswer::NotOffered) => "not offered".to_owned(),
@@ -228,7 +234,7 @@ fn balance(protocol: &dyn Protocol, got: Got) -> String {
     }
 }
 
-fn look_up(protocol: &dyn Protocol, order: &Order, got: Got) -> String {
+fn look_up(protocol: &dyn Protocol, order: &Order, got: CallResult) -> String {
     let enquiry = BillEnquiry {
         environment: order.environment,
         operator: order.operator.clone(),
@@ -237,7 +243,7 @@ fn look_up(protocol: &dyn Protocol, order: &Order, got: Got) -> String {
         amount: order.amount,
     };
     let Some(asked) = protocol.look_up(&enquiry) else { return "not offered".to_owned() };
-    let read = |asked: &WireRequest, got: &Got| protocol.read_look_up(&enquiry, asked, got);
+    let read = |asked: &WireRequest, got: &CallResult| protocol.read_look_up(&enquiry, asked, got);
     match end_of(asked, got, read) {
         End::Result(BillAnswer::Known(_)) => "found".to_owned(),
         End::Result(BillAnswer::Unknown) => "not_found".to_owned(),
@@ -255,7 +261,11 @@ enum End<T> {
 
 /// Reads the case's reply. A further request that buys nothing gets no reply: the case has only
 /// one.
-fn end_of<T>(asked: WireRequest, got: Got, read: impl Fn(&WireRequest, &Got) -> Next<T>) -> End<T> {
+fn end_of<T>(
+    asked: WireRequest,
+    got: CallResult,
+    read: impl Fn(&WireRequest, &CallResult) -> Next<T>,
+) -> End<T> {
     let (mut asked, mut got) = (asked, got);
     for _ in 0..STEPS_MAX {
         match read(&asked, &got) {
@@ -270,7 +280,7 @@ fn end_of<T>(asked: WireRequest, got: Got, read: impl Fn(&WireRequest, &Got) -> 
     End::GoesOn(asked.step)
 }
 
-fn is_token_refused(protocol: &dyn Protocol, asked: &WireRequest, got: &Got) -> bool {
+fn is_token_refused(protocol: &dyn Protocol, asked: &WireRequest, got: &CallResult) -> bool {
     asked.login.is_some() && got.as_ref().is_ok_and(|reply| protocol.is_token_refused(asked, reply))
 }
 

@@ -11,7 +11,7 @@ use super::redact::Redactor;
 use super::repeats::RefusalCounts;
 use super::settings::{UpstreamSettings, UpstreamUnusable};
 use super::token::{Token, Tokens};
-use super::wire::{Got, Lost, WireReply, WireRequest};
+use super::wire::{CallResult, Lost, WireReply, WireRequest};
 use crate::http::{self, RequestError};
 use crate::webhook_sender::SystemLookup;
 use crate::webhook_sender::public_resolver::PublicResolver;
@@ -37,7 +37,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 const STEPS_MAX: usize = 4;
 
 /// Submitted attempts that are remembered, against a second submit: some hours of a busy upstream.
-/// The engine itself never submits an attempt twice; this is the second lock of that door.
+/// The engine itself never submits an attempt twice; this is the second check.
 const SUBMITTED_KEPT: usize = 65_536;
 
 /// A connector: a protocol with a connection.
@@ -67,7 +67,7 @@ enum Sent {
 }
 
 impl Sent {
-    fn got(self) -> Got {
+    fn got(self) -> CallResult {
         match self {
             Sent::Reply(reply) => Ok(reply),
             Sent::Lost(reason) | Sent::NotWritten(reason) => Err(Lost { reason }),
@@ -156,7 +156,7 @@ impl Connector {
         &self,
         first: WireRequest,
         order: Option<&Order>,
-        read: impl Fn(&WireRequest, &Got) -> Next<T> + Send,
+        read: impl Fn(&WireRequest, &CallResult) -> Next<T> + Send,
     ) -> Option<T> {
         let mut request = first;
         for _ in 0..STEPS_MAX {
@@ -299,8 +299,9 @@ impl Upstream for Connector {
             let Some(first) = self.protocol.enquiry(order) else {
                 return Answer::Unaskable { reason: unaskable }.into();
             };
-            let read =
-                |asked: &WireRequest, got: &Got| self.protocol.read_enquiry(order, asked, got);
+            let read = |asked: &WireRequest, got: &CallResult| {
+                self.protocol.read_enquiry(order, asked, got)
+            };
             let outcome = self.ask(first, Some(order), read).await.unwrap_or_else(|| {
                 Answer::Unknown { reason: "its replies lead nowhere".to_owned() }.into()
             });
@@ -314,8 +315,9 @@ impl Upstream for Connector {
             let Some(first) = self.protocol.look_up(enquiry) else {
                 return unavailable("this upstream looks up no bills");
             };
-            let read =
-                |asked: &WireRequest, got: &Got| self.protocol.read_look_up(enquiry, asked, got);
+            let read = |asked: &WireRequest, got: &CallResult| {
+                self.protocol.read_look_up(enquiry, asked, got)
+            };
             let answer = self.ask(first, None, read).await;
             answer.unwrap_or_else(|| unavailable("its replies lead nowhere"))
         })
@@ -341,7 +343,8 @@ impl Upstream for Connector {
     fn balance(&self) -> BoxFuture<'_, BalanceAnswer> {
         Box::pin(async move {
             let Some(first) = self.protocol.balance() else { return BalanceAnswer::NotOffered };
-            let read = |asked: &WireRequest, got: &Got| self.protocol.read_balance(asked, got);
+            let read =
+                |asked: &WireRequest, got: &CallResult| self.protocol.read_balance(asked, got);
             let reason = "its replies lead nowhere".to_owned();
             self.ask(first, None, read).await.unwrap_or(BalanceAnswer::Unavailable { reason })
         })

@@ -4,7 +4,7 @@
 //! order; it neither sends nor waits, so each of its decisions is a line of a test.
 
 use super::settings::Secret;
-use super::wire::{Got, WireReply, WireRequest};
+use super::wire::{CallResult, WireReply, WireRequest};
 use domain::{
     Answer, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities,
     EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,
@@ -67,7 +67,7 @@ impl Login {
 
 /// A balance as `read` finds it in a whole reply.
 pub fn reported_balance(
-    got: &Got,
+    got: &CallResult,
     read: impl FnOnce(&WireReply) -> Option<Money>,
 ) -> BalanceAnswer {
     let reply = match got {
@@ -124,13 +124,18 @@ pub trait Protocol: Send + Sync {
 
     /// Reads a reply to a request of a submit. Once a request that buys was written, no other one
     /// that buys follows.
-    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<Answer>;
+    fn read_submit(&self, order: &Order, asked: &WireRequest, got: &CallResult) -> Next<Answer>;
 
     /// The first request of an enquiry; none if the upstream cannot be asked about this order.
     fn enquiry(&self, order: &Order) -> Option<WireRequest>;
 
     /// Reads a reply to an enquiry.
-    fn read_enquiry(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome>;
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        asked: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome>;
 
     /// The first request of a look-up; none without bills.
     fn look_up(&self, _: &BillEnquiry) -> Option<WireRequest> {
@@ -138,7 +143,7 @@ pub trait Protocol: Send + Sync {
     }
 
     /// Reads a reply to a look-up.
-    fn read_look_up(&self, _: &BillEnquiry, _: &WireRequest, _: &Got) -> Next<BillAnswer> {
+    fn read_look_up(&self, _: &BillEnquiry, _: &WireRequest, _: &CallResult) -> Next<BillAnswer> {
         Next::Done(BillAnswer::Unavailable { reason: "it looks up no bills".to_owned() })
     }
 
@@ -148,7 +153,7 @@ pub trait Protocol: Send + Sync {
     }
 
     /// Reads a reply with offers.
-    fn read_offers(&self, _: &OfferEnquiry, _: &Got) -> Result<Vec<Offer>, NoOffers> {
+    fn read_offers(&self, _: &OfferEnquiry, _: &CallResult) -> Result<Vec<Offer>, NoOffers> {
         Err(NoOffers { reason: "it quotes no offers".to_owned() })
     }
 
@@ -156,7 +161,7 @@ pub trait Protocol: Send + Sync {
     fn balance(&self) -> Option<WireRequest>;
 
     /// Reads a reply with the balance.
-    fn read_balance(&self, asked: &WireRequest, got: &Got) -> Next<BalanceAnswer>;
+    fn read_balance(&self, asked: &WireRequest, got: &CallResult) -> Next<BalanceAnswer>;
 
     /// Reads a callback and verifies its sender.
     fn read_callback(&self, _: &Callback) -> CallbackRead {

@@ -144,4 +144,4 @@ pub struct Lost {
 }
 
 /// What became of a request that may have arrived.
-pub type Got = Result<WireReply, Lost>;
+pub type CallResult = Result<WireReply, Lost>;

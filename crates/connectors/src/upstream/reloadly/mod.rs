@@ -9,7 +9,7 @@ mod read;
 
 use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{Got, WireReply, WireRequest, json_number};
+use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
 use domain::{
     Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
     EnquiryOutcome, Kind, Order,
@@ -251,7 +251,7 @@ impl Protocol for Reloadly {
         Ok(request.within(SUBMIT_TIMEOUT).buying())
     }
 
-    fn read_submit(&self, order: &Order, _asked: &WireRequest, got: &Got) -> Next<Answer> {
+    fn read_submit(&self, order: &Order, _asked: &WireRequest, got: &CallResult) -> Next<Answer> {
         Next::Done(match got {
             Ok(reply) => read::submit(order, self.currency, reply),
             Err(lost) => Answer::Unknown { reason: lost.reason.clone() },
@@ -277,7 +277,12 @@ impl Protocol for Reloadly {
         })
     }
 
-    fn read_enquiry(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        asked: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome> {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => {
@@ -300,7 +305,7 @@ impl Protocol for Reloadly {
         Some(topups(WireRequest::get("balance", &path)))
     }
 
-    fn read_balance(&self, _asked: &WireRequest, got: &Got) -> Next<BalanceAnswer> {
+    fn read_balance(&self, _asked: &WireRequest, got: &CallResult) -> Next<BalanceAnswer> {
         Next::Done(reported_balance(got, read::balance))
     }
 

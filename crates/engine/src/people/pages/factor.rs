@@ -20,7 +20,7 @@ use domain::{Timestamp, UserId, act};
 use serde_json::json;
 use std::net::IpAddr;
 use store::{
-    ConfirmFactor, Door, LoginDone, OfferFactor, ProveSession, RemoveFactor, UseFactor, User,
+    Audience, ConfirmFactor, LoginDone, OfferFactor, ProveSession, RemoveFactor, UseFactor, User,
 };
 use subtle::ConstantTimeEq as _;
 use totp_rs::{Builder, Totp};
@@ -51,7 +51,7 @@ pub struct FactorOffer {
 impl Engine {
     /// Logs in by the code of a second factor, or a recovery code, after [`LogInStep::NeedsCode`].
     /// Refuses a ticket that is not ours or too old, and a wrong or used code (`LogInFailed`), and
-    /// many tries (`TooFast`). Of `form`, only door, browser and address count.
+    /// many tries (`TooFast`). Of `form`, only audience, browser and address count.
     pub async fn log_in_by_code(
         &self,
         permit: Permit<act::EnterBySecret>,
@@ -59,7 +59,7 @@ impl Engine {
         ticket: &str,
         code: &str,
     ) -> Result<PersonCookie, LogInRefused> {
-        let user = self.user_of_ticket(form.door, ticket)?.ok_or(LogInFailed)?;
+        let user = self.user_of_ticket(form.audience, ticket)?.ok_or(LogInFailed)?;
         self.use_factor(&permit, &user, code, form.from).await.map_err(|why| match why {
             ResetRefused::TooFast(wait) => LogInRefused::from(wait),
             ResetRefused::Unavailable(unavailable) => unavailable.into(),
@@ -265,13 +265,17 @@ impl Engine {
         Ok(user)
     }
 
-    pub(super) fn step_ticket(&self, door: Door, user: &User) -> String {
+    pub(super) fn step_ticket(&self, audience: Audience, user: &User) -> String {
         let issued_s = self.now().0.div_euclid(1_000_000);
-        let tag = self.ticket_tag(door, user, issued_s);
+        let tag = self.ticket_tag(audience, user, issued_s);
         format!("{}.{issued_s}.{}", user.id, URL_SAFE_NO_PAD.encode(tag))
     }
 
-    fn user_of_ticket(&self, door: Door, ticket: &str) -> Result<Option<User>, LogInRefused> {
+    fn user_of_ticket(
+        &self,
+        audience: Audience,
+        ticket: &str,
+    ) -> Result<Option<User>, LogInRefused> {
         let mut parts = ticket.split('.');
         let (id, issued, tag) = (parts.next(), parts.next(), parts.next());
         let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
@@ -282,15 +286,15 @@ impl Engine {
         let holder = self.or_unavailable(self.inner.store.user(UserId(id)))?;
         let holder = holder.filter(|h| h.user.is_active && h.account.is_active);
         let Some(user) = holder.map(|holder| holder.user) else { return Ok(None) };
-        let right = self.ticket_tag(door, &user, issued_s);
+        let right = self.ticket_tag(audience, &user, issued_s);
         let tag = URL_SAFE_NO_PAD.decode(tag).unwrap_or_default();
         let is_right = bool::from(right.as_slice().ct_eq(&tag)) && age <= limits::STEP_LIFE;
         Ok(is_right.then_some(user))
     }
 
     /// With the password's hash: a new password voids the ticket.
-    fn ticket_tag(&self, door: Door, user: &User, issued_s: i64) -> [u8; 32] {
-        let input = format!("{}\n{}\n{issued_s}\n{}", door.code(), user.id, user.password_hash);
+    fn ticket_tag(&self, audience: Audience, user: &User, issued_s: i64) -> [u8; 32] {
+        let input = format!("{}\n{}\n{issued_s}\n{}", audience.code(), user.id, user.password_hash);
         self.inner.vault.tag("log-in step", input.as_bytes())
     }
 }

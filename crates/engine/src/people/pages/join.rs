@@ -20,8 +20,8 @@ use domain::{Holder, SessionId, Timestamp, UserId, act};
 use serde_json::json;
 use std::net::IpAddr;
 use store::{
-    Door, JoinAccount, JoinDone, ListedSession, LogOut, LoginDone, MailCodePurpose, OfferMailCode,
-    SetActive, SetRole, User, WithdrawMailCode,
+    Audience, JoinAccount, JoinDone, ListedSession, LogOut, LoginDone, MailCodePurpose,
+    OfferMailCode, SetActive, SetRole, User, WithdrawMailCode,
 };
 
 /// Somebody who is to be invited.
@@ -50,7 +50,7 @@ pub struct Invitation {
 #[derive(Clone, Copy)]
 pub struct JoinForm<'a> {
     /// Where: on the dashboard, or among the staff.
-    pub door: Door,
+    pub audience: Audience,
     /// The address; it is the one that the code was mailed to, except the first owner's.
     pub email: &'a str,
     /// The code.
@@ -198,7 +198,7 @@ impl Engine {
         }
         let holder = self.user_of(&email)?.ok_or(CodeInvalid)?;
         let log_in = PersonLogIn {
-            door: form.door,
+            audience: form.audience,
             email: form.email,
             password: form.password,
             agent: form.agent,

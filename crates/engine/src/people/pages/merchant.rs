@@ -23,8 +23,8 @@ use domain::{
 use serde_json::json;
 use std::net::IpAddr;
 use store::{
-    ConfirmEmail, Door, LoginDone, MailCode, MailCodePurpose, OfferMailCode, OpenMerchant, Posting,
-    SetLanguage, Setting, User,
+    Audience, ConfirmEmail, LoginDone, MailCode, MailCodePurpose, OfferMailCode, OpenMerchant,
+    Posting, SetLanguage, Setting, User,
 };
 
 /// The longest name of a business.
@@ -124,7 +124,7 @@ impl Engine {
             return Ok(None);
         }
         let log_in = PersonLogIn {
-            door: Door::Dashboard,
+            audience: Audience::Dashboard,
             email: form.email,
             password: form.password,
             agent: form.agent,

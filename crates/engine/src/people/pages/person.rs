@@ -1,7 +1,7 @@
 //! People on the pages: log-in with a cookie instead of an access token, and what a cookie says.
 //!
-//! Not here: second factors, sign-up. Invariants: a cookie is of one door; it is signed, and behind
-//! it stands a session that ends on all nodes within a second; an idle one is refused.
+//! Not here: second factors, sign-up. Invariants: a cookie is of one audience; it is signed, and
+//! behind it stands a session that ends on all nodes within a second; an idle one is refused.
 
 use super::factor::LogInStep;
 use super::letters::Letters;
@@ -17,14 +17,14 @@ use domain::{
     UserId, act,
 };
 use std::net::IpAddr;
-use store::{Door, LoginDone, NewSession, Session, SessionHolder, User, UserHolder};
+use store::{Audience, LoginDone, NewSession, Session, SessionHolder, User, UserHolder};
 use subtle::ConstantTimeEq as _;
 
 /// The form of a log-in on the pages.
 #[derive(Clone, Copy)]
 pub struct PersonLogIn<'a> {
     /// Where it is.
-    pub door: Door,
+    pub audience: Audience,
     /// The login's mail address.
     pub email: &'a str,
     /// The login's password.
@@ -109,7 +109,7 @@ struct CookieClaims {
 
 impl Engine {
     /// Opens a session of the pages, or asks for the second factor of a login that has one. Refuses
-    /// an unknown address, a wrong password and a login that has nothing to do behind this door
+    /// an unknown address, a wrong password and a login that has nothing to do at this audience
     /// alike (`LogInFailed`), a disabled login or account (`AccountInactive`), and too many
     /// failures, log-ins a minute or log-ins at once (`TooFast`).
     pub async fn log_in_person(
@@ -120,7 +120,7 @@ impl Engine {
         let (user, rehashed) = self.password_checked(form).await?;
         let factor = self.or_unavailable(self.inner.store.factor_of(user.id))?;
         if factor.is_some_and(|factor| factor.is_confirmed) {
-            return Ok(LogInStep::NeedsCode(self.step_ticket(form.door, &user)));
+            return Ok(LogInStep::NeedsCode(self.step_ticket(form.audience, &user)));
         }
         let is_known = self.is_known_browser(&user.email, form.device)?;
         let (email, letters) = (user.email.clone(), Letters::of(&user.language));
@@ -148,7 +148,7 @@ impl Engine {
         let email = fields::address(form.email);
         let known = self.known_device(&email, self.device_mark(&email, form.device))?;
         let guess = self.begin_guess(&email, form.from, known)?;
-        let holder = self.user_of(&email)?.filter(|h| is_of_door(h, form.door));
+        let holder = self.user_of(&email)?.filter(|h| is_of_audience(h, form.audience));
         let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
         let hasher: &Hasher = &self.inner.people.hasher;
         let share = known.map_or(QueueShare::Unknown, |_| QueueShare::Known);
@@ -185,7 +185,7 @@ impl Engine {
             opened_at: now,
             ends_at: now.after(limits::PERSON_LIFE),
             revoked_at: None,
-            door: form.door,
+            audience: form.audience,
             proved_at: Some(now),
         };
         let known_device = self.device_mark(&user.email, form.device);
@@ -199,26 +199,27 @@ impl Engine {
             address: Some(form.from.to_string()),
         };
         let done = self.or_unavailable(self.commit(permit, entry).await)?;
-        let cookie = self.cookie(form.door, user.id, session.id);
+        let cookie = self.cookie(form.audience, user.id, session.id);
         // The password was changed, or the login disabled, while it was verified.
         if done == LoginDone::Written { Ok(cookie) } else { Err(LogInFailed.into()) }
     }
 
-    /// The session that a cookie of this door names; none if it is not ours, idle, ended, or of a
-    /// login or account that is disabled.
+    /// The session that a cookie of this audience names; none if it is not ours, idle, ended, or of
+    /// a login or account that is disabled.
     pub fn person_session(
         &self,
-        door: Door,
+        audience: Audience,
         cookie: &str,
     ) -> Result<Option<PersonSession>, StoreRefused> {
-        let Some(claims) = self.read_cookie(door, cookie) else { return Ok(None) };
+        let Some(claims) = self.read_cookie(audience, cookie) else { return Ok(None) };
         let now = self.now();
         let age = now.since(claims.issued_at);
         if age > limits::PERSON_IDLE {
             return Ok(None);
         }
         let holder = self.session_holder(claims.user, claims.session)?;
-        let holder = holder.filter(|h| h.session.door == door && h.session.user == claims.user);
+        let holder =
+            holder.filter(|h| h.session.audience == audience && h.session.user == claims.user);
         let Some(holder) = holder else { return Ok(None) };
         let SessionHolder { session, login, account } = &*holder;
         let is_open = session.revoked_at.is_none()
@@ -246,7 +247,7 @@ impl Engine {
             is_confirmed: login.is_confirmed,
             has_second_factor: login.has_second_factor,
             is_proved,
-            renewed: renewed.then(|| self.cookie(door, session.user, session.id)),
+            renewed: renewed.then(|| self.cookie(audience, session.user, session.id)),
         }))
     }
 
@@ -259,20 +260,20 @@ impl Engine {
     /// The cookie of a session, from now.
     pub(in crate::people) fn cookie(
         &self,
-        door: Door,
+        audience: Audience,
         user: UserId,
         session: SessionId,
     ) -> PersonCookie {
         let issued_s = self.now().0.div_euclid(1_000_000);
         let claims = format!("{user}.{session}.{issued_s}");
-        let tag = URL_SAFE_NO_PAD.encode(self.cookie_tag(door, &claims));
+        let tag = URL_SAFE_NO_PAD.encode(self.cookie_tag(audience, &claims));
         PersonCookie(format!("{claims}.{tag}"))
     }
 
-    fn read_cookie(&self, door: Door, cookie: &str) -> Option<CookieClaims> {
+    fn read_cookie(&self, audience: Audience, cookie: &str) -> Option<CookieClaims> {
         let (claims, tag) = cookie.rsplit_once('.')?;
         let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
-        if !bool::from(self.cookie_tag(door, claims).as_slice().ct_eq(&tag)) {
+        if !bool::from(self.cookie_tag(audience, claims).as_slice().ct_eq(&tag)) {
             return None;
         }
         let mut numbers = claims.split('.').map(|text| text.parse::<i64>().ok());
@@ -283,18 +284,18 @@ impl Engine {
         })
     }
 
-    fn cookie_tag(&self, door: Door, claims: &str) -> [u8; 32] {
-        self.inner.vault.tag("page cookie", format!("{}\n{claims}", door.code()).as_bytes())
+    fn cookie_tag(&self, audience: Audience, claims: &str) -> [u8; 32] {
+        self.inner.vault.tag("page cookie", format!("{}\n{claims}", audience.code()).as_bytes())
     }
 }
 
-/// Whether a login has something to do behind a door.
-fn is_of_door(holder: &UserHolder, door: Door) -> bool {
+/// Whether a login belongs to an audience.
+fn is_of_audience(holder: &UserHolder, audience: Audience) -> bool {
     let role = holder.account.role;
-    let is_of_door = match door {
-        Door::Dashboard => role == Role::Merchant,
-        Door::Admin => role == Role::House,
-        Door::Api => false,
+    let is_of_audience = match audience {
+        Audience::Dashboard => role == Role::Merchant,
+        Audience::Admin => role == Role::House,
+        Audience::Api => false,
     };
-    is_of_door && Holder::of_login(role, &holder.user.role).is_some()
+    is_of_audience && Holder::of_login(role, &holder.user.role).is_some()
 }

@@ -4,17 +4,17 @@ use super::*;
 use crate::world::*;
 use domain::act;
 use domain::refusal::{LogInFailed, LogInRefused, Refused as _};
-use engine::{Door, LogInStep, PersonLogIn};
+use engine::{Audience, LogInStep, PersonLogIn};
 
 const RAHIM: &str = "rahim@shop.example";
 
 async fn log_in(world: &World, email: &str, password: &str) -> Result<LogInStep, LogInRefused> {
     let permit = world.engine.0.permit_anybody::<act::EnterBySecret>().unwrap();
-    let (door, agent, from) = (Door::Dashboard, "tests", at(1));
+    let (audience, agent, from) = (Audience::Dashboard, "tests", at(1));
     world
         .engine
         .0
-        .log_in_person(permit, PersonLogIn { door, email, password, agent, device: "", from })
+        .log_in_person(permit, PersonLogIn { audience, email, password, agent, device: "", from })
         .await
 }
 

@@ -6,9 +6,9 @@ use domain::{AccountId, Currency, Environment, Role, Timestamp};
 use std::convert::Infallible;
 use std::time::Duration;
 use store::{
-    Code, CodeDone, Commit, DeviceMark, Door, EnteredCode, Fault, ForgetDevice, LogOut, LoginDone,
-    NewDevice, NewSession, OfferCode, PendingSignUp, ResetPassword, Session, SetActive, SetAll,
-    SetPassword, Setting, SignUp, Store, User,
+    Audience, Code, CodeDone, Commit, DeviceMark, EnteredCode, Fault, ForgetDevice, LogOut,
+    LoginDone, NewDevice, NewSession, OfferCode, PendingSignUp, ResetPassword, Session, SetActive,
+    SetAll, SetPassword, Setting, SignUp, Store, User,
 };
 
 const EMAIL: &str = "anna@example.org";
@@ -48,7 +48,7 @@ fn session(id: i64, at: Timestamp) -> Session {
         opened_at: at,
         ends_at: at.after(Duration::from_secs(3600)),
         revoked_at: None,
-        door: Door::Api,
+        audience: Audience::Api,
         proved_at: None,
     }
 }

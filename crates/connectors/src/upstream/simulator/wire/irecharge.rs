@@ -3,8 +3,8 @@
 //! `ok_test_` keys are the sandbox: ordinary numbers succeed by random choice.
 
 use super::{
-    Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
-    Standing, json, money_of, number, order, reply_or_lost, text_of,
+    Book, Booked, Bought, OrderStatus, Placed, ServiceSettings, SimulatedCall, SimulatedReply,
+    SimulatedService, json, money_of, number, order, reply_or_lost, text_of,
 };
 use crate::upstream::simulator::script::Script;
 use domain::{
@@ -196,11 +196,11 @@ fn reply(booked: &Booked, state: &EnquiryOutcome) -> SimulatedReply {
 
 /// The status, and whether it is final.
 const fn status_of(state: &EnquiryOutcome) -> (&'static str, bool) {
-    match Standing::of(state) {
-        Standing::Done => ("success", true),
-        Standing::Failed => ("failed", true),
-        Standing::Working => ("processing", false),
-        Standing::TakenBack => ("reversed", true),
+    match OrderStatus::of(state) {
+        OrderStatus::Done => ("success", true),
+        OrderStatus::Failed => ("failed", true),
+        OrderStatus::Working => ("processing", false),
+        OrderStatus::TakenBack => ("reversed", true),
     }
 }
 

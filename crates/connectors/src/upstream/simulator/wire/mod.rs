@@ -317,25 +317,25 @@ fn reply_or_lost(booked: &Booked, reply: impl FnOnce() -> SimulatedReply) -> Sim
 
 /// How an order stands, as services show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum OrderStatus {
     Done,
     Failed,
     Working,
     TakenBack,
 }
 
-impl Standing {
-    const fn of(state: &EnquiryOutcome) -> Standing {
+impl OrderStatus {
+    const fn of(state: &EnquiryOutcome) -> OrderStatus {
         match state {
             EnquiryOutcome::Answered(answer) => match answer {
-                Answer::Delivered { .. } => Standing::Done,
-                Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => Standing::Failed,
+                Answer::Delivered { .. } => OrderStatus::Done,
+                Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => OrderStatus::Failed,
                 Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => {
-                    Standing::Working
+                    OrderStatus::Working
                 }
             },
-            EnquiryOutcome::NotFound => Standing::Working,
-            EnquiryOutcome::Reversed { .. } => Standing::TakenBack,
+            EnquiryOutcome::NotFound => OrderStatus::Working,
+            EnquiryOutcome::Reversed { .. } => OrderStatus::TakenBack,
         }
     }
 }

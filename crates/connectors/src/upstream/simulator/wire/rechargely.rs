@@ -5,8 +5,8 @@
 //! `requestId` is charged once: a second auth is refused as a duplicate.
 
 use super::{
-    Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
-    SimulatedTokens, Standing, json, money_of, order, reply_or_lost, text_of,
+    Book, Booked, Bought, OrderStatus, Placed, ServiceSettings, SimulatedCall, SimulatedReply,
+    SimulatedService, SimulatedTokens, json, money_of, order, reply_or_lost, text_of,
 };
 use crate::upstream::simulator::script::Script;
 use domain::{AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Order};
@@ -107,10 +107,10 @@ impl RechargelyService {
 }
 
 fn reply(booked: &Booked, state: &EnquiryOutcome) -> SimulatedReply {
-    let (status, text) = match Standing::of(state) {
-        Standing::Done => ("COMPLETED", "Payment authorized successfully"),
-        Standing::Failed | Standing::TakenBack => ("FAILED", "Declined"),
-        Standing::Working => ("PROCESSING", "Processing"),
+    let (status, text) = match OrderStatus::of(state) {
+        OrderStatus::Done => ("COMPLETED", "Payment authorized successfully"),
+        OrderStatus::Failed | OrderStatus::TakenBack => ("FAILED", "Declined"),
+        OrderStatus::Working => ("PROCESSING", "Processing"),
     };
     let body = json!({
         "responseCode": "200",

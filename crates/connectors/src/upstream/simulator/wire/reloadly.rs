@@ -4,8 +4,8 @@
 //! leaves no trace; a number cannot be recharged again within the window; operator 1213 fails.
 
 use super::{
-    Book, Booked, Bought, Placed, ServiceSettings, SimulatedCall, SimulatedReply, SimulatedService,
-    SimulatedTokens, Standing, json, money_of, number, order, reply_or_lost, text_of,
+    Book, Booked, Bought, OrderStatus, Placed, ServiceSettings, SimulatedCall, SimulatedReply,
+    SimulatedService, SimulatedTokens, json, money_of, number, order, reply_or_lost, text_of,
 };
 use crate::upstream::simulator::script::Script;
 use domain::{AttemptRef, Currency, EnquiryOutcome, Environment, Kind, Money};
@@ -305,11 +305,11 @@ fn currency_of(country: &str) -> Currency {
 }
 
 const fn status_of(state: &EnquiryOutcome) -> &'static str {
-    match Standing::of(state) {
-        Standing::Done => "SUCCESSFUL",
-        Standing::Failed => "FAILED",
-        Standing::Working => "PROCESSING",
-        Standing::TakenBack => "REFUNDED",
+    match OrderStatus::of(state) {
+        OrderStatus::Done => "SUCCESSFUL",
+        OrderStatus::Failed => "FAILED",
+        OrderStatus::Working => "PROCESSING",
+        OrderStatus::TakenBack => "REFUNDED",
     }
 }
 
