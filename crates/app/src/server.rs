@@ -17,6 +17,7 @@ use http::{StatusCode, Uri, header};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -88,12 +89,16 @@ impl Server {
             server_errors: edge::errors(&limits(config)?).into_iter().map(documented).collect(),
         };
         let api = api::router(self.engine.clone(), settings.clone());
+        let refusal_headers = api::irecharge::limit_headers(self.engine.clone(), settings.clone());
         let router = Router::new()
             .merge(api.clone())
             .merge(web_pages(self.engine.clone(), settings, api, pages, config, stop.clone()))
             .merge(health(self.engine.clone()))
             .fallback(not_found);
-        let router = with_slashes_at_the_end(router);
+        let service = edge::Service {
+            router: with_slashes_at_the_end(router),
+            refusal_headers: Some(Arc::new(refusal_headers)),
+        };
         let drain = Duration::from_secs(config.drain_s);
         let exit = tokio::spawn(wait_for_end(self.engine.clone(), stop.clone(), self.signals));
         tracing::info!(url = self.base_url, "listening");
@@ -103,7 +108,7 @@ impl Server {
                 edge::serve(listener, router, edge::Limits::default(), stop.clone(), drain);
             tokio::spawn(served)
         });
-        edge::serve(self.listener, router, limits(config)?, stop.clone(), drain).await?;
+        edge::serve(self.listener, service, limits(config)?, stop.clone(), drain).await?;
         // The edge may have ended by itself: then stop everything else too.
         stop.cancel();
         workers.stop(drain).await;

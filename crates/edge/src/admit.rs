@@ -7,35 +7,32 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
 use http::{Method, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+use super::Service;
 use super::limits::Limits;
 use super::refuse::Refused;
 
 /// Answers one request from `peer`.
 pub(super) async fn answer(
     request: Request<Incoming>,
-    router: Router,
+    service: Service,
     peer: SocketAddr,
     limits: &Limits,
 ) -> Result<Response, Infallible> {
-    let handled = AssertUnwindSafe(handle(request, router, peer, limits)).catch_unwind();
+    let handled = AssertUnwindSafe(handle(request, service, peer, limits)).catch_unwind();
     let mut answer = match timeout(limits.answer_timeout, handled).await {
-        Ok(Ok(Ok(answer))) => answer,
-        Ok(Ok(Err(refused))) => {
-            refused.count(peer.ip());
-            refused.answer()
-        }
+        Ok(Ok(answer)) => answer,
         Ok(Err(_)) => {
             Refused::HandlerPanicked.count(peer.ip());
             Refused::HandlerPanicked.answer()
@@ -52,19 +49,30 @@ pub(super) async fn answer(
 
 async fn handle(
     request: Request<Incoming>,
-    router: Router,
+    service: Service,
     peer: SocketAddr,
     limits: &Limits,
-) -> Result<Response, Refused> {
-    let mut request = admit(request, limits).await?;
-    request.extensions_mut().insert(ConnectInfo(peer));
-    let Ok(answer) = router.oneshot(request).await;
-    Ok(answer)
+) -> Response {
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(ConnectInfo(peer));
+    match admit(&head, body, limits).await {
+        Ok(body) => {
+            let Ok(answer) = service.router.oneshot(Request::from_parts(head, body)).await;
+            answer
+        }
+        Err(refused) => {
+            refused.count(peer.ip());
+            let mut answer = refused.answer();
+            if let Some(headers) = &service.refusal_headers {
+                answer.headers_mut().extend(headers(head).await);
+            }
+            answer
+        }
+    }
 }
 
 /// Reads the whole body, within its limits: hyper passes on a request once its head is complete.
-async fn admit(request: Request<Incoming>, limits: &Limits) -> Result<Request<Body>, Refused> {
-    let (head, body) = request.into_parts();
+async fn admit(head: &Parts, body: Incoming, limits: &Limits) -> Result<Body, Refused> {
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(Refused::MethodNotAllowed);
     }
@@ -75,11 +83,11 @@ async fn admit(request: Request<Incoming>, limits: &Limits) -> Result<Request<Bo
         return Err(Refused::body_too_large(limits));
     }
     if body.is_end_stream() {
-        return Ok(Request::from_parts(head, Body::empty()));
+        return Ok(Body::empty());
     }
     let whole = Limited::new(body, limits.body_bytes).collect();
     match timeout(limits.body_timeout, whole).await {
-        Ok(Ok(whole)) => Ok(Request::from_parts(head, Body::from(whole.to_bytes()))),
+        Ok(Ok(whole)) => Ok(Body::from(whole.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::body_too_large(limits)),
         Ok(Err(_)) => Err(Refused::BadFraming("The body broke off or its chunks are malformed")),
         Err(_) => Err(Refused::RequestTimeout),

@@ -21,6 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -38,7 +41,26 @@ use limits::{ACCEPT_PAUSE, BUFFER_BYTES_MIN};
 use refuse::Refused;
 use slots::{SlotUse, Slots};
 
-/// Serves `router` on `listener` until `stop`; each request carries `ConnectInfo<SocketAddr>`.
+/// The headers that an answer of the edge gets besides its own, from the head of the request that it
+/// refuses, which carries `ConnectInfo<SocketAddr>`.
+pub type RefusalHeaders = Arc<dyn Fn(Parts) -> BoxFuture<'static, HeaderMap> + Send + Sync>;
+
+/// What is served: the routes, and what is added to the edge's own answers.
+#[derive(Clone)]
+pub struct Service {
+    /// Handles what the edge lets through.
+    pub router: Router,
+    /// For a request whose head was read and whose body was not; none: nothing is added.
+    pub refusal_headers: Option<RefusalHeaders>,
+}
+
+impl From<Router> for Service {
+    fn from(router: Router) -> Service {
+        Service { router, refusal_headers: None }
+    }
+}
+
+/// Serves `service` on `listener` until `stop`; each request carries `ConnectInfo<SocketAddr>`.
 ///
 /// After `stop` no connection is accepted, idle connections are closed, and requests in progress
 /// have `drain` to be answered; what remains then is dropped. No error is returned today: a failed
@@ -46,11 +68,12 @@ use slots::{SlotUse, Slots};
 /// 128 of a plain `bind`, a burst of clients waits a second for the next SYN.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    service: impl Into<Service>,
     limits: Limits,
     stop: CancellationToken,
     drain: Duration,
 ) -> io::Result<()> {
+    let service = service.into();
     let limits = Arc::new(limits);
     let slots = Arc::new(Slots::default());
     let full = Refused::TooManyConnections.raw();
@@ -64,10 +87,10 @@ pub async fn serve(
             continue;
         };
         let client = Client { peer, slot: slot.user() };
-        let (router, limits) = (router.clone(), Arc::clone(&limits));
+        let (service, limits) = (service.clone(), Arc::clone(&limits));
         tasks.spawn(async move {
             match stream.set_nodelay(true) {
-                Ok(()) => serve_connection(stream, router, client, limits, signals).await,
+                Ok(()) => serve_connection(stream, service, client, limits, signals).await,
                 Err(error) => tracing::debug!(%peer, %error, "a connection ended at once"),
             }
             drop(slot);
@@ -119,7 +142,7 @@ async fn accept(
 /// Serves one connection until it ends.
 async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    router: Router,
+    service: Service,
     client: Client,
     limits: Arc<Limits>,
     signals: Signals,
@@ -128,8 +151,8 @@ async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
     let socket = TokioIo::new(Guard::new(stream, client, Arc::clone(&limits)));
     let buffer_bytes = limits.head_bytes.saturating_add(BUFFER_BYTES_MIN);
     let service = service_fn(move |request| {
-        let (router, limits) = (router.clone(), Arc::clone(&limits));
-        async move { admit::answer(request, router, peer, &limits).await }
+        let (service, limits) = (service.clone(), Arc::clone(&limits));
+        async move { admit::answer(request, service, peer, &limits).await }
     });
     let mut http = http1::Builder::new();
     // The guard has the timers: hyper's would treat an idle connection as a slow head.

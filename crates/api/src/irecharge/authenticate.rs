@@ -3,8 +3,8 @@
 //! Invariant: the body and the fields of a request are read only after the engine has authenticated
 //! the caller; an anonymous caller learns nothing about them (CONTRACT A-24).
 
-use super::ApiState;
 use super::refusals::{self, ApiError};
+use super::{ApiState, BASE};
 use crate::extract::address;
 use crate::extract::answer::{self, Answer, add_quota_headers, add_simulated_header};
 use crate::extract::work;
@@ -79,6 +79,18 @@ impl FromRequestParts<ApiState> for Unrouted {
         let AccessResult { quota, owner, .. } = Sent::of(parts, api).access(api).await;
         Ok(Unrouted { quota, owner })
     }
+}
+
+/// The headers about the rate limit for an answer that the server gives before a route is reached,
+/// as to a body that is too long; `parts` carry the client's address. None outside of this API.
+pub(super) async fn limit_headers(api: &ApiState, mut parts: Parts) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let path = parts.uri.path();
+    if path.strip_prefix(BASE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let Ok(Unrouted { quota, owner }) = Unrouted::from_request_parts(&mut parts, api).await;
+        add_quota_headers(&mut headers, policy_of(owner), quota);
+    }
+    headers
 }
 
 impl Unrouted {
@@ -181,12 +193,18 @@ impl Authenticated {
 /// failed authentications from the client's address (CONTRACT A-26).
 fn with_account(answer: Answer, quota: Option<Quota>, owner: Option<RequestOwner>) -> Response {
     let mut response = answer.into_response();
-    let policy = if owner.is_some() { answer::CALLS } else { answer::FAILED_AUTHENTICATIONS };
-    add_quota_headers(response.headers_mut(), policy, quota);
+    add_quota_headers(response.headers_mut(), policy_of(owner), quota);
     if let Some(owner) = owner {
         response.extensions_mut().insert(owner);
     }
     response
+}
+
+const fn policy_of(owner: Option<RequestOwner>) -> &'static str {
+    match owner {
+        Some(_) => answer::CALLS,
+        None => answer::FAILED_AUTHENTICATIONS,
+    }
 }
 
 /// The value of a key's header; `None` if it is missing or empty. A value that is not text, or that

@@ -28,6 +28,10 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{any, get};
 use engine::Engine;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use http::request::Parts;
 use refusals::ApiError;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -51,6 +55,19 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
         .layer(from_fn_with_state(api.clone(), log::note))
         .with_state(api)
         .route("/openapi/irecharge.json", get(async move || describe::serve(openapi)))
+}
+
+/// The headers about the rate limit for the server's own answers: to a request that is refused once
+/// its head was read (CONTRACT A-26). Paths of others get none.
+pub fn limit_headers(
+    engine: Engine,
+    settings: Settings,
+) -> impl Fn(Parts) -> BoxFuture<'static, HeaderMap> + Send + Sync {
+    let api = ApiState { engine, settings: Arc::new(settings) };
+    move |parts| {
+        let api = api.clone();
+        async move { authenticate::limit_headers(&api, parts).await }.boxed()
+    }
 }
 
 /// The dialect's OpenAPI document and its errors, for the pages about it.

@@ -136,7 +136,7 @@ async fn converse(bytes: Vec<u8>) -> (Vec<u8>, Vec<String>) {
         rest_of(&mut client).await
     };
     let (answers, ()) =
-        tokio::join!(exchange, serve_connection(server, router, other_end, limits, signals));
+        tokio::join!(exchange, serve_connection(server, router.into(), other_end, limits, signals));
     let served = served.lock().clone();
     (answers, served)
 }

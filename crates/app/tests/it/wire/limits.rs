@@ -89,16 +89,21 @@ async fn every_answer_says_what_is_left_of_the_limit() {
     reply.assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
     assert_eq!(limit_of(&reply).2, left - 1);
     client.set("content-type", "application/json");
-    // Refused before a key is read: nobody's limit.
+    // Refused before its route is reached; the connection ends.
+    left -= 2;
     let reply = client.post(RECHARGE, " ".repeat(70_000)).await;
     reply.assert_refused(413, "BODY_TOO_LARGE");
-    assert_eq!(reply.header("x-ratelimit-limit"), None);
+    assert_eq!(limit_of(&reply), ("default".to_owned(), 120, left));
+    let mut client = server.sandbox().await;
+    let elsewhere = client.post("/api/wallet/v1/register", " ".repeat(70_000)).await;
+    elsewhere.assert_refused(413, "BODY_TOO_LARGE");
+    assert_eq!(elsewhere.header("x-ratelimit-limit"), None);
     let mut client = server.sandbox().await;
     folder.saldo_ok(&["halt", "--why", "a drill"]);
     let third = recharge("01712345101", 10, "Q-3");
     let halted = client.try_send(Method::POST, RECHARGE, third).await.unwrap();
     halted.assert_refused(503, "TEMPORARILY_UNAVAILABLE");
-    left -= 2;
+    left -= 1;
     assert_eq!(limit_of(&halted), ("default".to_owned(), 120, left));
 
     the_keys_are_wrong(&server, left).await;
