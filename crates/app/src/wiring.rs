@@ -11,7 +11,7 @@ use crate::files;
 use crate::outbound::connectors::Connectors;
 use crate::outbound::{mail, push, webhook_sender};
 use crate::secrets::MasterKey;
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
 use domain::refusal::{InsufficientBalance, Invalid, NotPossible, PaymentKnown, StaffRefused};
 use domain::{Catalog, Clock, Listener, Permitted, Refused as _, Upstream, UpstreamCode};
@@ -37,9 +37,10 @@ pub(crate) fn open_to_serve(config: &Config, is_clock_accepted: bool) -> anyhow:
         url => Store::connect_node(url, data_dir)?,
     };
     files::close_to_others(data_dir)?;
-    let is_data_sealed = store.master_key().context("the store cannot be read")?.is_some();
-    let master = MasterKey::of(data_dir, is_data_sealed)?;
+    let known = store.master_key().context("the store cannot be read")?;
+    let master = MasterKey::of(data_dir, known.is_some())?;
     let vault = master.vault();
+    ensure!(known.is_none_or(|known| known == vault.master_key_tag()), WRONG_MASTER_KEY);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineRandom::new()), vault);
     parts.follows_server_clock = true;
@@ -73,17 +74,16 @@ fn simulated_upstreams(
     Ok((0..).zip(SIMULATED).map(upstream).collect())
 }
 
+/// What is sealed with another key could not be opened again.
+pub(crate) const WRONG_MASTER_KEY: &str = "master.key in the data folder is not the one that this \
+    data was sealed with; put the right one back from a backup";
 /// Who does what every start does, in the record of acts.
 const START: &str = "start";
 
 /// Creates what every installation has, if it is missing: the house account and the built-in
 /// catalogs.
 pub(crate) async fn seed_catalog(engine: &Engine) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        engine.has_right_master_key(machine(engine, START)?).await?,
-        "master.key in the data folder is not the one that this data was sealed with; \
-         put the right one back from a backup"
-    );
+    ensure!(engine.has_right_master_key(machine(engine, START)?).await?, WRONG_MASTER_KEY);
     engine.open_house(machine(engine, START)?, "House").await.map_err(refused)?;
     engine.give_missing_secrets(machine(engine, START)?).await.map_err(refused)?;
     // Country by country: a country that is there may have been changed, and stays as it is.

@@ -203,13 +203,18 @@ impl Engine {
     /// Whether this is the master key that the store's data is sealed with. An installation without
     /// one adopts it.
     pub async fn has_right_master_key(&self, permit: Permit<act::Maintain>) -> Result<bool, Fault> {
-        let mark = self.inner.vault.tag("mark", b"master key");
+        let mark = self.inner.vault.master_key_tag();
         if let Some(known) = self.inner.store.master_key()? {
             return Ok(known == mark);
         }
         let changed = Changed::new("master key", json!(null), json!({ "adopted": true }));
         self.commit_act(&permit, SetAll(vec![Setting::MasterKey(mark)]), changed).await?;
         Ok(self.inner.store.master_key()? == Some(mark))
+    }
+
+    /// The tag of the master key that this engine seals with.
+    pub fn master_key_tag(&self) -> [u8; 32] {
+        self.inner.vault.master_key_tag()
     }
 
     /// The current catalog. A change replaces it as a whole.

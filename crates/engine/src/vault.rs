@@ -34,6 +34,11 @@ impl Vault {
         key
     }
 
+    /// The tag by which data knows the master key that it is sealed with.
+    pub fn master_key_tag(&self) -> [u8; 32] {
+        self.tag("mark", b"master key")
+    }
+
     /// A tag that only this vault can compute: HMAC-SHA256 under the purpose's key.
     pub(crate) fn tag(&self, purpose: &str, input: &[u8]) -> [u8; 32] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key(purpose));

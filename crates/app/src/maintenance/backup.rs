@@ -8,8 +8,8 @@ use super::hex;
 use crate::cmd::demo::CREDENTIALS_FILE;
 use crate::cmd::moment;
 use crate::files::{cannot, flush_folder, write_private};
-use crate::secrets::MASTER_KEY_FILE;
-use crate::wiring::TRUTH_FILE;
+use crate::secrets::{MASTER_KEY_FILE, MasterKey};
+use crate::wiring::{TRUTH_FILE, WRONG_MASTER_KEY};
 use anyhow::{Context as _, bail, ensure};
 use domain::Timestamp;
 use engine::Engine;
@@ -111,6 +111,9 @@ pub(crate) fn take(
             files.insert(name.to_owned(), copy_private(&from, &to)?);
         }
     }
+    // It may have been replaced while the server ran: what it seals could not be opened any more.
+    let key = MasterKey::of(stage.path(), true)?.vault().master_key_tag();
+    ensure!(engine.master_key_tag() == key, WRONG_MASTER_KEY);
     let manifest = BackupManifest {
         taken_at,
         saldo: env!("CARGO_PKG_VERSION").to_owned(),

@@ -2,7 +2,7 @@
 //! killed.
 
 use super::command_line::assert_one_sentence;
-use crate::support::{Folder, RECHARGE, UNLIMITED, note, recharge};
+use crate::support::{Folder, RECHARGE, UNLIMITED, assert_exit, note, recharge};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -126,6 +126,20 @@ fn another_master_key_is_refused() {
     };
     write_key(&[7; 32], 0o600);
     assert_one_sentence(&refused("demo", &folder), "master.key");
+    // Nor does a command seal with it.
+    let make = ["key", "make", "--account", "2", "--environment", "live"];
+    let wrong = "is not the one that this data was sealed with";
+    assert_exit(&folder.saldo(&make), 1, wrong);
+    let backup = folder.path("backup");
+    let backup = ["backup", backup.to_str().unwrap()];
+    assert_exit(&folder.saldo(&backup), 1, wrong);
+    // Nor does a backup of a running server take it along.
+    write_key(&right, 0o600);
+    let server = folder.start();
+    write_key(&[7; 32], 0o600);
+    assert_exit(&folder.saldo(&backup), 1, wrong);
+    write_key(&right, 0o600);
+    server.stop();
     // One that every user of the machine can read is no secret.
     write_key(&right, 0o644);
     assert_one_sentence(&refused("demo", &folder), "chmod 600");
