@@ -164,7 +164,7 @@ async fn buyers(store: &Store, at: Timestamp) -> Result<Vec<Buyer>> {
 
 async fn open_merchant(store: &Store, at: Timestamp) -> Result<AccountId> {
     let subscription = Subscription {
-        plan: Plan::Business,
+        plan: Plan::BUSINESS,
         until: at.after(Duration::from_secs(1 << 30)),
         since: at,
     };

@@ -111,7 +111,7 @@ fn accounts(merchants: &[(AccountId, &str)], at: Timestamp) -> Vec<Setting> {
     };
     let mut settings = vec![Setting::Account(account(HOUSE, Role::House, "House", None))];
     for (id, name) in merchants {
-        let subscription = Subscription { plan: Plan::Business, until, since: at };
+        let subscription = Subscription { plan: Plan::BUSINESS, until, since: at };
         settings.push(Setting::Account(account(*id, Role::Merchant, name, Some(subscription))));
         settings.extend(Environment::ALL.map(|e| Setting::Wallet(*id, e, Currency::BDT)));
     }

@@ -1,13 +1,16 @@
-//! Accounts, their environments, plans and keys.
+//! Accounts, their environments and keys.
 //!
-//! Not here: users and their passwords. Invariant: the environment of a call is that of the stored
-//! key pair, never the one that the sent key's prefix claims (CONTRACT A-03).
+//! Not here: users and their passwords, the terms of plans (`plan`). Invariant: the environment of
+//! a call is that of the stored key pair, never the one that the sent key's prefix claims (CONTRACT
+//!
+
+pub mod plan;
 
 use crate::clock::Timestamp;
 use crate::ids::KeyId;
-use crate::month::months_after;
 use crate::scopes::KeyScopes;
 use ipnet::IpNet;
+use plan::{Plan, Subscription};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Identifies an account.
@@ -47,86 +50,6 @@ impl Environment {
             Environment::Sandbox => "test",
             Environment::Live => "live",
         }
-    }
-}
-
-/// What an account subscribes to; it determines the calls a minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Plan {
-    /// 60 calls a minute.
-    Starter,
-    /// 120 calls a minute.
-    Business,
-    /// As many calls as agreed.
-    Enterprise {
-        /// Calls a minute.
-        per_minute: u32,
-    },
-}
-
-impl Plan {
-    /// Calls a minute, per account and environment (the seed's *Rate Limits*).
-    pub const fn per_minute(self) -> u32 {
-        match self {
-            Plan::Starter => 60,
-            Plan::Business => 120,
-            Plan::Enterprise { per_minute } => per_minute,
-        }
-    }
-
-    /// As stored and shown, without the limit.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Plan::Starter => "starter",
-            Plan::Business => "business",
-            Plan::Enterprise { .. } => "enterprise",
-        }
-    }
-
-    /// Reads [`Plan::code`]; `per_minute` counts for Enterprise only.
-    pub fn from_code(code: &str, per_minute: u32) -> Option<Plan> {
-        match code {
-            "starter" => Some(Plan::Starter),
-            "business" => Some(Plan::Business),
-            "enterprise" => Some(Plan::Enterprise { per_minute }),
-            _ => None,
-        }
-    }
-}
-
-/// The right to call the API until a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subscription {
-    /// Determines the calls a minute.
-    pub plan: Plan,
-    /// Its end, exclusive.
-    pub until: Timestamp,
-    /// Its first moment, from which its months are counted.
-    pub since: Timestamp,
-}
-
-/// The most months that a subscription is counted over: two hundred years.
-const MONTHS_MAX: i64 = 2_400;
-
-impl Subscription {
-    /// A plan for so many calendar months from `now`; added to what is left of the subscription
-    /// `before`, if anything is. Months are counted from the first day: a subscription that began
-    /// on 31 January ends on the last of February, and a month later on 31 March.
-    pub fn extended(
-        before: Option<Subscription>,
-        plan: Plan,
-        months: u32,
-        now: Timestamp,
-    ) -> Subscription {
-        let left = before.filter(|before| before.until > now);
-        let Some(Subscription { until, since, .. }) = left else {
-            return Subscription { plan, until: months_after(now, months.into()), since: now };
-        };
-        let passed = (0..MONTHS_MAX).find(|passed| months_after(since, *passed) >= until);
-        // One that did not end after whole months is counted from its end on.
-        let whole = passed.filter(|passed| months_after(since, *passed) == until);
-        let (since, passed) = whole.map_or((until, 0), |passed| (since, passed));
-        Subscription { plan, until: months_after(since, passed + i64::from(months)), since }
     }
 }
 
@@ -290,30 +213,6 @@ impl AllowList {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_subscription_is_extended_by_calendar_months_from_its_first_day() {
-        let at = |month: &str, day: i64| {
-            let month: crate::month::Month = month.parse().unwrap();
-            Timestamp(month.starts_at().0 + (day - 1) * 86_400_000_000 + 3_600_000_000)
-        };
-        let extended =
-            |before, months, now| Subscription::extended(before, Plan::Starter, months, now);
-        let first = extended(None, 1, at("2026-01", 31));
-        assert_eq!(first.until, at("2026-02", 28));
-        // What is left stays, and the day comes back.
-        let second = extended(Some(first), 1, at("2026-02", 10));
-        assert_eq!(second.until, at("2026-03", 31));
-        assert_eq!(extended(Some(second), 23, at("2026-02", 10)).until, at("2028-02", 29));
-        // What has ended gives nothing, and begins anew.
-        let late = extended(Some(second), 12, at("2026-04", 15));
-        assert_eq!((late.since, late.until), (at("2026-04", 15), at("2027-04", 15)));
-        // One of 30 days a month, as they were sold before: from its end on.
-        let before = Subscription { until: at("2026-05", 30), since: at("2026-05", 30), ..first };
-        assert_eq!(extended(Some(before), 1, at("2026-05", 1)).until, at("2026-06", 30));
-        let before = Subscription { since: at("2026-01", 2), ..before };
-        assert_eq!(extended(Some(before), 9, at("2026-05", 1)).until, at("2027-02", 28));
-    }
 
     #[test]
     fn a_subscribers_addresses_count_as_one() {

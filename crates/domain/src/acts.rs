@@ -31,6 +31,8 @@ pub enum Act {
     ReportPurchase,
     /// Ask for a deposit, or to be paid out.
     RequestMoney,
+    /// Buy months of a plan from the live wallet.
+    BuyPlan,
     /// Invite people, give roles, disable logins.
     ManagePeople,
     /// Change one's own password, end one's own sessions.
@@ -178,14 +180,11 @@ pub const fn rule(act: Act) -> Rule {
         },
         Act::BuyInSandbox => Rule {
             yes: &[Owner, Developer, ApiKey, Customer],
-            environments: &[Environment::Sandbox],
-            ..rule
+            environments: &[Environment::Sandbox], ..rule
         },
         Act::BuyLive => Rule {
-            yes: &[ApiKey, Customer],
-            step_up: &[Owner, Finance],
-            environments: &[Environment::Live],
-            ..rule
+            yes: &[ApiKey, Customer], step_up: &[Owner, Finance],
+            environments: &[Environment::Live], ..rule
         },
         Act::ManageKeys | Act::ManageEndpoints => Rule {
             yes: &[Owner, Developer, Machine], ..rule
@@ -201,6 +200,10 @@ pub const fn rule(act: Act) -> Rule {
         },
         Act::ReportPurchase => Rule { yes: &[Owner, Developer, Finance], ..rule },
         Act::RequestMoney => Rule { yes: &[Owner, Finance, Customer], ..rule },
+        Act::BuyPlan => Rule {
+            yes: &[Machine], step_up: &[Owner, Finance], two_people: &[StaffOperator, StaffFinance],
+            environments: &[Environment::Live], ..rule
+        },
         Act::ManagePeople => Rule {
             yes: &[Machine], step_up: &[Owner, StaffOwner], two_people: &[StaffSecurity], ..rule
         },
@@ -267,6 +270,7 @@ codes! {
         SeeMoney => "see_money",
         ReportPurchase => "report_purchase",
         RequestMoney => "request_money",
+        BuyPlan => "buy_plan",
         ManagePeople => "manage_people",
         ManageOwnLogin => "manage_own_login",
         EnterBySecret => "enter_by_secret",
@@ -344,6 +348,8 @@ pub mod act {
         ReportPurchase;
         /// [`Act::RequestMoney`].
         RequestMoney;
+        /// [`Act::BuyPlan`].
+        BuyPlan;
         /// [`Act::ManagePeople`].
         ManagePeople;
         /// [`Act::ManageOwnLogin`].

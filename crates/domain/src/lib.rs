@@ -46,9 +46,9 @@ mod scopes;
 pub mod upstream;
 pub mod webhook;
 
+pub use account::plan::{Plan, PlanKind, PlanTerms, Subscription};
 pub use account::{
-    Account, AccountId, AllowList, BadRange, DuplicatePolicy, Environment, Key, Plan, Role,
-    Subscription,
+    Account, AccountId, AllowList, BadRange, DuplicatePolicy, Environment, Key, Role,
 };
 pub use acts::{Act, Grant, Holder, Permitted, Rule, act};
 pub use catalog::kind::{Kind, ServiceType};

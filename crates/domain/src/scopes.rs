@@ -38,6 +38,7 @@ impl KeyScope {
             | Act::ReplayWebhooks
             | Act::ReportPurchase
             | Act::RequestMoney
+            | Act::BuyPlan
             | Act::ManagePeople
             | Act::ManageOwnLogin
             | Act::EnterBySecret

@@ -166,7 +166,8 @@ impl Engine {
             }
         };
         let subscription = holder.account.subscription;
-        let per_minute = subscription.map_or(Plan::Starter, |s| s.plan).per_minute();
+        let per_minute = subscription.map(|s| s.plan.per_minute());
+        let per_minute = per_minute.unwrap_or_else(|| self.calls_without_plan());
         let caller = Caller {
             account: holder.key.account,
             environment: holder.key.environment,

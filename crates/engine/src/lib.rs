@@ -32,7 +32,8 @@ pub use access::Permit;
 pub use access::{AccessResult, Caller, Person};
 pub use access::{LoggedAs, NotedBody, RequestNote, RequestOwner, RequestStart};
 pub use accounts::{
-    AccountSetup, Booking, CatalogChange, CommissionPaid, KeyPair, KeyTerms, NewAccount,
+    AccountSetup, AgreedPlan, Booking, CatalogChange, CommissionPaid, KeyPair, KeyTerms,
+    NewAccount, PlanBought, PlanChange, PlanOffer, PlanOrder,
 };
 pub use callback::CallbackResult;
 pub use enquiry::DeliveryDetails;
@@ -49,17 +50,17 @@ pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    ActRecord, Audience, DeliveryAttempt, DeliveryFilter, Destination, Endpoint, EndpointHealth,
-    ErrorGroup, KeyUse, ListedSession, LogPage, LoggedRequest, LoggedWebhook, Page, Payment,
-    PurchaseFilter, ReplayFilter, ReplayScope, RequestFilter, StatementLine, StoredUpstream,
-    Wallet, WebhookReplay,
+    ActRecord, Audience, BalanceAlert, DeliveryAttempt, DeliveryFilter, Destination, Endpoint,
+    EndpointHealth, ErrorGroup, KeyUse, ListedSession, LogPage, LoggedRequest, LoggedWebhook, Page,
+    Payment, PlanPrice, PurchaseFilter, ReplayFilter, ReplayScope, RequestFilter, StatementLine,
+    StoredUpstream, Wallet, WebhookReplay,
 };
 pub use upstreams::{
     ConnectorFactory, FloatView, NewUpstream, TriedUpstream, UpstreamChange, UpstreamSettings,
     UpstreamView,
 };
 pub use vault::{Unreadable, Vault};
-pub use webhooks::{EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
+pub use webhooks::{AccountEvent, EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};
 pub use worker::{PushRenderer, PushText, Workers};
 
 use access::CachedKey;
@@ -67,7 +68,7 @@ use access::Changed;
 use arc_swap::ArcSwap;
 use clock::{ClockStart, GuardedClock};
 use domain::refusal::{StoreRefused, Unavailable, Uncertain};
-use domain::{Catalog, Environment, Exchange, Random, ReferenceKey, StatusUpdate, act};
+use domain::{Catalog, Environment, Exchange, PlanTerms, Random, ReferenceKey, StatusUpdate, act};
 use enquiry::{OfferKey, ShownOffers};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::sync::Cache;
@@ -133,9 +134,10 @@ struct Inner {
     tasks: TaskTracker,
 }
 
-/// The catalog with what follows from it.
+/// The catalog with what follows from it, and the terms of plans.
 struct Snapshot {
     catalog: Arc<Catalog>,
+    plans: Arc<Vec<PlanTerms>>,
     simulated: HashSet<Environment>,
 }
 
@@ -153,7 +155,7 @@ impl Engine {
             is_accepted: parts.is_clock_accepted,
         };
         let clock = GuardedClock::start(clock, start);
-        let catalog = Arc::new(store.catalog()?);
+        let (catalog, plans) = (Arc::new(store.catalog()?), Arc::new(store.plan_terms()?));
         let upstreams = upstreams::Registry::new(parts.upstreams, parts.connectors);
         upstreams.load(store.upstreams()?, &vault);
         let halt = RwLock::new(store.halt()?);
@@ -173,6 +175,7 @@ impl Engine {
             numbers: numbers::Numbers::default(),
             snapshot: ArcSwap::from_pointee(Snapshot {
                 catalog: catalog.clone(),
+                plans: plans.clone(),
                 simulated: HashSet::new(),
             }),
             upstreams,
@@ -196,7 +199,7 @@ impl Engine {
             tasks: TaskTracker::new(),
         };
         let engine = Engine { inner: Arc::new(inner) };
-        engine.swap(catalog);
+        engine.swap(catalog, plans);
         Ok(engine)
     }
 
@@ -269,14 +272,15 @@ impl Engine {
         working.await.unwrap_or(Err(Fault::Closed))
     }
 
-    /// Reads the catalog and the upstreams again and swaps them in.
+    /// Reads the catalog, the upstreams and the terms of plans again and swaps them in.
     pub(crate) fn reload(&self) -> Result<(), Fault> {
         self.reload_upstreams()?;
-        self.swap(Arc::new(self.inner.store.catalog()?));
+        let (catalog, plans) = (self.inner.store.catalog()?, self.inner.store.plan_terms()?);
+        self.swap(Arc::new(catalog), Arc::new(plans));
         Ok(())
     }
 
-    fn swap(&self, catalog: Arc<Catalog>) {
+    fn swap(&self, catalog: Arc<Catalog>, plans: Arc<Vec<PlanTerms>>) {
         let simulated = |environment: &Environment| {
             let routes = catalog.routes.iter().filter(|r| r.environment == *environment);
             routes
@@ -286,7 +290,7 @@ impl Engine {
         };
         let simulated = Environment::ALL.into_iter().filter(simulated).collect();
         self.inner.unrouted.lock().forget_logged();
-        self.inner.snapshot.store(Arc::new(Snapshot { catalog, simulated }));
+        self.inner.snapshot.store(Arc::new(Snapshot { catalog, plans, simulated }));
     }
 
     /// A random number; 0 without randomness.

@@ -375,3 +375,17 @@ pub const REPLAY_PAUSE: Duration = Duration::from_millis(50);
 pub const REPLAYS_READ_EVERY: Duration = Duration::from_secs(30);
 /// How long a form waits for a fresh password or code.
 pub const FORM_KEPT: Duration = Duration::from_secs(5 * 60);
+/// Months of a plan that are bought at once at most: ten years.
+pub const PLAN_MONTHS: u32 = 120;
+/// How long before its end a plan is renewed by itself: a day in which the wallet can be filled.
+pub const PLAN_RENEWED_BEFORE: Duration = Duration::from_secs(24 * 3600);
+/// How long after its end it still is; later nobody expects to be charged.
+pub const PLAN_RENEWED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Between two looks for plans that are to be renewed.
+pub const PLANS_RENEWED_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How often an account that another node changes meanwhile is changed anew before it is refused.
+pub const REVISIONS: u32 = 10;
+/// Between two looks for balances that have crossed their alert: soon enough to pay in.
+pub const BALANCES_WATCHED_EVERY: Duration = Duration::from_secs(5);
+/// Crossings that are told at one look; the next one tells the rest.
+pub const CROSSINGS_AT_ONCE: u32 = 100;

@@ -46,8 +46,9 @@ pub use commit::Commit;
 pub use fault::{Fault, OpenError};
 pub use halts::{BeginHalt, EndHalts, Halt};
 pub use ledger::{
-    AccountList, Balance, CommissionRule, DueCommission, FillList, Page, Payment, Posting,
-    SetCommissionRule, StatementLine, StatementOf, Wallet,
+    AccountList, Balance, BalanceAlert, CommissionRule, CrossedBalance, DueCommission, FillList,
+    NoteCrossing, Page, Payment, Posting, SetBalanceAlert, SetCommissionRule, StatementLine,
+    StatementOf, Wallet,
 };
 pub use numbers::{TakeNumbers, TakenNumbers};
 pub use people::{
@@ -67,22 +68,25 @@ pub use purchases::{
 };
 pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
 pub use requests::{ErrorGroup, KeepRequests, LoggedRequest, PruneRequests, RequestFilter};
-pub use settings::accounts::{KeyHolder, KeyUse, NoteKeyUses, User};
+pub use settings::accounts::{KeyHolder, KeyUse, NoteKeyUses, ReviseAccount, User};
 pub use settings::floats::{
     AddSpending, AskBalance, FundUpstream, HourSpent, KeepBalance, LedgerFloat, NoteFloatLevel,
     ReportedBalance,
+};
+pub use settings::plans::{
+    BoughtPlan, BuyPlan, DueRenewal, PlanPrice, SetPlanRenewal, SetPlanTerms,
 };
 pub use settings::upstreams::{
     NoteRefusal, Pause, SetUpstream, StoredUpstream, UpstreamMaps, UpstreamSet,
 };
 pub use settings::{ReviseCatalog, SetAll, Setting};
-use settings::{accounts, catalog, floats, upstreams};
+use settings::{accounts, catalog, floats, plans as plan_terms, upstreams};
 pub use store::Store;
 pub use verify::AuditReport;
 pub use webhooks::replay::{BeginReplay, ContinueReplay, ReplayFilter, WebhookReplay};
 pub use webhooks::{
     DeliveryAttempt, DeliveryFilter, Destination, DuePush, DueWebhook, EndPush, EndedLease,
     Endpoint, EndpointHealth, EnqueueWebhook, LeaseEnd, LogPage, LoggedWebhook, PruneWebhooks,
-    Pushes, ReplayScope, ReplayWebhooks, ResendPushes, SetEndpoint, SetEndpointHealth, TrustHost,
-    Webhooks,
+    Pushes, ReplayScope, ReplayWebhooks, Reported, ResendPushes, SetEndpoint, SetEndpointHealth,
+    TrustHost, Webhooks,
 };

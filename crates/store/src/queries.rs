@@ -14,7 +14,8 @@ use crate::clock::{ClockRecord, ServerTime};
 use crate::fault::Result;
 use crate::halts::Halt;
 use crate::ledger::{
-    AccountList, CommissionRule, DueCommission, Page, Payment, StatementLine, StatementOf, Wallet,
+    AccountList, BalanceAlert, CommissionRule, CrossedBalance, DueCommission, Page, Payment,
+    StatementLine, StatementOf, Wallet,
 };
 use crate::people::{
     Device, DeviceMark, ListedSession, MailCode, SecondFactor, SessionHolder, UserHolder,
@@ -27,6 +28,7 @@ use crate::purchases::{
 use crate::queue::{self, Queue};
 use crate::requests::{ErrorGroup, LoggedRequest, RequestFilter};
 use crate::settings::floats::{LedgerFloat, ReportedBalance};
+use crate::settings::plans::DueRenewal;
 use crate::settings::upstreams::StoredUpstream;
 use crate::store::{Location, Store};
 use crate::verify::AuditReport;
@@ -36,14 +38,14 @@ use crate::webhooks::{
     endpoints,
 };
 use crate::{
-    accounts, acts, archive, catalog, clock, floats, halts, ledger, numbers, people, purchases,
-    requests, upstreams, verify, webhooks,
+    accounts, acts, archive, catalog, clock, floats, halts, ledger, numbers, people, plan_terms,
+    purchases, requests, upstreams, verify, webhooks,
 };
 use domain::ids::{KeyId, SessionId, UserId};
 use domain::{
     Account, AccountId, Attempt, Catalog, Currency, Environment, Exchange, Key, Money, Month,
-    Purchase, PurchaseId, PurchaseKey, PurchaseNumber, ReferenceKey, ReferenceScope, Slip, State,
-    Timestamp, UpstreamCode,
+    PaymentKey, PaymentOwner, PlanTerms, Purchase, PurchaseId, PurchaseKey, PurchaseNumber,
+    ReferenceKey, ReferenceScope, Slip, State, Timestamp, UpstreamCode,
 };
 use std::path::{Path, PathBuf};
 
@@ -305,6 +307,36 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Payment>> {
         self.read(|sql| ledger::payments_of(sql, account, before, limit))
+    }
+
+    /// The alerts of an account's wallets.
+    pub fn balance_alerts(&self, account: AccountId) -> Result<Vec<BalanceAlert>> {
+        self.read(|sql| ledger::balance_alerts(sql, account))
+    }
+
+    /// The balances of all accounts that have crossed their alert, at most `limit`.
+    pub fn crossed_balances(&self, limit: u32) -> Result<Vec<CrossedBalance>> {
+        self.read(|sql| ledger::crossed_balances(sql, limit))
+    }
+
+    /// Whose payment a key is; `None` if it is not booked.
+    pub fn payment_owner(&self, key: &PaymentKey) -> Result<Option<PaymentOwner>> {
+        self.read(|sql| ledger::owner_of(sql, key))
+    }
+
+    /// The wallet from which an account's plan is renewed by itself; `None`: it is not.
+    pub fn plan_renewal(&self, account: AccountId) -> Result<Option<Currency>> {
+        self.read(|sql| plan_terms::renewal(sql, account))
+    }
+
+    /// The plans of all accounts that are renewed by themselves and end between two moments.
+    pub fn due_renewals(&self, from: Timestamp, to: Timestamp) -> Result<Vec<DueRenewal>> {
+        self.read(|sql| plan_terms::due_renewals(sql, from, to))
+    }
+
+    /// On which terms each plan is sold, in the order of [`PlanKind::ALL`](domain::PlanKind).
+    pub fn plan_terms(&self) -> Result<Vec<PlanTerms>> {
+        self.read(|sql| plan_terms::terms(sql))
     }
 
     /// What an upstream gave with a purchase for the end customer to keep.

@@ -9,12 +9,12 @@ use domain::ids::KeyId;
 use domain::{
     Account, AccountId, AllowList, AmountRange, BillFormat, Category, CategoryId, Country,
     Currency, Decider, Details, DuplicatePolicy, Environment, Field, Key, KeyScope, KeyScopes,
-    Kind, Money, Numbering, OfferForm, Operator, Part, Plan, PriceComponent, PriceRule, Pricing,
-    Product, ProductId, Purchase, PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope, Role,
-    Route, Service, ServiceType, State, Subscription, Timestamp, UpstreamCode,
+    Kind, Money, Numbering, OfferForm, Operator, Part, Plan, PlanKind, PriceComponent, PriceRule,
+    Pricing, Product, ProductId, Purchase, PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope,
+    Role, Route, Service, ServiceType, State, Subscription, Timestamp, UpstreamCode,
 };
 
-fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
+pub(crate) fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
     read(text).ok_or_else(|| Fault::corrupt(format!("{what} {text:?}")))
 }
 
@@ -114,7 +114,8 @@ pub(crate) fn purchase_key(row: &dyn Row) -> Result<PurchaseKey> {
 /// duplicates
 pub(crate) fn account(row: &dyn Row) -> Result<Account> {
     let per_minute = row.u32(5)?;
-    let plan = parse_opt("plan", row.opt_text(4)?, |code| Plan::from_code(code, per_minute))?;
+    let plan = parse_opt("plan", row.opt_text(4)?, PlanKind::from_code)?;
+    let plan = plan.map(|kind| Plan::new(kind, per_minute));
     let subscription = plan.zip(time(row.opt_int(6)?)).map(|(plan, until)| Subscription {
         plan,
         until,

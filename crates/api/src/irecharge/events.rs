@@ -1,23 +1,29 @@
-//! The webhook events of a purchase, as the document defines them.
+//! The webhook events of a purchase, as the document defines them, and ours of an account.
 //!
 //! `success` and then `approved` when the purchase is delivered; `rejected` when it failed, was
 //! cancelled or was reversed (CONTRACT A-14). Invariant: an event contains no text of the operator
 //! and no number of a customer.
 
 use super::wire::event;
-use domain::{Kind, Purchase, ReferenceScope, State, SuccessEvent, Timestamp};
-use engine::{Endpoint, RenderedEvent};
+use domain::{AccountId, Kind, Purchase, ReferenceScope, State, SuccessEvent, Timestamp};
+use engine::{AccountEvent, Endpoint, RenderedEvent};
 
 /// Every event of this dialect.
-pub(super) const EVENTS: [&str; 7] = [
+pub(super) const EVENTS: [&str; 9] = [
     "billing.recharge.success",
     "billing.recharge.approved",
     "billing.recharge.rejected",
     "billing.banking.success",
     "billing.banking.approved",
     "billing.banking.rejected",
+    LOW_BALANCE,
+    DEPOSIT_PAID,
     TEST,
 ];
+/// What a wallet can spend has fallen below an amount that was set (CONTRACT A-43).
+const LOW_BALANCE: &str = "account.low_balance";
+/// Money that was paid in is booked (CONTRACT A-43).
+const DEPOSIT_PAID: &str = "deposit.paid";
 /// Sent only when an account asks for a test; it is about no purchase.
 const TEST: &str = "webhook.test";
 
@@ -34,6 +40,8 @@ pub(super) fn words(event: &str) -> &'static str {
         "billing.banking.success" => "Mobile banking was done.",
         "billing.banking.approved" => "The same was approved, by the operator's word or by staff.",
         "billing.banking.rejected" => "Mobile banking failed, was called off or was taken back.",
+        LOW_BALANCE => "What a wallet can spend has fallen below the amount that was set.",
+        DEPOSIT_PAID => "Money that you paid in is in the wallet.",
         _ => "You asked for a test; it is about no purchase.",
     }
 }
@@ -88,6 +96,20 @@ impl engine::WebhookRenderer for WebhookEvents {
         RenderedEvent { event: TEST, sequence: 1, body: event::test(TEST, endpoint, at) }
     }
 
+    fn render_account(
+        &self,
+        account: AccountId,
+        event: AccountEvent<'_>,
+        at: Timestamp,
+    ) -> RenderedEvent {
+        let name = match event {
+            AccountEvent::LowBalance { .. } => LOW_BALANCE,
+            AccountEvent::DepositPaid { .. } => DEPOSIT_PAID,
+        };
+        let body = event::of_account(name, account, event, at);
+        RenderedEvent { event: name, sequence: 1, body }
+    }
+
     fn event_names(&self) -> &'static [&'static str] {
         &EVENTS
     }
@@ -128,6 +150,44 @@ mod tests {
         });
         assert_eq!(serde_json::from_str::<Value>(&approved.body).unwrap(), expected);
         expect_file!["event_body.txt"].assert_eq(&approved.body);
+    }
+
+    /// The envelope is that of the others; what is about an account is in a field of its own.
+    #[test]
+    fn events_of_an_account_have_the_same_envelope() {
+        let (account, at) = (AccountId(7), Timestamp(1_770_235_812_000_000));
+        let taka = |minor| domain::Money::new(minor, domain::Currency::BDT);
+        let low = AccountEvent::LowBalance { available: taka(48_950), below: taka(50_000) };
+        let (amount, rail, reference) = (taka(150_000), "bkash", "DKT5A1B2C3");
+        let paid = AccountEvent::DepositPaid { amount, rail, reference };
+        let body = |event| -> Value {
+            let rendered = WebhookEvents.render_account(account, event, at);
+            let body: Value = serde_json::from_str(&rendered.body).unwrap();
+            assert_eq!((body["event"].as_str(), rendered.sequence), (Some(rendered.event), 1));
+            body
+        };
+        assert_eq!(
+            body(low),
+            json!({
+                "event": "account.low_balance",
+                "timestamp": "2026-02-04T20:10:12.000000Z",
+                "api_key_id": null,
+                "user_id": 7,
+                "wallet": { "currency": "BDT", "available": 489.5, "below": 500 },
+            })
+        );
+        assert_eq!(
+            body(paid),
+            json!({
+                "event": "deposit.paid",
+                "timestamp": "2026-02-04T20:10:12.000000Z",
+                "api_key_id": null,
+                "user_id": 7,
+                "deposit": {
+                    "currency": "BDT", "amount": 1500, "rail": "bkash", "reference": "DKT5A1B2C3",
+                },
+            })
+        );
     }
 
     #[test]

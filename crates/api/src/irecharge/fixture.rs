@@ -15,7 +15,7 @@ pub(crate) const fn caller(environment: Environment) -> Caller {
         environment,
         key: Some(KeyId(3)),
         session: None,
-        plan: Some(Plan::Business),
+        plan: Some(Plan::BUSINESS),
         person: None,
         is_approved: true,
         duplicates: DuplicatePolicy::Mark,

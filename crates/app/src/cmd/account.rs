@@ -2,10 +2,11 @@
 //!
 //! Not here: their money (`wallet.rs`), keys (`key.rs`) and logins (`user.rs`).
 
+use crate::cmd::plan::plan_kind;
 use crate::cmd::{currency, moment};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use domain::account::HOUSE;
 use domain::{Account, AccountId, Currency, DuplicatePolicy, Plan, Role, Subscription};
 use engine::{Engine, NewAccount};
@@ -30,7 +31,7 @@ pub(crate) enum AccountVerb {
         json: bool,
     },
     /// Give an account a plan for some months more: after what is left, or from now on. The plan
-    /// changes at once.
+    /// changes at once. It charges nothing: `saldo plan buy` does.
     Subscribe {
         /// Which account.
         id: i64,
@@ -77,28 +78,29 @@ pub(crate) enum AccountVerb {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct SubscriptionArgs {
-    /// starter (60 calls a minute), business (120) or enterprise.
+    /// starter, business or enterprise: `saldo plan terms` lists them.
     #[arg(long, default_value = "starter")]
     plan: String,
-    /// Calls a minute of the enterprise plan.
-    #[arg(long, default_value_t = 600)]
-    per_minute: u32,
+    /// Calls a minute of the enterprise plan; without it, those of its terms.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    per_minute: Option<u32>,
     /// For how many calendar months.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=120))]
     months: u32,
 }
 
 impl SubscriptionArgs {
-    fn plan(&self) -> Result<Plan> {
-        Plan::from_code(&self.plan, self.per_minute)
-            .context("--plan is starter, business or enterprise")
+    fn plan(&self, engine: &Engine) -> Result<Plan> {
+        let kind = plan_kind(&self.plan)?;
+        let agreed = self.per_minute.filter(|_| kind.is_agreed());
+        Ok(agreed.map_or_else(|| engine.plan(kind), |per_minute| Plan::new(kind, per_minute)))
     }
 }
 
 pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output) -> Result<u8> {
     match verb {
         AccountVerb::Open { name, subscription, currency } => {
-            let (plan, months) = (subscription.plan()?, subscription.months);
+            let (plan, months) = (subscription.plan(engine)?, subscription.months);
             let subscription = Some(Subscription::extended(None, plan, months, engine.now()));
             let (role, currencies) = (Role::Merchant, &[currency]);
             let new = NewAccount { role, name: &name, subscription, currencies };
@@ -110,7 +112,8 @@ pub(crate) async fn run(engine: &Engine, verb: AccountVerb, output: &mut Output)
         }
         AccountVerb::List { json } => list(engine, json, output)?,
         AccountVerb::Subscribe { id, subscription } => {
-            let (plan, months, now) = (subscription.plan()?, subscription.months, engine.now());
+            let (plan, months, now) =
+                (subscription.plan(engine)?, subscription.months, engine.now());
             let extend = |account: &mut Account| {
                 let before = account.subscription;
                 account.subscription = Some(Subscription::extended(before, plan, months, now));
@@ -143,7 +146,7 @@ async fn change(
     engine: &Engine,
     id: i64,
     output: &mut Output,
-    change: impl FnOnce(&mut Account),
+    change: impl Fn(&mut Account),
 ) -> Result<()> {
     anyhow::ensure!(AccountId(id) != HOUSE, "account {id} is the house itself");
     let account = engine

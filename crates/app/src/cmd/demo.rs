@@ -21,8 +21,8 @@ use domain::account::HOUSE;
 use domain::ids::KeyId;
 use domain::refusal::StaffRefused;
 use domain::{
-    Account, AccountId, AmountError, Currency, Environment, Money, Plan, Reason, Role, Route,
-    Subscription, Timestamp,
+    Account, AccountId, AmountError, Currency, Environment, Money, Plan, PlanKind, Reason, Role,
+    Route, Subscription, Timestamp,
 };
 use engine::{Booking, Engine, KeyPair, NewAccount, Payment};
 use serde::Serialize;
@@ -107,7 +107,7 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
         }
         seed_accounts(&engine, &mut credentials, balance).await?;
         if let Some(per_minute) = args.requests_per_minute {
-            let plan = subscription(&engine, Plan::Enterprise { per_minute });
+            let plan = subscription(&engine, Plan::new(PlanKind::Enterprise, per_minute));
             for id in [credentials.merchant.account, credentials.customer.account] {
                 let subscribe = |account: &mut Account| account.subscription = plan;
                 let permit = machine(&engine, DEMO)?;
@@ -243,7 +243,7 @@ async fn create_accounts(
     credentials: &Credentials,
     currencies: &[Currency],
 ) -> Result<()> {
-    let business = new_merchant("Demo Telecom", subscription(engine, Plan::Business));
+    let business = new_merchant("Demo Telecom", subscription(engine, Plan::BUSINESS));
     let person =
         NewAccount { role: Role::Customer, name: "Demo Customer", subscription: None, currencies };
     let Credentials { merchant, customer, staff, base_url: _ } = credentials;
@@ -329,7 +329,7 @@ async fn make_bench_account(
     number: u32,
     balance: Money,
 ) -> Result<(AccountId, BenchKey)> {
-    let subscription = subscription(engine, Plan::Enterprise { per_minute: u32::MAX });
+    let subscription = subscription(engine, Plan::new(PlanKind::Enterprise, u32::MAX));
     let name = format!("Bench {number}");
     let new = new_merchant(&name, subscription);
     let account = engine.open_account(machine(engine, DEMO)?, new).await.map_err(refused)?;

@@ -112,7 +112,8 @@ pub(crate) enum EngineVerb {
     /// Routes: set, list, show, remove.
     #[command(subcommand)]
     Route(route::RouteVerb),
-    /// Plans, which say how often an account may call, and until when: set, list, show, end.
+    /// Plans, which say how often an account may call, and until when: set, list, show, end, buy;
+    /// their prices: terms, define.
     #[command(subcommand)]
     Plan(plan::PlanVerb),
     /// Who did what: each act of staff, customers and this command line.

@@ -1,4 +1,4 @@
-//! `saldo wallet`: shows the wallets of an account, and books deposits and withdrawals.
+//! `saldo wallet`: shows the wallets of an account, books deposits and withdrawals, sets alerts.
 //!
 //! Invariant: a payment is booked once, by its rail and reference.
 
@@ -6,8 +6,8 @@ use crate::cmd::{currency, environment, instant, known_account, moment, parsed_a
 use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::Result;
-use domain::{AccountId, Currency, Environment, Reason, Timestamp};
-use engine::{Booking, Engine, Payment};
+use domain::{AccountId, Currency, Environment, Money, Reason, Timestamp};
+use engine::{BalanceAlert, Booking, Engine, Payment};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum WalletVerb {
@@ -39,6 +39,9 @@ pub(crate) enum WalletVerb {
     Deposit(BookingArgs),
     /// Book money that was paid out.
     Withdraw(BookingArgs),
+    /// Say below which amount an account is told that a wallet's balance is low, by the webhook
+    /// account.low_balance: once for each crossing.
+    Alert(AlertArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -70,6 +73,32 @@ pub(crate) struct BookingArgs {
     note: String,
 }
 
+#[derive(clap::Args, Debug)]
+pub(crate) struct AlertArgs {
+    /// Whose wallet.
+    #[arg(long)]
+    account: i64,
+    /// sandbox or live.
+    #[arg(long, value_parser = environment)]
+    environment: Environment,
+    /// In what.
+    #[arg(long, default_value = "BDT", value_parser = currency)]
+    currency: Currency,
+    #[command(flatten)]
+    when: AlertWhen,
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
+struct AlertWhen {
+    /// When less than this can be spent: 500.00
+    #[arg(long, value_name = "AMOUNT")]
+    below: Option<String>,
+    /// Not at all.
+    #[arg(long)]
+    never: bool,
+}
+
 pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) -> Result<u8> {
     match verb {
         WalletVerb::Show { account, json } => show(engine, account, json, output)?,
@@ -89,6 +118,19 @@ pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) 
                 output.row(json, value, text);
             }
         }
+        WalletVerb::Alert(AlertArgs { account, environment, currency, when }) => {
+            let account = known_account(engine, account)?;
+            let below = match &when.below {
+                Some(text) => parsed_amount("--below", text, currency)?,
+                None => Money::zero(currency),
+            };
+            let alert = BalanceAlert { account, environment, below };
+            engine.set_balance_alert(machine(engine, "")?, alert).await.map_err(refused)?;
+            output.say(match below.is_positive() {
+                true => format!("Account {account} is told once less than {below} can be spent."),
+                false => "Nobody is told.".to_owned(),
+            });
+        }
         WalletVerb::Deposit(booking) => book(engine, Reason::Deposit, &booking, output).await?,
         WalletVerb::Withdraw(booking) => book(engine, Reason::Withdraw, &booking, output).await?,
     }
@@ -98,19 +140,27 @@ pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) 
 fn show(engine: &Engine, account: i64, json: bool, output: &mut Output) -> Result<()> {
     let account = known_account(engine, account)?;
     let rules = engine.commission_rules(account).map_err(refused)?;
+    let alerts = engine.balance_alerts(account).map_err(refused)?;
     for wallet in engine.wallets(account)? {
         let rule = rules.iter().find(|r| r.least.currency() == wallet.available.currency());
         let paid_from = rule.map(|rule| rule.least.exact());
         let (environment, available) = (wallet.environment.code(), wallet.available);
         let (held, commission) = (wallet.held.exact(), wallet.commission.exact());
+        let is_of = |alert: &&BalanceAlert| {
+            let of = (alert.environment, alert.below.currency());
+            of == (wallet.environment, available.currency())
+        };
+        let alert_below = alerts.iter().find(is_of).map(|alert| alert.below.exact());
         let value = serde_json::json!({
             "environment": environment, "currency": available.currency().code(),
             "available": available.exact(), "held": held, "commission": commission,
-            "commission_paid_from": paid_from,
+            "commission_paid_from": paid_from, "alert_below": alert_below,
         });
+        let alert = alert_below.map_or(String::new(), |below| format!(", alert below {below}"));
         let paid = paid_from.map_or("by hand".to_owned(), |least| format!("daily from {least}"));
         let text = format!(
-            "{environment:<8} {available}  held {held}  commission {commission}, paid out {paid}"
+            "{environment:<8} {available}  held {held}  commission {commission}, paid out \
+             {paid}{alert}"
         );
         output.row(json, value, text);
     }

@@ -5,7 +5,8 @@
 //! each row can be used.
 
 use super::{AmountRange, Catalog};
-use crate::account::{Environment, Plan};
+use crate::account::Environment;
+use crate::account::plan::PlanKind;
 use crate::catalog::pricing::PriceRule;
 use crate::catalog::product::{Pricing, Product};
 use crate::catalog::routing::Route;
@@ -82,7 +83,7 @@ impl Catalog {
 
     fn check_price(&self, rule: &PriceRule, faults: &mut Vec<String>) {
         let row = format!("price {}", rule.id);
-        if rule.plan.as_deref().is_some_and(|plan| Plan::from_code(plan, 1).is_none()) {
+        if rule.plan.as_deref().is_some_and(|plan| PlanKind::from_code(plan).is_none()) {
             faults.push(format!("{row}: there is no such plan"));
         }
         let currency = rule.flat.currency();

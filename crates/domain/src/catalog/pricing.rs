@@ -3,7 +3,8 @@
 //! Not here: the operators' own prices. Invariant: the same rules give the same price; it is fixed
 //! and stored when the money is held, and never computed again (CONTRACT A-17).
 
-use crate::account::{AccountId, Environment, Plan};
+use crate::account::plan::Plan;
+use crate::account::{AccountId, Environment};
 use crate::catalog::kind::Kind;
 use crate::clock::Timestamp;
 use crate::money::Money;
@@ -179,7 +180,7 @@ mod tests {
     fn query(kind: Kind, amount: i64) -> PriceQuery<'static> {
         PriceQuery {
             account: AccountId(7),
-            plan: Some(Plan::Business),
+            plan: Some(Plan::BUSINESS),
             environment: Environment::Sandbox,
             operator: "GP",
             kind,

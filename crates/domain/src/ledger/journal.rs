@@ -21,8 +21,8 @@ pub enum Purpose {
     Commission,
     /// Our prepaid balance at an upstream.
     Float(UpstreamCode),
-    /// What the house earned: fees, and the difference between an amount and what the upstream took
-    /// for it.
+    /// What the house earned: fees, plans, and the difference between an amount and what the
+    /// upstream took for it.
     Fees,
     /// Commission that the house granted.
     CommissionExpense,
@@ -156,6 +156,8 @@ pub enum Reason {
     Withdraw,
     /// Commission paid out to the wallet that earned it.
     Commission,
+    /// Months of a plan bought from the wallet.
+    Plan,
 }
 
 codes! {
@@ -167,6 +169,7 @@ codes! {
         Deposit => "deposit",
         Withdraw => "withdraw",
         Commission => "commission",
+        Plan => "plan",
     }
 }
 
@@ -224,7 +227,8 @@ impl Journal {
             | Reason::Settle
             | Reason::Release
             | Reason::Refund
-            | Reason::Commission => return None,
+            | Reason::Commission
+            | Reason::Plan => return None,
         };
         Some(Journal { reason, entries: vec![Entry::new(debit, credit, amount)?] })
     }
@@ -244,6 +248,19 @@ impl Journal {
         };
         let entry = Entry::new(at(Purpose::Commission), at(Purpose::Available), amount)?;
         Some(Journal { reason: Reason::Commission, entries: vec![entry] })
+    }
+
+    /// The journal that pays for months of a plan from an account's live wallet: the house earns
+    /// it. `None` unless the price is positive.
+    pub fn plan(account: AccountId, price: Money) -> Option<Journal> {
+        let at = |owner, purpose| LedgerAccount {
+            owner,
+            environment: Environment::Live,
+            currency: price.currency(),
+            purpose,
+        };
+        let entry = Entry::new(at(account, Purpose::Available), at(HOUSE, Purpose::Fees), price)?;
+        Some(Journal { reason: Reason::Plan, entries: vec![entry] })
     }
 
     /// The journal of what was paid to an upstream, into our float there. `None` unless the amount

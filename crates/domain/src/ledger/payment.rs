@@ -12,8 +12,12 @@ use crate::money::Currency;
 const RAIL_BYTES_MAX: usize = 32;
 /// Longest reference, after it is normalised.
 const REFERENCE_BYTES_MAX: usize = 128;
+/// Longest reference of a plan that is bought: the account's number is put before it.
+const PLAN_REFERENCE_MAX: usize = 100;
 /// The rail of commission that is paid out to a wallet.
 const COMMISSION: &str = "commission";
+/// The rail of plans that are bought from a wallet.
+const PLAN: &str = "plan";
 
 /// The way that money came or went: `manual`, `bkash`, `bank`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,12 +25,12 @@ pub struct Rail(String);
 
 impl Rail {
     /// Reads the name of a rail: 1 to 32 of a–z, 0–9 and `-`, in either case. `None` for another
-    /// text, and for `commission`, which only a pay-out of commission uses.
+    /// text, and for `commission` and `plan`, by which no money comes or goes.
     pub fn parse(text: &str) -> Option<Rail> {
         let name = text.trim().to_ascii_lowercase();
         let is_right = (1..=RAIL_BYTES_MAX).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        (is_right && name != COMMISSION).then_some(Rail(name))
+        (is_right && name != COMMISSION && name != PLAN).then_some(Rail(name))
     }
 
     /// As stored and shown.
@@ -65,6 +69,15 @@ impl PaymentKey {
     ) -> PaymentKey {
         let reference = format!("{account}-{}-{day}", currency.code());
         PaymentKey { environment, rail: Rail(COMMISSION.to_owned()), reference }
+    }
+
+    /// The key of a plan that an account buys under a reference of its own. `None` unless 1 to 100
+    /// printable ASCII characters are left without blanks.
+    pub fn plan(account: AccountId, typed: &str) -> Option<PaymentKey> {
+        let rail = Rail(PLAN.to_owned());
+        let own = PaymentKey::new(Environment::Live, rail, typed)?;
+        let reference = format!("{account}-{}", own.reference);
+        (own.reference.len() <= PLAN_REFERENCE_MAX).then_some(PaymentKey { reference, ..own })
     }
 
     /// Where it is unique.
@@ -124,7 +137,8 @@ mod tests {
             assert_eq!(key("manual", typed), None, "{typed:?}");
         }
         assert!(key("manual", &"x".repeat(128)).is_some());
-        for rail in ["", " ", "b kash", "বিকাশ", "a_b", "commission", "Commission", &"r".repeat(33)]
+        for rail in
+            ["", " ", "b kash", "বিকাশ", "a_b", "commission", "Commission", "plan", &"r".repeat(33)]
         {
             assert_eq!(key(rail, "X1"), None, "{rail:?}");
         }

@@ -35,7 +35,8 @@ impl Engine {
     ) -> AccessResult<R> {
         let admitted = self.with_account(&mut caller).map_err(R::from);
         let admitted = admitted.and_then(|()| may(&caller));
-        let per_minute = caller.plan.unwrap_or(Plan::Starter).per_minute();
+        let per_minute = caller.plan.map(Plan::per_minute);
+        let per_minute = per_minute.unwrap_or_else(|| self.calls_without_plan());
         self.counted(caller, per_minute, admitted).await
     }
 

@@ -1,17 +1,19 @@
 //! Money in and out of wallets, booked by staff.
 //!
-//! Invariant: each booking has the reference of a payment, and a payment is booked once in the
-//! whole house, for each rail and environment.
+//! A deposit is reported to the account in the same commit. Invariant: each booking has the
+//! reference of a payment, and a payment is booked once in the whole house, for each rail and
+//! environment.
 
 use crate::access::Changed;
 use crate::refusals::{denied, invalid};
+use crate::webhooks::AccountEvent;
 use crate::{Engine, Permit};
 use domain::refusal::{PaymentKnown, StaffRefused, StoreRefused};
 use domain::{
     AccountId, Environment, Journal, Money, PaymentKey, PostingDenied, Rail, Reason, Timestamp, act,
 };
 use serde_json::json;
-use store::{Payment, Posting};
+use store::{Payment, Posting, Reported};
 
 /// A booking of money by staff.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +67,19 @@ impl Engine {
                 "note": booking.note,
             }),
         );
+        let event = AccountEvent::DepositPaid {
+            amount,
+            rail: payment.rail().as_str(),
+            reference: payment.reference(),
+        };
+        let webhooks = match reason == Reason::Deposit {
+            true => self.account_webhooks(account, environment, event).await,
+            false => Ok(Vec::new()),
+        };
+        let webhooks = self.or_unavailable(webhooks)?;
+        let is_reported = !webhooks.is_empty();
         let posting = Posting { journal, account, payment, note, at: self.now() };
+        let posting = Reported { commit: posting, webhooks };
         let posting = self.recorded(&permit, posting, [changed], |_| true);
         let written = self.write(&permit, posting, None).await;
         let available_after = self.or_unavailable(written)?.map_err(|why| match why {
@@ -74,6 +88,9 @@ impl Engine {
             }
             PostingDenied::Money(why) => denied(&why, amount.currency()).into(),
         })?;
+        if is_reported {
+            self.inner.webhooks.due.notify_one();
+        }
         Ok(Money::new(available_after, amount.currency()))
     }
 

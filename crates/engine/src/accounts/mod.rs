@@ -2,11 +2,13 @@
 //!
 //! Not here: logins of consumers (`people`), webhook endpoints (`webhooks`), who may decide this.
 
+mod alerts;
 mod catalog;
 mod commission;
 mod deposit;
 pub(crate) mod keys;
 mod pairs;
+mod plans;
 mod setup;
 
 pub use catalog::CatalogChange;
@@ -15,4 +17,5 @@ pub use deposit::Booking;
 pub use keys::KeyPair;
 pub use pairs::KeyTerms;
 pub(crate) use pairs::KeyUses;
+pub use plans::{AgreedPlan, PlanBought, PlanChange, PlanOffer, PlanOrder};
 pub use setup::{AccountSetup, NewAccount};

@@ -6,7 +6,7 @@ use super::keys::{self, KeyPair};
 use super::pairs::KeyTerms;
 use crate::access::Changed;
 use crate::refusals::{invalid, not_possible};
-use crate::{Engine, Permit, people};
+use crate::{Engine, Permit, limits, people};
 use domain::account::HOUSE;
 use domain::refusal::{
     BusyRefused, KeysInvalid, PurchaseUnknown, StaffRefused, StoreRefused, Unavailable,
@@ -16,7 +16,7 @@ use domain::{
     Permitted, Role, Subscription, UserId, act,
 };
 use serde_json::{Value, json};
-use store::{SetAll, Setting, User};
+use store::{ReviseAccount, SetAll, Setting, User};
 
 /// The purpose under which secrets of sandbox keys are sealed.
 const KEY_SECRET: &str = "sandbox key";
@@ -81,7 +81,7 @@ impl Engine {
         &self,
         permit: Permit<act::ManageAccounts>,
         id: AccountId,
-        change: impl FnOnce(&mut Account),
+        change: impl Fn(&mut Account),
     ) -> Result<Account, StaffRefused> {
         self.change_account_noting(permit, id, json!(null), change).await
     }
@@ -92,21 +92,33 @@ impl Engine {
         permit: Permit<act::ManageAccounts>,
         id: AccountId,
         note: Value,
-        change: impl FnOnce(&mut Account),
+        change: impl Fn(&mut Account),
     ) -> Result<Account, StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
-        let mut account = self.account(id)?.ok_or(PurchaseUnknown)?;
-        let before = shown(&account);
-        change(&mut account);
-        let mut after = shown(&account);
-        if !note.is_null() {
-            after["note"] = note;
+        // Another node may change the account meanwhile: then it is changed as it is there.
+        for _ in 0..limits::REVISIONS {
+            let before = self.account(id)?.ok_or(PurchaseUnknown)?;
+            let mut after = before.clone();
+            change(&mut after);
+            let mut noted = shown(&after);
+            if !note.is_null() {
+                noted["note"] = note.clone();
+            }
+            let changed = Changed::new(format_args!("account {id}"), shown(&before), noted);
+            let revise = ReviseAccount { before, after: after.clone() };
+            let revise = self.recorded(&permit, revise, [changed], |is_done| *is_done);
+            if self.or_unavailable(self.commit(&permit, revise).await)? {
+                self.forget_accounts();
+                return Ok(after);
+            }
         }
-        let changed = Changed::new(format_args!("account {id}"), before, after);
-        self.set(&permit, vec![Setting::Account(account.clone())], vec![changed]).await?;
+        Err(Unavailable { retry_after_s: 1 }.into())
+    }
+
+    /// Forgets what this node keeps of accounts beside its key pairs and sessions.
+    pub(super) fn forget_accounts(&self) {
         self.inner.keys.clear();
         self.inner.people.forget_sessions();
-        Ok(account)
     }
 
     /// An account by its id.
@@ -257,8 +269,14 @@ impl Engine {
         settings: Vec<Setting>,
         changed: Vec<Changed>,
     ) -> Result<(), StoreRefused> {
+        let has_endpoint = settings.iter().any(|set| matches!(set, Setting::Endpoint(_)));
         let set = self.recorded(permit, SetAll(settings), changed, |()| true);
-        self.or_unavailable(self.commit(permit, set).await)
+        let set = self.commit(permit, set).await;
+        if has_endpoint {
+            // What is sold next has its webhooks.
+            self.inner.webhooks.endpoint_cache.forget();
+        }
+        self.or_unavailable(set)
     }
 
     /// A new key pair with its endpoint, as rows. Refuses a pair of another shape, with a wrong

@@ -204,6 +204,22 @@ impl EndpointSnapshot {
         key.map_or_else(SuccessEvent::default, |opened| opened.endpoint.success_event)
     }
 
+    /// The endpoints of an account in an environment: its own, then those of its key pairs.
+    pub(crate) fn receivers_of(
+        &self,
+        account: AccountId,
+        environment: Environment,
+    ) -> Vec<&Arc<OpenedEndpoint>> {
+        let of_keys = self.of_key.values().filter(|opened| {
+            let Endpoint { account: owner, environment: place, removed_at, .. } = &opened.endpoint;
+            (*owner, *place) == (account, environment) && removed_at.is_none()
+        });
+        let mut of_keys: Vec<_> = of_keys.collect();
+        of_keys.sort_by_key(|opened| opened.endpoint.id);
+        let own = self.of_account.get(&(account, environment)).into_iter().flatten();
+        own.chain(of_keys).collect()
+    }
+
     /// The endpoints that a purchase's events go to, each with the address: its key pair's own
     /// endpoint, at the request's address if it has one (CONTRACT A-29), and the account's. Two may
     /// have one address, perhaps in two spellings.

@@ -1,14 +1,17 @@
 //! The events that accounts' servers are sent: which of them a step causes, and where they go.
+//! (`account_events` has those that are about no purchase.)
 //!
 //! Not here: their text (the dialect's), how they are posted (the webhook sender's), when they are
 //! tried again (`worker::send`). Invariant: a webhook is written in the commit of the step that it
 //! reports.
 
+mod account_events;
 mod endpoint_cache;
 mod manage;
 mod replay;
 mod signature;
 
+pub use account_events::AccountEvent;
 pub use manage::{EndpointView, NewEndpoint};
 
 pub(crate) use endpoint_cache::{HealthChange, destination};
@@ -16,7 +19,7 @@ pub(crate) use endpoint_cache::{HealthChange, destination};
 use crate::worker::QueueEvent;
 use crate::{Engine, WebhookParts, limits};
 use domain::webhook::canonical;
-use domain::{Move, PendingWebhook, Purchase, PurchaseKey, SuccessEvent, Timestamp};
+use domain::{AccountId, Move, PendingWebhook, Purchase, PurchaseKey, SuccessEvent, Timestamp};
 use endpoint_cache::{EndpointCache, wants};
 use parking_lot::Mutex;
 use std::borrow::Cow;
@@ -33,6 +36,14 @@ pub trait WebhookRenderer: Send + Sync {
 
     /// The event that an account sends itself to test an endpoint.
     fn render_test(&self, endpoint: &store::Endpoint, at: Timestamp) -> RenderedEvent;
+
+    /// An event about an account, not about a purchase of it.
+    fn render_account(
+        &self,
+        account: AccountId,
+        event: AccountEvent<'_>,
+        at: Timestamp,
+    ) -> RenderedEvent;
 
     /// The names of all events.
     fn event_names(&self) -> &'static [&'static str];

@@ -5,12 +5,14 @@
 //! without an outcome is asked about, never sent again.
 
 mod audit;
+mod balances;
 mod commission;
 mod exchanges;
 mod nodes;
 mod push;
 mod queue;
 mod rechecks;
+mod renewals;
 mod run;
 mod send;
 mod updates;
@@ -58,9 +60,11 @@ impl Engine {
         loops.spawn(self.clone().prune_webhooks(stop.clone()));
         loops.spawn(self.clone().watch_clock(stop.clone()));
         loops.spawn(self.clone().watch_floats(stop.clone()));
+        loops.spawn(self.clone().watch_balances(stop.clone()));
         loops.spawn(self.clone().warn_while_halted(stop.clone()));
         loops.spawn(self.clone().audit_at_intervals(stop.clone()));
         loops.spawn(self.clone().pay_commission_by_rule(stop.clone()));
+        loops.spawn(self.clone().renew_plans(stop.clone()));
         loops.spawn(self.clone().watch_other_nodes(stop.clone()));
         loops.spawn(self.clone().prune_exchanges(stop.clone()));
         loops.spawn(self.clone().recheck_ended(stop.clone()));

@@ -96,6 +96,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ..NONE
     },
     Migration { common: include_str!("../migrations/0031_pauses.sql"), ..NONE },
+    Migration {
+        common: include_str!("../migrations/0032_plans.sql"),
+        sqlite: include_str!("../migrations/0032_plans.sqlite.sql"),
+        ..NONE
+    },
+    Migration { common: include_str!("../migrations/0033_alerts_renewals.sql"), ..NONE },
 ];
 
 /// A parameter of a statement.

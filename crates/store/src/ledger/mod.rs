@@ -4,6 +4,7 @@
 //! journals; `statement` has what customers read. Invariant: journals and entries are only ever
 //! inserted.
 
+mod alerts;
 mod cache;
 mod chain;
 mod commission;
@@ -11,13 +12,15 @@ pub(crate) mod lists;
 pub(crate) mod posting;
 pub(crate) mod statement;
 
+pub use alerts::{BalanceAlert, CrossedBalance, NoteCrossing, SetBalanceAlert};
+pub(crate) use alerts::{balance_alerts, crossed_balances};
 pub(crate) use cache::{BalanceQueries, LedgerCache, LedgerSavepoint};
 pub(crate) use chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};
 pub use commission::{CommissionRule, DueCommission, SetCommissionRule};
 pub(crate) use commission::{commission_rules, due_commission};
 pub use lists::{AccountList, FillList};
 pub use posting::{Payment, Posting};
-pub(crate) use posting::{payment_owner, payments_of, payments_query};
+pub(crate) use posting::{owner_of, payment_owner, payments_of, payments_query};
 pub(crate) use statement::statement;
 pub use statement::{Balance, Page, StatementLine, StatementOf};
 

@@ -4,7 +4,7 @@
 //! begins with the payment's rail and reference. Rows are only added.
 
 use super::JournalHead;
-use crate::backend::{Row, SetQuery, Sql, WriteKey, all, values};
+use crate::backend::{Row, SetQuery, Sql, WriteKey, all, first, values};
 use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::Result;
 use crate::purchases::digest;
@@ -97,13 +97,18 @@ pub struct Payment {
     pub at: Timestamp,
 }
 
+const OF_KEY: &str = "SELECT account_id, at FROM payments
+     WHERE environment = $1 AND rail = $2 AND reference = $3";
+
+/// Whose payment a key is, if it is booked.
+pub(crate) fn owner_of(sql: &mut dyn Sql, key: &PaymentKey) -> Result<Option<PaymentOwner>> {
+    let values = values![key.environment(), key.rail().as_str(), key.reference()];
+    first(sql, OF_KEY, &values, payment_owner)
+}
+
 /// Asks which payments are booked.
 pub(crate) fn payments_query<'a>(keys: &[&'a PaymentKey]) -> SetQuery<'a> {
-    let mut query = SetQuery::new(
-        "SELECT account_id, at FROM payments
-         WHERE environment = $1 AND rail = $2 AND reference = $3",
-        3,
-    );
+    let mut query = SetQuery::new(OF_KEY, 3);
     for key in keys {
         query.add(&values![key.environment(), key.rail().as_str(), key.reference()]);
     }

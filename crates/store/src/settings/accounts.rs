@@ -4,10 +4,11 @@
 //! password or a secret key only a hash is stored.
 
 use crate::backend::{Sql, WriteKey, all, first, values};
-use crate::commit::{Commit, CommitNeeds, Tx};
+use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::read;
+use crate::settings::catalog::notify_nodes;
 use domain::ids::{KeyId, UserId};
 use domain::{
     Account, AccountId, Currency, Environment, Key, LedgerAccount, Plan, Purpose, Timestamp,
@@ -50,23 +51,28 @@ pub struct User {
     pub language: String,
 }
 
-const ACCOUNT: &str = "SELECT id, role, name, is_active, plan, per_minute, subscribed_until,
-        opened_at, approved_at, subscribed_since, duplicates FROM accounts WHERE id = $1";
+/// Where calls a minute are not agreed, they are those of the plan's terms as they are now.
+macro_rules! select_accounts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.id, a.role, a.name, a.is_active, a.plan,
+                 CASE WHEN a.plan = 'enterprise' THEN a.per_minute
+                     ELSE coalesce(p.per_minute, 0) END,
+                 a.subscribed_until, a.opened_at, a.approved_at, a.subscribed_since, a.duplicates
+             FROM accounts a LEFT JOIN plans p ON p.code = a.plan ",
+            $rest
+        )
+    };
+}
 
 /// An account.
 pub(crate) fn by_id(sql: &mut dyn Sql, id: AccountId) -> Result<Option<Account>> {
-    first(sql, ACCOUNT, &values![id], read::account)
+    first(sql, select_accounts!("WHERE a.id = $1"), &values![id], read::account)
 }
 
 /// Every account, oldest first.
 pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>> {
-    all(
-        sql,
-        "SELECT id, role, name, is_active, plan, per_minute, subscribed_until, opened_at,
-             approved_at, subscribed_since, duplicates FROM accounts ORDER BY id",
-        &[],
-        read::account,
-    )
+    all(sql, select_accounts!("ORDER BY a.id"), &[], read::account)
 }
 
 /// The pair of an open key, with its account; revoked ones too.
@@ -121,6 +127,25 @@ pub(crate) fn set_account(sql: &mut dyn Sql, a: &Account) -> Result<()> {
         ],
     )
 }
+
+/// Puts an account in the place of what was read of it. It answers whether that still was so;
+/// otherwise nothing is written.
+#[derive(Clone, Debug)]
+pub struct ReviseAccount {
+    /// As it was read.
+    pub before: Account,
+    /// As it shall be.
+    pub after: Account,
+}
+
+unrefused!(ReviseAccount, bool, |change, tx| {
+    if by_id(tx.sql, change.before.id)?.as_ref() != Some(&change.before) {
+        return Ok(false);
+    }
+    set_account(tx.sql, &change.after)?;
+    notify_nodes(tx.sql, "keys")?;
+    Ok(true)
+});
 
 /// Inserts a login, or updates it.
 pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {

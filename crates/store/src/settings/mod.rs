@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod catalog;
 pub(crate) mod floats;
+pub(crate) mod plans;
 pub(crate) mod upstreams;
 
 use crate::backend::Sql;

@@ -109,7 +109,9 @@ impl JournalSums {
             Some(Reason::Settle) => 1,
             Some(Reason::Release) => 2,
             Some(Reason::Refund) => 3,
-            Some(Reason::Deposit | Reason::Withdraw | Reason::Commission) | None => return,
+            Some(Reason::Deposit | Reason::Withdraw | Reason::Commission | Reason::Plan) | None => {
+                return;
+            }
         };
         self.reasons[slot] = self.reasons[slot].saturating_add(1);
         self.listed = self.listed.saturating_add(u8::from(journal.is_listed));
@@ -388,6 +390,7 @@ const fn may_move(reason: Reason, from: &Purpose, to: &Purpose) -> bool {
         // Out of a wallet, or out of the house into a float.
         Reason::Withdraw => matches!((from, to), (Available | Float(_), Funding)),
         Reason::Commission => matches!((from, to), (Commission, Available)),
+        Reason::Plan => matches!((from, to), (Available, Fees)),
     }
 }
 

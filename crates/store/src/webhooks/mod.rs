@@ -9,6 +9,7 @@ mod lease;
 pub(crate) mod log;
 pub(crate) mod pushes;
 pub(crate) mod replay;
+mod reported;
 
 pub use endpoints::{
     Destination, Endpoint, EndpointHealth, SetEndpoint, SetEndpointHealth, TrustHost,
@@ -17,6 +18,7 @@ pub use lease::Webhooks;
 pub use log::{DeliveryFilter, LogPage, LoggedWebhook};
 pub(crate) use log::{attempts, deliveries, log, of};
 pub use pushes::{DuePush, EndPush, Pushes, ResendPushes};
+pub use reported::Reported;
 
 use crate::backend::{Sql, Value, WriteKey, values};
 use crate::commit::unrefused;

@@ -61,6 +61,7 @@ pub(crate) fn menu(view: &Known) -> Vec<MenuItem> {
         (Act::SeeMoney, "/statement", "dashboard.statement"),
         (Act::SeeMoney, "/commission", "dashboard.commission"),
         (Act::SeePurchases, "/prices", "dashboard.prices"),
+        (Act::SeePurchases, "/plan", "dashboard.plan"),
         (Act::ManageKeys, "/keys", "dashboard.keys"),
         (Act::SeePurchases, "/webhooks", "dashboard.webhooks"),
         (Act::SeePurchases, "/requests", "dashboard.requests"),

@@ -103,9 +103,11 @@ async fn tiles(
     };
     let of = words.with("overview.of", &[("n", &number(words, ended))]);
     tiles.push(tile("overview.success", rate, of));
-    let plan = caller.plan.map_or(Plan::Starter.per_minute(), Plan::per_minute);
-    let limit = number(words, u64::from(plan));
-    tiles.push(tile("overview.limit", limit, words.t("overview.a-minute").to_owned()));
+    let per_minute = caller.plan.map(Plan::per_minute);
+    let limit = number(words, per_minute.unwrap_or_else(|| engine.calls_without_plan()).into());
+    let limit = tile("overview.limit", limit, words.t("overview.a-minute").to_owned());
+    let link = words.t("dashboard.plan").to_owned();
+    tiles.push(Tile { href: view.here("/plan"), link, ..limit });
     Ok(tiles)
 }
 

@@ -80,7 +80,7 @@ async fn start(view: View, Query(asked): Query<Asked>) -> Response {
 }
 
 async fn start_text(view: View) -> Response {
-    text("text/markdown; charset=utf-8", GUIDES[0].text(&view.site.facts))
+    guide_text(&view, GUIDES[0])
 }
 
 /// A guide as a page, or with `.md` as text.
@@ -96,9 +96,14 @@ async fn named(
     let mut others = GUIDES[1..].iter();
     let guide = *others.find(|guide| guide.name == stem).ok_or(Problem::NotFound)?;
     Ok(match is_text {
-        true => text("text/markdown; charset=utf-8", guide.text(&view.site.facts)),
+        true => guide_text(&view, guide),
         false => page(&view, guide, &asked),
     })
+}
+
+fn guide_text(view: &View, guide: Guide) -> Response {
+    let plans = view.site.engine.plan_terms();
+    text("text/markdown; charset=utf-8", guide.text(&view.site.facts, plans))
 }
 
 async fn llms(view: View) -> Response {
@@ -133,7 +138,7 @@ struct GuidePage<'a> {
 
 fn page(view: &View, guide: Guide, asked: &Asked) -> Response {
     let language = SampleLanguage::of(&asked.lang);
-    let reader = Reader { keys: keys_of(view), language };
+    let reader = Reader { keys: keys_of(view), plans: view.site.engine.plan_terms(), language };
     let (mut body, mut headings) = (String::new(), Vec::new());
     for piece in guide.pieces(&view.site.facts, &reader) {
         match piece {

@@ -239,7 +239,8 @@ pub(in super::super) struct Movement {
     id: i64,
     /// What it was: `hold` (set aside for a purchase), `settle` (a purchase was delivered),
     /// `release` (given back by one that was not delivered), `refund` (given back by one that was
-    /// taken back), `deposit`, `withdraw`.
+    /// taken back), `deposit`, `withdraw`, `commission` (paid out to the wallet), `plan` (months of
+    /// a plan that were bought).
     #[serde(rename = "type")]
     #[schema(example = "hold")]
     kind: &'static str,

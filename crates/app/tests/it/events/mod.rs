@@ -2,6 +2,7 @@
 //!
 //! The module names are used by the filters in `.config/nextest.toml`.
 
+mod accounts;
 mod callbacks;
 mod push;
 mod receivers;

@@ -129,10 +129,10 @@ fn another_master_key_is_refused() {
     // Nor does a command seal with it.
     let make = ["key", "make", "--account", "2", "--environment", "live"];
     let wrong = "is not the one that this data was sealed with";
-    assert_exit(&folder.saldo(&make), 1, wrong);
+    assert_exit(&folder.saldo(&make), 2, wrong);
     let backup = folder.path("backup");
     let backup = ["backup", backup.to_str().unwrap()];
-    assert_exit(&folder.saldo(&backup), 1, wrong);
+    assert_exit(&folder.saldo(&backup), 2, wrong);
     // Nor does a backup of a running server take it along.
     write_key(&right, 0o600);
     let server = folder.start();

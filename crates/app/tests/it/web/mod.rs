@@ -13,6 +13,7 @@ mod leaks;
 mod merchants;
 mod money;
 mod person;
+mod plans;
 mod requests;
 pub mod rights;
 mod run;

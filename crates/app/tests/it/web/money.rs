@@ -62,6 +62,30 @@ async fn commission_is_paid_out_by_hand_once_a_day_and_by_a_rule() {
 }
 
 #[tokio::test]
+async fn below_which_amount_the_balance_is_low_is_set_on_the_statement() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mut person = owner(&server).await;
+    let page = "/dashboard/live/statement";
+    assert!(person.page(page).await.contains("Low balance"));
+    let set = |below| [("currency", "BDT"), ("below", below)];
+    let wrong = person.submit(page, page, &set("1,5")).await;
+    assert_eq!(wrong.status(), 422);
+    assert!(text(&wrong).contains("id=\"e-below\""), "{}", text(&wrong));
+    assert_eq!(person.submit(page, page, &set("৫০০")).await.status(), 303);
+    assert!(person.page(page).await.contains("value=\"500.00\""));
+    let below = || folder.sql("SELECT environment || ' ' || below FROM balance_alerts");
+    assert_eq!(below(), ["live 50000"]);
+    assert_eq!(
+        person.submit(page, page, &[("currency", "USD"), ("below", "1")]).await.status(),
+        404
+    );
+    assert_eq!(person.submit(page, page, &set("")).await.status(), 303);
+    assert_eq!(below(), [""; 0]);
+    server.stop();
+}
+
+#[tokio::test]
 async fn deliveries_that_match_are_sent_again_in_the_background_and_counted() {
     let folder = Folder::new();
     let server = folder.start();

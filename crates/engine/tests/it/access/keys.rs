@@ -1,7 +1,7 @@
 //! Key pairs: keys, address, account, rate and subscription are checked in this order.
 
 use crate::world::*;
-use domain::{AllowList, Environment, Plan, Subscription};
+use domain::{AllowList, Environment, Plan, PlanKind, Subscription};
 use engine::{AccessResult, KeyPair, PurchaseRequest, Quota};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn a_valid_pair_gets_its_own_account_and_environment() {
         let access = enter(&world, &pair.open, &pair.secret).await;
         let caller = access.caller.unwrap();
         assert_eq!((caller.account, caller.environment), (world.merchant, environment));
-        assert_eq!((caller.key, caller.plan), (Some(id), Some(Plan::Business)));
+        assert_eq!((caller.key, caller.plan), (Some(id), Some(Plan::BUSINESS)));
         let quota = access.quota.unwrap();
         assert_eq!((quota.limit, quota.remaining, quota.reset_s), (120, 119, 60));
     }
@@ -71,7 +71,7 @@ async fn refusals_have_a_fixed_order() {
     let pair = world.engine.make_key(world.merchant, Environment::Live).await.unwrap().1;
     let other = other_pair(&world).await;
     let expired =
-        Some(Subscription { plan: Plan::Enterprise { per_minute: 1 }, until: NOW, since: NOW });
+        Some(Subscription { plan: Plan::new(PlanKind::Enterprise, 1), until: NOW, since: NOW });
     world.engine.change_account(world.merchant, |a| a.subscription = expired).await.unwrap();
     let access = enter(&world, &pair.open, &pair.secret).await;
     let refused = world.engine.is_subscribed(&access.caller.unwrap());

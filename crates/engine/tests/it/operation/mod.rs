@@ -5,4 +5,5 @@ mod archive;
 mod commission;
 mod find;
 mod halt;
+mod plans;
 mod workers;

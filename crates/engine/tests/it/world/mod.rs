@@ -158,7 +158,7 @@ impl World {
             environment: Environment::Live,
             key: Some(KeyId(1)),
             session: None,
-            plan: Some(Plan::Business),
+            plan: Some(Plan::BUSINESS),
             person: None,
             is_approved: true,
             duplicates: DuplicatePolicy::Mark,

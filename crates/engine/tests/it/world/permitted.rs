@@ -4,12 +4,13 @@ use domain::ids::EndpointId;
 use domain::refusal::*;
 use domain::{
     Account, AccountId, AllowList, Catalog, Currency, Environment, Key, KeyId, Money, Permitted,
-    Purchase, PurchaseId, Reason, ReferenceScope, UpstreamCode, UserId,
+    PlanKind, PlanTerms, Purchase, PurchaseId, Reason, ReferenceScope, UpstreamCode, UserId,
 };
 use engine::{
-    AccessToken, AccountSetup, Booking, Caller, CommissionPaid, Confirmation, DeliveryDetails,
-    Endpoint, Engine, FloatView, KeyPair, LogInForm, NewAccount, NewEndpoint, NewUpstream, Permit,
-    PurchaseOutcome, PurchaseRequest, Quote, ReplayScope, SignUpForm, UpstreamChange,
+    AccessToken, AccountSetup, BalanceAlert, Booking, Caller, CommissionPaid, Confirmation,
+    DeliveryDetails, Endpoint, Engine, FloatView, KeyPair, LogInForm, NewAccount, NewEndpoint,
+    NewUpstream, Permit, PlanBought, PlanChange, PlanOrder, PurchaseOutcome, PurchaseRequest,
+    Quote, ReplayScope, SignUpForm, UpstreamChange,
 };
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -172,6 +173,26 @@ impl TestEngine {
         self.0.set_commission_rule(self.machine(), account, least).await
     }
 
+    pub async fn set_balance_alert(&self, alert: BalanceAlert) -> Staff<()> {
+        self.0.set_balance_alert(self.machine(), alert).await
+    }
+
+    pub async fn set_plan_terms(&self, kind: PlanKind, change: PlanChange) -> Staff<PlanTerms> {
+        self.0.set_plan_terms(self.machine(), kind, change).await
+    }
+
+    pub async fn set_plan_renewal(
+        &self,
+        account: AccountId,
+        currency: Option<Currency>,
+    ) -> Staff<()> {
+        self.0.set_plan_renewal(self.machine(), account, currency).await
+    }
+
+    pub async fn buy_plan(&self, account: AccountId, order: PlanOrder<'_>) -> Staff<PlanBought> {
+        self.0.buy_plan(self.machine(), account, order).await
+    }
+
     pub async fn make_user(
         &self,
         account: AccountId,
@@ -204,7 +225,7 @@ impl TestEngine {
     pub async fn change_account(
         &self,
         id: AccountId,
-        change: impl FnOnce(&mut Account),
+        change: impl Fn(&mut Account),
     ) -> Staff<Account> {
         self.0.change_account(self.machine(), id, change).await
     }

@@ -11,6 +11,7 @@ mod lists;
 mod model;
 mod numbers;
 mod people;
+mod plans;
 mod purchases;
 pub mod pushes;
 mod tampering;
@@ -49,6 +50,10 @@ on_every_backend![
     lists::each_list_has_its_index,
     lists::a_log_of_requests_is_bounded_and_its_filters_find_what_they_name,
     lists::a_replay_sends_each_webhook_of_its_filter_once,
+    plans::terms_of_plans_are_read_back,
+    plans::months_are_added_to_what_is_there,
+    plans::a_crossing_is_noted_once,
+    plans::a_payment_is_reported_in_its_commit,
     purchases::a_reference_has_one_winner,
     purchases::exactly_what_is_affordable_is_opened,
     purchases::a_version_is_left_once,

@@ -44,6 +44,7 @@ const BACK_TO_18: &str = "
     ALTER TABLE keys DROP COLUMN scopes; ALTER TABLE keys DROP COLUMN expires_at;
     ALTER TABLE keys DROP COLUMN made_by; DROP TABLE webhook_replays;
     DROP TABLE upstream_refusals; DROP TABLE rechecks;
+    DROP TABLE plan_prices; DROP TABLE plans; DROP TABLE balance_alerts; DROP TABLE plan_renewals;
     DROP TABLE lists; DROP TABLE listed_journals; DROP TABLE listed_purchases;
     DROP TABLE listed_recipients;
     CREATE INDEX purchases_lists ON purchases (account_id, environment, operator, kind, id);
@@ -131,7 +132,7 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     create_schema(&database, 10);
     database.sql("UPDATE pen SET token = 'former', batch = 7");
     drop(Store::connect(&database.url()).unwrap());
-    assert_eq!(database.sql("SELECT version FROM schema_version"), ["31"]);
+    assert_eq!(database.sql("SELECT version FROM schema_version"), ["33"]);
     assert_eq!(database.sql("SELECT (to_regclass('pen') IS NULL)::text"), ["true"]);
     let row = "SELECT id || ' ' || token || ' ' || batch FROM last_commit";
     assert_eq!(database.sql(row), ["1 former 7"]);
@@ -184,7 +185,7 @@ async fn a_folder_of_version_10_gets_digests() {
     let store = Store::open(folder.path()).unwrap();
     assert_sound(&store);
     let version = sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 31);
+    assert_eq!(version.unwrap(), 33);
     let run = sql.query_row("SELECT count(run) FROM pushes", [], |row| row.get::<_, i64>(0));
     assert_eq!(run.unwrap(), 0);
     let old = store.purchase(&world::key(2, 1)).unwrap().unwrap();

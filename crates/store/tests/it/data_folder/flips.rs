@@ -71,6 +71,9 @@ const OTHER_ROWS: &str = "
     INSERT OR REPLACE INTO clock_notes VALUES (1, 5);
     INSERT INTO clock_jumps VALUES (1, 5, 9);
     INSERT INTO commission_rules VALUES (2, 'BDT', 100), (3, 'BDT', 200);
+    INSERT INTO balance_alerts VALUES (2, 'live', 'BDT', 100, 0), (3, 'live', 'BDT', 200, 1);
+    INSERT INTO plan_renewals VALUES (2, 'BDT'), (3, 'BDT');
+    INSERT INTO plan_prices VALUES ('starter', 'BDT', 100), ('business', 'BDT', 200);
     INSERT INTO upstreams VALUES ('u', 'irecharge', 'live', 'https://u.example', '[]', '', '{}',
         '[]', x'01', 5, 'BDT', 10, 5, 'slow', 5, 5, 9, 1, 'staff', 'rahim'), ('v', 'reloadly',
         'live', 'https://v.example', '[]', '', '{}', '[]', x'02', NULL, NULL, NULL, NULL, NULL, 6,

@@ -79,13 +79,15 @@ const OUTCOMES: [(&str, &str); 5] = [
     ("given_up", "hooks.given-up"),
     ("off", "hooks.off"),
 ];
-const EVENTS: [&str; 6] = [
+const EVENTS: [&str; 8] = [
     "billing.recharge.success",
     "billing.recharge.approved",
     "billing.recharge.rejected",
     "billing.banking.success",
     "billing.banking.approved",
     "billing.banking.rejected",
+    "account.low_balance",
+    "deposit.paid",
 ];
 
 pub(super) async fn show(
@@ -355,10 +357,7 @@ fn deliveries(
             Cell::part(&outcome(words, &webhook.state)),
             Cell::text(status.map_or_else(|| "–".to_owned(), |status| status.to_string())),
             Cell::text(host_of(&webhook.url)),
-            Cell::link(
-                view.here(&format!("/transactions/{}", webhook.key.id)),
-                webhook.key.id.to_string(),
-            ),
+            purchase(view, webhook),
             Cell::part(&Acts { csrf: &view.csrf, acts }),
         ])
     };
@@ -382,6 +381,15 @@ fn deliveries(
         table.newer = address("");
     }
     table
+}
+
+/// The purchase that an event is about; those about the account and tests have none.
+fn purchase(view: &View, webhook: &LoggedWebhook) -> Cell {
+    let id = webhook.key.id;
+    match webhook.event.starts_with("billing.") {
+        true => Cell::link(view.here(&format!("/transactions/{id}")), id.to_string()),
+        false => Cell::text("–"),
+    }
 }
 
 fn outcome(words: Words, state: &str) -> Badge {

@@ -9,9 +9,10 @@ pub(super) mod markdown;
 use super::facts::{Api, Facts};
 use super::fields;
 use super::sample::{Keys, Sample, SampleLanguage};
-use domain::Plan;
 use domain::purchase::sandbox::SandboxNumber;
+use domain::{PlanKind, PlanTerms};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// A page of prose.
 #[derive(Clone, Copy)]
@@ -67,6 +68,8 @@ pub(super) const GUIDES: [Guide; 6] = [
 /// Who reads, as far as a page depends on it.
 pub(super) struct Reader {
     pub(super) keys: Keys,
+    /// On which terms plans are sold.
+    pub(super) plans: Arc<Vec<PlanTerms>>,
     pub(super) language: SampleLanguage,
 }
 
@@ -115,8 +118,8 @@ impl Guide {
     }
 
     /// The guide as one Markdown text.
-    pub(super) fn text(self, facts: &Facts) -> String {
-        let reader = Reader { keys: Keys::default(), language: SampleLanguage::Curl };
+    pub(super) fn text(self, facts: &Facts, plans: Arc<Vec<PlanTerms>>) -> String {
+        let reader = Reader { keys: Keys::default(), plans, language: SampleLanguage::Curl };
         let mut all = String::new();
         for piece in self.pieces(facts, &reader) {
             match piece {
@@ -155,7 +158,7 @@ impl Expansion<'_> {
             ("errors", "billing") => pieces.push(errors(&self.facts.billing)),
             ("errors", "wallet") => pieces.push(errors(&self.facts.wallet)),
             ("sandbox", _) => pieces.push(sandbox()),
-            ("plans", _) => pieces.push(plans()),
+            ("plans", _) => pieces.push(plans(&self.reader.plans)),
             ("events", _) => pieces.push(self.events()),
             ("payloads", _) => self.add_payloads(pieces),
             ("receivers", _) => {
@@ -261,12 +264,22 @@ fn sandbox() -> Piece {
     Piece::Markdown(rows)
 }
 
-fn plans() -> Piece {
-    let mut rows = "| package | calls a minute |\n|---|---|\n".to_owned();
-    for (name, plan) in [("Starter", Plan::Starter), ("Business", Plan::Business)] {
-        let _ = writeln!(rows, "| {name} | {} |", plan.per_minute());
+fn plans(plans: &[PlanTerms]) -> Piece {
+    let mut rows = "| package | calls a minute | price a month |\n|---|---|---|\n".to_owned();
+    for terms in plans {
+        let name = match terms.kind {
+            PlanKind::Starter => "Starter",
+            PlanKind::Business => "Business",
+            PlanKind::Enterprise => "Enterprise",
+        };
+        let calls = match terms.kind.is_agreed() {
+            true => "as agreed".to_owned(),
+            false => terms.per_minute.to_string(),
+        };
+        let prices: Vec<String> = terms.prices.iter().map(ToString::to_string).collect();
+        let prices = if prices.is_empty() { "as agreed".to_owned() } else { prices.join(", ") };
+        let _ = writeln!(rows, "| {name} | {calls} | {prices} |");
     }
-    rows.push_str("| Enterprise | as agreed |\n");
     Piece::Markdown(rows)
 }
 

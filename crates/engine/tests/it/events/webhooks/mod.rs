@@ -1,6 +1,7 @@
 //! Webhooks: events in order, again after a failure, for three days at most. Here is what these
 //! tests share.
 
+mod accounts;
 mod delivery;
 mod endpoints;
 mod jumps;
@@ -13,8 +14,8 @@ use domain::{
     State, SuccessEvent, Timestamp, WebhookPost, WebhookSender,
 };
 use engine::{
-    Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent, ReplayScope,
-    WebhookParts, WebhookRenderer, Workers,
+    AccountEvent, Caller, Endpoint, LogPage, NewEndpoint, PurchaseRequest, RenderedEvent,
+    ReplayScope, WebhookParts, WebhookRenderer, Workers,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -113,7 +114,7 @@ impl WebhookSender for ScriptedSender {
 /// The body is the event, the purchase's reference and its state.
 struct PlainRenderer;
 
-const EVENTS: [&str; 4] = ["x.success", "x.approved", "x.rejected", "x.test"];
+const EVENTS: [&str; 6] = ["x.success", "x.approved", "x.rejected", "x.test", "x.low", "x.paid"];
 
 impl WebhookRenderer for PlainRenderer {
     fn render(&self, purchase: &Purchase, success: SuccessEvent) -> Vec<RenderedEvent> {
@@ -134,6 +135,23 @@ impl WebhookRenderer for PlainRenderer {
 
     fn render_test(&self, _: &Endpoint, _: Timestamp) -> RenderedEvent {
         RenderedEvent { event: EVENTS[3], sequence: 1, body: "x.test".to_owned() }
+    }
+
+    fn render_account(
+        &self,
+        account: AccountId,
+        event: AccountEvent<'_>,
+        _: Timestamp,
+    ) -> RenderedEvent {
+        let (event, about) = match event {
+            AccountEvent::LowBalance { available, below } => {
+                (EVENTS[4], format!("{available} below {below}"))
+            }
+            AccountEvent::DepositPaid { amount, rail, reference } => {
+                (EVENTS[5], format!("{amount} by {rail} {reference}"))
+            }
+        };
+        RenderedEvent { event, sequence: 1, body: format!("{event} {account} {about}") }
     }
 
     fn event_names(&self) -> &'static [&'static str] {
