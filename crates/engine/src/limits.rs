@@ -163,6 +163,8 @@ pub const SAME_SALE_WITHIN: Duration = Duration::from_secs(120);
 pub const SALES_KEPT: usize = 100_000;
 /// How often the latest sales of other nodes are read.
 pub const SALES_READ_EVERY: Duration = Duration::from_secs(1);
+/// How long a sale waits for that reading, which takes some milliseconds.
+pub const SALES_AWAITED: Duration = Duration::from_millis(200);
 /// Purchases that are read then, and once after a start.
 pub const SALES_READ: u32 = 500;
 /// Offers that were shown are kept this long.

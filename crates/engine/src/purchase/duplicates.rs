@@ -1,10 +1,11 @@
 //! The same sale again: the same recipient, operator and amount within two minutes, under another
 //! reference, whatever was bought and in whichever dialect (CONTRACT A-42).
 //!
-//! A node keeps its recent sales in memory, so a purchase waits for no query. What other nodes
-//! sold, and this one before it started, is read in the background, the latest purchases in the
-//! order of their primary key. So what two nodes sell within the same second is not compared: this
-//! is a warning for people who press a button twice, not what keeps money right.
+//! A node keeps its recent sales in memory. What other nodes sold, and this one before it started,
+//! is read once a second while it sells, the latest purchases in the order of their primary key; the
+//! sale that begins the reading waits for it, but not long. So what two nodes sell within the same
+//! second is not compared: this is a warning for people who press a button twice, not what keeps
+//! money right.
 
 use super::PurchaseRequest;
 use crate::{Engine, limits};
@@ -71,7 +72,7 @@ impl Engine {
     /// Notes a sale before its purchase opens, and finds the earlier one that looks the same; none
     /// if the account does not want to know. Refuses it, if the account wants that and the request
     /// does not allow it.
-    pub(crate) fn note_sale(
+    pub(crate) async fn note_sale(
         &self,
         request: &PurchaseRequest,
     ) -> Result<Option<NotedSale>, BuyRefused> {
@@ -79,7 +80,7 @@ impl Engine {
         if policy == DuplicatePolicy::Off {
             return Ok(None);
         }
-        self.read_sales();
+        self.read_sales().await;
         let now = self.monotonic();
         let key = SaleKey::of(request);
         let (scope, reference) = (request.scope, request.reference.clone());
@@ -130,8 +131,9 @@ impl Engine {
         purchase.is_none_or(|purchase| may_be_delivered(purchase.state))
     }
 
-    /// Where other nodes sell too: reads the latest purchases in the background, if that is due.
-    fn read_sales(&self) {
+    /// Where other nodes sell too: reads the latest purchases, if that is due. A slow database is
+    /// not waited for.
+    async fn read_sales(&self) {
         if !self.inner.store.is_shared() {
             return;
         }
@@ -145,7 +147,7 @@ impl Engine {
             window.is_read_now = true;
         }
         let engine = self.clone();
-        self.inner.tasks.spawn(async move {
+        let reading = self.inner.tasks.spawn(async move {
             if let Err(fault) = engine.note_stored_sales().await {
                 tracing::debug!(%fault, "the latest sales could not be read");
             }
@@ -153,6 +155,7 @@ impl Engine {
             window.is_read_now = false;
             window.read_at = Some(engine.monotonic());
         });
+        let _ = tokio::time::timeout(limits::SALES_AWAITED, reading).await;
     }
 
     /// Reads the latest purchases: what was sold before a start, or by other nodes.
@@ -164,10 +167,13 @@ impl Engine {
         for purchase in latest.into_iter().rev().filter(|p| may_be_delivered(p.state)) {
             let age = self.elapsed_since(purchase.opened_at);
             let key = SaleKey::of_purchase(&purchase);
-            let is_known = window.sales.contains_key(&key);
-            if age < limits::SAME_SALE_WITHIN && !is_known {
-                let at = now.saturating_sub(age);
-                let sale = Sale { scope: purchase.scope, reference: purchase.reference, at };
+            let at = now.saturating_sub(age);
+            let sale = Sale { scope: purchase.scope, reference: purchase.reference, at };
+            // One that is known may be an older one with the same key.
+            let is_news = window.sales.get(&key).is_none_or(|known| {
+                known.at < at && (known.scope, &known.reference) != (sale.scope, &sale.reference)
+            });
+            if age < limits::SAME_SALE_WITHIN && is_news {
                 window.note(&key, sale, now);
             }
         }

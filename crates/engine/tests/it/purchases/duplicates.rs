@@ -115,3 +115,23 @@ async fn sales_from_before_a_start_count() {
     assert_eq!(again, "refused for R1");
     stop(workers).await;
 }
+
+/// Also the first sale of a node after a quiet time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_of_another_node_counts() {
+    let first = world().await;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(store) = first.database.open_for_node(folder.path()) else { return };
+    let (database, clock) = (first.database.clone(), first.clock.clone());
+    let second = World {
+        merchant: first.merchant,
+        ..started_on(store, database, clock, Services::default())
+    };
+    let request = |reference: String| with(&first, DuplicatePolicy::Refuse, &reference);
+    for (n, [seller, other]) in [[&first, &second], [&second, &first]].into_iter().enumerate() {
+        assert_eq!(buy(seller, request(format!("A{n}"))).await, "new");
+        first.clock.advance(Duration::from_secs(2));
+        assert_eq!(buy(other, request(format!("B{n}"))).await, format!("refused for A{n}"));
+        first.clock.advance(Duration::from_secs(120));
+    }
+}
