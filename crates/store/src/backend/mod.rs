@@ -102,6 +102,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         ..NONE
     },
     Migration { common: include_str!("../migrations/0033_alerts_renewals.sql"), ..NONE },
+    Migration {
+        sqlite: include_str!("../migrations/0034_logins.sqlite.sql"),
+        postgres: include_str!("../migrations/0034_logins.postgres.sql"),
+        ..NONE
+    },
 ];
 
 /// A parameter of a statement.

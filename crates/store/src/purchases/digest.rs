@@ -42,7 +42,7 @@ pub(crate) fn of_row(row: &dyn Row, first: usize, kinds: &str) -> Result<Digest>
 
 /// Each value is preceded by its kind, and one of any length by its length, so no two rows have the
 /// same bytes.
-pub(super) fn of<'a>(values: impl Iterator<Item = Value<'a>>) -> Digest {
+pub(crate) fn of<'a>(values: impl Iterator<Item = Value<'a>>) -> Digest {
     let mut bytes = Vec::with_capacity(ROW_BYTES);
     for value in values {
         match value {

@@ -7,6 +7,7 @@ use crate::backend::{Sql, WriteKey, all, first, values};
 use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::{Fault, Result};
 use crate::ledger;
+use crate::purchases::digest;
 use crate::read;
 use crate::settings::catalog::notify_nodes;
 use domain::ids::{KeyId, UserId};
@@ -147,12 +148,13 @@ unrefused!(ReviseAccount, bool, |change, tx| {
     Ok(true)
 });
 
-/// Inserts a login, or updates it.
+/// Inserts a login, or updates it; whose it is stays as it is.
 pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {
+    let owner = digest::of(values![u.id, u.account, u.created_at].into_iter());
     sql.run(
         "INSERT INTO users (id, account_id, email, mobile, name, role, password_hash, is_active,
-             created_at, confirmed_at, language)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             created_at, confirmed_at, language, owner_digest)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (id) DO UPDATE SET email = excluded.email, mobile = excluded.mobile,
              name = excluded.name, role = excluded.role, password_hash = excluded.password_hash,
              is_active = excluded.is_active, confirmed_at = excluded.confirmed_at,
@@ -168,7 +170,8 @@ pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {
             u.is_active,
             u.created_at,
             u.confirmed_at,
-            &u.language
+            &u.language,
+            &owner
         ],
     )
 }

@@ -1,4 +1,4 @@
-//! Checks of digests over rows: of attempts, of references and of payments.
+//! Checks of digests over rows: of attempts, of references, of payments and of logins.
 //!
 //! Those of purchases are checked with the rest of a purchase. Rows from before there were digests
 //! have none.
@@ -72,6 +72,25 @@ pub(super) fn check_references(sql: &mut dyn Sql, report: &mut AuditReport) -> R
                     row.text(4)?,
                     row.text(3)?,
                     row.int(1)?
+                ));
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Checks whose each login is.
+pub(super) fn check_logins(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
+    sql.query(
+        "SELECT owner_digest, id, account_id, created_at FROM users ORDER BY id",
+        &[],
+        &mut |row| {
+            let stored = row.bytes(0)?;
+            if stored != NO_DIGEST && stored != digest::of_row(row, 1, "iii")? {
+                let (login, account) = (row.int(1)?, row.int(2)?);
+                report.add(format!(
+                    "login {login} of account {account}: its digest does not fit its row, which \
+                     was changed"
                 ));
             }
             Ok(())

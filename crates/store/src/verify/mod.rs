@@ -111,6 +111,7 @@ fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(AuditRe
     digests::check_attempts(sql, &mut report, &start)?;
     digests::check_references(sql, &mut report)?;
     digests::check_payments(sql, &mut report)?;
+    digests::check_logins(sql, &mut report)?;
     match month {
         Some(closing) => start::check_bounds(sql, &mut report, closing, &start, &end)?,
         None => {

@@ -1,12 +1,13 @@
 //! The audit finds rows that were changed outside the store, and names them.
 
+use crate::conformance::people::anna;
 use crate::harness::postgres::Database;
 use crate::harness::world::*;
 use domain::{Event, Reason, State};
 use expect_test::expect_file;
 use std::fs;
 use std::path::Path;
-use store::Store;
+use store::{Setting, Store};
 
 /// Ledger accounts by number, as `open_accounts` and the first entries create them: 1-3 the sandbox
 /// wallet of account 2 (available, held, commission), 4-6 its live wallet, 7-9 and 10-12 the same
@@ -22,6 +23,7 @@ async fn sound_ledger(world: World) -> Storage {
     live(store, purchase(3, 15, State::Quoted), &[]).await;
     live(store, purchase(3, 16, State::Awaiting), &[Event::Reject]).await; // 11, 12
     store.write(fund(Reason::Withdraw, 2, 500, "out")).await.unwrap().unwrap(); // 13
+    set(store, Setting::User(anna())).await;
     world.assert_sound();
     world.closed()
 }
@@ -76,7 +78,7 @@ fn tamper_with_database(ledger: &Database, statements: &str) -> Audited {
     Store::connect(&copy.url()).unwrap().audit()
 }
 
-const TAMPERINGS: [(&str, &str); 53] = [
+const TAMPERINGS: [(&str, &str); 54] = [
     ("an entry's amount", "UPDATE entries SET amount = amount + 1 WHERE journal_seq = 1"),
     (
         "an entry's sides swapped",
@@ -201,6 +203,7 @@ const TAMPERINGS: [(&str, &str); 53] = [
         "INSERT INTO events (purchase_id, account_id, environment, sequence, state, at) VALUES \
          (99, 2, 'live', 3, 'failed', 0)",
     ),
+    ("a login that nobody has used", "UPDATE users SET account_id = 3"),
 ];
 
 #[tokio::test]

@@ -32,7 +32,11 @@ fn create_schema(database: &Database, version: usize) {
     }
 }
 
-/// Takes back what the versions after 18 added, in a folder.
+/// Takes back what the versions after 31 added, in a folder.
+const BACK_TO_31: &str = "
+    DROP TABLE plan_prices; DROP TABLE plans; DROP TABLE balance_alerts; DROP TABLE plan_renewals;
+    ALTER TABLE users DROP COLUMN owner_digest;";
+/// Takes back what the versions from 19 to 30 added.
 const BACK_TO_18: &str = "
     DROP TABLE exchanges; ALTER TABLE routes DROP COLUMN product;
     ALTER TABLE routes DROP COLUMN account_id; DROP TABLE upstreams; DROP TABLE upstream_balances;
@@ -44,7 +48,6 @@ const BACK_TO_18: &str = "
     ALTER TABLE keys DROP COLUMN scopes; ALTER TABLE keys DROP COLUMN expires_at;
     ALTER TABLE keys DROP COLUMN made_by; DROP TABLE webhook_replays;
     DROP TABLE upstream_refusals; DROP TABLE rechecks;
-    DROP TABLE plan_prices; DROP TABLE plans; DROP TABLE balance_alerts; DROP TABLE plan_renewals;
     DROP TABLE lists; DROP TABLE listed_journals; DROP TABLE listed_purchases;
     DROP TABLE listed_recipients;
     CREATE INDEX purchases_lists ON purchases (account_id, environment, operator, kind, id);
@@ -132,7 +135,7 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     create_schema(&database, 10);
     database.sql("UPDATE pen SET token = 'former', batch = 7");
     drop(Store::connect(&database.url()).unwrap());
-    assert_eq!(database.sql("SELECT version FROM schema_version"), ["33"]);
+    assert_eq!(database.sql("SELECT version FROM schema_version"), ["34"]);
     assert_eq!(database.sql("SELECT (to_regclass('pen') IS NULL)::text"), ["true"]);
     let row = "SELECT id || ' ' || token || ' ' || batch FROM last_commit";
     assert_eq!(database.sql(row), ["1 former 7"]);
@@ -164,6 +167,7 @@ async fn a_folder_of_version_10_gets_digests() {
     let folder = world.closed();
     let file = folder.path().join("saldo.db");
     let sql = rusqlite::Connection::open(&file).unwrap();
+    sql.execute_batch(BACK_TO_31).unwrap();
     sql.execute_batch(BACK_TO_18).unwrap();
     sql.execute_batch(BACK_TO_17).unwrap();
     sql.execute_batch(
@@ -185,7 +189,7 @@ async fn a_folder_of_version_10_gets_digests() {
     let store = Store::open(folder.path()).unwrap();
     assert_sound(&store);
     let version = sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 33);
+    assert_eq!(version.unwrap(), 34);
     let run = sql.query_row("SELECT count(run) FROM pushes", [], |row| row.get::<_, i64>(0));
     assert_eq!(run.unwrap(), 0);
     let old = store.purchase(&world::key(2, 1)).unwrap().unwrap();
@@ -211,6 +215,7 @@ async fn payments_of_version_16_get_their_table() {
     }
     let folder = world.closed();
     let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
+    sql.execute_batch(BACK_TO_31).unwrap();
     sql.execute_batch(BACK_TO_18).unwrap();
     sql.execute_batch(BACK_TO_17).unwrap();
     sql.execute_batch(
@@ -247,9 +252,11 @@ async fn pauses_of_before_get_their_cause() {
     let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
     sql.execute_batch(
         "ALTER TABLE upstreams DROP COLUMN paused_cause;
-         ALTER TABLE upstreams DROP COLUMN paused_by; PRAGMA user_version=30;",
+         ALTER TABLE upstreams DROP COLUMN paused_by;",
     )
     .unwrap();
+    sql.execute_batch(BACK_TO_31).unwrap();
+    sql.execute_batch("PRAGMA user_version=30").unwrap();
     let pauses = [
         ("a", Some("a new file by Rahima Khatun"), Some((PauseCause::NewFile, "Rahima Khatun"))),
         ("b", Some("float: 12.50 BDT left"), Some((PauseCause::Float, ""))),
@@ -282,6 +289,7 @@ async fn a_folder_of_version_18_gets_small_numbers() {
     world::live(&world.store, old.clone(), &[]).await;
     let folder = world.closed();
     let sql = rusqlite::Connection::open(folder.path().join("saldo.db")).unwrap();
+    sql.execute_batch(BACK_TO_31).unwrap();
     sql.execute_batch(BACK_TO_18).unwrap();
     let store = Store::open(folder.path()).unwrap();
     let number = PurchaseNumber(old.key.id.0);

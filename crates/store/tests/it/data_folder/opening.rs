@@ -93,7 +93,7 @@ async fn data_of_a_newer_version() {
     check(
         folder.path(),
         expect![
-            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 33); \
+            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 34); \
              start that version, or a newer one"
         ],
     );
