@@ -18,7 +18,7 @@ use domain::refusal::{
 };
 use domain::{
     Account, AccountId, DuplicatePolicy, Environment, FieldError, Journal, Money, PaymentKey, Plan,
-    PlanKind, Rail, Reason, Role, Subscription, Timestamp, UserId, act,
+    Rail, Reason, Role, Subscription, Timestamp, UserId, act,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -82,8 +82,7 @@ impl Engine {
         self.may_request_mail(&email, form.from).map_err(too_fast)?;
         let password_hash = self.hashed(form.password).await?.0;
         let (code, now) = (self.fresh_code()?, self.now());
-        let (id, plan) = (self.next_account().await, self.plan(PlanKind::Starter));
-        let account = merchant(self.or_unavailable(id)?, plan, &form, now);
+        let account = merchant(self.or_unavailable(self.next_account().await)?, &form, now);
         let user = User {
             account: account.id,
             email: email.clone(),
@@ -113,9 +112,8 @@ impl Engine {
         let opened =
             OpenMerchant { account: account.clone(), user: user.clone(), settings, code: confirm };
         let opened = self.recorded(&permit, opened, [changed], |_| true);
-        let opened = self.commit(&permit, opened).await;
+        let is_known = self.or_unavailable(self.commit(&permit, opened).await)?;
         self.inner.webhooks.endpoint_cache.forget();
-        let is_known = self.or_unavailable(opened)?;
         let letters = Letters::of(form.language);
         self.send_mail(match is_known {
             true => letters.known(email),
@@ -311,13 +309,18 @@ pub(in crate::people) struct Joining<'a> {
 }
 
 /// A merchant as it signs up: active unless staff decide first, and not approved.
-fn merchant(id: AccountId, plan: Plan, form: &MerchantForm<'_>, now: Timestamp) -> Account {
+fn merchant(id: AccountId, form: &MerchantForm<'_>, now: Timestamp) -> Account {
     Account {
         id,
         role: Role::Merchant,
         name: form.business.trim().to_owned(),
         is_active: !form.is_waiting,
-        subscription: Some(Subscription { plan, until: now.after(limits::FIRST_PLAN), since: now }),
+        subscription: Some(Subscription {
+            // Its calls a minute are read from the terms.
+            plan: Plan::STARTER,
+            until: now.after(limits::FIRST_PLAN),
+            since: now,
+        }),
         approved_at: None,
         duplicates: DuplicatePolicy::default(),
         opened_at: now,
