@@ -49,6 +49,14 @@ pub enum Answer {
         /// The error, or the unreadable answer.
         reason: String,
     },
+    /// An answer that we cannot read, and that shows that the upstream has the order: it repeats
+    /// our reference, or has one of its own. *Not found* then says nothing about the order.
+    Unclear {
+        /// The upstream's own reference of the order.
+        reference: Option<String>,
+        /// The unreadable answer.
+        reason: String,
+    },
     /// No answer, and the upstream offers no enquiry: only staff can find out.
     Unaskable {
         /// For staff.
@@ -144,6 +152,7 @@ impl Outcome {
             Outcome::Answered(Answer::Refused { .. }) => "refused",
             Outcome::Answered(Answer::RefusedAsRepeat { .. }) => "refused_as_repeat",
             Outcome::Answered(Answer::Unknown { .. }) => "unknown",
+            Outcome::Answered(Answer::Unclear { .. }) => "unclear",
             Outcome::Answered(Answer::Unaskable { .. }) => "unaskable",
             Outcome::NotSent { .. } => "not_sent",
             Outcome::NotFound => "not_found",
@@ -159,6 +168,7 @@ impl Outcome {
                 Answer::Refused { reason, .. }
                 | Answer::RefusedAsRepeat { reason }
                 | Answer::Unknown { reason }
+                | Answer::Unclear { reason, .. }
                 | Answer::Unaskable { reason },
             )
             | Outcome::NotSent { reason }
@@ -182,6 +192,7 @@ impl Outcome {
                 | Answer::Refused { .. }
                 | Answer::RefusedAsRepeat { .. }
                 | Answer::Unknown { .. }
+                | Answer::Unclear { .. }
                 | Answer::Unaskable { .. },
             )
             | Outcome::NotSent { .. }
@@ -190,13 +201,19 @@ impl Outcome {
         }
     }
 
+    /// Whether it shows that the upstream has the order, without an end of it: to say *not found*
+    /// after that is a contradiction.
+    pub const fn is_acknowledgement(&self) -> bool {
+        matches!(self, Outcome::Answered(Answer::Accepted { .. } | Answer::Unclear { .. }))
+    }
+
     /// The upstream's own reference of the order, if it sent one.
     pub fn reference(&self) -> Option<&str> {
         let Outcome::Answered(answer) = self else { return None };
         match answer {
-            Answer::Delivered { reference, .. } | Answer::Accepted { reference } => {
-                reference.as_deref()
-            }
+            Answer::Delivered { reference, .. }
+            | Answer::Accepted { reference }
+            | Answer::Unclear { reference, .. } => reference.as_deref(),
             Answer::Refused { .. }
             | Answer::RefusedAsRepeat { .. }
             | Answer::Unknown { .. }
@@ -232,7 +249,7 @@ mod tests {
         }
     }
 
-    fn answers() -> [Answer; 6] {
+    fn answers() -> [Answer; 7] {
         let some = |text: &str| Some(text.to_owned());
         let reason = || "why".to_owned();
         [
@@ -246,6 +263,7 @@ mod tests {
             Answer::Refused { reason: reason(), try_elsewhere: true },
             Answer::RefusedAsRepeat { reason: reason() },
             Answer::Unknown { reason: reason() },
+            Answer::Unclear { reference: some("R3"), reason: reason() },
             Answer::Unaskable { reason: reason() },
         ]
     }
@@ -270,6 +288,7 @@ mod tests {
             refused Some("why") None
             refused_as_repeat Some("why") None
             unknown Some("why") None
+            unclear Some("why") Some("R3")
             unaskable Some("why") None
             not_sent Some("connection refused") None
         "#]]
@@ -288,6 +307,7 @@ mod tests {
             refused Some("why") None
             refused_as_repeat Some("why") None
             unknown Some("why") None
+            unclear Some("why") Some("R3")
             unaskable Some("why") None
             not_found None None
             reversed Some("taken back") None

@@ -119,7 +119,7 @@ pub struct Order {
     pub international: Option<String>,
     /// The upstream's own reference of this attempt, if it gave one.
     pub upstream_reference: Option<String>,
-    /// The upstream once said that it has this order: *not found* would contradict that.
+    /// The upstream once showed that it has this order: *not found* would contradict that.
     pub is_acknowledged: bool,
 }
 

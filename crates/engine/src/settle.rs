@@ -218,7 +218,7 @@ impl Engine {
         if is_answer && matches!(outcome, Outcome::Answered(Answer::Delivered { .. })) {
             self.delivered_after_all(&upstream, closed);
         }
-        if matches!(outcome, Outcome::Answered(Answer::Accepted { .. })) {
+        if outcome.is_acknowledgement() {
             self.keep_acknowledgement(&purchase, closed, proof.clone(), !is_answer).await?;
         }
         let worth = match attempts.iter().find(|a| a.number == attempt) {
@@ -464,7 +464,8 @@ fn acknowledge(order: &mut Order, attempts: &[Attempt]) {
     order.upstream_reference.clone_from(&attempt.upstream_reference);
     let outcome = attempt.outcome.as_deref();
     order.is_acknowledged = attempt.upstream_reference.is_some()
-        || matches!(outcome, Some("accepted" | "delivered" | "reversed"));
+        || outcome.is_some_and(doubt::is_acknowledgement)
+        || matches!(outcome, Some("delivered" | "reversed"));
 }
 
 /// What the upstream took for the attempt that was delivered, as it is stored.
@@ -476,9 +477,9 @@ fn cost_of(attempts: &[Attempt], upstream: &UpstreamCode) -> Option<Money> {
 const fn end_of(answer: &SubmitOutcome) -> CallEnd {
     match answer {
         SubmitOutcome::NotSent { .. }
-        | SubmitOutcome::Answered(Answer::Unknown { .. } | Answer::Unaskable { .. }) => {
-            CallEnd::Failed
-        }
+        | SubmitOutcome::Answered(
+            Answer::Unknown { .. } | Answer::Unclear { .. } | Answer::Unaskable { .. },
+        ) => CallEnd::Failed,
         SubmitOutcome::Answered(
             Answer::Delivered { .. }
             | Answer::Accepted { .. }

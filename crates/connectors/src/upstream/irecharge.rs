@@ -7,7 +7,8 @@ use super::kit::decimal::{AnyText, Decimal};
 use super::kit::echo::{Echo, Sent};
 use super::kit::protocol::{Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
+use super::kit::shown::Shown;
+use super::kit::wire::{Got, WireReply, WireRequest, json_number};
 use domain::{
     Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
     Details, EnquiryOutcome, Kind, Money, NoOffers, Offer, OfferEnquiry, Order, ServiceType,
@@ -32,6 +33,9 @@ const DUPLICATE_REFERENCE: &str = "DUPLICATE_REFERENCE";
 const SUBMIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// From the end of a submit: its longest time, and a margin (120 s after the connection ended).
 const NOT_FOUND_FINAL_AFTER: Duration = Duration::from_secs(180);
+
+/// Where its replies have its own id of an order.
+const IDS: [&str; 3] = ["/billing/transactionId", "/data/transactionId", "/transactionId"];
 
 /// The identifiers of an offer that its purchase repeats.
 const OFFER_FIELDS: [&str; 6] =
@@ -410,12 +414,11 @@ impl Protocol for Irecharge {
         Some(self.check("query", order))
     }
 
-    fn read_enquiry(
-        &self,
-        order: &Order,
-        _asked: &WireRequest,
-        got: &CallResult,
-    ) -> Next<EnquiryOutcome> {
+    fn shown(&self, order: &Order, _asked: &WireRequest, reply: &WireReply) -> Shown {
+        Shown::in_json(reply, &order.attempt.to_string(), &IDS)
+    }
+
+    fn read_enquiry(&self, order: &Order, _asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
         Next::Done(self.read_check(order, got))
     }
 

@@ -8,7 +8,8 @@ use super::kit::decimal::{AnyText, Decimal};
 use super::kit::echo::{Echo, Sent};
 use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
+use super::kit::shown::Shown;
+use super::kit::wire::{Got, WireReply, WireRequest, json_number};
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_MOBILE, CUSTOMER_NAME};
 use domain::{
     Answer, AskedBy, BalanceAnswer, Capabilities, Currency, Details, EnquiryOutcome, Kind, Money,
@@ -260,6 +261,7 @@ impl Rechargely {
                 | Answer::Accepted { .. }
                 | Answer::Refused { .. }
                 | Answer::RefusedAsRepeat { .. }
+                | Answer::Unclear { .. }
                 | Answer::Unaskable { .. }) => other,
             };
         }
@@ -346,12 +348,11 @@ impl Protocol for Rechargely {
         self.is_saldo().then(|| with_login(WireRequest::get("query", &path)))
     }
 
-    fn read_enquiry(
-        &self,
-        order: &Order,
-        _asked: &WireRequest,
-        got: &CallResult,
-    ) -> Next<EnquiryOutcome> {
+    fn shown(&self, order: &Order, _asked: &WireRequest, reply: &WireReply) -> Shown {
+        Shown::in_json(reply, &order.attempt.to_string(), &["/transactionReference"])
+    }
+
+    fn read_enquiry(&self, order: &Order, _asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => return Next::Done(self.doubt(&lost.reason).into()),

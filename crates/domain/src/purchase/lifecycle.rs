@@ -298,6 +298,7 @@ pub const fn event_of(outcome: &Outcome, context: OutcomeContext) -> Option<Even
                 | Answer::Refused { .. }
                 | Answer::RefusedAsRepeat { .. }
                 | Answer::Unknown { .. }
+                | Answer::Unclear { .. }
                 | Answer::Unaskable { .. },
             )
             | Outcome::NotSent { .. }
@@ -315,7 +316,7 @@ pub const fn event_of(outcome: &Outcome, context: OutcomeContext) -> Option<Even
             // An attempt that was written off was perhaps delivered: nothing is refunded.
             Answer::RefusedAsRepeat { .. } if context.is_repeat => Event::Escalate,
             Answer::RefusedAsRepeat { .. } => Event::Refuse,
-            Answer::Unknown { .. } => Event::Doubt,
+            Answer::Unknown { .. } | Answer::Unclear { .. } => Event::Doubt,
             Answer::Unaskable { .. } => Event::Escalate,
         },
         Outcome::NotSent { .. } => elsewhere,
@@ -508,6 +509,7 @@ request is refused.
             Outcome::Answered(Answer::Refused { reason: text(), try_elsewhere: true }),
             Outcome::Answered(Answer::RefusedAsRepeat { reason: text() }),
             Outcome::Answered(Answer::Unknown { reason: text() }),
+            Outcome::Answered(Answer::Unclear { reference: None, reason: text() }),
             Outcome::Answered(Answer::Unaskable { reason: text() }),
             Outcome::NotSent { reason: text() },
             Outcome::NotFound,

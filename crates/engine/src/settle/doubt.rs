@@ -14,8 +14,8 @@ use domain::{
 use std::time::Duration;
 use store::{Fault, KeepAcknowledgement, KeepEvidence};
 
-/// The word of an acknowledgement in the evidence.
-const ACCEPTED: &str = "accepted";
+/// The words of an acknowledgement in the evidence: it has the order, or has shown that it has it.
+const ACKNOWLEDGEMENTS: [&str; 2] = ["accepted", "unclear"];
 /// The word of "not found" in the evidence.
 const NOT_FOUND: &str = "not_found";
 
@@ -43,9 +43,9 @@ impl Engine {
         let (key, source) = (&purchase.key, source_of(attempt).label());
         let evidence = self.inner.store.evidence(key)?;
         let said = |word: &str| evidence.iter().find(|e| e.word == word && e.source == source);
-        let is_acknowledged = said(ACCEPTED).is_some()
+        let is_acknowledged = ACKNOWLEDGEMENTS.iter().any(|word| said(word).is_some())
             || attempt.upstream_reference.is_some()
-            || attempt.outcome.as_deref() == Some(ACCEPTED);
+            || attempt.outcome.as_deref().is_some_and(is_acknowledgement);
         if is_acknowledged {
             return Ok(NotFoundWorth::Contradiction);
         }
@@ -128,15 +128,16 @@ impl Engine {
     ) -> Result<(), Fault> {
         let source = proof.source.label();
         let evidence = self.inner.store.evidence(&purchase.key)?;
-        if evidence.iter().any(|e| e.word == ACCEPTED && e.source == source) {
+        if evidence.iter().any(|e| is_acknowledgement(&e.word) && e.source == source) {
             return Ok(());
         }
+        let word = proof.code.clone();
         let at = self.now();
         let ask_at = is_of_submit.then(|| at.after(self.enquiries_of(purchase).wait(0)));
         let keep = KeepAcknowledgement { key: purchase.key, proof, at, ask_at };
         match self.write(&self.work(), keep, None).await? {
             Ok(()) => Ok(()),
-            Err(MonthClosed) => self.keep_late_outcome(attempt, ACCEPTED, None, None).await,
+            Err(MonthClosed) => self.keep_late_outcome(attempt, &word, None, None).await,
         }
     }
 
@@ -167,6 +168,11 @@ impl Engine {
         let upstream = self.upstream_to_ask(purchase.key.environment, code)?;
         Some(upstream.capabilities())
     }
+}
+
+/// Whether a word in the evidence acknowledges the order.
+pub(super) fn is_acknowledgement(word: &str) -> bool {
+    ACKNOWLEDGEMENTS.contains(&word)
 }
 
 fn source_of(attempt: &Attempt) -> Source {

@@ -129,7 +129,9 @@ impl Engine {
                 Answer::Delivered { .. }
                 | Answer::Refused { .. }
                 | Answer::RefusedAsRepeat { .. } => true,
-                Answer::Unknown { .. } => return Ok(AfterRecheck::AskAgain),
+                Answer::Unknown { .. } | Answer::Unclear { .. } => {
+                    return Ok(AfterRecheck::AskAgain);
+                }
                 Answer::Accepted { .. } | Answer::Unaskable { .. } => false,
             },
         };

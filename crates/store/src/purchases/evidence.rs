@@ -26,7 +26,7 @@ pub struct KeepEvidence {
     pub at: Timestamp,
 }
 
-/// Keeps that an upstream has acknowledged an order, and its reference of it. The purchase takes no
+/// Keeps that an upstream has shown that it has an order, and its reference of it. The purchase takes no
 /// step.
 #[derive(Clone, Debug)]
 pub struct KeepAcknowledgement {
@@ -73,7 +73,7 @@ impl Commit for KeepAcknowledgement {
              SET outcome = $1, upstream_reference = coalesce($2, upstream_reference),
                  text = $3, heard_at = $4, outcome_digest = $5
              WHERE purchase_id = $6 AND account_id = $7 AND environment = $8 AND number = $9
-                 AND (outcome IS NULL OR outcome IN ('unknown', 'accepted'))",
+                 AND (outcome IS NULL OR outcome IN ('unknown', 'unclear', 'accepted'))",
             WriteKey::Purchase(self.key.id.0),
             &values![code, reference, text, self.at, &digest, id, account, environment, number],
             None,

@@ -129,6 +129,12 @@ impl Judge {
         self.echo.recipient.is_some()
     }
 
+    /// Whether a reply repeats this reference of ours; `None`: the file does not say where.
+    pub(super) fn repeats(&self, fields: &Fields, ours: &str) -> Option<bool> {
+        let (_, name) = self.echoes().find(|(what, _)| *what == What::Reference)?;
+        Some(fields.get(name).is_some_and(|value| value == ours))
+    }
+
     /// Judges a reply that was read.
     pub(super) fn judge(
         &self,

@@ -25,7 +25,8 @@ pub use cases::FileReport;
 
 use super::kit::protocol::{ConnectionNeeds, Login, Next, Protocol, RepeatedRefusals, Unsendable};
 use super::kit::settings::{Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{CallResult, WireReply, WireRequest};
+use super::kit::shown::{self, Shown};
+use super::kit::wire::{Got, WireReply, WireRequest};
 use domain::money::decimals;
 use domain::{
     Answer, AskedBy, BalanceAnswer, Callback, CallbackAnswer, CallbackRead, Capabilities, Clock,
@@ -256,9 +257,10 @@ impl Generic {
 /// wrong about what the panel means.
 const REFUSALS_SHOWN: u32 = 20;
 
-/// What is known of an order when it is asked about.
+/// What is known of an order when it is asked about. What contradicts that the panel has shown that
+/// it has the order is for the driver, as for every connector.
 fn known_of(order: &Order) -> Known<'_> {
-    Known { their_id: order.upstream_reference.as_deref(), is_acknowledged: order.is_acknowledged }
+    Known { their_id: order.upstream_reference.as_deref(), is_acknowledged: false }
 }
 
 /// A reading with the values that it rests on.
@@ -329,6 +331,23 @@ impl Protocol for Generic {
         match written {
             Ok(request) => Next::then(request),
             Err(error) => Next::Done(not_prepared(&error.to_string())),
+        }
+    }
+
+    fn shown(&self, order: &Order, asked: &WireRequest, reply: &WireReply) -> Shown {
+        let call = if asked.step == "query" { self.panel.query.as_ref() } else { None };
+        let call = call.unwrap_or(&self.panel.submit);
+        let Ok(values) = OrderValues::of(&self.panel, order, self.clock.now()) else {
+            return Shown::default();
+        };
+        let ours = values.sent().reference;
+        let in_text = || shown::is_in_text(&reply.body, &ours);
+        match call.read(&reply.body) {
+            Ok(fields) => Shown {
+                has_ours: call.judge.repeats(&fields, &ours).unwrap_or_else(in_text),
+                theirs: fields.get("id").filter(|id| !id.is_empty() && *id != "0").cloned(),
+            },
+            Err(_) => Shown { has_ours: in_text(), theirs: None },
         }
     }
 

@@ -10,6 +10,7 @@ use super::protocol::{Login, Next, Protocol, Unsendable};
 use super::redact::Redactor;
 use super::repeats::RefusalCounts;
 use super::settings::{UpstreamSettings, UpstreamUnusable};
+use super::shown::Shown;
 use super::token::{Token, Tokens};
 use super::wire::{CallResult, Lost, WireReply, WireRequest};
 use crate::http::{self, RequestError};
@@ -134,20 +135,24 @@ impl Connector {
             Ok(request) => request,
             Err(Unsendable { reason }) => return not_sent(&reason),
         };
-        let mut has_bought = false;
+        let (mut has_bought, mut shown) = (false, Shown::default());
         for _ in 0..STEPS_MAX {
             let sent = self.exchange(&request, Some(order)).await;
             if let (Sent::NotWritten(reason), false) = (&sent, has_bought) {
                 return not_sent(reason);
             }
             has_bought |= request.buys;
+            if let (Sent::Reply(reply), true) = (&sent, has_bought) {
+                let seen = self.protocol.shown(order, &request, reply);
+                shown.add(if request.buys { seen } else { seen.of_enquiry(reply) });
+            }
             request = match self.protocol.read_submit(order, &request, &sent.got()) {
-                Next::Done(answer) => return answer.into(),
+                Next::Done(answer) => return shown.marked(answer).into(),
                 Next::Then(next) if has_bought && next.buys => break,
                 Next::Then(next) => *next,
             };
         }
-        Answer::Unknown { reason: "its replies lead nowhere".to_owned() }.into()
+        shown.marked(nowhere()).into()
     }
 
     /// Sends the requests of a question that buys nothing, until a reading has its result; none if
@@ -299,13 +304,18 @@ impl Upstream for Connector {
             let Some(first) = self.protocol.enquiry(order) else {
                 return Answer::Unaskable { reason: unaskable }.into();
             };
-            let read = |asked: &WireRequest, got: &CallResult| {
+            let shown = Mutex::new(Shown::default());
+            let read = |asked: &WireRequest, got: &Got| {
+                if let Ok(reply) = got {
+                    let seen = self.protocol.shown(order, asked, reply);
+                    shown.lock().add(seen.of_enquiry(reply));
+                }
                 self.protocol.read_enquiry(order, asked, got)
             };
-            let outcome = self.ask(first, Some(order), read).await.unwrap_or_else(|| {
-                Answer::Unknown { reason: "its replies lead nowhere".to_owned() }.into()
-            });
-            self.repeats.counted(order.attempt, without_contradiction(order, outcome))
+            let outcome = self.ask(first, Some(order), read).await;
+            let outcome = outcome.unwrap_or_else(|| nowhere().into());
+            let outcome = self.repeats.counted(order.attempt, outcome);
+            without_contradiction(order, shown.into_inner().marked_enquiry(outcome))
         })
     }
 
@@ -364,6 +374,10 @@ pub(crate) fn without_contradiction(order: &Order, outcome: EnquiryOutcome) -> E
         | EnquiryOutcome::NotFound
         | EnquiryOutcome::Reversed { .. }) => other,
     }
+}
+
+fn nowhere() -> Answer {
+    Answer::Unknown { reason: "its replies lead nowhere".to_owned() }
 }
 
 fn not_sent(reason: &str) -> SubmitOutcome {

@@ -15,6 +15,7 @@ pub mod protocol;
 pub mod redact;
 mod repeats;
 pub mod settings;
+pub mod shown;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;

@@ -4,7 +4,8 @@
 //! order; it neither sends nor waits, so each of its decisions is a line of a test.
 
 use super::settings::Secret;
-use super::wire::{CallResult, WireReply, WireRequest};
+use super::shown::Shown;
+use super::wire::{Got, WireReply, WireRequest};
 use domain::{
     Answer, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities,
     EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,
@@ -125,6 +126,10 @@ pub trait Protocol: Send + Sync {
     /// Reads a reply to a request of a submit. Once a request that buys was written, no other one
     /// that buys follows.
     fn read_submit(&self, order: &Order, asked: &WireRequest, got: &CallResult) -> Next<Answer>;
+
+    /// What a reply about an order shows of it, however it is read: the driver lets *not found*
+    /// count for nothing after that. It is asked only about replies to what buys and to an enquiry.
+    fn shown(&self, order: &Order, asked: &WireRequest, reply: &WireReply) -> Shown;
 
     /// The first request of an enquiry; none if the upstream cannot be asked about this order.
     fn enquiry(&self, order: &Order) -> Option<WireRequest>;

@@ -9,7 +9,8 @@ mod read;
 
 use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
-use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
+use super::kit::shown::Shown;
+use super::kit::wire::{Got, WireReply, WireRequest, json_number};
 use domain::{
     Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
     EnquiryOutcome, Kind, Order,
@@ -40,6 +41,9 @@ const SUBMIT_TIMEOUT: Duration = Duration::from_secs(90);
 const NOT_FOUND_FINAL_AFTER: Duration = Duration::from_secs(180);
 /// A token without a life is used so long: the sandbox's life.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Where its replies have its own id of a transaction.
+const IDS: [&str; 4] = ["/transactionId", "/id", "/transaction/transactionId", "/transaction/id"];
 
 /// The header with the hexadecimal HMAC-SHA256 of body, colon and time stamp.
 const SIGNATURE: &str = "x-reloadly-signature";
@@ -277,12 +281,11 @@ impl Protocol for Reloadly {
         })
     }
 
-    fn read_enquiry(
-        &self,
-        order: &Order,
-        asked: &WireRequest,
-        got: &CallResult,
-    ) -> Next<EnquiryOutcome> {
+    fn shown(&self, order: &Order, _asked: &WireRequest, reply: &WireReply) -> Shown {
+        Shown::in_json(reply, &order.attempt.to_string(), &IDS)
+    }
+
+    fn read_enquiry(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => {

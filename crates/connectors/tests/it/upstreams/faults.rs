@@ -47,7 +47,18 @@ async fn a_good_reply_is_believed() {
 async fn what_is_not_plainly_said_is_a_doubt() {
     let html = "<html><body>502 Bad Gateway</body></html>".to_owned();
     for peer in &PEERS {
+        // What names our order shows that the upstream has it.
+        let named = if peer.is_askable() { "unclear" } else { peer.doubt };
         let body = peer.bought(Status::Done, OURS, AMOUNT);
+        for reply in [
+            peer.bought(Status::Done, OURS, "0.60"),
+            format!("{body}{body}"),
+            body[..body.len() - 30].to_owned(),
+            peer.odd(OURS),
+        ] {
+            let shown = format!("{} {reply}", peer.kind);
+            assert_eq!(outcome(peer, Reply::With(200, reply)).await, named, "{shown}");
+        }
         let whole = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let half = whole.as_bytes()[..whole.len() - 30].to_vec();
         for reply in [
@@ -59,9 +70,6 @@ async fn what_is_not_plainly_said_is_a_doubt() {
             Reply::With(200, html.clone()),
             Reply::With(502, html.clone()),
             Reply::With(403, html.clone()),
-            Reply::With(200, peer.bought(Status::Done, "S1042-2", AMOUNT)),
-            Reply::With(200, peer.bought(Status::Done, OURS, "0.60")),
-            Reply::With(200, format!("{body}{body}")),
             peer.duplicate(),
             peer.refusal(400),
             peer.refusal(500),
@@ -128,6 +136,27 @@ async fn not_found_after_an_acknowledgement_is_for_staff() {
     }
 }
 
+/// A reply that means nothing, and names the order: the upstream has it. Its id is kept only where
+/// our reference stands beside it.
+#[tokio::test]
+async fn not_found_after_an_unclear_reply_that_names_the_order_is_for_staff() {
+    for peer in PEERS.iter().filter(|peer| peer.is_askable()) {
+        for (reference, id) in [(OURS, Some(peer.odd_id())), ("S1042-2", None)] {
+            let buys = vec![Reply::With(200, peer.odd(reference))];
+            let (_server, upstream) = world(peer, buys, vec![peer.not_found()]).await;
+            let outcome = Outcome::from(upstream.submit(&order(1)).await);
+            let seen = (outcome.code(), outcome.reference());
+            assert_eq!(seen, ("unclear", id), "{} {reference}", peer.kind);
+            assert!(outcome.is_acknowledgement(), "{}", peer.kind);
+            // As the engine asks after an acknowledgement, twice.
+            let known = Order { is_acknowledged: true, ..order(1) };
+            for _ in 0..2 {
+                assert_eq!(ask(&upstream, &known).await, "unaskable", "{}", peer.kind);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_accepted_order_is_delivered_refused_or_taken_back_later() {
     for peer in PEERS.iter().filter(|peer| peer.is_askable()) {
@@ -158,13 +187,15 @@ async fn an_enquiry_concludes_nothing_from_errors_and_foreign_orders() {
             Reply::With(404, "<html></html>".to_owned()),
             Reply::With(200, peer.found(Status::Done, "S1042-2", AMOUNT)),
             Reply::With(200, peer.found(Status::Failed, "S1042-2", AMOUNT)),
-            Reply::With(200, peer.found(Status::Done, OURS, "0.60")),
             Reply::Close,
         ] {
             let shown = format!("{} {reply:?}", peer.kind);
             let (_server, upstream) = world(peer, vec![good(peer)], vec![reply]).await;
             assert_eq!(ask(&upstream, &order(1)).await, "unknown", "{shown}");
         }
+        let other_amount = Reply::With(200, peer.found(Status::Done, OURS, "0.60"));
+        let (_server, upstream) = world(peer, vec![good(peer)], vec![other_amount]).await;
+        assert_eq!(ask(&upstream, &order(1)).await, "unclear", "{}", peer.kind);
     }
 }
 

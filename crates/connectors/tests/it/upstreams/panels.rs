@@ -82,7 +82,7 @@ async fn what_read_each_reply_is_kept_with_it() {
     let body = r#"{"status":"MAYBE","txid":"S1042x3"}"#.to_owned();
     let other = Server::start(vec![("POST /recharge", vec![Reply::With(200, body)])]).await;
     let elsewhere = panel(&other.url, JSON, &kept);
-    assert_eq!(submit(&elsewhere, &taka(3)).await, "unknown");
+    assert_eq!(submit(&elsewhere, &taka(3)).await, "unclear");
     let first_lines: Vec<String> = {
         let kept = kept.0.lock().unwrap();
         kept.iter().map(|one| one.reply.lines().next().unwrap().to_owned()).collect()
@@ -95,6 +95,42 @@ async fn what_read_each_reply_is_kept_with_it() {
         format!("HTTP 200, no rule {by}"),
     ];
     assert_eq!(first_lines, expected);
+}
+
+/// Whatever no rule decides: the panel has our reference, or has given one of its own. What it said
+/// of the number, the amount or the status is not believed; that it has the order is.
+#[tokio::test]
+async fn a_panel_that_has_shown_the_order_cannot_say_that_it_never_had_it() {
+    let not_found = Reply::With(404, r#"{"code":"NO_SUCH_TXID"}"#.to_owned());
+    for (body, theirs) in [
+        (r#"{"status":"QUEUED","order_id":9,"txid":"S1042x1"}"#, Some("9")),
+        (
+            r#"{"status":"SUCCESS","order_id":9,"txid":"S1042x1","mobile":"8801712345678","amount":"5.00"}"#,
+            Some("9"),
+        ),
+        (r#"{"status":"QUEUED","order_id":9,"txid":"ANOTHER"}"#, None),
+        (r#"{"status":"QUEUED","order_id":9}"#, None),
+        (r#"{"status":"SUCCESS","order_id":9,"txid":"S1042x1","mob"#, None),
+    ] {
+        let rules = vec![
+            ("POST /recharge", vec![Reply::With(200, body.to_owned())]),
+            ("GET /recharge/S1042x1", vec![not_found.clone()]),
+        ];
+        let server = Server::start(rules).await;
+        let upstream = panel(&server.url, JSON, &Arc::default());
+        let outcome = Outcome::from(upstream.submit(&taka(1)).await);
+        assert_eq!((outcome.code(), outcome.reference()), ("unclear", theirs), "{body}");
+        assert_eq!(ask(&upstream, &taka(1)).await, "not_found", "{body}");
+        let known = Order { is_acknowledged: true, ..taka(1) };
+        assert_eq!(ask(&upstream, &known).await, "unaskable", "{body}");
+    }
+    // Nothing of it is about an order.
+    for body in [r#"{"error":"MAINTENANCE"}"#, "", "<html>/recharge?txid=S1042x1</html>"] {
+        let replies = vec![("POST /recharge", vec![Reply::With(200, body.to_owned())])];
+        let server = Server::start(replies).await;
+        let upstream = panel(&server.url, JSON, &Arc::default());
+        assert_eq!(submit(&upstream, &taka(1)).await, "unknown", "{body}");
+    }
 }
 
 /// Some panels want the time in a reference. It is that of the attempt's record, which is stored.

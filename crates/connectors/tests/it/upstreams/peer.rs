@@ -110,6 +110,24 @@ impl Peer {
         }
     }
 
+    /// The reply to what buys that names the order, with a status that no document has.
+    pub fn odd(&self, reference: &str) -> String {
+        let body = self.bought(Status::Working, reference, "0.50");
+        let word = ["processing", "PROCESSING"].into_iter().find(|word| body.contains(word));
+        let odd = body.replacen(word.unwrap(), "queued", 1);
+        // Some give it an id as well.
+        odd.replacen("\"fee\":0", "\"fee\":0,\"transactionId\":77", 1)
+    }
+
+    /// The upstream's own reference in [`Peer::odd`].
+    pub fn odd_id(&self) -> &'static str {
+        match self.kind {
+            "irecharge" => "77",
+            "reloadly" => "7",
+            _ => "T-1",
+        }
+    }
+
     /// The reply to an enquiry about an order that it never had.
     pub fn not_found(&self) -> Reply {
         let (status, body) = match self.kind {

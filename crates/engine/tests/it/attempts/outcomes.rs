@@ -73,6 +73,7 @@ async fn one_upstream_before_its_grace() {
                 not_found with_staff a held
                 reversed  failed a back
                 unknown   in_doubt a held
+                unclear   in_doubt a held
                 unaskable with_staff a held
             refused: failed back
             elsewhere: failed back
@@ -85,6 +86,17 @@ async fn one_upstream_before_its_grace() {
                 not_found in_doubt a held
                 reversed  failed a back
                 unknown   in_doubt a held
+                unclear   in_doubt a held
+                unaskable with_staff a held
+            unclear: in_doubt held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found with_staff a held
+                reversed  failed a back
+                unknown   in_doubt a held
+                unclear   in_doubt a held
                 unaskable with_staff a held
             unaskable: with_staff held
                 delivered delivered a spent
@@ -94,6 +106,7 @@ async fn one_upstream_before_its_grace() {
                 not_found with_staff a held
                 reversed  failed a back
                 unknown   with_staff a held
+                unclear   with_staff a held
                 unaskable with_staff a held
         "#]],
     )
@@ -115,6 +128,7 @@ async fn one_upstream_after_its_grace() {
                 not_found with_staff a held
                 reversed  failed a back
                 unknown   in_doubt a held
+                unclear   in_doubt a held
                 unaskable with_staff a held
             refused: failed back
             elsewhere: failed back
@@ -127,6 +141,17 @@ async fn one_upstream_after_its_grace() {
                 not_found in_doubt a held
                 reversed  failed a back
                 unknown   in_doubt a held
+                unclear   in_doubt a held
+                unaskable with_staff a held
+            unclear: in_doubt held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere failed a back
+                not_found with_staff a held
+                reversed  failed a back
+                unknown   in_doubt a held
+                unclear   in_doubt a held
                 unaskable with_staff a held
             unaskable: with_staff held
                 delivered delivered a spent
@@ -136,6 +161,7 @@ async fn one_upstream_after_its_grace() {
                 not_found with_staff a held
                 reversed  failed a back
                 unknown   with_staff a held
+                unclear   with_staff a held
                 unaskable with_staff a held
         "#]],
     )
@@ -158,6 +184,7 @@ async fn two_upstreams_after_the_grace() {
                 not_found with_staff a held
                 reversed  failed a back
                 unknown   in_doubt a held
+                unclear   in_doubt a held
                 unaskable with_staff a held
             refused: failed back
             elsewhere: delivered spent
@@ -170,6 +197,17 @@ async fn two_upstreams_after_the_grace() {
                 not_found in_doubt a held
                 reversed  failed a back
                 unknown   in_doubt a held
+                unclear   in_doubt a held
+                unaskable with_staff a held
+            unclear: in_doubt held
+                delivered delivered a spent
+                accepted  sent a held
+                refused   failed a back
+                elsewhere delivered b spent
+                not_found with_staff a held
+                reversed  failed a back
+                unknown   in_doubt a held
+                unclear   in_doubt a held
                 unaskable with_staff a held
             unaskable: with_staff held
                 delivered delivered a spent
@@ -179,6 +217,7 @@ async fn two_upstreams_after_the_grace() {
                 not_found with_staff a held
                 reversed  failed a back
                 unknown   with_staff a held
+                unclear   with_staff a held
                 unaskable with_staff a held
         "#]],
     )

@@ -2,7 +2,7 @@
 //! once.
 
 use crate::world::*;
-use domain::{Catalog, EnquiryOutcome, Kind, Route, State};
+use domain::{Answer, Catalog, EnquiryOutcome, Kind, Route, State};
 use expect_test::expect;
 use std::time::Duration;
 
@@ -112,6 +112,46 @@ async fn not_found_counts_only_after_the_grace() {
     world.enquire(&world.a, 2).await;
     assert_eq!((world.state(one), world.state(two)), (State::Failed, State::Delivered));
     assert_eq!(world.wallet(), (START - TOTAL, 0, COMMISSION));
+    world.assert_sound().await;
+}
+
+/// An answer that cannot be read, and shows that the upstream has the order, is worth what
+/// *accepted* is: nothing is refunded or sent elsewhere because the upstream then does not know it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_found_counts_for_nothing_after_the_upstream_has_shown_that_it_has_the_order() {
+    let without_id = || Answer::Unclear { reference: None, reason: "another amount".to_owned() };
+    for submit in [unclear(), without_id().into()] {
+        let world = world().await;
+        world.a.answers(submit, EnquiryOutcome::NotFound);
+        let one = world.buy("R1", TO_A).await.key.id;
+        let two = world.buy("R2", TO_A_B).await.key.id;
+        for _ in 0..3 {
+            world.clock.advance(GRACE);
+            world.enquire(&world.a, 2).await;
+        }
+        assert_eq!((world.state(one), world.state(two)), (State::WithStaff, State::WithStaff));
+        assert_eq!(world.b.count(Call::Submit), 0);
+        assert_eq!(world.wallet(), (START - 2 * TOTAL, 2 * TOTAL, 0));
+        world.assert_sound().await;
+    }
+}
+
+/// Also where an enquiry has shown it, and the next one got no answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_found_counts_for_nothing_after_an_unclear_enquiry() {
+    let world = world().await;
+    let without_id = Answer::Unclear { reference: None, reason: "odd".to_owned() };
+    world.a.answers(unknown(), without_id.into());
+    let id = world.buy("R1", TO_A_B).await.key.id;
+    for enquiry in [not_asked(), EnquiryOutcome::NotFound, EnquiryOutcome::NotFound] {
+        world.clock.advance(GRACE);
+        world.enquire(&world.a, 1).await;
+        world.a.answers(unknown(), enquiry);
+    }
+    world.clock.advance(GRACE);
+    world.enquire(&world.a, 1).await;
+    assert_eq!((world.state(id), world.b.count(Call::Submit)), (State::WithStaff, 0));
+    assert_eq!(world.wallet(), (START - TOTAL, TOTAL, 0));
     world.assert_sound().await;
 }
 

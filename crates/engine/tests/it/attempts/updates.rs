@@ -124,6 +124,7 @@ async fn a_late_delivery_moves_no_money() {
         elsewhere: failed, clash
         not_sent: failed, clash
         unknown: in_doubt, clash
+        unclear: in_doubt, clash
         unaskable: with_staff, clash and doubt
     "#]]
     .assert_eq(&out);
@@ -136,7 +137,7 @@ async fn an_update_may_overtake_the_reply() {
     let workers = world.engine.start_workers().await.unwrap();
     let mut out = String::new();
     for (m, (update_name, update)) in enquiry_outcomes().into_iter().enumerate() {
-        for (n, (name, answer)) in (m * 7..).zip(submit_outcomes()) {
+        for (n, (name, answer)) in (m * 8..).zip(submit_outcomes()) {
             let gate = world.a.submits_wait(answer);
             let request = world.request(&format!("{update_name}~{name}"), TO_A);
             let engine = world.engine.clone();

@@ -32,6 +32,12 @@ pub fn unknown<T: From<Answer>>() -> T {
     Answer::Unknown { reason: "no answer".to_owned() }.into()
 }
 
+/// An unreadable answer that has our reference, and its own.
+pub fn unclear<T: From<Answer>>() -> T {
+    let reference = Some("R26".to_owned());
+    Answer::Unclear { reference, reason: "the status QUEUED".to_owned() }.into()
+}
+
 pub fn unaskable<T: From<Answer>>() -> T {
     Answer::Unaskable { reason: "it has no enquiry".to_owned() }.into()
 }
@@ -51,7 +57,7 @@ pub fn reversed() -> EnquiryOutcome {
 }
 
 /// Every outcome of a submit, with a name for tables.
-pub fn submit_outcomes() -> [(&'static str, SubmitOutcome); 7] {
+pub fn submit_outcomes() -> [(&'static str, SubmitOutcome); 8] {
     [
         ("delivered", delivered()),
         ("accepted", accepted()),
@@ -59,12 +65,13 @@ pub fn submit_outcomes() -> [(&'static str, SubmitOutcome); 7] {
         ("elsewhere", elsewhere()),
         ("not_sent", not_sent()),
         ("unknown", unknown()),
+        ("unclear", unclear()),
         ("unaskable", unaskable()),
     ]
 }
 
 /// Every outcome of an enquiry, with a name for tables.
-pub fn enquiry_outcomes() -> [(&'static str, EnquiryOutcome); 8] {
+pub fn enquiry_outcomes() -> [(&'static str, EnquiryOutcome); 9] {
     [
         ("delivered", delivered()),
         ("accepted", accepted()),
@@ -73,6 +80,7 @@ pub fn enquiry_outcomes() -> [(&'static str, EnquiryOutcome); 8] {
         ("not_found", EnquiryOutcome::NotFound),
         ("reversed", reversed()),
         ("unknown", unknown()),
+        ("unclear", unclear()),
         ("unaskable", unaskable()),
     ]
 }

@@ -119,7 +119,7 @@ fn said(words: Words, source: &str, word: &str) -> String {
         "refused" => words.t("story.refused"),
         "not_found" => words.t("story.not-found"),
         "reversed" => words.t("story.reversed"),
-        "unknown" | "unaskable" => words.t("story.unknown"),
+        "unknown" | "unclear" | "unaskable" => words.t("story.unknown"),
         other => other,
     };
     words.with(who, &[("what", &what)])

@@ -142,9 +142,10 @@ const fn want_of(state: &EnquiryOutcome) -> Want {
         EnquiryOutcome::Answered(answer) => match answer {
             Answer::Delivered { .. } => Want::Delivered,
             Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => Want::Refused,
-            Answer::Accepted { .. } | Answer::Unknown { .. } | Answer::Unaskable { .. } => {
-                Want::Accepted
-            }
+            Answer::Accepted { .. }
+            | Answer::Unknown { .. }
+            | Answer::Unclear { .. }
+            | Answer::Unaskable { .. } => Want::Accepted,
         },
         EnquiryOutcome::NotFound => Want::NotFound,
         EnquiryOutcome::Reversed { .. } => Want::Reversed,
