@@ -87,9 +87,10 @@ pub use rate::Minute;
 pub use refusal::{FieldError, Refused};
 pub use scopes::{KeyScope, KeyScopes};
 pub use upstream::{
-    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillCustomer, BillEnquiry, BoxFuture, Callback,
-    CallbackAnswer, CallbackRead, Capabilities, Exchange, Listener, NoOffers, Offer, OfferEnquiry,
-    Order, PauseCause, Reversals, StatusUpdate, Upstream, UpstreamCode,
+    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillCustomer, BillEnquiry, BoxFuture,
+    CallPlace, Callback, CallbackAnswer, CallbackRead, Capabilities, Exchange, Listener, NoOffers,
+    NoPlace, Offer, OfferEnquiry, Order, PauseCause, Reversals, StatusUpdate, Upstream,
+    UpstreamCode,
 };
 pub use webhook::schedule::{PendingWebhook, Retry, SuccessEvent};
 pub use webhook::{

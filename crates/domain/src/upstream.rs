@@ -192,6 +192,18 @@ impl Capabilities {
     }
 }
 
+/// A place among the calls that an upstream takes; given back when it is dropped.
+pub trait CallPlace: Send + std::fmt::Debug {}
+
+/// An upstream takes no further order now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPlace {
+    /// For staff: which limit is reached.
+    pub why: &'static str,
+    /// After this time it may take one.
+    pub retry_after: Duration,
+}
+
 /// Between two answers "not found" that count, unless an upstream's own facts say otherwise.
 pub const NOT_FOUND_GAP: Duration = Duration::from_secs(60);
 
@@ -437,6 +449,17 @@ pub trait Upstream: Send + Sync {
 
     /// What it offers.
     fn capabilities(&self) -> Capabilities;
+
+    /// Whether it takes one more order now, as far as its own limits of calls go.
+    fn has_place(&self) -> Result<(), NoPlace> {
+        Ok(())
+    }
+
+    /// Takes a place among the calls that it takes, for an order that will be submitted: it then
+    /// is not held back. None: it has no such limits. The place ends with its drop.
+    fn take_place(&self, _attempt: AttemptRef) -> Result<Option<Box<dyn CallPlace>>, NoPlace> {
+        Ok(None)
+    }
 
     /// Sends the order, once: no retries. The attempt is already on record.
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome>;

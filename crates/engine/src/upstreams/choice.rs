@@ -1,10 +1,11 @@
 //! Which upstream of a route gets the next attempt: the first that nothing speaks against.
 //!
 //! One is passed over, before money moves, while it is paused, its breaker is open, its slots are
-//! full, or its float is known and too low. Unknown costs and floats pass none over. Invariant: a
+//! full (those that staff have set, and those that its own limits of calls leave), or its float is
+//! known and too low. Unknown costs and floats pass none over. Invariant: a
 //! choice has a place reserved at its upstream, which ends with the attempt's call.
 
-use super::health::Unfit;
+use super::health::{Limits, Unfit};
 use super::{CallEnd, Connected};
 use crate::{Engine, limits};
 use domain::refusal::UpstreamUnavailable;
@@ -56,13 +57,16 @@ impl Engine {
     ) -> Result<Chosen, NoUpstream> {
         let now = self.monotonic();
         let candidates: Vec<&UpstreamCode> = candidates.into_iter().collect();
-        let take = |connected: &Connected, may_wait: bool| match &connected.row {
-            Some(row) => {
-                let may_probe = may_wait || !connected.asking.is_hanging();
-                connected.health.reserve(order.attempt, row.calls_at_once, may_probe, now)
-            }
-            None => Ok(()),
-        };
+        let take =
+            |connected: &Connected, may_wait: bool| match (&connected.row, &connected.connector) {
+                (Some(row), Some(connector)) => {
+                    let may_probe = may_wait || !connected.asking.is_hanging();
+                    let limits = Limits { calls_max: row.calls_at_once, may_probe };
+                    let at_upstream = || connector.take_place(order.attempt);
+                    connected.health.reserve(order.attempt, limits, now, at_upstream)
+                }
+                (_, _) => Ok(()),
+            };
         // Whether one that hangs is back, enquiries find out. An order does, with its buyer
         // waiting, only if it can go nowhere else.
         let quick = self.first_fit(candidates.iter().copied(), order, |one| take(one, false));
@@ -78,7 +82,9 @@ impl Engine {
         let now = self.monotonic();
         self.first_fit(candidates, order, |connected| {
             let calls_max = connected.row.as_ref().and_then(|row| row.calls_at_once);
-            connected.health.unfit(calls_max, now).map_or(Ok(()), Err)
+            connected.health.unfit(calls_max, now).map_or(Ok(()), Err)?;
+            let connector = connected.connector.as_ref();
+            connector.map_or(Ok(()), |upstream| upstream.has_place()).map_err(Unfit::from)
         })
         .map(drop)
     }

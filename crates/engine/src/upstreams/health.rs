@@ -5,7 +5,7 @@
 //! nothing here decides about money, only about where the next order goes.
 
 use crate::limits;
-use domain::{AttemptRef, Money};
+use domain::{AttemptRef, CallPlace, Money, NoPlace};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -16,8 +16,8 @@ pub(crate) struct Health(Mutex<HealthState>);
 
 #[derive(Debug, Default)]
 struct HealthState {
-    /// Orders that are about to be sent, or are on their way, and since when.
-    on_their_way: HashMap<AttemptRef, Duration>,
+    /// Orders that are about to be sent, or are on their way.
+    on_their_way: HashMap<AttemptRef, OnItsWay>,
     /// Calls that ended within the last minute, oldest first.
     ended: VecDeque<EndedCall>,
     breaker: Option<OpenBreaker>,
@@ -29,6 +29,13 @@ struct HealthState {
     ask_from: Duration,
     /// What is left there, as far as it is known.
     float: Option<Money>,
+}
+
+#[derive(Debug)]
+struct OnItsWay {
+    since: Duration,
+    #[expect(dead_code, reason = "held for its drop")]
+    place: Option<Box<dyn CallPlace>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,37 +74,52 @@ pub(super) struct Unfit {
     pub(super) retry_after: Duration,
 }
 
+impl From<NoPlace> for Unfit {
+    fn from(none: NoPlace) -> Unfit {
+        Unfit { why: none.why, retry_after: none.retry_after.max(limits::SLOTS_RETRY) }
+    }
+}
+
+/// What an order must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How many may be on their way, as staff have set it; none: any number.
+    pub(super) calls_max: Option<u32>,
+    /// Whether this order may be the one that an open breaker lets through.
+    pub(super) may_probe: bool,
+}
+
 impl Health {
-    /// Takes a place for an order, or says why there is none. `calls_max`: how many may be on their
-    /// way; none: any number. `may_probe`: whether this order may be the one that an open breaker
-    /// lets through.
+    /// Takes a place for an order, or says why there is none. `at_upstream` takes that among the
+    /// calls that the upstream itself takes.
     pub(super) fn reserve(
         &self,
         attempt: AttemptRef,
-        calls_max: Option<u32>,
-        may_probe: bool,
+        limits: Limits,
         now: Duration,
+        at_upstream: impl FnOnce() -> Result<Option<Box<dyn CallPlace>>, NoPlace>,
     ) -> Result<(), Unfit> {
         let mut state = self.0.lock();
         // What was reserved and never ended was lost with its task.
         if now.saturating_sub(state.swept) >= limits::LOST_ORDERS_SOUGHT_EVERY {
             state.swept = now;
             let lost_after = limits::ORDER_LOST_AFTER;
-            state.on_their_way.retain(|_, since| now.saturating_sub(*since) < lost_after);
+            state.on_their_way.retain(|_, one| now.saturating_sub(one.since) < lost_after);
         }
-        if let Some(unfit) = state.unfit(calls_max, may_probe, now) {
+        if let Some(unfit) = state.unfit(limits, now) {
             return Err(unfit);
         }
+        let place = at_upstream().map_err(Unfit::from)?;
         if let Some(open) = &mut state.breaker {
             open.probe = Some(attempt);
         }
-        state.on_their_way.insert(attempt, now);
+        state.on_their_way.insert(attempt, OnItsWay { since: now, place });
         Ok(())
     }
 
     /// Why an order would be passed over now, if it would.
     pub(super) fn unfit(&self, calls_max: Option<u32>, now: Duration) -> Option<Unfit> {
-        self.0.lock().unfit(calls_max, true, now)
+        self.0.lock().unfit(Limits { calls_max, may_probe: true }, now)
     }
 
     /// A submit has ended, or was not made.
@@ -190,7 +212,8 @@ impl Health {
 }
 
 impl HealthState {
-    fn unfit(&self, calls_max: Option<u32>, may_probe: bool, now: Duration) -> Option<Unfit> {
+    fn unfit(&self, limits: Limits, now: Duration) -> Option<Unfit> {
+        let Limits { calls_max, may_probe } = limits;
         if let Some(open) = &self.breaker {
             let left = open.until.saturating_sub(now);
             if !left.is_zero() || open.probe.is_some() || !may_probe {
@@ -224,6 +247,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Takes a place at an upstream without limits of its own.
+    fn reserve(health: &Health, n: i64, calls_max: Option<u32>, at: Duration) -> Result<(), Unfit> {
+        health.reserve(attempt(n), Limits { calls_max, may_probe: true }, at, || Ok(None))
+    }
+
     fn attempt(n: i64) -> AttemptRef {
         AttemptRef { purchase: PurchaseNumber(n), number: 1 }
     }
@@ -231,7 +259,7 @@ mod tests {
     /// Calls `count` orders from `first` on, each with this end, at this second.
     fn calls(health: &Health, first: i64, count: i64, end: CallEnd, at: u32) {
         for n in first..first + count {
-            health.reserve(attempt(n), None, true, at * SECOND).unwrap();
+            reserve(health, n, None, at * SECOND).unwrap();
             health.end(attempt(n), end, at * SECOND);
         }
     }
@@ -261,16 +289,13 @@ mod tests {
         calls(&health, 0, 20, CallEnd::Failed, 1);
         assert!(is_open(&health, 10));
         let at = 1 + u32::try_from(limits::BREAKER_WAIT.as_secs()).unwrap();
-        health.reserve(attempt(50), None, true, at * SECOND).unwrap();
-        assert_eq!(
-            health.reserve(attempt(51), None, true, at * SECOND).unwrap_err().why,
-            "breaker open"
-        );
+        reserve(&health, 50, None, at * SECOND).unwrap();
+        assert_eq!(reserve(&health, 51, None, at * SECOND).unwrap_err().why, "breaker open");
         health.end(attempt(50), CallEnd::Failed, at * SECOND);
         assert!(is_open(&health, at + 19) && !is_open(&health, at + 20));
-        health.reserve(attempt(52), None, true, (at + 20) * SECOND).unwrap();
+        reserve(&health, 52, None, (at + 20) * SECOND).unwrap();
         health.end(attempt(52), CallEnd::Cancelled, (at + 20) * SECOND);
-        health.reserve(attempt(53), None, true, (at + 20) * SECOND).unwrap();
+        reserve(&health, 53, None, (at + 20) * SECOND).unwrap();
         health.end(attempt(53), CallEnd::Answered, (at + 21) * SECOND);
         assert!(!is_open(&health, at + 21));
         calls(&health, 60, 19, CallEnd::Failed, at + 22);
@@ -290,14 +315,11 @@ mod tests {
     #[test]
     fn slots_are_given_back_and_a_lost_order_holds_none_for_ever() {
         let health = Health::default();
-        health.reserve(attempt(1), Some(1), true, SECOND).unwrap();
-        assert_eq!(
-            health.reserve(attempt(2), Some(1), true, SECOND).unwrap_err().why,
-            "slots full"
-        );
+        reserve(&health, 1, Some(1), SECOND).unwrap();
+        assert_eq!(reserve(&health, 2, Some(1), SECOND).unwrap_err().why, "slots full");
         health.end(attempt(1), CallEnd::Answered, SECOND);
-        health.reserve(attempt(2), Some(1), true, SECOND).unwrap();
+        reserve(&health, 2, Some(1), SECOND).unwrap();
         let later = 2 * SECOND + limits::ORDER_LOST_AFTER;
-        health.reserve(attempt(3), Some(1), true, later).unwrap();
+        reserve(&health, 3, Some(1), later).unwrap();
     }
 }

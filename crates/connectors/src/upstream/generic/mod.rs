@@ -514,6 +514,7 @@ impl Protocol for Generic {
             extra_ca_pem: base.ca_pem.as_ref().map(|pem| pem.clone().into_bytes()),
             in_flight_max: base.max_in_flight.and_then(|count| usize::try_from(count).ok()),
             per_minute_max: base.per_minute,
+            per_order: if self.panel.prepare.is_some() { 2 } else { 1 },
         }
     }
 

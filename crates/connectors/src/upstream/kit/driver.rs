@@ -17,9 +17,9 @@ use crate::http::{self, RequestError};
 use crate::webhook_sender::SystemLookup;
 use crate::webhook_sender::public_resolver::PublicResolver;
 use domain::{
-    Answer, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, Callback, CallbackRead,
-    Capabilities, Clock, EnquiryOutcome, Environment, Exchange, Listener, NoOffers, Offer,
-    OfferEnquiry, Order, SubmitOutcome, Upstream, UpstreamCode,
+    Answer, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, CallPlace, Callback,
+    CallbackRead, Capabilities, Clock, EnquiryOutcome, Environment, Exchange, Listener, NoOffers,
+    NoPlace, Offer, OfferEnquiry, Order, SubmitOutcome, Upstream, UpstreamCode,
 };
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
@@ -111,6 +111,7 @@ impl Connector {
             limits: CallLimits::new(
                 needs.in_flight_max,
                 needs.per_minute_max,
+                needs.per_order,
                 settings.clock.clone(),
             ),
             repeats,
@@ -184,7 +185,8 @@ impl Connector {
         let Some(login) = request.login else {
             return self.send_kept(request, None, order).await;
         };
-        let token = match self.token(login, None).await {
+        let attempt = order.map(|order| order.attempt);
+        let token = match self.token(login, None, attempt).await {
             Ok(token) => token,
             Err(reason) => return Sent::NotWritten(format!("no token: {reason}")),
         };
@@ -193,20 +195,29 @@ impl Connector {
             Sent::Reply(reply) if self.protocol.is_token_refused(request, reply) => {}
             Sent::Reply(_) | Sent::Lost(_) | Sent::NotWritten(_) => return first,
         }
-        let Ok(fresh) = self.token(login, Some(&token)).await else { return first };
+        let Ok(fresh) = self.token(login, Some(&token), attempt).await else { return first };
         match self.send_kept(request, Some(&fresh), order).await {
             Sent::NotWritten(_) => first,
             second @ (Sent::Reply(_) | Sent::Lost(_)) => second,
         }
     }
 
-    async fn token(&self, login: &'static str, refused: Option<&Token>) -> Result<Token, String> {
-        self.tokens.token(login, refused, || self.log_in(login)).await
+    async fn token(
+        &self,
+        login: &'static str,
+        refused: Option<&Token>,
+        attempt: Option<AttemptRef>,
+    ) -> Result<Token, String> {
+        self.tokens.token(login, refused, || self.log_in(login, attempt)).await
     }
 
-    async fn log_in(&self, login: &'static str) -> Result<Login, String> {
+    async fn log_in(
+        &self,
+        login: &'static str,
+        attempt: Option<AttemptRef>,
+    ) -> Result<Login, String> {
         let request = self.protocol.login(login).ok_or("there is no such login")?;
-        match self.send(&request, None).await {
+        match self.send(&request, None, attempt).await {
             Sent::Reply(reply) => self.protocol.read_login(login, &reply),
             Sent::Lost(reason) | Sent::NotWritten(reason) => Err(reason),
         }
@@ -220,7 +231,8 @@ impl Connector {
         order: Option<&Order>,
     ) -> Sent {
         let sent_at = self.clock.now();
-        let sent = self.send(request, token).await;
+        let attempt = order.map(|order| order.attempt);
+        let sent = self.send(request, token, attempt).await;
         let Some(order) = order else { return sent };
         let secret = token.map(|token| &token.value);
         let address = match self.addresses.url(&request.path, &request.query) {
@@ -249,15 +261,20 @@ impl Connector {
         sent
     }
 
-    /// Sends a request once.
-    async fn send(&self, request: &WireRequest, token: Option<&Token>) -> Sent {
+    /// Sends a request once; of an order that has a place it does not wait for one.
+    async fn send(
+        &self,
+        request: &WireRequest,
+        token: Option<&Token>,
+        attempt: Option<AttemptRef>,
+    ) -> Sent {
         let mut with_token = None;
         if let Some(token) = token {
             let request = with_token.insert(request.clone());
             self.protocol.place_token(request, token.value.reveal());
         }
         let request = with_token.as_ref().unwrap_or(request);
-        let Ok(_slot) = self.limits.begin() else {
+        let Ok(_slot) = self.limits.begin(attempt) else {
             return Sent::NotWritten(
                 "as many calls as this upstream takes are under way".to_owned(),
             );
@@ -292,6 +309,14 @@ impl Upstream for Connector {
 
     fn capabilities(&self) -> Capabilities {
         self.protocol.capabilities().with_waits_divided_by(self.time_divisor)
+    }
+
+    fn has_place(&self) -> Result<(), NoPlace> {
+        self.limits.has_place()
+    }
+
+    fn take_place(&self, attempt: AttemptRef) -> Result<Option<Box<dyn CallPlace>>, NoPlace> {
+        self.limits.place(attempt)
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {

@@ -94,6 +94,8 @@ pub struct ConnectionNeeds {
     pub in_flight_max: Option<usize>,
     /// How many requests may begin in a minute; none: as many as there are.
     pub per_minute_max: Option<u32>,
+    /// How many requests one order makes, without log-ins and enquiries; 0 is 1.
+    pub per_order: u32,
 }
 
 /// How often, and how far apart, an enquiry must say a refusal before it counts.

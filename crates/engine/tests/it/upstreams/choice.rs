@@ -2,9 +2,11 @@
 
 use super::{TO_X, TO_X_B, world_with_x};
 use crate::world::*;
-use domain::{PassedOver, Refused as _, State, UpstreamCode};
+use domain::{PassedOver, Refused as _, State, Upstream as _, UpstreamCode};
 use engine::UpstreamChange;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 fn passed_over(world: &World, id: domain::PurchaseId) -> Vec<PassedOver> {
     world.engine.history(id.number()).unwrap().unwrap().attempts[0].passed_over.clone()
@@ -103,6 +105,33 @@ async fn full_slots_are_passed_over_until_one_is_free() {
     assert_eq!(bought_of(waiting).await.state, State::Delivered);
     let bought = world.buy("R3", TO_X_B).await;
     assert_eq!(bought.upstream, Some(UpstreamCode::new("x")));
+    world.assert_sound().await;
+}
+
+/// The limits that an upstream itself has, such as those of a panel's file, are slots as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limits_of_the_upstream_itself_pass_it_over_before_money_moves() {
+    let world = world_with_x().await;
+    let x = world.factory.upstream("x");
+    *x.places.lock().unwrap() = Some(Arc::new(Semaphore::new(1)));
+    let gate = x.submits_wait(delivered());
+    let waiting = world.spawn_purchase(world.request("R1", TO_X_B));
+    until(|| x.count(Call::Submit) == 1).await;
+    let bought = world.buy("R2", TO_X_B).await;
+    assert_eq!((bought.state, world.b.count(Call::Submit)), (State::Delivered, 1));
+    assert_eq!(passed_over(&world, bought.key.id), over("x", "slots full"));
+    // All are passed over: nothing is charged, and the reference stays free.
+    let before = world.wallet();
+    let refused = world.engine.purchase(world.request("R3", TO_X)).await.unwrap_err();
+    assert_eq!(refused, BuyRefused::UpstreamUnavailable(UpstreamUnavailable { retry_after_s: 7 }));
+    assert_eq!((world.wallet(), x.count(Call::Submit)), (before, 1));
+    gate.add_permits(2);
+    assert_eq!(bought_of(waiting).await.state, State::Delivered);
+    assert_eq!(world.buy("R3", TO_X).await.state, State::Delivered);
+    // One that is refused for another reason gives its place back.
+    let refused = world.engine.purchase(world.request("R3", TO_X)).await.unwrap_err();
+    assert_eq!(refused.code(), "DUPLICATE_REFERENCE");
+    assert_eq!(x.has_place(), Ok(()));
     world.assert_sound().await;
 }
 

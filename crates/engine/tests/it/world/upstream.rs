@@ -3,8 +3,8 @@
 use super::TestClock;
 use super::outcomes::delivered;
 use domain::{
-    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, Callback,
-    CallbackAnswer, CallbackRead, Capabilities, Clock, EnquiryOutcome, NoOffers, Offer,
+    AskedBy, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, CallPlace, Callback,
+    CallbackAnswer, CallbackRead, Capabilities, Clock, EnquiryOutcome, NoOffers, NoPlace, Offer,
     OfferEnquiry, Order, State, SubmitOutcome, Timestamp, Upstream, UpstreamCode,
 };
 use engine::{ConnectorFactory, Engine, UpstreamSettings};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// "Not found" is final once this has passed since the submit.
 pub const GRACE: Duration = Duration::from_secs(60);
@@ -34,6 +34,14 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     balance_gap: None,
     rechecks: &[],
 };
+
+/// What an upstream says whose own places are taken.
+pub const FULL: NoPlace = NoPlace { why: "slots full", retry_after: Duration::from_secs(7) };
+
+#[derive(Debug)]
+struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl CallPlace for Place {}
 
 /// How a scripted upstream answers a call.
 pub enum Reply<T> {
@@ -62,6 +70,8 @@ pub struct ScriptedUpstream {
     pub balance: Mutex<BalanceAnswer>,
     /// What it is like; [`CAPABILITIES`] unless a test changes it.
     pub capabilities: Mutex<Capabilities>,
+    /// The places that its own limits of calls leave; none: it has no limits.
+    pub places: Mutex<Option<Arc<Semaphore>>>,
     calls: Mutex<Vec<(Call, AttemptRef, Timestamp)>>,
     violations: Mutex<Vec<String>>,
     engine: Mutex<Option<Engine>>,
@@ -79,6 +89,7 @@ impl ScriptedUpstream {
             offers: Mutex::new(Ok(Vec::new())),
             balance: Mutex::new(BalanceAnswer::NotOffered),
             capabilities: Mutex::new(CAPABILITIES),
+            places: Mutex::default(),
             calls: Mutex::default(),
             violations: Mutex::default(),
             engine: Mutex::default(),
@@ -185,6 +196,18 @@ impl Upstream for ScriptedUpstream {
     fn balance(&self) -> BoxFuture<'_, BalanceAnswer> {
         let answer = self.balance.lock().unwrap().clone();
         Box::pin(async move { answer })
+    }
+
+    fn has_place(&self) -> Result<(), NoPlace> {
+        let places = self.places.lock().unwrap();
+        let is_full = places.as_ref().is_some_and(|places| places.available_permits() == 0);
+        if is_full { Err(FULL) } else { Ok(()) }
+    }
+
+    fn take_place(&self, _attempt: AttemptRef) -> Result<Option<Box<dyn CallPlace>>, NoPlace> {
+        let Some(places) = self.places.lock().unwrap().clone() else { return Ok(None) };
+        let permit = places.try_acquire_owned().map_err(|_| FULL)?;
+        Ok(Some(Box::new(Place(permit))))
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {
