@@ -333,7 +333,33 @@ impl ReadyRule {
         let has_anchored = rule.when.values().any(|test| {
             test.regex.as_ref().is_some_and(|text| text.starts_with('^') && text.ends_with('$'))
         });
+        for (field, test) in &rule.when {
+            if let Some(text) = test.regex.as_ref().filter(|text| is_any_text(text)) {
+                return Err(format!(
+                    "rule {name:?}: the regex {text:?} of {field} matches everything; write the \
+                     values that it stands for, or present = true"
+                ));
+            }
+        }
         if rule.outcome == Meaning::Refused {
+            let is_empty = |test: &ReadyCondition| match &test.test {
+                Test::OneOf(texts) => texts.iter().any(String::is_empty),
+                Test::Regex(regex) => regex.is_match(""),
+                Test::Present => false,
+            };
+            if when.iter().any(is_empty) {
+                return wrong("an empty value refuses nothing: write the panel's code of it");
+            }
+            let is_wide = |test: &ReadyCondition| match &test.test {
+                Test::Regex(regex) => ANY_WORDS.iter().any(|word| regex.is_match(word)),
+                Test::OneOf(_) | Test::Present => false,
+            };
+            if !has_exact && when.iter().all(|test| is_wide(test) || test.test.is_present()) {
+                return wrong(
+                    "refused by a regex that any code matches would refuse what was delivered: \
+                     write the codes, or how they begin",
+                );
+            }
             if !has_exact && !has_anchored {
                 return wrong("refused needs an exact value, or a regex anchored at both ends");
             }
@@ -364,6 +390,12 @@ impl ReadyRule {
     }
 }
 
+impl Test {
+    const fn is_present(&self) -> bool {
+        matches!(self, Test::Present)
+    }
+}
+
 impl ReadyCondition {
     fn of(field: &str, condition: &Condition) -> Result<ReadyCondition, String> {
         let test = match condition {
@@ -376,7 +408,7 @@ impl ReadyCondition {
                 Test::OneOf(texts.clone())
             }
             Condition { eq: None, one_of: None, regex: Some(text), present: None } => {
-                Test::Regex(compiled(text)?)
+                Test::Regex(compiled(&whole(text))?)
             }
             Condition { eq: None, one_of: None, regex: None, present: Some(true) } => Test::Present,
             _ => return Err(format!("{field:?} needs one of eq, in, regex, present = true")),
@@ -397,6 +429,22 @@ impl ReadyCondition {
             Test::Present => true,
         }
     }
+}
+
+/// Words that no panel has as codes of its own.
+const ANY_WORDS: [&str; 6] = ["zq7", "ZQ_XJ", "Zq xj", "7000019", "0", "zq-7.xj/ü"];
+
+/// What is anchored at both ends, as a whole: `^A|B$` is *A or B*, and no more.
+fn whole(text: &str) -> String {
+    match text.starts_with('^') && text.ends_with('$') {
+        true => format!("^(?:{text})$"),
+        false => text.to_owned(),
+    }
+}
+
+/// Whether a regex tells nothing from anything.
+fn is_any_text(text: &str) -> bool {
+    compiled(&whole(text)).is_ok_and(|regex| ANY_WORDS.iter().all(|word| regex.is_match(word)))
 }
 
 /// A regex of a file: without backtracking, and of limited size.

@@ -12,6 +12,7 @@ mod judge;
 mod panel;
 mod read;
 mod request;
+mod sending;
 pub(crate) mod served;
 mod sign;
 mod template;

@@ -6,7 +6,8 @@
 use super::file::{self, CallForm, Meaning, PanelFile, Rule};
 use super::judge::{Step, compiled};
 use super::request::{Named, ReadyCall, named};
-use super::template::{EscapeContext, Template, Unfit};
+use super::sending::{Sending, check_headers};
+use super::template::{Spot, Template, Unfit};
 use super::times::{
     GAP_MIN, balance_gap, connect_timeout, duration, rechecks, repeated_refusals, schedule,
     staff_after,
@@ -23,6 +24,8 @@ use std::time::Duration;
 
 /// The form of files that this program reads.
 const FORMAT: u32 = 1;
+/// No file is longer: what is stored and read at each start has a limit.
+const FILE_BYTES_MAX: usize = 64 * 1024;
 /// No reply is longer.
 const BODY_MAX: usize = 64 * 1024;
 /// *Not found* never counts earlier than this after a submit.
@@ -118,10 +121,14 @@ fn bytes(text: &str) -> Result<usize, String> {
 impl Panel {
     /// Reads a file's text. The reason of a refusal names the table.
     pub(super) fn load(text: &str, additions: Additions) -> Result<Panel, String> {
+        if text.len() > FILE_BYTES_MAX {
+            return Err("the file is longer than 64 KiB: leave cases and comments out".to_owned());
+        }
         let mut file: PanelFile = toml::from_str(text).map_err(|error| error.to_string())?;
         if file.format != FORMAT {
             return Err(format!("format = {}: this program reads {FORMAT}", file.format));
         }
+        let maps_operators = file.map.get("operator").is_some_and(|map| !map.is_empty());
         for (name, entries) in additions.maps {
             file.map.entry(name).or_default().extend(entries);
         }
@@ -172,6 +179,16 @@ impl Panel {
         panel.check_forms()?;
         panel.check_rules()?;
         panel.check_places()?;
+        panel.calls().iter().try_for_each(check_headers)?;
+        let sending = Sending {
+            maps_operators,
+            asked_by: panel.asked_by(),
+            values: &panel.values,
+            prepare: panel.prepare.as_ref(),
+            submit: &panel.submit,
+            query: panel.query.as_ref(),
+        };
+        sending.check()?;
         if let Some(NotFoundWaits { grace, gap }) = panel.check_grace()? {
             (panel.grace, panel.not_found_gap) = (Some(grace), gap);
         }
@@ -474,9 +491,9 @@ struct NotFoundWaits {
 }
 
 /// One call of a panel.
-struct Entry<'a> {
-    table: &'static str,
-    call: &'a ReadyCall,
+pub(super) struct Entry<'a> {
+    pub(super) table: &'static str,
+    pub(super) call: &'a ReadyCall,
     form: &'a CallForm,
 }
 

@@ -214,6 +214,19 @@ impl ReadyCall {
         (open, vec![&self.path])
     }
 
+    /// The texts that are sent as they are: all but those of the signature.
+    pub(super) fn sent_texts(&self) -> Vec<&Template> {
+        let named = self.query.iter().chain(&self.headers).map(|named| &named.text);
+        let mut all: Vec<&Template> = named.chain([&self.path]).collect();
+        self.body.texts(&mut all);
+        all
+    }
+
+    /// Whether it sends a value of this name without its beginning.
+    pub(super) fn shortens(&self, name: &str) -> bool {
+        self.sent_texts().into_iter().any(|text| text.shortens(name))
+    }
+
     /// Whether the call itself uses this name.
     pub(super) fn uses(&self, name: &str) -> bool {
         let (open, closed) = self.texts();

@@ -136,6 +136,20 @@ impl Template {
         })
     }
 
+    /// What stands between the places.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Literal(text) => Some(text.as_str()),
+            Part::Place(_) => None,
+        })
+    }
+
+    /// Whether a place of this name is written without its beginning.
+    pub(super) fn shortens(&self, name: &str) -> bool {
+        let is_cut = |filter: &String| matches!(filter.as_str(), "last9" | "last10");
+        self.places().any(|place| place.name == name && place.arguments.iter().any(is_cut))
+    }
+
     /// A regex for what the text writes; a place is a group, named as [`Template::place_name`]
     /// reads.
     pub(super) fn pattern(&self) -> String {
