@@ -245,6 +245,7 @@ mod tests {
             refusals_shown: 0,
             staff_after: None,
             balance_gap: None,
+            currency: None,
             rechecks: &[],
         }
     }

@@ -8,7 +8,7 @@ use crate::account::Environment;
 use crate::catalog::kind::{Kind, ServiceType};
 use crate::clock::Timestamp;
 use crate::ids::PurchaseNumber;
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::outcome::{EnquiryOutcome, SubmitOutcome};
 use crate::purchase::Details;
 use crate::retry::RetrySchedule;
@@ -172,6 +172,8 @@ pub struct Capabilities {
     pub staff_after: Option<Duration>,
     /// It wants to be asked for our balance no more often than this; none: it does not say.
     pub balance_gap: Option<Duration>,
+    /// The currency of our account there, where its settings say it.
+    pub currency: Option<Currency>,
     /// How many days after its day an order that has ended is asked about again: it may be taken
     /// back without a word. Never divided.
     pub rechecks: &'static [u32],
@@ -463,6 +465,11 @@ pub trait Upstream: Send + Sync {
 
     /// Sends the order, once: no retries. The attempt is already on record.
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome>;
+
+    /// An order that it could sell, to ask about one that it never got; none: any that fits it.
+    fn trial_order(&self) -> Option<Order> {
+        None
+    }
 
     /// Queries the outcome of an order that may have been sent. Read-only.
     fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, EnquiryOutcome>;

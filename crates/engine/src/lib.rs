@@ -56,8 +56,8 @@ pub use store::{
     StoredUpstream, Wallet, WebhookReplay,
 };
 pub use upstreams::{
-    ConnectorFactory, FloatView, NewUpstream, TriedUpstream, UpstreamChange, UpstreamSettings,
-    UpstreamView,
+    ConnectorFactory, FloatAnswer, FloatView, NewUpstream, TriedUpstream, UpstreamChange,
+    UpstreamSettings, UpstreamView,
 };
 pub use vault::{Unreadable, Vault};
 pub use webhooks::{AccountEvent, EndpointView, NewEndpoint, RenderedEvent, WebhookRenderer};

@@ -71,7 +71,7 @@ pub use requests::{ErrorGroup, KeepRequests, LoggedRequest, PruneRequests, Reque
 pub use settings::accounts::{KeyHolder, KeyUse, NoteKeyUses, ReviseAccount, User};
 pub use settings::floats::{
     AddSpending, AskBalance, FundUpstream, HourSpent, KeepBalance, LedgerFloat, NoteFloatLevel,
-    ReportedBalance,
+    PaidToUpstream, ReportedBalance,
 };
 pub use settings::plans::{
     BoughtPlan, BuyPlan, DueRenewal, PlanPrice, SetPlanRenewal, SetPlanTerms,

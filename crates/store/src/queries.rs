@@ -27,8 +27,7 @@ use crate::purchases::{
 };
 use crate::queue::{self, Queue};
 use crate::requests::{ErrorGroup, LoggedRequest, RequestFilter};
-use crate::settings::floats::{LedgerFloat, ReportedBalance};
-use crate::settings::plans::DueRenewal;
+use crate::settings::floats::{LedgerFloat, PaidToUpstream, ReportedBalance};
 use crate::settings::upstreams::StoredUpstream;
 use crate::store::{Location, Store};
 use crate::verify::AuditReport;
@@ -89,6 +88,15 @@ impl Store {
     /// Our own count of every float.
     pub fn ledger_floats(&self) -> Result<Vec<LedgerFloat>> {
         self.read(floats::ledger)
+    }
+
+    /// What was booked as paid to an upstream by the payment of this reference.
+    pub fn paid_to_upstream(
+        &self,
+        environment: Environment,
+        reference: &str,
+    ) -> Result<Option<PaidToUpstream>> {
+        self.read(|sql| floats::paid(sql, environment, reference))
     }
 
     /// The floats that were ever paid into.

@@ -166,14 +166,17 @@ pub(crate) struct FundArgs {
     /// Which.
     code: String,
     /// How much: 1500.00
-    #[arg(long)]
-    amount: String,
+    #[arg(long, required_unless_present = "reverses", conflicts_with = "reverses")]
+    amount: Option<String>,
     /// In what.
     #[arg(long, default_value = "BDT", value_parser = currency)]
     currency: Currency,
     /// The number of the transfer: the same one is never booked twice.
-    #[arg(long)]
-    reference: String,
+    #[arg(long, required_unless_present = "reverses", conflicts_with = "reverses")]
+    reference: Option<String>,
+    /// Take back what was booked by mistake with this reference.
+    #[arg(long, value_name = "REFERENCE")]
+    reverses: Option<String>,
     /// Who books it.
     #[arg(long)]
     by: String,
@@ -195,8 +198,14 @@ pub(crate) async fn run(on: &Caller<'_>, verb: UpstreamVerb, output: &mut Output
                 environment: args.environment,
                 settings: change(on, args.settings, false)?,
             };
-            engine.add_upstream(machine(engine, &by)?, new).await.map_err(refused)?;
+            let waits = engine.add_upstream(machine(engine, &by)?, new).await.map_err(refused)?;
             output.say(format!("The upstream {code} is set up; a route can name it."));
+            if waits {
+                output.say(format!(
+                    "There was another one of this code: it gets no orders until another person \
+                     has looked at it.\n  saldo upstream resume {code} --by NAME"
+                ));
+            }
         }
         UpstreamVerb::List { json } => {
             for view in engine.upstreams().map_err(refused)? {
@@ -350,19 +359,28 @@ async fn try_out(on: &Caller<'_>, code: &str, json: bool, output: &mut Output) -
 }
 
 async fn fund(on: &Caller<'_>, args: &FundArgs, output: &mut Output) -> Result<()> {
-    let paid = amount(&args.amount, args.currency, "--amount")?;
     let permit = machine(on.engine, &args.by)?;
     let code = UpstreamCode::new(&args.code);
-    let funded = on.engine.fund_upstream(permit, &code, paid, &args.reference).await;
-    let float = funded.map_err(refused)?;
-    output.row(args.json, float_value(Some(&float)), float.ours.exact());
-    output.say(format!("Booked {paid}; {} should be left at {}.", float.ours, args.code));
+    let (float, done) = match (&args.reverses, &args.amount, &args.reference) {
+        (Some(reverses), _, _) => {
+            let float = on.engine.reverse_funding(permit, &code, reverses).await;
+            (float.map_err(refused)?, format!("Took {reverses} back"))
+        }
+        (None, Some(text), Some(reference)) => {
+            let paid = amount(text, args.currency, "--amount")?;
+            let float = on.engine.fund_upstream(permit, &code, paid, reference).await;
+            (float.map_err(refused)?, format!("Booked {paid}"))
+        }
+        (None, _, _) => bail!("say --amount and --reference, or --reverses"),
+    };
+    output.row(args.json, float_value(Some(&float), None), float.ours.exact());
+    output.say(format!("{done}; {} should be left at {}.", float.ours, args.code));
     Ok(())
 }
 
 async fn balance(on: &Caller<'_>, code: &str, json: bool, output: &mut Output) -> Result<()> {
-    let float = on.engine.upstream_float(&UpstreamCode::new(code)).await.map_err(refused)?;
-    let text = match &float {
+    let answer = on.engine.upstream_float(&UpstreamCode::new(code)).await.map_err(refused)?;
+    let text = match &answer.float {
         None => format!("{code}  nothing is known"),
         Some(float) => {
             let reported = |money: Option<Money>| money.map_or("?".to_owned(), |m| m.to_string());
@@ -375,14 +393,15 @@ async fn balance(on: &Caller<'_>, code: &str, json: bool, output: &mut Output) -
             )
         }
     };
-    output.row(json, float_value(float.as_ref()), text);
-    if let Some(reason) = float.and_then(|float| float.unavailable) {
+    let value = float_value(answer.float.as_ref(), answer.unavailable.as_deref());
+    output.row(json, value, text);
+    if let Some(reason) = answer.unavailable {
         output.say(format!("It could not be asked: {reason}"));
     }
     Ok(())
 }
 
-fn float_value(float: Option<&FloatView>) -> Value {
+fn float_value(float: Option<&FloatView>, unavailable: Option<&str>) -> Value {
     let exact = |money: Option<Money>| money.map(|m| m.exact());
     json!({
         "currency": float.map(|f| f.ours.currency().code()),
@@ -391,6 +410,7 @@ fn float_value(float: Option<&FloatView>) -> Value {
         "difference": exact(float.and_then(|f| f.difference)),
         "hours_left": float.and_then(|f| f.hours_left),
         "reported_at": float.and_then(|f| f.reported_at).map(moment),
+        "unavailable": unavailable,
     })
 }
 

@@ -362,6 +362,8 @@ impl Protocol for Irecharge {
             refusals_shown: 0,
             staff_after: None,
             balance_gap: None,
+            // It tells that with the balance.
+            currency: None,
             // A success may be taken back without a word.
             rechecks: &[1],
         }

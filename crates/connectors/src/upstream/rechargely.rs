@@ -302,6 +302,7 @@ impl Protocol for Rechargely {
             refusals_shown: 0,
             staff_after: None,
             balance_gap: None,
+            currency: self.own.currency.as_deref().and_then(Currency::from_code),
             rechecks: &[],
         }
     }

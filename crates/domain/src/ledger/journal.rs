@@ -281,6 +281,19 @@ impl Journal {
         Some(Journal { reason: Reason::Withdraw, entries })
     }
 
+    /// The journal that takes [`Journal::float_funding`] back.
+    pub fn float_reversal(
+        upstream: UpstreamCode,
+        environment: Environment,
+        amount: Money,
+    ) -> Option<Journal> {
+        let Journal { entries, .. } = Journal::float_funding(upstream, environment, amount)?;
+        let back =
+            |entry: &Entry| Entry::new(entry.credit().clone(), entry.debit().clone(), amount);
+        let entries = entries.iter().map(back).collect::<Option<Vec<_>>>()?;
+        Some(Journal { reason: Reason::Deposit, entries })
+    }
+
     /// The journal of a purchase's step that moves its money from one place to the other; `None` if
     /// none moves. Delivery uses the float at `upstream`: the amount, put right by what the
     /// upstream says that it took, where it says so. Commission is granted at delivery and clawed

@@ -11,8 +11,8 @@ use crate::{Engine, Permit, limits};
 use domain::account::HOUSE;
 use domain::refusal::{PaymentKnown, StaffRefused};
 use domain::{
-    BalanceAnswer, Currency, Environment, Journal, Money, PauseCause, PaymentKey, PostingDenied,
-    Rail, Timestamp, UpstreamCode, act,
+    BalanceAnswer, Capabilities, Currency, Environment, Journal, Money, PauseCause, PaymentKey,
+    PostingDenied, Rail, Timestamp, UpstreamCode, act,
 };
 use serde_json::json;
 use std::collections::HashMap;
@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Payments to upstreams are a rail of their own.
 const RAIL: &str = "upstream";
+/// How the reference of a payment begins that takes another one back.
+const REVERSAL_OF: &str = "REVERSAL-OF:";
 const HOUR_US: i64 = 3_600_000_000;
 /// The days whose same hours tell how fast a float is spent.
 const DAYS_LOOKED_AT: i64 = 7;
@@ -49,7 +51,14 @@ pub struct FloatView {
     /// Until nothing is left, as the same hours of the last days were; none: not within two weeks,
     /// or nothing is known.
     pub hours_left: Option<i64>,
-    /// Why the upstream could not be asked.
+}
+
+/// What is known of a float.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FloatAnswer {
+    /// The float; none: nothing was told, paid or spent.
+    pub float: Option<FloatView>,
+    /// Why the upstream could not be asked, or why nothing is known.
     pub unavailable: Option<String>,
 }
 
@@ -101,7 +110,11 @@ impl Engine {
         reference: &str,
     ) -> Result<FloatView, StaffRefused> {
         let by = permit.by("Say who books it.")?.to_owned();
-        let environment = self.stored_upstream(code)?.environment;
+        let row = self.stored_upstream(code)?;
+        let environment = row.environment;
+        if let Some(connector) = self.upstream(code) {
+            self.check_currency(&row, &connector.capabilities(), amount.currency())?;
+        }
         let payment = Rail::parse(RAIL).and_then(|r| PaymentKey::new(environment, r, reference));
         let message = "A reference is 1 to 128 printable ASCII characters.";
         let payment = payment.ok_or_else(|| invalid("reference", message))?;
@@ -114,25 +127,101 @@ impl Engine {
         );
         let note = format!("{by}: paid to {code}");
         let posting = Posting { journal, account: HOUSE, payment, note, at: self.now() };
-        let fund = FundUpstream { posting, code: code.clone(), currency: amount.currency() };
+        let (code, is_known) = (code.clone(), true);
+        let fund = FundUpstream { posting, code, currency: amount.currency(), is_known };
+        self.book_at_upstream(permit, fund, changed).await
+    }
+
+    /// Takes back what was booked by mistake, by a payment of its own whose reference says so; once.
+    /// Refuses a reference under which nothing was booked as paid to this upstream.
+    pub async fn reverse_funding(
+        &self,
+        permit: Permit<act::BookMoney>,
+        code: &UpstreamCode,
+        reference: &str,
+    ) -> Result<FloatView, StaffRefused> {
+        let by = permit.by("Say who books it.")?.to_owned();
+        let environment = self.stored_upstream(code)?.environment;
+        let key =
+            |text: &str| Rail::parse(RAIL).and_then(|r| PaymentKey::new(environment, r, text));
+        let message = "A reference is 1 to 128 printable ASCII characters.";
+        let paid = key(reference).ok_or_else(|| invalid("reference", message))?;
+        let reversal = key(&format!("{REVERSAL_OF}{}", paid.reference()));
+        let payment = reversal.ok_or_else(|| invalid("reference", "It is too long."))?;
+        let booked = self.inner.store.paid_to_upstream(environment, paid.reference());
+        let booked = self.or_unavailable(booked)?.filter(|booked| booked.code == *code);
+        let amount = booked.map(|booked| booked.amount).ok_or_else(|| {
+            not_possible("Nothing is booked as paid to this upstream by that reference.")
+        })?;
+        let journal = Journal::float_reversal(code.clone(), environment, amount)
+            .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
+        let changed = Changed::new(
+            format_args!("upstream {code}"),
+            json!({ "paid": amount.to_string(), "reference": paid.reference() }),
+            json!({ "taken_back": amount.to_string(), "reference": payment.reference() }),
+        );
+        let known = self.or_unavailable(self.blocking(Known::read).await)?;
+        let is_known = known.ours(code, environment, amount.currency()) != amount;
+        let note = format!("{by}: taken back, was paid to {code}");
+        let posting = Posting { journal, account: HOUSE, payment, note, at: self.now() };
+        let (code, currency) = (code.clone(), amount.currency());
+        let fund = FundUpstream { posting, code, currency, is_known };
+        self.book_at_upstream(permit, fund, changed).await
+    }
+
+    async fn book_at_upstream(
+        &self,
+        permit: Permit<act::BookMoney>,
+        fund: FundUpstream,
+        changed: Changed,
+    ) -> Result<FloatView, StaffRefused> {
+        let (code, currency) = (fund.code.clone(), fund.currency);
+        let environment = fund.posting.payment.environment();
         let fund = self.recorded(&permit, fund, [changed], |()| true);
         let written = self.write(&permit, fund, None).await;
         self.or_unavailable(written)?.map_err(|why| match why {
             PostingDenied::Known(owner) => {
                 StaffRefused::from(PaymentKnown { account: owner.account, at: owner.at })
             }
-            PostingDenied::Money(why) => crate::refusals::denied(&why, amount.currency()).into(),
+            PostingDenied::Money(why) => crate::refusals::denied(&why, currency).into(),
         })?;
         self.or_unavailable(self.read_floats().await)?;
-        self.stored_float(code, environment, amount.currency()).await
+        self.stored_float(&code, environment, currency).await
     }
 
-    /// A float as we count it and as the upstream tells, which is asked now. `None`: nothing is
-    /// known of it.
-    pub async fn upstream_float(
+    /// Refuses a currency that an upstream's float does not have: that of the balance it told, or
+    /// of its settings, or of what was paid to it first. Where none of them is known, any may be.
+    pub(super) fn check_currency(
         &self,
-        code: &UpstreamCode,
-    ) -> Result<Option<FloatView>, StaffRefused> {
+        row: &store::StoredUpstream,
+        capabilities: &Capabilities,
+        currency: Currency,
+    ) -> Result<(), StaffRefused> {
+        // Of one that is just being added nothing was told.
+        let (told, paid) = if row.revision == 0 {
+            (None, None)
+        } else {
+            let told = self.or_unavailable(self.inner.store.reported_balances())?;
+            let told = told.into_iter().find(|told| told.code == row.code);
+            let paid = self.or_unavailable(self.inner.store.funded_floats())?;
+            let mut paid: Vec<Currency> =
+                paid.into_iter().filter(|(code, _)| *code == row.code).map(|(_, c)| c).collect();
+            let is_paid = paid.contains(&currency);
+            let paid = if is_paid { Some(currency) } else { paid.pop() };
+            (told.map(|told| told.balance.currency()), paid)
+        };
+        match told.or(capabilities.currency).or(paid) {
+            Some(theirs) if theirs != currency => {
+                let theirs = theirs.code();
+                let text = format!("Its float is in {theirs}: say --currency {theirs}.");
+                Err(invalid("currency", &text).into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A float as we count it and as the upstream tells, which is asked now.
+    pub async fn upstream_float(&self, code: &UpstreamCode) -> Result<FloatAnswer, StaffRefused> {
         let connected = self.inner.upstreams.get(code);
         let connected = connected.ok_or_else(|| not_possible("There is no such upstream."))?;
         let environment = environment_of(&connected);
@@ -141,11 +230,7 @@ impl Engine {
             Ok(Some(reason)) => Ok(BalanceAnswer::Unavailable { reason }),
             Err(fault) => Err(fault),
         };
-        let unavailable = match asked {
-            Ok(BalanceAnswer::Unavailable { reason }) => Some(reason),
-            Ok(BalanceAnswer::Reported(_) | BalanceAnswer::NotOffered) => None,
-            Err(fault) => return Err(self.unavailable(&fault).into()),
-        };
+        let asked = asked.map_err(|fault| self.unavailable(&fault))?;
         let known = self.or_unavailable(self.blocking(Known::read).await)?;
         let funded = known.funded.iter().find(|(funded, _)| funded == code);
         let reported = known.reported.iter().find(|reported| reported.code == *code);
@@ -154,9 +239,18 @@ impl Engine {
             .map(|reported| reported.balance.currency())
             .or(funded.map(|(_, currency)| *currency))
             .or(booked.map(|float| float.ours.currency()));
-        let Some(currency) = currency else { return Ok(None) };
-        let view = self.stored_float(code, environment, currency).await?;
-        Ok(Some(FloatView { unavailable, ..view }))
+        let unavailable = match asked {
+            BalanceAnswer::Unavailable { reason } => Some(reason),
+            BalanceAnswer::NotOffered if currency.is_none() => {
+                Some("it tells no balance, and nothing is booked as paid to it".to_owned())
+            }
+            BalanceAnswer::Reported(_) | BalanceAnswer::NotOffered => None,
+        };
+        let float = match currency {
+            Some(currency) => Some(self.stored_float(code, environment, currency).await?),
+            None => None,
+        };
+        Ok(FloatAnswer { float, unavailable })
     }
 
     async fn stored_float(
@@ -182,7 +276,6 @@ impl Engine {
             reported_at: reported.map(|reported| reported.reported_at),
             difference: reported.map(difference),
             hours_left: left.and_then(|left| hours_left(left.minor(), &hours, hour)),
-            unavailable: None,
         })
     }
 
@@ -204,7 +297,7 @@ impl Engine {
     }
 
     /// Asks an upstream for our balance and keeps what it says.
-    async fn ask_balance(
+    pub(super) async fn ask_balance(
         &self,
         code: &UpstreamCode,
         connected: &Connected,

@@ -9,11 +9,12 @@ use crate::refusals::{invalid, not_possible, refuse_if_any, unless};
 use crate::{Engine, Permit};
 use domain::refusal::{Invalid, StaffRefused, Unavailable};
 use domain::{
-    AddressPolicy, Currency, Environment, Money, PauseCause, Permitted, Timestamp, UpstreamCode,
-    WebhookAddress, act,
+    AddressPolicy, Capabilities, Environment, Money, PauseCause, Permitted, Timestamp, Upstream,
+    UpstreamCode, WebhookAddress, act,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use store::{Pause, SetUpstream, StoredUpstream, UpstreamSet};
 
 /// The longest code: routes and ledger accounts repeat it.
@@ -74,13 +75,14 @@ pub struct UpstreamView {
 }
 
 impl Engine {
-    /// Adds an upstream: routes may use it at once, on all nodes. Refuses a name that is taken, an
-    /// address that may not be called, and settings of which no connector can be made.
+    /// Adds an upstream: routes may use it at once, on all nodes. Answers whether it waits for
+    /// another person first: a live one does whose code another one had before. Refuses a name that
+    /// is taken, an address that may not be called, and settings of which no connector can be made.
     pub async fn add_upstream(
         &self,
         permit: Permit<act::SetCredentials>,
         new: NewUpstream,
-    ) -> Result<(), StaffRefused> {
+    ) -> Result<bool, StaffRefused> {
         let code = UpstreamCode::new(&new.code);
         let is_plain = new.code.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         let is_sized = (1..=CODE_CHARS_MAX).contains(&new.code.len());
@@ -116,13 +118,22 @@ impl Engine {
             revision: 0,
         };
         // One that was removed may be added again, unless it still has orders.
-        let is_taken = self.stored_upstream(&code).is_ok_and(|known| known.removed_at.is_none());
-        if is_taken {
+        let rows = self.or_unavailable(self.inner.store.upstreams())?;
+        let earlier = rows.into_iter().find(|row| row.code == code);
+        if earlier.as_ref().is_some_and(|known| known.removed_at.is_none()) {
             return Err(not_possible("There is an upstream of this code already.").into());
         }
-        let upstream = self.changed_upstream(blank, BTreeMap::new(), new.settings, now)?;
+        let mut upstream = self.changed_upstream(blank, BTreeMap::new(), new.settings, now)?;
+        // Else one person would change it alone, by removing it first.
+        let waits = earlier.is_some() && upstream.environment == Environment::Live;
+        if waits {
+            let by = permit.by("Say who adds it again: another person must look at it.")?;
+            let (by, reason) = (by.to_owned(), format!("added again by {by}"));
+            upstream.paused = Some(Pause { cause: PauseCause::NewFile, reason, by });
+        }
         let changed = Changed::new(object(&code), json!(null), shown(&upstream));
-        self.store_upstream(&permit, upstream, true, changed).await
+        self.store_upstream(&permit, upstream, true, changed).await?;
+        Ok(waits)
     }
 
     /// Changes an upstream's address, settings, secrets or limits, without a stop. Answers whether
@@ -221,7 +232,7 @@ impl Engine {
                 let by = by?;
                 if by.trim().to_lowercase() == maker.trim().to_lowercase() {
                     return Err(not_possible(format!(
-                        "{maker} changed its file: another person must look at it and resume it."
+                        "{maker} made it what it is: another person must look at it and resume it."
                     ))
                     .into());
                 }
@@ -321,13 +332,6 @@ impl Engine {
             Some(calls) => Some(calls),
             None => row.calls_at_once,
         };
-        for (level, stored) in
-            [(change.float_alert, &mut row.float_alert), (change.float_stop, &mut row.float_stop)]
-        {
-            let Some(level) = level else { continue };
-            row.float_currency = Some(one_currency(row.float_currency, level)?);
-            *stored = Some(level.minor());
-        }
         secrets.extend(change.secrets);
         let is_short = secrets.len().max(row.hosts.len()) <= NAMES_MAX;
         refuse_if_any(
@@ -338,7 +342,9 @@ impl Engine {
             .into_iter()
             .flatten(),
         )?;
-        self.check_connector(&row, secrets.clone())?;
+        let connector = self.check_connector(&row, secrets.clone())?;
+        let (alert, stop) = (change.float_alert, change.float_stop);
+        self.set_levels(&mut row, alert, stop, &connector.capabilities())?;
         row.secret_names = secrets.keys().cloned().collect();
         let text = serde_json::to_vec(&secrets).map_err(|_| Unavailable { retry_after_s: 5 })?;
         let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
@@ -347,14 +353,38 @@ impl Engine {
         Ok(row)
     }
 
+    /// Sets the levels of the float that were given. Those in another currency than before take the
+    /// place of both; one that the float does not have is refused.
+    fn set_levels(
+        &self,
+        row: &mut StoredUpstream,
+        alert: Option<Money>,
+        stop: Option<Money>,
+        capabilities: &Capabilities,
+    ) -> Result<(), StaffRefused> {
+        let Some(currency) = alert.or(stop).map(|level| level.currency()) else { return Ok(()) };
+        let given = || [alert, stop].into_iter().flatten();
+        let is_one = given().all(|level| level.currency() == currency && level.minor() >= 0);
+        let message = "The levels of a float are of one currency, and not below zero.";
+        refuse_if_any(unless(is_one, "float", message))?;
+        self.check_currency(row, capabilities, currency)?;
+        if row.float_currency != Some(currency) {
+            (row.float_alert, row.float_stop) = (None, None);
+        }
+        row.float_currency = Some(currency);
+        row.float_alert = alert.map(Money::minor).or(row.float_alert);
+        row.float_stop = stop.map(Money::minor).or(row.float_stop);
+        Ok(())
+    }
+
     /// Refuses settings of which no connector can be made.
     fn check_connector(
         &self,
         row: &StoredUpstream,
         secrets: BTreeMap<String, String>,
-    ) -> Result<(), Invalid> {
+    ) -> Result<Arc<dyn Upstream>, Invalid> {
         let made = self.inner.upstreams.make(settings_of(row, secrets));
-        made.map(drop).map_err(|reason| invalid("upstream", &reason))
+        made.map_err(|reason| invalid("upstream", &reason))
     }
 
     /// Whether live orders are read by its file: what the file says decides about money.
@@ -413,13 +443,11 @@ fn checked_url(url: String) -> Result<String, Invalid> {
     }
 }
 
-fn one_currency(known: Option<Currency>, level: Money) -> Result<Currency, Invalid> {
-    let message = "The levels of a float are of one currency, and not below zero.";
-    let is_one = known.is_none_or(|known| known == level.currency());
-    match is_one && level.minor() >= 0 {
-        true => Ok(level.currency()),
-        false => Err(invalid("float", message)),
-    }
+/// Which file its settings are, as `sha256sum` says it; none: it has no file.
+fn file_digest(settings: &str) -> Option<String> {
+    let hash = || ring::digest::digest(&ring::digest::SHA256, settings.as_bytes());
+    let hex = || hash().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    (!settings.is_empty()).then(hex)
 }
 
 /// What the record of acts shows: no secret, only the names.
@@ -429,6 +457,7 @@ fn shown(upstream: &StoredUpstream) -> Value {
         "environment": upstream.environment.code(),
         "url": upstream.url,
         "hosts": upstream.hosts,
+        "file_sha256": file_digest(&upstream.settings),
         "maps": upstream.maps,
         "secrets": upstream.secret_names,
         "calls_at_once": upstream.calls_at_once,

@@ -14,7 +14,7 @@ mod trial;
 
 pub(crate) use asking::Asking;
 pub(crate) use choice::Choosing;
-pub use float::FloatView;
+pub use float::{FloatAnswer, FloatView};
 pub(crate) use health::CallEnd;
 pub use manage::{NewUpstream, UpstreamChange, UpstreamView};
 pub use trial::TriedUpstream;
@@ -130,9 +130,13 @@ impl Registry {
     /// Swaps in what is stored.
     pub(crate) fn load(&self, rows: Vec<StoredUpstream>, vault: &Vault) {
         let before = self.current.load();
-        let kept = |code: &UpstreamCode| match before.get(code) {
-            Some(known) => (known.health.clone(), known.asking.clone()),
-            None => (Arc::default(), Arc::default()),
+        // One that was removed and added again is another one.
+        let kept = |code: &UpstreamCode, row: Option<&StoredUpstream>| {
+            let added_at = |row: Option<&StoredUpstream>| row.map(|row| row.created_at);
+            match before.get(code).filter(|one| added_at(one.row.as_ref()) == added_at(row)) {
+                Some(known) => (known.health.clone(), known.asking.clone()),
+                None => (Arc::default(), Arc::default()),
+            }
         };
         let mut map = HashMap::new();
         for row in rows {
@@ -141,13 +145,13 @@ impl Registry {
                 Some(known) if known.is_made_of(&row) => known.connector.clone(),
                 Some(_) | None => self.connect(&row, vault),
             };
-            let (health, asking) = kept(&code);
+            let (health, asking) = kept(&code, Some(&row));
             map.insert(code, Arc::new(Connected { connector, row: Some(row), health, asking }));
         }
         for built_in in &self.built_in {
             let code = built_in.code().clone();
             let connector = Some(built_in.clone());
-            let (health, asking) = kept(&code);
+            let (health, asking) = kept(&code, None);
             map.insert(code, Arc::new(Connected { connector, row: None, health, asking }));
         }
         self.current.store(Arc::new(map));

@@ -33,17 +33,23 @@ impl Engine {
         let within = limits::TRY_WITHIN;
         let balance = match self.or_unavailable(self.asked_too_soon(code, &connected).await)? {
             Some(reason) => BalanceAnswer::Unavailable { reason },
-            None => {
-                let answer = tokio::time::timeout(within, connector.balance()).await;
-                let reason = "no answer in time".to_owned();
-                answer.unwrap_or(BalanceAnswer::Unavailable { reason })
-            }
+            None => self.or_unavailable(self.ask_balance(code, &connected).await)?,
         };
         let currency = match &balance {
             BalanceAnswer::Reported(balance) => Some(balance.currency()),
-            BalanceAnswer::NotOffered | BalanceAnswer::Unavailable { .. } => None,
+            BalanceAnswer::NotOffered | BalanceAnswer::Unavailable { .. } => {
+                connector.capabilities().currency
+            }
         };
-        let order = never_sent(connected.row.as_ref(), &self.catalog(), currency, self.now());
+        // Of what it can write an order of, such as a panel's file, it knows best.
+        let own = connector.trial_order().map(|order| Order {
+            attempt: NEVER_SENT,
+            started_at: self.now(),
+            ..order
+        });
+        let order = own.unwrap_or_else(|| {
+            never_sent(connected.row.as_ref(), &self.catalog(), currency, self.now())
+        });
         let enquiry = tokio::time::timeout(within, connector.enquire(&order)).await;
         let Ok(enquiry) = enquiry else {
             let enquiry = ("unknown".to_owned(), Some("no answer in time".to_owned()));
@@ -55,6 +61,9 @@ impl Engine {
         Ok(TriedUpstream { balance, enquiry, is_answer })
     }
 }
+
+/// Of an order that no upstream ever got.
+const NEVER_SENT: AttemptRef = AttemptRef { purchase: PurchaseNumber(0), number: 1 };
 
 /// An order that no upstream ever got: ids begin far above. It is of an operator that the upstream
 /// may sell: in its map if it has one, and in the currency of our balance there if that is known.
@@ -79,7 +88,7 @@ fn never_sent(
     let chosen = in_currency.or(sold.first());
     let recipient = chosen.map(|(_, country, _)| country.numbering.example()).unwrap_or_default();
     Order {
-        attempt: AttemptRef { purchase: PurchaseNumber(0), number: 1 },
+        attempt: NEVER_SENT,
         started_at: now,
         environment: row.map_or(Environment::Sandbox, |row| row.environment),
         country: chosen.map(|(_, country, _)| country.code.clone()),

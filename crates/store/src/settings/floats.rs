@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// Hours of spending that are kept: two weeks and a day.
 const HOURS_KEPT: i64 = 15 * 24;
 
-/// Books what was paid to an upstream; from then on our own count of that float is known.
+/// Books what was paid to an upstream, or takes that back; from then on our own count of that float
+/// is known, or is not.
 #[derive(Clone, Debug)]
 pub struct FundUpstream {
     /// The movement of money.
@@ -27,6 +28,8 @@ pub struct FundUpstream {
     pub code: UpstreamCode,
     /// Of the payment.
     pub currency: Currency,
+    /// Whether our own count is known then: not, where all that was paid is taken back.
+    pub is_known: bool,
 }
 
 impl Commit for FundUpstream {
@@ -39,11 +42,45 @@ impl Commit for FundUpstream {
 
     fn apply(&self, tx: &mut Tx<'_>) -> Result<()> {
         self.posting.apply(tx)?;
-        tx.sql.run(
-            "INSERT INTO upstream_floats (code, currency) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            &values![&self.code, self.currency],
-        )
+        let text = match self.is_known {
+            true => {
+                "INSERT INTO upstream_floats (code, currency) VALUES ($1, $2)
+                 ON CONFLICT DO NOTHING"
+            }
+            false => "DELETE FROM upstream_floats WHERE code = $1 AND currency = $2",
+        };
+        tx.sql.run(text, &values![&self.code, self.currency])
     }
+}
+
+/// What was booked as paid to an upstream by one payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaidToUpstream {
+    /// Which upstream.
+    pub code: UpstreamCode,
+    /// How much.
+    pub amount: Money,
+}
+
+/// What was booked by a payment of the rail of upstreams; none: nothing, or its month is archived.
+pub(crate) fn paid(
+    sql: &mut dyn Sql,
+    environment: Environment,
+    reference: &str,
+) -> Result<Option<PaidToUpstream>> {
+    first(
+        sql,
+        "SELECT a.upstream, a.currency, e.amount FROM payments p
+         JOIN entries e ON e.journal_seq = p.journal_seq
+         JOIN ledger_accounts a ON a.id = e.debit_id
+         WHERE p.environment = $1 AND p.rail = 'upstream' AND p.reference = $2
+             AND a.purpose = 'float'",
+        &values![environment, reference],
+        |row| {
+            let amount = Money::new(row.int(2)?, read::currency(row.text(1)?)?);
+            Ok(PaidToUpstream { code: UpstreamCode::new(row.text(0)?), amount })
+        },
+    )
 }
 
 /// Keeps what an upstream said about our balance there.

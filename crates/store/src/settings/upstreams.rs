@@ -123,6 +123,9 @@ unrefused!(SetUpstream, UpstreamSet, |change, tx| {
         return Ok(UpstreamSet::InUse(open));
     }
     set(tx.sql, upstream, stored.map_or(0, |(revision, _)| revision) + 1)?;
+    if stored.is_some() && upstream.revision == 0 {
+        forget_earlier(tx.sql, &upstream.code)?;
+    }
     if same_settings.is_none() {
         forget_refusals(tx.sql, &upstream.code)?;
     }
@@ -147,6 +150,20 @@ unrefused!(NoteRefusal, (), |change, tx| match change.was_refused {
     ),
     false => forget_refusals(tx.sql, &change.upstream),
 });
+
+/// What was told and paid at an earlier upstream of this code is nothing of the one that is added
+/// now. What the ledger has stays there.
+fn forget_earlier(sql: &mut dyn Sql, code: &UpstreamCode) -> Result<()> {
+    for text in [
+        "DELETE FROM upstream_balances WHERE code = $1",
+        "DELETE FROM upstream_watch WHERE code = $1",
+        "DELETE FROM upstream_floats WHERE code = $1",
+        "DELETE FROM upstream_hours WHERE code = $1",
+    ] {
+        sql.run(text, &values![code])?;
+    }
+    forget_refusals(sql, code)
+}
 
 fn forget_refusals(sql: &mut dyn Sql, code: &UpstreamCode) -> Result<()> {
     sql.run("DELETE FROM upstream_refusals WHERE code = $1", &values![code])

@@ -386,7 +386,8 @@ const fn may_move(reason: Reason, from: &Purpose, to: &Purpose) -> bool {
                     | (Float(_), Fees)
             )
         }
-        Reason::Deposit => matches!((from, to), (Funding, Available)),
+        // Into a wallet, or back from a float where it was booked by mistake.
+        Reason::Deposit => matches!((from, to), (Funding, Available | Float(_))),
         // Out of a wallet, or out of the house into a float.
         Reason::Withdraw => matches!((from, to), (Available | Float(_), Funding)),
         Reason::Commission => matches!((from, to), (Commission, Available)),

@@ -292,6 +292,7 @@ impl Protocol for Generic {
             refusals_shown: REFUSALS_SHOWN,
             staff_after: self.panel.staff_after,
             balance_gap: self.panel.balance_gap,
+            currency: Some(self.panel.currency),
             rechecks: self.panel.rechecks,
         }
     }
@@ -505,6 +506,10 @@ impl Protocol for Generic {
         let reading = self.judged(call?, reply, order, known).reading;
         let rule = reading.rule.map_or_else(|| "no rule".to_owned(), |rule| format!("rule {rule}"));
         Some(format!("{rule} of the file with SHA-256 {}", self.panel.digest))
+    }
+
+    fn trial_order(&self) -> Option<Order> {
+        cases::order(&self.panel).ok()
     }
 
     fn connection(&self) -> ConnectionNeeds {

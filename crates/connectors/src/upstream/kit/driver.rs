@@ -323,6 +323,11 @@ impl Upstream for Connector {
         Box::pin(self.submit_once(order))
     }
 
+    fn trial_order(&self) -> Option<Order> {
+        let order = self.protocol.trial_order()?;
+        Some(Order { environment: self.environment, ..order })
+    }
+
     fn enquire<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, EnquiryOutcome> {
         Box::pin(async move {
             let unaskable = "it cannot be asked about this order".to_owned();

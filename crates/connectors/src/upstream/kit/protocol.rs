@@ -202,6 +202,11 @@ pub trait Protocol: Send + Sync {
         None
     }
 
+    /// An order that it could sell; none: any that fits its maps and its currency.
+    fn trial_order(&self) -> Option<Order> {
+        None
+    }
+
     /// What its connection needs besides the settings.
     fn connection(&self) -> ConnectionNeeds {
         ConnectionNeeds::default()

@@ -239,6 +239,7 @@ impl Protocol for Reloadly {
             refusals_shown: 0,
             staff_after: None,
             balance_gap: None,
+            currency: Some(self.currency),
             rechecks: &[],
         }
     }

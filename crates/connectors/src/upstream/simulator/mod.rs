@@ -93,6 +93,7 @@ impl SimulatorSettings {
             refusals_shown: 0,
             staff_after: None,
             balance_gap: None,
+            currency: None,
             rechecks: &[],
         }
     }

@@ -77,18 +77,19 @@ async fn a_payment_is_booked_once() {
 async fn ours_and_theirs_and_their_difference() {
     let world = world_with_x().await;
     let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
-    assert_eq!(world.engine.upstream_float(&code).await.unwrap(), None);
+    assert_eq!(world.engine.upstream_float(&code).await.unwrap().float, None);
     world.engine.fund_upstream("x", bdt(100_000), "BANK-1").await.unwrap();
     *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(99_000));
     world.buy("R1", TO_X).await;
-    let float = world.engine.upstream_float(&code).await.unwrap().unwrap();
+    let float = world.engine.upstream_float(&code).await.unwrap().float.unwrap();
     assert_eq!(float.ours, bdt(100_000 - AMOUNT));
     assert_eq!(float.theirs, Some(bdt(99_000)));
     assert_eq!(float.difference, Some(bdt(AMOUNT - 1_000)));
     let reason = "maintenance".to_owned();
     *x.balance.lock().unwrap() = BalanceAnswer::Unavailable { reason: reason.clone() };
-    let float = world.engine.upstream_float(&code).await.unwrap().unwrap();
-    assert_eq!((float.theirs, float.unavailable), (Some(bdt(99_000)), Some(reason)));
+    let answer = world.engine.upstream_float(&code).await.unwrap();
+    let theirs = answer.float.and_then(|float| float.theirs);
+    assert_eq!((theirs, answer.unavailable), (Some(bdt(99_000)), Some(reason)));
 }
 
 /// Unknown passes nothing over; known and too low does, before money moves.
@@ -179,6 +180,68 @@ async fn the_alert_of_a_crossing_is_queued_in_the_commit_that_notes_it() {
     assert!(alerts()[0].contains("\"level\":\"low\""), "{:?}", alerts());
 }
 
+/// What would never act is refused, and what was set or booked by mistake can be put right.
+#[tokio::test]
+async fn levels_and_payments_are_in_the_currency_of_the_float() {
+    let world = world_with_x().await;
+    let x = world.factory.upstream("x");
+    let level = |money: Money| UpstreamChange { float_stop: Some(money), ..Default::default() };
+    // Nothing is known yet: the wrong one is put right by the next.
+    let both = UpstreamChange { float_alert: Some(usd(900)), ..level(usd(500)) };
+    world.engine.change_upstream("x", both).await.unwrap();
+    world.engine.change_upstream("x", level(bdt(700))).await.unwrap();
+    let stored = || {
+        let views = world.engine.upstreams().unwrap();
+        let stored = views.into_iter().find_map(|view| view.stored).unwrap();
+        (stored.float_currency, stored.float_alert, stored.float_stop)
+    };
+    assert_eq!(stored(), (Some(Currency::BDT), None, Some(700)));
+    // What was paid first says it, then the settings, then what it tells.
+    world.engine.fund_upstream("x", usd(1_000), "BANK-1").await.unwrap();
+    let refused = world.engine.fund_upstream("x", bdt(100_000), "BANK-2").await.unwrap_err();
+    assert!(format!("{refused:?}").contains("--currency USD"), "{refused:?}");
+    assert!(world.engine.change_upstream("x", level(bdt(700))).await.is_err());
+    // It was a mistake: taken back, once, and by name.
+    assert!(world.engine.reverse_funding("x", "BANK-2").await.is_err());
+    let float = world.engine.reverse_funding("x", " bank-1 ").await.unwrap();
+    assert_eq!(float.ours, usd(0));
+    let again = world.engine.reverse_funding("x", "BANK-1").await.unwrap_err();
+    assert_eq!(again.code(), "PAYMENT_KNOWN");
+    assert!(world.engine.reverse_funding("x", "REVERSAL-OF:BANK-1").await.is_err());
+    let acts = world.engine.acts(Some("upstream x"), 1).unwrap();
+    assert!(acts[0].after.as_ref().unwrap().contains("taken_back"), "{acts:?}");
+    world.engine.fund_upstream("x", bdt(100_000), "BANK-2").await.unwrap();
+    assert_eq!(world.buy("R1", TO_X).await.state, State::Delivered);
+    let currency = Some(Currency::EUR);
+    *x.capabilities.lock().unwrap() = Capabilities { currency, ..CAPABILITIES };
+    let refused = world.engine.fund_upstream("x", bdt(1), "BANK-3").await.unwrap_err();
+    assert!(format!("{refused:?}").contains("--currency EUR"), "{refused:?}");
+    *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(90_000));
+    world.engine.upstream_float(&UpstreamCode::new("x")).await.unwrap();
+    world.engine.fund_upstream("x", bdt(1), "BANK-3").await.unwrap();
+    world.engine.change_upstream("x", level(bdt(800))).await.unwrap();
+    world.assert_sound().await;
+}
+
+/// What an upstream tells when it is tried is told.
+#[tokio::test]
+async fn what_a_trial_is_told_is_kept() {
+    let world = world_with_x().await;
+    let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
+    let balance_gap = Some(Duration::from_secs(1800));
+    *x.capabilities.lock().unwrap() = Capabilities { balance_gap, ..CAPABILITIES };
+    *x.balance.lock().unwrap() = BalanceAnswer::Unavailable { reason: "maintenance".to_owned() };
+    let answer = world.engine.upstream_float(&code).await.unwrap();
+    assert_eq!((answer.float, answer.unavailable.as_deref()), (None, Some("maintenance")));
+    world.clock.advance(Duration::from_secs(1800));
+    *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(4_000));
+    let tried = world.engine.try_upstream(&code).await.unwrap();
+    assert_eq!(tried.balance, BalanceAnswer::Reported(bdt(4_000)));
+    let answer = world.engine.upstream_float(&code).await.unwrap();
+    assert_eq!(answer.float.unwrap().theirs, Some(bdt(4_000)));
+    assert!(answer.unavailable.unwrap().contains("once in 1800 s"));
+}
+
 /// Some panels block an account that is asked about more often, whoever asks.
 #[tokio::test]
 async fn a_balance_is_asked_for_no_more_often_than_the_upstream_wants() {
@@ -188,8 +251,8 @@ async fn a_balance_is_asked_for_no_more_often_than_the_upstream_wants() {
     *x.capabilities.lock().unwrap() = Capabilities { balance_gap, ..CAPABILITIES };
     let look = async |left: i64| {
         *x.balance.lock().unwrap() = BalanceAnswer::Reported(bdt(left));
-        let float = world.engine.upstream_float(&code).await.unwrap().unwrap();
-        (float.theirs, float.unavailable)
+        let answer = world.engine.upstream_float(&code).await.unwrap();
+        (answer.float.and_then(|float| float.theirs), answer.unavailable)
     };
     assert_eq!(look(100).await, (Some(bdt(100)), None));
     let too_soon = "it is asked for the balance once in 1800 s at most".to_owned();

@@ -2,7 +2,7 @@
 
 use super::{TO_X, new, route_to_x, world_with_x};
 use crate::world::*;
-use domain::{Environment, Refused as _, State};
+use domain::{BalanceAnswer, Currency, Environment, Money, Refused as _, State, UpstreamCode};
 use engine::{NewUpstream, UpstreamChange};
 
 fn secret(text: &str) -> UpstreamChange {
@@ -98,7 +98,64 @@ async fn an_upstream_with_open_orders_is_not_removed_and_a_removed_one_gets_no_m
     let _ = world.engine.purchase(world.request("R2", TO_X)).await;
     assert_eq!(x.count(Call::Submit), submits);
     // Its name is free again.
-    world.engine.add_upstream(new("x")).await.unwrap();
+    assert_eq!(world.engine.add_upstream(new("x")).await, Ok(true));
+    world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
     assert_eq!(world.buy("R3", TO_X).await.state, State::Delivered);
     world.assert_sound().await;
+}
+
+/// Else one person alone would change what decides about money, by removing it first.
+#[tokio::test]
+async fn one_that_is_added_again_waits_for_another_person_and_inherits_nothing() {
+    let world = world_with_x().await;
+    let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
+    *x.balance.lock().unwrap() = BalanceAnswer::Reported(Money::new(10, Currency::USD));
+    assert!(world.engine.upstream_float(&code).await.unwrap().float.is_some());
+    world.engine.remove_upstream("x").await.unwrap();
+    *x.balance.lock().unwrap() = BalanceAnswer::NotOffered;
+    assert_eq!(world.engine.add_upstream(new("x")).await, Ok(true));
+    // What was told of the earlier one neither counts nor is shown.
+    let answer = world.engine.upstream_float(&code).await.unwrap();
+    assert_eq!(answer.float, None);
+    assert!(answer.unavailable.unwrap().contains("tells no balance"));
+    for table in ["upstream_balances", "upstream_floats", "upstream_hours"] {
+        assert_eq!(world.database.sql(&format!("SELECT code FROM {table}")), [""; 0], "{table}");
+    }
+    let refused = world.engine.purchase(world.request("R1", TO_X)).await.unwrap_err();
+    assert_eq!(refused.code(), "UPSTREAM_UNAVAILABLE");
+    assert!(world.engine.resume_upstream_as("x", "tests").await.is_err());
+    world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
+    assert_eq!(world.buy("R1", TO_X).await.state, State::Delivered);
+    // Nor does it help to add it for the sandbox in between.
+    world.engine.remove_upstream("x").await.unwrap();
+    let sandbox = NewUpstream { environment: Environment::Sandbox, ..new("x") };
+    assert_eq!(world.engine.add_upstream(sandbox).await, Ok(false));
+    world.engine.remove_upstream("x").await.unwrap();
+    assert_eq!(world.engine.add_upstream(new("x")).await, Ok(true));
+    world.assert_sound().await;
+}
+
+/// The record of acts says which file decided from when on, of every kind.
+#[tokio::test]
+async fn acts_say_that_the_file_changed() {
+    let world = world_with_x().await;
+    let with = |own: &str| UpstreamChange { own: Some(own.to_owned()), ..Default::default() };
+    world.engine.change_upstream("x", with("line = 1\n")).await.unwrap();
+    world.engine.change_upstream("x", with("line = 2\n")).await.unwrap();
+    let acts = world.engine.acts(Some("upstream x"), 10).unwrap();
+    let last = &acts[0];
+    // As sha256sum says it.
+    let digest = |text: &Option<String>| {
+        let value: serde_json::Value = serde_json::from_str(text.as_ref().unwrap()).unwrap();
+        value["file_sha256"].as_str().map(str::to_owned)
+    };
+    assert_eq!(
+        digest(&last.before),
+        Some("9358fd7d318511aa4d5ad90ec62cef8bd3f5e77985c347fea7c098940f64efba".to_owned())
+    );
+    assert_eq!(
+        digest(&last.after),
+        Some("29c329d3b16304295551887c3bba5904b12093e1730abdb3d1962ead6fc30a3d".to_owned())
+    );
+    assert_eq!(digest(&acts[1].before), None, "it had none");
 }

@@ -128,7 +128,7 @@ impl TestEngine {
         self.0.fund(self.machine(), booking).await
     }
 
-    pub async fn add_upstream(&self, new: NewUpstream) -> Staff<()> {
+    pub async fn add_upstream(&self, new: NewUpstream) -> Staff<bool> {
         self.0.add_upstream(self.machine(), new).await
     }
 
@@ -154,6 +154,10 @@ impl TestEngine {
 
     pub async fn remove_upstream(&self, code: &str) -> Staff<()> {
         self.0.remove_upstream(self.machine(), &UpstreamCode::new(code)).await
+    }
+
+    pub async fn reverse_funding(&self, code: &str, reference: &str) -> Staff<FloatView> {
+        self.0.reverse_funding(self.machine(), &UpstreamCode::new(code), reference).await
     }
 
     pub async fn fund_upstream(&self, code: &str, amount: Money, ref_: &str) -> Staff<FloatView> {

@@ -32,6 +32,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     refusals_shown: 0,
     staff_after: None,
     balance_gap: None,
+    currency: None,
     rechecks: &[],
 };
 
