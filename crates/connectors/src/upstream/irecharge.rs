@@ -8,7 +8,7 @@ use super::kit::echo::{Echo, Sent};
 use super::kit::protocol::{Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::shown::Shown;
-use super::kit::wire::{Got, WireReply, WireRequest, json_number};
+use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
 use domain::{
     Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
     Details, EnquiryOutcome, Kind, Money, NoOffers, Offer, OfferEnquiry, Order, ServiceType,
@@ -420,7 +420,12 @@ impl Protocol for Irecharge {
         Shown::in_json(reply, &order.attempt.to_string(), &IDS)
     }
 
-    fn read_enquiry(&self, order: &Order, _asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        _asked: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome> {
         Next::Done(self.read_check(order, got))
     }
 

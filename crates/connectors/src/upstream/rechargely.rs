@@ -9,7 +9,7 @@ use super::kit::echo::{Echo, Sent};
 use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::shown::Shown;
-use super::kit::wire::{Got, WireReply, WireRequest, json_number};
+use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
 use domain::purchase::{CUSTOMER_ADDRESS, CUSTOMER_MOBILE, CUSTOMER_NAME};
 use domain::{
     Answer, AskedBy, BalanceAnswer, Capabilities, Currency, Details, EnquiryOutcome, Kind, Money,
@@ -353,7 +353,12 @@ impl Protocol for Rechargely {
         Shown::in_json(reply, &order.attempt.to_string(), &["/transactionReference"])
     }
 
-    fn read_enquiry(&self, order: &Order, _asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        _asked: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome> {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => return Next::Done(self.doubt(&lost.reason).into()),

@@ -27,7 +27,7 @@ pub use cases::FileReport;
 use super::kit::protocol::{ConnectionNeeds, Login, Next, Protocol, RepeatedRefusals, Unsendable};
 use super::kit::settings::{Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::shown::{self, Shown};
-use super::kit::wire::{Got, WireReply, WireRequest};
+use super::kit::wire::{CallResult, WireReply, WireRequest};
 use domain::money::decimals;
 use domain::{
     Answer, AskedBy, BalanceAnswer, Callback, CallbackAnswer, CallbackRead, Capabilities, Clock,

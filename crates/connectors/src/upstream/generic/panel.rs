@@ -7,7 +7,7 @@ use super::file::{self, CallForm, Meaning, PanelFile, Rule};
 use super::judge::{Step, compiled};
 use super::request::{Named, ReadyCall, named};
 use super::sending::{Sending, check_headers};
-use super::template::{Spot, Template, Unfit};
+use super::template::{EscapeContext, Template, Unfit};
 use super::times::{
     GAP_MIN, balance_gap, connect_timeout, duration, rechecks, repeated_refusals, schedule,
     staff_after,

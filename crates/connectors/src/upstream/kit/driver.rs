@@ -335,7 +335,7 @@ impl Upstream for Connector {
                 return Answer::Unaskable { reason: unaskable }.into();
             };
             let shown = Mutex::new(Shown::default());
-            let read = |asked: &WireRequest, got: &Got| {
+            let read = |asked: &WireRequest, got: &CallResult| {
                 if let Ok(reply) = got {
                     let seen = self.protocol.shown(order, asked, reply);
                     shown.lock().add(seen.of_enquiry(reply));

@@ -5,7 +5,7 @@
 
 use super::settings::Secret;
 use super::shown::Shown;
-use super::wire::{Got, WireReply, WireRequest};
+use super::wire::{CallResult, WireReply, WireRequest};
 use domain::{
     Answer, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities,
     EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,

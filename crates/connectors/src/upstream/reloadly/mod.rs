@@ -10,7 +10,7 @@ mod read;
 use super::kit::protocol::{Login, Next, Protocol, Unsendable, reported_balance};
 use super::kit::settings::{Maps, Secret, UpstreamSettings, UpstreamUnusable};
 use super::kit::shown::Shown;
-use super::kit::wire::{Got, WireReply, WireRequest, json_number};
+use super::kit::wire::{CallResult, WireReply, WireRequest, json_number};
 use domain::{
     Answer, AskedBy, AttemptRef, BalanceAnswer, Callback, CallbackRead, Capabilities, Currency,
     EnquiryOutcome, Kind, Order,
@@ -286,7 +286,12 @@ impl Protocol for Reloadly {
         Shown::in_json(reply, &order.attempt.to_string(), &IDS)
     }
 
-    fn read_enquiry(&self, order: &Order, asked: &WireRequest, got: &Got) -> Next<EnquiryOutcome> {
+    fn read_enquiry(
+        &self,
+        order: &Order,
+        asked: &WireRequest,
+        got: &CallResult,
+    ) -> Next<EnquiryOutcome> {
         let reply = match got {
             Ok(reply) => reply,
             Err(lost) => {

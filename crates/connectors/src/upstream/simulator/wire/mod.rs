@@ -328,12 +328,12 @@ impl OrderStatus {
     const fn of(state: &EnquiryOutcome) -> OrderStatus {
         match state {
             EnquiryOutcome::Answered(answer) => match answer {
-                Answer::Delivered { .. } => Standing::Done,
-                Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => Standing::Failed,
+                Answer::Delivered { .. } => OrderStatus::Done,
+                Answer::Refused { .. } | Answer::RefusedAsRepeat { .. } => OrderStatus::Failed,
                 Answer::Accepted { .. }
                 | Answer::Unknown { .. }
                 | Answer::Unclear { .. }
-                | Answer::Unaskable { .. } => Standing::Working,
+                | Answer::Unaskable { .. } => OrderStatus::Working,
             },
             EnquiryOutcome::NotFound => OrderStatus::Working,
             EnquiryOutcome::Reversed { .. } => OrderStatus::TakenBack,
