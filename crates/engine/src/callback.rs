@@ -1,10 +1,11 @@
 //! Callbacks: an upstream calls us about an attempt.
 //!
 //! A callback decides nothing: its text is stored as evidence, and the upstream is asked at once
-//! (RELIABILITY O6). Invariants: a callback is on record before it is acknowledged; one whose
-//! sender its connector cannot verify changes nothing.
+//! (RELIABILITY O6), again until it has answered (`worker/callbacks.rs`). Invariants: a callback is
+//! on record before it is acknowledged; one whose sender its connector cannot verify changes
+//! nothing.
 
-use crate::settle::OutcomeSource;
+use crate::worker::CalledAbout;
 use crate::{Engine, limits};
 use domain::upstream::cleaned;
 use domain::{
@@ -76,17 +77,10 @@ impl Engine {
         if self.inner.in_flight.is_open(attempt) {
             return Ok(());
         }
-        let engine = self.clone();
+        let (engine, number) = (self.clone(), attempt.number);
+        let about = CalledAbout { purchase: purchase.key, number, upstream: code, tries: 0 };
         self.inner.tasks.spawn(async move {
-            let outcome = engine.enquire_at(&purchase, attempt.number, &code).await.into();
-            let (number, source) = (attempt.number, OutcomeSource::Enquiry);
-            if let Err(fault) = engine.apply_outcome(purchase, number, &outcome, source).await {
-                tracing::warn!(
-                    %fault,
-                    %attempt,
-                    "an upstream's answer could not be stored; it will be asked again"
-                );
-            }
+            engine.answer_callback(about).await;
         });
         Ok(())
     }

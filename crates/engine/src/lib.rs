@@ -122,6 +122,8 @@ struct Inner {
     halt: RwLock<Option<Halt>>,
     /// Held while a setting is read, changed and written back.
     settings_lock: tokio::sync::Mutex<()>,
+    /// What upstreams have called about, and have not answered yet.
+    unanswered: worker::Unanswered,
     /// Until the workers take it.
     updates: Mutex<Option<mpsc::Receiver<StatusUpdate>>>,
     exchanges: Mutex<Option<mpsc::Receiver<Exchange>>>,
@@ -190,6 +192,7 @@ impl Engine {
             running: Mutex::new(HashSet::new()),
             sales: purchase::RecentSales::default(),
             unrouted: Mutex::default(),
+            unanswered: worker::Unanswered::default(),
             updates: Mutex::new(Some(updates)),
             exchanges: Mutex::new(Some(exchanges)),
             key_uses: accounts::KeyUses::default(),

@@ -111,8 +111,29 @@ pub const SLEEP_MAX: Duration = Duration::from_millis(500);
 pub const SLEEP_MIN: Duration = Duration::from_millis(5);
 /// How often a step that lost its race is decided again: more is no race but an error.
 pub const RACES_MAX: u32 = 8;
-/// Status updates that may wait; further ones are dropped, and the upstream is asked.
+/// Status updates that may wait, both in the queue and for a store that is away; further ones are
+/// dropped, and the log says so.
 pub const UPDATES_WAITING: usize = 10_000;
+/// What could not be stored is tried again after this time, then after twice as long, …
+pub const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// … at most: the store may be back at any time.
+pub const UPDATES_TRIED_AGAIN_MAX: Duration = Duration::from_secs(30);
+/// So many updates that cannot be stored, one after another, are the store's fault.
+pub const UPDATES_FAILED_IN_A_ROW: u32 = 3;
+/// Callbacks that may wait for their upstream's answer; further ones are taken up at a start.
+pub const CALLBACKS_UNANSWERED: usize = 10_000;
+/// Such callbacks that are asked about at once.
+pub const CALLBACKS_ASKED_AT_ONCE: usize = 8;
+/// Rounds ([`TRIED_AGAIN_AFTER`]) between two enquiries about one of them, at most: five minutes.
+pub const CALLBACK_ROUNDS_MAX: u32 = 300;
+/// How often one of them is asked about: for about a day.
+pub const CALLBACK_TRIES_MAX: u32 = 300;
+/// Callbacks that are taken up at a start: the latest ones of this time, …
+pub const CALLBACKS_TAKEN_UP_OF: Duration = Duration::from_secs(24 * 3600);
+/// … at most so many: some upstreams call about every order, …
+pub const CALLBACKS_TAKEN_UP: u32 = 1_000;
+/// … about purchases of so many days before that.
+pub const CALLBACKS_TAKEN_UP_DAYS: i64 = 60;
 /// Exchanges with upstreams that may wait to be kept; further ones are dropped.
 pub const EXCHANGES_WAITING: usize = 1_000;
 /// Exchanges kept in one commit: a few milliseconds of the writer.

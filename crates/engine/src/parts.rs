@@ -111,7 +111,7 @@ impl Listener for ChannelListener {
 
     fn on_update(&self, update: StatusUpdate) {
         if let Err(error) = self.updates.try_send(update) {
-            tracing::warn!(%error, "an upstream's message was dropped; the upstream will be asked");
+            tracing::error!(%error, "an upstream's message was dropped: too many wait");
         }
     }
 }

@@ -61,10 +61,10 @@ pub use people::{
 };
 pub use plans::{ListPlan, list_plans};
 pub use purchases::{
-    CloseCase, DueJob, EndedAttempt, Evidence, Jobs, KeepAcknowledgement, KeepEvidence,
-    KeepExchanges, KeepResponse, KeepSlip, MoveRecheckMark, OpenCase, OpenPurchase, OutboxEvent,
-    PruneExchanges, PurchaseFilter, PurchaseOwners, RecentPurchase, StoredReference, TakeStep,
-    WaitForTurn,
+    CallbackOnRecord, CloseCase, DueJob, EndedAttempt, Evidence, Jobs, KeepAcknowledgement,
+    KeepEvidence, KeepExchanges, KeepResponse, KeepSlip, MoveRecheckMark, OpenCase, OpenPurchase,
+    OutboxEvent, PruneExchanges, PurchaseFilter, PurchaseOwners, RecentPurchase, StoredReference,
+    TakeStep, WaitForTurn,
 };
 pub use queue::{DeadRun, Lease, PutOff, Queue, TakeOver};
 pub use requests::{ErrorGroup, KeepRequests, LoggedRequest, PruneRequests, RequestFilter};

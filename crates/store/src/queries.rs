@@ -20,10 +20,9 @@ use crate::ledger::{
 use crate::people::{
     Device, DeviceMark, ListedSession, MailCode, SecondFactor, SessionHolder, UserHolder,
 };
-use crate::purchases::EndedAttempt;
 use crate::purchases::{
-    Evidence, OpenCase, OutboxEvent, PurchaseFilter, PurchaseOwners, RecentPurchase,
-    StoredReference, jobs, slips,
+    CallbackOnRecord, EndedAttempt, Evidence, OpenCase, OutboxEvent, PurchaseFilter,
+    PurchaseOwners, RecentPurchase, StoredReference, jobs, slips,
 };
 use crate::queue::{self, Queue};
 use crate::requests::{ErrorGroup, LoggedRequest, RequestFilter};
@@ -388,6 +387,17 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<EndedAttempt>> {
         self.read(|sql| purchases::ended_attempts(sql, code, after, before, limit))
+    }
+
+    /// The latest callbacks, since a time, that came when their purchase was closed, and have not
+    /// changed its state since; of purchases from `first` on.
+    pub fn callbacks_after_the_end(
+        &self,
+        first: PurchaseId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<CallbackOnRecord>> {
+        self.read(|sql| purchases::callbacks_after_the_end(sql, first, since, limit))
     }
 
     /// The replays of an account's webhooks in an environment, latest first.

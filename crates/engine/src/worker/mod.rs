@@ -5,7 +5,7 @@
 //! without an outcome is asked about, never sent again.
 
 mod audit;
-mod balances;
+mod callbacks;
 mod commission;
 mod exchanges;
 mod nodes;
@@ -19,6 +19,7 @@ mod updates;
 
 pub use push::{PushRenderer, PushText};
 
+pub(crate) use callbacks::{CalledAbout, Unanswered};
 pub(crate) use send::QueueEvent;
 
 use crate::{Engine, limits};
@@ -67,6 +68,7 @@ impl Engine {
         loops.spawn(self.clone().renew_plans(stop.clone()));
         loops.spawn(self.clone().watch_other_nodes(stop.clone()));
         loops.spawn(self.clone().prune_exchanges(stop.clone()));
+        loops.spawn(self.clone().ask_about_callbacks(stop.clone()));
         loops.spawn(self.clone().recheck_ended(stop.clone()));
         loops.spawn(self.clone().continue_replays(stop.clone()));
         loops.spawn(self.clone().write_key_uses(stop.clone()));

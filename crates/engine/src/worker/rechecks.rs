@@ -66,11 +66,21 @@ impl Engine {
         let Some(recheck) = waiting.or_else(|| taken.next.pop_front()) else {
             return Ok(!taken.again.is_empty());
         };
-        if self.recheck(&recheck).await? == AfterRecheck::AskAgain
-            && let Some(wait) = limits::RECHECKED_AGAIN_AFTER.get(recheck.tries)
-        {
+        let (wait, tries) = match self.recheck(&recheck).await {
+            Ok(AfterRecheck::Done) => return Ok(true),
+            Ok(AfterRecheck::AskAgain) => {
+                (limits::RECHECKED_AGAIN_AFTER.get(recheck.tries), recheck.tries + 1)
+            }
+            // Nobody else asks about it: the mark is behind it. So it is no try.
+            Err(fault) => {
+                let attempt = recheck.ended.attempt();
+                tracing::warn!(%fault, %attempt, "an answer could not be stored; it is asked again");
+                (limits::RECHECKED_AGAIN_AFTER.first(), recheck.tries)
+            }
+        };
+        if let Some(wait) = wait {
             let from = self.monotonic() + *wait;
-            taken.again.push_back(Recheck { tries: recheck.tries + 1, from, ..recheck });
+            taken.again.push_back(Recheck { tries, from, ..recheck });
             taken.again.make_contiguous().sort_by_key(|one| one.from);
         }
         Ok(true)

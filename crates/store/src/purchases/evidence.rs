@@ -9,7 +9,7 @@ use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::{Fault, Result};
 use crate::read;
 use domain::{
-    Attempt, AttemptChange, Case, CaseKind, Job, Money, MonthClosed, PassedOver, Proof,
+    Attempt, AttemptChange, Case, CaseKind, Job, Money, MonthClosed, PassedOver, Proof, PurchaseId,
     PurchaseKey, Timestamp, UpstreamCode,
 };
 
@@ -307,6 +307,45 @@ pub(crate) fn evidence(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Vec<Evide
                 word: row.text(2)?.to_owned(),
                 text: row.opt_text(3)?.map(str::to_owned),
             })
+        },
+    )
+}
+
+/// A callback that is on record, about an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackOnRecord {
+    /// The attempt's purchase.
+    pub purchase: PurchaseKey,
+    /// The attempt's number.
+    pub number: u32,
+    /// The upstream that has the attempt.
+    pub upstream: UpstreamCode,
+}
+
+/// The latest callbacks, since a time, that came when their purchase was closed, and have not
+/// changed its state since; of purchases from `first` on.
+pub(crate) fn callbacks_after_the_end(
+    sql: &mut dyn Sql,
+    first: PurchaseId,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<CallbackOnRecord>> {
+    all(
+        sql,
+        "SELECT e.purchase_id, e.account_id, e.environment, e.attempt, a.upstream
+         FROM evidence e
+         JOIN purchases p ON p.id = e.purchase_id AND p.account_id = e.account_id
+             AND p.environment = e.environment
+         JOIN attempts a ON a.purchase_id = e.purchase_id AND a.account_id = e.account_id
+             AND a.environment = e.environment AND a.number = e.attempt
+         WHERE e.purchase_id >= $1 AND e.at >= $2 AND e.word = 'callback'
+             AND e.at >= p.updated_at
+             AND p.state IN ('delivered', 'failed', 'rejected', 'refunded')
+         ORDER BY e.at DESC, e.purchase_id DESC LIMIT $3",
+        &values![first, since, limit],
+        |row| {
+            let (purchase, number) = (read::purchase_key(row)?, row.u32(3)?);
+            Ok(CallbackOnRecord { purchase, number, upstream: UpstreamCode::new(row.text(4)?) })
         },
     )
 }

@@ -14,9 +14,12 @@ mod rechecks;
 mod references;
 pub(crate) mod slips;
 
-pub use evidence::{CloseCase, Evidence, KeepAcknowledgement, KeepEvidence, OpenCase};
+pub use evidence::{
+    CallbackOnRecord, CloseCase, Evidence, KeepAcknowledgement, KeepEvidence, OpenCase,
+};
 pub(crate) use evidence::{
-    attempts, change_attempt, close_case, evidence, keep_evidence, open_case, open_cases,
+    attempts, callbacks_after_the_end, change_attempt, close_case, evidence, keep_evidence,
+    open_case, open_cases,
 };
 pub(crate) use exchanges::exchanges;
 pub use exchanges::{KeepExchanges, PruneExchanges};

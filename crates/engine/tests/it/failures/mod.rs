@@ -5,3 +5,4 @@ mod crash;
 mod jumps;
 mod races;
 mod soak;
+mod store_away;

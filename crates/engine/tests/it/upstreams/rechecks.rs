@@ -74,3 +74,24 @@ async fn a_delivery_that_is_called_failed_later_is_for_staff() {
     assert_eq!(world.state(id), State::Delivered);
     world.assert_sound().await;
 }
+
+/// The answer about one cannot be stored: it is asked about again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_while_the_store_was_away_is_asked_again() {
+    let world = rechecked_world().await;
+    let x = world.factory.upstream("x");
+    x.answers(delivered(), reversed());
+    let id = world.buy("R1", TO_X).await.key.id;
+    world.clock.advance(3 * DAY);
+    world.database.sql("ALTER TABLE events RENAME TO events_away");
+    let workers = world.engine.start_workers().await.unwrap();
+    until(|| x.count(Call::Enquire) == 1).await;
+    // Long enough for the answer to be refused by the store.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    world.database.sql("ALTER TABLE events_away RENAME TO events");
+    assert_eq!(world.state(id), State::Delivered);
+    world.clock.advance(Duration::from_secs(70));
+    until(|| world.state(id) == State::Refunded).await;
+    stop(workers).await;
+    world.assert_sound().await;
+}
