@@ -267,7 +267,7 @@ async fn wait_for_end(engine: Engine, stop: CancellationToken, mut signals: Sign
 /// The `Retry-After` of a failed health check, in seconds.
 const RETRY_AFTER_S: &str = "1";
 
-/// `GET /healthz`: 200 if the store answers and can write, otherwise 503.
+/// `GET /healthz`: 200 if the store answers and could write the last time, otherwise 503.
 fn health(engine: Engine) -> Router {
     Router::new().route("/healthz", get(is_healthy)).with_state(engine)
 }
@@ -278,7 +278,7 @@ async fn is_healthy(State(engine): State<Engine>) -> Response {
         Err(fault) => {
             tracing::error!(target: "counted", status = 503_u16, code = %fault, "not healthy");
             let retry_after = [(header::RETRY_AFTER, RETRY_AFTER_S)];
-            let text = "the store does not answer\n";
+            let text = "the store does not answer, or cannot write\n";
             (StatusCode::SERVICE_UNAVAILABLE, retry_after, text).into_response()
         }
     }

@@ -184,11 +184,21 @@ impl Store {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Whether the store answers in time, and can write: a server that is silent is not waited for.
-    /// [`Fault::Closed`] once the writer has ended.
+    /// Whether the store answers in time, and could write the last time: a server that is silent is
+    /// not waited for. [`Fault::Closed`] once the writer has ended; while nothing can be stored, the
+    /// fault that keeps it from that.
     pub fn ping(&self) -> Result<()> {
         if !self.writer_is_alive() {
             return Err(Fault::Closed);
+        }
+        if let Some(fault) = self.writer.as_ref().and_then(Writer::last_fault) {
+            return Err(fault);
+        }
+        if let Location::Server(server) = &self.location
+            && !server.is_durable()
+        {
+            let why = "the server does not keep what it acknowledges";
+            return Err(Fault::Unavailable(why.to_owned()));
         }
         let query =
             |sql: &mut dyn Sql| backend::first(sql, "SELECT 1", &[], |row| row.int(0)).map(|_| ());

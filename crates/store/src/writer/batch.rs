@@ -6,9 +6,10 @@
 //! bad change fails alone.
 
 use super::QueueLength;
+use super::health::{TRY_EVERY, TryToWrite, WriterHealth};
 use crate::backend::WriteSql;
 use crate::caches::Caches;
-use crate::commit::{QueuedCommit, Tx};
+use crate::commit::{Queued, QueuedCommit, Tx, Withdrawable};
 use crate::fault::{Fault, Result};
 use crate::ledger::LedgerSavepoint;
 use domain::ledger::admission;
@@ -80,6 +81,7 @@ pub(super) struct BatchWriter {
     in_flight: VecDeque<InFlight>,
     queue_length: Arc<QueueLength>,
     fail: watch::Sender<Option<Fault>>,
+    health: WriterHealth,
 }
 
 impl BatchWriter {
@@ -95,7 +97,12 @@ impl BatchWriter {
             in_flight: VecDeque::new(),
             queue_length,
             fail,
+            health: WriterHealth::default(),
         }
+    }
+
+    pub(super) fn health(&self) -> WriterHealth {
+        self.health.clone()
     }
 
     pub(super) fn run(mut self, queue: &Queue) {
@@ -106,8 +113,18 @@ impl BatchWriter {
                 continue;
             }
             let is_idle = self.in_flight.is_empty();
-            let first = match queue.recv_timeout(if is_idle { IDLE_AFTER } else { AT_ONCE }) {
+            let wait = match (is_idle, self.health.is_failing()) {
+                (false, _) => AT_ONCE,
+                (true, false) => IDLE_AFTER,
+                (true, true) => TRY_EVERY,
+            };
+            let first = match queue.recv_timeout(wait) {
                 Ok(queued) => queued,
+                Err(RecvTimeoutError::Timeout) if is_idle && self.health.is_failing() => {
+                    let (queued, _) = Queued::new(TryToWrite, Withdrawable::default());
+                    self.commit_and_answer(vec![queued], queue);
+                    continue;
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     if was_busy && is_idle {
                         self.sql.on_idle();
@@ -217,6 +234,7 @@ impl BatchWriter {
         let Some(oldest) = self.in_flight.pop_front() else { return };
         let Err(fault) = self.sql.commit_result() else {
             self.backoff.optimistic_succeeded();
+            self.health.stored();
             return answer_all(oldest.batch, &Ok(()));
         };
         tracing::debug!(%fault, "an optimistic batch was rejected; it is done again with reads");
@@ -237,6 +255,7 @@ impl BatchWriter {
             if may_be_tried {
                 self.commit_and_answer(batch, queue);
             } else {
+                self.health.failed(&fault, false);
                 let results = vec![Err(fault); batch.len()];
                 self.answer(batch, results, queue);
             }
@@ -269,16 +288,21 @@ impl BatchWriter {
     fn commit_batch(&mut self, batch: &mut [Box<dyn QueuedCommit>]) -> Vec<Result<()>> {
         let changes = batch.len();
         let fault = match self.commit_with_retries(batch) {
-            Ok(Ok(())) => return vec![Ok(()); changes],
+            Ok(Ok(())) => {
+                self.health.stored();
+                return vec![Ok(()); changes];
+            }
             Ok(Err(fault)) => fault,
             // If no Tx can be opened (another program holds the lock, the server is away), none
             // could be for any half: one wait for all changes, not one for each.
             Err(fault) => {
+                self.health.failed(&fault, true);
                 tracing::error!(%fault, changes, "no Tx could be opened; nothing was stored");
                 return vec![Err(fault); changes];
             }
         };
         if changes == 1 || !fault.may_be_one_change() {
+            self.health.failed(&fault, false);
             tracing::error!(%fault, changes, "a commit failed; its changes are not acknowledged");
             return vec![Err(fault); changes];
         }

@@ -7,11 +7,13 @@
 //! contains the change is durable.
 
 mod batch;
+mod health;
 
 use crate::backend::WriteSql;
 use crate::commit::{Answer, Commit, Queued, QueuedCommit, Withdrawable};
 use crate::fault::{Fault, Result};
 use batch::BatchWriter;
+use health::WriterHealth;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -37,6 +39,7 @@ pub(crate) struct Writer {
     length: Arc<QueueLength>,
     thread: Thread,
     failed: watch::Receiver<Option<Fault>>,
+    health: WriterHealth,
 }
 
 impl Writer {
@@ -46,11 +49,12 @@ impl Writer {
         let (fail, failed) = watch::channel(None);
         let length = Arc::new(QueueLength::default());
         let writer = BatchWriter::new(Box::new(sql), length.clone(), fail);
+        let health = writer.health();
         let running = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&queued))?;
         let thread = running.thread().clone();
-        Ok((Writer { queue, length, thread, failed }, running))
+        Ok((Writer { queue, length, thread, failed, health }, running))
     }
 
     /// Queues a change and waits until the commit that contains it is durable, or it is refused.
@@ -96,6 +100,11 @@ impl Writer {
             self.thread.unpark();
         }
         Ok(())
+    }
+
+    /// Why nothing could be stored the last time; `None`: it could.
+    pub(crate) fn last_fault(&self) -> Option<Fault> {
+        self.health.fault()
     }
 
     /// Resolves when the writer has stopped because the disk failed; the process should end.

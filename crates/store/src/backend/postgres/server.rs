@@ -156,7 +156,7 @@ impl Server {
 
     /// Whether the settings that were read last keep what is committed. While they do not, no
     /// connection that writes is used; a new one reads them again.
-    pub(super) fn is_durable(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         self.is_durable.load(Ordering::Acquire)
     }
 

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use store::{Fault, Store, TakeOver};
 
 /// A filesystem of a few MiB in memory; gone when it is dropped.
@@ -53,6 +54,15 @@ fn open_on(disk: &Path) -> Store {
     Store::open(&disk.join("data")).unwrap()
 }
 
+/// Waits until the store says that it can write.
+async fn healthy(store: &Store) {
+    let started = tokio::time::Instant::now();
+    while let Err(fault) = store.ping() {
+        assert!(started.elapsed().as_secs() < 10, "it does not recover: {fault}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
 async fn a_full_disk_refuses_and_recovers() {
@@ -88,10 +98,15 @@ async fn a_full_disk_refuses_and_recovers() {
         assert_eq!(refused, 5, "round {round}: the disk did not run full");
         // Reads still work and see what was acknowledged.
         assert_eq!(wallet(&store, 2).0, acknowledged);
-        store.ping().unwrap();
+        assert!(matches!(store.ping(), Err(Fault::DiskFull(_))), "{:?}", store.ping());
         fs::remove_file(filler).unwrap();
+        if round % 4 == 1 {
+            // Without anybody who writes, too.
+            healthy(&store).await;
+        }
         let answer = store.write(fund(Reason::Deposit, 2, 1, &format!("{round} after"))).await;
         assert_eq!(answer.unwrap(), Ok(acknowledged + 1), "round {round}");
+        store.ping().unwrap();
         booked = acknowledged + 1;
         assert_sound(&store);
         drop(store);

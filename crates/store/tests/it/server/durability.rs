@@ -48,8 +48,19 @@ async fn nothing_is_acknowledged(store: &Store, journals: impl Fn() -> Vec<Strin
         }
         tokio::time::sleep(SHORT).await;
     }
+    let health = store.ping();
+    assert!(matches!(health, Err(Fault::Unavailable(_))), "{name}: healthy: {health:?}");
     assert!(refusals > 3, "{name}: {refusals}");
     assert_eq!(Some(journals()), before, "{name}: something was stored");
+}
+
+/// Waits until the store says that it can write, though nobody writes.
+async fn healthy(store: &Store) {
+    let started = tokio::time::Instant::now();
+    while let Err(fault) = store.ping() {
+        assert!(started.elapsed() < 2 * SOON, "it does not recover: {fault}");
+        tokio::time::sleep(SHORT).await;
+    }
 }
 
 async fn recovers(store: &Store, text: &str) {
@@ -72,6 +83,7 @@ async fn a_reconnect_to_a_server_that_is_not_durable_acknowledges_nothing() {
         let journals = || database.sql("SELECT count(*) FROM journals");
         nothing_is_acknowledged(&store, journals, setting).await;
         set_database(&database, "RESET synchronous_commit");
+        healthy(&store).await;
         recovers(&store, &format!("after {setting}")).await;
     }
     assert_sound(&store);
