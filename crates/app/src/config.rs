@@ -176,6 +176,13 @@ impl Config {
         check_base_url(&config.base_url)?;
         config.wallet_origins.iter().try_for_each(|origin| check_origin(origin))?;
         config.trusted_proxies()?;
+        check_counts(&[
+            ("connections", config.connections as u64),
+            ("connections_per_address", config.connections_per_address as u64),
+            ("webhook_time_divisor", u64::from(config.webhook_time_divisor)),
+            ("webhook_haste", u64::from(config.former_time_divisor.unwrap_or(1))),
+            ("upstream_time_divisor", u64::from(config.upstream_time_divisor)),
+        ])?;
         config.webhooks_never_to()?;
         config.metrics_listen()?;
         Ok(config)
@@ -244,6 +251,14 @@ fn check_names<'a>(
     anyhow::bail!("{source}: there is no setting {unknown}; did you mean {nearest}?")
 }
 
+/// Refuses a setting that is 0 and must be at least 1: nothing would work.
+fn check_counts(counts: &[(&str, u64)]) -> anyhow::Result<()> {
+    match counts.iter().find(|(_, count)| *count == 0) {
+        Some((setting, _)) => anyhow::bail!("{setting}: 0 is too few; it is at least 1"),
+        None => Ok(()),
+    }
+}
+
 /// Refuses an address that is not absolute: links in answers would lead nowhere.
 fn check_base_url(url: &str) -> anyhow::Result<()> {
     let read = url.parse::<http::Uri>().ok();
@@ -278,7 +293,13 @@ fn check_origin(origin: &str) -> anyhow::Result<()> {
 fn ranges(setting: &str, texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
     let read = |text: &String| {
         let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        net.with_context(|| format!("{setting}: {text:?} is no address or range"))
+        let net = net.with_context(|| format!("{setting}: {text:?} is no address or range"))?;
+        // As a proxy, everybody could say that they are anybody.
+        anyhow::ensure!(
+            net.prefix_len() > 0,
+            "{setting}: {text:?} is every address there is; name the addresses or ranges"
+        );
+        Ok(net)
     };
     texts.iter().map(read).collect()
 }
@@ -328,6 +349,40 @@ mod tests {
             assert!(names.contains(&name), "{name}");
         }
         assert_eq!(meta.fields.len(), names.len());
+    }
+
+    /// Settings with which nobody would be served, or everybody trusted.
+    #[test]
+    fn a_setting_that_stops_the_service_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("saldo.toml");
+        let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        let given = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            refusal(Config::load(&flags, None).map(|_| ()))
+        };
+        for name in [
+            "connections",
+            "connections_per_address",
+            "webhook_time_divisor",
+            "webhook_haste",
+            "upstream_time_divisor",
+        ] {
+            assert_eq!(
+                given(&format!("{name} = 0\n")),
+                format!("{name}: 0 is too few; it is at least 1")
+            );
+            assert_ne!(given(&format!("{name} = -1\n")), "none");
+            assert_eq!(given(&format!("{name} = 1\n")), "none");
+        }
+        for name in ["trusted_proxies", "webhooks_never_to"] {
+            for all in ["0.0.0.0/0", "::/0", "10.0.0.0/0"] {
+                let refused = given(&format!("{name} = [\"10.0.0.1\", \"{all}\"]\n"));
+                let everyone = format!("{name}: \"{all}\" is every address there is");
+                assert!(refused.starts_with(&everyone), "{refused}");
+            }
+            assert_eq!(given(&format!("{name} = [\"10.0.0.0/8\", \"::1\"]\n")), "none");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     connectors_to_loopback: bool,
     /// Put the demo's merchant and customer on the Enterprise plan with this many calls a minute.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     requests_per_minute: Option<u32>,
     /// What the merchant starts with in each environment.
     #[arg(long, value_name = "AMOUNT", default_value = "7000.00")]
