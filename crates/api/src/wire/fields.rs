@@ -232,10 +232,23 @@ impl<'s, 'a> Reader<'s, 'a> {
         &mut self,
         field: Listed<IS_REQUIRED>,
     ) -> Result<Option<&'s Value<'a>>, Reported> {
+        self.value_named(field, |_, _| false)
+    }
+
+    /// As [`Reader::value`]; texts that differ are one value too if they name the same.
+    fn value_named<const IS_REQUIRED: bool>(
+        &mut self,
+        field: Listed<IS_REQUIRED>,
+        is_same: impl Fn(&str, &str) -> bool,
+    ) -> Result<Option<&'s Value<'a>>, Reported> {
         let fields = self.fields;
         let mut all = fields.all(field);
         let Some((name, first)) = all.next() else { return Ok(None) };
-        match all.find(|(_, other)| *other != first) {
+        let differs = |other: &Value<'_>| match (first, other) {
+            (Value::Text(one), Value::Text(other)) => one != other && !is_same(one, other),
+            (one, other) => one != other,
+        };
+        match all.find(|(_, other)| differs(other)) {
             None => Ok(Some(first)),
             Some((other, _)) if other == name => {
                 Err(self.report(name, "was sent twice with different values; send it once."))
@@ -261,7 +274,7 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     /// A string that must be sent.
     pub(crate) fn required(&mut self, field: Required) -> Result<&'s str, Reported> {
-        self.string(field)?.ok_or_else(|| self.report_missing(field.name, "is required."))
+        self.required_named(field, |_, _| false)
     }
 
     /// A boolean that may be left out: false then. As a text too, as a query has it.
@@ -299,7 +312,26 @@ impl<'s, 'a> Reader<'s, 'a> {
         &mut self,
         field: Listed<IS_REQUIRED>,
     ) -> Result<Option<&'s str>, Reported> {
-        let found = match self.value(field)? {
+        self.string_named(field, |_, _| false)
+    }
+
+    /// As [`Reader::required`]; two texts under its names are one if they name the same.
+    pub(crate) fn required_named(
+        &mut self,
+        field: Required,
+        is_same: impl Fn(&str, &str) -> bool,
+    ) -> Result<&'s str, Reported> {
+        let text = self.string_named(field, is_same)?;
+        text.ok_or_else(|| self.report_missing(field.name, "is required."))
+    }
+
+    /// As [`Reader::string`]; two texts under its names are one if they name the same.
+    pub(crate) fn string_named<const IS_REQUIRED: bool>(
+        &mut self,
+        field: Listed<IS_REQUIRED>,
+        is_same: impl Fn(&str, &str) -> bool,
+    ) -> Result<Option<&'s str>, Reported> {
+        let found = match self.value_named(field, is_same)? {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Text(text)) => return Ok(Some(text)),
             Some(Value::Number(_)) => "a number",

@@ -7,7 +7,9 @@ use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result, bail};
 use domain::catalog::number::{masked, masked_in};
-use domain::{Attempt, Environment, Purchase, PurchaseId, PurchaseNumber, State, Timestamp};
+use domain::{
+    Attempt, Environment, Purchase, PurchaseId, PurchaseNumber, Service, State, Timestamp,
+};
 use engine::{Engine, Page, PurchaseFilter, PurchaseHistory};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -182,7 +184,11 @@ fn list(on: &Caller<'_>, args: ListArgs, output: &mut Output) -> Result<()> {
         |text: &String| State::from_code(text).with_context(|| format!("{text:?} is no state"));
     let filter = PurchaseFilter {
         states: args.state.iter().map(read).collect::<Result<_>>()?,
-        operator: args.operator.map(|operator| operator.trim().to_ascii_uppercase()),
+        operator: args.operator.map(|name| {
+            let (catalog, name) = (on.engine.catalog(), name.trim());
+            let known = catalog.operator_once_sold(&Service::ALL, name);
+            known.map_or_else(|| name.to_ascii_uppercase(), |operator| operator.code.clone())
+        }),
         recipient: args.recipient,
         reference: args.reference,
         since: args.since,

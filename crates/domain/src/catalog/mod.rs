@@ -208,6 +208,15 @@ impl Catalog {
         self.operators.iter().find(|o| o.is_active && o.service == service && o.is_called(name))
     }
 
+    /// The operator of one of these services with this code or alias, active or not, an active one
+    /// first: for finding old purchases.
+    pub fn operator_once_sold(&self, services: &[Service], name: &str) -> Option<&Operator> {
+        let active = services.iter().find_map(|service| self.operator(*service, name));
+        active.or_else(|| {
+            self.operators.iter().find(|o| services.contains(&o.service) && o.is_called(name))
+        })
+    }
+
     /// The operator with this code, active or not: for showing old purchases.
     pub fn operator_by_code(&self, code: &str) -> Option<&Operator> {
         self.operators.iter().find(|o| o.code == code)

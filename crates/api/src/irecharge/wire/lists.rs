@@ -79,7 +79,13 @@ pub(crate) fn transactions(
             None => Ok(Vec::new()),
             Some(code) => reader.code(&form.status, code, states_of),
         });
-        let operator = reader.text(form.operator).and_then(|name| {
+        let is_same = |one: &str, other: &str| {
+            let named = |name: &str| {
+                catalog.operator_once_sold(&SERVICES, name.trim()).map(|operator| operator.id)
+            };
+            named(one).is_some_and(|id| named(other) == Some(id))
+        };
+        let operator = reader.string_named(form.operator, is_same).and_then(|name| {
             name.map(|name| operator(reader, &form.operator, name, catalog)).transpose()
         });
         let recipient = reader.text(form.number).and_then(|text| {
@@ -127,15 +133,17 @@ fn states_of(code: &str) -> Option<Vec<State>> {
     Some(State::ALL.into_iter().filter(|state| status(*state) == wanted).collect())
 }
 
+/// What this dialect sells.
+const SERVICES: [Service; 2] = [Service::MobileRecharge, Service::MobileBanking];
+
 fn operator(
     reader: &mut Reader<'_, '_>,
     field: &Field,
     name: &str,
     catalog: &Catalog,
 ) -> Result<String, Reported> {
-    let services = [Service::MobileRecharge, Service::MobileBanking];
-    let found = services.into_iter().find_map(|service| catalog.operator(service, name.trim()));
-    found
+    catalog
+        .operator_once_sold(&SERVICES, name.trim())
         .map(|operator| operator.code.clone())
         .ok_or_else(|| reader.report(field.name, "names no operator; see GET operators."))
 }
@@ -389,6 +397,36 @@ mod tests {
             let query = RawFields::from_query(vec![("status".to_owned(), sent.to_owned())]);
             let filter = transactions(&query, &fixtures::catalog()).map(|(filter, _)| filter);
             assert_eq!(filter.map(|filter| filter.states), Ok(vec![State::Delivered]), "{sent}");
+        }
+    }
+
+    /// Its purchases are found by its code and its aliases, as long as it has a name.
+    #[test]
+    fn an_operator_that_was_switched_off_is_found() {
+        let mut catalog = fixtures::catalog();
+        let gp = catalog.operators.iter_mut().find(|o| o.code == "GP").unwrap();
+        gp.is_active = false;
+        gp.aliases = vec!["grameenphone".to_owned()];
+        for sent in ["gp", "GP", "Grameenphone"] {
+            let query = RawFields::from_query(vec![("operator".to_owned(), sent.to_owned())]);
+            let filter = transactions(&query, &catalog).map(|(filter, _)| filter.operator);
+            assert_eq!(filter, Ok(Some("GP".to_owned())), "{sent}");
+        }
+    }
+
+    #[test]
+    fn two_names_of_one_operator_are_one() {
+        let mut catalog = fixtures::catalog();
+        let gp = catalog.operators.iter_mut().find(|o| o.code == "GP").unwrap();
+        gp.aliases = vec!["grameenphone".to_owned()];
+        for (one, other, is_same) in
+            [("gp", "GP", true), ("gp", "GrameenPhone ", true), ("gp", "TT", false)]
+        {
+            let pairs = [("operator", one), ("operator_code", other)];
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let query = RawFields::from_query(pairs.to_vec());
+            let filter = transactions(&query, &catalog).map(|(filter, _)| filter.operator);
+            assert_eq!(filter == Ok(Some("GP".to_owned())), is_same, "{one} {other}");
         }
     }
 

@@ -346,7 +346,12 @@ impl<'c, 's, 'a> Parser<'c, 's, 'a> {
     }
 
     fn operator(&mut self, field: Required, service: Service) -> Found<'c> {
-        let name = self.reader.required(field)?;
+        let catalog = self.catalog;
+        let is_same = |one: &str, other: &str| {
+            let named = |name: &str| catalog.operator(service, name.trim()).map(|o| o.id);
+            named(one).is_some_and(|id| named(other) == Some(id))
+        };
+        let name = self.reader.required_named(field, is_same)?;
         self.catalog.operator(service, name.trim()).ok_or(()).map_err(|()| {
             let message = format!("names no operator of {}; see GET operators.", service.slug());
             self.reader.report(field.name, &message)

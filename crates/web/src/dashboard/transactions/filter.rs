@@ -4,7 +4,7 @@ use super::super::common::{moment, moment_to, query};
 use crate::parts::{Field, Filter, Filters, Select, SelectOption, Zone, format};
 use crate::view::View;
 use crate::words::Words;
-use domain::{Catalog, Kind, State};
+use domain::{Catalog, Kind, Service, State};
 use engine::PurchaseFilter;
 use serde::Deserialize;
 
@@ -98,7 +98,10 @@ impl Asked {
         let national = catalog.countries.iter().find_map(|c| c.numbering.national(&number).ok());
         let filter = PurchaseFilter {
             states: states.map_or_else(Vec::new, |(.., states)| states.to_vec()),
-            operator: text(&self.operator),
+            operator: text(&self.operator).map(|name| {
+                let known = catalog.operator_once_sold(&Service::ALL, &name);
+                known.map_or(name, |operator| operator.code.clone())
+            }),
             kind: Kind::from_code(&self.kind),
             recipient: national.or_else(|| text(&number)),
             reference: text(&self.reference),

@@ -99,6 +99,23 @@ fn every_alias_is_the_field() {
     assert_eq!(request.webhook_url.as_deref(), Some("https://a.example/x"));
 }
 
+/// Two names of one operator, in any case, are no difference (CONTRACT A-05).
+#[test]
+fn one_operator_may_be_named_twice() {
+    for (one, other) in [
+        (r#""gp""#, r#""GP""#),
+        (r#""gp""#, r#""grameenphone""#),
+        (r#""Grameenphone ""#, r#"" Gp""#),
+    ] {
+        let request = recharged(&[("operator", one), ("operator_code", other)]).unwrap();
+        assert_eq!(request.operator, "GP", "{one} {other}");
+    }
+    for (one, other) in [(r#""gp""#, r#""bl""#), (r#""xx""#, r#""XX""#), (r#""gp""#, "1")] {
+        let invalid = recharged(&[("operator", one), ("operator_short", other)]).unwrap_err();
+        assert_eq!(invalid_fields(&invalid), ["operator", "operator_short"], "{one} {other}");
+    }
+}
+
 #[test]
 fn operators_go_by_many_names() {
     for (name, code) in [
