@@ -6,6 +6,7 @@
 
 use crate::account::Environment;
 use std::net::{IpAddr, Ipv6Addr};
+use url::Url;
 
 /// The longest accepted address.
 const BYTES_MAX: usize = 2048;
@@ -92,24 +93,19 @@ impl WebhookAddress {
     }
 }
 
-/// One spelling of a URL, to compare it with others: scheme and host in lower case, the host
-/// without a final dot, no default port, and a path. What is no http or https URL stays as it is.
+/// One spelling of a URL, to compare it with others: as it is sent, so scheme and host in lower
+/// case, the host without a final dot, no default port, and a path without dot segments. What is no
+/// http or https URL stays as it is.
 pub fn canonical(url: &str) -> String {
-    let Some((is_https, authority)) = split(url) else { return url.to_owned() };
-    let (scheme, default_port) = match is_https {
-        true => ("https", HTTPS_PORTS[0]),
-        false => ("http", HTTP_PORT),
-    };
-    let (host, given) = match authority.rfind(':').filter(|_| !authority.ends_with(']')) {
-        Some(at) => (&authority[..at], port(&authority[at + 1..])),
-        None => (authority, None),
-    };
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let port =
-        given.filter(|port| *port != default_port).map_or(String::new(), |p| format!(":{p}"));
-    let after = url.find("://").map_or("", |at| &url[at + 3 + authority.len()..]);
-    let path = if after.starts_with('/') { "" } else { "/" };
-    format!("{scheme}://{host}{port}{path}{after}")
+    let read = Url::parse(url).ok().filter(|read| matches!(read.scheme(), "http" | "https"));
+    let Some(mut read) = read else { return url.to_owned() };
+    let host = read.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned);
+    if let Some(host) = host
+        && read.set_host(Some(&host)).is_err()
+    {
+        return url.to_owned();
+    }
+    read.into()
 }
 
 const fn is_plain(byte: u8) -> bool {
@@ -258,6 +254,19 @@ mod tests {
             ("http://localhost/Hook", &["http://LOCALHOST:80/Hook", "http://localhost.:0080/Hook"]),
             ("https://example.com:8443/?A=b", &["https://Example.com:8443?A=b"]),
             ("http://[::1]:9000/a:443", &["HTTP://[::1]:9000/a:443"]),
+            (
+                "https://example.com/w",
+                &[
+                    "https://example.com/w/../w",
+                    "https://example.com/./w",
+                    "https://example.com/%2e/w",
+                    "https://example.com/../w",
+                    "https://example.com/a/b/.%2E/%2e./w",
+                    "https://example.com:0443//../w",
+                ],
+            ),
+            ("https://example.com/w/", &["https://example.com/w/.", "https://example.com/w/x/.."]),
+            ("https://example.com/%7Ba%7D?b={c}", &["https://example.com/{a}?b={c}"]),
         ] {
             for spelling in spellings {
                 assert_eq!(super::canonical(spelling), one, "{spelling}");
@@ -268,6 +277,9 @@ mod tests {
             ("https://example.com/a", "https://example.com/A"),
             ("https://example.com/a", "https://example.com/a/"),
             ("https://example.com/", "http://example.com/"),
+            ("https://example.com/a", "https://example.com/a/."),
+            ("https://example.com/a", "https://example.com/a?"),
+            ("https://example.com/a?b=/../c", "https://example.com/a?b=/c"),
             ("https://example.com/", "https://example.com:8443/"),
         ] {
             assert_ne!(super::canonical(one), super::canonical(other));
