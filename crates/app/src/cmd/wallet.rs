@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::Result;
 use domain::{AccountId, Currency, Environment, Money, Reason, Timestamp};
-use engine::{BalanceAlert, Booking, Engine, Payment};
+use engine::{Booking, Engine, Payment};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum WalletVerb {
@@ -106,15 +106,7 @@ pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) 
             let account = known_account(engine, account)?;
             let before = before.unwrap_or(Timestamp(i64::MAX));
             for payment in engine.payments_of(account, before, limit).map_err(refused)? {
-                let journal = payment.journal.map(|journal| journal.0);
-                let value = serde_json::json!({
-                    "at": moment(payment.at), "environment": payment.environment.code(),
-                    "rail": payment.rail, "reference": payment.reference, "journal": journal,
-                });
-                let Payment { rail, reference, .. } = &payment;
-                let (at, environment) = (moment(payment.at), payment.environment.code());
-                let journal = journal.map_or("-".to_owned(), |journal| journal.to_string());
-                let text = format!("{at}  {environment:<8} {rail}  {reference}  journal {journal}");
+                let (value, text) = shown(&payment);
                 output.row(json, value, text);
             }
         }
@@ -135,6 +127,28 @@ pub(crate) async fn run(engine: &Engine, verb: WalletVerb, output: &mut Output) 
         WalletVerb::Withdraw(booking) => book(engine, Reason::Withdraw, &booking, output).await?,
     }
     Ok(0)
+}
+
+/// A payment as JSON and as a line.
+fn shown(payment: &Payment) -> (serde_json::Value, String) {
+    let Payment { rail, reference, moved, .. } = payment;
+    let journal = payment.journal.map(|journal| journal.0);
+    let amount = moved.map(|moved| Money::new(moved.minor().abs(), moved.currency()));
+    let direction = moved.map(|moved| if moved.minor() < 0 { "out" } else { "in" });
+    let value = serde_json::json!({
+        "at": moment(payment.at), "environment": payment.environment.code(),
+        "direction": direction, "amount": amount.map(Money::exact),
+        "currency": amount.map(|amount| amount.currency().code()),
+        "rail": rail, "reference": reference, "journal": journal,
+    });
+    let (at, environment) = (moment(payment.at), payment.environment.code());
+    let journal = journal.map_or("-".to_owned(), |journal| journal.to_string());
+    let amount = amount.map_or("-".to_owned(), |amount| amount.to_string());
+    let direction = direction.unwrap_or("-");
+    let text = format!(
+        "{at}  {environment:<8} {direction:<3}  {amount}  {rail}  {reference}  journal {journal}"
+    );
+    (value, text)
 }
 
 fn show(engine: &Engine, account: i64, json: bool, output: &mut Output) -> Result<()> {

@@ -11,8 +11,8 @@ use crate::purchases::digest;
 use crate::read;
 use domain::ids::JournalSeq;
 use domain::{
-    AccountId, Environment, Journal, Needs, PaymentKey, PaymentOwner, PostingDenied, Purpose,
-    Timestamp,
+    AccountId, Environment, Journal, Money, Needs, PaymentKey, PaymentOwner, PostingDenied,
+    Purpose, Timestamp,
 };
 
 /// Money paid into or out of a wallet. Answers the wallet's available minor units right after.
@@ -93,6 +93,9 @@ pub struct Payment {
     pub account: AccountId,
     /// Its journal; none if that is not known any more.
     pub journal: Option<JournalSeq>,
+    /// What its journal added to what can be spent; below zero: what it took. None if the journal
+    /// is not known any more, or archived.
+    pub moved: Option<Money>,
     /// When it was booked.
     pub at: Timestamp,
 }
@@ -131,14 +134,47 @@ pub(crate) fn payments_of(
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<Payment>> {
-    all(sql, PAYMENTS_OF, &values![account, before, limit], |row| {
+    let mut payments = all(sql, PAYMENTS_OF, &values![account, before, limit], |row| {
         Ok(Payment {
             environment: read::environment(row.text(0)?)?,
             rail: row.text(1)?.to_owned(),
             reference: row.text(2)?.to_owned(),
             account: AccountId(row.int(3)?),
             journal: row.opt_int(4)?.map(JournalSeq),
+            moved: None,
             at: Timestamp(row.int(5)?),
         })
-    })
+    })?;
+    let Some(last) = payments.last() else { return Ok(payments) };
+    let moved = moved(sql, account, last.at, before)?;
+    for payment in &mut payments {
+        payment.moved = payment.journal.and_then(|journal| moved.get(&journal.0).copied());
+    }
+    Ok(payments)
+}
+
+/// What the journals of an account's payments in this time moved into or out of what it can spend.
+fn moved(
+    sql: &mut dyn Sql,
+    account: AccountId,
+    from: Timestamp,
+    before: Timestamp,
+) -> Result<HashMap<i64, Money>> {
+    let lines = all(
+        sql,
+        "SELECT e.journal_seq, CASE WHEN e.credit_id = l.id THEN e.amount ELSE -e.amount END,
+             l.currency
+         FROM payments p JOIN entries e ON e.journal_seq = p.journal_seq
+         JOIN ledger_accounts l ON l.id IN (e.credit_id, e.debit_id)
+             AND l.account_id = p.account_id AND l.purpose = 'available'
+         WHERE p.account_id = $1 AND p.at >= $2 AND p.at < $3",
+        &values![account, from, before],
+        |row| Ok((row.int(0)?, row.int(1)?, read::currency(row.text(2)?)?)),
+    )?;
+    let mut moved = HashMap::new();
+    for (journal, minor, currency) in lines {
+        let sum = moved.get(&journal).map_or(0, |known: &Money| known.minor());
+        moved.insert(journal, Money::new(sum + minor, currency));
+    }
+    Ok(moved)
 }

@@ -187,6 +187,26 @@ async fn a_deposit_shows_at_once_where_it_was_made() {
     setup.end();
 }
 
+#[tokio::test]
+async fn payments_say_how_much_came_and_went() {
+    let mut setup = Setup::new().await;
+    assert_exit(&setup.book("deposit", "1500.25", "BANK-1"), 0, "");
+    assert_exit(&setup.book("withdraw", "200.00", "BANK-2"), 0, "");
+    let list = ["wallet", "payments", "--account", &setup.account];
+    let listed = setup.folder.saldo_json(&[&list[..], &["--json"]].concat());
+    let of = |reference: &str| {
+        let found = listed.iter().find(|payment| payment["reference"] == reference).unwrap();
+        [&found["direction"], &found["amount"], &found["currency"]].map(|v| v.as_str().unwrap())
+    };
+    assert_eq!(of("BANK-1"), ["in", "1500.25", "BDT"]);
+    assert_eq!(of("BANK-2"), ["out", "200.00", "BDT"]);
+    let text = String::from_utf8(setup.folder.saldo_ok(&list).stdout).unwrap();
+    for line in ["in   1500.25 BDT  manual  BANK-1  ", "out  200.00 BDT  manual  BANK-2  "] {
+        assert!(text.contains(line), "{text}");
+    }
+    setup.end();
+}
+
 /// Every booking needs the name of a person.
 #[tokio::test]
 async fn a_booking_needs_a_name() {

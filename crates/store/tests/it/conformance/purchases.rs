@@ -126,6 +126,7 @@ pub async fn a_payment_is_one_accounts_in_the_whole_house(world: World) {
     let listed = store.payments_of(AccountId(2), Timestamp(i64::MAX), 10).unwrap();
     let first = listed.iter().find(|p| p.reference == "DKT5A1B2C3").unwrap();
     assert_eq!((first.rail.as_str(), first.journal.map(|j| j.0)), ("bkash", Some(1)));
+    assert_eq!(first.moved.map(|moved| moved.minor()), Some(500));
     assert_eq!(store.payments_of(AccountId(2), NOW, 10).unwrap(), Vec::new());
     let world = world.reopened();
     world.assert_sound();
