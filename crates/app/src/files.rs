@@ -61,6 +61,12 @@ pub(crate) fn close_to_others(data_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether other users may write into a folder: then they can take its files away, or put others in
+/// their place, whatever the files' own modes are.
+pub(crate) fn is_writable_by_others(data_dir: &Path) -> bool {
+    fs::metadata(data_dir).is_ok_and(|metadata| metadata.mode() & 0o022 != 0)
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn flush_folder(path: &Path) -> anyhow::Result<()> {
     let flushed = File::open(path).and_then(|folder| folder.sync_all());

@@ -37,8 +37,16 @@ pub(crate) fn open_to_serve(config: &Config, is_clock_accepted: bool) -> anyhow:
         url => Store::connect_node(url, data_dir)?,
     };
     files::close_to_others(data_dir)?;
-    let known = store.master_key().context("the store cannot be read")?;
-    let master = MasterKey::of(data_dir, known.is_some())?;
+    if files::is_writable_by_others(data_dir) {
+        let folder = data_dir.display();
+        tracing::warn!(
+            %folder,
+            "other users may write into the data folder, and so replace its files; close it: \
+             chmod 700"
+        );
+    }
+    let is_data_sealed = store.master_key().context("the store cannot be read")?.is_some();
+    let master = MasterKey::of(data_dir, is_data_sealed)?;
     let vault = master.vault();
     ensure!(known.is_none_or(|known| known == vault.master_key_tag()), WRONG_MASTER_KEY);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());

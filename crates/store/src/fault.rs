@@ -93,11 +93,16 @@ pub enum OpenError {
     },
     /// A log of a database that is not there any more.
     #[error(
-        "{path} is left from another database, and has its last commits: move it to where that \
-         database is now, or out of this folder, and try again",
-        path = .0.display()
+        "{path} is left from another database, {holds}: move it to where that database is now, or \
+         out of this folder, and try again",
+        path = .path.display()
     )]
-    LeftOver(PathBuf),
+    LeftOver {
+        /// The log, or what belongs to one.
+        path: PathBuf,
+        /// What is in it.
+        holds: &'static str,
+    },
     /// The folder is on a network filesystem, which may lose locks and flushes.
     #[error(
         "{path} lies on a network filesystem ({kind}), where a committed recharge could be lost; \

@@ -53,14 +53,15 @@ pub(crate) enum PurchaseVerb {
     /// Call one off that was not sent; the money goes back.
     Reject(DecisionArgs),
     /// Settle one that nobody can tell about, with evidence.
+    #[command(group = clap::ArgGroup::new("decision").required(true))]
     Settle {
         /// Which.
         id: i64,
         /// It was delivered: the money is spent.
-        #[arg(long, conflicts_with = "not_delivered", required_unless_present = "not_delivered")]
+        #[arg(long, group = "decision")]
         delivered: bool,
         /// It was not delivered: the money goes back.
-        #[arg(long)]
+        #[arg(long, group = "decision")]
         not_delivered: bool,
         /// Who decides.
         #[arg(long)]

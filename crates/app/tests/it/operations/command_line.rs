@@ -89,6 +89,24 @@ fn a_wrong_flag_or_verb_is_explained() {
     }
 }
 
+/// A limit of no calls at all would refuse each one.
+#[test]
+fn no_plan_allows_no_calls() {
+    let subscription = ["--plan", "enterprise", "--per-minute", "0"];
+    for verb in [&["account", "open", "--name", "x"][..], &["account", "subscribe", "2"]] {
+        assert_exit(&saldo(&[verb, &subscription].concat()), 2, "0 is not in 1..");
+    }
+    assert_exit(&saldo(&["demo", "--requests-per-minute", "0"]), 2, "0 is not in 1..");
+}
+
+#[test]
+fn a_settlement_without_a_decision_names_both() {
+    let settle = ["purchase", "settle", "1", "--by", "Rahima", "--evidence", "a letter"];
+    assert_exit(&saldo(&settle), 2, "<--delivered|--not-delivered>");
+    let both = [&settle[..], &["--delivered", "--not-delivered"]].concat();
+    assert_exit(&saldo(&both), 2, "cannot be used with");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_graceful_stop_cuts_no_answer_off() {
     for delay_ms in [150, 400, 700] {

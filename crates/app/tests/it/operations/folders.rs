@@ -209,3 +209,17 @@ fn a_deleted_lock_file_lets_no_second_server_in() {
     server.stop();
     folder.verify();
 }
+
+/// Whoever may write into a folder can replace its files: a warning says so, once.
+#[test]
+fn a_data_folder_that_others_may_write_into_is_named() {
+    let folder = Folder::new();
+    folder.serve().stop();
+    for (mode, warnings) in [(0o700, 0), (0o755, 0), (0o777, 1), (0o720, 1)] {
+        std::fs::set_permissions(folder.data_dir(), Permissions::from_mode(mode)).unwrap();
+        let verified = folder.saldo(&["account", "list"]);
+        let said = String::from_utf8(verified.stderr).unwrap();
+        let found = said.matches("other users may write into the data folder").count();
+        assert_eq!(found, warnings, "{mode:o}: {said}");
+    }
+}

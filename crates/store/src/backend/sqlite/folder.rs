@@ -91,7 +91,15 @@ pub fn ensure_alone(database: &Path) -> Result<(), OpenError> {
         let path = PathBuf::from(name);
         path.symlink_metadata().is_ok().then_some(path)
     });
-    left_over.map_or(Ok(()), |path| Err(OpenError::LeftOver(path)))
+    let Some(path) = left_over else { return Ok(()) };
+    let is_index = path.as_os_str().as_encoded_bytes().ends_with(b"-shm");
+    let is_empty = path.symlink_metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
+    let holds = match (is_index, is_empty) {
+        (true, _) => "and is the index of a log that is not here",
+        (false, true) => "and is empty",
+        (false, false) => "and has its last commits",
+    };
+    Err(OpenError::LeftOver { path, holds })
 }
 
 /// Creates a file that only its owner may read: it will hold phone numbers and names. SQLite gives
