@@ -70,7 +70,10 @@ fn simulated_upstreams(
     listener: Arc<dyn Listener>,
 ) -> anyhow::Result<Vec<Arc<dyn Upstream>>> {
     let mut settings = SimulatorSettings::new(clock, listener);
-    let truth_file = match config.simulator_file.as_os_str().is_empty() {
+    let has_own_file = config.simulator_file.as_os_str().is_empty();
+    // Each node of a database remembers its own orders alone.
+    settings.knows_other_nodes = has_own_file && !config.database_url.0.is_empty();
+    let truth_file = match has_own_file {
         true => config.data_dir.join(TRUTH_FILE),
         false => config.simulator_file.clone(),
     };

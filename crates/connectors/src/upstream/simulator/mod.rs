@@ -49,6 +49,9 @@ pub struct SimulatorSettings {
     /// The file of accepted orders; `None`: in memory only. Several simulators may share a file,
     /// also in different processes of one machine: then they are one upstream.
     pub truth_file: Option<PathBuf>,
+    /// Whether orders may have been accepted by a simulator with another file, on another node of
+    /// one database. What is not in the file is then taken for accepted when its attempt began.
+    pub knows_other_nodes: bool,
     /// How long the result of an order to 103 or 104 takes.
     pub work_duration: Duration,
     /// After which time the state of an order to 108 or 112 contradicts its first answer.
@@ -69,6 +72,7 @@ impl SimulatorSettings {
         SimulatorSettings {
             seed: SEED,
             truth_file: None,
+            knows_other_nodes: false,
             work_duration: Duration::from_secs(3),
             contradiction_delay: Duration::from_secs(5),
             not_found_final_after: Duration::from_secs(2),
@@ -230,6 +234,19 @@ impl SimulatedUpstream {
         let mut truth_log = self.shared.truth_log.lock();
         let (script, at, has_changed) = match truth_log.entry(order.attempt) {
             Ok(Some(entry)) => (entry.script, entry.at, entry.has_changed),
+            Ok(None) if self.is_of_another_node(order, script) => {
+                let record = Record::of(order, &self.code, script, order.started_at);
+                if let Err(error) = truth_log.accept(&record) {
+                    return wording::truth_file_failed(&error).into();
+                }
+                let at = record.at;
+                let due = self.shared.change_due(&record);
+                let wait = due.map(|due| due.since(self.shared.settings.clock.now()));
+                if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                    self.shared.send_update_after(wait, record);
+                }
+                (script, at, false)
+            }
             Ok(None) => return EnquiryOutcome::NotFound,
             Err(error) => return wording::truth_file_failed(&error).into(),
         };
@@ -247,6 +264,16 @@ impl SimulatedUpstream {
         drop(truth_log);
         let capabilities = self.shared.settings.capabilities();
         wording::state(&record, has_changed || is_due, &capabilities)
+    }
+
+    /// Whether another node's simulator may have accepted the order. Its number alone says what
+    /// became of it, and its attempt when it began.
+    fn is_of_another_node(&self, order: &Order, script: Script) -> bool {
+        let is_recorded = !matches!(script, Script::Down | Script::LoseRequest);
+        let now = self.shared.settings.clock.now();
+        self.shared.settings.knows_other_nodes
+            && is_recorded
+            && now.since(order.started_at) < RETENTION
     }
 
     fn script(&self, order: &Order) -> Script {

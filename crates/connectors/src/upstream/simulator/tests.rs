@@ -120,6 +120,34 @@ async fn course(ends: &str, position: usize) -> String {
     courses[0].trim_end().to_owned()
 }
 
+/// Two nodes of one database have a file each: whichever is asked, an order has the course of its
+/// number.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_another_node_sent_is_known() {
+    for n in 101..=112 {
+        let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+        let node = |name: &str| {
+            let file = folder.path().join(name);
+            let settings = world.settings(Some(&file));
+            Simulator::open(SimulatorSettings { knows_other_nodes: true, ..settings }).unwrap()
+        };
+        let (one, other) = (node("one"), node("other"));
+        world.pass(SECOND).await;
+        let order = Order { started_at: world.clock.now(), ..order(7, &format!("01712345{n}")) };
+        upstream(&one, 0).submit(&order).await;
+        for seconds in [0, 2, 2, 2] {
+            world.pass(SECOND * seconds).await;
+            let [here, there] = [&one, &other].map(|simulator| upstream(simulator, 0));
+            let here = code(here.enquire(&order).await);
+            assert_eq!(code(there.enquire(&order).await), here, "{n} after {seconds} s more");
+        }
+        // An attempt that this simulator may have forgotten is not made up.
+        let old = Order { started_at: Timestamp(0), ..order(8, "01712345101") };
+        world.skip(RETENTION);
+        assert_eq!(code(upstream(&other, 0).enquire(&old).await), "not_found");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_sandbox_number_has_its_course() {
     let mut courses = String::new();
