@@ -14,6 +14,7 @@ use domain::{
     AccountId, Environment, Journal, Money, Needs, PaymentKey, PaymentOwner, PostingDenied,
     Purpose, Timestamp,
 };
+use std::collections::HashMap;
 
 /// Money paid into or out of a wallet. Answers the wallet's available minor units right after.
 #[derive(Clone, Debug)]
