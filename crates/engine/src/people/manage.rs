@@ -7,7 +7,7 @@ use crate::access::Changed;
 use crate::refusals::{field_error, not_possible, refuse_if_any, unless};
 use crate::vault::Unreadable;
 use crate::{Engine, Permit};
-use domain::refusal::{LogInFailed, PurchaseUnknown, StaffRefused};
+use domain::refusal::{LogInFailed, NotPossible, PurchaseUnknown, StaffRefused};
 use domain::{AccountId, DeviceId, FieldError, Holder, Role, Timestamp, UserId, act};
 use serde_json::json;
 use store::{Fault, GivePassword, LogOut, LoginDone, SetActive, SetAll, SetRole, Setting};
@@ -118,9 +118,7 @@ impl Engine {
         let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
         match self.end_sessions(&permit, user, set).await? {
             LoginDone::Written => Ok(()),
-            LoginDone::Moved => {
-                Err(not_possible("An account keeps an owner: make another one first.").into())
-            }
+            LoginDone::Moved => Err(no_owner_left().into()),
         }
     }
 
@@ -144,6 +142,7 @@ impl Engine {
     }
 
     /// Enables or disables a login; either way its sessions end. `LogInFailed` if there is none.
+    /// Refuses to leave a business, or the house, without an active owner.
     pub async fn set_user_active(
         &self,
         permit: Permit<act::ManagePeople>,
@@ -157,7 +156,7 @@ impl Engine {
         let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
         match self.end_sessions(&permit, user, set).await? {
             LoginDone::Written => Ok(()),
-            LoginDone::Moved => Err(LogInFailed.into()),
+            LoginDone::Moved => Err(no_owner_left().into()),
         }
     }
 
@@ -207,6 +206,11 @@ impl From<store::User> for UserView {
             user;
         UserView { id, account, email, mobile, name, role, is_active, created_at }
     }
+}
+
+/// Why the last active owner of an account stays what it is.
+pub(crate) fn no_owner_left() -> NotPossible {
+    not_possible("An account keeps an owner: make another one first.")
 }
 
 /// Wrong, unless logins of such an account can have the role.

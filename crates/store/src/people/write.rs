@@ -69,7 +69,9 @@ pub struct LogOut {
     pub at: Timestamp,
 }
 
-/// Activates or deactivates a login; either way its sessions end.
+/// Activates or deactivates a login; either way its sessions end. Nothing happens if the account of
+/// a business, or the house, would be left without an active owner; the only login of a customer
+/// may be kept out.
 #[derive(Clone, Copy, Debug)]
 pub struct SetActive {
     /// The login.
@@ -124,10 +126,17 @@ unrefused!(LogOut, (), |change, tx| {
 });
 
 unrefused!(SetActive, LoginDone, |change, tx| {
-    let set = tx.sql.execute(
-        "UPDATE users SET is_active = $1 WHERE id = $2",
-        &values![change.is_active, change.user],
-    )?;
+    let statement = match change.is_active {
+        true => "UPDATE users SET is_active = $1 WHERE id = $2",
+        false => {
+            "UPDATE users SET is_active = $1 WHERE id = $2 AND (role <> 'owner' OR is_active = 0
+                 OR EXISTS (SELECT 1 FROM accounts AS a
+                     WHERE a.id = users.account_id AND a.role = 'customer')
+                 OR EXISTS (SELECT 1 FROM users AS o WHERE o.account_id = users.account_id
+                     AND o.id <> users.id AND o.role = 'owner' AND o.is_active = 1))"
+        }
+    };
+    let set = tx.sql.execute(statement, &values![change.is_active, change.user])?;
     end_if(tx.sql, set, change.user, change.at)
 });
 

@@ -28,6 +28,27 @@ fn a_login_is_disabled_and_enabled() {
     folder.verify();
 }
 
+/// By no verb an account loses its last active owner; a customer's only login may be kept out.
+#[test]
+fn an_account_keeps_an_active_owner() {
+    let folder = Folder::new();
+    folder.start().stop();
+    let users = folder.saldo_json(&["user", "list", "--json"]);
+    let is_owner = |user: &&Value| user["account"] == 2 && user["role"] == "owner";
+    let owner = users.iter().find(is_owner).unwrap()["email"].as_str().unwrap().to_owned();
+    let says = "An account keeps an owner: make another one first.";
+    assert_exit(&folder.saldo(&["user", "role", &owner, "finance"]), 1, says);
+    assert_exit(&folder.saldo(&["user", "disable", &owner]), 1, says);
+    let make = ["user", "make", "--email", "two@demo.example", "--account", "2"];
+    folder.saldo_ok(&make);
+    folder.saldo_ok(&["user", "disable", &owner]);
+    folder.saldo_ok(&["user", "disable", &owner]);
+    assert_exit(&folder.saldo(&["user", "disable", "two@demo.example"]), 1, says);
+    folder.saldo_ok(&["user", "enable", &owner]);
+    folder.saldo_ok(&["user", "disable", "two@demo.example"]);
+    assert_exit(&folder.saldo(&["user", "disable", "owner@demo.example"]), 1, says);
+}
+
 /// An unusable setting is reported at the start, in a sentence without the password.
 #[test]
 fn a_wrong_mail_server_is_reported_at_the_start() {

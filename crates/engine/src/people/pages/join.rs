@@ -9,6 +9,7 @@ use super::merchant::Joining;
 use super::person::{PersonCookie, PersonLogIn};
 use crate::access::Changed;
 use crate::people::fields;
+use crate::people::manage::no_owner_left;
 use crate::refusals::{field_error, invalid, not_possible, refuse_if_any};
 use crate::{Caller, Engine, Permit, UserView, limits};
 use domain::account::HOUSE;
@@ -255,8 +256,10 @@ impl Engine {
         );
         let set = SetRole { user: user.id, role: role.to_owned(), at: self.now() };
         let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        self.end_sessions(&permit, user.id, set).await?;
-        Ok(())
+        match self.end_sessions(&permit, user.id, set).await? {
+            LoginDone::Written => Ok(()),
+            LoginDone::Moved => Err(no_owner_left().into()),
+        }
     }
 
     /// Lets somebody of the caller's account in, or keeps them out; their sessions end. Refuses the
@@ -276,8 +279,10 @@ impl Engine {
         );
         let set = SetActive { user: user.id, is_active, at: self.now() };
         let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        self.end_sessions(&permit, user.id, set).await?;
-        Ok(())
+        match self.end_sessions(&permit, user.id, set).await? {
+            LoginDone::Written => Ok(()),
+            LoginDone::Moved => Err(no_owner_left().into()),
+        }
     }
 
     /// Somebody else of the caller's account.
