@@ -5,6 +5,7 @@
 
 use crate::catalog;
 use crate::clock::{MachineClock, MachineRandom};
+use crate::cmd::demo::CREDENTIALS_FILE;
 use crate::cmd::moment;
 use crate::config::Config;
 use crate::files;
@@ -14,7 +15,7 @@ use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow, ensure};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
 use domain::refusal::{InsufficientBalance, Invalid, NotPossible, PaymentKnown, StaffRefused};
-use domain::{Catalog, Clock, Listener, Permitted, Refused as _, Upstream, UpstreamCode};
+use domain::{Catalog, Clock, Environment, Listener, Permitted, Refused as _, Upstream, UpstreamCode};
 use engine::{Engine, Parts, Permit};
 use std::sync::Arc;
 use store::{OpenError, Store};
@@ -26,11 +27,20 @@ const SIMULATED: [&str; 2] = ["simulator-a", "simulator-b"];
 
 /// Opens the engine on the data folder with all its parts; does not start its workers.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
-    open_to_serve(config, false)
+    let is_demo = config.data_dir.join(CREDENTIALS_FILE).exists();
+    open_to_serve(config, &Serving { is_clock_accepted: false, is_demo })
 }
 
-/// As [`open`]; the operator may have said that the clock is right.
-pub(crate) fn open_to_serve(config: &Config, is_clock_accepted: bool) -> anyhow::Result<Engine> {
+/// How an engine serves.
+pub(crate) struct Serving {
+    /// The operator says that the clock is right.
+    pub(crate) is_clock_accepted: bool,
+    /// Live orders may go to the simulators.
+    pub(crate) is_demo: bool,
+}
+
+/// As [`open`], for a process that serves.
+pub(crate) fn open_to_serve(config: &Config, serving: &Serving) -> anyhow::Result<Engine> {
     let data_dir = &config.data_dir;
     let store = match config.database_url.0.as_str() {
         "" => Store::open(data_dir)?,
@@ -52,7 +62,8 @@ pub(crate) fn open_to_serve(config: &Config, is_clock_accepted: bool) -> anyhow:
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
     let mut parts = Parts::new(store, clock.clone(), Arc::new(MachineRandom::new()), vault);
     parts.follows_server_clock = true;
-    parts.is_clock_accepted = is_clock_accepted;
+    parts.is_clock_accepted = serving.is_clock_accepted;
+    parts.simulates_live = serving.is_demo;
     parts.mailer = Some(mail::mailer(config, clock.clone())?);
     parts.push = push::parts(config, clock.clone())?;
     parts.webhooks = Some(webhook_sender::parts(config, clock.clone())?);
@@ -85,9 +96,15 @@ fn simulated_upstreams(
     Ok((0..).zip(SIMULATED).map(upstream).collect())
 }
 
-/// What is sealed with another key could not be opened again.
-pub(crate) const WRONG_MASTER_KEY: &str = "master.key in the data folder is not the one that this \
-    data was sealed with; put the right one back from a backup";
+/// The live routes that lead to a simulator, by number: `101, 102`.
+pub(crate) fn simulated_live_routes(engine: &Engine) -> String {
+    let is_simulated = |code: &UpstreamCode| SIMULATED.contains(&code.as_str());
+    let catalog = engine.catalog();
+    let live = catalog.routes.iter().filter(|route| route.environment == Environment::Live);
+    let simulated = live.filter(|route| route.upstreams.iter().any(is_simulated));
+    simulated.map(|route| route.id.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// Who does what every start does, in the record of acts.
 const START: &str = "start";
 

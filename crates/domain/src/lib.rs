@@ -51,6 +51,7 @@ pub use account::{
     Account, AccountId, AllowList, BadRange, DuplicatePolicy, Environment, Key, Role,
 };
 pub use acts::{Act, Grant, Holder, Permitted, Rule, act};
+pub use catalog::check::{CatalogFault, CheckedAgainst, rows_of};
 pub use catalog::kind::{Kind, ServiceType};
 pub use catalog::number::{NotANumber, Numbering};
 pub use catalog::pricing::{Price, PriceComponent, PriceQuery, PriceRule, best_rule};

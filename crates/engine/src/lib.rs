@@ -157,8 +157,12 @@ impl Engine {
             is_accepted: parts.is_clock_accepted,
         };
         let clock = GuardedClock::start(clock, start);
-        let (catalog, plans) = (Arc::new(store.catalog()?), Arc::new(store.plan_terms()?));
-        let upstreams = upstreams::Registry::new(parts.upstreams, parts.connectors);
+        let catalog = Arc::new(store.catalog()?);
+        let built_in = upstreams::BuiltIn {
+            upstreams: parts.upstreams,
+            simulate_live: parts.simulates_live,
+        };
+        let upstreams = upstreams::Registry::new(built_in, parts.connectors);
         upstreams.load(store.upstreams()?, &vault);
         let halt = RwLock::new(store.halt()?);
         let in_flight = settle::in_flight::InFlight::new(clock.monotonic(), store.is_shared());

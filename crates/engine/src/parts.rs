@@ -22,6 +22,9 @@ pub struct Parts {
     pub(crate) vault: Vault,
     /// The upstreams that are built in, each with a code of its own.
     pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// Everything is play, as in a demo: live orders may go to a simulator. Elsewhere none does,
+    /// whatever a route says: it would be charged, and nothing delivered.
+    pub simulates_live: bool,
     /// Makes connectors to the upstreams that staff set up; without it there are none.
     pub connectors: Option<Arc<dyn ConnectorFactory>>,
     /// Sends mails; without it mails are dropped with a warning.
@@ -76,6 +79,7 @@ impl Parts {
             random,
             vault,
             upstreams: Vec::new(),
+            simulates_live: false,
             connectors: None,
             mailer: None,
             push: None,

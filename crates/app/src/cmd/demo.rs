@@ -13,7 +13,7 @@ use crate::credentials::{
 use crate::files::{cannot, write_private};
 use crate::output::Output;
 use crate::server::{Pages, Server};
-use crate::wiring::{self, machine, refused};
+use crate::wiring::{self, Serving, machine, refused};
 use crate::{cmd, log};
 use anyhow::{Context as _, Result, anyhow};
 use bench::Installation;
@@ -93,7 +93,8 @@ pub(crate) fn run(flags: &Flags, args: DemoArgs) -> Result<ExitCode> {
             let installation = Installation { database_url, data_dir };
             bench::history::write_once(&installation, &MachineClock::new()).await?;
         }
-        let engine = wiring::open_to_serve(&config, args.accept_clock)?;
+        let serving = Serving { is_clock_accepted: args.accept_clock, is_demo: true };
+        let engine = wiring::open_to_serve(&config, &serving)?;
         let balance = Money::parse(&args.balance, Currency::BDT).map_err(no_balance)?;
         let mut credentials = load_or_create_credentials(&engine, &config.data_dir)?;
         wiring::seed_catalog(&engine).await?;

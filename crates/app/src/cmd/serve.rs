@@ -8,9 +8,9 @@ use crate::files::{cannot, write_private};
 use crate::outbound::mail;
 use crate::output::Output;
 use crate::server::{Pages, Server};
-use crate::{log, wiring};
+use crate::wiring::{self, Serving};
+use crate::log;
 use anyhow::Context as _;
-use domain::Environment;
 use engine::Engine;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -35,15 +35,9 @@ pub(crate) fn run(flags: &Flags, args: ServeArgs) -> anyhow::Result<ExitCode> {
     config.connectors_to_loopback |= args.connectors_to_loopback;
     log::start(&config)?;
     runtime()?.block_on(async {
-        let engine = wiring::open_to_serve(&config, args.accept_clock)?;
-        // A demo's live purchases are simulated, so they must not be sold to paying customers.
-        let is_demo = config.data_dir.join(CREDENTIALS_FILE).exists();
-        anyhow::ensure!(
-            !engine.is_simulated(Environment::Live) && !is_demo,
-            "{} was made by `saldo demo`: its live purchases are simulated; \
-             give an empty folder with --data-dir",
-            config.data_dir.display()
-        );
+        let serving = Serving { is_clock_accepted: args.accept_clock, is_demo: false };
+        let engine = wiring::open_to_serve(&config, &serving)?;
+        refuse_play(&engine, &config.data_dir)?;
         wiring::seed_catalog(&engine).await?;
         let server = Server::bind(engine.clone(), &config)?;
         warn(&config);
@@ -52,6 +46,26 @@ pub(crate) fn run(flags: &Flags, args: ServeArgs) -> anyhow::Result<ExitCode> {
         drop(engine);
         server.run(&config, Pages::Real).await
     })
+}
+
+/// Simulated purchases must not be sold to paying customers. Refuses the folder of a demo, and live
+/// routes that lead to a simulator, which an earlier version took.
+fn refuse_play(engine: &Engine, data_dir: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !data_dir.join(CREDENTIALS_FILE).exists(),
+        "{} was made by `saldo demo`: its live purchases are simulated; \
+         give an empty folder with --data-dir",
+        data_dir.display()
+    );
+    let routes = wiring::simulated_live_routes(engine);
+    anyhow::ensure!(
+        routes.is_empty(),
+        "live routes lead to a simulator, which delivers nothing to anybody: {routes}; remove \
+         each with `saldo route off NUMBER --data-dir {}` and start again (or, if `saldo demo` \
+         made these data, give a folder of your own)",
+        data_dir.display()
+    );
+    Ok(())
 }
 
 /// A runtime with one thread for each core, in a process that SIGHUP does not end.

@@ -4,7 +4,7 @@
 //! from this value alone, without SQL. Not here: offers (an operator quotes them for one number at
 //! one moment), and how the catalog is stored.
 
-mod check;
+pub(crate) mod check;
 pub mod kind;
 pub mod number;
 pub mod pricing;

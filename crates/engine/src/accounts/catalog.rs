@@ -9,7 +9,10 @@ use crate::access::Changed;
 use crate::refusals::not_possible;
 use crate::{Engine, Permit, limits};
 use domain::refusal::StaffRefused;
-use domain::{Catalog, Operator, PriceRule, Pricing, Product, Route, UpstreamCode, act};
+use domain::{
+    Catalog, CatalogFault, CheckedAgainst, Operator, PriceRule, Pricing, Product, Route,
+    UpstreamCode, act, rows_of,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use store::{ReviseCatalog, Setting};
@@ -31,6 +34,17 @@ impl CatalogChange {
         self.set == Catalog::default()
             && self.removed_routes.is_empty()
             && self.removed_prices.is_empty()
+    }
+
+    /// The change without the rows that are there already as they are to be.
+    pub fn without_what_is_there(mut self, catalog: &Catalog) -> CatalogChange {
+        self.set.countries.retain(|row| !catalog.countries.contains(row));
+        self.set.operators.retain(|row| !catalog.operators.contains(row));
+        self.set.categories.retain(|row| !catalog.categories.contains(row));
+        self.set.products.retain(|row| !catalog.products.contains(row));
+        self.set.prices.retain(|row| !catalog.prices.contains(row));
+        self.set.routes.retain(|row| !catalog.routes.contains(row));
+        self
     }
 
     /// The catalog with this change in it.
@@ -97,26 +111,8 @@ impl Engine {
         seen: i64,
     ) -> Result<bool, StaffRefused> {
         let before = self.catalog();
-        let is_known = |id: &i64| before.routes.iter().any(|route| route.id == *id);
-        let is_priced = |id: &i64| before.prices.iter().any(|price| price.id == *id);
-        if !change.removed_routes.iter().all(is_known) {
-            return Err(not_possible("There is no such route.").into());
-        }
-        if !change.removed_prices.iter().all(is_priced) {
-            return Err(not_possible("There is no such price.").into());
-        }
+        self.check_change(&before, &change)?;
         let after = change.applied_to(&before);
-        let has_upstream =
-            |environment, code: &UpstreamCode| self.upstream_in(environment, code).is_some();
-        let known: BTreeSet<String> = before.faults(&has_upstream).into_iter().collect();
-        let faults: Vec<String> = after
-            .faults(&has_upstream)
-            .into_iter()
-            .filter(|fault| !known.contains(fault))
-            .collect();
-        if !faults.is_empty() {
-            return Err(not_possible(faults.join("; ") + ".").into());
-        }
         let changed = changed_rows(&before, &after);
         let set = change.set;
         let settings = (set.countries.into_iter().map(Setting::Country))
@@ -130,6 +126,40 @@ impl Engine {
         let revise = ReviseCatalog { settings: settings.collect(), seen };
         let revise = self.recorded(permit, revise, changed, |is_revised| *is_revised);
         Ok(self.or_unavailable(self.commit(permit, revise).await)?)
+    }
+    /// Refuses a change that [`Engine::change_catalog`] would refuse now; changes nothing.
+    pub fn check_catalog(&self, change: &CatalogChange) -> Result<(), StaffRefused> {
+        self.or_unavailable(self.reload())?;
+        self.check_change(&self.catalog(), change)
+    }
+
+    /// Refuses what removes a row that is not there, and what has a fault: any in the rows that it
+    /// sets, a new one in the others.
+    fn check_change(&self, before: &Catalog, change: &CatalogChange) -> Result<(), StaffRefused> {
+        let is_known = |id: &i64| before.routes.iter().any(|route| route.id == *id);
+        let is_priced = |id: &i64| before.prices.iter().any(|price| price.id == *id);
+        if !change.removed_routes.iter().all(is_known) {
+            return Err(not_possible("There is no such route.").into());
+        }
+        if !change.removed_prices.iter().all(is_priced) {
+            return Err(not_possible("There is no such price.").into());
+        }
+        let accounts = self.or_unavailable(self.accounts())?;
+        let against = CheckedAgainst {
+            unfit_upstream: &|environment, code| self.unfit_for_a_route(environment, code),
+            has_account: &|id| accounts.iter().any(|account| account.id == id),
+        };
+        let known: BTreeSet<CatalogFault> = before.faults(&against).into_iter().collect();
+        let is_set = rows_of(&change.set);
+        let after = change.applied_to(before).faults(&against).into_iter();
+        let faults: Vec<String> = after
+            .filter(|fault| is_set.contains(&fault.row) || !known.contains(fault))
+            .map(|fault| fault.to_string())
+            .collect();
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(not_possible(faults.join("; ") + ".").into()),
+        }
     }
 }
 

@@ -67,9 +67,16 @@ impl std::fmt::Debug for UpstreamSettings {
     }
 }
 
+/// The upstreams that are part of the program.
+pub(crate) struct BuiltIn {
+    pub(crate) upstreams: Vec<Arc<dyn Upstream>>,
+    /// Live orders may go to those that are simulated.
+    pub(crate) simulate_live: bool,
+}
+
 /// The upstreams of one engine.
 pub(crate) struct Registry {
-    built_in: Vec<Arc<dyn Upstream>>,
+    built_in: BuiltIn,
     factory: Option<Arc<dyn ConnectorFactory>>,
     current: ArcSwap<HashMap<UpstreamCode, Arc<Connected>>>,
     /// What was spent and is not stored yet.
@@ -82,6 +89,8 @@ pub(crate) struct Connected {
     connector: Option<Arc<dyn Upstream>>,
     /// As it is stored; none: it is built in.
     row: Option<StoredUpstream>,
+    /// Live orders may go to it although it is simulated.
+    simulates_live: bool,
     /// Kept while this engine runs, whatever is changed in the row.
     health: Arc<Health>,
     /// As long.
@@ -96,7 +105,9 @@ impl Connected {
             // The sandbox gets simulated upstreams only (RELIABILITY P10), whatever a route says.
             (None, Some(connector)) => match environment {
                 Environment::Sandbox => connector.capabilities().is_simulated,
-                Environment::Live => true,
+                Environment::Live => {
+                    self.simulates_live || !connector.capabilities().is_simulated
+                }
             },
             (_, None) => false,
         }
@@ -120,7 +131,7 @@ pub(crate) struct Rechecked {
 
 impl Registry {
     pub(crate) fn new(
-        built_in: Vec<Arc<dyn Upstream>>,
+        built_in: BuiltIn,
         factory: Option<Arc<dyn ConnectorFactory>>,
     ) -> Registry {
         let (current, spending) = (ArcSwap::default(), Mutex::default());
@@ -145,14 +156,18 @@ impl Registry {
                 Some(known) if known.is_made_of(&row) => known.connector.clone(),
                 Some(_) | None => self.connect(&row, vault),
             };
-            let (health, asking) = kept(&code, Some(&row));
-            map.insert(code, Arc::new(Connected { connector, row: Some(row), health, asking }));
+            let (health, asking) = kept(&code);
+            let (row, simulates_live) = (Some(row), false);
+            let connected = Connected { connector, row, simulates_live, health, asking };
+            map.insert(code, Arc::new(connected));
         }
-        for built_in in &self.built_in {
+        for built_in in &self.built_in.upstreams {
             let code = built_in.code().clone();
             let connector = Some(built_in.clone());
-            let (health, asking) = kept(&code, None);
-            map.insert(code, Arc::new(Connected { connector, row: None, health, asking }));
+            let (health, asking) = kept(&code);
+            let (row, simulates_live) = (None, self.built_in.simulate_live);
+            let connected = Connected { connector, row, simulates_live, health, asking };
+            map.insert(code, Arc::new(connected));
         }
         self.current.store(Arc::new(map));
     }
@@ -180,7 +195,7 @@ impl Registry {
     }
 
     fn is_built_in(&self, code: &UpstreamCode) -> bool {
-        self.built_in.iter().any(|upstream| upstream.code() == code)
+        self.built_in.upstreams.iter().any(|upstream| upstream.code() == code)
     }
 }
 
@@ -233,6 +248,36 @@ impl Engine {
     ) -> Option<Arc<dyn Upstream>> {
         let connected = self.inner.upstreams.get(code)?;
         connected.fits(environment).then(|| connected.connector.clone()).flatten()
+    }
+
+    /// Why no route of this environment may lead to an upstream, for people; none: it may.
+    pub(crate) fn unfit_for_a_route(
+        &self,
+        environment: Environment,
+        code: &UpstreamCode,
+    ) -> Option<String> {
+        let connected = self.inner.upstreams.get(code);
+        if connected.as_ref().is_some_and(|connected| connected.fits(environment)) {
+            return None;
+        }
+        let is_removed = |row: &StoredUpstream| row.removed_at.is_some();
+        Some(match connected.as_deref() {
+            Some(Connected { row: Some(row), .. }) if is_removed(row) => {
+                format!("the upstream {code} was removed")
+            }
+            Some(Connected { row: Some(row), connector: None, .. })
+                if row.environment == environment =>
+            {
+                format!("the upstream {code} cannot be called with its settings")
+            }
+            Some(Connected { row: None, .. }) if environment == Environment::Live => {
+                format!("{code} is a simulator and delivers nothing: no live route leads to it")
+            }
+            Some(_) | None => {
+                let environment = environment.code();
+                format!("there is no upstream {code} for the {environment} environment")
+            }
+        })
     }
 
     /// An upstream that can be asked about orders of this environment, removed or not.

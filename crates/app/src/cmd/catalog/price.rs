@@ -190,6 +190,8 @@ fn line(rule: &PriceRule) -> String {
         ("kind", rule.kind.map(|kind| kind.code().to_owned())),
         ("from", rule.from.map(moment)),
         ("until", rule.until.map(moment)),
+        ("at least", rule.min.map(Money::exact)),
+        ("at most", rule.max.map(Money::exact)),
     ];
     let named = named.into_iter().filter_map(|(name, value)| Some(format!(", {name} {}", value?)));
     format!(

@@ -4,6 +4,7 @@
 use crate::world::*;
 use domain::{Answer, Catalog, EnquiryOutcome, Kind, Route, State};
 use expect_test::expect;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test]
@@ -205,6 +206,19 @@ async fn what_nothing_can_deliver_is_refused_and_the_reference_stays_free() {
     // A reference that is used up is refused as such.
     let known = world.engine.purchase(world.request("R1", TO_NOBODY)).await;
     assert_eq!(known.unwrap_err().code(), "DUPLICATE_REFERENCE");
+    world.assert_sound().await;
+}
+
+/// Whatever a route says: a simulator would be paid for what it does not deliver.
+#[tokio::test]
+async fn no_live_order_reaches_a_simulator_of_an_installation_that_sells() {
+    let services = Services { sells_for_real: true, ..Services::default() };
+    let world = world_with(Arc::default(), services).await;
+    let refused = world.engine.purchase(world.request("R1", TO_A)).await;
+    assert_eq!(refused.unwrap_err(), NoRoute.into());
+    let refused = world.engine.quote(world.request("Q1", TO_A)).await;
+    assert_eq!(refused.unwrap_err(), NoRoute.into());
+    assert_eq!((world.wallet(), world.a.count(Call::Submit)), ((START, 0, 0), 0));
     world.assert_sound().await;
 }
 

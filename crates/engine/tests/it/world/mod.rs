@@ -68,6 +68,8 @@ pub struct Services {
     pub push: Option<PushParts>,
     pub webhooks: Option<WebhookParts>,
     pub is_clock_accepted: bool,
+    /// Live orders go to no upstream that is simulated.
+    pub sells_for_real: bool,
 }
 
 /// As [`world`], with these services.
@@ -109,6 +111,7 @@ pub fn started_on(
         (services.mailer, services.push, services.webhooks);
     parts.is_clock_accepted = services.is_clock_accepted;
     let [a, b, c] = ["a", "b", "c"].map(|code| ScriptedUpstream::new(code, clock.clone()));
+    parts.simulates_live = !services.sells_for_real;
     parts.upstreams = [&a, &b, &c].map(|u| u.clone() as Arc<dyn Upstream>).into();
     let factory = ScriptedFactory::new(clock.clone());
     parts.connectors = Some(factory.clone());
