@@ -5,10 +5,11 @@
 //! folder can open the socket. The names of the fields on the socket stay, so that versions
 //! understand each other.
 
+use crate::cmd::given::GivenFiles;
 use crate::cmd::{self, Caller, Cli, Verb};
 use crate::files::cannot;
 use crate::output::Output;
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use engine::Engine;
 use serde::{Deserialize, Serialize};
@@ -17,17 +18,24 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::WriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 const SOCKET: &str = "control.sock";
 /// Far more than the arguments of any command.
-const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+const ARGUMENTS_BYTES_MAX: usize = 64 * 1024;
+/// The arguments, and the files that they name: a catalog, or the secrets of an upstream.
+const REQUEST_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// A client sends its request as soon as it is connected.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long running commands may take when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is said of a longer command.
+const TOO_LONG: &str = "the command is too long: at most 64 KiB of arguments, and 8 MiB with the \
+                        files that they name";
 
 #[derive(Serialize, Deserialize)]
 struct Request {
@@ -36,6 +44,9 @@ struct Request {
     /// The client's working folder: paths in the arguments are relative to it.
     #[serde(default, rename = "here")]
     working_dir: PathBuf,
+    /// The files that the arguments name: only the client opens them.
+    #[serde(default, rename = "files")]
+    given: GivenFiles,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,11 +115,18 @@ async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> a
     tokio::time::timeout(REQUEST_TIMEOUT, reader.read_line(&mut line))
         .await
         .context("no request arrived")??;
-    let request: Request = serde_json::from_str(&line)?;
     let mut output = Output::default();
+    if !line.ends_with('\n') && line.len() as u64 >= REQUEST_BYTES_MAX {
+        output.say(TOO_LONG);
+        return reply(&mut write, 2, output).await;
+    }
+    // What is wrong with it is not said: it may contain a secret.
+    let request: Request =
+        serde_json::from_str(&line).map_err(|_| anyhow!("it cannot be read"))?;
     let exit = match Cli::try_parse_from(&request.arguments).map(|cli| cli.verb) {
         Ok(Verb::Engine(verb)) => {
-            let caller = Caller { engine, data_dir, working_dir: request.working_dir };
+            let Request { working_dir, given, .. } = request;
+            let caller = Caller { engine, data_dir, working_dir, given };
             cmd::run_on_engine(&caller, verb, &mut output).await
         }
         Ok(_) => {
@@ -120,20 +138,28 @@ async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> a
             2
         }
     };
+    reply(&mut write, exit, output).await
+}
+
+async fn reply(write: &mut WriteHalf<'_>, exit: u8, output: Output) -> anyhow::Result<()> {
     let reply = serde_json::to_string(&Reply { exit, output })? + "\n";
     Ok(write.write_all(reply.as_bytes()).await?)
 }
 
 /// Sends this process's arguments to the server that has locked the folder, and prints its reply.
-pub(crate) fn run_on_server(data_dir: &Path) -> anyhow::Result<ExitCode> {
+pub(crate) fn run_on_server(data_dir: &Path, given: GivenFiles) -> anyhow::Result<ExitCode> {
     let path = data_dir.join(SOCKET);
     let unreachable = || {
         format!("{} is in use by another Saldo process that takes no commands", data_dir.display())
     };
     let mut stream = std::os::unix::net::UnixStream::connect(&path).with_context(unreachable)?;
-    let arguments = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let request = Request { arguments, working_dir: std::env::current_dir()? };
+    let arguments: Vec<String> =
+        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let length: usize = arguments.iter().map(String::len).sum();
+    let request = Request { arguments, working_dir: std::env::current_dir()?, given };
     let line = serde_json::to_string(&request)? + "\n";
+    let is_bounded = length <= ARGUMENTS_BYTES_MAX && line.len() as u64 <= REQUEST_BYTES_MAX;
+    anyhow::ensure!(is_bounded, TOO_LONG);
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;

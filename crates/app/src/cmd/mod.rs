@@ -10,6 +10,7 @@ mod bench;
 mod catalog;
 mod commission;
 pub(crate) mod demo;
+pub(crate) mod given;
 mod key;
 mod maintenance;
 mod plan;
@@ -22,12 +23,14 @@ mod wallet;
 mod webhook;
 
 use crate::config::{Config, Flags};
+use crate::files::cannot;
 use crate::output::Output;
 use crate::{control, wiring};
 use anyhow::Context as _;
 use catalog::{operator, price, product, route};
 use domain::AccountId;
 use engine::Engine;
+use given::{GivenFiles, NamedFile};
 use maintenance::{archive, backup, halt, restore, resume, verify};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -136,12 +139,49 @@ pub(crate) struct Caller<'a> {
     pub(crate) data_dir: PathBuf,
     /// The working folder of the caller: paths in its arguments are relative to it.
     pub(crate) working_dir: PathBuf,
+    /// The files that its arguments name, as it has read them.
+    pub(crate) given: GivenFiles,
 }
 
 impl Caller<'_> {
-    /// Files as the caller named them.
-    fn files(&self, named: &[PathBuf]) -> Vec<PathBuf> {
-        named.iter().map(|file| self.working_dir.join(file)).collect()
+    /// Archives as the caller named them: databases, which are opened where the engine is. Refuses
+    /// what is no plain file: a pipe would hold up who opens it.
+    fn archives(&self, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+        let plain = |file: &PathBuf| {
+            let path = self.working_dir.join(file);
+            let metadata = std::fs::metadata(&path).with_context(cannot(&path, "be read"))?;
+            anyhow::ensure!(metadata.is_file(), "{} is no archive", path.display());
+            Ok(path)
+        };
+        named.iter().map(plain).collect()
+    }
+}
+
+impl EngineVerb {
+    /// The files whose text it needs.
+    fn named_files(&self) -> anyhow::Result<Vec<NamedFile>> {
+        match self {
+            EngineVerb::Upstream(verb) => verb.named_files(),
+            EngineVerb::Catalog(verb) => Ok(verb.named_files()),
+            EngineVerb::Verify(_)
+            | EngineVerb::Account(_)
+            | EngineVerb::Key(_)
+            | EngineVerb::Wallet(_)
+            | EngineVerb::Commission(_)
+            | EngineVerb::Purchase(_)
+            | EngineVerb::Webhook(_)
+            | EngineVerb::User(_)
+            | EngineVerb::Operator(_)
+            | EngineVerb::Product(_)
+            | EngineVerb::Price(_)
+            | EngineVerb::Route(_)
+            | EngineVerb::Plan(_)
+            | EngineVerb::Acts(_)
+            | EngineVerb::Backup(_)
+            | EngineVerb::Archive(_)
+            | EngineVerb::Halt(_)
+            | EngineVerb::Resume(_) => Ok(Vec::new()),
+        }
     }
 }
 
@@ -161,7 +201,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Restore(args) => restore::run(&flags, &args),
         Verb::Engine(EngineVerb::Upstream(upstream::UpstreamVerb::Check(args))) => {
             let mut output = Output::default();
-            let exit = check::run(&args, &std::env::current_dir()?, &mut output)?;
+            let exit = check::run(&args, &mut output)?;
             Ok(output.print(exit))
         }
         Verb::Engine(EngineVerb::Upstream(upstream::UpstreamVerb::Example(args))) => {
@@ -178,22 +218,26 @@ fn open_and_run(flags: &Flags, verb: EngineVerb) -> anyhow::Result<ExitCode> {
     crate::log::start(&config)?;
     anyhow::ensure!(
         !config.database_url.0.is_empty() || config.data_dir.join("saldo.db").exists(),
-        "{} holds no Saldo data; give the folder with --data-dir, or start `saldo demo` first",
+        "{} holds no Saldo data; give the folder with --data-dir, or start `saldo serve` once, \
+         which sets one up (to try Saldo out: `saldo demo`, with a folder of its own)",
         config.data_dir.display()
     );
+    // Before anything else: a pipe is read by the process that it was given to.
+    let given = GivenFiles::read(&verb.named_files()?)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let engine = match wiring::open(&config) {
             Ok(engine) => engine,
             Err(error) if wiring::is_locked(&error) => {
-                return control::run_on_server(&config.data_dir);
+                return control::run_on_server(&config.data_dir, given);
             }
             Err(error) => return Err(error),
         };
         let mut output = Output::default();
         let working_dir = std::env::current_dir()?;
-        let caller = Caller { engine: &engine, data_dir: config.data_dir, working_dir };
+        let data_dir = config.data_dir;
+        let caller = Caller { engine: &engine, data_dir, working_dir, given };
         let exit = run_on_engine(&caller, verb, &mut output).await;
         Ok(output.print(exit))
     })

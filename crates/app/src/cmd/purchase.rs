@@ -146,7 +146,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: PurchaseVerb, output: &mut Output
             return Ok(0);
         }
         PurchaseVerb::Show { which, archive, wait, json } => {
-            let archives = on.files(&archive);
+            let archives = on.archives(&archive)?;
             let history = ended(engine, &which, &archives, Duration::from_secs(wait)).await?;
             show(&history, json, output);
             return Ok(0);
@@ -198,7 +198,7 @@ fn list(on: &Caller<'_>, args: ListArgs, output: &mut Output) -> Result<()> {
     };
     let account = args.account.map(|id| known_account(on.engine, id)).transpose()?;
     let page = Page { before: args.after, limit: args.limit };
-    let archives = on.files(&args.archive);
+    let archives = on.archives(&args.archive)?;
     let found = on.engine.find_purchases(account, args.environment, &filter, page, &archives)?;
     for purchase in found {
         output.row(args.json, value(&purchase), line(&purchase));

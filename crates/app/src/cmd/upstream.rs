@@ -3,8 +3,9 @@
 //! Invariant: a secret is read from a file, because the command line is seen by everybody on the
 //! machine; it is never printed.
 
-use crate::cmd::trial::check::{self, CheckArgs};
+use crate::cmd::trial::check::CheckArgs;
 use crate::cmd::trial::example::{self, ExampleArgs};
+use crate::cmd::given::{NamedFile, SETTINGS_BYTES_MAX};
 use crate::cmd::{Caller, currency, environment, moment};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
@@ -14,9 +15,6 @@ use engine::{FloatView, NewUpstream, UpstreamChange, UpstreamView};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// A secret or a file of settings is not larger.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum UpstreamVerb {
@@ -188,7 +186,8 @@ pub(crate) struct FundArgs {
 pub(crate) async fn run(on: &Caller<'_>, verb: UpstreamVerb, output: &mut Output) -> Result<u8> {
     let engine = on.engine;
     match verb {
-        UpstreamVerb::Check(args) => return check::run(&args, &on.working_dir, output),
+        // It reads files, and needs no data folder: each process runs it by itself.
+        UpstreamVerb::Check(_) => bail!("`saldo upstream check` is not run inside a server"),
         UpstreamVerb::Example(args) => example::run(&args, output),
         UpstreamVerb::Add(args) => {
             let (code, by) = (args.code.clone(), args.settings.by.clone());
@@ -249,19 +248,52 @@ pub(crate) async fn run(on: &Caller<'_>, verb: UpstreamVerb, output: &mut Output
     Ok(0)
 }
 
-/// The settings that were given; files are read from the caller's folder.
+impl UpstreamVerb {
+    /// The files whose text it needs.
+    pub(crate) fn named_files(&self) -> Result<Vec<NamedFile>> {
+        let settings = match self {
+            UpstreamVerb::Add(args) => &args.settings,
+            UpstreamVerb::Set(args) => &args.settings,
+            UpstreamVerb::List { .. }
+            | UpstreamVerb::Show { .. }
+            | UpstreamVerb::Map(_)
+            | UpstreamVerb::Check(_)
+            | UpstreamVerb::Example(_)
+            | UpstreamVerb::Try { .. }
+            | UpstreamVerb::Fund(_)
+            | UpstreamVerb::Balance { .. }
+            | UpstreamVerb::Pause { .. }
+            | UpstreamVerb::Resume(_)
+            | UpstreamVerb::Remove(_) => return Ok(Vec::new()),
+        };
+        let secrets = settings.secret.iter().map(|given| Ok(secret_file(given)?.1.to_owned()));
+        let mut paths = secrets.collect::<Result<Vec<PathBuf>>>()?;
+        paths.extend(settings.file.clone());
+        let named = |path| NamedFile { path, bytes_max: SETTINGS_BYTES_MAX };
+        Ok(paths.into_iter().map(named).collect())
+    }
+}
+
+/// The name and the file of `NAME=@FILE`.
+fn secret_file(given: &str) -> Result<(&str, &Path)> {
+    let (name, file) = given
+        .split_once("=@")
+        .context("--secret is NAME=@FILE: a command line is no place for a secret")?;
+    Ok((name, Path::new(file)))
+}
+
+/// The settings that were given.
 fn change(on: &Caller<'_>, args: SettingArgs, is_same_account: bool) -> Result<UpstreamChange> {
     let level =
         |text: Option<String>| text.map(|text| amount(&text, args.currency, "a level")).transpose();
     let mut secrets = BTreeMap::new();
     for given in &args.secret {
-        let (name, file) = given
-            .split_once("=@")
-            .with_context(|| "--secret is NAME=@FILE: a command line is no place for a secret")?;
-        let text = read(&on.working_dir, Path::new(file))?;
-        secrets.insert(name.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+        let (name, file) = secret_file(given)?;
+        let text = on.given.text(file)?.trim_end_matches(['\r', '\n']);
+        secrets.insert(name.to_owned(), text.to_owned());
     }
-    let own = args.file.as_deref().map(|file| read(&on.working_dir, file)).transpose()?;
+    let own = args.file.as_deref().map(|file| on.given.text(file)).transpose()?;
+    let own = own.map(str::to_owned);
     Ok(UpstreamChange {
         url: args.url,
         hosts: (!args.host.is_empty()).then_some(args.host),
@@ -272,15 +304,6 @@ fn change(on: &Caller<'_>, args: SettingArgs, is_same_account: bool) -> Result<U
         float_stop: level(args.stop_below)?,
         is_same_account,
     })
-}
-
-fn read(folder: &Path, file: &Path) -> Result<String> {
-    let path = folder.join(file);
-    let length = std::fs::metadata(&path)
-        .with_context(|| format!("{} cannot be read", path.display()))?
-        .len();
-    anyhow::ensure!(length <= FILE_BYTES_MAX, "{} is too large", path.display());
-    std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 fn amount(text: &str, currency: Currency, what: &str) -> Result<Money> {

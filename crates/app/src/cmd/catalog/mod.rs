@@ -11,9 +11,10 @@ pub(crate) mod route;
 
 use crate::catalog;
 use crate::cmd::Caller;
+use crate::cmd::given::{NamedFile, ROWS_BYTES_MAX};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use domain::Catalog;
 use engine::{CatalogChange, Engine};
 use serde_json::{Value, json};
@@ -52,6 +53,20 @@ pub(crate) enum CatalogVerb {
     },
 }
 
+impl CatalogVerb {
+    /// The files whose text it needs.
+    pub(crate) fn named_files(&self) -> Vec<NamedFile> {
+        match self {
+            CatalogVerb::Import { file, .. } => {
+                vec![NamedFile { path: file.clone(), bytes_max: ROWS_BYTES_MAX }]
+            }
+            CatalogVerb::Export { .. } | CatalogVerb::Diff { .. } | CatalogVerb::Apply { .. } => {
+                Vec::new()
+            }
+        }
+    }
+}
+
 /// Who does it, and where the words go.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ByArgs {
@@ -64,18 +79,18 @@ pub(crate) async fn run(on: &Caller<'_>, verb: CatalogVerb, output: &mut Output)
     let engine = on.engine;
     match verb {
         CatalogVerb::Import { file, dry_run, by } => {
-            let path = on.working_dir.join(file);
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
             let known = engine.catalog();
-            let set = catalog::read_over(&text, &known)
-                .with_context(|| format!("{}, nothing was changed", path.display()))?;
+            let set = catalog::read_over(on.given.text(&file)?, &known)
+                .with_context(|| format!("{}, nothing was changed", file.display()))?;
             let lines = differences(&known, &set);
+            let wanted = self::set(set).without_what_is_there(&known);
+            match dry_run {
+                true => engine.check_catalog(&wanted).map_err(refused)?,
+                false if wanted.is_empty() => {}
+                false => change(engine, &by, wanted).await?,
+            }
             for line in &lines {
                 output.row(false, Value::Null, line.text());
-            }
-            if !dry_run && !lines.is_empty() {
-                change(engine, &by, CatalogChange { set, ..CatalogChange::default() }).await?;
             }
             let what = if dry_run { "would change" } else { "changed" };
             output.say(format!("{} rows {what}.", lines.len()));
@@ -86,6 +101,9 @@ pub(crate) async fn run(on: &Caller<'_>, verb: CatalogVerb, output: &mut Output)
                 None => output.lines(&text),
                 Some(path) => {
                     let path = on.working_dir.join(path);
+                    let is_plain = std::fs::metadata(&path).is_ok_and(|file| file.is_file());
+                    // A pipe would hold up the server that writes into it.
+                    ensure!(is_plain || !path.exists(), "{} is no plain file", path.display());
                     std::fs::write(&path, text)
                         .with_context(|| format!("{} cannot be written", path.display()))?;
                     output.say(format!("Written to {}.", path.display()));
@@ -99,9 +117,11 @@ pub(crate) async fn run(on: &Caller<'_>, verb: CatalogVerb, output: &mut Output)
         }
         CatalogVerb::Apply { by } => {
             let set = built_in()?;
-            let lines = differences(&engine.catalog(), &set);
-            if !lines.is_empty() {
-                change(engine, &by, CatalogChange { set, ..CatalogChange::default() }).await?;
+            let known = engine.catalog();
+            let lines = differences(&known, &set);
+            let wanted = self::set(set).without_what_is_there(&known);
+            if !wanted.is_empty() {
+                change(engine, &by, wanted).await?;
             }
             output.say(format!("{} rows changed.", lines.len()));
         }

@@ -53,7 +53,7 @@ pub(crate) async fn run(on: &Caller<'_>, args: &VerifyArgs, output: &mut Output)
 }
 
 async fn archives(on: &Caller<'_>, args: &VerifyArgs, output: &mut Output) -> Result<u8> {
-    let files = args.archive.iter().map(|file| on.working_dir.join(file)).collect();
+    let files = on.archives(&args.archive)?;
     let audit = on.engine.audit_archives(files).await?;
     for (month, file, report) in &audit.months {
         if args.json {

@@ -1,8 +1,9 @@
 //! `saldo upstream check`: runs a file of cases through a connector. Nothing is sent or stored.
 
 use crate::clock::{MachineClock, MachineRandom};
+use crate::cmd::given::{ROWS_BYTES_MAX, SETTINGS_BYTES_MAX, read_text};
 use crate::output::Output;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use connectors::upstream::generic::{self, FileReport};
 use connectors::upstream::{CaseFailure, Maps, UpstreamSettings, check_cases};
 use domain::{Environment, Exchange, Listener, StatusUpdate, UpstreamCode};
@@ -38,12 +39,9 @@ impl Listener for NoListener {
     fn on_update(&self, _update: StatusUpdate) {}
 }
 
-/// Exit code 0 if all cases passed, 1 if one failed. Paths are relative to `working_dir`.
-pub(crate) fn run(args: &CheckArgs, working_dir: &Path, output: &mut Output) -> Result<u8> {
-    let read = |path: &Path| {
-        std::fs::read_to_string(working_dir.join(path))
-            .with_context(|| format!("{} cannot be read", path.display()))
-    };
+/// Exit code 0 if all cases passed, 1 if one failed.
+pub(crate) fn run(args: &CheckArgs, output: &mut Output) -> Result<u8> {
+    let read = |path: &Path| read_text(path, SETTINGS_BYTES_MAX);
     let file = args.file.as_deref().map(read).transpose()?.unwrap_or_default();
     let mut own = FileReport::default();
     // A generic file may be given as what it is, or as what has the cases: it is both.
@@ -60,10 +58,11 @@ pub(crate) fn run(args: &CheckArgs, working_dir: &Path, output: &mut Output) -> 
     }
     let cases = args.cases.as_ref().filter(|path| !(is_panel && is_toml(path)));
     let Some(cases) = cases else {
-        ensure!(panel.is_some() && is_panel, "Give the file with the cases: --cases FILE.");
+        ensure!(!is_panel || panel.is_some(), "Give the panel's file: --file TOML.");
+        ensure!(is_panel, "Give the file with the cases: --cases FILE.");
         return Ok(counted(output, own.passed, own.failed.len()));
     };
-    let cases = read(cases)?;
+    let cases = read_text(cases, ROWS_BYTES_MAX)?;
     let settings = UpstreamSettings {
         code: UpstreamCode::new("check"),
         environment: Environment::Live,

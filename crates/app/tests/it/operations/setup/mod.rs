@@ -1,6 +1,7 @@
 //! Set-up by verbs: the catalog, upstreams, and trials of connectors without a data folder.
 
 mod catalog;
-mod plans;
+mod given;
+mod refused;
 mod trial;
 mod upstreams;
