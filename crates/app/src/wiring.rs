@@ -55,8 +55,8 @@ pub(crate) fn open_to_serve(config: &Config, serving: &Serving) -> anyhow::Resul
              chmod 700"
         );
     }
-    let is_data_sealed = store.master_key().context("the store cannot be read")?.is_some();
-    let master = MasterKey::of(data_dir, is_data_sealed)?;
+    let known = store.master_key().context("the store cannot be read")?;
+    let master = MasterKey::of(data_dir, known.is_some())?;
     let vault = master.vault();
     ensure!(known.is_none_or(|known| known == vault.master_key_tag()), WRONG_MASTER_KEY);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock::new());
@@ -105,6 +105,9 @@ pub(crate) fn simulated_live_routes(engine: &Engine) -> String {
     simulated.map(|route| route.id.to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// What is sealed with another key could not be opened again.
+pub(crate) const WRONG_MASTER_KEY: &str = "master.key in the data folder is not the one that this \
+    data was sealed with; put the right one back from a backup";
 /// Who does what every start does, in the record of acts.
 const START: &str = "start";
 

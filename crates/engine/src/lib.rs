@@ -157,7 +157,7 @@ impl Engine {
             is_accepted: parts.is_clock_accepted,
         };
         let clock = GuardedClock::start(clock, start);
-        let catalog = Arc::new(store.catalog()?);
+        let (catalog, plans) = (Arc::new(store.catalog()?), Arc::new(store.plan_terms()?));
         let built_in = upstreams::BuiltIn {
             upstreams: parts.upstreams,
             simulate_live: parts.simulates_live,

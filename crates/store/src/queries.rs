@@ -27,6 +27,7 @@ use crate::purchases::{
 use crate::queue::{self, Queue};
 use crate::requests::{ErrorGroup, LoggedRequest, RequestFilter};
 use crate::settings::floats::{LedgerFloat, PaidToUpstream, ReportedBalance};
+use crate::settings::plans::DueRenewal;
 use crate::settings::upstreams::StoredUpstream;
 use crate::store::{Location, Store};
 use crate::verify::AuditReport;

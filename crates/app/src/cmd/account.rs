@@ -81,9 +81,9 @@ pub(crate) struct SubscriptionArgs {
     /// starter, business or enterprise: `saldo plan terms` lists them.
     #[arg(long, default_value = "starter")]
     plan: String,
-    /// Calls a minute of the enterprise plan.
-    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
-    per_minute: u32,
+    /// Calls a minute of the enterprise plan; without it, those of its terms.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    per_minute: Option<u32>,
     /// For how many calendar months.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=120))]
     months: u32,

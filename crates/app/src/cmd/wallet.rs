@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::Result;
 use domain::{AccountId, Currency, Environment, Money, Reason, Timestamp};
-use engine::{Booking, Engine, Payment};
+use engine::{BalanceAlert, Booking, Engine, Payment};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum WalletVerb {

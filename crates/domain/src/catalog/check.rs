@@ -5,7 +5,8 @@
 //! means that each row can be stored and used.
 
 use super::{AmountRange, Catalog, Country, Operator};
-use crate::account::{AccountId, Environment, Plan};
+use crate::account::plan::PlanKind;
+use crate::account::{AccountId, Environment};
 use crate::catalog::pricing::PriceRule;
 use crate::catalog::product::{Category, Pricing, Product};
 use crate::catalog::routing::Route;
@@ -209,7 +210,7 @@ impl Catalog {
     fn check_price(&self, rule: &PriceRule, against: &CheckedAgainst<'_>, faults: &mut Faults) {
         let row = price_row(rule);
         check_account(rule.account, &row, against, faults);
-        let is_plan = rule.plan.as_deref().is_none_or(|plan| Plan::from_code(plan, 1).is_some());
+        let is_plan = rule.plan.as_deref().is_none_or(|plan| PlanKind::from_code(plan).is_some());
         faults.add_if(!is_plan, &row, "a plan is starter, business or enterprise");
         let currency = rule.flat.currency();
         let bounds = [rule.min, rule.max].into_iter().flatten();

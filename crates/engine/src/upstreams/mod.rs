@@ -156,7 +156,7 @@ impl Registry {
                 Some(known) if known.is_made_of(&row) => known.connector.clone(),
                 Some(_) | None => self.connect(&row, vault),
             };
-            let (health, asking) = kept(&code);
+            let (health, asking) = kept(&code, Some(&row));
             let (row, simulates_live) = (Some(row), false);
             let connected = Connected { connector, row, simulates_live, health, asking };
             map.insert(code, Arc::new(connected));
@@ -164,7 +164,7 @@ impl Registry {
         for built_in in &self.built_in.upstreams {
             let code = built_in.code().clone();
             let connector = Some(built_in.clone());
-            let (health, asking) = kept(&code);
+            let (health, asking) = kept(&code, None);
             let (row, simulates_live) = (None, self.built_in.simulate_live);
             let connected = Connected { connector, row, simulates_live, health, asking };
             map.insert(code, Arc::new(connected));

@@ -106,9 +106,10 @@ impl Engine {
                 Answer::Delivered { .. }
                 | Answer::Refused { .. }
                 | Answer::RefusedAsRepeat { .. } => true,
-                Answer::Unknown { .. } | Answer::Accepted { .. } | Answer::Unaskable { .. } => {
-                    false
-                }
+                Answer::Unknown { .. }
+                | Answer::Unclear { .. }
+                | Answer::Accepted { .. }
+                | Answer::Unaskable { .. } => false,
             },
         };
         let source = OutcomeSource::Enquiry;

@@ -5,6 +5,7 @@
 //! without an outcome is asked about, never sent again.
 
 mod audit;
+mod balances;
 mod callbacks;
 mod commission;
 mod exchanges;

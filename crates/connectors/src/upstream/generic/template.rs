@@ -140,7 +140,7 @@ impl Template {
     pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Literal(text) => Some(text.as_str()),
-            Part::Place(_) => None,
+            Part::Placeholder(_) => None,
         })
     }
 

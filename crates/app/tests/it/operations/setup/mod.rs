@@ -2,6 +2,7 @@
 
 mod catalog;
 mod given;
+mod plans;
 mod refused;
 mod trial;
 mod upstreams;
