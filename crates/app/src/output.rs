@@ -48,6 +48,15 @@ impl Output {
         lines.to_string().lines().for_each(|line| self.say(line));
     }
 
+    /// Adds an error: each of its lines, those after the first indented, so that none that repeats
+    /// text from outside looks like ours.
+    pub(crate) fn say_error(&mut self, error: &anyhow::Error) {
+        let text = format!("{error:#}");
+        for (n, line) in text.lines().enumerate() {
+            self.say(if n == 0 { line.to_owned() } else { format!("  {line}") });
+        }
+    }
+
     /// Prints the data, then the messages. Gives the command's exit code, or 1 if its data could
     /// not be written. A reader that goes away early has what it wanted.
     pub(crate) fn print(&self, exit: u8) -> ExitCode {
@@ -68,5 +77,17 @@ impl Output {
     /// Prints the messages without waiting for who reads them, as a serving process must.
     pub(crate) fn print_from_server(&self) {
         log::print(&self.messages);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_several_lines_is_lines_and_no_terminal_obeys_it() {
+        let mut output = Output::default();
+        output.say_error(&anyhow::anyhow!("first\n  | name = \u{1b}[31m\nlast\r"));
+        assert_eq!(output.messages, "first\n    | name = \\u001b[31m\n  last\\r\n");
     }
 }

@@ -463,6 +463,11 @@ pub trait Upstream: Send + Sync {
         Ok(None)
     }
 
+    /// The only currency in which it takes orders; none: it says of none that it does not.
+    fn sells_only_in(&self) -> Option<Currency> {
+        None
+    }
+
     /// Sends the order, once: no retries. The attempt is already on record.
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome>;
 

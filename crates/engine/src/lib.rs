@@ -158,10 +158,8 @@ impl Engine {
         };
         let clock = GuardedClock::start(clock, start);
         let (catalog, plans) = (Arc::new(store.catalog()?), Arc::new(store.plan_terms()?));
-        let built_in = upstreams::BuiltIn {
-            upstreams: parts.upstreams,
-            simulate_live: parts.simulates_live,
-        };
+        let built_in =
+            upstreams::BuiltIn { upstreams: parts.upstreams, simulate_live: parts.simulates_live };
         let upstreams = upstreams::Registry::new(built_in, parts.connectors);
         upstreams.load(store.upstreams()?, &vault);
         let halt = RwLock::new(store.halt()?);

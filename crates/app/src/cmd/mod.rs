@@ -269,7 +269,7 @@ pub(crate) async fn run_on_engine(on: &Caller<'_>, verb: EngineVerb, output: &mu
         EngineVerb::Resume(args) => resume::run(engine, &args, output).await,
     };
     result.unwrap_or_else(|error| {
-        output.say(format!("{error:#}"));
+        output.say_error(&error);
         1
     })
 }
@@ -278,6 +278,12 @@ pub(crate) async fn run_on_engine(on: &Caller<'_>, verb: EngineVerb, output: &mu
 fn known_account(engine: &Engine, id: i64) -> anyhow::Result<AccountId> {
     let account = engine.account(AccountId(id)).map_err(wiring::refused)?;
     account.map(|a| a.id).with_context(|| format!("there is no account {id}"))
+}
+
+/// Whoever decides is named.
+fn name(text: &str) -> Result<String, String> {
+    let is_name = (1..=100).contains(&text.trim().chars().count());
+    is_name.then(|| text.to_owned()).ok_or_else(|| "a name, such as Rahima".to_owned())
 }
 
 fn environment(text: &str) -> Result<domain::Environment, String> {

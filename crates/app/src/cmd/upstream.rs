@@ -3,14 +3,14 @@
 //! Invariant: a secret is read from a file, because the command line is seen by everybody on the
 //! machine; it is never printed.
 
+use crate::cmd::given::{NamedFile, SETTINGS_BYTES_MAX};
 use crate::cmd::trial::check::CheckArgs;
 use crate::cmd::trial::example::{self, ExampleArgs};
-use crate::cmd::given::{NamedFile, SETTINGS_BYTES_MAX};
 use crate::cmd::{Caller, currency, environment, moment};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
-use anyhow::{Context as _, Result, anyhow, bail};
-use domain::{BalanceAnswer, Currency, Environment, Money, UpstreamCode};
+use anyhow::{Context as _, Result, bail, ensure};
+use domain::{AmountError, BalanceAnswer, Currency, Environment, Money, UpstreamCode};
 use engine::{FloatView, NewUpstream, UpstreamChange, UpstreamView};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ pub(crate) enum UpstreamVerb {
         /// Which.
         code: String,
         /// Who decides.
-        #[arg(long)]
+        #[arg(long, value_parser = crate::cmd::name)]
         by: String,
         /// Why.
         #[arg(long)]
@@ -83,7 +83,7 @@ pub(crate) struct DecidedArgs {
     /// Which.
     code: String,
     /// Who decides.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::cmd::name)]
     by: String,
 }
 
@@ -176,7 +176,7 @@ pub(crate) struct FundArgs {
     #[arg(long, value_name = "REFERENCE")]
     reverses: Option<String>,
     /// Who books it.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::cmd::name)]
     by: String,
     /// Print JSON.
     #[arg(long)]
@@ -219,10 +219,11 @@ pub(crate) async fn run(on: &Caller<'_>, verb: UpstreamVerb, output: &mut Output
             let waits = set.map_err(refused)?;
             output.say(format!("The upstream {code} is changed."));
             if waits {
-                output.say(format!(
+                output.say(
                     "Its file is new, and decides about money: it gets no orders until another \
-                     person has looked at it.\n  saldo upstream resume {code} --by NAME"
-                ));
+                     person has looked at it.",
+                );
+                output.say(format!("  saldo upstream resume {code} --by NAME"));
             }
         }
         UpstreamVerb::Map(args) => map(on, &args, output).await?,
@@ -307,11 +308,11 @@ fn change(on: &Caller<'_>, args: SettingArgs, is_same_account: bool) -> Result<U
 }
 
 fn amount(text: &str, currency: Currency, what: &str) -> Result<Money> {
-    if text.trim_end_matches(['0', '.']).is_empty() {
-        return Ok(Money::zero(currency));
+    match Money::parse(text, currency) {
+        Ok(money) => Ok(money),
+        Err(AmountError::Zero) => Ok(Money::zero(currency)),
+        Err(_) => bail!("{what} is a number up to 999999999.99, such as 1500.00"),
     }
-    Money::parse(text, currency)
-        .map_err(|_| anyhow!("{what} is a number up to 999999999.99, such as 1500.00"))
 }
 
 fn found(on: &Caller<'_>, code: &str) -> Result<UpstreamView> {
@@ -328,7 +329,22 @@ fn show(on: &Caller<'_>, code: &str, json: bool, output: &mut Output) -> Result<
     }
     output.line(line(&view));
     let Some(stored) = &view.stored else { return Ok(()) };
+    if let Some(pause) = &stored.paused {
+        let by = match pause.by.as_str() {
+            "" => String::new(),
+            by => format!(" (by {by})"),
+        };
+        output.line(format!("  paused   {}{by}", pause.reason));
+    }
     output.line(format!("  url      {}", stored.url));
+    for (what, minor) in [("alert", stored.float_alert), ("stop", stored.float_stop)] {
+        if let (Some(minor), Some(currency)) = (minor, stored.float_currency) {
+            output.line(format!("  {what:<8} below {}", Money::new(minor, currency)));
+        }
+    }
+    if let Some(calls) = stored.calls_at_once {
+        output.line(format!("  at once  {calls} orders"));
+    }
     for host in &stored.hosts {
         output.line(format!("  host     {host}"));
     }
@@ -348,15 +364,17 @@ async fn map(on: &Caller<'_>, args: &MapArgs, output: &mut Output) -> Result<()>
     if !["operator", "product", "offer"].contains(&args.map.as_str()) {
         bail!("--map is operator, product or offer");
     }
-    let upstream = UpstreamCode::new(&args.code);
+    let mut names = BTreeMap::new();
     for name in &args.names {
         let (ours, theirs) =
             name.split_once('=').with_context(|| format!("{name:?} is not OURS=THEIRS"))?;
-        let theirs = Some(theirs).filter(|theirs| !theirs.is_empty());
-        let permit = machine(on.engine, &args.by)?;
-        let mapped = on.engine.map_upstream(permit, &upstream, &args.map, ours, theirs).await;
-        mapped.map_err(refused)?;
+        let theirs = Some(theirs.to_owned()).filter(|theirs| !theirs.is_empty());
+        ensure!(names.insert(ours.to_owned(), theirs).is_none(), "{ours} is given twice");
     }
+    let upstream = UpstreamCode::new(&args.code);
+    let permit = machine(on.engine, &args.by)?;
+    let mapped = on.engine.map_upstream(permit, &upstream, &args.map, names).await;
+    mapped.map_err(refused)?;
     output.say(format!("The upstream {} knows {} of ours now.", args.code, args.names.len()));
     Ok(())
 }

@@ -35,8 +35,9 @@ impl Connectors {
     }
 }
 
-impl ConnectorFactory for Connectors {
-    fn open(&self, settings: UpstreamSettings) -> Result<Arc<dyn Upstream>, String> {
+impl Connectors {
+    /// The kind, and the settings with what this process adds.
+    fn settings(&self, settings: UpstreamSettings) -> (String, upstream::UpstreamSettings) {
         let UpstreamSettings { code, kind, environment, url, hosts, own, mut maps, secrets } =
             settings;
         let mut map = |name: &str| maps.remove(name).unwrap_or_default();
@@ -59,6 +60,18 @@ impl ConnectorFactory for Connectors {
             random: Arc::new(MachineRandom::new()),
             listener: self.listener.clone(),
         };
+        (kind, settings)
+    }
+}
+
+impl ConnectorFactory for Connectors {
+    fn open(&self, settings: UpstreamSettings) -> Result<Arc<dyn Upstream>, String> {
+        let (kind, settings) = self.settings(settings);
         upstream::open(&kind, settings).map_err(|unusable| unusable.to_string())
+    }
+
+    fn check(&self, settings: &UpstreamSettings) -> Result<(), String> {
+        let (kind, settings) = self.settings(settings.clone());
+        upstream::check(&kind, &settings).map_err(|unusable| unusable.to_string())
     }
 }

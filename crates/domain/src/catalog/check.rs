@@ -43,6 +43,8 @@ impl fmt::Display for CatalogFault {
 pub struct CheckedAgainst<'a> {
     /// Why orders of an environment cannot go to an upstream, for people; none: they can.
     pub unfit_upstream: &'a dyn Fn(Environment, &UpstreamCode) -> Option<String>,
+    /// The only currency in which an upstream takes orders; none: it is not known, or any.
+    pub upstream_currency: &'a dyn Fn(&UpstreamCode) -> Option<Currency>,
     /// Whether there is an account of this number.
     pub has_account: &'a dyn Fn(AccountId) -> bool,
 }
@@ -248,6 +250,14 @@ impl Catalog {
         Some(own.into_iter().chain(products.map(|product| product.price.currency())).collect())
     }
 
+    /// The currencies of what a route is for; none: it is for more than one operator.
+    fn currencies_of_route(&self, route: &Route) -> Option<Vec<Currency>> {
+        match &route.product {
+            Some(name) => Some(vec![self.product_by_name(name)?.price.currency()]),
+            None => self.currencies_of(route.operator.as_deref()?),
+        }
+    }
+
     fn check_route(&self, route: &Route, against: &CheckedAgainst<'_>, faults: &mut Faults) {
         let row = route_row(route);
         check_account(route.account, &row, against, faults);
@@ -278,6 +288,13 @@ impl Catalog {
         for code in distinct.into_iter().filter(|code| **code != UpstreamCode::staff()) {
             if let Some(why) = (against.unfit_upstream)(route.environment, code) {
                 faults.add(&row, why);
+            }
+            let Some(wanted) = (against.upstream_currency)(code) else { continue };
+            let sold = self.currencies_of_route(route).filter(|sold| !sold.contains(&wanted));
+            if let Some(sold) = sold {
+                let sold: Vec<&str> = sold.iter().map(|currency| currency.code()).collect();
+                let (sold, wanted) = (sold.join(", "), wanted.code());
+                faults.add(&row, format!("it sells in {sold}, and {code} takes only {wanted}"));
             }
         }
     }
@@ -426,10 +443,14 @@ mod tests {
         let mut catalog = sound();
         change(&mut catalog);
         let unfit = |_: Environment, code: &UpstreamCode| {
-            (code.as_str() != "real").then(|| format!("there is no upstream {code}"))
+            (!["real", "dollars"].contains(&code.as_str()))
+                .then(|| format!("there is no upstream {code}"))
         };
-        let against =
-            CheckedAgainst { unfit_upstream: &unfit, has_account: &|id| id == AccountId(2) };
+        let against = CheckedAgainst {
+            unfit_upstream: &unfit,
+            upstream_currency: &|code| (code.as_str() == "dollars").then_some(Currency::USD),
+            has_account: &|id| id == AccountId(2),
+        };
         let faults = catalog.faults(&against);
         faults.iter().map(CatalogFault::to_string).collect::<Vec<_>>().join("; ")
     }
@@ -440,7 +461,11 @@ mod tests {
     #[test]
     fn each_wrong_value_is_a_fault_of_its_row() {
         assert_eq!(faults(|_| {}), "");
-        let wrong: [(Change, &str); 22] = [
+        let wrong: [(Change, &str); 23] = [
+            (
+                |c| c.routes[0].upstreams = vec![UpstreamCode::new("dollars")],
+                "route 4: it sells in BDT, and dollars takes only USD",
+            ),
             (|c| c.routes[0].account = Some(AccountId(99)), "route 4: there is no account 99"),
             (|c| c.routes[0].recipient_ends = Some("abc".into()), "route 4: what a recipient"),
             (|c| c.routes[0].recipient_ends = Some(String::new()), "route 4: what a recipient"),

@@ -8,10 +8,10 @@
 use crate::access::Changed;
 use crate::refusals::not_possible;
 use crate::{Engine, Permit, limits};
-use domain::refusal::StaffRefused;
+use domain::refusal::{NotPossible, StaffRefused};
 use domain::{
-    Catalog, CatalogFault, CheckedAgainst, Operator, PriceRule, Pricing, Product, Route,
-    UpstreamCode, act, rows_of,
+    AccountId, Catalog, CatalogFault, Category, CheckedAgainst, Operator, PriceRule, Pricing,
+    Product, Route, UpstreamCode, act, rows_of,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -144,10 +144,11 @@ impl Engine {
         if !change.removed_prices.iter().all(is_priced) {
             return Err(not_possible("There is no such price.").into());
         }
-        let accounts = self.or_unavailable(self.accounts())?;
+        let absent = self.absent_accounts(&change.set)?;
         let against = CheckedAgainst {
             unfit_upstream: &|environment, code| self.unfit_for_a_route(environment, code),
-            has_account: &|id| accounts.iter().any(|account| account.id == id),
+            upstream_currency: &|code| self.upstream(code)?.sells_only_in(),
+            has_account: &|id| !absent.contains(&id),
         };
         let known: BTreeSet<CatalogFault> = before.faults(&against).into_iter().collect();
         let is_set = rows_of(&change.set);
@@ -157,10 +158,51 @@ impl Engine {
             .map(|fault| fault.to_string())
             .collect();
         match faults.is_empty() {
-            true => Ok(()),
+            true => Ok(unless_taken(before, &change.set)?),
             false => Err(not_possible(faults.join("; ") + ".").into()),
         }
     }
+
+    /// The accounts that rows name and that are not there.
+    fn absent_accounts(&self, rows: &Catalog) -> Result<BTreeSet<AccountId>, StaffRefused> {
+        let prices = rows.prices.iter().filter_map(|price| price.account);
+        let mut named: BTreeSet<AccountId> =
+            prices.chain(rows.routes.iter().filter_map(|route| route.account)).collect();
+        for id in named.clone() {
+            if self.account(id)?.is_some() {
+                named.remove(&id);
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// Refuses a name that another row has until this change is made: the database writes row by row.
+fn unless_taken(before: &Catalog, set: &Catalog) -> Result<(), NotPossible> {
+    let operators = |one: &Operator, other: &Operator| one.id != other.id && one.code == other.code;
+    let categories =
+        |one: &Category, other: &Category| one.id != other.id && one.name == other.name;
+    let products = |one: &Product, other: &Product| one.id != other.id && one.name == other.name;
+    let taken = taken(&before.operators, &set.operators, operators)
+        .map(|row| format!("operator {}", row.code))
+        .or_else(|| {
+            let row = taken(&before.categories, &set.categories, categories)?;
+            Some(format!("category {:?}", row.name))
+        })
+        .or_else(|| {
+            let row = taken(&before.products, &set.products, products)?;
+            Some(format!("product {:?}", row.name))
+        });
+    match taken {
+        None => Ok(()),
+        Some(row) => Err(not_possible(format!(
+            "{row}: another row has this name so far; change that one first, by itself."
+        ))),
+    }
+}
+
+fn taken<'a, T>(before: &[T], set: &'a [T], is_taken: fn(&T, &T) -> bool) -> Option<&'a T> {
+    set.iter().find(|row| before.iter().any(|known| is_taken(row, known)))
 }
 
 /// One record for each row that differs.

@@ -9,11 +9,11 @@ use crate::refusals::{invalid, not_possible, refuse_if_any, unless};
 use crate::{Engine, Permit};
 use domain::refusal::{Invalid, StaffRefused, Unavailable};
 use domain::{
-    AddressPolicy, Capabilities, Environment, Money, PauseCause, Permitted, Timestamp, Upstream,
-    UpstreamCode, WebhookAddress, act,
+    AddressPolicy, Capabilities, Catalog, Environment, Money, PauseCause, Permitted, Timestamp,
+    Upstream, UpstreamCode, WebhookAddress, act,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::{Pause, SetUpstream, StoredUpstream, UpstreamSet};
 
@@ -166,26 +166,44 @@ impl Engine {
         Ok(waits)
     }
 
-    /// Maps one of our names to the upstream's, or ends that. `map`: `operator`, `product`, …
+    /// Maps our names to the upstream's, or ends that where it has none: all of them in one commit,
+    /// or none. `map`: `operator`, `product`, `offer`. Ours may be written in any case; refuses
+    /// operators and products that the catalog has not, and names that a connector of this kind
+    /// cannot use.
     pub async fn map_upstream(
         &self,
         permit: Permit<act::SetCatalog>,
         code: &UpstreamCode,
         map: &str,
-        ours: &str,
-        theirs: Option<&str>,
+        names: BTreeMap<String, Option<String>>,
     ) -> Result<(), StaffRefused> {
+        let is_named = |(ours, theirs): (&String, &Option<String>)| {
+            !ours.trim().is_empty() && theirs.as_ref().is_none_or(|t| !t.trim().is_empty())
+        };
         let message = "Neither our name nor theirs may be blank.";
-        let is_named = !ours.trim().is_empty() && theirs.is_none_or(|t| !t.trim().is_empty());
-        refuse_if_any(unless(is_named, "map", message))?;
-        let (map, ours, theirs) = (map.to_owned(), ours.to_owned(), theirs.map(str::to_owned));
+        refuse_if_any(unless(names.iter().all(is_named), "map", message))?;
+        let (catalog, map) = (self.catalog(), map.to_owned());
         self.edit_upstream(permit, code, move |upstream| {
-            let names = upstream.maps.entry(map.clone()).or_default();
-            match theirs {
-                Some(theirs) => drop(names.insert(ours, theirs)),
-                None => drop(names.remove(&ours)),
+            let known = upstream.maps.entry(map.clone()).or_default();
+            let mut done = BTreeSet::new();
+            for (ours, theirs) in names {
+                let own = own_name(&catalog, &map, &ours);
+                // What is forgotten may be unknown by now.
+                let own = match &theirs {
+                    Some(_) => own.map_err(not_possible)?,
+                    None => own.unwrap_or(ours),
+                };
+                let before = known.len();
+                known.retain(|key, _| !key.eq_ignore_ascii_case(&own));
+                if theirs.is_none() && known.len() == before {
+                    return Err(not_possible(format!("{own} is not mapped.")).into());
+                }
+                if !done.insert(own.clone()) {
+                    return Err(not_possible(format!("{own} is given twice.")).into());
+                }
+                known.extend(theirs.map(|theirs| (own, theirs)));
             }
-            if names.is_empty() {
+            if known.is_empty() {
                 upstream.maps.remove(&map);
             }
             Ok(())
@@ -243,8 +261,8 @@ impl Engine {
         .await
     }
 
-    /// Removes an upstream. Refuses while an order is open there. What raced with the removal, and
-    /// what turns up later, is still asked about: its row stays.
+    /// Removes an upstream. Refuses while an order is open there, or a route names it. What raced
+    /// with the removal, and what turns up later, is still asked about: its row stays.
     pub async fn remove_upstream(
         &self,
         permit: Permit<act::SetCredentials>,
@@ -252,6 +270,17 @@ impl Engine {
     ) -> Result<(), StaffRefused> {
         let _lock = self.inner.settings_lock.lock().await;
         let mut upstream = self.stored_upstream(code)?;
+        self.or_unavailable(self.reload())?;
+        let catalog = self.catalog();
+        let routes = catalog.routes.iter().filter(|route| route.upstreams.contains(code));
+        let routes: Vec<String> = routes.map(|route| route.id.to_string()).collect();
+        if !routes.is_empty() {
+            return Err(not_possible(format!(
+                "Routes lead to it: {}. Set them to others, or remove them, first.",
+                routes.join(", ")
+            ))
+            .into());
+        }
         let before = shown(&upstream);
         upstream.removed_at = Some(self.now());
         let changed = Changed::new(object(code), before, json!(null));
@@ -332,10 +361,14 @@ impl Engine {
             Some(calls) => Some(calls),
             None => row.calls_at_once,
         };
+        let is_named = change.secrets.keys().all(|name| !name.trim().is_empty());
+        let is_given = change.secrets.values().all(|text| !text.trim().is_empty());
         secrets.extend(change.secrets);
         let is_short = secrets.len().max(row.hosts.len()) <= NAMES_MAX;
         refuse_if_any(
             [
+                unless(is_named, "secret", "A secret has a name."),
+                unless(is_given, "secret", "A secret is not blank."),
                 unless(is_short, "secret", "There are too many."),
                 unless(row.settings.len() <= SETTINGS_BYTES_MAX, "file", "It is too long."),
             ]
@@ -378,13 +411,15 @@ impl Engine {
     }
 
     /// Refuses settings of which no connector can be made.
+    /// Refuses settings of which no connector can be made, and what a connector of this kind cannot
+    /// use.
     fn check_connector(
         &self,
         row: &StoredUpstream,
         secrets: BTreeMap<String, String>,
     ) -> Result<Arc<dyn Upstream>, Invalid> {
-        let made = self.inner.upstreams.make(settings_of(row, secrets));
-        made.map_err(|reason| invalid("upstream", &reason))
+        let checked = self.inner.upstreams.check(settings_of(row, secrets));
+        checked.map_err(|reason| invalid("upstream", &reason))
     }
 
     /// Whether live orders are read by its file: what the file says decides about money.
@@ -416,6 +451,27 @@ impl Engine {
             ))
             .into()),
         }
+    }
+}
+
+/// Our name of what a map is about, as the catalog spells it; the error is a sentence.
+fn own_name(catalog: &Catalog, map: &str, name: &str) -> Result<String, String> {
+    let name = name.trim();
+    let operator = || catalog.operators.iter().find(|operator| operator.is_called(name));
+    let product = || catalog.products.iter().find(|p| p.name.eq_ignore_ascii_case(name));
+    match map {
+        "operator" => {
+            let code = operator().map(|operator| operator.code.clone());
+            code.ok_or_else(|| format!("There is no operator {name}."))
+        }
+        // A bill without a product is mapped by its operator.
+        "product" => {
+            let code = || operator().map(|operator| operator.code.clone());
+            let found = product().map(|product| product.name.clone()).or_else(code);
+            found.ok_or_else(|| format!("There is no product {name:?}."))
+        }
+        // Upstreams quote offers; the catalog has none.
+        _ => Ok(name.to_owned()),
     }
 }
 

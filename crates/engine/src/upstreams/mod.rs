@@ -36,6 +36,11 @@ pub trait ConnectorFactory: Send + Sync {
     /// The connector of a kind with these settings; opens no connection. The error is for people:
     /// no such kind, a setting that is wrong, a secret that is missing.
     fn open(&self, settings: UpstreamSettings) -> Result<Arc<dyn Upstream>, String>;
+
+    /// What is refused when it is set, besides what [`ConnectorFactory::open`] refuses: a secret or
+    /// a name that a connector of this kind never uses. What is stored already still opens. The
+    /// error is for people.
+    fn check(&self, settings: &UpstreamSettings) -> Result<(), String>;
 }
 
 /// What a connector is made of.
@@ -105,9 +110,7 @@ impl Connected {
             // The sandbox gets simulated upstreams only (RELIABILITY P10), whatever a route says.
             (None, Some(connector)) => match environment {
                 Environment::Sandbox => connector.capabilities().is_simulated,
-                Environment::Live => {
-                    self.simulates_live || !connector.capabilities().is_simulated
-                }
+                Environment::Live => self.simulates_live || !connector.capabilities().is_simulated,
             },
             (_, None) => false,
         }
@@ -130,10 +133,7 @@ pub(crate) struct Rechecked {
 }
 
 impl Registry {
-    pub(crate) fn new(
-        built_in: BuiltIn,
-        factory: Option<Arc<dyn ConnectorFactory>>,
-    ) -> Registry {
+    pub(crate) fn new(built_in: BuiltIn, factory: Option<Arc<dyn ConnectorFactory>>) -> Registry {
         let (current, spending) = (ArcSwap::default(), Mutex::default());
         Registry { built_in, factory, current, spending }
     }
@@ -182,6 +182,13 @@ impl Registry {
 
     fn make(&self, settings: UpstreamSettings) -> Result<Arc<dyn Upstream>, String> {
         let factory = self.factory.as_ref().ok_or("This program has no connectors.")?;
+        factory.open(settings)
+    }
+
+    /// As [`Registry::make`], of settings that staff give.
+    fn check(&self, settings: UpstreamSettings) -> Result<Arc<dyn Upstream>, String> {
+        let factory = self.factory.as_ref().ok_or("This program has no connectors.")?;
+        factory.check(&settings)?;
         factory.open(settings)
     }
 
@@ -271,7 +278,7 @@ impl Engine {
                 format!("the upstream {code} cannot be called with its settings")
             }
             Some(Connected { row: None, .. }) if environment == Environment::Live => {
-                format!("{code} is a simulator and delivers nothing: no live route leads to it")
+                format!("{code} is simulated and delivers nothing: no live route leads to it")
             }
             Some(_) | None => {
                 let environment = environment.code();

@@ -31,7 +31,7 @@ use super::kit::wire::{CallResult, WireReply, WireRequest};
 use domain::money::decimals;
 use domain::{
     Answer, AskedBy, BalanceAnswer, Callback, CallbackAnswer, CallbackRead, Capabilities, Clock,
-    EnquiryOutcome, Money, Order,
+    Currency, EnquiryOutcome, Money, Order,
 };
 use file::{HookBody, Method, PanelFile, Take, Unit};
 use judge::{Found, Known, Reading};
@@ -295,6 +295,10 @@ impl Protocol for Generic {
             currency: Some(self.panel.currency),
             rechecks: self.panel.rechecks,
         }
+    }
+
+    fn currency(&self) -> Option<Currency> {
+        Some(self.panel.currency)
     }
 
     fn submit(&self, order: &Order) -> Result<WireRequest, Unsendable> {

@@ -88,6 +88,13 @@ impl Addresses {
 }
 
 /// The host in lower case, with its port unless it is the scheme's own: `127.0.0.1:8080`.
+/// Whether this is a host as settings list it: `auth.example.com`, with a port where it is not the
+/// usual one.
+pub fn is_host(text: &str) -> bool {
+    let url = Url::parse(&format!("https://{text}/")).ok();
+    url.and_then(|url| host(&url)).is_some_and(|host| host == text.to_lowercase())
+}
+
 fn host(url: &Url) -> Option<String> {
     let host = url.host_str()?.to_lowercase();
     Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))

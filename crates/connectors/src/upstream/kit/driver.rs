@@ -18,8 +18,8 @@ use crate::webhook_sender::SystemLookup;
 use crate::webhook_sender::public_resolver::PublicResolver;
 use domain::{
     Answer, AttemptRef, BalanceAnswer, BillAnswer, BillEnquiry, BoxFuture, CallPlace, Callback,
-    CallbackRead, Capabilities, Clock, EnquiryOutcome, Environment, Exchange, Listener, NoOffers,
-    NoPlace, Offer, OfferEnquiry, Order, SubmitOutcome, Upstream, UpstreamCode,
+    CallbackRead, Capabilities, Clock, Currency, EnquiryOutcome, Environment, Exchange, Listener,
+    NoOffers, NoPlace, Offer, OfferEnquiry, Order, SubmitOutcome, Upstream, UpstreamCode,
 };
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
@@ -317,6 +317,10 @@ impl Upstream for Connector {
 
     fn take_place(&self, attempt: AttemptRef) -> Result<Option<Box<dyn CallPlace>>, NoPlace> {
         self.limits.place(attempt)
+    }
+
+    fn sells_only_in(&self) -> Option<Currency> {
+        self.protocol.currency()
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {

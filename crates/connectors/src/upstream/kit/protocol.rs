@@ -7,7 +7,7 @@ use super::settings::Secret;
 use super::shown::Shown;
 use super::wire::{CallResult, WireReply, WireRequest};
 use domain::{
-    Answer, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities,
+    Answer, BalanceAnswer, BillAnswer, BillEnquiry, Callback, CallbackRead, Capabilities, Currency,
     EnquiryOutcome, Money, NoOffers, Offer, OfferEnquiry, Order,
 };
 use std::time::Duration;
@@ -121,6 +121,11 @@ impl RepeatedRefusals {
 pub trait Protocol: Send + Sync {
     /// What the upstream offers.
     fn capabilities(&self) -> Capabilities;
+
+    /// The only currency of its orders; none: any that its maps and its account take.
+    fn currency(&self) -> Option<Currency> {
+        None
+    }
 
     /// The first request of a submit.
     fn submit(&self, order: &Order) -> Result<WireRequest, Unsendable>;

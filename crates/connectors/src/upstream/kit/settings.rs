@@ -111,6 +111,24 @@ pub enum UpstreamUnusable {
     /// Its own settings cannot be read, or contradict themselves.
     #[error("its settings: {0}")]
     File(String),
+    /// A secret that the kind never uses.
+    #[error("{kind} has no secret {name}{hint}; it uses: {known}")]
+    UnknownSecret {
+        /// The upstream's kind.
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+        /// What may be meant.
+        hint: String,
+        /// All that it uses.
+        known: String,
+    },
+    /// What should be a host is none.
+    #[error("{0:?} is no host, such as auth.example.com or auth.example.com:8443")]
+    Host(String),
+    /// A name of the upstream's that it cannot have.
+    #[error("{0}")]
+    Name(String),
     /// No HTTP client.
     #[error(transparent)]
     Client(#[from] ClientError),

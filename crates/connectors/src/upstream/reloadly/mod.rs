@@ -117,6 +117,18 @@ pub(super) fn open(settings: &UpstreamSettings) -> Result<Box<dyn Protocol>, Ups
     }))
 }
 
+/// The first of their names that is no number as theirs are.
+pub(super) fn wrong_name(maps: &Maps) -> Option<String> {
+    let is_id = |text: &str| id(text).is_ok();
+    let operator = maps.operators.iter().find(|(_, theirs)| !is_id(theirs));
+    let product = maps.products.iter().find(|(_, theirs)| match theirs.split_once('/') {
+        Some((biller, amount)) => !is_id(biller) || !is_id(amount),
+        None => !is_id(theirs),
+    });
+    let (ours, theirs) = operator.or(product)?;
+    Some(format!("{ours}={theirs}: reloadly names by numbers, such as 174, or 5/12 for an amount"))
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TopupBody<'a> {

@@ -36,6 +36,16 @@ async fn world_with_x() -> World {
     world
 }
 
+/// The numbers of `x` go to `b`.
+async fn route_away(world: &World) {
+    let to = |id, digit: &str| Route {
+        recipient_ends: Some(digit.to_owned()),
+        ..fixtures::route(id, &["b"])
+    };
+    let routes = vec![to(20, "4"), to(21, "5")];
+    world.engine.set_catalog(Catalog { routes, ..Catalog::default() }).await.unwrap();
+}
+
 async fn route_to_x(world: &World) {
     let to = |id, digit: &str, upstreams: &[&str]| Route {
         recipient_ends: Some(digit.to_owned()),

@@ -1,6 +1,6 @@
 //! The registry: what is added, changed, paused and removed counts at once; secrets stay sealed.
 
-use super::{TO_X, new, route_to_x, world_with_x};
+use super::{TO_X, new, route_away, route_to_x, world_with_x};
 use crate::world::*;
 use domain::{BalanceAnswer, Currency, Environment, Money, Refused as _, State, UpstreamCode};
 use engine::{NewUpstream, UpstreamChange};
@@ -87,6 +87,9 @@ async fn an_upstream_with_open_orders_is_not_removed_and_a_removed_one_gets_no_m
     x.answers(unknown(), unknown());
     let doubt = world.buy("R1", TO_X).await;
     let refused = world.engine.remove_upstream("x").await.unwrap_err();
+    assert!(format!("{refused:?}").contains("Routes lead to it: 20, 21."), "{refused:?}");
+    route_away(&world).await;
+    let refused = world.engine.remove_upstream("x").await.unwrap_err();
     assert!(format!("{refused:?}").contains("1 open orders"), "{refused:?}");
     x.answers(delivered(), delivered());
     world.clock.advance(std::time::Duration::from_secs(10));
@@ -100,6 +103,7 @@ async fn an_upstream_with_open_orders_is_not_removed_and_a_removed_one_gets_no_m
     // Its name is free again.
     assert_eq!(world.engine.add_upstream(new("x")).await, Ok(true));
     world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
+    route_to_x(&world).await;
     assert_eq!(world.buy("R3", TO_X).await.state, State::Delivered);
     world.assert_sound().await;
 }

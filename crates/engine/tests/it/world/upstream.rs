@@ -288,4 +288,11 @@ impl ConnectorFactory for ScriptedFactory {
         self.settings.lock().unwrap().push(settings);
         Ok(upstream)
     }
+
+    fn check(&self, settings: &UpstreamSettings) -> Result<(), String> {
+        match settings.secrets.keys().find(|name| *name != "key" && *name != "other") {
+            Some(name) => Err(format!("There is no secret {name}.")),
+            None => Ok(()),
+        }
+    }
 }
