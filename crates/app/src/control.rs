@@ -121,8 +121,7 @@ async fn answer(engine: &Engine, data_dir: PathBuf, mut stream: UnixStream) -> a
         return reply(&mut write, 2, output).await;
     }
     // What is wrong with it is not said: it may contain a secret.
-    let request: Request =
-        serde_json::from_str(&line).map_err(|_| anyhow!("it cannot be read"))?;
+    let request: Request = serde_json::from_str(&line).map_err(|_| anyhow!("it cannot be read"))?;
     let exit = match Cli::try_parse_from(&request.arguments).map(|cli| cli.verb) {
         Ok(Verb::Engine(verb)) => {
             let Request { working_dir, given, .. } = request;

@@ -15,7 +15,9 @@ use crate::secrets::MasterKey;
 use anyhow::{Context as _, anyhow, ensure};
 use connectors::upstream::simulator::{Simulator, SimulatorSettings};
 use domain::refusal::{InsufficientBalance, Invalid, NotPossible, PaymentKnown, StaffRefused};
-use domain::{Catalog, Clock, Environment, Listener, Permitted, Refused as _, Upstream, UpstreamCode};
+use domain::{
+    Catalog, Clock, Environment, Listener, Permitted, Refused as _, Upstream, UpstreamCode,
+};
 use engine::{Engine, Parts, Permit};
 use std::sync::Arc;
 use store::{OpenError, Store};

@@ -6,7 +6,7 @@ use crate::cmd::plan::plan_kind;
 use crate::cmd::{currency, moment};
 use crate::output::Output;
 use crate::wiring::{machine, refused};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use domain::account::HOUSE;
 use domain::{Account, AccountId, Currency, DuplicatePolicy, Plan, Role, Subscription};
 use engine::{Engine, NewAccount};
@@ -81,7 +81,7 @@ pub(crate) struct SubscriptionArgs {
     /// starter, business or enterprise: `saldo plan terms` lists them.
     #[arg(long, default_value = "starter")]
     plan: String,
-    /// Calls a minute of the enterprise plan; without it, those of its terms.
+    /// Calls a minute, of the enterprise plan only; without it, those of its terms.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     per_minute: Option<u32>,
     /// For how many calendar months.
@@ -92,8 +92,12 @@ pub(crate) struct SubscriptionArgs {
 impl SubscriptionArgs {
     fn plan(&self, engine: &Engine) -> Result<Plan> {
         let kind = plan_kind(&self.plan)?;
-        let agreed = self.per_minute.filter(|_| kind.is_agreed());
-        Ok(agreed.map_or_else(|| engine.plan(kind), |per_minute| Plan::new(kind, per_minute)))
+        let of_terms = engine.plan(kind);
+        let calls = self.per_minute.unwrap_or(of_terms.per_minute());
+        let is_used = kind.is_agreed() || calls == of_terms.per_minute();
+        let (code, has) = (of_terms.code(), of_terms.per_minute());
+        ensure!(is_used, "--per-minute is for the enterprise plan; {code} has {has}.");
+        Ok(if kind.is_agreed() { Plan::new(kind, calls) } else { of_terms })
     }
 }
 

@@ -36,6 +36,9 @@ pub(crate) enum KeyVerb {
         /// Whose.
         #[arg(long)]
         account: i64,
+        /// Print JSON, a line each.
+        #[arg(long)]
+        json: bool,
     },
     /// Set what a pair may be used for, and until when; without a flag: for all, without an end.
     Limit {
@@ -121,7 +124,9 @@ pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> 
             let (id, pair) = rotated.map_err(refused)?;
             made_pair(engine, MadePair { id, pair, folder }, output)?;
         }
-        KeyVerb::List { account } => list(engine, AccountId(account), output)?,
+        KeyVerb::List { account, json } => {
+            list(engine, known_account(engine, account)?, json, output)?;
+        }
         KeyVerb::Allow { open_key, ranges } => {
             let list = AllowList::parse(ranges.iter().map(String::as_str)).map_err(|bad| {
                 anyhow!("{:?} is no address, or a range that allows everybody", bad.0)
@@ -140,7 +145,7 @@ pub(crate) async fn run(on: &Caller<'_>, verb: KeyVerb, output: &mut Output) -> 
 }
 
 /// Lists an account's pairs.
-fn list(engine: &Engine, account: AccountId, output: &mut Output) -> Result<()> {
+fn list(engine: &Engine, account: AccountId, json: bool, output: &mut Output) -> Result<()> {
     for key in engine.keys_of(account)? {
         let state = match (key.revoked_at, key.is_over_at(engine.now())) {
             (Some(_), _) => "revoked",
@@ -152,11 +157,21 @@ fn list(engine: &Engine, account: AccountId, output: &mut Output) -> Result<()> 
             lines if lines.is_empty() => "anywhere".to_owned(),
             lines => lines.join(" "),
         };
-        let (id, open_key, tail) = (key.id, key.open_key, key.secret_tail);
         let environment = key.environment.code();
-        output.line(format!(
-            "{id}  {open_key}  …{tail}  {environment}  {state}  from {from}  {limits}"
-        ));
+        let value = json!({
+            "id": key.id.0,
+            "open_key": key.open_key,
+            "secret_ends": key.secret_tail,
+            "environment": environment,
+            "state": state,
+            "allow": key.allow_list.lines(),
+            "scopes": key.scopes.codes(),
+            "expires_at": key.expires_at.map(moment),
+        });
+        let (id, open_key, tail) = (key.id, key.open_key, key.secret_tail);
+        let text =
+            format!("{id}  {open_key}  …{tail}  {environment}  {state}  from {from}  {limits}");
+        output.row(json, value, text);
     }
     Ok(())
 }

@@ -185,11 +185,7 @@ fn list(on: &Caller<'_>, args: ListArgs, output: &mut Output) -> Result<()> {
         |text: &String| State::from_code(text).with_context(|| format!("{text:?} is no state"));
     let filter = PurchaseFilter {
         states: args.state.iter().map(read).collect::<Result<_>>()?,
-        operator: args.operator.map(|name| {
-            let (catalog, name) = (on.engine.catalog(), name.trim());
-            let known = catalog.operator_once_sold(&Service::ALL, name);
-            known.map_or_else(|| name.to_ascii_uppercase(), |operator| operator.code.clone())
-        }),
+        operator: args.operator.map(|name| operator_of(on.engine, &name)).transpose()?,
         recipient: args.recipient,
         reference: args.reference,
         since: args.since,
@@ -204,6 +200,13 @@ fn list(on: &Caller<'_>, args: ListArgs, output: &mut Output) -> Result<()> {
         output.row(args.json, value(&purchase), line(&purchase));
     }
     Ok(())
+}
+
+/// The code of an operator, by its code or another name, whether it is sold or not.
+fn operator_of(engine: &Engine, name: &str) -> Result<String> {
+    let catalog = engine.catalog();
+    let found = catalog.operators.iter().find(|operator| operator.is_called(name.trim()));
+    Ok(found.with_context(|| format!("there is no operator {name}"))?.code.clone())
 }
 
 /// The number of a purchase that is called so: by its number, else by its reference.

@@ -5,11 +5,11 @@
 use crate::cmd::demo::CREDENTIALS_FILE;
 use crate::config::{Config, Flags};
 use crate::files::{cannot, write_private};
+use crate::log;
 use crate::outbound::mail;
 use crate::output::Output;
 use crate::server::{Pages, Server};
 use crate::wiring::{self, Serving};
-use crate::log;
 use anyhow::Context as _;
 use engine::Engine;
 use std::net::{IpAddr, SocketAddr};

@@ -49,10 +49,10 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = connectors::upstream::simulator::SEED)]
     seed: u64,
     /// Of a hundred replies, so many are not sent, although the order counts.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = percent())]
     lose_replies: u64,
     /// Of a hundred requests, so many are not read.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = percent())]
     lose_requests: u64,
     /// Answer so much later.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
@@ -80,6 +80,11 @@ struct Shared {
     losses: Losses,
     delay: Duration,
     requests: AtomicU64,
+}
+
+/// Of a hundred.
+fn percent() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(0..=100)
 }
 
 pub(crate) fn run(args: &SimulateArgs) -> Result<ExitCode> {
