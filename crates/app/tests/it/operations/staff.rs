@@ -189,7 +189,7 @@ async fn a_deposit_shows_at_once_where_it_was_made() {
 
 #[tokio::test]
 async fn payments_say_how_much_came_and_went() {
-    let mut setup = Setup::new().await;
+    let setup = Setup::new().await;
     assert_exit(&setup.book("deposit", "1500.25", "BANK-1"), 0, "");
     assert_exit(&setup.book("withdraw", "200.00", "BANK-2"), 0, "");
     let list = ["wallet", "payments", "--account", &setup.account];

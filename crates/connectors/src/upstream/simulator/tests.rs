@@ -133,13 +133,13 @@ async fn an_order_that_another_node_sent_is_known() {
         };
         let (one, other) = (node("one"), node("other"));
         world.pass(SECOND).await;
-        let order = Order { started_at: world.clock.now(), ..order(7, &format!("01712345{n}")) };
-        upstream(&one, 0).submit(&order).await;
+        let sent = Order { started_at: world.clock.now(), ..order(7, &format!("01712345{n}")) };
+        upstream(&one, 0).submit(&sent).await;
         for seconds in [0, 2, 2, 2] {
             world.pass(SECOND * seconds).await;
             let [here, there] = [&one, &other].map(|simulator| upstream(simulator, 0));
-            let here = code(here.enquire(&order).await);
-            assert_eq!(code(there.enquire(&order).await), here, "{n} after {seconds} s more");
+            let here = code(here.enquire(&sent).await);
+            assert_eq!(code(there.enquire(&sent).await), here, "{n} after {seconds} s more");
         }
         // An attempt that this simulator may have forgotten is not made up.
         let old = Order { started_at: Timestamp(0), ..order(8, "01712345101") };
