@@ -8,6 +8,7 @@ use crate::files::cannot;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -33,9 +34,8 @@ impl GivenFiles {
     pub(crate) fn read(named: &[NamedFile]) -> Result<GivenFiles> {
         let mut given = GivenFiles::default();
         for NamedFile { path, bytes_max } in named {
-            let key = path.to_string_lossy().into_owned();
-            if !given.0.contains_key(&key) {
-                given.0.insert(key, read_text(path, *bytes_max)?);
+            if let Entry::Vacant(entry) = given.0.entry(path.to_string_lossy().into_owned()) {
+                entry.insert(read_text(path, *bytes_max)?);
             }
         }
         Ok(given)
