@@ -472,14 +472,21 @@ impl Panel {
         Ok(Some(NotFoundWaits { grace, gap }))
     }
 
-    /// Calls another base address than the file's, on a host that becomes a listed one.
+    /// Calls another base address than the file's, on a host that becomes a listed one. A service on
+    /// this machine takes the place of all: it is a simulated one.
     fn move_to(&mut self, from: &Url, to: &str) -> Result<(), String> {
         let to = Url::parse(to).map_err(|error| format!("{to:?}: {error}"))?;
         let host = to.host_str().ok_or_else(|| format!("{to} names no host"))?;
         self.hosts.insert(host.to_ascii_lowercase());
         let optional = [&mut self.login, &mut self.prepare, &mut self.query, &mut self.balance];
         let calls = optional.into_iter().flatten().chain([&mut self.submit]);
-        calls.for_each(|call| call.with_base(from, &to));
+        let is_here = match to.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        calls.for_each(|call| call.with_base(if is_here { None } else { Some(from) }, &to));
         Ok(())
     }
 }

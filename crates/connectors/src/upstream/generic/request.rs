@@ -196,9 +196,9 @@ impl ReadyCall {
         self.base.scheme() == "https"
     }
 
-    /// Sends it elsewhere than the file says; for tests and for an address given at the set-up.
-    pub(super) fn with_base(&mut self, from: &Url, to: &Url) {
-        if self.base == *from {
+    /// Sends it elsewhere than the file says, if it would go to `from`; `None`: wherever it would.
+    pub(super) fn with_base(&mut self, from: Option<&Url>, to: &Url) {
+        if from.is_none_or(|from| self.base == *from) {
             self.base = to.clone();
         }
     }

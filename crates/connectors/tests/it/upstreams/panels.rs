@@ -25,6 +25,8 @@ impl Listener for Kept {
     fn on_update(&self, _: StatusUpdate) {}
 }
 
+const TEXT: &str = include_str!("../../../../../docs/upstreams/panel-text.toml");
+
 /// The file with one text in place of another, which must be there.
 fn changed(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from}");
@@ -33,7 +35,7 @@ fn changed(text: &str, from: &str, to: &str) -> String {
 
 fn panel(url: &str, file: &str, kept: &Arc<Kept>) -> Arc<dyn Upstream> {
     let mut settings = settings(url);
-    for name in ["key", "hook"] {
+    for name in ["key", "hook", "user"] {
         settings.secrets.insert(name.to_owned(), Secret::new("panel-key-1"));
     }
     let (file, listener) = (file.to_owned(), kept.clone());
@@ -131,6 +133,42 @@ async fn a_panel_that_has_shown_the_order_cannot_say_that_it_never_had_it() {
         let upstream = panel(&server.url, JSON, &Arc::default());
         assert_eq!(submit(&upstream, &taka(1)).await, "unknown", "{body}");
     }
+}
+
+/// Its enquiries go to another host, which is simulated with the rest.
+#[tokio::test]
+async fn a_panel_with_two_hosts_is_asked_where_it_is_simulated() {
+    let (server, upstream, _) = served(TEXT).await;
+    assert_eq!(submit(&upstream, &taka(1)).await, "accepted");
+    assert_eq!(ask(&upstream, &taka(1)).await, "delivered");
+    assert_eq!(server.requests("GET /status").len(), 1);
+}
+
+/// What the file says of its calls is a limit before an order is sent.
+#[tokio::test]
+async fn the_limits_of_a_file_are_places_for_orders() {
+    let file = changed(JSON, "max_body = \"64KiB\"", "max_in_flight = 1\nper_minute = 2");
+    let (server, upstream, _) = served(&file).await;
+    let place = upstream.take_place(taka(1).attempt).unwrap();
+    assert_eq!(upstream.has_place().unwrap_err().why, "slots full");
+    // An enquiry finds no room, and the order that has the place is sent.
+    assert_eq!(ask(&upstream, &taka(2)).await, "unknown");
+    assert_eq!(submit(&upstream, &taka(1)).await, "delivered");
+    drop(place);
+    assert!(upstream.has_place().is_ok());
+    drop(upstream.take_place(taka(2).attempt).unwrap());
+    assert_eq!(ask(&upstream, &taka(1)).await, "delivered");
+    assert_eq!(upstream.has_place().unwrap_err().why, "slots of this minute full");
+    assert_eq!(server.requests("/recharge").len(), 2);
+}
+
+/// A trial asks about an order that the file can write, whatever our catalog sells.
+#[test]
+fn a_file_says_which_order_it_could_sell() {
+    let upstream = panel("https://panel.example", JSON, &Arc::default());
+    let order = upstream.trial_order().unwrap();
+    assert_eq!((order.amount, order.operator.as_str()), (taka(1).amount, "AT"));
+    assert_eq!(upstream.capabilities().currency, Some(Currency::BDT));
 }
 
 /// Some panels want the time in a reference. It is that of the attempt's record, which is stored.

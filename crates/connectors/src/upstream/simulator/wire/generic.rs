@@ -37,7 +37,10 @@ impl SimulatedService for PanelService {
             }
             Some(ServedCall::Login) => sent(self.panel.log_in("simulated-token")),
             Some(ServedCall::Balance) => {
-                let left = Money::new(self.book.float_minor(), self.panel.currency());
+                let left = Money::new(
+                    self.book.float_minor(|booked| booked.order.amount),
+                    self.panel.currency(),
+                );
                 sent(self.panel.balance(left))
             }
             Some(ServedCall::Prepare(order)) => {

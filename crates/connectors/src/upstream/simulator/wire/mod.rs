@@ -232,15 +232,16 @@ impl Book {
         recent.is_some_and(|booked| booked.script.credits(false))
     }
 
-    /// What is left, in minor units: what there was, without what was delivered.
-    fn float_minor(&self) -> i64 {
+    /// What is left, in minor units: what there was, without what each delivery took, as the replies
+    /// tell it.
+    fn float_minor(&self, cost: impl Fn(&Booked) -> Money) -> i64 {
         let orders: Vec<Booked> = self.orders.lock().values().cloned().collect();
         let is_credited = |booked: &&Booked| {
             let state = self.state(booked);
             matches!(state, EnquiryOutcome::Answered(Answer::Delivered { .. }))
                 || matches!(booked.script, Script::Mute)
         };
-        let spent = orders.iter().filter(is_credited).map(|b| b.order.amount.minor());
+        let spent = orders.iter().filter(is_credited).map(|booked| cost(booked).minor());
         self.settings.float_units.saturating_mul(100) - spent.sum::<i64>()
     }
 }

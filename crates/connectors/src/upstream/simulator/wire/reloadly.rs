@@ -67,7 +67,8 @@ impl SimulatedService for ReloadlyService {
             ("GET", ["transactions"]) => self.report(call, "referenceId", Kind::Bill),
             ("GET", ["transaction", theirs]) => self.status(call, theirs),
             ("GET", ["accounts", "balance"]) => {
-                let balance = number(Money::new(self.book.float_minor(), self.currency));
+                let balance =
+                    number(Money::new(self.book.float_minor(|b| self.cost_of(b)), self.currency));
                 let body = json!({
                     "balance": balance,
                     "currencyCode": self.currency.code(),
@@ -234,6 +235,17 @@ impl ReloadlyService {
         json(200, &body)
     }
 
+    /// What an order takes from the account: a local amount at the service's rate, to the cent.
+    fn cost_of(&self, booked: &Booked) -> Money {
+        let amount = booked.order.amount;
+        if amount.currency() == self.currency {
+            return amount;
+        }
+        let (ours, local) = (per_dollar(self.currency), per_dollar(amount.currency()));
+        let minor = amount.minor().saturating_mul(ours).div_euclid(local).max(1);
+        Money::new(minor, self.currency)
+    }
+
     /// A transaction as a report shows it.
     fn row(&self, booked: &Booked, state: &EnquiryOutcome) -> Value {
         let status = status_of(state);
@@ -254,8 +266,9 @@ impl ReloadlyService {
             "pinDetail": null,
             "balanceInfo": null,
         });
-        if is_done && order.amount.currency() == self.currency {
-            row["balanceInfo"] = json!({ "cost": number(order.amount), "currencyCode": code });
+        if is_done {
+            let cost = number(self.cost_of(booked));
+            row["balanceInfo"] = json!({ "cost": cost, "currencyCode": self.currency.code() });
         }
         row
     }
@@ -301,6 +314,17 @@ fn currency_of(country: &str) -> Currency {
         "ZM" => Currency::ZMW,
         "KE" => Currency::KES,
         _ => Currency::USD,
+    }
+}
+
+/// How much of a currency one dollar buys here: fixed, so that a run can be repeated.
+const fn per_dollar(currency: Currency) -> i64 {
+    match currency {
+        Currency::BDT => 120,
+        Currency::NGN => 1_500,
+        Currency::ZMW => 25,
+        Currency::KES => 130,
+        _ => 1,
     }
 }
 
