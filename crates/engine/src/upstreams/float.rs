@@ -132,7 +132,8 @@ impl Engine {
         self.book_at_upstream(permit, fund, changed).await
     }
 
-    /// Takes back what was booked by mistake, by a payment of its own whose reference says so; once.
+    /// Takes back what was booked by mistake, by a payment of its own whose reference says so;
+    /// once.
     /// Refuses a reference under which nothing was booked as paid to this upstream.
     pub async fn reverse_funding(
         &self,
@@ -198,19 +199,19 @@ impl Engine {
         currency: Currency,
     ) -> Result<(), StaffRefused> {
         // Of one that is just being added nothing was told.
-        let (told, paid) = if row.revision == 0 {
+        let (reported, paid) = if row.revision == 0 {
             (None, None)
         } else {
-            let told = self.or_unavailable(self.inner.store.reported_balances())?;
-            let told = told.into_iter().find(|told| told.code == row.code);
+            let reported = self.or_unavailable(self.inner.store.reported_balances())?;
+            let reported = reported.into_iter().find(|reported| reported.code == row.code);
             let paid = self.or_unavailable(self.inner.store.funded_floats())?;
             let mut paid: Vec<Currency> =
                 paid.into_iter().filter(|(code, _)| *code == row.code).map(|(_, c)| c).collect();
             let is_paid = paid.contains(&currency);
             let paid = if is_paid { Some(currency) } else { paid.pop() };
-            (told.map(|told| told.balance.currency()), paid)
+            (reported.map(|reported| reported.balance.currency()), paid)
         };
-        match told.or(capabilities.currency).or(paid) {
+        match reported.or(capabilities.currency).or(paid) {
             Some(theirs) if theirs != currency => {
                 let theirs = theirs.code();
                 let text = format!("Its float is in {theirs}: say --currency {theirs}.");

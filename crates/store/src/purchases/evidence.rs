@@ -26,8 +26,8 @@ pub struct KeepEvidence {
     pub at: Timestamp,
 }
 
-/// Keeps that an upstream has shown that it has an order, and its reference of it. The purchase takes no
-/// step.
+/// Keeps that an upstream has shown that it has an order, and its reference of it. The purchase
+/// takes no step.
 #[derive(Clone, Debug)]
 pub struct KeepAcknowledgement {
     /// The purchase of the order.

@@ -472,8 +472,8 @@ impl Panel {
         Ok(Some(NotFoundWaits { grace, gap }))
     }
 
-    /// Calls another base address than the file's, on a host that becomes a listed one. A service on
-    /// this machine takes the place of all: it is a simulated one.
+    /// Calls another base address than the file's, on a host that becomes a listed one. A service
+    /// on this machine takes the place of all: it is a simulated one.
     fn move_to(&mut self, from: &Url, to: &str) -> Result<(), String> {
         let to = Url::parse(to).map_err(|error| format!("{to:?}: {error}"))?;
         let host = to.host_str().ok_or_else(|| format!("{to} names no host"))?;

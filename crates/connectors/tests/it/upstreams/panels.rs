@@ -107,7 +107,7 @@ async fn a_panel_that_has_shown_the_order_cannot_say_that_it_never_had_it() {
     for (body, theirs) in [
         (r#"{"status":"QUEUED","order_id":9,"txid":"S1042x1"}"#, Some("9")),
         (
-            r#"{"status":"SUCCESS","order_id":9,"txid":"S1042x1","mobile":"8801712345678","amount":"5.00"}"#,
+            r#"{"status":"SUCCESS","order_id":9,"txid":"S1042x1","amount":5}"#,
             Some("9"),
         ),
         (r#"{"status":"QUEUED","order_id":9,"txid":"ANOTHER"}"#, None),

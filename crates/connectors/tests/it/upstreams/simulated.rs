@@ -76,8 +76,8 @@ async fn a_balance_falls_by_what_the_replies_say() {
         let before = left().await;
         let order = taka(1, "101");
         submit(&upstream, &order).await;
-        let told = Outcome::from(upstream.enquire(&order).await).cost();
-        assert_eq!(told, Some(Money::new(cost, currency)), "{kind}");
+        let said = Outcome::from(upstream.enquire(&order).await).cost();
+        assert_eq!(said, Some(Money::new(cost, currency)), "{kind}");
         assert_eq!(before.minor() - left().await.minor(), cost, "{kind}");
     }
 }

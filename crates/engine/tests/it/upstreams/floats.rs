@@ -225,7 +225,7 @@ async fn levels_and_payments_are_in_the_currency_of_the_float() {
 
 /// What an upstream tells when it is tried is told.
 #[tokio::test]
-async fn what_a_trial_is_told_is_kept() {
+async fn what_is_reported_to_a_trial_is_kept() {
     let world = world_with_x().await;
     let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
     let balance_gap = Some(Duration::from_secs(1800));

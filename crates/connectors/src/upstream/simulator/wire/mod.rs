@@ -232,8 +232,8 @@ impl Book {
         recent.is_some_and(|booked| booked.script.credits(false))
     }
 
-    /// What is left, in minor units: what there was, without what each delivery took, as the replies
-    /// tell it.
+    /// What is left, in minor units: what there was, without what each delivery took, as the
+    /// replies tell it.
     fn float_minor(&self, cost: impl Fn(&Booked) -> Money) -> i64 {
         let orders: Vec<Booked> = self.orders.lock().values().cloned().collect();
         let is_credited = |booked: &&Booked| {
