@@ -7,9 +7,7 @@ use crate::output::Output;
 use crate::wiring::{machine, refused};
 use anyhow::{Context as _, Result, bail};
 use domain::catalog::number::{masked, masked_in};
-use domain::{
-    Attempt, Environment, Purchase, PurchaseId, PurchaseNumber, State, Timestamp,
-};
+use domain::{Attempt, Environment, Purchase, PurchaseId, PurchaseNumber, State, Timestamp};
 use engine::{Engine, Page, PurchaseFilter, PurchaseHistory};
 use serde_json::{Value, json};
 use std::path::PathBuf;

@@ -106,10 +106,7 @@ async fn a_panel_that_has_shown_the_order_cannot_say_that_it_never_had_it() {
     let not_found = Reply::With(404, r#"{"code":"NO_SUCH_TXID"}"#.to_owned());
     for (body, theirs) in [
         (r#"{"status":"QUEUED","order_id":9,"txid":"S1042x1"}"#, Some("9")),
-        (
-            r#"{"status":"SUCCESS","order_id":9,"txid":"S1042x1","amount":5}"#,
-            Some("9"),
-        ),
+        (r#"{"status":"SUCCESS","order_id":9,"txid":"S1042x1","amount":5}"#, Some("9")),
         (r#"{"status":"QUEUED","order_id":9,"txid":"ANOTHER"}"#, None),
         (r#"{"status":"QUEUED","order_id":9}"#, None),
         (r#"{"status":"SUCCESS","order_id":9,"txid":"S1042x1","mob"#, None),
