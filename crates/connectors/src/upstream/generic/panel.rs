@@ -179,16 +179,7 @@ impl Panel {
         panel.check_forms()?;
         panel.check_rules()?;
         panel.check_places()?;
-        panel.calls().iter().try_for_each(check_headers)?;
-        let sending = Sending {
-            maps_operators,
-            asked_by: panel.asked_by(),
-            values: &panel.values,
-            prepare: panel.prepare.as_ref(),
-            submit: &panel.submit,
-            query: panel.query.as_ref(),
-        };
-        sending.check()?;
+        panel.check_sending(maps_operators)?;
         if let Some(NotFoundWaits { grace, gap }) = panel.check_grace()? {
             (panel.grace, panel.not_found_gap) = (Some(grace), gap);
         }
@@ -213,6 +204,20 @@ impl Panel {
             }
         }
         all
+    }
+
+    /// What calls send and what they do not. `maps_operators`: the file itself maps them.
+    fn check_sending(&self, maps_operators: bool) -> Result<(), String> {
+        self.calls().iter().try_for_each(check_headers)?;
+        let sending = Sending {
+            maps_operators,
+            asked_by: self.asked_by(),
+            values: &self.values,
+            prepare: self.prepare.as_ref(),
+            submit: &self.submit,
+            query: self.query.as_ref(),
+        };
+        sending.check()
     }
 
     fn check_base(&self) -> Result<(), String> {

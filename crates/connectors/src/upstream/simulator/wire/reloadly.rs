@@ -318,14 +318,11 @@ fn currency_of(country: &str) -> Currency {
 }
 
 /// How much of a currency one dollar buys here: fixed, so that a run can be repeated.
-const fn per_dollar(currency: Currency) -> i64 {
-    match currency {
-        Currency::BDT => 120,
-        Currency::NGN => 1_500,
-        Currency::ZMW => 25,
-        Currency::KES => 130,
-        _ => 1,
-    }
+const PER_DOLLAR: [(Currency, i64); 4] =
+    [(Currency::BDT, 120), (Currency::NGN, 1_500), (Currency::ZMW, 25), (Currency::KES, 130)];
+
+fn per_dollar(currency: Currency) -> i64 {
+    PER_DOLLAR.iter().find(|(code, _)| *code == currency).map_or(1, |(_, rate)| *rate)
 }
 
 const fn status_of(state: &EnquiryOutcome) -> &'static str {
