@@ -148,9 +148,12 @@ impl Engine {
         let attempt = AttemptRef { purchase: key.id.number(), number };
         let order = Choosing { attempt, environment: key.environment, amount: purchase.amount };
         let mut passed_over = Vec::new();
+        let mut place = None;
         let (event, proof) = match self.choose(&routes, order) {
             Ok(chosen) => {
                 passed_over = chosen.passed_over;
+                let code = chosen.upstream.clone();
+                place = Some(UnusedPlace { engine: self, code, attempt, is_used: false });
                 let source = Source::Upstream { attempt: number, upstream: chosen.upstream };
                 (Event::Submit, Proof::new(source, "submit"))
             }
@@ -175,7 +178,13 @@ impl Engine {
             attempt.passed_over = passed_over;
         }
         match self.commit_move(&self.work(), step, None, TakeStep).await? {
-            Ok(moved) => Ok(Some(after(moved))),
+            Ok(moved) => {
+                // From now on it ends with the call.
+                if let Some(place) = &mut place {
+                    place.is_used = true;
+                }
+                Ok(Some(after(moved)))
+            }
             Err(denied) => {
                 tracing::debug!(purchase = %key.id, ?denied, "an attempt was not recorded");
                 Ok(None)
@@ -516,6 +525,22 @@ impl Drop for OpenPlace<'_> {
         if let Some(code) = &self.purchase.upstream {
             let end = self.end.unwrap_or(CallEnd::Cancelled);
             self.engine.end_call(code, self.attempt, end);
+        }
+    }
+}
+
+/// The place of an order whose attempt is not on record yet; given back unless that happens.
+struct UnusedPlace<'a> {
+    engine: &'a Engine,
+    code: UpstreamCode,
+    attempt: AttemptRef,
+    is_used: bool,
+}
+
+impl Drop for UnusedPlace<'_> {
+    fn drop(&mut self) {
+        if !self.is_used {
+            self.engine.end_call(&self.code, self.attempt, CallEnd::Cancelled);
         }
     }
 }

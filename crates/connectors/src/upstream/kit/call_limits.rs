@@ -31,8 +31,17 @@ struct Shared {
 #[derive(Default)]
 struct LimitsState {
     minute: CallsBegun,
-    /// The orders that have a place, and how many calls they have begun.
-    placed: HashMap<AttemptRef, u32>,
+    /// The orders that have a place.
+    placed: HashMap<AttemptRef, Begun>,
+    /// Of the place that was taken last.
+    serial: u64,
+}
+
+/// What an order has begun since it has this place.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    serial: u64,
+    calls: u32,
 }
 
 /// The calls of one minute.
@@ -57,6 +66,7 @@ pub struct Busy;
 struct OrderPlace {
     limits: CallLimits,
     attempt: AttemptRef,
+    serial: u64,
     /// When its minute began.
     minute_since: Duration,
     #[expect(dead_code, reason = "held for its drop")]
@@ -82,13 +92,10 @@ impl CallLimits {
     pub fn begin(&self, attempt: Option<AttemptRef>) -> Result<CallSlot, Busy> {
         let shared = &*self.0;
         let mut state = shared.state.lock();
-        let has_place = attempt.is_some_and(|attempt| state.placed.contains_key(&attempt));
-        if let (Some(begun), true) =
-            (attempt.and_then(|attempt| state.placed.get_mut(&attempt)), has_place)
-        {
-            *begun += 1;
+        if let Some(begun) = attempt.and_then(|attempt| state.placed.get_mut(&attempt)) {
+            begun.calls += 1;
             // More calls than an order usually makes, such as a log-in, count as well.
-            if *begun > shared.per_order {
+            if begun.calls > shared.per_order {
                 shared.count(&mut state.minute, 1);
             }
             return Ok(CallSlot(None));
@@ -116,9 +123,11 @@ impl CallLimits {
         let mut state = shared.state.lock();
         shared.fits_minute(&mut state.minute, shared.per_order)?;
         shared.count(&mut state.minute, shared.per_order);
-        state.placed.insert(attempt, 0);
-        let minute_since = state.minute.since;
-        Ok(Some(Box::new(OrderPlace { limits: self.clone(), attempt, minute_since, slot })))
+        state.serial += 1;
+        let (serial, minute_since) = (state.serial, state.minute.since);
+        state.placed.insert(attempt, Begun { serial, calls: 0 });
+        let limits = self.clone();
+        Ok(Some(Box::new(OrderPlace { limits, attempt, serial, minute_since, slot })))
     }
 }
 
@@ -163,7 +172,12 @@ impl Drop for OrderPlace {
     fn drop(&mut self) {
         let shared = &*self.limits.0;
         let mut state = shared.state.lock();
-        let begun = state.placed.remove(&self.attempt).unwrap_or(0);
+        // The order may have another place by now.
+        let own = state.placed.get(&self.attempt).filter(|begun| begun.serial == self.serial);
+        let begun = own.map_or(0, |begun| begun.calls);
+        if own.is_some() {
+            state.placed.remove(&self.attempt);
+        }
         if shared.per_minute_max.is_some() && state.minute.since == self.minute_since {
             let unused = shared.per_order.saturating_sub(begun);
             state.minute.count = state.minute.count.saturating_sub(unused);
@@ -209,6 +223,14 @@ mod tests {
         drop(limits.begin(Some(attempt(1))).unwrap());
         drop(place);
         assert_eq!(limits.has_place(), Ok(()));
+        // A place that is taken anew stays when the older one ends.
+        let two = CallLimits::new(Some(2), None, 1, Arc::new(ManualClock::new()));
+        let older = two.place(attempt(1)).unwrap();
+        let newer = two.place(attempt(1)).unwrap();
+        drop(older);
+        let others = two.place(attempt(2)).unwrap();
+        drop(two.begin(Some(attempt(1))).unwrap());
+        drop((newer, others));
         drop(limits.begin(Some(attempt(1))).unwrap());
     }
 
