@@ -41,8 +41,8 @@ use limits::{ACCEPT_PAUSE, BUFFER_BYTES_MIN};
 use refuse::Refused;
 use slots::{SlotUse, Slots};
 
-/// The headers that an answer of the edge gets besides its own, from the head of the request that it
-/// refuses, which carries `ConnectInfo<SocketAddr>`.
+/// The headers that an answer of the edge gets besides its own, from the head of the request that
+/// it refuses, which carries `ConnectInfo<SocketAddr>`.
 pub type RefusalHeaders = Arc<dyn Fn(Parts) -> BoxFuture<'static, HeaderMap> + Send + Sync>;
 
 /// What is served: the routes, and what is added to the edge's own answers.
