@@ -33,7 +33,8 @@ impl FromRequestParts<ApiState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
         let sent = Sent::of(parts, api);
-        Authenticated::of(sent.access(api).await, api, sent.from)
+        let known = Authenticated::of(sent.access(api).await, api, sent.from);
+        known.map_err(|refused| *refused)
     }
 }
 
@@ -44,7 +45,8 @@ impl FromRequestParts<ApiState> for Subscribed {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, Response> {
-        Authenticated::from_request_parts(parts, api).await?.subscribed().map(Subscribed)
+        let known = Authenticated::from_request_parts(parts, api).await?;
+        known.subscribed().map(Subscribed).map_err(|refused| *refused)
     }
 }
 
@@ -61,7 +63,8 @@ impl FromRequestParts<ApiState> for Buyer {
             Some(page) => api.engine.admit_buyer_from_pages(page).await,
             None => api.engine.authenticate_buyer(open_key, secret_key, from).await,
         };
-        Authenticated::of(access, api, from)?.subscribed().map(Buyer)
+        let known = Authenticated::of(access, api, from).and_then(Authenticated::subscribed);
+        known.map(Buyer).map_err(|refused| *refused)
     }
 }
 
@@ -127,7 +130,7 @@ impl Sent<'_> {
 }
 
 impl Authenticated {
-    fn of<R>(access: AccessResult<R>, api: &ApiState, from: IpAddr) -> Result<Self, Response>
+    fn of<R>(access: AccessResult<R>, api: &ApiState, from: IpAddr) -> Result<Self, Box<Response>>
     where
         ApiError: From<R>,
     {
@@ -137,16 +140,16 @@ impl Authenticated {
             Err(refused) => {
                 let answer = refusals::answer(&ApiError::from(refused));
                 answer.count_refusal(from);
-                Err(with_account(answer, quota, owner))
+                Err(Box::new(with_account(answer, quota, owner)))
             }
         }
     }
 
     /// Refuses an account without a subscription.
-    fn subscribed(self) -> Result<Self, Response> {
+    fn subscribed(self) -> Result<Self, Box<Response>> {
         match self.api.engine.is_subscribed(&self.caller) {
             Ok(()) => Ok(self),
-            Err(none) => Err(self.refuse(none.into())),
+            Err(none) => Err(Box::new(self.refuse(none.into()))),
         }
     }
 }

@@ -42,10 +42,9 @@ fn until_of(world: &World) -> Timestamp {
 }
 
 fn because(refused: Result<PlanBought, StaffRefused>) -> String {
-    match refused.unwrap_err() {
-        StaffRefused::NotPossible(refused) => refused.because,
-        other => panic!("{other:?}"),
-    }
+    let refused = refused.unwrap_err();
+    let StaffRefused::NotPossible(refused) = refused else { panic!("{refused:?}") };
+    refused.because
 }
 
 #[tokio::test]
