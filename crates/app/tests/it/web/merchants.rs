@@ -98,6 +98,15 @@ fn account_of(folder: &Folder, name: &str) -> Value {
     accounts.into_iter().find(|account| account["name"] == name).unwrap()
 }
 
+/// As other faults of the account are (CONTRACT A-24); what does not buy answers.
+async fn refused_before_a_body_is_read(client: &mut Client) {
+    for path in [RECHARGE, BANKING, OFFER] {
+        client.post(path, "{").await.assert_refused(403, "ACCOUNT_NOT_APPROVED");
+    }
+    let unknown = client.get(&format!("{STATUS}?reference=L-1")).await;
+    unknown.assert_refused(404, "TRANSACTION_NOT_FOUND");
+}
+
 #[tokio::test]
 async fn live_is_locked_until_the_mail_is_confirmed_and_staff_approved() {
     let folder = Folder::new();
@@ -146,12 +155,7 @@ async fn live_is_locked_until_the_mail_is_confirmed_and_staff_approved() {
         (403, Some("ACCOUNT_NOT_APPROVED"))
     );
     assert_eq!(client.balance().await, 10_000, "no money moved");
-    // Before a body is read, as other faults of the account (CONTRACT A-24); the rest answers.
-    for path in [RECHARGE, BANKING, OFFER] {
-        client.post(path, "{").await.assert_refused(403, "ACCOUNT_NOT_APPROVED");
-    }
-    let unknown = client.get(&format!("{STATUS}?reference=L-1")).await;
-    unknown.assert_refused(404, "TRANSACTION_NOT_FOUND");
+    refused_before_a_body_is_read(&mut client).await;
     let approve = ["account", "approve", &id, "--by", "rahim", "--evidence", "licence 17 seen"];
     let early = folder.saldo(&approve);
     assert!(!early.status.success());
