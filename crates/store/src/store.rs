@@ -185,8 +185,8 @@ impl Store {
     }
 
     /// Whether the store answers in time, and could write the last time: a server that is silent is
-    /// not waited for. [`Fault::Closed`] once the writer has ended; while nothing can be stored, the
-    /// fault that keeps it from that.
+    /// not waited for. [`Fault::Closed`] once the writer has ended; while nothing can be stored,
+    /// the fault that keeps it from that.
     pub fn ping(&self) -> Result<()> {
         if !self.writer_is_alive() {
             return Err(Fault::Closed);

@@ -2,10 +2,10 @@
 //! reference, whatever was bought and in whichever dialect (CONTRACT A-42).
 //!
 //! A node keeps its recent sales in memory. What other nodes sold, and this one before it started,
-//! is read once a second while it sells, the latest purchases in the order of their primary key; the
-//! sale that begins the reading waits for it, but not long. So what two nodes sell within the same
-//! second is not compared: this is a warning for people who press a button twice, not what keeps
-//! money right.
+//! is read once a second while it sells, the latest purchases in the order of their primary key;
+//! the sale that begins the reading waits for it, but not long. So what two nodes sell within the
+//! same second is not compared: this is a warning for people who press a button twice, not what
+//! keeps money right.
 
 use super::PurchaseRequest;
 use crate::{Engine, limits};

@@ -74,7 +74,9 @@ impl Engine {
             // Nobody else asks about it: the mark is behind it. So it is no try.
             Err(fault) => {
                 let attempt = recheck.ended.attempt();
-                tracing::warn!(%fault, %attempt, "an answer could not be stored; it is asked again");
+                tracing::warn!(
+                    %fault, %attempt, "an upstream's answer could not be stored; it is asked again"
+                );
                 (limits::RECHECKED_AGAIN_AFTER.first(), recheck.tries)
             }
         };

@@ -152,7 +152,8 @@ unrefused!(PruneArchived, bool, |change, tx| {
     const OF_PURCHASES: [&str; 7] = [
         "DELETE FROM listed_purchases
              WHERE (account_id, environment, operator, kind, purchase_id) IN
-                 (SELECT account_id, environment, operator, kind, id FROM purchases WHERE id <= $1)",
+                 (SELECT account_id, environment, operator, kind, id FROM purchases
+                  WHERE id <= $1)",
         "DELETE FROM listed_recipients WHERE (account_id, environment, recipient, purchase_id) IN
              (SELECT account_id, environment, recipient, id FROM purchases WHERE id <= $1)",
         "DELETE FROM attempts WHERE purchase_id <= $1",

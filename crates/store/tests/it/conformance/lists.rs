@@ -83,7 +83,7 @@ pub async fn a_quote_is_listed_once(world: World) {
     let (account, live) = (AccountId(2), Environment::Live);
     let filter = PurchaseFilter { operator: Some(quoted.operator.clone()), ..Default::default() };
     let listed = || world.store.list_purchases(account, live, &filter, page).unwrap();
-    assert_eq!(listed(), [quoted.clone()]);
+    assert_eq!(listed(), std::slice::from_ref(&quoted));
     let accepted = step(&quoted, Event::Authorise).unwrap();
     world.store.write(TakeStep(accepted)).await.unwrap().unwrap();
     assert_eq!(listed().len(), 1);

@@ -25,8 +25,8 @@ const VALUES_MAX: usize = 3;
 /// Rows of tables that no money goes through, as the programs that own them write them.
 const OTHER_ROWS: &str = "
     INSERT INTO users VALUES (21, 2, 'a@example.org', 'customer', '$argon2id$a', 5, '01712345678',
-        'Rahim', 1, 5, 'en', x'00'), (22, 3, 'b@example.org', 'customer', '$argon2id$b', 5, NULL, NULL, 1,
-        NULL, 'bn', x'00');
+        'Rahim', 1, 5, 'en', x'00'), (22, 3, 'b@example.org', 'customer', '$argon2id$b', 5, NULL,
+        NULL, 1, NULL, 'bn', x'00');
     INSERT INTO keys VALUES (31, 2, 'live', 'ok_live_a', zeroblob(32), 'aaaa', '[]', NULL, 5,
         NULL, NULL, NULL), (32, 3, 'live', 'ok_live_b', zeroblob(32), 'bbbb', '[]', 9, 5,
         '[\"read\"]', 7, 'login 22');
