@@ -115,6 +115,7 @@ async fn one_that_is_added_again_waits_for_another_person_and_inherits_nothing()
     let (code, x) = (UpstreamCode::new("x"), world.factory.upstream("x"));
     *x.balance.lock().unwrap() = BalanceAnswer::Reported(Money::new(10, Currency::USD));
     assert!(world.engine.upstream_float(&code).await.unwrap().float.is_some());
+    route_away(&world).await;
     world.engine.remove_upstream("x").await.unwrap();
     *x.balance.lock().unwrap() = BalanceAnswer::NotOffered;
     assert_eq!(world.engine.add_upstream(new("x")).await, Ok(true));
@@ -125,12 +126,14 @@ async fn one_that_is_added_again_waits_for_another_person_and_inherits_nothing()
     for table in ["upstream_balances", "upstream_floats", "upstream_hours"] {
         assert_eq!(world.database.sql(&format!("SELECT code FROM {table}")), [""; 0], "{table}");
     }
+    route_to_x(&world).await;
     let refused = world.engine.purchase(world.request("R1", TO_X)).await.unwrap_err();
     assert_eq!(refused.code(), "UPSTREAM_UNAVAILABLE");
     assert!(world.engine.resume_upstream_as("x", "tests").await.is_err());
     world.engine.resume_upstream_as("x", "Rahima").await.unwrap();
     assert_eq!(world.buy("R1", TO_X).await.state, State::Delivered);
     // Nor does it help to add it for the sandbox in between.
+    route_away(&world).await;
     world.engine.remove_upstream("x").await.unwrap();
     let sandbox = NewUpstream { environment: Environment::Sandbox, ..new("x") };
     assert_eq!(world.engine.add_upstream(sandbox).await, Ok(false));

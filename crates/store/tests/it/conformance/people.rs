@@ -239,8 +239,11 @@ pub async fn a_session_opens_on_the_password_that_was_verified(world: World) {
     assert!(is_in(store, 301) && is_in(store, 302), "nothing was changed");
     assert_eq!(people(store, change("$second", HASH)).await, LoginDone::Written);
     assert!(!is_in(store, 301) && !is_in(store, 302));
-    // Switched off: no session opens, the password is not changed.
+    // Switched off: no session opens, the password is not changed. The last owner is not.
     let active = |is_active| SetActive { user: UserId(50), is_active, at: NOW };
+    assert_eq!(people(store, active(false)).await, LoginDone::Moved);
+    let (id, email) = (UserId(52), "ben@example.org".to_owned());
+    set(store, Setting::User(User { id, email, mobile: None, ..anna() })).await;
     people(store, entry(304, 1, NOW)).await;
     assert_eq!(people(store, active(false)).await, LoginDone::Written);
     assert!(!is_in(store, 304));
