@@ -108,6 +108,8 @@ struct Inner {
     quotes: MinuteLimiter<CallerKey>,
     people: people::People,
     offers: Cache<OfferKey, ShownOffers>,
+    /// Held while settings are read and swapped in.
+    reloading: Mutex<()>,
     /// Idempotency keys that are being worked on.
     running: Mutex<HashSet<ReferenceKey>>,
     in_flight: settle::in_flight::InFlight,
@@ -191,6 +193,7 @@ impl Engine {
             quotes: MinuteLimiter::new(limits::CALLERS_COUNTED),
             people: people::People::new(mailer),
             offers: Cache::new(limits::OFFERS_CACHED),
+            reloading: Mutex::new(()),
             running: Mutex::new(HashSet::new()),
             sales: purchase::RecentSales::default(),
             unrouted: Mutex::default(),
@@ -277,8 +280,10 @@ impl Engine {
         working.await.unwrap_or(Err(Fault::Closed))
     }
 
-    /// Reads the catalog, the upstreams and the terms of plans again and swaps them in.
+    /// Reads the catalog, the upstreams and the terms of plans again and swaps them in. One at a
+    /// time: what was read earlier is not swapped in later.
     pub(crate) fn reload(&self) -> Result<(), Fault> {
+        let _reloading = self.inner.reloading.lock();
         self.reload_upstreams()?;
         let (catalog, plans) = (self.inner.store.catalog()?, self.inner.store.plan_terms()?);
         self.swap(Arc::new(catalog), Arc::new(plans));

@@ -212,8 +212,9 @@ impl Upstream for ScriptedUpstream {
     }
 
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, SubmitOutcome> {
-        self.record(Call::Submit, order);
+        // Whoever waits for the call may change the record then.
         self.check_record(order);
+        self.record(Call::Submit, order);
         let script = self.on_submit.lock().unwrap().clone();
         Box::pin(async move { self.reply(script(order)).await })
     }
