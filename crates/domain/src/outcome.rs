@@ -118,6 +118,25 @@ impl From<Answer> for SubmitOutcome {
     }
 }
 
+impl EnquiryOutcome {
+    /// Whether it says how the order ended.
+    pub const fn is_end(&self) -> bool {
+        match self {
+            EnquiryOutcome::Reversed { .. } => true,
+            EnquiryOutcome::NotFound => false,
+            EnquiryOutcome::Answered(answer) => match answer {
+                Answer::Delivered { .. }
+                | Answer::Refused { .. }
+                | Answer::RefusedAsRepeat { .. } => true,
+                Answer::Accepted { .. }
+                | Answer::Unknown { .. }
+                | Answer::Unclear { .. }
+                | Answer::Unaskable { .. } => false,
+            },
+        }
+    }
+}
+
 impl From<Answer> for EnquiryOutcome {
     fn from(answer: Answer) -> EnquiryOutcome {
         EnquiryOutcome::Answered(answer)

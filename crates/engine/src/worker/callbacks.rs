@@ -8,7 +8,7 @@
 use crate::settle::OutcomeSource;
 use crate::{Engine, limits};
 use domain::UpstreamCode;
-use domain::{Answer, AttemptRef, Day, EnquiryOutcome, PurchaseId, PurchaseKey, PurchaseNumber};
+use domain::{AttemptRef, Day, PurchaseId, PurchaseKey, PurchaseNumber};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use store::{CallbackOnRecord, Fault};
@@ -99,19 +99,7 @@ impl Engine {
             return Ok(IsAnswered::Yes);
         };
         let outcome = self.enquire_at(&purchase, about.number, &about.upstream).await;
-        let is_end = match &outcome {
-            EnquiryOutcome::Reversed { .. } => true,
-            EnquiryOutcome::NotFound => false,
-            EnquiryOutcome::Answered(answer) => match answer {
-                Answer::Delivered { .. }
-                | Answer::Refused { .. }
-                | Answer::RefusedAsRepeat { .. } => true,
-                Answer::Unknown { .. }
-                | Answer::Unclear { .. }
-                | Answer::Accepted { .. }
-                | Answer::Unaskable { .. } => false,
-            },
-        };
+        let is_end = outcome.is_end();
         let source = OutcomeSource::Enquiry;
         let after = self.apply_outcome(purchase, about.number, &outcome.into(), source).await?;
         let has_job = !after.purchase().state.is_final();

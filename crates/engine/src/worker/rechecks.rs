@@ -134,20 +134,10 @@ impl Engine {
             return Ok(AfterRecheck::Done);
         };
         let outcome = self.enquire_at(&purchase, number, &recheck.code).await;
-        let is_end = match &outcome {
-            EnquiryOutcome::Reversed { .. } => true,
-            EnquiryOutcome::NotFound => false,
-            EnquiryOutcome::Answered(answer) => match answer {
-                Answer::Delivered { .. }
-                | Answer::Refused { .. }
-                | Answer::RefusedAsRepeat { .. } => true,
-                Answer::Unknown { .. } | Answer::Unclear { .. } => {
-                    return Ok(AfterRecheck::AskAgain);
-                }
-                Answer::Accepted { .. } | Answer::Unaskable { .. } => false,
-            },
-        };
-        if is_end {
+        if let EnquiryOutcome::Answered(Answer::Unknown { .. } | Answer::Unclear { .. }) = outcome {
+            return Ok(AfterRecheck::AskAgain);
+        }
+        if outcome.is_end() {
             let attempt = recheck.ended.attempt();
             tracing::debug!(%attempt, upstream = %recheck.code, "asked about again");
             self.apply_outcome(purchase, number, &outcome.into(), OutcomeSource::Enquiry).await?;
