@@ -229,10 +229,12 @@ impl Traveller {
         let began = Instant::now();
         let text = loop {
             let files = fs::read_dir(self.browser.downloads()).into_iter().flatten().flatten();
-            let whole =
-                files.map(|file| file.path()).find(|p| p.extension().is_some_and(|e| e == "csv"));
-            if let Some(file) = whole {
-                break fs::read_to_string(file).unwrap();
+            let mut paths = files.map(|file| file.path());
+            let named = paths.find(|path| path.extension().is_some_and(|e| e == "csv"));
+            // The browser reserves the name with an empty file and moves the whole one there.
+            let text = named.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+            if !text.is_empty() {
+                break text;
             }
             assert!(began.elapsed() < Duration::from_secs(30), "nothing was downloaded");
             tokio::time::sleep(Duration::from_millis(50)).await;
