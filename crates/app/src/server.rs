@@ -8,12 +8,11 @@ use crate::metrics;
 use crate::outbound::mail;
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::map_request;
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use engine::Engine;
-use http::{StatusCode, Uri, header};
+use http::{StatusCode, header};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -95,10 +94,7 @@ impl Server {
             .merge(web_pages(self.engine.clone(), settings, api, pages, config, stop.clone()))
             .merge(health(self.engine.clone()))
             .fallback(not_found);
-        let service = edge::Service {
-            router: with_slashes_at_the_end(router),
-            refusal_headers: Some(Arc::new(refusal_headers)),
-        };
+        let service = edge::Service { router, refusal_headers: Some(Arc::new(refusal_headers)) };
         let drain = Duration::from_secs(config.drain_s);
         let exit = tokio::spawn(wait_for_end(self.engine.clone(), stop.clone(), self.signals));
         tracing::info!(url = self.base_url, "listening");
@@ -176,30 +172,6 @@ fn listed(error: api::DocumentedError) -> web::ListedError {
 fn documented(error: edge::EdgeError) -> api::DocumentedError {
     let edge::EdgeError { status, code, message, advice } = error;
     api::DocumentedError { status, code, message: message.to_owned(), advice }
-}
-
-/// Serves each path with a slash at its end as well.
-fn with_slashes_at_the_end(router: Router) -> Router {
-    let trim = async |mut request: Request| {
-        if let Some(uri) = without_slash_at_the_end(request.uri()) {
-            *request.uri_mut() = uri;
-        }
-        request
-    };
-    // The layer runs before this router's fallback looks at the path.
-    Router::new().fallback_service(router).layer(map_request(trim))
-}
-
-/// The same address without the slash at the end of its path, if there is one.
-fn without_slash_at_the_end(uri: &Uri) -> Option<Uri> {
-    let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
-    let path_and_query = match uri.query() {
-        Some(query) => format!("{path}?{query}").parse(),
-        None => path.parse(),
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(path_and_query.ok()?);
-    Uri::from_parts(parts).ok()
 }
 
 async fn not_found() -> (StatusCode, &'static str) {
@@ -296,20 +268,6 @@ mod tests {
             ("10.0.0.7:80", "10.0.0.7:80"),
         ] {
             assert_eq!(reachable(listens.parse().unwrap()).to_string(), reached);
-        }
-    }
-
-    #[test]
-    fn a_slash_at_the_end_is_removed_from_the_path_only() {
-        for (sent, served) in [
-            ("/", None),
-            ("/docs", None),
-            ("/docs/", Some("/docs")),
-            ("/docs/?a=b/", Some("/docs?a=b/")),
-            ("/x?a=/", None),
-        ] {
-            let trimmed = without_slash_at_the_end(&sent.parse().unwrap());
-            assert_eq!(trimmed.map(|uri| uri.to_string()).as_deref(), served, "{sent}");
         }
     }
 }

@@ -1,4 +1,5 @@
 //! One request: its body is read completely, then the router handles it, and it is always answered.
+//! A path with a slash at its end is served as the same path without it.
 //!
 //! Not here: framing (`framing.rs`), routes, authentication. Invariant: a handler never waits for
 //! its client, and every request that hyper parsed gets an answer.
@@ -13,7 +14,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
@@ -55,6 +56,9 @@ async fn handle(
 ) -> Response {
     let (mut head, body) = request.into_parts();
     head.extensions.insert(ConnectInfo(peer));
+    if let Some(uri) = without_slash_at_the_end(&head.uri) {
+        head.uri = uri;
+    }
     match admit(&head, body, limits).await {
         Ok(body) => {
             let Ok(answer) = service.router.oneshot(Request::from_parts(head, body)).await;
@@ -94,10 +98,41 @@ async fn admit(head: &Parts, body: Incoming, limits: &Limits) -> Result<Body, Re
     }
 }
 
+/// The same address without the slash at the end of its path, if there is one.
+pub(crate) fn without_slash_at_the_end(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}").parse(),
+        None => path.parse(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path_and_query.ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 /// Nothing is decompressed here, so that a small body cannot become a large one.
 fn is_plain(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_ENCODING)
         .iter()
         .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_at_the_end_is_removed_from_the_path_only() {
+        for (sent, served) in [
+            ("/", None),
+            ("/docs", None),
+            ("/docs/", Some("/docs")),
+            ("/docs/?a=b/", Some("/docs?a=b/")),
+            ("/x?a=/", None),
+        ] {
+            let trimmed = without_slash_at_the_end(&sent.parse().unwrap());
+            assert_eq!(trimmed.map(|uri| uri.to_string()).as_deref(), served, "{sent}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::payloads::payloads;
 use super::requests::frame;
 use super::server::{rest_of, router, summary, text};
+use crate::admit::without_slash_at_the_end;
 use crate::framing::Framing;
 use crate::slots::SlotUse;
 use crate::{Client, Limits, Signals, serve_connection};
@@ -104,7 +105,9 @@ fn requests(bytes: &[u8]) -> Vec<String> {
             let head = text(&held[..passed.bytes]);
             let mut words = head.trim_start().split(' ');
             let method = words.next().unwrap();
-            heads.push(format!("{method} {}", Uri::try_from(words.next().unwrap()).unwrap()));
+            let uri = Uri::try_from(words.next().unwrap()).unwrap();
+            let uri = without_slash_at_the_end(&uri).unwrap_or(uri);
+            heads.push(format!("{method} {uri}"));
         }
         if passed.refused.is_some() {
             break;
