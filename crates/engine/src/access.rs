@@ -12,7 +12,7 @@ mod pages;
 mod permits;
 
 pub(crate) use log::RequestLog;
-pub use log::{LoggedAs, NotedBody, RequestNote, RequestOwner, RequestStart};
+pub use log::{LoggedAs, NamedRequest, NotedBody, RequestNote, RequestOwner, RequestStart};
 pub use pages::PageCaller;
 pub(crate) use permits::Changed;
 pub use permits::Permit;

@@ -30,7 +30,7 @@ mod worker;
 pub use access::PageCaller;
 pub use access::Permit;
 pub use access::{AccessResult, Caller, Person};
-pub use access::{LoggedAs, NotedBody, RequestNote, RequestOwner, RequestStart};
+pub use access::{LoggedAs, NamedRequest, NotedBody, RequestNote, RequestOwner, RequestStart};
 pub use accounts::{
     AccountSetup, AgreedPlan, Booking, CatalogChange, CommissionPaid, KeyPair, KeyTerms,
     NewAccount, PlanBought, PlanChange, PlanOffer, PlanOrder,

@@ -172,14 +172,16 @@ impl Authenticated {
             return self.refuse(refused.into());
         }
         let Caller { account, environment, key, .. } = self.caller;
-        let span = info_span!(
-            "irecharge",
-            route,
-            account = account.0,
-            environment = environment.code(),
-            key = key.map(|k| k.0),
-            number = field::Empty,
-        );
+        let span = || {
+            info_span!(
+                "irecharge",
+                route,
+                account = account.0,
+                environment = environment.code(),
+                key = key.map(|k| k.0),
+                number = field::Empty,
+            )
+        };
         self.with_headers(work::answer(work, span, ApiError::internal(), refusals::answer).await)
     }
 

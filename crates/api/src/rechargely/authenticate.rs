@@ -79,15 +79,17 @@ impl Authenticated {
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
         let Caller { account, environment, session, .. } = self.caller;
-        let span = info_span!(
-            "rechargely",
-            route,
-            channel = self.channel.as_str(),
-            account = account.0,
-            environment = environment.code(),
-            session = session.map(|s| s.0),
-            number = field::Empty,
-        );
+        let span = || {
+            info_span!(
+                "rechargely",
+                route,
+                channel = self.channel.as_str(),
+                account = account.0,
+                environment = environment.code(),
+                session = session.map(|s| s.0),
+                number = field::Empty,
+            )
+        };
         let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         let mut response = to_response(answer);
         add_quota_headers(response.headers_mut(), answer::CALLS, self.quota);
@@ -103,7 +105,7 @@ impl Anonymous {
         route: &'static str,
         work: impl Future<Output = Result<Answer, ApiError>>,
     ) -> Response {
-        let span = self.span(route);
+        let span = || self.span(route);
         let answer = work::answer(work, span, ApiError::internal(), refusals::answer).await;
         if answer.status.is_client_error() {
             answer.count_refusal(self.from);

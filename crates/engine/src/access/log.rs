@@ -48,7 +48,7 @@ pub struct RequestStart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoggedAs(pub i64);
 
-/// A body, as far as it was read.
+/// A body.
 #[derive(Clone, Debug, Default)]
 pub struct NotedBody {
     /// Its beginning, at most [`NotedBody::KEPT_BYTES`].
@@ -61,11 +61,10 @@ impl NotedBody {
     /// The longest body that is kept: a longer one cannot be masked without holding it all.
     pub const KEPT_BYTES: usize = limits::REQUEST_BODY_BYTES;
 
-    /// Adds what came.
-    pub fn add(&mut self, bytes: &[u8]) {
-        self.length += bytes.len();
-        let room = NotedBody::KEPT_BYTES.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+    /// Of a whole body.
+    pub fn of(whole: &[u8]) -> NotedBody {
+        let kept = whole.get(..NotedBody::KEPT_BYTES).unwrap_or(whole);
+        NotedBody { bytes: kept.to_vec(), length: whole.len() }
     }
 
     /// As it is stored: without secrets, cut; of what is too long or no JSON only the length.
@@ -89,13 +88,20 @@ impl NotedBody {
     }
 }
 
+/// A request in the log: its name, and whether it is kept there.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedRequest {
+    /// Its name, which no other has.
+    pub name: LoggedAs,
+    /// Of a busy account, and of a busy node, only a sample is kept.
+    pub is_kept: bool,
+    owner: RequestOwner,
+    took: Duration,
+}
+
 /// A request with its answer.
 #[derive(Debug)]
 pub struct RequestNote {
-    /// Whose it is.
-    pub owner: RequestOwner,
-    /// When it began.
-    pub start: RequestStart,
     /// The client's address.
     pub from: IpAddr,
     /// `GET`, `POST`.
@@ -114,8 +120,7 @@ pub struct RequestNote {
 
 /// A note in the queue.
 struct QueuedNote {
-    id: i64,
-    took: Duration,
+    named: NamedRequest,
     note: RequestNote,
 }
 
@@ -173,22 +178,23 @@ impl Engine {
         RequestStart { at: self.now(), since: self.monotonic() }
     }
 
-    /// Queues a request for the log; answers its name there. It is not kept if the queue is full,
-    /// or if many of this second are kept already.
-    pub fn note_request(&self, note: RequestNote) -> LoggedAs {
+    /// Names a request that is answered, and decides whether the log keeps it.
+    pub fn name_request(&self, owner: RequestOwner, start: RequestStart) -> NamedRequest {
         let log = &self.inner.requests;
-        let at = note.start.at.0;
+        let at = start.at.0;
         let next = |last: i64| Some(at.max(last.saturating_add(1)));
         let last = log.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let id = at.max(last.unwrap_or(0).saturating_add(1));
-        let took = self.monotonic().saturating_sub(note.start.since);
-        if !log.kept.lock().takes(note.owner.account, self.monotonic().as_secs()) {
-            return LoggedAs(id);
-        }
-        if log.sender.try_send(QueuedNote { id, took, note }).is_err() {
+        let name = LoggedAs(at.max(last.unwrap_or(0).saturating_add(1)));
+        let now = self.monotonic();
+        let is_kept = log.kept.lock().takes(owner.account, now.as_secs());
+        NamedRequest { name, is_kept, owner, took: now.saturating_sub(start.since) }
+    }
+
+    /// Queues a request for the log; it is lost if the queue is full.
+    pub fn note_request(&self, named: NamedRequest, note: RequestNote) {
+        if self.inner.requests.sender.try_send(QueuedNote { named, note }).is_err() {
             tracing::debug!("a request is not kept in the log: too many wait");
         }
-        LoggedAs(id)
     }
 
     /// The caller's requests that pass a filter, latest first; numbers of people are masked where
@@ -300,8 +306,8 @@ fn cut_due(requests: Vec<LoggedRequest>, written: &mut Written) -> KeepRequests 
 }
 
 fn stored(queued: QueuedNote) -> LoggedRequest {
-    let QueuedNote { id, took, note } = queued;
-    let RequestNote { owner, from, method, path, query, status, sent, answered, .. } = note;
+    let QueuedNote { named: NamedRequest { name, owner, took, .. }, note } = queued;
+    let RequestNote { from, method, path, query, status, sent, answered } = note;
     let code = match status {
         400.. => code_of(&answered.bytes),
         _ => String::new(),
@@ -309,7 +315,7 @@ fn stored(queued: QueuedNote) -> LoggedRequest {
     LoggedRequest {
         account: owner.account,
         environment: owner.environment,
-        id,
+        id: name.0,
         key: owner.key,
         address: from.to_string(),
         method,
@@ -357,9 +363,7 @@ mod tests {
     use domain::{DuplicatePolicy, Holder, KeyScopes, UserId};
 
     fn body(text: &str) -> NotedBody {
-        let mut body = NotedBody::default();
-        body.add(text.as_bytes());
-        body
+        NotedBody::of(text.as_bytes())
     }
 
     #[test]
