@@ -180,7 +180,7 @@ pub const KEY_KEPT: Duration = Duration::from_secs(60);
 pub const KEYS_CACHED: usize = 20_000;
 /// The same sale again within this is a possible duplicate (CONTRACT A-42).
 pub const SAME_SALE_WITHIN: Duration = Duration::from_secs(120);
-/// Recent sales in memory, some 250 bytes each: two minutes of some hundreds a second.
+/// Recent sales in memory, some 150 bytes each: two minutes of some hundreds a second.
 pub const SALES_KEPT: usize = 100_000;
 /// How often the latest sales of other nodes are read.
 pub const SALES_READ_EVERY: Duration = Duration::from_secs(1);

@@ -15,19 +15,25 @@ use domain::{
 };
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 use store::Fault;
 
 /// What makes two sales the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct SaleKey {
+#[derive(Hash)]
+struct SoldThing<'s> {
     account: AccountId,
     environment: Environment,
-    operator: String,
-    recipient: String,
+    operator: &'s str,
+    recipient: &'s str,
     /// In minor units; an operator sells in one currency.
     amount: i64,
 }
+
+/// A [`SoldThing`] in 16 bytes: two hashes, keyed by chance at the start, which two different sales
+/// share no more often than two UUIDs meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SaleKey([u64; 2]);
 
 /// A sale of the last minutes.
 #[derive(Clone, Debug)]
@@ -39,7 +45,16 @@ struct Sale {
 
 /// The recent sales that this node knows.
 #[derive(Default)]
-pub(crate) struct RecentSales(Mutex<Window>);
+pub(crate) struct RecentSales {
+    hashers: [RandomState; 2],
+    window: Mutex<Window>,
+}
+
+impl RecentSales {
+    fn key(&self, thing: &SoldThing<'_>) -> SaleKey {
+        SaleKey(self.hashers.each_ref().map(|hasher| hasher.hash_one(thing)))
+    }
+}
 
 #[derive(Default)]
 struct Window {
@@ -82,9 +97,10 @@ impl Engine {
         }
         self.read_sales().await;
         let now = self.monotonic();
-        let key = SaleKey::of(request);
+        let key = self.inner.sales.key(&SoldThing::of(request));
         let (scope, reference) = (request.scope, request.reference.clone());
-        let before = self.inner.sales.0.lock().note(&key, Sale { scope, reference, at: now }, now);
+        let before =
+            self.inner.sales.window.lock().note(key, Sale { scope, reference, at: now }, now);
         let is_this = |sale: &Sale| sale.scope == scope && sale.reference == request.reference;
         let earlier = before.as_ref().filter(|sale| !is_this(sale));
         let is_refused = policy == DuplicatePolicy::Refuse && !request.allow_duplicate;
@@ -105,7 +121,7 @@ impl Engine {
     /// Forgets a sale whose purchase was not opened; the earlier one counts again.
     pub(crate) fn forget_sale(&self, noted: Option<NotedSale>) {
         let Some(NotedSale { key, reference, before, .. }) = noted else { return };
-        let mut window = self.inner.sales.0.lock();
+        let mut window = self.inner.sales.window.lock();
         if window.sales.get(&key).is_some_and(|sale| sale.reference == reference) {
             match before {
                 Some(before) => window.sales.insert(key, before),
@@ -138,7 +154,7 @@ impl Engine {
             return;
         }
         {
-            let mut window = self.inner.sales.0.lock();
+            let mut window = self.inner.sales.window.lock();
             let now = self.monotonic();
             let age = window.read_at.map(|at| now.saturating_sub(at));
             if window.is_read_now || age.is_some_and(|age| age < limits::SALES_READ_EVERY) {
@@ -151,7 +167,7 @@ impl Engine {
             if let Err(fault) = engine.note_stored_sales().await {
                 tracing::debug!(%fault, "the latest sales could not be read");
             }
-            let mut window = engine.inner.sales.0.lock();
+            let mut window = engine.inner.sales.window.lock();
             window.is_read_now = false;
             window.read_at = Some(engine.monotonic());
         });
@@ -163,10 +179,10 @@ impl Engine {
         let latest =
             self.blocking(|store| store.latest_purchases(None, limits::SALES_READ)).await?;
         let now = self.monotonic();
-        let mut window = self.inner.sales.0.lock();
+        let mut window = self.inner.sales.window.lock();
         for purchase in latest.into_iter().rev().filter(|p| may_be_delivered(p.state)) {
             let age = self.elapsed_since(purchase.opened_at);
-            let key = SaleKey::of_purchase(&purchase);
+            let key = self.inner.sales.key(&SoldThing::of_purchase(&purchase));
             let at = now.saturating_sub(age);
             let sale = Sale { scope: purchase.scope, reference: purchase.reference, at };
             // One that is known may be an older one with the same key.
@@ -174,7 +190,7 @@ impl Engine {
                 known.at < at && (known.scope, &known.reference) != (sale.scope, &sale.reference)
             });
             if age < limits::SAME_SALE_WITHIN && is_news {
-                window.note(&key, sale, now);
+                window.note(key, sale, now);
             }
         }
         Ok(())
@@ -195,7 +211,7 @@ const fn may_be_delivered(state: State) -> bool {
 
 impl Window {
     /// Notes a sale; answers the one that it takes the place of, if that is recent.
-    fn note(&mut self, key: &SaleKey, sale: Sale, now: Duration) -> Option<Sale> {
+    fn note(&mut self, key: SaleKey, sale: Sale, now: Duration) -> Option<Sale> {
         let is_over = |at: Duration| now.saturating_sub(at) >= limits::SAME_SALE_WITHIN;
         while let Some((at, oldest)) = self.order.front()
             && (is_over(*at) || self.order.len() >= limits::SALES_KEPT)
@@ -206,28 +222,28 @@ impl Window {
             }
             self.order.pop_front();
         }
-        self.order.push_back((sale.at, key.clone()));
-        self.sales.insert(key.clone(), sale).filter(|before| !is_over(before.at))
+        self.order.push_back((sale.at, key));
+        self.sales.insert(key, sale).filter(|before| !is_over(before.at))
     }
 }
 
-impl SaleKey {
-    fn of(request: &PurchaseRequest) -> SaleKey {
-        SaleKey {
+impl<'s> SoldThing<'s> {
+    fn of(request: &'s PurchaseRequest) -> SoldThing<'s> {
+        SoldThing {
             account: request.caller.account,
             environment: request.caller.environment,
-            operator: request.operator.clone(),
-            recipient: request.recipient.clone(),
+            operator: &request.operator,
+            recipient: &request.recipient,
             amount: request.amount.minor(),
         }
     }
 
-    fn of_purchase(purchase: &Purchase) -> SaleKey {
-        SaleKey {
+    fn of_purchase(purchase: &'s Purchase) -> SoldThing<'s> {
+        SoldThing {
             account: purchase.key.account,
             environment: purchase.key.environment,
-            operator: purchase.operator.clone(),
-            recipient: purchase.recipient.clone(),
+            operator: &purchase.operator,
+            recipient: &purchase.recipient,
             amount: purchase.amount.minor(),
         }
     }
