@@ -9,11 +9,12 @@ use crate::fault::Fault;
 use crate::ledger::{self, Balance, Page, StatementOf};
 use crate::purchases::{self, Jobs, PurchaseFilter, jobs};
 use crate::queue;
+use crate::settings::accounts;
 use crate::webhooks::Pushes;
 use crate::{archive, halts, numbers, verify};
 use domain::{
-    AccountId, Currency, Environment, Kind, Month, PurchaseId, PurchaseKey, ReferenceKey,
-    ReferenceScope, State, Timestamp,
+    AccountId, Currency, Environment, Kind, Month, PurchaseKey, ReferenceKey, ReferenceScope,
+    State, Timestamp,
 };
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const FILL: &str = "
     INSERT INTO ledger_accounts VALUES (1, 2, 'live', 'BDT', 'available', '', 0, 0),
         (2, 2, 'live', 'BDT', 'held', '', 10500, 0),
         (3, 1, 'live', 'BDT', 'funding', '', -10500, NULL);
+    INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
+        created_at) VALUES (1, 2, 'live', 'ok_live_1', zeroblob(32), 'tail', '[]', 5);
     CREATE TEMPORARY TABLE n AS
         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < COUNT)
         SELECT n, ((20454 + n * 90 / COUNT) << 37) + n AS id,
@@ -157,6 +160,9 @@ const QUERIES: &[(&str, usize, Query)] = &[
         let (since, until) = (Some(NOW), Some(NOW.after(Duration::from_secs(60))));
         listed(sql, &PurchaseFilter { since, until, ..Default::default() })
     }),
+    ("the holder of a key", 1, |sql, _| {
+        Ok(accounts::key_holder(sql, "ok_live_1")?.into_iter().count())
+    }),
     ("a halt", 0, |sql, _| Ok(halts::current(sql)?.into_iter().count())),
     ("what is closed", 0, |sql, _| Ok(archive::archived(sql)?.into_iter().count())),
 ];
@@ -199,10 +205,28 @@ fn the_next_month_is_found_without_reading_it() {
     assert!(long < short * 3, "{short} steps, and {long} with {LONG} purchases");
 }
 
+/// SQLite compiles a statement again for each value of a parameter that its plan looked at, which
+/// costs more than most queries do.
+#[test]
+fn no_regular_query_is_compiled_again_for_another_value() {
+    let (_folder, mut lite) = filled(SHORT);
+    let mut again = Vec::new();
+    let key = first_delivered(&mut lite);
+    for _ in 0..2 {
+        steps::prepared_again();
+        for (name, _, query) in QUERIES {
+            query(&mut lite, key).unwrap();
+            if steps::prepared_again() > 0 {
+                again.push(*name);
+            }
+        }
+    }
+    assert_eq!(again, [""; 0]);
+}
+
 fn costs(count: i64) -> Vec<i64> {
     let (_folder, mut lite) = filled(count);
-    let id = purchases::latest(&mut lite, Some(State::Delivered), 1).unwrap()[0].key.id;
-    let key = PurchaseKey { account: ACCOUNT, environment: LIVE, id: PurchaseId(id.0) };
+    let key = first_delivered(&mut lite);
     let mut costs = Vec::new();
     for (name, rows, query) in QUERIES {
         steps::taken();
@@ -236,4 +260,9 @@ fn the_latest_of_many_operators_are_merged() {
         let ids = statement.query_map((), |row| row.get(0)).unwrap();
         assert_eq!(found, ids.map(Result::unwrap).collect::<Vec<i64>>(), "{limit}");
     }
+}
+
+fn first_delivered(lite: &mut Sqlite) -> PurchaseKey {
+    let id = purchases::latest(lite, Some(State::Delivered), 1).unwrap()[0].key.id;
+    PurchaseKey { account: ACCOUNT, environment: LIVE, id }
 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::fault::Fault;
 use checkpoint::Checkpointer;
+use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use std::path::Path;
@@ -52,6 +53,9 @@ impl Sqlite {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(fault)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // One plan for all values: otherwise most statements with a LIMIT are compiled again each
+        // time that they run.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fault)?;
         let sqlite = Sqlite { checkpointer: None, connection };
         sqlite.set_lock_timeout(BUSY_TIMEOUT)?;
         Ok(sqlite)
@@ -372,15 +376,23 @@ pub(crate) mod steps {
 
     thread_local! {
         static STEPS: Cell<i64> = const { Cell::new(0) };
+        static PREPARED_AGAIN: Cell<i32> = const { Cell::new(0) };
     }
 
     pub(super) fn count(statement: &Statement<'_>) {
         let taken = i64::from(statement.reset_status(StatementStatus::VmStep));
         STEPS.with(|steps| steps.set(steps.get() + taken));
+        let again = statement.reset_status(StatementStatus::RePrepare);
+        PREPARED_AGAIN.with(|count| count.set(count.get() + again));
     }
 
     /// The steps since the last call.
     pub(crate) fn taken() -> i64 {
         STEPS.with(|steps| steps.replace(0))
+    }
+
+    /// How many statements were compiled a second time since the last call.
+    pub(crate) fn prepared_again() -> i32 {
+        PREPARED_AGAIN.with(|count| count.replace(0))
     }
 }
