@@ -14,8 +14,8 @@ use crate::clock::{ClockRecord, ServerTime};
 use crate::fault::Result;
 use crate::halts::Halt;
 use crate::ledger::{
-    AccountList, BalanceAlert, CommissionRule, CrossedBalance, DueCommission, Page, Payment,
-    StatementLine, StatementOf, Wallet,
+    AccountList, BalanceAlert, CommissionRule, CrossedBalance, DueCommission, FillList, Page,
+    Payment, StatementLine, StatementOf, Wallet,
 };
 use crate::people::{
     Device, DeviceMark, ListedSession, MailCode, SecondFactor, SessionHolder, UserHolder,
@@ -286,9 +286,10 @@ impl Store {
         self.read(|sql| purchases::recent(sql, account, environment, since, limit))
     }
 
-    /// How many journals a list of accounts lacks: readers of it read so many more.
-    pub fn journals_not_listed(&self, list: AccountList) -> Result<u64> {
-        self.read(|sql| ledger::lists::lacks(sql, list))
+    /// The next so many journals that a list of accounts lacks, in so many parts; none if it lacks
+    /// fewer: readers of it read so many more.
+    pub fn list_parts(&self, list: AccountList, count: u32, parts: u32) -> Result<Vec<FillList>> {
+        self.read(|sql| ledger::lists::parts(sql, list, count, parts))
     }
 
     /// What changed a wallet's balance, latest first; `None` without such a wallet.

@@ -4,7 +4,7 @@
 //! and whichever comes first adds the next rows.
 
 use crate::{Engine, limits};
-use store::{AccountList, Fault, FillList};
+use store::{AccountList, Fault};
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
@@ -21,15 +21,17 @@ impl Engine {
     }
 
     async fn fill_list(&self, list: AccountList, stop: &CancellationToken) -> Result<(), Fault> {
-        let journals = limits::LISTED_AT_ONCE;
-        while !stop.is_cancelled()
-            && self.blocking(move |store| store.journals_not_listed(list)).await?
-                >= u64::from(journals)
-        {
-            if !self.commit(&self.work(), FillList { list, journals }).await? {
+        let (journals, parts) = (limits::LISTED_AT_ONCE, limits::LISTED_IN_PARTS);
+        loop {
+            let next = self.blocking(move |store| store.list_parts(list, journals, parts)).await?;
+            if next.is_empty() {
                 return Ok(());
             }
+            for part in next {
+                if stop.is_cancelled() || !self.commit(&self.work(), part).await? {
+                    return Ok(());
+                }
+            }
         }
-        Ok(())
     }
 }

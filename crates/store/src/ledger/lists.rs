@@ -6,7 +6,7 @@
 //! never wrong, only late; whoever reads it reads the journals after its end, too, which are never
 //! more than a few steps. A purchase that opens without a journal is listed at once.
 
-use crate::backend::{Sql, WriteKey, first, values};
+use crate::backend::{Sql, WriteKey, all, first, values};
 use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use domain::Purchase;
@@ -32,45 +32,124 @@ impl AccountList {
     }
 }
 
-/// Adds the next so many journals to a list. Answers whether it did: fewer are left where they are.
-#[derive(Clone, Copy, Debug)]
+/// Adds a part of the next journals to a list; the last part moves its end. Answers whether they
+/// were still to add: another node may have been faster.
+#[derive(Clone, Debug)]
 pub struct FillList {
-    /// Which list.
-    pub list: AccountList,
-    /// How many journals.
-    pub journals: u32,
+    list: AccountList,
+    /// Journals after this, up to that.
+    from: i64,
+    to: i64,
+    /// Of these, those after this key, up to that.
+    after: JournalKey,
+    until: JournalKey,
+    is_last: bool,
 }
 
-const JOURNALS: &str = "INSERT INTO listed_journals
-    SELECT account_id, environment, seq FROM journals WHERE seq > $1 AND seq <= $2
-    ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING";
-const PURCHASES: &str = "INSERT INTO listed_purchases
-    SELECT p.account_id, p.environment, p.operator, p.kind, p.id
-    FROM journals j CROSS JOIN purchases p
-    WHERE p.id = j.purchase_id AND j.reason = 'hold' AND j.seq > $1 AND j.seq <= $2
-    ORDER BY 1, 2, 3, 4, 5 ON CONFLICT DO NOTHING";
-const RECIPIENTS: &str = "INSERT INTO listed_recipients
-    SELECT p.account_id, p.environment, p.recipient, p.id
-    FROM journals j CROSS JOIN purchases p
-    WHERE p.id = j.purchase_id AND j.reason = 'hold' AND j.seq > $1 AND j.seq <= $2
-    ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING";
+/// By what journals are sorted in a list.
+#[derive(Clone, Debug)]
+struct JournalKey {
+    account: i64,
+    environment: String,
+    seq: i64,
+}
 
-unrefused!(FillList, bool, |change, tx| {
-    let (from, last) = ends(tx.sql, change.list)?;
-    let to = from.saturating_add(i64::from(change.journals));
-    if to > last {
+macro_rules! of_part {
+    ($columns:literal, $from:literal, $order:literal) => {
+        concat!(
+            $columns,
+            $from,
+            " j.seq > $1 AND j.seq <= $2
+                 AND (j.account_id, j.environment, j.seq) > ($3, $4, $5)
+                 AND (j.account_id, j.environment, j.seq) <= ($6, $7, $8)",
+            $order
+        )
+    };
+}
+
+const JOURNALS: &str = of_part!(
+    "INSERT INTO listed_journals SELECT j.account_id, j.environment, j.seq",
+    " FROM journals j WHERE",
+    " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"
+);
+const PURCHASES: &str = of_part!(
+    "INSERT INTO listed_purchases SELECT p.account_id, p.environment, p.operator, p.kind, p.id",
+    " FROM journals j CROSS JOIN purchases p WHERE p.id = j.purchase_id AND j.reason = 'hold' AND",
+    " ORDER BY 1, 2, 3, 4, 5 ON CONFLICT DO NOTHING"
+);
+const RECIPIENTS: &str = of_part!(
+    "INSERT INTO listed_recipients SELECT p.account_id, p.environment, p.recipient, p.id",
+    " FROM journals j CROSS JOIN purchases p WHERE p.id = j.purchase_id AND j.reason = 'hold' AND",
+    " ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING"
+);
+
+unrefused!(FillList, bool, |part, tx| {
+    if end(tx.sql, part.list)? != part.from {
         return Ok(false);
     }
-    let texts: &[&str] = match change.list {
+    let texts: &[&str] = match part.list {
         AccountList::Journals => &[JOURNALS],
         AccountList::Purchases => &[PURCHASES, RECIPIENTS],
     };
+    let (after, until) = (&part.after, &part.until);
+    let after = values![part.from, part.to, after.account, &after.environment, after.seq];
+    let until = values![until.account, &until.environment, until.seq];
+    let args = [&after[..], &until].concat();
     for text in texts {
-        tx.sql.run(text, &values![from, to])?;
+        tx.sql.run(text, &args)?;
     }
-    tx.sql.run("UPDATE lists SET up_to = $1 WHERE name = $2", &values![to, change.list.name()])?;
+    if part.is_last {
+        let end = values![part.to, part.list.name()];
+        tx.sql.run("UPDATE lists SET up_to = $1 WHERE name = $2", &end)?;
+    }
     Ok(true)
 });
+
+/// The next so many journals of a list, in so many parts of about the same size, in the order of
+/// their keys; none if the list lacks fewer. A part is so small that buyers do not notice its
+/// commit, and neighbours still share pages.
+pub(crate) fn parts(
+    sql: &mut dyn Sql,
+    list: AccountList,
+    journals: u32,
+    parts: u32,
+) -> Result<Vec<FillList>> {
+    let (from, last) = ends(sql, list)?;
+    let to = from.saturating_add(i64::from(journals));
+    if to > last {
+        return Ok(Vec::new());
+    }
+    let every = (journals / parts / SAMPLE).max(1);
+    let mut keys = all(
+        sql,
+        "SELECT account_id, environment, seq FROM journals
+         WHERE seq > $1 AND seq <= $2 AND seq % $3 = 0 ORDER BY 1, 2, 3",
+        &values![from, to, i64::from(every)],
+        |row| Ok(JournalKey::new(row.int(0)?, row.text(1)?, row.int(2)?)),
+    )?;
+    let size = keys.len().div_ceil(parts as usize).max(1);
+    let mut index = 0;
+    keys.retain(|_| {
+        index += 1;
+        index % size == 0
+    });
+    keys.push(JournalKey::new(i64::MAX, "", 0));
+    let (count, mut after) = (keys.len(), JournalKey::new(0, "", 0));
+    let part = |(i, until): (usize, JournalKey)| {
+        let after = std::mem::replace(&mut after, until.clone());
+        FillList { list, from, to, after, until, is_last: i + 1 == count }
+    };
+    Ok(keys.into_iter().enumerate().map(part).collect())
+}
+
+/// So many journals of a part decide where it ends.
+const SAMPLE: u32 = 16;
+
+impl JournalKey {
+    fn new(account: i64, environment: &str, seq: i64) -> JournalKey {
+        JournalKey { account, environment: environment.to_owned(), seq }
+    }
+}
 
 /// Up to which journal a list is filled.
 pub(crate) fn end(sql: &mut dyn Sql, list: AccountList) -> Result<i64> {
@@ -79,12 +158,6 @@ pub(crate) fn end(sql: &mut dyn Sql, list: AccountList) -> Result<i64> {
             row.int(0)
         })?;
     end.ok_or_else(|| Fault::corrupt(format!("the list of {} has no end", list.name())))
-}
-
-/// How many journals a list lacks.
-pub(crate) fn lacks(sql: &mut dyn Sql, list: AccountList) -> Result<u64> {
-    let (end, last) = ends(sql, list)?;
-    Ok(u64::try_from(last.saturating_sub(end)).unwrap_or(0))
 }
 
 fn ends(sql: &mut dyn Sql, list: AccountList) -> Result<(i64, i64)> {

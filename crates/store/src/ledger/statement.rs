@@ -164,7 +164,7 @@ fn change_since(
     seq: i64,
 ) -> Result<i64> {
     let end = lists::end(sql, AccountList::Journals)?;
-    let listed = values![wallet, account, environment, seq];
+    let listed = values![wallet, account, environment, seq, end];
     let later = values![account, environment, end, seq, wallet, wallet];
     let args = [&listed[..], &later].concat();
     let change = first(
@@ -172,12 +172,12 @@ fn change_since(
         "SELECT CAST(coalesce(sum(
              CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT)
          FROM (SELECT seq AS found FROM listed_journals
-               WHERE account_id = $2 AND environment = $3 AND seq >= $4
-               UNION ALL SELECT seq FROM journals WHERE account_id + 0 = $5
-               AND environment || '' = $6 AND seq > $7 AND seq >= $8) AS l
+               WHERE account_id = $2 AND environment = $3 AND seq >= $4 AND seq <= $5
+               UNION ALL SELECT seq FROM journals WHERE account_id + 0 = $6
+               AND environment || '' = $7 AND seq > $8 AND seq >= $9) AS l
          CROSS JOIN journals j CROSS JOIN entries e
          WHERE j.seq = found AND e.journal_seq = j.seq AND e.month = j.month
-             AND (e.credit_id = $9 OR e.debit_id = $10)",
+             AND (e.credit_id = $10 OR e.debit_id = $11)",
         &args,
         |row| row.int(0),
     )?;
