@@ -37,21 +37,19 @@ fn purchases() -> Vec<ListPlan> {
             list::BY_OPERATOR_AND_KIND,
             "listed_purchases USING PRIMARY KEY (account_id=? AND environment=? AND operator=? AND \
              kind=? AND purchase_id>?",
-            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND \
-             (purchase_id",
+            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND (id",
         ),
         plan(
             list::RECENT,
             "listed_purchases USING PRIMARY KEY (account_id=? AND environment=? AND operator=? AND \
              kind=? AND purchase_id>?",
-            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND \
-             (purchase_id",
+            "(account_id = $1) AND (environment = $2) AND (operator = $3) AND (kind = $4) AND (id",
         ),
         plan(
             list::BY_RECIPIENT,
             "listed_recipients USING PRIMARY KEY (account_id=? AND environment=? AND recipient=? \
              AND purchase_id>?",
-            "(account_id = $1) AND (environment = $2) AND (recipient = $3) AND (purchase_id >= $4)",
+            "(account_id = $1) AND (environment = $2) AND (recipient = $3) AND (id >= $4)",
         ),
         plan(list::LATER, "journals USING INTEGER PRIMARY KEY (rowid>?)", "(seq > $1)"),
         plan(

@@ -91,7 +91,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { common: include_str!("../migrations/0028_refusals.sql"), ..NONE },
     Migration { common: include_str!("../migrations/0029_rechecks.sql"), ..NONE },
     Migration {
-        common: include_str!("../migrations/0030_listed.sql"),
+        sqlite: include_str!("../migrations/0030_listed.sqlite.sql"),
         postgres: include_str!("../migrations/0030_listed.postgres.sql"),
         ..NONE
     },

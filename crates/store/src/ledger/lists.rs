@@ -1,4 +1,5 @@
-//! What lists of an account read: tables that are filled behind the journals.
+//! What lists of an account read: in SQLite, tables that are filled behind the journals; in
+//! PostgreSQL, views over indexes, with nothing to fill.
 //!
 //! A sale writes to pages that all accounts share. An index by account would add a page of its own
 //! account for each of its rows; many accounts made a sale half as dear again. So the rows by
@@ -170,13 +171,13 @@ fn ends(sql: &mut dyn Sql, list: AccountList) -> Result<(i64, i64)> {
 pub(crate) fn add_purchase(sql: &mut dyn Sql, p: &Purchase) -> Result<()> {
     let (account, environment) = (p.key.account, p.key.environment);
     sql.defer(
-        "INSERT INTO listed_purchases VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        "INSERT INTO listed_purchases VALUES ($1, $2, $3, $4, $5)",
         WriteKey::Last,
         &values![account, environment, &p.operator, p.kind, p.key.id],
         None,
     )?;
     sql.defer(
-        "INSERT INTO listed_recipients VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        "INSERT INTO listed_recipients VALUES ($1, $2, $3, $4)",
         WriteKey::Last,
         &values![account, environment, &p.recipient, p.key.id],
         None,

@@ -79,7 +79,7 @@ pub(crate) fn statement(
 }
 
 /// Lines of journals; `$from` and `$and` say which, and `$seq` which of two equal numbers has an
-/// index in their order.
+/// index in their order. The OFFSET keeps PostgreSQL from beginning with all entries of the wallet.
 macro_rules! lines_text {
     ($from:literal, $and:literal, $seq:literal) => {
         concat!(
@@ -90,7 +90,7 @@ macro_rules! lines_text {
             $from,
             $and,
             " AND EXISTS (SELECT 1 FROM entries e WHERE e.journal_seq = j.seq AND e.month = j.month
-                 AND (e.credit_id = $8 OR e.debit_id = $9)) ORDER BY ",
+                 AND (e.credit_id = $8 OR e.debit_id = $9) LIMIT 1 OFFSET 0) ORDER BY ",
             $seq,
             " DESC LIMIT $10"
         )

@@ -114,18 +114,23 @@ const MANY_JOURNALS: &str = "INSERT INTO journals (seq, account_id, environment,
         j.month
     FROM n CROSS JOIN journals j WHERE j.seq = (SELECT max(seq) FROM journals)";
 
-/// What has become much is listed; what is little is left for later.
+/// What has become much is listed; what is little is left for later. In PostgreSQL a list is an
+/// index, which has everything at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_of_accounts_are_filled_behind_the_journals() {
     let world = world().await;
     let up_to = || world.database.sql("SELECT CAST(up_to AS TEXT) FROM lists ORDER BY name");
+    let count = |table| world.database.sql(&format!("SELECT CAST(count(*) AS TEXT) FROM {table}"));
     world.database.sql(MANY_JOURNALS);
+    if world.database.is_shared() {
+        assert_eq!(count("listed_journals"), count("journals"));
+        return;
+    }
     assert_eq!(up_to(), ["0", "0"]);
     let workers = world.engine.start_workers().await.unwrap();
     until(|| up_to() == ["8000", "8000"]).await;
     stop(workers).await;
-    let listed = world.database.sql("SELECT CAST(count(*) AS TEXT) FROM listed_journals");
-    assert_eq!(listed, ["8000"]);
+    assert_eq!(count("listed_journals"), ["8000"]);
 }
 
 #[tokio::test]

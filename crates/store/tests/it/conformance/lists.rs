@@ -51,7 +51,9 @@ pub async fn each_filter_finds_what_it_names(world: World) {
     let lines = statement_of(&world.store);
     assert_eq!(lines.iter().filter(|line| line.reason == Reason::Hold).count(), all.len());
     each_filter_finds(&world, &all);
-    for list in AccountList::ALL {
+    // In PostgreSQL a list is an index, and never lacks anything.
+    let filled = if world.is_on_postgresql() { &[][..] } else { &AccountList::ALL };
+    for list in filled.iter().copied() {
         // The first of three parts only: the end is where it was.
         let part = world.store.list_parts(list, 9, 3).unwrap().remove(0);
         assert!(world.store.commit(part).await.unwrap());
@@ -61,7 +63,7 @@ pub async fn each_filter_finds_what_it_names(world: World) {
     }
     each_filter_finds(&world, &all);
     assert_eq!(statement_of(&world.store), lines);
-    for list in AccountList::ALL {
+    for list in filled.iter().copied() {
         // Another node may have been faster.
         let late = world.store.list_parts(list, 1, 1).unwrap().remove(0);
         while list_next(&world.store, list, 5).await {}
@@ -196,11 +198,6 @@ const MANY: &str = "
     INSERT INTO journals SELECT r.* FROM journals j, generate_series(1, 200) n,
         jsonb_populate_record(j,
             jsonb_build_object('seq', j.seq + 1000 * n, 'account_id', n % 50)) r;
-    INSERT INTO listed_journals SELECT account_id, environment, seq FROM journals;
-    INSERT INTO listed_purchases SELECT account_id, environment, operator, kind, id
-        FROM purchases;
-    INSERT INTO listed_recipients SELECT account_id, environment, recipient, id FROM purchases;
-    UPDATE lists SET up_to = (SELECT max(seq) FROM journals);
     INSERT INTO acts (seq, at, done_by, act, object)
         SELECT n + 1000, n, 'Mina', 'key-make', 'key ' || n % 50 FROM generate_series(1, 9000) n;
     INSERT INTO payments SELECT r.* FROM payments p, generate_series(1, 4000) n,
