@@ -1,7 +1,7 @@
 //! Fills the lists of accounts behind the journals.
 //!
-//! Nobody waits for it: whoever reads a list reads what it lacks, too. On several nodes each looks,
-//! and whichever comes first adds the next rows.
+//! Nobody waits for it: whoever reads a list reads what it lacks, too. In PostgreSQL no list lacks
+//! anything.
 
 use crate::{Engine, limits};
 use store::{AccountList, Fault};

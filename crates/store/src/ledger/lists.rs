@@ -34,7 +34,7 @@ impl AccountList {
 }
 
 /// Adds a part of the next journals to a list; the last part moves its end. Answers whether they
-/// were still to add: another node may have been faster.
+/// were still to add.
 #[derive(Clone, Debug)]
 pub struct FillList {
     list: AccountList,
@@ -121,7 +121,7 @@ pub(crate) fn parts(
         return Ok(Vec::new());
     }
     let every = (journals / parts / SAMPLE).max(1);
-    let mut keys = all(
+    let keys = all(
         sql,
         "SELECT account_id, environment, seq FROM journals
          WHERE seq > $1 AND seq <= $2 AND seq % $3 = 0 ORDER BY 1, 2, 3",
@@ -129,11 +129,8 @@ pub(crate) fn parts(
         |row| Ok(JournalKey::new(row.int(0)?, row.text(1)?, row.int(2)?)),
     )?;
     let size = keys.len().div_ceil(parts as usize).max(1);
-    let mut index = 0;
-    keys.retain(|_| {
-        index += 1;
-        index % size == 0
-    });
+    let (ends, others) = (keys.into_iter().skip(size - 1), parts as usize - 1);
+    let mut keys: Vec<JournalKey> = ends.step_by(size).take(others).collect();
     keys.push(JournalKey::new(i64::MAX, "", 0));
     let (count, mut after) = (keys.len(), JournalKey::new(0, "", 0));
     let part = |(i, until): (usize, JournalKey)| {
