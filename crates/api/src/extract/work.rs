@@ -1,7 +1,7 @@
 //! Runs the work of a handler, traced where the log wants it, and answers even if the work panics.
 //!
-//! A span costs each request a twentieth of its time, so there is one at the level `debug` only,
-//! and for the line about a panic. Invariant: a customer's number is in the span only in its masked
+//! A span costs each request time, so there is one at the level `debug` only, and for the line
+//! about a panic. Invariant: a customer's number is in the span only in its masked
 //! form.
 
 use super::answer::Answer;
