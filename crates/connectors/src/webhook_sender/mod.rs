@@ -13,7 +13,8 @@ pub use lookup::{HostLookup, LookupFuture, SystemLookup};
 
 use crate::http::{self, ClientError};
 use domain::{
-    AddressPolicy, BoxFuture, Clock, Delivery, DeliveryResult, WebhookAddress, WebhookPost,
+    AddressPolicy, BoxFuture, Clock, Delivery, DeliveryResult, Environment, WebhookAddress,
+    WebhookPost,
 };
 use ipnet::IpNet;
 use parking_lot::Mutex;
@@ -21,6 +22,7 @@ use public_resolver::{NotPublic, PublicResolver};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, Url};
 use rustls::ClientConfig;
+use std::collections::HashMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,6 +46,10 @@ const IDLE_PER_HOST_MAX: usize = 64;
 /// After this time the host is looked up again, however busy its connections are: a receiver may
 /// have moved to another address.
 const CLIENT_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// How many addresses are kept with the client as they were parsed: parsing and checking one takes
+/// longer than sending a webhook's bytes.
+const PARSED_MAX: usize = 4096;
 
 /// How much of a response body is read. A body read to its end frees the connection for reuse; its
 /// beginning is shown to the account.
@@ -96,6 +102,14 @@ struct CurrentClient {
     client: Client,
     /// Monotonic time of its creation.
     created: Duration,
+    /// What [`HttpsWebhookSender::parse`] made of the addresses that it was asked for.
+    parsed: HashMap<(String, Environment), Url>,
+}
+
+impl CurrentClient {
+    fn new(client: Client, created: Duration) -> CurrentClient {
+        CurrentClient { client, created, parsed: HashMap::new() }
+    }
 }
 
 impl HttpsWebhookSender {
@@ -116,19 +130,19 @@ impl HttpsWebhookSender {
         let resolver = PublicResolver { lookup, allow_loopback, denied_networks };
         let tls = http::tls(extra_ca_pem.as_deref())?;
         let client = client(&resolver, &tls, timeout)?;
-        let current = Mutex::new(CurrentClient { client, created: clock.monotonic() });
+        let current = Mutex::new(CurrentClient::new(client, clock.monotonic()));
         Ok(HttpsWebhookSender { resolver, tls, timeout, clock, current })
     }
 
     /// The result, the status of the response, and what the account's log shows.
     async fn post(&self, post: &WebhookPost) -> (DeliveryResult, Option<u16>, String) {
-        let url = match self.url(post) {
-            Ok(url) => url,
-            Err(reason) => return (DeliveryResult::Blocked, None, format!("the address {reason}")),
-        };
         let client = match self.client() {
             Ok(client) => client,
             Err(error) => return (DeliveryResult::Failed, None, error.to_string()),
+        };
+        let url = match self.url(post) {
+            Ok(url) => url,
+            Err(reason) => return (DeliveryResult::Blocked, None, format!("the address {reason}")),
         };
         let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
         for (name, value) in &post.headers {
@@ -147,9 +161,23 @@ impl HttpsWebhookSender {
         }
     }
 
+    /// The URL of a webhook, from what was parsed for the current client if it is there.
+    fn url(&self, post: &WebhookPost) -> Result<Url, &'static str> {
+        let key = (post.url.clone(), post.environment);
+        if let Some(url) = self.current.lock().parsed.get(&key) {
+            return Ok(url.clone());
+        }
+        let url = self.parse(post)?;
+        let parsed = &mut self.current.lock().parsed;
+        if parsed.len() < PARSED_MAX {
+            parsed.insert(key, url.clone());
+        }
+        Ok(url)
+    }
+
     /// The URL of a webhook as the HTTP library parses it. Rejected unless the library finds the
     /// same scheme, host and port as our own parser, whose result was checked.
-    fn url(&self, post: &WebhookPost) -> Result<Url, &'static str> {
+    fn parse(&self, post: &WebhookPost) -> Result<Url, &'static str> {
         let allow_loopback = self.resolver.allow_loopback;
         let allowed = AddressPolicy { environment: post.environment, allow_loopback };
         let address = WebhookAddress::parse(&post.url, allowed)?;
@@ -180,7 +208,7 @@ impl HttpsWebhookSender {
         let mut current = self.current.lock();
         if now.saturating_sub(current.created) >= CLIENT_AGE_MAX {
             let client = client(&self.resolver, &self.tls, self.timeout)?;
-            *current = CurrentClient { client, created: now };
+            *current = CurrentClient::new(client, now);
         }
         Ok(current.client.clone())
     }

@@ -149,9 +149,11 @@ impl KeptNow {
             (self.second, self.all) = (second, 0);
             self.of_account.clear();
         }
+        if self.all >= limits::REQUESTS_A_SECOND {
+            return false;
+        }
         let own = self.of_account.entry(account).or_default();
-        let is_kept =
-            self.all < limits::REQUESTS_A_SECOND && *own < limits::REQUESTS_A_SECOND_OF_ACCOUNT;
+        let is_kept = *own < limits::REQUESTS_A_SECOND_OF_ACCOUNT;
         if is_kept {
             self.all += 1;
             *own += 1;

@@ -109,8 +109,9 @@ impl Engine {
         let mut webhooks = Vec::new();
         // Who is there in two spellings, or by two endpoints, gets each event once.
         let mut sent: Vec<(String, &str)> = Vec::new();
+        let is_alone = receivers.len() == 1;
         for (receiver, url) in receivers {
-            let one = canonical(url);
+            let one = if is_alone { String::new() } else { canonical(url) };
             let is_new = |event: &str| sent.iter().all(|(to, name)| (to, *name) != (&one, event));
             let wanted: Vec<_> = events
                 .iter()
