@@ -19,6 +19,7 @@ pub use permits::Permit;
 
 use crate::accounts::keys;
 use crate::rate::{CallerKey, Counted, Quota};
+use crate::refusals::ensure;
 use crate::{Engine, limits};
 use domain::account::subscriber;
 use domain::refusal::{
@@ -77,10 +78,7 @@ impl Caller {
 
     /// Refuses to sell for real money to an account that staff have not approved.
     pub(crate) fn may_buy(&self) -> Result<(), AccountNotApproved> {
-        match self.environment == Environment::Live && !self.is_approved {
-            true => Err(AccountNotApproved),
-            false => Ok(()),
-        }
+        ensure(self.environment != Environment::Live || self.is_approved, AccountNotApproved)
     }
 
     /// A reference, or an idempotency key, that this caller uses.
@@ -186,17 +184,10 @@ impl Engine {
     /// Refuses a key pair after its end, from an address that is not on its list, and of an account
     /// that is switched off.
     fn is_let_in(&self, holder: &KeyHolder, from: IpAddr) -> Result<(), KeyPairRefused> {
-        if holder.key.is_over_at(self.now()) {
-            return Err(KeyExpired.into());
-        }
-        if !holder.key.allow_list.allows(from) {
-            return Err(AddressNotAllowed { seen: from }.into());
-        }
+        ensure(!holder.key.is_over_at(self.now()), KeyExpired)?;
+        ensure(holder.key.allow_list.allows(from), AddressNotAllowed { seen: from })?;
         self.note_key_use(holder.key.id, from);
-        match holder.account.is_active {
-            true => Ok(()),
-            false => Err(AccountInactive.into()),
-        }
+        Ok(ensure(holder.account.is_active, AccountInactive)?)
     }
 
     /// Counts the call of an admitted caller. One that is refused is not counted: whoever has
@@ -227,20 +218,14 @@ impl Engine {
 
     /// Refuses what the caller's key pair is not for.
     pub fn is_in_scope(&self, caller: &Caller, scope: KeyScope) -> Result<(), KeyPairRefused> {
-        match caller.scopes.allows(scope) {
-            true => Ok(()),
-            false => Err(ScopeMissing { scope }.into()),
-        }
+        Ok(ensure(caller.scopes.allows(scope), ScopeMissing { scope })?)
     }
 
     /// Refuses to sell to a merchant without a subscription, by a key pair or on the pages
     /// (CONTRACT A-41).
     pub fn is_subscribed(&self, caller: &Caller) -> Result<(), NoSubscription> {
         let is_merchant = caller.key.is_some() || caller.person.is_some();
-        match is_merchant && caller.plan.is_none() {
-            true => Err(NoSubscription),
-            false => Ok(()),
-        }
+        ensure(!is_merchant || caller.plan.is_some(), NoSubscription)
     }
 
     /// Counts one call of an account, over all nodes.
@@ -281,15 +266,9 @@ impl Engine {
         open_key: Option<&str>,
         secret_key: Option<&str>,
     ) -> Result<Arc<KeyHolder>, KeyPairRefused> {
-        let (Some(open), Some(secret)) = (open_key, secret_key) else {
-            return Err(KeysMissing.into());
-        };
-        if open.is_empty() || secret.is_empty() {
-            return Err(KeysMissing.into());
-        }
-        if !keys::is_open_key(open) || !keys::is_secret_key(secret) {
-            return Err(KeysInvalid.into());
-        }
+        let open = open_key.filter(|open| !open.is_empty()).ok_or(KeysMissing)?;
+        let secret = secret_key.filter(|secret| !secret.is_empty()).ok_or(KeysMissing)?;
+        ensure(keys::is_open_key(open) && keys::is_secret_key(secret), KeysInvalid)?;
         let holder = self.key_holder(open)?;
         let digest = keys::digest_of(secret);
         // For an unknown key too, with a value that no secret hashes to: the time must not differ.

@@ -4,7 +4,7 @@
 //! Invariant: each names the caller's account and environment; what is of another is not there.
 
 use crate::access::Changed;
-use crate::refusals::not_possible;
+use crate::refusals::{ensure, not_possible};
 use crate::{Caller, Engine, Permit, PurchaseHistory, limits};
 use domain::refusal::{FindRefused, PurchaseUnknown, ResendRefused, StoreRefused};
 use domain::webhook::schedule::parse_webhook_id;
@@ -111,12 +111,10 @@ impl Engine {
         number: PurchaseNumber,
     ) -> Result<Timestamp, ResendRefused> {
         let history = self.history_of(caller, number).await?;
-        if history.purchase.state != State::Delivered {
-            return Err(not_possible("Only a delivery can be reported.").into());
-        }
-        if history.evidence.iter().any(|evidence| evidence.word == NOT_RECEIVED) {
-            return Err(not_possible("It was reported before.").into());
-        }
+        let is_delivered = history.purchase.state == State::Delivered;
+        ensure(is_delivered, not_possible("Only a delivery can be reported."))?;
+        let is_new = history.evidence.iter().all(|evidence| evidence.word != NOT_RECEIVED);
+        ensure(is_new, not_possible("It was reported before."))?;
         let now = self.now();
         let text = "The account says that it was not received.";
         let proof = Proof::new(Source::Owner, NOT_RECEIVED).with_text(text);

@@ -11,7 +11,7 @@ pub(crate) use duplicates::RecentSales;
 pub use routes::Unrouted;
 pub(crate) use routes::UnroutedCounts;
 
-use crate::refusals::{denied, not_possible, too_large};
+use crate::refusals::{denied, ensure, not_possible, too_large};
 use crate::request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 use crate::settle::moves::Moved;
 use crate::upstreams::Choosing;
@@ -256,9 +256,7 @@ impl Engine {
         let in_use = KeyInUse::begin(self, reference.clone()).ok_or(IdempotencyRunning)?;
         let stored = self.or_unavailable(self.inner.store.stored_reference(&reference))?;
         let Some(stored) = stored else { return Ok(KeyUse::First(in_use)) };
-        if stored.digest != Some(idempotency.digest) {
-            return Err(IdempotencyMismatch.into());
-        }
+        ensure(stored.digest == Some(idempotency.digest), IdempotencyMismatch)?;
         let key = stored.purchase.ok_or(ReferenceKnown { first: None })?;
         let purchase = self.or_unavailable(self.inner.store.purchase(&key))?;
         // Archived: the key is used up, and its purchase cannot be shown any more.
@@ -267,9 +265,9 @@ impl Engine {
         let replay = replay.map(|(status, body)| Replay { status, body });
         // Another node may be about to give the first answer. Past that time it was lost.
         let answered_by = purchase.opened_at.after(limits::ANSWER_WITHIN);
-        if replay.is_none() && self.inner.store.is_shared() && self.now() < answered_by {
-            return Err(IdempotencyRunning.into());
-        }
+        let is_awaited =
+            replay.is_none() && self.inner.store.is_shared() && self.now() < answered_by;
+        ensure(!is_awaited, IdempotencyRunning)?;
         let purchase = Box::new(purchase);
         Ok(KeyUse::Repeated(PurchaseOutcome::Repeated { purchase, replay }))
     }

@@ -5,7 +5,7 @@
 //! of them wins.
 
 use crate::purchase::OpenedAs;
-use crate::refusals::denied;
+use crate::refusals::{denied, ensure};
 use crate::request::PurchaseRequest;
 use crate::settle::StepResult;
 use crate::upstreams::Choosing;
@@ -156,9 +156,7 @@ impl Engine {
     ) -> Result<Purchase, AcceptRefused> {
         let purchase = self.purchase_by_reference(caller, scope, reference).await?;
         let right = self.acceptance(&purchase.key);
-        if !bool::from(right.as_bytes().ct_eq(acceptance.as_bytes())) {
-            return Err(PurchaseUnknown.into());
-        }
+        ensure(right.as_bytes().ct_eq(acceptance.as_bytes()).into(), PurchaseUnknown)?;
         self.authorise(permit, caller, purchase.key.id.number()).await
     }
 
@@ -203,7 +201,7 @@ impl Engine {
         let product = quote.product.as_deref().map(|name| catalog.product_by_name(name));
         let is_sold = operator.is_some_and(|operator| operator.is_active)
             && product.is_none_or(|product| product.is_some_and(|product| product.is_active));
-        if is_sold { Ok(()) } else { Err(NotSold) }
+        ensure(is_sold, NotSold)
     }
 
     async fn hold_and_send(

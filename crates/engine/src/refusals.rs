@@ -25,6 +25,11 @@ pub(crate) fn blank(field: &'static str, value: &str, message: &str) -> Option<F
     unless(!value.trim().is_empty(), field, message)
 }
 
+/// Refuses unless it is so.
+pub(crate) fn ensure<R>(is_so: bool, refusal: R) -> Result<(), R> {
+    if is_so { Ok(()) } else { Err(refusal) }
+}
+
 /// Refuses if there is any error.
 pub(crate) fn refuse_if_any(errors: impl IntoIterator<Item = FieldError>) -> Result<(), Invalid> {
     let errors: Vec<FieldError> = errors.into_iter().collect();

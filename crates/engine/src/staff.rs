@@ -4,7 +4,7 @@
 //! table and the same writer as everything else, and their evidence is stored.
 
 use crate::access::Changed;
-use crate::refusals::{blank, month_closed, not_possible, refuse_if_any};
+use crate::refusals::{blank, ensure, month_closed, not_possible, refuse_if_any};
 use crate::settle::StepResult;
 use crate::{Engine, Permit};
 use domain::refusal::{NotPossible, PurchaseUnknown, StaffRefused};
@@ -13,7 +13,7 @@ use domain::{
     Source, State, UpstreamCode, act,
 };
 use serde_json::json;
-use store::{CloseCase, NoteRefusal, TakeStep};
+use store::{CloseCase, NoteRefusal, OpenCase, TakeStep};
 
 impl Engine {
     /// Lets a purchase that waits for approval go out to its upstream. Refuses one that does not
@@ -114,9 +114,7 @@ impl Engine {
         reason: &str,
     ) -> Result<Purchase, StaffRefused> {
         let purchase = self.any_purchase(id)?;
-        if purchase.state != State::Delivered {
-            return Err(not_from_here(&purchase).into());
-        }
+        ensure(purchase.state == State::Delivered, not_from_here(&purchase))?;
         self.by_staff(permit, purchase, Event::Reverse, "refund", Some(reason)).await
     }
 
@@ -136,10 +134,9 @@ impl Engine {
         }
         let purchase = self.any_purchase(id)?;
         let cases = self.or_unavailable(self.inner.store.open_cases())?;
-        if !cases.iter().any(|case| case.key == purchase.key && case.why == CaseKind::Clash.code())
-        {
-            return Err(not_possible("No clash case of it is open.").into());
-        }
+        let is_it =
+            |case: &OpenCase| case.key == purchase.key && case.why == CaseKind::Clash.code();
+        ensure(cases.iter().any(is_it), not_possible("No clash case of it is open."))?;
         let proof = Proof::new(Source::Staff(by.to_owned()), "close case").with_text(evidence);
         let (key, why, at) = (purchase.key, CaseKind::Clash, self.now());
         let changed = Changed::new(

@@ -6,6 +6,7 @@
 
 use super::{AccessResult, Caller};
 use crate::Engine;
+use crate::refusals::ensure;
 use domain::Plan;
 use domain::refusal::{AccountInactive, BuyerRefused, KeyPairRefused, KeysInvalid};
 
@@ -46,9 +47,6 @@ impl Engine {
         caller.plan = account.plan_at(self.now());
         caller.is_approved = account.approved_at.is_some();
         caller.duplicates = account.duplicates;
-        match account.is_active {
-            true => Ok(()),
-            false => Err(AccountInactive.into()),
-        }
+        Ok(ensure(account.is_active, AccountInactive)?)
     }
 }

@@ -4,7 +4,7 @@
 //! written in the commit that notes it. It is told again once the balance was back at the amount.
 
 use crate::access::Changed;
-use crate::refusals::{invalid, not_possible};
+use crate::refusals::{ensure, invalid, not_possible};
 use crate::webhooks::AccountEvent;
 use crate::{Caller, Engine, Permit, limits};
 use domain::refusal::{PurchaseUnknown, StaffRefused, StoreRefused};
@@ -41,14 +41,11 @@ impl Engine {
     ) -> Result<(), StaffRefused> {
         let BalanceAlert { account, environment, below } = alert;
         self.account(account)?.ok_or(PurchaseUnknown)?;
-        if below.minor() < 0 {
-            return Err(invalid("below", "The amount must not be below zero.").into());
-        }
+        ensure(below.minor() >= 0, invalid("below", "The amount must not be below zero."))?;
         let currency = below.currency();
-        let wallet = self.inner.store.available(account, environment, currency);
-        if self.or_unavailable(wallet)?.is_none() {
-            return Err(not_possible("The account has no wallet in this currency.").into());
-        }
+        let wallet =
+            self.or_unavailable(self.inner.store.available(account, environment, currency))?;
+        ensure(wallet.is_some(), not_possible("The account has no wallet in this currency."))?;
         let before = self.balance_alerts(account)?.into_iter();
         let mut before = before.filter(|before| before.environment == environment);
         let before = before.find(|before| before.below.currency() == currency);

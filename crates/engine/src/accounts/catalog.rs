@@ -6,7 +6,7 @@
 //! in the record of acts.
 
 use crate::access::Changed;
-use crate::refusals::not_possible;
+use crate::refusals::{ensure, not_possible};
 use crate::{Engine, Permit, limits};
 use domain::refusal::{NotPossible, StaffRefused};
 use domain::{
@@ -138,12 +138,10 @@ impl Engine {
     fn check_change(&self, before: &Catalog, change: &CatalogChange) -> Result<(), StaffRefused> {
         let is_known = |id: &i64| before.routes.iter().any(|route| route.id == *id);
         let is_priced = |id: &i64| before.prices.iter().any(|price| price.id == *id);
-        if !change.removed_routes.iter().all(is_known) {
-            return Err(not_possible("There is no such route.").into());
-        }
-        if !change.removed_prices.iter().all(is_priced) {
-            return Err(not_possible("There is no such price.").into());
-        }
+        let are_known = change.removed_routes.iter().all(is_known);
+        ensure(are_known, not_possible("There is no such route."))?;
+        let are_priced = change.removed_prices.iter().all(is_priced);
+        ensure(are_priced, not_possible("There is no such price."))?;
         let absent = self.absent_accounts(&change.set)?;
         let against = CheckedAgainst {
             unfit_upstream: &|environment, code| self.unfit_for_a_route(environment, code),

@@ -4,7 +4,7 @@
 //! at most, by whichever node or person is first: the day is the payment's reference.
 
 use crate::access::Changed;
-use crate::refusals::{denied, invalid, not_possible};
+use crate::refusals::{denied, ensure, invalid, not_possible};
 use crate::{Caller, Engine, Permit};
 use domain::month::day;
 use domain::refusal::{MoneyRefused, NoWallet, PurchaseUnknown, StaffRefused, StoreRefused};
@@ -126,14 +126,10 @@ impl Engine {
         least: Money,
     ) -> Result<(), StaffRefused> {
         self.account(account)?.ok_or(PurchaseUnknown)?;
-        if least.minor() < 0 {
-            return Err(invalid("least", "The amount must not be below zero.").into());
-        }
+        ensure(least.minor() >= 0, invalid("least", "The amount must not be below zero."))?;
         let currency = least.currency();
-        let wallets = self.or_unavailable(self.inner.store.wallets(account))?;
-        if !wallets.iter().any(|wallet| wallet.available.currency() == currency) {
-            return Err(not_possible("The account has no wallet in this currency.").into());
-        }
+        let has_wallet = self.wallet_currencies(account)?.contains(&currency);
+        ensure(has_wallet, not_possible("The account has no wallet in this currency."))?;
         let before = self.commission_rules(account)?.into_iter();
         let before = before.map(|rule| rule.least).find(|l| l.currency() == currency);
         let (before, after) = (before.map(|l| l.to_string()), least.to_string());

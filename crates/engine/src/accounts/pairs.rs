@@ -6,9 +6,9 @@
 use super::keys::KeyPair;
 use super::setup::shown_key;
 use crate::access::Changed;
-use crate::refusals::{invalid, not_possible};
+use crate::refusals::{ensure, invalid, not_possible};
 use crate::{Caller, Engine, Permit, limits};
-use domain::refusal::{KeysInvalid, StaffRefused, StoreRefused};
+use domain::refusal::{Invalid, KeysInvalid, StaffRefused, StoreRefused};
 use domain::{AccountId, AllowList, Environment, Key, KeyId, KeyScopes, Timestamp, act};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -80,15 +80,13 @@ impl Engine {
         open_key: &str,
         overlap: Duration,
     ) -> Result<(KeyId, KeyPair), StaffRefused> {
-        if overlap > limits::KEY_OVERLAP_MAX {
-            return Err(invalid("overlap", "The old pair works for 30 days more at most.").into());
-        }
+        let message = "The old pair works for 30 days more at most.";
+        ensure(overlap <= limits::KEY_OVERLAP_MAX, invalid("overlap", message))?;
         let _lock = self.inner.settings_lock.lock().await;
         let now = self.now();
         let mut old = self.holder_of(open_key)?.ok_or(KeysInvalid)?;
-        if !old.is_valid_at(now) {
-            return Err(not_possible("This pair gives no access any more: make a new one.").into());
-        }
+        let because = "This pair gives no access any more: make a new one.";
+        ensure(old.is_valid_at(now), not_possible(because))?;
         let pair = self.fresh_pair(old.environment)?;
         let terms = KeyTerms {
             scopes: old.scopes,
@@ -167,10 +165,8 @@ impl Engine {
         }
     }
 
-    fn check_end(&self, expires_at: Option<Timestamp>) -> Result<(), StaffRefused> {
-        match expires_at.is_some_and(|end| end <= self.now()) {
-            true => Err(invalid("expires", "The end lies in the past.").into()),
-            false => Ok(()),
-        }
+    fn check_end(&self, expires_at: Option<Timestamp>) -> Result<(), Invalid> {
+        let is_to_come = expires_at.is_none_or(|end| end > self.now());
+        ensure(is_to_come, invalid("expires", "The end lies in the past."))
     }
 }

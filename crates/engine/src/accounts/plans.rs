@@ -5,7 +5,7 @@
 //! or for another plan than it has agreed to.
 
 use crate::access::Changed;
-use crate::refusals::{denied, invalid, not_possible, too_large};
+use crate::refusals::{denied, ensure, invalid, not_possible, too_large};
 use crate::{Caller, Engine, Permit, limits};
 use domain::refusal::{NoWallet, PaymentKnown, PurchaseUnknown, StaffRefused, StoreRefused};
 use domain::{
@@ -108,15 +108,11 @@ impl Engine {
     ) -> Result<PlanTerms, StaffRefused> {
         permit.by("Say who changes it.")?;
         let PlanChange { per_minute, price } = change;
-        if (per_minute, price) == (None, None) {
-            return Err(invalid("plan", "Give a price or calls a minute.").into());
-        }
-        if per_minute == Some(0) {
-            return Err(invalid("per_minute", "It must be more than zero.").into());
-        }
-        if matches!(price, Some(PlanPrice::AMonth(price)) if !price.is_positive()) {
-            return Err(invalid("price", "The price must be more than zero.").into());
-        }
+        let is_empty = (per_minute, price) == (None, None);
+        ensure(!is_empty, invalid("plan", "Give a price or calls a minute."))?;
+        ensure(per_minute != Some(0), invalid("per_minute", "It must be more than zero."))?;
+        let is_free = matches!(price, Some(PlanPrice::AMonth(price)) if !price.is_positive());
+        ensure(!is_free, invalid("price", "The price must be more than zero."))?;
         let _lock = self.inner.settings_lock.lock().await;
         let before = self.stored_terms(kind)?;
         let mut after = before.clone();
@@ -149,17 +145,13 @@ impl Engine {
     ) -> Result<PlanOffer, StaffRefused> {
         let account = self.account(account)?.ok_or(PurchaseUnknown)?;
         may_buy(&account)?;
-        if !(1..=limits::PLAN_MONTHS).contains(&months) {
-            let message = format!("Give 1 to {} months.", limits::PLAN_MONTHS);
-            return Err(invalid("months", &message).into());
-        }
+        let message = format!("Give 1 to {} months.", limits::PLAN_MONTHS);
+        ensure((1..=limits::PLAN_MONTHS).contains(&months), invalid("months", &message))?;
         let terms = self.stored_terms(kind)?;
         let (code, currency_code) = (kind.code(), currency.code());
-        if terms.price(1, currency).is_none() {
-            let because =
-                format!("The plan {code} has no price in {currency_code}: it is not for sale.");
-            return Err(not_possible(because).into());
-        }
+        let because =
+            format!("The plan {code} has no price in {currency_code}: it is not for sale.");
+        ensure(terms.price(1, currency).is_some(), not_possible(because))?;
         let price = terms.price(months, currency).ok_or_else(too_large)?;
         let available = self.inner.store.available(account.id, Environment::Live, currency);
         let available = self.or_unavailable(available)?.ok_or(NoWallet)?;
@@ -299,9 +291,8 @@ impl Engine {
         }
         let offer = self.plan_offer(account, kind, months, currency)?;
         let now = AgreedPlan { price: offer.price, until: offer.before.map(|s| s.until) };
-        if agreed.is_some_and(|agreed| agreed != now) {
-            return Err(not_possible("Price or plan have changed meanwhile.").into());
-        }
+        let is_agreed = agreed.is_none_or(|agreed| agreed == now);
+        ensure(is_agreed, not_possible("Price or plan have changed meanwhile."))?;
         if let Some(running) = offer.ends.filter(|_| !ends_another) {
             let because = format!(
                 "The plan {} is running, and what is left of it would end: say that it may.",

@@ -5,7 +5,7 @@
 use super::keys::{self, KeyPair};
 use super::pairs::KeyTerms;
 use crate::access::Changed;
-use crate::refusals::{invalid, not_possible};
+use crate::refusals::{blank, ensure, not_possible, refuse_if_any};
 use crate::{Engine, Permit, limits, people};
 use domain::account::HOUSE;
 use domain::refusal::{
@@ -178,13 +178,8 @@ impl Engine {
     /// Refuses a customer's account, and one that does not exist.
     pub(super) fn may_have_keys(&self, account: AccountId) -> Result<(), StaffRefused> {
         let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
-        match holder.role {
-            Role::Customer => {
-                let because = "A customer has a login; key pairs are for merchants.";
-                Err(not_possible(because).into())
-            }
-            Role::House | Role::Merchant => Ok(()),
-        }
+        let because = "A customer has a login; key pairs are for merchants.";
+        Ok(ensure(holder.role != Role::Customer, not_possible(because))?)
     }
 
     /// The key pair of an open key, if it exists.
@@ -291,9 +286,7 @@ impl Engine {
         let is_well_formed = keys::is_open_key(&pair.open) && keys::is_secret_key(&pair.secret);
         let word = format!("_{}_", environment.key_word());
         let is_of_here = [&pair.open, &pair.secret].iter().all(|key| key.get(2..8) == Some(&word));
-        if !is_well_formed || !is_of_here {
-            return Err(KeysInvalid.into());
-        }
+        ensure(is_well_formed && is_of_here, KeysInvalid)?;
         // One number for both: an endpoint of the account's own takes one of the endpoints' too.
         let endpoint = self.or_unavailable(self.next_endpoint().await)?;
         let id = KeyId(endpoint.0);
@@ -336,9 +329,7 @@ impl AccountSetup {
     /// Adds an account, with a wallet in each of its currencies and both environments. Refuses one
     /// without a name.
     pub async fn account(&mut self, new: &NewAccount<'_>) -> Result<AccountId, StaffRefused> {
-        if new.name.trim().is_empty() {
-            return Err(invalid("name", "An account needs a name.").into());
-        }
+        refuse_if_any(blank("name", new.name, "An account needs a name."))?;
         let id = self.engine.or_unavailable(self.engine.next_account().await)?;
         let account = Account {
             id,

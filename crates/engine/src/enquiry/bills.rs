@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here moves money or state.
 
-use crate::refusals::not_possible;
+use crate::refusals::{ensure, not_possible};
 use crate::request::PurchaseRequest;
 use crate::{Caller, Engine, Permit, limits};
 use domain::refusal::{BillUnavailable, BillUnknown, QuoteRefused, ResendRefused, StoreRefused};
@@ -79,10 +79,8 @@ impl Engine {
         reference: &str,
     ) -> Result<(Purchase, DeliveryDetails), ResendRefused> {
         let purchase = self.purchase_by_reference(caller, scope, reference).await?;
-        if purchase.state != State::Delivered {
-            let because = "Nothing was delivered, so there is nothing to send again.";
-            return Err(not_possible(because).into());
-        }
+        let because = "Nothing was delivered, so there is nothing to send again.";
+        ensure(purchase.state == State::Delivered, not_possible(because))?;
         self.push_again(&permit, &purchase).await?;
         let mut delivery = self.delivery(&purchase).await?;
         // Only what is bought by product name can have a slip.

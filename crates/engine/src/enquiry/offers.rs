@@ -4,7 +4,7 @@
 //! quoted.
 
 use crate::rate::CallerKey;
-use crate::refusals::{field_error, refuse_if_any};
+use crate::refusals::{ensure, field_error, refuse_if_any};
 use crate::{Caller, Engine, limits};
 use domain::purchase::settle::SUBMIT_WITHIN;
 use domain::refusal::{OfferAmount, OfferRefused, OfferUnknown, OffersRefused, OffersUnavailable};
@@ -86,9 +86,7 @@ impl Engine {
             }
         };
         refuse_if_any(contradictions(operator, given, &offer))?;
-        if offer.amount != amount {
-            return Err(OfferAmount { costs: offer.amount }.into());
-        }
+        ensure(offer.amount == amount, OfferAmount { costs: offer.amount })?;
         Ok(offer)
     }
 

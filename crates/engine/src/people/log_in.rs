@@ -7,7 +7,7 @@
 use super::password::{PasswordCheck, QueueShare};
 use super::token::{self, TokenIdentity};
 use super::{device_row, email_digest, fields, lockout, too_fast};
-use crate::refusals::invalid;
+use crate::refusals::{ensure, invalid};
 use crate::{Engine, Permit, limits};
 use domain::account::subscriber;
 use domain::refusal::{
@@ -58,9 +58,8 @@ impl Engine {
         permit: Permit<act::EnterBySecret>,
         form: LogInForm<'_>,
     ) -> Result<AccessToken, LogInRefused> {
-        if form.push_token.len() > limits::PUSH_TOKEN_BYTES {
-            return Err(invalid("push_token", "A push token has at most 4096 bytes.").into());
-        }
+        let is_sized = form.push_token.len() <= limits::PUSH_TOKEN_BYTES;
+        ensure(is_sized, invalid("push_token", "A push token has at most 4096 bytes."))?;
         let email = fields::address(form.email);
         let device = self.device_mark(&email, form.push_token);
         let known_device = self.known_device(&email, device)?;
@@ -77,9 +76,7 @@ impl Engine {
             }
         };
         drop(guess);
-        if !user.is_active || !account.is_active {
-            return Err(AccountInactive.into());
-        }
+        ensure(user.is_active && account.is_active, AccountInactive)?;
         // If hashing again is refused now, a later log-in does it.
         let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
         self.open_session(&permit, user, form, device, rehashed.map(|hash| hash.0)).await

@@ -4,7 +4,7 @@
 
 use super::{device_row, fields};
 use crate::access::Changed;
-use crate::refusals::{field_error, not_possible, refuse_if_any, unless};
+use crate::refusals::{ensure, field_error, not_possible, refuse_if_any, unless};
 use crate::vault::Unreadable;
 use crate::{Engine, Permit};
 use domain::refusal::{LogInFailed, NotPossible, PurchaseUnknown, StaffRefused};
@@ -75,9 +75,8 @@ impl Engine {
         ];
         refuse_if_any(errors.into_iter().flatten())?;
         let _lock = self.inner.settings_lock.lock().await;
-        if self.user_of(&email)?.is_some() {
-            return Err(not_possible("This address has a login already.").into());
-        }
+        let is_new = self.user_of(&email)?.is_none();
+        ensure(is_new, not_possible("This address has a login already."))?;
         let password = self.random_text(PASSWORD_CHARS)?;
         let numbered = self.next_user().await;
         let (id, at) = (self.or_unavailable(numbered)?, self.now());

@@ -6,6 +6,7 @@
 use super::token;
 use crate::access::Changed;
 use crate::rate::CallerKey;
+use crate::refusals::ensure;
 use crate::{AccessResult, Caller, Engine, Permit, limits};
 use domain::refusal::{AccountInactive, SessionRefused, StoreRefused, TokenInvalid, TokenRefused};
 use domain::{DuplicatePolicy, KeyScopes, Plan, Role, SessionId, UserId, act};
@@ -62,9 +63,7 @@ impl Engine {
     pub async fn authenticate_token(&self, token: Option<&str>) -> AccessResult<TokenRefused> {
         let counted = async {
             let holder = self.session_of(token.ok_or(TokenInvalid)?)?;
-            if !holder.account.is_active {
-                return Err(AccountInactive.into());
-            }
+            ensure(holder.account.is_active, AccountInactive)?;
             let session = holder.session;
             let (account, environment) = (session.account, session.environment);
             // A plan raises the limit; a customer need not have one.

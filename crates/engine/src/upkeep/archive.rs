@@ -5,7 +5,7 @@
 //! month's rows are removed only after its file was audited.
 
 use crate::access::Changed;
-use crate::refusals::not_possible;
+use crate::refusals::{ensure, not_possible};
 use crate::{Engine, Permit, limits};
 use domain::refusal::{StaffRefused, StoreRefused};
 use domain::upstream::cleaned;
@@ -24,12 +24,9 @@ impl Engine {
     /// their webhooks may be due.
     pub fn next_to_archive(&self, before: Month) -> Result<Option<Closing>, StaffRefused> {
         let latest = Month::of(self.proven_now()).previous();
-        if before > latest {
-            let because = format!(
-                "This month and the one before it stay: give --before {latest} or earlier."
-            );
-            return Err(not_possible(because).into());
-        }
+        let because =
+            format!("This month and the one before it stay: give --before {latest} or earlier.");
+        ensure(before <= latest, not_possible(because))?;
         Ok(self.or_unavailable(self.inner.store.next_to_archive(before, self.now()))?)
     }
 

@@ -5,7 +5,7 @@
 //! on. Nothing expires either: what waited for approval may have been approved and delivered.
 
 use crate::access::Changed;
-use crate::refusals::{blank, invalid, not_possible, refuse_if_any};
+use crate::refusals::{blank, ensure, not_possible, refuse_if_any};
 use crate::{Engine, Permit, limits};
 use domain::refusal::{Halted, SellingRefused, StaffRefused, StoreRefused, Unavailable};
 use domain::{Permitted, act};
@@ -28,14 +28,9 @@ impl Engine {
     /// Refuses while the installation is halted, and while the clock is too far off to file
     /// anything by it.
     pub(crate) fn may_sell(&self) -> Result<(), SellingRefused> {
-        let retry_after_s = limits::HALTED_RETRY_AFTER_S;
-        if self.is_halted() {
-            return Err(Halted { retry_after_s }.into());
-        }
-        match self.inner.clock.is_far_off() {
-            true => Err(Unavailable { retry_after_s: limits::CLOCK_RETRY_AFTER_S }.into()),
-            false => Ok(()),
-        }
+        ensure(!self.is_halted(), Halted { retry_after_s: limits::HALTED_RETRY_AFTER_S })?;
+        let retry_after_s = limits::CLOCK_RETRY_AFTER_S;
+        Ok(ensure(!self.inner.clock.is_far_off(), Unavailable { retry_after_s })?)
     }
 
     /// Halts the installation: nothing is sold and nothing is sent until [`Engine::resume`].
@@ -45,9 +40,7 @@ impl Engine {
         permit: Permit<act::Freeze>,
         why: &str,
     ) -> Result<(), StaffRefused> {
-        if why.trim().is_empty() {
-            return Err(invalid("why", "Say why.").into());
-        }
+        refuse_if_any(blank("why", why, "Say why."))?;
         let begin = BeginHalt { why: why.trim().to_owned(), at: self.now() };
         let changed = Changed::new("installation", json!({}), json!({ "halted": why.trim() }));
         Ok(self.write_halt(&permit, begin, changed).await?)
@@ -74,9 +67,8 @@ impl Engine {
     ) -> Result<(), StaffRefused> {
         let by = permit.by("Say who decides.")?.to_owned();
         refuse_if_any(blank("evidence", evidence, "Say what was looked into."))?;
-        let Some(halt) = self.halt() else {
-            return Err(not_possible("Nothing is halted: what is bought is sent.").into());
-        };
+        let because = "Nothing is halted: what is bought is sent.";
+        let halt = self.halt().ok_or_else(|| not_possible(because))?;
         let end = EndHalts { by, evidence: evidence.to_owned(), at: self.now() };
         let (before, after) = (json!({ "halted": halt.why }), json!({ "evidence": evidence }));
         self.write_halt(&permit, end, Changed::new("installation", before, after)).await?;

@@ -5,7 +5,7 @@
 
 use super::{SEALED_FOR, settings_of};
 use crate::access::Changed;
-use crate::refusals::{invalid, not_possible, refuse_if_any, unless};
+use crate::refusals::{ensure, invalid, not_possible, refuse_if_any, unless};
 use crate::{Engine, Permit};
 use domain::refusal::{Invalid, StaffRefused, Unavailable};
 use domain::{
@@ -87,15 +87,12 @@ impl Engine {
         let is_plain = new.code.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         let is_sized = (1..=CODE_CHARS_MAX).contains(&new.code.len());
         let is_free = code != UpstreamCode::staff() && !self.inner.upstreams.is_built_in(&code);
-        refuse_if_any(
-            [
-                unless(is_plain && is_sized, "code", "A code is 1 to 32 of a to z, 0 to 9 and -."),
-                unless(is_free, "code", "This name is Saldo's own."),
-                unless(new.settings.url.is_some(), "url", "An upstream needs an URL."),
-            ]
-            .into_iter()
-            .flatten(),
-        )?;
+        let errors = [
+            unless(is_plain && is_sized, "code", "A code is 1 to 32 of a to z, 0 to 9 and -."),
+            unless(is_free, "code", "This name is Saldo's own."),
+            unless(new.settings.url.is_some(), "url", "An upstream needs an URL."),
+        ];
+        refuse_if_any(errors.into_iter().flatten())?;
         let now = self.now();
         let blank = StoredUpstream {
             code: code.clone(),
@@ -120,9 +117,8 @@ impl Engine {
         // One that was removed may be added again, unless it still has orders.
         let rows = self.or_unavailable(self.inner.store.upstreams())?;
         let earlier = rows.into_iter().find(|row| row.code == code);
-        if earlier.as_ref().is_some_and(|known| known.removed_at.is_none()) {
-            return Err(not_possible("There is an upstream of this code already.").into());
-        }
+        let is_new = earlier.as_ref().is_none_or(|known| known.removed_at.is_some());
+        ensure(is_new, not_possible("There is an upstream of this code already."))?;
         let mut upstream = self.changed_upstream(blank, BTreeMap::new(), new.settings, now)?;
         // Else one person would change it alone, by removing it first.
         let waits = earlier.is_some() && upstream.environment == Environment::Live;
@@ -181,7 +177,7 @@ impl Engine {
             !ours.trim().is_empty() && theirs.as_ref().is_none_or(|t| !t.trim().is_empty())
         };
         let message = "Neither our name nor theirs may be blank.";
-        refuse_if_any(unless(names.iter().all(is_named), "map", message))?;
+        ensure(names.iter().all(is_named), invalid("map", message))?;
         let (catalog, map) = (self.catalog(), map.to_owned());
         self.edit_upstream(permit, code, move |upstream| {
             let known = upstream.maps.entry(map.clone()).or_default();
@@ -195,12 +191,10 @@ impl Engine {
                 };
                 let before = known.len();
                 known.retain(|key, _| !key.eq_ignore_ascii_case(&own));
-                if theirs.is_none() && known.len() == before {
-                    return Err(not_possible(format!("{own} is not mapped.")).into());
-                }
-                if !done.insert(own.clone()) {
-                    return Err(not_possible(format!("{own} is given twice.")).into());
-                }
+                let is_known = theirs.is_some() || known.len() < before;
+                ensure(is_known, not_possible(format!("{own} is not mapped.")))?;
+                let is_first = done.insert(own.clone());
+                ensure(is_first, not_possible(format!("{own} is given twice.")))?;
                 known.extend(theirs.map(|theirs| (own, theirs)));
             }
             if known.is_empty() {
@@ -220,16 +214,12 @@ impl Engine {
         reason: &str,
     ) -> Result<(), StaffRefused> {
         let reason = reason.trim();
-        refuse_if_any(unless(!reason.is_empty(), "reason", "Say why."))?;
+        ensure(!reason.is_empty(), invalid("reason", "Say why."))?;
         let by = permit.by("Say who.").unwrap_or_default().to_owned();
         let paused = Pause { cause: PauseCause::Staff, reason: reason.to_owned(), by };
         self.edit_upstream(permit, code, |upstream| {
-            if file_maker(upstream).is_some() {
-                return Err(not_possible(
-                    "It gets no orders already: its new file waits for another person.",
-                )
-                .into());
-            }
+            let because = "It gets no orders already: its new file waits for another person.";
+            ensure(file_maker(upstream).is_none(), not_possible(because))?;
             upstream.paused = Some(paused);
             Ok(())
         })
@@ -247,13 +237,11 @@ impl Engine {
         let by = by.map(str::to_owned);
         self.edit_upstream(permit, code, |upstream| {
             if let Some(maker) = file_maker(upstream) {
-                let by = by?;
-                if by.trim().to_lowercase() == maker.trim().to_lowercase() {
-                    return Err(not_possible(format!(
-                        "{maker} made it what it is: another person must look at it and resume it."
-                    ))
-                    .into());
-                }
+                let because = format!(
+                    "{maker} made it what it is: another person must look at it and resume it."
+                );
+                let is_another = by?.trim().to_lowercase() != maker.trim().to_lowercase();
+                ensure(is_another, not_possible(because))?;
             }
             upstream.paused = None;
             Ok(())
@@ -274,13 +262,11 @@ impl Engine {
         let catalog = self.catalog();
         let routes = catalog.routes.iter().filter(|route| route.upstreams.contains(code));
         let routes: Vec<String> = routes.map(|route| route.id.to_string()).collect();
-        if !routes.is_empty() {
-            return Err(not_possible(format!(
-                "Routes lead to it: {}. Set them to others, or remove them, first.",
-                routes.join(", ")
-            ))
-            .into());
-        }
+        let because = format!(
+            "Routes lead to it: {}. Set them to others, or remove them, first.",
+            routes.join(", ")
+        );
+        ensure(routes.is_empty(), not_possible(because))?;
         let before = shown(&upstream);
         upstream.removed_at = Some(self.now());
         let changed = Changed::new(object(code), before, json!(null));
@@ -331,9 +317,8 @@ impl Engine {
         &self,
         code: &UpstreamCode,
     ) -> Result<StoredUpstream, StaffRefused> {
-        if self.inner.upstreams.is_built_in(code) {
-            return Err(not_possible("It is built in: there is nothing to set.").into());
-        }
+        let is_built_in = self.inner.upstreams.is_built_in(code);
+        ensure(!is_built_in, not_possible("It is built in: there is nothing to set."))?;
         let rows = self.or_unavailable(self.inner.store.upstreams())?;
         let row = rows.into_iter().find(|row| row.code == *code && row.removed_at.is_none());
         Ok(row.ok_or_else(unknown_upstream)?)
@@ -365,16 +350,13 @@ impl Engine {
         let is_given = change.secrets.values().all(|text| !text.trim().is_empty());
         secrets.extend(change.secrets);
         let is_short = secrets.len().max(row.hosts.len()) <= NAMES_MAX;
-        refuse_if_any(
-            [
-                unless(is_named, "secret", "A secret has a name."),
-                unless(is_given, "secret", "A secret is not blank."),
-                unless(is_short, "secret", "There are too many."),
-                unless(row.settings.len() <= SETTINGS_BYTES_MAX, "file", "It is too long."),
-            ]
-            .into_iter()
-            .flatten(),
-        )?;
+        let errors = [
+            unless(is_named, "secret", "A secret has a name."),
+            unless(is_given, "secret", "A secret is not blank."),
+            unless(is_short, "secret", "There are too many."),
+            unless(row.settings.len() <= SETTINGS_BYTES_MAX, "file", "It is too long."),
+        ];
+        refuse_if_any(errors.into_iter().flatten())?;
         let connector = self.check_connector(&row, secrets.clone())?;
         let (alert, stop) = (change.float_alert, change.float_stop);
         self.set_levels(&mut row, alert, stop, &connector.capabilities())?;
@@ -399,7 +381,7 @@ impl Engine {
         let given = || [alert, stop].into_iter().flatten();
         let is_one = given().all(|level| level.currency() == currency && level.minor() >= 0);
         let message = "The levels of a float are of one currency, and not below zero.";
-        refuse_if_any(unless(is_one, "float", message))?;
+        ensure(is_one, invalid("float", message))?;
         self.check_currency(row, capabilities, currency)?;
         if row.float_currency != Some(currency) {
             (row.float_alert, row.float_stop) = (None, None);

@@ -10,7 +10,7 @@ use super::person::{PersonCookie, PersonLogIn};
 use crate::access::Changed;
 use crate::people::fields;
 use crate::people::manage::no_owner_left;
-use crate::refusals::{field_error, invalid, not_possible, refuse_if_any};
+use crate::refusals::{ensure, field_error, invalid, not_possible, refuse_if_any};
 use crate::{Caller, Engine, Permit, UserView, limits};
 use domain::account::HOUSE;
 use domain::refusal::{
@@ -108,9 +108,8 @@ impl Engine {
         ];
         refuse_if_any(errors.into_iter().flatten())?;
         let waiting = self.inner.store.invitations(caller.account, self.now());
-        if self.or_unavailable(waiting)?.len() >= limits::INVITATIONS_MAX {
-            return Err(not_possible("Too many invitations wait; withdraw one first.").into());
-        }
+        let has_room = self.or_unavailable(waiting)?.len() < limits::INVITATIONS_MAX;
+        ensure(has_room, not_possible("Too many invitations wait; withdraw one first."))?;
         let code = self.fresh_code()?;
         let joining = Joining { account: account.id, email: &email, role: invite.role };
         let offer = OfferMailCode(self.mail_code(MailCodePurpose::Join, joining, &code));
@@ -246,9 +245,8 @@ impl Engine {
     ) -> Result<(), StaffRefused> {
         let user = self.colleague(caller, user)?;
         let account = self.account(caller.account)?.ok_or(PurchaseUnknown)?;
-        if !Holder::roles_of(account.role).contains(&role) {
-            return Err(invalid("role", "Choose a role of the list.").into());
-        }
+        let is_role = Holder::roles_of(account.role).contains(&role);
+        ensure(is_role, invalid("role", "Choose a role of the list."))?;
         let changed = Changed::new(
             format_args!("login {}", user.id),
             json!({ "role": user.role }),
@@ -287,9 +285,8 @@ impl Engine {
 
     /// Somebody else of the caller's account.
     fn colleague(&self, caller: &Caller, user: UserId) -> Result<User, StaffRefused> {
-        if caller.person.is_some_and(|person| person.user == user) {
-            return Err(not_possible("Nobody changes their own role.").into());
-        }
+        let is_another = caller.person.is_none_or(|person| person.user != user);
+        ensure(is_another, not_possible("Nobody changes their own role."))?;
         let holder = self.or_unavailable(self.inner.store.user(user))?;
         let user = holder.map(|holder| holder.user);
         Ok(user.filter(|user| user.account == caller.account).ok_or(PurchaseUnknown)?)

@@ -9,7 +9,7 @@ use super::person::{PersonCookie, PersonLogIn};
 use crate::access::Changed;
 use crate::accounts::KeyTerms;
 use crate::people::{fields, too_fast};
-use crate::refusals::{field_error, invalid, not_possible, refuse_if_any};
+use crate::refusals::{blank, ensure, field_error, invalid, not_possible, refuse_if_any};
 use crate::{Caller, Engine, Permit, limits};
 use domain::account::HOUSE;
 use domain::refusal::{
@@ -76,9 +76,7 @@ impl Engine {
             country.is_none().then(|| field_error("country", "Choose a country of the list.")),
         ];
         refuse_if_any(errors.into_iter().flatten())?;
-        let Some(country) = country else {
-            return Err(invalid("country", "Choose a country of the list.").into());
-        };
+        let country = country.ok_or_else(|| invalid("country", "Choose a country of the list."))?;
         self.may_request_mail(&email, form.from).map_err(too_fast)?;
         let password_hash = self.hashed(form.password).await?.0;
         let (code, now) = (self.fresh_code()?, self.now());
@@ -218,18 +216,13 @@ impl Engine {
         evidence: &str,
     ) -> Result<Account, StaffRefused> {
         let by = permit.by("Say who approves it.")?.to_owned();
-        if evidence.trim().is_empty() {
-            return Err(invalid("evidence", "Say what was checked.").into());
-        }
-        if id == HOUSE {
-            return Err(not_possible("This account is the house itself.").into());
-        }
+        refuse_if_any(blank("evidence", evidence, "Say what was checked."))?;
+        ensure(id != HOUSE, not_possible("This account is the house itself."))?;
         let owners = self.or_unavailable(self.inner.store.users_of(id))?;
         let is_confirmed = owners.iter().all(|user| user.confirmed_at.is_some());
         let account = self.account(id)?.ok_or(PurchaseUnknown)?;
-        if account.approved_at.is_none() && !is_confirmed {
-            return Err(not_possible("Its owner has not confirmed the e-mail address yet.").into());
-        }
+        let because = "Its owner has not confirmed the e-mail address yet.";
+        ensure(account.approved_at.is_some() || is_confirmed, not_possible(because))?;
         let (now, evidence) = (self.now(), evidence.trim().to_owned());
         let approve = |account: &mut Account| {
             account.approved_at = Some(now);

@@ -8,6 +8,7 @@ use super::letters::Letters;
 use crate::access::Person;
 use crate::people::fields;
 use crate::people::password::{Hasher, PasswordCheck, QueueShare};
+use crate::refusals::ensure;
 use crate::{Caller, Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -161,9 +162,7 @@ impl Engine {
             }
         };
         drop(guess);
-        if !user.is_active || !account.is_active {
-            return Err(AccountInactive.into());
-        }
+        ensure(user.is_active && account.is_active, AccountInactive)?;
         // If hashing again is refused now, a later log-in does it.
         let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
         Ok((user, rehashed.map(|hash| hash.0)))
