@@ -310,6 +310,24 @@ impl Engine {
         u32::from_le_bytes(random)
     }
 
+    /// Random bytes; refuses if the system gives none.
+    pub(crate) fn random_bytes<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
+        let mut random = [0; N];
+        let filled = self.inner.random.fill(&mut random);
+        filled.map(|()| random).map_err(|_| Unavailable { retry_after_s: 5 })
+    }
+
+    /// A text sealed for a purpose and a row ([`Vault::seal`]); refuses without randomness.
+    pub(crate) fn sealed(
+        &self,
+        purpose: &str,
+        row: &str,
+        text: &[u8],
+    ) -> Result<Vec<u8>, Unavailable> {
+        let sealed = self.inner.vault.seal(purpose, row, text, self.inner.random.as_ref());
+        sealed.map_err(|_| Unavailable { retry_after_s: 5 })
+    }
+
     /// The value, or the refusal that a caller gets for a fault of ours.
     pub(crate) fn or_unavailable<T>(&self, result: Result<T, Fault>) -> Result<T, StoreRefused> {
         result.map_err(|fault| self.unavailable(&fault))

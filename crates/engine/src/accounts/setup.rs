@@ -307,10 +307,8 @@ impl Engine {
         let endpoint = self.endpoint_of_key(endpoint, id, account, environment)?;
         let mut settings = vec![Setting::Key(key, self.now()), Setting::Endpoint(endpoint)];
         if environment == Environment::Sandbox {
-            let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
-            let row = format!("key {id}");
-            let sealed = vault.seal(KEY_SECRET, &row, pair.secret.as_bytes(), random);
-            let sealed = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
+            let secret = pair.secret.as_bytes();
+            let sealed = self.sealed(KEY_SECRET, &format!("key {id}"), secret)?;
             settings.push(Setting::KeySecret(id, account, sealed));
         }
         Ok((id, settings, changed))

@@ -22,9 +22,7 @@ pub(super) enum CodePurpose<'a> {
 impl Engine {
     /// A new code, as it is mailed: `7K2M4-9XQ0B`.
     pub(super) fn fresh_code(&self) -> Result<String, Unavailable> {
-        let mut random = [0; LENGTH];
-        let filled = self.inner.random.fill(&mut random);
-        filled.map_err(|_| Unavailable { retry_after_s: 5 })?;
+        let random: [u8; LENGTH] = self.random_bytes()?;
         let mut code: String =
             random.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
         code.insert(LENGTH / 2, '-');

@@ -32,6 +32,16 @@ pub struct LogInForm<'a> {
     pub from: IpAddr,
 }
 
+/// A password that somebody shows, and from where.
+#[derive(Clone, Copy)]
+pub(super) struct ShownPassword<'a> {
+    pub(super) email: &'a str,
+    pub(super) password: &'a str,
+    /// What names the device or the browser, and is a secret of it; empty: nothing.
+    pub(super) device: &'a str,
+    pub(super) from: IpAddr,
+}
+
 /// The access token of a new session; shown once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {
@@ -60,14 +70,27 @@ impl Engine {
     ) -> Result<AccessToken, LogInRefused> {
         let is_sized = form.push_token.len() <= limits::PUSH_TOKEN_BYTES;
         ensure(is_sized, invalid("push_token", "A push token has at most 4096 bytes."))?;
-        let email = fields::address(form.email);
-        let device = self.device_mark(&email, form.push_token);
-        let known_device = self.known_device(&email, device)?;
-        let guess = self.begin_guess(&email, form.from, known_device)?;
-        let holder = self.user_of(&email)?.filter(|h| h.account.role == Role::Customer);
+        let LogInForm { email, password, push_token: device, from, .. } = form;
+        let shown = ShownPassword { email, password, device, from };
+        let is_customer = |holder: &UserHolder| holder.account.role == Role::Customer;
+        let (user, rehashed) = self.password_checked(shown, is_customer).await?;
+        self.open_session(&permit, user, form, rehashed).await
+    }
+
+    /// The login whose password it is, and the password hashed anew if that is due. One that has
+    /// nothing to do here is answered like a wrong password.
+    pub(super) async fn password_checked(
+        &self,
+        shown: ShownPassword<'_>,
+        is_of_here: impl Fn(&UserHolder) -> bool,
+    ) -> Result<(User, Option<String>), LogInRefused> {
+        let email = fields::address(shown.email);
+        let known = self.known_device(&email, self.device_mark(&email, shown.device))?;
+        let guess = self.begin_guess(&email, shown.from, known)?;
+        let holder = self.user_of(&email)?.filter(is_of_here);
         let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
-        let share = known_device.map_or(QueueShare::Unknown, |_| QueueShare::Known);
-        let check = self.inner.people.hasher.verify(share, form.password, stored).await?;
+        let share = known.map_or(QueueShare::Unknown, |_| QueueShare::Known);
+        let check = self.inner.people.hasher.verify(share, shown.password, stored).await?;
         let (UserHolder { user, account }, is_stale) = match (check, holder) {
             (PasswordCheck::Right { is_stale }, Some(holder)) => (holder, is_stale),
             (PasswordCheck::Right { .. } | PasswordCheck::Wrong, _) => {
@@ -78,8 +101,8 @@ impl Engine {
         drop(guess);
         ensure(user.is_active && account.is_active, AccountInactive)?;
         // If hashing again is refused now, a later log-in does it.
-        let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
-        self.open_session(&permit, user, form, device, rehashed.map(|hash| hash.0)).await
+        let rehashed = if is_stale { self.hashed(shown.password).await.ok() } else { None };
+        Ok((user, rehashed.map(|hash| hash.0)))
     }
 
     /// Begins a guess at a password, on this known device if it is one. Refuses (`TooFast`) while
@@ -121,7 +144,6 @@ impl Engine {
         permit: &Permit<act::EnterBySecret>,
         user: User,
         form: LogInForm<'_>,
-        mark: Option<DeviceMark>,
         rehashed: Option<String>,
     ) -> Result<AccessToken, LogInRefused> {
         let now = self.now();
@@ -140,14 +162,12 @@ impl Engine {
         let identity = TokenIdentity { environment, user: user.id, session: session.id };
         let text = token::write(&self.inner.vault, &identity, now)
             .ok_or(Unavailable { retry_after_s: 5 })?;
-        let device = self.new_device(user.id, form.push_token).await?;
-        let verified = user.password_hash;
         let entry = NewSession {
             session,
-            verified,
             rehashed,
-            device,
-            known_device: mark,
+            device: self.new_device(user.id, form.push_token).await?,
+            known_device: self.device_mark(&user.email, form.push_token),
+            verified: user.password_hash,
             agent: None,
             address: Some(form.from.to_string()),
         };
@@ -166,11 +186,8 @@ impl Engine {
             return Ok(None);
         }
         let id = self.or_unavailable(self.next_device().await)?;
-        let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
-        let mark = vault.tag("push token", push_token.as_bytes());
-        let row = device_row(user, &mark);
-        let sealed = vault.seal("push token", &row, push_token.as_bytes(), random);
-        let sealed = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
+        let mark = self.inner.vault.tag("push token", push_token.as_bytes());
+        let sealed = self.sealed("push token", &device_row(user, &mark), push_token.as_bytes())?;
         Ok(Some(NewDevice { id, mark, sealed }))
     }
 }

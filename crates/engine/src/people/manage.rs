@@ -10,7 +10,7 @@ use crate::{Engine, Permit};
 use domain::refusal::{LogInFailed, NotPossible, PurchaseUnknown, StaffRefused};
 use domain::{AccountId, DeviceId, FieldError, Holder, Role, Timestamp, UserId, act};
 use serde_json::json;
-use store::{Fault, GivePassword, LogOut, LoginDone, SetActive, SetAll, SetRole, Setting};
+use store::{Fault, GivePassword, SetActive, SetAll, SetRole, Setting};
 
 /// Of a password that is made for somebody: 119 random bits.
 const PASSWORD_CHARS: usize = 20;
@@ -111,14 +111,9 @@ impl Engine {
         let UserView { id: user, account, role: was, .. } = self.user_named(email)?;
         let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
         refuse_if_any(role_error(holder.role, role))?;
-        let (before, after) = (json!({ "role": was }), json!({ "role": role }));
-        let changed = Changed::new(format_args!("login {user}"), before, after);
+        let (was, is) = (json!({ "role": was }), json!({ "role": role }));
         let set = SetRole { user, role: role.to_owned(), at: self.now() };
-        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        match self.end_sessions(&permit, user, set).await? {
-            LoginDone::Written => Ok(()),
-            LoginDone::Moved => Err(no_owner_left().into()),
-        }
+        Ok(ensure(self.change_login(&permit, user, set, was, is).await?, no_owner_left())?)
     }
 
     /// Gives a login a new password, which is in the answer and nowhere else; its sessions end.
@@ -130,14 +125,10 @@ impl Engine {
         let user = self.user_named(email)?.id;
         let password = self.random_text(PASSWORD_CHARS)?;
         let password_hash = self.hashed(&password).await?.0;
-        let after = json!({ "password": "changed", "sessions": "ended" });
-        let changed = Changed::new(format_args!("login {user}"), json!(null), after);
+        let is = json!({ "password": "changed", "sessions": "ended" });
         let set = GivePassword { user, password_hash, at: self.now() };
-        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        match self.end_sessions(&permit, user, set).await? {
-            LoginDone::Written => Ok(password),
-            LoginDone::Moved => Err(LogInFailed.into()),
-        }
+        ensure(self.change_login(&permit, user, set, json!(null), is).await?, LogInFailed)?;
+        Ok(password)
     }
 
     /// Enables or disables a login; either way its sessions end. `LogInFailed` if there is none.
@@ -149,14 +140,9 @@ impl Engine {
         is_active: bool,
     ) -> Result<(), StaffRefused> {
         let UserView { id: user, is_active: was_active, .. } = self.user_named(email)?;
-        let (before, after) = (json!({ "active": was_active }), json!({ "active": is_active }));
-        let changed = Changed::new(format_args!("login {user}"), before, after);
+        let (was, is) = (json!({ "active": was_active }), json!({ "active": is_active }));
         let set = SetActive { user, is_active, at: self.now() };
-        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        match self.end_sessions(&permit, user, set).await? {
-            LoginDone::Written => Ok(()),
-            LoginDone::Moved => Err(no_owner_left().into()),
-        }
+        Ok(ensure(self.change_login(&permit, user, set, was, is).await?, no_owner_left())?)
     }
 
     /// Ends every session of a login. `LogInFailed` if there is no such login.
@@ -166,11 +152,7 @@ impl Engine {
         email: &str,
     ) -> Result<(), StaffRefused> {
         let user = self.user_named(email)?.id;
-        let after = json!({ "sessions": "ended" });
-        let changed = Changed::new(format_args!("login {user}"), json!(null), after);
-        let end = LogOut { user, session: None, at: self.now() };
-        let end = self.recorded(&permit, end, [changed], |()| true);
-        Ok(self.end_sessions(&permit, user, end).await?)
+        Ok(self.end_session(&permit, user, None).await?)
     }
 
     /// The devices of an account that get pushes. One whose token cannot be read any more (another

@@ -27,6 +27,7 @@ pub use pages::{
 };
 pub use sign_up::{Confirmation, SignUpForm};
 
+use crate::access::Changed;
 use crate::accounts::keys;
 use crate::rate::{MinuteLimiter, whole_seconds};
 use crate::{Engine, Permit, limits};
@@ -34,16 +35,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::subscriber;
 use domain::refusal::{BusyRefused, StoreRefused, TooFast};
-use domain::{Mailer, SessionId, UserId};
+use domain::{Mailer, Permitted, SessionId, UserId};
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
+use serde_json::Value;
 use session::{CachedSession, SessionEnds};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Commit, DeviceMark};
+use store::{Commit, DeviceMark, LoginDone};
 
 /// The SHA-256 of a mail address: the key of its counts, of a fixed size whatever was typed.
 type EmailDigest = [u8; 32];
@@ -83,6 +85,21 @@ impl Engine {
     /// A password's hash, through the bounded queue.
     pub(crate) async fn hashed(&self, password: &str) -> Result<Hashed, BusyRefused> {
         self.inner.people.hasher.hash(password, self.inner.random.as_ref()).await
+    }
+
+    /// Commits a change of a login with the record of it, and ends its sessions. Answers whether the
+    /// change was made.
+    async fn change_login<A: Permitted, C: Commit<Done = LoginDone, Denied = Infallible>>(
+        &self,
+        permit: &Permit<A>,
+        user: UserId,
+        change: C,
+        was: Value,
+        is: Value,
+    ) -> Result<bool, StoreRefused> {
+        let changed = Changed::new(format_args!("login {user}"), was, is);
+        let change = self.recorded(permit, change, [changed], |done| *done == LoginDone::Written);
+        Ok(self.end_sessions(permit, user, change).await? == LoginDone::Written)
     }
 
     /// Commits a change that ends sessions of a login: they are refused on this node when it

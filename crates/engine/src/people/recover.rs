@@ -8,6 +8,7 @@ use super::pages::letters::Letters;
 use super::password::{PasswordCheck, QueueShare};
 use super::{email_digest, fields};
 use crate::access::Changed;
+use crate::refusals::ensure;
 use crate::{Caller, Engine, Permit};
 use domain::refusal::{
     CodeInvalid, LogInFailed, PasswordRefused, ResetRefused, StoreRefused, TokenInvalid,
@@ -15,7 +16,7 @@ use domain::refusal::{
 use domain::{Mail, act};
 use serde_json::json;
 use std::net::IpAddr;
-use store::{CodeDone, LoginDone, ResetPassword, SetPassword};
+use store::{CodeDone, ResetPassword, SetPassword, User};
 
 impl Engine {
     /// Sets a new password by the current one. Refuses a wrong current one (`LogInFailed`; it
@@ -32,28 +33,32 @@ impl Engine {
         let holder = self.or_unavailable(self.inner.store.user(id))?;
         let user = holder.ok_or(TokenInvalid)?.user;
         fields::check_password(&user.email, new)?;
+        self.check_password_of(&user, current, from).await?;
+        let password_hash = self.hashed(new).await?.0;
+        let (was, at) = (user.password_hash, self.now());
+        let set = SetPassword { user: user.id, was, password_hash, at };
+        let is = json!({ "password": "changed", "sessions": "ended" });
+        let is_set = self.change_login(&permit, user.id, set, json!(null), is).await?;
+        // Else the password was changed while it was verified.
+        ensure(is_set, LogInFailed)?;
+        self.send_mail(password_changed(user.email));
+        Ok(())
+    }
+
+    /// Refuses what is not the login's password (`LogInFailed`); it counts as a failed log-in.
+    pub(super) async fn check_password_of(
+        &self,
+        user: &User,
+        password: &str,
+        from: IpAddr,
+    ) -> Result<(), PasswordRefused> {
         let guess = self.begin_guess(&user.email, from, None)?;
         let hasher = &self.inner.people.hasher;
-        let check = hasher.verify(QueueShare::Known, current, Some(&user.password_hash)).await?;
+        let check = hasher.verify(QueueShare::Known, password, Some(&user.password_hash)).await?;
         if check == PasswordCheck::Wrong {
             guess.failed(self.monotonic());
             return Err(LogInFailed.into());
         }
-        drop(guess);
-        let password_hash = self.hashed(new).await?.0;
-        let (was, at) = (user.password_hash, self.now());
-        let set = SetPassword { user: user.id, was, password_hash, at };
-        let changed = Changed::new(
-            format_args!("login {}", user.id),
-            json!(null),
-            json!({ "password": "changed", "sessions": "ended" }),
-        );
-        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        if self.end_sessions(&permit, user.id, set).await? != LoginDone::Written {
-            // The password was changed while it was verified.
-            return Err(LogInFailed.into());
-        }
-        self.send_mail(password_changed(user.email));
         Ok(())
     }
 
@@ -94,7 +99,7 @@ impl Engine {
     ) -> Result<(), ResetRefused> {
         let typed = self.typed(CodePurpose::Reset, email, code);
         fields::check_password(&typed.email, new)?;
-        let guess = self.begin_code(email, from)?;
+        let guess = self.begin_code(email, from)?.ok_or(CodeInvalid)?;
         let password_hash = self.hashed(new).await?.0;
         let email = typed.email.clone();
         let changed = Changed::new(

@@ -9,7 +9,7 @@ use crate::rate::CallerKey;
 use crate::refusals::ensure;
 use crate::{AccessResult, Caller, Engine, Permit, limits};
 use domain::refusal::{AccountInactive, SessionRefused, StoreRefused, TokenInvalid, TokenRefused};
-use domain::{DuplicatePolicy, KeyScopes, Plan, Role, SessionId, UserId, act};
+use domain::{DuplicatePolicy, KeyScopes, Permitted, Plan, Role, SessionId, UserId, act};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,15 +94,7 @@ impl Engine {
         caller: &Caller,
     ) -> Result<(), SessionRefused> {
         let session = self.session_of_caller(caller)?.session;
-        let (user, at) = (session.user, self.now());
-        let changed = Changed::new(
-            format_args!("login {user}"),
-            json!(null),
-            json!({ "session": session.id.0, "ended": true }),
-        );
-        let end = LogOut { user, session: Some(session.id), at };
-        let end = self.recorded(&permit, end, [changed], |()| true);
-        Ok(self.end_sessions(&permit, user, end).await?)
+        Ok(self.end_session(&permit, session.user, Some(session.id)).await?)
     }
 
     /// Ends every session of the caller's login, the caller's own too.
@@ -112,11 +104,24 @@ impl Engine {
         caller: &Caller,
     ) -> Result<(), SessionRefused> {
         let user = self.session_of_caller(caller)?.session.user;
-        let after = json!({ "sessions": "ended" });
+        Ok(self.end_session(&permit, user, None).await?)
+    }
+
+    /// Ends this session of a login, or every one, with the record of it.
+    pub(super) async fn end_session<A: Permitted>(
+        &self,
+        permit: &Permit<A>,
+        user: UserId,
+        session: Option<SessionId>,
+    ) -> Result<(), StoreRefused> {
+        let after = match session {
+            Some(session) => json!({ "session": session.0, "ended": true }),
+            None => json!({ "sessions": "ended" }),
+        };
         let changed = Changed::new(format_args!("login {user}"), json!(null), after);
-        let end = LogOut { user, session: None, at: self.now() };
-        let end = self.recorded(&permit, end, [changed], |()| true);
-        Ok(self.end_sessions(&permit, user, end).await?)
+        let end = LogOut { user, session, at: self.now() };
+        let end = self.recorded(permit, end, [changed], |()| true);
+        self.end_sessions(permit, user, end).await
     }
 
     /// The caller's session; `TokenInvalid` for a key pair.

@@ -8,7 +8,7 @@ use super::lockout::{CodeRefused, Guess};
 use super::{email_digest, fields, too_fast};
 use crate::access::Changed;
 use crate::{Engine, Permit, limits};
-use domain::refusal::{CodeInvalid, ConfirmRefused, SignUpRefused, StoreRefused};
+use domain::refusal::{CodeInvalid, ConfirmRefused, SignUpRefused, StoreRefused, TooFast};
 use domain::{Currency, Mail, act};
 use serde_json::json;
 use std::net::IpAddr;
@@ -85,7 +85,7 @@ impl Engine {
         confirmation: Confirmation<'_>,
     ) -> Result<(), ConfirmRefused> {
         let Confirmation { email, code, password, currencies, from } = confirmation;
-        let guess = self.begin_code(email, from)?;
+        let guess = self.begin_code(email, from)?.ok_or(CodeInvalid)?;
         let sign_up = store::SignUp {
             typed: self.typed(CodePurpose::SignUp(password), email, code),
             account: self.or_unavailable(self.next_account().await)?,
@@ -114,18 +114,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins a try of a code. Refuses after five wrong ones from this site.
+    /// Begins a try of a code; none: five from this site were wrong, so no code is right here.
     pub(super) fn begin_code(
         &self,
         email: &str,
         from: IpAddr,
-    ) -> Result<Guess<'_>, ConfirmRefused> {
+    ) -> Result<Option<Guess<'_>>, TooFast> {
         let email = email_digest(&fields::address(email));
-        let guess = self.inner.people.lockout.begin_code(email, from, self.monotonic());
-        guess.map_err(|refused| match refused {
-            CodeRefused::UsedUp => CodeInvalid.into(),
-            CodeRefused::Wait(wait) => too_fast(wait).into(),
-        })
+        match self.inner.people.lockout.begin_code(email, from, self.monotonic()) {
+            Ok(guess) => Ok(Some(guess)),
+            Err(CodeRefused::UsedUp) => Ok(None),
+            Err(CodeRefused::Wait(wait)) => Err(too_fast(wait)),
+        }
     }
 
     pub(super) fn typed(&self, purpose: CodePurpose<'_>, email: &str, code: &str) -> EnteredCode {

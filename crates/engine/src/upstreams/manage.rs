@@ -362,9 +362,7 @@ impl Engine {
         self.set_levels(&mut row, alert, stop, &connector.capabilities())?;
         row.secret_names = secrets.keys().cloned().collect();
         let text = serde_json::to_vec(&secrets).map_err(|_| Unavailable { retry_after_s: 5 })?;
-        let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
-        let sealed = vault.seal(SEALED_FOR, row.code.as_str(), &text, random);
-        row.secrets = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
+        row.secrets = self.sealed(SEALED_FOR, row.code.as_str(), &text)?;
         Ok(row)
     }
 

@@ -103,9 +103,7 @@ impl Engine {
         });
         let Some(new) = of_new else { return Ok(()) };
         if let Some(secret) = self.opened_secrets(&before).current {
-            let random = self.inner.random.as_ref();
-            let sealed = self.inner.vault.seal(SEALED_FOR, &endpoint_row(new), &secret, random);
-            new.secret = Some(sealed.map_err(|_| Unavailable { retry_after_s: 5 })?);
+            new.secret = Some(self.sealed(SEALED_FOR, &endpoint_row(new), &secret)?);
         }
         new.url = before.url;
         new.events = before.events;
@@ -355,11 +353,9 @@ impl Engine {
 
     /// Gives an endpoint a new secret; answers it as it is shown to people.
     fn give_secret(&self, endpoint: &mut Endpoint) -> Result<String, Unavailable> {
-        let random = self.inner.random.as_ref();
-        let no_random = |_| Unavailable { retry_after_s: 5 };
-        let secret = signature::fresh(random).map_err(no_random)?;
-        let sealed = self.inner.vault.seal(SEALED_FOR, &endpoint_row(endpoint), &secret, random);
-        endpoint.secret = Some(sealed.map_err(no_random)?);
+        // 256 random bits.
+        let secret: [u8; 32] = self.random_bytes()?;
+        endpoint.secret = Some(self.sealed(SEALED_FOR, &endpoint_row(endpoint), &secret)?);
         Ok(signature::shown(&secret))
     }
 

@@ -4,18 +4,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::{NoRandom, Random, Timestamp};
+use domain::Timestamp;
 use ring::hmac;
 
 /// The prefix of a secret that is shown to people.
 const PREFIX: &str = "whsec_";
-
-/// A new secret: 256 random bits.
-pub(crate) fn fresh(random: &dyn Random) -> Result<[u8; 32], NoRandom> {
-    let mut secret = [0; 32];
-    random.fill(&mut secret)?;
-    Ok(secret)
-}
 
 /// A secret as it is shown to people.
 pub(crate) fn shown(secret: &[u8]) -> String {

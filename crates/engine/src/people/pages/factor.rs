@@ -7,14 +7,13 @@
 use super::person::{PersonCookie, PersonLogIn};
 use crate::access::Changed;
 use crate::people::code::normalised;
-use crate::people::pages::letters::Letters;
-use crate::people::password::{PasswordCheck, QueueShare};
+use crate::refusals::{ensure, invalid};
 use crate::{Caller, Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::refusal::{
-    CodeInvalid, LogInFailed, LogInRefused, PasswordRefused, ResetRefused, TokenInvalid,
-    Unavailable,
+    BusyRefused, CodeInvalid, LogInFailed, LogInRefused, PasswordRefused, ResetRefused,
+    StoreRefused, TokenInvalid, Unavailable,
 };
 use domain::{Timestamp, UserId, act};
 use serde_json::json;
@@ -60,19 +59,8 @@ impl Engine {
         code: &str,
     ) -> Result<PersonCookie, LogInRefused> {
         let user = self.user_of_ticket(form.audience, ticket)?.ok_or(LogInFailed)?;
-        self.use_factor(&permit, &user, code, form.from).await.map_err(|why| match why {
-            ResetRefused::TooFast(wait) => LogInRefused::from(wait),
-            ResetRefused::Unavailable(unavailable) => unavailable.into(),
-            ResetRefused::Uncertain(uncertain) => uncertain.into(),
-            ResetRefused::CodeInvalid(_) | ResetRefused::Invalid(_) => LogInFailed.into(),
-        })?;
-        let is_known = self.is_known_browser(&user.email, form.device)?;
-        let (email, letters) = (user.email.clone(), Letters::of(&user.language));
-        let cookie = self.open_person_session(&permit, user, form, None).await?;
-        if !is_known {
-            self.send_mail(letters.new_device(email, form.agent, &form.from.to_string()));
-        }
-        Ok(cookie)
+        ensure(self.use_factor(&permit, &user, code, form.from).await?, LogInFailed)?;
+        self.let_in(&permit, user, form, None).await
     }
 
     /// Begins to set up the caller's second factor; it counts from its first code on. Refuses a
@@ -85,30 +73,31 @@ impl Engine {
         from: IpAddr,
     ) -> Result<FactorOffer, PasswordRefused> {
         let user = self.own_password_checked(caller, password, from).await?;
-        let mut secret = [0; limits::FACTOR_BYTES];
-        let filled = self.inner.random.fill(&mut secret);
-        filled.map_err(|_| Unavailable { retry_after_s: 5 })?;
-        let (vault, random) = (&self.inner.vault, self.inner.random.as_ref());
-        let sealed = vault.seal(SEALED, &row(user.id), &secret, random);
-        let sealed = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
+        let secret: [u8; limits::FACTOR_BYTES] = self.random_bytes()?;
+        let sealed = self.sealed(SEALED, &row(user.id), &secret)?;
         let offer = OfferFactor { user: user.id, sealed, at: self.now() };
         match self.or_unavailable(self.commit(&permit, offer).await)? {
             LoginDone::Written => self.offer_of(&user, &secret),
-            LoginDone::Moved => {
-                Err(crate::refusals::invalid("code", "There is a second factor already.").into())
-            }
+            LoginDone::Moved => Err(invalid("code", "There is a second factor already.").into()),
         }
     }
 
     /// The second factor that the caller is setting up, to be shown once more.
     pub fn offered_factor(&self, caller: &Caller) -> Result<Option<FactorOffer>, PasswordRefused> {
         let Some(user) = self.own_user(caller)? else { return Ok(None) };
-        let factor = self.or_unavailable(self.inner.store.factor_of(user.id))?;
-        let Some(factor) = factor.filter(|factor| !factor.is_confirmed) else { return Ok(None) };
-        let Ok(secret) = self.inner.vault.open(SEALED, &row(user.id), &factor.sealed) else {
-            return Ok(None);
-        };
-        Ok(Some(self.offer_of(&user, &secret)?))
+        let secret = self.factor_secret(user.id, false)?;
+        secret.map(|secret| self.offer_of(&user, &secret)).transpose()
+    }
+
+    /// The secret of a login's second factor, if it counts, or is only being set up, as asked.
+    fn factor_secret(
+        &self,
+        user: UserId,
+        is_confirmed: bool,
+    ) -> Result<Option<Vec<u8>>, StoreRefused> {
+        let factor = self.or_unavailable(self.inner.store.factor_of(user))?;
+        let factor = factor.filter(|factor| factor.is_confirmed == is_confirmed);
+        Ok(factor.and_then(|f| self.inner.vault.open(SEALED, &row(user), &f.sealed).ok()))
     }
 
     fn offer_of(&self, user: &User, secret: &[u8]) -> Result<FactorOffer, PasswordRefused> {
@@ -127,13 +116,9 @@ impl Engine {
         from: IpAddr,
     ) -> Result<Vec<String>, ResetRefused> {
         let user = self.own_user(caller)?.ok_or(CodeInvalid)?;
-        let guess = self.begin_code(&counted_as(&user.email), from)?;
-        let factor = self.or_unavailable(self.inner.store.factor_of(user.id))?;
-        let step = factor.filter(|f| !f.is_confirmed).and_then(|factor| {
-            let secret = self.inner.vault.open(SEALED, &row(user.id), &factor.sealed).ok()?;
-            self.step_of(&user, &secret, code)
-        });
-        let Some(step) = step else {
+        let guess = self.begin_code(&counted_as(&user.email), from)?.ok_or(CodeInvalid)?;
+        let secret = self.factor_secret(user.id, false)?;
+        let Some(step) = secret.and_then(|secret| self.step_of(&user, &secret, code)) else {
             guess.failed(self.monotonic());
             return Err(CodeInvalid.into());
         };
@@ -142,18 +127,10 @@ impl Engine {
             codes.push(self.fresh_code()?);
         }
         let recovery = codes.iter().map(|code| self.recovery_digest(user.id, code)).collect();
-        let changed = Changed::new(
-            format_args!("login {}", user.id),
-            json!({ "second_factor": false }),
-            json!({ "second_factor": true }),
-        );
+        let (was, is) = (json!({ "second_factor": false }), json!({ "second_factor": true }));
         let confirm = ConfirmFactor { user: user.id, step, recovery, at: self.now() };
-        let confirm =
-            self.recorded(&permit, confirm, [changed], |done| *done == LoginDone::Written);
-        match self.end_sessions(&permit, user.id, confirm).await? {
-            LoginDone::Written => Ok(codes),
-            LoginDone::Moved => Err(CodeInvalid.into()),
-        }
+        ensure(self.change_login(&permit, user.id, confirm, was, is).await?, CodeInvalid)?;
+        Ok(codes)
     }
 
     /// Removes the caller's second factor. Refuses a wrong password (`LogInFailed`).
@@ -165,11 +142,8 @@ impl Engine {
         from: IpAddr,
     ) -> Result<(), PasswordRefused> {
         let user = self.own_password_checked(caller, password, from).await?;
-        let changed = Changed::new(
-            format_args!("login {}", user.id),
-            json!({ "second_factor": true }),
-            json!({ "second_factor": false }),
-        );
+        let (was, is) = (json!({ "second_factor": true }), json!({ "second_factor": false }));
+        let changed = Changed::new(format_args!("login {}", user.id), was, is);
         let remove = self.recorded(&permit, RemoveFactor(user.id), [changed], |()| true);
         Ok(self.end_sessions(&permit, user.id, remove).await?)
     }
@@ -193,12 +167,7 @@ impl Engine {
         let session = caller.session.ok_or(TokenInvalid)?;
         let factor = self.or_unavailable(self.inner.store.factor_of(user.id))?;
         if factor.is_some_and(|factor| factor.is_confirmed) {
-            self.use_factor(&permit, &user, secret, from).await.map_err(|why| match why {
-                ResetRefused::TooFast(wait) => PasswordRefused::from(wait),
-                ResetRefused::Unavailable(unavailable) => unavailable.into(),
-                ResetRefused::Uncertain(uncertain) => uncertain.into(),
-                ResetRefused::CodeInvalid(_) | ResetRefused::Invalid(_) => LogInFailed.into(),
-            })?;
+            ensure(self.use_factor(&permit, &user, secret, from).await?, LogInFailed)?;
         } else {
             self.own_password_checked(caller, secret, from).await?;
         }
@@ -206,27 +175,26 @@ impl Engine {
         Ok(self.end_sessions(&permit, user.id, prove).await?)
     }
 
-    /// Uses a code up. Refuses a wrong or used one (`CodeInvalid`) and many tries (`TooFast`).
+    /// Uses a code up; false: it is wrong or used. Refuses many tries (`TooFast`).
     async fn use_factor<A>(
         &self,
         permit: &Permit<A>,
         user: &User,
         code: &str,
         from: IpAddr,
-    ) -> Result<(), ResetRefused> {
-        let guess = self.begin_code(&counted_as(&user.email), from)?;
-        let factor = self.or_unavailable(self.inner.store.factor_of(user.id))?;
-        let step = factor.filter(|factor| factor.is_confirmed).and_then(|factor| {
-            let secret = self.inner.vault.open(SEALED, &row(user.id), &factor.sealed).ok()?;
-            self.step_of(user, &secret, code)
-        });
+    ) -> Result<bool, BusyRefused> {
+        let Some(guess) = self.begin_code(&counted_as(&user.email), from)? else {
+            return Ok(false);
+        };
+        let secret = self.factor_secret(user.id, true)?;
+        let step = secret.and_then(|secret| self.step_of(user, &secret, code));
         let recovery = self.recovery_digest(user.id, code);
         let used = UseFactor { user: user.id, step, recovery, at: self.now() };
         match self.or_unavailable(self.commit(permit, used).await)? {
-            LoginDone::Written => Ok(()),
+            LoginDone::Written => Ok(true),
             LoginDone::Moved => {
                 guess.failed(self.monotonic());
-                Err(CodeInvalid.into())
+                Ok(false)
             }
         }
     }
@@ -254,14 +222,7 @@ impl Engine {
         from: IpAddr,
     ) -> Result<User, PasswordRefused> {
         let user = self.own_user(caller)?.ok_or(TokenInvalid)?;
-        let guess = self.begin_guess(&user.email, from, None)?;
-        let hasher = &self.inner.people.hasher;
-        let check = hasher.verify(QueueShare::Known, password, Some(&user.password_hash)).await?;
-        if check == PasswordCheck::Wrong {
-            guess.failed(self.monotonic());
-            return Err(LogInFailed.into());
-        }
-        drop(guess);
+        self.check_password_of(&user, password, from).await?;
         Ok(user)
     }
 

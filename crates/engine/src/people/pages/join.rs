@@ -21,8 +21,8 @@ use domain::{Holder, SessionId, Timestamp, UserId, act};
 use serde_json::json;
 use std::net::IpAddr;
 use store::{
-    Audience, JoinAccount, JoinDone, ListedSession, LogOut, LoginDone, MailCodePurpose,
-    OfferMailCode, SetActive, SetRole, User, WithdrawMailCode,
+    Audience, JoinAccount, JoinDone, ListedSession, MailCodePurpose, OfferMailCode, SetActive,
+    SetRole, User, WithdrawMailCode,
 };
 
 /// Somebody who is to be invited.
@@ -160,7 +160,7 @@ impl Engine {
         let email = fields::address(form.email);
         let errors = [fields::email_error(&email), fields::password_error(&email, form.password)];
         refuse_if_any(errors.into_iter().flatten())?;
-        let guess = self.begin_code(&email, form.from)?;
+        let guess = self.begin_code(&email, form.from)?.ok_or(CodeInvalid)?;
         let digest = match form.is_first_owner {
             true => self.mail_digest(MailCodePurpose::FirstOwner, "", form.code),
             false => self.mail_digest(MailCodePurpose::Join, &email, form.code),
@@ -247,17 +247,9 @@ impl Engine {
         let account = self.account(caller.account)?.ok_or(PurchaseUnknown)?;
         let is_role = Holder::roles_of(account.role).contains(&role);
         ensure(is_role, invalid("role", "Choose a role of the list."))?;
-        let changed = Changed::new(
-            format_args!("login {}", user.id),
-            json!({ "role": user.role }),
-            json!({ "role": role }),
-        );
+        let (was, is) = (json!({ "role": user.role }), json!({ "role": role }));
         let set = SetRole { user: user.id, role: role.to_owned(), at: self.now() };
-        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        match self.end_sessions(&permit, user.id, set).await? {
-            LoginDone::Written => Ok(()),
-            LoginDone::Moved => Err(no_owner_left().into()),
-        }
+        Ok(ensure(self.change_login(&permit, user.id, set, was, is).await?, no_owner_left())?)
     }
 
     /// Lets somebody of the caller's account in, or keeps them out; their sessions end. Refuses the
@@ -270,17 +262,9 @@ impl Engine {
         is_active: bool,
     ) -> Result<(), StaffRefused> {
         let user = self.colleague(caller, user)?;
-        let changed = Changed::new(
-            format_args!("login {}", user.id),
-            json!({ "active": user.is_active }),
-            json!({ "active": is_active }),
-        );
+        let (was, is) = (json!({ "active": user.is_active }), json!({ "active": is_active }));
         let set = SetActive { user: user.id, is_active, at: self.now() };
-        let set = self.recorded(&permit, set, [changed], |done| *done == LoginDone::Written);
-        match self.end_sessions(&permit, user.id, set).await? {
-            LoginDone::Written => Ok(()),
-            LoginDone::Moved => Err(no_owner_left().into()),
-        }
+        Ok(ensure(self.change_login(&permit, user.id, set, was, is).await?, no_owner_left())?)
     }
 
     /// Somebody else of the caller's account.
@@ -306,14 +290,7 @@ impl Engine {
         session: SessionId,
     ) -> Result<(), StoreRefused> {
         let Some(person) = caller.person else { return Ok(()) };
-        let changed = Changed::new(
-            format_args!("login {}", person.user),
-            json!(null),
-            json!({ "session": session.0, "ended": true }),
-        );
-        let end = LogOut { user: person.user, session: Some(session), at: self.now() };
-        let end = self.recorded(&permit, end, [changed], |()| true);
-        self.end_sessions(&permit, person.user, end).await
+        self.end_session(&permit, person.user, Some(session)).await
     }
 }
 

@@ -35,10 +35,7 @@ impl Engine {
         let KeptForm { path, content_type, body } = form;
         let head = format!("{}\n{path}\n{content_type}\n", self.now().0);
         let text = [head.as_bytes(), body].concat();
-        let random = self.inner.random.as_ref();
-        let sealed = self.inner.vault.seal(SEALED, &row(session), &text, random);
-        let sealed = sealed.map_err(|_| Unavailable { retry_after_s: 5 })?;
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
+        Ok(URL_SAFE_NO_PAD.encode(self.sealed(SEALED, &row(session), &text)?))
     }
 
     /// The form of a sealed text; none if it is another session's, too old, or none of ours.

@@ -23,8 +23,8 @@ use domain::{
 use serde_json::json;
 use std::net::IpAddr;
 use store::{
-    Audience, ConfirmEmail, LoginDone, MailCode, MailCodePurpose, OfferMailCode, OpenMerchant,
-    Posting, SetLanguage, Setting, User,
+    Audience, ConfirmEmail, MailCode, MailCodePurpose, OfferMailCode, OpenMerchant, Posting,
+    Setting, User,
 };
 
 /// The longest name of a business.
@@ -166,23 +166,16 @@ impl Engine {
         from: IpAddr,
     ) -> Result<(), ConfirmRefused> {
         let user = self.own_user(caller)?.ok_or(CodeInvalid)?;
-        let guess = self.begin_code(&user.email, from)?;
+        let guess = self.begin_code(&user.email, from)?.ok_or(CodeInvalid)?;
         let digest = self.mail_digest(MailCodePurpose::Confirm, &user.email, code);
-        let changed = Changed::new(
-            format_args!("login {}", user.id),
-            json!({ "confirmed": user.confirmed_at.is_some() }),
-            json!({ "confirmed": true }),
-        );
+        let was = json!({ "confirmed": user.confirmed_at.is_some() });
+        let is = json!({ "confirmed": true });
         let confirm = ConfirmEmail { user: user.id, digest, at: self.now() };
-        let confirm =
-            self.recorded(&permit, confirm, [changed], |done| *done == LoginDone::Written);
-        match self.end_sessions(&permit, user.id, confirm).await? {
-            LoginDone::Written => Ok(()),
-            LoginDone::Moved => {
-                guess.failed(self.monotonic());
-                Err(CodeInvalid.into())
-            }
+        if !self.change_login(&permit, user.id, confirm, was, is).await? {
+            guess.failed(self.monotonic());
+            return Err(CodeInvalid.into());
         }
+        Ok(())
     }
 
     /// Mails the code anew. Refuses too many mails (`TooFast`).
@@ -234,18 +227,6 @@ impl Engine {
             self.send_mail(Letters::of(&user.language).approved(user.email, &approved.name));
         }
         Ok(approved)
-    }
-
-    /// Sets the language of the caller's pages and mails: `en`, `bn`.
-    pub async fn set_language(
-        &self,
-        permit: Permit<act::ManageOwnLogin>,
-        caller: &Caller,
-        language: &str,
-    ) -> Result<(), StoreRefused> {
-        let Some(person) = caller.person else { return Ok(()) };
-        let set = SetLanguage { user: person.user, language: language.to_owned() };
-        self.end_sessions(&permit, person.user, set).await
     }
 
     /// The login of a caller on the pages.

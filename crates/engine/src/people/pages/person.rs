@@ -6,13 +6,11 @@
 use super::factor::LogInStep;
 use super::letters::Letters;
 use crate::access::Person;
-use crate::people::fields;
-use crate::people::password::{Hasher, PasswordCheck, QueueShare};
-use crate::refusals::ensure;
+use crate::people::log_in::ShownPassword;
 use crate::{Caller, Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::refusal::{AccountInactive, LogInFailed, LogInRefused, StoreRefused};
+use domain::refusal::{LogInFailed, LogInRefused, StoreRefused};
 use domain::{
     AccountId, DuplicatePolicy, Environment, Holder, KeyScopes, Plan, Role, SessionId, Timestamp,
     UserId, act,
@@ -118,54 +116,33 @@ impl Engine {
         permit: Permit<act::EnterBySecret>,
         form: PersonLogIn<'_>,
     ) -> Result<LogInStep, LogInRefused> {
-        let (user, rehashed) = self.password_checked(form).await?;
+        let PersonLogIn { audience, email, password, device, from, .. } = form;
+        let shown = ShownPassword { email, password, device, from };
+        let is_of_here = |holder: &UserHolder| is_of_audience(holder, audience);
+        let (user, rehashed) = self.password_checked(shown, is_of_here).await?;
         let factor = self.or_unavailable(self.inner.store.factor_of(user.id))?;
         if factor.is_some_and(|factor| factor.is_confirmed) {
             return Ok(LogInStep::NeedsCode(self.step_ticket(form.audience, &user)));
         }
-        let is_known = self.is_known_browser(&user.email, form.device)?;
-        let (email, letters) = (user.email.clone(), Letters::of(&user.language));
-        let cookie = self.open_person_session(&permit, user, form, rehashed).await?;
-        if !is_known {
-            self.send_mail(letters.new_device(email, form.agent, &form.from.to_string()));
-        }
+        let cookie = self.let_in(&permit, user, form, rehashed).await?;
         Ok(LogInStep::LoggedIn(cookie))
     }
 
-    /// Whether the login was used in this browser lately.
-    pub(in crate::people) fn is_known_browser(
+    /// Opens a session, and mails a login that was not used in this browser lately.
+    pub(super) async fn let_in(
         &self,
-        email: &str,
-        device: &str,
-    ) -> Result<bool, StoreRefused> {
-        Ok(self.known_device(email, self.device_mark(email, device))?.is_some())
-    }
-
-    /// The login whose password it is, and the password hashed anew if that is due.
-    pub(in crate::people) async fn password_checked(
-        &self,
+        permit: &Permit<act::EnterBySecret>,
+        user: User,
         form: PersonLogIn<'_>,
-    ) -> Result<(User, Option<String>), LogInRefused> {
-        let email = fields::address(form.email);
-        let known = self.known_device(&email, self.device_mark(&email, form.device))?;
-        let guess = self.begin_guess(&email, form.from, known)?;
-        let holder = self.user_of(&email)?.filter(|h| is_of_audience(h, form.audience));
-        let stored = holder.as_ref().map(|h| h.user.password_hash.as_str());
-        let hasher: &Hasher = &self.inner.people.hasher;
-        let share = known.map_or(QueueShare::Unknown, |_| QueueShare::Known);
-        let check = hasher.verify(share, form.password, stored).await?;
-        let (UserHolder { user, account }, is_stale) = match (check, holder) {
-            (PasswordCheck::Right { is_stale }, Some(holder)) => (holder, is_stale),
-            (PasswordCheck::Right { .. } | PasswordCheck::Wrong, _) => {
-                guess.failed(self.monotonic());
-                return Err(LogInFailed.into());
-            }
-        };
-        drop(guess);
-        ensure(user.is_active && account.is_active, AccountInactive)?;
-        // If hashing again is refused now, a later log-in does it.
-        let rehashed = if is_stale { self.hashed(form.password).await.ok() } else { None };
-        Ok((user, rehashed.map(|hash| hash.0)))
+        rehashed: Option<String>,
+    ) -> Result<PersonCookie, LogInRefused> {
+        let known = self.known_device(&user.email, self.device_mark(&user.email, form.device))?;
+        let (email, letters) = (user.email.clone(), Letters::of(&user.language));
+        let cookie = self.open_person_session(permit, user, form, rehashed).await?;
+        if known.is_none() {
+            self.send_mail(letters.new_device(email, form.agent, &form.from.to_string()));
+        }
+        Ok(cookie)
     }
 
     pub(in crate::people) async fn open_person_session(
