@@ -18,4 +18,5 @@ pub use keys::KeyPair;
 pub use pairs::KeyTerms;
 pub(crate) use pairs::KeyUses;
 pub use plans::{AgreedPlan, PlanBought, PlanChange, PlanOffer, PlanOrder};
+pub(crate) use setup::new_account;
 pub use setup::{AccountSetup, NewAccount};

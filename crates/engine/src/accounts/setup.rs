@@ -6,17 +6,17 @@ use super::keys::{self, KeyPair};
 use super::pairs::KeyTerms;
 use crate::access::Changed;
 use crate::refusals::{blank, ensure, not_possible, refuse_if_any};
-use crate::{Engine, Permit, limits, people};
+use crate::{Engine, Permit, limits};
 use domain::account::HOUSE;
 use domain::refusal::{
     BusyRefused, KeysInvalid, PurchaseUnknown, StaffRefused, StoreRefused, Unavailable,
 };
 use domain::{
     Account, AccountId, AllowList, Catalog, Currency, DuplicatePolicy, Environment, Key, KeyId,
-    Permitted, Role, Subscription, UserId, act,
+    Permitted, Role, Subscription, Timestamp, UserId, act,
 };
 use serde_json::{Value, json};
-use store::{ReviseAccount, SetAll, Setting, User};
+use store::{ReviseAccount, SetAll, Setting};
 
 /// The purpose under which secrets of sandbox keys are sealed.
 const KEY_SECRET: &str = "sandbox key";
@@ -44,16 +44,7 @@ impl Engine {
         if self.account(HOUSE)?.is_some() {
             return Ok(());
         }
-        let house = Account {
-            id: HOUSE,
-            role: Role::House,
-            name: name.to_owned(),
-            is_active: true,
-            subscription: None,
-            approved_at: Some(self.now()),
-            duplicates: DuplicatePolicy::default(),
-            opened_at: self.now(),
-        };
+        let house = new_account(HOUSE, Role::House, name, self.now());
         let changed = Changed::new(format_args!("account {HOUSE}"), json!(null), shown(&house));
         self.set(&permit, vec![Setting::Account(house)], vec![changed]).await
     }
@@ -330,15 +321,8 @@ impl AccountSetup {
         refuse_if_any(blank("name", new.name, "An account needs a name."))?;
         let id = self.engine.or_unavailable(self.engine.next_account().await)?;
         let account = Account {
-            id,
-            role: new.role,
-            name: new.name.to_owned(),
-            is_active: true,
             subscription: new.subscription,
-            // Staff open it, so they have looked at it.
-            approved_at: Some(self.engine.now()),
-            duplicates: DuplicatePolicy::default(),
-            opened_at: self.engine.now(),
+            ..new_account(id, new.role, new.name, self.engine.now())
         };
         let opened = Changed::new(format_args!("account {id}"), json!(null), shown(&account));
         self.changed.push(opened);
@@ -374,30 +358,30 @@ impl AccountSetup {
         role: &str,
         password: &str,
     ) -> Result<UserId, BusyRefused> {
-        let password_hash = self.engine.hashed(password).await?.0;
-        let id = self.engine.or_unavailable(self.engine.next_user().await)?;
-        let (email, created_at) = (people::address(email), self.engine.now());
-        let after = json!({ "account": account.0, "email": email, "role": role });
-        self.changed.push(Changed::new(format_args!("login {id}"), json!(null), after));
-        self.settings.push(Setting::User(User {
-            id,
-            account,
-            email,
-            mobile: None,
-            name: None,
-            role: role.to_owned(),
-            password_hash,
-            is_active: true,
-            created_at,
-            confirmed_at: Some(created_at),
-            language: "en".to_owned(),
-        }));
+        let (user, changed) = self.engine.new_user(account, email, role, password).await?;
+        let id = user.id;
+        self.changed.push(changed);
+        self.settings.push(Setting::User(user));
         Ok(id)
     }
 
     /// Makes all of it in one commit.
     pub async fn commit(self) -> Result<(), StoreRefused> {
         self.engine.set(&self.permit, self.settings, self.changed).await
+    }
+}
+
+/// An account that staff open, so they have looked at it: active, approved, without a subscription.
+pub(crate) fn new_account(id: AccountId, role: Role, name: &str, opened_at: Timestamp) -> Account {
+    Account {
+        id,
+        role,
+        name: name.to_owned(),
+        is_active: true,
+        subscription: None,
+        approved_at: Some(opened_at),
+        duplicates: DuplicatePolicy::default(),
+        opened_at,
     }
 }
 

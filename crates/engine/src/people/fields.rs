@@ -41,7 +41,7 @@ const COMMONEST_LONGER: [&str; 14] = [
 ];
 
 /// An address as it is stored and compared: without spaces around it, in lower case.
-pub(crate) fn address(email: &str) -> String {
+pub(super) fn address(email: &str) -> String {
     email.trim().to_ascii_lowercase()
 }
 

@@ -2,15 +2,15 @@
 //!
 //! Not here: who may manage them (the dialect's). Invariant: a disabled login has no session.
 
-use super::{device_row, fields};
+use super::{blank_user, device_row, fields};
 use crate::access::Changed;
 use crate::refusals::{ensure, field_error, not_possible, refuse_if_any, unless};
 use crate::vault::Unreadable;
 use crate::{Engine, Permit};
-use domain::refusal::{LogInFailed, NotPossible, PurchaseUnknown, StaffRefused};
+use domain::refusal::{BusyRefused, LogInFailed, NotPossible, PurchaseUnknown, StaffRefused};
 use domain::{AccountId, DeviceId, FieldError, Holder, Role, Timestamp, UserId, act};
 use serde_json::json;
-use store::{Fault, GivePassword, SetActive, SetAll, SetRole, Setting};
+use store::{Fault, GivePassword, SetActive, SetAll, SetRole, Setting, User};
 
 /// Of a password that is made for somebody: 119 random bits.
 const PASSWORD_CHARS: usize = 20;
@@ -78,26 +78,35 @@ impl Engine {
         let is_new = self.user_of(&email)?.is_none();
         ensure(is_new, not_possible("This address has a login already."))?;
         let password = self.random_text(PASSWORD_CHARS)?;
-        let numbered = self.next_user().await;
-        let (id, at) = (self.or_unavailable(numbered)?, self.now());
-        let user = store::User {
-            id,
-            account,
-            email: email.clone(),
-            mobile: None,
-            name: None,
-            role: role.to_owned(),
-            password_hash: self.hashed(&password).await?.0,
-            is_active: true,
-            created_at: at,
-            confirmed_at: Some(at),
-            language: "en".to_owned(),
-        };
-        let after = json!({ "account": account.0, "email": email, "role": role });
-        let changed = Changed::new(format_args!("login {id}"), json!(null), after);
-        let set = SetAll(vec![Setting::User(user)]);
+        let (user, changed) = self.new_user(account, &email, role, &password).await?;
+        let (id, set) = (user.id, SetAll(vec![Setting::User(user)]));
         self.or_unavailable(self.commit_act(&permit, set, changed).await)?;
         Ok((id, password))
+    }
+
+    /// A login that is made for somebody, with the record of it; not stored yet.
+    pub(crate) async fn new_user(
+        &self,
+        account: AccountId,
+        email: &str,
+        role: &str,
+        password: &str,
+    ) -> Result<(User, Changed), BusyRefused> {
+        let password_hash = self.hashed(password).await?.0;
+        let id = self.or_unavailable(self.next_user().await)?;
+        let (email, at) = (fields::address(email), self.now());
+        let after = json!({ "account": account.0, "email": email, "role": role });
+        let changed = Changed::new(format_args!("login {id}"), json!(null), after);
+        let user = User {
+            account,
+            email,
+            role: role.to_owned(),
+            password_hash,
+            confirmed_at: Some(at),
+            language: "en".to_owned(),
+            ..blank_user(id, at)
+        };
+        Ok((user, changed))
     }
 
     /// Gives a login another role; its sessions end. Refuses a role that logins of its account
@@ -181,10 +190,9 @@ impl Engine {
     }
 }
 
-impl From<store::User> for UserView {
-    fn from(user: store::User) -> UserView {
-        let store::User { id, account, email, mobile, name, role, is_active, created_at, .. } =
-            user;
+impl From<User> for UserView {
+    fn from(user: User) -> UserView {
+        let User { id, account, email, mobile, name, role, is_active, created_at, .. } = user;
         UserView { id, account, email, mobile, name, role, is_active, created_at }
     }
 }

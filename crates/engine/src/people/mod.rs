@@ -17,7 +17,6 @@ mod session;
 mod sign_up;
 mod token;
 
-pub(crate) use fields::address;
 pub use log_in::{AccessToken, LogInForm};
 pub use manage::{PushDevice, UserView};
 pub(crate) use pages::letters::{Letters, SwitchedOff};
@@ -33,9 +32,9 @@ use crate::rate::{MinuteLimiter, whole_seconds};
 use crate::{Engine, Permit, limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::account::subscriber;
+use domain::account::{HOUSE, subscriber};
 use domain::refusal::{BusyRefused, StoreRefused, TooFast};
-use domain::{Mailer, Permitted, SessionId, UserId};
+use domain::{Mailer, Permitted, SessionId, Timestamp, UserId};
 use lockout::Lockout;
 use mails::Mails;
 use password::{Hashed, Hasher};
@@ -45,7 +44,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Commit, DeviceMark, LoginDone};
+use store::{Commit, DeviceMark, LoginDone, User};
 
 /// The SHA-256 of a mail address: the key of its counts, of a fixed size whatever was typed.
 type EmailDigest = [u8; 32];
@@ -120,6 +119,23 @@ impl Engine {
     fn device_mark(&self, email: &str, push_token: &str) -> Option<DeviceMark> {
         let input = format!("{email}\n{push_token}");
         (!push_token.is_empty()).then(|| self.inner.vault.tag("place device", input.as_bytes()))
+    }
+}
+
+/// A login of nobody yet, whose address is not confirmed; the rest is for whoever makes it to fill in.
+fn blank_user(id: UserId, created_at: Timestamp) -> User {
+    User {
+        id,
+        account: HOUSE,
+        email: String::new(),
+        mobile: None,
+        name: None,
+        role: String::new(),
+        password_hash: String::new(),
+        is_active: true,
+        created_at,
+        confirmed_at: None,
+        language: String::new(),
     }
 }
 

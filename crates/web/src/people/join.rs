@@ -1,7 +1,7 @@
 //! Joining an account by a mailed link; and the first owner of the staff by a printed one.
 
 use super::form::{FormPage, Wrong};
-use super::log_in::{device, welcome};
+use super::log_in::{device, log_in_form, welcome};
 use crate::area::AreaKind;
 use crate::parts::Field;
 use crate::view::{Allowed, Problem, View, keep};
@@ -41,16 +41,11 @@ pub(super) async fn enter(
     }
     let (device, keep_device) = device(&view)?;
     let form = JoinForm {
-        audience: view.cookie.audience,
-        email: &fields.email,
+        log_in: log_in_form(&view, &fields.email, &fields.password, &device),
         code: &fields.code,
         is_first_owner: is_first(&view, &fields),
         name: &fields.name,
-        password: &fields.password,
         language: view.words.language.code(),
-        agent: &view.agent,
-        device: &device,
-        from: view.from,
     };
     match view.site.engine.join(permit, form).await {
         Ok(cookie) => Ok(keep(welcome(&view, &cookie, ""), &keep_device)),

@@ -51,14 +51,7 @@ pub(super) async fn enter(
         return Ok(page(&view, &fields, &Wrong::whole("log-in.unsafe")));
     }
     let (device, keep_device) = device(&view)?;
-    let form = PersonLogIn {
-        audience: view.cookie.audience,
-        email: &fields.email,
-        password: &fields.password,
-        agent: &view.agent,
-        device: &device,
-        from: view.from,
-    };
+    let form = log_in_form(&view, &fields.email, &fields.password, &device);
     match view.site.engine.log_in_person(permit, form).await {
         Ok(LogInStep::LoggedIn(cookie)) => {
             Ok(keep(welcome(&view, &cookie, &fields.next), &keep_device))
@@ -86,14 +79,7 @@ pub(super) async fn enter_code(
     Form(fields): Form<CodeFields>,
 ) -> Result<Response, Problem> {
     let (device, keep_device) = device(&view)?;
-    let form = PersonLogIn {
-        audience: view.cookie.audience,
-        email: "",
-        password: "",
-        agent: &view.agent,
-        device: &device,
-        from: view.from,
-    };
+    let form = log_in_form(&view, "", "", &device);
     match view.site.engine.log_in_by_code(permit, form, &view.step, &fields.code).await {
         Ok(cookie) => {
             let response = keep(welcome(&view, &cookie, &fields.next), &keep_device);
@@ -135,6 +121,17 @@ pub(crate) fn device(view: &View) -> Result<(String, String), Problem> {
     };
     let header = view.cookie.set_long("device", &device);
     Ok((device, header))
+}
+
+/// The form of a log-in in this browser.
+pub(crate) fn log_in_form<'a>(
+    view: &'a View,
+    email: &'a str,
+    password: &'a str,
+    device: &'a str,
+) -> PersonLogIn<'a> {
+    let (audience, agent, from) = (view.cookie.audience, view.agent.as_str(), view.from);
+    PersonLogIn { audience, email, password, agent, device, from }
 }
 
 fn wrong_of(refused: LogInRefused, failed: &'static str) -> Result<Wrong, Problem> {

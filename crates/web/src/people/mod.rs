@@ -13,7 +13,7 @@ mod team;
 use crate::area::Area;
 use domain::Act;
 
-pub(crate) use log_in::device;
+pub(crate) use log_in::{device, log_in_form};
 pub(crate) use prove::{Pages, ask};
 
 /// The pages that both areas have.

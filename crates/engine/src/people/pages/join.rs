@@ -8,8 +8,8 @@ use super::letters::Letters;
 use super::merchant::Joining;
 use super::person::{PersonCookie, PersonLogIn};
 use crate::access::Changed;
-use crate::people::fields;
 use crate::people::manage::no_owner_left;
+use crate::people::{blank_user, fields};
 use crate::refusals::{ensure, field_error, invalid, not_possible, refuse_if_any};
 use crate::{Caller, Engine, Permit, UserView, limits};
 use domain::account::HOUSE;
@@ -19,10 +19,9 @@ use domain::refusal::{
 };
 use domain::{Holder, SessionId, Timestamp, UserId, act};
 use serde_json::json;
-use std::net::IpAddr;
 use store::{
-    Audience, JoinAccount, JoinDone, ListedSession, MailCodePurpose, OfferMailCode, SetActive,
-    SetRole, User, WithdrawMailCode,
+    JoinAccount, JoinDone, ListedSession, MailCodePurpose, OfferMailCode, SetActive, SetRole, User,
+    WithdrawMailCode,
 };
 
 /// Somebody who is to be invited.
@@ -50,26 +49,17 @@ pub struct Invitation {
 /// The form of somebody who joins.
 #[derive(Clone, Copy)]
 pub struct JoinForm<'a> {
-    /// Where: on the dashboard, or among the staff.
-    pub audience: Audience,
-    /// The address; it is the one that the code was mailed to, except the first owner's.
-    pub email: &'a str,
+    /// Where, who and from where: the address is the one that the code was mailed to, except the
+    /// first owner's; the password is the new login's.
+    pub log_in: PersonLogIn<'a>,
     /// The code.
     pub code: &'a str,
     /// Whether the code is the first owner's, which was printed.
     pub is_first_owner: bool,
     /// The person's name; may be empty.
     pub name: &'a str,
-    /// The password for the login.
-    pub password: &'a str,
     /// The language of its pages and mails.
     pub language: &'a str,
-    /// The browser, as it names itself.
-    pub agent: &'a str,
-    /// What the browser keeps to be known again; empty: nothing.
-    pub device: &'a str,
-    /// The client's address (proxies already resolved).
-    pub from: IpAddr,
 }
 
 impl Engine {
@@ -157,30 +147,26 @@ impl Engine {
         permit: Permit<act::EnterBySecret>,
         form: JoinForm<'_>,
     ) -> Result<PersonCookie, ResetRefused> {
-        let email = fields::address(form.email);
-        let errors = [fields::email_error(&email), fields::password_error(&email, form.password)];
+        let PersonLogIn { password, from, .. } = form.log_in;
+        let email = fields::address(form.log_in.email);
+        let errors = [fields::email_error(&email), fields::password_error(&email, password)];
         refuse_if_any(errors.into_iter().flatten())?;
-        let guess = self.begin_code(&email, form.from)?.ok_or(CodeInvalid)?;
+        let guess = self.begin_code(&email, from)?.ok_or(CodeInvalid)?;
         let digest = match form.is_first_owner {
             true => self.mail_digest(MailCodePurpose::FirstOwner, "", form.code),
             false => self.mail_digest(MailCodePurpose::Join, &email, form.code),
         };
-        let password_hash = self.hashed(form.password).await?.0;
+        let password_hash = self.hashed(password).await?.0;
         let name = form.name.trim();
         let now = self.now();
+        // Account and role are the code's.
         let user = User {
-            id: self.or_unavailable(self.next_user().await)?,
-            // Both are the code's.
-            account: HOUSE,
-            role: String::new(),
             email: email.clone(),
-            mobile: None,
             name: (!name.is_empty()).then(|| name.chars().take(100).collect()),
             password_hash,
-            is_active: true,
-            created_at: now,
             confirmed_at: Some(now),
             language: form.language.to_owned(),
+            ..blank_user(self.or_unavailable(self.next_user().await)?, now)
         };
         let changed = Changed::new(
             format_args!("login {}", user.id),
@@ -197,15 +183,7 @@ impl Engine {
             }
         }
         let holder = self.user_of(&email)?.ok_or(CodeInvalid)?;
-        let log_in = PersonLogIn {
-            audience: form.audience,
-            email: form.email,
-            password: form.password,
-            agent: form.agent,
-            device: form.device,
-            from: form.from,
-        };
-        let cookie = self.open_person_session(&permit, holder.user, log_in, None).await;
+        let cookie = self.open_person_session(&permit, holder.user, form.log_in, None).await;
         cookie.map_err(|why| match why {
             LogInRefused::Unavailable(unavailable) => unavailable.into(),
             LogInRefused::Uncertain(uncertain) => uncertain.into(),

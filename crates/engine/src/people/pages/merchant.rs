@@ -7,8 +7,8 @@
 use super::letters::Letters;
 use super::person::{PersonCookie, PersonLogIn};
 use crate::access::Changed;
-use crate::accounts::KeyTerms;
-use crate::people::{fields, too_fast};
+use crate::accounts::{KeyTerms, new_account};
+use crate::people::{blank_user, fields, too_fast};
 use crate::refusals::{blank, ensure, field_error, invalid, not_possible, refuse_if_any};
 use crate::{Caller, Engine, Permit, limits};
 use domain::account::HOUSE;
@@ -17,8 +17,8 @@ use domain::refusal::{
     Unavailable,
 };
 use domain::{
-    Account, AccountId, DuplicatePolicy, Environment, FieldError, Journal, Money, PaymentKey, Plan,
-    Rail, Reason, Role, Subscription, Timestamp, UserId, act,
+    Account, AccountId, Environment, FieldError, Journal, Money, PaymentKey, Plan, Rail, Reason,
+    Role, Subscription, Timestamp, act,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -37,22 +37,14 @@ const PLAY_RAIL: &str = "play";
 pub struct MerchantForm<'a> {
     /// The business's name.
     pub business: &'a str,
-    /// The mail address of its first login.
-    pub email: &'a str,
-    /// The password.
-    pub password: &'a str,
+    /// Its first login, and from where.
+    pub log_in: PersonLogIn<'a>,
     /// The code of the country whose currency its wallets are in.
     pub country: &'a str,
     /// The language of its pages and mails: `en`, `bn`.
     pub language: &'a str,
     /// Whether the account waits for staff before even the sandbox works.
     pub is_waiting: bool,
-    /// The browser, as it names itself.
-    pub agent: &'a str,
-    /// What the browser keeps to be known again; empty: nothing.
-    pub device: &'a str,
-    /// The client's address (proxies already resolved).
-    pub from: IpAddr,
 }
 
 impl Engine {
@@ -66,27 +58,29 @@ impl Engine {
         permit: Permit<act::EnterBySecret>,
         form: MerchantForm<'_>,
     ) -> Result<Option<PersonCookie>, SignUpRefused> {
-        let email = fields::address(form.email);
+        let PersonLogIn { password, from, .. } = form.log_in;
+        let email = fields::address(form.log_in.email);
         let catalog = self.catalog();
         let country = catalog.countries.iter().find(|country| country.code == form.country);
         let errors = [
             name_error(form.business),
             fields::email_error(&email),
-            fields::password_error(&email, form.password),
+            fields::password_error(&email, password),
             country.is_none().then(|| field_error("country", "Choose a country of the list.")),
         ];
         refuse_if_any(errors.into_iter().flatten())?;
         let country = country.ok_or_else(|| invalid("country", "Choose a country of the list."))?;
-        self.may_request_mail(&email, form.from).map_err(too_fast)?;
-        let password_hash = self.hashed(form.password).await?.0;
+        self.may_request_mail(&email, from).map_err(too_fast)?;
+        let password_hash = self.hashed(password).await?.0;
         let (code, now) = (self.fresh_code()?, self.now());
         let account = merchant(self.or_unavailable(self.next_account().await)?, &form, now);
         let user = User {
             account: account.id,
             email: email.clone(),
+            role: "owner".to_owned(),
             password_hash,
             language: form.language.to_owned(),
-            ..owner(self.or_unavailable(self.next_user().await)?, now)
+            ..blank_user(self.or_unavailable(self.next_user().await)?, now)
         };
         let mut settings: Vec<Setting> = Environment::ALL
             .map(|environment| Setting::Wallet(account.id, environment, country.currency))
@@ -122,14 +116,7 @@ impl Engine {
         if form.is_waiting {
             return Ok(None);
         }
-        let log_in = PersonLogIn {
-            audience: Audience::Dashboard,
-            email: form.email,
-            password: form.password,
-            agent: form.agent,
-            device: form.device,
-            from: form.from,
-        };
+        let log_in = PersonLogIn { audience: Audience::Dashboard, ..form.log_in };
         let cookie = self.open_person_session(&permit, user, log_in, None).await;
         Ok(Some(cookie.map_err(|_| Unavailable { retry_after_s: 5 })?))
     }
@@ -285,9 +272,6 @@ pub(in crate::people) struct Joining<'a> {
 /// A merchant as it signs up: active unless staff decide first, and not approved.
 fn merchant(id: AccountId, form: &MerchantForm<'_>, now: Timestamp) -> Account {
     Account {
-        id,
-        role: Role::Merchant,
-        name: form.business.trim().to_owned(),
         is_active: !form.is_waiting,
         subscription: Some(Subscription {
             // Its calls a minute are read from the terms.
@@ -296,25 +280,7 @@ fn merchant(id: AccountId, form: &MerchantForm<'_>, now: Timestamp) -> Account {
             since: now,
         }),
         approved_at: None,
-        duplicates: DuplicatePolicy::default(),
-        opened_at: now,
-    }
-}
-
-/// The first login of an account whose address is not confirmed yet; the rest is the form's.
-fn owner(id: UserId, now: Timestamp) -> User {
-    User {
-        id,
-        account: AccountId(0),
-        email: String::new(),
-        mobile: None,
-        name: None,
-        role: "owner".to_owned(),
-        password_hash: String::new(),
-        is_active: true,
-        created_at: now,
-        confirmed_at: None,
-        language: String::new(),
+        ..new_account(id, Role::Merchant, form.business.trim(), now)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::SignUp;
 use crate::parts::{Field, Select, SelectOption};
-use crate::people::device;
 use crate::people::form::{FormPage, Wrong};
+use crate::people::{device, log_in_form};
 use crate::view::{Allowed, Problem, View, go, keep};
 use axum::extract::Form;
 use axum::response::Response;
@@ -48,14 +48,10 @@ pub(super) async fn enter(
     };
     let form = MerchantForm {
         business: &fields.business,
-        email: &fields.email,
-        password: &fields.password,
+        log_in: log_in_form(&view, &fields.email, &fields.password, &device),
         country: &country,
         language: view.words.language.code(),
         is_waiting: rule == SignUp::ByApproval,
-        agent: &view.agent,
-        device: &device,
-        from: view.from,
     };
     match view.site.engine.sign_up_merchant(permit, form).await {
         Ok(Some(cookie)) => {
