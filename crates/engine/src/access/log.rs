@@ -6,6 +6,7 @@
 //! queue is full: nothing is decided by the log.
 
 use super::masking::{query_without_secrets, with_numbers_masked, without_secrets};
+use crate::worker::pause;
 use crate::{Caller, Engine, limits};
 use domain::acts::grant;
 use domain::refusal::{FindRefused, PurchaseUnknown, StoreRefused};
@@ -251,8 +252,7 @@ impl Engine {
                 return;
             }
             if count < limits::REQUESTS_AT_ONCE {
-                let wait = tokio::time::sleep(limits::REQUESTS_GATHERED);
-                let _ = stop.run_until_cancelled(wait).await;
+                let _ = pause(&stop, limits::REQUESTS_GATHERED).await;
                 while batch.len() < limits::REQUESTS_AT_ONCE
                     && let Ok(more) = receiver.try_recv()
                 {
@@ -267,21 +267,10 @@ impl Engine {
     }
 
     pub(crate) async fn prune_requests(self, stop: CancellationToken) {
-        loop {
-            let before = self.proven_now().before(limits::REQUESTS_KEPT);
-            let limit = limits::REQUESTS_PRUNED;
-            let prune = PruneRequests { before, limit };
-            let idle_wait = match self.commit(&self.work(), prune).await {
-                Ok(count) if count >= limit as usize => limits::SLEEP_MAX,
-                Ok(_) => limits::PRUNE_EVERY,
-                Err(fault) => {
-                    tracing::warn!(%fault, "old requests could not be deleted from the log");
-                    limits::PRUNE_EVERY
-                }
-            };
-            let wait = tokio::time::sleep(idle_wait);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
-        }
+        let (kept_for, limit) = (limits::REQUESTS_KEPT, limits::REQUESTS_PRUNED);
+        let prune = |before| PruneRequests { before, limit };
+        let failed = "old requests could not be deleted from the log";
+        self.prune(stop, kept_for, limit, prune, failed).await;
     }
 }
 

@@ -7,6 +7,7 @@ use super::keys::KeyPair;
 use super::setup::shown_key;
 use crate::access::Changed;
 use crate::refusals::{ensure, invalid, not_possible};
+use crate::worker::pause;
 use crate::{Caller, Engine, Permit, limits};
 use domain::refusal::{Invalid, KeysInvalid, StaffRefused, StoreRefused};
 use domain::{AccountId, AllowList, Environment, Key, KeyId, KeyScopes, Timestamp, act};
@@ -147,8 +148,7 @@ impl Engine {
     /// Writes the uses of key pairs now and then, and at the stop.
     pub(crate) async fn write_key_uses(self, stop: CancellationToken) {
         loop {
-            let wait = tokio::time::sleep(limits::KEY_USES_WRITTEN_EVERY);
-            let is_stopping = stop.run_until_cancelled(wait).await.is_none();
+            let is_stopping = pause(&stop, limits::KEY_USES_WRITTEN_EVERY).await.is_none();
             let uses = std::mem::take(&mut *self.inner.key_uses.0.lock());
             if !uses.is_empty() {
                 let note = |(id, (used_at, address)): (KeyId, (Timestamp, IpAddr))| {

@@ -9,6 +9,7 @@ mod passed;
 
 pub(crate) use guard::{ClockStart, GuardedClock};
 
+use crate::worker::pause;
 use crate::{Engine, limits};
 use domain::Timestamp;
 use std::time::Duration;
@@ -60,8 +61,7 @@ impl Engine {
     pub(crate) async fn watch_clock(self, stop: CancellationToken) {
         let (mut noted, mut is_failing) = (self.monotonic(), false);
         loop {
-            let wait = tokio::time::sleep(limits::CLOCK_READ_EVERY);
-            let Some(()) = stop.run_until_cancelled(wait).await else { break };
+            let Some(()) = pause(&stop, limits::CLOCK_READ_EVERY).await else { break };
             let watched = async {
                 self.read_server_time()?;
                 self.adopt_clock().await?;

@@ -86,8 +86,8 @@ impl Engine {
         self.inner.people.hasher.hash(password, self.inner.random.as_ref()).await
     }
 
-    /// Commits a change of a login with the record of it, and ends its sessions. Answers whether the
-    /// change was made.
+    /// Commits a change of a login with the record of it, and ends its sessions. Answers whether it
+    /// was made.
     async fn change_login<A: Permitted, C: Commit<Done = LoginDone, Denied = Infallible>>(
         &self,
         permit: &Permit<A>,
@@ -122,7 +122,7 @@ impl Engine {
     }
 }
 
-/// A login of nobody yet, whose address is not confirmed; the rest is for whoever makes it to fill in.
+/// A login of nobody yet, whose address is not confirmed; whoever makes it fills in the rest.
 fn blank_user(id: UserId, created_at: Timestamp) -> User {
     User {
         id,

@@ -6,6 +6,7 @@
 
 use crate::access::Changed;
 use crate::refusals::{blank, ensure, not_possible, refuse_if_any};
+use crate::worker::pause;
 use crate::{Engine, Permit, limits};
 use domain::refusal::{Halted, SellingRefused, StaffRefused, StoreRefused, Unavailable};
 use domain::{Permitted, act};
@@ -113,8 +114,7 @@ impl Engine {
                 }
                 None => {}
             }
-            let wait = tokio::time::sleep(limits::HALT_READ_EVERY);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
+            let Some(()) = pause(&stop, limits::HALT_READ_EVERY).await else { return };
             if self.is_halted()
                 && let Err(fault) = self.read_halt()
             {

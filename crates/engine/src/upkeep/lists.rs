@@ -3,6 +3,7 @@
 //! Nobody waits for it: whoever reads a list reads what it lacks, too. In PostgreSQL no list lacks
 //! anything.
 
+use crate::worker::pause;
 use crate::{Engine, limits};
 use store::{AccountList, Fault};
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,7 @@ impl Engine {
                     tracing::warn!(%fault, ?list, "a list of accounts could not be filled");
                 }
             }
-            let wait = tokio::time::sleep(limits::LISTS_FILLED_EVERY);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
+            let Some(()) = pause(&stop, limits::LISTS_FILLED_EVERY).await else { return };
         }
     }
 

@@ -7,6 +7,7 @@
 use super::Connected;
 use crate::access::Changed;
 use crate::refusals::{invalid, not_possible};
+use crate::worker::pause;
 use crate::{Engine, Permit, limits};
 use domain::account::HOUSE;
 use domain::refusal::{PaymentKnown, StaffRefused};
@@ -336,8 +337,7 @@ impl Engine {
             if let Err(fault) = self.look_at_floats().await {
                 tracing::warn!(%fault, "floats could not be looked at; looked at again soon");
             }
-            let wait = tokio::time::sleep(limits::FLOATS_READ_EVERY);
-            let Some(()) = stop.run_until_cancelled(wait).await else { break };
+            let Some(()) = pause(&stop, limits::FLOATS_READ_EVERY).await else { break };
         }
         if let Err(fault) = self.store_spending().await {
             tracing::warn!(%fault, "what was spent at upstreams could not be stored");

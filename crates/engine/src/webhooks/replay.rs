@@ -5,6 +5,7 @@
 
 use crate::access::Changed;
 use crate::refusals::not_possible;
+use crate::worker::pause;
 use crate::{Caller, Engine, Permit, limits};
 use domain::act;
 use domain::refusal::{StaffRefused, StoreRefused};
@@ -87,10 +88,7 @@ impl Engine {
                 self.inner.webhooks.due.notify_one();
             }
             open = going_on;
-            let wait = tokio::time::sleep(limits::REPLAY_PAUSE);
-            if stop.run_until_cancelled(wait).await.is_none() {
-                return Ok(());
-            }
+            let Some(()) = pause(stop, limits::REPLAY_PAUSE).await else { return Ok(()) };
         }
         Ok(())
     }

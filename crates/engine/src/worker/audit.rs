@@ -2,6 +2,7 @@
 //!
 //! Not here: the audit itself (`store`), and how the process ends (`app`).
 
+use super::intervals::pause;
 use crate::{Engine, limits};
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +23,7 @@ impl Engine {
                 );
                 return;
             }
-            let wait = tokio::time::sleep(limits::AUDIT_EVERY);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
+            let Some(()) = pause(&stop, limits::AUDIT_EVERY).await else { return };
         }
     }
 

@@ -34,20 +34,8 @@ impl Engine {
     }
 
     pub(super) async fn prune_exchanges(self, stop: CancellationToken) {
-        loop {
-            let before = self.proven_now().before(limits::EXCHANGES_KEPT);
-            let limit = limits::EXCHANGES_PRUNED;
-            let idle_wait = match self.commit(&self.work(), PruneExchanges { before, limit }).await
-            {
-                Ok(count) if count >= limit as usize => limits::SLEEP_MAX,
-                Ok(_) => limits::PRUNE_EVERY,
-                Err(fault) => {
-                    tracing::warn!(%fault, "old exchanges could not be deleted");
-                    limits::PRUNE_EVERY
-                }
-            };
-            let wait = tokio::time::sleep(idle_wait);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
-        }
+        let (kept_for, limit) = (limits::EXCHANGES_KEPT, limits::EXCHANGES_PRUNED);
+        let prune = |before| PruneExchanges { before, limit };
+        self.prune(stop, kept_for, limit, prune, "old exchanges could not be deleted").await;
     }
 }

@@ -5,15 +5,13 @@
 //! without an outcome is asked about, never sent again.
 
 mod audit;
-mod balances;
 mod callbacks;
-mod commission;
 mod exchanges;
+mod intervals;
 mod nodes;
 mod push;
 mod queue;
 mod rechecks;
-mod renewals;
 mod run;
 mod send;
 mod updates;
@@ -21,6 +19,7 @@ mod updates;
 pub use push::{PushRenderer, PushText};
 
 pub(crate) use callbacks::{CalledAbout, Unanswered};
+pub(crate) use intervals::pause;
 pub(crate) use send::QueueEvent;
 
 use crate::{Engine, limits};

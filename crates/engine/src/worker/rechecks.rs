@@ -5,6 +5,7 @@
 //! order. Invariants: only what is an end of an order is applied, as any enquiry's answer is; no
 //! answer, and *not found* after all these days, say nothing.
 
+use super::intervals::pause;
 use crate::settle::OutcomeSource;
 use crate::upstreams::Rechecked;
 use crate::{Engine, limits};
@@ -47,7 +48,7 @@ impl Engine {
                     limits::RECHECKS_SOUGHT_EVERY
                 }
             };
-            let Some(()) = stop.run_until_cancelled(tokio::time::sleep(wait)).await else { return };
+            let Some(()) = pause(&stop, wait).await else { return };
         }
     }
 

@@ -7,11 +7,12 @@
 mod attempt;
 mod host_queues;
 
+use super::intervals::pause;
 use super::queue::QueueHandler;
 use crate::{Engine, limits};
-use domain::PurchaseId;
 use domain::ids::first_at;
 use domain::webhook::schedule::host_of;
+use domain::{PurchaseId, Timestamp};
 use host_queues::{HostQueues, QueueFull, SeriesCounts};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -155,9 +156,7 @@ impl Engine {
 
     /// Reads again, each second, which endpoints other nodes have changed.
     pub(in crate::worker) async fn watch_endpoints(self, stop: CancellationToken) {
-        loop {
-            let wait = tokio::time::sleep(limits::ENDPOINTS_CACHED);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
+        while let Some(()) = pause(&stop, limits::ENDPOINTS_CACHED).await {
             if let Err(fault) = self.look_for_changed_endpoints() {
                 tracing::warn!(%fault, "changes of endpoints could not be read");
             }
@@ -200,23 +199,13 @@ impl Engine {
 
     /// Deletes the log of a month ago, a few rows at a time.
     pub(in crate::worker) async fn prune_webhooks(self, stop: CancellationToken) {
-        loop {
-            let before = self.proven_now().before(limits::WEBHOOKS_KEPT);
+        let (kept_for, limit) = (limits::WEBHOOKS_KEPT, limits::WEBHOOKS_PRUNED);
+        let prune = |before: Timestamp| {
             // Of the day itself too: its ids do not tell the time.
             let before_id = PurchaseId(first_at(before.after(limits::A_DAY)));
-            let limit = limits::WEBHOOKS_PRUNED;
-            let idle_wait =
-                match self.commit(&self.work(), PruneWebhooks { before, before_id, limit }).await {
-                    Ok(count) if count >= limit as usize => limits::SLEEP_MAX,
-                    Ok(_) => limits::PRUNE_EVERY,
-                    Err(fault) => {
-                        tracing::warn!(%fault, "old webhooks could not be deleted");
-                        limits::PRUNE_EVERY
-                    }
-                };
-            let wait = tokio::time::sleep(idle_wait);
-            let Some(()) = stop.run_until_cancelled(wait).await else { return };
-        }
+            PruneWebhooks { before, before_id, limit }
+        };
+        self.prune(stop, kept_for, limit, prune, "old webhooks could not be deleted").await;
     }
 }
 
