@@ -218,7 +218,7 @@ impl Engine {
         if let Some(known) = self.inner.store.master_key()? {
             return Ok(known == mark);
         }
-        let changed = Changed::new("master key", json!(null), json!({ "adopted": true }));
+        let changed = Changed::made("master key", json!({ "adopted": true }));
         self.commit_act(&permit, SetAll(vec![Setting::MasterKey(mark)]), changed).await?;
         Ok(self.inner.store.master_key()? == Some(mark))
     }

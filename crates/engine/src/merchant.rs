@@ -121,7 +121,7 @@ impl Engine {
         let case = Some(Case { why: CaseKind::Clash, proof: proof.clone() });
         let until = now.after(limits::REPORT_ANSWERED_WITHIN);
         let after = json!({ "reported": NOT_RECEIVED, "answer_until": until.0 });
-        let changed = Changed::new(format_args!("purchase {number}"), json!(null), after);
+        let changed = Changed::made(format_args!("purchase {number}"), after);
         let keep = KeepEvidence { key: history.purchase.key, proof, case, at: now };
         let keep = self.recorded(&permit, keep, [changed], |()| true);
         let kept = self.or_unavailable(self.write(&permit, keep, None).await)?;

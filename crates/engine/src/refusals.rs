@@ -2,8 +2,10 @@
 //!
 //! Not here: what is checked while a request is parsed (`api`).
 
-use domain::refusal::{InsufficientBalance, Invalid, MoneyRefused, NoWallet, NotPossible};
-use domain::{Currency, FieldError, Money, MoneyDenial};
+use domain::refusal::{
+    InsufficientBalance, Invalid, MoneyRefused, NoWallet, NotPossible, PaymentKnown, StaffRefused,
+};
+use domain::{Currency, FieldError, Money, MoneyDenial, PostingDenied};
 
 /// One wrong field, with a message for people.
 pub(crate) fn field_error(field: &'static str, message: &str) -> FieldError {
@@ -49,6 +51,14 @@ pub(crate) fn denied(denial: &MoneyDenial, currency: Currency) -> MoneyRefused {
         }
         MoneyDenial::NoLedgerAccount(_) => NoWallet.into(),
         MoneyDenial::TooLarge => too_large().into(),
+    }
+}
+
+/// The refusal of a payment that is not booked.
+pub(crate) fn not_booked(denial: PostingDenied, currency: Currency) -> StaffRefused {
+    match denial {
+        PostingDenied::Known(by) => PaymentKnown { account: by.account, at: by.at }.into(),
+        PostingDenied::Money(why) => denied(&why, currency).into(),
     }
 }
 

@@ -151,6 +151,11 @@ impl Changed {
     pub(crate) fn new(object: impl Display, before: Value, after: Value) -> Changed {
         Changed { object: object.to_string(), before, after }
     }
+
+    /// Of what was not there before, or is only an event.
+    pub(crate) fn made(object: impl Display, after: Value) -> Changed {
+        Changed::new(object, Value::Null, after)
+    }
 }
 
 impl Engine {

@@ -114,13 +114,7 @@ impl Engine {
         self.check_change(&before, &change)?;
         let after = change.applied_to(&before);
         let changed = changed_rows(&before, &after);
-        let set = change.set;
-        let settings = (set.countries.into_iter().map(Setting::Country))
-            .chain(set.operators.into_iter().map(Setting::Operator))
-            .chain(set.categories.into_iter().map(Setting::Category))
-            .chain(set.products.into_iter().map(Setting::Product))
-            .chain(set.prices.into_iter().map(Setting::Price))
-            .chain(set.routes.into_iter().map(Setting::Route))
+        let settings = settings_of(change.set)
             .chain(change.removed_routes.into_iter().map(Setting::NoRoute))
             .chain(change.removed_prices.into_iter().map(Setting::NoPrice));
         let revise = ReviseCatalog { settings: settings.collect(), seen };
@@ -181,26 +175,30 @@ fn unless_taken(before: &Catalog, set: &Catalog) -> Result<(), NotPossible> {
     let categories =
         |one: &Category, other: &Category| one.id != other.id && one.name == other.name;
     let products = |one: &Product, other: &Product| one.id != other.id && one.name == other.name;
-    let taken = taken(&before.operators, &set.operators, operators)
+    let operator = taken(&before.operators, &set.operators, operators);
+    let category = taken(&before.categories, &set.categories, categories);
+    let product = taken(&before.products, &set.products, products);
+    let row = operator
         .map(|row| format!("operator {}", row.code))
-        .or_else(|| {
-            let row = taken(&before.categories, &set.categories, categories)?;
-            Some(format!("category {:?}", row.name))
-        })
-        .or_else(|| {
-            let row = taken(&before.products, &set.products, products)?;
-            Some(format!("product {:?}", row.name))
-        });
-    match taken {
-        None => Ok(()),
-        Some(row) => Err(not_possible(format!(
-            "{row}: another row has this name so far; change that one first, by itself."
-        ))),
-    }
+        .or(category.map(|row| format!("category {:?}", row.name)))
+        .or(product.map(|row| format!("product {:?}", row.name)));
+    let Some(row) = row else { return Ok(()) };
+    let because = "another row has this name so far; change that one first, by itself.";
+    Err(not_possible(format!("{row}: {because}")))
 }
 
 fn taken<'a, T>(before: &[T], set: &'a [T], is_taken: fn(&T, &T) -> bool) -> Option<&'a T> {
     set.iter().find(|row| before.iter().any(|known| is_taken(row, known)))
+}
+
+/// Each row of a catalog.
+pub(super) fn settings_of(rows: Catalog) -> impl Iterator<Item = Setting> {
+    (rows.countries.into_iter().map(Setting::Country))
+        .chain(rows.operators.into_iter().map(Setting::Operator))
+        .chain(rows.categories.into_iter().map(Setting::Category))
+        .chain(rows.products.into_iter().map(Setting::Product))
+        .chain(rows.prices.into_iter().map(Setting::Price))
+        .chain(rows.routes.into_iter().map(Setting::Route))
 }
 
 /// One record for each row that differs.

@@ -84,9 +84,8 @@ impl Engine {
         else {
             return Ok(CommissionPaid::Nothing);
         };
-        let changed = Changed::new(
+        let changed = Changed::made(
             format_args!("wallet of account {account}"),
-            json!(null),
             json!({
                 "reason": posting.journal.reason().code(),
                 "environment": environment.code(),

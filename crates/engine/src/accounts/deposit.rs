@@ -5,13 +5,11 @@
 //! environment.
 
 use crate::access::Changed;
-use crate::refusals::{denied, invalid};
+use crate::refusals::{invalid, not_booked};
 use crate::webhooks::AccountEvent;
 use crate::{Engine, Permit};
-use domain::refusal::{PaymentKnown, StaffRefused, StoreRefused};
-use domain::{
-    AccountId, Environment, Journal, Money, PaymentKey, PostingDenied, Rail, Reason, Timestamp, act,
-};
+use domain::refusal::{StaffRefused, StoreRefused};
+use domain::{AccountId, Environment, Journal, Money, PaymentKey, Rail, Reason, Timestamp, act};
 use serde_json::json;
 use store::{Payment, Posting, Reported};
 
@@ -55,9 +53,8 @@ impl Engine {
         let journal = Journal::funding(reason, account, environment, amount)
             .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
         let note = format!("{by}: {}", booking.note);
-        let changed = Changed::new(
+        let changed = Changed::made(
             format_args!("wallet of account {account}"),
-            json!(null),
             json!({
                 "reason": reason.code(),
                 "environment": environment.code(),
@@ -82,12 +79,8 @@ impl Engine {
         let posting = Reported { commit: posting, webhooks };
         let posting = self.recorded(&permit, posting, [changed], |_| true);
         let written = self.write(&permit, posting, None).await;
-        let available_after = self.or_unavailable(written)?.map_err(|why| match why {
-            PostingDenied::Known(owner) => {
-                StaffRefused::from(PaymentKnown { account: owner.account, at: owner.at })
-            }
-            PostingDenied::Money(why) => denied(&why, amount.currency()).into(),
-        })?;
+        let booked = self.or_unavailable(written)?;
+        let available_after = booked.map_err(|why| not_booked(why, amount.currency()))?;
         if is_reported {
             self.inner.webhooks.due.notify_one();
         }

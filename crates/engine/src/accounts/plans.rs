@@ -5,9 +5,9 @@
 //! or for another plan than it has agreed to.
 
 use crate::access::Changed;
-use crate::refusals::{denied, ensure, invalid, not_possible, too_large};
+use crate::refusals::{ensure, invalid, not_booked, not_possible, too_large};
 use crate::{Caller, Engine, Permit, limits};
-use domain::refusal::{NoWallet, PaymentKnown, PurchaseUnknown, StaffRefused, StoreRefused};
+use domain::refusal::{NoWallet, PurchaseUnknown, StaffRefused, StoreRefused};
 use domain::{
     Account, AccountId, Currency, Environment, Journal, Money, PaymentKey, Permitted, Plan,
     PlanKind, PlanTerms, PostingDenied, Role, Subscription, Timestamp, act,
@@ -287,7 +287,7 @@ impl Engine {
         // Asked first: after the first time nothing else is as it was agreed to.
         let known = self.or_unavailable(self.inner.store.payment_owner(&payment))?;
         if let Some(owner) = known {
-            return Err(PaymentKnown { account: owner.account, at: owner.at }.into());
+            return Err(not_booked(PostingDenied::Known(owner), currency));
         }
         let offer = self.plan_offer(account, kind, months, currency)?;
         let now = AgreedPlan { price: offer.price, until: offer.before.map(|s| s.until) };
@@ -320,12 +320,8 @@ impl Engine {
         let buy = BuyPlan { posting, plan: offer.after.plan, months, ends_another };
         let buy = self.recorded(permit, buy, [changed], |_| true);
         let written = self.or_unavailable(self.write(permit, buy, None).await)?;
-        let BoughtPlan { available, subscription } = written.map_err(|why| match why {
-            PostingDenied::Known(owner) => {
-                StaffRefused::from(PaymentKnown { account: owner.account, at: owner.at })
-            }
-            PostingDenied::Money(why) => denied(&why, currency).into(),
-        })?;
+        let BoughtPlan { available, subscription } =
+            written.map_err(|why| not_booked(why, currency))?;
         self.forget_accounts();
         Ok(PlanBought { price, available: Money::new(available, currency), subscription })
     }

@@ -2,6 +2,7 @@
 //!
 //! Not here: who may set it up. Invariant: what belongs together is made in one commit.
 
+use super::catalog::settings_of;
 use super::keys::{self, KeyPair};
 use super::pairs::KeyTerms;
 use crate::access::Changed;
@@ -45,7 +46,7 @@ impl Engine {
             return Ok(());
         }
         let house = new_account(HOUSE, Role::House, name, self.now());
-        let changed = Changed::new(format_args!("account {HOUSE}"), json!(null), shown(&house));
+        let changed = Changed::made(format_args!("account {HOUSE}"), shown(&house));
         self.set(&permit, vec![Setting::Account(house)], vec![changed]).await
     }
 
@@ -229,17 +230,8 @@ impl Engine {
             "prices": catalog.prices.len(),
             "routes": catalog.routes.len(),
         });
-        let changed = Changed::new("catalog", json!(null), after);
-        let settings = catalog
-            .countries
-            .into_iter()
-            .map(Setting::Country)
-            .chain(catalog.operators.into_iter().map(Setting::Operator))
-            .chain(catalog.categories.into_iter().map(Setting::Category))
-            .chain(catalog.products.into_iter().map(Setting::Product))
-            .chain(catalog.prices.into_iter().map(Setting::Price))
-            .chain(catalog.routes.into_iter().map(Setting::Route));
-        self.set(&permit, settings.collect(), vec![changed]).await?;
+        let changed = Changed::made("catalog", after);
+        self.set(&permit, settings_of(catalog).collect(), vec![changed]).await?;
         self.or_unavailable(self.reload())
     }
 
@@ -294,7 +286,7 @@ impl Engine {
             expires_at: terms.expires_at,
             made_by: terms.made_by,
         };
-        let changed = Changed::new(format_args!("key {id}"), json!(null), shown_key(&key));
+        let changed = Changed::made(format_args!("key {id}"), shown_key(&key));
         let endpoint = self.endpoint_of_key(endpoint, id, account, environment)?;
         let mut settings = vec![Setting::Key(key, self.now()), Setting::Endpoint(endpoint)];
         if environment == Environment::Sandbox {
@@ -324,7 +316,7 @@ impl AccountSetup {
             subscription: new.subscription,
             ..new_account(id, new.role, new.name, self.engine.now())
         };
-        let opened = Changed::new(format_args!("account {id}"), json!(null), shown(&account));
+        let opened = Changed::made(format_args!("account {id}"), shown(&account));
         self.changed.push(opened);
         self.settings.push(Setting::Account(account));
         for environment in Environment::ALL {

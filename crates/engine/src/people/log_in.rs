@@ -102,7 +102,7 @@ impl Engine {
         ensure(user.is_active && account.is_active, AccountInactive)?;
         // If hashing again is refused now, a later log-in does it.
         let rehashed = if is_stale { self.hashed(shown.password).await.ok() } else { None };
-        Ok((user, rehashed.map(|hash| hash.0)))
+        Ok((user, rehashed))
     }
 
     /// Begins a guess at a password, on this known device if it is one. Refuses (`TooFast`) while

@@ -92,11 +92,11 @@ impl Engine {
         role: &str,
         password: &str,
     ) -> Result<(User, Changed), BusyRefused> {
-        let password_hash = self.hashed(password).await?.0;
+        let password_hash = self.hashed(password).await?;
         let id = self.or_unavailable(self.next_user().await)?;
         let (email, at) = (fields::address(email), self.now());
         let after = json!({ "account": account.0, "email": email, "role": role });
-        let changed = Changed::new(format_args!("login {id}"), json!(null), after);
+        let changed = Changed::made(format_args!("login {id}"), after);
         let user = User {
             account,
             email,
@@ -133,7 +133,7 @@ impl Engine {
     ) -> Result<String, StaffRefused> {
         let user = self.user_named(email)?.id;
         let password = self.random_text(PASSWORD_CHARS)?;
-        let password_hash = self.hashed(&password).await?.0;
+        let password_hash = self.hashed(&password).await?;
         let is = json!({ "password": "changed", "sessions": "ended" });
         let set = GivePassword { user, password_hash, at: self.now() };
         ensure(self.change_login(&permit, user, set, json!(null), is).await?, LogInFailed)?;

@@ -37,7 +37,7 @@ use domain::refusal::{BusyRefused, StoreRefused, TooFast};
 use domain::{Mailer, Permitted, SessionId, Timestamp, UserId};
 use lockout::Lockout;
 use mails::Mails;
-use password::{Hashed, Hasher};
+use password::Hasher;
 use serde_json::Value;
 use session::{CachedSession, SessionEnds};
 use std::convert::Infallible;
@@ -81,8 +81,8 @@ impl People {
 }
 
 impl Engine {
-    /// A password's hash, through the bounded queue.
-    pub(crate) async fn hashed(&self, password: &str) -> Result<Hashed, BusyRefused> {
+    /// A password's hash, as a PHC string, through the bounded queue.
+    pub(crate) async fn hashed(&self, password: &str) -> Result<String, BusyRefused> {
         self.inner.people.hasher.hash(password, self.inner.random.as_ref()).await
     }
 

@@ -31,9 +31,6 @@ const NO_LOGIN: &str = concat!(
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 );
 
-/// A password's hash, as a PHC string.
-pub(crate) struct Hashed(pub(crate) String);
-
 /// The result of verifying a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PasswordCheck {
@@ -86,12 +83,12 @@ impl Hasher {
         }
     }
 
-    /// Hashes with a new salt. Refuses with `TooFast` when too many wait.
+    /// Hashes with a new salt, into a PHC string. Refuses with `TooFast` when too many wait.
     pub(super) async fn hash(
         &self,
         password: &str,
         random: &dyn Random,
-    ) -> Result<Hashed, BusyRefused> {
+    ) -> Result<String, BusyRefused> {
         let mut salt = [0; SALT_BYTES];
         random.fill(&mut salt).map_err(|_| Unavailable { retry_after_s: 5 })?;
         let password = password.to_owned();
@@ -99,7 +96,7 @@ impl Hasher {
             let argon2 = argon2()?;
             let password = prepared(&password);
             let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt).ok()?;
-            Some(Hashed(hash.to_string()))
+            Some(hash.to_string())
         };
         Ok(self.run(QueueShare::Unknown, hash).await?.ok_or(Unavailable { retry_after_s: 5 })?)
     }
@@ -197,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_verified_and_an_old_hash_is_stale() {
         let hasher = Hasher::new();
-        let hash = hasher.hash("a fine one", &Same).await.unwrap().0;
+        let hash = hasher.hash("a fine one", &Same).await.unwrap();
         assert!(
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$BQUFBQUFBQUFBQUFBQUFBQ$"),
             "{hash}"
@@ -231,7 +228,7 @@ mod tests {
             ("\u{9ac}\u{9af}\u{9bc}\u{9b8} 12345", "\u{9ac}\u{9df}\u{9b8} 12345"),
             ("a fine one", "a\u{a0}fine\u{3000}one"),
         ] {
-            let hash = hasher.hash(one, &Same).await.unwrap().0;
+            let hash = hasher.hash(one, &Same).await.unwrap();
             let right = PasswordCheck::Right { is_stale: false };
             for typed in [one, other] {
                 let check = hasher.verify(QueueShare::Unknown, typed, Some(&hash)).await;
@@ -244,7 +241,7 @@ mod tests {
             assert_eq!(check, Ok(PasswordCheck::Right { is_stale }), "{other}");
         }
         for (one, other) in [("Password one", "password one"), ("line\none", "line one")] {
-            let hash = hasher.hash(one, &Same).await.unwrap().0;
+            let hash = hasher.hash(one, &Same).await.unwrap();
             let check = hasher.verify(QueueShare::Unknown, other, Some(&hash)).await;
             assert_eq!(check, Ok(PasswordCheck::Wrong), "{other}");
         }

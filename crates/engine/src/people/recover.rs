@@ -34,7 +34,7 @@ impl Engine {
         let user = holder.ok_or(TokenInvalid)?.user;
         fields::check_password(&user.email, new)?;
         self.check_password_of(&user, current, from).await?;
-        let password_hash = self.hashed(new).await?.0;
+        let password_hash = self.hashed(new).await?;
         let (was, at) = (user.password_hash, self.now());
         let set = SetPassword { user: user.id, was, password_hash, at };
         let is = json!({ "password": "changed", "sessions": "ended" });
@@ -100,13 +100,10 @@ impl Engine {
         let typed = self.typed(CodePurpose::Reset, email, code);
         fields::check_password(&typed.email, new)?;
         let guess = self.begin_code(email, from)?.ok_or(CodeInvalid)?;
-        let password_hash = self.hashed(new).await?.0;
+        let password_hash = self.hashed(new).await?;
         let email = typed.email.clone();
-        let changed = Changed::new(
-            "login by a mailed code",
-            json!(null),
-            json!({ "email": email, "password": "changed", "sessions": "ended" }),
-        );
+        let after = json!({ "email": email, "password": "changed", "sessions": "ended" });
+        let changed = Changed::made("login by a mailed code", after);
         let reset = ResetPassword { typed, password_hash };
         let reset = self.recorded(&permit, reset, [changed], |done| *done == CodeDone::Written);
         let written = self.commit(&permit, reset).await;

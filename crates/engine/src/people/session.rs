@@ -118,7 +118,7 @@ impl Engine {
             Some(session) => json!({ "session": session.0, "ended": true }),
             None => json!({ "sessions": "ended" }),
         };
-        let changed = Changed::new(format_args!("login {user}"), json!(null), after);
+        let changed = Changed::made(format_args!("login {user}"), after);
         let end = LogOut { user, session, at: self.now() };
         let end = self.recorded(permit, end, [changed], |()| true);
         self.end_sessions(permit, user, end).await

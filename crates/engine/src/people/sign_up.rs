@@ -60,7 +60,7 @@ impl Engine {
         fields::check_sign_up(&email, form.mobile, name, form.password)?;
         self.may_request_mail(&email, form.from).map_err(too_fast)?;
         let is_known = self.user_of(&email)?.is_some();
-        let password_hash = self.hashed(form.password).await?.0;
+        let password_hash = self.hashed(form.password).await?;
         let code = self.fresh_code()?;
         let name = if name.is_empty() { &email } else { name }.to_owned();
         let mobile = (!form.mobile.is_empty()).then(|| form.mobile.to_owned());
@@ -92,11 +92,8 @@ impl Engine {
             user: self.or_unavailable(self.next_user().await)?,
             currencies: currencies.to_vec(),
         };
-        let changed = Changed::new(
-            format_args!("account {}", sign_up.account),
-            json!(null),
-            json!({ "login": sign_up.user.0, "email": sign_up.typed.email }),
-        );
+        let after = json!({ "login": sign_up.user.0, "email": sign_up.typed.email });
+        let changed = Changed::made(format_args!("account {}", sign_up.account), after);
         let sign_up = self.recorded(&permit, sign_up, [changed], |done| *done == CodeDone::Written);
         if self.or_unavailable(self.commit(&permit, sign_up).await)? != CodeDone::Written {
             guess.failed(self.monotonic());

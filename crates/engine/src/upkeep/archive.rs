@@ -69,7 +69,7 @@ impl Engine {
         word: &str,
     ) -> Result<(), StaffRefused> {
         let after = json!({ "state": word });
-        let changed = Changed::new(format_args!("month {month}"), json!(null), after);
+        let changed = Changed::made(format_args!("month {month}"), after);
         let is_written = |done: &ArchiveDone| *done == ArchiveDone::Written;
         let change = self.recorded(permit, change, [changed], is_written);
         match self.or_unavailable(self.commit(permit, change).await)? {

@@ -6,14 +6,14 @@
 
 use super::Connected;
 use crate::access::Changed;
-use crate::refusals::{invalid, not_possible};
+use crate::refusals::{invalid, not_booked, not_possible};
 use crate::worker::pause;
 use crate::{Engine, Permit, limits};
 use domain::account::HOUSE;
-use domain::refusal::{PaymentKnown, StaffRefused};
+use domain::refusal::StaffRefused;
 use domain::{
     BalanceAnswer, Capabilities, Currency, Environment, Journal, Money, PauseCause, PaymentKey,
-    PostingDenied, Rail, Timestamp, UpstreamCode, act,
+    Rail, Timestamp, UpstreamCode, act,
 };
 use serde_json::json;
 use std::collections::HashMap;
@@ -121,11 +121,8 @@ impl Engine {
         let payment = payment.ok_or_else(|| invalid("reference", message))?;
         let journal = Journal::float_funding(code.clone(), environment, amount)
             .ok_or_else(|| invalid("amount", "The amount must be more than zero."))?;
-        let changed = Changed::new(
-            format_args!("upstream {code}"),
-            json!(null),
-            json!({ "paid": amount.to_string(), "reference": payment.reference() }),
-        );
+        let after = json!({ "paid": amount.to_string(), "reference": payment.reference() });
+        let changed = Changed::made(format_args!("upstream {code}"), after);
         let note = format!("{by}: paid to {code}");
         let posting = Posting { journal, account: HOUSE, payment, note, at: self.now() };
         let (code, is_known) = (code.clone(), true);
@@ -181,12 +178,7 @@ impl Engine {
         let environment = fund.posting.payment.environment();
         let fund = self.recorded(&permit, fund, [changed], |()| true);
         let written = self.write(&permit, fund, None).await;
-        self.or_unavailable(written)?.map_err(|why| match why {
-            PostingDenied::Known(owner) => {
-                StaffRefused::from(PaymentKnown { account: owner.account, at: owner.at })
-            }
-            PostingDenied::Money(why) => crate::refusals::denied(&why, currency).into(),
-        })?;
+        self.or_unavailable(written)?.map_err(|why| not_booked(why, currency))?;
         self.or_unavailable(self.read_floats().await)?;
         self.stored_float(&code, environment, currency).await
     }

@@ -127,7 +127,7 @@ impl Engine {
             let (by, reason) = (by.to_owned(), format!("added again by {by}"));
             upstream.paused = Some(Pause { cause: PauseCause::NewFile, reason, by });
         }
-        let changed = Changed::new(object(&code), json!(null), shown(&upstream));
+        let changed = Changed::made(object(&code), shown(&upstream));
         self.store_upstream(&permit, upstream, true, changed).await?;
         Ok(waits)
     }

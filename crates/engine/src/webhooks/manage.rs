@@ -69,7 +69,7 @@ impl Engine {
         };
         self.check_endpoint(&endpoint)?;
         let secret = self.give_secret(&mut endpoint)?;
-        let changed = Changed::new(format_args!("endpoint {id}"), json!(null), shown(&endpoint));
+        let changed = Changed::made(format_args!("endpoint {id}"), shown(&endpoint));
         self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         Ok((id, secret))
     }
@@ -165,7 +165,7 @@ impl Engine {
         endpoint.old_secret = old.map(|secret| (secret, until));
         let secret = self.give_secret(&mut endpoint)?;
         let after = json!({ "secret": "new", "old_until": until.0 });
-        let changed = Changed::new(format_args!("endpoint {id}"), json!(null), after);
+        let changed = Changed::made(format_args!("endpoint {id}"), after);
         self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         Ok(secret)
     }
@@ -223,7 +223,7 @@ impl Engine {
         for mut endpoint in endpoints.into_iter().filter(|e| e.secret.is_none()) {
             self.give_secret(&mut endpoint)?;
             let object = format!("endpoint {}", endpoint.id);
-            let changed = Changed::new(object, json!(null), json!({ "secret": "new" }));
+            let changed = Changed::made(object, json!({ "secret": "new" }));
             self.write_endpoint(&permit, SetEndpoint(endpoint), changed).await?;
         }
         Ok(())
@@ -261,7 +261,7 @@ impl Engine {
             ReplayScope::One(purchase, _) => format!("purchase {purchase}"),
             ReplayScope::Since(account, ..) => format!("account {account}"),
         };
-        let changed = Changed::new(object, json!(null), json!({ "webhooks": "replayed" }));
+        let changed = Changed::made(object, json!({ "webhooks": "replayed" }));
         let replay = ReplayWebhooks { which, at: self.now() };
         let replayed = self.commit_act(&permit, replay, changed).await;
         self.inner.webhooks.due.notify_one();
@@ -299,7 +299,7 @@ impl Engine {
         let id = webhook_id(key.id.number(), &webhook.event);
         let endpoint = webhook.endpoint;
         let after = json!({ "test": "sent" });
-        let changed = Changed::new(format_args!("endpoint {endpoint}"), json!(null), after);
+        let changed = Changed::made(format_args!("endpoint {endpoint}"), after);
         let sent = self.commit_act(&permit, EnqueueWebhook(key, webhook), changed).await;
         self.or_unavailable(sent)?;
         self.inner.webhooks.due.notify_one();

@@ -24,9 +24,8 @@ impl Engine {
         filter: ReplayFilter,
     ) -> Result<(), StaffRefused> {
         let (account, environment) = (caller.account, caller.environment);
-        let changed = Changed::new(
+        let changed = Changed::made(
             format_args!("account {account}"),
-            json!(null),
             json!({
                 "webhooks": "replayed", "environment": environment.code(), "state": filter.state,
                 "event": filter.event, "endpoint": filter.endpoint.map(|endpoint| endpoint.0),

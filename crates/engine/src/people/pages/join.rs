@@ -103,13 +103,9 @@ impl Engine {
         let code = self.fresh_code()?;
         let joining = Joining { account: account.id, email: &email, role: invite.role };
         let offer = OfferMailCode(self.mail_code(MailCodePurpose::Join, joining, &code));
-        let changed = Changed::new(
-            format_args!("account {}", account.id),
-            json!(null),
-            json!({ "invited": email, "role": invite.role }),
-        );
-        let offer = self.recorded(&permit, offer, [changed], |()| true);
-        self.or_unavailable(self.commit(&permit, offer).await)?;
+        let after = json!({ "invited": email, "role": invite.role });
+        let changed = Changed::made(format_args!("account {}", account.id), after);
+        self.or_unavailable(self.commit_act(&permit, offer, changed).await)?;
         let language = match self.own_user(caller)? {
             Some(user) => user.language,
             None => "en".to_owned(),
@@ -129,14 +125,10 @@ impl Engine {
         email: &str,
     ) -> Result<(), StoreRefused> {
         let email = fields::address(email);
-        let changed = Changed::new(
-            format_args!("account {}", caller.account),
-            json!({ "invited": email }),
-            json!(null),
-        );
-        let withdraw = WithdrawMailCode { account: caller.account, email, at: self.now() };
-        let withdraw = self.recorded(&permit, withdraw, [changed], |()| true);
-        self.or_unavailable(self.commit(&permit, withdraw).await)
+        let (account, before) = (caller.account, json!({ "invited": email }));
+        let changed = Changed::new(format_args!("account {account}"), before, json!(null));
+        let withdraw = WithdrawMailCode { account, email, at: self.now() };
+        self.or_unavailable(self.commit_act(&permit, withdraw, changed).await)
     }
 
     /// Makes a login by a mailed code and logs it in. Refuses wrong fields (`email`, `password`), a
@@ -156,7 +148,7 @@ impl Engine {
             true => self.mail_digest(MailCodePurpose::FirstOwner, "", form.code),
             false => self.mail_digest(MailCodePurpose::Join, &email, form.code),
         };
-        let password_hash = self.hashed(password).await?.0;
+        let password_hash = self.hashed(password).await?;
         let name = form.name.trim();
         let now = self.now();
         // Account and role are the code's.
@@ -168,11 +160,8 @@ impl Engine {
             language: form.language.to_owned(),
             ..blank_user(self.or_unavailable(self.next_user().await)?, now)
         };
-        let changed = Changed::new(
-            format_args!("login {}", user.id),
-            json!(null),
-            json!({ "email": email, "joined": true }),
-        );
+        let after = json!({ "email": email, "joined": true });
+        let changed = Changed::made(format_args!("login {}", user.id), after);
         let join = JoinAccount { digest, user: user.clone() };
         let join = self.recorded(&permit, join, [changed], |done| *done == JoinDone::Written);
         match self.or_unavailable(self.commit(&permit, join).await)? {

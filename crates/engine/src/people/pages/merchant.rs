@@ -71,7 +71,7 @@ impl Engine {
         refuse_if_any(errors.into_iter().flatten())?;
         let country = country.ok_or_else(|| invalid("country", "Choose a country of the list."))?;
         self.may_request_mail(&email, from).map_err(too_fast)?;
-        let password_hash = self.hashed(password).await?.0;
+        let password_hash = self.hashed(password).await?;
         let (code, now) = (self.fresh_code()?, self.now());
         let account = merchant(self.or_unavailable(self.next_account().await)?, &form, now);
         let user = User {
@@ -96,15 +96,11 @@ impl Engine {
             Joining { account: account.id, email: &email, role: "owner" },
             &code,
         );
-        let changed = Changed::new(
-            format_args!("account {}", account.id),
-            json!(null),
-            json!({ "name": account.name, "login": user.id.0, "by": "sign-up" }),
-        );
+        let after = json!({ "name": account.name, "login": user.id.0, "by": "sign-up" });
+        let changed = Changed::made(format_args!("account {}", account.id), after);
         let opened =
             OpenMerchant { account: account.clone(), user: user.clone(), settings, code: confirm };
-        let opened = self.recorded(&permit, opened, [changed], |_| true);
-        let is_known = self.or_unavailable(self.commit(&permit, opened).await)?;
+        let is_known = self.or_unavailable(self.commit_act(&permit, opened, changed).await)?;
         self.inner.webhooks.endpoint_cache.forget();
         let letters = Letters::of(form.language);
         self.send_mail(match is_known {
