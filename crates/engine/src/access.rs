@@ -28,8 +28,8 @@ use domain::refusal::{
     Unavailable,
 };
 use domain::{
-    AccountId, DuplicatePolicy, Environment, Holder, KeyId, KeyScope, KeyScopes, Plan,
-    ReferenceKey, ReferenceScope, SessionId, UserId,
+    AccountId, DuplicatePolicy, Environment, Holder, KeyId, KeyScope, KeyScopes, Kind, Money, Plan,
+    PriceQuery, ReferenceKey, ReferenceScope, SessionId, Timestamp, UserId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -79,6 +79,27 @@ impl Caller {
     /// Refuses to sell for real money to an account that staff have not approved.
     pub(crate) fn may_buy(&self) -> Result<(), AccountNotApproved> {
         ensure(self.environment != Environment::Live || self.is_approved, AccountNotApproved)
+    }
+
+    /// What an amount of one operator costs and earns this caller, to whichever recipient.
+    pub(crate) fn price_query<'a>(
+        &self,
+        operator: &'a str,
+        kind: Kind,
+        amount: Money,
+        at: Timestamp,
+    ) -> PriceQuery<'a> {
+        PriceQuery {
+            account: self.account,
+            plan: self.plan,
+            environment: self.environment,
+            operator,
+            kind,
+            product: None,
+            recipient: "",
+            amount,
+            at,
+        }
     }
 
     /// A reference, or an idempotency key, that this caller uses.

@@ -50,10 +50,10 @@ pub use quote::Quote;
 pub use rate::Quota;
 pub use request::{Idempotency, PurchaseOutcome, PurchaseRequest, Replay};
 pub use store::{
-    ActRecord, Audience, BalanceAlert, DeliveryAttempt, DeliveryFilter, Destination, Endpoint,
-    EndpointHealth, ErrorGroup, KeyUse, ListedSession, LogPage, LoggedRequest, LoggedWebhook, Page,
-    Payment, PlanPrice, PurchaseFilter, ReplayFilter, ReplayScope, RequestFilter, StatementLine,
-    StoredUpstream, Wallet, WebhookReplay,
+    ActRecord, Audience, Balance, BalanceAlert, DeliveryAttempt, DeliveryFilter, Destination,
+    Endpoint, EndpointHealth, ErrorGroup, KeyUse, ListedSession, LogPage, LoggedRequest,
+    LoggedWebhook, Page, Payment, PlanPrice, PurchaseFilter, ReplayFilter, ReplayScope,
+    RequestFilter, StatementLine, StoredUpstream, Wallet, WebhookReplay,
 };
 pub use upstreams::{
     ConnectorFactory, FloatAnswer, FloatView, NewUpstream, TriedUpstream, UpstreamChange,
@@ -278,6 +278,14 @@ impl Engine {
         let engine = self.clone();
         let working = tokio::task::spawn_blocking(move || work(&engine.inner.store));
         working.await.unwrap_or(Err(Fault::Closed))
+    }
+
+    /// As [`Engine::blocking`], with the refusal that a caller gets for a fault of ours.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreRefused> {
+        self.or_unavailable(self.blocking(work).await)
     }
 
     /// Reads the catalog, the upstreams and the terms of plans again and swaps them in. One at a

@@ -6,8 +6,8 @@ use crate::{Caller, Engine};
 use domain::refusal::{FindRefused, NoWallet, PurchaseUnknown, StoreRefused, WalletRefused};
 use domain::{
     Account, AccountId, Attempt, Currency, Environment, Exchange, Key, Kind, Money, Operator,
-    PriceComponent, PriceQuery, PriceRule, Purchase, PurchaseKey, PurchaseNumber, ReferenceScope,
-    Service, Slip, State, best_rule,
+    PriceComponent, PriceRule, Purchase, PurchaseKey, PurchaseNumber, ReferenceScope, Service,
+    Slip, State, best_rule,
 };
 use std::path::PathBuf;
 use store::{
@@ -80,27 +80,8 @@ impl Engine {
         Ok(balances)
     }
 
-    /// What changed a wallet's available money, latest first. Refuses if there is no such wallet.
+    /// What changed one balance of a wallet, latest first. Refuses if there is no such wallet.
     pub async fn statement(
-        &self,
-        caller: &Caller,
-        currency: Currency,
-        page: Page,
-    ) -> Result<Vec<StatementLine>, WalletRefused> {
-        self.statement_of(caller, currency, Balance::Available, page).await
-    }
-
-    /// What changed a wallet's commission, latest first. Refuses if there is no such wallet.
-    pub async fn commission_statement(
-        &self,
-        caller: &Caller,
-        currency: Currency,
-        page: Page,
-    ) -> Result<Vec<StatementLine>, WalletRefused> {
-        self.statement_of(caller, currency, Balance::Commission, page).await
-    }
-
-    async fn statement_of(
         &self,
         caller: &Caller,
         currency: Currency,
@@ -109,8 +90,7 @@ impl Engine {
     ) -> Result<Vec<StatementLine>, WalletRefused> {
         let (account, environment) = (caller.account, caller.environment);
         let of = StatementOf { account, environment, currency, balance };
-        let read = self.blocking(move |store| store.statement(of, page)).await;
-        Ok(self.or_unavailable(read)?.ok_or(NoWallet)?)
+        Ok(self.read(move |store| store.statement(of, page)).await?.ok_or(NoWallet)?)
     }
 
     /// The account's wallet of a currency in the caller's environment. Refuses if there is none.
@@ -137,10 +117,7 @@ impl Engine {
     ) -> Result<Vec<Purchase>, StoreRefused> {
         let (account, environment) = (caller.account, caller.environment);
         let page = self.or_unavailable(self.before_number(page))?;
-        let read = self
-            .blocking(move |store| store.list_purchases(account, environment, &filter, page))
-            .await;
-        self.or_unavailable(read)
+        self.read(move |store| store.list_purchases(account, environment, &filter, page)).await
     }
 
     /// What the account pays and earns now, by operator and kind: of each active operator of these
@@ -159,17 +136,7 @@ impl Engine {
                 |currency: &Currency| wallets.iter().any(|wallet| wallet.currency() == *currency);
             let Some(currency) = currency.filter(has_wallet) else { continue };
             for kind in kinds_of(operator) {
-                let query = PriceQuery {
-                    account: caller.account,
-                    plan: caller.plan,
-                    environment: caller.environment,
-                    operator: &operator.code,
-                    kind: *kind,
-                    product: None,
-                    recipient: "",
-                    amount: Money::zero(currency),
-                    at: now,
-                };
+                let query = caller.price_query(&operator.code, *kind, Money::zero(currency), now);
                 let rule = |component| best_rule(&catalog.prices, component, &query).cloned();
                 prices.push(AccountPrice {
                     operator: operator.clone(),
@@ -194,9 +161,7 @@ impl Engine {
         let (account, environment) = (caller.account, caller.environment);
         let states = states.to_vec();
         let page = self.or_unavailable(self.before_number(page))?;
-        let read = self
-            .blocking(move |store| store.purchases_of(account, environment, scope, &states, page));
-        self.or_unavailable(read.await)
+        self.read(move |store| store.purchases_of(account, environment, scope, &states, page)).await
     }
 
     /// The page before a purchase's number, as the store counts: by its id.

@@ -9,15 +9,15 @@ use crate::{Caller, Engine, Permit, PurchaseHistory, limits};
 use domain::refusal::{FindRefused, PurchaseUnknown, ResendRefused, StoreRefused};
 use domain::webhook::schedule::parse_webhook_id;
 use domain::{
-    AccountId, Case, CaseKind, Currency, Environment, Key, Kind, Money, MonthClosed, Price,
-    PriceQuery, Proof, Purchase, PurchaseKey, PurchaseNumber, Source, State, Timestamp, act,
+    AccountId, Case, CaseKind, Currency, Key, Kind, Money, MonthClosed, Price, Proof, Purchase,
+    PurchaseKey, PurchaseNumber, Source, State, Timestamp, act,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{
     ActRecord, DeliveryAttempt, DeliveryFilter, KeepEvidence, LoggedWebhook, Page, PurchaseFilter,
-    RecentPurchase,
+    RecentPurchase, Store,
 };
 
 /// The code of the evidence that a delivery was not received.
@@ -72,20 +72,18 @@ impl Engine {
     ) -> Result<PurchaseHistory, FindRefused> {
         let purchase = self.purchase_by_id(caller, number).await?;
         let key = purchase.key;
-        let read = self
-            .blocking(move |store| {
-                Ok(PurchaseHistory {
-                    purchase,
-                    attempts: store.attempts(&key)?,
-                    evidence: store.evidence(&key)?,
-                    events: store.events(&key)?,
-                    // What upstreams were sent is for staff, and the slip is the buyer's.
-                    exchanges: Vec::new(),
-                    slip: None,
-                })
+        let read = move |store: &Store| {
+            Ok(PurchaseHistory {
+                purchase,
+                attempts: store.attempts(&key)?,
+                evidence: store.evidence(&key)?,
+                events: store.events(&key)?,
+                // What upstreams were sent is for staff, and the slip is the buyer's.
+                exchanges: Vec::new(),
+                slip: None,
             })
-            .await;
-        Ok(self.or_unavailable(read)?)
+        };
+        Ok(self.read(read).await?)
     }
 
     /// The webhooks about a purchase of the caller's, each with its tries, the accepted one last.
@@ -136,9 +134,7 @@ impl Engine {
         filter: DeliveryFilter,
     ) -> Result<Vec<LoggedWebhook>, StoreRefused> {
         let (account, environment) = (caller.account, caller.environment);
-        let read =
-            self.blocking(move |store| store.deliveries(account, environment, &filter)).await;
-        self.or_unavailable(read)
+        self.read(move |store| store.deliveries(account, environment, &filter)).await
     }
 
     /// The caller's purchases that a text names: a reference, an id, the id of a webhook, or the
@@ -175,10 +171,10 @@ impl Engine {
         let since = now.before(Duration::from_secs(ACTIVITY_DAYS * 24 * 3600));
         let (account, environment) = (caller.account, caller.environment);
         let limit = ACTIVITY_PURCHASES_MAX;
-        let read = self
-            .blocking(move |store| store.recent_purchases(account, environment, since, limit))
-            .await;
-        Ok(activity_of(&self.or_unavailable(read)?, now, zone_s))
+        let recent = self
+            .read(move |store| store.recent_purchases(account, environment, since, limit))
+            .await?;
+        Ok(activity_of(&recent, now, zone_s))
     }
 
     /// What the caller would pay and earn for a purchase now; `None`: the amount is too large.
@@ -189,18 +185,7 @@ impl Engine {
         kind: Kind,
         amount: Money,
     ) -> Option<Price> {
-        let query = PriceQuery {
-            account: caller.account,
-            plan: caller.plan,
-            environment: caller.environment,
-            operator,
-            kind,
-            product: None,
-            recipient: "",
-            amount,
-            at: self.now(),
-        };
-        self.catalog().price(&query)
+        self.catalog().price(&caller.price_query(operator, kind, amount, self.now()))
     }
 
     /// The currencies that an account has wallets in.
@@ -232,20 +217,18 @@ impl Engine {
     ) -> Result<BTreeMap<i64, (u32, State)>, StoreRefused> {
         let (account, environment) = (caller.account, caller.environment);
         let numbers = numbers.to_vec();
-        let read = self
-            .blocking(move |store| {
-                let mut versions = BTreeMap::new();
-                for number in numbers {
-                    let Some(id) = store.purchase_id(number)? else { continue };
-                    let key = PurchaseKey { account, environment, id };
-                    if let Some(purchase) = store.purchase(&key)? {
-                        versions.insert(number.0, (purchase.version, purchase.state));
-                    }
+        self.read(move |store| {
+            let mut versions = BTreeMap::new();
+            for number in numbers {
+                let Some(id) = store.purchase_id(number)? else { continue };
+                let key = PurchaseKey { account, environment, id };
+                if let Some(purchase) = store.purchase(&key)? {
+                    versions.insert(number.0, (purchase.version, purchase.state));
                 }
-                Ok(versions)
-            })
-            .await;
-        self.or_unavailable(read)
+            }
+            Ok(versions)
+        })
+        .await
     }
 
     /// The record of acts on the caller's account itself, its keys and its endpoints in this
@@ -257,22 +240,17 @@ impl Engine {
     ) -> Result<Vec<ActRecord>, StoreRefused> {
         let mut objects = vec![format!("account {}", caller.account)];
         objects.extend(self.own_keys(caller)?.iter().map(|key| format!("key {}", key.id)));
-        let is_here = |environment: Environment| environment == caller.environment;
-        for view in self.endpoints_of(caller.account)? {
-            if is_here(view.endpoint.environment) {
-                objects.push(format!("endpoint {}", view.endpoint.id));
+        let mut endpoints = self.endpoints_of(caller.account)?;
+        endpoints.retain(|view| view.endpoint.environment == caller.environment);
+        objects.extend(endpoints.iter().map(|view| format!("endpoint {}", view.endpoint.id)));
+        let read = move |store: &Store| {
+            let mut acts = Vec::new();
+            for object in &objects {
+                acts.extend(store.acts(Some(object), limit)?);
             }
-        }
-        let read = self
-            .blocking(move |store| {
-                let mut acts = Vec::new();
-                for object in &objects {
-                    acts.extend(store.acts(Some(object), limit)?);
-                }
-                Ok(acts)
-            })
-            .await;
-        let mut acts = self.or_unavailable(read)?;
+            Ok(acts)
+        };
+        let mut acts = self.read(read).await?;
         acts.sort_by_key(|act| std::cmp::Reverse(act.at));
         acts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(acts)

@@ -48,17 +48,9 @@ impl PurchaseRequest {
     }
 
     pub(crate) fn price_query(&self, at: Timestamp) -> PriceQuery<'_> {
-        PriceQuery {
-            account: self.caller.account,
-            plan: self.caller.plan,
-            environment: self.caller.environment,
-            operator: &self.operator,
-            kind: self.kind,
-            product: self.product.as_deref(),
-            recipient: &self.recipient,
-            amount: self.amount,
-            at,
-        }
+        let (product, recipient) = (self.product.as_deref(), &self.recipient);
+        let query = self.caller.price_query(&self.operator, self.kind, self.amount, at);
+        PriceQuery { product, recipient, ..query }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::extract::body;
 use crate::wire::json::InternalError;
 use axum::response::Response;
 use domain::{Currency, KeyScope, Money};
-use engine::{Page, StatementLine};
+use engine::{Balance, Page, StatementLine};
 use http::Uri;
 
 /// List transactions
@@ -52,7 +52,8 @@ pub(super) async fn statement(authenticated: Authenticated, uri: Uri) -> Respons
     let work = async {
         let (currency, page) = movements(&authenticated, &uri)?;
         let balance = api.engine.balance(caller, currency).await?;
-        let lines = api.engine.statement(caller, currency, one_more(page)).await?;
+        let lines =
+            api.engine.statement(caller, currency, Balance::Available, one_more(page)).await?;
         Ok(moved(balance, lines, page)?)
     };
     authenticated.respond(KeyScope::Money, "statement", work).await
@@ -72,7 +73,8 @@ pub(super) async fn commission(authenticated: Authenticated, uri: Uri) -> Respon
     let work = async {
         let (currency, page) = movements(&authenticated, &uri)?;
         let balance = api.engine.wallet(caller, currency).await?.commission;
-        let lines = api.engine.commission_statement(caller, currency, one_more(page)).await?;
+        let lines =
+            api.engine.statement(caller, currency, Balance::Commission, one_more(page)).await?;
         Ok(moved(balance, lines, page)?)
     };
     authenticated.respond(KeyScope::Money, "commission", work).await

@@ -208,9 +208,8 @@ impl Engine {
         filter: RequestFilter,
     ) -> Result<Vec<LoggedRequest>, StoreRefused> {
         let (account, environment) = (caller.account, caller.environment);
-        let read = self.blocking(move |store| store.requests(account, environment, &filter)).await;
+        let read = self.read(move |store| store.requests(account, environment, &filter)).await?;
         let is_masked = sees_masked(caller);
-        let read = self.or_unavailable(read)?;
         Ok(read.into_iter().map(|request| shown(request, is_masked)).collect())
     }
 
@@ -222,9 +221,8 @@ impl Engine {
         id: i64,
     ) -> Result<LoggedRequest, FindRefused> {
         let (account, environment) = (caller.account, caller.environment);
-        let read = self.blocking(move |store| store.request(account, environment, id)).await;
-        let found = self.or_unavailable(read)?.ok_or(PurchaseUnknown)?;
-        Ok(shown(found, sees_masked(caller)))
+        let found = self.read(move |store| store.request(account, environment, id)).await?;
+        Ok(shown(found.ok_or(PurchaseUnknown)?, sees_masked(caller)))
     }
 
     /// The caller's errors of the last day, by path and code, the most frequent first.
@@ -232,9 +230,7 @@ impl Engine {
         let (account, environment) = (caller.account, caller.environment);
         let since = self.now().before(limits::A_DAY);
         let limit = limits::ERROR_GROUPS;
-        let read =
-            self.blocking(move |store| store.request_errors(account, environment, since, limit));
-        self.or_unavailable(read.await)
+        self.read(move |store| store.request_errors(account, environment, since, limit)).await
     }
 
     /// Keeps what was noted, some of it at once, until the server stops.

@@ -27,7 +27,7 @@ pub(crate) struct GuardedClock {
 }
 
 /// The moves of time that this node knows.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct KnownJumps {
     pub(super) jumps: Vec<ClockJump>,
     /// The number of the last one that is stored.
@@ -141,12 +141,6 @@ impl State {
         self.latest = self.latest.saturating_add(by);
         (self.disagreeing, self.behind) = (None, None);
     }
-
-    fn push(&mut self, jump: ClockJump) {
-        let mut jumps = self.known.jumps.clone();
-        jumps.push(jump);
-        self.known = Arc::new(KnownJumps { jumps, last: self.known.last });
-    }
 }
 
 impl GuardedClock {
@@ -235,7 +229,7 @@ impl GuardedClock {
         let mut state = self.state.lock();
         let jump = state.adoption(self.source.monotonic())?;
         state.jump(jump);
-        state.push(jump);
+        Arc::make_mut(&mut state.known).jumps.push(jump);
         Some(jump)
     }
 
@@ -243,16 +237,13 @@ impl GuardedClock {
     pub(super) fn take_back(&self, jump: ClockJump) {
         let mut state = self.state.lock();
         state.jump(ClockJump { from: jump.to, to: jump.from });
-        let mut jumps = state.known.jumps.clone();
-        jumps.pop();
-        state.known = Arc::new(KnownJumps { jumps, last: state.known.last });
+        Arc::make_mut(&mut state.known).jumps.pop();
     }
 
     /// The last move is stored, under this number.
     pub(super) fn stored(&self, last: i64) {
         let mut state = self.state.lock();
-        let jumps = state.known.jumps.clone();
-        state.known = Arc::new(KnownJumps { jumps, last });
+        Arc::make_mut(&mut state.known).last = last;
         state.unstored = None;
     }
 

@@ -65,7 +65,7 @@ impl Engine {
     ) -> Result<Vec<DeliveryDetails>, StoreRefused> {
         let purchases = purchases.to_vec();
         let read = move |store: &Store| purchases.iter().map(|p| delivery_of(store, p)).collect();
-        self.or_unavailable(self.blocking(read).await)
+        self.read(read).await
     }
 
     /// A delivered purchase once more, without a charge, with what its delivery brought. If no slip

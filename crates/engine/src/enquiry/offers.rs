@@ -134,17 +134,8 @@ impl Engine {
 
     fn offer_query<'a>(&self, subject: Subject<'a>, amount: Money) -> PriceQuery<'a> {
         let Subject { caller, operator, recipient } = subject;
-        PriceQuery {
-            account: caller.account,
-            plan: caller.plan,
-            environment: caller.environment,
-            operator: &operator.code,
-            kind: Kind::Offer,
-            product: None,
-            recipient,
-            amount,
-            at: self.now(),
-        }
+        let query = caller.price_query(&operator.code, Kind::Offer, amount, self.now());
+        PriceQuery { recipient, ..query }
     }
 }
 

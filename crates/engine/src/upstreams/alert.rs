@@ -5,9 +5,10 @@
 //! lose them; mails are sent for each crossing once, by the node that noted it first.
 
 use crate::Engine;
+use crate::webhooks::{RenderedEvent, wants};
 use domain::account::HOUSE;
 use domain::webhook::schedule::webhook_id;
-use domain::{EndpointId, Mail, Money, PendingWebhook, PurchaseKey, Timestamp};
+use domain::{Mail, Money, PendingWebhook, PurchaseKey};
 use serde_json::json;
 use std::sync::Arc;
 use store::{Fault, StoredUpstream};
@@ -27,8 +28,7 @@ impl Engine {
         let mut alerts = Vec::new();
         let at = self.now();
         for endpoint in self.inner.store.endpoints()? {
-            let is_wanted =
-                endpoint.events.is_empty() || endpoint.events.iter().any(|e| e == EVENT);
+            let is_wanted = wants(&endpoint, EVENT);
             let is_here = endpoint.account == HOUSE
                 && endpoint.environment == upstream.environment
                 && endpoint.removed_at.is_none();
@@ -46,8 +46,8 @@ impl Engine {
                     "currency": left.currency().code(),
                 },
             });
-            let webhook = pending(endpoint.id, url, body.to_string(), at);
-            alerts.push((key, Arc::new(webhook)));
+            let event = RenderedEvent { event: EVENT, sequence: 1, body: body.to_string() };
+            alerts.push((key, Arc::new(event.webhook(endpoint.id, url, at))));
         }
         Ok(alerts)
     }
@@ -77,18 +77,5 @@ impl Engine {
             });
         }
         Ok(())
-    }
-}
-
-fn pending(endpoint: EndpointId, url: String, body: String, at: Timestamp) -> PendingWebhook {
-    PendingWebhook {
-        event: EVENT.into(),
-        sequence: 1,
-        endpoint,
-        url,
-        body,
-        at,
-        due: Some(at),
-        is_leased: false,
     }
 }

@@ -159,7 +159,7 @@ impl Engine {
             json!({ "paid": amount.to_string(), "reference": paid.reference() }),
             json!({ "taken_back": amount.to_string(), "reference": payment.reference() }),
         );
-        let known = self.or_unavailable(self.blocking(Known::read).await)?;
+        let known = self.read(Known::read).await?;
         let is_known = known.ours(code, environment, amount.currency()) != amount;
         let note = format!("{by}: taken back, was paid to {code}");
         let posting = Posting { journal, account: HOUSE, payment, note, at: self.now() };
@@ -225,7 +225,7 @@ impl Engine {
             Err(fault) => Err(fault),
         };
         let asked = asked.map_err(|fault| self.unavailable(&fault))?;
-        let known = self.or_unavailable(self.blocking(Known::read).await)?;
+        let known = self.read(Known::read).await?;
         let funded = known.funded.iter().find(|(funded, _)| funded == code);
         let reported = known.reported.iter().find(|reported| reported.code == *code);
         let booked = known.ours.iter().find(|o| o.code == *code && o.environment == environment);
@@ -253,7 +253,7 @@ impl Engine {
         environment: Environment,
         currency: Currency,
     ) -> Result<FloatView, StaffRefused> {
-        let known = self.or_unavailable(self.blocking(Known::read).await)?;
+        let known = self.read(Known::read).await?;
         let hours = self.or_unavailable(self.inner.store.hours_spent(code, currency))?;
         let is_it =
             |t: &&store::ReportedBalance| t.code == *code && t.balance.currency() == currency;

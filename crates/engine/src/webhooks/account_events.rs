@@ -64,16 +64,7 @@ impl Engine {
                 continue;
             }
             urls.push(one);
-            webhooks.push(PendingWebhook {
-                event: rendered.event.into(),
-                sequence: rendered.sequence,
-                endpoint: endpoint.id,
-                url: url.clone(),
-                body: rendered.body.clone(),
-                at: now,
-                due: Some(now),
-                is_leased: false,
-            });
+            webhooks.push(rendered.webhook(endpoint.id, url.clone(), now));
         }
         if webhooks.is_empty() {
             return Ok(Vec::new());

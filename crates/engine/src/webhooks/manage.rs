@@ -13,8 +13,8 @@ use domain::refusal::{
 };
 use domain::webhook::schedule::{host_of, webhook_id};
 use domain::{
-    AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, PendingWebhook,
-    Permitted, PurchaseKey, PurchaseNumber, SuccessEvent, WebhookAddress, act,
+    AccountId, AddressPolicy, EndpointId, Environment, FieldError, KeyId, Permitted, PurchaseKey,
+    PurchaseNumber, SuccessEvent, WebhookAddress, act,
 };
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -286,24 +286,12 @@ impl Engine {
             environment: endpoint.environment,
             id: self.or_unavailable(self.next_purchase().await)?,
         };
-        let webhook = Arc::new(PendingWebhook {
-            event: event.event.into(),
-            sequence: event.sequence,
-            endpoint: id,
-            url,
-            body: event.body,
-            at: now,
-            due: Some(now),
-            is_leased: false,
-        });
-        let id = webhook_id(key.id.number(), &webhook.event);
-        let endpoint = webhook.endpoint;
-        let after = json!({ "test": "sent" });
-        let changed = Changed::made(format_args!("endpoint {endpoint}"), after);
+        let webhook = Arc::new(event.webhook(id, url, now));
+        let changed = Changed::made(format_args!("endpoint {id}"), json!({ "test": "sent" }));
         let sent = self.commit_act(&permit, EnqueueWebhook(key, webhook), changed).await;
         self.or_unavailable(sent)?;
         self.inner.webhooks.due.notify_one();
-        Ok(id)
+        Ok(webhook_id(key.id.number(), event.event))
     }
 
     /// Mails the account's users, each in their language, that an address of theirs was switched

@@ -14,13 +14,15 @@ mod signature;
 pub use account_events::AccountEvent;
 pub use manage::{EndpointView, NewEndpoint};
 
-pub(crate) use endpoint_cache::{HealthChange, destination};
+pub(crate) use endpoint_cache::{HealthChange, destination, wants};
 
 use crate::worker::QueueEvent;
 use crate::{Engine, WebhookParts, limits};
 use domain::webhook::canonical;
-use domain::{AccountId, Move, PendingWebhook, Purchase, PurchaseKey, SuccessEvent, Timestamp};
-use endpoint_cache::{EndpointCache, wants};
+use domain::{
+    AccountId, EndpointId, Move, PendingWebhook, Purchase, PurchaseKey, SuccessEvent, Timestamp,
+};
+use endpoint_cache::EndpointCache;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -58,6 +60,27 @@ pub struct RenderedEvent {
     pub sequence: u32,
     /// The body: JSON.
     pub body: String,
+}
+
+impl RenderedEvent {
+    /// The webhook that takes it to an endpoint's address; due at once, on whichever node.
+    pub(crate) fn webhook(
+        &self,
+        endpoint: EndpointId,
+        url: String,
+        at: Timestamp,
+    ) -> PendingWebhook {
+        PendingWebhook {
+            event: Cow::Borrowed(self.event),
+            sequence: self.sequence,
+            endpoint,
+            url,
+            body: self.body.clone(),
+            at,
+            due: Some(at),
+            is_leased: false,
+        }
+    }
 }
 
 /// What the engine knows of webhooks in memory.
@@ -123,16 +146,8 @@ impl Engine {
             let is_leased = first == 1;
             let due = if is_leased { now.after(limits::WEBHOOK_LEASE) } else { now };
             for event in wanted {
-                let mut webhook = PendingWebhook {
-                    event: Cow::Borrowed(event.event),
-                    sequence: event.sequence,
-                    endpoint: receiver.endpoint.id,
-                    url: url.to_owned(),
-                    body: event.body.clone(),
-                    at,
-                    due: Some(due),
-                    is_leased,
-                };
+                let mut webhook = event.webhook(receiver.endpoint.id, url.to_owned(), at);
+                (webhook.due, webhook.is_leased) = (Some(due), is_leased);
                 let address = destination(&purchase.key, &webhook);
                 if self.inner.webhooks.endpoint_cache.is_off(&address) {
                     (webhook.due, webhook.is_leased) = (None, false);

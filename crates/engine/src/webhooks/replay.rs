@@ -50,8 +50,8 @@ impl Engine {
         caller: &Caller,
     ) -> Result<Option<WebhookReplay>, StoreRefused> {
         let (account, environment) = (caller.account, caller.environment);
-        let read = self.blocking(move |store| store.replays(account, environment, 1)).await;
-        Ok(self.or_unavailable(read)?.into_iter().next())
+        let read = self.read(move |store| store.replays(account, environment, 1)).await?;
+        Ok(read.into_iter().next())
     }
 
     /// Goes on with every open replay, on whichever node, until the server stops.

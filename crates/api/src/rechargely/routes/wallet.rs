@@ -9,7 +9,7 @@ use crate::wire::json::rfc3339;
 use axum::response::Response;
 use domain::refusal::FindRefused;
 use domain::{Money, PurchaseId};
-use engine::{Caller, Engine, Page, StatementLine};
+use engine::{Balance, Caller, Engine, Page, StatementLine};
 use http::Uri;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -51,7 +51,7 @@ pub(crate) async fn statement(authenticated: Authenticated, uri: Uri) -> Respons
     let work = async {
         let (currency, request::Page { limit, before }) = request::statement(&body::query(&uri))?;
         let page = Page { before, limit: limit + 1 };
-        let lines = api.engine.statement(caller, currency, page).await?;
+        let lines = api.engine.statement(caller, currency, Balance::Available, page).await?;
         let (lines, next_before) = paged(lines, limit, |line| line.journal.0);
         let references = references(&api.engine, caller, &lines).await?;
         let entries = lines.into_iter().map(|line| statement_line(&line, &references)).collect();

@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::{Currency, Environment, Money, Reason};
-use engine::{CommissionPaid, Page};
+use engine::{Balance, CommissionPaid, Page};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -36,7 +36,11 @@ async fn commission_is_paid_out_once_a_day_and_stands_in_the_statement() {
     assert!(matches!(pay(&world).await, CommissionPaid::Paid { .. }));
 
     let page = Page { before: None, limit: 50 };
-    let lines = world.engine.statement(&world.caller(), Currency::BDT, page).await.unwrap();
+    let lines = world
+        .engine
+        .statement(&world.caller(), Currency::BDT, Balance::Available, page)
+        .await
+        .unwrap();
     let paid: Vec<i64> = lines
         .iter()
         .filter(|line| line.reason == Reason::Commission)

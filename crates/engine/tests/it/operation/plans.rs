@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use domain::{Account, Currency, Environment, Plan, PlanKind, Reason, Subscription, Timestamp};
-use engine::{AgreedPlan, Page, PlanBought, PlanChange, PlanOrder, PlanPrice};
+use engine::{AgreedPlan, Balance, Page, PlanBought, PlanChange, PlanOrder, PlanPrice};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -72,7 +72,11 @@ async fn months_are_bought_once_for_a_reference_and_added_to_what_is_left() {
     world.engine.buy_plan(other, order("INV-2")).await.unwrap();
 
     let page = Page { before: None, limit: 50 };
-    let lines = world.engine.statement(&world.caller(), Currency::BDT, page).await.unwrap();
+    let lines = world
+        .engine
+        .statement(&world.caller(), Currency::BDT, Balance::Available, page)
+        .await
+        .unwrap();
     let paid: Vec<i64> = lines
         .iter()
         .filter(|line| line.reason == Reason::Plan)

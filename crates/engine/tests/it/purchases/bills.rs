@@ -5,7 +5,7 @@ use domain::{
     Answer, BillAnswer, BillCustomer, Charge, Kind, Purchase, ReferenceScope, Slip, State, Token,
     TokenKind,
 };
-use engine::{Caller, Page, Quote};
+use engine::{Balance, Caller, Page, Quote};
 
 pub const METER: &str = "41234567891";
 
@@ -160,7 +160,11 @@ async fn a_statement_lists_the_wallets_entries_by_page() {
     world.engine.purchase(login("L2")).await.unwrap();
     let read = async |before, limit| {
         let page = Page { before, limit };
-        world.engine.statement(&caller, domain::Currency::BDT, page).await.unwrap()
+        world
+            .engine
+            .statement(&caller, domain::Currency::BDT, Balance::Available, page)
+            .await
+            .unwrap()
     };
     let all = read(None, 100).await;
     let listed: Vec<_> = all
@@ -179,8 +183,12 @@ async fn a_statement_lists_the_wallets_entries_by_page() {
     let first = read(None, 2).await;
     let rest = read(Some(first[1].journal.0), 100).await;
     assert_eq!([first, rest].concat(), all);
-    let dollars =
-        world.engine.statement(&caller, domain::Currency::USD, Page { before: None, limit: 9 });
+    let dollars = world.engine.statement(
+        &caller,
+        domain::Currency::USD,
+        Balance::Available,
+        Page { before: None, limit: 9 },
+    );
     assert_eq!(dollars.await.unwrap_err(), NoWallet.into());
     let page = Page { before: None, limit: 10 };
     let listed = |states: &'static [State]| {

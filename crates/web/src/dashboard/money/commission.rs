@@ -10,7 +10,7 @@ use askama::Template;
 use axum::extract::{Form, Query};
 use axum::response::Response;
 use domain::{Act, Currency, Money, act};
-use engine::{Caller, CommissionPaid};
+use engine::{Balance, Caller, CommissionPaid};
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
@@ -144,7 +144,8 @@ async fn page(
         };
         let context = words.with("payout.rule-now", &[("rule", &rule)]);
         tiles.push(Tile { context, ..tile(words, "money.commission", wallet.commission) });
-        let lines = engine.commission_statement(&caller, currency, page_of(asked)).await?;
+        let lines =
+            engine.statement(&caller, currency, Balance::Commission, page_of(asked)).await?;
         tables.push(table(view, "/commission", currency, lines, asked));
     }
     let may_pay = common::may(session, Act::RequestMoney, view.environment);

@@ -12,7 +12,7 @@ use askama::Template;
 use axum::extract::{Form, Query};
 use axum::response::Response;
 use domain::{Act, Currency, Money, act};
-use engine::{Page, StatementLine};
+use engine::{Balance, Page, StatementLine};
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
@@ -109,7 +109,7 @@ async fn page(
         tiles.push(tile(words, "overview.available", wallet.available));
         tiles.push(tile(words, "money.held", wallet.held));
         let page = page_of(asked);
-        let lines = engine.statement(&caller, currency, page).await?;
+        let lines = engine.statement(&caller, currency, Balance::Available, page).await?;
         tables.push(table(view, "/statement", currency, lines, asked));
         if may_set {
             let below = set.iter().find(|below| below.currency() == currency);
