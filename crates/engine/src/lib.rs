@@ -292,7 +292,7 @@ impl Engine {
     /// time: what was read earlier is not swapped in later.
     pub(crate) fn reload(&self) -> Result<(), Fault> {
         let _reloading = self.inner.reloading.lock();
-        self.reload_upstreams()?;
+        self.inner.upstreams.load(self.inner.store.upstreams()?, &self.inner.vault);
         let (catalog, plans) = (self.inner.store.catalog()?, self.inner.store.plan_terms()?);
         self.swap(Arc::new(catalog), Arc::new(plans));
         Ok(())
@@ -309,13 +309,6 @@ impl Engine {
         let simulated = Environment::ALL.into_iter().filter(simulated).collect();
         self.inner.unrouted.lock().forget_logged();
         self.inner.snapshot.store(Arc::new(Snapshot { catalog, plans, simulated }));
-    }
-
-    /// A random number; 0 without randomness.
-    pub(crate) fn random_or_zero(&self) -> u32 {
-        let mut random = [0; 4];
-        let _ = self.inner.random.fill(&mut random);
-        u32::from_le_bytes(random)
     }
 
     /// Random bytes; refuses if the system gives none.

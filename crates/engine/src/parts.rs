@@ -38,9 +38,8 @@ pub struct Parts {
     /// The operator says that the clock is right, however far it is from what is stored.
     pub is_clock_accepted: bool,
     pub(crate) updates: mpsc::Receiver<StatusUpdate>,
-    update_sender: mpsc::Sender<StatusUpdate>,
     pub(crate) exchanges: mpsc::Receiver<Exchange>,
-    exchange_sender: mpsc::Sender<Exchange>,
+    listener: Arc<ChannelListener>,
 }
 
 /// The push service, and what renders its texts.
@@ -87,16 +86,17 @@ impl Parts {
             follows_server_clock: false,
             is_clock_accepted: false,
             updates,
-            update_sender,
             exchanges,
-            exchange_sender,
+            listener: Arc::new(ChannelListener {
+                updates: update_sender,
+                exchanges: exchange_sender,
+            }),
         }
     }
 
     /// The listener that queues unasked messages of upstreams for the engine made of these parts.
     pub fn listener(&self) -> Arc<dyn Listener> {
-        let (updates, exchanges) = (self.update_sender.clone(), self.exchange_sender.clone());
-        Arc::new(ChannelListener { updates, exchanges })
+        self.listener.clone()
     }
 }
 

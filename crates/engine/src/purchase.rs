@@ -51,7 +51,8 @@ impl Engine {
         let begins_as = self.may_buy(&request)?;
         let draft = self.draft(&request).await?;
         let sale = self.note_sale(&request).await?;
-        let possible_duplicate_of = sale.as_ref().and_then(|sale| sale.possible_duplicate_of());
+        let possible_duplicate_of =
+            sale.as_ref().and_then(|sale| sale.possible_duplicate_of.clone());
         let (opening, passed_over) = match self.opening(&request, &draft, begins_as) {
             Ok(opening) => opening,
             Err(refused) => {

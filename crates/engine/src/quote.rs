@@ -212,8 +212,8 @@ impl Engine {
         let key = quote.key;
         let proof = Proof::new(Source::Owner, ACCEPTED);
         // As for a purchase without a quote: staff decide first if the route says so.
-        let is_for_staff =
-            quote.state == State::Quoted && self.next_step(&quote)? == Opening::Awaiting;
+        let is_for_staff = quote.state == State::Quoted
+            && self.first_step(&self.query_of(&quote))? == Opening::Awaiting;
         let event = if is_for_staff { Event::RequestApproval } else { Event::Authorise };
         if !is_for_staff && quote.state == State::Quoted {
             // Before any money moves: the quote stays open.

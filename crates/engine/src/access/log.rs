@@ -6,7 +6,7 @@
 //! queue is full: nothing is decided by the log.
 
 use super::masking::{query_without_secrets, with_numbers_masked, without_secrets};
-use crate::worker::pause;
+use crate::worker::{next_batch, pause};
 use crate::{Caller, Engine, limits};
 use domain::acts::grant;
 use domain::refusal::{FindRefused, PurchaseUnknown, StoreRefused};
@@ -236,26 +236,18 @@ impl Engine {
     /// Keeps what was noted, some of it at once, until the server stops.
     pub(crate) async fn keep_requests(self, stop: CancellationToken) {
         let Some(mut receiver) = self.inner.requests.receiver.lock().take() else { return };
-        let (mut batch, mut written) = (Vec::new(), HashMap::new());
-        loop {
-            // The queue comes before the stop: what was noted is still kept.
-            let count = tokio::select! {
-                biased;
-                count = receiver.recv_many(&mut batch, limits::REQUESTS_AT_ONCE) => count,
-                () = stop.cancelled() => 0,
-            };
-            if count == 0 {
-                return;
-            }
-            if count < limits::REQUESTS_AT_ONCE {
+        let (most, mut written) = (limits::REQUESTS_AT_ONCE, HashMap::new());
+        while let Some(mut batch) = next_batch(&mut receiver, most, &stop).await {
+            let count = batch.len();
+            if count < most {
                 let _ = pause(&stop, limits::REQUESTS_GATHERED).await;
-                while batch.len() < limits::REQUESTS_AT_ONCE
+                while batch.len() < most
                     && let Ok(more) = receiver.try_recv()
                 {
                     batch.push(more);
                 }
             }
-            let keep = cut_due(batch.drain(..).map(stored).collect(), &mut written);
+            let keep = cut_due(batch.into_iter().map(stored).collect(), &mut written);
             if let Err(fault) = self.commit(&self.work(), keep).await {
                 tracing::warn!(%fault, count, "requests could not be kept in the log");
             }

@@ -48,22 +48,13 @@ pub(super) fn without_secrets(text: &str) -> Option<String> {
         if !is_secret(&name) {
             continue;
         }
-        let gap = value.len() - value.trim_start().len();
-        let begin = text_len(after, value) + gap;
-        out.push_str(after.get(..begin).unwrap_or_default());
-        out.push('"');
-        out.push_str(MASK);
-        out.push('"');
         let value = value.trim_start();
+        let (colon, value) = after.split_at(after.len() - value.len());
+        out.extend([colon, "\"", MASK, "\""]);
         rest = value.get(value_end(value)..).unwrap_or_default();
     }
     out.push_str(rest);
     Some(out)
-}
-
-/// How much of `whole` comes before `tail`, which is its end.
-fn text_len(whole: &str, tail: &str) -> usize {
-    whole.len() - tail.len()
 }
 
 /// Where a string that begins here ends, behind its quote.

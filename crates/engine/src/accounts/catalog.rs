@@ -14,7 +14,7 @@ use domain::{
     Product, Route, UpstreamCode, act, rows_of,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{ReviseCatalog, Setting};
 
 /// Rows to make or replace, and rows to remove.
@@ -212,12 +212,8 @@ fn changed_rows(before: &Catalog, after: &Catalog) -> Vec<Changed> {
     differing(&before.prices, &after.prices, price, &mut all);
     let route = |row: &Route| (format!("route {}", row.id), shown_route(row));
     differing(&before.routes, &after.routes, route, &mut all);
-    let countries = (before.countries.len(), after.countries.len());
-    let categories = (before.categories.len(), after.categories.len());
     if before.countries != after.countries || before.categories != after.categories {
-        let shown =
-            |countries, categories| json!({ "countries": countries, "categories": categories });
-        let (was, is) = (shown(countries.0, categories.0), shown(countries.1, categories.1));
+        let (was, is) = (shown_counts(before), shown_counts(after));
         all.push(Changed::new("catalog", was, is));
     }
     all
@@ -229,16 +225,18 @@ fn differing<T: PartialEq>(
     shown: impl Fn(&T) -> (String, Value),
     all: &mut Vec<Changed>,
 ) {
-    let named = |rows: &[T]| rows.iter().map(&shown).collect::<std::collections::BTreeMap<_, _>>();
+    let named = |rows: &[T]| rows.iter().map(&shown).collect::<BTreeMap<_, _>>();
     let (was, is) = (named(before), named(after));
     for name in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
-        let of = |rows: &std::collections::BTreeMap<String, Value>| {
-            rows.get(name).cloned().unwrap_or(Value::Null)
-        };
+        let of = |rows: &BTreeMap<_, _>| rows.get(name).cloned().unwrap_or(Value::Null);
         if was.get(name) != is.get(name) {
             all.push(Changed::new(name, of(&was), of(&is)));
         }
     }
+}
+
+fn shown_counts(rows: &Catalog) -> Value {
+    json!({ "countries": rows.countries.len(), "categories": rows.categories.len() })
 }
 
 fn shown_operator(row: &Operator) -> Value {

@@ -131,12 +131,10 @@ impl Engine {
         ensure(has_wallet, not_possible("The account has no wallet in this currency."))?;
         let before = self.commission_rules(account)?.into_iter();
         let before = before.map(|rule| rule.least).find(|l| l.currency() == currency);
-        let (before, after) = (before.map(|l| l.to_string()), least.to_string());
-        let changed = Changed::new(
-            format_args!("account {account}"),
-            json!({ "commission_paid_from": before }),
-            json!({ "commission_paid_from": least.is_positive().then_some(after) }),
-        );
+        let shown =
+            |from: Option<Money>| json!({ "commission_paid_from": from.map(|l| l.to_string()) });
+        let (was, is) = (shown(before), shown(Some(least).filter(|l| l.is_positive())));
+        let changed = Changed::new(format_args!("account {account}"), was, is);
         let set = match least.is_positive() {
             true => SetCommissionRule::Pay(CommissionRule { account, least }),
             false => SetCommissionRule::Never(account, least),

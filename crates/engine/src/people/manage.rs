@@ -65,12 +65,9 @@ impl Engine {
     ) -> Result<(UserId, String), StaffRefused> {
         let email = fields::address(email);
         let holder = self.account(account)?.ok_or(PurchaseUnknown)?;
+        let is_address = fields::is_address(&email);
         let errors = [
-            unless(
-                fields::is_address(&email),
-                "email",
-                "Give an address, such as name@example.org.",
-            ),
+            unless(is_address, "email", "Give an address, such as name@example.org."),
             role_error(holder.role, role),
         ];
         refuse_if_any(errors.into_iter().flatten())?;

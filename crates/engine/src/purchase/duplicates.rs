@@ -73,14 +73,8 @@ pub(crate) struct NotedSale {
     reference: String,
     /// What it took the place of.
     before: Option<Sale>,
-    possible_duplicate_of: Option<String>,
-}
-
-impl NotedSale {
     /// The reference of the earlier sale that looks the same.
-    pub(crate) fn possible_duplicate_of(&self) -> Option<String> {
-        self.possible_duplicate_of.clone()
-    }
+    pub(super) possible_duplicate_of: Option<String>,
 }
 
 impl Engine {

@@ -5,7 +5,7 @@
 
 use crate::Engine;
 use domain::refusal::NoRoute;
-use domain::{Environment, Kind, Opening, Path, PriceQuery, Purchase, UpstreamCode};
+use domain::{Environment, Kind, Opening, PriceQuery, Purchase, UpstreamCode};
 use std::collections::HashMap;
 
 /// What has no route. Each part is from the catalog, so there are few.
@@ -57,11 +57,6 @@ impl Engine {
         first.map(Opening::Sent).ok_or_else(|| self.no_route(environment, operator, kind))
     }
 
-    /// As [`Engine::first_step`], for a purchase that was quoted before.
-    pub(crate) fn next_step(&self, quote: &Purchase) -> Result<Opening, NoRoute> {
-        self.first_step(&self.query_of(quote))
-    }
-
     /// What was refused because nothing is set up to deliver it, and how often since this process
     /// started, for metrics (CONTRACT A-46); in a fixed order.
     pub fn unrouted(&self) -> Vec<(Unrouted, u64)> {
@@ -91,11 +86,8 @@ impl Engine {
         NoRoute
     }
 
-    fn path_of(&self, purchase: &Purchase) -> Path {
-        self.catalog().path(&self.query_of(purchase))
-    }
-
-    fn query_of<'p>(&self, purchase: &'p Purchase) -> PriceQuery<'p> {
+    /// The query for the route of a purchase that was quoted or bought before.
+    pub(crate) fn query_of<'p>(&self, purchase: &'p Purchase) -> PriceQuery<'p> {
         PriceQuery {
             account: purchase.key.account,
             plan: None,
@@ -115,7 +107,7 @@ impl Engine {
         purchase: &Purchase,
         tried: &[UpstreamCode],
     ) -> Vec<UpstreamCode> {
-        let path = self.path_of(purchase);
+        let path = self.catalog().path(&self.query_of(purchase));
         let environment = purchase.key.environment;
         path.left(tried)
             .filter(|code| self.upstream_in(environment, code).is_some())

@@ -219,12 +219,7 @@ impl Engine {
         let connected = self.inner.upstreams.get(code);
         let connected = connected.ok_or_else(|| not_possible("There is no such upstream."))?;
         let environment = environment_of(&connected);
-        let asked = match self.asked_too_soon(code, &connected).await {
-            Ok(None) => self.ask_balance(code, &connected).await,
-            Ok(Some(reason)) => Ok(BalanceAnswer::Unavailable { reason }),
-            Err(fault) => Err(fault),
-        };
-        let asked = asked.map_err(|fault| self.unavailable(&fault))?;
+        let asked = self.or_unavailable(self.ask_balance_if_due(code, &connected).await)?;
         let known = self.read(Known::read).await?;
         let funded = known.funded.iter().find(|(funded, _)| funded == code);
         let reported = known.reported.iter().find(|reported| reported.code == *code);
@@ -273,25 +268,29 @@ impl Engine {
         })
     }
 
-    /// Why an upstream may not be asked for our balance now: it wants to be asked less often, and
-    /// was asked lately, by this node or another. None: it may, and is noted as asked.
-    pub(super) async fn asked_too_soon(
+    /// Asks an upstream for our balance, unless it wants to be asked less often and was asked
+    /// lately, by this node or another.
+    pub(super) async fn ask_balance_if_due(
         &self,
         code: &UpstreamCode,
         connected: &Connected,
-    ) -> Result<Option<String>, Fault> {
+    ) -> Result<BalanceAnswer, Fault> {
         let known = connected.connector.as_ref().map(|connector| connector.capabilities());
-        let Some(gap) = known.and_then(|known| known.balance_gap) else { return Ok(None) };
-        let at = self.now();
-        let unless_since = Timestamp(at.0 - micros(gap));
-        let ask = AskBalance { code: code.clone(), unless_since, at };
-        let may_ask = self.commit(&self.work(), ask).await?;
-        let reason = format!("it is asked for the balance once in {} s at most", gap.as_secs());
-        Ok((!may_ask).then_some(reason))
+        if let Some(gap) = known.and_then(|known| known.balance_gap) {
+            let at = self.now();
+            let unless_since = Timestamp(at.0 - micros(gap));
+            let ask = AskBalance { code: code.clone(), unless_since, at };
+            if !self.commit(&self.work(), ask).await? {
+                let seconds = gap.as_secs();
+                let reason = format!("it is asked for the balance once in {seconds} s at most");
+                return Ok(BalanceAnswer::Unavailable { reason });
+            }
+        }
+        self.ask_balance(code, connected).await
     }
 
     /// Asks an upstream for our balance and keeps what it says.
-    pub(super) async fn ask_balance(
+    async fn ask_balance(
         &self,
         code: &UpstreamCode,
         connected: &Connected,

@@ -5,6 +5,7 @@
 
 use super::{SEALED_FOR, settings_of};
 use crate::access::Changed;
+use crate::accounts::keys::digest_of;
 use crate::refusals::{ensure, invalid, not_possible, refuse_if_any, unless};
 use crate::{Engine, Permit};
 use domain::refusal::{Invalid, StaffRefused, Unavailable};
@@ -481,8 +482,7 @@ fn checked_url(url: String) -> Result<String, Invalid> {
 
 /// Which file its settings are, as `sha256sum` says it; none: it has no file.
 fn file_digest(settings: &str) -> Option<String> {
-    let hash = || ring::digest::digest(&ring::digest::SHA256, settings.as_bytes());
-    let hex = || hash().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = || digest_of(settings).iter().map(|byte| format!("{byte:02x}")).collect();
     (!settings.is_empty()).then(hex)
 }
 

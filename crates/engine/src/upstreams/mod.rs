@@ -123,6 +123,17 @@ impl Connected {
             None => self.fits(environment),
         }
     }
+
+    /// Whether this connector was made of the same settings as those of the row.
+    fn is_made_of(&self, row: &StoredUpstream) -> bool {
+        let Some(known) = self.row.as_ref().filter(|_| self.connector.is_some()) else {
+            return false;
+        };
+        (&known.kind, known.environment, &known.url, &known.hosts)
+            == (&row.kind, row.environment, &row.url, &row.hosts)
+            && (&known.settings, &known.maps, &known.secrets)
+                == (&row.settings, &row.maps, &row.secrets)
+    }
 }
 
 /// An upstream whose orders are asked about again, so many days after.
@@ -203,19 +214,6 @@ impl Registry {
 
     fn is_built_in(&self, code: &UpstreamCode) -> bool {
         self.built_in.upstreams.iter().any(|upstream| upstream.code() == code)
-    }
-}
-
-impl Connected {
-    /// Whether this connector was made of the same settings as those of the row.
-    fn is_made_of(&self, row: &StoredUpstream) -> bool {
-        let Some(known) = self.row.as_ref().filter(|_| self.connector.is_some()) else {
-            return false;
-        };
-        (&known.kind, known.environment, &known.url, &known.hosts)
-            == (&row.kind, row.environment, &row.url, &row.hosts)
-            && (&known.settings, &known.maps, &known.secrets)
-                == (&row.settings, &row.maps, &row.secrets)
     }
 }
 

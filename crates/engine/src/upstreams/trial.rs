@@ -31,10 +31,7 @@ impl Engine {
         let connector = connector
             .ok_or_else(|| not_possible("It cannot be called: its settings are wrong."))?;
         let within = limits::TRY_WITHIN;
-        let balance = match self.or_unavailable(self.asked_too_soon(code, &connected).await)? {
-            Some(reason) => BalanceAnswer::Unavailable { reason },
-            None => self.or_unavailable(self.ask_balance(code, &connected).await)?,
-        };
+        let balance = self.or_unavailable(self.ask_balance_if_due(code, &connected).await)?;
         let currency = match &balance {
             BalanceAnswer::Reported(balance) => Some(balance.currency()),
             BalanceAnswer::NotOffered | BalanceAnswer::Unavailable { .. } => {

@@ -76,8 +76,8 @@ impl Engine {
     pub(crate) async fn answer_callback(&self, about: CalledAbout) {
         let attempt = about.attempt();
         match self.ask_called_about(&about).await {
-            Ok(IsAnswered::Yes) => return,
-            Ok(IsAnswered::No) => tracing::debug!(%attempt, "a callback has no answer yet"),
+            Ok(true) => return,
+            Ok(false) => tracing::debug!(%attempt, "a callback has no answer yet"),
             Err(fault) => tracing::warn!(
                 %fault, %attempt, "an upstream's answer could not be stored; it is asked again"
             ),
@@ -93,17 +93,18 @@ impl Engine {
         self.inner.unanswered.add(CalledAbout { tries, ..about });
     }
 
-    async fn ask_called_about(&self, about: &CalledAbout) -> Result<IsAnswered, Fault> {
+    /// Whether what an upstream called about is known and stored now, or a job asks.
+    async fn ask_called_about(&self, about: &CalledAbout) -> Result<bool, Fault> {
         // What was archived meanwhile has the callback as evidence, for staff.
         let Some(purchase) = self.inner.store.purchase(&about.purchase)? else {
-            return Ok(IsAnswered::Yes);
+            return Ok(true);
         };
         let outcome = self.enquire_at(&purchase, about.number, &about.upstream).await;
         let is_end = outcome.is_end();
         let source = OutcomeSource::Enquiry;
         let after = self.apply_outcome(purchase, about.number, &outcome.into(), source).await?;
         let has_job = !after.purchase().state.is_final();
-        Ok(if is_end || has_job { IsAnswered::Yes } else { IsAnswered::No })
+        Ok(is_end || has_job)
     }
 
     pub(super) async fn ask_about_callbacks(self, stop: CancellationToken) {
@@ -150,11 +151,4 @@ impl Engine {
             tokio::time::sleep(limits::UPDATES_TRIED_AGAIN_MAX).await;
         }
     }
-}
-
-/// Whether what an upstream called about is known and stored, or a job asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum IsAnswered {
-    Yes,
-    No,
 }

@@ -3,6 +3,7 @@
 //! Not here: the exchanges themselves (`connectors`). A lost one is missed by staff only, so
 //! nothing waits for this worker.
 
+use super::intervals::next_batch;
 use crate::{Engine, limits};
 use domain::Exchange;
 use store::{KeepExchanges, PruneExchanges};
@@ -15,19 +16,10 @@ impl Engine {
         mut exchanges: mpsc::Receiver<Exchange>,
         stop: CancellationToken,
     ) {
-        let mut batch = Vec::new();
-        loop {
-            // The queue comes before the stop: what was reported is still kept.
-            let count = tokio::select! {
-                biased;
-                count = exchanges.recv_many(&mut batch, limits::EXCHANGES_AT_ONCE) => count,
-                () = stop.cancelled() => 0,
-            };
-            if count == 0 {
-                return;
-            }
-            let keep = KeepExchanges(std::mem::take(&mut batch));
-            if let Err(fault) = self.commit(&self.work(), keep).await {
+        let most = limits::EXCHANGES_AT_ONCE;
+        while let Some(batch) = next_batch(&mut exchanges, most, &stop).await {
+            let count = batch.len();
+            if let Err(fault) = self.commit(&self.work(), KeepExchanges(batch)).await {
                 tracing::warn!(%fault, count, "exchanges with upstreams could not be kept");
             }
         }

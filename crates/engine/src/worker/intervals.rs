@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 use store::{Commit, Fault};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
@@ -75,6 +76,22 @@ impl Engine {
             let Some(()) = pause(&stop, idle_wait).await else { return };
         }
     }
+}
+
+/// Takes what waits in a queue, `most` of it, or what comes next; none: the server stops. The queue
+/// comes before the stop: what is in it is still worked on.
+pub(crate) async fn next_batch<T>(
+    queue: &mut mpsc::Receiver<T>,
+    most: usize,
+    stop: &CancellationToken,
+) -> Option<Vec<T>> {
+    let mut batch = Vec::new();
+    tokio::select! {
+        biased;
+        _ = queue.recv_many(&mut batch, most) => {}
+        () = stop.cancelled() => {}
+    }
+    (!batch.is_empty()).then_some(batch)
 }
 
 /// Waits; none: the server stops.

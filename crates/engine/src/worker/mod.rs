@@ -19,7 +19,7 @@ mod updates;
 pub use push::{PushRenderer, PushText};
 
 pub(crate) use callbacks::{CalledAbout, Unanswered};
-pub(crate) use intervals::pause;
+pub(crate) use intervals::{next_batch, pause};
 pub(crate) use send::QueueEvent;
 
 use crate::{Engine, limits};

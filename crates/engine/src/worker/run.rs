@@ -140,9 +140,7 @@ impl Engine {
         let until = self.now().after(wait);
         self.commit(&self.work(), PutOff::<Jobs> { due, until }).await
     }
-}
 
-impl Engine {
     /// When the upstream of the latest attempt is asked about it.
     pub(crate) fn enquiries_of(&self, purchase: &Purchase) -> RetrySchedule {
         let environment = purchase.key.environment;

@@ -140,7 +140,7 @@ impl Engine {
                 "a webhook's address has led to a place that is not public, time and again"
             );
         }
-        let random = self.random_or_zero();
+        let random = u32::from_le_bytes(self.random_bytes().unwrap_or_default());
         let retry = Retry { tries, retry_after: asked, random, time_divisor: parts.time_divisor };
         match retry_wait(retry, self.elapsed_since(webhook.pending_since)) {
             Some(wait) => LeaseEnd::PutOff { until: now.after(wait), refused },
